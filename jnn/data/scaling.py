@@ -1,0 +1,59 @@
+"""Features brought to mean 0 and standard deviation 1, with what was learnt from the training part alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from jnn.data.arrays import check_finite
+from jnn.data.splits import Splits
+from jnn.errors import mistake
+
+
+class Scaling(NamedTuple):
+    """Mean and standard deviation of each column, both (D,) float64."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
+    """The mean and the standard deviation (with divisor N) of each column of ``x``, (N, D), or of ``x``, (N,).
+
+    Computed in float64. Raises JnnError for a column that is constant, which has no scale, and for one that is not finite.
+
+    >>> fit_scaling(np.array([[1.0, 10.0], [3.0, 30.0]])).mean
+    array([ 2., 20.])
+    """
+    x = np.asarray(x, np.float64)
+    if x.ndim not in (1, 2) or len(x) < 2:
+        raise mistake(where, got=f"shape {x.shape}", expected="(N, D) or (N,) with N >= 2")
+    check_finite(x, where)
+    constant = np.flatnonzero(np.atleast_1d(x.max(axis=0) == x.min(axis=0)))
+    if len(constant):
+        listed = ", ".join(map(str, constant))
+        raise mistake(where, got=f"constant columns {listed}", expected="columns that vary", remedy="Drop them: they tell nothing.")
+    return Scaling(x.mean(axis=0), x.std(axis=0))
+
+
+def scale(scaling: Scaling, x: np.ndarray) -> np.ndarray:
+    """(x - mean) / deviation, float32."""
+    return ((x - scaling.mean) / scaling.deviation).astype(np.float32)
+
+
+def unscale(scaling: Scaling, x: np.ndarray) -> np.ndarray:
+    """x * deviation + mean, float32: the inverse of ``scale``."""
+    return (x * scaling.deviation + scaling.mean).astype(np.float32)
+
+
+def standardize(splits: Splits, name: str = "features") -> tuple[Splits, Scaling]:
+    """``splits`` with array ``name`` scaled in all three parts by what was fitted on the training part, and that scaling.
+
+    Nothing of validation and test enters the scaling. Raises JnnError where a part holds NaN or infinity.
+    """
+    scaling = fit_scaling(splits.train[name], f"train[{name!r}]")
+    check_finite(splits.validation[name], f"validation[{name!r}]")
+    check_finite(splits.test[name], f"test[{name!r}]")
+    train, validation, test = ({**part, name: scale(scaling, part[name])} for part in splits[:3])
+    return Splits(train, validation, test, splits.classes), scaling

@@ -1,0 +1,53 @@
+"""What layers ask of their settings and inputs, said before anything is traced."""
+
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+
+
+def check_positive(where: str, **settings) -> None:
+    """Each setting is an integer of at least 1."""
+    for name, value in settings.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise mistake(where, got=f"{name}={value!r}", expected="an integer >= 1")
+
+
+def check_fraction(where: str, **settings) -> None:
+    """Each setting is in [0, 1)."""
+    for name, value in settings.items():
+        if not isinstance(value, int | float) or not 0 <= value < 1:
+            raise mistake(where, got=f"{name}={value!r}", expected="a fraction in [0, 1)")
+
+
+def check_float(where: str, x, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
+    """``x`` is an array of floating-point numbers with at least the axes of one example."""
+    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+        raise mistake(where, got=f"x of type {type(x).__name__}", expected="an array", remedy="Pass one array, such as jnp.asarray(x).")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise mistake(
+            where,
+            got=f"x of dtype {x.dtype}",
+            expected="floating-point numbers",
+            remedy="Convert first: x.astype(jnp.float32), images also / 255.",
+        )
+    if len(x.shape) < min_rank:
+        raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}")
+
+
+def check_features(where: str, x, features: int) -> None:
+    """The last axis of ``x`` is the one that the params were made for."""
+    if x.shape[-1] != features:
+        remedy = "Channels come last." if x.ndim > 2 and features in x.shape[:-1] else "Use the params that this model's init made for x."
+        raise mistake(
+            where, got=f"x of shape {tuple(x.shape)}", expected=f"{features} features in its last axis, as in params", remedy=remedy
+        )
+
+
+def parameter_dtype(x):
+    """The dtype of the params made for ``x``: at least float32, and float64 for float64."""
+    return jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
+
+
+def numerics(x):
+    """``x`` in the type that statistics are computed in: at least float32, whatever the compute dtype is."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

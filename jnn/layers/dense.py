@@ -1,0 +1,70 @@
+"""The fully connected layer, and reshaping."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.layers.checks import check_features, check_float, check_positive, parameter_dtype
+from jnn.model import Model, function, pointwise
+
+
+def dense(
+    features: int, *, use_bias: bool = True, kernel_init=jax.nn.initializers.lecun_normal(), bias_init=jax.nn.initializers.zeros
+) -> Model:
+    """Every output is a weighted sum of all inputs: ``y = x W + b``.
+
+    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias`` ``(features,)``. PyTorch's ``Linear`` keeps the transpose of
+    ``kernel``, and draws both from ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other than D and for integer x.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer = dense(2)
+    >>> params, state = layer.init(jax.random.key(0), jnp.ones(3))
+    >>> layer.apply(params, state, jnp.ones((5, 3)))[0].shape
+    (5, 2)
+    """
+    check_positive("dense", features=features)
+
+    def init(key, x):
+        check_float("dense", x, min_rank=1)
+        kernel_key, bias_key = jax.random.split(key)
+        params = {"kernel": kernel_init(kernel_key, (x.shape[-1], features), parameter_dtype(x))}
+        if use_bias:
+            params["bias"] = bias_init(bias_key, (features,), parameter_dtype(x))
+        return params, {}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_float("dense", x, min_rank=1)
+        check_features("dense", x, params["kernel"].shape[0])
+        return linear(x, params["kernel"], params.get("bias")), state
+
+    return pointwise(init, apply)
+
+
+def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """``x @ kernel + bias`` as one product of matrices.
+
+    All leading axes are flattened into one: the gradient of ``kernel`` is then one matrix product too, which XLA runs fast on every device.
+    """
+    y = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ kernel
+    if bias is not None:
+        y = y + bias[None]
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+def flatten(rank: int) -> Model:
+    """Each example's last ``rank`` axes as one: x ``(..., a, b, c)`` -> y ``(..., a b c)`` for ``rank=3``, an image.
+
+    >>> import jax.numpy as jnp
+    >>> flatten(3).apply({}, {}, jnp.ones((5, 2, 2, 3)))[0].shape
+    (5, 12)
+    """
+    check_positive("flatten", rank=rank)
+
+    def flat(x):
+        if x.ndim < rank:
+            raise mistake("flatten", got=f"x of shape {x.shape}", expected=f"at least {rank} axes", remedy="rank is that of one example.")
+        return jnp.reshape(x, (*x.shape[: x.ndim - rank], math.prod(x.shape[x.ndim - rank :])))
+
+    return function(flat)._replace(carry=None, step=None)

@@ -1,0 +1,83 @@
+"""Losses of sequences whose alignment with their target is unknown."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from jnn.errors import mistake
+from jnn.losses import arguments
+
+# Stands for log 0: far below any sum of log probabilities, and twice of it still a float32.
+LOG_ZERO = -1e30
+
+
+def ctc(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    logits_mask: ArrayLike | None = None,
+    labels_mask: ArrayLike | None = None,
+    blank: int = 0,
+) -> jax.Array:
+    """Connectionist temporal classification: ``-log Σ_π Π_t p_t(π_t)`` over all paths π that read as the labels.
+
+    A path names one class a frame and reads as what is left when repeats are merged and blanks then dropped.
+
+    Args:
+        logits: ``(..., frames, classes)``, floating point, the blank among the classes.
+        labels: ``(..., length)``, integers, none of them the blank.
+        logits_mask: ``(..., frames)``, True where a frame is real; None where all are.
+        labels_mask: ``(..., length)``, True where a label is real, padding to the right only; None where all are.
+        blank: the class of the blank.
+
+    Returns:
+        One loss a sequence, ``(...)`` in nats, at least float32; infinite, with gradient zero, where the frames are too few to spell the
+        labels (a repeated label needs a blank between). ``mean(losses, jnp.isfinite(losses))`` leaves those out.
+
+    Raises:
+        JnnError: labels that are not integers, shapes that disagree, a blank that is no class.
+
+    Computed by Optax; masks are True where Optax's paddings are 1 and PyTorch's lengths end, and what padding holds does not matter.
+    PyTorch's ``reduction="mean"`` also divides each loss by its number of labels. Source: Graves et al. 2006.
+
+    >>> print(ctc(jnp.zeros((2, 3)), jnp.array([1])).round(3))  # three of nine paths: 1-, -1, 11
+    1.099
+    """
+    logits, labels = arguments.floating("ctc", "logits", logits), jnp.asarray(labels)
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise mistake("ctc", got=f"labels of dtype {labels.dtype}", expected="integers (..., length)")
+    if logits.ndim < 2 or labels.ndim < 1 or logits.shape[:-2] != labels.shape[:-1]:
+        raise mistake(
+            "ctc",
+            got=f"logits {logits.shape} and labels {labels.shape}",
+            expected="logits (..., frames, classes) and labels (..., length) with equal leading axes",
+            remedy="Batch first: PyTorch's (frames, batch, classes) wants jnp.swapaxes(logits, 0, 1).",
+        )
+    if not 0 <= blank < logits.shape[-1]:
+        raise mistake("ctc", got=f"blank={blank}", expected=f"a class in [0, {logits.shape[-1]})")
+    frames = _mask("logits_mask", logits_mask, logits.shape[:-1])
+    letters = _mask("labels_mask", labels_mask, labels.shape)
+    # Optax multiplies padded frames by zero, which would keep a NaN.
+    logits = jnp.where(frames[..., None], logits, 0)
+    flat = lambda x, axes: x.reshape((-1, *x.shape[x.ndim - axes :]))
+    padding = lambda real: flat(~real, 1).astype(logits.dtype)
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes its own float32 indicators with float64
+        losses = optax.losses.ctc_loss(
+            flat(logits, 2), padding(frames), flat(labels.astype(jnp.int32), 1), padding(letters), blank_id=blank, log_epsilon=LOG_ZERO
+        )
+    losses = losses.astype(logits.dtype).reshape(labels.shape[:-1])
+    return jnp.where(_needed(labels, letters) <= jnp.sum(frames, axis=-1), losses, jnp.inf)
+
+
+def _needed(labels, letters):
+    """The fewest frames that spell the labels: one each, and one blank between two alike."""
+    repeats = (labels[..., 1:] == labels[..., :-1]) & letters[..., 1:]
+    return jnp.sum(letters, axis=-1) + jnp.sum(repeats, axis=-1)
+
+
+def _mask(name, mask, shape):
+    mask = jnp.full(shape, True) if mask is None else jnp.asarray(mask)
+    if mask.shape != shape or mask.dtype != bool:
+        raise mistake("ctc", got=f"{name} {mask.dtype} {mask.shape}", expected=f"bool {shape}", remedy="True marks what is real.")
+    return mask

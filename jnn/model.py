@@ -1,0 +1,153 @@
+"""A model is a record of pure functions; a layer is a model, and so is a whole network.
+
+    init (key, x)                                                    -> params, state
+    apply(params, state, x, *, key=None, train=False, mask=None)     -> y, state
+    carry(params, x_t, length)                                       -> carry
+    step (params, state, carry, x_t)                                 -> y_t, carry
+
+``params``  a nested dict of arrays, trained by gradient descent. A part that has none has no entry.
+``state``   a nested dict of what training updates without a gradient, shared by the whole batch; ``{}`` where there is none.
+``x, y``    arrays or pytrees of arrays: one example, or any leading axes of them.
+``key``     a ``jax.random`` key for what is drawn in training, such as dropout.
+``mask``    ``(..., T)``, True where an element of a padded sequence is real.
+``carry``   the memory of a stream; ``length`` is the number of elements that it must be able to hold.
+
+The laws, which `jnn.testing.check_model` checks on any model:
+
+    purity      the same arguments give the same bits, and a second call compiles nothing
+    batch       leading axes equal ``jax.vmap`` equal a Python loop, where nothing is drawn
+    stream      ``step``, one element at a time, equals ``apply`` on the whole sequence
+    gradient    the gradient equals finite differences; looking with `jnn.capture` changes nothing
+    precision   computing in bfloat16 stays near float32
+    ensemble    member i of `jnn.ensemble` equals the solo model with the same key
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from jnn.errors import JnnError, mistake
+from jnn.tags import tag
+
+Params = dict[str, Any]
+State = dict[str, Any]
+
+
+class Model(NamedTuple):
+    """Pure functions that make one model; ``carry`` and ``step`` are there where it can also read a sequence element by element.
+
+    A layer of one's own is a function that returns a `Model`:
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> def scale():
+    ...     def init(key, x):
+    ...         return {"scale": jnp.ones(x.shape[-1])}, {}
+    ...     def apply(params, state, x, *, key=None, train=False, mask=None):
+    ...         return x * params["scale"], state
+    ...     return jnn.pointwise(init, apply)
+    >>> model = jnn.chain(jnn.dense(4), scale())
+    >>> params, state = model.init(jax.random.key(0), jnp.ones(3))
+    >>> model.apply(params, state, jnp.ones((5, 3)))[0].shape
+    (5, 4)
+    """
+
+    init: Callable[..., tuple[Params, State]]
+    apply: Callable[..., tuple[Any, State]]
+    carry: Callable[..., Any] | None = None
+    step: Callable[..., tuple[Any, Any]] | None = None
+
+
+def pointwise(init: Callable, apply: Callable) -> Model:
+    """The model of a layer that treats each element of a sequence alone: it streams with an empty memory."""
+
+    def step(params, state, carry, x_t):
+        return apply(params, state, x_t)[0], carry
+
+    return Model(init, apply, lambda params, x_t, length: {}, step)
+
+
+def function(f: Callable[[Any], Any]) -> Model:
+    """The model of a function without parameters, ``y = f(x)``, which must treat each example, and each element of a sequence, alone.
+
+    >>> import jax.numpy as jnp
+    >>> function(jnp.tanh).apply({}, {}, jnp.zeros(2))[0].tolist()
+    [0.0, 0.0]
+    """
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        return f(x), state
+
+    return pointwise(lambda key, x: ({}, {}), apply)
+
+
+identity = function(lambda x: x)
+
+
+def as_model(part: Model | Callable) -> Model:
+    """``part`` itself where it is a model; a plain function such as ``jax.nn.relu`` becomes a model without parameters."""
+    if isinstance(part, Model):
+        return part
+    if callable(part) and not isinstance(part, type):
+        return function(part)
+    raise mistake("jnn", got=f"{part!r} as a part of a model", expected="a Model or a function of one argument")
+
+
+def child_key(key: jax.Array | None, name: str) -> jax.Array | None:
+    """The key of the child called ``name``: it depends on that name alone, so other children come and go without changing its draws."""
+    return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def required_key(key: jax.Array | None, where: str) -> jax.Array:
+    """``key``, or an error where a layer that draws in training was given none."""
+    if key is None:
+        raise mistake(
+            where, got="train=True without a key", expected="a key to draw from", remedy="Pass key=jax.random.key(seed) to apply."
+        )
+    return key
+
+
+def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
+    """Initialize the child ``name`` for input ``x``: ``{name: params}``, ``{name: state}`` (empty where it has none), and the shape of its output."""
+    with jax.named_scope(name):
+        params, state = model.init(child_key(key, name), x)
+        try:
+            y, _ = jax.eval_shape(model.apply, params, state, x)
+        except JnnError as error:
+            raise JnnError(f"in {name}: {error}") from None
+    return named(name, params), named(name, state), y
+
+
+def apply_child(name: str, model: Model, params: Params, state: State, x: Any, *, key=None, train=False, mask=None) -> tuple[Any, State]:
+    """Run the child ``name`` of a composed model under its own name, key, params and state: its output, and ``{name: state}`` where it has one."""
+    with jax.named_scope(name):
+        y, new_state = model.apply(params.get(name, {}), state.get(name, {}), x, key=child_key(key, name), train=train, mask=mask)
+        return tag(y, "output"), named(name, new_state)
+
+
+def named(name: str, tree: dict) -> dict:
+    """``{name: tree}``, or nothing for an empty tree."""
+    return {name: tree} if tree else {}
+
+
+def check_children(where: str, names, params: Params) -> None:
+    """Refuse parameters that belong to another model."""
+    if strange := sorted(set(params) - set(names)):
+        raise mistake(
+            where,
+            got=f"parameters named {', '.join(strange)}",
+            expected=f"only {', '.join(names)}",
+            remedy="Use the params that this model's init made.",
+        )
+
+
+def check_streams(where: str, models: dict[str, Model]) -> None:
+    """Refuse to read a sequence element by element with a child that cannot."""
+    if deaf := [name for name, model in models.items() if model.step is None or model.carry is None]:
+        raise mistake(
+            where,
+            got=f"a stream through {', '.join(deaf)}",
+            expected="children with carry and step",
+            remedy="Call apply on the whole sequence.",
+        )

@@ -1,0 +1,192 @@
+"""Names for values inside a model, and two ways to use them: `capture` returns the values, `intervene` replaces them.
+
+``tag(x, "name")`` is JAX's own ``checkpoint_name``: it costs nothing, survives ``jit``, ``vmap``, ``grad`` and ``scan``, and is also what
+``remat(model, save=...)`` keeps. No model is changed to be looked into: both functions trace ``f`` to a jaxpr and evaluate it again,
+equation by equation, going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that holds none is bound whole,
+so that custom gradient rules are kept.
+
+A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in ``block/attention/weights``. The second value
+with one path is ``path#2``. Values inside a ``scan`` come stacked along a new first axis. Values inside ``cond`` and ``while`` are not seen.
+"""
+
+import contextlib
+import itertools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+from jax.extend import core
+
+from jnn.errors import mistake
+
+
+def tag(x: Any, name: str) -> Any:
+    """Mark ``x``, an array or a pytree of arrays, as the value called ``name``.
+
+    >>> import jax.numpy as jnp
+    >>> capture(lambda x: jnp.sum(tag(x * 2, "double")))(jnp.arange(3.0))[1]["double"].tolist()
+    [0.0, 2.0, 4.0]
+    """
+    return jax.tree.map(lambda leaf: checkpoint_name(leaf, name), x)
+
+
+def capture(f: Callable) -> Callable:
+    """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``. Differentiable; compose it with ``jit``, ``vmap`` and ``grad``.
+
+    Unused values cost nothing under ``jax.jit``.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = jnn.chain(hidden=jnn.dense(4), relu=jax.nn.relu, out=jnn.dense(2))
+    >>> params, state = model.init(jax.random.key(0), jnp.ones(3))
+    >>> (y, _), values = capture(model.apply)(params, state, jnp.ones((5, 3)))
+    >>> {path: value.shape for path, value in values.items()}
+    {'hidden/output': (5, 4), 'relu/output': (5, 4), 'out/output': (5, 2)}
+    """
+
+    def captured(*args, **kwargs):
+        return _evaluate(f, args, kwargs, {})
+
+    return captured
+
+
+def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
+    """``f`` with tagged values replaced: each change is a new value, or a function from the old value to the new one.
+
+    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes every ``.../weights``). Inside a ``scan`` a value
+    is given as `capture` returned it, stacked, and a function sees one iteration's value at a time. Raises `JnnError` for a name that ``f`` does not
+    tag, and for a value of another shape; a new value is cast to the dtype of the old one.
+
+    >>> import jax.numpy as jnp
+    >>> f = lambda x: tag(x * 2, "double") + 1
+    >>> intervene(f, {"double": lambda old: old * 0})(jnp.arange(2.0)).tolist()
+    [1.0, 1.0]
+    """
+
+    def changed(*args, **kwargs):
+        y, values = _evaluate(f, args, kwargs, changes)
+        if unknown := [name for name in changes if not any(_matches(name, path) for path in values)]:
+            raise mistake(
+                "intervene", got=f"a change of {unknown[0]!r}", expected=f"a tagged value: {', '.join(values) or 'there is none'}"
+            )
+        return y
+
+    return changed
+
+
+def _matches(name: str, path: str) -> bool:
+    return path == name or path.endswith("/" + name)
+
+
+def _evaluate(f, args, kwargs, changes):
+    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are no arrays (``train=True``) stay as they are."""
+    leaves, structure = jax.tree.flatten((args, kwargs))
+    dynamic = [hasattr(leaf, "shape") for leaf in leaves]
+
+    def on_arrays(arrays):
+        remaining = iter(arrays)
+        args, kwargs = structure.unflatten([next(remaining) if is_array else leaf for leaf, is_array in zip(leaves, dynamic, strict=True)])
+        return f(*args, **kwargs)
+
+    arrays = [leaf for leaf, is_array in zip(leaves, dynamic, strict=True) if is_array]
+    closed, shape = jax.make_jaxpr(on_arrays, return_shape=True)(arrays)
+    outputs, values = _run(closed.jaxpr, closed.consts, arrays, "", changes, frozenset())
+    return jax.tree.unflatten(jax.tree.structure(shape), outputs), values
+
+
+def _run(jaxpr, consts, args, scope, changes, seen):
+    """Evaluate a jaxpr in ``scope``: its outputs, and ``{path: value}`` of its tagged values, under paths that are not in ``seen``."""
+    values, environment = {}, {}
+    environment.update(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+    read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
+    for equation in jaxpr.eqns:
+        inputs = [read(atom) for atom in equation.invars]
+        path = "/".join(filter(None, [scope, _scope(equation)]))
+        with jax.named_scope(path) if path else contextlib.nullcontext():
+            outputs, found = _run_equation(equation, inputs, path, changes, seen | values.keys())
+        values |= found
+        environment.update(zip(equation.outvars, outputs, strict=True))
+    return [read(atom) for atom in jaxpr.outvars], values
+
+
+def _scope(equation) -> str:
+    """The named scopes of an equation, without the transformations around them: ``jvp(block)/vmap(attention)`` is ``block/attention``."""
+    names = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack)).split("/")
+    return "/".join(name for name in names if name not in ("", "rematted_computation"))
+
+
+def _run_equation(equation, inputs, path, changes, seen):
+    kind, parameters = equation.primitive.name, equation.params
+    if kind == "name":
+        return _run_tag(parameters["name"], inputs[0], path, changes, seen)
+    if kind not in (*_CALLS, *_REMATS, "scan") or not _holds_tags(parameters):
+        with equation.ctx.manager:
+            outputs = equation.primitive.bind(*inputs, **equation.primitive.get_bind_params(parameters))
+        return (outputs if equation.primitive.multiple_results else [outputs]), {}
+    if kind == "scan":
+        return _run_scan(parameters, inputs, path, changes, seen)
+    inner = next(iter(core.jaxprs_in_params(parameters)))
+    consts = next((value.consts for value in parameters.values() if isinstance(value, core.ClosedJaxpr)), [])
+    run = lambda *args: _run(inner, consts, args, path, changes, seen)
+    if kind in _REMATS:
+        run = jax.checkpoint(run, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"])
+    return run(*inputs)
+
+
+_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call")
+_REMATS = ("remat2", "remat", "checkpoint")
+
+
+def _holds_tags(parameters) -> bool:
+    equations = [equation for jaxpr in core.jaxprs_in_params(parameters) for equation in jaxpr.eqns]
+    return any(equation.primitive.name == "name" or _holds_tags(equation.params) for equation in equations)
+
+
+def _run_tag(name, value, path, changes, seen):
+    path = f"{path}/{name}" if path else name
+    if path in seen:
+        path = next(f"{path}#{i}" for i in itertools.count(2) if f"{path}#{i}" not in seen)
+    for change in (change for key, change in changes.items() if _matches(key, path)):
+        new = jnp.asarray(change(value) if callable(change) else change)
+        if new.shape != value.shape:
+            raise mistake("intervene", got=f"shape {new.shape} for {path!r}", expected=f"its shape {value.shape}")
+        value = new.astype(value.dtype)
+    value = checkpoint_name(value, name)
+    return [value], {path: value}
+
+
+def _run_scan(parameters, inputs, path, changes, seen):
+    """A scan whose body also returns its tagged values, stacked; changes given as stacked values are scanned over."""
+    body, length = parameters["jaxpr"], parameters["length"]
+    constants, carries = _scan_counts(parameters)
+    consts, init, xs = inputs[:constants], inputs[constants : constants + carries], inputs[constants + carries :]
+    run = lambda carry, x, changes: _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
+
+    given = {key: jnp.asarray(change) for key, change in changes.items() if not callable(change)}
+    made = {key: change for key, change in changes.items() if callable(change)}
+    if given:
+        inside = jax.eval_shape(lambda: run(init, [x[0] for x in xs], {}))[1] if length else {}
+        given = {key: value for key, value in given.items() if any(_matches(key, path) for path in inside)}
+    for key, value in given.items():
+        if value.shape[:1] != (length,):
+            raise mistake(
+                "intervene", got=f"shape {value.shape} for {key!r}", expected=f"one value for each of the {length} iterations, stacked"
+            )
+
+    def step(carry, x):
+        (x, given) = x
+        outputs, values = run(carry, x, {**made, **given})
+        return outputs[:carries], (outputs[carries:], values)
+
+    last, (ys, values) = jax.lax.scan(step, init, (xs, given), length, parameters["reverse"], parameters["unroll"])
+    return [*last, *ys], values
+
+
+def _scan_counts(parameters) -> tuple[int, int]:
+    """How many of a scan's inputs are constants and how many are its carry: newer versions of JAX keep them grouped."""
+    if "num_consts" in parameters:
+        return parameters["num_consts"], parameters["num_carry"]
+    constants, carry, _ = parameters["ft_in"].unpack()
+    return len(constants), len(carry)

@@ -1,0 +1,30 @@
+"""Settings and fixtures shared by all tests."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import jax
+import pytest
+
+from tests import references
+
+
+@pytest.fixture
+def float64():
+    """Double precision within the test."""
+    with jax.enable_x64(True):
+        yield
+
+
+def _live(family, name):
+    pytest.importorskip("torch", reason="the live comparison needs torch==2.13.0")
+    return references.from_torch(family, name)
+
+
+@pytest.fixture(params=["table", pytest.param("live", marks=pytest.mark.torch)])
+def reference(request):
+    """``reference(family, case) -> arrays``: from the committed table, and computed live by PyTorch where it is installed."""
+    return references.from_table if request.param == "table" else _live
