@@ -1,10 +1,15 @@
 """jnn: neural networks as small records of pure functions that chain."""
 
-from jnn.compose import chain, parallel, repeat, residual
-from jnn.errors import JnnError
-from jnn.layers.dense import dense, flatten
-from jnn.model import Model, apply_child, as_model, child_key, function, identity, init_child, pointwise
-from jnn.tags import capture, intervene, tag
-from jnn.transform import cast, ensemble, frozen, path_mask, remat
+from jnn.lazy import lazy
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "compose": ["chain", "parallel", "repeat", "residual"],
+        "errors": ["JnnError"],
+        "layers.dense": ["dense", "flatten"],
+        "model": ["Model", "apply_child", "as_model", "child_key", "function", "identity", "init_child", "pointwise"],
+        "tags": ["capture", "intervene", "tag"],
+        "transform": ["cast", "ensemble", "frozen", "path_mask", "remat"],
+    },
+)

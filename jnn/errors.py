@@ -1,11 +1,47 @@
-"""The one error that jnn raises for a user's mistake, and the form of its message."""
+"""The errors that jnn raises, and the form of a message about a user's mistake."""
+
+import signal
 
 
 class JnnError(ValueError):
     """A user's mistake: bad shapes, types, values, options, files.
 
-    The message says where it happened, what was got, what is expected and one remedy. At the command line it is printed without a traceback.
+    The message says where it happened, what was got, what is expected and one remedy. At the command line it is printed without a
+    traceback, and ``exit_code`` ends the process.
     """
+
+    exit_code = 2
+
+
+class MissingDataError(JnnError):
+    """Data that is not on this machine, and was not or could not be fetched."""
+
+    exit_code = 3
+
+
+class MissingExtraError(JnnError):
+    """An optional package that is not installed; the message says the pip command that installs it."""
+
+    exit_code = 3
+
+
+class Diverged(JnnError):  # noqa: N818
+    """The loss or a gradient became NaN or infinite; the last good parameters are kept."""
+
+    exit_code = 4
+
+
+class Interrupted(BaseException):
+    """Training was stopped by a signal, and its checkpoint is saved. Like KeyboardInterrupt, ``except Exception`` lets it pass.
+
+    >>> Interrupted(15).exit_code, str(Interrupted(15))
+    (143, 'stopped by SIGTERM')
+    """
+
+    def __init__(self, signum: int):
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.signum = signum
+        self.exit_code = 128 + signum
 
 
 def mistake(where: str, *, got: str, expected: str, remedy: str = "") -> JnnError:

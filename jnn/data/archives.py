@@ -73,7 +73,9 @@ def _members(archive: Path | BinaryIO) -> Iterator[_Member]:
         with archive.open("rb") as stream:
             yield from _members(stream)
         return
-    is_zip = zipfile.is_zipfile(archive)
+    archive.seek(0)
+    # Not zipfile.is_zipfile: it takes a tar file that ends in a zip file for one.
+    is_zip = archive.read(2) == b"PK"
     archive.seek(0)
     yield from _zip_members(archive) if is_zip else _tar_members(archive)
 

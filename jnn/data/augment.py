@@ -37,9 +37,9 @@ def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> ja
     """Each image mirrored left to right with ``probability``."""
     if not 0 <= probability <= 1:
         raise mistake("random_flip", got=f"probability={probability}", expected="a number from 0 to 1")
-    _, width, _ = _image_shape(x, "random_flip")
+    _image_shape(x, "random_flip")
     flip = jax.random.bernoulli(key, probability, (*x.shape[:-3], 1, 1, 1))
-    return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x) if width > 1 else x
+    return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x)
 
 
 def random_crop(key: jax.Array, x: jax.Array, *, size: tuple[int, int] | None = None, padding: int = 0) -> jax.Array:
@@ -88,10 +88,11 @@ def _hidden(key: jax.Array, leading: tuple[int, ...], length: int, size: int) ->
 
 
 def mixup(key: jax.Array, x: jax.Array, target: jax.Array, *, alpha: float = 0.2) -> tuple[jax.Array, jax.Array]:
-    """Each example mixed with another of its batch: l x_i + (1 - l) x_j and l y_i + (1 - l) y_j, with l ~ Beta(alpha, alpha) (Zhang et al. 2018).
+    """Each example mixed with another of its batch: l x_i + (1 - l) x_j and l y_i + (1 - l) y_j, l ~ Beta(alpha, alpha).
 
     ``x`` is (N, ...) float and ``target`` (N, ...) float, such as one-hot labels (N, K). j is a random permutation of the batch; l is drawn
-    for each example, where the paper draws one for the batch. l is drawn in float32 and applied in the dtype of each array.
+    for each example, where the paper (Zhang et al., mixup, 2018) draws one for the batch; it is drawn in float32
+    and applied in the dtype of each array.
     """
     if not (jnp.issubdtype(x.dtype, jnp.floating) and jnp.issubdtype(target.dtype, jnp.floating)):
         got, remedy = f"dtypes {x.dtype} and {target.dtype}", "Use images.to_float and jax.nn.one_hot."

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import io
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -80,15 +79,6 @@ def load_fashion_mnist(*, validation: float = 0.1, seed: int = 0, offline: bool 
     return with_validation(train, test, validation, seed=seed, stratify="label", classes=FASHION_CLASSES)
 
 
-def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
-    """The ORL faces: ``{"image": (400, 112, 92, 1) uint8, "person": (400,) int32}``, persons 0 to 39 with ten images each.
-
-    Not split: identification splits the images of each person, verification the persons.
-    """
-    images = read_pgm((fetch(SOURCES["faces"], offline=offline) / "orl_faces.pgm").read_bytes())
-    return {"image": images[..., None], "person": np.repeat(np.arange(40, dtype=np.int32), 10)}
-
-
 def read_idx(path: Path) -> np.ndarray:
     """The array of bytes in a gzipped IDX file, the format of MNIST: 0, 0, 8, rank, sizes as big-endian int32, then the bytes."""
     content = gzip.decompress(path.read_bytes())
@@ -98,19 +88,3 @@ def read_idx(path: Path) -> np.ndarray:
     if not rank or len(content) - start != math.prod(shape):
         raise mistake(f"{path.name}", got=f"{len(content)} bytes, shape {shape}", expected="an IDX file of bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
-
-
-def read_pgm(content: bytes) -> np.ndarray:
-    """The images (N, H, W) uint8 of a file of equally large binary PGM images, one after the other, as netpbm defines it."""
-    images, position = [], 0
-    header = re.compile(rb"P5\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s")
-    while position < len(content):
-        found = header.match(content, position)
-        width, height, largest = map(int, found.groups()) if found else (0, 0, 0)
-        if not found or largest > 255 or len(content) - found.end() < width * height:
-            raise mistake("read_pgm", got=f"other bytes at position {position}", expected="a whole binary PGM image of 8 bits")
-        images.append(np.frombuffer(content, np.uint8, width * height, found.end()).reshape(height, width))
-        position = found.end() + width * height
-    if len({image.shape for image in images}) != 1:
-        raise mistake("read_pgm", got=f"{len(images)} images of {len({i.shape for i in images})} shapes", expected="images of one shape")
-    return np.stack(images)

@@ -16,16 +16,12 @@ from pathlib import Path
 
 from jnn.data.catalogue import SOURCES
 from jnn.data.download import download
-from jnn.data.records import File, Source, megabytes
-from jnn.errors import JnnError, mistake
+from jnn.data.records import File, Source
+from jnn.errors import JnnError, MissingDataError, mistake
 
 __all__ = ["SOURCES", "MissingDataError", "Source", "data_folder", "fetch", "find", "source_named"]
 
 Report = Callable[[str], None]
-
-
-class MissingDataError(JnnError):
-    """The data is not on this machine and was not, or could not be, fetched."""
 
 
 def say(message: str) -> None:
@@ -76,7 +72,7 @@ def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Pat
     Each of ``source.origins`` is tried in turn; ``report`` is told once what is fetched and how large it is. Files appear whole or not at
     all. A set that comes with scikit-learn has no files and nothing is fetched.
 
-    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed: it says what was tried and the command that gets it.
+    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed, with what was tried and the command that gets it.
     """
     if (found := find(source, report=report)) is not None:
         return found
@@ -140,5 +136,6 @@ def _write(path: Path, content: bytes) -> None:
 def _missing(source: Source, tried: list[str]) -> MissingDataError:
     looked = ", ".join(str(place) for place in _places(source))
     return MissingDataError(
-        f"data {source.name!r} is not on this machine. Looked in {looked}. Tried: {'; '.join(tried)}. `jnn data get {source.name}` gets it."
+        f"data {source.name!r} is not on this machine. Looked in {looked}. Tried: {'; '.join(tried)}. "
+        f"With a network, `jnn data get {source.name}` gets it."
     )

@@ -6,6 +6,7 @@ Features come as they were measured; ``scaling.standardize`` scales them by the 
 from __future__ import annotations
 
 import csv
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def load_diabetes(*, validation: float = 0.1, seed: int = 0) -> Splits:
     from sklearn.datasets import load_diabetes
 
     # scikit-learn's default scaling would use the test part too.
-    features, target = load_diabetes(return_X_y=True, scaled=False)
-    arrays = {"features": features.astype(np.float32), "target": target.astype(np.float32)}
+    bunch: Any = load_diabetes(scaled=False)
+    arrays = {"features": bunch.data.astype(np.float32), "target": bunch.target.astype(np.float32)}
     return from_arrays(arrays, test=0.25, validation=validation, seed=seed)
 
 
@@ -57,7 +58,7 @@ def load_iris(*, validation: float = 0.1, seed: int = 0) -> Splits:
     return _classes(load_iris(), validation, seed)
 
 
-def _classes(bunch, validation: float, seed: int) -> Splits:
+def _classes(bunch: Any, validation: float, seed: int) -> Splits:
     arrays = {"features": bunch.data.astype(np.float32), "label": bunch.target.astype(np.int32)}
     names = tuple(str(name) for name in bunch.target_names)
     return from_arrays(arrays, test=0.25, validation=validation, seed=seed, stratify="label", classes=names)

@@ -1,6 +1,7 @@
 """What layers ask of their settings and inputs, said before anything is traced."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.errors import mistake
 
@@ -45,9 +46,9 @@ def check_features(where: str, x, features: int) -> None:
 
 def parameter_dtype(x):
     """The dtype of the params made for ``x``: at least float32, and float64 for float64."""
-    return jnp.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
+    return np.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
 
 
 def numerics(x):
     """``x`` in the type that statistics are computed in: at least float32, whatever the compute dtype is."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(np.promote_types(x.dtype, jnp.float32))

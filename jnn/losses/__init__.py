@@ -6,13 +6,13 @@ before tracing (nothing is broadcast in silence), sums and logarithms in at leas
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])
->>> print(mean(cross_entropy(logits, labels), real).round(3))
+>>> print(f"{mean(cross_entropy(logits, labels), real):.3f}")
 0.693
 """
 
 from jnn.losses.classification import binary_cross_entropy, cross_entropy, focal, hinge, multiclass_hinge, soft_cross_entropy
-from jnn.losses.contrastive import contrastive, info_nce, nt_xent, triplet
 from jnn.losses.divergence import gaussian_kl_divergence, kl_divergence
+from jnn.losses.embedding import contrastive, info_nce, nt_xent, triplet
 from jnn.losses.labels import check_labels, label_weights
 from jnn.losses.reduction import mean
 from jnn.losses.regression import absolute_error, cosine_distance, huber, quantile, squared_error

@@ -40,8 +40,9 @@ def cross_entropy(
     ignored by default. PyTorch's mean divides by the weight of the labels, not by their number:
     ``mean(cross_entropy(x, y, class_weights=w), total=label_weights(y, w).sum())``.
 
-    >>> print(cross_entropy(jnp.array([[0.0, 0.0], [0.0, 0.0]]), jnp.array([1, -1]), ignored_label=-1).round(3))
-    [0.693 0.   ]
+    >>> losses = cross_entropy(jnp.zeros((2, 4)), jnp.array([1, -1]), ignored_label=-1)  # log 4, and nothing
+    >>> print(f"{losses[0]:.3f} {losses[1]:.3f}")
+    1.386 0.000
     """
     logits, labels = arguments.labelled("cross_entropy", logits, labels)
     epsilon = arguments.number("cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1)
@@ -66,7 +67,7 @@ def soft_cross_entropy(logits: ArrayLike, probabilities: ArrayLike, *, class_wei
     ``optax.smooth_labels``. They are not checked to sum to one. Returns ``(...)`` in nats, at least float32. As PyTorch's
     ``cross_entropy(reduction="none")`` with probabilities; its mean divides by the number of examples, class weights or not.
 
-    >>> print(soft_cross_entropy(jnp.array([0.0, 0.0]), jnp.array([0.3, 0.7])).round(3))
+    >>> print(f"{soft_cross_entropy(jnp.array([0.0, 0.0]), jnp.array([0.3, 0.7])):.3f}")
     0.693
     """
     if jnp.issubdtype(jnp.result_type(probabilities), jnp.integer):
@@ -89,8 +90,8 @@ def binary_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, positive_weig
     nats, at least float32, as PyTorch's ``binary_cross_entropy_with_logits(pos_weight=a, reduction="none")``. Written with
     ``log_sigmoid``, so that no logit is too large.
 
-    >>> print(binary_cross_entropy(jnp.array([0.0, 100.0]), jnp.array([1, 1])).round(3))
-    [0.693 0.   ]
+    >>> print(f"{binary_cross_entropy(0.0, 1):.3f}")
+    0.693
     """
     x, y = arguments.paired("binary_cross_entropy", logits, targets, ("logits", "targets"))
     a = arguments.number("binary_cross_entropy", "positive_weight", positive_weight, x.dtype, 0, ends="()")
@@ -109,8 +110,8 @@ def focal(logits: ArrayLike, targets: ArrayLike, *, gamma: ArrayLike = 2.0, alph
 
     Source: Lin et al. 2017, Focal Loss for Dense Object Detection, equations 4 and 5.
 
-    >>> print(focal(jnp.array([0.0]), jnp.array([1])).round(3))
-    [0.173]
+    >>> print(f"{focal(0.0, 1):.3f}")
+    0.173
     """
     x, y = arguments.paired("focal", logits, targets, ("logits", "targets"))
     gamma = arguments.number("focal", "gamma", gamma, x.dtype, 0)
@@ -129,9 +130,8 @@ def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
     """
     dtype = jnp.result_type(targets)
     if jnp.issubdtype(dtype, jnp.bool_) or jnp.issubdtype(dtype, jnp.unsignedinteger):
-        raise mistake(
-            "hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy="Convert 0 and 1 by 2 * y.astype(int) - 1."
-        )
+        remedy = "Convert 0 and 1 by 2 * y.astype(int) - 1."
+        raise mistake("hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy=remedy)
     s, y = arguments.paired("hinge", scores, targets, ("scores", "targets"))
     return optax.losses.hinge_loss(s, y)
 

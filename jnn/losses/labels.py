@@ -25,20 +25,18 @@ def check_labels(labels: ArrayLike, classes: int, where: str = "labels", *, igno
     if not np.issubdtype(labels.dtype, np.integer):
         one_hot = labels.ndim > 1 and labels.shape[-1] == classes and labels.dtype != object
         remedy = "They look one-hot: take labels.argmax(-1)." if one_hot else "Convert class numbers with labels.astype(int)."
-        raise mistake(
-            where, got=f"labels of dtype {labels.dtype} and shape {labels.shape}", expected="integer class numbers", remedy=remedy
-        )
+        raise mistake(where, got=f"labels of dtype {labels.dtype} and shape {labels.shape}", expected="integers", remedy=remedy)
     counted = np.full(labels.shape, True) if ignored_label is None else labels != ignored_label
     wrong = counted & ((labels < 0) | (labels >= classes))
     if wrong.any():
         row = tuple(int(i) for i in np.argwhere(wrong)[0])
         low, high = labels[counted].min(), labels[counted].max()
-        one_based = low == 1 and high == classes
+        cure = "subtract 1 from all" if low == 1 and high == classes else "correct them, or the number of classes"
         raise mistake(
             where,
             got=f"label {labels[row]} in row {row[0] if len(row) == 1 else row}",
             expected=f"integers in [0, {classes})",
-            remedy=f"The labels run from {low} to {high}: {'subtract 1 from all' if one_based else 'correct them, or the number of classes'}.",
+            remedy=f"The labels run from {low} to {high}: {cure}.",
         )
 
 

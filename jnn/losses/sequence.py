@@ -38,10 +38,10 @@ def ctc(
     Raises:
         JnnError: labels that are not integers, shapes that disagree, a blank that is no class.
 
-    Computed by Optax; masks are True where Optax's paddings are 1 and PyTorch's lengths end, and what padding holds does not matter.
+    Computed by Optax, whose paddings are the opposite of these masks; what padding holds does not matter, NaN included.
     PyTorch's ``reduction="mean"`` also divides each loss by its number of labels. Source: Graves et al. 2006.
 
-    >>> print(ctc(jnp.zeros((2, 3)), jnp.array([1])).round(3))  # three of nine paths: 1-, -1, 11
+    >>> print(f"{ctc(jnp.zeros((2, 3)), jnp.array([1])):.3f}")  # three paths of nine, 1-, -1 and 11: log 3
     1.099
     """
     logits, labels = arguments.floating("ctc", "logits", logits), jnp.asarray(labels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jnn.data.records import Address, Debian, File, Package, Source
 
-
 IMAGES = (
     Source(
         name="digits",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from jnn.data.records import File, Package, Source
 
-
 TABLES = (
     Source(
         name="diabetes",

@@ -55,8 +55,8 @@ def info_nce(queries: ArrayLike, keys: ArrayLike, *, temperature: ArrayLike = 0.
     ``(info_nce(images, texts) + info_nce(texts, images)) / 2``; SimCLR's, which has further negatives, is :func:`nt_xent`.
     Source: van den Oord et al. 2018, equation 4; Sohn 2016. Memory grows with the square of the batch.
 
-    >>> print(info_nce(jnp.eye(2), jnp.eye(2), temperature=1.0).round(3))
-    [0.313 0.313]
+    >>> print(f"{info_nce(jnp.eye(2), jnp.eye(2), temperature=1.0)[0]:.3f}")  # log(1 + 1/e)
+    0.313
     """
     q, k, tau = _views("info_nce", queries, keys, temperature, ("queries", "keys"))
     return cross_entropy(jnp.einsum("...id,...jd->...ij", q, k, precision="highest") / tau, _own_row(q))
@@ -70,8 +70,8 @@ def nt_xent(first: ArrayLike, second: ArrayLike, *, temperature: ArrayLike = 0.5
     ``first`` and ``second`` are ``(..., batch, features)``; returns ``(..., batch)`` in nats, at least float32. ``temperature`` τ > 0.
     Unlike :func:`info_nce`, the views of the same side are negatives too. Source: Chen et al. 2020, equation 1.
 
-    >>> print(nt_xent(jnp.eye(2), jnp.eye(2), temperature=1.0).round(3))
-    [0.551 0.551]
+    >>> print(f"{nt_xent(jnp.eye(2), jnp.eye(2), temperature=1.0)[0]:.3f}")  # log(1 + 2/e)
+    0.551
     """
     a, b, tau = _views("nt_xent", first, second, temperature, ("first", "second"))
     cosines = lambda u, v: jnp.einsum("...id,...jd->...ij", u, v, precision="highest") / tau

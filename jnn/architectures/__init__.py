@@ -1,0 +1,1 @@
+"""Architectures: a frozen config dataclass and one function from it to a `jnn.Model`."""

@@ -1,0 +1,80 @@
+"""The command line: ``jnn list | describe | run | resume | data | doctor``.
+
+Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so that help and lists come at once.
+Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from jnn.cli.arguments import did_you_mean
+from jnn.errors import Interrupted, JnnError
+
+VERBS = {
+    "list": "the experiments: task, models, data, result to expect, cost",
+    "describe": "an experiment: what it does, its options, its layers",
+    "run": "train and measure an experiment, or your own FILE.py",
+    "resume": "go on with a run that stopped",
+    "data": "the sets of data: list, get, path",
+    "doctor": "check this machine: versions, devices, memory, data",
+}
+
+HELP = """\
+usage: jnn VERB [options]
+
+Neural networks as small pure functions that chain, trained and measured.
+
+verbs:
+{verbs}
+
+options:
+  -h, --help  show this help; after a verb, that verb's
+  --version   show the version
+
+examples:
+  jnn list
+  jnn run image_classification --smoke
+  jnn describe image_classification --model mlp
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what the user did wrong is printed without a traceback."""
+    try:
+        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except JnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except SystemExit as help_shown:
+        return int(help_shown.code or 0)
+    except Interrupted as stop:
+        return stop.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as in `jnn list | head -1`: what is left to write must not raise again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(argv: list[str]) -> int:
+    verb, *rest = argv or ["--help"]
+    if verb in ("-h", "--help", "help"):
+        print(HELP.format(verbs="\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())), end="")
+        return 0
+    if verb in ("-V", "--version"):
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"jnn {version('jnn')}")
+        except PackageNotFoundError:
+            print("jnn, run from its source folder")
+        return 0
+    if verb not in VERBS:
+        raise JnnError(f"Unknown verb {verb!r}. {did_you_mean(verb, VERBS) or 'The verbs are ' + ', '.join(VERBS) + '.'}")
+    return importlib.import_module(f"jnn.cli.verbs.{verb}").main(rest)

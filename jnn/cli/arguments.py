@@ -1,0 +1,68 @@
+"""Parsing the words after a verb: help that ends with examples, and errors that say what was meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable
+from typing import NoReturn
+
+from jnn.errors import JnnError
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question with the nearest known words; nothing where none is near.
+
+    >>> did_you_mean("rum", ["run", "list"])
+    'Did you mean run?'
+    """
+    near = difflib.get_close_matches(word, list(known), n=3)
+    return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser of one verb. It raises JnnError instead of printing its usage."""
+
+    def __init__(self, verb: str, about: str, *, examples: Iterable[str]):
+        super().__init__(
+            prog=f"jnn {verb}",
+            description=about,
+            epilog=examples_text(examples),
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """The arguments. Raises JnnError for unknown, missing and wrong ones."""
+        found, unknown = self.parse_known_args(argv)
+        if unknown:
+            suggestion = did_you_mean(unknown[0].split("=")[0], self._option_string_actions)
+            raise JnnError(f"Unknown option or argument {unknown[0]!r}. {suggestion or f'See {self.prog} --help.'}")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print."""
+        raise JnnError(f"{self.prog}: {message}. See {self.prog} --help.")
+
+
+def examples_text(examples: Iterable[str]) -> str:
+    """The last lines of a help text."""
+    return "\n".join(["examples:", *(f"  {example}" for example in examples)])
+
+
+def taken_out(argv: list[str], option: str) -> tuple[str | None, list[str]]:
+    """The value of ``option`` in ``argv``, which must be known before the others can be read, and the other words.
+
+    >>> taken_out(["digits", "--device", "cpu", "--smoke"], "--device")
+    ('cpu', ['digits', '--smoke'])
+    >>> taken_out(["--device=cpu"], "--device")
+    ('cpu', [])
+    """
+    for i, word in enumerate(argv):
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}="), argv[:i] + argv[i + 1 :]
+        if word == option:
+            if i + 1 == len(argv):
+                raise JnnError(f"{option} needs a value.")
+            return argv[i + 1], argv[:i] + argv[i + 2 :]
+    return None, argv

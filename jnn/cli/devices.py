@@ -1,0 +1,44 @@
+"""Choosing what JAX computes on, before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from jnn.errors import mistake
+
+GPU_HINT = (
+    'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
+)
+
+
+def use_device(name: str) -> None:
+    """Let JAX compute on ``cpu``, ``gpu`` or ``tpu``, or on what it finds best (``auto``).
+
+    Raises JnnError where that is absent: JAX by itself would go on silently on the CPU.
+    """
+    if name not in ("auto", "cpu", "gpu", "tpu"):
+        raise mistake("--device", got=repr(name), expected="auto, cpu, gpu or tpu")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else JAX takes three quarters of a GPU's memory at once
+    if name == "auto":
+        return
+    import jax
+
+    jax.config.update("jax_platforms", "cpu" if name == "cpu" else None)
+    found = jax.default_backend()
+    if found != name:
+        remedy = GPU_HINT.split(", or")[0] + "." if name == "gpu" and gpu_present() else "See `jnn doctor`."
+        raise mistake("--device", got=name, expected=f"a device that JAX finds here: {found}", remedy=remedy)
+
+
+def gpu_present() -> bool:
+    """Whether this machine has an NVIDIA GPU, whatever JAX thinks."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
+
+
+def gpu_unused() -> bool:
+    """Whether this machine has a GPU that JAX does not use. Starts JAX's backend."""
+    import jax
+
+    return jax.default_backend() == "cpu" and gpu_present()

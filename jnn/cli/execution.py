@@ -1,0 +1,61 @@
+"""Running an experiment's ``main`` in a run folder, to its result or to the record of how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+
+from jnn.cli.experiments import Listing
+from jnn.cli.results import result_lines
+from jnn.errors import Interrupted, JnnError
+from jnn.train.runs import Run
+
+
+def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
+    """Run ``main(config, run)`` and print its result on standard output: a table, or with ``--json`` the summary on one line."""
+    with run, _terminable():
+        try:
+            summary = run.finish(module.main(config, run))
+        except jax.errors.TracerBoolConversionError as error:
+            raise JnnError(plain_sentence(error)) from error
+    if run.options.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        print("\n".join(result_lines(summary, listing.about.get("metric", ""))))
+    return 0
+
+
+def plain_sentence(error: BaseException) -> str:
+    """What an `if` on a traced array means, with the line that holds it."""
+    jax_folder = str(Path(str(jax.__file__)).parent)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((jax_folder, "<"))]
+    line = f"{frames[-1].filename}, line {frames[-1].lineno}: `{frames[-1].line}`: " if frames else ""
+    return (
+        f"{line}an `if`, `while`, `and`, `or` or `not` on an array inside jit, where its value is not known. Use jnp.where or jax.lax.cond."
+    )
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Within the block SIGTERM raises `Interrupted`, so that the run's status is written also outside the training loop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(signum, frame):
+        raise Interrupted(signum)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

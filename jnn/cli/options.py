@@ -1,0 +1,147 @@
+"""The options of ``jnn run`` and ``jnn describe``: those of the experiment's ``Config`` and those of the command, read together by tyro."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from jnn.cli.arguments import did_you_mean, examples_text
+from jnn.errors import JnnError, mistake
+from jnn.train.files import read_json
+from jnn.train.runs import RunOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArguments(RunOptions):
+    """Options of the run itself."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """The run's folder, used exactly as given. Otherwise runs/EXPERIMENT/DATE-TIME-sSEED."""
+    name: str = ""
+    """Ending of the run folder's name."""
+    overwrite: bool = False
+    """Replace the run that --out holds."""
+    device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
+    """Where to compute; an error where that is absent."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    """The config.json of a run, whose settings become the defaults here."""
+    dry_run: bool = False
+    """Show layers, shapes and parameters; do not train."""
+    print_config: bool = False
+    """Print the settings as JSON, for --config; do not train."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeArguments:
+    """Options of the description itself."""
+
+    json: bool = False
+    """An object for machines."""
+
+
+def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str], examples: Sequence[str]) -> tuple[Any, Any]:
+    """The experiment's config and the command's own ``arguments``, read from ``argv`` over ``defaults``.
+
+    Prints help, and ends, where asked to. Raises JnnError for an unknown option and a wrong value.
+    """
+    own, theirs = ({field.name for field in dataclasses.fields(kind)} for kind in (arguments, defaults))
+    if taken := sorted(own & theirs):
+        raise mistake(f"Config of {name}", got=f"fields {', '.join(taken)}", expected=f"names that `jnn {verb}` does not use itself")
+    _check_names(argv, own | theirs, f"jnn {verb} {name}")
+    both = dataclasses.make_dataclass("Options", [("experiment", type(defaults)), ("command", arguments)], frozen=True, kw_only=True)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            found = tyro.cli(
+                both,
+                prog=f"jnn {verb} {name}",
+                description=f"Options of {name}.",
+                args=argv,
+                default=both(experiment=defaults, command=arguments()),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            print(examples_text(examples))
+            raise
+        raise JnnError(f"{_unboxed(printed.getvalue())} See jnn {verb} {name} --help.") from None
+    return found.experiment, found.command
+
+
+def _check_names(argv: list[str], fields: set[str], command: str) -> None:
+    """Refuse an option that is none, with the nearest one; those of nested settings (``--a.b``) are left to tyro."""
+    known = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
+    for word in argv:
+        option = word.split("=")[0].replace("_", "-")
+        if option.startswith("--") and "." not in option and option not in known:
+            raise JnnError(f"Unknown option {option}. {did_you_mean(option, known) or f'See {command} --help.'}")
+
+
+def _unboxed(message: str) -> str:
+    """What tyro says in a coloured box, as one plain sentence, without its advice."""
+    lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}", "", message).splitlines()[1:]
+    words = " ".join(" ".join(line.strip("│╰╯|+ ") for line in lines).split())
+    sentence = words.split(" Argument helptext:")[0].split(" For full helptext")[0].removeprefix("Error parsing experiment: ").strip()
+    return f"{sentence.rstrip('.')}."
+
+
+def config_file(path: Path, experiment: str) -> dict[str, Any]:
+    """The settings in a run's ``config.json`` (or in a file of settings alone). Raises JnnError where they are another experiment's."""
+    record = read_json(path)
+    if not isinstance(record.get("config"), dict):
+        return record
+    if record.get("experiment", experiment) != experiment:
+        raise mistake(str(path), got=f"the config of {record['experiment']}", expected=f"one of {experiment}")
+    return record["config"]
+
+
+def config_from(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    """The dataclass ``kind`` from JSON values. Raises JnnError for an unknown name and a value of another type."""
+    hints = typing.get_type_hints(kind)
+    known = [field.name for field in dataclasses.fields(kind) if field.init]
+    if unknown := [name for name in values if name not in known]:
+        remedy = did_you_mean(unknown[0], known)
+        raise mistake(
+            where, got=f"an unknown setting {unknown[0]!r}", expected=f"those of the experiment: {', '.join(known)}", remedy=remedy
+        )
+    return kind(**{name: _typed(hints[name], value, f"{where}, {name}") for name, value in values.items()})
+
+
+def _typed(kind: Any, value: Any, where: str) -> Any:
+    """A JSON value as a value of the annotated type."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    wrong = mistake(
+        where, got=repr(value), expected=str(getattr(kind, "__name__", kind)) if not parts else str(kind).replace("typing.", "")
+    )
+    if origin in (typing.Union, types.UnionType):
+        for part in parts:
+            with contextlib.suppress(JnnError):
+                return _typed(part, value, where)
+        raise wrong
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return config_from(typing.cast(type, kind), value, where)
+    if origin in (tuple, list) and isinstance(value, list):
+        each = parts if origin is tuple and Ellipsis not in parts else parts[:1] * len(value)
+        if len(each) != len(value):
+            raise wrong
+        return origin(_typed(part, item, where) for part, item in zip(each, value, strict=True))
+    if origin is dict and isinstance(value, dict):
+        return {name: _typed(parts[1], item, where) for name, item in value.items()}
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    accepted = {Literal: lambda: value in parts, None: lambda: kind is Any or type(value) is kind}.get(origin, lambda: False)()
+    if not accepted:
+        raise wrong
+    return value

@@ -1,0 +1,52 @@
+"""``jnn describe``: what an experiment does, its settings and its layers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from jnn.cli.arguments import examples_text
+from jnn.cli.experiments import find, load
+from jnn.cli.tables import bold, dim, table
+from jnn.errors import JnnError
+
+HELP = """\
+usage: jnn describe NAME [options of the experiment] [--json]
+
+Show what an experiment does, its settings, and the layers of its model with shapes and parameters.
+"""
+
+EXAMPLES = (
+    "jnn describe image_classification",
+    "jnn describe image_classification --model resnet",
+    "jnn describe image_classification --json",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Print the docstring, the settings and the layers of an experiment, for the options given."""
+    name, *rest = argv or ["--help"]
+    if name in ("-h", "--help"):
+        print(f"{HELP}\n{examples_text(EXAMPLES)}")
+        return 0
+    if name.startswith("-"):
+        raise JnnError(f"The experiment comes first: jnn describe NAME {shlex.join(argv)}")
+    listing = find(name)
+    module = load(listing)
+
+    from jnn.cli.layers import model_lines, parameter_count
+    from jnn.cli.options import DescribeArguments, parse
+    from jnn.train.files import plain
+
+    examples = [f"jnn describe {name}", f"jnn describe {name} --json", f"jnn run {name}"]
+    config, arguments = parse("describe", name, module.Config(), DescribeArguments, rest, examples)
+    settings = plain(config)
+    if arguments.json:
+        parameters = parameter_count(*module.describe(config)) if hasattr(module, "describe") else None
+        print(json.dumps({**listing.record(), "doc": listing.doc, "config": settings, "parameters": parameters}, ensure_ascii=False))
+        return 0
+    rows = [[f"  --{field.replace('_', '-')}", json.dumps(value)] for field, value in settings.items()]
+    print(
+        "\n".join([bold(listing.name), "", listing.doc, "", dim("Settings"), *table(rows), "", dim("Model"), *model_lines(module, config)])
+    )
+    return 0

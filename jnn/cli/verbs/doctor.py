@@ -1,0 +1,111 @@
+"""``jnn doctor``: is this machine ready?"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from jnn.cli.arguments import Parser
+from jnn.cli.devices import GPU_HINT, gpu_present, gpu_unused
+from jnn.cli.tables import bold, table
+
+EXAMPLES = ("jnn doctor", "jnn doctor --json", "jnn run image_classification --smoke")
+OLDEST_PYTHON = (3, 11)
+
+
+class Finding(NamedTuple):
+    """One thing looked at; ``ok`` is False where jnn cannot work like this."""
+
+    name: str
+    text: str
+    ok: bool = True
+
+
+def main(argv: list[str]) -> int:
+    """Print what jnn finds on this machine; exit code 1 where something keeps it from working."""
+    parser = Parser("doctor", "Check this machine: versions, devices, cores, memory, data, folders.", examples=EXAMPLES)
+    parser.add_argument("--json", action="store_true", help="an object for machines")
+    arguments = parser.parse(argv)
+    findings = [_tried(name, look) for name, look in LOOKS.items()]
+    healthy = all(finding.ok for finding in findings)
+    if arguments.json:
+        print(json.dumps({"ok": healthy, "findings": [finding._asdict() for finding in findings]}, ensure_ascii=False))
+        return not healthy
+    print("\n".join(table([["ok" if finding.ok else "PROBLEM", finding.name, finding.text] for finding in findings])))
+    print(bold("Ready." if healthy else "Not ready: see the problems above."))
+    return not healthy
+
+
+def _tried(name: str, look: Callable[[], str]) -> Finding:
+    """A look that raises has found a problem."""
+    try:
+        return Finding(name, look())
+    except Exception as error:
+        return Finding(name, f"{type(error).__name__}: {' '.join(str(error).split())}", ok=False)
+
+
+def _python() -> str:
+    if sys.version_info < OLDEST_PYTHON:
+        raise RuntimeError(f"{sys.version.split()[0]} at {sys.executable} is too old; jnn needs 3.11 or newer")
+    return f"{sys.version.split()[0]} at {sys.executable}"
+
+
+def _versions() -> str:
+    from jnn.train.environment import versions
+
+    return ", ".join(f"{name} {version}" for name, version in versions().items() if name != "python")
+
+
+def _device() -> str:
+    from jnn.train.environment import device_line
+
+    return device_line()
+
+
+def _gpu() -> str:
+    if gpu_unused():
+        return GPU_HINT
+    return "used by jax" if gpu_present() else "none found"
+
+
+def _cores() -> str:
+    from jnn.train.environment import cpu_count
+
+    return str(cpu_count())
+
+
+def _memory() -> str:
+    page = os.sysconf("SC_PAGE_SIZE")
+    return f"{os.sysconf('SC_PHYS_PAGES') * page / 2**30:.1f} GiB, {os.sysconf('SC_AVPHYS_PAGES') * page / 2**30:.1f} GiB free"
+
+
+def _data() -> str:
+    from jnn.data.sources import SOURCES, data_folder, find
+
+    here = [source.name for source in SOURCES.values() if not source.files or find(source)]
+    return f"{', '.join(here)}; kept in {data_folder()}"
+
+
+def _output() -> str:
+    """Runs go to ``runs`` in the working directory: it, or the nearest folder above it that exists, must be writable."""
+    runs = Path("runs").absolute()
+    existing = runs if runs.is_dir() else runs.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(f"{existing} cannot be written; choose another folder with --out")
+    return f"{runs} can be written"
+
+
+LOOKS: dict[str, Callable[[], str]] = {
+    "python": _python,
+    "versions": _versions,
+    "device": _device,
+    "gpu": _gpu,
+    "cores": _cores,
+    "memory": _memory,
+    "data": _data,
+    "output": _output,
+}

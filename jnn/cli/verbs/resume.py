@@ -1,0 +1,73 @@
+"""``jnn resume``: go on with a run that stopped."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from jnn.cli.arguments import Parser
+from jnn.cli.devices import use_device
+from jnn.cli.experiments import find, load
+from jnn.errors import mistake
+
+EXAMPLES = (
+    "jnn resume runs/image_classification/latest",
+    "jnn resume runs/image_classification/latest --epochs +5",
+    "jnn resume runs/mlp --epochs 20 --json",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Go on with a run from its last checkpoint, bit for bit as if it had not stopped."""
+    arguments = _parse(argv)
+    use_device(arguments.device)
+
+    from jnn.cli.execution import execute
+    from jnn.cli.options import config_from
+    from jnn.train.files import plain, read_json
+    from jnn.train.runs import Run, RunOptions, read_record
+
+    folder = Path(arguments.run)
+    record = read_record(folder)
+    if read_json(folder / "status.json").get("state") == "done" and arguments.epochs is None:
+        raise mistake(str(folder), got="a run that is done", expected="one that stopped", remedy="Train it longer with --epochs +5.")
+    listing = find(record["source"] or record["experiment"])
+    module = load(listing)
+    settings = record["config"]
+    epochs = wanted_epochs(arguments.epochs, settings.get("epochs"))
+    config = config_from(module.Config, settings | ({} if epochs is None else {"epochs": epochs}), str(folder / "config.json"))
+    if new := sorted(set(plain(config)) - set(settings)):
+        remedy = "Begin a new run of it with --config."
+        raise mistake(str(listing.path), got=f"settings that the run does not have: {', '.join(new)}", expected="the same", remedy=remedy)
+    options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
+    run = Run.open(folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv]))
+    return execute(module, config, run, listing)
+
+
+def wanted_epochs(text: str | None, planned: Any) -> int | None:
+    """The number of epochs that ``--epochs`` asks for: ``20``, or ``+5`` more than planned; None where it was not given.
+
+    >>> wanted_epochs("+5", 10), wanted_epochs("20", 10), wanted_epochs(None, 10)
+    (15, 20, None)
+    """
+    if text is None:
+        return None
+    if not isinstance(planned, int):
+        raise mistake("--epochs", got=text, expected="an experiment with epochs", remedy="This run has none; leave --epochs away.")
+    if not re.fullmatch(r"\+?\d+", text):
+        raise mistake("--epochs", got=repr(text), expected="a number such as 20, or +5 for five more")
+    return planned + int(text) if text.startswith("+") else int(text)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = Parser("resume", "Go on with a run that stopped, from its last checkpoint.", examples=EXAMPLES)
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")
+    parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
+    parser.add_argument("--offline", action="store_true", help="download nothing")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no messages")
+    parser.add_argument("--json", action="store_true", help="end with the summary as JSON on one line")
+    return parser.parse(argv)

@@ -1,0 +1,77 @@
+"""``jnn run``: train and measure an experiment."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from jnn.cli.arguments import examples_text, taken_out
+from jnn.cli.devices import GPU_HINT, gpu_unused, use_device
+from jnn.cli.experiments import find, listings, load
+from jnn.errors import JnnError
+
+HELP = """\
+usage: jnn run NAME [options]
+       jnn run PATH/TO/FILE.py [options]
+
+Train an experiment, measure it beside its baselines, and keep everything in a new run folder.
+`jnn run NAME --help` shows its options; a file of your own has a frozen dataclass `Config` and a function `main(config, run)`.
+
+experiments:
+  {names}
+"""
+
+EXAMPLES = (
+    "jnn run image_classification --smoke",
+    "jnn run image_classification --model mlp --learning-rate 3e-4 --out runs/mlp",
+    "jnn run my_experiment.py --seed 1",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run an experiment and print its result on standard output; progress goes to standard error."""
+    name, *rest = argv or ["--help"]
+    if name in ("-h", "--help"):
+        print(HELP.format(names="\n  ".join(listing.name for listing in listings()) or "none found"))
+        print(examples_text(EXAMPLES))
+        return 0
+    if name.startswith("-"):
+        raise JnnError(f"The experiment comes first: jnn run NAME {shlex.join(argv)}")
+    listing = find(name)
+    use_device(taken_out(rest, "--device")[0] or "auto")
+    module = load(listing)
+
+    from jnn.cli.execution import execute
+    from jnn.cli.layers import model_lines
+    from jnn.cli.options import RunArguments, config_file, config_from, parse
+    from jnn.train.files import plain
+    from jnn.train.runs import Run
+
+    replayed = taken_out(rest, "--config")[0]
+    defaults = config_from(module.Config, config_file(Path(replayed), listing.name), replayed) if replayed else module.Config()
+    config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
+    if arguments.print_config:
+        print(json.dumps({"experiment": listing.name, "config": plain(config)}, indent=2))
+        return 0
+    if arguments.dry_run:
+        print("\n".join([json.dumps(plain(config), indent=2), "", *model_lines(module, config)]))
+        return 0
+    if arguments.device == "auto" and not arguments.quiet and gpu_unused():
+        print(GPU_HINT, file=sys.stderr)
+    run = Run.create(
+        listing.name,
+        config,
+        out=arguments.out,
+        name=arguments.name,
+        overwrite=arguments.overwrite,
+        options=arguments,
+        source=None if listing.built_in else listing.path,
+        command=shlex.join(["jnn", "run", *argv]),
+    )
+    return execute(module, config, run, listing)
+
+
+def _examples(name: str) -> list[str]:
+    return [f"jnn run {name} --smoke", f"jnn run {name} --seed 1 --name second", f"jnn run {name} --dry-run"]

@@ -1,0 +1,14 @@
+"""Pictures and reports: one module for each thing to see, each imported by its name, as in ``from jnn.explain import curves``.
+
+    curves            how training went
+    classification    confusion matrix, worst mistakes, calibration
+    feature_maps      what each layer makes of one example; the kernels of a layer
+    saliency          which inputs speak for an answer
+    functions         a learned function beside the one to learn
+    bars              a model beside its baselines
+    summary           the layers of a model, their shapes and parameters, as text
+    report            one page about a run
+
+A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no global state of Matplotlib, so that it
+works without a display, in notebooks and in threads. Save one by ``figure.savefig("name.png")``.
+"""

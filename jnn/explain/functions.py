@@ -1,0 +1,153 @@
+"""A learned function beside the one to learn, and how the error falls with the size of the network."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jnn.errors import mistake
+from jnn.explain import style
+from jnn.explain.wording import number
+
+
+def curve_fit(
+    x: np.ndarray, target: np.ndarray, predictions: Mapping[str, np.ndarray], *, samples: tuple[np.ndarray, np.ndarray] | None = None
+) -> Figure:
+    """Functions of one variable: the target and each prediction above, their errors ``prediction - target`` below.
+
+    ``x``, ``target`` and each prediction are ``(N,)``; ``samples`` are the points ``(x, y)`` that were learned from. The legend has each
+    RMSE.
+
+    >>> x = np.linspace(0, 1, 3)
+    >>> figure = curve_fit(x, x, {"width 8": x + 0.5})
+    >>> figure.axes[1].lines[1].get_ydata().tolist()
+    [0.5, 0.5, 0.5]
+    """
+    x, target = np.asarray(x), np.asarray(target)
+    for name, y in {"target": target, **predictions}.items():
+        if np.shape(y) != x.shape or x.ndim != 1:
+            raise mistake("curve_fit", got=f"{name} of shape {np.shape(y)} for x of shape {x.shape}", expected="(N,) for each")
+    order = np.argsort(x)
+    x, target = x[order], target[order]
+    figure, axes = style.panels(2, 1, width=6.4, height=5.0)
+    axes[0, 0].get_gridspec().set_height_ratios([2.2, 1])
+    above, below = axes[:, 0]
+    above.plot(x, target, color=style.INK, linewidth=4, alpha=0.28, label="target", solid_capstyle="round")
+    if samples is not None:
+        above.plot(*samples, "o", color=style.QUIET, markersize=3, alpha=0.6, label="samples")
+    below.axhline(0, color=style.QUIET, linewidth=0.9)
+    for i, (name, y) in enumerate(predictions.items()):
+        y, colour = np.asarray(y)[order], style.SERIES[i % len(style.SERIES)]
+        error = y - target
+        above.plot(x, y, color=colour, linewidth=1.6, label=f"{name} (RMSE {number(float(np.sqrt(np.mean(error**2))))})")
+        below.plot(x, error, color=colour, linewidth=1.2)
+    for ax, title in ((above, "Target and prediction"), (below, "Error: prediction − target")):
+        style.gridded(ax)
+        style.caption(ax, title, x="x" if ax is below else "")
+        ax.margins(x=0.01)
+    above.tick_params(labelbottom=False)
+    above.sharex(below)
+    above.legend(frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.4, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> Figure:
+    """A function of two variables: target, prediction on the same scale, and their difference on its own.
+
+    ``x0`` ``(N,)`` is horizontal, ``x1`` ``(M,)`` vertical; ``target`` and ``prediction`` are ``(M, N)``, as ``np.meshgrid(x0, x1)`` leads
+    to.
+
+    >>> figure = surface(np.arange(3.0), np.arange(2.0), np.zeros((2, 3)), np.ones((2, 3)))
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
+    ['target', 'prediction', 'error: prediction − target (RMSE 1)']
+    """
+    x0, x1, target, prediction = map(np.asarray, (x0, x1, target, prediction))
+    if not target.shape == prediction.shape == (x1.size, x0.size):
+        got = f"target {target.shape}, prediction {prediction.shape}, {x0.size} x0 and {x1.size} x1"
+        raise mistake("surface", got=got, expected=f"both ({x1.size}, {x0.size})")
+    error = prediction - target
+    both = np.stack([target, prediction])
+    figure, axes = style.panels(1, 3, width=10.4, height=3.5)
+    rmse = number(float(np.sqrt(np.mean(error**2))))
+    first = _mesh(axes[0, 0], x0, x1, target, "target", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
+    _mesh(axes[0, 1], x0, x1, prediction, "prediction", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
+    most = float(np.nanmax(np.abs(error))) or 1.0
+    last = _mesh(axes[0, 2], x0, x1, error, f"error: prediction − target (RMSE {rmse})", style.SIGNED, -most, most)
+    style.colour_bar(figure, first, axes[0, :2].tolist())
+    style.colour_bar(figure, last, axes[0, 2])
+    return figure
+
+
+def _mesh(ax: Axes, x0, x1, values, title, cmap, low, high):
+    mesh = ax.pcolormesh(x0, x1, values, cmap=cmap, vmin=low, vmax=high, shading="nearest", rasterized=True)
+    ax.spines[:].set_visible(False)
+    style.caption(ax, title, x="x₀", y="x₁")
+    return mesh
+
+
+def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int], *, name: str = "RMSE") -> Figure:
+    """How the error depends on the size of a network: a table in colours, and lines against the width for each depth, on logarithmic axes.
+
+    ``errors`` is ``(widths, depths)``, or ``(seeds, widths, depths)``: then medians are shown, with a band from the least to the greatest
+    seed. Errors are positive; what diverged may be NaN.
+
+    >>> figure = error_grid(np.array([[0.1, 0.01], [0.05, 0.001]]), [8, 16], [1, 2])
+    >>> [line.get_label() for line in figure.axes[1].lines]
+    ['depth 1', 'depth 2']
+    """
+    errors = np.asarray(errors, dtype=np.float64)
+    seeds = errors[None] if errors.ndim == 2 else errors
+    if seeds.ndim != 3 or seeds.shape[1:] != (len(widths), len(depths)):
+        raise mistake(
+            "error_grid", got=f"errors of shape {errors.shape}", expected=f"({len(widths)}, {len(depths)}), with or without seeds in front"
+        )
+    if not np.any(seeds > 0) or np.any(seeds <= 0):
+        raise mistake(
+            "error_grid", got="errors that are zero or negative" if np.any(seeds <= 0) else "no finite error", expected="positive errors"
+        )
+    middle = np.nanmedian(seeds, axis=0)
+    figure, axes = style.panels(1, 2, width=9.6, height=3.9, title=_smallest_in_words(middle, widths, depths, name))
+    _table(axes[0, 0], middle, widths, depths)
+    _lines(axes[0, 1], seeds, middle, widths, depths, name)
+    return figure
+
+
+def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
+    logs = np.log10(errors).T
+    image = ax.imshow(logs, cmap="viridis_r", aspect="auto", origin="lower")
+    for (i, j), value in np.ndenumerate(logs):
+        shade = image.cmap(image.norm(value))
+        dark = np.isfinite(value) and 0.3 * shade[0] + 0.59 * shade[1] + 0.11 * shade[2] < 0.5
+        text = f"{10**value:.1e}" if np.isfinite(value) else "diverged"
+        ax.text(
+            j, i, text.replace("e-0", "e-").replace("e+00", ""), ha="center", va="center", fontsize=8, color="white" if dark else style.INK
+        )
+    ax.set_xticks(range(len(widths)), [str(width) for width in widths])
+    ax.set_yticks(range(len(depths)), [str(depth) for depth in depths])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    style.caption(ax, "darker is better", x="width", y="depth (hidden layers)")
+
+
+def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name: str) -> None:
+    colours = style.SERIES
+    for j, depth in enumerate(depths):
+        colour = colours[j % len(colours)]
+        ax.plot(widths, middle[:, j], "o-", color=colour, linewidth=1.6, markersize=4, label=f"depth {depth}")
+        if len(seeds) > 1:
+            ax.fill_between(
+                widths, np.nanmin(seeds[:, :, j], axis=0), np.nanmax(seeds[:, :, j], axis=0), color=colour, alpha=0.15, linewidth=0
+            )
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(widths, [str(width) for width in widths])
+    ax.set_xticks([], minor=True)
+    style.gridded(ax)
+    band = f"; median and range of {len(seeds)} seeds" if len(seeds) > 1 else ""
+    style.caption(ax, f"{name} against width{band}", x="width")
+    style.legend(ax)
+
+
+def _smallest_in_words(errors: np.ndarray, widths, depths, name: str) -> str:
+    i, j = np.unravel_index(np.nanargmin(errors), errors.shape)
+    return f"Least {name}: {number(float(errors[i, j]))}, with width {widths[i]} and depth {depths[j]}"

@@ -1,0 +1,56 @@
+"""Figures as data inside a page."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from jnn.errors import mistake
+
+MOST = 1_900_000
+"""Characters of all images of a page: with its text, it stays under 2 MB."""
+
+SMALL = 60_000
+"""Bytes up to which a figure is kept as SVG, which is sharp at every size."""
+
+RESOLUTIONS = (144, 110, 84, 60, 42)
+"""Dots per inch of the other figures; the first at which all images fit."""
+
+
+def inline_images(figures: Sequence[object]) -> list[str | None]:
+    """A ``data:`` address for each figure, and None for what is no figure; together at most `MOST` characters.
+
+    Raises `JnnError` where even the coarsest pictures are too large.
+    """
+    drawn = [isinstance(figure, Figure) for figure in figures]
+    vectors = [_svg(figure) if is_figure else None for figure, is_figure in zip(figures, drawn, strict=True)]
+    for resolution in RESOLUTIONS:
+        found = [
+            vector or (_png(figure, resolution) if is_figure else None)
+            for figure, vector, is_figure in zip(figures, vectors, drawn, strict=True)
+        ]
+        if sum(len(address) for address in found if address) <= MOST:
+            return found
+    raise mistake(
+        "report", got=f"{sum(drawn)} figures of more than {MOST:,} characters", expected="less", remedy="Give fewer or smaller figures."
+    )
+
+
+def _svg(figure: Figure) -> str | None:
+    """The figure as SVG where that is small; the same figure gives the same text."""
+    stream = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "jnn"}):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    return _address("image/svg+xml", stream.getvalue()) if len(stream.getvalue()) <= SMALL else None
+
+
+def _png(figure: Figure, resolution: int) -> str:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=resolution, bbox_inches="tight")
+    return _address("image/png", stream.getvalue())
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

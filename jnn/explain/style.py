@@ -1,0 +1,117 @@
+"""The one look of all figures.
+
+Orange is positive and blue is negative, so that no reader needs to tell red from green; magnitudes use viridis, whose equal steps look
+equal; lines take the colours of Okabe and Ito. What helps no reader (boxes, ticks of images, backgrounds) is left out.
+
+Everything is set on the axes themselves: Matplotlib reads its global settings again when it draws, when nothing could keep them apart from
+the user's.
+"""
+
+import functools
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from jnn.errors import mistake
+
+INK, QUIET, FAINT = "#1f2430", "#667085", "#e4e7ec"
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072b2", "#d55e00", "#009e73", "#a6558f", "#56b4e9", "#e69f00"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+
+MAGNITUDE = "viridis"
+SIGNED = LinearSegmentedColormap.from_list("signed", ("#08457e", "#2f7ebc", "#9ecae9", "#ffffff", "#fdc38d", "#dc7317", "#7f3b08"))
+SIGNED.set_bad("#ffffff")
+
+
+def panels(
+    rows: int = 1, columns: int = 1, *, width: float, height: float, title: str = "", ratios: Sequence[float] | None = None
+) -> tuple[Figure, np.ndarray]:
+    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``; ``title`` says what one sees, and is wrapped
+    to the width.""" figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"width_ratios": ratios} if ratios else None)
+    for ax in axes.ravel():
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color(QUIET)
+        ax.tick_params(which="both", colors=QUIET, labelcolor=INK, labelsize=9, length=3)
+    if title:
+        figure.suptitle(wrapped(title, width), x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
+    return figure, axes
+
+
+def wrapped(text: str, width: float, size: float = 12) -> str:
+    """``text`` in lines that fit into ``width`` inches in letters of ``size`` points."""
+    return textwrap.fill(text, max(12, int(width * 72 / (0.62 * size))))
+
+
+def caption(ax: Axes, title: str = "", *, x: str = "", y: str = "") -> None:
+    """Name a panel and its axes."""
+    ax.set_title(title, loc="left", fontsize=10, color=INK)
+    ax.set_xlabel(x, fontsize=9, color=QUIET)
+    ax.set_ylabel(y, fontsize=9, color=QUIET)
+
+
+def gridded(ax: Axes, axis: str = "y") -> None:
+    """Faint lines behind the data to read values by."""
+    ax.grid(True, which="major", axis=axis, color=FAINT, linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def bare(ax: Axes) -> None:
+    """No ticks and no frame, as around a picture."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def legend(ax: Axes) -> None:
+    """Names of the lines, without a box."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4)
+
+
+def colour_range(values: np.ndarray) -> tuple[Colormap | str, float, float]:
+    """The colour map of some values and its ends: signed and symmetric about zero where any is negative, else a magnitude from zero."""
+    finite = values[np.isfinite(values)]
+    most = float(np.max(np.abs(finite), initial=0.0)) or 1.0
+    return (SIGNED, -most, most) if np.any(finite < 0) else (MAGNITUDE, 0.0, most)
+
+
+def picture(ax: Axes, image: np.ndarray, *, low: float | None = None, high: float | None = None) -> AxesImage:
+    """Show an image ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` as it is: grey or in colour, with ``low`` as black and ``high`` as white."""
+    image = displayable(np.asarray(image)[None], low=low, high=high)[0]
+    bare(ax)
+    return ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def displayable(images: np.ndarray, *, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """Images ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)`` of any range as ``(N, H, W)`` or ``(N, H, W, 3)`` from 0 to 1.
+
+    Without ``low`` and ``high``, bytes and values from 0 to 1 are taken as such, and others from their least to their greatest.
+    """
+    images = np.asarray(images)
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
+        raise mistake(
+            "images", got=f"shape {images.shape}", expected="(N, H, W), (N, H, W, 1) or (N, H, W, 3)", remedy="Channels come last."
+        )
+    images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
+    least, greatest = (0, 255) if images.dtype == np.uint8 else (float(np.min(images, initial=0)), float(np.max(images, initial=1)))
+    low, high = least if low is None else low, greatest if high is None else high
+    return np.clip((images.astype(np.float64) - low) / ((high - low) or 1), 0, 1)
+
+
+def colour_bar(figure: Figure, image, axes, label: str = "") -> None:
+    """The scale of colours beside some axes."""
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=22)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(which="both", colors=QUIET, labelcolor=INK, labelsize=8, length=2)
+    bar.set_label(label, fontsize=9, color=QUIET)
+
+
+@functools.cache
+def confidence_colours() -> Colormap:
+    """White to blue: a fraction of a whole, with room for dark and light text."""
+    return LinearSegmentedColormap.from_list("fraction", ("#ffffff", "#b9d9ee", "#4c9bcd", BLUE, "#064a73"))

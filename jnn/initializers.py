@@ -1,0 +1,150 @@
+"""Initializers: functions ``init(key, shape, dtype) -> array``, JAX's own and what it lacks.
+
+Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the last two axes are the inputs and outputs
+of one position, and fan-in = in x window (PyTorch stores ``(out, in, *window)``, with the same fans).
+
+From JAX, unchanged: ``zeros`` and ``ones`` are initializers themselves; the others are functions that return one, as in
+``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0, scale), where
+:func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that deviation at two of them, which
+leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at all); ``he_normal``,
+``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula says.
+
+>>> import jax, jax.numpy as jnp
+>>> he_normal()(jax.random.key(0), (784, 10), jnp.float32).shape
+(784, 10)
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import (
+    constant,
+    delta_orthogonal,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    normal,
+    ones,
+    orthogonal,
+    truncated_normal,
+    uniform,
+    variance_scaling,
+    zeros,
+)
+
+from jnn.errors import mistake
+
+__all__ = [
+    "constant",
+    "delta_orthogonal",
+    "dirac",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "symmetric_uniform",
+    "torch_uniform",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "zeros",
+]
+
+Init = Callable[..., jax.Array]
+
+
+def symmetric_uniform(bound: float) -> Init:
+    """Uniform on ``[-bound, bound)``. PyTorch has bound 1/√fan_in for the bias of a layer, and 1/√hidden for all of an RNN.
+
+    >>> x = symmetric_uniform(0.1)(jax.random.key(0), (1000,), jnp.float32)
+    >>> bool((abs(x) <= 0.1).all() and (x < 0).any())
+    True
+    """
+    if isinstance(bound, int | float) and not bound > 0:
+        raise mistake("symmetric_uniform", got=f"bound={bound}", expected="a number > 0")
+    return lambda key, shape, dtype=float: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """PyTorch's default for the kernels of Linear and Conv layers: uniform on ``±1/√fan_in``, of variance 1/(3 fan_in).
+
+    PyTorch writes it ``kaiming_uniform_(a=√5)``. Its biases are ``symmetric_uniform(1/√fan_in)`` with the fan-in of the kernel. For
+    transposed convolutions PyTorch takes the outputs for inputs: swap the axes to have the same.
+
+    >>> float(abs(torch_uniform()(jax.random.key(0), (100, 7), jnp.float32)).max()) <= 0.1
+    True
+    """
+    return variance_scaling(1 / 3, "fan_in", "uniform", in_axis=in_axis, out_axis=out_axis)
+
+
+def identity(scale: float = 1.0) -> Init:
+    """``scale`` on the diagonal of a matrix and zero elsewhere, as PyTorch's ``eye_``; the last two axes, alike over the others.
+
+    >>> print(identity()(None, (2, 3), jnp.float32))
+    [[1. 0. 0.]
+     [0. 1. 0.]]
+    """
+
+    def init(key, shape, dtype=float):
+        if len(shape) < 2:
+            raise mistake("identity", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
+        return jnp.broadcast_to(jnp.asarray(scale, dtype) * jnp.eye(*shape[-2:], dtype=dtype), shape)
+
+    return init
+
+
+def dirac(groups: int = 1) -> Init:
+    """The convolution ``(*window, in, out)`` that returns its input: the identity at the window's centre, zero elsewhere.
+
+    Channels beyond the shorter side are zero. With ``groups``, out is split in so many parts and each is the identity of its own ``in``
+    inputs. As PyTorch's ``dirac_``; the centre of an even window is the later one.
+
+    >>> print(dirac()(None, (3, 1, 1), jnp.float32).ravel())
+    [0. 1. 0.]
+    """
+
+    def init(key, shape, dtype=float):
+        *window, inputs, outputs = shape
+        if not window or groups < 1 or outputs % groups:
+            raise mistake("dirac", got=f"shape {tuple(shape)}, groups={groups}", expected="(*window, in, out), out a multiple of groups")
+        centre = tuple(size // 2 for size in window)
+        return jnp.zeros(shape, dtype).at[centre].set(jnp.tile(jnp.eye(inputs, outputs // groups, dtype=dtype), groups))
+
+    return init
+
+
+def sparse(sparsity: float, stddev: float = 0.01) -> Init:
+    """A normal matrix ``(in, out)`` where each output has exactly ``⌈sparsity · in⌉`` of its incoming weights zero, drawn anew for each.
+
+    Source: Martens 2010, section 5, with a fixed number of connections into each unit. PyTorch's ``sparse_`` also zeroes along columns,
+    which in its ``(out, in)`` layout are the connections out of a unit.
+
+    >>> kernel = sparse(0.7)(jax.random.key(0), (10, 4), jnp.float32)
+    >>> print((kernel == 0).sum(axis=0))
+    [7 7 7 7]
+    """
+    if not 0 <= sparsity <= 1:
+        raise mistake("sparse", got=f"sparsity={sparsity}", expected="a fraction in [0, 1]")
+
+    def init(key, shape, dtype=float):
+        if len(shape) != 2:
+            raise mistake("sparse", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
+        values_key, order_key = jax.random.split(key)
+        position = jnp.arange(shape[0])[:, None]
+        order = jax.random.permutation(order_key, jnp.broadcast_to(position, shape), axis=0, independent=True)
+        kept = order >= math.ceil(sparsity * shape[0])
+        return jnp.where(kept, jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype), 0)
+
+    return init

@@ -1,0 +1,118 @@
+"""Activation functions by name, and those with parameters.
+
+Functions of x alone are JAX's own and go into a chain as they are: ``chain(dense(32), jax.nn.relu)``.
+"""
+
+import difflib
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnn.compose import parallel
+from jnn.errors import mistake
+from jnn.layers.checks import check_features, check_float, numerics, parameter_dtype
+from jnn.layers.dense import dense
+from jnn.model import Model, pointwise
+
+
+def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
+    """``exp(x) / sum(exp(x))`` along ``axis``, computed in float32 at least; y has the dtype of x."""
+    return jax.nn.softmax(numerics(x), axis).astype(x.dtype)
+
+
+def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
+    """``x - log(sum(exp(x)))`` along ``axis``, computed in float32 at least; y has the dtype of x."""
+    return jax.nn.log_softmax(numerics(x), axis).astype(x.dtype)
+
+
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "celu": jax.nn.celu,
+    "elu": jax.nn.elu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "glu": jax.nn.glu,
+    "hard_sigmoid": jax.nn.hard_sigmoid,
+    "hard_silu": jax.nn.hard_silu,
+    "hard_tanh": jax.nn.hard_tanh,
+    "identity": jax.nn.identity,
+    "leaky_relu": jax.nn.leaky_relu,
+    "log_sigmoid": jax.nn.log_sigmoid,
+    "log_softmax": log_softmax,
+    "mish": jax.nn.mish,
+    "relu": jax.nn.relu,
+    "relu6": jax.nn.relu6,
+    "selu": jax.nn.selu,
+    "sigmoid": jax.nn.sigmoid,
+    "silu": jax.nn.silu,
+    "soft_sign": jax.nn.soft_sign,
+    "softmax": softmax,
+    "softplus": jax.nn.softplus,
+    "squareplus": jax.nn.squareplus,
+    "tanh": jnp.tanh,
+}
+
+
+def activation(name: str) -> Callable[[jax.Array], jax.Array]:
+    """The function called ``name`` in `ACTIVATIONS`, for settings that are text. Raises `JnnError` for a name that is not there.
+
+    ``gelu`` is the exact one, ``x Φ(x)``, as in PyTorch; ``jax.nn.gelu`` is by default ``gelu_tanh``, its approximation. ``glu`` halves the
+    features: ``a * sigmoid(b)`` of the halves a and b.
+
+    >>> float(activation("relu")(-1.0))
+    0.0
+    """
+    if name not in ACTIVATIONS:
+        near = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
+        raise mistake(
+            "activation",
+            got=f"{name!r}",
+            expected=f"one of {', '.join(ACTIVATIONS)}",
+            remedy=f"Did you mean {near[0]!r}?" if near else "Any other function goes into a chain as it is.",
+        )
+    return ACTIVATIONS[name]
+
+
+def prelu(*, init: float = 0.25) -> Model:
+    """A rectifier with a slope that is learned for each feature: ``y = x`` where x >= 0, and ``slope * x`` elsewhere.
+
+    x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``init``. PyTorch's ``PReLU()`` has one slope for all,
+    ``PReLU(D)`` is this one. Raises `JnnError` for another D than in params and for integer x. Source: He et al. 2015,
+    https://arxiv.org/abs/1502.01852.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = prelu(), jnp.array([-4.0, 4.0])
+    >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].tolist()
+    [-1.0, 4.0]
+    """
+    slope = init
+
+    def init(key, x):
+        check_float("prelu", x, min_rank=1)
+        return {"slope": jnp.full(x.shape[-1:], slope, parameter_dtype(x))}, {}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_float("prelu", x, min_rank=1)
+        check_features("prelu", x, params["slope"].shape[0])
+        slope = params["slope"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+        return jnp.where(x >= 0, x, slope * x), state
+
+    return pointwise(init, apply)
+
+
+def gated(features: int, activation: Callable[[jax.Array], jax.Array] = jax.nn.silu, *, use_bias: bool = False) -> Model:
+    """A dense layer that another one opens and closes: ``y = activation(x W + b) * (x V + c)``.
+
+    x ``(..., D)`` -> y ``(..., features)``; params ``gate`` and ``value``, each those of `dense`. The ``activation`` makes the variant:
+    silu SwiGLU, gelu GEGLU, relu ReGLU, sigmoid GLU, identity the bilinear layer. The feed-forward block of a transformer is
+    ``chain(gated(8 * D // 3), dense(D))``. Source: Shazeer 2020, https://arxiv.org/abs/2002.05202.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = gated(8), jnp.ones(3)
+    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> jax.tree.map(jnp.shape, params)
+    {'gate': {'kernel': (3, 8)}, 'value': {'kernel': (3, 8)}}
+    """
+    project = dense(features, use_bias=use_bias)
+    return parallel(gate=project, value=project, combine=lambda gate, value: activation(gate) * value)

@@ -1,0 +1,90 @@
+"""Batch normalization, the layer in which the examples of a batch influence each other."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.layers.checks import check_features, check_float, check_fraction, numerics, parameter_dtype
+from jnn.layers.normalization import affine, affine_params, check_epsilon, check_mask, moments, real, standardize
+from jnn.model import Model, State, pointwise
+
+
+def batch_norm(
+    *,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+    use_scale: bool = True,
+    use_bias: bool = True,
+    axis_name: str | tuple[str, ...] | None = None,
+) -> Model:
+    """Normalization of each feature over the batch: ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
+
+    In training, mean and biased variance are those of the batch, over all axes of x but the last: examples influence each other, which is
+    the point of the method. The state keeps running averages, ``new = momentum * old + (1 - momentum) * batch``, the variance as the
+    unbiased estimate ``n / (n - 1) variance``; they replace the statistics of the batch in evaluation, which leaves the state as it is.
+
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale``, ``bias`` ``(D,)``; state ``mean``, ``variance`` ``(D,)``, at first zeros and ones.
+
+    ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too; ``jax.jit`` with a sharded batch needs none.
+    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements.
+
+    Statistics are computed in float32 at least, in two passes. Raises `JnnError` for a single value a feature in training, whose variance
+    says nothing, for a mask of another shape, for another D than in params, and for integer x. PyTorch's ``momentum`` is one minus this
+    one; Flax keeps the biased variance. Source: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = batch_norm(momentum=0.5), jnp.array([[1.0], [3.0]])
+    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> y, state = layer.apply(params, state, x, train=True)
+    >>> y.round(3).tolist(), state["mean"].tolist(), state["variance"].tolist()
+    ([[-1.0], [1.0]], [1.0], [1.5])
+    """
+    check_fraction("batch_norm", momentum=momentum)
+    check_epsilon("batch_norm", epsilon)
+
+    def init(key, x):
+        check_float("batch_norm", x, min_rank=1)
+        shape, dtype = x.shape[-1:], parameter_dtype(x)
+        return affine_params(x, use_scale, use_bias), {"mean": jnp.zeros(shape, dtype), "variance": jnp.ones(shape, dtype)}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_float("batch_norm", x, min_rank=1)
+        check_features("batch_norm", x, state["mean"].shape[0])
+        check_mask("batch_norm", x, mask)
+        h = real(numerics(x), mask)
+        if train:
+            _check_number(x, axis_name)
+            mean, variance, n = moments(h, tuple(range(x.ndim - 1)), None if mask is None else mask[..., None], axis_name)
+            state = _updated(state, {"mean": mean, "variance": variance * n / jnp.maximum(n - 1, 1)}, momentum)
+        else:
+            mean, variance = (state[name].astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,)) for name in ("mean", "variance"))
+        return affine(params, standardize(h, mean, variance, epsilon)).astype(x.dtype), state
+
+    return pointwise(init, apply)
+
+
+def _updated(state: State, batch: State, momentum: float) -> State:
+    average = lambda old, new: momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
+    return jax.lax.stop_gradient(jax.tree.map(average, state, batch))
+
+
+def _check_number(x, axis_name) -> None:
+    """In training a feature has more than one value, over all devices and members."""
+    try:
+        copies = 1 if axis_name is None else jax.lax.psum(1, axis_name)
+    except NameError:
+        raise mistake(
+            "batch_norm",
+            got=f"axis_name={axis_name!r} where no axis has this name",
+            expected="a call inside jax.vmap or jax.shard_map",
+            remedy=f"Name the axis: jax.vmap(..., axis_name={axis_name!r}).",
+        ) from None
+    if math.prod(x.shape[:-1]) * copies < 2:
+        raise mistake(
+            "batch_norm",
+            got=f"x of shape {x.shape} in training",
+            expected="more than one value of each feature, to take a variance of",
+            remedy="Pass a batch; inside jax.vmap, name its axis: batch_norm(axis_name='batch') and jax.vmap(..., axis_name='batch').",
+        )

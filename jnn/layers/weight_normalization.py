@@ -1,0 +1,145 @@
+"""Functions from models to models that normalize weights: `weight_norm` and `spectral_norm`."""
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.layers.checks import check_positive, numerics
+from jnn.model import Model, Params, as_model, child_key, named
+from jnn.transform import path_mask
+
+
+def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
+    """The same model with the length and the direction of its kernels as separate params: ``kernel = magnitude * direction / |direction|``.
+
+    Each kernel ``(..., features)`` whose path matches the regular expression ``paths`` becomes ``{"magnitude": (features,), "direction":
+    (..., features)}``; norms are over all axes but the last, that is for each output, in float32 at least. At first the model computes what
+    it did before. Inside `repeat` and `ensemble`, whose params have an axis more, not around them. Raises `JnnError` where no path matches
+    and for a kernel of rank < 2. A kernel that starts as zeros has no direction, and gives NaN. PyTorch's ``original0`` and ``original1``
+    are magnitude and direction. Source: Salimans & Kingma 2016, equation 2, https://arxiv.org/abs/1602.07868.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = weight_norm(jnn.dense(2))
+    >>> params, state = model.init(jax.random.key(0), jnp.ones(3))
+    >>> jax.tree.map(jnp.shape, params)
+    {'bias': (2,), 'kernel': {'direction': (3, 2), 'magnitude': (2,)}}
+    """
+    model = as_model(model)
+
+    def init(key, x):
+        params, state = model.init(key, x)
+        chosen = _chosen("weight_norm", params, paths)
+        split = {path: {"magnitude": _norm(kernel).astype(kernel.dtype), "direction": kernel} for path, kernel in chosen.items()}
+        return _replaced(params, split), state
+
+    return Model(
+        init,
+        lambda params, state, x, **options: model.apply(_joined(params), state, x, **options),
+        model.carry and (lambda params, x_t, length: model.carry(_joined(params), x_t, length)),
+        model.step and (lambda params, state, carry, x_t: model.step(_joined(params), state, carry, x_t)),
+    )
+
+
+def _norm(kernel: jax.Array) -> jax.Array:
+    """The length of each output's weights."""
+    return jnp.sqrt(jnp.sum(jnp.square(numerics(kernel)), axis=tuple(range(kernel.ndim - 1))))
+
+
+def _joined(params: Params) -> Params:
+    """``params`` with each pair of a magnitude and a direction replaced by its kernel."""
+    if params.keys() == {"magnitude", "direction"}:
+        magnitude, direction = params["magnitude"], params["direction"]
+        scale = numerics(magnitude) / _norm(direction)
+        return (numerics(direction) * scale.reshape((1,) * (direction.ndim - 1) + scale.shape)).astype(direction.dtype)
+    return {name: _joined(part) if isinstance(part, dict) else part for name, part in params.items()}
+
+
+def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsilon: float = 1e-12) -> Model:
+    """The same model with each kernel divided by its largest singular value: ``kernel / s``, ``s = left · kernel right``.
+
+    Each kernel whose path matches the regular expression ``paths`` counts as the matrix ``K`` of shape (all other axes, features). The
+    singular vectors are in the state, ``{"model": the model's own, "vectors": {path: {"left", "right"}}}``, float32 at least, and every
+    training step brings them nearer by ``steps`` steps of power iteration, ``right = normalize(Kᵀ left)``, ``left = normalize(K right)``;
+    evaluation uses them as they are. No gradient goes through the vectors (equation 12 of the paper), so that the gradient is that of the
+    exact norm once they have converged. Params are those of the model itself. Inside `repeat` and `ensemble`, not around them. Raises
+    `JnnError` where no path matches and for a kernel of rank < 2. PyTorch's ``_u`` and ``_v`` are right and left, for its weight is the
+    transpose. Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = spectral_norm(jnn.dense(2, use_bias=False))
+    >>> params, state = model.init(jax.random.key(0), jnp.eye(3))
+    >>> jnp.linalg.norm(model.apply(params, state, jnp.eye(3))[0], 2).round(3).item()
+    1.0
+    """
+    model = as_model(model)
+    check_positive("spectral_norm", steps=steps)
+
+    def init(key, x):
+        params, state = model.init(key, x)
+        vectors = {}
+        for path, kernel in _chosen("spectral_norm", params, paths).items():
+            K = _matrix(kernel)
+            left = jax.random.normal(child_key(key, f"spectral_norm/{path}"), K.shape[:1], K.dtype)
+            vectors[path] = _power_iteration(K, _unit(left, epsilon), FIRST_STEPS, epsilon)
+        return params, named("model", state) | {"vectors": vectors}
+
+    def normalized(params, vectors):
+        kernels = _chosen("spectral_norm", params, paths)
+        return _replaced(params, {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()})
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        vectors = state["vectors"]
+        if train:
+            kernels = _chosen("spectral_norm", params, paths)
+            vectors = {path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon) for path, kernel in kernels.items()}
+        y, inner = model.apply(normalized(params, vectors), state.get("model", {}), x, key=key, train=train, mask=mask)
+        return y, named("model", inner) | {"vectors": vectors}
+
+    def step(params, state, carry, x_t):
+        return model.step(normalized(params, state["vectors"]), state.get("model", {}), carry, x_t)
+
+    return Model(init, apply, model.carry, model.step and step)
+
+
+FIRST_STEPS = 15  # as in PyTorch: brings a random vector near enough for one step a time to follow the training
+
+
+def _power_iteration(K: jax.Array, left: jax.Array, steps: int, epsilon: float) -> dict[str, jax.Array]:
+    """The singular vectors of K after ``steps`` steps from ``left``, without a gradient."""
+    K = jax.lax.stop_gradient(K)
+    for _ in range(steps):
+        right = _unit(left @ K, epsilon)
+        left = _unit(K @ right, epsilon)
+    return {"left": left, "right": right}
+
+
+def _divided(kernel: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
+    """The kernel divided by its spectral norm."""
+    norm = left @ _matrix(kernel) @ right
+    return (numerics(kernel) / norm).astype(kernel.dtype)
+
+
+def _matrix(kernel: jax.Array) -> jax.Array:
+    return numerics(kernel).reshape(-1, kernel.shape[-1])
+
+
+def _unit(vector: jax.Array, epsilon: float) -> jax.Array:
+    return vector / jnp.maximum(jnp.linalg.norm(vector), epsilon)
+
+
+def _chosen(where: str, params: Params, paths: str) -> dict[str, jax.Array]:
+    """``{path: kernel}`` of the kernels whose path matches."""
+    leaves, matches = jax.tree.leaves_with_path(params), jax.tree.leaves(path_mask(params, paths))
+    kernels = {_name(path): leaf for (path, leaf), matched in zip(leaves, matches, strict=True) if matched}
+    for path, kernel in kernels.items():
+        if kernel.ndim < 2:
+            raise mistake(where, got=f"{path} of shape {kernel.shape}", expected="kernels of at least 2 axes", remedy="Give other paths.")
+    return kernels
+
+
+def _replaced(params: Params, new: dict) -> Params:
+    return jax.tree.map_with_path(lambda path, leaf: new.get(_name(path), leaf), params)
+
+
+def _name(path: tuple) -> str:
+    return "/".join(str(part.key) for part in path)

@@ -1,0 +1,31 @@
+"""Packages whose names are imported when they are first used, so that the command line answers before JAX is loaded."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def lazy(package: str, names: Mapping[str, Sequence[str]]):
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562) that has ``names`` (module -> names in it) and all its modules.
+
+    >>> get, _, names = lazy("jnn", {"errors": ["JnnError"]})
+    >>> get("JnnError").__module__, names
+    ('jnn.errors', ['JnnError'])
+    """
+    home = {name: module for module, members in names.items() for name in members}
+
+    def __getattr__(name: str) -> Any:
+        if name in home:
+            value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        else:
+            try:
+                value = importlib.import_module(f"{package}.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"{package}.{name}":
+                    raise
+                raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return __getattr__, lambda: sorted(home), sorted(home)

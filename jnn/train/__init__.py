@@ -1,0 +1,17 @@
+"""Training: the state, the step, the loop, and the run that holds its records."""
+
+from jnn.lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "config": ["TrainingConfig"],
+        "evaluate": ["make_evaluate", "predict_all"],
+        "feed": ["Feed", "in_memory"],
+        "loop": ["Fitted", "fit"],
+        "optimizers": ["make_optimizer", "make_schedule"],
+        "runs": ["About", "Run", "RunOptions"],
+        "state": ["TrainState", "init_train_state", "seed_key"],
+        "step": ["Objective", "Step", "make_step", "make_steps"],
+    },
+)

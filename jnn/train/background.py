@@ -1,0 +1,72 @@
+"""Work on a background thread whose failure cannot be overlooked: it is raised at the next call, or ends the process with code 1."""
+
+import atexit
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+
+_undelivered: set[Future] = set()
+
+
+class Background:
+    """One thread for one piece of work at a time.
+
+    A failure is raised once, by whichever of ``submit``, ``check``, ``wait`` and ``close`` comes next. Where none comes before the process
+    ends, it prints the failure and exits with code 1.
+
+    >>> background = Background()
+    >>> background.submit(int, "seven")
+    >>> background.wait()
+    Traceback (most recent call last):
+    ...
+    ValueError: invalid literal for int() with base 10: 'seven'
+    >>> background.close()
+    """
+
+    def __init__(self):
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="jnn")
+        self._pending: Future | None = None
+
+    def submit(self, work: Callable[..., None], *arguments) -> None:
+        """Wait for the work before, raise its failure, then start ``work(*arguments)``."""
+        self.wait()
+        self._pending = self._executor.submit(work, *arguments)
+        _undelivered.add(self._pending)
+
+    def check(self) -> None:
+        """Raise the failure of work that has ended; costs less than a microsecond while there is none."""
+        if self._pending is not None and self._pending.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the work has ended, and raise its failure."""
+        if self._pending is None:
+            return
+        wait_for([self._pending])  # an interrupt (Ctrl-C) raised here leaves the work pending, its failure still to be told
+        ended, self._pending = self._pending, None
+        _undelivered.discard(ended)
+        ended.result()
+
+    def close(self) -> None:
+        """Wait, end the thread, and raise a failure."""
+        try:
+            self.wait()
+        finally:
+            self._executor.shutdown()
+
+
+def _exit_with_failure() -> None:
+    # The work has ended by now, in whatever way: concurrent.futures joins its threads before the hooks of atexit run.
+    failures = [failure for work in _undelivered if (failure := work.exception()) is not None]
+    if failures:
+        for failure in failures:
+            print(f"error: {failure}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # the one way left to change the exit code from an exit hook
+
+
+atexit.register(_exit_with_failure)
+os.register_at_fork(after_in_child=_undelivered.clear)  # the child of a fork has no such thread to wait for

@@ -1,0 +1,152 @@
+"""The leaves of a tree by path, what a checkpoint notes of each, and how they differ from what is asked for."""
+
+import sys
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.errors import mistake
+
+LeafPath: TypeAlias = tuple[str | int, ...]
+
+
+class DamagedError(Exception):
+    """A checkpoint that does not verify; the message is the reason."""
+
+
+class Leaf(NamedTuple):
+    """What a checkpoint notes of an array; ``key`` names the generator of typed PRNG keys, whose key data are what is stored and summed."""
+
+    path: LeafPath
+    shape: tuple[int, ...]
+    dtype: str
+    key: str | None
+    stored_shape: tuple[int, ...]
+    bytes: int
+    crc32: int
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Leaf":
+        """The leaf that ``_asdict`` and JSON made a dictionary with lists of."""
+        return cls(**{field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()})
+
+    @property
+    def stored(self) -> tuple[tuple[int, ...], str]:
+        """The shape and dtype of the array as it is stored."""
+        return self.stored_shape, "uint32" if self.key else self.dtype
+
+
+def crc32(array: np.ndarray) -> int:
+    """CRC-32 of the elements' bytes, in C order and little-endian."""
+    array = array.byteswap() if sys.byteorder == "big" else array
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+
+
+def name(path: LeafPath) -> str:
+    """A path for people.
+
+    >>> name(("params", "a.b", 0)), name(("a/b",))
+    ('params/a.b/0', "'a/b'")
+    """
+    return "/".join(repr(part) if "/" in str(part) else str(part) for part in path)
+
+
+def is_key(leaf) -> bool:
+    """Whether ``leaf`` is, or describes, an array of typed PRNG keys."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def flatten(tree, where: str) -> dict[LeafPath, Any]:
+    """``{path: leaf}`` of a tree whose leaves are arrays, typed PRNG keys or ``jax.ShapeDtypeStruct``; anything else raises."""
+    leaves: dict[LeafPath, Any] = {}
+    for entries, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        path = tuple(_part(entry) for entry in entries)
+        if path in leaves:
+            raise mistake(where, got=f"two leaves with the path {name(path)}", expected="paths that differ")
+        array = isinstance(leaf, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
+        if not array or (not is_key(leaf) and leaf.dtype.kind in "OSUmM"):
+            got = f"{type(leaf).__name__} at {name(path)}"
+            raise mistake(where, got=got, expected="arrays of numbers", remedy="Wrap numbers in jnp.asarray; host is for the rest.")
+        leaves[path] = leaf
+    return leaves
+
+
+def _part(entry) -> str | int:
+    value = next(getattr(entry, field) for field in ("key", "idx", "name") if hasattr(entry, field))
+    return value if isinstance(value, str | int) else str(value)
+
+
+def describe(leaves: Mapping[LeafPath, Any]) -> list[Leaf]:
+    """What is known of each leaf without its values."""
+    described = []
+    for path, leaf in leaves.items():
+        key = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
+        stored = jax.eval_shape(jax.random.key_data, leaf).shape if key else leaf.shape
+        described.append(Leaf(path, tuple(leaf.shape), leaf.dtype.name, key, tuple(stored), bytes=0, crc32=0))
+    return described
+
+
+def to_host(leaves: Mapping[LeafPath, Any], where: str) -> list[np.ndarray]:
+    """Copies of the leaves in host memory, of key data where they are keys; all transfers run at the same time."""
+    for path, leaf in leaves.items():
+        if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+            remedy = "Replicate it first: jax.device_put(x, NamedSharding(mesh, P()))."
+            raise mistake(where, got=f"{name(path)} with parts on other processes", expected="arrays whole on this process", remedy=remedy)
+    arrays = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in leaves.values()]
+    return [np.array(array, dtype=array.dtype.newbyteorder("="), order="C") for array in jax.device_get(arrays)]
+
+
+def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
+    """The array where and as ``target`` is: NumPy's, or JAX's with its sharding or on the default device, cast to its floating dtype."""
+    if leaf.key is None:
+        array = array.astype(target.dtype, copy=False)
+    if isinstance(target, np.ndarray | np.generic):
+        return array
+    # What was not bound to a device stays so: it may yet be used beside arrays on a mesh.
+    sharding = None if isinstance(target, jax.Array) and not target.committed else target.sharding
+    value = jax.device_put(jax.random.wrap_key_data(array, impl=leaf.key) if leaf.key else array, sharding)
+    if value.dtype != target.dtype:
+        remedy = "Run with JAX_ENABLE_X64=1, or restore as NumPy arrays."
+        raise mistake("restore", got=f"{leaf.dtype} at {name(leaf.path)}", expected="32-bit types, as x64 is off", remedy=remedy)
+    return value
+
+
+def verify(leaf: Leaf, array: np.ndarray) -> None:
+    """Raise `DamagedError` unless ``array`` has the shape, dtype and CRC-32 of ``leaf``."""
+    shape, dtype = leaf.stored
+    if (array.shape, array.dtype.name) != (shape, dtype):
+        raise DamagedError(f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, the manifest says {dtype}{list(shape)}")
+    if (found := crc32(array)) != leaf.crc32:
+        raise DamagedError(f"leaf {name(leaf.path)} is altered: its CRC-32 is {found:08x}, the manifest says {leaf.crc32:08x}")
+
+
+def _floating(dtype: str) -> bool:
+    return not dtype.startswith("key<") and jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
+
+
+def differences(saved: Mapping[LeafPath, Leaf], like: Mapping[LeafPath, Any], *, cast: bool, partial: bool) -> tuple[list[str], list[str]]:
+    """What forbids restoring ``saved`` as ``like``, and what is done about the differences that are allowed; a line each."""
+    forbidden, allowed = [], []
+    for path, target in like.items():
+        if path not in saved:
+            if not partial:
+                forbidden.append(f"{name(path)}: not in the checkpoint")
+            elif isinstance(target, jax.ShapeDtypeStruct):
+                forbidden.append(f"{name(path)}: not in the checkpoint, and given without a value")
+            else:
+                allowed.append(f"{name(path)}: not in the checkpoint, left as it was")
+            continue
+        (shape, dtype), leaf = (tuple(target.shape), target.dtype.name), saved[path]
+        if leaf.shape != shape:
+            forbidden.append(f"{name(path)}: shape {list(leaf.shape)} in the checkpoint, {list(shape)} here")
+        elif leaf.dtype != dtype and cast and _floating(leaf.dtype) and _floating(dtype):
+            allowed.append(f"{name(path)}: cast from {leaf.dtype} to {dtype}")
+        elif leaf.dtype != dtype:
+            forbidden.append(f"{name(path)}: {leaf.dtype} in the checkpoint, {dtype} here")
+    for path in saved.keys() - like.keys():
+        (allowed if partial else forbidden).append(f"{name(path)}: in the checkpoint, not here{', left out' if partial else ''}")
+    return sorted(forbidden), sorted(allowed)

@@ -1,0 +1,186 @@
+"""The training loop: the one place where training touches the world.
+
+    while steps remain:
+        make some steps in one dispatch, a pure function of (train state, data, how many)
+        stop if a number is not finite
+        every so often: log, evaluate, keep the best, save a checkpoint
+        stop, with a checkpoint, if asked to by a signal
+
+Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the batches in `jnn.train.feed`. Copy this file when
+your loop is another one.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.train.feed import Feed
+from jnn.train.recorder import Recorder
+from jnn.train.signals import stop_signals
+from jnn.train.state import TrainState
+from jnn.train.step import Step, leaf_names, make_steps
+
+MOST_STEPS = 64  # in one dispatch
+PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
+
+
+class Fitted(NamedTuple):
+    """The last train state; the params and state that were best on the watched metric (the last ones where none was watched); the logged rows; which step was best."""
+
+    train_state: TrainState
+    params: Any
+    state: Any
+    history: list[dict[str, Any]]
+    ledger: "Ledger"
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What the loop remembers beside the train state; JSON, saved with it."""
+
+    best: float | None = None
+    best_step: int = 0
+    worse: int = 0
+    """Evaluations since the best one."""
+    skipped: int = 0
+    """Steps whose update was not finite and was left out."""
+    window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+    """Metrics of the steps since the last log."""
+    done: bool = False
+
+    def gather(self, rows: list[dict[str, float]]) -> None:
+        """Add the metrics of some steps to the window."""
+        for row in rows:
+            for name, value in row.items():
+                self.window.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """The mean of each metric over the window, which starts anew; the learning rate is that of the last step."""
+        row = {
+            f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values) for name, values in self.window.items()
+        }
+        self.window = {}
+        return row
+
+    def judge(self, at: int, value: float, lowest: bool) -> bool:
+        """Whether ``value`` is the best so far."""
+        better = self.best is None or (value < self.best if lowest else value > self.best)
+        self.best, self.best_step = (value, at) if better else (self.best, self.best_step)
+        self.worse = 0 if better else self.worse + 1
+        return better
+
+
+def fit(
+    step: Step,
+    train_state: TrainState,
+    feed: Feed,
+    *,
+    epochs: int,
+    evaluate: Callable[[Any, Any], dict[str, float]] | None = None,
+    best: str | None = None,
+    lowest: bool = False,
+    patience: int = 0,
+    skip_bad: int = 0,
+    log_every: int | None = None,
+    evaluate_every: int | None = None,
+    checkpoint_every: int | None = None,
+    run: Any = None,
+) -> Fitted:
+    """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on from its last checkpoint.
+
+    ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step` makes it.
+    ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch) and at the end.
+    ``best``              the metric of ``evaluate`` by which the best params are kept: the highest, or with ``lowest`` the lowest.
+    ``patience``          stop after so many evaluations without a new best; 0 for never.
+    ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
+    ``log_every``         steps between two rows of training metrics, means over these steps (a tenth of an epoch).
+    ``checkpoint_every``  steps between two checkpoints (an epoch).
+
+    Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state saved, and `Interrupted` after SIGINT
+    or SIGTERM, with a checkpoint saved. Both leave a run that ``jnn resume`` continues bit for bit.
+    """
+    if patience and best is None:
+        raise mistake(
+            "fit", got=f"patience={patience} and no best", expected="a metric to be patient about, such as best='validation/loss'"
+        )
+    steps = epochs * feed.steps_per_epoch
+    log_every = log_every or max(1, feed.steps_per_epoch // 10)
+    evaluate_every, checkpoint_every = evaluate_every or feed.steps_per_epoch, checkpoint_every or feed.steps_per_epoch
+    dispatch = jax.jit(make_steps(step, feed.batch_of, MOST_STEPS), donate_argnums=0)
+    names, count = leaf_names(train_state), 1
+    train_state, ledger = _copy(train_state), Ledger()
+    kept = _copy((train_state.params, train_state.state)) if best else ()
+
+    with stop_signals() as stop, Recorder(run, feed) as recorder:
+        if restored := recorder.restore((train_state, kept)):
+            (train_state, kept), ledger = restored.tree, Ledger(**restored.host)
+        at = int(train_state.step)
+        progress = recorder.start(at, steps)
+        with progress.compiling("the training step"):
+            dispatch = dispatch.lower(train_state, feed.data, jnp.int32(count)).compile()
+        while at < steps and not ledger.done:
+            count = min([count, steps - at, *(every - at % every for every in (log_every, evaluate_every, checkpoint_every))])
+            started = time.perf_counter()
+            train_state, metrics = dispatch(train_state, feed.data, jnp.int32(count))
+            good, trouble = _read(jax.device_get(metrics), names)
+            at, seconds = at + len(good), time.perf_counter() - started
+            ledger.gather(good)
+            recorder.stepped(at, len(good), seconds, good[-1] if good else {})
+            if trouble:
+                train_state, at = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept), at + 1
+            if at % log_every == 0:
+                recorder.row(at, ledger.means())
+            if evaluate and (at % evaluate_every == 0 or at == steps):
+                values = evaluate(train_state.params, train_state.state)
+                recorder.row(at, values)
+                if best and ledger.judge(at, _watched(values, best), lowest):
+                    kept = _copy((train_state.params, train_state.state))
+                ledger.done = bool(patience) and ledger.worse >= patience
+            if at % feed.steps_per_epoch == 0 or ledger.done:
+                recorder.line(at)
+            if at % checkpoint_every == 0 or at == steps or ledger.done or stop.signum:
+                recorder.save(at, (train_state, kept), ledger)
+            if stop.signum:
+                recorder.interrupted(stop.signum)
+            count = min(MOST_STEPS, 2 * count) if seconds < PATIENT / 2 else max(1, count // 2) if seconds > PATIENT else count
+    params, state = kept or (train_state.params, train_state.state)
+    return Fitted(train_state, params, state, recorder.rows, ledger)
+
+
+def _copy(tree: Any) -> Any:
+    """A copy that donation leaves alone."""
+    return jax.tree.map(jnp.copy, tree)
+
+
+def _read(metrics: dict[str, Any], names: list[str]) -> tuple[list[dict[str, float]], dict[str, Any]]:
+    """The metrics of each step taken, and what happened in the one, if any, that was not finite."""
+    metrics = dict(metrics)
+    taken, finite, leaf = int(metrics.pop("taken").sum()), metrics.pop("finite"), metrics.pop("bad_leaf")
+    rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]
+    if taken and not finite[taken - 1]:
+        return rows[:-1], {**rows[-1], "leaf": names[leaf[taken - 1]]}
+    return rows, {}
+
+
+def _leave_out(train_state: TrainState, trouble: dict[str, Any], ledger: Ledger, allowed: int, recorder: Recorder, kept: Any) -> TrainState:
+    """Count the step whose update was not finite as made without it, or give up, with the last good state saved."""
+    at = int(train_state.step)
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
+    message = f"Step {at} is not finite; the first bad value is in the {trouble['leaf']} ({numbers})."
+    if ledger.skipped >= allowed:
+        recorder.save(at, (train_state, kept), ledger)
+        recorder.diverged(at, message)
+    ledger.skipped += 1
+    recorder.say(f"{message} Its update is left out ({ledger.skipped} of at most {allowed}).")
+    return train_state._replace(step=train_state.step + 1)
+
+
+def _watched(values: dict[str, float], best: str) -> float:
+    if best not in values:
+        raise mistake("fit", got=f"best={best!r}", expected=f"a metric that evaluate returns: {', '.join(values)}")
+    return float(values[best])

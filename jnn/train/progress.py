@@ -1,0 +1,143 @@
+"""What the user sees while a model trains: a live line on a terminal, one plain line an epoch everywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import IO, Any
+
+HIDDEN = ("learning_rate", "gradient_norm")
+"""Metrics that are logged but not shown: the last parts of their names."""
+
+
+class Progress:
+    """Loss, metrics, steps per second and time left, while ``step`` grows from ``start`` to ``steps``.
+
+    On a terminal one live line is rewritten in place; elsewhere `epoch` prints one line without control characters. ``say`` gets what is
+    for the user and the log (`Run.say`), ``log`` what is for the log alone (`Run.log`). ``quiet`` shows nothing and logs all the same.
+
+    >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=open(os.devnull, "w")) as progress:
+    ...     progress.update(50, {"train/loss": 0.25})
+    ...     progress.epoch(50, {"validation/accuracy": 0.9})
+    epoch 1/2  step 50/100  train/loss 0.2500  validation/accuracy 0.9000  ... steps/s  ... left
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        *,
+        steps_per_epoch: int,
+        say: Callable[[str], None],
+        log: Callable[[str], None],
+        start: int = 0,
+        quiet: bool = False,
+        hidden: Collection[str] = HIDDEN,
+        stream: IO[str] | None = None,
+    ):
+        self.steps, self.steps_per_epoch, self.step = steps, steps_per_epoch, start
+        self._say, self._log, self._hidden = say, log, hidden
+        self._start, self._began, self._compiling = start, time.monotonic(), 0.0
+        self._metrics: dict[str, float] = {}
+        self._stream = stream or sys.stderr
+        self._live: Any = None
+        self._wants_live = not quiet and is_terminal(self._stream)
+
+    def __enter__(self) -> Progress:
+        self._began = time.monotonic()
+        if self._wants_live:
+            self._live = _live_line(self._stream, self.steps, self._start)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def update(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Show that ``step`` steps are made; metrics that are not given keep their last value."""
+        self.step = step
+        self._metrics |= {name: float(value) for name, value in metrics.items()}
+        if self._live is not None:
+            self._live.update(self._live.task_ids[0], completed=step, text=self.text())
+
+    def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """The same at the end of an epoch, which gets a line of its own: in the log, and for the user where there is no live line."""
+        self.update(step, metrics)
+        (self._say if self._live is None else self._log)(self.text())
+
+    @contextlib.contextmanager
+    def compiling(self, what: str) -> Iterator[None]:
+        """Say that ``what`` is compiled within the block, and how long it took; that time does not count as training."""
+        self._say(f"compiling {what} ...")
+        began = time.monotonic()
+        yield
+        seconds = time.monotonic() - began
+        self._compiling += seconds
+        self._say(f"compiled {what} in {seconds:.1f} s")
+
+    @property
+    def steps_per_second(self) -> float:
+        """The mean speed since the start, without compilation."""
+        seconds = time.monotonic() - self._began - self._compiling
+        return (self.step - self._start) / seconds if seconds > 0 else 0.0
+
+    def text(self) -> str:
+        """The state of training on one line."""
+        epochs, speed = math.ceil(self.steps / self.steps_per_epoch), self.steps_per_second
+        shown = {name: value for name, value in self._metrics.items() if name.split("/")[-1] not in self._hidden}
+        parts = [f"epoch {min(epochs, math.ceil(self.step / self.steps_per_epoch))}/{epochs}", f"step {self.step}/{self.steps}"]
+        parts += [f"{name} {number(value)}" for name, value in shown.items()]
+        parts += [f"{number(speed)} steps/s"] if speed > 0 else []
+        parts += [f"{duration((self.steps - self.step) / speed)} left"] if speed > 0 and self.step < self.steps else []
+        return "  ".join(parts)
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether lines can be rewritten in place there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def number(value: float) -> str:
+    """Four significant digits, in plain notation where that is short.
+
+    >>> number(0.98765), number(1234.5), number(3.1e-7), number(float("nan"))
+    ('0.9877', '1234', '3.100e-07', 'nan')
+    """
+    size = abs(value)
+    if not math.isfinite(value) or size == 0:
+        return f"{value:.4g}"
+    if not 1e-4 <= size < 1e6:
+        return f"{value:.3e}"
+    return f"{value:.{max(0, min(4, 3 - math.floor(math.log10(size))))}f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(8.42), duration(42), duration(75), duration(7300)
+    ('8.4 s', '42 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _live_line(stream: IO[str], steps: int, start: int) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    text = TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False)
+    bar = Progress(BarColumn(bar_width=20), text, console=Console(file=stream), refresh_per_second=8)
+    bar.add_task("", total=steps, completed=start, text="")
+    return bar

@@ -1,0 +1,89 @@
+"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard error alone where there is no run folder."""
+
+import contextlib
+import dataclasses
+import sys
+from typing import Any
+
+from jnn.errors import Diverged, Interrupted
+from jnn.train.checkpoints import Checkpoints
+from jnn.train.feed import Feed
+from jnn.train.progress import Progress
+from jnn.train.runs import Run
+
+
+class Recorder:
+    """The rows, checkpoints and progress of one call of `jnn.train.fit`."""
+
+    def __init__(self, run: Run | None, feed: Feed):
+        self.run, self.rows, self._steps_per_epoch = run, [], feed.steps_per_epoch
+        self.say = run.say if run else lambda text: print(text, file=sys.stderr)
+        self._open = contextlib.ExitStack()
+        self._checkpoints = self._progress = None
+        if run:
+            settings = {name: value for name, value in run.config.items() if name != "epochs"}
+            identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
+            self._checkpoints = self._open.enter_context(Checkpoints(run.checkpoints, fingerprint=identity))
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._open.__exit__(*exception)
+
+    def restore(self, like: Any):
+        """The newest checkpoint that verifies, or None; the rows logged after it are dropped, to be made again."""
+        restored = self._checkpoints.restore(like) if self._checkpoints else None
+        if self.run:
+            self.run.metrics.truncate(restored.step if restored else 0)
+            self.rows = self.run.metrics.rows()
+        for note in restored.notes if restored else ():
+            self.say(note)
+        return restored
+
+    def start(self, at: int, steps: int) -> Progress:
+        """Begin to show progress, from step ``at`` on."""
+        quiet, log = (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
+        progress = Progress(steps, steps_per_epoch=self._steps_per_epoch, say=self.say, log=log, start=at, quiet=quiet)
+        self._progress = self._open.enter_context(progress)
+        return progress
+
+    def stepped(self, at: int, made: int, seconds: float, row: dict[str, float]) -> None:
+        """Some steps were made; a checkpoint that failed meanwhile is raised here."""
+        if self._checkpoints:
+            self._checkpoints.check()
+        if self.run:
+            self.run.timings.write(at, {"seconds": seconds, "steps": made})
+        self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
+
+    def row(self, at: int, values: dict[str, float]) -> None:
+        """Log metrics of step ``at``."""
+        values = {name: float(value) for name, value in values.items()}
+        self.rows.append({"step": at, **values})
+        if self.run:
+            self.run.metrics.write(at, values)
+        self._progress.update(at, values)
+
+    def line(self, at: int) -> None:
+        """Show a line for the epoch that ended with step ``at``."""
+        self._progress.epoch(at, {})
+
+    def save(self, at: int, tree: Any, ledger: Any) -> None:
+        """Save a checkpoint, in the background."""
+        if self._checkpoints:
+            self._checkpoints.save(at, tree, dataclasses.asdict(ledger))
+
+    def interrupted(self, signum: int) -> None:
+        """End the run after a signal, once its checkpoint is on disk."""
+        if self._checkpoints:
+            self._checkpoints.wait()
+        raise Interrupted(signum)
+
+    def diverged(self, at: int, message: str) -> None:
+        """End a run whose numbers are no longer finite, once its last good state is on disk."""
+        if self._checkpoints:
+            self._checkpoints.wait()
+        before = next((row for row in reversed(self.rows) if "train/gradient_norm" in row), None)
+        past = f" The gradient norm was {before['train/gradient_norm']:.3g} around step {before['step']}." if before else ""
+        saved = f" The state of step {at} is saved; to go on from it: {self.run.resume_command}" if self.run else ""
+        raise Diverged(f"{message}{past} The update was not applied. Try a smaller learning rate, or clip gradients (--clip 1).{saved}")

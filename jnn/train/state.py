@@ -1,0 +1,53 @@
+"""All that training changes, in one pytree."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jnn.errors import mistake
+from jnn.model import Model, child_key
+
+
+class TrainState(NamedTuple):
+    """Step, params, state, optimizer state and key: with the config, all that a run needs to go on, bit for bit.
+
+    ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from ``fold_in(key, s)``.
+    """
+
+    step: jax.Array
+    params: Any
+    state: Any
+    optimizer_state: Any
+    key: jax.Array
+
+
+def seed_key(seed: int) -> jax.Array:
+    """The key of a run. Raises `JnnError` for a seed outside [0, 2^32), where JAX would silently take another one.
+
+    >>> seed_key(2**33)
+    Traceback (most recent call last):
+    jnn.errors.JnnError: seed: got 8589934592, expected an integer in [0, 2**32).
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise mistake("seed", got=f"{seed!r}", expected="an integer in [0, 2**32)")
+    return jax.random.key(seed)
+
+
+def init_train_state(key: jax.Array, model: Model, optimizer: optax.GradientTransformation, x: Any) -> TrainState:
+    """The state before the first step, for a model that reads inputs like ``x`` (arrays or their shapes). One compilation.
+
+    >>> import jnn
+    >>> train_state = init_train_state(seed_key(0), jnn.dense(2), optax.adam(1e-3), jnp.ones(3))
+    >>> int(train_state.step), train_state.params["kernel"].shape
+    (0, (3, 2))
+    """
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+
+    @jax.jit
+    def init(key):
+        params, state = model.init(child_key(key, "init"), shapes)
+        return params, state, optimizer.init(params)
+
+    return TrainState(jnp.zeros((), jnp.int32), *init(key), child_key(key, "train"))

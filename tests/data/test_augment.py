@@ -1,0 +1,164 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn.data.augment import compose, cutout, mixup, random_crop, random_flip, random_translate
+from jnn.errors import JnnError
+
+SHAPE = (64, 7, 9, 2)
+SIGMAS = 5
+"""A mean over independent draws is this many standard deviations off less than once in a million; the keys are fixed."""
+
+AUGMENTATIONS = {
+    "flip": random_flip,
+    "crop": partial(random_crop, size=(4, 5)),
+    "pad and crop": partial(random_crop, padding=2),
+    "translate": partial(random_translate, pixels=3),
+    "cutout": partial(cutout, size=4),
+    "compose": compose(random_flip, partial(random_translate, pixels=1), partial(cutout, size=3)),
+}
+EVERY = pytest.mark.parametrize("augment", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
+
+
+def images(shape=SHAPE, dtype=np.uint8):
+    """No pixel is 0, which is what augmentations fill with, and no two pixels of an image are equal."""
+    size = int(np.prod(shape[-3:]))
+    return jnp.asarray(np.broadcast_to(np.arange(1, size + 1).reshape(shape[-3:]), shape).astype(dtype))
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
+def test_same_key_same_result_in_jit_under_strict_promotion_and_the_dtype_stays(augment, dtype):
+    x, key = images(dtype=dtype), jax.random.key(0)
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        eager, jitted = augment(key, x), jax.jit(augment)(key, x)
+    assert eager.dtype == x.dtype
+    assert jnp.array_equal(eager, jitted)
+    assert not jnp.array_equal(eager, augment(jax.random.key(1), x))
+
+
+@EVERY
+def test_every_image_gets_its_own_draw(augment):
+    changed = np.asarray(augment(jax.random.key(0), images())).reshape(len(images()), -1)
+    assert len(np.unique(changed, axis=0)) > 1
+
+
+@EVERY
+def test_any_leading_axes(augment):
+    key, x = jax.random.key(0), images((6, 7, 9, 2))
+    flat = augment(key, x)
+    assert jnp.array_equal(augment(key, x.reshape(2, 3, 7, 9, 2)).reshape(flat.shape), flat)
+    assert augment(key, x[0]).shape == flat.shape[1:]
+
+
+@EVERY
+def test_pixels_are_moved_or_zeroed_and_never_made(augment):
+    x = np.asarray(images())
+    for before, after in zip(x, np.asarray(augment(jax.random.key(0), images())), strict=True):
+        kept = after[after > 0]
+        assert len(np.unique(kept)) == len(kept)
+        assert set(kept.tolist()) <= set(before.ravel().tolist())
+
+
+@EVERY
+def test_an_image_without_a_channel_is_refused(augment):
+    with pytest.raises(JnnError, match=r"got shape \(7, 9\), expected images \(\.\.\., H, W, C\).*x\[\.\.\., None\]"):
+        augment(jax.random.key(0), jnp.zeros((7, 9)))
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_flips_are_mirror_images_as_often_as_asked(probability):
+    x = images((4000, 3, 4, 1))
+    flipped = np.asarray(random_flip(jax.random.key(0), x, probability=probability))
+    mirrored = (flipped == np.asarray(x)[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert np.array_equal(flipped[~mirrored], np.asarray(x)[~mirrored])
+    deviation = np.sqrt(probability * (1 - probability) / len(x))
+    assert abs(mirrored.mean() - probability) <= SIGMAS * deviation
+
+
+@pytest.mark.parametrize(("size", "padding"), [((4, 5), 0), ((4, 5), 2), (None, 2), ((7, 9), 0), ((1, 1), 0), ((11, 13), 2)])
+def test_crops_are_windows_of_the_padded_image_all_equally_likely(size, padding):
+    x = images((3000, 7, 9, 2))
+    padded = np.pad(np.asarray(x[0]), ((padding, padding), (padding, padding), (0, 0)))
+    rows, columns = size or (7, 9)
+    windows = [
+        padded[i : i + rows, j : j + columns].tobytes()
+        for i in range(padded.shape[0] - rows + 1)
+        for j in range(padded.shape[1] - columns + 1)
+    ]
+    found = [crop.tobytes() for crop in np.asarray(random_crop(jax.random.key(0), x, size=size, padding=padding))]
+    assert set(found) <= set(windows)
+    expected = len(found) / len(windows)
+    counts = np.array([found.count(window) for window in windows])
+    assert np.abs(counts - expected).max() <= SIGMAS * np.sqrt(expected)
+
+
+def test_translations_are_shifts_with_zeros_moving_in():
+    x = np.asarray(images((200, 7, 9, 2)))
+    for before, after in zip(x, np.asarray(random_translate(jax.random.key(0), jnp.asarray(x), pixels=3)), strict=True):
+        row, column, _ = np.argwhere(after == before[3, 4, 0])[0] - (3, 4, 0)
+        expected = np.zeros_like(before)
+        source = before[max(0, -row) : 7 - max(0, row), max(0, -column) : 9 - max(0, column)]
+        expected[max(0, row) :, max(0, column) :][: source.shape[0], : source.shape[1]] = source
+        assert np.array_equal(after, expected)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 20])
+def test_cutout_hides_one_square_around_a_pixel(size):
+    x = images((300, 7, 9, 2))
+    squares = set()
+    for i in range(7):
+        for j in range(9):
+            square = np.asarray(x[0]).copy()
+            square[max(0, i - size // 2) : max(0, i - size // 2 + size), max(0, j - size // 2) : max(0, j - size // 2 + size)] = 0
+            squares.add(square.tobytes())
+    found = {image.tobytes() for image in np.asarray(cutout(jax.random.key(0), x, size=min(size, 18)))}
+    assert found <= squares
+    assert len(found) > len(squares) // 2
+
+
+def test_compose_is_one_after_the_other():
+    key, x = jax.random.key(0), images()
+    a, b = random_flip, partial(cutout, size=3)
+    expected = b(jax.random.fold_in(key, 1), a(jax.random.fold_in(key, 0), x))
+    assert jnp.array_equal(compose(a, b)(key, x), expected)
+    assert jnp.array_equal(compose()(key, x), x)
+
+
+def test_mixup_mixes_images_and_targets_with_one_weight():
+    size = 500
+    x = jnp.arange(size, dtype=jnp.float32).reshape(size, 1, 1, 1)
+    y = jax.nn.one_hot(jnp.arange(size), size)
+    mixed_x, mixed_y = mixup(jax.random.key(0), x, y, alpha=0.4)
+    # Image i has the value i, so the mixed image is the mean of the numbers under the mixed label.
+    np.testing.assert_allclose(mixed_x.ravel(), np.asarray(mixed_y, np.float64) @ np.arange(size), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(mixed_y.sum(axis=1), 1, rtol=1e-6)
+    own = np.diagonal(mixed_y)
+    others = np.asarray(mixed_y) - np.diag(own)
+    moved = own < 1
+    # Each example is given away to exactly one other; Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
+    assert np.array_equal(np.sort(others[moved].argmax(axis=1))[:10], np.sort(np.flatnonzero(moved))[:10])
+    assert abs(own.mean() - 0.5) < SIGMAS * np.sqrt(1 / 1.8 / 4 / size)
+    assert abs(own.var() - 1 / 1.8 / 4) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda k, x: random_flip(k, x, probability=1.5), "probability=1.5"),
+        (lambda k, x: random_crop(k, x, size=(8, 9)), r"size=\(8, 9\), padding=0 for images of 7 x 9"),
+        (lambda k, x: random_crop(k, x, size=(0, 9)), r"size=\(0, 9\)"),
+        (lambda k, x: random_translate(k, x, pixels=-1), "padding=-1"),
+        (lambda k, x: cutout(k, x, size=0), "size=0"),
+        (lambda k, x: cutout(k, x, size=19), "size=19, expected 1 to 18"),
+        (lambda k, x: mixup(k, x, x), "dtypes uint8 and uint8, expected floats.*to_float"),
+        (lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((3, 3))), r"shapes \(2, 3\) and \(3, 3\)"),
+        (lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((2, 3)), alpha=0), "alpha=0, expected.*alpha > 0"),
+    ],
+)
+def test_impossible_settings_are_refused(call, message):
+    with pytest.raises(JnnError, match=message):
+        call(jax.random.key(0), images())

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from jnn.data.scaling import fit_scaling, scale, standardize, unscale
+from jnn.data.splits import Splits
+from jnn.errors import JnnError
+
+FLOAT32 = 1e-6
+"""The result is rounded once to float32: half a unit in the last place is 6e-8 of values up to about 5."""
+
+
+def features(seed, rows=50):
+    return np.random.default_rng(seed).normal([1e4, -3.0, 0.0], [1e-1, 5.0, 1e-3], (rows, 3))
+
+
+def splits(**changed):
+    parts = {"train": features(0), "validation": features(1), "test": features(2)} | changed
+    return Splits(*({"features": part, "target": np.arange(len(part))} for part in parts.values()))
+
+
+def test_scaling_is_that_of_scikit_learn_fitted_on_the_training_part():
+    given = splits()
+    scaler = StandardScaler().fit(given.train["features"])
+    scaled, _ = standardize(given)
+    for before, after in zip(given[:3], scaled[:3], strict=True):
+        np.testing.assert_allclose(after["features"], scaler.transform(before["features"]), rtol=FLOAT32, atol=FLOAT32)
+        assert after["features"].dtype == np.float32
+        assert np.array_equal(after["target"], before["target"])
+
+
+def test_what_is_in_validation_and_test_changes_nothing_in_training():
+    a, scaling_a = standardize(splits())
+    b, scaling_b = standardize(splits(validation=features(1) * 100, test=features(2) + 1e6))
+    assert np.array_equal(a.train["features"], b.train["features"])
+    assert np.array_equal(scaling_a.mean, scaling_b.mean)
+
+
+def test_unscale_undoes_scale():
+    x = features(3)
+    scaling = fit_scaling(x)
+    np.testing.assert_allclose(unscale(scaling, scale(scaling, x)), x, rtol=FLOAT32, atol=FLOAT32 * scaling.deviation.max())
+
+
+def test_a_single_target_is_scaled_too():
+    y = np.array([1.0, 3.0])
+    assert scale(fit_scaling(y), y).tolist() == [-1.0, 1.0]
+
+
+def test_constant_columns_are_refused_by_their_numbers():
+    x = features(0)
+    x[:, [0, 2]] = 0.1
+    with pytest.raises(JnnError, match=r"train\['features'\]: got constant columns 0, 2.*Drop them"):
+        standardize(splits(train=x))
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_nan_is_refused_by_row_and_column_in_every_part(part):
+    x = features(0)
+    x[7, 1] = np.nan
+    with pytest.raises(JnnError, match=rf"{part}\['features'\]: got nan at row 7, column 1"):
+        standardize(splits(**{part: x}))
+
+
+@pytest.mark.parametrize("x", [np.zeros((1, 3)), np.zeros((4, 2, 2)), np.array(1.0)])
+def test_other_shapes_are_refused(x):
+    with pytest.raises(JnnError, match=r"expected \(N, D\) or \(N,\) with N >= 2"):
+        fit_scaling(x)

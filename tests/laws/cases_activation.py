@@ -1,0 +1,11 @@
+"""Activations with parameters, for the registry."""
+
+import jnn
+from jnn.layers.activation import activation, gated, prelu
+from tests.laws.registry import Case, example
+
+CASES = {
+    "prelu": Case(prelu(), example(5, 4), sequence=True),
+    "gated": Case(gated(4), example(5, 4), sequence=True),
+    "gated gelu": Case(gated(3, activation("gelu"), use_bias=True), example(4)),
+}

@@ -1,0 +1,71 @@
+"""Activations by name, and those with parameters, against PyTorch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.special
+
+import jnn
+from jnn.layers.activation import ACTIVATIONS, activation, gated, log_softmax, prelu, softmax
+from tests.references.cases_activation import FUNCTIONS
+
+FORWARD = 1e-10  # float64: the same formula in another order
+GRADIENT = 1e-9
+BFLOAT16 = 2**-8  # half a unit in the last place, relative: only the output is rounded
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values_and_derivatives_are_those_of_pytorch(reference, float64, name):
+    case, f = reference("activation", name), activation(name)
+    x = jnp.asarray(case["x"])
+    np.testing.assert_allclose(f(x), case["y"], atol=FORWARD)
+    np.testing.assert_allclose(jax.grad(lambda x: jnp.sum(case["weights"] * f(x)))(x), case["gradient"], atol=GRADIENT)
+
+
+def test_those_that_pytorch_lacks_are_their_formulas(float64):
+    x = np.linspace(-5, 5, 41)
+    np.testing.assert_allclose(activation("squareplus")(x), (x + np.sqrt(x**2 + 4)) / 2, atol=FORWARD)
+    np.testing.assert_array_equal(activation("identity")(x), x)
+    assert set(ACTIVATIONS) == {*FUNCTIONS, "squareplus", "identity"}, "each name is compared with something"
+
+
+@pytest.mark.parametrize(("f", "exact"), [(softmax, scipy.special.softmax), (log_softmax, scipy.special.log_softmax)])
+def test_softmax_of_bfloat16_is_rounded_only_at_the_end(f, exact):
+    x = jnp.asarray(3 * np.random.default_rng(0).normal(size=(4, 1000)), jnp.bfloat16)
+    y = f(x)
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(np.asarray(y, np.float64), exact(np.asarray(x, np.float64), axis=-1), rtol=BFLOAT16)
+
+
+def test_prelu_is_that_of_pytorch(reference, float64):
+    case = reference("activation", "prelu")
+    loss = lambda slope, x: jnp.sum(case["weights"] * prelu().apply({"slope": slope}, {}, x)[0])
+    slope, x = jnp.asarray(case["slope"]), jnp.asarray(case["x"])
+    np.testing.assert_allclose(prelu().apply({"slope": slope}, {}, x)[0], case["y"], atol=FORWARD)
+    for gradient, name in zip(jax.grad(loss, (0, 1))(slope, x), ("slope", "x"), strict=True):
+        np.testing.assert_allclose(gradient, case[f"gradient/{name}"], atol=GRADIENT)
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu", "sigmoid"])
+def test_gated_is_shazeers(reference, float64, name):
+    case, layer = reference("activation", f"gated {name}"), gated(4, activation(name))
+    params = {part: {"kernel": jnp.asarray(case[part])} for part in ("gate", "value")}
+    run = lambda params: layer.apply(params, {}, jnp.asarray(case["x"]))[0]
+    np.testing.assert_allclose(run(params), case["y"], atol=FORWARD)
+    gradient = jax.grad(lambda params: jnp.sum(case["weights"] * run(params)))(params)
+    for part in params:
+        np.testing.assert_allclose(gradient[part]["kernel"], case[f"gradient/{part}"], atol=GRADIENT)
+
+
+def test_mistakes_are_said():
+    with pytest.raises(jnn.JnnError, match=r"activation: got 'rellu', expected one of .*\. Did you mean 'relu'\?"):
+        activation("rellu")
+    with pytest.raises(jnn.JnnError, match="goes into a chain as it is"):
+        activation(jnp.tanh)
+    with pytest.raises(jnn.JnnError, match=r"prelu: got x of shape \(2, 3\), expected 4 features"):
+        prelu().apply({"slope": jnp.ones(4)}, {}, jnp.ones((2, 3)))
+    with pytest.raises(jnn.JnnError, match="got features=0"):
+        gated(0)
+    with pytest.raises(jnn.JnnError, match=r"prelu: got x of dtype int32"):
+        prelu().init(jax.random.key(0), jnp.ones(3, int))

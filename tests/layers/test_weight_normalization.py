@@ -1,0 +1,98 @@
+"""Weight and spectral normalization against PyTorch and against the singular values."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.layers.batch_normalization import batch_norm
+from jnn.layers.weight_normalization import spectral_norm, weight_norm
+from jnn.testing import check_model
+
+FORWARD = 1e-10  # float64: the same sums in another order
+GRADIENT = 1e-9  # float64: a few more sums, divided by a norm
+CONVERGED = 1e-3  # power iteration of a random matrix: its two largest singular values may be close
+
+
+def assert_same(got, expected, tolerance=FORWARD):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=tolerance), got, expected)
+
+
+def test_weight_norm_is_that_of_pytorch(reference, float64):
+    case, model = reference("normalization", "weight_norm"), weight_norm(jnn.dense(4))
+    params = {
+        "bias": jnp.asarray(case["bias"]),
+        "kernel": {"magnitude": jnp.asarray(case["magnitude"]), "direction": jnp.asarray(case["direction"])},
+    }
+
+    def weighted(params):
+        y, _ = model.apply(params, {}, jnp.asarray(case["x"]))
+        return jnp.sum(case["weights"] * y), y
+
+    (_, y), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
+    assert_same(y, case["y"])
+    expected = {name: case[f"gradient/{name}"] for name in ("bias", "magnitude", "direction")}
+    assert_same(gradient, {"bias": expected["bias"], "kernel": {name: expected[name] for name in ("magnitude", "direction")}}, GRADIENT)
+
+
+def test_weight_norm_starts_as_pytorchs_and_as_the_model_itself(reference, float64):
+    case = reference("normalization", "weight_norm")
+    dense = jnn.dense(4, kernel_init=lambda key, shape, dtype: jnp.asarray(case["kernel"], dtype))
+    params, _ = weight_norm(dense).init(jax.random.key(0), case["x"])
+    assert_same(params["kernel"], {"magnitude": case["first_magnitude"], "direction": case["kernel"]})
+    x = jnp.asarray(case["x"])
+    assert_same(weight_norm(dense).apply(params, {}, x)[0], dense.apply(*dense.init(jax.random.key(0), x), x)[0])
+
+
+def test_weight_norm_of_chosen_paths_and_inside_repeat(float64):
+    x = jnp.linspace(-1, 1, 8).reshape(2, 4)
+    partly = weight_norm(jnn.chain(jnn.dense(4), jnn.dense(4)), "1/kernel")
+    assert set(partly.init(jax.random.key(0), x)[0]["1"]["kernel"]) == {"magnitude", "direction"}
+    plain, deep = jnn.repeat(jnn.dense(4), 3), jnn.repeat(weight_norm(jnn.dense(4)), 3)
+    assert_same(deep.apply(*deep.init(jax.random.key(0), x), x)[0], plain.apply(*plain.init(jax.random.key(0), x), x)[0])
+
+
+def test_spectral_norm_is_that_of_pytorch(reference, float64):
+    case, model = reference("normalization", "spectral_norm"), spectral_norm(jnn.dense(4, use_bias=False))
+    params = {"kernel": jnp.asarray(case["kernel"])}
+    state = {"vectors": {"kernel": {"left": jnp.asarray(case["left"]), "right": jnp.asarray(case["right"])}}}
+    for i in range(3):
+
+        def weighted(params, i=i, state=state):
+            y, new = model.apply(params, state, jnp.asarray(case[f"{i}/x"]), train=i < 2)
+            return jnp.sum(case[f"{i}/weights"] * y), (y, new)
+
+        (_, (y, state)), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
+        assert_same(y, case[f"{i}/y"])
+        assert_same(state["vectors"]["kernel"], {"left": case[f"{i}/left"], "right": case[f"{i}/right"]})
+        assert_same(gradient["kernel"], case[f"{i}/gradient"], GRADIENT)
+        params = {"kernel": params["kernel"] - 0.1 * gradient["kernel"]}
+
+
+def test_spectral_norm_makes_the_largest_singular_value_one():
+    x = jnp.ones((2, 6))
+    model = spectral_norm(jnn.dense(5, use_bias=False), steps=5)
+    params, state = model.init(jax.random.key(0), x)
+    for _ in range(20):
+        _, state = model.apply(params, state, x, train=True)
+    kernel = model.apply(params, state, jnp.eye(6))[0]
+    assert abs(np.linalg.norm(kernel, 2) - 1) < CONVERGED
+
+
+def test_spectral_norm_keeps_the_state_of_its_model(float64):
+    """Its gradient leaves out the vectors' own, as in the paper, so that the law of gradients cannot hold."""
+    model = spectral_norm(jnn.chain(jnn.dense(4, use_bias=False), batch_norm()))
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    report = check_model(model, x, sequence=True, laws=("purity", "batch", "stream", "depth"))
+    assert set(report.values()) == {"holds"}
+
+
+@pytest.mark.parametrize("normalize", [weight_norm, spectral_norm])
+def test_mistakes_are_said(normalize):
+    with pytest.raises(jnn.JnnError, match=r"which matches no path, expected a regular expression for some of bias, kernel"):
+        normalize(jnn.dense(2), ".*weight").init(jax.random.key(0), jnp.ones(3))
+    with pytest.raises(jnn.JnnError, match=r"got bias of shape \(2,\), expected kernels of at least 2 axes"):
+        normalize(jnn.dense(2), ".*").init(jax.random.key(0), jnp.ones(3))
+    with pytest.raises(jnn.JnnError, match="steps=0"):
+        spectral_norm(jnn.dense(2), steps=0)

@@ -1,0 +1,108 @@
+"""The step is the optimizer's update, refuses what is not finite, and gives the same bits however many go into one dispatch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jnn
+from jnn.train import in_memory, init_train_state, make_step, make_steps, seed_key
+from jnn.train.step import leaf_names
+
+FLOAT32 = 1e-5  # the same sums in another order
+MODEL = jnn.chain(hidden=jnn.dense(4), tanh=jnp.tanh, out=jnn.dense(1))
+
+
+def objective(params, state, batch, key):
+    y, state = MODEL.apply(params, state, batch["x"], key=key, train=True)
+    noise = jax.random.normal(key, y.shape)
+    return jnp.mean((y + 0.1 * noise - batch["y"]) ** 2), (state, {"size": jnp.mean(jnp.abs(y))})
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((20, 3)).astype(np.float32)
+    return {"x": x, "y": np.sin(x[:, :1])}
+
+
+def start(optimizer):
+    return init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
+
+
+def assert_same_bits(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
+        np.testing.assert_array_equal(x, y)
+
+
+def test_step_is_the_update_of_optax(data):
+    optimizer = optax.adam(1e-2)
+    train_state = start(optimizer)
+    new, metrics = make_step(objective, optimizer)(train_state, data)
+    key = jnn.child_key(jax.random.fold_in(train_state.key, 0), "objective")
+    loss, gradient = jax.value_and_grad(lambda params: objective(params, {}, data, key)[0])(train_state.params)
+    updates, _ = optimizer.update(gradient, optimizer.init(train_state.params), train_state.params)
+    expected = optax.apply_updates(train_state.params, updates)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=FLOAT32), new.params, expected)
+    np.testing.assert_allclose(metrics["loss"], loss, rtol=FLOAT32)
+    np.testing.assert_allclose(metrics["gradient_norm"], optax.tree.norm(gradient), rtol=FLOAT32)
+    assert int(new.step) == 1
+    assert bool(metrics["finite"])
+
+
+@pytest.mark.parametrize(("spoil", "leaf"), [("x", "loss"), ("gradient", "gradient of hidden/bias"), ("update", "params of hidden/bias")])
+def test_what_is_not_finite_changes_nothing(data, spoil, leaf):
+    @jax.custom_vjp
+    def exploding(y):
+        return y
+
+    exploding.defvjp(lambda y: (y, None), lambda _, g: (jnp.full_like(g, jnp.inf),))
+    huge = optax.stateless(lambda updates, params: jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), updates))
+    optimizer = optax.chain(optax.adam(1e-2), huge) if spoil == "update" else optax.adam(1e-2)
+
+    def spoiled(params, state, batch, key):
+        params = {**params, "hidden": jax.tree.map(exploding, params["hidden"])} if spoil == "gradient" else params
+        return objective(params, state, batch, key)
+
+    batch = {**data, "x": data["x"] * np.nan} if spoil == "x" else data
+    train_state = start(optimizer)
+    new, metrics = jax.jit(make_step(spoiled, optimizer))(train_state, batch)
+    assert not metrics["finite"]
+    assert leaf_names(train_state)[int(metrics["bad_leaf"])] == leaf
+    assert_same_bits(new, train_state)
+
+
+@pytest.mark.parametrize("cuts", [[7], [1] * 7, [3, 4], [5, 0, 2]])
+def test_steps_give_the_same_bits_however_they_are_cut(data, cuts):
+    optimizer, feed = optax.adam(1e-2), in_memory(data, 6)
+    steps = jax.jit(make_steps(make_step(objective, optimizer), feed.batch_of, 8))
+    whole, metrics = steps(start(optimizer), feed.data, 7)
+    train_state, losses = start(optimizer), []
+    for count in cuts:
+        train_state, found = steps(train_state, feed.data, count)
+        losses += list(found["loss"][found["taken"]])
+    assert_same_bits(train_state, whole)
+    np.testing.assert_array_equal(losses, metrics["loss"][:7])
+
+
+def test_steps_end_at_the_first_that_is_not_finite(data):
+    optimizer, feed = optax.sgd(1e-2), in_memory(data, 6)
+
+    def failing(params, state, batch, key):
+        loss, aux = objective(params, state, batch, key)
+        return jnp.where(state["count"] == 3, jnp.nan, loss), ({"count": state["count"] + 1}, aux[1])
+
+    steps = jax.jit(make_steps(make_step(failing, optimizer), feed.batch_of, 8))
+    train_state = start(optimizer)._replace(state={"count": jnp.array(0.0)})
+    new, metrics = steps(train_state, feed.data, 8)
+    np.testing.assert_array_equal(metrics["taken"], [True] * 4 + [False] * 4)
+    assert int(new.step) == 3
+    assert np.isfinite(jax.tree.leaves(new.params)[0]).all()
+
+
+@pytest.mark.parametrize("seed", [2**32, -1, 2**33, 1.0, True])
+def test_a_seed_that_jax_would_change_is_refused(seed):
+    with pytest.raises(jnn.JnnError, match=r"expected an integer in \[0, 2\*\*32\)"):
+        seed_key(seed)
