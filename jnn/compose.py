@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, apply_child, as_model, check_children, check_streams, identity, init_child
+from jnn.model import Model, apply_child, as_model, check_children, check_streams, identity, init_child, scope
 
 
 def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
@@ -65,7 +65,7 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         check_streams("chain", models)
         new_carry = {}
         for name, model in models.items():
-            with jax.named_scope(name):
+            with scope(name):
                 x_t, new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return x_t, new_carry
 
@@ -102,11 +102,12 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
         return tuple(outputs.values()) if parts else outputs
 
     def init(key, x):
-        params, state = {}, {}
+        params, state, outputs = {}, {}, {}
         for name, model in models.items():
-            child_params, child_state, _ = init_child(name, model, key, x)
+            child_params, child_state, outputs[name] = init_child(name, model, key, x)
             params |= child_params
             state |= child_state
+        jax.eval_shape(join, outputs)
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -125,7 +126,7 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
         check_streams("parallel", models)
         outputs, new_carry = {}, {}
         for name, model in models.items():
-            with jax.named_scope(name):
+            with scope(name):
                 outputs[name], new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return join(outputs), new_carry
 

@@ -22,8 +22,9 @@ The laws, which `jnn.testing.check_model` checks on any model:
     ensemble    member i of `jnn.ensemble` equals the solo model with the same key
 """
 
+import contextlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -108,22 +109,30 @@ def required_key(key: jax.Array | None, where: str) -> jax.Array:
     return key
 
 
+@contextlib.contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Within the block values belong to the child ``name``: in captured paths, in profiles, and in the messages of errors."""
+    try:
+        with jax.named_scope(name):
+            yield
+    except JnnError as error:
+        message = str(error)
+        raise type(error)(f"in {name}/{message[3:]}" if message.startswith("in ") else f"in {name}: {message}") from None
+
+
 def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
-    """Initialize the child ``name`` for input ``x``: ``{name: params}``, ``{name: state}`` (empty where it has none), and the shape of its output."""
-    with jax.named_scope(name):
+    """Initialize the child ``name`` for x: ``{name: params}``, ``{name: state}`` (empty where it has none), and the shape of its output."""
+    with scope(name):
         params, state = model.init(child_key(key, name), x)
-        try:
-            y, _ = jax.eval_shape(model.apply, params, state, x)
-        except JnnError as error:
-            raise JnnError(f"in {name}: {error}") from None
+        y, _ = jax.eval_shape(model.apply, params, state, x)
     return named(name, params), named(name, state), y
 
 
 def apply_child(name: str, model: Model, params: Params, state: State, x: Any, *, key=None, train=False, mask=None) -> tuple[Any, State]:
-    """Run the child ``name`` of a composed model under its own name, key, params and state: its output, and ``{name: state}`` where it has one."""
-    with jax.named_scope(name):
-        y, new_state = model.apply(params.get(name, {}), state.get(name, {}), x, key=child_key(key, name), train=train, mask=mask)
-        return tag(y, "output"), named(name, new_state)
+    """Run the child ``name`` with its own params, state and key: its output, and ``{name: state}`` where it has one."""
+    with scope(name):
+        y, state = model.apply(params.get(name, {}), state.get(name, {}), x, key=child_key(key, name), train=train, mask=mask)
+        return tag(y, "output"), named(name, state)
 
 
 def named(name: str, tree: dict) -> dict:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 from jnn.explain import style
 
+RARE = 0.05  # fraction of a class up to which a mistake is pale, even where no other is commoner
 FULL = 20  # classes up to which the cells of a confusion matrix hold their counts
 
 
@@ -21,8 +22,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape, or another number of ``classes``.
 
     >>> figure = confusion(np.array([[9, 1], [2, 8]]), ["cat", "dog"])
-    >>> figure.axes[0].get_title(loc="left")
-    '3 of 20 are wrong; most often dog is taken for cat (2 times)'
+    >>> figure.get_suptitle().split(";")[0]
+    '3 of 20 are wrong'
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
@@ -31,10 +32,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     right = np.eye(k, dtype=bool)
     worst = fractions[~right].max(initial=0)
-    signed = np.where(right, -fractions, fractions / (worst or 1))
+    signed = np.where(right, -fractions, fractions / max(worst, RARE))
 
     side = min(9.0, max(4.0, 1.6 + 0.42 * k))
-    figure, axes = style.panels(width=side + 0.6, height=side + 0.3)
+    figure, axes = style.panels(width=side + 0.6, height=side + 0.4, title=_worst_in_words(matrix, names))
     ax = axes[0, 0]
     ax.imshow(signed, cmap=style.SIGNED, vmin=-1.25, vmax=1.25)
     if k <= FULL:
@@ -43,7 +44,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
             ax.text(j, i, f"{matrix[i, j]:g}", ha="center", va="center", fontsize=8 if k > 12 else 9, color="white" if dark else style.INK)
     _class_ticks(ax, names)
     _recalls(ax, np.diagonal(fractions), matrix.sum(axis=1))
-    style.caption(ax, style.wrapped(_worst_in_words(matrix, names), side, 10), x="predicted", y="true class")
+    style.caption(ax, x="predicted", y="true class")
     return figure
 
 
@@ -76,8 +77,8 @@ def _worst_in_words(matrix: np.ndarray, names: list[str]) -> str:
     if not wrong:
         return f"All {total:,g} are right" if total else "No example"
     i, j = np.unravel_index(np.argmax(mistakes), mistakes.shape)
-    times = "once" if mistakes[i, j] == 1 else f"{mistakes[i, j]:,g} times"
-    return f"{wrong:,g} of {total:,g} are wrong; most often {names[i]} is taken for {names[j]} ({times})"
+    often = f"most often {names[i]} is taken for {names[j]} ({mistakes[i, j]:,g} times)" if mistakes[i, j] > 1 else "no two in the same way"
+    return f"{wrong:,g} of {total:,g} {'is' if wrong == 1 else 'are'} wrong; {often}"
 
 
 def most_wrong(
@@ -91,7 +92,7 @@ def most_wrong(
 
     >>> figure = most_wrong(np.zeros((2, 4, 4)), np.array([0, 1]), np.array([[0.2, 0.8], [0.1, 0.9]]), ["cat", "dog"])
     >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel()
-    ('dog 80%', 'is cat 20%')
+    ('says dog (80%)', 'is cat (20%)')
     """
     labels, probabilities = _checked("most_wrong", labels, probabilities)
     images = style.displayable(images)
@@ -104,13 +105,16 @@ def most_wrong(
 
     columns = min(6, max(1, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))
-    title = f"{len(wrong)} of {len(labels):,} are wrong" + (f"; the {len(chosen)} worst" if len(chosen) < len(wrong) else "")
+    many = "none is" if not len(wrong) else "1 is" if len(wrong) == 1 else f"{len(wrong):,} are"
+    title = f"Of {len(labels):,} examples {many} wrong" + (f"; the {len(chosen)} worst" if len(chosen) < len(wrong) else "")
     width = max(4.0, 1.55 * columns)
     figure, axes = style.panels(rows, columns, width=width, height=2.1 * rows + 0.4 if len(chosen) else 0.7, title=title)
     for ax, i in zip(axes.ravel(), chosen, strict=False):
         style.picture(ax, images[i])
-        ax.set_title(f"{names[predicted[i]]} {probabilities[i, predicted[i]]:.0%}", fontsize=10, color=style.ORANGE, fontweight="bold")
-        ax.set_xlabel(f"is {names[labels[i]]} {given[i]:.0%}", fontsize=9, color=style.QUIET)
+        ax.set_title(
+            f"says {names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})", fontsize=10, color=style.ORANGE, fontweight="bold"
+        )
+        ax.set_xlabel(f"is {names[labels[i]]} ({given[i]:.0%})", fontsize=9, color=style.QUIET)
     for ax in axes.ravel()[len(chosen) :]:
         ax.remove()
     return figure
@@ -150,15 +154,15 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
     Arguments as for `reliability`; the title has the expected calibration error.
     """
     found = reliability(probabilities, labels, bins=bins)
-    figure = Figure(figsize=(4.6, 5.2), layout="constrained", facecolor="white")
-    figure, axes = style.panels(2, 1, width=4.6, height=5.4, title=_calibration_in_words(found))
+    figure, axes = style.panels(2, 1, width=4.6, height=5.4, heights=(3, 1), title=_calibration_in_words(found))
     above, below = axes[:, 0]
-    axes[0, 0].get_gridspec().set_height_ratios([3, 1])
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
     above.plot([0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)), label="calibrated")
-    above.plot(found.confidence, found.accuracy, "o", color=style.ORANGE, markersize=6, label="accuracy of the bin", zorder=4)
+    above.plot(
+        found.confidence, found.accuracy, "o", color=style.ORANGE, markersize=6, label="accuracy of the bin", zorder=4, clip_on=False
+    )
     above.vlines(found.confidence, found.confidence, found.accuracy, color=style.ORANGE, linewidth=1.6)
-    above.set(xlim=(0, 1), ylim=(0, 1.02))
+    above.set(xlim=(0, 1), ylim=(0, 1))
     style.gridded(above)
     style.caption(above, y="accuracy")
     style.legend(above)
@@ -172,7 +176,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
 def _calibration_in_words(found: Reliability) -> str:
     n = max(1, found.count.sum())
     lean = np.nansum(found.count * (found.confidence - found.accuracy)) / n
-    verdict = "about right" if abs(lean) < 0.01 else "too sure of itself" if lean > 0 else "too unsure of itself"
+    verdict = "about right" if abs(lean) < 0.02 else "too sure of itself" if lean > 0 else "too unsure of itself"
     return f"The model is {verdict}: expected calibration error {found.error:.3f}"
 
 
@@ -185,7 +189,7 @@ def _checked(where: str, labels: np.ndarray, probabilities: np.ndarray) -> tuple
         raise mistake(
             where, got=f"labels of {labels.dtype} such as {np.ravel(labels)[:3]}", expected=f"integers in [0, {probabilities.shape[1]})"
         )
-    if len(labels) and not (0 <= probabilities.min() and probabilities.max() <= 1 + 1e-5):
+    if len(labels) and not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-5):
         found = f"values from {probabilities.min():.3g} to {probabilities.max():.3g}"
         raise mistake(where, got=found, expected="probabilities", remedy="Apply jax.nn.softmax to the logits.")
     return labels, probabilities

@@ -46,7 +46,7 @@ def learning_curves(rows: Rows, *, best: str | None = None, lowest: bool | None 
     heading = "Training"
     if best is not None:
         heading = _mark_best(figure, shown, series(rows, best), best, lower_is_better(best) if lowest is None else lowest) or heading
-    figure.suptitle(style.wrapped(heading, 4.6 * columns), x=0.012, ha="left", fontsize=12, fontweight="bold", color=style.INK)
+    style.entitle(figure, heading)
     return figure
 
 
@@ -79,6 +79,8 @@ def _draw(ax: Axes, title: str, lines: dict[str, tuple[np.ndarray, np.ndarray]])
     positive = values[np.isfinite(values)]
     if len(positive) and positive.min() > 0 and positive.max() > WIDE * positive.min():
         ax.set_yscale("log")
+    else:
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     for i, (name, (steps, y)) in enumerate(sorted(lines.items(), key=lambda line: not line[0].startswith("train/"))):
         split = name.split("/", 1)[0]
         colour = style.BLUE if split == "train" else style.ORANGE if split == "validation" else style.SERIES[i % len(style.SERIES)]

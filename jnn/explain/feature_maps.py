@@ -25,8 +25,8 @@ def feature_maps(values: Mapping[str, np.ndarray], *, image: np.ndarray | None =
     negative. Raises `JnnError` where no value is a map or a vector.
 
     >>> figure = feature_maps({"conv/output": np.ones((4, 4, 3)), "out/output": np.ones(5)})
-    >>> [text.get_text().split("\\n")[0] for ax in figure.axes for text in ax.texts]
-    ['conv', 'out']
+    >>> [row.texts[0].get_text().strip() for row in figure.axes[::2]], len(figure.axes[1].images)
+    (['conv', 'out'], 3)
     """
     layers = {path: np.asarray(value).astype(np.float32) for path, value in values.items() if np.ndim(value) in (1, 3)}
     if not layers:
@@ -47,9 +47,9 @@ def feature_maps(values: Mapping[str, np.ndarray], *, image: np.ndarray | None =
         width=width,
         height=sum(heights) * (tile + 0.22) + 0.5,
         title="What each layer makes of the image",
-        ratios=(2.0, width - 2.1),
+        widths=(2.0, width - 2.1),
+        heights=heights,
     )
-    axes[0, 0].get_gridspec().set_height_ratios(heights)
     for ax in axes.ravel():
         style.bare(ax)
     rows = iter(axes)
@@ -65,7 +65,7 @@ def feature_maps(values: Mapping[str, np.ndarray], *, image: np.ndarray | None =
 def _layer(label: Axes, ax: Axes, path: str, value: np.ndarray, columns: int) -> None:
     cmap, low, high = style.colour_range(value)
     shown = f", first {columns}" if value.ndim == 3 and value.shape[-1] > columns else ""
-    extent = f"{value.min():.2g} … {value.max():.2g}" if value.size else "empty"
+    extent = f"{style.short(value.min())} … {style.short(value.max())}" if value.size else "empty"
     _label(label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{shown}\n{extent}")
     colours = {"cmap": cmap, "vmin": low, "vmax": high}
     if value.ndim == 3:
@@ -119,7 +119,8 @@ def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
     rows = -(-len(tiles) // columns)
     some = f"The first {len(shown)} of {out}" if len(shown) < out else f"The {out}"
     each = f"; a row is one kernel, its first {columns} of {channels} input channels" if channels not in (1, 3) else ""
-    title = f"{some} kernels, {kernel.shape[0]} × {kernel.shape[1]}{each}; weights from {kernel.min():.2g} to {kernel.max():.2g}"
+    weights = f"weights from {style.short(kernel.min())} to {style.short(kernel.max())}"
+    title = f"{some} kernels, {kernel.shape[0]} × {kernel.shape[1]}{each}; {weights}"
     width = max(4.2, 0.62 * columns)
     figure, axes = style.panels(width=width, height=0.62 * rows + 0.3 + 0.24 * len(style.wrapped(title, width).splitlines()), title=title)
     style.bare(axes[0, 0])

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.explain.wording import number
 
 
 def curve_fit(
@@ -30,8 +29,7 @@ def curve_fit(
             raise mistake("curve_fit", got=f"{name} of shape {np.shape(y)} for x of shape {x.shape}", expected="(N,) for each")
     order = np.argsort(x)
     x, target = x[order], target[order]
-    figure, axes = style.panels(2, 1, width=6.4, height=5.0)
-    axes[0, 0].get_gridspec().set_height_ratios([2.2, 1])
+    figure, axes = style.panels(2, 1, width=6.4, height=5.0, heights=(2.2, 1))
     above, below = axes[:, 0]
     above.plot(x, target, color=style.INK, linewidth=4, alpha=0.28, label="target", solid_capstyle="round")
     if samples is not None:
@@ -40,7 +38,7 @@ def curve_fit(
     for i, (name, y) in enumerate(predictions.items()):
         y, colour = np.asarray(y)[order], style.SERIES[i % len(style.SERIES)]
         error = y - target
-        above.plot(x, y, color=colour, linewidth=1.6, label=f"{name} (RMSE {number(float(np.sqrt(np.mean(error**2))))})")
+        above.plot(x, y, color=colour, linewidth=1.6, label=f"{name} (RMSE {_rms(error)})")
         below.plot(x, error, color=colour, linewidth=1.2)
     for ax, title in ((above, "Target and prediction"), (below, "Error: prediction − target")):
         style.gridded(ax)
@@ -60,7 +58,7 @@ def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.n
 
     >>> figure = surface(np.arange(3.0), np.arange(2.0), np.zeros((2, 3)), np.ones((2, 3)))
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
-    ['target', 'prediction', 'error: prediction − target (RMSE 1)']
+    ['target', 'prediction', 'prediction − target (RMSE 1)']
     """
     x0, x1, target, prediction = map(np.asarray, (x0, x1, target, prediction))
     if not target.shape == prediction.shape == (x1.size, x0.size):
@@ -69,14 +67,17 @@ def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.n
     error = prediction - target
     both = np.stack([target, prediction])
     figure, axes = style.panels(1, 3, width=10.4, height=3.5)
-    rmse = number(float(np.sqrt(np.mean(error**2))))
     first = _mesh(axes[0, 0], x0, x1, target, "target", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
     _mesh(axes[0, 1], x0, x1, prediction, "prediction", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
     most = float(np.nanmax(np.abs(error))) or 1.0
-    last = _mesh(axes[0, 2], x0, x1, error, f"error: prediction − target (RMSE {rmse})", style.SIGNED, -most, most)
+    last = _mesh(axes[0, 2], x0, x1, error, f"prediction − target (RMSE {_rms(error)})", style.SIGNED, -most, most)
     style.colour_bar(figure, first, axes[0, :2].tolist())
     style.colour_bar(figure, last, axes[0, 2])
     return figure
+
+
+def _rms(error: np.ndarray) -> str:
+    return f"{np.sqrt(np.mean(error**2)):.3g}"
 
 
 def _mesh(ax: Axes, x0, x1, values, title, cmap, low, high):
@@ -90,7 +91,7 @@ def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int],
     """How the error depends on the size of a network: a table in colours, and lines against the width for each depth, on logarithmic axes.
 
     ``errors`` is ``(widths, depths)``, or ``(seeds, widths, depths)``: then medians are shown, with a band from the least to the greatest
-    seed. Errors are positive; what diverged may be NaN.
+    seed. Errors are positive; what diverged is NaN or infinite, and counts as greater than all others.
 
     >>> figure = error_grid(np.array([[0.1, 0.01], [0.05, 0.001]]), [8, 16], [1, 2])
     >>> [line.get_label() for line in figure.axes[1].lines]
@@ -102,11 +103,13 @@ def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int],
         raise mistake(
             "error_grid", got=f"errors of shape {errors.shape}", expected=f"({len(widths)}, {len(depths)}), with or without seeds in front"
         )
-    if not np.any(seeds > 0) or np.any(seeds <= 0):
-        raise mistake(
-            "error_grid", got="errors that are zero or negative" if np.any(seeds <= 0) else "no finite error", expected="positive errors"
-        )
-    middle = np.nanmedian(seeds, axis=0)
+    if np.any(seeds <= 0):
+        raise mistake("error_grid", got=f"an error of {np.nanmin(seeds):g}", expected="positive errors, which have a logarithm")
+    seeds = np.where(np.isnan(seeds), np.inf, seeds)
+    middle = np.median(seeds, axis=0)
+    if not np.any(np.isfinite(middle)):
+        raise mistake("error_grid", got="no finite error", expected="one at least")
+    middle[np.isinf(middle)] = np.nan
     figure, axes = style.panels(1, 2, width=9.6, height=3.9, title=_smallest_in_words(middle, widths, depths, name))
     _table(axes[0, 0], middle, widths, depths)
     _lines(axes[0, 1], seeds, middle, widths, depths, name)
@@ -115,11 +118,11 @@ def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int],
 
 def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
     logs = np.log10(errors).T
-    image = ax.imshow(logs, cmap="viridis_r", aspect="auto", origin="lower")
+    image = ax.imshow(logs, cmap=style.MAGNITUDE, aspect="auto", origin="lower")
     for (i, j), value in np.ndenumerate(logs):
         shade = image.cmap(image.norm(value))
         dark = np.isfinite(value) and 0.3 * shade[0] + 0.59 * shade[1] + 0.11 * shade[2] < 0.5
-        text = f"{10**value:.1e}" if np.isfinite(value) else "diverged"
+        text = f"{10**value:.2g}" if np.isfinite(value) else "diverged"
         ax.text(
             j, i, text.replace("e-0", "e-").replace("e+00", ""), ha="center", va="center", fontsize=8, color="white" if dark else style.INK
         )
@@ -131,14 +134,13 @@ def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
 
 
 def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name: str) -> None:
-    colours = style.SERIES
     for j, depth in enumerate(depths):
-        colour = colours[j % len(colours)]
+        colour = style.SERIES[j % len(style.SERIES)]
         ax.plot(widths, middle[:, j], "o-", color=colour, linewidth=1.6, markersize=4, label=f"depth {depth}")
         if len(seeds) > 1:
-            ax.fill_between(
-                widths, np.nanmin(seeds[:, :, j], axis=0), np.nanmax(seeds[:, :, j], axis=0), color=colour, alpha=0.15, linewidth=0
-            )
+            each = np.where(np.isinf(seeds), np.nan, seeds)[:, :, j]
+            low, high = np.fmin.reduce(each), np.fmax.reduce(each)
+            ax.fill_between(widths, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.set_xticks([], minor=True)
@@ -150,4 +152,4 @@ def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name
 
 def _smallest_in_words(errors: np.ndarray, widths, depths, name: str) -> str:
     i, j = np.unravel_index(np.nanargmin(errors), errors.shape)
-    return f"Least {name}: {number(float(errors[i, j]))}, with width {widths[i]} and depth {depths[j]}"
+    return f"Least {name}: {errors[i, j]:.3g}, with width {widths[i]} and depth {depths[j]}"

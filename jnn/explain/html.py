@@ -41,10 +41,11 @@ def section(name: str, title: str, text: str, body: str) -> str:
     return f'<section aria-labelledby="{escape(name)}">\n<h2 id="{escape(name)}">{escape(title)}</h2>\n{paragraph}{body}\n</section>'
 
 
-def figure(source: str, description: str) -> str:
-    """A picture on a white card; it scrolls, with the keyboard too, where the screen is narrower than it can be read."""
+def figure(source: str, description: str, least: int) -> str:
+    """A picture on a white card, at least ``least`` pixels wide: where the screen is narrower it scrolls, with the keyboard too."""
     label = escape(description)
-    return f'<div class="figure" tabindex="0" role="region" aria-label="{label}"><img src="{escape(source)}" alt="{label}"></div>'
+    image = f'<img src="{escape(source)}" alt="{label}" style="min-width:{least}px">'
+    return f'<div class="figure" tabindex="0" role="region" aria-label="{label}">{image}</div>'
 
 
 def preformatted(text: str, label: str) -> str:
@@ -74,4 +75,5 @@ def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str
         row = f'<th scope="row">{escape(name)}</th><td class="number">{escape(text)}</td>{bar}'
         lines.append(f"<tr{' class=model' if marked else ''}>{row}</tr>\n")
     head = '<thead class="unseen"><tr><th scope="col">model</th><th scope="col">value</th><td></td></tr></thead>'
-    return f'<div class="table"><table class="bars"><caption>{escape(caption)}</caption>{head}\n<tbody>\n{"".join(lines)}</tbody></table></div>'
+    inside = f"<caption>{escape(caption)}</caption>{head}\n<tbody>\n{''.join(lines)}</tbody>"
+    return f'<div class="table"><table class="bars">{inside}</table></div>'

@@ -20,6 +20,9 @@ from jnn.explain.curves import learning_curves
 from jnn.explain.images import inline_images
 from jnn.explain.wording import is_finite, lower_is_better, metric_name, number, ranked, sentence
 
+READABLE = 72  # pixels an inch at which the letters of a figure can be read
+WIDEST = 850  # pixels that a wide screen has for a figure
+
 
 class Section(NamedTuple):
     """A part of the report: a heading, a sentence that says what one sees, and a figure or, as text in fixed-width letters, a table."""
@@ -56,7 +59,11 @@ def write_report(
     metric = getattr(about, "metric", "") or ""
     metric = metric if metric in summary["metrics"] else next(iter(summary["metrics"]))
     if rows:
-        curves = Section("How training went", "The dotted line marks the best step on validation data.", learning_curves(rows))
+        validation = f"validation/{metric.rsplit('/', 1)[-1]}"
+        watched = validation if any(validation in row for row in rows) else None
+        curves = Section(
+            "How training went", "The dotted line marks the best step on validation data.", learning_curves(rows, best=watched)
+        )
         sections = [curves, *sections]
     sources = inline_images([section.figure for section in sections])
     parts = [
@@ -120,7 +127,7 @@ def _result(metric: str, summary: Mapping[str, Any]) -> str:
 
 def _section(i: int, section: Section, source: str | None) -> str:
     if source is not None:
-        body = html.figure(source, f"{section.title}. {section.text}")
+        body = html.figure(source, f"{section.title}. {section.text}", min(WIDEST, round(READABLE * section.figure.get_figwidth())))
     else:
         body = html.preformatted(section.figure, section.title) if section.figure else ""
     return html.section(f"section-{i}", section.title, section.text, body)
@@ -153,7 +160,7 @@ def _duration(seconds: Any) -> str | None:
     """Seconds in the units that people use.
 
     >>> _duration(41.2), _duration(754), _duration(7600)
-    ('41 s', '12 min 34 s', '2 h 7 min')
+    ('41 s', '12 min 34 s', '2 h 6 min')
     """
     if not is_finite(seconds):
         return None

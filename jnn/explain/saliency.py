@@ -27,6 +27,8 @@ from jnn.tags import capture, intervene
 
 Logits = Callable[[jax.Array], jax.Array]
 
+METHODS = ("gradient", "SmoothGrad", "integrated gradients", "Grad-CAM", "occlusion")
+
 AT_ONCE = 16  # copies of the example that go through the network together
 
 
@@ -130,7 +132,8 @@ def explanations(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Arra
         }
         return {name: jnp.sum(each, axis=-1) for name, each in found.items()}
 
-    return jax.device_get(every(x, key))
+    found = jax.device_get(every(x, key))
+    return {name: found[name] for name in METHODS}
 
 
 def compare(image: np.ndarray, trained: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray], *, answer: str) -> Figure:
@@ -145,7 +148,7 @@ def compare(image: np.ndarray, trained: Mapping[str, np.ndarray], random: Mappin
             "compare", got=f"{', '.join(trained)} and {', '.join(random)}", expected="the same methods for trained and random weights"
         )
     title = f"What speaks for (orange) and against (blue) “{answer}”"
-    figure, axes = style.panels(2, 1 + len(trained), width=1.75 * (1 + len(trained)), height=4.6, title=title)
+    figure, axes = style.panels(2, 1 + len(trained), width=1.75 * (1 + len(trained)), height=4.3, title=title)
     style.picture(axes[0, 0], image)
     style.caption(axes[0, 0], "image")
     axes[1, 0].text(

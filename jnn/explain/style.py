@@ -7,7 +7,6 @@ Everything is set on the axes themselves: Matplotlib reads its global settings a
 the user's.
 """
 
-import functools
 import textwrap
 from collections.abc import Sequence
 
@@ -24,28 +23,44 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072b2", "#d55e00", "#009e73", "#a6
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 
 MAGNITUDE = "viridis"
-SIGNED = LinearSegmentedColormap.from_list("signed", ("#08457e", "#2f7ebc", "#9ecae9", "#ffffff", "#fdc38d", "#dc7317", "#7f3b08"))
-SIGNED.set_bad("#ffffff")
+SIGNED = LinearSegmentedColormap.from_list(
+    "signed", ("#08457e", "#2f7ebc", "#9ecae9", "#ffffff", "#fdc38d", "#dc7317", "#7f3b08"), N=257
+).with_extremes(bad="#ffffff")
 
 
 def panels(
-    rows: int = 1, columns: int = 1, *, width: float, height: float, title: str = "", ratios: Sequence[float] | None = None
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float,
+    height: float,
+    title: str = "",
+    widths: Sequence[float] | None = None,
+    heights: Sequence[float] | None = None,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``; ``title`` says what one sees, and is wrapped
-    to the width.""" figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"width_ratios": ratios} if ratios else None)
+    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``; ``title`` says what one sees.
+
+    Columns are in proportion to ``widths``, rows to ``heights``.
+    """
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths, height_ratios=heights)
     for ax in axes.ravel():
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(QUIET)
         ax.tick_params(which="both", colors=QUIET, labelcolor=INK, labelsize=9, length=3)
-    if title:
-        figure.suptitle(wrapped(title, width), x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
+    entitle(figure, title)
     return figure, axes
 
 
-def wrapped(text: str, width: float, size: float = 12) -> str:
-    """``text`` in lines that fit into ``width`` inches in letters of ``size`` points."""
-    return textwrap.fill(text, max(12, int(width * 72 / (0.62 * size))))
+def entitle(figure: Figure, title: str) -> None:
+    """Put a title above all panels, wrapped to the width of the figure."""
+    if title:
+        figure.suptitle(wrapped(title, figure.get_figwidth()), x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
+
+
+def wrapped(text: str, width: float) -> str:
+    """``text`` in lines that fit into ``width`` inches in the bold letters of a title, about 0.1 inches wide."""
+    return textwrap.fill(text, max(12, int(width / 0.1)))
 
 
 def caption(ax: Axes, title: str = "", *, x: str = "", y: str = "") -> None:
@@ -105,13 +120,16 @@ def displayable(images: np.ndarray, *, low: float | None = None, high: float | N
 
 def colour_bar(figure: Figure, image, axes, label: str = "") -> None:
     """The scale of colours beside some axes."""
-    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=22)
+    bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     bar.ax.tick_params(which="both", colors=QUIET, labelcolor=INK, labelsize=8, length=2)
     bar.set_label(label, fontsize=9, color=QUIET)
 
 
-@functools.cache
-def confidence_colours() -> Colormap:
-    """White to blue: a fraction of a whole, with room for dark and light text."""
-    return LinearSegmentedColormap.from_list("fraction", ("#ffffff", "#b9d9ee", "#4c9bcd", BLUE, "#064a73"))
+def short(value: float) -> str:
+    """A value in few digits, with a proper minus sign.
+
+    >>> short(-0.01234)
+    '−0.012'
+    """
+    return f"{value:.2g}".replace("-", "−")

@@ -34,7 +34,14 @@ def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
     Row(path='hidden', output=((4,),), parameters=16)
     """
     params, state, x = _shapes(model, x)
-    (y, _), values = jax.eval_shape(capture(model.apply), params, state, x)
+    values: dict[str, Any] = {}
+
+    def trace(params, state, x):
+        (y, _), captured = capture(model.apply)(params, state, x)
+        values.update(captured)  # here in the order in which they run: a dict that eval_shape returns is sorted
+        return y
+
+    y = jax.eval_shape(trace, params, state, x)
     outputs = _outputs(values)
     if depth is not None:
         outputs = {path: shapes for path, shapes in outputs.items() if path.count("/") < depth}

@@ -1,6 +1,7 @@
 """Noise in training: dropout and its kin. In evaluation all are the identity.
 
-Each draws once for the whole batch, with its own key, and keeps the mean: what is kept is divided by the fraction that is kept.
+Each draws with its own key for the whole batch, each example its own values, and keeps the mean: dropout divides what it keeps by the
+fraction that is kept.
 """
 
 import math

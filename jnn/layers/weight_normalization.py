@@ -107,10 +107,12 @@ FIRST_STEPS = 15  # as in PyTorch: brings a random vector near enough for one st
 def _power_iteration(K: jax.Array, left: jax.Array, steps: int, epsilon: float) -> dict[str, jax.Array]:
     """The singular vectors of K after ``steps`` steps from ``left``, without a gradient."""
     K = jax.lax.stop_gradient(K)
-    for _ in range(steps):
-        right = _unit(left @ K, epsilon)
-        left = _unit(K @ right, epsilon)
-    return {"left": left, "right": right}
+
+    def step(_, vectors):
+        right = _unit(vectors["left"] @ K, epsilon)
+        return {"left": _unit(K @ right, epsilon), "right": right}
+
+    return jax.lax.fori_loop(0, steps, step, {"left": left, "right": jnp.zeros(K.shape[1], K.dtype)})
 
 
 def _divided(kernel: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:

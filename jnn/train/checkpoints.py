@@ -41,7 +41,8 @@ class Checkpoints:
     the run that saved (settings, data, seed), or None where that does not matter; with ``read_only`` nothing is written, created or swept.
 
     Saving is asynchronous, and its failure is raised by the next ``save``, ``check``, ``wait`` or ``close``. A program that ends without
-    them exits with code 1 if a save failed, or was not finished: Python lets nothing be started any more when it ends. One process may write to a directory at a time: nothing here checks that.
+    them exits with code 1 if a save failed or was not finished: Python lets nothing be started any more when it ends. One process may
+    write to a directory at a time: nothing here checks that.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Checkpoints(Path(folder), fingerprint={"seed": 0}) as checkpoints:
@@ -58,6 +59,7 @@ class Checkpoints:
         self._keep = keep
         self._fingerprint = manifest.as_json(fingerprint, "checkpoints: fingerprint")
         self._read_only = read_only
+        self._resumed = False
         self._background = Background()
         if not read_only:
             try:
@@ -83,18 +85,23 @@ class Checkpoints:
         """Copy ``tree`` to host memory now, so that its arrays may be donated, and write it in the background.
 
         ``tree`` is a pytree of JAX or NumPy arrays and typed PRNG keys; ``host`` is whatever else the loop must remember, as JSON (infinite
-        and NaN numbers are fine). A save that is still being written is waited for. A step that is there already is replaced. Steps later
-        than this one are of a course the run has gone back on, and are removed along with those too old to keep, once this one is on disk.
+        and NaN numbers are fine). A save that is still being written is waited for. A step that is there already is replaced. Once the
+        step is on disk, those too old to keep are removed, and those later than it, of a course that a restored run has gone back on.
+
+        Raises `JnnError` for later steps of a run that was not restored here, which are not for this one to remove.
         """
         if self._read_only:
             raise mistake("checkpoints", got="save(...) with read_only=True", expected="read_only=False")
         if (step := operator.index(step)) < 0:
             raise mistake("checkpoints", got=f"step={step}", expected="an integer >= 0")
         where = f"checkpoint of step {step}"
-        host = manifest.as_json(host, f"{where}: host")
+        plain = manifest.as_json(host, f"{where}: host")
         found = leaves.flatten(tree, where)
         self._background.wait()
-        self._background.submit(self._write, step, leaves.describe(found), leaves.to_host(found, where), host)
+        if not self._resumed and (later := [other for other in self.steps() if other > step]):
+            remedy = "Restore from it first to go on with that run, or save to another folder."
+            raise mistake(where, got=f"{self._directory} with later steps {later}", expected="a folder without", remedy=remedy)
+        self._background.submit(self._write, step, leaves.describe(found), leaves.to_host(found, where), plain)
 
     def check(self) -> None:
         """Raise the failure of a save that has ended, in less than a microsecond: call it at every step."""
@@ -133,6 +140,7 @@ class Checkpoints:
                 damaged.append(f"step {candidate} does not verify: {why}")
                 continue
             values = [leaves.place(saved[path], arrays[path], target) if path in saved else target for path, target in wanted.items()]
+            self._resumed = True
             fallback = [f"step {candidate} is restored instead"] if damaged else []
             return Restored(candidate, jax.tree.unflatten(jax.tree.structure(like), values), body["host"], damaged + fallback + notes)
         if not damaged:
@@ -162,7 +170,7 @@ class Checkpoints:
             shutil.rmtree(saving, ignore_errors=True)
             saving.mkdir()
             storage.write_arrays(saving / _ARRAYS, {_name(i): x for i, x in enumerate(arrays)})
-            summed = [leaf._replace(bytes=x.nbytes, crc32=leaves.crc32(x)) for leaf, x in zip(described, arrays, strict=True)]
+            summed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
             files = storage.checksums(saving / _ARRAYS)
             body = {"step": step, "host": host, "fingerprint": self._fingerprint, "versions": _versions(), "files": files}
             manifest.write(saving, body, summed)

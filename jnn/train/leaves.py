@@ -25,14 +25,19 @@ class Leaf(NamedTuple):
     shape: tuple[int, ...]
     dtype: str
     key: str | None
-    stored_shape: tuple[int, ...]
-    bytes: int
-    crc32: int
+    stored_shape: tuple[int, ...] = ()
+    bytes: int = 0
+    crc32: int = 0
+
+    def of(self, array: np.ndarray) -> "Leaf":
+        """The leaf with the shape, size and CRC-32 of the array that is stored for it."""
+        return self._replace(stored_shape=array.shape, bytes=array.nbytes, crc32=crc32(array))
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Leaf":
         """The leaf that ``_asdict`` and JSON made a dictionary with lists of."""
-        return cls(**{field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()})
+        lists = {field: tuple(fields[field]) for field in ("path", "shape", "stored_shape")}
+        return cls(**{**fields, **lists})
 
     @property
     def stored(self) -> tuple[tuple[int, ...], str]:
@@ -43,7 +48,7 @@ class Leaf(NamedTuple):
 def crc32(array: np.ndarray) -> int:
     """CRC-32 of the elements' bytes, in C order and little-endian."""
     array = array.byteswap() if sys.byteorder == "big" else array
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def name(path: LeafPath) -> str:
@@ -81,12 +86,11 @@ def _part(entry) -> str | int:
 
 
 def describe(leaves: Mapping[LeafPath, Any]) -> list[Leaf]:
-    """What is known of each leaf without its values."""
+    """What is known of each leaf before its values are."""
     described = []
     for path, leaf in leaves.items():
         key = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
-        stored = jax.eval_shape(jax.random.key_data, leaf).shape if key else leaf.shape
-        described.append(Leaf(path, tuple(leaf.shape), leaf.dtype.name, key, tuple(stored), bytes=0, crc32=0))
+        described.append(Leaf(path, tuple(leaf.shape), leaf.dtype.name, key))
     return described
 
 
@@ -108,7 +112,7 @@ def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
         return array
     # What was not bound to a device stays so: it may yet be used beside arrays on a mesh.
     sharding = None if isinstance(target, jax.Array) and not target.committed else target.sharding
-    value = jax.device_put(jax.random.wrap_key_data(array, impl=leaf.key) if leaf.key else array, sharding)
+    value = jax.device_put(jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array, sharding)
     if value.dtype != target.dtype:
         remedy = "Run with JAX_ENABLE_X64=1, or restore as NumPy arrays."
         raise mistake("restore", got=f"{leaf.dtype} at {name(leaf.path)}", expected="32-bit types, as x64 is off", remedy=remedy)

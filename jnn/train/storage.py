@@ -26,7 +26,7 @@ def _checkpointer():
     orbax = _orbax()
     alone = None if jax.process_count() == 1 else {jax.process_index()}  # the process that saves waits for no other
     options = orbax.options.MultiprocessingOptions(
-        primary_host=jax.process_index(), active_processes=alone, barrier_sync_key_prefix=alone and "jnn"
+        primary_host=jax.process_index(), active_processes=alone, barrier_sync_key_prefix="jnn" if alone else None
     )
     return orbax.Checkpointer(orbax.PyTreeCheckpointHandler(multiprocessing_options=options), multiprocessing_options=options)
 

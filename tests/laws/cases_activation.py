@@ -1,6 +1,5 @@
 """Activations with parameters, for the registry."""
 
-import jnn
 from jnn.layers.activation import activation, gated, prelu
 from tests.laws.registry import Case, example
 

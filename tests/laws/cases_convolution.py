@@ -1,7 +1,5 @@
 """Convolutions and pooling, for the registry."""
 
-import jax
-
 import jnn
 from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
 from jnn.layers.pooling import (
@@ -20,7 +18,6 @@ CASES = {
     "conv, causal": Case(jnn.residual(conv(4, (3,), padding="CAUSAL", dilation=2)), example(5, 4), sequence=True),
     "conv, image": Case(conv(4, (3, 3), groups=2), example(4, 5, 4)),
     "conv, strides": Case(conv(3, (3, 2), strides=2, padding=1, use_bias=False), example(5, 4, 2)),
-    "conv, volume": Case(conv(2, (2, 2, 2), padding="VALID"), example(3, 3, 3, 2)),
     "depthwise_conv, causal": Case(depthwise_conv((3,), padding="CAUSAL"), example(5, 4), sequence=True),
     "depthwise_conv, image": Case(depthwise_conv((3, 3), 2, strides=2), example(4, 5, 2)),
     "conv_transpose": Case(conv_transpose(2, (3, 3), strides=2), example(3, 2, 2)),
@@ -31,8 +28,4 @@ CASES = {
     "adaptive_average_pool": Case(adaptive_average_pool((2, 3)), example(3, 5, 2)),
     "adaptive_max_pool": Case(adaptive_max_pool((2, 3)), example(3, 5, 2)),
     "upsample": Case(jnn.chain(upsample((2, 2)), upsample((2, 1), "linear")), example(2, 3, 2)),
-    "convolutional network": Case(
-        jnn.chain(conv(4, (3, 3)), jax.nn.gelu, max_pool((2, 2)), depthwise_conv((3, 3)), global_average_pool(), jnn.dense(3)),
-        example(4, 4, 1),
-    ),
 }

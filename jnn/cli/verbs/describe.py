@@ -42,8 +42,8 @@ def main(argv: list[str]) -> int:
     config, arguments = parse("describe", name, module.Config(), DescribeArguments, rest, examples)
     settings = plain(config)
     if arguments.json:
-        parameters = parameter_count(*module.describe(config)) if hasattr(module, "describe") else None
-        print(json.dumps({**listing.record(), "doc": listing.doc, "config": settings, "parameters": parameters}, ensure_ascii=False))
+        more = {"doc": listing.doc, "config": settings, "parameters": parameter_count(module, config)}
+        print(json.dumps({**listing.record(), **more}, ensure_ascii=False))
         return 0
     rows = [[f"  --{field.replace('_', '-')}", json.dumps(value)] for field, value in settings.items()]
     print(

@@ -1,0 +1,146 @@
+"""Convolutional networks: the published numbers of parameters, LeNet-5 written with SciPy, and that they learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+import jnn
+from jnn.architectures.cnn import CNNConfig, cnn, lenet5, vgg
+from jnn.losses import cross_entropy
+from tests.architectures import eight, loss_after_training, parameters
+
+SAME = 1e-10  # float64: the same sums in another order
+LEARNED = 0.01  # nats, of 1.4 at first
+
+
+def test_lenet5_is_that_of_scipy(float64):
+    image = np.random.default_rng(0).standard_normal((32, 32, 1))
+    model = cnn(lenet5())
+    params, state = model.init(jax.random.key(0), image)
+
+    def convolve_and_pool(x, kernel):
+        maps = [sum(correlate2d(x[..., c], kernel[:, :, c, o], "valid") for c in range(x.shape[-1])) for o in range(kernel.shape[-1])]
+        h = np.tanh(np.stack(maps, axis=-1))
+        return (h[::2, ::2] + h[1::2, ::2] + h[::2, 1::2] + h[1::2, 1::2]) / 4
+
+    h = image
+    for stage in ("stage0", "stage1"):
+        h = convolve_and_pool(h, np.asarray(params[stage]["conv0"]["kernel"]))
+    h, head = h.ravel(), params["head"]
+    for layer in ("hidden0", "hidden1"):
+        h = np.tanh(h @ head[layer]["dense"]["kernel"])
+    np.testing.assert_allclose(model.apply(params, state, jnp.asarray(image))[0], h @ head["out"]["kernel"], atol=SAME)
+
+
+def test_lenet5_has_the_known_number_of_parameters():
+    """Those of C1, C3, C5, F6 and the output, each with a bias, C3 seeing all channels."""
+    assert parameters(cnn(lenet5()), 32, 32, 1) == 156 + 2_416 + 48_120 + 10_164 + 850 == 61_706
+
+
+@pytest.mark.parametrize(("depth", "count"), [(11, 132_863_336), (13, 133_047_848), (16, 138_357_544), (19, 143_667_240)])
+def test_vgg_has_the_published_number_of_parameters(depth, count):
+    assert parameters(cnn(vgg(depth, outputs=1000)), 224, 224, 3) == count
+
+
+@pytest.mark.parametrize(("depth", "convolutions"), [(16, 14_714_688), (19, 20_024_384)])
+def test_small_vgg_has_the_published_convolutions(depth, convolutions):
+    """Their published number has biases, in the place of which normalization has a scale and a bias for each channel."""
+    channels = sum(n * c for n, c in zip(vgg(depth, outputs=10).convolutions, vgg(depth, outputs=10).channels, strict=True))
+    assert parameters(cnn(vgg(depth, outputs=10, small=True)), 32, 32, 3) == convolutions + channels + 512 * 10 + 10
+
+
+def test_captured_values_read_well():
+    model = cnn(CNNConfig(outputs=3, channels=(2, 4), convolutions=(1, 2), normalization="batch", hidden=(5,), dropout=0.5))
+    params, state = model.init(jax.random.key(0), jnp.ones((8, 8, 1)))
+    _, values = jnn.capture(model.apply)(params, state, jnp.ones((8, 8, 1)))
+    names = [path.removesuffix("/output") for path in values]
+    assert names[:4] == ["stage0/conv0", "stage0/norm0", "stage0/activation0", "stage0/pool"]
+    assert names[-7:-1] == [
+        "features",
+        *[f"head/hidden0/{name}" for name in ("dense", "activation", "dropout")],
+        "head/hidden0",
+        "head/out",
+    ]
+    assert values["stage1/conv1/output"].shape == (4, 4, 4)
+    assert set(params) == {"stage0", "stage1", "head"}
+    assert set(state) == {"stage0", "stage1"}
+
+
+def test_global_pooling_takes_images_of_any_size():
+    model = cnn(CNNConfig(outputs=3, channels=(4,), global_pooling=True, hidden=()))
+    params, state = model.init(jax.random.key(0), jnp.ones((8, 8, 1)))
+    one_size = jnp.tile(eight(8, 8, 1)[0], (2, 2, 1))
+    assert model.apply(params, state, one_size)[0].shape == (3,)
+
+
+def test_dropout_without_hidden_layers_drops_features():
+    model = cnn(CNNConfig(outputs=3, channels=(4,), hidden=(), dropout=0.9))
+    params, state = model.init(jax.random.key(0), jnp.ones((8, 8, 1)))
+    (_, _), values = jnn.capture(model.apply)(params, state, jnp.ones((8, 8, 1)), key=jax.random.key(0), train=True)
+    kept = values["dropout/output"] != 0
+    np.testing.assert_allclose(values["dropout/output"][kept], 10 * values["features/output"][kept], rtol=1e-6)
+    assert 0 < kept.sum() < 0.5 * (values["features/output"] != 0).sum()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(),
+        dict(normalization="batch", global_pooling=True, hidden=()),
+        dict(activation="tanh", pooling="average", padding="VALID"),
+    ],
+)
+def test_it_learns_eight_labels(settings):
+    labels = jnp.arange(8) % 4
+    model = cnn(CNNConfig(outputs=4, **{"channels": (8, 16), "convolutions": 1, "hidden": (16,), **settings}))
+    first, last = loss_after_training(model, eight(10, 10, 1), lambda y: cross_entropy(y, labels), learning_rate=1e-2)
+    assert last < LEARNED < first
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(outputs=0), r"cnn: got outputs=0, expected an integer >= 1"),
+        (dict(channels=(8, 0)), r"cnn: got channels\[1\]=0, expected an integer >= 1"),
+        (dict(convolutions=0), r"cnn: got convolutions\[0\]=0, expected an integer >= 1"),
+        (
+            dict(channels=(8, 16), convolutions=(1, 2, 3)),
+            r"cnn: got channels=\(8, 16\) and convolutions=\(1, 2, 3\), expected as many of both. One number .* convolutions=2",
+        ),
+        (dict(kernel_size=0), r"cnn: got kernel_size=0, expected an integer >= 1"),
+        (dict(hidden=(-3,)), r"cnn: got hidden\[0\]=-3, expected an integer >= 1"),
+        (dict(dropout=1.5), r"cnn: got dropout=1.5, expected a fraction in \[0, 1\)"),
+        (dict(padding="same"), r"conv: got padding='same', expected SAME, VALID, or numbers. Did you mean 'SAME'\?"),
+        (dict(pooling="mean"), r"cnn: got pooling='mean', expected one of max, average"),
+        (dict(normalization="layer"), r"cnn: got normalization='layer', expected one of none, batch"),
+        (dict(activation="rellu"), r"activation: got 'rellu', .* Did you mean 'relu'\?"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        cnn(CNNConfig(**{"outputs": 2, **settings}))
+
+
+def test_bad_depth_of_vgg():
+    with pytest.raises(jnn.JnnError, match=r"vgg: got depth=15, expected one of 11, 13, 16, 19"):
+        vgg(15, outputs=10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 28, 28), r"conv: got x of shape \(1, 28, 28\), which has channels first, expected \(..., height, width, channels\)"),
+        ((28, 28), r"conv: got x of shape \(28, 28\), expected at least 3 axes, .* x\[..., None\]"),
+        ((3, 3, 1), r"in pool: max_pool: got an input of size \(1, 1\) .* expected an input no smaller than a window"),
+    ],
+)
+def test_bad_images(shape, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        cnn(CNNConfig(outputs=2)).init(jax.random.key(0), jnp.ones(shape))
+
+
+def test_integer_images():
+    with pytest.raises(jnn.JnnError, match=r"conv: got x of dtype uint8, expected floating-point numbers. Convert first: .*/ 255"):
+        cnn(CNNConfig(outputs=2)).init(jax.random.key(0), jnp.ones((28, 28, 1), jnp.uint8))

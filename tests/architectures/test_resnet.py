@@ -1,0 +1,149 @@
+"""Residual networks: PyTorch's values, statistics and gradients, the published numbers of parameters, and that they learn."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import jnn
+from jnn.architectures.resnet import ResNetConfig, resnet
+from jnn.losses import cross_entropy
+from tests.architectures import eight, loss_after_training, parameters
+from tests.references.cases_resnet import SAMPLED
+
+FORWARD = 1e-10  # float64, relative to the largest value: some thousand sums in another order
+GRADIENT = 1e-9  # float64, relative to the largest value: as many again, divided by standard deviations
+LEARNED = 0.01  # nats, of 1.4 at first
+STATISTICAL = 0.1  # the deviation of 2304 draws is within 1.5 % of its own deviation; this is six times that
+
+
+def assert_close(got, expected, tolerance):
+    np.testing.assert_allclose(got, expected, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("resnet18", ResNetConfig(outputs=3, depth=18, width=2)),
+        ("resnet50, small stem", ResNetConfig(outputs=3, depth=50, width=1, stem="small")),
+    ],
+)
+def test_it_is_that_of_pytorch(reference, float64, name, config):
+    case, model = reference("resnet", name), resnet(config)
+    x = jnp.asarray(case["x"], jnp.float64)
+    shapes, state = model.init(jax.random.key(0), x)
+    params = ravel_pytree(shapes)[1](jnp.asarray(case["params"], jnp.float64))
+
+    def weighted(params):
+        y, new_state = model.apply(params, state, x, train=True)
+        return jnp.sum(case["weights"] * y), (y, new_state)
+
+    (_, (y, state)), gradient = jax.jit(jax.value_and_grad(weighted, has_aux=True))(params)
+    assert_close(y, case["y in training"], FORWARD)
+    assert_close(ravel_pytree(state)[0], case["state"], FORWARD)
+    assert_close(ravel_pytree(gradient)[0][::SAMPLED], case["gradient"], GRADIENT)
+    assert_close(jax.jit(model.apply)(params, state, x)[0], case["y in evaluation"], FORWARD)
+
+
+@pytest.mark.parametrize(("depth", "count"), [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)])
+def test_it_has_the_published_number_of_parameters(depth, count):
+    assert parameters(resnet(ResNetConfig(outputs=1000, depth=depth)), 224, 224, 3) == count
+
+
+def test_a_small_stem_differs_by_its_kernel():
+    imagenet, small = (parameters(resnet(ResNetConfig(outputs=10, stem=stem)), 32, 32, 3) for stem in ("imagenet", "small"))
+    assert imagenet - small == (7 * 7 - 3 * 3) * 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("stem", "shapes"),
+    [
+        ("imagenet", [(56, 56, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048)]),
+        ("small", [(224, 224, 64), (224, 224, 256), (112, 112, 512), (56, 56, 1024), (28, 28, 2048)]),
+    ],
+)
+def test_feature_maps_are_those_of_the_paper(stem, shapes):
+    """Table 1 of He et al. 2015, for 50 layers and images of 224x224."""
+    model = resnet(ResNetConfig(outputs=1000, depth=50, stem=stem))
+    x = jax.ShapeDtypeStruct((224, 224, 3), jnp.float32)
+    params, state = jax.eval_shape(model.init, jax.random.key(0), x)
+    _, values = jax.eval_shape(jnn.capture(model.apply), params, state, x)
+    assert [values[f"{name}/output"].shape for name in ("stem", "stage0", "stage1", "stage2", "stage3")] == shapes
+
+
+def test_captured_values_read_well():
+    model = resnet(ResNetConfig(outputs=3, width=2))
+    x = jnp.ones((16, 16, 3))
+    params, state = jax.jit(model.init)(jax.random.key(0), x)
+    _, values = jax.eval_shape(jnn.capture(model.apply), params, state, x)
+    block = {path for path in values if path.startswith("stage1/block0/")}
+    layers = [
+        "body/conv0",
+        "body/norm0",
+        "body/activation0",
+        "body/conv1",
+        "body/norm1",
+        "body",
+        "shortcut/conv",
+        "shortcut/norm",
+        "shortcut",
+    ]
+    assert block == {f"stage1/block0/{name}/output" for name in layers} | {"stage1/block0/output"}
+    assert {"stem/conv/output", "stem/pool/output", "pool/output", "out/output"} <= set(values)
+    assert set(params["stage2"]["block1"]) == {"body"}
+
+
+def test_kernels_are_drawn_by_he(float64):
+    params, _ = jax.jit(resnet(ResNetConfig(outputs=2, width=8)).init)(jax.random.key(0), jnp.ones((8, 8, 3)))
+    kernel = params["stage1"]["block1"]["body"]["conv0"]["kernel"]
+    assert math.isclose(kernel.std(), math.sqrt(2 / (3 * 3 * 16)), rel_tol=STATISTICAL)
+
+
+def test_with_a_last_scale_of_zero_a_block_begins_as_its_shortcut():
+    model, x = resnet(ResNetConfig(outputs=3, width=2, zero_last_scale=True)), eight(8, 8, 3)
+    params, state = jax.jit(model.init)(jax.random.key(0), x)
+    _, values = jax.jit(jnn.capture(lambda x: model.apply(params, state, x, train=True)))(x)
+    np.testing.assert_array_equal(values["stage0/output"], values["stem/output"])
+
+
+@pytest.mark.parametrize("settings", [dict(depth=18), dict(depth=18, zero_last_scale=True)])
+def test_it_learns_eight_labels(settings):
+    labels = jnp.arange(8) % 4
+    model = resnet(ResNetConfig(outputs=4, stem="small", width=4, **settings))
+    first, last = loss_after_training(model, eight(8, 8, 1), lambda y: cross_entropy(y, labels))
+    assert last < LEARNED < first
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(outputs=0), r"resnet: got outputs=0, expected an integer >= 1"),
+        (dict(depth=20), r"resnet: got depth=20, expected one of 18, 34, 50, 101, 152"),
+        (dict(stem="tiny"), r"resnet: got stem='tiny', expected 'imagenet' or 'small'"),
+        (dict(width=0), r"resnet: got width=0, expected an integer >= 1"),
+        (dict(activation="rellu"), r"activation: got 'rellu', .* Did you mean 'relu'\?"),
+    ],
+)
+def test_bad_settings(settings, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        resnet(ResNetConfig(**{"outputs": 2, **settings}))
+
+
+def test_channels_first():
+    model = resnet(ResNetConfig(outputs=2))
+    with pytest.raises(jnn.JnnError, match=r"conv: got x of shape \(3, 32, 32\), which has channels first.* jnp.moveaxis\(x, -3, -1\)"):
+        model.init(jax.random.key(0), jnp.ones((3, 32, 32)))
+    params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((32, 32, 3)))
+    with pytest.raises(jnn.JnnError, match=r"3 channels in its last axis, as in params. Channels come last in jnn"):
+        jax.eval_shape(model.apply, params, state, jnp.ones((8, 3, 32, 32)))
+
+
+def test_one_image_cannot_be_normalized_in_training():
+    model = resnet(ResNetConfig(outputs=2, stem="small", width=2))
+    params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((8, 8, 3)))
+    train = lambda x: model.apply(params, state, x, train=True)
+    with pytest.raises(jnn.JnnError, match=r"batch_norm: got x of shape \(1, 1, 16\) in training, .* Pass a batch"):
+        jax.eval_shape(lambda params, state, x: model.apply(params, state, x, train=True), params, state, jnp.ones((8, 8, 3)))

@@ -1,0 +1,67 @@
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from jnn.cli import main
+from jnn.cli.options import config_from
+from jnn.errors import JnnError
+from jnn.train.files import plain
+
+
+def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, capsys):
+    assert main(["run", "line.py", "--print-config", "--widths", "5", "6", "7", "--epochs", "9"]) == 0
+    (folder / "replay.json").write_text(capsys.readouterr().out)
+    assert main(["run", "line.py", "--config", "replay.json", "--epochs", "2", "--quiet", "--json"]) == 0
+    config = json.loads(capsys.readouterr().out)["config"]
+    assert (config["widths"], config["epochs"]) == ([5, 6, 7], 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"experiment": "other", "config": {}}, "got the config of other, expected one of line."),
+        ({"config": {"sed": 1}}, "c.json: got an unknown setting 'sed', expected those of the experiment: seed, smoke"),
+        ({"seed": "one"}, "c.json, seed: got 'one', expected int."),
+        ({"widths": [1, "two"]}, "c.json, widths: got 'two', expected int."),
+        ({"trouble": "much"}, "c.json, trouble: got 'much', expected Literal["),
+        ({"learning_rate": 0}, "config: got learning_rate=0.0, expected a number > 0."),
+    ],
+)
+def test_a_config_file_that_does_not_fit_is_refused(folder, capsys, record, text):
+    (folder / "c.json").write_text(json.dumps(record))
+    assert main(["run", "line.py", "--config", "c.json"]) == 2
+    assert text in capsys.readouterr().err
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    rate: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    inner: Inner = Inner()
+    pair: tuple[int, str] = (1, "a")
+    maybe: int | None = None
+    path: Path = Path("x")
+    options: dict[str, float | bool | str] = field(default_factory=dict)
+
+
+def test_settings_of_every_kind_come_back_from_json():
+    made = Outer(inner=Inner(rate=2.0), pair=(3, "b"), path=Path("y"), options={"b1": 0.5, "nesterov": True, "dtype": "bfloat16"})
+    assert config_from(Outer, json.loads(json.dumps(plain(made))), "test") == made
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"pair": [1]}, r"test, pair: got \[1\], expected tuple\[int, str\]"),
+        ({"maybe": "one"}, r"test, maybe: got 'one', expected int \| None"),
+        ({"inner": {"rat": 1.0}}, r"test, inner: got an unknown setting 'rat', .* Did you mean rate\?"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(values, text):
+    with pytest.raises(JnnError, match=text):
+        config_from(Outer, values, "test")

@@ -1,0 +1,78 @@
+"""The colours obey what they promise to eyes that see colours in another way, and figures leave Matplotlib's global state alone."""
+
+import colorsys
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from jnn.errors import JnnError
+from jnn.explain import bars, style
+
+STEP = 0.5  # of CIE lightness, 0 to 100: what an eye cannot tell apart
+
+
+def lightness(rgb):
+    """CIE L* of sRGB colours ``(..., 3)``."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    y = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return np.where(y > (6 / 29) ** 3, 116 * np.cbrt(y) - 16, (29 / 3) ** 3 * y)
+
+
+def test_the_signed_map_darkens_steadily_to_both_sides_of_white():
+    colours = style.SIGNED(np.linspace(0, 1, 257))[:, :3]
+    light = lightness(colours)
+    assert colours[128] == pytest.approx(1)
+    assert np.all(np.diff(light[:129]) > -STEP)
+    assert np.all(np.diff(light[128:]) < STEP)
+    assert light[0] < 40 > light[-1]
+
+
+def test_negative_is_blue_and_positive_is_orange():
+    hue = lambda value: 360 * colorsys.rgb_to_hsv(*style.SIGNED(value)[:3])[0]
+    assert all(195 < hue(value) < 225 for value in (0.0, 0.2, 0.4))
+    assert all(15 < hue(value) < 45 for value in (0.6, 0.8, 1.0))
+
+
+def test_neighbouring_lines_differ_in_lightness_or_between_blue_and_orange():
+    """Red-green blindness keeps lightness and blue against yellow."""
+    opponent = lambda rgb: np.array([lightness(rgb), 100 * (rgb[2] - (rgb[0] + rgb[1]) / 2)])
+    seen = np.array([opponent(np.array(to_rgb(colour))) for colour in style.SERIES])
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
+    assert np.min(apart[~np.eye(len(seen), dtype=bool)]) > 10
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([-2.0, 1.0], (style.SIGNED, -2, 2)), ([0.0, 3.0], ("viridis", 0, 3)), ([0.0, np.nan], ("viridis", 0, 1))]
+)
+def test_the_range_of_colours_is_symmetric_where_values_have_signs(values, expected):
+    assert style.colour_range(np.array(values)) == expected
+
+
+def test_images_of_any_range_become_zero_to_one():
+    assert style.displayable(np.array([[[0, 255]]], np.uint8)).tolist() == [[[0, 1]]]
+    assert style.displayable(np.array([[[-1.0, 3.0]]])).tolist() == [[[0, 1]]]
+    assert style.displayable(np.array([[[[0.25]]]])).tolist() == [[[0.25]]]
+
+
+def test_channels_first_are_refused():
+    with pytest.raises(JnnError, match=r"got shape \(2, 3, 8, 8\), expected .* Channels come last"):
+        style.displayable(np.zeros((2, 3, 8, 8)))
+
+
+def test_a_figure_ignores_and_keeps_the_global_settings():
+    draw = lambda: bars.against_baselines("test/accuracy", 0.9, {"mean": 0.1})
+    with matplotlib.rc_context({"axes.spines.top": True, "axes.grid": False}):
+        before = dict(matplotlib.rcParams)
+        figure = draw()
+        assert dict(matplotlib.rcParams) == before
+    assert not figure.axes[0].spines["top"].get_visible()
+
+
+def test_the_core_does_not_load_matplotlib():
+    """Importing it takes most of a second."""
+    code = "import sys, jnn, jnn.explain, jnn.explain.summary; assert not {'matplotlib', 'scipy.stats'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

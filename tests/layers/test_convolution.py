@@ -1,0 +1,210 @@
+"""Convolutions against PyTorch and JAX's own, how they stream, and what they refuse."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import jnn
+from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
+
+FORWARD = 1e-10  # float64: the same sums in another order
+GRADIENT = 1e-9  # float64: longer sums
+
+LAYERS = {
+    "sequence, same": conv(3, (4,)),
+    "sequence, strides and dilation": conv(3, (3,), strides=2, padding=3, dilation=2),
+    "image, same": conv(3, (3, 5)),
+    "image, valid": conv(3, (3, 2), padding="VALID", use_bias=False),
+    "image, strides": conv(3, (3, 3), strides=(2, 3), padding=(1, 0)),
+    "image, shortcut": conv(3, (1, 1), strides=2),
+    "image, dilation": conv(3, (3, 3), padding=((2, 2), 2), dilation=2),
+    "image, groups": conv(6, (3, 3), strides=2, padding=1, groups=2),
+    "volume": conv(3, (2, 3, 2), strides=(1, 2, 1), padding=(0, 1, 0)),
+    "depthwise": depthwise_conv((3, 3)),
+    "depthwise, multiplier": depthwise_conv((3, 3), 2, strides=2, padding=2, dilation=2),
+    "transposed sequence": conv_transpose(3, (5,), strides=2, padding=1),
+    "transposed image": conv_transpose(3, (3, 3), strides=2, padding=1, output_padding=1, dilation=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
+    case, layer = reference("convolution", name), LAYERS[name]
+    shapes = jax.tree.map(jnp.shape, layer.init(jax.random.key(0), case["x"][0])[0])
+    params = {key: jnp.asarray(case[f"params/{key}"]) for key in shapes}
+    assert shapes == jax.tree.map(jnp.shape, params)
+
+    def weighted(params, x):
+        y, _ = layer.apply(params, {}, x)
+        return jnp.sum(case["weights"] * y), y
+
+    (_, y), (gradient, gradient_x) = jax.value_and_grad(weighted, (0, 1), has_aux=True)(params, jnp.asarray(case["x"]))
+    np.testing.assert_allclose(y, case["y"], atol=FORWARD)
+    np.testing.assert_allclose(gradient_x, case["gradient/x"], atol=GRADIENT)
+    for key in params:
+        np.testing.assert_allclose(gradient[key], case[f"gradient/{key}"], atol=GRADIENT)
+
+
+@st.composite
+def geometries(draw):
+    """Convolutions of small sizes in one or two axes of space, with every setting."""
+    rank, groups = draw(st.integers(1, 2)), draw(st.sampled_from([1, 2, 4]))
+    each = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * rank))
+    padding = tuple(zip(each(-1, 2), each(-1, 3), strict=True))
+    geometry = Geometry(each(1, 3), padding, each(1, 2), each(1, 2), groups)
+    size, window = each(2, 6), each(1, 3)
+    padded = [(n - 1) * b + 1 + low + high for n, b, (low, high) in zip(size, geometry.input_dilation, padding, strict=True)]
+    assume(all(n >= (k - 1) * d + 1 for n, k, d in zip(padded, window, geometry.kernel_dilation, strict=True)))
+    inputs, outputs = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
+    return geometry, (2, *size, groups * inputs), (*window, inputs, groups * outputs)
+
+
+def lax_convolution(x, kernel, geometry):
+    """JAX's own, with its own gradients."""
+    orders = ("NHC", "HIO", "NHC") if x.ndim == 3 else ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, *geometry[:4], orders, feature_group_count=geometry.groups)
+
+
+def all_derivatives(f, x, kernel):
+    """The value, both gradients, and a product of the Hessian with a vector, which goes forward over reverse."""
+    loss = lambda x, kernel: jnp.sum(jnp.sin(f(x, kernel)) * jnp.cos(jnp.arange(f(x, kernel).size)).reshape(f(x, kernel).shape))
+    return f(x, kernel), jax.jvp(jax.grad(loss, (0, 1)), (x, kernel), (jnp.cos(x), jnp.sin(kernel)))
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(geometries())
+def test_derivatives_are_those_of_jax(drawn):
+    geometry, *shapes = drawn
+    with jax.enable_x64(True):
+        x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
+        expected = jax.jit(lambda *args: all_derivatives(functools.partial(lax_convolution, geometry=geometry), *args))(x, kernel)
+        got = jax.jit(lambda *args: all_derivatives(functools.partial(convolution, geometry=geometry), *args))(x, kernel)
+        for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, atol=GRADIENT)
+
+
+@pytest.mark.parametrize(("axes", "groups"), [((1, None), 2), ((None, 2), 2), ((0, 0), 1), ((1, 3), 2), ((0, 0), 4)])
+def test_vmap_is_a_loop(float64, axes, groups):
+    geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 1), groups)
+    shapes = (2, 5, 4, 4), (3, 2, 4 // groups, 4)
+    place = lambda shape, axis: shape if axis is None else (*shape[:axis], 3, *shape[axis:])
+    operands = [jax.random.normal(jax.random.key(i), place(shape, axis)) for i, (shape, axis) in enumerate(zip(shapes, axes, strict=True))]
+    member = lambda i: [value if axis is None else value.take(i, axis) for value, axis in zip(operands, axes, strict=True)]
+    derivatives = functools.partial(all_derivatives, functools.partial(convolution, geometry=geometry))
+    batched = jax.jit(jax.vmap(derivatives, axes))(*operands)
+    looped = jax.tree.map(lambda *values: jnp.stack(values), *[jax.jit(derivatives)(*member(i)) for i in range(3)])
+    for a, b in zip(jax.tree.leaves(batched), jax.tree.leaves(looped), strict=True):
+        np.testing.assert_allclose(a, b, atol=GRADIENT)
+
+
+def test_grouped_and_in_sequence_agree(float64):
+    """What a CPU runs and what other devices run."""
+    from jnn.layers import bilinear_convolution
+
+    for groups in (1, 4):
+        geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
+        x, kernel = jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 4)), jax.random.normal(jax.random.key(1), (3, 3, 2, 4 // groups, 8))
+        grouped = bilinear_convolution._grouped(x, kernel, geometry=geometry)
+        np.testing.assert_allclose(bilinear_convolution._in_sequence(x, kernel, geometry=geometry), grouped, atol=FORWARD)
+
+
+@pytest.mark.parametrize(("size", "window", "stride", "dilation"), [(7, 3, 2, 1), (8, 3, 2, 1), (6, 2, 3, 1), (9, 3, 2, 2), (5, 1, 2, 1)])
+def test_same_padding_is_that_of_xla_and_transposed(float64, size, window, stride, dilation):
+    """``SAME`` is XLA's, and a transposed convolution with it is the transpose of the plain one."""
+    x = jax.random.normal(jax.random.key(0), (2, size, 3))
+    layer = conv(4, (window,), strides=stride, dilation=dilation, use_bias=False)
+    params, _ = layer.init(jax.random.key(1), x)
+    run = lambda x: layer.apply(params, {}, x)[0]
+    pads = jax.lax.padtype_to_pads((size,), ((window - 1) * dilation + 1,), (stride,), "SAME")
+    geometry = Geometry((stride,), tuple(pads), (1,), (dilation,), 1)
+    np.testing.assert_allclose(run(x), lax_convolution(x, params["kernel"], geometry), atol=FORWARD)
+    if size % stride == 0:
+        y = run(x)
+        transposed = conv_transpose(3, (window,), strides=stride, dilation=dilation, use_bias=False)
+        back, _ = transposed.apply({"kernel": jnp.swapaxes(params["kernel"], -1, -2)}, {}, y)
+        np.testing.assert_allclose(back, jax.vjp(run, x)[1](y)[0], atol=FORWARD)
+
+
+@pytest.mark.parametrize("layer", [conv(3, (3,), padding="CAUSAL", dilation=2), depthwise_conv((4,), 2, padding="CAUSAL")])
+def test_a_causal_convolution_depends_on_the_past_alone(layer):
+    x = jax.random.normal(jax.random.key(0), (9, 2))
+    params, state = layer.init(jax.random.key(1), x)
+    y, _ = layer.apply(params, state, x)
+    later, _ = layer.apply(params, state, x.at[5:].add(1.0))
+    assert np.array_equal(y[:5], later[:5])
+    assert not np.array_equal(y[5], later[5])
+
+
+def test_only_a_causal_convolution_without_strides_streams():
+    assert conv(3, (3,), padding="CAUSAL").step is not None
+    assert conv(3, (3,), padding="CAUSAL", strides=2).step is None
+    assert conv(3, (3,)).step is None
+
+
+def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
+    """XLA:CPU runs NHWC with HWIO fast inside loops, and that alone."""
+    geometry = Geometry((2, 2), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
+    loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
+    step = lambda carry, _: (jax.grad(loss, (0, 1))(*carry), None)
+    program = jax.jit(lambda *carry: jax.lax.scan(step, carry, length=2)[0])
+    text = program.lower(jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))).as_text()
+    orders = set(re.findall(r"dim_numbers = (.*), window", text))
+    assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
+
+
+SMALL = np.ones((2, 8, 8, 3), np.float32)
+MISTAKES = {
+    "size": (lambda: conv(8, 3), r"kernel_size=3, expected a tuple .* \(3, 3\) for images"),
+    "window": (lambda: conv(8, (3, 0)), "kernel_size"),
+    "strides": (lambda: conv(8, (3, 3), strides=0), "strides=0"),
+    "strides for another rank": (lambda: conv(8, (3, 3), strides=(2,)), r"strides=\(2,\), expected an integer >= 1, or 2 of them"),
+    "dilation": (lambda: conv(8, (3, 3), dilation=-1), "dilation=-1"),
+    "padding name": (lambda: conv(8, (3, 3), padding="same"), "Did you mean 'SAME'"),
+    "causal image": (lambda: conv(8, (3, 3), padding="CAUSAL"), "padding='CAUSAL', expected SAME, VALID"),
+    "negative padding": (lambda: conv(8, (3, 3), padding=-1), "padding=-1"),
+    "features in groups": (lambda: conv(8, (3, 3), groups=3), "features=8 in groups=3"),
+    "channels in groups": (lambda: conv(8, (3, 3), groups=2).init(jax.random.key(0), SMALL), "3 channels in groups=2"),
+    "channels first": (
+        lambda: conv(8, (3, 3)).init(jax.random.key(0), SMALL.transpose(0, 3, 1, 2)),
+        r"Channels come last.*moveaxis\(x, -3, -1\)",
+    ),
+    "no channels": (
+        lambda: conv(8, (3, 3)).init(jax.random.key(0), SMALL[0, :, :, 0]),
+        r"\(8, 8\), expected at least 3 axes.*x\[..., None\]",
+    ),
+    "integers": (lambda: conv(8, (3, 3)).init(jax.random.key(0), SMALL.astype(np.uint8)), "uint8"),
+    "too large": (lambda: jnn.chain(conv(8, (9, 9), padding="VALID")).init(jax.random.key(0), SMALL), r"in 0: conv: .* size \(8, 8\)"),
+    "mask": (lambda: run(conv(8, (3,)), SMALL, mask=np.ones((2, 8), bool)), r"mask of shape \(2, 8\) .* expected .* \(2, 8, 8\)"),
+    "features": (lambda: conv_transpose(0, (3,)), "features=0"),
+    "output_padding": (lambda: conv_transpose(3, (3,), output_padding=-1), "output_padding=-1"),
+    "multiplier": (lambda: depthwise_conv((3,), 0), "multiplier=0"),
+}
+
+
+def run(layer, x, **options):
+    return layer.apply(*layer.init(jax.random.key(0), x), x, **options)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(name):
+    call, message = MISTAKES[name]
+    with pytest.raises(jnn.JnnError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("layer", [conv(8, (3, 3)), conv_transpose(8, (3, 3)), depthwise_conv((3, 3), 2)])
+def test_other_channels_than_those_of_the_params_are_refused(layer):
+    params, state = layer.init(jax.random.key(0), SMALL)
+    for x, message in ((SMALL[..., :2], "expected 3 channels in its last axis"), (SMALL.transpose(0, 3, 1, 2), "Channels come last")):
+        with pytest.raises(jnn.JnnError, match=message):
+            layer.apply(params, state, x)
+    params, state = layer.init(jax.random.key(0), SMALL[..., :1])
+    with pytest.raises(jnn.JnnError, match=re.escape("x[..., None]")):
+        layer.apply(params, state, SMALL[..., 0])

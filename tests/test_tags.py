@@ -1,0 +1,131 @@
+"""Looking inside and changing what is there, through every transformation of JAX that a model may hold."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn import capture, intervene, tag
+
+X = jnp.array([0.3, -0.5, 0.8])
+
+
+@jax.custom_jvp
+def squared(x):
+    return tag(x**2, "squared")
+
+
+squared.defjvps(lambda t, y, x: 2 * x * t)
+
+
+@jax.custom_vjp
+def cubed(x):
+    return tag(x**3, "cubed")
+
+
+cubed.defvjp(lambda x: (x**3, x), lambda x, g: (3 * x**2 * g,))
+
+
+def winding(x, scale=2.0, train=False):
+    """A function with tags under jit, remat, scan, vmap and custom derivatives."""
+    sine = lambda x: tag(jnp.sin(x), "sine")
+    with jax.named_scope("outer"):
+        x = tag(x * scale, "scaled")
+        with jax.named_scope("jit"):
+            x = jax.jit(sine)(x)
+        x = jax.checkpoint(sine)(x)
+        x, ys = jax.lax.scan(lambda c, s: (tag(c * 2 + s, "state"), c.sum()), x, jnp.arange(3.0))
+        x = jax.vmap(sine)(x)
+        x = cubed(squared(x)) + jax.nn.relu(x) + ys.sum()
+        return x + jax.lax.cond(x[0] > 0, lambda: 1.0, lambda: 2.0)
+
+
+PATHS = ["outer/scaled", "outer/jit/sine", "outer/sine", "outer/state", "outer/sine#2", "outer/squared", "outer/cubed"]
+
+
+def test_capture_finds_every_value_under_its_path():
+    y, values = capture(winding)(X, train=True)
+    assert list(values) == PATHS
+    np.testing.assert_allclose(y, winding(X), rtol=1e-6)
+    np.testing.assert_allclose(values["outer/scaled"], X * 2, rtol=1e-6)
+    np.testing.assert_allclose(values["outer/jit/sine"], np.sin(X * 2), rtol=1e-6)
+    first = 2 * values["outer/sine"]
+    np.testing.assert_allclose(values["outer/state"], [first, 2 * first + 1, 2 * (2 * first + 1) + 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("transform", [jax.jit, lambda f: jax.vmap(f), lambda f: jax.jit(jax.vmap(f))])
+def test_capture_composes_with_transformations(transform):
+    x = jnp.stack([X, 2 * X])
+    plain = transform(winding)(x if transform is not jax.jit else X)
+    y, values = transform(capture(winding))(x if transform is not jax.jit else X)
+    np.testing.assert_allclose(y, plain, rtol=1e-5)
+    assert sorted(values) == sorted(PATHS)
+
+
+def test_gradients_pass_through_capture_and_capture_through_gradients():
+    expected = jax.grad(lambda x: winding(x).sum())(X)
+    np.testing.assert_allclose(jax.grad(lambda x: capture(winding)(x)[0].sum())(X), expected, rtol=1e-5)
+    gradient, values = capture(jax.grad(lambda x: winding(x).sum()))(X)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5)
+    np.testing.assert_allclose(values["outer/scaled"], X * 2, rtol=1e-6)
+
+
+def test_a_call_without_tags_keeps_its_own_gradient():
+    @jax.custom_vjp
+    def clipped(x):
+        return x
+
+    clipped.defvjp(lambda x: (x, None), lambda _, g: (g * 0 + 7,))
+    f = lambda x: jnp.sum(clipped(tag(x, "in")))
+    np.testing.assert_array_equal(jax.grad(lambda x: capture(f)(x)[0])(X), [7, 7, 7])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_putting_a_captured_value_back_changes_nothing(path):
+    y, values = capture(winding)(X)
+    changed = jax.jit(lambda value: intervene(winding, {path: value})(X))(values[path])
+    np.testing.assert_allclose(changed, y, rtol=1e-5)
+
+
+def test_a_value_or_a_function_replaces_what_was_there():
+    f = lambda x: tag(tag(x, "a") * 2, "b") + 1
+    np.testing.assert_allclose(intervene(f, {"a": jnp.ones(3)})(X), [3, 3, 3])
+    np.testing.assert_allclose(intervene(f, {"b": lambda b: -b})(X), 1 - 2 * X, rtol=1e-6)
+    doubled = lambda x: jax.lax.scan(lambda c, _: (tag(c + 1, "c"), None), x, length=3)[0]
+    np.testing.assert_allclose(intervene(doubled, {"c": lambda c: 10 * c})(0.0), 1110)
+
+
+def test_gradients_flow_into_what_replaces():
+    f = lambda x: jnp.sum(tag(x, "a") ** 2)
+    np.testing.assert_allclose(jax.grad(lambda value: intervene(f, {"a": value})(X))(2 * X), 4 * X, rtol=1e-6)
+
+
+def test_the_last_parts_of_a_path_name_a_value():
+    model = jnn.chain(block=jnn.chain(attention=jnn.dense(3), mlp=jnn.dense(3)))
+    params, state = model.init(jax.random.key(0), X)
+    run = lambda changes: intervene(model.apply, changes)(params, state, X)[0]
+    zero = {"attention/output": jnp.zeros_like}
+    np.testing.assert_array_equal(run(zero), params["block"]["mlp"]["bias"])
+    np.testing.assert_array_equal(run(zero), run({"block/attention/output": jnp.zeros_like}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sinus": 0.0}, "intervene: got a change of 'sinus', expected a tagged value: outer/scaled, outer/jit/sine"),
+        ({"scaled": jnp.ones(4)}, r"intervene: got shape \(4,\) for 'outer/scaled', expected its shape \(3,\)"),
+        ({"state": jnp.ones((2, 3))}, r"intervene: got shape \(2, 3\) for 'state', expected one value for each of the 3 iterations"),
+    ],
+)
+def test_a_change_that_does_not_fit_is_refused(changes, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        intervene(winding, changes)(X)
+
+
+def test_layers_of_a_scanned_stack_come_stacked():
+    model = jnn.chain(stack=jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4))
+    params, state = model.init(jax.random.key(0), X)
+    (y, _), values = capture(model.apply)(params, state, X)
+    np.testing.assert_array_equal(values["stack/1/output"][-1], y)
+    assert values["stack/1/output"].shape == (4, 3)

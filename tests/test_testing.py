@@ -1,0 +1,93 @@
+"""The laws catch models that break them, and let through a layer of one's own that keeps them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.testing import check_model
+
+X = np.array([0.5, -1.0, 2.0], np.float32)
+SERIES = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
+
+
+def of(apply, init=lambda key, x: ({"scale": jnp.ones(3, x.dtype)}, {})):
+    """A model from ``apply(params, x, key, train) -> y``."""
+    return jnn.Model(init, lambda params, state, x, *, key=None, train=False, mask=None: (apply(params, x, key, train), state))
+
+
+def running_mean():
+    """A layer that jnn does not have: the mean of all elements so far, ``y_t = scale * mean(x_1 .. x_t)``."""
+
+    def init(key, x):
+        return {"scale": jnp.ones(x.shape[-1], x.dtype)}, {}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        count = jnp.arange(1, x.shape[-2] + 1, dtype=x.dtype).reshape((1,) * (x.ndim - 2) + (-1, 1))
+        return jnp.cumsum(x, axis=-2) / count * params["scale"].reshape((1,) * (x.ndim - 1) + (-1,)), state
+
+    def step(params, state, carry, x_t):
+        total, count = carry["total"] + x_t, carry["count"] + 1
+        return total / count * params["scale"].reshape((1,) * (x_t.ndim - 1) + (-1,)), {"total": total, "count": count}
+
+    carry = lambda params, x_t, length: {"total": jnp.zeros(x_t.shape, x_t.dtype), "count": jnp.zeros((), x_t.dtype)}
+    return jnn.Model(init, apply, carry, step)
+
+
+def test_a_layer_of_ones_own_keeps_the_laws():
+    report = check_model(running_mean(), SERIES, sequence=True)
+    assert set(report.values()) == {"holds"}
+
+
+def test_so_does_a_composition_with_it():
+    model = jnn.chain(jnn.dense(4), running_mean(), jnn.residual(jnn.chain(running_mean(), jnp.tanh)), jnn.dense(2))
+    report = check_model(model, SERIES, sequence=True, laws=["purity", "batch", "stream", "padding", "gradient", "ensemble"])
+    assert set(report.values()) == {"holds"}
+
+
+counter = iter(range(1000))
+BROKEN = {
+    "purity": of(lambda params, x, key, train: x * params["scale"] + next(counter)),
+    "batch": of(lambda params, x, key, train: (x - jnp.mean(x)) * params["scale"]),
+    "gradient": of(lambda params, x, key, train: jax.lax.stop_gradient(x) * params["scale"]),
+    "precision": of(lambda params, x, key, train: jnp.exp(x) * params["scale"]),
+}
+
+
+@pytest.mark.parametrize("law", BROKEN)
+def test_a_broken_law_is_named(law):
+    with pytest.raises(AssertionError):
+        check_model(BROKEN[law], X, laws=[law])
+
+
+def test_a_dead_parameter_is_named():
+    dead = of(
+        lambda params, x, key, train: x * params["scale"],
+        lambda key, x: ({"scale": jnp.ones(3, x.dtype), "idle": jnp.ones(2, x.dtype)}, {}),
+    )
+    with pytest.raises(AssertionError, match=r"no gradient reaches .*idle"):
+        check_model(dead, X, laws=["gradient"])
+
+
+def test_a_key_used_twice_is_found():
+    twice = of(lambda params, x, key, train: x * params["scale"] + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape))
+    with pytest.raises(jax.errors.KeyReuseError):
+        check_model(twice, X, laws=["purity"])
+
+
+@pytest.mark.parametrize(
+    ("law", "change"),
+    [
+        ("stream", lambda model: model._replace(step=lambda params, state, carry, x_t: (x_t, carry))),
+        ("padding", lambda model: model._replace(apply=lambda params, state, x, **_: (x[..., ::-1, :], state))),
+    ],
+)
+def test_broken_laws_of_sequences_are_found(law, change):
+    with pytest.raises(AssertionError):
+        check_model(change(running_mean()), SERIES, sequence=True, laws=[law])
+
+
+def test_an_unknown_law_is_refused():
+    with pytest.raises(jnn.JnnError, match="check_model: got a law called 'purety', expected some of purity"):
+        check_model(jnn.dense(2), X, laws=["purety"])

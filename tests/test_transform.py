@@ -1,0 +1,74 @@
+"""Transformed models: ensembles, recomputation, mixed precision, frozen params."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jnn
+
+X = jnp.linspace(-1, 1, 12).reshape(4, 3)
+MODEL = jnn.chain(hidden=jnn.dense(5), tanh=jnp.tanh, out=jnn.dense(2))
+
+
+def total(model, state):
+    return lambda params: jnp.sum(jnp.sin(model.apply(params, state, X)[0]))
+
+
+def test_ensemble_members_may_see_inputs_of_their_own():
+    many = jnn.ensemble(MODEL, 3, x_axis=0)
+    xs = jnp.stack([X, 2 * X, 3 * X])
+    params, state = many.init(jax.random.key(0), xs)
+    ys, _ = many.apply(params, state, xs)
+    for i in range(3):
+        solo, _ = MODEL.init(jax.random.fold_in(jax.random.key(0), i), X)
+        np.testing.assert_allclose(ys[i], MODEL.apply(solo, {}, xs[i])[0], atol=1e-6)
+
+
+def kept_for_the_way_back(model, params, state):
+    """How many numbers the backward pass needs."""
+    return sum(leaf.size for leaf in jax.tree.leaves(jax.vjp(total(model, state), params)[1]))
+
+
+def test_remat_keeps_less_and_gives_the_same_gradient():
+    with jax.enable_x64(True):
+        params, state = jax.jit(MODEL.init)(jax.random.key(0), X.astype(jnp.float64))
+        plain, again = jax.jit(jax.grad(total(MODEL, state)))(params), jax.jit(jax.grad(total(jnn.remat(MODEL), state)))(params)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), plain, again)
+        none, some = jnn.remat(MODEL), jnn.remat(MODEL, save=("output",))
+        assert kept_for_the_way_back(none, params, state) < kept_for_the_way_back(some, params, state)
+
+
+def test_cast_computes_in_bfloat16_and_trains_float32():
+    seen = []
+    spy = jnn.function(lambda x: seen.append(x.dtype) or x)
+    model = jnn.cast(jnn.chain(jnn.dense(4), spy, jnn.dense(2)))
+    params, state = model.init(jax.random.key(0), X)
+    seen.clear()
+    gradient = jax.grad(total(model, state))(params)
+    assert set(seen) == {jnp.dtype(jnp.bfloat16)}
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((params, gradient))} == {"float32"}
+    assert model.apply(params, state, X)[0].dtype == jnp.float32
+
+
+def test_frozen_params_stay_where_they_are():
+    model = jnn.frozen(MODEL, "hidden/.*")
+    params, state = model.init(jax.random.key(0), X)
+    optimizer = optax.adamw(0.1, mask=lambda params: jax.tree.map(jnp.logical_not, jnn.path_mask(params, "hidden/.*")))
+    updates, _ = optimizer.update(jax.grad(total(model, state))(params), optimizer.init(params), params)
+    new = optax.apply_updates(params, updates)
+    jax.tree.map(np.testing.assert_array_equal, new["hidden"], params["hidden"])
+    assert np.all(new["out"]["kernel"] != params["out"]["kernel"])
+
+
+def test_frozen_refuses_a_path_that_matches_nothing():
+    with pytest.raises(jnn.JnnError, match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, hidden/kernel"):
+        jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
+
+
+def test_transformations_compose():
+    model = jnn.ensemble(jnn.cast(jnn.remat(jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 2))), 4)
+    params, state = jax.jit(model.init)(jax.random.key(0), X)
+    assert params["0"]["kernel"].shape == (4, 2, 3, 3)
+    assert jax.jit(model.apply)(params, state, X)[0].shape == (4, 4, 3)
