@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import threading
 import traceback
@@ -21,17 +22,33 @@ from jnn.train.runs import Run
 
 
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
-    """Run ``main(config, run)`` and print its result on standard output: a table, or with ``--json`` the summary on one line."""
+    """Run ``main(config, run)``, write its report, and print its result on standard output: a table, or with ``--json`` the summary on one line."""
     with run, _terminable():
         try:
-            summary = run.finish(module.main(config, run))
+            result = dict(module.main(config, run))
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
+        sections = result.pop("sections", [])
+        summary = run.finish(result)
+        report(run, listing, summary, sections)
     if run.options.json:
         print(json.dumps(summary, ensure_ascii=False))
     else:
         print("\n".join(result_lines(summary, listing.about.get("metric", ""))))
     return 0
+
+
+def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[Any]) -> None:
+    """Write ``report.html``, and each figure of its sections as a file of its own in ``plots``."""
+    from jnn.explain.report import write_report
+    from jnn.train import About
+
+    for section in sections:
+        if hasattr(section.figure, "savefig"):
+            run.save_figure(re.sub(r"\W+", "-", section.title.lower()).strip("-"), section.figure)
+    about = About(**{"task": listing.name, **listing.about})
+    title = f"{about.task.capitalize()}: {listing.name}"
+    write_report(run.folder, title=title, summary=summary, rows=run.metrics.rows(), sections=sections, about=about)
 
 
 def plain_sentence(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.explain.wording import is_finite, lower_is_better, metric_name, number, ranked
+from jnn.explain.wording import is_finite, lower_is_better, metric_name, number, ranked, sentence
 
 
 def against_baselines(
@@ -26,7 +26,7 @@ def against_baselines(
     lowest = lower_is_better(metric) if lowest is None else lowest
     values = {name: model, **baselines}
     names = ranked(values, lowest)
-    title = f"{metric_name(metric).capitalize() if metric.islower() else metric_name(metric)} ({'less' if lowest else 'more'} is better)"
+    title = f"{sentence(metric_name(metric))} ({'less' if lowest else 'more'} is better)"
     figure, axes = style.panels(width=6.4, height=0.75 + 0.36 * len(names), title=title)
     ax = axes[0, 0]
     lengths = [float(values[each]) if is_finite(values[each]) else 0.0 for each in names]

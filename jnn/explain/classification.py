@@ -18,8 +18,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     """Which class is taken for which: row i, column j is how often the class i was predicted as j.
 
     Each cell is coloured by its fraction of the row: blue on the diagonal, which is right, orange off it, where the scale ends at the
-    commonest mistake, so that rare ones show too. Beside each row stands the recall. ``matrix`` is ``(K, K)``, as
-    `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape, or another number of ``classes``.
+    commonest mistake (at 5 % of a class where all are rarer), so that rare ones show too. Beside each row stands the recall. ``matrix`` is
+    ``(K, K)``, as `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape, or another number of
+    ``classes``.
 
     >>> figure = confusion(np.array([[9, 1], [2, 8]]), ["cat", "dog"])
     >>> figure.get_suptitle().split(";")[0]

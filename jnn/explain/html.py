@@ -60,9 +60,10 @@ def facts(values: Mapping[str, str]) -> str:
 
 
 def table(caption: str, values: Mapping[str, str]) -> str:
-    """Names and values in two columns."""
+    """Names and values in two columns; without a caption where the heading above says it all."""
     rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n' for name, value in values.items())
-    return f'<div class="table"><table><caption>{escape(caption)}</caption>\n<tbody>\n{rows}</tbody></table></div>'
+    head = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<div class="table"><table>{head}\n<tbody>\n{rows}</tbody></table></div>'
 
 
 def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str:

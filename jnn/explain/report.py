@@ -146,14 +146,26 @@ def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
 
 
 def _data(data: Any) -> dict[str, str]:
-    if isinstance(data, Mapping):
-        return {f"data: {name}": value if isinstance(value, str) else json.dumps(value, default=str) for name, value in data.items()}
-    return {"data": str(data)} if data else {}
+    """What is known of the data, as rows.
+
+    >>> _data({"name": "digits", "examples": {"train": 1200, "test": 397}})
+    {'data: name': 'digits', 'data: examples': 'train 1200, test 397'}
+    """
+    if not isinstance(data, Mapping):
+        return {"data": str(data)} if data else {}
+    return {
+        f"data: {name}": ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else _plain(value)
+        for name, value in data.items()
+    }
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _settings(config: Mapping[str, Any]) -> str:
-    values = {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in config.items()}
-    return html.section("settings", "Settings", "", html.table("The whole configuration", values)) if values else ""
+    values = {name: _plain(value) for name, value in config.items()}
+    return html.section("settings", "Settings", "", html.table("", values)) if values else ""
 
 
 def _duration(seconds: Any) -> str | None:

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
+from jnn.layers.checks import check_positive
 from jnn.tags import capture, intervene
 
 Logits = Callable[[jax.Array], jax.Array]
@@ -44,6 +45,7 @@ def gradient(f: Logits, x: jax.Array, target: int | jax.Array) -> jax.Array:
 
 def smooth_grad(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, samples: int = 32, noise: float = 0.15) -> jax.Array:
     """The mean gradient at ``samples`` points around ``x``, normally distributed with a deviation of ``noise`` times the range of ``x``."""
+    check_positive("smooth_grad", samples=samples)
     _check(f, x, target)
     deviation = noise * (jnp.max(x) - jnp.min(x))
     at = lambda key: gradient(f, x + deviation * jax.random.normal(key, x.shape, x.dtype), target)
@@ -60,6 +62,7 @@ def integrated_gradients(
     >>> integrated_gradients(lambda x: jnp.stack([x[0] * x[1]]), jnp.array([2.0, 3.0]), 0).tolist()
     [3.0, 3.0]
     """
+    check_positive("integrated_gradients", steps=steps)
     _check(f, x, target)
     start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
     t = (jnp.arange(steps, dtype=x.dtype) + 0.5) / steps

@@ -6,9 +6,12 @@ gradients are again this primitive, their exchanges of axes written out as trans
 grouped convolution, is here a first axis of members, which a CPU runs one after the other; a depthwise convolution is a sum over the
 window there. Bilinear as it is, this is all that derivatives of every order need.
 
-Milliseconds for the value and both gradients, ``lax.conv_general_dilated`` -> this primitive, in float32 on two CPU cores:
+Time of ``lax.conv_general_dilated`` over that of this primitive: value and both gradients, batch 128 of 28x28, 3x3, float32, two cores:
 
-    batch 128, 28x28, 3x3, 32 -> 64 features
+    32 -> 64 features              1.0, inside ``lax.scan`` 96
+    32 -> 64 features, 4 groups    5,   inside ``lax.scan`` 23
+    32 features, depthwise         3.5, inside ``lax.scan`` 135
+    16 small networks by vmap      1.5 to 2.2
 """
 
 import itertools
@@ -42,7 +45,15 @@ def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     ``y[n, t, o] = Σ_{τ, c} x'[n, t strides + τ kernel_dilation - low, c] kernel[τ, c, o]``, where ``x'`` is x with ``input_dilation - 1``
     zeros between its elements and zeros around it.
     """
+    x, kernel = _varying_alike(x, kernel)
     return _convolution.bind(x[None], kernel[None], geometry=geometry)[0]
+
+
+def _varying_alike(*operands):
+    """Within ``jax.shard_map`` the operands of a primitive vary over the same axes; the gradient of the cast is the sum over devices."""
+    own = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
+    missing = [frozenset().union(*own) - axes for axes in own]
+    return [lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x for x, axes in zip(operands, missing, strict=True)]
 
 
 def _grouped(x, kernel, *, geometry):

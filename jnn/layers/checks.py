@@ -45,8 +45,8 @@ def check_features(where: str, x, features: int) -> None:
 
 
 def parameter_dtype(x):
-    """The dtype of the params made for ``x``: at least float32, and float64 for float64."""
-    return np.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32
+    """The dtype of the params made for ``x``: at least float32, float64 for float64, and JAX's default where x holds integers."""
+    return np.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
 
 
 def numerics(x):

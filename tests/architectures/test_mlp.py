@@ -57,10 +57,10 @@ def test_it_learns_eight_values():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(outputs=0), r"mlp: got outputs=0, expected an integer >= 1"),
-        (dict(outputs=2, hidden=(8, 0)), r"mlp: got hidden\[1\]=0, expected an integer >= 1"),
-        (dict(outputs=2, dropout=1.5), r"mlp: got dropout=1.5, expected a fraction in \[0, 1\)"),
-        (dict(outputs=2, activation="rellu"), r"activation: got 'rellu', expected one of .* Did you mean 'relu'\?"),
+        ({"outputs": 0}, r"mlp: got outputs=0, expected an integer >= 1"),
+        ({"outputs": 2, "hidden": (8, 0)}, r"mlp: got hidden\[1\]=0, expected an integer >= 1"),
+        ({"outputs": 2, "dropout": 1.5}, r"mlp: got dropout=1.5, expected a fraction in \[0, 1\)"),
+        ({"outputs": 2, "activation": "rellu"}, r"activation: got 'rellu', expected one of .* Did you mean 'relu'\?"),
     ],
 )
 def test_bad_settings(settings, message):

@@ -1,4 +1,6 @@
-"""The laws of attribution methods: exact on linear functions, complete, equal to brute force, and indifferent to nothing that was learned."""
+"""The laws of attribution methods: exact on linear functions, complete, equal to brute force."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,7 @@ def linear():
     return lambda x: jnp.einsum("hwc,hwck->k", x, w) + b, w
 
 
+@functools.cache
 def network():
     """A small smooth network on images, with maps tagged at ``maps/output``."""
     model = jnn.chain(maps=jnn.dense(4), tanh=jnp.tanh, flatten=jnn.flatten(3), hidden=jnn.dense(8), tanh2=jnp.tanh, out=jnn.dense(K))
@@ -42,9 +45,8 @@ def network():
     return lambda x: model.apply(params, state, x)[0]
 
 
-@pytest.mark.parametrize("target", range(K))
-def test_on_a_linear_function_the_gradients_are_its_weights(target):
-    f, w = linear()
+def test_on_a_linear_function_the_gradients_are_its_weights():
+    (f, w), target = linear(), 1
     x = normal(H, W, C)
     assert_allclose(saliency.gradient(f, x, target), w[..., target], atol=EXACT)
     assert_allclose(saliency.smooth_grad(f, x, target, jax.random.key(0), samples=5), w[..., target], atol=EXACT)
@@ -68,7 +70,7 @@ def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
 def test_integrated_gradients_are_complete(baseline):
     f, x = network(), normal(H, W, C)
     baseline = -x if baseline == "image" else baseline
-    found = saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256)
+    found = jax.jit(lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256))(x)
     difference = f(x) - f(jnp.full_like(x, 0.0) + baseline)
     assert_allclose(jnp.sum(found), difference[1], atol=COMPLETE)
 
@@ -84,27 +86,29 @@ def test_smooth_grad_is_the_mean_gradient_around_the_example():
     f, x, key = network(), normal(H, W, C), jax.random.key(3)
     deviation = 0.2 * (x.max() - x.min())
     near = [x + deviation * jax.random.normal(each, x.shape, x.dtype) for each in jax.random.split(key, 20)]
-    expected = sum(jax.grad(lambda x: f(x)[0])(each) for each in near) / 20
-    assert_allclose(saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2), expected, atol=EXACT)
+    slopes = jax.jit(jax.vmap(jax.grad(lambda x: f(x)[0])))(jnp.stack(near))
+    found = jax.jit(lambda x: saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2))(x)
+    assert_allclose(found, np.mean(slopes, axis=0), atol=EXACT)
 
 
-@pytest.mark.parametrize(("size", "stride"), [(2, 1), (3, 2), (4, 3)])
+@pytest.mark.parametrize(("size", "stride"), [(2, 1), (4, 3)])
 def test_occlusion_is_the_mean_fall_over_the_squares_on_a_pixel(size, stride):
     f, x = network(), np.asarray(normal(H, W, C))
-    total, times = np.zeros((H, W)), np.zeros((H, W))
+    total, times, logits = np.zeros((H, W)), np.zeros((H, W)), jax.jit(f)
     places = lambda extent: sorted({*range(0, extent - size + 1, stride), extent - size})
     for i in places(H):
         for j in places(W):
             covered = x.copy()
             covered[i : i + size, j : j + size] = 0.5
-            total[i : i + size, j : j + size] += f(x)[1] - f(covered)[1]
+            total[i : i + size, j : j + size] += logits(x)[1] - logits(covered)[1]
             times[i : i + size, j : j + size] += 1
     assert times.min() > 0
-    assert_allclose(saliency.occlusion(f, jnp.asarray(x), 1, size=size, stride=stride, value=0.5), total / times, atol=EXACT)
+    found = jax.jit(lambda x: saliency.occlusion(f, x, 1, size=size, stride=stride, value=0.5))(x)
+    assert_allclose(found, total / times, atol=EXACT)
 
 
 def test_grad_cam_of_a_mean_over_places_is_the_class_activation_map():
-    """With global average pooling and one dense layer, the weights of the maps are those of the layer (Zhou et al. 2016), divided by the places."""
+    """After average pooling over places and a dense layer, the weights of the maps are the layer's over the places (Zhou et al. 2016)."""
     maps, w = normal(H, W, 4), normal(4, K)
 
     def f(x):
@@ -124,7 +128,7 @@ def test_grad_cam_is_stretched_to_the_image_and_never_negative():
 
 
 def test_all_methods_agree_with_themselves_alone_and_under_jit():
-    f, x, key = network(), normal(H, W, C), jax.random.key(0)
+    f, x, key = jax.jit(network()), normal(H, W, C), jax.random.key(0)
     found = saliency.explanations(f, x, 2, key, path="maps/output", patch=2)
     assert tuple(found) == saliency.METHODS
     assert_allclose(found["gradient"], jnp.sum(saliency.gradient(f, x, 2), axis=-1), atol=EXACT)
@@ -160,6 +164,8 @@ def test_the_comparison_shows_the_maps_and_how_alike_they_are():
         ),
         (lambda f, x: saliency.grad_cam(f, x, 0, "output"), "which names maps/output (6, 5, 4), tanh/output"),
         (lambda f, x: saliency.occlusion(f, x, 0, size=6), "got x of shape (6, 5, 2), size=6"),
+        (lambda f, x: saliency.integrated_gradients(f, x, 0, steps=0), "integrated_gradients: got steps=0"),
+        (lambda f, x: saliency.smooth_grad(f, x, 0, jax.random.key(0), samples=0), "smooth_grad: got samples=0"),
         (lambda f, x: saliency.compare(x, {"a": x}, {"b": x}, answer=""), "got a and b, expected the same methods"),
     ],
 )

@@ -1,9 +1,9 @@
 """Every layer and architecture, one line each: its model and one example of its input. ``test_laws.py`` checks all laws on all of them."""
 
+import importlib
+import pathlib
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jnn
@@ -22,16 +22,5 @@ def example(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-CORE = {
-    "dense": Case(jnn.dense(3), example(4)),
-    "dense, no bias": Case(jnn.dense(3, use_bias=False), example(5, 4), sequence=True),
-    "flatten": Case(jnn.chain(jnn.flatten(2), jnn.dense(2)), example(3, 2)),
-    "chain": Case(jnn.chain(jnn.dense(4), jax.nn.gelu, out=jnn.dense(3)), example(5, 4), sequence=True),
-    "residual": Case(jnn.residual(jnn.chain(jnn.dense(4), jnp.tanh)), example(5, 4), sequence=True),
-    "parallel": Case(jnn.parallel(a=jnn.dense(2), b=jnn.dense(3)), example(5, 4), sequence=True),
-    "repeat": Case(jnn.repeat(jnn.chain(jnn.dense(4), jnp.tanh), 3), example(5, 4), sequence=True),
-    "ensemble": Case(jnn.chain(jnn.dense(3), jnp.tanh, jnn.dense(2)), example(4)),
-    "remat": Case(jnn.remat(jnn.chain(jnn.dense(4), jax.nn.gelu, jnn.dense(2)), save=("output",)), example(4)),
-}
-
-CASES = CORE
+FAMILIES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("cases_*.py"))
+CASES = {name: case for family in FAMILIES for name, case in importlib.import_module(f"tests.laws.{family}").CASES.items()}

@@ -45,7 +45,7 @@ def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
         y, _ = layer.apply(params, {}, x)
         return jnp.sum(case["weights"] * y), y
 
-    (_, y), (gradient, gradient_x) = jax.value_and_grad(weighted, (0, 1), has_aux=True)(params, jnp.asarray(case["x"]))
+    (_, y), (gradient, gradient_x) = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(params, jnp.asarray(case["x"]))
     np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     np.testing.assert_allclose(gradient_x, case["gradient/x"], atol=GRADIENT)
     for key in params:
@@ -111,8 +111,11 @@ def test_grouped_and_in_sequence_agree(float64):
     for groups in (1, 4):
         geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
         x, kernel = jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 4)), jax.random.normal(jax.random.key(1), (3, 3, 2, 4 // groups, 8))
-        grouped = bilinear_convolution._grouped(x, kernel, geometry=geometry)
-        np.testing.assert_allclose(bilinear_convolution._in_sequence(x, kernel, geometry=geometry), grouped, atol=FORWARD)
+        grouped, in_sequence = (
+            jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
+            for f in (bilinear_convolution._grouped, bilinear_convolution._in_sequence)
+        )
+        np.testing.assert_allclose(in_sequence, grouped, atol=FORWARD)
 
 
 @pytest.mark.parametrize(("size", "window", "stride", "dilation"), [(7, 3, 2, 1), (8, 3, 2, 1), (6, 2, 3, 1), (9, 3, 2, 2), (5, 1, 2, 1)])
@@ -146,6 +149,16 @@ def test_only_a_causal_convolution_without_strides_streams():
     assert conv(3, (3,), padding="CAUSAL").step is not None
     assert conv(3, (3,), padding="CAUSAL", strides=2).step is None
     assert conv(3, (3,)).step is None
+
+
+def test_shard_map_sums_the_gradients_of_the_devices(float64):
+    geometry, n = Geometry((1,), ((1, 1),), (1,), (1,), 1), len(jax.devices())
+    x, kernel = jax.random.normal(jax.random.key(0), (2 * n, 5, 2)), jax.random.normal(jax.random.key(1), (3, 2, 3))
+    loss = lambda kernel, x: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
+    mesh, P = jax.make_mesh((n,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)), jax.sharding.PartitionSpec
+    local = lambda kernel, x: jax.lax.psum(loss(kernel, x), "data")
+    sharded = jax.jit(jax.grad(jax.shard_map(local, mesh=mesh, in_specs=(P(), P("data")), out_specs=P())))
+    np.testing.assert_allclose(sharded(kernel, x), jax.grad(loss)(kernel, x), atol=GRADIENT)
 
 
 def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
@@ -201,10 +214,10 @@ def test_mistakes_are_named(name):
 
 @pytest.mark.parametrize("layer", [conv(8, (3, 3)), conv_transpose(8, (3, 3)), depthwise_conv((3, 3), 2)])
 def test_other_channels_than_those_of_the_params_are_refused(layer):
-    params, state = layer.init(jax.random.key(0), SMALL)
+    params, state = jax.jit(layer.init)(jax.random.key(0), SMALL)
     for x, message in ((SMALL[..., :2], "expected 3 channels in its last axis"), (SMALL.transpose(0, 3, 1, 2), "Channels come last")):
         with pytest.raises(jnn.JnnError, match=message):
             layer.apply(params, state, x)
-    params, state = layer.init(jax.random.key(0), SMALL[..., :1])
+    params, state = jax.jit(layer.init)(jax.random.key(0), SMALL[..., :1])
     with pytest.raises(jnn.JnnError, match=re.escape("x[..., None]")):
         layer.apply(params, state, SMALL[..., 0])

@@ -1,7 +1,7 @@
 """Residual networks in plain PyTorch, after the paper and with the names of jnn: one step in training, then evaluation.
 
-Params, statistics and gradients are vectors of all leaves, in the order of their names. To keep the table small, images and weights are numbers
-that half precision holds exactly, and are kept as such, and of the gradient every 13th number is kept.
+Params, statistics and gradients are vectors of all leaves, in the order of their names. To keep the table small, images and weights are
+numbers that half precision holds exactly, and are kept as such, and of the gradient every 13th number is kept.
 """
 
 import collections

@@ -1,0 +1,31 @@
+"""Architectures, for the registry: smooth, where a difference quotient across the kink of a rectifier would be no gradient."""
+
+from jnn.architectures.autoencoder import (
+    ConvolutionalAutoencoderConfig,
+    DenseAutoencoderConfig,
+    convolutional_autoencoder,
+    dense_autoencoder,
+)
+from jnn.architectures.cnn import CNNConfig, cnn
+from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.architectures.resnet import ResNetConfig, resnet
+from tests.laws.registry import Case, example
+
+CASES = {
+    "mlp": Case(mlp(MLPConfig(outputs=2, hidden=(4, 3), activation="tanh", dropout=0.2)), example(5)),
+    "cnn": Case(cnn(CNNConfig(outputs=2, channels=(3, 4), convolutions=1, activation="tanh", hidden=(5,))), example(8, 8, 1)),
+    "cnn, batch norm": Case(
+        cnn(
+            CNNConfig(outputs=2, channels=(4,), activation="gelu", normalization="batch", pooling="average", global_pooling=True, hidden=())
+        ),
+        example(6, 6, 2),
+    ),
+    "resnet": Case(resnet(ResNetConfig(outputs=2, stem="small", width=2, activation="gelu")), example(8, 8, 1)),
+    "dense_autoencoder": Case(
+        dense_autoencoder(DenseAutoencoderConfig(shape=(3, 2), hidden=(5,), latent=2, activation="tanh")), example(3, 2)
+    ),
+    "convolutional_autoencoder": Case(
+        convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(8, 8, 1), channels=(3, 4), latent=3, activation="tanh")),
+        example(8, 8, 1),
+    ),
+}

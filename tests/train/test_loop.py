@@ -1,0 +1,197 @@
+"""The loop: logs, the best params, early stopping, guards, and a run that is cut anywhere and resumed to the same bits."""
+
+import dataclasses
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jnn
+from jnn.errors import Diverged, Interrupted, JnnError
+from jnn.layers.batch_normalization import batch_norm
+from jnn.layers.dropout import dropout
+from jnn.train import Run, RunOptions, fit, in_memory, init_train_state, make_step, seed_key
+
+MODEL = jnn.chain(jnn.dense(8), batch_norm(), jnp.tanh, dropout(0.2), jnn.dense(1))
+RNG = np.random.default_rng(0)
+DATA = {"x": RNG.standard_normal((50, 3)).astype(np.float32)}
+DATA["y"] = np.sin(DATA["x"][:, :1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What a run needs of a config."""
+
+    seed: int = 0
+    epochs: int = 4
+
+
+def objective(params, state, batch, key):
+    y, state = MODEL.apply(params, state, batch["x"], key=key, train=True)
+    return jnp.mean((y - batch["y"]) ** 2), (state, {"size": jnp.mean(jnp.abs(y))})
+
+
+def train(run=None, *, step=None, data=DATA, rate=1e-2, evaluate=None, **options):
+    optimizer = optax.adam(rate)
+    train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
+    settings = {"epochs": 4, "best": "validation/loss", "lowest": True, "log_every": 3, **options}
+    return fit(step or make_step(objective, optimizer), train_state, in_memory(data, 8), evaluate=evaluate or losses, run=run, **settings)
+
+
+@jax.jit
+def mean_loss(params, state):
+    return jnp.mean((MODEL.apply(params, state, DATA["x"])[0] - DATA["y"]) ** 2)
+
+
+def losses(params, state):
+    return {"validation/loss": float(mean_loss(params, state))}
+
+
+def start(folder, **options):
+    return Run.create("test", Config(), out=folder, options=RunOptions(quiet=True), **options)
+
+
+def assert_same_bits(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
+        np.testing.assert_array_equal(x, y)
+
+
+def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():
+    fitted = train(epochs=2)
+    steps = [row["step"] for row in fitted.history if "train/loss" in row]
+    assert steps == [3, 6, 9, 12]
+    assert {"train/loss", "train/size", "train/gradient_norm"} <= set(fitted.history[0])
+    assert [row["step"] for row in fitted.history if "validation/loss" in row] == [6, 12]
+
+
+def test_the_best_params_are_kept():
+    fitted = train(rate=0.3)
+    found = [(row["validation/loss"], row["step"]) for row in fitted.history if "validation/loss" in row]
+    assert (fitted.ledger.best, fitted.ledger.best_step) == min(found)
+    assert losses(fitted.params, fitted.state)["validation/loss"] == min(found)[0]
+
+
+def test_training_stops_when_patience_ends():
+    worse = iter(range(100))
+    fitted = train(epochs=50, patience=3, evaluate=lambda params, state: {"validation/loss": float(next(worse))})
+    assert int(fitted.train_state.step) == 4 * 6
+    assert fitted.ledger.best_step == 6
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing disturbed, and its log."""
+    folder = tmp_path_factory.mktemp("whole")
+    with start(folder / "run") as run:
+        return train(run, checkpoint_every=4), (folder / "run/metrics.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(("cut", "kind"), [(3, Interrupted), (13, Interrupted), (6, KeyError), (23, KeyError)])
+def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path, whole, cut, kind):
+    expected, log = whole
+    with pytest.raises(kind), start(tmp_path / "cut") as run:
+        write = run.metrics.write
+
+        def cutting(step, values):
+            write(step, values)
+            if step < cut:
+                return
+            run.metrics.write = write
+            if kind is KeyError:
+                raise KeyError("whatever ends a process between two checkpoints")
+            signal.raise_signal(signal.SIGTERM)
+
+        run.metrics.write = cutting
+        train(run, checkpoint_every=4)
+    with Run.open(tmp_path / "cut", options=RunOptions(quiet=True)) as run:
+        resumed = train(run, checkpoint_every=4)
+    assert_same_bits((resumed.train_state, resumed.params, resumed.state), (expected.train_state, expected.params, expected.state))
+    assert resumed.history == expected.history
+    assert (tmp_path / "cut/metrics.jsonl").read_bytes() == log
+    assert dataclasses.asdict(resumed.ledger) == dataclasses.asdict(expected.ledger)
+
+
+def test_more_epochs_go_on_from_the_end(tmp_path, whole):
+    with start(tmp_path / "short") as run:
+        train(run, epochs=2)
+    with Run.open(tmp_path / "short", epochs=4, options=RunOptions(quiet=True)) as run:
+        longer = train(run, epochs=4)
+    assert_same_bits(longer.train_state, whole[0].train_state)
+    assert longer.history == whole[0].history
+
+
+def spoiled(bad_steps):
+    """The objective, with a loss that is NaN at some steps: the state counts them."""
+
+    def spoil(params, state, batch, key):
+        bad = jnp.any(batch["number"][0] == jnp.array(bad_steps))
+        loss, aux = objective(params, state, batch, key)
+        return jnp.where(bad, jnp.nan, loss), aux
+
+    return spoil
+
+
+def numbered():
+    """A feed whose batches are all of the data with the number of the step."""
+    feed = in_memory(DATA, 8)
+    return feed._replace(batch_of=lambda data, key, step: {**feed.batch_of(data, key, step), "number": jnp.full((1,), step)})
+
+
+def train_spoiled(bad_steps, run=None, **options):
+    optimizer = optax.adam(1e-2)
+    train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
+    return fit(make_step(spoiled(bad_steps), optimizer), train_state, numbered(), epochs=2, log_every=3, run=run, **options)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state_saved(tmp_path):
+    with pytest.raises(Diverged) as raised, start(tmp_path / "run") as run:
+        train_spoiled([7], run)
+    message = str(raised.value)
+    assert "Step 7 is not finite; the first bad value is in the loss (" in message
+    assert "The gradient norm was" in message
+    assert f"to go on from it: jnn resume {tmp_path / 'run'}" in message
+    assert "Try a smaller learning rate" in message
+    assert (tmp_path / "run/checkpoints/7").is_dir()
+    assert '"diverged"' in (tmp_path / "run/status.json").read_text()
+
+
+def test_bad_updates_may_be_left_out(capsys):
+    fitted = train_spoiled([2, 7], skip_bad=2)
+    assert int(fitted.train_state.step) == 12
+    assert fitted.ledger.skipped == 2
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(fitted.params))
+    assert "Its update is left out (2 of at most 2)." in capsys.readouterr().err
+    with pytest.raises(Diverged):
+        train_spoiled([2, 7], skip_bad=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"best": None, "patience": 2}, "fit: got patience=2 and no best, expected a metric to be patient about"),
+        ({"best": "validation/accuracy"}, "fit: got best='validation/accuracy', expected a metric that evaluate returns: validation/loss"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(options, message):
+    with pytest.raises(JnnError, match=message):
+        train(epochs=1, **options)
+
+
+def test_another_config_or_other_data_is_refused(tmp_path):
+    with start(tmp_path / "run") as run:
+        train(run, epochs=1)
+    other = {**DATA, "y": DATA["y"] + 1}
+    with pytest.raises(JnnError, match="sha256"), Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run:
+        train(run, epochs=1, data=other)
+
+
+def test_donation_leaves_the_callers_state_alone():
+    optimizer = optax.sgd(1e-2)
+    train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
+    before = jax.tree.map(np.array, train_state.params)
+    fit(make_step(objective, optimizer), train_state, in_memory(DATA, 8), epochs=1)
+    jax.tree.map(np.testing.assert_array_equal, train_state.params, before)
