@@ -1,6 +1,7 @@
 """How well MLPs of many widths and depths learn a function of one or two variables.
 
-Source    The theorem says that one hidden layer is enough if it is wide enough (Cybenko 1989; Hornik 1991); this measures what training makes of it.
+Source    The theorem says that one hidden layer is enough if it is wide enough (Cybenko 1989; Hornik 1991); this measures what
+training makes of it.
           All sizes and all seeds train side by side as one model, `jnn.ensemble(jnn.parallel(...))`, and one compiled program.
 Data      The function's values at random places of [-1, 1] or [-1, 1]^2; the test is its values on a fine grid.
 Baselines Interpolation from the nearest known place, and least squares of polynomials, of the degree that is best on held-out places.
@@ -123,12 +124,13 @@ def baselines(config: Config, data: dict[str, np.ndarray]) -> dict[str, float]:
 
     x, y = grid(config)
     rmse = lambda regressor: float(np.sqrt(np.mean((regressor.fit(data["x"], data["y"]).predict(x) - y) ** 2)))
-    degrees = [make_pipeline(PolynomialFeatures(degree), LinearRegression()) for degree in range(1, 21)]
-    best = max(degrees, key=lambda regressor: cross_val_score(regressor, data["x"], data["y"], scoring="neg_mean_squared_error").mean())
+    polynomial = lambda degree: make_pipeline(PolynomialFeatures(degree), LinearRegression())
+    score = lambda degree: cross_val_score(polynomial(degree), data["x"], data["y"], scoring="neg_mean_squared_error").mean()
+    degree = max(range(1, 21), key=score)
     return {
         "mean": float(np.sqrt(np.mean((np.mean(data["y"]) - y) ** 2))),
         "nearest known place": rmse(KNeighborsRegressor(1)),
-        f"polynomial of degree {best[0].degree}": rmse(best),
+        f"polynomial of degree {degree}": rmse(polynomial(degree)),
     }
 
 

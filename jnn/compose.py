@@ -1,7 +1,7 @@
 """Functions from models to models that compose them: `chain`, `residual`, `parallel`, `repeat`.
 
-A child is a `Model` or a plain function of one argument. A child given by keyword has that name in params, state and captured paths; a child given by
-position has its position as its name. The key of each child depends on its name alone.
+A child is a `Model` or a plain function of one argument. A child given by keyword has that name in params, state and captured
+paths; a child given by position has its position as its name. The key of each child depends on its name alone.
 """
 
 import functools
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, apply_child, as_model, check_children, check_streams, identity, init_child, scope
+from jnn.model import Model, apply_child, as_model, check_children, identity, init_child, scope, streams
 
 
 def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
@@ -54,7 +54,6 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         return x, new_state
 
     def carry(params, x_t, length):
-        check_streams("chain", models)
         carries = {}
         for name, model in models.items():
             carries[name] = model.carry(params.get(name, {}), x_t, length)
@@ -62,14 +61,13 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         return carries
 
     def step(params, state, carry, x_t):
-        check_streams("chain", models)
         new_carry = {}
         for name, model in models.items():
             with scope(name):
                 x_t, new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return x_t, new_carry
 
-    return Model(init, apply, carry, step)
+    return Model(init, apply, carry, step) if streams(*models.values()) else Model(init, apply)
 
 
 def _is_masked(x: Any, mask) -> bool:
@@ -119,18 +117,16 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
         return join(outputs), new_state
 
     def carry(params, x_t, length):
-        check_streams("parallel", models)
         return {name: model.carry(params.get(name, {}), x_t, length) for name, model in models.items()}
 
     def step(params, state, carry, x_t):
-        check_streams("parallel", models)
         outputs, new_carry = {}, {}
         for name, model in models.items():
             with scope(name):
                 outputs[name], new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return join(outputs), new_carry
 
-    return Model(init, apply, carry, step)
+    return Model(init, apply, carry, step) if streams(*models.values()) else Model(init, apply)
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
@@ -160,9 +156,9 @@ def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> M
 def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     """``n`` copies of a model, each with its own params, one after the other; each leaf of params and state has a first axis of length n.
 
-    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all copies out, which compiles longer and may run faster;
-    both give the same values from the same params. Copy i gets ``fold_in(key, i)``, so that a deeper stack begins as the shallower one.
-    Raises `JnnError` where the model's output has another shape or dtype than its input.
+    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all copies out, which compiles longer
+    and may run faster; both give the same values from the same params. Copy i gets ``fold_in(key, i)``, so that a deeper stack
+    begins as the shallower one. Raises `JnnError` where the model's output has another shape or dtype than its input.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> deep = jnn.repeat(jnn.chain(jnn.dense(4), jax.nn.relu), 3)
@@ -190,14 +186,12 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         return jax.lax.scan(layer, x, (params, state, keys(key)), length=n, unroll=unroll)
 
     def carry(params, x_t, length):
-        check_streams("repeat", {"model": model})
         return jax.vmap(lambda params: model.carry(params, x_t, length), axis_size=n)(params)
 
     def step(params, state, carry, x_t):
-        check_streams("repeat", {"model": model})
         return jax.lax.scan(lambda x_t, copy: model.step(*copy, x_t), x_t, (params, state, carry), length=n, unroll=unroll)
 
-    return Model(init, apply, carry, step)
+    return Model(init, apply, carry, step) if streams(model) else Model(init, apply)
 
 
 def _check_same(x: Any, y: Any) -> None:

@@ -15,7 +15,7 @@ def lazy(package: str, names: Mapping[str, Sequence[str]]):
     """
     home = {name: module for module, members in names.items() for name in members}
 
-    def __getattr__(name: str) -> Any:
+    def get(name: str) -> Any:
         if name in home:
             value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
         else:
@@ -28,4 +28,4 @@ def lazy(package: str, names: Mapping[str, Sequence[str]]):
         setattr(sys.modules[package], name, value)
         return value
 
-    return __getattr__, lambda: sorted(home), sorted(home)
+    return get, lambda: sorted(home), sorted(home)

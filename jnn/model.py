@@ -25,7 +25,7 @@ The laws, which `jnn.testing.check_model` checks on any model:
 import contextlib
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import jax
 
@@ -36,8 +36,18 @@ Params = dict[str, Any]
 State = dict[str, Any]
 
 
+def no_carry(params: Params, x_t: Any, length: int) -> Any:
+    """The ``carry`` of a model that cannot be read element by element: it raises."""
+    raise mistake("carry", got="a model that sees the whole of x at once", expected="one with carry and step", remedy="Call apply.")
+
+
+def no_step(params: Params, state: State, carry: Any, x_t: Any) -> tuple[Any, Any]:
+    """The ``step`` of a model that cannot be read element by element: it raises."""
+    raise mistake("step", got="a model that sees the whole of x at once", expected="one with carry and step", remedy="Call apply.")
+
+
 class Model(NamedTuple):
-    """Pure functions that make one model; ``carry`` and ``step`` are there where it can also read a sequence element by element.
+    """Pure functions that make one model; one without ``carry`` and ``step`` cannot be read element by element.
 
     A layer of one's own is a function that returns a `Model`:
 
@@ -56,8 +66,18 @@ class Model(NamedTuple):
 
     init: Callable[..., tuple[Params, State]]
     apply: Callable[..., tuple[Any, State]]
-    carry: Callable[..., Any] | None = None
-    step: Callable[..., tuple[Any, Any]] | None = None
+    carry: Callable[..., Any] = no_carry
+    step: Callable[..., tuple[Any, Any]] = no_step
+
+
+def streams(*models: Model) -> bool:
+    """Whether all of the models can be read element by element.
+
+    >>> import jnn
+    >>> streams(jnn.dense(2)), streams(jnn.dense(2), jnn.flatten(3))
+    (True, False)
+    """
+    return all(model.step is not no_step for model in models)
 
 
 def pointwise(init: Callable, apply: Callable) -> Model:
@@ -95,7 +115,11 @@ def as_model(part: Model | Callable) -> Model:
     raise mistake("jnn", got=f"{part!r} as a part of a model", expected="a Model or a function of one argument")
 
 
-def child_key(key: jax.Array | None, name: str) -> jax.Array | None:
+@overload
+def child_key(key: jax.Array, name: str) -> jax.Array: ...
+@overload
+def child_key(key: None, name: str) -> None: ...
+def child_key(key, name):
     """The key of the child called ``name``: it depends on that name alone, so other children come and go without changing its draws."""
     return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
 
@@ -148,15 +172,4 @@ def check_children(where: str, names, params: Params) -> None:
             got=f"parameters named {', '.join(strange)}",
             expected=f"only {', '.join(names)}",
             remedy="Use the params that this model's init made.",
-        )
-
-
-def check_streams(where: str, models: dict[str, Model]) -> None:
-    """Refuse to read a sequence element by element with a child that cannot."""
-    if deaf := [name for name, model in models.items() if model.step is None or model.carry is None]:
-        raise mistake(
-            where,
-            got=f"a stream through {', '.join(deaf)}",
-            expected="children with carry and step",
-            remedy="Call apply on the whole sequence.",
         )

@@ -2,11 +2,12 @@
 
 ``tag(x, "name")`` is JAX's own ``checkpoint_name``: it costs nothing, survives ``jit``, ``vmap``, ``grad`` and ``scan``, and is also what
 ``remat(model, save=...)`` keeps. No model is changed to be looked into: both functions trace ``f`` to a jaxpr and evaluate it again,
-equation by equation, going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that holds none is bound whole,
-so that custom gradient rules are kept.
+equation by equation, going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that holds
+none is bound whole, so that custom gradient rules are kept.
 
-A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in ``block/attention/weights``. The second value
-with one path is ``path#2``. Values inside a ``scan`` come stacked along a new first axis. Values inside ``cond`` and ``while`` are not seen.
+A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in ``block/attention/weights``.
+The second value with one path is ``path#2``. Values inside a ``scan`` come stacked along a new first axis. Values inside ``cond``
+and ``while`` are not seen.
 """
 
 import contextlib
@@ -34,7 +35,8 @@ def tag(x: Any, name: str) -> Any:
 
 
 def capture(f: Callable) -> Callable:
-    """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``. Differentiable; compose it with ``jit``, ``vmap`` and ``grad``.
+    """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``. Differentiable; compose it with
+    ``jit``, ``vmap`` and ``grad``.
 
     Unused values cost nothing under ``jax.jit``.
 
@@ -55,9 +57,10 @@ def capture(f: Callable) -> Callable:
 def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     """``f`` with tagged values replaced: each change is a new value, or a function from the old value to the new one.
 
-    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes every ``.../weights``). Inside a ``scan`` a value
-    is given as `capture` returned it, stacked, and a function sees one iteration's value at a time. Raises `JnnError` for a name that ``f`` does not
-    tag, and for a value of another shape; a new value is cast to the dtype of the old one.
+    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes every ``.../weights``). Inside a
+    ``scan`` a value is given as `capture` returned it, stacked, and a function sees one iteration's value at a time. Raises
+    `JnnError` for a name that ``f`` does not tag, and for a value of another shape; a new value is cast to the dtype of the old
+    one.
 
     >>> import jax.numpy as jnp
     >>> f = lambda x: tag(x * 2, "double") + 1
@@ -81,7 +84,8 @@ def _matches(name: str, path: str) -> bool:
 
 
 def _evaluate(f, args, kwargs, changes):
-    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are no arrays (``train=True``) stay as they are."""
+    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are no arrays (``train=True``) stay
+    as they are."""
     leaves, structure = jax.tree.flatten((args, kwargs))
     dynamic = [hasattr(leaf, "shape") for leaf in leaves]
 

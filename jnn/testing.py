@@ -1,7 +1,7 @@
 """The laws of `jnn.Model`, for jnn's own models and for yours: ``check_model(model, x)``.
 
-Each law is a function of a model and one example that raises ``AssertionError`` where it is broken. Comparisons run in float64, where two ways to
-compute the same thing differ by rounding alone.
+Each law is a function of a model and one example that raises ``AssertionError`` where it is broken. Comparisons run in float64,
+where two ways to compute the same thing differ by rounding alone.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 
 from jnn.compose import repeat
 from jnn.errors import mistake
-from jnn.model import Model, as_model
+from jnn.model import Model, as_model, streams
 from jnn.tags import capture
 from jnn.transform import cast, ensemble, remat
 
@@ -27,7 +27,8 @@ NOT_APPLICABLE = "does not apply"
 
 
 def check_model(model: Model | Callable, x: Any, *, sequence: bool = False, laws: Iterable[str] | None = None) -> dict[str, str]:
-    """Check the laws on ``model`` for the example ``x``; returns ``{law: "holds" or why it does not apply}``, raises ``AssertionError`` at the first broken.
+    """Check the laws on ``model`` for the example ``x``; returns ``{law: "holds" or why it does not apply}``, raises
+    ``AssertionError`` at the first broken.
 
     ``x``         one example, an array or a pytree of arrays, without leading axes; its floating-point values should not be all equal.
     ``sequence``  True where the first axis of ``x`` is time: the laws about streams and padding then apply.
@@ -86,7 +87,7 @@ def law_batch(model: Model, x: Any) -> None:
 
 def law_stream(model: Model, x: Any) -> str | None:
     """``step`` over the elements of a sequence equals ``apply`` on all of it."""
-    if model.step is None or model.carry is None:
+    if not streams(model):
         return f"{NOT_APPLICABLE}: the model has no step"
     with jax.enable_x64(True):
         batch = _batch(_float64(x))
@@ -115,7 +116,8 @@ def law_padding(model: Model, x: Any) -> None:
 
 
 def law_gradient(model: Model, x: Any) -> None:
-    """Gradients to params and x equal finite differences, forward and reverse, twice; every leaf of params has one; ``remat`` keeps them."""
+    """Gradients to params and x equal finite differences, forward and reverse, twice; every leaf of params has one; ``remat``
+    keeps them."""
     with jax.enable_x64(True):
         x = _float64(x)
         params, state = jax.jit(model.init)(jax.random.key(0), x)

@@ -1,4 +1,4 @@
-"""Functions from models to models that change how they run, not what they compute: `ensemble`, `remat`, `cast`, `frozen`."""
+"""Functions from models to models that change how they run, or train: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, as_model, check_streams
+from jnn.model import Model, as_model, streams
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
     """``n`` independent copies that run side by side as one batched program: a first axis of length n on params, state, carry and y.
 
-    Member i is initialized, and draws, with ``fold_in(key, i)``: it equals the solo model with that key. All members see the same x, or with
-    ``x_axis=0`` each its own slice of x and mask.
+    Member i is initialized, and draws, with ``fold_in(key, i)``: it equals the solo model with that key. All members see the same
+    x, or with ``x_axis=0`` each its own slice of x and mask.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> committee = jnn.ensemble(jnn.dense(2), 5)
@@ -35,8 +35,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
 
     def one(x):
         """The shape of one member's input: its own slice of x, where each has its own."""
-        drop = lambda leaf: jax.ShapeDtypeStruct(leaf.shape[:x_axis] + leaf.shape[x_axis + 1 :], leaf.dtype)
-        return x if x_axis is None else jax.tree.map(drop, x)
+        return x if x_axis is None else jax.eval_shape(lambda x: jax.tree.map(lambda leaf: jnp.take(leaf, 0, axis=x_axis), x), x)
 
     def init(key, x):
         return jax.vmap(lambda key: model.init(key, one(x)))(keys(key))
@@ -46,18 +45,17 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         return members(run, 0, 0, x_axis, 0, x_axis)(params, state, x, keys(key), mask)
 
     def carry(params, x_t, length):
-        check_streams("ensemble", {"model": model})
         return members(lambda params, x_t: model.carry(params, x_t, length), 0, x_axis)(params, x_t)
 
     def step(params, state, carry, x_t):
-        check_streams("ensemble", {"model": model})
         return members(model.step, 0, 0, 0, x_axis)(params, state, carry, x_t)
 
-    return Model(init, apply, carry, step)
+    return Model(init, apply, carry, step) if streams(model) else Model(init, apply)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
-    """The same model, which recomputes its inner values on the way back instead of keeping them, but for the tagged values named in ``save``.
+    """The same model, which recomputes its inner values on the way back instead of keeping them, but for the tagged values named
+    in ``save``.
 
     Less memory for about one more forward pass; the same values and gradients (``jax.checkpoint``).
 
@@ -75,9 +73,11 @@ def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
 
 
 def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp.float32) -> Model:
-    """The same model computed in another floating type: params and x are cast to ``compute``, y to ``output``; params are kept, and trained, as they were.
+    """The same model computed in another floating type: params and x are cast to ``compute``, y to ``output``; params are kept,
+    and trained, as they were.
 
-    The state keeps its type, and what layers compute in float32 for accuracy (norms, softmax, losses) stays so. Gradients arrive in the type of params.
+    The state keeps its type, and what layers compute in float32 for accuracy (norms, softmax, losses) stays so. Gradients arrive
+    in the type of params.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.cast(jnn.dense(2))
@@ -101,13 +101,39 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         y_t, carry = model.step(to(compute, params), state, carry, to(compute, x_t))
         return to(output, y_t), carry
 
-    return Model(model.init, apply, model.carry and carry, model.step and step)
+    return Model(model.init, apply, carry, step) if streams(model) else Model(model.init, apply)
+
+
+def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
+    """The same model with params that are a function of the params one trains: ``apply(change(params), state, x)``.
+
+    ``init`` stays that of ``model``; where ``change`` takes a tree of another structure, give the result another one with ``_replace``.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = jnn.reparameterized(jnn.dense(2), lambda params: jax.tree.map(jnp.abs, params))
+    >>> y, _ = model.apply(*model.init(jax.random.key(0), jnp.ones(3)), jnp.ones(3))
+    >>> bool((y > 0).all())
+    True
+    """
+    model = as_model(model)
+
+    def apply(params, state, x, **options):
+        return model.apply(change(params), state, x, **options)
+
+    def carry(params, x_t, length):
+        return model.carry(change(params), x_t, length)
+
+    def step(params, state, carry, x_t):
+        return model.step(change(params), state, carry, x_t)
+
+    return Model(model.init, apply, carry, step) if streams(model) else Model(model.init, apply)
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:
-    """The same model with a gradient of exactly zero for the params whose path matches the regular expression ``paths``, such as ``"encoder/.*"``.
+    """The same model with a gradient of exactly zero for the params whose path matches ``paths``, such as ``"encoder/.*"``.
 
-    An optimizer that decays weights changes params without a gradient too: mask it with `path_mask`.
+    An optimizer that decays weights changes params without a gradient too: mask it with `path_mask`. Raises `JnnError` at init where no
+    path matches the regular expression.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.frozen(jnn.chain(jnn.dense(2), jnn.dense(1)), "0/.*")
@@ -124,15 +150,10 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
 
     def init(key, x):
         params, state = model.init(key, x)
-        stop(params)
+        path_mask(params, paths)
         return params, state
 
-    return Model(
-        init,
-        lambda params, state, x, **options: model.apply(stop(params), state, x, **options),
-        model.carry and (lambda params, x_t, length: model.carry(stop(params), x_t, length)),
-        model.step and (lambda params, state, carry, x_t: model.step(stop(params), state, carry, x_t)),
-    )
+    return reparameterized(model, stop)._replace(init=init)
 
 
 def path_mask(params: Any, paths: str) -> Any:

@@ -164,5 +164,5 @@ def test_params_and_inputs_of_another_model_are_refused():
         model.apply({**params, "c": {}}, state, jnp.ones(3))
     with pytest.raises(jnn.JnnError, match=r"in a: dense: got x of shape \(4,\), expected 3 features in its last axis"):
         model.apply(params, state, jnp.ones(4))
-    with pytest.raises(jnn.JnnError, match="chain: got a stream through 0, expected children with carry and step"):
+    with pytest.raises(jnn.JnnError, match="carry: got a model that sees the whole of x at once, expected one with carry and step"):
         jnn.chain(jnn.flatten(2)).carry({}, jnp.ones(3), 5)

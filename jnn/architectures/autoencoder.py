@@ -16,6 +16,7 @@ The loss is a distance of y from x: `jnn.losses.squared_error`, or `binary_cross
 
 import dataclasses
 import math
+from typing import Any
 
 from jnn.compose import chain
 from jnn.errors import mistake
@@ -115,7 +116,7 @@ def convolutional_decoder(config: ConvolutionalAutoencoderConfig) -> Model:
     Raises `JnnError` for a code of another length, and for a height or width that cannot be halved so often.
     """
     smallest = _smallest("convolutional_decoder", config)
-    layers = {"dense": dense(math.prod(smallest), kernel_init=he_normal()), "unflatten": _unflatten(smallest)}
+    layers: dict[str, Any] = {"dense": dense(math.prod(smallest), kernel_init=he_normal()), "unflatten": _unflatten(smallest)}
     for i, features in enumerate((*config.channels[-2::-1], config.shape[-1])):
         layers[f"activation{i}"] = activation(config.activation)
         layers[f"conv{i}"] = conv_transpose(features, WINDOW, strides=2, kernel_init=quarter_he_normal)

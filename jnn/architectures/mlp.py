@@ -29,7 +29,8 @@ class MLPConfig:
 def mlp(config: MLPConfig) -> Model:
     """Dense layers with an activation between: ``h_i = f(h_{i-1} W_i + b_i)``, ``y = h_n W + b``.
 
-    x ``(..., D)`` -> logits or values ``(..., outputs)``. Used for classification with `jnn.losses.cross_entropy`, for regression with `squared_error`.
+    x ``(..., D)`` -> logits or values ``(..., outputs)``. Used for classification with `jnn.losses.cross_entropy`, for regression
+    with `squared_error`.
 
     >>> import jax, jax.numpy as jnp
     >>> model = mlp(MLPConfig(outputs=10, hidden=(32,), input_rank=3))

@@ -1,14 +1,15 @@
 """Residual networks for images: ResNet-18, 34, 50, 101 and 152."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
-from jnn.layers.activation import activation
+from jnn.initializers import variance_scaling
+from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
@@ -20,7 +21,7 @@ BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BLOCKS = BASIC | BOTTLENECK
 EXPANSION = 4  # a bottleneck gives so many times the channels that it works on
-he_normal = jax.nn.initializers.variance_scaling(2, "fan_out", "normal")
+he_normal = variance_scaling(2, "fan_out", "normal")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,69 +62,82 @@ def resnet(config: ResNetConfig) -> Model:
     check_positive("resnet", outputs=config.outputs, width=config.width)
     if config.depth not in BLOCKS:
         raise mistake("resnet", got=f"depth={config.depth!r}", expected=f"one of {', '.join(map(str, BLOCKS))}")
+    block, expansion = (bottleneck_block, EXPANSION) if config.depth in BOTTLENECK else (basic_block, 1)
     channels, stages = config.width, {}
     for i, n in enumerate(BLOCKS[config.depth]):
         features, blocks = config.width * 2**i, {}
         for j in range(n):
-            block = _bottleneck if config.depth in BOTTLENECK else _basic
-            blocks[f"block{j}"], channels = block(config, channels, features, 2 if i > 0 and j == 0 else 1)
+            strides = 2 if i > 0 and j == 0 else 1
+            settings = {"activation": config.activation, "zero_last_scale": config.zero_last_scale}
+            blocks[f"block{j}"], channels = block(channels, features, strides, **settings), features * expansion
         stages[f"stage{i}"] = chain(**blocks)
     return chain(stem=_stem(config), **stages, pool=global_average_pool(), out=dense(config.outputs))
+
+
+def basic_block(channels: int, features: int, strides: int = 1, *, activation: str = "relu", zero_last_scale: bool = False) -> Model:
+    """Two convolutions of 3x3 and a way around them: ``y = f(norm(conv(f(norm(conv(x))))) + x)``.
+
+    x ``(..., H, W, channels)`` -> y ``(..., H / strides, W / strides, features)``, sizes rounded up. The way around is a convolution of 1x1
+    and a normalization where x and y differ in shape. The block of ResNet-18 and 34, for networks of one's own too.
+
+    >>> import jax, jax.numpy as jnp
+    >>> shapes, _ = jax.eval_shape(basic_block(4, 8, strides=2).init, jax.random.key(0), jnp.ones((8, 8, 4)))
+    >>> shapes["body"]["conv0"]["kernel"].shape, shapes["shortcut"]["conv"]["kernel"].shape
+    ((3, 3, 4, 8), (1, 1, 4, 8))
+    """
+    f = activations.activation(activation)
+    body = chain(
+        conv0=_conv(features, 3, strides),
+        norm0=batch_norm(),
+        activation0=f,
+        conv1=_conv(features, 3),
+        norm1=_last_norm(zero_last_scale),
+    )
+    return _around(body, channels, features, strides, f)
+
+
+def bottleneck_block(channels: int, features: int, strides: int = 1, *, activation: str = "relu", zero_last_scale: bool = False) -> Model:
+    """A convolution of 3x3 between two of 1x1, and a way around them: as `basic_block`, but y has ``4 features`` channels."""
+    f = activations.activation(activation)
+    body = chain(
+        conv0=_conv(features, 1),
+        norm0=batch_norm(),
+        activation0=f,
+        conv1=_conv(features, 3, strides),
+        norm1=batch_norm(),
+        activation1=f,
+        conv2=_conv(features * EXPANSION, 1),
+        norm2=_last_norm(zero_last_scale),
+    )
+    return _around(body, channels, features * EXPANSION, strides, f)
+
+
+def _around(body: Model, channels: int, outputs: int, strides: int, f: Callable) -> Model:
+    """``y = f(body(x) + shortcut(x))``."""
+    changes_shape = strides > 1 or channels != outputs
+    shortcut = chain(conv=_conv(outputs, 1, strides), norm=batch_norm()) if changes_shape else identity
+    return parallel(body=body, shortcut=shortcut, combine=lambda y, x: f(y + x))
 
 
 def _stem(config: ResNetConfig) -> Model:
     if config.stem not in ("imagenet", "small"):
         raise mistake("resnet", got=f"stem={config.stem!r}", expected="'imagenet' or 'small'")
     if config.stem == "small":
-        return chain(conv=_conv(config.width, 3), norm=batch_norm(), activation=activation(config.activation))
+        return chain(conv=_conv(config.width, 3), norm=batch_norm(), activation=activations.activation(config.activation))
     pool = max_pool((3, 3), strides=2, padding=1)
-    return chain(conv=_conv(config.width, 7, strides=2), norm=batch_norm(), activation=activation(config.activation), pool=pool)
-
-
-def _basic(config: ResNetConfig, channels: int, features: int, strides: int) -> tuple[Model, int]:
-    """Two convolutions of 3x3: the block, and how many channels it gives."""
-    body = chain(
-        conv0=_conv(features, 3, strides),
-        norm0=batch_norm(),
-        activation0=activation(config.activation),
-        conv1=_conv(features, 3),
-        norm1=_last_norm(config),
-    )
-    return _block(config, body, channels, features, strides), features
-
-
-def _bottleneck(config: ResNetConfig, channels: int, features: int, strides: int) -> tuple[Model, int]:
-    """A convolution of 3x3 between two of 1x1, to fewer channels and to more again: the block, and how many channels it gives."""
-    body = chain(
-        conv0=_conv(features, 1),
-        norm0=batch_norm(),
-        activation0=activation(config.activation),
-        conv1=_conv(features, 3, strides),
-        norm1=batch_norm(),
-        activation1=activation(config.activation),
-        conv2=_conv(features * EXPANSION, 1),
-        norm2=_last_norm(config),
-    )
-    return _block(config, body, channels, features * EXPANSION, strides), features * EXPANSION
-
-
-def _block(config: ResNetConfig, body: Model, channels: int, outputs: int, strides: int) -> Model:
-    """``y = f(body(x) + shortcut(x))``."""
-    f, changes_shape = activation(config.activation), strides > 1 or channels != outputs
-    shortcut = chain(conv=_conv(outputs, 1, strides), norm=batch_norm()) if changes_shape else identity
-    return parallel(body=body, shortcut=shortcut, combine=lambda y, x: f(y + x))
+    return chain(conv=_conv(config.width, 7, strides=2), norm=batch_norm(), activation=activations.activation(config.activation), pool=pool)
 
 
 def _conv(features: int, size: int, strides: int = 1) -> Model:
     return conv(features, (size, size), strides=strides, padding=size // 2, use_bias=False, kernel_init=he_normal)
 
 
-def _last_norm(config: ResNetConfig) -> Model:
-    """The last normalization of a block, whose output is zero at first where the settings say so."""
+def _last_norm(is_zero: bool) -> Model:
+    """The last normalization of a block, whose scale may be zero at first."""
     norm = batch_norm()
 
     def init(key, x):
         params, state = norm.init(key, x)
         return {**params, "scale": jnp.zeros_like(params["scale"])}, state
 
-    return norm._replace(init=init) if config.zero_last_scale else norm
+    return norm._replace(init=init) if is_zero else norm

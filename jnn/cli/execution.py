@@ -22,7 +22,8 @@ from jnn.train.runs import Run
 
 
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
-    """Run ``main(config, run)``, write its report, and print its result on standard output: a table, or with ``--json`` the summary on one line."""
+    """Run ``main(config, run)``, write its report, and print its result on standard output: a table, or with ``--json`` the
+    summary on one line."""
     with run, _terminable():
         try:
             result = dict(module.main(config, run))

@@ -24,17 +24,16 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
 
     Raises `JnnError` where even the coarsest pictures are too large.
     """
-    drawn = [isinstance(figure, Figure) for figure in figures]
-    vectors = [_svg(figure) if is_figure else None for figure, is_figure in zip(figures, drawn, strict=True)]
+    vectors = [_svg(figure) if isinstance(figure, Figure) else None for figure in figures]
     for resolution in RESOLUTIONS:
         found = [
-            vector or (_png(figure, resolution) if is_figure else None)
-            for figure, vector, is_figure in zip(figures, vectors, drawn, strict=True)
+            vector or (_png(figure, resolution) if isinstance(figure, Figure) else None)
+            for figure, vector in zip(figures, vectors, strict=True)
         ]
         if sum(len(address) for address in found if address) <= MOST:
             return found
     raise mistake(
-        "report", got=f"{sum(drawn)} figures of more than {MOST:,} characters", expected="less", remedy="Give fewer or smaller figures."
+        "report", got=f"{len(figures)} figures of more than {MOST:,} characters", expected="less", remedy="Give fewer or smaller figures."
     )
 
 

@@ -126,10 +126,11 @@ def _result(metric: str, summary: Mapping[str, Any]) -> str:
 
 
 def _section(i: int, section: Section, source: str | None) -> str:
-    if source is not None:
+    body = ""
+    if source is not None and isinstance(section.figure, Figure):
         body = html.figure(source, f"{section.title}. {section.text}", min(WIDEST, round(READABLE * section.figure.get_figwidth())))
-    else:
-        body = html.preformatted(section.figure, section.title) if section.figure else ""
+    elif isinstance(section.figure, str):
+        body = html.preformatted(section.figure, section.title)
     return html.section(f"section-{i}", section.title, section.text, body)
 
 

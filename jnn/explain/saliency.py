@@ -172,7 +172,7 @@ def compare(image: np.ndarray, trained: Mapping[str, np.ndarray], random: Mappin
 
 def _alike(a: np.ndarray, b: np.ndarray) -> str:
     a, b = np.abs(np.ravel(a)), np.abs(np.ravel(b))
-    return "undefined" if np.ptp(a) == 0 or np.ptp(b) == 0 else f"{scipy.stats.spearmanr(a, b).statistic:.2f}"
+    return "undefined" if np.ptp(a) == 0 or np.ptp(b) == 0 else f"{scipy.stats.spearmanr(a, b)[0]:.2f}"
 
 
 def _check(f: Logits, x: jax.Array, target: int | jax.Array) -> None:

@@ -9,6 +9,7 @@ the user's.
 
 import textwrap
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def caption(ax: Axes, title: str = "", *, x: str = "", y: str = "") -> None:
     ax.set_ylabel(y, fontsize=9, color=QUIET)
 
 
-def gridded(ax: Axes, axis: str = "y") -> None:
+def gridded(ax: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
     """Faint lines behind the data to read values by."""
     ax.grid(True, which="major", axis=axis, color=FAINT, linewidth=0.8)
     ax.set_axisbelow(True)

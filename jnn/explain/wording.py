@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 LOWER_IS_BETTER = ("loss", "error", "rmse", "mse", "mae", "nats", "bits", "perplexity", "frechet", "eer", "distance", "ece", "calibration")
 """Parts of the names of metrics of which less is better."""
@@ -44,7 +45,7 @@ def lower_is_better(metric: str) -> bool:
     return any(word in LOWER_IS_BETTER for word in words)
 
 
-def number(value: object) -> str:
+def number(value: Any) -> str:
     """A value of a metric with four significant digits; what is no finite number is said in words.
 
     >>> number(0.991234), number(1234567), number(float("nan")), number(None)
@@ -57,12 +58,12 @@ def number(value: object) -> str:
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: Any) -> bool:
     """Whether a value from a JSON file is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def ranked(values: Mapping[str, object], lowest: bool) -> list[str]:
+def ranked(values: Mapping[str, Any], lowest: bool) -> list[str]:
     """The names from the best value to the worst; what is no finite number comes last."""
     worst = math.inf
     key = lambda name: (float(values[name]) if lowest else -float(values[name])) if is_finite(values[name]) else worst

@@ -74,10 +74,10 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     return ACTIVATIONS[name]
 
 
-def prelu(*, init: float = 0.25) -> Model:
+def prelu(*, slope: float = 0.25) -> Model:
     """A rectifier with a slope that is learned for each feature: ``y = x`` where x >= 0, and ``slope * x`` elsewhere.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``init``. PyTorch's ``PReLU()`` has one slope for all,
+    x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``slope``. PyTorch's ``PReLU()`` has one slope for all,
     ``PReLU(D)`` is this one. Raises `JnnError` for another D than in params and for integer x. Source: He et al. 2015,
     https://arxiv.org/abs/1502.01852.
 
@@ -86,7 +86,6 @@ def prelu(*, init: float = 0.25) -> Model:
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].tolist()
     [-1.0, 4.0]
     """
-    slope = init
 
     def init(key, x):
         check_float("prelu", x, min_rank=1)
@@ -95,8 +94,8 @@ def prelu(*, init: float = 0.25) -> Model:
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("prelu", x, min_rank=1)
         check_features("prelu", x, params["slope"].shape[0])
-        slope = params["slope"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
-        return jnp.where(x >= 0, x, slope * x), state
+        slopes = params["slope"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+        return jnp.where(x >= 0, x, slopes * x), state
 
     return pointwise(init, apply)
 

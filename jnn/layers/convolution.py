@@ -145,7 +145,7 @@ def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int,
     if window.padding == "SAME":
         cut = [max(span - s, 0) // 2 for span, s in zip(window.spans, window.strides, strict=True)]
         return tuple((span - 1 - low, s - 1 + low) for low, span, s in zip(cut, window.spans, window.strides, strict=True))
-    cut = ((0, 0),) * len(more) if window.padding == "VALID" else window.padding
+    cut = ((0, 0),) * len(more) if isinstance(window.padding, str) else window.padding
     return tuple((span - 1 - low, span - 1 - high + n) for span, (low, high), n in zip(window.spans, cut, more, strict=True))
 
 

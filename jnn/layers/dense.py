@@ -15,8 +15,9 @@ def dense(
 ) -> Model:
     """Every output is a weighted sum of all inputs: ``y = x W + b``.
 
-    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias`` ``(features,)``. PyTorch's ``Linear`` keeps the transpose of
-    ``kernel``, and draws both from ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other than D and for integer x.
+    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias`` ``(features,)``. PyTorch's ``Linear``
+    keeps the transpose of ``kernel``, and draws both from ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other
+    than D and for integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = dense(2)
@@ -67,4 +68,4 @@ def flatten(rank: int) -> Model:
             raise mistake("flatten", got=f"x of shape {x.shape}", expected=f"at least {rank} axes", remedy="rank is that of one example.")
         return jnp.reshape(x, (*x.shape[: x.ndim - rank], math.prod(x.shape[x.ndim - rank :])))
 
-    return function(flat)._replace(carry=None, step=None)
+    return Model(*function(flat)[:2])

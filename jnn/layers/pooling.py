@@ -172,7 +172,7 @@ def _layer(where: str, rank: int, f: Callable) -> Model:
         check_space(where, x, rank)
         return f(x)
 
-    return function(pool)._replace(carry=None, step=None)
+    return Model(*function(pool)[:2])
 
 
 def _slide(where, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:

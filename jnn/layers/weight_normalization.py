@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive, numerics
-from jnn.model import Model, Params, as_model, child_key, named
-from jnn.transform import path_mask
+from jnn.model import Model, Params, as_model, child_key, named, streams
+from jnn.transform import path_mask, reparameterized
 
 
 def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
@@ -32,12 +32,7 @@ def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
         split = {path: {"magnitude": _norm(kernel).astype(kernel.dtype), "direction": kernel} for path, kernel in chosen.items()}
         return _replaced(params, split), state
 
-    return Model(
-        init,
-        lambda params, state, x, **options: model.apply(_joined(params), state, x, **options),
-        model.carry and (lambda params, x_t, length: model.carry(_joined(params), x_t, length)),
-        model.step and (lambda params, state, carry, x_t: model.step(_joined(params), state, carry, x_t)),
-    )
+    return reparameterized(model, _joined)._replace(init=init)
 
 
 def _norm(kernel: jax.Array) -> jax.Array:
@@ -98,7 +93,7 @@ def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsi
     def step(params, state, carry, x_t):
         return model.step(normalized(params, state["vectors"]), state.get("model", {}), carry, x_t)
 
-    return Model(init, apply, model.carry, model.step and step)
+    return Model(init, apply, model.carry, step) if streams(model) else Model(init, apply)
 
 
 FIRST_STEPS = 15  # as in PyTorch: brings a random vector near enough for one step a time to follow the training

@@ -1,7 +1,7 @@
 """Windows that slide over the axes of space: their settings, one number per axis, and the padding that they ask for."""
 
 import difflib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_float
@@ -24,7 +24,9 @@ class Windows(NamedTuple):
         return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
 
 
-def windows(where: str, name: str, size, *, strides=1, dilation=1, padding="VALID", names=("SAME", "VALID")) -> Windows:
+def windows(
+    where: str, name: str, size, *, strides: Any = 1, dilation: Any = 1, padding: Any = "VALID", names=("SAME", "VALID")
+) -> Windows:
     """The settings of a layer, checked; ``name`` is what the layer calls ``size``."""
     if not isinstance(size, tuple | list) or len(size) not in AXES:
         remedy = "Its length is the number of axes of space: (3,) for sequences, (3, 3) for images."
@@ -71,7 +73,7 @@ def pads(where: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[i
     elif settings.padding == "CAUSAL":
         result = tuple((span - 1, 0) for span in spans)
     else:
-        result = ((0, 0),) * len(space) if settings.padding == "VALID" else settings.padding
+        result = ((0, 0),) * len(space) if isinstance(settings.padding, str) else settings.padding
     if any(n < 1 or n + low + high < span for n, (low, high), span in zip(space, result, spans, strict=True)):
         got = f"an input of size {space} and windows that span {spans}, with padding {settings.padding!r}"
         raise mistake(where, got=got, expected="an input no smaller than a window", remedy="Use padding='SAME' or a smaller window.")

@@ -23,7 +23,8 @@ def make_evaluate(
     >>> import jnn.metrics
     >>> metric = jnn.metrics.collection({"accuracy": jnn.metrics.accuracy()})
     >>> arrays = {"x": np.eye(3, dtype=np.float32), "label": np.array([0, 1, 1], np.int32)}
-    >>> evaluate = make_evaluate(lambda params, state, batch: batch["x"] * params, metric, arrays, target="label", split="test", batch_size=2)
+    >>> predict = lambda params, state, batch: batch["x"] * params
+    >>> evaluate = make_evaluate(predict, metric, arrays, target="label", split="test", batch_size=2)
     >>> round(evaluate(1.0, {})["test/accuracy"], 3)
     0.667
     """

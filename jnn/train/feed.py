@@ -20,7 +20,8 @@ class Feed(NamedTuple):
 
 
 def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
-    """Arrays of equal length on the device; each epoch visits all of them in a new order, but for the last ``length % batch_size`` of that order.
+    """Arrays of equal length on the device; each epoch visits all of them in a new order, but for the last ``length %
+    batch_size`` of that order.
 
     >>> feed = in_memory({"x": np.arange(10, dtype=np.float32)}, batch_size=4)
     >>> feed.steps_per_epoch, feed.batch_of(feed.data, jax.random.key(0), 0)["x"].shape

@@ -6,8 +6,8 @@
         every so often: log, evaluate, keep the best, save a checkpoint
         stop, with a checkpoint, if asked to by a signal
 
-Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the batches in `jnn.train.feed`. Copy this file when
-your loop is another one.
+Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the batches in `jnn.train.feed`.
+Copy this file when your loop is another one.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kep
 
 
 class Fitted(NamedTuple):
-    """The last train state; the params and state that were best on the watched metric (the last ones where none was watched); the logged rows; which step was best."""
+    """What training made: the last train state, and the params and state that were best where a metric was watched."""
 
     train_state: TrainState
     params: Any
@@ -53,11 +53,15 @@ class Ledger:
     """Metrics of the steps since the last log."""
     done: bool = False
 
-    def gather(self, rows: list[dict[str, float]]) -> None:
-        """Add the metrics of some steps to the window."""
-        for row in rows:
-            for name, value in row.items():
-                self.window.setdefault(name, []).append(value)
+    @classmethod
+    def from_json(cls, host: dict[str, Any]) -> "Ledger":
+        """The ledger that was saved."""
+        return cls(**host)
+
+    def gather(self, row: dict[str, float]) -> None:
+        """Add the metrics of a step to the window."""
+        for name, value in row.items():
+            self.window.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
         """The mean of each metric over the window, which starts anew; the learning rate is that of the last step."""
@@ -94,7 +98,8 @@ def fit(
     """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on from its last checkpoint.
 
     ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step` makes it.
-    ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch) and at the end.
+    ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch)
+                          and at the end.
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest, or with ``lowest`` the lowest.
     ``patience``          stop after so many evaluations without a new best; 0 for never.
     ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
@@ -111,43 +116,45 @@ def fit(
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every, checkpoint_every = evaluate_every or feed.steps_per_epoch, checkpoint_every or feed.steps_per_epoch
+    pauses = [*([evaluate_every] if evaluate else []), *([checkpoint_every] if run else [])]
     dispatch = jax.jit(make_steps(step, feed.batch_of, MOST_STEPS), donate_argnums=0)
-    names, count = leaf_names(train_state), 1
+    names, pace = leaf_names(train_state), 1
     train_state, ledger = _copy(train_state), Ledger()
     kept = _copy((train_state.params, train_state.state)) if best else ()
 
     with stop_signals() as stop, Recorder(run, feed) as recorder:
         if restored := recorder.restore((train_state, kept)):
-            (train_state, kept), ledger = restored.tree, Ledger(**restored.host)
+            (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
         at = int(train_state.step)
-        progress = recorder.start(at, steps)
-        with progress.compiling("the training step"):
-            dispatch = dispatch.lower(train_state, feed.data, jnp.int32(count)).compile()
+        with recorder.start(at, steps).compiling("the training step"):
+            dispatch = dispatch.lower(train_state, feed.data, jnp.int32(pace)).compile()
         while at < steps and not ledger.done:
-            count = min([count, steps - at, *(every - at % every for every in (log_every, evaluate_every, checkpoint_every))])
-            started = time.perf_counter()
+            started, count = time.perf_counter(), min([pace, steps - at, *(every - at % every for every in pauses)])
             train_state, metrics = dispatch(train_state, feed.data, jnp.int32(count))
-            good, trouble = _read(jax.device_get(metrics), names)
-            at, seconds = at + len(good), time.perf_counter() - started
-            ledger.gather(good)
-            recorder.stepped(at, len(good), seconds, good[-1] if good else {})
+            rows, trouble = _read(jax.device_get(metrics), names)
+            seconds = time.perf_counter() - started
+            recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
+            for row in rows:
+                at += 1
+                ledger.gather(row)
+                if at % log_every == 0:
+                    recorder.row(at, ledger.means())
             if trouble:
                 train_state, at = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept), at + 1
-            if at % log_every == 0:
-                recorder.row(at, ledger.means())
+                if at % log_every == 0:
+                    recorder.row(at, ledger.means())
             if evaluate and (at % evaluate_every == 0 or at == steps):
                 values = evaluate(train_state.params, train_state.state)
                 recorder.row(at, values)
                 if best and ledger.judge(at, _watched(values, best), lowest):
                     kept = _copy((train_state.params, train_state.state))
                 ledger.done = bool(patience) and ledger.worse >= patience
-            if at % feed.steps_per_epoch == 0 or ledger.done:
-                recorder.line(at)
+            recorder.line(at, last=at == steps or ledger.done)
             if at % checkpoint_every == 0 or at == steps or ledger.done or stop.signum:
                 recorder.save(at, (train_state, kept), ledger)
             if stop.signum:
                 recorder.interrupted(stop.signum)
-            count = min(MOST_STEPS, 2 * count) if seconds < PATIENT / 2 else max(1, count // 2) if seconds > PATIENT else count
+            pace = min(2 * pace, MOST_STEPS) if seconds < PATIENT / 2 else max(pace // 2, 1) if seconds > PATIENT else pace
     params, state = kept or (train_state.params, train_state.state)
     return Fitted(train_state, params, state, recorder.rows, ledger)
 

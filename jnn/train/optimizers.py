@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import optax
+from jax.core import Tracer
 
 from jnn.errors import mistake
 
@@ -35,7 +36,8 @@ def make_optimizer(
     ``warmup``         the fraction of the steps in which the learning rate first rises from 0 in a line.
     ``weight_decay``   applied to kernels alone. Decoupled where the optimizer has that argument, else added to the gradient.
     ``clip``           the global 2-norm to which gradients are scaled down; 0 for none.
-    ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule, whose values are relative to the learning rate.
+    ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule, whose values are relative to the
+                       learning rate.
 
     Raises `JnnError` for unknown names and options, and for settings out of range.
 
@@ -141,7 +143,7 @@ def _check_options(where: str, options: Mapping[str, Any], takes: Mapping[str, A
 
 
 def _check_range(name: str, value, *, low=None, above=None, below=None) -> None:
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     wanted = [f">= {low}" for _ in [low] if low is not None] + [f"> {above}" for _ in [above] if above is not None]
     wanted += [f"< {below}" for _ in [below] if below is not None]

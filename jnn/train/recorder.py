@@ -1,4 +1,5 @@
-"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard error alone where there is no run folder."""
+"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard error alone where there is no
+run folder."""
 
 import contextlib
 import dataclasses
@@ -12,6 +13,9 @@ from jnn.train.progress import Progress
 from jnn.train.runs import Run
 
 
+MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a run of more epochs
+
+
 class Recorder:
     """The rows, checkpoints and progress of one call of `jnn.train.fit`."""
 
@@ -19,7 +23,7 @@ class Recorder:
         self.run, self.rows, self._steps_per_epoch = run, [], feed.steps_per_epoch
         self.say = run.say if run else lambda text: print(text, file=sys.stderr)
         self._open = contextlib.ExitStack()
-        self._checkpoints = self._progress = None
+        self._checkpoints: Checkpoints | None = None
         if run:
             settings = {name: value for name, value in run.config.items() if name != "epochs"}
             identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
@@ -43,6 +47,7 @@ class Recorder:
 
     def start(self, at: int, steps: int) -> Progress:
         """Begin to show progress, from step ``at`` on."""
+        self._shown, self._line_every = at // self._steps_per_epoch, -(-steps // (MOST_LINES * self._steps_per_epoch))
         quiet, log = (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
         progress = Progress(steps, steps_per_epoch=self._steps_per_epoch, say=self.say, log=log, start=at, quiet=quiet)
         self._progress = self._open.enter_context(progress)
@@ -64,9 +69,12 @@ class Recorder:
             self.run.metrics.write(at, values)
         self._progress.update(at, values)
 
-    def line(self, at: int) -> None:
-        """Show a line for the epoch that ended with step ``at``."""
-        self._progress.epoch(at, {})
+    def line(self, at: int, *, last: bool) -> None:
+        """Show a line where an epoch, or the last of a hundredth of them all, has ended since the last line."""
+        epoch = at // self._steps_per_epoch
+        if epoch - self._shown >= self._line_every or last:
+            self._progress.epoch(at, {})
+            self._shown = epoch
 
     def save(self, at: int, tree: Any, ledger: Any) -> None:
         """Save a checkpoint, in the background."""

@@ -48,6 +48,6 @@ def init_train_state(key: jax.Array, model: Model, optimizer: optax.GradientTran
     @jax.jit
     def init(key):
         params, state = model.init(child_key(key, "init"), shapes)
-        return params, state, optimizer.init(params)
+        return TrainState(jnp.zeros((), jnp.int32), params, state, optimizer.init(params), child_key(key, "train"))
 
-    return TrainState(jnp.zeros((), jnp.int32), *init(key), child_key(key, "train"))
+    return init(key)

@@ -21,9 +21,10 @@ Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> Step:
     """The update ``params <- params + optimizer(gradient of objective)``.
 
-    Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any clipping), ``learning_rate`` (where the optimizer
-    shows it: `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are free of NaN and infinity. Where they
-    are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is the first bad one, counted in `leaf_names`.
+    Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any clipping), ``learning_rate``
+    (where the optimizer shows it: `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are
+    free of NaN and infinity. Where they are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
+    the first bad one, counted in `leaf_names`.
 
     >>> import jnn
     >>> from jnn.train import init_train_state, seed_key
@@ -55,7 +56,7 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
             good = _finite((params, state))
             return jax.lax.cond(good.all(), lambda: taken, lambda: train_state), good
 
-        # A branch costs nothing here, while choosing between new and old leaf by leaf reads and writes all of them once more: 20 % of a step.
+        # A branch is nearly free, while choosing between new and old leaf by leaf reads and writes them all once more: 20 % of a step.
         leave = lambda: (train_state, jnp.ones_like(_finite((train_state.params, state))))
         new, good_after = jax.lax.cond(good.all(), take, leave)
         good = jnp.concatenate([good, good_after])
@@ -91,8 +92,8 @@ def make_steps(step: Step, batch_of: Callable[[Any, jax.Array, jax.Array], Any],
     """Up to ``most`` steps in one dispatch: ``steps(train_state, data, count) -> train_state, metrics``, each metric stacked ``(most,)``.
 
     ``batch_of(data, key, step)`` is the batch of a step, a pure function; ``count <= most`` is traced, so that one compiled program makes
-    every number of steps and a run is the same bits however it is cut. A step that is not finite ends the dispatch; ``metrics["taken"]`` is True
-    for the steps that ran, the one that failed included.
+    every number of steps and a run is the same bits however it is cut. A step that is not finite ends the dispatch;
+    ``metrics["taken"]`` is True for the steps that ran, the one that failed included.
     """
 
     def steps(train_state: TrainState, data: Any, count: jax.Array):

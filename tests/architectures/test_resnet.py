@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 import jnn
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.losses import cross_entropy
+from jnn.testing import LAWS, check_model
 from tests.architectures import drawn, eight, loss_after_training, parameters
 from tests.references.cases_resnet import SAMPLED
 
@@ -113,6 +114,13 @@ def test_it_learns_eight_labels():
     model = resnet(ResNetConfig(outputs=4, stem="small", width=4))
     first, last = loss_after_training(model, eight(8, 8, 1), lambda y: cross_entropy(y, labels))
     assert last < LEARNED < first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", sorted(LAWS.keys() - {"gradient"}))
+def test_it_obeys_the_laws(law):
+    """Its blocks obey all. Finite differences of so deep a network have no digits: its gradient is compared with PyTorch's."""
+    check_model(resnet(ResNetConfig(outputs=2, stem="small", width=2)), eight(8, 8, 1)[0], laws=[law])
 
 
 @pytest.mark.parametrize(

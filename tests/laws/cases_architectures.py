@@ -8,19 +8,20 @@ from jnn.architectures.autoencoder import (
 )
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.architectures.resnet import ResNetConfig, resnet
+from jnn.architectures.resnet import basic_block, bottleneck_block
 from tests.laws.registry import Case, example
 
 CASES = {
     "mlp": Case(mlp(MLPConfig(outputs=2, hidden=(4, 3), activation="tanh", dropout=0.2)), example(5)),
-    "cnn": Case(cnn(CNNConfig(outputs=2, channels=(3, 4), convolutions=1, activation="tanh", hidden=(5,))), example(8, 8, 1)),
+    "cnn": Case(cnn(CNNConfig(outputs=2, channels=(3,), convolutions=1, activation="tanh", hidden=(4,))), example(6, 6, 1)),
     "cnn, batch norm": Case(
         cnn(
             CNNConfig(outputs=2, channels=(4,), activation="gelu", normalization="batch", pooling="average", global_pooling=True, hidden=())
         ),
         example(6, 6, 2),
     ),
-    "resnet": Case(resnet(ResNetConfig(outputs=2, stem="small", width=2, activation="gelu")), example(8, 8, 1)),
+    "basic_block": Case(basic_block(3, 3, activation="gelu"), example(4, 4, 3)),
+    "bottleneck_block": Case(bottleneck_block(2, 2, strides=2, activation="gelu"), example(5, 5, 2)),
     "dense_autoencoder": Case(
         dense_autoencoder(DenseAutoencoderConfig(shape=(3, 2), hidden=(5,), latent=2, activation="tanh")), example(3, 2)
     ),

@@ -17,4 +17,3 @@ CASES = {
     "ensemble": Case(jnn.chain(jnn.dense(3), jnp.tanh, jnn.dense(2)), example(4)),
     "remat": Case(jnn.remat(jnn.chain(jnn.dense(4), jax.nn.gelu, jnn.dense(2)), save=("output",)), example(4)),
 }
-
