@@ -22,7 +22,7 @@ from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.data import augment, images
 from jnn.data.splits import Splits, from_arrays
-from jnn.train import About, Run, TrainingConfig, fit, in_memory, init_train_state, make_evaluate, make_step, predict_all, seed_key
+from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="image classification",
@@ -81,7 +81,7 @@ def build_model(config: Config) -> jnn.Model:
         return mlp(MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3))
     if config.model == "resnet":
         return resnet(ResNetConfig(outputs=10, stem="small", width=16))
-    channels, convolutions = ((32,), (2,)) if config.data == "digits" else ((32, 64, 128), (1, 2, 2))
+    channels, convolutions = ((32,), (2,)) if config.data == "digits" else ((32, 48, 96), (1, 2, 2))
     settings = {"normalization": "batch", "hidden": (128,), "dropout": config.dropout}
     return cnn(CNNConfig(outputs=10, channels=channels, convolutions=convolutions, **settings))
 
@@ -108,9 +108,11 @@ def objective(config: Config, model: jnn.Model, params, state, batch, key):
     return jnp.mean(loss), (state, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == batch["label"])})
 
 
-def predict(model: jnn.Model, params, state, batch) -> jax.Array:
-    """Logits."""
-    return model.apply(params, state, images.to_float(batch["image"]))[0]
+def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array:
+    """Logits; for clothes, the mean over the image and its mirror image."""
+    image = images.to_float(batch["image"])
+    views = [image, jnp.flip(image, axis=-2)] if config.data == "fashion_mnist" else [image]
+    return jnp.mean(jnp.stack([model.apply(params, state, view)[0] for view in views]), axis=0)
 
 
 def baselines(config: Config, splits: Splits) -> dict[str, float]:
@@ -136,13 +138,13 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
     }
 
 
-def sections(model: jnn.Model, splits: Splits, params, state) -> list:
+def sections(config: Config, model: jnn.Model, splits: Splits, params, state) -> list:
     """Pictures for the report: what the model gets right and wrong, and what it looks at."""
     from jnn.explain import classification, feature_maps, saliency
     from jnn.explain.report import Section
 
     image, label = images.to_float(splits.test["image"]), splits.test["label"]
-    logits = predict_all(partial(predict, model), params, state, splits.test)
+    logits = predict_all(partial(predict, config, model), params, state, splits.test)
     probabilities = np.asarray(jax.nn.softmax(logits, axis=-1))
     matrix = np.asarray(metrics.confusion_matrix(len(splits.classes)).measure(logits, label))
     found = [
@@ -178,30 +180,38 @@ def sections(model: jnn.Model, splits: Splits, params, state) -> list:
     return found
 
 
+def task(config: Config, splits: Splits) -> Task:
+    """What is trained, and how it is judged: params are kept where the loss on validation data is lowest."""
+    model = build_model(config)
+    metric = metrics.collection({"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()})
+    evaluate = partial(make_evaluate, partial(predict, config, model), metric, target="label")
+    return Task(
+        model=model,
+        objective=partial(objective, config, model),
+        feed=in_memory(splits.train, config.batch_size),
+        example=images.to_float(splits.train["image"][0]),
+        validate=evaluate(splits.validation, split="validation"),
+        test=evaluate(splits.test, split="test"),
+        best="validation/loss",
+        lowest=True,
+    )
+
+
 def main(config: Config, run: Run) -> dict:
     """Train, keep what is best on validation data, and test it once."""
     splits = load_data(config, offline=run.options.offline)
-    model = build_model(config)
-    feed = in_memory(splits.train, config.batch_size)
-    optimizer = config.make_optimizer(config.epochs * feed.steps_per_epoch)
-    train_state = init_train_state(seed_key(config.seed), model, optimizer, images.to_float(splits.train["image"][:1]))
-    metric = metrics.collection({"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()})
-    evaluate = partial(make_evaluate, partial(predict, model), metric, target="label")
-    fitted = fit(
-        make_step(partial(objective, config, model), optimizer),
-        train_state,
-        feed,
-        epochs=config.epochs,
-        evaluate=evaluate(splits.validation, split="validation"),
-        best="validation/loss",
-        lowest=True,
-        patience=config.patience,
-        run=run,
-    )
+    what = task(config, splits)
+    fitted = train(what, config, seed_key(config.seed), run)
     return {
-        "metrics": evaluate(splits.test, split="test")(fitted.params, fitted.state),
+        "metrics": what.test(fitted.params, fitted.state),
         "baselines": baselines(config, splits),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
         "steps": int(fitted.train_state.step),
-        "sections": sections(model, splits, fitted.params, fitted.state),
+        "data": {
+            "name": config.data,
+            **what.feed.identity,
+            "validation": len(splits.validation["label"]),
+            "test": len(splits.test["label"]),
+        },
+        "sections": sections(config, what.model, splits, fitted.params, fitted.state),
     }

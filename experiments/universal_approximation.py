@@ -19,7 +19,7 @@ import numpy as np
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.train import About, Run, TrainingConfig, fit, in_memory, init_train_state, make_step, seed_key
+from jnn.train import About, Run, Task, TrainingConfig, in_memory, seed_key, train
 
 ABOUT = About(
     task="universal approximation",
@@ -175,31 +175,26 @@ def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, pr
     return found
 
 
+def task(config: Config, data: dict[str, np.ndarray]) -> Task:
+    """What is trained: all sizes together."""
+    model = build_model(config)
+    feed = in_memory(data, min(config.batch_size, config.examples))
+    return Task(model=model, objective=partial(objective, model), feed=feed, example=data["x"][0])
+
+
 def main(config: Config, run: Run) -> dict:
     """Train all sizes together, and measure each on the grid."""
-    data, model = load_data(config), build_model(config)
-    feed = in_memory(data, min(config.batch_size, config.examples))
-    optimizer = config.make_optimizer(config.epochs * feed.steps_per_epoch)
-    train_state = init_train_state(seed_key(config.seed), model, optimizer, data["x"][:1])
-    fitted = fit(
-        make_step(partial(objective, model), optimizer),
-        train_state,
-        feed,
-        epochs=config.epochs,
-        checkpoint_every=50 * feed.steps_per_epoch,
-        run=run,
-    )
-    errors, predictions = evaluate(config, model, fitted.params, fitted.state)
+    data = load_data(config)
+    what = task(config, data)
+    fitted = train(what, config, seed_key(config.seed), run)
+    errors, predictions = evaluate(config, what.model, fitted.params, fitted.state)
     middle = np.median(errors, axis=0)
-    by_size = {
-        f"test/rmse_{size_name(width, depth)}": middle[i, j]
-        for i, width in enumerate(config.widths)
-        for j, depth in enumerate(config.depths)
-    }
+    sizes = [(i, j, size_name(width, depth)) for i, width in enumerate(config.widths) for j, depth in enumerate(config.depths)]
     return {
-        "metrics": {"test/rmse": middle.min(), **by_size},
+        "metrics": {"test/rmse": middle.min(), **{f"test/rmse_{name}": middle[i, j] for i, j, name in sizes}},
         "baselines": baselines(config, data),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
         "steps": int(fitted.train_state.step),
+        "data": {"name": config.target, **what.feed.identity},
         "sections": sections(config, data, errors, predictions),
     }

@@ -3,11 +3,12 @@
 Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the last two axes are the inputs and outputs
 of one position, and fan-in = in x window (PyTorch stores ``(out, in, *window)``, with the same fans).
 
-From JAX, unchanged: ``zeros`` and ``ones`` are initializers themselves; the others are functions that return one, as in
-``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0, scale), where
-:func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that deviation at two of them, which
-leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at all); ``he_normal``,
-``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula says.
+From JAX but for what ``variance_scaling`` makes: ``zeros`` and ``ones`` are initializers themselves; the others are functions
+that return one, as in ``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0,
+scale), where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that deviation at
+two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at all);
+``he_normal``, ``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula
+says.
 
 >>> import jax, jax.numpy as jnp
 >>> he_normal()(jax.random.key(0), (784, 10), jnp.float32).shape
@@ -19,23 +20,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import (
-    constant,
-    delta_orthogonal,
-    glorot_normal,
-    glorot_uniform,
-    he_normal,
-    he_uniform,
-    lecun_normal,
-    lecun_uniform,
-    normal,
-    ones,
-    orthogonal,
-    truncated_normal,
-    uniform,
-    variance_scaling,
-    zeros,
-)
+from jax.nn.initializers import constant, delta_orthogonal, normal, ones, orthogonal, truncated_normal, uniform, zeros
 
 from jnn.errors import mistake
 
@@ -63,6 +48,71 @@ __all__ = [
 ]
 
 Init = Callable[..., jax.Array]
+
+
+def variance_scaling(scale: float, mode: str, distribution: str, in_axis: int = -2, out_axis: int = -1) -> Init:
+    """Zero mean and variance ``scale / fan``: JAX's, drawn as a vector that is reshaped.
+
+    ``mode`` is "fan_in", "fan_out" or "fan_avg"; ``distribution`` is "normal", "truncated_normal" (at two deviations, corrected)
+    or "uniform". The numbers are those of ``jax.nn.initializers.variance_scaling``, but on a CPU a draw with four axes takes 1.6
+    s to compile, and one with a single axis 0.2 s. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+
+    >>> x = variance_scaling(2.0, "fan_in", "truncated_normal")(jax.random.key(0), (3, 3, 8, 16), jnp.float32)
+    >>> bool(jnp.allclose(x, jax.nn.initializers.he_normal()(jax.random.key(0), (3, 3, 8, 16), jnp.float32)))
+    True
+    """
+    draws = {"normal": jax.random.normal, "truncated_normal": _cut_normal, "uniform": _unit_uniform}
+    for name, value, known in (("mode", mode, ("fan_in", "fan_out", "fan_avg")), ("distribution", distribution, tuple(draws))):
+        if value not in known:
+            raise mistake("variance_scaling", got=f"{name}={value!r}", expected=f"one of {', '.join(known)}")
+
+    def init(key, shape, dtype=float):
+        fan_in, fan_out = (math.prod(shape) / shape[axis] for axis in (out_axis, in_axis))
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+        deviation = jnp.sqrt(jnp.asarray(scale / max(1, fan), dtype))
+        return (deviation * draws[distribution](key, (math.prod(shape),), dtype)).reshape(shape)
+
+    return init
+
+
+def _cut_normal(key, shape, dtype):
+    """A normal cut at two deviations, of deviation 1 after the cut."""
+    return jax.random.truncated_normal(key, -2, 2, shape, dtype) / jnp.asarray(0.87962566103423978, dtype)
+
+
+def _unit_uniform(key, shape, dtype):
+    """Uniform on both sides of zero, of deviation 1."""
+    return jax.random.uniform(key, shape, dtype, -1) * jnp.asarray(math.sqrt(3), dtype)
+
+
+def lecun_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """A normal cut at two deviations, of variance 1/fan_in: keeps the variance of what passes through a linear layer."""
+    return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis)
+
+
+def lecun_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """Uniform, of variance 1/fan_in."""
+    return variance_scaling(1.0, "fan_in", "uniform", in_axis, out_axis)
+
+
+def he_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """A normal cut at two deviations, of variance 2/fan_in: keeps the variance where half of it is lost to a rectifier."""
+    return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis)
+
+
+def he_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """Uniform, of variance 2/fan_in."""
+    return variance_scaling(2.0, "fan_in", "uniform", in_axis, out_axis)
+
+
+def glorot_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """A normal cut at two deviations, of variance 2/(fan_in + fan_out): a compromise between values and gradients."""
+    return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis)
+
+
+def glorot_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
+    """Uniform, of variance 2/(fan_in + fan_out)."""
+    return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis)
 
 
 def symmetric_uniform(bound: float) -> Init:

@@ -116,7 +116,13 @@ def _around(body: Model, channels: int, outputs: int, strides: int, f: Callable)
     """``y = f(body(x) + shortcut(x))``."""
     changes_shape = strides > 1 or channels != outputs
     shortcut = chain(conv=_conv(outputs, 1, strides), norm=batch_norm()) if changes_shape else identity
-    return parallel(body=body, shortcut=shortcut, combine=lambda y, x: f(y + x))
+
+    def add(y, x):
+        if y.shape != x.shape:
+            raise mistake("residual block", got=f"x of shape {x.shape}", expected=f"{channels} channels in its last axis")
+        return f(y + x)
+
+    return parallel(body=body, shortcut=shortcut, combine=add)
 
 
 def _stem(config: ResNetConfig) -> Model:

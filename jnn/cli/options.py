@@ -50,7 +50,8 @@ class DescribeArguments:
 
 
 def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str], examples: Sequence[str]) -> tuple[Any, Any]:
-    """The experiment's config and the command's own ``arguments``, read from ``argv`` over ``defaults``.
+    """The experiment's config and the command's own ``arguments``, read from ``argv`` over ``defaults``: a config, or the class of one,
+    which can then let a default follow from other settings.
 
     Prints help, and ends, where asked to. Raises JnnError for an unknown option and a wrong value.
     """
@@ -58,7 +59,10 @@ def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str],
     if taken := sorted(own & theirs):
         raise mistake(f"Config of {name}", got=f"fields {', '.join(taken)}", expected=f"names that `jnn {verb}` does not use itself")
     _check_names(argv, own | theirs, f"jnn {verb} {name}")
-    both = dataclasses.make_dataclass("Options", [("experiment", type(defaults)), ("command", arguments)], frozen=True, kw_only=True)
+    kind = defaults if isinstance(defaults, type) else type(defaults)
+    fields = [("experiment", kind), ("command", arguments, dataclasses.field(default_factory=arguments))]
+    both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
+    given = {} if defaults is kind else {"default": both(experiment=defaults)}
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
@@ -67,7 +71,7 @@ def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str],
                 prog=f"jnn {verb} {name}",
                 description=f"Options of {name}.",
                 args=argv,
-                default=both(experiment=defaults, command=arguments()),
+                **given,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
             )
     except SystemExit as stop:

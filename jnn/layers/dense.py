@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.initializers import lecun_normal, zeros
 from jnn.layers.checks import check_features, check_float, check_positive, parameter_dtype
 from jnn.model import Model, function, pointwise
 
 
-def dense(
-    features: int, *, use_bias: bool = True, kernel_init=jax.nn.initializers.lecun_normal(), bias_init=jax.nn.initializers.zeros
-) -> Model:
+def dense(features: int, *, use_bias: bool = True, kernel_init=lecun_normal(), bias_init=zeros) -> Model:
     """Every output is a weighted sum of all inputs: ``y = x W + b``.
 
     x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias`` ``(features,)``. PyTorch's ``Linear``

@@ -11,7 +11,8 @@ __getattr__, __dir__, __all__ = lazy(
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],
         "runs": ["About", "Run", "RunOptions"],
-        "state": ["TrainState", "init_train_state", "seed_key"],
+        "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
+        "task": ["Task", "start", "train"],
         "step": ["Objective", "Step", "make_step", "make_steps"],
     },
 )

@@ -36,6 +36,14 @@ class TrainingConfig:
     """Pull of the kernels towards zero."""
     clip: float = 0.0
     """Largest global norm of a gradient; 0 for no limit."""
+    accumulate: int = 1
+    """Parts that a batch is cut into, to save memory."""
+    average_decay: float = 0.0
+    """Decay of the moving average of params, which is then what predicts; 0 for none."""
+    skip_bad: int = 0
+    """How many updates that are not finite may be left out before the run counts as diverged; at most 3."""
+    statistics: bool = False
+    """Log the gradient norm and the update ratio of every parameter."""
     patience: int = 0
     """Epochs without a better validation metric after which training stops; 0 for never."""
     smoke: bool = False
@@ -44,24 +52,38 @@ class TrainingConfig:
     def __post_init__(self):
         """Refuse what cannot be right, before anything is loaded."""
         seed_key(self.seed)
-        for name, low in (("epochs", 1), ("batch_size", 1), ("patience", 0)):
-            if getattr(self, name) < low:
-                raise mistake("config", got=f"{name}={getattr(self, name)}", expected=f"an integer >= {low}")
+        for name, low, high in (
+            ("epochs", 1, None),
+            ("batch_size", 1, None),
+            ("accumulate", 1, None),
+            ("skip_bad", 0, 3),
+            ("patience", 0, None),
+        ):
+            value = getattr(self, name)
+            if value < low or (high is not None and value > high):
+                raise mistake(
+                    "config", got=f"{name}={value}", expected=f"an integer >= {low}" + (f" and <= {high}" if high is not None else "")
+                )
+        if self.batch_size % self.accumulate:
+            raise mistake(
+                "config", got=f"accumulate={self.accumulate} for batch_size={self.batch_size}", expected="a number that divides it"
+            )
+        if not 0 <= self.average_decay < 1:
+            raise mistake("config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
 
-    def make_optimizer(self, steps: int) -> optax.GradientTransformation:
-        """The optimizer of a run of ``steps`` steps."""
-        return make_optimizer(
-            self.optimizer,
-            learning_rate=self.learning_rate,
-            steps=steps,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            weight_decay=self.weight_decay,
-            clip=self.clip,
-            options=self.optimizer_options,
-            schedule_options=self.schedule_options,
-        )
+    def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
+        """The optimizer of a run of ``steps`` steps; ``overrides`` of the settings, such as ``learning_rate``, may be traced."""
+        settings = {
+            "learning_rate": self.learning_rate,
+            "schedule": self.schedule,
+            "warmup": self.warmup,
+            "weight_decay": self.weight_decay,
+            "clip": self.clip,
+            "options": self.optimizer_options,
+            "schedule_options": self.schedule_options,
+        }
+        return make_optimizer(self.optimizer, steps=steps, **{**settings, **overrides})
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""

@@ -14,8 +14,8 @@ Predict = Callable[[Any, Any, Mapping[str, jax.Array]], Any]
 
 def make_evaluate(
     predict: Predict, metric: Metric, arrays: Mapping[str, np.ndarray], *, target: str, split: str, batch_size: int = 500
-) -> Callable[[Any, Any], dict[str, float]]:
-    """``(params, state) -> {"validation/accuracy": ...}``: a metric of all predictions on ``arrays``, however the data is cut into batches.
+) -> Callable[[Any, Any], dict[str, jax.Array]]:
+    """``(params, state) -> {"validation/accuracy": ...}``, pure: a metric of all predictions on ``arrays``, however they are cut.
 
     ``predict(params, state, batch)`` gives the predictions of a batch; ``metric`` computes a dict, as `jnn.metrics.collection` makes one;
     ``target`` names the array to compare with, and ``split`` goes before the names of the metrics.
@@ -25,7 +25,7 @@ def make_evaluate(
     >>> arrays = {"x": np.eye(3, dtype=np.float32), "label": np.array([0, 1, 1], np.int32)}
     >>> predict = lambda params, state, batch: batch["x"] * params
     >>> evaluate = make_evaluate(predict, metric, arrays, target="label", split="test", batch_size=2)
-    >>> round(evaluate(1.0, {})["test/accuracy"], 3)
+    >>> print(f"{evaluate(1.0, {})['test/accuracy']:.3f}")
     0.667
     """
     batches, weights = jax.device_put(padded_batches(arrays, min(batch_size, len(arrays[target]))))
@@ -39,7 +39,7 @@ def make_evaluate(
         )
 
     def evaluate(params, state):
-        return {f"{split}/{name}": float(value) for name, value in sums(params, state, batches, weights).items()}
+        return {f"{split}/{name}": value for name, value in sums(params, state, batches, weights).items()}
 
     return evaluate
 

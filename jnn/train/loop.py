@@ -99,7 +99,7 @@ def fit(
 
     ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step` makes it.
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch)
-                          and at the end.
+                          and at the end, with the moving average of params where there is one.
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest, or with ``lowest`` the lowest.
     ``patience``          stop after so many evaluations without a new best; 0 for never.
     ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
@@ -120,7 +120,7 @@ def fit(
     dispatch = jax.jit(make_steps(step, feed.batch_of, MOST_STEPS), donate_argnums=0)
     names, pace = leaf_names(train_state), 1
     train_state, ledger = _copy(train_state), Ledger()
-    kept = _copy((train_state.params, train_state.state)) if best else ()
+    kept = _copy((train_state.best_guess, train_state.state)) if best else ()
 
     with stop_signals() as stop, Recorder(run, feed) as recorder:
         if restored := recorder.restore((train_state, kept)):
@@ -144,10 +144,10 @@ def fit(
                 if at % log_every == 0:
                     recorder.row(at, ledger.means())
             if evaluate and (at % evaluate_every == 0 or at == steps):
-                values = evaluate(train_state.params, train_state.state)
+                values = evaluate(train_state.best_guess, train_state.state)
                 recorder.row(at, values)
                 if best and ledger.judge(at, _watched(values, best), lowest):
-                    kept = _copy((train_state.params, train_state.state))
+                    kept = _copy((train_state.best_guess, train_state.state))
                 ledger.done = bool(patience) and ledger.worse >= patience
             recorder.line(at, last=at == steps or ledger.done)
             if at % checkpoint_every == 0 or at == steps or ledger.done or stop.signum:
@@ -155,7 +155,7 @@ def fit(
             if stop.signum:
                 recorder.interrupted(stop.signum)
             pace = min(2 * pace, MOST_STEPS) if seconds < PATIENT / 2 else max(pace // 2, 1) if seconds > PATIENT else pace
-    params, state = kept or (train_state.params, train_state.state)
+    params, state = kept or (train_state.best_guess, train_state.state)
     return Fitted(train_state, params, state, recorder.rows, ledger)
 
 

@@ -12,7 +12,6 @@ from jnn.train.feed import Feed
 from jnn.train.progress import Progress
 from jnn.train.runs import Run
 
-
 MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a run of more epochs
 
 

@@ -13,7 +13,8 @@ from jnn.model import Model, child_key
 class TrainState(NamedTuple):
     """Step, params, state, optimizer state and key: with the config, all that a run needs to go on, bit for bit.
 
-    ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from ``fold_in(key, s)``.
+    ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from ``fold_in(key, s)``. ``average`` is the
+    moving average of params, and ``loss_scale`` a `LossScale`, where they are used.
     """
 
     step: jax.Array
@@ -21,6 +22,20 @@ class TrainState(NamedTuple):
     state: Any
     optimizer_state: Any
     key: jax.Array
+    average: Any = ()
+    loss_scale: Any = ()
+
+    @property
+    def best_guess(self) -> Any:
+        """The params to predict with: their moving average where there is one."""
+        return self.params if self.average == () else self.average
+
+
+class LossScale(NamedTuple):
+    """What the loss is multiplied by, so that small gradients survive in float16, and the finite steps since it last changed."""
+
+    value: jax.Array
+    since: jax.Array
 
 
 def seed_key(seed: int) -> jax.Array:
@@ -35,8 +50,19 @@ def seed_key(seed: int) -> jax.Array:
     return jax.random.key(seed)
 
 
-def init_train_state(key: jax.Array, model: Model, optimizer: optax.GradientTransformation, x: Any) -> TrainState:
+def init_train_state(
+    key: jax.Array,
+    model: Model,
+    optimizer: optax.GradientTransformation,
+    x: Any,
+    *,
+    average: bool = False,
+    loss_scale: float | None = None,
+) -> TrainState:
     """The state before the first step, for a model that reads inputs like ``x`` (arrays or their shapes). One compilation.
+
+    ``average`` makes room for the moving average of params, ``loss_scale`` (2**15 is usual) for a dynamic loss scale, as
+    `jnn.train.make_step` uses them.
 
     >>> import jnn
     >>> train_state = init_train_state(seed_key(0), jnn.dense(2), optax.adam(1e-3), jnp.ones(3))
@@ -48,6 +74,8 @@ def init_train_state(key: jax.Array, model: Model, optimizer: optax.GradientTran
     @jax.jit
     def init(key):
         params, state = model.init(child_key(key, "init"), shapes)
-        return TrainState(jnp.zeros((), jnp.int32), params, state, optimizer.init(params), child_key(key, "train"))
+        scale = () if loss_scale is None else LossScale(jnp.array(loss_scale, jnp.float32), jnp.zeros((), jnp.int32))
+        averaged = jax.tree.map(jnp.copy, params) if average else ()
+        return TrainState(jnp.zeros((), jnp.int32), params, state, optimizer.init(params), child_key(key, "train"), averaged, scale)
 
     return init(key)

@@ -11,20 +11,38 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnn.errors import mistake
 from jnn.model import child_key
-from jnn.train.state import TrainState
+from jnn.train.state import LossScale, TrainState
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
 
-def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> Step:
+def make_step(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulate: int = 1,
+    average_decay: float = 0.0,
+    statistics: bool = False,
+) -> Step:
     """The update ``params <- params + optimizer(gradient of objective)``.
+
+    ``accumulate``     the batch is cut into so many parts, whose gradients are averaged: memory for one part, the update of the whole
+                       batch where the objective is a mean over examples. The state passes from part to part.
+    ``average_decay``  d of the moving average ``a <- a + (1 - d) (params - a)``; at step t at most (1 + t) / (10 + t), so that it does not
+                       remember the start. Needs ``init_train_state(..., average=True)``.
+    ``statistics``     adds ``gradient_norm/<path>`` and ``update_ratio/<path>``, the norm of the update over that of the params.
 
     Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any clipping), ``learning_rate``
     (where the optimizer shows it: `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are
     free of NaN and infinity. Where they are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
     the first bad one, counted in `leaf_names`.
+
+    With a `LossScale` in the train state the loss is multiplied by it and the gradient divided. A step that overflows then counts as
+    made, without an update, and halves the scale; 2,000 finite ones in a row double it (Micikevicius et al. 2018,
+    https://arxiv.org/abs/1710.03740). At a scale below 1 the step is not finite, as without one.
 
     >>> import jnn
     >>> from jnn.train import init_train_state, seed_key
@@ -39,31 +57,107 @@ def make_step(objective: Objective, optimizer: optax.GradientTransformation) -> 
     >>> int(train_state.step), sorted(metrics)
     (1, ['bad_leaf', 'finite', 'gradient_norm', 'loss'])
     """
+    if not isinstance(accumulate, int) or accumulate < 1:
+        raise mistake("make_step", got=f"accumulate={accumulate!r}", expected="an integer >= 1")
+    if not 0 <= average_decay < 1:
+        raise mistake("make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)")
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
         key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
-        evaluate = lambda params: objective(params, train_state.state, batch, key)
-        (loss, (state, metrics)), gradient = jax.value_and_grad(evaluate, has_aux=True)(train_state.params)
+        scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
+        evaluate = lambda params, state, batch, key: _scaled(objective(params, state, batch, key), scale)
+        (loss, (state, metrics)), gradient = _gradient(evaluate, accumulate)(train_state.params, train_state.state, batch, key)
+        loss, gradient = loss / scale, jax.tree.map(lambda leaf: leaf / scale, gradient) if train_state.loss_scale else gradient
         squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
         good = jnp.isfinite(jnp.stack([loss, *squares]))
 
         def take():
-            seen = {"value": loss, "grad": gradient, "value_fn": lambda params: evaluate(params)[0]}  # what line searches (lbfgs) ask for
+            value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
+            seen = {"value": loss, "grad": gradient, "value_fn": value_fn}  # what line searches (lbfgs) ask for
             updates, optimizer_state = update(gradient, train_state.optimizer_state, train_state.params, **seen)
             params = optax.apply_updates(train_state.params, updates)
-            taken = train_state._replace(step=train_state.step + 1, params=params, state=state, optimizer_state=optimizer_state)
+            average = _averaged(train_state, params, average_decay)
+            taken = train_state._replace(params=params, state=state, optimizer_state=optimizer_state, average=average)
             good = _finite((params, state))
-            return jax.lax.cond(good.all(), lambda: taken, lambda: train_state), good
+            return jax.lax.cond(good.all(), lambda: taken._replace(step=train_state.step + 1), lambda: train_state), good
 
         # A branch is nearly free, while choosing between new and old leaf by leaf reads and writes them all once more: 20 % of a step.
         leave = lambda: (train_state, jnp.ones_like(_finite((train_state.params, state))))
         new, good_after = jax.lax.cond(good.all(), take, leave)
         good = jnp.concatenate([good, good_after])
+        if statistics:
+            metrics = metrics | _statistics(train_state.params, new.params, gradient)
         metrics = {**metrics, "loss": loss, "gradient_norm": jnp.sqrt(sum(squares)), **_learning_rate(new.optimizer_state)}
+        if train_state.loss_scale:
+            metrics["loss_scale"] = scale
+            new, good = _rescaled(new, good, train_state.step)
         return new, {**metrics, "finite": good.all(), "bad_leaf": jnp.argmin(good)}
 
     return step
+
+
+def _scaled(result, scale):
+    loss, aux = result
+    return loss * scale, aux
+
+
+def _gradient(evaluate: Objective, parts: int) -> Callable:
+    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, means over ``parts`` pieces of the batch in turn."""
+    whole = jax.value_and_grad(evaluate, has_aux=True)
+    if parts == 1:
+        return whole
+
+    def gradient(params, state, batch, key):
+        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
+        if bad := [size for size in sizes if size % parts]:
+            raise mistake("make_step", got=f"a batch of {bad[0]} for accumulate={parts}", expected="a batch that it divides")
+        pieces = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
+
+        def add(carry, piece):
+            state, total = carry
+            batch, i = piece
+            (loss, (state, metrics)), gradient = whole(params, state, batch, jax.random.fold_in(key, i))
+            return (state, jax.tree.map(jnp.add, total, gradient)), (loss, metrics)
+
+        start = (state, jax.tree.map(jnp.zeros_like, params))
+        (state, total), means = jax.lax.scan(add, start, (pieces, jnp.arange(parts)))
+        loss, metrics = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), means)
+        return (loss, (state, metrics)), jax.tree.map(lambda leaf: leaf / parts, total)
+
+    return gradient
+
+
+def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
+    if not decay:
+        return train_state.average
+    if jax.tree.structure(train_state.average) != jax.tree.structure(params):
+        remedy = "Make the train state with init_train_state(..., average=True)."
+        raise mistake("make_step", got="average_decay and a train state without an average", expected="one with it", remedy=remedy)
+    t = train_state.step.astype(jnp.float32)
+    rate = 1 - jnp.minimum(decay, (1 + t) / (10 + t))
+    return jax.tree.map(lambda a, p: a + rate.astype(p.dtype) * (p - a), train_state.average, params)
+
+
+def _rescaled(new: TrainState, good: jax.Array, step: jax.Array) -> tuple[TrainState, jax.Array]:
+    """The next loss scale; an overflow that a smaller scale may avoid is no bad step."""
+    value, since = new.loss_scale
+    doubles = since + 1 >= 2000
+    larger = LossScale(jnp.where(doubles, 2 * value, value), jnp.where(doubles, 0, since + 1))
+    smaller = LossScale(value / 2, jnp.zeros_like(since))
+    is_fine = good.all() | (value < 1)
+    scale = jax.tree.map(lambda a, b: jnp.where(is_fine, a, b), larger, smaller)
+    return new._replace(step=jnp.where(is_fine, new.step, step + 1), loss_scale=scale), good | ~is_fine
+
+
+def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
+    """For each leaf the norm of its gradient, and that of its change over its own."""
+    found = {}
+    for (path, old), now, slope in zip(jax.tree.leaves_with_path(params), jax.tree.leaves(new), jax.tree.leaves(gradient), strict=True):
+        name, norm = "/".join(str(part.key) for part in path), lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf)))
+        found[f"gradient_norm/{name}"] = norm(slope)
+        found[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
+    return found
 
 
 def _finite(tree: Any) -> jax.Array:

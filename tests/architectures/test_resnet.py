@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import jnn
-from jnn.architectures.resnet import ResNetConfig, resnet
+from jnn.architectures.resnet import ResNetConfig, basic_block, resnet
 from jnn.losses import cross_entropy
 from jnn.testing import LAWS, check_model
 from tests.architectures import drawn, eight, loss_after_training, parameters
@@ -145,6 +145,12 @@ def test_channels_first():
     params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((32, 32, 3)))
     with pytest.raises(jnn.JnnError, match=r"3 channels in its last axis, as in params. Channels come last in jnn"):
         jax.eval_shape(model.apply, params, state, jnp.ones((8, 3, 32, 32)))
+
+
+def test_a_block_for_other_channels():
+    network, x = jnn.chain(block=basic_block(4, 4)), jnp.ones((8, 8, 1))
+    with pytest.raises(jnn.JnnError, match=r"residual block: got x of shape \(8, 8, 1\), expected 4 channels in its last axis"):
+        jax.eval_shape(network.init, jax.random.key(0), x)
 
 
 def test_one_image_is_no_batch():

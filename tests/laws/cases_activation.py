@@ -1,7 +1,7 @@
 """Activations with parameters, for the registry."""
 
 from jnn.layers.activation import activation, gated, prelu
-from tests.laws.registry import Case, example
+from tests.laws.case import Case, example
 
 CASES = {
     "prelu": Case(prelu(), example(5, 4), sequence=True),

@@ -11,7 +11,7 @@ from jnn.layers.pooling import (
     max_pool,
     upsample,
 )
-from tests.laws.registry import Case, example
+from tests.laws.case import Case, example
 
 CASES = {
     "conv, sequence": Case(conv(4, (3,)), example(5, 4), sequence=True),

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 import jnn
-from tests.laws.registry import Case, example
+from tests.laws.case import Case, example
 
 CASES = {
     "dense": Case(jnn.dense(3), example(4)),

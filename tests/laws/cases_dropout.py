@@ -2,7 +2,7 @@
 
 import jnn
 from jnn.layers.dropout import alpha_dropout, dropout, gaussian_noise, spatial_dropout, stochastic_depth
-from tests.laws.registry import Case, example
+from tests.laws.case import Case, example
 
 CASES = {
     "dropout": Case(jnn.chain(dropout(0.3), jnn.dense(4)), example(5, 4), sequence=True),

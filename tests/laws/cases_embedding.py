@@ -5,7 +5,7 @@ import numpy as np
 
 import jnn
 from jnn.layers.embedding import embedding
-from tests.laws.registry import Case
+from tests.laws.case import Case
 
 TOKENS = np.array([0, 2, 5, 2, 1, 3, 4], np.int32)
 

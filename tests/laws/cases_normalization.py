@@ -6,7 +6,7 @@ import jnn
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.normalization import group_norm, instance_norm, layer_norm, rms_norm
 from jnn.layers.weight_normalization import weight_norm
-from tests.laws.registry import Case, example
+from tests.laws.case import Case, example
 
 CASES = {
     "layer_norm": Case(layer_norm(), example(5, 4), sequence=True),

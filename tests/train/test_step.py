@@ -11,6 +11,8 @@ from jnn.train import in_memory, init_train_state, make_step, make_steps, seed_k
 from jnn.train.step import leaf_names
 
 FLOAT32 = 1e-5  # the same sums in another order
+FLOAT16 = 2e-2  # 11 bits of mantissa, over twenty steps
+ACCUMULATED = 1e-12  # float64: a mean of means
 MODEL = jnn.chain(hidden=jnn.dense(4), tanh=jnp.tanh, out=jnn.dense(1))
 
 
@@ -106,3 +108,81 @@ def test_steps_end_at_the_first_that_is_not_finite(data):
 def test_a_seed_that_jax_would_change_is_refused(seed):
     with pytest.raises(jnn.JnnError, match=r"expected an integer in \[0, 2\*\*32\)"):
         seed_key(seed)
+
+
+def smooth(params, state, batch, key):
+    """A mean over examples without draws."""
+    y, _ = MODEL.apply(params, {}, batch["x"])
+    return jnp.mean((y - batch["y"]) ** 2), ({"seen": state["seen"] + 1}, {"size": jnp.mean(jnp.abs(y))})
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch(float64):
+    rng = np.random.default_rng(0)
+    data = {"x": jnp.asarray(rng.standard_normal((12, 3))), "y": jnp.asarray(rng.standard_normal((12, 1)))}
+    optimizer, found = optax.adam(1e-2), {}
+    begin = init_train_state(seed_key(0), MODEL, optimizer, data["x"])._replace(state={"seen": jnp.array(0.0)})
+    for parts in (1, 4):
+        found[parts] = jax.jit(make_step(smooth, optimizer, accumulate=parts))(begin, data)
+    whole, parts = found[1], found[4]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=ACCUMULATED), whole[0].params, parts[0].params)
+    for name in ("loss", "size", "gradient_norm"):
+        np.testing.assert_allclose(whole[1][name], parts[1][name], atol=ACCUMULATED)
+    assert float(parts[0].state["seen"]) == 4
+
+
+def test_a_batch_that_the_parts_do_not_divide_is_refused(data):
+    optimizer = optax.sgd(0.1)
+    with pytest.raises(jnn.JnnError, match="make_step: got a batch of 20 for accumulate=3, expected a batch that it divides"):
+        make_step(objective, optimizer, accumulate=3)(start(optimizer), data)
+
+
+def test_the_average_follows_the_params_in_closed_form(data):
+    optimizer, decay = optax.sgd(0.1), 0.5
+    step = jax.jit(make_step(objective, optimizer, average_decay=decay))
+    train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3), average=True)
+    expected = np.asarray(train_state.params["out"]["kernel"], np.float64)
+    for t in range(20):
+        train_state, _ = step(train_state, data)
+        d = min(decay, (1 + t) / (10 + t))
+        expected = d * expected + (1 - d) * np.asarray(train_state.params["out"]["kernel"], np.float64)
+    np.testing.assert_allclose(train_state.average["out"]["kernel"], expected, rtol=FLOAT32)
+    assert train_state.best_guess is train_state.average
+    with pytest.raises(jnn.JnnError, match="average_decay and a train state without an average"):
+        step(start(optimizer), data)
+
+
+def test_the_loss_scale_recovers_from_overflow_and_changes_no_update(data):
+    optimizer = optax.sgd(0.1)
+    half = jnn.cast(MODEL, compute=jnp.float16)
+
+    def in_half(params, state, batch, key):
+        y, _ = half.apply(params, {}, batch["x"])
+        return jnp.mean((y - batch["y"]) ** 2), (state, {})
+
+    step = jax.jit(make_step(in_half, optimizer))
+    too_large = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3), loss_scale=2.0**30)
+    train_state, scales = too_large, []
+    for _ in range(20):
+        train_state, metrics = step(train_state, data)
+        assert metrics["finite"]
+        scales.append(float(metrics["loss_scale"]))
+    assert int(train_state.step) == 20
+    assert scales[0] == 2.0**30
+    assert scales[1] == 2.0**29
+    assert scales[-1] == scales[-2] < 2.0**30
+    overflows = len({*scales}) - 1
+    plain = start(optimizer)
+    for _ in range(20 - overflows):
+        plain, _ = step(plain, data)
+    np.testing.assert_allclose(train_state.params["out"]["kernel"], plain.params["out"]["kernel"], rtol=FLOAT16)
+
+
+def test_statistics_name_every_parameter(data):
+    optimizer = optax.sgd(0.5)
+    train_state = start(optimizer)
+    new, metrics = make_step(objective, optimizer, statistics=True)(train_state, data)
+    kernel, now = train_state.params["out"]["kernel"], new.params["out"]["kernel"]
+    np.testing.assert_allclose(metrics["update_ratio/out/kernel"], np.linalg.norm(now - kernel) / np.linalg.norm(kernel), rtol=FLOAT32)
+    norms = [value for name, value in metrics.items() if name.startswith("gradient_norm/")]
+    np.testing.assert_allclose(np.linalg.norm(norms), metrics["gradient_norm"], rtol=FLOAT32)
+    assert len(norms) == 4

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from jnn.train.files import plain
 
     examples = [f"jnn describe {name}", f"jnn describe {name} --json", f"jnn run {name}"]
-    config, arguments = parse("describe", name, module.Config(), DescribeArguments, rest, examples)
+    config, arguments = parse("describe", name, module.Config, DescribeArguments, rest, examples)
     settings = plain(config)
     if arguments.json:
         more = {"doc": listing.doc, "config": settings, "parameters": parameter_count(module, config)}

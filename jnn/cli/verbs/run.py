@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     from jnn.train.runs import Run
 
     replayed = taken_out(rest, "--config")[0]
-    defaults = config_from(module.Config, config_file(Path(replayed), listing.name), replayed) if replayed else module.Config()
+    defaults = config_from(module.Config, config_file(Path(replayed), listing.name), replayed) if replayed else module.Config
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
     if arguments.print_config:
         print(json.dumps({"experiment": listing.name, "config": plain(config)}, indent=2))

@@ -1,0 +1,46 @@
+"""What an experiment trains, as one record: enough to make one run of it, or many at once."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from jnn.model import Model
+from jnn.train.config import TrainingConfig
+from jnn.train.feed import Feed
+from jnn.train.loop import Fitted, fit
+from jnn.train.runs import Run
+from jnn.train.state import TrainState, init_train_state
+from jnn.train.step import Objective, Step, make_step
+
+
+class Task(NamedTuple):
+    """A model, what it is to learn from which data, and how it is judged.
+
+    ``example`` is one input of the model, or its shape; ``validate`` and ``test`` are ``(params, state) -> {"validation/loss": ...}``,
+    pure; ``best`` is the metric of ``validate`` by which params are kept, the lowest or the highest.
+    """
+
+    model: Model
+    objective: Objective
+    feed: Feed
+    example: Any
+    validate: Callable[[Any, Any], dict[str, jax.Array]] | None = None
+    test: Callable[[Any, Any], dict[str, jax.Array]] | None = None
+    best: str | None = None
+    lowest: bool = False
+
+
+def start(task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any) -> tuple[TrainState, Step]:
+    """The train state before the first step, and the step. Pure: ``overrides`` of the optimizer's settings may be traced."""
+    optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
+    train_state = init_train_state(key, task.model, optimizer, task.example, average=config.average_decay > 0)
+    settings = {"accumulate": config.accumulate, "average_decay": config.average_decay, "statistics": config.statistics}
+    return train_state, make_step(task.objective, optimizer, **settings)
+
+
+def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = None) -> Fitted:
+    """One run of the task, by `jnn.train.fit`."""
+    train_state, step = start(task, config, key)
+    settings = {"best": task.best, "lowest": task.lowest, "patience": config.patience, "skip_bad": config.skip_bad}
+    return fit(step, train_state, task.feed, epochs=config.epochs, evaluate=task.validate, run=run, **settings)
