@@ -48,7 +48,8 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
         if hasattr(section.figure, "savefig"):
             run.save_figure(re.sub(r"\W+", "-", section.title.lower()).strip("-"), section.figure)
     about = About(**{"task": listing.name, **listing.about})
-    title = f"{about.task.capitalize()}: {listing.name}"
+    what = ", ".join(str(run.config[name]).replace("_", " ") for name in ("data", "target", "model") if name in run.config)
+    title = f"{about.task.capitalize()}: {what}" if what else about.task.capitalize()
     write_report(run.folder, title=title, summary=summary, rows=run.metrics.rows(), sections=sections, about=about)
 
 

@@ -5,6 +5,7 @@ of light or dark and the width of the screen.
 """
 
 import json
+import math
 import os
 import shlex
 import tempfile
@@ -91,7 +92,7 @@ def result_in_words(metric: str, summary: Mapping[str, Any]) -> str:
         return f"{start}." if finite else f"{start}; there is no baseline to compare it with."
     name = ranked(finite, lowest)[0]
     ahead = finite[name] - value if lowest else value - finite[name]
-    if ahead == 0:
+    if math.isclose(value, finite[name], rel_tol=1e-6):  # one of them may have been rounded to float32
         return f"{start}, the same as the best baseline, {name}."
     return (
         f"{start}, {'better' if ahead > 0 else 'worse'} than the best baseline, {name} ({number(finite[name])}), by {number(abs(ahead))}."

@@ -1,0 +1,76 @@
+"""``jnn compare``: runs side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jnn.cli.arguments import Parser, did_you_mean
+from jnn.errors import mistake
+
+EXAMPLES = (
+    "jnn compare runs/image_classification",
+    "jnn compare runs/image_classification/*-lr-* --metric test/nll --picture rates.png",
+    "jnn compare runs/mlp runs/cnn --csv results.csv --markdown results.md",
+)
+
+ABOUT = """\
+Show runs side by side: the settings that differ, and the metrics as mean and standard deviation over
+the runs that differ in their seed alone. Runs of different experiments must share a metric."""
+
+
+def main(argv: list[str]) -> int:
+    """Print a table of runs; write files only where asked to."""
+    parser = Parser("compare", ABOUT, examples=EXAMPLES)
+    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's folder, or one with runs below it")
+    parser.add_argument("--metric", help="the metric to sort by and draw, instead of the experiment's own")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all digits")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a README")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the metric, every seed a dot")
+    parser.add_argument("--json", action="store_true", help="an object for machines")
+    arguments = parser.parse(argv)
+
+    from jnn.cli.comparison import Outputs, comparison_lines, write_files
+    from jnn.cli.records import main_metric, read_result, run_folders
+    from jnn.explain.wording import lower_is_better
+    from jnn.train.comparison import Result, compare
+    from jnn.train.comparison_text import as_json
+    from jnn.train.files import plain
+
+    outputs = Outputs(csv=arguments.csv, markdown=arguments.markdown, picture=arguments.picture)
+    folders = run_folders(arguments.runs)
+    own = main_metric(folders)
+    results: list[Result] = [read_result(folder, own) for folder in folders]
+    metric = chosen_metric(results, arguments.metric, own)
+    comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
+    if arguments.json:
+        unfinished = [{"run": result.folder, "state": result.state} for result in results if not result.metrics]
+        print(json.dumps(plain(as_json(comparison) | {"unfinished": unfinished}), ensure_ascii=False))
+    else:
+        print("\n".join(comparison_lines(comparison, results)))
+    for path in write_files(comparison, outputs):
+        print(f"wrote {path}", file=sys.stderr)
+    return 0
+
+
+def chosen_metric(results: Sequence, wanted: str | None, own: str) -> str:
+    """The metric that counts: the one asked for, else the experiment's ``own``, else the first on the test split.
+
+    Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one asked for.
+    """
+    from jnn.train.comparison import shared_metrics
+
+    if len(results) < 2 or not any(result.metrics for result in results):
+        states = "; ".join(f"{Path(result.folder).name} is {result.state}" for result in results)
+        raise mistake("jnn compare", got=f"nothing to compare: {states}", expected="two runs or more, of which one is done")
+    shared = shared_metrics(results)
+    if not shared:
+        names = " and ".join(dict.fromkeys(result.experiment for result in results))
+        raise mistake("jnn compare", got=f"runs of {names} without a metric in common", expected="runs that measured the same")
+    if wanted is not None and wanted not in shared:
+        expected = f"a metric that all these runs have: {', '.join(shared)}"
+        raise mistake("--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared))
+    of_test = [name for name in shared if name.startswith("test/")]
+    return wanted or (own if own in shared else (of_test or shared)[0])
