@@ -26,7 +26,8 @@ def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
     summary on one line."""
     with run, _terminable():
         try:
-            result = dict(module.main(config, run))
+            with _profiled(run):
+                result = dict(module.main(config, run))
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
         sections = result.pop("sections", [])
@@ -61,6 +62,19 @@ def plain_sentence(error: BaseException) -> str:
     return (
         f"{line}an `if`, `while`, `and`, `or` or `not` on an array inside jit, where its value is not known. Use jnp.where or jax.lax.cond."
     )
+
+
+@contextlib.contextmanager
+def _profiled(run: Run) -> Iterator[None]:
+    """With ``--profile``, record what the device and the host do within the block, and say how to look at it."""
+    if not run.options.profile:
+        yield
+        return
+    folder = run.folder / "profile"
+    with jax.profiler.trace(str(folder)):
+        yield
+    traces = sorted(folder.glob("plugins/profile/*/*.trace.json.gz"))
+    run.say(f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, or `pip install xprof` and xprof {folder}")
 
 
 @contextlib.contextmanager

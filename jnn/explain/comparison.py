@@ -79,7 +79,7 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
 
 
 def _dots(metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool, title: str) -> Figure:
-    everything = [(_label(settings), values, style.ORANGE) for settings, values in rows]
+    everything = [(_label(settings) or "all", values, style.ORANGE) for settings, values in rows]
     everything += [(f"baseline {name}", [value], style.QUIET) for name, value in baselines.items()]
     everything.sort(key=lambda line: np.mean(line[1]) if lowest else -np.mean(line[1]))
     figure, axes = style.panels(width=6.4, height=0.95 + 0.32 * len(everything), title=title)
@@ -88,7 +88,9 @@ def _dots(metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool,
         mean = float(np.mean(values))
         _scatter(ax, values, [y] * len(values), colour)
         ax.plot(mean, y, "|", color=colour, markersize=14, markeredgewidth=2)
-        ax.annotate(number(mean), (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=style.INK, annotation_clip=False)
+        ax.annotate(
+            number(mean), (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=style.INK, annotation_clip=False
+        )
     ax.set_yticks(range(len(everything)), [label for label, _, _ in everything])
     ax.invert_yaxis()
     style.gridded(ax, "both")
@@ -104,4 +106,4 @@ def _scatter(ax: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> N
 def _label(settings: Mapping[str, Any], without: str = "") -> str:
     """The settings in one line, as a user types them."""
     said = {name: value if isinstance(value, str) else json.dumps(value) for name, value in settings.items() if name != without}
-    return ", ".join(said.values() if len(said) == 1 and len(settings) <= 2 else [f"{name} {value}" for name, value in said.items()])
+    return ", ".join(said.values() if len(said) == 1 else [f"{name} {value}" for name, value in said.items()])

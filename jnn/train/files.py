@@ -67,7 +67,7 @@ def writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "Free some space, or choose another folder with --out."
+        remedy = "Free some space, or choose another folder."
         raise mistake(str(path), got=error.strerror or str(error), expected="a place to write to", remedy=remedy) from error
 
 

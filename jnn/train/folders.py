@@ -18,7 +18,7 @@ LOCK = ".lock"
 
 CONTENTS = (
     "config.json", "command.txt", "env.json", "status.json", "log.txt", "metrics.jsonl", "timings.jsonl", "summary.json", "README.md",
-    "report.html", "checkpoints", "plots", "explain", "samples",
+    "report.html", "checkpoints", "plots", "explain", "samples", "profile", "tensorboard",
 )  # fmt: skip
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 

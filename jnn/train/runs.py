@@ -19,6 +19,8 @@ from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.train.environment import device_line, environment, version
 from jnn.train.files import JsonLines, plain, read_json, replacing, writable, write_json, write_text
 from jnn.train.folders import chosen_folder, clear, dated_folder, is_run, lock, point_latest
+from jnn.train.settings import changes
+from jnn.train.tensorboard import TensorBoardLines, summary_writer
 
 STATES = ("running", "done", "diverged", "interrupted", "failed")
 """The states of a run; one that was killed still says ``running``, and its folder is free."""
@@ -45,6 +47,10 @@ class RunOptions:
     """No progress and no messages; the log has them."""
     json: bool = False
     """End with the summary as JSON on one line."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well, into the run's folder."""
+    profile: bool = False
+    """Record where the time goes, operation by operation, into the run's folder; for a short run."""
 
 
 class Run:
@@ -63,7 +69,8 @@ class Run:
         self.config_hash: str = record["config_hash"]
         self.resuming = resuming
         self.options = options
-        self.metrics = JsonLines(folder / "metrics.jsonl")
+        mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
+        self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
         self.timings = JsonLines(folder / "timings.jsonl")
         self._status = read_json(folder / "status.json") if resuming else {}
         self._earlier_seconds = self._status.get("seconds", 0.0)
@@ -94,6 +101,8 @@ class Run:
 
         Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is no run's), in use, or cannot be written.
         """
+        if options and options.tensorboard:
+            summary_writer()
         found, settings = environment(), plain(config)
         record = {
             "experiment": experiment,
@@ -113,8 +122,8 @@ class Run:
                 point_latest(folder)
             run = cls(folder, record, resuming=False, options=options or RunOptions(), holding=stack.pop_all())
         run._begin(command)
+        write_json(folder / "env.json", found | {"config_at_start": settings})
         write_json(folder / "config.json", record)
-        write_json(folder / "env.json", found)
         write_text(folder / "README.md", _README.format(experiment=experiment, name=record["source"] or experiment, folder=folder))
         return run
 
@@ -257,8 +266,10 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise mistake(str(folder / "config.json"), got=f"no {', '.join(sorted(missing))}", expected="the file that the run wrote")
     if hash_of(record["config"]) != record["config_hash"]:
         name = record.get("source") or record["experiment"]
+        edited = changes(read_json(folder / "env.json").get("config_at_start", {}), record["config"])
+        said = ", ".join(change for change in edited if not change.startswith("epochs:"))
         remedy = f"Undo the edit; or begin a new run of it: jnn run {name} --config {folder / 'config.json'}"
-        raise mistake(str(folder / "config.json"), got="a config edited since the run began", expected="the same", remedy=remedy)
+        raise mistake(str(folder / "config.json"), got=f"a config edited since the run began ({said})", expected="the same", remedy=remedy)
     return record
 
 

@@ -126,7 +126,8 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
             members, rows = restored.tree, restored.host["rows"]
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, rates, task.feed.data)
-            rows.append({name: np.asarray(values, np.float64).tolist() for name, values in row.items()})
+            step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
+            rows.append({"step": step, **{name: np.asarray(values, np.float64).tolist() for name, values in row.items()}})
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     metrics = {name: np.asarray(values) for name, values in test(members.kept).items()}

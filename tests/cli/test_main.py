@@ -9,7 +9,8 @@ from jnn.cli import HELP, VERBS, main
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["list"], ["data", "path"], ["run", "--help"], ["describe", "--help"], ["resume", "--help"]]
+    "command",
+    [["--help"], ["list"], ["data", "path"], ["run", "--help"], ["describe", "--help"], ["resume", "--help"], ["compare", "--help"]],
 )
 def test_what_must_come_at_once_does_not_import_jax(command):
     code = f"import sys; from jnn.cli import main; code = main({command}); assert 'jax' not in sys.modules; sys.exit(code)"
@@ -37,7 +38,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
     ("command", "text"),
     [
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
-        ("frobnicate", "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, data, doctor."),
+        ("frobnicate", "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, compare, data, doctor."),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),
         ("run absent.py", "experiment: got absent.py, which is no file, expected a Python file."),

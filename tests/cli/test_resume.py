@@ -19,9 +19,9 @@ def test_resume_refuses_another_config_than_the_run_began_with(folder, capsys):
     experiment = (folder / "line.py").read_text()
     (folder / "line.py").write_text(experiment.replace("    smoke: bool", "    depth: int = 2\n    smoke: bool"))
     assert main(["resume", "here"]) == 2
-    assert "got settings that the run does not have: depth, expected the same." in capsys.readouterr().err
+    assert "got other settings than the run has (depth: absent -> 2), expected the same." in capsys.readouterr().err
     (folder / "line.py").write_text(experiment)
     config = folder / "here" / "config.json"
     config.write_text(config.read_text().replace('"learning_rate": 0.1', '"learning_rate": 0.2'))
     assert main(["resume", "here"]) == 2
-    assert "got a config edited since the run began" in capsys.readouterr().err
+    assert "got a config edited since the run began (learning_rate: 0.1 -> 0.2), expected the same." in capsys.readouterr().err

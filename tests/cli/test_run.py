@@ -1,3 +1,4 @@
+import gzip
 import json
 import signal
 
@@ -103,3 +104,15 @@ def test_the_main_metric_comes_first_in_the_table(folder):
     heading, _, head, row, *_ = result_lines(summary, "test/c")
     assert heading == "e on digits: 1 min 1 s on cpu, seed 0"
     assert (head.split(), row.split()) == (["test/c", "test/a"], ["▶", "cnn", "12346", "0.1000"])
+
+
+def test_profile_records_the_run_and_says_how_to_look_at_it(folder, capsys):
+    assert main(["run", "line.py", "--out", "here", "--profile"]) == 0
+    trace = next((folder / "here" / "profile").glob("plugins/profile/*/*.trace.json.gz"))
+    assert json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+    assert f"Profile: open {trace} at https://ui.perfetto.dev" in capsys.readouterr().err
+
+
+def test_tensorboard_is_written_into_the_run(folder):
+    assert main(["run", "line.py", "--out", "here", "--tensorboard", "--quiet"]) == 0
+    assert b"train/loss" in next((folder / "here" / "tensorboard").iterdir()).read_bytes()

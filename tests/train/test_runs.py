@@ -139,8 +139,9 @@ def test_an_edited_config_is_refused_but_epochs_may_change(tmp_path):
     Run.open(tmp_path / "run", epochs=7, options=QUIET).close()
     record = read_json(path)
     assert record["config"] == {"seed": 3, "epochs": 7, "widths": [4, 8]}
-    write_json(path, record | {"config": record["config"] | {"seed": 4}})
-    with pytest.raises(JnnError, match=r"config.json: got a config edited since the run began, expected the same\. .*jnn run toy --config"):
+    write_json(path, record | {"config": {"seed": 4, "epochs": 9, "widths": [4, 8], "clip": 1.0}})
+    edited = r"config.json: got a config edited since the run began \(seed: 3 -> 4, clip: absent -> 1.0\), expected the same\. "
+    with pytest.raises(JnnError, match=edited + ".*jnn run toy --config"):
         Run.open(tmp_path / "run")
 
 

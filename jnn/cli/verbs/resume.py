@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
     from jnn.cli.options import config_from
     from jnn.train.files import plain, read_json
     from jnn.train.runs import Run, RunOptions, read_record
+    from jnn.train.settings import changes
 
     folder = Path(arguments.run)
     record = read_record(folder)
@@ -36,12 +37,13 @@ def main(argv: list[str]) -> int:
         raise mistake(str(folder), got="a run that is done", expected="one that stopped", remedy="Train it longer with --epochs +5.")
     listing = find(record["source"] or record["experiment"])
     module = load(listing)
-    settings = record["config"]
-    epochs = wanted_epochs(arguments.epochs, settings.get("epochs"))
-    config = config_from(module.Config, settings | ({} if epochs is None else {"epochs": epochs}), str(folder / "config.json"))
-    if new := sorted(set(plain(config)) - set(settings)):
+    epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
+    settings = record["config"] | ({} if epochs is None else {"epochs": epochs})
+    config = config_from(module.Config, settings, str(folder / "config.json"))
+    if changed := changes(settings, plain(config)):
         remedy = "Begin a new run of it with --config."
-        raise mistake(str(listing.path), got=f"settings that the run does not have: {', '.join(new)}", expected="the same", remedy=remedy)
+        got = f"other settings than the run has ({', '.join(changed)})"
+        raise mistake(str(listing.path), got=got, expected="the same", remedy=remedy)
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
     run = Run.open(folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv]))
     return execute(module, config, run, listing)
