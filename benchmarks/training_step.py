@@ -1,5 +1,6 @@
 """A training step of jnn beside the same by hand with JAX and Optax, and by Flax NNX; what its guard costs; many steps in one dispatch."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -82,10 +83,12 @@ def unguarded_step(objective, optimizer, *, select: bool = False):
         new = train_state._replace(step=train_state.step + 1, params=params, state=state, optimizer_state=optimizer_state)
         if select:
             finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((loss, gradient, params, state))]).all()
-            new = new._replace(**{
-                name: jax.tree.map(partial(jnp.where, finite), getattr(new, name), getattr(train_state, name))
-                for name in ("step", "params", "state", "optimizer_state")
-            })
+            new = new._replace(
+                **{
+                    name: jax.tree.map(partial(jnp.where, finite), getattr(new, name), getattr(train_state, name))
+                    for name in ("step", "params", "state", "optimizer_state")
+                }
+            )
         return new, loss
 
     return step
@@ -94,7 +97,7 @@ def unguarded_step(objective, optimizer, *, select: bool = False):
 def by_hand(work: Work):
     """JAX and Optax alone: the step, and what it updates."""
     sizes, optimizer, init = (work.inputs, *work.hidden, work.outputs), optax.adam(LEARNING_RATE), jax.nn.initializers.lecun_normal()
-    shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+    shapes = list(itertools.pairwise(sizes))
     params = [(init(jax.random.key(i), shape), jnp.zeros(shape[1])) for i, shape in enumerate(shapes)]
 
     def loss_of(params, batch):
@@ -118,7 +121,7 @@ def by_nnx(work: Work, batch) -> Callable[[], Any]:
     from flax import nnx
 
     sizes, rngs = (work.inputs, *work.hidden, work.outputs), nnx.Rngs(0)
-    layers = [nnx.Linear(*shape, rngs=rngs) for shape in zip(sizes[:-1], sizes[1:], strict=True)]
+    layers = [nnx.Linear(*shape, rngs=rngs) for shape in itertools.pairwise(sizes)]
     model = nnx.Sequential(*(part for layer in layers[:-1] for part in (layer, nnx.relu)), layers[-1])
     optimizer = nnx.Optimizer(model, optax.adam(LEARNING_RATE), wrt=nnx.Param)
 

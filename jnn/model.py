@@ -25,7 +25,7 @@ The laws, which `jnn.testing.check_model` checks on any model:
 import contextlib
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import jax
 
@@ -115,11 +115,7 @@ def as_model(part: Model | Callable) -> Model:
     raise mistake("jnn", got=f"{part!r} as a part of a model", expected="a Model or a function of one argument")
 
 
-@overload
-def child_key(key: jax.Array, name: str) -> jax.Array: ...
-@overload
-def child_key(key: None, name: str) -> None: ...
-def child_key(key, name):
+def child_key(key: Any, name: str) -> Any:
     """The key of the child called ``name``: it depends on that name alone, so other children come and go without changing its draws."""
     return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
 

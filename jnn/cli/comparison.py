@@ -26,7 +26,10 @@ class Outputs:
     picture: Path | None = None
 
     def __post_init__(self):
-        """Refuse a kind of picture that cannot be drawn before anything is computed."""
+        """Refuse a kind of picture that cannot be drawn, and a path that must not be replaced, before anything is computed."""
+        for path in filter(None, (self.csv, self.markdown, self.picture)):
+            if path.is_symlink() or (path.exists() and not path.is_file()):
+                raise mistake(str(path), got="something that is no plain file", expected="a new file, or one to replace")
         if self.picture is not None and self.picture.suffix not in PICTURES:
             raise mistake("--picture", got=str(self.picture), expected=f"a name that ends in {', '.join(PICTURES)}")
 

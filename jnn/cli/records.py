@@ -66,6 +66,6 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _in_words(status: dict[str, Any], ended: bool) -> str:
     """A run that was killed could not write so into its status."""
-    state, message = status.get("state", "unknown"), " ".join(str(status.get("message", "")).split())
+    state, message = str(status.get("state", "unknown")), " ".join(str(status.get("message", "")).split())
     words = {"running": "running, or killed", "done": "done" if ended else "done, without a result"}.get(state, state)
     return f"{words}: {message}" if message else words

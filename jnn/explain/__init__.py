@@ -6,6 +6,7 @@
     saliency          which inputs speak for an answer
     functions         a learned function beside the one to learn
     bars              a model beside its baselines
+    comparison        one metric of many configs, over their seeds
     summary           the layers of a model, their shapes and parameters, as text
     report            one page about a run
 

@@ -15,6 +15,7 @@ from jnn.explain import style
 from jnn.explain.wording import is_finite, lower_is_better, metric_name, number, sentence
 
 WIDE = 30.0  # times between the largest and the smallest setting, from which an axis is logarithmic
+MEAN = {"markersize": 12, "markeredgewidth": 2}  # a dash, so that it hides no seed
 
 Rows = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
 
@@ -63,7 +64,7 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
         lines.setdefault(_label(settings, x), []).append((settings[x], values))
     for colour, (label, points) in zip(style.SERIES, lines.items(), strict=False):
         points = sorted(points, key=lambda point: point[0])
-        ax.plot([at for at, _ in points], [np.mean(values) for _, values in points], "o-", color=colour, linewidth=1.6, label=label)
+        ax.plot([at for at, _ in points], [np.mean(values) for _, values in points], "_-", color=colour, linewidth=1.6, label=label, **MEAN)
         _scatter(ax, [at for at, values in points for _ in values], [value for _, values in points for value in values], colour)
     for name, value in baselines.items():
         ax.axhline(value, color=style.QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -87,12 +88,12 @@ def _dots(metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool,
     for y, (_, values, colour) in enumerate(everything):
         mean = float(np.mean(values))
         _scatter(ax, values, [y] * len(values), colour)
-        ax.plot(mean, y, "|", color=colour, markersize=14, markeredgewidth=2)
+        ax.plot(mean, y, "|", color=colour, **MEAN)
         ax.annotate(
             number(mean), (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9, color=style.INK, annotation_clip=False
         )
     ax.set_yticks(range(len(everything)), [label for label, _, _ in everything])
-    ax.invert_yaxis()
+    ax.set_ylim(len(everything) - 0.5, -0.5)
     style.gridded(ax, "both")
     style.caption(ax, x=metric_name(metric))
     return figure

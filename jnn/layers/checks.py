@@ -1,5 +1,6 @@
 """What layers ask of their settings and inputs, said before anything is traced."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -46,7 +47,9 @@ def check_features(where: str, x, features: int) -> None:
 
 def parameter_dtype(x):
     """The dtype of the params made for ``x``: at least float32, float64 for float64, and JAX's default where x holds integers."""
-    return np.promote_types(x.dtype, jnp.float32) if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return jnp.result_type(float)
+    return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, jnp.float32))
 
 
 def numerics(x):

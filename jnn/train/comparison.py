@@ -149,7 +149,7 @@ def best_step(rows: Sequence[Mapping[str, Any]], metric: str, lowest: bool) -> i
     5
     """
     name = f"validation/{metric.rsplit('/', 1)[-1]}"
-    logged = [(row[name], row["step"]) for row in rows if row.get(name) is not None and math.isfinite(row[name])]
+    logged = [(row[name], row["step"]) for row in rows if "step" in row and row.get(name) is not None and math.isfinite(row[name])]
     return min(logged, key=lambda pair: pair[0] if lowest else -pair[0])[1] if logged else None
 
 

@@ -15,6 +15,8 @@ from jnn.train.progress import duration, number
 MOST_DECIMALS = 6
 TINY = 1e-3
 """Where a column has no larger value it is written with exponents."""
+LARGE = 1e3
+"""From here on means need no decimals."""
 
 
 def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
@@ -53,8 +55,8 @@ def setting(value: Any) -> str:
 
 
 def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
-    """A column of means and deviations with as many decimals as the smallest deviation needs for two digits; with no deviation, as many
-    as the largest mean needs for four.
+    """A column of means and deviations with as many decimals as the smallest deviation needs for two digits; with no deviation four, or
+    none for large means.
 
     >>> spread_cells([Spread(0.98765, 0.0123, ()), Spread(0.5, None, ()), None])
     ['0.988 ± 0.012', '0.500', '']
@@ -65,12 +67,18 @@ def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
     if sizes and max(sizes) < TINY:
         written = number
     else:
-        digits = 1 - math.floor(math.log10(min(deviations))) if deviations else 3 - math.floor(math.log10(max(sizes, default=1.0)))
+        digits = 1 - math.floor(math.log10(min(deviations))) if deviations else 4 if max(sizes, default=0.0) < LARGE else 0
         written = lambda value: f"{value:,.{min(max(digits, 0), MOST_DECIMALS)}f}"
-    means = ["" if each is None else written(each.mean) if math.isfinite(each.mean) else "not a number" for each in spreads]
     width = max((len(written(each.mean)) for each in known), default=0)
-    after = [f" ± {written(each.deviation)}" if each in known and each.deviation is not None else "" for each in spreads]
-    return [mean and mean.rjust(width) + deviation for mean, deviation in zip(means, after, strict=True)]
+
+    def cell(each: Spread | None) -> str:
+        if each is None:
+            return ""
+        if not math.isfinite(each.mean):
+            return "not a number"
+        return written(each.mean).rjust(width) + ("" if each.deviation is None else f" ± {written(each.deviation)}")
+
+    return [cell(each) for each in spreads]
 
 
 def markdown(comparison: Comparison) -> str:

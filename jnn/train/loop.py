@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
+from jnn.train.runs import Run
 from jnn.train.signals import stop_signals
 from jnn.train.state import TrainState
 from jnn.train.step import Step, leaf_names, make_steps
@@ -92,8 +93,8 @@ def fit(
     skip_bad: int = 0,
     log_every: int | None = None,
     evaluate_every: int | None = None,
-    checkpoint_every: int | None = None,
-    run: Any = None,
+    checkpoint_every: float = 20.0,
+    run: Run | None = None,
 ) -> Fitted:
     """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on from its last checkpoint.
 
@@ -104,7 +105,7 @@ def fit(
     ``patience``          stop after so many evaluations without a new best; 0 for never.
     ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
     ``log_every``         steps between two rows of training metrics, means over these steps (a tenth of an epoch).
-    ``checkpoint_every``  steps between two checkpoints (an epoch).
+    ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the run.
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state saved, and `Interrupted` after SIGINT
     or SIGTERM, with a checkpoint saved. Both leave a run that ``jnn resume`` continues bit for bit.
@@ -115,8 +116,7 @@ def fit(
         )
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
-    evaluate_every, checkpoint_every = evaluate_every or feed.steps_per_epoch, checkpoint_every or feed.steps_per_epoch
-    pauses = [*([evaluate_every] if evaluate else []), *([checkpoint_every] if run else [])]
+    evaluate_every = evaluate_every or feed.steps_per_epoch
     dispatch = jax.jit(make_steps(step, feed.batch_of, MOST_STEPS), donate_argnums=0)
     names, pace = leaf_names(train_state), 1
     train_state, ledger = _copy(train_state), Ledger()
@@ -125,11 +125,11 @@ def fit(
     with stop_signals() as stop, Recorder(run, feed) as recorder:
         if restored := recorder.restore((train_state, kept)):
             (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
-        at = int(train_state.step)
+        at, saved = int(train_state.step), time.perf_counter()
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = dispatch.lower(train_state, feed.data, jnp.int32(pace)).compile()
         while at < steps and not ledger.done:
-            started, count = time.perf_counter(), min([pace, steps - at, *(every - at % every for every in pauses)])
+            started, count = time.perf_counter(), min(pace, steps - at, evaluate_every - at % evaluate_every if evaluate else steps)
             train_state, metrics = dispatch(train_state, feed.data, jnp.int32(count))
             rows, trouble = _read(jax.device_get(metrics), names)
             seconds = time.perf_counter() - started
@@ -150,8 +150,9 @@ def fit(
                     kept = _copy((train_state.best_guess, train_state.state))
                 ledger.done = bool(patience) and ledger.worse >= patience
             recorder.line(at, last=at == steps or ledger.done)
-            if at % checkpoint_every == 0 or at == steps or ledger.done or stop.signum:
+            if time.perf_counter() - saved >= checkpoint_every or at == steps or ledger.done or stop.signum:
                 recorder.save(at, (train_state, kept), ledger)
+                saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
             pace = min(2 * pace, MOST_STEPS) if seconds < PATIENT / 2 else max(pace // 2, 1) if seconds > PATIENT else pace

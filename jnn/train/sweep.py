@@ -115,7 +115,7 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
     """Train configs that differ in seed and learning rate as one program, an epoch in one dispatch."""
     begin, epoch = make_epoch(task, configs[0])
     keys = jnp.stack([seed_key(config.seed) for config in configs])
-    rates = jnp.array([config.learning_rate for config in configs], jnp.float32)
+    rates = jnp.array([config.learning_rate for config in configs])
     members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
     test = jax.jit(jax.vmap(lambda kept: task.test(*kept))) if task.test else lambda kept: {}

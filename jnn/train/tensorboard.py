@@ -10,6 +10,8 @@ from typing import Any
 from jnn.errors import MissingExtraError
 from jnn.train.files import JsonLines, plain, writable
 
+FLUSH = 5  # seconds after which a row is on disk, for TensorBoard to see
+
 
 class TensorBoardLines(JsonLines):
     """A log whose numbers are also written as TensorBoard's events, into the folder ``tensorboard`` beside it.
@@ -30,7 +32,6 @@ class TensorBoardLines(JsonLines):
                 self._begin()
             super().write(step, values)
             self._add({"step": int(step), **plain(values)})
-            self._writer.flush()
 
     def close(self) -> None:
         """Close both; the next `write` opens them again."""
@@ -42,7 +43,8 @@ class TensorBoardLines(JsonLines):
     def _begin(self) -> None:
         """Begin a file of events. Its name ends with a count, by which two that are begun in one second differ and sort."""
         earlier = len(list(self._folder.glob("events.*")))
-        self._writer = summary_writer()(str(self._folder), purge_step=0 if earlier else None, filename_suffix=f".{earlier:04d}")
+        purge, suffix = 0 if earlier else None, f".{earlier:04d}"
+        self._writer = summary_writer()(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=FLUSH)
         for row in self.rows():
             self._add(row)
 

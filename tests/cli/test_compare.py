@@ -81,7 +81,7 @@ def test_runs_of_different_experiments_need_a_metric_in_common(folder, capsys):
     made(folder / "b", experiment="b", learning_rate=0.5)
     assert main(["compare", "a", "b"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("a and b: 2 runs of 2 configs\n\nexperiment  learning_rate  test/rmse  test/r2")
+    assert out.startswith("a and b: 2 runs of 2 configs\n\nexperiment     learning_rate  test/rmse  test/r2")
     with Run.create("c", {"seed": 0}, out=folder / "c", options=RunOptions(quiet=True)) as run:
         run.finish({"metrics": {"test/bleu": 0.3}})
     assert main(["compare", "a", "c"]) == 2
@@ -113,8 +113,10 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ("compare runs/latest", "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., expected two runs"),
         ("compare runs/rate0.1-s0", "jnn compare: got nothing to compare: rate0.1-s0 is done, expected two runs or more"),
         ("compare runs --metric test/rmsd", "--metric: got 'test/rmsd', expected a metric that all these runs have: test/rmse, test/r2."),
-        ("compare runs --metric test/rmsd", "Did you mean test/rmse?"),
+        ("compare runs --metric test/rmsd", "Did you mean test/rmse or test/r2?"),
         ("compare runs --picture a.gif", "--picture: got a.gif, expected a name that ends in .png, .svg, .pdf."),
+        ("compare runs --csv runs", "runs: got something that is no plain file, expected a new file, or one to replace."),
+        ("compare runs --csv /dev/stdout", "/dev/stdout: got something that is no plain file"),
         ("compare runs --csv absent/a.csv", "absent/a.csv: got No such file or directory, expected a place to write to."),
     ],
 )

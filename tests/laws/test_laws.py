@@ -7,11 +7,22 @@ import pytest
 
 import jnn
 from jnn.testing import LAWS, check_model
+from tests.laws.cases_architectures import CASES as ARCHITECTURES
 from tests.laws.registry import CASES
 
+OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
+"""Laws that combinators break rather than layers: checked on a few models by `make test`, and on all by `make test-all`."""
+FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
+OF_PARTS = ("purity", "gradient", *OF_COMBINATORS)
+"""Laws that an architecture keeps if its layers do: checked on architectures by `make test-all`."""
 
-@pytest.mark.parametrize("law", LAWS)
-@pytest.mark.parametrize("name", CASES)
+
+def marks(name, law):
+    is_slow = (law in OF_COMBINATORS and name not in FEW) or (law in OF_PARTS and name in ARCHITECTURES)
+    return [pytest.mark.slow] if is_slow else []
+
+
+@pytest.mark.parametrize(("name", "law"), [pytest.param(name, law, marks=marks(name, law)) for name in CASES for law in LAWS])
 def test_law(name, law):
     case = CASES[name]
     check_model(case.model, case.x, sequence=case.sequence, laws=[law])
@@ -20,11 +31,10 @@ def test_law(name, law):
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_promoted_on_the_way(name):
     case = CASES[name]
+    x = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), case.x)
     lower = lambda leaf: jnp.asarray(leaf, jnp.bfloat16) if np.issubdtype(leaf.dtype, np.floating) else jnp.asarray(leaf)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        params, state = jax.eval_shape(case.model.init, jax.random.key(0), case.x)
-        jax.eval_shape(
-            lambda params, state, key: case.model.apply(params, state, case.x, key=key, train=True), params, state, jax.random.key(1)
-        )
-        y, _ = jax.eval_shape(jnn.cast(case.model, output=jnp.bfloat16).apply, params, state, jax.tree.map(lower, case.x))
+        params, state = jax.eval_shape(case.model.init, jax.random.key(0), x)
+        jax.eval_shape(lambda params, state, key: case.model.apply(params, state, x, key=key, train=True), params, state, jax.random.key(1))
+        y, _ = jax.eval_shape(jnn.cast(case.model, output=jnp.bfloat16).apply, params, state, jax.tree.map(lower, x))
     assert {leaf.dtype.name for leaf in jax.tree.leaves(y)} == {"bfloat16"}

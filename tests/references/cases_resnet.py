@@ -96,7 +96,7 @@ def _case(*settings, size):
             "state": _vector(torch, running, running.values()),
             "gradient": _vector(torch, parameters, gradients)[::SAMPLED],
             "y in training": y,
-            "y in evaluation": model.eval()(images),
+            "y in evaluation": model.train(False)(images),
         }
 
     return case

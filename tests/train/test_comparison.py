@@ -134,7 +134,8 @@ def test_cells_have_as_many_decimals_as_the_smallest_deviation_needs():
 
 
 @pytest.mark.parametrize(
-    ("values", "cell"), [([12345.6], "12,346"), ([0.0], "0.000"), ([1e-5, 3e-5], "2.000e-05 ± 1.414e-05"), ([-1.5, -1.5], "-1.500 ± 0.000")]
+    ("values", "cell"),
+    [([12345.6], "12,346"), ([0.0], "0.0000"), ([1e-5, 3e-5], "2.000e-05 ± 1.414e-05"), ([-1.5, -1.5], "-1.5000 ± 0.0000")],
 )
 def test_numbers_of_every_size_are_legible(values, cell):
     runs = [Result(config={"seed": i}, metrics={"a": value}) for i, value in enumerate(values)]

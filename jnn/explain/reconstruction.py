@@ -1,0 +1,92 @@
+"""What a short code keeps of an example: reconstructions, the error by the size of the code, and where the classes lie in it."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from jnn.errors import mistake
+from jnn.explain import style
+from jnn.explain.wording import number
+
+COLOURS = 20  # of Matplotlib's map tab20, of which every second is strong
+
+
+def image_rows(rows: Mapping[str, np.ndarray], *, low: float = 0.0, high: float = 1.0) -> Figure:
+    """Rows of pictures below each other, such as originals and their reconstructions, each with its name on the left.
+
+    Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, with the same N; ``low`` is black and ``high`` white in all of them.
+
+    >>> figure = image_rows({"original": np.zeros((4, 8, 8)), "decoded": np.ones((4, 8, 8))})
+    >>> len(figure.axes), figure.axes[4].get_ylabel()
+    (8, 'decoded')
+    """
+    lengths = {name: len(images) for name, images in rows.items()}
+    if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
+        raise mistake("image_rows", got=f"rows of {lengths or 'nothing'}", expected="equally many images in each, one at least")
+    columns = next(iter(lengths.values()))
+    figure, axes = style.panels(len(rows), columns, width=1.2 + 0.85 * columns, height=0.85 * len(rows) + 0.1)
+    for (name, images), line in zip(rows.items(), axes, strict=True):
+        for ax, image in zip(line, images, strict=True):
+            style.picture(ax, image, low=low, high=high)
+        line[0].set_ylabel(name, fontsize=9, color=style.INK, rotation=0, ha="right", va="center")
+    return figure
+
+
+def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *, name: str = "error") -> Figure:
+    """A line for each method: its error against the size of the code, on logarithmic axes.
+
+    ``errors`` holds, for each method, one positive error a size.
+
+    >>> figure = error_by_size([2, 4], {"autoencoder": [0.1, 0.05], "PCA": [0.2, 0.1]})
+    >>> figure.get_suptitle()
+    'With a code of 4 numbers, autoencoder: 0.05, PCA: 0.1'
+    """
+    for method, values in errors.items():
+        if len(values) != len(sizes) or not np.all(np.asarray(values) > 0):
+            raise mistake("error_by_size", got=f"{method}: {values}", expected=f"{len(sizes)} positive errors, one for each size")
+    last = ", ".join(f"{method}: {number(float(values[-1]))}" for method, values in errors.items())
+    figure, axes = style.panels(width=6.4, height=4.0, title=f"With a code of {sizes[-1]} numbers, {last}")
+    ax = axes[0, 0]
+    for colour, (method, values) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), errors.items(), strict=False):
+        ax.plot(sizes, values, "o-", color=colour, linewidth=1.6, markersize=5, label=method)
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(sizes, [str(size) for size in sizes])
+    ax.set_xticks([], minor=True)
+    style.gridded(ax)
+    style.legend(ax)
+    style.caption(ax, x="numbers in the code", y=name)
+    return figure
+
+
+def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]) -> Figure:
+    """A panel for each method: its two-dimensional codes ``(N, 2)`` as dots in the colour of their class, its name at their median.
+
+    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20.
+
+    >>> figure = class_map({"autoencoder": np.eye(2)}, np.array([0, 1]), ["cat", "dog"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['cat', 'dog']
+    """
+    labels = np.asarray(labels)
+    for method, points in codes.items():
+        if np.shape(points) != (len(labels), 2):
+            raise mistake("class_map", got=f"{method} of shape {np.shape(points)}", expected=f"({len(labels)}, 2), one code for each label")
+    if not 1 <= len(classes) <= COLOURS:
+        raise mistake("class_map", got=f"{len(classes)} classes", expected=f"1 to {COLOURS}, each with a colour of its own")
+    strong_first = [*range(0, COLOURS, 2), *range(1, COLOURS, 2)]
+    colours = [matplotlib.colormaps["tab20"](i) for i in strong_first]
+    figure, axes = style.panels(1, len(codes), width=4.8 * len(codes), height=4.6)
+    for ax, (method, points) in zip(axes[0], codes.items(), strict=True):
+        for k, name in enumerate(classes):
+            of_class = np.asarray(points)[labels == k]
+            if not len(of_class):
+                continue
+            ax.plot(*of_class.T, "o", color=colours[k], markersize=3, alpha=0.6, markeredgewidth=0, rasterized=len(labels) > 1000)
+            text = ax.text(*np.median(of_class, axis=0), name, ha="center", va="center", fontsize=10, fontweight="bold", color=style.INK)
+            text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+        style.caption(ax, method)
+        style.bare(ax)
+    return figure
