@@ -78,12 +78,12 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
 def build_model(config: Config) -> jnn.Model:
     """The architecture, of a size that suits the images. All data sets have ten classes."""
     if config.model == "mlp":
-        return mlp(MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3))
+        return config.cast(mlp(MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3)))
     if config.model == "resnet":
-        return resnet(ResNetConfig(outputs=10, stem="small", width=16))
+        return config.cast(resnet(ResNetConfig(outputs=10, stem="small", width=16)))
     channels, convolutions = ((32,), (2,)) if config.data == "digits" else ((32, 48, 96), (1, 2, 2))
     settings = {"normalization": "batch", "hidden": (128,), "dropout": config.dropout}
-    return cnn(CNNConfig(outputs=10, channels=channels, convolutions=convolutions, **settings))
+    return config.cast(cnn(CNNConfig(outputs=10, channels=channels, convolutions=convolutions, **settings)))
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:

@@ -61,16 +61,16 @@ class Config(TrainingConfig):
     """The activation of the hidden layers."""
     members: int = 3
     """Networks of each size, which differ in their seed."""
-    examples: int = 1024
+    examples: int = 256
     """Places where the function is known."""
-    epochs: int = 600
+    epochs: int = 2500
     batch_size: int = 256
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
 
     def __post_init__(self):
         """Make a smoke run small, and check."""
         if self.smoke:
-            for name, value in {"widths": (2, 8), "depths": (1, 2), "members": 2, "examples": 256, "epochs": 20}.items():
+            for name, value in {"widths": (2, 8), "depths": (1, 2), "members": 2, "examples": 64, "epochs": 60}.items():
                 object.__setattr__(self, name, value)
         super().__post_init__()
 
@@ -161,7 +161,7 @@ def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, pr
         text = f"Networks of {deepest} hidden layers, of several widths, and what each gets wrong."
         return [
             *found,
-            Section("What was learned", text, functions.curve_fit(x[:, 0], y, learned, samples=(data["x"][::16, 0], data["y"][::16]))),
+            Section("What was learned", text, functions.curve_fit(x[:, 0], y, learned, samples=(data["x"][:, 0], data["y"]))),
         ]
     side, line = round(len(x) ** 0.5), np.unique(x[:, 0])
     for width in (config.widths[0], config.widths[-1]):

@@ -22,7 +22,7 @@ def result_lines(summary: Mapping[str, Any], metric: str = "") -> list[str]:
     rows += [[f"  {name}", *_values(values, columns)] for name, values in baselines.items()]
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
     note = ["", "A smoke run: it proves that everything works, its numbers mean nothing."] if config.get("smoke") else []
-    return [_heading(summary), "", dim(head), bold(ours), *others, *note, "", folder]
+    return [_heading(summary), "", dim(head), bold(ours), *others, *note, "", folder, f"{folder}/report.html"]
 
 
 def chosen_columns(metrics: Mapping[str, Any], metric: str) -> list[str]:

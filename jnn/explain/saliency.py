@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
+from jnn.layers.checks import numerics
 from jnn.layers.checks import check_positive
 from jnn.tags import capture, intervene
 
@@ -133,7 +134,7 @@ def explanations(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Arra
             "Grad-CAM": grad_cam(f, x, target, path)[..., None],
             "occlusion": occlusion(f, x, target, size=patch)[..., None],
         }
-        return {name: jnp.sum(each, axis=-1) for name, each in found.items()}
+        return {name: jnp.sum(numerics(each), axis=-1) for name, each in found.items()}
 
     found = jax.device_get(every(x, key))
     return {name: found[name] for name in METHODS}

@@ -1,13 +1,16 @@
 """The settings that every experiment shares; an experiment's own ``Config`` inherits them and changes their defaults."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
+import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.model import Model
 from jnn.train.optimizers import make_optimizer
 from jnn.train.state import seed_key
+from jnn.transform import cast
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class TrainingConfig:
     """Parts that a batch is cut into, to save memory."""
     average_decay: float = 0.0
     """Decay of the moving average of params, which is then what predicts; 0 for none."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """What models compute in; params stay float32. float16 has a dynamic loss scale."""
     skip_bad: int = 0
     """How many updates that are not finite may be left out before the run counts as diverged; at most 3."""
     statistics: bool = False
@@ -85,6 +90,6 @@ class TrainingConfig:
         }
         return make_optimizer(self.optimizer, steps=steps, **{**settings, **overrides})
 
-    def as_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON."""
-        return dataclasses.asdict(self)
+    def cast(self, model: Model) -> Model:
+        """The model, computing in ``precision``."""
+        return model if self.precision == "float32" else cast(model, compute=jnp.dtype(self.precision))

@@ -14,6 +14,9 @@ from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 
 
+FIRST_LOSS_SCALE = 2.0**15
+
+
 class Task(NamedTuple):
     """A model, what it is to learn from which data, and how it is judged.
 
@@ -34,7 +37,8 @@ class Task(NamedTuple):
 def start(task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any) -> tuple[TrainState, Step]:
     """The train state before the first step, and the step. Pure: ``overrides`` of the optimizer's settings may be traced."""
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
-    train_state = init_train_state(key, task.model, optimizer, task.example, average=config.average_decay > 0)
+    scale = FIRST_LOSS_SCALE if config.precision == "float16" else None
+    train_state = init_train_state(key, task.model, optimizer, task.example, average=config.average_decay > 0, loss_scale=scale)
     settings = {"accumulate": config.accumulate, "average_decay": config.average_decay, "statistics": config.statistics}
     return train_state, make_step(task.objective, optimizer, **settings)
 

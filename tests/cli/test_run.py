@@ -24,7 +24,7 @@ def test_run_prints_the_result_on_stdout_and_everything_else_on_stderr(folder, c
         "  mean              1.0000",
         "  least squares     0.0100   0.7500",
     ]
-    assert lines[-1] == str(folder / "here")
+    assert lines[-2:] == [str(folder / "here"), str(folder / "here" / "report.html")]
     assert err.startswith("line, seed 5, on ")
     assert (folder / "here" / "command.txt").read_text() == "jnn run line.py --out here --seed 5 --epochs 10\n"
     assert status(folder / "here")["state"] == "done"
