@@ -23,8 +23,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.layers.checks import numerics
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_positive, numerics
 from jnn.tags import capture, intervene
 
 Logits = Callable[[jax.Array], jax.Array]

@@ -13,7 +13,6 @@ from jnn.train.runs import Run
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 
-
 FIRST_LOSS_SCALE = 2.0**15
 
 
