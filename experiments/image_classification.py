@@ -1,10 +1,15 @@
 """Classify images with an MLP, a CNN or a ResNet.
 
-Data      digits: scikit-learn's 1,797 handwritten digits of 8x8. mnist5k: 5,000 digits of MNIST, 28x28. fashion_mnist: 60,000 +
-10,000 pictures of
-          clothes, 28x28 (Xiao et al. 2017, https://arxiv.org/abs/1708.07747), with the published test part.
-Baselines Logistic regression and a support vector machine on the same split (on 50 principal components for Fashion-MNIST).
+Data      digits: scikit-learn's 1,797 handwritten digits, 8x8. mnist5k: 5,000 digits of MNIST, 28x28. fashion_mnist: 60,000 + 10,000
+          pictures of clothes, 28x28 (Xiao et al. 2017, https://arxiv.org/abs/1708.07747), with the published test part.
+Baselines Logistic regression and a support vector machine (RBF kernel, C = 10) on the same split; for Fashion-MNIST on 50 principal
+          components, the machine fitted on 10,000 examples.
 Command   jnn run image_classification [--data digits|mnist5k|fashion_mnist] [--model mlp|cnn|resnet]
+Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon, time of one run:
+
+          digits         cnn   0.9954 +- 0.0016   25 s     support vector machine 0.9944, logistic regression 0.9667
+          digits         mlp   0.9852 +- 0.0016   17 s     the same
+          fashion_mnist  cnn   0.9395 (seed 0)    15 min   support vector machine 0.8612, logistic regression 0.8282
 """
 
 import dataclasses
@@ -29,8 +34,8 @@ ABOUT = About(
     models=("mlp", "cnn", "resnet"),
     data=("digits", "mnist5k", "fashion_mnist"),
     metric="test/accuracy",
-    expected="",
-    cost="",
+    expected="0.9954 ± 0.0016 (digits, cnn); 0.9395 (fashion_mnist, cnn, one seed)",
+    cost="25 s (digits), about 15 min (fashion_mnist) on 2 cores",
 )
 EPOCHS = {"digits": 80, "mnist5k": 40, "fashion_mnist": 12}
 SHIFT = {"digits": 1, "mnist5k": 2, "fashion_mnist": 1}
@@ -120,6 +125,7 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
     flat = lambda part: images.to_float(part["image"]).reshape(len(part["label"]), -1)
@@ -128,7 +134,9 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
         np.concatenate([splits.train["label"], splits.validation["label"]]),
     )
     components = [PCA(50, svd_solver="randomized", random_state=0)] if config.data == "fashion_mnist" else []
-    logistic, machine = make_pipeline(*components, LogisticRegression(max_iter=2000)), make_pipeline(*components, SVC(C=10))
+    scaling = [StandardScaler()] if components else []  # pixels have one scale already
+    logistic = make_pipeline(*components, *scaling, LogisticRegression(max_iter=300))
+    machine = make_pipeline(*components, SVC(C=10))
     few = np.random.default_rng(0).permutation(len(y))[:10_000]  # a support vector machine on 60,000 would take an hour
     score = lambda classifier: float(classifier.score(flat(splits.test), splits.test["label"]))
     return {
