@@ -1,6 +1,8 @@
 """Times of several ways to do one thing, taken in turns, so that their ratios hold on a machine with other work.
 
-A round times every way once, in another order each time, and a ratio is taken within its round. `main` gives a script its command line:
+A round times every way once, in another order each time, and a ratio is taken within its round. Beside the time that passes stands the
+processor time, over all threads of this process: it hardly changes when others take the cores, but knows nothing of waiting. `main` gives
+a script its command line:
 
     python benchmarks/NAME.py             prints the table
     python benchmarks/NAME.py --write     and writes benchmarks/results/NAME.json
@@ -13,7 +15,6 @@ import math
 import os
 import platform
 import random
-import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
@@ -46,28 +47,41 @@ def measure(comparison: Comparison, seconds: float = 6.0) -> dict[str, Any]:
     results = {way: jax.device_get(call()) for way, call in ways.items()}
     if tolerance is not None:
         _check_same(results, tolerance)
-    calls = {way: max(1, math.ceil(SHORT / _seconds(call, 1))) for way, call in ways.items()}
+    calls = {way: max(1, math.ceil(SHORT / _times(call, 1)[0])) for way, call in ways.items()}
     order, times, started, shuffle = list(ways), {way: [] for way in ways}, _clocks(), random.Random(0).shuffle
     while len(times[order[0]]) < FEWEST or (_clocks()[0] - started[0] < seconds and len(times[order[0]]) < MOST):
         shuffle(order)
         for way in order:
-            times[way].append(_seconds(ways[way], calls[way]) / calls[way] / units)
-    reference = next(iter(ways))
-    rounds = {way: [a / b for a, b in zip(times[way], times[reference], strict=True)] for way in ways}
+            times[way].append(_times(ways[way], calls[way]) / calls[way] / units)
+    reference = np.array(times[next(iter(ways))])
     return {
         "name": name,
-        "rounds": len(times[reference]),
+        "rounds": len(reference),
         "cores_busy_with_others": _others(started, _clocks()),
-        "ways": {way: {"microseconds": _short(1e6 * statistics.median(times[way])), **_spread(rounds[way])} for way in ways},
+        "ways": {way: _summary(np.array(own), np.array(own) / reference) for way, own in times.items()},
     }
 
 
-def _seconds(call: Callable[[], Any], times: int) -> float:
-    started = time.perf_counter()
+def _times(call: Callable[[], Any], times: int) -> np.ndarray:
+    """The seconds that pass, and those of the processor, until so many calls are done."""
+    started = np.array([time.perf_counter(), time.process_time()])
     for _ in range(times):
         result = call()
     jax.block_until_ready(result)
-    return time.perf_counter() - started
+    return np.array([time.perf_counter(), time.process_time()]) - started
+
+
+def _summary(times: np.ndarray, ratios: np.ndarray) -> dict[str, float]:
+    """Medians and quartiles of times and ratios, (rounds, 2) each."""
+    low, middle, high = np.quantile(ratios[:, 0], [0.25, 0.5, 0.75])
+    found = {
+        "ratio": middle,
+        "low": low,
+        "high": high,
+        "processor_ratio": np.median(ratios[:, 1]),
+        "microseconds": 1e6 * np.median(times[:, 0]),
+    }
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
 
 
 def _check_same(results: Mapping[str, Any], tolerance: float) -> None:
@@ -75,15 +89,6 @@ def _check_same(results: Mapping[str, Any], tolerance: float) -> None:
     for way, result in others:
         for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(), err_msg=f"{way} and {reference} differ")
-
-
-def _spread(ratios: list[float]) -> dict[str, float]:
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    return {"ratio": _short(middle), "low": _short(low), "high": _short(high)}
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.3g}")
 
 
 def _clocks() -> tuple[float, float, float | None]:
@@ -135,7 +140,8 @@ def rows(comparison: Mapping[str, Any]) -> str:
     lines = []
     for i, (way, found) in enumerate(comparison["ways"].items()):
         spread = f"{_digits(found['ratio'])} ({_digits(found['low'])} to {_digits(found['high'])})" if i else "1"
-        lines.append(f"| {'' if i else comparison['name']} | {way} | {spread} | {_duration(found['microseconds'])} |")
+        processor = _digits(found["processor_ratio"]) if i else "1"
+        lines.append(f"| {'' if i else comparison['name']} | {way} | {spread} | {processor} | {_duration(found['microseconds'])} |")
     return "\n".join(lines)
 
 
@@ -145,7 +151,7 @@ def table(result: Mapping[str, Any]) -> str:
     busy = "an unknown number" if None in others else f"{min(others):g} to {max(others):g}"
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     place = f"{result['processor']}, {result['cores']} cores, of which other processes kept {busy} busy; {versions}."
-    head = "| | way | time / first way | median time |\n|---|---|---|---|"
+    head = "| | way | time / first way | processor time / first way | median time |\n|---|---|---|---|---|"
     return "\n".join([f"`{result['command']}`", "", head, *map(rows, result["comparisons"]), "", place])
 
 

@@ -72,7 +72,7 @@ def _in_sequence(x, kernel, *, geometry):
     one = _depthwise if is_depthwise else _plain
     if kernel.shape[0] == 1:
         return one(x[0], kernel[0], geometry)[None]
-    return lax.map(lambda member: one(*member, geometry), (x, kernel))
+    return lax.map(lambda member: one(member[0], member[1], geometry), (x, kernel))
 
 
 def _plain(x, kernel, geometry):

@@ -27,7 +27,7 @@ class Restored(NamedTuple):
 
     step: int
     tree: Any
-    host: dict[str, JSON]
+    host: dict[str, Any]
     notes: list[str]
 
 

@@ -12,7 +12,7 @@ Copy this file when your loop is another one.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +25,9 @@ from jnn.train.runs import Run
 from jnn.train.signals import stop_signals
 from jnn.train.state import TrainState
 from jnn.train.step import Step, leaf_names, make_steps
+
+Evaluate = Callable[[Any, Any], Mapping[str, Any]]
+"""``(params, state) -> {"validation/accuracy": ...}``"""
 
 MOST_STEPS = 64  # in one dispatch
 PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
@@ -86,7 +89,7 @@ def fit(
     feed: Feed,
     *,
     epochs: int,
-    evaluate: Callable[[Any, Any], dict[str, float]] | None = None,
+    evaluate: Evaluate | None = None,
     best: str | None = None,
     lowest: bool = False,
     patience: int = 0,
@@ -188,7 +191,7 @@ def _leave_out(train_state: TrainState, trouble: dict[str, Any], ledger: Ledger,
     return train_state._replace(step=train_state.step + 1)
 
 
-def _watched(values: dict[str, float], best: str) -> float:
+def _watched(values: Mapping[str, Any], best: str) -> float:
     if best not in values:
         raise mistake("fit", got=f"best={best!r}", expected=f"a metric that evaluate returns: {', '.join(values)}")
     return float(values[best])

@@ -4,6 +4,7 @@ run folder."""
 import contextlib
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from jnn.errors import Diverged, Interrupted
@@ -60,7 +61,7 @@ class Recorder:
             self.run.timings.write(at, {"seconds": seconds, "steps": made})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
 
-    def row(self, at: int, values: dict[str, float]) -> None:
+    def row(self, at: int, values: Mapping[str, Any]) -> None:
         """Log metrics of step ``at``."""
         values = {name: float(value) for name, value in values.items()}
         self.rows.append({"step": at, **values})

@@ -118,12 +118,12 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
     rates = jnp.array([config.learning_rate for config in configs])
     members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
-    test = jax.jit(jax.vmap(lambda kept: task.test(*kept))) if task.test else lambda kept: {}
-    rows: list[dict[str, list[float]]] = []
+    test = jax.jit(jax.vmap(lambda kept: task.test(*kept)))
+    rows: list[dict[str, Any]] = []
     identity = {"configs": [dataclasses.asdict(config) for config in configs], "data": task.feed.identity}
     with Checkpoints(folder, fingerprint=identity) if folder else _Nowhere() as checkpoints:
         if restored := checkpoints.restore(members):
-            members, rows = restored.tree, restored.host["rows"]
+            members, rows = restored.tree, list(restored.host["rows"])
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, rates, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
@@ -131,7 +131,7 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     metrics = {name: np.asarray(values) for name, values in test(members.kept).items()}
-    finite = np.array([[*row["train/finite"]] for row in rows]).all(axis=0)
+    finite = np.all([row["train/finite"] for row in rows], axis=0).tolist()
     return [
         {
             "config": dataclasses.asdict(config),

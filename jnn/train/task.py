@@ -1,6 +1,5 @@
 """What an experiment trains, as one record: enough to make one run of it, or many at once."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +7,7 @@ import jax
 from jnn.model import Model
 from jnn.train.config import TrainingConfig
 from jnn.train.feed import Feed
-from jnn.train.loop import Fitted, fit
+from jnn.train.loop import Evaluate, Fitted, fit
 from jnn.train.runs import Run
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
@@ -27,8 +26,8 @@ class Task(NamedTuple):
     objective: Objective
     feed: Feed
     example: Any
-    validate: Callable[[Any, Any], dict[str, jax.Array]] | None = None
-    test: Callable[[Any, Any], dict[str, jax.Array]] | None = None
+    validate: Evaluate | None = None
+    test: Evaluate = lambda params, state: {}
     best: str | None = None
     lowest: bool = False
 
