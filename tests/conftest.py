@@ -1,6 +1,7 @@
 """Settings and fixtures shared by all tests."""
 
 import os
+import signal
 
 # Eight devices out of one CPU, for what is sharded; and less time on making code fast, as most of it runs once.
 FLAGS = ("xla_force_host_platform_device_count=8", "xla_backend_optimization_level=0", "xla_cpu_parallel_codegen_split_count=1")
@@ -12,6 +13,9 @@ import jax
 import pytest
 
 from tests import references
+
+# A process that was started in the background ignores SIGINT, and so would the tests that raise it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

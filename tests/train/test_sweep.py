@@ -17,12 +17,13 @@ from jnn.train.sweep import make_train, product, sweep
 
 SAME = 1e-9  # float64: batched sums in another order, over a few dozen steps
 RNG = np.random.default_rng(0)
-DATA = {"x": RNG.standard_normal((60, 3))}
-DATA["label"] = (DATA["x"][:, 0] > 0).astype(np.int32)
+X = RNG.standard_normal((60, 3))
+LABEL = (X[:, 0] > 0).astype(np.int32)
 CONFIG = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-2)
 
 
 def task(config):
+    data = {"x": np.asarray(X, jnp.result_type(float)), "label": LABEL}
     model = jnn.chain(jnn.dense(8), batch_norm(), jnp.tanh, dropout(0.1), jnn.dense(2))
 
     def objective(params, state, batch, key):
@@ -31,9 +32,9 @@ def task(config):
 
     predict = lambda params, state, batch: model.apply(params, state, batch["x"])[0]
     metric = metrics.collection({"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()})
-    evaluate = lambda split: make_evaluate(predict, metric, DATA, target="label", split=split)
-    feed = in_memory(DATA, config.batch_size)
-    return Task(model, objective, feed, DATA["x"][0], evaluate("validation"), evaluate("test"), "validation/loss", True)
+    evaluate = lambda split: make_evaluate(predict, metric, data, target="label", split=split)
+    feed = in_memory(data, config.batch_size)
+    return Task(model, objective, feed, data["x"][0], evaluate("validation"), evaluate("test"), "validation/loss", True)
 
 
 def test_each_member_equals_its_solo_run(float64):
