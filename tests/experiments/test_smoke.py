@@ -1,0 +1,42 @@
+"""Every experiment runs with ``--smoke``, without a download, and leaves a whole run folder."""
+
+import json
+
+import pytest
+
+from jnn.cli import main
+from jnn.cli.experiments import listings
+
+KEYS = {"experiment", "metrics", "baselines", "parameters", "seconds", "steps", "seed", "device", "versions"}
+LISTINGS = {listing.name: listing for listing in listings()}
+OTHERS = [
+    ("image_classification", "--model", "mlp"),
+    ("image_classification", "--model", "resnet"),
+    ("image_classification", "--data", "fashion_mnist"),
+    ("universal_approximation", "--target", "ripples"),
+]
+
+
+def smoke(folder, name, *options):
+    assert main(["run", name, *options, "--smoke", "--offline", "--quiet", "--out", str(folder)]) == 0
+    return json.loads((folder / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_smoke_run_leaves_a_whole_folder(tmp_path, capsys, name):
+    summary = smoke(tmp_path / "run", name)
+    metric = LISTINGS[name].about["metric"]
+    assert set(summary) >= KEYS
+    assert isinstance(summary["metrics"][metric], float)
+    assert len(summary["baselines"]) >= 2
+    assert summary["steps"] > 0
+    report = (tmp_path / "run/report.html").read_text()
+    assert all(baseline in report for baseline in summary["baselines"])
+    assert list((tmp_path / "run/plots").glob("*.png"))
+    assert "its numbers mean nothing" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OTHERS, ids=" ".join)
+def test_so_do_the_other_models_and_data(tmp_path, options):
+    assert smoke(tmp_path / "run", *options)["steps"] > 0
