@@ -70,22 +70,14 @@ def make_step(
         (loss, (state, metrics)), gradient = _gradient(evaluate, accumulate)(train_state.params, train_state.state, batch, key)
         loss, gradient = loss / scale, jax.tree.map(lambda leaf: leaf / scale, gradient) if train_state.loss_scale else gradient
         squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
-        good = jnp.isfinite(jnp.stack([loss, *squares]))
-
-        def take():
-            value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
-            seen = {"value": loss, "grad": gradient, "value_fn": value_fn}  # what line searches (lbfgs) ask for
-            updates, optimizer_state = update(gradient, train_state.optimizer_state, train_state.params, **seen)
-            params = optax.apply_updates(train_state.params, updates)
-            average = _averaged(train_state, params, average_decay)
-            taken = train_state._replace(params=params, state=state, optimizer_state=optimizer_state, average=average)
-            good = _finite((params, state))
-            return jax.lax.cond(good.all(), lambda: taken._replace(step=train_state.step + 1), lambda: train_state), good
-
-        # A branch is nearly free, while choosing between new and old leaf by leaf reads and writes them all once more: 20 % of a step.
-        leave = lambda: (train_state, jnp.ones_like(_finite((train_state.params, state))))
-        new, good_after = jax.lax.cond(good.all(), take, leave)
-        good = jnp.concatenate([good, good_after])
+        value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
+        seen = {"value": loss, "grad": gradient, "value_fn": value_fn}  # what line searches (lbfgs) ask for
+        updates, optimizer_state = update(gradient, train_state.optimizer_state, train_state.params, **seen)
+        params = optax.apply_updates(train_state.params, updates)
+        average = _averaged(train_state, params, average_decay)
+        taken = TrainState(train_state.step + 1, params, state, optimizer_state, train_state.key, average, train_state.loss_scale)
+        good = jnp.concatenate([jnp.isfinite(jnp.stack([loss, *squares])), _finite((params, state))])
+        new = jax.tree.map(lambda now, before: jnp.where(good.all(), now, before), taken, train_state)
         if statistics:
             metrics = metrics | _statistics(train_state.params, new.params, gradient)
         metrics = {**metrics, "loss": loss, "gradient_norm": jnp.sqrt(sum(squares)), **_learning_rate(new.optimizer_state)}
