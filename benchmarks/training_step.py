@@ -71,8 +71,8 @@ def loss_alone(step):
     return run
 
 
-def unguarded_step(objective, optimizer, *, select: bool = False):
-    """The step of jnn without its guard; with ``select`` new and old are chosen leaf by leaf."""
+def unguarded_step(objective, optimizer):
+    """The step of jnn without its guard."""
 
     def step(train_state: TrainState, batch):
         key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
@@ -81,14 +81,6 @@ def unguarded_step(objective, optimizer, *, select: bool = False):
         updates, optimizer_state = optimizer.update(gradient, train_state.optimizer_state, train_state.params)
         params = optax.apply_updates(train_state.params, updates)
         new = train_state._replace(step=train_state.step + 1, params=params, state=state, optimizer_state=optimizer_state)
-        if select:
-            finite = jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((loss, gradient, params, state))]).all()
-            new = new._replace(
-                **{
-                    name: jax.tree.map(partial(jnp.where, finite), getattr(new, name), getattr(train_state, name))
-                    for name in ("step", "params", "state", "optimizer_state")
-                }
-            )
         return new, loss
 
     return step
@@ -136,13 +128,12 @@ def by_nnx(work: Work, batch) -> Callable[[], Any]:
 
 
 def guard(name: str) -> Comparison:
-    """The step with its guard, without it, and with a guard that selects."""
+    """The step with its guard and without it."""
     work = WORKS[name]
     objective, optimizer, train_state = setup(work)
     batch = jax.device_put(data(work, work.batch))
     ways = {
-        "guard by `cond` (jnn)": loss_alone(make_step(objective, optimizer)),
-        "guard by selecting": unguarded_step(objective, optimizer, select=True),
+        "guard (jnn)": loss_alone(make_step(objective, optimizer)),
         "no guard": unguarded_step(objective, optimizer),
     }
     return Comparison(f"guard, MLP {name}", {way: again(step, train_state, batch) for way, step in ways.items()})

@@ -28,8 +28,8 @@ ABOUT = About(
     models=("mlp",),
     data=("breast_cancer", "wine", "iris"),
     metric="test/accuracy",
-    expected="",
-    cost="",
+    expected="0.9510 ± 0.0000 (breast_cancer), 1.0000 ± 0.0000 (wine), 0.9737 ± 0.0000 (iris)",
+    cost="10 s on 2 cores",
 )
 LOAD = {"breast_cancer": tables.load_breast_cancer, "wine": tables.load_wine, "iris": tables.load_iris}
 SIZES = {"breast_cancer": (30, 2), "wine": (13, 3), "iris": (4, 3)}  # features, classes

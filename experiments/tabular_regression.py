@@ -30,8 +30,8 @@ ABOUT = About(
     models=("mlp",),
     data=("diabetes", "diamonds"),
     metric="test/rmse",
-    expected="",
-    cost="",
+    expected="55.5 ± 0.6 (diabetes)",
+    cost="5 s on 2 cores (diabetes)",
 )
 SUITED = {  # chosen by cross-validation on what is not test data, and for diamonds on the validation part
     "diabetes": {"hidden": (32,), "pieces": 1, "members": 8, "epochs": 60, "batch_size": 32, "dropout": 0.2},
@@ -154,14 +154,12 @@ def sections(config: Config, scales: Scales, model: jnn.Model, splits: Splits, p
 
     target, name = splits.test["target"], TARGET[config.data]
     diabetes = config.data == "diabetes"
-    features = sklearn.datasets.load_diabetes()["feature_names"] if diabetes else tables.DIAMOND_FEATURES
+    features = sklearn.datasets.load_diabetes()["feature_names"] if diabetes else tables.DIAMOND_FEATURES  # pyright: ignore
     rmse = lambda x: jnp.sqrt(jnp.mean((predict(scales, model, params, state, {"features": x}) - target) ** 2))
     falls = importance.permutation_importance(jax.jit(lambda x: -rmse(x)), splits.test["features"])
     found = predict_all(partial(predict, scales, model), params, state, splits.test)
     return [
-        Section(
-            "Predicted and true", "Each dot is an example of the test part.", regression.predicted_against_true(found, target, name=name)
-        ),
+        Section("Predicted and true", "Each dot is a test example.", regression.predicted_against_true(found, target, name=name)),
         Section(
             "Which features it needs",
             "How much the negative RMSE falls, on the test part, where one feature is shuffled. Features that tell the same share their "

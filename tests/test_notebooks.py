@@ -20,7 +20,7 @@ def _code_cells(notebook):
 
 def _kinds(notebook):
     """What each cell shows: pictures, text."""
-    return [[kind for output in cell["outputs"] for kind in output.get("data", {})] for cell in _code_cells(notebook)]
+    return [[sorted(output.get("data", {})) for output in cell["outputs"] if "data" in output] for cell in _code_cells(notebook)]
 
 
 def test_there_are_notebooks():

@@ -6,12 +6,13 @@ gradients are again this primitive, their exchanges of axes written out as trans
 grouped convolution, is here a first axis of members, which a CPU runs one after the other; a depthwise convolution is a sum over the
 window there. Bilinear as it is, this is all that derivatives of every order need.
 
-Time of ``lax.conv_general_dilated`` over that of this primitive: value and both gradients, batch 128 of 28x28, 3x3, float32, two cores:
+Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32 of 28x28, 3x3, float32, two cores
+(``python benchmarks/convolution.py``):
 
-    32 -> 64 features              1.0, inside ``lax.scan`` 96
-    32 -> 64 features, 4 groups    5,   inside ``lax.scan`` 23
-    32 features, depthwise         3.5, inside ``lax.scan`` 135
-    16 small networks by vmap      1.5 to 2.2
+    32 -> 64 features              1.0, inside ``lax.scan`` 73
+    32 -> 64 features, 4 groups    4.4, inside ``lax.scan`` 13
+    32 features, depthwise         1.7, inside ``lax.scan`` 22
+    16 small networks by vmap      1.8
 """
 
 import functools
