@@ -45,8 +45,8 @@ def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> ja
 def random_crop(key: jax.Array, x: jax.Array, *, size: tuple[int, int] | None = None, padding: int = 0) -> jax.Array:
     """A window of ``size`` (height, width), the image's own by default, at a random place of each image padded by ``padding`` zeros.
 
-    The place is uniform over all windows within the padded image. (A ``dynamic_slice`` under ``vmap`` is the fastest form on a CPU:
-    35 us for 128 images of 28 x 28; gathering takes 150 us, multiplying with 0-1 matrices 400 us.)
+    The place is uniform over all windows within the padded image. (Slices, as here, and gathering take
+    about 0.1 ms for 128 images of 28 x 28 on a CPU, multiplying with 0-1 matrices several times as long: ``python benchmarks/data.py``.)
     """
     height, width, channels = _image_shape(x, "random_crop")
     rows, columns = size or (height, width)

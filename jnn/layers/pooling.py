@@ -1,7 +1,7 @@
 """Pooling and resizing over the axes of space, channels last.
 
-Windows are taken apart axis by axis, as slices with strides: on a CPU the gradient of ``lax.reduce_window`` with ``max`` takes over ten
-times as long (``python benchmarks/pooling.py``).
+Windows are taken apart axis by axis, as slices with strides: on a CPU the gradient of ``lax.reduce_window`` with ``max`` takes six to
+ten times as long (``python benchmarks/pooling.py``).
 """
 
 import functools
