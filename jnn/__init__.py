@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy(
             "upsample",
         ],
         "layers.weight_normalization": ["spectral_norm", "weight_norm"],
-        "model": ["Model", "apply_child", "as_model", "child_key", "function", "identity", "init_child", "pointwise", "streams"],
+        "model": ["Model", "apply_child", "as_model", "child_key", "function", "identity", "init_child", "pointwise", "reader", "streams"],
         "tags": ["capture", "intervene", "tag"],
         "transform": ["cast", "ensemble", "frozen", "path_mask", "remat", "reparameterized"],
     },

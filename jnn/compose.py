@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, apply_child, as_model, check_children, identity, init_child, scope, streams
+from jnn.model import Model, apply_child, as_model, check_children, identity, init_child, read_child, reader, scope, streams
 
 
 def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
@@ -67,7 +67,14 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
                 x_t, new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return x_t, new_carry
 
-    return Model(init, apply, carry, step) if streams(*models.values()) else Model(init, apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        new_carry = {}
+        for name, model in models.items():
+            x, new_carry[name] = read_child(name, model, params, state, carry, x, key=key, train=train, mask=mask)
+            mask = mask if _is_masked(x, mask) else None
+        return x, new_carry
+
+    return Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
 
 
 def _is_masked(x: Any, mask) -> bool:
@@ -126,7 +133,13 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
                 outputs[name], new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
         return join(outputs), new_carry
 
-    return Model(init, apply, carry, step) if streams(*models.values()) else Model(init, apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        outputs, new_carry = {}, {}
+        for name, model in models.items():
+            outputs[name], new_carry[name] = read_child(name, model, params, state, carry, x, key=key, train=train, mask=mask)
+        return join(outputs), new_carry
+
+    return Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
@@ -191,7 +204,14 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     def step(params, state, carry, x_t):
         return jax.lax.scan(lambda x_t, copy: model.step(*copy, x_t), x_t, (params, state, carry), length=n, unroll=unroll)
 
-    return Model(init, apply, carry, step) if streams(model) else Model(init, apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        def layer(x, copy):
+            params, state, carry, key = copy
+            return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
+
+        return jax.lax.scan(layer, x, (params, state, carry, keys(key)), length=n, unroll=unroll)
+
+    return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
 
 
 def _check_same(x: Any, y: Any) -> None:

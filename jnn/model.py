@@ -1,9 +1,10 @@
 """A model is a record of pure functions; a layer is a model, and so is a whole network.
 
-    init (key, x)                                                    -> params, state
-    apply(params, state, x, *, key=None, train=False, mask=None)     -> y, state
-    carry(params, x_t, length)                                       -> carry
-    step (params, state, carry, x_t)                                 -> y_t, carry
+    init (key, x)                                                       -> params, state
+    apply(params, state, x, *, key=None, train=False, mask=None)        -> y, state
+    carry(params, x_t, length)                                          -> carry
+    step (params, state, carry, x_t)                                    -> y_t, carry
+    read (params, state, carry, x, *, key=None, train=False, mask=None) -> y, carry
 
 ``params``  a nested dict of arrays, trained by gradient descent. A part that has none has no entry.
 ``state``   a nested dict of what training updates without a gradient, shared by the whole batch; ``{}`` where there is none.
@@ -12,11 +13,14 @@
 ``mask``    ``(..., T)``, True where an element of a padded sequence is real.
 ``carry``   the memory of a stream; ``length`` is the number of elements that it must be able to hold.
 
+``apply`` sees a whole sequence at once and remembers nothing, ``step`` takes one element, and ``read`` any number of them in parallel:
+a prompt before the first word is generated, or the next piece of a long text in training. Masked elements leave the memory as it was.
+
 The laws, which `jnn.testing.check_model` checks on any model:
 
     purity      the same arguments give the same bits, and a second call compiles nothing
     batch       leading axes equal ``jax.vmap`` equal a Python loop, where nothing is drawn
-    stream      ``step``, one element at a time, equals ``apply`` on the whole sequence
+    stream      ``step``, one element at a time, and ``read``, piece by piece, equal ``apply`` on the whole sequence
     gradient    the gradient equals finite differences; looking with `jnn.capture` changes nothing
     precision   computing in bfloat16 stays near float32
     ensemble    member i of `jnn.ensemble` equals the solo model with the same key
@@ -28,6 +32,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jnn.errors import JnnError, mistake
 from jnn.tags import tag
@@ -44,6 +49,11 @@ def no_carry(params: Params, x_t: Any, length: int) -> Any:
 def no_step(params: Params, state: State, carry: Any, x_t: Any) -> tuple[Any, Any]:
     """The ``step`` of a model that cannot be read element by element: it raises."""
     raise mistake("step", got="a model that sees the whole of x at once", expected="one with carry and step", remedy="Call apply.")
+
+
+def no_read(params: Params, state: State, carry: Any, x: Any, **options: Any) -> tuple[Any, Any]:
+    """The ``read`` of a model that has none of its own: it raises. `reader` makes one from ``step``."""
+    raise mistake("read", got="a model without a read of its own", expected="one with it", remedy="Call jnn.reader(model).")
 
 
 class Model(NamedTuple):
@@ -68,6 +78,7 @@ class Model(NamedTuple):
     apply: Callable[..., tuple[Any, State]]
     carry: Callable[..., Any] = no_carry
     step: Callable[..., tuple[Any, Any]] = no_step
+    read: Callable[..., tuple[Any, Any]] = no_read
 
 
 def streams(*models: Model) -> bool:
@@ -80,13 +91,60 @@ def streams(*models: Model) -> bool:
     return all(model.step is not no_step for model in models)
 
 
+def reader(model: Model) -> Callable[..., tuple[Any, Any]]:
+    """The model's ``read``; for a model without one, ``step`` scanned over an array x: tokens ``(..., T)`` or features ``(..., T, D)``.
+
+    ``step`` knows no training: a model that draws in training, or otherwise computes differently there, needs a ``read`` of its own.
+    """
+    if model.read is not no_read:
+        return model.read
+
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        return scan_step(lambda carry, x_t: model.step(params, state, carry, x_t), carry, x, mask)
+
+    return read
+
+
+def scan_step(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, x: jax.Array, mask: jax.Array | None = None) -> tuple[Any, Any]:
+    """``step(carry, x_t) -> y_t, carry`` over the elements of x, tokens ``(..., T)`` or features ``(..., T, D)``: y and the last carry.
+
+    An element that ``mask`` ``(..., T)`` leaves out is taken as zero, whatever it holds, and leaves the carry as it was.
+
+    >>> import jax.numpy as jnp
+    >>> total = lambda carry, x_t: (carry + x_t, carry + x_t)
+    >>> y, carry = scan_step(total, jnp.zeros(1), jnp.array([[1.0], [jnp.nan], [3.0]]), jnp.array([True, False, True]))
+    >>> y[:, 0].tolist(), carry.tolist()
+    ([1.0, 1.0, 4.0], [4.0])
+    """
+    time = x.ndim - (1 if jnp.issubdtype(x.dtype, jnp.integer) else 2)
+    if mask is None:
+        carry, y = jax.lax.scan(lambda carry, x_t: step(carry, x_t)[::-1], carry, jnp.moveaxis(x, time, 0))
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, time), y), carry
+
+    def advance(carry, element):
+        x_t, is_real = element
+        y_t, new = step(carry, where(is_real, x_t, jnp.zeros_like(x_t)))
+        return jax.tree.map(lambda now, before: where(is_real, now, before), new, carry), y_t
+
+    carry, y = jax.lax.scan(advance, carry, (jnp.moveaxis(x, time, 0), jnp.moveaxis(mask, -1, 0)))
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, time), y), carry
+
+
+def where(mask: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+    """``a`` where the mask, whose axes are the first of a and b, is True, else ``b``."""
+    return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+
 def pointwise(init: Callable, apply: Callable) -> Model:
     """The model of a layer that treats each element of a sequence alone: it streams with an empty memory."""
 
     def step(params, state, carry, x_t):
         return apply(params, state, x_t)[0], carry
 
-    return Model(init, apply, lambda params, x_t, length: {}, step)
+    def read(params, state, carry, x, **options):
+        return apply(params, state, x, **options)[0], carry
+
+    return Model(init, apply, lambda params, x_t, length: {}, step, read)
 
 
 def function(f: Callable[[Any], Any]) -> Model:
@@ -153,6 +211,14 @@ def apply_child(name: str, model: Model, params: Params, state: State, x: Any, *
     with scope(name):
         y, state = model.apply(params.get(name, {}), state.get(name, {}), x, key=child_key(key, name), train=train, mask=mask)
         return tag(y, "output"), named(name, state)
+
+
+def read_child(name: str, model: Model, params: Params, state: State, carry: Any, x: Any, *, key=None, train=False, mask=None):
+    """Let the child ``name`` read x with its own params, state, carry and key: its output, and its carry."""
+    with scope(name):
+        own = params.get(name, {}), state.get(name, {}), carry[name]
+        y, carry = reader(model)(*own, x, key=child_key(key, name), train=train, mask=mask)
+        return tag(y, "output"), carry
 
 
 def named(name: str, tree: dict) -> dict:

@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 
 from jnn.compose import repeat
 from jnn.errors import mistake
-from jnn.model import Model, as_model, streams
+from jnn.model import Model, as_model, reader, streams
 from jnn.tags import capture
 from jnn.transform import cast, ensemble, remat
 
@@ -86,18 +86,33 @@ def law_batch(model: Model, x: Any) -> None:
 
 
 def law_stream(model: Model, x: Any) -> str | None:
-    """``step`` over the elements of a sequence equals ``apply`` on all of it."""
+    """``step`` over the elements of a sequence, and ``read`` over pieces of it, equal ``apply`` on all of it; padding after a piece is
+    not remembered; reading all of it in training equals ``apply`` there."""
     if not streams(model):
         return f"{NOT_APPLICABLE}: the model has no step"
     with jax.enable_x64(True):
         batch = _batch(_float64(x))
         params, state = jax.jit(model.init)(jax.random.key(0), batch)
         elements = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), batch)
-        carry = model.carry(params, _take(elements, 0), jax.tree.leaves(elements)[0].shape[0])
+        length = jax.tree.leaves(elements)[0].shape[0]
+        carry, y = model.carry(params, _take(elements, 0), length), jax.jit(model.apply)(params, state, batch)[0]
         advance = lambda carry, x_t: model.step(params, state, carry, x_t)[::-1]
-        _, streamed = jax.jit(lambda carry: jax.lax.scan(advance, carry, elements))(carry)
-        streamed = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), streamed)
-        _same(streamed, jax.jit(model.apply)(params, state, batch)[0], SAME_STREAM, "step by step and apply")
+        last, streamed = jax.jit(lambda carry: jax.lax.scan(advance, carry, elements))(carry)
+        _same(jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), streamed), y, SAME_STREAM, "step by step and apply")
+        read, cut = reader(model), length // 2
+        between = lambda tree, start, end: jax.tree.map(lambda leaf: leaf[:, start:end], tree)
+        y_1, half = read(params, state, carry, between(batch, 0, cut))
+        y_2, whole = read(params, state, half, between(batch, cut, length))
+        _same(jax.tree.map(lambda *ys: jnp.concatenate(ys, axis=1), y_1, y_2), y, SAME_STREAM, "piece by piece and apply")
+        _same(whole, last, SAME_STREAM, "the memory after pieces and after steps")
+        is_real = (jnp.arange(length) < cut)[None].repeat(BATCH, 0)
+        y_1, masked = read(params, state, carry, batch, mask=is_real)
+        y_2 = read(params, state, masked, between(batch, cut, length))[0]
+        y_1 = between(y_1, 0, cut)
+        _same(jax.tree.map(lambda *ys: jnp.concatenate(ys, axis=1), y_1, y_2), y, SAME_STREAM, "with padding after a piece and apply")
+        options = {"key": jax.random.key(1), "train": True}
+        in_training = model.apply(params, state, batch, **options)[0]
+        _same(read(params, state, carry, batch, **options)[0], in_training, SAME_STREAM, "read and apply in training")
 
 
 def law_padding(model: Model, x: Any) -> None:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, as_model, streams
+from jnn.model import Model, as_model, reader, streams
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
@@ -50,7 +50,11 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
     def step(params, state, carry, x_t):
         return members(model.step, 0, 0, 0, x_axis)(params, state, carry, x_t)
 
-    return Model(init, apply, carry, step) if streams(model) else Model(init, apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        run = lambda params, state, carry, x, key, mask: reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
+        return members(run, 0, 0, 0, x_axis, 0, x_axis)(params, state, carry, x, keys(key), mask)
+
+    return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
@@ -69,7 +73,11 @@ def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
         run = lambda params, state, x, key, mask: model.apply(params, state, x, key=key, train=train, mask=mask)
         return jax.checkpoint(run, policy=policy)(params, state, x, key, mask)
 
-    return model._replace(apply=apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        run = lambda params, state, carry, x, key, mask: reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
+        return jax.checkpoint(run, policy=policy)(params, state, carry, x, key, mask)
+
+    return model._replace(apply=apply, read=read) if streams(model) else model._replace(apply=apply)
 
 
 def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp.float32) -> Model:
@@ -101,7 +109,11 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         y_t, carry = model.step(to(compute, params), state, carry, to(compute, x_t))
         return to(output, y_t), carry
 
-    return Model(model.init, apply, carry, step) if streams(model) else Model(model.init, apply)
+    def read(params, state, carry, x, **options):
+        y, carry = reader(model)(to(compute, params), state, carry, to(compute, x), **options)
+        return to(output, y), carry
+
+    return Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
 
 
 def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
@@ -126,7 +138,10 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
     def step(params, state, carry, x_t):
         return model.step(change(params), state, carry, x_t)
 
-    return Model(model.init, apply, carry, step) if streams(model) else Model(model.init, apply)
+    def read(params, state, carry, x, **options):
+        return reader(model)(change(params), state, carry, x, **options)
+
+    return Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:

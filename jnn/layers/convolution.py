@@ -178,8 +178,16 @@ def _layer(where: str, window: Windows, sizes: Callable, channels: Callable, ker
         x = jnp.concatenate([carry, x_t[..., None, :]], axis=-2)
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        x = jnp.concatenate([carry, _hide(where, x, mask, rank)], axis=-2)
+        y, last = slide(params, x, ((0, 0),)), carry.shape[-2]
+        if mask is None:
+            return y, x[..., x.shape[-2] - last :, :]
+        seen = jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last).reshape((1,) * (mask.ndim - 1) + (-1,))
+        return y, jnp.take_along_axis(x, seen[..., None], axis=-2)
+
     is_stream = window.padding == "CAUSAL" and window.strides == (1,)
-    return Model(init, apply, carry, step) if is_stream else Model(init, apply)
+    return Model(init, apply, carry, step, read) if is_stream else Model(init, apply)
 
 
 def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive, numerics
-from jnn.model import Model, Params, as_model, child_key, named, streams
+from jnn.model import Model, Params, as_model, child_key, named, reader, streams
 from jnn.transform import path_mask, reparameterized
 
 
@@ -82,18 +82,23 @@ def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsi
         kernels = _chosen("spectral_norm", params, paths)
         return _replaced(params, {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()})
 
+    def followed(params, vectors):
+        kernels = _chosen("spectral_norm", params, paths)
+        return {path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon) for path, kernel in kernels.items()}
+
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        vectors = state["vectors"]
-        if train:
-            kernels = _chosen("spectral_norm", params, paths)
-            vectors = {path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon) for path, kernel in kernels.items()}
+        vectors = followed(params, state["vectors"]) if train else state["vectors"]
         y, inner = model.apply(normalized(params, vectors), state.get("model", {}), x, key=key, train=train, mask=mask)
         return y, named("model", inner) | {"vectors": vectors}
 
     def step(params, state, carry, x_t):
         return model.step(normalized(params, state["vectors"]), state.get("model", {}), carry, x_t)
 
-    return Model(init, apply, model.carry, step) if streams(model) else Model(init, apply)
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        vectors = followed(params, state["vectors"]) if train else state["vectors"]
+        return reader(model)(normalized(params, vectors), state.get("model", {}), carry, x, key=key, train=train, mask=mask)
+
+    return Model(init, apply, model.carry, step, read) if streams(model) else Model(init, apply)
 
 
 FIRST_STEPS = 15  # as in PyTorch: brings a random vector near enough for one step a time to follow the training
