@@ -38,7 +38,7 @@ def make_step(
     Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any clipping), ``learning_rate``
     (where the optimizer shows it: `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are
     free of NaN and infinity. Where they are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
-    the first bad one, counted in `leaf_names`.
+    the first bad one, counted in `leaf_names`. Only where the new params alone are bad, of a finite gradient, has the optimizer seen it.
 
     With a `LossScale` in the train state the loss is multiplied by it and the gradient divided. A step that overflows then counts as
     made, without an update, and halves the scale; 2,000 finite ones in a row double it (Micikevicius et al. 2018,
@@ -72,12 +72,20 @@ def make_step(
         squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
         value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
         seen = {"value": loss, "grad": gradient, "value_fn": value_fn}  # what line searches (lbfgs) ask for
-        updates, optimizer_state = update(gradient, train_state.optimizer_state, train_state.params, **seen)
-        params = optax.apply_updates(train_state.params, updates)
-        average = _averaged(train_state, params, average_decay)
-        taken = TrainState(train_state.step + 1, params, state, optimizer_state, train_state.key, average, train_state.loss_scale)
-        good = jnp.concatenate([jnp.isfinite(jnp.stack([loss, *squares])), _finite((params, state))])
-        new = jax.tree.map(lambda now, before: jnp.where(good.all(), now, before), taken, train_state)
+
+        def take(before: TrainState, gradient):
+            updates, optimizer_state = update(gradient, before.optimizer_state, before.params, **seen)
+            params = optax.apply_updates(before.params, updates)
+            good = _finite(params)
+            params, new_state = _choose(good.all(), (params, state), (before.params, before.state))
+            average = _averaged(before, params, average_decay)
+            new = before._replace(params=params, state=new_state, optimizer_state=optimizer_state, average=average)
+            return new._replace(step=before.step + good.all()), good
+
+        leave = lambda before, gradient: (before, _finite(before.params))
+        sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), _finite(state)
+        new, good = jax.lax.cond(sound.all() & sound_state.all(), take, leave, train_state, gradient)
+        good = jnp.concatenate([sound, good, sound_state])
         if statistics:
             metrics = metrics | _statistics(train_state.params, new.params, gradient)
         metrics = {**metrics, "loss": loss, "gradient_norm": jnp.sqrt(sum(squares)), **_learning_rate(new.optimizer_state)}
@@ -154,7 +162,11 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
 
 def _finite(tree: Any) -> jax.Array:
     """For each leaf, whether all of it is finite."""
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)])
+    return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)], bool)
+
+
+def _choose(condition: jax.Array, a: Any, b: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), a, b)
 
 
 def leaf_names(train_state: TrainState) -> list[str]:
