@@ -1,0 +1,121 @@
+"""From logits to a token: temperature, top-k, top-p, min-p, and a penalty for repetition, as pure functions.
+
+Each takes logits ``(..., V)`` and gives logits with ``-inf`` where a token is ruled out. The most probable token is never ruled out.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen. The defaults draw from the model's own distribution."""
+
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the most probable token."""
+    top_k: int = 0
+    """Draw among the k most probable tokens; 0 for all."""
+    top_p: float = 1.0
+    """Draw among the fewest most probable tokens that together have this probability."""
+    min_p: float = 0.0
+    """Draw among tokens at least this fraction as probable as the most probable one."""
+    repetition_penalty: float = 1.0
+    """Divides the positive logits of tokens that occurred, and multiplies the negative ones; 1 for none."""
+
+    def __post_init__(self):
+        """Refuse what cannot be right."""
+        for name, fine, expected in (
+            ("temperature", self.temperature >= 0, "a number >= 0"),
+            ("top_k", isinstance(self.top_k, int) and self.top_k >= 0, "an integer >= 0"),
+            ("top_p", 0 < self.top_p <= 1, "a probability in (0, 1]"),
+            ("min_p", 0 <= self.min_p < 1, "a fraction in [0, 1)"),
+            ("repetition_penalty", self.repetition_penalty > 0, "a number > 0"),
+        ):
+            if not fine:
+                raise mistake("Sampling", got=f"{name}={getattr(self, name)!r}", expected=expected)
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def sample(key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Array | None = None) -> jax.Array:
+    """A token for each row of logits ``(..., V)`` -> int32 ``(...)``; ``seen`` ``(..., V)`` is True for the tokens that occurred.
+
+    The penalty comes first, then the temperature, then top-k, top-p and min-p, each among what the last one left, as in Hugging Face's
+    transformers. Computed in float32 at least.
+
+    >>> import jax, jax.numpy as jnp
+    >>> sample(jax.random.key(0), jnp.array([0.0, 3.0, 1.0]), GREEDY).item()
+    1
+    """
+    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    if seen is not None and sampling.repetition_penalty != 1:
+        logits = penalize_repetition(logits, seen, sampling.repetition_penalty)
+    if sampling.temperature == 0:
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    logits = logits / sampling.temperature
+    if sampling.top_k:
+        logits = keep_top_k(logits, sampling.top_k)
+    if sampling.top_p < 1:
+        logits = keep_top_p(logits, sampling.top_p)
+    if sampling.min_p:
+        logits = keep_min_p(logits, sampling.min_p)
+    return jax.random.categorical(key, logits, axis=-1).astype(jnp.int32)
+
+
+def keep_top_k(logits: jax.Array, k: int) -> jax.Array:
+    """The k largest logits, and those equal to the k-th; all of them where k is at least V.
+
+    Source: Fan, Lewis, Dauphin 2018, https://arxiv.org/abs/1805.04833.
+
+    >>> import jax.numpy as jnp
+    >>> keep_top_k(jnp.array([1.0, 3.0, 2.0]), 2).tolist()
+    [-inf, 3.0, 2.0]
+    """
+    least = jax.lax.top_k(logits, min(k, logits.shape[-1]))[0][..., -1:]
+    return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
+    """The fewest most probable tokens whose probabilities sum to at least ``p`` (the nucleus), and those as probable as the last of them.
+
+    Source: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751.
+
+    >>> import jax.numpy as jnp
+    >>> keep_top_p(jnp.array([1.0, 2.0, 1.0]), 0.5).tolist()
+    [-inf, 2.0, -inf]
+    """
+    ordered = jnp.sort(logits, axis=-1, descending=True)
+    probabilities = jax.nn.softmax(ordered, axis=-1)
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities
+    least = jnp.min(jnp.where(before < p, ordered, jnp.inf), axis=-1, keepdims=True)
+    return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def keep_min_p(logits: jax.Array, p: float) -> jax.Array:
+    """The tokens at least ``p`` times as probable as the most probable one.
+
+    Source: Nguyen et al. 2024, https://arxiv.org/abs/2407.01082.
+
+    >>> import jax.numpy as jnp
+    >>> keep_min_p(jnp.array([0.0, 2.0, 1.5]), 0.5).tolist()
+    [-inf, 2.0, 1.5]
+    """
+    least = jnp.max(logits, axis=-1, keepdims=True) + jnp.log(p)
+    return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def penalize_repetition(logits: jax.Array, seen: jax.Array, penalty: float) -> jax.Array:
+    """Tokens that were ``seen`` ``(..., V)`` less likely: ``z / penalty`` where z > 0, ``z penalty`` elsewhere.
+
+    Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858, with the sign that keeps a penalty a penalty.
+
+    >>> import jax.numpy as jnp
+    >>> penalize_repetition(jnp.array([2.0, -2.0, 1.0]), jnp.array([True, True, False]), 2.0).tolist()
+    [1.0, -4.0, 1.0]
+    """
+    return jnp.where(seen, jnp.where(logits > 0, logits / penalty, logits * penalty), logits)
