@@ -27,5 +27,6 @@ __getattr__, __dir__, __all__ = lazy(
         "model": ["Model", "apply_child", "as_model", "child_key", "function", "identity", "init_child", "pointwise", "reader", "streams"],
         "tags": ["capture", "intervene", "tag"],
         "transform": ["cast", "ensemble", "frozen", "path_mask", "remat", "reparameterized"],
+        "wiring": ["wired"],
     },
 )

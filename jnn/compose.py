@@ -57,7 +57,7 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         carries = {}
         for name, model in models.items():
             carries[name] = model.carry(params.get(name, {}), x_t, length)
-            x_t = _output_of_step(model, params.get(name, {}), carries[name], x_t)
+            x_t = output_of_step(model, params.get(name, {}), carries[name], x_t)
         return carries
 
     def step(params, state, carry, x_t):
@@ -82,7 +82,7 @@ def _is_masked(x: Any, mask) -> bool:
     return mask is not None and len(leaves) == 1 and leaves[0].ndim > mask.ndim and leaves[0].shape[: mask.ndim] == mask.shape
 
 
-def _output_of_step(model: Model, params, carry, x_t):
+def output_of_step(model: Model, params, carry, x_t):
     """The shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence of the one element."""
     features = lambda leaf: 0 if jnp.issubdtype(leaf.dtype, jnp.integer) else 1
     sequence = lambda x_t: jax.tree.map(lambda leaf: jnp.expand_dims(leaf, leaf.ndim - features(leaf)), x_t)
