@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -33,7 +33,7 @@ class Run:
 Flow = Callable[[Run, Any], Any]
 
 
-def wired(flow: Flow, *, streaming: bool = True, **parts: Model | Callable) -> Model:
+def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool = True) -> Model:
     """The model ``y = flow(run, x)``, in which ``run(name, x)`` is the part called ``name``.
 
     ``flow``       a plain function of JAX. It is the same for a whole sequence and for one element of it, so that it may not look across
@@ -47,7 +47,7 @@ def wired(flow: Flow, *, streaming: bool = True, **parts: Model | Callable) -> M
     >>> def flow(run, x):
     ...     gate = jax.nn.sigmoid(run("gate", x))
     ...     return gate * run("value", x) + (1 - gate) * x
-    >>> highway = jnn.wired(flow, gate=jnn.dense(4), value=jnn.chain(jnn.dense(4), jnp.tanh))
+    >>> highway = jnn.wired(flow, {"gate": jnn.dense(4), "value": jnn.chain(jnn.dense(4), jnp.tanh)})
     >>> params, state = highway.init(jax.random.key(0), jnp.ones(4))
     >>> sorted(params), highway.apply(params, state, jnp.ones((7, 4)))[0].shape
     (['gate', 'value'], (7, 4))

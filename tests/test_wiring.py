@@ -15,7 +15,7 @@ def test_a_flow_of_one_after_the_other_is_a_chain():
         return run("out", jax.nn.relu(run("hidden", x)))
 
     wired, chained = (
-        jnn.wired(flow, hidden=jnn.dense(8), out=jnn.dense(2)),
+        jnn.wired(flow, {"hidden": jnn.dense(8), "out": jnn.dense(2)}),
         jnn.chain(hidden=jnn.dense(8), act=jax.nn.relu, out=jnn.dense(2)),
     )
     params, state = wired.init(jax.random.key(0), X)
@@ -24,16 +24,16 @@ def test_a_flow_of_one_after_the_other_is_a_chain():
 
 
 def test_a_part_called_twice_has_one_set_of_params_and_draws_anew():
-    model = jnn.wired(lambda run, x: (run("drop", x), run("drop", x)), drop=jnn.dropout(0.5))
+    model = jnn.wired(lambda run, x: (run("drop", x), run("drop", x)), {"drop": jnn.dropout(0.5)})
     first, second = model.apply({}, {}, jnp.ones(100), key=jax.random.key(0), train=True)[0]
     assert (first != second).any()
-    shared = jnn.wired(lambda run, x: run("dense", run("dense", x)), dense=jnn.dense(4))
+    shared = jnn.wired(lambda run, x: run("dense", run("dense", x)), {"dense": jnn.dense(4)})
     params, _ = shared.init(jax.random.key(0), X)
     np.testing.assert_allclose(shared.apply(params, {}, X)[0], X @ params["dense"]["kernel"] @ params["dense"]["kernel"], rtol=1e-5)
 
 
 def test_the_state_of_a_part_called_twice_is_updated_twice():
-    model = jnn.wired(lambda run, x: run("norm", run("norm", x)), norm=jnn.batch_norm())
+    model = jnn.wired(lambda run, x: run("norm", run("norm", x)), {"norm": jnn.batch_norm()})
     params, state = model.init(jax.random.key(0), X)
     _, once = jnn.batch_norm().apply(params["norm"], state["norm"], X, train=True)
     _, new = model.apply(params, state, X, train=True)
@@ -42,14 +42,14 @@ def test_the_state_of_a_part_called_twice_is_updated_twice():
 
 
 def test_what_a_part_computes_is_captured_under_its_name():
-    model = jnn.wired(lambda run, x: run("b", run("a", x)), a=jnn.dense(3), b=jnn.dense(2))
+    model = jnn.wired(lambda run, x: run("b", run("a", x)), {"a": jnn.dense(3), "b": jnn.dense(2)})
     params, state = model.init(jax.random.key(0), X)
     _, seen = jnn.capture(model.apply)(params, state, X)
     assert seen["a/output"].shape == (6, 3)
 
 
 def test_a_flow_that_looks_across_time_does_not_stream():
-    model = jnn.wired(lambda run, x: run("out", x.mean(axis=-2)), streaming=False, out=jnn.dense(2))
+    model = jnn.wired(lambda run, x: run("out", x.mean(axis=-2)), {"out": jnn.dense(2)}, streaming=False)
     assert not jnn.streams(model)
 
 
@@ -62,4 +62,4 @@ def test_a_flow_that_looks_across_time_does_not_stream():
 )
 def test_a_flow_that_does_not_fit_its_parts_is_refused(flow, message):
     with pytest.raises(jnn.JnnError, match=message):
-        jnn.wired(flow, dense=jnn.dense(4)).init(jax.random.key(0), X)
+        jnn.wired(flow, {"dense": jnn.dense(4)}).init(jax.random.key(0), X)

@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "config": ["TrainingConfig"],
         "evaluate": ["make_evaluate", "predict_all"],
-        "feed": ["Feed", "in_memory"],
+        "feed": ["Feed", "in_memory", "streamed"],
+        "loading": ["trained"],
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],
         "runs": ["About", "Run", "RunOptions"],

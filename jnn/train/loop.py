@@ -1,6 +1,7 @@
 """The training loop: the one place where training touches the world.
 
     while steps remain:
+        read data, where it streams
         make some steps in one dispatch, a pure function of (train state, data, how many)
         stop if a number is not finite
         every so often: log, evaluate, keep the best, save a checkpoint
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.model import child_key
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
 from jnn.train.runs import Run
@@ -29,7 +31,6 @@ from jnn.train.step import Step, leaf_names, make_steps
 Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
 
-MOST_STEPS = 64  # in one dispatch
 PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
 
 
@@ -75,11 +76,12 @@ class Ledger:
         self.window = {}
         return row
 
-    def judge(self, at: int, value: float, lowest: bool) -> bool:
-        """Whether ``value`` is the best so far."""
+    def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
+        """Whether ``value`` is the best so far. Training is done after ``patience`` evaluations that were not, if that is not 0."""
         better = self.best is None or (value < self.best if lowest else value > self.best)
         self.best, self.best_step = (value, at) if better else (self.best, self.best_step)
         self.worse = 0 if better else self.worse + 1
+        self.done = bool(patience) and self.worse >= patience
         return better
 
 
@@ -120,47 +122,70 @@ def fit(
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
-    dispatch = jax.jit(make_steps(step, feed.batch_of, MOST_STEPS), donate_argnums=0)
-    names, pace = leaf_names(train_state), 1
-    train_state, ledger = _copy(train_state), Ledger()
-    kept = _copy((train_state.best_guess, train_state.state)) if best else ()
 
     with stop_signals() as stop, Recorder(run, feed) as recorder:
-        if restored := recorder.restore((train_state, kept)):
-            (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
-        at, saved = int(train_state.step), time.perf_counter()
+        train_state, kept, ledger = _begin(train_state, bool(best), recorder)
+        at, pace, saved = int(train_state.step), 1, time.perf_counter()
         with recorder.start(at, steps).compiling("the training step"):
-            dispatch = dispatch.lower(train_state, feed.data, jnp.int32(pace)).compile()
+            dispatch = _compiled(step, feed, train_state)
+        data = feed.read(child_key(train_state.key, "batches"), at)
         while at < steps and not ledger.done:
             started, count = time.perf_counter(), min(pace, steps - at, evaluate_every - at % evaluate_every if evaluate else steps)
-            train_state, metrics = dispatch(train_state, feed.data, jnp.int32(count))
-            rows, trouble = _read(jax.device_get(metrics), names)
+            train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
+            rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
+            pace = _next_pace(pace, seconds, feed.most_steps)
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
-            for row in rows:
-                at += 1
-                ledger.gather(row)
-                if at % log_every == 0:
-                    recorder.row(at, ledger.means())
+            at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                train_state, at = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept), at + 1
-                if at % log_every == 0:
-                    recorder.row(at, ledger.means())
+                train_state = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept)
+                at = _log([{}], at, log_every, ledger, recorder)
             if evaluate and (at % evaluate_every == 0 or at == steps):
                 values = evaluate(train_state.best_guess, train_state.state)
                 recorder.row(at, values)
-                if best and ledger.judge(at, _watched(values, best), lowest):
+                if best and ledger.judge(at, _watched(values, best), lowest=lowest, patience=patience):
                     kept = _copy((train_state.best_guess, train_state.state))
-                ledger.done = bool(patience) and ledger.worse >= patience
-            recorder.line(at, last=at == steps or ledger.done)
-            if time.perf_counter() - saved >= checkpoint_every or at == steps or ledger.done or stop.signum:
+            ending = at == steps or ledger.done
+            recorder.line(at, last=ending)
+            if ending or stop.signum or time.perf_counter() - saved >= checkpoint_every:
                 recorder.save(at, (train_state, kept), ledger)
                 saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
-            pace = min(2 * pace, MOST_STEPS) if seconds < PATIENT / 2 else max(pace // 2, 1) if seconds > PATIENT else pace
     params, state = kept or (train_state.best_guess, train_state.state)
     return Fitted(train_state, params, state, recorder.rows, ledger)
+
+
+def _begin(train_state: TrainState, keep_best: bool, recorder: Recorder) -> tuple[TrainState, Any, Ledger]:
+    """The train state, the best params and state so far, and the ledger: those of the last checkpoint, or of the start."""
+    train_state = _copy(train_state)
+    kept = _copy((train_state.best_guess, train_state.state)) if keep_best else ()
+    if restored := recorder.restore((train_state, kept)):
+        return *restored.tree, Ledger.from_json(restored.host)
+    return train_state, kept, Ledger()
+
+
+def _compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
+    """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps; the train state is donated."""
+    steps = jax.jit(make_steps(step, feed.batch_of, feed.most_steps), donate_argnums=0)
+    return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
+
+
+def _next_pace(pace: int, seconds: float, most: int) -> int:
+    """The steps of the next dispatch, after one of ``pace`` steps took ``seconds``."""
+    if seconds > PATIENT:
+        return max(pace // 2, 1)
+    return min(2 * pace, most) if seconds < PATIENT / 2 else pace
+
+
+def _log(rows: list[dict[str, float]], at: int, every: int, ledger: Ledger, recorder: Recorder) -> int:
+    """Log the steps after ``at``, a row of metrics each, as means over ``every`` steps; returns the last one."""
+    for row in rows:
+        at += 1
+        ledger.gather(row)
+        if at % every == 0:
+            recorder.row(at, ledger.means())
+    return at
 
 
 def _copy(tree: Any) -> Any:
@@ -168,13 +193,13 @@ def _copy(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
-def _read(metrics: dict[str, Any], names: list[str]) -> tuple[list[dict[str, float]], dict[str, Any]]:
+def _read(metrics: dict[str, Any], train_state: TrainState) -> tuple[list[dict[str, float]], dict[str, Any]]:
     """The metrics of each step taken, and what happened in the one, if any, that was not finite."""
     metrics = dict(metrics)
     taken, finite, leaf = int(metrics.pop("taken").sum()), metrics.pop("finite"), metrics.pop("bad_leaf")
     rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]
     if taken and not finite[taken - 1]:
-        return rows[:-1], {**rows[-1], "leaf": names[leaf[taken - 1]]}
+        return rows[:-1], {**rows[-1], "leaf": leaf_names(train_state)[leaf[taken - 1]]}
     return rows, {}
 
 

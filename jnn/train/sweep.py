@@ -14,6 +14,7 @@ from jnn.errors import mistake
 from jnn.model import child_key
 from jnn.train.checkpoints import Checkpoints
 from jnn.train.config import TrainingConfig
+from jnn.train.files import plain
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
@@ -35,6 +36,8 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         raise mistake(
             "sweep", got=f"patience={config.patience}, skip_bad={config.skip_bad}", expected="0: members of one program stop together"
         )
+    if task.feed.stream:
+        raise mistake("sweep", got="data that streams", expected="data in memory", remedy="Load it with jnn.data.streams.load and in_memory.")
 
     def begin(key, rate):
         train_state, _ = start(task, config, key, learning_rate=rate)
@@ -117,13 +120,17 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
     keys = jnp.stack([seed_key(config.seed) for config in configs])
     rates = jnp.array([config.learning_rate for config in configs])
     members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
+    if not jax.eval_shape(jax.vmap(lambda kept: task.test(*kept)), members.kept):
+        raise mistake("sweep", got="a task that is not tested", expected="a test that gives metrics", remedy="Give its Task a test.")
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
     test = jax.jit(jax.vmap(lambda kept: task.test(*kept)))
     rows: list[dict[str, Any]] = []
-    identity = {"configs": [dataclasses.asdict(config) for config in configs], "data": task.feed.identity}
+    identity = {"configs": plain(configs), "data": task.feed.identity}
     with Checkpoints(folder, fingerprint=identity) if folder else _Nowhere() as checkpoints:
         if restored := checkpoints.restore(members):
             members, rows = restored.tree, list(restored.host["rows"])
+            for note in restored.notes:
+                say(note)
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, rates, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)

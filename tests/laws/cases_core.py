@@ -22,7 +22,9 @@ CASES = {
     "residual": Case(jnn.residual(jnn.chain(jnn.dense(4), jnp.tanh)), example(5, 4), sequence=True),
     "parallel": Case(jnn.parallel(a=jnn.dense(2), b=jnn.dense(3)), example(5, 4), sequence=True),
     "repeat": Case(jnn.repeat(jnn.chain(jnn.dense(4), jnp.tanh), 3), example(5, 4), sequence=True),
-    "wired": Case(jnn.wired(highway, gate=jnn.dense(4), twice=jnn.chain(jnn.dense(4), jnn.dropout(0.5))), example(5, 4), sequence=True),
+    "wired": Case(
+        jnn.wired(highway, {"gate": jnn.dense(4), "twice": jnn.chain(jnn.dense(4), jnn.dropout(0.5))}), example(5, 4), sequence=True
+    ),
     "ensemble": Case(jnn.chain(jnn.dense(3), jnp.tanh, jnn.dense(2)), example(4)),
     "remat": Case(jnn.remat(jnn.chain(jnn.dense(4), jax.nn.gelu, jnn.dense(2)), save=("output",)), example(4)),
 }

@@ -94,3 +94,10 @@ def test_what_cannot_be_swept_is_refused():
         product(CONFIG, {"learning_rat": [1.0]})
     with pytest.raises(JnnError, match="sweep: got patience=3, skip_bad=0, expected 0"):
         sweep(task, [dataclasses.replace(CONFIG, patience=3)], say=lambda text: None)
+
+
+def test_data_that_streams_is_refused():
+    streaming = task(CONFIG)
+    streaming = streaming._replace(feed=streaming.feed._replace(stream=lambda key, step: iter(())))
+    with pytest.raises(JnnError, match="got data that streams, expected data in memory"):
+        make_train(streaming, CONFIG)

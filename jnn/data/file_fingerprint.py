@@ -1,0 +1,38 @@
+"""What tells a set of files from another one, for data that is too large to be held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jnn.errors import mistake
+
+READERS = 16  # threads: hashing lets go of Python's lock
+
+
+def fingerprint_files(folder: Path, paths: Sequence[Path], *, contents: bool = True) -> str:
+    """The sha256 over the names of ``paths`` relative to ``folder``, their sizes and, with ``contents``, every byte in them.
+
+    It stays the same when the folder is moved or copied. Reading every byte takes about a second for a gigabyte; without ``contents`` a
+    file that was altered and kept its size goes unnoticed.
+    """
+
+    def line(path: Path) -> bytes:
+        try:
+            size, digest = path.stat().st_size, _sha256(path) if contents else ""
+        except OSError as error:
+            raise mistake(str(path), got=f"{error.strerror}", expected="a file that can be read") from error
+        return repr((path.relative_to(folder).as_posix(), size, digest)).encode()
+
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(READERS) as readers:
+        for described in readers.map(line, paths):
+            whole.update(described)
+    return whole.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

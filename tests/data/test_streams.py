@@ -1,0 +1,92 @@
+"""Batches that are read while the model trains: the order of batches in memory, from any step on, however slow a read is."""
+
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from jnn.data import batches
+from jnn.data.streams import load, stream
+from jnn.errors import JnnError, MissingExtraError
+
+grain = pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+
+SIZE, BATCH = 11, 4
+ARRAYS = {"x": np.random.default_rng(0).standard_normal((SIZE, 3)).astype(np.float32), "label": np.arange(SIZE, dtype=np.int32)}
+EXAMPLES = [{name: array[i] for name, array in ARRAYS.items()} for i in range(SIZE)]
+KEY = jax.random.key(3)
+
+
+class Slow:
+    """A source whose reads take different times, and are counted."""
+
+    def __init__(self):
+        self.reads = 0
+
+    def __len__(self):
+        return SIZE
+
+    def __getitem__(self, index):
+        self.reads += 1
+        time.sleep(0.01 * (index % 3))
+        return EXAMPLES[index]
+
+
+def in_memory(step):
+    return batches.take(ARRAYS, batches.batch_indices(KEY, step, size=SIZE, batch_size=BATCH))
+
+
+@pytest.mark.parametrize("start", [0, 1, 5])
+def test_a_stream_gives_the_batches_of_data_in_memory_from_any_step_on(start):
+    read = stream(Slow(), KEY, start, batch_size=BATCH, threads=5)
+    for step in range(start, start + 6):
+        jax.tree.map(np.testing.assert_array_equal, next(read), dict(in_memory(step)))
+
+
+def test_a_transform_and_a_grain_dataset_are_read_alike():
+    doubled = stream(EXAMPLES, KEY, 0, batch_size=BATCH, transform=lambda example: {"x": 2 * example["x"]})
+    dataset = grain.MapDataset.source(EXAMPLES).map(lambda example: {"x": 2 * example["x"]})
+    np.testing.assert_array_equal(next(doubled)["x"], next(stream(dataset, KEY, 0, batch_size=BATCH))["x"])
+
+
+def test_a_closed_stream_reads_no_more():
+    source = Slow()
+    read = stream(source, KEY, 0, batch_size=BATCH)
+    next(read)
+    read.close()
+    time.sleep(0.1)
+    before = source.reads
+    time.sleep(0.1)
+    assert source.reads == before
+
+
+def test_load_gives_all_examples_in_their_order():
+    jax.tree.map(np.testing.assert_array_equal, load(Slow(), threads=3), ARRAYS)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (lambda example: None, r"example \d+ after transform: got a NoneType, expected a dict of arrays"),
+        (lambda example: {"x": np.zeros(example["label"])}, r"got examples {'x': 'float64\[\d+\]'} and .*crops, resizes or pads"),
+        (lambda example: {"x": example["label"] + np.int64(2**40)}, "got the integer .*, expected integers within int32"),
+    ],
+)
+def test_examples_that_make_no_batch_are_refused(transform, message):
+    with pytest.raises(JnnError, match=message):
+        next(stream(EXAMPLES, KEY, 0, batch_size=BATCH, transform=transform))
+
+
+def test_sizes_out_of_range_are_refused():
+    with pytest.raises(JnnError, match="batch_size=12 for 11 examples"):
+        stream(EXAMPLES, KEY, 0, batch_size=12)
+    with pytest.raises(JnnError, match="got threads=0, expected an integer >= 1"):
+        stream(EXAMPLES, KEY, 0, batch_size=4, threads=0)
+
+
+def test_without_grain_the_command_that_installs_it_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grain", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "jnn\[data\]"'):
+        stream(EXAMPLES, KEY, 0, batch_size=BATCH)
