@@ -4,10 +4,16 @@ Source    Lakshminarayanan, Pritzel, Blundell 2017, https://arxiv.org/abs/1612.0
 Data      Three sets that come with scikit-learn, from the UCI repository, test part 25 %, stratified. breast_cancer: 569 tumours,
           30 measurements, benign or malignant. wine: 178 wines, 13 measurements, 3 cultivars. iris: 150 flowers, 4 measurements, 3 species.
 Baselines The most frequent class, logistic regression and gradient boosting on the same split.
-Command   jnn run tabular_classification [--data breast_cancer|wine|iris]
+Command   jnn run tabular_classification [--data breast_cancer|wine|iris]; all seeds: jnn sweep tabular_classification --seed 0..2
+Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon, time of one run:
+
+          breast_cancer   0.9580 +- 0.0000   30 s   logistic regression 0.9580, gradient boosting 0.9371
+          wine            1.0000 +- 0.0000   30 s   logistic regression 1.0000, gradient boosting 1.0000
+          iris            0.9912 +- 0.0152   20 s   logistic regression 0.9737, gradient boosting 0.9474
 """
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -28,16 +34,18 @@ ABOUT = About(
     models=("mlp",),
     data=("breast_cancer", "wine", "iris"),
     metric="test/accuracy",
-    expected="0.9510 ± 0.0000 (breast_cancer), 1.0000 ± 0.0000 (wine), 0.9737 ± 0.0000 (iris)",
-    cost="10 s on 2 cores",
+    expected="0.9580 ± 0.0000 (breast_cancer), 1.0000 ± 0.0000 (wine), 0.9912 ± 0.0152 (iris)",
+    cost="30 s on 2 cores",
 )
 LOAD = {"breast_cancer": tables.load_breast_cancer, "wine": tables.load_wine, "iris": tables.load_iris}
 SIZES = {"breast_cancer": (30, 2), "wine": (13, 3), "iris": (4, 3)}  # features, classes
+Loss = Callable[..., jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. The defaults were chosen by cross-validation on what is not test data, for all three tables at once."""
+    """The settings of a run. The defaults have the least cross entropy, summed over the three tables, of those that were compared by
+    eight-fold cross-validation on what is not test data."""
 
     data: Literal["breast_cancer", "wine", "iris"] = "breast_cancer"
     """The table."""
@@ -48,11 +56,16 @@ class Config(TrainingConfig):
     epochs: int = 200
     batch_size: int = 32
     learning_rate: float = 3e-3
-    weight_decay: float = 1.0
-    dropout: float = 0.3
+    weight_decay: float = 2.0
+    dropout: float = 0.1
     """Fraction of hidden activities that is dropped in training."""
-    label_smoothing: float = 0.05
+    label_smoothing: float = 0.0
     """Share of the target's probability that is spread over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether each class has the same total weight in the loss, however rare it is."""
+    validation: bool = False
+    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on it is lowest; else all of it is trained
+    on, and the last params are kept."""
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
@@ -63,7 +76,14 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Features, standardized by the training part, and labels. Nothing is downloaded."""
-    return standardize(LOAD[config.data]())[0]
+    splits = LOAD[config.data]()
+    return standardize(splits if config.validation else without_validation(splits))[0]
+
+
+def without_validation(splits: Splits) -> Splits:
+    """All that is not test data as the training part; the validation part is empty."""
+    train = {name: np.concatenate([array, splits.validation[name]]) for name, array in splits.train.items()}
+    return splits._replace(train=train, validation={name: array[:0] for name, array in splits.validation.items()})
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -76,12 +96,18 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((SIZES[config.data][0],), jnp.float32)
 
 
-def objective(config: Config, model: jnn.Model, params, state, batch, key):
-    """The sum over members of the mean cross entropy with label smoothing: no member's gradient depends on another."""
+def make_loss(config: Config, splits: Splits) -> Loss:
+    """Cross entropy, ``(logits (..., classes), labels (...)) -> (...)``; balanced weights have the mean 1 over the training part."""
+    weights = losses.balanced_weights(splits.train["label"], len(splits.classes)) if config.class_weights == "balanced" else None
+    return partial(losses.cross_entropy, class_weights=weights)
+
+
+def objective(config: Config, model: jnn.Model, loss: Loss, params, state, batch, key):
+    """The sum over members of the mean loss with label smoothing: no member's gradient depends on another."""
     logits, state = model.apply(params, state, batch["features"], key=key, train=True)
     label = jnp.broadcast_to(batch["label"], logits.shape[:-1])
-    loss = losses.cross_entropy(logits, label, label_smoothing=config.label_smoothing)
-    return config.members * jnp.mean(loss), (state, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == label)})
+    mean = jnp.mean(loss(logits, label, label_smoothing=config.label_smoothing))
+    return config.members * mean, (state, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == label)})
 
 
 def predict(model: jnn.Model, params, state, batch) -> jax.Array:
@@ -135,25 +161,25 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where the loss on validation data is lowest."""
-    model = build_model(config)
-    measured = {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
+    """What is trained, and how it is judged."""
+    model, loss = build_model(config), make_loss(config, splits)
+    measured = {"loss": metrics.mean_of(loss), "accuracy": metrics.accuracy(), "balanced_accuracy": metrics.recall(len(splits.classes))}
     measured |= {"calibration_error": metrics.expected_calibration_error()}
     evaluate = partial(make_evaluate, partial(predict, model), metrics.collection(measured), target="label")
     return Task(
         model=model,
-        objective=partial(objective, config, model),
+        objective=partial(objective, config, model, loss),
         feed=in_memory(splits.train, config.batch_size),
         example=splits.train["features"][0],
-        validate=evaluate(splits.validation, split="validation"),
+        validate=evaluate(splits.validation, split="validation") if config.validation else None,
         test=evaluate(splits.test, split="test"),
-        best="validation/loss",
+        best="validation/loss" if config.validation else None,
         lowest=True,
     )
 
 
 def main(config: Config, run: Run) -> dict:
-    """Train, keep what is best on validation data, and test it once."""
+    """Train, and test once."""
     splits = load_data(config)
     what = task(config, splits)
     fitted = train(what, config, seed_key(config.seed), run)

@@ -6,7 +6,11 @@ Source    Networks that differ in their initial values and dropout: Lakshminaray
 Data      diabetes: 442 patients, 10 measurements, the progression of the disease after a year; comes with scikit-learn; test part 25 %.
           diamonds: 53,940 diamonds, 9 measurements and grades, the logarithm of the price in dollars; from R's ggplot2; test part 20 %.
 Baselines The mean, ridge regression and gradient boosting on the same split.
-Command   jnn run tabular_regression [--data diabetes|diamonds]
+Command   jnn run tabular_regression [--data diabetes|diamonds] [--seed 0]
+Result    test RMSE, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon, time of one run:
+
+          diabetes   55.5 +- 0.6        10 s             ridge regression 56.2, gradient boosting 63.3, mean 70.5
+          diamonds   0.0842 +- 0.0002   1.5 to 3 min     gradient boosting 0.0910, ridge regression 0.1843, mean 1.017
 """
 
 import dataclasses
@@ -30,12 +34,12 @@ ABOUT = About(
     models=("mlp",),
     data=("diabetes", "diamonds"),
     metric="test/rmse",
-    expected="55.5 ± 0.6 (diabetes)",
-    cost="5 s on 2 cores (diabetes)",
+    expected="55.5 ± 0.6 (diabetes), 0.0842 ± 0.0002 (diamonds)",
+    cost="10 s (diabetes), 1.5 to 3 min (diamonds) on 2 cores",
 )
 SUITED = {  # chosen by cross-validation on what is not test data, and for diamonds on the validation part
-    "diabetes": {"hidden": (32,), "pieces": 1, "members": 8, "epochs": 60, "batch_size": 32, "dropout": 0.2},
-    "diamonds": {"hidden": (128, 128), "pieces": 32, "members": 1, "epochs": 30, "batch_size": 256, "dropout": 0.0},
+    "diabetes": {"hidden": (32,), "pieces": 1, "members": 8, "epochs": 60, "batch_size": 32, "weight_decay": 1.0, "dropout": 0.2},
+    "diamonds": {"hidden": (128, 128), "pieces": 32, "members": 4, "epochs": 60, "batch_size": 256, "weight_decay": 0.1, "dropout": 0.0},
 }
 FEATURES = {"diabetes": 10, "diamonds": len(tables.DIAMOND_FEATURES)}
 TARGET = {"diabetes": "progression", "diamonds": "log price"}
@@ -43,27 +47,27 @@ TARGET = {"diabetes": "progression", "diamonds": "log price"}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run; zeros become what suits the data."""
+    """The settings of a run. The defaults, which no run could have, become what suits the data."""
 
     data: Literal["diabetes", "diamonds"] = "diabetes"
     """The table."""
-    hidden: tuple[int, ...] = ()
+    hidden: tuple[int, ...] = (0,)
     """The width of each hidden layer."""
     pieces: int = 0
     """Pieces that each column is cut into; 1 for the column as it is."""
     members: int = 0
     """Networks whose predictions are averaged."""
-    dropout: float = 0.0
+    dropout: float = -1.0
     """Fraction of hidden activities that is dropped in training."""
     epochs: int = 0
     batch_size: int = 0
     learning_rate: float = 3e-3
-    weight_decay: float = 1.0
+    weight_decay: float = -1.0
 
     def __post_init__(self):
         """Fill in what suits the data, make a smoke run short, and check."""
         for name, value in SUITED[self.data].items():
-            if not getattr(self, name):
+            if getattr(self, name) == getattr(Config, name):
                 object.__setattr__(self, name, 2 if self.smoke and name == "epochs" else value)
         super().__post_init__()
 

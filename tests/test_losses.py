@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 import sklearn.metrics
+import sklearn.utils.class_weight
 
 from jnn import losses
 from jnn.errors import JnnError
@@ -96,6 +97,22 @@ def test_cross_entropy_reduces_as_pytorch(name, smoothing, weighted, ignored, re
         return losses.mean(values, total=losses.label_weights(y, w, ignored_label=ignored).sum()), values
 
     assert_parity(case, both, ["logits"])
+
+
+def test_balanced_weights_equal_scikit_learn(float64):
+    labels = np.random.default_rng(0).choice(4, 90, p=[0.6, 0.25, 0.1, 0.05])
+    expected = sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    np.testing.assert_allclose(losses.balanced_weights(labels, 4), expected, rtol=FORWARD)
+    with_padding = np.stack([labels, np.full(90, -100)])
+    np.testing.assert_allclose(losses.balanced_weights(with_padding, 4, ignored_label=-100), expected, rtol=FORWARD)
+
+
+def test_balanced_weights_give_every_class_the_same_share_and_the_mean_one():
+    labels = np.repeat(np.arange(3, dtype=np.uint8), [7, 2, 1])
+    weights = losses.label_weights(labels, losses.balanced_weights(labels, 3))
+    shares = [weights[labels == c].sum() for c in range(3)]
+    np.testing.assert_allclose(shares, 10 / 3, rtol=SINGLE)
+    np.testing.assert_allclose(weights.mean(), 1, rtol=SINGLE)
 
 
 def test_quantile_and_hinges_equal_scikit_learn(float64):
@@ -189,7 +206,7 @@ LAWS = {
 
 
 def test_every_loss_is_held_to_the_laws():
-    helpers = {"mean", "check_labels", "label_weights"}
+    helpers = {"mean", "balanced_weights", "check_labels", "label_weights"}
     assert set(LAWS) == set(losses.__all__) - helpers
 
 
@@ -325,6 +342,13 @@ MISTAKES = [
     (lambda: losses.mean(X, jnp.ones((4, 1))), r"weights \(4, 1\) for values \(4, 3\)"),
     (lambda: losses.mean(jnp.zeros((3, 4)), jnp.ones(4)), r"weights \(4,\)"),
     (lambda: losses.label_weights(jnp.zeros(3)), "integer labels"),
+    (
+        lambda: losses.balanced_weights(np.array([0, 2, 2]), 4),
+        "balanced_weights: got no label of class 1, expected at least one of each of the 4",
+    ),
+    (lambda: losses.balanced_weights(np.array([1, 2, 2]), 2), "balanced_weights: got label 2 in row 1.*subtract 1"),
+    (lambda: losses.balanced_weights(np.array([], int), 2), "no labels"),
+    (lambda: losses.balanced_weights(np.array([-1, -1]), 2, ignored_label=-1), "no label of class 0"),
 ]
 
 

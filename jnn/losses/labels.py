@@ -1,4 +1,4 @@
-"""Labels: the check on the host before training, and the weight of each."""
+"""Labels: the check on the host before training, the weights that balance classes, and the weight of each label."""
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,34 @@ def check_labels(labels: ArrayLike, classes: int, where: str = "labels", *, igno
             expected=f"integers in [0, {classes})",
             remedy=f"The labels run from {low} to {high}: {cure}.",
         )
+
+
+def balanced_weights(labels: ArrayLike, classes: int, *, ignored_label: int | None = None) -> jax.Array:
+    """The ``class_weights`` under which every class has the same total weight, ``w_c = N / (K n_c)``.
+
+    n_c of the N labels are of class c, of K ``classes``; ``ignored_label`` counts for none. Returns ``(classes,)`` in JAX's default
+    float. The weights of all N labels have the mean 1, so that the plain mean of weighted losses keeps its scale; in a batch their mean
+    varies, and PyTorch's mean (see :func:`cross_entropy`) divides by it. Call it once on the training labels, on the host.
+
+    Raises `JnnError` as :func:`check_labels` does, and for a class that no label has. As scikit-learn's
+    ``compute_class_weight("balanced")``; the weighting of King and Zeng 2001, Logistic Regression in Rare Events Data, with equal shares.
+
+    >>> print(balanced_weights(np.array([0, 0, 0, 1]), 2))
+    [0.6666667 2.       ]
+    """
+    labels = np.asarray(labels)
+    check_labels(labels, classes, "balanced_weights", ignored_label=ignored_label)
+    counted = labels.ravel() if ignored_label is None else labels[labels != ignored_label]
+    n = np.bincount(counted, minlength=classes)
+    if not n.all():
+        missing = int(np.argmin(n))
+        raise mistake(
+            "balanced_weights",
+            got=f"no label of class {missing}",
+            expected=f"at least one of each of the {classes} classes",
+            remedy="A class without examples has no weight: stratify the split, or lower the number of classes.",
+        )
+    return jnp.asarray(n.sum() / (classes * n))
 
 
 def label_weights(labels: ArrayLike, class_weights: ArrayLike | None = None, *, ignored_label: int | None = None) -> jax.Array:
