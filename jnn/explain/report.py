@@ -62,9 +62,8 @@ def write_report(
     if rows:
         validation = f"validation/{metric.rsplit('/', 1)[-1]}"
         watched = validation if any(validation in row for row in rows) else None
-        curves = Section(
-            "How training went", "The dotted line marks the best step on validation data.", learning_curves(rows, best=watched)
-        )
+        caption = "The dotted line marks the best step on validation data." if watched else "No data were held out to choose the step by."
+        curves = Section("How training went", caption, learning_curves(rows, best=watched))
         sections = [curves, *sections]
     sources = inline_images([section.figure for section in sections])
     parts = [
