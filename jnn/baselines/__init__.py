@@ -1,0 +1,1 @@
+"""Classical methods that a network has to beat, where no library of the field has them."""

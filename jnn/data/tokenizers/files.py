@@ -1,0 +1,56 @@
+"""Tokenizers as plain JSON data, and as the file that is saved with a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jnn.data.tokenizers.byte_pairs import from_byte_pairs
+from jnn.data.tokenizers.characters import from_characters
+from jnn.data.tokenizers.record import Tokenizer
+from jnn.data.tokenizers.words import from_words
+from jnn.errors import MissingExtraError, mistake
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
+    "characters": lambda data: from_characters(data["characters"], data["special"]),
+    "words": lambda data: from_words(data["words"], data["special"], data["lower"], data["pattern"]),
+    "byte pairs": lambda data: from_byte_pairs(data["tokenizer"], data["special"]),
+}
+
+
+def from_json(data: Mapping[str, Any], where: str = "tokenizer") -> Tokenizer:
+    """The tokenizer whose ``to_json`` gave ``data``. Raises JnnError for other data, and where it was altered since.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> from_json(character_tokenizer("abc").to_json()).tokens
+    ('a', 'b', 'c')
+    """
+    try:
+        made = _MAKERS[data["kind"]](data)
+        whole = made.fingerprint == data["fingerprint"]
+    except MissingExtraError:
+        raise
+    except Exception as error:  # whatever is wrong in the data
+        got = f"{type(error).__name__}: {error}"
+        raise mistake(where, got=got, expected="what a tokenizer's to_json gives") from error
+    if not whole:
+        remedy = "It was altered since it was saved: use that of the run."
+        raise mistake(where, got=f"fingerprint {made.fingerprint[:12]}", expected=data["fingerprint"][:12], remedy=remedy)
+    return made
+
+
+def write_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
+    """Write ``tokenizer`` to a file of JSON, in ASCII."""
+    Path(path).write_text(json.dumps(tokenizer.to_json(), indent=1) + "\n", encoding="ascii")
+
+
+def read_tokenizer(path: str | Path) -> Tokenizer:
+    """The tokenizer that `write_tokenizer` wrote. Raises JnnError for a missing, damaged or altered file."""
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise mistake(str(path), got=f"{type(error).__name__}: {error}", expected="the tokenizer that was saved with a run") from error
+    return from_json(data, str(path))

@@ -1,0 +1,101 @@
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jnn.data.buckets import bucket_indices, bucket_lengths, bucket_of, shortest
+from jnn.errors import JnnError
+
+SIZES, BATCH = (9, 4, 12), 4
+
+
+def padded(lengths, buckets):
+    return sum(min(b for b in buckets if b >= n) for n in lengths)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(1, 5))
+def test_no_other_buckets_pad_less(lengths, count):
+    found = bucket_lengths(lengths, count)
+    different = sorted(set(lengths))
+    best = min(padded(lengths, (*few, different[-1])) for k in range(min(count, len(different))) for few in combinations(different[:-1], k))
+    assert padded(lengths, found) == best
+    assert list(found) == sorted(set(found))
+    assert len(found) <= count
+    assert [found[k] for k in bucket_of(lengths, found)] == [min(b for b in found if b >= n) for n in lengths]
+
+
+def epochs(key, count):
+    """(count, steps, BATCH): the examples of every batch."""
+    steps = sum(size // BATCH for size in SIZES)
+    draw = lambda step: bucket_indices(key, step, sizes=SIZES, batch_size=BATCH)
+    return np.asarray(jax.jit(jax.vmap(draw))(jnp.arange(count * steps))).reshape(count, steps, BATCH)
+
+
+def test_a_batch_is_of_one_bucket_and_an_epoch_has_every_example_once():
+    bucket = np.repeat(np.arange(len(SIZES)), SIZES)
+    left, orders = [], set()
+    for batches in epochs(jax.random.key(0), 8):
+        kinds = bucket[batches]
+        assert (kinds == kinds[:, :1]).all()
+        assert np.bincount(kinds[:, 0]).tolist() == [size // BATCH for size in SIZES]
+        assert len(np.unique(batches)) == batches.size
+        left.append(frozenset(range(sum(SIZES))) - frozenset(batches.ravel().tolist()))
+        orders.add(tuple(kinds[:, 0].tolist()))
+    assert len(set(left)) > 1
+    assert len(orders) > 1
+
+
+def test_batches_are_a_pure_function_of_key_and_step():
+    key, other = jax.random.key(1), jax.random.key(2)
+    one = jax.jit(lambda step: bucket_indices(key, step, sizes=SIZES, batch_size=BATCH))
+    scanned = jax.lax.scan(lambda carry, step: (carry, one(step)), 0, jnp.arange(6))[1]
+    assert jnp.array_equal(jnp.stack([one(step) for step in range(6)]), scanned)
+    assert jnp.array_equal(scanned, epochs(key, 1)[0])
+    assert not np.array_equal(epochs(key, 1), epochs(other, 1))
+
+
+def test_strict_promotion_is_kept():
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        bucket_indices(jax.random.key(0), jnp.int32(7), sizes=SIZES, batch_size=BATCH)
+        tokens = jnp.ones((2, 8), jnp.int32)
+        shortest(lambda tokens, mask: tokens.sum(), (4, 8), tokens, tokens > 0)
+
+
+def test_a_function_runs_on_the_shortest_bucket_that_holds_the_batch():
+    columns = lambda tokens, mask: jnp.int32(tokens.shape[-1])
+    for longest, expected in ((1, 2), (2, 2), (3, 5), (5, 5), (6, 8), (8, 8)):
+        mask = jnp.arange(8)[None, :] < jnp.array([1, longest])[:, None]
+        found = jax.jit(lambda mask: shortest(columns, (2, 5, 8), jnp.zeros(mask.shape, jnp.int32), mask))(mask)
+        assert int(found) == expected
+
+
+def test_loss_and_gradient_are_those_of_the_whole_width():
+    table = jnp.asarray(np.random.default_rng(0).normal(size=(10, 3)), jnp.float32)
+    tokens = jnp.array([[1, 2, 3, 0, 0, 0], [4, 5, 0, 0, 0, 0]])
+    mask = tokens > 0
+
+    def loss(table, tokens, mask):
+        return ((table[tokens] ** 2).sum(axis=-1) * mask).sum() / mask.sum()
+
+    whole = jax.value_and_grad(loss)(table, tokens, mask)
+    short = jax.jit(jax.value_and_grad(lambda table: shortest(lambda t, m: loss(table, t, m), (3, 6), tokens, mask)))(table)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), short, whole)
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(JnnError, match=r"a sequence of 9 tokens, expected at most 8, the longest bucket"):
+        bucket_of([3, 9], (4, 8))
+    with pytest.raises(JnnError, match=r"count=0"):
+        bucket_lengths([1, 2], 0)
+    for lengths in ([], [0, 1]):
+        with pytest.raises(JnnError, match=r"expected count >= 1 and lengths >= 1"):
+            bucket_lengths(lengths, 2)
+    with pytest.raises(JnnError, match=r"batch_size=4 for 3 examples"):
+        bucket_indices(jax.random.key(0), 0, sizes=(9, 3), batch_size=4)
+    with pytest.raises(JnnError, match=r"expected both of one shape, with 8 columns or more"):
+        shortest(lambda tokens, mask: 0, (4, 8), jnp.zeros((2, 7), int), jnp.ones((2, 7), bool))
