@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy(
         "runs": ["About", "Run", "RunOptions"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
         "task": ["Task", "start", "train"],
+        "text_feeds": ["bucketed", "language_model_feed"],
         "step": ["Objective", "Step", "make_step", "make_steps"],
     },
 )

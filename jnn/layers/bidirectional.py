@@ -1,0 +1,69 @@
+"""A sequence read in both directions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.model import Model, apply_child, as_model, check_children, init_child
+
+
+def concatenate(forward: jax.Array, backward: jax.Array) -> jax.Array:
+    """Both along the features."""
+    return jnp.concatenate([forward, backward], axis=-1)
+
+
+def bidirectional(
+    forward: Model | Callable, backward: Model | Callable | None = None, *, combine: Callable[[Any, Any], Any] = concatenate
+) -> Model:
+    """One model reads the sequence as it is, another one from its end: ``y = combine(f(x), reversed(b(reversed(x))))``.
+
+    x ``(..., T, D)`` -> y ``(..., T, F)``, by default the features of both, forward first; params ``forward`` and ``backward``. Without
+    ``backward`` it is a second copy of ``forward`` with params of its own. With a ``mask`` ``(..., T)`` each sequence is reversed within
+    its own length, so that what follows its last real element changes nothing. It sees the whole sequence at once, and so has no
+    ``step``. Raises `JnnError` for x without an axis of time. Source: Schuster & Paliwal 1997, https://doi.org/10.1109/78.650093.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jnn.layers.gru import gru
+    >>> layer, x = bidirectional(gru(4)), jnp.ones((7, 3))
+    >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].shape
+    (7, 8)
+    """
+    models = {"forward": as_model(forward), "backward": as_model(forward if backward is None else backward)}
+
+    def init(key, x):
+        params, state = {}, {}
+        for name, model in models.items():
+            child_params, child_state, _ = init_child(name, model, key, x)
+            params, state = params | child_params, state | child_state
+        return params, state
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_children("bidirectional", models, params)
+        if x.ndim < 2:
+            raise mistake("bidirectional", got=f"x of shape {x.shape}", expected="at least 2 axes, (..., T, features)")
+        y, forward_state = apply_child("forward", models["forward"], params, state, x, key=key, train=train, mask=mask)
+        backward = _reversal(mask)
+        options = {"key": key, "train": train, "mask": mask if mask is None else backward(mask)}
+        z, backward_state = apply_child("backward", models["backward"], params, state, backward(x), **options)
+        return combine(y, backward(z)), forward_state | backward_state
+
+    return Model(init, apply)
+
+
+def _reversal(mask):
+    """The function that reverses sequences ``(..., T, features)``, or a mask ``(..., T)``, up to the last element that is real; it is its
+    own inverse."""
+    if mask is None:
+        return lambda x: jnp.flip(x, axis=x.ndim - 2)
+    time = jax.lax.broadcasted_iota(jnp.int32, mask.shape, mask.ndim - 1)
+    length = jnp.max(jnp.where(mask, time + 1, 0), axis=-1, keepdims=True)
+    order = jnp.where(time < length, length - 1 - time, time)
+
+    def backward(x):
+        index = order.reshape(*order.shape, *(1,) * (x.ndim - order.ndim))
+        return jnp.take_along_axis(x, index, axis=order.ndim - 1)
+
+    return backward

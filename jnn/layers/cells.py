@@ -1,0 +1,66 @@
+"""What the cells of `elman`, `lstm` and `gru` share."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.layers import recurrence
+from jnn.layers.checks import check_features
+from jnn.layers.dense import linear
+from jnn.layers.recurrent import recurrent
+from jnn.model import Model, Params, where
+
+
+def cell(name: str, init: Callable, carry: Callable, project: Callable, step: Callable, weights: Callable) -> Model:
+    """A recurrent layer whose step sees what x contributes, computed for the whole sequence at once.
+
+    ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of `jnn.layers.recurrence.scan`, ``init`` and ``carry``
+    those of `recurrent`.
+    """
+
+    def one(params, memory, x_t):
+        check_features(name, x_t, params["kernel"].shape[0])
+        return recurrence.advance(step, weights(params), params, memory, project(params, x_t))
+
+    def read(params, memory, x, mask):
+        check_features(name, x, params["kernel"].shape[0])
+        time = x.ndim - 2
+        if mask is not None:
+            x, mask = where(mask, x, jnp.zeros_like(x)), jnp.moveaxis(mask, -1, 0)
+        y, memory = recurrence.scan(step, weights(params), params, memory, project(params, jnp.moveaxis(x, time, 0)), mask)
+        return jnp.moveaxis(y, 0, time), memory
+
+    return recurrent(init, carry, one, read=read, name=name)
+
+
+def affine(params: Params, x: jax.Array) -> jax.Array:
+    """``x kernel + bias``."""
+    return linear(x, params["kernel"], params["bias"])
+
+
+def memory_dtype(params, x_t):
+    """The dtype of what a layer with these params makes of x."""
+    return np.promote_types(x_t.dtype, params["kernel"].dtype)
+
+
+def by_gates(z: jax.Array, n: int) -> list[jax.Array]:
+    """The ``n`` blocks of columns of z."""
+    return jnp.split(z, n, axis=-1)
+
+
+def sigmoid(z: jax.Array) -> jax.Array:
+    """``1/2 + 1/2 tanh(z/2)``, which a CPU computes faster than ``1 / (1 + exp(-z))``, and as exactly next to one."""
+    return 0.5 + 0.5 * jnp.tanh(0.5 * z)
+
+
+def for_each_gate(init: Callable, n: int) -> Callable:
+    """The initializer that draws each of ``n`` blocks of columns by itself."""
+
+    def blocks(key, shape, dtype):
+        rows, columns = shape
+        drawn = jax.vmap(lambda key: init(key, (rows, columns // n), dtype))(jax.random.split(key, n))
+        return jnp.moveaxis(drawn, 0, 1).reshape(shape)
+
+    return blocks

@@ -1,0 +1,63 @@
+"""The simple recurrent network."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnn.initializers import lecun_normal, orthogonal, zeros
+from jnn.layers.activation import activation as activation_called
+from jnn.layers.cells import affine, cell, memory_dtype
+from jnn.layers.checks import check_positive, numerics, parameter_dtype
+from jnn.model import Model
+from jnn.tags import tag
+
+
+def elman(
+    features: int,
+    *,
+    activation: str | Callable[[jax.Array], jax.Array] = "tanh",
+    kernel_init=lecun_normal(),
+    recurrent_init=orthogonal(),
+    bias_init=zeros,
+) -> Model:
+    """The simple recurrent network: ``h_t = activation(x_t W + h_{t-1} R + b)``, ``y_t = h_t``.
+
+    x ``(..., T, D)`` -> y ``(..., T, features)``; params ``kernel`` W ``(D, features)``, ``recurrent_kernel`` R ``(features, features)``,
+    ``bias`` ``(features,)``. The memory, ``{"hidden": (..., features)}``, starts at zero. ``activation`` is a function, or its name in
+    `ACTIVATIONS`. With a ``mask`` ``(..., T)``, padding changes nothing. Tagged: ``hidden``, within the scan, so that `jnn.capture` shows
+    ``(T, ..., features)``.
+
+    PyTorch's ``RNN`` has two biases, of which this is the sum, keeps the transposed matrices, and draws all from
+    ``U(-1/sqrt(features), 1/sqrt(features))``; Keras calls it ``SimpleRNN``. The activation is computed in float32 at least. Raises
+    `JnnError` as `recurrent`, and for another D than in params. Source: Elman 1990, https://doi.org/10.1207/s15516709cog1402_1.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = elman(4), jnp.ones((7, 3))
+    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> layer.apply(params, state, x)[0].shape
+    (7, 4)
+    """
+    check_positive("elman", features=features)
+    f = activation if callable(activation) else activation_called(activation)
+
+    def init(key, x_t):
+        keys, dtype = jax.random.split(key, 3), parameter_dtype(x_t)
+        return {
+            "kernel": kernel_init(keys[0], (x_t.shape[-1], features), dtype),
+            "recurrent_kernel": recurrent_init(keys[1], (features, features), dtype),
+            "bias": bias_init(keys[2], (features,), dtype),
+        }
+
+    def carry(params, x_t):
+        return {"hidden": jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t))}
+
+    def project(params, x):
+        return {"recurrent_kernel": affine(params, x)}
+
+    def step(product, params, memory, x_t):
+        z = product("recurrent_kernel", memory["hidden"])
+        h = tag(f(numerics(z)).astype(z.dtype), "hidden")
+        return h, {"hidden": h}
+
+    return cell("elman", init, carry, project, step, lambda params: {"recurrent_kernel": params["recurrent_kernel"]})
