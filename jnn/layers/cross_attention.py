@@ -1,0 +1,132 @@
+"""Cross attention: the elements of one sequence look at those of another, the memory."""
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.initializers import Init, lecun_normal, zeros
+from jnn.layers.attention import check_mask
+from jnn.layers.checks import check_float, check_fraction, parameter_dtype
+from jnn.layers.dot_product import attend, dot_product_attention, heads_first
+from jnn.layers.heads import Heads
+from jnn.model import Model, required_key, where
+
+
+def cross_attention(
+    heads: int,
+    *,
+    key_value_heads: int | None = None,
+    head_features: int | None = None,
+    scale: float | None = None,
+    use_bias: bool = True,
+    dropout: float = 0.0,
+    fused: bool = False,
+    kernel_init: Init = lecun_normal(),
+    output_init: Init | None = None,
+    bias_init: Init = zeros,
+) -> Model:
+    """Multi-head attention from x to a memory, as a decoder's to what the encoder made: `attention`, with keys and values of the memory.
+
+    x is a dict: ``x`` ``(..., T, D)``, ``memory`` ``(..., S, E)`` and, optional, ``memory_mask`` ``(..., S)``, True where an element of
+    the memory is real: the others are not looked at, whatever they hold. -> y ``(..., T, D)``; settings, params and tags are those of
+    `attention`. A ``mask`` ``(..., T, S)`` says which element may look at which of the memory; one of elements, ``(..., T)``, changes
+    nothing.
+
+    Streams, element by element of ``x``: ``carry(params, x_t, length)`` computes the keys and values of ``x_t["memory"]`` once; ``step``
+    takes ``x`` ``(..., D)`` and ``read`` ``(..., T, D)``, both without looking at ``memory`` again. Raises `JnnError` as `attention`, and
+    for an x that is no such dict. Source: Vaswani et al. 2017, section 3.2.3, https://arxiv.org/abs/1706.03762.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer, x = cross_attention(2), {"x": jnp.ones((5, 8)), "memory": jnp.ones((7, 6))}
+    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> params["key"]["kernel"].shape, layer.apply(params, state, x)[0].shape
+    ((6, 8), (5, 8))
+    """
+    maps = Heads(
+        where="cross_attention",
+        heads=heads,
+        key_value_heads=heads if key_value_heads is None else key_value_heads,
+        head_features=head_features,
+        use_bias=use_bias,
+        kernel_init=kernel_init,
+        output_init=kernel_init if output_init is None else output_init,
+        bias_init=bias_init,
+    )
+    check_fraction("cross_attention", dropout=dropout)
+    if fused and dropout > 0:
+        raise mistake("cross_attention", got=f"dropout={dropout} and fused=True", expected="one of them", remedy="Set fused=False.")
+
+    def init(key, x):
+        _check(x, "x", "memory")
+        return maps.init(key, x["x"].shape[-1], x["memory"].shape[-1], parameter_dtype(x["x"])), {}
+
+    def remember(params, x):
+        """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
+        memory, real = x["memory"], x.get("memory_mask")
+        if real is not None:
+            if tuple(real.shape) != memory.shape[:-1] or real.dtype != bool:
+                raise mistake(
+                    "cross_attention",
+                    got=f"memory_mask of shape {tuple(real.shape)} and dtype {real.dtype}",
+                    expected=f"bool, {tuple(memory.shape[:-1])}, as the memory",
+                )
+            memory = where(real, memory, jnp.zeros_like(memory))
+        return maps.project("key", params, memory), maps.project("value", params, memory), real
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        _check(x, "x", "memory")
+        check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
+        check_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
+        k, v, real = remember(params, x)
+        y = dot_product_attention(
+            maps.project("query", params, x["x"]),
+            k,
+            v,
+            mask=_both(real, mask if mask is not None and mask.ndim == x["x"].ndim else None),
+            scale=scale,
+            dropout=dropout,
+            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+            fused=fused,
+        )
+        return maps.merge(params, y), state
+
+    def carry(params, x_t, length):
+        _check(x_t, "x", "memory")
+        k, v, real = remember(params, x_t)
+        memory = {"key": heads_first(k), "value": heads_first(v)}
+        return memory if real is None else memory | {"mask": real}
+
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        _check(x, "x")
+        check_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
+        q, pairs = maps.project("query", params, x["x"]), mask if mask is not None and mask.ndim == x["x"].ndim else None
+        look = _both(carry.get("mask"), pairs)
+        y = attend(
+            heads_first(q),
+            carry["key"],
+            carry["value"],
+            mask=None if look is None else look[..., None, :, :],
+            scale=q.shape[-1] ** -0.5 if scale is None else scale,
+            dropout=dropout,
+            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+        )
+        return maps.merge(params, heads_first(y)), carry
+
+    def step(params, state, carry, x_t):
+        _check(x_t, "x")
+        y, carry = read(params, state, carry, {"x": x_t["x"][..., None, :]})
+        return y[..., 0, :], carry
+
+    return Model(init, apply, carry, step, read)
+
+
+def _both(real: jax.Array | None, pairs: jax.Array | None) -> jax.Array | None:
+    if real is None or pairs is None:
+        return pairs if real is None else real[..., None, :]
+    return real[..., None, :] & pairs
+
+
+def _check(x, *names: str) -> None:
+    if not isinstance(x, dict) or any(name not in x for name in names):
+        got = f"a dict of {', '.join(map(str, x))}" if isinstance(x, dict) else f"x of type {type(x).__name__}"
+        raise mistake("cross_attention", got=got, expected="a dict with x (..., T, D) and memory (..., S, E)")

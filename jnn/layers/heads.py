@@ -1,0 +1,81 @@
+"""The linear maps of multi-head attention: into queries, keys and values, and out of the heads again."""
+
+import dataclasses
+
+import jax
+
+from jnn.errors import mistake
+from jnn.initializers import Init
+from jnn.layers.checks import check_features, check_positive
+from jnn.layers.dense import linear
+from jnn.model import Params
+from jnn.tags import tag
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Heads:
+    """Settings of the maps. Their params are ``query``, ``key``, ``value``, ``output``, each with ``kernel`` and ``bias`` as in `dense`;
+    head h is columns ``h d`` to ``(h + 1) d`` of the first three, as in PyTorch."""
+
+    where: str
+    heads: int
+    key_value_heads: int
+    head_features: int | None
+    use_bias: bool
+    kernel_init: Init
+    output_init: Init
+    bias_init: Init
+
+    def __post_init__(self):
+        check_positive(self.where, heads=self.heads, key_value_heads=self.key_value_heads)
+        if self.head_features is not None:
+            check_positive(self.where, head_features=self.head_features)
+        if self.heads % self.key_value_heads:
+            raise mistake(
+                self.where,
+                got=f"heads={self.heads} and key_value_heads={self.key_value_heads}",
+                expected="heads to be a multiple of key_value_heads",
+            )
+
+    def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
+        """Params for queries of ``features`` and a memory of ``memory_features``."""
+        if self.head_features is None and features % self.heads:
+            raise mistake(
+                self.where,
+                got=f"{self.heads} heads for {features} features",
+                expected="heads that divide the features",
+                remedy="Choose another number of heads, or give head_features.",
+            )
+        d = self.head_features or features // self.heads
+        inner, shared = self.heads * d, self.key_value_heads * d
+        sizes = {
+            "query": (features, inner),
+            "key": (memory_features, shared),
+            "value": (memory_features, shared),
+            "output": (inner, features),
+        }
+        params = {}
+        for name, own in zip(sizes, jax.random.split(key, len(sizes)), strict=True):
+            kernel_key, bias_key = jax.random.split(own)
+            kernel_init = self.output_init if name == "output" else self.kernel_init
+            params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
+            if self.use_bias:
+                params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
+        return params
+
+    def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
+        """The ``name`` of each head: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
+        own = params[name]
+        check_features(self.where, x, own["kernel"].shape[0])
+        count = self.heads if name == "query" else self.key_value_heads
+        y = linear(x, own["kernel"], own.get("bias"))
+        return tag(y.reshape(*x.shape[:-1], count, own["kernel"].shape[1] // count), name)
+
+    def merge(self, params: Params, y: jax.Array) -> jax.Array:
+        """What all heads found, as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
+        own = params["output"]
+        return linear(y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), own["kernel"], own.get("bias"))
+
+    def memory_size(self, params: Params) -> int:
+        """The features d of a key."""
+        return params["key"]["kernel"].shape[1] // self.key_value_heads

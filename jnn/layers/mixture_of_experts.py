@@ -1,0 +1,83 @@
+"""A mixture of experts: several networks, and a router that chooses a few of them for each element."""
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.initializers import Init, lecun_normal
+from jnn.layers.checks import check_features, check_float, check_positive, numerics, parameter_dtype
+from jnn.layers.dense import linear
+from jnn.model import Model, child_key, named, pointwise, scope, where
+from jnn.tags import tag
+from jnn.transform import ensemble
+
+
+def mixture_of_experts(expert: Model, experts: int, *, top: int = 2, router_init: Init = lecun_normal()) -> Model:
+    """``y = Σ_i g_i expert_i(x)`` for each element, over the ``top`` experts of largest ``p = softmax(x W)``; g is p, with a sum of 1.
+
+    x ``(..., D)`` -> y ``(..., D)``, or what the expert makes of it; params ``router`` with ``kernel`` ``(D, experts)``, and ``experts``:
+    those of ``expert``, such as `feed_forward`, with a first axis of length ``experts``. The expert must treat each element alone. With
+    ``top=1`` g is p itself, as in Switch: a weight of 1 would leave the router without a gradient.
+
+    Every expert computes every element, and the gates choose: exact, without a capacity beyond which elements are dropped, so that examples
+    do not influence each other; it costs ``experts / top`` times the products that are used. The router is in float32 at least.
+
+    Tags: "gates" ``(..., experts)``, and two losses for the objective, means over the real elements:
+    "load_balance"  ``experts Σ_i f_i P_i``, where f_i is the share of choices that fell on expert i, and P_i the mean of p_i: 1 where even
+    "router_z"      the mean of ``logsumexp(x W)²``, which keeps logits small
+    To train with them, differentiate through `jnn.capture`: ``(y, state), values = jnn.capture(model.apply)(params, state, x)``.
+
+    Raises `JnnError` for ``top`` above ``experts``. Sources: Shazeer et al. 2017, https://arxiv.org/abs/1701.06538 (top-k gates); Fedus et
+    al. 2022, https://arxiv.org/abs/2101.03961, equation 4 (balance; Hugging Face's Mixtral has it times ``top``); Zoph et al. 2022,
+    https://arxiv.org/abs/2202.08906, equation 5 (z).
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> layer, x = mixture_of_experts(jnn.dense(4), experts=3), jnp.ones((5, 4))
+    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> (y, _), values = jnn.capture(layer.apply)(params, state, x)
+    >>> y.shape, values["gates"].shape, values["load_balance"].shape
+    ((5, 4), (5, 3), ())
+    """
+    check_positive("mixture_of_experts", experts=experts, top=top)
+    if top > experts:
+        raise mistake("mixture_of_experts", got=f"top={top} of {experts} experts", expected="at most as many as there are")
+    crowd = ensemble(expert, experts)
+
+    def init(key, x):
+        check_float("mixture_of_experts", x, min_rank=1)
+        with scope("experts"):
+            own, state = crowd.init(child_key(key, "experts"), x)
+        kernel = router_init(child_key(key, "router"), (x.shape[-1], experts), parameter_dtype(x))
+        return {"router": {"kernel": kernel}} | named("experts", own), named("experts", state)
+
+    def route(params, x, mask):
+        """The gates ``(..., experts)`` of each element."""
+        logits = linear(numerics(x), numerics(params["router"]["kernel"]))
+        p = jax.nn.softmax(logits, axis=-1)
+        chosen = jnp.sum(jax.nn.one_hot(jax.lax.top_k(p, top)[1], experts, dtype=p.dtype), axis=-2)
+        tag(experts * jnp.sum(_mean(chosen, mask) / top * _mean(p, mask)), "load_balance")
+        tag(_mean(jax.nn.logsumexp(logits, axis=-1, keepdims=True) ** 2, mask)[0], "router_z")
+        gates = p * chosen
+        return tag(gates if top == 1 else gates / jnp.sum(gates, axis=-1, keepdims=True), "gates")
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_float("mixture_of_experts", x, min_rank=1)
+        check_features("mixture_of_experts", x, params["router"]["kernel"].shape[0])
+        x = x if mask is None else where(mask, x, jnp.zeros_like(x))
+        gates = route(params, x, mask)
+        options = {"key": child_key(key, "experts"), "train": train, "mask": mask}
+        with scope("experts"):
+            ys, new = crowd.apply(params.get("experts", {}), state.get("experts", {}), x, **options)
+        y = jnp.sum(jnp.moveaxis(gates, -1, 0)[..., None].astype(ys.dtype) * ys, axis=0)
+        return y, named("experts", new)
+
+    return pointwise(init, apply)
+
+
+def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The mean over all real elements: values ``(..., n)`` -> ``(n,)``."""
+    flat = values.reshape(-1, values.shape[-1])
+    if mask is None:
+        return jnp.mean(flat, axis=0)
+    real = mask.reshape(-1, 1)
+    return jnp.sum(jnp.where(real, flat, 0), axis=0) / jnp.maximum(jnp.sum(real), 1).astype(flat.dtype)
