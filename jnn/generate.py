@@ -6,6 +6,7 @@ compiled program for the whole continuation; `stream` yields the same tokens one
 probable continuation.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,22 @@ from jnn.model import Model, reader, streams
 from jnn.sampling import Sampling, sample
 
 LONGEST_STAGE = 64  # tokens before the memory grows
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the command line asks an experiment's ``generate(config, folder, request)`` to write."""
+
+    prompt: str
+    """What the text begins with, or what is to be translated."""
+    length: int
+    """The most tokens to write."""
+    sampling: Sampling
+    """How tokens are chosen."""
+    beams: int = 0
+    """Candidates of a beam search; 0 for the experiment's own choice."""
+    seed: int = 0
+    """Seed of what is drawn."""
 
 
 class Generated(NamedTuple):

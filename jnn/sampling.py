@@ -57,14 +57,22 @@ def sample(key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Arra
         logits = penalize_repetition(logits, seen, sampling.repetition_penalty)
     if sampling.temperature == 0:
         return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    return jax.random.categorical(key, adjusted(logits, sampling), axis=-1).astype(jnp.int32)
+
+
+def adjusted(logits: jax.Array, sampling: Sampling) -> jax.Array:
+    """The logits that tokens are drawn from: over the temperature, which must not be 0, and ``-inf`` for what is ruled out.
+
+    >>> import jax.numpy as jnp
+    >>> adjusted(jnp.array([1.0, 3.0, 2.0]), Sampling(temperature=0.5, top_k=2)).tolist()
+    [-inf, 6.0, 4.0]
+    """
     logits = logits / sampling.temperature
     if sampling.top_k:
         logits = keep_top_k(logits, sampling.top_k)
     if sampling.top_p < 1:
         logits = keep_top_p(logits, sampling.top_p)
-    if sampling.min_p:
-        logits = keep_min_p(logits, sampling.min_p)
-    return jax.random.categorical(key, logits, axis=-1).astype(jnp.int32)
+    return keep_min_p(logits, sampling.min_p) if sampling.min_p else logits
 
 
 def keep_top_k(logits: jax.Array, k: int) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The command line: ``jnn list | describe | run | resume | compare | data | doctor``.
+"""The command line: ``jnn list | describe | run | resume | generate | compare | sweep | data | doctor``.
 
 Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so that help and lists come at once.
 Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
@@ -19,6 +19,7 @@ VERBS = {
     "describe": "an experiment: what it does, its options, its layers",
     "run": "train and measure an experiment, or your own FILE.py",
     "resume": "go on with a run that stopped",
+    "generate": "let a trained model write, or translate",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
     "data": "the sets of data: list, get, path",

@@ -5,6 +5,14 @@
     feature_maps      what each layer makes of one example; the kernels of a layer
     saliency          which inputs speak for an answer
     functions         a learned function beside the one to learn
+    text              text coloured by a number for each token; what is expected under each
+    next_token        what may come next, and what temperature, top-k and top-p make of it
+    recurrent         memory and gates over time; units worth a look
+    through_time      how far back gradients reach
+    attention         maps of every head, one head, the alignment of a translation
+    logit_lens        what a transformer would say after each block
+    position_map      vectors of positions
+    words             the words that moved a decision
     bars              a model beside its baselines
     comparison        one metric of many configs, over their seeds
     summary           the layers of a model, their shapes and parameters, as text

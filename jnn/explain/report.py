@@ -19,6 +19,7 @@ from jnn.errors import mistake
 from jnn.explain import html
 from jnn.explain.curves import learning_curves
 from jnn.explain.images import inline_images
+from jnn.explain.markup import Markup
 from jnn.explain.wording import is_finite, lower_is_better, metric_name, number, ranked, sentence
 
 READABLE = 72  # pixels an inch at which the letters of a figure can be read
@@ -26,11 +27,12 @@ WIDEST = 850  # pixels that a wide screen has for a figure
 
 
 class Section(NamedTuple):
-    """A part of the report: a heading, a sentence that says what one sees, and a figure or, as text in fixed-width letters, a table."""
+    """A part of the report: a heading, a sentence that says what one sees, and a figure, coloured text, or, in fixed-width letters, a
+    table."""
 
     title: str
     text: str
-    figure: Figure | str | None = None
+    figure: Figure | Markup | str | None = None
 
 
 def write_report(
@@ -129,6 +131,8 @@ def _section(i: int, section: Section, source: str | None) -> str:
     body = ""
     if source is not None and isinstance(section.figure, Figure):
         body = html.figure(source, f"{section.title}. {section.text}", min(WIDEST, round(READABLE * section.figure.get_figwidth())))
+    elif isinstance(section.figure, Markup):
+        body = section.figure
     elif isinstance(section.figure, str):
         body = html.preformatted(section.figure, section.title)
     return html.section(f"section-{i}", section.title, section.text, body)

@@ -38,7 +38,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
     ("command", "text"),
     [
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
-        ("frobnicate", "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, compare, sweep, data, doctor."),
+        ("frobnicate", "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, generate, compare, sweep, data, doctor."),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),
         ("run absent.py", "experiment: got absent.py, which is no file, expected a Python file."),

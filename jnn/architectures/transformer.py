@@ -1,0 +1,149 @@
+"""Transformers of one stack: decoders, such as GPT-2 and Llama, and encoders, such as BERT."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm, without_pairs
+from jnn.errors import mistake
+from jnn.layers.checks import check_positive
+from jnn.layers.dense import dense
+from jnn.layers.dropout import dropout
+from jnn.layers.embedding import attend, embedding
+from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
+from jnn.model import Model, streams
+from jnn.wiring import Run, wired
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransformerConfig(BlockConfig):
+    """The settings of a `transformer`. The defaults are GPT-2's."""
+
+    vocabulary: int = 50_257
+    """Tokens."""
+    length: int = 1024
+    """The longest sequence, where positions are learned."""
+    causal: bool = True
+    """Whether each element sees only itself and those before it (a decoder), or all (an encoder)."""
+    head: Literal["tied", "dense", "none"] = "tied"
+    """What makes logits: the transposed embedding, a dense layer without bias, or nothing: the output is then features."""
+    segments: int = 0
+    """Kinds of segments, each with a vector that is added, as in BERT; 0 for none."""
+    embedding_deviation: float = 0.02
+    """Standard deviation of the first embeddings."""
+    scale_embeddings: bool = False
+    """Whether embeddings are multiplied by ``sqrt(width)``, as in the first transformer."""
+    embedding_norm: bool = False
+    """Whether embeddings are normalized before the first block, as in BERT."""
+    pooled: bool = False
+    """Whether the output is ``tanh(dense(first element))``, as in BERT."""
+
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        super().__post_init__()
+        check_positive("TransformerConfig", vocabulary=self.vocabulary, length=self.length)
+        if self.pooled and (self.causal or self.head != "none"):
+            got = f"pooled=True, causal={self.causal} and head={self.head!r}"
+            raise mistake("TransformerConfig", got=got, expected="causal=False and head='none' for a vector of the whole sequence")
+
+
+def transformer(config: TransformerConfig) -> Model:
+    """Embeddings, a stack of blocks, and logits, features, or a pooled vector.
+
+    x tokens ``(..., T)``, or a dict of ``tokens``, and where the model has them of ``segments`` ``(..., T)``, in [0, segments) ->
+    logits ``(..., T, vocabulary)``, features ``(..., T, width)``, or pooled ``(..., width)``. A dict may also have ``documents``
+    ``(..., T)``, numbers of the documents that are packed into a row one after the other: each is read as if it were alone. ``mask`` is of
+    elements, ``(..., T)``, or of pairs, ``(..., T, T)``, as in `attention`. A causal model streams, with keys and values as its memory.
+
+    >>> import jax, jax.numpy as jnp
+    >>> model = transformer(TransformerConfig(vocabulary=65, length=32, width=16, depth=2, heads=2))
+    >>> tokens = jnp.arange(6)
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), tokens)
+    >>> model.apply(params, state, tokens)[0].shape
+    (6, 65)
+    """
+    parts = {"embedding": _embedding(config, config.vocabulary), "blocks": blocks(config, causal=config.causal)}
+    if config.segments:
+        parts["segments"] = _embedding(config, config.segments)
+    if config.positions in ("learned", "sinusoidal"):
+        parts["positions"] = learned_positions(config.length) if config.positions == "learned" else sinusoidal_positions()
+    if config.embedding_norm:
+        parts["embedding_norm"] = norm(config)
+    if config.dropout:
+        parts["dropout"] = dropout(config.dropout)
+    if config.norm_first:
+        parts["norm"] = norm(config)
+    if config.head == "dense":
+        parts["head"] = dense(config.vocabulary, use_bias=False, kernel_init=kernel_init(config))
+    if config.pooled:
+        parts["pooler"] = dense(config.width, kernel_init=kernel_init(config))
+
+    def flow(run: Run, x: Any) -> jax.Array:
+        x = _checked(x, config)
+        h = run("embedding", x["tokens"]) * (config.width**0.5 if config.scale_embeddings else 1)
+        if config.segments:
+            h = h + run("segments", x["segments"])
+        single, mask = without_pairs(run, h), run.mask
+        if "documents" in x:
+            same = x["documents"][..., :, None] == x["documents"][..., None, :]
+            mask = _pairs(same, run.mask, h)
+        if "positions" in parts:
+            h = _placed(run, h, same) if "documents" in x else single("positions", h)
+        for name in ("embedding_norm", "dropout"):
+            h = single(name, h) if name in parts else h
+        h = run("blocks", h, mask=mask)
+        h = single("norm", h) if config.norm_first else h
+        if config.pooled:
+            return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
+        if config.head == "none":
+            return h
+        return single("head", h) if config.head == "dense" else attend(run.params["embedding"], h)
+
+    model = wired(flow, parts, streaming=not config.pooled)
+    if not streams(model):
+        return model
+    return Model(model.init, model.apply, *(_of_one_document(f) for f in (model.carry, model.step, model.read)))
+
+
+def _embedding(config: TransformerConfig, tokens: int) -> Model:
+    return embedding(tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation))
+
+
+def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:
+    """x as a dict that has what the model reads, and no segments that it would not."""
+    x = x if isinstance(x, Mapping) else {"tokens": x}
+    names = ("tokens", "segments") if config.segments else ("tokens",)
+    if missing := [name for name in names if name not in x]:
+        raise mistake("transformer", got=f"x without {missing[0]}", expected=f"a dict of {' and '.join(names)}, each (..., T)")
+    if "segments" in x and not config.segments:
+        remedy = "Set segments=, their number; sequences that are packed into a row are documents."
+        raise mistake("transformer", got="x with segments", expected="none, as the settings have segments=0", remedy=remedy)
+    return x
+
+
+def _pairs(same: jax.Array, mask: jax.Array | None, h: jax.Array) -> jax.Array:
+    """Which elements may look at which: those of one document, and those that the mask allows."""
+    if mask is None:
+        return same
+    return same & (mask if mask.ndim == h.ndim else mask[..., None, :])
+
+
+def _placed(run: Run, h: jax.Array, same: jax.Array) -> jax.Array:
+    """h and the vectors of positions, which begin anew with each document."""
+    place = jnp.arange(h.shape[-2]).reshape((1,) * (h.ndim - 2) + (-1,)) - jnp.argmax(same, axis=-1)
+    return h + jnp.take_along_axis(run("positions", jnp.zeros_like(h), mask=None), place[..., None], axis=-2)
+
+
+def _of_one_document(stream: Callable) -> Callable:
+    """``carry``, ``step`` or ``read``, which refuse documents: what streams is one."""
+
+    def checked(*arguments: Any, **options: Any) -> Any:
+        if any(isinstance(argument, Mapping) and "documents" in argument for argument in arguments):
+            remedy = "Call apply, or read one document at a time."
+            raise mistake("transformer", got="x with documents, read as a stream", expected="one document", remedy=remedy)
+        return stream(*arguments, **options)
+
+    return checked

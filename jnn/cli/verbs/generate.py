@@ -1,0 +1,66 @@
+"""``jnn generate``: let a trained model write."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from jnn.cli.arguments import Parser
+from jnn.cli.devices import use_device
+from jnn.cli.experiments import find, load
+from jnn.errors import mistake
+
+EXAMPLES = (
+    "jnn generate runs/text_generation/latest --prompt 'ROMEO:'",
+    "jnn generate runs/text_generation/latest --prompt 'First' --temperature 0.5 --top-k 10",
+    "jnn generate runs/translation/latest --prompt 'Where is the station?' --beams 4",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Print what the run's best params write after the prompt, as it comes."""
+    arguments = _parse(argv)
+    use_device(arguments.device)
+
+    from jnn.cli.options import config_from
+    from jnn.generate import Request
+    from jnn.sampling import Sampling
+    from jnn.train.folders import read_record
+
+    folder = Path(arguments.run).resolve()
+    record = read_record(folder)
+    module = load(find(record.get("source") or record["experiment"]))
+    if not hasattr(module, "generate"):
+        remedy = "Those with a function generate(config, folder, request) do."
+        raise mistake(record["experiment"], got="an experiment that writes nothing", expected="one that does", remedy=remedy)
+    sampling = Sampling(
+        temperature=arguments.temperature,
+        top_k=arguments.top_k,
+        top_p=arguments.top_p,
+        min_p=arguments.min_p,
+        repetition_penalty=arguments.repetition_penalty,
+    )
+    request = Request(prompt=arguments.prompt, length=arguments.length, sampling=sampling, beams=arguments.beams, seed=arguments.seed)
+    config = config_from(module.Config, record["config"], str(folder / "config.json"))
+    for piece in module.generate(config, folder, request):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = Parser("generate", "Let a trained model write, or translate.", examples=EXAMPLES)
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("--prompt", default="", help="what the text begins with, or what is to be translated")
+    parser.add_argument("--length", type=int, default=300, metavar="N", help="most tokens to write (300)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="0 takes the most probable token (0.8)")
+    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw among the K most probable tokens")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw among the fewest with this probability")
+    parser.add_argument("--min-p", type=float, default=0.0, metavar="P", help="draw among those P times as probable as the best")
+    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="above 1: less of what occurred")
+    parser.add_argument("--beams", type=int, default=0, metavar="K", help="look for the most probable text with K candidates")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
+    parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
+    return parser.parse(argv)

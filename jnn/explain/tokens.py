@@ -1,0 +1,47 @@
+"""Tokens as people read them, and as the ticks of an axis."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from jnn.data.tokenizers import Tokenizer
+from jnn.explain import style
+
+VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥", "\r": "↤"})
+
+
+def names(tokenizer: Tokenizer, tokens: ArrayLike) -> list[str]:
+    """What each of the ``tokens`` ``(T,)`` stands for.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> names(character_tokenizer("ab"), [1, 0])
+    ['b', 'a']
+    """
+    return [tokenizer.tokens[i] for i in np.asarray(tokens).tolist()]
+
+
+def readable(token: str, most: int = 14) -> str:
+    """A token with its blanks made visible; of a long one the beginning.
+
+    >>> readable(" the\\n"), readable("")
+    ('␣the↵', '∅')
+    """
+    token = token.translate(VISIBLE) or "∅"
+    return token if len(token) <= most else token[: most - 1] + "…"
+
+
+def ticks(ax: Axes, axis: Literal["x", "y"], tokens: Sequence[str], *, size: float = 8, top: bool = False) -> None:
+    """Name the cells 0, 1, ... of an axis by tokens; on the axis x upright where all are short, else turned."""
+    labels = [readable(token) for token in tokens]
+    turn = axis == "x" and max(map(len, labels), default=0) > 2
+    if axis == "x":
+        ax.set_xticks(range(len(labels)), labels, rotation=90 if turn else 0)
+        ax.tick_params(axis="x", top=False, bottom=False, labeltop=top, labelbottom=not top, labelsize=size)
+    else:
+        ax.set_yticks(range(len(labels)), labels)
+        ax.tick_params(axis="y", left=False, labelsize=size)
+    for label in ax.get_xticklabels() if axis == "x" else ax.get_yticklabels():
+        label.set(parse_math=False, fontfamily="DejaVu Sans Mono", color=style.INK)
