@@ -4,6 +4,7 @@
     classification    confusion matrix, worst mistakes, calibration
     feature_maps      what each layer makes of one example; the kernels of a layer
     saliency          which inputs speak for an answer
+    reconstruction    what a short code keeps: decoded images, error by its size, the map of classes
     functions         a learned function beside the one to learn
     text              text coloured by a number for each token; what is expected under each
     next_token        what may come next, and what temperature, top-k and top-p make of it

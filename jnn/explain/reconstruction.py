@@ -6,33 +6,51 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator
 
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.wording import number
 
+GAP = 8  # the height of an image over the gap between two
 COLOURS = 20  # of Matplotlib's map tab20, of which every second is strong
 
 
-def image_rows(rows: Mapping[str, np.ndarray], *, low: float = 0.0, high: float = 1.0) -> Figure:
+def image_rows(rows: Mapping[str, np.ndarray], *, columns: Sequence[str] = (), low: float = 0.0, high: float = 1.0) -> Figure:
     """Rows of pictures below each other, such as originals and their reconstructions, each with its name on the left.
 
-    Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, with the same N; ``low`` is black and ``high`` white in all of them.
+    Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, all of one shape; ``low`` is black and ``high`` white in all of
+    them. ``columns`` are N names to write above.
 
-    >>> figure = image_rows({"original": np.zeros((4, 8, 8)), "decoded": np.ones((4, 8, 8))})
-    >>> len(figure.axes), figure.axes[4].get_ylabel()
-    (8, 'decoded')
+    >>> figure = image_rows({"original": np.zeros((2, 8, 8)), "decoded": np.ones((2, 8, 8))}, columns=["cat", "dog"])
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['original', 'decoded']
     """
-    lengths = {name: len(images) for name, images in rows.items()}
-    if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
-        raise mistake("image_rows", got=f"rows of {lengths or 'nothing'}", expected="equally many images in each, one at least")
-    columns = next(iter(lengths.values()))
-    figure, axes = style.panels(len(rows), columns, width=1.2 + 0.85 * columns, height=0.85 * len(rows) + 0.1)
-    for (name, images), line in zip(rows.items(), axes, strict=True):
-        for ax, image in zip(line, images, strict=True):
-            style.picture(ax, image, low=low, high=high)
-        line[0].set_ylabel(name, fontsize=9, color=style.INK, rotation=0, ha="right", va="center")
+    shapes = {name: np.shape(images) for name, images in rows.items()}
+    if len(set(shapes.values())) != 1 or not next(iter(shapes.values()))[0]:
+        raise mistake("image_rows", got=f"rows of {shapes or 'nothing'}", expected="equally many images of one size in each, one at least")
+    shown = np.stack([style.displayable(np.asarray(images), low=low, high=high) for images in rows.values()])
+    _, count, height, width, *_ = shown.shape
+    if columns and len(columns) != count:
+        raise mistake("image_rows", got=f"{len(columns)} names of columns for {count} images", expected="one for each")
+    # One picture of all: an axes for each would take Matplotlib seconds.
+    gap = max(1, height // GAP)
+    canvas, (down, across) = _montage(shown, gap), (height + gap, width + gap)
+    figure, axes = style.panels(width=1.2 + 0.85 * count, height=0.85 * len(rows) * down / across + (0.4 if columns else 0.1))
+    ax = axes[0, 0]
+    style.picture(ax, canvas)
+    ax.set_yticks(down * np.arange(len(rows)) + (height - 1) / 2, list(rows), fontsize=9)
+    ax.set_xticks(across * np.arange(count) + (width - 1) / 2 if columns else [], columns, fontsize=9)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
     return figure
+
+
+def _montage(images: np.ndarray, gap: int) -> np.ndarray:
+    """Images ``(R, N, H, W)`` or ``(R, N, H, W, 3)`` from 0 to 1 as one ``(R (H + gap) - gap, ...)``, white between them."""
+    padding = [(0, 0), (0, 0), (0, gap), (0, gap), *[(0, 0)] * (images.ndim - 4)]
+    tiles = np.pad(images, padding, constant_values=1.0)
+    rows, count, height, width, *colours = tiles.shape
+    return np.moveaxis(tiles, 2, 1).reshape(rows * height, count * width, *colours)[:-gap, :-gap]
 
 
 def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *, name: str = "error") -> Figure:
@@ -55,6 +73,9 @@ def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.set_xticks([], minor=True)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     style.gridded(ax)
     style.legend(ax)
     style.caption(ax, x="numbers in the code", y=name)
@@ -64,7 +85,8 @@ def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *
 def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]) -> Figure:
     """A panel for each method: its two-dimensional codes ``(N, 2)`` as dots in the colour of their class, its name at their median.
 
-    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20.
+    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20. The frame is around the middle 96 % of each number,
+    so that a few codes far off do not push the others together; dots beyond it are not shown.
 
     >>> figure = class_map({"autoencoder": np.eye(2)}, np.array([0, 1]), ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -80,13 +102,22 @@ def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequ
     colours = [matplotlib.colormaps["tab20"](i) for i in strong_first]
     figure, axes = style.panels(1, len(codes), width=4.8 * len(codes), height=4.6)
     for ax, (method, points) in zip(axes[0], codes.items(), strict=True):
+        points = np.asarray(points)
         for k, name in enumerate(classes):
-            of_class = np.asarray(points)[labels == k]
+            of_class = points[labels == k]
             if not len(of_class):
                 continue
             ax.plot(*of_class.T, "o", color=colours[k], markersize=3, alpha=0.6, markeredgewidth=0, rasterized=len(labels) > 1000)
             text = ax.text(*np.median(of_class, axis=0), name, ha="center", va="center", fontsize=10, fontweight="bold", color=style.INK)
             text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+        ax.set(xlim=_middle(points[:, 0]), ylim=_middle(points[:, 1]))
         style.caption(ax, method)
         style.bare(ax)
     return figure
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    """The ends of the middle 96 % of some values, a tenth of their distance farther apart at either end."""
+    low, high = np.quantile(values, [0.02, 0.98])
+    margin = 0.1 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)

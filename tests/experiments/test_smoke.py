@@ -14,6 +14,10 @@ OTHERS = [
     ("image_classification", "--model", "resnet"),
     ("image_classification", "--data", "fashion_mnist"),
     ("universal_approximation", "--target", "ripples"),
+    ("autoencoder", "--data", "fashion_mnist"),
+    ("autoencoder", "--model", "convolutional"),
+    ("text_generation", "--model", "transformer"),
+    ("text_generation", "--model", "gru", "--vocabulary", "300"),
 ]
 
 
