@@ -63,7 +63,7 @@ class Config(TrainingConfig):
     """Heads of attention (transformer)."""
     dropout: float = 0.2
     """Fraction of features that is dropped in training."""
-    epochs: int = 20
+    epochs: int = 8
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.1

@@ -64,12 +64,13 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
 
         def trace(x):
             def call(name, earlier, x, mask):
-                params, state = part(name).init(jax.random.key(0), x)
-                if not earlier:
-                    inputs[name] = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
-                    run.params[name] = params
+                model = part(name)
                 with scope(name):
-                    return models[name].apply(run.params[name], state, x)[0]
+                    params, state = model.init(jax.random.key(0), x)
+                    if not earlier:
+                        inputs[name] = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+                        run.params[name] = params
+                    return model.apply(run.params[name], state, x)[0]
 
             run = Run(call, {})
             return flow(run, x)
@@ -104,8 +105,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
 
         def call(name, earlier, x_t, mask):
             model, own = part(name), params.get(name, {})
-            carries[_label(name, earlier)] = carry = model.carry(own, x_t, length)
-            return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), output_of_step(model, own, carry, x_t))
+            with scope(name):
+                carries[_label(name, earlier)] = carry = model.carry(own, x_t, length)
+                return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), output_of_step(model, own, carry, x_t))
 
         flow(Run(call, params), x_t)
         return carries

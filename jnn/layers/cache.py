@@ -31,8 +31,8 @@ def advance(count: jax.Array, length: int, mask: jax.Array | None) -> tuple[jax.
 def check_room(name: str, count: jax.Array, length: int, mask: jax.Array | None, capacity: int) -> None:
     """Refuse elements for which there is no room, as far as values are known: under ``jax.jit`` the count is not."""
     known = lambda a: not isinstance(a, Tracer)
-    new = length if mask is None else int(np.max(np.sum(mask, axis=-1), initial=0)) if known(mask) else 0
-    before = int(np.max(count, initial=0)) if known(count) else 0
+    new = length if mask is None else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0)) if known(mask) else 0
+    before = int(np.max(np.asarray(count), initial=0)) if known(count) else 0
     if before + new > capacity:
         raise mistake(
             name,

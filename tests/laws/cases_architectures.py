@@ -12,6 +12,7 @@ from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import basic_block, bottleneck_block
 from jnn.layers.pooling import global_average_pool
 from tests.laws.case import Case, example
+from tests.laws.transformers import TRANSFORMERS
 
 CASES = {
     "mlp": Case(mlp(MLPConfig(outputs=2, hidden=(4, 3), activation="tanh", dropout=0.2)), example(5)),
@@ -31,4 +32,5 @@ CASES = {
         convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(8, 8, 1), channels=(3, 4), latent=3, activation="tanh")),
         example(8, 8, 1),
     ),
+    **TRANSFORMERS,
 }
