@@ -228,7 +228,7 @@ def _memory(model: jnn.Model, tokenizer: Tokenizer, params, state, read: np.ndar
     names, layers = tokens.names(tokenizer, read), recurrent.remembered(model, params, state, read)
     layer, values = list(layers.items())[-1]
     hidden = values["hidden"]
-    units = recurrent.units_to_look_at(hidden)
+    units = recurrent.units_to_look_at(hidden).tolist()
     found = [
         Section(
             "What single units remember",
@@ -264,8 +264,8 @@ def _reach(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Texts,
     norms = {f"this {config.model.upper()}, trained": through_time.loss_gradients(model, params, state, read, targets)}
     for name in ("rnn", "lstm", "gru"):
         other = build_model(dataclasses.replace(config, model=name), tokenizer.vocabulary)
-        fresh = jax.jit(other.init)(jax.random.key(0), read[0])
-        norms[f"{name.upper()}, untrained"] = through_time.loss_gradients(other, *fresh, read, targets)
+        fresh, none = jax.jit(other.init)(jax.random.key(0), read[0])
+        norms[f"{name.upper()}, untrained"] = through_time.loss_gradients(other, fresh, none, read, targets)
     about = f"The gradient of the last token's loss by each token before it; the geometric mean over {len(read)} windows of test text."
     return Section("How far back it learns from", about, through_time.gradient_through_time(norms))
 
