@@ -22,7 +22,9 @@ def test_the_block_runs(tmp_path, block, capsys):
         assert losses[-1] < losses[0]
     if "committee" in names:
         assert names["values"]["relu/output"].shape == (32, 128)
+    if "written" in names:
+        assert names["written"].shape == (1, 20)
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

@@ -36,7 +36,7 @@ CASES = {
         "lstm": lstm(3),
         "lstm, peephole": lstm(2, peephole=True),
         "lstm, projection": lstm(3, projection=2),
-        "gru, reset after": gru(3),
+        "gru": gru(3),
         "gru, reset before": gru(2, reset="before"),
         "bidirectional": bidirectional(lstm(2)),
         "bidirectional, one of each": bidirectional(gru(2), elman(2), combine=jnp.add),
