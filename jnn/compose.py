@@ -83,11 +83,12 @@ def _is_masked(x: Any, mask) -> bool:
 
 
 def output_of_step(model: Model, params, carry, x_t):
-    """The shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence of the one element."""
+    """Zeros of the shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence of the one element."""
     features = lambda leaf: 0 if jnp.issubdtype(leaf.dtype, jnp.integer) else 1
     sequence = lambda x_t: jax.tree.map(lambda leaf: jnp.expand_dims(leaf, leaf.ndim - features(leaf)), x_t)
     _, state = jax.eval_shape(lambda x_t: model.init(jax.random.key(0), sequence(x_t)), x_t)
-    return jax.eval_shape(model.step, params, state, carry, x_t)[0]
+    y_t, _ = jax.eval_shape(model.step, params, state, carry, x_t)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y_t)
 
 
 def parallel(*parts: Model | Callable, combine: Callable | None = None, **named: Model | Callable) -> Model:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jnn.compose import output_of_step
 from jnn.errors import mistake
@@ -107,7 +106,7 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             model, own = part(name), params.get(name, {})
             with scope(name):
                 carries[_label(name, earlier)] = carry = model.carry(own, x_t, length)
-                return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), output_of_step(model, own, carry, x_t))
+                return output_of_step(model, own, carry, x_t)
 
         flow(Run(call, params), x_t)
         return carries

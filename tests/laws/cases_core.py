@@ -25,6 +25,9 @@ CASES = {
     "wired": Case(
         jnn.wired(highway, {"gate": jnn.dense(4), "twice": jnn.chain(jnn.dense(4), jnn.dropout(0.5))}), example(5, 4), sequence=True
     ),
+    "wired, in a chain": Case(
+        jnn.chain(jnn.dense(4), jnn.wired(highway, {"gate": jnn.dense(4), "twice": jnn.dense(4)})), example(5, 3), sequence=True
+    ),
     "ensemble": Case(jnn.chain(jnn.dense(3), jnp.tanh, jnn.dense(2)), example(4)),
     "remat": Case(jnn.remat(jnn.chain(jnn.dense(4), jax.nn.gelu, jnn.dense(2)), save=("output",)), example(4)),
 }
