@@ -25,7 +25,7 @@ from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.baselines.ngram import ngram_nats
 from jnn.data.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
-from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, character_tokenizer, read_tokenizer, write_tokenizer
+from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, character_tokenizer, keep_tokenizer, read_tokenizer
 from jnn.data.windows import evaluation_windows
 from jnn.generate import Request, stream
 from jnn.metrics import Metric
@@ -290,7 +290,7 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     """Train, keep what is best on validation text, and test it once."""
     texts = load_data(config, offline=run.options.offline)
     tokenizer = make_tokenizer(config, texts)
-    write_tokenizer(run.folder / "tokenizer.json", tokenizer)
+    keep_tokenizer(run.folder / "tokenizer.json", tokenizer)
     what = task(config, texts, tokenizer)
     fitted = train(what, config, seed_key(config.seed), run)
     return {

@@ -31,7 +31,7 @@ def running_mean():
         total, count = carry["total"] + x_t, carry["count"] + 1
         return total / count * params["scale"].reshape((1,) * (x_t.ndim - 1) + (-1,)), {"total": total, "count": count}
 
-    carry = lambda params, x_t, length: {"total": jnp.zeros(x_t.shape, x_t.dtype), "count": jnp.zeros((), x_t.dtype)}
+    carry = lambda params, x_t, length: {"total": jnp.zeros(x_t.shape, x_t.dtype), "count": jnp.zeros((*x_t.shape[:-1], 1), x_t.dtype)}
     return jnn.Model(init, apply, carry, step)
 
 

@@ -236,6 +236,16 @@ def test_a_published_file_is_read_and_brings_any_text_back(tmp_path_factory, tex
         assert ours.encode(text).tolist() == theirs.encode(text).ids
 
 
+def test_a_run_that_goes_on_keeps_its_tokenizer(tmp_path):
+    path, made = tmp_path / "tokenizer.json", tokenizers.character_tokenizer("abc")
+    for _ in range(2):
+        tokenizers.keep_tokenizer(path, made)
+    assert tokenizers.read_tokenizer(path) == made
+    with pytest.raises(JnnError, match="Token 2 is 'd' in place of 'c'"):
+        tokenizers.keep_tokenizer(path, tokenizers.character_tokenizer("abd"))
+    assert tokenizers.read_tokenizer(path) == made
+
+
 def test_files_without_an_exact_round_trip_are_refused(tmp_path):
     path = tmp_path / "tokenizer.json"
     changing = [{"normalizer": make()} for make in (normalizers.Lowercase, normalizers.NFC, normalizers.NFKC, normalizers.Strip)]

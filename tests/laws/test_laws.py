@@ -15,16 +15,18 @@ OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
 FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
 OF_PARTS = ("purity", "gradient", *OF_COMBINATORS)
 """Laws that an architecture keeps if its layers do: checked on architectures by `make test-all`."""
-SEQUENCE_MODELS = ("attention", "block", "encoder_decoder", "gru", "lstm", "mixture_of_experts", "rnn", "transformer")
-"""Models that have many settings, registered as "lstm, peephole": `make test` checks on these how they stream and that padding changes
-nothing, and `make test-all` the rest."""
+SETTINGS = ("attention", "bidirectional", "block", "encoder_decoder", "feed_forward", "gru", "lstm", "mixture_of_experts", "transformer")
+"""Models of sequences that are registered with many settings, as "lstm, peephole": `make test` checks how these treat padding, and how
+those stream whose setting changes that; `make test-all` checks the rest."""
+STREAM_ANEW = ("attention, causal", "attention, relative causal", "attention, rotary", "gru, reset before", "transformer, sinusoidal")
 
 
 def marks(name, law):
     model, _, setting = name.partition(", ")
     is_slow = (law in OF_COMBINATORS and name not in FEW) or (law in OF_PARTS and name in ARCHITECTURES)
-    is_variant = bool(setting) and model in SEQUENCE_MODELS
-    return [pytest.mark.slow] if is_slow or (is_variant and law not in ("stream", "padding")) else []
+    if setting and model in SETTINGS:
+        is_slow = not (law == "padding" or (law == "stream" and name in STREAM_ANEW))
+    return [pytest.mark.slow] if is_slow else []
 
 
 @pytest.mark.parametrize(("name", "law"), [pytest.param(name, law, marks=marks(name, law)) for name in CASES for law in LAWS])

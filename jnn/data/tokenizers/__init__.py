@@ -5,7 +5,7 @@ A token is an integer in [0, vocabulary). Whatever makes a tokenizer returns the
 
 from jnn.data.tokenizers.byte_pairs import byte_pair_tokenizer, decode_bytes, encode_bytes, read_byte_pairs, token_bytes
 from jnn.data.tokenizers.characters import character_tokenizer
-from jnn.data.tokenizers.files import from_json, read_tokenizer, write_tokenizer
+from jnn.data.tokenizers.files import from_json, keep_tokenizer, read_tokenizer, write_tokenizer
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.words import split_words, word_tokenizer
 
@@ -17,6 +17,7 @@ __all__ = [
     "decode_bytes",
     "encode_bytes",
     "from_json",
+    "keep_tokenizer",
     "read_byte_pairs",
     "read_tokenizer",
     "split_words",

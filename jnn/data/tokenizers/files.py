@@ -9,7 +9,7 @@ from typing import Any
 
 from jnn.data.tokenizers.byte_pairs import from_byte_pairs
 from jnn.data.tokenizers.characters import from_characters
-from jnn.data.tokenizers.record import Tokenizer
+from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.words import from_words
 from jnn.errors import MissingExtraError, mistake
 
@@ -54,3 +54,12 @@ def read_tokenizer(path: str | Path) -> Tokenizer:
     except (OSError, ValueError) as error:
         raise mistake(str(path), got=f"{type(error).__name__}: {error}", expected="the tokenizer that was saved with a run") from error
     return from_json(data, str(path))
+
+
+def keep_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
+    """Write ``tokenizer`` for a run that begins; for one that goes on, raise JnnError unless it is the one that was written."""
+    path = Path(path)
+    if path.exists():
+        check_same_tokenizer(tokenizer, read_tokenizer(path), str(path))
+    else:
+        write_tokenizer(path, tokenizer)
