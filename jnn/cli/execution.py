@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,9 +24,9 @@ from jnn.train.runs import Run
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
     """Run ``main(config, run)``, write its report, and print its result on standard output: a table, or with ``--json`` the
     summary on one line."""
-    with run, _terminable():
+    with run, terminable():
         try:
-            with _profiled(run):
+            with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():
                 result = dict(module.main(config, run))
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
@@ -65,21 +65,18 @@ def plain_sentence(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _profiled(run: Run) -> Iterator[None]:
-    """With ``--profile``, record what the device and the host do within the block, and say how to look at it."""
-    if not run.options.profile:
-        yield
-        return
-    folder = run.folder / "profile"
+def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Record what the device and the host do within the block, into ``folder/profile``, and say how to look at it."""
+    folder = folder / "profile"
     with jax.profiler.trace(str(folder)):
         yield
     traces = sorted(folder.glob("plugins/profile/*/*.trace.json.gz"))
-    run.say(f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, or `pip install xprof` and xprof {folder}")
+    say(f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, or `pip install xprof` and xprof {folder}")
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Within the block SIGTERM raises `Interrupted`, so that the run's status is written also outside the training loop."""
+def terminable() -> Iterator[None]:
+    """Within the block SIGTERM raises `Interrupted`, so that how it ended is written also outside the training loop."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from jnn.errors import mistake
+
+TEMPORARY = ".writing-"
+"""How the names of files begin that are being written; what a killed process left of them may be removed."""
+_COPY = "Put a copy of the file back."
 
 
 def plain(value: Any) -> Any:
@@ -54,10 +59,10 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise mistake(str(path), got="no such file", expected="a JSON file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise mistake(str(path), got=f"no JSON ({error})", expected="a JSON object") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise mistake(str(path), got=f"no JSON ({error})", expected="a JSON object", remedy=_COPY) from None
     if not isinstance(value, dict):
-        raise mistake(str(path), got=f"a JSON {type(value).__name__}", expected="a JSON object")
+        raise mistake(str(path), got=f"a JSON {type(value).__name__}", expected="a JSON object", remedy=_COPY)
     return value
 
 
@@ -75,7 +80,7 @@ def writable(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place once it is written and on disk; after an error nothing of it stays."""
     with writable(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix, dir=path.parent)
         temporary = Path(name)
         try:
             os.close(handle)
@@ -91,31 +96,39 @@ def replacing(path: Path) -> Iterator[Path]:
 class JsonLines:
     """A log of values by step, one line ``{"step": 50, "train/loss": 0.31}`` each, readable while it grows.
 
-    A line that a crash left half-written is dropped before the next one is written.
+    A line that a crash left half-written is dropped before the next one is written. Reading raises JnnError for a line that is no such
+    row, naming it.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._stream: IO[str] | None = None
+        self._stream: IO[bytes] | None = None
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of one step, flushed to the file."""
         line = json.dumps({"step": int(step), **plain(values)}, allow_nan=False)
         with writable(self.path):
             if self._stream is None:
-                self._keep(lambda row: True)
-                self._stream = self.path.open("a", encoding="utf-8")
-            self._stream.write(line + "\n")
+                self._replace(self._lines())
+                self._stream = self.path.open("ab")
+            self._stream.write(line.encode() + b"\n")
             self._stream.flush()
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; what was NaN or infinite is NaN."""
-        return [{name: math.nan if value is None else value for name, value in json.loads(line).items()} for line in self._lines()]
+        rows = itertools.starmap(self._row, enumerate(self._lines(), start=1))
+        return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
 
     def truncate(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
         self.close()
-        self._keep(lambda row: row["step"] <= step)
+        self._replace([line for number, line in enumerate(self._lines(), start=1) if self._row(number, line)["step"] <= step])
+
+    def synchronize(self) -> None:
+        """Have what was written reach the disk itself, so that a loss of power does not undo it."""
+        if self._stream is not None:
+            with writable(self.path):
+                os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         """Close the file; the next `write` opens it again."""
@@ -123,12 +136,28 @@ class JsonLines:
             self._stream.close()
             self._stream = None
 
-    def _lines(self) -> list[str]:
-        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    def _lines(self) -> list[bytes]:
+        """The lines that were written whole."""
+        try:
+            return [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise mistake(str(self.path), got=error.strerror or str(error), expected="a file of rows", remedy=_COPY) from None
 
-    def _keep(self, chosen: Callable[[dict], bool]) -> None:
-        if self.path.exists():
-            text = "".join(line for line in self._lines() if chosen(json.loads(line)))
-            if len(text.encode()) != self.path.stat().st_size:
-                write_text(self.path, text)
+    def _row(self, number: int, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict) and type(row.get("step")) is int:
+            return row
+        got = f"{line.decode(errors='backslashreplace').strip()[:60]!r}"
+        expected = 'a row such as {"step": 50, "train/loss": 0.31}'
+        raise mistake(f"{self.path}, line {number}", got=got, expected=expected, remedy="Put a copy of the file back, or delete that line.")
+
+    def _replace(self, lines: list[bytes]) -> None:
+        content = b"".join(lines)
+        if self.path.exists() and len(content) != self.path.stat().st_size:
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(content)

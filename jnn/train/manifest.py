@@ -64,15 +64,28 @@ def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:
     >>> changes({"seed": 0, "data": {"name": "digits"}}, {"seed": 1, "data": {"name": "digits", "size": 5}})
     ['data.size: not in the checkpoint, 5 here', 'seed: 0 in the checkpoint, 1 here']
     """
+    saved, given = _by_number(saved), _by_number(given)
     if isinstance(saved, dict) and isinstance(given, dict):
         lines = []
         for key in sorted(saved.keys() | given.keys()):
             at = f"{path}.{key}" if path else key
             if key not in saved:
-                lines.append(f"{at}: not in the checkpoint, {given[key]!r} here")
+                lines.append(f"{at}: not in the checkpoint, {_in_short(given[key])} here")
             elif key not in given:
-                lines.append(f"{at}: {saved[key]!r} in the checkpoint, not here")
+                lines.append(f"{at}: {_in_short(saved[key])} in the checkpoint, not here")
             else:
                 lines += changes(saved[key], given[key], at)
         return lines
-    return [] if repr(saved) == repr(given) else [f"{path}: {saved!r} in the checkpoint, {given!r} here"]
+    return [] if repr(saved) == repr(given) else [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
+
+
+def _by_number(value: JSON) -> JSON:
+    """A list of objects as an object, so that it is compared one by one."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return {str(number): item for number, item in enumerate(value)}
+    return value
+
+
+def _in_short(value: JSON, most: int = 100) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 4]} ..."

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from jnn.errors import Diverged, Interrupted
+from jnn.errors import Diverged, Interrupted, mistake
 from jnn.train.checkpoints import Checkpoints
 from jnn.train.feed import Feed
 from jnn.train.progress import Progress
@@ -41,12 +41,21 @@ class Recorder:
         if self.run:
             self.run.metrics.truncate(restored.step if restored else 0)
             self.rows = self.run.metrics.rows()
-        for note in restored.notes if restored else ():
+        if not restored:
+            return None
+        logged = restored.host.pop("rows", 0)
+        lost = [f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step {restored.step}; the others are lost"]
+        for note in [*restored.notes, *lost[: len(self.rows) != logged]]:
             self.say(note)
         return restored
 
     def start(self, at: int, steps: int) -> Progress:
-        """Begin to show progress, from step ``at`` on."""
+        """Begin to show progress, from step ``at`` on. Raises JnnError where the run is longer already than it is to be."""
+        if at > steps:
+            remedy = "Resume it with more, or without --epochs."
+            raise mistake("epochs", got=f"{steps:,} steps", expected=f"at least the {at:,} that are made", remedy=remedy)
+        if self.run:
+            self.run.keep_config()
         self._shown, self._line_every = at // self._steps_per_epoch, -(-steps // (MOST_LINES * self._steps_per_epoch))
         quiet, log = (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
         progress = Progress(steps, steps_per_epoch=self._steps_per_epoch, say=self.say, log=log, start=at, quiet=quiet)
@@ -77,9 +86,10 @@ class Recorder:
             self._shown = epoch
 
     def save(self, at: int, tree: Any, ledger: Any) -> None:
-        """Save a checkpoint, in the background."""
-        if self._checkpoints:
-            self._checkpoints.save(at, tree, dataclasses.asdict(ledger))
+        """Save a checkpoint, in the background, once the rows up to it are on disk."""
+        if self.run and self._checkpoints:
+            self.run.metrics.synchronize()
+            self._checkpoints.save(at, tree, {**dataclasses.asdict(ledger), "rows": len(self.rows)})
 
     def interrupted(self, signum: int) -> None:
         """End the run after a signal, once its checkpoint is on disk."""

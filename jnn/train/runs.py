@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
-import json
 import shlex
 import sys
 import time
@@ -17,9 +15,9 @@ from typing import Any, NamedTuple
 
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.train.environment import device_line, environment, version
-from jnn.train.files import JsonLines, plain, read_json, replacing, writable, write_json, write_text
-from jnn.train.folders import chosen_folder, clear, dated_folder, is_run, lock, point_latest
-from jnn.train.settings import changes
+from jnn.train.files import JsonLines, plain, replacing, writable, write_json, write_text
+from jnn.train.folders import chosen_folder, clear, dated_folder, lock, point_latest, read_record, read_status, sweep
+from jnn.train.settings import hash_of
 from jnn.train.tensorboard import TensorBoardLines, summary_writer
 
 STATES = ("running", "done", "diverged", "interrupted", "failed")
@@ -67,13 +65,15 @@ class Run:
         self.source: str | None = record.get("source")
         self.config: dict[str, Any] = record["config"]
         self.config_hash: str = record["config_hash"]
+        self._record = record
         self.resuming = resuming
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
         self.timings = JsonLines(folder / "timings.jsonl")
-        self._status = read_json(folder / "status.json") if resuming else {}
-        self._earlier_seconds = self._status.get("seconds", 0.0)
+        self._status = read_status(folder) if resuming else {}
+        seconds = self._status.get("seconds")
+        self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
         self._began = time.monotonic()
         self._holding = holding
         holding.callback(self.metrics.close)
@@ -123,13 +123,13 @@ class Run:
             run = cls(folder, record, resuming=False, options=options or RunOptions(), holding=stack.pop_all())
         run._begin(command)
         write_json(folder / "env.json", found | {"config_at_start": settings})
-        write_json(folder / "config.json", record)
+        run.keep_config()
         write_text(folder / "README.md", _README.format(experiment=experiment, name=record["source"] or experiment, folder=folder))
         return run
 
     @classmethod
     def open(cls, folder: Path | str, *, epochs: int | None = None, options: RunOptions | None = None, command: str = "") -> Run:
-        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given.
+        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given; `keep_config` writes it down.
 
         Raises JnnError where the folder holds no run or is in use, and where its config was edited.
         """
@@ -137,9 +137,9 @@ class Run:
         record = read_record(folder)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
+            sweep(folder)
             if epochs is not None:
                 record["config"]["epochs"] = epochs
-                write_json(folder / "config.json", record)
             run = cls(folder, record, resuming=True, options=options or RunOptions(), holding=stack.pop_all())
         run._begin(command)
         return run
@@ -148,6 +148,10 @@ class Run:
         self.status("running", message="")
         self._append("command.txt", (command or shlex.join(["jnn", *sys.argv[1:]])) + "\n")
         self.say(f"{'resuming ' if self.resuming else ''}{self.experiment}, seed {self.config.get('seed', 0)}, on {device_line()}")
+
+    def keep_config(self) -> None:
+        """Write ``config.json``. Another number of epochs is written down only where training with it begins: it may yet be refused."""
+        write_json(self.folder / "config.json", self._record)
 
     @property
     def checkpoints(self) -> Path:
@@ -198,7 +202,7 @@ class Run:
         return path
 
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Write ``summary.json`` from what the experiment's ``main`` returned, and the status ``done``.
+        """Write ``summary.json`` from what the experiment's ``main`` returned. The status becomes ``done`` at the end of the ``with``.
 
         ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and what else it likes: ``baselines`` (name -> the same metric),
         ``parameters``, ``steps``. Returns the whole summary.
@@ -219,8 +223,8 @@ class Run:
             "versions": found["versions"],
         }
         whole |= {**summary, "config": self.config, "folder": str(self.folder)}
+        self.keep_config()
         write_json(self.folder / "summary.json", whole)
-        self.status("done", message="")
         return plain(whole)
 
     def close(self) -> None:
@@ -232,55 +236,30 @@ class Run:
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
         try:
-            match error:
-                case None:
-                    if self._status["state"] == "running":
-                        self.status("done")
-                case Interrupted() | KeyboardInterrupt():
-                    self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
-                    self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
-                case JnnError():
-                    self.status("diverged" if isinstance(error, Diverged) else "failed", message=str(error))
-                    self.log(f"error: {error}")
-                case _:
-                    self.status("failed", message=f"{type(error).__name__}: {error}")
-                    self.log("".join(traceback.format_exception(error)))
+            untold = (JnnError,) if error else ()  # what ended the run is told, not that it cannot be written down
+            with contextlib.suppress(*untold):
+                self._note_end(error)
         finally:
             self.close()
+
+    def _note_end(self, error: BaseException | None) -> None:
+        match error:
+            case None:
+                if self._status["state"] == "running":
+                    self.status("done", message="")
+            case Interrupted() | KeyboardInterrupt():
+                self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
+                self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
+            case JnnError():
+                self.status("diverged" if isinstance(error, Diverged) else "failed", message=str(error))
+                self.log(f"error: {error}")
+            case _:
+                self.status("failed", message=f"{type(error).__name__}: {error}")
+                self.log("".join(traceback.format_exception(error)))
 
     def _append(self, name: str, text: str) -> None:
         with writable(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as stream:
             stream.write(text)
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The ``config.json`` of a run: its experiment, source, config and config_hash.
-
-    Raises JnnError where the folder holds no run, and where the config is no longer the one that the run began with.
-    """
-    if not is_run(folder):
-        remedy = "Give the path that `jnn run` printed, as in runs/<experiment>/latest."
-        raise mistake(str(folder), got="no run", expected="the folder of a run", remedy=remedy)
-    record = read_json(folder / "config.json")
-    if missing := {"experiment", "config", "config_hash"} - set(record):
-        raise mistake(str(folder / "config.json"), got=f"no {', '.join(sorted(missing))}", expected="the file that the run wrote")
-    if hash_of(record["config"]) != record["config_hash"]:
-        name = record.get("source") or record["experiment"]
-        edited = changes(read_json(folder / "env.json").get("config_at_start", {}), record["config"])
-        said = ", ".join(change for change in edited if not change.startswith("epochs:"))
-        remedy = f"Undo the edit; or begin a new run of it: jnn run {name} --config {folder / 'config.json'}"
-        raise mistake(str(folder / "config.json"), got=f"a config edited since the run began ({said})", expected="the same", remedy=remedy)
-    return record
-
-
-def hash_of(config: Mapping[str, Any]) -> str:
-    """The SHA-256 of a config as JSON, without its ``epochs``, which a resumed run may change.
-
-    >>> hash_of({"seed": 0, "epochs": 5}) == hash_of({"epochs": 10, "seed": 0}) != hash_of({"seed": 1})
-    True
-    """
-    kept = {name: value for name, value in plain(config).items() if name != "epochs"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 _README = """\

@@ -1,10 +1,13 @@
-"""Configs as flat names and values, and what differs between two of them."""
+"""Configs as flat names and values, what differs between two of them, and what identifies one."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from jnn.train.files import plain
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -28,3 +31,13 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     was, now = ({name: json.dumps(value, ensure_ascii=False) for name, value in flat(config).items()} for config in (was, now))
     names = dict.fromkeys([*was, *now])
     return [f"{name}: {was.get(name, 'absent')} -> {now.get(name, 'absent')}" for name in names if was.get(name) != now.get(name)]
+
+
+def hash_of(config: Mapping[str, Any]) -> str:
+    """The SHA-256 of a config as JSON, without its ``epochs``, which a resumed run may change.
+
+    >>> hash_of({"seed": 0, "epochs": 5}) == hash_of({"epochs": 10, "seed": 0}) != hash_of({"seed": 1})
+    True
+    """
+    kept = {name: value for name, value in plain(config).items() if name != "epochs"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, allow_nan=False).encode()).hexdigest()

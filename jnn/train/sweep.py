@@ -37,7 +37,9 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             "sweep", got=f"patience={config.patience}, skip_bad={config.skip_bad}", expected="0: members of one program stop together"
         )
     if task.feed.stream:
-        raise mistake("sweep", got="data that streams", expected="data in memory", remedy="Load it with jnn.data.streams.load and in_memory.")
+        raise mistake(
+            "sweep", got="data that streams", expected="data in memory", remedy="Load it with jnn.data.streams.load and in_memory."
+        )
 
     def begin(key, rate):
         train_state, _ = start(task, config, key, learning_rate=rate)

@@ -10,8 +10,29 @@ def test_resume_trains_longer_only_when_told(folder, capsys):
     for epochs, steps in (("+5", 8), ("20", 20)):
         assert main(["resume", "here", "--epochs", epochs, "--quiet", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["steps"] == steps
-    assert main(["resume", "here", "--epochs", "more"]) == 2
-    assert "--epochs: got 'more', expected a number such as 20, or +5 for five more." in capsys.readouterr().err
+    for wrong in ("more", "0", "+0", "-3"):
+        assert main(["resume", "here", "--epochs", wrong]) == 2
+        assert f"--epochs: got '{wrong}', expected a number such as 20, or +5 for five more." in capsys.readouterr().err
+
+
+def test_a_result_that_was_lost_is_made_again(folder, capsys):
+    assert main(["run", "line.py", "--out", "here", "--quiet"]) == 0
+    summary = json.loads((folder / "here" / "summary.json").read_text())
+    (folder / "here" / "summary.json").unlink()
+    assert main(["resume", "here", "--quiet"]) == 0
+    assert json.loads((folder / "here" / "summary.json").read_text())["metrics"] == summary["metrics"]
+
+
+def test_a_run_is_done_only_once_its_report_is_written(folder, monkeypatch):
+    def fail(*arguments):
+        assert json.loads((folder / "here" / "status.json").read_text())["state"] == "running"
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jnn.cli.execution.report", fail)
+        assert main(["run", "line.py", "--out", "here", "--quiet"]) == 130
+    assert main(["resume", "here", "--quiet"]) == 0
+    assert (folder / "here" / "report.html").exists()
 
 
 def test_resume_refuses_another_config_than_the_run_began_with(folder, capsys):

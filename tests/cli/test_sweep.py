@@ -1,12 +1,18 @@
 """``jnn sweep``: values and ranges, the table, the files, and mistakes."""
 
 import json
+import random
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from jnn.cli import main
 from jnn.cli.verbs.sweep import split
 from jnn.errors import JnnError
+from tests.experiments import killed
+from tests.forks import forks
 
 
 def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
@@ -52,3 +58,71 @@ def test_an_experiment_without_a_task_is_refused(tmp_path, capsys):
     )
     assert main(["sweep", str(path), "--seed", "0..1"]) == 2
     assert "got an experiment without task(config, data)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("--tensorboard", "jnn sweep: got --tensorboard, expected an option of a sweep. It is for a single run"),
+        ("--config=a.json", "jnn sweep: got --config, expected an option of a sweep."),
+        ("--profil", "Unknown option --profil. Did you mean --profile?"),
+        ("--out used", "used: got a folder that holds mine.txt, expected a new one, or that of a sweep. Choose another --out."),
+        ("--out used/mine.txt/x", "x: got Not a directory, expected a place to write to."),
+    ],
+)
+def test_what_a_sweep_cannot_do_is_said(tmp_path, monkeypatch, capsys, words, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").write_text("kept")
+    assert main(["sweep", "tabular_regression", "--smoke", "--seed", "0..1", *words.split()]) == 2
+    assert text in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*")] == ["used", "mine.txt"]
+
+
+TABULAR = ["sweep", "tabular_regression", "--smoke", "--seed", "0..1"]
+
+
+def test_a_sweep_of_which_every_run_diverges_ends_with_4(tmp_path, capsys):
+    wild = ["--learning-rate", "1e38", "--optimizer", "sgd", "--schedule", "constant", "--warmup", "0", "--epochs", "1"]
+    assert main([*TABULAR, *wild, "--out", str(tmp_path / "sweep")]) == 4
+    assert f"All 2 runs diverged. Their losses are in {tmp_path}/sweep/sweep.json." in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "sweep/sweep.json").read_text())["runs"]) == 2
+
+
+def sweep_in_a_process(folder, rng):
+    """Sweep until it ends, killed at most three times; returns the exit codes and the files of results."""
+    codes = []
+    while 0 not in codes:
+        kill = killed.draw(rng) if rng and len(codes) < 3 else None
+        process = forks.Process(target=killed.in_a_process, args=(sweep_command, [], folder, folder.parent / "programs", kill))
+        process.start()
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        codes.append(process.exitcode)
+    return codes, [(folder / f"sweep.{kind}").read_bytes() for kind in ("json", "csv", "md")]
+
+
+def sweep_command(words, folder):
+    assert main([*TABULAR, "--learning-rate", "1e-2,1e-3", "--epochs", "6", "--quiet", "--out", str(folder)]) == 0
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_ends_with_the_same_bits(tmp_path):
+    _, expected = sweep_in_a_process(tmp_path / "whole", None)
+    codes, found = sweep_in_a_process(tmp_path / "cut", random.Random(0))
+    assert -signal.SIGKILL in codes
+    assert found == expected
+
+
+@pytest.mark.slow
+def test_a_sweep_may_be_profiled_and_stopped(tmp_path):
+    words = [sys.executable, "-m", "jnn", *TABULAR, "--profile", "--out", str(tmp_path / "sweep")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Profile: open " in done.stderr
+    assert list((tmp_path / "sweep/profile").glob("plugins/profile/*/*.trace.json.gz"))
+    process = subprocess.Popen([*words[:-1], str(tmp_path / "stopped"), "--epochs", "9999"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    next(line for line in process.stderr if line.startswith("epoch 2/"))
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert "stopped. Continue with: jnn sweep tabular_regression --smoke --seed 0..1" in process.stderr.read()

@@ -2,6 +2,8 @@ import errno
 import importlib.metadata
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,12 +135,68 @@ def test_a_folder_that_is_no_run_is_not_resumed(tmp_path):
         Run.open(tmp_path)
 
 
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"seconds": "long", "state": 7}'])
+def test_a_run_goes_on_without_its_status(tmp_path, text):
+    create(tmp_path, out=tmp_path / "run").close()
+    path = tmp_path / "run" / "status.json"
+    path.unlink() if text is None else path.write_text(text)
+    with Run.open(tmp_path / "run", options=QUIET) as run:
+        assert run.seconds < 60
+    assert strict(path)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), expected a JSON object. Put a copy of the file back."),
+        ("[" * 100_000, "config.json: got no JSON (maximum recursion depth exceeded"),
+        ("null", "config.json: got a JSON NoneType, expected a JSON object. Put a copy of the file back."),
+        ("{}", "got no valid experiment, config, config_hash, expected the file that the run wrote. Put a copy of the file back."),
+        ('{"experiment": 5, "config": [], "config_hash": "", "source": 1}', "got no valid experiment, config, source, expected the file"),
+    ],
+)
+def test_a_damaged_config_is_refused(tmp_path, text, message):
+    create(tmp_path, out=tmp_path / "run").close()
+    (tmp_path / "run" / "config.json").write_text(text)
+    with pytest.raises(JnnError, match=re.escape(message)):
+        Run.open(tmp_path / "run", options=QUIET)
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    create(tmp_path, out=tmp_path / "run").close()
+    (tmp_path / "run" / "plots").mkdir()
+    for leftover in ("run/.writing-status-12345678.json", "run/plots/.writing-loss-12345678.png", "new/.writing-status-12345678.json"):
+        (tmp_path / leftover).parent.mkdir(exist_ok=True)
+        (tmp_path / leftover).write_text("{")
+    Run.open(tmp_path / "run", options=QUIET).close()
+    create(tmp_path, out=tmp_path / "new").close()
+    assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_a_run_that_was_killed_as_it_began_can_be_overwritten(tmp_path):
+    create(tmp_path, out=tmp_path / "run").close()
+    for name in ("config.json", "README.md"):
+        (tmp_path / "run" / name).unlink()
+    with pytest.raises(JnnError, match="got a folder that is not empty"):
+        create(tmp_path, out=tmp_path / "run")
+    create(tmp_path, out=tmp_path / "run", overwrite=True).close()
+    assert (tmp_path / "run" / "config.json").exists()
+
+
+def test_what_ended_a_run_is_told_where_it_cannot_be_written_down(tmp_path):
+    with pytest.raises(ZeroDivisionError), create(tmp_path, out=tmp_path / "run") as run:
+        shutil.rmtree(run.folder)
+        raise ZeroDivisionError
+
+
 def test_an_edited_config_is_refused_but_epochs_may_change(tmp_path):
     create(tmp_path, out=tmp_path / "run").close()
     path = tmp_path / "run" / "config.json"
-    Run.open(tmp_path / "run", epochs=7, options=QUIET).close()
+    with Run.open(tmp_path / "run", epochs=7, options=QUIET) as run:
+        assert read_json(path)["config"]["epochs"] == 2
+        run.keep_config()
     record = read_json(path)
-    assert record["config"] == {"seed": 3, "epochs": 7, "widths": [4, 8]}
+    assert record["config"] == run.config == {"seed": 3, "epochs": 7, "widths": [4, 8]}
     write_json(path, record | {"config": {"seed": 4, "epochs": 9, "widths": [4, 8], "clip": 1.0}})
     edited = r"config.json: got a config edited since the run began \(seed: 3 -> 4, clip: absent -> 1.0\), expected the same\. "
     with pytest.raises(JnnError, match=edited + ".*jnn run toy --config"):
@@ -183,6 +241,7 @@ def test_an_unknown_state_is_refused(tmp_path):
 def test_the_summary_has_what_was_measured_and_on_what(tmp_path):
     with create(tmp_path) as run:
         returned = run.finish({"metrics": {"test/accuracy": np.float32(0.5)}, "baselines": {"svm": 0.99}, "parameters": 10, "steps": 20})
+        assert strict(run.folder / "status.json")["state"] == "running"
     summary = strict(run.folder / "summary.json")
     assert summary == returned
     assert summary["metrics"] == {"test/accuracy": 0.5}
@@ -204,6 +263,32 @@ def test_json_is_strict_and_nan_is_null(tmp_path):
     log.write(1, {"train/loss": np.float32("nan"), "train/gradient_norm": float("inf"), "train/accuracy": np.float64(0.1)})
     assert log.path.read_text() == '{"step": 1, "train/loss": null, "train/gradient_norm": null, "train/accuracy": 0.1}\n'
     assert np.isnan(log.rows()[0]["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b'{"step": 2, "train/lo', '\'{"step": 2, "train/lo\''),
+        (b"[1]", "'[1]'"),
+        (b"{}", "'{}'"),
+        (b'{"step": null}', "'{\"step\": null}'"),
+        (b"\xff\x00", r"'\\xff\x00'"),
+    ],
+)
+def test_a_damaged_row_is_named(tmp_path, line, shown):
+    log = JsonLines(tmp_path / "metrics.jsonl")
+    log.path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    message = f"metrics.jsonl, line 2: got {shown}, expected a row such as"
+    for read in (log.rows, lambda: log.truncate(3)):
+        with pytest.raises(JnnError, match=re.escape(message)):
+            read()
+    assert len(log.path.read_bytes().splitlines()) == 3
+
+
+def test_a_folder_in_place_of_the_log_is_refused(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(JnnError, match=r"metrics.jsonl: got Is a directory, expected a file of rows\."):
+        JsonLines(tmp_path / "metrics.jsonl").rows()
 
 
 def test_truncate_drops_the_rows_after_a_step(tmp_path):

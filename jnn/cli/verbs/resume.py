@@ -27,15 +27,17 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from
-    from jnn.train.files import plain, read_json
-    from jnn.train.runs import Run, RunOptions, read_record
+    from jnn.train.files import plain
+    from jnn.train.folders import read_record, read_status
+    from jnn.train.runs import Run, RunOptions
     from jnn.train.settings import changes
 
     folder = Path(arguments.run)
     record = read_record(folder)
-    if read_json(folder / "status.json").get("state") == "done" and arguments.epochs is None:
+    is_done = read_status(folder).get("state") == "done" and (folder / "summary.json").is_file()
+    if is_done and arguments.epochs is None:
         raise mistake(str(folder), got="a run that is done", expected="one that stopped", remedy="Train it longer with --epochs +5.")
-    listing = find(record["source"] or record["experiment"])
+    listing = find(record.get("source") or record["experiment"])
     module = load(listing)
     epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
     settings = record["config"] | ({} if epochs is None else {"epochs": epochs})
@@ -59,7 +61,7 @@ def wanted_epochs(text: str | None, planned: Any) -> int | None:
         return None
     if not isinstance(planned, int):
         raise mistake("--epochs", got=text, expected="an experiment with epochs", remedy="This run has none; leave --epochs away.")
-    if not re.fullmatch(r"\+?\d+", text):
+    if not re.fullmatch(r"\+?0*[1-9]\d*", text):
         raise mistake("--epochs", got=repr(text), expected="a number such as 20, or +5 for five more")
     return planned + int(text) if text.startswith("+") else int(text)
 

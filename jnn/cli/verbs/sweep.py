@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import examples_text, taken_out
 from jnn.cli.devices import use_device
 from jnn.cli.experiments import find, load
-from jnn.errors import JnnError, mistake
+from jnn.errors import Diverged, Interrupted, JnnError, mistake
 
 HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
@@ -23,8 +26,12 @@ Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e
 Runs that differ in seed and learning rate alone are one compiled program, split over the devices there are. The table and the picture
 at the end have means over seeds. The same command with the same --out goes on where it stopped.
 
-  --out FOLDER  where to keep the results; otherwise runs/NAME/sweep-DATE-TIME
-  --json        end with the results as JSON on one line
+  --out FOLDER   where to keep the results; otherwise runs/NAME/sweep-DATE-TIME
+  --json         end with the results as JSON on one line
+  --device NAME  auto, cpu, gpu or tpu
+  --offline      download nothing
+  --profile      record where the time goes, into the sweep's folder
+  --quiet        no progress and no messages
 """
 
 EXAMPLES = (
@@ -33,6 +40,19 @@ EXAMPLES = (
     "jnn sweep tabular_regression --seed 0..2 --learning-rate 1e-2,1e-3 --out runs/rates",
 )
 MOST = 10_000
+OF_A_RUN = ("--tensorboard", "--name", "--overwrite", "--config", "--dry-run", "--print-config")
+"""Options of `jnn run` that a sweep has not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepArguments:
+    """Options of the sweep itself, beside ``--out``."""
+
+    json: bool = False
+    device: str = "auto"
+    offline: bool = False
+    profile: bool = False
+    quiet: bool = False
 
 
 def main(argv: list[str]) -> int:
@@ -43,6 +63,8 @@ def main(argv: list[str]) -> int:
         return 0
     if name.startswith("-"):
         raise JnnError(f"The experiment comes first: jnn sweep NAME {shlex.join(argv)}")
+    if unfit := [option for option in (word.split("=")[0].replace("_", "-") for word in rest) if option in OF_A_RUN]:
+        raise mistake("jnn sweep", got=unfit[0], expected="an option of a sweep", remedy="It is for a single run: see jnn sweep --help.")
     listing = find(name)
     out, rest = taken_out(rest, "--out")
     choices, fixed = split(rest)
@@ -53,12 +75,13 @@ def main(argv: list[str]) -> int:
             f"jnn sweep {name}", got="an experiment without task(config, data)", expected="one that has it", remedy="See its file."
         )
 
-    from jnn.cli.options import RunArguments, parse
+    from jnn.cli.options import parse
 
     variants = [[word for pair in zip(choices, values, strict=True) for word in pair] for values in itertools.product(*choices.values())]
-    parsed = [parse("sweep", name, module.Config, RunArguments, [*fixed, *variant], EXAMPLES) for variant in variants]
+    parsed = [parse("sweep", name, module.Config, SweepArguments, [*fixed, *variant], EXAMPLES) for variant in variants]
     folder = Path(out or f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}").absolute()
-    return _run(module, listing, [config for config, _ in parsed], folder, parsed[0][1])
+    command = shlex.join(["jnn", "sweep", name, *rest, "--out", str(folder)])
+    return _run(module, listing, [config for config, _ in parsed], folder, parsed[0][1], command)
 
 
 def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -94,30 +117,61 @@ def _values(text: str) -> list[str]:
     return [value for value in text.split(",") if value] if "," in text else []
 
 
-def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments: Any) -> int:
-    from jnn.cli.comparison import Outputs, comparison_lines, write_files
-    from jnn.explain.wording import lower_is_better
-    from jnn.train.comparison import Result, compare
+def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments: SweepArguments, command: str) -> int:
+    from jnn.cli.execution import profiled, terminable
     from jnn.train.files import plain, write_json
-    from jnn.train.folders import lock
     from jnn.train.sweep import sweep
 
     say = (lambda text: None) if arguments.quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    folder.mkdir(parents=True, exist_ok=True)
-    say(f"sweep of {len(configs)} runs in {folder}")
+    task_of = lambda config: module.task(config, module.load_data(config, offline=arguments.offline))
+    try:
+        with _own(folder), terminable():
+            say(f"sweep of {len(configs)} runs in {folder}")
+            with profiled(folder, say) if arguments.profile else contextlib.nullcontext():
+                found = sweep(task_of, configs, folder=folder, say=say)
+            write_json(folder / "sweep.json", {"experiment": listing.name, "runs": found})
+            lines = _results(listing, found, folder)
+    except (KeyboardInterrupt, Interrupted):
+        say(f"stopped. Continue with: {command}")
+        raise
+    if arguments.json:
+        print(json.dumps(plain({"folder": folder, "runs": [{k: each[k] for k in ("config", "metrics")} for each in found]})))
+    else:
+        print("\n".join(lines))
+    return 0
+
+
+@contextlib.contextmanager
+def _own(folder: Path) -> Iterator[None]:
+    """Take the folder for a sweep: a new one, an empty one, or that of the sweep to go on with."""
+    from jnn.train.files import TEMPORARY, writable
+    from jnn.train.folders import LOCK, lock, sweep
+
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        others = [path.name for path in folder.iterdir() if not path.name.startswith((LOCK, TEMPORARY, "program", "sweep.", "profile"))]
+    if others:
+        got = f"a folder that holds {others[0]}"
+        raise mistake(str(folder), got=got, expected="a new one, or that of a sweep", remedy="Choose another --out.")
     with lock(folder):
-        task_of = lambda config: module.task(config, module.load_data(config, offline=arguments.offline))
-        found = sweep(task_of, configs, folder=folder, say=say)
-        write_json(folder / "sweep.json", {"experiment": listing.name, "runs": found})
+        sweep(folder)
+        yield
+
+
+def _results(listing: Any, found: list[dict[str, Any]], folder: Path) -> list[str]:
+    """Write the table and the picture; returns the lines to print."""
+    from jnn.cli.comparison import Outputs, comparison_lines, write_files
+    from jnn.explain.wording import lower_is_better
+    from jnn.train.comparison import Result, compare
+    from jnn.train.files import plain
+
     results = [
         Result(config=plain(each["config"]), metrics=plain(each["metrics"]), experiment=listing.name, rows=each["history"])
         for each in found
     ]
-    metric = listing.about.get("metric") or next(iter(results[0].metrics))
+    metric = next(name for name in (listing.about.get("metric"), *results[0].metrics) if name in results[0].metrics)
+    if all(result.metrics[metric] is None for result in results):
+        raise Diverged(f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. Try smaller learning rates.")
     comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
     written = write_files(comparison, Outputs(csv=folder / "sweep.csv", markdown=folder / "sweep.md", picture=folder / "sweep.png"))
-    if arguments.json:
-        print(json.dumps(plain({"folder": folder, "runs": [{k: each[k] for k in ("config", "metrics")} for each in found]})))
-    else:
-        print("\n".join([*comparison_lines(comparison, results), "", *map(str, written)]))
-    return 0
+    return [*comparison_lines(comparison, results), "", *map(str, written)]

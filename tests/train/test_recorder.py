@@ -1,0 +1,104 @@
+"""What the loop keeps in a run folder: a checkpoint goes with the rows logged up to it, and only with the run that made it."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+
+from jnn.errors import JnnError
+from jnn.train import Run, RunOptions, in_memory
+from jnn.train.folders import hash_of
+from jnn.train.loop import Ledger
+from jnn.train.recorder import Recorder
+
+QUIET = RunOptions(quiet=True)
+TREE = {"kernel": np.arange(6, dtype=np.float32)}
+X = np.arange(40, dtype=np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What a run needs of a config."""
+
+    seed: int = 0
+    epochs: int = 2
+    batch_size: int = 4
+
+
+def record(run, x=X, batch_size=4):
+    return Recorder(run, in_memory({"x": x}, batch_size))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A run of 10 steps of 20, with a row at each."""
+    with Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run, record(run) as recorder:
+        recorder.start(0, 20)
+        for step in range(1, 11):
+            recorder.row(step, {"train/loss": step / 10})
+        recorder.save(10, TREE, Ledger(best=0.5))
+    return tmp_path / "run"
+
+
+def restore(folder, **options):
+    with Run.open(folder, options=QUIET) as run, record(run, **options) as recorder:
+        restored = recorder.restore(TREE)
+        return restored, recorder.rows, (folder / "log.txt").read_text()
+
+
+def test_what_was_saved_comes_back_with_its_rows(folder):
+    with Run.open(folder, options=QUIET) as run:
+        run.metrics.write(11, {"train/loss": 1.1})
+    restored, rows, _ = restore(folder)
+    assert Ledger.from_json(restored.host) == Ledger(best=0.5)
+    np.testing.assert_array_equal(restored.tree["kernel"], TREE["kernel"])
+    assert [row["step"] for row in rows] == list(range(1, 11))
+
+
+@pytest.mark.parametrize(("lines", "text"), [(0, "0 of the 10 rows up to step 10"), (4, "4 of the 10 rows up to step 10")])
+def test_rows_that_are_gone_are_missed(folder, lines, text):
+    path = folder / "metrics.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:lines]))
+    assert f"metrics.jsonl has {text}; the others are lost" in restore(folder)[2]
+
+
+def test_without_checkpoints_a_run_begins_anew(folder):
+    for path in (folder / "checkpoints").glob("*/manifest.json"):
+        path.unlink()
+    with pytest.raises(JnnError, match=r"step 10 does not verify: manifest\.json is missing"):
+        restore(folder)
+    (folder / "checkpoints" / "10").rename(folder / "moved")
+    assert restore(folder)[:2] == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"seed": 1}}, "config.seed: 0 in the checkpoint, 1 here"),
+        ({"config": {"batch_size": 8}}, "config.batch_size: 4 in the checkpoint, 8 here"),
+        ({"x": X + 1}, "data.sha256: "),
+        ({"x": X[:36]}, "data.examples: 40 in the checkpoint, 36 here"),
+        ({"batch_size": 5}, "data.batch_size: 4 in the checkpoint, 5 here"),
+    ],
+)
+def test_another_run_is_refused(folder, change, message):
+    path = folder / "config.json"
+    edited = json.loads(path.read_text())
+    edited["config"] |= change.pop("config", {})
+    path.write_text(json.dumps(edited | {"config_hash": hash_of(edited["config"])}))  # by someone who wants to
+    before = (folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(JnnError, match=re.escape(message)):
+        restore(folder, **change)
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder):
+    fewer = Run.open(folder, epochs=1, options=QUIET)
+    with pytest.raises(JnnError, match=r"epochs: got 5 steps, expected at least the 10 that are made\."), fewer, record(fewer) as recorder:
+        recorder.start(10, 5)
+    assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 2
+    with Run.open(folder, epochs=3, options=QUIET) as run, record(run) as recorder:
+        recorder.start(10, 30)
+    assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 3
