@@ -1,0 +1,76 @@
+"""The convolutional network for sentences: windows of a few words, and of each of their features the largest anywhere in the sentence."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jnn.compose import chain, parallel
+from jnn.errors import mistake
+from jnn.initializers import he_normal
+from jnn.layers.activation import activation
+from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.convolution import conv
+from jnn.layers.dense import dense
+from jnn.layers.dropout import dropout
+from jnn.layers.embedding import embedding
+from jnn.layers.pooling import global_max_pool
+from jnn.model import Model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextCNNConfig:
+    """The settings of a `text_cnn`. The defaults are the paper's."""
+
+    outputs: int
+    """Classes, or values to predict; the last layer has no activation."""
+    vocabulary: int = 0
+    """Tokens, which are embedded; 0 where x holds features, such as vectors of words that were learned elsewhere."""
+    embedding: int = 300
+    """Features of an embedded token."""
+    widths: tuple[int, ...] = (3, 4, 5)
+    """The number of tokens in each kind of window."""
+    channels: int = 100
+    """Features of each kind of window."""
+    activation: str = "relu"
+    """A name in `jnn.layers.activation.ACTIVATIONS`."""
+    dropout: float = 0.5
+    """Fraction of a sentence's features that is dropped in training."""
+
+
+def text_cnn(config: TextCNNConfig) -> Model:
+    """Convolutions of several widths over the tokens, the maximum of each channel over time, and a dense layer.
+
+    ``h_w = max_t f(x[t : t + w] * W_w + b_w)`` for each width w, ``y = dropout([h_w ...]) W + b``.
+
+    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> logits or values ``(..., outputs)``, for any T >= 1:
+    windows reach over both ends of the sentence, where they see zeros. With a ``mask`` ``(..., T)`` padding counts as what lies beyond the
+    end, so that it changes nothing. Source: Kim 2014, https://arxiv.org/abs/1408.5882, whose windows end at the last word and whose
+    weights are kept to a norm of 3 in place of a weight decay.
+
+    >>> import jax, jax.numpy as jnp
+    >>> model = text_cnn(TextCNNConfig(outputs=6, vocabulary=100, embedding=8, channels=5))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(9))
+    >>> params["windows"]["width3"]["conv"]["kernel"].shape, model.apply(params, state, jnp.arange(9))[0].shape
+    ((3, 8, 5), (6,))
+    """
+    check_positive("text_cnn", outputs=config.outputs, channels=config.channels, embedding=config.embedding)
+    check_positive("text_cnn", **{f"widths[{i}]": width for i, width in enumerate(config.widths)})
+    check_fraction("text_cnn", dropout=config.dropout)
+    if not config.widths or len(set(config.widths)) < len(config.widths):
+        raise mistake("text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different")
+    windows = {
+        f"width{width}": chain(
+            conv=conv(config.channels, (width,), kernel_init=he_normal()),
+            activation=activation(config.activation),
+            pool=global_max_pool(rank=1),
+        )
+        for width in config.widths
+    }
+    parts = {"embedding": embedding(config.vocabulary, config.embedding)} if config.vocabulary else {}
+    parts["windows"] = parallel(**windows, combine=_side_by_side)
+    return chain(**parts, dropout=dropout(config.dropout), out=dense(config.outputs))
+
+
+def _side_by_side(*features: jax.Array) -> jax.Array:
+    return jnp.concatenate(features, axis=-1)
