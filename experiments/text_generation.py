@@ -7,6 +7,9 @@ Data      tiny_shakespeare: 1,115,394 characters of his plays, test part the las
 Baselines Interpolated n-grams of characters, learned from all that is not test data.
 Command   jnn run text_generation [--data tiny_shakespeare|wikitext2] [--model rnn|lstm|gru|transformer]
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
+Result    test nats per character, seed 0 alone, a core of an Intel Xeon being busy with other work: tiny_shakespeare, lstm 1.572 (5-gram
+          1.669) after 880 steps of about 0.85 s of processor time. Stopped after 1,210 of 2,200 steps, a run with ``--epochs 20`` had 1.419
+          on validation text, where the one above ends at 1.507: it pays to train longer.
 """
 
 import dataclasses
@@ -37,8 +40,8 @@ ABOUT = About(
     models=("rnn", "lstm", "gru", "transformer"),
     data=("tiny_shakespeare", "wikitext2"),
     metric="test/nats_per_character",
-    expected="not measured yet",
-    cost="15 min on 2 cores",
+    expected="1.572 (tiny_shakespeare, lstm, seed 0 alone)",
+    cost="about 12 min of processor time",
 )
 CHARACTERS = {"tiny_shakespeare": 66, "wikitext2": 1014}  # of the training parts, and one for all others
 
