@@ -8,6 +8,7 @@ Data      trec: 5,442 + 500 questions, what they ask for in 6 classes, with the 
 Baselines The most frequent class; logistic regression, a linear support vector machine and complement naive Bayes on the TF-IDF of words
           and pairs of words, fitted on all that is not test data.
 Command   jnn run text_classification [--data trec|sms_spam] [--model cnn|lstm|transformer]
+Result    test accuracy on trec, cnn, seeds 0, 1, 2: 0.9120, 0.9140, 0.9200; linear support vector machine 0.9060, logistic regression 0.8920.
 """
 
 import dataclasses
@@ -42,8 +43,8 @@ ABOUT = About(
     models=("cnn", "lstm", "transformer"),
     data=("trec", "sms_spam"),
     metric="test/accuracy",
-    expected="not measured yet",
-    cost="2 min on 2 cores",
+    expected="0.9153 ± 0.0042 (trec, cnn)",
+    cost="about 4 min on 2 busy cores",
 )
 SIZES = {"trec": (8_458, 6), "sms_spam": (7_870, 2)}  # tokens, classes
 WORD_DEVIATION = 0.25  # of the first vectors of words that GloVe does not have; that of GloVe's own features is about 0.5
