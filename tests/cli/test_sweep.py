@@ -116,11 +116,12 @@ def test_a_killed_sweep_ends_with_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_may_be_profiled_and_stopped(tmp_path):
-    words = [sys.executable, "-m", "jnn", *TABULAR, "--profile", "--out", str(tmp_path / "sweep")]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    words = [sys.executable, "-m", "jnn", *TABULAR]
+    done = subprocess.run([*words, "--profile", "--out", tmp_path / "sweep"], capture_output=True, text=True, check=True)
     assert "Profile: open " in done.stderr
     assert list((tmp_path / "sweep/profile").glob("plugins/profile/*/*.trace.json.gz"))
-    process = subprocess.Popen([*words[:-1], str(tmp_path / "stopped"), "--epochs", "9999"], stderr=subprocess.PIPE, text=True)
+    endless = [*words, "--epochs", "9999", "--out", tmp_path / "stopped"]
+    process = subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     next(line for line in process.stderr if line.startswith("epoch 2/"))
     process.terminate()
