@@ -8,7 +8,11 @@ Data      trec: 5,442 + 500 questions, what they ask for in 6 classes, with the 
 Baselines The most frequent class; logistic regression, a linear support vector machine and complement naive Bayes on the TF-IDF of words
           and pairs of words, fitted on all that is not test data.
 Command   jnn run text_classification [--data trec|sms_spam] [--model cnn|lstm|transformer]
-Result    test accuracy, trec, cnn, seeds 0, 1, 2: 0.9120, 0.9140, 0.9200; linear support vector machine 0.9060, logistic regression 0.8920.
+Result    test accuracy on trec, mean and standard deviation over seeds 0, 1, 2, of the default model on two cores of an Intel Xeon:
+
+          trec   cnn   0.9153 +- 0.0042   linear support vector machine 0.9060, logistic regression 0.8920
+
+          A run took 4 to 6 minutes with much other work on the same cores.
 """
 
 import dataclasses
