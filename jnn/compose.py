@@ -115,7 +115,7 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
             child_params, child_state, outputs[name] = init_child(name, model, key, x)
             params |= child_params
             state |= child_state
-        jax.eval_shape(join, outputs)
+        jax.eval_shape(lambda *ys: join(dict(zip(outputs, ys, strict=True))), *outputs.values())  # a dict would come back sorted
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):

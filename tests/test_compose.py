@@ -166,3 +166,13 @@ def test_params_and_inputs_of_another_model_are_refused():
         model.apply(params, state, jnp.ones(4))
     with pytest.raises(jnn.JnnError, match="carry: got a model that sees the whole of x at once, expected one with carry and step"):
         jnn.chain(jnn.flatten(2)).carry({}, jnp.ones(3), 5)
+
+
+def test_combine_gets_the_outputs_in_the_order_of_the_parts():
+    model = jnn.parallel(matrix=jnn.dense(6), features=jnn.dense(3), combine=lambda matrix, features: matrix[..., :2] * features[..., :1])
+    params, state = model.init(jax.random.key(0), jnp.ones(4))
+    seen = []
+    ordered = jnn.parallel(b=jnn.dense(6), a=jnn.dense(3), combine=lambda b, a: (seen.append((b.shape, a.shape)), b)[1])
+    ordered.apply(*ordered.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))
+    assert set(seen) == {((6,), (3,))}
+    assert model.apply(params, state, jnp.ones(4))[0].shape == (2,)
