@@ -173,8 +173,9 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     """``n`` copies of a model, each with its own params, one after the other; each leaf of params and state has a first axis of length n.
 
     The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all copies out, which compiles longer
-    and may run faster; both give the same values from the same params. Copy i gets ``fold_in(key, i)``, so that a deeper stack
-    begins as the shallower one. Raises `JnnError` where the model's output has another shape or dtype than its input.
+    and may run faster; both give the same values from the same params. A stream has a memory for each copy, and its step is always
+    written out. Copy i gets ``fold_in(key, i)``, so that a deeper stack begins as the shallower one. Raises `JnnError` where the
+    model's output has another shape or dtype than its input.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> deep = jnn.repeat(jnn.chain(jnn.dense(4), jax.nn.relu), 3)
@@ -202,19 +203,37 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         return jax.lax.scan(layer, x, (params, state, keys(key)), length=n, unroll=unroll)
 
     def carry(params, x_t, length):
-        return jax.vmap(lambda params: model.carry(params, x_t, length), axis_size=n)(params)
+        return tuple(model.carry(copy, x_t, length) for copy in unstacked(params, n))
 
     def step(params, state, carry, x_t):
-        return jax.lax.scan(lambda x_t, copy: model.step(*copy, x_t), x_t, (params, state, carry), length=n, unroll=unroll)
+        # Written out: in a scan over depth each token would copy all memories, out of the stack and back into it.
+        memories = []
+        for params_i, state_i, carry_i in zip(unstacked(params, n), unstacked(state, n), carry, strict=True):
+            x_t, memory = model.step(params_i, state_i, carry_i, x_t)
+            memories.append(memory)
+        return x_t, tuple(memories)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         def layer(x, copy):
             params, state, carry, key = copy
             return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
 
-        return jax.lax.scan(layer, x, (params, state, carry, keys(key)), length=n, unroll=unroll)
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *carry)
+        y, carry = jax.lax.scan(layer, x, (params, state, stacked, keys(key)), length=n, unroll=unroll)
+        return y, tuple(unstacked(carry, n))
 
     return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
+
+
+def unstacked(tree: Any, n: int) -> list:
+    """The n trees that lie along the first axis of every leaf.
+
+    >>> import jax.numpy as jnp
+    >>> [copy["a"].tolist() for copy in unstacked({"a": jnp.arange(2)}, 2)]
+    [0, 1]
+    """
+    leaves, structure = jax.tree.flatten(tree)
+    return [structure.unflatten([leaf[i] for leaf in leaves]) for i in range(n)]
 
 
 def _check_same(x: Any, y: Any) -> None:

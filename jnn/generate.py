@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.hoist import hoisted
 from jnn.model import Model, reader, streams
 from jnn.sampling import Sampling, sample
 
@@ -101,14 +102,21 @@ def generate(
     writing, *first = choose(0, logits, Writing(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen))
     written = [jax.tree.map(lambda leaf: leaf[None], tuple(first))]
 
-    def write(writing: Writing, i):
-        logits, carry = model.step(params, state, writing.carry, model_input(writing.token, context))
-        writing, *chosen = choose(i, logits, writing._replace(carry=carry))
-        return writing, tuple(chosen)
+    def read(fixed, carry, token):
+        params, state, context = fixed
+        return model.step(params, state, carry, model_input(token, context))
 
     for start, end, capacity in zip([1, *ends[:-1].tolist()], ends.tolist(), room, strict=True):
         larger = model.carry(params, model_input(prompt[..., 0], context), capacity)
-        writing, tokens = jax.lax.scan(write, writing._replace(carry=grown(writing.carry, larger)), jnp.arange(start, end))
+        writing = writing._replace(carry=grown(writing.carry, larger))
+        step = hoisted(read, (params, state, context), writing.carry, writing.token)
+
+        def write(writing: Writing, i, step=step):
+            logits, carry = step(writing.carry, writing.token)
+            writing, *chosen = choose(i, logits, writing._replace(carry=carry))
+            return writing, tuple(chosen)
+
+        writing, tokens = jax.lax.scan(write, writing, jnp.arange(start, end))
         written.append(tokens)
     tokens, log_probabilities, alive = (jnp.moveaxis(jnp.concatenate(leaves), 0, -1) for leaves in zip(*written, strict=True))
     return Generated(tokens, jnp.sum(alive, axis=-1, dtype=jnp.int32), log_probabilities)

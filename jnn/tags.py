@@ -12,7 +12,6 @@ and ``while`` are not seen.
 
 import contextlib
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core
 
 from jnn.errors import mistake
+from jnn.jaxprs import CALLS, bind, callee, scope_of
 
 
 def tag(x: Any, name: str) -> Any:
@@ -107,7 +107,7 @@ def _run(jaxpr, consts, args, scope, changes, seen):
     read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
-        path = "/".join(filter(None, [scope, _scope(equation)]))
+        path = "/".join(filter(None, [scope, scope_of(equation)]))
         with jax.named_scope(path) if path else contextlib.nullcontext():
             outputs, found = _run_equation(equation, inputs, path, changes, seen | values.keys())
         values |= found
@@ -115,31 +115,22 @@ def _run(jaxpr, consts, args, scope, changes, seen):
     return [read(atom) for atom in jaxpr.outvars], values
 
 
-def _scope(equation) -> str:
-    """The named scopes of an equation, without the transformations around them: ``jvp(block)/vmap(attention)`` is ``block/attention``."""
-    names = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack)).split("/")
-    return "/".join(name for name in names if name not in ("", "rematted_computation"))
-
-
 def _run_equation(equation, inputs, path, changes, seen):
     kind, parameters = equation.primitive.name, equation.params
     if kind == "name":
         return _run_tag(parameters["name"], inputs[0], path, changes, seen)
     if kind not in (*_CALLS, *_REMATS, "scan") or not _holds_tags(parameters):
-        with equation.ctx.manager:
-            outputs = equation.primitive.bind(*inputs, **equation.primitive.get_bind_params(parameters))
-        return (outputs if equation.primitive.multiple_results else [outputs]), {}
+        return bind(equation, inputs), {}
     if kind == "scan":
         return _run_scan(parameters, inputs, path, changes, seen)
-    inner = next(iter(core.jaxprs_in_params(parameters)))
-    consts = next((value.consts for value in parameters.values() if isinstance(value, core.ClosedJaxpr)), [])
+    inner, consts = callee(equation)
     run = lambda *args: _run(inner, consts, args, path, changes, seen)
     if kind in _REMATS:
         run = jax.checkpoint(run, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"])
     return run(*inputs)
 
 
-_CALLS = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call")
+_CALLS = (*CALLS, "custom_jvp_call", "custom_vjp_call")
 _REMATS = ("remat2", "remat", "checkpoint")
 
 
