@@ -3,11 +3,11 @@
 Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the last two axes are the inputs and outputs
 of one position, and fan-in = in x window (PyTorch stores ``(out, in, *window)``, with the same fans).
 
-From JAX but for what ``variance_scaling`` makes: ``zeros`` and ``ones`` are initializers themselves; the others are functions
-that return one, as in ``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0,
-scale), where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that deviation at
-two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at all);
-``he_normal``, ``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula
+From JAX but for what ``variance_scaling`` makes and what is orthogonal: ``zeros`` and ``ones`` are initializers themselves; the
+others are functions that return one, as in ``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)``
+draws from [0, scale), where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that
+deviation at two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at
+all); ``he_normal``, ``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula
 says.
 
 >>> import jax, jax.numpy as jnp
@@ -20,7 +20,8 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import constant, delta_orthogonal, normal, ones, orthogonal, truncated_normal, uniform, zeros
+from jax.custom_batching import sequential_vmap
+from jax.nn.initializers import constant, normal, ones, truncated_normal, uniform, zeros
 
 from jnn.errors import mistake
 
@@ -113,6 +114,31 @@ def glorot_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
 def glorot_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
     """Uniform, of variance 2/(fan_in + fan_out)."""
     return variance_scaling(1.0, "fan_avg", "uniform", in_axis, out_axis)
+
+
+def orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
+    """``scale`` times a matrix whose columns, or rows where these are fewer, are orthonormal: a step of a recurrence with it keeps lengths.
+
+    JAX's own, but under ``jax.vmap`` matrices are factored one after the other: on a CPU, XLA may wait for ever for two batches of
+    decompositions that share its threads. Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120.
+
+    >>> w = orthogonal()(jax.random.key(0), (4, 3), jnp.float32)
+    >>> bool(jnp.allclose(w.T @ w, jnp.eye(3), atol=1e-6))
+    True
+    """
+    return _one_by_one(jax.nn.initializers.orthogonal(scale, column_axis))
+
+
+def delta_orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
+    """`orthogonal` at the centre of a convolution's window, and zero elsewhere; of 3 to 5 axes, with at least as many outputs as inputs.
+
+    Source: Xiao et al. 2018, https://arxiv.org/abs/1806.05393.
+    """
+    return _one_by_one(jax.nn.initializers.delta_orthogonal(scale, column_axis))
+
+
+def _one_by_one(init: Init) -> Init:
+    return lambda key, shape, dtype=float: sequential_vmap(lambda key: init(key, shape, dtype))(key)
 
 
 def symmetric_uniform(bound: float) -> Init:

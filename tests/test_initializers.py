@@ -164,3 +164,12 @@ MISTAKES = [
 def test_mistakes_are_named(call, message):
     with pytest.raises(JnnError, match=message):
         call()
+
+
+@pytest.mark.parametrize("make", [initializers.orthogonal, initializers.delta_orthogonal])
+def test_orthogonal_under_vmap_equals_one_by_one(make):
+    keys, shape = jax.random.split(jax.random.key(0), 6).reshape(2, 3), (3, 4, 4)
+    many = jax.jit(jax.vmap(jax.vmap(lambda key: make()(key, shape, jnp.float32))))(keys)
+    for i in range(2):
+        for j in range(3):
+            np.testing.assert_allclose(many[i, j], getattr(jax.nn.initializers, make.__name__)()(keys[i, j], shape, jnp.float32), atol=1e-6)
