@@ -48,8 +48,8 @@ def measure(comparison: Comparison, seconds: float = 6.0) -> dict[str, Any]:
     if tolerance is not None:
         _check_same(results, tolerance)
     calls = {way: max(1, math.ceil(SHORT / _times(call, 1)[0])) for way, call in ways.items()}
-    order, times, started, shuffle = list(ways), {way: [] for way in ways}, _clocks(), random.Random(0).shuffle
-    while len(times[order[0]]) < FEWEST or (_clocks()[0] - started[0] < seconds and len(times[order[0]]) < MOST):
+    order, times, started, shuffle = list(ways), {way: [] for way in ways}, _clocks(ways), random.Random(0).shuffle
+    while len(times[order[0]]) < FEWEST or (time.perf_counter() - started[0] < seconds and len(times[order[0]]) < MOST):
         shuffle(order)
         for way in order:
             times[way].append(_times(ways[way], calls[way]) / calls[way] / units)
@@ -57,18 +57,23 @@ def measure(comparison: Comparison, seconds: float = 6.0) -> dict[str, Any]:
     return {
         "name": name,
         "rounds": len(reference),
-        "cores_busy_with_others": _others(started, _clocks()),
+        "cores_busy_with_others": _others(started, _clocks(ways)),
         "ways": {way: _summary(np.array(own), np.array(own) / reference) for way, own in times.items()},
     }
 
 
 def _times(call: Callable[[], Any], times: int) -> np.ndarray:
     """The seconds that pass, and those of the processor, until so many calls are done."""
-    started = np.array([time.perf_counter(), time.process_time()])
+    started = np.array([time.perf_counter(), _processor_seconds(call)])
     for _ in range(times):
         result = call()
     jax.block_until_ready(result)
-    return np.array([time.perf_counter(), time.process_time()]) - started
+    return np.array([time.perf_counter(), _processor_seconds(call)]) - started
+
+
+def _processor_seconds(call: Callable[[], Any]) -> float:
+    """What the call's process has computed so far: a way that runs in a process of its own says it itself."""
+    return getattr(call, "processor_seconds", time.process_time())
 
 
 def _summary(times: np.ndarray, ratios: np.ndarray) -> dict[str, float]:
@@ -91,9 +96,9 @@ def _check_same(results: Mapping[str, Any], tolerance: float) -> None:
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(), err_msg=f"{way} and {reference} differ")
 
 
-def _clocks() -> tuple[float, float, float | None]:
-    """Seconds that passed, that this process computed, and that all processes did, where the system counts that."""
-    own, counts = sum(os.times()[:4]), Path("/proc/stat")
+def _clocks(ways: Mapping[str, Callable[[], Any]]) -> tuple[float, float, float | None]:
+    """Seconds that passed, that this process and those of the ways computed, and that all did, where the system counts that."""
+    own, counts = sum(os.times()[:4]) + sum(getattr(way, "processor_seconds", 0) for way in ways.values()), Path("/proc/stat")
     if not counts.exists():
         return time.perf_counter(), own, None
     user, nice, system, _, _, interrupts, soft = map(int, counts.read_text().split()[1:8])

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
+from typing import IO
 
 import numpy as np
 
@@ -11,20 +13,27 @@ KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "M
 """glibc then keeps what XLA frees, instead of giving it back to the system and asking for it again."""
 
 
-def process(file: str, name: str, **environment: str) -> Callable[[], np.ndarray]:
+class Process:
     """A way to measure: one call of the peer ``name`` of the script ``file``, in a process that goes on living."""
-    command = [sys.executable, file, "--serve", name]
-    worker = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    requests, answers = worker.stdin, worker.stdout
-    assert requests is not None
-    assert answers is not None
 
-    def call():
-        requests.write("\n")
-        requests.flush()
-        return np.array(float(answers.readline()))
+    def __init__(self, file: str, name: str, **environment: str):
+        """Start the process."""
+        command = [sys.executable, file, "--serve", name]
+        worker = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.processor_seconds = 0.0
+        self._requests, self._answers = _open(worker.stdin), _open(worker.stdout)
 
-    return call
+    def __call__(self) -> np.ndarray:
+        """The peer's result."""
+        self._requests.write("\n")
+        self._requests.flush()
+        result, self.processor_seconds = map(float, self._answers.readline().split())
+        return np.array(result)
+
+
+def _open(pipe: IO[str] | None) -> IO[str]:
+    assert pipe is not None
+    return pipe
 
 
 def serve(peers: Mapping[str, Callable[[], Callable[[], float]]]) -> bool:
@@ -33,5 +42,5 @@ def serve(peers: Mapping[str, Callable[[], Callable[[], float]]]) -> bool:
         return False
     call = peers[sys.argv[2]]()
     for _ in sys.stdin:
-        print(call(), flush=True)
+        print(call(), time.process_time(), flush=True)
     return True

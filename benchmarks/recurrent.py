@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 from measure import Comparison, main
-from peers import KEEP_MEMORY, process, serve
+from peers import KEEP_MEMORY, Process, serve
 
 VOCABULARY, EMBEDDING, FEATURES, LENGTH, BATCH = 65, 128, 256, 128, 64
 LEARNING_RATE = 1e-3
@@ -139,7 +139,7 @@ def steps(environment: dict[str, str]) -> Comparison:
     names = {"jnn": "jnn", "`lax.scan`": "scan", "Flax NNX": "nnx"} | ({"PyTorch": "torch"} if importlib.util.find_spec("torch") else {})
     kept = ", freed memory kept by glibc" if environment else ""
     return Comparison(
-        f"step, character LSTM{kept}", {way: process(__file__, name, **environment) for way, name in names.items()}, tolerance=None
+        f"step, character LSTM{kept}", {way: Process(__file__, name, **environment) for way, name in names.items()}, tolerance=None
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 from measure import Comparison, main
-from peers import KEEP_MEMORY, process, serve
+from peers import KEEP_MEMORY, Process, serve
 
 VOCABULARY, WIDTH, DEPTH, HEADS, LENGTH, BATCH = 65, 384, 6, 6, 256, 12
 WRITTEN = 256  # tokens
@@ -203,14 +203,14 @@ def steps(environment: dict[str, str]) -> Comparison:
     """A training step of each; other initial weights, so that losses differ."""
     names = {"jnn": "jnn", "Flax NNX": "nnx"} | ({"PyTorch": "torch"} if HAS_TORCH else {})
     kept = ", freed memory kept by glibc" if environment else ""
-    ways = {way: process(__file__, name, **environment) for way, name in names.items()}
+    ways = {way: Process(__file__, name, **environment) for way, name in names.items()}
     return Comparison(f"step, GPT of {DEPTH} x {WIDTH}{kept}", ways, tolerance=None)
 
 
 def writing(batch: int) -> Comparison:
     """256 tokens from one."""
     names = {"jnn": f"jnn-{batch}"} | ({"PyTorch, with a key/value memory": f"torch-{batch}"} if HAS_TORCH else {})
-    ways = {way: process(__file__, name) for way, name in names.items()}
+    ways = {way: Process(__file__, name) for way, name in names.items()}
     return Comparison(f"{WRITTEN} tokens, batch {batch}, GPT of {DEPTH} x {WIDTH}", ways, tolerance=None)
 
 
