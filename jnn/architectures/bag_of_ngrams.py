@@ -8,7 +8,7 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import zeros
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_positive, numerics
 from jnn.layers.embedding import embedding
 from jnn.model import Model, Params, apply_child, init_child
 
@@ -61,8 +61,7 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
         total, count = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
         for name, grams, real in _grams(config, x, jnp.ones(x.shape, bool) if mask is None else mask):
             values, _ = apply_child(name, tables[name], params, {}, jnp.where(real, grams, 0))
-            values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-            total = jnp.sum(jnp.where(real[..., None], values, 0), axis=-2) + total
+            total = jnp.sum(jnp.where(real[..., None], numerics(values), 0), axis=-2) + total
             count = jnp.sum(real, axis=-1).astype(total.dtype) + count
         scale = jax.lax.rsqrt(jnp.maximum(count, 1))[..., None]
         bias = params["bias"].reshape((1,) * (total.ndim - 1) + (-1,))
