@@ -62,8 +62,8 @@ def write_report(
     metric = getattr(about, "metric", "") or ""
     metric = metric if metric in summary["metrics"] else next(iter(summary["metrics"]))
     if rows:
-        validation = f"validation/{metric.rsplit('/', 1)[-1]}"
-        watched = validation if any(validation in row for row in rows) else None
+        candidates = (f"validation/{metric.rsplit('/', 1)[-1]}", "validation/loss")
+        watched = next((name for name in candidates if any(name in row for row in rows)), None)
         caption = "The dotted line marks the best step on validation data." if watched else "No data were held out to choose the step by."
         curves = Section("How training went", caption, learning_curves(rows, best=watched))
         sections = [curves, *sections]

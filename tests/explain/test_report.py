@@ -169,6 +169,18 @@ def test_a_report_of_little_is_still_a_page(tmp_path):
     assert page.has("Test RMSE is 0.5; there is no baseline to compare it with.")
 
 
+@pytest.mark.parametrize(
+    ("logged", "caption"),
+    [
+        ("validation/accuracy", "The dotted line marks the best step on validation data."),
+        ("validation/loss", "The dotted line marks the best step on validation data."),
+        ("train/accuracy", "No data were held out to choose the step by."),
+    ],
+)
+def test_the_best_step_is_marked_where_there_are_validation_data(tmp_path, logged, caption):
+    assert Page(report(tmp_path, rows=[{"step": 1, logged: 0.5}, {"step": 2, logged: 0.4}]).read_text()).has(caption)
+
+
 def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
     noise = filters(np.random.default_rng(0).normal(size=(60, 60, 3, 16)))
     width = lambda source: int.from_bytes(base64.b64decode(source.split(",")[1])[16:20])  # where a PNG has it
