@@ -174,7 +174,7 @@ def test_a_report_of_little_is_still_a_page(tmp_path):
     [
         ("validation/accuracy", "The dotted line marks the best step on validation data."),
         ("validation/loss", "The dotted line marks the best step on validation data."),
-        ("train/accuracy", "No data were held out to choose the step by."),
+        ("train/loss", "No data were held out to choose the step by."),
     ],
 )
 def test_the_best_step_is_marked_where_there_are_validation_data(tmp_path, logged, caption):
