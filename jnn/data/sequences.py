@@ -21,11 +21,11 @@ class Padded(NamedTuple):
 class Packed(NamedTuple):
     """Rows of several sequences, all arrays (R, T): ``tokens`` and ``positions``, counted from each sequence's own start, int32.
 
-    ``segments`` int32 has the number of the sequence that a token is from, and -1 for padding.
+    ``documents`` int32 has the number of the sequence that a token is from, and -1 for padding.
     """
 
     tokens: np.ndarray
-    segments: np.ndarray
+    documents: np.ndarray
     positions: np.ndarray
 
 
@@ -52,12 +52,13 @@ def pack(sequences: Sequence[ArrayLike], length: int, *, value: int = 0) -> Pack
     """All sequences in few rows of ``length`` tokens, none of them cut: each goes into the first row that has room for it.
 
     Such a first fit takes at most 1.7 times the rows of the best one, and hardly more than the best for many short sequences. The layer
-    that looks across a row has to be kept within a sequence: attention by `same_segment`, positions by ``positions``.
+    that looks across a row has to be kept within a sequence: attention by `same_document`, positions by ``positions``. A `transformer`
+    that is given ``documents`` does both.
 
     Raises JnnError as `pad` does, and for a sequence longer than ``length``.
 
     >>> packed = pack([[1, 2, 3], [4, 5, 6, 7], [8]], 5)
-    >>> packed.tokens.tolist(), packed.segments.tolist()
+    >>> packed.tokens.tolist(), packed.documents.tolist()
     ([[1, 2, 3, 8, 0], [4, 5, 6, 7, 0]], [[0, 0, 0, 2, -1], [1, 1, 1, 1, -1]])
     """
     arrays = _checked(sequences, "pack")
@@ -72,19 +73,19 @@ def pack(sequences: Sequence[ArrayLike], length: int, *, value: int = 0) -> Pack
     packed = Packed(np.full(shape, value, np.int32), np.full(shape, -1, np.int32), np.zeros(shape, np.int32))
     for number, (array, (row, start)) in enumerate(zip(arrays, rows, strict=True)):
         place = (row, slice(start, start + len(array)))
-        packed.tokens[place], packed.segments[place], packed.positions[place] = array, number, np.arange(len(array))
+        packed.tokens[place], packed.documents[place], packed.positions[place] = array, number, np.arange(len(array))
     return packed
 
 
-def same_segment(segments: Any) -> Any:
-    """(..., T, T) bool from ``segments`` (..., T): True where two tokens are of one sequence; padding sees padding alone.
+def same_document(documents: Any) -> Any:
+    """(..., T, T) bool from ``documents`` (..., T): True where two tokens are of one sequence; padding sees padding alone.
 
     For numpy and JAX arrays; as a mask of attention, query by key.
 
-    >>> same_segment(np.array([0, 0, 1])).tolist()
+    >>> same_document(np.array([0, 0, 1])).tolist()
     [[True, True, False], [True, True, False], [False, False, True]]
     """
-    return segments[..., :, None] == segments[..., None, :]
+    return documents[..., :, None] == documents[..., None, :]
 
 
 def _checked(sequences: Sequence[ArrayLike], where: str) -> list[np.ndarray]:

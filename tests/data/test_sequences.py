@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jnn.data.sequences import pack, pad, same_segment
+from jnn.data.sequences import pack, pad, same_document
 from jnn.errors import JnnError
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 99), min_size=1, max_size=9), min_size=1, max_size=30)
@@ -51,26 +51,26 @@ def test_packing_is_first_fit_and_keeps_every_sequence_whole(sequences, length):
     rows = first_fit([len(sequence) for sequence in sequences], length)
     assert packed.tokens.shape == (len(rows), length)
     for row, numbers in enumerate(rows):
-        real = packed.segments[row] >= 0
-        assert packed.segments[row][real].tolist() == [number for number in numbers for _ in sequences[number]]
+        real = packed.documents[row] >= 0
+        assert packed.documents[row][real].tolist() == [number for number in numbers for _ in sequences[number]]
         assert packed.tokens[row][real].tolist() == [token for number in numbers for token in sequences[number]]
         assert packed.positions[row][real].tolist() == [i for number in numbers for i in range(len(sequences[number]))]
         assert (packed.tokens[row][~real] == -7).all()
 
 
-def test_attention_kept_within_segments_is_attention_over_each_sequence_alone():
-    """Packed rows under `same_segment` give what each sequence gives by itself, whatever lies beside it."""
+def test_attention_kept_within_documents_is_attention_over_each_sequence_alone():
+    """Packed rows under `same_document` give what each sequence gives by itself, whatever lies beside it."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(100, 8)).astype(np.float32)
     sequences = [rng.integers(0, 100, n) for n in (3, 5, 2, 6, 4)]
     attend = lambda x, mask: jax.nn.dot_product_attention(x[:, None], x[:, None], x[:, None], mask=mask)[:, 0]
     packed = pack(sequences, 10)
-    together = jax.vmap(attend)(jnp.asarray(vectors)[packed.tokens], same_segment(jnp.asarray(packed.segments))[:, None])
+    together = jax.vmap(attend)(jnp.asarray(vectors)[packed.tokens], same_document(jnp.asarray(packed.documents))[:, None])
     assert np.isfinite(together).all()
     for number, sequence in enumerate(sequences):
         alone = attend(jnp.asarray(vectors[sequence]), None)
         # Sums over rows of other lengths differ by rounding.
-        np.testing.assert_allclose(np.asarray(together)[packed.segments == number], alone, atol=1e-6)
+        np.testing.assert_allclose(np.asarray(together)[packed.documents == number], alone, atol=1e-6)
 
 
 @pytest.mark.parametrize("call", [lambda sequences: pad(sequences, 8), lambda sequences: pack(sequences, 8)], ids=["pad", "pack"])
