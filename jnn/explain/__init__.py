@@ -14,6 +14,7 @@
     logit_lens        what a transformer would say after each block
     position_map      vectors of positions
     words             the words that moved a decision
+    forecast          fans of quantiles, calibration, errors by horizon
     bars              a model beside its baselines
     comparison        one metric of many configs, over their seeds
     summary           the layers of a model, their shapes and parameters, as text

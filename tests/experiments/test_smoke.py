@@ -18,6 +18,11 @@ OTHERS = [
     ("autoencoder", "--model", "convolutional"),
     ("text_generation", "--model", "transformer"),
     ("text_generation", "--model", "gru", "--vocabulary", "300"),
+    ("text_classification", "--model", "lstm"),
+    ("text_classification", "--model", "transformer"),
+    ("translation", "--model", "transformer"),
+    ("weather_forecasting", "--model", "gru"),
+    ("weather_forecasting", "--model", "lstm"),
 ]
 
 

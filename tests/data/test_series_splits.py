@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from jnn.data.series_splits import side_by_side, split_at, split_time, walk_forward
+from jnn.errors import JnnError
+
+HOURS = np.arange("2010-01-01", "2015-01-01", dtype="datetime64[h]")
+
+
+def test_years_are_split_at_their_first_hours():
+    train, validation, test = split_at(HOURS, "2013-01-01", "2014-01-01")
+    year = lambda part: set(HOURS[part].astype("datetime64[Y]").astype(str))
+    assert year(train) == {"2010", "2011", "2012"}
+    assert (year(validation), year(test)) == ({"2013"}, {"2014"})
+    assert len(train) + len(validation) + len(test) == len(HOURS)
+    assert split_at(HOURS, "2013-01-01", "2014-01-01", "2014-01-02").test == range(test.start, test.start + 24)
+
+
+@pytest.mark.parametrize("size", [10, 97, 1000])
+@pytest.mark.parametrize("fractions", [(0.1, 0.2), (0.5, 0.3)])
+def test_parts_follow_each_other_and_have_their_shares(size, fractions):
+    validation, test = fractions
+    split = split_time(size, validation=validation, test=test)
+    assert [time for part in split for time in part] == list(range(size))
+    assert abs(len(split.test) - test * size) <= 0.5
+    assert abs(len(split.validation) - validation * (size - len(split.test))) <= 0.5
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+@pytest.mark.parametrize("folds", [1, 3, 7])
+def test_folds_test_every_late_time_once_with_what_came_before(folds, rolling):
+    found = walk_forward(203, folds=folds, test=0.3, validation=0.2, rolling=rolling)
+    assert [time for fold in found for time in fold.test] == list(range(203 - 61, 203))
+    for fold in found:
+        assert fold.train.stop == fold.validation.start
+        assert fold.validation.stop == fold.test.start
+        assert abs(len(fold.validation) - 0.2 * fold.test.start) <= 0.5
+        assert fold.train.start == 0 or rolling
+    assert not rolling or len({len(fold.train) for fold in found}) == 1
+
+
+def test_mistakes_are_named():
+    with pytest.raises(JnnError, match=r"test=1.5, expected a number between 0 and 1, both excluded"):
+        split_time(100, test=1.5)
+    with pytest.raises(JnnError, match=r"an empty validation part of 10 times, expected a time at least in each part"):
+        split_time(10, validation=0.01)
+    with pytest.raises(JnnError, match=r"folds=21 of 20 times, expected a fold at least, and a time in each"):
+        walk_forward(100, folds=21)
+    with pytest.raises(JnnError, match=r"an empty test part of 2014-01-01 and 2015-01-01"):
+        split_at(HOURS, "2014-01-01", "2015-01-01")
+    with pytest.raises(JnnError, match=r"times of shape \(2,\), expected \(T,\), each after the one before. Sort them."):
+        split_at(np.array([2.0, 1.0]), 1.5, 2.0)
+
+
+def test_folds_side_by_side_keep_their_examples():
+    folds = [{"x": np.random.default_rng(i).standard_normal((size, 2)), "n": np.arange(size)} for i, size in enumerate((4, 7, 2))]
+    found = side_by_side(folds)
+    assert found["count"].sum(axis=0).tolist() == [4, 7, 2]
+    for i, fold in enumerate(folds):
+        counts = found["count"][:, i] > 0
+        assert all(np.array_equal(found[name][counts, i], fold[name]) for name in fold)
+        assert np.array_equal(found["x"][:, i], fold["x"][found["n"][:, i]])
