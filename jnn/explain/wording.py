@@ -4,8 +4,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-LOWER_IS_BETTER = ("loss", "error", "rmse", "mse", "mae", "nats", "bits", "perplexity", "frechet", "eer", "distance", "ece", "calibration")
-"""Parts of the names of metrics of which less is better."""
+LOWER_IS_BETTER = (
+    "loss",
+    "error",
+    "rmse",
+    "mse",
+    "mae",
+    "nats",
+    "bits",
+    "perplexity",
+    "frechet",
+    "eer",
+    "distance",
+    "ece",
+    "calibration",
+    "sample",
+    "qlike",
+)
+"""Parts of the names of metrics of which less is better; a two-sample accuracy is that of a judge who tells generated from real."""
 
 CAPITALS = {
     "rmse": "RMSE",
@@ -17,6 +33,9 @@ CAPITALS = {
     "eer": "EER",
     "f1": "F1",
     "map50": "mAP50",
+    "qlike": "QLIKE",
+    "lstm": "LSTM",
+    "tcn": "TCN",
 }
 
 
@@ -38,8 +57,8 @@ def sentence(text: str) -> str:
 def lower_is_better(metric: str) -> bool:
     """Whether less of a metric is better, judged by its name.
 
-    >>> lower_is_better("test/rmse_24h"), lower_is_better("test/accuracy"), lower_is_better("test/r2")
-    (True, False, False)
+    >>> lower_is_better("test/rmse_24h"), lower_is_better("test/accuracy"), lower_is_better("test/two_sample_accuracy")
+    (True, False, True)
     """
     words = metric.rsplit("/", 1)[-1].lower().split("_")
     return any(word in LOWER_IS_BETTER for word in words)
