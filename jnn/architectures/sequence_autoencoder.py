@@ -1,0 +1,99 @@
+"""Autoencoders of sequences of one length: an LSTM that reads one into a code, and an LSTM that writes it again from the code.
+
+Each half is a model too, which takes its own part of the params:
+
+>>> import jax, jax.numpy as jnp
+>>> config = SequenceAutoencoderConfig(length=24, features=1, width=8, latent=3)
+>>> params, state = lstm_autoencoder(config).init(jax.random.key(0), jnp.ones((24, 1)))
+>>> code, _ = lstm_encoder(config).apply(params["encoder"], {}, jnp.ones((5, 24, 1)))
+>>> code.shape, lstm_decoder(config).apply(params["decoder"], {}, code)[0].shape
+((5, 3), (5, 24, 1))
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jnn.compose import chain
+from jnn.errors import mistake
+from jnn.layers.checks import check_float, check_positive
+from jnn.layers.dense import dense
+from jnn.layers.lstm import lstm
+from jnn.model import Model
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SequenceAutoencoderConfig:
+    """The settings of an `lstm_autoencoder`."""
+
+    length: int
+    """Elements of a sequence, T."""
+    features: int = 1
+    """Numbers in an element, D."""
+    width: int = 32
+    """Features of the two LSTMs."""
+    latent: int = 8
+    """How many numbers the code has."""
+
+    def __post_init__(self):
+        """Refuse what is not positive."""
+        sizes = {"length": self.length, "features": self.features, "width": self.width, "latent": self.latent}
+        check_positive("SequenceAutoencoderConfig", **sizes)
+
+
+def lstm_autoencoder(config: SequenceAutoencoderConfig) -> Model:
+    """`lstm_encoder`, then `lstm_decoder`: x ``(..., T, D)`` -> y ``(..., T, D)``.
+
+        h_1 ... h_T = LSTM(x),   z = A h_T + a
+        s_T, s_{T-1} ... s_1 = LSTM(z, z, ... z),   y_t = C s_t + c
+
+    The last element is written first, for it is what the code was made of last. Trained on sequences that are as they should be, by the
+    squared error, it writes those that are not with a larger error. Source: Malhotra et al. 2016, https://arxiv.org/abs/1607.00148, where
+    the decoder begins with the encoder's memory and reads what it wrote before; here it is given a code of ``latent`` numbers at each
+    element instead (as the decoder of Cho et al. 2014, https://arxiv.org/abs/1406.1078, is), so that the code can be narrow, and no
+    element waits for another to be written. It takes no mask: all sequences have T elements.
+    """
+    return chain(encoder=lstm_encoder(config), decoder=lstm_decoder(config))
+
+
+def lstm_encoder(config: SequenceAutoencoderConfig) -> Model:
+    """The first half: x ``(..., T, D)`` -> code z ``(..., latent)``. Raises `JnnError` for x of another length or width."""
+    last = _of_whole(lambda h: h[..., -1, :])
+    model = chain(lstm=lstm(config.width), last=last, out=dense(config.latent))
+    return _taking("lstm_encoder", (config.length, config.features), model)
+
+
+def lstm_decoder(config: SequenceAutoencoderConfig) -> Model:
+    """The second half: code z ``(..., latent)`` -> y ``(..., T, D)``. Raises `JnnError` for a code of another length."""
+    at_each = _of_whole(lambda z: jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1])))
+    forward = _of_whole(lambda s: jnp.flip(s, axis=-2))
+    model = chain(at_each=at_each, lstm=lstm(config.width), forward=forward, out=dense(config.features))
+    return _taking("lstm_decoder", (config.latent,), model)
+
+
+def _of_whole(f: Callable[[jax.Array], jax.Array]) -> Model:
+    """The model of a function of a whole sequence, which does not stream."""
+    return Model(lambda key, x: ({}, {}), lambda params, state, x, **options: (f(x), state))
+
+
+def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
+    """``model``, which refuses a mask, and examples of another shape."""
+
+    def check(x, mask=None):
+        check_float(where, x)
+        if x.shape[-len(shape) :] != shape:
+            raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"(..., {', '.join(map(str, shape))})")
+        if mask is not None:
+            raise mistake(where, got="a mask", expected="sequences that are whole", remedy="Cut them into windows of one length.")
+
+    def init(key, x):
+        check(x)
+        return model.init(key, x)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check(x, mask)
+        return model.apply(params, state, x, key=key, train=train)
+
+    return Model(init, apply)

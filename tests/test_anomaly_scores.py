@@ -1,0 +1,98 @@
+"""Scores of how unusual times are, against plain loops and scikit-learn."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from jnn.anomaly_scores import alarms, hit, ranking, running_forecasts, throughout, trailing_mean
+from jnn.errors import JnnError
+
+SINGLE = 1e-5  # float32: a sum of four products, of forecasts that the next depend on
+RNG = np.random.default_rng(0)
+WEIGHTS = np.array([0.1, -0.3, 0.2, 0.9], np.float32)
+SERIES = RNG.normal(size=60).astype(np.float32)
+SERIES[[20, 21, 40]] = 8.0
+SCORE, ANOMALOUS = RNG.normal(size=50), np.arange(50) % 10 < 3
+
+
+def forecast(window):
+    return window @ jnp.asarray(WEIGHTS)
+
+
+def one_by_one(x, horizon, limit):
+    """The definition, in a loop over time."""
+    believed, expected = x.astype(np.float64), np.full(len(x), np.nan)
+    for t in range(len(x)):
+        if t >= 4 + horizon - 1:
+            expected[t] = WEIGHTS @ believed[t - horizon - 3 : t - horizon + 1]
+            if abs(x[t] - expected[t]) > limit:
+                believed[t] = expected[t]
+    return expected
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("limit", [np.inf, 3.0])
+def test_forecasts_are_those_of_the_definition(horizon, limit):
+    found = jax.jit(lambda x: running_forecasts(forecast, x, length=4, horizon=horizon, limit=limit))(SERIES)
+    np.testing.assert_allclose(found, one_by_one(SERIES, horizon, limit), rtol=SINGLE, atol=SINGLE)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_future_changes_no_forecast(horizon):
+    other = SERIES.copy()
+    other[30:] += 5
+    a, b = (np.asarray(running_forecasts(forecast, jnp.asarray(x), length=4, horizon=horizon, limit=3.0)) for x in (SERIES, other))
+    np.testing.assert_array_equal(a[: 30 + horizon], b[: 30 + horizon])
+    assert a[30 + horizon] != b[30 + horizon]
+
+
+def test_what_is_not_believed_is_not_seen():
+    wave = np.sin(np.arange(60, dtype=np.float32))
+    step = lambda window: 2 * np.cos(1) * window[-1] - window[-2]  # continues any sine of this frequency
+    disturbed = wave.copy()
+    disturbed[20:30] = 9.0
+    found = np.asarray(running_forecasts(step, jnp.asarray(disturbed), length=2, limit=0.5))
+    np.testing.assert_allclose(found[2:], wave[2:], atol=1e-3)  # ten steps of float32 on their own, each of which doubles an error
+
+
+def test_a_trailing_mean_does_not_look_ahead():
+    expected = [np.mean(SCORE[max(0, t - 6) : t + 1]) for t in range(50)]
+    np.testing.assert_allclose(trailing_mean(SCORE, 7), expected)
+
+
+def test_throughout():
+    mask = RNG.uniform(size=50) < 0.8
+    expected = [t >= 2 and bool(mask[t - 2 : t + 1].all()) for t in range(50)]
+    assert throughout(mask, 3).tolist() == expected
+
+
+def test_metrics_are_those_of_scikit_learn():
+    found = alarms(SCORE, ANOMALOUS, 0.5)
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(ANOMALOUS, SCORE > 0.5, average="binary")
+    np.testing.assert_allclose([found["precision"], found["recall"], found["f1"]], [precision, recall, f1])
+    assert found["events_found"] == np.mean([(SCORE[t : t + 3] > 0.5).any() for t in range(0, 50, 10)])
+    assert alarms(SCORE, ANOMALOUS, 99.0) == {"precision": 0, "recall": 0, "f1": 0, "events_found": 0}
+    pairs = SCORE[ANOMALOUS][:, None] > SCORE[~ANOMALOUS][None]
+    np.testing.assert_allclose(ranking(SCORE, ANOMALOUS)["auc"], pairs.mean())
+
+
+@pytest.mark.parametrize(("highest", "found"), [(0, False), (1, True), (4, True), (7, True), (8, False)])
+def test_a_hit_is_near_an_event(highest, found):
+    assert hit(np.eye(9)[highest], [range(3, 6)], near=2) == found
+
+
+def test_mistakes_are_named():
+    with pytest.raises(JnnError, match=r"length=4, horizon=0, limit=inf, expected x \(T,\) of at least length >= 1 times"):
+        running_forecasts(forecast, jnp.asarray(SERIES), length=4, horizon=0)
+    with pytest.raises(JnnError, match=r"x of shape \(60,\), length=61"):
+        running_forecasts(forecast, jnp.asarray(SERIES), length=61)
+    with pytest.raises(JnnError, match="0 of 50 times in events"):
+        ranking(SCORE, np.zeros(50, bool))
+    with pytest.raises(JnnError, match="a score that is not finite"):
+        alarms(np.full(50, np.nan), ANOMALOUS, 0.0)
+    with pytest.raises(JnnError, match=r"scores \(50,\) and int64 \(50,\)"):
+        ranking(SCORE, ANOMALOUS.astype(np.int64))
+    with pytest.raises(JnnError, match="trailing_mean: got size=0"):
+        trailing_mean(SCORE, 0)
