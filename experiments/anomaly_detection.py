@@ -12,18 +12,20 @@ Data      water_flow: hourly flow in a pipeline, 1,268 hours, three events of lo
           An alarm is a score above the 99.9 % quantile there. Settings were chosen by the loss on validation data, but horizon and
           smoothing of the temperature by the event in its known stretch, and the cleaning of the flow beforehand.
 Baselines |z|; ridge regression of the next value (AR), and with the forecaster's inputs, horizon, cleaning and smoothing; PCA of windows.
-Command   jnn run anomaly_detection [--data water_flow|internal_bleeding|machine_temperature] [--model forecaster|autoencoder]
-Result    test AUC and average precision (AP) with seed 0, 15 to 30 s of processor time a run; over seeds: not measured yet.
+Command   jnn run anomaly_detection [--data water_flow|internal_bleeding|machine_temperature] [--model autoencoder|forecaster]
+Result    test AUC and average precision (AP), mean and standard deviation over seeds 0, 1, 2; 15 to 30 s of processor time a run.
 
-          water_flow           forecaster 0.967, 0.930    ridge in place of the LSTM 0.983, |z| 0.955, AR-24 0.952 (AP 0.763)
-                               autoencoder 0.993, 0.963   PCA 0.991 (AP 0.904)
-          internal_bleeding    forecaster 0.999, 0.797    AR-49 0.998, PCA 1.000, |z| 0.267; all but |z| hit the anomaly
-                               autoencoder 0.908, 0.426
-          machine_temperature  forecaster 0.825, 0.345    |z| over 12 hours 0.908, ridge in place of the LSTM 0.894,
-                               autoencoder 0.881, 0.602   low value 0.886, |z| 0.851, PCA 0.765, AR-48 0.537
+                               AUC               AP
+          water_flow           0.993 +- 0.001    0.965 +- 0.002    autoencoder      PCA 0.991, |z| 0.955, AR-24 0.952 (AP 0.763)
+                               0.853 +- 0.207    0.731 +- 0.353    forecaster       ridge in place of the LSTM 0.983
+          internal_bleeding    0.921 +- 0.017    0.428 +- 0.006    autoencoder      PCA 1.000, AR-49 0.998, |z| 0.267
+                               0.997 +- 0.003    0.782 +- 0.016    forecaster       all but |z| hit the anomaly
+          machine_temperature  0.876 +- 0.004    0.596 +- 0.005    autoencoder      |z| over 12 hours 0.908, low value 0.886, |z| 0.851,
+                               0.824 +- 0.023    0.340 +- 0.029    forecaster       PCA 0.765, AR-48 0.537, ridge for the LSTM 0.894
 
+          The forecaster of the flow has 0.967, 0.979 and 0.614: one of three follows the first event into its low level after all.
           Eight days of temperatures teach too little to tell the next day's: how far the temperature is from its mean tells more.
-          Without cleaning, the forecaster of the flow follows an event into its low level, and the AUC is 0.739.
+          Without cleaning of its inputs that of seed 0 does so too, with 0.739.
 """
 
 import dataclasses
@@ -50,7 +52,7 @@ ABOUT = About(
     models=("forecaster", "autoencoder"),
     data=("water_flow", "internal_bleeding", "machine_temperature"),
     metric="test/auc",
-    expected="0.967 (water_flow, forecaster, seed 0)",
+    expected="0.993 ± 0.001 (water_flow, autoencoder)",
     cost="30 s on 2 cores",
 )
 SUITED = {
@@ -84,8 +86,8 @@ class Config(TrainingConfig):
 
     data: Literal["water_flow", "internal_bleeding", "machine_temperature"] = "water_flow"
     """The recording."""
-    model: Literal["forecaster", "autoencoder"] = "forecaster"
-    """What is asked of the LSTM: what comes next, or what it has just seen."""
+    model: Literal["autoencoder", "forecaster"] = "autoencoder"
+    """What is asked of the LSTM: what it has just seen, or what comes next."""
     length: int = 0
     """Readings in a window."""
     every: int = 0

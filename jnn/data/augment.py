@@ -6,10 +6,14 @@ result, and the dtype stays. Settings are bound with ``functools.partial``, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.scipy.ndimage import map_coordinates
+from jax.typing import ArrayLike
 
 from jnn.errors import mistake
 
@@ -63,6 +67,50 @@ def random_crop(key: jax.Array, x: jax.Array, *, size: tuple[int, int] | None = 
 def random_translate(key: jax.Array, x: jax.Array, *, pixels: int) -> jax.Array:
     """Each image moved by up to ``pixels`` in either direction, zeros moving in."""
     return random_crop(key, x, padding=pixels)
+
+
+def affine(x: jax.Array, *, angle: ArrayLike, zoom: ArrayLike, shift: ArrayLike) -> jax.Array:
+    """Each image turned counter-clockwise by ``angle`` radians and enlarged ``zoom`` times, both about its middle, then moved by ``shift``
+    pixels, down and to the right.
+
+    x ``(..., H, W, C)``; angle and zoom broadcast to ``(...)``, shift to ``(..., 2)``. Between pixels it is bilinear, and what moves in is
+    the nearest pixel of the border. Computed in float32 at least; integers are rounded.
+
+    >>> affine(jnp.array([[[1], [2]], [[3], [4]]]), angle=jnp.pi / 2, zoom=1.0, shift=0.0)[..., 0].tolist()
+    [[2, 4], [1, 3]]
+    """
+    height, width, channels = _image_shape(x, "affine")
+    leading, dtype = x.shape[:-3], np.promote_types(x.dtype, np.float32) if jnp.issubdtype(x.dtype, jnp.floating) else np.float32
+    spread = lambda value, *end: jnp.broadcast_to(jnp.asarray(value, dtype), (*leading, *end)).reshape(-1, *end)
+    middle = jnp.array([(height - 1) / 2, (width - 1) / 2], dtype)
+    places = jnp.stack(jnp.meshgrid(jnp.arange(height, dtype=dtype), jnp.arange(width, dtype=dtype), indexing="ij"), axis=-1)
+
+    def one(image, angle, zoom, shift):
+        cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
+        back = jnp.array([[cos, sin], [-sin, cos]])
+        from_middle = places - (middle + shift)[None, None]
+        source = jnp.einsum("ij,hwj->ihw", back, from_middle, precision="highest") + middle[:, None, None]
+        take = lambda channel: map_coordinates(channel, list(source), order=1, mode="nearest")
+        return jax.vmap(take, in_axes=-1, out_axes=-1)(image.astype(dtype))
+
+    moved = jax.vmap(one)(x.reshape(-1, height, width, channels), spread(angle), spread(zoom), spread(shift, 2)).reshape(x.shape)
+    return (jnp.round(moved) if jnp.issubdtype(x.dtype, jnp.integer) else moved).astype(x.dtype)
+
+
+def random_affine(key: jax.Array, x: jax.Array, *, degrees: float = 0.0, scale: float = 0.0, pixels: float = 0.0) -> jax.Array:
+    """Each image turned by up to ``degrees`` either way, enlarged or shrunk up to ``1 + scale`` times, and moved by up to ``pixels`` in
+    either direction, as `affine` does.
+
+    Angle and pixels are uniform, the factor is so on a logarithmic scale.
+    """
+    _image_shape(x, "random_affine")
+    if not (0 <= degrees <= 180 and scale >= 0 and pixels >= 0):
+        got = f"degrees={degrees}, scale={scale}, pixels={pixels}"
+        raise mistake("random_affine", got=got, expected="degrees from 0 to 180, and scale and pixels >= 0")
+    keys = jax.random.split(key, 3)
+    within = lambda key, most, *end: jax.random.uniform(key, (*x.shape[:-3], *end), jnp.float32, -most, most)
+    zoom = jnp.exp(within(keys[1], math.log1p(scale)))
+    return affine(x, angle=within(keys[0], math.radians(degrees)), zoom=zoom, shift=within(keys[2], pixels, 2))
 
 
 def cutout(key: jax.Array, x: jax.Array, *, size: int) -> jax.Array:

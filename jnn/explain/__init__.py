@@ -16,6 +16,7 @@
     words             the words that moved a decision
     forecast          fans of quantiles, calibration, errors by horizon
     anomalies         the score of a sensor over time, events closely, ROC and PR curves
+    faces             nearest faces, hardest pairs, similarities, ROC curves
     bars              a model beside its baselines
     comparison        one metric of many configs, over their seeds
     summary           the layers of a model, their shapes and parameters, as text

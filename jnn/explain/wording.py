@@ -36,6 +36,7 @@ CAPITALS = {
     "qlike": "QLIKE",
     "lstm": "LSTM",
     "tcn": "TCN",
+    "tar": "TAR",
 }
 
 

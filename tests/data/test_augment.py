@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 
-from jnn.data.augment import compose, cutout, mixup, random_crop, random_flip, random_translate
+from jnn.data.augment import affine, compose, cutout, mixup, random_affine, random_crop, random_flip, random_translate
 from jnn.errors import JnnError
 
 SHAPE = (64, 7, 9, 2)
@@ -20,7 +21,10 @@ AUGMENTATIONS = {
     "cutout": partial(cutout, size=4),
     "compose": compose(random_flip, partial(random_translate, pixels=1), partial(cutout, size=3)),
 }
-EVERY = pytest.mark.parametrize("augment", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
+AFFINE = {"affine": partial(random_affine, degrees=20, scale=0.2, pixels=1)}
+EVERY = pytest.mark.parametrize("augment", [*AUGMENTATIONS.values(), *AFFINE.values()], ids=[*AUGMENTATIONS, *AFFINE])
+MOVING = pytest.mark.parametrize("augment", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
+SINGLE = 1e-4  # float32 coordinates of a few pixels, times differences of about 10 between neighbours
 
 
 def images(shape=SHAPE, dtype=np.uint8):
@@ -54,7 +58,7 @@ def test_any_leading_axes(augment):
     assert augment(key, x[0]).shape == flat.shape[1:]
 
 
-@EVERY
+@MOVING
 def test_pixels_are_moved_or_zeroed_and_never_made(augment):
     x = np.asarray(images())
     for before, after in zip(x, np.asarray(augment(jax.random.key(0), images())), strict=True):
@@ -106,6 +110,52 @@ def test_translations_are_shifts_with_zeros_moving_in():
         assert np.array_equal(after, expected)
 
 
+def test_affine_is_scipys_and_each_image_has_its_own(float64):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 10, (3, 8, 11, 2))
+    angle, zoom, shift = np.array([0.3, -2.0, 0.0]), np.array([1.2, 0.7, 1.0]), np.array([[0.5, -1.0], [0.0, 0.0], [2.25, 0.0]])
+    found = affine(jnp.asarray(x), angle=angle, zoom=zoom, shift=shift)
+    middle = np.array([3.5, 5.0])
+    for i in range(3):
+        cos, sin = np.cos(angle[i]) / zoom[i], np.sin(angle[i]) / zoom[i]
+        matrix = np.array([[cos, sin], [-sin, cos]])
+        for c in range(2):
+            expected = scipy.ndimage.affine_transform(x[i, ..., c], matrix, middle - matrix @ (middle + shift[i]), order=1, mode="nearest")
+            np.testing.assert_allclose(found[i, ..., c], expected, atol=SINGLE)
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_quarter_turns_are_numpys_and_bytes_stay_bytes(quarters):
+    x = images((2, 7, 7, 2))
+    turned = affine(x, angle=quarters * np.pi / 2, zoom=1.0, shift=0.0)
+    assert turned.dtype == x.dtype
+    assert np.array_equal(turned, np.rot90(np.asarray(x), quarters, axes=(1, 2)))
+
+
+def test_random_affine_draws_each_setting_evenly_from_its_range():
+    """On ramps, which bilinear reading keeps, the slopes tell angle and zoom, and the middle the shift."""
+    size, n = 21, 2000
+    row, column = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    x = jnp.asarray(np.broadcast_to(np.stack([row, column], axis=-1), (n, size, size, 2)), jnp.float32)
+    y = np.asarray(random_affine(jax.random.key(0), x, degrees=20, scale=0.25, pixels=2), np.float64)
+    middle = y[:, 10, 10]
+    down, across = y[:, 11, 10] - middle, y[:, 10, 11] - middle
+    zoom = 1 / np.hypot(down[:, 0], down[:, 1])
+    angle = np.degrees(np.arctan2(-down[:, 1], down[:, 0]))
+    slopes = np.stack([down, across], axis=-1)
+    shift = -np.linalg.solve(slopes, (middle - 10)[..., None])[..., 0]
+    for values, most in ((angle, 20), (np.log(zoom) / np.log(1.25), 1), (shift[:, 0], 2), (shift[:, 1], 2)):
+        assert np.abs(values).max() <= most * (1 + SINGLE)
+        assert abs(values.mean()) < SIGMAS * most / np.sqrt(3 * n)
+        assert abs((values**2).mean() - most**2 / 3) < SIGMAS * most**2 * np.sqrt(4 / 45 / n)
+    assert np.abs(np.corrcoef([angle, zoom, *shift.T]) - np.eye(4)).max() < SIGMAS / np.sqrt(n)
+
+
+def test_random_affine_of_nothing_changes_nothing():
+    x = images()
+    assert jnp.array_equal(random_affine(jax.random.key(0), x), x)
+
+
 @pytest.mark.parametrize("size", [1, 3, 4, 20])
 def test_cutout_hides_one_square_around_a_pixel(size):
     x = images((300, 7, 9, 2))
@@ -152,6 +202,9 @@ def test_mixup_mixes_images_and_targets_with_one_weight():
         (lambda k, x: random_crop(k, x, size=(8, 9)), r"size=\(8, 9\), padding=0 for images of 7 x 9"),
         (lambda k, x: random_crop(k, x, size=(0, 9)), r"size=\(0, 9\)"),
         (lambda k, x: random_translate(k, x, pixels=-1), "padding=-1"),
+        (lambda k, x: random_affine(k, x, degrees=-1), "degrees=-1"),
+        (lambda k, x: random_affine(k, x, scale=-0.5), r"scale=-0\.5"),
+        (lambda k, x: random_affine(k, x, pixels=-2), "pixels=-2"),
         (lambda k, x: cutout(k, x, size=0), "size=0"),
         (lambda k, x: cutout(k, x, size=19), "size=19, expected 1 to 18"),
         (lambda k, x: mixup(k, x, x), "dtypes uint8 and uint8, expected floats.*to_float"),

@@ -23,7 +23,7 @@ OTHERS = [
     ("translation", "--model", "transformer"),
     ("weather_forecasting", "--model", "gru"),
     ("weather_forecasting", "--model", "lstm"),
-    ("anomaly_detection", "--model", "autoencoder"),
+    ("anomaly_detection", "--model", "forecaster"),
     ("anomaly_detection", "--data", "machine_temperature"),
 ]
 

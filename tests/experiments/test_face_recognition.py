@@ -1,0 +1,73 @@
+"""Nobody is in two parts, what is measured, and the mean over members, in the experiment on faces."""
+
+import jax
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy.spatial.distance import pdist
+
+from experiments import face_recognition as experiment
+from jnn.errors import JnnError
+from jnn.train import seed_key, start
+
+SINGLE = 1e-5  # float32: a cosine of a few dozen numbers
+
+
+@pytest.fixture(scope="module")
+def begun():
+    """The settings of a small run, its data and task, and the train state before the first step."""
+    config = experiment.Config(smoke=True, validation=True)
+    splits = experiment.load_data(config)
+    task = experiment.task(config, splits)
+    return config, splits, task, start(task, config, seed_key(0))[0]
+
+
+@pytest.mark.parametrize("validation", [False, True])
+@pytest.mark.parametrize("people", experiment.TEST)
+def test_everyone_is_in_one_part_with_all_photographs(people, validation):
+    config = experiment.Config(smoke=True, people=people, validation=validation)
+    parts = [part["person"] for part in experiment.load_data(config)[:3]]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(40).repeat(10))
+    assert sum(len(set(part)) for part in parts) == 40
+    assert [len(set(part)) for part in parts[1:]] == [5 * validation, 10 if people == "last10" else 8]
+
+
+def test_the_folds_hold_everyone_out_once():
+    assert sorted(k for name, people in experiment.TEST.items() if name != "last10" for k in people) == list(range(40))
+
+
+def test_cosines_of_embeddings_are_the_mean_of_the_members(begun):
+    config, splits, _, train_state = begun
+    found = experiment.predict(config, train_state.params, train_state.state, splits.test)
+    each = np.asarray(found).reshape(len(found), config.members, config.features)
+    expected = np.mean([1 - pdist(each[:, i], "cosine") for i in range(config.members)], axis=0)
+    np.testing.assert_allclose(1 - pdist(found, "cosine"), expected, atol=SINGLE)
+
+
+def test_an_image_and_its_mirror_image_have_one_embedding(begun):
+    config, splits, _, train_state = begun
+    few = {"image": splits.test["image"][:4]}
+    mirrored = {"image": few["image"][:, :, ::-1]}
+    embed = jax.jit(lambda batch: experiment.predict(config, train_state.params, train_state.state, batch))
+    np.testing.assert_allclose(embed(mirrored), embed(few), atol=SINGLE)
+
+
+def test_what_is_watched_is_scikit_learns_area(begun):
+    config, splits, task, train_state = begun
+    found = task.validate(train_state.params, train_state.state)["validation/auc"]
+    z = experiment.predict(config, train_state.params, train_state.state, splits.validation)
+    person = splits.validation["person"]
+    same = (person[:, None] == person[None])[np.triu_indices(len(person), 1)]
+    np.testing.assert_allclose(found, sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine")), atol=1e-3)  # float32 makes a few ties
+
+
+def test_brightness_and_contrast_do_not_matter():
+    image = np.random.default_rng(0).uniform(0.3, 0.7, (3, 28, 23, 1)).astype(np.float32)
+    plain = experiment.standardized(image)
+    np.testing.assert_allclose(experiment.standardized(0.5 + 1.3 * (image - 0.6)), plain, atol=0.02)  # the variance has a floor
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"members": 0}, "members=0"), ({"hidden": -1}, "hidden=-1")])
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(JnnError, match=f"config: got {message}"):
+        experiment.Config(**settings)
