@@ -49,7 +49,7 @@ from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate
 
 ABOUT = About(
     task="detection of anomalies in sensor data",
-    models=("forecaster", "autoencoder"),
+    models=("autoencoder", "forecaster"),
     data=("water_flow", "internal_bleeding", "machine_temperature"),
     metric="test/auc",
     expected="0.993 ± 0.001 (water_flow, autoencoder)",

@@ -13,8 +13,8 @@ Baselines Of prices: the last price (persistence), with the mean return (drift),
 Command   jnn run stock_prediction [--seed 0]
 Result    Mean and standard deviation over seeds 0, 1, 2; a run takes 1.5 min of processor time on an Intel Xeon.
           RMSE of the return over that of persistence: both networks 0.9994 +- 0.0003, drift 0.9992, ridge regression 1.0069: it stands.
-          RMSE in dollars, both networks of seed 0 (persistence): AAPL 1.0845 (1.0824), IBM 1.7626 (1.7627), MSFT 0.3111 (0.3112), GOOG 5.1846
-          (5.2042).
+          RMSE in dollars, both networks of seed 0 (persistence): AAPL 1.0845 (1.0824), IBM 1.7626 (1.7627), MSFT 0.3111 (0.3112), GOOG
+          5.1846 (5.2042).
           QLIKE of the variance: both networks -7.578 +- 0.008, GARCH(1,1) -7.466, weighted -7.441, constant -7.132.
 """
 
