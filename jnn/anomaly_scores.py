@@ -79,7 +79,7 @@ def throughout(mask: np.ndarray, size: int) -> np.ndarray:
     [False, True, False, False, True]
     """
     padded = np.concatenate([np.zeros(size - 1, bool), mask])
-    return np.lib.stride_tricks.sliding_window_view(padded, size).all(axis=1)
+    return np.all(np.lib.stride_tricks.sliding_window_view(padded, size), axis=1)
 
 
 def ranking(score: np.ndarray, anomalous: np.ndarray) -> dict[str, float]:

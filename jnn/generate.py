@@ -28,7 +28,7 @@ class Request:
     """What the command line asks an experiment's ``generate(config, folder, request)`` to write."""
 
     prompt: str
-    """What the text begins with, or what is to be translated."""
+    """What the text begins with, what is to be translated, or what a picture is to show."""
     length: int
     """The most tokens to write."""
     sampling: Sampling

@@ -1,5 +1,7 @@
 """What layers ask of their settings and inputs, said before anything is traced."""
 
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +36,14 @@ def check_float(where: str, x, *, min_rank: int = 0, axes: str = "(..., features
         )
     if len(x.shape) < min_rank:
         raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}")
+
+
+def check_names(where: str, x, *names: str) -> None:
+    """``x`` is a dict that has these names."""
+    if not isinstance(x, Mapping) or any(name not in x for name in names):
+        kind = "an array" if hasattr(x, "dtype") else f"x of type {type(x).__name__}"
+        got = f"a dict of {', '.join(map(str, x)) or 'nothing'}" if isinstance(x, Mapping) else kind
+        raise mistake(where, got=got, expected=f"a dict with {' and '.join(names)}")
 
 
 def check_features(where: str, x, features: int) -> None:

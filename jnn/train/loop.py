@@ -31,6 +31,9 @@ from jnn.train.step import Step, leaf_names, make_steps
 Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
 
+Look = Callable[[int, Any, Any], None]
+"""``(step, params, state)``: keeps something of the params at this step, such as a picture of what they make."""
+
 PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
 
 
@@ -92,6 +95,7 @@ def fit(
     *,
     epochs: int,
     evaluate: Evaluate | None = None,
+    look: Look | None = None,
     best: str | None = None,
     lowest: bool = False,
     patience: int = 0,
@@ -106,6 +110,8 @@ def fit(
     ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step` makes it.
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch)
                           and at the end, with the moving average of params where there is one.
+    ``look``              called when ``evaluate`` is, with the step too; after a resume again for steps since the last checkpoint, so
+                          that what it writes must depend on its arguments alone.
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest, or with ``lowest`` the lowest.
     ``patience``          stop after so many evaluations without a new best; 0 for never.
     ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
@@ -130,7 +136,7 @@ def fit(
             dispatch = _compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
         while at < steps and not ledger.done:
-            started, count = time.perf_counter(), min(pace, steps - at, evaluate_every - at % evaluate_every if evaluate else steps)
+            started, count = time.perf_counter(), min(pace, steps - at, evaluate_every - at % evaluate_every if evaluate or look else steps)
             train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
@@ -140,7 +146,10 @@ def fit(
             if trouble:
                 train_state = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept)
                 at = _log([{}], at, log_every, ledger, recorder)
-            if evaluate and (at % evaluate_every == 0 or at == steps):
+            is_time = at % evaluate_every == 0 or at == steps
+            if look and is_time:
+                look(at, train_state.best_guess, train_state.state)
+            if evaluate and is_time:
                 values = evaluate(train_state.best_guess, train_state.state)
                 recorder.row(at, values)
                 if best and ledger.judge(at, _watched(values, best), lowest=lowest, patience=patience):

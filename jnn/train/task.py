@@ -7,7 +7,7 @@ import jax
 from jnn.model import Model
 from jnn.train.config import TrainingConfig
 from jnn.train.feed import Feed
-from jnn.train.loop import Evaluate, Fitted, fit
+from jnn.train.loop import Evaluate, Fitted, Look, fit
 from jnn.train.runs import Run
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
@@ -19,7 +19,7 @@ class Task(NamedTuple):
     """A model, what it is to learn from which data, and how it is judged.
 
     ``example`` is one input of the model, or its shape; ``validate`` and ``test`` are ``(params, state) -> {"validation/loss": ...}``,
-    pure; ``best`` is the metric of ``validate`` by which params are kept, the lowest or the highest.
+    pure; ``best`` is the metric of ``validate`` by which params are kept, the lowest or the highest. ``look`` is called once an epoch.
     """
 
     model: Model
@@ -30,6 +30,7 @@ class Task(NamedTuple):
     test: Evaluate = lambda params, state: {}
     best: str | None = None
     lowest: bool = False
+    look: Look | None = None
 
 
 def start(task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any) -> tuple[TrainState, Step]:
@@ -45,4 +46,4 @@ def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = 
     """One run of the task, by `jnn.train.fit`."""
     train_state, step = start(task, config, key)
     settings = {"best": task.best, "lowest": task.lowest, "patience": config.patience, "skip_bad": config.skip_bad}
-    return fit(step, train_state, task.feed, epochs=config.epochs, evaluate=task.validate, run=run, **settings)
+    return fit(step, train_state, task.feed, epochs=config.epochs, evaluate=task.validate, look=task.look, run=run, **settings)

@@ -11,6 +11,7 @@ from jnn.layers.pooling import (
     max_pool,
     upsample,
 )
+from jnn.layers.subpixel import depth_to_space, space_to_depth
 from tests.laws.case import Case, example
 
 CASES = {
@@ -27,5 +28,7 @@ CASES = {
     "global_max_pool": Case(global_max_pool(1), example(5, 4), sequence=True),
     "adaptive_average_pool": Case(adaptive_average_pool((2, 3)), example(3, 5, 2)),
     "adaptive_max_pool": Case(adaptive_max_pool((2, 3)), example(3, 5, 2)),
+    "space_to_depth": Case(jnn.chain(space_to_depth(2), conv(3, (3, 3))), example(4, 4, 2)),
+    "depth_to_space": Case(jnn.chain(conv(8, (3, 3)), depth_to_space(2)), example(2, 3, 2)),
     "upsample": Case(jnn.chain(upsample((2, 2)), upsample((2, 1), "linear")), example(2, 3, 2)),
 }

@@ -18,17 +18,19 @@ def objective(params, state, batch, key):
     return jnp.mean(jnp.square(y - 1)), (state, {})
 
 
-def train(folder, **settings):
+def train(folder, average=0.0, **settings):
     optimizer = optax.adam(0.1)
-    start = init_train_state(seed_key(0), MODEL, optimizer, DATA["x"][0])
+    start = init_train_state(seed_key(0), MODEL, optimizer, DATA["x"][0], average=average > 0)
     with Run.create("made_up", {"seed": 0}, out=folder) as run:
-        return fit(make_step(objective, optimizer), start, in_memory(DATA, 4), epochs=3, run=run, **settings)
+        step = make_step(objective, optimizer, average_decay=average)
+        return fit(step, start, in_memory(DATA, 4), epochs=3, run=run, **settings)
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
 @pytest.mark.parametrize("best", [None, "validation/loss"])
-def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best):
+def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best, average):
     losses = iter([2.0, 1.0, 3.0])
-    fitted = train(tmp_path / "run", best=best, lowest=True, evaluate=lambda params, state: {"validation/loss": next(losses)})
+    fitted = train(tmp_path / "run", average, best=best, lowest=True, evaluate=lambda params, state: {"validation/loss": next(losses)})
     params, state = trained(MODEL, jax.ShapeDtypeStruct((3,), jnp.float32), tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, (params, state), (fitted.params, fitted.state))
 

@@ -195,3 +195,25 @@ def test_donation_leaves_the_callers_state_alone():
     before = jax.tree.map(np.array, train_state.params)
     fit(make_step(objective, optimizer), train_state, in_memory(DATA, 8), epochs=1)
     jax.tree.map(np.testing.assert_array_equal, train_state.params, before)
+
+
+def test_a_look_sees_the_params_of_each_epoch_and_changes_nothing(tmp_path):
+    seen = {}
+
+    def look(at, params, state):
+        seen[at] = losses(params, state)["validation/loss"]
+
+    with start(tmp_path / "looked") as run:
+        looked = train(run, look=look)
+    plain = train()
+    assert_same_bits(looked.train_state, plain.train_state)
+    assert seen == {row["step"]: row["validation/loss"] for row in plain.history if "validation/loss" in row}
+    seen.clear()
+    fit(
+        make_step(objective, optax.adam(1e-2)),
+        init_train_state(seed_key(0), MODEL, optax.adam(1e-2), jnp.ones(3)),
+        in_memory(DATA, 8),
+        epochs=2,
+        look=look,
+    )
+    assert list(seen) == [6, 12]

@@ -1,10 +1,11 @@
-"""``jnn generate``: let a trained model write."""
+"""``jnn generate``: let a trained model write, or draw."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from jnn.cli.arguments import Parser
 from jnn.cli.devices import use_device
@@ -13,13 +14,13 @@ from jnn.errors import mistake
 
 EXAMPLES = (
     "jnn generate runs/text_generation/latest --prompt 'ROMEO:'",
-    "jnn generate runs/text_generation/latest --prompt 'First' --temperature 0.5 --top-k 10",
     "jnn generate runs/translation/latest --prompt 'Where is the station?' --beams 4",
+    "jnn generate runs/image_generation/latest --prompt Sandal --out sandals.png",
 )
 
 
 def main(argv: list[str]) -> int:
-    """Print what the run's best params write after the prompt, as it comes."""
+    """Print what the run's best params write after the prompt, as it comes; or save what they draw, and print where."""
     arguments = _parse(argv)
     use_device(arguments.device)
 
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     module = load(find(record.get("source") or record["experiment"]))
     if not hasattr(module, "generate"):
         remedy = "Those with a function generate(config, folder, request) do."
-        raise mistake(record["experiment"], got="an experiment that writes nothing", expected="one that does", remedy=remedy)
+        raise mistake(record["experiment"], got="an experiment that generates nothing", expected="one that does", remedy=remedy)
     sampling = Sampling(
         temperature=arguments.temperature,
         top_k=arguments.top_k,
@@ -43,17 +44,34 @@ def main(argv: list[str]) -> int:
     )
     request = Request(prompt=arguments.prompt, length=arguments.length, sampling=sampling, beams=arguments.beams, seed=arguments.seed)
     config = config_from(module.Config, record["config"], str(folder / "config.json"))
-    for piece in module.generate(config, folder, request):
+    made = module.generate(config, folder, request)
+    if hasattr(made, "savefig"):
+        print(_save(made, Path(arguments.out).absolute() if arguments.out else folder / "generated.png"))
+        return 0
+    if arguments.out:
+        raise mistake("--out", got="an experiment that writes text", expected="one that makes pictures", remedy="Text goes to the screen.")
+    for piece in made:
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
     return 0
 
 
+def _save(figure: Any, path: Path) -> Path:
+    """Save a figure as PNG, whole or not at all."""
+    from jnn.train.files import replacing
+
+    if path.suffix != ".png":
+        raise mistake("--out", got=path.name, expected="a file that ends with .png")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+    return path
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = Parser("generate", "Let a trained model write, or translate.", examples=EXAMPLES)
+    parser = Parser("generate", "Let a trained model write, translate, or draw.", examples=EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="the run's folder")
-    parser.add_argument("--prompt", default="", help="what the text begins with, or what is to be translated")
+    parser.add_argument("--prompt", default="", help="what the text begins with, what is to be translated or drawn")
     parser.add_argument("--length", type=int, default=300, metavar="N", help="most tokens to write (300)")
     parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="0 takes the most probable token (0.8)")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw among the K most probable tokens")
@@ -61,6 +79,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--min-p", type=float, default=0.0, metavar="P", help="draw among those P times as probable as the best")
     parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="above 1: less of what occurred")
     parser.add_argument("--beams", type=int, default=0, metavar="K", help="look for the most probable text with K candidates")
+    parser.add_argument("--out", default="", metavar="FILE", help="where a picture goes (RUN/generated.png)")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
     return parser.parse(argv)

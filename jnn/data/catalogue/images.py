@@ -96,4 +96,44 @@ IMAGES = (
             ),
         ),
     ),
+    Source(
+        name="trees",
+        about="853 tree crowns with hand-drawn boxes in two aerial photographs of Yellowstone, 2,299 x 2,472 and 1,249 x 1,035 pixels",
+        licence="MIT; the photographs are open data of the National Ecological Observatory Network (NEON)",
+        citation="Weinstein et al., DeepForest: a Python package for RGB deep learning tree crown delineation, 2020",
+        files=(
+            File(
+                name="test.png",
+                path="deepforest/data/2019_YELL_2_541000_4977000_image_crop.png",
+                size=2_889_166,
+                sha256="178e58a23cc2642226a364a30f71bd9258ddc1b012c826f12250914a90c7a131",
+            ),
+            File(
+                name="test.xml",
+                path="deepforest/data/2019_YELL_2_541000_4977000_image_crop.xml",
+                size=93_452,
+                sha256="cefe4b96888bacbf8af1674f000082e549aa707aa6590d545effb23e43f26631",
+            ),
+            File(
+                name="train.png",
+                path="deepforest/data/2019_YELL_2_528000_4978000_image_crop2.png",
+                size=15_333_493,
+                sha256="a9bdb0f4447fdd899d22f567e0e20ba8320c5413b2ad0cd0ac8d9f3b6e0f9767",
+            ),
+            File(
+                name="train.xml",
+                path="deepforest/data/2019_YELL_2_528000_4978000_image_crop2.xml",
+                size=193_359,
+                sha256="bd431af6a5086d721eb731b22f5ea28cd8a8eab06883efc1c665391acbc68e11",
+            ),
+        ),
+        origins=(
+            Package(
+                name="deepforest",
+                version="2.1.0",
+                download=20_639_595,
+                sha256="8c2798d8e9be7f0004b194fe207b76c1d9fff6e711b3db67b9508dcd5d00ae54",
+            ),
+        ),
+    ),
 )

@@ -1,0 +1,99 @@
+"""A one-stage detector of objects: a convolutional pyramid with two heads, one that finds centers and one that draws boxes."""
+
+import dataclasses
+import math
+
+import jax
+
+from jnn.compose import chain, parallel
+from jnn.errors import mistake
+from jnn.initializers import he_normal
+from jnn.layers import activation as activations
+from jnn.layers.batch_normalization import batch_norm
+from jnn.layers.checks import check_positive
+from jnn.layers.convolution import conv
+from jnn.layers.pooling import upsample
+from jnn.model import Model
+
+RARE = -math.log(0.99 / 0.01)  # the logit of a center at first, so that the many cells without one do not drown the first steps
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectorConfig:
+    """The settings of a `detector`."""
+
+    classes: int
+    """Kinds of objects; each has its heat map."""
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    """The channels of each stage, of which each halves height and width."""
+    convolutions: tuple[int, ...] = (1, 2, 2, 2)
+    """Convolutions of 3x3 in each stage, the first of which has the stride of 2."""
+    stride: int = 4
+    """Pixels between two cells of the maps, a power of two from 2 to that of the last stage."""
+    width: int = 64
+    """Channels of the pyramid."""
+    activation: str = "relu"
+    """A name in `jnn.layers.activation.ACTIVATIONS`."""
+
+
+def detector(config: DetectorConfig) -> Model:
+    """Stages that halve the resolution; the coarse features come back, each doubled in size and added to the finer ones; two heads.
+
+    x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w as H and W over ``stride``, rounded up:
+    logits of the centers of objects, and offset and log size of their boxes, which `jnn.center_points` makes and reads. Images may be of
+    any size, another one than that of ``init`` too. Each convolution of 3x3 has a batch normalization and an activation behind it.
+
+    Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850, with one for both offset and size; the way
+    back is a feature pyramid, Lin et al. 2017, https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.
+
+    >>> import jax, jax.numpy as jnp
+    >>> model = detector(DetectorConfig(classes=3, channels=(4, 8, 8), convolutions=(1, 1, 1), width=4))
+    >>> params, state = model.init(jax.random.key(0), jnp.ones((32, 32, 1)))
+    >>> jax.tree.map(jnp.shape, model.apply(params, state, jnp.ones((40, 33, 1)))[0])
+    {'box': (10, 9, 4), 'heat': (10, 9, 3)}
+    """
+    _check(config)
+    stages = [_stage(config, *sizes) for sizes in zip(config.channels, config.convolutions, strict=True)]
+    first = config.stride.bit_length() - 2
+    fine = {f"stage{i}": stage for i, stage in enumerate(stages[:first])}
+    heads = parallel(heat=_head(config.classes, RARE), box=_head(4, 0.0))
+    return chain(**fine, pyramid=_pyramid(config, stages[first:]), hidden=_block(config, config.width), heads=heads)
+
+
+def _pyramid(config: DetectorConfig, stages: list[Model]) -> Model:
+    """The first stage, and the sum of its features with those of the coarser ones, in ``config.width`` channels."""
+    lateral = conv(config.width, (1, 1), kernel_init=he_normal())
+    if len(stages) == 1:
+        return chain(stage=stages[0], lateral=lateral)
+    coarser = chain(pyramid=_pyramid(config, stages[1:]), larger=upsample((2, 2)))
+    return chain(stage=stages[0], merged=parallel(lateral=lateral, coarser=coarser, combine=_add))
+
+
+def _add(fine: jax.Array, coarse: jax.Array) -> jax.Array:
+    """The sum, without the row or column that an odd size rounded up has too many."""
+    return fine + coarse[..., : fine.shape[-3], : fine.shape[-2], :]
+
+
+def _stage(config: DetectorConfig, channels: int, convolutions: int) -> Model:
+    return chain(**{f"block{i}": _block(config, channels, 2 if i == 0 else 1) for i in range(convolutions)})
+
+
+def _block(config: DetectorConfig, channels: int, strides: int = 1) -> Model:
+    convolve = conv(channels, (3, 3), strides=strides, padding=1, use_bias=False, kernel_init=he_normal())
+    return chain(conv=convolve, norm=batch_norm(), activation=activations.activation(config.activation))
+
+
+def _head(outputs: int, bias: float) -> Model:
+    return conv(outputs, (1, 1), bias_init=jax.nn.initializers.constant(bias))
+
+
+def _check(config: DetectorConfig) -> None:
+    check_positive("detector", classes=config.classes, width=config.width)
+    if len(config.channels) != len(config.convolutions) or not config.channels:
+        got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
+        raise mistake("detector", got=got, expected="as many of both, one for each stage")
+    for name, values in {"channels": config.channels, "convolutions": config.convolutions}.items():
+        check_positive("detector", **{f"{name}[{i}]": value for i, value in enumerate(values)})
+    strides = [2 ** (i + 1) for i in range(len(config.channels))]
+    if config.stride not in strides:
+        raise mistake("detector", got=f"stride={config.stride!r}", expected=f"one of {', '.join(map(str, strides))}, those of the stages")

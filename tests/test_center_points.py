@@ -1,0 +1,133 @@
+"""Maps of centers against their formulas written as loops, and back to boxes again."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn import center_points
+from jnn.errors import JnnError
+
+SINGLE = 1e-5  # float32, of numbers up to some dozen
+PIXEL = 1e-3  # float32: a size through its logarithm
+SIZE, STRIDE, CLASSES = (32, 40), 4, 3
+BOXES = np.array([[2, 4, 14, 10], [20, 3, 36, 30], [11, 17, 19, 29], [0, 0, 0, 0]], np.float32)
+LABELS, MASK = np.array([2, 0, 2, 1]), np.array([True, True, True, False])
+
+
+def maps(boxes=BOXES, labels=LABELS, mask=MASK):
+    return center_points.target_maps(jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=SIZE, classes=CLASSES)
+
+
+def gaussian(box, i, j):
+    """The heat of an object in a cell, in row i and column j."""
+    width, height = (box[2:] - box[:2]) / STRIDE
+    column, row = np.floor((box[:2] + box[2:]) / 2 / STRIDE)
+    return np.exp(-((j - column) ** 2) / (2 * (0.09 * width) ** 2) - (i - row) ** 2 / (2 * (0.09 * height) ** 2))
+
+
+def test_heat_and_owners_are_those_of_the_formula():
+    found = jax.jit(maps)()
+    assert found.heat.shape == (8, 10, 3)
+    for i, j in np.ndindex(8, 10):
+        each = np.array([gaussian(box, i, j) for box in BOXES[:3]])
+        expected = [each[1], 0, max(each[0], each[2])]
+        np.testing.assert_allclose(found.heat[i, j], expected, atol=SINGLE)
+        if each.max() > SINGLE:
+            np.testing.assert_array_equal(found.boxes[i, j], BOXES[each.argmax()])
+    np.testing.assert_array_equal(np.argwhere(found.heat == 1), [[1, 2, 2], [4, 7, 0], [5, 3, 2]])
+
+
+def test_every_object_counts_one():
+    found = maps()
+    for box in BOXES[:3]:
+        own = np.all(found.boxes == box, axis=-1)
+        np.testing.assert_allclose(np.sum(found.weight, where=own), 1, atol=SINGLE)
+    np.testing.assert_allclose(found.weight.sum(), 3, atol=SINGLE)
+
+
+def test_images_without_objects_have_empty_maps():
+    found = maps(mask=np.zeros(4, bool))
+    assert not found.heat.any()
+    assert not found.weight.any()
+
+
+def test_what_is_masked_changes_nothing():
+    other = BOXES.copy()
+    other[3] = [-1e9, 5, 1e9, np.nan]
+    jax.tree.map(np.testing.assert_array_equal, maps(other), maps())
+
+
+def test_leading_axes_are_a_loop():
+    boxes, labels = np.stack([BOXES, BOXES[[1, 0, 3, 2]]]), np.stack([LABELS, LABELS[[1, 0, 3, 2]]])
+    found, output = maps(boxes, labels, np.stack([MASK, MASK])), perfect(maps())
+    looped = [maps(*one, MASK) for one in zip(boxes, labels, strict=True)]
+    jax.tree.map(lambda batch, *each: np.testing.assert_array_equal(batch, np.stack(each)), found, *looped)
+    twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf[::-1]])[None], output)
+    batch = jax.tree.map(lambda leaf: leaf[0, 1], center_points.decode(twice))
+    jax.tree.map(np.testing.assert_array_equal, batch, center_points.decode(jax.tree.map(lambda leaf: leaf[::-1], output)))
+
+
+def perfect(found):
+    """What a network without any error gives."""
+    center = (found.boxes[..., :2] + found.boxes[..., 2:]) / 2 / STRIDE
+    rows, columns = np.mgrid[: center.shape[-3], : center.shape[-2]]
+    offset = center - np.stack([columns, rows], axis=-1) - 0.5
+    size = jnp.maximum(found.boxes[..., 2:] - found.boxes[..., :2], 1e-3)
+    heat = jnp.clip(found.heat, 1e-6, 1 - 1e-6)
+    return {"heat": jnp.log(heat / (1 - heat)), "box": jnp.concatenate([offset, jnp.log(size / STRIDE)], axis=-1)}
+
+
+def test_perfect_maps_are_free_and_give_the_boxes_back():
+    found = maps()
+    costs = center_points.loss(perfect(found), found)
+    assert costs["box"] < PIXEL
+    heat = np.asarray(found.heat)
+    unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))  # the least there is between 0 and 1
+    np.testing.assert_allclose(costs["heat"], unavoidable, atol=PIXEL)
+    objects = jax.jit(lambda output: center_points.decode(output, candidates=40))(perfect(found))
+    order = np.argsort(objects.boxes[:3, 0])
+    np.testing.assert_allclose(objects.boxes[:3][order], BOXES[[0, 2, 1]], atol=PIXEL)
+    np.testing.assert_array_equal(objects.labels[:3][order], [2, 2, 0])
+    assert np.all(objects.scores[:3] > 0.99)
+    assert np.all(objects.scores[3:] < 0.5)
+
+
+def test_the_cost_of_boxes_is_their_weighted_distance():
+    found = maps()
+    costs = center_points.loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, found)
+    total = 0.0
+    for i, j in np.ndindex(8, 10):
+        own, box = np.array([j, i, j + 1, i + 1]) * STRIDE, np.asarray(found.boxes[i, j])
+        shared = np.prod(np.maximum(np.minimum(own, box)[2:] - np.maximum(own, box)[:2], 0))
+        union = STRIDE**2 + np.prod(box[2:] - box[:2]) - shared
+        hull = np.prod(np.maximum(own, box)[2:] - np.minimum(own, box)[:2])
+        total += found.weight[i, j] * (1 - shared / union + (hull - union) / hull)
+    np.testing.assert_allclose(costs["box"], total, rtol=SINGLE)
+
+
+def test_one_class_suppresses_itself_alone():
+    heat = np.full((1, 3, 2), -9.0)
+    heat[0, 0] = [3, 2]  # two classes in one cell
+    heat[0, 1] = [1, -9]  # the first again, a quarter further
+    raw = np.zeros((1, 3, 4), np.float32)
+    raw[..., 2:] = np.log(4)
+    found = center_points.decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
+    np.testing.assert_array_equal(found.labels[:2], [0, 1])
+    assert found.scores[2] == -np.inf
+    alone = center_points.one_class_each(found)
+    assert np.isfinite(alone.scores).sum() == 1
+    jax.tree.map(lambda one, best: np.testing.assert_array_equal(one[0], best[0]), alone, found)
+
+
+def test_huge_sizes_stay_finite():
+    raw = jnp.full((1, 1, 4), 1e4)
+    assert np.all(np.isfinite(center_points.cell_boxes(raw)))
+    assert np.all(np.isfinite(jax.grad(lambda raw: jnp.sum(center_points.cell_boxes(raw)))(raw)))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(JnnError, match=r"boxes \(4, 4\), labels \(3,\), mask \(4,\)"):
+        maps(labels=LABELS[:3])
+    with pytest.raises(JnnError, match="stride=0"):
+        center_points.target_maps(jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.zeros(1, bool), size=(8, 8), classes=1, stride=0)
