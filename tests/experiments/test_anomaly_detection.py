@@ -52,7 +52,7 @@ def test_the_threshold_depends_on_times_that_no_event_reaches(monkeypatch):
 
 def test_a_ridge_score_is_that_of_its_definition(monkeypatch):
     """Weights and errors in NumPy, for a forecast of one step without cleaning."""
-    config = experiment.Config(smoke=True, cleaning=0.0)
+    config = experiment.Config(smoke=True, model="forecaster", cleaning=0.0)
     data = prepared(monkeypatch, config)
     x = data.x.astype(np.float64)
     seen, following = np.lib.stride_tricks.sliding_window_view(x[:-1], 24), x[24:]
@@ -75,13 +75,13 @@ def test_a_perfect_reconstruction_scores_nothing(monkeypatch):
 
 
 def test_a_window_is_seen_in_steps_of_means():
-    config = experiment.Config(data="machine_temperature")
+    config = experiment.Config(data="machine_temperature", model="forecaster")
     window = jnp.arange(48.0)[:, None]
     np.testing.assert_allclose(experiment.steps(config, window)[:, 0], np.arange(12) * 4 + 1.5)
 
 
 def test_zero_is_a_setting_of_ones_own():
-    config = experiment.Config(cleaning=0.0, noise=0.0, dropout=0.0, weight_decay=0.0)
+    config = experiment.Config(model="forecaster", cleaning=0.0, noise=0.0, dropout=0.0, weight_decay=0.0)
     assert (config.cleaning, config.noise, config.dropout, config.weight_decay) == (0, 0, 0, 0)
     assert (config.length, config.horizon, config.epochs) == (24, 1, 40)
 

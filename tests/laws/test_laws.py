@@ -7,8 +7,7 @@ import pytest
 
 import jnn
 from jnn.testing import LAWS, check_model
-from tests.laws.cases_architectures import CASES as ARCHITECTURES
-from tests.laws.registry import CASES
+from tests.laws.registry import ARCHITECTURES, CASES
 
 OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
 """Laws that combinators break rather than layers: checked on a few models by `make test`, and on all by `make test-all`."""
