@@ -18,7 +18,7 @@ def bind(equation: Any, inputs: list) -> list:
 
 def callee(equation: Any) -> tuple[Any, list]:
     """The jaxpr that an equation calls, and its constants."""
-    consts = next((value.consts for value in equation.params.values() if isinstance(value, core.ClosedJaxpr)), [])
+    consts = next((value.consts for value in equation.params.values() if hasattr(value, "consts")), [])
     return next(iter(core.jaxprs_in_params(equation.params))), consts
 
 
