@@ -37,7 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import anomaly_scores, metrics
+from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.data import anomalies
@@ -45,6 +45,7 @@ from jnn.data.anomalies import Recording, split_clean
 from jnn.data.scaling import fit_scaling, unscale
 from jnn.data.series import fill_forward, forecast_windows, over_time, standardize_series, stretches, windows
 from jnn.errors import mistake
+from jnn.scores import anomaly as anomaly_scores
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(

@@ -29,7 +29,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import verification
 from jnn.architectures.embedding_network import EmbeddingNetworkConfig, embedding_network, prototypes, unit_length
 from jnn.data import augment, images
 from jnn.data.faces import load_faces
@@ -37,6 +36,7 @@ from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive
 from jnn.losses.margin import arcface, cosface
+from jnn.scores import verification
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, predict_all, seed_key, train
 
 ABOUT = About(

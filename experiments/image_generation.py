@@ -26,7 +26,6 @@ import numpy as np
 import optax
 
 import jnn
-from jnn import generation_scores
 from jnn.architectures.diffusion import DenoiserConfig
 from jnn.architectures.gan import GANConfig
 from jnn.architectures.vae import VAEConfig
@@ -36,6 +35,7 @@ from jnn.errors import mistake
 from jnn.generate import Request
 from jnn.generative import Generative, adversarial, diffusing, variational
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
+from jnn.scores import generation as generation_scores
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, seed_key, train, trained
 from jnn.train.files import replacing
 

@@ -22,17 +22,17 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import center_points
 from jnn.architectures.detector import DetectorConfig, detector
-from jnn.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
 from jnn.baselines import objects
-from jnn.boxes import intersection_over_union
-from jnn.center_points import Detections
 from jnn.data import box_augment, images, scenes
 from jnn.data.splits import Splits
 from jnn.data.tree_crowns import load_tree_crowns
+from jnn.detection import center_points
+from jnn.detection.boxes import intersection_over_union
+from jnn.detection.center_points import Detections
 from jnn.errors import mistake
 from jnn.metrics import Metric
+from jnn.scores.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(

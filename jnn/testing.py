@@ -99,7 +99,7 @@ def law_stream(model: Model, x: Any) -> str | None:
         advance = lambda carry, x_t: model.step(params, state, carry, x_t)[::-1]
         last, streamed = jax.jit(lambda carry: jax.lax.scan(advance, carry, elements))(carry)
         _same(jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), streamed), y, SAME_STREAM, "step by step and apply")
-        read, cut = reader(model), length // 2
+        read, cut = jax.jit(reader(model), static_argnames="train"), length // 2
         between = lambda tree, start, end: jax.tree.map(lambda leaf: leaf[:, start:end], tree)
         y_1, half = read(params, state, carry, between(batch, 0, cut))
         y_2, whole = read(params, state, half, between(batch, cut, length))
@@ -124,8 +124,8 @@ def law_padding(model: Model, x: Any) -> None:
         junk = lambda leaf: jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.max()
         pad = lambda leaf: jnp.concatenate([leaf, jnp.full_like(leaf[:, :padding], junk(leaf))], axis=1)
         padded, mask = jax.tree.map(pad, batch), jnp.arange(length + padding)[None].repeat(BATCH, 0) < length
-        expected = model.apply(params, state, batch, mask=mask[:, :length])[0]
-        y = model.apply(params, state, padded, mask=mask)[0]
+        apply = jax.jit(model.apply)
+        expected, y = apply(params, state, batch, mask=mask[:, :length])[0], apply(params, state, padded, mask=mask)[0]
         real = lambda leaf, like: leaf[:, :length] if leaf.shape != like.shape else leaf
         _same(jax.tree.map(real, y, expected), expected, SAME_TO_ROUNDING, "with padding and without")
 

@@ -40,8 +40,9 @@ def detector(config: DetectorConfig) -> Model:
     """Stages that halve the resolution; the coarse features come back, each doubled in size and added to the finer ones; two heads.
 
     x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w as H and W over ``stride``, rounded up:
-    logits of the centers of objects, and offset and log size of their boxes, which `jnn.center_points` makes and reads. Images may be of
-    any size, another one than that of ``init`` too. Each convolution of 3x3 has a batch normalization and an activation behind it.
+    logits of the centers of objects, and offset and log size of their boxes, which `jnn.detection.center_points` makes and
+    reads. Images may be of any size, another one than that of ``init`` too. Each convolution of 3x3 has a batch normalization and an
+    activation behind it.
 
     Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850, with one for both offset and size; the way
     back is a feature pyramid, Lin et al. 2017, https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.

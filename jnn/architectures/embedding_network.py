@@ -10,7 +10,7 @@
 ((5, 3), (5, 8))
 
 It is trained with a loss of the cosines, such as `jnn.losses.margin.arcface`; the prototypes are of no use for classes that it never saw,
-whose embeddings are compared with each other: `jnn.verification`.
+whose embeddings are compared with each other: `jnn.scores.verification`.
 """
 
 import dataclasses

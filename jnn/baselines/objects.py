@@ -1,14 +1,14 @@
 """Detectors of objects without a network: what stands out from the background, and what needs no image at all.
 
-All give `jnn.center_points.Detections` of numpy arrays, for images uint8 and the true boxes of training images, as `jnn.data.scenes` and
-`jnn.data.tree_crowns` have them.
+All give `jnn.detection.center_points.Detections` of numpy arrays, for images uint8 and the true boxes of training images, as
+`jnn.data.scenes` and `jnn.data.tree_crowns` have them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 
 SIDE = 28  # of the crops that are classified
 LEAST_AREA = 36  # pixels of the box of a component

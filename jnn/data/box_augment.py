@@ -1,7 +1,7 @@
 """Random changes to images together with the boxes of what they show, as pure functions ``(key, image, boxes) -> image, boxes``.
 
-Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.boxes`; every image draws for itself. What leaves boxes as they are, such
-as noise, is in `jnn.data.augment`.
+Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.detection.boxes`; every image draws for itself. What leaves boxes as they
+are, such as noise, is in `jnn.data.augment`.
 """
 
 from __future__ import annotations

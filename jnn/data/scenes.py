@@ -1,7 +1,7 @@
 """Scenes to find objects in: one to three garments of Fashion-MNIST on a black canvas.
 
 The garments are real photographs, the layout is synthetic, as in the family of Multi-MNIST sets; boxes are exact. Boxes are left, top,
-right, bottom in pixels, right and bottom outside, as in `jnn.boxes`.
+right, bottom in pixels, right and bottom outside, as in `jnn.detection.boxes`.
 """
 
 from __future__ import annotations

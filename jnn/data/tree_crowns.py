@@ -1,7 +1,7 @@
 """Tree crowns in two aerial photographs, cut into tiles; a set for a demonstration, as it is small.
 
 Both are of Yellowstone, at 10 cm a pixel, with a box drawn by hand around each crown: one photograph is for training (574 trees), the
-other for testing (279). Boxes are left, top, right, bottom in pixels, as in `jnn.boxes`.
+other for testing (279). Boxes are left, top, right, bottom in pixels, as in `jnn.detection.boxes`.
 """
 
 from __future__ import annotations

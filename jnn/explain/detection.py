@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.wording import number
@@ -29,8 +29,8 @@ def drawn_boxes(
 ) -> Figure:
     """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and what was found with a score of at least ``least`` (orange).
 
-    ``found`` and ``truth`` as in `jnn.average_precision.average_precision`. With ``names``, above each found box are its class and its
-    score, and below each true one is its class.
+    ``found`` and ``truth`` as in `jnn.scores.average_precision.average_precision`. With ``names``, above each found box are its class and
+    its score, and below each true one is its class.
 
     >>> found = Detections(np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]]), np.array([[0]]))
     >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]]), "mask": np.array([[True]])}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.wording import number
-from jnn.verification import Pairs, Roc, equal_error_rate
+from jnn.scores.verification import Pairs, Roc, equal_error_rate
 
 SAME, OTHER, PLAIN = style.BLUE, style.ORANGE, "#ffffff"
 FRAME, GAP = 1 / 25, 1 / 8  # of the height of an image

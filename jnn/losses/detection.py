@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jnn import boxes as box
+from jnn.detection import boxes as box
 from jnn.losses import arguments
 
 

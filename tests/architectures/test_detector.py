@@ -6,9 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from jnn import center_points
 from jnn.architectures.detector import DetectorConfig, detector
-from jnn.boxes import from_center_size, intersection_over_union, to_center_size
+from jnn.detection import center_points
+from jnn.detection.boxes import from_center_size, intersection_over_union, to_center_size
 from jnn.errors import JnnError
 from tests.architectures import drawn, parameters
 

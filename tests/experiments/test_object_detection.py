@@ -7,7 +7,7 @@ import pytest
 
 from experiments import object_detection
 from experiments.object_detection import Config
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 from jnn.errors import JnnError
 
 SIGMAS = 4

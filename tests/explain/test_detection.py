@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 from jnn.errors import JnnError
 from jnn.explain import detection, style
 

@@ -5,10 +5,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 
-from jnn import verification
 from jnn.errors import JnnError
 from jnn.explain.faces import OTHER, SAME, hardest_pairs, nearest_faces, roc_curves, similarity_histogram
-from jnn.verification import Pairs
+from jnn.scores import verification
+from jnn.scores.verification import Pairs
 
 RNG = np.random.default_rng(0)
 NAMES = ["Ann", "Bob", "Cid"]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn import boxes
+from jnn.detection import boxes
 from jnn.errors import JnnError
 
 SAME = 1e-12  # float64: quotients of the same areas

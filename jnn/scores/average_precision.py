@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 from jnn.errors import MissingExtraError, mistake
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn import center_points
+from jnn.detection import center_points
 from jnn.errors import JnnError
 
 SINGLE = 1e-5  # float32, of numbers up to some dozen

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from jnn.anomaly_scores import alarms, hit, ranking, running_forecasts, throughout, trailing_mean
 from jnn.errors import JnnError
+from jnn.scores.anomaly import alarms, hit, ranking, running_forecasts, throughout, trailing_mean
 
 SINGLE = 1e-5  # float32: a sum of four products, of forecasts that the next depend on
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnn import boxes as box
+from jnn.detection import boxes as box
 from jnn.errors import mistake
 from jnn.losses.detection import generalized_iou, heat_map_focal
 
@@ -100,8 +100,9 @@ def decode(output: dict[str, jax.Array], *, stride: int = 4, candidates: int = 1
     """The objects that the maps of a network show.
 
     The ``candidates`` of the highest heat, of all cells and classes, have their boxes; of those of one class that overlap by an IoU above
-    ``threshold`` the surest stays, by `jnn.boxes.non_maximum_suppression`. Output as in `loss` -> `Detections` of so many, or of all cells
-    and classes where those are fewer, the suppressed ones at the end with a score of ``-inf``. Pure, of fixed sizes, for ``jit``.
+    ``threshold`` the surest stays, by `jnn.detection.boxes.non_maximum_suppression`. Output as in `loss` -> `Detections` of so many,
+    or of all cells and classes where those are fewer, the suppressed ones at the end with a score of ``-inf``. Pure, of fixed sizes, for
+    ``jit``.
 
     >>> heat = jnp.array([[[-9.0], [2.0], [-9.0]]])
     >>> found = decode({"heat": heat, "box": jnp.zeros((1, 3, 4))}, candidates=2)

@@ -5,9 +5,9 @@ import builtins
 import numpy as np
 import pytest
 
-from jnn.average_precision import OVERLAPS, RECALLS, average_precision
-from jnn.center_points import Detections
+from jnn.detection.center_points import Detections
 from jnn.errors import JnnError, MissingExtraError
+from jnn.scores.average_precision import OVERLAPS, RECALLS, average_precision
 
 SAME = 1e-12  # float64: means of 101 numbers
 

@@ -5,8 +5,8 @@ import pytest
 import scipy.linalg
 from sklearn.decomposition import PCA
 
-from jnn import generation_scores as scores
 from jnn.errors import JnnError
+from jnn.scores import generation as scores
 
 SAME = 1e-9  # float64: eigenvalues of matrices of order one
 RNG = np.random.default_rng(0)

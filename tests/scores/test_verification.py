@@ -7,9 +7,9 @@ from scipy.optimize import brentq
 from scipy.spatial.distance import pdist
 from sklearn.neighbors import KNeighborsClassifier
 
-from jnn import verification
 from jnn.errors import JnnError
-from jnn.verification import Pairs, Roc
+from jnn.scores import verification
+from jnn.scores.verification import Pairs, Roc
 
 SAME = 1e-12  # float64: the same sums in another order
 ROOT = 1e-9  # SciPy's root finding

@@ -1,0 +1,1 @@
+"""Objects in images: boxes, and how a network is trained to give them."""
