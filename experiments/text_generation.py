@@ -6,7 +6,7 @@ Data      tiny_shakespeare: 1,115,394 characters of his plays, test part the las
           characters, with the published parts (Merity et al. 2016, https://arxiv.org/abs/1609.07843).
 Baselines Interpolated n-grams of characters, learned from all that is not test data.
 Command   jnn run text_generation [--data tiny_shakespeare|wikitext2] [--model rnn|lstm|gru|transformer]; on a GPU, not measured yet:
-          jnn run text_generation --model transformer --width 384 --depth 6 --length 256 --epochs 80 --learning-rate 1e-3
+          jnn run text_generation --model transformer --width 384 --depth 6 --heads 6 --length 256 --epochs 80 --learning-rate 1e-3
           --precision bfloat16
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare, lstm: 1.581 +- 0.008 (5-gram 1.669), mean and standard deviation over seeds 0, 1, 2,
@@ -64,7 +64,7 @@ class Config(TrainingConfig):
     """Features of each layer."""
     depth: int = 2
     """Layers, or blocks."""
-    heads: int = 6
+    heads: int = 4
     """Heads of attention (transformer)."""
     dropout: float = 0.2
     """Fraction of features that is dropped in training."""

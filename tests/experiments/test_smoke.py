@@ -1,11 +1,15 @@
 """Every experiment runs with ``--smoke``, without a download, and leaves a whole run folder."""
 
+import dataclasses
+import itertools
 import json
+import typing
 
+import jax
 import pytest
 
 from jnn.cli import main
-from jnn.cli.experiments import listings
+from jnn.cli.experiments import listings, load
 
 KEYS = {"experiment", "metrics", "baselines", "parameters", "seconds", "steps", "seed", "device", "versions"}
 LISTINGS = {listing.name: listing for listing in listings()}
@@ -26,6 +30,14 @@ OTHERS = [
     ("anomaly_detection", "--model", "forecaster"),
     ("anomaly_detection", "--data", "machine_temperature"),
 ]
+CHOSEN = ("model", "data", "target", "people", "loss")
+
+
+def choices(config):
+    """Every combination of the model, the data and what else is chosen by name."""
+    hints = typing.get_type_hints(config)
+    named = {field.name: typing.get_args(hints[field.name]) for field in dataclasses.fields(config) if field.name in CHOSEN}
+    return [dict(zip(named, values, strict=True)) for values in itertools.product(*named.values())]
 
 
 def smoke(folder, name, *options):
@@ -51,3 +63,12 @@ def test_a_smoke_run_leaves_a_whole_folder(tmp_path, capsys, name):
 @pytest.mark.parametrize("options", OTHERS, ids=" ".join)
 def test_so_do_the_other_models_and_data(tmp_path, options):
     assert smoke(tmp_path / "run", *options)["steps"] > 0
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_every_choice_fits_the_other_defaults(name):
+    module = load(LISTINGS[name])
+    for chosen in choices(module.Config):
+        model, example = module.describe(module.Config(**chosen))
+        params, state = jax.eval_shape(model.init, jax.random.key(0), example)
+        assert jax.tree.leaves(jax.eval_shape(model.apply, params, state, example)[0]), chosen
