@@ -125,9 +125,24 @@ def _run_equation(equation, inputs, path, changes, seen):
         return _run_scan(parameters, inputs, path, changes, seen)
     inner, consts = callee(equation)
     run = lambda *args: _run(inner, consts, args, path, changes, seen)
-    if kind in _REMATS:
-        run = jax.checkpoint(run, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"])
-    return run(*inputs)
+    if kind not in _REMATS:
+        return run(*inputs)
+    listed, paths = _listed(run)
+    outputs, values = jax.checkpoint(listed, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"])(*inputs)
+    return outputs, dict(zip(paths, values, strict=True))
+
+
+def _listed(run):
+    """``run`` with its values as a list, and their paths, which are there once it was traced: JAX sorts a dict that it returns, and
+    values come in the order in which they are made."""
+    paths = []
+
+    def listed(*args):
+        outputs, values = run(*args)
+        paths[:] = values
+        return outputs, list(values.values())
+
+    return listed, paths
 
 
 _CALLS = (*CALLS, "custom_jvp_call", "custom_vjp_call")
@@ -158,6 +173,7 @@ def _run_scan(parameters, inputs, path, changes, seen):
     constants, carries = _scan_counts(parameters)
     consts, init, xs = inputs[:constants], inputs[constants : constants + carries], inputs[constants + carries :]
     run = lambda carry, x, changes: _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
+    listed, paths = _listed(run)
 
     given = {key: jnp.asarray(change) for key, change in changes.items() if not callable(change)}
     made = {key: change for key, change in changes.items() if callable(change)}
@@ -172,11 +188,11 @@ def _run_scan(parameters, inputs, path, changes, seen):
 
     def step(carry, x):
         (x, given) = x
-        outputs, values = run(carry, x, {**made, **given})
+        outputs, values = listed(carry, x, {**made, **given})
         return outputs[:carries], (outputs[carries:], values)
 
     last, (ys, values) = jax.lax.scan(step, init, (xs, given), length, parameters["reverse"], parameters["unroll"])
-    return [*last, *ys], values
+    return [*last, *ys], dict(zip(paths, values, strict=True))
 
 
 def _scan_counts(parameters) -> tuple[int, int]:

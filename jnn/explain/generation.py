@@ -35,6 +35,7 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
         ax.bar(np.arange(len(classes)) + (i - (len(shares) - 1) / 2) * width, values, width=width, color=colour, label=kind)
     ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    ax.set_ylim(0, 1.3 * max(np.max(values) for values in shares.values()))  # room for the legend
     style.gridded(ax)
     style.legend(ax)
     return figure

@@ -35,6 +35,9 @@ def test_the_shapes_are_those_of_a_real_run(name):
 
 def test_rows_come_in_the_order_in_which_the_layers_run():
     assert layer_table(MODELS["chain"], X) == [Row("first", ((6, 4),), 16), Row("relu", ((6, 4),), 0), Row("out", ((6, 2),), 10)]
+    block = jnn.chain(second=jnn.dense(3), first=jnp.tanh)  # an order that sorting would change
+    for deep in (jnn.repeat(block, 4), jnn.remat(block), jnn.repeat(jnn.remat(block), 4)):
+        assert [row.path for row in layer_table(jnn.chain(deep=deep), X)] == ["deep/second", "deep/first"]
 
 
 def test_a_block_stands_for_what_is_in_it():
