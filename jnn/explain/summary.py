@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jnn.explain.operations import flops
 from jnn.model import Model
 from jnn.tags import capture
 
@@ -64,19 +65,8 @@ def parameter_count(model: Model, x: Any) -> int:
     return sum(_sizes(_shapes(model, x)[0]).values())
 
 
-def flops(model: Model, x: Any) -> float:
-    """The floating-point operations of one evaluation on an input of the shape of ``x``, as XLA counts them after compiling; NaN where it
-    does not say.
-
-    A multiplication and its addition are two; a loop (`jnn.repeat`) is counted once, whatever its length.
-    """
-    cost = jax.jit(model.apply).lower(*_shapes(model, x)).compile().cost_analysis()
-    cost = cost[0] if isinstance(cost, list) else cost
-    return float((cost or {}).get("flops", float("nan")))
-
-
 def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = False) -> str:
-    """`layer_table` as text in aligned columns, with the total; ``with_flops`` compiles the model to count its operations.
+    """`layer_table` as text in aligned columns, with the total, and ``with_flops`` its `jnn.explain.operations.flops`.
 
     >>> import jax.numpy as jnp, jnn
     >>> print(table(jnn.chain(hidden=jnn.dense(40), out=jnn.dense(2)), jnp.ones(30)))
@@ -92,7 +82,7 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     first, second, third = (max(len(line[i]) for line in lines) for i in range(3))
     text = [f"{path:<{first}}  {output:<{second}}  {count:>{third}}" for path, output, count in lines]
     if with_flops:
-        text.append(f"{flops(model, x):,.0f} floating-point operations for an input of this shape")
+        text.append(f"{flops(model, x):,.0f} floating-point operations in matrix products and convolutions for an input of this shape")
     return "\n".join(text)
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jnn
-from jnn.explain.summary import Row, flops, layer_table, parameter_count, table
+from jnn.explain.summary import Row, layer_table, parameter_count, table
 
 MODELS = {
     "chain": jnn.chain(first=jnn.dense(4), relu=jax.nn.relu, out=jnn.dense(2)),
@@ -73,16 +73,10 @@ def test_nothing_is_computed():
     assert layer_table(huge, x)[1] == Row("out", ((10**6, 10**7),), 10**14 + 10**7)
 
 
-def test_operations_of_dense_layers_are_those_of_their_products():
-    n, d, h, k = 6, 3, 4, 2
-    products, biases, relus = 2 * n * (d * h + h * k), n * (h + k), n * h
-    assert flops(MODELS["chain"], X) == products + biases + relus
-
-
 def test_the_table_is_aligned():
     lines = table(MODELS["nested"], X, with_flops=True).splitlines()
     assert lines[0].split() == ["layer", "output", "parameters"]
     assert lines[1].split() == ["block/body/0", "6", "×", "3", "12"]
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[-2].split() == ["total", "40"]
-    assert lines[-1].endswith("floating-point operations for an input of this shape")
+    assert lines[-1].endswith("floating-point operations in matrix products and convolutions for an input of this shape")

@@ -1,0 +1,51 @@
+"""How much a model computes, counted without computing it."""
+
+import math
+from typing import Any
+
+import jax
+from jax.extend import core
+
+from jnn.model import Model
+
+
+def flops(model: Model, x: Any) -> int:
+    """The floating-point operations of the matrix products and convolutions of one evaluation, on an input of the shape of ``x``.
+
+    A multiplication and its addition are two operations, so that this is twice what some tables of architectures give. What is done
+    element by element is not counted, nor is what a ``jax.lax.while_loop`` does more than once; a scan, as of `jnn.repeat` or over time,
+    counts as often as it goes round, and of the branches of a ``jax.lax.cond`` the dearest.
+
+    >>> import jax.numpy as jnp, jnn
+    >>> flops(jnn.chain(jnn.dense(40), jax.nn.relu, jnn.dense(2)), jnp.ones(30))  # 2 (30 · 40 + 40 · 2)
+    2560
+    """
+    x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+    params, state = jax.eval_shape(model.init, jax.random.key(0), x)
+    return _of_jaxpr(jax.make_jaxpr(model.apply)(params, state, x).jaxpr)
+
+
+def _of_jaxpr(jaxpr) -> int:
+    return sum(_of_equation(equation) for equation in jaxpr.eqns)
+
+
+def _of_equation(equation) -> int:
+    kind, parameters = equation.primitive.name, equation.params
+    if kind == "dot_general":
+        (contracted, _), _ = parameters["dimension_numbers"]
+        left, y = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+        return 2 * math.prod(y) * math.prod(left[axis] for axis in contracted)
+    if kind == "conv_general_dilated":
+        kernel, outputs = equation.invars[1].aval.shape, parameters["dimension_numbers"].rhs_spec[0]
+        return _of_convolution(equation, math.prod(kernel) // kernel[outputs])
+    if kind == "convolution":  # that of jnn, whose kernels are (members, *window, inputs, outputs)
+        return _of_convolution(equation, math.prod(equation.invars[1].aval.shape[1:-1]))
+    inside = [_of_jaxpr(jaxpr) for jaxpr in core.jaxprs_in_params(parameters)]
+    if kind == "cond":
+        return max(inside)
+    return sum(inside) * (parameters["length"] if kind == "scan" else 1)
+
+
+def _of_convolution(equation, products: int) -> int:
+    """Each output is the sum of so many products."""
+    return 2 * products * math.prod(equation.outvars[0].aval.shape)
