@@ -16,6 +16,7 @@ TABLE = 0.005  # the published numbers have three digits
 def by_xla(model, x):
     """XLA's count after compiling, which has elementwise operations in it and counts a loop once."""
     cost = jax.jit(model.apply).lower(*jax.eval_shape(model.init, jax.random.key(0), x), x).compile().cost_analysis()
+    assert isinstance(cost, dict)
     return cost["flops"]
 
 
