@@ -35,7 +35,7 @@ from jnn.data.faces import load_faces
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive
-from jnn.losses.margin import arcface, cosface
+from jnn.losses import arcface, cosface
 from jnn.scores import verification
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, predict_all, seed_key, train
 

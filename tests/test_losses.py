@@ -202,6 +202,8 @@ LAWS = {
     "info_nce": (losses.info_nce, [normal(0, 2, 3, 4)], normal(1, 2, 3, 4)),
     "nt_xent": (losses.nt_xent, [normal(0, 2, 3, 4)], normal(1, 2, 3, 4)),
     "ctc": (losses.ctc, [normal(0, 2, 7, 4)], np.array([[1, 2], [3, 3]])),
+    "arcface": (losses.arcface, [np.clip(normal(0, 2, 3, 4), -1, 1)], LABELS),
+    "cosface": (losses.cosface, [np.clip(normal(0, 2, 3, 4), -1, 1)], LABELS),
 }
 
 

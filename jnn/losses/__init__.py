@@ -14,16 +14,19 @@ from jnn.losses.classification import binary_cross_entropy, cross_entropy, focal
 from jnn.losses.divergence import gaussian_kl_divergence, kl_divergence
 from jnn.losses.embedding import contrastive, info_nce, nt_xent, triplet
 from jnn.losses.labels import balanced_weights, check_labels, label_weights
+from jnn.losses.margin import arcface, cosface
 from jnn.losses.reduction import mean
 from jnn.losses.regression import absolute_error, cosine_distance, huber, quantile, squared_error
 from jnn.losses.sequence import ctc
 
 __all__ = [
     "absolute_error",
+    "arcface",
     "balanced_weights",
     "binary_cross_entropy",
     "check_labels",
     "contrastive",
+    "cosface",
     "cosine_distance",
     "cross_entropy",
     "ctc",
