@@ -22,6 +22,13 @@ from tests import references
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forgotten():
+    """No module of tests leaves its programs in memory, where all together take gigabytes; another one finds them on disk."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def float64():
     """Double precision within the test."""

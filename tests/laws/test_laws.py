@@ -20,6 +20,13 @@ those stream whose setting changes that; `make test-all` checks the rest."""
 STREAM_ANEW = ("attention, causal", "attention, relative causal", "attention, rotary", "gru, reset before", "transformer, sinusoidal")
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Each model has programs of its own, too many to keep them all in memory."""
+    yield
+    jax.clear_caches()
+
+
 def marks(name, law):
     model, _, setting = name.partition(", ")
     is_slow = (law in OF_COMBINATORS and name not in FEW) or (law in OF_PARTS and name in ARCHITECTURES)
