@@ -28,6 +28,11 @@ OTHERS = [
     ("weather_forecasting", "--model", "gru"),
     ("weather_forecasting", "--model", "lstm"),
     ("anomaly_detection", "--model", "forecaster"),
+    ("image_generation", "--model", "wgan_gp"),
+    ("image_generation", "--model", "vae"),
+    ("image_generation", "--model", "diffusion"),
+    ("image_generation", "--data", "digits"),
+    ("object_detection", "--data", "trees"),
     ("anomaly_detection", "--data", "machine_temperature"),
 ]
 CHOSEN = ("model", "data", "target", "people", "loss")
