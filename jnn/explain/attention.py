@@ -84,7 +84,7 @@ def attention_maps(weights: ArrayLike, queries: Sequence[str], keys: Sequence[st
     for layer, row in enumerate(axes):
         for head, ax in enumerate(row):
             image = _map(ax, shown[layer, head])
-            style.caption(ax, f"head {head}" if layer == 0 else "", y=f"layer {layer}" if head == 0 else "")
+            style.caption(ax, f"head {head}" if layer == 0 else "", y=f"block {layer}" if head == 0 else "")
     if side / max(T, S) > 0.085:
         for ax in axes[:, 0]:
             ticks(ax, "y", queries[:most], size=6)

@@ -13,12 +13,11 @@ from matplotlib.image import AxesImage
 from jnn.errors import mistake
 from jnn.explain import style
 
-CELLS = 80  # of the map along each side
-SHADES = 31  # of the map: few, so that contours show and pictures stay small
-LINES, POINTS = 13, 121  # of the bent grid, and of each line
+CELLS = 50  # of the map along each side
+SHADES = 15  # of the map: few, so that contours show and pictures stay small
+LINES, POINTS = 9, 121  # of the bent grid, and of each line
 REACH = 2.0  # standard deviations of the noise that the grid covers
 LONGEST = 0.12  # of an arrow, over the side of the plane
-GREY = "#98a2b3"
 
 Generate = Callable[[jax.Array], jax.Array]
 """Noise ``(..., 2)`` -> points ``(..., 2)``."""
@@ -26,54 +25,27 @@ Score = Callable[[jax.Array], jax.Array]
 """Points ``(..., 2)`` -> logits ``(...)`` of "real"; points must not influence each other."""
 
 
-def plane(
-    real: np.ndarray, noise: np.ndarray, generate: Generate, score: Score, *, loss: Callable = jnp.negative, title: str = ""
-) -> Figure:
-    """A game of two players in two dimensions, in one panel.
-
-    The map is the discriminator's probability of "real", ``σ(score(x))``, orange above a half and blue below; grey dots are real points,
-    dark ones generated; the lines are a square grid of noise as the generator bends it, close where it makes many points; arrows show where
-    the generator's loss sends a generated point, ``-∇ₓ loss(score(x))``, the longest a fixed part of the panel.
-
-    ``real``      points ``(N, 2)``.
-    ``noise``     ``(M, 2)``, from which the generated points are made.
-    ``generate``  noise ``(..., 2)`` -> points ``(..., 2)``.
-    ``score``     points ``(..., 2)`` -> logits ``(...)``; points must not influence each other.
-    ``loss``      logits -> the generator's loss of each, as in `jnn.losses.adversarial`; by default ``-score``.
-
-    After GAN Lab (Kahng et al. 2019, https://arxiv.org/abs/1809.01587). Raises `JnnError` for other shapes.
-
-    >>> points = np.random.default_rng(0).normal(size=(20, 2))
-    >>> figure = plane(points, points[:5], lambda z: 0.5 * z, lambda x: -jnp.sum(x**2, axis=-1))
-    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    ['real', 'generated']
-    """
-    made = _made("plane", real, noise, generate)
-    frame = _frame(np.concatenate([real, made]))
-    figure, axes = style.panels(width=5.6, height=5.0, title=title)
-    ax = axes[0, 0]
-    image = _map(ax, score, *frame)
-    _bent_grid(ax, generate)
-    _points(ax, real, made)
-    _arrows(ax, score, loss, made, LONGEST * (frame[1] - frame[0]))
-    _framed(ax, frame)
-    style.legend(ax)
-    style.colour_bar(figure, image, ax, "probability of real")
-    return figure
-
-
 def film(
     real: np.ndarray,
     noise: np.ndarray,
     moments: Mapping[str, tuple[Generate, Score]],
     *,
-    loss: Callable = jnp.negative,
+    loss: Callable[[jax.Array], jax.Array] = jnp.negative,
     columns: int = 4,
     title: str = "",
 ) -> Figure:
-    """The game at several moments: as `plane`, without the grid, a panel for each ``(generate, score)``, in one frame.
+    """A game of two players in two dimensions, a panel for each moment of it, all in one frame.
 
-    Arrows are as long as they can be in their own panel: they compare within a moment, not between moments.
+    The map is the discriminator's probability of "real", ``σ(score(x))``, orange above a half and blue below; white dots are real points,
+    dark ones generated; arrows show where the generator's loss sends a generated point, ``-∇ₓ loss(score(x))``. The longest of a panel is
+    a fixed part of it, so they compare within a moment, not between moments.
+
+    ``real``     points ``(N, 2)``.
+    ``noise``    ``(M, 2)``, from which the generated points are made.
+    ``moments``  ``{name: (generate, score)}``; the points of one moment must not influence each other.
+    ``loss``     logits -> the generator's loss of each, as in `jnn.losses.adversarial`; by default ``-score``.
+
+    After GAN Lab (Kahng et al. 2019, https://arxiv.org/abs/1809.01587). Raises `JnnError` for other shapes.
 
     >>> points = np.random.default_rng(0).normal(size=(20, 2))
     >>> moments = {"start": (lambda z: 0 * z, lambda x: x[..., 0]), "end": (lambda z: z, lambda x: 0 * x[..., 0])}
@@ -82,32 +54,37 @@ def film(
     ['start', 'end']
     """
     made = {name: _made("film", real, noise, generate) for name, (generate, _) in moments.items()}
-    frame = _frame(np.concatenate([real, *made.values()]))
+    low, high = _frame(np.concatenate([real, *made.values()]))
     figure, used = _strip(len(moments), columns, title)
     for ax, (name, (_, score)) in zip(used, moments.items(), strict=True):
-        image = _map(ax, score, *frame)
-        _points(ax, real, made[name], size=2.0)
-        _arrows(ax, score, loss, made[name], LONGEST * (frame[1] - frame[0]))
-        _framed(ax, frame)
-        style.caption(ax, name)
+        image = _map(ax, score, low, high)
+        ax.plot(*np.asarray(real).T, "o", color="white", markersize=3, markeredgecolor=style.INK, markeredgewidth=0.4, label="real")
+        ax.plot(*made[name].T, "o", color=style.INK, markersize=2.5, markeredgewidth=0, label="generated")
+        _arrows(ax, score, loss, made[name], LONGEST * (high - low))
+        _framed(ax, low, high, name)
+    dots = used[0].get_lines()
+    figure.legend(handles=dots, loc="outside lower left", ncols=2, frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.0)
     style.colour_bar(figure, image, used, "probability of real")
     return figure
 
 
 def manifolds(real: np.ndarray, generators: Mapping[str, Generate], *, columns: int = 4, title: str = "") -> Figure:
-    """The square grid of noise as each generator bends it, over the real points ``(N, 2)``: all that it can make, and how densely.
+    """A square grid of noise as each generator bends it, over the real points ``(N, 2)``: lines are close where it makes many points.
+
+    The grid covers two standard deviations of normal noise to each side. Raises `JnnError` for other shapes.
 
     >>> figure = manifolds(np.eye(2), {"untrained": lambda z: 0 * z, "trained": lambda z: z})
-    >>> len(figure.axes)
-    2
+    >>> [ax.get_title(loc="left") for ax in figure.axes]
+    ['untrained', 'trained']
     """
-    frame = _frame(np.concatenate([real, *(_made("manifolds", real, real, generate) for generate in generators.values())]))
+    grid = _grid()
+    bent = {name: _made("manifolds", real, grid.reshape(-1, 2), generate) for name, generate in generators.items()}
+    low, high = _frame(np.concatenate([real, *bent.values()]))
     figure, used = _strip(len(generators), columns, title)
-    for ax, (name, generate) in zip(used, generators.items(), strict=True):
-        ax.plot(*np.asarray(real).T, "o", color=GREY, markersize=2.0, markeredgewidth=0)
-        _bent_grid(ax, generate)
-        _framed(ax, frame)
-        style.caption(ax, name)
+    for ax, (name, points) in zip(used, bent.items(), strict=True):
+        ax.plot(*np.asarray(real).T, "o", color="#b8c0cc", markersize=3, markeredgewidth=0)
+        ax.add_collection(LineCollection(list(points.reshape(grid.shape)), colors=style.PURPLE, linewidths=0.7))
+        _framed(ax, low, high, name)
     return figure
 
 
@@ -124,9 +101,11 @@ def _made(where: str, real: np.ndarray, noise: np.ndarray, generate: Generate) -
 
 def _strip(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
     """A figure of so many square panels in rows."""
+    if not count:
+        raise mistake("gan", got="nothing to draw", expected="one moment at least")
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure, axes = style.panels(rows, columns, width=2.3 * columns + 0.6, height=2.4 * rows + 0.4, title=title)
+    figure, axes = style.panels(rows, columns, width=1.8 * columns + 0.6, height=2.0 * rows + 0.5, title=title)
     for ax in axes.ravel()[count:]:
         ax.remove()
     return figure, list(axes.ravel()[:count])
@@ -139,9 +118,10 @@ def _frame(points: np.ndarray) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _framed(ax: Axes, frame: tuple[float, float]) -> None:
-    ax.set(xlim=frame, ylim=frame, aspect="equal")
+def _framed(ax: Axes, low: float, high: float, name: str) -> None:
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
     style.bare(ax)
+    style.caption(ax, name)
 
 
 def _map(ax: Axes, score: Score, low: float, high: float) -> AxesImage:
@@ -152,16 +132,11 @@ def _map(ax: Axes, score: Score, low: float, high: float) -> AxesImage:
     return ax.imshow(probability, cmap=colours, vmin=0, vmax=1, alpha=0.55, origin="lower", extent=extent, interpolation="nearest")
 
 
-def _points(ax: Axes, real: np.ndarray, made: np.ndarray, size: float = 3.5) -> None:
-    ax.plot(*np.asarray(real).T, "o", color=GREY, markersize=size, markeredgewidth=0, label="real")
-    ax.plot(*made.T, "o", color=style.INK, markersize=size, markeredgewidth=0, label="generated")
-
-
-def _bent_grid(ax: Axes, generate: Generate) -> None:
+def _grid() -> np.ndarray:
+    """The lines of a square grid, those along the first axis before those along the second: ``(2 LINES, POINTS, 2)``."""
     along, across = np.linspace(-REACH, REACH, POINTS), np.linspace(-REACH, REACH, LINES)
     one_way = np.stack(np.meshgrid(along, across), axis=-1)
-    lines = np.concatenate([one_way, one_way[..., ::-1]]).astype(np.float32)
-    ax.add_collection(LineCollection(list(np.asarray(generate(jnp.asarray(lines)))), colors=style.PURPLE, linewidths=0.7, alpha=0.8))
+    return np.concatenate([one_way, one_way[..., ::-1]]).astype(np.float32)
 
 
 def _arrows(ax: Axes, score: Score, loss: Callable, points: np.ndarray, longest: float) -> None:

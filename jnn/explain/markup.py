@@ -10,3 +10,6 @@ class Markup(str):
 
     def _repr_html_(self) -> str:
         return str(self)
+
+    def __repr__(self) -> str:
+        return f"Markup of {len(self):,} characters"

@@ -35,7 +35,7 @@ def embedding(vocabulary: int, features: int, *, embedding_init=jax.nn.initializ
         _check_integer(x)
         # Wide enough for any vocabulary: the tokens may be uint8, and indexing computes in their type.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
-        return params["embedding"].at[tokens].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
+        return jnp.asarray(params["embedding"]).at[tokens].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
 
     return pointwise(init, apply)
 

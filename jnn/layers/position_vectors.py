@@ -33,7 +33,7 @@ def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Mo
     def vectors(params, x, position):
         check_features("learned_positions", x, params["embedding"].shape[1])
         # A masked element before all real ones has the position -1.
-        return params["embedding"].at[jnp.maximum(position, 0)].get(mode="fill", fill_value=jnp.nan)
+        return jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0)].get(mode="fill", fill_value=jnp.nan)
 
     return _adding("learned_positions", init, vectors, length)
 

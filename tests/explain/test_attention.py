@@ -66,7 +66,7 @@ def test_the_grid_has_a_map_for_each_layer_and_head():
     for ax, expected in zip(figure.axes, w.reshape(6, 4, 5), strict=False):
         assert_allclose(shown(ax), expected)
         assert ax.images[0].get_clim() == (0, 1)
-    assert [ax.get_ylabel() for ax in figure.axes[:6:3]] == ["layer 0", "layer 1"]
+    assert [ax.get_ylabel() for ax in figure.axes[:6:3]] == ["block 0", "block 1"]
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == list("vwxyz")
 
 
