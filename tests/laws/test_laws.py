@@ -12,11 +12,14 @@ from tests.laws.registry import ARCHITECTURES, CASES
 OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
 """Laws that combinators break rather than layers: checked on a few models by `make test`, and on all by `make test-all`."""
 FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
-OF_PARTS = ("purity", "gradient", *OF_COMBINATORS)
+OF_PARTS = ("purity", "gradient", "precision", *OF_COMBINATORS)
 """Laws that an architecture keeps if its layers do: checked on architectures by `make test-all`."""
+ALIKE = ("alpha_dropout", "gaussian_noise", "spatial_dropout", "stacked with dropout", "wired, in a chain")
+"""Models that are made as others are, which `make test` checks: on these it leaves those laws to `make test-all` too."""
 SETTINGS = ("attention", "bidirectional", "block", "encoder_decoder", "feed_forward", "gru", "lstm", "mixture_of_experts", "transformer")
-"""Models of sequences that are registered with many settings, as "lstm, peephole": `make test` checks how these treat padding, and how
-those stream whose setting changes that; `make test-all` checks the rest."""
+"""Models of sequences that are registered with many settings, as "lstm, peephole": `make test` checks how those of layers treat padding,
+and how those stream whose setting changes that; `make test-all` checks the rest."""
+WHOLE = ("encoder_decoder", "transformer")
 STREAM_ANEW = ("attention, causal", "attention, relative causal", "attention, rotary", "gru, reset before", "transformer, sinusoidal")
 
 
@@ -29,9 +32,9 @@ def forgotten():
 
 def marks(name, law):
     model, _, setting = name.partition(", ")
-    is_slow = (law in OF_COMBINATORS and name not in FEW) or (law in OF_PARTS and name in ARCHITECTURES)
+    is_slow = (law in OF_COMBINATORS and name not in FEW) or (law in OF_PARTS and name in (*ARCHITECTURES, *ALIKE))
     if setting and model in SETTINGS:
-        is_slow = not (law == "padding" or (law == "stream" and name in STREAM_ANEW))
+        is_slow = not ((law == "padding" and model not in WHOLE) or (law == "stream" and name in STREAM_ANEW))
     return [pytest.mark.slow] if is_slow else []
 
 
