@@ -33,6 +33,8 @@ class RunArguments(RunOptions):
     """Replace the run that --out holds."""
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to compute; an error where that is absent."""
+    keep_memory: bool = False
+    """Keep freed memory for the next step: faster on a CPU (Linux with glibc), at the price of memory."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """The config.json of a run, whose settings become the defaults here."""
     dry_run: bool = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.devices import use_device
+from jnn.cli.devices import keep_memory, use_device
 from jnn.cli.experiments import find, load
 from jnn.errors import mistake
 
@@ -23,6 +23,8 @@ EXAMPLES = (
 def main(argv: list[str]) -> int:
     """Go on with a run from its last checkpoint, bit for bit as if it had not stopped."""
     arguments = _parse(argv)
+    if arguments.keep_memory:
+        keep_memory()
     use_device(arguments.device)
 
     from jnn.cli.execution import execute
@@ -71,6 +73,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
+    parser.add_argument("--keep-memory", action="store_true", help="keep freed memory for the next step: faster on a CPU")
     parser.add_argument("--offline", action="store_true", help="download nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress and no messages")
     parser.add_argument("--json", action="store_true", help="end with the summary as JSON on one line")

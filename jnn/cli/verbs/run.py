@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from jnn.cli.arguments import examples_text, taken_out
-from jnn.cli.devices import GPU_HINT, gpu_unused, use_device
+from jnn.cli.devices import GPU_HINT, gpu_unused, keep_memory, use_device
 from jnn.cli.experiments import find, listings, load
 from jnn.errors import JnnError
 
@@ -40,6 +40,8 @@ def main(argv: list[str]) -> int:
     if name.startswith("-"):
         raise JnnError(f"The experiment comes first: jnn run NAME {shlex.join(argv)}")
     listing = find(name)
+    if "--keep-memory" in rest:
+        keep_memory()
     use_device(taken_out(rest, "--device")[0] or "auto")
     module = load(listing)
 

@@ -1,0 +1,46 @@
+"""What is set before JAX starts."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from jnn.cli.devices import keep_memory
+from jnn.errors import JnnError
+
+FAULTS = """
+import resource, sys
+from jnn.cli.devices import keep_memory
+if sys.argv[1:]:
+    keep_memory()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+use = lambda: b"x" * (40 * 2**20)  # more than what malloc keeps by itself
+use()
+before = faults()
+for _ in range(20):
+    use()
+print(faults() - before)
+"""
+glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+
+
+@glibc
+def test_memory_that_is_kept_is_not_faulted_in_again():
+    count = lambda *words: int(subprocess.run([sys.executable, "-c", FAULTS, *words], capture_output=True, check=True).stdout)
+    assert count("keep") < count() / 10
+
+
+@glibc
+def test_a_run_may_keep_memory_and_ends_the_same(tmp_path):
+    for name, words in (("plain", []), ("keep", ["--keep-memory"])):  # in processes of their own: memory is kept to the end of one
+        run = ["-m", "jnn", "run", "tabular_regression", "--smoke", "--offline", "--quiet", "--out", tmp_path / name, *words]
+        subprocess.run([sys.executable, *run], capture_output=True, check=True)
+    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("plain", "keep")]
+    assert texts[0] == texts[1]
+
+
+def test_without_glibc_that_is_said(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    with pytest.raises(JnnError, match="--keep-memory: got a C library without glibc's mallopt, expected Linux with glibc"):
+        keep_memory()
