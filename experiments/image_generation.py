@@ -14,7 +14,18 @@ Baselines Gaussians with the moments of all images, and of each class; pixels th
           real training images.
 Command   jnn run image_generation [--model dcgan|wgan_gp|vae|diffusion] [--data fashion_mnist|digits]
           jnn generate runs/image_generation/latest --prompt Sandal
-Result    not measured yet
+Result    On fashion_mnist, seed 0, with the processor time of a run on an Intel Xeon:
+
+                                  two-sample accuracy   Frechet distance   fake-to-real accuracy
+          dcgan                   0.638                 0.346              0.815                    15 min
+          wgan_gp                 0.700                 0.603              0.811                    21 min
+          vae                     0.619                 1.527              0.829                     8 min
+          diffusion               0.648                 0.694              0.804                    20 min
+          real images             0.488                 0.070              0.863
+          Gaussian of each class  0.757                 0.959              0.822
+
+          No score is enough alone: the images of the autoencoder are smooth, which the nearest neighbour in 64 components does not see and
+          the Frechet distance does; and Gaussians of each class, which look like no garment, teach a classifier as much as most models.
 """
 
 import dataclasses
@@ -45,8 +56,8 @@ ABOUT = About(
     models=("dcgan", "wgan_gp", "vae", "diffusion"),
     data=("fashion_mnist", "digits"),
     metric="test/two_sample_accuracy",
-    expected="not measured yet",
-    cost="not measured yet",
+    expected="0.638 (fashion_mnist, dcgan, seed 0 alone)",
+    cost="15 min of processor time",
 )
 CLASSES = {"fashion_mnist": images.FASHION_CLASSES, "digits": images.DIGIT_CLASSES}
 SHAPES = {"fashion_mnist": (28, 28, 1), "digits": (8, 8, 1)}
