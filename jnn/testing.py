@@ -20,7 +20,7 @@ from jnn.transform import cast, ensemble, remat
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order, relative to the largest value
 SAME_STREAM = 1e-10  # float64: rounding that a recurrence carries along
-FINITE_DIFFERENCES = 1e-5  # float64, central differences with a step of 1e-5: their truncation and their rounding
+FINITE_DIFFERENCES = 1e-5  # float64, central differences with a step of 1e-7: their truncation and their rounding
 SHARDED = 1e-5  # float32: sums over devices in another order
 BFLOAT16 = 0.1  # 8 bits of mantissa are 0.4 % in each operation, and a few dozen operations follow each other
 NOT_APPLICABLE = "does not apply"
@@ -146,7 +146,7 @@ def law_gradient(model: Model, x: Any) -> None:
             return sum(jnp.sum(jnp.sin(leaf) * weight) for leaf, weight in zip(jax.tree.leaves(y), weights, strict=True))
 
         plain = jax.jit(lambda params, floats: loss(model, params, floats))
-        check_grads(plain, (params, floats), order=2, modes=("fwd", "rev"), eps=1e-5, atol=FINITE_DIFFERENCES, rtol=FINITE_DIFFERENCES)
+        check_grads(plain, (params, floats), order=2, modes=("fwd", "rev"), eps=1e-7, atol=FINITE_DIFFERENCES, rtol=FINITE_DIFFERENCES)
         gradient = jax.jit(jax.grad(plain))(params, floats)
         dead = [jax.tree_util.keystr(path) for path, leaf in jax.tree.leaves_with_path(gradient) if not np.any(leaf)]
         assert not dead, f"no gradient reaches {', '.join(dead)}"
