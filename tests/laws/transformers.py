@@ -29,12 +29,18 @@ TRANSFORMERS = {
     "block, cross": Case(jnn.chain(block(BlockConfig(**SIZES), causal=True, cross=True), lambda y: y["x"]), MEMORY),
     "transformer": decoder(dropout=0.2),
     "transformer, sinusoidal": decoder(positions="sinusoidal", scale_embeddings=True, head="dense", remat=True),
-    # Where the four features of an element are nearly alike, normalization is more curved than finite differences can follow: with the
-    # small vectors that GPT-2 begins with, their error is 2e-4 and falls with the square of the step. These vectors are larger.
-    "transformer, alibi": decoder(positions="alibi", window=3, unroll=True, embedding_deviation=2.0),
+    "transformer, alibi": decoder(positions="alibi", window=3),
     "transformer, relative": decoder(positions="relative", scaled=False, kernel_deviation=0.5),
     "transformer, Llama": decoder(
-        positions="rotary", heads=4, key_value_heads=2, head_features=2, norm="rms", activation="silu", gated=True, head="dense"
+        positions="rotary",
+        heads=4,
+        key_value_heads=2,
+        head_features=2,
+        norm="rms",
+        activation="silu",
+        gated=True,
+        head="dense",
+        unroll=True,
     ),
     "transformer, experts": decoder(experts=3, positions="none"),
     "transformer, encoder": decoder(causal=False, norm_first=False, embedding_norm=True, head="none"),
