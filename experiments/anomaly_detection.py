@@ -45,6 +45,7 @@ from jnn.data.anomalies import Recording, split_clean
 from jnn.data.scaling import fit_scaling, unscale
 from jnn.data.series import fill_forward, forecast_windows, over_time, standardize_series, stretches, windows
 from jnn.errors import mistake
+from jnn.explain.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.scores import anomaly as anomaly_scores
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
@@ -358,7 +359,7 @@ def sections(config: Config, data: Prepared, found: Judgement, known: dict[str, 
             "On the tested stretches. AP is the average precision; the dashed lines are those of a score without worth.",
             pictures.detection_curves({name: score[under_test] for name, score in scores.items()}, recording.anomalous[under_test]),
         ),
-        Section("Beside the baselines", "Each with a threshold of its own, set in the same way.", pictures.compared(measured)),
+        Section("Beside the baselines", "Each with a threshold of its own, set in the same way.", metric_table(measured)),
     ]
 
 
@@ -371,8 +372,7 @@ def main(config: Config, run: Run) -> dict:
     return {
         "metrics": {**tested(config, data, found.score), **what.validate(fitted.params, fitted.state)},
         "baselines": {name: tested(config, data, score)["test/auc"] for name, score in known.items()},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": config.data,
             **what.feed.identity,

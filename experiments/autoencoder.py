@@ -249,8 +249,7 @@ def main(config: Config, run: Run) -> dict:
     return {
         "metrics": measured,
         "baselines": known,
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": config.data,
             **what.feed.identity,

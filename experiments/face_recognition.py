@@ -36,6 +36,7 @@ from jnn.data import augment, images
 from jnn.data.faces import load_faces
 from jnn.data.splits import Splits
 from jnn.errors import mistake
+from jnn.explain.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.losses import arcface, cosface
 from jnn.scores import verification
@@ -287,13 +288,6 @@ def on_a_map(embedding: np.ndarray) -> np.ndarray:
         return TSNE(perplexity=10, metric="cosine", init="random", random_state=0).fit_transform(embedding)
 
 
-def told(rows: dict[str, dict[str, float]]) -> str:
-    """A table of the metrics of each method."""
-    wide, names = max(map(len, rows)), list(next(iter(rows.values())))
-    lines = [" " * wide + "".join(f"{name:>12}" for name in names)]
-    return "\n".join(lines + [f"{method:{wide}}" + "".join(f"{values[name]:12.3f}" for name in names) for method, values in rows.items()])
-
-
 def task(config: Config, splits: Splits) -> Task:
     """What is trained, and how it is judged: with ``validation``, params are kept where the area under its curve is largest."""
     model, example = describe(config)
@@ -319,13 +313,12 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     return {
         "metrics": {f"test/{name}": value for name, value in results["networks"].items()},
         "baselines": {name: values["auc"] for name, values in results.items() if name != "networks"},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": "faces",
             **what.feed.identity,
             "validation": len(splits.validation["person"]),
             "test": len(splits.test["person"]),
         },
-        "sections": sections(splits, found, told(results)),
+        "sections": sections(splits, found, metric_table(results)),
     }

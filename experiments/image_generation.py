@@ -33,7 +33,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 import optax
 
@@ -44,6 +43,7 @@ from jnn.architectures.vae import VAEConfig
 from jnn.data import images
 from jnn.data.splits import Splits, from_arrays
 from jnn.errors import mistake
+from jnn.explain.tables import metric_table
 from jnn.generate import Request
 from jnn.generative import Generative, adversarial, diffusing, variational
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
@@ -206,13 +206,12 @@ def task(config: Config, splits: Splits) -> Task:
 
 
 def baselines(config: Config, splits: Splits, judge: generation_scores.Judge) -> dict[str, dict[str, float]]:
-    """The scores of real training images, and of what can be drawn without a network, of as many images as are made."""
+    """The scores of what can be drawn without a network, of as many images as are made."""
     image, label = images.to_float(splits.train["image"]), splits.train["label"]
     few = config.samples // 10
     of_class = lambda k: generation_scores.gaussian_images(image[label == k], few, seed=k)
     in_turn = np.stack([of_class(k) for k in range(10)], axis=1).reshape(-1, *image.shape[1:])
     return {
-        "real images": generation_scores.scores(judge, image[-config.samples :], label[-config.samples :]),
         "Gaussian of each class": generation_scores.scores(judge, in_turn, np.tile(np.arange(10), few)),
         "Gaussian": generation_scores.scores(judge, generation_scores.gaussian_images(image, config.samples)),
         "single pixels": generation_scores.scores(judge, generation_scores.independent_pixels(image[-config.samples :])),
@@ -270,17 +269,6 @@ def sections(config: Config, how: Generative, fitted, folder: Path, table: str, 
     return found
 
 
-def score_table(rows: dict[str, dict[str, float]]) -> str:
-    """The scores of each kind of images, in columns."""
-    columns = ("two_sample_accuracy", "frechet", "fake_to_real_accuracy")
-    wide = max(map(len, rows))
-    lines = [f"{'':{wide}}  two-sample accuracy  Frechet distance  fake-to-real accuracy"]
-    for name, found in rows.items():
-        values = [f"{found[column]:.3f}" if column in found else "" for column in columns]
-        lines.append(f"{name:{wide}}  {values[0]:>19}  {values[1]:>16}  {values[2]:>21}".rstrip())
-    return "\n".join(lines)
-
-
 def main(config: Config, run: Run) -> dict:
     """Train, make images with the last moving average of params, and compare them with the test part."""
     splits = load_data(config, offline=run.options.offline)
@@ -292,6 +280,8 @@ def main(config: Config, run: Run) -> dict:
     as_floats = lambda part: {**part, "image": images.to_float(part["image"])}
     judge = generation_scores.judge(as_floats(splits.train), as_floats(splits.test))
     found, known = generation_scores.scores(judge, made, label), baselines(config, splits, judge)
+    last = {name: array[-config.samples :] for name, array in as_floats(splits.train).items()}
+    real = generation_scores.scores(judge, last["image"], last["label"])
     seen = judge.classify(judge.project(made))
     shares = {
         "generated": generation_scores.class_shares(seen, 10),
@@ -303,9 +293,8 @@ def main(config: Config, run: Run) -> dict:
             "test/least_class_share": float(shares["generated"].min()),
             "test/class_as_asked": float(np.mean(seen == label)),
         },
-        "baselines": {name: values["two_sample_accuracy"] for name, values in known.items() if name != "real images"},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        "baselines": {name: values["two_sample_accuracy"] for name, values in known.items()},
+        **fitted.counts,
         "data": {"name": config.data, **what.feed.identity, "test": len(splits.test["label"])},
-        "sections": sections(config, how, fitted, run.folder, score_table({config.model: found, **known}), shares),
+        "sections": sections(config, how, fitted, run.folder, metric_table({config.model: found, "real images": real, **known}), shares),
     }

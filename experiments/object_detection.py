@@ -33,6 +33,7 @@ from jnn.detection import center_points
 from jnn.detection.boxes import intersection_over_union
 from jnn.detection.center_points import Detections
 from jnn.errors import mistake
+from jnn.explain.tables import metric_table
 from jnn.metrics import Metric
 from jnn.scores.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
@@ -304,14 +305,6 @@ def curves(splits: Splits, found: dict[str, Detections], results: dict[str, Aver
     return [*made, Section("How well boxes fit", fewer, detection.precision_by_overlap(OVERLAPS, overlaps))]
 
 
-def told(rows: dict[str, dict[str, float]]) -> str:
-    """A table of the metrics of each method."""
-    names = list(next(iter(rows.values())))
-    wide = max(map(len, rows))
-    lines = [" " * wide + "".join(f"{name.removeprefix('test/'):>15}" for name in names)]
-    return "\n".join(lines + [f"{method:{wide}}" + "".join(f"{values[name]:15.3f}" for name in names) for method, values in rows.items()])
-
-
 def main(config: Config, run: Run) -> dict[str, Any]:
     """Train, keep what is best on validation data, and test it once."""
     from jnn.explain.report import Section
@@ -327,13 +320,12 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     metrics = measured(results)
     known = {name: measured(judged(splits, own)) for name, own in baselines(config, splits).items()}
     table = Section(
-        "Beside the baselines", "Average precision on the test part, as COCO defines it.", told({"this model": metrics, **known})
+        "Beside the baselines", "Average precision on the test part, as COCO defines it.", metric_table({"this model": metrics, **known})
     )
     return {
         "metrics": metrics | {name: float(value) for name, value in what.test(*kept).items()},
         "baselines": {name: values["test/map50"] for name, values in known.items()},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": config.data,
             **what.feed.identity,

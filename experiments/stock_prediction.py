@@ -37,6 +37,7 @@ from jnn.data.series_sets import STOCK, Series, load_stocks
 from jnn.data.series_splits import TimeSplit, side_by_side, walk_forward
 from jnn.data.splits import Splits
 from jnn.errors import mistake
+from jnn.explain.tables import table
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
@@ -249,10 +250,10 @@ def forecasts_of_all(market: Market, test: dict[str, np.ndarray], found: dict) -
     return of_all
 
 
-def table(forecasts: dict[str, ReturnForecasts], names, cell) -> str:
+def by_stock(forecasts: dict[str, ReturnForecasts], names, cell) -> str:
     """A row for each name, a column for each stock."""
     rows = [["", *forecasts], *([name, *(cell(one, name) for one in forecasts.values())] for name in names)]
-    return "\n".join(f"{row[0]:<17}" + "".join(f"{text:>21}" for text in row[1:]) for row in rows)
+    return "\n".join(table(rows, numbers=range(1, len(rows[0]))))
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> str:
@@ -282,13 +283,13 @@ def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
             "Tomorrow's price is today's",
             "RMSE in dollars. Nothing beats the last price by a margin that matters: the squared error of both networks, over that of "
             f"persistence, differs from 1 by {difference(scaled('both'), scaled('persistence'))}.",
-            table(forecasts, one.mean, lambda one, name: f"{one.price_error(name):.4f}"),
+            by_stock(forecasts, one.mean, lambda one, name: f"{one.price_error(name):.4f}"),
         ),
         Section(
             "Up or down",
             "How often the direction was right, with its 95 % confidence interval. The row of persistence is the share of days that went "
             "up. Among so many intervals, one that leaves out a half is no wonder.",
-            table(forecasts, one.mean, direction),
+            by_stock(forecasts, one.mean, direction),
         ),
         Section(
             "A picture that deceives",
@@ -299,7 +300,7 @@ def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
             "How far prices move can be told in part",
             "The variance of the next return: by how much the QLIKE of a forecast is below that of a constant variance, with its standard "
             "error; more is better. Networks see the range and the volume of each day too, the others returns alone.",
-            table(forecasts, one.variance, lambda one, name: difference(one.qlike("constant"), one.qlike(name))),
+            by_stock(forecasts, one.variance, lambda one, name: difference(one.qlike("constant"), one.qlike(name))),
         ),
         Section(
             f"Quiet and wild days of {TICKERS[0]}",
@@ -344,8 +345,7 @@ def main(config: Config, run: Run) -> dict:
             **{f"test/qlike{ending}": loss(name) for ending, name in variances.items()},
         },
         "baselines": {name: ratio(name) for name in ("persistence", "drift", "ridge regression", "mean of 5 days")},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": "stocks",
             "sha256": what.feed.identity["sha256"],

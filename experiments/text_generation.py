@@ -301,8 +301,7 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     return {
         "metrics": what.test(fitted.params, fitted.state),
         "baselines": baselines(texts),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": config.data,
             "sha256": what.feed.identity["sha256"],

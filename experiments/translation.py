@@ -33,6 +33,7 @@ from jnn.data.sequences import pad
 from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, read_tokenizer, split_words, write_tokenizer
 from jnn.data.translations import Translation, TranslationSplits, load_tatoeba_spanish, pairs_of, split_translations
 from jnn.errors import MissingExtraError, mistake
+from jnn.explain.tables import table
 from jnn.generate import Request
 from jnn.metrics import Metric
 from jnn.train import About, Fitted, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train, trained
@@ -300,12 +301,12 @@ def examples(chosen: Sequence[int], test: Sequence[Translation], found: Sequence
 def by_length(test: Sequence[Translation], found: Sequence[str]) -> str:
     """A table with the BLEU of the sentences of each length, and of how many there are."""
     lengths = np.array([len(sentence.source.split()) for sentence in test])
-    lines = ["words  sentences   BLEU"]
+    rows = [["words", "sentences", "BLEU", ""]]
     for length in np.unique(lengths):
         own = np.flatnonzero(lengths == length).tolist()
         score = bleu([found[i] for i in own], [test[i] for i in own])
-        lines.append(f"{length:5}  {len(own):9,}  {score:.3f}  {'█' * round(50 * score)}")
-    return "\n".join(lines)
+        rows.append([str(length), f"{len(own):,}", f"{score:.3f}", "█" * round(50 * score)])
+    return "\n".join(table(rows, numbers=range(3)))
 
 
 def main(config: Config, run: Run) -> dict[str, Any]:
@@ -323,8 +324,7 @@ def main(config: Config, run: Run) -> dict[str, Any]:
             "nearest neighbour": bleu(nearest(data), data.test),
             "copy": bleu([sentence.source for sentence in data.test], data.test),
         },
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": "tatoeba_spanish",
             "sha256": what.feed.identity["sha256"],

@@ -198,8 +198,7 @@ def main(config: Config, run: Run) -> dict:
     return {
         "metrics": {"test/rmse": middle.min(), **{f"test/rmse_{name}": middle[i, j] for i, j, name in sizes}},
         "baselines": baselines(config, data),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {"name": config.target, **what.feed.identity},
         "sections": sections(config, data, errors, predictions),
     }

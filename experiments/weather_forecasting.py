@@ -305,8 +305,7 @@ def main(config: Config, run: Run) -> dict:
     return {
         "metrics": measured,
         "baselines": {name: each[-1] for name, each in known.items()},
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(fitted.params)),
-        "steps": int(fitted.train_state.step),
+        **fitted.counts,
         "data": {
             "name": "beijing_weather",
             "sha256": what.feed.identity["sha256"],

@@ -171,5 +171,4 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
 
 
 def _check(where: str, config: DenseAutoencoderConfig | ConvolutionalAutoencoderConfig, **widths: tuple[int, ...]) -> None:
-    each = {f"{name}[{i}]": size for name, sizes in {"shape": config.shape, **widths}.items() for i, size in enumerate(sizes)}
-    check_positive(where, latent=config.latent, **each)
+    check_positive(where, latent=config.latent, shape=config.shape, **widths)

@@ -131,8 +131,7 @@ def _check(config: CNNConfig, convolutions: tuple[int, ...]) -> None:
         got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
         raise mistake("cnn", got=got, expected="as many of both", remedy="One number of convolutions serves all stages: convolutions=2.")
     check_positive("cnn", outputs=config.outputs, kernel_size=config.kernel_size)
-    for name, values in {"channels": config.channels, "convolutions": convolutions, "hidden": config.hidden}.items():
-        check_positive("cnn", **{f"{name}[{i}]": value for i, value in enumerate(values)})
+    check_positive("cnn", channels=config.channels, convolutions=convolutions, hidden=config.hidden)
     check_fraction("cnn", dropout=config.dropout)
     for name, names in {"pooling": tuple(POOLINGS), "normalization": NORMALIZATIONS}.items():
         if getattr(config, name) not in names:

@@ -93,8 +93,7 @@ def _check(config: DetectorConfig) -> None:
     if len(config.channels) != len(config.convolutions) or not config.channels:
         got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
         raise mistake("detector", got=got, expected="as many of both, one for each stage")
-    for name, values in {"channels": config.channels, "convolutions": config.convolutions}.items():
-        check_positive("detector", **{f"{name}[{i}]": value for i, value in enumerate(values)})
+    check_positive("detector", channels=config.channels, convolutions=config.convolutions)
     strides = [2 ** (i + 1) for i in range(len(config.channels))]
     if config.stride not in strides:
         raise mistake("detector", got=f"stride={config.stride!r}", expected=f"one of {', '.join(map(str, strides))}, those of the stages")

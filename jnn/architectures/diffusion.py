@@ -53,9 +53,8 @@ class DenoiserConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        each = {f"{name}[{i}]": size for name in ("shape", "channels") for i, size in enumerate(getattr(self, name))}
-        numbers = {name: getattr(self, name) for name in ("classes", "patch", "blocks", "condition", "groups")}
-        check_positive("DenoiserConfig", **numbers, **each)
+        sizes = ("shape", "channels", "classes", "patch", "blocks", "condition", "groups")
+        check_positive("DenoiserConfig", **{name: getattr(self, name) for name in sizes})
         factor = self.patch * 2 ** (len(self.channels) - 1)
         if not self.channels or len(self.shape) != 3 or self.shape[0] % factor or self.shape[1] % factor:
             got = f"shape={self.shape!r}, channels={self.channels!r}, patch={self.patch}"

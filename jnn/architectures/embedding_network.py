@@ -54,7 +54,7 @@ def embedding_network(config: EmbeddingNetworkConfig) -> Model:
     2019, https://arxiv.org/abs/1801.07698, section 3.1, which normalizes once more, before dropout; here no layer before a normalization
     has a bias. Raises `JnnError` for images with channels first, and for those too small for so many stages.
     """
-    check_positive("embedding_network", features=config.features, **{f"channels[{i}]": value for i, value in enumerate(config.channels)})
+    check_positive("embedding_network", features=config.features, channels=config.channels)
     check_fraction("embedding_network", dropout=config.dropout)
     stages = {f"stage{i}": _stage(config, channels) for i, channels in enumerate(config.channels)}
     return chain(

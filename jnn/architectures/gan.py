@@ -63,9 +63,8 @@ class GANConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        each = {f"{name}[{i}]": size for name in ("shape", "channels") for i, size in enumerate(getattr(self, name))}
-        numbers = {name: getattr(self, name) for name in ("classes", "noise", "features", "groups")}
-        check_positive("GANConfig", **numbers, **each)
+        sizes = ("shape", "channels", "classes", "noise", "features", "groups")
+        check_positive("GANConfig", **{name: getattr(self, name) for name in sizes})
         if len(self.shape) != 3 or not self.channels:
             got = f"shape={self.shape!r}, channels={self.channels!r}"
             raise mistake("GANConfig", got=got, expected="a shape (height, width, channels) and channels of one layer at least")

@@ -38,9 +38,7 @@ def mlp(config: MLPConfig) -> Model:
     >>> sum(leaf.size for leaf in jax.tree.leaves(params))
     25450
     """
-    check_positive(
-        "mlp", outputs=config.outputs, input_rank=config.input_rank, **{f"hidden[{i}]": width for i, width in enumerate(config.hidden)}
-    )
+    check_positive("mlp", outputs=config.outputs, input_rank=config.input_rank, hidden=config.hidden)
     check_fraction("mlp", dropout=config.dropout)
     layers = {"flatten": flatten(config.input_rank)} if config.input_rank > 1 else {}
     for i, width in enumerate(config.hidden):

@@ -48,8 +48,7 @@ def tcn(config: TCNConfig) -> Model:
     >>> sorted(params), model.apply(params, state, jnp.ones((20, 3)))[0].shape
     (['block0', 'block1', 'out'], (20, 1))
     """
-    check_positive("tcn", outputs=config.outputs, kernel_size=config.kernel_size)
-    check_positive("tcn", **{f"channels[{i}]": channels for i, channels in enumerate(config.channels)})
+    check_positive("tcn", outputs=config.outputs, kernel_size=config.kernel_size, channels=config.channels)
     check_fraction("tcn", dropout=config.dropout)
     if not config.channels:
         raise mistake("tcn", got="channels=()", expected="the features of one block at least")

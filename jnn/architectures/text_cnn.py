@@ -54,8 +54,7 @@ def text_cnn(config: TextCNNConfig) -> Model:
     >>> params["windows"]["width3"]["conv"]["kernel"].shape, model.apply(params, state, jnp.arange(9))[0].shape
     ((3, 8, 5), (6,))
     """
-    check_positive("text_cnn", outputs=config.outputs, channels=config.channels, embedding=config.embedding)
-    check_positive("text_cnn", **{f"widths[{i}]": width for i, width in enumerate(config.widths)})
+    check_positive("text_cnn", outputs=config.outputs, channels=config.channels, embedding=config.embedding, widths=config.widths)
     check_fraction("text_cnn", dropout=config.dropout)
     if not config.widths or len(set(config.widths)) < len(config.widths):
         raise mistake("text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different")

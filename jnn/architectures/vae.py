@@ -52,7 +52,8 @@ class VAEConfig:
 
     def __post_init__(self):
         """Refuse what is no size."""
-        check_positive("VAEConfig", classes=self.classes, hidden=self.hidden, latent=self.latent)
+        sizes = {"shape": self.shape, "classes": self.classes, "channels": self.channels, "hidden": self.hidden, "latent": self.latent}
+        check_positive("VAEConfig", **sizes)
 
 
 def vae(config: VAEConfig) -> Model:

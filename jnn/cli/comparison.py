@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jnn.cli.results import chosen_columns
-from jnn.cli.tables import bold, dim, table
+from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
+from jnn.explain.tables import table
 from jnn.train.comparison import Comparison, Result
 from jnn.train.comparison_text import caption, cells, csv_text, markdown
 from jnn.train.files import replacing, write_text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jnn.cli.tables import bold, dim, table
+from jnn.cli.terminal import bold, dim
+from jnn.explain.tables import table
 from jnn.train.progress import duration, number
 
 MOST_COLUMNS = 4

@@ -20,6 +20,7 @@
     bars              a model beside its baselines
     comparison        one metric of many configs, over their seeds
     summary           the layers of a model, their shapes and parameters, as text
+    tables            methods and their metrics, as text
     report            one page about a run
 
 A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no global state of Matplotlib, so that it

@@ -13,7 +13,6 @@ from jnn.explain import style
 from jnn.explain.wording import number
 
 MOST_EVENTS = 6
-HEADS = {"auc": "AUC", "average_precision": "AP", "f1": "F1", "events_found": "events"}
 GAP = 1.5  # usual steps of time, from which times are missing between two
 
 
@@ -122,19 +121,6 @@ def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) ->
         style.gridded(ax, "both")
         style.legend(ax)
     return figure
-
-
-def compared(measured: Mapping[str, Mapping[str, float]]) -> str:
-    """The metrics of each score, ``{score: {metric: value}}``, in columns of fixed-width letters.
-
-    >>> print(compared({"LSTM": {"test/auc": 0.9, "test/f1": 0.5}, "|z|": {"test/auc": 0.7, "test/f1": 0.1}}).splitlines()[1])
-    LSTM        0.900      0.500
-    """
-    heads = [HEADS.get(last, last) for last in (name.rsplit("/", 1)[-1] for name in next(iter(measured.values())))]
-    wide = max(map(len, measured)) + 2
-    lines = [" " * wide + "".join(f"{head:>11}" for head in heads)]
-    lines += [f"{name:<{wide}}" + "".join(f"{value:11.3f}" for value in values.values()) for name, values in measured.items()]
-    return "\n".join(lines)
 
 
 def _broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

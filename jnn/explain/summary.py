@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jnn.explain import tables
 from jnn.explain.operations import flops
 from jnn.model import Model
 from jnn.tags import capture
@@ -79,8 +80,7 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     lines = [("layer", "output", "parameters")]
     lines += [(row.path or "model", ", ".join(_product(shape) for shape in row.output), f"{row.parameters:,}") for row in rows]
     lines.append(("total", "", f"{sum(row.parameters for row in rows):,}"))
-    first, second, third = (max(len(line[i]) for line in lines) for i in range(3))
-    text = [f"{path:<{first}}  {output:<{second}}  {count:>{third}}" for path, output, count in lines]
+    text = tables.table(lines, numbers=[2])
     if with_flops:
         text.append(f"{flops(model, x):,.0f} floating-point operations in matrix products and convolutions for an input of this shape")
     return "\n".join(text)

@@ -10,8 +10,11 @@ from jnn.errors import mistake
 
 
 def check_positive(where: str, **settings) -> None:
-    """Each setting is an integer of at least 1."""
-    for name, value in settings.items():
+    """Each setting is an integer of at least 1, or several such."""
+    is_many = lambda value: isinstance(value, tuple | list)
+    each = {f"{name}[{i}]": value for name, values in settings.items() if is_many(values) for i, value in enumerate(values)}
+    alone = {name: value for name, value in settings.items() if not is_many(value)}
+    for name, value in (alone | each).items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise mistake(where, got=f"{name}={value!r}", expected="an integer >= 1")
 

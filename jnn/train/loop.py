@@ -46,6 +46,11 @@ class Fitted(NamedTuple):
     history: list[dict[str, Any]]
     ledger: "Ledger"
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many parameters were trained, in how many steps."""
+        return {"parameters": sum(leaf.size for leaf in jax.tree.leaves(self.params)), "steps": int(self.train_state.step)}
+
 
 @dataclasses.dataclass
 class Ledger:

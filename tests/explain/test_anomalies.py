@@ -6,7 +6,7 @@ import sklearn.metrics
 from numpy.testing import assert_array_equal
 
 from jnn.errors import JnnError
-from jnn.explain.anomalies import compared, detection_curves, events_closely, score_trace
+from jnn.explain.anomalies import detection_curves, events_closely, score_trace
 
 RNG = np.random.default_rng(0)
 TIME = np.datetime64("2022-03-20T00", "h") + np.arange(40)
@@ -66,12 +66,6 @@ def test_the_curves_have_the_areas_of_scikit_learn():
         average = sklearn.metrics.average_precision_score(ANOMALOUS, score)
         assert right.lines[i].get_label() == f"{name}: AP {average:.3f}"
     assert set(np.asarray(right.lines[-1].get_ydata())) == {np.mean(ANOMALOUS)}
-
-
-def test_the_table_has_a_row_for_each_score():
-    lines = compared({"LSTM": {"test/auc": 0.91234, "test/f1": 0.5}, "|z|": {"test/auc": 0.7, "test/f1": 0.25}}).splitlines()
-    assert [line.split() for line in lines] == [["AUC", "F1"], ["LSTM", "0.912", "0.500"], ["|z|", "0.700", "0.250"]]
-    assert len({len(line) for line in lines}) == 1
 
 
 def test_mistakes_are_named():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from jnn.cli.arguments import Parser, did_you_mean
-from jnn.cli.tables import dim, table
+from jnn.cli.terminal import dim
 from jnn.data.sources import SOURCES, data_folder, fetch, find, source_named
 from jnn.errors import JnnError
+from jnn.explain.tables import table
 
 EXAMPLES = ("jnn data list", "jnn data get mnist5k", "jnn data path mnist5k")
 

@@ -7,8 +7,9 @@ import shlex
 
 from jnn.cli.arguments import examples_text
 from jnn.cli.experiments import find, load
-from jnn.cli.tables import bold, dim, table
+from jnn.cli.terminal import bold, dim
 from jnn.errors import JnnError
+from jnn.explain.tables import table
 
 HELP = """\
 usage: jnn describe NAME [options of the experiment] [--json]

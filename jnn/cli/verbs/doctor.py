@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from jnn.cli.arguments import Parser
 from jnn.cli.devices import GPU_HINT, gpu_present, gpu_unused
-from jnn.cli.tables import bold, table
+from jnn.cli.terminal import bold
+from jnn.explain.tables import table
 
 EXAMPLES = ("jnn doctor", "jnn doctor --json", "jnn run image_classification --smoke")
 OLDEST_PYTHON = (3, 11)

@@ -6,7 +6,7 @@ import json
 
 from jnn.cli.arguments import Parser
 from jnn.cli.experiments import experiments_folder, listings
-from jnn.cli.tables import bold, dim
+from jnn.cli.terminal import bold, dim
 
 EXAMPLES = ("jnn list", "jnn list --json", "jnn describe image_classification")
 
