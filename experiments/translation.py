@@ -77,7 +77,7 @@ class Config(TrainingConfig):
     """Exponent of the length by which the beam search divides."""
     longest: int = 12
     """Tokens, on both sides, of the longest pair that is trained on."""
-    epochs: int = 7
+    epochs: int = 5
     batch_size: int = 128
     learning_rate: float = 2e-3
     clip: float = 1.0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Literal
 
 import jax
 
@@ -12,10 +13,13 @@ from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
+from jnn.layers.normalization import group_norm
 from jnn.layers.pooling import upsample
 from jnn.model import Model
 
 RARE = -math.log(0.99 / 0.01)  # the logit of a center at first, so that the many cells without one do not drown the first steps
+
+NORMALIZATIONS = ("batch", "group")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,11 @@ class DetectorConfig:
     """Pixels between two cells of the maps, a power of two from 2 to that of the last stage."""
     width: int = 64
     """Channels of the pyramid."""
+    normalization: Literal["batch", "group"] = "batch"
+    """What is normalized over: the batch, in training, or each image alone, in groups of channels, where images to find things in may
+    differ from those to learn from as a whole, or batches are small."""
+    groups: int = 8
+    """Groups of channels, for the normalization that has them; a number that divides ``width`` and all ``channels``."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
@@ -41,7 +50,7 @@ def detector(config: DetectorConfig) -> Model:
 
     x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w as H and W over ``stride``, rounded up:
     logits of the centers of objects, and offset and log size of their boxes, which `jnn.detection.center_points` makes and
-    reads. Images may be of any size, another one than that of ``init`` too. Each convolution of 3x3 has a batch normalization and an
+    reads. Images may be of any size, another one than that of ``init`` too. Each convolution of 3x3 has a normalization and an
     activation behind it.
 
     Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850, with one for both offset and size; the way
@@ -81,7 +90,8 @@ def _stage(config: DetectorConfig, channels: int, convolutions: int) -> Model:
 
 def _block(config: DetectorConfig, channels: int, strides: int = 1) -> Model:
     convolve = conv(channels, (3, 3), strides=strides, padding=1, use_bias=False, kernel_init=he_normal())
-    return chain(conv=convolve, norm=batch_norm(), activation=activations.activation(config.activation))
+    norm = batch_norm() if config.normalization == "batch" else group_norm(config.groups, rank=3)
+    return chain(conv=convolve, norm=norm, activation=activations.activation(config.activation))
 
 
 def _head(outputs: int, bias: float) -> Model:
@@ -89,7 +99,7 @@ def _head(outputs: int, bias: float) -> Model:
 
 
 def _check(config: DetectorConfig) -> None:
-    check_positive("detector", classes=config.classes, width=config.width)
+    check_positive("detector", classes=config.classes, width=config.width, groups=config.groups)
     if len(config.channels) != len(config.convolutions) or not config.channels:
         got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
         raise mistake("detector", got=got, expected="as many of both, one for each stage")
@@ -97,3 +107,9 @@ def _check(config: DetectorConfig) -> None:
     strides = [2 ** (i + 1) for i in range(len(config.channels))]
     if config.stride not in strides:
         raise mistake("detector", got=f"stride={config.stride!r}", expected=f"one of {', '.join(map(str, strides))}, those of the stages")
+    if config.normalization not in NORMALIZATIONS:
+        got = f"normalization={config.normalization!r}"
+        raise mistake("detector", got=got, expected=f"one of {', '.join(NORMALIZATIONS)}")
+    if config.normalization == "group" and any(size % config.groups for size in (*config.channels, config.width)):
+        got = f"groups={config.groups}, channels={config.channels!r}, width={config.width}"
+        raise mistake("detector", got=got, expected="groups that divide the width and all channels")

@@ -39,6 +39,16 @@ def test_a_cell_sees_what_is_around_it(float64, stride):
         assert jnp.abs(first - second).max() > 1e-3
 
 
+def test_with_normalization_in_groups_an_image_is_judged_alone_in_training_too(float64):
+    config = DetectorConfig(classes=2, channels=(4, 8), convolutions=(1, 1), stride=4, width=4, normalization="group", groups=2)
+    params, state = drawn(detector(config), 16, 16, 3, dtype=jnp.float64)
+    image = jnp.asarray(np.random.default_rng(0).standard_normal((2, 16, 16, 3)))
+    both, _ = detector(config).apply(params, state, image.at[1].multiply(9), train=True)
+    alone, _ = detector(config).apply(params, state, image[0])
+    assert not jax.tree.leaves(state)
+    jax.tree.map(lambda first, second: np.testing.assert_allclose(first[0], second, atol=SAME), both, alone)
+
+
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (5, 9)])
 def test_maps_have_a_cell_for_every_pixel(size):
     maps = center_points.target_maps(jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.ones(1, bool), size=size, classes=2)
@@ -88,6 +98,8 @@ def test_it_learns_where_squares_are():
     ("settings", "message"),
     [
         ({"classes": 0}, "detector: got classes=0, expected an integer >= 1"),
+        ({"normalization": "layer"}, "detector: got normalization='layer', expected one of batch, group"),
+        ({"normalization": "group", "groups": 2}, "detector: got groups=2, .*expected groups that divide the width and all channels"),
         ({"channels": (4, 8)}, "expected as many of both"),
         ({"stride": 3}, "stride=3, expected one of 2, 4, 8"),
         ({"stride": 16}, "stride=16, expected one of 2, 4, 8"),
