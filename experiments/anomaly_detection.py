@@ -121,10 +121,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the data and the model, make a smoke run short, and check."""
-        plain = {"horizon": 1, "smoothing": 1, "cleaning": 0.0}
-        for name, value in (plain | ELSE[self.model] | SUITED[self.data][self.model]).items():
-            if getattr(self, name) == getattr(Config, name):
-                object.__setattr__(self, name, 2 if self.smoke and name == "epochs" else value)
+        self.shrink(epochs=2)
+        self.suit(**{"horizon": 1, "smoothing": 1, "cleaning": 0.0, **ELSE[self.model], **SUITED[self.data][self.model]})
         super().__post_init__()
         if self.every < 1 or self.length < 1 or self.length % self.every:
             got = f"length={self.length}, every={self.every}"

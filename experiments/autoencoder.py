@@ -69,10 +69,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the data, make a smoke run small, and check."""
-        if self.smoke:
-            object.__setattr__(self, "latents", (2, 8))
-        if self.epochs == 0:
-            object.__setattr__(self, "epochs", 2 if self.smoke else EPOCHS[self.data])
+        self.shrink(epochs=2, latents=(2, 8))
+        self.suit(epochs=EPOCHS[self.data])
         pixels = SHAPES[self.data][0] * SHAPES[self.data][1]
         if not self.latents or list(self.latents) != sorted(set(self.latents)) or not 1 <= self.latents[0] <= self.latents[-1] <= pixels:
             expected = f"increasing numbers from 1 to {pixels}, the pixels of an image"

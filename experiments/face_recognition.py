@@ -96,9 +96,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run small, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 2, "members": 2, "channels": (4, 8), "features": 8}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=2, members=2, channels=(4, 8), features=8)
         check_positive("config", members=self.members)
         if self.hidden < 0:
             raise mistake("config", got=f"hidden={self.hidden}", expected="an integer >= 0")

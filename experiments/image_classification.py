@@ -63,8 +63,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the data, and check."""
-        if self.epochs == 0:
-            object.__setattr__(self, "epochs", 2 if self.smoke else EPOCHS[self.data])
+        self.shrink(epochs=2)
+        self.suit(epochs=EPOCHS[self.data])
         super().__post_init__()
 
 

@@ -46,6 +46,7 @@ from jnn.errors import mistake
 from jnn.explain.tables import metric_table
 from jnn.generate import Request
 from jnn.generative import Generative, adversarial, diffusing, variational
+from jnn.layers.checks import check_positive
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.scores import generation as generation_scores
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, seed_key, train, trained
@@ -106,15 +107,11 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the model, make a smoke run small, and check."""
-        for name, value in SUITED[self.model].items():
-            if getattr(self, name) == getattr(Config, name):
-                object.__setattr__(self, name, value * OF_THE_DIGITS if name == "epochs" and self.data == "digits" else value)
-        if self.smoke:
-            for name, value in {"epochs": 2, "channels": (8,), "samples": 200, "sampling_steps": 3}.items():
-                object.__setattr__(self, name, value)
-        for name in ("discriminator_steps", "sampling_steps"):
-            if getattr(self, name) < 1:
-                raise mistake("config", got=f"{name}={getattr(self, name)}", expected="an integer >= 1")
+        self.shrink(epochs=2, channels=(8,), samples=200, sampling_steps=3)
+        if self.data == "digits":
+            self.suit(epochs=OF_THE_DIGITS * SUITED[self.model]["epochs"])
+        self.suit(**SUITED[self.model])
+        check_positive("config", discriminator_steps=self.discriminator_steps, sampling_steps=self.sampling_steps)
         if self.samples < PART or self.samples % PART:
             raise mistake("config", got=f"samples={self.samples}", expected=f"a multiple of {PART}")
         super().__post_init__()

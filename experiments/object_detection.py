@@ -35,6 +35,7 @@ from jnn.detection.boxes import intersection_over_union
 from jnn.detection.center_points import Detections
 from jnn.errors import mistake
 from jnn.explain.tables import metric_table
+from jnn.layers.checks import check_positive
 from jnn.metrics import Metric
 from jnn.scores.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
 from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
@@ -82,12 +83,9 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the data, make a smoke run small, and check."""
-        smoke = {"epochs": 2, "scenes": 64, "channels": (4, 8), "width": 8, "candidates": 20} if self.smoke else {}
-        suited = {name: own[self.data] for name, own in (("epochs", EPOCHS), ("batch_size", BATCHES)) if not getattr(self, name)}
-        for name, value in (suited | smoke).items():
-            object.__setattr__(self, name, value)
-        if self.scenes < 1 or self.candidates < 1:
-            raise mistake("config", got=f"scenes={self.scenes}, candidates={self.candidates}", expected="integers >= 1")
+        self.shrink(epochs=2, scenes=64, channels=(4, 8), width=8, candidates=20)
+        self.suit(epochs=EPOCHS[self.data], batch_size=BATCHES[self.data])
+        check_positive("config", scenes=self.scenes, candidates=self.candidates)
         if not 0 <= self.overlap <= 1:
             raise mistake("config", got=f"overlap={self.overlap}", expected="a number from 0 to 1")
         if self.noise < 0 or self.box_weight < 0:

@@ -85,9 +85,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 2, "channels": 4, "members": 2, "batch_size": 8}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=2, channels=4, members=2, batch_size=8)
         super().__post_init__()
         if not 0 <= self.bayes_share <= 1:
             raise mistake("config", got=f"bayes_share={self.bayes_share}", expected="a fraction in [0, 1]")

@@ -77,9 +77,7 @@ class Config(TrainingConfig):
         """Make a smoke run small, and check."""
         if self.folds < 1:
             raise mistake("config", got=f"folds={self.folds}", expected="an integer >= 1")
-        if self.smoke:
-            for name, value in {"folds": 2, "epochs": 1, "width": 4}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(folds=2, epochs=1, width=4)
         super().__post_init__()
 
 

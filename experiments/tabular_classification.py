@@ -69,8 +69,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
-        if self.smoke:
-            object.__setattr__(self, "epochs", 5)
+        self.shrink(epochs=5)
         super().__post_init__()
 
 

@@ -66,9 +66,8 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Fill in what suits the data, make a smoke run short, and check."""
-        for name, value in SUITED[self.data].items():
-            if getattr(self, name) == getattr(Config, name):
-                object.__setattr__(self, name, 2 if self.smoke and name == "epochs" else value)
+        self.shrink(epochs=2)
+        self.suit(**SUITED[self.data])
         super().__post_init__()
 
 

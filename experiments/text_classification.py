@@ -89,9 +89,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 2, "width": 4, "members": 2, "batch_size": 8}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=2, width=4, members=2, batch_size=8)
         super().__post_init__()
         if not 0 <= self.linear_share <= 1:
             raise mistake("config", got=f"linear_share={self.linear_share}", expected="a fraction in [0, 1]")

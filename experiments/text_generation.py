@@ -76,9 +76,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 1, "length": 16, "width": 24, "depth": 1, "batch_size": 16}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=1, length=16, width=24, depth=1, batch_size=16)
         super().__post_init__()
 
 

@@ -85,9 +85,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 2, "vocabulary": 300, "width": 16, "depth": 1, "batch_size": 16, "longest": 16}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=2, vocabulary=300, width=16, depth=1, batch_size=16, longest=16)
         super().__post_init__()
 
 

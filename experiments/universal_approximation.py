@@ -74,9 +74,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run small, and check."""
-        if self.smoke:
-            for name, value in {"widths": (2, 8), "depths": (1, 2), "members": 2, "examples": 64, "epochs": 60}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(widths=(2, 8), depths=(1, 2), members=2, examples=64, epochs=60)
         super().__post_init__()
 
 

@@ -73,9 +73,7 @@ class Config(TrainingConfig):
 
     def __post_init__(self):
         """Make a smoke run small, and check."""
-        if self.smoke:
-            for name, value in {"epochs": 1, "members": 2, "width": 8}.items():
-                object.__setattr__(self, name, value)
+        self.shrink(epochs=1, members=2, width=8)
         super().__post_init__()
 
 

@@ -52,7 +52,7 @@ class TrainingConfig:
     patience: int = 0
     """Epochs without a better validation metric after which training stops; 0 for never."""
     smoke: bool = False
-    """A run of seconds on few examples that proves that everything works; its numbers mean nothing."""
+    """A run of seconds, small where nothing else is asked for, that proves that everything works; its numbers mean nothing."""
 
     def __post_init__(self):
         """Refuse what cannot be right, before anything is loaded."""
@@ -76,6 +76,17 @@ class TrainingConfig:
         if not 0 <= self.average_decay < 1:
             raise mistake("config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
+
+    def suit(self, **values: Any) -> None:
+        """For ``__post_init__``: settings that were left at their defaults become these, which suit the data or the model."""
+        for name, value in values.items():
+            if getattr(self, name) == getattr(type(self), name):
+                object.__setattr__(self, name, value)
+
+    def shrink(self, **values: Any) -> None:
+        """For ``__post_init__``, before `suit`: in a smoke run, settings that were left at their defaults become these."""
+        if self.smoke:
+            self.suit(**values)
 
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
         """The optimizer of a run of ``steps`` steps; ``overrides`` of the settings, such as ``learning_rate``, may be traced."""
