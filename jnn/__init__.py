@@ -37,7 +37,7 @@ __getattr__, __dir__, __all__ = lazy(
         "layers.recurrent": ["recurrent"],
         "layers.weight_normalization": ["spectral_norm", "weight_norm"],
         "model": ["Model", "apply_child", "as_model", "child_key", "function", "identity", "init_child", "pointwise", "reader", "streams"],
-        "tags": ["capture", "intervene", "tag"],
+        "tags": ["at_iteration", "capture", "intervene", "tag"],
         "transform": ["cast", "ensemble", "frozen", "path_mask", "remat", "reparameterized"],
         "wiring": ["wired"],
     },

@@ -13,7 +13,7 @@ and ``while`` are not seen.
 import contextlib
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,9 +58,9 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     """``f`` with tagged values replaced: each change is a new value, or a function from the old value to the new one.
 
     A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes every ``.../weights``). Inside a
-    ``scan`` a value is given as `capture` returned it, stacked, and a function sees one iteration's value at a time. Raises
-    `JnnError` for a name that ``f`` does not tag, and for a value of another shape; a new value is cast to the dtype of the old
-    one.
+    ``scan`` a value is given as `capture` returned it, stacked, a function sees one iteration's value at a time, and `at_iteration`
+    changes one alone. Raises `JnnError` for a name that ``f`` does not tag, for a value of another shape, and for an iteration that
+    there is not; a new value is cast to the dtype of the old one.
 
     >>> import jax.numpy as jnp
     >>> f = lambda x: tag(x * 2, "double") + 1
@@ -77,6 +77,35 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
         return y
 
     return changed
+
+
+class at_iteration(NamedTuple):  # noqa: N801, as it is called like a function
+    """For `intervene`: the ``change`` of a value inside a ``scan``, such as a `jnn.repeat`, in one iteration alone; later ones follow.
+
+    Where scans hold scans, it is one of the outermost; one of the next is chosen by ``at_iteration(layer, at_iteration(time, change))``.
+
+    >>> import jax, jax.numpy as jnp
+    >>> f = lambda x: jax.lax.scan(lambda c, _: (tag(c + 1, "sum"), None), x, length=3)[0]
+    >>> f(0.0).item(), intervene(f, {"sum": at_iteration(1, lambda sum: 10 * sum)})(0.0).item()
+    (3.0, 21.0)
+    """
+
+    iteration: int
+    change: Any
+    chosen: Any = True
+    """Whether the iterations of scans around are those that were asked for."""
+
+    def within(self, iteration: jax.Array) -> Any:
+        """The change in an iteration of a scan: of one of a scan inside, or else of all that there is."""
+        chosen, change = self.chosen & (iteration == self.iteration), self.change
+        return change._replace(chosen=chosen) if isinstance(change, at_iteration) else _Perhaps(chosen, change)
+
+
+class _Perhaps(NamedTuple):
+    """A change that is made where ``chosen``, a traced boolean, is true."""
+
+    chosen: Any
+    change: Any
 
 
 def _matches(name: str, path: str) -> bool:
@@ -107,8 +136,9 @@ def _run(jaxpr, consts, args, scope, changes, seen):
     read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
-        path = "/".join(filter(None, [scope, scope_of(equation)]))
-        with jax.named_scope(path) if path else contextlib.nullcontext():
+        own = scope_of(equation)
+        path = "/".join(filter(None, [scope, own]))
+        with jax.named_scope(own) if own else contextlib.nullcontext():  # within that of the call whose jaxpr this is
             outputs, found = _run_equation(equation, inputs, path, changes, seen | values.keys())
         values |= found
         environment.update(zip(equation.outvars, outputs, strict=True))
@@ -159,24 +189,30 @@ def _run_tag(name, value, path, changes, seen):
     if path in seen:
         path = next(f"{path}#{i}" for i in itertools.count(2) if f"{path}#{i}" not in seen)
     for change in (change for key, change in changes.items() if _matches(key, path)):
+        if isinstance(change, at_iteration):
+            raise mistake("intervene", got=f"an iteration for {path!r}", expected="a value inside a scan, or inside so many scans")
+        chosen, change = change if isinstance(change, _Perhaps) else (True, change)
         new = jnp.asarray(change(value) if callable(change) else change)
         if new.shape != value.shape:
             raise mistake("intervene", got=f"shape {new.shape} for {path!r}", expected=f"its shape {value.shape}")
-        value = new.astype(value.dtype)
+        new = new.astype(value.dtype)
+        value = new if chosen is True else jnp.where(chosen, new, value)  # what is replaced for sure gets no gradient, not even of zero
     value = checkpoint_name(value, name)
     return [value], {path: value}
 
 
 def _run_scan(parameters, inputs, path, changes, seen):
-    """A scan whose body also returns its tagged values, stacked; changes given as stacked values are scanned over."""
+    """A scan whose body also returns its tagged values, stacked; changes given as stacked values are scanned over, and with them the
+    number of the iteration for those of one alone."""
     body, length = parameters["jaxpr"], parameters["length"]
     constants, carries = _scan_counts(parameters)
     consts, init, xs = inputs[:constants], inputs[constants : constants + carries], inputs[constants + carries :]
     run = lambda carry, x, changes: _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
     listed, paths = _listed(run)
 
-    given = {key: jnp.asarray(change) for key, change in changes.items() if not callable(change)}
-    made = {key: change for key, change in changes.items() if callable(change)}
+    single = {key: change for key, change in changes.items() if isinstance(change, at_iteration)}
+    made = {key: change for key, change in changes.items() if callable(change) or isinstance(change, _Perhaps)}
+    given = {key: jnp.asarray(change) for key, change in changes.items() if key not in single | made}
     if given:
         inside = jax.eval_shape(lambda: run(init, [x[0] for x in xs], {}))[1] if length else {}
         given = {key: value for key, value in given.items() if any(_matches(key, path) for path in inside)}
@@ -187,11 +223,15 @@ def _run_scan(parameters, inputs, path, changes, seen):
             )
 
     def step(carry, x):
-        (x, given) = x
-        outputs, values = listed(carry, x, {**made, **given})
+        x, given, iteration = x
+        outputs, values = listed(carry, x, {**made, **given, **{key: change.within(iteration) for key, change in single.items()}})
         return outputs[:carries], (outputs[carries:], values)
 
-    last, (ys, values) = jax.lax.scan(step, init, (xs, given), length, parameters["reverse"], parameters["unroll"])
+    iterations = jnp.arange(length) if single else None
+    last, (ys, values) = jax.lax.scan(step, init, (xs, given, iterations), length, parameters["reverse"], parameters["unroll"])
+    for key, change in single.items():
+        if not 0 <= change.iteration < length and any(_matches(key, path) for path in paths):
+            raise mistake("intervene", got=f"iteration {change.iteration} for {key!r}", expected=f"one of 0 to {length - 1}")
     return [*last, *ys], dict(zip(paths, values, strict=True))
 
 
