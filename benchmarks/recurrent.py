@@ -5,6 +5,7 @@ PyTorch is left out where it is not installed. On AMD processors its MKL takes a
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -21,36 +22,44 @@ def characters() -> np.ndarray:
     return np.random.default_rng(0).integers(VOCABULARY, size=(BATCH, LENGTH + 1)).astype(np.int32)
 
 
-def of_jnn(make: Callable) -> Callable[[], float]:
-    """A chain of jnn with ``make(features)`` for its two recurrent layers."""
+def of_jnn(make: Callable, devices: int = 1) -> Callable[[], float]:
+    """A chain of jnn with ``make(features)`` for its two recurrent layers; each of ``devices`` has a part of the batch."""
     import jax
 
     import jnn
 
     model = jnn.chain(jnn.embedding(VOCABULARY, EMBEDDING), make(FEATURES), make(FEATURES), jnn.dense(VOCABULARY))
     params, state = jax.jit(model.init)(jax.random.key(0), characters()[:, :-1])
-    return _adam(params, lambda params, x: model.apply(params, state, x)[0])
+    return _adam(params, lambda params, x: model.apply(params, state, x)[0], devices)
 
 
-def _adam(params, logits_of):
+def _adam(params, logits_of, devices):
     """Steps of Adam on the mean cross entropy, one call each."""
     import jax
     import optax
 
-    text, optimizer = jax.numpy.asarray(characters()), optax.adam(LEARNING_RATE)
+    optimizer, mesh = optax.adam(LEARNING_RATE), jax.make_mesh((devices,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    every, split = jax.P(), jax.P("batch")
 
-    def loss_of(params):
+    def loss_of(params, text):
         return optax.softmax_cross_entropy_with_integer_labels(logits_of(params, text[:, :-1]), text[:, 1:]).mean()
 
-    def step(params, state):
-        loss, gradient = jax.value_and_grad(loss_of)(params)
+    def of_part(params, text):
+        return jax.lax.pmean(jax.value_and_grad(loss_of)(params, text), "batch")
+
+    gradient_of = jax.shard_map(of_part, mesh=mesh, in_specs=(every, split), out_specs=(every, every), check_vma=False)
+
+    def step(params, state, text):
+        loss, gradient = (gradient_of if devices > 1 else jax.value_and_grad(loss_of))(params, text)
         updates, state = optimizer.update(gradient, state, params)
         return (optax.apply_updates(params, updates), state), loss
 
-    step, kept = jax.jit(step, donate_argnums=(0, 1)), [(params, optimizer.init(params))]
+    place = lambda tree, spec: jax.device_put(tree, jax.NamedSharding(mesh, spec))
+    step, text = jax.jit(step, donate_argnums=(0, 1)), place(characters(), split)
+    kept = [place((params, optimizer.init(params)), every)]
 
     def call():
-        kept[0], loss = step(*kept[0])
+        kept[0], loss = step(*kept[0], text)
         return float(loss)
 
     return call
@@ -61,6 +70,15 @@ def by_jnn():
     from jnn.layers.lstm import lstm
 
     return of_jnn(lstm)
+
+
+def by_jnn_split():
+    """The same, the batch split by ``jax.shard_map`` over all cores, each of which is a device of its own."""
+    import jax
+
+    from jnn.layers.lstm import lstm
+
+    return of_jnn(lstm, len(jax.devices()))
 
 
 def by_scan():
@@ -131,16 +149,16 @@ def by_torch():
     return call
 
 
-PEERS = {"jnn": by_jnn, "scan": by_scan, "nnx": by_nnx, "torch": by_torch}
+PEERS = {"jnn": by_jnn, "split": by_jnn_split, "scan": by_scan, "nnx": by_nnx, "torch": by_torch}
 
 
 def steps(environment: dict[str, str]) -> Comparison:
     """A step of each; other initial weights, so that losses differ."""
-    names = {"jnn": "jnn", "`lax.scan`": "scan", "Flax NNX": "nnx"} | ({"PyTorch": "torch"} if importlib.util.find_spec("torch") else {})
-    kept = ", freed memory kept by glibc" if environment else ""
-    return Comparison(
-        f"step, character LSTM{kept}", {way: Process(__file__, name, **environment) for way, name in names.items()}, tolerance=None
-    )
+    names = {"jnn": "jnn", "jnn, a device for each core": "split", "`lax.scan`": "scan", "Flax NNX": "nnx"}
+    names |= {"PyTorch": "torch"} if importlib.util.find_spec("torch") else {}
+    own = {"split": {"XLA_FLAGS": f"--xla_force_host_platform_device_count={os.cpu_count()}"}}
+    ways = {way: Process(__file__, name, **environment, **own.get(name, {})) for way, name in names.items()}
+    return Comparison(f"step, character LSTM{', freed memory kept by glibc' if environment else ''}", ways, tolerance=None)
 
 
 if __name__ == "__main__" and not serve(PEERS):
