@@ -76,13 +76,7 @@ class Config(TrainingConfig):
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Features, standardized by the training part, and labels. Nothing is downloaded."""
     splits = LOAD[config.data]()
-    return standardize(splits if config.validation else without_validation(splits))[0]
-
-
-def without_validation(splits: Splits) -> Splits:
-    """All that is not test data as the training part; the validation part is empty."""
-    train = {name: np.concatenate([array, splits.validation[name]]) for name, array in splits.train.items()}
-    return splits._replace(train=train, validation={name: array[:0] for name, array in splits.validation.items()})
+    return standardize(splits if config.validation else splits.without_validation())[0]
 
 
 def build_model(config: Config) -> jnn.Model:

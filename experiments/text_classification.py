@@ -30,11 +30,12 @@ from jnn import losses, metrics
 from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
 from jnn.architectures.transformer_block import BlockConfig, blocks
+from jnn.baselines.texts import linear_classifiers
 from jnn.data.buckets import bucket_lengths, shortest
 from jnn.data.labelled_texts import LabelledSplits, LabelledTexts, load_sms_spam, load_trec
 from jnn.data.sequences import pad
 from jnn.data.tokenizers import Tokenizer, word_tokenizer, write_tokenizer
-from jnn.data.tokenizers.words import PATTERN, split_words
+from jnn.data.tokenizers.words import split_words
 from jnn.data.word_vectors import GLOVE_FEATURES, load_glove50
 from jnn.errors import mistake
 from jnn.layers.bidirectional import bidirectional
@@ -109,7 +110,7 @@ def load_data(config: Config, *, offline: bool = False) -> Texts:
         splits = made_up(SIZES[config.data][1])
     else:
         splits = {"trec": load_trec, "sms_spam": load_sms_spam}[config.data](offline=offline)
-    splits = splits if config.validation else without_validation(splits)
+    splits = splits if config.validation else splits.without_validation()
     tokenizer = word_tokenizer(splits.train.texts, lower=True)
     vectors = np.random.default_rng(0).normal(0, WORD_DEVIATION, (tokenizer.vocabulary, GLOVE_FEATURES)).astype(np.float32)
     if not config.smoke:
@@ -125,13 +126,6 @@ def made_up(classes: int) -> LabelledSplits:
     part = lambda rows: LabelledTexts(tuple(texts[i] for i in rows), label[rows])
     train, validation, test = np.split(np.arange(len(texts)), [40 * classes, 50 * classes])
     return LabelledSplits(part(train), part(validation), part(test), tuple(f"class {c}" for c in range(classes)))
-
-
-def without_validation(splits: LabelledSplits) -> LabelledSplits:
-    """All that is not test data as the training part; the validation part is empty."""
-    train, held = splits.train, splits.validation
-    everything = LabelledTexts(train.texts + held.texts, np.concatenate([train.labels, held.labels]))
-    return splits._replace(train=everything, validation=LabelledTexts((), held.labels[:0]))
 
 
 def to_arrays(tokenizer: Tokenizer, part: LabelledTexts) -> dict[str, np.ndarray]:
@@ -209,26 +203,6 @@ def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array
     return committee(config, model).apply(params, state, batch["tokens"], mask=batch["mask"])[0]
 
 
-def baselines(splits: LabelledSplits) -> dict[str, float]:
-    """Test accuracy of scikit-learn's classifiers that were fitted on all that is not test data."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.naive_bayes import ComplementNB
-    from sklearn.svm import LinearSVC
-
-    known = without_validation(splits).train
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=PATTERN)
-    x, tested = vectorizer.fit_transform(known.texts), vectorizer.transform(splits.test.texts)
-    score = lambda classifier: float(classifier.fit(x, known.labels).score(tested, splits.test.labels))
-    return {
-        "most frequent class": score(DummyClassifier()),
-        "logistic regression": score(LogisticRegression(C=10, max_iter=1000)),
-        "linear support vector machine": score(LinearSVC()),
-        "complement naive Bayes": score(ComplementNB()),
-    }
-
-
 def sections(config: Config, texts: Texts, model: jnn.Model, params, state) -> list:
     """Pictures for the report: what the model gets wrong, whether it knows, and which words moved it."""
     from jnn.explain import classification, words
@@ -239,17 +213,13 @@ def sections(config: Config, texts: Texts, model: jnn.Model, params, state) -> l
     p = np.exp(predict_all(partial(predict, config, model), params, state, test))
     matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(p, label))
 
-    right, worst = np.flatnonzero(p.argmax(axis=1) == label)[:4], np.argsort(p[np.arange(len(label)), label])[:4]
-    shown = np.concatenate([right, worst])
-    mask, answers = test["mask"][shown], p[shown].argmax(axis=1)
-    inputs = (test["tokens"][shown], answers.astype(np.int32))
-    moved = words.leave_one_out(committee(config, model), params, state, *inputs, mask=mask, replacement=texts.tokenizer.unknown)
-    decisions = [
-        words.Decision(
-            split_words(texts.splits.test.texts[i])[:LONGEST], row[real], classes[answer], float(p[i, answer]), classes[label[i]]
-        )
-        for i, answer, row, real in zip(shown, answers, moved, mask, strict=True)
-    ]
+    shown = words.right_and_worst(p, label)
+    examples, split = (
+        {name: array[shown] for name, array in test.items()},
+        [split_words(texts.splits.test.texts[i])[:LONGEST] for i in shown],
+    )
+    settings = {"words": split, "classes": classes, "replacement": texts.tokenizer.unknown}
+    decisions = words.decisions(committee(config, model), params, state, examples, **settings)
     text = "How much the log-odds of the answer fall where one word is taken for an unknown one."
     return [
         Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, classes)),
@@ -292,7 +262,7 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     fitted = train(what, config, seed_key(config.seed), run)
     return {
         "metrics": what.test(fitted.params, fitted.state),
-        "baselines": baselines(texts.splits),
+        "baselines": linear_classifiers(texts.splits),
         **fitted.counts,
         "data": {
             "name": config.data,

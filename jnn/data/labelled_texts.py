@@ -43,6 +43,17 @@ class LabelledSplits(NamedTuple):
     test: LabelledTexts
     classes: tuple[str, ...]
 
+    def without_validation(self) -> LabelledSplits:
+        """All that is not test data as the training part; the validation part is empty.
+
+        >>> texts = lambda *texts: LabelledTexts(texts, np.zeros(len(texts), np.int32))
+        >>> LabelledSplits(texts("a"), texts("b"), texts("c"), ("letter",)).without_validation().train.texts
+        ('a', 'b')
+        """
+        train, held = self.train, self.validation
+        everything = LabelledTexts(train.texts + held.texts, np.concatenate([train.labels, held.labels]))
+        return self._replace(train=everything, validation=LabelledTexts((), held.labels[:0]))
+
 
 def load_trec(
     *, fine: bool = False, as_published: bool = False, validation: float = 0.1, seed: int = 0, offline: bool = False

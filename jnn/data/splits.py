@@ -19,6 +19,15 @@ class Splits(NamedTuple):
     test: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
 
+    def without_validation(self) -> Splits:
+        """All that is not test data as the training part; the validation part is empty.
+
+        >>> Splits(*({"x": np.array([i])} for i in range(3))).without_validation().train["x"].tolist()
+        [0, 1]
+        """
+        train = {name: np.concatenate([array, self.validation[name]]) for name, array in self.train.items()}
+        return self._replace(train=train, validation={name: array[:0] for name, array in self.validation.items()})
+
 
 def hold_out(
     arrays: Arrays, fraction: float, *, seed: int = 0, stratify: str | None = None

@@ -6,7 +6,7 @@
 Log-odds, ``log p_c / (1 - p_c)``, are in nats: 0 is undecided, and with two classes they are the difference of the two logits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -105,6 +105,43 @@ class Decision(NamedTuple):
     probability: float
     """What the model gave the answer."""
     truth: str = ""
+
+
+def right_and_worst(p: ArrayLike, labels: ArrayLike, most: int = 4) -> np.ndarray:
+    """Which texts to show, by probabilities ``p`` ``(N, K)``: the first ``most`` that are classified right, then those whose true class
+    got the least.
+
+    >>> right_and_worst([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 1, 1], most=1).tolist()
+    [0, 1]
+    """
+    p, labels = np.asarray(p), np.asarray(labels)
+    right = np.flatnonzero(p.argmax(axis=1) == labels)[:most]
+    return np.concatenate([right, np.argsort(p[np.arange(len(labels)), labels])[:most]])
+
+
+def decisions(
+    model: Model,
+    params: Any,
+    state: Any,
+    examples: Mapping[str, ArrayLike],
+    *,
+    words: Sequence[Sequence[str]],
+    classes: Sequence[str],
+    replacement: int,
+) -> list[Decision]:
+    """What ``model`` says of texts, and what `leave_one_out` says of their words.
+
+    ``examples`` are ``tokens`` and ``mask`` ``(N, T)`` and ``label`` ``(N,)``; ``words`` are those of each text, one a token. ``model``
+    makes logits ``(..., K)`` of tokens ``(..., T)``; ``replacement`` is a token that says nothing.
+    """
+    tokens, mask, labels = (np.asarray(examples[name]) for name in ("tokens", "mask", "label"))
+    p = np.asarray(jax.jit(lambda *given: jax.nn.softmax(model.apply(*given, mask=mask)[0]))(params, state, tokens))
+    answers = p.argmax(axis=-1).astype(np.int32)
+    fall = leave_one_out(model, params, state, tokens, answers, mask=mask, replacement=replacement)
+    return [
+        Decision(own, row[real], classes[int(answer)], float(of_text[answer]), classes[int(label)])
+        for own, row, real, answer, of_text, label in zip(words, fall, mask, answers, p, labels, strict=True)
+    ]
 
 
 def coloured_decisions(decisions: Sequence[Decision], *, most: int = MOST_WORDS) -> Markup:

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 import jnn
 from jnn.errors import JnnError
-from jnn.explain.words import Decision, coloured_decisions, integrated_words, leave_one_out, log_odds, moved
+from jnn.explain.words import Decision, coloured_decisions, decisions, integrated_words, leave_one_out, log_odds, moved, right_and_worst
 from jnn.layers.gru import gru
 
 COMPLETE = 1e-4  # what the middle rule with 256 steps leaves on a small smooth network
@@ -82,6 +82,26 @@ def test_leaving_one_out_is_what_brute_force_finds():
         changed[i] = 0
         fall = odds(np.asarray(run(TOKENS[n])), TARGETS[n]) - odds(np.asarray(run(changed)), TARGETS[n])
         assert_allclose(found[n, i], fall, atol=EXACT)
+
+
+def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
+    model, params, state = reader()
+    labels, words = np.array([1, 0, 1]), [[f"word{token}" for token in row[real]] for row, real in zip(TOKENS, MASK, strict=True)]
+    examples = {"tokens": TOKENS, "mask": MASK, "label": labels}
+    found = decisions(model, params, state, examples, words=words, classes=("no", "yes"), replacement=0)
+    p = np.asarray(jax.nn.softmax(model.apply(params, state, TOKENS, mask=MASK)[0]))
+    assert [decision.truth for decision in found] == ["yes", "no", "yes"]
+    for i, decision in enumerate(found):
+        assert decision.answer == ("no", "yes")[p[i].argmax()]
+        assert_allclose(decision.probability, p[i].max(), atol=EXACT)
+        one = slice(i, i + 1)
+        fall = leave_one_out(model, params, state, TOKENS[one], p[one].argmax(axis=1), mask=MASK[one], replacement=0)
+        assert_allclose(decision.values, fall[0, MASK[i]], atol=EXACT)
+
+
+def test_texts_to_show_are_the_first_right_and_the_most_wrong():
+    p = np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3], [0.2, 0.8]])
+    assert right_and_worst(p, [0, 0, 0, 1], most=2).tolist() == [0, 2, 1, 0]
 
 
 def test_padding_does_nothing():
