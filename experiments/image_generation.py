@@ -67,7 +67,7 @@ SUITED = {  # channels: of a GAN from the smallest images on, of the others from
     "dcgan": {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64, "epochs": 15},
     "wgan_gp": {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64, "epochs": 8},
     "vae": {"channels": (32, 64), "noise": 16, "learning_rate": 2e-3, "batch_size": 64, "epochs": 12},
-    "diffusion": {"channels": (32, 128), "learning_rate": 2e-3, "batch_size": 32, "epochs": 4},
+    "diffusion": {"channels": (32, 128), "learning_rate": 2e-3, "batch_size": 32, "epochs": 5},
 }
 OF_THE_DIGITS = 10  # times as many epochs: there are 40 times fewer images
 FEW = 10  # images of a class in pictures
