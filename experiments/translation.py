@@ -288,12 +288,11 @@ def sections(config: Config, fitted: Fitted, model: jnn.Model, tokenizer: Tokeni
 
 def examples(chosen: Sequence[int], test: Sequence[Translation], found: Sequence[str]) -> str:
     """A table: the sentence, what was made of it, and a reference."""
-    rows = [("", "English", "translation", "reference")]
+    rows = [["", "English", "translation", "reference"]]
     for i in chosen:
         right = found[i] in test[i].targets
-        rows.append(("=" if right else "", test[i].source, found[i], found[i] if right else test[i].targets[0]))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "\n".join("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+        rows.append(["=" if right else "", test[i].source, found[i], found[i] if right else test[i].targets[0]])
+    return "\n".join(table(rows))
 
 
 def by_length(test: Sequence[Translation], found: Sequence[str]) -> str:
