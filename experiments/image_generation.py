@@ -65,7 +65,7 @@ CLASSES = {"fashion_mnist": images.FASHION_CLASSES, "digits": images.DIGIT_CLASS
 SHAPES = {"fashion_mnist": (28, 28, 1), "digits": (8, 8, 1)}
 SUITED = {  # channels: of a GAN from the smallest images on, of the others from the largest on
     "dcgan": {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64, "epochs": 15},
-    "wgan_gp": {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64, "epochs": 8},
+    "wgan_gp": {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64, "epochs": 9},
     "vae": {"channels": (32, 64), "noise": 16, "learning_rate": 2e-3, "batch_size": 64, "epochs": 12},
     "diffusion": {"channels": (32, 128), "learning_rate": 2e-3, "batch_size": 32, "epochs": 5},
 }
