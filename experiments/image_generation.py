@@ -1,5 +1,4 @@
-"""Make pictures of clothes, or of digits, of a class that one asks for: by networks that play against each other, by a variational
-autoencoder, or by a diffusion model.
+"""Make pictures of clothes or digits, of a class that one asks for: by a GAN, a variational autoencoder, or a diffusion model.
 
 Source    dcgan: after Radford et al. 2016 (https://arxiv.org/abs/1511.06434), with hinge loss, spectral normalization and a discriminator
           that knows the class (Miyato et al. 2018, https://arxiv.org/abs/1802.05957). wgan_gp: Gulrajani et al. 2017
