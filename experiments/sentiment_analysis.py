@@ -205,9 +205,17 @@ def sections(config: Config, sentences: Sentences, model: jnn.Model, params, sta
     matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(p, label))
 
     shown = words.right_and_worst(p, label)
-    examples, split = {name: array[shown] for name, array in test.items()}, [split_words(sentences.splits.test.texts[i]) for i in shown]
-    settings = {"words": split, "classes": classes, "replacement": sentences.tokenizer.unknown}
-    decisions = words.decisions(committee(config, model), params, state, examples, **settings)
+    examples = {name: array[shown] for name, array in test.items()}
+    decisions = words.decisions(
+        committee(config, model),
+        params,
+        state,
+        examples,
+        p[shown],
+        words=[split_words(sentences.splits.test.texts[i]) for i in shown],
+        classes=classes,
+        replacement=sentences.tokenizer.unknown,
+    )
     text = "How much the log-odds of the answer fall where one word is taken for an unknown one."
     return [
         Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, classes)),

@@ -214,12 +214,17 @@ def sections(config: Config, texts: Texts, model: jnn.Model, params, state) -> l
     matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(p, label))
 
     shown = words.right_and_worst(p, label)
-    examples, split = (
-        {name: array[shown] for name, array in test.items()},
-        [split_words(texts.splits.test.texts[i])[:LONGEST] for i in shown],
+    examples = {name: array[shown] for name, array in test.items()}
+    decisions = words.decisions(
+        committee(config, model),
+        params,
+        state,
+        examples,
+        p[shown],
+        words=[split_words(texts.splits.test.texts[i])[:LONGEST] for i in shown],
+        classes=classes,
+        replacement=texts.tokenizer.unknown,
     )
-    settings = {"words": split, "classes": classes, "replacement": texts.tokenizer.unknown}
-    decisions = words.decisions(committee(config, model), params, state, examples, **settings)
     text = "How much the log-odds of the answer fall where one word is taken for an unknown one."
     return [
         Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, classes)),

@@ -124,6 +124,7 @@ def decisions(
     params: Any,
     state: Any,
     examples: Mapping[str, ArrayLike],
+    p: ArrayLike,
     *,
     words: Sequence[Sequence[str]],
     classes: Sequence[str],
@@ -131,16 +132,15 @@ def decisions(
 ) -> list[Decision]:
     """What ``model`` says of texts, and what `leave_one_out` says of their words.
 
-    ``examples`` are ``tokens`` and ``mask`` ``(N, T)`` and ``label`` ``(N,)``; ``words`` are those of each text, one a token. ``model``
-    makes logits ``(..., K)`` of tokens ``(..., T)``; ``replacement`` is a token that says nothing.
+    ``examples`` are ``tokens`` and ``mask`` ``(N, T)`` and ``label`` ``(N,)``, and ``p`` ``(N, K)`` the probabilities that ``model``, which
+    makes logits of tokens, gives them; ``words`` are those of each text, one a token; ``replacement`` is a token that says nothing.
     """
     tokens, mask, labels = (np.asarray(examples[name]) for name in ("tokens", "mask", "label"))
-    p = np.asarray(jax.jit(lambda *given: jax.nn.softmax(model.apply(*given, mask=mask)[0]))(params, state, tokens))
-    answers = p.argmax(axis=-1).astype(np.int32)
+    answers = np.argmax(p, axis=-1).astype(np.int32)
     fall = leave_one_out(model, params, state, tokens, answers, mask=mask, replacement=replacement)
     return [
         Decision(own, row[real], classes[int(answer)], float(of_text[answer]), classes[int(label)])
-        for own, row, real, answer, of_text, label in zip(words, fall, mask, answers, p, labels, strict=True)
+        for own, row, real, answer, of_text, label in zip(words, fall, mask, answers, np.asarray(p), labels, strict=True)
     ]
 
 

@@ -88,8 +88,8 @@ def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
     model, params, state = reader()
     labels, words = np.array([1, 0, 1]), [[f"word{token}" for token in row[real]] for row, real in zip(TOKENS, MASK, strict=True)]
     examples = {"tokens": TOKENS, "mask": MASK, "label": labels}
-    found = decisions(model, params, state, examples, words=words, classes=("no", "yes"), replacement=0)
     p = np.asarray(jax.nn.softmax(model.apply(params, state, TOKENS, mask=MASK)[0]))
+    found = decisions(model, params, state, examples, p, words=words, classes=("no", "yes"), replacement=0)
     assert [decision.truth for decision in found] == ["yes", "no", "yes"]
     for i, decision in enumerate(found):
         assert decision.answer == ("no", "yes")[p[i].argmax()]
