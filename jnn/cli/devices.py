@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from jnn.errors import mistake
 
@@ -31,6 +32,17 @@ def use_device(name: str) -> None:
     if found != name:
         remedy = GPU_HINT.split(", or")[0] + "." if name == "gpu" and gpu_present() else "See `jnn doctor`."
         raise mistake("--device", got=name, expected=f"a device that JAX finds here: {found}", remedy=remedy)
+
+
+def several_cpus(count: Any) -> None:
+    """Let JAX see a CPU as ``count`` devices, for a run over several; it must not have computed yet.
+
+    What is no number from 2 on changes nothing, and where ``XLA_FLAGS`` say how many there are, they do.
+    """
+    if str(count).isdecimal() and int(count) > 1 and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", int(count))
 
 
 TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of mallopt, in glibc's malloc.h

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "config": ["TrainingConfig"],
+        "devices": ["device_mesh", "on_each", "on_one"],
         "evaluate": ["make_evaluate", "predict_all"],
         "feed": ["Feed", "in_memory", "streamed"],
         "loading": ["trained"],

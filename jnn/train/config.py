@@ -41,6 +41,8 @@ class TrainingConfig:
     """Largest global norm of a gradient; 0 for no limit."""
     accumulate: int = 1
     """Parts that a batch is cut into, to save memory."""
+    devices: int = 1
+    """Devices over which each batch is split. Of a CPU, each core can be one."""
     average_decay: float = 0.0
     """Decay of the moving average of params, which is then what predicts; 0 for none."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -61,6 +63,7 @@ class TrainingConfig:
             ("epochs", 1, None),
             ("batch_size", 1, None),
             ("accumulate", 1, None),
+            ("devices", 1, None),
             ("skip_bad", 0, 3),
             ("patience", 0, None),
         ):
@@ -69,10 +72,9 @@ class TrainingConfig:
                 raise mistake(
                     "config", got=f"{name}={value}", expected=f"an integer >= {low}" + (f" and <= {high}" if high is not None else "")
                 )
-        if self.batch_size % self.accumulate:
-            raise mistake(
-                "config", got=f"accumulate={self.accumulate} for batch_size={self.batch_size}", expected="a number that divides it"
-            )
+        if self.batch_size % (self.accumulate * self.devices):
+            parts = " and ".join(f"{name}={n}" for name, n in (("accumulate", self.accumulate), ("devices", self.devices)) if n > 1)
+            raise mistake("config", got=f"{parts} for batch_size={self.batch_size}", expected="numbers whose product divides it")
         if not 0 <= self.average_decay < 1:
             raise mistake("config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)

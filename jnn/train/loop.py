@@ -21,6 +21,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import child_key
+from jnn.train.devices import beside, on_one
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
 from jnn.train.runs import Run
@@ -137,6 +138,7 @@ def fit(
     with stop_signals() as stop, Recorder(run, feed) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
+        feed = beside(train_state, feed)
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = _compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
@@ -153,12 +155,12 @@ def fit(
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
             if look and is_time:
-                look(at, train_state.best_guess, train_state.state)
+                look(at, *_guess(train_state))
             if evaluate and is_time:
-                values = evaluate(train_state.best_guess, train_state.state)
+                values = evaluate(*_guess(train_state))
                 recorder.row(at, values)
                 if best and ledger.judge(at, _watched(values, best), lowest=lowest, patience=patience):
-                    kept = _copy((train_state.best_guess, train_state.state))
+                    kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
             if ending or stop.signum or time.perf_counter() - saved >= checkpoint_every:
@@ -166,22 +168,28 @@ def fit(
                 saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
-    params, state = kept or (train_state.best_guess, train_state.state)
+    params, state = kept or _guess(train_state)
     return Fitted(train_state, params, state, recorder.rows, ledger)
 
 
 def _begin(train_state: TrainState, keep_best: bool, recorder: Recorder) -> tuple[TrainState, Any, Ledger]:
     """The train state, the best params and state so far, and the ledger: those of the last checkpoint, or of the start."""
     train_state = _copy(train_state)
-    kept = _copy((train_state.best_guess, train_state.state)) if keep_best else ()
+    kept = _copy(_guess(train_state)) if keep_best else ()
     if restored := recorder.restore((train_state, kept)):
         return *restored.tree, Ledger.from_json(restored.host)
     return train_state, kept, Ledger()
 
 
+def _guess(train_state: TrainState) -> tuple[Any, Any]:
+    """The params to predict with, and the state, on one device."""
+    return on_one((train_state.best_guess, train_state.state))
+
+
 def _compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
     """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps; the train state is donated."""
-    steps = jax.jit(make_steps(step, feed.batch_of, feed.most_steps), donate_argnums=0)
+    home = jax.tree.map(lambda leaf: leaf.sharding, train_state) if len(train_state.step.devices()) > 1 else None
+    steps = jax.jit(make_steps(step, feed.batch_of, feed.most_steps), donate_argnums=0, out_shardings=(home, None))
     return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
 
 

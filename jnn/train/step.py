@@ -13,6 +13,7 @@ import optax
 
 from jnn.errors import mistake
 from jnn.model import child_key
+from jnn.train.devices import over
 from jnn.train.state import LossScale, TrainState
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
@@ -24,6 +25,7 @@ def make_step(
     optimizer: optax.GradientTransformation,
     *,
     accumulate: int = 1,
+    mesh: jax.sharding.Mesh | None = None,
     average_decay: float = 0.0,
     statistics: bool = False,
 ) -> Step:
@@ -31,6 +33,9 @@ def make_step(
 
     ``accumulate``     the batch is cut into so many parts, whose gradients are averaged: memory for one part, the update of the whole
                        batch where the objective is a mean over examples. The state passes from part to part.
+    ``mesh``           the devices of `device_mesh`, each of which has a part of the batch, with a key of its own, in the same sense: what
+                       an objective takes over its batch, such as the statistics of batch normalization, is over that part, and a float
+                       in the state becomes their mean. The train state must be on all of them: see `on_each`.
     ``average_decay``  d of the moving average ``a <- a + (1 - d) (params - a)``; at step t at most (1 + t) / (10 + t), so that it does not
                        remember the start. Needs ``init_train_state(..., average=True)``.
     ``statistics``     adds ``gradient_norm/<path>`` and ``update_ratio/<path>``, the norm of the update over that of the params.
@@ -67,7 +72,9 @@ def make_step(
         key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
         scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
         evaluate = lambda params, state, batch, key: _scaled(objective(params, state, batch, key), scale)
-        (loss, (state, metrics)), gradient = _gradient(evaluate, accumulate)(train_state.params, train_state.state, batch, key)
+        find = _gradient(evaluate, accumulate)
+        find = over(mesh, find) if mesh else find
+        (loss, (state, metrics)), gradient = find(train_state.params, train_state.state, batch, key)
         loss, gradient = loss / scale, jax.tree.map(lambda leaf: leaf / scale, gradient) if train_state.loss_scale else gradient
         squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
         value_fn = lambda params: objective(params, train_state.state, batch, key)[0]

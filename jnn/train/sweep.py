@@ -36,6 +36,9 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         raise mistake(
             "sweep", got=f"patience={config.patience}, skip_bad={config.skip_bad}", expected="0: members of one program stop together"
         )
+    if config.devices > 1:
+        remedy = "Leave it away: members spread over all devices by themselves."
+        raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
     if task.feed.stream:
         raise mistake(
             "sweep", got="data that streams", expected="data in memory", remedy="Load it with jnn.data.streams.load and in_memory."

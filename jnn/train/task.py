@@ -6,6 +6,7 @@ import jax
 
 from jnn.model import Model
 from jnn.train.config import TrainingConfig
+from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
 from jnn.train.loop import Evaluate, Fitted, Look, fit
 from jnn.train.runs import Run
@@ -38,8 +39,9 @@ def start(task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any) 
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
     scale = FIRST_LOSS_SCALE if config.precision == "float16" else None
     train_state = init_train_state(key, task.model, optimizer, task.example, average=config.average_decay > 0, loss_scale=scale)
-    settings = {"accumulate": config.accumulate, "average_decay": config.average_decay, "statistics": config.statistics}
-    return train_state, make_step(task.objective, optimizer, **settings)
+    mesh = device_mesh(config.devices) if config.devices > 1 else None
+    settings = {"accumulate": config.accumulate, "mesh": mesh, "average_decay": config.average_decay, "statistics": config.statistics}
+    return on_each(mesh, train_state) if mesh else train_state, make_step(task.objective, optimizer, **settings)
 
 
 def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = None) -> Fitted:

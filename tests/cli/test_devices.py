@@ -1,6 +1,8 @@
 """What is set before JAX starts."""
 
 import ctypes
+import json
+import os
 import subprocess
 import sys
 
@@ -38,6 +40,16 @@ def test_a_run_may_keep_memory_and_ends_the_same(tmp_path):
         subprocess.run([sys.executable, *run], capture_output=True, check=True)
     texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("plain", "keep")]
     assert texts[0] == texts[1]
+
+
+def test_each_core_may_be_a_device(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}  # which make eight in these tests
+    out, common = tmp_path / "run", ["--offline", "--quiet"]
+    again = ["run", "tabular_regression", "--config", out / "config.json", "--out", tmp_path / "again"]
+    for words in (["run", "tabular_regression", "--smoke", "--devices", "2", "--out", out], ["resume", out, "--epochs", "+1"], again):
+        done = subprocess.run([sys.executable, "-m", "jnn", *words, *common], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert [json.loads((folder / "env.json").read_text())["device"]["count"] for folder in (out, tmp_path / "again")] == [2, 2]
 
 
 def test_without_glibc_that_is_said(monkeypatch):

@@ -44,7 +44,7 @@ def test_a_config_that_was_saved_comes_back_as_it_was():
     [
         ({"epochs": -1}, "got epochs=-1, expected an integer >= 1"),
         ({"skip_bad": 4}, "got skip_bad=4, expected an integer >= 0 and <= 3"),
-        ({"accumulate": 3, "batch_size": 8}, "got accumulate=3 for batch_size=8, expected a number that divides it"),
+        ({"accumulate": 3, "batch_size": 8}, "got accumulate=3 for batch_size=8, expected numbers whose product divides it"),
         ({"average_decay": 1.0}, "got average_decay=1.0, expected a fraction"),
     ],
 )

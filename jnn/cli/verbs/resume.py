@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.devices import keep_memory, use_device
+from jnn.cli.devices import keep_memory, several_cpus, use_device
 from jnn.cli.experiments import find, load
 from jnn.errors import mistake
 
@@ -25,17 +25,20 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     if arguments.keep_memory:
         keep_memory()
+
+    from jnn.train.folders import read_record, read_status
+
+    folder = Path(arguments.run)
+    record = read_record(folder)
+    several_cpus(record["config"].get("devices"))
     use_device(arguments.device)
 
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from
     from jnn.train.files import plain
-    from jnn.train.folders import read_record, read_status
     from jnn.train.runs import Run, RunOptions
     from jnn.train.settings import changes
 
-    folder = Path(arguments.run)
-    record = read_record(folder)
     is_done = read_status(folder).get("state") == "done" and (folder / "summary.json").is_file()
     if is_done and arguments.epochs is None:
         raise mistake(str(folder), got="a run that is done", expected="one that stopped", remedy="Train it longer with --epochs +5.")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from jnn.cli.arguments import examples_text, taken_out
-from jnn.cli.devices import GPU_HINT, gpu_unused, keep_memory, use_device
+from jnn.cli.devices import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
 from jnn.cli.experiments import find, listings, load
 from jnn.errors import JnnError
 
@@ -42,17 +42,21 @@ def main(argv: list[str]) -> int:
     listing = find(name)
     if "--keep-memory" in rest:
         keep_memory()
+
+    from jnn.cli.options import RunArguments, config_file, config_from, parse
+
+    replayed = taken_out(rest, "--config")[0]
+    settings = config_file(Path(replayed), listing.name) if replayed else {}
+    several_cpus(taken_out(rest, "--devices")[0] or settings.get("devices"))
     use_device(taken_out(rest, "--device")[0] or "auto")
     module = load(listing)
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
-    from jnn.cli.options import RunArguments, config_file, config_from, parse
     from jnn.train.files import plain
     from jnn.train.runs import Run
 
-    replayed = taken_out(rest, "--config")[0]
-    defaults = config_from(module.Config, config_file(Path(replayed), listing.name), replayed) if replayed else module.Config
+    defaults = config_from(module.Config, settings, replayed) if replayed else module.Config
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
     if arguments.print_config:
         print(json.dumps({"experiment": listing.name, "config": plain(config)}, indent=2))

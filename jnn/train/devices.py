@@ -1,0 +1,77 @@
+"""Training on several devices: each finds the gradient of its part of the batch, and all make the same update of the same params.
+
+What `jnn.train.make_step` does with ``accumulate`` one part after the other is done here at once. Params, state and optimizer state are
+copied to every device, data in memory too; of a batch each device has its part.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+from jnn.train.feed import Feed
+
+AXIS = "devices"
+"""The name of the axis over which ``jax.lax.pmean`` and its like work within an objective."""
+
+
+def device_mesh(count: int) -> jax.sharding.Mesh:
+    """The first ``count`` devices, in a row. Raises `JnnError` where there are fewer.
+
+    >>> device_mesh(1).shape
+    OrderedDict({'devices': 1})
+    """
+    if not 1 <= count <= jax.device_count():
+        remedy = 'Of a CPU `jnn run --devices` makes several; elsewhere jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
+        raise mistake("devices", got=f"{count}", expected=f"1 to {jax.device_count()}, those that JAX finds here", remedy=remedy)
+    return jax.make_mesh((count,), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
+
+
+def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
+    """A copy of ``tree`` on every device of ``mesh``."""
+    return jax.device_put(tree, jax.NamedSharding(mesh, jax.P()))
+
+
+def on_one(tree: Any) -> Any:
+    """The copy of the first device alone, of what `on_each` copied: what all would compute alike is then computed once."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf, tree)
+
+
+def beside(train_state: Any, feed: Feed) -> Feed:
+    """The feed with its data on the devices that the train state is on."""
+    home = train_state.step.sharding
+    if len(home.device_set) == 1:
+        return feed
+    if not feed.stream:
+        return feed._replace(data=jax.device_put(feed.data, home))
+    stream = feed.stream
+    placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=home)
+
+    def read(key: jax.Array, step: int) -> Iterator[Any]:
+        return (jax.device_put(data, home) for data in stream(key, step))
+
+    return feed._replace(data=jax.tree.map(placed, feed.data), stream=read)
+
+
+def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
+    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, each the mean of what ``gradient`` finds on the devices.
+
+    Device i has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Raises `JnnError` for a batch that they do not divide.
+    """
+
+    def of_part(params, state, batch, key):
+        found = gradient(params, state, batch, jax.random.fold_in(key, jax.lax.axis_index(AXIS)))
+        return jax.tree.map(lambda leaf: jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf, found)
+
+    every, parts = jax.P(), jax.P(AXIS)
+    split = jax.shard_map(of_part, mesh=mesh, in_specs=(every, every, parts, every), out_specs=every, check_vma=False)
+
+    def whole(params, state, batch, key):
+        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
+        if bad := [size for size in sizes if size % mesh.size]:
+            raise mistake("make_step", got=f"a batch of {bad[0]} for {mesh.size} devices", expected="a batch that they divide")
+        return split(params, state, batch, key)
+
+    return whole
