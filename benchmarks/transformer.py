@@ -5,6 +5,7 @@ PyTorch is left out where it is not installed. On AMD processors its MKL takes a
 """
 
 import importlib.util
+import os
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from peers import KEEP_MEMORY, Process, serve
 VOCABULARY, WIDTH, DEPTH, HEADS, LENGTH, BATCH = 65, 384, 6, 6, 256, 12
 WRITTEN = 256  # tokens
 LEARNING_RATE = 1e-3
+CORES = os.cpu_count() or 1
 
 
 def characters(batch: int = BATCH) -> np.ndarray:
@@ -55,8 +57,8 @@ def train_by_jnn():
     return call
 
 
-def write_by_jnn(batch: int):
-    """The most probable token each time, 256 times, in one program."""
+def write_by_jnn(batch: int, devices: int = 1):
+    """The most probable token each time, 256 times, in one program; each of ``devices`` has a part of the prompts."""
     import jax
     import jax.numpy as jnp
 
@@ -65,8 +67,17 @@ def write_by_jnn(batch: int):
 
     model, prompt = gpt(), jnp.asarray(characters(batch)[:, :1])
     params, state = jax.jit(model.init)(jax.random.key(0), prompt)
-    write = jax.jit(lambda params: generate(model, params, state, prompt, length=WRITTEN, key=jax.random.key(0), sampling=GREEDY).tokens)
-    return lambda: float(jnp.sum(write(params)))
+    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
+    every, split = jax.P(), jax.P("batch")
+    params, prompt = (jax.device_put(a, jax.NamedSharding(mesh, spec)) for a, spec in ((params, every), (prompt, split)))
+
+    def write(params, prompt):
+        return generate(model, params, state, prompt, length=WRITTEN, key=jax.random.key(0), sampling=GREEDY).tokens
+
+    if devices > 1:
+        write = jax.shard_map(write, mesh=mesh, in_specs=(every, split), out_specs=split, check_vma=False)
+    write = jax.jit(write)
+    return lambda: float(jnp.sum(write(params, prompt)))
 
 
 def torch_gpt():
@@ -193,6 +204,7 @@ PEERS = {
     "torch": train_by_torch,
     "jnn-1": partial(write_by_jnn, 1),
     "jnn-32": partial(write_by_jnn, 32),
+    "split-32": partial(write_by_jnn, 32, CORES),
     "torch-1": partial(write_by_torch, 1),
     "torch-32": partial(write_by_torch, 32),
 }
@@ -209,8 +221,10 @@ def steps(environment: dict[str, str]) -> Comparison:
 
 def writing(batch: int) -> Comparison:
     """256 tokens from one."""
-    names = {"jnn": f"jnn-{batch}"} | ({"PyTorch, with a key/value memory": f"torch-{batch}"} if HAS_TORCH else {})
-    ways = {way: Process(__file__, name) for way, name in names.items()}
+    names = {"jnn": f"jnn-{batch}"} | ({"jnn, a device for each core": f"split-{batch}"} if batch > 1 else {})
+    names |= {"PyTorch, with a key/value memory": f"torch-{batch}"} if HAS_TORCH else {}
+    own = {f"split-{batch}": {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}}
+    ways = {way: Process(__file__, name, **own.get(name, {})) for way, name in names.items()}
     return Comparison(f"{WRITTEN} tokens, batch {batch}, GPT of {DEPTH} x {WIDTH}", ways, tolerance=None)
 
 

@@ -11,7 +11,8 @@ Command   jnn run text_generation [--data tiny_shakespeare|wikitext2] [--model r
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare, lstm: 1.581 +- 0.008 (5-gram 1.669), mean and standard deviation over seeds 0, 1, 2,
           after 880 steps; a run takes 11 min of processor time on an Intel Xeon. With more epochs it still gains: seed 0 had 1.419 on
-          validation text at step 1,210 of ``--epochs 20``, where these 8 epochs end at 1.507.
+          validation text at step 1,210 of ``--epochs 20``, where these 8 epochs end at 1.507. transformer: 1.637 (seed 0), 23 min of
+          processor time.
 """
 
 import dataclasses
