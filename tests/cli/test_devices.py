@@ -49,6 +49,11 @@ def test_each_core_may_be_a_device(tmp_path):
     for words in (["run", "tabular_regression", "--smoke", "--devices", "2", "--out", out], ["resume", out, "--epochs", "+1"], again):
         done = subprocess.run([sys.executable, "-m", "jnn", *words, *common], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+    environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
+    again[-1] = tmp_path / "none"
+    done = subprocess.run([sys.executable, "-m", "jnn", *again], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, (tmp_path / "none").exists()) == (2, False)
+    assert "devices: got 2, expected 1 to 1, those that JAX finds here." in done.stderr
     assert [json.loads((folder / "env.json").read_text())["device"]["count"] for folder in (out, tmp_path / "again")] == [2, 2]
 
 

@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from
+    from jnn.train.devices import device_mesh
     from jnn.train.files import plain
     from jnn.train.runs import Run, RunOptions
     from jnn.train.settings import changes
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> int:
         remedy = "Begin a new run of it with --config."
         got = f"other settings than the run has ({', '.join(changed)})"
         raise mistake(str(listing.path), got=got, expected="the same", remedy=remedy)
+    device_mesh(getattr(config, "devices", 1))  # refuses more than there are
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
     run = Run.open(folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv]))
     return execute(module, config, run, listing)

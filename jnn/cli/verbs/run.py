@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
+    from jnn.train.devices import device_mesh
     from jnn.train.files import plain
     from jnn.train.runs import Run
 
@@ -66,6 +67,7 @@ def main(argv: list[str]) -> int:
         return 0
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
+    device_mesh(getattr(config, "devices", 1))  # refuses more than there are, before there is a folder
     run = Run.create(
         listing.name,
         config,
