@@ -105,6 +105,7 @@ def build_model(config: Config, vocabulary: int) -> jnn.Model:
             depth=config.depth,
             heads=config.heads,
             positions="rotary",
+            window=config.length,  # in a longer text too, no token looks further back than in training
             dropout=config.dropout,
             kernel_deviation=0.02,
         )
