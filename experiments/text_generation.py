@@ -46,6 +46,7 @@ ABOUT = About(
     expected="1.581 ± 0.008 (tiny_shakespeare, lstm)",
     cost="11 min of processor time",
 )
+EPOCHS = {"tiny_shakespeare": 8, "wikitext2": 1}
 CHARACTERS = {"tiny_shakespeare": 66, "wikitext2": 1014}  # of the training parts, and one for all others
 
 
@@ -69,15 +70,17 @@ class Config(TrainingConfig):
     """Heads of attention (transformer)."""
     dropout: float = 0.2
     """Fraction of features that is dropped in training."""
-    epochs: int = 8
+    epochs: int = 0
+    """How many times the training data is seen; 0 for what suits the data."""
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.1
     clip: float = 1.0
 
     def __post_init__(self):
-        """Make a smoke run short, and check."""
+        """Make a smoke run short, fill in what suits the data, and check."""
         self.shrink(epochs=1, length=16, width=24, depth=1, batch_size=16)
+        self.suit(epochs=EPOCHS[self.data])
         super().__post_init__()
 
 
