@@ -1,4 +1,4 @@
-"""Training on several devices: each finds the gradient of its part of the batch, and all make the same update of the same params.
+"""Data parallelism: each of several devices finds the gradient of its part of the batch, and all make the same update of the same params.
 
 What `jnn.train.make_step` does with ``accumulate`` one part after the other is done here at once. Params, state and optimizer state are
 copied to every device, data in memory too; of a batch each device has its part.
