@@ -20,8 +20,8 @@ AXIS = "devices"
 def device_mesh(count: int) -> jax.sharding.Mesh:
     """The first ``count`` devices, in a row. Raises `JnnError` where there are fewer.
 
-    >>> device_mesh(1).shape
-    OrderedDict({'devices': 1})
+    >>> dict(device_mesh(1).shape)
+    {'devices': 1}
     """
     if not 1 <= count <= jax.device_count():
         remedy = 'Of a CPU `jnn run --devices` makes several; elsewhere jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
