@@ -69,9 +69,14 @@ def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
     split = jax.shard_map(of_part, mesh=mesh, in_specs=(every, every, parts, every), out_specs=every, check_vma=False)
 
     def whole(params, state, batch, key):
-        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
-        if bad := [size for size in sizes if size % mesh.size]:
-            raise mistake("make_step", got=f"a batch of {bad[0]} for {mesh.size} devices", expected="a batch that they divide")
+        check_divided(batch, mesh.size, f"{mesh.size} devices", "they divide")
         return split(params, state, batch, key)
 
     return whole
+
+
+def check_divided(batch: Any, parts: int, by: str, divided: str) -> None:
+    """Refuse a batch that cannot be cut into equal ``parts``; ``by`` and ``divided`` say what cuts it."""
+    sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
+    if bad := [size for size in sizes if size % parts]:
+        raise mistake("make_step", got=f"a batch of {bad[0]} for {by}", expected=f"a batch that {divided}")

@@ -13,7 +13,7 @@ import optax
 
 from jnn.errors import mistake
 from jnn.model import child_key
-from jnn.train.devices import over
+from jnn.train.devices import check_divided, over
 from jnn.train.state import LossScale, TrainState
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
@@ -116,9 +116,7 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
         return whole
 
     def gradient(params, state, batch, key):
-        sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
-        if bad := [size for size in sizes if size % parts]:
-            raise mistake("make_step", got=f"a batch of {bad[0]} for accumulate={parts}", expected="a batch that it divides")
+        check_divided(batch, parts, f"accumulate={parts}", "it divides")
         pieces = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
 
         def add(carry, piece):

@@ -14,6 +14,7 @@ from jnn.errors import mistake
 from jnn.model import child_key
 from jnn.train.checkpoints import Checkpoints
 from jnn.train.config import TrainingConfig
+from jnn.train.devices import AXIS, device_mesh
 from jnn.train.files import plain
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
@@ -167,8 +168,7 @@ def _spread(tree: Any) -> Any:
     devices, size = jax.devices(), jax.tree.leaves(tree)[0].shape[0]
     if len(devices) == 1 or size % len(devices):
         return tree
-    mesh = jax.make_mesh((len(devices),), ("members",), axis_types=(jax.sharding.AxisType.Auto,))
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("members")))
+    return jax.device_put(tree, jax.NamedSharding(device_mesh(len(devices)), jax.P(AXIS)))
 
 
 def _in_short(row: dict[str, list[float]], best: str | None) -> str:
