@@ -1,6 +1,5 @@
 """A training step on one device, and on a device for each core, each of which has a part of the batch: ``jnn run --devices``."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -8,22 +7,15 @@ import numpy as np
 import recurrent
 import transformer
 from measure import Comparison, main
-from peers import Process, serve
+from peers import CORES, DEVICE_EACH_CORE, Process, serve
 
 LEARNING_RATE = 1e-3
 
 
-def characters(module) -> tuple:
-    """The GPT or the LSTM of another benchmark, and what it reads and foretells."""
-    import jnn
-
-    if module is transformer:
-        model = transformer.gpt()
-    else:
-        layers = (jnn.lstm(recurrent.FEATURES) for _ in range(2))
-        model = jnn.chain(jnn.embedding(recurrent.VOCABULARY, recurrent.EMBEDDING), *layers, jnn.dense(recurrent.VOCABULARY))
-    text = module.characters()
-    return model, text[:, :-1], text[:, 1:]
+def text(network: Callable, characters: Callable[[], np.ndarray]) -> tuple:
+    """The network of another benchmark, and what it reads and foretells."""
+    read = characters()
+    return network(), read[:, :-1], read[:, 1:]
 
 
 def images(convolutional: bool) -> tuple:
@@ -65,17 +57,16 @@ def train(work: Callable[[], tuple], devices: int) -> Callable[[], float]:
 WORKS = {
     "convolutional network, 128 images of 28x28": partial(images, True),
     "MLP 784-1024-1024-10, batch 128": partial(images, False),
-    "character LSTM": partial(characters, recurrent),
-    f"GPT of {transformer.DEPTH} x {transformer.WIDTH}": partial(characters, transformer),
+    "character LSTM": partial(text, recurrent.network, recurrent.characters),
+    f"GPT of {transformer.DEPTH} x {transformer.WIDTH}": partial(text, transformer.gpt, transformer.characters),
 }
-CORES = os.cpu_count() or 1
 PEERS = {f"{work} on {devices}": partial(train, make, devices) for work, make in WORKS.items() for devices in (1, CORES)}
 
 
 def steps(work: str) -> Comparison:
     """A step on one device and on several."""
-    several = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}
-    ways = {"one device": Process(__file__, f"{work} on 1"), f"{CORES} devices": Process(__file__, f"{work} on {CORES}", **several)}
+    several = Process(__file__, f"{work} on {CORES}", **DEVICE_EACH_CORE)
+    ways = {"one device": Process(__file__, f"{work} on 1"), f"{CORES} devices": several}
     return Comparison(f"step, {work}", ways, tolerance=1e-2)
 
 

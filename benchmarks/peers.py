@@ -11,6 +11,9 @@ import numpy as np
 
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_ARENA_MAX": "1"}
 """glibc then keeps what XLA frees, instead of giving it back to the system and asking for it again."""
+CORES = os.cpu_count() or 1
+DEVICE_EACH_CORE = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}
+"""JAX then takes each core of the CPU for a device."""
 
 
 class Process:

@@ -5,13 +5,12 @@ PyTorch is left out where it is not installed. On AMD processors its MKL takes a
 """
 
 import importlib.util
-import os
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from measure import Comparison, main
-from peers import KEEP_MEMORY, Process, serve
+from peers import CORES, DEVICE_EACH_CORE, KEEP_MEMORY, Process, serve
 
 VOCABULARY, EMBEDDING, FEATURES, LENGTH, BATCH = 65, 128, 256, 128, 64
 LEARNING_RATE = 1e-3
@@ -22,13 +21,19 @@ def characters() -> np.ndarray:
     return np.random.default_rng(0).integers(VOCABULARY, size=(BATCH, LENGTH + 1)).astype(np.int32)
 
 
-def of_jnn(make: Callable, devices: int = 1) -> Callable[[], float]:
-    """A chain of jnn with ``make(features)`` for its two recurrent layers; each of ``devices`` has a part of the batch."""
-    import jax
-
+def network(make: Callable | None = None):
+    """A chain of jnn with ``make(features)``, LSTMs unless given, for its two recurrent layers."""
     import jnn
 
-    model = jnn.chain(jnn.embedding(VOCABULARY, EMBEDDING), make(FEATURES), make(FEATURES), jnn.dense(VOCABULARY))
+    layers = ((make or jnn.lstm)(FEATURES) for _ in range(2))
+    return jnn.chain(jnn.embedding(VOCABULARY, EMBEDDING), *layers, jnn.dense(VOCABULARY))
+
+
+def of_jnn(make: Callable | None = None, devices: int = 1) -> Callable[[], float]:
+    """Steps of a `network`; each of ``devices`` has a part of the batch, by ``jax.shard_map``."""
+    import jax
+
+    model = network(make)
     params, state = jax.jit(model.init)(jax.random.key(0), characters()[:, :-1])
     return _adam(params, lambda params, x: model.apply(params, state, x)[0], devices)
 
@@ -38,14 +43,15 @@ def _adam(params, logits_of, devices):
     import jax
     import optax
 
-    optimizer, mesh = optax.adam(LEARNING_RATE), jax.make_mesh((devices,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
-    every, split = jax.P(), jax.P("batch")
+    from jnn.train.devices import AXIS, device_mesh, on_each
+
+    optimizer, mesh, every, split = optax.adam(LEARNING_RATE), device_mesh(devices), jax.P(), jax.P(AXIS)
 
     def loss_of(params, text):
         return optax.softmax_cross_entropy_with_integer_labels(logits_of(params, text[:, :-1]), text[:, 1:]).mean()
 
     def of_part(params, text):
-        return jax.lax.pmean(jax.value_and_grad(loss_of)(params, text), "batch")
+        return jax.lax.pmean(jax.value_and_grad(loss_of)(params, text), AXIS)
 
     gradient_of = jax.shard_map(of_part, mesh=mesh, in_specs=(every, split), out_specs=(every, every), check_vma=False)
 
@@ -54,31 +60,14 @@ def _adam(params, logits_of, devices):
         updates, state = optimizer.update(gradient, state, params)
         return (optax.apply_updates(params, updates), state), loss
 
-    place = lambda tree, spec: jax.device_put(tree, jax.NamedSharding(mesh, spec))
-    step, text = jax.jit(step, donate_argnums=(0, 1)), place(characters(), split)
-    kept = [place((params, optimizer.init(params)), every)]
+    step, text = jax.jit(step, donate_argnums=(0, 1)), jax.device_put(characters(), jax.NamedSharding(mesh, split))
+    kept = [on_each(mesh, (params, optimizer.init(params)))]
 
     def call():
         kept[0], loss = step(*kept[0], text)
         return float(loss)
 
     return call
-
-
-def by_jnn():
-    """`jnn.layers.lstm`."""
-    from jnn.layers.lstm import lstm
-
-    return of_jnn(lstm)
-
-
-def by_jnn_split():
-    """The same, the batch split by ``jax.shard_map`` over all cores, each of which is a device of its own."""
-    import jax
-
-    from jnn.layers.lstm import lstm
-
-    return of_jnn(lstm, len(jax.devices()))
 
 
 def by_scan():
@@ -149,14 +138,14 @@ def by_torch():
     return call
 
 
-PEERS = {"jnn": by_jnn, "split": by_jnn_split, "scan": by_scan, "nnx": by_nnx, "torch": by_torch}
+PEERS = {"jnn": of_jnn, "split": partial(of_jnn, devices=CORES), "scan": by_scan, "nnx": by_nnx, "torch": by_torch}
 
 
 def steps(environment: dict[str, str]) -> Comparison:
     """A step of each; other initial weights, so that losses differ."""
     names = {"jnn": "jnn", "jnn, a device for each core": "split", "`lax.scan`": "scan", "Flax NNX": "nnx"}
     names |= {"PyTorch": "torch"} if importlib.util.find_spec("torch") else {}
-    own = {"split": {"XLA_FLAGS": f"--xla_force_host_platform_device_count={os.cpu_count()}"}}
+    own = {"split": DEVICE_EACH_CORE}
     ways = {way: Process(__file__, name, **environment, **own.get(name, {})) for way, name in names.items()}
     return Comparison(f"step, character LSTM{', freed memory kept by glibc' if environment else ''}", ways, tolerance=None)
 

@@ -5,17 +5,15 @@ PyTorch is left out where it is not installed. On AMD processors its MKL takes a
 """
 
 import importlib.util
-import os
 from functools import partial
 
 import numpy as np
 from measure import Comparison, main
-from peers import KEEP_MEMORY, Process, serve
+from peers import CORES, DEVICE_EACH_CORE, KEEP_MEMORY, Process, serve
 
 VOCABULARY, WIDTH, DEPTH, HEADS, LENGTH, BATCH = 65, 384, 6, 6, 256, 12
 WRITTEN = 256  # tokens
 LEARNING_RATE = 1e-3
-CORES = os.cpu_count() or 1
 
 
 def characters(batch: int = BATCH) -> np.ndarray:
@@ -64,18 +62,18 @@ def write_by_jnn(batch: int, devices: int = 1):
 
     from jnn.generate import generate
     from jnn.sampling import GREEDY
+    from jnn.train.devices import AXIS, device_mesh, on_each
 
     model, prompt = gpt(), jnp.asarray(characters(batch)[:, :1])
     params, state = jax.jit(model.init)(jax.random.key(0), prompt)
-    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
-    every, split = jax.P(), jax.P("batch")
-    params, prompt = (jax.device_put(a, jax.NamedSharding(mesh, spec)) for a, spec in ((params, every), (prompt, split)))
+    mesh, split = device_mesh(devices), jax.P(AXIS)
+    params, prompt = on_each(mesh, params), jax.device_put(prompt, jax.NamedSharding(mesh, split))
 
     def write(params, prompt):
         return generate(model, params, state, prompt, length=WRITTEN, key=jax.random.key(0), sampling=GREEDY).tokens
 
     if devices > 1:
-        write = jax.shard_map(write, mesh=mesh, in_specs=(every, split), out_specs=split, check_vma=False)
+        write = jax.shard_map(write, mesh=mesh, in_specs=(jax.P(), split), out_specs=split, check_vma=False)
     write = jax.jit(write)
     return lambda: float(jnp.sum(write(params, prompt)))
 
@@ -223,7 +221,7 @@ def writing(batch: int) -> Comparison:
     """256 tokens from one."""
     names = {"jnn": f"jnn-{batch}"} | ({"jnn, a device for each core": f"split-{batch}"} if batch > 1 else {})
     names |= {"PyTorch, with a key/value memory": f"torch-{batch}"} if HAS_TORCH else {}
-    own = {f"split-{batch}": {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}}
+    own = {f"split-{batch}": DEVICE_EACH_CORE}
     ways = {way: Process(__file__, name, **own.get(name, {})) for way, name in names.items()}
     return Comparison(f"{WRITTEN} tokens, batch {batch}, GPT of {DEPTH} x {WIDTH}", ways, tolerance=None)
 
