@@ -196,36 +196,13 @@ def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array
 
 def sections(config: Config, sentences: Sentences, model: jnn.Model, params, state) -> list:
     """Pictures for the report: what the model gets wrong, whether it knows, and which words moved it."""
-    from jnn.explain import classification, words
-    from jnn.explain.report import Section
+    from jnn.explain.texts import classified_texts
 
-    classes, test = sentences.splits.classes, to_arrays(sentences.tokenizer, sentences.splits.test)
-    label = test["label"]
+    splits, test = sentences.splits, to_arrays(sentences.tokenizer, sentences.splits.test)
     p = np.exp(predict_all(partial(predict, config, model), params, state, test))
-    matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(p, label))
-
-    shown = words.right_and_worst(p, label)
-    examples = {name: array[shown] for name, array in test.items()}
-    decisions = words.decisions(
-        committee(config, model),
-        params,
-        state,
-        examples,
-        p[shown],
-        words=[split_words(sentences.splits.test.texts[i]) for i in shown],
-        classes=classes,
-        replacement=sentences.tokenizer.unknown,
-    )
-    text = "How much the log-odds of the answer fall where one word is taken for an unknown one."
-    return [
-        Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, classes)),
-        Section("Is it as sure as it is right?", "A calibrated model lies on the line.", classification.calibration(p, label)),
-        Section(
-            "The words that moved it",
-            f"{text} Four test sentences that it gets right, then those four whose true class got the least probability.",
-            words.coloured_decisions(decisions),
-        ),
-    ]
+    split = [split_words(text) for text in splits.test.texts]
+    settings = {"split": split, "classes": splits.classes, "replacement": sentences.tokenizer.unknown}
+    return classified_texts(committee(config, model), params, state, test, p, called="sentences", **settings)
 
 
 def task(config: Config, sentences: Sentences) -> Task:
