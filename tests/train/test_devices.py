@@ -14,6 +14,7 @@ from jnn.train import Run, RunOptions, Task, TrainingConfig, device_mesh, fit, i
 from jnn.train.feed import streamed
 from jnn.train.sweep import sweep
 from jnn.train.task import start
+from tests.train.same import assert_same, assert_same_bits
 
 DEVICES = 4
 SAME = 1e-12  # float64: sums in another order
@@ -38,12 +39,6 @@ def task(model):
 
 PLAIN = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dense(1))
 DROPPING = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dropout(0.5), jnn.dense(1))
-
-
-def assert_same(a, b, tolerance=0.0):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
-        np.testing.assert_allclose(x, y, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +88,8 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
         train(task(DROPPING), dataclasses.replace(config, epochs=2), seed_key(0), run)
     with Run.open(tmp_path / "cut", options=options) as run:
         resumed = train(task(DROPPING), config, seed_key(0), run)
-    assert_same(resumed.train_state, whole.train_state)
-    assert_same(resumed.params, whole.params)
+    assert_same_bits(resumed.train_state, whole.train_state)
+    assert_same_bits(resumed.params, whole.params)
     assert all(len(leaf.devices()) == DEVICES for leaf in jax.tree.leaves(resumed.train_state))
 
 
@@ -103,7 +98,7 @@ def test_a_stream_gives_what_memory_gives():
     train_state, step = start(task(DROPPING), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0))
     rows = [{"x": x.astype(np.float32), "y": y.astype(np.float32)} for x, y in zip(X, Y, strict=True)]
     found = [fit(step, train_state, feed, epochs=2) for feed in (task(DROPPING).feed, streamed(rows, CONFIG.batch_size))]
-    assert_same(found[0].train_state, found[1].train_state)
+    assert_same_bits(found[0].train_state, found[1].train_state)
 
 
 def test_mistakes_are_named():

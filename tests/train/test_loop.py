@@ -14,6 +14,7 @@ from jnn.errors import Diverged, Interrupted, JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.dropout import dropout
 from jnn.train import Run, RunOptions, fit, in_memory, init_train_state, make_step, seed_key
+from tests.train.same import assert_same_bits
 
 MODEL = jnn.chain(jnn.dense(8), batch_norm(), jnp.tanh, dropout(0.2), jnn.dense(1))
 RNG = np.random.default_rng(0)
@@ -52,12 +53,6 @@ def losses(params, state):
 
 def start(folder, **options):
     return Run.create("test", Config(), out=folder, options=RunOptions(quiet=True), **options)
-
-
-def assert_same_bits(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
-        np.testing.assert_array_equal(x, y)
 
 
 def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():

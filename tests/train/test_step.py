@@ -9,6 +9,7 @@ import pytest
 import jnn
 from jnn.train import in_memory, init_train_state, make_step, make_steps, seed_key
 from jnn.train.step import leaf_names
+from tests.train.same import assert_same_bits
 
 FLOAT32 = 1e-5  # the same sums in another order
 FLOAT16 = 2e-2  # 11 bits of mantissa, over twenty steps
@@ -31,12 +32,6 @@ def data():
 
 def start(optimizer):
     return init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
-
-
-def assert_same_bits(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
-        np.testing.assert_array_equal(x, y)
 
 
 def test_step_is_the_update_of_optax(data):

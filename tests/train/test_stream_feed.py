@@ -6,7 +6,6 @@ import shutil
 import signal
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -21,6 +20,7 @@ from jnn.data.images import to_float
 from jnn.errors import Interrupted, JnnError
 from jnn.train import Run, RunOptions, fit, in_memory, init_train_state, make_step, seed_key
 from jnn.train.feed import streamed
+from tests.train.same import assert_same_bits
 
 pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
 
@@ -72,12 +72,6 @@ def start(folder):
 
 def go_on(folder):
     return Run.open(folder, options=RunOptions(quiet=True))
-
-
-def assert_same_bits(a, b):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        x, y = (jax.random.key_data(z) if jnp.issubdtype(z.dtype, jax.dtypes.prng_key) else z for z in (x, y))
-        np.testing.assert_array_equal(x, y)
 
 
 @pytest.fixture(scope="module")
