@@ -60,8 +60,8 @@ def write_by_jnn(batch: int, devices: int = 1):
     import jax
     import jax.numpy as jnp
 
-    from jnn.generate import generate
-    from jnn.sampling import GREEDY
+    from jnn.decoding.generate import generate
+    from jnn.decoding.sampling import GREEDY
     from jnn.train.devices import AXIS, device_mesh, on_each
 
     model, prompt = gpt(), jnp.asarray(characters(batch)[:, :1])

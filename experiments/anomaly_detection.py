@@ -40,15 +40,16 @@ import jnn
 from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
-from jnn.data import anomalies
-from jnn.data.anomalies import Recording, split_clean
 from jnn.data.scaling import fit_scaling, unscale
-from jnn.data.series import fill_forward, forecast_windows, over_time, standardize_series, stretches, windows
+from jnn.data.series_windows import fill_forward, forecast_windows, over_time, standardize_series, stretches, windows
+from jnn.data.sets import anomalies
+from jnn.data.sets.anomalies import Recording, split_clean
 from jnn.errors import mistake
-from jnn.explain.tables import metric_table
+from jnn.explain.page.tables import metric_table
 from jnn.layers.checks import check_positive
+from jnn.runs import About, Run
 from jnn.scores import anomaly as anomaly_scores
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="detection of anomalies in sensor data",
@@ -329,8 +330,8 @@ def tested(config: Config, data: Prepared, score: np.ndarray) -> dict[str, float
 
 def sections(config: Config, data: Prepared, found: Judgement, known: dict[str, np.ndarray]) -> list:
     """Pictures for the report: the score over time, the events closely, and what other thresholds would give."""
-    from jnn.explain import anomalies as pictures
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import anomalies as pictures
 
     recording, under_test = data.recording, data.recording.under_test
     usual = fit_scaling(recording.values[recording.clean])

@@ -28,10 +28,11 @@ import numpy as np
 import jnn
 from jnn import losses, metrics
 from jnn.architectures import autoencoder
-from jnn.data import images
+from jnn.data.sets import images
 from jnn.data.splits import Splits, from_arrays
 from jnn.errors import mistake
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="compression of images into short codes",
@@ -171,8 +172,8 @@ def components(latent: int) -> str:
 
 def sections(config: Config, model: jnn.Model, splits: Splits, params, state, pca, errors: dict[str, list[float]]) -> list:
     """Pictures for the report: the error by the size of the code, what is decoded, and the map of codes of two numbers."""
-    from jnn.explain import reconstruction
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import reconstruction
 
     label = splits.test["label"]
     present, first = np.unique(label, return_index=True)

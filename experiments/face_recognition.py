@@ -32,15 +32,17 @@ import numpy as np
 
 import jnn
 from jnn.architectures.embedding_network import EmbeddingNetworkConfig, embedding_network, prototypes, unit_length
-from jnn.data import augment, images
-from jnn.data.faces import load_faces
+from jnn.data import augment
+from jnn.data.sets import images
+from jnn.data.sets.faces import load_faces
 from jnn.data.splits import Splits
 from jnn.errors import mistake
-from jnn.explain.tables import metric_table
+from jnn.explain.page.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.losses import arcface, cosface
+from jnn.runs import About, Run
 from jnn.scores import verification
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, predict_all, seed_key, train
+from jnn.train import Task, TrainingConfig, in_memory, predict_all, seed_key, train
 
 ABOUT = About(
     task="face verification",
@@ -234,9 +236,9 @@ def baselines(splits: Splits) -> Faces:
 
 def sections(splits: Splits, found: Faces, table: str) -> list:
     """Pictures for the report. ``found`` are the embeddings of the test images by the networks, first, and by the baselines."""
-    from jnn.explain import faces
-    from jnn.explain.reconstruction import class_map
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import faces
+    from jnn.explain.results.reconstruction import class_map
 
     image, person = splits.test["image"], splits.test["person"]
     people, label = np.unique(person, return_inverse=True)

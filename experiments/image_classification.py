@@ -25,9 +25,11 @@ from jnn import losses, metrics
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import ResNetConfig, resnet
-from jnn.data import augment, images
+from jnn.data import augment
+from jnn.data.sets import images
 from jnn.data.splits import Splits, from_arrays
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="image classification",
@@ -148,8 +150,9 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
 
 def sections(config: Config, model: jnn.Model, splits: Splits, params, state) -> list:
     """Pictures for the report: what the model gets right and wrong, and what it looks at."""
-    from jnn.explain import classification, feature_maps, saliency
-    from jnn.explain.report import Section
+    from jnn.explain.inside import feature_maps, saliency
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import classification
 
     image, label = images.to_float(splits.test["image"]), splits.test["label"]
     logits = predict_all(partial(predict, config, model), params, state, splits.test)

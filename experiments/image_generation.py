@@ -37,20 +37,21 @@ import numpy as np
 import optax
 
 import jnn
-from jnn.architectures.diffusion import DenoiserConfig
 from jnn.architectures.gan import GANConfig
+from jnn.architectures.unet import DenoiserConfig
 from jnn.architectures.vae import VAEConfig
-from jnn.data import images
+from jnn.data.sets import images
 from jnn.data.splits import Splits, from_arrays
+from jnn.decoding.generate import Request
 from jnn.errors import mistake
-from jnn.explain.tables import metric_table
-from jnn.generate import Request
-from jnn.generative import Generative, adversarial, diffusing, variational
+from jnn.explain.page.tables import metric_table
+from jnn.files import replacing
+from jnn.generative import scores as generation_scores
+from jnn.generative.objectives import Generative, adversarial, diffusing, variational
 from jnn.layers.checks import check_positive
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
-from jnn.scores import generation as generation_scores
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, seed_key, train, trained
-from jnn.train.files import replacing
+from jnn.runs import About, Run, trained
+from jnn.train import Task, TrainingConfig, in_memory, seed_key, train
 
 ABOUT = About(
     task="image generation",
@@ -184,7 +185,7 @@ def a_few(how: Generative, params, state, *, seed: int = 1) -> np.ndarray:
 
 def generate(config: Config, folder: Path, request: Request):
     """A picture of images that a trained model makes: of all classes, or of the one that the prompt names."""
-    from jnn.explain.reconstruction import image_rows
+    from jnn.explain.results.reconstruction import image_rows
 
     classes = CLASSES[config.data]
     wanted = [name for name in classes if request.prompt.strip().lower() in ("", name.lower())]
@@ -232,13 +233,13 @@ def over_time(folder: Path, rows: int = 6) -> dict[str, np.ndarray]:
 
 def sections(config: Config, how: Generative, fitted, folder: Path, table: str, shares: dict[str, np.ndarray]) -> list:
     """Pictures for the report: scores, samples and how they came to be, the way between two, and what a classifier sees in them."""
-    from jnn.explain import generation, reconstruction
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import generated_images, reconstruction
 
     classes, (params, state) = CLASSES[config.data], (fitted.params, fitted.state)
     made = a_few(how, params, state)
     ends = np.random.default_rng(2).standard_normal((2, 10, *how.noise))
-    path = generation.between(ends[0], ends[1], FEW)
+    path = generated_images.between(ends[0], ends[1], FEW)
     way = make(how, params, state, np.repeat(np.arange(10), FEW), noise=path.reshape(-1, *how.noise)).reshape(10, FEW, *made.shape[2:])
     found = [
         Section("Scores", "Beside what they are for real images and for images that are drawn without a network.", table),
@@ -256,13 +257,13 @@ def sections(config: Config, how: Generative, fitted, folder: Path, table: str, 
         Section(
             "Coverage of the classes",
             "What a classifier that learned from real images takes generated ones for; equally many were asked for.",
-            generation.class_coverage(shares, classes),
+            generated_images.class_coverage(shares, classes),
         ),
     ]
     if config.has_players:
         names = {f"train/{player}_loss": player for player in ("generator", "discriminator")}
         text = "Neither falls for long: what one learns makes the other's task harder. They do not say how good the images are."
-        found.append(Section("Two players", text, generation.losses_of_players(fitted.history, names)))
+        found.append(Section("Two players", text, generated_images.losses_of_players(fitted.history, names)))
     return found
 
 

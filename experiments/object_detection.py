@@ -28,18 +28,20 @@ import numpy as np
 import jnn
 from jnn.architectures.detector import DetectorConfig, detector
 from jnn.baselines import objects
-from jnn.data import box_augment, images, scenes
+from jnn.data import box_augment
+from jnn.data.sets import images, scenes
+from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
-from jnn.data.tree_crowns import load_tree_crowns
 from jnn.detection import center_points
+from jnn.detection.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
 from jnn.detection.boxes import intersection_over_union
 from jnn.detection.center_points import Detections
 from jnn.errors import mistake
-from jnn.explain.tables import metric_table
+from jnn.explain.page.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.metrics import Metric
-from jnn.scores.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="object detection",
@@ -267,8 +269,8 @@ def errors_in_each(found: Detections, truth: dict[str, np.ndarray], least: float
 
 def sections(config: Config, model: jnn.Model, splits: Splits, kept, found: dict[str, Detections], results) -> list:
     """Pictures for the report: what was found and what not, and the maps behind it; ``kept`` are params and state."""
-    from jnn.explain import detection
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import detection
 
     def drawn(view: str, rows: np.ndarray):
         truth, own = {name: array[rows] for name, array in splits.test.items()}, Detections(*(leaf[rows] for leaf in sure[view]))
@@ -294,8 +296,8 @@ def sections(config: Config, model: jnn.Model, splits: Splits, kept, found: dict
 
 def curves(splits: Splits, found: dict[str, Detections], results: dict[str, AveragePrecision]) -> list:
     """Pictures for the report: how precise it is."""
-    from jnn.explain import detection
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import detection
 
     overall = {name: np.nanmean(result.precision[0], axis=-1) for name, result in results.items()}
     overlaps = {name: np.nanmean(result.each, axis=-1) for name, result in results.items()}
@@ -311,7 +313,7 @@ def curves(splits: Splits, found: dict[str, Detections], results: dict[str, Aver
 
 def main(config: Config, run: Run) -> dict[str, Any]:
     """Train, keep what is best on validation data, and test it once."""
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
 
     pycocotools()
     splits = load_data(config, offline=run.options.offline)

@@ -28,15 +28,16 @@ import jnn
 from jnn import losses, metrics
 from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams, naive_bayes
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
-from jnn.baselines.texts import linear_classifiers
+from jnn.baselines.text_classifiers import linear_classifiers
 from jnn.data.buckets import bucket_lengths, shortest
-from jnn.data.labelled_texts import LabelledSplits, LabelledTexts, load_movie_sentences
 from jnn.data.sequences import pad
+from jnn.data.sets.labelled_texts import LabelledSplits, LabelledTexts, load_movie_sentences
+from jnn.data.sets.word_vectors import GLOVE_FEATURES, load_glove50
 from jnn.data.tokenizers import Tokenizer, word_tokenizer, write_tokenizer
 from jnn.data.tokenizers.words import split_words
-from jnn.data.word_vectors import GLOVE_FEATURES, load_glove50
 from jnn.errors import mistake
-from jnn.train import About, Run, Task, TrainingConfig, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, make_evaluate, predict_all, seed_key, train
 from jnn.train.text_feeds import bucketed
 
 ABOUT = About(
@@ -196,7 +197,7 @@ def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array
 
 def sections(config: Config, sentences: Sentences, model: jnn.Model, params, state) -> list:
     """Pictures for the report: what the model gets wrong, whether it knows, and which words moved it."""
-    from jnn.explain.texts import classified_texts
+    from jnn.explain.results.text_classification import classified_texts
 
     splits, test = sentences.splits, to_arrays(sentences.tokenizer, sentences.splits.test)
     p = np.exp(predict_all(partial(predict, config, model), params, state, test))

@@ -32,13 +32,14 @@ from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
 from jnn.baselines.returns import ReturnForecasts, return_baselines
 from jnn.baselines.volatility import weighted_variances
-from jnn.data.series import forecast_sequences
-from jnn.data.series_sets import STOCK, Series, load_stocks
 from jnn.data.series_splits import TimeSplit, side_by_side, walk_forward
+from jnn.data.series_windows import forecast_sequences
+from jnn.data.sets.series import STOCK, Series, load_stocks
 from jnn.data.splits import Splits
 from jnn.errors import mistake
-from jnn.explain.tables import table
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.explain.page.tables import table
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="stock prediction",
@@ -268,8 +269,8 @@ def direction(one: ReturnForecasts, name: str) -> str:
 
 def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
     """Tables and pictures for the report, which say first what cannot be told."""
-    from jnn.explain import forecast
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import forecast
 
     one, z, last = forecasts[TICKERS[0]], 1.645, slice(-60, None)
     time = market.time[market.tested(TICKERS[0])]

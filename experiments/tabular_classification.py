@@ -24,10 +24,11 @@ import numpy as np
 import jnn
 from jnn import losses, metrics
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.data import tables
 from jnn.data.scaling import standardize
+from jnn.data.sets import tables
 from jnn.data.splits import Splits
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="classification of tables",
@@ -132,8 +133,9 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
     """Pictures for the report: what the model gets wrong, whether it knows, and which features it needs."""
     import sklearn.datasets
 
-    from jnn.explain import classification, importance
-    from jnn.explain.report import Section
+    from jnn.explain.inside import importance
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import classification
 
     label = splits.test["label"]
     probabilities = np.exp(predict_all(partial(predict, model), params, state, splits.test))

@@ -24,10 +24,11 @@ import numpy as np
 import jnn
 from jnn import metrics
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.data import tables
 from jnn.data.scaling import Scaling, fit_scaling, standardize
+from jnn.data.sets import tables
 from jnn.data.splits import Splits, from_arrays
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="regression of tables",
@@ -152,8 +153,9 @@ def sections(config: Config, scales: Scales, model: jnn.Model, splits: Splits, p
     """Pictures for the report: where predictions are wrong, and which features they need."""
     import sklearn.datasets
 
-    from jnn.explain import importance, regression
-    from jnn.explain.report import Section
+    from jnn.explain.inside import importance
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import regression
 
     target, name = splits.test["target"], TARGET[config.data]
     diabetes = config.data == "diabetes"

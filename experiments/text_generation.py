@@ -37,13 +37,14 @@ from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.baselines.ngram import ngram_nats
-from jnn.data.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
+from jnn.data.sets.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
+from jnn.data.token_windows import evaluation_windows
 from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, character_tokenizer, keep_tokenizer, read_tokenizer
-from jnn.data.windows import evaluation_windows
-from jnn.generate import Request, stream
+from jnn.decoding.generate import Request, stream
+from jnn.decoding.sampling import Sampling
 from jnn.metrics import Metric
-from jnn.sampling import Sampling
-from jnn.train import About, Run, Task, TrainingConfig, language_model_feed, make_evaluate, seed_key, train, trained
+from jnn.runs import About, Run, trained
+from jnn.train import Task, TrainingConfig, language_model_feed, make_evaluate, seed_key, train
 
 ABOUT = About(
     task="text generation",
@@ -204,8 +205,10 @@ def _write(model: jnn.Model, tokenizer: Tokenizer, params, state, prompt: str, s
 
 def sections(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Texts, params, state) -> list:
     """Pictures for the report: what the model expects in the test text, and what it remembers of it, or looks at."""
-    from jnn.explain import next_token, text, tokens
-    from jnn.explain.report import Section
+    from jnn.explain import tokens
+    from jnn.explain.inside import next_token
+    from jnn.explain.page import coloured_text
+    from jnn.explain.page.report import Section
 
     encoded = tokenizer.encode(texts.test[: 8 * config.length])[: config.length + 1]
     read, names = encoded[:-1], tokens.names(tokenizer, encoded[:-1])
@@ -223,7 +226,7 @@ def sections(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Text
         Section(
             "What it expected",
             "The beginning of the test text, coloured by the probability that the model gave each token.",
-            text.coloured_text(names, {"": given}, label="probability of each token", scale=1.0),
+            coloured_text.coloured_text(names, {"": given}, label="probability of each token", scale=1.0),
         ),
         Section(
             "What may come next",
@@ -237,8 +240,10 @@ def sections(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Text
 
 def _memory(model: jnn.Model, tokenizer: Tokenizer, params, state, read: np.ndarray, p: np.ndarray) -> list:
     """What a recurrent network remembers while it reads."""
-    from jnn.explain import recurrent, text, tokens
-    from jnn.explain.report import Section
+    from jnn.explain import tokens
+    from jnn.explain.inside import recurrent
+    from jnn.explain.page import coloured_text
+    from jnn.explain.page.report import Section
 
     names, layers = tokens.names(tokenizer, read), recurrent.remembered(model, params, state, read)
     layer, values = list(layers.items())[-1]
@@ -248,14 +253,16 @@ def _memory(model: jnn.Model, tokenizer: Tokenizer, params, state, read: np.ndar
         Section(
             "What single units remember",
             "The same text, coloured by the activity of the units that swing widest and longest.",
-            text.coloured_text(
+            coloured_text.coloured_text(
                 names, {f"unit {i} of {layer}": hidden[:, i] for i in units[:3]}, label="activity of three units", scale=1.0
             ),
         ),
         Section(
             "One unit, and what comes next",
             "Above, the activity of one unit; below each token, what the model expects after it.",
-            text.predicted_text(names, hidden[:, units[0]], p, tokenizer.tokens, label="activity of a unit, and predictions", scale=1.0),
+            coloured_text.predicted_text(
+                names, hidden[:, units[0]], p, tokenizer.tokens, label="activity of a unit, and predictions", scale=1.0
+            ),
         ),
         Section(
             "Its memory over time",
@@ -271,8 +278,8 @@ def _memory(model: jnn.Model, tokenizer: Tokenizer, params, state, read: np.ndar
 
 def _reach(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Texts, params, state):
     """How far back gradients reach, in this network and in fresh ones of each kind."""
-    from jnn.explain import through_time
-    from jnn.explain.report import Section
+    from jnn.explain.inside import through_time
+    from jnn.explain.page.report import Section
 
     windows = evaluation_windows(tokenizer.encode(texts.test), config.length)
     read, targets = windows["tokens"][:16], windows["targets"][:16, -1]
@@ -287,8 +294,9 @@ def _reach(config: Config, model: jnn.Model, tokenizer: Tokenizer, texts: Texts,
 
 def _looks(model: jnn.Model, tokenizer: Tokenizer, params, state, read: np.ndarray) -> list:
     """Where a transformer looks, and how its answer forms."""
-    from jnn.explain import attention, logit_lens, tokens
-    from jnn.explain.report import Section
+    from jnn.explain import tokens
+    from jnn.explain.inside import attention, logit_lens
+    from jnn.explain.page.report import Section
 
     names = tokens.names(tokenizer, read)
     weights = attention.attention_weights(model, params, state, read)["blocks/attention"]

@@ -28,15 +28,16 @@ import jnn
 from jnn import losses
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
-from jnn.beam_search import beam_search
 from jnn.data.sequences import pad
+from jnn.data.sets.translations import Translation, TranslationSplits, load_tatoeba_spanish, pairs_of, split_translations
 from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, read_tokenizer, split_words, write_tokenizer
-from jnn.data.translations import Translation, TranslationSplits, load_tatoeba_spanish, pairs_of, split_translations
+from jnn.decoding.beam_search import beam_search
+from jnn.decoding.generate import Request
 from jnn.errors import MissingExtraError, mistake
-from jnn.explain.tables import table
-from jnn.generate import Request
+from jnn.explain.page.tables import table
 from jnn.metrics import Metric
-from jnn.train import About, Fitted, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train, trained
+from jnn.runs import About, Run, trained
+from jnn.train import Fitted, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="translation of sentences",
@@ -267,8 +268,8 @@ def nearest(data: TranslationSplits) -> list[str]:
 
 def sections(config: Config, fitted: Fitted, model: jnn.Model, tokenizer: Tokenizer, test: Sequence[Translation], found: list[str]) -> list:
     """For the report: translations, where the decoder looked, and how hard sentences of each length are."""
-    from jnn.explain.attention import alignment, attention_weights
-    from jnn.explain.report import Section
+    from jnn.explain.inside.attention import alignment, attention_weights
+    from jnn.explain.page.report import Section
 
     chosen = np.random.default_rng(0).permutation(len(found))[:SHOWN].tolist()
     i = max(chosen, key=lambda i: len(found[i].split()))

@@ -24,7 +24,8 @@ import numpy as np
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, seed_key, train
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, seed_key, train
 
 ABOUT = About(
     task="universal approximation",
@@ -147,8 +148,8 @@ def evaluate(config: Config, model: jnn.Model, params, state) -> tuple[np.ndarra
 
 def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, predictions: dict[str, np.ndarray]) -> list:
     """Pictures for the report: the error against the size, and some of the functions that were learned."""
-    from jnn.explain import functions
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import functions
 
     x, y = grid(config)
     found = [

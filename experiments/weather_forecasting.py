@@ -31,10 +31,11 @@ from jnn import losses, metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
 from jnn.data.scaling import Scaling, fit_scaling
-from jnn.data.series import fill_forward, forecast_sequences
-from jnn.data.series_sets import WINDS, Series, load_beijing_weather
 from jnn.data.series_splits import TimeSplit, split_at, split_time
-from jnn.train import About, Run, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.data.series_windows import fill_forward, forecast_sequences
+from jnn.data.sets.series import WINDS, Series, load_beijing_weather
+from jnn.runs import About, Run
+from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
 
 ABOUT = About(
     task="weather forecasting",
@@ -243,8 +244,8 @@ def climatology(weather: Weather) -> np.ndarray:
 
 def sections(weather: Weather, found: dict[str, np.ndarray], test: dict[str, np.ndarray], errors: dict[str, list[float]]) -> list:
     """Pictures for the report: errors beside the baselines, fans, two weeks of forecasts, and calibration."""
-    from jnn.explain import forecast
-    from jnn.explain.report import Section
+    from jnn.explain.page.report import Section
+    from jnn.explain.results import forecast
 
     mean, quantiles, targets, origin = found["mean"][:, 0], found["quantiles"][:, 0], test["targets"][:, 0], test["origin"]
     temperature, names = weather.inputs[:, 0], [f"+{h} h" for h in HORIZONS]

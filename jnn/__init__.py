@@ -1,6 +1,6 @@
 """jnn: neural networks as small records of pure functions that chain."""
 
-from jnn.lazy import lazy
+from jnn._lazy import lazy
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,

@@ -20,8 +20,8 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core
 
+from jnn._jaxprs import CALLS, bind, callee, scope_of
 from jnn.errors import mistake
-from jnn.jaxprs import CALLS, bind, callee, scope_of
 
 
 def tag(x: Any, name: str) -> Any:

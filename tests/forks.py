@@ -9,6 +9,6 @@ forks.set_forkserver_preload(
     [
         *("orbax.checkpoint", "sklearn.svm", "sklearn.ensemble", "matplotlib.figure", "jnn.cli.execution", "jnn.cli.options"),
         *(f"experiments.{listing.name}" for listing in listings()),
-        *("tests.train.test_checkpoint_damage", "tests.experiments.killed"),
+        *("tests.checkpoints.test_damage", "tests.experiments.killed"),
     ]
 )

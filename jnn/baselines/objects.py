@@ -1,7 +1,7 @@
 """Detectors of objects without a network: what stands out from the background, and what needs no image at all.
 
 All give `jnn.detection.center_points.Detections` of numpy arrays, for images uint8 and the true boxes of training images, as
-`jnn.data.scenes` and `jnn.data.tree_crowns` have them.
+`jnn.data.sets.scenes` and `jnn.data.sets.tree_crowns` have them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

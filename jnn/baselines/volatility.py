@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.arrays import check_finite
+from jnn.data.checks import check_finite
 from jnn.errors import mistake
 
 MOST_PERSISTENT = 0.9999

@@ -16,9 +16,9 @@ from typing import Any
 import jax
 
 from jnn.cli.experiments import Listing
-from jnn.cli.results import result_lines
+from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError
-from jnn.train.runs import Run
+from jnn.runs.run import Run
 
 
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
@@ -42,8 +42,8 @@ def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
 
 def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[Any]) -> None:
     """Write ``report.html``, and each figure of its sections as a file of its own in ``plots``."""
-    from jnn.explain.report import write_report
-    from jnn.train import About
+    from jnn.explain.page.report import write_report
+    from jnn.runs import About
 
     for section in sections:
         if hasattr(section.figure, "savefig"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from jnn.explain import summary
+from jnn.explain.inside import summary
 
 
 def model_lines(module: ModuleType, config: Any) -> list[str]:

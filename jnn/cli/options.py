@@ -17,8 +17,8 @@ import tyro
 
 from jnn.cli.arguments import did_you_mean, examples_text
 from jnn.errors import JnnError, mistake
-from jnn.train.files import read_json
-from jnn.train.runs import RunOptions
+from jnn.files import read_json
+from jnn.runs.run import RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)

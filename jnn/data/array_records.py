@@ -13,8 +13,8 @@ from typing import Any
 import flax.serialization
 import numpy as np
 
-from jnn.data.arrays import check_arrays
-from jnn.data.file_fingerprint import fingerprint_files
+from jnn.data.checks import check_arrays
+from jnn.data.fingerprint import fingerprint_files
 from jnn.data.streams import grain_module
 from jnn.errors import JnnError, mistake
 

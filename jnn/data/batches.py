@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.arrays import check_arrays
+from jnn.data.checks import check_arrays
 from jnn.errors import mistake
 
 _ROUNDS = 8

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jnn.data.file_fingerprint import fingerprint_files
+from jnn.data.fingerprint import fingerprint_files
 from jnn.errors import mistake
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")

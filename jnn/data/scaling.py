@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.arrays import check_finite
+from jnn.data.checks import check_finite
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 

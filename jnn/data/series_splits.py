@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn.data.arrays import Arrays, check_arrays
+from jnn.data.checks import Arrays, check_arrays
 from jnn.errors import mistake
 
 

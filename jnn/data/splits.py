@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.arrays import Arrays, check_arrays, check_finite, check_labels
+from jnn.data.checks import Arrays, check_arrays, check_finite, check_labels
 from jnn.errors import mistake
 
 

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from jnn.data import arrays, batches
+from jnn.data import batches, checks
 from jnn.errors import MissingExtraError, mistake
 
 Example = Mapping[str, Any]
@@ -92,14 +92,14 @@ def read_example(source: Source, index: int, transform: Transform | None = None)
 
 
 def stack(examples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Examples as one array for each name, checked by `jnn.data.arrays.check_arrays`."""
+    """Examples as one array for each name, checked by `jnn.data.checks.check_arrays`."""
     first = _form(examples[0]) if examples else {}
     for example in examples:
         if _form(example) != first:
             got, remedy = f"examples {first} and {_form(example)}", "Give a transform that crops, resizes or pads to one shape."
             raise mistake("stream", got=got, expected="the same names, shapes and dtypes in all", remedy=remedy)
     stacked = {name: np.stack([example[name] for example in examples]) for name in first}
-    arrays.check_arrays(stacked, "stream")
+    checks.check_arrays(stacked, "stream")
     return stacked
 
 

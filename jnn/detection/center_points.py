@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.detection import boxes as box
+from jnn.detection.losses import generalized_iou, heat_map_focal
 from jnn.errors import mistake
-from jnn.losses.detection import generalized_iou, heat_map_focal
 
 SPREAD = 0.54 / 6  # the deviation of a Gaussian over the size of its box, in TTFNet
 LARGEST = 10.0  # the logarithm of the size of a box: no float32 overflows in an early step

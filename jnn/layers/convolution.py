@@ -10,7 +10,7 @@ from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import Geometry, convolution
 from jnn.layers.checks import check_positive, parameter_dtype
-from jnn.layers.windows import Windows, check_channels, check_channels_last, check_space, pads, per_axis, windows
+from jnn.layers.sliding_windows import Windows, check_channels, check_channels_last, check_space, pads, per_axis, windows
 from jnn.model import Model
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive, numerics
-from jnn.layers.windows import Windows, check_space, pads, windows
+from jnn.layers.sliding_windows import Windows, check_space, pads, windows
 from jnn.model import Model, function
 
 

@@ -4,7 +4,7 @@ import jax
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive
-from jnn.layers.windows import check_space
+from jnn.layers.sliding_windows import check_space
 from jnn.model import Model, function
 
 

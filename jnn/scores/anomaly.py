@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.series import stretches
+from jnn.data.series_windows import stretches
 from jnn.errors import mistake
 from jnn.layers.checks import check_float
 

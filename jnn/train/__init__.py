@@ -1,6 +1,6 @@
 """Training: the state, the step, the loop, and the run that holds its records."""
 
-from jnn.lazy import lazy
+from jnn._lazy import lazy
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
@@ -9,10 +9,8 @@ __getattr__, __dir__, __all__ = lazy(
         "devices": ["device_mesh", "on_each", "on_one"],
         "evaluate": ["make_evaluate", "predict_all"],
         "feed": ["Feed", "in_memory", "streamed"],
-        "loading": ["trained"],
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],
-        "runs": ["About", "Run", "RunOptions"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
         "task": ["Task", "start", "train"],
         "text_feeds": ["bucketed", "language_model_feed"],

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jnn.data import arrays as checks
-from jnn.data import batches, streams
+from jnn.data import batches, checks, streams
 from jnn.errors import mistake
 
 MOST_STEPS = 64

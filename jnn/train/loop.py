@@ -21,10 +21,10 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import child_key
+from jnn.runs.run import Run
 from jnn.train.devices import beside, on_one
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
-from jnn.train.runs import Run
 from jnn.train.signals import stop_signals
 from jnn.train.state import TrainState
 from jnn.train.step import Step, leaf_names, make_steps

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from jnn.checkpoints.manager import Checkpoints
 from jnn.errors import Diverged, Interrupted, mistake
-from jnn.train.checkpoints import Checkpoints
+from jnn.runs.progress import Progress
+from jnn.runs.run import Run
 from jnn.train.feed import Feed
-from jnn.train.progress import Progress
-from jnn.train.runs import Run
 
 MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a run of more epochs
 

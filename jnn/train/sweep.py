@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.checkpoints.manager import Checkpoints
 from jnn.errors import mistake
+from jnn.files import plain
 from jnn.model import child_key
-from jnn.train.checkpoints import Checkpoints
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
-from jnn.train.files import plain
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import jax
 
 from jnn.model import Model
+from jnn.runs.run import Run
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
 from jnn.train.loop import Evaluate, Fitted, Look, fit
-from jnn.train.runs import Run
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 

@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jnn.data import arrays as checks
-from jnn.data import batches
+from jnn.data import batches, checks
 from jnn.data.buckets import bucket_indices, bucket_of
-from jnn.data.windows import check_long, next_windows, random_windows
+from jnn.data.token_windows import check_long, next_windows, random_windows
 from jnn.errors import mistake
 from jnn.train.feed import Feed
 
@@ -20,7 +19,7 @@ def language_model_feed(tokens: ArrayLike, length: int, batch_size: int, *, cont
     """``{"tokens", "targets"}``, each (batch_size, length) int32, from one long sequence ``tokens`` (N,).
 
     The windows start at random places, or, ``contiguous``, go on where those of the step before ended, with ``"first"`` (batch_size,) bool
-    where they begin again: see `jnn.data.windows`. An epoch has as many steps as it takes to see N - 1 targets.
+    where they begin again: see `jnn.data.token_windows`. An epoch has as many steps as it takes to see N - 1 targets.
 
     Raises JnnError for what are no integers, and for a text with less than one batch of windows.
 

@@ -10,10 +10,10 @@ import pytest
 
 import jnn
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
-from jnn.beam_search import beam_search
-from jnn.explain.summary import table
-from jnn.generate import generate
-from jnn.sampling import GREEDY
+from jnn.decoding.beam_search import beam_search
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import GREEDY
+from jnn.explain.inside.summary import table
 from tests.architectures.test_transformer import SAME_TO_ROUNDING, SIZES, distinct
 
 STREAM = 1e-10  # float64: the same sums in another order, element by element

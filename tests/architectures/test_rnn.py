@@ -7,9 +7,9 @@ import pytest
 
 import jnn
 from jnn.architectures.rnn import RNNConfig, rnn
-from jnn.generate import generate
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import GREEDY
 from jnn.losses import cross_entropy
-from jnn.sampling import GREEDY
 from tests.architectures import loss_after_training
 
 LEARNED = 0.05  # nats, of 2.1 at first

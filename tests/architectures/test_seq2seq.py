@@ -10,9 +10,9 @@ from flax.traverse_util import flatten_dict
 
 import jnn
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
-from jnn.beam_search import beam_search
-from jnn.generate import generate
-from jnn.sampling import GREEDY
+from jnn.decoding.beam_search import beam_search
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import GREEDY
 from tests.layers.test_recurrent import below
 from tests.references.cases_seq2seq import HEADS, SOURCE_VOCABULARY, TARGET_VOCABULARY, WIDTH
 

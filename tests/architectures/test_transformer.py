@@ -14,9 +14,9 @@ from jnn.architectures.presets import BERT_BASE, GPT2, T5_SMALL, TINY_LLAMA, VIT
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.architectures.transformer_block import BlockConfig, block, blocks
 from jnn.architectures.vision_transformer import vision_transformer
-from jnn.explain.summary import parameter_count, table
-from jnn.generate import generate
-from jnn.sampling import GREEDY
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import GREEDY
+from jnn.explain.inside.summary import parameter_count, table
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order
 FLOAT32 = 1e-5  # float32: the same sums in another order, through two blocks

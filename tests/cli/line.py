@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 import jnn
 from jnn.errors import Diverged, MissingDataError, MissingExtraError, mistake
-from jnn.train.runs import About
+from jnn.runs.run import About
 
 ABOUT = About(task="regression", models=("line",), data=("made",), metric="test/rmse", expected="0.1", cost="1 s")
 

@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from jnn.cli import main
 from jnn.errors import Diverged
-from jnn.train.runs import Run, RunOptions
+from jnn.runs.run import Run, RunOptions
 
 SCORES = {0.1: [0.2, 0.4], 0.01: [0.1, 0.16]}
 

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from jnn.cli.devices import keep_memory
+from jnn.cli.machine import keep_memory
 from jnn.errors import JnnError
 
 FAULTS = """
 import resource, sys
-from jnn.cli.devices import keep_memory
+from jnn.cli.machine import keep_memory
 if sys.argv[1:]:
     keep_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt

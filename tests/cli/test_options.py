@@ -7,7 +7,7 @@ import pytest
 from jnn.cli import main
 from jnn.cli.options import config_from
 from jnn.errors import JnnError
-from jnn.train.files import plain
+from jnn.files import plain
 
 
 def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, capsys):

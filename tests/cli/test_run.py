@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from jnn.cli import main
-from jnn.cli.results import result_lines
+from jnn.cli.result_table import result_lines
 
 
 def status(folder):

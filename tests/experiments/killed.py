@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
+from jnn.checkpoints.manager import Checkpoints
 from jnn.cli import main
 from jnn.errors import JnnError
-from jnn.train import Run, RunOptions, Task, TrainingConfig, in_memory, seed_key, train
-from jnn.train.checkpoints import Checkpoints
-from jnn.train.folders import is_run, read_status
+from jnn.runs import Run, RunOptions
+from jnn.runs.folders import is_run, read_status
+from jnn.train import Task, TrainingConfig, in_memory, seed_key, train
 from jnn.train.loop import fit
 from tests.forks import forks
 

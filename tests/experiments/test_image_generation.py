@@ -10,9 +10,9 @@ import pytest
 
 from experiments import image_generation as experiment
 from jnn.cli import main
+from jnn.decoding.generate import Request
+from jnn.decoding.sampling import Sampling
 from jnn.errors import JnnError
-from jnn.generate import Request
-from jnn.sampling import Sampling
 from jnn.train import seed_key, start
 
 SMALL = {"data": "digits", "smoke": True}

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from experiments import translation as experiment
-from jnn.data.translations import Translation, pairs_of
+from jnn.data.sets.translations import Translation, pairs_of
+from jnn.decoding.generate import Request
+from jnn.decoding.sampling import Sampling
 from jnn.errors import JnnError
-from jnn.generate import Request
-from jnn.sampling import Sampling
 
 PARTS = [
     ("the cat sat on the mat .", ("the cat is on the mat .", "there is a cat on the mat .")),

@@ -10,7 +10,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from jnn.errors import JnnError
-from jnn.explain import bars, style
+from jnn.explain import style
+from jnn.explain.results import bars
 
 STEP = 0.5  # of CIE lightness, 0 to 100: what an eye cannot tell apart
 
@@ -74,5 +75,5 @@ def test_a_figure_ignores_and_keeps_the_global_settings():
 
 def test_the_core_does_not_load_matplotlib():
     """Importing it takes most of a second."""
-    code = "import sys, jnn, jnn.explain, jnn.explain.summary; assert not {'matplotlib', 'scipy.stats'} & set(sys.modules)"
+    code = "import sys, jnn, jnn.explain, jnn.explain.inside.summary; assert not {'matplotlib', 'scipy.stats'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

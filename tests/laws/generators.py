@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jnn.architectures.diffusion import DenoiserConfig, denoiser
 from jnn.architectures.gan import GANConfig, discriminator, generator
+from jnn.architectures.unet import DenoiserConfig, denoiser
 from jnn.architectures.vae import VAEConfig, vae, vae_decoder
 from tests.laws.case import Case, example
 

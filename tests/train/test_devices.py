@@ -10,7 +10,8 @@ import pytest
 import jnn
 from jnn.errors import JnnError
 from jnn.layers.batch_normalization import batch_norm
-from jnn.train import Run, RunOptions, Task, TrainingConfig, device_mesh, fit, in_memory, make_step, on_each, on_one, seed_key, train
+from jnn.runs import Run, RunOptions
+from jnn.train import Task, TrainingConfig, device_mesh, fit, in_memory, make_step, on_each, on_one, seed_key, train
 from jnn.train.feed import streamed
 from jnn.train.sweep import sweep
 from jnn.train.task import start

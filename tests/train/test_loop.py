@@ -13,7 +13,8 @@ import jnn
 from jnn.errors import Diverged, Interrupted, JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.dropout import dropout
-from jnn.train import Run, RunOptions, fit, in_memory, init_train_state, make_step, seed_key
+from jnn.runs import Run, RunOptions
+from jnn.train import fit, in_memory, init_train_state, make_step, seed_key
 from tests.train.same import assert_same_bits
 
 MODEL = jnn.chain(jnn.dense(8), batch_norm(), jnp.tanh, dropout(0.2), jnn.dense(1))

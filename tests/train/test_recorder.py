@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from jnn.errors import JnnError
-from jnn.train import Run, RunOptions, in_memory
-from jnn.train.folders import hash_of
+from jnn.runs import Run, RunOptions
+from jnn.runs.folders import hash_of
+from jnn.train import in_memory
 from jnn.train.loop import Ledger
 from jnn.train.recorder import Recorder
 

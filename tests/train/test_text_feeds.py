@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jnn.data.sequences import pad
-from jnn.data.windows import next_windows, random_windows
+from jnn.data.token_windows import next_windows, random_windows
 from jnn.errors import JnnError
 from jnn.train.text_feeds import bucketed, language_model_feed
 

@@ -32,12 +32,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="an object for machines")
     arguments = parser.parse(argv)
 
-    from jnn.cli.comparison import Outputs, comparison_lines, write_files
-    from jnn.cli.records import main_metric, read_result, run_folders
-    from jnn.explain.wording import lower_is_better
-    from jnn.train.comparison import Result, compare
-    from jnn.train.comparison_text import as_json
-    from jnn.train.files import plain
+    from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
+    from jnn.files import plain
+    from jnn.runs.comparison import Result, compare
+    from jnn.runs.comparison_text import as_json
+    from jnn.runs.results import main_metric, read_result, run_folders
+    from jnn.wording import lower_is_better
 
     outputs = Outputs(csv=arguments.csv, markdown=arguments.markdown, picture=arguments.picture)
     folders = run_folders(arguments.runs)
@@ -60,7 +60,7 @@ def chosen_metric(results: Sequence, wanted: str | None, own: str) -> str:
 
     Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one asked for.
     """
-    from jnn.train.comparison import shared_metrics
+    from jnn.runs.comparison import shared_metrics
 
     if len(results) < 2 or not any(result.metrics for result in results):
         states = "; ".join(f"{Path(result.folder).name} is {result.state}" for result in results)

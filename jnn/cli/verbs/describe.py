@@ -9,7 +9,7 @@ from jnn.cli.arguments import examples_text
 from jnn.cli.experiments import find, load
 from jnn.cli.terminal import bold, dim
 from jnn.errors import JnnError
-from jnn.explain.tables import table
+from jnn.explain.page.tables import table
 
 HELP = """\
 usage: jnn describe NAME [options of the experiment] [--json]
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.layers import model_lines, parameter_count
     from jnn.cli.options import DescribeArguments, parse
-    from jnn.train.files import plain
+    from jnn.files import plain
 
     examples = [f"jnn describe {name}", f"jnn describe {name} --json", f"jnn run {name}"]
     config, arguments = parse("describe", name, module.Config, DescribeArguments, rest, examples)

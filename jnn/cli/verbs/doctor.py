@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jnn.cli.arguments import Parser
-from jnn.cli.devices import GPU_HINT, gpu_present, gpu_unused
+from jnn.cli.machine import GPU_HINT, gpu_present, gpu_unused
 from jnn.cli.terminal import bold
-from jnn.explain.tables import table
+from jnn.explain.page.tables import table
 
 EXAMPLES = ("jnn doctor", "jnn doctor --json", "jnn run image_classification --smoke")
 OLDEST_PYTHON = (3, 11)
@@ -56,13 +56,13 @@ def _python() -> str:
 
 
 def _versions() -> str:
-    from jnn.train.environment import versions
+    from jnn.runs.environment import versions
 
     return ", ".join(f"{name} {version}" for name, version in versions().items() if name != "python")
 
 
 def _device() -> str:
-    from jnn.train.environment import device_line
+    from jnn.runs.environment import device_line
 
     return device_line()
 
@@ -74,7 +74,7 @@ def _gpu() -> str:
 
 
 def _cores() -> str:
-    from jnn.train.environment import cpu_count
+    from jnn.runs.environment import cpu_count
 
     return str(cpu_count())
 
@@ -85,7 +85,7 @@ def _memory() -> str:
 
 
 def _data() -> str:
-    from jnn.data.sources import SOURCES, data_folder, find
+    from jnn.data.fetch.sources import SOURCES, data_folder, find
 
     here = [source.name for source in SOURCES.values() if not source.files or find(source)]
     return f"{', '.join(here)}; kept in {data_folder()}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.devices import use_device
 from jnn.cli.experiments import find, load
+from jnn.cli.machine import use_device
 from jnn.errors import mistake
 
 EXAMPLES = (
@@ -25,9 +25,9 @@ def main(argv: list[str]) -> int:
     use_device(arguments.device)
 
     from jnn.cli.options import config_from
-    from jnn.generate import Request
-    from jnn.sampling import Sampling
-    from jnn.train.folders import read_record
+    from jnn.decoding.generate import Request
+    from jnn.decoding.sampling import Sampling
+    from jnn.runs.folders import read_record
 
     folder = Path(arguments.run).resolve()
     record = read_record(folder)
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
 
 def _save(figure: Any, path: Path) -> Path:
     """Save a figure as PNG, whole or not at all."""
-    from jnn.train.files import replacing
+    from jnn.files import replacing
 
     if path.suffix != ".png":
         raise mistake("--out", got=path.name, expected="a file that ends with .png")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.devices import keep_memory, several_cpus, use_device
 from jnn.cli.experiments import find, load
+from jnn.cli.machine import keep_memory, several_cpus, use_device
 from jnn.errors import mistake
 
 EXAMPLES = (
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     if arguments.keep_memory:
         keep_memory()
 
-    from jnn.train.folders import read_record, read_status
+    from jnn.runs.folders import read_record, read_status
 
     folder = Path(arguments.run)
     record = read_record(folder)
@@ -35,10 +35,10 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from
+    from jnn.files import plain
+    from jnn.runs.run import Run, RunOptions
+    from jnn.runs.settings import changes
     from jnn.train.devices import device_mesh
-    from jnn.train.files import plain
-    from jnn.train.runs import Run, RunOptions
-    from jnn.train.settings import changes
 
     is_done = read_status(folder).get("state") == "done" and (folder / "summary.json").is_file()
     if is_done and arguments.epochs is None:

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from jnn.cli.arguments import examples_text, taken_out
-from jnn.cli.devices import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
 from jnn.cli.experiments import find, listings, load
+from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
 from jnn.errors import JnnError
 
 HELP = """\
@@ -53,9 +53,9 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
+    from jnn.files import plain
+    from jnn.runs.run import Run
     from jnn.train.devices import device_mesh
-    from jnn.train.files import plain
-    from jnn.train.runs import Run
 
     defaults = config_from(module.Config, settings, replayed) if replayed else module.Config
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import examples_text, taken_out
-from jnn.cli.devices import use_device
 from jnn.cli.experiments import find, load
+from jnn.cli.machine import use_device
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 
 HELP = """\
@@ -119,7 +119,7 @@ def _values(text: str) -> list[str]:
 
 def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments: SweepArguments, command: str) -> int:
     from jnn.cli.execution import profiled, terminable
-    from jnn.train.files import plain, write_json
+    from jnn.files import plain, write_json
     from jnn.train.sweep import sweep
 
     say = (lambda text: None) if arguments.quiet else (lambda text: print(text, file=sys.stderr, flush=True))
@@ -144,8 +144,8 @@ def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments:
 @contextlib.contextmanager
 def _own(folder: Path) -> Iterator[None]:
     """Take the folder for a sweep: a new one, an empty one, or that of the sweep to go on with."""
-    from jnn.train.files import TEMPORARY, writable
-    from jnn.train.folders import LOCK, lock, sweep
+    from jnn.files import TEMPORARY, writable
+    from jnn.runs.folders import LOCK, lock, sweep
 
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,10 +160,10 @@ def _own(folder: Path) -> Iterator[None]:
 
 def _results(listing: Any, found: list[dict[str, Any]], folder: Path) -> list[str]:
     """Write the table and the picture; returns the lines to print."""
-    from jnn.cli.comparison import Outputs, comparison_lines, write_files
-    from jnn.explain.wording import lower_is_better
-    from jnn.train.comparison import Result, compare
-    from jnn.train.files import plain
+    from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
+    from jnn.files import plain
+    from jnn.runs.comparison import Result, compare
+    from jnn.wording import lower_is_better
 
     results = [
         Result(config=plain(each["config"]), metrics=plain(each["metrics"]), experiment=listing.name, rows=each["history"])

@@ -1,0 +1,1 @@
+"""Checkpoints: saved in the background, committed whole or not at all, verified bit by bit when restored."""

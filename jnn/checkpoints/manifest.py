@@ -1,0 +1,91 @@
+"""The manifest of a checkpoint: a JSON file that says what was saved, and shows whether it is still what was written."""
+
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jnn.checkpoints.leaves import DamagedError, Leaf, LeafPath
+from jnn.errors import mistake
+
+JSON: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
+
+FORMAT = 1
+FILE = "manifest.json"
+
+
+def as_json(value: JSON, where: str) -> JSON:
+    """A copy of ``value`` by way of JSON; raises where that changes it: tuples become lists, and keys that are numbers become strings."""
+    try:
+        copy = json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        copy = None
+    if repr(copy) != repr(value):
+        expected = "values that JSON gives back unchanged: dict with str keys, list, str, int, float, bool, None"
+        raise mistake(where, got=repr(value)[:200], expected=expected, remedy="Convert tuples to lists and arrays with .tolist().")
+    return copy
+
+
+def _canonical(body: JSON) -> bytes:
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def write(folder: Path, body: dict[str, JSON], leaves: Iterable[Leaf]) -> None:
+    """Write ``manifest.json``: the body, the leaves, and the CRC-32 of both in canonical JSON."""
+    body = {"format": FORMAT, **body, "leaves": [leaf._asdict() for leaf in leaves]}
+    (folder / FILE).write_text(json.dumps({"crc32": zlib.crc32(_canonical(body)), "manifest": body}, indent=1), encoding="utf-8")
+
+
+def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]:
+    """The body and the leaves, by path and in the order of saving, of a manifest that verifies; raises `DamagedError` where it does not."""
+    try:
+        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        body, claimed = document["manifest"], document["crc32"]
+    except FileNotFoundError:
+        raise DamagedError(f"{FILE} is missing") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{FILE} cannot be read ({error})") from error
+    if zlib.crc32(_canonical(body)) != claimed:
+        raise DamagedError(f"{FILE} is altered: its CRC-32 is not the one written in it")
+    if body["format"] != FORMAT:
+        raise mistake(
+            str(folder), got=f"format {body['format']}", expected=f"format {FORMAT}", remedy="Use the version of jnn that wrote it."
+        )
+    if body["step"] != step:
+        raise DamagedError(f"it is step {body['step']} in the folder of step {step}")
+    leaves = [Leaf.from_json(fields) for fields in body["leaves"]]
+    return body, {leaf.path: leaf for leaf in leaves}
+
+
+def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:
+    """Where two JSON values differ, key by key.
+
+    >>> changes({"seed": 0, "data": {"name": "digits"}}, {"seed": 1, "data": {"name": "digits", "size": 5}})
+    ['data.size: not in the checkpoint, 5 here', 'seed: 0 in the checkpoint, 1 here']
+    """
+    saved, given = _by_number(saved), _by_number(given)
+    if isinstance(saved, dict) and isinstance(given, dict):
+        lines = []
+        for key in sorted(saved.keys() | given.keys()):
+            at = f"{path}.{key}" if path else key
+            if key not in saved:
+                lines.append(f"{at}: not in the checkpoint, {_in_short(given[key])} here")
+            elif key not in given:
+                lines.append(f"{at}: {_in_short(saved[key])} in the checkpoint, not here")
+            else:
+                lines += changes(saved[key], given[key], at)
+        return lines
+    return [] if repr(saved) == repr(given) else [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
+
+
+def _by_number(value: JSON) -> JSON:
+    """A list of objects as an object, so that it is compared one by one."""
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return {str(number): item for number, item in enumerate(value)}
+    return value
+
+
+def _in_short(value: JSON, most: int = 100) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 4]} ..."

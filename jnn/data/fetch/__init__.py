@@ -1,0 +1,1 @@
+"""Fetching published files once: where they are, how they are checked, where they are kept."""

@@ -1,0 +1,13 @@
+"""The sets of data that jnn knows, each one record; a new set is one record more.
+
+Sizes and digests are those of the published files, computed from the files themselves.
+"""
+
+from jnn.data.fetch.catalogue.image_sources import IMAGES
+from jnn.data.fetch.catalogue.series_sources import SERIES
+from jnn.data.fetch.catalogue.table_sources import TABLES
+from jnn.data.fetch.catalogue.text_sources import TEXTS
+from jnn.data.fetch.records import Source
+
+SOURCES: dict[str, Source] = {source.name: source for source in (*IMAGES, *TABLES, *TEXTS, *SERIES)}
+"""Every source, by name."""

@@ -1,0 +1,1 @@
+"""Data sets: one module for each kind, with a function ``load_NAME`` for each set."""

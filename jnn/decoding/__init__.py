@@ -1,0 +1,1 @@
+"""Decoding: sampling, streaming and beam search, with any model that streams."""

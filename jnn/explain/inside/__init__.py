@@ -1,0 +1,1 @@
+"""Pictures of what is within a model: activations, attention, memory, saliency."""

@@ -1,0 +1,1 @@
+"""Pages of HTML: the report, coloured text, tables, embedded figures."""

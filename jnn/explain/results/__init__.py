@@ -1,0 +1,1 @@
+"""Pictures of what came out: curves, errors, forecasts, detections, generated images."""

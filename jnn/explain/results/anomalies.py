@@ -1,0 +1,158 @@
+"""How unusual a series looks over time, beside what is labelled in it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from jnn.data.series_windows import stretches
+from jnn.errors import mistake
+from jnn.explain import style
+from jnn.wording import number
+
+MOST_EVENTS = 6
+GAP = 1.5  # usual steps of time, from which times are missing between two
+
+
+def score_trace(
+    time: np.ndarray,
+    values: np.ndarray,
+    score: np.ndarray,
+    anomalous: np.ndarray,
+    *,
+    threshold: float,
+    unit: str = "value",
+    known: range | None = None,
+) -> Figure:
+    """The series, and below it its score, both ``(T,)``, with the labelled events shaded and the threshold dashed.
+
+    The score is on an axis that is linear up to the threshold and logarithmic above, so that great events do not flatten the others.
+    ``known`` is the stretch that was learned from, which a line below marks.
+
+    >>> figure = score_trace(np.arange(4), np.zeros(4), np.array([0.0, 3.0, 0.0, 2.0]), np.array([0, 1, 0, 0], bool), threshold=1.0)
+    >>> figure.get_suptitle()
+    'Alarm in 1 of 1 event, and 1 elsewhere'
+    """
+    time, score = np.asarray(time), np.asarray(score, np.float64)
+    _check("score_trace", time=time, values=values, score=score, anomalous=anomalous)
+    figure, axes = style.panels(2, 1, width=9.6, height=5.0, title=_in_words(score, anomalous, threshold))
+    above, below = axes[:, 0]
+    above.plot(*_broken(time, values), color=style.BLUE, linewidth=0.9)
+    below.plot(*_broken(time, score), color=style.BLUE, linewidth=0.9)
+    below.axhline(threshold, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label=f"threshold {number(float(threshold))}")
+    below.set_yscale("symlog", linthresh=max(float(threshold), 1e-9))
+    for ax in (above, below):
+        _shade(ax, time, stretches(anomalous))
+        _dated(ax, time)
+        ax.margins(x=0.01)
+    if known is not None:
+        ends = time[[known.start, known.stop - 1]]
+        below.plot(ends, [0, 0], color=style.GREEN, linewidth=4, solid_capstyle="butt", label="learned from", clip_on=False)
+    style.gridded(below)
+    style.legend(below)
+    style.caption(above, "series, labelled events shaded", y=unit)
+    style.caption(below, "score", x="time")
+    return figure
+
+
+def events_closely(
+    time: np.ndarray,
+    values: np.ndarray,
+    expected: np.ndarray,
+    events: Sequence[range],
+    *,
+    unit: str = "value",
+    margin: int = 48,
+    name: str = "forecast",
+) -> Figure:
+    """Each event with ``margin`` times before and after it: the values, and what was expected, both ``(T,)``; at most six events.
+
+    >>> figure = events_closely(np.arange(9), np.zeros(9), np.ones(9), [range(4, 6)], margin=2)
+    >>> figure.axes[0].lines[0].get_xdata().tolist()
+    [2, 3, 4, 5, 6, 7]
+    """
+    time, values, expected = np.asarray(time), np.asarray(values), np.asarray(expected)
+    _check("events_closely", time=time, values=values, expected=expected)
+    if not events:
+        raise mistake("events_closely", got="no event", expected="one at least")
+    shown = list(events)[:MOST_EVENTS]
+    columns = 2 if len(shown) == 4 else min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = style.panels(rows, columns, width=max(4.8, 3.4 * columns), height=2.9 * rows)
+    for ax, event in zip(axes.ravel(), shown, strict=False):
+        near = slice(max(0, event.start - margin), min(len(time), event.stop + margin))
+        ax.plot(*_broken(time[near], values[near]), color=style.INK, linewidth=1.4, label="measured")
+        ax.plot(*_broken(time[near], expected[near]), color=style.ORANGE, linewidth=1.4, label=name)
+        _shade(ax, time, [event])
+        _dated(ax, time, 4)
+        style.gridded(ax)
+        style.caption(ax, y=unit)
+    style.legend(axes[0, 0])
+    for ax in axes.ravel()[len(shown) :]:
+        ax.remove()
+    return figure
+
+
+def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) -> Figure:
+    """For each score ``(T,)``, as the threshold falls: how many of the anomalous times are found, against how many others are too, and
+    against how many of the alarms are right.
+
+    Areas are those of scikit-learn; the dashed lines are those of a score without worth. The first score is drawn strongest.
+    """
+    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+    figure, axes = style.panels(1, 2, width=9.6, height=4.4)
+    left, right = axes[0]
+    for i, (name, score) in enumerate(scores.items()):
+        look = {"color": style.SERIES[i % len(style.SERIES)], "linewidth": 2.2 if i == 0 else 1.2, "zorder": 3 if i == 0 else 2}
+        false, true, _ = roc_curve(anomalous, score)
+        left.plot(false, true, **look, label=f"{name}: AUC {roc_auc_score(anomalous, score):.3f}")
+        precision, recall, _ = precision_recall_curve(anomalous, score)
+        right.plot(recall, precision, **look, label=f"{name}: AP {average_precision_score(anomalous, score):.3f}", drawstyle="steps-pre")
+    worthless = {"color": style.QUIET, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
+    left.plot([0, 1], [0, 1], **worthless)
+    right.axhline(float(np.mean(anomalous)), **worthless)
+    style.caption(left, "found, by false alarms", x="false positive rate", y="true positive rate")
+    style.caption(right, "right, by found", x="recall", y="precision")
+    for ax in (left, right):
+        ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
+        style.gridded(ax, "both")
+        style.legend(ax)
+    return figure
+
+
+def _broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The series with NaN where times are missing, so that no line is drawn over a gap."""
+    step = np.diff(time)
+    gaps = 1 + np.flatnonzero(step > GAP * np.median(step)) if len(step) else []
+    return np.insert(time, gaps, time[gaps]), np.insert(np.asarray(values, np.float64), gaps, np.nan)
+
+
+def _shade(ax: Axes, time: np.ndarray, events: Sequence[range]) -> None:
+    """Events as bands, each half a step wider on both sides than its times."""
+    time = time.astype("datetime64[s]") if np.issubdtype(time.dtype, np.datetime64) else time
+    half = np.median(np.diff(time)) / 2
+    for event in events:
+        ends = time[event.start] - half, time[event.stop - 1] + half
+        ax.axvspan(*ends, color=style.ORANGE, alpha=0.22, linewidth=0, zorder=0)
+
+
+def _dated(ax: Axes, time: np.ndarray, ticks: int = 8) -> None:
+    if np.issubdtype(time.dtype, np.datetime64):
+        locator = AutoDateLocator(minticks=2, maxticks=ticks)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def _in_words(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> str:
+    alarm, events = score > threshold, stretches(anomalous)
+    found, false = sum(alarm[event].any() for event in events), len(stretches(alarm & ~anomalous))
+    return f"Alarm in {found} of {len(events)} event{'s' if len(events) != 1 else ''}, and {false or 'none'} elsewhere"
+
+
+def _check(where: str, **arrays: np.ndarray) -> None:
+    shapes = {name: np.shape(array) for name, array in arrays.items()}
+    if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
+        raise mistake(where, got=f"shapes {shapes}", expected="(T,) for each")

@@ -1,0 +1,171 @@
+"""What a detector finds: drawn boxes, precision against recall, the precision of each class and overlap, the map of centers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from jnn.detection.center_points import Detections
+from jnn.errors import mistake
+from jnn.explain import style
+from jnn.wording import number
+
+COLUMNS = 4
+TRUE, FOUND = style.SKY, style.ORANGE
+
+
+def drawn_boxes(
+    images: np.ndarray,
+    found: Detections,
+    truth: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    least: float = 0.5,
+    names: bool = True,
+    columns: int = COLUMNS,
+) -> Figure:
+    """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and what was found with a score of at least ``least`` (orange).
+
+    ``found`` and ``truth`` as in `jnn.detection.average_precision.average_precision`. With ``names``, above each found box are its class and
+    its score, and below each true one is its class.
+
+    >>> found = Detections(np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]]), np.array([[0]]))
+    >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]]), "mask": np.array([[True]])}
+    >>> figure = drawn_boxes(np.zeros((1, 8, 8, 1)), found, truth, ["cat"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['cat', 'cat 0.9']
+    """
+    if not len(images) or not len(images) == len(found.boxes) == len(truth["box"]):
+        got = f"{len(images)} images, {len(found.boxes)} with detections, {len(truth['box'])} with true boxes"
+        raise mistake("drawn_boxes", got=got, expected="as many of each, one at least")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = style.panels(rows, columns, width=2.4 * columns + 0.2, height=2.5 * rows)
+    for ax in axes.ravel():
+        style.bare(ax)
+    for i, ax in zip(range(len(images)), axes.ravel(), strict=False):
+        style.picture(ax, images[i])
+        for j in np.flatnonzero(truth["mask"][i]):
+            box = truth["box"][i, j]
+            _rectangle(ax, box, TRUE, dashed=True)
+            _name(ax, (box[0], box[3]), classes[int(truth["label"][i, j])] if names else "", TRUE, "top")
+        for j in np.flatnonzero(found.scores[i] >= least):
+            box = found.boxes[i, j]
+            _rectangle(ax, box, FOUND)
+            text = f"{classes[int(found.labels[i, j])]} {number(round(float(found.scores[i, j]), 2))}"
+            _name(ax, (box[0], box[1]), text if names else "", FOUND, "bottom")
+    return figure
+
+
+def _rectangle(ax: Axes, box: np.ndarray, colour: str, *, dashed: bool = False) -> None:
+    left, top, right, bottom = (float(edge) - 0.5 for edge in box)  # Matplotlib puts the middle of a pixel at its number
+    line = (0, (4, 2)) if dashed else "-"
+    ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4, linestyle=line))
+
+
+def _name(ax: Axes, place: tuple[float, float], text: str, colour: str, side: str) -> None:
+    if text:
+        outline = [withStroke(linewidth=2, foreground="black")]
+        ax.text(*place, text, color=colour, fontsize=7, va=side, ha="left", fontweight="bold", path_effects=outline)
+
+
+def precision_recall(recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> Figure:
+    """Precision against recall ``(R,)``, a line ``(R,)`` for each name.
+
+    >>> figure = precision_recall(np.linspace(0, 1, 3), {"clean": np.array([1.0, 0.8, 0.0])})
+    >>> figure.axes[0].lines[0].get_label()
+    'clean'
+    """
+    figure, ax = _lines("precision_recall", recalls, curves)
+    ax.set(xlim=(0, 1.01))
+    style.caption(ax, x="recall: the part of the objects that is found", y="precision: the part of the finds that is right")
+    return figure
+
+
+def precision_by_overlap(overlaps: np.ndarray, values: Mapping[str, np.ndarray]) -> Figure:
+    """Average precision against the overlap from which on a box is right, a line for each name.
+
+    >>> figure = precision_by_overlap(np.array([0.5, 0.75]), {"clean": np.array([0.9, 0.6])})
+    >>> figure.axes[0].lines[0].get_ydata().tolist()
+    [0.9, 0.6]
+    """
+    figure, ax = _lines("precision_by_overlap", overlaps, values, marker="o", markersize=4)
+    ax.set_xticks(overlaps)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
+    style.caption(ax, x="least overlap with the true box (IoU)", y="average precision")
+    return figure
+
+
+def _lines(where: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape) -> tuple[Figure, Axes]:
+    """Named lines from 0 to 1."""
+    for name, y in lines.items():
+        if np.shape(y) != np.shape(x):
+            raise mistake(where, got=f"{name} of shape {np.shape(y)}", expected=f"{np.shape(x)}")
+    figure, axes = style.panels(width=6.4, height=3.8)
+    ax = axes[0, 0]
+    for colour, (name, y) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), lines.items(), strict=False):
+        ax.plot(x, y, color=colour, linewidth=1.6, label=name, **shape)
+    ax.set_ylim(0, 1.01)
+    style.gridded(ax, "both")
+    style.legend(ax)
+    return figure, ax
+
+
+def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray]) -> Figure:
+    """Bars of the average precision of each class, the best on top by the first of ``values``, with a bar for each of them.
+
+    >>> figure = precision_by_class(["cat", "dog"], {"clean": np.array([0.5, 0.75])})
+    >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    ['dog', 'cat']
+    """
+    first = np.nan_to_num(next(iter(values.values())))
+    if any(np.shape(value) != (len(classes),) for value in values.values()):
+        raise mistake("precision_by_class", got=f"{[np.shape(value) for value in values.values()]}", expected=f"({len(classes)},) for each")
+    order = np.argsort(-first, kind="stable")
+    figure, axes = style.panels(width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(classes))
+    ax, height = axes[0, 0], 0.8 / len(values)
+    for i, (colour, (name, value)) in enumerate(zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), values.items(), strict=False)):
+        bars = ax.barh(
+            np.arange(len(classes)) + (i - (len(values) - 1) / 2) * height, np.nan_to_num(value)[order], height * 0.9, label=name
+        )
+        for bar in bars:
+            bar.set_color(colour)
+        ax.bar_label(bars, [f"{number:.2f}" for number in value[order]], padding=3, fontsize=8, color=style.INK)
+    ax.set_yticks(range(len(classes)), [classes[k] for k in order])
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1)
+    ax.tick_params(axis="y", length=0)
+    if len(values) > 1:
+        ax.legend(
+            frameon=False,
+            fontsize=9,
+            labelcolor=style.INK,
+            handlelength=1.4,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=len(values),
+        )
+    style.caption(ax, x="average precision at an overlap of 0.5")
+    return figure
+
+
+def center_map(image: np.ndarray, heat: np.ndarray, classes: Sequence[str], *, most: int = 3) -> Figure:
+    """An image ``(H, W, C)``, and over it the heat ``(h, w, classes)`` from 0 to 1 of the ``most`` classes that are hottest anywhere.
+
+    >>> figure = center_map(np.zeros((8, 8, 1)), np.ones((2, 2, 2)) * np.array([0.1, 0.9]), ["cat", "dog"])
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
+    ['', 'dog', 'cat']
+    """
+    shown = np.argsort(-heat.max(axis=(0, 1)), kind="stable")[: min(most, len(classes))]
+    figure, axes = style.panels(1, len(shown) + 1, width=2.4 * (len(shown) + 1) + 0.6, height=2.7)
+    style.picture(axes[0, 0], image)
+    extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
+    for ax, k in zip(axes[0, 1:], shown, strict=True):
+        style.picture(ax, image)
+        picture = ax.imshow(heat[..., k], cmap=style.MAGNITUDE, vmin=0, vmax=1, alpha=0.75, extent=extent, interpolation="nearest")
+        style.caption(ax, classes[int(k)])
+    style.colour_bar(figure, picture, axes[0, 1:].tolist(), "heat")
+    return figure

@@ -1,0 +1,188 @@
+"""Forecasts: what is expected and how surely, beside what came."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from jnn.errors import mistake
+from jnn.explain import style
+from jnn.wording import number
+
+BAND = 0.45  # opacity of the innermost of two bands; outer ones are fainter
+
+
+def fan_chart(
+    before: tuple[np.ndarray, np.ndarray],
+    after: tuple[np.ndarray, np.ndarray],
+    quantiles: np.ndarray,
+    levels: Sequence[float],
+    *,
+    observed: np.ndarray | None = None,
+    name: str = "value",
+) -> Figure:
+    """One forecast: what was seen, and from its last value a fan of quantiles that widens with the horizon.
+
+    ``before``     ``(time, values)``, both ``(P,)``, the last of them now.
+    ``after``      ``(time, values)``, both ``(H,)``: the times of the forecast, and what is expected of each.
+    ``quantiles``  ``(H, Q)`` at the increasing ``levels``; those that are as far from the median as each other bound a band.
+    ``observed``   ``(H,)``, what came at these times.
+
+    Times are numbers or ``datetime64``. The title says how sure the last forecast is.
+
+    >>> figure = fan_chart((np.arange(2), np.zeros(2)), (np.array([3, 5]), np.ones(2)), np.array([[0, 2], [-1, 3]]), [0.05, 0.95])
+    >>> figure.get_suptitle()
+    'value: 1 at the end, with a probability of 90 % from −1 to 3'
+    """
+    quantiles, (when, expected) = np.asarray(quantiles, np.float64), after
+    bands = _bands("fan_chart", levels, quantiles, len(when))
+    now, last = before[0][-1:], before[1][-1:]
+    joined = lambda values: np.concatenate([last, values])
+    title = f"{name}: {style.short(expected[-1])} at the end"
+    for low, high, share in bands[:1]:
+        ends = f"{style.short(quantiles[-1, low])} to {style.short(quantiles[-1, high])}"
+        title += f", with a probability of {share:.0%} from {ends}".replace("%", " %")
+    figure, axes = style.panels(width=8.0, height=3.8, title=title)
+    ax, time = axes[0, 0], np.concatenate([now, when])
+    ax.plot(*before, color=style.INK, linewidth=1.4, label="seen")
+    for i, (low, high, share) in enumerate(bands):
+        label = f"{share:.0%}".replace("%", " %")
+        ax.fill_between(time, joined(quantiles[:, low]), joined(quantiles[:, high]), label=label, **_shade(i, len(bands)))
+    ax.plot(time, joined(expected), "o-", color=style.ORANGE, linewidth=1.4, markersize=4, label="expected")
+    if observed is not None:
+        ax.plot(when, observed, "o", color=style.INK, markersize=5, markerfacecolor="white", label="came")
+    _dated(ax, before[0])
+    style.gridded(ax)
+    style.caption(ax, y=name)
+    ax.legend(frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.4, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def rolling_forecast(
+    time: np.ndarray, observed: np.ndarray, forecasts: Mapping[str, np.ndarray], levels: Sequence[float], *, name: str = "value"
+) -> Figure:
+    """Many forecasts, each made as long before as its panel says: bands of quantiles over time, and what came.
+
+    ``time`` and ``observed`` are ``(N,)``; each of ``forecasts``, such as ``{"24 h before": ...}``, is ``(N, Q)`` at the ``levels``. The
+    heading of a panel has the share of what came within its widest band.
+
+    >>> figure = rolling_forecast(np.arange(4), np.array([0, 0, 0, 5]), {"1 day before": np.tile([-1, 1], (4, 1))}, [0.1, 0.9])
+    >>> figure.axes[0].get_title(loc="left")
+    '1 day before: 75 % within the band of 80 %'
+    """
+    observed = np.asarray(observed, np.float64)
+    figure, axes = style.panels(len(forecasts), 1, width=9.6, height=0.6 + 2.0 * len(forecasts))
+    for ax, (title, quantiles) in zip(axes[:, 0], forecasts.items(), strict=True):
+        bands = _bands("rolling_forecast", levels, quantiles, len(observed))
+        for i, (low, high, _) in enumerate(bands):
+            ax.fill_between(time, quantiles[:, low], quantiles[:, high], **_shade(i, len(bands)))
+        ax.plot(time, observed, color=style.INK, linewidth=1.0)
+        for low, high, share in bands[:1]:
+            within = np.mean((observed >= quantiles[:, low]) & (observed <= quantiles[:, high]))
+            title += f": {within:.0%} within the band of {share:.0%}".replace("%", " %")
+        _dated(ax, time)
+        ax.sharex(axes[0, 0])
+        style.gridded(ax)
+        style.caption(ax, title, y=name)
+    return figure
+
+
+def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "value") -> Figure:
+    """Lines over time, such as what came and what was expected: each ``(N,)``; times are numbers or ``datetime64``.
+
+    >>> len(series(np.arange(3), {"came": np.arange(3), "expected": np.ones(3)}).axes[0].lines)
+    2
+    """
+    figure, axes = style.panels(width=9.6, height=3.2)
+    ax = axes[0, 0]
+    for line, colour, (label, values) in zip(("-", "o-"), (style.INK, style.ORANGE), lines.items(), strict=False):
+        ax.plot(time, values, line, color=colour, linewidth=1.4, markersize=3, label=label)
+    _dated(ax, time)
+    style.gridded(ax)
+    style.caption(ax, y=name)
+    style.legend(ax)
+    return figure
+
+
+def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Figure:
+    """The share of what came below each quantile, against the level of that quantile: on the dashed line where the two agree.
+
+    ``below`` has the shares ``(Q,)`` by name, such as those of each horizon. The title has the greatest difference.
+
+    >>> calibration([0.1, 0.5, 0.9], {"1 h": np.array([0.1, 0.45, 0.92])}).get_suptitle()
+    'At most 0.05 from the level that was asked for'
+    """
+    for name, shares in below.items():
+        if np.shape(shares) != (len(levels),):
+            got = f"{name} of shape {np.shape(shares)} for {len(levels)} levels"
+            raise mistake("calibration", got=got, expected="a share for each level")
+    worst = max(float(np.max(np.abs(np.asarray(shares) - np.asarray(levels)))) for shares in below.values())
+    figure, axes = style.panels(width=5.6, height=4.4, title=f"At most {number(round(worst, 3))} from the level that was asked for")
+    ax = axes[0, 0]
+    ax.plot([0, 1], [0, 1], color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
+    for i, (name, shares) in enumerate(below.items()):
+        ax.plot(levels, shares, "o-", color=style.SERIES[i % len(style.SERIES)], linewidth=1.4, markersize=4, label=name)
+    ax.set_aspect("equal")
+    style.gridded(ax, "both")
+    style.caption(ax, x="level of the quantile", y="share of what came below it")
+    style.legend(ax)
+    return figure
+
+
+def errors_by_horizon(
+    errors: Mapping[str, Sequence[float]], horizons: Sequence[str], *, name: str = "RMSE", model: str = "this model"
+) -> Figure:
+    """The error of each forecaster at each horizon: a panel for each, the least on top, that of ``model`` in colour.
+
+    >>> figure = errors_by_horizon({"this model": [1.0, 2.0], "persistence": [1.5, 1.8]}, ["+1 h", "+24 h"])
+    >>> [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    ['persistence', 'this model']
+    """
+    for forecaster, values in errors.items():
+        if len(values) != len(horizons):
+            got = f"{len(values)} errors of {forecaster!r} for {len(horizons)} horizons"
+            raise mistake("errors_by_horizon", got=got, expected="one for each")
+    figure, axes = style.panels(1, len(horizons), width=3.3 * len(horizons), height=0.7 + 0.3 * len(errors))
+    for k, (ax, horizon) in enumerate(zip(axes[0], horizons, strict=True)):
+        names = sorted(errors, key=lambda each: errors[each][k])
+        values = [float(errors[each][k]) for each in names]
+        bars = ax.barh(range(len(names)), values, height=0.66, color=[style.ORANGE if each == model else "#b8c0cc" for each in names])
+        ax.bar_label(bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK)
+        ax.set_yticks(range(len(names)), names, fontsize=8)
+        ax.invert_yaxis()
+        ax.set_xticks([])
+        ax.margins(x=0.2)
+        ax.spines["bottom"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+        style.caption(ax, f"{name}, {horizon}")
+    return figure
+
+
+def _bands(where: str, levels: Sequence[float], quantiles: np.ndarray, size: int) -> list[tuple[int, int, float]]:
+    """(low, high, share) of each pair of levels as far from 0.5 as each other, the widest first."""
+    levels = list(levels)
+    if np.shape(quantiles) != (size, len(levels)):
+        raise mistake(where, got=f"quantiles of shape {np.shape(quantiles)}", expected=f"({size}, {len(levels)}), times and levels")
+    if sorted(levels) != levels or not all(0 < level < 1 for level in levels):
+        raise mistake(where, got=f"levels {levels}", expected="increasing numbers between 0 and 1")
+    found = []
+    for i in range(len(levels) // 2):
+        j = len(levels) - 1 - i
+        if np.isclose(levels[i] + levels[j], 1):
+            found.append((i, j, levels[j] - levels[i]))
+    return found
+
+
+def _shade(i: int, count: int) -> dict[str, Any]:
+    return {"color": style.ORANGE, "alpha": BAND * (i + 1) / count, "linewidth": 0}
+
+
+def _dated(ax: Axes, time: np.ndarray) -> None:
+    if np.issubdtype(np.asarray(time).dtype, np.datetime64):
+        locator = AutoDateLocator(minticks=3, maxticks=8)
+        ax.xaxis.set_major_locator(locator)
+        ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    ax.margins(x=0.01)

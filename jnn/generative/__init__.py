@@ -1,0 +1,1 @@
+"""Generative models of images: objectives, diffusion, and scores of what they generate."""

@@ -1,0 +1,269 @@
+"""A run: one folder that holds the settings, the logs, the checkpoints and the result of one training, and can be resumed."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jnn.errors import Diverged, Interrupted, JnnError, mistake
+from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
+from jnn.runs.environment import device_line, environment, version
+from jnn.runs.folders import chosen_folder, clear, dated_folder, lock, point_latest, read_record, read_status, sweep
+from jnn.runs.settings import hash_of
+from jnn.runs.tensorboard import TensorBoardLines, summary_writer
+
+STATES = ("running", "done", "diverged", "interrupted", "failed")
+"""The states of a run; one that was killed still says ``running``, and its folder is free."""
+
+
+class About(NamedTuple):
+    """What an experiment says of itself in the list: written as literals, so that it can be read without importing the experiment."""
+
+    task: str
+    models: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    metric: str = ""
+    expected: str = ""
+    cost: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a run behaves towards the one who started it; none of this changes its result."""
+
+    offline: bool = False
+    """Download nothing: data that is not on this machine is an error."""
+    quiet: bool = False
+    """No progress and no messages; the log has them."""
+    json: bool = False
+    """End with the summary as JSON on one line."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well, into the run's folder."""
+    profile: bool = False
+    """Record where the time goes, operation by operation, into the run's folder; for a short run."""
+
+
+class Run:
+    """The folder of one run and what is written into it. Made by `Run.create` or `Run.open`, and used in a ``with`` statement, which
+    writes down how the run ended and frees the folder.
+
+    ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that an earlier process began this run;
+    ``metrics`` is the log of values that depend on the config alone, ``timings`` that of seconds and speeds, which differ each time.
+    """
+
+    def __init__(self, folder: Path, record: dict[str, Any], *, resuming: bool, options: RunOptions, holding: contextlib.ExitStack):
+        self.folder = folder
+        self.experiment: str = record["experiment"]
+        self.source: str | None = record.get("source")
+        self.config: dict[str, Any] = record["config"]
+        self.config_hash: str = record["config_hash"]
+        self._record = record
+        self.resuming = resuming
+        self.options = options
+        mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
+        self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
+        self.timings = JsonLines(folder / "timings.jsonl")
+        self._status = read_status(folder) if resuming else {}
+        seconds = self._status.get("seconds")
+        self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
+        self._began = time.monotonic()
+        self._holding = holding
+        holding.callback(self.metrics.close)
+        holding.callback(self.timings.close)
+
+    @classmethod
+    def create(
+        cls,
+        experiment: str,
+        config: Any,
+        *,
+        out: Path | str | None = None,
+        root: Path | str = "runs",
+        name: str = "",
+        overwrite: bool = False,
+        options: RunOptions | None = None,
+        source: Path | None = None,
+        command: str = "",
+    ) -> Run:
+        """Begin a run of ``config`` (a dataclass or a mapping) in a new folder.
+
+        The folder is exactly ``out`` where that is given, else ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest``
+        beside it leads to it. ``source`` is the experiment's file where it is the user's own; ``command`` is what was typed, else
+        taken from ``sys.argv``.
+
+        Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is no run's), in use, or cannot be written.
+        """
+        if options and options.tensorboard:
+            summary_writer()
+        found, settings = environment(), plain(config)
+        record = {
+            "experiment": experiment,
+            "source": str(source.resolve()) if source else None,
+            "config": settings,
+            "config_hash": hash_of(settings),
+            "jnn": version("jnn"),
+        }
+        if out is not None:
+            folder = chosen_folder(Path(out).absolute(), overwrite=overwrite)
+        else:
+            folder = dated_folder(Path(root).absolute() / experiment, settings.get("seed", 0), name)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(lock(folder))
+            clear(folder)
+            if out is None:
+                point_latest(folder)
+            run = cls(folder, record, resuming=False, options=options or RunOptions(), holding=stack.pop_all())
+        run._begin(command)
+        write_json(folder / "env.json", found | {"config_at_start": settings})
+        run.keep_config()
+        write_text(folder / "README.md", _README.format(experiment=experiment, name=record["source"] or experiment, folder=folder))
+        return run
+
+    @classmethod
+    def open(cls, folder: Path | str, *, epochs: int | None = None, options: RunOptions | None = None, command: str = "") -> Run:
+        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given; `keep_config` writes it down.
+
+        Raises JnnError where the folder holds no run or is in use, and where its config was edited.
+        """
+        folder = Path(folder).absolute().resolve()
+        record = read_record(folder)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(lock(folder))
+            sweep(folder)
+            if epochs is not None:
+                record["config"]["epochs"] = epochs
+            run = cls(folder, record, resuming=True, options=options or RunOptions(), holding=stack.pop_all())
+        run._begin(command)
+        return run
+
+    def _begin(self, command: str) -> None:
+        self.status("running", message="")
+        self._append("command.txt", (command or shlex.join(["jnn", *sys.argv[1:]])) + "\n")
+        self.say(f"{'resuming ' if self.resuming else ''}{self.experiment}, seed {self.config.get('seed', 0)}, on {device_line()}")
+
+    def keep_config(self) -> None:
+        """Write ``config.json``. Another number of epochs is written down only where training with it begins: it may yet be refused."""
+        write_json(self.folder / "config.json", self._record)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.folder / "checkpoints"
+
+    @property
+    def plots(self) -> list[Path]:
+        """The pictures saved so far, in the order of their names."""
+        return sorted((self.folder / "plots").glob("*.png"))
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run."""
+        return shlex.join(["jnn", "resume", str(self.folder)])
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds since the run began, those of resumed runs' earlier processes included, without the pauses between."""
+        return self._earlier_seconds + time.monotonic() - self._began
+
+    def say(self, text: str) -> None:
+        """Tell the user on standard error, unless quiet, and write it into the log."""
+        if not self.options.quiet:
+            print(text, file=sys.stderr, flush=True)
+        self.log(text)
+
+    def log(self, text: str) -> None:
+        """Write into ``log.txt`` alone, with the time."""
+        self._append("log.txt", f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
+
+    def status(self, state: str, **more: Any) -> None:
+        """Write ``status.json``: the state, one of `STATES`, with ``step``, ``message`` or what else is known; what is not given stays."""
+        if state not in STATES:
+            raise mistake("run.status", got=repr(state), expected=f"one of {', '.join(STATES)}")
+        resume = None if state == "done" else self.resume_command
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        self._status |= {"state": state, **plain(more), "resume": resume, "seconds": round(self.seconds, 3), "updated": now}
+        write_json(self.folder / "status.json", self._status)
+
+    def save_figure(self, name: str, figure: Any) -> Path:
+        """Save a matplotlib figure as ``plots/<name>.png``."""
+        path = self.folder / "plots" / f"{name}.png"
+        with writable(path):
+            path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+        return path
+
+    def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Write ``summary.json`` from what the experiment's ``main`` returned. The status becomes ``done`` at the end of the ``with``.
+
+        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and what else it likes: ``baselines`` (name -> the same metric),
+        ``parameters``, ``steps``. Returns the whole summary.
+        """
+        if not isinstance(summary, Mapping) or not isinstance(summary.get("metrics"), Mapping):
+            expected = "a dict with 'metrics', as in {'metrics': {'test/accuracy': 0.99}}"
+            raise mistake(f"main of {self.experiment}", got=f"{summary!r} returned", expected=expected)
+        found = environment()
+        whole = {
+            "experiment": self.experiment,
+            "metrics": {},
+            "baselines": {},
+            "parameters": None,
+            "seconds": round(self.seconds, 3),
+            "steps": None,
+            "seed": self.config.get("seed", 0),
+            "device": device_line(),
+            "versions": found["versions"],
+        }
+        whole |= {**summary, "config": self.config, "folder": str(self.folder)}
+        self.keep_config()
+        write_json(self.folder / "summary.json", whole)
+        return plain(whole)
+
+    def close(self) -> None:
+        """Free the folder for other processes."""
+        self._holding.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, kind, error: BaseException | None, trace) -> None:
+        try:
+            untold = (JnnError,) if error else ()  # what ended the run is told, not that it cannot be written down
+            with contextlib.suppress(*untold):
+                self._note_end(error)
+        finally:
+            self.close()
+
+    def _note_end(self, error: BaseException | None) -> None:
+        match error:
+            case None:
+                if self._status["state"] == "running":
+                    self.status("done", message="")
+            case Interrupted() | KeyboardInterrupt():
+                self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
+                self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
+            case JnnError():
+                self.status("diverged" if isinstance(error, Diverged) else "failed", message=str(error))
+                self.log(f"error: {error}")
+            case _:
+                self.status("failed", message=f"{type(error).__name__}: {error}")
+                self.log("".join(traceback.format_exception(error)))
+
+    def _append(self, name: str, text: str) -> None:
+        with writable(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+_README = """\
+Run of {experiment}: settings in config.json, result in summary.json, curves in metrics.jsonl, pictures in plots/ and report.html.
+Go on where it stopped: `jnn resume {folder}`. Repeat it: `jnn run {name} --config {folder}/config.json`.
+In Python: `jnn.checkpoints.manager.Checkpoints(Path("{folder}/checkpoints"), read_only=True).restore(like)`, `like` a tree of its shapes.
+"""

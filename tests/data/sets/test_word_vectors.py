@@ -1,0 +1,31 @@
+import bz2
+
+import numpy as np
+import pytest
+
+from jnn.data.sets import word_vectors
+from jnn.errors import JnnError
+
+
+def test_each_word_gets_its_vector_and_the_others_none(tmp_path, monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    lines = [" ".join([word, *map(str, vector)]) for word, vector in zip(["the", "ñu", "."], vectors.tolist(), strict=True)]
+    (tmp_path / "glove.6B.50d.txt.bz2").write_bytes(bz2.compress("\n".join(lines).encode()))
+    monkeypatch.setattr(word_vectors, "fetch", lambda source, offline: tmp_path)
+    matrix, found = word_vectors.load_glove50([".", "The", "ñu", "ñu"])
+    assert found.tolist() == [True, False, True, True]
+    np.testing.assert_array_equal(matrix, np.stack([vectors[2], np.zeros(50), vectors[1], vectors[1]]).astype(np.float32))
+
+
+def test_reading_stops_when_all_are_found():
+    def lines():
+        yield b"a 1"
+        yield b"b 2"
+        raise AssertionError("read on")
+
+    assert word_vectors.read_vectors(lines(), ["a"], 1)[0].tolist() == [[1.0]]
+
+
+def test_a_line_of_another_length_is_refused():
+    with pytest.raises(JnnError, match=r"got 3 numbers for 'cat' in line 2, expected 2"):
+        word_vectors.read_vectors([b"dog 1", b"cat 1 2 3"], ["cat"], 2)

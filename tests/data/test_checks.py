@@ -1,0 +1,85 @@
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jnn.data.checks import check_arrays, check_finite, check_labels, fingerprint
+from jnn.errors import JnnError
+
+X = np.zeros((3, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({}, "got no arrays"),
+        ({"x": X, "y": np.zeros(4)}, r"unequal lengths \{'x': 3, 'y': 4\}"),
+        ({"x": np.zeros((0, 2))}, "got empty arrays"),
+        ({"x": np.array(1.0)}, r"\['x'\]: got a scalar"),
+        ({"x": [1, 2]}, r"\['x'\]: got a list"),
+        ({"x": np.array([[1], [1, 2]], dtype=object)}, r"\['x'\]: got an array of Python objects.*Ragged"),
+        ({"x": np.array(["a"])}, "got dtype <U1.*Encode"),
+        ({"x": np.zeros(3, complex)}, "got dtype complex128"),
+        ({"x": np.array([0, 2**31])}, "got the integer 2147483648, expected integers within int32"),
+        ({"x": np.array([0, -(2**31) - 1])}, "got the integer -2147483649"),
+        ({"x": np.array([2**32 - 1], np.uint32)}, "got the integer 4294967295"),
+    ],
+)
+def test_arrays_that_cannot_be_a_data_set_are_refused(arrays, message):
+    with pytest.raises(JnnError, match=message):
+        check_arrays(arrays)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint32", "float16", "float32", "float64", "bool"])
+def test_numbers_are_accepted(dtype):
+    assert check_arrays({"x": np.zeros((5, 2), dtype)}) == 5
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_value_that_is_not_finite_is_named_by_row_and_column(value):
+    x = np.zeros((5, 3))
+    x[2, 1] = x[4, 0] = value
+    with pytest.raises(JnnError, match=rf"features: got {value} at row 2, column 1, .*the 2 rows"):
+        check_finite(x, "features")
+
+
+def test_integers_are_finite():
+    check_finite(np.array([2**31 - 1]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 3], r"got 3 at row 2, expected labels from 0 to 2\.$"),
+        ([0, -1, 2], "got -1 at row 1"),
+        ([1, 2, 3], "got 3 at row 2.*One-based"),
+        ([0.0, 1.0], "got float64 of shape"),
+        (np.eye(3), r"shape \(3, 3\).*One-hot"),
+        ([[0], [1]], r"int64 of shape \(2, 1\)"),
+    ],
+)
+def test_wrong_labels_are_refused(labels, message):
+    with pytest.raises(JnnError, match=message):
+        check_labels(np.array(labels), 3)
+
+
+def test_the_fingerprint_is_the_sha256_of_what_it_says():
+    x = np.arange(6, dtype=np.int32).reshape(2, 3)
+    assert fingerprint({"x": x}) == hashlib.sha256(b"('x', 'int32', (2, 3))" + x.astype("<i4").tobytes()).hexdigest()
+
+
+@given(st.permutations(["a", "b", "c"]))
+def test_the_fingerprint_knows_no_order_of_names_memory_or_bytes(names):
+    arrays = {name: np.arange(12, dtype=np.float32).reshape(3, 4) + ord(name) for name in "abc"}
+    other = {name: np.asfortranarray(arrays[name]).astype(">f4") for name in names}
+    assert fingerprint(other) == fingerprint(arrays)
+
+
+def test_the_fingerprint_tells_names_dtypes_shapes_and_values_apart():
+    x = np.arange(4, dtype=np.int32)
+    changed = x.copy()
+    changed[3] = 4
+    sets = [{"x": x}, {"y": x}, {"x": x.view(np.uint32)}, {"x": x.reshape(2, 2)}, {"x": changed}, {"x": x, "y": x}]
+    assert len({fingerprint(arrays) for arrays in sets}) == len(sets)

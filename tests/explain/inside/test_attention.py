@@ -1,0 +1,120 @@
+"""The maps are the weights of attention: softmax of q·k, by head and layer, each row of which sums to one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import jnn
+from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
+from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.errors import JnnError
+from jnn.explain.inside.attention import alignment, attention_map, attention_maps, attention_weights
+from jnn.layers.attention import attention
+
+EXACT = 1e-5  # float32 softmax
+RNG = np.random.default_rng(0)
+
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def shown(ax):
+    return np.ma.filled(ax.images[0].get_array(), 0)
+
+
+def test_the_weights_are_softmax_of_queries_and_keys():
+    model, x = jnn.chain(look=attention(2, causal=True)), RNG.normal(size=(5, 8)).astype(np.float32)
+    params, state = model.init(jax.random.key(0), x)
+    own = params["look"]
+    q, k = ((x @ own[name]["kernel"] + own[name]["bias"]).reshape(5, 2, 4) for name in ("query", "key"))
+    found = attention_weights(model, params, state, x)["look"]
+    for head in range(2):
+        z = np.where(np.tri(5, dtype=bool), q[:, head] @ k[:, head].T / 2, -np.inf)
+        assert_allclose(found[0, head], softmax(z), atol=EXACT)
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_every_row_of_a_transformer_sums_to_one(unroll):
+    model = transformer(TransformerConfig(vocabulary=9, length=8, width=8, depth=3, heads=2, unroll=unroll))
+    params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(6))
+    found = attention_weights(model, params, state, jnp.arange(6))
+    assert {path: w.shape for path, w in found.items()} == {"blocks/attention": (3, 2, 6, 6)}
+    assert_allclose(found["blocks/attention"].sum(axis=-1), 1, atol=EXACT)
+
+
+def test_a_translator_has_three_attentions():
+    settings = EncoderDecoderConfig(source_vocabulary=9, width=8, depth=2, heads=2, length=16)
+    model, x = encoder_decoder(settings), {"tokens": jnp.arange(3), "source": jnp.arange(5)}
+    params, state = jax.jit(model.init)(jax.random.key(0), x)
+    found = attention_weights(model, params, state, x)
+    shapes = {path: w.shape for path, w in found.items()}
+    assert shapes == {
+        "encoder/blocks/attention": (2, 2, 5, 5),
+        "decoder/blocks/attention": (2, 2, 3, 3),
+        "decoder/blocks/cross_attention": (2, 2, 3, 5),
+    }
+    assert all(np.allclose(w.sum(axis=-1), 1, atol=EXACT) for w in found.values())
+
+
+def test_the_grid_has_a_map_for_each_layer_and_head():
+    w = softmax(RNG.normal(size=(2, 3, 4, 5)))
+    figure = attention_maps(w, "abcd", "vwxyz")
+    for ax, expected in zip(figure.axes, w.reshape(6, 4, 5), strict=False):
+        assert_allclose(shown(ax), expected)
+        assert ax.images[0].get_clim() == (0, 1)
+    assert [ax.get_ylabel() for ax in figure.axes[:6:3]] == ["block 0", "block 1"]
+    assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == list("vwxyz")
+
+
+def test_what_may_not_be_looked_at_is_white():
+    image = attention_map(np.tri(3) / [[1], [2], [3]], "abc").axes[0].images[0]
+    assert image.get_array().mask.tolist() == [[False, True, True], [False, False, True], [False, False, False]]
+
+
+def test_of_many_only_the_first_are_shown_and_it_is_said():
+    figure = attention_maps(np.full((9, 12, 60, 60), 1 / 60), "x" * 60, most=20)
+    assert len(figure.axes) == 6 * 8 + 1
+    assert shown(figure.axes[0]).shape == (20, 20)
+    title = figure.get_suptitle().replace("\n", " ")
+    assert title.endswith("the first 6 of 9 layers; the first 8 of 12 heads; the first 20 of 60 queries; the first 20 of 60 keys")
+    assert "the first 20 tokens" in attention_map(np.full((60, 60), 1 / 60), "x" * 60, most=20).get_suptitle()
+
+
+def test_the_alignment_is_the_mean_over_heads():
+    w = softmax(RNG.normal(size=(4, 2, 3)))
+    ax = alignment(w, ["good", "day", "$5$"], ["buen", "día"]).axes[0]
+    assert_allclose(shown(ax), sum(w) / 4)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["good", "day", "$5$"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["buen", "día"]
+
+
+def fused():
+    model = jnn.chain(look=attention(2, fused=True))
+    return attention_weights(model, *model.init(jax.random.key(0), jnp.ones((3, 4))), jnp.ones((3, 4)))
+
+
+def batch():
+    model, x = jnn.chain(look=attention(2)), jnp.ones((2, 2, 3, 4))
+    return attention_weights(model, *model.init(jax.random.key(0), x), x)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (fused, "attention_weights: got a model that tags no weights"),
+        (fused, "fused=False"),
+        (batch, "expected one example, without a batch"),
+        (lambda: attention_maps(np.ones((1, 2, 3, 3)), "abc"), "got a row that sums to 3, expected weights after the softmax"),
+        (lambda: attention_map([[2.0, -1.0]], "a", "bc"), "got a weight of -1"),
+        (lambda: attention_maps(np.eye(3), "abc"), "got weights (3, 3) for 3 queries and 3 keys, expected (layers, heads, queries, keys)"),
+        (lambda: alignment(np.eye(3), "abc", "ab"), "alignment: got weights (3, 3) for 2 queries and 3 keys"),
+    ],
+)
+def test_mistakes(call, text):
+    with pytest.raises(JnnError) as error:
+        call()
+    assert text in str(error.value)

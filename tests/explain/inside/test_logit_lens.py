@@ -1,0 +1,66 @@
+"""The lens reads what a shallower model with the same params would say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.errors import JnnError
+from jnn.explain.inside.logit_lens import layer_logits, logit_lens
+
+EXACT = 1e-10  # float64
+TOKENS = jnp.array([3, 1, 4, 1, 5])
+
+
+def gpt(depth, **changes):
+    return transformer(TransformerConfig(**{"vocabulary": 9, "length": 8, "width": 8, "depth": depth, "heads": 2, **changes}))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("changes", [{}, {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True}])
+def test_each_layer_says_what_a_model_of_that_depth_says(changes):
+    params, state = jax.jit(gpt(3, **changes).init)(jax.random.key(0), TOKENS)
+    found = layer_logits(gpt(3, **changes), params, state, TOKENS)
+    for depth in (1, 2, 3):
+        first = params | {"blocks": jax.tree.map(lambda leaf, depth=depth: leaf[:depth], params["blocks"])}
+        assert_allclose(found[depth], gpt(depth, **changes).apply(first, state, TOKENS)[0], atol=EXACT)
+    silent = params | {"blocks": jax.tree.map(jnp.zeros_like, params["blocks"])}
+    assert_allclose(found[0], gpt(3, **changes).apply(silent, state, TOKENS)[0], atol=EXACT)
+
+
+def test_each_cell_is_the_most_probable_token_and_its_probability():
+    p = np.random.default_rng(0).dirichlet(np.ones(4), size=(3, 5))
+    ax = logit_lens(np.log(p), "abcda", "abcd").axes[0]
+    assert_allclose(ax.images[0].get_array(), p.max(axis=-1))
+    texts = [text.get_text() for text in ax.texts]
+    best = p.argmax(axis=-1)
+    assert texts[:15] == ["abcd"[i] for i in best.ravel()]
+    assert texts[15:] == [f"{100 * np.mean(row == best[-1]):.0f} %" for row in best]
+    assert not ax.yaxis_inverted()
+
+
+def test_of_a_long_text_the_end_is_shown_and_it_is_said():
+    figure = logit_lens(np.zeros((2, 50, 2)), "x" * 50, "ab", most=10)
+    assert figure.axes[0].images[0].get_array().shape == (2, 10)
+    assert "the last 10 of 50 tokens" in figure.get_suptitle().replace("\n", " ")
+
+
+def of_a_batch():
+    model = gpt(1)
+    params, state = jax.jit(model.init)(jax.random.key(0), TOKENS)
+    return layer_logits(model, params, state, TOKENS[None])
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (of_a_batch, "(depth, T, width) of one example"),
+        (lambda: logit_lens(np.zeros((2, 3)), "abc", "ab"), "got logits (2, 3) for 3 tokens and a vocabulary of 2"),
+    ],
+)
+def test_mistakes(call, text):
+    with pytest.raises(JnnError) as error:
+        call()
+    assert text in str(error.value)

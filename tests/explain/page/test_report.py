@@ -1,0 +1,236 @@
+"""The report as a browser gets it: complete, escaped, self-contained, small."""
+
+import base64
+import json
+from html.parser import HTMLParser
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from jnn.errors import JnnError
+from jnn.explain.inside.feature_maps import filters
+from jnn.explain.page import figures
+from jnn.explain.page.report import Section, result_in_words, write_report
+from jnn.explain.results.bars import against_baselines
+
+LIMIT = 2_000_000  # bytes of a page
+EVIL = "<script>alert(\"x\")</script> & 'quoted'"
+
+
+class About(NamedTuple):
+    task: str = "image classification"
+    metric: str = "test/accuracy"
+
+
+SUMMARY = {
+    "experiment": "image_classification",
+    "metrics": {"test/loss": 0.0312, "test/accuracy": 0.9912, "test/f1": None},
+    "baselines": {"support vector machine": 0.9944, "most frequent class": 0.1011},
+    "parameters": 54321,
+    "seconds": 754.2,
+    "steps": 1600,
+    "seed": 7,
+    "device": "cpu (2 cores)",
+    "versions": {"python": "3.11.2", "jax": "0.10.2"},
+    "config": {"data": "digits", "model": "cnn", "learning_rate": 0.001, "smoke": False},
+    "data": {"name": "digits", "sha256": "ab12" * 16},
+}
+ROWS = [{"step": i, "train/loss": 1 / i, "validation/accuracy": i / 10} for i in range(1, 9)]
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and the cells of the tables; fails where tags do not nest."""
+
+    VOID = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.open, self.rows = [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append(([], dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text.append(data)
+        if self.open and self.open[-1] in ("th", "td"):
+            self.rows[-1][0].append(data)
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def has(self, text):
+        return text in " ".join(" ".join(self.text).split())
+
+
+def report(folder, **changes):
+    arguments = {"title": "Digits", "summary": SUMMARY, "rows": ROWS, "about": About()} | changes
+    return write_report(folder, **arguments)
+
+
+@pytest.fixture
+def page(tmp_path):
+    (tmp_path / "command.txt").write_text("jnn run image_classification --seed 7\njnn resume somewhere\n")
+    figure = against_baselines("test/accuracy", 0.9, {"svm": 0.8})
+    sections = [Section("Bars", "Longer is better.", figure), Section("Layers", "All of them.", "layer  parameters\nout    10")]
+    return Page(report(tmp_path, sections=sections).read_text(encoding="utf-8"))
+
+
+def test_the_result_is_said_in_a_sentence_and_beside_the_baselines(page):
+    assert page.has("Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), by 0.0032.")
+    compared = [cells for cells, _ in page.rows if len(cells) == 2][1:4]
+    assert compared == [["support vector machine", "0.9944"], ["this model (cnn)", "0.9912"], ["most frequent class", "0.1011"]]
+    assert [cells[0] for cells, attributes in page.rows if attributes.get("class") == "model"] == ["this model (cnn)"]
+
+
+def test_all_metrics_settings_and_what_is_needed_to_reproduce_are_there(page):
+    cells = [cells for cells, _ in page.rows]
+    for row in (["test loss", "0.0312"], ["test F1", "not a number"], ["learning_rate", "0.001"], ["smoke", "false"], ["jax", "0.10.2"]):
+        assert row in cells
+    assert ["data: sha256", "ab12" * 16] in cells
+    for text in ("54,321", "1,600", "12 min 34 s", "cpu (2 cores)", "jnn run image_classification --seed 7"):
+        assert page.has(text)
+    assert not page.has("jnn resume somewhere")
+
+
+def test_parts_come_in_their_order_under_headings(page):
+    headings = [attributes["id"] for attributes in page.named("h2")]
+    assert headings == ["result", "section-0", "section-1", "section-2", "reproduce", "settings"]
+    assert {attributes["aria-labelledby"] for attributes in page.named("section")} == set(headings)
+    assert len(page.named("h1")) == 1
+
+
+def test_figures_are_inside_with_a_description(page):
+    found = page.named("img")
+    assert [image["alt"].split(".")[0] for image in found] == ["How training went", "Bars"]
+    for image in found:
+        kind, data = image["src"].split(";base64,")
+        start = base64.b64decode(data, validate=True)[:5]
+        assert (kind, start) in {("data:image/svg+xml", b"<?xml"), ("data:image/png", b"\x89PNG\r")}
+
+
+def test_nothing_is_read_from_outside(page):
+    for _, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action", "poster"):
+            assert attributes.get(name, "data:").startswith("data:")
+        assert "url(" not in (attributes.get("style") or "")
+    assert not {"script", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.tags}
+
+
+def test_the_page_follows_light_dark_and_width_and_the_keyboard(tmp_path):
+    text = report(tmp_path).read_text()
+    css = text.split("<style>")[1].split("</style>")[0]
+    assert "prefers-color-scheme: dark" in css
+    assert "url(" not in css
+    assert "@import" not in css
+    page = Page(text)
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.named("meta")
+    assert page.named("html") == [{"lang": "en"}]
+    assert all("tabindex" in attributes and attributes["aria-label"] for attributes in page.named("pre"))
+
+
+def test_everything_is_escaped(tmp_path):
+    (tmp_path / "command.txt").write_text(f"jnn run {EVIL}")
+    summary = SUMMARY | {
+        "metrics": {"test/accuracy": 0.5, EVIL: EVIL},
+        "baselines": {EVIL: 0.2},
+        "device": EVIL,
+        "versions": {EVIL: EVIL},
+        "config": {EVIL: EVIL, "model": EVIL},
+        "data": EVIL,
+    }
+    figure = against_baselines("test/accuracy", 0.9, {})
+    sections = [Section(EVIL, EVIL, figure), Section(EVIL, EVIL, EVIL)]
+    page = Page(report(tmp_path, title=EVIL, summary=summary, sections=sections, about=About(task=EVIL)).read_text())
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert EVIL in page.named("img")[-1]["alt"]
+    assert "".join(page.text).count(EVIL) >= 15
+
+
+def test_a_smoke_run_says_that_its_numbers_mean_nothing(tmp_path):
+    path = report(tmp_path, summary=SUMMARY | {"config": {"smoke": True}})
+    sentence = "This is a smoke run: a few examples and steps, to see that everything works. Its numbers mean nothing."
+    assert Page(path.read_text()).has(sentence)
+    assert "numbers mean nothing" not in report(tmp_path).read_text()
+
+
+def test_a_report_of_little_is_still_a_page(tmp_path):
+    page = Page(write_report(tmp_path, title="Bare", summary={"metrics": {"test/rmse": 0.5}}).read_text())
+    assert page.has("Test RMSE is 0.5; there is no baseline to compare it with.")
+
+
+@pytest.mark.parametrize(
+    ("logged", "caption"),
+    [
+        ("validation/accuracy", "The dotted line marks the best step on validation data."),
+        ("validation/loss", "The dotted line marks the best step on validation data."),
+        ("train/loss", "No data were held out to choose the step by."),
+    ],
+)
+def test_the_best_step_is_marked_where_there_are_validation_data(tmp_path, logged, caption):
+    assert Page(report(tmp_path, rows=[{"step": 1, logged: 0.5}, {"step": 2, logged: 0.4}]).read_text()).has(caption)
+
+
+def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
+    noise = filters(np.random.default_rng(0).normal(size=(60, 60, 3, 16)))
+    width = lambda source: int.from_bytes(base64.b64decode(source.split(",")[1])[16:20])  # where a PNG has it
+    (fine,) = figures.inline_images([noise])
+    monkeypatch.setattr(images, "MOST", len(fine))
+    coarse = figures.inline_images([noise, None, noise])
+    assert coarse[1] is None
+    assert len(coarse[0]) + len(coarse[2]) <= len(fine)
+    assert width(coarse[0]) == width(coarse[2]) < width(fine)
+
+
+def test_a_page_of_many_pictures_stays_small(tmp_path):
+    noise = filters(np.random.default_rng(0).normal(size=(40, 40, 3, 64)))
+    assert report(tmp_path, sections=[Section(f"Noise {i}", "Nothing to see.", noise) for i in range(3)]).stat().st_size < LIMIT
+
+
+def test_pictures_that_cannot_be_small_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MOST", 1000)
+    with pytest.raises(JnnError, match=r"got 1 figures of more than 1,000 characters.* Give fewer or smaller figures"):
+        report(tmp_path, rows=ROWS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_same_run_gives_the_same_page(tmp_path):
+    first = report(tmp_path).read_bytes()
+    assert report(tmp_path).read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_summary_as_its_file_has_it_is_enough(tmp_path):
+    assert "0.9912" in report(tmp_path, summary=json.loads(json.dumps(SUMMARY))).read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "baselines", "expected"),
+    [
+        (0.2, {"mean": 0.5}, "Test RMSE is 0.2, better than the best baseline, mean (0.5), by 0.3."),
+        (0.5, {"mean": 0.5, "worse": 0.9}, "Test RMSE is 0.5, the same as the best baseline, mean."),
+        (0.5, {"broken": float("nan")}, "Test RMSE is 0.5; there is no baseline to compare it with."),
+        (None, {"mean": 0.5}, "Test RMSE is not a number."),
+    ],
+)
+def test_the_sentence(value, baselines, expected):
+    assert result_in_words("test/rmse", {"metrics": {"test/rmse": value}, "baselines": baselines}) == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "summary", "text"),
+    [("missing", SUMMARY, "which is no folder"), ("", {"metrics": {}}, "got a summary without metrics")],
+)
+def test_mistakes(tmp_path, folder, summary, text):
+    with pytest.raises(JnnError, match=text):
+        report(tmp_path / folder, summary=summary)

@@ -1,0 +1,119 @@
+"""The pictures about a classifier against scikit-learn and brute force."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.calibration
+import sklearn.metrics
+from numpy.testing import assert_allclose
+
+from jnn import metrics
+from jnn.errors import JnnError
+from jnn.explain.results.classification import calibration, confusion, most_wrong, reliability
+
+SINGLE = 1e-5  # jnn.metrics works in float32
+
+RNG = np.random.default_rng(0)
+N, K = 300, 4
+LABELS = RNG.integers(0, K, N)
+SCORES = np.exp(1.5 * RNG.normal(size=(N, K)) + 2 * np.eye(K)[LABELS])
+PROBABILITIES = SCORES / SCORES.sum(axis=1, keepdims=True)
+PREDICTED = PROBABILITIES.argmax(axis=1)
+NAMES = ["ant", "bee", "cat", "dog"]
+
+
+def test_confusion_shows_each_count_in_its_cell_and_the_recalls():
+    matrix = sklearn.metrics.confusion_matrix(LABELS, PREDICTED)
+    ax = confusion(matrix, NAMES).axes[0]
+    cells = {text.get_position(): text.get_text() for text in ax.texts}
+    assert all(cells[j, i] == str(matrix[i, j]) for i in range(K) for j in range(K) if matrix[i, j])
+    recalls = sklearn.metrics.recall_score(LABELS, PREDICTED, average=None)
+    assert [cells[K - 0.3, i] for i in range(K)] == [f"{recall:.1%}" for recall in recalls]
+    assert [label.get_text() for label in ax.get_yticklabels()] == NAMES == [label.get_text() for label in ax.get_xticklabels()]
+
+
+def test_confusion_is_blue_where_right_and_orange_where_wrong_in_proportion():
+    matrix = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]])
+    colours = np.asarray(confusion(matrix).axes[0].images[0].get_array())
+    assert_allclose(colours, [[-0.8, 1, 0], [0.5, -0.9, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "title"),
+    [
+        ([[9, 1], [4, 8]], "5 of 22 are wrong; most often 1 is taken for 0 (4 times)"),
+        ([[9, 1], [1, 8]], "2 of 19 are wrong; no two in the same way"),
+        ([[3, 0], [0, 4]], "All 7 are right"),
+    ],
+)
+def test_confusion_says_what_goes_wrong_most(matrix, title):
+    assert confusion(matrix).get_suptitle().replace("\n", " ") == title
+
+
+def test_most_wrong_are_the_mistakes_with_the_greatest_loss():
+    images = np.arange(N)[:, None, None] / N * np.ones((1, 2, 2))
+    figure = most_wrong(images, LABELS, PROBABILITIES, NAMES, count=5)
+    loss = np.where(PREDICTED == LABELS, -1, -np.log(PROBABILITIES[np.arange(N), LABELS]))
+    worst = sorted(range(N), key=lambda i: -loss[i])[:5]
+    for ax, i in zip(figure.axes, worst, strict=True):
+        assert_allclose(ax.images[0].get_array(), images[i])
+        assert ax.get_title() == f"says {NAMES[PREDICTED[i]]} ({PROBABILITIES[i].max():.0%})"
+        assert ax.get_xlabel() == f"is {NAMES[LABELS[i]]} ({PROBABILITIES[i, LABELS[i]]:.0%})"
+    assert figure.get_suptitle() == f"Of 300 examples {np.sum(PREDICTED != LABELS)} are wrong; the 5 worst"
+
+
+def test_without_a_mistake_there_is_only_a_sentence():
+    figure = most_wrong(np.zeros((2, 3, 3, 3)), np.array([1, 0]), np.array([[0, 1], [1, 0]]))
+    assert not figure.axes
+    assert figure.get_suptitle().replace("\n", " ") == "Of 2 examples none is wrong"
+
+
+def test_reliability_agrees_with_scikit_learn():
+    right = LABELS == PREDICTED
+    accuracy, confidence = sklearn.calibration.calibration_curve(right, PROBABILITIES.max(axis=1), n_bins=10)
+    found = reliability(PROBABILITIES, LABELS, bins=10)
+    filled = found.count > 0
+    assert_allclose(found.accuracy[filled], accuracy)
+    assert_allclose(found.confidence[filled], confidence)
+    assert found.count.sum() == N
+
+
+def test_the_calibration_error_is_that_of_the_metrics():
+    metric = metrics.expected_calibration_error(12)
+    expected = metric.compute(metric.measure(jnp.log(PROBABILITIES), jnp.asarray(LABELS)))
+    assert_allclose(reliability(PROBABILITIES, LABELS, bins=12).error, expected, atol=SINGLE)
+
+
+def test_the_reliability_diagram_draws_accuracy_against_confidence():
+    found = reliability(PROBABILITIES, LABELS, bins=10)
+    figure = calibration(PROBABILITIES, LABELS, bins=10)
+    points = next(line for line in figure.axes[0].lines if line.get_label() == "accuracy of the bin")
+    assert_allclose(points.get_xydata(), np.stack([found.confidence, found.accuracy], axis=1))
+    assert [bar.get_height() for bar in figure.axes[1].patches] == found.count.tolist()
+    assert f"{found.error:.3f}" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "accuracy", "verdict"), [(0.9, 0.5, "too sure of itself"), (0.6, 1.0, "too unsure"), (0.75, 0.75, "about right")]
+)
+def test_the_verdict_is_about_the_direction(confidence, accuracy, verdict):
+    labels = (np.arange(100) >= 100 * accuracy).astype(int)
+    figure = calibration(np.tile([confidence, 1 - confidence], (100, 1)), labels)
+    assert verdict in figure.get_suptitle().replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: confusion(np.zeros((2, 3))), "got shape (2, 3), expected a square matrix"),
+        (lambda: confusion(np.eye(2), ["one"]), "got 1 names of classes, expected 2"),
+        (lambda: calibration(np.array([[1.0, 2.0]]), np.array([0])), "Apply jax.nn.softmax"),
+        (lambda: calibration(np.array([[0.5, 0.5]]), np.array([2])), "expected integers in [0, 2)"),
+        (lambda: calibration(np.array([[0.5, 0.5]]), np.array([[0, 1]])), "expected (N, classes) and (N,)"),
+        (lambda: most_wrong(np.zeros((2, 4, 4)), np.array([0]), np.array([[0.5, 0.5]])), "got 2 images and 1 labels"),
+    ],
+)
+def test_mistakes(call, text):
+    with pytest.raises(JnnError) as error:
+        call()
+    assert text in str(error.value)

@@ -1,0 +1,53 @@
+"""The picture of a comparison has every seed at its place."""
+
+import numpy as np
+import pytest
+
+from jnn.errors import JnnError
+from jnn.explain.results.over_seeds import over_seeds
+
+
+def points(line):
+    return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+
+
+def test_one_number_that_differs_is_the_axis_with_means_and_seeds():
+    rows = [({"learning_rate": 0.1}, [0.5, 0.7]), ({"learning_rate": 0.01}, [0.8, 1.0, None])]
+    figure = over_seeds("test/accuracy", rows, baselines={"svm": 0.75})
+    means, seeds, baseline = figure.axes[0].lines
+    assert np.allclose(points(means), [(0.01, 0.9), (0.1, 0.6)])
+    assert points(seeds) == [(0.01, 0.8), (0.01, 1.0), (0.1, 0.5), (0.1, 0.7)]
+    assert list(baseline.get_ydata()) == [0.75, 0.75]
+    assert figure.axes[0].get_xscale() == "log"
+    assert figure.get_suptitle() == "Test accuracy (more is better): mean and single seeds"
+
+
+def test_other_settings_make_a_line_each():
+    rows = [({"model": model, "width": width}, [width / 10]) for model in ("mlp", "cnn") for width in (4, 8)]
+    ax = over_seeds("test/loss", rows).axes[0]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mlp", "cnn"]
+    assert ax.get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([({"model": "mlp"}, [0.3, 0.5]), ({"model": "cnn"}, [0.1])], ["cnn", "baseline svm", "mlp"]),
+        (
+            [({"width": 4, "rate": 0.1}, [0.3]), ({"width": 8, "rate": 0.2}, [0.1])],
+            ["width 8, rate 0.2", "baseline svm", "width 4, rate 0.1"],
+        ),
+        ([({}, [0.1, 0.1])], ["all", "baseline svm"]),
+    ],
+)
+def test_otherwise_each_config_is_a_line_of_dots_the_best_on_top(rows, labels):
+    ax = over_seeds("test/loss", rows, baselines={"svm": 0.2}).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == labels
+    assert ax.yaxis_inverted()
+    drawn = sorted(x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata())
+    assert drawn == sorted([value for _, values in rows for value in values] + [0.2])
+
+
+def test_nothing_finite_is_refused():
+    with pytest.raises(JnnError, match="over_seeds: got 1 configs without a finite test/loss"):
+        over_seeds("test/loss", [({}, [float("nan"), None])])

@@ -1,0 +1,74 @@
+"""Generative models: what their objectives and draws are made of."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn.architectures.gan import GANConfig
+from jnn.architectures.unet import DenoiserConfig, denoiser
+from jnn.architectures.vae import VAEConfig
+from jnn.generative.objectives import adversarial, diffusing, variational
+from jnn.losses.adversarial import HINGE
+
+SINGLE = 1e-5  # float32: sums of some dozen numbers of order one
+SHAPE, CLASSES = (4, 4, 1), 3
+DENOISER = DenoiserConfig(shape=SHAPE, classes=CLASSES, channels=(4,), condition=8, groups=2, patch=1)
+MODELS = {
+    "adversarial": adversarial(GANConfig(shape=SHAPE, classes=CLASSES, noise=2, channels=(4,), features=4), loss=HINGE),
+    "variational": variational(VAEConfig(shape=SHAPE, classes=CLASSES, channels=(4,), hidden=8, latent=2)),
+    "diffusing": diffusing(DENOISER, steps=3),
+}
+BATCH = {"image": np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8), "label": np.arange(6, dtype=np.int32) % 3}
+
+
+def drawn(how):
+    """Params without a part that is zero at first."""
+    params, state = jax.jit(how.model.init)(jax.random.key(0), how.example)
+    leaves, structure = jax.tree.flatten(params)
+    rng = np.random.default_rng(1)
+    return structure.unflatten([leaf + 0.2 * rng.standard_normal(leaf.shape).astype(np.float32) for leaf in leaves]), state
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
+    how = MODELS[name]
+    params, state = drawn(how)
+    x = {"noise": jax.random.normal(jax.random.key(2), (6, *how.noise)), "label": jnp.arange(6) % 3}
+    image = how.draw(params, state, x)
+    assert image.shape == (6, *SHAPE)
+    assert 0 <= image.min() < image.max() <= 1
+    alone = how.draw(params, state, {name: each[:1] for name, each in x.items()})
+    np.testing.assert_allclose(alone, image[:1], atol=SINGLE)
+    objective = jax.jit(how.objective)
+    floats = BATCH | {"image": BATCH["image"].astype(np.float32) / 255}
+    losses = [objective(params, state, batch, jax.random.key(3))[0] for batch in (BATCH, floats)]
+    np.testing.assert_allclose(*losses, rtol=SINGLE)
+
+
+def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():
+    how = MODELS["variational"]
+    loss, (_, metrics) = how.objective(*drawn(how), BATCH, jax.random.key(3))
+    np.testing.assert_allclose(loss, sum(metrics.values()), rtol=SINGLE)
+    assert metrics["divergence_loss"] > 0
+
+
+def test_what_is_seen_without_a_class_does_not_depend_on_it():
+    losses = {}
+    for unlabelled in (0.0, 1.0):
+        how = diffusing(DENOISER, unlabelled=unlabelled)
+        batches = [BATCH | {"label": label} for label in (BATCH["label"], (BATCH["label"] + 1) % 3)]
+        losses[unlabelled] = [float(how.objective(*drawn(how), batch, jax.random.key(3))[0]) for batch in batches]
+    assert losses[1.0][0] == losses[1.0][1]
+    assert losses[0.0][0] != losses[0.0][1]
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.5])
+def test_one_step_from_noise_is_the_guided_velocity(guidance):
+    how = diffusing(DENOISER, guidance=guidance, steps=1)
+    params, state = drawn(how)
+    noise, label = jax.random.normal(jax.random.key(2), (6, *SHAPE)), jnp.arange(6) % 3
+    v = lambda label: denoiser(DENOISER).apply(params, state, {"image": noise, "time": jnp.ones(6), "label": label})[0]
+    c, u = np.asarray(v(label)), np.asarray(v(jnp.full(6, CLASSES)))
+    expected = (np.clip(-(u + guidance * (c - u)), -1, 1) + 1) / 2  # at t = 1 all is noise: x = -v
+    np.testing.assert_allclose(how.draw(params, state, {"noise": noise, "label": label}), expected, atol=SINGLE)

@@ -1,0 +1,44 @@
+"""What a run has learned can be loaded with its model alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jnn
+from jnn.runs import Run, trained
+from jnn.train import fit, in_memory, init_train_state, make_step, seed_key
+
+MODEL = jnn.chain(jnn.dense(2), jnn.batch_norm())
+DATA = {"x": np.random.default_rng(0).standard_normal((12, 3)).astype(np.float32)}
+
+
+def objective(params, state, batch, key):
+    y, state = MODEL.apply(params, state, batch["x"], key=key, train=True)
+    return jnp.mean(jnp.square(y - 1)), (state, {})
+
+
+def train(folder, average=0.0, **settings):
+    optimizer = optax.adam(0.1)
+    start = init_train_state(seed_key(0), MODEL, optimizer, DATA["x"][0], average=average > 0)
+    with Run.create("made_up", {"seed": 0}, out=folder) as run:
+        step = make_step(objective, optimizer, average_decay=average)
+        return fit(step, start, in_memory(DATA, 4), epochs=3, run=run, **settings)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("best", [None, "validation/loss"])
+def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best, average):
+    losses = iter([2.0, 1.0, 3.0])
+    fitted = train(tmp_path / "run", average, best=best, lowest=True, evaluate=lambda params, state: {"validation/loss": next(losses)})
+    params, state = trained(MODEL, jax.ShapeDtypeStruct((3,), jnp.float32), tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, (params, state), (fitted.params, fitted.state))
+
+
+def test_another_model_and_a_run_without_checkpoints_are_refused(tmp_path):
+    train(tmp_path / "run")
+    with pytest.raises(jnn.JnnError, match="1/0/first/kernel: not in the checkpoint"):
+        trained(jnn.chain(first=jnn.dense(2)), DATA["x"][0], tmp_path / "run")
+    with pytest.raises(jnn.JnnError, match="without checkpoints"):
+        trained(MODEL, DATA["x"][0], tmp_path)

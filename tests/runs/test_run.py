@@ -1,0 +1,356 @@
+import errno
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from jnn.errors import Diverged, Interrupted, JnnError
+from jnn.files import JsonLines, read_json, write_json
+from jnn.runs.environment import environment
+from jnn.runs.run import Run, RunOptions
+
+QUIET = RunOptions(quiet=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    seed: int = 3
+    epochs: int = 2
+    widths: tuple[int, ...] = (4, 8)
+
+
+def create(tmp_path, **more):
+    return Run.create("toy", Config(), root=tmp_path, options=QUIET, **more)
+
+
+def strict(path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_a_run_is_a_dated_folder_with_its_settings_and_latest_leads_to_it(tmp_path):
+    with create(tmp_path, name="first", command="jnn run toy --name first") as run:
+        assert run.folder.parent == tmp_path / "toy"
+        assert run.folder.match("[0-9]*-[0-9]*-s3-first")
+        assert (tmp_path / "toy" / "latest").resolve() == run.folder
+        assert not run.resuming
+        record = strict(run.folder / "config.json")
+        assert record["config"] == run.config == {"seed": 3, "epochs": 2, "widths": [4, 8]}
+        assert (run.folder / "command.txt").read_text() == "jnn run toy --name first\n"
+        assert strict(run.folder / "status.json")["state"] == "running"
+        assert strict(run.folder / "env.json")["versions"]["numpy"] == np.__version__
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path):
+    with create(tmp_path) as first, create(tmp_path) as second:
+        assert first.folder != second.folder
+        assert (tmp_path / "toy" / "latest").resolve() == second.folder
+
+
+def test_out_is_used_exactly_and_nothing_is_written_beside_it(tmp_path):
+    out = tmp_path / "a" / "b"
+    with create(tmp_path / "elsewhere", out=out) as run:
+        assert run.folder == out
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_is_not_empty_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(JnnError, match=r"got a folder that is not empty, expected a new or empty one\. .*--overwrite"):
+        create(tmp_path, out=tmp_path)
+    with pytest.raises(JnnError, match="got --overwrite of a folder that is no run"):
+        create(tmp_path, out=tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
+    with create(tmp_path, out=tmp_path / "run") as run:
+        run.checkpoints.mkdir()
+        (run.checkpoints / "old").write_text("")
+        run.metrics.write(1, {"train/loss": 1.0})
+        (run.folder / "notes.txt").write_text("the user's own")
+    with create(tmp_path, out=tmp_path / "run", overwrite=True) as run:
+        assert not run.checkpoints.exists()
+        assert run.metrics.rows() == []
+        assert (run.folder / "notes.txt").read_text() == "the user's own"
+
+
+@pytest.mark.parametrize(("out", "text"), [("file", "got a file, expected a folder"), ("file/run", "expected a place to write to")])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, out, text):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JnnError, match=text):
+        create(tmp_path, out=tmp_path / out)
+
+
+def test_the_name_of_a_run_cannot_lead_out_of_its_folder(tmp_path):
+    with pytest.raises(JnnError, match=r"name of a run: got '\.\./up', expected letters, digits, dots"):
+        create(tmp_path, name="../up")
+
+
+def test_one_folder_has_one_process(tmp_path):
+    in_use = f"got a folder in use by process {os.getpid()}, expected a free one"
+    with create(tmp_path) as run, pytest.raises(JnnError, match=in_use):
+        Run.open(run.folder)
+    Run.open(run.folder, options=QUIET).close()
+
+
+KILLED = """
+import os, signal, sys
+from jnn.runs.run import Run, RunOptions
+run = Run.create("toy", {"seed": 0, "epochs": 1}, out=sys.argv[1], options=RunOptions(quiet=True))
+run.metrics.write(1, {"train/loss": 0.5})
+run.metrics.write(2, {"train/loss": 0.4})
+with open(run.metrics.path, "a") as stream:
+    stream.write('{"step": 3, "train/l')
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_run_can_be_resumed_and_its_torn_line_is_dropped(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Run.open(tmp_path / "run", options=QUIET) as run:
+        assert run.resuming
+        assert [row["step"] for row in run.metrics.rows()] == [1, 2]
+        run.metrics.write(3, {"train/loss": 0.3})
+        assert run.metrics.rows()[-1] == {"step": 3, "train/loss": 0.3}
+
+
+def test_a_folder_that_is_no_run_is_not_resumed(tmp_path):
+    with pytest.raises(JnnError, match="got no run, expected the folder of a run"):
+        Run.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1]", '{"seconds": "long", "state": 7}'])
+def test_a_run_goes_on_without_its_status(tmp_path, text):
+    create(tmp_path, out=tmp_path / "run").close()
+    path = tmp_path / "run" / "status.json"
+    path.unlink() if text is None else path.write_text(text)
+    with Run.open(tmp_path / "run", options=QUIET) as run:
+        assert run.seconds < 60
+    assert strict(path)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), expected a JSON object. Put a copy of the file back."),
+        ("[" * 100_000, "config.json: got no JSON (maximum recursion depth exceeded"),
+        ("null", "config.json: got a JSON NoneType, expected a JSON object. Put a copy of the file back."),
+        ("{}", "got no valid experiment, config, config_hash, expected the file that the run wrote. Put a copy of the file back."),
+        ('{"experiment": 5, "config": [], "config_hash": "", "source": 1}', "got no valid experiment, config, source, expected the file"),
+    ],
+)
+def test_a_damaged_config_is_refused(tmp_path, text, message):
+    create(tmp_path, out=tmp_path / "run").close()
+    (tmp_path / "run" / "config.json").write_text(text)
+    with pytest.raises(JnnError, match=re.escape(message)):
+        Run.open(tmp_path / "run", options=QUIET)
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    create(tmp_path, out=tmp_path / "run").close()
+    (tmp_path / "run" / "plots").mkdir()
+    for leftover in ("run/.writing-status-12345678.json", "run/plots/.writing-loss-12345678.png", "new/.writing-status-12345678.json"):
+        (tmp_path / leftover).parent.mkdir(exist_ok=True)
+        (tmp_path / leftover).write_text("{")
+    Run.open(tmp_path / "run", options=QUIET).close()
+    create(tmp_path, out=tmp_path / "new").close()
+    assert not list(tmp_path.rglob(".writing-*"))
+
+
+def test_a_run_that_was_killed_as_it_began_can_be_overwritten(tmp_path):
+    create(tmp_path, out=tmp_path / "run").close()
+    for name in ("config.json", "README.md"):
+        (tmp_path / "run" / name).unlink()
+    with pytest.raises(JnnError, match="got a folder that is not empty"):
+        create(tmp_path, out=tmp_path / "run")
+    create(tmp_path, out=tmp_path / "run", overwrite=True).close()
+    assert (tmp_path / "run" / "config.json").exists()
+
+
+def test_what_ended_a_run_is_told_where_it_cannot_be_written_down(tmp_path):
+    with pytest.raises(ZeroDivisionError), create(tmp_path, out=tmp_path / "run") as run:
+        shutil.rmtree(run.folder)
+        raise ZeroDivisionError
+
+
+def test_an_edited_config_is_refused_but_epochs_may_change(tmp_path):
+    create(tmp_path, out=tmp_path / "run").close()
+    path = tmp_path / "run" / "config.json"
+    with Run.open(tmp_path / "run", epochs=7, options=QUIET) as run:
+        assert read_json(path)["config"]["epochs"] == 2
+        run.keep_config()
+    record = read_json(path)
+    assert record["config"] == run.config == {"seed": 3, "epochs": 7, "widths": [4, 8]}
+    write_json(path, record | {"config": {"seed": 4, "epochs": 9, "widths": [4, 8], "clip": 1.0}})
+    edited = r"config.json: got a config edited since the run began \(seed: 3 -> 4, clip: absent -> 1.0\), expected the same\. "
+    with pytest.raises(JnnError, match=edited + ".*jnn run toy --config"):
+        Run.open(tmp_path / "run")
+
+
+def test_seconds_add_up_over_resumed_runs(tmp_path):
+    with create(tmp_path) as run:
+        run._earlier_seconds = 100.0
+    with Run.open(run.folder, options=QUIET) as run:
+        assert 100.0 < run.seconds < 160.0
+        assert 100.0 < run.finish({"metrics": {}})["seconds"] < 160.0
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [
+        (Interrupted(signal.SIGTERM), "interrupted", "stopped by SIGTERM"),
+        (KeyboardInterrupt(), "interrupted", "stopped by Ctrl-C"),
+        (Diverged("loss is nan"), "diverged", "loss is nan"),
+        (JnnError("bad labels"), "failed", "bad labels"),
+        (ZeroDivisionError("a bug"), "failed", "ZeroDivisionError: a bug"),
+    ],
+)
+def test_how_a_run_ended_is_written_down_and_its_folder_freed(tmp_path, error, state, message):
+    run = create(tmp_path)
+    run.status("running", step=40)
+    with pytest.raises(type(error)), run:
+        raise error
+    status = strict(run.folder / "status.json")
+    assert (status["state"], status["message"], status["step"]) == (state, message, 40)
+    assert status["resume"] == f"jnn resume {run.folder}"
+    assert ("Traceback" in (run.folder / "log.txt").read_text()) == isinstance(error, ZeroDivisionError)
+    Run.open(run.folder, options=QUIET).close()
+
+
+def test_an_unknown_state_is_refused(tmp_path):
+    with create(tmp_path) as run, pytest.raises(JnnError, match=r"run.status: got 'finished', expected one of running, done"):
+        run.status("finished")
+
+
+def test_the_summary_has_what_was_measured_and_on_what(tmp_path):
+    with create(tmp_path) as run:
+        returned = run.finish({"metrics": {"test/accuracy": np.float32(0.5)}, "baselines": {"svm": 0.99}, "parameters": 10, "steps": 20})
+        assert strict(run.folder / "status.json")["state"] == "running"
+    summary = strict(run.folder / "summary.json")
+    assert summary == returned
+    assert summary["metrics"] == {"test/accuracy": 0.5}
+    assert (summary["baselines"], summary["parameters"], summary["steps"], summary["seed"]) == ({"svm": 0.99}, 10, 20, 3)
+    assert summary["versions"]["jax"] == importlib.metadata.version("jax")
+    assert summary["folder"] == str(run.folder)
+    status = strict(run.folder / "status.json")
+    assert (status["state"], status["resume"]) == ("done", None)
+
+
+@pytest.mark.parametrize("returned", [None, {}, {"metrics": 0.5}])
+def test_a_main_that_returns_no_metrics_is_refused(tmp_path, returned):
+    with create(tmp_path) as run, pytest.raises(JnnError, match=r"main of toy: got .* returned, expected a dict with 'metrics'"):
+        run.finish(returned)
+
+
+def test_json_is_strict_and_nan_is_null(tmp_path):
+    log = JsonLines(tmp_path / "metrics.jsonl")
+    log.write(1, {"train/loss": np.float32("nan"), "train/gradient_norm": float("inf"), "train/accuracy": np.float64(0.1)})
+    assert log.path.read_text() == '{"step": 1, "train/loss": null, "train/gradient_norm": null, "train/accuracy": 0.1}\n'
+    assert np.isnan(log.rows()[0]["train/loss"])
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b'{"step": 2, "train/lo', '\'{"step": 2, "train/lo\''),
+        (b"[1]", "'[1]'"),
+        (b"{}", "'{}'"),
+        (b'{"step": null}', "'{\"step\": null}'"),
+        (b"\xff\x00", r"'\\xff\x00'"),
+    ],
+)
+def test_a_damaged_row_is_named(tmp_path, line, shown):
+    log = JsonLines(tmp_path / "metrics.jsonl")
+    log.path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    message = f"metrics.jsonl, line 2: got {shown}, expected a row such as"
+    for read in (log.rows, lambda: log.truncate(3)):
+        with pytest.raises(JnnError, match=re.escape(message)):
+            read()
+    assert len(log.path.read_bytes().splitlines()) == 3
+
+
+def test_a_folder_in_place_of_the_log_is_refused(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(JnnError, match=r"metrics.jsonl: got Is a directory, expected a file of rows\."):
+        JsonLines(tmp_path / "metrics.jsonl").rows()
+
+
+def test_truncate_drops_the_rows_after_a_step(tmp_path):
+    log = JsonLines(tmp_path / "metrics.jsonl")
+    for step in (10, 20, 30):
+        log.write(step, {"x": step / 10})
+    log.truncate(20)
+    log.write(30, {"x": -1.0})
+    assert log.rows() == [{"step": 10, "x": 1.0}, {"step": 20, "x": 2.0}, {"step": 30, "x": -1.0}]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "status.json"
+    write_json(path, {"state": "running"})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(JnnError, match=r"status.json: got No space left on device, expected a place to write to\. Free some space"):
+        write_json(path, {"state": "done"})
+    assert read_json(path) == {"state": "running"}
+    assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize(("content", "text"), [("{", "got no JSON"), ("[]", "got a JSON list, expected a JSON object")])
+def test_a_file_that_is_no_json_object_is_refused(tmp_path, content, text):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(JnnError, match=text):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_figure_becomes_a_picture_among_the_plots(tmp_path):
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([0, 1])
+    with create(tmp_path) as run:
+        path = run.save_figure("loss", figure)
+        assert run.plots == [path] == [run.folder / "plots" / "loss.png"]
+    assert imread(path).std() > 0
+
+
+def test_say_tells_the_user_and_the_log_and_quiet_only_the_log(tmp_path, capsys):
+    with Run.create("toy", Config(), root=tmp_path) as run:
+        run.say("hello")
+        run.log("to the log alone")
+        first = capsys.readouterr()
+        assert first.out == ""
+        assert first.err.splitlines()[0].startswith("toy, seed 3, on ")
+        assert first.err.splitlines()[-1] == "hello"
+    with Run.open(run.folder, options=QUIET) as run:
+        run.say("hush")
+    assert capsys.readouterr() == ("", "")
+    log = (run.folder / "log.txt").read_text()
+    assert all(text in log for text in ("hello", "to the log alone", "resuming toy", "hush"))
+
+
+def test_the_environment_names_the_commit_of_a_checkout():
+    root = Path(__file__).resolve().parents[2]
+    git = environment()["git"]
+    if not (root / ".git").exists():
+        assert git is None
+        return
+    head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    assert git == (None if head.returncode else {"commit": head.stdout.strip(), "dirty": git["dirty"]})
