@@ -1,4 +1,6 @@
-"""Gradients of a convolution: jnn's bilinear primitive beside ``lax.conv_general_dilated``, outside and inside of ``lax.scan``."""
+"""Gradients of a convolution: jnn's bilinear primitive beside ``lax.conv_general_dilated``, outside
+and inside of ``lax.scan``.
+"""
 
 from functools import partial
 
@@ -25,7 +27,14 @@ def of_jnn(x, kernel, groups=1):
 
 def of_lax(x, kernel, groups=1):
     """The same by ``lax.conv_general_dilated``."""
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", feature_group_count=groups, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        "SAME",
+        feature_group_count=groups,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
 
 
 def operands(channels: int, features: int, groups: int):
@@ -36,7 +45,9 @@ def operands(channels: int, features: int, groups: int):
 
 def gradients(conv):
     """Value and both gradients of the mean square of a convolution."""
-    return jax.value_and_grad(lambda x, kernel: jnp.mean(jnp.square(conv(x, kernel))), argnums=(0, 1))
+    return jax.value_and_grad(
+        lambda x, kernel: jnp.mean(jnp.square(conv(x, kernel))), argnums=(0, 1)
+    )
 
 
 def outside(name: str) -> Comparison:
@@ -52,17 +63,27 @@ def inside(name: str) -> Comparison:
 
     def way(conv):
         f = gradients(partial(conv, groups=SIZES[name][2]))
-        descend = lambda operand, _: (jax.tree.map(lambda a, g: a - 0.1 * g, operand, f(*operand)[1]), None)
-        return partial(jax.jit(lambda operand: lax.scan(descend, operand, None, length=STEPS)[0]), operand)
+        descend = lambda operand, _: (
+            jax.tree.map(lambda a, g: a - 0.1 * g, operand, f(*operand)[1]),
+            None,
+        )
+        return partial(
+            jax.jit(lambda operand: lax.scan(descend, operand, None, length=STEPS)[0]), operand
+        )
 
-    return Comparison(f"{name}, inside `lax.scan`", {"jnn": way(of_jnn), "lax": way(of_lax)}, units=STEPS)
+    return Comparison(
+        f"{name}, inside `lax.scan`", {"jnn": way(of_jnn), "lax": way(of_lax)}, units=STEPS
+    )
 
 
 def members() -> Comparison:
     """The gradients of many small networks that see the same images."""
     x = jax.random.normal(jax.random.key(0), (BATCH, SIDE, SIDE, 1))
     shapes = {"first": (MEMBERS, 3, 3, 1, 16), "second": (MEMBERS, 3, 3, 16, 32)}
-    kernels = {name: 0.1 * jax.random.normal(jax.random.key(i), shape) for i, (name, shape) in enumerate(shapes.items())}
+    kernels = {
+        name: 0.1 * jax.random.normal(jax.random.key(i), shape)
+        for i, (name, shape) in enumerate(shapes.items())
+    }
 
     def gradient(conv):
         def loss(kernels):
@@ -73,10 +94,19 @@ def members() -> Comparison:
         return jax.grad(loss)
 
     side_by_side = lambda conv: partial(jax.jit(jax.vmap(gradient(conv))), kernels)
-    in_turn = lambda conv: partial(jax.jit(lambda kernels: lax.map(gradient(conv), kernels)), kernels)
-    ways = {"jnn, vmap": side_by_side(of_jnn), "lax, vmap": side_by_side(of_lax), "lax, lax.map": in_turn(of_lax)}
+    in_turn = lambda conv: partial(
+        jax.jit(lambda kernels: lax.map(gradient(conv), kernels)), kernels
+    )
+    ways = {
+        "jnn, vmap": side_by_side(of_jnn),
+        "lax, vmap": side_by_side(of_lax),
+        "lax, lax.map": in_turn(of_lax),
+    }
     return Comparison(f"{MEMBERS} small networks", ways)
 
 
 if __name__ == "__main__":
-    main(__file__, [*(partial(where, name) for name in SIZES for where in (outside, inside)), members])
+    main(
+        __file__,
+        [*(partial(where, name) for name in SIZES for where in (outside, inside)), members],
+    )

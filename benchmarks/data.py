@@ -1,4 +1,6 @@
-"""The order of examples by sorting beside jnn's keyed bijection, and three forms of a random crop."""
+"""The order of examples by sorting beside jnn's keyed bijection, and three forms of a random
+crop.
+"""
 
 from functools import partial
 
@@ -15,7 +17,10 @@ SIDE, PADDING = 28, 2
 
 def in_a_scan(indices):
     """The indices of `STEPS` steps in one dispatch, as training makes them."""
-    return partial(jax.jit(lambda key: jax.lax.map(partial(indices, key), jnp.arange(STEPS))), jax.random.key(0))
+    return partial(
+        jax.jit(lambda key: jax.lax.map(partial(indices, key), jnp.arange(STEPS))),
+        jax.random.key(0),
+    )
 
 
 def sorted_indices(key, step, *, size):
@@ -28,19 +33,27 @@ def sorted_indices(key, step, *, size):
 def order(size: int) -> Comparison:
     """The examples of one batch of many."""
     bijection = partial(batch_indices, size=size, batch_size=BATCH)
-    ways = {"bijection (jnn)": in_a_scan(bijection), "sorting": in_a_scan(partial(sorted_indices, size=size))}
+    ways = {
+        "bijection (jnn)": in_a_scan(bijection),
+        "sorting": in_a_scan(partial(sorted_indices, size=size)),
+    }
     return Comparison(f"a batch of {BATCH} out of {size:,}", ways, units=STEPS, tolerance=None)
 
 
 def sizes() -> Comparison:
     """The bijection for few examples and for many."""
-    ways = {f"{size:,} examples": in_a_scan(partial(batch_indices, size=size, batch_size=BATCH)) for size in (1_437, 48_000, 10_000_000)}
+    ways = {
+        f"{size:,} examples": in_a_scan(partial(batch_indices, size=size, batch_size=BATCH))
+        for size in (1_437, 48_000, 10_000_000)
+    }
     return Comparison("bijection", ways, units=STEPS, tolerance=None)
 
 
 def places(key):
     """The padded images' windows that `random_crop` draws: rows and columns, (N, SIDE) each."""
-    draw = lambda key: jax.random.randint(key, (BATCH,), 0, 2 * PADDING + 1)[:, None] + jnp.arange(SIDE)[None]
+    draw = lambda key: (
+        jax.random.randint(key, (BATCH,), 0, 2 * PADDING + 1)[:, None] + jnp.arange(SIDE)[None]
+    )
     return map(draw, jax.random.split(key))
 
 
@@ -64,7 +77,11 @@ def by_matrices(key, x):
 def crop() -> Comparison:
     """128 images of 28x28, each cropped at its own place."""
     x = jax.random.uniform(jax.random.key(1), (BATCH, SIDE, SIDE, 1))
-    forms = {"slices under vmap (jnn)": partial(random_crop, padding=PADDING), "gather": by_gather, "0-1 matrices": by_matrices}
+    forms = {
+        "slices under vmap (jnn)": partial(random_crop, padding=PADDING),
+        "gather": by_gather,
+        "0-1 matrices": by_matrices,
+    }
     ways = {name: partial(jax.jit(form), jax.random.key(0), x) for name, form in forms.items()}
     return Comparison(f"random crop of {BATCH} images of {SIDE}x{SIDE}", ways)
 

@@ -1,4 +1,6 @@
-"""A training step on one device, and on a device for each core, each of which has a part of the batch: ``jnn run --devices``."""
+"""A training step on one device, and on a device for each core, each of which has a part of the
+batch: ``jnn run --devices``.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,9 +26,17 @@ def images(convolutional: bool) -> tuple:
     from jnn.architectures.mlp import MLPConfig, mlp
 
     convolutions = {"channels": (32, 48, 96), "convolutions": (1, 2, 2), "hidden": (128,)}
-    model = cnn(CNNConfig(outputs=10, **convolutions)) if convolutional else mlp(MLPConfig(outputs=10, hidden=(1024, 1024), input_rank=3))
+    model = (
+        cnn(CNNConfig(outputs=10, **convolutions))
+        if convolutional
+        else mlp(MLPConfig(outputs=10, hidden=(1024, 1024), input_rank=3))
+    )
     rng = np.random.default_rng(0)
-    return model, rng.standard_normal((128, 28, 28, 1)).astype(np.float32), rng.integers(10, size=128).astype(np.int32)
+    return (
+        model,
+        rng.standard_normal((128, 28, 28, 1)).astype(np.float32),
+        rng.integers(10, size=128).astype(np.int32),
+    )
 
 
 def train(work: Callable[[], tuple], devices: int) -> Callable[[], float]:
@@ -44,8 +54,12 @@ def train(work: Callable[[], tuple], devices: int) -> Callable[[], float]:
         logits, state = model.apply(params, state, batch["x"], key=key, train=True)
         return jnp.mean(cross_entropy(logits, batch["label"])), (state, {})
 
-    kept, batch = on_each(mesh, ([init_train_state(seed_key(0), model, optimizer, x[:1])], {"x": x, "label": label}))
-    step = jax.jit(make_step(objective, optimizer, mesh=mesh if devices > 1 else None), donate_argnums=0)
+    kept, batch = on_each(
+        mesh, ([init_train_state(seed_key(0), model, optimizer, x[:1])], {"x": x, "label": label})
+    )
+    step = jax.jit(
+        make_step(objective, optimizer, mesh=mesh if devices > 1 else None), donate_argnums=0
+    )
 
     def call():
         kept[0], metrics = step(kept[0], batch)
@@ -58,9 +72,15 @@ WORKS = {
     "convolutional network, 128 images of 28x28": partial(images, True),
     "MLP 784-1024-1024-10, batch 128": partial(images, False),
     "character LSTM": partial(text, recurrent.network, recurrent.characters),
-    f"GPT of {transformer.DEPTH} x {transformer.WIDTH}": partial(text, transformer.gpt, transformer.characters),
+    f"GPT of {transformer.DEPTH} x {transformer.WIDTH}": partial(
+        text, transformer.gpt, transformer.characters
+    ),
 }
-PEERS = {f"{work} on {devices}": partial(train, make, devices) for work, make in WORKS.items() for devices in (1, CORES)}
+PEERS = {
+    f"{work} on {devices}": partial(train, make, devices)
+    for work, make in WORKS.items()
+    for devices in (1, CORES)
+}
 
 
 def steps(work: str) -> Comparison:

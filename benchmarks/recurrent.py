@@ -1,7 +1,8 @@
-"""A training step of a character LSTM by jnn, by a plain ``lax.scan``, by Flax NNX and by PyTorch, each in a process of its own.
+"""A training step of a character LSTM by jnn, by a plain ``lax.scan``, by Flax NNX and by PyTorch,
+each in a process of its own.
 
-PyTorch is left out where it is not installed. On AMD processors its MKL takes a slow path unless LD_PRELOAD holds a library that defines
-``int mkl_serv_intel_cpu_true(void) { return 1; }``.
+PyTorch is left out where it is not installed. On AMD processors its MKL takes a slow path unless
+LD_PRELOAD holds a library that defines ``int mkl_serv_intel_cpu_true(void) { return 1; }``.
 """
 
 import importlib.util
@@ -45,22 +46,34 @@ def _adam(params, logits_of, devices):
 
     from jnn.train.devices import AXIS, device_mesh, on_each
 
-    optimizer, mesh, every, split = optax.adam(LEARNING_RATE), device_mesh(devices), jax.P(), jax.P(AXIS)
+    optimizer, mesh, every, split = (
+        optax.adam(LEARNING_RATE),
+        device_mesh(devices),
+        jax.P(),
+        jax.P(AXIS),
+    )
 
     def loss_of(params, text):
-        return optax.softmax_cross_entropy_with_integer_labels(logits_of(params, text[:, :-1]), text[:, 1:]).mean()
+        return optax.softmax_cross_entropy_with_integer_labels(
+            logits_of(params, text[:, :-1]), text[:, 1:]
+        ).mean()
 
     def of_part(params, text):
         return jax.lax.pmean(jax.value_and_grad(loss_of)(params, text), AXIS)
 
-    gradient_of = jax.shard_map(of_part, mesh=mesh, in_specs=(every, split), out_specs=(every, every), check_vma=False)
+    gradient_of = jax.shard_map(
+        of_part, mesh=mesh, in_specs=(every, split), out_specs=(every, every), check_vma=False
+    )
 
     def step(params, state, text):
         loss, gradient = (gradient_of if devices > 1 else jax.value_and_grad(loss_of))(params, text)
         updates, state = optimizer.update(gradient, state, params)
         return (optax.apply_updates(params, updates), state), loss
 
-    step, text = jax.jit(step, donate_argnums=(0, 1)), jax.device_put(characters(), jax.NamedSharding(mesh, split))
+    step, text = (
+        jax.jit(step, donate_argnums=(0, 1)),
+        jax.device_put(characters(), jax.NamedSharding(mesh, split)),
+    )
     kept = [on_each(mesh, (params, optimizer.init(params)))]
 
     def call():
@@ -104,13 +117,20 @@ def by_nnx():
 
     rngs, text = nnx.Rngs(0), jnp.asarray(characters())
     lstm = lambda inputs: nnx.RNN(nnx.OptimizedLSTMCell(inputs, FEATURES, rngs=rngs), rngs=rngs)
-    parts = nnx.Embed(VOCABULARY, EMBEDDING, rngs=rngs), lstm(EMBEDDING), lstm(FEATURES), nnx.Linear(FEATURES, VOCABULARY, rngs=rngs)
+    parts = (
+        nnx.Embed(VOCABULARY, EMBEDDING, rngs=rngs),
+        lstm(EMBEDDING),
+        lstm(FEATURES),
+        nnx.Linear(FEATURES, VOCABULARY, rngs=rngs),
+    )
     model = nnx.Sequential(*parts)
     optimizer = nnx.Optimizer(model, optax.adam(LEARNING_RATE), wrt=nnx.Param)
 
     @nnx.jit
     def step(model, optimizer):
-        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(model(text[:, :-1]), text[:, 1:]).mean()
+        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(
+            model(text[:, :-1]), text[:, 1:]
+        ).mean()
         loss, gradient = nnx.value_and_grad(loss_of)(model)
         optimizer.update(model, gradient)
         return loss
@@ -123,14 +143,21 @@ def by_torch():
     import torch
 
     text = torch.tensor(characters(), dtype=torch.long)
-    embedding, lstm = torch.nn.Embedding(VOCABULARY, EMBEDDING), torch.nn.LSTM(EMBEDDING, FEATURES, num_layers=2, batch_first=True)
+    embedding, lstm = (
+        torch.nn.Embedding(VOCABULARY, EMBEDDING),
+        torch.nn.LSTM(EMBEDDING, FEATURES, num_layers=2, batch_first=True),
+    )
     head = torch.nn.Linear(FEATURES, VOCABULARY)
-    optimizer = torch.optim.Adam([*embedding.parameters(), *lstm.parameters(), *head.parameters()], LEARNING_RATE)
+    optimizer = torch.optim.Adam(
+        [*embedding.parameters(), *lstm.parameters(), *head.parameters()], LEARNING_RATE
+    )
 
     def call():
         optimizer.zero_grad()
         logits = head(lstm(embedding(text[:, :-1]))[0])
-        loss = torch.nn.functional.cross_entropy(logits.reshape(-1, VOCABULARY), text[:, 1:].reshape(-1))
+        loss = torch.nn.functional.cross_entropy(
+            logits.reshape(-1, VOCABULARY), text[:, 1:].reshape(-1)
+        )
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -138,16 +165,34 @@ def by_torch():
     return call
 
 
-PEERS = {"jnn": of_jnn, "split": partial(of_jnn, devices=CORES), "scan": by_scan, "nnx": by_nnx, "torch": by_torch}
+PEERS = {
+    "jnn": of_jnn,
+    "split": partial(of_jnn, devices=CORES),
+    "scan": by_scan,
+    "nnx": by_nnx,
+    "torch": by_torch,
+}
 
 
 def steps(environment: dict[str, str]) -> Comparison:
     """A step of each; other initial weights, so that losses differ."""
-    names = {"jnn": "jnn", "jnn, a device for each core": "split", "`lax.scan`": "scan", "Flax NNX": "nnx"}
+    names = {
+        "jnn": "jnn",
+        "jnn, a device for each core": "split",
+        "`lax.scan`": "scan",
+        "Flax NNX": "nnx",
+    }
     names |= {"PyTorch": "torch"} if importlib.util.find_spec("torch") else {}
     own = {"split": DEVICE_EACH_CORE}
-    ways = {way: Process(__file__, name, **environment, **own.get(name, {})) for way, name in names.items()}
-    return Comparison(f"step, character LSTM{', freed memory kept by glibc' if environment else ''}", ways, tolerance=None)
+    ways = {
+        way: Process(__file__, name, **environment, **own.get(name, {}))
+        for way, name in names.items()
+    }
+    return Comparison(
+        f"step, character LSTM{', freed memory kept by glibc' if environment else ''}",
+        ways,
+        tolerance=None,
+    )
 
 
 if __name__ == "__main__" and not serve(PEERS):

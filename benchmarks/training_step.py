@@ -1,4 +1,6 @@
-"""A training step of jnn beside the same by hand with JAX and Optax, and by Flax NNX; what its guard costs; many steps in one dispatch."""
+"""A training step of jnn beside the same by hand with JAX and Optax, and by Flax NNX; what its
+guard costs; many steps in one dispatch.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -29,7 +31,10 @@ class Work(NamedTuple):
     outputs: int = 10
 
 
-WORKS = {"784-1024-1024-10, batch 128": Work(784, (1024, 1024), 128), "64-32-10, batch 32": Work(64, (32,), 32)}
+WORKS = {
+    "784-1024-1024-10, batch 128": Work(784, (1024, 1024), 128),
+    "64-32-10, batch 32": Work(64, (32,), 32),
+}
 
 
 def data(work: Work, examples: int) -> dict[str, np.ndarray]:
@@ -41,13 +46,20 @@ def data(work: Work, examples: int) -> dict[str, np.ndarray]:
 
 def setup(work: Work):
     """The objective, the optimizer and the first train state."""
-    model, optimizer = mlp(MLPConfig(outputs=work.outputs, hidden=work.hidden)), optax.adam(LEARNING_RATE)
+    model, optimizer = (
+        mlp(MLPConfig(outputs=work.outputs, hidden=work.hidden)),
+        optax.adam(LEARNING_RATE),
+    )
 
     def objective(params, state, batch, key):
         logits, state = model.apply(params, state, batch["x"], key=key, train=True)
         return jnp.mean(cross_entropy(logits, batch["label"])), (state, {})
 
-    return objective, optimizer, init_train_state(seed_key(0), model, optimizer, jnp.ones(work.inputs))
+    return (
+        objective,
+        optimizer,
+        init_train_state(seed_key(0), model, optimizer, jnp.ones(work.inputs)),
+    )
 
 
 def again(step: Callable, state: Any, *arguments: Any) -> Callable[[], Any]:
@@ -77,10 +89,16 @@ def unguarded_step(objective, optimizer):
     def step(train_state: TrainState, batch):
         key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
         evaluate = lambda params: objective(params, train_state.state, batch, key)
-        (loss, (state, _)), gradient = jax.value_and_grad(evaluate, has_aux=True)(train_state.params)
-        updates, optimizer_state = optimizer.update(gradient, train_state.optimizer_state, train_state.params)
+        (loss, (state, _)), gradient = jax.value_and_grad(evaluate, has_aux=True)(
+            train_state.params
+        )
+        updates, optimizer_state = optimizer.update(
+            gradient, train_state.optimizer_state, train_state.params
+        )
         params = optax.apply_updates(train_state.params, updates)
-        new = train_state._replace(step=train_state.step + 1, params=params, state=state, optimizer_state=optimizer_state)
+        new = train_state._replace(
+            step=train_state.step + 1, params=params, state=state, optimizer_state=optimizer_state
+        )
         return new, loss
 
     return step
@@ -88,9 +106,15 @@ def unguarded_step(objective, optimizer):
 
 def by_hand(work: Work):
     """JAX and Optax alone: the step, and what it updates."""
-    sizes, optimizer, init = (work.inputs, *work.hidden, work.outputs), optax.adam(LEARNING_RATE), jax.nn.initializers.lecun_normal()
+    sizes, optimizer, init = (
+        (work.inputs, *work.hidden, work.outputs),
+        optax.adam(LEARNING_RATE),
+        jax.nn.initializers.lecun_normal(),
+    )
     shapes = list(itertools.pairwise(sizes))
-    params = [(init(jax.random.key(i), shape), jnp.zeros(shape[1])) for i, shape in enumerate(shapes)]
+    params = [
+        (init(jax.random.key(i), shape), jnp.zeros(shape[1])) for i, shape in enumerate(shapes)
+    ]
 
     def loss_of(params, batch):
         h = batch["x"]
@@ -109,17 +133,23 @@ def by_hand(work: Work):
 
 
 def by_nnx(work: Work, batch) -> Callable[[], Any]:
-    """Flax NNX as its documentation has it, with the state looked up once, as it advises for small models."""
+    """Flax NNX as its documentation has it, with the state looked up once, as it advises for small
+    models.
+    """
     from flax import nnx
 
     sizes, rngs = (work.inputs, *work.hidden, work.outputs), nnx.Rngs(0)
     layers = [nnx.Linear(*shape, rngs=rngs) for shape in itertools.pairwise(sizes)]
-    model = nnx.Sequential(*(part for layer in layers[:-1] for part in (layer, nnx.relu)), layers[-1])
+    model = nnx.Sequential(
+        *(part for layer in layers[:-1] for part in (layer, nnx.relu)), layers[-1]
+    )
     optimizer = nnx.Optimizer(model, optax.adam(LEARNING_RATE), wrt=nnx.Param)
 
     @nnx.jit
     def step(model, optimizer, batch):
-        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(model(batch["x"]), batch["label"]).mean()
+        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(
+            model(batch["x"]), batch["label"]
+        ).mean()
         loss, gradient = nnx.value_and_grad(loss_of)(model)
         optimizer.update(model, gradient)
         return loss
@@ -136,11 +166,15 @@ def guard(name: str) -> Comparison:
         "guard (jnn)": loss_alone(make_step(objective, optimizer)),
         "no guard": unguarded_step(objective, optimizer),
     }
-    return Comparison(f"guard, MLP {name}", {way: again(step, train_state, batch) for way, step in ways.items()})
+    return Comparison(
+        f"guard, MLP {name}", {way: again(step, train_state, batch) for way, step in ways.items()}
+    )
 
 
 def peers(name: str) -> Comparison:
-    """The same step by other means, one call a step; other initial weights, so that losses differ."""
+    """The same step by other means, one call a step; other initial weights, so that losses
+    differ.
+    """
     work = WORKS[name]
     objective, optimizer, train_state = setup(work)
     batch = jax.device_put(data(work, work.batch))
@@ -153,7 +187,9 @@ def peers(name: str) -> Comparison:
 
 
 def dispatch(name: str) -> Comparison:
-    """Many steps on data in memory: in one dispatch, as `jnn.train.fit` makes them, and with one call for each batch and each step."""
+    """Many steps on data in memory: in one dispatch, as `jnn.train.fit` makes them, and with one
+    call for each batch and each step.
+    """
     work = WORKS[name]
     objective, optimizer, train_state = setup(work)
     step, feed = make_step(objective, optimizer), in_memory(data(work, 32 * work.batch), work.batch)
@@ -164,15 +200,22 @@ def dispatch(name: str) -> Comparison:
         losses = []
         for _ in range(DISPATCH):
             at = kept[0].step
-            kept[0], metrics = one(kept[0], batch_of(feed.data, child_key(kept[0].key, "batches"), at))
+            kept[0], metrics = one(
+                kept[0], batch_of(feed.data, child_key(kept[0].key, "batches"), at)
+            )
             losses.append(metrics["loss"])
         return losses
 
     together = make_steps(step, feed.batch_of, DISPATCH)
     at_once = again(together, train_state, feed.data, jnp.int32(DISPATCH))
-    ways = {f"{DISPATCH} in one dispatch (jnn)": lambda: list(at_once()["loss"]), "one call for each": in_turn}
+    ways = {
+        f"{DISPATCH} in one dispatch (jnn)": lambda: list(at_once()["loss"]),
+        "one call for each": in_turn,
+    }
     return Comparison(f"{DISPATCH} steps, MLP {name}", ways, units=DISPATCH)
 
 
 if __name__ == "__main__":
-    main(__file__, [partial(compare, name) for compare in (guard, dispatch, peers) for name in WORKS])
+    main(
+        __file__, [partial(compare, name) for compare in (guard, dispatch, peers) for name in WORKS]
+    )

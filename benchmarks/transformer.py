@@ -1,7 +1,8 @@
-"""A training step of a small GPT, and writing with it, by jnn, by Flax NNX and by PyTorch, each in a process of its own.
+"""A training step of a small GPT, and writing with it, by jnn, by Flax NNX and by PyTorch, each in
+a process of its own.
 
-PyTorch is left out where it is not installed. On AMD processors its MKL takes a slow path unless LD_PRELOAD holds a library that defines
-``int mkl_serv_intel_cpu_true(void) { return 1; }``.
+PyTorch is left out where it is not installed. On AMD processors its MKL takes a slow path unless
+LD_PRELOAD holds a library that defines ``int mkl_serv_intel_cpu_true(void) { return 1; }``.
 """
 
 import importlib.util
@@ -56,7 +57,9 @@ def train_by_jnn():
 
 
 def write_by_jnn(batch: int, devices: int = 1):
-    """The most probable token each time, 256 times, in one program; each of ``devices`` has a part of the prompts."""
+    """The most probable token each time, 256 times, in one program; each of ``devices`` has a part
+    of the prompts.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -70,16 +73,22 @@ def write_by_jnn(batch: int, devices: int = 1):
     params, prompt = on_each(mesh, params), jax.device_put(prompt, jax.NamedSharding(mesh, split))
 
     def write(params, prompt):
-        return generate(model, params, state, prompt, length=WRITTEN, key=jax.random.key(0), sampling=GREEDY).tokens
+        return generate(
+            model, params, state, prompt, length=WRITTEN, key=jax.random.key(0), sampling=GREEDY
+        ).tokens
 
     if devices > 1:
-        write = jax.shard_map(write, mesh=mesh, in_specs=(jax.P(), split), out_specs=split, check_vma=False)
+        write = jax.shard_map(
+            write, mesh=mesh, in_specs=(jax.P(), split), out_specs=split, check_vma=False
+        )
     write = jax.jit(write)
     return lambda: float(jnp.sum(write(params, prompt)))
 
 
 def torch_gpt():
-    """The same in PyTorch, with its fused attention, and a memory of keys and values for writing."""
+    """The same in PyTorch, with its fused attention, and a memory of keys and values for
+    writing.
+    """
     import torch
     from torch import nn
     from torch.nn import functional
@@ -88,8 +97,14 @@ def torch_gpt():
         def __init__(self):
             super().__init__()
             self.norms = nn.ModuleList([nn.LayerNorm(WIDTH, bias=False) for _ in range(2)])
-            self.attend, self.merge = nn.Linear(WIDTH, 3 * WIDTH, bias=False), nn.Linear(WIDTH, WIDTH, bias=False)
-            self.out, self.back = nn.Linear(WIDTH, 4 * WIDTH, bias=False), nn.Linear(4 * WIDTH, WIDTH, bias=False)
+            self.attend, self.merge = (
+                nn.Linear(WIDTH, 3 * WIDTH, bias=False),
+                nn.Linear(WIDTH, WIDTH, bias=False),
+            )
+            self.out, self.back = (
+                nn.Linear(WIDTH, 4 * WIDTH, bias=False),
+                nn.Linear(4 * WIDTH, WIDTH, bias=False),
+            )
 
         def forward(self, x, memory=None, at=0):
             B, T, _ = x.shape
@@ -105,8 +120,14 @@ def torch_gpt():
     class GPT(nn.Module):
         def __init__(self):
             super().__init__()
-            self.token, self.place = nn.Embedding(VOCABULARY, WIDTH), nn.Embedding(LENGTH + 1, WIDTH)
-            self.blocks, self.norm = nn.ModuleList([Block() for _ in range(DEPTH)]), nn.LayerNorm(WIDTH, bias=False)
+            self.token, self.place = (
+                nn.Embedding(VOCABULARY, WIDTH),
+                nn.Embedding(LENGTH + 1, WIDTH),
+            )
+            self.blocks, self.norm = (
+                nn.ModuleList([Block() for _ in range(DEPTH)]),
+                nn.LayerNorm(WIDTH, bias=False),
+            )
 
         def forward(self, tokens, memories=None, at=0):
             x = self.token(tokens) + self.place(torch.arange(at, at + tokens.shape[1]))
@@ -127,7 +148,9 @@ def train_by_torch():
 
     def call():
         optimizer.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(model(text[:, :-1]).reshape(-1, VOCABULARY), text[:, 1:].reshape(-1))
+        loss = torch.nn.functional.cross_entropy(
+            model(text[:, :-1]).reshape(-1, VOCABULARY), text[:, 1:].reshape(-1)
+        )
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -140,7 +163,10 @@ def write_by_torch(batch: int):
     import torch
 
     model, prompt = torch_gpt().eval(), torch.tensor(characters(batch)[:, :1], dtype=torch.long)
-    memories = [[torch.zeros(batch, HEADS, LENGTH + 1, WIDTH // HEADS) for _ in range(2)] for _ in range(DEPTH)]
+    memories = [
+        [torch.zeros(batch, HEADS, LENGTH + 1, WIDTH // HEADS) for _ in range(2)]
+        for _ in range(DEPTH)
+    ]
 
     @torch.inference_mode()
     def call():
@@ -162,9 +188,16 @@ def train_by_nnx():
 
     class Block(nnx.Module):
         def __init__(self, rngs):
-            self.norms = nnx.List([nnx.LayerNorm(WIDTH, use_bias=False, rngs=rngs) for _ in range(2)])
-            self.attention = nnx.MultiHeadAttention(HEADS, WIDTH, use_bias=False, decode=False, rngs=rngs)
-            self.out, self.back = (nnx.Linear(*shape, use_bias=False, rngs=rngs) for shape in ((WIDTH, 4 * WIDTH), (4 * WIDTH, WIDTH)))
+            self.norms = nnx.List(
+                [nnx.LayerNorm(WIDTH, use_bias=False, rngs=rngs) for _ in range(2)]
+            )
+            self.attention = nnx.MultiHeadAttention(
+                HEADS, WIDTH, use_bias=False, decode=False, rngs=rngs
+            )
+            self.out, self.back = (
+                nnx.Linear(*shape, use_bias=False, rngs=rngs)
+                for shape in ((WIDTH, 4 * WIDTH), (4 * WIDTH, WIDTH))
+            )
 
         def __call__(self, x, mask):
             x = x + self.attention(self.norms[0](x), mask=mask)
@@ -172,7 +205,10 @@ def train_by_nnx():
 
     class GPT(nnx.Module):
         def __init__(self, rngs):
-            self.token, self.place = nnx.Embed(VOCABULARY, WIDTH, rngs=rngs), nnx.Embed(LENGTH, WIDTH, rngs=rngs)
+            self.token, self.place = (
+                nnx.Embed(VOCABULARY, WIDTH, rngs=rngs),
+                nnx.Embed(LENGTH, WIDTH, rngs=rngs),
+            )
             self.blocks = nnx.List([Block(rngs) for _ in range(DEPTH)])
             self.norm = nnx.LayerNorm(WIDTH, use_bias=False, rngs=rngs)
 
@@ -188,7 +224,9 @@ def train_by_nnx():
 
     @nnx.jit
     def step(model, optimizer):
-        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(model(text[:, :-1]), text[:, 1:]).mean()
+        loss_of = lambda model: optax.softmax_cross_entropy_with_integer_labels(
+            model(text[:, :-1]), text[:, 1:]
+        ).mean()
         loss, gradient = nnx.value_and_grad(loss_of)(model)
         optimizer.update(model, gradient)
         return loss
@@ -219,12 +257,24 @@ def steps(environment: dict[str, str]) -> Comparison:
 
 def writing(batch: int) -> Comparison:
     """256 tokens from one."""
-    names = {"jnn": f"jnn-{batch}"} | ({"jnn, a device for each core": f"split-{batch}"} if batch > 1 else {})
+    names = {"jnn": f"jnn-{batch}"} | (
+        {"jnn, a device for each core": f"split-{batch}"} if batch > 1 else {}
+    )
     names |= {"PyTorch, with a key/value memory": f"torch-{batch}"} if HAS_TORCH else {}
     own = {f"split-{batch}": DEVICE_EACH_CORE}
     ways = {way: Process(__file__, name, **own.get(name, {})) for way, name in names.items()}
-    return Comparison(f"{WRITTEN} tokens, batch {batch}, GPT of {DEPTH} x {WIDTH}", ways, tolerance=None)
+    return Comparison(
+        f"{WRITTEN} tokens, batch {batch}, GPT of {DEPTH} x {WIDTH}", ways, tolerance=None
+    )
 
 
 if __name__ == "__main__" and not serve(PEERS):
-    main(__file__, [partial(steps, {}), partial(steps, KEEP_MEMORY), partial(writing, 1), partial(writing, 32)])
+    main(
+        __file__,
+        [
+            partial(steps, {}),
+            partial(steps, KEEP_MEMORY),
+            partial(writing, 1),
+            partial(writing, 32),
+        ],
+    )

@@ -1,13 +1,18 @@
-"""What a short code keeps of an image: autoencoders of several code sizes, which train side by side, beside principal components.
+"""What a short code keeps of an image: autoencoders of several code sizes, which train side by
+side, beside principal components.
 
-Source    Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647, who compare with a principal component analysis too. The
-          images are decoded from codes of noisy copies (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294).
-Data      digits: scikit-learn's 1,797 handwritten digits, 8x8. fashion_mnist: 60,000 + 10,000 pictures of clothes, 28x28 (Xiao et al. 2017,
-          https://arxiv.org/abs/1708.07747), with the published test part. Pixels are from 0 to 1.
-Baselines The mean image, and a principal component analysis (PCA) with as many components as a code has numbers, on the same split.
+Source    Hinton & Salakhutdinov 2006, https://doi.org/10.1126/science.1127647, who compare with a
+          principal component analysis too. The images are decoded from codes of noisy copies
+          (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294).
+Data      digits: scikit-learn's 1,797 handwritten digits, 8x8. fashion_mnist: 60,000 + 10,000
+          pictures of clothes, 28x28 (Xiao et al. 2017, https://arxiv.org/abs/1708.07747), with the
+          published test part. Pixels are from 0 to 1.
+Baselines The mean image, and a principal component analysis (PCA) with as many components as a code
+has numbers, on the same split.
 Command   jnn run autoencoder [--data digits|fashion_mnist] [--model dense|convolutional]
-Result    test MSE by the numbers in the code, dense: mean and standard deviation over seeds 0, 1, 2 (--seed N). Digits take about 1 min of
-          processor time on an Intel Xeon, fashion_mnist 6 min (its seed 0 with Python 3.12 and JAX 0.12, the others with 3.11 and 0.10.2).
+Result    test MSE by the numbers in the code, dense: mean and standard deviation over seeds 0, 1, 2
+          (--seed N). Digits take about 1 min of processor time on an Intel Xeon, fashion_mnist 6
+          min (its seed 0 with Python 3.12 and JAX 0.12, the others with 3.11 and 0.10.2).
 
           code  digits                 PCA        fashion_mnist          PCA
              2  0.0293  +- 0.0009      0.0532     0.02513 +- 0.00001     0.0461
@@ -59,7 +64,9 @@ class Config(TrainingConfig):
     hidden: tuple[int, ...] = (256, 256)
     """The width of each hidden layer of a dense encoder; the decoder has them in reverse."""
     channels: tuple[int, ...] = (32, 64)
-    """The channels after each convolution of a convolutional encoder; the decoder has them in reverse."""
+    """The channels after each convolution of a convolutional encoder; the decoder has them in
+    reverse.
+    """
     noise: float = 0.05
     """Standard deviation of the noise on the pixels of what is encoded in training."""
     epochs: int = 0
@@ -73,20 +80,32 @@ class Config(TrainingConfig):
         self.shrink(epochs=2, latents=(2, 8))
         self.suit(epochs=EPOCHS[self.data])
         pixels = SHAPES[self.data][0] * SHAPES[self.data][1]
-        if not self.latents or list(self.latents) != sorted(set(self.latents)) or not 1 <= self.latents[0] <= self.latents[-1] <= pixels:
+        if (
+            not self.latents
+            or list(self.latents) != sorted(set(self.latents))
+            or not 1 <= self.latents[0] <= self.latents[-1] <= pixels
+        ):
             expected = f"increasing numbers from 1 to {pixels}, the pixels of an image"
             raise mistake("config", got=f"latents={self.latents}", expected=expected)
         super().__post_init__()
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Images and labels; for ``--smoke`` a few hundred, drawn at random in the same form where the real ones are not embedded."""
+    """Images and labels; for ``--smoke`` a few hundred, drawn at random in the same form where the
+    real ones are not embedded.
+    """
     if config.data == "digits":
         return images.load_digits()
     if config.smoke:
         rng, label = np.random.default_rng(0), np.arange(400) % 10
-        image = np.clip(rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None], 0, 255).astype(np.uint8)
-        return from_arrays({"image": image, "label": label.astype(np.int32)}, stratify="label", classes=images.FASHION_CLASSES)
+        image = np.clip(
+            rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None], 0, 255
+        ).astype(np.uint8)
+        return from_arrays(
+            {"image": image, "label": label.astype(np.int32)},
+            stratify="label",
+            classes=images.FASHION_CLASSES,
+        )
     return images.load_fashion_mnist(offline=offline)
 
 
@@ -94,9 +113,13 @@ def halves(config: Config, latent: int) -> tuple[jnn.Model, jnn.Model]:
     """The encoder to a code of ``latent`` numbers, and the decoder back."""
     shape = SHAPES[config.data]
     if config.model == "dense":
-        settings = autoencoder.DenseAutoencoderConfig(shape=shape, hidden=config.hidden, latent=latent, activation="gelu")
+        settings = autoencoder.DenseAutoencoderConfig(
+            shape=shape, hidden=config.hidden, latent=latent, activation="gelu"
+        )
         return autoencoder.dense_encoder(settings), autoencoder.dense_decoder(settings)
-    settings = autoencoder.ConvolutionalAutoencoderConfig(shape=shape, channels=config.channels, latent=latent, activation="gelu")
+    settings = autoencoder.ConvolutionalAutoencoderConfig(
+        shape=shape, channels=config.channels, latent=latent, activation="gelu"
+    )
     return autoencoder.convolutional_encoder(settings), autoencoder.convolutional_decoder(settings)
 
 
@@ -106,9 +129,13 @@ def member(latent: int) -> str:
 
 
 def build_model(config: Config) -> jnn.Model:
-    """An autoencoder for each size, side by side: x ``(..., H, W, 1)`` -> {size: y ``(..., H, W, 1)``}."""
+    """An autoencoder for each size, side by side: x ``(..., H, W, 1)`` -> {size: y
+    ``(..., H, W, 1)``}.
+    """
     make = lambda encoder, decoder: jnn.chain(encoder=encoder, decoder=decoder)
-    return config.cast(jnn.parallel(**{member(latent): make(*halves(config, latent)) for latent in config.latents}))
+    return config.cast(
+        jnn.parallel(**{member(latent): make(*halves(config, latent)) for latent in config.latents})
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
@@ -134,7 +161,8 @@ def error(config: Config) -> metrics.Metric:
     """The mean squared error of each size, that of the largest as ``mse`` too, and their sum."""
     mse = metrics.mean_squared_error()
     measure = lambda decoded, image, weights=None: {
-        f"mse_{latent}": mse.measure(decoded[member(latent)], images.to_float(image), weights) for latent in config.latents
+        f"mse_{latent}": mse.measure(decoded[member(latent)], images.to_float(image), weights)
+        for latent in config.latents
     }
 
     def compute(sums):
@@ -145,7 +173,9 @@ def error(config: Config) -> metrics.Metric:
 
 
 def principal_components(config: Config, splits: Splits):
-    """scikit-learn's PCA of all that is not test data, with as many components as the largest code has numbers."""
+    """scikit-learn's PCA of all that is not test data, with as many components as the largest code
+    has numbers.
+    """
     from sklearn.decomposition import PCA
 
     known = images.to_float(np.concatenate([splits.train["image"], splits.validation["image"]]))
@@ -153,7 +183,9 @@ def principal_components(config: Config, splits: Splits):
 
 
 def projected(pca, latent: int, image: np.ndarray) -> np.ndarray:
-    """The images ``(N, H, W, 1)`` as their first ``latent`` components tell them: ``μ + (x - μ) Vᵀ V``; the mean image for none."""
+    """The images ``(N, H, W, 1)`` as their first ``latent`` components tell them:
+    ``μ + (x - μ) Vᵀ V``; the mean image for none.
+    """
     v, mean = pca.components_[:latent], pca.mean_
     return (mean + (image.reshape(len(image), -1) - mean) @ v.T @ v).reshape(image.shape)
 
@@ -161,7 +193,9 @@ def projected(pca, latent: int, image: np.ndarray) -> np.ndarray:
 def baselines(config: Config, splits: Splits, pca) -> dict[str, float]:
     """Mean squared test error of the mean image, and of PCA for each size of the code."""
     image = images.to_float(splits.test["image"])
-    mse = lambda latent: float(np.mean((projected(pca, latent, image) - image) ** 2, dtype=np.float64))
+    mse = lambda latent: float(
+        np.mean((projected(pca, latent, image) - image) ** 2, dtype=np.float64)
+    )
     return {"mean image": mse(0), **{components(latent): mse(latent) for latent in config.latents}}
 
 
@@ -170,8 +204,18 @@ def components(latent: int) -> str:
     return f"PCA with {latent} component{'s' if latent > 1 else ''}"
 
 
-def sections(config: Config, model: jnn.Model, splits: Splits, params, state, pca, errors: dict[str, list[float]]) -> list:
-    """Pictures for the report: the error by the size of the code, what is decoded, and the map of codes of two numbers."""
+def sections(
+    config: Config,
+    model: jnn.Model,
+    splits: Splits,
+    params,
+    state,
+    pca,
+    errors: dict[str, list[float]],
+) -> list:
+    """Pictures for the report: the error by the size of the code, what is decoded, and the map of
+    codes of two numbers.
+    """
     from jnn.explain.page.report import Section
     from jnn.explain.results import reconstruction
 
@@ -181,7 +225,10 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state, pc
     rows = {"original": image}
     decoded = predict(model, params, state, {"image": image})
     for latent in config.latents:
-        rows |= {f"code of {latent}": np.asarray(decoded[member(latent)]), f"PCA, {latent}": projected(pca, latent, image)}
+        rows |= {
+            f"code of {latent}": np.asarray(decoded[member(latent)]),
+            f"PCA, {latent}": projected(pca, latent, image),
+        }
     found = [
         Section(
             "Error by the size of the code",
@@ -199,7 +246,9 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state, pc
             Section(
                 "The map of two numbers",
                 "Test images at their codes of two numbers; some far off are outside the frame. The classes were not known in training.",
-                reconstruction.class_map(codes_of_two(config, splits, params, pca), label, splits.classes),
+                reconstruction.class_map(
+                    codes_of_two(config, splits, params, pca), label, splits.classes
+                ),
             )
         )
     return found
@@ -208,7 +257,9 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state, pc
 def codes_of_two(config: Config, splits: Splits, params, pca) -> dict[str, np.ndarray]:
     """The codes ``(N, 2)`` of the test images, ours and the first two principal components."""
     encoder, _ = halves(config, 2)
-    encode = lambda params, state, batch: encoder.apply(params, state, images.to_float(batch["image"]))[0]
+    encode = lambda params, state, batch: encoder.apply(
+        params, state, images.to_float(batch["image"])
+    )[0]
     image = images.to_float(splits.test["image"])
     return {
         "autoencoder": predict_all(encode, params[member(2)]["encoder"], {}, splits.test),
@@ -217,7 +268,9 @@ def codes_of_two(config: Config, splits: Splits, params, pca) -> dict[str, np.nd
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where the sum of errors on validation data is lowest."""
+    """What is trained, and how it is judged: params are kept where the sum of errors on validation
+    data is lowest.
+    """
     model = build_model(config)
     evaluate = partial(make_evaluate, partial(predict, model), error(config), target="image")
     return Task(
@@ -238,7 +291,10 @@ def main(config: Config, run: Run) -> dict:
     what = task(config, splits)
     fitted = train(what, config, seed_key(config.seed), run)
     found = what.test(fitted.params, fitted.state)
-    measured = {name: float(found[name]) for name in ("test/mse", *(f"test/mse_{latent}" for latent in config.latents))}
+    measured = {
+        name: float(found[name])
+        for name in ("test/mse", *(f"test/mse_{latent}" for latent in config.latents))
+    }
     pca = principal_components(config, splits)
     known = baselines(config, splits, pca)
     errors = {

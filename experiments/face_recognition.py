@@ -1,4 +1,5 @@
-"""Tell whether two photographs show the same person, of people that were never seen in training, by embeddings learned with a margin.
+"""Tell whether two photographs show the same person, of people that were never seen in training, by
+embeddings learned with a margin.
 
 Source    ArcFace: Deng et al. 2019, https://arxiv.org/abs/1801.07698; CosFace: Wang et al. 2018, https://arxiv.org/abs/1801.09414. Several
           networks, Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474, whose cosines are averaged.
@@ -17,8 +18,9 @@ Result    mean and standard deviation over seeds 0, 1, 2; of folds over all five
           last10       0.964 +- 0.005   0.074 +- 0.006   0.532 +- 0.074   0.99 +- 0.02      0.9558  0.124  0.702  0.96
           five folds   0.986 +- 0.012   0.050 +- 0.031   0.865 +- 0.081   0.99 +- 0.01      0.9724
 
-          The settings were chosen on three groups of five of the first thirty people, so that last10 is what tells of people who had no
-          share in anything. The pairs of the same that it rejects there are mostly of one man with glasses, at two distances.
+          The settings were chosen on three groups of five of the first thirty people, so that
+          last10 is what tells of people who had no share in anything. The pairs of the same that it
+          rejects there are mostly of one man with glasses, at two distances.
 """
 
 import dataclasses
@@ -31,7 +33,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn.architectures.embedding_network import EmbeddingNetworkConfig, embedding_network, prototypes, unit_length
+from jnn.architectures.embedding_network import (
+    EmbeddingNetworkConfig,
+    embedding_network,
+    prototypes,
+    unit_length,
+)
 from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.sets.faces import load_faces
@@ -68,13 +75,17 @@ class Config(TrainingConfig):
     people: Literal["last10", "fold1", "fold2", "fold3", "fold4", "fold5"] = "last10"
     """Who is tested on; the others are trained on."""
     validation: bool = False
-    """Whether the last five of those who are trained on are held out, to look at after each epoch, and to keep the best params by."""
+    """Whether the last five of those who are trained on are held out, to look at after each epoch,
+    and to keep the best params by.
+    """
     loss: Literal["arcface", "cosface"] = "arcface"
     """What makes embeddings of a person alike."""
     scale: float = 16.0
     """What cosines are multiplied with."""
     margin: float = 0.3
-    """By what embeddings are to be nearer to their own person's direction: an angle in radians for arcface, a cosine for cosface."""
+    """By what embeddings are to be nearer to their own person's direction: an angle in radians for
+    arcface, a cosine for cosface.
+    """
     features: int = 64
     """Numbers of the embedding of each network."""
     channels: tuple[int, ...] = (32, 64, 128)
@@ -106,12 +117,16 @@ class Config(TrainingConfig):
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Images and the number of their person; for ``--smoke`` some that are made up. No person is in two parts."""
+    """Images and the number of their person; for ``--smoke`` some that are made up. No person is in
+    two parts.
+    """
     faces = made_up() if config.smoke else load_faces(offline=offline)
     test = np.isin(faces["person"], TEST[config.people])
     held = np.isin(faces["person"], learned_from(config)[1])
     part = lambda rows: {name: array[rows] for name, array in faces.items()}
-    return Splits(part(~test & ~held), part(held), part(test), tuple(f"s{k + 1}" for k in range(PEOPLE)))
+    return Splits(
+        part(~test & ~held), part(held), part(test), tuple(f"s{k + 1}" for k in range(PEOPLE))
+    )
 
 
 def learned_from(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -124,16 +139,26 @@ def learned_from(config: Config) -> tuple[np.ndarray, np.ndarray]:
 def made_up() -> Faces:
     """For each person a random pattern of few large pixels, with noise."""
     rng = np.random.default_rng(0)
-    pattern = rng.integers(0, 256, (PEOPLE, 7, 6)).repeat(16, axis=1).repeat(16, axis=2)[:, : SIZE[0], : SIZE[1]]
-    image = pattern.repeat(PHOTOGRAPHS, axis=0) + rng.integers(-90, 90, (PEOPLE * PHOTOGRAPHS, *SIZE))
+    pattern = (
+        rng.integers(0, 256, (PEOPLE, 7, 6))
+        .repeat(16, axis=1)
+        .repeat(16, axis=2)[:, : SIZE[0], : SIZE[1]]
+    )
+    image = pattern.repeat(PHOTOGRAPHS, axis=0) + rng.integers(
+        -90, 90, (PEOPLE * PHOTOGRAPHS, *SIZE)
+    )
     person = np.repeat(np.arange(PEOPLE, dtype=np.int32), PHOTOGRAPHS)
     return {"image": np.clip(image, 0, 255).astype(np.uint8)[..., None], "person": person}
 
 
 def reduced(image: jax.Array) -> jax.Array:
-    """Bytes ``(N, 112, 92, 1)`` as means of squares of 4 x 4 pixels, from 0 to 1, ``(N, 28, 23, 1)``."""
+    """Bytes ``(N, 112, 92, 1)`` as means of squares of 4 x 4 pixels, from 0 to 1,
+    ``(N, 28, 23, 1)``.
+    """
     height, width = (side // REDUCTION for side in SIZE)
-    return jnp.mean(images.to_float(image).reshape(-1, height, REDUCTION, width, REDUCTION, 1), axis=(2, 4))
+    return jnp.mean(
+        images.to_float(image).reshape(-1, height, REDUCTION, width, REDUCTION, 1), axis=(2, 4)
+    )
 
 
 def standardized(image: jax.Array) -> jax.Array:
@@ -144,40 +169,61 @@ def standardized(image: jax.Array) -> jax.Array:
 
 def embedder(config: Config) -> jnn.Model:
     """One network: image -> embedding ``(..., features)`` of length 1."""
-    return embedding_network(EmbeddingNetworkConfig(features=config.features, channels=config.channels, dropout=config.dropout))
+    return embedding_network(
+        EmbeddingNetworkConfig(
+            features=config.features, channels=config.channels, dropout=config.dropout
+        )
+    )
 
 
 def build_model(config: Config) -> jnn.Model:
     """Image -> the cosines to a direction of each person, ``(members, ..., people)``."""
     people = len(learned_from(config)[0])
-    return config.cast(jnn.ensemble(jnn.chain(embedding=embedder(config), prototypes=prototypes(people)), config.members))
+    return config.cast(
+        jnn.ensemble(
+            jnn.chain(embedding=embedder(config), prototypes=prototypes(people)), config.members
+        )
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    return build_model(config), jax.ShapeDtypeStruct((*(side // REDUCTION for side in SIZE), 1), jnp.float32)
+    return build_model(config), jax.ShapeDtypeStruct(
+        (*(side // REDUCTION for side in SIZE), 1), jnp.float32
+    )
 
 
 def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
-    """Images mirrored, turned, enlarged and moved a little at random, a part of them hidden; each draws for itself."""
-    moved = partial(augment.random_affine, degrees=config.degrees, scale=config.zoom, pixels=config.shift)
+    """Images mirrored, turned, enlarged and moved a little at random, a part of them hidden; each
+    draws for itself.
+    """
+    moved = partial(
+        augment.random_affine, degrees=config.degrees, scale=config.zoom, pixels=config.shift
+    )
     hidden = [partial(augment.cutout, size=config.hidden)] if config.hidden else []
-    return augment.compose(augment.random_flip, moved, lambda key, image: standardized(image), *hidden)(key, image)
+    return augment.compose(
+        augment.random_flip, moved, lambda key, image: standardized(image), *hidden
+    )(key, image)
 
 
 def objective(config: Config, model: jnn.Model, params, state, batch, key):
-    """The sum over members of the mean loss on augmented images: no member's gradient depends on another."""
+    """The sum over members of the mean loss on augmented images: no member's gradient depends on
+    another.
+    """
     image = augmented(config, jnn.child_key(key, "augmentation"), reduced(batch["image"]))
     cosines, state = model.apply(params, state, image, key=jnn.child_key(key, "model"), train=True)
     label = jnp.searchsorted(jnp.asarray(learned_from(config)[0]), batch["person"])
     label = jnp.broadcast_to(label[None], cosines.shape[:-1])
     found = LOSSES[config.loss](cosines, label, scale=config.scale, margin=config.margin)
-    return config.members * jnp.mean(found), (state, {"accuracy": jnp.mean(jnp.argmax(cosines, axis=-1) == label)})
+    return config.members * jnp.mean(found), (
+        state,
+        {"accuracy": jnp.mean(jnp.argmax(cosines, axis=-1) == label)},
+    )
 
 
 def predict(config: Config, params, state, batch) -> jax.Array:
-    """Embeddings ``(N, members features)`` of length 1: the members' side by side, of an image and its mirror image. Their cosine is
-    the mean of the members'."""
+    """Embeddings ``(N, members features)`` of length 1: the members' side by side, of an image and
+    its mirror image. Their cosine is the mean of the members'."""
     image = standardized(reduced(batch["image"]))
     model = config.cast(jnn.ensemble(embedder(config), config.members))
     embed = lambda image: model.apply(params["embedding"], state["embedding"], image)[0]
@@ -197,19 +243,26 @@ def measured(embedding: np.ndarray, person: np.ndarray) -> dict[str, float]:
         "auc": float(roc_auc_score(pairs.same, scores)),
         "eer": verification.equal_error_rate(curve),
         "tar": verification.true_accept_rate(curve, false_accept_rate=0.01),
-        "identified": verification.identification_rate(embedding[known], person[known], embedding[~known], person[~known]),
+        "identified": verification.identification_rate(
+            embedding[known], person[known], embedding[~known], person[~known]
+        ),
     }
 
 
 def evaluate(config: Config, part: Faces, name: str) -> Callable[[Any, Any], dict[str, jax.Array]]:
-    """``(params, state) -> {name/auc}``, pure: the fraction of pairs of same and different ones that are in the right order."""
+    """``(params, state) -> {name/auc}``, pure: the fraction of pairs of same and different ones
+    that are in the right order.
+    """
     pairs = verification.all_pairs(part["person"])
 
     @jax.jit
     def score(params, state):
         z = predict(config, params, state, part)
         cosines = jnp.sum(z[pairs.first] * z[pairs.second], axis=-1)
-        above = cosines[np.flatnonzero(pairs.same)][:, None] - cosines[np.flatnonzero(~pairs.same)][None]
+        above = (
+            cosines[np.flatnonzero(pairs.same)][:, None]
+            - cosines[np.flatnonzero(~pairs.same)][None]
+        )
         return {f"{name}/auc": jnp.mean((1 + jnp.sign(above)) / 2)}
 
     return score
@@ -222,11 +275,19 @@ def baselines(splits: Splits) -> Faces:
     from threadpoolctl import threadpool_limits
 
     seen = lambda part: np.asarray(standardized(reduced(part["image"])))
-    x, test = (image.reshape(len(image), -1) for image in (np.concatenate([seen(part) for part in splits[:2]]), seen(splits.test)))
+    x, test = (
+        image.reshape(len(image), -1)
+        for image in (np.concatenate([seen(part) for part in splits[:2]]), seen(splits.test))
+    )
     person = np.concatenate([part["person"] for part in splits[:2]])
-    with threadpool_limits(1):  # on so little data, threads that wait for each other take longer than one
-        components, whitened = (PCA(60, whiten=whiten, svd_solver="full").fit(x) for whiten in (False, True))
-        discriminants = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(components.transform(x), person)
+    # on so little data, threads that wait for each other take longer than one
+    with threadpool_limits(1):
+        components, whitened = (
+            PCA(60, whiten=whiten, svd_solver="full").fit(x) for whiten in (False, True)
+        )
+        discriminants = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(
+            components.transform(x), person
+        )
         return {
             "pixels": test - x.mean(axis=0),
             "eigenfaces": whitened.transform(test),
@@ -235,7 +296,9 @@ def baselines(splits: Splits) -> Faces:
 
 
 def sections(splits: Splits, found: Faces, table: str) -> list:
-    """Pictures for the report. ``found`` are the embeddings of the test images by the networks, first, and by the baselines."""
+    """Pictures for the report. ``found`` are the embeddings of the test images by the networks,
+    first, and by the baselines.
+    """
     from jnn.explain.page.report import Section
     from jnn.explain.results import faces
     from jnn.explain.results.reconstruction import class_map
@@ -250,10 +313,17 @@ def sections(splits: Splits, found: Faces, table: str) -> list:
     own, threshold = scores[first], verification.equal_error_threshold(curves[first])
     cosines = np.eye(len(person))
     cosines[pairs.first, pairs.second] = cosines[pairs.second, pairs.first] = own
-    least = np.where(label[:, None] == label[None], cosines, np.inf).min(axis=1)  # with the same person
-    probes = np.array([min(np.flatnonzero(label == k), key=lambda i: least[i]) for k in range(len(people))])
+    # with the same person
+    least = np.where(label[:, None] == label[None], cosines, np.inf).min(axis=1)
+    probes = np.array(
+        [min(np.flatnonzero(label == k), key=lambda i: least[i]) for k in range(len(people))]
+    )
     return [
-        Section("Beside the baselines", "On the pairs of photographs of the test part, whose people nobody was fitted to.", table),
+        Section(
+            "Beside the baselines",
+            "On the pairs of photographs of the test part, whose people nobody was fitted to.",
+            table,
+        ),
         Section(
             "Both kinds of error",
             "Each line is one method at all thresholds. A dot is where it rejects as many of the same as it accepts of different people.",
@@ -268,9 +338,15 @@ def sections(splits: Splits, found: Faces, table: str) -> list:
         Section(
             "Nearest faces",
             "In front, the photograph of a person that is least like another of the same; then, of all others, those most alike.",
-            faces.nearest_faces(image, cosines, label, names, probes[np.argsort(least[probes])[:SHOWN]]),
+            faces.nearest_faces(
+                image, cosines, label, names, probes[np.argsort(least[probes])[:SHOWN]]
+            ),
         ),
-        Section("The hardest pairs", "What is taken for two people, and for one.", faces.hardest_pairs(image, own, pairs, label, names)),
+        Section(
+            "The hardest pairs",
+            "What is taken for two people, and for one.",
+            faces.hardest_pairs(image, own, pairs, label, names),
+        ),
         Section(
             "Where people lie",
             "Each dot is a test photograph, in the colour of its person, near those that are like it (t-SNE of the cosines).",
@@ -285,11 +361,15 @@ def on_a_map(embedding: np.ndarray) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return TSNE(perplexity=10, metric="cosine", init="random", random_state=0).fit_transform(embedding)
+        return TSNE(perplexity=10, metric="cosine", init="random", random_state=0).fit_transform(
+            embedding
+        )
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: with ``validation``, params are kept where the area under its curve is largest."""
+    """What is trained, and how it is judged: with ``validation``, params are kept where the area
+    under its curve is largest.
+    """
     model, example = describe(config)
     return Task(
         model=model,
@@ -312,7 +392,9 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     results = {name: measured(z, splits.test["person"]) for name, z in found.items()}
     return {
         "metrics": {f"test/{name}": value for name, value in results["networks"].items()},
-        "baselines": {name: values["auc"] for name, values in results.items() if name != "networks"},
+        "baselines": {
+            name: values["auc"] for name, values in results.items() if name != "networks"
+        },
         **fitted.counts,
         "data": {
             "name": "faces",

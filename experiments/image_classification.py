@@ -71,13 +71,21 @@ class Config(TrainingConfig):
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Images and labels; for ``--smoke`` a few hundred, drawn at random in the same form where the real ones are not embedded."""
+    """Images and labels; for ``--smoke`` a few hundred, drawn at random in the same form where the
+    real ones are not embedded.
+    """
     if config.data == "digits":
         return images.load_digits()
     if config.smoke:
         rng, label = np.random.default_rng(0), np.arange(400) % 10
-        image = np.clip(rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None], 0, 255).astype(np.uint8)
-        return from_arrays({"image": image, "label": label.astype(np.int32)}, stratify="label", classes=images.DIGIT_CLASSES)
+        image = np.clip(
+            rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None], 0, 255
+        ).astype(np.uint8)
+        return from_arrays(
+            {"image": image, "label": label.astype(np.int32)},
+            stratify="label",
+            classes=images.DIGIT_CLASSES,
+        )
     load = {"mnist5k": images.load_mnist5k, "fashion_mnist": images.load_fashion_mnist}[config.data]
     return load(offline=offline)
 
@@ -85,12 +93,16 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
 def build_model(config: Config) -> jnn.Model:
     """The architecture, of a size that suits the images. All data sets have ten classes."""
     if config.model == "mlp":
-        return config.cast(mlp(MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3)))
+        return config.cast(
+            mlp(MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3))
+        )
     if config.model == "resnet":
         return config.cast(resnet(ResNetConfig(outputs=10, stem="small", width=16)))
     channels, convolutions = ((32,), (2,)) if config.data == "digits" else ((32, 48, 96), (1, 2, 2))
     settings = {"normalization": "batch", "hidden": (128,), "dropout": config.dropout}
-    return config.cast(cnn(CNNConfig(outputs=10, channels=channels, convolutions=convolutions, **settings)))
+    return config.cast(
+        cnn(CNNConfig(outputs=10, channels=channels, convolutions=convolutions, **settings))
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
@@ -100,11 +112,17 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 
 def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
-    """Images shifted by a pixel or two and, as clothes may face either way, mirrored; each draws for itself."""
+    """Images shifted by a pixel or two and, as clothes may face either way, mirrored; each draws
+    for itself.
+    """
     if not config.augmentation:
         return image
     shift = partial(augment.random_translate, pixels=SHIFT[config.data])
-    return augment.compose(shift, augment.random_flip)(key, image) if config.data == "fashion_mnist" else shift(key, image)
+    return (
+        augment.compose(shift, augment.random_flip)(key, image)
+        if config.data == "fashion_mnist"
+        else shift(key, image)
+    )
 
 
 def objective(config: Config, model: jnn.Model, params, state, batch, key):
@@ -112,7 +130,10 @@ def objective(config: Config, model: jnn.Model, params, state, batch, key):
     image = augmented(config, jnn.child_key(key, "augmentation"), images.to_float(batch["image"]))
     logits, state = model.apply(params, state, image, key=jnn.child_key(key, "model"), train=True)
     loss = losses.cross_entropy(logits, batch["label"], label_smoothing=config.label_smoothing)
-    return jnp.mean(loss), (state, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == batch["label"])})
+    return jnp.mean(loss), (
+        state,
+        {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == batch["label"])},
+    )
 
 
 def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array:
@@ -135,11 +156,14 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
         np.concatenate([flat(splits.train), flat(splits.validation)]),
         np.concatenate([splits.train["label"], splits.validation["label"]]),
     )
-    components = [PCA(50, svd_solver="randomized", random_state=0)] if config.data == "fashion_mnist" else []
+    components = (
+        [PCA(50, svd_solver="randomized", random_state=0)] if config.data == "fashion_mnist" else []
+    )
     scaling = [StandardScaler()] if components else []  # pixels have one scale already
     logistic = make_pipeline(*components, *scaling, LogisticRegression(max_iter=300))
     machine = make_pipeline(*components, SVC(C=10))
-    few = np.random.default_rng(0).permutation(len(y))[:10_000]  # a support vector machine on 60,000 would take an hour
+    # a support vector machine on 60,000 would take an hour
+    few = np.random.default_rng(0).permutation(len(y))[:10_000]
     score = lambda classifier: float(classifier.score(flat(splits.test), splits.test["label"]))
     return {
         "most frequent class": float(np.mean(splits.test["label"] == np.bincount(y).argmax())),
@@ -159,13 +183,21 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
     probabilities = np.asarray(jax.nn.softmax(logits, axis=-1))
     matrix = np.asarray(metrics.confusion_matrix(len(splits.classes)).measure(logits, label))
     found = [
-        Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, splits.classes)),
+        Section(
+            "What is taken for what",
+            "Each row is a true class.",
+            classification.confusion(matrix, splits.classes),
+        ),
         Section(
             "Most wrong",
             "The test images whose true class got the least probability.",
             classification.most_wrong(image, label, probabilities, splits.classes),
         ),
-        Section("Is it as sure as it is right?", "Perfect bars end on the line.", classification.calibration(probabilities, label)),
+        Section(
+            "Is it as sure as it is right?",
+            "Perfect bars end on the line.",
+            classification.calibration(probabilities, label),
+        ),
     ]
     logits_of = lambda params: lambda x: model.apply(params, state, x)[0]
     _, values = jnn.capture(logits_of(params))(image[0])
@@ -173,7 +205,12 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
     if maps:  # an MLP has none
         fresh, _ = model.init(jax.random.key(1), image[0])
         explain = lambda params: saliency.explanations(
-            logits_of(params), image[0], int(label[0]), jax.random.key(0), path=list(maps)[-1], patch=max(2, image.shape[1] // 7)
+            logits_of(params),
+            image[0],
+            int(label[0]),
+            jax.random.key(0),
+            path=list(maps)[-1],
+            patch=max(2, image.shape[1] // 7),
         )
         found += [
             Section(
@@ -185,16 +222,22 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
                 "What it looks at",
                 "Where the image speaks for its class, by five methods. Below, the same with random weights: what looks alike in both "
                 "rows shows the image, not the model.",
-                saliency.compare(image[0], explain(params), explain(fresh), answer=splits.classes[label[0]]),
+                saliency.compare(
+                    image[0], explain(params), explain(fresh), answer=splits.classes[label[0]]
+                ),
             ),
         ]
     return found
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where the loss on validation data is lowest."""
+    """What is trained, and how it is judged: params are kept where the loss on validation data is
+    lowest.
+    """
     model = build_model(config)
-    metric = metrics.collection({"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()})
+    metric = metrics.collection(
+        {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
+    )
     evaluate = partial(make_evaluate, partial(predict, config, model), metric, target="label")
     return Task(
         model=model,

@@ -1,4 +1,5 @@
-"""Find objects and their boxes with a one-stage detector: a convolutional network that gives maps of the centers of objects.
+"""Find objects and their boxes with a one-stage detector: a convolutional network that gives maps
+of the centers of objects.
 
 Source    CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850, with the Gaussians and the samples of boxes of TTFNet, Liu et al.
           2019, https://arxiv.org/abs/1909.00700, on a feature pyramid, Lin et al. 2017, https://arxiv.org/abs/1612.03144.
@@ -33,7 +34,13 @@ from jnn.data.sets import images, scenes
 from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
 from jnn.detection import center_points
-from jnn.detection.average_precision import OVERLAPS, RECALLS, AveragePrecision, average_precision, pycocotools
+from jnn.detection.average_precision import (
+    OVERLAPS,
+    RECALLS,
+    AveragePrecision,
+    average_precision,
+    pycocotools,
+)
 from jnn.detection.boxes import intersection_over_union
 from jnn.detection.center_points import Detections
 from jnn.errors import mistake
@@ -54,7 +61,8 @@ ABOUT = About(
 SIZES = {"scenes": (64, 64, 1), "trees": (200, 200, 3)}
 EPOCHS, BATCHES = {"scenes": 9, "trees": 30}, {"scenes": 16, "trees": 8}
 SHOWN = 8  # images in the report
-SURE = {"scenes": 0.3, "trees": 0.15}  # the score from which on a find is drawn there, and counts as one
+# the score from which on a find is drawn there, and counts as one
+SURE = {"scenes": 0.3, "trees": 0.15}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +78,9 @@ class Config(TrainingConfig):
     width: int = 64
     """Channels of the pyramid."""
     noise: float = 40.0
-    """Standard deviation of the noise, in 255ths, on half of the training scenes; on the noisy test scenes it is 40."""
+    """Standard deviation of the noise, in 255ths, on half of the training scenes; on the noisy test
+    scenes it is 40.
+    """
     box_weight: float = 2.0
     """What the loss of boxes counts beside that of centers."""
     overlap: float = 0.5
@@ -92,12 +102,18 @@ class Config(TrainingConfig):
         if not 0 <= self.overlap <= 1:
             raise mistake("config", got=f"overlap={self.overlap}", expected="a number from 0 to 1")
         if self.noise < 0 or self.box_weight < 0:
-            raise mistake("config", got=f"noise={self.noise}, box_weight={self.box_weight}", expected="numbers >= 0")
+            raise mistake(
+                "config",
+                got=f"noise={self.noise}, box_weight={self.box_weight}",
+                expected="numbers >= 0",
+            )
         super().__post_init__()
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Images with their boxes; for ``--smoke`` scenes of scikit-learn's digits, or discs on grass."""
+    """Images with their boxes; for ``--smoke`` scenes of scikit-learn's digits, or discs on
+    grass.
+    """
     if config.smoke:
         return digits(config.scenes) if config.data == "scenes" else discs()
     if config.data == "trees":
@@ -109,8 +125,15 @@ def digits(number: int) -> Splits:
     """Scenes of handwritten digits."""
     found = images.load_digits()
     enlarged = lambda part: np.kron(255 * part["image"][..., 0], np.ones((3, 3))).astype(np.uint8)
-    made = lambda part, number, seed: scenes.compose(enlarged(part), part["label"], number, seed=seed)
-    return Splits(made(found.train, number, 0), made(found.validation, 16, 1), made(found.test, 32, 2), found.classes)
+    made = lambda part, number, seed: scenes.compose(
+        enlarged(part), part["label"], number, seed=seed
+    )
+    return Splits(
+        made(found.train, number, 0),
+        made(found.validation, 16, 1),
+        made(found.test, 32, 2),
+        found.classes,
+    )
 
 
 def discs() -> Splits:
@@ -119,8 +142,15 @@ def discs() -> Splits:
     box = rng.integers(0, 44, (48, 1, 2))[..., [0, 1, 0, 1]] + np.array([0, 0, 20, 20], np.float32)
     left, top = box[..., 0, None], box[..., 1, None]
     is_tree = ((x - left - 10) ** 2 + (y - top - 10) ** 2 < 100)[..., None]
-    image = np.where(is_tree, (120, 100, 60), (80, 160, 80)) + rng.integers(-30, 30, (48, 64, 64, 3))
-    arrays = {"image": image.astype(np.uint8), "box": box, "label": np.zeros((48, 1), np.int32), "mask": np.ones((48, 1), bool)}
+    image = np.where(is_tree, (120, 100, 60), (80, 160, 80)) + rng.integers(
+        -30, 30, (48, 64, 64, 3)
+    )
+    arrays = {
+        "image": image.astype(np.uint8),
+        "box": box,
+        "label": np.zeros((48, 1), np.int32),
+        "mask": np.ones((48, 1), bool),
+    }
     part = lambda start, end: {name: array[start:end] for name, array in arrays.items()}
     return Splits(part(0, 16), part(16, 24), part(24, 48), ("tree",))
 
@@ -132,7 +162,9 @@ def build_model(config: Config) -> jnn.Model:
     if config.data == "scenes":
         return config.cast(detector(DetectorConfig(classes=10, **settings)))
     groups = math.gcd(8, config.width, *config.channels)
-    return config.cast(detector(DetectorConfig(classes=1, normalization="group", groups=groups, **settings)))
+    return config.cast(
+        detector(DetectorConfig(classes=1, normalization="group", groups=groups, **settings))
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
@@ -140,8 +172,12 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct(SIZES[config.data], jnp.float32)
 
 
-def augmented(config: Config, key: jax.Array, image: jax.Array, boxes: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Scenes mirrored at random, half of them with noise; photographs from the air turned and mirrored at random, in another light."""
+def augmented(
+    config: Config, key: jax.Array, image: jax.Array, boxes: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Scenes mirrored at random, half of them with noise; photographs from the air turned and
+    mirrored at random, in another light.
+    """
     place, amount, light = jax.random.split(key, 3)
     each = (*image.shape[:-3], 1, 1, 1)
     if config.data == "trees":
@@ -160,8 +196,13 @@ def output_of(model: jnn.Model, params, state, batch) -> dict[str, jax.Array]:
 def costs(output: dict[str, jax.Array], boxes: jax.Array, batch) -> dict[str, jax.Array]:
     """The sums over each image, and how many objects it has."""
     height, width, _ = batch["image"].shape[-3:]
-    maps = center_points.target_maps(boxes, batch["label"], batch["mask"], size=(height, width), classes=output["heat"].shape[-1])
-    return {**center_points.loss(output, maps), "objects": jnp.sum(batch["mask"], axis=-1).astype(jnp.float32)}
+    maps = center_points.target_maps(
+        boxes, batch["label"], batch["mask"], size=(height, width), classes=output["heat"].shape[-1]
+    )
+    return {
+        **center_points.loss(output, maps),
+        "objects": jnp.sum(batch["mask"], axis=-1).astype(jnp.float32),
+    }
 
 
 def per_object(config: Config, sums: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -172,7 +213,9 @@ def per_object(config: Config, sums: dict[str, jax.Array]) -> dict[str, jax.Arra
 
 def objective(config: Config, model: jnn.Model, params, state, batch, key):
     """The mean cost of an object of augmented images."""
-    image, boxes = augmented(config, jnn.child_key(key, "augmentation"), images.to_float(batch["image"]), batch["box"])
+    image, boxes = augmented(
+        config, jnn.child_key(key, "augmentation"), images.to_float(batch["image"]), batch["box"]
+    )
     output, state = model.apply(params, state, image, key=jnn.child_key(key, "model"), train=True)
     found = per_object(config, jax.tree.map(jnp.sum, costs(output, boxes, batch)))
     return found["loss"], (state, {name: found[name] for name in ("heat", "box")})
@@ -186,21 +229,35 @@ def predict(model: jnn.Model, params, state, batch) -> dict[str, jax.Array]:
 def cost_of_objects(config: Config) -> Metric:
     """What an object costs, over all images."""
     return Metric(
-        measure=lambda sums, _, weight: jax.tree.map(lambda leaf: jnp.sum(weight * leaf), sums), compute=partial(per_object, config)
+        measure=lambda sums, _, weight: jax.tree.map(lambda leaf: jnp.sum(weight * leaf), sums),
+        compute=partial(per_object, config),
     )
 
 
 def detect(config: Config, model: jnn.Model, params, state, batch) -> Detections:
     """The objects in each image; the heat is the mean over the image and its mirror image."""
-    output, mirrored = (output_of(model, params, state, {"image": image}) for image in (batch["image"], jnp.flip(batch["image"], axis=-2)))
+    output, mirrored = (
+        output_of(model, params, state, {"image": image})
+        for image in (batch["image"], jnp.flip(batch["image"], axis=-2))
+    )
     heat = (output["heat"] + jnp.flip(mirrored["heat"], axis=-2)) / 2
-    return center_points.decode({**output, "heat": heat}, candidates=config.candidates, threshold=config.overlap)
+    return center_points.decode(
+        {**output, "heat": heat}, candidates=config.candidates, threshold=config.overlap
+    )
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where an object of the validation data costs least."""
+    """What is trained, and how it is judged: params are kept where an object of the validation data
+    costs least.
+    """
     model = build_model(config)
-    evaluate = partial(make_evaluate, partial(predict, model), cost_of_objects(config), target="label", batch_size=100)
+    evaluate = partial(
+        make_evaluate,
+        partial(predict, model),
+        cost_of_objects(config),
+        target="label",
+        batch_size=100,
+    )
     return Task(
         model=model,
         objective=partial(objective, config, model),
@@ -216,7 +273,11 @@ def task(config: Config, splits: Splits) -> Task:
 def views(config: Config, splits: Splits) -> dict[str, np.ndarray]:
     """The test images as they are, and scenes also with noise."""
     clean = splits.test["image"]
-    return {"clean": clean, "noisy": scenes.noisy(clean)} if config.data == "scenes" else {"clean": clean}
+    return (
+        {"clean": clean, "noisy": scenes.noisy(clean)}
+        if config.data == "scenes"
+        else {"clean": clean}
+    )
 
 
 def baselines(config: Config, splits: Splits) -> dict[str, dict[str, Detections]]:
@@ -230,21 +291,33 @@ def baselines(config: Config, splits: Splits) -> dict[str, dict[str, Detections]
             "grid of mean boxes": every(partial(objects.grid_of_boxes, known)),
             "a mean box": every(partial(objects.usual_box, known)),
         }
-    parts, settings = objects.components(known), {"clean": {"threshold": 20}, "noisy": {"threshold": 60, "blur": 1}}
+    parts, settings = (
+        objects.components(known),
+        {"clean": {"threshold": 20}, "noisy": {"threshold": 60, "blur": 1}},
+    )
     return {
-        "components, support vectors": {view: parts(image, **settings[view]) for view, image in shown.items()},
+        "components, support vectors": {
+            view: parts(image, **settings[view]) for view, image in shown.items()
+        },
         "a mean box": every(partial(objects.usual_box, known)),
     }
 
 
 def judged(splits: Splits, found: dict[str, Detections]) -> dict[str, AveragePrecision]:
-    """Average precision in each view of the test images, and in the first, where there are several classes, without regard to them."""
-    results = {view: average_precision(own, splits.test, len(splits.classes)) for view, own in found.items()}
+    """Average precision in each view of the test images, and in the first, where there are several
+    classes, without regard to them.
+    """
+    results = {
+        view: average_precision(own, splits.test, len(splits.classes))
+        for view, own in found.items()
+    }
     if len(splits.classes) == 1:
         return results
     of_class_0 = lambda labels: np.zeros_like(labels)
     truth, own = splits.test | {"label": of_class_0(splits.test["label"])}, single(found["clean"])
-    return results | {"any class": average_precision(own._replace(labels=of_class_0(own.labels)), truth, 1)}
+    return results | {
+        "any class": average_precision(own._replace(labels=of_class_0(own.labels)), truth, 1)
+    }
 
 
 def single(found: Detections) -> Detections:
@@ -256,45 +329,85 @@ def measured(results: dict[str, AveragePrecision]) -> dict[str, float]:
     """The numbers of `judged` that are told."""
     further = {"noisy": "test/map50_noisy", "any class": "test/ap50_agnostic"}
     clean = {"test/map50": results["clean"].at_half, "test/map": results["clean"].mean}
-    return clean | {metric: results[name].at_half for name, metric in further.items() if name in results}
+    return clean | {
+        metric: results[name].at_half for name, metric in further.items() if name in results
+    }
 
 
 def errors_in_each(found: Detections, truth: dict[str, np.ndarray], least: float) -> np.ndarray:
-    """In each image, the objects that were not found and the finds, of a score of at least ``least``, that are no object."""
+    """In each image, the objects that were not found and the finds, of a score of at least
+    ``least``, that are no object.
+    """
     fits = np.asarray(jax.jit(intersection_over_union)(found.boxes, truth["box"])) >= 0.5
     sure = found.scores >= least
-    fits &= (found.labels[:, :, None] == truth["label"][:, None, :]) & sure[:, :, None] & truth["mask"][:, None, :]
-    return np.sum(truth["mask"] & ~fits.any(axis=1), axis=1) + np.sum(sure & ~fits.any(axis=2), axis=1)
+    fits &= (
+        (found.labels[:, :, None] == truth["label"][:, None, :])
+        & sure[:, :, None]
+        & truth["mask"][:, None, :]
+    )
+    return np.sum(truth["mask"] & ~fits.any(axis=1), axis=1) + np.sum(
+        sure & ~fits.any(axis=2), axis=1
+    )
 
 
-def sections(config: Config, model: jnn.Model, splits: Splits, kept, found: dict[str, Detections], results) -> list:
-    """Pictures for the report: what was found and what not, and the maps behind it; ``kept`` are params and state."""
+def sections(
+    config: Config, model: jnn.Model, splits: Splits, kept, found: dict[str, Detections], results
+) -> list:
+    """Pictures for the report: what was found and what not, and the maps behind it; ``kept`` are
+    params and state.
+    """
     from jnn.explain.page.report import Section
     from jnn.explain.results import detection
 
     def drawn(view: str, rows: np.ndarray):
-        truth, own = {name: array[rows] for name, array in splits.test.items()}, Detections(*(leaf[rows] for leaf in sure[view]))
-        return detection.drawn_boxes(shown[view][rows], own, truth, splits.classes, least=least, names=len(splits.classes) > 1)
+        truth, own = (
+            {name: array[rows] for name, array in splits.test.items()},
+            Detections(*(leaf[rows] for leaf in sure[view])),
+        )
+        return detection.drawn_boxes(
+            shown[view][rows],
+            own,
+            truth,
+            splits.classes,
+            least=least,
+            names=len(splits.classes) > 1,
+        )
 
     shown, last, least = views(config, splits), list(found)[-1], SURE[config.data]
     sure = {view: single(own) for view, own in found.items()}
-    most_wrong = np.argsort(-errors_in_each(sure["clean"], splits.test, least), kind="stable")[:SHOWN]
-    heat = lambda params, state, batch: jax.nn.sigmoid(output_of(model, params, state, batch)["heat"])
+    most_wrong = np.argsort(-errors_in_each(sure["clean"], splits.test, least), kind="stable")[
+        :SHOWN
+    ]
+    heat = lambda params, state, batch: jax.nn.sigmoid(
+        output_of(model, params, state, batch)["heat"]
+    )
     first = {"image": shown[last][:1]}
     legend = f"Orange: found with a score of at least {least}. Blue and dashed: the true boxes."
     return [
-        Section("What it finds", f"The first test images. {legend}", drawn(last, np.arange(min(SHOWN, len(shown[last]))))),
-        Section("Where it is most wrong", f"The test images with the most misses and false finds. {legend}", drawn("clean", most_wrong)),
+        Section(
+            "What it finds",
+            f"The first test images. {legend}",
+            drawn(last, np.arange(min(SHOWN, len(shown[last])))),
+        ),
+        Section(
+            "Where it is most wrong",
+            f"The test images with the most misses and false finds. {legend}",
+            drawn("clean", most_wrong),
+        ),
         Section(
             "Where it sees centers",
             "A test image, and the maps of the classes that are hottest in it: a peak is the center of an object.",
-            detection.center_map(first["image"][0], predict_all(heat, *kept, first)[0], splits.classes),
+            detection.center_map(
+                first["image"][0], predict_all(heat, *kept, first)[0], splits.classes
+            ),
         ),
         *curves(splits, found, results),
     ]
 
 
-def curves(splits: Splits, found: dict[str, Detections], results: dict[str, AveragePrecision]) -> list:
+def curves(
+    splits: Splits, found: dict[str, Detections], results: dict[str, AveragePrecision]
+) -> list:
     """Pictures for the report: how precise it is."""
     from jnn.explain.page.report import Section
     from jnn.explain.results import detection
@@ -306,9 +419,18 @@ def curves(splits: Splits, found: dict[str, Detections], results: dict[str, Aver
     made = [Section("Precision and recall", is_right, detection.precision_recall(RECALLS, overall))]
     if len(splits.classes) > 1:
         bars = detection.precision_by_class(splits.classes, by_class)
-        made.append(Section("Which classes are hard", "Average precision of each class at an overlap of 0.5.", bars))
+        made.append(
+            Section(
+                "Which classes are hard",
+                "Average precision of each class at an overlap of 0.5.",
+                bars,
+            )
+        )
     fewer = "The more overlap is asked for, the fewer finds are right."
-    return [*made, Section("How well boxes fit", fewer, detection.precision_by_overlap(OVERLAPS, overlaps))]
+    return [
+        *made,
+        Section("How well boxes fit", fewer, detection.precision_by_overlap(OVERLAPS, overlaps)),
+    ]
 
 
 def main(config: Config, run: Run) -> dict[str, Any]:
@@ -320,13 +442,17 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     what = task(config, splits)
     fitted = train(what, config, seed_key(config.seed), run)
     kept = fitted.params, fitted.state
-    find = lambda image: predict_all(partial(detect, config, what.model), *kept, {"image": image}, batch_size=100)
+    find = lambda image: predict_all(
+        partial(detect, config, what.model), *kept, {"image": image}, batch_size=100
+    )
     found = {view: find(image) for view, image in views(config, splits).items()}
     results = judged(splits, found)
     metrics = measured(results)
     known = {name: measured(judged(splits, own)) for name, own in baselines(config, splits).items()}
     table = Section(
-        "Beside the baselines", "Average precision on the test part, as COCO defines it.", metric_table({"this model": metrics, **known})
+        "Beside the baselines",
+        "Average precision on the test part, as COCO defines it.",
+        metric_table({"this model": metrics, **known}),
     )
     return {
         "metrics": metrics | {name: float(value) for name, value in what.test(*kept).items()},

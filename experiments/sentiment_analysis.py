@@ -1,4 +1,5 @@
-"""Tell whether a sentence of a film review is for or against the film: convolutional networks, with naive Bayes at their side.
+"""Tell whether a sentence of a film review is for or against the film: convolutional networks, with
+naive Bayes at their side.
 
 Source    Networks: Kim 2014, https://arxiv.org/abs/1408.5882, on the vectors of GloVe (Pennington et al. 2014,
           https://nlp.stanford.edu/projects/glove), of 50 features, which they share. Naive Bayes: Rennie et al. 2003, "Tackling the poor
@@ -10,7 +11,8 @@ Baselines The most frequent class; logistic regression, a linear support vector 
 Command   jnn run sentiment_analysis
 Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon:
 
-          0.8284 +- 0.0015   complement naive Bayes 0.8183, linear support vector machine 0.8118, logistic regression 0.8069
+          0.8284 +- 0.0015   complement naive Bayes 0.8183, linear support vector machine 0.8118,
+                             logistic regression 0.8069
 
           A run took 2 to 7 minutes with much other work on the same cores.
 """
@@ -50,14 +52,17 @@ ABOUT = About(
 )
 VOCABULARY = 15_755
 CLASSES = 2
-WORD_DEVIATION = 0.25  # of the first vectors of words that GloVe does not have; that of GloVe's own features is about 0.5
+# of the first vectors of words that GloVe does not have; that of GloVe's own features is about 0.5
+WORD_DEVIATION = 0.25
 BUCKETS = 3
 Loss = Callable[..., jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. The defaults were chosen on a quarter of what is not test data, held out."""
+    """The settings of a run. The defaults were chosen on a quarter of what is not test data, held
+    out.
+    """
 
     data: Literal["movie_sentences"] = "movie_sentences"
     """The sentences."""
@@ -68,9 +73,13 @@ class Config(TrainingConfig):
     channels: int = 40
     """Features of each kind of window."""
     bayes_share: float = 0.5
-    """Weight of naive Bayes against that of the networks, from 0 (the networks alone) to 1 (naive Bayes alone)."""
+    """Weight of naive Bayes against that of the networks, from 0 (the networks alone) to 1 (naive
+    Bayes alone).
+    """
     bayes_scale: float = 0.6
-    """Factor on the logits of naive Bayes, which takes words for independent of each other and so is too sure."""
+    """Factor on the logits of naive Bayes, which takes words for independent of each other and so
+    is too sure.
+    """
     epochs: int = 7
     batch_size: int = 64
     learning_rate: float = 3e-3
@@ -82,19 +91,23 @@ class Config(TrainingConfig):
     class_weights: Literal["none", "balanced"] = "none"
     """Whether each class has the same total weight in the networks' loss, however rare it is."""
     validation: bool = False
-    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on it is lowest; else all of it is trained
-    on, and the last params are kept."""
+    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on
+    it is lowest; else all of it is trained on, and the last params are kept."""
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
         self.shrink(epochs=2, channels=4, members=2, batch_size=8)
         super().__post_init__()
         if not 0 <= self.bayes_share <= 1:
-            raise mistake("config", got=f"bayes_share={self.bayes_share}", expected="a fraction in [0, 1]")
+            raise mistake(
+                "config", got=f"bayes_share={self.bayes_share}", expected="a fraction in [0, 1]"
+            )
 
 
 class Sentences(NamedTuple):
-    """Labelled sentences, the tokens they are made of, and the first vector of each token, ``(tokens, 50)`` float32."""
+    """Labelled sentences, the tokens they are made of, and the first vector of each token,
+    ``(tokens, 50)`` float32.
+    """
 
     splits: LabelledSplits
     tokenizer: Tokenizer
@@ -102,11 +115,17 @@ class Sentences(NamedTuple):
 
 
 def load_data(config: Config, *, offline: bool = False) -> Sentences:
-    """The sentences, and GloVe's vectors of all words that are in the training part; for ``--smoke`` made-up ones."""
+    """The sentences, and GloVe's vectors of all words that are in the training part; for
+    ``--smoke`` made-up ones.
+    """
     splits = made_up() if config.smoke else load_movie_sentences(offline=offline)
     splits = splits if config.validation else splits.without_validation()
     tokenizer = word_tokenizer(splits.train.texts, lower=True)
-    vectors = np.random.default_rng(0).normal(0, WORD_DEVIATION, (tokenizer.vocabulary, GLOVE_FEATURES)).astype(np.float32)
+    vectors = (
+        np.random.default_rng(0)
+        .normal(0, WORD_DEVIATION, (tokenizer.vocabulary, GLOVE_FEATURES))
+        .astype(np.float32)
+    )
     if not config.smoke:
         known, found = load_glove50(tokenizer.tokens, offline=offline)
         vectors = np.where(found[:, None], known, vectors)
@@ -117,7 +136,10 @@ def made_up() -> LabelledSplits:
     """Sentences of three lengths with a word that says it all."""
     label = np.arange(180, dtype=np.int32) % CLASSES
     telling = (("dull", "clumsy", "tired"), ("moving", "clever", "fresh"))
-    texts = [f"{'well , ' * (i // 2 % 3)}film {i % 7} is {telling[c][i % 5 % 3]} ." for i, c in enumerate(label)]
+    texts = [
+        f"{'well , ' * (i // 2 % 3)}film {i % 7} is {telling[c][i % 5 % 3]} ."
+        for i, c in enumerate(label)
+    ]
     part = lambda rows: LabelledTexts(tuple(texts[i] for i in rows), label[rows])
     train, validation, test = np.split(np.arange(len(texts)), [120, 150])
     return LabelledSplits(part(train), part(validation), part(test), ("negative", "positive"))
@@ -130,15 +152,23 @@ def to_arrays(tokenizer: Tokenizer, part: LabelledTexts) -> dict[str, np.ndarray
 
 
 def build_networks(config: Config, vectors: np.ndarray) -> jnn.Model:
-    """Tokens ``(..., T)`` -> logits ``(members, ..., 2)``; the members share the vectors of words, which are trained on."""
+    """Tokens ``(..., T)`` -> logits ``(members, ..., 2)``; the members share the vectors of words,
+    which are trained on.
+    """
     first = lambda key, shape, dtype: jnp.asarray(vectors, dtype)
-    settings = TextCNNConfig(outputs=CLASSES, widths=config.widths, channels=config.channels, dropout=config.dropout)
+    settings = TextCNNConfig(
+        outputs=CLASSES, widths=config.widths, channels=config.channels, dropout=config.dropout
+    )
     members = jnn.ensemble(text_cnn(settings), config.members)
-    return config.cast(jnn.chain(embedding=jnn.embedding(*vectors.shape, embedding_init=first), members=members))
+    return config.cast(
+        jnn.chain(embedding=jnn.embedding(*vectors.shape, embedding_init=first), members=members)
+    )
 
 
 def build_bayes(vocabulary: int, train: dict[str, np.ndarray] | None = None) -> jnn.Model:
-    """Tokens ``(..., T)`` -> logits ``(..., 2)`` of naive Bayes on the training part, which no gradient changes; all zero without one."""
+    """Tokens ``(..., T)`` -> logits ``(..., 2)`` of naive Bayes on the training part, which no
+    gradient changes; all zero without one.
+    """
     settings = BagOfNgramsConfig(outputs=CLASSES, vocabulary=vocabulary, buckets=2**17)
     bag = bag_of_ngrams(settings)
     if train is None:
@@ -147,28 +177,58 @@ def build_bayes(vocabulary: int, train: dict[str, np.ndarray] | None = None) -> 
     return jnn.frozen(bag._replace(init=lambda key, x: (jax.tree.map(jnp.asarray, counted), {})))
 
 
-def build_model(config: Config, vectors: np.ndarray, train: dict[str, np.ndarray] | None = None) -> jnn.Model:
-    """Tokens ``(..., T)`` -> logits of both kinds, ``{"bayes": (..., 2), "networks": (members, ..., 2)}``."""
-    return jnn.parallel(bayes=build_bayes(len(vectors), train), networks=build_networks(config, vectors))
+def build_model(
+    config: Config, vectors: np.ndarray, train: dict[str, np.ndarray] | None = None
+) -> jnn.Model:
+    """Tokens ``(..., T)`` -> logits of both kinds,
+    ``{"bayes": (..., 2), "networks": (members, ..., 2)}``.
+    """
+    return jnn.parallel(
+        bayes=build_bayes(len(vectors), train), networks=build_networks(config, vectors)
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model, for as many words as the training part has, and the shape of one example."""
-    return build_model(config, np.zeros((VOCABULARY, GLOVE_FEATURES), np.float32)), jax.ShapeDtypeStruct((22,), jnp.int32)
+    return build_model(
+        config, np.zeros((VOCABULARY, GLOVE_FEATURES), np.float32)
+    ), jax.ShapeDtypeStruct((22,), jnp.int32)
 
 
 def make_loss(config: Config, splits: LabelledSplits) -> Loss:
-    """Cross entropy, ``(logits (..., classes), labels (...)) -> (...)``; balanced weights have the mean 1 over the training part."""
-    weights = losses.balanced_weights(splits.train.labels, len(splits.classes)) if config.class_weights == "balanced" else None
+    """Cross entropy, ``(logits (..., classes), labels (...)) -> (...)``; balanced weights have the
+    mean 1 over the training part.
+    """
+    weights = (
+        losses.balanced_weights(splits.train.labels, len(splits.classes))
+        if config.class_weights == "balanced"
+        else None
+    )
     return partial(losses.cross_entropy, class_weights=weights)
 
 
-def objective(config: Config, model: jnn.Model, loss: Loss, buckets: tuple[int, ...], unknown: int, params, state, batch, key):
-    """The sum over networks of the mean loss, where some words are taken for unknown ones: networks meet in the vectors of words alone."""
-    is_dropped = jax.random.bernoulli(jnn.child_key(key, "words"), config.word_dropout, batch["tokens"].shape)
+def objective(
+    config: Config,
+    model: jnn.Model,
+    loss: Loss,
+    buckets: tuple[int, ...],
+    unknown: int,
+    params,
+    state,
+    batch,
+    key,
+):
+    """The sum over networks of the mean loss, where some words are taken for unknown ones: networks
+    meet in the vectors of words alone.
+    """
+    is_dropped = jax.random.bernoulli(
+        jnn.child_key(key, "words"), config.word_dropout, batch["tokens"].shape
+    )
     tokens = jnp.where(is_dropped & batch["mask"], unknown, batch["tokens"])
     own = jnn.child_key(key, "model")
-    run = lambda tokens, mask: model.apply(params, state, tokens, key=own, train=True, mask=mask)[0]["networks"]
+    run = lambda tokens, mask: model.apply(params, state, tokens, key=own, train=True, mask=mask)[
+        0
+    ]["networks"]
     logits = shortest(run, buckets, tokens, batch["mask"])
     label = jnp.broadcast_to(batch["label"], logits.shape[:-1])
     accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == label)
@@ -176,7 +236,8 @@ def objective(config: Config, model: jnn.Model, loss: Loss, buckets: tuple[int, 
 
 
 def committee(config: Config, model: jnn.Model) -> jnn.Model:
-    """Tokens -> logarithms of the classes' probabilities: a product of what the networks say in the mean and of what naive Bayes says,
+    """Tokens -> logarithms of the classes' probabilities: a product of what the networks say in the
+    mean and of what naive Bayes says,
 
     ``p ∝ ((1 / M) Σ_m softmax(z_m))^(1 - share) exp(share scale z_bayes)``.
     """
@@ -184,7 +245,9 @@ def committee(config: Config, model: jnn.Model) -> jnn.Model:
     def apply(params, state, x, **options):
         logits, state = model.apply(params, state, x, **options)
         networks = jax.nn.logsumexp(jax.nn.log_softmax(logits["networks"], axis=-1), axis=0)
-        product = (1 - config.bayes_share) * networks + config.bayes_share * config.bayes_scale * logits["bayes"]
+        product = (
+            1 - config.bayes_share
+        ) * networks + config.bayes_share * config.bayes_scale * logits["bayes"]
         return jax.nn.log_softmax(product, axis=-1), state
 
     return jnn.Model(model.init, apply)
@@ -196,14 +259,22 @@ def predict(config: Config, model: jnn.Model, params, state, batch) -> jax.Array
 
 
 def sections(config: Config, sentences: Sentences, model: jnn.Model, params, state) -> list:
-    """Pictures for the report: what the model gets wrong, whether it knows, and which words moved it."""
+    """Pictures for the report: what the model gets wrong, whether it knows, and which words moved
+    it.
+    """
     from jnn.explain.results.text_classification import classified_texts
 
     splits, test = sentences.splits, to_arrays(sentences.tokenizer, sentences.splits.test)
     p = np.exp(predict_all(partial(predict, config, model), params, state, test))
     split = [split_words(text) for text in splits.test.texts]
-    settings = {"split": split, "classes": splits.classes, "replacement": sentences.tokenizer.unknown}
-    return classified_texts(committee(config, model), params, state, test, p, called="sentences", **settings)
+    settings = {
+        "split": split,
+        "classes": splits.classes,
+        "replacement": sentences.tokenizer.unknown,
+    }
+    return classified_texts(
+        committee(config, model), params, state, test, p, called="sentences", **settings
+    )
 
 
 def task(config: Config, sentences: Sentences) -> Task:
@@ -213,9 +284,16 @@ def task(config: Config, sentences: Sentences) -> Task:
     model = build_model(config, sentences.vectors, train_arrays)
     buckets = bucket_lengths(train_arrays["mask"].sum(axis=1), BUCKETS)
     measured = {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
-    measured |= {"balanced_accuracy": metrics.recall(len(splits.classes)), "calibration_error": metrics.expected_calibration_error()}
+    measured |= {
+        "balanced_accuracy": metrics.recall(len(splits.classes)),
+        "calibration_error": metrics.expected_calibration_error(),
+    }
     evaluate = lambda part, split: make_evaluate(
-        partial(predict, config, model), metrics.collection(measured), to_arrays(tokenizer, part), target="label", split=split
+        partial(predict, config, model),
+        metrics.collection(measured),
+        to_arrays(tokenizer, part),
+        target="label",
+        split=split,
     )
     return Task(
         model=model,
@@ -242,7 +320,10 @@ def main(config: Config, run: Run) -> dict[str, Any]:
         "data": {
             "name": config.data,
             "sha256": what.feed.identity["sha256"],
-            **{part: len(getattr(sentences.splits, part).texts) for part in ("train", "validation", "test")},
+            **{
+                part: len(getattr(sentences.splits, part).texts)
+                for part in ("train", "validation", "test")
+            },
         },
         "sections": sections(config, sentences, what.model, fitted.params, fitted.state),
     }

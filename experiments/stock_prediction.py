@@ -1,7 +1,9 @@
-"""What a recurrent and a convolutional network can tell of tomorrow's stock prices: nothing of where they go, something of how far.
+"""What a recurrent and a convolutional network can tell of tomorrow's stock prices: nothing of
+where they go, something of how far.
 
-Both networks predict the mean and the variance of the next day's return, trained side by side. Nothing here beats "tomorrow's price is
-today's" by a margin that matters, and the report shows that. How much a price will move is another matter: quiet days follow quiet days.
+Both networks predict the mean and the variance of the next day's return, trained side by side.
+Nothing here beats "tomorrow's price is today's" by a margin that matters, and the report shows
+that. How much a price will move is another matter: quiet days follow quiet days.
 
 Source    Walk-forward evaluation: each stretch of the test days is predicted by networks that were trained on the years before it. LSTM:
           Hochreiter, Schmidhuber 1997; temporal convolutions: Bai, Kolter, Koltun 2018, https://arxiv.org/abs/1803.01271. Variances are
@@ -83,7 +85,9 @@ class Config(TrainingConfig):
 
 
 class Market(NamedTuple):
-    """The stocks on one calendar: ``time`` (T,), and for each its first day, prices (T,), returns (T,), and what is seen of it (T, 4)."""
+    """The stocks on one calendar: ``time`` (T,), and for each its first day, prices (T,), returns
+    (T,), and what is seen of it (T, 4).
+    """
 
     time: np.ndarray
     first: dict[str, int]
@@ -107,12 +111,25 @@ def load_data(config: Config, *, offline: bool = False) -> Market:
         own = series[ticker]
         first[ticker] = len(time) - len(own.time)
         if first[ticker] < 0 or not np.array_equal(own.time, time[first[ticker] :]):
-            raise mistake("stock_prediction", got=f"other days of {ticker} than of {TICKERS[0]}", expected="one calendar, to its end")
-        price, change = own.column("adjusted_close"), lambda x: np.diff(np.log(x), prepend=np.log(x[0]))
+            raise mistake(
+                "stock_prediction",
+                got=f"other days of {ticker} than of {TICKERS[0]}",
+                expected="one calendar, to its end",
+            )
+        price, change = (
+            own.column("adjusted_close"),
+            lambda x: np.diff(np.log(x), prepend=np.log(x[0])),
+        )
         spread = np.log(np.log(own.column("high") / own.column("low")) + 1e-3)
         seen = [change(price), np.abs(change(price)), spread, change(own.column("volume") + 1)]
-        for name, values in (("price", price), ("returns", change(price)), ("seen", np.stack(seen, axis=1))):
-            columns[name][ticker] = np.concatenate([np.full((first[ticker], *values.shape[1:]), np.nan), values])
+        for name, values in (
+            ("price", price),
+            ("returns", change(price)),
+            ("seen", np.stack(seen, axis=1)),
+        ):
+            columns[name][ticker] = np.concatenate(
+                [np.full((first[ticker], *values.shape[1:]), np.nan), values]
+            )
     return Market(time, first, **columns, folds=walk_forward(len(time), folds=config.folds))
 
 
@@ -122,27 +139,50 @@ def made_up() -> dict[str, Series]:
     for ticker in TICKERS:
         days = 450 if ticker == TICKERS[-1] else 600
         close = 50 * np.exp(np.cumsum(0.01 * rng.standard_normal(days)))
-        prices = [close, 1.01 * close, 0.99 * close, close, 1e6 * np.exp(rng.standard_normal(days)), close]
+        prices = [
+            close,
+            1.01 * close,
+            0.99 * close,
+            close,
+            1e6 * np.exp(rng.standard_normal(days)),
+            close,
+        ]
         time = np.datetime64("2010-01-01") + np.arange(600 - days, 600).astype("timedelta64[D]")
         found[ticker] = Series(time, np.stack(prices, axis=1), tuple(STOCK))
     return found
 
 
-def windows(market: Market, fold: TimeSplit, part: str, origins: int, stride: int) -> dict[str, np.ndarray]:
+def windows(
+    market: Market, fold: TimeSplit, part: str, origins: int, stride: int
+) -> dict[str, np.ndarray]:
     """Windows of all stocks in one part of a fold, with scales of the fold's training days alone.
 
-    ``inputs`` (N, T, FEATURES), the first of which is the logarithm of the exponentially weighted variance; ``target`` (N, origins), the
-    next return in units of its deviation; and all (N,), that ``deviation``, of the last target the ``return`` itself and its ``day``, and
-    the number of the ``stock``.
+    ``inputs`` (N, T, FEATURES), the first of which is the logarithm of the exponentially weighted
+    variance; ``target`` (N, origins), the next return in units of its deviation; and all (N,), that
+    ``deviation``, of the last target the ``return`` itself and its ``day``, and the number of the
+    ``stock``.
     """
     found = []
     for number, ticker in enumerate(TICKERS):
         start, times = max(fold.train.start, market.first[ticker]), getattr(fold, part)
-        r, seen, known = market.returns[ticker][start:], market.seen[ticker][start:], slice(0, fold.train.stop - start)
+        r, seen, known = (
+            market.returns[ticker][start:],
+            market.seen[ticker][start:],
+            slice(0, fold.train.stop - start),
+        )
         deviation = np.sqrt(np.mean(r[known] ** 2))
-        weighted = weighted_variances(np.append(r, 0.0) / deviation, 1.0)[1:]  # of the day after each
-        features = np.column_stack([np.log(weighted), (seen - seen[known].mean(axis=0)) / seen[known].std(axis=0)])
-        settings = {"length": DAYS, "origins": origins, "horizons": [1], "stride": stride, "reach_back": part != "train"}
+        # of the day after each
+        weighted = weighted_variances(np.append(r, 0.0) / deviation, 1.0)[1:]
+        features = np.column_stack(
+            [np.log(weighted), (seen - seen[known].mean(axis=0)) / seen[known].std(axis=0)]
+        )
+        settings = {
+            "length": DAYS,
+            "origins": origins,
+            "horizons": [1],
+            "stride": stride,
+            "reach_back": part != "train",
+        }
         within = range(max(times.start - start, 0), times.stop - start)
         cut = forecast_sequences(features, r / deviation, within=within, **settings)
         day = cut["origin"] + start + 1
@@ -160,9 +200,14 @@ def windows(market: Market, fold: TimeSplit, part: str, origins: int, stride: in
 
 
 def all_windows(market: Market) -> Splits:
-    """Training, validation and test windows of all folds; those before a stock's own test days do not count."""
+    """Training, validation and test windows of all folds; those before a stock's own test days do
+    not count.
+    """
     parts = {"train": (ORIGINS, ORIGINS // 3), "validation": (1, 1), "test": (1, 1)}
-    train, validation, test = (side_by_side([windows(market, fold, part, *how) for fold in market.folds]) for part, how in parts.items())
+    train, validation, test = (
+        side_by_side([windows(market, fold, part, *how) for fold in market.folds])
+        for part, how in parts.items()
+    )
     starts = np.array([market.tested(ticker).start for ticker in TICKERS])
     test["count"] = test["count"] * (test["day"] >= starts[test["stock"]])
     return Splits(train, validation, test)
@@ -170,9 +215,15 @@ def all_windows(market: Market) -> Splits:
 
 def build_model(config: Config) -> jnn.Model:
     """x ``(folds, ..., T, FEATURES)`` -> {network: y ``(folds, ..., T, 2)``}."""
-    recurrent = rnn(RNNConfig(outputs=2, cell="lstm", width=config.width, depth=1, dropout=config.dropout))
-    convolutional = tcn(TCNConfig(outputs=2, channels=(config.width,) * 3, kernel_size=3, dropout=config.dropout))
-    return jnn.ensemble(config.cast(jnn.parallel(lstm=recurrent, tcn=convolutional)), config.folds, x_axis=0)
+    recurrent = rnn(
+        RNNConfig(outputs=2, cell="lstm", width=config.width, depth=1, dropout=config.dropout)
+    )
+    convolutional = tcn(
+        TCNConfig(outputs=2, channels=(config.width,) * 3, kernel_size=3, dropout=config.dropout)
+    )
+    return jnn.ensemble(
+        config.cast(jnn.parallel(lstm=recurrent, tcn=convolutional)), config.folds, x_axis=0
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
@@ -180,10 +231,14 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((config.folds, DAYS, FEATURES), jnp.float32)
 
 
-def forecast(model: jnn.Model, params, state, inputs, **options) -> dict[str, tuple[jax.Array, jax.Array]]:
-    """inputs ``(N, folds, T, FEATURES)`` -> of each network mean and log variance of the next return, both ``(N, folds, origins)``.
+def forecast(
+    model: jnn.Model, params, state, inputs, **options
+) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """inputs ``(N, folds, T, FEATURES)`` -> of each network mean and log variance of the next
+    return, both ``(N, folds, origins)``.
 
-    What a network says is small at first: it begins with a mean near zero and the exponentially weighted variance.
+    What a network says is small at first: it begins with a mean near zero and the exponentially
+    weighted variance.
     """
     y, _ = model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
     found = {}
@@ -201,14 +256,21 @@ def negative_log_likelihood(mean, log_variance, target):
 def objective(config: Config, model: jnn.Model, params, state, batch, key):
     """The sum over networks and folds: no network's gradient depends on another."""
     found = forecast(model, params, state, batch["inputs"], key=key, train=True)
-    each = {name: jnp.mean(negative_log_likelihood(*found[name], batch["target"])) for name in NETWORKS}
+    each = {
+        name: jnp.mean(negative_log_likelihood(*found[name], batch["target"])) for name in NETWORKS
+    }
     return config.folds * sum(each.values()), (state, each)
 
 
 def predict(model: jnn.Model, params, state, batch) -> dict[str, dict[str, jax.Array]]:
-    """Of each network, and of ``both``, the mean of the next return and its variance, ``(N, folds)``; for ``both`` the means of the two."""
+    """Of each network, and of ``both``, the mean of the next return and its variance,
+    ``(N, folds)``; for ``both`` the means of the two.
+    """
     found = {
-        name: {"mean": mean[..., -1] * batch["deviation"], "variance": jnp.exp(log_variance[..., -1]) * batch["deviation"] ** 2}
+        name: {
+            "mean": mean[..., -1] * batch["deviation"],
+            "variance": jnp.exp(log_variance[..., -1]) * batch["deviation"] ** 2,
+        }
         for name, (mean, log_variance) in forecast(model, params, state, batch["inputs"]).items()
     }
     both = jax.tree.map(lambda *values: sum(values) / len(values), *found.values())
@@ -216,14 +278,23 @@ def predict(model: jnn.Model, params, state, batch) -> dict[str, dict[str, jax.A
 
 
 def measures() -> metrics.Metric:
-    """``rmse_ratio``, the RMSE of the returns that both networks expect over that of persistence, which expects zero; ``qlike`` of their
-    variance; and ``nll``, the sum over networks of the negative log-likelihood. Targets are returns ``(N, folds)``."""
+    """``rmse_ratio``, the RMSE of the returns that both networks expect over that of persistence,
+    which expects zero; ``qlike`` of their variance; and ``nll``, the sum over networks of the
+    negative log-likelihood. Targets are returns ``(N, folds)``."""
 
     def measure(found, r, weights=None):
         both, count = found["both"], found["counted"]["count"]
         count = count if weights is None else count * weights[:, None]
-        nll = sum(negative_log_likelihood(found[name]["mean"], jnp.log(found[name]["variance"]), r) for name in NETWORKS)
-        sums = {"model": (r - both["mean"]) ** 2, "persistence": r**2, "nll": nll, "count": jnp.ones_like(r)}
+        nll = sum(
+            negative_log_likelihood(found[name]["mean"], jnp.log(found[name]["variance"]), r)
+            for name in NETWORKS
+        )
+        sums = {
+            "model": (r - both["mean"]) ** 2,
+            "persistence": r**2,
+            "nll": nll,
+            "count": jnp.ones_like(r),
+        }
         sums["qlike"] = jnp.log(both["variance"]) + r**2 / both["variance"]
         return {name: jnp.sum(count * values) for name, values in sums.items()}
 
@@ -234,24 +305,33 @@ def measures() -> metrics.Metric:
     return metrics.Metric(measure, compute)
 
 
-def forecasts_of_all(market: Market, test: dict[str, np.ndarray], found: dict) -> dict[str, ReturnForecasts]:
+def forecasts_of_all(
+    market: Market, test: dict[str, np.ndarray], found: dict
+) -> dict[str, ReturnForecasts]:
     """The forecasts for the test days of each stock, of the baselines and of the networks."""
     of_all = {}
     for number, ticker in enumerate(TICKERS):
         first, days = market.first[ticker], len(market.tested(ticker))
-        stretches = [range(fold.test.start - first, fold.test.stop - first) for fold in market.folds]
+        stretches = [
+            range(fold.test.start - first, fold.test.stop - first) for fold in market.folds
+        ]
         theirs = return_baselines(market.price[ticker][first:], stretches).part(slice(-days, None))
         counts = (test["stock"] == number) & (test["count"] > 0)
         order = np.argsort(test["day"][counts])
         for name in (*NETWORKS, "both"):
-            theirs.mean[name], theirs.variance[name] = (found[name][what][counts][order] for what in ("mean", "variance"))
+            theirs.mean[name], theirs.variance[name] = (
+                found[name][what][counts][order] for what in ("mean", "variance")
+            )
         of_all[ticker] = theirs
     return of_all
 
 
 def by_stock(forecasts: dict[str, ReturnForecasts], names, cell) -> str:
     """A row for each name, a column for each stock."""
-    rows = [["", *forecasts], *([name, *(cell(one, name) for one in forecasts.values())] for name in names)]
+    rows = [
+        ["", *forecasts],
+        *([name, *(cell(one, name) for one in forecasts.values())] for name in names),
+    ]
     return "\n".join(table(rows, numbers=range(1, len(rows[0]))))
 
 
@@ -274,9 +354,18 @@ def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
 
     one, z, last = forecasts[TICKERS[0]], 1.645, slice(-60, None)
     time = market.time[market.tested(TICKERS[0])]
-    band = {"a day before": np.stack([end * z * np.sqrt(one.variance["both"]) for end in (-1, 1)], axis=1)}
-    lines = {"price": one.before * np.exp(one.came), "said the day before by both networks": one.before * np.exp(one.mean["both"])}
-    scaled = lambda name: np.concatenate([each.squares(name) / np.mean(each.squares("persistence")) for each in forecasts.values()])
+    band = {
+        "a day before": np.stack(
+            [end * z * np.sqrt(one.variance["both"]) for end in (-1, 1)], axis=1
+        )
+    }
+    lines = {
+        "price": one.before * np.exp(one.came),
+        "said the day before by both networks": one.before * np.exp(one.mean["both"]),
+    }
+    scaled = lambda name: np.concatenate(
+        [each.squares(name) / np.mean(each.squares("persistence")) for each in forecasts.values()]
+    )
     return [
         Section(
             "Tomorrow's price is today's",
@@ -293,13 +382,19 @@ def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
         Section(
             "A picture that deceives",
             f"{TICKERS[0]}: the forecasts look right because each is the price of the day before, drawn a day late.",
-            forecast.series(time[last], {name: line[last] for name, line in lines.items()}, name="dollars"),
+            forecast.series(
+                time[last], {name: line[last] for name, line in lines.items()}, name="dollars"
+            ),
         ),
         Section(
             "How far prices move can be told in part",
             "The variance of the next return: by how much the QLIKE of a forecast is below that of a constant variance, with its standard "
             "error; more is better. Networks see the range and the volume of each day too, the others returns alone.",
-            by_stock(forecasts, one.variance, lambda one, name: difference(one.qlike("constant"), one.qlike(name))),
+            by_stock(
+                forecasts,
+                one.variance,
+                lambda one, name: difference(one.qlike("constant"), one.qlike(name)),
+            ),
         ),
         Section(
             f"Quiet and wild days of {TICKERS[0]}",
@@ -310,7 +405,9 @@ def sections(market: Market, forecasts: dict[str, ReturnForecasts]) -> list:
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where the likelihood of validation days is greatest."""
+    """What is trained, and how it is judged: params are kept where the likelihood of validation
+    days is greatest.
+    """
     model = build_model(config)
     evaluate = partial(make_evaluate, partial(predict, model), measures(), target="return")
     return Task(
@@ -326,7 +423,9 @@ def task(config: Config, splits: Splits) -> Task:
 
 
 def main(config: Config, run: Run) -> dict:
-    """Train the networks of all folds together, keep what is best on validation days, and test it once."""
+    """Train the networks of all folds together, keep what is best on validation days, and test it
+    once.
+    """
     market = load_data(config, offline=run.options.offline)
     splits = all_windows(market)
     what = task(config, splits)
@@ -335,15 +434,27 @@ def main(config: Config, run: Run) -> dict:
     forecasts = forecasts_of_all(market, splits.test, found)
     total = lambda name: sum(np.sum(one.squares(name)) for one in forecasts.values())
     ratio = lambda name: float(np.sqrt(total(name) / total("persistence")))
-    loss = lambda name: float(np.mean(np.concatenate([one.qlike(name) for one in forecasts.values()])))
-    variances = {"": "both", "_lstm": "lstm", "_tcn": "tcn", "_constant": "constant", "_weighted": "weighted", "_garch": "GARCH(1,1)"}
+    loss = lambda name: float(
+        np.mean(np.concatenate([one.qlike(name) for one in forecasts.values()]))
+    )
+    variances = {
+        "": "both",
+        "_lstm": "lstm",
+        "_tcn": "tcn",
+        "_constant": "constant",
+        "_weighted": "weighted",
+        "_garch": "GARCH(1,1)",
+    }
     return {
         "metrics": {
             "test/rmse_ratio": ratio("both"),
             **{f"test/rmse_ratio_{name}": ratio(name) for name in NETWORKS},
             **{f"test/qlike{ending}": loss(name) for ending, name in variances.items()},
         },
-        "baselines": {name: ratio(name) for name in ("persistence", "drift", "ridge regression", "mean of 5 days")},
+        "baselines": {
+            name: ratio(name)
+            for name in ("persistence", "drift", "ridge regression", "mean of 5 days")
+        },
         **fitted.counts,
         "data": {
             "name": "stocks",

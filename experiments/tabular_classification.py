@@ -1,11 +1,16 @@
-"""Classify rows of a table with several multilayer perceptrons, which train side by side and whose probabilities are averaged.
+"""Classify rows of a table with several multilayer perceptrons, which train side by side and whose
+probabilities are averaged.
 
-Source    Lakshminarayanan, Pritzel, Blundell 2017, https://arxiv.org/abs/1612.01474: members differ in their initial values and dropout.
-Data      Three sets that come with scikit-learn, from the UCI repository, test part 25 %, stratified. breast_cancer: 569 tumours,
-          30 measurements, benign or malignant. wine: 178 wines, 13 measurements, 3 cultivars. iris: 150 flowers, 4 measurements, 3 species.
+Source    Lakshminarayanan, Pritzel, Blundell 2017, https://arxiv.org/abs/1612.01474: members differ
+          in their initial values and dropout.
+Data      Three sets that come with scikit-learn, from the UCI repository, test part 25 %,
+          stratified. breast_cancer: 569 tumours, 30 measurements, benign or malignant. wine: 178
+          wines, 13 measurements, 3 cultivars. iris: 150 flowers, 4 measurements, 3 species.
 Baselines The most frequent class, logistic regression and gradient boosting on the same split.
-Command   jnn run tabular_classification [--data breast_cancer|wine|iris]; all seeds: jnn sweep tabular_classification --seed 0..2
-Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon, time of one run:
+Command   jnn run tabular_classification [--data breast_cancer|wine|iris]; all seeds: jnn sweep
+          tabular_classification --seed 0..2
+Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel
+          Xeon, time of one run:
 
           breast_cancer   0.9580 +- 0.0000   30 s   logistic regression 0.9580, gradient boosting 0.9371
           wine            1.0000 +- 0.0000   30 s   logistic regression 1.0000, gradient boosting 1.0000
@@ -38,15 +43,19 @@ ABOUT = About(
     expected="0.9580 ± 0.0000 (breast_cancer), 1.0000 ± 0.0000 (wine), 0.9912 ± 0.0152 (iris)",
     cost="30 s on 2 cores",
 )
-LOAD = {"breast_cancer": tables.load_breast_cancer, "wine": tables.load_wine, "iris": tables.load_iris}
+LOAD = {
+    "breast_cancer": tables.load_breast_cancer,
+    "wine": tables.load_wine,
+    "iris": tables.load_iris,
+}
 SIZES = {"breast_cancer": (30, 2), "wine": (13, 3), "iris": (4, 3)}  # features, classes
 Loss = Callable[..., jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. The defaults have the least cross entropy, summed over the three tables, of those that were compared by
-    eight-fold cross-validation on what is not test data."""
+    """The settings of a run. The defaults have the least cross entropy, summed over the three
+    tables, of those that were compared by eight-fold cross-validation on what is not test data."""
 
     data: Literal["breast_cancer", "wine", "iris"] = "breast_cancer"
     """The table."""
@@ -65,8 +74,8 @@ class Config(TrainingConfig):
     class_weights: Literal["none", "balanced"] = "none"
     """Whether each class has the same total weight in the loss, however rare it is."""
     validation: bool = False
-    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on it is lowest; else all of it is trained
-    on, and the last params are kept."""
+    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on
+    it is lowest; else all of it is trained on, and the last params are kept."""
 
     def __post_init__(self):
         """Make a smoke run short, and check."""
@@ -82,7 +91,10 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
 
 def build_model(config: Config) -> jnn.Model:
     """x ``(..., features)`` -> logits ``(members, ..., classes)``."""
-    return jnn.ensemble(mlp(MLPConfig(outputs=SIZES[config.data][1], hidden=config.hidden, dropout=config.dropout)), config.members)
+    return jnn.ensemble(
+        mlp(MLPConfig(outputs=SIZES[config.data][1], hidden=config.hidden, dropout=config.dropout)),
+        config.members,
+    )
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
@@ -91,21 +103,34 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 
 def make_loss(config: Config, splits: Splits) -> Loss:
-    """Cross entropy, ``(logits (..., classes), labels (...)) -> (...)``; balanced weights have the mean 1 over the training part."""
-    weights = losses.balanced_weights(splits.train["label"], len(splits.classes)) if config.class_weights == "balanced" else None
+    """Cross entropy, ``(logits (..., classes), labels (...)) -> (...)``; balanced weights have the
+    mean 1 over the training part.
+    """
+    weights = (
+        losses.balanced_weights(splits.train["label"], len(splits.classes))
+        if config.class_weights == "balanced"
+        else None
+    )
     return partial(losses.cross_entropy, class_weights=weights)
 
 
 def objective(config: Config, model: jnn.Model, loss: Loss, params, state, batch, key):
-    """The sum over members of the mean loss with label smoothing: no member's gradient depends on another."""
+    """The sum over members of the mean loss with label smoothing: no member's gradient depends on
+    another.
+    """
     logits, state = model.apply(params, state, batch["features"], key=key, train=True)
     label = jnp.broadcast_to(batch["label"], logits.shape[:-1])
     mean = jnp.mean(loss(logits, label, label_smoothing=config.label_smoothing))
-    return config.members * mean, (state, {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == label)})
+    return config.members * mean, (
+        state,
+        {"accuracy": jnp.mean(jnp.argmax(logits, axis=-1) == label)},
+    )
 
 
 def predict(model: jnn.Model, params, state, batch) -> jax.Array:
-    """Logarithms of the classes' probabilities, each the mean over the members: ``log((1 / M) Σ_m softmax(z_m))``."""
+    """Logarithms of the classes' probabilities, each the mean over the members:
+    ``log((1 / M) Σ_m softmax(z_m))``.
+    """
     logits, _ = model.apply(params, state, batch["features"])
     return jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=-1), axis=0) - jnp.log(len(logits))
 
@@ -119,18 +144,28 @@ def baselines(splits: Splits) -> dict[str, float]:
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    x, y = (np.concatenate([splits.train[name], splits.validation[name]]) for name in ("features", "label"))
-    score = lambda classifier: float(classifier.fit(x, y).score(splits.test["features"], splits.test["label"]))
-    with threadpool_limits(1):  # on tables so small, threads that wait for each other take longer than one
+    x, y = (
+        np.concatenate([splits.train[name], splits.validation[name]])
+        for name in ("features", "label")
+    )
+    score = lambda classifier: float(
+        classifier.fit(x, y).score(splits.test["features"], splits.test["label"])
+    )
+    # on tables so small, threads that wait for each other take longer than one
+    with threadpool_limits(1):
         return {
             "most frequent class": score(DummyClassifier()),
-            "logistic regression": score(make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))),
+            "logistic regression": score(
+                make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
+            ),
             "gradient boosting": score(HistGradientBoostingClassifier(random_state=0)),
         }
 
 
 def sections(config: Config, model: jnn.Model, splits: Splits, params, state) -> list:
-    """Pictures for the report: what the model gets wrong, whether it knows, and which features it needs."""
+    """Pictures for the report: what the model gets wrong, whether it knows, and which features it
+    needs.
+    """
     import sklearn.datasets
 
     from jnn.explain.inside import importance
@@ -140,12 +175,26 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
     label = splits.test["label"]
     probabilities = np.exp(predict_all(partial(predict, model), params, state, splits.test))
     matrix = np.asarray(metrics.confusion_matrix(len(splits.classes)).measure(probabilities, label))
-    names = [str(name) for name in getattr(sklearn.datasets, f"load_{config.data}")()["feature_names"]]
-    certainty = jax.jit(lambda x: -jnp.mean(losses.cross_entropy(predict(model, params, state, {"features": x}), label)))
+    names = [
+        str(name) for name in getattr(sklearn.datasets, f"load_{config.data}")()["feature_names"]
+    ]
+    certainty = jax.jit(
+        lambda x: (
+            -jnp.mean(losses.cross_entropy(predict(model, params, state, {"features": x}), label))
+        )
+    )
     falls = importance.permutation_importance(certainty, splits.test["features"])
     return [
-        Section("What is taken for what", "Each row is a true class.", classification.confusion(matrix, splits.classes)),
-        Section("Is it as sure as it is right?", "A calibrated model lies on the line.", classification.calibration(probabilities, label)),
+        Section(
+            "What is taken for what",
+            "Each row is a true class.",
+            classification.confusion(matrix, splits.classes),
+        ),
+        Section(
+            "Is it as sure as it is right?",
+            "A calibrated model lies on the line.",
+            classification.calibration(probabilities, label),
+        ),
         Section(
             "Which features it needs",
             "How much the mean logarithm of the true class's probability falls, on the test part, where one feature is shuffled. Features "
@@ -158,9 +207,15 @@ def sections(config: Config, model: jnn.Model, splits: Splits, params, state) ->
 def task(config: Config, splits: Splits) -> Task:
     """What is trained, and how it is judged."""
     model, loss = build_model(config), make_loss(config, splits)
-    measured = {"loss": metrics.mean_of(loss), "accuracy": metrics.accuracy(), "balanced_accuracy": metrics.recall(len(splits.classes))}
+    measured = {
+        "loss": metrics.mean_of(loss),
+        "accuracy": metrics.accuracy(),
+        "balanced_accuracy": metrics.recall(len(splits.classes)),
+    }
     measured |= {"calibration_error": metrics.expected_calibration_error()}
-    evaluate = partial(make_evaluate, partial(predict, model), metrics.collection(measured), target="label")
+    evaluate = partial(
+        make_evaluate, partial(predict, model), metrics.collection(measured), target="label"
+    )
     return Task(
         model=model,
         objective=partial(objective, config, model, loss),

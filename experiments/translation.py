@@ -1,4 +1,5 @@
-"""Translate short English sentences to Spanish: with a recurrent network that attends to what it reads, or a transformer.
+"""Translate short English sentences to Spanish: with a recurrent network that attends to what it
+reads, or a transformer.
 
 Source    Attention: Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Luong et al. 2015, https://arxiv.org/abs/1508.04025.
           Transformer: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762. Byte pairs that both languages share: Sennrich et al. 2016,
@@ -29,15 +30,36 @@ from jnn import losses
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
 from jnn.data.sequences import pad
-from jnn.data.sets.translations import Translation, TranslationSplits, load_tatoeba_spanish, pairs_of, split_translations
-from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, read_tokenizer, split_words, write_tokenizer
+from jnn.data.sets.translations import (
+    Translation,
+    TranslationSplits,
+    load_tatoeba_spanish,
+    pairs_of,
+    split_translations,
+)
+from jnn.data.tokenizers import (
+    Tokenizer,
+    byte_pair_tokenizer,
+    read_tokenizer,
+    split_words,
+    write_tokenizer,
+)
 from jnn.decoding.beam_search import beam_search
 from jnn.decoding.generate import Request
 from jnn.errors import MissingExtraError, mistake
 from jnn.explain.page.tables import table
 from jnn.metrics import Metric
 from jnn.runs import About, Run, trained
-from jnn.train import Fitted, Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.train import (
+    Fitted,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    predict_all,
+    seed_key,
+    train,
+)
 
 ABOUT = About(
     task="translation of sentences",
@@ -55,8 +77,8 @@ ALIGNMENT = {"rnn": "decoder/attention", "transformer": "decoder/blocks/cross_at
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. Pairs are trained on in one length: branches for several would each be compiled, and computed again for the
-    gradient, which costs more than the padding does."""
+    """The settings of a run. Pairs are trained on in one length: branches for several would each be
+    compiled, and computed again for the gradient, which costs more than the padding does."""
 
     model: Literal["rnn", "transformer"] = "rnn"
     """The architecture."""
@@ -94,32 +116,57 @@ def load_data(config: Config, *, offline: bool = False) -> TranslationSplits:
     """Sentences with their translations; for ``--smoke`` a few that are made up."""
     if not config.smoke:
         return load_tatoeba_spanish(offline=offline)
-    who, does = {"tom": "tom", "mary": "mary", "he": "él", "she": "ella"}, {"eats": "come", "reads": "lee", "sings": "canta"}
-    when = {"now": "ahora", "here": "aquí", "today": "hoy", "again": "otra vez", "alone": "solo", "well": "bien"}
-    made = [(f"{a} {b} {c} .", f"{who[a]} {does[b]} {when[c]} .") for a in who for b in does for c in when]
+    who, does = (
+        {"tom": "tom", "mary": "mary", "he": "él", "she": "ella"},
+        {"eats": "come", "reads": "lee", "sings": "canta"},
+    )
+    when = {
+        "now": "ahora",
+        "here": "aquí",
+        "today": "hoy",
+        "again": "otra vez",
+        "alone": "solo",
+        "well": "bien",
+    }
+    made = [
+        (f"{a} {b} {c} .", f"{who[a]} {does[b]} {when[c]} .")
+        for a in who
+        for b in does
+        for c in when
+    ]
     return split_translations(made, test=16, validation=0.2)
 
 
 def make_tokenizer(config: Config, data: TranslationSplits) -> Tokenizer:
     """Byte pairs of both languages of the training part."""
     return byte_pair_tokenizer(
-        (spaced(side) for pair in pairs_of(data.train) for side in pair), vocabulary=config.vocabulary, special=SPECIAL
+        (spaced(side) for pair in pairs_of(data.train) for side in pair),
+        vocabulary=config.vocabulary,
+        special=SPECIAL,
     )
 
 
 def spaced(sentence: str) -> str:
-    """With a space in front of the first word, as every other word has it: so that it is the same token wherever it stands."""
+    """With a space in front of the first word, as every other word has it: so that it is the same
+    token wherever it stands.
+    """
     return f" {sentence}"
 
 
-def encode(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], longest: int | None = None) -> dict[str, np.ndarray]:
-    """Pairs of sentences as arrays (N, T): what is read, what is written so far, and what is to be written next.
+def encode(
+    tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], longest: int | None = None
+) -> dict[str, np.ndarray]:
+    """Pairs of sentences as arrays (N, T): what is read, what is written so far, and what is to be
+    written next.
 
-    They are padded to ``longest`` tokens, and pairs that are longer are left out; without it to the longest of them.
+    They are padded to ``longest`` tokens, and pairs that are longer are left out; without it to the
+    longest of them.
     """
     sources = [tokenizer.encode(spaced(source)) for source, _ in pairs]
     targets = [tokenizer.encode(spaced(target)) for _, target in pairs]
-    lengths = np.array([max(len(source), len(target) + 1) for source, target in zip(sources, targets, strict=True)])
+    lengths = np.array(
+        [max(len(source), len(target) + 1) for source, target in zip(sources, targets, strict=True)]
+    )
     longest = longest or int(lengths.max())
     kept = np.flatnonzero(lengths <= longest)
     padded = partial(pad, length=longest, value=tokenizer.padding)
@@ -136,9 +183,16 @@ def encode(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], longest: int 
 
 
 def build_model(config: Config, vocabulary: int) -> jnn.Model:
-    """``{"tokens", "source", "source_mask"}``, each ``(..., T)`` -> logits of the next tokens ``(..., T, vocabulary)``."""
+    """``{"tokens", "source", "source_mask"}``, each ``(..., T)`` -> logits of the next tokens
+    ``(..., T, vocabulary)``.
+    """
     if config.model == "rnn":
-        settings = Seq2SeqConfig(source_vocabulary=vocabulary, width=config.width, depth=config.depth, dropout=config.dropout)
+        settings = Seq2SeqConfig(
+            source_vocabulary=vocabulary,
+            width=config.width,
+            depth=config.depth,
+            dropout=config.dropout,
+        )
         return config.cast(seq2seq(settings))
     settings = EncoderDecoderConfig(
         source_vocabulary=vocabulary,
@@ -186,19 +240,29 @@ def nats(model: jnn.Model, params, state, batch) -> jax.Array:
 def per_token(tokens: int) -> Metric:
     """The sum of nats over the tokens of all translations."""
     return Metric(
-        measure=lambda nats, targets, weights=None: jnp.sum(nats if weights is None else weights * nats),
+        measure=lambda nats, targets, weights=None: jnp.sum(
+            nats if weights is None else weights * nats
+        ),
         compute=lambda total: {"loss": total / tokens},
     )
 
 
 def task(config: Config, data: TranslationSplits, tokenizer: Tokenizer | None = None) -> Task:
-    """What is trained, and how it is judged: params are kept where the loss on validation sentences is lowest."""
+    """What is trained, and how it is judged: params are kept where the loss on validation sentences
+    is lowest.
+    """
     tokenizer = tokenizer or make_tokenizer(config, data)
     model = build_model(config, tokenizer.vocabulary)
 
     def evaluate(part: Sequence[Translation], split: str):
         arrays = encode(tokenizer, pairs_of(part))
-        return make_evaluate(partial(nats, model), per_token(arrays["target_mask"].sum()), arrays, target="targets", split=split)
+        return make_evaluate(
+            partial(nats, model),
+            per_token(arrays["target_mask"].sum()),
+            arrays,
+            target="targets",
+            split=split,
+        )
 
     return Task(
         model=model,
@@ -212,18 +276,31 @@ def task(config: Config, data: TranslationSplits, tokenizer: Tokenizer | None = 
     )
 
 
-def translate(config: Config, model: jnn.Model, params, state, tokenizer: Tokenizer, sentences: Sequence[str]) -> list[str]:
+def translate(
+    config: Config, model: jnn.Model, params, state, tokenizer: Tokenizer, sentences: Sequence[str]
+) -> list[str]:
     """The best translation of each sentence that a beam search finds."""
-    source = pad([tokenizer.encode(spaced(sentence)) for sentence in sentences], value=tokenizer.padding)
+    source = pad(
+        [tokenizer.encode(spaced(sentence)) for sentence in sentences], value=tokenizer.padding
+    )
 
     def search(params, state, batch):
         start = jnp.full((*batch["source"].shape[:-1], 1), tokenizer.start)
-        settings = {"length": MOST, "beams": config.beams, "stop": (tokenizer.end,), "length_penalty": config.length_penalty}
+        settings = {
+            "length": MOST,
+            "beams": config.beams,
+            "stop": (tokenizer.end,),
+            "length_penalty": config.length_penalty,
+        }
         found = beam_search(model, params, state, start, context=batch, **settings)
         return {"tokens": found.tokens[..., 0, :], "length": found.lengths[..., 0]}
 
-    found = predict_all(search, params, state, {"source": source.tokens, "source_mask": source.mask}, batch_size=250)
-    written = [tokens[:length] for tokens, length in zip(found["tokens"], found["length"], strict=True)]
+    found = predict_all(
+        search, params, state, {"source": source.tokens, "source_mask": source.mask}, batch_size=250
+    )
+    written = [
+        tokens[:length] for tokens, length in zip(found["tokens"], found["length"], strict=True)
+    ]
     return [tokenizer.decode(tokens).strip() for tokens in written]
 
 
@@ -231,7 +308,9 @@ def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
     """The translation of a sentence."""
     sentence = " ".join(split_words(request.prompt, lower=True))
     if not sentence:
-        raise mistake("translation", got=f"prompt={request.prompt!r}", expected="an English sentence")
+        raise mistake(
+            "translation", got=f"prompt={request.prompt!r}", expected="an English sentence"
+        )
     tokenizer = read_tokenizer(folder / "tokenizer.json")
     model = build_model(config, tokenizer.vocabulary)
     params, state = trained(model, example(), folder)
@@ -240,10 +319,20 @@ def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
 
 
 def bleu(translations: Sequence[str], part: Sequence[Translation]) -> float:
-    """Corpus BLEU of at most four words, as a fraction, with every known translation as a reference (Papineni et al. 2002)."""
+    """Corpus BLEU of at most four words, as a fraction, with every known translation as a reference
+    (Papineni et al. 2002).
+    """
     references = [sentence.targets for sentence in part]
-    columns = [[known[i] if i < len(known) else None for known in references] for i in range(max(map(len, references)))]
-    return _sacrebleu().corpus_bleu(translations, columns, tokenize="none", smooth_method="none", force=True).score / 100
+    columns = [
+        [known[i] if i < len(known) else None for known in references]
+        for i in range(max(map(len, references)))
+    ]
+    return (
+        _sacrebleu()
+        .corpus_bleu(translations, columns, tokenize="none", smooth_method="none", force=True)
+        .score
+        / 100
+    )
 
 
 def _sacrebleu() -> Any:
@@ -255,19 +344,35 @@ def _sacrebleu() -> Any:
 
 
 def nearest(data: TranslationSplits) -> list[str]:
-    """For each test sentence the first translation of the sentence most like it that is not test data."""
+    """For each test sentence the first translation of the sentence most like it that is not test
+    data.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     known = data.train + data.validation
     words_and_pairs = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False)
     a = words_and_pairs.fit_transform([sentence.source for sentence in known])
     b = words_and_pairs.transform([sentence.source for sentence in data.test])
-    found = np.concatenate([np.asarray((b[i : i + 100] @ a.T).argmax(axis=1)).ravel() for i in range(0, len(data.test), 100)])
+    found = np.concatenate(
+        [
+            np.asarray((b[i : i + 100] @ a.T).argmax(axis=1)).ravel()
+            for i in range(0, len(data.test), 100)
+        ]
+    )
     return [known[i].targets[0] for i in found]
 
 
-def sections(config: Config, fitted: Fitted, model: jnn.Model, tokenizer: Tokenizer, test: Sequence[Translation], found: list[str]) -> list:
-    """For the report: translations, where the decoder looked, and how hard sentences of each length are."""
+def sections(
+    config: Config,
+    fitted: Fitted,
+    model: jnn.Model,
+    tokenizer: Tokenizer,
+    test: Sequence[Translation],
+    found: list[str],
+) -> list:
+    """For the report: translations, where the decoder looked, and how hard sentences of each length
+    are.
+    """
     from jnn.explain.inside.attention import alignment, attention_weights
     from jnn.explain.page.report import Section
 
@@ -276,7 +381,10 @@ def sections(config: Config, fitted: Fitted, model: jnn.Model, tokenizer: Tokeni
     source, target = (tokenizer.encode(spaced(sentence)) for sentence in (test[i].source, found[i]))
     x = {"source": jnp.asarray(source), "tokens": jnp.asarray([tokenizer.start, *target])}
     weights = attention_weights(model, fitted.params, fitted.state, x)[ALIGNMENT[config.model]]
-    read, written = ([tokenizer.tokens[token].strip() for token in tokens] for tokens in (source, [*target, tokenizer.end]))
+    read, written = (
+        [tokenizer.tokens[token].strip() for token in tokens]
+        for tokens in (source, [*target, tokenizer.end])
+    )
     drawn = "Drawn from the test part; a = marks what is one of the references."
     looked = "Each row is a token that was written, and where the decoder looked then: the mean over the heads of the last layer."
     lengths = "BLEU of the test sentences of each length, in words and punctuation marks."
@@ -292,7 +400,14 @@ def examples(chosen: Sequence[int], test: Sequence[Translation], found: Sequence
     rows = [["", "English", "translation", "reference"]]
     for i in chosen:
         right = found[i] in test[i].targets
-        rows.append(["=" if right else "", test[i].source, found[i], found[i] if right else test[i].targets[0]])
+        rows.append(
+            [
+                "=" if right else "",
+                test[i].source,
+                found[i],
+                found[i] if right else test[i].targets[0],
+            ]
+        )
     return "\n".join(table(rows))
 
 
@@ -315,7 +430,14 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     write_tokenizer(run.folder / "tokenizer.json", tokenizer)
     what = task(config, data, tokenizer)
     fitted = train(what, config, seed_key(config.seed), run)
-    found = translate(config, what.model, fitted.params, fitted.state, tokenizer, [sentence.source for sentence in data.test])
+    found = translate(
+        config,
+        what.model,
+        fitted.params,
+        fitted.state,
+        tokenizer,
+        [sentence.source for sentence in data.test],
+    )
     return {
         "metrics": {"test/bleu": bleu(found, data.test), **what.test(fitted.params, fitted.state)},
         "baselines": {

@@ -38,7 +38,9 @@ ABOUT = About(
 
 
 class Target(NamedTuple):
-    """A function of ``variables`` numbers in [-1, 1], from ``(N, variables)`` to ``(N,)``, of the order of one."""
+    """A function of ``variables`` numbers in [-1, 1], from ``(N, variables)`` to ``(N,)``, of the
+    order of one.
+    """
 
     variables: int
     function: Callable[[np.ndarray], np.ndarray]
@@ -48,8 +50,12 @@ TARGETS = {
     "chirp": Target(1, lambda x: np.sin(2 / (0.12 + (x[:, 0] + 1) / 2))),
     "runge": Target(1, lambda x: 1 / (1 + 25 * x[:, 0] ** 2)),
     "steps": Target(1, lambda x: np.sign(np.sin(7 * x[:, 0]))),
-    "ripples": Target(2, lambda x: np.cos(8 * np.hypot(x[:, 0], x[:, 1])) / (1 + np.hypot(x[:, 0], x[:, 1]))),
-    "checkers": Target(2, lambda x: np.sign(np.sin(np.pi * x[:, 0] * 1.5) * np.sin(np.pi * x[:, 1] * 1.5))),
+    "ripples": Target(
+        2, lambda x: np.cos(8 * np.hypot(x[:, 0], x[:, 1])) / (1 + np.hypot(x[:, 0], x[:, 1]))
+    ),
+    "checkers": Target(
+        2, lambda x: np.sign(np.sin(np.pi * x[:, 0] * 1.5) * np.sin(np.pi * x[:, 1] * 1.5))
+    ),
 }
 
 
@@ -87,7 +93,9 @@ def load_data(config: Config, *, offline: bool = False) -> dict[str, np.ndarray]
 
 
 def grid(config: Config) -> tuple[np.ndarray, np.ndarray]:
-    """The test: a fine grid, 2001 places on a line or 101 x 101 on a square, and the function's values there."""
+    """The test: a fine grid, 2001 places on a line or 101 x 101 on a square, and the function's
+    values there.
+    """
     variables, function = TARGETS[config.target]
     axes = [np.linspace(-1, 1, 2001 if variables == 1 else 101)] * variables
     x = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, variables).astype(np.float32)
@@ -95,10 +103,16 @@ def grid(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build_model(config: Config) -> jnn.Model:
-    """A network of each size side by side, several times: x ``(..., variables)`` -> {size: y ``(members, ..., 1)``}."""
+    """A network of each size side by side, several times: x ``(..., variables)`` -> {size: y
+    ``(members, ..., 1)``}.
+    """
     sizes = [(width, depth) for width in config.widths for depth in config.depths]
-    make = lambda width, depth: mlp(MLPConfig(outputs=1, hidden=(width,) * depth, activation=config.activation))
-    return jnn.ensemble(jnn.parallel(**{size_name(*size): make(*size) for size in sizes}), config.members)
+    make = lambda width, depth: mlp(
+        MLPConfig(outputs=1, hidden=(width,) * depth, activation=config.activation)
+    )
+    return jnn.ensemble(
+        jnn.parallel(**{size_name(*size): make(*size) for size in sizes}), config.members
+    )
 
 
 def size_name(width: int, depth: int) -> str:
@@ -108,11 +122,15 @@ def size_name(width: int, depth: int) -> str:
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    return build_model(config), jax.ShapeDtypeStruct((TARGETS[config.target].variables,), jnp.float32)
+    return build_model(config), jax.ShapeDtypeStruct(
+        (TARGETS[config.target].variables,), jnp.float32
+    )
 
 
 def objective(model: jnn.Model, params, state, batch, key):
-    """The sum of all networks' mean squared errors: no network's gradient depends on another network."""
+    """The sum of all networks' mean squared errors: no network's gradient depends on another
+    network.
+    """
     predictions, state = model.apply(params, state, batch["x"], key=key, train=True)
     errors = [jnp.mean((y[..., 0] - batch["y"][None]) ** 2, axis=-1) for y in predictions.values()]
     return jnp.sum(jnp.stack(errors)), (state, {})
@@ -127,9 +145,13 @@ def baselines(config: Config, data: dict[str, np.ndarray]) -> dict[str, float]:
     from sklearn.preprocessing import PolynomialFeatures
 
     x, y = grid(config)
-    rmse = lambda regressor: float(np.sqrt(np.mean((regressor.fit(data["x"], data["y"]).predict(x) - y) ** 2)))
+    rmse = lambda regressor: float(
+        np.sqrt(np.mean((regressor.fit(data["x"], data["y"]).predict(x) - y) ** 2))
+    )
     polynomial = lambda degree: make_pipeline(PolynomialFeatures(degree), LinearRegression())
-    score = lambda degree: cross_val_score(polynomial(degree), data["x"], data["y"], scoring="neg_mean_squared_error").mean()
+    score = lambda degree: cross_val_score(
+        polynomial(degree), data["x"], data["y"], scoring="neg_mean_squared_error"
+    ).mean()
     degree = max(range(1, 21), key=score)
     return {
         "mean": float(np.sqrt(np.mean((np.mean(data["y"]) - y) ** 2))),
@@ -138,16 +160,35 @@ def baselines(config: Config, data: dict[str, np.ndarray]) -> dict[str, float]:
     }
 
 
-def evaluate(config: Config, model: jnn.Model, params, state) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Test RMSE ``(members, widths, depths)``, and the predictions ``(members, N)`` of each size on the grid."""
+def evaluate(
+    config: Config, model: jnn.Model, params, state
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Test RMSE ``(members, widths, depths)``, and the predictions ``(members, N)`` of each size on
+    the grid.
+    """
     x, y = grid(config)
-    predictions = {name: np.asarray(found)[..., 0] for name, found in jax.jit(model.apply)(params, state, x)[0].items()}
-    rmse = lambda width, depth: np.sqrt(np.mean((predictions[size_name(width, depth)] - y) ** 2, axis=-1))
-    return np.stack([np.stack([rmse(width, depth) for depth in config.depths], -1) for width in config.widths], -2), predictions
+    predictions = {
+        name: np.asarray(found)[..., 0]
+        for name, found in jax.jit(model.apply)(params, state, x)[0].items()
+    }
+    rmse = lambda width, depth: np.sqrt(
+        np.mean((predictions[size_name(width, depth)] - y) ** 2, axis=-1)
+    )
+    return np.stack(
+        [np.stack([rmse(width, depth) for depth in config.depths], -1) for width in config.widths],
+        -2,
+    ), predictions
 
 
-def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, predictions: dict[str, np.ndarray]) -> list:
-    """Pictures for the report: the error against the size, and some of the functions that were learned."""
+def sections(
+    config: Config,
+    data: dict[str, np.ndarray],
+    errors: np.ndarray,
+    predictions: dict[str, np.ndarray],
+) -> list:
+    """Pictures for the report: the error against the size, and some of the functions that were
+    learned.
+    """
     from jnn.explain.page.report import Section
     from jnn.explain.results import functions
 
@@ -161,11 +202,17 @@ def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, pr
     ]
     deepest = config.depths[-1]
     if x.shape[1] == 1:
-        learned = {f"width {width}": predictions[size_name(width, deepest)][0] for width in config.widths}
+        learned = {
+            f"width {width}": predictions[size_name(width, deepest)][0] for width in config.widths
+        }
         text = f"Networks of {deepest} hidden layers, of several widths, and what each gets wrong."
         return [
             *found,
-            Section("What was learned", text, functions.curve_fit(x[:, 0], y, learned, samples=(data["x"][:, 0], data["y"]))),
+            Section(
+                "What was learned",
+                text,
+                functions.curve_fit(x[:, 0], y, learned, samples=(data["x"][:, 0], data["y"])),
+            ),
         ]
     side, line = round(len(x) ** 0.5), np.unique(x[:, 0])
     for width in (config.widths[0], config.widths[-1]):
@@ -173,7 +220,9 @@ def sections(config: Config, data: dict[str, np.ndarray], errors: np.ndarray, pr
         title = f"What {deepest} layers of {width} learned"
         found.append(
             Section(
-                title, "The function, the network, and their difference.", functions.surface(line, line, y.reshape(side, side), learned)
+                title,
+                "The function, the network, and their difference.",
+                functions.surface(line, line, y.reshape(side, side), learned),
             )
         )
     return found
@@ -193,9 +242,16 @@ def main(config: Config, run: Run) -> dict:
     fitted = train(what, config, seed_key(config.seed), run)
     errors, predictions = evaluate(config, what.model, fitted.params, fitted.state)
     middle = np.median(errors, axis=0)
-    sizes = [(i, j, size_name(width, depth)) for i, width in enumerate(config.widths) for j, depth in enumerate(config.depths)]
+    sizes = [
+        (i, j, size_name(width, depth))
+        for i, width in enumerate(config.widths)
+        for j, depth in enumerate(config.depths)
+    ]
     return {
-        "metrics": {"test/rmse": middle.min(), **{f"test/rmse_{name}": middle[i, j] for i, j, name in sizes}},
+        "metrics": {
+            "test/rmse": middle.min(),
+            **{f"test/rmse_{name}": middle[i, j] for i, j, name in sizes},
+        },
         "baselines": baselines(config, data),
         **fitted.counts,
         "data": {"name": config.target, **what.feed.identity},

@@ -1,4 +1,6 @@
-"""What `jnn.tags` and `jnn.decoding.hoist` share: evaluating a traced function again, equation by equation, with public JAX alone."""
+"""What `jnn.tags` and `jnn.decoding.hoist` share: evaluating a traced function again, equation by
+equation, with public JAX alone.
+"""
 
 import re
 from typing import Any
@@ -12,17 +14,23 @@ CALLS = ("jit", "pjit", "closed_call", "core_call")
 def bind(equation: Any, inputs: list) -> list:
     """The outputs of an equation."""
     with equation.ctx.manager:
-        outputs = equation.primitive.bind(*inputs, **equation.primitive.get_bind_params(equation.params))
+        outputs = equation.primitive.bind(
+            *inputs, **equation.primitive.get_bind_params(equation.params)
+        )
     return outputs if equation.primitive.multiple_results else [outputs]
 
 
 def callee(equation: Any) -> tuple[Any, list]:
     """The jaxpr that an equation calls, and its constants."""
-    consts = next((value.consts for value in equation.params.values() if hasattr(value, "consts")), [])
+    consts = next(
+        (value.consts for value in equation.params.values() if hasattr(value, "consts")), []
+    )
     return next(iter(core.jaxprs_in_params(equation.params))), consts
 
 
 def scope_of(equation: Any) -> str:
-    """The named scopes of an equation, without the transformations around them: ``jvp(block)/vmap(attention)`` is ``block/attention``."""
+    """The named scopes of an equation, without the transformations around them:
+    ``jvp(block)/vmap(attention)`` is ``block/attention``.
+    """
     names = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack)).split("/")
     return "/".join(name for name in names if name not in ("", "rematted_computation"))

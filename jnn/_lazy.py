@@ -1,4 +1,6 @@
-"""Packages whose names are imported when they are first used, so that the command line answers before JAX is loaded."""
+"""Packages whose names are imported when they are first used, so that the command line answers
+before JAX is loaded.
+"""
 
 import importlib
 import sys
@@ -7,7 +9,8 @@ from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, Sequence[str]]):
-    """``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562) that has ``names`` (module -> names in it) and all its modules.
+    """``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562) that has ``names``
+    (module -> names in it) and all its modules.
 
     >>> get, _, names = lazy("jnn", {"errors": ["JnnError"]})
     >>> get("JnnError").__module__, names

@@ -1,7 +1,8 @@
 """Functions from models to models that compose them: `chain`, `residual`, `parallel`, `repeat`.
 
-A child is a `Model` or a plain function of one argument. A child given by keyword has that name in params, state and captured
-paths; a child given by position has its position as its name. The key of each child depends on its name alone.
+A child is a `Model` or a plain function of one argument. A child given by keyword has that name in
+params, state and captured paths; a child given by position has its position as its name. The key of
+each child depends on its name alone.
 """
 
 import functools
@@ -13,13 +14,27 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, apply_child, as_model, check_children, identity, init_child, read_child, reader, scope, streams
+from jnn.model import (
+    Model,
+    apply_child,
+    as_model,
+    check_children,
+    identity,
+    init_child,
+    read_child,
+    reader,
+    scope,
+    streams,
+)
 
 
 def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
     if not parts and not named:
         raise mistake(where, got="no parts", expected="at least one model")
-    return {name: as_model(part) for name, part in [*((str(i), part) for i, part in enumerate(parts)), *named.items()]}
+    return {
+        name: as_model(part)
+        for name, part in [*((str(i), part) for i, part in enumerate(parts)), *named.items()]
+    }
 
 
 def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
@@ -48,7 +63,9 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         check_children("chain", models, params)
         new_state = {}
         for name, model in models.items():
-            x, child_state = apply_child(name, model, params, state, x, key=key, train=train, mask=mask)
+            x, child_state = apply_child(
+                name, model, params, state, x, key=key, train=train, mask=mask
+            )
             new_state |= child_state
             mask = mask if _is_masked(x, mask) else None
         return x, new_state
@@ -64,37 +81,55 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         new_carry = {}
         for name, model in models.items():
             with scope(name):
-                x_t, new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
+                x_t, new_carry[name] = model.step(
+                    params.get(name, {}), state.get(name, {}), carry[name], x_t
+                )
         return x_t, new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         new_carry = {}
         for name, model in models.items():
-            x, new_carry[name] = read_child(name, model, params, state, carry, x, key=key, train=train, mask=mask)
+            x, new_carry[name] = read_child(
+                name, model, params, state, carry, x, key=key, train=train, mask=mask
+            )
             mask = mask if _is_masked(x, mask) else None
         return x, new_carry
 
-    return Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
+    return (
+        Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
+    )
 
 
 def _is_masked(x: Any, mask) -> bool:
     leaves = jax.tree.leaves(x)
-    return mask is not None and len(leaves) == 1 and leaves[0].ndim > mask.ndim and leaves[0].shape[: mask.ndim] == mask.shape
+    return (
+        mask is not None
+        and len(leaves) == 1
+        and leaves[0].ndim > mask.ndim
+        and leaves[0].shape[: mask.ndim] == mask.shape
+    )
 
 
 def output_of_step(model: Model, params, carry, x_t):
-    """Zeros of the shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence of the one element."""
+    """Zeros of the shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence
+    of the one element.
+    """
     features = lambda leaf: 0 if jnp.issubdtype(leaf.dtype, jnp.integer) else 1
-    sequence = lambda x_t: jax.tree.map(lambda leaf: jnp.expand_dims(leaf, leaf.ndim - features(leaf)), x_t)
+    sequence = lambda x_t: jax.tree.map(
+        lambda leaf: jnp.expand_dims(leaf, leaf.ndim - features(leaf)), x_t
+    )
     _, state = jax.eval_shape(lambda x_t: model.init(jax.random.key(0), sequence(x_t)), x_t)
     y_t, _ = jax.eval_shape(model.step, params, state, carry, x_t)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y_t)
 
 
-def parallel(*parts: Model | Callable, combine: Callable | None = None, **named: Model | Callable) -> Model:
+def parallel(
+    *parts: Model | Callable, combine: Callable | None = None, **named: Model | Callable
+) -> Model:
     """Several models on the same input: ``y = combine(f_1(x), ..., f_n(x))``.
 
-    Without ``combine``, y is a tuple of the outputs, or a dict of them where all children are named.
+    Without ``combine``, y is a tuple of the outputs, or a dict of them where all children are
+    named.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> heads = jnn.parallel(digit=jnn.dense(10), slant=jnn.dense(1))
@@ -115,40 +150,53 @@ def parallel(*parts: Model | Callable, combine: Callable | None = None, **named:
             child_params, child_state, outputs[name] = init_child(name, model, key, x)
             params |= child_params
             state |= child_state
-        jax.eval_shape(lambda *ys: join(dict(zip(outputs, ys, strict=True))), *outputs.values())  # a dict would come back sorted
+        # a dict would come back sorted
+        jax.eval_shape(lambda *ys: join(dict(zip(outputs, ys, strict=True))), *outputs.values())
         return params, state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_children("parallel", models, params)
         outputs, new_state = {}, {}
         for name, model in models.items():
-            outputs[name], child_state = apply_child(name, model, params, state, x, key=key, train=train, mask=mask)
+            outputs[name], child_state = apply_child(
+                name, model, params, state, x, key=key, train=train, mask=mask
+            )
             new_state |= child_state
         return join(outputs), new_state
 
     def carry(params, x_t, length):
-        return {name: model.carry(params.get(name, {}), x_t, length) for name, model in models.items()}
+        return {
+            name: model.carry(params.get(name, {}), x_t, length) for name, model in models.items()
+        }
 
     def step(params, state, carry, x_t):
         outputs, new_carry = {}, {}
         for name, model in models.items():
             with scope(name):
-                outputs[name], new_carry[name] = model.step(params.get(name, {}), state.get(name, {}), carry[name], x_t)
+                outputs[name], new_carry[name] = model.step(
+                    params.get(name, {}), state.get(name, {}), carry[name], x_t
+                )
         return join(outputs), new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         outputs, new_carry = {}, {}
         for name, model in models.items():
-            outputs[name], new_carry[name] = read_child(name, model, params, state, carry, x, key=key, train=train, mask=mask)
+            outputs[name], new_carry[name] = read_child(
+                name, model, params, state, carry, x, key=key, train=train, mask=mask
+            )
         return join(outputs), new_carry
 
-    return Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
+    return (
+        Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
+    )
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
-    """A model and a way around it: ``y = body(x) + shortcut(x)`` (He et al. 2015, https://arxiv.org/abs/1512.03385).
+    """A model and a way around it: ``y = body(x) + shortcut(x)`` (He et al. 2015,
+    https://arxiv.org/abs/1512.03385).
 
-    Raises `JnnError` where the two shapes differ: give a ``shortcut`` that changes the shape as the body does.
+    Raises `JnnError` where the two shapes differ: give a ``shortcut`` that changes the shape as the
+    body does.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> block = jnn.residual(jnn.dense(4))
@@ -170,12 +218,14 @@ def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> M
 
 
 def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
-    """``n`` copies of a model, each with its own params, one after the other; each leaf of params and state has a first axis of length n.
+    """``n`` copies of a model, each with its own params, one after the other; each leaf of params
+    and state has a first axis of length n.
 
-    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all copies out, which compiles longer
-    and may run faster; both give the same values from the same params. A stream has a memory for each copy, and its step is always
-    written out. Copy i gets ``fold_in(key, i)``, so that a deeper stack begins as the shallower one. Raises `JnnError` where the
-    model's output has another shape or dtype than its input.
+    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all
+    copies out, which compiles longer and may run faster; both give the same values from the same
+    params. A stream has a memory for each copy, and its step is always written out. Copy i gets
+    ``fold_in(key, i)``, so that a deeper stack begins as the shallower one. Raises `JnnError` where
+    the model's output has another shape or dtype than its input.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> deep = jnn.repeat(jnn.chain(jnn.dense(4), jax.nn.relu), 3)
@@ -188,7 +238,11 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         raise mistake("repeat", got=f"n={n!r}", expected="an integer >= 1")
 
     def keys(key):
-        return None if key is None else jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+        return (
+            None
+            if key is None
+            else jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+        )
 
     def init(key, x):
         params, state = jax.vmap(model.init, in_axes=(0, None))(keys(key), x)
@@ -206,9 +260,12 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         return tuple(model.carry(copy, x_t, length) for copy in unstacked(params, n))
 
     def step(params, state, carry, x_t):
-        # Written out: in a scan over depth each token would copy all memories, out of the stack and back into it.
+        # Written out: in a scan over depth each token would copy all memories, out of the stack and
+        # back into it.
         memories = []
-        for params_i, state_i, carry_i in zip(unstacked(params, n), unstacked(state, n), carry, strict=True):
+        for params_i, state_i, carry_i in zip(
+            unstacked(params, n), unstacked(state, n), carry, strict=True
+        ):
             x_t, memory = model.step(params_i, state_i, carry_i, x_t)
             memories.append(memory)
         return x_t, tuple(memories)
@@ -219,7 +276,9 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
 
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *carry)
-        y, carry = jax.lax.scan(layer, x, (params, state, stacked, keys(key)), length=n, unroll=unroll)
+        y, carry = jax.lax.scan(
+            layer, x, (params, state, stacked, keys(key)), length=n, unroll=unroll
+        )
         return y, tuple(unstacked(carry, n))
 
     return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
@@ -240,5 +299,7 @@ def _check_same(x: Any, y: Any) -> None:
     shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree)
     if shapes(x) != shapes(y):
         raise mistake(
-            "repeat", got=f"a model that makes {shapes(y)} from {shapes(x)}", expected="an output like its input, for the next copy to take"
+            "repeat",
+            got=f"a model that makes {shapes(y)} from {shapes(x)}",
+            expected="an output like its input, for the next copy to take",
         )

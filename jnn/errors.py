@@ -6,8 +6,8 @@ import signal
 class JnnError(ValueError):
     """A user's mistake: bad shapes, types, values, options, files.
 
-    The message says where it happened, what was got, what is expected and one remedy. At the command line it is printed without a
-    traceback, and ``exit_code`` ends the process.
+    The message says where it happened, what was got, what is expected and one remedy. At the
+    command line it is printed without a traceback, and ``exit_code`` ends the process.
     """
 
     exit_code = 2
@@ -20,7 +20,9 @@ class MissingDataError(JnnError):
 
 
 class MissingExtraError(JnnError):
-    """An optional package that is not installed; the message says the pip command that installs it."""
+    """An optional package that is not installed; the message says the pip command that installs
+    it.
+    """
 
     exit_code = 3
 
@@ -32,7 +34,8 @@ class Diverged(JnnError):  # noqa: N818
 
 
 class Interrupted(BaseException):
-    """Training was stopped by a signal, and its checkpoint is saved. Like KeyboardInterrupt, ``except Exception`` lets it pass.
+    """Training was stopped by a signal, and its checkpoint is saved. Like KeyboardInterrupt,
+    ``except Exception`` lets it pass.
 
     >>> Interrupted(15).exit_code, str(Interrupted(15))
     (143, 'stopped by SIGTERM')

@@ -1,4 +1,6 @@
-"""The files of a run: strict JSON, whole or not there at all, and logs of one JSON object a line."""
+"""The files of a run: strict JSON, whole or not there at all, and logs of one JSON object a
+line.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,23 @@ from typing import IO, Any
 from jnn.errors import mistake
 
 TEMPORARY = ".writing-"
-"""How the names of files begin that are being written; what a killed process left of them may be removed."""
+"""How the names of files begin that are being written; what a killed process left of them may be
+removed.
+"""
 _COPY = "Put a copy of the file back."
 
 
 def plain(value: Any) -> Any:
-    """``value`` in the terms of strict JSON: arrays as lists, paths as strings, and NaN and infinity, which JSON lacks, as null.
+    """``value`` in the terms of strict JSON: arrays as lists, paths as strings, and NaN and
+    infinity, which JSON lacks, as null.
 
     >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs")})
     {'loss': None, 'widths': [32, 64], 'out': 'runs'}
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     value = getattr(value, "tolist", lambda: value)()
     match value:
         case None | bool() | int() | str():
@@ -43,7 +50,9 @@ def plain(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises JnnError where the disk is full or the folder cannot be written."""
+    """Write a file whole or not at all. Raises JnnError where the disk is full or the folder cannot
+    be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -54,15 +63,21 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises JnnError for a missing file and for one that holds no JSON object."""
+    """The JSON object in a file. Raises JnnError for a missing file and for one that holds no JSON
+    object.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise mistake(str(path), got="no such file", expected="a JSON file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise mistake(str(path), got=f"no JSON ({error})", expected="a JSON object", remedy=_COPY) from None
+        raise mistake(
+            str(path), got=f"no JSON ({error})", expected="a JSON object", remedy=_COPY
+        ) from None
     if not isinstance(value, dict):
-        raise mistake(str(path), got=f"a JSON {type(value).__name__}", expected="a JSON object", remedy=_COPY)
+        raise mistake(
+            str(path), got=f"a JSON {type(value).__name__}", expected="a JSON object", remedy=_COPY
+        )
     return value
 
 
@@ -73,14 +88,23 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = "Free some space, or choose another folder."
-        raise mistake(str(path), got=error.strerror or str(error), expected="a place to write to", remedy=remedy) from error
+        raise mistake(
+            str(path),
+            got=error.strerror or str(error),
+            expected="a place to write to",
+            remedy=remedy,
+        ) from error
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place once it is written and on disk; after an error nothing of it stays."""
+    """A temporary path beside ``path`` that takes its place once it is written and on disk; after
+    an error nothing of it stays.
+    """
     with writable(path):
-        handle, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
         temporary = Path(name)
         try:
             os.close(handle)
@@ -94,10 +118,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 class JsonLines:
-    """A log of values by step, one line ``{"step": 50, "train/loss": 0.31}`` each, readable while it grows.
+    """A log of values by step, one line ``{"step": 50, "train/loss": 0.31}`` each, readable while
+    it grows.
 
-    A line that a crash left half-written is dropped before the next one is written. Reading raises JnnError for a line that is no such
-    row, naming it.
+    A line that a crash left half-written is dropped before the next one is written. Reading raises
+    JnnError for a line that is no such row, naming it.
     """
 
     def __init__(self, path: Path):
@@ -117,12 +142,21 @@ class JsonLines:
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; what was NaN or infinite is NaN."""
         rows = itertools.starmap(self._row, enumerate(self._lines(), start=1))
-        return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+        return [
+            {name: math.nan if value is None else value for name, value in row.items()}
+            for row in rows
+        ]
 
     def truncate(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
         self.close()
-        self._replace([line for number, line in enumerate(self._lines(), start=1) if self._row(number, line)["step"] <= step])
+        self._replace(
+            [
+                line
+                for number, line in enumerate(self._lines(), start=1)
+                if self._row(number, line)["step"] <= step
+            ]
+        )
 
     def synchronize(self) -> None:
         """Have what was written reach the disk itself, so that a loss of power does not undo it."""
@@ -139,11 +173,20 @@ class JsonLines:
     def _lines(self) -> list[bytes]:
         """The lines that were written whole."""
         try:
-            return [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            return [
+                line
+                for line in self.path.read_bytes().splitlines(keepends=True)
+                if line.endswith(b"\n")
+            ]
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise mistake(str(self.path), got=error.strerror or str(error), expected="a file of rows", remedy=_COPY) from None
+            raise mistake(
+                str(self.path),
+                got=error.strerror or str(error),
+                expected="a file of rows",
+                remedy=_COPY,
+            ) from None
 
     def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:
@@ -154,7 +197,12 @@ class JsonLines:
             return row
         got = f"{line.decode(errors='backslashreplace').strip()[:60]!r}"
         expected = 'a row such as {"step": 50, "train/loss": 0.31}'
-        raise mistake(f"{self.path}, line {number}", got=got, expected=expected, remedy="Put a copy of the file back, or delete that line.")
+        raise mistake(
+            f"{self.path}, line {number}",
+            got=got,
+            expected=expected,
+            remedy="Put a copy of the file back, or delete that line.",
+        )
 
     def _replace(self, lines: list[bytes]) -> None:
         content = b"".join(lines)

@@ -1,14 +1,16 @@
 """Initializers: functions ``init(key, shape, dtype) -> array``, JAX's own and what it lacks.
 
-Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the last two axes are the inputs and outputs
-of one position, and fan-in = in x window (PyTorch stores ``(out, in, *window)``, with the same fans).
+Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the
+last two axes are the inputs and outputs of one position, and fan-in = in x window (PyTorch stores
+``(out, in, *window)``, with the same fans).
 
-From JAX but for what ``variance_scaling`` makes and what is orthogonal: ``zeros`` and ``ones`` are initializers themselves; the
-others are functions that return one, as in ``he_normal()`` or ``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)``
-draws from [0, scale), where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal of that
-deviation at two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2 whatever the deviation, which is hardly at
-all); ``he_normal``, ``lecun_normal`` and ``glorot_normal`` are cut there too, but corrected to have the deviation that their formula
-says.
+From JAX but for what ``variance_scaling`` makes and what is orthogonal: ``zeros`` and ``ones`` are
+initializers themselves; the others are functions that return one, as in ``he_normal()`` or
+``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0, scale),
+where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal
+of that deviation at two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2
+whatever the deviation, which is hardly at all); ``he_normal``, ``lecun_normal`` and
+``glorot_normal`` are cut there too, but corrected to have the deviation that their formula says.
 
 >>> import jax, jax.numpy as jnp
 >>> he_normal()(jax.random.key(0), (784, 10), jnp.float32).shape
@@ -51,21 +53,30 @@ __all__ = [
 Init = Callable[..., jax.Array]
 
 
-def variance_scaling(scale: float, mode: str, distribution: str, in_axis: int = -2, out_axis: int = -1) -> Init:
+def variance_scaling(
+    scale: float, mode: str, distribution: str, in_axis: int = -2, out_axis: int = -1
+) -> Init:
     """Zero mean and variance ``scale / fan``: JAX's, drawn as a vector that is reshaped.
 
-    ``mode`` is "fan_in", "fan_out" or "fan_avg"; ``distribution`` is "normal", "truncated_normal" (at two deviations, corrected)
-    or "uniform". The numbers are those of ``jax.nn.initializers.variance_scaling``, but on a CPU a draw with four axes takes 1.6
-    s to compile, and one with a single axis 0.2 s. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+    ``mode`` is "fan_in", "fan_out" or "fan_avg"; ``distribution`` is "normal", "truncated_normal"
+    (at two deviations, corrected) or "uniform". The numbers are those of
+    ``jax.nn.initializers.variance_scaling``, but on a CPU a draw with four axes takes 1.6 s to
+    compile, and one with a single axis 0.2 s. Source: He et al. 2015,
+    https://arxiv.org/abs/1502.01852.
 
     >>> x = variance_scaling(2.0, "fan_in", "truncated_normal")(jax.random.key(0), (3, 3, 8, 16), jnp.float32)
     >>> bool(jnp.allclose(x, jax.nn.initializers.he_normal()(jax.random.key(0), (3, 3, 8, 16), jnp.float32)))
     True
     """
     draws = {"normal": jax.random.normal, "truncated_normal": _cut_normal, "uniform": _unit_uniform}
-    for name, value, known in (("mode", mode, ("fan_in", "fan_out", "fan_avg")), ("distribution", distribution, tuple(draws))):
+    for name, value, known in (
+        ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
+        ("distribution", distribution, tuple(draws)),
+    ):
         if value not in known:
-            raise mistake("variance_scaling", got=f"{name}={value!r}", expected=f"one of {', '.join(known)}")
+            raise mistake(
+                "variance_scaling", got=f"{name}={value!r}", expected=f"one of {', '.join(known)}"
+            )
 
     def init(key, shape, dtype=float):
         fan_in, fan_out = (math.prod(shape) / shape[axis] for axis in (out_axis, in_axis))
@@ -78,7 +89,9 @@ def variance_scaling(scale: float, mode: str, distribution: str, in_axis: int = 
 
 def _cut_normal(key, shape, dtype):
     """A normal cut at two deviations, of deviation 1 after the cut."""
-    return jax.random.truncated_normal(key, -2, 2, shape, dtype) / jnp.asarray(0.87962566103423978, dtype)
+    return jax.random.truncated_normal(key, -2, 2, shape, dtype) / jnp.asarray(
+        0.87962566103423978, dtype
+    )
 
 
 def _unit_uniform(key, shape, dtype):
@@ -87,7 +100,9 @@ def _unit_uniform(key, shape, dtype):
 
 
 def lecun_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 1/fan_in: keeps the variance of what passes through a linear layer."""
+    """A normal cut at two deviations, of variance 1/fan_in: keeps the variance of what passes
+    through a linear layer.
+    """
     return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis)
 
 
@@ -97,7 +112,9 @@ def lecun_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def he_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 2/fan_in: keeps the variance where half of it is lost to a rectifier."""
+    """A normal cut at two deviations, of variance 2/fan_in: keeps the variance where half of it is
+    lost to a rectifier.
+    """
     return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis)
 
 
@@ -107,7 +124,9 @@ def he_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def glorot_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 2/(fan_in + fan_out): a compromise between values and gradients."""
+    """A normal cut at two deviations, of variance 2/(fan_in + fan_out): a compromise between values
+    and gradients.
+    """
     return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis)
 
 
@@ -117,10 +136,12 @@ def glorot_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
-    """``scale`` times a matrix whose columns, or rows where these are fewer, are orthonormal: a step of a recurrence with it keeps lengths.
+    """``scale`` times a matrix whose columns, or rows where these are fewer, are orthonormal: a
+    step of a recurrence with it keeps lengths.
 
-    JAX's own, but under ``jax.vmap`` matrices are factored one after the other: on a CPU, XLA may wait for ever for two batches of
-    decompositions that share its threads. Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120.
+    JAX's own, but under ``jax.vmap`` matrices are factored one after the other: on a CPU, XLA may
+    wait for ever for two batches of decompositions that share its threads. Source: Saxe et al.
+    2014, https://arxiv.org/abs/1312.6120.
 
     >>> w = orthogonal()(jax.random.key(0), (4, 3), jnp.float32)
     >>> bool(jnp.allclose(w.T @ w, jnp.eye(3), atol=1e-6))
@@ -130,7 +151,8 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
 
 
 def delta_orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
-    """`orthogonal` at the centre of a convolution's window, and zero elsewhere; of 3 to 5 axes, with at least as many outputs as inputs.
+    """`orthogonal` at the centre of a convolution's window, and zero elsewhere; of 3 to 5 axes,
+    with at least as many outputs as inputs.
 
     Source: Xiao et al. 2018, https://arxiv.org/abs/1806.05393.
     """
@@ -142,7 +164,8 @@ def _one_by_one(init: Init) -> Init:
 
 
 def symmetric_uniform(bound: float) -> Init:
-    """Uniform on ``[-bound, bound)``. PyTorch has bound 1/√fan_in for the bias of a layer, and 1/√hidden for all of an RNN.
+    """Uniform on ``[-bound, bound)``. PyTorch has bound 1/√fan_in for the bias of a layer, and
+    1/√hidden for all of an RNN.
 
     >>> x = symmetric_uniform(0.1)(jax.random.key(0), (1000,), jnp.float32)
     >>> bool((abs(x) <= 0.1).all() and (x < 0).any())
@@ -154,10 +177,12 @@ def symmetric_uniform(bound: float) -> Init:
 
 
 def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """PyTorch's default for the kernels of Linear and Conv layers: uniform on ``±1/√fan_in``, of variance 1/(3 fan_in).
+    """PyTorch's default for the kernels of Linear and Conv layers: uniform on ``±1/√fan_in``, of
+    variance 1/(3 fan_in).
 
-    PyTorch writes it ``kaiming_uniform_(a=√5)``. Its biases are ``symmetric_uniform(1/√fan_in)`` with the fan-in of the kernel. For
-    transposed convolutions PyTorch takes the outputs for inputs: swap the axes to have the same.
+    PyTorch writes it ``kaiming_uniform_(a=√5)``. Its biases are ``symmetric_uniform(1/√fan_in)``
+    with the fan-in of the kernel. For transposed convolutions PyTorch takes the outputs for inputs:
+    swap the axes to have the same.
 
     >>> float(abs(torch_uniform()(jax.random.key(0), (100, 7), jnp.float32)).max()) <= 0.1
     True
@@ -166,7 +191,8 @@ def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def identity(scale: float = 1.0) -> Init:
-    """``scale`` on the diagonal of a matrix and zero elsewhere, as PyTorch's ``eye_``; the last two axes, alike over the others.
+    """``scale`` on the diagonal of a matrix and zero elsewhere, as PyTorch's ``eye_``; the last two
+    axes, alike over the others.
 
     >>> print(identity()(None, (2, 3), jnp.float32))
     [[1. 0. 0.]
@@ -176,16 +202,20 @@ def identity(scale: float = 1.0) -> Init:
     def init(key, shape, dtype=float):
         if len(shape) < 2:
             raise mistake("identity", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
-        return jnp.broadcast_to(jnp.asarray(scale, dtype) * jnp.eye(*shape[-2:], dtype=dtype), shape)
+        return jnp.broadcast_to(
+            jnp.asarray(scale, dtype) * jnp.eye(*shape[-2:], dtype=dtype), shape
+        )
 
     return init
 
 
 def dirac(groups: int = 1) -> Init:
-    """The convolution ``(*window, in, out)`` that returns its input: the identity at the window's centre, zero elsewhere.
+    """The convolution ``(*window, in, out)`` that returns its input: the identity at the window's
+    centre, zero elsewhere.
 
-    Channels beyond the shorter side are zero. With ``groups``, out is split in so many parts and each is the identity of its own ``in``
-    inputs. As PyTorch's ``dirac_``; the centre of an even window is the later one.
+    Channels beyond the shorter side are zero. With ``groups``, out is split in so many parts and
+    each is the identity of its own ``in`` inputs. As PyTorch's ``dirac_``; the centre of an even
+    window is the later one.
 
     >>> print(dirac()(None, (3, 1, 1), jnp.float32).ravel())
     [0. 1. 0.]
@@ -194,18 +224,28 @@ def dirac(groups: int = 1) -> Init:
     def init(key, shape, dtype=float):
         *window, inputs, outputs = shape
         if not window or groups < 1 or outputs % groups:
-            raise mistake("dirac", got=f"shape {tuple(shape)}, groups={groups}", expected="(*window, in, out), out a multiple of groups")
+            raise mistake(
+                "dirac",
+                got=f"shape {tuple(shape)}, groups={groups}",
+                expected="(*window, in, out), out a multiple of groups",
+            )
         centre = tuple(size // 2 for size in window)
-        return jnp.zeros(shape, dtype).at[centre].set(jnp.tile(jnp.eye(inputs, outputs // groups, dtype=dtype), groups))
+        return (
+            jnp.zeros(shape, dtype)
+            .at[centre]
+            .set(jnp.tile(jnp.eye(inputs, outputs // groups, dtype=dtype), groups))
+        )
 
     return init
 
 
 def sparse(sparsity: float, stddev: float = 0.01) -> Init:
-    """A normal matrix ``(in, out)`` where each output has exactly ``⌈sparsity · in⌉`` of its incoming weights zero, drawn anew for each.
+    """A normal matrix ``(in, out)`` where each output has exactly ``⌈sparsity · in⌉`` of its
+    incoming weights zero, drawn anew for each.
 
-    Source: Martens 2010, section 5, with a fixed number of connections into each unit. PyTorch's ``sparse_`` also zeroes along columns,
-    which in its ``(out, in)`` layout are the connections out of a unit.
+    Source: Martens 2010, section 5, with a fixed number of connections into each unit. PyTorch's
+    ``sparse_`` also zeroes along columns, which in its ``(out, in)`` layout are the connections out
+    of a unit.
 
     >>> kernel = sparse(0.7)(jax.random.key(0), (10, 4), jnp.float32)
     >>> print((kernel == 0).sum(axis=0))
@@ -219,8 +259,12 @@ def sparse(sparsity: float, stddev: float = 0.01) -> Init:
             raise mistake("sparse", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
         values_key, order_key = jax.random.split(key)
         position = jnp.arange(shape[0])[:, None]
-        order = jax.random.permutation(order_key, jnp.broadcast_to(position, shape), axis=0, independent=True)
+        order = jax.random.permutation(
+            order_key, jnp.broadcast_to(position, shape), axis=0, independent=True
+        )
         kept = order >= math.ceil(sparsity * shape[0])
-        return jnp.where(kept, jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype), 0)
+        return jnp.where(
+            kept, jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype), 0
+        )
 
     return init

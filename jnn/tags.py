@@ -1,13 +1,15 @@
-"""Names for values inside a model, and two ways to use them: `capture` returns the values, `intervene` replaces them.
+"""Names for values inside a model, and two ways to use them: `capture` returns the values,
+`intervene` replaces them.
 
-``tag(x, "name")`` is JAX's own ``checkpoint_name``: it costs nothing, survives ``jit``, ``vmap``, ``grad`` and ``scan``, and is also what
-``remat(model, save=...)`` keeps. No model is changed to be looked into: both functions trace ``f`` to a jaxpr and evaluate it again,
-equation by equation, going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that holds
-none is bound whole, so that custom gradient rules are kept.
+``tag(x, "name")`` is JAX's own ``checkpoint_name``: it costs nothing, survives ``jit``, ``vmap``,
+``grad`` and ``scan``, and is also what ``remat(model, save=...)`` keeps. No model is changed to be
+looked into: both functions trace ``f`` to a jaxpr and evaluate it again, equation by equation,
+going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that
+holds none is bound whole, so that custom gradient rules are kept.
 
-A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in ``block/attention/weights``.
-The second value with one path is ``path#2``. Values inside a ``scan`` come stacked along a new first axis. Values inside ``cond``
-and ``while`` are not seen.
+A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in
+``block/attention/weights``. The second value with one path is ``path#2``. Values inside a ``scan``
+come stacked along a new first axis. Values inside ``cond`` and ``while`` are not seen.
 """
 
 import contextlib
@@ -35,8 +37,8 @@ def tag(x: Any, name: str) -> Any:
 
 
 def capture(f: Callable) -> Callable:
-    """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``. Differentiable; compose it with
-    ``jit``, ``vmap`` and ``grad``.
+    """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``.
+    Differentiable; compose it with ``jit``, ``vmap`` and ``grad``.
 
     Unused values cost nothing under ``jax.jit``.
 
@@ -55,12 +57,14 @@ def capture(f: Callable) -> Callable:
 
 
 def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
-    """``f`` with tagged values replaced: each change is a new value, or a function from the old value to the new one.
+    """``f`` with tagged values replaced: each change is a new value, or a function from the old
+    value to the new one.
 
-    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes every ``.../weights``). Inside a
-    ``scan`` a value is given as `capture` returned it, stacked, a function sees one iteration's value at a time, and `at_iteration`
-    changes one alone. Raises `JnnError` for a name that ``f`` does not tag, for a value of another shape, and for an iteration that
-    there is not; a new value is cast to the dtype of the old one.
+    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes
+    every ``.../weights``). Inside a ``scan`` a value is given as `capture` returned it, stacked, a
+    function sees one iteration's value at a time, and `at_iteration` changes one alone. Raises
+    `JnnError` for a name that ``f`` does not tag, for a value of another shape, and for an
+    iteration that there is not; a new value is cast to the dtype of the old one.
 
     >>> import jax.numpy as jnp
     >>> f = lambda x: tag(x * 2, "double") + 1
@@ -70,9 +74,13 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
 
     def changed(*args, **kwargs):
         y, values = _evaluate(f, args, kwargs, changes)
-        if unknown := [name for name in changes if not any(_matches(name, path) for path in values)]:
+        if unknown := [
+            name for name in changes if not any(_matches(name, path) for path in values)
+        ]:
             raise mistake(
-                "intervene", got=f"a change of {unknown[0]!r}", expected=f"a tagged value: {', '.join(values) or 'there is none'}"
+                "intervene",
+                got=f"a change of {unknown[0]!r}",
+                expected=f"a tagged value: {', '.join(values) or 'there is none'}",
             )
         return y
 
@@ -80,9 +88,11 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
 
 
 class at_iteration(NamedTuple):  # noqa: N801, as it is called like a function
-    """For `intervene`: the ``change`` of a value inside a ``scan``, such as a `jnn.repeat`, in one iteration alone; later ones follow.
+    """For `intervene`: the ``change`` of a value inside a ``scan``, such as a `jnn.repeat`, in one
+    iteration alone; later ones follow.
 
-    Where scans hold scans, it is one of the outermost; one of the next is chosen by ``at_iteration(layer, at_iteration(time, change))``.
+    Where scans hold scans, it is one of the outermost; one of the next is chosen by
+    ``at_iteration(layer, at_iteration(time, change))``.
 
     >>> import jax, jax.numpy as jnp
     >>> f = lambda x: jax.lax.scan(lambda c, _: (tag(c + 1, "sum"), None), x, length=3)[0]
@@ -96,9 +106,15 @@ class at_iteration(NamedTuple):  # noqa: N801, as it is called like a function
     """Whether the iterations of scans around are those that were asked for."""
 
     def within(self, iteration: jax.Array) -> Any:
-        """The change in an iteration of a scan: of one of a scan inside, or else of all that there is."""
+        """The change in an iteration of a scan: of one of a scan inside, or else of all that there
+        is.
+        """
         chosen, change = self.chosen & (iteration == self.iteration), self.change
-        return change._replace(chosen=chosen) if isinstance(change, at_iteration) else _Perhaps(chosen, change)
+        return (
+            change._replace(chosen=chosen)
+            if isinstance(change, at_iteration)
+            else _Perhaps(chosen, change)
+        )
 
 
 class _Perhaps(NamedTuple):
@@ -113,14 +129,19 @@ def _matches(name: str, path: str) -> bool:
 
 
 def _evaluate(f, args, kwargs, changes):
-    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are no arrays (``train=True``) stay
-    as they are."""
+    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are
+    no arrays (``train=True``) stay as they are."""
     leaves, structure = jax.tree.flatten((args, kwargs))
     dynamic = [hasattr(leaf, "shape") for leaf in leaves]
 
     def on_arrays(arrays):
         remaining = iter(arrays)
-        args, kwargs = structure.unflatten([next(remaining) if is_array else leaf for leaf, is_array in zip(leaves, dynamic, strict=True)])
+        args, kwargs = structure.unflatten(
+            [
+                next(remaining) if is_array else leaf
+                for leaf, is_array in zip(leaves, dynamic, strict=True)
+            ]
+        )
         return f(*args, **kwargs)
 
     arrays = [leaf for leaf, is_array in zip(leaves, dynamic, strict=True) if is_array]
@@ -130,7 +151,9 @@ def _evaluate(f, args, kwargs, changes):
 
 
 def _run(jaxpr, consts, args, scope, changes, seen):
-    """Evaluate a jaxpr in ``scope``: its outputs, and ``{path: value}`` of its tagged values, under paths that are not in ``seen``."""
+    """Evaluate a jaxpr in ``scope``: its outputs, and ``{path: value}`` of its tagged values, under
+    paths that are not in ``seen``.
+    """
     values, environment = {}, {}
     environment.update(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
@@ -138,7 +161,8 @@ def _run(jaxpr, consts, args, scope, changes, seen):
         inputs = [read(atom) for atom in equation.invars]
         own = scope_of(equation)
         path = "/".join(filter(None, [scope, own]))
-        with jax.named_scope(own) if own else contextlib.nullcontext():  # within that of the call whose jaxpr this is
+        # within that of the call whose jaxpr this is
+        with jax.named_scope(own) if own else contextlib.nullcontext():
             outputs, found = _run_equation(equation, inputs, path, changes, seen | values.keys())
         values |= found
         environment.update(zip(equation.outvars, outputs, strict=True))
@@ -158,13 +182,15 @@ def _run_equation(equation, inputs, path, changes, seen):
     if kind not in _REMATS:
         return run(*inputs)
     listed, paths = _listed(run)
-    outputs, values = jax.checkpoint(listed, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"])(*inputs)
+    outputs, values = jax.checkpoint(
+        listed, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"]
+    )(*inputs)
     return outputs, dict(zip(paths, values, strict=True))
 
 
 def _listed(run):
-    """``run`` with its values as a list, and their paths, which are there once it was traced: JAX sorts a dict that it returns, and
-    values come in the order in which they are made."""
+    """``run`` with its values as a list, and their paths, which are there once it was traced: JAX
+    sorts a dict that it returns, and values come in the order in which they are made."""
     paths = []
 
     def listed(*args):
@@ -181,7 +207,9 @@ _REMATS = ("remat2", "remat", "checkpoint")
 
 def _holds_tags(parameters) -> bool:
     equations = [equation for jaxpr in core.jaxprs_in_params(parameters) for equation in jaxpr.eqns]
-    return any(equation.primitive.name == "name" or _holds_tags(equation.params) for equation in equations)
+    return any(
+        equation.primitive.name == "name" or _holds_tags(equation.params) for equation in equations
+    )
 
 
 def _run_tag(name, value, path, changes, seen):
@@ -190,53 +218,92 @@ def _run_tag(name, value, path, changes, seen):
         path = next(f"{path}#{i}" for i in itertools.count(2) if f"{path}#{i}" not in seen)
     for change in (change for key, change in changes.items() if _matches(key, path)):
         if isinstance(change, at_iteration):
-            raise mistake("intervene", got=f"an iteration for {path!r}", expected="a value inside a scan, or inside so many scans")
+            raise mistake(
+                "intervene",
+                got=f"an iteration for {path!r}",
+                expected="a value inside a scan, or inside so many scans",
+            )
         chosen, change = change if isinstance(change, _Perhaps) else (True, change)
         new = jnp.asarray(change(value) if callable(change) else change)
         if new.shape != value.shape:
-            raise mistake("intervene", got=f"shape {new.shape} for {path!r}", expected=f"its shape {value.shape}")
+            raise mistake(
+                "intervene",
+                got=f"shape {new.shape} for {path!r}",
+                expected=f"its shape {value.shape}",
+            )
         new = new.astype(value.dtype)
-        value = new if chosen is True else jnp.where(chosen, new, value)  # what is replaced for sure gets no gradient, not even of zero
+        # what is replaced for sure gets no gradient, not even of zero
+        value = new if chosen is True else jnp.where(chosen, new, value)
     value = checkpoint_name(value, name)
     return [value], {path: value}
 
 
 def _run_scan(parameters, inputs, path, changes, seen):
-    """A scan whose body also returns its tagged values, stacked; changes given as stacked values are scanned over, and with them the
-    number of the iteration for those of one alone."""
+    """A scan whose body also returns its tagged values, stacked; changes given as stacked values
+    are scanned over, and with them the number of the iteration for those of one alone."""
     body, length = parameters["jaxpr"], parameters["length"]
     constants, carries = _scan_counts(parameters)
-    consts, init, xs = inputs[:constants], inputs[constants : constants + carries], inputs[constants + carries :]
-    run = lambda carry, x, changes: _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
+    consts, init, xs = (
+        inputs[:constants],
+        inputs[constants : constants + carries],
+        inputs[constants + carries :],
+    )
+    run = lambda carry, x, changes: _run(
+        body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen
+    )
     listed, paths = _listed(run)
 
     single = {key: change for key, change in changes.items() if isinstance(change, at_iteration)}
-    made = {key: change for key, change in changes.items() if callable(change) or isinstance(change, _Perhaps)}
-    given = {key: jnp.asarray(change) for key, change in changes.items() if key not in single | made}
+    made = {
+        key: change
+        for key, change in changes.items()
+        if callable(change) or isinstance(change, _Perhaps)
+    }
+    given = {
+        key: jnp.asarray(change) for key, change in changes.items() if key not in single | made
+    }
     if given:
         inside = jax.eval_shape(lambda: run(init, [x[0] for x in xs], {}))[1] if length else {}
-        given = {key: value for key, value in given.items() if any(_matches(key, path) for path in inside)}
+        given = {
+            key: value
+            for key, value in given.items()
+            if any(_matches(key, path) for path in inside)
+        }
     for key, value in given.items():
         if value.shape[:1] != (length,):
             raise mistake(
-                "intervene", got=f"shape {value.shape} for {key!r}", expected=f"one value for each of the {length} iterations, stacked"
+                "intervene",
+                got=f"shape {value.shape} for {key!r}",
+                expected=f"one value for each of the {length} iterations, stacked",
             )
 
     def step(carry, x):
         x, given, iteration = x
-        outputs, values = listed(carry, x, {**made, **given, **{key: change.within(iteration) for key, change in single.items()}})
+        outputs, values = listed(
+            carry,
+            x,
+            {**made, **given, **{key: change.within(iteration) for key, change in single.items()}},
+        )
         return outputs[:carries], (outputs[carries:], values)
 
     iterations = jnp.arange(length) if single else None
-    last, (ys, values) = jax.lax.scan(step, init, (xs, given, iterations), length, parameters["reverse"], parameters["unroll"])
+    last, (ys, values) = jax.lax.scan(
+        step, init, (xs, given, iterations), length, parameters["reverse"], parameters["unroll"]
+    )
     for key, change in single.items():
         if not 0 <= change.iteration < length and any(_matches(key, path) for path in paths):
-            raise mistake("intervene", got=f"iteration {change.iteration} for {key!r}", expected=f"one of 0 to {length - 1}")
+            raise mistake(
+                "intervene",
+                got=f"iteration {change.iteration} for {key!r}",
+                expected=f"one of 0 to {length - 1}",
+            )
     return [*last, *ys], dict(zip(paths, values, strict=True))
 
 
 def _scan_counts(parameters) -> tuple[int, int]:
-    """How many of a scan's inputs are constants and how many are its carry: newer versions of JAX keep them grouped."""
+    """How many of a scan's inputs are constants and how many are its carry: newer versions of JAX
+    keep them grouped.
+    """
     if "num_consts" in parameters:
         return parameters["num_consts"], parameters["num_carry"]
     constants, carry, _ = parameters["ft_in"].unpack()

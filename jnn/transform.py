@@ -1,4 +1,6 @@
-"""Functions from models to models that change how they run, or train: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`."""
+"""Functions from models to models that change how they run, or train: `ensemble`, `remat`, `cast`,
+`reparameterized`, `frozen`.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,10 +14,11 @@ from jnn.model import Model, as_model, reader, streams
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
-    """``n`` independent copies that run side by side as one batched program: a first axis of length n on params, state, carry and y.
+    """``n`` independent copies that run side by side as one batched program: a first axis of length
+    n on params, state, carry and y.
 
-    Member i is initialized, and draws, with ``fold_in(key, i)``: it equals the solo model with that key. All members see the same
-    x, or with ``x_axis=0`` each its own slice of x and mask.
+    Member i is initialized, and draws, with ``fold_in(key, i)``: it equals the solo model with that
+    key. All members see the same x, or with ``x_axis=0`` each its own slice of x and mask.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> committee = jnn.ensemble(jnn.dense(2), 5)
@@ -28,20 +31,30 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         raise mistake("ensemble", got=f"n={n!r}", expected="an integer >= 1")
 
     def keys(key):
-        return None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+        return (
+            None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+        )
 
     def members(f, *axes):
         return jax.vmap(f, in_axes=axes, axis_size=n)
 
     def one(x):
         """The shape of one member's input: its own slice of x, where each has its own."""
-        return x if x_axis is None else jax.eval_shape(lambda x: jax.tree.map(lambda leaf: jnp.take(leaf, 0, axis=x_axis), x), x)
+        return (
+            x
+            if x_axis is None
+            else jax.eval_shape(
+                lambda x: jax.tree.map(lambda leaf: jnp.take(leaf, 0, axis=x_axis), x), x
+            )
+        )
 
     def init(key, x):
         return jax.vmap(lambda key: model.init(key, one(x)))(keys(key))
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        run = lambda params, state, x, key, mask: model.apply(params, state, x, key=key, train=train, mask=mask)
+        run = lambda params, state, x, key, mask: model.apply(
+            params, state, x, key=key, train=train, mask=mask
+        )
         return members(run, 0, 0, x_axis, 0, x_axis)(params, state, x, keys(key), mask)
 
     def carry(params, x_t, length):
@@ -51,15 +64,17 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         return members(model.step, 0, 0, 0, x_axis)(params, state, carry, x_t)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        run = lambda params, state, carry, x, key, mask: reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
+        run = lambda params, state, carry, x, key, mask: reader(model)(
+            params, state, carry, x, key=key, train=train, mask=mask
+        )
         return members(run, 0, 0, 0, x_axis, 0, x_axis)(params, state, carry, x, keys(key), mask)
 
     return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
-    """The same model, which recomputes its inner values on the way back instead of keeping them, but for the tagged values named
-    in ``save``.
+    """The same model, which recomputes its inner values on the way back instead of keeping them,
+    but for the tagged values named in ``save``.
 
     Less memory for about one more forward pass; the same values and gradients (``jax.checkpoint``).
 
@@ -70,22 +85,26 @@ def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
     policy = jax.checkpoint_policies.save_only_these_names(*save)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        run = lambda params, state, x, key, mask: model.apply(params, state, x, key=key, train=train, mask=mask)
+        run = lambda params, state, x, key, mask: model.apply(
+            params, state, x, key=key, train=train, mask=mask
+        )
         return jax.checkpoint(run, policy=policy)(params, state, x, key, mask)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        run = lambda params, state, carry, x, key, mask: reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
+        run = lambda params, state, carry, x, key, mask: reader(model)(
+            params, state, carry, x, key=key, train=train, mask=mask
+        )
         return jax.checkpoint(run, policy=policy)(params, state, carry, x, key, mask)
 
     return model._replace(apply=apply, read=read) if streams(model) else model._replace(apply=apply)
 
 
 def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp.float32) -> Model:
-    """The same model computed in another floating type: params and x are cast to ``compute``, y to ``output``; params are kept,
-    and trained, as they were.
+    """The same model computed in another floating type: params and x are cast to ``compute``, y to
+    ``output``; params are kept, and trained, as they were.
 
-    The state keeps its type, and what layers compute in float32 for accuracy (norms, softmax, losses) stays so. Gradients arrive
-    in the type of params.
+    The state keeps its type, and what layers compute in float32 for accuracy (norms, softmax,
+    losses) stays so. Gradients arrive in the type of params.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.cast(jnn.dense(2))
@@ -96,7 +115,10 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
     model = as_model(model)
 
     def to(dtype, tree):
-        return jax.tree.map(lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, tree)
+        return jax.tree.map(
+            lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
+            tree,
+        )
 
     def apply(params, state, x, **options):
         y, new_state = model.apply(to(compute, params), state, to(compute, x), **options)
@@ -113,13 +135,17 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         y, carry = reader(model)(to(compute, params), state, carry, to(compute, x), **options)
         return to(output, y), carry
 
-    return Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
+    return (
+        Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
+    )
 
 
 def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
-    """The same model with params that are a function of the params one trains: ``apply(change(params), state, x)``.
+    """The same model with params that are a function of the params one trains:
+    ``apply(change(params), state, x)``.
 
-    ``init`` stays that of ``model``; where ``change`` takes a tree of another structure, give the result another one with ``_replace``.
+    ``init`` stays that of ``model``; where ``change`` takes a tree of another structure, give the
+    result another one with ``_replace``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.reparameterized(jnn.dense(2), lambda params: jax.tree.map(jnp.abs, params))
@@ -141,14 +167,17 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
     def read(params, state, carry, x, **options):
         return reader(model)(change(params), state, carry, x, **options)
 
-    return Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
+    return (
+        Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
+    )
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:
-    """The same model with a gradient of exactly zero for the params whose path matches ``paths``, such as ``"encoder/.*"``.
+    """The same model with a gradient of exactly zero for the params whose path matches ``paths``,
+    such as ``"encoder/.*"``.
 
-    An optimizer that decays weights changes params without a gradient too: mask it with `path_mask`. Raises `JnnError` at init where no
-    path matches the regular expression.
+    An optimizer that decays weights changes params without a gradient too: mask it with
+    `path_mask`. Raises `JnnError` at init where no path matches the regular expression.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.frozen(jnn.chain(jnn.dense(2), jnn.dense(1)), "0/.*")
@@ -161,7 +190,9 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
 
     def stop(params):
         mask = path_mask(params, paths)
-        return jax.tree.map(lambda leaf, is_frozen: jax.lax.stop_gradient(leaf) if is_frozen else leaf, params, mask)
+        return jax.tree.map(
+            lambda leaf, is_frozen: jax.lax.stop_gradient(leaf) if is_frozen else leaf, params, mask
+        )
 
     def init(key, x):
         params, state = model.init(key, x)
@@ -172,7 +203,8 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
 
 
 def path_mask(params: Any, paths: str) -> Any:
-    """A tree like ``params``, True at each leaf whose path (``"0/kernel"``) matches the regular expression ``paths`` as a whole.
+    """A tree like ``params``, True at each leaf whose path (``"0/kernel"``) matches the regular
+    expression ``paths`` as a whole.
 
     Raises `JnnError`, with the paths there are, where none matches.
 
@@ -183,5 +215,9 @@ def path_mask(params: Any, paths: str) -> Any:
     names = ["/".join(str(part.key) for part in path) for path, _ in leaves]
     matches = [re.fullmatch(paths, name) is not None for name in names]
     if not any(matches):
-        raise mistake("path_mask", got=f"{paths!r}, which matches no path", expected=f"a regular expression for some of {', '.join(names)}")
+        raise mistake(
+            "path_mask",
+            got=f"{paths!r}, which matches no path",
+            expected=f"a regular expression for some of {', '.join(names)}",
+        )
     return structure.unflatten(matches)

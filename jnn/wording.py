@@ -21,7 +21,9 @@ LOWER_IS_BETTER = (
     "sample",
     "qlike",
 )
-"""Parts of the names of metrics of which less is better; a two-sample accuracy is that of a judge who tells generated from real."""
+"""Parts of the names of metrics of which less is better; a two-sample accuracy is that of a judge
+who tells generated from real.
+"""
 
 CAPITALS = {
     "rmse": "RMSE",
@@ -75,7 +77,11 @@ def number(value: Any) -> str:
     ('0.9912', '1,234,567', 'not a number', 'not a number')
     """
     if not is_finite(value):
-        return str(value) if isinstance(value, str) and value.lower() not in ("nan", "") else "not a number"
+        return (
+            str(value)
+            if isinstance(value, str) and value.lower() not in ("nan", "")
+            else "not a number"
+        )
     if float(value) == int(value) and abs(value) >= 1:
         return f"{int(value):,}"
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
@@ -89,5 +95,9 @@ def is_finite(value: Any) -> bool:
 def ranked(values: Mapping[str, Any], lowest: bool) -> list[str]:
     """The names from the best value to the worst; what is no finite number comes last."""
     worst = math.inf
-    key = lambda name: (float(values[name]) if lowest else -float(values[name])) if is_finite(values[name]) else worst
+    key = lambda name: (
+        (float(values[name]) if lowest else -float(values[name]))
+        if is_finite(values[name])
+        else worst
+    )
     return sorted(values, key=key)

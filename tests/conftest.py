@@ -4,12 +4,23 @@ import os
 import signal
 from pathlib import Path
 
-# Eight devices out of one CPU, for what is sharded; and less time on making code fast, as most of it runs once.
-FLAGS = ("xla_force_host_platform_device_count=8", "xla_backend_optimization_level=0", "xla_cpu_parallel_codegen_split_count=1")
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *(f"--{flag}" for flag in FLAGS)])
-# Most of the time goes into compiling: what one process has compiled the others read, those of the next test run too.
+# Eight devices out of one CPU, for what is sharded; and less time on making code fast, as most of
+# it runs once.
+FLAGS = (
+    "xla_force_host_platform_device_count=8",
+    "xla_backend_optimization_level=0",
+    "xla_cpu_parallel_codegen_split_count=1",
+)
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), *(f"--{flag}" for flag in FLAGS)]
+)
+# Most of the time goes into compiling: what one process has compiled the others read, those of the
+# next test run too.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
-os.environ |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1"}
+os.environ |= {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -24,7 +35,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(autouse=True, scope="module")
 def forgotten():
-    """No module of tests leaves its programs in memory, where all together take gigabytes; another one finds them on disk."""
+    """No module of tests leaves its programs in memory, where all together take gigabytes; another
+    one finds them on disk.
+    """
     yield
     jax.clear_caches()
 
@@ -43,5 +56,7 @@ def _live(family, name):
 
 @pytest.fixture(params=["table", pytest.param("live", marks=pytest.mark.torch)])
 def reference(request):
-    """``reference(family, case) -> arrays``: from the committed table, and computed live by PyTorch where it is installed."""
+    """``reference(family, case) -> arrays``: from the committed table, and computed live by PyTorch
+    where it is installed.
+    """
     return references.from_table if request.param == "table" else _live

@@ -20,7 +20,9 @@ def measure(monkeypatch):
 
 def test_a_ratio_is_the_time_of_a_way_over_that_of_the_first(measure):
     waits = {"short": lambda: time.sleep(0.01), "long": lambda: time.sleep(0.05)}
-    found = measure.measure(measure.Comparison("waiting", waits, tolerance=None), seconds=0.3)["ways"]
+    found = measure.measure(measure.Comparison("waiting", waits, tolerance=None), seconds=0.3)[
+        "ways"
+    ]
     assert found["short"]["ratio"] == 1
     assert 2 < found["long"]["ratio"] < 8  # 5 on an idle machine; sleeps are longer on a busy one
     assert found["long"]["least_microseconds"] >= 50_000

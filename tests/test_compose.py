@@ -1,4 +1,6 @@
-"""Composed models: names, keys, masks, shared weights, errors, and what the earlier pure designs failed on."""
+"""Composed models: names, keys, masks, shared weights, errors, and what the earlier pure designs
+failed on.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,10 @@ def test_chain_is_the_composition_of_its_children():
     model = jnn.chain(jnn.dense(5), jnp.tanh, out=jnn.dense(2))
     x = jnp.arange(12.0).reshape(4, 3)
     params, state = model.init(jax.random.key(0), x)
-    assert shapes(params) == {"0": {"kernel": (3, 5), "bias": (5,)}, "out": {"kernel": (5, 2), "bias": (2,)}}
+    assert shapes(params) == {
+        "0": {"kernel": (3, 5), "bias": (5,)},
+        "out": {"kernel": (5, 2), "bias": (2,)},
+    }
     assert state == {}
     h = jnp.tanh(x @ params["0"]["kernel"] + params["0"]["bias"])
     expected = h @ params["out"]["kernel"] + params["out"]["bias"]
@@ -45,7 +50,10 @@ def test_init_needs_shapes_alone_and_is_one_compilation():
 
 def test_a_new_layer_leaves_the_draws_of_the_others_as_they_were():
     seen, keys = [], []
-    for parts in ({"a": recorder(seen), "b": recorder(seen)}, {"a": recorder(seen), "new": jnn.dense(3), "b": recorder(seen)}):
+    for parts in (
+        {"a": recorder(seen), "b": recorder(seen)},
+        {"a": recorder(seen), "new": jnn.dense(3), "b": recorder(seen)},
+    ):
         model = jnn.chain(**parts)
         params, state = model.init(jax.random.key(0), jnp.ones(3))
         seen.clear()
@@ -57,13 +65,17 @@ def test_a_new_layer_leaves_the_draws_of_the_others_as_they_were():
 
 def test_params_of_a_child_do_not_depend_on_its_neighbours():
     with_one, _ = jnn.chain(a=jnn.dense(3), b=jnn.dense(3)).init(jax.random.key(0), jnp.ones(3))
-    with_two, _ = jnn.chain(a=jnn.dense(3), new=jnn.dense(3), b=jnn.dense(3)).init(jax.random.key(0), jnp.ones(3))
+    with_two, _ = jnn.chain(a=jnn.dense(3), new=jnn.dense(3), b=jnn.dense(3)).init(
+        jax.random.key(0), jnp.ones(3)
+    )
     np.testing.assert_array_equal(with_one["b"]["kernel"], with_two["b"]["kernel"])
 
 
 def test_the_mask_travels_as_long_as_its_axes_are_there():
     seen = []
-    model = jnn.chain(recorder(seen), jnn.dense(4), recorder(seen), lambda x: x.mean(-2), recorder(seen))
+    model = jnn.chain(
+        recorder(seen), jnn.dense(4), recorder(seen), lambda x: x.mean(-2), recorder(seen)
+    )
     x, mask = jnp.ones((2, 5, 3)), jnp.ones((2, 5), bool)
     model.apply(*model.init(jax.random.key(0), x), x, mask=mask)
     assert [given is not None for _, given in seen[-3:]] == [True, True, False]
@@ -73,16 +85,24 @@ def test_residual_adds_and_refuses_another_shape():
     x = jnp.arange(6.0).reshape(2, 3)
     block = jnn.residual(lambda x: 2 * x)
     np.testing.assert_array_equal(block.apply({}, {}, x)[0], 3 * x)
-    with pytest.raises(jnn.JnnError, match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, 3\).*Give a shortcut"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, 3\).*Give a shortcut",
+    ):
         jnn.residual(jnn.dense(4)).init(jax.random.key(0), x)
 
 
 def test_parallel_gives_a_tuple_a_dict_or_what_combine_makes():
     x = jnp.arange(3.0)
     twice, thrice = (lambda x: 2 * x), (lambda x: 3 * x)
-    assert [y.tolist() for y in jnn.parallel(twice, thrice).apply({}, {}, x)[0]] == [[0, 2, 4], [0, 3, 6]]
+    assert [y.tolist() for y in jnn.parallel(twice, thrice).apply({}, {}, x)[0]] == [
+        [0, 2, 4],
+        [0, 3, 6],
+    ]
     assert set(jnn.parallel(a=twice, b=thrice).apply({}, {}, x)[0]) == {"a", "b"}
-    np.testing.assert_array_equal(jnn.parallel(twice, thrice, combine=jnp.subtract).apply({}, {}, x)[0], -x)
+    np.testing.assert_array_equal(
+        jnn.parallel(twice, thrice, combine=jnp.subtract).apply({}, {}, x)[0], -x
+    )
 
 
 def tied(vocabulary, width, trunk):
@@ -96,7 +116,9 @@ def tied(vocabulary, width, trunk):
 
     def apply(params, state, tokens, *, key=None, train=False, mask=None):
         h = params["embedding"][tokens]
-        h, state = jnn.apply_child("trunk", trunk, params, state, h, key=key, train=train, mask=mask)
+        h, state = jnn.apply_child(
+            "trunk", trunk, params, state, h, key=key, train=train, mask=mask
+        )
         return h @ params["embedding"].T, state
 
     return jnn.pointwise(init, apply)
@@ -110,12 +132,16 @@ def test_tied_embeddings_get_the_gradients_of_both_uses():
         total = lambda params: jnp.sum(jnp.sin(model.apply(params, state, tokens)[0]))
 
         def untied(read, write):
-            h = jnp.tanh(read[tokens] @ params["trunk"]["0"]["kernel"] + params["trunk"]["0"]["bias"])
+            h = jnp.tanh(
+                read[tokens] @ params["trunk"]["0"]["kernel"] + params["trunk"]["0"]["bias"]
+            )
             return jnp.sum(jnp.sin(h @ write.T))
 
         both = sum(jax.grad(untied, argnums=(0, 1))(params["embedding"], params["embedding"]))
         np.testing.assert_allclose(jax.grad(total)(params)["embedding"], both, atol=1e-12)
-    jnn.testing.check_model(model, np.array([1, 4, 1]), sequence=True, laws=["purity", "batch", "stream", "capture"])
+    jnn.testing.check_model(
+        model, np.array([1, 4, 1]), sequence=True, laws=["purity", "batch", "stream", "capture"]
+    )
 
 
 @pytest.mark.parametrize("unroll", [1, 2, True])
@@ -133,18 +159,30 @@ def test_repeat_is_a_loop_over_its_copies(unroll):
     ("make", "message"),
     [
         (lambda: jnn.chain(), "chain: got no parts, expected at least one model"),
-        (lambda: jnn.chain(jnn.dense(2), 3), "got 3 as a part of a model, expected a Model or a function"),
-        (lambda: jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3)), "in 0: dense: got features=.*, expected an integer >= 1"),
+        (
+            lambda: jnn.chain(jnn.dense(2), 3),
+            "got 3 as a part of a model, expected a Model or a function",
+        ),
+        (
+            lambda: jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3)),
+            "in 0: dense: got features=.*, expected an integer >= 1",
+        ),
         (lambda: jnn.repeat(jnn.dense(2), 0), "repeat: got n=0, expected an integer >= 1"),
         (lambda: jnn.ensemble(jnn.dense(2), 1.5), "ensemble: got n=1.5"),
         (lambda: jnn.dense(0), "dense: got features=0, expected an integer >= 1"),
-        (lambda: jnn.repeat(jnn.dense(2), 3).init(jax.random.key(0), jnp.ones(3)), "repeat: got a model that makes"),
+        (
+            lambda: jnn.repeat(jnn.dense(2), 3).init(jax.random.key(0), jnp.ones(3)),
+            "repeat: got a model that makes",
+        ),
         (
             lambda: jnn.dense(2).init(jax.random.key(0), jnp.ones(3, int)),
             "dense: got x of dtype int32, expected floating-point.*Convert first",
         ),
         (lambda: jnn.dense(2).init(jax.random.key(0), jnp.ones(())), "expected at least 1 axes"),
-        (lambda: jnn.dense(2).init(jax.random.key(0), [1.0]), "got x of type list, expected an array"),
+        (
+            lambda: jnn.dense(2).init(jax.random.key(0), [1.0]),
+            "got x of type list, expected an array",
+        ),
     ],
 )
 def test_what_cannot_be_a_model_is_refused(make, message):
@@ -162,17 +200,29 @@ def test_params_and_inputs_of_another_model_are_refused():
     params, state = model.init(jax.random.key(0), jnp.ones(3))
     with pytest.raises(jnn.JnnError, match="chain: got parameters named c, expected only a, b"):
         model.apply({**params, "c": {}}, state, jnp.ones(3))
-    with pytest.raises(jnn.JnnError, match=r"in a: dense: got x of shape \(4,\), expected 3 features in its last axis"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"in a: dense: got x of shape \(4,\), expected 3 features in its last axis",
+    ):
         model.apply(params, state, jnp.ones(4))
-    with pytest.raises(jnn.JnnError, match="carry: got a model that sees the whole of x at once, expected one with carry and step"):
+    with pytest.raises(
+        jnn.JnnError,
+        match="carry: got a model that sees the whole of x at once, expected one with carry and step",
+    ):
         jnn.chain(jnn.flatten(2)).carry({}, jnp.ones(3), 5)
 
 
 def test_combine_gets_the_outputs_in_the_order_of_the_parts():
-    model = jnn.parallel(matrix=jnn.dense(6), features=jnn.dense(3), combine=lambda matrix, features: matrix[..., :2] * features[..., :1])
+    model = jnn.parallel(
+        matrix=jnn.dense(6),
+        features=jnn.dense(3),
+        combine=lambda matrix, features: matrix[..., :2] * features[..., :1],
+    )
     params, state = model.init(jax.random.key(0), jnp.ones(4))
     seen = []
-    ordered = jnn.parallel(b=jnn.dense(6), a=jnn.dense(3), combine=lambda b, a: (seen.append((b.shape, a.shape)), b)[1])
+    ordered = jnn.parallel(
+        b=jnn.dense(6), a=jnn.dense(3), combine=lambda b, a: (seen.append((b.shape, a.shape)), b)[1]
+    )
     ordered.apply(*ordered.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))
     assert set(seen) == {((6,), (3,))}
     assert model.apply(params, state, jnp.ones(4))[0].shape == (2,)

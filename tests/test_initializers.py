@@ -1,4 +1,6 @@
-"""Initializers against the distributions they declare, SciPy's, and PyTorch's fans and constants."""
+"""Initializers against the distributions they declare, SciPy's, and PyTorch's fans and
+constants.
+"""
 
 import math
 
@@ -12,7 +14,8 @@ from jnn import initializers
 from jnn.errors import JnnError
 
 SIGMAS = 4
-IMPROBABLE = 2 * scipy.stats.norm.sf(SIGMAS)  # what a test of significance falls below with four-sigma evidence
+# what a test of significance falls below with four-sigma evidence
+IMPROBABLE = 2 * scipy.stats.norm.sf(SIGMAS)
 SINGLE = 1e-5  # float32 products of matrices of a hundred rows
 
 IN, OUT = 200, 100  # fan-in and fan-out of the dense kernels below
@@ -42,7 +45,10 @@ DECLARED = {
     "he_uniform": (initializers.he_uniform(), uniform(math.sqrt(6 / IN))),
     "glorot_normal": (initializers.glorot_normal(), truncated(math.sqrt(2 / (IN + OUT)) / CUT)),
     "glorot_uniform": (initializers.glorot_uniform(), uniform(math.sqrt(6 / (IN + OUT)))),
-    "variance_scaling": (initializers.variance_scaling(2.0, "fan_out", "normal"), scipy.stats.norm(scale=math.sqrt(2 / OUT))),
+    "variance_scaling": (
+        initializers.variance_scaling(2.0, "fan_out", "normal"),
+        scipy.stats.norm(scale=math.sqrt(2 / OUT)),
+    ),
 }
 
 
@@ -57,10 +63,13 @@ def draw(init, *shape, seed=0, dtype=jnp.float32):
 
 
 def assert_drawn_from(x, distribution):
-    """Mean and variance within four sigmas of the declared ones, and the whole distribution by Kolmogorov and Smirnov."""
+    """Mean and variance within four sigmas of the declared ones, and the whole distribution by
+    Kolmogorov and Smirnov.
+    """
     n, variance = x.size, distribution.var()
     assert abs(x.mean() - distribution.mean()) < SIGMAS * math.sqrt(variance / n)
-    assert abs(x.var() - variance) < SIGMAS * variance * math.sqrt(2 / n)  # the normal's, whose tails are the heaviest here
+    # the normal's, whose tails are the heaviest here
+    assert abs(x.var() - variance) < SIGMAS * variance * math.sqrt(2 / n)
     assert scipy.stats.kstest(x.ravel(), distribution.cdf, method="asymp").pvalue > IMPROBABLE
 
 
@@ -71,7 +80,16 @@ def test_is_drawn_from_the_declared_distribution(name):
 
 
 def test_every_initializer_is_tested():
-    exact = {"zeros", "ones", "constant", "identity", "dirac", "orthogonal", "delta_orthogonal", "sparse"}
+    exact = {
+        "zeros",
+        "ones",
+        "constant",
+        "identity",
+        "dirac",
+        "orthogonal",
+        "delta_orthogonal",
+        "sparse",
+    }
     assert set(initializers.__all__) == set(DECLARED) | exact
 
 
@@ -80,26 +98,34 @@ def test_fans_are_those_of_pytorch(layer, reference):
     case = reference("initializers", f"fans_{layer}")
     shape, fan_in, fan_out = (case[name].tolist() for name in ("shape", "fan_in", "fan_out"))
     assert_drawn_from(draw(initializers.torch_uniform(), *shape), uniform(1 / math.sqrt(fan_in)))
-    assert_drawn_from(draw(initializers.glorot_uniform(), *shape), uniform(math.sqrt(6 / (fan_in + fan_out))))
+    assert_drawn_from(
+        draw(initializers.glorot_uniform(), *shape), uniform(math.sqrt(6 / (fan_in + fan_out)))
+    )
 
 
 @pytest.mark.parametrize("name", ["dirac_1d", "dirac_2d", "dirac_3d", "dirac_groups"])
 def test_dirac_is_that_of_pytorch(name, reference):
     case = reference("initializers", name)
-    np.testing.assert_array_equal(draw(initializers.dirac(int(case["groups"])), *case["kernel"].shape), case["kernel"])
+    np.testing.assert_array_equal(
+        draw(initializers.dirac(int(case["groups"])), *case["kernel"].shape), case["kernel"]
+    )
 
 
 def test_dirac_returns_its_input():
     x = np.random.default_rng(0).normal(size=(1, 6, 5, 4)).astype(np.float32)
     kernel = initializers.dirac()(None, (3, 3, 4, 4), jnp.float32)
-    y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     np.testing.assert_array_equal(y, x)
 
 
 def test_identity_is_that_of_pytorch(reference):
     kernel = reference("initializers", "identity")["kernel"]
     np.testing.assert_array_equal(draw(initializers.identity(), *kernel.shape), kernel)
-    np.testing.assert_array_equal(draw(initializers.identity(0.5), 2, 3, 4), np.broadcast_to(0.5 * np.eye(3, 4), (2, 3, 4)))
+    np.testing.assert_array_equal(
+        draw(initializers.identity(0.5), 2, 3, 4), np.broadcast_to(0.5 * np.eye(3, 4), (2, 3, 4))
+    )
 
 
 @pytest.mark.parametrize("shape", [(60, 60), (60, 20), (20, 60)])
@@ -112,7 +138,9 @@ def test_orthogonal_has_orthonormal_columns_or_rows(shape):
 def test_delta_orthogonal_convolution_preserves_length():
     kernel = initializers.delta_orthogonal()(jax.random.key(0), (3, 3, 8, 16), jnp.float32)
     x = np.random.default_rng(0).normal(size=(1, 6, 6, 8)).astype(np.float32)
-    y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     np.testing.assert_allclose(np.linalg.norm(y, axis=-1), np.linalg.norm(x, axis=-1), rtol=SINGLE)
 
 
@@ -129,12 +157,17 @@ def test_sparse_has_its_zeros_in_every_column_and_everywhere_alike():
     assert ((x == 0).sum(axis=0) == zeros).all()
     assert_drawn_from(x[x != 0], scipy.stats.norm(scale=deviation))
     expected = OUT * zeros / IN
-    spread = math.sqrt(OUT * (zeros / IN) * (1 - zeros / IN))  # of the zeros in a row: a binomial over columns
+    # of the zeros in a row: a binomial over columns
+    spread = math.sqrt(OUT * (zeros / IN) * (1 - zeros / IN))
     rows = (x == 0).sum(axis=1)
-    assert abs(rows - expected).max() < (SIGMAS + 1) * spread  # one sigma more for the largest of 200 rows
+    # one sigma more for the largest of 200 rows
+    assert abs(rows - expected).max() < (SIGMAS + 1) * spread
 
 
-@pytest.mark.parametrize("init", [initializers.torch_uniform(), initializers.symmetric_uniform(1.0), initializers.sparse(0.5)])
+@pytest.mark.parametrize(
+    "init",
+    [initializers.torch_uniform(), initializers.symmetric_uniform(1.0), initializers.sparse(0.5)],
+)
 def test_draws_follow_the_key(init):
     keys = jnp.stack([jax.random.key(0), jax.random.key(0), jax.random.key(1)])
     same, again, other = jax.jit(jax.vmap(lambda key: init(key, (8, 8), jnp.float32)))(keys)
@@ -143,9 +176,13 @@ def test_draws_follow_the_key(init):
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
-@pytest.mark.parametrize("name", ["torch_uniform", "symmetric_uniform", "sparse", "identity", "dirac"])
+@pytest.mark.parametrize(
+    "name", ["torch_uniform", "symmetric_uniform", "sparse", "identity", "dirac"]
+)
 def test_dtype_is_the_one_asked_for(name, dtype):
-    settings, shape = {"symmetric_uniform": ((1.0,), (8, 8)), "sparse": ((0.5,), (8, 8))}.get(name, ((), (3, 8, 8)))
+    settings, shape = {"symmetric_uniform": ((1.0,), (8, 8)), "sparse": ((0.5,), (8, 8))}.get(
+        name, ((), (3, 8, 8))
+    )
     init = getattr(initializers, name)(*settings)
     assert jax.eval_shape(lambda key: init(key, shape, dtype), jax.random.key(0)).dtype == dtype
 
@@ -156,7 +193,10 @@ MISTAKES = [
     (lambda: initializers.dirac()(None, (3, 4)), r"dirac: got shape \(3, 4\), groups=1"),
     (lambda: initializers.dirac(4)(None, (3, 2, 6)), "groups=4"),
     (lambda: initializers.sparse(1.5), "sparsity=1.5"),
-    (lambda: initializers.sparse(0.5)(jax.random.key(0), (3, 4, 5)), r"sparse: got shape \(3, 4, 5\)"),
+    (
+        lambda: initializers.sparse(0.5)(jax.random.key(0), (3, 4, 5)),
+        r"sparse: got shape \(3, 4, 5\)",
+    ),
 ]
 
 
@@ -172,4 +212,8 @@ def test_orthogonal_under_vmap_equals_one_by_one(make):
     many = jax.jit(jax.vmap(jax.vmap(lambda key: make()(key, shape, jnp.float32))))(keys)
     for i in range(2):
         for j in range(3):
-            np.testing.assert_allclose(many[i, j], getattr(jax.nn.initializers, make.__name__)()(keys[i, j], shape, jnp.float32), atol=1e-6)
+            np.testing.assert_allclose(
+                many[i, j],
+                getattr(jax.nn.initializers, make.__name__)()(keys[i, j], shape, jnp.float32),
+                atol=1e-6,
+            )

@@ -11,7 +11,9 @@ from jnn import losses, metrics
 from jnn.errors import JnnError
 
 SINGLE = 2e-6  # float32 sums of a hundred values of order one, against float64
-FAR = 1e-4  # the same beside a mean 10⁴ times larger, which is itself rounded to 10⁻³: that times steps of 10⁻¹ between batches
+# the same beside a mean 10⁴ times larger, which is itself rounded to 10⁻³: that times steps of 10⁻¹
+# between batches
+FAR = 1e-4
 
 N, K, BATCH = 101, 5, 16  # seven batches, the last one with eleven rows of padding
 
@@ -32,11 +34,15 @@ def _strict():
 
 def scores(function, **settings):
     """A scikit-learn score of predicted classes, over all of them."""
-    return lambda w: function(LABELS, PREDICTED, labels=range(K), sample_weight=w, zero_division=0, **settings)
+    return lambda w: function(
+        LABELS, PREDICTED, labels=range(K), sample_weight=w, zero_division=0, **settings
+    )
 
 
 def calibration_error(w):
-    """From scikit-learn's reliability curve of the confidences, which knows no weights: examples are repeated instead."""
+    """From scikit-learn's reliability curve of the confidences, which knows no weights: examples
+    are repeated instead.
+    """
     repeats = np.ones(N, int) if w is None else w.astype(int)
     p = np.repeat(np.asarray(jax.nn.softmax(LOGITS).max(-1)), repeats)
     right = np.repeat(LABELS == PREDICTED, repeats)
@@ -47,7 +53,11 @@ def calibration_error(w):
 
 CLASSES, NUMBERS = (LOGITS, LABELS), (Y_HAT, Y)
 METRICS = {
-    "accuracy": (metrics.accuracy(), CLASSES, lambda w: sk.accuracy_score(LABELS, PREDICTED, sample_weight=w)),
+    "accuracy": (
+        metrics.accuracy(),
+        CLASSES,
+        lambda w: sk.accuracy_score(LABELS, PREDICTED, sample_weight=w),
+    ),
     "accuracy of class numbers": (
         metrics.accuracy(),
         (PREDICTED, LABELS),
@@ -64,18 +74,36 @@ METRICS = {
         lambda w: sk.confusion_matrix(LABELS, PREDICTED, labels=range(K), sample_weight=w),
     ),
     **{
-        f"{name} {average}": (getattr(metrics, name)(K, average=average), CLASSES, scores(getattr(sk, f"{name}_score"), average=average))
+        f"{name} {average}": (
+            getattr(metrics, name)(K, average=average),
+            CLASSES,
+            scores(getattr(sk, f"{name}_score"), average=average),
+        )
         for name in ("precision", "recall", "f1")
         for average in (None, "macro", "micro", "weighted")
     },
     "log loss": (
         metrics.mean_of(losses.cross_entropy),
         CLASSES,
-        lambda w: sk.log_loss(LABELS, np.asarray(jax.nn.softmax(LOGITS)), labels=range(K), sample_weight=w),
+        lambda w: sk.log_loss(
+            LABELS, np.asarray(jax.nn.softmax(LOGITS)), labels=range(K), sample_weight=w
+        ),
     ),
-    "mse": (metrics.mean_squared_error(), NUMBERS, lambda w: sk.mean_squared_error(Y, Y_HAT, sample_weight=w)),
-    "rmse": (metrics.root_mean_squared_error(), NUMBERS, lambda w: sk.root_mean_squared_error(Y, Y_HAT, sample_weight=w)),
-    "mae": (metrics.mean_absolute_error(), NUMBERS, lambda w: sk.mean_absolute_error(Y, Y_HAT, sample_weight=w)),
+    "mse": (
+        metrics.mean_squared_error(),
+        NUMBERS,
+        lambda w: sk.mean_squared_error(Y, Y_HAT, sample_weight=w),
+    ),
+    "rmse": (
+        metrics.root_mean_squared_error(),
+        NUMBERS,
+        lambda w: sk.root_mean_squared_error(Y, Y_HAT, sample_weight=w),
+    ),
+    "mae": (
+        metrics.mean_absolute_error(),
+        NUMBERS,
+        lambda w: sk.mean_absolute_error(Y, Y_HAT, sample_weight=w),
+    ),
     "r2": (metrics.r2(), NUMBERS, lambda w: sk.r2_score(Y, Y_HAT, sample_weight=w)),
     "calibration": (metrics.expected_calibration_error(10), CLASSES, calibration_error),
 }
@@ -89,12 +117,23 @@ def padded(array, junk):
 
 
 def accumulate(metric):
-    """``(predictions, targets, weights) -> value`` over padded batches, by one compiled scan that starts from zeros."""
+    """``(predictions, targets, weights) -> value`` over padded batches, by one compiled scan that
+    starts from zeros.
+    """
 
     @jax.jit
     def run(batches):
-        zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(metric.measure, *(x[0] for x in batches)))
-        return metric.compute(jax.lax.scan(lambda sums, batch: (metric.merge(sums, metric.measure(*batch)), None), zero, batches)[0])
+        zero = jax.tree.map(
+            lambda x: jnp.zeros(x.shape, x.dtype),
+            jax.eval_shape(metric.measure, *(x[0] for x in batches)),
+        )
+        return metric.compute(
+            jax.lax.scan(
+                lambda sums, batch: (metric.merge(sums, metric.measure(*batch)), None),
+                zero,
+                batches,
+            )[0]
+        )
 
     junk = lambda x: np.nan if np.issubdtype(x.dtype, np.floating) else 0
     return lambda predictions, targets, weights: run(
@@ -107,21 +146,34 @@ def test_equals_scikit_learn_at_once_and_over_padded_batches(name):
     metric, (predictions, targets), expected = METRICS[name]
     weights = np.floor(10 * WEIGHTS) if name == "calibration" else WEIGHTS
     at_once = jax.jit(lambda *batch: metric.compute(metric.measure(*batch)))
-    np.testing.assert_allclose(at_once(predictions, targets), expected(None), rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        at_once(predictions, targets), expected(None), rtol=SINGLE, atol=SINGLE
+    )
     in_batches = accumulate(metric)
-    np.testing.assert_allclose(in_batches(predictions, targets, np.ones(N, np.float32)), expected(None), rtol=SINGLE, atol=SINGLE)
-    np.testing.assert_allclose(in_batches(predictions, targets, weights), expected(weights), rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        in_batches(predictions, targets, np.ones(N, np.float32)),
+        expected(None),
+        rtol=SINGLE,
+        atol=SINGLE,
+    )
+    np.testing.assert_allclose(
+        in_batches(predictions, targets, weights), expected(weights), rtol=SINGLE, atol=SINGLE
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy", "confusion", "mse", "r2", "calibration"])
 def test_merging_is_a_commutative_monoid(name):
     metric, (predictions, targets), _ = METRICS[name]
     measure, merge = jax.jit(metric.measure), jax.jit(metric.merge)
-    a, b, c = (measure(predictions[s], targets[s]) for s in (slice(0, 30), slice(30, 33), slice(33, N)))
+    a, b, c = (
+        measure(predictions[s], targets[s]) for s in (slice(0, 30), slice(30, 33), slice(33, N))
+    )
     zero = jax.tree.map(np.zeros_like, a)
 
     def same(left, right):
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=SINGLE, atol=SINGLE), left, right)
+        jax.tree.map(
+            lambda x, y: np.testing.assert_allclose(x, y, rtol=SINGLE, atol=SINGLE), left, right
+        )
 
     same(merge(merge(a, b), c), merge(a, merge(b, c)))
     same(merge(a, b), merge(b, a))
@@ -132,11 +184,16 @@ def test_merging_is_a_commutative_monoid(name):
 
 def test_sharded_over_devices_equals_one():
     devices = np.array(jax.devices())
-    rows = jax.sharding.NamedSharding(jax.sharding.Mesh(devices, ("batch",)), jax.sharding.PartitionSpec("batch"))
+    rows = jax.sharding.NamedSharding(
+        jax.sharding.Mesh(devices, ("batch",)), jax.sharding.PartitionSpec("batch")
+    )
     both = metrics.collection({"r2": metrics.r2(), "mae": metrics.mean_absolute_error()})
     evaluate = jax.jit(lambda *batch: both.compute(both.measure(*batch)))
     n = len(devices) * (N // len(devices))
-    one, many = evaluate(Y_HAT[:n], Y[:n]), evaluate(jax.device_put(Y_HAT[:n], rows), jax.device_put(Y[:n], rows))
+    one, many = (
+        evaluate(Y_HAT[:n], Y[:n]),
+        evaluate(jax.device_put(Y_HAT[:n], rows), jax.device_put(Y[:n], rows)),
+    )
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=SINGLE), one, many)
 
 
@@ -144,7 +201,9 @@ def test_a_collection_is_its_members():
     both = metrics.collection({"r2": metrics.r2(), "mse": metrics.mean_squared_error()})
     values = accumulate(both)(Y_HAT, Y, WEIGHTS)
     assert values["r2"] == pytest.approx(sk.r2_score(Y, Y_HAT, sample_weight=WEIGHTS), abs=SINGLE)
-    assert values["mse"] == pytest.approx(sk.mean_squared_error(Y, Y_HAT, sample_weight=WEIGHTS), abs=SINGLE)
+    assert values["mse"] == pytest.approx(
+        sk.mean_squared_error(Y, Y_HAT, sample_weight=WEIGHTS), abs=SINGLE
+    )
 
 
 def test_r2_keeps_its_digits_beside_a_large_mean():
@@ -153,22 +212,28 @@ def test_r2_keeps_its_digits_beside_a_large_mean():
     value = accumulate(metrics.r2())(y_hat, y, np.ones(N, np.float32))
     assert value == pytest.approx(expected, abs=FAR)
     textbook = 1 - np.sum((y - y_hat) ** 2) / (np.sum(y**2) - N * np.mean(y) ** 2)
-    assert abs(textbook - expected) > 1000 * FAR  # what the textbook's difference of sums would have given
+    # what the textbook's difference of sums would have given
+    assert abs(textbook - expected) > 1000 * FAR
 
 
 def test_r2_of_constant_targets_is_one_or_zero():
     value = accumulate(metrics.r2())
-    for constant in 0.5, 0.1:  # 0.1 is no binary fraction: a plain mean would be off, and scikit-learn's is (it gives -10¹³)
+    # 0.1 is no binary fraction: a plain mean would be off, and scikit-learn's is (it gives -10¹³)
+    for constant in 0.5, 0.1:
         y = np.full(N, constant, np.float32)
         for error in 0.0, 0.25:
             expected = sk.r2_score(np.full(N, 0.5), np.full(N, 0.5 + error))
             assert value(y + np.float32(error), y, np.ones(N, np.float32)) == expected
 
 
-@pytest.mark.parametrize("name", ["accuracy", "confusion", "f1 macro", "f1 None", "rmse", "r2", "calibration"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "confusion", "f1 macro", "f1 None", "rmse", "r2", "calibration"]
+)
 def test_nothing_at_all_is_zero(name):
     metric, (predictions, targets), _ = METRICS[name]
-    value = jax.jit(lambda *batch: metric.compute(metric.measure(*batch)))(predictions, targets, np.zeros(N, np.float32))
+    value = jax.jit(lambda *batch: metric.compute(metric.measure(*batch)))(
+        predictions, targets, np.zeros(N, np.float32)
+    )
     np.testing.assert_array_equal(value, np.zeros_like(value))
 
 
@@ -177,7 +242,9 @@ def test_images_and_sequences_count_every_position():
     weights = np.array([1, 0, 1, 1], np.float32)  # one an image
     flat = np.repeat(weights, 24)
     value = metrics.accuracy().compute(metrics.accuracy().measure(logits, labels, weights))
-    assert value == pytest.approx(sk.accuracy_score(LABELS[:96], PREDICTED[:96], sample_weight=flat), abs=SINGLE)
+    assert value == pytest.approx(
+        sk.accuracy_score(LABELS[:96], PREDICTED[:96], sample_weight=flat), abs=SINGLE
+    )
 
 
 def test_ties_go_to_the_first_class():
@@ -193,12 +260,27 @@ def test_a_negative_class_is_not_counted_as_the_last():
 
 X, LABEL = jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
 MISTAKES = [
-    (lambda: metrics.mean_squared_error().measure(jnp.zeros((4, 1)), jnp.zeros(4)), r"squared_error: got predictions \(4, 1\)"),
-    (lambda: metrics.r2().measure(jnp.zeros((4, 1)), jnp.zeros(4)), r"r2: got predictions \(4, 1\).*predictions\[\.\.\., 0\]"),
-    (lambda: metrics.accuracy().measure(X, jnp.zeros((4, 3))), "accuracy: got labels of dtype float32.*one-hot"),
-    (lambda: metrics.accuracy().measure(LABEL, jnp.zeros(5, int)), r"predictions \(4,\) and targets \(5,\)"),
+    (
+        lambda: metrics.mean_squared_error().measure(jnp.zeros((4, 1)), jnp.zeros(4)),
+        r"squared_error: got predictions \(4, 1\)",
+    ),
+    (
+        lambda: metrics.r2().measure(jnp.zeros((4, 1)), jnp.zeros(4)),
+        r"r2: got predictions \(4, 1\).*predictions\[\.\.\., 0\]",
+    ),
+    (
+        lambda: metrics.accuracy().measure(X, jnp.zeros((4, 3))),
+        "accuracy: got labels of dtype float32.*one-hot",
+    ),
+    (
+        lambda: metrics.accuracy().measure(LABEL, jnp.zeros(5, int)),
+        r"predictions \(4,\) and targets \(5,\)",
+    ),
     (lambda: metrics.accuracy().measure(LABEL, jnp.zeros(4)), "targets of dtype float32"),
-    (lambda: metrics.confusion_matrix(3).measure(X, LABEL, jnp.ones(3)), r"weights \(3,\) for values \(4,\)"),
+    (
+        lambda: metrics.confusion_matrix(3).measure(X, LABEL, jnp.ones(3)),
+        r"weights \(3,\) for values \(4,\)",
+    ),
     (lambda: metrics.top_k_accuracy(0), "k=0"),
     (lambda: metrics.top_k_accuracy(4).measure(X, LABEL), "k=4 for 3 classes"),
     (lambda: metrics.f1(3, average="binary"), "f1: got average='binary'"),

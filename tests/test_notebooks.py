@@ -8,8 +8,11 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 MOST_CHARACTERS = 450_000  # so that a page loads at once and a change can be reviewed
-SECONDS = 600  # a cell on a busy machine; all of a notebook takes less than a minute on two idle cores
-ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|usr|opt|Users|private|var)/|[A-Z]:\\\\")
+# a cell on a busy machine; all of a notebook takes less than a minute on two idle cores
+SECONDS = 600
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w.:/])/(?:home|root|tmp|work|usr|opt|Users|private|var)/|[A-Z]:\\\\"
+)
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -20,7 +23,10 @@ def _code_cells(notebook):
 
 def _kinds(notebook):
     """What each cell shows: pictures, text."""
-    return [[sorted(output.get("data", {})) for output in cell["outputs"] if "data" in output] for cell in _code_cells(notebook)]
+    return [
+        [sorted(output.get("data", {})) for output in cell["outputs"] if "data" in output]
+        for cell in _code_cells(notebook)
+    ]
 
 
 def test_there_are_notebooks():
@@ -33,9 +39,16 @@ def test_is_committed_as_executed(path):
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     kinds = [output["output_type"] for cell in cells for output in cell["outputs"]]
     assert "error" not in kinds
-    pictures = [output for cell in cells for output in cell["outputs"] if "image/png" in output.get("data", {})]
+    pictures = [
+        output
+        for cell in cells
+        for output in cell["outputs"]
+        if "image/png" in output.get("data", {})
+    ]
     assert len(pictures) >= 5
-    assert not [output for cell in cells for output in cell["outputs"] if output.get("name") == "stderr"]
+    assert not [
+        output for cell in cells for output in cell["outputs"] if output.get("name") == "stderr"
+    ]
 
 
 @each
@@ -49,12 +62,21 @@ def test_is_small_and_names_no_place_on_disk(path):
 @pytest.mark.slow
 @each
 def test_runs(path, monkeypatch):
-    nbformat = pytest.importorskip("nbformat", reason="running notebooks needs nbclient and ipykernel")
-    nbclient = pytest.importorskip("nbclient", reason="running notebooks needs nbclient and ipykernel")
+    nbformat = pytest.importorskip(
+        "nbformat", reason="running notebooks needs nbclient and ipykernel"
+    )
+    nbclient = pytest.importorskip(
+        "nbclient", reason="running notebooks needs nbclient and ipykernel"
+    )
     pytest.importorskip("ipykernel", reason="running notebooks needs nbclient and ipykernel")
     monkeypatch.setenv("PYTHONPATH", str(path.parents[1]))
     for name in ("MPLBACKEND", "XLA_FLAGS"):  # as a reader has it, not as the tests do
         monkeypatch.delenv(name, raising=False)
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    nbclient.NotebookClient(
+        notebook,
+        timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
     assert _kinds(notebook) == _kinds(json.loads(path.read_text()))

@@ -1,4 +1,6 @@
-"""Looking inside and changing what is there, through every transformation of JAX that a model may hold."""
+"""Looking inside and changing what is there, through every transformation of JAX that a model may
+hold.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +43,15 @@ def winding(x, scale=2.0, train=False):
         return x + jax.lax.cond(x[0] > 0, lambda: 1.0, lambda: 2.0)
 
 
-PATHS = ["outer/scaled", "outer/jit/sine", "outer/sine", "outer/state", "outer/sine#2", "outer/squared", "outer/cubed"]
+PATHS = [
+    "outer/scaled",
+    "outer/jit/sine",
+    "outer/sine",
+    "outer/state",
+    "outer/sine#2",
+    "outer/squared",
+    "outer/cubed",
+]
 
 
 def test_capture_finds_every_value_under_its_path():
@@ -51,19 +61,25 @@ def test_capture_finds_every_value_under_its_path():
     np.testing.assert_allclose(values["outer/scaled"], X * 2, rtol=1e-6)
     np.testing.assert_allclose(values["outer/jit/sine"], np.sin(X * 2), rtol=1e-6)
     first = 2 * values["outer/sine"]
-    np.testing.assert_allclose(values["outer/state"], [first, 2 * first + 1, 2 * (2 * first + 1) + 2], rtol=1e-6)
+    np.testing.assert_allclose(
+        values["outer/state"], [first, 2 * first + 1, 2 * (2 * first + 1) + 2], rtol=1e-6
+    )
 
 
 def test_what_was_changed_can_be_captured_and_changed_again():
     y, values = capture(intervene(winding, {"squared": lambda x: x}))(X)
     assert list(values) == PATHS
     np.testing.assert_allclose(y, winding(X), rtol=1e-6)
-    twice = intervene(intervene(winding, {"outer/jit/sine": lambda x: 2 * x}), {"outer/state": lambda x: 3 * x})
+    twice = intervene(
+        intervene(winding, {"outer/jit/sine": lambda x: 2 * x}), {"outer/state": lambda x: 3 * x}
+    )
     both = intervene(winding, {"outer/jit/sine": lambda x: 2 * x, "outer/state": lambda x: 3 * x})
     np.testing.assert_allclose(twice(X), both(X), rtol=1e-6)
 
 
-@pytest.mark.parametrize("transform", [jax.jit, lambda f: jax.vmap(f), lambda f: jax.jit(jax.vmap(f))])
+@pytest.mark.parametrize(
+    "transform", [jax.jit, lambda f: jax.vmap(f), lambda f: jax.jit(jax.vmap(f))]
+)
 def test_capture_composes_with_transformations(transform):
     x = jnp.stack([X, 2 * X])
     plain = transform(winding)(x if transform is not jax.jit else X)
@@ -74,7 +90,9 @@ def test_capture_composes_with_transformations(transform):
 
 def test_gradients_pass_through_capture_and_capture_through_gradients():
     expected = jax.grad(lambda x: winding(x).sum())(X)
-    np.testing.assert_allclose(jax.grad(lambda x: capture(winding)(x)[0].sum())(X), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.grad(lambda x: capture(winding)(x)[0].sum())(X), expected, rtol=1e-5
+    )
     gradient, values = capture(jax.grad(lambda x: winding(x).sum()))(X)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5)
     np.testing.assert_allclose(values["outer/scaled"], X * 2, rtol=1e-6)
@@ -108,7 +126,9 @@ def test_a_value_or_a_function_replaces_what_was_there():
 def test_one_iteration_of_a_scan_is_changed_and_later_ones_follow():
     model = jnn.chain(stack=jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4), out=jnn.dense(2))
     params, state = model.init(jax.random.key(0), X)
-    y, values = capture(intervene(model.apply, {"stack/1/output": at_iteration(1, lambda h: h + 1)}))(params, state, X)
+    y, values = capture(
+        intervene(model.apply, {"stack/1/output": at_iteration(1, lambda h: h + 1)})
+    )(params, state, X)
     _, before = capture(model.apply)(params, state, X)
     h = before["stack/1/output"][1] + 1
     for i in (2, 3):
@@ -116,11 +136,15 @@ def test_one_iteration_of_a_scan_is_changed_and_later_ones_follow():
         h = jnp.tanh(h @ layer["kernel"] + layer["bias"])
     np.testing.assert_allclose(y[0], h @ params["out"]["kernel"] + params["out"]["bias"], rtol=1e-5)
     np.testing.assert_array_equal(values["stack/1/output"][0], before["stack/1/output"][0])
-    given = intervene(model.apply, {"stack/1/output": at_iteration(1, before["stack/1/output"][1] + 1)})
+    given = intervene(
+        model.apply, {"stack/1/output": at_iteration(1, before["stack/1/output"][1] + 1)}
+    )
     np.testing.assert_allclose(given(params, state, X)[0], y[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("transform", [lambda f: f, jax.jit, lambda f: lambda x: jax.vmap(f)(x[None])[0]])
+@pytest.mark.parametrize(
+    "transform", [lambda f: f, jax.jit, lambda f: lambda x: jax.vmap(f)(x[None])[0]]
+)
 def test_scans_within_scans_are_counted_from_the_outermost(transform):
     inner = lambda c: jax.lax.scan(lambda c, _: (tag(c + 1, "c"), None), c, length=2)[0]
     f = lambda x: jax.lax.scan(lambda c, _: (inner(c), None), x, length=3)[0]
@@ -133,9 +157,12 @@ def test_scans_within_scans_are_counted_from_the_outermost(transform):
 
 def test_gradients_flow_into_what_replaces():
     f = lambda x: jnp.sum(tag(x, "a") ** 2)
-    np.testing.assert_allclose(jax.grad(lambda value: intervene(f, {"a": value})(X))(2 * X), 4 * X, rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.grad(lambda value: intervene(f, {"a": value})(X))(2 * X), 4 * X, rtol=1e-6
+    )
     root = lambda x: jnp.sum(tag(jnp.sqrt(x), "root"))
-    assert jax.grad(intervene(root, {"root": jnp.ones(3)}))(jnp.zeros(3)).tolist() == [0, 0, 0]  # not 0 times infinity
+    # not 0 times infinity
+    assert jax.grad(intervene(root, {"root": jnp.ones(3)}))(jnp.zeros(3)).tolist() == [0, 0, 0]
 
 
 def test_the_last_parts_of_a_path_name_a_value():
@@ -150,13 +177,34 @@ def test_the_last_parts_of_a_path_name_a_value():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sinus": 0.0}, "intervene: got a change of 'sinus', expected a tagged value: outer/scaled, outer/jit/sine"),
-        ({"scaled": jnp.ones(4)}, r"intervene: got shape \(4,\) for 'outer/scaled', expected its shape \(3,\)"),
-        ({"state": jnp.ones((2, 3))}, r"intervene: got shape \(2, 3\) for 'state', expected one value for each of the 3 iterations"),
-        ({"state": at_iteration(3, jnp.zeros(3))}, "intervene: got iteration 3 for 'state', expected one of 0 to 2"),
-        ({"state": at_iteration(0, jnp.zeros(2))}, r"intervene: got shape \(2,\) for 'outer/state', expected its shape \(3,\)"),
-        ({"scaled": at_iteration(0, jnp.zeros(3))}, "intervene: got an iteration for 'outer/scaled', expected a value inside a scan"),
-        ({"state": at_iteration(0, at_iteration(0, jnp.zeros(3)))}, "expected a value inside a scan, or inside so many scans"),
+        (
+            {"sinus": 0.0},
+            "intervene: got a change of 'sinus', expected a tagged value: outer/scaled, outer/jit/sine",
+        ),
+        (
+            {"scaled": jnp.ones(4)},
+            r"intervene: got shape \(4,\) for 'outer/scaled', expected its shape \(3,\)",
+        ),
+        (
+            {"state": jnp.ones((2, 3))},
+            r"intervene: got shape \(2, 3\) for 'state', expected one value for each of the 3 iterations",
+        ),
+        (
+            {"state": at_iteration(3, jnp.zeros(3))},
+            "intervene: got iteration 3 for 'state', expected one of 0 to 2",
+        ),
+        (
+            {"state": at_iteration(0, jnp.zeros(2))},
+            r"intervene: got shape \(2,\) for 'outer/state', expected its shape \(3,\)",
+        ),
+        (
+            {"scaled": at_iteration(0, jnp.zeros(3))},
+            "intervene: got an iteration for 'outer/scaled', expected a value inside a scan",
+        ),
+        (
+            {"state": at_iteration(0, at_iteration(0, jnp.zeros(3)))},
+            "expected a value inside a scan, or inside so many scans",
+        ),
     ],
 )
 def test_a_change_that_does_not_fit_is_refused(changes, message):

@@ -14,24 +14,40 @@ SERIES = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
 
 def of(apply, init=lambda key, x: ({"scale": jnp.ones(3, x.dtype)}, {})):
     """A model from ``apply(params, x, key, train) -> y``."""
-    return jnn.Model(init, lambda params, state, x, *, key=None, train=False, mask=None: (apply(params, x, key, train), state))
+    return jnn.Model(
+        init,
+        lambda params, state, x, *, key=None, train=False, mask=None: (
+            apply(params, x, key, train),
+            state,
+        ),
+    )
 
 
 def running_mean():
-    """A layer that jnn does not have: the mean of all elements so far, ``y_t = scale * mean(x_1 .. x_t)``."""
+    """A layer that jnn does not have: the mean of all elements so far,
+    ``y_t = scale * mean(x_1 .. x_t)``.
+    """
 
     def init(key, x):
         return {"scale": jnp.ones(x.shape[-1], x.dtype)}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         count = jnp.arange(1, x.shape[-2] + 1, dtype=x.dtype).reshape((1,) * (x.ndim - 2) + (-1, 1))
-        return jnp.cumsum(x, axis=-2) / count * params["scale"].reshape((1,) * (x.ndim - 1) + (-1,)), state
+        return jnp.cumsum(x, axis=-2) / count * params["scale"].reshape(
+            (1,) * (x.ndim - 1) + (-1,)
+        ), state
 
     def step(params, state, carry, x_t):
         total, count = carry["total"] + x_t, carry["count"] + 1
-        return total / count * params["scale"].reshape((1,) * (x_t.ndim - 1) + (-1,)), {"total": total, "count": count}
+        return total / count * params["scale"].reshape((1,) * (x_t.ndim - 1) + (-1,)), {
+            "total": total,
+            "count": count,
+        }
 
-    carry = lambda params, x_t, length: {"total": jnp.zeros(x_t.shape, x_t.dtype), "count": jnp.zeros((*x_t.shape[:-1], 1), x_t.dtype)}
+    carry = lambda params, x_t, length: {
+        "total": jnp.zeros(x_t.shape, x_t.dtype),
+        "count": jnp.zeros((*x_t.shape[:-1], 1), x_t.dtype),
+    }
     return jnn.Model(init, apply, carry, step)
 
 
@@ -41,8 +57,18 @@ def test_a_layer_of_ones_own_keeps_the_laws():
 
 
 def test_so_does_a_composition_with_it():
-    model = jnn.chain(jnn.dense(4), running_mean(), jnn.residual(jnn.chain(running_mean(), jnp.tanh)), jnn.dense(2))
-    report = check_model(model, SERIES, sequence=True, laws=["purity", "batch", "stream", "padding", "gradient", "ensemble"])
+    model = jnn.chain(
+        jnn.dense(4),
+        running_mean(),
+        jnn.residual(jnn.chain(running_mean(), jnp.tanh)),
+        jnn.dense(2),
+    )
+    report = check_model(
+        model,
+        SERIES,
+        sequence=True,
+        laws=["purity", "batch", "stream", "padding", "gradient", "ensemble"],
+    )
     assert set(report.values()) == {"holds"}
 
 
@@ -71,7 +97,11 @@ def test_a_dead_parameter_is_named():
 
 
 def test_a_key_used_twice_is_found():
-    twice = of(lambda params, x, key, train: x * params["scale"] + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape))
+    twice = of(
+        lambda params, x, key, train: (
+            x * params["scale"] + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
+        )
+    )
     with pytest.raises(jax.errors.KeyReuseError):
         check_model(twice, X, laws=["purity"])
 
@@ -79,8 +109,16 @@ def test_a_key_used_twice_is_found():
 @pytest.mark.parametrize(
     ("law", "change"),
     [
-        ("stream", lambda model: model._replace(step=lambda params, state, carry, x_t: (x_t, carry))),
-        ("padding", lambda model: model._replace(apply=lambda params, state, x, **_: (x[..., ::-1, :], state))),
+        (
+            "stream",
+            lambda model: model._replace(step=lambda params, state, carry, x_t: (x_t, carry)),
+        ),
+        (
+            "padding",
+            lambda model: model._replace(
+                apply=lambda params, state, x, **_: (x[..., ::-1, :], state)
+            ),
+        ),
     ],
 )
 def test_broken_laws_of_sequences_are_found(law, change):
@@ -89,5 +127,7 @@ def test_broken_laws_of_sequences_are_found(law, change):
 
 
 def test_an_unknown_law_is_refused():
-    with pytest.raises(jnn.JnnError, match="check_model: got a law called 'purety', expected some of purity"):
+    with pytest.raises(
+        jnn.JnnError, match="check_model: got a law called 'purety', expected some of purity"
+    ):
         check_model(jnn.dense(2), X, laws=["purety"])

@@ -34,10 +34,15 @@ def kept_for_the_way_back(model, params, state):
 def test_remat_keeps_less_and_gives_the_same_gradient():
     with jax.enable_x64(True):
         params, state = jax.jit(MODEL.init)(jax.random.key(0), X.astype(jnp.float64))
-        plain, again = jax.jit(jax.grad(total(MODEL, state)))(params), jax.jit(jax.grad(total(jnn.remat(MODEL), state)))(params)
+        plain, again = (
+            jax.jit(jax.grad(total(MODEL, state)))(params),
+            jax.jit(jax.grad(total(jnn.remat(MODEL), state)))(params),
+        )
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-12), plain, again)
         none, some = jnn.remat(MODEL), jnn.remat(MODEL, save=("output",))
-        assert kept_for_the_way_back(none, params, state) < kept_for_the_way_back(some, params, state)
+        assert kept_for_the_way_back(none, params, state) < kept_for_the_way_back(
+            some, params, state
+        )
 
 
 def test_cast_computes_in_bfloat16_and_trains_float32():
@@ -55,15 +60,22 @@ def test_cast_computes_in_bfloat16_and_trains_float32():
 def test_frozen_params_stay_where_they_are():
     model = jnn.frozen(MODEL, "hidden/.*")
     params, state = model.init(jax.random.key(0), X)
-    optimizer = optax.adamw(0.1, mask=lambda params: jax.tree.map(jnp.logical_not, jnn.path_mask(params, "hidden/.*")))
-    updates, _ = optimizer.update(jax.grad(total(model, state))(params), optimizer.init(params), params)
+    optimizer = optax.adamw(
+        0.1, mask=lambda params: jax.tree.map(jnp.logical_not, jnn.path_mask(params, "hidden/.*"))
+    )
+    updates, _ = optimizer.update(
+        jax.grad(total(model, state))(params), optimizer.init(params), params
+    )
     new = optax.apply_updates(params, updates)
     jax.tree.map(np.testing.assert_array_equal, new["hidden"], params["hidden"])
     assert np.all(new["out"]["kernel"] != params["out"]["kernel"])
 
 
 def test_frozen_refuses_a_path_that_matches_nothing():
-    with pytest.raises(jnn.JnnError, match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, hidden/kernel"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, hidden/kernel",
+    ):
         jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
 
 

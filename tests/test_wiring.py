@@ -20,7 +20,9 @@ def test_a_flow_of_one_after_the_other_is_a_chain():
     )
     params, state = wired.init(jax.random.key(0), X)
     assert jax.tree.all(jax.tree.map(np.array_equal, params, chained.init(jax.random.key(0), X)[0]))
-    np.testing.assert_array_equal(wired.apply(params, state, X)[0], chained.apply(params, state, X)[0])
+    np.testing.assert_array_equal(
+        wired.apply(params, state, X)[0], chained.apply(params, state, X)[0]
+    )
 
 
 def test_a_part_called_twice_has_one_set_of_params_and_draws_anew():
@@ -29,7 +31,11 @@ def test_a_part_called_twice_has_one_set_of_params_and_draws_anew():
     assert (first != second).any()
     shared = jnn.wired(lambda run, x: run("dense", run("dense", x)), {"dense": jnn.dense(4)})
     params, _ = shared.init(jax.random.key(0), X)
-    np.testing.assert_allclose(shared.apply(params, {}, X)[0], X @ params["dense"]["kernel"] @ params["dense"]["kernel"], rtol=1e-5)
+    np.testing.assert_allclose(
+        shared.apply(params, {}, X)[0],
+        X @ params["dense"]["kernel"] @ params["dense"]["kernel"],
+        rtol=1e-5,
+    )
 
 
 def test_the_state_of_a_part_called_twice_is_updated_twice():
@@ -38,7 +44,10 @@ def test_the_state_of_a_part_called_twice_is_updated_twice():
     _, once = jnn.batch_norm().apply(params["norm"], state["norm"], X, train=True)
     _, new = model.apply(params, state, X, train=True)
     assert jax.tree.structure(new["norm"]) == jax.tree.structure(once)
-    assert any((a != b).any() for a, b in zip(jax.tree.leaves(new["norm"]), jax.tree.leaves(once), strict=True))
+    assert any(
+        (a != b).any()
+        for a, b in zip(jax.tree.leaves(new["norm"]), jax.tree.leaves(once), strict=True)
+    )
 
 
 def test_what_a_part_computes_is_captured_under_its_name():
@@ -49,14 +58,19 @@ def test_what_a_part_computes_is_captured_under_its_name():
 
 
 def test_a_flow_that_looks_across_time_does_not_stream():
-    model = jnn.wired(lambda run, x: run("out", x.mean(axis=-2)), {"out": jnn.dense(2)}, streaming=False)
+    model = jnn.wired(
+        lambda run, x: run("out", x.mean(axis=-2)), {"out": jnn.dense(2)}, streaming=False
+    )
     assert not jnn.streams(model)
 
 
 @pytest.mark.parametrize(
     ("flow", "message"),
     [
-        (lambda run, x: run("dens", x), r"run\('dens', ...\) in the flow, expected one of the parts dense"),
+        (
+            lambda run, x: run("dens", x),
+            r"run\('dens', ...\) in the flow, expected one of the parts dense",
+        ),
         (lambda run, x: x, "a part 'dense' that the flow never runs"),
     ],
 )

@@ -1,6 +1,7 @@
 """Autoencoders: an encoder to a short code and a decoder back, dense or convolutional.
 
-``dense_autoencoder(config)`` is ``chain(encoder=..., decoder=...)``. Each half is a model too, which takes its own part of the params:
+``dense_autoencoder(config)`` is ``chain(encoder=..., decoder=...)``. Each half is a model too,
+which takes its own part of the params:
 
 >>> import jax, jax.numpy as jnp
 >>> config = DenseAutoencoderConfig(shape=(8, 8, 1), hidden=(32,), latent=2)
@@ -11,7 +12,8 @@
 >>> code.shape, image.shape
 ((5, 2), (5, 8, 8, 1))
 
-The loss is a distance of y from x: `jnn.losses.squared_error`, or `binary_cross_entropy` for pixels in [0, 1], of which y are then logits.
+The loss is a distance of y from x: `jnn.losses.squared_error`, or `binary_cross_entropy` for pixels
+in [0, 1], of which y are then logits.
 """
 
 import dataclasses
@@ -43,15 +45,19 @@ class DenseAutoencoderConfig:
 
 
 def dense_autoencoder(config: DenseAutoencoderConfig) -> Model:
-    """`dense_encoder`, then `dense_decoder`: x ``(..., *shape)`` -> y ``(..., *shape)``. Source: Hinton & Salakhutdinov 2006.
+    """`dense_encoder`, then `dense_decoder`: x ``(..., *shape)`` -> y ``(..., *shape)``. Source:
+    Hinton & Salakhutdinov 2006.
 
-    Without hidden layers and with the squared error, the best that it can do is a principal component analysis (Baldi & Hornik 1989).
+    Without hidden layers and with the squared error, the best that it can do is a principal
+    component analysis (Baldi & Hornik 1989).
     """
     return chain(encoder=dense_encoder(config), decoder=dense_decoder(config))
 
 
 def dense_encoder(config: DenseAutoencoderConfig) -> Model:
-    """The first half: x ``(..., *shape)`` -> code ``(..., latent)``. Raises `JnnError` for x of another shape."""
+    """The first half: x ``(..., *shape)`` -> code ``(..., latent)``. Raises `JnnError` for x of
+    another shape.
+    """
     _check("dense_encoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden, config.activation)
     model = chain(flatten=flatten(len(config.shape)), **hidden, out=dense(config.latent))
@@ -59,7 +65,9 @@ def dense_encoder(config: DenseAutoencoderConfig) -> Model:
 
 
 def dense_decoder(config: DenseAutoencoderConfig) -> Model:
-    """The second half: code ``(..., latent)`` -> y ``(..., *shape)``. Raises `JnnError` for a code of another length."""
+    """The second half: code ``(..., latent)`` -> y ``(..., *shape)``. Raises `JnnError` for a code
+    of another length.
+    """
     _check("dense_decoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden[::-1], config.activation)
     model = chain(**hidden, out=dense(math.prod(config.shape)), unflatten=_unflatten(config.shape))
@@ -71,21 +79,29 @@ class ConvolutionalAutoencoderConfig:
     """The settings of a `convolutional_autoencoder`."""
 
     shape: tuple[int, int, int]
-    """Height, width and channels of an image, the first two divisible by 2 as often as there are ``channels``."""
+    """Height, width and channels of an image, the first two divisible by 2 as often as there are
+    ``channels``.
+    """
     channels: tuple[int, ...] = (16, 32)
-    """The channels after each convolution of the encoder, which halves height and width; the decoder has them in reverse."""
+    """The channels after each convolution of the encoder, which halves height and width; the
+    decoder has them in reverse.
+    """
     latent: int = 16
     """How many numbers the code has."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`; the code and the output have none."""
 
 
-quarter_he_normal = variance_scaling(8, "fan_in", "truncated_normal")  # with strides of 2, an output sees a quarter of the window
-WINDOW = (4, 4)  # a multiple of the stride: every pixel is covered equally often, without a checkerboard (Odena et al. 2016)
+# with strides of 2, an output sees a quarter of the window
+quarter_he_normal = variance_scaling(8, "fan_in", "truncated_normal")
+# a multiple of the stride: every pixel is covered equally often, without a checkerboard (Odena et
+# al. 2016)
+WINDOW = (4, 4)
 
 
 def convolutional_autoencoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """`convolutional_encoder`, then `convolutional_decoder`: x ``(..., H, W, C)`` -> y ``(..., H, W, C)``.
+    """`convolutional_encoder`, then `convolutional_decoder`: x ``(..., H, W, C)`` -> y
+    ``(..., H, W, C)``.
 
     >>> import jax, jax.numpy as jnp
     >>> model = convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1)))
@@ -97,9 +113,11 @@ def convolutional_autoencoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
 
 def convolutional_encoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """The first half, convolutions with strides of 2 and a dense layer: x ``(..., H, W, C)`` -> code ``(..., latent)``.
+    """The first half, convolutions with strides of 2 and a dense layer: x ``(..., H, W, C)`` ->
+    code ``(..., latent)``.
 
-    Raises `JnnError` for images of another shape, and for a height or width that cannot be halved so often.
+    Raises `JnnError` for images of another shape, and for a height or width that cannot be halved
+    so often.
     """
     _smallest("convolutional_encoder", config)
     layers = {}
@@ -111,20 +129,30 @@ def convolutional_encoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
 
 def convolutional_decoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """The second half, a dense layer and transposed convolutions with strides of 2: code ``(..., latent)`` -> y ``(..., H, W, C)``.
+    """The second half, a dense layer and transposed convolutions with strides of 2: code
+    ``(..., latent)`` -> y ``(..., H, W, C)``.
 
-    Raises `JnnError` for a code of another length, and for a height or width that cannot be halved so often.
+    Raises `JnnError` for a code of another length, and for a height or width that cannot be halved
+    so often.
     """
     smallest = _smallest("convolutional_decoder", config)
-    layers: dict[str, Any] = {"dense": dense(math.prod(smallest), kernel_init=he_normal()), "unflatten": _unflatten(smallest)}
+    layers: dict[str, Any] = {
+        "dense": dense(math.prod(smallest), kernel_init=he_normal()),
+        "unflatten": _unflatten(smallest),
+    }
     for i, features in enumerate((*config.channels[-2::-1], config.shape[-1])):
         layers[f"activation{i}"] = activation(config.activation)
-        layers[f"conv{i}"] = conv_transpose(features, WINDOW, strides=2, kernel_init=quarter_he_normal)
+        layers[f"conv{i}"] = conv_transpose(
+            features, WINDOW, strides=2, kernel_init=quarter_he_normal
+        )
     return _taking("convolutional_decoder", (config.latent,), chain(**layers))
 
 
 def _hidden_layers(widths: tuple[int, ...], name: str) -> dict[str, Model]:
-    return {f"hidden{i}": chain(dense=dense(width), activation=activation(name)) for i, width in enumerate(widths)}
+    return {
+        f"hidden{i}": chain(dense=dense(width), activation=activation(name))
+        for i, width in enumerate(widths)
+    }
 
 
 def _smallest(where: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, int, int]:
@@ -132,7 +160,11 @@ def _smallest(where: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, 
     _check(where, config, channels=config.channels)
     if len(config.shape) != 3 or not config.channels:
         got = f"shape={config.shape!r}, channels={config.channels!r}"
-        raise mistake(where, got=got, expected="a shape (height, width, channels) and at least one convolution")
+        raise mistake(
+            where,
+            got=got,
+            expected="a shape (height, width, channels) and at least one convolution",
+        )
     height, width, _ = config.shape
     factor = 2 ** len(config.channels)
     if height % factor or width % factor:
@@ -156,8 +188,17 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
     def check(x):
         check_float(where, x)
         if x.shape[-len(shape) :] != shape:
-            remedy = "Channels come last in jnn: jnp.moveaxis(x, -3, -1)." if sorted(x.shape[-3:]) == sorted(shape) else ""
-            raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"(..., {', '.join(map(str, shape))})", remedy=remedy)
+            remedy = (
+                "Channels come last in jnn: jnp.moveaxis(x, -3, -1)."
+                if sorted(x.shape[-3:]) == sorted(shape)
+                else ""
+            )
+            raise mistake(
+                where,
+                got=f"x of shape {tuple(x.shape)}",
+                expected=f"(..., {', '.join(map(str, shape))})",
+                remedy=remedy,
+            )
 
     def init(key, x):
         check(x)
@@ -170,5 +211,9 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
     return Model(init, apply)
 
 
-def _check(where: str, config: DenseAutoencoderConfig | ConvolutionalAutoencoderConfig, **widths: tuple[int, ...]) -> None:
+def _check(
+    where: str,
+    config: DenseAutoencoderConfig | ConvolutionalAutoencoderConfig,
+    **widths: tuple[int, ...],
+) -> None:
     check_positive(where, latent=config.latent, shape=config.shape, **widths)

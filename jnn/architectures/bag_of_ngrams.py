@@ -1,4 +1,6 @@
-"""A linear model of the words and short phrases of a text, which knows nothing of their order beyond that."""
+"""A linear model of the words and short phrases of a text, which knows nothing of their order
+beyond that.
+"""
 
 import dataclasses
 
@@ -13,7 +15,9 @@ from jnn.layers.embedding import embedding
 from jnn.model import Model, Params, apply_child, init_child
 
 MULTIPLIER = 0x9E3779B1
-"""An odd number whose products with small numbers spread over all 32 bits: 2³² over the golden ratio (Knuth, volume 3, section 6.4)."""
+"""An odd number whose products with small numbers spread over all 32 bits: 2³² over the golden
+ratio (Knuth, volume 3, section 6.4).
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,16 +31,21 @@ class BagOfNgramsConfig:
     longest: int = 2
     """The most tokens of a phrase; 1 for single tokens alone."""
     buckets: int = 2**16
-    """Rows that the phrases of two tokens or more share, by a hash: two phrases may have one row."""
+    """Rows that the phrases of two tokens or more share, by a hash: two phrases may have one
+    row.
+    """
 
 
 def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
-    """What tokens and phrases say, added up: ``y = Σ_g embedding[g] / sqrt(n) + bias``, over the n tokens and phrases g of a text.
+    """What tokens and phrases say, added up: ``y = Σ_g embedding[g] / sqrt(n) + bias``, over the n
+    tokens and phrases g of a text.
 
-    x tokens ``(..., T)`` in [0, vocabulary) -> logits or values ``(..., outputs)``; params ``token/embedding`` ``(vocabulary, outputs)``,
-    ``phrase/embedding`` ``(buckets, outputs)``, ``bias`` ``(outputs,)``, all zero at first. A ``mask`` ``(..., T)`` leaves out what it
-    hides and every phrase that holds it. The root of n lies between a sum, which is surer of longer texts, and a mean. It is the linear
-    model of Joulin et al. 2016, https://arxiv.org/abs/1607.01759, without their hidden features.
+    x tokens ``(..., T)`` in [0, vocabulary) -> logits or values ``(..., outputs)``; params
+    ``token/embedding`` ``(vocabulary, outputs)``, ``phrase/embedding`` ``(buckets, outputs)``,
+    ``bias`` ``(outputs,)``, all zero at first. A ``mask`` ``(..., T)`` leaves out what it hides and
+    every phrase that holds it. The root of n lies between a sum, which is surer of longer texts,
+    and a mean. It is the linear model of Joulin et al. 2016, https://arxiv.org/abs/1607.01759,
+    without their hidden features.
 
     >>> import jax, jax.numpy as jnp
     >>> model = bag_of_ngrams(BagOfNgramsConfig(outputs=2, vocabulary=10, buckets=32))
@@ -44,7 +53,13 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
     >>> model.apply(params, state, jnp.arange(4))[0].tolist()
     [0.0, 0.0]
     """
-    check_positive("bag_of_ngrams", outputs=config.outputs, vocabulary=config.vocabulary, longest=config.longest, buckets=config.buckets)
+    check_positive(
+        "bag_of_ngrams",
+        outputs=config.outputs,
+        vocabulary=config.vocabulary,
+        longest=config.longest,
+        buckets=config.buckets,
+    )
     rows = {"token": config.vocabulary} | ({"phrase": config.buckets} if config.longest > 1 else {})
     tables = {name: embedding(n, config.outputs, embedding_init=zeros) for name, n in rows.items()}
 
@@ -57,9 +72,13 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
     def apply(params, state, x, *, key=None, train=False, mask=None):
         if x.ndim < 1 or (mask is not None and mask.shape != x.shape):
             got = f"x {x.shape}" + (f" and mask {mask.shape}" if mask is not None else "")
-            raise mistake("bag_of_ngrams", got=got, expected="tokens (..., T), and a mask of the same shape")
+            raise mistake(
+                "bag_of_ngrams", got=got, expected="tokens (..., T), and a mask of the same shape"
+            )
         total, count = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.float32)
-        for name, grams, real in _grams(config, x, jnp.ones(x.shape, bool) if mask is None else mask):
+        for name, grams, real in _grams(
+            config, x, jnp.ones(x.shape, bool) if mask is None else mask
+        ):
             values, _ = apply_child(name, tables[name], params, {}, jnp.where(real, grams, 0))
             total = jnp.sum(jnp.where(real[..., None], numerics(values), 0), axis=-2) + total
             count = jnp.sum(real, axis=-1).astype(total.dtype) + count
@@ -70,14 +89,19 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
     return Model(init, apply)
 
 
-def naive_bayes(config: BagOfNgramsConfig, tokens: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> Params:
-    """Params of a `bag_of_ngrams` that are counted, not trained: complement naive Bayes on rare words and phrases rather than common ones.
+def naive_bayes(
+    config: BagOfNgramsConfig, tokens: np.ndarray, mask: np.ndarray, labels: np.ndarray
+) -> Params:
+    """Params of a `bag_of_ngrams` that are counted, not trained: complement naive Bayes on rare
+    words and phrases rather than common ones.
 
-    Row g of the tables is ``idf_g (log p_gc - mean over classes of it)``, ``p_gc`` being one over the share that g has, after adding one,
-    in the TF-IDF of all texts that are not of class c; rows that no text has are zero. ``idf_g = 1 + log((1 + N) / (1 + N_g))``, where
-    ``N_g`` of the N texts have g, and a text's weights are divided by their 2-norm. tokens and ``mask`` ``(N, T)``, labels ``(N,)`` in
-    [0, outputs). It is far too sure of itself unless the logits are scaled down. Source: Rennie et al. 2003, "Tackling the poor
-    assumptions of naive Bayes text classifiers", table 4, without its last step, as scikit-learn's ``ComplementNB`` has it.
+    Row g of the tables is ``idf_g (log p_gc - mean over classes of it)``, ``p_gc`` being one over
+    the share that g has, after adding one, in the TF-IDF of all texts that are not of class c; rows
+    that no text has are zero. ``idf_g = 1 + log((1 + N) / (1 + N_g))``, where ``N_g`` of the N
+    texts have g, and a text's weights are divided by their 2-norm. tokens and ``mask`` ``(N, T)``,
+    labels ``(N,)`` in [0, outputs). It is far too sure of itself unless the logits are scaled down.
+    Source: Rennie et al. 2003, "Tackling the poor assumptions of naive Bayes text classifiers",
+    table 4, without its last step, as scikit-learn's ``ComplementNB`` has it.
 
     >>> tokens = np.array([[1, 2], [1, 3]])
     >>> config = BagOfNgramsConfig(outputs=2, vocabulary=4, longest=1)
@@ -85,7 +109,10 @@ def naive_bayes(config: BagOfNgramsConfig, tokens: np.ndarray, mask: np.ndarray,
     >>> (params["token"]["embedding"][:, 1] > 0).tolist()
     [False, False, False, True]
     """
-    grams = [(name, np.asarray(rows), np.asarray(real)) for name, rows, real in _grams(config, jnp.asarray(tokens), jnp.asarray(mask))]
+    grams = [
+        (name, np.asarray(rows), np.asarray(real))
+        for name, rows, real in _grams(config, jnp.asarray(tokens), jnp.asarray(mask))
+    ]
     first = {"token": 0, "phrase": config.vocabulary}
     size = config.vocabulary + (config.buckets if config.longest > 1 else 0)
     rows = np.concatenate([rows + first[name] for name, rows, _ in grams], axis=1)
@@ -96,15 +123,24 @@ def naive_bayes(config: BagOfNgramsConfig, tokens: np.ndarray, mask: np.ndarray,
     found = np.bincount(pairs[1], minlength=size)
     idf = 1 + np.log((1 + len(rows)) / (1 + found))
     weight = np.where(real, idf[rows], 0)
-    weight = weight / np.maximum(np.sqrt(np.sum(weight**2, axis=1, keepdims=True)), np.finfo(float).tiny)
+    weight = weight / np.maximum(
+        np.sqrt(np.sum(weight**2, axis=1, keepdims=True)), np.finfo(float).tiny
+    )
     total = np.zeros((size, config.outputs))
     np.add.at(total, (rows[real], labels[text[real]]), weight[real])
 
     others = 1 + total.sum(axis=1, keepdims=True) - total
     score = -np.log(others / others.sum(axis=0))
-    table = np.where(found[:, None] > 0, idf[:, None] * (score - score.mean(axis=1, keepdims=True)), 0).astype(np.float32)
-    params = {"token": {"embedding": table[: config.vocabulary]}, "bias": np.zeros(config.outputs, np.float32)}
-    return params | ({"phrase": {"embedding": table[config.vocabulary :]}} if config.longest > 1 else {})
+    table = np.where(
+        found[:, None] > 0, idf[:, None] * (score - score.mean(axis=1, keepdims=True)), 0
+    ).astype(np.float32)
+    params = {
+        "token": {"embedding": table[: config.vocabulary]},
+        "bias": np.zeros(config.outputs, np.float32),
+    }
+    return params | (
+        {"phrase": {"embedding": table[config.vocabulary :]}} if config.longest > 1 else {}
+    )
 
 
 def _grams(config: BagOfNgramsConfig, x: jax.Array, mask: jax.Array):
@@ -115,6 +151,7 @@ def _grams(config: BagOfNgramsConfig, x: jax.Array, mask: jax.Array):
         following = x[..., length - 1 :].astype(jnp.uint32)
         code = (code[..., :-1] * jnp.uint32(MULTIPLIER)) ^ (following + jnp.uint32(length))
         real = real[..., :-1] & mask[..., length - 1 :]
-        # The high bits of a product depend on all bits of its factors, the low ones on the low ones alone.
+        # The high bits of a product depend on all bits of its factors, the low ones on the low ones
+        # alone.
         spread = (code * jnp.uint32(MULTIPLIER)) >> jnp.uint32(8)
         yield "phrase", (spread % jnp.uint32(config.buckets)).astype(jnp.int32), real

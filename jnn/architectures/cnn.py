@@ -1,4 +1,6 @@
-"""Convolutional networks for images: stages of convolutions and pooling, then dense layers; LeNet-5 and VGG are settings of it."""
+"""Convolutional networks for images: stages of convolutions and pooling, then dense layers; LeNet-5
+and VGG are settings of it.
+"""
 
 import dataclasses
 from typing import Literal
@@ -27,7 +29,9 @@ class CNNConfig:
     outputs: int
     """Classes, or values to predict; the last layer has no activation."""
     channels: tuple[int, ...] = (32, 64)
-    """The channels of each stage. A stage ends in a pooling that halves height and width, and drops an odd last row or column."""
+    """The channels of each stage. A stage ends in a pooling that halves height and width, and drops
+    an odd last row or column.
+    """
     convolutions: int | tuple[int, ...] = 2
     """Convolutions in each stage: one number for all, or one for each."""
     kernel_size: int = 3
@@ -35,24 +39,34 @@ class CNNConfig:
     padding: Literal["SAME", "VALID"] = "SAME"
     """Whether convolutions keep height and width, or lose ``kernel_size - 1`` of them."""
     activation: str = "relu"
-    """A name in `jnn.layers.activation.ACTIVATIONS`, after each convolution and each hidden dense layer."""
+    """A name in `jnn.layers.activation.ACTIVATIONS`, after each convolution and each hidden dense
+    layer.
+    """
     normalization: Literal["none", "batch"] = "none"
-    """``"batch"``: batch normalization between each convolution, then without a bias, and its activation."""
+    """``"batch"``: batch normalization between each convolution, then without a bias, and its
+    activation.
+    """
     pooling: Literal["max", "average"] = "max"
     """What the 2x2 windows at the end of a stage give."""
     global_pooling: bool = False
-    """Whether the dense layers see the mean of each channel, which images of any size have, and not all that the last stage gives."""
+    """Whether the dense layers see the mean of each channel, which images of any size have, and not
+    all that the last stage gives.
+    """
     hidden: tuple[int, ...] = (128,)
     """The width of each hidden dense layer."""
     dropout: float = 0.0
-    """Fraction of hidden dense activities that is dropped in training; without hidden layers, of what the convolutions give."""
+    """Fraction of hidden dense activities that is dropped in training; without hidden layers, of
+    what the convolutions give.
+    """
 
 
 def cnn(config: CNNConfig) -> Model:
-    """Stages of convolutions, each followed by a pooling, then an `mlp`: ``h = pool(f(... f(h * W_1 + b_1) ... * W_n + b_n))``.
+    """Stages of convolutions, each followed by a pooling, then an `mlp`:
+    ``h = pool(f(... f(h * W_1 + b_1) ... * W_n + b_n))``.
 
-    x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. The kernels of convolutions are drawn with `he_normal`, which keeps the
-    variance of relu's outputs in depth. Raises `JnnError` for images with channels first, and for those too small for so many stages.
+    x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. The kernels of convolutions are
+    drawn with `he_normal`, which keeps the variance of relu's outputs in depth. Raises `JnnError`
+    for images with channels first, and for those too small for so many stages.
 
     >>> import jax, jax.numpy as jnp
     >>> model = cnn(CNNConfig(outputs=10, channels=(8, 16), convolutions=1))
@@ -60,22 +74,36 @@ def cnn(config: CNNConfig) -> Model:
     >>> params["stage1"]["conv0"]["kernel"].shape
     (3, 3, 8, 16)
     """
-    each = config.convolutions if isinstance(config.convolutions, tuple | list) else (config.convolutions,) * len(config.channels)
+    each = (
+        config.convolutions
+        if isinstance(config.convolutions, tuple | list)
+        else (config.convolutions,) * len(config.channels)
+    )
     _check(config, each)
-    stages = {f"stage{i}": _stage(config, *stage) for i, stage in enumerate(zip(config.channels, each, strict=True))}
+    stages = {
+        f"stage{i}": _stage(config, *stage)
+        for i, stage in enumerate(zip(config.channels, each, strict=True))
+    }
     features = {"features": global_average_pool() if config.global_pooling else flatten(3)}
     if config.dropout and not config.hidden:
         features["dropout"] = dropout(config.dropout)
-    head = MLPConfig(outputs=config.outputs, hidden=config.hidden, activation=config.activation, dropout=config.dropout)
+    head = MLPConfig(
+        outputs=config.outputs,
+        hidden=config.hidden,
+        activation=config.activation,
+        dropout=config.dropout,
+    )
     return chain(**stages, **features, head=mlp(head))
 
 
 def lenet5(outputs: int = 10) -> CNNConfig:
-    """The `CNNConfig` of LeNet-5 in its modern form, with 61,706 parameters on images ``(32, 32, 1)``; digits of 28x28 get a border of 2.
+    """The `CNNConfig` of LeNet-5 in its modern form, with 61,706 parameters on images
+    ``(32, 32, 1)``; digits of 28x28 get a border of 2.
 
-    Source: LeCun et al. 1998, section II.B. There, pooling has a coefficient and a bias that are learned, the second convolution sees only
-    some of the channels, tanh is scaled by 1.7159, and outputs are distances to drawn digits: here means, all channels, tanh and logits.
-    The third convolution of the paper sees all that is left, so it is the first dense layer.
+    Source: LeCun et al. 1998, section II.B. There, pooling has a coefficient and a bias that are
+    learned, the second convolution sees only some of the channels, tanh is scaled by 1.7159, and
+    outputs are distances to drawn digits: here means, all channels, tanh and logits. The third
+    convolution of the paper sees all that is left, so it is the first dense layer.
 
     >>> import jax, jax.numpy as jnp
     >>> params, _ = cnn(lenet5()).init(jax.random.key(0), jnp.ones((32, 32, 1)))
@@ -94,24 +122,45 @@ def lenet5(outputs: int = 10) -> CNNConfig:
     )
 
 
-VGG_CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+VGG_CONVOLUTIONS = {
+    11: (1, 1, 2, 2, 2),
+    13: (2, 2, 2, 2, 2),
+    16: (2, 2, 3, 3, 3),
+    19: (2, 2, 4, 4, 4),
+}
 
 
 def vgg(depth: int, *, outputs: int, small: bool = False) -> CNNConfig:
-    """The `CNNConfig` of VGG-11, 13, 16 or 19, A, B, D and E of Simonyan & Zisserman 2015, https://arxiv.org/abs/1409.1556.
+    """The `CNNConfig` of VGG-11, 13, 16 or 19, A, B, D and E of Simonyan & Zisserman 2015,
+    https://arxiv.org/abs/1409.1556.
 
-    ``small``  for images from 32x32 on, such as CIFAR's: batch normalization, and one dense layer on the means of the channels. Without it,
-               for 224x224: no normalization, two hidden layers of 4096 with dropout; VGG-16 has 138,357,544 parameters for 1000 outputs.
+    ``small``  for images from 32x32 on, such as CIFAR's: batch normalization, and one dense layer
+               on the means of the channels. Without it, for 224x224: no normalization, two hidden
+               layers of 4096 with dropout; VGG-16 has 138,357,544 parameters for 1000 outputs.
 
     >>> vgg(16, outputs=10, small=True).channels
     (64, 128, 256, 512, 512)
     """
     if depth not in VGG_CONVOLUTIONS:
-        raise mistake("vgg", got=f"depth={depth!r}", expected=f"one of {', '.join(map(str, VGG_CONVOLUTIONS))}")
+        raise mistake(
+            "vgg",
+            got=f"depth={depth!r}",
+            expected=f"one of {', '.join(map(str, VGG_CONVOLUTIONS))}",
+        )
     config = CNNConfig(
-        outputs=outputs, channels=(64, 128, 256, 512, 512), convolutions=VGG_CONVOLUTIONS[depth], hidden=(4096, 4096), dropout=0.5
+        outputs=outputs,
+        channels=(64, 128, 256, 512, 512),
+        convolutions=VGG_CONVOLUTIONS[depth],
+        hidden=(4096, 4096),
+        dropout=0.5,
     )
-    return dataclasses.replace(config, normalization="batch", global_pooling=True, hidden=(), dropout=0.0) if small else config
+    return (
+        dataclasses.replace(
+            config, normalization="batch", global_pooling=True, hidden=(), dropout=0.0
+        )
+        if small
+        else config
+    )
 
 
 def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:
@@ -119,7 +168,13 @@ def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:
     parts, window = {}, (config.kernel_size, config.kernel_size)
     is_normalized = config.normalization == "batch"
     for i in range(convolutions):
-        parts[f"conv{i}"] = conv(channels, window, padding=config.padding, use_bias=not is_normalized, kernel_init=he_normal())
+        parts[f"conv{i}"] = conv(
+            channels,
+            window,
+            padding=config.padding,
+            use_bias=not is_normalized,
+            kernel_init=he_normal(),
+        )
         if is_normalized:
             parts[f"norm{i}"] = batch_norm()
         parts[f"activation{i}"] = activation(config.activation)
@@ -129,10 +184,19 @@ def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:
 def _check(config: CNNConfig, convolutions: tuple[int, ...]) -> None:
     if len(convolutions) != len(config.channels):
         got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
-        raise mistake("cnn", got=got, expected="as many of both", remedy="One number of convolutions serves all stages: convolutions=2.")
+        raise mistake(
+            "cnn",
+            got=got,
+            expected="as many of both",
+            remedy="One number of convolutions serves all stages: convolutions=2.",
+        )
     check_positive("cnn", outputs=config.outputs, kernel_size=config.kernel_size)
     check_positive("cnn", channels=config.channels, convolutions=convolutions, hidden=config.hidden)
     check_fraction("cnn", dropout=config.dropout)
     for name, names in {"pooling": tuple(POOLINGS), "normalization": NORMALIZATIONS}.items():
         if getattr(config, name) not in names:
-            raise mistake("cnn", got=f"{name}={getattr(config, name)!r}", expected=f"one of {', '.join(names)}")
+            raise mistake(
+                "cnn",
+                got=f"{name}={getattr(config, name)!r}",
+                expected=f"one of {', '.join(names)}",
+            )

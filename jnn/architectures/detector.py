@@ -1,4 +1,6 @@
-"""A one-stage detector of objects: a convolutional pyramid with two heads, one that finds centers and one that draws boxes."""
+"""A one-stage detector of objects: a convolutional pyramid with two heads, one that finds centers
+and one that draws boxes.
+"""
 
 import dataclasses
 import math
@@ -17,7 +19,8 @@ from jnn.layers.normalization import group_norm
 from jnn.layers.pooling import upsample
 from jnn.model import Model
 
-RARE = -math.log(0.99 / 0.01)  # the logit of a center at first, so that the many cells without one do not drown the first steps
+# the logit of a center at first, so that the many cells without one do not drown the first steps
+RARE = -math.log(0.99 / 0.01)
 
 NORMALIZATIONS = ("batch", "group")
 
@@ -37,24 +40,30 @@ class DetectorConfig:
     width: int = 64
     """Channels of the pyramid."""
     normalization: Literal["batch", "group"] = "batch"
-    """What is normalized over: the batch, in training, or each image alone, in groups of channels, where images to find things in may
-    differ from those to learn from as a whole, or batches are small."""
+    """What is normalized over: the batch, in training, or each image alone, in groups of channels,
+    where images to find things in may differ from those to learn from as a whole, or batches are
+    small."""
     groups: int = 8
-    """Groups of channels, for the normalization that has them; a number that divides ``width`` and all ``channels``."""
+    """Groups of channels, for the normalization that has them; a number that divides ``width`` and
+    all ``channels``.
+    """
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
 
 def detector(config: DetectorConfig) -> Model:
-    """Stages that halve the resolution; the coarse features come back, each doubled in size and added to the finer ones; two heads.
+    """Stages that halve the resolution; the coarse features come back, each doubled in size and
+    added to the finer ones; two heads.
 
-    x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w as H and W over ``stride``, rounded up:
-    logits of the centers of objects, and offset and log size of their boxes, which `jnn.detection.center_points` makes and
-    reads. Images may be of any size, another one than that of ``init`` too. Each convolution of 3x3 has a normalization and an
+    x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w
+    as H and W over ``stride``, rounded up: logits of the centers of objects, and offset and log
+    size of their boxes, which `jnn.detection.center_points` makes and reads. Images may be of any
+    size, another one than that of ``init`` too. Each convolution of 3x3 has a normalization and an
     activation behind it.
 
-    Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850, with one for both offset and size; the way
-    back is a feature pyramid, Lin et al. 2017, https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.
+    Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850,
+    with one for both offset and size; the way back is a feature pyramid, Lin et al. 2017,
+    https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.
 
     >>> import jax, jax.numpy as jnp
     >>> model = detector(DetectorConfig(classes=3, channels=(4, 8, 8), convolutions=(1, 1, 1), width=4))
@@ -63,15 +72,24 @@ def detector(config: DetectorConfig) -> Model:
     {'box': (10, 9, 4), 'heat': (10, 9, 3)}
     """
     _check(config)
-    stages = [_stage(config, *sizes) for sizes in zip(config.channels, config.convolutions, strict=True)]
+    stages = [
+        _stage(config, *sizes) for sizes in zip(config.channels, config.convolutions, strict=True)
+    ]
     first = config.stride.bit_length() - 2
     fine = {f"stage{i}": stage for i, stage in enumerate(stages[:first])}
     heads = parallel(heat=_head(config.classes, RARE), box=_head(4, 0.0))
-    return chain(**fine, pyramid=_pyramid(config, stages[first:]), hidden=_block(config, config.width), heads=heads)
+    return chain(
+        **fine,
+        pyramid=_pyramid(config, stages[first:]),
+        hidden=_block(config, config.width),
+        heads=heads,
+    )
 
 
 def _pyramid(config: DetectorConfig, stages: list[Model]) -> Model:
-    """The first stage, and the sum of its features with those of the coarser ones, in ``config.width`` channels."""
+    """The first stage, and the sum of its features with those of the coarser ones, in
+    ``config.width`` channels.
+    """
     lateral = conv(config.width, (1, 1), kernel_init=he_normal())
     if len(stages) == 1:
         return chain(stage=stages[0], lateral=lateral)
@@ -85,11 +103,15 @@ def _add(fine: jax.Array, coarse: jax.Array) -> jax.Array:
 
 
 def _stage(config: DetectorConfig, channels: int, convolutions: int) -> Model:
-    return chain(**{f"block{i}": _block(config, channels, 2 if i == 0 else 1) for i in range(convolutions)})
+    return chain(
+        **{f"block{i}": _block(config, channels, 2 if i == 0 else 1) for i in range(convolutions)}
+    )
 
 
 def _block(config: DetectorConfig, channels: int, strides: int = 1) -> Model:
-    convolve = conv(channels, (3, 3), strides=strides, padding=1, use_bias=False, kernel_init=he_normal())
+    convolve = conv(
+        channels, (3, 3), strides=strides, padding=1, use_bias=False, kernel_init=he_normal()
+    )
     norm = batch_norm() if config.normalization == "batch" else group_norm(config.groups, rank=3)
     return chain(conv=convolve, norm=norm, activation=activations.activation(config.activation))
 
@@ -106,10 +128,16 @@ def _check(config: DetectorConfig) -> None:
     check_positive("detector", channels=config.channels, convolutions=config.convolutions)
     strides = [2 ** (i + 1) for i in range(len(config.channels))]
     if config.stride not in strides:
-        raise mistake("detector", got=f"stride={config.stride!r}", expected=f"one of {', '.join(map(str, strides))}, those of the stages")
+        raise mistake(
+            "detector",
+            got=f"stride={config.stride!r}",
+            expected=f"one of {', '.join(map(str, strides))}, those of the stages",
+        )
     if config.normalization not in NORMALIZATIONS:
         got = f"normalization={config.normalization!r}"
         raise mistake("detector", got=got, expected=f"one of {', '.join(NORMALIZATIONS)}")
-    if config.normalization == "group" and any(size % config.groups for size in (*config.channels, config.width)):
+    if config.normalization == "group" and any(
+        size % config.groups for size in (*config.channels, config.width)
+    ):
         got = f"groups={config.groups}, channels={config.channels!r}, width={config.width}"
         raise mistake("detector", got=got, expected="groups that divide the width and all channels")

@@ -1,4 +1,5 @@
-"""Embeddings of images on the unit sphere, where alike is near: a convolutional network, and directions of known classes to train it by.
+"""Embeddings of images on the unit sphere, where alike is near: a convolutional network, and
+directions of known classes to train it by.
 
 >>> import jax, jax.numpy as jnp, jnn
 >>> embedding = embedding_network(EmbeddingNetworkConfig(features=8, channels=(4, 8)))
@@ -9,8 +10,9 @@
 >>> cosines.shape, z.shape
 ((5, 3), (5, 8))
 
-It is trained with a loss of the cosines, such as `jnn.losses.margin.arcface`; the prototypes are of no use for classes that it never saw,
-whose embeddings are compared with each other: `jnn.scores.verification`.
+It is trained with a loss of the cosines, such as `jnn.losses.margin.arcface`; the prototypes are of
+no use for classes that it never saw, whose embeddings are compared with each other:
+`jnn.scores.verification`.
 """
 
 import dataclasses
@@ -22,7 +24,14 @@ from jnn.compose import chain
 from jnn.initializers import Init, he_normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_features, check_float, check_fraction, check_positive, numerics, parameter_dtype
+from jnn.layers.checks import (
+    check_features,
+    check_float,
+    check_fraction,
+    check_positive,
+    numerics,
+    parameter_dtype,
+)
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
@@ -39,7 +48,9 @@ class EmbeddingNetworkConfig:
     features: int = 64
     """Numbers of an embedding."""
     channels: tuple[int, ...] = (32, 64, 128)
-    """The channels of each stage, which halves height and width, and drops an odd last row or column."""
+    """The channels of each stage, which halves height and width, and drops an odd last row or
+    column.
+    """
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     dropout: float = 0.0
@@ -47,12 +58,15 @@ class EmbeddingNetworkConfig:
 
 
 def embedding_network(config: EmbeddingNetworkConfig) -> Model:
-    """Stages of a convolution, batch normalization and pooling; dropout, a dense layer, batch normalization, and the scaling to length 1.
+    """Stages of a convolution, batch normalization and pooling; dropout, a dense layer, batch
+    normalization, and the scaling to length 1.
 
-    x ``(..., H, W, C)`` -> z ``(..., features)`` with ``‖z‖ = 1``, so that ``z · z'`` is the cosine of two embeddings. The dense layer sees
-    every place of the last maps: what lies where matters in images that are aligned, as faces are. Source: the head of ArcFace, Deng et al.
-    2019, https://arxiv.org/abs/1801.07698, section 3.1, which normalizes once more, before dropout; here no layer before a normalization
-    has a bias. Raises `JnnError` for images with channels first, and for those too small for so many stages.
+    x ``(..., H, W, C)`` -> z ``(..., features)`` with ``‖z‖ = 1``, so that ``z · z'`` is the cosine
+    of two embeddings. The dense layer sees every place of the last maps: what lies where matters in
+    images that are aligned, as faces are. Source: the head of ArcFace, Deng et al. 2019,
+    https://arxiv.org/abs/1801.07698, section 3.1, which normalizes once more, before dropout; here
+    no layer before a normalization has a bias. Raises `JnnError` for images with channels first,
+    and for those too small for so many stages.
     """
     check_positive("embedding_network", features=config.features, channels=config.channels)
     check_fraction("embedding_network", dropout=config.dropout)
@@ -77,10 +91,12 @@ def _stage(config: EmbeddingNetworkConfig, channels: int) -> Model:
 
 
 def prototypes(classes: int, *, kernel_init: Init = jax.nn.initializers.normal(1.0)) -> Model:
-    """The cosines between x and a learned direction for each class: ``y_j = x · w_j / (‖x‖ ‖w_j‖)``.
+    """The cosines between x and a learned direction for each class:
+    ``y_j = x · w_j / (‖x‖ ‖w_j‖)``.
 
-    x ``(..., D)`` -> y ``(..., classes)`` from -1 to 1, at most rounding beyond; params ``kernel`` ``(D, classes)``. Both lengths are
-    computed in float32 at least. Raises `JnnError` for another D than in params and for integer x.
+    x ``(..., D)`` -> y ``(..., classes)`` from -1 to 1, at most rounding beyond; params ``kernel``
+    ``(D, classes)``. Both lengths are computed in float32 at least. Raises `JnnError` for another D
+    than in params and for integer x.
 
     >>> import jax.numpy as jnp
     >>> y, _ = prototypes(2).apply({"kernel": jnp.array([[2.0, 0.0], [0.0, 1.0]])}, {}, jnp.array([3.0, 4.0]))
@@ -102,10 +118,13 @@ def prototypes(classes: int, *, kernel_init: Init = jax.nn.initializers.normal(1
 
 
 def unit_length(x: jax.Array) -> jax.Array:
-    """``x / ‖x‖`` along the last axis; computed in float32 at least. A vector shorter than 1e-6 stays shorter than 1, and zero stays zero.
+    """``x / ‖x‖`` along the last axis; computed in float32 at least. A vector shorter than 1e-6
+    stays shorter than 1, and zero stays zero.
 
     >>> print(unit_length(jnp.array([3.0, 4.0])))
     [0.6 0.8]
     """
     h = numerics(x)
-    return (h * jax.lax.rsqrt(jnp.maximum(jnp.sum(h**2, axis=-1, keepdims=True), SMALLEST_SQUARED_NORM))).astype(x.dtype)
+    return (
+        h * jax.lax.rsqrt(jnp.maximum(jnp.sum(h**2, axis=-1, keepdims=True), SMALLEST_SQUARED_NORM))
+    ).astype(x.dtype)

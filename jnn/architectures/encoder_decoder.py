@@ -1,4 +1,6 @@
-"""Transformers of two stacks, which read one sequence and write another: the first transformer, and T5."""
+"""Transformers of two stacks, which read one sequence and write another: the first transformer, and
+T5.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -29,7 +31,9 @@ class EncoderDecoderConfig(BlockConfig):
     length: int = 512
     """The longest sequence, where positions are learned."""
     tied: bool = True
-    """Whether logits are made by the transposed embedding of the target; otherwise by a dense layer without bias."""
+    """Whether logits are made by the transposed embedding of the target; otherwise by a dense layer
+    without bias.
+    """
     scale_embeddings: bool = False
     """Whether embeddings are multiplied by ``sqrt(width)``, as in the first transformer."""
     scale_logits: bool = False
@@ -40,18 +44,23 @@ class EncoderDecoderConfig(BlockConfig):
     def __post_init__(self):
         """Refuse what does not fit together."""
         super().__post_init__()
-        check_positive("EncoderDecoderConfig", source_vocabulary=self.source_vocabulary, length=self.length)
+        check_positive(
+            "EncoderDecoderConfig", source_vocabulary=self.source_vocabulary, length=self.length
+        )
 
 
 def encoder_decoder(config: EncoderDecoderConfig) -> Model:
-    """Logits for the next token of the target, given the source: ``decoder(target, encoder(source))``.
+    """Logits for the next token of the target, given the source:
+    ``decoder(target, encoder(source))``.
 
-    x ``{"tokens": (..., T), "source": (..., S), "source_mask": (..., S)}``, the mask where sources are padded; y
-    ``(..., T, target vocabulary)``; ``mask`` ``(..., T)`` is that of the target. It streams over the target: the memory has the keys and
-    values of the source, which the encoder reads once, so that ``step`` and ``read`` need ``tokens`` alone. To generate, give the source as
+    x ``{"tokens": (..., T), "source": (..., S), "source_mask": (..., S)}``, the mask where sources
+    are padded; y ``(..., T, target vocabulary)``; ``mask`` ``(..., T)`` is that of the target. It
+    streams over the target: the memory has the keys and values of the source, which the encoder
+    reads once, so that ``step`` and ``read`` need ``tokens`` alone. To generate, give the source as
     ``context``: ``generate(model, params, state, start, context={"source": source}, ...)``.
 
-    Sources: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; Raffel et al. 2020, https://arxiv.org/abs/1910.10683.
+    Sources: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; Raffel et al. 2020,
+    https://arxiv.org/abs/1910.10683.
 
     >>> import jax, jax.numpy as jnp
     >>> model = encoder_decoder(EncoderDecoderConfig(source_vocabulary=9, target_vocabulary=7, width=8, depth=1, heads=2, length=16))
@@ -66,14 +75,26 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     encoder, decoder = _encoder(config), _decoder(config)
     scale = config.width**0.5 if config.scale_embeddings else 1.0
 
-    names = dict.fromkeys(embed, "embedding") if shared else {kind: f"{kind}_embedding" for kind in embed}
-    head = dense(config.target_vocabulary or config.source_vocabulary, use_bias=False, kernel_init=kernel_init(config))
+    names = (
+        dict.fromkeys(embed, "embedding")
+        if shared
+        else {kind: f"{kind}_embedding" for kind in embed}
+    )
+    head = dense(
+        config.target_vocabulary or config.source_vocabulary,
+        use_bias=False,
+        kernel_init=kernel_init(config),
+    )
 
     def embedded(kind: str, params, tokens):
         return scale * apply_child(names[kind], embed[kind], params, {}, tokens)[0]
 
     def logits(params, h):
-        y = attend(params[names["target"]], h) if config.tied else apply_child("head", head, params, {}, h)[0]
+        y = (
+            attend(params[names["target"]], h)
+            if config.tied
+            else apply_child("head", head, params, {}, h)[0]
+        )
         return y / config.width**0.5 if config.scale_logits else y
 
     def init(key, x):
@@ -81,21 +102,36 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
         source_params, _, h = init_child(names["source"], embed["source"], key, x["source"])
         encoder_params, encoder_state, memory = init_child("encoder", encoder, key, h)
         target_params, _, h = init_child(names["target"], embed["target"], key, x["tokens"])
-        decoder_params, decoder_state, h = init_child("decoder", decoder, key, {"x": h, "memory": memory})
+        decoder_params, decoder_state, h = init_child(
+            "decoder", decoder, key, {"x": h, "memory": memory}
+        )
         head_params = {} if config.tied else init_child("head", head, key, h)[0]
-        return source_params | encoder_params | target_params | decoder_params | head_params, encoder_state | decoder_state
+        return (
+            source_params | encoder_params | target_params | decoder_params | head_params,
+            encoder_state | decoder_state,
+        )
 
     def encode(params, state, x, **options):
         """What the decoder is given of the source."""
         mask = x.get("source_mask")
-        memory, state = apply_child("encoder", encoder, params, state, embedded("source", params, x["source"]), mask=mask, **options)
+        memory, state = apply_child(
+            "encoder",
+            encoder,
+            params,
+            state,
+            embedded("source", params, x["source"]),
+            mask=mask,
+            **options,
+        )
         return {"memory": memory} | ({} if mask is None else {"memory_mask": mask}), state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check(x, "tokens", "source")
         memory, encoder_state = encode(params, state, x, key=key, train=train)
         inputs = {"x": embedded("target", params, x["tokens"]), **memory}
-        h, decoder_state = apply_child("decoder", decoder, params, state, inputs, key=key, train=train, mask=mask)
+        h, decoder_state = apply_child(
+            "decoder", decoder, params, state, inputs, key=key, train=train, mask=mask
+        )
         return logits(params, h), encoder_state | decoder_state
 
     def carry(params, x_t, length):
@@ -114,7 +150,9 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         _check(x, "tokens")
         inputs, memory = {"x": embedded("target", params, x["tokens"])}, named("decoder", carry)
-        h, carry = read_child("decoder", decoder, params, state, memory, inputs, key=key, train=train, mask=mask)
+        h, carry = read_child(
+            "decoder", decoder, params, state, memory, inputs, key=key, train=train, mask=mask
+        )
         return logits(params, h), carry
 
     return Model(init, apply, carry, step, read)
@@ -122,17 +160,26 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
 
 def _check(x: Any, *names: str) -> None:
     if not isinstance(x, Mapping) or any(name not in x for name in names):
-        got = f"a dict of {', '.join(map(str, x))}" if isinstance(x, Mapping) else f"x of type {type(x).__name__}"
+        got = (
+            f"a dict of {', '.join(map(str, x))}"
+            if isinstance(x, Mapping)
+            else f"x of type {type(x).__name__}"
+        )
         raise mistake("encoder_decoder", got=got, expected=f"a dict with {' and '.join(names)}")
 
 
 def _embedding(config: EncoderDecoderConfig, tokens: int) -> Model:
-    return embedding(tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation))
+    return embedding(
+        tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation)
+    )
 
 
 def _before(config: EncoderDecoderConfig) -> dict[str, Model]:
     """What stands between an embedding and the first block."""
-    vectors = {"learned": lambda: learned_positions(config.length), "sinusoidal": sinusoidal_positions}
+    vectors = {
+        "learned": lambda: learned_positions(config.length),
+        "sinusoidal": sinusoidal_positions,
+    }
     parts = {"positions": vectors[config.positions]()} if config.positions in vectors else {}
     return parts | ({"dropout": dropout(config.dropout)} if config.dropout else {})
 
@@ -156,7 +203,11 @@ def _decoder(config: EncoderDecoderConfig) -> Model:
         return run("norm", h) if config.norm_first else h
 
     def carry(params, x_t, length):
-        # All parts keep the shape of x. `wired` would look for it by a sequence of the one x_t, which the memory is no element of.
-        return {name: part.carry(params.get(name, {}), x_t if name == "blocks" else x_t["x"], length) for name, part in parts.items()}
+        # All parts keep the shape of x. `wired` would look for it by a sequence of the one x_t,
+        # which the memory is no element of.
+        return {
+            name: part.carry(params.get(name, {}), x_t if name == "blocks" else x_t["x"], length)
+            for name, part in parts.items()
+        }
 
     return wired(flow, parts)._replace(carry=carry)

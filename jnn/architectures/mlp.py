@@ -29,8 +29,8 @@ class MLPConfig:
 def mlp(config: MLPConfig) -> Model:
     """Dense layers with an activation between: ``h_i = f(h_{i-1} W_i + b_i)``, ``y = h_n W + b``.
 
-    x ``(..., D)`` -> logits or values ``(..., outputs)``. Used for classification with `jnn.losses.cross_entropy`, for regression
-    with `squared_error`.
+    x ``(..., D)`` -> logits or values ``(..., outputs)``. Used for classification with
+    `jnn.losses.cross_entropy`, for regression with `squared_error`.
 
     >>> import jax, jax.numpy as jnp
     >>> model = mlp(MLPConfig(outputs=10, hidden=(32,), input_rank=3))
@@ -38,10 +38,18 @@ def mlp(config: MLPConfig) -> Model:
     >>> sum(leaf.size for leaf in jax.tree.leaves(params))
     25450
     """
-    check_positive("mlp", outputs=config.outputs, input_rank=config.input_rank, hidden=config.hidden)
+    check_positive(
+        "mlp", outputs=config.outputs, input_rank=config.input_rank, hidden=config.hidden
+    )
     check_fraction("mlp", dropout=config.dropout)
     layers = {"flatten": flatten(config.input_rank)} if config.input_rank > 1 else {}
     for i, width in enumerate(config.hidden):
-        parts = [dense(width), activation(config.activation), *([dropout(config.dropout)] if config.dropout else [])]
-        layers[f"hidden{i}"] = chain(**dict(zip(("dense", "activation", "dropout"), parts, strict=False)))
+        parts = [
+            dense(width),
+            activation(config.activation),
+            *([dropout(config.dropout)] if config.dropout else []),
+        ]
+        layers[f"hidden{i}"] = chain(
+            **dict(zip(("dense", "activation", "dropout"), parts, strict=False))
+        )
     return chain(**layers, out=dense(config.outputs))

@@ -5,7 +5,9 @@ from jnn.architectures.transformer import TransformerConfig
 from jnn.architectures.vision_transformer import VisionTransformerConfig
 
 GPT2 = TransformerConfig(kernel_deviation=0.02)
-"""GPT-2, the smallest of four, 124,439,808 params: Radford et al. 2019, Language Models are Unsupervised Multitask Learners."""
+"""GPT-2, the smallest of four, 124,439,808 params: Radford et al. 2019, Language Models are
+Unsupervised Multitask Learners.
+"""
 
 BERT_BASE = TransformerConfig(
     vocabulary=30_522,
@@ -20,10 +22,14 @@ BERT_BASE = TransformerConfig(
     pooled=True,
     kernel_deviation=0.02,
 )
-"""BERT-base, uncased, with its pooler, 109,482,240 params: Devlin et al. 2019, https://arxiv.org/abs/1810.04805."""
+"""BERT-base, uncased, with its pooler, 109,482,240 params: Devlin et al. 2019,
+https://arxiv.org/abs/1810.04805.
+"""
 
 VIT_B16 = VisionTransformerConfig()
-"""ViT-B/16 for images of 224 x 224 in 1000 classes, 86,567,656 params: Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929."""
+"""ViT-B/16 for images of 224 x 224 in 1000 classes, 86,567,656 params: Dosovitskiy et al. 2021,
+https://arxiv.org/abs/2010.11929.
+"""
 
 T5_SMALL = EncoderDecoderConfig(
     source_vocabulary=32_128,
@@ -58,4 +64,6 @@ TINY_LLAMA = TransformerConfig(
     head="dense",
     kernel_deviation=0.02,
 )
-"""TinyLlama, the architecture of Llama 2 in small, 1,100,048,384 params: Zhang et al. 2024, https://arxiv.org/abs/2401.02385."""
+"""TinyLlama, the architecture of Llama 2 in small, 1,100,048,384 params: Zhang et al. 2024,
+https://arxiv.org/abs/2401.02385.
+"""

@@ -33,25 +33,31 @@ class ResNetConfig:
     depth: int = 18
     """Layers with weights: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks."""
     stem: Literal["imagenet", "small"] = "imagenet"
-    """How images enter: ``"imagenet"``, 7x7 with a stride of 2 and a max pooling, to a quarter of height and width; ``"small"``, 3x3 alone,
-    for images from 8x8 to 64x64."""
+    """How images enter: ``"imagenet"``, 7x7 with a stride of 2 and a max pooling, to a quarter of
+    height and width; ``"small"``, 3x3 alone, for images from 8x8 to 64x64."""
     width: int = 64
     """Channels of the stem and of the first stage; each next stage has twice as many."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     zero_last_scale: bool = False
-    """Whether the last scale of each block begins as zero, so that the block begins as its shortcut (Goyal et al. 2017)."""
+    """Whether the last scale of each block begins as zero, so that the block begins as its shortcut
+    (Goyal et al. 2017).
+    """
 
 
 def resnet(config: ResNetConfig) -> Model:
-    """A stem, four stages of residual blocks, each but the first at half the resolution, and a dense layer on the means of the channels.
+    """A stem, four stages of residual blocks, each but the first at half the resolution, and a
+    dense layer on the means of the channels.
 
-    x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. ResNet-18 has 11,689,512 parameters with 1000 outputs.
+    x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. ResNet-18 has 11,689,512 parameters
+    with 1000 outputs.
 
-    Source: He et al. 2015, https://arxiv.org/abs/1512.03385, in the form of torchvision, whose weights fit: bottlenecks are "v1.5", with
-    the stride in their 3x3 convolution and not in the first 1x1; padding is the same on both sides; a shortcut that changes the shape is a
-    1x1 convolution and a normalization. Kernels are normal with variance ``2 / fan_out`` (He et al. 2015, https://arxiv.org/abs/1502.01852).
-    All counts from 0: torchvision's ``layer1.0.conv1`` is ``stage0/block0/body/conv0``.
+    Source: He et al. 2015, https://arxiv.org/abs/1512.03385, in the form of torchvision, whose
+    weights fit: bottlenecks are "v1.5", with the stride in their 3x3 convolution and not in the
+    first 1x1; padding is the same on both sides; a shortcut that changes the shape is a 1x1
+    convolution and a normalization. Kernels are normal with variance ``2 / fan_out`` (He et al.
+    2015, https://arxiv.org/abs/1502.01852). All counts from 0: torchvision's ``layer1.0.conv1`` is
+    ``stage0/block0/body/conv0``.
 
     >>> import jax, jax.numpy as jnp
     >>> model = resnet(ResNetConfig(outputs=10, stem="small", width=4))
@@ -61,24 +67,43 @@ def resnet(config: ResNetConfig) -> Model:
     """
     check_positive("resnet", outputs=config.outputs, width=config.width)
     if config.depth not in BLOCKS:
-        raise mistake("resnet", got=f"depth={config.depth!r}", expected=f"one of {', '.join(map(str, BLOCKS))}")
-    block, expansion = (bottleneck_block, EXPANSION) if config.depth in BOTTLENECK else (basic_block, 1)
+        raise mistake(
+            "resnet",
+            got=f"depth={config.depth!r}",
+            expected=f"one of {', '.join(map(str, BLOCKS))}",
+        )
+    block, expansion = (
+        (bottleneck_block, EXPANSION) if config.depth in BOTTLENECK else (basic_block, 1)
+    )
     channels, stages = config.width, {}
     for i, n in enumerate(BLOCKS[config.depth]):
         features, blocks = config.width * 2**i, {}
         for j in range(n):
             strides = 2 if i > 0 and j == 0 else 1
             settings = {"activation": config.activation, "zero_last_scale": config.zero_last_scale}
-            blocks[f"block{j}"], channels = block(channels, features, strides, **settings), features * expansion
+            blocks[f"block{j}"], channels = (
+                block(channels, features, strides, **settings),
+                features * expansion,
+            )
         stages[f"stage{i}"] = chain(**blocks)
-    return chain(stem=_stem(config), **stages, pool=global_average_pool(), out=dense(config.outputs))
+    return chain(
+        stem=_stem(config), **stages, pool=global_average_pool(), out=dense(config.outputs)
+    )
 
 
-def basic_block(channels: int, features: int, strides: int = 1, *, activation: str = "relu", zero_last_scale: bool = False) -> Model:
+def basic_block(
+    channels: int,
+    features: int,
+    strides: int = 1,
+    *,
+    activation: str = "relu",
+    zero_last_scale: bool = False,
+) -> Model:
     """Two convolutions of 3x3 and a way around them: ``y = f(norm(conv(f(norm(conv(x))))) + x)``.
 
-    x ``(..., H, W, channels)`` -> y ``(..., H / strides, W / strides, features)``, sizes rounded up. The way around is a convolution of 1x1
-    and a normalization where x and y differ in shape. The block of ResNet-18 and 34, for networks of one's own too.
+    x ``(..., H, W, channels)`` -> y ``(..., H / strides, W / strides, features)``, sizes rounded
+    up. The way around is a convolution of 1x1 and a normalization where x and y differ in shape.
+    The block of ResNet-18 and 34, for networks of one's own too.
 
     >>> import jax, jax.numpy as jnp
     >>> shapes, _ = jax.eval_shape(basic_block(4, 8, strides=2).init, jax.random.key(0), jnp.ones((8, 8, 4)))
@@ -96,8 +121,17 @@ def basic_block(channels: int, features: int, strides: int = 1, *, activation: s
     return _around(body, channels, features, strides, f)
 
 
-def bottleneck_block(channels: int, features: int, strides: int = 1, *, activation: str = "relu", zero_last_scale: bool = False) -> Model:
-    """A convolution of 3x3 between two of 1x1, and a way around them: as `basic_block`, but y has ``4 features`` channels."""
+def bottleneck_block(
+    channels: int,
+    features: int,
+    strides: int = 1,
+    *,
+    activation: str = "relu",
+    zero_last_scale: bool = False,
+) -> Model:
+    """A convolution of 3x3 between two of 1x1, and a way around them: as `basic_block`, but y has
+    ``4 features`` channels.
+    """
     f = activations.activation(activation)
     body = chain(
         conv0=_conv(features, 1),
@@ -115,11 +149,17 @@ def bottleneck_block(channels: int, features: int, strides: int = 1, *, activati
 def _around(body: Model, channels: int, outputs: int, strides: int, f: Callable) -> Model:
     """``y = f(body(x) + shortcut(x))``."""
     changes_shape = strides > 1 or channels != outputs
-    shortcut = chain(conv=_conv(outputs, 1, strides), norm=batch_norm()) if changes_shape else identity
+    shortcut = (
+        chain(conv=_conv(outputs, 1, strides), norm=batch_norm()) if changes_shape else identity
+    )
 
     def add(y, x):
         if y.shape != x.shape:
-            raise mistake("residual block", got=f"x of shape {x.shape}", expected=f"{channels} channels in its last axis")
+            raise mistake(
+                "residual block",
+                got=f"x of shape {x.shape}",
+                expected=f"{channels} channels in its last axis",
+            )
         return f(y + x)
 
     return parallel(body=body, shortcut=shortcut, combine=add)
@@ -129,13 +169,29 @@ def _stem(config: ResNetConfig) -> Model:
     if config.stem not in ("imagenet", "small"):
         raise mistake("resnet", got=f"stem={config.stem!r}", expected="'imagenet' or 'small'")
     if config.stem == "small":
-        return chain(conv=_conv(config.width, 3), norm=batch_norm(), activation=activations.activation(config.activation))
+        return chain(
+            conv=_conv(config.width, 3),
+            norm=batch_norm(),
+            activation=activations.activation(config.activation),
+        )
     pool = max_pool((3, 3), strides=2, padding=1)
-    return chain(conv=_conv(config.width, 7, strides=2), norm=batch_norm(), activation=activations.activation(config.activation), pool=pool)
+    return chain(
+        conv=_conv(config.width, 7, strides=2),
+        norm=batch_norm(),
+        activation=activations.activation(config.activation),
+        pool=pool,
+    )
 
 
 def _conv(features: int, size: int, strides: int = 1) -> Model:
-    return conv(features, (size, size), strides=strides, padding=size // 2, use_bias=False, kernel_init=he_normal)
+    return conv(
+        features,
+        (size, size),
+        strides=strides,
+        padding=size // 2,
+        use_bias=False,
+        kernel_init=he_normal,
+    )
 
 
 def _last_norm(is_zero: bool) -> Model:

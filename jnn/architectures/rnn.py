@@ -43,8 +43,9 @@ class RNNConfig:
 def rnn(config: RNNConfig) -> Model:
     """A chain of recurrent layers, then a dense layer at each element.
 
-    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> y ``(..., T, outputs)``. For one y a sequence, take
-    ``y[..., -1, :]``, or chain the layers with a pooling.
+    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> y
+    ``(..., T, outputs)``. For one y a sequence, take ``y[..., -1, :]``, or chain the layers with a
+    pooling.
 
     >>> import jax, jax.numpy as jnp
     >>> model = rnn(RNNConfig(outputs=65, vocabulary=65, width=16))
@@ -52,7 +53,13 @@ def rnn(config: RNNConfig) -> Model:
     >>> sorted(params), model.apply(params, state, jnp.arange(6))[0].shape
     (['embedding', 'layer0', 'layer1', 'out'], (6, 65))
     """
-    check_positive("rnn", outputs=config.outputs, width=config.width, depth=config.depth, embedding=config.embedding)
+    check_positive(
+        "rnn",
+        outputs=config.outputs,
+        width=config.width,
+        depth=config.depth,
+        embedding=config.embedding,
+    )
     check_fraction("rnn", dropout=config.dropout)
     if config.cell not in CELLS:
         raise mistake("rnn", got=f"cell={config.cell!r}", expected=f"one of {', '.join(CELLS)}")
@@ -62,6 +69,10 @@ def rnn(config: RNNConfig) -> Model:
         parts["embedding_dropout"] = dropout(config.dropout)
     for i in range(config.depth):
         layer = CELLS[config.cell]
-        parts[f"layer{i}"] = bidirectional(layer(config.width), layer(config.width)) if config.bidirectional else layer(config.width)
+        parts[f"layer{i}"] = (
+            bidirectional(layer(config.width), layer(config.width))
+            if config.bidirectional
+            else layer(config.width)
+        )
         parts[f"dropout{i}"] = dropout(config.dropout)
     return chain(**parts, out=dense(config.outputs))

@@ -1,4 +1,5 @@
-"""Autoencoders of sequences of one length: an LSTM that reads one into a code, and an LSTM that writes it again from the code.
+"""Autoencoders of sequences of one length: an LSTM that reads one into a code, and an LSTM that
+writes it again from the code.
 
 Each half is a model too, which takes its own part of the params:
 
@@ -39,7 +40,12 @@ class SequenceAutoencoderConfig:
 
     def __post_init__(self):
         """Refuse what is not positive."""
-        sizes = {"length": self.length, "features": self.features, "width": self.width, "latent": self.latent}
+        sizes = {
+            "length": self.length,
+            "features": self.features,
+            "width": self.width,
+            "latent": self.latent,
+        }
         check_positive("SequenceAutoencoderConfig", **sizes)
 
 
@@ -49,27 +55,37 @@ def lstm_autoencoder(config: SequenceAutoencoderConfig) -> Model:
         h_1 ... h_T = LSTM(x),   z = A h_T + a
         s_T, s_{T-1} ... s_1 = LSTM(z, z, ... z),   y_t = C s_t + c
 
-    The last element is written first, for it is what the code was made of last. Trained on sequences that are as they should be, by the
-    squared error, it writes those that are not with a larger error. Source: Malhotra et al. 2016, https://arxiv.org/abs/1607.00148, where
-    the decoder begins with the encoder's memory and reads what it wrote before; here it is given a code of ``latent`` numbers at each
-    element instead (as the decoder of Cho et al. 2014, https://arxiv.org/abs/1406.1078, is), so that the code can be narrow, and no
-    element waits for another to be written. It takes no mask: all sequences have T elements.
+    The last element is written first, for it is what the code was made of last. Trained on
+    sequences that are as they should be, by the squared error, it writes those that are not with a
+    larger error. Source: Malhotra et al. 2016, https://arxiv.org/abs/1607.00148, where the decoder
+    begins with the encoder's memory and reads what it wrote before; here it is given a code of
+    ``latent`` numbers at each element instead (as the decoder of Cho et al. 2014,
+    https://arxiv.org/abs/1406.1078, is), so that the code can be narrow, and no element waits for
+    another to be written. It takes no mask: all sequences have T elements.
     """
     return chain(encoder=lstm_encoder(config), decoder=lstm_decoder(config))
 
 
 def lstm_encoder(config: SequenceAutoencoderConfig) -> Model:
-    """The first half: x ``(..., T, D)`` -> code z ``(..., latent)``. Raises `JnnError` for x of another length or width."""
+    """The first half: x ``(..., T, D)`` -> code z ``(..., latent)``. Raises `JnnError` for x of
+    another length or width.
+    """
     last = _of_whole(lambda h: h[..., -1, :])
     model = chain(lstm=lstm(config.width), last=last, out=dense(config.latent))
     return _taking("lstm_encoder", (config.length, config.features), model)
 
 
 def lstm_decoder(config: SequenceAutoencoderConfig) -> Model:
-    """The second half: code z ``(..., latent)`` -> y ``(..., T, D)``. Raises `JnnError` for a code of another length."""
-    at_each = _of_whole(lambda z: jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1])))
+    """The second half: code z ``(..., latent)`` -> y ``(..., T, D)``. Raises `JnnError` for a code
+    of another length.
+    """
+    at_each = _of_whole(
+        lambda z: jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1]))
+    )
     forward = _of_whole(lambda s: jnp.flip(s, axis=-2))
-    model = chain(at_each=at_each, lstm=lstm(config.width), forward=forward, out=dense(config.features))
+    model = chain(
+        at_each=at_each, lstm=lstm(config.width), forward=forward, out=dense(config.features)
+    )
     return _taking("lstm_decoder", (config.latent,), model)
 
 
@@ -84,9 +100,18 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
     def check(x, mask=None):
         check_float(where, x)
         if x.shape[-len(shape) :] != shape:
-            raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"(..., {', '.join(map(str, shape))})")
+            raise mistake(
+                where,
+                got=f"x of shape {tuple(x.shape)}",
+                expected=f"(..., {', '.join(map(str, shape))})",
+            )
         if mask is not None:
-            raise mistake(where, got="a mask", expected="sequences that are whole", remedy="Cut them into windows of one length.")
+            raise mistake(
+                where,
+                got="a mask",
+                expected="sequences that are whole",
+                remedy="Cut them into windows of one length.",
+            )
 
     def init(key, x):
         check(x)

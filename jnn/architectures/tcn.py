@@ -1,4 +1,6 @@
-"""The temporal convolutional network: residual blocks of causal convolutions whose dilation doubles."""
+"""The temporal convolutional network: residual blocks of causal convolutions whose dilation
+doubles.
+"""
 
 import dataclasses
 
@@ -33,14 +35,17 @@ class TCNConfig:
 
 
 def tcn(config: TCNConfig) -> Model:
-    """A chain of residual blocks, then a dense layer at each element: y_t depends on the last `receptive_field` elements up to x_t.
+    """A chain of residual blocks, then a dense layer at each element: y_t depends on the last
+    `receptive_field` elements up to x_t.
 
-    ``h_i = f(h_{i-1} + g(W_i' *_d g(W_i *_d h_{i-1})))`` with ``g(x) = dropout(f(x))`` and causal convolutions of dilation ``d = 2^i``.
-    Where a block changes the number of features, a dense layer takes h_{i-1} around it.
+    ``h_i = f(h_{i-1} + g(W_i' *_d g(W_i *_d h_{i-1})))`` with ``g(x) = dropout(f(x))`` and causal
+    convolutions of dilation ``d = 2^i``. Where a block changes the number of features, a dense
+    layer takes h_{i-1} around it.
 
-    x features ``(..., T, D)`` -> y ``(..., T, outputs)``. It streams, and remembers what the convolutions still need. For one y a sequence,
-    take ``y[..., -1, :]``. Source: Bai, Kolter, Koltun 2018, https://arxiv.org/abs/1803.01271, section 3; dropout is of single values as in
-    the code of its authors, not of whole channels as in the text.
+    x features ``(..., T, D)`` -> y ``(..., T, outputs)``. It streams, and remembers what the
+    convolutions still need. For one y a sequence, take ``y[..., -1, :]``. Source: Bai, Kolter,
+    Koltun 2018, https://arxiv.org/abs/1803.01271, section 3; dropout is of single values as in the
+    code of its authors, not of whole channels as in the text.
 
     >>> import jax, jax.numpy as jnp
     >>> model = tcn(TCNConfig(outputs=1, channels=(8, 8)))
@@ -48,16 +53,21 @@ def tcn(config: TCNConfig) -> Model:
     >>> sorted(params), model.apply(params, state, jnp.ones((20, 3)))[0].shape
     (['block0', 'block1', 'out'], (20, 1))
     """
-    check_positive("tcn", outputs=config.outputs, kernel_size=config.kernel_size, channels=config.channels)
+    check_positive(
+        "tcn", outputs=config.outputs, kernel_size=config.kernel_size, channels=config.channels
+    )
     check_fraction("tcn", dropout=config.dropout)
     if not config.channels:
         raise mistake("tcn", got="channels=()", expected="the features of one block at least")
-    blocks = {f"block{i}": _block(config, channels, i) for i, channels in enumerate(config.channels)}
+    blocks = {
+        f"block{i}": _block(config, channels, i) for i, channels in enumerate(config.channels)
+    }
     return chain(**blocks, out=dense(config.outputs))
 
 
 def receptive_field(config: TCNConfig) -> int:
-    """How many elements, up to its own, an output depends on: ``1 + 2 (kernel_size - 1) (2^blocks - 1)``.
+    """How many elements, up to its own, an output depends on:
+    ``1 + 2 (kernel_size - 1) (2^blocks - 1)``.
 
     >>> receptive_field(TCNConfig(outputs=1, channels=(8, 8, 8), kernel_size=3))
     29
@@ -67,10 +77,21 @@ def receptive_field(config: TCNConfig) -> int:
 
 def _block(config: TCNConfig, channels: int, i: int) -> Model:
     def convolution() -> Model:
-        layer = conv(channels, (config.kernel_size,), padding="CAUSAL", dilation=2**i, kernel_init=he_normal())
+        layer = conv(
+            channels,
+            (config.kernel_size,),
+            padding="CAUSAL",
+            dilation=2**i,
+            kernel_init=he_normal(),
+        )
         layer = weight_norm(layer) if config.weight_norm else layer
-        return chain(conv=layer, activation=activation(config.activation), dropout=dropout(config.dropout))
+        return chain(
+            conv=layer, activation=activation(config.activation), dropout=dropout(config.dropout)
+        )
 
     changes = i == 0 or config.channels[i - 1] != channels
     body = chain(convolution(), convolution())
-    return chain(residual=residual(body, dense(channels)) if changes else residual(body), activation=activation(config.activation))
+    return chain(
+        residual=residual(body, dense(channels)) if changes else residual(body),
+        activation=activation(config.activation),
+    )

@@ -1,4 +1,6 @@
-"""The convolutional network for sentences: windows of a few words, and of each of their features the largest anywhere in the sentence."""
+"""The convolutional network for sentences: windows of a few words, and of each of their features
+the largest anywhere in the sentence.
+"""
 
 import dataclasses
 
@@ -25,7 +27,9 @@ class TextCNNConfig:
     outputs: int
     """Classes, or values to predict; the last layer has no activation."""
     vocabulary: int = 0
-    """Tokens, which are embedded; 0 where x holds features, such as vectors of words that were learned elsewhere."""
+    """Tokens, which are embedded; 0 where x holds features, such as vectors of words that were
+    learned elsewhere.
+    """
     embedding: int = 300
     """Features of an embedded token."""
     widths: tuple[int, ...] = (3, 4, 5)
@@ -39,14 +43,16 @@ class TextCNNConfig:
 
 
 def text_cnn(config: TextCNNConfig) -> Model:
-    """Convolutions of several widths over the tokens, the maximum of each channel over time, and a dense layer.
+    """Convolutions of several widths over the tokens, the maximum of each channel over time, and a
+    dense layer.
 
     ``h_w = max_t f(x[t : t + w] * W_w + b_w)`` for each width w, ``y = dropout([h_w ...]) W + b``.
 
-    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> logits or values ``(..., outputs)``, for any T >= 1:
-    windows reach over both ends of the sentence, where they see zeros. With a ``mask`` ``(..., T)`` padding counts as what lies beyond the
-    end, so that it changes nothing. Source: Kim 2014, https://arxiv.org/abs/1408.5882, whose windows end at the last word and whose
-    weights are kept to a norm of 3 in place of a weight decay.
+    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> logits or
+    values ``(..., outputs)``, for any T >= 1: windows reach over both ends of the sentence, where
+    they see zeros. With a ``mask`` ``(..., T)`` padding counts as what lies beyond the end, so that
+    it changes nothing. Source: Kim 2014, https://arxiv.org/abs/1408.5882, whose windows end at the
+    last word and whose weights are kept to a norm of 3 in place of a weight decay.
 
     >>> import jax, jax.numpy as jnp
     >>> model = text_cnn(TextCNNConfig(outputs=6, vocabulary=100, embedding=8, channels=5))
@@ -54,10 +60,18 @@ def text_cnn(config: TextCNNConfig) -> Model:
     >>> params["windows"]["width3"]["conv"]["kernel"].shape, model.apply(params, state, jnp.arange(9))[0].shape
     ((3, 8, 5), (6,))
     """
-    check_positive("text_cnn", outputs=config.outputs, channels=config.channels, embedding=config.embedding, widths=config.widths)
+    check_positive(
+        "text_cnn",
+        outputs=config.outputs,
+        channels=config.channels,
+        embedding=config.embedding,
+        widths=config.widths,
+    )
     check_fraction("text_cnn", dropout=config.dropout)
     if not config.widths or len(set(config.widths)) < len(config.widths):
-        raise mistake("text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different")
+        raise mistake(
+            "text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different"
+        )
     windows = {
         f"width{width}": chain(
             conv=conv(config.channels, (width,), kernel_init=he_normal()),
@@ -66,7 +80,9 @@ def text_cnn(config: TextCNNConfig) -> Model:
         )
         for width in config.widths
     }
-    parts = {"embedding": embedding(config.vocabulary, config.embedding)} if config.vocabulary else {}
+    parts = (
+        {"embedding": embedding(config.vocabulary, config.embedding)} if config.vocabulary else {}
+    )
     parts["windows"] = parallel(**windows, combine=_side_by_side)
     return chain(**parts, dropout=dropout(config.dropout), out=dense(config.outputs))
 

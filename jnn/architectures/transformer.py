@@ -7,7 +7,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm, without_pairs
+from jnn.architectures.transformer_block import (
+    BlockConfig,
+    blocks,
+    kernel_init,
+    norm,
+    without_pairs,
+)
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense
@@ -27,9 +33,13 @@ class TransformerConfig(BlockConfig):
     length: int = 1024
     """The longest sequence, where positions are learned."""
     causal: bool = True
-    """Whether each element sees only itself and those before it (a decoder), or all (an encoder)."""
+    """Whether each element sees only itself and those before it (a decoder), or all (an
+    encoder).
+    """
     head: Literal["tied", "dense", "none"] = "tied"
-    """What makes logits: the transposed embedding, a dense layer without bias, or nothing: the output is then features."""
+    """What makes logits: the transposed embedding, a dense layer without bias, or nothing: the
+    output is then features.
+    """
     segments: int = 0
     """Kinds of segments, each with a vector that is added, as in BERT; 0 for none."""
     embedding_deviation: float = 0.02
@@ -47,16 +57,22 @@ class TransformerConfig(BlockConfig):
         check_positive("TransformerConfig", vocabulary=self.vocabulary, length=self.length)
         if self.pooled and (self.causal or self.head != "none"):
             got = f"pooled=True, causal={self.causal} and head={self.head!r}"
-            raise mistake("TransformerConfig", got=got, expected="causal=False and head='none' for a vector of the whole sequence")
+            raise mistake(
+                "TransformerConfig",
+                got=got,
+                expected="causal=False and head='none' for a vector of the whole sequence",
+            )
 
 
 def transformer(config: TransformerConfig) -> Model:
     """Embeddings, a stack of blocks, and logits, features, or a pooled vector.
 
-    x tokens ``(..., T)``, or a dict of ``tokens``, and where the model has them of ``segments`` ``(..., T)``, in [0, segments) ->
-    logits ``(..., T, vocabulary)``, features ``(..., T, width)``, or pooled ``(..., width)``. A dict may also have ``documents``
-    ``(..., T)``, numbers of the documents that are packed into a row one after the other: each is read as if it were alone. ``mask`` is of
-    elements, ``(..., T)``, or of pairs, ``(..., T, T)``, as in `attention`. A causal model streams, with keys and values as its memory.
+    x tokens ``(..., T)``, or a dict of ``tokens``, and where the model has them of ``segments``
+    ``(..., T)``, in [0, segments) -> logits ``(..., T, vocabulary)``, features ``(..., T, width)``,
+    or pooled ``(..., width)``. A dict may also have ``documents`` ``(..., T)``, numbers of the
+    documents that are packed into a row one after the other: each is read as if it were alone.
+    ``mask`` is of elements, ``(..., T)``, or of pairs, ``(..., T, T)``, as in `attention`. A causal
+    model streams, with keys and values as its memory.
 
     >>> import jax, jax.numpy as jnp
     >>> model = transformer(TransformerConfig(vocabulary=65, length=32, width=16, depth=2, heads=2))
@@ -65,11 +81,18 @@ def transformer(config: TransformerConfig) -> Model:
     >>> model.apply(params, state, tokens)[0].shape
     (6, 65)
     """
-    parts = {"embedding": _embedding(config, config.vocabulary), "blocks": blocks(config, causal=config.causal)}
+    parts = {
+        "embedding": _embedding(config, config.vocabulary),
+        "blocks": blocks(config, causal=config.causal),
+    }
     if config.segments:
         parts["segments"] = _embedding(config, config.segments)
     if config.positions in ("learned", "sinusoidal"):
-        parts["positions"] = learned_positions(config.length) if config.positions == "learned" else sinusoidal_positions()
+        parts["positions"] = (
+            learned_positions(config.length)
+            if config.positions == "learned"
+            else sinusoidal_positions()
+        )
     if config.embedding_norm:
         parts["embedding_norm"] = norm(config)
     if config.dropout:
@@ -105,11 +128,17 @@ def transformer(config: TransformerConfig) -> Model:
     model = wired(flow, parts, streaming=not config.pooled)
     if not streams(model):
         return model
-    return Model(model.init, model.apply, *(_of_one_document(f) for f in (model.carry, model.step, model.read)))
+    return Model(
+        model.init,
+        model.apply,
+        *(_of_one_document(f) for f in (model.carry, model.step, model.read)),
+    )
 
 
 def _embedding(config: TransformerConfig, tokens: int) -> Model:
-    return embedding(tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation))
+    return embedding(
+        tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation)
+    )
 
 
 def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:
@@ -117,10 +146,19 @@ def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:
     x = x if isinstance(x, Mapping) else {"tokens": x}
     names = ("tokens", "segments") if config.segments else ("tokens",)
     if missing := [name for name in names if name not in x]:
-        raise mistake("transformer", got=f"x without {missing[0]}", expected=f"a dict of {' and '.join(names)}, each (..., T)")
+        raise mistake(
+            "transformer",
+            got=f"x without {missing[0]}",
+            expected=f"a dict of {' and '.join(names)}, each (..., T)",
+        )
     if "segments" in x and not config.segments:
         remedy = "Set segments=, their number; sequences that are packed into a row are documents."
-        raise mistake("transformer", got="x with segments", expected="none, as the settings have segments=0", remedy=remedy)
+        raise mistake(
+            "transformer",
+            got="x with segments",
+            expected="none, as the settings have segments=0",
+            remedy=remedy,
+        )
     return x
 
 
@@ -134,7 +172,9 @@ def _pairs(same: jax.Array, mask: jax.Array | None, h: jax.Array) -> jax.Array:
 def _placed(run: Run, h: jax.Array, same: jax.Array) -> jax.Array:
     """h and the vectors of positions, which begin anew with each document."""
     place = jnp.arange(h.shape[-2]).reshape((1,) * (h.ndim - 2) + (-1,)) - jnp.argmax(same, axis=-1)
-    return h + jnp.take_along_axis(run("positions", jnp.zeros_like(h), mask=None), place[..., None], axis=-2)
+    return h + jnp.take_along_axis(
+        run("positions", jnp.zeros_like(h), mask=None), place[..., None], axis=-2
+    )
 
 
 def _of_one_document(stream: Callable) -> Callable:
@@ -143,7 +183,12 @@ def _of_one_document(stream: Callable) -> Callable:
     def checked(*arguments: Any, **options: Any) -> Any:
         if any(isinstance(argument, Mapping) and "documents" in argument for argument in arguments):
             remedy = "Call apply, or read one document at a time."
-            raise mistake("transformer", got="x with documents, read as a stream", expected="one document", remedy=remedy)
+            raise mistake(
+                "transformer",
+                got="x with documents, read as a stream",
+                expected="one document",
+                remedy=remedy,
+            )
         return stream(*arguments, **options)
 
     return checked

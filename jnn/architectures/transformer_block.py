@@ -1,4 +1,6 @@
-"""The block that transformers are stacks of: attention, then a feed-forward network, each with normalization and a way around it."""
+"""The block that transformers are stacks of: attention, then a feed-forward network, each with
+normalization and a way around it.
+"""
 
 import dataclasses
 import typing
@@ -36,7 +38,9 @@ class BlockConfig:
     heads: int = 12
     """Heads of each attention."""
     key_value_heads: int = 0
-    """Heads of keys and values, each shared by ``heads / key_value_heads`` heads of queries; 0 for as many as ``heads``."""
+    """Heads of keys and values, each shared by ``heads / key_value_heads`` heads of queries; 0 for
+    as many as ``heads``.
+    """
     head_features: int = 0
     """Features of each head; 0 for ``width / heads``."""
     hidden: int = 0
@@ -46,13 +50,17 @@ class BlockConfig:
     gated: bool = False
     """Whether the feed-forward network is ``(f(x W) * (x V)) U``: with silu it is SwiGLU."""
     experts: int = 0
-    """Feed-forward networks of each block, of which each element is given ``experts_each``; 0 for one without a choice."""
+    """Feed-forward networks of each block, of which each element is given ``experts_each``; 0 for
+    one without a choice.
+    """
     experts_each: int = 2
     """The experts that each element is given to."""
     norm: Literal["layer", "rms"] = "layer"
     """Layer normalization, or division by the root mean square."""
     norm_first: bool = True
-    """Whether normalization comes before attention and feed-forward network (pre-norm) or after the sum with the way around (post-norm)."""
+    """Whether normalization comes before attention and feed-forward network (pre-norm) or after the
+    sum with the way around (post-norm).
+    """
     norm_epsilon: float = 1e-5
     """What is added to the variance."""
     positions: Literal["learned", "sinusoidal", "rotary", "alibi", "relative", "none"] = "learned"
@@ -62,19 +70,29 @@ class BlockConfig:
     window: int = 0
     """How many elements each sees, itself included; 0 for all."""
     scaled: bool = True
-    """Whether the products of queries and keys are divided by ``sqrt(head_features)``; T5 does without."""
+    """Whether the products of queries and keys are divided by ``sqrt(head_features)``; T5 does
+    without.
+    """
     use_bias: bool = True
     """Whether dense layers have biases."""
     dropout: float = 0.0
-    """Fraction that is dropped in training: of what is added to the way around, of attention weights, of embeddings."""
+    """Fraction that is dropped in training: of what is added to the way around, of attention
+    weights, of embeddings.
+    """
     kernel_deviation: float = 0.0
-    """Standard deviation of the first kernels; those that write to the way around have it over ``sqrt(2 depth)``. 0 for LeCun's."""
+    """Standard deviation of the first kernels; those that write to the way around have it over
+    ``sqrt(2 depth)``. 0 for LeCun's.
+    """
     fused: bool = False
-    """Whether attention is `jax.nn.dot_product_attention`, a fused kernel on GPUs; its weights can then not be looked at."""
+    """Whether attention is `jax.nn.dot_product_attention`, a fused kernel on GPUs; its weights can
+    then not be looked at.
+    """
     remat: bool = False
     """Whether blocks are recomputed on the way back, for memory."""
     unroll: bool = False
-    """Whether the program writes all blocks out, which compiles longer and may run faster, instead of a loop over depth."""
+    """Whether the program writes all blocks out, which compiles longer and may run faster, instead
+    of a loop over depth.
+    """
 
     def __post_init__(self):
         """Refuse what does not fit together."""
@@ -83,17 +101,24 @@ class BlockConfig:
         _check_literals(self)
         if not self.head_features and self.width % self.heads:
             remedy = "Choose heads that divide the width, or give head_features."
-            raise mistake(type(self).__name__, got=f"heads={self.heads} for width={self.width}", expected="a divisor", remedy=remedy)
+            raise mistake(
+                type(self).__name__,
+                got=f"heads={self.heads} for width={self.width}",
+                expected="a divisor",
+                remedy=remedy,
+            )
 
 
 def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
-    """One block: with pre-norm ``h = x + attention(norm(x))``, ``y = h + feed_forward(norm(h))``; with post-norm
-    ``h = norm(x + attention(x))``, ``y = norm(h + feed_forward(h))``.
+    """One block: with pre-norm ``h = x + attention(norm(x))``, ``y = h + feed_forward(norm(h))``;
+    with post-norm ``h = norm(x + attention(x))``, ``y = norm(h + feed_forward(h))``.
 
-    x ``(..., T, width)`` -> y ``(..., T, width)``. With ``cross`` there is attention to a memory between the two, and x and y are dicts:
-    ``{"x": (..., T, width), "memory": (..., S, D), "memory_mask": (..., S)}``, of which memory and mask pass through. ``mask`` is of
-    elements, ``(..., T)``, or for attention of pairs, ``(..., T, T)``. Causal blocks stream.
-    Sources: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; pre-norm: Xiong et al. 2020, https://arxiv.org/abs/2002.04745.
+    x ``(..., T, width)`` -> y ``(..., T, width)``. With ``cross`` there is attention to a memory
+    between the two, and x and y are dicts:
+    ``{"x": (..., T, width), "memory": (..., S, D), "memory_mask": (..., S)}``, of which memory and
+    mask pass through. ``mask`` is of elements, ``(..., T)``, or for attention of pairs,
+    ``(..., T, T)``. Causal blocks stream. Sources: Vaswani et al. 2017,
+    https://arxiv.org/abs/1706.03762; pre-norm: Xiong et al. 2020, https://arxiv.org/abs/2002.04745.
 
     >>> import jax, jax.numpy as jnp
     >>> model = block(BlockConfig(width=8, heads=2), causal=True)
@@ -108,7 +133,9 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
 
-    def around(run: Run, name: str, h: jax.Array, call: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    def around(
+        run: Run, name: str, h: jax.Array, call: Callable[[jax.Array], jax.Array]
+    ) -> jax.Array:
         """h and what ``call`` makes of it."""
         dropped = lambda y: run("dropout", y) if config.dropout else y
         if config.norm_first:
@@ -118,11 +145,20 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     def flow(run: Run, x: Any) -> Any:
         h = x["x"] if cross else x
         if h.shape[-1] != config.width:
-            raise mistake("block", got=f"x of shape {h.shape}", expected=f"{config.width} features, the width of the settings")
+            raise mistake(
+                "block",
+                got=f"x of shape {h.shape}",
+                expected=f"{config.width} features, the width of the settings",
+            )
         single = without_pairs(run, h)
         h = around(single, "attention", h, lambda h: run("attention", h))
         if cross:
-            h = around(single, "cross_attention", h, lambda h: run("cross_attention", {**x, "x": h}, mask=None))
+            h = around(
+                single,
+                "cross_attention",
+                h,
+                lambda h: run("cross_attention", {**x, "x": h}, mask=None),
+            )
         h = around(single, "feed_forward", h, lambda h: single("feed_forward", h))
         return {**x, "x": h} if cross else h
 
@@ -130,8 +166,8 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
 
 
 def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
-    """``depth`` blocks one after the other, as `block` has them; params have a first axis of length ``depth``, but for the table of
-    relative positions, which all blocks share."""
+    """``depth`` blocks one after the other, as `block` has them; params have a first axis of length
+    ``depth``, but for the table of relative positions, which all blocks share."""
     one = block(config, causal=causal, cross=cross)
     stack = repeat(remat(one) if config.remat else one, config.depth, unroll=config.unroll)
     return _with_shared_table(stack, config.depth) if config.positions == "relative" else stack
@@ -139,24 +175,38 @@ def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
 
 def without_pairs(run: Run, h: jax.Array) -> Run:
     """The run without a mask of pairs, which self-attention alone understands."""
-    return dataclasses.replace(run, mask=None) if run.mask is not None and run.mask.ndim >= h.ndim else run
+    return (
+        dataclasses.replace(run, mask=None)
+        if run.mask is not None and run.mask.ndim >= h.ndim
+        else run
+    )
 
 
 def norm(config: BlockConfig) -> Model:
     """The normalization of the config."""
     epsilon = config.norm_epsilon
-    return rms_norm(epsilon=epsilon) if config.norm == "rms" else layer_norm(epsilon=epsilon, use_bias=config.use_bias)
+    return (
+        rms_norm(epsilon=epsilon)
+        if config.norm == "rms"
+        else layer_norm(epsilon=epsilon, use_bias=config.use_bias)
+    )
 
 
 def kernel_init(config: BlockConfig, *, outputs: bool = False) -> Callable:
     """The initializer of kernels, or with ``outputs`` of those that write to the way around."""
     if not config.kernel_deviation:
         return lecun_normal()
-    return jax.nn.initializers.normal(config.kernel_deviation / ((2 * config.depth) ** 0.5 if outputs else 1.0))
+    return jax.nn.initializers.normal(
+        config.kernel_deviation / ((2 * config.depth) ** 0.5 if outputs else 1.0)
+    )
 
 
 def _kernels(config: BlockConfig) -> dict[str, Any]:
-    return {"use_bias": config.use_bias, "kernel_init": kernel_init(config), "output_init": kernel_init(config, outputs=True)}
+    return {
+        "use_bias": config.use_bias,
+        "kernel_init": kernel_init(config),
+        "output_init": kernel_init(config, outputs=True),
+    }
 
 
 def _attention_settings(config: BlockConfig) -> dict[str, Any]:
@@ -172,19 +222,33 @@ def _attention_settings(config: BlockConfig) -> dict[str, Any]:
 
 
 def _attention(config: BlockConfig, causal: bool) -> Model:
-    within = {"rotary": rotary(config.rotary_base), "alibi": alibi(), "relative": relative_buckets()}
+    within = {
+        "rotary": rotary(config.rotary_base),
+        "alibi": alibi(),
+        "relative": relative_buckets(),
+    }
     positions, window = within.get(config.positions), config.window or None
-    return attention(causal=causal, positions=positions, window=window, **_attention_settings(config))
+    return attention(
+        causal=causal, positions=positions, window=window, **_attention_settings(config)
+    )
 
 
 def _feed_forward(config: BlockConfig) -> Model:
     hidden = config.hidden or 4 * config.width
-    network = feed_forward(hidden, activation=activation(config.activation), gated=config.gated, **_kernels(config))
-    return mixture_of_experts(network, config.experts, top=config.experts_each) if config.experts else network
+    network = feed_forward(
+        hidden, activation=activation(config.activation), gated=config.gated, **_kernels(config)
+    )
+    return (
+        mixture_of_experts(network, config.experts, top=config.experts_each)
+        if config.experts
+        else network
+    )
 
 
 def _with_shared_table(stack: Model, depth: int) -> Model:
-    """The stack with one table of relative positions for all blocks, whose gradient is the sum of theirs."""
+    """The stack with one table of relative positions for all blocks, whose gradient is the sum of
+    theirs.
+    """
 
     def with_table(params: dict, change: Callable[[jax.Array], jax.Array]) -> dict:
         positions = jax.tree.map(change, params["attention"]["positions"])
@@ -194,7 +258,9 @@ def _with_shared_table(stack: Model, depth: int) -> Model:
         params, state = stack.init(key, x)
         return with_table(params, lambda table: table[0]), state
 
-    spread = lambda params: with_table(params, lambda table: jnp.broadcast_to(table[None], (depth, *table.shape)))
+    spread = lambda params: with_table(
+        params, lambda table: jnp.broadcast_to(table[None], (depth, *table.shape))
+    )
     return reparameterized(stack, spread)._replace(init=init)
 
 

@@ -29,7 +29,8 @@ from jnn.layers.subpixel import depth_to_space, space_to_depth
 from jnn.model import Model
 from jnn.wiring import Run, wired
 
-almost_zero = variance_scaling(1e-2, "fan_in", "truncated_normal")  # a block begins as the way around it
+# a block begins as the way around it
+almost_zero = variance_scaling(1e-2, "fan_in", "truncated_normal")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,9 @@ class DenoiserConfig:
     classes: int
     """How many classes there are; the label ``classes`` stands for none."""
     patch: int = 2
-    """The side of the squares of pixels that are one position, their pixels its channels: less time, and nothing is lost."""
+    """The side of the squares of pixels that are one position, their pixels its channels: less
+    time, and nothing is lost.
+    """
     channels: tuple[int, ...] = (32, 64)
     """The channels at each size; height and width are halved between two."""
     blocks: int = 1
@@ -56,18 +59,30 @@ class DenoiserConfig:
         sizes = ("shape", "channels", "classes", "patch", "blocks", "condition", "groups")
         check_positive("DenoiserConfig", **{name: getattr(self, name) for name in sizes})
         factor = self.patch * 2 ** (len(self.channels) - 1)
-        if not self.channels or len(self.shape) != 3 or self.shape[0] % factor or self.shape[1] % factor:
+        if (
+            not self.channels
+            or len(self.shape) != 3
+            or self.shape[0] % factor
+            or self.shape[1] % factor
+        ):
             got = f"shape={self.shape!r}, channels={self.channels!r}, patch={self.patch}"
-            raise mistake("DenoiserConfig", got=got, expected="channels, and a height and width that patch and halvings divide")
+            raise mistake(
+                "DenoiserConfig",
+                got=got,
+                expected="channels, and a height and width that patch and halvings divide",
+            )
 
 
 def denoiser(config: DenoiserConfig) -> Model:
-    """The velocity of a noisy image: x ``{"image": (..., H, W, C), "time": (...), "label": (...)}`` -> y ``(..., H, W, C)``.
+    """The velocity of a noisy image: x ``{"image": (..., H, W, C), "time": (...), "label": (...)}``
+    -> y ``(..., H, W, C)``.
 
-    Residual blocks at each size, on the way down to the smallest images and up again, where each adds what was there on the way down.
-    Time, from 0 to 1, and class act on every block as scale and bias of a normalization. No example influences another. Raises `JnnError`
-    for images of another shape. After Ho et al. 2020 (https://arxiv.org/abs/2006.11239) and Dhariwal & Nichol 2021
-    (https://arxiv.org/abs/2105.05233), without attention, and with sums in place of joined channels on the way up.
+    Residual blocks at each size, on the way down to the smallest images and up again, where each
+    adds what was there on the way down. Time, from 0 to 1, and class act on every block as scale
+    and bias of a normalization. No example influences another. Raises `JnnError` for images of
+    another shape. After Ho et al. 2020 (https://arxiv.org/abs/2006.11239) and Dhariwal & Nichol
+    2021 (https://arxiv.org/abs/2105.05233), without attention, and with sums in place of joined
+    channels on the way up.
     """
     check = lambda x: _check(config, x)
     last, sizes = config.shape[-1], config.channels
@@ -78,12 +93,21 @@ def denoiser(config: DenoiserConfig) -> Model:
         "first": chain(smaller=space_to_depth(config.patch), conv=conv(sizes[0], (3, 3))),
     }
     for i, features in enumerate(sizes):
-        parts |= {f"{way}{i}_{n}": _block(features, config.groups) for way in ("down", "up") for n in range(config.blocks)}
+        parts |= {
+            f"{way}{i}_{n}": _block(features, config.groups)
+            for way in ("down", "up")
+            for n in range(config.blocks)
+        }
         if i + 1 < len(sizes):
             parts[f"smaller{i}"] = chain(space_to_depth(2), conv(sizes[i + 1], (1, 1)))
             parts[f"larger{i}"] = chain(conv(4 * features, (1, 1)), depth_to_space(2))
     out = conv(config.patch**2 * last, (3, 3), kernel_init=almost_zero)
-    parts["last"] = chain(norm=group_norm(config.groups, rank=3), activation=jax.nn.silu, conv=out, larger=depth_to_space(config.patch))
+    parts["last"] = chain(
+        norm=group_norm(config.groups, rank=3),
+        activation=jax.nn.silu,
+        conv=out,
+        larger=depth_to_space(config.patch),
+    )
 
     def flow(run: Run, x: Mapping[str, Any]) -> jax.Array:
         check(x)
@@ -109,11 +133,21 @@ def denoiser(config: DenoiserConfig) -> Model:
 
 
 def _block(features: int, groups: int) -> Model:
-    """Two convolutions and a way around them: x ``{"x": (..., H, W, features), "condition": (..., D)}`` -> y ``(..., H, W, features)``."""
+    """Two convolutions and a way around them: x
+    ``{"x": (..., H, W, features), "condition": (..., D)}`` -> y ``(..., H, W, features)``.
+    """
     parts = {
-        "first": chain(norm=group_norm(groups, rank=3), activation=jax.nn.silu, conv=conv(features, (3, 3), kernel_init=he_normal())),
-        "norm": conditional_norm(group_norm(groups, rank=3, use_scale=False, use_bias=False), features, rank=3),
-        "second": chain(activation=jax.nn.silu, conv=conv(features, (3, 3), kernel_init=almost_zero)),
+        "first": chain(
+            norm=group_norm(groups, rank=3),
+            activation=jax.nn.silu,
+            conv=conv(features, (3, 3), kernel_init=he_normal()),
+        ),
+        "norm": conditional_norm(
+            group_norm(groups, rank=3, use_scale=False, use_bias=False), features, rank=3
+        ),
+        "second": chain(
+            activation=jax.nn.silu, conv=conv(features, (3, 3), kernel_init=almost_zero)
+        ),
     }
 
     def flow(run: Run, x: Mapping[str, Any]) -> jax.Array:
@@ -138,6 +172,9 @@ def _check(config: DenoiserConfig, x: Any) -> None:
     for name in ("image", "time"):
         check_float("denoiser", x[name])
     shapes = {name: tuple(x[name].shape) for name in ("image", "time", "label")}
-    if shapes["image"][-3:] != config.shape or not shapes["image"][:-3] == shapes["time"] == shapes["label"]:
+    if (
+        shapes["image"][-3:] != config.shape
+        or not shapes["image"][:-3] == shapes["time"] == shapes["label"]
+    ):
         expected = f"image (..., {', '.join(map(str, config.shape))}), time (...), label (...)"
         raise mistake("denoiser", got=f"shapes {shapes}", expected=expected)

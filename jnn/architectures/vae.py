@@ -8,8 +8,9 @@
 >>> jax.tree.map(jnp.shape, y)
 {'image': (5, 8, 8, 1), 'log_variance': (5, 2), 'mean': (5, 2)}
 
-The loss is the negative bound on the log likelihood: the reconstruction's, such as the sum of `jnn.losses.binary_cross_entropy` over the
-pixels, and `jnn.losses.gaussian_kl_divergence` of the code. New images are ``vae_decoder(config)`` of normal codes.
+The loss is the negative bound on the log likelihood: the reconstruction's, such as the sum of
+`jnn.losses.binary_cross_entropy` over the pixels, and `jnn.losses.gaussian_kl_divergence` of the
+code. New images are ``vae_decoder(config)`` of normal codes.
 """
 
 import dataclasses
@@ -38,11 +39,15 @@ class VAEConfig:
     """The settings of a `vae`."""
 
     shape: tuple[int, int, int]
-    """Height, width and channels of an image, the first two divisible by 2 as often as there are ``channels``."""
+    """Height, width and channels of an image, the first two divisible by 2 as often as there are
+    ``channels``.
+    """
     classes: int
     """How many classes there are."""
     channels: tuple[int, ...] = (32, 64)
-    """The channels after each convolution of the encoder, which halves height and width; the decoder has them in reverse."""
+    """The channels after each convolution of the encoder, which halves height and width; the
+    decoder has them in reverse.
+    """
     hidden: int = 128
     """Features of the whole image, and of its class, between the convolutions and the code."""
     latent: int = 16
@@ -52,23 +57,38 @@ class VAEConfig:
 
     def __post_init__(self):
         """Refuse what is no size."""
-        sizes = {"shape": self.shape, "classes": self.classes, "channels": self.channels, "hidden": self.hidden, "latent": self.latent}
+        sizes = {
+            "shape": self.shape,
+            "classes": self.classes,
+            "channels": self.channels,
+            "hidden": self.hidden,
+            "latent": self.latent,
+        }
         check_positive("VAEConfig", **sizes)
 
 
 def vae(config: VAEConfig) -> Model:
-    """`vae_encoder`, a draw from the code's distribution, `vae_decoder`: x ``{"image": (..., H, W, C), "label": (...)}`` -> ``{"image":
-    logits (..., H, W, C), "mean": (..., latent), "log_variance": (..., latent)}``.
+    """`vae_encoder`, a draw from the code's distribution, `vae_decoder`: x
+    ``{"image": (..., H, W, C), "label": (...)}`` -> ``{"image": logits (..., H, W, C), "mean":
+    (..., latent), "log_variance": (..., latent)}``.
 
-    In training the code is ``μ + σ ε`` with ε drawn from the key, so that gradients reach μ and σ; elsewhere it is μ. Raises `JnnError` for
-    training without a key. Source: Kingma & Welling 2014, https://arxiv.org/abs/1312.6114; with classes, Sohn et al. 2015.
+    In training the code is ``μ + σ ε`` with ε drawn from the key, so that gradients reach μ and σ;
+    elsewhere it is μ. Raises `JnnError` for training without a key. Source: Kingma & Welling 2014,
+    https://arxiv.org/abs/1312.6114; with classes, Sohn et al. 2015.
     """
 
     def flow(run: Run, x: Mapping[str, Any]) -> dict[str, jax.Array]:
         distribution = run("encoder", x)
-        return {**distribution, "image": run("decoder", {"code": run("code", distribution), "label": x["label"]})}
+        return {
+            **distribution,
+            "image": run("decoder", {"code": run("code", distribution), "label": x["label"]}),
+        }
 
-    return wired(flow, {"encoder": vae_encoder(config), "code": drawn_code, "decoder": vae_decoder(config)}, streaming=False)
+    return wired(
+        flow,
+        {"encoder": vae_encoder(config), "code": drawn_code, "decoder": vae_decoder(config)},
+        streaming=False,
+    )
 
 
 def _draw(params, state, x, *, key=None, train=False, mask=None):
@@ -82,9 +102,14 @@ drawn_code = Model(lambda key, x: ({}, {}), _draw)
 
 
 def vae_encoder(config: VAEConfig) -> Model:
-    """The distribution of the code: x ``{"image": (..., H, W, C), "label": (...)}`` -> ``{"mean", "log_variance"}`` ``(..., latent)``."""
+    """The distribution of the code: x ``{"image": (..., H, W, C), "label": (...)}`` ->
+    ``{"mean", "log_variance"}`` ``(..., latent)``.
+    """
     settings = ConvolutionalAutoencoderConfig(
-        shape=config.shape, channels=config.channels, latent=config.hidden, activation=config.activation
+        shape=config.shape,
+        channels=config.channels,
+        latent=config.hidden,
+        activation=config.activation,
     )
     parts = {
         "body": convolutional_encoder(settings),
@@ -104,14 +129,21 @@ def vae_encoder(config: VAEConfig) -> Model:
 
 
 def vae_decoder(config: VAEConfig) -> Model:
-    """An image from a code and a class: x ``{"code": (..., latent), "label": (...)}`` -> logits ``(..., H, W, C)``."""
+    """An image from a code and a class: x ``{"code": (..., latent), "label": (...)}`` -> logits
+    ``(..., H, W, C)``.
+    """
     height, width, last = config.shape
     sizes = len(config.channels)
     smallest = (height // 2**sizes, width // 2**sizes, config.channels[-1])
-    layers: dict[str, Any] = {"dense": dense(math.prod(smallest), kernel_init=he_normal()), "unflatten": _unflatten(smallest)}
+    layers: dict[str, Any] = {
+        "dense": dense(math.prod(smallest), kernel_init=he_normal()),
+        "unflatten": _unflatten(smallest),
+    }
     for i, features in enumerate((*config.channels[-2::-1], last)):
         layers[f"activation{i}"] = activation(config.activation)
-        layers[f"conv{i}"] = chain(conv(4 * features, (3, 3), kernel_init=he_normal()), depth_to_space(2))
+        layers[f"conv{i}"] = chain(
+            conv(4 * features, (3, 3), kernel_init=he_normal()), depth_to_space(2)
+        )
     parts = {
         "code": dense(config.hidden, use_bias=False),
         "embedding": embedding(config.classes, config.hidden),

@@ -37,15 +37,21 @@ class VisionTransformerConfig(BlockConfig):
         check_positive("VisionTransformerConfig", outputs=self.outputs, patch_size=self.patch_size)
         if any(size % self.patch_size for size in self.image_size):
             got = f"patch_size={self.patch_size} for image_size={self.image_size}"
-            raise mistake("VisionTransformerConfig", got=got, expected="a divisor of height and width")
+            raise mistake(
+                "VisionTransformerConfig", got=got, expected="a divisor of height and width"
+            )
         if self.positions != "learned":
-            raise mistake("VisionTransformerConfig", got=f"positions={self.positions!r}", expected="'learned'")
+            raise mistake(
+                "VisionTransformerConfig", got=f"positions={self.positions!r}", expected="'learned'"
+            )
 
 
 def vision_transformer(config: VisionTransformerConfig) -> Model:
-    """Patches, a learned class token before them, a stack of blocks, and a dense layer on the class token.
+    """Patches, a learned class token before them, a stack of blocks, and a dense layer on the class
+    token.
 
-    x images ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. Source: Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929.
+    x images ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. Source: Dosovitskiy et al.
+    2021, https://arxiv.org/abs/2010.11929.
 
     >>> import jax, jax.numpy as jnp
     >>> config = VisionTransformerConfig(outputs=10, image_size=(8, 8), patch_size=4, width=16, depth=2, heads=2)
@@ -54,9 +60,18 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
     >>> model.apply(params, state, jnp.ones((5, 8, 8, 1)))[0].shape
     (5, 10)
     """
-    size, patches = config.patch_size, (config.image_size[0] // config.patch_size) * (config.image_size[1] // config.patch_size)
+    size, patches = (
+        config.patch_size,
+        (config.image_size[0] // config.patch_size) * (config.image_size[1] // config.patch_size),
+    )
     parts = {
-        "patches": conv(config.width, (size, size), strides=size, padding="VALID", kernel_init=kernel_init(config)),
+        "patches": conv(
+            config.width,
+            (size, size),
+            strides=size,
+            padding="VALID",
+            kernel_init=kernel_init(config),
+        ),
         "class_token": class_token(),
         "positions": learned_positions(patches + 1),
         "blocks": blocks(config, causal=False),
@@ -70,7 +85,12 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
         if x.shape[-3:-1] != tuple(config.image_size):
             remedy = "Resize the images, or say image_size."
             height, width = config.image_size
-            raise mistake("vision_transformer", got=f"x of shape {x.shape}", expected=f"(..., {height}, {width}, C)", remedy=remedy)
+            raise mistake(
+                "vision_transformer",
+                got=f"x of shape {x.shape}",
+                expected=f"(..., {height}, {width}, C)",
+                remedy=remedy,
+            )
         h = run("patches", x)
         h = run("positions", run("class_token", h.reshape(*h.shape[:-3], patches, config.width)))
         h = run("blocks", run("dropout", h) if config.dropout else h)
@@ -80,7 +100,8 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
 
 
 def class_token() -> Model:
-    """A learned element before a sequence: x ``(..., T, D)`` -> y ``(..., T + 1, D)``; params ``token`` ``(D,)`` of zeros.
+    """A learned element before a sequence: x ``(..., T, D)`` -> y ``(..., T + 1, D)``; params
+    ``token`` ``(D,)`` of zeros.
 
     >>> import jax, jax.numpy as jnp
     >>> model = class_token()
@@ -93,6 +114,8 @@ def class_token() -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         token = params["token"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
-        return jnp.concatenate([jnp.broadcast_to(token, (*x.shape[:-2], 1, x.shape[-1])), x], axis=-2), state
+        return jnp.concatenate(
+            [jnp.broadcast_to(token, (*x.shape[:-2], 1, x.shape[-1])), x], axis=-2
+        ), state
 
     return Model(init, apply)

@@ -9,15 +9,20 @@ from jnn.errors import mistake
 
 
 def ngram_nats(train: ArrayLike, test: ArrayLike, order: int) -> np.ndarray:
-    """-ln p of each of ``test[order:]`` given the tokens before it, (len(test) - order,) float64, under an n-gram learned from ``train``.
+    """-ln p of each of ``test[order:]`` given the tokens before it, (len(test) - order,) float64,
+    under an n-gram learned from ``train``.
 
-    With h the last k tokens, c(h, x) how often x follows h in ``train``, n(h) = Σ_x c(h, x) and u(h) the number of different such x, the
-    probabilities are interpolated from no context to order - 1 tokens of it (Witten and Bell 1991; Chen and Goodman 1999):
+    With h the last k tokens, c(h, x) how often x follows h in ``train``, n(h) = Σ_x c(h, x) and
+    u(h) the number of different such x, the probabilities are interpolated from no context to order
+    - 1 tokens of it (Witten and Bell 1991; Chen and Goodman 1999):
 
-        p_k(x | h) = (c(h, x) + u(h) p_{k-1}(x | h without its first token)) / (n(h) + u(h)),   p_{-1} = 1 / V,
+        p_k(x | h) = (c(h, x) + u(h) p_{k-1}(x | h without its first token)) / (n(h) + u(h)),   p_{-1}
+                                                                                                = 1
+                                                                                                / V,
 
-    and p_k = p_{k-1} for h that ``train`` does not have. V is the number of different tokens in ``train`` and one more, for all others.
-    ``order`` counts the predicted token. The mean is the loss in nats a token. Tokens are integers ``(N,)``.
+    and p_k = p_{k-1} for h that ``train`` does not have. V is the number of different tokens in
+    ``train`` and one more, for all others. ``order`` counts the predicted token. The mean is the
+    loss in nats a token. Tokens are integers ``(N,)``.
 
     Raises JnnError for an order below 1, and for texts that are not longer.
 
@@ -38,7 +43,9 @@ def ngram_nats(train: ArrayLike, test: ArrayLike, order: int) -> np.ndarray:
         follows = _numbered(context * (both.max() + 1) + both)
         c = np.bincount(follows[seen], minlength=follows.max() + 1)
         n = np.bincount(context[seen], minlength=context.max() + 1)
-        u = np.bincount(context[seen][np.unique(follows[seen], return_index=True)[1]], minlength=len(n))
+        u = np.bincount(
+            context[seen][np.unique(follows[seen], return_index=True)[1]], minlength=len(n)
+        )
         h = context[at]
         p = np.where(n[h] > 0, (c[follows[at]] + u[h] * p) / np.maximum(n[h] + u[h], 1), p)
         context = np.concatenate([[0], follows[:-1]])

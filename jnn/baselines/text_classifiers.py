@@ -5,9 +5,11 @@ from jnn.data.tokenizers.words import PATTERN
 
 
 def linear_classifiers(splits: LabelledSplits) -> dict[str, float]:
-    """The test accuracy of scikit-learn's classifiers that were fitted on all that is not test data.
+    """The test accuracy of scikit-learn's classifiers that were fitted on all that is not test
+    data.
 
-    Features are TF-IDF weights of words, as `jnn.data.tokenizers.words` splits them, and of pairs of words.
+    Features are TF-IDF weights of words, as `jnn.data.tokenizers.words` splits them, and of pairs
+    of words.
 
     >>> from jnn.data.sets.labelled_texts import LabelledTexts
     >>> import numpy as np
@@ -24,7 +26,9 @@ def linear_classifiers(splits: LabelledSplits) -> dict[str, float]:
     known = splits.without_validation().train
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=PATTERN)
     x, tested = vectorizer.fit_transform(known.texts), vectorizer.transform(splits.test.texts)
-    score = lambda classifier: float(classifier.fit(x, known.labels).score(tested, splits.test.labels))
+    score = lambda classifier: float(
+        classifier.fit(x, known.labels).score(tested, splits.test.labels)
+    )
     return {
         "most frequent class": score(DummyClassifier()),
         "logistic regression": score(LogisticRegression(C=10, max_iter=1000)),

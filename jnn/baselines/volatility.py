@@ -1,7 +1,9 @@
-"""How much tomorrow's return will vary, from the returns up to today: the exponentially weighted mean, and GARCH(1,1).
+"""How much tomorrow's return will vary, from the returns up to today: the exponentially weighted
+mean, and GARCH(1,1).
 
-Returns ``r_t`` ``(T,)`` are of mean zero, such as daily logarithmic returns less their mean. A forecast ``h_t`` of ``r_t²`` is made of the
-returns before t. Two forecasts are compared by `qlike`, for which the noise of ``r_t²`` around the true variance does no harm.
+Returns ``r_t`` ``(T,)`` are of mean zero, such as daily logarithmic returns less their mean. A
+forecast ``h_t`` of ``r_t²`` is made of the returns before t. Two forecasts are compared by `qlike`,
+for which the noise of ``r_t²`` around the true variance does no harm.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Garch(NamedTuple):
 
 
 def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94) -> np.ndarray:
-    """The exponentially weighted mean of past squares, ``h_t = decay h_{t-1} + (1 - decay) r_{t-1}²`` from ``h_0 = start``, (T,).
+    """The exponentially weighted mean of past squares,
+    ``h_t = decay h_{t-1} + (1 - decay) r_{t-1}²`` from ``h_0 = start``, (T,).
 
     Source: RiskMetrics, Technical document, 1996, whose decay for daily returns is 0.94.
 
@@ -36,12 +39,17 @@ def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94
     [1.0, 2.5, 1.25]
     """
     if not 0 < decay < 1:
-        raise mistake("weighted_variances", got=f"decay={decay}", expected="a number between 0 and 1, both excluded")
+        raise mistake(
+            "weighted_variances",
+            got=f"decay={decay}",
+            expected="a number between 0 and 1, both excluded",
+        )
     return garch_variances(Garch(0.0, 1 - decay, decay), returns, start)
 
 
 def garch_variances(garch: Garch, returns: np.ndarray, start: float) -> np.ndarray:
-    """``h_t = omega + alpha r_{t-1}² + beta h_{t-1}`` from ``h_0 = start``, (T,) float64. Source: Bollerslev 1986, equation 7.
+    """``h_t = omega + alpha r_{t-1}² + beta h_{t-1}`` from ``h_0 = start``, (T,) float64. Source:
+    Bollerslev 1986, equation 7.
 
     >>> garch_variances(Garch(0.5, 0.25, 0.5), np.array([2.0, 0.0, 0.0]), 1.0).tolist()
     [1.0, 2.0, 1.5]
@@ -50,17 +58,24 @@ def garch_variances(garch: Garch, returns: np.ndarray, start: float) -> np.ndarr
 
     returns = _checked("garch_variances", returns)
     if not start > 0:
-        raise mistake("garch_variances", got=f"start={start}", expected="a variance above 0", remedy="Take that of the training part.")
+        raise mistake(
+            "garch_variances",
+            got=f"start={start}",
+            expected="a variance above 0",
+            remedy="Take that of the training part.",
+        )
     moved = garch.omega + garch.alpha * returns[:-1] ** 2
     rest, _ = lfilter([1.0], [1.0, -garch.beta], moved, zi=[garch.beta * start])
     return np.concatenate([[start], rest])
 
 
 def fit_garch(returns: np.ndarray) -> Garch:
-    """The GARCH(1,1) of the greatest likelihood, with normal innovations and ``h_0`` the mean of the squares.
+    """The GARCH(1,1) of the greatest likelihood, with normal innovations and ``h_0`` the mean of
+    the squares.
 
-    It minimizes ``Σ (log h_t + r_t² / h_t)`` over ``omega > 0``, ``alpha, beta >= 0``, ``alpha + beta < 1``, by SciPy's SLSQP from several
-    starts. Raises JnnError for fewer than 100 returns, and where all are equal.
+    It minimizes ``Σ (log h_t + r_t² / h_t)`` over ``omega > 0``, ``alpha, beta >= 0``,
+    ``alpha + beta < 1``, by SciPy's SLSQP from several starts. Raises JnnError for fewer than 100
+    returns, and where all are equal.
 
     >>> fit_garch(np.random.default_rng(0).standard_normal(2000)).alpha < 0.05  # the variance is the same at all times
     True
@@ -69,10 +84,16 @@ def fit_garch(returns: np.ndarray) -> Garch:
 
     returns = _checked("fit_garch", returns)
     if len(returns) < 100 or np.ptp(returns) == 0:
-        raise mistake("fit_garch", got=f"{len(returns)} returns, {len(np.unique(returns))} of them different", expected="100 that vary")
+        raise mistake(
+            "fit_garch",
+            got=f"{len(returns)} returns, {len(np.unique(returns))} of them different",
+            expected="100 that vary",
+        )
     variance = float(np.mean(returns**2))
     scaled = returns / np.sqrt(variance)  # so that all three params are of the order of one
-    loss = lambda theta: float(np.mean(qlike(garch_variances(Garch(*theta), scaled, 1.0), scaled**2)))
+    loss = lambda theta: float(
+        np.mean(qlike(garch_variances(Garch(*theta), scaled, 1.0), scaled**2))
+    )
     settings = {
         "method": "SLSQP",
         "bounds": [(1e-6, 10.0), (0.0, 1.0), (0.0, 1.0)],
@@ -85,10 +106,13 @@ def fit_garch(returns: np.ndarray) -> Garch:
 
 
 def qlike(variance: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """``log h + r² / h``, element by element: -2 times the normal log-likelihood of r, but for a constant.
+    """``log h + r² / h``, element by element: -2 times the normal log-likelihood of r, but for a
+    constant.
 
-    Its mean is least for ``h = E r²``, whatever the distribution of r is; so forecasts are ranked as if the true variance were known.
-    Source: Patton 2011, https://doi.org/10.1016/j.jeconom.2010.03.034, whose equation 24 subtracts what does not depend on h.
+    Its mean is least for ``h = E r²``, whatever the distribution of r is; so forecasts are ranked
+    as if the true variance were known. Source: Patton 2011,
+    https://doi.org/10.1016/j.jeconom.2010.03.034, whose equation 24 subtracts what does not depend
+    on h.
     """
     return np.log(variance) + squares / variance
 

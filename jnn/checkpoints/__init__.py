@@ -1,1 +1,3 @@
-"""Checkpoints: saved in the background, committed whole or not at all, verified bit by bit when restored."""
+"""Checkpoints: saved in the background, committed whole or not at all, verified bit by bit when
+restored.
+"""

@@ -1,4 +1,6 @@
-"""Work on a background thread whose failure cannot be overlooked: it is raised at the next call, or ends the process with code 1."""
+"""Work on a background thread whose failure cannot be overlooked: it is raised at the next call, or
+ends the process with code 1.
+"""
 
 import atexit
 import os
@@ -13,8 +15,8 @@ _undelivered: set[Future] = set()
 class Background:
     """One thread for one piece of work at a time.
 
-    A failure is raised once, by whichever of ``submit``, ``check``, ``wait`` and ``close`` comes next. Where none comes before the process
-    ends, it prints the failure and exits with code 1.
+    A failure is raised once, by whichever of ``submit``, ``check``, ``wait`` and ``close`` comes
+    next. Where none comes before the process ends, it prints the failure and exits with code 1.
 
     >>> background = Background()
     >>> background.submit(int, "seven")
@@ -36,7 +38,9 @@ class Background:
         _undelivered.add(self._pending)
 
     def check(self) -> None:
-        """Raise the failure of work that has ended; costs less than a microsecond while there is none."""
+        """Raise the failure of work that has ended; costs less than a microsecond while there is
+        none.
+        """
         if self._pending is not None and self._pending.done():
             self.wait()
 
@@ -44,7 +48,8 @@ class Background:
         """Wait until the work has ended, and raise its failure."""
         if self._pending is None:
             return
-        wait_for([self._pending])  # an interrupt (Ctrl-C) raised here leaves the work pending, its failure still to be told
+        # an interrupt (Ctrl-C) raised here leaves the work pending, its failure still to be told
+        wait_for([self._pending])
         ended, self._pending = self._pending, None
         _undelivered.discard(ended)
         ended.result()
@@ -58,7 +63,8 @@ class Background:
 
 
 def _exit_with_failure() -> None:
-    # The work has ended by now, in whatever way: concurrent.futures joins its threads before the hooks of atexit run.
+    # The work has ended by now, in whatever way: concurrent.futures joins its threads before the
+    # hooks of atexit run.
     failures = [failure for work in _undelivered if (failure := work.exception()) is not None]
     if failures:
         for failure in failures:
@@ -69,4 +75,5 @@ def _exit_with_failure() -> None:
 
 
 atexit.register(_exit_with_failure)
-os.register_at_fork(after_in_child=_undelivered.clear)  # the child of a fork has no such thread to wait for
+# the child of a fork has no such thread to wait for
+os.register_at_fork(after_in_child=_undelivered.clear)

@@ -1,4 +1,6 @@
-"""The leaves of a tree by path, what a checkpoint notes of each, and how they differ from what is asked for."""
+"""The leaves of a tree by path, what a checkpoint notes of each, and how they differ from what is
+asked for.
+"""
 
 import sys
 import zlib
@@ -19,7 +21,9 @@ class DamagedError(Exception):
 
 
 class Leaf(NamedTuple):
-    """What a checkpoint notes of an array; ``key`` names the generator of typed PRNG keys, whose key data are what is stored and summed."""
+    """What a checkpoint notes of an array; ``key`` names the generator of typed PRNG keys, whose
+    key data are what is stored and summed.
+    """
 
     path: LeafPath
     shape: tuple[int, ...]
@@ -66,16 +70,25 @@ def is_key(leaf) -> bool:
 
 
 def flatten(tree, where: str) -> dict[LeafPath, Any]:
-    """``{path: leaf}`` of a tree whose leaves are arrays, typed PRNG keys or ``jax.ShapeDtypeStruct``; anything else raises."""
+    """``{path: leaf}`` of a tree whose leaves are arrays, typed PRNG keys or
+    ``jax.ShapeDtypeStruct``; anything else raises.
+    """
     leaves: dict[LeafPath, Any] = {}
     for entries, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         path = tuple(_part(entry) for entry in entries)
         if path in leaves:
-            raise mistake(where, got=f"two leaves with the path {name(path)}", expected="paths that differ")
+            raise mistake(
+                where, got=f"two leaves with the path {name(path)}", expected="paths that differ"
+            )
         array = isinstance(leaf, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
         if not array or (not is_key(leaf) and leaf.dtype.kind in "OSUmM"):
             got = f"{type(leaf).__name__} at {name(path)}"
-            raise mistake(where, got=got, expected="arrays of numbers", remedy="Wrap numbers in jnp.asarray; host is for the rest.")
+            raise mistake(
+                where,
+                got=got,
+                expected="arrays of numbers",
+                remedy="Wrap numbers in jnp.asarray; host is for the rest.",
+            )
         leaves[path] = leaf
     return leaves
 
@@ -95,27 +108,48 @@ def describe(leaves: Mapping[LeafPath, Any]) -> list[Leaf]:
 
 
 def to_host(leaves: Mapping[LeafPath, Any], where: str) -> list[np.ndarray]:
-    """Copies of the leaves in host memory, of key data where they are keys; all transfers run at the same time."""
+    """Copies of the leaves in host memory, of key data where they are keys; all transfers run at
+    the same time.
+    """
     for path, leaf in leaves.items():
-        if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        if isinstance(leaf, jax.Array) and not (
+            leaf.is_fully_addressable or leaf.is_fully_replicated
+        ):
             remedy = "Replicate it first: jax.device_put(x, NamedSharding(mesh, P()))."
-            raise mistake(where, got=f"{name(path)} with parts on other processes", expected="arrays whole on this process", remedy=remedy)
+            raise mistake(
+                where,
+                got=f"{name(path)} with parts on other processes",
+                expected="arrays whole on this process",
+                remedy=remedy,
+            )
     arrays = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in leaves.values()]
-    return [np.array(array, dtype=array.dtype.newbyteorder("="), order="C") for array in jax.device_get(arrays)]
+    return [
+        np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+        for array in jax.device_get(arrays)
+    ]
 
 
 def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
-    """The array where and as ``target`` is: NumPy's, or JAX's with its sharding or on the default device, cast to its floating dtype."""
+    """The array where and as ``target`` is: NumPy's, or JAX's with its sharding or on the default
+    device, cast to its floating dtype.
+    """
     if leaf.key is None:
         array = array.astype(target.dtype, copy=False)
     if isinstance(target, np.ndarray | np.generic):
         return array
     # What was not bound to a device stays so: it may yet be used beside arrays on a mesh.
     sharding = None if isinstance(target, jax.Array) and not target.committed else target.sharding
-    value = jax.device_put(jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array, sharding)
+    value = jax.device_put(
+        jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array, sharding
+    )
     if value.dtype != target.dtype:
         remedy = "Run with JAX_ENABLE_X64=1, or restore as NumPy arrays."
-        raise mistake("restore", got=f"{leaf.dtype} at {name(leaf.path)}", expected="32-bit types, as x64 is off", remedy=remedy)
+        raise mistake(
+            "restore",
+            got=f"{leaf.dtype} at {name(leaf.path)}",
+            expected="32-bit types, as x64 is off",
+            remedy=remedy,
+        )
     return value
 
 
@@ -123,17 +157,25 @@ def verify(leaf: Leaf, array: np.ndarray) -> None:
     """Raise `DamagedError` unless ``array`` has the shape, dtype and CRC-32 of ``leaf``."""
     shape, dtype = leaf.stored
     if (array.shape, array.dtype.name) != (shape, dtype):
-        raise DamagedError(f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, the manifest says {dtype}{list(shape)}")
+        raise DamagedError(
+            f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, the manifest says {dtype}{list(shape)}"
+        )
     if (found := crc32(array)) != leaf.crc32:
-        raise DamagedError(f"leaf {name(leaf.path)} is altered: its CRC-32 is {found:08x}, the manifest says {leaf.crc32:08x}")
+        raise DamagedError(
+            f"leaf {name(leaf.path)} is altered: its CRC-32 is {found:08x}, the manifest says {leaf.crc32:08x}"
+        )
 
 
 def _floating(dtype: str) -> bool:
     return not dtype.startswith("key<") and jnp.issubdtype(jnp.dtype(dtype), jnp.floating)
 
 
-def differences(saved: Mapping[LeafPath, Leaf], like: Mapping[LeafPath, Any], *, cast: bool, partial: bool) -> tuple[list[str], list[str]]:
-    """What forbids restoring ``saved`` as ``like``, and what is done about the differences that are allowed; a line each."""
+def differences(
+    saved: Mapping[LeafPath, Leaf], like: Mapping[LeafPath, Any], *, cast: bool, partial: bool
+) -> tuple[list[str], list[str]]:
+    """What forbids restoring ``saved`` as ``like``, and what is done about the differences that are
+    allowed; a line each.
+    """
     forbidden, allowed = [], []
     for path, target in like.items():
         if path not in saved:
@@ -146,11 +188,15 @@ def differences(saved: Mapping[LeafPath, Leaf], like: Mapping[LeafPath, Any], *,
             continue
         (shape, dtype), leaf = (tuple(target.shape), target.dtype.name), saved[path]
         if leaf.shape != shape:
-            forbidden.append(f"{name(path)}: shape {list(leaf.shape)} in the checkpoint, {list(shape)} here")
+            forbidden.append(
+                f"{name(path)}: shape {list(leaf.shape)} in the checkpoint, {list(shape)} here"
+            )
         elif leaf.dtype != dtype and cast and _floating(leaf.dtype) and _floating(dtype):
             allowed.append(f"{name(path)}: cast from {leaf.dtype} to {dtype}")
         elif leaf.dtype != dtype:
             forbidden.append(f"{name(path)}: {leaf.dtype} in the checkpoint, {dtype} here")
     for path in saved.keys() - like.keys():
-        (allowed if partial else forbidden).append(f"{name(path)}: in the checkpoint, not here{', left out' if partial else ''}")
+        (allowed if partial else forbidden).append(
+            f"{name(path)}: in the checkpoint, not here{', left out' if partial else ''}"
+        )
     return sorted(forbidden), sorted(allowed)

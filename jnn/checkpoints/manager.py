@@ -1,4 +1,6 @@
-"""The checkpoints of a run: saved in the background, committed whole or not at all, verified bit by bit when they are read."""
+"""The checkpoints of a run: saved in the background, committed whole or not at all, verified bit by
+bit when they are read.
+"""
 
 import contextlib
 import importlib.metadata
@@ -23,7 +25,9 @@ _PACKAGES = ("jnn", "jax", "numpy", "orbax-checkpoint")
 
 
 class Restored(NamedTuple):
-    """A checkpoint that was read and verified; ``notes`` says in words what was passed over, cast or left out, if anything was."""
+    """A checkpoint that was read and verified; ``notes`` says in words what was passed over, cast
+    or left out, if anything was.
+    """
 
     step: int
     tree: Any
@@ -34,15 +38,18 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run, in one directory: a folder for each step, named by its number.
 
-    A folder holds the arrays, stored by Orbax, and ``manifest.json``: path, shape, dtype and CRC-32 of each leaf, the CRC-32 of each file,
-    ``host``, ``fingerprint`` and versions. It appears under its name only when it is complete and on the disk.
+    A folder holds the arrays, stored by Orbax, and ``manifest.json``: path, shape, dtype and CRC-32
+    of each leaf, the CRC-32 of each file, ``host``, ``fingerprint`` and versions. It appears under
+    its name only when it is complete and on the disk.
 
-    Arguments: ``directory`` is created where it is missing; ``keep`` newest steps are kept; ``fingerprint`` is what a run must share with
-    the run that saved (settings, data, seed), or None where that does not matter; with ``read_only`` nothing is written, created or swept.
+    Arguments: ``directory`` is created where it is missing; ``keep`` newest steps are kept;
+    ``fingerprint`` is what a run must share with the run that saved (settings, data, seed), or None
+    where that does not matter; with ``read_only`` nothing is written, created or swept.
 
-    Saving is asynchronous, and its failure is raised by the next ``save``, ``check``, ``wait`` or ``close``. A program that ends without
-    them exits with code 1 if a save failed or was not finished: Python lets nothing be started any more when it ends. One process may
-    write to a directory at a time: nothing here checks that.
+    Saving is asynchronous, and its failure is raised by the next ``save``, ``check``, ``wait`` or
+    ``close``. A program that ends without them exits with code 1 if a save failed or was not
+    finished: Python lets nothing be started any more when it ends. One process may write to a
+    directory at a time: nothing here checks that.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, Checkpoints(Path(folder), fingerprint={"seed": 0}) as checkpoints:
@@ -52,7 +59,14 @@ class Checkpoints:
     Restored(step=100, tree={'kernel': array([0., 1., 2.])}, host={'best': 0.5}, notes=[])
     """
 
-    def __init__(self, directory: Path, *, keep: int = 2, fingerprint: dict[str, JSON] | None = None, read_only: bool = False):
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: int = 2,
+        fingerprint: dict[str, JSON] | None = None,
+        read_only: bool = False,
+    ):
         if keep < 1:
             raise mistake("checkpoints", got=f"keep={keep}", expected="an integer >= 1")
         self._directory = Path(directory).absolute()
@@ -67,7 +81,11 @@ class Checkpoints:
                 self._sweep()
             except OSError as error:
                 expected = "a folder that can be written to"
-                raise mistake(f"checkpoints in {self._directory}", got=storage.reason(error), expected=expected) from error
+                raise mistake(
+                    f"checkpoints in {self._directory}",
+                    got=storage.reason(error),
+                    expected=expected,
+                ) from error
 
     def __enter__(self):
         return self
@@ -76,22 +94,34 @@ class Checkpoints:
         self.close()
 
     def steps(self) -> list[int]:
-        """The steps there are checkpoints of, in ascending order; whether they verify is for `restore` to say."""
+        """The steps there are checkpoints of, in ascending order; whether they verify is for
+        `restore` to say.
+        """
         if not self._directory.is_dir():
             return []
-        return sorted(int(path.name) for path in self._directory.iterdir() if re.fullmatch("0|[1-9][0-9]*", path.name) and path.is_dir())
+        return sorted(
+            int(path.name)
+            for path in self._directory.iterdir()
+            if re.fullmatch("0|[1-9][0-9]*", path.name) and path.is_dir()
+        )
 
     def save(self, step: int, tree: Any, host: dict[str, JSON]) -> None:
-        """Copy ``tree`` to host memory now, so that its arrays may be donated, and write it in the background.
+        """Copy ``tree`` to host memory now, so that its arrays may be donated, and write it in the
+        background.
 
-        ``tree`` is a pytree of JAX or NumPy arrays and typed PRNG keys; ``host`` is whatever else the loop must remember, as JSON (infinite
-        and NaN numbers are fine). A save that is still being written is waited for. A step that is there already is replaced. Once the
-        step is on disk, those too old to keep are removed, and those later than it, of a course that a restored run has gone back on.
+        ``tree`` is a pytree of JAX or NumPy arrays and typed PRNG keys; ``host`` is whatever else
+        the loop must remember, as JSON (infinite and NaN numbers are fine). A save that is still
+        being written is waited for. A step that is there already is replaced. Once the step is on
+        disk, those too old to keep are removed, and those later than it, of a course that a
+        restored run has gone back on.
 
-        Raises `JnnError` for later steps of a run that was not restored here, which are not for this one to remove.
+        Raises `JnnError` for later steps of a run that was not restored here, which are not for
+        this one to remove.
         """
         if self._read_only:
-            raise mistake("checkpoints", got="save(...) with read_only=True", expected="read_only=False")
+            raise mistake(
+                "checkpoints", got="save(...) with read_only=True", expected="read_only=False"
+            )
         if (step := operator.index(step)) < 0:
             raise mistake("checkpoints", got=f"step={step}", expected="an integer >= 0")
         where = f"checkpoint of step {step}"
@@ -100,11 +130,20 @@ class Checkpoints:
         self._background.wait()
         if not self._resumed and (later := [other for other in self.steps() if other > step]):
             remedy = "Restore from it first to go on with that run, or save to another folder."
-            raise mistake(where, got=f"{self._directory} with later steps {later}", expected="a folder without", remedy=remedy)
-        self._background.submit(self._write, step, leaves.describe(found), leaves.to_host(found, where), plain)
+            raise mistake(
+                where,
+                got=f"{self._directory} with later steps {later}",
+                expected="a folder without",
+                remedy=remedy,
+            )
+        self._background.submit(
+            self._write, step, leaves.describe(found), leaves.to_host(found, where), plain
+        )
 
     def check(self) -> None:
-        """Raise the failure of a save that has ended, in less than a microsecond: call it at every step."""
+        """Raise the failure of a save that has ended, in less than a microsecond: call it at every
+        step.
+        """
         self._background.check()
 
     def wait(self) -> None:
@@ -115,16 +154,21 @@ class Checkpoints:
         """Wait, and end the background thread."""
         self._background.close()
 
-    def restore(self, like: Any, *, step: int | None = None, cast: bool = False, partial: bool = False) -> Restored | None:
+    def restore(
+        self, like: Any, *, step: int | None = None, cast: bool = False, partial: bool = False
+    ) -> Restored | None:
         """Read the newest step that verifies, or ``step``; None where there is no checkpoint.
 
-        ``like`` is a tree with the paths, shapes and dtypes that are expected, of arrays or ``jax.ShapeDtypeStruct``. Each leaf comes back
-        as a NumPy array where ``like`` has one, with the sharding of ``like`` where it has one, and else on the default device.
+        ``like`` is a tree with the paths, shapes and dtypes that are expected, of arrays or
+        ``jax.ShapeDtypeStruct``. Each leaf comes back as a NumPy array where ``like`` has one, with
+        the sharding of ``like`` where it has one, and else on the default device.
 
-        Every bit that is returned has been verified against the manifest. ``cast`` allows a change between floating dtypes. ``partial``
-        keeps the values of ``like`` for leaves that are not in the checkpoint, and leaves out those that are only there.
+        Every bit that is returned has been verified against the manifest. ``cast`` allows a change
+        between floating dtypes. ``partial`` keeps the values of ``like`` for leaves that are not in
+        the checkpoint, and leaves out those that are only there.
 
-        Raises `JnnError` where paths, shapes, dtypes or the fingerprint differ, and where there are checkpoints but none verifies.
+        Raises `JnnError` where paths, shapes, dtypes or the fingerprint differ, and where there are
+        checkpoints but none verifies.
         """
         self._background.wait()
         wanted = leaves.flatten(like, "restore")
@@ -139,21 +183,38 @@ class Checkpoints:
             except DamagedError as why:
                 damaged.append(f"step {candidate} does not verify: {why}")
                 continue
-            values = [leaves.place(saved[path], arrays[path], target) if path in saved else target for path, target in wanted.items()]
+            values = [
+                leaves.place(saved[path], arrays[path], target) if path in saved else target
+                for path, target in wanted.items()
+            ]
             self._resumed = True
             fallback = [f"step {candidate} is restored instead"] if damaged else []
-            return Restored(candidate, jax.tree.unflatten(jax.tree.structure(like), values), body["host"], damaged + fallback + notes)
+            return Restored(
+                candidate,
+                jax.tree.unflatten(jax.tree.structure(like), values),
+                body["host"],
+                damaged + fallback + notes,
+            )
         if not damaged:
             return None
-        remedy = _listed("Put a copy of these files back, or start a new run in another folder:", damaged)
-        raise mistake(f"checkpoints in {self._directory}", got="none that verifies", expected="the bits that were saved", remedy=remedy)
+        remedy = _listed(
+            "Put a copy of these files back, or start a new run in another folder:", damaged
+        )
+        raise mistake(
+            f"checkpoints in {self._directory}",
+            got="none that verifies",
+            expected="the bits that were saved",
+            remedy=remedy,
+        )
 
     def _candidates(self, step: int | None) -> list[int]:
         there = self.steps()
         if step is None:
             return there[::-1]
         if step not in there:
-            raise mistake(f"checkpoints in {self._directory}", got=f"step={step}", expected=f"one of {there}")
+            raise mistake(
+                f"checkpoints in {self._directory}", got=f"step={step}", expected=f"one of {there}"
+            )
         return [step]
 
     def _check_fingerprint(self, folder: Path, saved: dict[str, JSON] | None) -> None:
@@ -161,10 +222,19 @@ class Checkpoints:
             return
         changes = manifest.changes(saved or {}, self._fingerprint)
         if changes:
-            remedy = _listed("Resume with what it was saved with, or start a new run in another folder:", changes)
-            raise mistake(f"checkpoint {folder}", got="one of another run", expected="the same settings and data", remedy=remedy)
+            remedy = _listed(
+                "Resume with what it was saved with, or start a new run in another folder:", changes
+            )
+            raise mistake(
+                f"checkpoint {folder}",
+                got="one of another run",
+                expected="the same settings and data",
+                remedy=remedy,
+            )
 
-    def _write(self, step: int, described: list[Leaf], arrays: list[np.ndarray], host: JSON) -> None:
+    def _write(
+        self, step: int, described: list[Leaf], arrays: list[np.ndarray], host: JSON
+    ) -> None:
         saving = self._directory / f".saving-{step}"
         try:
             shutil.rmtree(saving, ignore_errors=True)
@@ -172,7 +242,13 @@ class Checkpoints:
             storage.write_arrays(saving / _ARRAYS, {_name(i): x for i, x in enumerate(arrays)})
             summed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
             files = storage.checksums(saving / _ARRAYS)
-            body = {"step": step, "host": host, "fingerprint": self._fingerprint, "versions": _versions(), "files": files}
+            body = {
+                "step": step,
+                "host": host,
+                "fingerprint": self._fingerprint,
+                "versions": _versions(),
+                "files": files,
+            }
             manifest.write(saving, body, summed)
             storage.synchronize(*saving.rglob("*"), saving)
             self._commit(saving, step)
@@ -187,7 +263,12 @@ class Checkpoints:
         there = f"step {self.steps()[-1]} is on disk" if self.steps() else "no step is on disk yet"
         if "interpreter shutdown" in str(error):
             remedy = f"Write `with Checkpoints(...) as checkpoints:`, then resume: {there}."
-            return mistake(where, got="the end of the program before it was written", expected="close() or wait() first", remedy=remedy)
+            return mistake(
+                where,
+                got="the end of the program before it was written",
+                expected="close() or wait() first",
+                remedy=remedy,
+            )
         expected = "a folder that can be written to, with room for the checkpoint"
         remedy = f"Make room or repair the folder, then resume: {there}."
         return mistake(where, got=storage.reason(error), expected=expected, remedy=remedy)
@@ -206,11 +287,14 @@ class Checkpoints:
         kept = [other for other in there if other <= step][-self._keep :]
         for other in set(there) - set(kept):
             removed = self._directory / f".removed-{other}"
-            (self._directory / str(other)).rename(removed)  # at once: a folder under its own name is never half removed
+            # at once: a folder under its own name is never half removed
+            (self._directory / str(other)).rename(removed)
             shutil.rmtree(removed, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Remove what an interrupted save left behind, and put back a step that was about to be replaced."""
+        """Remove what an interrupted save left behind, and put back a step that was about to be
+        replaced.
+        """
         if not self._directory.is_dir():
             return
         for path in list(self._directory.iterdir()):
@@ -231,23 +315,41 @@ def _listed(heading: str, lines: list[str], most: int = 10) -> str:
     return "\n  ".join([heading, *lines[:most], *more])
 
 
-def _check_leaves(folder: Path, saved: dict[LeafPath, Leaf], wanted: dict[LeafPath, Any], *, cast: bool, partial: bool) -> list[str]:
+def _check_leaves(
+    folder: Path,
+    saved: dict[LeafPath, Leaf],
+    wanted: dict[LeafPath, Any],
+    *,
+    cast: bool,
+    partial: bool,
+) -> list[str]:
     forbidden, allowed = leaves.differences(saved, wanted, cast=cast, partial=partial)
     if forbidden:
         got = f"{len(forbidden)} of {len(saved | wanted)} leaves that differ"
-        remedy = _listed("Build the model and the optimizer as they were when it was saved:", forbidden)
-        raise mistake(f"checkpoint {folder}", got=got, expected="the same paths, shapes and dtypes", remedy=remedy)
+        remedy = _listed(
+            "Build the model and the optimizer as they were when it was saved:", forbidden
+        )
+        raise mistake(
+            f"checkpoint {folder}",
+            got=got,
+            expected="the same paths, shapes and dtypes",
+            remedy=remedy,
+        )
     return allowed
 
 
 def _read(folder: Path, files: dict[str, int], saved: list[Leaf]) -> dict[LeafPath, np.ndarray]:
-    """Every file is verified before Orbax sees it, which reports altered files as anything or not at all, and every leaf after."""
+    """Every file is verified before Orbax sees it, which reports altered files as anything or not
+    at all, and every leaf after.
+    """
     stored = {_name(i): leaf.stored for i, leaf in enumerate(saved)}
     try:
         found = storage.checksums(folder)
         for file, checksum in files.items():
             if found.get(file) != checksum:
-                raise DamagedError(f"file {folder.name}/{file} is {'altered' if file in found else 'missing'}")
+                raise DamagedError(
+                    f"file {folder.name}/{file} is {'altered' if file in found else 'missing'}"
+                )
         arrays = storage.read_arrays(folder, stored)
     except DamagedError:
         raise

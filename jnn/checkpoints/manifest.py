@@ -1,4 +1,6 @@
-"""The manifest of a checkpoint: a JSON file that says what was saved, and shows whether it is still what was written."""
+"""The manifest of a checkpoint: a JSON file that says what was saved, and shows whether it is still
+what was written.
+"""
 
 import json
 import zlib
@@ -16,14 +18,21 @@ FILE = "manifest.json"
 
 
 def as_json(value: JSON, where: str) -> JSON:
-    """A copy of ``value`` by way of JSON; raises where that changes it: tuples become lists, and keys that are numbers become strings."""
+    """A copy of ``value`` by way of JSON; raises where that changes it: tuples become lists, and
+    keys that are numbers become strings.
+    """
     try:
         copy = json.loads(json.dumps(value))
     except (TypeError, ValueError):
         copy = None
     if repr(copy) != repr(value):
         expected = "values that JSON gives back unchanged: dict with str keys, list, str, int, float, bool, None"
-        raise mistake(where, got=repr(value)[:200], expected=expected, remedy="Convert tuples to lists and arrays with .tolist().")
+        raise mistake(
+            where,
+            got=repr(value)[:200],
+            expected=expected,
+            remedy="Convert tuples to lists and arrays with .tolist().",
+        )
     return copy
 
 
@@ -34,11 +43,16 @@ def _canonical(body: JSON) -> bytes:
 def write(folder: Path, body: dict[str, JSON], leaves: Iterable[Leaf]) -> None:
     """Write ``manifest.json``: the body, the leaves, and the CRC-32 of both in canonical JSON."""
     body = {"format": FORMAT, **body, "leaves": [leaf._asdict() for leaf in leaves]}
-    (folder / FILE).write_text(json.dumps({"crc32": zlib.crc32(_canonical(body)), "manifest": body}, indent=1), encoding="utf-8")
+    (folder / FILE).write_text(
+        json.dumps({"crc32": zlib.crc32(_canonical(body)), "manifest": body}, indent=1),
+        encoding="utf-8",
+    )
 
 
 def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]:
-    """The body and the leaves, by path and in the order of saving, of a manifest that verifies; raises `DamagedError` where it does not."""
+    """The body and the leaves, by path and in the order of saving, of a manifest that verifies;
+    raises `DamagedError` where it does not.
+    """
     try:
         document = json.loads((folder / FILE).read_text(encoding="utf-8"))
         body, claimed = document["manifest"], document["crc32"]
@@ -50,7 +64,10 @@ def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]
         raise DamagedError(f"{FILE} is altered: its CRC-32 is not the one written in it")
     if body["format"] != FORMAT:
         raise mistake(
-            str(folder), got=f"format {body['format']}", expected=f"format {FORMAT}", remedy="Use the version of jnn that wrote it."
+            str(folder),
+            got=f"format {body['format']}",
+            expected=f"format {FORMAT}",
+            remedy="Use the version of jnn that wrote it.",
         )
     if body["step"] != step:
         raise DamagedError(f"it is step {body['step']} in the folder of step {step}")
@@ -76,7 +93,11 @@ def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:
             else:
                 lines += changes(saved[key], given[key], at)
         return lines
-    return [] if repr(saved) == repr(given) else [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
+    return (
+        []
+        if repr(saved) == repr(given)
+        else [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
+    )
 
 
 def _by_number(value: JSON) -> JSON:

@@ -1,4 +1,6 @@
-"""Arrays in a folder, by Orbax: the one place that knows how they are stored. What is read is not verified here."""
+"""Arrays in a folder, by Orbax: the one place that knows how they are stored. What is read is not
+verified here.
+"""
 
 import functools
 import logging
@@ -15,53 +17,83 @@ import numpy as np
 
 @functools.cache
 def _orbax():
-    """Orbax, imported when it is first needed (it takes 0.3 s), its log messages kept off the terminal: failures are raised."""
+    """Orbax, imported when it is first needed (it takes 0.3 s), its log messages kept off the
+    terminal: failures are raised.
+    """
     import orbax.checkpoint as orbax
 
-    logging.getLogger("absl").addFilter(lambda record: f"orbax{os.sep}checkpoint" not in record.pathname)
+    logging.getLogger("absl").addFilter(
+        lambda record: f"orbax{os.sep}checkpoint" not in record.pathname
+    )
     return orbax
 
 
 def _checkpointer():
     orbax = _orbax()
-    alone = None if jax.process_count() == 1 else {jax.process_index()}  # the process that saves waits for no other
+    # the process that saves waits for no other
+    alone = None if jax.process_count() == 1 else {jax.process_index()}
     options = orbax.options.MultiprocessingOptions(
-        primary_host=jax.process_index(), active_processes=alone, barrier_sync_key_prefix="jnn" if alone else None
+        primary_host=jax.process_index(),
+        active_processes=alone,
+        barrier_sync_key_prefix="jnn" if alone else None,
     )
-    return orbax.Checkpointer(orbax.PyTreeCheckpointHandler(multiprocessing_options=options), multiprocessing_options=options)
+    return orbax.Checkpointer(
+        orbax.PyTreeCheckpointHandler(multiprocessing_options=options),
+        multiprocessing_options=options,
+    )
 
 
 def _as_bytes(dtype: np.dtype) -> bool:
-    """Whether arrays of ``dtype`` are stored as uint8: the small types (float8, int4), of which Orbax knows only some."""
+    """Whether arrays of ``dtype`` are stored as uint8: the small types (float8, int4), of which
+    Orbax knows only some.
+    """
     return dtype.kind == "V" and dtype.itemsize == 1
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write ``{name: array}`` to a new folder; empty arrays, which Orbax refuses, are left out."""
-    stored = {name: x.view(np.uint8) if _as_bytes(x.dtype) else x for name, x in arrays.items() if x.size}
+    stored = {
+        name: x.view(np.uint8) if _as_bytes(x.dtype) else x for name, x in arrays.items() if x.size
+    }
     if stored:
         _checkpointer().save(folder, args=_orbax().args.PyTreeSave(stored))
 
 
-def read_arrays(folder: Path, expected: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, np.ndarray]:
-    """Read ``{name: array}`` for ``{name: (shape, dtype)}``: what lies in the folder, whether or not it is of that shape and dtype."""
+def read_arrays(
+    folder: Path, expected: Mapping[str, tuple[tuple[int, ...], str]]
+) -> dict[str, np.ndarray]:
+    """Read ``{name: array}`` for ``{name: (shape, dtype)}``: what lies in the folder, whether or
+    not it is of that shape and dtype.
+    """
     dtypes = {name: jnp.dtype(dtype) for name, (_, dtype) in expected.items()}
-    arrays = {name: np.empty(shape, dtypes[name]) for name, (shape, _) in expected.items() if 0 in shape}
+    arrays = {
+        name: np.empty(shape, dtypes[name]) for name, (shape, _) in expected.items() if 0 in shape
+    }
     stored = expected.keys() - arrays.keys()
     for name, array in (_read(folder, stored) if stored else {}).items():
-        arrays[name] = array.view(dtypes[name]) if _as_bytes(dtypes[name]) and array.dtype == np.uint8 else array
+        arrays[name] = (
+            array.view(dtypes[name])
+            if _as_bytes(dtypes[name]) and array.dtype == np.uint8
+            else array
+        )
     return arrays
 
 
 def _read(folder: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     orbax = _orbax()
     as_numpy = orbax.RestoreArgs(restore_type=np.ndarray)
-    return _checkpointer().restore(folder, args=orbax.args.PyTreeRestore(restore_args=dict.fromkeys(names, as_numpy)))
+    return _checkpointer().restore(
+        folder, args=orbax.args.PyTreeRestore(restore_args=dict.fromkeys(names, as_numpy))
+    )
 
 
 def checksums(folder: Path) -> dict[str, int]:
     """``{relative path: CRC-32}`` of every file in a folder."""
-    return {path.relative_to(folder).as_posix(): _checksum(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): _checksum(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def _checksum(path: Path) -> int:
@@ -73,7 +105,9 @@ def _checksum(path: Path) -> int:
 
 
 def synchronize(*paths: Path) -> None:
-    """Have files and folders written to the disk itself, so that a loss of power does not undo them."""
+    """Have files and folders written to the disk itself, so that a loss of power does not undo
+    them.
+    """
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -83,7 +117,9 @@ def synchronize(*paths: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The cause of a failed read or write in a line: the operating system's own words where it has any."""
+    """The cause of a failed read or write in a line: the operating system's own words where it has
+    any.
+    """
     code = error.errno if isinstance(error, OSError) else None
     if code is None and (found := re.search(r"os_error_code='(\d+)'", str(error))):
         code = int(found[1])

@@ -1,7 +1,9 @@
-"""The command line: ``jnn list | describe | run | resume | generate | compare | sweep | data | doctor``.
+"""The command line: ``jnn list | describe | run | resume | generate | compare | sweep | data |
+doctor``.
 
-Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so that help and lists come at once.
-Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
+Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so
+that help and lists come at once. Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or
+extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what the user did wrong is printed without a traceback."""
+    """Run one command and return its exit code; what the user did wrong is printed without a
+    traceback.
+    """
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -60,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # as in `jnn list | head -1`: what is left to write must not raise again at exit
+    # as in `jnn list | head -1`: what is left to write must not raise again at exit
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -68,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     verb, *rest = argv or ["--help"]
     if verb in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())), end="")
+        print(
+            HELP.format(verbs="\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())),
+            end="",
+        )
         return 0
     if verb in ("-V", "--version"):
         from importlib.metadata import PackageNotFoundError, version
@@ -79,5 +87,7 @@ def _dispatch(argv: list[str]) -> int:
             print("jnn, run from its source folder")
         return 0
     if verb not in VERBS:
-        raise JnnError(f"Unknown verb {verb!r}. {did_you_mean(verb, VERBS) or 'The verbs are ' + ', '.join(VERBS) + '.'}")
+        raise JnnError(
+            f"Unknown verb {verb!r}. {did_you_mean(verb, VERBS) or 'The verbs are ' + ', '.join(VERBS) + '.'}"
+        )
     return importlib.import_module(f"jnn.cli.verbs.{verb}").main(rest)

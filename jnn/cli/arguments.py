@@ -1,4 +1,6 @@
-"""Parsing the words after a verb: help that ends with examples, and errors that say what was meant."""
+"""Parsing the words after a verb: help that ends with examples, and errors that say what was
+meant.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(argv)
         if unknown:
             suggestion = did_you_mean(unknown[0].split("=")[0], self._option_string_actions)
-            raise JnnError(f"Unknown option or argument {unknown[0]!r}. {suggestion or f'See {self.prog} --help.'}")
+            raise JnnError(
+                f"Unknown option or argument {unknown[0]!r}. {suggestion or f'See {self.prog} --help.'}"
+            )
         return found
 
     def error(self, message: str) -> NoReturn:
@@ -51,7 +55,8 @@ def examples_text(examples: Iterable[str]) -> str:
 
 
 def taken_out(argv: list[str], option: str) -> tuple[str | None, list[str]]:
-    """The value of ``option`` in ``argv``, which must be known before the others can be read, and the other words.
+    """The value of ``option`` in ``argv``, which must be known before the others can be read, and
+    the other words.
 
     >>> taken_out(["digits", "--device", "cpu", "--smoke"], "--device")
     ('cpu', ['digits', '--smoke'])

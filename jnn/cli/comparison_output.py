@@ -27,27 +27,54 @@ class Outputs:
     picture: Path | None = None
 
     def __post_init__(self):
-        """Refuse a kind of picture that cannot be drawn, and a path that must not be replaced, before anything is computed."""
+        """Refuse a kind of picture that cannot be drawn, and a path that must not be replaced,
+        before anything is computed.
+        """
         for path in filter(None, (self.csv, self.markdown, self.picture)):
             if path.is_symlink() or (path.exists() and not path.is_file()):
-                raise mistake(str(path), got="something that is no plain file", expected="a new file, or one to replace")
+                raise mistake(
+                    str(path),
+                    got="something that is no plain file",
+                    expected="a new file, or one to replace",
+                )
         if self.picture is not None and self.picture.suffix not in PICTURES:
-            raise mistake("--picture", got=str(self.picture), expected=f"a name that ends in {', '.join(PICTURES)}")
+            raise mistake(
+                "--picture",
+                got=str(self.picture),
+                expected=f"a name that ends in {', '.join(PICTURES)}",
+            )
 
 
 def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[str]:
-    """The table with its best row marked, what its numbers are, and the runs that do not count in it."""
+    """The table with its best row marked, what its numbers are, and the runs that do not count in
+    it.
+    """
     shown = cells(comparison, chosen_columns(dict.fromkeys(comparison.metrics), comparison.metric))
     numbers = [i for i, name in enumerate(shown[0]) if name in ("best step", "time", "runs")]
     head, best, *others = table(shown, numbers=numbers)
     notes = [caption(comparison)]
     if comparison.repeated:
-        notes.append(f"Of runs with the same config and seed the last counts; {comparison.repeated} left out.")
+        notes.append(
+            f"Of runs with the same config and seed the last counts; {comparison.repeated} left out."
+        )
     if any(result.config.get("smoke") for result in results):
-        notes.append("Smoke runs are among them: they prove that everything works, their numbers mean nothing.")
-    unfinished = [[f"  {_relative(result.folder)}", result.state] for result in results if not result.metrics]
+        notes.append(
+            "Smoke runs are among them: they prove that everything works, their numbers mean nothing."
+        )
+    unfinished = [
+        [f"  {_relative(result.folder)}", result.state] for result in results if not result.metrics
+    ]
     listed = ["", "Not done, so not counted:", *table(unfinished)] if unfinished else []
-    return [_heading(comparison, results), "", dim(head), bold(best), *others, "", *map(dim, notes), *listed]
+    return [
+        _heading(comparison, results),
+        "",
+        dim(head),
+        bold(best),
+        *others,
+        "",
+        *map(dim, notes),
+        *listed,
+    ]
 
 
 def write_files(comparison: Comparison, outputs: Outputs) -> list[Path]:
@@ -64,8 +91,16 @@ def write_files(comparison: Comparison, outputs: Outputs) -> list[Path]:
 def _draw(comparison: Comparison, path: Path) -> None:
     from jnn.explain.results.over_seeds import over_seeds
 
-    measured = [(row.settings, row.metrics[comparison.metric].values) for row in comparison.rows if row.metrics]
-    baselines = {name: values[comparison.metric] for name, values in comparison.baselines.items() if comparison.metric in values}
+    measured = [
+        (row.settings, row.metrics[comparison.metric].values)
+        for row in comparison.rows
+        if row.metrics
+    ]
+    baselines = {
+        name: values[comparison.metric]
+        for name, values in comparison.baselines.items()
+        if comparison.metric in values
+    }
     figure = over_seeds(comparison.metric, measured, baselines=baselines, lowest=comparison.lowest)
     with replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, bbox_inches="tight")

@@ -9,12 +9,18 @@ from jnn.explain.inside import summary
 
 
 def model_lines(module: ModuleType, config: Any) -> list[str]:
-    """The table of the layers, with shapes, parameters and operations, where the experiment has ``describe(config) -> (model, x)``."""
+    """The table of the layers, with shapes, parameters and operations, where the experiment has
+    ``describe(config) -> (model, x)``.
+    """
     if not hasattr(module, "describe"):
-        return ["The experiment has no function describe(config) -> (model, x), so its layers cannot be shown without training."]
+        return [
+            "The experiment has no function describe(config) -> (model, x), so its layers cannot be shown without training."
+        ]
     return summary.table(*module.describe(config), with_flops=True).splitlines()
 
 
 def parameter_count(module: ModuleType, config: Any) -> int | None:
     """The number of parameters of the model; None where the experiment does not describe it."""
-    return summary.parameter_count(*module.describe(config)) if hasattr(module, "describe") else None
+    return (
+        summary.parameter_count(*module.describe(config)) if hasattr(module, "describe") else None
+    )

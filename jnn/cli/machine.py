@@ -10,9 +10,7 @@ from typing import Any
 
 from jnn.errors import mistake
 
-GPU_HINT = (
-    'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
-)
+GPU_HINT = 'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
 
 
 def use_device(name: str) -> None:
@@ -22,7 +20,8 @@ def use_device(name: str) -> None:
     """
     if name not in ("auto", "cpu", "gpu", "tpu"):
         raise mistake("--device", got=repr(name), expected="auto, cpu, gpu or tpu")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else JAX takes three quarters of a GPU's memory at once
+    # else JAX takes three quarters of a GPU's memory at once
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if name == "auto":
         return
     import jax
@@ -30,16 +29,28 @@ def use_device(name: str) -> None:
     jax.config.update("jax_platforms", "cpu" if name == "cpu" else None)
     found = jax.default_backend()
     if found != name:
-        remedy = GPU_HINT.split(", or")[0] + "." if name == "gpu" and gpu_present() else "See `jnn doctor`."
-        raise mistake("--device", got=name, expected=f"a device that JAX finds here: {found}", remedy=remedy)
+        remedy = (
+            GPU_HINT.split(", or")[0] + "."
+            if name == "gpu" and gpu_present()
+            else "See `jnn doctor`."
+        )
+        raise mistake(
+            "--device", got=name, expected=f"a device that JAX finds here: {found}", remedy=remedy
+        )
 
 
 def several_cpus(count: Any) -> None:
-    """Let JAX see a CPU as ``count`` devices, for a run over several; it must not have computed yet.
+    """Let JAX see a CPU as ``count`` devices, for a run over several; it must not have computed
+    yet.
 
-    What is no number from 2 on changes nothing, and where ``XLA_FLAGS`` say how many there are, they do.
+    What is no number from 2 on changes nothing, and where ``XLA_FLAGS`` say how many there are,
+    they do.
     """
-    if str(count).isdecimal() and int(count) > 1 and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    if (
+        str(count).isdecimal()
+        and int(count) > 1
+        and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
+    ):
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))
@@ -49,15 +60,24 @@ TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of mallopt, in glibc's mallo
 
 
 def keep_memory() -> None:
-    """Let this process keep the memory that it frees, for the next use: XLA on a CPU asks for its temporaries anew in each call, and pays
-    for every page.
+    """Let this process keep the memory that it frees, for the next use: XLA on a CPU asks for its
+    temporaries anew in each call, and pays for every page.
 
-    There a training step of a small transformer takes 0.85 of the processor time, one of an LSTM 0.89 (two cores of an Intel Xeon), and the
-    process stays as large as it ever was. To be called before JAX starts its threads. Raises JnnError where the C library is not glibc.
+    There a training step of a small transformer takes 0.85 of the processor time, one of an LSTM
+    0.89 (two cores of an Intel Xeon), and the process stays as large as it ever was. To be called
+    before JAX starts its threads. Raises JnnError where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is None or not all(mallopt(option, value) for option, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))):
-        raise mistake("--keep-memory", got="a C library without glibc's mallopt", expected="Linux with glibc", remedy="Leave it away.")
+    if mallopt is None or not all(
+        mallopt(option, value)
+        for option, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))
+    ):
+        raise mistake(
+            "--keep-memory",
+            got="a C library without glibc's mallopt",
+            expected="Linux with glibc",
+            remedy="Leave it away.",
+        )
 
 
 def gpu_present() -> bool:

@@ -1,4 +1,6 @@
-"""The options of ``jnn run`` and ``jnn describe``: those of the experiment's ``Config`` and those of the command, read together by tyro."""
+"""The options of ``jnn run`` and ``jnn describe``: those of the experiment's ``Config`` and those
+of the command, read together by tyro.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class RunArguments(RunOptions):
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to compute; an error where that is absent."""
     keep_memory: bool = False
-    """Keep freed memory for the next step: faster on a CPU (Linux with glibc), at the price of memory."""
+    """Keep freed memory for the next step: faster on a CPU (Linux with glibc), at the price of
+    memory.
+    """
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """The config.json of a run, whose settings become the defaults here."""
     dry_run: bool = False
@@ -51,18 +55,30 @@ class DescribeArguments:
     """An object for machines."""
 
 
-def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str], examples: Sequence[str]) -> tuple[Any, Any]:
-    """The experiment's config and the command's own ``arguments``, read from ``argv`` over ``defaults``: a config, or the class of one,
-    which can then let a default follow from other settings.
+def parse(
+    verb: str, name: str, defaults: Any, arguments: type, argv: list[str], examples: Sequence[str]
+) -> tuple[Any, Any]:
+    """The experiment's config and the command's own ``arguments``, read from ``argv`` over
+    ``defaults``: a config, or the class of one, which can then let a default follow from other
+    settings.
 
     Prints help, and ends, where asked to. Raises JnnError for an unknown option and a wrong value.
     """
-    own, theirs = ({field.name for field in dataclasses.fields(kind)} for kind in (arguments, defaults))
+    own, theirs = (
+        {field.name for field in dataclasses.fields(kind)} for kind in (arguments, defaults)
+    )
     if taken := sorted(own & theirs):
-        raise mistake(f"Config of {name}", got=f"fields {', '.join(taken)}", expected=f"names that `jnn {verb}` does not use itself")
+        raise mistake(
+            f"Config of {name}",
+            got=f"fields {', '.join(taken)}",
+            expected=f"names that `jnn {verb}` does not use itself",
+        )
     _check_names(argv, own | theirs, f"jnn {verb} {name}")
     kind = defaults if isinstance(defaults, type) else type(defaults)
-    fields = [("experiment", kind), ("command", arguments, dataclasses.field(default_factory=arguments))]
+    fields = [
+        ("experiment", kind),
+        ("command", arguments, dataclasses.field(default_factory=arguments)),
+    ]
     both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
     given = {} if defaults is kind else {"default": both(experiment=defaults)}
     printed = io.StringIO()
@@ -85,49 +101,73 @@ def parse(verb: str, name: str, defaults: Any, arguments: type, argv: list[str],
 
 
 def _check_names(argv: list[str], fields: set[str], command: str) -> None:
-    """Refuse an option that is none, with the nearest one; those of nested settings (``--a.b``) are left to tyro."""
+    """Refuse an option that is none, with the nearest one; those of nested settings (``--a.b``) are
+    left to tyro.
+    """
     known = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
     for word in argv:
         option = word.split("=")[0].replace("_", "-")
         if option.startswith("--") and "." not in option and option not in known:
-            raise JnnError(f"Unknown option {option}. {did_you_mean(option, known) or f'See {command} --help.'}")
+            raise JnnError(
+                f"Unknown option {option}. {did_you_mean(option, known) or f'See {command} --help.'}"
+            )
 
 
 def _unboxed(message: str) -> str:
     """What tyro says in a coloured box, as one plain sentence, without its advice."""
     lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}", "", message).splitlines()[1:]
     words = " ".join(" ".join(line.strip("│╰╯|+ ") for line in lines).split())
-    sentence = words.split(" Argument helptext:")[0].split(" For full helptext")[0].removeprefix("Error parsing experiment: ").strip()
+    sentence = (
+        words.split(" Argument helptext:")[0]
+        .split(" For full helptext")[0]
+        .removeprefix("Error parsing experiment: ")
+        .strip()
+    )
     return f"{sentence.rstrip('.')}."
 
 
 def config_file(path: Path, experiment: str) -> dict[str, Any]:
-    """The settings in a run's ``config.json`` (or in a file of settings alone). Raises JnnError where they are another experiment's."""
+    """The settings in a run's ``config.json`` (or in a file of settings alone). Raises JnnError
+    where they are another experiment's.
+    """
     record = read_json(path)
     if not isinstance(record.get("config"), dict):
         return record
     if record.get("experiment", experiment) != experiment:
-        raise mistake(str(path), got=f"the config of {record['experiment']}", expected=f"one of {experiment}")
+        raise mistake(
+            str(path), got=f"the config of {record['experiment']}", expected=f"one of {experiment}"
+        )
     return record["config"]
 
 
 def config_from(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """The dataclass ``kind`` from JSON values. Raises JnnError for an unknown name and a value of another type."""
+    """The dataclass ``kind`` from JSON values. Raises JnnError for an unknown name and a value of
+    another type.
+    """
     hints = typing.get_type_hints(kind)
     known = [field.name for field in dataclasses.fields(kind) if field.init]
     if unknown := [name for name in values if name not in known]:
         remedy = did_you_mean(unknown[0], known)
         raise mistake(
-            where, got=f"an unknown setting {unknown[0]!r}", expected=f"those of the experiment: {', '.join(known)}", remedy=remedy
+            where,
+            got=f"an unknown setting {unknown[0]!r}",
+            expected=f"those of the experiment: {', '.join(known)}",
+            remedy=remedy,
         )
-    return kind(**{name: _typed(hints[name], value, f"{where}, {name}") for name, value in values.items()})
+    return kind(
+        **{name: _typed(hints[name], value, f"{where}, {name}") for name, value in values.items()}
+    )
 
 
 def _typed(kind: Any, value: Any, where: str) -> Any:
     """A JSON value as a value of the annotated type."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     wrong = mistake(
-        where, got=repr(value), expected=str(getattr(kind, "__name__", kind)) if not parts else str(kind).replace("typing.", "")
+        where,
+        got=repr(value),
+        expected=str(getattr(kind, "__name__", kind))
+        if not parts
+        else str(kind).replace("typing.", ""),
     )
     if origin in (typing.Union, types.UnionType):
         for part in parts:
@@ -147,7 +187,10 @@ def _typed(kind: Any, value: Any, where: str) -> Any:
         return Path(value)
     if kind is float and type(value) is int:
         return float(value)
-    accepted = {Literal: lambda: value in parts, None: lambda: kind is Any or type(value) is kind}.get(origin, lambda: False)()
+    accepted = {
+        Literal: lambda: value in parts,
+        None: lambda: kind is Any or type(value) is kind,
+    }.get(origin, lambda: False)()
     if not accepted:
         raise wrong
     return value

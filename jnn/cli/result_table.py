@@ -14,20 +14,41 @@ MOST_COLUMNS = 4
 
 
 def result_lines(summary: Mapping[str, Any], metric: str = "") -> list[str]:
-    """A heading, the table with this run's model marked, and where the files are; ``metric`` is the one that matters most."""
+    """A heading, the table with this run's model marked, and where the files are; ``metric`` is the
+    one that matters most.
+    """
     config, folder = summary["config"], summary["folder"]
-    baselines = {name: value if isinstance(value, Mapping) else {metric: value} for name, value in summary["baselines"].items()}
+    baselines = {
+        name: value if isinstance(value, Mapping) else {metric: value}
+        for name, value in summary["baselines"].items()
+    }
     columns = chosen_columns(summary["metrics"], metric)
     model = f"▶ {config.get('model') or 'this run'}"
     rows = [["", *columns], [model, *_values(summary["metrics"], columns)]]
     rows += [[f"  {name}", *_values(values, columns)] for name, values in baselines.items()]
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
-    note = ["", "A smoke run: it proves that everything works, its numbers mean nothing."] if config.get("smoke") else []
-    return [_heading(summary), "", dim(head), bold(ours), *others, *note, "", folder, f"{folder}/report.html"]
+    note = (
+        ["", "A smoke run: it proves that everything works, its numbers mean nothing."]
+        if config.get("smoke")
+        else []
+    )
+    return [
+        _heading(summary),
+        "",
+        dim(head),
+        bold(ours),
+        *others,
+        *note,
+        "",
+        folder,
+        f"{folder}/report.html",
+    ]
 
 
 def chosen_columns(metrics: Mapping[str, Any], metric: str) -> list[str]:
-    """The metrics that fit: the main one first, then those of the test split, or all where there are none."""
+    """The metrics that fit: the main one first, then those of the test split, or all where there
+    are none.
+    """
     of_test = [name for name in metrics if name.startswith("test/")] or list(metrics)
     first = [metric] if metric in metrics else []
     return (first + [name for name in of_test if name != metric])[:MOST_COLUMNS]
@@ -36,7 +57,9 @@ def chosen_columns(metrics: Mapping[str, Any], metric: str) -> list[str]:
 def _heading(summary: Mapping[str, Any]) -> str:
     data = summary["config"].get("data")
     title = " on ".join(str(part) for part in (summary["experiment"], data) if part)
-    facts = [f"{summary[name]:,} {name}" for name in ("parameters", "steps") if summary[name] is not None]
+    facts = [
+        f"{summary[name]:,} {name}" for name in ("parameters", "steps") if summary[name] is not None
+    ]
     facts += [f"{duration(summary['seconds'])} on {summary['device']}", f"seed {summary['seed']}"]
     return f"{bold(title)}: {', '.join(facts)}"
 
@@ -46,7 +69,9 @@ def _values(metrics: Mapping[str, Any], columns: list[str]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """Four decimals, so that a column is aligned, unless the number is too small or too large for that."""
+    """Four decimals, so that a column is aligned, unless the number is too small or too large for
+    that.
+    """
     if not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else number(value)

@@ -12,50 +12,78 @@ from jnn.errors import mistake
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """The arrays of an ``.npz`` file by their names, or the one of an ``.npy`` file under the file's stem.
+    """The arrays of an ``.npz`` file by their names, or the one of an ``.npy`` file under the
+    file's stem.
 
-    Raises JnnError for a missing, damaged or other file, and for arrays of Python objects, which would have to be unpickled.
+    Raises JnnError for a missing, damaged or other file, and for arrays of Python objects, which
+    would have to be unpickled.
     """
     path = _existing(path)
     try:
         loaded = np.load(path, allow_pickle=False)
-        return {path.stem: loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+        return (
+            {path.stem: loaded}
+            if isinstance(loaded, np.ndarray)
+            else {name: loaded[name] for name in loaded.files}
+        )
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         pickled = "pickle" in str(error).lower() or "object" in str(error).lower()
         got = "Python objects or no numpy file" if pickled else f"{type(error).__name__}: {error}"
         remedy = "Save plain numbers with numpy.save or numpy.savez; pickles are never loaded."
-        raise mistake(str(path), got=got, expected="an .npy or .npz file of numbers", remedy=remedy) from error
+        raise mistake(
+            str(path), got=got, expected="an .npy or .npz file of numbers", remedy=remedy
+        ) from error
 
 
 def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndarray]:
-    """The columns of a CSV file of numbers whose first line names them, each (N,) float64; an empty field becomes NaN.
+    """The columns of a CSV file of numbers whose first line names them, each (N,) float64; an empty
+    field becomes NaN.
 
-    Raises JnnError for a field that is no number, naming its line and column, and for a line with another number of fields.
+    Raises JnnError for a field that is no number, naming its line and column, and for a line with
+    another number of fields.
     """
     path = _existing(path)
     with path.open(newline="", encoding="utf-8") as stream:
         lines = csv.reader(stream, delimiter=delimiter)
         names = next(lines, [])
-        rows = [_numbers(fields, names, f"{path}, line {lines.line_num}") for fields in lines if fields]
+        rows = [
+            _numbers(fields, names, f"{path}, line {lines.line_num}") for fields in lines if fields
+        ]
     if not rows or len(set(names)) < len(names):
-        raise mistake(str(path), got=f"{len(rows)} rows, columns {names}", expected="a line of different names, then lines of numbers")
+        raise mistake(
+            str(path),
+            got=f"{len(rows)} rows, columns {names}",
+            expected="a line of different names, then lines of numbers",
+        )
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
 def _numbers(fields: list[str], names: list[str], where: str) -> list[float]:
     if len(fields) != len(names):
-        raise mistake(where, got=f"{len(fields)} fields", expected=f"{len(names)}, as in the first line")
+        raise mistake(
+            where, got=f"{len(fields)} fields", expected=f"{len(names)}, as in the first line"
+        )
     values = []
     for name, field in zip(names, fields, strict=True):
         try:
             values.append(float(field) if field.strip() else float("nan"))
         except ValueError:
-            raise mistake(where, got=f"{field!r} in column {name!r}", expected="a number", remedy="Encode words as numbers.") from None
+            raise mistake(
+                where,
+                got=f"{field!r} in column {name!r}",
+                expected="a number",
+                remedy="Encode words as numbers.",
+            ) from None
     return values
 
 
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
-        raise mistake(str(path), got="no such file", expected="an existing file", remedy=f"Looked in {path.resolve().parent}.")
+        raise mistake(
+            str(path),
+            got="no such file",
+            expected="an existing file",
+            remedy=f"Looked in {path.resolve().parent}.",
+        )
     return path

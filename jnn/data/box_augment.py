@@ -1,7 +1,8 @@
-"""Random changes to images together with the boxes of what they show, as pure functions ``(key, image, boxes) -> image, boxes``.
+"""Random changes to images together with the boxes of what they show, as pure functions
+``(key, image, boxes) -> image, boxes``.
 
-Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.detection.boxes`; every image draws for itself. What leaves boxes as they
-are, such as noise, is in `jnn.data.augment`.
+Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.detection.boxes`; every image draws
+for itself. What leaves boxes as they are, such as noise, is in `jnn.data.augment`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from jnn.errors import mistake
 from jnn.model import where
 
 
-def random_flip(key: jax.Array, image: jax.Array, boxes: jax.Array, *, probability: float = 0.5) -> tuple[jax.Array, jax.Array]:
+def random_flip(
+    key: jax.Array, image: jax.Array, boxes: jax.Array, *, probability: float = 0.5
+) -> tuple[jax.Array, jax.Array]:
     """Each image mirrored left to right with ``probability``, its boxes too.
 
     >>> image, boxes = random_flip(jax.random.key(0), jnp.zeros((2, 8, 1)), jnp.array([[1.0, 0.0, 3.0, 2.0]]), probability=1.0)
@@ -22,24 +25,41 @@ def random_flip(key: jax.Array, image: jax.Array, boxes: jax.Array, *, probabili
     """
     _check("random_flip", image, boxes, probability)
     width = image.shape[-2]
-    mirrored = jnp.stack([width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1)
-    return _choose(key, probability, (jnp.flip(image, axis=image.ndim - 2), mirrored), (image, boxes))
+    mirrored = jnp.stack(
+        [width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1
+    )
+    return _choose(
+        key, probability, (jnp.flip(image, axis=image.ndim - 2), mirrored), (image, boxes)
+    )
 
 
-def random_transpose(key: jax.Array, image: jax.Array, boxes: jax.Array, *, probability: float = 0.5) -> tuple[jax.Array, jax.Array]:
-    """Each square image mirrored at its diagonal with ``probability``, its boxes too: rows become columns."""
+def random_transpose(
+    key: jax.Array, image: jax.Array, boxes: jax.Array, *, probability: float = 0.5
+) -> tuple[jax.Array, jax.Array]:
+    """Each square image mirrored at its diagonal with ``probability``, its boxes too: rows become
+    columns.
+    """
     _check("random_transpose", image, boxes, probability)
     if image.shape[-3] != image.shape[-2]:
-        raise mistake("random_transpose", got=f"images of shape {image.shape}", expected="as many rows as columns")
+        raise mistake(
+            "random_transpose",
+            got=f"images of shape {image.shape}",
+            expected="as many rows as columns",
+        )
     turned = jnp.stack([boxes[..., i] for i in (1, 0, 3, 2)], axis=-1)
     return _choose(key, probability, (jnp.swapaxes(image, -3, -2), turned), (image, boxes))
 
 
-def random_symmetry(key: jax.Array, image: jax.Array, boxes: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """One of the eight symmetries of a square for each image, for pictures without an up, such as those from the air."""
+def random_symmetry(
+    key: jax.Array, image: jax.Array, boxes: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """One of the eight symmetries of a square for each image, for pictures without an up, such as
+    those from the air.
+    """
     keys = jax.random.split(key, 4)
     image, boxes = random_flip(keys[0], image, boxes)
-    image, boxes = random_transpose(keys[1], image, boxes, probability=1.0)  # so that the next flip is one of the other axis
+    # so that the next flip is one of the other axis
+    image, boxes = random_transpose(keys[1], image, boxes, probability=1.0)
     image, boxes = random_flip(keys[2], image, boxes)
     return random_transpose(keys[3], image, boxes)
 
@@ -50,7 +70,16 @@ def _choose(key, probability, changed, same):
 
 
 def _check(name: str, image, boxes, probability: float) -> None:
-    if image.ndim < 3 or boxes.ndim != image.ndim - 1 or boxes.shape[:-2] != image.shape[:-3] or boxes.shape[-1] != 4:
-        raise mistake(name, got=f"image {image.shape} and boxes {boxes.shape}", expected="(..., H, W, C) and (..., N, 4)")
+    if (
+        image.ndim < 3
+        or boxes.ndim != image.ndim - 1
+        or boxes.shape[:-2] != image.shape[:-3]
+        or boxes.shape[-1] != 4
+    ):
+        raise mistake(
+            name,
+            got=f"image {image.shape} and boxes {boxes.shape}",
+            expected="(..., H, W, C) and (..., N, 4)",
+        )
     if not 0 <= probability <= 1:
         raise mistake(name, got=f"probability={probability}", expected="a number from 0 to 1")

@@ -1,4 +1,6 @@
-"""Features brought to mean 0 and standard deviation 1, with what was learnt from the training part alone."""
+"""Features brought to mean 0 and standard deviation 1, with what was learnt from the training part
+alone.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ class Scaling(NamedTuple):
 
 
 def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
-    """The mean and the standard deviation (with divisor N) of each column of ``x``, (N, D), or of ``x``, (N,).
+    """The mean and the standard deviation (with divisor N) of each column of ``x``, (N, D), or of
+    ``x``, (N,).
 
-    Computed in float64. Raises JnnError for a column that is constant, which has no scale, and for one that is not finite.
+    Computed in float64. Raises JnnError for a column that is constant, which has no scale, and for
+    one that is not finite.
 
     >>> fit_scaling(np.array([[1.0, 10.0], [3.0, 30.0]])).mean
     array([ 2., 20.])
@@ -33,7 +37,12 @@ def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
     constant = np.flatnonzero(np.atleast_1d(x.max(axis=0) == x.min(axis=0)))
     if len(constant):
         listed = ", ".join(map(str, constant))
-        raise mistake(where, got=f"constant columns {listed}", expected="columns that vary", remedy="Drop them: they tell nothing.")
+        raise mistake(
+            where,
+            got=f"constant columns {listed}",
+            expected="columns that vary",
+            remedy="Drop them: they tell nothing.",
+        )
     return Scaling(x.mean(axis=0), x.std(axis=0))
 
 
@@ -48,9 +57,11 @@ def unscale(scaling: Scaling, x: np.ndarray) -> np.ndarray:
 
 
 def standardize(splits: Splits, name: str = "features") -> tuple[Splits, Scaling]:
-    """``splits`` with array ``name`` scaled in all three parts by what was fitted on the training part, and that scaling.
+    """``splits`` with array ``name`` scaled in all three parts by what was fitted on the training
+    part, and that scaling.
 
-    Nothing of validation and test enters the scaling. Raises JnnError where a part holds NaN or infinity.
+    Nothing of validation and test enters the scaling. Raises JnnError where a part holds NaN or
+    infinity.
     """
     scaling = fit_scaling(splits.train[name], f"train[{name!r}]")
     check_finite(splits.validation[name], f"validation[{name!r}]")

@@ -1,4 +1,6 @@
-"""Training, validation and test parts of a set of data, drawn by scikit-learn with a stated seed."""
+"""Training, validation and test parts of a set of data, drawn by scikit-learn with a stated
+seed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from jnn.errors import mistake
 
 
 class Splits(NamedTuple):
-    """Three dicts of arrays with the same names, and the names of the classes where there are any."""
+    """Three dicts of arrays with the same names, and the names of the classes where there are
+    any.
+    """
 
     train: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
@@ -25,8 +29,13 @@ class Splits(NamedTuple):
         >>> Splits(*({"x": np.array([i])} for i in range(3))).without_validation().train["x"].tolist()
         [0, 1]
         """
-        train = {name: np.concatenate([array, self.validation[name]]) for name, array in self.train.items()}
-        return self._replace(train=train, validation={name: array[:0] for name, array in self.validation.items()})
+        train = {
+            name: np.concatenate([array, self.validation[name]])
+            for name, array in self.train.items()
+        }
+        return self._replace(
+            train=train, validation={name: array[:0] for name, array in self.validation.items()}
+        )
 
 
 def hold_out(
@@ -34,9 +43,10 @@ def hold_out(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(kept, held out): a random ``fraction`` of the examples is held out.
 
-    The draw is ``sklearn.model_selection.train_test_split(test_size=fraction, random_state=seed)``; ``stratify`` names the array of labels
-    whose classes are to have the same share in both parts. Raises JnnError for a fraction outside (0, 1), an empty part, or a class too
-    small to be in both.
+    The draw is ``sklearn.model_selection.train_test_split(test_size=fraction,
+    random_state=seed)``; ``stratify`` names the array of labels whose classes are to have the same
+    share in both parts. Raises JnnError for a fraction outside (0, 1), an empty part, or a class
+    too small to be in both.
 
     >>> kept, held = hold_out({"x": np.arange(10)}, 0.2)
     >>> len(kept["x"]), len(held["x"])
@@ -44,19 +54,31 @@ def hold_out(
     """
     size = check_arrays(arrays, "hold_out")
     if not 0 < fraction < 1:
-        raise mistake("hold_out", got=f"fraction={fraction}", expected="a number between 0 and 1, both excluded")
+        raise mistake(
+            "hold_out",
+            got=f"fraction={fraction}",
+            expected="a number between 0 and 1, both excluded",
+        )
     if stratify is not None and stratify not in arrays:
-        raise mistake("hold_out", got=f"stratify={stratify!r}", expected=f"one of {', '.join(arrays)}")
+        raise mistake(
+            "hold_out", got=f"stratify={stratify!r}", expected=f"one of {', '.join(arrays)}"
+        )
     from sklearn.model_selection import train_test_split
 
     labels = None if stratify is None else arrays[stratify]
     try:
-        kept, held = train_test_split(np.arange(size), test_size=fraction, random_state=seed, stratify=labels)
+        kept, held = train_test_split(
+            np.arange(size), test_size=fraction, random_state=seed, stratify=labels
+        )
     except ValueError as error:
         raise mistake(
-            "hold_out", got=f"{size} examples, fraction={fraction}: {error}", expected="enough examples for both parts"
+            "hold_out",
+            got=f"{size} examples, fraction={fraction}: {error}",
+            expected="enough examples for both parts",
         ) from error
-    return {name: array[kept] for name, array in arrays.items()}, {name: array[held] for name, array in arrays.items()}
+    return {name: array[kept] for name, array in arrays.items()}, {
+        name: array[held] for name, array in arrays.items()
+    }
 
 
 def from_arrays(
@@ -69,12 +91,14 @@ def from_arrays(
     stratify: str | None = None,
     classes: Sequence[str] = (),
 ) -> Splits:
-    """Your own arrays as Splits: ``test`` is that fraction of all examples, ``validation`` that fraction of the remaining ones.
+    """Your own arrays as Splits: ``test`` is that fraction of all examples, ``validation`` that
+    fraction of the remaining ones.
 
-    ``seed`` draws the validation part, ``test_seed`` the test part: another seed of a run keeps the same test part.
+    ``seed`` draws the validation part, ``test_seed`` the test part: another seed of a run keeps the
+    same test part.
 
-    With ``classes`` the array ``"label"`` is checked to be integers from 0 to ``len(classes) - 1``. Raises JnnError as ``check_arrays``,
-    ``check_finite``, ``check_labels`` and ``hold_out`` do.
+    With ``classes`` the array ``"label"`` is checked to be integers from 0 to ``len(classes) - 1``.
+    Raises JnnError as ``check_arrays``, ``check_finite``, ``check_labels`` and ``hold_out`` do.
 
     >>> images, labels = np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 2
     >>> splits = from_arrays({"image": images, "label": labels}, stratify="label", classes=("even", "odd"))
@@ -86,14 +110,24 @@ def from_arrays(
         check_finite(array, f"from_arrays[{name!r}]")
     if classes:
         if "label" not in arrays:
-            raise mistake("from_arrays", got=f"classes, and arrays {', '.join(arrays)}", expected='an array named "label"')
+            raise mistake(
+                "from_arrays",
+                got=f"classes, and arrays {', '.join(arrays)}",
+                expected='an array named "label"',
+            )
         check_labels(arrays["label"], len(classes), "from_arrays['label']")
     rest, held = hold_out(arrays, test, seed=test_seed, stratify=stratify)
     return with_validation(rest, held, validation, seed=seed, stratify=stratify, classes=classes)
 
 
 def with_validation(
-    train: Arrays, test: Arrays, fraction: float, *, seed: int = 0, stratify: str | None = None, classes: Sequence[str] = ()
+    train: Arrays,
+    test: Arrays,
+    fraction: float,
+    *,
+    seed: int = 0,
+    stratify: str | None = None,
+    classes: Sequence[str] = (),
 ) -> Splits:
     """Splits whose validation part is a ``fraction`` of ``train``; ``test`` is left as it is."""
     kept, held = hold_out(train, fraction, seed=seed, stratify=stratify)

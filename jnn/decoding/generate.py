@@ -1,9 +1,9 @@
-"""Writing a sequence token by token, with any model that has ``carry``, ``step`` and ``read``: a recurrent network, a transformer, or a
-composition of both.
+"""Writing a sequence token by token, with any model that has ``carry``, ``step`` and ``read``: a
+recurrent network, a transformer, or a composition of both.
 
-A prompt is read at once, then each token is drawn from the logits of the last one and given back to the model. `generate` is one
-compiled program for the whole continuation; `stream` yields the same tokens one after the other; `jnn.decoding.beam_search` looks for the most
-probable continuation.
+A prompt is read at once, then each token is drawn from the logits of the last one and given back to
+the model. `generate` is one compiled program for the whole continuation; `stream` yields the same
+tokens one after the other; `jnn.decoding.beam_search` looks for the most probable continuation.
 """
 
 import dataclasses
@@ -47,7 +47,9 @@ class Generated(NamedTuple):
     lengths: jax.Array
     """``(...)`` int32: how many tokens were written, the stop token included."""
     log_probabilities: jax.Array
-    """``(..., length)``: of each token under the model itself, whatever the sampling was; zeros after a stop token."""
+    """``(..., length)``: of each token under the model itself, whatever the sampling was; zeros
+    after a stop token.
+    """
 
 
 class Writing(NamedTuple):
@@ -78,14 +80,15 @@ def generate(
     """``length`` tokens after each prompt, in one program that one may jit.
 
     ``model``    makes logits ``(..., V)`` from tokens ``(...)``, and has ``carry`` and ``step``.
-    ``prompt``   integers ``(..., T)``, T >= 1; where prompts are of unequal length, padded at the end, and ``mask`` ``(..., T)`` is
-                 True for what is real, at least the first.
+    ``prompt``   integers ``(..., T)``, T >= 1; where prompts are of unequal length, padded at the
+                 end, and ``mask`` ``(..., T)`` is True for what is real, at least the first.
     ``stop``     tokens after which a continuation ends.
-    ``context``  what the model takes beside tokens, such as a sentence to translate, with the prompt's leading axes: x is then
-                 ``{"tokens": tokens, **context}``.
+    ``context``  what the model takes beside tokens, such as a sentence to translate, with the
+                 prompt's leading axes: x is then ``{"tokens": tokens, **context}``.
 
-    Token i is drawn with ``fold_in(key, i)``. The memory begins small and grows on the way, so that the first tokens need not look
-    through the room of the last ones. Raises `JnnError` for an empty prompt, and a model without ``step``.
+    Token i is drawn with ``fold_in(key, i)``. The memory begins small and grows on the way, so that
+    the first tokens need not look through the room of the last ones. Raises `JnnError` for an empty
+    prompt, and a model without ``step``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
@@ -99,7 +102,9 @@ def generate(
     logits, carry = read_prompt(model, params, state, prompt, mask, context, room[0])
     seen = _tokens_of(prompt, mask, logits.shape[-1]) if sampling.repetition_penalty != 1 else None
     choose = functools.partial(_choose, key, sampling, stop)
-    writing, *first = choose(0, logits, Writing(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen))
+    writing, *first = choose(
+        0, logits, Writing(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen)
+    )
     written = [jax.tree.map(lambda leaf: leaf[None], tuple(first))]
 
     def read(fixed, carry, token):
@@ -118,7 +123,9 @@ def generate(
 
         writing, tokens = jax.lax.scan(write, writing, jnp.arange(start, end))
         written.append(tokens)
-    tokens, log_probabilities, alive = (jnp.moveaxis(jnp.concatenate(leaves), 0, -1) for leaves in zip(*written, strict=True))
+    tokens, log_probabilities, alive = (
+        jnp.moveaxis(jnp.concatenate(leaves), 0, -1) for leaves in zip(*written, strict=True)
+    )
     return Generated(tokens, jnp.sum(alive, axis=-1, dtype=jnp.int32), log_probabilities)
 
 
@@ -135,7 +142,8 @@ def stream(
     mask: jax.Array | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Iterator[np.ndarray]:
-    """The tokens of `generate`, ``(...)`` at a time, as soon as each is known; it ends where all continuations have ended.
+    """The tokens of `generate`, ``(...)`` at a time, as soon as each is known; it ends where all
+    continuations have ended.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
@@ -148,13 +156,21 @@ def stream(
 
     @jax.jit
     def begin(params, prompt, mask):
-        logits, carry = read_prompt(model, params, state, prompt, mask, context, prompt.shape[-1] + length)
-        seen = _tokens_of(prompt, mask, logits.shape[-1]) if sampling.repetition_penalty != 1 else None
-        return choose(0, logits, Writing(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen))[0]
+        logits, carry = read_prompt(
+            model, params, state, prompt, mask, context, prompt.shape[-1] + length
+        )
+        seen = (
+            _tokens_of(prompt, mask, logits.shape[-1]) if sampling.repetition_penalty != 1 else None
+        )
+        return choose(
+            0, logits, Writing(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen)
+        )[0]
 
     @functools.partial(jax.jit, donate_argnums=1)
     def advance(params, writing, i):
-        logits, carry = model.step(params, state, writing.carry, model_input(writing.token, context))
+        logits, carry = model.step(
+            params, state, writing.carry, model_input(writing.token, context)
+        )
         return choose(i, logits, writing._replace(carry=carry))[0]
 
     writing = begin(params, prompt, mask)
@@ -167,7 +183,8 @@ def stream(
 
 
 def grown(carry: Any, larger: Any) -> Any:
-    """The memory ``carry`` in one that was made for more elements: what is new comes after what there was, along every axis.
+    """The memory ``carry`` in one that was made for more elements: what is new comes after what
+    there was, along every axis.
 
     >>> import jax.numpy as jnp
     >>> grown({"key": jnp.ones(2)}, {"key": jnp.zeros(3)})["key"].tolist()
@@ -175,7 +192,11 @@ def grown(carry: Any, larger: Any) -> Any:
     """
 
     def into(old, new):
-        return old if old.shape == new.shape else jax.lax.dynamic_update_slice(new, old.astype(new.dtype), (0,) * new.ndim)
+        return (
+            old
+            if old.shape == new.shape
+            else jax.lax.dynamic_update_slice(new, old.astype(new.dtype), (0,) * new.ndim)
+        )
 
     return jax.tree.map(into, carry, larger)
 
@@ -185,21 +206,42 @@ def model_input(tokens: jax.Array, context: Mapping[str, Any] | None) -> Any:
     return tokens if context is None else {"tokens": tokens, **context}
 
 
-def check_prompt(where: str, model: Model, prompt: jax.Array, length: int, mask: jax.Array | None) -> None:
+def check_prompt(
+    where: str, model: Model, prompt: jax.Array, length: int, mask: jax.Array | None
+) -> None:
     """Refuse what cannot be continued."""
     if not streams(model):
-        raise mistake(where, got="a model without carry and step", expected="one that can be read element by element")
+        raise mistake(
+            where,
+            got="a model without carry and step",
+            expected="one that can be read element by element",
+        )
     if not isinstance(length, int) or length < 1:
         raise mistake(where, got=f"length={length!r}", expected="an integer >= 1")
-    if not hasattr(prompt, "dtype") or not jnp.issubdtype(prompt.dtype, jnp.integer) or prompt.ndim < 1 or prompt.shape[-1] < 1:
-        shape = f"shape {prompt.shape} and dtype {prompt.dtype}" if hasattr(prompt, "dtype") else f"type {type(prompt).__name__}"
+    if (
+        not hasattr(prompt, "dtype")
+        or not jnp.issubdtype(prompt.dtype, jnp.integer)
+        or prompt.ndim < 1
+        or prompt.shape[-1] < 1
+    ):
+        shape = (
+            f"shape {prompt.shape} and dtype {prompt.dtype}"
+            if hasattr(prompt, "dtype")
+            else f"type {type(prompt).__name__}"
+        )
         remedy = "Begin with a token that starts a text, such as a line break."
-        raise mistake(where, got=f"a prompt of {shape}", expected="integers (..., T), T >= 1", remedy=remedy)
+        raise mistake(
+            where, got=f"a prompt of {shape}", expected="integers (..., T), T >= 1", remedy=remedy
+        )
     if mask is not None and mask.shape != prompt.shape:
-        raise mistake(where, got=f"mask of shape {mask.shape}", expected=f"that of the prompt, {prompt.shape}")
+        raise mistake(
+            where, got=f"mask of shape {mask.shape}", expected=f"that of the prompt, {prompt.shape}"
+        )
 
 
-def read_prompt(model: Model, params, state, prompt, mask, context, capacity: int) -> tuple[jax.Array, Any]:
+def read_prompt(
+    model: Model, params, state, prompt, mask, context, capacity: int
+) -> tuple[jax.Array, Any]:
     """The logits after the last real token of each prompt, and the memory of it."""
     carry = model.carry(params, model_input(prompt[..., 0], context), capacity)
     logits, carry = reader(model)(params, state, carry, model_input(prompt, context), mask=mask)
@@ -215,11 +257,21 @@ def _tokens_of(prompt: jax.Array, mask: jax.Array | None, vocabulary: int) -> ja
 
 
 def _choose(key, sampling: Sampling, stop: tuple[int, ...], i, logits, writing: Writing):
-    """The state after token i, the token, its logarithm of probability, and whether the continuation still went on."""
+    """The state after token i, the token, its logarithm of probability, and whether the
+    continuation still went on.
+    """
     alive = ~writing.done
     token = jnp.where(alive, sample(jax.random.fold_in(key, i), logits, sampling, writing.seen), 0)
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), axis=-1)
     log_p = jnp.where(alive, jnp.take_along_axis(log_p, token[..., None], axis=-1)[..., 0], 0)
-    done = writing.done | functools.reduce(jnp.logical_or, [token == end for end in stop], jnp.zeros_like(alive)) & alive
-    seen = None if writing.seen is None else writing.seen | jax.nn.one_hot(token, logits.shape[-1], dtype=bool)
+    done = (
+        writing.done
+        | functools.reduce(jnp.logical_or, [token == end for end in stop], jnp.zeros_like(alive))
+        & alive
+    )
+    seen = (
+        None
+        if writing.seen is None
+        else writing.seen | jax.nn.one_hot(token, logits.shape[-1], dtype=bool)
+    )
     return Writing(writing.carry, token, done, seen), token, log_p, alive

@@ -1,7 +1,8 @@
-"""Taking out of a loop what does not change in it: `hoisted` computes what a function makes of its fixed arguments once.
+"""Taking out of a loop what does not change in it: `hoisted` computes what a function makes of its
+fixed arguments once.
 
-XLA leaves a slice of stacked params, their cast to another dtype or their normalization inside a loop's body: to write a text, a model
-would copy all its weights again for every token.
+XLA leaves a slice of stacked params, their cast to another dtype or their normalization inside a
+loop's body: to write a text, a model would copy all its weights again for every token.
 """
 
 import contextlib
@@ -23,11 +24,11 @@ UNKNOWN = _Unknown()
 
 
 def hoisted(f: Callable, fixed: Any, *varying: Any) -> Callable:
-    """``g`` with ``g(*varying) = f(fixed, *varying)`` for arguments of the same shapes and dtypes, in which all that depends on
-    ``fixed`` alone is computed already.
+    """``g`` with ``g(*varying) = f(fixed, *varying)`` for arguments of the same shapes and dtypes,
+    in which all that depends on ``fixed`` alone is computed already.
 
-    Only what needs no more room than what it is made of is taken out: a broadcast stays where it is. Nothing is looked for inside
-    loops, branches and custom derivatives.
+    Only what needs no more room than what it is made of is taken out: a broadcast stays where it
+    is. Nothing is looked for inside loops, branches and custom derivatives.
 
     >>> import jax, jax.numpy as jnp
     >>> g = hoisted(lambda w, x: x * jnp.sum(jnp.sin(w)), jnp.arange(3.0), jnp.float32(1))
@@ -38,14 +39,20 @@ def hoisted(f: Callable, fixed: Any, *varying: Any) -> Callable:
     known = jax.tree.leaves(fixed)
     unknown = [UNKNOWN] * (len(closed.jaxpr.invars) - len(known))
     _, run = _split(closed.jaxpr, closed.consts, [*known, *unknown], "")
-    return lambda *varying: jax.tree.unflatten(jax.tree.structure(shape), run([*known, *jax.tree.leaves(varying)]))
+    return lambda *varying: jax.tree.unflatten(
+        jax.tree.structure(shape), run([*known, *jax.tree.leaves(varying)])
+    )
 
 
 def _split(jaxpr, consts, inputs, scope) -> tuple[list, Callable[[list], list]]:
-    """The outputs that are known, `UNKNOWN` for the others, and a function from all inputs to all outputs that does the rest."""
+    """The outputs that are known, `UNKNOWN` for the others, and a function from all inputs to all
+    outputs that does the rest.
+    """
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
     rest = []
-    look = lambda environment, atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
+    look = lambda environment, atom: (
+        atom.val if isinstance(atom, core.Literal) else environment[atom]
+    )
     for equation in jaxpr.eqns:
         arguments = [look(known, atom) for atom in equation.invars]
         path = "/".join(filter(None, [scope, scope_of(equation)]))

@@ -1,6 +1,8 @@
-"""From logits to a token: temperature, top-k, top-p, min-p, and a penalty for repetition, as pure functions.
+"""From logits to a token: temperature, top-k, top-p, min-p, and a penalty for repetition, as pure
+functions.
 
-Each takes logits ``(..., V)`` and gives logits with ``-inf`` where a token is ruled out. The most probable token is never ruled out.
+Each takes logits ``(..., V)`` and gives logits with ``-inf`` where a token is ruled out. The most
+probable token is never ruled out.
 """
 
 import dataclasses
@@ -24,7 +26,9 @@ class Sampling:
     min_p: float = 0.0
     """Draw among tokens at least this fraction as probable as the most probable one."""
     repetition_penalty: float = 1.0
-    """Divides the positive logits of tokens that occurred, and multiplies the negative ones; 1 for none."""
+    """Divides the positive logits of tokens that occurred, and multiplies the negative ones; 1 for
+    none.
+    """
 
     def __post_init__(self):
         """Refuse what cannot be right."""
@@ -42,11 +46,14 @@ class Sampling:
 GREEDY = Sampling(temperature=0.0)
 
 
-def sample(key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Array | None = None) -> jax.Array:
-    """A token for each row of logits ``(..., V)`` -> int32 ``(...)``; ``seen`` ``(..., V)`` is True for the tokens that occurred.
+def sample(
+    key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Array | None = None
+) -> jax.Array:
+    """A token for each row of logits ``(..., V)`` -> int32 ``(...)``; ``seen`` ``(..., V)`` is True
+    for the tokens that occurred.
 
-    The penalty comes first, then the temperature, then top-k, top-p and min-p, each among what the last one left, as in Hugging Face's
-    transformers. Computed in float32 at least.
+    The penalty comes first, then the temperature, then top-k, top-p and min-p, each among what the
+    last one left, as in Hugging Face's transformers. Computed in float32 at least.
 
     >>> import jax, jax.numpy as jnp
     >>> sample(jax.random.key(0), jnp.array([0.0, 3.0, 1.0]), GREEDY).item()
@@ -61,7 +68,8 @@ def sample(key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Arra
 
 
 def adjusted(logits: jax.Array, sampling: Sampling) -> jax.Array:
-    """The logits that tokens are drawn from: over the temperature, which must not be 0, and ``-inf`` for what is ruled out.
+    """The logits that tokens are drawn from: over the temperature, which must not be 0, and
+    ``-inf`` for what is ruled out.
 
     >>> import jax.numpy as jnp
     >>> adjusted(jnp.array([1.0, 3.0, 2.0]), Sampling(temperature=0.5, top_k=2)).tolist()
@@ -89,7 +97,8 @@ def keep_top_k(logits: jax.Array, k: int) -> jax.Array:
 
 
 def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
-    """The fewest most probable tokens whose probabilities sum to at least ``p`` (the nucleus), and those as probable as the last of them.
+    """The fewest most probable tokens whose probabilities sum to at least ``p`` (the nucleus), and
+    those as probable as the last of them.
 
     Source: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751.
 
@@ -118,9 +127,11 @@ def keep_min_p(logits: jax.Array, p: float) -> jax.Array:
 
 
 def penalize_repetition(logits: jax.Array, seen: jax.Array, penalty: float) -> jax.Array:
-    """Tokens that were ``seen`` ``(..., V)`` less likely: ``z / penalty`` where z > 0, ``z penalty`` elsewhere.
+    """Tokens that were ``seen`` ``(..., V)`` less likely: ``z / penalty`` where z > 0,
+    ``z penalty`` elsewhere.
 
-    Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858, with the sign that keeps a penalty a penalty.
+    Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858, with the sign that keeps a penalty
+    a penalty.
 
     >>> import jax.numpy as jnp
     >>> penalize_repetition(jnp.array([2.0, -2.0, 1.0]), jnp.array([True, True, False]), 2.0).tolist()

@@ -1,6 +1,8 @@
-"""Boxes ``(..., 4)`` as left, top, right, bottom in pixels; the right and bottom edges are outside, so that width is right minus left.
+"""Boxes ``(..., 4)`` as left, top, right, bottom in pixels; the right and bottom edges are outside,
+so that width is right minus left.
 
-Pixel i covers i to i + 1: the box of a whole image of H x W is ``(0, 0, W, H)``. All is computed in float32 at least.
+Pixel i covers i to i + 1: the box of a whole image of H x W is ``(0, 0, W, H)``. All is computed in
+float32 at least.
 """
 
 import jax
@@ -32,7 +34,9 @@ def to_center_size(boxes: ArrayLike) -> jax.Array:
 
 
 def from_center_size(boxes: ArrayLike) -> jax.Array:
-    """Boxes ``(..., 4)`` given as center x, center y, width, height: the inverse of `to_center_size`."""
+    """Boxes ``(..., 4)`` given as center x, center y, width, height: the inverse of
+    `to_center_size`.
+    """
     x, y, width, height = _edges("from_center_size", boxes)
     return jnp.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=-1)
 
@@ -45,15 +49,19 @@ def clip(boxes: ArrayLike, size: tuple[int, int]) -> jax.Array:
     """
     left, top, right, bottom = _edges("clip", boxes)
     height, width = size
-    inside = [jnp.clip(edge, 0, most) for edge, most in ((left, width), (top, height), (right, width), (bottom, height))]
+    inside = [
+        jnp.clip(edge, 0, most)
+        for edge, most in ((left, width), (top, height), (right, width), (bottom, height))
+    ]
     return jnp.stack(inside, axis=-1)
 
 
 def intersection_over_union(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """The area that two boxes share over the area that they cover, of each box of a with each of b.
 
-    a ``(..., N, 4)``, b ``(..., M, 4)`` with equal leading axes -> ``(..., N, M)`` from 0 to 1; zero where both are empty. As
-    pycocotools' ``mask.iou`` without crowds, and torchvision's ``box_iou``.
+    a ``(..., N, 4)``, b ``(..., M, 4)`` with equal leading axes -> ``(..., N, M)`` from 0 to 1;
+    zero where both are empty. As pycocotools' ``mask.iou`` without crowds, and torchvision's
+    ``box_iou``.
 
     >>> found, true = jnp.array([[0.0, 0.0, 2.0, 2.0]]), jnp.array([[0.0, 0.0, 2.0, 1.0], [5.0, 5.0, 6.0, 6.0]])
     >>> intersection_over_union(found, true).tolist()
@@ -61,33 +69,51 @@ def intersection_over_union(a: ArrayLike, b: ArrayLike) -> jax.Array:
     """
     a, b = _boxes("intersection_over_union", a), _boxes("intersection_over_union", b)
     if a.ndim < 2 or a.ndim != b.ndim or a.shape[:-2] != b.shape[:-2]:
-        raise mistake("intersection_over_union", got=f"boxes {a.shape} and {b.shape}", expected="(..., N, 4) and (..., M, 4)")
+        raise mistake(
+            "intersection_over_union",
+            got=f"boxes {a.shape} and {b.shape}",
+            expected="(..., N, 4) and (..., M, 4)",
+        )
     shared = _shared(a[..., :, None, :], b[..., None, :, :])
     return _ratio(shared, area(a)[..., :, None] + area(b)[..., None, :] - shared)
 
 
 def generalized_intersection_over_union(a: ArrayLike, b: ArrayLike) -> jax.Array:
-    """``IoU - (hull - union) / hull`` of pairs of boxes, where the hull is the smallest box around both: from -1 to 1.
+    """``IoU - (hull - union) / hull`` of pairs of boxes, where the hull is the smallest box around
+    both: from -1 to 1.
 
-    a and b are ``(..., 4)`` of one shape, the result is ``(...)``. It has a gradient also where boxes do not touch. Source: Rezatofighi
-    et al. 2019, https://arxiv.org/abs/1902.09630; as torchvision's ``generalized_box_iou``.
+    a and b are ``(..., 4)`` of one shape, the result is ``(...)``. It has a gradient also where
+    boxes do not touch. Source: Rezatofighi et al. 2019, https://arxiv.org/abs/1902.09630; as
+    torchvision's ``generalized_box_iou``.
 
     >>> print(generalized_intersection_over_union(jnp.array([0.0, 0.0, 1.0, 1.0]), jnp.array([3.0, 0.0, 4.0, 1.0])))
     -0.5
     """
-    a, b = arguments.paired("generalized_intersection_over_union", _boxes("generalized_intersection_over_union", a), b, ("a", "b"))
+    a, b = arguments.paired(
+        "generalized_intersection_over_union",
+        _boxes("generalized_intersection_over_union", a),
+        b,
+        ("a", "b"),
+    )
     shared = _shared(a, b)
     union = area(a) + area(b) - shared
-    hull = jnp.concatenate([jnp.minimum(a[..., :2], b[..., :2]), jnp.maximum(a[..., 2:], b[..., 2:])], axis=-1)
+    hull = jnp.concatenate(
+        [jnp.minimum(a[..., :2], b[..., :2]), jnp.maximum(a[..., 2:], b[..., 2:])], axis=-1
+    )
     return _ratio(shared, union) - _ratio(area(hull) - union, area(hull))
 
 
-def non_maximum_suppression(boxes: ArrayLike, scores: ArrayLike, *, threshold: float = 0.5, labels: ArrayLike | None = None) -> jax.Array:
-    """Which boxes to keep: from the highest score down, each that overlaps none kept before by an IoU above ``threshold``.
+def non_maximum_suppression(
+    boxes: ArrayLike, scores: ArrayLike, *, threshold: float = 0.5, labels: ArrayLike | None = None
+) -> jax.Array:
+    """Which boxes to keep: from the highest score down, each that overlaps none kept before by an
+    IoU above ``threshold``.
 
-    boxes ``(..., N, 4)``, scores ``(..., N)`` -> ``(..., N)`` booleans, in the order given; of equal scores the first is kept. With
-    ``labels`` ``(..., N)`` only boxes of one label suppress each other. A box whose score is ``-inf`` (padding) is neither kept nor
-    suppresses another. N steps of N comparisons each, under ``jit`` and ``vmap`` as well. As torchvision's ``batched_nms``.
+    boxes ``(..., N, 4)``, scores ``(..., N)`` -> ``(..., N)`` booleans, in the order given; of
+    equal scores the first is kept. With ``labels`` ``(..., N)`` only boxes of one label suppress
+    each other. A box whose score is ``-inf`` (padding) is neither kept nor suppresses another. N
+    steps of N comparisons each, under ``jit`` and ``vmap`` as well. As torchvision's
+    ``batched_nms``.
 
     >>> boxes = jnp.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 5.0], [8.0, 8.0, 9.0, 9.0]])
     >>> non_maximum_suppression(boxes, jnp.array([0.8, 0.9, 0.1])).tolist()
@@ -107,10 +133,14 @@ def non_maximum_suppression(boxes: ArrayLike, scores: ArrayLike, *, threshold: f
     return suppress(boxes, scores, labels, threshold)
 
 
-def _suppress(boxes: jax.Array, scores: jax.Array, labels: jax.Array, threshold: float) -> jax.Array:
+def _suppress(
+    boxes: jax.Array, scores: jax.Array, labels: jax.Array, threshold: float
+) -> jax.Array:
     order = jnp.argsort(-scores, stable=True)
     boxes, scores, labels = boxes[order], scores[order], labels[order]
-    rivals = (intersection_over_union(boxes, boxes) > threshold) & (labels[:, None] == labels[None, :])
+    rivals = (intersection_over_union(boxes, boxes) > threshold) & (
+        labels[:, None] == labels[None, :]
+    )
     place = jnp.arange(len(scores))
 
     def visit(i, keep):
@@ -134,7 +164,12 @@ def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
 def _boxes(where: str, boxes: ArrayLike) -> jax.Array:
     boxes = arguments.floating(where, "boxes", boxes)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
-        raise mistake(where, got=f"boxes of shape {boxes.shape}", expected="(..., 4)", remedy="Left, top, right, bottom come last.")
+        raise mistake(
+            where,
+            got=f"boxes of shape {boxes.shape}",
+            expected="(..., 4)",
+            remedy="Left, top, right, bottom come last.",
+        )
     return boxes
 
 

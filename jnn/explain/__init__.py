@@ -1,4 +1,5 @@
-"""Pictures and reports: one module for each thing to see, each imported by its name, as in ``from jnn.explain import curves``.
+"""Pictures and reports: one module for each thing to see, each imported by its name, as in
+``from jnn.explain import curves``.
 
     curves            how training went
     classification    confusion matrix, worst mistakes, calibration
@@ -23,6 +24,7 @@
     tables            methods and their metrics, as text
     report            one page about a run
 
-A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no global state of Matplotlib, so that it
-works without a display, in notebooks and in threads. Save one by ``figure.savefig("name.png")``.
+A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no
+global state of Matplotlib, so that it works without a display, in notebooks and in threads. Save
+one by ``figure.savefig("name.png")``.
 """

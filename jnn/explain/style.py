@@ -1,10 +1,11 @@
 """The one look of all figures.
 
-Orange is positive and blue is negative, so that no reader needs to tell red from green; magnitudes use viridis, whose equal steps look
-equal; lines take the colours of Okabe and Ito. What helps no reader (boxes, ticks of images, backgrounds) is left out.
+Orange is positive and blue is negative, so that no reader needs to tell red from green; magnitudes
+use viridis, whose equal steps look equal; lines take the colours of Okabe and Ito. What helps no
+reader (boxes, ticks of images, backgrounds) is left out.
 
-Everything is set on the axes themselves: Matplotlib reads its global settings again when it draws, when nothing could keep them apart from
-the user's.
+Everything is set on the axes themselves: Matplotlib reads its global settings again when it draws,
+when nothing could keep them apart from the user's.
 """
 
 import textwrap
@@ -20,7 +21,14 @@ from matplotlib.image import AxesImage
 from jnn.errors import mistake
 
 INK, QUIET, FAINT = "#1f2430", "#667085", "#e4e7ec"
-BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = "#0072b2", "#d55e00", "#009e73", "#a6558f", "#56b4e9", "#e69f00"
+BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#a6558f",
+    "#56b4e9",
+    "#e69f00",
+)
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
 
 MAGNITUDE = "viridis"
@@ -39,7 +47,8 @@ def panels(
     widths: Sequence[float] | None = None,
     heights: Sequence[float] | None = None,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``; ``title`` says what one sees.
+    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``;
+    ``title`` says what one sees.
 
     Columns are in proportion to ``widths``, rows to ``heights``.
     """
@@ -56,11 +65,20 @@ def panels(
 def entitle(figure: Figure, title: str) -> None:
     """Put a title above all panels, wrapped to the width of the figure."""
     if title:
-        figure.suptitle(wrapped(title, figure.get_figwidth()), x=0.012, ha="left", fontsize=12, fontweight="bold", color=INK)
+        figure.suptitle(
+            wrapped(title, figure.get_figwidth()),
+            x=0.012,
+            ha="left",
+            fontsize=12,
+            fontweight="bold",
+            color=INK,
+        )
 
 
 def wrapped(text: str, width: float) -> str:
-    """``text`` in lines that fit into ``width`` inches in the bold letters of a title, about 0.1 inches wide."""
+    """``text`` in lines that fit into ``width`` inches in the bold letters of a title, about 0.1
+    inches wide.
+    """
     return textwrap.fill(text, max(12, int(width / 0.1)))
 
 
@@ -90,31 +108,48 @@ def legend(ax: Axes) -> None:
 
 
 def colour_range(values: np.ndarray) -> tuple[Colormap | str, float, float]:
-    """The colour map of some values and its ends: signed and symmetric about zero where any is negative, else a magnitude from zero."""
+    """The colour map of some values and its ends: signed and symmetric about zero where any is
+    negative, else a magnitude from zero.
+    """
     finite = values[np.isfinite(values)]
     most = float(np.max(np.abs(finite), initial=0.0)) or 1.0
     return (SIGNED, -most, most) if np.any(finite < 0) else (MAGNITUDE, 0.0, most)
 
 
-def picture(ax: Axes, image: np.ndarray, *, low: float | None = None, high: float | None = None) -> AxesImage:
-    """Show an image ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` as it is: grey or in colour, with ``low`` as black and ``high`` as white."""
+def picture(
+    ax: Axes, image: np.ndarray, *, low: float | None = None, high: float | None = None
+) -> AxesImage:
+    """Show an image ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` as it is: grey or in colour, with
+    ``low`` as black and ``high`` as white.
+    """
     image = displayable(np.asarray(image)[None], low=low, high=high)[0]
     bare(ax)
     return ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
-def displayable(images: np.ndarray, *, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """Images ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)`` of any range as ``(N, H, W)`` or ``(N, H, W, 3)`` from 0 to 1.
+def displayable(
+    images: np.ndarray, *, low: float | None = None, high: float | None = None
+) -> np.ndarray:
+    """Images ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)`` of any range as ``(N, H, W)`` or
+    ``(N, H, W, 3)`` from 0 to 1.
 
-    Without ``low`` and ``high``, bytes and values from 0 to 1 are taken as such, and others from their least to their greatest.
+    Without ``low`` and ``high``, bytes and values from 0 to 1 are taken as such, and others from
+    their least to their greatest.
     """
     images = np.asarray(images)
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
         raise mistake(
-            "images", got=f"shape {images.shape}", expected="(N, H, W), (N, H, W, 1) or (N, H, W, 3)", remedy="Channels come last."
+            "images",
+            got=f"shape {images.shape}",
+            expected="(N, H, W), (N, H, W, 1) or (N, H, W, 3)",
+            remedy="Channels come last.",
         )
     images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
-    least, greatest = (0, 255) if images.dtype == np.uint8 else (float(np.min(images, initial=0)), float(np.max(images, initial=1)))
+    least, greatest = (
+        (0, 255)
+        if images.dtype == np.uint8
+        else (float(np.min(images, initial=0)), float(np.max(images, initial=1)))
+    )
     low, high = least if low is None else low, greatest if high is None else high
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1), 0, 1)
 

@@ -33,13 +33,19 @@ def readable(token: str, most: int = 14) -> str:
     return token if len(token) <= most else token[: most - 1] + "…"
 
 
-def ticks(ax: Axes, axis: Literal["x", "y"], tokens: Sequence[str], *, size: float = 8, top: bool = False) -> None:
-    """Name the cells 0, 1, ... of an axis by tokens; on the axis x upright where all are short, else turned."""
+def ticks(
+    ax: Axes, axis: Literal["x", "y"], tokens: Sequence[str], *, size: float = 8, top: bool = False
+) -> None:
+    """Name the cells 0, 1, ... of an axis by tokens; on the axis x upright where all are short,
+    else turned.
+    """
     labels = [readable(token) for token in tokens]
     turn = axis == "x" and max(map(len, labels), default=0) > 2
     if axis == "x":
         ax.set_xticks(range(len(labels)), labels, rotation=90 if turn else 0)
-        ax.tick_params(axis="x", top=False, bottom=False, labeltop=top, labelbottom=not top, labelsize=size)
+        ax.tick_params(
+            axis="x", top=False, bottom=False, labeltop=top, labelbottom=not top, labelsize=size
+        )
     else:
         ax.set_yticks(range(len(labels)), labels)
         ax.tick_params(axis="y", left=False, labelsize=size)

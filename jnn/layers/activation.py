@@ -1,6 +1,7 @@
 """Activation functions by name, and those with parameters.
 
-Functions of x alone are JAX's own and go into a chain as they are: ``chain(dense(32), jax.nn.relu)``.
+Functions of x alone are JAX's own and go into a chain as they are:
+``chain(dense(32), jax.nn.relu)``.
 """
 
 import difflib
@@ -18,12 +19,16 @@ from jnn.model import Model, pointwise
 
 
 def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
-    """``exp(x) / sum(exp(x))`` along ``axis``, computed in float32 at least; y has the dtype of x."""
+    """``exp(x) / sum(exp(x))`` along ``axis``, computed in float32 at least; y has the dtype of
+    x.
+    """
     return jax.nn.softmax(numerics(x), axis).astype(x.dtype)
 
 
 def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
-    """``x - log(sum(exp(x)))`` along ``axis``, computed in float32 at least; y has the dtype of x."""
+    """``x - log(sum(exp(x)))`` along ``axis``, computed in float32 at least; y has the dtype of
+    x.
+    """
     return jax.nn.log_softmax(numerics(x), axis).astype(x.dtype)
 
 
@@ -55,10 +60,12 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-    """The function called ``name`` in `ACTIVATIONS`, for settings that are text. Raises `JnnError` for a name that is not there.
+    """The function called ``name`` in `ACTIVATIONS`, for settings that are text. Raises `JnnError`
+    for a name that is not there.
 
-    ``gelu`` is the exact one, ``x Φ(x)``, as in PyTorch; ``jax.nn.gelu`` is by default ``gelu_tanh``, its approximation. ``glu`` halves the
-    features: ``a * sigmoid(b)`` of the halves a and b.
+    ``gelu`` is the exact one, ``x Φ(x)``, as in PyTorch; ``jax.nn.gelu`` is by default
+    ``gelu_tanh``, its approximation. ``glu`` halves the features: ``a * sigmoid(b)`` of the halves
+    a and b.
 
     >>> float(activation("relu")(-1.0))
     0.0
@@ -69,17 +76,20 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
             "activation",
             got=f"{name!r}",
             expected=f"one of {', '.join(ACTIVATIONS)}",
-            remedy=f"Did you mean {near[0]!r}?" if near else "Any other function goes into a chain as it is.",
+            remedy=f"Did you mean {near[0]!r}?"
+            if near
+            else "Any other function goes into a chain as it is.",
         )
     return ACTIVATIONS[name]
 
 
 def prelu(*, slope: float = 0.25) -> Model:
-    """A rectifier with a slope that is learned for each feature: ``y = x`` where x >= 0, and ``slope * x`` elsewhere.
+    """A rectifier with a slope that is learned for each feature: ``y = x`` where x >= 0, and
+    ``slope * x`` elsewhere.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``slope``. PyTorch's ``PReLU()`` has one slope for all,
-    ``PReLU(D)`` is this one. Raises `JnnError` for another D than in params and for integer x. Source: He et al. 2015,
-    https://arxiv.org/abs/1502.01852.
+    x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``slope``. PyTorch's
+    ``PReLU()`` has one slope for all, ``PReLU(D)`` is this one. Raises `JnnError` for another D
+    than in params and for integer x. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = prelu(), jnp.array([-4.0, 4.0])
@@ -100,11 +110,17 @@ def prelu(*, slope: float = 0.25) -> Model:
     return pointwise(init, apply)
 
 
-def gated(features: int, activation: Callable[[jax.Array], jax.Array] = jax.nn.silu, *, use_bias: bool = False) -> Model:
+def gated(
+    features: int,
+    activation: Callable[[jax.Array], jax.Array] = jax.nn.silu,
+    *,
+    use_bias: bool = False,
+) -> Model:
     """A dense layer that another one opens and closes: ``y = activation(x W + b) * (x V + c)``.
 
-    x ``(..., D)`` -> y ``(..., features)``; params ``gate`` and ``value``, each those of `dense`. The ``activation`` makes the variant:
-    silu SwiGLU, gelu GEGLU, relu ReGLU, sigmoid GLU, identity the bilinear layer. The feed-forward block of a transformer is
+    x ``(..., D)`` -> y ``(..., features)``; params ``gate`` and ``value``, each those of `dense`.
+    The ``activation`` makes the variant: silu SwiGLU, gelu GEGLU, relu ReGLU, sigmoid GLU, identity
+    the bilinear layer. The feed-forward block of a transformer is
     ``chain(gated(8 * D // 3), dense(D))``. Source: Shazeer 2020, https://arxiv.org/abs/2002.05202.
 
     >>> import jax, jax.numpy as jnp
@@ -114,4 +130,6 @@ def gated(features: int, activation: Callable[[jax.Array], jax.Array] = jax.nn.s
     {'gate': {'kernel': (3, 8)}, 'value': {'kernel': (3, 8)}}
     """
     project = dense(features, use_bias=use_bias)
-    return parallel(gate=project, value=project, combine=lambda gate, value: activation(gate) * value)
+    return parallel(
+        gate=project, value=project, combine=lambda gate, value: activation(gate) * value
+    )

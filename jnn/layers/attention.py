@@ -6,7 +6,13 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers import cache
-from jnn.layers.checks import check_features, check_float, check_fraction, check_positive, parameter_dtype
+from jnn.layers.checks import (
+    check_features,
+    check_float,
+    check_fraction,
+    check_positive,
+    parameter_dtype,
+)
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
 from jnn.layers.heads import Heads
 from jnn.layers.positions import Positions
@@ -31,31 +37,40 @@ def attention(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Multi-head self-attention: ``y = [head_1 ... head_H] W_o``, ``head_h = dot_product_attention(x W_q, x W_k, x W_v)``.
+    """Multi-head self-attention: ``y = [head_1 ... head_H] W_o``,
+    ``head_h = dot_product_attention(x W_q, x W_k, x W_v)``.
 
-    x ``(..., T, D)`` -> y ``(..., T, D)``; params ``query``, ``key``, ``value`` and ``output``, each a ``kernel`` and, with ``use_bias``, a
-    ``bias``, and ``positions`` where these have params.
+    x ``(..., T, D)`` -> y ``(..., T, D)``; params ``query``, ``key``, ``value`` and ``output``,
+    each a ``kernel`` and, with ``use_bias``, a ``bias``, and ``positions`` where these have params.
 
-    ``key_value_heads``  fewer than ``heads``, and dividing them: grouped-query attention, multi-query with 1
+    ``key_value_heads``  fewer than ``heads``, and dividing them: grouped-query attention,
+                         multi-query with 1
     ``head_features``    of each head, ``D / heads`` unless given
-    ``causal``           elements look back alone, and the model streams; ``window``: at fewer than so many elements to a side
-    ``positions``        `rotary`, `alibi` or `relative_buckets`; none unless given: without positions and mask the order of x plays no role
+    ``causal``           elements look back alone, and the model streams; ``window``: at fewer than
+                         so many elements to a side
+    ``positions``        `rotary`, `alibi` or `relative_buckets`; none unless given: without
+                         positions and mask the order of x plays no role
     ``scale``            of the logits, ``head_features ** -0.5`` unless given (T5 has 1)
     ``dropout``          of the weights, in training
     ``fused``            see `dot_product_attention`; streaming is never fused
     ``output_init``      of the output's kernel, ``kernel_init`` unless given
 
-    ``mask`` ``(..., T)`` is True where an element is real: no element looks at the others, whatever they hold, and positions count real
-    elements. A mask with as many axes as x, ``(..., T, T)``, says which query (row) may look at which key, for packed documents or any
-    other pattern; positions are then those in the row. An element that may look nowhere gets 0, and y the output's bias.
+    ``mask`` ``(..., T)`` is True where an element is real: no element looks at the others, whatever
+    they hold, and positions count real elements. A mask with as many axes as x, ``(..., T, T)``,
+    says which query (row) may look at which key, for packed documents or any other pattern;
+    positions are then those in the row. An element that may look nowhere gets 0, and y the output's
+    bias.
 
-    The memory of a stream is plain data: ``key`` and ``value`` ``(..., key_value_heads, length, head_features)``, keys turned to their
-    positions, and ``position`` ``(...,)``, how many elements each example has read. More than ``length`` elements raise `JnnError`; under
-    ``jax.jit``, where the count is not known, y is NaN from there on, and nothing is overwritten.
+    The memory of a stream is plain data: ``key`` and ``value``
+    ``(..., key_value_heads, length, head_features)``, keys turned to their positions, and
+    ``position`` ``(...,)``, how many elements each example has read. More than ``length`` elements
+    raise `JnnError`; under ``jax.jit``, where the count is not known, y is NaN from there on, and
+    nothing is overwritten.
 
-    Tags: "query", "key", "value", "weights". Raises `JnnError` for heads that do not divide D, a mask of another shape, another D than in
-    params, and integer x. PyTorch's ``MultiheadAttention`` is this with ``in_proj_weight`` cut in three and transposed, and masks the other
-    way round. Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+    Tags: "query", "key", "value", "weights". Raises `JnnError` for heads that do not divide D, a
+    mask of another shape, another D than in params, and integer x. PyTorch's ``MultiheadAttention``
+    is this with ``in_proj_weight`` cut in three and transposed, and masks the other way round.
+    Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = attention(2, causal=True), jnp.ones((5, 8))
@@ -80,7 +95,12 @@ def attention(
     if window is not None:
         check_positive("attention", window=window)
     if fused and dropout > 0:
-        raise mistake("attention", got=f"dropout={dropout} and fused=True", expected="one of them", remedy="Set fused=False.")
+        raise mistake(
+            "attention",
+            got=f"dropout={dropout} and fused=True",
+            expected="one of them",
+            remedy="Set fused=False.",
+        )
 
     def init(key, x):
         check_float("attention", x, min_rank=1)
@@ -91,10 +111,18 @@ def attention(
 
     def project(params, x, position):
         q, k, v = (maps.project(name, params, x) for name in ("query", "key", "value"))
-        return (q, k, v) if places.rotate is None else (places.rotate(q, position), places.rotate(k, position), v)
+        return (
+            (q, k, v)
+            if places.rotate is None
+            else (places.rotate(q, position), places.rotate(k, position), v)
+        )
 
     def bias_of(params, distance):
-        return None if places.bias is None else places.bias(params.get("positions", {}), distance, heads, causal)
+        return (
+            None
+            if places.bias is None
+            else places.bias(params.get("positions", {}), distance, heads, causal)
+        )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
@@ -124,21 +152,32 @@ def attention(
     def carry(params, x_t, length):
         check_positive("attention", length=length)
         check_features("attention", x_t, params["key"]["kernel"].shape[0])
-        batch, dtype = x_t.shape[:-1], jax.eval_shape(lambda x_t: maps.project("key", params, x_t), x_t).dtype
+        batch, dtype = (
+            x_t.shape[:-1],
+            jax.eval_shape(lambda x_t: maps.project("key", params, x_t), x_t).dtype,
+        )
         empty = jnp.zeros((*batch, maps.key_value_heads, length, maps.memory_size(params)), dtype)
         return {"key": empty, "value": empty, "position": jnp.zeros(batch, jnp.int32)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
         if mask is not None and mask.ndim == x.ndim:
-            raise mistake("attention", got="a mask of pairs", expected="one of elements (..., T) to read a stream", remedy="Call apply.")
+            raise mistake(
+                "attention",
+                got="a mask of pairs",
+                expected="one of elements (..., T) to read a stream",
+                remedy="Call apply.",
+            )
         check_mask("attention", mask, x)
         T, capacity = x.shape[-2], carry["key"].shape[-2]
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         position, count = cache.advance(carry["position"], T, mask)
         q, k, v = project(params, x, position)
-        k, v = (cache.write(carry[name], new, position, mask) for name, new in (("key", k), ("value", v)))
+        k, v = (
+            cache.write(carry[name], new, position, mask)
+            for name, new in (("key", k), ("value", v))
+        )
         distance = jnp.arange(capacity).reshape((1,) * position.ndim + (-1,)) - position[..., None]
         y = attend(
             heads_first(q),
@@ -151,7 +190,11 @@ def attention(
             key=required_key(key, "attention") if train and dropout > 0 else None,
         )
         y = maps.merge(params, heads_first(y))
-        return where(count <= capacity, y, jnp.full_like(y, jnp.nan)), {"key": k, "value": v, "position": count}
+        return where(count <= capacity, y, jnp.full_like(y, jnp.nan)), {
+            "key": k,
+            "value": v,
+            "position": count,
+        }
 
     def step(params, state, carry, x_t):
         y, carry = read(params, state, carry, x_t[..., None, :])
@@ -161,7 +204,9 @@ def attention(
 
 
 def check_mask(name: str, mask, x, keys: int | None = None) -> None:
-    """A mask is of elements, ``(..., T)``, or of pairs, ``(..., T, keys)``, and True where something is to be seen."""
+    """A mask is of elements, ``(..., T)``, or of pairs, ``(..., T, keys)``, and True where
+    something is to be seen.
+    """
     if mask is None:
         return
     elements, pairs = tuple(x.shape[:-1]), (*x.shape[:-1], x.shape[-2] if keys is None else keys)

@@ -7,7 +7,15 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_features, check_float, check_fraction, numerics, parameter_dtype
-from jnn.layers.normalization import affine, affine_params, check_epsilon, check_mask, moments, real, standardize
+from jnn.layers.normalization import (
+    affine,
+    affine_params,
+    check_epsilon,
+    check_mask,
+    moments,
+    real,
+    standardize,
+)
 from jnn.model import Model, State, pointwise
 
 
@@ -19,20 +27,26 @@ def batch_norm(
     use_bias: bool = True,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> Model:
-    """Normalization of each feature over the batch: ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
+    """Normalization of each feature over the batch:
+    ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
 
-    In training, mean and biased variance are those of the batch, over all axes of x but the last: examples influence each other, which is
-    the point of the method. The state keeps running averages, ``new = momentum * old + (1 - momentum) * batch``, the variance as the
-    unbiased estimate ``n / (n - 1) variance``; they replace the statistics of the batch in evaluation, which leaves the state as it is.
+    In training, mean and biased variance are those of the batch, over all axes of x but the last:
+    examples influence each other, which is the point of the method. The state keeps running
+    averages, ``new = momentum * old + (1 - momentum) * batch``, the variance as the unbiased
+    estimate ``n / (n - 1) variance``; they replace the statistics of the batch in evaluation, which
+    leaves the state as it is.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``scale``, ``bias`` ``(D,)``; state ``mean``, ``variance`` ``(D,)``, at first zeros and ones.
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale``, ``bias`` ``(D,)``; state ``mean``,
+    ``variance`` ``(D,)``, at first zeros and ones.
 
-    ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too; ``jax.jit`` with a sharded batch needs none.
+    ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too;
+                   ``jax.jit`` with a sharded batch needs none.
     ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements.
 
-    Statistics are computed in float32 at least, in two passes. Raises `JnnError` for a single value a feature in training, whose variance
-    says nothing, for a mask of another shape, for another D than in params, and for integer x. PyTorch's ``momentum`` is one minus this
-    one; Flax keeps the biased variance. Source: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
+    Statistics are computed in float32 at least, in two passes. Raises `JnnError` for a single value
+    a feature in training, whose variance says nothing, for a mask of another shape, for another D
+    than in params, and for integer x. PyTorch's ``momentum`` is one minus this one; Flax keeps the
+    biased variance. Source: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = batch_norm(momentum=0.5), jnp.array([[1.0], [3.0]])
@@ -47,7 +61,10 @@ def batch_norm(
     def init(key, x):
         check_float("batch_norm", x, min_rank=1)
         shape, dtype = x.shape[-1:], parameter_dtype(x)
-        return affine_params(x, use_scale, use_bias), {"mean": jnp.zeros(shape, dtype), "variance": jnp.ones(shape, dtype)}
+        return affine_params(x, use_scale, use_bias), {
+            "mean": jnp.zeros(shape, dtype),
+            "variance": jnp.ones(shape, dtype),
+        }
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("batch_norm", x, min_rank=1)
@@ -56,17 +73,26 @@ def batch_norm(
         h = real(numerics(x), mask)
         if train:
             _check_number(x, axis_name)
-            mean, variance, n = moments(h, tuple(range(x.ndim - 1)), None if mask is None else mask[..., None], axis_name)
-            state = _updated(state, {"mean": mean, "variance": variance * n / jnp.maximum(n - 1, 1)}, momentum)
+            mean, variance, n = moments(
+                h, tuple(range(x.ndim - 1)), None if mask is None else mask[..., None], axis_name
+            )
+            state = _updated(
+                state, {"mean": mean, "variance": variance * n / jnp.maximum(n - 1, 1)}, momentum
+            )
         else:
-            mean, variance = (state[name].astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,)) for name in ("mean", "variance"))
+            mean, variance = (
+                state[name].astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+                for name in ("mean", "variance")
+            )
         return affine(params, standardize(h, mean, variance, epsilon)).astype(x.dtype), state
 
     return pointwise(init, apply)
 
 
 def _updated(state: State, batch: State, momentum: float) -> State:
-    average = lambda old, new: momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
+    average = lambda old, new: (
+        momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
+    )
     return jax.lax.stop_gradient(jax.tree.map(average, state, batch))
 
 

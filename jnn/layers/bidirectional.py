@@ -16,14 +16,20 @@ def concatenate(forward: jax.Array, backward: jax.Array) -> jax.Array:
 
 
 def bidirectional(
-    forward: Model | Callable, backward: Model | Callable | None = None, *, combine: Callable[[Any, Any], Any] = concatenate
+    forward: Model | Callable,
+    backward: Model | Callable | None = None,
+    *,
+    combine: Callable[[Any, Any], Any] = concatenate,
 ) -> Model:
-    """One model reads the sequence as it is, another one from its end: ``y = combine(f(x), reversed(b(reversed(x))))``.
+    """One model reads the sequence as it is, another one from its end:
+    ``y = combine(f(x), reversed(b(reversed(x))))``.
 
-    x ``(..., T, D)`` -> y ``(..., T, F)``, by default the features of both, forward first; params ``forward`` and ``backward``. Without
-    ``backward`` it is a second copy of ``forward`` with params of its own. With a ``mask`` ``(..., T)`` each sequence is reversed within
-    its own length, so that what follows its last real element changes nothing. It sees the whole sequence at once, and so has no
-    ``step``. Raises `JnnError` for x without an axis of time. Source: Schuster & Paliwal 1997, https://doi.org/10.1109/78.650093.
+    x ``(..., T, D)`` -> y ``(..., T, F)``, by default the features of both, forward first; params
+    ``forward`` and ``backward``. Without ``backward`` it is a second copy of ``forward`` with
+    params of its own. With a ``mask`` ``(..., T)`` each sequence is reversed within its own length,
+    so that what follows its last real element changes nothing. It sees the whole sequence at once,
+    and so has no ``step``. Raises `JnnError` for x without an axis of time. Source: Schuster &
+    Paliwal 1997, https://doi.org/10.1109/78.650093.
 
     >>> import jax, jax.numpy as jnp
     >>> from jnn.layers.gru import gru
@@ -31,7 +37,10 @@ def bidirectional(
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].shape
     (7, 8)
     """
-    models = {"forward": as_model(forward), "backward": as_model(forward if backward is None else backward)}
+    models = {
+        "forward": as_model(forward),
+        "backward": as_model(forward if backward is None else backward),
+    }
 
     def init(key, x):
         params, state = {}, {}
@@ -43,19 +52,27 @@ def bidirectional(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_children("bidirectional", models, params)
         if x.ndim < 2:
-            raise mistake("bidirectional", got=f"x of shape {x.shape}", expected="at least 2 axes, (..., T, features)")
-        y, forward_state = apply_child("forward", models["forward"], params, state, x, key=key, train=train, mask=mask)
+            raise mistake(
+                "bidirectional",
+                got=f"x of shape {x.shape}",
+                expected="at least 2 axes, (..., T, features)",
+            )
+        y, forward_state = apply_child(
+            "forward", models["forward"], params, state, x, key=key, train=train, mask=mask
+        )
         backward = _reversal(mask)
         options = {"key": key, "train": train, "mask": mask if mask is None else backward(mask)}
-        z, backward_state = apply_child("backward", models["backward"], params, state, backward(x), **options)
+        z, backward_state = apply_child(
+            "backward", models["backward"], params, state, backward(x), **options
+        )
         return combine(y, backward(z)), forward_state | backward_state
 
     return Model(init, apply)
 
 
 def _reversal(mask):
-    """The function that reverses sequences ``(..., T, features)``, or a mask ``(..., T)``, up to the last element that is real; it is its
-    own inverse."""
+    """The function that reverses sequences ``(..., T, features)``, or a mask ``(..., T)``, up to
+    the last element that is real; it is its own inverse."""
     if mask is None:
         return lambda x: jnp.flip(x, axis=x.ndim - 2)
     time = jax.lax.broadcasted_iota(jnp.int32, mask.shape, mask.ndim - 1)

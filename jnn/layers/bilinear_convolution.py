@@ -1,13 +1,16 @@
-"""A convolution that is one primitive, bilinear in x and kernel, kept in the form that XLA runs fast on a CPU.
+"""A convolution that is one primitive, bilinear in x and kernel, kept in the form that XLA runs
+fast on a CPU.
 
-XLA:CPU has a fast convolution for data in NHWC and kernels in HWIO order. It brings other orders into this form only outside of loops, and
-the gradient that JAX writes for ``lax.conv_general_dilated`` is of another order: inside ``lax.scan`` it becomes a naive loop. Here both
-gradients are again this primitive, their exchanges of axes written out as transposes. ``jax.vmap`` over kernels, which JAX turns into a
-grouped convolution, is here a first axis of members, which a CPU runs one after the other; a depthwise convolution is a sum over the
-window there. Bilinear as it is, this is all that derivatives of every order need.
+XLA:CPU has a fast convolution for data in NHWC and kernels in HWIO order. It brings other orders
+into this form only outside of loops, and the gradient that JAX writes for
+``lax.conv_general_dilated`` is of another order: inside ``lax.scan`` it becomes a naive loop. Here
+both gradients are again this primitive, their exchanges of axes written out as transposes.
+``jax.vmap`` over kernels, which JAX turns into a grouped convolution, is here a first axis of
+members, which a CPU runs one after the other; a depthwise convolution is a sum over the window
+there. Bilinear as it is, this is all that derivatives of every order need.
 
-Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32 of 28x28, 3x3, float32, two cores
-(``python benchmarks/convolution.py``):
+Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
+of 28x28, 3x3, float32, two cores (``python benchmarks/convolution.py``):
 
     32 -> 64 features              1.0, inside ``lax.scan`` 73
     32 -> 64 features, 4 groups    4.4, inside ``lax.scan`` 13
@@ -32,7 +35,9 @@ MOST_TAPS = 64  # a sum over the window is written out, and compiles longer the 
 
 
 class Geometry(NamedTuple):
-    """What a convolution does along each axis of space, and its groups. ``padding`` is ``(low, high)``, negative where it cuts off."""
+    """What a convolution does along each axis of space, and its groups. ``padding`` is
+    ``(low, high)``, negative where it cuts off.
+    """
 
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -42,34 +47,47 @@ class Geometry(NamedTuple):
 
 
 def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The convolution of x ``(N, *space, C)`` with kernel ``(*window, C / groups, O)``: ``(N, *out, O)``.
+    """The convolution of x ``(N, *space, C)`` with kernel ``(*window, C / groups, O)``:
+    ``(N, *out, O)``.
 
-    ``y[n, t, o] = Σ_{τ, c} x'[n, t strides + τ kernel_dilation - low, c] kernel[τ, c, o]``, where ``x'`` is x with ``input_dilation - 1``
-    zeros between its elements and zeros around it.
+    ``y[n, t, o] = Σ_{τ, c} x'[n, t strides + τ kernel_dilation - low, c] kernel[τ, c,
+    o]``, where ``x'`` is x with ``input_dilation - 1`` zeros between its elements and zeros around
+    it.
     """
     x, kernel = _varying_alike(x, kernel)
     return _convolution.bind(x[None], kernel[None], geometry=geometry)[0]
 
 
 def _varying_alike(*operands):
-    """Within ``jax.shard_map`` the operands of a primitive vary over the same axes; the gradient of the cast is the sum over devices."""
+    """Within ``jax.shard_map`` the operands of a primitive vary over the same axes; the gradient of
+    the cast is the sum over devices.
+    """
     own = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
     missing = [frozenset().union(*own) - axes for axes in own]
-    return [lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x for x, axes in zip(operands, missing, strict=True)]
+    return [
+        lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x
+        for x, axes in zip(operands, missing, strict=True)
+    ]
 
 
 def _grouped(x, kernel, *, geometry):
-    """All members, x ``(M, N, *space, C)`` and kernel ``(M, *window, C / groups, O)``, as one convolution of M times as many groups."""
+    """All members, x ``(M, N, *space, C)`` and kernel ``(M, *window, C / groups, O)``, as one
+    convolution of M times as many groups.
+    """
     m = kernel.shape[0]
     if m == 1:
         return _plain(x[0], kernel[0], geometry)[None]
     x, kernel = _merge(jnp.moveaxis(x, 0, -2)), _merge(jnp.moveaxis(kernel, 0, -2))
-    return jnp.moveaxis(_split(_plain(x, kernel, geometry._replace(groups=m * geometry.groups)), m), -2, 0)
+    return jnp.moveaxis(
+        _split(_plain(x, kernel, geometry._replace(groups=m * geometry.groups)), m), -2, 0
+    )
 
 
 def _in_sequence(x, kernel, *, geometry):
     """One member after the other."""
-    is_depthwise = geometry.groups > 1 and kernel.shape[-2] == 1 and math.prod(kernel.shape[1:-2]) <= MOST_TAPS
+    is_depthwise = (
+        geometry.groups > 1 and kernel.shape[-2] == 1 and math.prod(kernel.shape[1:-2]) <= MOST_TAPS
+    )
     one = _depthwise if is_depthwise else _plain
     if kernel.shape[0] == 1:
         return one(x[0], kernel[0], geometry)[None]
@@ -78,28 +96,45 @@ def _in_sequence(x, kernel, *, geometry):
 
 def _plain(x, kernel, geometry):
     axis = x.ndim - 1
-    orders = lax.ConvDimensionNumbers((0, axis, *range(1, axis)), (axis, axis - 1, *range(axis - 1)), (0, axis, *range(1, axis)))
+    orders = lax.ConvDimensionNumbers(
+        (0, axis, *range(1, axis)), (axis, axis - 1, *range(axis - 1)), (0, axis, *range(1, axis))
+    )
     strides, padding, input_dilation, dilation, groups = geometry
-    return lax.conv_general_dilated(x, kernel, strides, padding, input_dilation, dilation, orders, feature_group_count=groups)
+    return lax.conv_general_dilated(
+        x, kernel, strides, padding, input_dilation, dilation, orders, feature_group_count=groups
+    )
 
 
 def _depthwise(x, kernel, geometry):
     """The sum over the window of x, shifted, times a row of features."""
     strides, padding, input_dilation, dilation, groups = geometry
     edges = [(low, high, d - 1) for (low, high), d in zip(padding, input_dilation, strict=True)]
-    x = lax.pad(jnp.repeat(x, kernel.shape[-1] // groups, axis=-1), jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
-    reach = [n - (k - 1) * d for n, k, d in zip(x.shape[1:-1], kernel.shape, dilation, strict=False)]
+    x = lax.pad(
+        jnp.repeat(x, kernel.shape[-1] // groups, axis=-1),
+        jnp.zeros((), x.dtype),
+        [(0, 0, 0), *edges, (0, 0, 0)],
+    )
+    reach = [
+        n - (k - 1) * d for n, k, d in zip(x.shape[1:-1], kernel.shape, dilation, strict=False)
+    ]
 
     def tap(index):
-        window = [slice(i * d, i * d + end, s) for i, d, end, s in zip(index, dilation, reach, strides, strict=True)]
-        return numerics(x[:, *window]) * numerics(kernel[*index].reshape((1,) * (x.ndim - 1) + (-1,)))
+        window = [
+            slice(i * d, i * d + end, s)
+            for i, d, end, s in zip(index, dilation, reach, strides, strict=True)
+        ]
+        return numerics(x[:, *window]) * numerics(
+            kernel[*index].reshape((1,) * (x.ndim - 1) + (-1,))
+        )
 
     taps = [tap(index) for index in itertools.product(*map(range, kernel.shape[:-2]))]
     return functools.reduce(jnp.add, taps).astype(x.dtype)
 
 
 def _gradient_to_x(dy, x, kernel, *, geometry):
-    """Each dy spreads over the x that it was made from: a convolution of dy with the flipped kernel, its inputs and outputs exchanged."""
+    """Each dy spreads over the x that it was made from: a convolution of dy with the flipped
+    kernel, its inputs and outputs exchanged.
+    """
     strides, padding, input_dilation, dilation, groups = geometry
     flipped = jnp.flip(kernel, range(1, kernel.ndim - 2))
     exchanged = _merge(jnp.swapaxes(_split(flipped, groups), -3, -1))
@@ -110,11 +145,15 @@ def _gradient_to_x(dy, x, kernel, *, geometry):
 
     sizes = x.aval.shape[2:-1], dy.shape[2:-1], kernel.shape[1:-2]
     padding = tuple(map(pads, *sizes, *geometry[:4]))
-    return _convolution.bind(dy, exchanged, geometry=Geometry(input_dilation, padding, strides, dilation, groups))
+    return _convolution.bind(
+        dy, exchanged, geometry=Geometry(input_dilation, padding, strides, dilation, groups)
+    )
 
 
 def _gradient_to_kernel(dy, x, kernel, *, geometry):
-    """Each tap sums products of x and dy over the batch: a convolution with batch and channels of x exchanged, and dy as its kernel."""
+    """Each tap sums products of x and dy over the batch: a convolution with batch and channels of x
+    exchanged, and dy as its kernel.
+    """
     strides, padding, input_dilation, dilation, groups = geometry
     exchanged = _merge(jnp.swapaxes(_split(x, groups), 1, -1))
 
@@ -123,19 +162,27 @@ def _gradient_to_kernel(dy, x, kernel, *, geometry):
 
     sizes = x.shape[2:-1], dy.shape[2:-1], kernel.aval.shape[1:-2]
     padding = tuple(map(pads, *sizes, *geometry[:4]))
-    dk = _convolution.bind(exchanged, jnp.moveaxis(dy, 1, -2), geometry=Geometry(dilation, padding, input_dilation, strides, groups))
+    dk = _convolution.bind(
+        exchanged,
+        jnp.moveaxis(dy, 1, -2),
+        geometry=Geometry(dilation, padding, input_dilation, strides, groups),
+    )
     return jnp.moveaxis(dk, 1, -2)
 
 
 def _batch(operands, axes, *, geometry):
-    """A batch of x joins N; a batch of kernels for one x joins their outputs; a batch of both joins the members."""
+    """A batch of x joins N; a batch of kernels for one x joins their outputs; a batch of both joins
+    the members.
+    """
     (x, kernel), (x_axis, kernel_axis) = operands, axes
     bind = lambda x, kernel: _convolution.bind(x, kernel, geometry=geometry)
     if kernel_axis is None:
         x = jnp.moveaxis(x, x_axis, 1)
         return _split(bind(_merge(x, 1), kernel), x.shape[1], 1), 1
     if x_axis is None:
-        by_group = jnp.swapaxes(_split(jnp.moveaxis(kernel, kernel_axis, -2), geometry.groups), -3, -2)
+        by_group = jnp.swapaxes(
+            _split(jnp.moveaxis(kernel, kernel_axis, -2), geometry.groups), -3, -2
+        )
         y = _split(_split(bind(x, _merge(_merge(by_group))), geometry.groups), by_group.shape[-2])
         return _merge(jnp.swapaxes(y, -3, -2)), y.ndim - 3
     x, kernel = jnp.moveaxis(x, x_axis, 0), jnp.moveaxis(kernel, kernel_axis, 0)
@@ -157,9 +204,13 @@ def _split(x, n, axis=-1):
 _convolution = Primitive("convolution")
 _convolution.def_impl(jax.jit(_convolution.bind, static_argnames="geometry"))
 _convolution.def_abstract_eval(
-    lambda x, kernel, *, geometry: jax.make_jaxpr(lambda *operands: _grouped(*operands, geometry=geometry))(x, kernel).out_avals[0]
+    lambda x, kernel, *, geometry: jax.make_jaxpr(
+        lambda *operands: _grouped(*operands, geometry=geometry)
+    )(x, kernel).out_avals[0]
 )
 ad.defbilinear(_convolution, _gradient_to_x, _gradient_to_kernel)
 batching.primitive_batchers[_convolution] = _batch
 mlir.register_lowering(_convolution, mlir.lower_fun(_grouped, multiple_results=False))
-mlir.register_lowering(_convolution, mlir.lower_fun(_in_sequence, multiple_results=False), platform="cpu")
+mlir.register_lowering(
+    _convolution, mlir.lower_fun(_in_sequence, multiple_results=False), platform="cpu"
+)

@@ -13,11 +13,14 @@ from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
 
 
-def cell(name: str, init: Callable, carry: Callable, project: Callable, step: Callable, weights: Callable) -> Model:
-    """A recurrent layer whose step sees what x contributes, computed for the whole sequence at once.
+def cell(
+    name: str, init: Callable, carry: Callable, project: Callable, step: Callable, weights: Callable
+) -> Model:
+    """A recurrent layer whose step sees what x contributes, computed for the whole sequence at
+    once.
 
-    ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of `jnn.layers.recurrence.scan`, ``init`` and ``carry``
-    those of `recurrent`.
+    ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of
+    `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
     """
 
     def one(params, memory, x_t):
@@ -29,7 +32,9 @@ def cell(name: str, init: Callable, carry: Callable, project: Callable, step: Ca
         time = x.ndim - 2
         if mask is not None:
             x, mask = where(mask, x, jnp.zeros_like(x)), jnp.moveaxis(mask, -1, 0)
-        y, memory = recurrence.scan(step, weights(params), params, memory, project(params, jnp.moveaxis(x, time, 0)), mask)
+        y, memory = recurrence.scan(
+            step, weights(params), params, memory, project(params, jnp.moveaxis(x, time, 0)), mask
+        )
         return jnp.moveaxis(y, 0, time), memory
 
     return recurrent(init, carry, one, read=read, name=name)
@@ -51,7 +56,9 @@ def by_gates(z: jax.Array, n: int) -> list[jax.Array]:
 
 
 def sigmoid(z: jax.Array) -> jax.Array:
-    """``1/2 + 1/2 tanh(z/2)``, which a CPU computes faster than ``1 / (1 + exp(-z))``, and as exactly next to one."""
+    """``1/2 + 1/2 tanh(z/2)``, which a CPU computes faster than ``1 / (1 + exp(-z))``, and as
+    exactly next to one.
+    """
     return 0.5 + 0.5 * jnp.tanh(0.5 * z)
 
 
@@ -60,7 +67,10 @@ def for_each_gate(init: Callable, n: int) -> Callable:
 
     def blocks(key, shape, dtype):
         rows, columns = shape
-        # Not vmapped: two batched QR decompositions at once wait for each other for ever where XLA's CPU backend has two threads.
-        return jnp.concatenate([init(own, (rows, columns // n), dtype) for own in jax.random.split(key, n)], axis=1)
+        # Not vmapped: two batched QR decompositions at once wait for each other for ever where
+        # XLA's CPU backend has two threads.
+        return jnp.concatenate(
+            [init(own, (rows, columns // n), dtype) for own in jax.random.split(key, n)], axis=1
+        )
 
     return blocks

@@ -12,7 +12,12 @@ from jnn.errors import mistake
 def check_positive(where: str, **settings) -> None:
     """Each setting is an integer of at least 1, or several such."""
     is_many = lambda value: isinstance(value, tuple | list)
-    each = {f"{name}[{i}]": value for name, values in settings.items() if is_many(values) for i, value in enumerate(values)}
+    each = {
+        f"{name}[{i}]": value
+        for name, values in settings.items()
+        if is_many(values)
+        for i, value in enumerate(values)
+    }
     alone = {name: value for name, value in settings.items() if not is_many(value)}
     for name, value in (alone | each).items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -29,7 +34,12 @@ def check_fraction(where: str, **settings) -> None:
 def check_float(where: str, x, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
     """``x`` is an array of floating-point numbers with at least the axes of one example."""
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
-        raise mistake(where, got=f"x of type {type(x).__name__}", expected="an array", remedy="Pass one array, such as jnp.asarray(x).")
+        raise mistake(
+            where,
+            got=f"x of type {type(x).__name__}",
+            expected="an array",
+            remedy="Pass one array, such as jnp.asarray(x).",
+        )
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise mistake(
             where,
@@ -38,7 +48,9 @@ def check_float(where: str, x, *, min_rank: int = 0, axes: str = "(..., features
             remedy="Convert first: x.astype(jnp.float32), images also / 255.",
         )
     if len(x.shape) < min_rank:
-        raise mistake(where, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}")
+        raise mistake(
+            where, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}"
+        )
 
 
 def check_names(where: str, x, *names: str) -> None:
@@ -52,19 +64,30 @@ def check_names(where: str, x, *names: str) -> None:
 def check_features(where: str, x, features: int) -> None:
     """The last axis of ``x`` is the one that the params were made for."""
     if x.shape[-1] != features:
-        remedy = "Channels come last." if x.ndim > 2 and features in x.shape[:-1] else "Use the params that this model's init made for x."
+        remedy = (
+            "Channels come last."
+            if x.ndim > 2 and features in x.shape[:-1]
+            else "Use the params that this model's init made for x."
+        )
         raise mistake(
-            where, got=f"x of shape {tuple(x.shape)}", expected=f"{features} features in its last axis, as in params", remedy=remedy
+            where,
+            got=f"x of shape {tuple(x.shape)}",
+            expected=f"{features} features in its last axis, as in params",
+            remedy=remedy,
         )
 
 
 def parameter_dtype(x):
-    """The dtype of the params made for ``x``: at least float32, float64 for float64, and JAX's default where x holds integers."""
+    """The dtype of the params made for ``x``: at least float32, float64 for float64, and JAX's
+    default where x holds integers.
+    """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return jnp.result_type(float)
     return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, jnp.float32))
 
 
 def numerics(x):
-    """``x`` in the type that statistics are computed in: at least float32, whatever the compute dtype is."""
+    """``x`` in the type that statistics are computed in: at least float32, whatever the compute
+    dtype is.
+    """
     return x.astype(np.promote_types(x.dtype, jnp.float32))

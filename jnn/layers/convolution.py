@@ -1,4 +1,6 @@
-"""Convolutions over one, two or three axes of space, channels last: plain, depthwise and transposed."""
+"""Convolutions over one, two or three axes of space, channels last: plain, depthwise and
+transposed.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,7 +12,15 @@ from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import Geometry, convolution
 from jnn.layers.checks import check_positive, parameter_dtype
-from jnn.layers.sliding_windows import Windows, check_channels, check_channels_last, check_space, pads, per_axis, windows
+from jnn.layers.sliding_windows import (
+    Windows,
+    check_channels,
+    check_channels_last,
+    check_space,
+    pads,
+    per_axis,
+    windows,
+)
 from jnn.model import Model
 
 
@@ -26,18 +36,22 @@ def conv(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """Every output is a weighted sum over a window: ``y[t] = Σ_τ x[t strides + τ dilation - low] kernel[τ] + bias``, x being zero outside.
+    """Every output is a weighted sum over a window:
+    ``y[t] = Σ_τ x[t strides + τ dilation - low] kernel[τ] + bias``, x being zero outside.
 
-    x ``(..., *space, C)`` -> y ``(..., *out, features)``; ``kernel_size`` has one number for each axis of space: ``(3,)`` for sequences,
-    ``(3, 3)`` for images. Params ``kernel`` ``(*kernel_size, C / groups, features)``, ``bias`` ``(features,)``.
-    ``padding``  ``"SAME"``: ``ceil(size / strides)`` outputs, an odd element of padding at the end, as in TensorFlow; with strides,
-                 PyTorch's ``padding=k // 2`` differs. ``"VALID"``: none. ``"CAUSAL"``, for sequences: all in front, so that y[t] depends on
-                 x[:t+1]; with strides of 1 the model then streams, remembering ``(k - 1) dilation`` elements. Or numbers: one for all axes,
-                 or for each axis one or ``(low, high)``.
+    x ``(..., *space, C)`` -> y ``(..., *out, features)``; ``kernel_size`` has one number for each
+    axis of space: ``(3,)`` for sequences, ``(3, 3)`` for images. Params ``kernel``
+    ``(*kernel_size, C / groups, features)``, ``bias`` ``(features,)``.
+    ``padding``  ``"SAME"``: ``ceil(size / strides)`` outputs, an odd element of padding at the end,
+                 as in TensorFlow; with strides, PyTorch's ``padding=k // 2`` differs. ``"VALID"``:
+                 none. ``"CAUSAL"``, for sequences: all in front, so that y[t] depends on x[:t+1];
+                 with strides of 1 the model then streams, remembering ``(k - 1) dilation``
+                 elements. Or numbers: one for all axes, or for each axis one or ``(low, high)``.
     ``groups``   output group i sees input group i alone.
     ``mask``     of sequences, ``(..., T)``: what it hides counts as zero, as padding does.
-    PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first, other channels than in params, groups that
-    do not divide, a window larger than the padded input, and integer x.
+    PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first,
+    other channels than in params, groups that do not divide, a window larger than the padded input,
+    and integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = conv(8, (3, 3), strides=2)
@@ -47,15 +61,30 @@ def conv(
     """
     check_positive("conv", features=features, groups=groups)
     if features % groups:
-        raise mistake("conv", got=f"features={features} in groups={groups}", expected="features that groups divide")
+        raise mistake(
+            "conv",
+            got=f"features={features} in groups={groups}",
+            expected="features that groups divide",
+        )
 
     def sizes(channels):
         if channels % groups:
-            raise mistake("conv", got=f"{channels} channels in groups={groups}", expected="channels that groups divide")
+            raise mistake(
+                "conv",
+                got=f"{channels} channels in groups={groups}",
+                expected="channels that groups divide",
+            )
         return channels // groups, features, groups
 
     window = _windows("conv", kernel_size, strides, dilation, padding)
-    return _layer("conv", window, sizes, lambda kernel: kernel.shape[-2] * groups, kernel_init, bias_init if use_bias else None)
+    return _layer(
+        "conv",
+        window,
+        sizes,
+        lambda kernel: kernel.shape[-2] * groups,
+        kernel_init,
+        bias_init if use_bias else None,
+    )
 
 
 def depthwise_conv(
@@ -69,10 +98,12 @@ def depthwise_conv(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """`conv` of each channel alone, ``multiplier`` outputs from each: as many groups as x has channels.
+    """`conv` of each channel alone, ``multiplier`` outputs from each: as many groups as x has
+    channels.
 
-    x ``(..., *space, C)`` -> y ``(..., *out, C multiplier)``, the outputs of one channel next to each other; params ``kernel``
-    ``(*kernel_size, 1, C multiplier)``, ``bias`` ``(C multiplier,)``. All else is as in `conv`.
+    x ``(..., *space, C)`` -> y ``(..., *out, C multiplier)``, the outputs of one channel next to
+    each other; params ``kernel`` ``(*kernel_size, 1, C multiplier)``, ``bias`` ``(C multiplier,)``.
+    All else is as in `conv`.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = depthwise_conv((3,), 2, padding="CAUSAL")
@@ -84,7 +115,12 @@ def depthwise_conv(
     window = _windows("depthwise_conv", kernel_size, strides, dilation, padding)
     sizes = lambda channels: (1, channels * multiplier, channels)
     return _layer(
-        "depthwise_conv", window, sizes, lambda kernel: kernel.shape[-1] // multiplier, kernel_init, bias_init if use_bias else None
+        "depthwise_conv",
+        window,
+        sizes,
+        lambda kernel: kernel.shape[-1] // multiplier,
+        kernel_init,
+        bias_init if use_bias else None,
     )
 
 
@@ -100,7 +136,8 @@ def conv_transpose(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """Every input spreads over a window of outputs, as in the transpose of `conv`: ``y[t strides + τ dilation - low] += x[t] kernel[τ]``.
+    """Every input spreads over a window of outputs, as in the transpose of `conv`:
+    ``y[t strides + τ dilation - low] += x[t] kernel[τ]``.
 
     x ``(..., *space, C)`` -> y ``(..., *out, features)``, where ``out`` is
     ``(size - 1) strides + (k - 1) dilation + 1 - low - high + output_padding``. Params ``kernel`` ``(*kernel_size, C, features)``,
@@ -118,14 +155,27 @@ def conv_transpose(
     (14, 14, 3)
     """
     check_positive("conv_transpose", features=features)
-    window = windows("conv_transpose", "kernel_size", kernel_size, strides=strides, dilation=dilation, padding=padding)
+    window = windows(
+        "conv_transpose",
+        "kernel_size",
+        kernel_size,
+        strides=strides,
+        dilation=dilation,
+        padding=padding,
+    )
     rank = len(window.size)
     more = per_axis("conv_transpose", rank, "output_padding", output_padding, least=0)
 
     def init(key, x):
         check_space("conv_transpose", x, rank)
         check_channels_last("conv_transpose", x, rank)
-        return _params(key, x, (*window.size, x.shape[-1], features), kernel_init, bias_init if use_bias else None), {}
+        return _params(
+            key,
+            x,
+            (*window.size, x.shape[-1], features),
+            kernel_init,
+            bias_init if use_bias else None,
+        ), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("conv_transpose", x, rank)
@@ -134,27 +184,53 @@ def conv_transpose(
         cut = _transposed_pads(window, more)
         geometry = Geometry((1,) * rank, cut, window.strides, window.dilation, 1)
         hidden = _hide("conv_transpose", x, mask, rank)
-        return _over_leading_axes(hidden, jnp.flip(kernel, range(rank)), params.get("bias"), geometry), state
+        return _over_leading_axes(
+            hidden, jnp.flip(kernel, range(rank)), params.get("bias"), geometry
+        ), state
 
     return Model(init, apply)
 
 
 def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """The padding of the convolution, over x spread out by the strides, that a transposed convolution is."""
+    """The padding of the convolution, over x spread out by the strides, that a transposed
+    convolution is.
+    """
     if window.padding == "SAME":
         cut = [max(span - s, 0) // 2 for span, s in zip(window.spans, window.strides, strict=True)]
-        return tuple((span - 1 - low, s - 1 + low) for low, span, s in zip(cut, window.spans, window.strides, strict=True))
+        return tuple(
+            (span - 1 - low, s - 1 + low)
+            for low, span, s in zip(cut, window.spans, window.strides, strict=True)
+        )
     cut = ((0, 0),) * len(more) if isinstance(window.padding, str) else window.padding
-    return tuple((span - 1 - low, span - 1 - high + n) for span, (low, high), n in zip(window.spans, cut, more, strict=True))
+    return tuple(
+        (span - 1 - low, span - 1 - high + n)
+        for span, (low, high), n in zip(window.spans, cut, more, strict=True)
+    )
 
 
 def _windows(where, kernel_size, strides, dilation, padding) -> Windows:
-    names = ("SAME", "VALID", "CAUSAL") if isinstance(kernel_size, tuple | list) and len(kernel_size) == 1 else ("SAME", "VALID")
-    return windows(where, "kernel_size", kernel_size, strides=strides, dilation=dilation, padding=padding, names=names)
+    names = (
+        ("SAME", "VALID", "CAUSAL")
+        if isinstance(kernel_size, tuple | list) and len(kernel_size) == 1
+        else ("SAME", "VALID")
+    )
+    return windows(
+        where,
+        "kernel_size",
+        kernel_size,
+        strides=strides,
+        dilation=dilation,
+        padding=padding,
+        names=names,
+    )
 
 
-def _layer(where: str, window: Windows, sizes: Callable, channels: Callable, kernel_init, bias_init) -> Model:
-    """The model of a convolution. ``sizes(C)`` are the channels of one group, the outputs, and the groups; ``channels(kernel)`` is C."""
+def _layer(
+    where: str, window: Windows, sizes: Callable, channels: Callable, kernel_init, bias_init
+) -> Model:
+    """The model of a convolution. ``sizes(C)`` are the channels of one group, the outputs, and the
+    groups; ``channels(kernel)`` is C.
+    """
     rank = len(window.size)
 
     def init(key, x):
@@ -164,12 +240,16 @@ def _layer(where: str, window: Windows, sizes: Callable, channels: Callable, ker
 
     def slide(params, x, padding):
         check_channels(where, x, rank, channels(params["kernel"]))
-        geometry = Geometry(window.strides, padding, (1,) * rank, window.dilation, sizes(x.shape[-1])[2])
+        geometry = Geometry(
+            window.strides, padding, (1,) * rank, window.dilation, sizes(x.shape[-1])[2]
+        )
         return _over_leading_axes(x, params["kernel"], params.get("bias"), geometry)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space(where, x, rank)
-        return slide(params, _hide(where, x, mask, rank), pads(where, window, x.shape[-rank - 1 : -1])), state
+        return slide(
+            params, _hide(where, x, mask, rank), pads(where, window, x.shape[-rank - 1 : -1])
+        ), state
 
     def carry(params, x_t, length):
         return jnp.zeros((*x_t.shape[:-1], window.spans[0] - 1, x_t.shape[-1]), x_t.dtype)
@@ -183,7 +263,9 @@ def _layer(where: str, window: Windows, sizes: Callable, channels: Callable, ker
         y, last = slide(params, x, ((0, 0),)), carry.shape[-2]
         if mask is None:
             return y, x[..., x.shape[-2] - last :, :]
-        seen = jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last).reshape((1,) * (mask.ndim - 1) + (-1,))
+        seen = jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last).reshape(
+            (1,) * (mask.ndim - 1) + (-1,)
+        )
         return y, jnp.take_along_axis(x, seen[..., None], axis=-2)
 
     is_stream = window.padding == "CAUSAL" and window.strides == (1,)
@@ -202,7 +284,11 @@ def _over_leading_axes(x, kernel, bias, geometry: Geometry) -> jax.Array:
     """The convolution of x ``(..., *space, C)``, all leading axes as one batch."""
     leading = x.ndim - kernel.ndim + 1
     dtype = jnp.result_type(x, kernel)
-    y = convolution(x.reshape(math.prod(x.shape[:leading]), *x.shape[leading:]).astype(dtype), kernel.astype(dtype), geometry)
+    y = convolution(
+        x.reshape(math.prod(x.shape[:leading]), *x.shape[leading:]).astype(dtype),
+        kernel.astype(dtype),
+        geometry,
+    )
     if bias is not None:
         y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
     return y.reshape(*x.shape[:leading], *y.shape[1:])
@@ -213,5 +299,9 @@ def _hide(where, x, mask, rank):
     if mask is None or rank > 1:
         return x
     if mask.shape != x.shape[:-1]:
-        raise mistake(where, got=f"mask of shape {mask.shape} for x of shape {x.shape}", expected=f"a mask of shape {x.shape[:-1]}")
+        raise mistake(
+            where,
+            got=f"mask of shape {mask.shape} for x of shape {x.shape}",
+            expected=f"a mask of shape {x.shape[:-1]}",
+        )
     return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))

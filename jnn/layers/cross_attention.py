@@ -25,16 +25,20 @@ def cross_attention(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Multi-head attention from x to a memory, as a decoder's to what the encoder made: `attention`, with keys and values of the memory.
+    """Multi-head attention from x to a memory, as a decoder's to what the encoder made:
+    `attention`, with keys and values of the memory.
 
-    x is a dict: ``x`` ``(..., T, D)``, ``memory`` ``(..., S, E)`` and, optional, ``memory_mask`` ``(..., S)``, True where an element of
-    the memory is real: the others are not looked at, whatever they hold. -> y ``(..., T, D)``; settings, params and tags are those of
-    `attention`. A ``mask`` ``(..., T, S)`` says which element may look at which of the memory; one of elements, ``(..., T)``, changes
-    nothing.
+    x is a dict: ``x`` ``(..., T, D)``, ``memory`` ``(..., S, E)`` and, optional, ``memory_mask``
+    ``(..., S)``, True where an element of the memory is real: the others are not looked at,
+    whatever they hold. -> y ``(..., T, D)``; settings, params and tags are those of `attention`. A
+    ``mask`` ``(..., T, S)`` says which element may look at which of the memory; one of elements,
+    ``(..., T)``, changes nothing.
 
-    Streams, element by element of ``x``: ``carry(params, x_t, length)`` computes the keys and values of ``x_t["memory"]`` once; ``step``
-    takes ``x`` ``(..., D)`` and ``read`` ``(..., T, D)``, both without looking at ``memory`` again. Raises `JnnError` as `attention`, and
-    for an x that is no such dict. Source: Vaswani et al. 2017, section 3.2.3, https://arxiv.org/abs/1706.03762.
+    Streams, element by element of ``x``: ``carry(params, x_t, length)`` computes the keys and
+    values of ``x_t["memory"]`` once; ``step`` takes ``x`` ``(..., D)`` and ``read``
+    ``(..., T, D)``, both without looking at ``memory`` again. Raises `JnnError` as `attention`, and
+    for an x that is no such dict. Source: Vaswani et al. 2017, section 3.2.3,
+    https://arxiv.org/abs/1706.03762.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = cross_attention(2), {"x": jnp.ones((5, 8)), "memory": jnp.ones((7, 6))}
@@ -54,7 +58,12 @@ def cross_attention(
     )
     check_fraction("cross_attention", dropout=dropout)
     if fused and dropout > 0:
-        raise mistake("cross_attention", got=f"dropout={dropout} and fused=True", expected="one of them", remedy="Set fused=False.")
+        raise mistake(
+            "cross_attention",
+            got=f"dropout={dropout} and fused=True",
+            expected="one of them",
+            remedy="Set fused=False.",
+        )
 
     def init(key, x):
         _check(x, "x", "memory")
@@ -99,7 +108,10 @@ def cross_attention(
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         _check(x, "x")
         check_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
-        q, pairs = maps.project("query", params, x["x"]), mask if mask is not None and mask.ndim == x["x"].ndim else None
+        q, pairs = (
+            maps.project("query", params, x["x"]),
+            mask if mask is not None and mask.ndim == x["x"].ndim else None,
+        )
         look = _both(carry.get("mask"), pairs)
         y = attend(
             heads_first(q),
@@ -128,5 +140,11 @@ def _both(real: jax.Array | None, pairs: jax.Array | None) -> jax.Array | None:
 
 def _check(x, *names: str) -> None:
     if not isinstance(x, dict) or any(name not in x for name in names):
-        got = f"a dict of {', '.join(map(str, x))}" if isinstance(x, dict) else f"x of type {type(x).__name__}"
-        raise mistake("cross_attention", got=got, expected="a dict with x (..., T, D) and memory (..., S, E)")
+        got = (
+            f"a dict of {', '.join(map(str, x))}"
+            if isinstance(x, dict)
+            else f"x of type {type(x).__name__}"
+        )
+        raise mistake(
+            "cross_attention", got=got, expected="a dict with x (..., T, D) and memory (..., S, E)"
+        )

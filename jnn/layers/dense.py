@@ -11,12 +11,14 @@ from jnn.layers.checks import check_features, check_float, check_positive, param
 from jnn.model import Model, function, pointwise
 
 
-def dense(features: int, *, use_bias: bool = True, kernel_init=lecun_normal(), bias_init=zeros) -> Model:
+def dense(
+    features: int, *, use_bias: bool = True, kernel_init=lecun_normal(), bias_init=zeros
+) -> Model:
     """Every output is a weighted sum of all inputs: ``y = x W + b``.
 
-    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias`` ``(features,)``. PyTorch's ``Linear``
-    keeps the transpose of ``kernel``, and draws both from ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other
-    than D and for integer x.
+    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias``
+    ``(features,)``. PyTorch's ``Linear`` keeps the transpose of ``kernel``, and draws both from
+    ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other than D and for integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = dense(2)
@@ -45,7 +47,8 @@ def dense(features: int, *, use_bias: bool = True, kernel_init=lecun_normal(), b
 def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """``x @ kernel + bias`` as one product of matrices.
 
-    All leading axes are flattened into one: the gradient of ``kernel`` is then one matrix product too, which XLA runs fast on every device.
+    All leading axes are flattened into one: the gradient of ``kernel`` is then one matrix product
+    too, which XLA runs fast on every device.
     """
     y = x.reshape(math.prod(x.shape[:-1]), x.shape[-1]) @ kernel
     if bias is not None:
@@ -54,7 +57,8 @@ def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> ja
 
 
 def flatten(rank: int) -> Model:
-    """Each example's last ``rank`` axes as one: x ``(..., a, b, c)`` -> y ``(..., a b c)`` for ``rank=3``, an image.
+    """Each example's last ``rank`` axes as one: x ``(..., a, b, c)`` -> y ``(..., a b c)`` for
+    ``rank=3``, an image.
 
     >>> import jax.numpy as jnp
     >>> flatten(3).apply({}, {}, jnp.ones((5, 2, 2, 3)))[0].shape
@@ -64,7 +68,12 @@ def flatten(rank: int) -> Model:
 
     def flat(x):
         if x.ndim < rank:
-            raise mistake("flatten", got=f"x of shape {x.shape}", expected=f"at least {rank} axes", remedy="rank is that of one example.")
+            raise mistake(
+                "flatten",
+                got=f"x of shape {x.shape}",
+                expected=f"at least {rank} axes",
+                remedy="rank is that of one example.",
+            )
         return jnp.reshape(x, (*x.shape[: x.ndim - rank], math.prod(x.shape[x.ndim - rank :])))
 
     return Model(*function(flat)[:2])

@@ -25,22 +25,27 @@ def dot_product_attention(
     key: jax.Array | None = None,
     fused: bool = False,
 ) -> jax.Array:
-    """Each query's mean of the values, weighted by how its key agrees: ``y = softmax(q kᵀ scale + bias) v``, for each head.
+    """Each query's mean of the values, weighted by how its key agrees:
+    ``y = softmax(q kᵀ scale + bias) v``, for each head.
 
-    ``q``        ``(..., T, H, d)``; ``k`` ``(..., S, G, d)`` and ``v`` ``(..., S, G, e)``, where G divides H: head h looks at key head
-                 ``h // (H // G)``, so that G = H is multi-head, 1 < G < H grouped-query and G = 1 multi-query attention
-    ``mask``     True where a query may look: broadcastable to ``(..., H, T, S)`` where it has as many axes as q, else to ``(..., T, S)``.
-                 A query that may look nowhere gives 0. (PyTorch's ``MultiheadAttention`` has True where it may not.)
+    ``q``        ``(..., T, H, d)``; ``k`` ``(..., S, G, d)`` and ``v`` ``(..., S, G, e)``, where G
+                 divides H: head h looks at key head ``h // (H // G)``, so that G = H is multi-head,
+                 1 < G < H grouped-query and G = 1 multi-query attention
+    ``mask``     True where a query may look: broadcastable to ``(..., H, T, S)`` where it has as
+                 many axes as q, else to ``(..., T, S)``. A query that may look nowhere gives 0.
+                 (PyTorch's ``MultiheadAttention`` has True where it may not.)
     ``bias``     added to the logits, broadcastable to ``(..., H, T, S)``
     ``scale``    ``1 / sqrt(d)`` unless given
     ``causal``   query t looks at keys s <= t only; ``window``: only at ``|t - s| < window``
     ``dropout``  the probability with which a weight is dropped, where a ``key`` is given
-    ``fused``    by ``jax.nn.dot_product_attention``, which on NVIDIA GPUs is cuDNN's flash attention for bfloat16 and float16: it keeps no
-                 weights, so that none can be seen or dropped. It has float32 logits: float64 is not fused
+    ``fused``    by ``jax.nn.dot_product_attention``, which on NVIDIA GPUs is cuDNN's flash
+                 attention for bfloat16 and float16: it keeps no weights, so that none can be seen
+                 or dropped. It has float32 logits: float64 is not fused
     y            ``(..., T, H, e)``, in the dtype of v
 
-    Logits and softmax are in float32 at least. The weights ``(..., H, T, S)``, before dropout, are tagged "weights". Raises `JnnError`
-    where shapes do not fit. Sources: Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762; Ainslie et al. 2023,
+    Logits and softmax are in float32 at least. The weights ``(..., H, T, S)``, before dropout, are
+    tagged "weights". Raises `JnnError` where shapes do not fit. Sources: Vaswani et al. 2017,
+    section 3.2.1, https://arxiv.org/abs/1706.03762; Ainslie et al. 2023,
     https://arxiv.org/abs/2305.13245.
 
     >>> import jax.numpy as jnp
@@ -52,7 +57,12 @@ def dot_product_attention(
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     mask = None if mask is None else _per_head(mask, q)
     if fused and dropout > 0 and key is not None:
-        raise mistake("dot_product_attention", got=f"dropout={dropout}, fused=True", expected="one of them", remedy="Set fused=False.")
+        raise mistake(
+            "dot_product_attention",
+            got=f"dropout={dropout}, fused=True",
+            expected="one of them",
+            remedy="Set fused=False.",
+        )
     if fused and q.dtype != jnp.float64:
         return _fused(q, k, v, mask, bias, factor, causal, window)
     if causal or window is not None:
@@ -60,14 +70,20 @@ def dot_product_attention(
         in_reach = _per_head(visible(distance, causal, window), q)
         mask = in_reach if mask is None else mask & in_reach
     q, k, v = (heads_first(a) for a in (q, k, v))
-    return heads_first(attend(q, k, v, mask=mask, bias=bias, scale=factor, dropout=dropout, key=key))
+    return heads_first(
+        attend(q, k, v, mask=mask, bias=bias, scale=factor, dropout=dropout, key=key)
+    )
 
 
-def attend(q, k, v, *, mask=None, bias=None, scale: float, dropout: float = 0.0, key=None) -> jax.Array:
-    """`dot_product_attention` with heads in front of time: q ``(..., H, T, d)``, k, v ``(..., G, S, d)``; mask and bias ``(..., H, T, S)``.
+def attend(
+    q, k, v, *, mask=None, bias=None, scale: float, dropout: float = 0.0, key=None
+) -> jax.Array:
+    """`dot_product_attention` with heads in front of time: q ``(..., H, T, d)``, k, v
+    ``(..., G, S, d)``; mask and bias ``(..., H, T, S)``.
 
-    All products are of matrices that lie in memory as they are multiplied, under one leading axis (2.5 times faster than under two for one
-    query on a CPU); the queries that share keys are the rows of one matrix.
+    All products are of matrices that lie in memory as they are multiplied, under one leading axis
+    (2.5 times faster than under two for one query on a CPU); the queries that share keys are the
+    rows of one matrix.
     """
     *batch, H, T, d = q.shape
     G, S = k.shape[-3:-1]
@@ -81,14 +97,18 @@ def attend(q, k, v, *, mask=None, bias=None, scale: float, dropout: float = 0.0,
         logits = jnp.where(_of_rank(mask, logits.ndim), logits, -jnp.inf)
     weights = tag(softmax(logits), "weights")
     if dropout > 0 and key is not None:
-        weights = jnp.where(jax.random.bernoulli(key, 1 - dropout, weights.shape), weights / (1 - dropout), 0)
+        weights = jnp.where(
+            jax.random.bernoulli(key, 1 - dropout, weights.shape), weights / (1 - dropout), 0
+        )
     y = weights.astype(v.dtype).reshape(n, H // G * T, S) @ v.reshape(n, S, v.shape[-1])
     return y.reshape(*batch, H, T, v.shape[-1])
 
 
 @jax.custom_jvp
 def softmax(x: jax.Array) -> jax.Array:
-    """``exp(x) / sum(exp(x))`` along the last axis; 0 in a row that is ``-inf`` throughout, and no gradient there."""
+    """``exp(x) / sum(exp(x))`` along the last axis; 0 in a row that is ``-inf`` throughout, and no
+    gradient there.
+    """
     largest = jnp.max(x, axis=-1, keepdims=True)
     e = jnp.exp(x - jnp.where(largest == -jnp.inf, 0, largest))
     total = jnp.sum(e, axis=-1, keepdims=True)
@@ -104,7 +124,9 @@ def _softmax_jvp(primals, tangents):
 
 
 def visible(distance: jax.Array, causal: bool, window: int | None) -> jax.Array:
-    """Whether a query may look at a key, by the ``distance`` from the query to the key, in elements of the sequence."""
+    """Whether a query may look at a key, by the ``distance`` from the query to the key, in elements
+    of the sequence.
+    """
     may = distance <= 0 if causal else jnp.ones_like(distance, bool)
     return may if window is None else may & (jnp.abs(distance) < window)
 
@@ -120,7 +142,11 @@ def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
     def whole(a):
         """Four axes: one for the batch, or 1 where it is alike over the batch."""
         a = _of_rank(a, q.ndim)
-        return flat(a) if math.prod(a.shape[:-3]) == 1 else flat(jnp.broadcast_to(a, (*batch, *a.shape[-3:])))
+        return (
+            flat(a)
+            if math.prod(a.shape[:-3]) == 1
+            else flat(jnp.broadcast_to(a, (*batch, *a.shape[-3:])))
+        )
 
     # JAX's own function promotes dtypes on its way.
     with jax.numpy_dtype_promotion("standard"):
@@ -144,8 +170,15 @@ def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
 
 
 def _is_for_cudnn(q, v, causal, window) -> bool:
-    """cuDNN takes 16-bit types, heads of a multiple of 8 features up to 128, and a window that looks back alone."""
-    fits = q.dtype in (jnp.bfloat16, jnp.float16) and q.shape[-1] == v.shape[-1] and q.shape[-1] % 8 == 0 and q.shape[-1] <= 128
+    """cuDNN takes 16-bit types, heads of a multiple of 8 features up to 128, and a window that
+    looks back alone.
+    """
+    fits = (
+        q.dtype in (jnp.bfloat16, jnp.float16)
+        and q.shape[-1] == v.shape[-1]
+        and q.shape[-1] % 8 == 0
+        and q.shape[-1] <= 128
+    )
     return jax.default_backend() == "gpu" and fits and (window is None or causal)
 
 
@@ -159,19 +192,37 @@ def _per_head(mask: jax.Array, q) -> jax.Array:
 
 
 def _check(q, k, v, mask, bias, window, dropout) -> None:
-    where, shapes = "dot_product_attention", f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
-    fits = q.ndim >= 3 and k.shape[:-1] == v.shape[:-1] and q.shape[:-3] == k.shape[:-3] and q.shape[-1] == k.shape[-1]
+    where, shapes = (
+        "dot_product_attention",
+        f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}",
+    )
+    fits = (
+        q.ndim >= 3
+        and k.shape[:-1] == v.shape[:-1]
+        and q.shape[:-3] == k.shape[:-3]
+        and q.shape[-1] == k.shape[-1]
+    )
     if not fits or q.shape[-2] % k.shape[-2]:
-        raise mistake(where, got=shapes, expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G")
+        raise mistake(
+            where,
+            got=shapes,
+            expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G",
+        )
     logits = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])
     for name, a in (("mask", mask), ("bias", bias)):
         if a is None:
             continue
         shape = logits if name == "bias" or a.ndim == q.ndim else (*logits[:-3], *logits[-2:])
         if a.ndim < 2 or not _broadcasts(a.shape, shape):
-            raise mistake(where, got=f"{name} of shape {tuple(a.shape)} for {shapes}", expected=f"one that broadcasts to {shape}")
+            raise mistake(
+                where,
+                got=f"{name} of shape {tuple(a.shape)} for {shapes}",
+                expected=f"one that broadcasts to {shape}",
+            )
     if mask is not None and mask.dtype != bool:
-        raise mistake(where, got=f"mask of dtype {mask.dtype}", expected="bool, True where a query may look")
+        raise mistake(
+            where, got=f"mask of dtype {mask.dtype}", expected="bool, True where a query may look"
+        )
     if window is not None:
         check_positive(where, window=window)
     check_fraction(where, dropout=dropout)

@@ -1,7 +1,7 @@
 """Noise in training: dropout and its kin. In evaluation all are the identity.
 
-Each draws with its own key for the whole batch, each example its own values, and keeps the mean: dropout divides what it keeps by the
-fraction that is kept.
+Each draws with its own key for the whole batch, each example its own values, and keeps the mean:
+dropout divides what it keeps by the fraction that is kept.
 """
 
 import math
@@ -14,13 +14,17 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.model import Model, pointwise, required_key
 
-ALPHA = -1.7580993408473766  # what SELU tends to at minus infinity: its scale times its alpha, equation 14 of Klambauer et al. 2017
+# what SELU tends to at minus infinity: its scale times its alpha, equation 14 of Klambauer et al.
+# 2017
+ALPHA = -1.7580993408473766
 
 
 def dropout(rate: float) -> Model:
-    """Zero each value with probability ``rate``, and divide the others by ``1 - rate`` (Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
+    """Zero each value with probability ``rate``, and divide the others by ``1 - rate`` (Srivastava
+    et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
 
-    x of any shape -> y of the same. In training it needs a key. Raises `JnnError` for a rate outside of [0, 1) and for integer x.
+    x of any shape -> y of the same. In training it needs a key. Raises `JnnError` for a rate
+    outside of [0, 1) and for integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = dropout(0.5).apply({}, {}, jnp.ones(1000), key=jax.random.key(0), train=True)
@@ -31,10 +35,12 @@ def dropout(rate: float) -> Model:
 
 
 def spatial_dropout(rate: float, rank: int) -> Model:
-    """Zero whole channels: one draw for each channel of each example (Tompson et al. 2014, https://arxiv.org/abs/1411.4280).
+    """Zero whole channels: one draw for each channel of each example (Tompson et al. 2014,
+    https://arxiv.org/abs/1411.4280).
 
-    x ``(..., *space, C)``, where the last ``rank`` axes are one example, 3 for an image: neighbouring values are alike, so that a value
-    zeroed alone would be guessed from them. PyTorch's ``Dropout1d`` to ``Dropout3d``. Raises as `dropout`, and in training for fewer axes
+    x ``(..., *space, C)``, where the last ``rank`` axes are one example, 3 for an image:
+    neighbouring values are alike, so that a value zeroed alone would be guessed from them.
+    PyTorch's ``Dropout1d`` to ``Dropout3d``. Raises as `dropout`, and in training for fewer axes
     than ``rank``.
 
     >>> import jax, jax.numpy as jnp
@@ -43,14 +49,18 @@ def spatial_dropout(rate: float, rank: int) -> Model:
     True
     """
     check_positive("spatial_dropout", rank=rank)
-    return _dropping("spatial_dropout", rate, lambda shape: (*shape[:-rank], *(1,) * (rank - 1), shape[-1]), rank)
+    return _dropping(
+        "spatial_dropout", rate, lambda shape: (*shape[:-rank], *(1,) * (rank - 1), shape[-1]), rank
+    )
 
 
 def stochastic_depth(rate: float, rank: int) -> Model:
-    """Zero whole examples, one draw for each: a block is at times skipped in ``residual(chain(block, stochastic_depth(0.1, rank=3)))``.
+    """Zero whole examples, one draw for each: a block is at times skipped in
+    ``residual(chain(block, stochastic_depth(0.1, rank=3)))``.
 
-    x ``(..., *example)``, where the last ``rank`` axes are one example. What is kept is divided by ``1 - rate``; the paper divides nothing
-    and multiplies in evaluation. Raises as `dropout`, and in training for fewer axes than ``rank``. Source: Huang et al. 2016,
+    x ``(..., *example)``, where the last ``rank`` axes are one example. What is kept is divided by
+    ``1 - rate``; the paper divides nothing and multiplies in evaluation. Raises as `dropout`, and
+    in training for fewer axes than ``rank``. Source: Huang et al. 2016,
     https://arxiv.org/abs/1603.09382.
 
     >>> import jax, jax.numpy as jnp
@@ -63,10 +73,11 @@ def stochastic_depth(rate: float, rank: int) -> Model:
 
 
 def alpha_dropout(rate: float) -> Model:
-    """Dropout for networks of SELUs: mean 0 and variance 1 stay so. Dropped values become ``α' = -1.758``, then ``y = a x + b``.
+    """Dropout for networks of SELUs: mean 0 and variance 1 stay so. Dropped values become
+    ``α' = -1.758``, then ``y = a x + b``.
 
-    ``a = ((1 - rate)(1 + rate α'²))^(-1/2)``, ``b = -a rate α'``. Raises as `dropout`. Source: Klambauer et al. 2017,
-    https://arxiv.org/abs/1706.02515.
+    ``a = ((1 - rate)(1 + rate α'²))^(-1/2)``, ``b = -a rate α'``. Raises as `dropout`. Source:
+    Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = alpha_dropout(0.1).apply({}, {}, jnp.zeros(1000), key=jax.random.key(0), train=True)
@@ -76,12 +87,17 @@ def alpha_dropout(rate: float) -> Model:
     check_fraction("alpha_dropout", rate=rate)
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
     return _drawing(
-        "alpha_dropout", rate, lambda key, x: a * jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x, ALPHA) - a * rate * ALPHA
+        "alpha_dropout",
+        rate,
+        lambda key, x: (
+            a * jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x, ALPHA) - a * rate * ALPHA
+        ),
     )
 
 
 def gaussian_noise(standard_deviation: float) -> Model:
-    """Add noise to each value: ``y = x + standard_deviation * N(0, 1)``. Raises `JnnError` for a negative deviation and for integer x.
+    """Add noise to each value: ``y = x + standard_deviation * N(0, 1)``. Raises `JnnError` for a
+    negative deviation and for integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = gaussian_noise(0.1).apply({}, {}, jnp.ones(1000), key=jax.random.key(0), train=True)
@@ -89,25 +105,40 @@ def gaussian_noise(standard_deviation: float) -> Model:
     True
     """
     if not isinstance(standard_deviation, int | float) or not 0 <= standard_deviation < math.inf:
-        raise mistake("gaussian_noise", got=f"standard_deviation={standard_deviation!r}", expected="a number >= 0")
+        raise mistake(
+            "gaussian_noise",
+            got=f"standard_deviation={standard_deviation!r}",
+            expected="a number >= 0",
+        )
     draw = lambda key, x: x + standard_deviation * jax.random.normal(key, x.shape, x.dtype)
     return _drawing("gaussian_noise", standard_deviation, draw)
 
 
 def _dropping(where: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
-    """Dropout with one draw for each element of the shape ``drawn(x.shape)``, which is broadcast to x."""
+    """Dropout with one draw for each element of the shape ``drawn(x.shape)``, which is broadcast to
+    x.
+    """
     check_fraction(where, rate=rate)
 
     def drop(key, x):
         if x.ndim < rank:
-            raise mistake(where, got=f"x of shape {x.shape}", expected=f"at least {rank} axes", remedy="rank is that of one example.")
+            raise mistake(
+                where,
+                got=f"x of shape {x.shape}",
+                expected=f"at least {rank} axes",
+                remedy="rank is that of one example.",
+            )
         return jnp.where(jax.random.bernoulli(key, 1 - rate, drawn(x.shape)), x / (1 - rate), 0)
 
     return _drawing(where, rate, drop)
 
 
-def _drawing(where: str, strength: float, draw: Callable[[jax.Array, jax.Array], jax.Array]) -> Model:
-    """The model of ``y = draw(key, x)`` in training, and of the identity in evaluation or with a strength of zero."""
+def _drawing(
+    where: str, strength: float, draw: Callable[[jax.Array, jax.Array], jax.Array]
+) -> Model:
+    """The model of ``y = draw(key, x)`` in training, and of the identity in evaluation or with a
+    strength of zero.
+    """
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(where, x)

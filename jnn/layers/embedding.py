@@ -10,14 +10,17 @@ from jnn.layers.dense import linear
 from jnn.model import Model, Params, pointwise
 
 
-def embedding(vocabulary: int, features: int, *, embedding_init=jax.nn.initializers.normal(1.0)) -> Model:
+def embedding(
+    vocabulary: int, features: int, *, embedding_init=jax.nn.initializers.normal(1.0)
+) -> Model:
     """A learned vector for each token: ``y = embedding[x]``.
 
-    x integers ``(...)`` in [0, vocabulary) -> y ``(..., features)``; params ``embedding`` ``(vocabulary, features)``, drawn from N(0, 1) as
-    in PyTorch, in JAX's default floating type, float32. Values of tokens are not known while compiling: a token out of range, a negative
-    one too, gives NaN, where Flax takes the last vector and plain indexing counts from the end. Call `check_tokens` on the data. Raises
-    `JnnError` for tokens that are not integers. With `attend`, a standard deviation of ``features**-0.5`` starts with logits of the order
-    of one.
+    x integers ``(...)`` in [0, vocabulary) -> y ``(..., features)``; params ``embedding``
+    ``(vocabulary, features)``, drawn from N(0, 1) as in PyTorch, in JAX's default floating type,
+    float32. Values of tokens are not known while compiling: a token out of range, a negative one
+    too, gives NaN, where Flax takes the last vector and plain indexing counts from the end. Call
+    `check_tokens` on the data. Raises `JnnError` for tokens that are not integers. With `attend`, a
+    standard deviation of ``features**-0.5`` starts with logits of the order of one.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, tokens = embedding(10, 4), jnp.array([3, 1, 3])
@@ -29,22 +32,29 @@ def embedding(vocabulary: int, features: int, *, embedding_init=jax.nn.initializ
 
     def init(key, x):
         _check_integer(x)
-        return {"embedding": embedding_init(key, (vocabulary, features), jnp.result_type(float))}, {}
+        return {
+            "embedding": embedding_init(key, (vocabulary, features), jnp.result_type(float))
+        }, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check_integer(x)
-        # Wide enough for any vocabulary: the tokens may be uint8, and indexing computes in their type.
+        # Wide enough for any vocabulary: the tokens may be uint8, and indexing computes in their
+        # type.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
-        return jnp.asarray(params["embedding"]).at[tokens].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
+        return jnp.asarray(params["embedding"]).at[tokens].get(
+            mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
+        ), state
 
     return pointwise(init, apply)
 
 
 def attend(params: Params, h: jax.Array) -> jax.Array:
-    """The logits of a read-out that shares the vectors of `embedding` (tied weights): ``y = h @ embeddingᵀ``.
+    """The logits of a read-out that shares the vectors of `embedding` (tied weights):
+    ``y = h @ embeddingᵀ``.
 
-    h ``(..., features)`` -> y ``(..., vocabulary)``; ``params`` are those of the embedding. Used in a plain function, the gradient of both
-    uses is summed. Source: Press & Wolf 2017, https://arxiv.org/abs/1608.05859.
+    h ``(..., features)`` -> y ``(..., vocabulary)``; ``params`` are those of the embedding. Used in
+    a plain function, the gradient of both uses is summed. Source: Press & Wolf 2017,
+    https://arxiv.org/abs/1608.05859.
 
     >>> import jax.numpy as jnp
     >>> attend({"embedding": jnp.array([[1.0, 0.0], [0.0, 2.0]])}, jnp.array([3.0, 4.0])).tolist()
@@ -56,7 +66,8 @@ def attend(params: Params, h: jax.Array) -> jax.Array:
 
 
 def check_tokens(tokens, vocabulary: int, where: str = "tokens") -> None:
-    """Raise `JnnError` for the first token that is not in [0, vocabulary), with its position; for data on the host, before training.
+    """Raise `JnnError` for the first token that is not in [0, vocabulary), with its position; for
+    data on the host, before training.
 
     >>> check_tokens([[0, 3], [9, 1]], vocabulary=9)
     Traceback (most recent call last):

@@ -24,12 +24,16 @@ def feed_forward(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Out to ``hidden`` features and back: ``y = activation(x W + b) V + c``; ``gated``: ``y = (activation(x W + b) * (x U + a)) V + c``.
+    """Out to ``hidden`` features and back: ``y = activation(x W + b) V + c``; ``gated``:
+    ``y = (activation(x W + b) * (x U + a)) V + c``.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``hidden`` (gated: ``gate`` and ``value`` in it) and ``output``, each those of `dense`.
-    ``dropout`` is of the hidden features, in training, as in PyTorch's ``TransformerEncoderLayer``. SwiGLU is ``activation=jax.nn.silu,
-    gated=True, use_bias=False``, with ``8 D / 3`` hidden features as many numbers as the plain one has with ``4 D``. Raises `JnnError` as
-    `dense`. Sources: Vaswani et al. 2017, section 3.3, https://arxiv.org/abs/1706.03762; Shazeer 2020, https://arxiv.org/abs/2002.05202.
+    x ``(..., D)`` -> y ``(..., D)``; params ``hidden`` (gated: ``gate`` and ``value`` in it) and
+    ``output``, each those of `dense`. ``dropout`` is of the hidden features, in training, as in
+    PyTorch's ``TransformerEncoderLayer``. SwiGLU is
+    ``activation=jax.nn.silu, gated=True, use_bias=False``, with ``8 D / 3`` hidden features as many
+    numbers as the plain one has with ``4 D``. Raises `JnnError` as `dense`. Sources: Vaswani et al.
+    2017, section 3.3, https://arxiv.org/abs/1706.03762; Shazeer 2020,
+    https://arxiv.org/abs/2002.05202.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = feed_forward(16), jnp.ones((5, 4))
@@ -45,7 +49,9 @@ def feed_forward(
         project = dense(hidden, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
         back = dense(features, use_bias=use_bias, kernel_init=out_init, bias_init=bias_init)
         if gated:
-            gate = parallel(gate=project, value=project, combine=lambda gate, value: activation(gate) * value)
+            gate = parallel(
+                gate=project, value=project, combine=lambda gate, value: activation(gate) * value
+            )
             return chain(hidden=gate, dropout=drop(dropout), output=back)
         return chain(hidden=project, activation=activation, dropout=drop(dropout), output=back)
 

@@ -13,8 +13,15 @@ from jnn.model import Model
 from jnn.tags import tag
 
 
-def gru(features: int, *, reset: Literal["after", "before"] = "after", kernel_init=lecun_normal(), recurrent_init=orthogonal()) -> Model:
-    """The gated recurrent unit: one gate says how much of the memory to forget for a new candidate, another how much to keep.
+def gru(
+    features: int,
+    *,
+    reset: Literal["after", "before"] = "after",
+    kernel_init=lecun_normal(),
+    recurrent_init=orthogonal(),
+) -> Model:
+    """The gated recurrent unit: one gate says how much of the memory to forget for a new candidate,
+    another how much to keep.
 
         a_r, a_u, a_n = x_t W + b               three blocks of ``features`` columns, in this order
         r = σ(a_r + h_{t-1} R_r)                the reset gate
@@ -23,18 +30,23 @@ def gru(features: int, *, reset: Literal["after", "before"] = "after", kernel_in
         n = tanh(a_n + (r h_{t-1}) R_n)         reset="before"
         h_t = u h_{t-1} + (1 - u) n,  y_t = h_t
 
-    x ``(..., T, D)`` -> y ``(..., T, features)``; params ``kernel`` W ``(D, 3 features)``, ``recurrent_kernel`` R ``(features,
-    3 features)``, drawn block by block, ``bias`` b ``(3 features,)``, and with reset="after" ``recurrent_bias`` d ``(features,)``. The
-    memory, ``{"hidden": (..., features)}``, starts at zero. With a ``mask`` ``(..., T)``, padding changes nothing.
+    x ``(..., T, D)`` -> y ``(..., T, features)``; params ``kernel`` W ``(D, 3 features)``,
+    ``recurrent_kernel`` R ``(features, 3 features)``, drawn block by block, ``bias`` b
+    ``(3 features,)``, and with reset="after" ``recurrent_bias`` d ``(features,)``. The memory,
+    ``{"hidden": (..., features)}``, starts at zero. With a ``mask`` ``(..., T)``, padding changes
+    nothing.
 
-    "after" has one matrix product a step, "before" is that of the paper and has two. Tagged: ``reset_gate``, ``update_gate``,
-    ``candidate``, ``hidden``, within the scan, so that `jnn.capture` shows ``(T, ..., features)``. Gates and memory are computed in
-    float32 at least, for the memory is a running mean.
+    "after" has one matrix product a step, "before" is that of the paper and has two. Tagged:
+    ``reset_gate``, ``update_gate``, ``candidate``, ``hidden``, within the scan, so that
+    `jnn.capture` shows ``(T, ..., features)``. Gates and memory are computed in float32 at least,
+    for the memory is a running mean.
 
-    PyTorch has "after", the same order r, z, n with u called z, transposed matrices, two biases (b is their sum in the blocks of r and u),
-    and draws all from ``U(-1/sqrt(features), 1/sqrt(features))``. Keras has the order z, r, h and "after" by default
-    (``reset_after=True``); Flax has "after". Cho et al. 2014, https://arxiv.org/abs/1406.1078, is "before"; Chung et al. 2014 exchange u
-    and 1 - u. Raises `JnnError` as `recurrent`, and for another D than in params.
+    PyTorch has "after", the same order r, z, n with u called z, transposed matrices, two biases (b
+    is their sum in the blocks of r and u), and draws all from
+    ``U(-1/sqrt(features), 1/sqrt(features))``. Keras has the order z, r, h and "after" by default
+    (``reset_after=True``); Flax has "after". Cho et al. 2014, https://arxiv.org/abs/1406.1078, is
+    "before"; Chung et al. 2014 exchange u and 1 - u. Raises `JnnError` as `recurrent`, and for
+    another D than in params.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = gru(4), jnp.ones((7, 3))
@@ -44,19 +56,27 @@ def gru(features: int, *, reset: Literal["after", "before"] = "after", kernel_in
     """
     check_positive("gru", features=features)
     if reset not in ("after", "before"):
-        raise mistake("gru", got=f"reset={reset!r}", expected="'after' (PyTorch, Keras, Flax) or 'before' (the paper)")
+        raise mistake(
+            "gru",
+            got=f"reset={reset!r}",
+            expected="'after' (PyTorch, Keras, Flax) or 'before' (the paper)",
+        )
 
     def init(key, x_t):
         keys, dtype = jax.random.split(key), parameter_dtype(x_t)
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 3 * features), dtype),
-            "recurrent_kernel": for_each_gate(recurrent_init, 3)(keys[1], (features, 3 * features), dtype),
+            "recurrent_kernel": for_each_gate(recurrent_init, 3)(
+                keys[1], (features, 3 * features), dtype
+            ),
             "bias": jnp.zeros(3 * features, dtype),
         }
         return params | ({"recurrent_bias": jnp.zeros(features, dtype)} if reset == "after" else {})
 
     def carry(params, x_t):
-        return {"hidden": numerics(jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t)))}
+        return {
+            "hidden": numerics(jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t)))
+        }
 
     split = 2 * features
 
@@ -66,7 +86,9 @@ def gru(features: int, *, reset: Literal["after", "before"] = "after", kernel_in
         dtype, z = z.dtype, numerics(z)
         r, u = by_gates(sigmoid(a[..., :split] + z[..., :split]), 2)
         r = tag(r, "reset_gate")
-        n = jnp.tanh(a[..., split:] + r * (z[..., split:] + d.reshape((1,) * (z.ndim - 1) + d.shape)))
+        n = jnp.tanh(
+            a[..., split:] + r * (z[..., split:] + d.reshape((1,) * (z.ndim - 1) + d.shape))
+        )
         return _blend(u, n, h, dtype)
 
     def before(product, params, memory, x_t):
@@ -87,7 +109,9 @@ def gru(features: int, *, reset: Literal["after", "before"] = "after", kernel_in
 
     if reset == "after":
         whole = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-        return cell("gru", init, carry, lambda params, x: {"input": affine(params, x)}, after, whole)
+        return cell(
+            "gru", init, carry, lambda params, x: {"input": affine(params, x)}, after, whole
+        )
     return cell("gru", init, carry, by_product, before, split_kernel)
 
 

@@ -1,4 +1,6 @@
-"""The linear maps of multi-head attention: into queries, keys and values, and out of the heads again."""
+"""The linear maps of multi-head attention: into queries, keys and values, and out of the heads
+again.
+"""
 
 import dataclasses
 
@@ -14,8 +16,9 @@ from jnn.tags import tag
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Heads:
-    """Settings of the maps. Their params are ``query``, ``key``, ``value``, ``output``, each with ``kernel`` and ``bias`` as in `dense`;
-    head h is columns ``h d`` to ``(h + 1) d`` of the first three, as in PyTorch."""
+    """Settings of the maps. Their params are ``query``, ``key``, ``value``, ``output``, each with
+    ``kernel`` and ``bias`` as in `dense`; head h is columns ``h d`` to ``(h + 1) d`` of the first
+    three, as in PyTorch."""
 
     where: str
     heads: int
@@ -74,7 +77,9 @@ class Heads:
     def merge(self, params: Params, y: jax.Array) -> jax.Array:
         """What all heads found, as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
         own = params["output"]
-        return linear(y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), own["kernel"], own.get("bias"))
+        return linear(
+            y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), own["kernel"], own.get("bias")
+        )
 
     def memory_size(self, params: Params) -> int:
         """The features d of a key."""

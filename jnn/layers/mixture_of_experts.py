@@ -1,4 +1,6 @@
-"""A mixture of experts: several networks, and a router that chooses a few of them for each element."""
+"""A mixture of experts: several networks, and a router that chooses a few of them for each
+element.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,24 +14,33 @@ from jnn.tags import tag
 from jnn.transform import ensemble
 
 
-def mixture_of_experts(expert: Model, experts: int, *, top: int = 2, router_init: Init = lecun_normal()) -> Model:
-    """``y = Σ_i g_i expert_i(x)`` for each element, over the ``top`` experts of largest ``p = softmax(x W)``; g is p, with a sum of 1.
+def mixture_of_experts(
+    expert: Model, experts: int, *, top: int = 2, router_init: Init = lecun_normal()
+) -> Model:
+    """``y = Σ_i g_i expert_i(x)`` for each element, over the ``top`` experts of largest
+    ``p = softmax(x W)``; g is p, with a sum of 1.
 
-    x ``(..., D)`` -> y ``(..., D)``, or what the expert makes of it; params ``router`` with ``kernel`` ``(D, experts)``, and ``experts``:
-    those of ``expert``, such as `feed_forward`, with a first axis of length ``experts``. The expert must treat each element alone. With
-    ``top=1`` g is p itself, as in Switch: a weight of 1 would leave the router without a gradient.
+    x ``(..., D)`` -> y ``(..., D)``, or what the expert makes of it; params ``router`` with
+    ``kernel`` ``(D, experts)``, and ``experts``: those of ``expert``, such as `feed_forward`, with
+    a first axis of length ``experts``. The expert must treat each element alone. With ``top=1`` g
+    is p itself, as in Switch: a weight of 1 would leave the router without a gradient.
 
-    Every expert computes every element, and the gates choose: exact, without a capacity beyond which elements are dropped, so that examples
-    do not influence each other; it costs ``experts / top`` times the products that are used. The router is in float32 at least.
+    Every expert computes every element, and the gates choose: exact, without a capacity beyond
+    which elements are dropped, so that examples do not influence each other; it costs
+    ``experts / top`` times the products that are used. The router is in float32 at least.
 
-    Tags: "gates" ``(..., experts)``, and two losses for the objective, means over the real elements:
-    "load_balance"  ``experts Σ_i f_i P_i``, where f_i is the share of choices that fell on expert i, and P_i the mean of p_i: 1 where even
+    Tags: "gates" ``(..., experts)``, and two losses for the objective, means over the real
+    elements:
+    "load_balance"  ``experts Σ_i f_i P_i``, where f_i is the share of choices that fell on expert
+                    i, and P_i the mean of p_i: 1 where even
     "router_z"      the mean of ``logsumexp(x W)²``, which keeps logits small
-    To train with them, differentiate through `jnn.capture`: ``(y, state), values = jnn.capture(model.apply)(params, state, x)``.
+    To train with them, differentiate through `jnn.capture`:
+    ``(y, state), values = jnn.capture(model.apply)(params, state, x)``.
 
-    Raises `JnnError` for ``top`` above ``experts``. Sources: Shazeer et al. 2017, https://arxiv.org/abs/1701.06538 (top-k gates); Fedus et
-    al. 2022, https://arxiv.org/abs/2101.03961, equation 4 (balance; Hugging Face's Mixtral has it times ``top``); Zoph et al. 2022,
-    https://arxiv.org/abs/2202.08906, equation 5 (z).
+    Raises `JnnError` for ``top`` above ``experts``. Sources: Shazeer et al. 2017,
+    https://arxiv.org/abs/1701.06538 (top-k gates); Fedus et al. 2022,
+    https://arxiv.org/abs/2101.03961, equation 4 (balance; Hugging Face's Mixtral has it times
+    ``top``); Zoph et al. 2022, https://arxiv.org/abs/2202.08906, equation 5 (z).
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer, x = mixture_of_experts(jnn.dense(4), experts=3), jnp.ones((5, 4))
@@ -40,7 +51,11 @@ def mixture_of_experts(expert: Model, experts: int, *, top: int = 2, router_init
     """
     check_positive("mixture_of_experts", experts=experts, top=top)
     if top > experts:
-        raise mistake("mixture_of_experts", got=f"top={top} of {experts} experts", expected="at most as many as there are")
+        raise mistake(
+            "mixture_of_experts",
+            got=f"top={top} of {experts} experts",
+            expected="at most as many as there are",
+        )
     crowd = ensemble(expert, experts)
 
     def init(key, x):
@@ -80,4 +95,6 @@ def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
     if mask is None:
         return jnp.mean(flat, axis=0)
     real = mask.reshape(-1, 1)
-    return jnp.sum(jnp.where(real, flat, 0), axis=0) / jnp.maximum(jnp.sum(real), 1).astype(flat.dtype)
+    return jnp.sum(jnp.where(real, flat, 0), axis=0) / jnp.maximum(jnp.sum(real), 1).astype(
+        flat.dtype
+    )

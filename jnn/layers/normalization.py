@@ -1,8 +1,10 @@
-"""Normalization of each example by itself: layer, root mean square, group, and instance normalization.
+"""Normalization of each example by itself: layer, root mean square, group, and instance
+normalization.
 
-All make ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias`` and differ in what the mean and the variance are taken over.
-Statistics are computed in float32 at least, in two passes: the one-pass ``E[x²] - E[x]²`` loses all digits where the mean is far from zero.
-Batch normalization, in which examples influence each other, is in ``batch_normalization.py``.
+All make ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias`` and differ in what the mean
+and the variance are taken over. Statistics are computed in float32 at least, in two passes: the
+one-pass ``E[x²] - E[x]²`` loses all digits where the mean is far from zero. Batch normalization, in
+which examples influence each other, is in ``batch_normalization.py``.
 """
 
 import math
@@ -16,11 +18,13 @@ from jnn.model import Model, Params, pointwise
 
 
 def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True) -> Model:
-    """Normalization over the features of each element: ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
+    """Normalization over the features of each element:
+    ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones, ``bias`` ``(D,)`` of zeros. The mean and the biased variance are
-    over the last axis alone, in float32 at least. Raises `JnnError` for another D than in params and for integer x. PyTorch has the same
-    epsilon, Flax 1e-6. Source: Ba et al. 2016, https://arxiv.org/abs/1607.06450.
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones, ``bias`` ``(D,)`` of zeros.
+    The mean and the biased variance are over the last axis alone, in float32 at least. Raises
+    `JnnError` for another D than in params and for integer x. PyTorch has the same epsilon, Flax
+    1e-6. Source: Ba et al. 2016, https://arxiv.org/abs/1607.06450.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = layer_norm(), jnp.array([1.0, 3.0])
@@ -43,11 +47,13 @@ def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool 
 
 
 def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
-    """Division by the root mean square of the features: ``y = x / sqrt(mean(x²) + epsilon) * scale``.
+    """Division by the root mean square of the features:
+    ``y = x / sqrt(mean(x²) + epsilon) * scale``.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones. Computed in float32 at least, the scaling too. Raises `JnnError`
-    for another D than in params and for integer x. PyTorch's default epsilon is the machine epsilon of x's type. Source: Zhang & Sennrich
-    2019, https://arxiv.org/abs/1910.07467.
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones. Computed in float32 at
+    least, the scaling too. Raises `JnnError` for another D than in params and for integer x.
+    PyTorch's default epsilon is the machine epsilon of x's type. Source: Zhang & Sennrich 2019,
+    https://arxiv.org/abs/1910.07467.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = rms_norm(), jnp.array([3.0, 4.0, 0.0, 0.0])
@@ -69,13 +75,18 @@ def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
     return pointwise(init, apply)
 
 
-def group_norm(groups: int, rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True) -> Model:
-    """Normalization of each example over its space and the channels of one group: the C channels form ``groups`` groups of neighbours.
+def group_norm(
+    groups: int, rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True
+) -> Model:
+    """Normalization of each example over its space and the channels of one group: the C channels
+    form ``groups`` groups of neighbours.
 
-    x ``(..., *space, C)`` -> y of the same shape, where the last ``rank`` axes are one example: 3 for an image ``(H, W, C)``, 2 for a
-    sequence ``(T, C)``. params ``scale`` and ``bias`` ``(C,)``. With a mask ``(..., *space)`` the statistics are those of the real
-    elements. Statistics in float32 at least. Raises `JnnError` where ``groups`` does not divide C, for fewer axes than ``rank``, and for a
-    mask of another shape. Source: Wu & He 2018, https://arxiv.org/abs/1803.08494.
+    x ``(..., *space, C)`` -> y of the same shape, where the last ``rank`` axes are one example: 3
+    for an image ``(H, W, C)``, 2 for a sequence ``(T, C)``. params ``scale`` and ``bias`` ``(C,)``.
+    With a mask ``(..., *space)`` the statistics are those of the real elements. Statistics in
+    float32 at least. Raises `JnnError` where ``groups`` does not divide C, for fewer axes than
+    ``rank``, and for a mask of another shape. Source: Wu & He 2018,
+    https://arxiv.org/abs/1803.08494.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, image = group_norm(2, rank=3), jnp.arange(16.0).reshape(2, 2, 4)
@@ -87,12 +98,16 @@ def group_norm(groups: int, rank: int, *, epsilon: float = 1e-5, use_scale: bool
     return _grouped("group_norm", groups, rank, epsilon, use_scale, use_bias)
 
 
-def instance_norm(rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True) -> Model:
-    """Normalization of each channel of each example over its space: `group_norm` with one channel a group.
+def instance_norm(
+    rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True
+) -> Model:
+    """Normalization of each channel of each example over its space: `group_norm` with one channel a
+    group.
 
-    The arguments are those of `group_norm`; ``rank`` is 2 at least. It keeps no running statistics. PyTorch's ``InstanceNorm`` has no scale
-    and bias unless asked. Raises `JnnError` also where the space is one element, for each channel would become its bias. Source: Ulyanov et
-    al. 2016, https://arxiv.org/abs/1607.08022.
+    The arguments are those of `group_norm`; ``rank`` is 2 at least. It keeps no running statistics.
+    PyTorch's ``InstanceNorm`` has no scale and bias unless asked. Raises `JnnError` also where the
+    space is one element, for each channel would become its bias. Source: Ulyanov et al. 2016,
+    https://arxiv.org/abs/1607.08022.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, sequence = instance_norm(rank=2), jnp.array([[1.0, 30.0], [3.0, 10.0]])
@@ -102,12 +117,17 @@ def instance_norm(rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, u
     check_positive("instance_norm", rank=rank)
     if rank < 2:
         raise mistake(
-            "instance_norm", got=f"rank={rank}", expected="at least 2 axes, (space, channels)", remedy="rank is that of one example."
+            "instance_norm",
+            got=f"rank={rank}",
+            expected="at least 2 axes, (space, channels)",
+            remedy="rank is that of one example.",
         )
     return _grouped("instance_norm", None, rank, epsilon, use_scale, use_bias)
 
 
-def _grouped(where: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool) -> Model:
+def _grouped(
+    where: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool
+) -> Model:
     """Group normalization; one channel a group where ``groups`` is None."""
     check_epsilon(where, epsilon)
 
@@ -115,9 +135,17 @@ def _grouped(where: str, groups: int | None, rank: int, epsilon: float, use_scal
         check_input(where, x, params, min_rank=rank)
         space = x.shape[x.ndim - rank : -1]
         if groups is None and math.prod(space) == 1:
-            raise mistake(where, got=f"x of shape {x.shape} with rank={rank}", expected="more than one element of space to normalize over")
+            raise mistake(
+                where,
+                got=f"x of shape {x.shape} with rank={rank}",
+                expected="more than one element of space to normalize over",
+            )
         if groups is not None and x.shape[-1] % groups:
-            raise mistake(where, got=f"{x.shape[-1]} channels in {groups} groups", expected="a number of groups that divides the channels")
+            raise mistake(
+                where,
+                got=f"{x.shape[-1]} channels in {groups} groups",
+                expected="a number of groups that divides the channels",
+            )
 
     def init(key, x):
         check(x)
@@ -129,17 +157,23 @@ def _grouped(where: str, groups: int | None, rank: int, epsilon: float, use_scal
         number = groups or x.shape[-1]
         h = real(numerics(x), mask).reshape(*x.shape[:-1], number, x.shape[-1] // number)
         space_and_group = (*range(x.ndim - rank, x.ndim - 1), x.ndim)
-        mean, variance, _ = moments(h, space_and_group, None if mask is None else mask[..., None, None])
+        mean, variance, _ = moments(
+            h, space_and_group, None if mask is None else mask[..., None, None]
+        )
         y = standardize(h, mean, variance, epsilon).reshape(x.shape)
         return affine(params, y).astype(x.dtype), state
 
     return Model(init, apply)
 
 
-def moments(x: jax.Array, axes: tuple[int, ...], mask: jax.Array | None = None, axis_name=None) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean, biased variance and number of values of ``x`` over ``axes``, kept with length one, and over the axis called ``axis_name``.
+def moments(
+    x: jax.Array, axes: tuple[int, ...], mask: jax.Array | None = None, axis_name=None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean, biased variance and number of values of ``x`` over ``axes``, kept with length one, and
+    over the axis called ``axis_name``.
 
-    ``mask`` has the rank of x, and True where a value counts. Where none does, mean and variance are zero.
+    ``mask`` has the rank of x, and True where a value counts. Where none does, mean and variance
+    are zero.
     """
 
     def total(values):
@@ -172,7 +206,9 @@ def affine(params: Params, x: jax.Array) -> jax.Array:
 
 
 def real(x: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """``x`` with zeros where the mask has padding, so that NaN there reaches neither the statistics nor a gradient."""
+    """``x`` with zeros where the mask has padding, so that NaN there reaches neither the statistics
+    nor a gradient.
+    """
     return x if mask is None else jnp.where(mask[..., None], x, 0)
 
 

@@ -1,7 +1,8 @@
 """Pooling and resizing over the axes of space, channels last.
 
-Windows are taken apart axis by axis, as slices with strides: on a CPU the gradient of ``lax.reduce_window`` with ``max`` takes six to
-ten times as long (``python benchmarks/pooling.py``).
+Windows are taken apart axis by axis, as slices with strides: on a CPU the gradient of
+``lax.reduce_window`` with ``max`` takes six to ten times as long
+(``python benchmarks/pooling.py``).
 """
 
 import functools
@@ -19,18 +20,28 @@ from jnn.layers.sliding_windows import Windows, check_space, pads, windows
 from jnn.model import Model, function
 
 
-def max_pool(window: tuple[int, ...], *, strides: int | tuple[int, ...] | None = None, padding: str | int | tuple = "VALID") -> Model:
+def max_pool(
+    window: tuple[int, ...],
+    *,
+    strides: int | tuple[int, ...] | None = None,
+    padding: str | int | tuple = "VALID",
+) -> Model:
     """The largest value of each window: x ``(..., *space, C)`` -> y ``(..., *out, C)``.
 
-    ``window`` has one number for each axis of space; ``strides`` are the window unless given; ``padding`` is as in `conv`,
-    and never the largest. The gradient goes to the first of equal values, and NaN stays, as in PyTorch.
+    ``window`` has one number for each axis of space; ``strides`` are the window unless given;
+    ``padding`` is as in `conv`, and never the largest. The gradient goes to the first of equal
+    values, and NaN stays, as in PyTorch.
 
     >>> import jax.numpy as jnp
     >>> max_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [2.0], [0.0]]))[0].tolist()
     [[3.0], [2.0]]
     """
     settings = _windows("max_pool", window, strides, padding)
-    return _layer("max_pool", len(settings.size), lambda x: _slide("max_pool", x, settings, -jnp.inf, _first_largest))
+    return _layer(
+        "max_pool",
+        len(settings.size),
+        lambda x: _slide("max_pool", x, settings, -jnp.inf, _first_largest),
+    )
 
 
 def average_pool(
@@ -42,8 +53,8 @@ def average_pool(
 ) -> Model:
     """The mean of each window, in float32 at least: x ``(..., *space, C)`` -> y ``(..., *out, C)``.
 
-    Settings as in `max_pool`. Padding does not count, as in TensorFlow; with ``count_include_pad`` it counts as zeros, the default of
-    PyTorch and Flax.
+    Settings as in `max_pool`. Padding does not count, as in TensorFlow; with ``count_include_pad``
+    it counts as zeros, the default of PyTorch and Flax.
 
     >>> import jax.numpy as jnp
     >>> average_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [2.0], [0.0]]))[0].tolist()
@@ -63,9 +74,11 @@ def average_pool(
 
 
 def global_average_pool(rank: int = 2) -> Model:
-    """The mean over the last ``rank`` axes of space, in float32 at least: x ``(..., *space, C)`` -> y ``(..., C)``.
+    """The mean over the last ``rank`` axes of space, in float32 at least: x ``(..., *space, C)`` ->
+    y ``(..., C)``.
 
-    ``rank`` is 2 for images and 1 for sequences, whose ``mask`` ``(..., T)`` says what to average; where it hides all, y is 0.
+    ``rank`` is 2 for images and 1 for sequences, whose ``mask`` ``(..., T)`` says what to average;
+    where it hides all, y is 0.
 
     >>> import jax.numpy as jnp
     >>> global_average_pool(1).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]), mask=jnp.array([True, True, False]))[0].tolist()
@@ -80,7 +93,8 @@ def global_average_pool(rank: int = 2) -> Model:
 
 
 def global_max_pool(rank: int = 2) -> Model:
-    """The largest value over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y ``(..., C)``; equal ones share the gradient.
+    """The largest value over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y
+    ``(..., C)``; equal ones share the gradient.
 
     ``rank`` and ``mask`` as in `global_average_pool`.
 
@@ -96,10 +110,11 @@ def global_max_pool(rank: int = 2) -> Model:
 
 
 def adaptive_average_pool(size: tuple[int, ...]) -> Model:
-    """The means of ``size`` windows that cover each axis of space: x ``(..., *space, C)`` -> y ``(..., *size, C)``.
+    """The means of ``size`` windows that cover each axis of space: x ``(..., *space, C)`` -> y
+    ``(..., *size, C)``.
 
-    Computed in float32 at least. Window i of m on n elements reaches from ``floor(i n / m)`` to ``ceil((i + 1) n / m)``, the end
-    excluded, as in PyTorch: windows may overlap.
+    Computed in float32 at least. Window i of m on n elements reaches from ``floor(i n / m)`` to
+    ``ceil((i + 1) n / m)``, the end excluded, as in PyTorch: windows may overlap.
 
     >>> import jax.numpy as jnp
     >>> adaptive_average_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -108,14 +123,17 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
     size = windows("adaptive_average_pool", "size", size).size
 
     def weights(n, m):
-        inside = np.stack([(np.arange(n) >= start) & (np.arange(n) < end) for start, end in _bounds(n, m)], axis=1)
+        inside = np.stack(
+            [(np.arange(n) >= start) & (np.arange(n) < end) for start, end in _bounds(n, m)], axis=1
+        )
         return inside / inside.sum(0)
 
     return _layer("adaptive_average_pool", len(size), lambda x: _combine(x, size, weights))
 
 
 def adaptive_max_pool(size: tuple[int, ...]) -> Model:
-    """The largest values of ``size`` windows that cover each axis of space, those of `adaptive_average_pool`; equal ones share gradients.
+    """The largest values of ``size`` windows that cover each axis of space, those of
+    `adaptive_average_pool`; equal ones share gradients.
 
     >>> import jax.numpy as jnp
     >>> adaptive_max_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -125,7 +143,10 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
 
     def largest(x):
         for axis, m in enumerate(size, x.ndim - len(size) - 1):
-            parts = [jax.lax.slice_in_dim(x, start, end, axis=axis) for start, end in _bounds(x.shape[axis], m)]
+            parts = [
+                jax.lax.slice_in_dim(x, start, end, axis=axis)
+                for start, end in _bounds(x.shape[axis], m)
+            ]
             x = jnp.concatenate([jnp.max(part, axis, keepdims=True) for part in parts], axis)
         return x
 
@@ -133,10 +154,12 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
 
 
 def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
-    """Each axis of space ``factor`` times as long: x ``(..., *space, C)`` -> y ``(..., *(factor space), C)``.
+    """Each axis of space ``factor`` times as long: x ``(..., *space, C)`` -> y
+    ``(..., *(factor space), C)``.
 
-    ``"nearest"`` repeats each element; ``"linear"`` (bilinear for images) interpolates between the centres of elements and is constant
-    beyond the outermost, as ``jax.image.resize`` and PyTorch's ``interpolate`` with ``align_corners=False`` do, in float32 at least.
+    ``"nearest"`` repeats each element; ``"linear"`` (bilinear for images) interpolates between the
+    centres of elements and is constant beyond the outermost, as ``jax.image.resize`` and PyTorch's
+    ``interpolate`` with ``align_corners=False`` do, in float32 at least.
 
     >>> import jax.numpy as jnp
     >>> upsample((2,), "linear").apply({}, {}, jnp.array([[0.0], [4.0]]))[0].tolist()
@@ -151,19 +174,31 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
         return np.maximum(1 - abs(np.arange(n)[:, None] - position), 0)
 
     def nearest(x):
-        return functools.reduce(lambda x, i: jnp.repeat(x, factor[i], axis=i - len(factor) - 1), range(len(factor)), x)
+        return functools.reduce(
+            lambda x, i: jnp.repeat(x, factor[i], axis=i - len(factor) - 1), range(len(factor)), x
+        )
 
     def linear(x):
-        return _combine(x, [f * n for f, n in zip(factor, x.shape[-len(factor) - 1 : -1], strict=True)], weights)
+        return _combine(
+            x, [f * n for f, n in zip(factor, x.shape[-len(factor) - 1 : -1], strict=True)], weights
+        )
 
     return _layer("upsample", len(factor), nearest if method == "nearest" else linear)
 
 
 def _windows(where, window, strides, padding) -> Windows:
-    settings = windows(where, "window", window, strides=window if strides is None else strides, padding=padding)
-    for k, pair in zip(settings.size, settings.padding if isinstance(settings.padding, tuple) else (), strict=False):
+    settings = windows(
+        where, "window", window, strides=window if strides is None else strides, padding=padding
+    )
+    for k, pair in zip(
+        settings.size, settings.padding if isinstance(settings.padding, tuple) else (), strict=False
+    ):
         if max(pair) >= k:
-            raise mistake(where, got=f"padding={padding!r} for window={window!r}", expected="padding smaller than the window")
+            raise mistake(
+                where,
+                got=f"padding={padding!r} for window={window!r}",
+                expected="padding smaller than the window",
+            )
     return settings
 
 
@@ -176,14 +211,20 @@ def _layer(where: str, rank: int, f: Callable) -> Model:
 
 
 def _slide(where, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:
-    """``combine`` over the elements of each window, the last axis of space first: equal elements then meet in their order in the image."""
+    """``combine`` over the elements of each window, the last axis of space first: equal elements
+    then meet in their order in the image.
+    """
     first = x.ndim - len(settings.size) - 1
     padding = pads(where, settings, x.shape[first:-1])
     edges = [(0, 0, 0)] * first + [(low, high, 0) for low, high in padding] + [(0, 0, 0)]
     x = jax.lax.pad(x, jnp.asarray(outside, x.dtype), edges)
-    for axis, k, s in reversed(list(zip(range(first, x.ndim), settings.size, settings.strides, strict=False))):
+    for axis, k, s in reversed(
+        list(zip(range(first, x.ndim), settings.size, settings.strides, strict=False))
+    ):
         end = x.shape[axis] - k + 1
-        x = functools.reduce(combine, [jax.lax.slice_in_dim(x, i, i + end, s, axis) for i in range(k)])
+        x = functools.reduce(
+            combine, [jax.lax.slice_in_dim(x, i, i + end, s, axis) for i in range(k)]
+        )
     return x
 
 
@@ -192,7 +233,9 @@ def _first_largest(a, b):
 
 
 def _global_pool(where: str, rank: int, f: Callable) -> Model:
-    """``f(x, real, axes)`` over the axes of space; ``real`` is False where the mask of a sequence is."""
+    """``f(x, real, axes)`` over the axes of space; ``real`` is False where the mask of a sequence
+    is.
+    """
     check_positive(where, rank=rank)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -200,7 +243,11 @@ def _global_pool(where: str, rank: int, f: Callable) -> Model:
         if rank > 1 or mask is None:
             mask = jnp.ones(x.shape[:-1], bool)
         elif mask.shape != x.shape[:-1]:
-            raise mistake(where, got=f"mask of shape {mask.shape} for x of shape {x.shape}", expected=f"a mask of shape {x.shape[:-1]}")
+            raise mistake(
+                where,
+                got=f"mask of shape {mask.shape} for x of shape {x.shape}",
+                expected=f"a mask of shape {x.shape[:-1]}",
+            )
         return f(x, mask[..., None], tuple(range(x.ndim - rank - 1, x.ndim - 1))), state
 
     return Model(lambda key, x: ({}, {}), apply)
@@ -211,7 +258,9 @@ def _bounds(n: int, m: int) -> list[tuple[int, int]]:
 
 
 def _combine(x, size, weights: Callable[[int, int], np.ndarray]) -> jax.Array:
-    """Each axis of space times the matrix ``weights(n, m)`` from its n elements to the m of ``size``."""
+    """Each axis of space times the matrix ``weights(n, m)`` from its n elements to the m of
+    ``size``.
+    """
     y = numerics(x)
     for axis, m in enumerate(size, x.ndim - len(size) - 1):
         matrix = jnp.asarray(weights(x.shape[axis], m), y.dtype)

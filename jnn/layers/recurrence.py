@@ -1,14 +1,16 @@
 """Recurrences whose weights get their gradient by one matrix product over all steps.
 
-Written as a plain ``lax.scan``, ``h_t = f(x_t + h_{t-1} W)`` has a gradient that adds a thin product to ``dW`` at every step on the way
-back. Its tangent, however, has two parts,
+Written as a plain ``lax.scan``, ``h_t = f(x_t + h_{t-1} W)`` has a gradient that adds a thin
+product to ``dW`` at every step on the way back. Its tangent, however, has two parts,
 
     e    = dx + H dW                    for all steps at once, H the stacked h_{t-1}
     dh_t = f'(z_t) (e_t + dh_{t-1} W)   step by step, where dW does not occur
 
-and the transpose of this is what one writes by hand: a scan in reverse that yields ``dz`` alone, then ``dW = Hᵀ dz`` as one product.
-`scan` states the tangent in this form by ``jax.custom_jvp``; all of it is plain JAX, so that derivatives of every order and mode are
-right, and ``vmap`` of them too. A step keeps its memory and its products for the way back, where the rest of it is computed again.
+and the transpose of this is what one writes by hand: a scan in reverse that yields ``dz`` alone,
+then ``dW = Hᵀ dz`` as one product. `scan` states the tangent in this form by ``jax.custom_jvp``;
+all of it is plain JAX, so that derivatives of every order and mode are right, and ``vmap`` of them
+too. A step keeps its memory and its products for the way back, where the rest of it is computed
+again.
 """
 
 from collections.abc import Callable
@@ -21,12 +23,16 @@ from jnn.layers.dense import linear
 from jnn.model import where
 
 
-def scan(step: Callable, weights: dict, params: Any, memory: Any, x: dict, mask: jax.Array | None = None) -> tuple[Any, Any]:
-    """``step(product, params, memory, x_t) -> y_t, memory`` over the first axis of x: the stacked y, and the last memory.
+def scan(
+    step: Callable, weights: dict, params: Any, memory: Any, x: dict, mask: jax.Array | None = None
+) -> tuple[Any, Any]:
+    """``step(product, params, memory, x_t) -> y_t, memory`` over the first axis of x: the stacked
+    y, and the last memory.
 
-    Within a step ``product(name, h)`` is ``x_t[name] + h @ weights[name]``, or without the first term where x has no such name, and x_t is
-    what else x holds; h has any leading axes, and each name is used once. The gradient of what a step takes from ``params`` itself, a
-    bias, is added up step by step. Where ``mask``, time first, is False, the memory stays as it was.
+    Within a step ``product(name, h)`` is ``x_t[name] + h @ weights[name]``, or without the first
+    term where x has no such name, and x_t is what else x holds; h has any leading axes, and each
+    name is used once. The gradient of what a step takes from ``params`` itself, a bias, is added up
+    step by step. Where ``mask``, time first, is False, the memory stays as it was.
     """
 
     def evaluate(weights, params, memory, x, mask):
@@ -37,7 +43,10 @@ def scan(step: Callable, weights: dict, params: Any, memory: Any, x: dict, mask:
         d_weights, d_params, d_memory, d_x, _ = tangents
         outputs, (before, products) = _forward(step, *primals)
         z = {name: z for name, (_, z) in products.items()}
-        d_z = {name: _add(d_x.get(name), linear(h, d_weights[name])) for name, (h, _) in products.items()}
+        d_z = {
+            name: _add(d_x.get(name), linear(h, d_weights[name]))
+            for name, (h, _) in products.items()
+        }
 
         def advance(d_memory, element):
             before_t, x_t, mask_t, z_t, d_x_t, d_z_t = element
@@ -47,7 +56,9 @@ def scan(step: Callable, weights: dict, params: Any, memory: Any, x: dict, mask:
                 return _masked(step, product, params, memory, x_t, mask_t)
 
             zero = jax.tree.map(jnp.zeros_like, d_z_t)
-            _, (d_y, d_memory) = jax.jvp(f, (params, before_t, x_t, zero), (d_params, d_memory, d_x_t, d_z_t))
+            _, (d_y, d_memory) = jax.jvp(
+                f, (params, before_t, x_t, zero), (d_params, d_memory, d_x_t, d_z_t)
+            )
             return d_memory, d_y
 
         elements = before, _others(x, weights), mask, z, _others(d_x, weights), d_z
@@ -81,11 +92,15 @@ def _others(x, weights):
 
 
 def _forward(step, weights, params, memory, x, mask):
-    """y and the last memory; and of each step the memory it began with, and the inputs and outputs of its products."""
+    """y and the last memory; and of each step the memory it began with, and the inputs and outputs
+    of its products.
+    """
 
     def advance(memory, element):
         products, (x_t, mask_t) = {}, element
-        y_t, new = _masked(step, _product(weights, x_t, products), params, memory, _others(x_t, weights), mask_t)
+        y_t, new = _masked(
+            step, _product(weights, x_t, products), params, memory, _others(x_t, weights), mask_t
+        )
         return new, (y_t, memory, products)
 
     memory, (y, before, products) = jax.lax.scan(advance, memory, (x, mask))
@@ -105,7 +120,9 @@ def _add(x, z):
 
 @jax.custom_jvp
 def _known(z, h, weight, e):
-    """``z``, known to be ``x + h @ weight``, with the tangent of that; ``e`` carries the part of the tangent that is not from h."""
+    """``z``, known to be ``x + h @ weight``, with the tangent of that; ``e`` carries the part of
+    the tangent that is not from h.
+    """
     return z
 
 

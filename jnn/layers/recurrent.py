@@ -12,18 +12,27 @@ from jnn.layers.checks import check_float
 from jnn.model import Model, scan_step, where
 
 
-def recurrent(init: Callable, carry: Callable, step: Callable, *, read: Callable | None = None, name: str = "recurrent") -> Model:
+def recurrent(
+    init: Callable,
+    carry: Callable,
+    step: Callable,
+    *,
+    read: Callable | None = None,
+    name: str = "recurrent",
+) -> Model:
     """A model from one step of a recurrence, three pure functions of one's own:
 
         init (key, x_t)            -> params
         carry(params, x_t)         -> memory, empty
         step (params, memory, x_t) -> y_t, memory
 
-    x ``(..., T, D)`` -> y ``(..., T, F)``. ``init`` sees one element, ``(D,)``, of which only shape and dtype are known, the others see
-    x_t with any leading axes, ``(..., D)``; the memory is an array or a pytree of arrays with the same leading axes. Masked elements are
-    taken as zero whatever they hold, leave the memory as it was, and have y = 0, in gradients too. ``read(params, memory, x, mask) -> y,
-    memory`` may be given where a whole sequence has a faster way than the step scanned over it; ``name`` is what errors call the layer.
-    Raises `JnnError` for x that is not floating-point, without an axis of time, or with a mask of another shape.
+    x ``(..., T, D)`` -> y ``(..., T, F)``. ``init`` sees one element, ``(D,)``, of which only shape
+    and dtype are known, the others see x_t with any leading axes, ``(..., D)``; the memory is an
+    array or a pytree of arrays with the same leading axes. Masked elements are taken as zero
+    whatever they hold, leave the memory as it was, and have y = 0, in gradients too.
+    ``read(params, memory, x, mask) -> y, memory`` may be given where a whole sequence has a faster
+    way than the step scanned over it; ``name`` is what errors call the layer. Raises `JnnError` for
+    x that is not floating-point, without an axis of time, or with a mask of another shape.
 
     A memory that fades, each feature at a rate that is learned:
 
@@ -61,7 +70,9 @@ def recurrent(init: Callable, carry: Callable, step: Callable, *, read: Callable
     def read_all(params, state, memory, x, *, key=None, train=False, mask=None):
         _check_sequence(name, x, mask)
         y, memory = (read or by_steps)(params, memory, x, mask)
-        return y if mask is None else jax.tree.map(lambda leaf: where(mask, leaf, jnp.zeros_like(leaf)), y), memory
+        return y if mask is None else jax.tree.map(
+            lambda leaf: where(mask, leaf, jnp.zeros_like(leaf)), y
+        ), memory
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check_sequence(name, x, mask)

@@ -1,4 +1,6 @@
-"""Windows that slide over the axes of space: their settings, one number per axis, and the padding that they ask for."""
+"""Windows that slide over the axes of space: their settings, one number per axis, and the padding
+that they ask for.
+"""
 
 import difflib
 from typing import Any, NamedTuple
@@ -6,12 +8,18 @@ from typing import Any, NamedTuple
 from jnn.errors import mistake
 from jnn.layers.checks import check_float
 
-AXES = {1: "(..., time, channels)", 2: "(..., height, width, channels)", 3: "(..., depth, height, width, channels)"}
+AXES = {
+    1: "(..., time, channels)",
+    2: "(..., height, width, channels)",
+    3: "(..., depth, height, width, channels)",
+}
 IMAGE_CHANNELS = (1, 3)
 
 
 class Windows(NamedTuple):
-    """Size, stride and dilation along each axis of space; padding by name, or ``(low, high)`` along each axis."""
+    """Size, stride and dilation along each axis of space; padding by name, or ``(low, high)`` along
+    each axis.
+    """
 
     size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -25,14 +33,26 @@ class Windows(NamedTuple):
 
 
 def windows(
-    where: str, name: str, size, *, strides: Any = 1, dilation: Any = 1, padding: Any = "VALID", names=("SAME", "VALID")
+    where: str,
+    name: str,
+    size,
+    *,
+    strides: Any = 1,
+    dilation: Any = 1,
+    padding: Any = "VALID",
+    names=("SAME", "VALID"),
 ) -> Windows:
     """The settings of a layer, checked; ``name`` is what the layer calls ``size``."""
     if not isinstance(size, tuple | list) or len(size) not in AXES:
         remedy = "Its length is the number of axes of space: (3,) for sequences, (3, 3) for images."
-        raise mistake(where, got=f"{name}={size!r}", expected="a tuple of 1 to 3 integers", remedy=remedy)
+        raise mistake(
+            where, got=f"{name}={size!r}", expected="a tuple of 1 to 3 integers", remedy=remedy
+        )
     rank = len(size)
-    size, strides, dilation = (per_axis(where, rank, n, v) for n, v in ((name, size), ("strides", strides), ("dilation", dilation)))
+    size, strides, dilation = (
+        per_axis(where, rank, n, v)
+        for n, v in ((name, size), ("strides", strides), ("dilation", dilation))
+    )
     return Windows(size, strides, dilation, _padding(where, rank, padding, names))
 
 
@@ -40,7 +60,11 @@ def per_axis(where: str, rank: int, name: str, value, least: int = 1) -> tuple[i
     """One integer for all axes, or one each, as a tuple."""
     values = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
     if len(values) != rank or not all(_is_integer(v, least) for v in values):
-        raise mistake(where, got=f"{name}={value!r}", expected=f"an integer >= {least}, or {rank} of them in a tuple")
+        raise mistake(
+            where,
+            got=f"{name}={value!r}",
+            expected=f"an integer >= {least}, or {rank} of them in a tuple",
+        )
     return values
 
 
@@ -49,11 +73,18 @@ def _padding(where, rank, padding, names):
         if padding not in names:
             near = difflib.get_close_matches(padding.upper(), names, n=1)
             remedy = f"Did you mean {near[0]!r}?" if near else ""
-            raise mistake(where, got=f"padding={padding!r}", expected=f"{', '.join(names)}, or numbers", remedy=remedy)
+            raise mistake(
+                where,
+                got=f"padding={padding!r}",
+                expected=f"{', '.join(names)}, or numbers",
+                remedy=remedy,
+            )
         return padding
     axes = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * rank
     pairs = tuple(tuple(axis) if isinstance(axis, tuple | list) else (axis, axis) for axis in axes)
-    if len(pairs) != rank or not all(len(pair) == 2 and all(_is_integer(p, 0) for p in pair) for pair in pairs):
+    if len(pairs) != rank or not all(
+        len(pair) == 2 and all(_is_integer(p, 0) for p in pair) for pair in pairs
+    ):
         expected = f"an integer >= 0, or for each of {rank} axes an integer or (low, high)"
         raise mistake(where, got=f"padding={padding!r}", expected=expected)
     return pairs
@@ -64,19 +95,33 @@ def _is_integer(value, least):
 
 
 def pads(where: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """``(low, high)`` along each axis for an input of this size. Raises `JnnError` where no window fits in."""
+    """``(low, high)`` along each axis for an input of this size. Raises `JnnError` where no window
+    fits in.
+    """
     spans = settings.spans
     if settings.padding == "SAME":
-        # as many windows as there are strides in the input, the odd element of padding at the end, as in XLA and TensorFlow
-        missing = [max((-(-n // s) - 1) * s + span - n, 0) for n, s, span in zip(space, settings.strides, spans, strict=True)]
+        # as many windows as there are strides in the input, the odd element of padding at the end,
+        # as in XLA and TensorFlow
+        missing = [
+            max((-(-n // s) - 1) * s + span - n, 0)
+            for n, s, span in zip(space, settings.strides, spans, strict=True)
+        ]
         result = tuple((m // 2, m - m // 2) for m in missing)
     elif settings.padding == "CAUSAL":
         result = tuple((span - 1, 0) for span in spans)
     else:
         result = ((0, 0),) * len(space) if isinstance(settings.padding, str) else settings.padding
-    if any(n < 1 or n + low + high < span for n, (low, high), span in zip(space, result, spans, strict=True)):
+    if any(
+        n < 1 or n + low + high < span
+        for n, (low, high), span in zip(space, result, spans, strict=True)
+    ):
         got = f"an input of size {space} and windows that span {spans}, with padding {settings.padding!r}"
-        raise mistake(where, got=got, expected="an input no smaller than a window", remedy="Use padding='SAME' or a smaller window.")
+        raise mistake(
+            where,
+            got=got,
+            expected="an input no smaller than a window",
+            remedy="Use padding='SAME' or a smaller window.",
+        )
     return result
 
 
@@ -85,14 +130,30 @@ def check_space(where: str, x, rank: int) -> None:
     check_float(where, x)
     if x.ndim < rank + 1:
         remedy = "A single channel needs an axis too: x[..., None]."
-        raise mistake(where, got=f"x of shape {x.shape}", expected=f"at least {rank + 1} axes, {AXES[rank]}", remedy=remedy)
+        raise mistake(
+            where,
+            got=f"x of shape {x.shape}",
+            expected=f"at least {rank + 1} axes, {AXES[rank]}",
+            remedy=remedy,
+        )
 
 
 def check_channels_last(where: str, x, rank: int) -> None:
-    """Refuse what is almost surely an image with its channels first: 1 or 3 in front of two equal sizes."""
-    if rank == 2 and x.shape[-3] in IMAGE_CHANNELS and x.shape[-2] == x.shape[-1] > max(IMAGE_CHANNELS):
+    """Refuse what is almost surely an image with its channels first: 1 or 3 in front of two equal
+    sizes.
+    """
+    if (
+        rank == 2
+        and x.shape[-3] in IMAGE_CHANNELS
+        and x.shape[-2] == x.shape[-1] > max(IMAGE_CHANNELS)
+    ):
         remedy = "Channels come last in jnn: jnp.moveaxis(x, -3, -1); an image without an axis of channels needs one: x[..., None]."
-        raise mistake(where, got=f"x of shape {x.shape}, which has channels first", expected=AXES[rank], remedy=remedy)
+        raise mistake(
+            where,
+            got=f"x of shape {x.shape}, which has channels first",
+            expected=AXES[rank],
+            remedy=remedy,
+        )
 
 
 def check_channels(where: str, x, rank: int, channels: int) -> None:
@@ -103,4 +164,9 @@ def check_channels(where: str, x, rank: int, channels: int) -> None:
             remedy = f"Channels come last in jnn: jnp.moveaxis(x, {-rank - 1}, -1)."
         elif channels == 1:
             remedy = "A single channel needs an axis too: x[..., None]."
-        raise mistake(where, got=f"x of shape {x.shape}", expected=f"{channels} channels in its last axis, as in params", remedy=remedy)
+        raise mistake(
+            where,
+            got=f"x of shape {x.shape}",
+            expected=f"{channels} channels in its last axis, as in params",
+            remedy=remedy,
+        )

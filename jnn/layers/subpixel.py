@@ -1,4 +1,6 @@
-"""Space into channels and back: what changes the size of images without losing or inventing anything."""
+"""Space into channels and back: what changes the size of images without losing or inventing
+anything.
+"""
 
 import jax
 
@@ -11,8 +13,9 @@ from jnn.model import Model, function
 def space_to_depth(factor: int) -> Model:
     """Each square of ``factor`` by ``factor`` pixels as one, their channels next to each other.
 
-    x ``(..., H, W, C)`` -> y ``(..., H / factor, W / factor, factor² C)``, ``y[i, j, (a, b, c)] = x[i factor + a, j factor + b, c]``.
-    PyTorch's ``pixel_unshuffle`` has the channels in the order (c, a, b). Raises `JnnError` for sides that ``factor`` does not divide.
+    x ``(..., H, W, C)`` -> y ``(..., H / factor, W / factor, factor² C)``,
+    ``y[i, j, (a, b, c)] = x[i factor + a, j factor + b, c]``. PyTorch's ``pixel_unshuffle`` has the
+    channels in the order (c, a, b). Raises `JnnError` for sides that ``factor`` does not divide.
 
     >>> import jax.numpy as jnp
     >>> space_to_depth(2).apply({}, {}, jnp.arange(4.0).reshape(2, 2, 1))[0].tolist()
@@ -24,19 +27,27 @@ def space_to_depth(factor: int) -> Model:
         check_space("space_to_depth", x, 2)
         *leading, height, width, channels = x.shape
         if height % factor or width % factor:
-            raise mistake("space_to_depth", got=f"images of {height}x{width}", expected=f"sides divisible by {factor}")
+            raise mistake(
+                "space_to_depth",
+                got=f"images of {height}x{width}",
+                expected=f"sides divisible by {factor}",
+            )
         squares = x.reshape(*leading, height // factor, factor, width // factor, factor, channels)
-        return squares.swapaxes(-4, -3).reshape(*leading, height // factor, width // factor, factor**2 * channels)
+        return squares.swapaxes(-4, -3).reshape(
+            *leading, height // factor, width // factor, factor**2 * channels
+        )
 
     return Model(*function(fold)[:2])
 
 
 def depth_to_space(factor: int) -> Model:
-    """The inverse of `space_to_depth`: x ``(..., H, W, factor² C)`` -> y ``(..., H factor, W factor, C)``.
+    """The inverse of `space_to_depth`: x ``(..., H, W, factor² C)`` -> y
+    ``(..., H factor, W factor, C)``.
 
-    After a convolution it makes images larger, as a transposed convolution does, in a fraction of its time on a CPU. PyTorch's
-    ``pixel_shuffle`` has the channels in the order (c, a, b). Raises `JnnError` for channels that ``factor²`` does not divide. Source: Shi
-    et al. 2016, https://arxiv.org/abs/1609.05158.
+    After a convolution it makes images larger, as a transposed convolution does, in a fraction of
+    its time on a CPU. PyTorch's ``pixel_shuffle`` has the channels in the order (c, a, b). Raises
+    `JnnError` for channels that ``factor²`` does not divide. Source: Shi et al. 2016,
+    https://arxiv.org/abs/1609.05158.
 
     >>> import jax.numpy as jnp
     >>> depth_to_space(2).apply({}, {}, jnp.arange(4.0).reshape(1, 1, 4))[0].ravel().tolist()
@@ -48,8 +59,12 @@ def depth_to_space(factor: int) -> Model:
         check_space("depth_to_space", x, 2)
         *leading, height, width, channels = x.shape
         if channels % factor**2:
-            raise mistake("depth_to_space", got=f"{channels} channels", expected=f"a multiple of {factor**2}")
+            raise mistake(
+                "depth_to_space", got=f"{channels} channels", expected=f"a multiple of {factor**2}"
+            )
         squares = x.reshape(*leading, height, width, factor, factor, channels // factor**2)
-        return squares.swapaxes(-4, -3).reshape(*leading, height * factor, width * factor, channels // factor**2)
+        return squares.swapaxes(-4, -3).reshape(
+            *leading, height * factor, width * factor, channels // factor**2
+        )
 
     return Model(*function(unfold)[:2])

@@ -10,13 +10,16 @@ from jnn.transform import path_mask, reparameterized
 
 
 def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
-    """The same model with the length and the direction of its kernels as separate params: ``kernel = magnitude * direction / |direction|``.
+    """The same model with the length and the direction of its kernels as separate params:
+    ``kernel = magnitude * direction / |direction|``.
 
-    Each kernel ``(..., features)`` whose path matches the regular expression ``paths`` becomes ``{"magnitude": (features,), "direction":
-    (..., features)}``; norms are over all axes but the last, that is for each output, in float32 at least. At first the model computes what
-    it did before. Inside `repeat` and `ensemble`, whose params have an axis more, not around them. Raises `JnnError` where no path matches
-    and for a kernel of rank < 2. A kernel that starts as zeros has no direction, and gives NaN. PyTorch's ``original0`` and ``original1``
-    are magnitude and direction. Source: Salimans & Kingma 2016, equation 2, https://arxiv.org/abs/1602.07868.
+    Each kernel ``(..., features)`` whose path matches the regular expression ``paths`` becomes
+    ``{"magnitude": (features,), "direction": (..., features)}``; norms are over all axes but the
+    last, that is for each output, in float32 at least. At first the model computes what it did
+    before. Inside `repeat` and `ensemble`, whose params have an axis more, not around them. Raises
+    `JnnError` where no path matches and for a kernel of rank < 2. A kernel that starts as zeros has
+    no direction, and gives NaN. PyTorch's ``original0`` and ``original1`` are magnitude and
+    direction. Source: Salimans & Kingma 2016, equation 2, https://arxiv.org/abs/1602.07868.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = weight_norm(jnn.dense(2))
@@ -29,7 +32,10 @@ def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
     def init(key, x):
         params, state = model.init(key, x)
         chosen = _chosen("weight_norm", params, paths)
-        split = {path: {"magnitude": _norm(kernel).astype(kernel.dtype), "direction": kernel} for path, kernel in chosen.items()}
+        split = {
+            path: {"magnitude": _norm(kernel).astype(kernel.dtype), "direction": kernel}
+            for path, kernel in chosen.items()
+        }
         return _replaced(params, split), state
 
     return reparameterized(model, _joined)._replace(init=init)
@@ -45,20 +51,30 @@ def _joined(params: Params) -> Params:
     if params.keys() == {"magnitude", "direction"}:
         magnitude, direction = params["magnitude"], params["direction"]
         scale = numerics(magnitude) / _norm(direction)
-        return (numerics(direction) * scale.reshape((1,) * (direction.ndim - 1) + scale.shape)).astype(direction.dtype)
-    return {name: _joined(part) if isinstance(part, dict) else part for name, part in params.items()}
+        return (
+            numerics(direction) * scale.reshape((1,) * (direction.ndim - 1) + scale.shape)
+        ).astype(direction.dtype)
+    return {
+        name: _joined(part) if isinstance(part, dict) else part for name, part in params.items()
+    }
 
 
-def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsilon: float = 1e-12) -> Model:
-    """The same model with each kernel divided by its largest singular value: ``kernel / s``, ``s = left · kernel right``.
+def spectral_norm(
+    model: Model, paths: str = ".*kernel", *, steps: int = 1, epsilon: float = 1e-12
+) -> Model:
+    """The same model with each kernel divided by its largest singular value: ``kernel / s``,
+    ``s = left · kernel right``.
 
-    Each kernel whose path matches the regular expression ``paths`` counts as the matrix ``K`` of shape (all other axes, features). The
-    singular vectors are in the state, ``{"model": the model's own, "vectors": {path: {"left", "right"}}}``, float32 at least, and every
-    training step brings them nearer by ``steps`` steps of power iteration, ``right = normalize(Kᵀ left)``, ``left = normalize(K right)``;
-    evaluation uses them as they are. No gradient goes through the vectors (equation 12 of the paper), so that the gradient is that of the
-    exact norm once they have converged. Params are those of the model itself. Inside `repeat` and `ensemble`, not around them. Raises
-    `JnnError` where no path matches and for a kernel of rank < 2. PyTorch's ``_u`` and ``_v`` are right and left, for its weight is the
-    transpose. Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957.
+    Each kernel whose path matches the regular expression ``paths`` counts as the matrix ``K`` of
+    shape (all other axes, features). The singular vectors are in the state,
+    ``{"model": the model's own, "vectors": {path: {"left", "right"}}}``, float32 at least, and
+    every training step brings them nearer by ``steps`` steps of power iteration,
+    ``right = normalize(Kᵀ left)``, ``left = normalize(K right)``; evaluation uses them as they are.
+    No gradient goes through the vectors (equation 12 of the paper), so that the gradient is that of
+    the exact norm once they have converged. Params are those of the model itself. Inside `repeat`
+    and `ensemble`, not around them. Raises `JnnError` where no path matches and for a kernel of
+    rank < 2. PyTorch's ``_u`` and ``_v`` are right and left, for its weight is the transpose.
+    Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = spectral_norm(jnn.dense(2, use_bias=False))
@@ -80,15 +96,22 @@ def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsi
 
     def normalized(params, vectors):
         kernels = _chosen("spectral_norm", params, paths)
-        return _replaced(params, {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()})
+        return _replaced(
+            params, {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()}
+        )
 
     def followed(params, vectors):
         kernels = _chosen("spectral_norm", params, paths)
-        return {path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon) for path, kernel in kernels.items()}
+        return {
+            path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon)
+            for path, kernel in kernels.items()
+        }
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         vectors = followed(params, state["vectors"]) if train else state["vectors"]
-        y, inner = model.apply(normalized(params, vectors), state.get("model", {}), x, key=key, train=train, mask=mask)
+        y, inner = model.apply(
+            normalized(params, vectors), state.get("model", {}), x, key=key, train=train, mask=mask
+        )
         return y, named("model", inner) | {"vectors": vectors}
 
     def step(params, state, carry, x_t):
@@ -96,15 +119,26 @@ def spectral_norm(model: Model, paths: str = ".*kernel", *, steps: int = 1, epsi
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         vectors = followed(params, state["vectors"]) if train else state["vectors"]
-        return reader(model)(normalized(params, vectors), state.get("model", {}), carry, x, key=key, train=train, mask=mask)
+        return reader(model)(
+            normalized(params, vectors),
+            state.get("model", {}),
+            carry,
+            x,
+            key=key,
+            train=train,
+            mask=mask,
+        )
 
     return Model(init, apply, model.carry, step, read) if streams(model) else Model(init, apply)
 
 
-FIRST_STEPS = 15  # as in PyTorch: brings a random vector near enough for one step a time to follow the training
+# as in PyTorch: brings a random vector near enough for one step a time to follow the training
+FIRST_STEPS = 15
 
 
-def _power_iteration(K: jax.Array, left: jax.Array, steps: int, epsilon: float) -> dict[str, jax.Array]:
+def _power_iteration(
+    K: jax.Array, left: jax.Array, steps: int, epsilon: float
+) -> dict[str, jax.Array]:
     """The singular vectors of K after ``steps`` steps from ``left``, without a gradient."""
     K = jax.lax.stop_gradient(K)
 
@@ -112,7 +146,9 @@ def _power_iteration(K: jax.Array, left: jax.Array, steps: int, epsilon: float) 
         right = _unit(vectors["left"] @ K, epsilon)
         return {"left": _unit(K @ right, epsilon), "right": right}
 
-    return jax.lax.fori_loop(0, steps, step, {"left": left, "right": jnp.zeros(K.shape[1], K.dtype)})
+    return jax.lax.fori_loop(
+        0, steps, step, {"left": left, "right": jnp.zeros(K.shape[1], K.dtype)}
+    )
 
 
 def _divided(kernel: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
@@ -132,10 +168,17 @@ def _unit(vector: jax.Array, epsilon: float) -> jax.Array:
 def _chosen(where: str, params: Params, paths: str) -> dict[str, jax.Array]:
     """``{path: kernel}`` of the kernels whose path matches."""
     leaves, matches = jax.tree.leaves_with_path(params), jax.tree.leaves(path_mask(params, paths))
-    kernels = {_name(path): leaf for (path, leaf), matched in zip(leaves, matches, strict=True) if matched}
+    kernels = {
+        _name(path): leaf for (path, leaf), matched in zip(leaves, matches, strict=True) if matched
+    }
     for path, kernel in kernels.items():
         if kernel.ndim < 2:
-            raise mistake(where, got=f"{path} of shape {kernel.shape}", expected="kernels of at least 2 axes", remedy="Give other paths.")
+            raise mistake(
+                where,
+                got=f"{path} of shape {kernel.shape}",
+                expected="kernels of at least 2 axes",
+                remedy="Give other paths.",
+            )
     return kernels
 
 

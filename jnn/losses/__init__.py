@@ -1,8 +1,11 @@
-"""Losses: pure functions ``loss(predictions, targets, ...) -> one loss an example``, and the ``mean`` that makes a number of them.
+"""Losses: pure functions ``loss(predictions, targets, ...) -> one loss an example``, and the
+``mean`` that makes a number of them.
 
-The leading axes are kept, so that a loss can be masked, weighted, looked at or ``vmap``-ed before it is averaged; classes or features are
-on the last axis. Weights and masks are given to :func:`mean` alone, once. What Optax computes correctly is Optax's; added are the checks
-before tracing (nothing is broadcast in silence), sums and logarithms in at least float32, and what Optax lacks.
+The leading axes are kept, so that a loss can be masked, weighted, looked at or ``vmap``-ed before
+it is averaged; classes or features are on the last axis. Weights and masks are given to
+:func:`mean` alone, once. What Optax computes correctly is Optax's; added are the checks before
+tracing (nothing is broadcast in silence), sums and logarithms in at least float32, and what Optax
+lacks.
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])
@@ -10,7 +13,14 @@ before tracing (nothing is broadcast in silence), sums and logarithms in at leas
 0.693
 """
 
-from jnn.losses.classification import binary_cross_entropy, cross_entropy, focal, hinge, multiclass_hinge, soft_cross_entropy
+from jnn.losses.classification import (
+    binary_cross_entropy,
+    cross_entropy,
+    focal,
+    hinge,
+    multiclass_hinge,
+    soft_cross_entropy,
+)
 from jnn.losses.divergence import gaussian_kl_divergence, kl_divergence
 from jnn.losses.embedding import contrastive, info_nce, nt_xent, triplet
 from jnn.losses.labels import balanced_weights, check_labels, label_weights

@@ -1,7 +1,8 @@
-"""Losses of two players: a discriminator that tells real examples from generated ones, and a generator that deceives it.
+"""Losses of two players: a discriminator that tells real examples from generated ones, and a
+generator that deceives it.
 
-Scores are logits of "real", ``(...)``, one for each example. Each record has both players' losses; a number of steps of one, then of the
-other, or both at once: that is up to the optimizer.
+Scores are logits of "real", ``(...)``, one for each example. Each record has both players' losses;
+a number of steps of one, then of the other, or both at once: that is up to the optimizer.
 
 >>> import jax.numpy as jnp
 >>> real, fake = jnp.array([2.0, 0.5]), jnp.array([-2.0, 0.0])
@@ -21,14 +22,18 @@ from jnn.losses import arguments
 
 
 class Adversarial(NamedTuple):
-    """The losses of both players: ``discriminator(real, fake)`` and ``generator(fake)``, each one loss an example, at least float32."""
+    """The losses of both players: ``discriminator(real, fake)`` and ``generator(fake)``, each one
+    loss an example, at least float32.
+    """
 
     discriminator: Callable[[ArrayLike, ArrayLike], jax.Array]
     generator: Callable[[ArrayLike], jax.Array]
 
 
 def _scores(real: ArrayLike, fake: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    return arguments.paired("discriminator", real, arguments.floating("discriminator", "fake", fake), ("real", "fake"))
+    return arguments.paired(
+        "discriminator", real, arguments.floating("discriminator", "fake", fake), ("real", "fake")
+    )
 
 
 def _hinge(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -51,18 +56,26 @@ def _negative(fake: ArrayLike) -> jax.Array:
 
 
 HINGE = Adversarial(_hinge, _negative)
-"""``max(0, 1 - r) + max(0, 1 + f)`` and ``-f`` (Lim & Ye 2017, https://arxiv.org/abs/1705.02894; Miyato et al. 2018)."""
+"""``max(0, 1 - r) + max(0, 1 + f)`` and ``-f`` (Lim & Ye 2017, https://arxiv.org/abs/1705.02894;
+Miyato et al. 2018).
+"""
 
 NON_SATURATING = Adversarial(_cross_entropy, lambda fake: jax.nn.softplus(_negative(fake)))
-"""``-log σ(r) - log σ(-f)`` and ``-log σ(f)`` (Goodfellow et al. 2014, section 3, https://arxiv.org/abs/1406.2661)."""
+"""``-log σ(r) - log σ(-f)`` and ``-log σ(f)`` (Goodfellow et al. 2014, section 3,
+https://arxiv.org/abs/1406.2661).
+"""
 
 WASSERSTEIN = Adversarial(_difference, _negative)
-"""``f - r`` and ``-f``: the distance of Wasserstein as far as scores are 1-Lipschitz, for which the discriminator needs
-`gradient_penalty` or spectral normalization (Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875)."""
+"""``f - r`` and ``-f``: the distance of Wasserstein as far as scores are 1-Lipschitz, for which the
+discriminator needs `gradient_penalty` or spectral normalization (Arjovsky et al. 2017,
+https://arxiv.org/abs/1701.07875)."""
 
 
-def gradient_penalty(score: Callable[[jax.Array], jax.Array], real: ArrayLike, fake: ArrayLike, mix: ArrayLike) -> jax.Array:
-    """How far a score's slope is from 1 between real and generated examples: ``(‖∇ₓ score(x)‖ - 1)²``, ``x = mix real + (1 - mix) fake``.
+def gradient_penalty(
+    score: Callable[[jax.Array], jax.Array], real: ArrayLike, fake: ArrayLike, mix: ArrayLike
+) -> jax.Array:
+    """How far a score's slope is from 1 between real and generated examples:
+    ``(‖∇ₓ score(x)‖ - 1)²``, ``x = mix real + (1 - mix) fake``.
 
     Args:
         score: the discriminator, ``(..., *example) -> (...)``; examples must not influence each other, as in batch normalization.
@@ -75,19 +88,26 @@ def gradient_penalty(score: Callable[[jax.Array], jax.Array], real: ArrayLike, f
     Raises:
         JnnError: shapes that differ; a ``mix`` without the leading axes of the examples; scores of another shape than ``mix``.
 
-    Source: Gulrajani et al. 2017, algorithm 1, https://arxiv.org/abs/1704.00028. The norm has a gradient of zero at zero.
+    Source: Gulrajani et al. 2017, algorithm 1, https://arxiv.org/abs/1704.00028. The norm has a
+    gradient of zero at zero.
 
     >>> slope_three = lambda x: 3 * x[..., 0]
     >>> print(gradient_penalty(slope_three, jnp.ones((2, 1)), jnp.zeros((2, 1)), jnp.array([0.1, 0.9])))
     [4. 4.]
     """
     where = "gradient_penalty"
-    real, fake = arguments.paired(where, real, arguments.floating(where, "fake", fake), ("real", "fake"))
+    real, fake = arguments.paired(
+        where, real, arguments.floating(where, "fake", fake), ("real", "fake")
+    )
     ratio = arguments.spread(where, mix, real.shape, real.dtype)
     x = ratio * real + (1 - ratio) * fake
     shape = jax.eval_shape(score, x).shape
     if shape != jnp.shape(mix):
-        raise mistake(where, got=f"scores of shape {shape} and mix of shape {jnp.shape(mix)}", expected="one of each for each example")
+        raise mistake(
+            where,
+            got=f"scores of shape {shape} and mix of shape {jnp.shape(mix)}",
+            expected="one of each for each example",
+        )
     slope = jax.grad(lambda x: jnp.sum(score(x)))(x)
     square = jnp.sum(jnp.square(slope), axis=tuple(range(len(shape), x.ndim)))
     norm = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)

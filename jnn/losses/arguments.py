@@ -1,7 +1,9 @@
-"""What the arguments of losses and metrics must look like, checked in Python before anything is traced.
+"""What the arguments of losses and metrics must look like, checked in Python before anything is
+traced.
 
-Each function takes ``where``, the caller's name for the message, and returns the arrays in the dtype to compute in: at least float32,
-because sums of logarithms and squares need more digits than half precision has; float64 stays float64.
+Each function takes ``where``, the caller's name for the message, and returns the arrays in the
+dtype to compute in: at least float32, because sums of logarithms and squares need more digits than
+half precision has; float64 stays float64.
 """
 
 import jax
@@ -26,14 +28,26 @@ def floating(where: str, name: str, x: ArrayLike) -> jax.Array:
     return x.astype(np.promote_types(x.dtype, np.float32))
 
 
-def paired(where: str, predictions: ArrayLike, targets: ArrayLike, names: tuple[str, str] = ("predictions", "targets")):
-    """Floating-point predictions and numeric targets of the very same shape, both in the predictions' dtype."""
+def paired(
+    where: str,
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    names: tuple[str, str] = ("predictions", "targets"),
+):
+    """Floating-point predictions and numeric targets of the very same shape, both in the
+    predictions' dtype.
+    """
     predictions, targets = floating(where, names[0], predictions), jnp.asarray(targets)
     same_shape(where, predictions.shape, targets.shape, names)
     return predictions, targets.astype(predictions.dtype)
 
 
-def same_shape(where: str, predictions: tuple[int, ...], targets: tuple[int, ...], names: tuple[str, str] = ("predictions", "targets")):
+def same_shape(
+    where: str,
+    predictions: tuple[int, ...],
+    targets: tuple[int, ...],
+    names: tuple[str, str] = ("predictions", "targets"),
+):
     """Refuse two shapes that differ, even where they would broadcast."""
     if predictions == targets:
         return
@@ -44,7 +58,12 @@ def same_shape(where: str, predictions: tuple[int, ...], targets: tuple[int, ...
         remedy = f"Drop the last axis, {second}[..., 0]: broadcasting would compare every {first} with every {second}."
     else:
         remedy = "Nothing is broadcast here; reshape one to the other."
-    raise mistake(where, got=f"{first} {predictions} and {second} {targets}", expected="equal shapes", remedy=remedy)
+    raise mistake(
+        where,
+        got=f"{first} {predictions} and {second} {targets}",
+        expected="equal shapes",
+        remedy=remedy,
+    )
 
 
 def labelled(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Array, jax.Array]:
@@ -57,7 +76,12 @@ def labelled(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Arra
             if one_hot
             else "Convert class numbers with labels.astype(int)."
         )
-        raise mistake(where, got=f"labels of dtype {labels.dtype} and shape {labels.shape}", expected="integer labels", remedy=remedy)
+        raise mistake(
+            where,
+            got=f"labels of dtype {labels.dtype} and shape {labels.shape}",
+            expected="integer labels",
+            remedy=remedy,
+        )
     if scores.ndim == 0 or scores.shape[:-1] != labels.shape:
         raise mistake(
             where,
@@ -68,8 +92,18 @@ def labelled(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Arra
     return scores, labels.astype(jnp.int32)
 
 
-def number(where: str, name: str, value: ArrayLike, dtype, low: float, high: float = np.inf, *, ends: str = "[)") -> jax.Array:
-    """A setting within an interval, as a scalar of ``dtype``; one that is traced (a swept hyper-parameter) is not checked.
+def number(
+    where: str,
+    name: str,
+    value: ArrayLike,
+    dtype,
+    low: float,
+    high: float = np.inf,
+    *,
+    ends: str = "[)",
+) -> jax.Array:
+    """A setting within an interval, as a scalar of ``dtype``; one that is traced (a swept
+    hyper-parameter) is not checked.
 
     ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high.
     """
@@ -77,12 +111,18 @@ def number(where: str, name: str, value: ArrayLike, dtype, low: float, high: flo
         above = value >= low if ends[0] == "[" else value > low
         below = value <= high if ends[1] == "]" else value < high
         if not (above and below):
-            raise mistake(where, got=f"{name}={value}", expected=f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}")
+            raise mistake(
+                where,
+                got=f"{name}={value}",
+                expected=f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}",
+            )
     return jnp.asarray(value, dtype)
 
 
 def spread(where: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype) -> jax.Array:
-    """Weights for every element of ``shape``, ones for None; they may lack trailing axes (one weight an example), never leading ones."""
+    """Weights for every element of ``shape``, ones for None; they may lack trailing axes (one
+    weight an example), never leading ones.
+    """
     if weights is None:
         return jnp.ones(shape, dtype)
     weights = jnp.asarray(weights).astype(dtype)
@@ -93,4 +133,6 @@ def spread(where: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype)
             expected="the shape of the values, or of their leading axes",
             remedy="Give one weight to each example, (batch,), or one to each value; nothing else is broadcast.",
         )
-    return jnp.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+    return jnp.broadcast_to(
+        weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape
+    )

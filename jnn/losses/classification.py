@@ -17,7 +17,8 @@ def cross_entropy(
     class_weights: ArrayLike | None = None,
     ignored_label: int | None = None,
 ) -> jax.Array:
-    """The cross entropy of integer labels, ``-log softmax(x)_y``, with smoothing, class weights and an ignored label.
+    """The cross entropy of integer labels, ``-log softmax(x)_y``, with smoothing, class weights and
+    an ignored label.
 
     For K classes, smoothing ε and class weights w,
 
@@ -36,36 +37,46 @@ def cross_entropy(
     Raises:
         JnnError: one-hot or floating-point labels; shapes that disagree; ε outside ``[0, 1)``.
 
-    The values are those of PyTorch's ``cross_entropy(..., reduction="none")``, but the classes are on the last axis and no label is
-    ignored by default. PyTorch's mean divides by the weight of the labels, not by their number:
-    ``mean(cross_entropy(x, y, class_weights=w), total=label_weights(y, w).sum())``.
+    The values are those of PyTorch's ``cross_entropy(..., reduction="none")``, but the classes are
+    on the last axis and no label is ignored by default. PyTorch's mean divides by the weight of the
+    labels, not by their number: ``mean(cross_entropy(x, y, class_weights=w), total=label_weights(y,
+    w).sum())``.
 
     >>> losses = cross_entropy(jnp.zeros((2, 4)), jnp.array([1, -1]), ignored_label=-1)  # log 4, and nothing
     >>> print(f"{losses[0]:.3f} {losses[1]:.3f}")
     1.386 0.000
     """
     logits, labels = arguments.labelled("cross_entropy", logits, labels)
-    epsilon = arguments.number("cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1)
+    epsilon = arguments.number(
+        "cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1
+    )
     w = _class_weights("cross_entropy", class_weights, logits)
     classes = logits.shape[-1]
     ignored = jnp.full(labels.shape, False) if ignored_label is None else labels == ignored_label
-    # Cleared before the loss, not only after it: the gradient at a NaN in padding would be NaN even with a zero cotangent.
+    # Cleared before the loss, not only after it: the gradient at a NaN in padding would be NaN even
+    # with a zero cotangent.
     logits = jnp.where(ignored[..., None], 0, logits)
     # Optax gives NaN for a label past the last class, but would wrap a negative one around.
     y = jnp.where(ignored, 0, jnp.where(labels < 0, classes, labels))
     losses = w[y] * optax.softmax_cross_entropy_with_integer_labels(logits, y)
     if not (isinstance(label_smoothing, int | float) and label_smoothing == 0):
-        smooth = optax.safe_softmax_cross_entropy(logits, jnp.broadcast_to(w / classes, logits.shape))
+        smooth = optax.safe_softmax_cross_entropy(
+            logits, jnp.broadcast_to(w / classes, logits.shape)
+        )
         losses = (1 - epsilon) * losses + epsilon * smooth
     return jnp.where(ignored, 0, losses)
 
 
-def soft_cross_entropy(logits: ArrayLike, probabilities: ArrayLike, *, class_weights: ArrayLike | None = None) -> jax.Array:
-    """The cross entropy of a target distribution, ``-Σ_c w_c q_c log softmax(x)_c``, with 0 log 0 = 0.
+def soft_cross_entropy(
+    logits: ArrayLike, probabilities: ArrayLike, *, class_weights: ArrayLike | None = None
+) -> jax.Array:
+    """The cross entropy of a target distribution, ``-Σ_c w_c q_c log softmax(x)_c``, with 0 log 0 =
+    0.
 
-    ``logits`` and ``probabilities`` are ``(..., classes)``, floating point: targets of mixup, distillation, or smoothed by
-    ``optax.smooth_labels``. They are not checked to sum to one. Returns ``(...)`` in nats, at least float32. As PyTorch's
-    ``cross_entropy(reduction="none")`` with probabilities; its mean divides by the number of examples, class weights or not.
+    ``logits`` and ``probabilities`` are ``(..., classes)``, floating point: targets of mixup,
+    distillation, or smoothed by ``optax.smooth_labels``. They are not checked to sum to one.
+    Returns ``(...)`` in nats, at least float32. As PyTorch's ``cross_entropy(reduction="none")``
+    with probabilities; its mean divides by the number of examples, class weights or not.
 
     >>> print(f"{soft_cross_entropy(jnp.array([0.0, 0.0]), jnp.array([0.3, 0.7])):.3f}")
     0.693
@@ -77,36 +88,52 @@ def soft_cross_entropy(logits: ArrayLike, probabilities: ArrayLike, *, class_wei
             expected="probabilities (..., classes)",
             remedy="Integer labels are for jnn.losses.cross_entropy; integer one-hot rows want .astype(jnp.float32).",
         )
-    logits, q = arguments.paired("soft_cross_entropy", logits, probabilities, ("logits", "probabilities"))
+    logits, q = arguments.paired(
+        "soft_cross_entropy", logits, probabilities, ("logits", "probabilities")
+    )
     w = _class_weights("soft_cross_entropy", class_weights, logits)
     return optax.safe_softmax_cross_entropy(logits, q * jnp.broadcast_to(w, q.shape))
 
 
-def binary_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, positive_weight: ArrayLike = 1.0) -> jax.Array:
+def binary_cross_entropy(
+    logits: ArrayLike, targets: ArrayLike, *, positive_weight: ArrayLike = 1.0
+) -> jax.Array:
     """The cross entropy of yes-or-no targets, ``-a y log σ(x) - (1 - y) log σ(-x)``.
 
-    ``logits`` and ``targets`` have one shape; targets are 0 or 1 (any dtype) or probabilities. ``positive_weight`` a > 0 is a number, or
-    ``(labels,)`` for the last axis of several yes-or-no labels: negatives / positives balances a rare yes. Returns element-wise losses in
-    nats, at least float32, as PyTorch's ``binary_cross_entropy_with_logits(pos_weight=a, reduction="none")``. Written with
-    ``log_sigmoid``, so that no logit is too large.
+    ``logits`` and ``targets`` have one shape; targets are 0 or 1 (any dtype) or probabilities.
+    ``positive_weight`` a > 0 is a number, or ``(labels,)`` for the last axis of several yes-or-no
+    labels: negatives / positives balances a rare yes. Returns element-wise losses in nats, at least
+    float32, as PyTorch's ``binary_cross_entropy_with_logits(pos_weight=a, reduction="none")``.
+    Written with ``log_sigmoid``, so that no logit is too large.
 
     >>> print(f"{binary_cross_entropy(0.0, 1):.3f}")
     0.693
     """
     x, y = arguments.paired("binary_cross_entropy", logits, targets, ("logits", "targets"))
-    a = arguments.number("binary_cross_entropy", "positive_weight", positive_weight, x.dtype, 0, ends="()")
+    a = arguments.number(
+        "binary_cross_entropy", "positive_weight", positive_weight, x.dtype, 0, ends="()"
+    )
     if a.shape not in ((), x.shape[-1:]):
-        raise mistake("binary_cross_entropy", got=f"positive_weight {a.shape} for logits {x.shape}", expected=f"() or {x.shape[-1:]}")
+        raise mistake(
+            "binary_cross_entropy",
+            got=f"positive_weight {a.shape} for logits {x.shape}",
+            expected=f"() or {x.shape[-1:]}",
+        )
     a = jnp.broadcast_to(a, x.shape)
     return -a * y * jax.nn.log_sigmoid(x) - (1 - y) * jax.nn.log_sigmoid(-x)
 
 
-def focal(logits: ArrayLike, targets: ArrayLike, *, gamma: ArrayLike = 2.0, alpha: ArrayLike | None = None) -> jax.Array:
-    """The focal loss of yes-or-no targets, ``-α_t (1 - p_t)^γ log p_t`` with p_t = σ(x) for a yes and σ(-x) for a no.
+def focal(
+    logits: ArrayLike, targets: ArrayLike, *, gamma: ArrayLike = 2.0, alpha: ArrayLike | None = None
+) -> jax.Array:
+    """The focal loss of yes-or-no targets, ``-α_t (1 - p_t)^γ log p_t`` with p_t = σ(x) for a yes
+    and σ(-x) for a no.
 
-    Examples that are already right hardly count, so that a flood of easy negatives does not drown the few positives. ``logits`` and
-    ``targets`` (0, 1 or between) have one shape. ``gamma`` >= 0, where 0 gives :func:`binary_cross_entropy`; ``alpha`` in [0, 1] weighs a
-    yes by α and a no by 1 - α, None neither. The paper has γ = 2, α = 0.25. Element-wise, at least float32, computed by Optax in log space.
+    Examples that are already right hardly count, so that a flood of easy negatives does not drown
+    the few positives. ``logits`` and ``targets`` (0, 1 or between) have one shape. ``gamma`` >= 0,
+    where 0 gives :func:`binary_cross_entropy`; ``alpha`` in [0, 1] weighs a yes by α and a no by 1
+    - α, None neither. The paper has γ = 2, α = 0.25. Element-wise, at least float32, computed by
+    Optax in log space.
 
     Source: Lin et al. 2017, Focal Loss for Dense Object Detection, equations 4 and 5.
 
@@ -115,15 +142,20 @@ def focal(logits: ArrayLike, targets: ArrayLike, *, gamma: ArrayLike = 2.0, alph
     """
     x, y = arguments.paired("focal", logits, targets, ("logits", "targets"))
     gamma = arguments.number("focal", "gamma", gamma, x.dtype, 0)
-    alpha = None if alpha is None else arguments.number("focal", "alpha", alpha, x.dtype, 0, 1, ends="[]")
+    alpha = (
+        None
+        if alpha is None
+        else arguments.number("focal", "alpha", alpha, x.dtype, 0, 1, ends="[]")
+    )
     return optax.losses.sigmoid_focal_loss(x, y, alpha=alpha, gamma=gamma)
 
 
 def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
     """The hinge loss of a margin classifier, ``max(0, 1 - y s)`` for targets y of -1 or 1.
 
-    ``scores`` and ``targets`` have one shape, and so has the result. Targets 0 and 1 would train nothing on the zeros: convert them by
-    ``2 * y - 1``; booleans and unsigned integers, which cannot hold -1, are refused.
+    ``scores`` and ``targets`` have one shape, and so has the result. Targets 0 and 1 would train
+    nothing on the zeros: convert them by ``2 * y - 1``; booleans and unsigned integers, which
+    cannot hold -1, are refused.
 
     >>> print(hinge(jnp.array([2.0, 0.5, 0.5]), jnp.array([1, 1, -1])))
     [0.  0.5 1.5]
@@ -131,7 +163,9 @@ def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
     dtype = jnp.result_type(targets)
     if jnp.issubdtype(dtype, jnp.bool_) or jnp.issubdtype(dtype, jnp.unsignedinteger):
         remedy = "Convert 0 and 1 by 2 * y.astype(int) - 1."
-        raise mistake("hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy=remedy)
+        raise mistake(
+            "hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy=remedy
+        )
     s, y = arguments.paired("hinge", scores, targets, ("scores", "targets"))
     return optax.losses.hinge_loss(s, y)
 
@@ -139,9 +173,9 @@ def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
 def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
     """The multi-class hinge loss, ``max(0, 1 + max_{j ≠ y} s_j - s_y)``.
 
-    ``scores`` are ``(..., classes)``, ``labels`` integers ``(...)``; returns ``(...)``. Out-of-range labels give NaN.
-    Source: Crammer and Singer 2001, as scikit-learn's ``hinge_loss``; PyTorch's ``multi_margin_loss`` sums over the classes instead
-    (Weston and Watkins).
+    ``scores`` are ``(..., classes)``, ``labels`` integers ``(...)``; returns ``(...)``.
+    Out-of-range labels give NaN. Source: Crammer and Singer 2001, as scikit-learn's ``hinge_loss``;
+    PyTorch's ``multi_margin_loss`` sums over the classes instead (Weston and Watkins).
 
     >>> print(multiclass_hinge(jnp.array([[3.0, 1.0, 0.0], [0.5, 0.0, 0.0]]), jnp.array([0, 0])))
     [0.  0.5]
@@ -154,7 +188,15 @@ def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
 
 def _class_weights(where, weights, logits):
     classes = logits.shape[-1]
-    weights = jnp.ones(classes, logits.dtype) if weights is None else jnp.asarray(weights).astype(logits.dtype)
+    weights = (
+        jnp.ones(classes, logits.dtype)
+        if weights is None
+        else jnp.asarray(weights).astype(logits.dtype)
+    )
     if weights.shape != (classes,):
-        raise mistake(where, got=f"class_weights {weights.shape} for {classes} classes", expected=f"shape ({classes},)")
+        raise mistake(
+            where,
+            got=f"class_weights {weights.shape} for {classes} classes",
+            expected=f"shape ({classes},)",
+        )
     return weights

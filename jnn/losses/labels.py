@@ -1,4 +1,6 @@
-"""Labels: the check on the host before training, the weights that balance classes, and the weight of each label."""
+"""Labels: the check on the host before training, the weights that balance classes, and the weight
+of each label.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +10,14 @@ from jax.typing import ArrayLike
 from jnn.errors import mistake
 
 
-def check_labels(labels: ArrayLike, classes: int, where: str = "labels", *, ignored_label: int | None = None) -> None:
+def check_labels(
+    labels: ArrayLike, classes: int, where: str = "labels", *, ignored_label: int | None = None
+) -> None:
     """Raise unless all labels are integers in ``[0, classes)`` or equal ``ignored_label``.
 
-    Call it once per data set, on the host: inside ``jax.jit`` a value cannot be checked, and there a wrong label gives NaN at best.
-    The message names the first offending label and its row, and says so where the labels count from one or are one-hot.
+    Call it once per data set, on the host: inside ``jax.jit`` a value cannot be checked, and there
+    a wrong label gives NaN at best. The message names the first offending label and its row, and
+    says so where the labels count from one or are one-hot.
 
     >>> check_labels(np.array([0, 2, 1]), 3)
     >>> check_labels(np.array([1, 3, 2]), 3, "digits/train")
@@ -21,17 +26,35 @@ def check_labels(labels: ArrayLike, classes: int, where: str = "labels", *, igno
     """
     labels = np.asarray(labels)
     if labels.size == 0:
-        raise mistake(where, got=f"no labels (shape {labels.shape})", expected="at least one", remedy="Is the split empty?")
+        raise mistake(
+            where,
+            got=f"no labels (shape {labels.shape})",
+            expected="at least one",
+            remedy="Is the split empty?",
+        )
     if not np.issubdtype(labels.dtype, np.integer):
         one_hot = labels.ndim > 1 and labels.shape[-1] == classes and labels.dtype != object
-        remedy = "They look one-hot: take labels.argmax(-1)." if one_hot else "Convert class numbers with labels.astype(int)."
-        raise mistake(where, got=f"labels of dtype {labels.dtype} and shape {labels.shape}", expected="integers", remedy=remedy)
+        remedy = (
+            "They look one-hot: take labels.argmax(-1)."
+            if one_hot
+            else "Convert class numbers with labels.astype(int)."
+        )
+        raise mistake(
+            where,
+            got=f"labels of dtype {labels.dtype} and shape {labels.shape}",
+            expected="integers",
+            remedy=remedy,
+        )
     counted = np.full(labels.shape, True) if ignored_label is None else labels != ignored_label
     wrong = counted & ((labels < 0) | (labels >= classes))
     if wrong.any():
         row = tuple(int(i) for i in np.argwhere(wrong)[0])
         low, high = labels[counted].min(), labels[counted].max()
-        cure = "subtract 1 from all" if low == 1 and high == classes else "correct them, or the number of classes"
+        cure = (
+            "subtract 1 from all"
+            if low == 1 and high == classes
+            else "correct them, or the number of classes"
+        )
         raise mistake(
             where,
             got=f"label {labels[row]} in row {row[0] if len(row) == 1 else row}",
@@ -40,15 +63,20 @@ def check_labels(labels: ArrayLike, classes: int, where: str = "labels", *, igno
         )
 
 
-def balanced_weights(labels: ArrayLike, classes: int, *, ignored_label: int | None = None) -> jax.Array:
-    """The ``class_weights`` under which every class has the same total weight, ``w_c = N / (K n_c)``.
+def balanced_weights(
+    labels: ArrayLike, classes: int, *, ignored_label: int | None = None
+) -> jax.Array:
+    """The ``class_weights`` under which every class has the same total weight,
+    ``w_c = N / (K n_c)``.
 
-    n_c of the N labels are of class c, of K ``classes``; ``ignored_label`` counts for none. Returns ``(classes,)`` in JAX's default
-    float. The weights of all N labels have the mean 1, so that the plain mean of weighted losses keeps its scale; in a batch their mean
-    varies, and PyTorch's mean (see :func:`cross_entropy`) divides by it. Call it once on the training labels, on the host.
+    n_c of the N labels are of class c, of K ``classes``; ``ignored_label`` counts for none. Returns
+    ``(classes,)`` in JAX's default float. The weights of all N labels have the mean 1, so that the
+    plain mean of weighted losses keeps its scale; in a batch their mean varies, and PyTorch's mean
+    (see :func:`cross_entropy`) divides by it. Call it once on the training labels, on the host.
 
-    Raises `JnnError` as :func:`check_labels` does, and for a class that no label has. As scikit-learn's
-    ``compute_class_weight("balanced")``; the weighting of King and Zeng 2001, Logistic Regression in Rare Events Data, with equal shares.
+    Raises `JnnError` as :func:`check_labels` does, and for a class that no label has. As
+    scikit-learn's ``compute_class_weight("balanced")``; the weighting of King and Zeng 2001,
+    Logistic Regression in Rare Events Data, with equal shares.
 
     >>> print(balanced_weights(np.array([0, 0, 0, 1]), 2))
     [0.6666667 2.       ]
@@ -68,18 +96,27 @@ def balanced_weights(labels: ArrayLike, classes: int, *, ignored_label: int | No
     return jnp.asarray(n.sum() / (classes * n))
 
 
-def label_weights(labels: ArrayLike, class_weights: ArrayLike | None = None, *, ignored_label: int | None = None) -> jax.Array:
+def label_weights(
+    labels: ArrayLike, class_weights: ArrayLike | None = None, *, ignored_label: int | None = None
+) -> jax.Array:
     """The weight of each label, ``class_weights[label]``, and zero for ``ignored_label``.
 
-    Its sum is what PyTorch divides by: ``mean(cross_entropy(...), total=label_weights(...).sum())``; see :func:`cross_entropy`.
+    Its sum is what PyTorch divides by:
+    ``mean(cross_entropy(...), total=label_weights(...).sum())``; see :func:`cross_entropy`.
 
     >>> print(label_weights(np.array([0, 1, -100]), np.array([0.5, 2.0], np.float32), ignored_label=-100))
     [0.5 2.  0. ]
     """
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise mistake("label_weights", got=f"labels of dtype {labels.dtype}", expected="integer labels")
+        raise mistake(
+            "label_weights", got=f"labels of dtype {labels.dtype}", expected="integer labels"
+        )
     labels = labels.astype(jnp.int32)
     ignored = jnp.full(labels.shape, False) if ignored_label is None else labels == ignored_label
-    weights = jnp.ones(labels.shape) if class_weights is None else jnp.asarray(class_weights)[jnp.where(ignored, 0, labels)]
+    weights = (
+        jnp.ones(labels.shape)
+        if class_weights is None
+        else jnp.asarray(class_weights)[jnp.where(ignored, 0, labels)]
+    )
     return jnp.where(ignored, jnp.zeros((), weights.dtype), weights)

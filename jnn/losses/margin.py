@@ -1,7 +1,9 @@
-"""Softmax losses of embeddings with a margin: the own class has to be nearer than the others, by an angle or a cosine.
+"""Softmax losses of embeddings with a margin: the own class has to be nearer than the others, by an
+angle or a cosine.
 
-Both take the cosines between an embedding and one learned direction for each class, as `jnn.architectures.embedding_network.prototypes`
-gives them, and are `cross_entropy` of ``scale`` times the cosines, of which that of the own class is made smaller.
+Both take the cosines between an embedding and one learned direction for each class, as
+`jnn.architectures.embedding_network.prototypes` gives them, and are `cross_entropy` of ``scale``
+times the cosines, of which that of the own class is made smaller.
 """
 
 import math
@@ -16,7 +18,9 @@ from jnn.losses.classification import cross_entropy
 SMALLEST_SQUARED_SINE = 1e-6
 
 
-def arcface(cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, margin: float = 0.5) -> jax.Array:
+def arcface(
+    cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, margin: float = 0.5
+) -> jax.Array:
     """The additive angular margin loss: the angle to the own class counts as larger by m.
 
     For cosines ``cos θ_j`` of K classes and the label y,
@@ -35,8 +39,9 @@ def arcface(cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, m
     Raises:
         JnnError: one-hot or floating-point labels; shapes that disagree; s or m out of range.
 
-    Where ``θ_y + m`` is beyond π the cosine would rise again: there ``cos θ_y - m sin m`` stands for it, as in the authors' program. The
-    gradient of ``sin θ`` is infinite at 0 and π: within 1e-3 radians of them it counts as constant. Source: Deng et al. 2019,
+    Where ``θ_y + m`` is beyond π the cosine would rise again: there ``cos θ_y - m sin m`` stands
+    for it, as in the authors' program. The gradient of ``sin θ`` is infinite at 0 and π: within
+    1e-3 radians of them it counts as constant. Source: Deng et al. 2019,
     https://arxiv.org/abs/1801.07698, equation 3.
 
     >>> print(f"{arcface(jnp.array([1.0, 0.0]), 0, scale=1.0, margin=math.pi / 2):.2f}")  # log 2, as if θ were π/2
@@ -46,14 +51,19 @@ def arcface(cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, m
     m = arguments.number("arcface", "margin", margin, c.dtype, 0, math.pi / 2, ends="[]")
     sine = jnp.sqrt(jnp.maximum((1 - c) * (1 + c), SMALLEST_SQUARED_SINE))
     moved = c * jnp.cos(m) - sine * jnp.sin(m)
-    return cross_entropy(s * _at_label(y, jnp.where(c > -jnp.cos(m), moved, c - m * jnp.sin(m)), c), y)
+    return cross_entropy(
+        s * _at_label(y, jnp.where(c > -jnp.cos(m), moved, c - m * jnp.sin(m)), c), y
+    )
 
 
-def cosface(cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, margin: float = 0.35) -> jax.Array:
-    """The additive cosine margin loss: `cross_entropy` of ``s cos θ_j``, and of ``s (cos θ_y - m)`` for the own class.
+def cosface(
+    cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, margin: float = 0.35
+) -> jax.Array:
+    """The additive cosine margin loss: `cross_entropy` of ``s cos θ_j``, and of ``s (cos θ_y - m)``
+    for the own class.
 
-    Arguments and result as in `arcface`, but m in ``[0, 2)`` is a cosine. Source: Wang et al. 2018, https://arxiv.org/abs/1801.09414,
-    equation 4.
+    Arguments and result as in `arcface`, but m in ``[0, 2)`` is a cosine. Source: Wang et al. 2018,
+    https://arxiv.org/abs/1801.09414, equation 4.
 
     >>> print(f"{cosface(jnp.array([0.5, 0.0]), 0, scale=1.0, margin=0.5):.3f}")
     0.693
@@ -63,7 +73,9 @@ def cosface(cosines: ArrayLike, labels: ArrayLike, *, scale: ArrayLike = 64.0, m
     return cross_entropy(s * _at_label(y, c - m, c), y)
 
 
-def _checked(where: str, cosines: ArrayLike, labels: ArrayLike, scale: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _checked(
+    where: str, cosines: ArrayLike, labels: ArrayLike, scale: ArrayLike
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     cosines, labels = arguments.labelled(where, cosines, labels)
     return cosines, labels, arguments.number(where, "scale", scale, cosines.dtype, 0, ends="()")
 

@@ -7,15 +7,20 @@ from jax.typing import ArrayLike
 from jnn.losses import arguments
 
 
-def mean(losses: ArrayLike, weights: ArrayLike | None = None, *, total: ArrayLike | None = None) -> jax.Array:
+def mean(
+    losses: ArrayLike, weights: ArrayLike | None = None, *, total: ArrayLike | None = None
+) -> jax.Array:
     """The weighted mean of losses, ``Σᵢ wᵢ lᵢ / Σᵢ wᵢ``; zero where nothing has weight.
 
-    ``weights`` has the shape of ``losses`` or of its leading axes (one weight, or mask bit, an example); None weighs all alike. An element
-    of weight zero counts for nothing even if it is NaN or infinite, so padding may hold anything; its gradient is zero as long as its
-    loss is differentiable there. ``total`` replaces the denominator ``Σᵢ wᵢ``: the sum over all micro-batches where gradients are
-    accumulated, or PyTorch's normalizer (see :func:`cross_entropy`).
+    ``weights`` has the shape of ``losses`` or of its leading axes (one weight, or mask bit, an
+    example); None weighs all alike. An element of weight zero counts for nothing even if it is NaN
+    or infinite, so padding may hold anything; its gradient is zero as long as its loss is
+    differentiable there. ``total`` replaces the denominator ``Σᵢ wᵢ``: the sum over all
+    micro-batches where gradients are accumulated, or PyTorch's normalizer (see
+    :func:`cross_entropy`).
 
-    Returns a scalar, at least float32. PyTorch's ``reduction="mean"`` gives NaN, not zero, where nothing has weight.
+    Returns a scalar, at least float32. PyTorch's ``reduction="mean"`` gives NaN, not zero, where
+    nothing has weight.
 
     >>> print(mean(jnp.array([1.0, 3.0, jnp.nan]), jnp.array([True, True, False])))
     2.0

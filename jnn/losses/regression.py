@@ -1,4 +1,6 @@
-"""Losses against numbers. All are element-wise and keep the shape, but the cosine distance, which is of vectors."""
+"""Losses against numbers. All are element-wise and keep the shape, but the cosine distance, which
+is of vectors.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,8 @@ from jnn.losses import arguments
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """The squared error ``(ŷ - y)²``, without the ½ of Optax's ``l2_loss``; the mean squared error is ``mean`` of it.
+    """The squared error ``(ŷ - y)²``, without the ½ of Optax's ``l2_loss``; the mean squared error
+    is ``mean`` of it.
 
     Equal shapes (``(N, 1)`` against ``(N,)`` is refused), at least float32.
 
@@ -20,7 +23,8 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
 
 
 def absolute_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """The absolute error ``|ŷ - y|``; its mean is minimized by the median. Equal shapes, at least float32.
+    """The absolute error ``|ŷ - y|``; its mean is minimized by the median. Equal shapes, at least
+    float32.
 
     >>> print(absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
     [0. 2.]
@@ -30,10 +34,11 @@ def absolute_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
 
 
 def huber(predictions: ArrayLike, targets: ArrayLike, *, delta: ArrayLike = 1.0) -> jax.Array:
-    """The Huber loss: ``½ e²`` for errors e = ŷ - y up to δ, and ``δ (|e| - ½ δ)`` beyond, so that outliers pull with bounded force.
+    """The Huber loss: ``½ e²`` for errors e = ŷ - y up to δ, and ``δ (|e| - ½ δ)`` beyond, so that
+    outliers pull with bounded force.
 
-    Equal shapes, at least float32; ``delta`` > 0 in the units of the targets. As PyTorch's ``huber_loss``; its ``smooth_l1_loss(beta=δ)``
-    is this divided by δ. Source: Huber 1964.
+    Equal shapes, at least float32; ``delta`` > 0 in the units of the targets. As PyTorch's
+    ``huber_loss``; its ``smooth_l1_loss(beta=δ)`` is this divided by δ. Source: Huber 1964.
 
     >>> print(huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])))
     [0.125 2.5  ]
@@ -44,10 +49,12 @@ def huber(predictions: ArrayLike, targets: ArrayLike, *, delta: ArrayLike = 1.0)
 
 
 def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) -> jax.Array:
-    """The pinball loss, whose mean is minimized by the quantile at ``level`` τ: ``max(τ e, (τ - 1) e)`` with e = y - ŷ.
+    """The pinball loss, whose mean is minimized by the quantile at ``level`` τ:
+    ``max(τ e, (τ - 1) e)`` with e = y - ŷ.
 
-    Equal shapes, at least float32; ``level`` in (0, 1): at 0.9 an undershoot costs nine times an overshoot, and at 0.5 this is half the
-    absolute error. As scikit-learn's ``mean_pinball_loss``. Source: Koenker and Bassett 1978.
+    Equal shapes, at least float32; ``level`` in (0, 1): at 0.9 an undershoot costs nine times an
+    overshoot, and at 0.5 this is half the absolute error. As scikit-learn's ``mean_pinball_loss``.
+    Source: Koenker and Bassett 1978.
 
     >>> print(quantile(jnp.array([0.0, 2.0]), jnp.array([1.0, 1.0]), level=0.75))
     [0.75 0.25]
@@ -61,8 +68,9 @@ def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) ->
 def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     """One minus the cosine of the angle between vectors, ``1 - a·b / (‖a‖ ‖b‖)``.
 
-    Vectors ``(..., features)`` of equal shapes give ``(...)``, at least float32. A norm below 1e-8 counts as 1e-8, as in PyTorch's
-    ``cosine_similarity``, so that a zero vector is at distance 1 with a finite gradient.
+    Vectors ``(..., features)`` of equal shapes give ``(...)``, at least float32. A norm below 1e-8
+    counts as 1e-8, as in PyTorch's ``cosine_similarity``, so that a zero vector is at distance 1
+    with a finite gradient.
 
     >>> print(cosine_distance(jnp.array([[1.0, 0.0], [1.0, 1.0]]), jnp.array([[0.0, 2.0], [3.0, 3.0]])).round(3))
     [1. 0.]

@@ -20,9 +20,11 @@ def ctc(
     labels_mask: ArrayLike | None = None,
     blank: int = 0,
 ) -> jax.Array:
-    """Connectionist temporal classification: ``-log Σ_π Π_t p_t(π_t)`` over all paths π that read as the labels.
+    """Connectionist temporal classification: ``-log Σ_π Π_t p_t(π_t)`` over all paths π that read
+    as the labels.
 
-    A path names one class a frame and reads as what is left when repeats are merged and blanks then dropped.
+    A path names one class a frame and reads as what is left when repeats are merged and blanks then
+    dropped.
 
     Args:
         logits: ``(..., frames, classes)``, floating point, the blank among the classes.
@@ -38,15 +40,18 @@ def ctc(
     Raises:
         JnnError: labels that are not integers, shapes that disagree, a blank that is no class.
 
-    Computed by Optax, whose paddings are the opposite of these masks; what padding holds does not matter, NaN included.
-    PyTorch's ``reduction="mean"`` also divides each loss by its number of labels. Source: Graves et al. 2006.
+    Computed by Optax, whose paddings are the opposite of these masks; what padding holds does not
+    matter, NaN included. PyTorch's ``reduction="mean"`` also divides each loss by its number of
+    labels. Source: Graves et al. 2006.
 
     >>> print(f"{ctc(jnp.zeros((2, 3)), jnp.array([1])):.3f}")  # three paths of nine, 1-, -1 and 11: log 3
     1.099
     """
     logits, labels = arguments.floating("ctc", "logits", logits), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise mistake("ctc", got=f"labels of dtype {labels.dtype}", expected="integers (..., length)")
+        raise mistake(
+            "ctc", got=f"labels of dtype {labels.dtype}", expected="integers (..., length)"
+        )
     if logits.ndim < 2 or labels.ndim < 1 or logits.shape[:-2] != labels.shape[:-1]:
         raise mistake(
             "ctc",
@@ -62,9 +67,15 @@ def ctc(
     logits = jnp.where(frames[..., None], logits, 0)
     flat = lambda x, axes: x.reshape((-1, *x.shape[x.ndim - axes :]))
     padding = lambda real: flat(~real, 1).astype(logits.dtype)
-    with jax.numpy_dtype_promotion("standard"):  # Optax mixes its own float32 indicators with float64
+    # Optax mixes its own float32 indicators with float64
+    with jax.numpy_dtype_promotion("standard"):
         losses = optax.losses.ctc_loss(
-            flat(logits, 2), padding(frames), flat(labels.astype(jnp.int32), 1), padding(letters), blank_id=blank, log_epsilon=LOG_ZERO
+            flat(logits, 2),
+            padding(frames),
+            flat(labels.astype(jnp.int32), 1),
+            padding(letters),
+            blank_id=blank,
+            log_epsilon=LOG_ZERO,
         )
     losses = losses.astype(logits.dtype).reshape(labels.shape[:-1])
     return jnp.where(_needed(labels, letters) <= jnp.sum(frames, axis=-1), losses, jnp.inf)
@@ -79,5 +90,10 @@ def _needed(labels, letters):
 def _mask(name, mask, shape):
     mask = jnp.full(shape, True) if mask is None else jnp.asarray(mask)
     if mask.shape != shape or mask.dtype != bool:
-        raise mistake("ctc", got=f"{name} {mask.dtype} {mask.shape}", expected=f"bool {shape}", remedy="True marks what is real.")
+        raise mistake(
+            "ctc",
+            got=f"{name} {mask.dtype} {mask.shape}",
+            expected=f"bool {shape}",
+            remedy="True marks what is real.",
+        )
     return mask

@@ -1,6 +1,7 @@
 """Results side by side: one row for each config, with mean and standard deviation over its seeds.
 
-Pure functions from results to rows; where the results come from, run folders or a sweep, is known elsewhere.
+Pure functions from results to rows; where the results come from, run folders or a sweep, is known
+elsewhere.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ class Result:
 
 
 class Spread(NamedTuple):
-    """Values over seeds: their mean, their standard deviation with n - 1 in the denominator (None for a single value), and themselves."""
+    """Values over seeds: their mean, their standard deviation with n - 1 in the denominator (None
+    for a single value), and themselves.
+    """
 
     mean: float
     deviation: float | None
@@ -49,7 +52,9 @@ class Row(NamedTuple):
     """Those that differ between rows; what a run does not have is left out."""
     metrics: dict[str, Spread]
     best_step: float | None
-    """Mean over the seeds of the step where the metric was best on the validation split, if it was logged there."""
+    """Mean over the seeds of the step where the metric was best on the validation split, if it was
+    logged there.
+    """
     seconds: float | None
     """Mean over the seeds."""
     results: list[Result]
@@ -71,13 +76,17 @@ class Comparison(NamedTuple):
     baselines: dict[str, dict[str, float]]
     """The baselines that are equal in all runs."""
     repeated: int
-    """Results that were left out because a later one has the same config and seed, which is no further evidence."""
+    """Results that were left out because a later one has the same config and seed, which is no
+    further evidence.
+    """
 
 
 def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparison:
-    """The results as rows, the best of ``metric`` first: the highest, or with ``lowest`` the lowest.
+    """The results as rows, the best of ``metric`` first: the highest, or with ``lowest`` the
+    lowest.
 
-    ``results`` are in the order of time: of several with the same config and seed the last counts. All that are done must have ``metric``.
+    ``results`` are in the order of time: of several with the same config and seed the last counts.
+    All that are done must have ``metric``.
 
     >>> results = [Result(config={"rate": rate, "seed": seed}, metrics={"loss": rate + seed}) for rate in (5, 1) for seed in (0, 1)]
     >>> for row in compare(results, metric="loss", lowest=True).rows:
@@ -85,7 +94,10 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparis
     {'rate': 1} Spread(mean=1.5, deviation=0.707..., values=(1.0, 2.0))
     {'rate': 5} Spread(mean=5.5, deviation=0.707..., values=(5.0, 6.0))
     """
-    names, metrics = differing(results), [metric, *(name for name in shared_metrics(results) if name != metric)]
+    names, metrics = (
+        differing(results),
+        [metric, *(name for name in shared_metrics(results) if name != metric)],
+    )
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(json.dumps(_settings(result), sort_keys=True), []).append(result)
@@ -97,14 +109,16 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparis
         metrics=metrics,
         rows=sorted(rows, key=lambda row: _rank(row.metrics.get(metric), lowest)),
         baselines=shared_baselines([result for row in rows for result in row.results]),
-        repeated=sum(bool(result.metrics) for result in results) - sum(len(row.results) for row in rows),
+        repeated=sum(bool(result.metrics) for result in results)
+        - sum(len(row.results) for row in rows),
     )
 
 
 def differing(results: Sequence[Result]) -> list[str]:
     """The names of the settings that differ between results, without the seed.
 
-    A setting that one experiment does not know at all makes no difference to another experiment that has it.
+    A setting that one experiment does not know at all makes no difference to another experiment
+    that has it.
     """
     settings = [_settings(result) for result in results]
 
@@ -114,24 +128,37 @@ def differing(results: Sequence[Result]) -> list[str]:
         lack = {each["experiment"] for each in settings if name not in each}
         return len(values) > 1 or bool(have & lack)
 
-    return [name for name in dict.fromkeys(name for each in settings for name in each) if differs(name)]
+    return [
+        name for name in dict.fromkeys(name for each in settings for name in each) if differs(name)
+    ]
 
 
 def shared_metrics(results: Sequence[Result]) -> list[str]:
     """The metrics that all results which are done have as numbers, null for NaN included."""
     done = [result.metrics for result in results if result.metrics]
-    is_number = lambda value: value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-    return [name for name in (done[0] if done else ()) if all(name in metrics and is_number(metrics[name]) for metrics in done)]
+    is_number = lambda value: (
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    )
+    return [
+        name
+        for name in (done[0] if done else ())
+        if all(name in metrics and is_number(metrics[name]) for metrics in done)
+    ]
 
 
 def shared_baselines(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     """The baselines that are equal in all results."""
     first = results[0].baselines if results else {}
-    return {name: dict(values) for name, values in first.items() if all(result.baselines.get(name) == values for result in results)}
+    return {
+        name: dict(values)
+        for name, values in first.items()
+        if all(result.baselines.get(name) == values for result in results)
+    }
 
 
 def spread(values: Sequence[float | None]) -> Spread:
-    """Mean and standard deviation of values over seeds; not a number where one of them (or None, as JSON has it) is none.
+    """Mean and standard deviation of values over seeds; not a number where one of them (or None, as
+    JSON has it) is none.
 
     >>> spread([1.0, 2.0, 3.0])
     Spread(mean=2.0, deviation=1.0, values=(1.0, 2.0, 3.0))
@@ -139,34 +166,52 @@ def spread(values: Sequence[float | None]) -> Spread:
     numbers = tuple(math.nan if value is None else float(value) for value in values)
     if not all(map(math.isfinite, numbers)):
         return Spread(math.nan, None if len(numbers) == 1 else math.nan, numbers)
-    return Spread(statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, numbers)
+    return Spread(
+        statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, numbers
+    )
 
 
 def best_step(rows: Sequence[Mapping[str, Any]], metric: str, lowest: bool) -> int | None:
-    """The first step where the metric was best on the validation split; None where it was not logged.
+    """The first step where the metric was best on the validation split; None where it was not
+    logged.
 
     >>> best_step([{"step": 5, "validation/loss": 0.2}, {"step": 9, "validation/loss": 0.3}], "test/loss", lowest=True)
     5
     """
     name = f"validation/{metric.rsplit('/', 1)[-1]}"
-    logged = [(row[name], row["step"]) for row in rows if "step" in row and row.get(name) is not None and math.isfinite(row[name])]
+    logged = [
+        (row[name], row["step"])
+        for row in rows
+        if "step" in row and row.get(name) is not None and math.isfinite(row[name])
+    ]
     return min(logged, key=lambda pair: pair[0] if lowest else -pair[0])[1] if logged else None
 
 
 def _settings(result: Result) -> dict[str, Any]:
-    return {"experiment": result.experiment, **{name: value for name, value in flat(result.config).items() if name != "seed"}}
+    return {
+        "experiment": result.experiment,
+        **{name: value for name, value in flat(result.config).items() if name != "seed"},
+    }
 
 
-def _row(group: Sequence[Result], names: Sequence[str], metrics: Sequence[str], lowest: bool) -> Row:
+def _row(
+    group: Sequence[Result], names: Sequence[str], metrics: Sequence[str], lowest: bool
+) -> Row:
     seeds = {index: result.config.get("seed", f"run {index}") for index, result in enumerate(group)}
     done = {seeds[index]: result for index, result in enumerate(group) if result.metrics}
     results = list(done.values())
     settings = _settings(group[0])
-    steps = [step for result in results if (step := best_step(result.rows, metrics[0], lowest)) is not None]
+    steps = [
+        step
+        for result in results
+        if (step := best_step(result.rows, metrics[0], lowest)) is not None
+    ]
     seconds = [result.seconds for result in results if result.seconds is not None]
     return Row(
         settings={name: settings[name] for name in names if name in settings},
-        metrics={name: spread([result.metrics[name] for result in results]) for name in metrics} if results else {},
+        metrics={name: spread([result.metrics[name] for result in results]) for name in metrics}
+        if results
+        else {},
         best_step=statistics.fmean(steps) if steps else None,
         seconds=statistics.fmean(seconds) if seconds else None,
         results=results,

@@ -20,8 +20,8 @@ LARGE = 1e3
 
 
 def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
-    """A table with its head: the settings that differ, ``metrics`` as mean ± standard deviation, the best step and the time of a run, how
-    many runs; then the baselines.
+    """A table with its head: the settings that differ, ``metrics`` as mean ± standard deviation,
+    the best step and the time of a run, how many runs; then the baselines.
 
     >>> from jnn.runs.comparison import Result, compare
     >>> results = [Result(config={"rate": 0.1, "seed": seed}, metrics={"loss": 0.25 + seed / 50}) for seed in (0, 1)]
@@ -30,11 +30,18 @@ def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
     """
     rows, baselines = comparison.rows, comparison.baselines
     blank = [""] * len(baselines)
-    columns = {name: [setting(row.settings.get(name, "")) for row in rows] for name in comparison.settings} or {"": ["all"] * len(rows)}
+    columns = {
+        name: [setting(row.settings.get(name, "")) for row in rows] for name in comparison.settings
+    } or {"": ["all"] * len(rows)}
     first = next(iter(columns))
-    columns = {name: shown + ([f"baseline {each}" for each in baselines] if name == first else blank) for name, shown in columns.items()}
+    columns = {
+        name: shown + ([f"baseline {each}" for each in baselines] if name == first else blank)
+        for name, shown in columns.items()
+    }
     for name in metrics:
-        of_baselines = [spread([values[name]]) if name in values else None for values in baselines.values()]
+        of_baselines = [
+            spread([values[name]]) if name in values else None for values in baselines.values()
+        ]
         columns[name] = spread_cells([row.metrics.get(name) for row in rows] + of_baselines)
     told = {
         "best step": ["" if row.best_step is None else f"{row.best_step:,.0f}" for row in rows],
@@ -55,8 +62,8 @@ def setting(value: Any) -> str:
 
 
 def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
-    """A column of means and deviations with as many decimals as the smallest deviation needs for two digits; with no deviation four, or
-    none for large means.
+    """A column of means and deviations with as many decimals as the smallest deviation needs for
+    two digits; with no deviation four, or none for large means.
 
     >>> spread_cells([Spread(0.98765, 0.0123, ()), Spread(0.5, None, ()), None])
     ['0.988 ± 0.012', '0.500', '']
@@ -67,7 +74,13 @@ def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
     if sizes and max(sizes) < TINY:
         written = number
     else:
-        digits = 1 - math.floor(math.log10(min(deviations))) if deviations else 4 if max(sizes, default=0.0) < LARGE else 0
+        digits = (
+            1 - math.floor(math.log10(min(deviations)))
+            if deviations
+            else 4
+            if max(sizes, default=0.0) < LARGE
+            else 0
+        )
         written = lambda value: f"{value:,.{min(max(digits, 0), MOST_DECIMALS)}f}"
     width = max((len(written(each.mean)) for each in known), default=0)
 
@@ -76,7 +89,9 @@ def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
             return ""
         if not math.isfinite(each.mean):
             return "not a number"
-        return written(each.mean).rjust(width) + ("" if each.deviation is None else f" ± {written(each.deviation)}")
+        return written(each.mean).rjust(width) + (
+            "" if each.deviation is None else f" ± {written(each.deviation)}"
+        )
 
     return [cell(each) for each in spreads]
 
@@ -85,7 +100,9 @@ def markdown(comparison: Comparison) -> str:
     """The table of all metrics for a README."""
     head, *body = cells(comparison, comparison.metrics)
     line = lambda row: "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in row) + " |"
-    return "\n".join([line(head), line(["---"] * len(head)), *map(line, body), "", caption(comparison), ""])
+    return "\n".join(
+        [line(head), line(["---"] * len(head)), *map(line, body), "", caption(comparison), ""]
+    )
 
 
 def caption(comparison: Comparison) -> str:
@@ -94,16 +111,29 @@ def caption(comparison: Comparison) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """The rows for other programs, with all digits: mean and deviation in columns of their own, the baselines left out."""
+    """The rows for other programs, with all digits: mean and deviation in columns of their own, the
+    baselines left out.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     measured = [f"{name}{what}" for name in comparison.metrics for what in ("", " deviation")]
     writer.writerow([*comparison.settings, *measured, "best_step", "seconds", "runs", "unfinished"])
     for row in comparison.rows:
-        settings = [setting(row.settings[name]) if name in row.settings else "" for name in comparison.settings]
-        spreads = [row.metrics.get(name) or Spread(math.nan, None, ()) for name in comparison.metrics]
-        values = [value for each in spreads for value in (each.mean if each.values else None, each.deviation)]
-        writer.writerow([*settings, *values, row.best_step, row.seconds, len(row.results), row.unfinished])
+        settings = [
+            setting(row.settings[name]) if name in row.settings else ""
+            for name in comparison.settings
+        ]
+        spreads = [
+            row.metrics.get(name) or Spread(math.nan, None, ()) for name in comparison.metrics
+        ]
+        values = [
+            value
+            for each in spreads
+            for value in (each.mean if each.values else None, each.deviation)
+        ]
+        writer.writerow(
+            [*settings, *values, row.best_step, row.seconds, len(row.results), row.unfinished]
+        )
     return text.getvalue()
 
 
@@ -120,8 +150,17 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         }
         for row in comparison.rows
     ]
-    return {"metric": comparison.metric, "lowest": comparison.lowest, "rows": rows, "baselines": comparison.baselines}
+    return {
+        "metric": comparison.metric,
+        "lowest": comparison.lowest,
+        "rows": rows,
+        "baselines": comparison.baselines,
+    }
 
 
 def _runs(row: Row) -> str:
-    return f"{len(row.results)} of {len(row.results) + row.unfinished}" if row.unfinished else f"{len(row.results)}"
+    return (
+        f"{len(row.results)} of {len(row.results) + row.unfinished}"
+        if row.unfinished
+        else f"{len(row.results)}"
+    )

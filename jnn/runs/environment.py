@@ -1,4 +1,6 @@
-"""What a result depends on besides its config: versions, device, source revision, settings of the compiler."""
+"""What a result depends on besides its config: versions, device, source revision, settings of the
+compiler.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from typing import Any
 PACKAGES = ("jnn", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
 """The packages whose versions are written down with every run."""
 
-VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "JAX_DEFAULT_MATMUL_PRECISION", "OMP_NUM_THREADS")
+VARIABLES = (
+    "XLA_FLAGS",
+    "JAX_PLATFORMS",
+    "JAX_ENABLE_X64",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "OMP_NUM_THREADS",
+)
 """The environment variables that change what is computed, or how fast."""
 
 
@@ -34,7 +42,9 @@ def versions() -> dict[str, str]:
 
 
 def version(package: str) -> str:
-    """The installed version of a package, or "not installed", as jnn itself is where it runs from its source folder."""
+    """The installed version of a package, or "not installed", as jnn itself is where it runs from
+    its source folder.
+    """
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -42,7 +52,9 @@ def version(package: str) -> str:
 
 
 def device() -> dict[str, Any]:
-    """What JAX computes on: ``platform`` (cpu, gpu, tpu), ``kind`` and ``count``. Starts JAX's backend."""
+    """What JAX computes on: ``platform`` (cpu, gpu, tpu), ``kind`` and ``count``. Starts JAX's
+    backend.
+    """
     import jax
 
     devices = jax.devices()
@@ -63,7 +75,9 @@ def cpu_count() -> int:
 
 
 def revision() -> dict[str, Any] | None:
-    """The git commit of jnn's source folder and whether files differ from it; None for an installed package."""
+    """The git commit of jnn's source folder and whether files differ from it; None for an installed
+    package.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -73,7 +87,9 @@ def revision() -> dict[str, Any] | None:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(
+            ["git", "-C", root, *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,4 +1,6 @@
-"""The folder of a run: made once, never written by two processes, never emptied of anything but a run."""
+"""The folder of a run: made once, never written by two processes, never emptied of anything but a
+run.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,15 @@ _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}
 
 
 def dated_folder(parent: Path, seed: int, name: str = "") -> Path:
-    """Make ``parent/<YYYYmmdd-HHMMSS>-s<seed>[-name]``; where another run has just taken that name, wait for the next second."""
+    """Make ``parent/<YYYYmmdd-HHMMSS>-s<seed>[-name]``; where another run has just taken that name,
+    wait for the next second.
+    """
     if name and not re.fullmatch(r"[\w.-]+", name):
         raise mistake("name of a run", got=repr(name), expected="letters, digits, dots, - and _")
     while True:
-        folder = parent / "-".join(filter(None, (f"{datetime.datetime.now():%Y%m%d-%H%M%S}", f"s{seed}", name)))
+        folder = parent / "-".join(
+            filter(None, (f"{datetime.datetime.now():%Y%m%d-%H%M%S}", f"s{seed}", name))
+        )
         with writable(folder):
             try:
                 folder.mkdir(parents=True)
@@ -41,30 +47,55 @@ def dated_folder(parent: Path, seed: int, name: str = "") -> Path:
 
 
 def chosen_folder(folder: Path, *, overwrite: bool = False) -> Path:
-    """Make exactly ``folder``. Raises JnnError where it has contents, unless they are a run's and ``overwrite`` is set."""
+    """Make exactly ``folder``. Raises JnnError where it has contents, unless they are a run's and
+    ``overwrite`` is set.
+    """
     with writable(folder):
         if folder.exists() and not folder.is_dir():
-            raise mistake(str(folder), got="a file", expected="a folder", remedy="Choose another --out.")
+            raise mistake(
+                str(folder), got="a file", expected="a folder", remedy="Choose another --out."
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        contents = {path.name for path in folder.iterdir() if path.name != LOCK and not path.name.startswith(TEMPORARY)}
+        contents = {
+            path.name
+            for path in folder.iterdir()
+            if path.name != LOCK and not path.name.startswith(TEMPORARY)
+        }
     if contents and not overwrite:
-        remedy = "Choose another --out, continue it with `jnn resume`, or replace it with --overwrite."
-        raise mistake(str(folder), got="a folder that is not empty", expected="a new or empty one", remedy=remedy)
+        remedy = (
+            "Choose another --out, continue it with `jnn resume`, or replace it with --overwrite."
+        )
+        raise mistake(
+            str(folder),
+            got="a folder that is not empty",
+            expected="a new or empty one",
+            remedy=remedy,
+        )
     begun = "status.json" in contents and contents <= _FIRST
     if contents and not begun and not is_run(folder):
-        raise mistake(str(folder), got="--overwrite of a folder that is no run", expected="a run's folder", remedy="Choose another --out.")
+        raise mistake(
+            str(folder),
+            got="--overwrite of a folder that is no run",
+            expected="a run's folder",
+            remedy="Choose another --out.",
+        )
     return folder
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run was begun in the folder: others have a ``config.json`` too, but not what a run writes beside it."""
-    return (folder / "config.json").is_file() and any((folder / name).is_file() for name in ("status.json", "env.json"))
+    """Whether a run was begun in the folder: others have a ``config.json`` too, but not what a run
+    writes beside it.
+    """
+    return (folder / "config.json").is_file() and any(
+        (folder / name).is_file() for name in ("status.json", "env.json")
+    )
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """The ``config.json`` of a run: its experiment, source, config and config_hash.
 
-    Raises JnnError where the folder holds no run, and where the config is no longer the one that the run began with.
+    Raises JnnError where the folder holds no run, and where the config is no longer the one that
+    the run began with.
     """
     if not is_run(folder):
         remedy = "Give the path that `jnn run` printed, as in runs/<experiment>/latest."
@@ -74,13 +105,25 @@ def read_record(folder: Path) -> dict[str, Any]:
     kinds = {"experiment": str, "config": dict, "config_hash": str, "source": str | None}
     if wrong := [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]:
         remedy = "Put a copy of the file back."
-        raise mistake(str(path), got=f"no valid {', '.join(wrong)}", expected="the file that the run wrote", remedy=remedy)
+        raise mistake(
+            str(path),
+            got=f"no valid {', '.join(wrong)}",
+            expected="the file that the run wrote",
+            remedy=remedy,
+        )
     if hash_of(record["config"]) != record["config_hash"]:
         name = record.get("source") or record["experiment"]
-        edited = changes(read_json(folder / "env.json").get("config_at_start", {}), record["config"])
+        edited = changes(
+            read_json(folder / "env.json").get("config_at_start", {}), record["config"]
+        )
         said = ", ".join(change for change in edited if not change.startswith("epochs:"))
         remedy = f"Undo the edit; or begin a new run of it: jnn run {name} --config {path}"
-        raise mistake(str(path), got=f"a config edited since the run began ({said})", expected="the same", remedy=remedy)
+        raise mistake(
+            str(path),
+            got=f"a config edited since the run began ({said})",
+            expected="the same",
+            remedy=remedy,
+        )
     return record
 
 
@@ -93,7 +136,8 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def lock(folder: Path) -> IO[str]:
-    """Take the folder for this process, as long as the returned file is open; the system lets go of it however the process ends.
+    """Take the folder for this process, as long as the returned file is open; the system lets go of
+    it however the process ends.
 
     Raises JnnError where another process has it, naming that process.
     """
@@ -106,7 +150,12 @@ def lock(folder: Path) -> IO[str]:
             owner = stream.read().strip()
             stream.close()
             remedy = "Wait for it or stop it, or choose another folder."
-            raise mistake(str(folder), got=f"a folder in use by process {owner}", expected="a free one", remedy=remedy) from None
+            raise mistake(
+                str(folder),
+                got=f"a folder in use by process {owner}",
+                expected="a free one",
+                remedy=remedy,
+            ) from None
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()
@@ -126,14 +175,18 @@ def clear(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what a process that was killed left half-written; only for the process that holds the lock."""
+    """Delete what a process that was killed left half-written; only for the process that holds the
+    lock.
+    """
     for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
         with writable(path):
             path.unlink(missing_ok=True)
 
 
 def point_latest(folder: Path) -> None:
-    """Let the link ``latest`` beside the folder lead to it; where links cannot be made there is none."""
+    """Let the link ``latest`` beside the folder lead to it; where links cannot be made there is
+    none.
+    """
     link, temporary = folder.parent / "latest", folder.parent / f".latest-{os.getpid()}"
     try:
         temporary.unlink(missing_ok=True)

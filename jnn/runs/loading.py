@@ -12,16 +12,22 @@ from jnn.model import Model, Params, State
 
 
 def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, State]:
-    """The params and the state that the run in ``folder`` chose as its best, or where it watched no metric, its last: the moving average
-    of params where there is one.
+    """The params and the state that the run in ``folder`` chose as its best, or where it watched no
+    metric, its last: the moving average of params where there is one.
 
-    ``model`` and ``example`` are those of the run, as the ``describe(config)`` of its experiment gives them; the example may be a shape.
-    Every bit is verified. Raises `JnnError` where there is no checkpoint yet, where none verifies, and for another model.
+    ``model`` and ``example`` are those of the run, as the ``describe(config)`` of its experiment
+    gives them; the example may be a shape. Every bit is verified. Raises `JnnError` where there is
+    no checkpoint yet, where none verifies, and for another model.
     """
     like = jax.eval_shape(model.init, jax.random.key(0), example)
     folder = Path(folder)
     if not (folder / "checkpoints").is_dir():
-        raise mistake(str(folder), got="a folder without checkpoints", expected="a run that has made one", remedy="Train it further.")
+        raise mistake(
+            str(folder),
+            got="a folder without checkpoints",
+            expected="a run that has made one",
+            remedy="Train it further.",
+        )
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         try:
             restored = checkpoints.restore(((), like), partial=True)
@@ -30,13 +36,20 @@ def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, Sta
     if isinstance(restored, JnnError):
         raise restored
     if restored is None:
-        raise mistake(str(folder), got="no checkpoint", expected="a run that has made one", remedy="Train it further.")
+        raise mistake(
+            str(folder),
+            got="no checkpoint",
+            expected="a run that has made one",
+            remedy="Train it further.",
+        )
     whole, best = restored.tree
     return best or tuple(whole)
 
 
 def _last(checkpoints: Checkpoints, like: tuple[Params, State]) -> Restored | None:
-    """The part of the last `TrainState` that predicts, at the same paths, or None where the checkpoint has another model's."""
+    """The part of the last `TrainState` that predicts, at the same paths, or None where the
+    checkpoint has another model's.
+    """
     for part in (_Averaged, _OnlyModel):
         with contextlib.suppress(JnnError):
             return checkpoints.restore((part(*like), ()), partial=True)

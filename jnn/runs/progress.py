@@ -1,4 +1,6 @@
-"""What the user sees while a model trains: a live line on a terminal, one plain line an epoch everywhere else."""
+"""What the user sees while a model trains: a live line on a terminal, one plain line an epoch
+everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ HIDDEN = ("learning_rate", "gradient_norm")
 
 
 class Progress:
-    """Loss, metrics, steps per second and time left, while ``step`` grows from ``start`` to ``steps``.
+    """Loss, metrics, steps per second and time left, while ``step`` grows from ``start`` to
+    ``steps``.
 
-    On a terminal one live line is rewritten in place; elsewhere `epoch` prints one line without control characters. ``say`` gets what is
-    for the user and the log (`Run.say`), ``log`` what is for the log alone (`Run.log`). ``quiet`` shows nothing and logs all the same.
+    On a terminal one live line is rewritten in place; elsewhere `epoch` prints one line without
+    control characters. ``say`` gets what is for the user and the log (`Run.say`), ``log`` what is
+    for the log alone (`Run.log`). ``quiet`` shows nothing and logs all the same.
 
     >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=open(os.devnull, "w")) as progress:
     ...     progress.update(50, {"train/loss": 0.25})
@@ -66,13 +70,17 @@ class Progress:
             self._live.update(self._live.task_ids[0], completed=step, text=self.text())
 
     def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """The same at the end of an epoch, which gets a line of its own: in the log, and for the user where there is no live line."""
+        """The same at the end of an epoch, which gets a line of its own: in the log, and for the
+        user where there is no live line.
+        """
         self.update(step, metrics)
         (self._say if self._live is None else self._log)(self.text())
 
     @contextlib.contextmanager
     def compiling(self, what: str) -> Iterator[None]:
-        """Say that ``what`` is compiled within the block, and how long it took; that time does not count as training."""
+        """Say that ``what`` is compiled within the block, and how long it took; that time does not
+        count as training.
+        """
         self._say(f"compiling {what} ...")
         began = time.monotonic()
         yield
@@ -89,11 +97,22 @@ class Progress:
     def text(self) -> str:
         """The state of training on one line."""
         epochs, speed = math.ceil(self.steps / self.steps_per_epoch), self.steps_per_second
-        shown = {name: value for name, value in self._metrics.items() if name.split("/")[-1] not in self._hidden}
-        parts = [f"epoch {min(epochs, math.ceil(self.step / self.steps_per_epoch))}/{epochs}", f"step {self.step}/{self.steps}"]
+        shown = {
+            name: value
+            for name, value in self._metrics.items()
+            if name.split("/")[-1] not in self._hidden
+        }
+        parts = [
+            f"epoch {min(epochs, math.ceil(self.step / self.steps_per_epoch))}/{epochs}",
+            f"step {self.step}/{self.steps}",
+        ]
         parts += [f"{name} {number(value)}" for name, value in shown.items()]
         parts += [f"{number(speed)} steps/s"] if speed > 0 else []
-        parts += [f"{duration((self.steps - self.step) / speed)} left"] if speed > 0 and self.step < self.steps else []
+        parts += (
+            [f"{duration((self.steps - self.step) / speed)} left"]
+            if speed > 0 and self.step < self.steps
+            else []
+        )
         return "  ".join(parts)
 
 
@@ -137,7 +156,11 @@ def _live_line(stream: IO[str], steps: int, start: int) -> Any:
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    text = TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False)
-    bar = Progress(BarColumn(bar_width=20), text, console=Console(file=stream), refresh_per_second=8)
+    text = TextColumn(
+        "{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis"), markup=False
+    )
+    bar = Progress(
+        BarColumn(bar_width=20), text, console=Console(file=stream), refresh_per_second=8
+    )
     bar.add_task("", total=steps, completed=start, text="")
     return bar

@@ -15,24 +15,36 @@ from jnn.runs.run import read_record
 
 
 def run_folders(paths: Iterable[str | Path]) -> list[Path]:
-    """The runs that the paths lead to, or that lie below them, each once however many paths and links lead to it, in the order in
-    which they ended. Raises JnnError for a path without any."""
+    """The runs that the paths lead to, or that lie below them, each once however many paths and
+    links lead to it, in the order in which they ended. Raises JnnError for a path without any."""
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         below = list(_below(path.resolve()))
         if not below:
             remedy = "Give the path that `jnn run` printed, or a folder of runs, as in runs/image_classification."
-            raise mistake(str(path), got="no run", expected="the folder of a run, or one that holds some", remedy=remedy)
+            raise mistake(
+                str(path),
+                got="no run",
+                expected="the folder of a run, or one that holds some",
+                remedy=remedy,
+            )
         found |= dict.fromkeys(below)
-    return sorted(found, key=lambda folder: (read_json(folder / "status.json").get("updated", ""), folder))
+    return sorted(
+        found, key=lambda folder: (read_json(folder / "status.json").get("updated", ""), folder)
+    )
 
 
 def read_result(folder: Path, metric: str) -> Result:
-    """What a run set and measured; ``metric`` is what its baselines that are a single number are measured in."""
+    """What a run set and measured; ``metric`` is what its baselines that are a single number are
+    measured in.
+    """
     record, status = read_record(folder), read_json(folder / "status.json")
     ended = status.get("state") == "done" and (folder / "summary.json").exists()
     whole = read_json(folder / "summary.json") if ended else {}
-    baselines = {name: value if isinstance(value, dict) else {metric: value} for name, value in whole.get("baselines", {}).items()}
+    baselines = {
+        name: value if isinstance(value, dict) else {metric: value}
+        for name, value in whole.get("baselines", {}).items()
+    }
     return Result(
         experiment=record["experiment"],
         config=record["config"],
@@ -46,7 +58,9 @@ def read_result(folder: Path, metric: str) -> Result:
 
 
 def main_metric(folders: Iterable[Path]) -> str:
-    """The metric that the experiment names as its own, where all runs are of one and it is still known."""
+    """The metric that the experiment names as its own, where all runs are of one and it is still
+    known.
+    """
     records = [read_record(folder) for folder in folders]
     experiments = {record.get("source") or record["experiment"] for record in records}
     try:
@@ -66,6 +80,12 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def _in_words(status: dict[str, Any], ended: bool) -> str:
     """A run that was killed could not write so into its status."""
-    state, message = str(status.get("state", "unknown")), " ".join(str(status.get("message", "")).split())
-    words = {"running": "running, or killed", "done": "done" if ended else "done, without a result"}.get(state, state)
+    state, message = (
+        str(status.get("state", "unknown")),
+        " ".join(str(status.get("message", "")).split()),
+    )
+    words = {
+        "running": "running, or killed",
+        "done": "done" if ended else "done, without a result",
+    }.get(state, state)
     return f"{words}: {message}" if message else words

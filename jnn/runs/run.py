@@ -1,4 +1,6 @@
-"""A run: one folder that holds the settings, the logs, the checkpoints and the result of one training, and can be resumed."""
+"""A run: one folder that holds the settings, the logs, the checkpoints and the result of one
+training, and can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,16 @@ from typing import Any, NamedTuple
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
 from jnn.runs.environment import device_line, environment, version
-from jnn.runs.folders import chosen_folder, clear, dated_folder, lock, point_latest, read_record, read_status, sweep
+from jnn.runs.folders import (
+    chosen_folder,
+    clear,
+    dated_folder,
+    lock,
+    point_latest,
+    read_record,
+    read_status,
+    sweep,
+)
 from jnn.runs.settings import hash_of
 from jnn.runs.tensorboard import TensorBoardLines, summary_writer
 
@@ -25,7 +36,9 @@ STATES = ("running", "done", "diverged", "interrupted", "failed")
 
 
 class About(NamedTuple):
-    """What an experiment says of itself in the list: written as literals, so that it can be read without importing the experiment."""
+    """What an experiment says of itself in the list: written as literals, so that it can be read
+    without importing the experiment.
+    """
 
     task: str
     models: tuple[str, ...] = ()
@@ -48,18 +61,29 @@ class RunOptions:
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well, into the run's folder."""
     profile: bool = False
-    """Record where the time goes, operation by operation, into the run's folder; for a short run."""
+    """Record where the time goes, operation by operation, into the run's folder; for a short
+    run.
+    """
 
 
 class Run:
-    """The folder of one run and what is written into it. Made by `Run.create` or `Run.open`, and used in a ``with`` statement, which
-    writes down how the run ended and frees the folder.
+    """The folder of one run and what is written into it. Made by `Run.create` or `Run.open`, and
+    used in a ``with`` statement, which writes down how the run ended and frees the folder.
 
-    ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that an earlier process began this run;
-    ``metrics`` is the log of values that depend on the config alone, ``timings`` that of seconds and speeds, which differ each time.
+    ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that
+    an earlier process began this run; ``metrics`` is the log of values that depend on the config
+    alone, ``timings`` that of seconds and speeds, which differ each time.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any], *, resuming: bool, options: RunOptions, holding: contextlib.ExitStack):
+    def __init__(
+        self,
+        folder: Path,
+        record: dict[str, Any],
+        *,
+        resuming: bool,
+        options: RunOptions,
+        holding: contextlib.ExitStack,
+    ):
         self.folder = folder
         self.experiment: str = record["experiment"]
         self.source: str | None = record.get("source")
@@ -95,11 +119,13 @@ class Run:
     ) -> Run:
         """Begin a run of ``config`` (a dataclass or a mapping) in a new folder.
 
-        The folder is exactly ``out`` where that is given, else ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest``
-        beside it leads to it. ``source`` is the experiment's file where it is the user's own; ``command`` is what was typed, else
-        taken from ``sys.argv``.
+        The folder is exactly ``out`` where that is given, else
+        ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest`` beside it leads to
+        it. ``source`` is the experiment's file where it is the user's own; ``command`` is what was
+        typed, else taken from ``sys.argv``.
 
-        Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is no run's), in use, or cannot be written.
+        Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is no run's), in
+        use, or cannot be written.
         """
         if options and options.tensorboard:
             summary_writer()
@@ -120,16 +146,35 @@ class Run:
             clear(folder)
             if out is None:
                 point_latest(folder)
-            run = cls(folder, record, resuming=False, options=options or RunOptions(), holding=stack.pop_all())
+            run = cls(
+                folder,
+                record,
+                resuming=False,
+                options=options or RunOptions(),
+                holding=stack.pop_all(),
+            )
         run._begin(command)
         write_json(folder / "env.json", found | {"config_at_start": settings})
         run.keep_config()
-        write_text(folder / "README.md", _README.format(experiment=experiment, name=record["source"] or experiment, folder=folder))
+        write_text(
+            folder / "README.md",
+            _README.format(
+                experiment=experiment, name=record["source"] or experiment, folder=folder
+            ),
+        )
         return run
 
     @classmethod
-    def open(cls, folder: Path | str, *, epochs: int | None = None, options: RunOptions | None = None, command: str = "") -> Run:
-        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given; `keep_config` writes it down.
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        epochs: int | None = None,
+        options: RunOptions | None = None,
+        command: str = "",
+    ) -> Run:
+        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given;
+        `keep_config` writes it down.
 
         Raises JnnError where the folder holds no run or is in use, and where its config was edited.
         """
@@ -140,17 +185,27 @@ class Run:
             sweep(folder)
             if epochs is not None:
                 record["config"]["epochs"] = epochs
-            run = cls(folder, record, resuming=True, options=options or RunOptions(), holding=stack.pop_all())
+            run = cls(
+                folder,
+                record,
+                resuming=True,
+                options=options or RunOptions(),
+                holding=stack.pop_all(),
+            )
         run._begin(command)
         return run
 
     def _begin(self, command: str) -> None:
         self.status("running", message="")
         self._append("command.txt", (command or shlex.join(["jnn", *sys.argv[1:]])) + "\n")
-        self.say(f"{'resuming ' if self.resuming else ''}{self.experiment}, seed {self.config.get('seed', 0)}, on {device_line()}")
+        self.say(
+            f"{'resuming ' if self.resuming else ''}{self.experiment}, seed {self.config.get('seed', 0)}, on {device_line()}"
+        )
 
     def keep_config(self) -> None:
-        """Write ``config.json``. Another number of epochs is written down only where training with it begins: it may yet be refused."""
+        """Write ``config.json``. Another number of epochs is written down only where training with
+        it begins: it may yet be refused.
+        """
         write_json(self.folder / "config.json", self._record)
 
     @property
@@ -170,7 +225,9 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Wall seconds since the run began, those of resumed runs' earlier processes included, without the pauses between."""
+        """Wall seconds since the run began, those of resumed runs' earlier processes included,
+        without the pauses between.
+        """
         return self._earlier_seconds + time.monotonic() - self._began
 
     def say(self, text: str) -> None:
@@ -184,12 +241,20 @@ class Run:
         self._append("log.txt", f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
 
     def status(self, state: str, **more: Any) -> None:
-        """Write ``status.json``: the state, one of `STATES`, with ``step``, ``message`` or what else is known; what is not given stays."""
+        """Write ``status.json``: the state, one of `STATES`, with ``step``, ``message`` or what
+        else is known; what is not given stays.
+        """
         if state not in STATES:
             raise mistake("run.status", got=repr(state), expected=f"one of {', '.join(STATES)}")
         resume = None if state == "done" else self.resume_command
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        self._status |= {"state": state, **plain(more), "resume": resume, "seconds": round(self.seconds, 3), "updated": now}
+        self._status |= {
+            "state": state,
+            **plain(more),
+            "resume": resume,
+            "seconds": round(self.seconds, 3),
+            "updated": now,
+        }
         write_json(self.folder / "status.json", self._status)
 
     def save_figure(self, name: str, figure: Any) -> Path:
@@ -202,14 +267,18 @@ class Run:
         return path
 
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Write ``summary.json`` from what the experiment's ``main`` returned. The status becomes ``done`` at the end of the ``with``.
+        """Write ``summary.json`` from what the experiment's ``main`` returned. The status becomes
+        ``done`` at the end of the ``with``.
 
-        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and what else it likes: ``baselines`` (name -> the same metric),
-        ``parameters``, ``steps``. Returns the whole summary.
+        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and what else it likes:
+        ``baselines`` (name -> the same metric), ``parameters``, ``steps``. Returns the whole
+        summary.
         """
         if not isinstance(summary, Mapping) or not isinstance(summary.get("metrics"), Mapping):
             expected = "a dict with 'metrics', as in {'metrics': {'test/accuracy': 0.99}}"
-            raise mistake(f"main of {self.experiment}", got=f"{summary!r} returned", expected=expected)
+            raise mistake(
+                f"main of {self.experiment}", got=f"{summary!r} returned", expected=expected
+            )
         found = environment()
         whole = {
             "experiment": self.experiment,
@@ -236,7 +305,8 @@ class Run:
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
         try:
-            untold = (JnnError,) if error else ()  # what ended the run is told, not that it cannot be written down
+            # what ended the run is told, not that it cannot be written down
+            untold = (JnnError,) if error else ()
             with contextlib.suppress(*untold):
                 self._note_end(error)
         finally:
@@ -251,14 +321,19 @@ class Run:
                 self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
                 self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
             case JnnError():
-                self.status("diverged" if isinstance(error, Diverged) else "failed", message=str(error))
+                self.status(
+                    "diverged" if isinstance(error, Diverged) else "failed", message=str(error)
+                )
                 self.log(f"error: {error}")
             case _:
                 self.status("failed", message=f"{type(error).__name__}: {error}")
                 self.log("".join(traceback.format_exception(error)))
 
     def _append(self, name: str, text: str) -> None:
-        with writable(self.folder / name), (self.folder / name).open("a", encoding="utf-8") as stream:
+        with (
+            writable(self.folder / name),
+            (self.folder / name).open("a", encoding="utf-8") as stream,
+        ):
             stream.write(text)
 
 

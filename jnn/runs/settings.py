@@ -18,7 +18,11 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     found = {}
     for name, value in config.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+        found |= (
+            flat(value, f"{prefix}{name}.")
+            if isinstance(value, Mapping)
+            else {f"{prefix}{name}": value}
+        )
     return found
 
 
@@ -28,9 +32,16 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     >>> changes({"seed": 0, "learning_rate": 0.1, "clip": 1.0}, {"seed": 0, "learning_rate": 0.2, "depth": 3})
     ['learning_rate: 0.1 -> 0.2', 'clip: 1.0 -> absent', 'depth: absent -> 3']
     """
-    was, now = ({name: json.dumps(value, ensure_ascii=False) for name, value in flat(config).items()} for config in (was, now))
+    was, now = (
+        {name: json.dumps(value, ensure_ascii=False) for name, value in flat(config).items()}
+        for config in (was, now)
+    )
     names = dict.fromkeys([*was, *now])
-    return [f"{name}: {was.get(name, 'absent')} -> {now.get(name, 'absent')}" for name in names if was.get(name) != now.get(name)]
+    return [
+        f"{name}: {was.get(name, 'absent')} -> {now.get(name, 'absent')}"
+        for name in names
+        if was.get(name) != now.get(name)
+    ]
 
 
 def hash_of(config: Mapping[str, Any]) -> str:

@@ -14,10 +14,12 @@ FLUSH = 5  # seconds after which a row is on disk, for TensorBoard to see
 
 
 class TensorBoardLines(JsonLines):
-    """A log whose numbers are also written as TensorBoard's events, into the folder ``tensorboard`` beside it.
+    """A log whose numbers are also written as TensorBoard's events, into the folder ``tensorboard``
+    beside it.
 
-    Whenever the log is opened, a new file of events hides those before it (``purge_step=0``) and repeats the rows that the log holds: so
-    TensorBoard shows what the log says, also after a crash that lost events and after `truncate`.
+    Whenever the log is opened, a new file of events hides those before it (``purge_step=0``) and
+    repeats the rows that the log holds: so TensorBoard shows what the log says, also after a crash
+    that lost events and after `truncate`.
     """
 
     def __init__(self, path: Path):
@@ -41,10 +43,14 @@ class TensorBoardLines(JsonLines):
             self._writer = None
 
     def _begin(self) -> None:
-        """Begin a file of events. Its name ends with a count, by which two that are begun in one second differ and sort."""
+        """Begin a file of events. Its name ends with a count, by which two that are begun in one
+        second differ and sort.
+        """
         earlier = len(list(self._folder.glob("events.*")))
         purge, suffix = 0 if earlier else None, f".{earlier:04d}"
-        self._writer = summary_writer()(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=FLUSH)
+        self._writer = summary_writer()(
+            str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=FLUSH
+        )
         for row in self.rows():
             self._add(row)
 
@@ -59,5 +65,7 @@ def summary_writer() -> type:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
-        raise MissingExtraError('--tensorboard needs tensorboardX: pip install "jnn[tensorboard]".') from None
+        raise MissingExtraError(
+            '--tensorboard needs tensorboardX: pip install "jnn[tensorboard]".'
+        ) from None
     return SummaryWriter

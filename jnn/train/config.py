@@ -1,4 +1,6 @@
-"""The settings that every experiment shares; an experiment's own ``Config`` inherits them and changes their defaults."""
+"""The settings that every experiment shares; an experiment's own ``Config`` inherits them and
+changes their defaults.
+"""
 
 import dataclasses
 from typing import Any, Literal
@@ -48,13 +50,17 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """What models compute in; params stay float32. float16 has a dynamic loss scale."""
     skip_bad: int = 0
-    """How many updates that are not finite may be left out before the run counts as diverged; at most 3."""
+    """How many updates that are not finite may be left out before the run counts as diverged; at
+    most 3.
+    """
     statistics: bool = False
     """Log the gradient norm and the update ratio of every parameter."""
     patience: int = 0
     """Epochs without a better validation metric after which training stops; 0 for never."""
     smoke: bool = False
-    """A run of seconds, small where nothing else is asked for, that proves that everything works; its numbers mean nothing."""
+    """A run of seconds, small where nothing else is asked for, that proves that everything works;
+    its numbers mean nothing.
+    """
 
     def __post_init__(self):
         """Refuse what cannot be right, before anything is loaded."""
@@ -70,28 +76,47 @@ class TrainingConfig:
             value = getattr(self, name)
             if value < low or (high is not None and value > high):
                 raise mistake(
-                    "config", got=f"{name}={value}", expected=f"an integer >= {low}" + (f" and <= {high}" if high is not None else "")
+                    "config",
+                    got=f"{name}={value}",
+                    expected=f"an integer >= {low}"
+                    + (f" and <= {high}" if high is not None else ""),
                 )
         if self.batch_size % (self.accumulate * self.devices):
-            parts = " and ".join(f"{name}={n}" for name, n in (("accumulate", self.accumulate), ("devices", self.devices)) if n > 1)
-            raise mistake("config", got=f"{parts} for batch_size={self.batch_size}", expected="numbers whose product divides it")
+            parts = " and ".join(
+                f"{name}={n}"
+                for name, n in (("accumulate", self.accumulate), ("devices", self.devices))
+                if n > 1
+            )
+            raise mistake(
+                "config",
+                got=f"{parts} for batch_size={self.batch_size}",
+                expected="numbers whose product divides it",
+            )
         if not 0 <= self.average_decay < 1:
-            raise mistake("config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)")
+            raise mistake(
+                "config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)"
+            )
         self.make_optimizer(steps=100)
 
     def suit(self, **values: Any) -> None:
-        """For ``__post_init__``: settings that were left at their defaults become these, which suit the data or the model."""
+        """For ``__post_init__``: settings that were left at their defaults become these, which suit
+        the data or the model.
+        """
         for name, value in values.items():
             if getattr(self, name) == getattr(type(self), name):
                 object.__setattr__(self, name, value)
 
     def shrink(self, **values: Any) -> None:
-        """For ``__post_init__``, before `suit`: in a smoke run, settings that were left at their defaults become these."""
+        """For ``__post_init__``, before `suit`: in a smoke run, settings that were left at their
+        defaults become these.
+        """
         if self.smoke:
             self.suit(**values)
 
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
-        """The optimizer of a run of ``steps`` steps; ``overrides`` of the settings, such as ``learning_rate``, may be traced."""
+        """The optimizer of a run of ``steps`` steps; ``overrides`` of the settings, such as
+        ``learning_rate``, may be traced.
+        """
         settings = {
             "learning_rate": self.learning_rate,
             "schedule": self.schedule,
@@ -105,4 +130,6 @@ class TrainingConfig:
 
     def cast(self, model: Model) -> Model:
         """The model, computing in ``precision``."""
-        return model if self.precision == "float32" else cast(model, compute=jnp.dtype(self.precision))
+        return (
+            model if self.precision == "float32" else cast(model, compute=jnp.dtype(self.precision))
+        )

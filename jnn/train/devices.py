@@ -1,7 +1,9 @@
-"""Data parallelism: each of several devices finds the gradient of its part of the batch, and all make the same update of the same params.
+"""Data parallelism: each of several devices finds the gradient of its part of the batch, and all
+make the same update of the same params.
 
-What `jnn.train.make_step` does with ``accumulate`` one part after the other is done here at once. Params, state and optimizer state are
-copied to every device, data in memory too; of a batch each device has its part.
+What `jnn.train.make_step` does with ``accumulate`` one part after the other is done here at once.
+Params, state and optimizer state are copied to every device, data in memory too; of a batch each
+device has its part.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,8 +27,15 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     """
     if not 1 <= count <= jax.device_count():
         remedy = 'Of a CPU `jnn run --devices` makes several; elsewhere jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
-        raise mistake("devices", got=f"{count}", expected=f"1 to {jax.device_count()}, those that JAX finds here", remedy=remedy)
-    return jax.make_mesh((count,), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count])
+        raise mistake(
+            "devices",
+            got=f"{count}",
+            expected=f"1 to {jax.device_count()}, those that JAX finds here",
+            remedy=remedy,
+        )
+    return jax.make_mesh(
+        (count,), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count]
+    )
 
 
 def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
@@ -35,8 +44,12 @@ def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
 
 
 def on_one(tree: Any) -> Any:
-    """The copy of the first device alone, of what `on_each` copied: what all would compute alike is then computed once."""
-    return jax.tree.map(lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf, tree)
+    """The copy of the first device alone, of what `on_each` copied: what all would compute alike is
+    then computed once.
+    """
+    return jax.tree.map(
+        lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf, tree
+    )
 
 
 def beside(train_state: Any, feed: Feed) -> Feed:
@@ -56,17 +69,26 @@ def beside(train_state: Any, feed: Feed) -> Feed:
 
 
 def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
-    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, each the mean of what ``gradient`` finds on the devices.
+    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, each the mean of what
+    ``gradient`` finds on the devices.
 
-    Device i has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Raises `JnnError` for a batch that they do not divide.
+    Device i has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Raises
+    `JnnError` for a batch that they do not divide.
     """
 
     def of_part(params, state, batch, key):
         found = gradient(params, state, batch, jax.random.fold_in(key, jax.lax.axis_index(AXIS)))
-        return jax.tree.map(lambda leaf: jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf, found)
+        return jax.tree.map(
+            lambda leaf: (
+                jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+            ),
+            found,
+        )
 
     every, parts = jax.P(), jax.P(AXIS)
-    split = jax.shard_map(of_part, mesh=mesh, in_specs=(every, every, parts, every), out_specs=every, check_vma=False)
+    split = jax.shard_map(
+        of_part, mesh=mesh, in_specs=(every, every, parts, every), out_specs=every, check_vma=False
+    )
 
     def whole(params, state, batch, key):
         check_divided(batch, mesh.size, f"{mesh.size} devices", "they divide")
@@ -76,7 +98,11 @@ def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
 
 
 def check_divided(batch: Any, parts: int, by: str, divided: str) -> None:
-    """Refuse a batch that cannot be cut into equal ``parts``; ``by`` and ``divided`` say what cuts it."""
+    """Refuse a batch that cannot be cut into equal ``parts``; ``by`` and ``divided`` say what cuts
+    it.
+    """
     sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
     if bad := [size for size in sizes if size % parts]:
-        raise mistake("make_step", got=f"a batch of {bad[0]} for {by}", expected=f"a batch that {divided}")
+        raise mistake(
+            "make_step", got=f"a batch of {bad[0]} for {by}", expected=f"a batch that {divided}"
+        )

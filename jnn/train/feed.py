@@ -1,4 +1,6 @@
-"""Where the loop gets its batches: data, and the batch of each step as a pure function of a key and the step."""
+"""Where the loop gets its batches: data, and the batch of each step as a pure function of a key and
+the step.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -15,10 +17,12 @@ MOST_STEPS = 64
 
 
 class Feed(NamedTuple):
-    """Data, ``batch_of(data, key, step) -> batch``, the steps of an epoch, and what identifies the data in a checkpoint.
+    """Data, ``batch_of(data, key, step) -> batch``, the steps of an epoch, and what identifies the
+    data in a checkpoint.
 
-    Data that streams is read a step at a time: ``stream(key, step)`` gives that of step ``step``, ``step + 1``, ... on the device, and
-    ``data`` its shapes and dtypes. Data in memory has no ``stream``.
+    Data that streams is read a step at a time: ``stream(key, step)`` gives that of step ``step``,
+    ``step + 1``, ... on the device, and ``data`` its shapes and dtypes. Data in memory has no
+    ``stream``.
     """
 
     data: Any
@@ -29,7 +33,9 @@ class Feed(NamedTuple):
 
     @property
     def most_steps(self) -> int:
-        """The most steps in one dispatch: a stream makes one, as reading a batch takes longer than starting a step."""
+        """The most steps in one dispatch: a stream makes one, as reading a batch takes longer than
+        starting a step.
+        """
         return 1 if self.stream else MOST_STEPS
 
     def read(self, key: jax.Array, step: int) -> Iterator[Any]:
@@ -38,8 +44,8 @@ class Feed(NamedTuple):
 
 
 def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
-    """Arrays of equal length on the device; each epoch visits all of them in a new order, but for the last ``length %
-    batch_size`` of that order.
+    """Arrays of equal length on the device; each epoch visits all of them in a new order, but for
+    the last ``length % batch_size`` of that order.
 
     >>> feed = in_memory({"x": np.arange(10, dtype=np.float32)}, batch_size=4)
     >>> feed.steps_per_epoch, feed.batch_of(feed.data, jax.random.key(0), 0)["x"].shape
@@ -49,20 +55,31 @@ def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
     size = len(next(iter(arrays.values())))
 
     def batch_of(data, key, step):
-        return batches.take(data, batches.batch_indices(key, step, size=size, batch_size=batch_size))
+        return batches.take(
+            data, batches.batch_indices(key, step, size=size, batch_size=batch_size)
+        )
 
     identity = {"examples": size, "batch_size": batch_size, "sha256": checks.fingerprint(arrays)}
     return Feed(data, batch_of, batches.steps_per_epoch(size, batch_size), identity)
 
 
-def streamed(source: streams.Source, batch_size: int, *, transform: streams.Transform | None = None, threads: int = 8) -> Feed:
-    """Examples read while the model trains, with the batches that `in_memory` would give; see `jnn.data.streams`.
+def streamed(
+    source: streams.Source,
+    batch_size: int,
+    *,
+    transform: streams.Transform | None = None,
+    threads: int = 8,
+) -> Feed:
+    """Examples read while the model trains, with the batches that `in_memory` would give; see
+    `jnn.data.streams`.
 
-    ``transform(example) -> example`` is pure and runs on the host; ``threads`` batches are read ahead. Random changes belong into the
-    objective, which has a key. A checkpoint remembers ``source.identity``, the name of ``transform``, and a fingerprint of three examples
-    as they are read: a run is not resumed where one of them differs.
+    ``transform(example) -> example`` is pure and runs on the host; ``threads`` batches are read
+    ahead. Random changes belong into the objective, which has a key. A checkpoint remembers
+    ``source.identity``, the name of ``transform``, and a fingerprint of three examples as they are
+    read: a run is not resumed where one of them differs.
 
-    Raises MissingExtraError without Grain, and JnnError where reading an example twice gives two results.
+    Raises MissingExtraError without Grain, and JnnError where reading an example twice gives two
+    results.
 
     >>> feed = streamed([{"x": np.float32(i)} for i in range(10)], batch_size=4)
     >>> feed.steps_per_epoch, next(feed.read(jax.random.key(0), 0))["x"].shape
@@ -70,20 +87,39 @@ def streamed(source: streams.Source, batch_size: int, *, transform: streams.Tran
     """
     streams.grain_module()
     size, steps = len(source), batches.steps_per_epoch(len(source), batch_size)
-    sample, again = (streams.stack([streams.read_example(source, i, transform) for i in (0, size // 2, size - 1)]) for _ in range(2))
+    sample, again = (
+        streams.stack(
+            [streams.read_example(source, i, transform) for i in (0, size // 2, size - 1)]
+        )
+        for _ in range(2)
+    )
     if checks.fingerprint(sample) != checks.fingerprint(again):
         remedy = "Draw random changes in the objective, from its key."
-        raise mistake("streamed", got="an example that differs when it is read again", expected="a pure transform", remedy=remedy)
+        raise mistake(
+            "streamed",
+            got="an example that differs when it is read again",
+            expected="a pure transform",
+            remedy=remedy,
+        )
 
     def stream(key: jax.Array, step: int) -> Iterator[Any]:
-        return _on_device(streams.stream(source, key, step, batch_size=batch_size, transform=transform, threads=threads))
+        return _on_device(
+            streams.stream(
+                source, key, step, batch_size=batch_size, transform=transform, threads=threads
+            )
+        )
 
-    shapes = {name: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype) for name, x in batches.to_device(sample).items()}
+    shapes = {
+        name: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
+        for name, x in batches.to_device(sample).items()
+    }
     identity = {
         "examples": size,
         "batch_size": batch_size,
         "source": getattr(source, "identity", None),
-        "transform": getattr(transform, "__qualname__", type(transform).__qualname__) if transform else None,
+        "transform": getattr(transform, "__qualname__", type(transform).__qualname__)
+        if transform
+        else None,
         "sample_sha256": checks.fingerprint(sample),
     }
     return Feed(shapes, lambda data, key, step: data, steps, identity, stream)

@@ -7,8 +7,8 @@
         every so often: log, evaluate, keep the best, save a checkpoint
         stop, with a checkpoint, if asked to by a signal
 
-Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the batches in `jnn.train.feed`.
-Copy this file when your loop is another one.
+Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the
+batches in `jnn.train.feed`. Copy this file when your loop is another one.
 """
 
 import dataclasses
@@ -33,13 +33,17 @@ Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
 
 Look = Callable[[int, Any, Any], None]
-"""``(step, params, state)``: keeps something of the params at this step, such as a picture of what they make."""
+"""``(step, params, state)``: keeps something of the params at this step, such as a picture of what
+they make.
+"""
 
 PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
 
 
 class Fitted(NamedTuple):
-    """What training made: the last train state, and the params and state that were best where a metric was watched."""
+    """What training made: the last train state, and the params and state that were best where a
+    metric was watched.
+    """
 
     train_state: TrainState
     params: Any
@@ -50,7 +54,10 @@ class Fitted(NamedTuple):
     @property
     def counts(self) -> dict[str, int]:
         """How many parameters were trained, in how many steps."""
-        return {"parameters": sum(leaf.size for leaf in jax.tree.leaves(self.params)), "steps": int(self.train_state.step)}
+        return {
+            "parameters": sum(leaf.size for leaf in jax.tree.leaves(self.params)),
+            "steps": int(self.train_state.step),
+        }
 
 
 @dataclasses.dataclass
@@ -78,15 +85,20 @@ class Ledger:
             self.window.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric over the window, which starts anew; the learning rate is that of the last step."""
+        """The mean of each metric over the window, which starts anew; the learning rate is that of
+        the last step.
+        """
         row = {
-            f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values) for name, values in self.window.items()
+            f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values)
+            for name, values in self.window.items()
         }
         self.window = {}
         return row
 
     def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
-        """Whether ``value`` is the best so far. Training is done after ``patience`` evaluations that were not, if that is not 0."""
+        """Whether ``value`` is the best so far. Training is done after ``patience`` evaluations
+        that were not, if that is not 0.
+        """
         better = self.best is None or (value < self.best if lowest else value > self.best)
         self.best, self.best_step = (value, at) if better else (self.best, self.best_step)
         self.worse = 0 if better else self.worse + 1
@@ -111,25 +123,36 @@ def fit(
     checkpoint_every: float = 20.0,
     run: Run | None = None,
 ) -> Fitted:
-    """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on from its last checkpoint.
+    """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on
+    from its last checkpoint.
 
-    ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step` makes it.
-    ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every ``evaluate_every`` steps (an epoch)
-                          and at the end, with the moving average of params where there is one.
-    ``look``              called when ``evaluate`` is, with the step too; after a resume again for steps since the last checkpoint, so
-                          that what it writes must depend on its arguments alone.
-    ``best``              the metric of ``evaluate`` by which the best params are kept: the highest, or with ``lowest`` the lowest.
+    ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step`
+                          makes it.
+    ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every
+                          ``evaluate_every`` steps (an epoch) and at the end, with the moving
+                          average of params where there is one.
+    ``look``              called when ``evaluate`` is, with the step too; after a resume again for
+                          steps since the last checkpoint, so that what it writes must depend on its
+                          arguments alone.
+    ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
+                          or with ``lowest`` the lowest.
     ``patience``          stop after so many evaluations without a new best; 0 for never.
-    ``skip_bad``          how many updates that are not finite may be left out before training counts as diverged.
-    ``log_every``         steps between two rows of training metrics, means over these steps (a tenth of an epoch).
-    ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the run.
+    ``skip_bad``          how many updates that are not finite may be left out before training
+                          counts as diverged.
+    ``log_every``         steps between two rows of training metrics, means over these steps (a
+                          tenth of an epoch).
+    ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the
+                          run.
 
-    Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state saved, and `Interrupted` after SIGINT
-    or SIGTERM, with a checkpoint saved. Both leave a run that ``jnn resume`` continues bit for bit.
+    Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
+    saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. Both leave a run that
+    ``jnn resume`` continues bit for bit.
     """
     if patience and best is None:
         raise mistake(
-            "fit", got=f"patience={patience} and no best", expected="a metric to be patient about, such as best='validation/loss'"
+            "fit",
+            got=f"patience={patience} and no best",
+            expected="a metric to be patient about, such as best='validation/loss'",
         )
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
@@ -143,7 +166,14 @@ def fit(
             dispatch = _compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
         while at < steps and not ledger.done:
-            started, count = time.perf_counter(), min(pace, steps - at, evaluate_every - at % evaluate_every if evaluate or look else steps)
+            started, count = (
+                time.perf_counter(),
+                min(
+                    pace,
+                    steps - at,
+                    evaluate_every - at % evaluate_every if evaluate or look else steps,
+                ),
+            )
             train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
@@ -159,7 +189,9 @@ def fit(
             if evaluate and is_time:
                 values = evaluate(*_guess(train_state))
                 recorder.row(at, values)
-                if best and ledger.judge(at, _watched(values, best), lowest=lowest, patience=patience):
+                if best and ledger.judge(
+                    at, _watched(values, best), lowest=lowest, patience=patience
+                ):
                     kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
@@ -172,8 +204,12 @@ def fit(
     return Fitted(train_state, params, state, recorder.rows, ledger)
 
 
-def _begin(train_state: TrainState, keep_best: bool, recorder: Recorder) -> tuple[TrainState, Any, Ledger]:
-    """The train state, the best params and state so far, and the ledger: those of the last checkpoint, or of the start."""
+def _begin(
+    train_state: TrainState, keep_best: bool, recorder: Recorder
+) -> tuple[TrainState, Any, Ledger]:
+    """The train state, the best params and state so far, and the ledger: those of the last
+    checkpoint, or of the start.
+    """
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
     if restored := recorder.restore((train_state, kept)):
@@ -187,9 +223,19 @@ def _guess(train_state: TrainState) -> tuple[Any, Any]:
 
 
 def _compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
-    """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps; the train state is donated."""
-    home = jax.tree.map(lambda leaf: leaf.sharding, train_state) if len(train_state.step.devices()) > 1 else None
-    steps = jax.jit(make_steps(step, feed.batch_of, feed.most_steps), donate_argnums=0, out_shardings=(home, None))
+    """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps; the
+    train state is donated.
+    """
+    home = (
+        jax.tree.map(lambda leaf: leaf.sharding, train_state)
+        if len(train_state.step.devices()) > 1
+        else None
+    )
+    steps = jax.jit(
+        make_steps(step, feed.batch_of, feed.most_steps),
+        donate_argnums=0,
+        out_shardings=(home, None),
+    )
     return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
 
 
@@ -200,8 +246,12 @@ def _next_pace(pace: int, seconds: float, most: int) -> int:
     return min(2 * pace, most) if seconds < PATIENT / 2 else pace
 
 
-def _log(rows: list[dict[str, float]], at: int, every: int, ledger: Ledger, recorder: Recorder) -> int:
-    """Log the steps after ``at``, a row of metrics each, as means over ``every`` steps; returns the last one."""
+def _log(
+    rows: list[dict[str, float]], at: int, every: int, ledger: Ledger, recorder: Recorder
+) -> int:
+    """Log the steps after ``at``, a row of metrics each, as means over ``every`` steps; returns the
+    last one.
+    """
     for row in rows:
         at += 1
         ledger.gather(row)
@@ -215,21 +265,38 @@ def _copy(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
-def _read(metrics: dict[str, Any], train_state: TrainState) -> tuple[list[dict[str, float]], dict[str, Any]]:
+def _read(
+    metrics: dict[str, Any], train_state: TrainState
+) -> tuple[list[dict[str, float]], dict[str, Any]]:
     """The metrics of each step taken, and what happened in the one, if any, that was not finite."""
     metrics = dict(metrics)
-    taken, finite, leaf = int(metrics.pop("taken").sum()), metrics.pop("finite"), metrics.pop("bad_leaf")
+    taken, finite, leaf = (
+        int(metrics.pop("taken").sum()),
+        metrics.pop("finite"),
+        metrics.pop("bad_leaf"),
+    )
     rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]
     if taken and not finite[taken - 1]:
         return rows[:-1], {**rows[-1], "leaf": leaf_names(train_state)[leaf[taken - 1]]}
     return rows, {}
 
 
-def _leave_out(train_state: TrainState, trouble: dict[str, Any], ledger: Ledger, allowed: int, recorder: Recorder, kept: Any) -> TrainState:
-    """Count the step whose update was not finite as made without it, or give up, with the last good state saved."""
+def _leave_out(
+    train_state: TrainState,
+    trouble: dict[str, Any],
+    ledger: Ledger,
+    allowed: int,
+    recorder: Recorder,
+    kept: Any,
+) -> TrainState:
+    """Count the step whose update was not finite as made without it, or give up, with the last good
+    state saved.
+    """
     at = int(train_state.step)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
-    message = f"Step {at} is not finite; the first bad value is in the {trouble['leaf']} ({numbers})."
+    message = (
+        f"Step {at} is not finite; the first bad value is in the {trouble['leaf']} ({numbers})."
+    )
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
         recorder.diverged(at, message)
@@ -240,5 +307,9 @@ def _leave_out(train_state: TrainState, trouble: dict[str, Any], ledger: Ledger,
 
 def _watched(values: Mapping[str, Any], best: str) -> float:
     if best not in values:
-        raise mistake("fit", got=f"best={best!r}", expected=f"a metric that evaluate returns: {', '.join(values)}")
+        raise mistake(
+            "fit",
+            got=f"best={best!r}",
+            expected=f"a metric that evaluate returns: {', '.join(values)}",
+        )
     return float(values[best])

@@ -1,4 +1,6 @@
-"""Optax's optimizers and schedules by name, with the settings of a config; jnn adds none of its own."""
+"""Optax's optimizers and schedules by name, with the settings of a config; jnn adds none of its
+own.
+"""
 
 import difflib
 import inspect
@@ -13,7 +15,9 @@ from jax.core import Tracer
 from jnn.errors import mistake
 
 DECAYED = ("kernel",)
-"""The names of the params that weight decay pulls towards zero: not biases, not the scales of norms, not embeddings."""
+"""The names of the params that weight decay pulls towards zero: not biases, not the scales of
+norms, not embeddings.
+"""
 
 
 def make_optimizer(
@@ -30,14 +34,19 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """The Optax optimizer called ``name``, with its learning rate on a schedule and in sight.
 
-    ``name``           a function of ``optax`` or ``optax.contrib`` that takes a learning rate: "sgd", "adamw", "lion", "muon", ...
-    ``learning_rate``  the peak of the schedule; may be traced, so that runs of several learning rates are one ``jax.vmap``.
-    ``schedule``       "constant", "cosine" or "linear" (to 0 at the last step), or a schedule function of Optax: "exponential_decay", ...
-    ``warmup``         the fraction of the steps in which the learning rate first rises from 0 in a line.
-    ``weight_decay``   applied to kernels alone. Decoupled where the optimizer has that argument, else added to the gradient.
+    ``name``           a function of ``optax`` or ``optax.contrib`` that takes a learning rate:
+                       "sgd", "adamw", "lion", "muon", ...
+    ``learning_rate``  the peak of the schedule; may be traced, so that runs of several learning
+                       rates are one ``jax.vmap``.
+    ``schedule``       "constant", "cosine" or "linear" (to 0 at the last step), or a schedule
+                       function of Optax: "exponential_decay", ...
+    ``warmup``         the fraction of the steps in which the learning rate first rises from 0 in a
+                       line.
+    ``weight_decay``   applied to kernels alone. Decoupled where the optimizer has that argument,
+                       else added to the gradient.
     ``clip``           the global 2-norm to which gradients are scaled down; 0 for none.
-    ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule, whose values are relative to the
-                       learning rate.
+    ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule,
+                       whose values are relative to the learning rate.
 
     Raises `JnnError` for unknown names and options, and for settings out of range.
 
@@ -52,16 +61,29 @@ def make_optimizer(
     _check_options(f"optimizer {name}", options, takes)
     parts = [optax.clip_by_global_norm(clip)] if clip else []
     if "weight_decay" in takes:
-        options = {"weight_decay": weight_decay, **({"mask": decay_mask} if "mask" in takes else {}), **options}
+        options = {
+            "weight_decay": weight_decay,
+            **({"mask": decay_mask} if "mask" in takes else {}),
+            **options,
+        }
     elif weight_decay:
         parts.append(optax.add_decayed_weights(weight_decay, decay_mask))
-    rate = make_schedule(schedule, learning_rate=learning_rate, steps=steps, warmup=warmup, options=schedule_options)
+    rate = make_schedule(
+        schedule, learning_rate=learning_rate, steps=steps, warmup=warmup, options=schedule_options
+    )
     fixed = tuple(argument for argument in takes if argument != "learning_rate")
-    return optax.chain(*parts, optax.inject_hyperparams(make, static_args=fixed)(learning_rate=rate, **options))
+    return optax.chain(
+        *parts, optax.inject_hyperparams(make, static_args=fixed)(learning_rate=rate, **options)
+    )
 
 
 def make_schedule(
-    name: str, *, learning_rate: float | jax.Array, steps: int, warmup: float = 0.0, options: Mapping[str, Any] | None = None
+    name: str,
+    *,
+    learning_rate: float | jax.Array,
+    steps: int,
+    warmup: float = 0.0,
+    options: Mapping[str, Any] | None = None,
 ) -> optax.Schedule:
     """The learning rate as a function of the step; the arguments are those of `make_optimizer`.
 
@@ -76,18 +98,30 @@ def make_schedule(
     rising = round(warmup * steps)
     own_warmup = "warmup_steps" in takes
     falling = steps if own_warmup else steps - rising
-    known = {"value": 1.0, "init_value": 0.0 if own_warmup else 1.0, "peak_value": 1.0, "end_value": 0.0, "power": 1.0, "decay_rate": 0.1}
+    known = {
+        "value": 1.0,
+        "init_value": 0.0 if own_warmup else 1.0,
+        "peak_value": 1.0,
+        "end_value": 0.0,
+        "power": 1.0,
+        "decay_rate": 0.1,
+    }
     known |= {"warmup_steps": max(rising, 1), "decay_steps": falling, "transition_steps": falling}
-    options = {argument: value for argument, value in known.items() if argument in takes} | dict(options or {})
+    options = {argument: value for argument, value in known.items() if argument in takes} | dict(
+        options or {}
+    )
     _check_options(f"schedule {name}", options, takes)
     relative = make(**options)
     if rising and not own_warmup:
-        relative = optax.join_schedules([optax.linear_schedule(0.0, 1.0, rising), relative], [rising])
+        relative = optax.join_schedules(
+            [optax.linear_schedule(0.0, 1.0, rising), relative], [rising]
+        )
     return lambda step: learning_rate * relative(step)
 
 
 def decay_mask(params: Any) -> Any:
-    """A tree like ``params``: True at each leaf that weight decay applies to, which is one called ``kernel``.
+    """A tree like ``params``: True at each leaf that weight decay applies to, which is one called
+    ``kernel``.
 
     >>> decay_mask({"0": {"kernel": 1, "bias": 2}})
     {'0': {'bias': False, 'kernel': True}}
@@ -98,20 +132,26 @@ def decay_mask(params: Any) -> Any:
 def available_optimizers() -> dict[str, Callable]:
     """Every function of Optax that makes an optimizer from a learning rate and numbers."""
     found = _functions(lambda arguments: "learning_rate" in arguments, optax, optax.contrib)
-    return {name: make for name, make in found.items() if name not in ("schedule_free", "sophia")}  # these two need functions, not numbers
+    # these two need functions, not numbers
+    return {name: make for name, make in found.items() if name not in ("schedule_free", "sophia")}
 
 
 def available_schedules() -> dict[str, Callable]:
     """Every schedule of Optax that numbers describe."""
     return _functions(
-        lambda arguments: arguments & {"init_value", "peak_value", "value"} and "learning_rate" not in arguments, optax.schedules
+        lambda arguments: (
+            arguments & {"init_value", "peak_value", "value"} and "learning_rate" not in arguments
+        ),
+        optax.schedules,
     )
 
 
 _SHORT = {
     "constant": optax.constant_schedule,
     "cosine": optax.cosine_decay_schedule,
-    "linear": lambda init_value, transition_steps: optax.linear_schedule(init_value, 0.0, transition_steps),
+    "linear": lambda init_value, transition_steps: optax.linear_schedule(
+        init_value, 0.0, transition_steps
+    ),
 }
 
 
@@ -119,7 +159,11 @@ def _functions(fits, *modules) -> dict[str, Callable]:
     found = {}
     for module in modules:
         for name, value in vars(module).items():
-            if inspect.isfunction(value) and not name.startswith(("_", "scale_by_")) and fits(set(inspect.signature(value).parameters)):
+            if (
+                inspect.isfunction(value)
+                and not name.startswith(("_", "scale_by_"))
+                and fits(set(inspect.signature(value).parameters))
+            ):
                 found.setdefault(name, value)
     return found
 
@@ -128,7 +172,9 @@ def _lookup(kind: str, name: str, available: Mapping[str, Callable]) -> Callable
     if name not in available:
         near = difflib.get_close_matches(name, available, n=1)
         remedy = f"Did you mean {near[0]!r}?" if near else ""
-        raise mistake(kind, got=f"{name!r}", expected=f"one of {', '.join(sorted(available))}", remedy=remedy)
+        raise mistake(
+            kind, got=f"{name!r}", expected=f"one of {', '.join(sorted(available))}", remedy=remedy
+        )
     return available[name]
 
 
@@ -136,8 +182,17 @@ def _check_options(where: str, options: Mapping[str, Any], takes: Mapping[str, A
     if unknown := [option for option in options if option not in takes]:
         near = difflib.get_close_matches(unknown[0], takes, n=1)
         remedy = f"Did you mean {near[0]!r}?" if near else ""
-        raise mistake(where, got=f"an option {unknown[0]!r}", expected=f"some of {', '.join(takes)}", remedy=remedy)
-    needed = [name for name, argument in takes.items() if argument.default is inspect.Parameter.empty and name != "learning_rate"]
+        raise mistake(
+            where,
+            got=f"an option {unknown[0]!r}",
+            expected=f"some of {', '.join(takes)}",
+            remedy=remedy,
+        )
+    needed = [
+        name
+        for name, argument in takes.items()
+        if argument.default is inspect.Parameter.empty and name != "learning_rate"
+    ]
     if missing := [name for name in needed if name not in options]:
         raise mistake(where, got=f"no {missing[0]}", expected=f"the options {', '.join(needed)}")
 
@@ -145,8 +200,14 @@ def _check_options(where: str, options: Mapping[str, Any], takes: Mapping[str, A
 def _check_range(name: str, value, *, low=None, above=None, below=None) -> None:
     if isinstance(value, Tracer):
         return
-    wanted = [f">= {low}" for _ in [low] if low is not None] + [f"> {above}" for _ in [above] if above is not None]
+    wanted = [f">= {low}" for _ in [low] if low is not None] + [
+        f"> {above}" for _ in [above] if above is not None
+    ]
     wanted += [f"< {below}" for _ in [below] if below is not None]
-    fits = (low is None or value >= low) and (above is None or value > above) and (below is None or value < below)
+    fits = (
+        (low is None or value >= low)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    )
     if not fits or not math.isfinite(value):
         raise mistake("optimizer", got=f"{name}={value}", expected=f"{name} {' and '.join(wanted)}")

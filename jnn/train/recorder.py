@@ -1,5 +1,5 @@
-"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard error alone where there is no
-run folder."""
+"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard
+error alone where there is no run folder."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,9 @@ class Recorder:
         if run:
             settings = {name: value for name, value in run.config.items() if name != "epochs"}
             identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
-            self._checkpoints = self._open.enter_context(Checkpoints(run.checkpoints, fingerprint=identity))
+            self._checkpoints = self._open.enter_context(
+                Checkpoints(run.checkpoints, fingerprint=identity)
+            )
 
     def __enter__(self) -> "Recorder":
         return self
@@ -36,7 +38,9 @@ class Recorder:
         self._open.__exit__(*exception)
 
     def restore(self, like: Any):
-        """The newest checkpoint that verifies, or None; the rows logged after it are dropped, to be made again."""
+        """The newest checkpoint that verifies, or None; the rows logged after it are dropped, to be
+        made again.
+        """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
         if self.run:
             self.run.metrics.truncate(restored.step if restored else 0)
@@ -44,21 +48,42 @@ class Recorder:
         if not restored:
             return None
         logged = restored.host.pop("rows", 0)
-        lost = [f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step {restored.step}; the others are lost"]
+        lost = [
+            f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step {restored.step}; the others are lost"
+        ]
         for note in [*restored.notes, *lost[: len(self.rows) != logged]]:
             self.say(note)
         return restored
 
     def start(self, at: int, steps: int) -> Progress:
-        """Begin to show progress, from step ``at`` on. Raises JnnError where the run is longer already than it is to be."""
+        """Begin to show progress, from step ``at`` on. Raises JnnError where the run is longer
+        already than it is to be.
+        """
         if at > steps:
             remedy = "Resume it with more, or without --epochs."
-            raise mistake("epochs", got=f"{steps:,} steps", expected=f"at least the {at:,} that are made", remedy=remedy)
+            raise mistake(
+                "epochs",
+                got=f"{steps:,} steps",
+                expected=f"at least the {at:,} that are made",
+                remedy=remedy,
+            )
         if self.run:
             self.run.keep_config()
-        self._shown, self._line_every = at // self._steps_per_epoch, -(-steps // (MOST_LINES * self._steps_per_epoch))
-        quiet, log = (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
-        progress = Progress(steps, steps_per_epoch=self._steps_per_epoch, say=self.say, log=log, start=at, quiet=quiet)
+        self._shown, self._line_every = (
+            at // self._steps_per_epoch,
+            -(-steps // (MOST_LINES * self._steps_per_epoch)),
+        )
+        quiet, log = (
+            (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
+        )
+        progress = Progress(
+            steps,
+            steps_per_epoch=self._steps_per_epoch,
+            say=self.say,
+            log=log,
+            start=at,
+            quiet=quiet,
+        )
         self._progress = self._open.enter_context(progress)
         return progress
 
@@ -79,7 +104,9 @@ class Recorder:
         self._progress.update(at, values)
 
     def line(self, at: int, *, last: bool) -> None:
-        """Show a line where an epoch, or the last of a hundredth of them all, has ended since the last line."""
+        """Show a line where an epoch, or the last of a hundredth of them all, has ended since the
+        last line.
+        """
         epoch = at // self._steps_per_epoch
         if epoch - self._shown >= self._line_every or last:
             self._progress.epoch(at, {})
@@ -102,6 +129,16 @@ class Recorder:
         if self._checkpoints:
             self._checkpoints.wait()
         before = next((row for row in reversed(self.rows) if "train/gradient_norm" in row), None)
-        past = f" The gradient norm was {before['train/gradient_norm']:.3g} around step {before['step']}." if before else ""
-        saved = f" The state of step {at} is saved; to go on from it: {self.run.resume_command}" if self.run else ""
-        raise Diverged(f"{message}{past} The update was not applied. Try a smaller learning rate, or clip gradients (--clip 1).{saved}")
+        past = (
+            f" The gradient norm was {before['train/gradient_norm']:.3g} around step {before['step']}."
+            if before
+            else ""
+        )
+        saved = (
+            f" The state of step {at} is saved; to go on from it: {self.run.resume_command}"
+            if self.run
+            else ""
+        )
+        raise Diverged(
+            f"{message}{past} The update was not applied. Try a smaller learning rate, or clip gradients (--clip 1).{saved}"
+        )

@@ -11,10 +11,12 @@ from jnn.model import Model, child_key
 
 
 class TrainState(NamedTuple):
-    """Step, params, state, optimizer state and key: with the config, all that a run needs to go on, bit for bit.
+    """Step, params, state, optimizer state and key: with the config, all that a run needs to go on,
+    bit for bit.
 
-    ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from ``fold_in(key, s)``. ``average`` is the
-    moving average of params, and ``loss_scale`` a `LossScale`, where they are used.
+    ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from
+    ``fold_in(key, s)``. ``average`` is the moving average of params, and ``loss_scale`` a
+    `LossScale`, where they are used.
     """
 
     step: jax.Array
@@ -32,14 +34,17 @@ class TrainState(NamedTuple):
 
 
 class LossScale(NamedTuple):
-    """What the loss is multiplied by, so that small gradients survive in float16, and the finite steps since it last changed."""
+    """What the loss is multiplied by, so that small gradients survive in float16, and the finite
+    steps since it last changed.
+    """
 
     value: jax.Array
     since: jax.Array
 
 
 def seed_key(seed: int) -> jax.Array:
-    """The key of a run. Raises `JnnError` for a seed outside [0, 2^32), where JAX would silently take another one.
+    """The key of a run. Raises `JnnError` for a seed outside [0, 2^32), where JAX would silently
+    take another one.
 
     >>> seed_key(2**33)
     Traceback (most recent call last):
@@ -59,10 +64,11 @@ def init_train_state(
     average: bool = False,
     loss_scale: float | None = None,
 ) -> TrainState:
-    """The state before the first step, for a model that reads inputs like ``x`` (arrays or their shapes). One compilation.
+    """The state before the first step, for a model that reads inputs like ``x`` (arrays or their
+    shapes). One compilation.
 
-    ``average`` makes room for the moving average of params, ``loss_scale`` (2**15 is usual) for a dynamic loss scale, as
-    `jnn.train.make_step` uses them.
+    ``average`` makes room for the moving average of params, ``loss_scale`` (2**15 is usual) for a
+    dynamic loss scale, as `jnn.train.make_step` uses them.
 
     >>> import jnn
     >>> train_state = init_train_state(seed_key(0), jnn.dense(2), optax.adam(1e-3), jnp.ones(3))
@@ -74,8 +80,20 @@ def init_train_state(
     @jax.jit
     def init(key):
         params, state = model.init(child_key(key, "init"), shapes)
-        scale = () if loss_scale is None else LossScale(jnp.array(loss_scale, jnp.float32), jnp.zeros((), jnp.int32))
+        scale = (
+            ()
+            if loss_scale is None
+            else LossScale(jnp.array(loss_scale, jnp.float32), jnp.zeros((), jnp.int32))
+        )
         averaged = jax.tree.map(jnp.copy, params) if average else ()
-        return TrainState(jnp.zeros((), jnp.int32), params, state, optimizer.init(params), child_key(key, "train"), averaged, scale)
+        return TrainState(
+            jnp.zeros((), jnp.int32),
+            params,
+            state,
+            optimizer.init(params),
+            child_key(key, "train"),
+            averaged,
+            scale,
+        )
 
     return init(key)

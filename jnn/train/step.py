@@ -1,7 +1,8 @@
 """One update, and many in one dispatch, as pure functions.
 
-An objective is ``(params, state, batch, key) -> loss, (state, metrics)``; metrics is a dict of scalars. A step is
-``(TrainState, batch) -> TrainState, metrics``. Both are yours to write; these are the usual ones.
+An objective is ``(params, state, batch, key) -> loss, (state, metrics)``; metrics is a dict of
+scalars. A step is ``(TrainState, batch) -> TrainState, metrics``. Both are yours to write; these
+are the usual ones.
 """
 
 from collections.abc import Callable
@@ -31,23 +32,31 @@ def make_step(
 ) -> Step:
     """The update ``params <- params + optimizer(gradient of objective)``.
 
-    ``accumulate``     the batch is cut into so many parts, whose gradients are averaged: memory for one part, the update of the whole
-                       batch where the objective is a mean over examples. The state passes from part to part.
-    ``mesh``           the devices of `device_mesh`, each of which has a part of the batch, with a key of its own, in the same sense: what
-                       an objective takes over its batch, such as the statistics of batch normalization, is over that part, and a float
-                       in the state becomes their mean. The train state must be on all of them: see `on_each`.
-    ``average_decay``  d of the moving average ``a <- a + (1 - d) (params - a)``; at step t at most (1 + t) / (10 + t), so that it does not
-                       remember the start. Needs ``init_train_state(..., average=True)``.
-    ``statistics``     adds ``gradient_norm/<path>`` and ``update_ratio/<path>``, the norm of the update over that of the params.
+    ``accumulate``     the batch is cut into so many parts, whose gradients are averaged: memory for
+                       one part, the update of the whole batch where the objective is a mean over
+                       examples. The state passes from part to part.
+    ``mesh``           the devices of `device_mesh`, each of which has a part of the batch, with a
+                       key of its own, in the same sense: what an objective takes over its batch,
+                       such as the statistics of batch normalization, is over that part, and a float
+                       in the state becomes their mean. The train state must be on all of them: see
+                       `on_each`.
+    ``average_decay``  d of the moving average ``a <- a + (1 - d) (params - a)``; at step t at most
+                       (1 + t) / (10 + t), so that it does not remember the start. Needs
+                       ``init_train_state(..., average=True)``.
+    ``statistics``     adds ``gradient_norm/<path>`` and ``update_ratio/<path>``, the norm of the
+                       update over that of the params.
 
-    Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any clipping), ``learning_rate``
-    (where the optimizer shows it: `jnn.train.optimizers` does), and ``finite``: whether loss, gradient, new params and state are
-    free of NaN and infinity. Where they are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
-    the first bad one, counted in `leaf_names`. Only where the new params alone are bad, of a finite gradient, has the optimizer seen it.
+    Its metrics are the objective's, and ``loss``, ``gradient_norm`` (the global 2-norm, before any
+    clipping), ``learning_rate`` (where the optimizer shows it: `jnn.train.optimizers` does), and
+    ``finite``: whether loss, gradient, new params and state are free of NaN and infinity. Where
+    they are not the step is not taken: all stays as it was, the counter too, and ``bad_leaf`` is
+    the first bad one, counted in `leaf_names`. Only where the new params alone are bad, of a finite
+    gradient, has the optimizer seen it.
 
-    With a `LossScale` in the train state the loss is multiplied by it and the gradient divided. A step that overflows then counts as
-    made, without an update, and halves the scale; 2,000 finite ones in a row double it (Micikevicius et al. 2018,
-    https://arxiv.org/abs/1710.03740). At a scale below 1 the step is not finite, as without one.
+    With a `LossScale` in the train state the loss is multiplied by it and the gradient divided. A
+    step that overflows then counts as made, without an update, and halves the scale; 2,000 finite
+    ones in a row double it (Micikevicius et al. 2018, https://arxiv.org/abs/1710.03740). At a scale
+    below 1 the step is not finite, as without one.
 
     >>> import jnn
     >>> from jnn.train import init_train_state, seed_key
@@ -65,37 +74,58 @@ def make_step(
     if not isinstance(accumulate, int) or accumulate < 1:
         raise mistake("make_step", got=f"accumulate={accumulate!r}", expected="an integer >= 1")
     if not 0 <= average_decay < 1:
-        raise mistake("make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)")
+        raise mistake(
+            "make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)"
+        )
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
         key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
         scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
-        evaluate = lambda params, state, batch, key: _scaled(objective(params, state, batch, key), scale)
+        evaluate = lambda params, state, batch, key: _scaled(
+            objective(params, state, batch, key), scale
+        )
         find = _gradient(evaluate, accumulate)
         find = over(mesh, find) if mesh else find
         (loss, (state, metrics)), gradient = find(train_state.params, train_state.state, batch, key)
-        loss, gradient = loss / scale, jax.tree.map(lambda leaf: leaf / scale, gradient) if train_state.loss_scale else gradient
+        loss, gradient = (
+            loss / scale,
+            jax.tree.map(lambda leaf: leaf / scale, gradient)
+            if train_state.loss_scale
+            else gradient,
+        )
         squares = [jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(gradient)]
         value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
-        seen = {"value": loss, "grad": gradient, "value_fn": value_fn}  # what line searches (lbfgs) ask for
+        # what line searches (lbfgs) ask for
+        seen = {"value": loss, "grad": gradient, "value_fn": value_fn}
 
         def take(before: TrainState, gradient):
-            updates, optimizer_state = update(gradient, before.optimizer_state, before.params, **seen)
+            updates, optimizer_state = update(
+                gradient, before.optimizer_state, before.params, **seen
+            )
             params = optax.apply_updates(before.params, updates)
             good = _finite(params)
             params, new_state = _choose(good.all(), (params, state), (before.params, before.state))
             average = _averaged(before, params, average_decay)
-            new = before._replace(params=params, state=new_state, optimizer_state=optimizer_state, average=average)
+            new = before._replace(
+                params=params, state=new_state, optimizer_state=optimizer_state, average=average
+            )
             return new._replace(step=before.step + good.all()), good
 
         leave = lambda before, gradient: (before, _finite(before.params))
         sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), _finite(state)
-        new, good = jax.lax.cond(sound.all() & sound_state.all(), take, leave, train_state, gradient)
+        new, good = jax.lax.cond(
+            sound.all() & sound_state.all(), take, leave, train_state, gradient
+        )
         good = jnp.concatenate([sound, good, sound_state])
         if statistics:
             metrics = metrics | _statistics(train_state.params, new.params, gradient)
-        metrics = {**metrics, "loss": loss, "gradient_norm": jnp.sqrt(sum(squares)), **_learning_rate(new.optimizer_state)}
+        metrics = {
+            **metrics,
+            "loss": loss,
+            "gradient_norm": jnp.sqrt(sum(squares)),
+            **_learning_rate(new.optimizer_state),
+        }
         if train_state.loss_scale:
             metrics["loss_scale"] = scale
             new, good = _rescaled(new, good, train_state.step)
@@ -110,7 +140,9 @@ def _scaled(result, scale):
 
 
 def _gradient(evaluate: Objective, parts: int) -> Callable:
-    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, means over ``parts`` pieces of the batch in turn."""
+    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, means over ``parts``
+    pieces of the batch in turn.
+    """
     whole = jax.value_and_grad(evaluate, has_aux=True)
     if parts == 1:
         return whole
@@ -122,7 +154,9 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
         def add(carry, piece):
             state, total = carry
             batch, i = piece
-            (loss, (state, metrics)), gradient = whole(params, state, batch, jax.random.fold_in(key, i))
+            (loss, (state, metrics)), gradient = whole(
+                params, state, batch, jax.random.fold_in(key, i)
+            )
             return (state, jax.tree.map(jnp.add, total, gradient)), (loss, metrics)
 
         start = (state, jax.tree.map(jnp.zeros_like, params))
@@ -138,10 +172,17 @@ def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
         return train_state.average
     if jax.tree.structure(train_state.average) != jax.tree.structure(params):
         remedy = "Make the train state with init_train_state(..., average=True)."
-        raise mistake("make_step", got="average_decay and a train state without an average", expected="one with it", remedy=remedy)
+        raise mistake(
+            "make_step",
+            got="average_decay and a train state without an average",
+            expected="one with it",
+            remedy=remedy,
+        )
     t = train_state.step.astype(jnp.float32)
     rate = 1 - jnp.minimum(decay, (1 + t) / (10 + t))
-    return jax.tree.map(lambda a, p: a + rate.astype(p.dtype) * (p - a), train_state.average, params)
+    return jax.tree.map(
+        lambda a, p: a + rate.astype(p.dtype) * (p - a), train_state.average, params
+    )
 
 
 def _rescaled(new: TrainState, good: jax.Array, step: jax.Array) -> tuple[TrainState, jax.Array]:
@@ -152,14 +193,24 @@ def _rescaled(new: TrainState, good: jax.Array, step: jax.Array) -> tuple[TrainS
     smaller = LossScale(value / 2, jnp.zeros_like(since))
     is_fine = good.all() | (value < 1)
     scale = jax.tree.map(lambda a, b: jnp.where(is_fine, a, b), larger, smaller)
-    return new._replace(step=jnp.where(is_fine, new.step, step + 1), loss_scale=scale), good | ~is_fine
+    return new._replace(
+        step=jnp.where(is_fine, new.step, step + 1), loss_scale=scale
+    ), good | ~is_fine
 
 
 def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     """For each leaf the norm of its gradient, and that of its change over its own."""
     found = {}
-    for (path, old), now, slope in zip(jax.tree.leaves_with_path(params), jax.tree.leaves(new), jax.tree.leaves(gradient), strict=True):
-        name, norm = "/".join(str(part.key) for part in path), lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf)))
+    for (path, old), now, slope in zip(
+        jax.tree.leaves_with_path(params),
+        jax.tree.leaves(new),
+        jax.tree.leaves(gradient),
+        strict=True,
+    ):
+        name, norm = (
+            "/".join(str(part.key) for part in path),
+            lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf))),
+        )
         found[f"gradient_norm/{name}"] = norm(slope)
         found[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
     return found
@@ -180,23 +231,40 @@ def leaf_names(train_state: TrainState) -> list[str]:
     >>> leaf_names(TrainState(0, {"0": {"bias": 0.0}}, {}, (), None))
     ['loss', 'gradient of 0/bias', 'params of 0/bias']
     """
-    trees = [("gradient", train_state.params), ("params", train_state.params), ("state", train_state.state)]
+    trees = [
+        ("gradient", train_state.params),
+        ("params", train_state.params),
+        ("state", train_state.state),
+    ]
     path_of = lambda path: "/".join(str(part.key) for part in path)
-    return ["loss", *(f"{kind} of {path_of(path)}" for kind, tree in trees for path, _ in jax.tree.leaves_with_path(tree))]
+    return [
+        "loss",
+        *(
+            f"{kind} of {path_of(path)}"
+            for kind, tree in trees
+            for path, _ in jax.tree.leaves_with_path(tree)
+        ),
+    ]
 
 
 def _learning_rate(optimizer_state) -> dict[str, jax.Array]:
     """The learning rate that `optax.inject_hyperparams` shows, where there is exactly one."""
-    found = optax.tree.get_all_with_path(optimizer_state, "learning_rate", filtering=lambda path, value: isinstance(value, jax.Array))
+    found = optax.tree.get_all_with_path(
+        optimizer_state, "learning_rate", filtering=lambda path, value: isinstance(value, jax.Array)
+    )
     return {"learning_rate": found[0][1]} if len(found) == 1 else {}
 
 
-def make_steps(step: Step, batch_of: Callable[[Any, jax.Array, jax.Array], Any], most: int) -> Callable:
-    """Up to ``most`` steps in one dispatch: ``steps(train_state, data, count) -> train_state, metrics``, each metric stacked ``(most,)``.
+def make_steps(
+    step: Step, batch_of: Callable[[Any, jax.Array, jax.Array], Any], most: int
+) -> Callable:
+    """Up to ``most`` steps in one dispatch:
+    ``steps(train_state, data, count) -> train_state, metrics``, each metric stacked ``(most,)``.
 
-    ``batch_of(data, key, step)`` is the batch of a step, a pure function; ``count <= most`` is traced, so that one compiled program makes
-    every number of steps and a run is the same bits however it is cut. A step that is not finite ends the dispatch;
-    ``metrics["taken"]`` is True for the steps that ran, the one that failed included.
+    ``batch_of(data, key, step)`` is the batch of a step, a pure function; ``count <= most`` is
+    traced, so that one compiled program makes every number of steps and a run is the same bits
+    however it is cut. A step that is not finite ends the dispatch; ``metrics["taken"]`` is True for
+    the steps that ran, the one that failed included.
     """
 
     def steps(train_state: TrainState, data: Any, count: jax.Array):
@@ -204,15 +272,21 @@ def make_steps(step: Step, batch_of: Callable[[Any, jax.Array, jax.Array], Any],
             batch = batch_of(data, child_key(train_state.key, "batches"), train_state.step)
             return step(train_state, batch)
 
-        skipped = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, train_state)[1])
+        skipped = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, train_state)[1]
+        )
 
         def one(carry, i):
             train_state, running = carry
             active = running & (i < count)
-            train_state, metrics = jax.lax.cond(active, run, lambda train_state: (train_state, skipped), train_state)
+            train_state, metrics = jax.lax.cond(
+                active, run, lambda train_state: (train_state, skipped), train_state
+            )
             return (train_state, active & metrics["finite"]), {**metrics, "taken": active}
 
-        (train_state, _), metrics = jax.lax.scan(one, (train_state, jnp.array(True)), jnp.arange(most))
+        (train_state, _), metrics = jax.lax.scan(
+            one, (train_state, jnp.array(True)), jnp.arange(most)
+        )
         return train_state, metrics
 
     return steps

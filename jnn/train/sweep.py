@@ -1,4 +1,6 @@
-"""Many runs as one compiled program: a whole training run is a pure function of a key and hyper-parameters, so ``jax.vmap`` trains many."""
+"""Many runs as one compiled program: a whole training run is a pure function of a key and
+hyper-parameters, so ``jax.vmap`` trains many.
+"""
 
 import dataclasses
 import itertools
@@ -20,11 +22,15 @@ from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
 TOGETHER = ("seed", "learning_rate")
-"""The settings that may differ between runs that train as one program; where others differ, there is a program for each."""
+"""The settings that may differ between runs that train as one program; where others differ, there
+is a program for each.
+"""
 
 
 class Member(NamedTuple):
-    """One run of several: its train state, the params and state that were best, and the best value so far."""
+    """One run of several: its train state, the params and state that were best, and the best value
+    so far.
+    """
 
     train_state: TrainState
     kept: tuple[Any, Any]
@@ -32,17 +38,24 @@ class Member(NamedTuple):
 
 
 def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
-    """``begin(key, rate) -> member`` and ``epoch(member, rate, data) -> member, row``, both pure: they vmap over members."""
+    """``begin(key, rate) -> member`` and ``epoch(member, rate, data) -> member, row``, both pure:
+    they vmap over members.
+    """
     if config.patience or config.skip_bad:
         raise mistake(
-            "sweep", got=f"patience={config.patience}, skip_bad={config.skip_bad}", expected="0: members of one program stop together"
+            "sweep",
+            got=f"patience={config.patience}, skip_bad={config.skip_bad}",
+            expected="0: members of one program stop together",
         )
     if config.devices > 1:
         remedy = "Leave it away: members spread over all devices by themselves."
         raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
     if task.feed.stream:
         raise mistake(
-            "sweep", got="data that streams", expected="data in memory", remedy="Load it with jnn.data.streams.load and in_memory."
+            "sweep",
+            got="data that streams",
+            expected="data in memory",
+            remedy="Load it with jnn.data.streams.load and in_memory.",
         )
 
     def begin(key, rate):
@@ -56,56 +69,84 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             key = child_key(train_state.key, "batches")
             return step(train_state, task.feed.batch_of(data, key, train_state.step))
 
-        train_state, metrics = jax.lax.scan(one, member.train_state, length=task.feed.steps_per_epoch)
-        row = {f"train/{name}": jnp.mean(values) for name, values in metrics.items() if name not in ("finite", "bad_leaf")}
+        train_state, metrics = jax.lax.scan(
+            one, member.train_state, length=task.feed.steps_per_epoch
+        )
+        row = {
+            f"train/{name}": jnp.mean(values)
+            for name, values in metrics.items()
+            if name not in ("finite", "bad_leaf")
+        }
         row["train/finite"] = metrics["finite"].all()
         now = (train_state.best_guess, train_state.state)
         if task.validate is None:
             return Member(train_state, now, member.best), row
         row |= task.validate(*now)
-        value = row[task.best] * (1 if task.lowest else -1) if task.best else -train_state.step.astype(member.best.dtype)
-        kept = jax.tree.map(lambda new, old: jnp.where(value < member.best, new, old), now, member.kept)
+        value = (
+            row[task.best] * (1 if task.lowest else -1)
+            if task.best
+            else -train_state.step.astype(member.best.dtype)
+        )
+        kept = jax.tree.map(
+            lambda new, old: jnp.where(value < member.best, new, old), now, member.kept
+        )
         return Member(train_state, kept, jnp.minimum(member.best, value)), row
 
     return begin, epoch
 
 
 def make_train(task: Task, config: TrainingConfig) -> Callable:
-    """``train(key, learning_rate, data) -> member, history``: a whole run as one pure function; history has a value for each epoch.
+    """``train(key, learning_rate, data) -> member, history``: a whole run as one pure function;
+    history has a value for each epoch.
 
-    ``jax.vmap(train, in_axes=(0, 0, None))`` trains several; each equals the solo run with its key and learning rate, but for the order of
-    sums in float32.
+    ``jax.vmap(train, in_axes=(0, 0, None))`` trains several; each equals the solo run with its key
+    and learning rate, but for the order of sums in float32.
     """
     begin, epoch = make_epoch(task, config)
 
     def train(key, learning_rate, data):
         member = begin(key, learning_rate)
-        return jax.lax.scan(lambda member, _: epoch(member, learning_rate, data), member, length=config.epochs)
+        return jax.lax.scan(
+            lambda member, _: epoch(member, learning_rate, data), member, length=config.epochs
+        )
 
     return train
 
 
 def product(config: TrainingConfig, choices: dict[str, Sequence[Any]]) -> list[TrainingConfig]:
-    """A config for each combination of ``choices``. Raises `JnnError` for a setting that the config has not.
+    """A config for each combination of ``choices``. Raises `JnnError` for a setting that the config
+    has not.
 
     >>> [(c.seed, c.learning_rate) for c in product(TrainingConfig(), {"seed": [0, 1], "learning_rate": [0.1]})]
     [(0, 0.1), (1, 0.1)]
     """
     known = {field.name for field in dataclasses.fields(config)}
     if unknown := [name for name in choices if name not in known]:
-        raise mistake("sweep", got=f"a setting {unknown[0]!r}", expected=f"some of {', '.join(sorted(known))}")
-    return [dataclasses.replace(config, **dict(zip(choices, values, strict=True))) for values in itertools.product(*choices.values())]
+        raise mistake(
+            "sweep", got=f"a setting {unknown[0]!r}", expected=f"some of {', '.join(sorted(known))}"
+        )
+    return [
+        dataclasses.replace(config, **dict(zip(choices, values, strict=True)))
+        for values in itertools.product(*choices.values())
+    ]
 
 
 def sweep(
-    task_of: Callable[[Any], Task], configs: Sequence[TrainingConfig], *, folder: Path | None = None, say: Callable[[str], None] = print
+    task_of: Callable[[Any], Task],
+    configs: Sequence[TrainingConfig],
+    *,
+    folder: Path | None = None,
+    say: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
     """Train every config; those that differ in `TOGETHER` alone are one compiled program.
 
-    ``task_of`` makes the task of a config. With ``folder`` each program saves a checkpoint after each epoch, and goes on from it.
-    Returns for each config ``{"config", "metrics", "history"}``: the test metrics with the best params, and a row for each epoch.
+    ``task_of`` makes the task of a config. With ``folder`` each program saves a checkpoint after
+    each epoch, and goes on from it. Returns for each config ``{"config", "metrics", "history"}``:
+    the test metrics with the best params, and a row for each epoch.
     """
-    alone = lambda config: {name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER}
+    alone = lambda config: {
+        name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER
+    }
     results: list[dict[str, Any]] = [{} for _ in configs]
     groups: list[list[int]] = []
     for i, config in enumerate(configs):
@@ -115,19 +156,30 @@ def sweep(
         members = [configs[i] for i in group]
         say(f"program {number + 1} of {len(groups)}: {len(members)} runs")
         where = folder / f"program{number}" if folder else None
-        for i, result in zip(group, _together(task_of(members[0]), members, where, say), strict=True):
+        for i, result in zip(
+            group, _together(task_of(members[0]), members, where, say), strict=True
+        ):
             results[i] = result
     return results
 
 
-def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, say) -> list[dict[str, Any]]:
-    """Train configs that differ in seed and learning rate as one program, an epoch in one dispatch."""
+def _together(
+    task: Task, configs: list[TrainingConfig], folder: Path | None, say
+) -> list[dict[str, Any]]:
+    """Train configs that differ in seed and learning rate as one program, an epoch in one
+    dispatch.
+    """
     begin, epoch = make_epoch(task, configs[0])
     keys = jnp.stack([seed_key(config.seed) for config in configs])
     rates = jnp.array([config.learning_rate for config in configs])
     members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
     if not jax.eval_shape(jax.vmap(lambda kept: task.test(*kept)), members.kept):
-        raise mistake("sweep", got="a task that is not tested", expected="a test that gives metrics", remedy="Give its Task a test.")
+        raise mistake(
+            "sweep",
+            got="a task that is not tested",
+            expected="a test that gives metrics",
+            remedy="Give its Task a test.",
+        )
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
     test = jax.jit(jax.vmap(lambda kept: task.test(*kept)))
     rows: list[dict[str, Any]] = []
@@ -140,7 +192,15 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, rates, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
-            rows.append({"step": step, **{name: np.asarray(values, np.float64).tolist() for name, values in row.items()}})
+            rows.append(
+                {
+                    "step": step,
+                    **{
+                        name: np.asarray(values, np.float64).tolist()
+                        for name, values in row.items()
+                    },
+                }
+            )
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     metrics = {name: np.asarray(values) for name, values in test(members.kept).items()}
@@ -148,7 +208,10 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
     return [
         {
             "config": dataclasses.asdict(config),
-            "metrics": {name: float(values[i]) if finite[i] else float("nan") for name, values in metrics.items()},
+            "metrics": {
+                name: float(values[i]) if finite[i] else float("nan")
+                for name, values in metrics.items()
+            },
             "history": [{name: values[i] for name, values in row.items()} for row in rows],
         }
         for i, config in enumerate(configs)
@@ -156,10 +219,14 @@ def _together(task: Task, configs: list[TrainingConfig], folder: Path | None, sa
 
 
 def _over_members(epoch: Callable, members: Any) -> Callable:
-    """``epoch`` for all members: side by side, but in sequence on a CPU where there are convolutions, whose vmap is slower there."""
+    """``epoch`` for all members: side by side, but in sequence on a CPU where there are
+    convolutions, whose vmap is slower there.
+    """
     convolves = any(leaf.ndim > 3 for leaf in jax.tree.leaves(members.train_state.params))
     if jax.default_backend() == "cpu" and convolves:
-        return lambda members, rates, data: jax.lax.map(lambda member: epoch(*member, data), (members, rates))
+        return lambda members, rates, data: jax.lax.map(
+            lambda member: epoch(*member, data), (members, rates)
+        )
     return jax.vmap(epoch, in_axes=(0, 0, None))
 
 

@@ -10,15 +10,24 @@ STEPS = 200
 
 def parameters(model, *shape):
     """How many parameters a model has for examples of this shape; nothing is computed."""
-    params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32))
+    params, _ = jax.eval_shape(
+        model.init, jax.random.key(0), jax.ShapeDtypeStruct(shape, jnp.float32)
+    )
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def drawn(model, *shape, dtype=jnp.float32):
-    """Params and state for examples of this shape, the params drawn by NumPy, biases and scales too: quicker than compiling ``init``."""
+    """Params and state for examples of this shape, the params drawn by NumPy, biases and scales
+    too: quicker than compiling ``init``.
+    """
     x, rng = jax.ShapeDtypeStruct(shape, dtype), np.random.default_rng(0)
     params, _ = jax.eval_shape(model.init, jax.random.key(0), x)
-    params = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape) / np.prod(leaf.shape[:-1]) ** 0.5, leaf.dtype), params)
+    params = jax.tree.map(
+        lambda leaf: jnp.asarray(
+            rng.standard_normal(leaf.shape) / np.prod(leaf.shape[:-1]) ** 0.5, leaf.dtype
+        ),
+        params,
+    )
     return params, jax.jit(lambda: model.init(jax.random.key(0), jnp.zeros(shape, dtype))[1])()
 
 

@@ -1,4 +1,6 @@
-"""Autoencoders: the principal component analysis that a linear one can be, their halves, and that they learn."""
+"""Autoencoders: the principal component analysis that a linear one can be, their halves, and that
+they learn.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +34,11 @@ HALVES = [
 
 
 def test_without_hidden_layers_it_can_be_a_principal_component_analysis(float64):
-    x = np.random.default_rng(0).standard_normal((20, 6)) @ np.random.default_rng(1).standard_normal((6, 6)) + 3
+    x = (
+        np.random.default_rng(0).standard_normal((20, 6))
+        @ np.random.default_rng(1).standard_normal((6, 6))
+        + 3
+    )
     pca = PCA(2).fit(x)
     model = dense_autoencoder(DenseAutoencoderConfig(shape=(6,), hidden=(), latent=2))
     _, state = model.init(jax.random.key(0), x)
@@ -41,7 +47,11 @@ def test_without_hidden_layers_it_can_be_a_principal_component_analysis(float64)
         "encoder": {"out": {"kernel": axes.T, "bias": -axes @ pca.mean_}},
         "decoder": {"out": {"kernel": axes, "bias": jnp.asarray(pca.mean_)}},
     }
-    np.testing.assert_allclose(model.apply(params, state, jnp.asarray(x))[0], pca.inverse_transform(pca.transform(x)), atol=SAME)
+    np.testing.assert_allclose(
+        model.apply(params, state, jnp.asarray(x))[0],
+        pca.inverse_transform(pca.transform(x)),
+        atol=SAME,
+    )
 
 
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
@@ -57,14 +67,24 @@ def test_the_halves_are_models_with_their_part_of_the_params(config, autoencoder
 
 
 def test_parameters_of_the_dense_one_mirror_each_other():
-    count = parameters(dense_autoencoder(DenseAutoencoderConfig(shape=(28, 28, 1), hidden=(256, 64), latent=16)), 28, 28, 1)
+    count = parameters(
+        dense_autoencoder(DenseAutoencoderConfig(shape=(28, 28, 1), hidden=(256, 64), latent=16)),
+        28,
+        28,
+        1,
+    )
     weights = 784 * 256 + 256 * 64 + 64 * 16
     assert count == 2 * weights + (256 + 64 + 16) + (64 + 256 + 784)
 
 
 def test_parameters_of_the_convolutional_one_mirror_each_other():
     count = parameters(
-        convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1), channels=(16, 32), latent=16)), 28, 28, 1
+        convolutional_autoencoder(
+            ConvolutionalAutoencoderConfig(shape=(28, 28, 1), channels=(16, 32), latent=16)
+        ),
+        28,
+        28,
+        1,
     )
     weights = 4 * 4 * (1 * 16 + 16 * 32) + 7 * 7 * 32 * 16
     assert count == 2 * weights + (16 + 32 + 16) + (7 * 7 * 32 + 16 + 1)
@@ -80,7 +100,9 @@ def test_the_decoder_begins_at_the_scale_of_its_code(config, autoencoder, encode
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_it_learns_eight_images(config, autoencoder, encoder, decoder):
     x = eight(*config.shape)
-    first, last = loss_after_training(autoencoder(config), x, lambda y: squared_error(y, x), learning_rate=5e-3)
+    first, last = loss_after_training(
+        autoencoder(config), x, lambda y: squared_error(y, x), learning_rate=5e-3
+    )
     assert last < LEARNED < first
 
 
@@ -89,12 +111,22 @@ def test_captured_values_read_well():
     params, state = drawn(model, 8, 8, 1)
     _, values = jnn.capture(model.apply)(params, state, x)
     assert [path.removesuffix("/output") for path in values] == [
-        *[f"encoder/{name}" for name in ("conv0", "activation0", "conv1", "activation1", "flatten", "out")],
+        *[
+            f"encoder/{name}"
+            for name in ("conv0", "activation0", "conv1", "activation1", "flatten", "out")
+        ],
         "encoder",
-        *[f"decoder/{name}" for name in ("dense", "unflatten", "activation0", "conv0", "activation1", "conv1")],
+        *[
+            f"decoder/{name}"
+            for name in ("dense", "unflatten", "activation0", "conv0", "activation1", "conv1")
+        ],
         "decoder",
     ]
-    assert values["encoder/conv1/output"].shape == values["decoder/unflatten/output"].shape == (2, 2, 32)
+    assert (
+        values["encoder/conv1/output"].shape
+        == values["decoder/unflatten/output"].shape
+        == (2, 2, 32)
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,16 +136,27 @@ def test_captured_values_read_well():
             {"shape": (30, 28, 1)},
             r"convolutional_encoder: got images of 30x28, expected sides divisible by 4, .* each of 2 convolutions. Pad or crop",
         ),
-        ({"shape": (28, 28)}, r"convolutional_encoder: got shape=\(28, 28\), .* expected a shape \(height, width, channels\)"),
-        ({"channels": ()}, r"convolutional_encoder: got .* channels=\(\), expected .* at least one convolution"),
-        ({"channels": (8, 0)}, r"convolutional_encoder: got channels\[1\]=0, expected an integer >= 1"),
+        (
+            {"shape": (28, 28)},
+            r"convolutional_encoder: got shape=\(28, 28\), .* expected a shape \(height, width, channels\)",
+        ),
+        (
+            {"channels": ()},
+            r"convolutional_encoder: got .* channels=\(\), expected .* at least one convolution",
+        ),
+        (
+            {"channels": (8, 0)},
+            r"convolutional_encoder: got channels\[1\]=0, expected an integer >= 1",
+        ),
         ({"latent": 0}, r"convolutional_encoder: got latent=0, expected an integer >= 1"),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),
     ],
 )
 def test_bad_settings(settings, message):
     with pytest.raises(jnn.JnnError, match=message):
-        convolutional_autoencoder(ConvolutionalAutoencoderConfig(**{"shape": (28, 28, 1), **settings}))
+        convolutional_autoencoder(
+            ConvolutionalAutoencoderConfig(**{"shape": (28, 28, 1), **settings})
+        )
 
 
 @pytest.mark.parametrize(
@@ -144,10 +187,14 @@ def test_bad_images(x, message):
     with pytest.raises(jnn.JnnError, match="dense_encoder: got " + message):
         dense_autoencoder(DenseAutoencoderConfig(shape=(28, 28, 1))).init(jax.random.key(0), x)
     with pytest.raises(jnn.JnnError, match="convolutional_encoder: got " + message):
-        convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1))).init(jax.random.key(0), x)
+        convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1))).init(
+            jax.random.key(0), x
+        )
 
 
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_a_code_of_another_length(config, autoencoder, encoder, decoder):
-    with pytest.raises(jnn.JnnError, match=rf"{decoder.__name__}: got x of shape \(5, 7\), expected \(..., 8\)"):
+    with pytest.raises(
+        jnn.JnnError, match=rf"{decoder.__name__}: got x of shape \(5, 7\), expected \(..., 8\)"
+    ):
         decoder(config).init(jax.random.key(0), jnp.ones((5, 7)))

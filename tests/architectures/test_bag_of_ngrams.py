@@ -1,4 +1,6 @@
-"""A linear model of words and phrases: against counting in plain Python, and its naive Bayes against scikit-learn's."""
+"""A linear model of words and phrases: against counting in plain Python, and its naive Bayes
+against scikit-learn's.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,8 @@ from jnn.errors import JnnError
 
 SINGLE = 1e-5  # sums of some ten float32
 CONFIG = BagOfNgramsConfig(outputs=3, vocabulary=12, longest=3, buckets=1000)
-TEXTS = np.stack([np.random.default_rng(i).permutation(12)[:6] for i in range(20)])  # no token twice in a text
+# no token twice in a text
+TEXTS = np.stack([np.random.default_rng(i).permutation(12)[:6] for i in range(20)])
 MASK = np.arange(6)[None, :] < np.random.default_rng(0).integers(1, 7, 20)[:, None]
 LABELS = np.arange(20) % 3
 
@@ -20,11 +23,15 @@ LABELS = np.arange(20) % 3
 def drawn(model, seed=0):
     params, _ = model.init(jax.random.key(0), TEXTS[0])
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype), params)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype), params
+    )
 
 
 def test_it_adds_up_every_token_and_every_phrase_once():
-    """With ones in a table, what is added up is how many tokens or phrases there are: n, n - 1 and n - 2."""
+    """With ones in a table, what is added up is how many tokens or phrases there are: n, n - 1 and
+    n - 2.
+    """
     model = bag_of_ngrams(CONFIG)
     zero = jax.tree.map(jnp.zeros_like, drawn(model))
     for real in range(1, 7):
@@ -38,7 +45,10 @@ def test_it_adds_up_every_token_and_every_phrase_once():
 def test_the_order_of_a_phrase_and_its_length_change_its_row():
     model = bag_of_ngrams(CONFIG)
     params = drawn(model)
-    found = {float(model.apply(params, {}, jnp.array(text))[0][0]) for text in ([1, 2], [2, 1], [1, 1, 2], [1, 2, 1])}
+    found = {
+        float(model.apply(params, {}, jnp.array(text))[0][0])
+        for text in ([1, 2], [2, 1], [1, 1, 2], [1, 2, 1])
+    }
     assert len(found) == 4
 
 
@@ -48,18 +58,30 @@ def test_padding_changes_nothing():
     for tokens, mask in zip(TEXTS, MASK, strict=True):
         junk = jnp.asarray(np.where(mask, tokens, -1))
         expected = model.apply(params, {}, jnp.asarray(tokens[mask]))[0]
-        np.testing.assert_allclose(model.apply(params, {}, junk, mask=jnp.asarray(mask))[0], expected, rtol=SINGLE, atol=SINGLE)
+        np.testing.assert_allclose(
+            model.apply(params, {}, junk, mask=jnp.asarray(mask))[0],
+            expected,
+            rtol=SINGLE,
+            atol=SINGLE,
+        )
 
 
 def test_its_naive_bayes_is_scikit_learns():
-    """The logits of texts of one length, without phrases: scikit-learn's, but for the norm of a text, and a constant for each text."""
+    """The logits of texts of one length, without phrases: scikit-learn's, but for the norm of a
+    text, and a constant for each text.
+    """
     config = BagOfNgramsConfig(outputs=3, vocabulary=12, longest=1)
     params = naive_bayes(config, TEXTS, MASK, LABELS)
-    words = [" ".join(f"w{token}" for token in tokens[mask]) for tokens, mask in zip(TEXTS, MASK, strict=True)]
+    words = [
+        " ".join(f"w{token}" for token in tokens[mask])
+        for tokens, mask in zip(TEXTS, MASK, strict=True)
+    ]
     vectorizer = TfidfVectorizer(vocabulary=[f"w{token}" for token in range(12)])
     x = vectorizer.fit_transform(words)
     expected = ComplementNB(alpha=1.0).fit(x, LABELS).feature_log_prob_ * vectorizer.idf_
-    np.testing.assert_allclose(params["token"]["embedding"].T, expected - expected.mean(axis=0), rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        params["token"]["embedding"].T, expected - expected.mean(axis=0), rtol=SINGLE, atol=SINGLE
+    )
 
 
 def test_naive_bayes_of_phrases_tells_texts_of_the_same_words_apart():

@@ -1,4 +1,6 @@
-"""Convolutional networks: the published numbers of parameters, LeNet-5 written with SciPy, and that they learn."""
+"""Convolutional networks: the published numbers of parameters, LeNet-5 written with SciPy, and that
+they learn.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,10 @@ def test_lenet5_is_that_of_scipy(float64):
     params, state = drawn(model, 32, 32, 1, dtype=jnp.float64)
 
     def convolve_and_pool(x, kernel, bias):
-        maps = [sum(correlate2d(x[..., c], kernel[:, :, c, o], "valid") for c in range(x.shape[-1])) for o in range(kernel.shape[-1])]
+        maps = [
+            sum(correlate2d(x[..., c], kernel[:, :, c, o], "valid") for c in range(x.shape[-1]))
+            for o in range(kernel.shape[-1])
+        ]
         h = np.tanh(np.stack(maps, axis=-1) + bias)
         return (h[::2, ::2] + h[1::2, ::2] + h[::2, 1::2] + h[1::2, 1::2]) / 4
 
@@ -32,7 +37,9 @@ def test_lenet5_is_that_of_scipy(float64):
     for layer in (head["hidden0"]["dense"], head["hidden1"]["dense"]):
         h = np.tanh(h @ layer["kernel"] + layer["bias"])
     expected = h @ head["out"]["kernel"] + head["out"]["bias"]
-    np.testing.assert_allclose(model.apply(params, state, jnp.asarray(image))[0], expected, atol=SAME)
+    np.testing.assert_allclose(
+        model.apply(params, state, jnp.asarray(image))[0], expected, atol=SAME
+    )
 
 
 def test_lenet5_has_the_known_number_of_parameters():
@@ -40,25 +47,51 @@ def test_lenet5_has_the_known_number_of_parameters():
     assert parameters(cnn(lenet5()), 32, 32, 1) == 156 + 2_416 + 48_120 + 10_164 + 850 == 61_706
 
 
-@pytest.mark.parametrize(("depth", "count"), [(11, 132_863_336), (13, 133_047_848), (16, 138_357_544), (19, 143_667_240)])
+@pytest.mark.parametrize(
+    ("depth", "count"), [(11, 132_863_336), (13, 133_047_848), (16, 138_357_544), (19, 143_667_240)]
+)
 def test_vgg_has_the_published_number_of_parameters(depth, count):
     assert parameters(cnn(vgg(depth, outputs=1000)), 224, 224, 3) == count
 
 
 @pytest.mark.parametrize(("depth", "convolutions"), [(16, 14_714_688), (19, 20_024_384)])
 def test_small_vgg_has_the_published_convolutions(depth, convolutions):
-    """Their published number has biases, in the place of which normalization has a scale and a bias for each channel."""
-    channels = sum(n * c for n, c in zip(vgg(depth, outputs=10).convolutions, vgg(depth, outputs=10).channels, strict=True))
-    assert parameters(cnn(vgg(depth, outputs=10, small=True)), 32, 32, 3) == convolutions + channels + 512 * 10 + 10
+    """Their published number has biases, in the place of which normalization has a scale and a bias
+    for each channel.
+    """
+    channels = sum(
+        n * c
+        for n, c in zip(
+            vgg(depth, outputs=10).convolutions, vgg(depth, outputs=10).channels, strict=True
+        )
+    )
+    assert (
+        parameters(cnn(vgg(depth, outputs=10, small=True)), 32, 32, 3)
+        == convolutions + channels + 512 * 10 + 10
+    )
 
 
 def test_captured_values_read_well():
-    model = cnn(CNNConfig(outputs=3, channels=(2, 4), convolutions=(1, 2), normalization="batch", hidden=(5,), dropout=0.5))
+    model = cnn(
+        CNNConfig(
+            outputs=3,
+            channels=(2, 4),
+            convolutions=(1, 2),
+            normalization="batch",
+            hidden=(5,),
+            dropout=0.5,
+        )
+    )
     params, state = drawn(model, 8, 8, 1)
     _, values = jnn.capture(model.apply)(params, state, jnp.ones((8, 8, 1)))
     names = [path.removesuffix("/output") for path in values]
     assert names[:4] == ["stage0/conv0", "stage0/norm0", "stage0/activation0", "stage0/pool"]
-    assert names[-5:-1] == ["head/hidden0/activation", "head/hidden0/dropout", "head/hidden0", "head/out"]
+    assert names[-5:-1] == [
+        "head/hidden0/activation",
+        "head/hidden0/dropout",
+        "head/hidden0",
+        "head/out",
+    ]
     assert values["stage1/conv1/output"].shape == (4, 4, 4)
     assert set(params) == {"stage0", "stage1", "head"}
     assert set(state) == {"stage0", "stage1"}
@@ -66,18 +99,27 @@ def test_captured_values_read_well():
 
 def test_with_global_pooling_an_image_may_be_larger():
     """Rows repeated, and windows of one row, leave the mean of each channel as it was."""
-    model, image = cnn(CNNConfig(outputs=3, channels=(4,), kernel_size=1, global_pooling=True, hidden=())), eight(8, 8, 1)[0]
+    model, image = (
+        cnn(CNNConfig(outputs=3, channels=(4,), kernel_size=1, global_pooling=True, hidden=())),
+        eight(8, 8, 1)[0],
+    )
     params, state = drawn(model, 8, 8, 1)
     expected, _ = model.apply(params, state, image)
-    np.testing.assert_allclose(model.apply(params, state, jnp.tile(image, (2, 3, 1)))[0], expected, atol=FLOAT32)
+    np.testing.assert_allclose(
+        model.apply(params, state, jnp.tile(image, (2, 3, 1)))[0], expected, atol=FLOAT32
+    )
 
 
 def test_dropout_without_hidden_layers_drops_features():
     model = cnn(CNNConfig(outputs=3, channels=(4,), hidden=(), dropout=0.9))
     params, state = drawn(model, 8, 8, 1)
-    _, values = jnn.capture(model.apply)(params, state, eight(8, 8, 1), key=jax.random.key(0), train=True)
+    _, values = jnn.capture(model.apply)(
+        params, state, eight(8, 8, 1), key=jax.random.key(0), train=True
+    )
     kept = values["dropout/output"] != 0
-    np.testing.assert_allclose(values["dropout/output"][kept], 10 * values["features/output"][kept], rtol=FLOAT32)
+    np.testing.assert_allclose(
+        values["dropout/output"][kept], 10 * values["features/output"][kept], rtol=FLOAT32
+    )
     assert 0 < kept.sum() < 0.5 * (values["features/output"] != 0).sum()
 
 
@@ -91,8 +133,14 @@ def test_dropout_without_hidden_layers_drops_features():
 )
 def test_it_learns_eight_labels(settings):
     labels = jnp.arange(8) % 4
-    model = cnn(CNNConfig(outputs=4, **{"channels": (8, 16), "convolutions": 1, "hidden": (16,), **settings}))
-    first, last = loss_after_training(model, eight(10, 10, 1), lambda y: cross_entropy(y, labels), learning_rate=1e-2)
+    model = cnn(
+        CNNConfig(
+            outputs=4, **{"channels": (8, 16), "convolutions": 1, "hidden": (16,), **settings}
+        )
+    )
+    first, last = loss_after_training(
+        model, eight(10, 10, 1), lambda y: cross_entropy(y, labels), learning_rate=1e-2
+    )
     assert last < LEARNED < first
 
 
@@ -109,9 +157,15 @@ def test_it_learns_eight_labels(settings):
         ({"kernel_size": 0}, r"cnn: got kernel_size=0, expected an integer >= 1"),
         ({"hidden": (-3,)}, r"cnn: got hidden\[0\]=-3, expected an integer >= 1"),
         ({"dropout": 1.5}, r"cnn: got dropout=1.5, expected a fraction in \[0, 1\)"),
-        ({"padding": "same"}, r"conv: got padding='same', expected SAME, VALID, or numbers. Did you mean 'SAME'\?"),
+        (
+            {"padding": "same"},
+            r"conv: got padding='same', expected SAME, VALID, or numbers. Did you mean 'SAME'\?",
+        ),
         ({"pooling": "mean"}, r"cnn: got pooling='mean', expected one of max, average"),
-        ({"normalization": "layer"}, r"cnn: got normalization='layer', expected one of none, batch"),
+        (
+            {"normalization": "layer"},
+            r"cnn: got normalization='layer', expected one of none, batch",
+        ),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),
     ],
 )
@@ -128,9 +182,15 @@ def test_bad_depth_of_vgg():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 28, 28), r"conv: got x of shape \(1, 28, 28\), which has channels first, expected \(..., height, width, channels\)"),
+        (
+            (1, 28, 28),
+            r"conv: got x of shape \(1, 28, 28\), which has channels first, expected \(..., height, width, channels\)",
+        ),
         ((28, 28), r"conv: got x of shape \(28, 28\), expected at least 3 axes, .* x\[..., None\]"),
-        ((3, 3, 1), r"in stage1/pool: max_pool: got an input of size \(1, 1\) .* expected an input no smaller than a window"),
+        (
+            (3, 3, 1),
+            r"in stage1/pool: max_pool: got an input of size \(1, 1\) .* expected an input no smaller than a window",
+        ),
     ],
 )
 def test_bad_images(shape, message):
@@ -139,5 +199,8 @@ def test_bad_images(shape, message):
 
 
 def test_integer_images():
-    with pytest.raises(jnn.JnnError, match=r"conv: got x of dtype uint8, expected floating-point numbers. Convert first: .*/ 255"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"conv: got x of dtype uint8, expected floating-point numbers. Convert first: .*/ 255",
+    ):
         cnn(CNNConfig(outputs=2)).init(jax.random.key(0), jnp.ones((28, 28, 1), jnp.uint8))

@@ -13,20 +13,33 @@ from jnn.errors import JnnError
 from tests.architectures import drawn, parameters
 
 SAME = 1e-10  # float64: the same sums
-CONFIG = DetectorConfig(classes=2, channels=(3, 4, 5), convolutions=(1, 2, 1), width=6, activation="tanh")
+CONFIG = DetectorConfig(
+    classes=2, channels=(3, 4, 5), convolutions=(1, 2, 1), width=6, activation="tanh"
+)
 
 
 def test_parameters_are_those_of_its_parts():
     convolutions = 9 * (1 * 3 + 3 * 4 + 4 * 4 + 4 * 5 + 6 * 6)
     normalizations = 2 * (3 + 4 + 4 + 5 + 6)
     laterals, heads = (4 + 1) * 6 + (5 + 1) * 6, (6 + 1) * (2 + 4)
-    assert parameters(detector(CONFIG), 16, 16, 1) == convolutions + normalizations + laterals + heads
+    assert (
+        parameters(detector(CONFIG), 16, 16, 1) == convolutions + normalizations + laterals + heads
+    )
 
 
 @pytest.mark.parametrize("stride", [2, 4, 8])
 def test_a_cell_sees_what_is_around_it(float64, stride):
     """A shift of the image by the coarsest cell shifts the maps, and in no other direction."""
-    model = detector(DetectorConfig(classes=2, channels=(3, 4, 5), convolutions=(1, 1, 1), width=4, stride=stride, activation="tanh"))
+    model = detector(
+        DetectorConfig(
+            classes=2,
+            channels=(3, 4, 5),
+            convolutions=(1, 1, 1),
+            width=4,
+            stride=stride,
+            activation="tanh",
+        )
+    )
     params, state = drawn(model, 64, 64, 1, dtype=jnp.float64)
     patch = np.random.default_rng(0).standard_normal((8, 8, 1))
     image = np.zeros((2, 64, 64, 1))
@@ -40,18 +53,30 @@ def test_a_cell_sees_what_is_around_it(float64, stride):
 
 
 def test_with_normalization_in_groups_an_image_is_judged_alone_in_training_too(float64):
-    config = DetectorConfig(classes=2, channels=(4, 8), convolutions=(1, 1), stride=4, width=4, normalization="group", groups=2)
+    config = DetectorConfig(
+        classes=2,
+        channels=(4, 8),
+        convolutions=(1, 1),
+        stride=4,
+        width=4,
+        normalization="group",
+        groups=2,
+    )
     params, state = drawn(detector(config), 16, 16, 3, dtype=jnp.float64)
     image = jnp.asarray(np.random.default_rng(0).standard_normal((2, 16, 16, 3)))
     both, _ = detector(config).apply(params, state, image.at[1].multiply(9), train=True)
     alone, _ = detector(config).apply(params, state, image[0])
     assert not jax.tree.leaves(state)
-    jax.tree.map(lambda first, second: np.testing.assert_allclose(first[0], second, atol=SAME), both, alone)
+    jax.tree.map(
+        lambda first, second: np.testing.assert_allclose(first[0], second, atol=SAME), both, alone
+    )
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (5, 9)])
 def test_maps_have_a_cell_for_every_pixel(size):
-    maps = center_points.target_maps(jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.ones(1, bool), size=size, classes=2)
+    maps = center_points.target_maps(
+        jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.ones(1, bool), size=size, classes=2
+    )
     params, state = drawn(detector(CONFIG), 16, 16, 1)
     found, _ = detector(CONFIG).apply(params, state, jnp.zeros((*size, 1)))
     assert found["heat"].shape == maps.heat.shape
@@ -62,12 +87,16 @@ def test_it_learns_where_squares_are():
     model = detector(DetectorConfig(classes=1, channels=(4, 8), convolutions=(1, 1), width=8))
     rng = np.random.default_rng(0)
     corner = rng.integers(0, 17, (16, 1, 2))
-    boxes = np.concatenate([corner, corner + rng.integers(6, 16, (16, 1, 2))], axis=-1).astype(np.float32)
+    boxes = np.concatenate([corner, corner + rng.integers(6, 16, (16, 1, 2))], axis=-1).astype(
+        np.float32
+    )
     image = np.zeros((16, 32, 32, 1), np.float32)
     for canvas, (left, top, right, bottom) in zip(image, boxes[:, 0].astype(int), strict=True):
         canvas[top:bottom, left:right] = 1
     labels, mask = np.zeros((16, 1), int), np.ones((16, 1), bool)
-    maps = center_points.target_maps(jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=(32, 32), classes=1)
+    maps = center_points.target_maps(
+        jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=(32, 32), classes=1
+    )
     optimizer = optax.adam(1e-2)
 
     def cost(params, state):
@@ -86,11 +115,18 @@ def test_it_learns_where_squares_are():
         return jax.lax.scan(step, (params, state, optimizer.init(params)), length=200)[0][:2]
 
     params, state = train(*drawn(model, 32, 32, 1))
-    found = jax.jit(lambda params, state: center_points.decode(model.apply(params, state, image)[0]))(params, state)
+    found = jax.jit(
+        lambda params, state: center_points.decode(model.apply(params, state, image)[0])
+    )(params, state)
     overlap = lambda guess: np.mean(intersection_over_union(guess, jnp.asarray(boxes)))
     sizes = to_center_size(boxes)
-    mean_size = from_center_size(jnp.concatenate([sizes[..., :2], jnp.broadcast_to(sizes[..., 2:].mean(axis=0), (16, 1, 2))], axis=-1))
-    assert overlap(found.boxes[:, :1]) > overlap(mean_size) + 0.1  # better than at the true centers with a mean size
+    mean_size = from_center_size(
+        jnp.concatenate(
+            [sizes[..., :2], jnp.broadcast_to(sizes[..., 2:].mean(axis=0), (16, 1, 2))], axis=-1
+        )
+    )
+    # better than at the true centers with a mean size
+    assert overlap(found.boxes[:, :1]) > overlap(mean_size) + 0.1
     assert np.mean(found.scores[:, 0]) > 0.5
 
 
@@ -98,8 +134,14 @@ def test_it_learns_where_squares_are():
     ("settings", "message"),
     [
         ({"classes": 0}, "detector: got classes=0, expected an integer >= 1"),
-        ({"normalization": "layer"}, "detector: got normalization='layer', expected one of batch, group"),
-        ({"normalization": "group", "groups": 2}, "detector: got groups=2, .*expected groups that divide the width and all channels"),
+        (
+            {"normalization": "layer"},
+            "detector: got normalization='layer', expected one of batch, group",
+        ),
+        (
+            {"normalization": "group", "groups": 2},
+            "detector: got groups=2, .*expected groups that divide the width and all channels",
+        ),
         ({"channels": (4, 8)}, "expected as many of both"),
         ({"stride": 3}, "stride=3, expected one of 2, 4, 8"),
         ({"stride": 16}, "stride=16, expected one of 2, 4, 8"),
@@ -108,4 +150,8 @@ def test_it_learns_where_squares_are():
 )
 def test_mistakes_are_named(settings, message):
     with pytest.raises(JnnError, match=message):
-        detector(DetectorConfig(**{"classes": 2, "channels": (3, 4, 5), "convolutions": (1, 1, 1), **settings}))
+        detector(
+            DetectorConfig(
+                **{"classes": 2, "channels": (3, 4, 5), "convolutions": (1, 1, 1), **settings}
+            )
+        )

@@ -1,4 +1,6 @@
-"""Embedding networks: unit length, cosines against SciPy, and that classes they learn become neighbours."""
+"""Embedding networks: unit length, cosines against SciPy, and that classes they learn become
+neighbours.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,12 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import jnn
-from jnn.architectures.embedding_network import EmbeddingNetworkConfig, embedding_network, prototypes, unit_length
+from jnn.architectures.embedding_network import (
+    EmbeddingNetworkConfig,
+    embedding_network,
+    prototypes,
+    unit_length,
+)
 from jnn.errors import JnnError
 from jnn.losses.margin import arcface
 from tests.architectures import drawn, eight, loss_after_training, parameters
@@ -47,8 +54,13 @@ def test_parameters_are_convolutions_one_dense_layer_and_normalizations_without_
 
 def test_classes_it_learns_become_neighbours():
     x, labels = eight(8, 8, 1), jnp.arange(8) // 2
-    model = jnn.chain(embedding=embedding_network(EmbeddingNetworkConfig(features=8, channels=(8,))), prototypes=prototypes(4))
-    first, last = loss_after_training(model, x, lambda y: arcface(y, labels, scale=16.0, margin=0.3), learning_rate=1e-2)
+    model = jnn.chain(
+        embedding=embedding_network(EmbeddingNetworkConfig(features=8, channels=(8,))),
+        prototypes=prototypes(4),
+    )
+    first, last = loss_after_training(
+        model, x, lambda y: arcface(y, labels, scale=16.0, margin=0.3), learning_rate=1e-2
+    )
     assert first > 5
     assert last < LEARNED
 
@@ -56,12 +68,24 @@ def test_classes_it_learns_become_neighbours():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: embedding_network(EmbeddingNetworkConfig(features=0)), "embedding_network: got features=0"),
+        (
+            lambda: embedding_network(EmbeddingNetworkConfig(features=0)),
+            "embedding_network: got features=0",
+        ),
         (lambda: embedding_network(EmbeddingNetworkConfig(channels=(8, 0))), r"channels\[1\]=0"),
-        (lambda: embedding_network(EmbeddingNetworkConfig(dropout=1.0)), r"dropout=1\.0, expected a fraction"),
+        (
+            lambda: embedding_network(EmbeddingNetworkConfig(dropout=1.0)),
+            r"dropout=1\.0, expected a fraction",
+        ),
         (lambda: prototypes(0), "prototypes: got classes=0"),
-        (lambda: prototypes(2).init(jax.random.key(0), jnp.arange(3)), "prototypes: got x of dtype int"),
-        (lambda: prototypes(2).apply({"kernel": jnp.ones((3, 2))}, {}, jnp.ones(4)), "expected 3 features"),
+        (
+            lambda: prototypes(2).init(jax.random.key(0), jnp.arange(3)),
+            "prototypes: got x of dtype int",
+        ),
+        (
+            lambda: prototypes(2).apply({"kernel": jnp.ones((3, 2))}, {}, jnp.ones(4)),
+            "expected 3 features",
+        ),
     ],
 )
 def test_mistakes_are_named(make, message):

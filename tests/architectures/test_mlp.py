@@ -25,7 +25,10 @@ def test_it_is_the_formula(float64):
 
 
 def test_number_of_parameters():
-    assert parameters(mlp(MLPConfig(outputs=10, hidden=(300, 100), input_rank=3)), 28, 28, 1) == 784 * 300 + 300 + 300 * 100 + 100 + 1010
+    assert (
+        parameters(mlp(MLPConfig(outputs=10, hidden=(300, 100), input_rank=3)), 28, 28, 1)
+        == 784 * 300 + 300 + 300 * 100 + 100 + 1010
+    )
 
 
 def test_without_hidden_layers_it_is_linear():
@@ -50,7 +53,9 @@ def test_it_learns_eight_labels():
 
 def test_it_learns_eight_values():
     targets = jnp.sin(3 * eight(2))
-    first, last = loss_after_training(mlp(MLPConfig(outputs=2, hidden=(64, 64))), eight(2), lambda y: squared_error(y, targets))
+    first, last = loss_after_training(
+        mlp(MLPConfig(outputs=2, hidden=(64, 64))), eight(2), lambda y: squared_error(y, targets)
+    )
     assert last < LEARNED < first
 
 
@@ -60,7 +65,10 @@ def test_it_learns_eight_values():
         ({"outputs": 0}, r"mlp: got outputs=0, expected an integer >= 1"),
         ({"outputs": 2, "hidden": (8, 0)}, r"mlp: got hidden\[1\]=0, expected an integer >= 1"),
         ({"outputs": 2, "dropout": 1.5}, r"mlp: got dropout=1.5, expected a fraction in \[0, 1\)"),
-        ({"outputs": 2, "activation": "rellu"}, r"activation: got 'rellu', expected one of .* Did you mean 'relu'\?"),
+        (
+            {"outputs": 2, "activation": "rellu"},
+            r"activation: got 'rellu', expected one of .* Did you mean 'relu'\?",
+        ),
     ],
 )
 def test_bad_settings(settings, message):
@@ -71,5 +79,8 @@ def test_bad_settings(settings, message):
 def test_dropout_needs_a_key():
     model = mlp(MLPConfig(outputs=2, hidden=(4,), dropout=0.5))
     params, state = model.init(jax.random.key(0), jnp.ones(3))
-    with pytest.raises(jnn.JnnError, match=r"dropout: got train=True without a key.* Pass key=jax.random.key\(seed\) to apply"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"dropout: got train=True without a key.* Pass key=jax.random.key\(seed\) to apply",
+    ):
         model.apply(params, state, jnp.ones(3), train=True)

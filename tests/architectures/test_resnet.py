@@ -1,4 +1,6 @@
-"""Residual networks: PyTorch's values, statistics and gradients, the published numbers of parameters, and that they learn."""
+"""Residual networks: PyTorch's values, statistics and gradients, the published numbers of
+parameters, and that they learn.
+"""
 
 import functools
 import math
@@ -17,7 +19,8 @@ from tests.architectures import drawn, eight, loss_after_training, parameters
 from tests.references.cases_resnet import SAMPLED
 
 FORWARD = 1e-10  # float64, relative to the largest value: some thousand sums in another order
-GRADIENT = 1e-9  # float64, relative to the largest value: as many again, divided by standard deviations
+# float64, relative to the largest value: as many again, divided by standard deviations
+GRADIENT = 1e-9
 LEARNED = 0.01  # nats, of 1.4 at first
 STATISTICAL = 0.1  # the standard deviation of 1152 draws has an error of 2 %; five times that
 
@@ -50,13 +53,19 @@ def test_it_is_that_of_pytorch(reference, float64, name, config):
     assert_close(jax.jit(model.apply)(params, state, x)[0], case["y in evaluation"], FORWARD)
 
 
-@pytest.mark.parametrize(("depth", "count"), [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)])
+@pytest.mark.parametrize(
+    ("depth", "count"),
+    [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
+)
 def test_it_has_the_published_number_of_parameters(depth, count):
     assert parameters(resnet(ResNetConfig(outputs=1000, depth=depth)), 224, 224, 3) == count
 
 
 def test_a_small_stem_differs_by_its_kernel():
-    imagenet, small = (parameters(resnet(ResNetConfig(outputs=10, stem=stem)), 32, 32, 3) for stem in ("imagenet", "small"))
+    imagenet, small = (
+        parameters(resnet(ResNetConfig(outputs=10, stem=stem)), 32, 32, 3)
+        for stem in ("imagenet", "small")
+    )
     assert imagenet - small == (7 * 7 - 3 * 3) * 3 * 64
 
 
@@ -64,7 +73,10 @@ def test_a_small_stem_differs_by_its_kernel():
     ("stem", "shapes"),
     [
         ("imagenet", [(56, 56, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048)]),
-        ("small", [(224, 224, 64), (224, 224, 256), (112, 112, 512), (56, 56, 1024), (28, 28, 2048)]),
+        (
+            "small",
+            [(224, 224, 64), (224, 224, 256), (112, 112, 512), (56, 56, 1024), (28, 28, 2048)],
+        ),
     ],
 )
 def test_feature_maps_are_those_of_the_paper(stem, shapes):
@@ -73,7 +85,9 @@ def test_feature_maps_are_those_of_the_paper(stem, shapes):
     x = jax.ShapeDtypeStruct((224, 224, 3), jnp.float32)
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)
     _, values = jax.eval_shape(jnn.capture(model.apply), params, state, x)
-    assert [values[f"{name}/output"].shape for name in ("stem", "stage0", "stage1", "stage2", "stage3")] == shapes
+    assert [
+        values[f"{name}/output"].shape for name in ("stem", "stage0", "stage1", "stage2", "stage3")
+    ] == shapes
 
 
 def test_captured_values_read_well():
@@ -81,16 +95,30 @@ def test_captured_values_read_well():
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)
     _, values = jax.eval_shape(jnn.capture(model.apply), params, state, x)
     block = {path.removesuffix("/output") for path in values if path.startswith("stage1/block0/")}
-    body = {f"stage1/block0/body/{name}" for name in ("conv0", "norm0", "activation0", "conv1", "norm1")}
+    body = {
+        f"stage1/block0/body/{name}" for name in ("conv0", "norm0", "activation0", "conv1", "norm1")
+    }
     shortcut = {f"stage1/block0/shortcut/{name}" for name in ("conv", "norm")}
-    assert block == body | shortcut | {"stage1/block0/body", "stage1/block0/shortcut", "stage1/block0"}
-    assert {"stem/conv/output", "stem/pool/output", "stage3/block1/output", "pool/output", "out/output"} <= set(values)
+    assert block == body | shortcut | {
+        "stage1/block0/body",
+        "stage1/block0/shortcut",
+        "stage1/block0",
+    }
+    assert {
+        "stem/conv/output",
+        "stem/pool/output",
+        "stage3/block1/output",
+        "pool/output",
+        "out/output",
+    } <= set(values)
     assert set(params["stage2"]["block1"]) == {"body"}
 
 
 def test_kernels_are_drawn_by_he():
     model = resnet(ResNetConfig(outputs=2, width=8))
-    init = lambda x: model.init(jax.random.key(0), x)[0]["stage1"]["block0"]["body"]["conv0"]["kernel"]
+    init = lambda x: model.init(jax.random.key(0), x)[0]["stage1"]["block0"]["body"]["conv0"][
+        "kernel"
+    ]
     kernel = jax.jit(init)(jnp.ones((8, 8, 3)))
     assert kernel.shape == (3, 3, 8, 16)
     assert math.isclose(kernel.std(), math.sqrt(2 / (3 * 3 * 16)), rel_tol=STATISTICAL)
@@ -119,8 +147,12 @@ def test_it_learns_eight_labels():
 @pytest.mark.slow
 @pytest.mark.parametrize("law", sorted(LAWS.keys() - {"gradient"}))
 def test_it_obeys_the_laws(law):
-    """Its blocks obey all. Finite differences of so deep a network have no digits: its gradient is compared with PyTorch's."""
-    check_model(resnet(ResNetConfig(outputs=2, stem="small", width=2)), eight(8, 8, 1)[0], laws=[law])
+    """Its blocks obey all. Finite differences of so deep a network have no digits: its gradient is
+    compared with PyTorch's.
+    """
+    check_model(
+        resnet(ResNetConfig(outputs=2, stem="small", width=2)), eight(8, 8, 1)[0], laws=[law]
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,21 +172,31 @@ def test_bad_settings(settings, message):
 
 def test_channels_first():
     model = resnet(ResNetConfig(outputs=2))
-    with pytest.raises(jnn.JnnError, match=r"conv: got x of shape \(3, 32, 32\), which has channels first.* jnp.moveaxis\(x, -3, -1\)"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"conv: got x of shape \(3, 32, 32\), which has channels first.* jnp.moveaxis\(x, -3, -1\)",
+    ):
         model.init(jax.random.key(0), jnp.ones((3, 32, 32)))
     params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((32, 32, 3)))
-    with pytest.raises(jnn.JnnError, match=r"3 channels in its last axis, as in params. Channels come last in jnn"):
+    with pytest.raises(
+        jnn.JnnError, match=r"3 channels in its last axis, as in params. Channels come last in jnn"
+    ):
         jax.eval_shape(model.apply, params, state, jnp.ones((8, 3, 32, 32)))
 
 
 def test_a_block_for_other_channels():
     network, x = jnn.chain(block=basic_block(4, 4)), jnp.ones((8, 8, 1))
-    with pytest.raises(jnn.JnnError, match=r"residual block: got x of shape \(8, 8, 1\), expected 4 channels in its last axis"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"residual block: got x of shape \(8, 8, 1\), expected 4 channels in its last axis",
+    ):
         jax.eval_shape(network.init, jax.random.key(0), x)
 
 
 def test_one_image_is_no_batch():
     model, x = resnet(ResNetConfig(outputs=2, stem="small", width=2)), jnp.ones((8, 8, 3))
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)
-    with pytest.raises(jnn.JnnError, match=r"batch_norm: got x of shape \(1, 1, 16\) in training, .* Pass a batch"):
+    with pytest.raises(
+        jnn.JnnError, match=r"batch_norm: got x of shape \(1, 1, 16\) in training, .* Pass a batch"
+    ):
         jax.eval_shape(functools.partial(model.apply, train=True), *shapes, x)

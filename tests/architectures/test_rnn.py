@@ -1,4 +1,6 @@
-"""Recurrent networks: their numbers of parameters, that they remember, and that they stream and write."""
+"""Recurrent networks: their numbers of parameters, that they remember, and that they stream and
+write.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +27,12 @@ def network(cell, **settings):
 def test_number_of_parameters(cell):
     params, _ = jax.eval_shape(network(cell).init, jax.random.key(0), TOKENS)
     layer = lambda inputs: GATES[cell] * (inputs * 12 + 12 * 12 + 12)
-    extra = 2 * 12 if cell == "gru" else 0  # the bias of the candidate's recurrent part, in each layer
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 8 * 5 + layer(5) + layer(12) + extra + 12 * 8 + 8
+    # the bias of the candidate's recurrent part, in each layer
+    extra = 2 * 12 if cell == "gru" else 0
+    assert (
+        sum(leaf.size for leaf in jax.tree.leaves(params))
+        == 8 * 5 + layer(5) + layer(12) + extra + 12 * 8 + 8
+    )
 
 
 @pytest.mark.parametrize("cell", GATES)
@@ -34,7 +40,9 @@ def test_it_learns_to_say_again_what_came_before(cell):
     """The target is the token before the last one: without a memory the loss stays at log 8."""
     earlier = jnp.pad(TOKENS, ((0, 0), (2, 0)))[:, :6]
     model = network(cell, depth=1)
-    before, after = loss_after_training(model, TOKENS, lambda logits: cross_entropy(logits, earlier)[:, 2:], learning_rate=2e-2)
+    before, after = loss_after_training(
+        model, TOKENS, lambda logits: cross_entropy(logits, earlier)[:, 2:], learning_rate=2e-2
+    )
     assert before > 1.5
     assert after < LEARNED
 
@@ -43,10 +51,14 @@ def test_it_learns_to_say_again_what_came_before(cell):
 def test_it_writes_what_its_logits_say(cell):
     model = network(cell)
     params, state = jax.jit(model.init)(jax.random.key(0), TOKENS)
-    found = generate(model, params, state, TOKENS, length=4, key=jax.random.key(0), sampling=GREEDY).tokens
+    found = generate(
+        model, params, state, TOKENS, length=4, key=jax.random.key(0), sampling=GREEDY
+    ).tokens
     text = TOKENS
     for _ in range(4):
-        text = jnp.concatenate([text, jnp.argmax(model.apply(params, state, text)[0][:, -1:], axis=-1)], axis=1)
+        text = jnp.concatenate(
+            [text, jnp.argmax(model.apply(params, state, text)[0][:, -1:], axis=-1)], axis=1
+        )
     np.testing.assert_array_equal(found, text[:, 6:])
 
 

@@ -1,4 +1,6 @@
-"""Recurrent encoder-decoders: PyTorch's values, streaming over the target, padding, generation, and what they refuse."""
+"""Recurrent encoder-decoders: PyTorch's values, streaming over the target, padding, generation, and
+what they refuse.
+"""
 
 import functools
 
@@ -29,10 +31,18 @@ def made(**settings):
     """A small model, and params of which none is 0 or 1 throughout."""
     model = seq2seq(Seq2SeqConfig(source_vocabulary=7, width=4, **settings))
     shapes, rng = jax.eval_shape(model.init, jax.random.key(0), X)[0], np.random.default_rng(0)
-    return model, jax.tree.map(lambda leaf: jnp.asarray(0.5 * rng.standard_normal(leaf.shape), leaf.dtype), shapes)
+    return model, jax.tree.map(
+        lambda leaf: jnp.asarray(0.5 * rng.standard_normal(leaf.shape), leaf.dtype), shapes
+    )
 
 
-@pytest.fixture(params=[{"cell": "lstm"}, {"cell": "gru", "depth": 1, "target_vocabulary": 5}, {"cell": "rnn", "depth": 3, "dropout": 0.3}])
+@pytest.fixture(
+    params=[
+        {"cell": "lstm"},
+        {"cell": "gru", "depth": 1, "target_vocabulary": 5},
+        {"cell": "rnn", "depth": 3, "dropout": 0.3},
+    ]
+)
 def model_and_params(request, float64):
     return made(**request.param)
 
@@ -40,9 +50,18 @@ def model_and_params(request, float64):
 @pytest.mark.usefixtures("float64")
 def test_it_is_what_pytorchs_layers_make(reference):
     case = reference("seq2seq", "translator")
-    sizes = {"source_vocabulary": SOURCE_VOCABULARY, "target_vocabulary": TARGET_VOCABULARY, "width": WIDTH, "heads": HEADS}
+    sizes = {
+        "source_vocabulary": SOURCE_VOCABULARY,
+        "target_vocabulary": TARGET_VOCABULARY,
+        "width": WIDTH,
+        "heads": HEADS,
+    }
     model, params = seq2seq(Seq2SeqConfig(**sizes)), below(case, "params")
-    x = {"tokens": jnp.asarray(case["tokens"]), "source": jnp.asarray(case["source"]), "source_mask": jnp.asarray(case["real"])}
+    x = {
+        "tokens": jnp.asarray(case["tokens"]),
+        "source": jnp.asarray(case["source"]),
+        "source_mask": jnp.asarray(case["real"]),
+    }
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)[0]
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, shapes)
 
@@ -69,7 +88,9 @@ def test_it_streams_over_the_target(model_and_params):
         streamed.append(y_t)
     np.testing.assert_allclose(jnp.stack(streamed, axis=1), y, rtol=0, atol=STREAM)
     read = jax.jit(model.read)
-    y_1, half = read(params, {}, empty, {"tokens": TARGET}, mask=(jnp.arange(5) < 2)[None].repeat(2, 0))
+    y_1, half = read(
+        params, {}, empty, {"tokens": TARGET}, mask=(jnp.arange(5) < 2)[None].repeat(2, 0)
+    )
     y_2, whole = read(params, {}, half, {"tokens": TARGET[:, 2:]})
     np.testing.assert_allclose(jnp.concatenate([y_1[:, :2], y_2], axis=1), y, rtol=0, atol=STREAM)
     for got, expected in zip(jax.tree.leaves(whole), jax.tree.leaves(carry), strict=True):
@@ -89,7 +110,9 @@ def test_padding_changes_nothing(model_and_params):
 
 def test_a_sentence_of_padding_alone_gives_finite_logits(model_and_params):
     model, params = model_and_params
-    assert np.isfinite(jax.jit(model.apply)(params, {}, {**X, "source_mask": jnp.zeros_like(REAL)})[0]).all()
+    assert np.isfinite(
+        jax.jit(model.apply)(params, {}, {**X, "source_mask": jnp.zeros_like(REAL)})[0]
+    ).all()
 
 
 def test_greedy_generation_and_a_beam_of_one_are_the_most_probable_tokens_of_apply():
@@ -100,15 +123,23 @@ def test_greedy_generation_and_a_beam_of_one_are_the_most_probable_tokens_of_app
     logits = jax.jit(model.apply)(params, {}, {"tokens": whole, **CONTEXT})[0]
     np.testing.assert_array_equal(found, jnp.argmax(logits[:, :-1], axis=-1))
     search = jax.jit(functools.partial(beam_search, model, length=4, beams=1))
-    np.testing.assert_array_equal(search(params, {}, TARGET[:, :1], context=CONTEXT).tokens[:, 0], found)
+    np.testing.assert_array_equal(
+        search(params, {}, TARGET[:, :1], context=CONTEXT).tokens[:, 0], found
+    )
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"cell": "qrnn"}, "Seq2SeqConfig: got cell='qrnn', expected one of rnn, lstm, gru"),
-        ({"width": 5}, "Seq2SeqConfig: got width=5, heads=1, expected an even width, which the heads divide"),
-        ({"heads": 3}, "Seq2SeqConfig: got width=4, heads=3, expected an even width, which the heads divide"),
+        (
+            {"width": 5},
+            "Seq2SeqConfig: got width=5, heads=1, expected an even width, which the heads divide",
+        ),
+        (
+            {"heads": 3},
+            "Seq2SeqConfig: got width=4, heads=3, expected an even width, which the heads divide",
+        ),
         ({"depth": 0}, "Seq2SeqConfig: got depth=0"),
     ],
 )
@@ -121,8 +152,14 @@ def test_bad_settings(settings, message):
     ("x", "message"),
     [
         (TARGET, r"seq2seq: got x of type \w+, expected a dict with tokens and source"),
-        ({"tokens": TARGET}, r"seq2seq: got a dict of tokens, expected a dict with tokens and source"),
-        ({**X, "source": SOURCE / 2}, r"in embedding: embedding: got x of dtype float32, expected an array of integers"),
+        (
+            {"tokens": TARGET},
+            r"seq2seq: got a dict of tokens, expected a dict with tokens and source",
+        ),
+        (
+            {**X, "source": SOURCE / 2},
+            r"in embedding: embedding: got x of dtype float32, expected an array of integers",
+        ),
     ],
     ids=["tokens alone", "no source", "float"],
 )

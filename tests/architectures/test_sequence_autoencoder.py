@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder, lstm_decoder, lstm_encoder
+from jnn.architectures.sequence_autoencoder import (
+    SequenceAutoencoderConfig,
+    lstm_autoencoder,
+    lstm_decoder,
+    lstm_encoder,
+)
 from jnn.errors import JnnError
 from tests.layers.test_recurrent import below
 from tests.references.cases_sequence_autoencoder import FEATURES, LATENT, LENGTH, WIDTH
@@ -19,7 +24,9 @@ CONFIG = SequenceAutoencoderConfig(length=LENGTH, features=FEATURES, width=WIDTH
 def test_it_is_what_pytorchs_layers_make(reference):
     case = reference("sequence_autoencoder", "autoencoder")
     model, params, x = lstm_autoencoder(CONFIG), below(case, "params"), jnp.asarray(case["x"])
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, jax.eval_shape(model.init, jax.random.key(0), x)[0])
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(
+        jnp.shape, jax.eval_shape(model.init, jax.random.key(0), x)[0]
+    )
 
     def total(params):
         y = model.apply(params, {}, x)[0]
@@ -27,7 +34,9 @@ def test_it_is_what_pytorchs_layers_make(reference):
 
     gradient, y = jax.jit(jax.grad(total, has_aux=True))(params)
     np.testing.assert_allclose(y, case["y"], rtol=0, atol=FORWARD)
-    np.testing.assert_allclose(lstm_encoder(CONFIG).apply(params["encoder"], {}, x)[0], case["code"], rtol=0, atol=FORWARD)
+    np.testing.assert_allclose(
+        lstm_encoder(CONFIG).apply(params["encoder"], {}, x)[0], case["code"], rtol=0, atol=FORWARD
+    )
     expected = flatten_dict(below(case, "gradient"), sep="/")
     for path, found in flatten_dict(gradient, sep="/").items():
         np.testing.assert_allclose(found, expected.pop(path), rtol=0, atol=GRADIENT, err_msg=path)
@@ -36,7 +45,9 @@ def test_it_is_what_pytorchs_layers_make(reference):
 
 def test_mistakes_are_named():
     key, x = jax.random.key(0), jnp.ones((LENGTH, FEATURES))
-    with pytest.raises(JnnError, match=r"lstm_encoder: got x of shape \(4, 2\), expected \(..., 5, 2\)"):
+    with pytest.raises(
+        JnnError, match=r"lstm_encoder: got x of shape \(4, 2\), expected \(..., 5, 2\)"
+    ):
         lstm_autoencoder(CONFIG).init(key, x[:-1])
     with pytest.raises(JnnError, match=r"lstm_decoder: got x of shape \(7,\), expected \(..., 3\)"):
         lstm_decoder(CONFIG).init(key, jnp.ones(7))

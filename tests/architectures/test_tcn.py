@@ -1,4 +1,6 @@
-"""The temporal convolutional network: PyTorch's values, what it sees, that it streams and learns, and what it refuses."""
+"""The temporal convolutional network: PyTorch's values, what it sees, that it streams and learns,
+and what it refuses.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,10 @@ LEARNED = 0.1  # of the variance of the target, which is 1
 @pytest.mark.usefixtures("float64")
 def test_it_is_what_pytorchs_layers_make(reference):
     case = reference("tcn", "network")
-    model, params = tcn(TCNConfig(outputs=OUTPUTS, channels=CHANNELS, kernel_size=KERNEL)), below(case, "params")
+    model, params = (
+        tcn(TCNConfig(outputs=OUTPUTS, channels=CHANNELS, kernel_size=KERNEL)),
+        below(case, "params"),
+    )
     x = jnp.asarray(case["x"])
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)[0]
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, shapes)
@@ -58,13 +63,17 @@ def test_it_remembers_what_convolutions_need():
 def test_it_learns_to_say_again_what_came_six_before(dropout):
     x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 24, 1)), jnp.float32)
     model = tcn(TCNConfig(outputs=1, channels=(16, 16), kernel_size=3, dropout=dropout))
-    before, after = loss_after_training(model, x, lambda y: (y[:, 6:] - x[:, :-6]) ** 2, learning_rate=1e-2)
+    before, after = loss_after_training(
+        model, x, lambda y: (y[:, 6:] - x[:, :-6]) ** 2, learning_rate=1e-2
+    )
     assert before > 0.5
     assert after < (LEARNED if dropout == 0 else 0.6)
 
 
 def test_mistakes_are_named():
-    with pytest.raises(jnn.JnnError, match=r"tcn: got channels=\(\), expected the features of one block at least"):
+    with pytest.raises(
+        jnn.JnnError, match=r"tcn: got channels=\(\), expected the features of one block at least"
+    ):
         tcn(TCNConfig(outputs=1, channels=()))
     with pytest.raises(jnn.JnnError, match=r"channels\[1\]=0, expected an integer >= 1"):
         tcn(TCNConfig(outputs=1, channels=(3, 0)))

@@ -1,4 +1,6 @@
-"""Transformers of one stack: what may look at what, generation, and settings that must not change values."""
+"""Transformers of one stack: what may look at what, generation, and settings that must not change
+values.
+"""
 
 import functools
 import math
@@ -23,7 +25,15 @@ FLOAT32 = 1e-5  # float32: the same sums in another order, through two blocks
 STATISTICAL = 0.05  # the deviation of some thousands of draws
 SIZES = {"width": 8, "depth": 2, "heads": 2, "hidden": 6}
 TINY = {"vocabulary": 7, "length": 16, **SIZES}
-LLAMA = {"heads": 4, "key_value_heads": 2, "positions": "rotary", "norm": "rms", "activation": "silu", "gated": True, "head": "dense"}
+LLAMA = {
+    "heads": 4,
+    "key_value_heads": 2,
+    "positions": "rotary",
+    "norm": "rms",
+    "activation": "silu",
+    "gated": True,
+    "head": "dense",
+}
 TOKENS = jnp.array([[3, 1, 4, 1, 5, 6, 2], [2, 0, 6, 5, 3, 5, 1]])
 
 
@@ -34,16 +44,24 @@ def made(x=TOKENS, **settings):
 
 
 def distinct(model, x):
-    """Params of which none is 0 or 1 throughout, as those of init would be, without compiling init."""
+    """Params of which none is 0 or 1 throughout, as those of init would be, without compiling
+    init.
+    """
     shapes, rng = jax.eval_shape(model.init, jax.random.key(0), x)[0], np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: jnp.asarray(0.2 + 0.5 * rng.standard_normal(leaf.shape), leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(0.2 + 0.5 * rng.standard_normal(leaf.shape), leaf.dtype), shapes
+    )
 
 
 @pytest.mark.parametrize(
     ("model", "x", "published"),
     [
         (transformer(GPT2), jnp.arange(3), 124_439_808),
-        (transformer(BERT_BASE), {"tokens": jnp.arange(3), "segments": jnp.zeros(3, int)}, 109_482_240),
+        (
+            transformer(BERT_BASE),
+            {"tokens": jnp.arange(3), "segments": jnp.zeros(3, int)},
+            109_482_240,
+        ),
         (vision_transformer(VIT_B16), jnp.ones((224, 224, 3)), 86_567_656),
         (encoder_decoder(T5_SMALL), {"tokens": jnp.arange(3), "source": jnp.arange(3)}, 60_506_624),
         (transformer(TINY_LLAMA), jnp.arange(3), 1_100_048_384),
@@ -54,14 +72,20 @@ def test_a_preset_has_the_published_number_of_params(model, x, published):
     assert parameter_count(model, x) == published
 
 
-@pytest.mark.parametrize("settings", [{"positions": kind} for kind in ("none", "rotary", "alibi", "relative")] + [{"window": 2}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{"positions": kind} for kind in ("none", "rotary", "alibi", "relative")] + [{"window": 2}],
+    ids=str,
+)
 def test_an_element_depends_on_those_before_it_alone(settings):
     model, x = (
         blocks(BlockConfig(**{**SIZES, "depth": 1, "positions": "none", **settings}), causal=True),
         jnp.cos(jnp.arange(40.0)).reshape(5, 8),
     )
     params = distinct(model, x)
-    gradient = jax.jit(jax.jacobian(lambda x: jnp.sum(model.apply(params, {}, x)[0] ** 2, axis=-1)))(x)
+    gradient = jax.jit(
+        jax.jacobian(lambda x: jnp.sum(model.apply(params, {}, x)[0] ** 2, axis=-1))
+    )(x)
     depends = np.any(gradient != 0, axis=-1)
     distance = np.arange(5)[:, None] - np.arange(5)[None]
     np.testing.assert_array_equal(depends, (distance >= 0) & (distance < settings.get("window", 5)))
@@ -79,23 +103,37 @@ KINDS = [{"positions": kind} for kind in ("learned", "sinusoidal", "rotary", "al
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("settings", [*KINDS, {"causal": False, "norm_first": False}, {"experts": 3, "dropout": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [*KINDS, {"causal": False, "norm_first": False}, {"experts": 3, "dropout": 0.1}],
+    ids=str,
+)
 def test_packed_documents_are_read_as_if_each_were_alone(settings):
     model, params = made(**settings)
     alone = jax.jit(model.apply)(params, {}, TOKENS[:, :3])[0]
     packed = {"tokens": TOKENS[:, :3].reshape(6), "documents": jnp.array([4, 4, 4, 7, 7, 7])}
-    padded = jax.tree.map(lambda leaf: jnp.concatenate([leaf, jnp.array([-1, -1]).clip(leaf.min() - 1)])[None], packed)
+    padded = jax.tree.map(
+        lambda leaf: jnp.concatenate([leaf, jnp.array([-1, -1]).clip(leaf.min() - 1)])[None], packed
+    )
     padded["tokens"] = jnp.maximum(padded["tokens"], 0)
     y = jax.jit(model.apply)(params, {}, padded, mask=(jnp.arange(8) < 6)[None])[0]
-    np.testing.assert_allclose(y[0, :6].reshape(2, 3, -1), alone, rtol=0, atol=SAME_TO_ROUNDING * np.abs(alone).max())
+    np.testing.assert_allclose(
+        y[0, :6].reshape(2, 3, -1), alone, rtol=0, atol=SAME_TO_ROUNDING * np.abs(alone).max()
+    )
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("settings", [{}, LLAMA, {"positions": "relative", "window": 4}], ids=["GPT", "Llama", "relative, window"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, LLAMA, {"positions": "relative", "window": 4}],
+    ids=["GPT", "Llama", "relative, window"],
+)
 def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
     model, params = made(**settings)
     prompt, mask = TOKENS[:, :4], jnp.array([[True] * 4, [True, True, False, False]])
-    found = jax.jit(functools.partial(generate, model, length=5, sampling=GREEDY))(params, {}, prompt, key=jax.random.key(0), mask=mask)
+    found = jax.jit(functools.partial(generate, model, length=5, sampling=GREEDY))(
+        params, {}, prompt, key=jax.random.key(0), mask=mask
+    )
     for row, real in enumerate((4, 2)):
         whole = jnp.concatenate([prompt[row, :real], found.tokens[row], jnp.zeros(4 - real, int)])
         log_p = jax.nn.log_softmax(jax.jit(model.apply)(params, {}, whole)[0])[real - 1 : real + 4]
@@ -109,9 +147,17 @@ def test_how_the_stack_runs_changes_nothing(settings):
     values = []
     for changed in ({}, settings):
         model, params = made(**LLAMA, **changed)
-        values.append(jax.jit(jax.value_and_grad(lambda params, model=model: jnp.sum(jnp.sin(model.apply(params, {}, TOKENS)[0]))))(params))
+        values.append(
+            jax.jit(
+                jax.value_and_grad(
+                    lambda params, model=model: jnp.sum(jnp.sin(model.apply(params, {}, TOKENS)[0]))
+                )
+            )(params)
+        )
     for got, expected in zip(jax.tree.leaves(values[1]), jax.tree.leaves(values[0]), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=SAME_TO_ROUNDING * max(1, np.abs(expected).max()))
+        np.testing.assert_allclose(
+            got, expected, rtol=0, atol=SAME_TO_ROUNDING * max(1, np.abs(expected).max())
+        )
 
 
 def test_the_fused_kernel_computes_the_same():
@@ -147,21 +193,38 @@ def test_its_summary_names_each_part():
     model, _ = made()
     lines = [line.split() for line in table(model, TOKENS[0], depth=1).splitlines()]
     counts = {"embedding": 56, "positions": 128, "blocks": 2 * (4 * 72 + 110 + 32), "norm": 16}
-    assert [(line[0], line[-1]) for line in lines[1:-1]] == [(name, f"{count:,}") for name, count in counts.items()]
+    assert [(line[0], line[-1]) for line in lines[1:-1]] == [
+        (name, f"{count:,}") for name, count in counts.items()
+    ]
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"heads": 3}, r"TransformerConfig: got heads=3 for width=8, expected a divisor. Choose heads that divide the width"),
-        ({"positions": "rotery"}, r"TransformerConfig: got positions='rotery', expected one of 'learned', 'sinusoidal', 'rotary', "),
+        (
+            {"heads": 3},
+            r"TransformerConfig: got heads=3 for width=8, expected a divisor. Choose heads that divide the width",
+        ),
+        (
+            {"positions": "rotery"},
+            r"TransformerConfig: got positions='rotery', expected one of 'learned', 'sinusoidal', 'rotary', ",
+        ),
         ({"norm": "batch"}, r"TransformerConfig: got norm='batch', expected one of 'layer', 'rms'"),
-        ({"head": True}, r"TransformerConfig: got head=True, expected one of 'tied', 'dense', 'none'"),
+        (
+            {"head": True},
+            r"TransformerConfig: got head=True, expected one of 'tied', 'dense', 'none'",
+        ),
         ({"depth": 0}, r"TransformerConfig: got depth=0, expected an integer >= 1"),
         ({"dropout": 1.0}, r"TransformerConfig: got dropout=1.0, expected a fraction in \[0, 1\)"),
         ({"vocabulary": 0}, r"TransformerConfig: got vocabulary=0"),
-        ({"pooled": True}, r"TransformerConfig: got pooled=True, causal=True and head='tied', expected causal=False and head='none'"),
-        ({"key_value_heads": 3}, r"attention: got heads=2 and key_value_heads=3, expected heads to be a multiple"),
+        (
+            {"pooled": True},
+            r"TransformerConfig: got pooled=True, causal=True and head='tied', expected causal=False and head='none'",
+        ),
+        (
+            {"key_value_heads": 3},
+            r"attention: got heads=2 and key_value_heads=3, expected heads to be a multiple",
+        ),
         ({"activation": "gelo"}, r"activation: got 'gelo', .* Did you mean 'gelu'\?"),
         ({"experts": 2, "experts_each": 3}, r"mixture_of_experts: got top=3 of 2 experts"),
         ({"fused": True, "dropout": 0.1}, r"attention: got dropout=0.1 and fused=True"),
@@ -177,13 +240,33 @@ def test_bad_settings(settings, message):
 @pytest.mark.parametrize(
     ("settings", "x", "message"),
     [
-        ({}, jnp.ones((2, 3)), r"embedding: got x of dtype float32, expected an array of integers, the tokens"),
-        ({}, jnp.zeros((2, 17), int), r"learned_positions: got a sequence of 17 elements, expected at most 16"),
+        (
+            {},
+            jnp.ones((2, 3)),
+            r"embedding: got x of dtype float32, expected an array of integers, the tokens",
+        ),
+        (
+            {},
+            jnp.zeros((2, 17), int),
+            r"learned_positions: got a sequence of 17 elements, expected at most 16",
+        ),
         ({}, {"source": TOKENS}, r"transformer: got x without tokens, expected a dict of tokens"),
-        ({"segments": 2}, TOKENS, r"transformer: got x without segments, expected a dict of tokens and segments, each \(..., T\)"),
-        ({}, {"tokens": TOKENS, "segments": TOKENS}, r"transformer: got x with segments, expected none.* packed into a row are documents"),
+        (
+            {"segments": 2},
+            TOKENS,
+            r"transformer: got x without segments, expected a dict of tokens and segments, each \(..., T\)",
+        ),
+        (
+            {},
+            {"tokens": TOKENS, "segments": TOKENS},
+            r"transformer: got x with segments, expected none.* packed into a row are documents",
+        ),
         ({"positions": "rotary", "head_features": 3}, TOKENS, r"rotary: got 3 features to turn"),
-        ({"positions": "sinusoidal", "width": 9, "heads": 3}, TOKENS, r"sinusoidal_positions: got 9 features, expected an even number"),
+        (
+            {"positions": "sinusoidal", "width": 9, "heads": 3},
+            TOKENS,
+            r"sinusoidal_positions: got 9 features, expected an even number",
+        ),
     ],
     ids=str,
 )
@@ -203,7 +286,10 @@ def test_a_token_out_of_range_is_not_taken_for_another():
 def test_a_stream_longer_than_its_memory():
     model, params = made()
     carry = model.carry(params, TOKENS[:, 0], 6)
-    with pytest.raises(jnn.JnnError, match=r"in blocks/attention: attention: got 7 elements after 0, expected at most 6 in all"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"in blocks/attention: attention: got 7 elements after 0, expected at most 6 in all",
+    ):
         model.read(params, {}, carry, TOKENS)
     with pytest.raises(jnn.JnnError, match=r"learned_positions: got a sequence of 17 elements"):
         model.carry(params, TOKENS[:, 0], 17)
@@ -214,11 +300,21 @@ def test_documents_are_no_stream():
     x = {"tokens": TOKENS, "documents": TOKENS}
     x_t = jax.tree.map(lambda leaf: leaf[:, 0], x)
     carry = model.carry(params, TOKENS[:, 0], 7)
-    for read in (lambda: model.carry(params, x_t, 7), lambda: model.step(params, {}, carry, x_t), lambda: model.read(params, {}, carry, x)):
-        with pytest.raises(jnn.JnnError, match="transformer: got x with documents, read as a stream, expected one document"):
+    for read in (
+        lambda: model.carry(params, x_t, 7),
+        lambda: model.step(params, {}, carry, x_t),
+        lambda: model.read(params, {}, carry, x),
+    ):
+        with pytest.raises(
+            jnn.JnnError,
+            match="transformer: got x with documents, read as a stream, expected one document",
+        ):
             read()
 
 
 def test_a_block_for_another_width():
-    with pytest.raises(jnn.JnnError, match=r"block: got x of shape \(3, 6\), expected 4 features, the width of the settings"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"block: got x of shape \(3, 6\), expected 4 features, the width of the settings",
+    ):
         block(BlockConfig(width=4, heads=2), causal=True).init(jax.random.key(0), jnp.ones((3, 6)))

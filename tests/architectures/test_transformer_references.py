@@ -1,4 +1,6 @@
-"""Transformers against those of PyTorch and Hugging Face, with their weights: the same values and gradients."""
+"""Transformers against those of PyTorch and Hugging Face, with their weights: the same values and
+gradients.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +31,9 @@ BERT = {
 def loaded(model, x, vector):
     """The params whose leaves are the numbers of a vector, in the order of their names."""
     shapes = jax.eval_shape(model.init, jax.random.key(0), x)[0]
-    own, restore = ravel_pytree(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float64), shapes))
+    own, restore = ravel_pytree(
+        jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.float64), shapes)
+    )
     assert own.shape == vector.shape
     return restore(jnp.asarray(vector, jnp.float64))
 
@@ -46,7 +50,9 @@ def value_and_gradients(model, params, x, weights, mask):
         y = model.apply(params, {}, x, mask=mask)[0]
         return jnp.sum(weights * (y["x"] if isinstance(y, dict) else y)), y
 
-    (_, y), gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True, allow_int=True))(params, x)
+    (_, y), gradients = jax.jit(
+        jax.value_and_grad(loss, argnums=(0, 1), has_aux=True, allow_int=True)
+    )(params, x)
     return y, ravel_pytree(gradients[0])[0], gradients[1]
 
 
@@ -54,9 +60,20 @@ def value_and_gradients(model, params, x, weights, mask):
 @pytest.mark.parametrize("kind", ["relu, post-norm", "gelu, pre-norm"])
 def test_a_block_is_an_encoder_layer_of_torch(reference, kind):
     case, (activation, norm) = reference("transformer", f"encoder, {kind}"), kind.split(", ")
-    model = block(BlockConfig(width=WIDTH, heads=HEADS, hidden=HIDDEN, activation=activation, norm_first=norm == "pre-norm"), causal=False)
+    model = block(
+        BlockConfig(
+            width=WIDTH,
+            heads=HEADS,
+            hidden=HIDDEN,
+            activation=activation,
+            norm_first=norm == "pre-norm",
+        ),
+        causal=False,
+    )
     params = loaded(model, case["x"], case["params"])
-    y, of_params, of_x = value_and_gradients(model, params, jnp.asarray(case["x"]), case["weights"], case["real"])
+    y, of_params, of_x = value_and_gradients(
+        model, params, jnp.asarray(case["x"]), case["weights"], case["real"]
+    )
     same(y[case["real"]], case["y"][case["real"]], FORWARD)
     same(of_params, case["gradient/params"], GRADIENT)
     same(of_x, case["gradient/x"], GRADIENT)
@@ -66,9 +83,19 @@ def test_a_block_is_an_encoder_layer_of_torch(reference, kind):
 @pytest.mark.parametrize("kind", ["relu, post-norm", "gelu, pre-norm"])
 def test_a_block_with_a_memory_is_a_decoder_layer_of_torch(reference, kind):
     case, (activation, norm) = reference("transformer", f"decoder, {kind}"), kind.split(", ")
-    config = BlockConfig(width=WIDTH, heads=HEADS, hidden=HIDDEN, activation=activation, norm_first=norm == "pre-norm")
+    config = BlockConfig(
+        width=WIDTH,
+        heads=HEADS,
+        hidden=HIDDEN,
+        activation=activation,
+        norm_first=norm == "pre-norm",
+    )
     model = block(config, causal=True, cross=True)
-    x = {"x": jnp.asarray(case["x"]), "memory": jnp.asarray(case["memory"]), "memory_mask": jnp.asarray(case["memory_real"])}
+    x = {
+        "x": jnp.asarray(case["x"]),
+        "memory": jnp.asarray(case["memory"]),
+        "memory_mask": jnp.asarray(case["memory_real"]),
+    }
     params = loaded(model, x, case["params"])
     y, of_params, of_x = value_and_gradients(model, params, x, case["weights"], case["real"])
     same(y["x"][case["real"]], case["y"][case["real"]], FORWARD)
@@ -96,35 +123,62 @@ def compare(model, x, case, output, mask=None):
 @pytest.mark.usefixtures("float64")
 def test_gpt2(hugging_face):
     case = hugging_face("gpt2")
-    model = transformer(TransformerConfig(vocabulary=TOKENS, length=LENGTH, **SIZES | {"hidden": 0}))
+    model = transformer(
+        TransformerConfig(vocabulary=TOKENS, length=LENGTH, **SIZES | {"hidden": 0})
+    )
     compare(model, jnp.asarray(case["input_ids"]), case, "logits")
 
 
 @pytest.mark.usefixtures("float64")
 def test_bert(hugging_face):
     case = hugging_face("bert")
-    settings, real = {"vocabulary": TOKENS, "length": LENGTH, **BERT, **SIZES}, jnp.asarray(case["attention_mask"], bool)
+    settings, real = (
+        {"vocabulary": TOKENS, "length": LENGTH, **BERT, **SIZES},
+        jnp.asarray(case["attention_mask"], bool),
+    )
     x = {"tokens": jnp.asarray(case["input_ids"]), "segments": jnp.asarray(case["token_type_ids"])}
-    params = compare(transformer(TransformerConfig(pooled=True, **settings)), x, case, "pooler_output", real)
+    params = compare(
+        transformer(TransformerConfig(pooled=True, **settings)), x, case, "pooler_output", real
+    )
     del params["pooler"]
-    features = jax.jit(transformer(TransformerConfig(**settings)).apply)(params, {}, x, mask=real)[0]
+    features = jax.jit(transformer(TransformerConfig(**settings)).apply)(params, {}, x, mask=real)[
+        0
+    ]
     same(features[real], case["last_hidden_state"][real], FORWARD)
 
 
 @pytest.mark.usefixtures("float64")
 def test_t5(hugging_face):
     case = hugging_face("t5")
-    settings = {"head_features": 3, "activation": "relu", "norm": "rms", "norm_epsilon": 1e-6, "positions": "relative"}
+    settings = {
+        "head_features": 3,
+        "activation": "relu",
+        "norm": "rms",
+        "norm_epsilon": 1e-6,
+        "positions": "relative",
+    }
     settings |= {"scaled": False, "use_bias": False, "scale_logits": True}
     x = {"tokens": jnp.asarray(case["decoder_input_ids"]), "source": jnp.asarray(case["input_ids"])}
     x["source_mask"] = jnp.asarray(case["attention_mask"], bool)
-    compare(encoder_decoder(EncoderDecoderConfig(source_vocabulary=TOKENS, **SIZES, **settings)), x, case, "logits")
+    compare(
+        encoder_decoder(EncoderDecoderConfig(source_vocabulary=TOKENS, **SIZES, **settings)),
+        x,
+        case,
+        "logits",
+    )
 
 
 @pytest.mark.usefixtures("float64")
 def test_llama(hugging_face):
     case = hugging_face("llama")
-    settings = {"activation": "silu", "gated": True, "norm": "rms", "positions": "rotary", "rotary_base": 100.0, "use_bias": False}
+    settings = {
+        "activation": "silu",
+        "gated": True,
+        "norm": "rms",
+        "positions": "rotary",
+        "rotary_base": 100.0,
+        "use_bias": False,
+    }
     settings |= {"heads": 4, "key_value_heads": 2, "head": "dense"}
     model = transformer(TransformerConfig(vocabulary=TOKENS, **SIZES | settings))
     compare(model, jnp.asarray(case["input_ids"]), case, "logits")
@@ -133,5 +187,12 @@ def test_llama(hugging_face):
 @pytest.mark.usefixtures("float64")
 def test_vision_transformer(hugging_face):
     case = hugging_face("vit")
-    config = VisionTransformerConfig(outputs=3, image_size=(8, 12), patch_size=4, norm_epsilon=1e-12, **SIZES)
-    compare(vision_transformer(config), jnp.moveaxis(jnp.asarray(case["pixel_values"]), 1, -1), case, "logits")
+    config = VisionTransformerConfig(
+        outputs=3, image_size=(8, 12), patch_size=4, norm_epsilon=1e-12, **SIZES
+    )
+    compare(
+        vision_transformer(config),
+        jnp.moveaxis(jnp.asarray(case["pixel_values"]), 1, -1),
+        case,
+        "logits",
+    )

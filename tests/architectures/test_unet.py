@@ -30,20 +30,30 @@ def test_time_and_class_are_seen_in_every_block(name):
     params, state = jax.jit(model.init)(jax.random.key(0), x)
     other = x | {name: jnp.roll(x[name], 1)}
     values = [jnn.capture(model.apply)(params, state, each)[1] for each in (x, other)]
-    for path in ("down0_0/norm/output", "down1_0/norm/output", "up1_0/norm/output", "up0_0/norm/output"):
+    for path in (
+        "down0_0/norm/output",
+        "down1_0/norm/output",
+        "up1_0/norm/output",
+        "up0_0/norm/output",
+    ):
         assert not np.allclose(values[0][path], values[1][path], atol=1e-6)
 
 
 def test_it_learns_eight_velocities():
     x, target = some(), jnp.flip(eight(8, 8, 1), axis=0)
-    first, last = loss_after_training(denoiser(CONFIG), x, lambda y: squared_error(y, target), learning_rate=1e-2)
+    first, last = loss_after_training(
+        denoiser(CONFIG), x, lambda y: squared_error(y, target), learning_rate=1e-2
+    )
     assert last < 0.05 < first
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": jnp.ones((8, 6, 8, 1))}, r"got shapes .*, expected image \(..., 8, 8, 1\), time \(...\), label \(...\)"),
+        (
+            {"image": jnp.ones((8, 6, 8, 1))},
+            r"got shapes .*, expected image \(..., 8, 8, 1\), time \(...\), label \(...\)",
+        ),
         ({"time": jnp.ones(())}, r"got shapes .*, expected image"),
         ({"time": jnp.ones(8, int)}, "x of dtype int32, expected floating-point numbers"),
     ],
@@ -51,14 +61,20 @@ def test_it_learns_eight_velocities():
 def test_bad_inputs(change, message):
     with pytest.raises(jnn.JnnError, match="denoiser: .*" + message):
         denoiser(CONFIG).init(jax.random.key(0), some() | change)
-    with pytest.raises(jnn.JnnError, match="denoiser: got a dict of image, expected a dict with image and time and label"):
+    with pytest.raises(
+        jnn.JnnError,
+        match="denoiser: got a dict of image, expected a dict with image and time and label",
+    ):
         denoiser(CONFIG).init(jax.random.key(0), {"image": jnp.ones((8, 8, 1))})
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shape": (30, 28, 1)}, r"got shape=\(30, 28, 1\), channels=\(32, 64\), patch=2, expected .* that patch and halvings divide"),
+        (
+            {"shape": (30, 28, 1)},
+            r"got shape=\(30, 28, 1\), channels=\(32, 64\), patch=2, expected .* that patch and halvings divide",
+        ),
         ({"channels": ()}, r"channels=\(\)"),
         ({"patch": 0}, "got patch=0, expected an integer >= 1"),
     ],

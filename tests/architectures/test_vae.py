@@ -21,7 +21,8 @@ def test_a_drawn_code_has_the_mean_and_the_deviation_of_its_distribution():
     count = 40_000
     x = {"mean": jnp.full(count, 1.5), "log_variance": jnp.full(count, 2 * np.log(0.3))}
     code, _ = drawn_code.apply({}, {}, x, key=jax.random.key(0), train=True)
-    error = 0.3 / np.sqrt(count)  # one standard error of the mean; of the deviation it is a root of two less
+    # one standard error of the mean; of the deviation it is a root of two less
+    error = 0.3 / np.sqrt(count)
     assert abs(float(code.mean()) - 1.5) < 4 * error
     assert abs(float(code.std()) - 0.3) < 4 * error
     np.testing.assert_array_equal(drawn_code.apply({}, {}, x)[0], x["mean"])
@@ -30,9 +31,12 @@ def test_a_drawn_code_has_the_mean_and_the_deviation_of_its_distribution():
 def test_a_draw_passes_gradients_to_mean_and_deviation():
     x = {"mean": jnp.zeros(3), "log_variance": jnp.zeros(3)}
     noise = jax.random.normal(jax.random.key(0), (3,))
-    slope = jax.grad(lambda x: jnp.sum(drawn_code.apply({}, {}, x, key=jax.random.key(0), train=True)[0]))(x)
+    slope = jax.grad(
+        lambda x: jnp.sum(drawn_code.apply({}, {}, x, key=jax.random.key(0), train=True)[0])
+    )(x)
     np.testing.assert_array_equal(slope["mean"], 1)
-    np.testing.assert_allclose(slope["log_variance"], noise / 2, rtol=1e-6)  # the derivative of exp(s / 2) at 0, in float32
+    # the derivative of exp(s / 2) at 0, in float32
+    np.testing.assert_allclose(slope["log_variance"], noise / 2, rtol=1e-6)
 
 
 def test_the_halves_are_models_with_their_part_of_the_params():
@@ -42,7 +46,9 @@ def test_the_halves_are_models_with_their_part_of_the_params():
     assert set(params) == {"encoder", "decoder"}
     y, _ = model.apply(params, state, x)
     code, _ = vae_encoder(CONFIG).apply(params["encoder"], {}, x)
-    image, _ = vae_decoder(CONFIG).apply(params["decoder"], {}, {"code": code["mean"], "label": x["label"]})
+    image, _ = vae_decoder(CONFIG).apply(
+        params["decoder"], {}, {"code": code["mean"], "label": x["label"]}
+    )
     np.testing.assert_array_equal(y["image"], image)
     np.testing.assert_array_equal(y["mean"], code["mean"])
 
@@ -52,10 +58,19 @@ def test_it_learns_eight_images():
 
     def bound(y):
         errors = losses.binary_cross_entropy(y["image"], x["image"])
-        return jnp.sum(errors, axis=(1, 2, 3)) + losses.gaussian_kl_divergence(y["mean"], y["log_variance"])
+        return jnp.sum(errors, axis=(1, 2, 3)) + losses.gaussian_kl_divergence(
+            y["mean"], y["log_variance"]
+        )
 
     first, last = loss_after_training(vae(CONFIG), x, bound, learning_rate=1e-2)
-    least = float(jnp.mean(jnp.sum(-x["image"] * jnp.log(x["image"]) - (1 - x["image"]) * jnp.log1p(-x["image"]), axis=(1, 2, 3))))
+    least = float(
+        jnp.mean(
+            jnp.sum(
+                -x["image"] * jnp.log(x["image"]) - (1 - x["image"]) * jnp.log1p(-x["image"]),
+                axis=(1, 2, 3),
+            )
+        )
+    )
     assert last - least < 0.25 * (first - least)  # which of eight images it is takes log 8 nats
 
 
@@ -64,9 +79,13 @@ def test_training_needs_a_key_and_dicts_need_their_names():
     params, state = jax.jit(model.init)(jax.random.key(0), x)
     with pytest.raises(jnn.JnnError, match="vae: got train=True without a key"):
         model.apply(params, state, x, train=True)
-    with pytest.raises(jnn.JnnError, match="vae_encoder: got a dict of image, expected a dict with image and label"):
+    with pytest.raises(
+        jnn.JnnError, match="vae_encoder: got a dict of image, expected a dict with image and label"
+    ):
         vae_encoder(CONFIG).init(jax.random.key(0), {"image": x["image"]})
-    with pytest.raises(jnn.JnnError, match="vae_decoder: got an array, expected a dict with code and label"):
+    with pytest.raises(
+        jnn.JnnError, match="vae_decoder: got an array, expected a dict with code and label"
+    ):
         vae_decoder(CONFIG).init(jax.random.key(0), x["image"])
     with pytest.raises(jnn.JnnError, match="VAEConfig: got latent=0, expected an integer >= 1"):
         VAEConfig(shape=(8, 8, 1), classes=2, latent=0)

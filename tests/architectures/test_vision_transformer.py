@@ -1,4 +1,6 @@
-"""The vision transformer: what it refuses, and that it sees where patches are. Its values are compared with Hugging Face's."""
+"""The vision transformer: what it refuses, and that it sees where patches are. Its values are
+compared with Hugging Face's.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +26,14 @@ def test_every_pixel_matters_and_so_does_its_place():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"patch_size": 3}, r"VisionTransformerConfig: got patch_size=3 for image_size=\(4, 8\), expected a divisor of height and width"),
-        ({"positions": "rotary"}, r"VisionTransformerConfig: got positions='rotary', expected 'learned'"),
+        (
+            {"patch_size": 3},
+            r"VisionTransformerConfig: got patch_size=3 for image_size=\(4, 8\), expected a divisor of height and width",
+        ),
+        (
+            {"positions": "rotary"},
+            r"VisionTransformerConfig: got positions='rotary', expected 'learned'",
+        ),
         ({"outputs": 0}, r"VisionTransformerConfig: got outputs=0"),
         ({"heads": 3}, r"VisionTransformerConfig: got heads=3 for width=8"),
     ],
@@ -39,8 +47,14 @@ def test_bad_settings(settings, message):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (jnp.ones((8, 4, 2)), r"vision_transformer: got x of shape \(8, 4, 2\), expected \(..., 4, 8, C\). Resize the images"),
-        (jnp.ones((4, 8)), r"vision_transformer: got x of shape \(4, 8\), expected \(..., 4, 8, C\)"),
+        (
+            jnp.ones((8, 4, 2)),
+            r"vision_transformer: got x of shape \(8, 4, 2\), expected \(..., 4, 8, C\). Resize the images",
+        ),
+        (
+            jnp.ones((4, 8)),
+            r"vision_transformer: got x of shape \(4, 8\), expected \(..., 4, 8, C\)",
+        ),
         (jnp.ones((4, 8, 2), jnp.uint8), r"got x of dtype uint8, expected floating-point numbers"),
     ],
     ids=["other size", "no channels", "integers"],

@@ -14,16 +14,23 @@ def probability(train, context, token, k):
     following = [train[i] for i in range(k, len(train)) if train[i - k : i] == h]
     if not following:
         return lower
-    return (following.count(token) + len(set(following)) * lower) / (len(following) + len(set(following)))
+    return (following.count(token) + len(set(following)) * lower) / (
+        len(following) + len(set(following))
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 @pytest.mark.parametrize("vocabulary", [2, 5, 40])
 def test_the_losses_are_those_of_the_recursion(order, vocabulary):
     rng = np.random.default_rng(order * vocabulary)
-    train, test = rng.integers(0, vocabulary, 80).tolist(), rng.integers(0, vocabulary + 1, 40).tolist()
+    train, test = (
+        rng.integers(0, vocabulary, 80).tolist(),
+        rng.integers(0, vocabulary + 1, 40).tolist(),
+    )
     nats = ngram_nats(train, test, order)
-    expected = [-np.log(probability(train, test[:i], test[i], order - 1)) for i in range(order, len(test))]
+    expected = [
+        -np.log(probability(train, test[:i], test[i], order - 1)) for i in range(order, len(test))
+    ]
     np.testing.assert_allclose(nats, expected, rtol=1e-12)
 
 
@@ -43,5 +50,7 @@ def test_numbers_of_tokens_do_not_matter():
 
 @pytest.mark.parametrize("order", [0, 4, 9])
 def test_impossible_orders_are_refused(order):
-    with pytest.raises(JnnError, match=rf"order={order}, 9 and 4 tokens, expected order >= 1, and longer texts"):
+    with pytest.raises(
+        JnnError, match=rf"order={order}, 9 and 4 tokens, expected order >= 1, and longer texts"
+    ):
         ngram_nats(np.arange(9), np.arange(4), order)

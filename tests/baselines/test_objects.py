@@ -24,10 +24,19 @@ def test_components_are_the_rectangles_and_their_classes():
     train, test = rectangles(60), rectangles(12)
     found = objects.components(train)(test["image"])
     for boxes, scores, labels, i in zip(*found, range(12), strict=True):
-        known = {tuple(box): label for box, label in zip(test["box"][i, test["mask"][i]], test["label"][i, test["mask"][i]], strict=True)}
+        known = {
+            tuple(box): label
+            for box, label in zip(
+                test["box"][i, test["mask"][i]], test["label"][i, test["mask"][i]], strict=True
+            )
+        }
         own = np.isfinite(scores)
-        assert {tuple(box): label for box, label in zip(boxes[own], labels[own], strict=True)} == known
-        np.testing.assert_array_equal(scores[own], (boxes[own, 2] - boxes[own, 0]) * (boxes[own, 3] - boxes[own, 1]))
+        assert {
+            tuple(box): label for box, label in zip(boxes[own], labels[own], strict=True)
+        } == known
+        np.testing.assert_array_equal(
+            scores[own], (boxes[own, 2] - boxes[own, 0]) * (boxes[own, 3] - boxes[own, 1])
+        )
 
 
 def test_what_is_dark_or_small_is_no_component():
@@ -50,7 +59,9 @@ def test_the_usual_box_is_the_mean_in_the_middle():
     train = rectangles(30)
     found, known = objects.usual_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
     mean = (known[:, 2:] - known[:, :2]).mean(axis=0)
-    np.testing.assert_allclose(found.boxes[:, :, 2:] - found.boxes[:, :, :2], np.broadcast_to(mean, (3, 2, 2)))
+    np.testing.assert_allclose(
+        found.boxes[:, :, 2:] - found.boxes[:, :, :2], np.broadcast_to(mean, (3, 2, 2))
+    )
     np.testing.assert_allclose(found.boxes.mean(axis=(0, 1)).reshape(2, 2).mean(axis=0), [30, 20])
     share = train["label"][train["mask"]].mean()
     np.testing.assert_allclose(found.scores, np.tile([1 - share, share], (3, 1)))
@@ -72,13 +83,27 @@ def test_blobs_of_colour_are_at_the_objects_and_as_large():
     y, x = np.mgrid[:60, :60]
     corner, radius = RNG.integers(2, 30, (20, 1, 2)), RNG.integers(5, 13, (20, 1, 1))
     box = np.concatenate([corner, corner + 2 * radius], axis=-1).astype(np.float32)
-    disc = ((x + 0.5 - corner[..., :1] - radius) ** 2 + (y + 0.5 - corner[..., 1:] - radius) ** 2 < radius**2)[..., None]
-    image = (np.where(disc, (150, 90, 40), (60, 160, 70)) + RNG.integers(-20, 20, (20, 60, 60, 3))).astype(np.uint8)
-    train = {"image": image[:15], "box": box[:15], "label": np.zeros((15, 1), int), "mask": np.ones((15, 1), bool)}
+    disc = (
+        (x + 0.5 - corner[..., :1] - radius) ** 2 + (y + 0.5 - corner[..., 1:] - radius) ** 2
+        < radius**2
+    )[..., None]
+    image = (
+        np.where(disc, (150, 90, 40), (60, 160, 70)) + RNG.integers(-20, 20, (20, 60, 60, 3))
+    ).astype(np.uint8)
+    train = {
+        "image": image[:15],
+        "box": box[:15],
+        "label": np.zeros((15, 1), int),
+        "mask": np.ones((15, 1), bool),
+    }
     found = objects.colour_blobs(train, pixels=20_000)(image[15:])
     best = found.boxes[np.arange(5), found.scores.argmax(axis=1)]
-    np.testing.assert_allclose((best[:, :2] + best[:, 2:]) / 2, (box[15:, 0, :2] + box[15:, 0, 2:]) / 2, atol=1)  # pixels
-    np.testing.assert_allclose(best[:, 2] - best[:, 0], 2 * radius[15:, 0, 0], rtol=0.3)  # scales are 1.13 apart, and blurred colours grow
+    # pixels
+    np.testing.assert_allclose(
+        (best[:, :2] + best[:, 2:]) / 2, (box[15:, 0, :2] + box[15:, 0, 2:]) / 2, atol=1
+    )
+    # scales are 1.13 apart, and blurred colours grow
+    np.testing.assert_allclose(best[:, 2] - best[:, 0], 2 * radius[15:, 0, 0], rtol=0.3)
 
 
 def test_detections_are_padded():

@@ -1,4 +1,6 @@
-"""Variances are those of the recursion, and a fit is where SciPy's normal likelihood is greatest, near the params that data came from."""
+"""Variances are those of the recursion, and a fit is where SciPy's normal likelihood is greatest,
+near the params that data came from.
+"""
 
 import numpy as np
 import pytest
@@ -47,13 +49,19 @@ def test_weights_of_the_past_fall_by_the_decay():
     """The sum that the recursion stands for."""
     returns = RNG.standard_normal(30)
     weights = 0.06 * 0.94 ** np.arange(29)[::-1]
-    np.testing.assert_allclose(weighted_variances(returns, 1.5)[-1], weights @ returns[:-1] ** 2 + 0.94**29 * 1.5, rtol=1e-12)
+    np.testing.assert_allclose(
+        weighted_variances(returns, 1.5)[-1],
+        weights @ returns[:-1] ** 2 + 0.94**29 * 1.5,
+        rtol=1e-12,
+    )
 
 
 def test_a_forecast_does_not_know_the_return_that_it_is_of():
     returns = RNG.standard_normal(30)
     other = np.concatenate([returns[:20], 9 * returns[20:]])
-    np.testing.assert_array_equal(garch_variances(TRUE, returns, 1.0)[:21], garch_variances(TRUE, other, 1.0)[:21])
+    np.testing.assert_array_equal(
+        garch_variances(TRUE, returns, 1.0)[:21], garch_variances(TRUE, other, 1.0)[:21]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,19 +84,27 @@ def test_no_params_nearby_have_a_greater_likelihood(fits):
         assert best >= log_likelihood(TRUE, returns)
         for step in 0.02 * np.eye(3):
             for sign in (-1, 1):
-                assert log_likelihood(Garch(*(np.array(fit) * (1 + sign * step))), returns) < best + FLAT
+                assert (
+                    log_likelihood(Garch(*(np.array(fit) * (1 + sign * step))), returns)
+                    < best + FLAT
+                )
 
 
 def test_the_scale_of_returns_scales_omega_alone(fits):
     returns, fit = fits[0]
-    np.testing.assert_allclose(fit_garch(0.01 * returns), (1e-4 * fit.omega, fit.alpha, fit.beta), rtol=1e-3)
+    np.testing.assert_allclose(
+        fit_garch(0.01 * returns), (1e-4 * fit.omega, fit.alpha, fit.beta), rtol=1e-3
+    )
 
 
 def test_qlike_is_the_normal_likelihood_and_least_at_the_true_variance():
     r, h = RNG.standard_normal(2000), RNG.uniform(0.5, 2, 2000)
-    np.testing.assert_allclose(qlike(h, r**2), -2 * stats.norm.logpdf(r, scale=np.sqrt(h)) - np.log(2 * np.pi), rtol=1e-12)
+    np.testing.assert_allclose(
+        qlike(h, r**2), -2 * stats.norm.logpdf(r, scale=np.sqrt(h)) - np.log(2 * np.pi), rtol=1e-12
+    )
     heavy = stats.t(df=5).rvs(100_000, random_state=0) ** 2
-    losses = [qlike(np.array(variance), heavy).mean() for variance in (1.3, 5 / 3, 2.1)]  # 5/3 is the variance of this t
+    # 5/3 is the variance of this t
+    losses = [qlike(np.array(variance), heavy).mean() for variance in (1.3, 5 / 3, 2.1)]
     assert np.argmin(losses) == 1
 
 

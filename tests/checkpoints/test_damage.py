@@ -1,4 +1,6 @@
-"""Checkpoints whose files, folder or process come to harm: the bits that were saved come back, or none, and every failure is told."""
+"""Checkpoints whose files, folder or process come to harm: the bits that were saved come back, or
+none, and every failure is told.
+"""
 
 import os
 import random
@@ -27,14 +29,20 @@ def files(folder):
 
 
 def exact_or_refused(folder):
-    """Whether the checkpoint still verifies; fails where something else than what was saved comes back."""
+    """Whether the checkpoint still verifies; fails where something else than what was saved comes
+    back.
+    """
     with Checkpoints(folder, read_only=True) as checkpoints:
         try:
             restored = checkpoints.restore(small_tree())
         except JnnError as error:
             told = str(error)
         else:
-            assert (bits(restored.tree), restored.host, restored.notes) == (bits(small_tree(9)), {"step": 9}, [])
+            assert (bits(restored.tree), restored.host, restored.notes) == (
+                bits(small_tree(9)),
+                {"step": 9},
+                [],
+            )
             return True
     assert "step 9 does not verify: " in told
     return False
@@ -78,7 +86,9 @@ def test_harmed_files(tmp_path, harm):
         if harm == "removed":
             path.unlink()
         else:
-            path.write_bytes({"truncated": good[: len(good) // 2], "emptied": b"", "doubled": 2 * good}[harm])
+            path.write_bytes(
+                {"truncated": good[: len(good) // 2], "emptied": b"", "doubled": 2 * good}[harm]
+            )
         assert not exact_or_refused(tmp_path) or (not good and harm != "removed")
         path.write_bytes(good)
 
@@ -101,13 +111,19 @@ def test_falling_back_is_said(tmp_path):
 
 def test_a_leaf_that_was_stored_wrongly_is_named(tmp_path, monkeypatch):
     write = storage.write_arrays
-    monkeypatch.setattr(storage, "write_arrays", lambda folder, arrays: write(folder, {name: x + 1 for name, x in arrays.items()}))
+    monkeypatch.setattr(
+        storage,
+        "write_arrays",
+        lambda folder, arrays: write(folder, {name: x + 1 for name, x in arrays.items()}),
+    )
     tree = {"kernel": np.zeros(8, np.float32)}
     save(tmp_path, 0, tree=lambda step: tree)
     with pytest.raises(JnnError) as error:
         restore(tmp_path, tree)
     assert re.fullmatch(
-        re.escape(f"checkpoints in {tmp_path}: got none that verifies, expected the bits that were saved. ")
+        re.escape(
+            f"checkpoints in {tmp_path}: got none that verifies, expected the bits that were saved. "
+        )
         + "Put a copy of these files back, or start a new run in another folder:\n"
         + "  step 0 does not verify: leaf kernel is altered: its CRC-32 is [0-9a-f]{8}, the manifest says [0-9a-f]{8}",
         str(error.value),
@@ -117,7 +133,9 @@ def test_a_leaf_that_was_stored_wrongly_is_named(tmp_path, monkeypatch):
 def test_a_renamed_step_does_not_verify(tmp_path):
     save(tmp_path, 1)
     (tmp_path / "1").rename(tmp_path / "2")
-    with pytest.raises(JnnError, match="step 2 does not verify: it is step 1 in the folder of step 2"):
+    with pytest.raises(
+        JnnError, match="step 2 does not verify: it is step 1 in the folder of step 2"
+    ):
         restore(tmp_path)
 
 
@@ -152,12 +170,19 @@ def test_a_vanished_folder_is_told_at_a_next_step_and_only_once(tmp_path):
 
 def test_a_file_in_place_of_the_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(JnnError, match=r"checkpoints in .*file: got File exists .*expected a folder that can be written to"):
+    with pytest.raises(
+        JnnError,
+        match=r"checkpoints in .*file: got File exists .*expected a folder that can be written to",
+    ):
         Checkpoints(tmp_path / "file")
     checkpoints = Checkpoints(tmp_path / "run")
     (tmp_path / "run").rmdir()
     (tmp_path / "run").write_text("")
-    for tell in (checkpoints.wait, lambda: checkpoints.save(6, small_tree(), {}), checkpoints.close):
+    for tell in (
+        checkpoints.wait,
+        lambda: checkpoints.save(6, small_tree(), {}),
+        checkpoints.close,
+    ):
         checkpoints.save(5, small_tree(), {})
         with pytest.raises(JnnError, match=r"checkpoint of step 5 in .*run: got Not a directory"):
             tell()
@@ -185,7 +210,10 @@ def test_an_unwritable_folder_is_told_and_left_as_it_was(tmp_path):
     process = forks.Process(target=save_as_nobody, args=(folder, theirs))
     process.start()
     assert ours.poll(60)
-    assert ours.recv() == f"checkpoints in {folder}/new: got Permission denied ({folder}/new), expected a folder that can be written to."
+    assert (
+        ours.recv()
+        == f"checkpoints in {folder}/new: got Permission denied ({folder}/new), expected a folder that can be written to."
+    )
     assert ours.poll(60)
     assert ours.recv() == (
         f"checkpoint of step 2 in {folder}: got Permission denied ({folder}/.saving-2), expected a folder that can be written to, with "
@@ -251,7 +279,11 @@ def kill_while_saving(folder, times):
         with Checkpoints(folder) as checkpoints:
             restored = checkpoints.restore(small_tree())
         assert restored.step >= committed
-        assert (bits(restored.tree), restored.host, restored.notes) == (bits(small_tree(restored.step)), {"step": restored.step}, [])
+        assert (bits(restored.tree), restored.host, restored.notes) == (
+            bits(small_tree(restored.step)),
+            {"step": restored.step},
+            [],
+        )
         assert all(path.name.isdigit() for path in folder.iterdir())
         start = restored.step  # saved again, as by a run that resumes
 
@@ -279,7 +311,9 @@ def save():
 
 
 def run_program(folder, then):
-    done = subprocess.run([sys.executable, "-c", PROGRAM + then, folder], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM + then, folder], capture_output=True, text=True, timeout=120
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -291,13 +325,18 @@ while not checkpoints.steps():
     time.sleep(0.01)
 """,
     ) == (0, "", "")
-    np.testing.assert_array_equal(restore(tmp_path, {"x": np.zeros(2_000_000)}).tree["x"], np.arange(2e6))
+    np.testing.assert_array_equal(
+        restore(tmp_path, {"x": np.zeros(2_000_000)}).tree["x"], np.arange(2e6)
+    )
 
 
 @pytest.mark.parametrize(
     ("then", "reason"),
     [
-        ("save()", "the end of the program before it was written, expected close() or wait() first"),
+        (
+            "save()",
+            "the end of the program before it was written, expected close() or wait() first",
+        ),
         ("folder.rmdir(); folder.write_text(''); save()", "Not a directory"),
     ],
 )

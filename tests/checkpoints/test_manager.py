@@ -17,7 +17,19 @@ from jnn.checkpoints.manager import Checkpoints
 from jnn.errors import JnnError
 
 DTYPES = (
-    *("bool", "int4", "uint4", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"),
+    *(
+        "bool",
+        "int4",
+        "uint4",
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+    ),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "float4_e2m1fn"),
 )
@@ -32,14 +44,21 @@ def small_tree(seed=0):
     """One leaf of each kind that matters, of NumPy arrays and one typed key."""
     rng = np.random.default_rng(seed)
     return {
-        "params": {"kernel": rng.standard_normal((5, 7)).astype(np.float32), "bias": rng.standard_normal(7).astype(jnp.bfloat16)},
-        "moments": Moments(np.int32(seed).reshape(()), (rng.standard_normal((2, 3)), np.zeros((0, 4), np.float32))),
+        "params": {
+            "kernel": rng.standard_normal((5, 7)).astype(np.float32),
+            "bias": rng.standard_normal(7).astype(jnp.bfloat16),
+        },
+        "moments": Moments(
+            np.int32(seed).reshape(()), (rng.standard_normal((2, 3)), np.zeros((0, 4), np.float32))
+        ),
         "seen": rng.random(9) < 0.5,
     }
 
 
 def bits(tree):
-    """Everything that makes two trees the same: paths, kinds of container, shapes, dtypes, generators of keys, and every bit."""
+    """Everything that makes two trees the same: paths, kinds of container, shapes, dtypes,
+    generators of keys, and every bit.
+    """
 
     def leaf(x):
         keyed = jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
@@ -65,23 +84,33 @@ def restore(folder, like=None, **settings):
 
 
 def random_bits(dtype, shape, rng):
-    """Any bit pattern of the dtype, NaN with payload and negative zero among them; whole numbers for types smaller than a byte."""
+    """Any bit pattern of the dtype, NaN with payload and negative zero among them; whole numbers
+    for types smaller than a byte.
+    """
     dtype = jnp.dtype(dtype)
     if dtype.name in ("bool", "int4", "uint4", "float4_e2m1fn"):
         return rng.integers(0, 2, shape).astype(dtype)
-    return np.frombuffer(rng.bytes(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape).copy()
+    return (
+        np.frombuffer(rng.bytes(int(np.prod(shape)) * dtype.itemsize), dtype).reshape(shape).copy()
+    )
 
 
 @pytest.mark.parametrize("asarray", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
 def test_every_dtype_comes_back_bit_for_bit(tmp_path, float64, asarray):
     rng = np.random.default_rng(0)
     shapes = {"matrix": (3, 50), "scalar": (), "empty": (0, 2), "vector": (1,)}
-    tree = {dtype: {name: asarray(random_bits(dtype, shape, rng)) for name, shape in shapes.items()} for dtype in DTYPES}
+    tree = {
+        dtype: {name: asarray(random_bits(dtype, shape, rng)) for name, shape in shapes.items()}
+        for dtype in DTYPES
+    }
     like = jax.tree.map(lambda x: asarray(np.zeros(x.shape, x.dtype)), tree)
     restored = restore(save(tmp_path, 3, tree=lambda step: tree), like)
     assert (restored.step, restored.host, restored.notes) == (3, {"step": 3}, [])
     assert bits(restored.tree) == bits(tree)
-    assert all(type(a) is type(b) for a, b in zip(jax.tree.leaves(restored.tree), jax.tree.leaves(tree), strict=True))
+    assert all(
+        type(a) is type(b)
+        for a, b in zip(jax.tree.leaves(restored.tree), jax.tree.leaves(tree), strict=True)
+    )
 
 
 leaves = st.builds(
@@ -93,7 +122,10 @@ leaves = st.builds(
 trees = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.dictionaries(st.text(max_size=3), inner, max_size=3), st.tuples(inner, inner), st.builds(Moments, inner, inner), st.lists(inner)
+        st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        st.tuples(inner, inner),
+        st.builds(Moments, inner, inner),
+        st.lists(inner),
     ),
     max_leaves=8,
 )
@@ -107,11 +139,16 @@ def test_any_tree_comes_back(tmp_path_factory, tree):
 
 
 def test_typed_keys_come_back_with_their_generator(tmp_path):
-    tree = {"one": jax.random.key(5), "many": jax.random.split(jax.random.key(6, impl="rbg"), (2, 3))}
+    tree = {
+        "one": jax.random.key(5),
+        "many": jax.random.split(jax.random.key(6, impl="rbg"), (2, 3)),
+    }
     like = jax.eval_shape(lambda: tree)
     restored = restore(save(tmp_path, 1, tree=lambda step: tree), like).tree
     assert bits(restored) == bits(tree)
-    np.testing.assert_array_equal(jax.random.normal(restored["many"][1, 2]), jax.random.normal(tree["many"][1, 2]))
+    np.testing.assert_array_equal(
+        jax.random.normal(restored["many"][1, 2]), jax.random.normal(tree["many"][1, 2])
+    )
     with pytest.raises(JnnError, match=re.escape("one: key<fry> in the checkpoint, key<rbg> here")):
         restore(tmp_path, {**tree, "one": jax.random.key(5, impl="rbg")})
     with pytest.raises(JnnError, match=re.escape("one: key<fry> in the checkpoint, uint32 here")):
@@ -125,12 +162,16 @@ def test_what_is_donated_after_saving_is_saved_as_it_was(tmp_path):
         for step in range(5):
             checkpoints.save(step, x, {})
             x = add(x)
-    np.testing.assert_array_equal(restore(tmp_path, np.zeros(100_000, np.float32), step=4).tree, np.arange(100_000.0) + 4)
+    np.testing.assert_array_equal(
+        restore(tmp_path, np.zeros(100_000, np.float32), step=4).tree, np.arange(100_000.0) + 4
+    )
 
 
 def test_saving_does_not_wait_for_the_disk(tmp_path, monkeypatch):
     disk_is_free, write = threading.Event(), storage.write_arrays
-    monkeypatch.setattr(storage, "write_arrays", lambda *arguments: disk_is_free.wait() and write(*arguments))
+    monkeypatch.setattr(
+        storage, "write_arrays", lambda *arguments: disk_is_free.wait() and write(*arguments)
+    )
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, small_tree(1), {})
         checkpoints.check()
@@ -141,16 +182,29 @@ def test_saving_does_not_wait_for_the_disk(tmp_path, monkeypatch):
 
 
 def test_numbers_of_the_loop_come_back_exactly(tmp_path):
-    host = {"best": float("inf"), "window": [0.1, 1e-323, float("nan")], "big": 2**70, "text": "é\n", "none": None}
+    host = {
+        "best": float("inf"),
+        "window": [0.1, 1e-323, float("nan")],
+        "big": 2**70,
+        "text": "é\n",
+        "none": None,
+    }
     assert repr(restore(save(tmp_path, 0, host=host)).host) == repr(host)
 
 
 def test_sharded_arrays_go_to_one_device_and_back(tmp_path):
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
     sharded = NamedSharding(mesh, PartitionSpec("model", "data"))
-    tree = {"kernel": jax.device_put(np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32), sharded)}
+    tree = {
+        "kernel": jax.device_put(
+            np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32), sharded
+        )
+    }
     second = jax.devices()[1]
-    alone = restore(save(tmp_path / "a", 0, tree=lambda step: tree), jax.device_put({"kernel": np.zeros((6, 8), np.float32)}, second)).tree
+    alone = restore(
+        save(tmp_path / "a", 0, tree=lambda step: tree),
+        jax.device_put({"kernel": np.zeros((6, 8), np.float32)}, second),
+    ).tree
     assert alone["kernel"].devices() == {second}
     again = restore(save(tmp_path / "b", 0, tree=lambda step: alone), tree).tree
     assert again["kernel"].sharding == sharded
@@ -177,9 +231,17 @@ def test_float64_is_not_halved_in_silence(tmp_path):
 
 
 def test_the_tree_must_be_the_same(tmp_path):
-    tree = {"a.b": np.zeros(2, np.float32), "c": {"d": np.zeros((3, 4), np.float32)}, "e": np.zeros(1, np.int32)}
+    tree = {
+        "a.b": np.zeros(2, np.float32),
+        "c": {"d": np.zeros((3, 4), np.float32)},
+        "e": np.zeros(1, np.int32),
+    }
     save(tmp_path, 7, tree=lambda step: tree)
-    like = {"a": {"b": np.zeros(2, np.float32)}, "c": {"d": np.zeros((3, 5), np.float32)}, "e": np.zeros(1, np.uint32)}
+    like = {
+        "a": {"b": np.zeros(2, np.float32)},
+        "c": {"d": np.zeros((3, 5), np.float32)},
+        "e": np.zeros(1, np.uint32),
+    }
     with pytest.raises(JnnError) as error:
         restore(tmp_path, like)
     assert str(error.value) == (
@@ -199,19 +261,34 @@ def test_many_differences_are_counted(tmp_path):
 
 
 def test_names_with_separators_do_not_collide(tmp_path):
-    tree = {"a": {"b": np.zeros(1)}, "a.b": np.ones(1), "a/b": np.full(1, 2.0), "0": np.full(1, 3.0), "": np.full(1, 4.0)}
+    tree = {
+        "a": {"b": np.zeros(1)},
+        "a.b": np.ones(1),
+        "a/b": np.full(1, 2.0),
+        "0": np.full(1, 3.0),
+        "": np.full(1, 4.0),
+    }
     assert bits(restore(save(tmp_path, 0, tree=lambda step: tree), tree).tree) == bits(tree)
 
 
 def test_cast_is_between_floating_dtypes_and_only_when_asked_for(tmp_path):
-    save(tmp_path, 0, tree=lambda step: {"x": np.array([300.7, 1e-3], np.float32), "n": np.ones(2, np.int32)})
+    save(
+        tmp_path,
+        0,
+        tree=lambda step: {"x": np.array([300.7, 1e-3], np.float32), "n": np.ones(2, np.int32)},
+    )
     half = {"x": jnp.zeros(2, jnp.bfloat16), "n": jnp.zeros(2, jnp.int32)}
     with pytest.raises(JnnError, match="x: float32 in the checkpoint, bfloat16 here"):
         restore(tmp_path, half)
     restored = restore(tmp_path, half, cast=True)
     assert restored.notes == ["x: cast from float32 to bfloat16"]
-    np.testing.assert_array_equal(restored.tree["x"], jnp.array([300.7, 1e-3], jnp.float32).astype(jnp.bfloat16))
-    for like in ({"x": np.zeros(2, np.int8), "n": np.ones(2, np.int32)}, {"x": np.zeros(2, np.float32), "n": np.ones(2, np.float32)}):
+    np.testing.assert_array_equal(
+        restored.tree["x"], jnp.array([300.7, 1e-3], jnp.float32).astype(jnp.bfloat16)
+    )
+    for like in (
+        {"x": np.zeros(2, np.int8), "n": np.ones(2, np.int32)},
+        {"x": np.zeros(2, np.float32), "n": np.ones(2, np.float32)},
+    ):
         with pytest.raises(JnnError, match="1 of 2 leaves that differ"):
             restore(tmp_path, like, cast=True)
 
@@ -221,8 +298,13 @@ def test_partial_keeps_what_is_missing_and_leaves_out_what_is_more(tmp_path):
     like = {"body": np.zeros(2), "new head": np.full(4, 7.0)}
     restored = restore(tmp_path, like, partial=True)
     assert bits(restored.tree) == bits({"body": np.ones(2), "new head": np.full(4, 7.0)})
-    assert restored.notes == ["new head: not in the checkpoint, left as it was", "old head: in the checkpoint, not here, left out"]
-    with pytest.raises(JnnError, match="new head: not in the checkpoint, and given without a value"):
+    assert restored.notes == [
+        "new head: not in the checkpoint, left as it was",
+        "old head: in the checkpoint, not here, left out",
+    ]
+    with pytest.raises(
+        JnnError, match="new head: not in the checkpoint, and given without a value"
+    ):
         restore(tmp_path, jax.eval_shape(lambda: like), partial=True)
     with pytest.raises(JnnError, match=re.escape("body: shape [2] in the checkpoint, [3] here")):
         restore(tmp_path, {"body": np.zeros(3)}, partial=True)
@@ -255,9 +337,18 @@ def test_another_run_is_refused(tmp_path):
             lambda c: c.save(0, {"a": {"b": 1.5}}, {}),
             "step 0: got float at a/b, expected arrays of numbers. Wrap numbers in jnp",
         ),
-        (lambda c: c.save(0, {"a": np.array(["x"])}, {}), "got ndarray at a, expected arrays of numbers"),
-        (lambda c: c.save(0, {}, {"shape": (1, 2)}), "host: got {'shape': (1, 2)}, expected values that JSON gives back unchanged"),
-        (lambda c: c.save(0, {}, {"best": np.float32(1)}), "expected values that JSON gives back unchanged"),
+        (
+            lambda c: c.save(0, {"a": np.array(["x"])}, {}),
+            "got ndarray at a, expected arrays of numbers",
+        ),
+        (
+            lambda c: c.save(0, {}, {"shape": (1, 2)}),
+            "host: got {'shape': (1, 2)}, expected values that JSON gives back unchanged",
+        ),
+        (
+            lambda c: c.save(0, {}, {"best": np.float32(1)}),
+            "expected values that JSON gives back unchanged",
+        ),
         (lambda c: c.save(0, {}, {1: 2}), "expected values that JSON gives back unchanged"),
         (lambda c: c.restore({}, step=5), "got step=5, expected one of []"),
     ],
@@ -288,7 +379,14 @@ def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(tmp_path):
     for stale in (".saving-3", ".removed-1"):
         (tmp_path / stale / "arrays").mkdir(parents=True)
     save(tmp_path, 1, 2, 3, 10, keep=3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".saving-mine", "007", "10", "2", "3", "notes.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".saving-mine",
+        "007",
+        "10",
+        "2",
+        "3",
+        "notes.txt",
+    ]
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.steps() == [2, 3, 10]
         assert checkpoints.restore(small_tree()).step == 10
@@ -298,7 +396,10 @@ def test_the_newest_are_kept_and_what_is_not_ours_is_left_alone(tmp_path):
 def test_saving_again_replaces_and_going_back_drops_the_abandoned_future(tmp_path):
     save(tmp_path, 1, 2, 3, keep=3)
     with Checkpoints(tmp_path, keep=3) as checkpoints:
-        with pytest.raises(JnnError, match=r"checkpoint of step 2: got .* with later steps \[3\], expected a folder without"):
+        with pytest.raises(
+            JnnError,
+            match=r"checkpoint of step 2: got .* with later steps \[3\], expected a folder without",
+        ):
             checkpoints.save(2, small_tree(2), "again")
         checkpoints.restore(small_tree(), step=1)
         checkpoints.save(2, small_tree(2), "again")

@@ -14,7 +14,14 @@ import jnn
 from jnn.errors import Diverged, MissingDataError, MissingExtraError, mistake
 from jnn.runs.run import About
 
-ABOUT = About(task="regression", models=("line",), data=("made",), metric="test/rmse", expected="0.1", cost="1 s")
+ABOUT = About(
+    task="regression",
+    models=("line",),
+    data=("made",),
+    metric="test/rmse",
+    expected="0.1",
+    cost="1 s",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +32,15 @@ class Config:
     learning_rate: float = 0.1
     """How far a step goes."""
     widths: tuple[int, ...] = (3, 4)
-    trouble: Literal["", "mistake", "data", "extra", "diverged", "sigterm", "sigint", "bug", "if"] = ""
+    trouble: Literal[
+        "", "mistake", "data", "extra", "diverged", "sigterm", "sigint", "bug", "if"
+    ] = ""
 
     def __post_init__(self):
         if self.learning_rate <= 0:
-            raise mistake("config", got=f"learning_rate={self.learning_rate}", expected="a number > 0")
+            raise mistake(
+                "config", got=f"learning_rate={self.learning_rate}", expected="a number > 0"
+            )
 
 
 def describe(config):

@@ -52,22 +52,45 @@ def test_compare_shows_what_differs_and_the_metrics_over_seeds(runs, capsys):
     assert lost.split() == ["9.0", "0", "of", "1"]
     assert baseline.split() == ["baseline", "mean", "1.000"]
     assert "less test/rmse is better" in out
-    assert out.splitlines()[-2:] == ["Not done, so not counted:", "  runs/lost  diverged: the loss is nan at step 8."]
+    assert out.splitlines()[-2:] == [
+        "Not done, so not counted:",
+        "  runs/lost  diverged: the loss is nan at step 8.",
+    ]
     assert err == ""
     assert sorted(runs.rglob("*")) == before
 
 
 def test_compare_writes_files_only_where_asked_to(runs, capsys):
-    assert main(["compare", "runs", "--csv", "a.csv", "--markdown", "a.md", "--picture", "a.png", "--json"]) == 0
+    assert (
+        main(
+            [
+                "compare",
+                "runs",
+                "--csv",
+                "a.csv",
+                "--markdown",
+                "a.md",
+                "--picture",
+                "a.png",
+                "--json",
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert err == "wrote a.csv\nwrote a.md\nwrote a.png\n"
     row = next(csv.DictReader((runs.parent / "a.csv").open()))
-    assert (row["learning_rate"], float(row["test/rmse deviation"])) == ("0.01", statistics.stdev(SCORES[0.01]))
+    assert (row["learning_rate"], float(row["test/rmse deviation"])) == (
+        "0.01",
+        statistics.stdev(SCORES[0.01]),
+    )
     assert (runs.parent / "a.md").read_text().startswith("| learning_rate | test/rmse | test/r2 |")
     assert imread(runs.parent / "a.png").std() > 0
     found = json.loads(out)
     assert found["rows"][0]["metrics"]["test/rmse"]["values"] == SCORES[0.01]
-    assert found["unfinished"] == [{"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8."}]
+    assert found["unfinished"] == [
+        {"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8."}
+    ]
     assert found["baselines"] == {"mean": {"test/rmse": 1.0}}
 
 
@@ -81,7 +104,9 @@ def test_runs_of_different_experiments_need_a_metric_in_common(folder, capsys):
     made(folder / "b", experiment="b", learning_rate=0.5)
     assert main(["compare", "a", "b"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("a and b: 2 runs of 2 configs\n\nexperiment     learning_rate  test/rmse  test/r2")
+    assert out.startswith(
+        "a and b: 2 runs of 2 configs\n\nexperiment     learning_rate  test/rmse  test/r2"
+    )
     with Run.create("c", {"seed": 0}, out=folder / "c", options=RunOptions(quiet=True)) as run:
         run.finish({"metrics": {"test/bleu": 0.3}})
     assert main(["compare", "a", "c"]) == 2
@@ -100,7 +125,9 @@ def test_a_run_that_is_made_twice_counts_once(folder, capsys):
 
 def test_a_run_that_was_killed_is_listed(folder, capsys):
     made(folder / "a")
-    Run.create("straight_line", {"seed": 1}, out=folder / "b", options=RunOptions(quiet=True)).close()
+    Run.create(
+        "straight_line", {"seed": 1}, out=folder / "b", options=RunOptions(quiet=True)
+    ).close()
     assert main(["compare", "a", "b"]) == 0
     assert capsys.readouterr().out.endswith("Not done, so not counted:\n  b  running, or killed\n")
 
@@ -109,15 +136,36 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
     ("command", "text"),
     [
         ("compare", "the following arguments are required: RUN"),
-        ("compare nowhere", "nowhere: got no run, expected the folder of a run, or one that holds some."),
-        ("compare runs/latest", "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., expected two runs"),
-        ("compare runs/rate0.1-s0", "jnn compare: got nothing to compare: rate0.1-s0 is done, expected two runs or more"),
-        ("compare runs --metric test/rmsd", "--metric: got 'test/rmsd', expected a metric that all these runs have: test/rmse, test/r2."),
+        (
+            "compare nowhere",
+            "nowhere: got no run, expected the folder of a run, or one that holds some.",
+        ),
+        (
+            "compare runs/latest",
+            "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., expected two runs",
+        ),
+        (
+            "compare runs/rate0.1-s0",
+            "jnn compare: got nothing to compare: rate0.1-s0 is done, expected two runs or more",
+        ),
+        (
+            "compare runs --metric test/rmsd",
+            "--metric: got 'test/rmsd', expected a metric that all these runs have: test/rmse, test/r2.",
+        ),
         ("compare runs --metric test/rmsd", "Did you mean test/rmse or test/r2?"),
-        ("compare runs --picture a.gif", "--picture: got a.gif, expected a name that ends in .png, .svg, .pdf."),
-        ("compare runs --csv runs", "runs: got something that is no plain file, expected a new file, or one to replace."),
+        (
+            "compare runs --picture a.gif",
+            "--picture: got a.gif, expected a name that ends in .png, .svg, .pdf.",
+        ),
+        (
+            "compare runs --csv runs",
+            "runs: got something that is no plain file, expected a new file, or one to replace.",
+        ),
         ("compare runs --csv /dev/stdout", "/dev/stdout: got something that is no plain file"),
-        ("compare runs --csv absent/a.csv", "absent/a.csv: got No such file or directory, expected a place to write to."),
+        (
+            "compare runs --csv absent/a.csv",
+            "absent/a.csv: got No such file or directory, expected a place to write to.",
+        ),
     ],
 )
 def test_a_comparison_that_cannot_be_made_is_explained(runs, capsys, command, text):

@@ -24,40 +24,88 @@ for _ in range(20):
     use()
 print(faults() - before)
 """
-glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+glibc = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc"
+)
 
 
 @glibc
 def test_memory_that_is_kept_is_not_faulted_in_again():
-    count = lambda *words: int(subprocess.run([sys.executable, "-c", FAULTS, *words], capture_output=True, check=True).stdout)
+    count = lambda *words: int(
+        subprocess.run(
+            [sys.executable, "-c", FAULTS, *words], capture_output=True, check=True
+        ).stdout
+    )
     assert count("keep") < count() / 10
 
 
 @glibc
 def test_a_run_may_keep_memory_and_ends_the_same(tmp_path):
-    for name, words in (("plain", []), ("keep", ["--keep-memory"])):  # in processes of their own: memory is kept to the end of one
-        run = ["-m", "jnn", "run", "tabular_regression", "--smoke", "--offline", "--quiet", "--out", tmp_path / name, *words]
+    # in processes of their own: memory is kept to the end of one
+    for name, words in (("plain", []), ("keep", ["--keep-memory"])):
+        run = [
+            "-m",
+            "jnn",
+            "run",
+            "tabular_regression",
+            "--smoke",
+            "--offline",
+            "--quiet",
+            "--out",
+            tmp_path / name,
+            *words,
+        ]
         subprocess.run([sys.executable, *run], capture_output=True, check=True)
     texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("plain", "keep")]
     assert texts[0] == texts[1]
 
 
 def test_each_core_may_be_a_device(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}  # which make eight in these tests
+    # which make eight in these tests
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     out, common = tmp_path / "run", ["--offline", "--quiet"]
-    again = ["run", "tabular_regression", "--config", out / "config.json", "--out", tmp_path / "again"]
-    for words in (["run", "tabular_regression", "--smoke", "--devices", "2", "--out", out], ["resume", out, "--epochs", "+1"], again):
-        done = subprocess.run([sys.executable, "-m", "jnn", *words, *common], env=environment, capture_output=True, text=True, check=False)
+    again = [
+        "run",
+        "tabular_regression",
+        "--config",
+        out / "config.json",
+        "--out",
+        tmp_path / "again",
+    ]
+    for words in (
+        ["run", "tabular_regression", "--smoke", "--devices", "2", "--out", out],
+        ["resume", out, "--epochs", "+1"],
+        again,
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "jnn", *words, *common],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
     environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=1"
     again[-1] = tmp_path / "none"
-    done = subprocess.run([sys.executable, "-m", "jnn", *again], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "jnn", *again],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, (tmp_path / "none").exists()) == (2, False)
     assert "devices: got 2, expected 1 to 1, those that JAX finds here." in done.stderr
-    assert [json.loads((folder / "env.json").read_text())["device"]["count"] for folder in (out, tmp_path / "again")] == [2, 2]
+    assert [
+        json.loads((folder / "env.json").read_text())["device"]["count"]
+        for folder in (out, tmp_path / "again")
+    ] == [2, 2]
 
 
 def test_without_glibc_that_is_said(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    with pytest.raises(JnnError, match="--keep-memory: got a C library without glibc's mallopt, expected Linux with glibc"):
+    with pytest.raises(
+        JnnError,
+        match="--keep-memory: got a C library without glibc's mallopt, expected Linux with glibc",
+    ):
         keep_memory()

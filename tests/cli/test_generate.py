@@ -1,4 +1,6 @@
-"""``jnn generate``: text goes to the screen as it comes, a picture into a file, and what cannot be is refused in a sentence."""
+"""``jnn generate``: text goes to the screen as it comes, a picture into a file, and what cannot be
+is refused in a sentence.
+"""
 
 import matplotlib.image
 import pytest
@@ -54,10 +56,22 @@ def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, o
 @pytest.mark.parametrize(
     ("more", "words", "text"),
     [
-        ("", [], "line: got an experiment that generates nothing, expected one that does. Those with a function generate"),
-        (TEXT, ["--out", "a.png"], "--out: got an experiment that writes text, expected one that makes pictures."),
+        (
+            "",
+            [],
+            "line: got an experiment that generates nothing, expected one that does. Those with a function generate",
+        ),
+        (
+            TEXT,
+            ["--out", "a.png"],
+            "--out: got an experiment that writes text, expected one that makes pictures.",
+        ),
         (PICTURE, ["--out", "a.gif"], "--out: got a.gif, expected a file that ends with .png."),
-        (PICTURE, ["--out", "nowhere/a.png"], "nowhere/a.png: got No such file or directory, expected a place to write to."),
+        (
+            PICTURE,
+            ["--out", "nowhere/a.png"],
+            "nowhere/a.png: got No such file or directory, expected a place to write to.",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_in_one_sentence(run, capsys, more, words, text):

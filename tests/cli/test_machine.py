@@ -10,7 +10,16 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["ok"]
     found = {finding["name"]: finding["text"] for finding in report["findings"]}
-    assert set(found) == {"python", "versions", "device", "gpu", "cores", "memory", "data", "output"}
+    assert set(found) == {
+        "python",
+        "versions",
+        "device",
+        "gpu",
+        "cores",
+        "memory",
+        "data",
+        "output",
+    }
     assert sys.executable in found["python"]
     assert "digits" in found["data"]
 
@@ -27,12 +36,17 @@ def test_doctor_names_a_problem_and_ends_with_1(monkeypatch, capsys):
 def test_doctor_hints_at_a_gpu_that_jax_does_not_use(monkeypatch, capsys):
     monkeypatch.setattr("jnn.cli.machine.gpu_present", lambda: True)
     assert main(["doctor"]) == 0
-    assert 'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]"' in capsys.readouterr().out
+    assert (
+        'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]"'
+        in capsys.readouterr().out
+    )
 
 
 def test_data_lists_what_is_here(capsys):
     assert main(["data", "list", "--json"]) == 0
-    digits = next(record for record in json.loads(capsys.readouterr().out) if record["name"] == "digits")
+    digits = next(
+        record for record in json.loads(capsys.readouterr().out) if record["name"] == "digits"
+    )
     assert digits["here"]
     assert main(["data", "list"]) == 0
     assert "digits " in capsys.readouterr().out

@@ -10,7 +10,15 @@ from jnn.cli import HELP, VERBS, main
 
 @pytest.mark.parametrize(
     "command",
-    [["--help"], ["list"], ["data", "path"], ["run", "--help"], ["describe", "--help"], ["resume", "--help"], ["compare", "--help"]],
+    [
+        ["--help"],
+        ["list"],
+        ["data", "path"],
+        ["run", "--help"],
+        ["describe", "--help"],
+        ["resume", "--help"],
+        ["compare", "--help"],
+    ],
 )
 def test_what_must_come_at_once_does_not_import_jax(command):
     code = f"import sys; from jnn.cli import main; code = main({command}); assert 'jax' not in sys.modules; sys.exit(code)"
@@ -19,14 +27,18 @@ def test_what_must_come_at_once_does_not_import_jax(command):
 
 
 def test_python_m_jnn_is_jnn():
-    done = subprocess.run([sys.executable, "-m", "jnn", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "jnn", "--help"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[0] == "usage: jnn VERB [options]"
     assert all(f"\n  {verb} " in done.stdout for verb in VERBS)
     assert len(done.stdout.splitlines()) <= 30
     assert HELP.endswith("jnn describe image_classification --model mlp\n")
 
 
-@pytest.mark.parametrize("command", [[], *([verb] for verb in VERBS), ["run", "line.py"], ["describe", "line.py"]])
+@pytest.mark.parametrize(
+    "command", [[], *([verb] for verb in VERBS), ["run", "line.py"], ["describe", "line.py"]]
+)
 def test_every_help_ends_with_three_examples(folder, capsys, command):
     assert main([*command, "--help"]) == 0
     lines = capsys.readouterr().out.rstrip().splitlines()
@@ -38,20 +50,44 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
     ("command", "text"),
     [
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
-        ("frobnicate", "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, generate, compare, sweep, data, doctor."),
+        (
+            "frobnicate",
+            "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, generate, compare, sweep, data, doctor.",
+        ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),
         ("run absent.py", "experiment: got absent.py, which is no file, expected a Python file."),
         ("run --smoke line.py", "The experiment comes first: jnn run NAME --smoke line.py"),
-        ("run line.py --lerning-rate 1", "Unknown option --lerning-rate. Did you mean --learning-rate?"),
-        ("run line.py --learning-rate fast", "could not convert string to float: 'fast'. See jnn run line.py --help."),
-        ("run line.py --learning-rate -1", "config: got learning_rate=-1.0, expected a number > 0."),
-        ("run line.py --trouble much", "invalid choice 'much' for argument '--trouble'. Expected one of"),
+        (
+            "run line.py --lerning-rate 1",
+            "Unknown option --lerning-rate. Did you mean --learning-rate?",
+        ),
+        (
+            "run line.py --learning-rate fast",
+            "could not convert string to float: 'fast'. See jnn run line.py --help.",
+        ),
+        (
+            "run line.py --learning-rate -1",
+            "config: got learning_rate=-1.0, expected a number > 0.",
+        ),
+        (
+            "run line.py --trouble much",
+            "invalid choice 'much' for argument '--trouble'. Expected one of",
+        ),
         ("run line.py --device cup", "--device: got 'cup', expected auto, cpu, gpu or tpu."),
-        ("run line.py --device tpu", "--device: got tpu, expected a device that JAX finds here: cpu."),
+        (
+            "run line.py --device tpu",
+            "--device: got tpu, expected a device that JAX finds here: cpu.",
+        ),
         ("run line.py --device", "--device needs a value."),
-        ("run line.py --config absent.json", "absent.json: got no such file, expected a JSON file."),
-        ("run line.py --name a/b", "name of a run: got 'a/b', expected letters, digits, dots, - and _."),
+        (
+            "run line.py --config absent.json",
+            "absent.json: got no such file, expected a JSON file.",
+        ),
+        (
+            "run line.py --name a/b",
+            "name of a run: got 'a/b', expected letters, digits, dots, - and _.",
+        ),
         ("describe line.py --out here", "Unknown option --out. See jnn describe line.py --help."),
         ("resume", "jnn resume: the following arguments are required: RUN. See jnn resume --help."),
         ("resume nowhere", "nowhere: got no run, expected the folder of a run."),
@@ -79,7 +115,10 @@ def test_a_mistake_is_said_in_one_sentence_with_exit_code_2(folder, capsys, comm
             "got no main, expected a function `main(config, run)`",
         ),
         ("def main(:", "broken.py: got SyntaxError: invalid syntax"),
-        ("ABOUT = About(task=1 + x)", "broken.py, line 1: got an ABOUT that must be computed, expected keywords with literal values."),
+        (
+            "ABOUT = About(task=1 + x)",
+            "broken.py, line 1: got an ABOUT that must be computed, expected keywords with literal values.",
+        ),
         (
             "from dataclasses import dataclass\n@dataclass\nclass Config:\n  out: str = ''\ndef main(config, run): pass",
             "Config of broken.py: got fields out, expected names that `jnn run` does not use itself.",
@@ -93,7 +132,9 @@ def test_a_file_that_is_no_experiment_is_refused(folder, capsys, content, text):
 
 
 def test_list_reads_experiments_without_running_them(folder, capsys):
-    (folder / "built_in" / "explosive.py").write_text('"""Boom."""\nABOUT = About(task="none")\nraise SystemExit(1)')
+    (folder / "built_in" / "explosive.py").write_text(
+        '"""Boom."""\nABOUT = About(task="none")\nraise SystemExit(1)'
+    )
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     assert "straight_line  Fit a line.\n  line on made\n  test/rmse 0.1, 1 s\n" in out
@@ -101,7 +142,14 @@ def test_list_reads_experiments_without_running_them(folder, capsys):
     assert main(["list", "--json"]) == 0
     explosive, line = json.loads(capsys.readouterr().out)
     assert explosive["name"] == "explosive"
-    expected = {"task": "regression", "models": ["line"], "data": ["made"], "metric": "test/rmse", "expected": "0.1", "cost": "1 s"}
+    expected = {
+        "task": "regression",
+        "models": ["line"],
+        "data": ["made"],
+        "metric": "test/rmse",
+        "expected": "0.1",
+        "cost": "1 s",
+    }
     assert line == {"name": "straight_line", "about": "Fit a line.", **expected}
 
 
@@ -113,7 +161,11 @@ def test_describe_and_dry_run_show_settings_and_parameters_and_train_nothing(fol
     assert re.search(r"total +26\n", out)  # 3 x 4 + 4, and 4 x 2 + 2
     assert main(["describe", "line.py", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)
-    assert (described["parameters"], described["config"]["epochs"], described["task"]) == (26, 3, "regression")
+    assert (described["parameters"], described["config"]["epochs"], described["task"]) == (
+        26,
+        3,
+        "regression",
+    )
     assert main(["run", "line.py", "--dry-run"]) == 0
     assert re.search(r"total +26\n", capsys.readouterr().out)
     assert not (folder / "runs").exists()
@@ -121,7 +173,9 @@ def test_describe_and_dry_run_show_settings_and_parameters_and_train_nothing(fol
 
 def test_a_reader_that_leaves_is_no_error():
     code = "import sys; from jnn.cli import main; sys.exit(main(['data', 'list']))"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 0

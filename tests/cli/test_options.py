@@ -11,9 +11,14 @@ from jnn.files import plain
 
 
 def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, capsys):
-    assert main(["run", "line.py", "--print-config", "--widths", "5", "6", "7", "--epochs", "9"]) == 0
+    assert (
+        main(["run", "line.py", "--print-config", "--widths", "5", "6", "7", "--epochs", "9"]) == 0
+    )
     (folder / "replay.json").write_text(capsys.readouterr().out)
-    assert main(["run", "line.py", "--config", "replay.json", "--epochs", "2", "--quiet", "--json"]) == 0
+    assert (
+        main(["run", "line.py", "--config", "replay.json", "--epochs", "2", "--quiet", "--json"])
+        == 0
+    )
     config = json.loads(capsys.readouterr().out)["config"]
     assert (config["widths"], config["epochs"]) == ([5, 6, 7], 2)
 
@@ -22,7 +27,10 @@ def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, 
     ("record", "text"),
     [
         ({"experiment": "other", "config": {}}, "got the config of other, expected one of line."),
-        ({"config": {"sed": 1}}, "c.json: got an unknown setting 'sed', expected those of the experiment: seed, smoke"),
+        (
+            {"config": {"sed": 1}},
+            "c.json: got an unknown setting 'sed', expected those of the experiment: seed, smoke",
+        ),
         ({"seed": "one"}, "c.json, seed: got 'one', expected int."),
         ({"widths": [1, "two"]}, "c.json, widths: got 'two', expected int."),
         ({"trouble": "much"}, "c.json, trouble: got 'much', expected Literal["),
@@ -50,7 +58,12 @@ class Outer:
 
 
 def test_settings_of_every_kind_come_back_from_json():
-    made = Outer(inner=Inner(rate=2.0), pair=(3, "b"), path=Path("y"), options={"b1": 0.5, "nesterov": True, "dtype": "bfloat16"})
+    made = Outer(
+        inner=Inner(rate=2.0),
+        pair=(3, "b"),
+        path=Path("y"),
+        options={"b1": 0.5, "nesterov": True, "dtype": "bfloat16"},
+    )
     assert config_from(Outer, json.loads(json.dumps(plain(made))), "test") == made
 
 
@@ -59,7 +72,10 @@ def test_settings_of_every_kind_come_back_from_json():
     [
         ({"pair": [1]}, r"test, pair: got \[1\], expected tuple\[int, str\]"),
         ({"maybe": "one"}, r"test, maybe: got 'one', expected int \| None"),
-        ({"inner": {"rat": 1.0}}, r"test, inner: got an unknown setting 'rat', .* Did you mean rate\?"),
+        (
+            {"inner": {"rat": 1.0}},
+            r"test, inner: got an unknown setting 'rat', .* Did you mean rate\?",
+        ),
     ],
 )
 def test_settings_of_another_kind_are_refused(values, text):

@@ -26,7 +26,9 @@ def test_run_prints_the_result_on_stdout_and_everything_else_on_stderr(folder, c
     ]
     assert lines[-2:] == [str(folder / "here"), str(folder / "here" / "report.html")]
     assert err.startswith("line, seed 5, on ")
-    assert (folder / "here" / "command.txt").read_text() == "jnn run line.py --out here --seed 5 --epochs 10\n"
+    assert (
+        folder / "here" / "command.txt"
+    ).read_text() == "jnn run line.py --out here --seed 5 --epochs 10\n"
     assert status(folder / "here")["state"] == "done"
 
 
@@ -37,7 +39,16 @@ def test_run_with_json_ends_with_the_summary_on_one_line(folder, capsys):
     latest = folder / "runs" / "straight_line" / "latest"
     assert summary == json.loads((latest / "summary.json").read_text())
     assert summary["experiment"] == "straight_line"
-    assert {"metrics", "baselines", "parameters", "seconds", "steps", "seed", "device", "versions"} <= set(summary)
+    assert {
+        "metrics",
+        "baselines",
+        "parameters",
+        "seconds",
+        "steps",
+        "seed",
+        "device",
+        "versions",
+    } <= set(summary)
     assert err == ""
 
 
@@ -57,7 +68,9 @@ def test_a_smoke_run_says_that_its_numbers_mean_nothing(folder, capsys):
         ("sigterm", 143, "interrupted"),
     ],
 )
-def test_each_end_has_its_exit_code_and_status_and_can_be_resumed(folder, capsys, trouble, code, state):
+def test_each_end_has_its_exit_code_and_status_and_can_be_resumed(
+    folder, capsys, trouble, code, state
+):
     assert main(["run", "line.py", "--out", "here", "--trouble", trouble]) == code
     out, err = capsys.readouterr()
     assert out == ""
@@ -88,7 +101,9 @@ def test_a_bug_keeps_its_traceback(folder):
 
 def test_an_if_on_a_traced_array_is_explained_with_its_line(folder, capsys):
     assert main(["run", "line.py", "--trouble", "if"]) == 2
-    line = 1 + (folder / "line.py").read_text().splitlines().index("        jax.jit(lambda x: 1 if x > 0 else 0)(1.0)")
+    line = 1 + (folder / "line.py").read_text().splitlines().index(
+        "        jax.jit(lambda x: 1 if x > 0 else 0)(1.0)"
+    )
     err = capsys.readouterr().err
     assert f"line.py, line {line}: `jax.jit(lambda x: 1 if x > 0 else 0)(1.0)`: an `if`" in err
     assert "Use jnp.where or jax.lax.cond." in err
@@ -100,7 +115,15 @@ def test_the_main_metric_comes_first_in_the_table(folder):
         "baselines": {},
         "config": {"model": "cnn", "data": "digits"},
     }
-    summary |= {"experiment": "e", "parameters": None, "steps": None, "seconds": 61.0, "device": "cpu", "seed": 0, "folder": "f"}
+    summary |= {
+        "experiment": "e",
+        "parameters": None,
+        "steps": None,
+        "seconds": 61.0,
+        "device": "cpu",
+        "seed": 0,
+        "folder": "f",
+    }
     heading, _, head, row, *_ = result_lines(summary, "test/c")
     assert heading == "e on digits: 1 min 1 s on cpu, seed 0"
     assert (head.split(), row.split()) == (["test/c", "test/a"], ["▶", "cnn", "12346", "0.1000"])

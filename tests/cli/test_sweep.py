@@ -34,9 +34,19 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
     assert "4 runs of 2 configs" in printed.out
     assert "program 1 of 1: 4 runs" in printed.err
     runs = json.loads((tmp_path / "sweep/sweep.json").read_text())["runs"]
-    assert [(each["config"]["seed"], each["config"]["learning_rate"]) for each in runs] == [(0, 1e-2), (0, 1e-3), (1, 1e-2), (1, 1e-3)]
+    assert [(each["config"]["seed"], each["config"]["learning_rate"]) for each in runs] == [
+        (0, 1e-2),
+        (0, 1e-3),
+        (1, 1e-2),
+        (1, 1e-3),
+    ]
     assert all(0 <= each["metrics"]["test/accuracy"] <= 1 for each in runs)
-    assert {path.name for path in (tmp_path / "sweep").glob("sweep.*")} == {"sweep.json", "sweep.csv", "sweep.md", "sweep.png"}
+    assert {path.name for path in (tmp_path / "sweep").glob("sweep.*")} == {
+        "sweep.json",
+        "sweep.csv",
+        "sweep.md",
+        "sweep.png",
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,10 +73,16 @@ def test_an_experiment_without_a_task_is_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        ("--tensorboard", "jnn sweep: got --tensorboard, expected an option of a sweep. It is for a single run"),
+        (
+            "--tensorboard",
+            "jnn sweep: got --tensorboard, expected an option of a sweep. It is for a single run",
+        ),
         ("--config=a.json", "jnn sweep: got --config, expected an option of a sweep."),
         ("--profil", "Unknown option --profil. Did you mean --profile?"),
-        ("--out used", "used: got a folder that holds mine.txt, expected a new one, or that of a sweep. Choose another --out."),
+        (
+            "--out used",
+            "used: got a folder that holds mine.txt, expected a new one, or that of a sweep. Choose another --out.",
+        ),
         ("--out used/mine.txt/x", "x: got Not a directory, expected a place to write to."),
     ],
 )
@@ -83,18 +99,37 @@ TABULAR = ["sweep", "tabular_regression", "--smoke", "--seed", "0..1"]
 
 
 def test_a_sweep_of_which_every_run_diverges_ends_with_4(tmp_path, capsys):
-    wild = ["--learning-rate", "1e38", "--optimizer", "sgd", "--schedule", "constant", "--warmup", "0", "--epochs", "1"]
+    wild = [
+        "--learning-rate",
+        "1e38",
+        "--optimizer",
+        "sgd",
+        "--schedule",
+        "constant",
+        "--warmup",
+        "0",
+        "--epochs",
+        "1",
+    ]
     assert main([*TABULAR, *wild, "--out", str(tmp_path / "sweep")]) == 4
-    assert f"All 2 runs diverged. Their losses are in {tmp_path}/sweep/sweep.json." in capsys.readouterr().err
+    assert (
+        f"All 2 runs diverged. Their losses are in {tmp_path}/sweep/sweep.json."
+        in capsys.readouterr().err
+    )
     assert len(json.loads((tmp_path / "sweep/sweep.json").read_text())["runs"]) == 2
 
 
 def sweep_in_a_process(folder, rng):
-    """Sweep until it ends, killed at most three times; returns the exit codes and the files of results."""
+    """Sweep until it ends, killed at most three times; returns the exit codes and the files of
+    results.
+    """
     codes = []
     while 0 not in codes:
         kill = killed.draw(rng) if rng and len(codes) < 3 else None
-        process = forks.Process(target=killed.in_a_process, args=(sweep_command, [], folder, folder.parent / "programs", kill))
+        process = forks.Process(
+            target=killed.in_a_process,
+            args=(sweep_command, [], folder, folder.parent / "programs", kill),
+        )
         process.start()
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
@@ -103,7 +138,21 @@ def sweep_in_a_process(folder, rng):
 
 
 def sweep_command(words, folder):
-    assert main([*TABULAR, "--learning-rate", "1e-2,1e-3", "--epochs", "6", "--quiet", "--out", str(folder)]) == 0
+    assert (
+        main(
+            [
+                *TABULAR,
+                "--learning-rate",
+                "1e-2,1e-3",
+                "--epochs",
+                "6",
+                "--quiet",
+                "--out",
+                str(folder),
+            ]
+        )
+        == 0
+    )
 
 
 @pytest.mark.slow
@@ -117,13 +166,23 @@ def test_a_killed_sweep_ends_with_the_same_bits(tmp_path):
 @pytest.mark.slow
 def test_a_sweep_may_be_profiled_and_stopped(tmp_path):
     words = [sys.executable, "-m", "jnn", *TABULAR]
-    done = subprocess.run([*words, "--profile", "--out", tmp_path / "sweep"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*words, "--profile", "--out", tmp_path / "sweep"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "Profile: open " in done.stderr
     assert list((tmp_path / "sweep/profile").glob("plugins/profile/*/*.trace.json.gz"))
     endless = [*words, "--epochs", "9999", "--out", tmp_path / "stopped"]
-    process = subprocess.Popen(endless, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        endless, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr
     next(line for line in process.stderr if line.startswith("epoch 2/"))
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
-    assert "stopped. Continue with: jnn sweep tabular_regression --smoke --seed 0..1" in process.stderr.read()
+    assert (
+        "stopped. Continue with: jnn sweep tabular_regression --smoke --seed 0..1"
+        in process.stderr.read()
+    )

@@ -1,4 +1,6 @@
-"""Examples in ArrayRecord files: the same bits back, damage found, and nothing that could carry code."""
+"""Examples in ArrayRecord files: the same bits back, damage found, and nothing that could carry
+code.
+"""
 
 import pickle
 
@@ -11,7 +13,14 @@ from jnn.errors import JnnError
 pytest.importorskip("grain", reason='array records need Grain: pip install "jnn[data]"')
 
 RNG = np.random.default_rng(0)
-EXAMPLES = [{"image": RNG.integers(0, 256, (4, 3, 1), dtype=np.uint8), "weight": np.float32(i / 7), "label": i} for i in range(20)]
+EXAMPLES = [
+    {
+        "image": RNG.integers(0, 256, (4, 3, 1), dtype=np.uint8),
+        "weight": np.float32(i / 7),
+        "label": i,
+    }
+    for i in range(20)
+]
 
 
 def assert_same(example, expected):
@@ -48,7 +57,10 @@ def test_records_of_other_tools_are_read_with_their_own_function(tmp_path):
     writer.close()
     with pytest.raises(JnnError, match=r"record 1: got .*Written by other tools\? Pass decode="):
         array_records(tmp_path / "other.array_record")[1]
-    source = array_records(tmp_path / "other.array_record", decode=lambda record: {"x": np.frombuffer(record, np.uint8)})
+    source = array_records(
+        tmp_path / "other.array_record",
+        decode=lambda record: {"x": np.frombuffer(record, np.uint8)},
+    )
     assert source[3]["x"].tolist() == [9]
 
 

@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from jnn.data.augment import affine, compose, cutout, mixup, random_affine, random_crop, random_flip, random_translate
+from jnn.data.augment import (
+    affine,
+    compose,
+    cutout,
+    mixup,
+    random_affine,
+    random_crop,
+    random_flip,
+    random_translate,
+)
 from jnn.errors import JnnError
 
 SHAPE = (64, 7, 9, 2)
 SIGMAS = 5
-"""A mean over independent draws is this many standard deviations off less than once in a million; the keys are fixed."""
+"""A mean over independent draws is this many standard deviations off less than once in a million;
+the keys are fixed.
+"""
 
 AUGMENTATIONS = {
     "flip": random_flip,
@@ -22,15 +33,22 @@ AUGMENTATIONS = {
     "compose": compose(random_flip, partial(random_translate, pixels=1), partial(cutout, size=3)),
 }
 AFFINE = {"affine": partial(random_affine, degrees=20, scale=0.2, pixels=1)}
-EVERY = pytest.mark.parametrize("augment", [*AUGMENTATIONS.values(), *AFFINE.values()], ids=[*AUGMENTATIONS, *AFFINE])
+EVERY = pytest.mark.parametrize(
+    "augment", [*AUGMENTATIONS.values(), *AFFINE.values()], ids=[*AUGMENTATIONS, *AFFINE]
+)
 MOVING = pytest.mark.parametrize("augment", AUGMENTATIONS.values(), ids=AUGMENTATIONS.keys())
-SINGLE = 1e-4  # float32 coordinates of a few pixels, times differences of about 10 between neighbours
+# float32 coordinates of a few pixels, times differences of about 10 between neighbours
+SINGLE = 1e-4
 
 
 def images(shape=SHAPE, dtype=np.uint8):
-    """No pixel is 0, which is what augmentations fill with, and no two pixels of an image are equal."""
+    """No pixel is 0, which is what augmentations fill with, and no two pixels of an image are
+    equal.
+    """
     size = int(np.prod(shape[-3:]))
-    return jnp.asarray(np.broadcast_to(np.arange(1, size + 1).reshape(shape[-3:]), shape).astype(dtype))
+    return jnp.asarray(
+        np.broadcast_to(np.arange(1, size + 1).reshape(shape[-3:]), shape).astype(dtype)
+    )
 
 
 @EVERY
@@ -69,7 +87,10 @@ def test_pixels_are_moved_or_zeroed_and_never_made(augment):
 
 @EVERY
 def test_an_image_without_a_channel_is_refused(augment):
-    with pytest.raises(JnnError, match=r"got shape \(7, 9\), expected images \(\.\.\., H, W, C\).*x\[\.\.\., None\]"):
+    with pytest.raises(
+        JnnError,
+        match=r"got shape \(7, 9\), expected images \(\.\.\., H, W, C\).*x\[\.\.\., None\]",
+    ):
         augment(jax.random.key(0), jnp.zeros((7, 9)))
 
 
@@ -83,7 +104,10 @@ def test_flips_are_mirror_images_as_often_as_asked(probability):
     assert abs(mirrored.mean() - probability) <= SIGMAS * deviation
 
 
-@pytest.mark.parametrize(("size", "padding"), [((4, 5), 0), ((4, 5), 2), (None, 2), ((7, 9), 0), ((1, 1), 0), ((11, 13), 2)])
+@pytest.mark.parametrize(
+    ("size", "padding"),
+    [((4, 5), 0), ((4, 5), 2), (None, 2), ((7, 9), 0), ((1, 1), 0), ((11, 13), 2)],
+)
 def test_crops_are_windows_of_the_padded_image_all_equally_likely(size, padding):
     x = images((3000, 7, 9, 2))
     padded = np.pad(np.asarray(x[0]), ((padding, padding), (padding, padding), (0, 0)))
@@ -93,7 +117,10 @@ def test_crops_are_windows_of_the_padded_image_all_equally_likely(size, padding)
         for i in range(padded.shape[0] - rows + 1)
         for j in range(padded.shape[1] - columns + 1)
     ]
-    found = [crop.tobytes() for crop in np.asarray(random_crop(jax.random.key(0), x, size=size, padding=padding))]
+    found = [
+        crop.tobytes()
+        for crop in np.asarray(random_crop(jax.random.key(0), x, size=size, padding=padding))
+    ]
     assert set(found) <= set(windows)
     expected = len(found) / len(windows)
     counts = np.array([found.count(window) for window in windows])
@@ -102,7 +129,9 @@ def test_crops_are_windows_of_the_padded_image_all_equally_likely(size, padding)
 
 def test_translations_are_shifts_with_zeros_moving_in():
     x = np.asarray(images((200, 7, 9, 2)))
-    for before, after in zip(x, np.asarray(random_translate(jax.random.key(0), jnp.asarray(x), pixels=3)), strict=True):
+    for before, after in zip(
+        x, np.asarray(random_translate(jax.random.key(0), jnp.asarray(x), pixels=3)), strict=True
+    ):
         row, column, _ = np.argwhere(after == before[3, 4, 0])[0] - (3, 4, 0)
         expected = np.zeros_like(before)
         source = before[max(0, -row) : 7 - max(0, row), max(0, -column) : 9 - max(0, column)]
@@ -113,14 +142,20 @@ def test_translations_are_shifts_with_zeros_moving_in():
 def test_affine_is_scipys_and_each_image_has_its_own(float64):
     rng = np.random.default_rng(0)
     x = rng.uniform(0, 10, (3, 8, 11, 2))
-    angle, zoom, shift = np.array([0.3, -2.0, 0.0]), np.array([1.2, 0.7, 1.0]), np.array([[0.5, -1.0], [0.0, 0.0], [2.25, 0.0]])
+    angle, zoom, shift = (
+        np.array([0.3, -2.0, 0.0]),
+        np.array([1.2, 0.7, 1.0]),
+        np.array([[0.5, -1.0], [0.0, 0.0], [2.25, 0.0]]),
+    )
     found = affine(jnp.asarray(x), angle=angle, zoom=zoom, shift=shift)
     middle = np.array([3.5, 5.0])
     for i in range(3):
         cos, sin = np.cos(angle[i]) / zoom[i], np.sin(angle[i]) / zoom[i]
         matrix = np.array([[cos, sin], [-sin, cos]])
         for c in range(2):
-            expected = scipy.ndimage.affine_transform(x[i, ..., c], matrix, middle - matrix @ (middle + shift[i]), order=1, mode="nearest")
+            expected = scipy.ndimage.affine_transform(
+                x[i, ..., c], matrix, middle - matrix @ (middle + shift[i]), order=1, mode="nearest"
+            )
             np.testing.assert_allclose(found[i, ..., c], expected, atol=SINGLE)
 
 
@@ -133,18 +168,29 @@ def test_quarter_turns_are_numpys_and_bytes_stay_bytes(quarters):
 
 
 def test_random_affine_draws_each_setting_evenly_from_its_range():
-    """On ramps, which bilinear reading keeps, the slopes tell angle and zoom, and the middle the shift."""
+    """On ramps, which bilinear reading keeps, the slopes tell angle and zoom, and the middle the
+    shift.
+    """
     size, n = 21, 2000
     row, column = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
-    x = jnp.asarray(np.broadcast_to(np.stack([row, column], axis=-1), (n, size, size, 2)), jnp.float32)
-    y = np.asarray(random_affine(jax.random.key(0), x, degrees=20, scale=0.25, pixels=2), np.float64)
+    x = jnp.asarray(
+        np.broadcast_to(np.stack([row, column], axis=-1), (n, size, size, 2)), jnp.float32
+    )
+    y = np.asarray(
+        random_affine(jax.random.key(0), x, degrees=20, scale=0.25, pixels=2), np.float64
+    )
     middle = y[:, 10, 10]
     down, across = y[:, 11, 10] - middle, y[:, 10, 11] - middle
     zoom = 1 / np.hypot(down[:, 0], down[:, 1])
     angle = np.degrees(np.arctan2(-down[:, 1], down[:, 0]))
     slopes = np.stack([down, across], axis=-1)
     shift = -np.linalg.solve(slopes, (middle - 10)[..., None])[..., 0]
-    for values, most in ((angle, 20), (np.log(zoom) / np.log(1.25), 1), (shift[:, 0], 2), (shift[:, 1], 2)):
+    for values, most in (
+        (angle, 20),
+        (np.log(zoom) / np.log(1.25), 1),
+        (shift[:, 0], 2),
+        (shift[:, 1], 2),
+    ):
         assert np.abs(values).max() <= most * (1 + SINGLE)
         assert abs(values.mean()) < SIGMAS * most / np.sqrt(3 * n)
         assert abs((values**2).mean() - most**2 / 3) < SIGMAS * most**2 * np.sqrt(4 / 45 / n)
@@ -163,9 +209,14 @@ def test_cutout_hides_one_square_around_a_pixel(size):
     for i in range(7):
         for j in range(9):
             square = np.asarray(x[0]).copy()
-            square[max(0, i - size // 2) : max(0, i - size // 2 + size), max(0, j - size // 2) : max(0, j - size // 2 + size)] = 0
+            square[
+                max(0, i - size // 2) : max(0, i - size // 2 + size),
+                max(0, j - size // 2) : max(0, j - size // 2 + size),
+            ] = 0
             squares.add(square.tobytes())
-    found = {image.tobytes() for image in np.asarray(cutout(jax.random.key(0), x, size=min(size, 18)))}
+    found = {
+        image.tobytes() for image in np.asarray(cutout(jax.random.key(0), x, size=min(size, 18)))
+    }
     assert found <= squares
     assert len(found) > len(squares) // 2
 
@@ -184,13 +235,18 @@ def test_mixup_mixes_images_and_targets_with_one_weight():
     y = jax.nn.one_hot(jnp.arange(size), size)
     mixed_x, mixed_y = mixup(jax.random.key(0), x, y, alpha=0.4)
     # Image i has the value i, so the mixed image is the mean of the numbers under the mixed label.
-    np.testing.assert_allclose(mixed_x.ravel(), np.asarray(mixed_y, np.float64) @ np.arange(size), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(
+        mixed_x.ravel(), np.asarray(mixed_y, np.float64) @ np.arange(size), rtol=1e-5, atol=1e-3
+    )
     np.testing.assert_allclose(mixed_y.sum(axis=1), 1, rtol=1e-6)
     own = np.diagonal(mixed_y)
     others = np.asarray(mixed_y) - np.diag(own)
     moved = own < 1
-    # Each example is given away to exactly one other; Beta(a, a) has mean 1/2 and variance 1 / (4 (2 a + 1)).
-    assert np.array_equal(np.sort(others[moved].argmax(axis=1))[:10], np.sort(np.flatnonzero(moved))[:10])
+    # Each example is given away to exactly one other; Beta(a, a) has mean 1/2 and variance 1 / (4
+    # (2 a + 1)).
+    assert np.array_equal(
+        np.sort(others[moved].argmax(axis=1))[:10], np.sort(np.flatnonzero(moved))[:10]
+    )
     assert abs(own.mean() - 0.5) < SIGMAS * np.sqrt(1 / 1.8 / 4 / size)
     assert abs(own.var() - 1 / 1.8 / 4) < 0.03
 
@@ -199,7 +255,10 @@ def test_mixup_mixes_images_and_targets_with_one_weight():
     ("call", "message"),
     [
         (lambda k, x: random_flip(k, x, probability=1.5), "probability=1.5"),
-        (lambda k, x: random_crop(k, x, size=(8, 9)), r"size=\(8, 9\), padding=0 for images of 7 x 9"),
+        (
+            lambda k, x: random_crop(k, x, size=(8, 9)),
+            r"size=\(8, 9\), padding=0 for images of 7 x 9",
+        ),
         (lambda k, x: random_crop(k, x, size=(0, 9)), r"size=\(0, 9\)"),
         (lambda k, x: random_translate(k, x, pixels=-1), "padding=-1"),
         (lambda k, x: random_affine(k, x, degrees=-1), "degrees=-1"),
@@ -208,8 +267,14 @@ def test_mixup_mixes_images_and_targets_with_one_weight():
         (lambda k, x: cutout(k, x, size=0), "size=0"),
         (lambda k, x: cutout(k, x, size=19), "size=19, expected 1 to 18"),
         (lambda k, x: mixup(k, x, x), "dtypes uint8 and uint8, expected floats.*to_float"),
-        (lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((3, 3))), r"shapes \(2, 3\) and \(3, 3\)"),
-        (lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((2, 3)), alpha=0), "alpha=0, expected.*alpha > 0"),
+        (
+            lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((3, 3))),
+            r"shapes \(2, 3\) and \(3, 3\)",
+        ),
+        (
+            lambda k, x: mixup(k, jnp.zeros((2, 3)), jnp.zeros((2, 3)), alpha=0),
+            "alpha=0, expected.*alpha > 0",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(call, message):

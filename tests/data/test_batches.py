@@ -6,21 +6,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from jnn.data.batches import batch_indices, epoch_order, padded_batches, steps_per_epoch, take, to_device
+from jnn.data.batches import (
+    batch_indices,
+    epoch_order,
+    padded_batches,
+    steps_per_epoch,
+    take,
+    to_device,
+)
 from jnn.errors import JnnError
 
 SIZES = st.integers(1, 300)
 RARE = 1e-6
-"""A fair shuffle fails a chi-squared test at this level once in a million keys; the key here is fixed."""
+"""A fair shuffle fails a chi-squared test at this level once in a million keys; the key here is
+fixed.
+"""
 
 
 def epoch(key, number, size, batch_size):
     steps = size // batch_size
-    return np.concatenate([batch_indices(key, number * steps + i, size=size, batch_size=batch_size) for i in range(steps)])
+    return np.concatenate(
+        [
+            batch_indices(key, number * steps + i, size=size, batch_size=batch_size)
+            for i in range(steps)
+        ]
+    )
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=SIZES, batch_size=st.sampled_from([1, 2, 7, 32]), seed=st.integers(0, 2**32 - 1), number=st.integers(0, 1000))
+@given(
+    size=SIZES,
+    batch_size=st.sampled_from([1, 2, 7, 32]),
+    seed=st.integers(0, 2**32 - 1),
+    number=st.integers(0, 1000),
+)
 def test_an_epoch_has_no_example_twice_and_all_but_the_tail(size, batch_size, seed, number):
     batch_size = min(batch_size, size)
     order = epoch(jax.random.key(seed), number, size, batch_size)
@@ -39,19 +58,28 @@ def test_batches_are_shares_of_the_order_of_the_epoch(size, batch_size):
 
 
 def test_the_tail_left_out_is_another_one_each_epoch():
-    left = [frozenset(range(100)) - frozenset(epoch(jax.random.key(0), e, 100, 33).tolist()) for e in range(40)]
+    left = [
+        frozenset(range(100)) - frozenset(epoch(jax.random.key(0), e, 100, 33).tolist())
+        for e in range(40)
+    ]
     assert all(len(tail) == 1 for tail in left)
     assert len(set(left)) > 20
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 8, 10, 37, 100])
 def test_the_shuffle_is_fair(size):
-    """Over many epochs every example meets every position, and every two examples the first two places, equally often."""
-    orders = np.asarray(jax.vmap(lambda e: epoch_order(jax.random.key(1), e, size))(jnp.arange(20_000)))
+    """Over many epochs every example meets every position, and every two examples the first two
+    places, equally often.
+    """
+    orders = np.asarray(
+        jax.vmap(lambda e: epoch_order(jax.random.key(1), e, size))(jnp.arange(20_000))
+    )
     places = np.array([np.bincount(orders[:, p], minlength=size) for p in range(size)])
     expected = len(orders) / size
     assert chi2.sf(((places - expected) ** 2 / expected).sum(), (size - 1) ** 2) > RARE
-    pairs = np.bincount(orders[:, 0] * size + orders[:, 1], minlength=size**2).reshape(size, size)[~np.eye(size, dtype=bool)]
+    pairs = np.bincount(orders[:, 0] * size + orders[:, 1], minlength=size**2).reshape(size, size)[
+        ~np.eye(size, dtype=bool)
+    ]
     expected = len(orders) / pairs.size
     assert chi2.sf(((pairs - expected) ** 2 / expected).sum(), max(1, pairs.size - 1)) > RARE
 
@@ -65,14 +93,18 @@ def test_neighbours_are_separated():
 
 
 def test_keys_and_epochs_give_different_orders():
-    orders = [epoch_order(jax.random.key(seed), e, 50).tolist() for seed in range(3) for e in range(3)]
+    orders = [
+        epoch_order(jax.random.key(seed), e, 50).tolist() for seed in range(3) for e in range(3)
+    ]
     assert len({tuple(order) for order in orders}) == 9
 
 
 def test_scan_jit_and_eager_agree_and_a_resumed_run_sees_the_same_batches():
     key = jax.random.key(3)
     one = lambda step: batch_indices(key, step, size=37, batch_size=8)
-    run = lambda start: jax.lax.scan(lambda carry, step: (carry, one(step)), 0, start + jnp.arange(10))[1]
+    run = lambda start: jax.lax.scan(
+        lambda carry, step: (carry, one(step)), 0, start + jnp.arange(10)
+    )[1]
     eager = jnp.stack([one(step) for step in range(20)])
     assert jnp.array_equal(jnp.concatenate([run(0), run(10)]), eager)
     assert jnp.array_equal(jax.jit(run)(jnp.int32(5)), eager[5:15])
@@ -99,7 +131,10 @@ def test_strict_promotion_is_kept():
 
 @pytest.mark.parametrize(("size", "batch_size"), [(10, 11), (10, 0), (0, 1), (10, -1)])
 def test_impossible_batches_are_refused(size, batch_size):
-    for call in (steps_per_epoch, lambda s, b: batch_indices(jax.random.key(0), 0, size=s, batch_size=b)):
+    for call in (
+        steps_per_epoch,
+        lambda s, b: batch_indices(jax.random.key(0), 0, size=s, batch_size=b),
+    ):
         with pytest.raises(JnnError, match=rf"got batch_size={batch_size} for {size} examples"):
             call(size, batch_size)
 
@@ -126,7 +161,10 @@ def test_padded_batches_refuse_what_is_no_data():
 
 
 def test_take_on_the_device_is_numpys():
-    arrays = {"x": np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32), "label": np.arange(10)}
+    arrays = {
+        "x": np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32),
+        "label": np.arange(10),
+    }
     indices = np.array([7, 0, 7])
     taken = jax.jit(take)(to_device(arrays), indices)
     for name, array in arrays.items():

@@ -13,7 +13,9 @@ IMPROBABLE = 70  # of 800 draws among 8 symmetries 100 are expected of each, wit
 
 
 def shown():
-    """Images with a bright rectangle that none of the symmetries leaves in its place, and its box."""
+    """Images with a bright rectangle that none of the symmetries leaves in its place, and its
+    box.
+    """
     image = np.zeros((DRAWS, 9, 9, 1), np.uint8)
     image[:, 1:3, 1:6] = 200
     return jnp.asarray(image), jnp.tile(jnp.array([[1.0, 1.0, 6.0, 3.0]]), (DRAWS, 1, 1))
@@ -21,7 +23,10 @@ def shown():
 
 def seen(image):
     """The boxes of what is bright."""
-    rows, columns = np.asarray(image[..., 0] > 0).any(axis=2), np.asarray(image[..., 0] > 0).any(axis=1)
+    rows, columns = (
+        np.asarray(image[..., 0] > 0).any(axis=2),
+        np.asarray(image[..., 0] > 0).any(axis=1),
+    )
     first, last = lambda line: line.argmax(axis=1), lambda line: 9 - line[:, ::-1].argmax(axis=1)
     return np.stack([first(columns), first(rows), last(columns), last(rows)], axis=1)[:, None]
 
@@ -47,7 +52,9 @@ def test_one_image_needs_no_leading_axis():
 
 def test_mistakes_are_named():
     image, boxes = shown()
-    with pytest.raises(JnnError, match=r"random_flip: got image \(9, 9, 1\) and boxes \(800, 1, 4\)"):
+    with pytest.raises(
+        JnnError, match=r"random_flip: got image \(9, 9, 1\) and boxes \(800, 1, 4\)"
+    ):
         box_augment.random_flip(jax.random.key(0), image[0], boxes)
     with pytest.raises(JnnError, match="probability=2"):
         box_augment.random_flip(jax.random.key(0), image, boxes, probability=2.0)

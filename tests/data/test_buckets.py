@@ -22,18 +22,26 @@ def padded(lengths, buckets):
 def test_no_other_buckets_pad_less(lengths, count):
     found = bucket_lengths(lengths, count)
     different = sorted(set(lengths))
-    best = min(padded(lengths, (*few, different[-1])) for k in range(min(count, len(different))) for few in combinations(different[:-1], k))
+    best = min(
+        padded(lengths, (*few, different[-1]))
+        for k in range(min(count, len(different)))
+        for few in combinations(different[:-1], k)
+    )
     assert padded(lengths, found) == best
     assert list(found) == sorted(set(found))
     assert len(found) <= count
-    assert [found[k] for k in bucket_of(lengths, found)] == [min(b for b in found if b >= n) for n in lengths]
+    assert [found[k] for k in bucket_of(lengths, found)] == [
+        min(b for b in found if b >= n) for n in lengths
+    ]
 
 
 def epochs(key, count):
     """(count, steps, BATCH): the examples of every batch."""
     steps = sum(size // BATCH for size in SIZES)
     draw = lambda step: bucket_indices(key, step, sizes=SIZES, batch_size=BATCH)
-    return np.asarray(jax.jit(jax.vmap(draw))(jnp.arange(count * steps))).reshape(count, steps, BATCH)
+    return np.asarray(jax.jit(jax.vmap(draw))(jnp.arange(count * steps))).reshape(
+        count, steps, BATCH
+    )
 
 
 def test_a_batch_is_of_one_bucket_and_an_epoch_has_every_example_once():
@@ -70,7 +78,9 @@ def test_a_function_runs_on_the_shortest_bucket_that_holds_the_batch():
     columns = lambda tokens, mask: jnp.int32(tokens.shape[-1])
     for longest, expected in ((1, 2), (2, 2), (3, 5), (5, 5), (6, 8), (8, 8)):
         mask = jnp.arange(8)[None, :] < jnp.array([1, longest])[:, None]
-        found = jax.jit(lambda mask: shortest(columns, (2, 5, 8), jnp.zeros(mask.shape, jnp.int32), mask))(mask)
+        found = jax.jit(
+            lambda mask: shortest(columns, (2, 5, 8), jnp.zeros(mask.shape, jnp.int32), mask)
+        )(mask)
         assert int(found) == expected
 
 
@@ -83,12 +93,18 @@ def test_loss_and_gradient_are_those_of_the_whole_width():
         return ((table[tokens] ** 2).sum(axis=-1) * mask).sum() / mask.sum()
 
     whole = jax.value_and_grad(loss)(table, tokens, mask)
-    short = jax.jit(jax.value_and_grad(lambda table: shortest(lambda t, m: loss(table, t, m), (3, 6), tokens, mask)))(table)
+    short = jax.jit(
+        jax.value_and_grad(
+            lambda table: shortest(lambda t, m: loss(table, t, m), (3, 6), tokens, mask)
+        )
+    )(table)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), short, whole)
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(JnnError, match=r"a sequence of 9 tokens, expected at most 8, the longest bucket"):
+    with pytest.raises(
+        JnnError, match=r"a sequence of 9 tokens, expected at most 8, the longest bucket"
+    ):
         bucket_of([3, 9], (4, 8))
     with pytest.raises(JnnError, match=r"count=0"):
         bucket_lengths([1, 2], 0)

@@ -19,7 +19,10 @@ X = np.zeros((3, 2), np.float32)
         ({"x": np.zeros((0, 2))}, "got empty arrays"),
         ({"x": np.array(1.0)}, r"\['x'\]: got a scalar"),
         ({"x": [1, 2]}, r"\['x'\]: got a list"),
-        ({"x": np.array([[1], [1, 2]], dtype=object)}, r"\['x'\]: got an array of Python objects.*Ragged"),
+        (
+            {"x": np.array([[1], [1, 2]], dtype=object)},
+            r"\['x'\]: got an array of Python objects.*Ragged",
+        ),
         ({"x": np.array(["a"])}, "got dtype <U1.*Encode"),
         ({"x": np.zeros(3, complex)}, "got dtype complex128"),
         ({"x": np.array([0, 2**31])}, "got the integer 2147483648, expected integers within int32"),
@@ -32,7 +35,9 @@ def test_arrays_that_cannot_be_a_data_set_are_refused(arrays, message):
         check_arrays(arrays)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint32", "float16", "float32", "float64", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int32", "int64", "uint32", "float16", "float32", "float64", "bool"]
+)
 def test_numbers_are_accepted(dtype):
     assert check_arrays({"x": np.zeros((5, 2), dtype)}) == 5
 
@@ -67,7 +72,10 @@ def test_wrong_labels_are_refused(labels, message):
 
 def test_the_fingerprint_is_the_sha256_of_what_it_says():
     x = np.arange(6, dtype=np.int32).reshape(2, 3)
-    assert fingerprint({"x": x}) == hashlib.sha256(b"('x', 'int32', (2, 3))" + x.astype("<i4").tobytes()).hexdigest()
+    assert (
+        fingerprint({"x": x})
+        == hashlib.sha256(b"('x', 'int32', (2, 3))" + x.astype("<i4").tobytes()).hexdigest()
+    )
 
 
 @given(st.permutations(["a", "b", "c"]))
@@ -81,5 +89,12 @@ def test_the_fingerprint_tells_names_dtypes_shapes_and_values_apart():
     x = np.arange(4, dtype=np.int32)
     changed = x.copy()
     changed[3] = 4
-    sets = [{"x": x}, {"y": x}, {"x": x.view(np.uint32)}, {"x": x.reshape(2, 2)}, {"x": changed}, {"x": x, "y": x}]
+    sets = [
+        {"x": x},
+        {"y": x},
+        {"x": x.view(np.uint32)},
+        {"x": x.reshape(2, 2)},
+        {"x": changed},
+        {"x": x, "y": x},
+    ]
     assert len({fingerprint(arrays) for arrays in sets}) == len(sets)

@@ -45,9 +45,13 @@ def test_the_classes_of_another_part_keep_their_labels(folder):
 
 def test_the_middle_is_cut_out_and_scaled(tmp_path):
     """A bicubic filter that halves reaches four pixels beyond the middle 8 x 8."""
-    left, middle, right = (np.full((8, width, 3), value, np.uint8) for width, value in ((4, 10), (16, 200), (4, 90)))
+    left, middle, right = (
+        np.full((8, width, 3), value, np.uint8) for width, value in ((4, 10), (16, 200), (4, 90))
+    )
     Image.fromarray(np.concatenate([left, middle, right], axis=1)).save(tmp_path / "wide.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "wide.png", size=(4, 4)), np.full((4, 4, 3), 200))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "wide.png", size=(4, 4)), np.full((4, 4, 3), 200)
+    )
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
@@ -63,20 +67,27 @@ def test_a_picture_is_turned_as_its_tag_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned by 90 degrees, clockwise
     pixels = picture(tmp_path / "turned.png", (4, 6, 3), exif=exif)
-    np.testing.assert_array_equal(read_image(tmp_path / "turned.png", size=SIZE), np.rot90(pixels, k=-1))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "turned.png", size=SIZE), np.rot90(pixels, k=-1)
+    )
 
 
 def test_a_damaged_file_is_named(folder):
     path = folder / "dog/b.png"
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(JnnError, match=r"dog/b.png: got .*, expected a picture that can be read. Mend or remove the file."):
+    with pytest.raises(
+        JnnError,
+        match=r"dog/b.png: got .*, expected a picture that can be read. Mend or remove the file.",
+    ):
         image_folder(folder, size=SIZE)[2]
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
 def test_more_than_eight_bits_are_refused(tmp_path, dtype):
     Image.fromarray(np.full(SIZE, 40_000).astype(dtype)).save(tmp_path / "deep.tif")
-    with pytest.raises(JnnError, match=r"deep.tif: got a picture of mode .*, expected 8 bits a channel"):
+    with pytest.raises(
+        JnnError, match=r"deep.tif: got a picture of mode .*, expected 8 bits a channel"
+    ):
         read_image(tmp_path / "deep.tif", size=SIZE)
 
 

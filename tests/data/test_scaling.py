@@ -7,7 +7,9 @@ from jnn.data.splits import Splits
 from jnn.errors import JnnError
 
 FLOAT32 = 1e-6
-"""The result is rounded once to float32: half a unit in the last place is 6e-8 of values up to about 5."""
+"""The result is rounded once to float32: half a unit in the last place is 6e-8 of values up to
+about 5.
+"""
 
 
 def features(seed, rows=50):
@@ -24,7 +26,9 @@ def test_scaling_is_that_of_scikit_learn_fitted_on_the_training_part():
     scaler = StandardScaler().fit(given.train["features"])
     scaled, _ = standardize(given)
     for before, after in zip(given[:3], scaled[:3], strict=True):
-        np.testing.assert_allclose(after["features"], scaler.transform(before["features"]), rtol=FLOAT32, atol=FLOAT32)
+        np.testing.assert_allclose(
+            after["features"], scaler.transform(before["features"]), rtol=FLOAT32, atol=FLOAT32
+        )
         assert after["features"].dtype == np.float32
         assert np.array_equal(after["target"], before["target"])
 
@@ -39,7 +43,9 @@ def test_what_is_in_validation_and_test_changes_nothing_in_training():
 def test_unscale_undoes_scale():
     x = features(3)
     scaling = fit_scaling(x)
-    np.testing.assert_allclose(unscale(scaling, scale(scaling, x)), x, rtol=FLOAT32, atol=FLOAT32 * scaling.deviation.max())
+    np.testing.assert_allclose(
+        unscale(scaling, scale(scaling, x)), x, rtol=FLOAT32, atol=FLOAT32 * scaling.deviation.max()
+    )
 
 
 def test_a_single_target_is_scaled_too():
@@ -50,7 +56,9 @@ def test_a_single_target_is_scaled_too():
 def test_constant_columns_are_refused_by_their_numbers():
     x = features(0)
     x[:, [0, 2]] = 0.1
-    with pytest.raises(JnnError, match=r"train\['features'\]: got constant columns 0, 2.*Drop them"):
+    with pytest.raises(
+        JnnError, match=r"train\['features'\]: got constant columns 0, 2.*Drop them"
+    ):
         standardize(splits(train=x))
 
 

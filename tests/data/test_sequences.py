@@ -27,7 +27,10 @@ def test_truncation_keeps_the_first_tokens_and_is_asked_for():
     tokens, mask = pad([[1, 2, 3], [4]], 2, truncate=True)
     assert tokens.tolist() == [[1, 2], [4, 0]]
     assert mask.tolist() == [[True, True], [True, False]]
-    with pytest.raises(JnnError, match=r"pad: got sequence 1 of 3 tokens, expected at most length=2. Choose a larger length, or truncate"):
+    with pytest.raises(
+        JnnError,
+        match=r"pad: got sequence 1 of 3 tokens, expected at most length=2. Choose a larger length, or truncate",
+    ):
         pad([[4], [1, 2, 3]], 2)
 
 
@@ -52,34 +55,56 @@ def test_packing_is_first_fit_and_keeps_every_sequence_whole(sequences, length):
     assert packed.tokens.shape == (len(rows), length)
     for row, numbers in enumerate(rows):
         real = packed.documents[row] >= 0
-        assert packed.documents[row][real].tolist() == [number for number in numbers for _ in sequences[number]]
-        assert packed.tokens[row][real].tolist() == [token for number in numbers for token in sequences[number]]
-        assert packed.positions[row][real].tolist() == [i for number in numbers for i in range(len(sequences[number]))]
+        assert packed.documents[row][real].tolist() == [
+            number for number in numbers for _ in sequences[number]
+        ]
+        assert packed.tokens[row][real].tolist() == [
+            token for number in numbers for token in sequences[number]
+        ]
+        assert packed.positions[row][real].tolist() == [
+            i for number in numbers for i in range(len(sequences[number]))
+        ]
         assert (packed.tokens[row][~real] == -7).all()
 
 
 def test_attention_kept_within_documents_is_attention_over_each_sequence_alone():
-    """Packed rows under `same_document` give what each sequence gives by itself, whatever lies beside it."""
+    """Packed rows under `same_document` give what each sequence gives by itself, whatever lies
+    beside it.
+    """
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(100, 8)).astype(np.float32)
     sequences = [rng.integers(0, 100, n) for n in (3, 5, 2, 6, 4)]
-    attend = lambda x, mask: jax.nn.dot_product_attention(x[:, None], x[:, None], x[:, None], mask=mask)[:, 0]
+    attend = lambda x, mask: jax.nn.dot_product_attention(
+        x[:, None], x[:, None], x[:, None], mask=mask
+    )[:, 0]
     packed = pack(sequences, 10)
-    together = jax.vmap(attend)(jnp.asarray(vectors)[packed.tokens], same_document(jnp.asarray(packed.documents))[:, None])
+    together = jax.vmap(attend)(
+        jnp.asarray(vectors)[packed.tokens], same_document(jnp.asarray(packed.documents))[:, None]
+    )
     assert np.isfinite(together).all()
     for number, sequence in enumerate(sequences):
         alone = attend(jnp.asarray(vectors[sequence]), None)
         # Sums over rows of other lengths differ by rounding.
-        np.testing.assert_allclose(np.asarray(together)[packed.documents == number], alone, atol=1e-6)
+        np.testing.assert_allclose(
+            np.asarray(together)[packed.documents == number], alone, atol=1e-6
+        )
 
 
-@pytest.mark.parametrize("call", [lambda sequences: pad(sequences, 8), lambda sequences: pack(sequences, 8)], ids=["pad", "pack"])
+@pytest.mark.parametrize(
+    "call",
+    [lambda sequences: pad(sequences, 8), lambda sequences: pack(sequences, 8)],
+    ids=["pad", "pack"],
+)
 def test_what_are_no_sequences_of_tokens_is_refused(call):
     with pytest.raises(JnnError, match=r"got no sequences"):
         call([])
-    with pytest.raises(JnnError, match=r"got sequence 1 without a token, expected at least one in each"):
+    with pytest.raises(
+        JnnError, match=r"got sequence 1 without a token, expected at least one in each"
+    ):
         call([[1], []])
-    with pytest.raises(JnnError, match=r"got sequence 1: float64 of shape \(2,\), expected integers"):
+    with pytest.raises(
+        JnnError, match=r"got sequence 1: float64 of shape \(2,\), expected integers"
+    ):
         call([[1], [1.0, 2.0]])
     with pytest.raises(JnnError, match=r"got sequence 0: int64 of shape \(1, 1\)"):
         call([np.array([[1]])])

@@ -13,7 +13,9 @@ def test_years_are_split_at_their_first_hours():
     assert year(train) == {"2010", "2011", "2012"}
     assert (year(validation), year(test)) == ({"2013"}, {"2014"})
     assert len(train) + len(validation) + len(test) == len(HOURS)
-    assert split_at(HOURS, "2013-01-01", "2014-01-01", "2014-01-02").test == range(test.start, test.start + 24)
+    assert split_at(HOURS, "2013-01-01", "2014-01-01", "2014-01-02").test == range(
+        test.start, test.start + 24
+    )
 
 
 @pytest.mark.parametrize("size", [10, 97, 1000])
@@ -40,20 +42,33 @@ def test_folds_test_every_late_time_once_with_what_came_before(folds, rolling):
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=r"test=1.5, expected a number between 0 and 1, both excluded"):
+    with pytest.raises(
+        JnnError, match=r"test=1.5, expected a number between 0 and 1, both excluded"
+    ):
         split_time(100, test=1.5)
-    with pytest.raises(JnnError, match=r"an empty validation part of 10 times, expected a time at least in each part"):
+    with pytest.raises(
+        JnnError,
+        match=r"an empty validation part of 10 times, expected a time at least in each part",
+    ):
         split_time(10, validation=0.01)
-    with pytest.raises(JnnError, match=r"folds=21 of 20 times, expected a fold at least, and a time in each"):
+    with pytest.raises(
+        JnnError, match=r"folds=21 of 20 times, expected a fold at least, and a time in each"
+    ):
         walk_forward(100, folds=21)
     with pytest.raises(JnnError, match=r"an empty test part of 2014-01-01 and 2015-01-01"):
         split_at(HOURS, "2014-01-01", "2015-01-01")
-    with pytest.raises(JnnError, match=r"times of shape \(2,\), expected \(T,\), each after the one before. Sort them."):
+    with pytest.raises(
+        JnnError,
+        match=r"times of shape \(2,\), expected \(T,\), each after the one before. Sort them.",
+    ):
         split_at(np.array([2.0, 1.0]), 1.5, 2.0)
 
 
 def test_folds_side_by_side_keep_their_examples():
-    folds = [{"x": np.random.default_rng(i).standard_normal((size, 2)), "n": np.arange(size)} for i, size in enumerate((4, 7, 2))]
+    folds = [
+        {"x": np.random.default_rng(i).standard_normal((size, 2)), "n": np.arange(size)}
+        for i, size in enumerate((4, 7, 2))
+    ]
     found = side_by_side(folds)
     assert found["count"].sum(axis=0).tolist() == [4, 7, 2]
     for i, fold in enumerate(folds):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from jnn.data.series_windows import fill_forward, forecast_sequences, forecast_windows, over_time, standardize_series, stretches, windows
+from jnn.data.series_windows import (
+    fill_forward,
+    forecast_sequences,
+    forecast_windows,
+    over_time,
+    standardize_series,
+    stretches,
+    windows,
+)
 from jnn.errors import JnnError
 
 RNG = np.random.default_rng(0)
@@ -15,7 +23,9 @@ def by_slicing(x, y, length, horizons, parts, stride):
     """Every window that lies within a part, one after the other."""
     found = []
     for part in parts:
-        origins = [o for o in part if o - length + 1 >= part.start and o + max(horizons) < part.stop][::stride]
+        origins = [
+            o for o in part if o - length + 1 >= part.start and o + max(horizons) < part.stop
+        ][::stride]
         found += [(x[o - length + 1 : o + 1], [y[o + h] for h in horizons], o) for o in origins]
     return [np.array(each) for each in zip(*found, strict=True)]
 
@@ -25,19 +35,27 @@ def by_slicing(x, y, length, horizons, parts, stride):
 @pytest.mark.parametrize("length", [1, 4])
 def test_forecast_windows_are_slices(length, horizons, stride):
     found = forecast_windows(X, Y, length=length, horizons=horizons, within=PARTS, stride=stride)
-    for name, expected in zip(("inputs", "targets", "origin"), by_slicing(X, Y, length, horizons, PARTS, stride), strict=True):
+    for name, expected in zip(
+        ("inputs", "targets", "origin"),
+        by_slicing(X, Y, length, horizons, PARTS, stride),
+        strict=True,
+    ):
         np.testing.assert_array_equal(found[name], expected)
 
 
 @pytest.mark.parametrize("reach_back", [False, True])
 @pytest.mark.parametrize(("origins", "stride"), [(1, 1), (4, None), (4, 3)])
 def test_every_origin_of_a_sequence_is_a_window(origins, stride, reach_back):
-    """Each forecast of a sequence is the window of the same origin, with more of the past before it."""
+    """Each forecast of a sequence is the window of the same origin, with more of the past before
+    it.
+    """
     settings = {"length": 5, "horizons": [1, 3], "within": range(10, 40), "reach_back": reach_back}
     single = forecast_windows(X, Y, **settings)
     found = forecast_sequences(X, Y, origins=origins, stride=stride, **settings)
     seen = []
-    for inputs, targets, last in zip(*(found[name] for name in ("inputs", "targets", "origin")), strict=True):
+    for inputs, targets, last in zip(
+        *(found[name] for name in ("inputs", "targets", "origin")), strict=True
+    ):
         for j in range(origins):
             n = single["origin"].tolist().index(last - origins + 1 + j)
             np.testing.assert_array_equal(inputs[j : j + 5], single["inputs"][n])
@@ -59,7 +77,8 @@ def test_reaching_back_adds_the_windows_whose_targets_alone_are_in_the_part():
     kept = forecast_windows(X, Y, length=6, horizons=[2, 3], within=range(20, 40))
     back = forecast_windows(X, Y, length=6, horizons=[2, 3], within=range(20, 40), reach_back=True)
     assert kept["origin"][0] == 25
-    assert back["origin"].tolist() == list(range(18, 37))  # the first target of 18 is at 20, the last of 36 at 39
+    # the first target of 18 is at 20, the last of 36 at 39
+    assert back["origin"].tolist() == list(range(18, 37))
     np.testing.assert_array_equal(back["inputs"][0], X[13:19])
     first = forecast_windows(X, Y, length=6, horizons=[1], reach_back=True)
     assert first["origin"][0] == 5  # no further than the series does
@@ -68,9 +87,14 @@ def test_reaching_back_adds_the_windows_whose_targets_alone_are_in_the_part():
 @pytest.mark.parametrize("now", [8, 20, 39])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_future_changes_nothing_that_is_known_now(now, seed):
-    """All values after ``now`` are replaced, NaN included where that is allowed: inputs, past targets and scaling keep their bits."""
+    """All values after ``now`` are replaced, NaN included where that is allowed: inputs, past
+    targets and scaling keep their bits.
+    """
     rng = np.random.default_rng(seed)
-    length, horizons = int(rng.integers(1, 6)), sorted(rng.choice(np.arange(1, 7), 2, replace=False).tolist())
+    length, horizons = (
+        int(rng.integers(1, 6)),
+        sorted(rng.choice(np.arange(1, 7), 2, replace=False).tolist()),
+    )
     other = X.copy()
     other[now + 1 :] = 1e3 * rng.standard_normal(other[now + 1 :].shape)
     cut = lambda x: forecast_windows(x, x, length=length, horizons=horizons)
@@ -82,7 +106,10 @@ def test_the_future_changes_nothing_that_is_known_now(now, seed):
         np.testing.assert_array_equal(before["targets"][past, k], after["targets"][past, k])
         assert (before["targets"][known & ~past, k] != after["targets"][known & ~past, k]).all()
     train = range(0, now + 1)
-    (scaled, scaling), (scaled_other, scaling_other) = standardize_series(X, train), standardize_series(other, train)
+    (scaled, scaling), (scaled_other, scaling_other) = (
+        standardize_series(X, train),
+        standardize_series(other, train),
+    )
     assert np.array_equal(scaling, scaling_other)
     np.testing.assert_array_equal(scaled[: now + 1], scaled_other[: now + 1])
     gappy = np.where(rng.random(X.shape) < 0.4, np.nan, X)
@@ -105,11 +132,16 @@ def test_over_time_is_the_mean_of_the_windows_at_each_time():
     values = RNG.standard_normal((len(found["origin"]), 4, 2))
     expected = np.full((40, 2), np.nan)
     for time in range(40):
-        here = [values[n, time - (o - 3)] for n, o in enumerate(found["origin"]) if o - 3 <= time <= o]
+        here = [
+            values[n, time - (o - 3)] for n, o in enumerate(found["origin"]) if o - 3 <= time <= o
+        ]
         if here:
             expected[time] = np.mean(here, axis=0)
     np.testing.assert_allclose(over_time(values, found["origin"], 40), expected, rtol=1e-12)
-    np.testing.assert_allclose(over_time(found["inputs"], found["origin"], 40)[~np.isnan(expected[:, 0])], X[~np.isnan(expected[:, 0])])
+    np.testing.assert_allclose(
+        over_time(found["inputs"], found["origin"], 40)[~np.isnan(expected[:, 0])],
+        X[~np.isnan(expected[:, 0])],
+    )
 
 
 def test_standardizing_takes_the_moments_of_training_alone():
@@ -131,24 +163,41 @@ def test_filling_takes_the_last_value_that_is_known():
 
 def test_stretches_are_where_the_mask_is_true():
     mask = RNG.random(50) < 0.6
-    assert sorted(time for part in stretches(mask) for time in part) == np.flatnonzero(mask).tolist()
+    assert (
+        sorted(time for part in stretches(mask) for time in part) == np.flatnonzero(mask).tolist()
+    )
     assert all(not mask[part.stop : part.stop + 1].any() for part in stretches(mask))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"horizons": [0]}, r"horizons=\[0\], expected integers >= 1. A horizon of 0 would be an input."),
+        (
+            {"horizons": [0]},
+            r"horizons=\[0\], expected integers >= 1. A horizon of 0 would be an input.",
+        ),
         ({"horizons": []}, r"horizons=\[\], expected integers >= 1"),
         ({"length": 0}, "length=0, expected an integer >= 1"),
         ({"stride": 0}, "stride=0, expected an integer >= 1"),
         ({"length": 40}, "length=40 for parts of at most 40 times, expected a window that fits"),
         ({"within": range(10, 50)}, r"the part range\(10, 50\), expected .* within range\(0, 40\)"),
-        ({"within": range(0, 40, 2)}, r"the part range\(0, 40, 2\), expected a range of steps of 1"),
+        (
+            {"within": range(0, 40, 2)},
+            r"the part range\(0, 40, 2\), expected a range of steps of 1",
+        ),
         ({"within": []}, "no parts, expected one at least"),
-        ({"targets": Y[:39]}, r"inputs \(40, 3\) and targets \(39, 2\), expected targets \(T,\) or \(T, C\) of the same T times"),
-        ({"inputs": X[None]}, r"a series of shape \(1, 40, 3\), expected \(T,\) or \(T, D\) with T >= 1. Time comes first."),
-        ({"inputs": np.where(np.isclose(X, X[20, 1]), np.nan, X)}, r"forecast_windows\['inputs'\]: got nan at row \d+, column 3, 1"),
+        (
+            {"targets": Y[:39]},
+            r"inputs \(40, 3\) and targets \(39, 2\), expected targets \(T,\) or \(T, C\) of the same T times",
+        ),
+        (
+            {"inputs": X[None]},
+            r"a series of shape \(1, 40, 3\), expected \(T,\) or \(T, D\) with T >= 1. Time comes first.",
+        ),
+        (
+            {"inputs": np.where(np.isclose(X, X[20, 1]), np.nan, X)},
+            r"forecast_windows\['inputs'\]: got nan at row \d+, column 3, 1",
+        ),
     ],
 )
 def test_mistakes_are_named(arguments, message):
@@ -159,8 +208,14 @@ def test_mistakes_are_named(arguments, message):
 
 def test_other_mistakes_are_named():
     with pytest.raises(JnnError, match=r"constant columns 1, expected columns that vary"):
-        standardize_series(np.stack([np.arange(9.0), np.maximum(np.arange(9.0), 5)], axis=1), range(0, 5))
-    with pytest.raises(JnnError, match=r"windows of 4 that end from 2 to 2, expected windows within 9 times"):
+        standardize_series(
+            np.stack([np.arange(9.0), np.maximum(np.arange(9.0), 5)], axis=1), range(0, 5)
+        )
+    with pytest.raises(
+        JnnError, match=r"windows of 4 that end from 2 to 2, expected windows within 9 times"
+    ):
         over_time(np.zeros((1, 4)), np.array([2]), 9)
-    with pytest.raises(JnnError, match=r"float64 of shape \(3,\), expected booleans of shape \(T,\)"):
+    with pytest.raises(
+        JnnError, match=r"float64 of shape \(3,\), expected booleans of shape \(T,\)"
+    ):
         stretches(np.ones(3))

@@ -13,7 +13,12 @@ def numbered(size, classes=3):
 
 
 @settings(max_examples=30, deadline=None)
-@given(size=st.integers(10, 200), test=st.floats(0.1, 0.6), validation=st.floats(0.1, 0.6), seed=st.integers(0, 2**32 - 1))
+@given(
+    size=st.integers(10, 200),
+    test=st.floats(0.1, 0.6),
+    validation=st.floats(0.1, 0.6),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_every_example_is_in_exactly_one_part(size, test, validation, seed):
     splits = from_arrays(numbered(size), test=test, validation=validation, seed=seed)
     assert sorted(np.concatenate([part["x"] for part in splits[:3]])) == list(range(size))
@@ -24,8 +29,12 @@ def test_every_example_is_in_exactly_one_part(size, test, validation, seed):
 @pytest.mark.parametrize("stratify", [None, "label"])
 def test_the_parts_are_those_of_scikit_learn(stratify):
     arrays = numbered(100)
-    rest, test = train_test_split(arrays["x"], test_size=0.2, random_state=7, stratify=arrays["label"] if stratify else None)
-    train, validation = train_test_split(rest, test_size=0.1, random_state=3, stratify=rest % 3 if stratify else None)
+    rest, test = train_test_split(
+        arrays["x"], test_size=0.2, random_state=7, stratify=arrays["label"] if stratify else None
+    )
+    train, validation = train_test_split(
+        rest, test_size=0.1, random_state=3, stratify=rest % 3 if stratify else None
+    )
     splits = from_arrays(arrays, test=0.2, validation=0.1, seed=3, test_seed=7, stratify=stratify)
     for part, expected in zip(splits[:3], (train, validation, test), strict=True):
         assert np.array_equal(part["x"], expected)

@@ -1,4 +1,6 @@
-"""Batches that are read while the model trains: the order of batches in memory, from any step on, however slow a read is."""
+"""Batches that are read while the model trains: the order of batches in memory, from any step on,
+however slow a read is.
+"""
 
 import sys
 import time
@@ -14,7 +16,10 @@ from jnn.errors import JnnError, MissingExtraError
 grain = pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
 
 SIZE, BATCH = 11, 4
-ARRAYS = {"x": np.random.default_rng(0).standard_normal((SIZE, 3)).astype(np.float32), "label": np.arange(SIZE, dtype=np.int32)}
+ARRAYS = {
+    "x": np.random.default_rng(0).standard_normal((SIZE, 3)).astype(np.float32),
+    "label": np.arange(SIZE, dtype=np.int32),
+}
 EXAMPLES = [{name: array[i] for name, array in ARRAYS.items()} for i in range(SIZE)]
 KEY = jax.random.key(3)
 
@@ -46,9 +51,13 @@ def test_a_stream_gives_the_batches_of_data_in_memory_from_any_step_on(start):
 
 
 def test_a_transform_and_a_grain_dataset_are_read_alike():
-    doubled = stream(EXAMPLES, KEY, 0, batch_size=BATCH, transform=lambda example: {"x": 2 * example["x"]})
+    doubled = stream(
+        EXAMPLES, KEY, 0, batch_size=BATCH, transform=lambda example: {"x": 2 * example["x"]}
+    )
     dataset = grain.MapDataset.source(EXAMPLES).map(lambda example: {"x": 2 * example["x"]})
-    np.testing.assert_array_equal(next(doubled)["x"], next(stream(dataset, KEY, 0, batch_size=BATCH))["x"])
+    np.testing.assert_array_equal(
+        next(doubled)["x"], next(stream(dataset, KEY, 0, batch_size=BATCH))["x"]
+    )
 
 
 def test_a_closed_stream_reads_no_more():
@@ -69,9 +78,18 @@ def test_load_gives_all_examples_in_their_order():
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        (lambda example: None, r"example \d+ after transform: got a NoneType, expected a dict of arrays"),
-        (lambda example: {"x": np.zeros(example["label"])}, r"got examples {'x': 'float64\[\d+\]'} and .*crops, resizes or pads"),
-        (lambda example: {"x": example["label"] + np.int64(2**40)}, "got the integer .*, expected integers within int32"),
+        (
+            lambda example: None,
+            r"example \d+ after transform: got a NoneType, expected a dict of arrays",
+        ),
+        (
+            lambda example: {"x": np.zeros(example["label"])},
+            r"got examples {'x': 'float64\[\d+\]'} and .*crops, resizes or pads",
+        ),
+        (
+            lambda example: {"x": example["label"] + np.int64(2**40)},
+            "got the integer .*, expected integers within int32",
+        ),
     ],
 )
 def test_examples_that_make_no_batch_are_refused(transform, message):

@@ -13,11 +13,15 @@ from jnn.errors import JnnError
 
 TOKENS = jnp.asarray(np.random.default_rng(0).permutation(50), jnp.int32)
 RARE = 1e-6
-"""Fair draws fail a chi-squared test at this level once in a million keys; the key here is fixed."""
+"""Fair draws fail a chi-squared test at this level once in a million keys; the key here is
+fixed.
+"""
 
 
 def test_random_windows_start_at_every_place_equally_often():
-    draw = jax.vmap(lambda step: random_windows(jnp.arange(20), jax.random.key(0), step, length=6, batch_size=4))
+    draw = jax.vmap(
+        lambda step: random_windows(jnp.arange(20), jax.random.key(0), step, length=6, batch_size=4)
+    )
     batch = draw(jnp.arange(5000))
     starts = np.asarray(batch["tokens"][..., 0])
     assert np.array_equal(batch["tokens"], starts[..., None] + np.arange(6))
@@ -29,7 +33,9 @@ def test_random_windows_start_at_every_place_equally_often():
 
 
 def test_random_windows_are_a_pure_function_of_key_and_step():
-    draw = lambda seed, step: random_windows(TOKENS, jax.random.key(seed), step, length=5, batch_size=3)["tokens"]
+    draw = lambda seed, step: random_windows(
+        TOKENS, jax.random.key(seed), step, length=5, batch_size=3
+    )["tokens"]
     assert jnp.array_equal(draw(0, 3), jax.jit(draw)(0, 3))
     assert not jnp.array_equal(draw(0, 3), draw(0, 4))
     assert not jnp.array_equal(draw(0, 3), draw(1, 3))
@@ -42,16 +48,25 @@ def test_windows_go_on_where_they_ended(length, batch_size):
     read_at = jax.jit(partial(next_windows, length=length, batch_size=batch_size))
     batches = [read_at(TOKENS, step) for step in range(2 * steps)]
     for epoch in (batches[:steps], batches[steps:]):
-        read, wanted = (jnp.concatenate([batch[name] for batch in epoch], axis=1) for name in ("tokens", "targets"))
+        read, wanted = (
+            jnp.concatenate([batch[name] for batch in epoch], axis=1)
+            for name in ("tokens", "targets")
+        )
         for row in range(batch_size):
             assert jnp.array_equal(read[row], TOKENS[row * stretch :][: steps * length])
             assert jnp.array_equal(wanted[row], TOKENS[row * stretch + 1 :][: steps * length])
-        assert [batch["first"].tolist() for batch in epoch] == [[step == 0] * batch_size for step in range(steps)]
+        assert [batch["first"].tolist() for batch in epoch] == [
+            [step == 0] * batch_size for step in range(steps)
+        ]
 
 
 def test_strict_promotion_and_double_precision_are_kept():
     single = random_windows(TOKENS, jax.random.key(0), 2, length=5, batch_size=3)
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"), jax.enable_x64(True):
+    with (
+        jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+        jax.enable_x64(True),
+    ):
         double = random_windows(TOKENS, jax.random.key(0), jnp.int32(2), length=5, batch_size=3)
         next_windows(TOKENS, jnp.int32(2), length=5, batch_size=3)
     assert double["tokens"].dtype == jnp.int32
@@ -84,12 +99,19 @@ def test_the_loss_of_a_text_does_not_depend_on_how_it_is_cut_where_context_is_sh
 
 
 def test_what_cannot_be_cut_is_refused():
-    with pytest.raises(JnnError, match=r"evaluation_windows: got 5 tokens, expected at least 6. Choose shorter windows"):
+    with pytest.raises(
+        JnnError,
+        match=r"evaluation_windows: got 5 tokens, expected at least 6. Choose shorter windows",
+    ):
         evaluation_windows(np.arange(5), 5)
     with pytest.raises(JnnError, match=r"got 0 tokens, expected at least 2. Is the text empty\?"):
         evaluation_windows(np.array([], int), 1)
-    with pytest.raises(JnnError, match=r"float64 of shape \(9,\), expected integers of shape \(N,\)"):
+    with pytest.raises(
+        JnnError, match=r"float64 of shape \(9,\), expected integers of shape \(N,\)"
+    ):
         evaluation_windows(np.zeros(9), 2)
     for stride in (0, 4):
-        with pytest.raises(JnnError, match=rf"length=3, stride={stride}, expected 1 <= stride <= length"):
+        with pytest.raises(
+            JnnError, match=rf"length=3, stride={stride}, expected 1 <= stride <= length"
+        ):
             evaluation_windows(np.arange(9), 3, stride=stride)

@@ -68,7 +68,9 @@ def test_byte_pairs_bring_any_text_back_exactly(text):
 @settings(max_examples=200, deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_byte_pairs_bring_any_bytes_back_exactly(content):
-    assert tokenizers.decode_bytes(BYTE_PAIRS, tokenizers.encode_bytes(BYTE_PAIRS, content)) == content
+    assert (
+        tokenizers.decode_bytes(BYTE_PAIRS, tokenizers.encode_bytes(BYTE_PAIRS, content)) == content
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,13 +79,21 @@ def test_words_keep_every_known_word_in_order(text):
     tokenizer = ALL["words"]
     words = re.findall(r"\w+|[^\w\s]", text)
     known = set(re.findall(r"\w+|[^\w\s]", TEXT))
-    assert tokenizer.decode(tokenizer.encode(text)).split() == [word if word in known else "<unknown>" for word in words]
+    assert tokenizer.decode(tokenizer.encode(text)).split() == [
+        word if word in known else "<unknown>" for word in words
+    ]
 
 
 def test_byte_pairs_are_those_of_hugging_face():
     theirs = HuggingFace(models.BPE())
-    theirs.pre_tokenizer, theirs.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    theirs.train_from_iterator([TEXT], trainers.BpeTrainer(vocab_size=298, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    theirs.pre_tokenizer, theirs.decoder = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoders.ByteLevel(),
+    )
+    theirs.train_from_iterator(
+        [TEXT],
+        trainers.BpeTrainer(vocab_size=298, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
+    )
     tokens = BYTE_PAIRS.encode(TEXT)
     assert tokens.tolist() == theirs.encode(TEXT).ids
     assert len(tokens) < len(TEXT.encode())
@@ -97,8 +107,17 @@ def test_words_are_numbered_by_frequency_and_then_by_alphabet():
     counts = Counter(" ".join(texts).split())
     tokenizer = tokenizers.word_tokenizer(texts, special=())
     assert list(tokenizer.tokens) == sorted(counts, key=lambda word: (-counts[word], word))
-    assert tokenizers.word_tokenizer(texts, special=("unknown",), minimum=2).tokens == ("<unknown>", "a", "b", "c")
-    assert tokenizers.word_tokenizer(texts, special=("unknown",), vocabulary=3).tokens == ("<unknown>", "a", "b")
+    assert tokenizers.word_tokenizer(texts, special=("unknown",), minimum=2).tokens == (
+        "<unknown>",
+        "a",
+        "b",
+        "c",
+    )
+    assert tokenizers.word_tokenizer(texts, special=("unknown",), vocabulary=3).tokens == (
+        "<unknown>",
+        "a",
+        "b",
+    )
 
 
 def test_words_lower_cased_or_split_otherwise():
@@ -116,7 +135,10 @@ def test_a_word_that_looks_special_is_a_word():
 
 def test_unknown_characters_are_marked_or_refused_with_their_place():
     assert ALL["characters"].decode(ALL["characters"].encode("Tom X")) == "Tom \ufffd"
-    with pytest.raises(JnnError, match=r"the character 'é' \(U\+00E9\) at position 3, expected the 3 characters .*special=\('unknown',\)"):
+    with pytest.raises(
+        JnnError,
+        match=r"the character 'é' \(U\+00E9\) at position 3, expected the 3 characters .*special=\('unknown',\)",
+    ):
         tokenizers.character_tokenizer("abc").encode("abcéè")
 
 
@@ -125,10 +147,14 @@ def test_unknown_words_are_refused_with_their_place():
         tokenizers.word_tokenizer("the cat", special=()).encode("the bird")
 
 
-@pytest.mark.parametrize("make", [tokenizers.character_tokenizer, tokenizers.word_tokenizer], ids=["characters", "words"])
+@pytest.mark.parametrize(
+    "make", [tokenizers.character_tokenizer, tokenizers.word_tokenizer], ids=["characters", "words"]
+)
 @pytest.mark.parametrize("nothing", ["", [], ["", ""]], ids=repr)
 def test_empty_text_has_no_vocabulary(make, nothing):
-    with pytest.raises(JnnError, match=r"got (empty|no) text, expected text to take the vocabulary from"):
+    with pytest.raises(
+        JnnError, match=r"got (empty|no) text, expected text to take the vocabulary from"
+    ):
         make(nothing)
 
 
@@ -140,7 +166,9 @@ def test_impossible_vocabularies_are_refused():
     with pytest.raises(JnnError, match=r"vocabulary=256, expected at least 257"):
         tokenizers.byte_pair_tokenizer("abc", vocabulary=256, special=("end",))
     for special in (("stop",), ("end", "end"), "end"):
-        with pytest.raises(JnnError, match=r"expected different names out of padding, unknown, start, end"):
+        with pytest.raises(
+            JnnError, match=r"expected different names out of padding, unknown, start, end"
+        ):
             tokenizers.character_tokenizer("abc", special=special)
 
 
@@ -156,16 +184,22 @@ def test_what_is_not_text_is_refused():
 def test_tokens_out_of_range_are_refused_with_their_place(tokenizer):
     last = tokenizer.vocabulary - 1
     for wrong in (last + 1, -1):
-        with pytest.raises(JnnError, match=rf"token {wrong} at position 1, expected tokens from 0 to {last}"):
+        with pytest.raises(
+            JnnError, match=rf"token {wrong} at position 1, expected tokens from 0 to {last}"
+        ):
             tokenizer.decode([0, wrong])
-    with pytest.raises(JnnError, match=r"float64 of shape \(1,\), expected integers of shape \(T,\)"):
+    with pytest.raises(
+        JnnError, match=r"float64 of shape \(1,\), expected integers of shape \(T,\)"
+    ):
         tokenizer.decode([1.0])
     with pytest.raises(JnnError, match=r"shape \(1, 1\)"):
         tokenizer.decode([[1]])
 
 
 def test_a_special_token_that_is_not_there_is_told():
-    with pytest.raises(JnnError, match=r"got padding, unknown, expected a token 'end'.*special=\('end', ...\)"):
+    with pytest.raises(
+        JnnError, match=r"got padding, unknown, expected a token 'end'.*special=\('end', ...\)"
+    ):
         _ = ALL["characters"].end
 
 
@@ -183,7 +217,10 @@ def test_a_file_brings_the_tokenizer_back(tokenizer, tmp_path):
 @each
 def test_an_altered_file_is_refused(tokenizer, tmp_path):
     data = json.loads(json.dumps(tokenizer.to_json()))
-    data["special"]["padding"], data["special"]["end"] = data["special"].get("end", 1), data["special"]["padding"]
+    data["special"]["padding"], data["special"]["end"] = (
+        data["special"].get("end", 1),
+        data["special"]["padding"],
+    )
     with pytest.raises(JnnError, match=r"fingerprint .* altered"):
         tokenizers.from_json(data)
     with pytest.raises(JnnError, match=r"expected what a tokenizer's to_json gives"):
@@ -207,11 +244,17 @@ def test_a_tokenizer_that_is_not_the_runs_is_refused():
 
 
 def hugging_face(path, **changes):
-    """A file as it is published: with an added token, truncation, padding and a template of special tokens."""
+    """A file as it is published: with an added token, truncation, padding and a template of special
+    tokens.
+    """
     made = HuggingFace(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=changes.pop("add_prefix_space", False))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(
+        add_prefix_space=changes.pop("add_prefix_space", False)
+    )
     alphabet = changes.pop("alphabet", pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=290, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
+    trainer = trainers.BpeTrainer(
+        vocab_size=290, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
+    )
     made.train_from_iterator([TEXT], trainer)
     made.enable_truncation(4)
     made.enable_padding(length=64)
@@ -248,7 +291,10 @@ def test_a_run_that_goes_on_keeps_its_tokenizer(tmp_path):
 
 def test_files_without_an_exact_round_trip_are_refused(tmp_path):
     path = tmp_path / "tokenizer.json"
-    changing = [{"normalizer": make()} for make in (normalizers.Lowercase, normalizers.NFC, normalizers.NFKC, normalizers.Strip)]
+    changing = [
+        {"normalizer": make()}
+        for make in (normalizers.Lowercase, normalizers.NFC, normalizers.NFKC, normalizers.Strip)
+    ]
     for changes in (*changing, {"add_prefix_space": True}):
         hugging_face(path, **changes)
         with pytest.raises(JnnError, match=r"changes text, expected an exact round trip"):
@@ -272,6 +318,9 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
 
 def test_without_the_extra_the_command_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    for call in (lambda: tokenizers.byte_pair_tokenizer("abc", vocabulary=300), lambda: tokenizers.from_json(BYTE_PAIRS.to_json())):
+    for call in (
+        lambda: tokenizers.byte_pair_tokenizer("abc", vocabulary=300),
+        lambda: tokenizers.from_json(BYTE_PAIRS.to_json()),
+    ):
         with pytest.raises(MissingExtraError, match=r'pip install "jnn\[text\]"'):
             call()

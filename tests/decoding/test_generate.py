@@ -10,7 +10,14 @@ import pytest
 import jnn
 from jnn.decoding.beam_search import beam_search
 from jnn.decoding.generate import generate, stream
-from jnn.decoding.sampling import GREEDY, Sampling, keep_min_p, keep_top_k, keep_top_p, penalize_repetition
+from jnn.decoding.sampling import (
+    GREEDY,
+    Sampling,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    penalize_repetition,
+)
 
 FLOAT32 = 1e-5  # float32: the same sums in another order
 V = 5
@@ -46,7 +53,11 @@ def greedy(trained, tokens, length, stop=()):
 
 @pytest.mark.parametrize("length", [1, 7, 130])
 def test_greedy_is_the_most_probable_token_each_time(trained, length):
-    found = jax.jit(lambda prompt: generate(MODEL, *trained, prompt, length=length, key=jax.random.key(1), sampling=GREEDY))(PROMPT)
+    found = jax.jit(
+        lambda prompt: generate(
+            MODEL, *trained, prompt, length=length, key=jax.random.key(1), sampling=GREEDY
+        )
+    )(PROMPT)
     text = jnp.concatenate([PROMPT, found.tokens], axis=1)
     log_p = jax.nn.log_softmax(MODEL.apply(*trained, text[:, :-1])[0][:, PROMPT.shape[1] - 1 :])
     np.testing.assert_array_equal(found.tokens, jnp.argmax(log_p, axis=-1))
@@ -57,7 +68,9 @@ def test_greedy_is_the_most_probable_token_each_time(trained, length):
 def test_prompts_of_unequal_length_go_on_as_each_alone(trained):
     mask = jnp.array([[True, True, False, False], [True] * 4])
     junk = PROMPT.at[0, 2:].set(4)
-    found = generate(MODEL, *trained, junk, length=6, key=jax.random.key(1), sampling=GREEDY, mask=mask)
+    found = generate(
+        MODEL, *trained, junk, length=6, key=jax.random.key(1), sampling=GREEDY, mask=mask
+    )
     assert found.tokens[0].tolist() == greedy(trained, [1, 2], 6)[0]
     assert found.tokens[1].tolist() == greedy(trained, PROMPT[1].tolist(), 6)[0]
 
@@ -66,7 +79,9 @@ def test_a_continuation_ends_at_a_stop_token(trained):
     whole, _ = greedy(trained, PROMPT[0].tolist(), 8)
     stop = (whole[3],)
     expected, _ = greedy(trained, PROMPT[0].tolist(), 8, stop)
-    found = generate(MODEL, *trained, PROMPT[0], length=8, key=jax.random.key(1), sampling=GREEDY, stop=stop)
+    found = generate(
+        MODEL, *trained, PROMPT[0], length=8, key=jax.random.key(1), sampling=GREEDY, stop=stop
+    )
     assert int(found.lengths) == len(expected)
     assert found.tokens.tolist() == expected + [0] * (8 - len(expected))
     assert not found.log_probabilities[len(expected) :].any()
@@ -84,7 +99,14 @@ def test_stream_yields_the_tokens_of_generate(trained):
 def test_tokens_are_drawn_with_the_probabilities_of_the_model(trained):
     many, z = 4000, logits_after(trained, PROMPT[0]) / 1.5
     prompts = jnp.broadcast_to(PROMPT[:1], (many, 4))
-    first = generate(MODEL, *trained, prompts, length=1, key=jax.random.key(5), sampling=Sampling(temperature=1.5)).tokens[:, 0]
+    first = generate(
+        MODEL,
+        *trained,
+        prompts,
+        length=1,
+        key=jax.random.key(5),
+        sampling=Sampling(temperature=1.5),
+    ).tokens[:, 0]
     p = np.exp(log_softmax(z))
     deviation = np.sqrt(p * (1 - p) / many)
     assert (np.abs(np.bincount(first, minlength=V) / many - p) < 4 * deviation).all()
@@ -110,10 +132,25 @@ def test_a_penalty_makes_a_token_that_occurred_less_likely():
 
 
 def test_a_penalty_counts_what_was_read_and_what_was_written():
-    flat = jnn.chain(jnn.embedding(V, V, embedding_init=lambda key, shape, dtype: 1 + 0.01 * jnp.arange(V, dtype=dtype)[None].repeat(V, 0)))
+    flat = jnn.chain(
+        jnn.embedding(
+            V,
+            V,
+            embedding_init=lambda key, shape, dtype: (
+                1 + 0.01 * jnp.arange(V, dtype=dtype)[None].repeat(V, 0)
+            ),
+        )
+    )
     params, state = flat.init(jax.random.key(0), jnp.array([3]))
     options = {"length": V, "key": jax.random.key(0)}
-    found = generate(flat, params, state, jnp.array([3]), sampling=Sampling(temperature=0.0, repetition_penalty=2.0), **options)
+    found = generate(
+        flat,
+        params,
+        state,
+        jnp.array([3]),
+        sampling=Sampling(temperature=0.0, repetition_penalty=2.0),
+        **options,
+    )
     assert found.tokens.tolist() == [4, 2, 1, 0, 4]
 
 
@@ -128,10 +165,23 @@ def test_a_wide_beam_search_finds_the_best_continuation_of_all(trained, penalty,
             inner_stops = any(token in stop for token in tokens[:-1])
             if inner_stops or (size < length and tokens[-1] not in stop):
                 continue
-            log_p = sum(log_softmax(logits_after(trained, [*prompt, *tokens[:i]]))[token] for i, token in enumerate(tokens))
+            log_p = sum(
+                log_softmax(logits_after(trained, [*prompt, *tokens[:i]]))[token]
+                for i, token in enumerate(tokens)
+            )
             scores[tokens] = log_p / ((5 + size) / 6) ** penalty
     best = sorted(scores, key=scores.get, reverse=True)
-    search = jax.jit(lambda prompt: beam_search(MODEL, *trained, prompt, length=length, beams=V**length, stop=stop, length_penalty=penalty))
+    search = jax.jit(
+        lambda prompt: beam_search(
+            MODEL,
+            *trained,
+            prompt,
+            length=length,
+            beams=V**length,
+            stop=stop,
+            length_penalty=penalty,
+        )
+    )
     found = search(PROMPT)
     for i, tokens in enumerate(best[:10]):
         assert found.tokens[0, i, : found.lengths[0, i]].tolist() == list(tokens)
@@ -151,7 +201,10 @@ def test_one_beam_is_the_greedy_choice(trained):
         ({"prompt": jnp.ones((2, 3))}, "dtype float32, expected integers"),
         ({"length": 0}, "length=0"),
         ({"mask": jnp.ones((2, 3), bool)}, r"mask of shape \(2, 3\)"),
-        ({"model": jnn.chain(jnn.embedding(V, 2), jnn.flatten(2))}, "a model without carry and step"),
+        (
+            {"model": jnn.chain(jnn.embedding(V, 2), jnn.flatten(2))},
+            "a model without carry and step",
+        ),
     ],
 )
 def test_what_cannot_be_continued_is_refused(trained, change, message):
@@ -163,7 +216,10 @@ def test_what_cannot_be_continued_is_refused(trained, change, message):
         beam_search(model, *trained, prompt, **options)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"min_p": 1}, {"repetition_penalty": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"min_p": 1}, {"repetition_penalty": 0}],
+)
 def test_wrong_settings_of_sampling_are_refused(wrong):
     with pytest.raises(jnn.JnnError, match=next(iter(wrong))):
         Sampling(**wrong)

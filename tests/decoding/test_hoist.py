@@ -26,11 +26,15 @@ def test_a_step_of_stacked_layers_slices_no_weights(cast):
     assert "slice" in primitives(functools.partial(step, (params, state)), carry, token)
     assert "slice" not in primitives(inside, carry, token)
     expected = step((params, state), carry, token)[0]
-    np.testing.assert_array_equal(np.asarray(inside(carry, token)[0], float), np.asarray(expected, float))
+    np.testing.assert_array_equal(
+        np.asarray(inside(carry, token)[0], float), np.asarray(expected, float)
+    )
 
 
 def test_it_works_under_transformations():
-    f = lambda w, x: jax.nn.relu(x @ jnp.linalg.inv(w)) + jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)
+    f = lambda w, x: (
+        jax.nn.relu(x @ jnp.linalg.inv(w)) + jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)
+    )
     w, x = jnp.array([[2.0, 1.0], [0.5, 3.0]]), jnp.array([0.3, -2.0])
     once = lambda w, x: hoisted(f, w, x)(x)
     np.testing.assert_allclose(jax.jit(once)(w, x), f(w, x), rtol=1e-6)
@@ -40,7 +44,9 @@ def test_it_works_under_transformations():
 
 def test_what_would_grow_stays_inside():
     f = lambda w, x: jnp.broadcast_to(w, (1000, 2)) + x
-    assert "broadcast_in_dim" in primitives(hoisted(f, jnp.ones(2), jnp.ones((1000, 2))), jnp.ones((1000, 2)))
+    assert "broadcast_in_dim" in primitives(
+        hoisted(f, jnp.ones(2), jnp.ones((1000, 2))), jnp.ones((1000, 2))
+    )
 
 
 def test_a_result_that_is_fixed_is_given_too():

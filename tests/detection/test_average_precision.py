@@ -14,7 +14,11 @@ SAME = 1e-12  # float64: means of 101 numbers
 
 def truth(*images, most=3):
     """The true boxes of images, each a list of (label, box)."""
-    box, label, mask = np.zeros((len(images), most, 4)), np.zeros((len(images), most), int), np.zeros((len(images), most), bool)
+    box, label, mask = (
+        np.zeros((len(images), most, 4)),
+        np.zeros((len(images), most), int),
+        np.zeros((len(images), most), bool),
+    )
     for i, objects in enumerate(images):
         for j, (own, edges) in enumerate(objects):
             box[i, j], label[i, j], mask[i, j] = edges, own, True
@@ -24,7 +28,12 @@ def truth(*images, most=3):
 def found(*images, most=4):
     """Detections in images, each a list of (score, label, box)."""
     known = truth(*([(label, box) for _, label, box in objects] for objects in images), most=most)
-    scores = np.array([[score for score, _, _ in objects] + [-np.inf] * (most - len(objects)) for objects in images])
+    scores = np.array(
+        [
+            [score for score, _, _ in objects] + [-np.inf] * (most - len(objects))
+            for objects in images
+        ]
+    )
     return Detections(known["box"], scores, known["label"])
 
 
@@ -34,8 +43,12 @@ FAR = (40, 40, 50, 50)
 
 
 def test_worked_out_by_hand():
-    """Right, wrong, right, of three objects: precision 1 up to a recall of 1/3, then 2/3 up to 2/3, then nothing."""
-    result = average_precision(found([(0.9, 0, A), (0.8, 0, FAR)], [(0.7, 0, B)]), truth([(0, A), (0, C)], [(0, B)]), 1)
+    """Right, wrong, right, of three objects: precision 1 up to a recall of 1/3, then 2/3 up to 2/3,
+    then nothing.
+    """
+    result = average_precision(
+        found([(0.9, 0, A), (0.8, 0, FAR)], [(0.7, 0, B)]), truth([(0, A), (0, C)], [(0, B)]), 1
+    )
     expected = np.where(RECALLS <= 1 / 3, 1, np.where(RECALLS <= 2 / 3, 2 / 3, 0))
     np.testing.assert_allclose(result.precision[0, :, 0], expected, atol=SAME)
     np.testing.assert_allclose(result.at_half, expected.mean(), atol=SAME)
@@ -48,8 +61,12 @@ def test_a_box_is_right_up_to_its_overlap():
 
 
 def test_an_object_is_found_once_and_by_its_class_alone():
-    twice = average_precision(found([(0.9, 0, A), (0.8, 0, HALF)], [(0.7, 0, B)]), truth([(0, A)], [(0, B)]), 1)
-    np.testing.assert_allclose(twice.precision[0, :, 0], np.where(RECALLS <= 0.5, 1, 2 / 3), atol=SAME)
+    twice = average_precision(
+        found([(0.9, 0, A), (0.8, 0, HALF)], [(0.7, 0, B)]), truth([(0, A)], [(0, B)]), 1
+    )
+    np.testing.assert_allclose(
+        twice.precision[0, :, 0], np.where(RECALLS <= 0.5, 1, 2 / 3), atol=SAME
+    )
     other = average_precision(found([(0.9, 1, A), (0.8, 0, B)]), truth([(0, A), (1, B)]), 2)
     np.testing.assert_array_equal(other.each, 0)
 
@@ -68,9 +85,13 @@ def test_nothing_found_is_zero(capfd):
 
 def test_the_order_of_images_and_finds_does_not_matter():
     rng = np.random.default_rng(0)
-    boxes = lambda: np.concatenate([low := rng.uniform(0, 20, (6, 4, 2)), low + rng.uniform(5, 15, (6, 4, 2))], axis=-1)
+    boxes = lambda: np.concatenate(
+        [low := rng.uniform(0, 20, (6, 4, 2)), low + rng.uniform(5, 15, (6, 4, 2))], axis=-1
+    )
     known = {"box": boxes(), "label": rng.integers(0, 2, (6, 4)), "mask": rng.random((6, 4)) < 0.8}
-    answer = Detections(known["box"] + rng.normal(0, 1, (6, 4, 4)), rng.random((6, 4)), rng.integers(0, 2, (6, 4)))
+    answer = Detections(
+        known["box"] + rng.normal(0, 1, (6, 4, 4)), rng.random((6, 4)), rng.integers(0, 2, (6, 4))
+    )
     images, finds = rng.permutation(6), rng.permutation(4)
     moved = Detections(*(leaf[images][:, finds] for leaf in answer))
     first = average_precision(answer, known, 2)
@@ -80,7 +101,9 @@ def test_the_order_of_images_and_finds_does_not_matter():
 
 
 def test_mistakes_are_named(monkeypatch):
-    with pytest.raises(JnnError, match=r"found boxes \(1, 4, 4\), scores \(1, 4\), labels \(1, 4\)"):
+    with pytest.raises(
+        JnnError, match=r"found boxes \(1, 4, 4\), scores \(1, 4\), labels \(1, 4\)"
+    ):
         average_precision(found([]), truth([], []), 1)
     with pytest.raises(JnnError, match="no object in any image"):
         average_precision(found([]), truth([]), 1)

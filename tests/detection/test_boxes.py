@@ -28,21 +28,31 @@ def pixels(box):
 
 
 def test_overlaps_are_those_of_pycocotools(float64):
-    mask = pytest.importorskip("pycocotools.mask", reason="compared with pycocotools: pip install 'jnn[detection]'")
+    mask = pytest.importorskip(
+        "pycocotools.mask", reason="compared with pycocotools: pip install 'jnn[detection]'"
+    )
     a, b = drawn(20), drawn(15)
     form = lambda boxes: np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     expected = mask.iou(form(a), form(b), [0] * len(b))
-    np.testing.assert_allclose(boxes.intersection_over_union(jnp.asarray(a), jnp.asarray(b)), expected, atol=SAME)
+    np.testing.assert_allclose(
+        boxes.intersection_over_union(jnp.asarray(a), jnp.asarray(b)), expected, atol=SAME
+    )
 
 
 def test_overlaps_are_counted_pixels(float64):
     a, b = drawn(20, whole=True), drawn(20, whole=True)
     shared = np.array([[np.sum(pixels(p) & pixels(q)) for q in b] for p in a])
     covered = np.array([[np.sum(pixels(p) | pixels(q)) for q in b] for p in a])
-    np.testing.assert_allclose(boxes.intersection_over_union(jnp.asarray(a), jnp.asarray(b)), shared / covered, atol=SAME)
+    np.testing.assert_allclose(
+        boxes.intersection_over_union(jnp.asarray(a), jnp.asarray(b)), shared / covered, atol=SAME
+    )
     np.testing.assert_allclose(boxes.area(jnp.asarray(a)), [pixels(p).sum() for p in a])
     hull = np.concatenate([np.minimum(a, b)[:, :2], np.maximum(a, b)[:, 2:]], axis=1)
-    whole, shared, covered = np.array([pixels(box).sum() for box in hull]), np.diag(shared), np.diag(covered)
+    whole, shared, covered = (
+        np.array([pixels(box).sum() for box in hull]),
+        np.diag(shared),
+        np.diag(covered),
+    )
     generalized = boxes.generalized_intersection_over_union(jnp.asarray(a), jnp.asarray(b))
     np.testing.assert_allclose(generalized, shared / covered - (whole - covered) / whole, atol=SAME)
 
@@ -61,7 +71,9 @@ def test_boxes_that_do_not_touch_are_drawn_together():
 
 def test_boxes_without_area_have_no_overlap_and_finite_gradients():
     empty = jnp.zeros((1, 4))
-    value, gradient = jax.value_and_grad(lambda box: boxes.intersection_over_union(box, empty)[0, 0])(empty)
+    value, gradient = jax.value_and_grad(
+        lambda box: boxes.intersection_over_union(box, empty)[0, 0]
+    )(empty)
     assert value == 0
     assert np.all(np.isfinite(gradient))
     assert boxes.generalized_intersection_over_union(empty[0], empty[0]) == 0
@@ -71,8 +83,12 @@ def test_forms_are_inverse_to_each_other(float64):
     found = jnp.asarray(drawn(7))
     x, y, width, height = np.moveaxis(np.asarray(boxes.to_center_size(found)), -1, 0)
     np.testing.assert_allclose(width * height, boxes.area(found), atol=SAME)
-    np.testing.assert_allclose(np.stack([x, y], axis=-1), (found[:, :2] + found[:, 2:]) / 2, atol=SAME)
-    np.testing.assert_allclose(boxes.from_center_size(boxes.to_center_size(found)), found, atol=SAME)
+    np.testing.assert_allclose(
+        np.stack([x, y], axis=-1), (found[:, :2] + found[:, 2:]) / 2, atol=SAME
+    )
+    np.testing.assert_allclose(
+        boxes.from_center_size(boxes.to_center_size(found)), found, atol=SAME
+    )
 
 
 def test_clipped_boxes_cover_what_was_inside(float64):
@@ -89,19 +105,34 @@ def greedy(found, scores, labels, threshold):
     overlaps = np.asarray(boxes.intersection_over_union(jnp.asarray(found), jnp.asarray(found)))
     kept = []
     for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
-        if scores[i] > -np.inf and all(labels[i] != labels[j] or overlaps[i, j] <= threshold for j in kept):
+        if scores[i] > -np.inf and all(
+            labels[i] != labels[j] or overlaps[i, j] <= threshold for j in kept
+        ):
             kept.append(i)
     return np.isin(np.arange(len(scores)), kept)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 1.0])
 def test_suppression_is_greedy(float64, threshold):
-    found, scores, labels = drawn(4, 30), RNG.integers(0, 12, (4, 30)) / 12, RNG.integers(0, 3, (4, 30))  # some scores are equal
+    # some scores are equal
+    found, scores, labels = (
+        drawn(4, 30),
+        RNG.integers(0, 12, (4, 30)) / 12,
+        RNG.integers(0, 3, (4, 30)),
+    )
     scores[:, ::7] = -np.inf
-    suppress = jax.jit(lambda *xs, labels=None: boxes.non_maximum_suppression(*xs, threshold=threshold, labels=labels))
-    expected = np.stack([greedy(*one, threshold) for one in zip(found, scores, labels, strict=True)])
+    suppress = jax.jit(
+        lambda *xs, labels=None: boxes.non_maximum_suppression(
+            *xs, threshold=threshold, labels=labels
+        )
+    )
+    expected = np.stack(
+        [greedy(*one, threshold) for one in zip(found, scores, labels, strict=True)]
+    )
     np.testing.assert_array_equal(suppress(found, scores, labels=labels), expected)
-    expected = np.stack([greedy(*one, np.zeros(30), threshold) for one in zip(found, scores, strict=True)])
+    expected = np.stack(
+        [greedy(*one, np.zeros(30), threshold) for one in zip(found, scores, strict=True)]
+    )
     np.testing.assert_array_equal(suppress(found, scores), expected)
 
 

@@ -16,14 +16,19 @@ LABELS, MASK = np.array([2, 0, 2, 1]), np.array([True, True, True, False])
 
 
 def maps(boxes=BOXES, labels=LABELS, mask=MASK):
-    return center_points.target_maps(jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=SIZE, classes=CLASSES)
+    return center_points.target_maps(
+        jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=SIZE, classes=CLASSES
+    )
 
 
 def gaussian(box, i, j):
     """The heat of an object in a cell, in row i and column j."""
     width, height = (box[2:] - box[:2]) / STRIDE
     column, row = np.floor((box[:2] + box[2:]) / 2 / STRIDE)
-    return np.exp(-((j - column) ** 2) / (2 * (0.09 * width) ** 2) - (i - row) ** 2 / (2 * (0.09 * height) ** 2))
+    return np.exp(
+        -((j - column) ** 2) / (2 * (0.09 * width) ** 2)
+        - (i - row) ** 2 / (2 * (0.09 * height) ** 2)
+    )
 
 
 def test_heat_and_owners_are_those_of_the_formula():
@@ -62,10 +67,16 @@ def test_leading_axes_are_a_loop():
     boxes, labels = np.stack([BOXES, BOXES[[1, 0, 3, 2]]]), np.stack([LABELS, LABELS[[1, 0, 3, 2]]])
     found, output = maps(boxes, labels, np.stack([MASK, MASK])), perfect(maps())
     looped = [maps(*one, MASK) for one in zip(boxes, labels, strict=True)]
-    jax.tree.map(lambda batch, *each: np.testing.assert_array_equal(batch, np.stack(each)), found, *looped)
+    jax.tree.map(
+        lambda batch, *each: np.testing.assert_array_equal(batch, np.stack(each)), found, *looped
+    )
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf[::-1]])[None], output)
     batch = jax.tree.map(lambda leaf: leaf[0, 1], center_points.decode(twice))
-    jax.tree.map(np.testing.assert_array_equal, batch, center_points.decode(jax.tree.map(lambda leaf: leaf[::-1], output)))
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        batch,
+        center_points.decode(jax.tree.map(lambda leaf: leaf[::-1], output)),
+    )
 
 
 def perfect(found):
@@ -75,7 +86,10 @@ def perfect(found):
     offset = center - np.stack([columns, rows], axis=-1) - 0.5
     size = jnp.maximum(found.boxes[..., 2:] - found.boxes[..., :2], 1e-3)
     heat = jnp.clip(found.heat, 1e-6, 1 - 1e-6)
-    return {"heat": jnp.log(heat / (1 - heat)), "box": jnp.concatenate([offset, jnp.log(size / STRIDE)], axis=-1)}
+    return {
+        "heat": jnp.log(heat / (1 - heat)),
+        "box": jnp.concatenate([offset, jnp.log(size / STRIDE)], axis=-1),
+    }
 
 
 def test_perfect_maps_are_free_and_give_the_boxes_back():
@@ -83,7 +97,8 @@ def test_perfect_maps_are_free_and_give_the_boxes_back():
     costs = center_points.loss(perfect(found), found)
     assert costs["box"] < PIXEL
     heat = np.asarray(found.heat)
-    unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))  # the least there is between 0 and 1
+    # the least there is between 0 and 1
+    unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))
     np.testing.assert_allclose(costs["heat"], unavoidable, atol=PIXEL)
     objects = jax.jit(lambda output: center_points.decode(output, candidates=40))(perfect(found))
     order = np.argsort(objects.boxes[:3, 0])
@@ -130,4 +145,11 @@ def test_mistakes_are_named():
     with pytest.raises(JnnError, match=r"boxes \(4, 4\), labels \(3,\), mask \(4,\)"):
         maps(labels=LABELS[:3])
     with pytest.raises(JnnError, match="stride=0"):
-        center_points.target_maps(jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.zeros(1, bool), size=(8, 8), classes=1, stride=0)
+        center_points.target_maps(
+            jnp.zeros((1, 4)),
+            jnp.zeros(1, int),
+            jnp.zeros(1, bool),
+            size=(8, 8),
+            classes=1,
+            stride=0,
+        )

@@ -23,12 +23,18 @@ def test_losses_are_those_of_the_papers(reference, float64, name):
     case = reference("detection", name)
     a, b = (jnp.asarray(case[argument]) for argument in arguments)
     np.testing.assert_allclose(loss(a, b), case["losses"], atol=SAME)
-    np.testing.assert_allclose(jax.grad(lambda a: jnp.sum(loss(a, b)))(a), case["gradient"], atol=GRADIENT)
+    np.testing.assert_allclose(
+        jax.grad(lambda a: jnp.sum(loss(a, b)))(a), case["gradient"], atol=GRADIENT
+    )
 
 
 def test_without_gaussians_it_is_the_focal_loss(float64):
     x, y = jnp.linspace(-6, 6, 26).reshape(13, 2), jnp.tile(jnp.array([0.0, 1.0]), (13, 1))
-    np.testing.assert_allclose(losses.heat_map_focal(x, y, alpha=3.0), optax.losses.sigmoid_focal_loss(x, y, gamma=3.0), atol=SAME)
+    np.testing.assert_allclose(
+        losses.heat_map_focal(x, y, alpha=3.0),
+        optax.losses.sigmoid_focal_loss(x, y, gamma=3.0),
+        atol=SAME,
+    )
 
 
 def test_no_logit_is_too_large():
@@ -42,11 +48,16 @@ def test_half_precision_is_computed_in_float32():
     x, y = jnp.array([0.5, -0.5], jnp.bfloat16), jnp.array([1.0, 0.25], jnp.bfloat16)
     found = losses.heat_map_focal(x, y)
     assert found.dtype == jnp.float32
-    np.testing.assert_array_equal(found, losses.heat_map_focal(x.astype(jnp.float32), y.astype(jnp.float32)))
+    np.testing.assert_array_equal(
+        found, losses.heat_map_focal(x.astype(jnp.float32), y.astype(jnp.float32))
+    )
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=r"heat_map_focal: got logits \(3,\) and heat \(3, 1\), expected equal shapes"):
+    with pytest.raises(
+        JnnError,
+        match=r"heat_map_focal: got logits \(3,\) and heat \(3, 1\), expected equal shapes",
+    ):
         losses.heat_map_focal(jnp.zeros(3), jnp.zeros((3, 1)))
     with pytest.raises(JnnError, match="alpha=-1"):
         losses.heat_map_focal(jnp.zeros(3), jnp.zeros(3), alpha=-1.0)

@@ -23,7 +23,8 @@ def prepared(monkeypatch, config, change=lambda recording: recording):
 def test_what_is_tested_does_not_change_what_is_learned_from(monkeypatch, model):
     config = experiment.Config(smoke=True, model=model)
     disturb = lambda found: found._replace(
-        values=np.where(found.under_test, -7.0, found.values), anomalous=found.anomalous ^ found.under_test
+        values=np.where(found.under_test, -7.0, found.values),
+        anomalous=found.anomalous ^ found.under_test,
     )
     a, b = prepared(monkeypatch, config), prepared(monkeypatch, config, disturb)
     jax.tree.map(np.testing.assert_array_equal, (a.train, a.validation), (b.train, b.validation))
@@ -62,7 +63,9 @@ def test_a_ridge_score_is_that_of_its_definition(monkeypatch):
     weights = np.linalg.solve(centred.T @ centred + np.eye(24), centred.T @ (b - mean))
     errors = np.abs(following - (seen - a.mean(axis=0)) @ weights - mean)
     expected = np.concatenate([np.zeros(24), errors / np.sqrt(np.mean(errors[learned] ** 2))])
-    np.testing.assert_allclose(experiment.by_ridge(config, data).score, expected, rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        experiment.by_ridge(config, data).score, expected, rtol=SINGLE, atol=SINGLE
+    )
 
 
 def test_a_perfect_reconstruction_scores_nothing(monkeypatch):
@@ -71,7 +74,9 @@ def test_a_perfect_reconstruction_scores_nothing(monkeypatch):
     found = experiment.by_windows(config, data, lambda x: x)
     np.testing.assert_array_equal(found.score, 0)
     np.testing.assert_allclose(found.expected, data.x, rtol=SINGLE)
-    np.testing.assert_allclose(experiment.by_windows(config, data, lambda x: x + 2).score, 2, rtol=SINGLE)
+    np.testing.assert_allclose(
+        experiment.by_windows(config, data, lambda x: x + 2).score, 2, rtol=SINGLE
+    )
 
 
 def test_a_window_is_seen_in_steps_of_means():
@@ -81,7 +86,9 @@ def test_a_window_is_seen_in_steps_of_means():
 
 
 def test_zero_is_a_setting_of_ones_own():
-    config = experiment.Config(model="forecaster", cleaning=0.0, noise=0.0, dropout=0.0, weight_decay=0.0)
+    config = experiment.Config(
+        model="forecaster", cleaning=0.0, noise=0.0, dropout=0.0, weight_decay=0.0
+    )
     assert (config.cleaning, config.noise, config.dropout, config.weight_decay) == (0, 0, 0, 0)
     assert (config.length, config.horizon, config.epochs) == (24, 1, 40)
 
@@ -91,7 +98,10 @@ def test_zero_is_a_setting_of_ones_own():
     [
         ({"length": 24, "every": 5}, "length=24, every=5, expected whole steps"),
         ({"horizon": -1}, "horizon=-1, smoothing=1"),
-        ({"quantile": 1.0}, "quantile=1.0, expected horizon and smoothing >= 1, cleaning >= 0 and a quantile between 0 and 1"),
+        (
+            {"quantile": 1.0},
+            "quantile=1.0, expected horizon and smoothing >= 1, cleaning >= 0 and a quantile between 0 and 1",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, told):

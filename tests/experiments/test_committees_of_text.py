@@ -1,4 +1,6 @@
-"""Committees that judge texts: what the experiments on text make of their members, and who is trained."""
+"""Committees that judge texts: what the experiments on text make of their members, and who is
+trained.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +31,18 @@ def test_probabilities_are_the_weighted_product(name):
     experiment, other, share = CASES[name]
     config, data, task, train_state, _ = set_up(experiment, **{share: 0.3})
     batch = experiment.to_arrays(data.tokenizer, data.splits.test)
-    moved = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(1), leaf.shape), train_state.params)
+    moved = jax.tree.map(
+        lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(1), leaf.shape),
+        train_state.params,
+    )
     logits, _ = task.model.apply(moved, {}, batch["tokens"], mask=batch["mask"])
     z = np.asarray(logits[other], float) * getattr(config, "bayes_scale", 1.0)
     networks = scipy.special.softmax(np.asarray(logits["networks"], float), axis=-1).mean(axis=0)
     product = networks**0.7 * scipy.special.softmax(z, axis=-1) ** 0.3
     found = experiment.predict(config, task.model, moved, {}, batch)
-    np.testing.assert_allclose(found, np.log(product / product.sum(axis=-1, keepdims=True)), rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        found, np.log(product / product.sum(axis=-1, keepdims=True)), rtol=SINGLE, atol=SINGLE
+    )
 
 
 def test_naive_bayes_is_counted_and_the_networks_are_trained():
@@ -45,12 +52,17 @@ def test_naive_bayes_is_counted_and_the_networks_are_trained():
     after = jax.jit(step)(train_state, batch)[0].params
     same = lambda tree: jax.tree.map(lambda a, b: bool(jnp.all(a == b)), tree[0], tree[1])
     assert all(jax.tree.leaves(same((before["bayes"], after["bayes"]))))
-    assert not any(jax.tree.leaves(same((before["networks"]["members"], after["networks"]["members"]))))
+    assert not any(
+        jax.tree.leaves(same((before["networks"]["members"], after["networks"]["members"])))
+    )
 
 
 def test_without_validation_all_but_the_test_part_is_trained_on():
     for experiment, _, _ in CASES.values():
-        whole, held = (experiment.load_data(experiment.Config(smoke=True, validation=value)).splits for value in (False, True))
+        whole, held = (
+            experiment.load_data(experiment.Config(smoke=True, validation=value)).splits
+            for value in (False, True)
+        )
         assert sorted(whole.train.texts) == sorted(held.train.texts + held.validation.texts)
         assert not whole.validation.texts
 

@@ -1,4 +1,6 @@
-"""Nobody is in two parts, what is measured, and the mean over members, in the experiment on faces."""
+"""Nobody is in two parts, what is measured, and the mean over members, in the experiment on
+faces.
+"""
 
 import jax
 import numpy as np
@@ -29,11 +31,16 @@ def test_everyone_is_in_one_part_with_all_photographs(people, validation):
     parts = [part["person"] for part in experiment.load_data(config)[:3]]
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(40).repeat(10))
     assert sum(len(set(part)) for part in parts) == 40
-    assert [len(set(part)) for part in parts[1:]] == [5 * validation, 10 if people == "last10" else 8]
+    assert [len(set(part)) for part in parts[1:]] == [
+        5 * validation,
+        10 if people == "last10" else 8,
+    ]
 
 
 def test_the_folds_hold_everyone_out_once():
-    assert sorted(k for name, people in experiment.TEST.items() if name != "last10" for k in people) == list(range(40))
+    assert sorted(
+        k for name, people in experiment.TEST.items() if name != "last10" for k in people
+    ) == list(range(40))
 
 
 def test_cosines_of_embeddings_are_the_mean_of_the_members(begun):
@@ -48,7 +55,9 @@ def test_an_image_and_its_mirror_image_have_one_embedding(begun):
     config, splits, _, train_state = begun
     few = {"image": splits.test["image"][:4]}
     mirrored = {"image": few["image"][:, :, ::-1]}
-    embed = jax.jit(lambda batch: experiment.predict(config, train_state.params, train_state.state, batch))
+    embed = jax.jit(
+        lambda batch: experiment.predict(config, train_state.params, train_state.state, batch)
+    )
     np.testing.assert_allclose(embed(mirrored), embed(few), atol=SINGLE)
 
 
@@ -58,16 +67,22 @@ def test_what_is_watched_is_scikit_learns_area(begun):
     z = experiment.predict(config, train_state.params, train_state.state, splits.validation)
     person = splits.validation["person"]
     same = (person[:, None] == person[None])[np.triu_indices(len(person), 1)]
-    np.testing.assert_allclose(found, sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine")), atol=1e-3)  # float32 makes a few ties
+    # float32 makes a few ties
+    np.testing.assert_allclose(
+        found, sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine")), atol=1e-3
+    )
 
 
 def test_brightness_and_contrast_do_not_matter():
     image = np.random.default_rng(0).uniform(0.3, 0.7, (3, 28, 23, 1)).astype(np.float32)
     plain = experiment.standardized(image)
-    np.testing.assert_allclose(experiment.standardized(0.5 + 1.3 * (image - 0.6)), plain, atol=0.02)  # the variance has a floor
+    # the variance has a floor
+    np.testing.assert_allclose(experiment.standardized(0.5 + 1.3 * (image - 0.6)), plain, atol=0.02)
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"members": 0}, "members=0"), ({"hidden": -1}, "hidden=-1")])
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"members": 0}, "members=0"), ({"hidden": -1}, "hidden=-1")]
+)
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(JnnError, match=f"config: got {message}"):
         experiment.Config(**settings)

@@ -1,4 +1,6 @@
-"""Two players in one step: each has the gradient of its own loss alone, and moves when it is its turn; and pictures of a class."""
+"""Two players in one step: each has the gradient of its own loss alone, and moves when it is its
+turn; and pictures of a class.
+"""
 
 import json
 from functools import partial
@@ -35,7 +37,10 @@ def test_each_player_has_the_gradient_of_its_own_loss_alone(model):
     for player, other in (("generator", "discriminator"), ("discriminator", "generator")):
         own = jax.jit(jax.grad(of(f"{player}_loss")))(train_state.params)
         assert all(not np.any(leaf) for leaf in jax.tree.leaves(own[other]))
-        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), own[player], joint[player])  # float32: other fusions
+        # float32: other fusions
+        jax.tree.map(
+            partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), own[player], joint[player]
+        )
 
 
 def test_the_generator_moves_in_the_last_of_the_discriminators_steps():
@@ -43,19 +48,29 @@ def test_the_generator_moves_in_the_last_of_the_discriminators_steps():
     step, moved = jax.jit(step), []
     for _ in range(6):
         before, (train_state, _) = train_state, step(train_state, batch)
-        moved.append({player: differ(before.params[player], train_state.params[player]) for player in ("generator", "discriminator")})
+        moved.append(
+            {
+                player: differ(before.params[player], train_state.params[player])
+                for player in ("generator", "discriminator")
+            }
+        )
     assert [each["generator"] for each in moved] == [False, False, True] * 2
     assert all(each["discriminator"] for each in moved)
 
 
 def differ(a, b):
-    return any(not np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return any(
+        not np.array_equal(x, y)
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 def test_a_setting_that_was_given_is_kept():
     config = experiment.Config(model="wgan_gp", epochs=3, channels=(8, 4), learning_rate=1e-4)
     assert (config.epochs, config.channels, config.learning_rate) == (3, (8, 4), 1e-4)
-    with pytest.raises(JnnError, match="config: got discriminator_steps=0, expected an integer >= 1"):
+    with pytest.raises(
+        JnnError, match="config: got discriminator_steps=0, expected an integer >= 1"
+    ):
         experiment.Config(discriminator_steps=0)
     with pytest.raises(JnnError, match="config: got samples=150, expected a multiple of 100"):
         experiment.Config(samples=150)
@@ -63,7 +78,23 @@ def test_a_setting_that_was_given_is_kept():
 
 def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
     folder = str(tmp_path / "run")
-    assert main(["run", "image_generation", "--model", "vae", "--data", "digits", "--smoke", "--quiet", "--out", folder]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "image_generation",
+                "--model",
+                "vae",
+                "--data",
+                "digits",
+                "--smoke",
+                "--quiet",
+                "--out",
+                folder,
+            ]
+        )
+        == 0
+    )
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert len(list((tmp_path / "run/samples").glob("*.npy"))) == 2
     capsys.readouterr()
@@ -77,5 +108,7 @@ def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
     assert rows(draw(" 7 ")) == ["7"]
     np.testing.assert_array_equal(pixels(draw("7")), pixels(draw("7")))
     assert not np.array_equal(pixels(draw("7")), pixels(draw("7", seed=1)))
-    with pytest.raises(JnnError, match="image_generation: got prompt='ten', expected nothing, or one of 0, 1, 2"):
+    with pytest.raises(
+        JnnError, match="image_generation: got prompt='ten', expected nothing, or one of 0, 1, 2"
+    ):
         draw("ten")

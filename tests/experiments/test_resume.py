@@ -50,15 +50,16 @@ def test_killed_20_times(tmp_path, small):
 
 def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, small):
     expected, programs = small
-    process = forks.Process(target=killed.in_a_process, args=(killed.on_a_full_disk, [], tmp_path / "cut", programs, None))
+    process = forks.Process(
+        target=killed.in_a_process,
+        args=(killed.on_a_full_disk, [], tmp_path / "cut", programs, None),
+    )
     process.start()
     process.join()
     assert process.exitcode == 2
     status = json.loads((tmp_path / "cut/status.json").read_text())
     assert status["state"] == "failed"
-    told = (
-        rf"checkpoint of step \d+ in {tmp_path}/cut/checkpoints: got File too large.* Make room .*, then resume: no step is on disk yet\."
-    )
+    told = rf"checkpoint of step \d+ in {tmp_path}/cut/checkpoints: got File too large.* Make room .*, then resume: no step is on disk yet\."
     assert re.fullmatch(told, status["message"])
     killed.run(killed.everything, [], tmp_path / "cut", programs)
     assert killed.result(tmp_path / "cut") == expected
@@ -68,7 +69,13 @@ def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, smal
 @pytest.mark.parametrize("words", CASES, ids=" ".join)
 def test_killed_200_times_in_all(tmp_path, words):
     words = [*words, *OPTIONS]
-    kill_often(killed.command, words, tmp_path, *undisturbed(killed.command, words, tmp_path), kills=-(-200 // len(CASES)))
+    kill_often(
+        killed.command,
+        words,
+        tmp_path,
+        *undisturbed(killed.command, words, tmp_path),
+        kills=-(-200 // len(CASES)),
+    )
 
 
 COMMAND = [sys.executable, "-m", "jnn"]
@@ -82,7 +89,10 @@ def rows(folder):
 @pytest.fixture(scope="module", params=NAMES)
 def whole(request, tmp_path_factory):
     """A run of an experiment that nobody disturbs."""
-    words, folder = ["run", request.param, *OPTIONS, "--quiet", "--out"], tmp_path_factory.mktemp("whole") / "run"
+    words, folder = (
+        ["run", request.param, *OPTIONS, "--quiet", "--out"],
+        tmp_path_factory.mktemp("whole") / "run",
+    )
     subprocess.run([*COMMAND, *words, folder], check=True, capture_output=True)
     return words, folder
 
@@ -92,7 +102,9 @@ def whole(request, tmp_path_factory):
 def test_a_stopped_run_ends_in_the_same_bits(tmp_path, whole, signum):
     words, expected = whole
     cut = tmp_path / "cut"
-    process = subprocess.Popen([*COMMAND, *words, cut], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*COMMAND, *words, cut], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wanted = int(np.random.default_rng(int(signum)).integers(1, rows(expected)))
     while rows(cut) < wanted and process.poll() is None:
         time.sleep(0.01)

@@ -11,7 +11,17 @@ import pytest
 from jnn.cli import main
 from jnn.cli.experiments import listings, load
 
-KEYS = {"experiment", "metrics", "baselines", "parameters", "seconds", "steps", "seed", "device", "versions"}
+KEYS = {
+    "experiment",
+    "metrics",
+    "baselines",
+    "parameters",
+    "seconds",
+    "steps",
+    "seed",
+    "device",
+    "versions",
+}
 LISTINGS = {listing.name: listing for listing in listings()}
 OTHERS = [
     ("image_classification", "--model", "mlp"),
@@ -41,12 +51,18 @@ CHOSEN = ("model", "data", "target", "people", "loss")
 def choices(config):
     """Every combination of the model, the data and what else is chosen by name."""
     hints = typing.get_type_hints(config)
-    named = {field.name: typing.get_args(hints[field.name]) for field in dataclasses.fields(config) if field.name in CHOSEN}
+    named = {
+        field.name: typing.get_args(hints[field.name])
+        for field in dataclasses.fields(config)
+        if field.name in CHOSEN
+    }
     return [dict(zip(named, values, strict=True)) for values in itertools.product(*named.values())]
 
 
 def smoke(folder, name, *options):
-    assert main(["run", name, *options, "--smoke", "--offline", "--quiet", "--out", str(folder)]) == 0
+    assert (
+        main(["run", name, *options, "--smoke", "--offline", "--quiet", "--out", str(folder)]) == 0
+    )
     return json.loads((folder / "summary.json").read_text())
 
 

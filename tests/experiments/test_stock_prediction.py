@@ -1,4 +1,6 @@
-"""No fold learns from, scales by, or sees a day that it is to predict, and every test day is predicted once."""
+"""No fold learns from, scales by, or sees a day that it is to predict, and every test day is
+predicted once.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,11 @@ from jnn.errors import JnnError
 CONFIG = experiment.Config(smoke=True)
 SERIES = experiment.made_up()
 MARKET = experiment.load_data(CONFIG)
-PARTS = {"train": (experiment.ORIGINS, experiment.ORIGINS // 3), "validation": (1, 1), "test": (1, 1)}
+PARTS = {
+    "train": (experiment.ORIGINS, experiment.ORIGINS // 3),
+    "validation": (1, 1),
+    "test": (1, 1),
+}
 
 
 def market_changed_after(monkeypatch, day):
@@ -18,7 +24,9 @@ def market_changed_after(monkeypatch, day):
     for ticker, series in SERIES.items():
         values = series.values.copy()
         first = len(MARKET.time) - len(values)
-        values[day - first :] *= np.exp(0.1 * rng.standard_normal(values[day - first :].shape).clip(-0.04, 0.04))
+        values[day - first :] *= np.exp(
+            0.1 * rng.standard_normal(values[day - first :].shape).clip(-0.04, 0.04)
+        )
         changed[ticker] = series._replace(values=values)
     monkeypatch.setattr(experiment, "made_up", lambda: changed)
     return experiment.load_data(CONFIG)
@@ -27,7 +35,9 @@ def market_changed_after(monkeypatch, day):
 def test_training_and_scales_end_with_the_training_part(monkeypatch):
     for fold in MARKET.folds:
         other = market_changed_after(monkeypatch, fold.train.stop)
-        found, expected = (experiment.windows(market, fold, "train", *PARTS["train"]) for market in (other, MARKET))
+        found, expected = (
+            experiment.windows(market, fold, "train", *PARTS["train"]) for market in (other, MARKET)
+        )
         for name in expected:
             np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
         assert expected["day"].max() < fold.train.stop <= fold.validation.start < fold.test.start
@@ -41,7 +51,9 @@ def test_what_is_seen_of_a_test_day_is_from_before_it(monkeypatch):
     before = expected["day"] <= day
     for name in ("inputs", "deviation"):
         np.testing.assert_array_equal(found[name][before], expected[name][before], err_msg=name)
-    assert (found["return"][expected["day"] == day] != expected["return"][expected["day"] == day]).all()
+    assert (
+        found["return"][expected["day"] == day] != expected["return"][expected["day"] == day]
+    ).all()
 
 
 def test_every_test_day_of_a_stock_is_predicted_once():
@@ -49,19 +61,29 @@ def test_every_test_day_of_a_stock_is_predicted_once():
     for number, ticker in enumerate(experiment.TICKERS):
         counts = (test["stock"] == number) & (test["count"] > 0)
         assert sorted(test["day"][counts].tolist()) == list(MARKET.tested(ticker))
-        np.testing.assert_allclose(test["return"][counts], MARKET.returns[ticker][test["day"][counts]], rtol=1e-6)
+        np.testing.assert_allclose(
+            test["return"][counts], MARKET.returns[ticker][test["day"][counts]], rtol=1e-6
+        )
 
 
 def test_other_days_of_one_stock_are_refused(monkeypatch):
-    late = {**SERIES, "IBM": SERIES["IBM"]._replace(time=SERIES["IBM"].time + np.timedelta64(1, "D"))}
+    late = {
+        **SERIES,
+        "IBM": SERIES["IBM"]._replace(time=SERIES["IBM"].time + np.timedelta64(1, "D")),
+    }
     monkeypatch.setattr(experiment, "made_up", lambda: late)
-    with pytest.raises(JnnError, match="other days of IBM than of AAPL, expected one calendar, to its end"):
+    with pytest.raises(
+        JnnError, match="other days of IBM than of AAPL, expected one calendar, to its end"
+    ):
         experiment.load_data(CONFIG)
 
 
 def test_metrics_are_those_of_numpy():
     rng = np.random.default_rng(0)
-    r, count = rng.normal(size=(5, 2)), np.array([[1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], np.float32)
+    r, count = (
+        rng.normal(size=(5, 2)),
+        np.array([[1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], np.float32),
+    )
     made = lambda: {"mean": rng.normal(size=(5, 2)), "variance": np.exp(rng.normal(size=(5, 2)))}
     found = {name: made() for name in ("lstm", "tcn", "both")}
     metric = experiment.measures()
@@ -69,7 +91,11 @@ def test_metrics_are_those_of_numpy():
     values = metric.compute(metric.measure({**found, "counted": {"count": count}}, r, weights))
     days = (count * weights[:, None]) > 0
     m, h = (found["both"][name][days] for name in ("mean", "variance"))
-    np.testing.assert_allclose(values["rmse_ratio"], np.sqrt(np.mean((r[days] - m) ** 2) / np.mean(r[days] ** 2)), rtol=1e-5)
+    np.testing.assert_allclose(
+        values["rmse_ratio"],
+        np.sqrt(np.mean((r[days] - m) ** 2) / np.mean(r[days] ** 2)),
+        rtol=1e-5,
+    )
     np.testing.assert_allclose(values["qlike"], np.mean(np.log(h) + r[days] ** 2 / h), rtol=1e-5)
 
 

@@ -1,4 +1,6 @@
-"""Balanced classes and the use of validation data, in the experiment that offers both as settings."""
+"""Balanced classes and the use of validation data, in the experiment that offers both as
+settings.
+"""
 
 from functools import partial
 
@@ -16,7 +18,9 @@ SINGLE = 1e-5  # float32 against float64: sums over a few hundred examples
 
 
 def set_up(**settings):
-    config = experiment.Config(data="breast_cancer", members=2, hidden=(4,), dropout=0.0, **settings)
+    config = experiment.Config(
+        data="breast_cancer", members=2, hidden=(4,), dropout=0.0, **settings
+    )
     splits = experiment.load_data(config)
     task = experiment.task(config, splits)
     return task, splits, start(task, config, seed_key(0))[0]
@@ -24,18 +28,25 @@ def set_up(**settings):
 
 def test_the_balanced_loss_is_scikit_learns():
     task, splits, train_state = set_up(class_weights="balanced")
-    loss, _ = jax.jit(partial(task.objective, key=jax.random.key(0)))(train_state.params, train_state.state, splits.train)
+    loss, _ = jax.jit(partial(task.objective, key=jax.random.key(0)))(
+        train_state.params, train_state.state, splits.train
+    )
     logits, _ = task.model.apply(train_state.params, train_state.state, splits.train["features"])
     y = splits.train["label"]
     weight = sklearn.utils.class_weight.compute_sample_weight("balanced", y)
-    expected = sum(sklearn.metrics.log_loss(y, scipy.special.softmax(z, axis=-1), sample_weight=weight) for z in np.asarray(logits, float))
+    expected = sum(
+        sklearn.metrics.log_loss(y, scipy.special.softmax(z, axis=-1), sample_weight=weight)
+        for z in np.asarray(logits, float)
+    )
     np.testing.assert_allclose(loss, expected, rtol=SINGLE)
 
 
 def test_balanced_accuracy_is_scikit_learns():
     task, splits, train_state = set_up()
     found = task.test(train_state.params, train_state.state)["test/balanced_accuracy"]
-    answers = jnp.argmax(experiment.predict(task.model, train_state.params, train_state.state, splits.test), axis=-1)
+    answers = jnp.argmax(
+        experiment.predict(task.model, train_state.params, train_state.state, splits.test), axis=-1
+    )
     expected = sklearn.metrics.balanced_accuracy_score(splits.test["label"], answers)
     np.testing.assert_allclose(found, expected, rtol=SINGLE)
 
@@ -44,5 +55,7 @@ def test_without_validation_all_but_the_test_part_is_trained_on():
     everything, _, _ = set_up()
     task, splits, _ = set_up(validation=True)
     assert everything.validate is None
-    assert everything.feed.identity["examples"] == task.feed.identity["examples"] + len(splits.validation["label"])
+    assert everything.feed.identity["examples"] == task.feed.identity["examples"] + len(
+        splits.validation["label"]
+    )
     assert task.best == "validation/loss"

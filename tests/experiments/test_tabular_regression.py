@@ -1,4 +1,6 @@
-"""The encoding of columns in pieces, and settings that suit the data, in the experiment that has them."""
+"""The encoding of columns in pieces, and settings that suit the data, in the experiment that has
+them.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,4 +24,7 @@ def test_the_pieces_sum_to_the_interpolated_quantile():
 def test_a_setting_of_zero_is_not_taken_for_none():
     config = experiment.Config(data="diabetes", dropout=0.0, weight_decay=0.0)
     assert (config.dropout, config.weight_decay) == (0, 0)
-    assert (config.hidden, config.epochs) == (experiment.SUITED["diabetes"]["hidden"], experiment.SUITED["diabetes"]["epochs"])
+    assert (config.hidden, config.epochs) == (
+        experiment.SUITED["diabetes"]["hidden"],
+        experiment.SUITED["diabetes"]["epochs"],
+    )

@@ -1,4 +1,6 @@
-"""Nothing of the weather to come enters what is learned or seen, and the baselines are what their names say."""
+"""Nothing of the weather to come enters what is learned or seen, and the baselines are what their
+names say.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -39,15 +41,22 @@ def test_what_is_seen_ends_at_the_origin():
 
 
 def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window():
-    """The network is causal, and sees no more than a window has: training on sequences is training on windows."""
+    """The network is causal, and sees no more than a window has: training on sequences is training
+    on windows.
+    """
     model, scales = experiment.build_model(CONFIG), experiment.fit_scales(WEATHER)
-    params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(experiment.describe(CONFIG)[1].shape))
+    params, state = jax.jit(model.init)(
+        jax.random.key(0), jnp.ones(experiment.describe(CONFIG)[1].shape)
+    )
     part = WEATHER.split.validation
     sequence, windows = experiment.windows(WEATHER, part, 8), experiment.windows(WEATHER, part, 1)
-    predict = jax.jit(lambda inputs: experiment.predict(scales, model, params, state, {"inputs": inputs}))
+    predict = jax.jit(
+        lambda inputs: experiment.predict(scales, model, params, state, {"inputs": inputs})
+    )
     together, alone = predict(sequence["inputs"][:1]), predict(windows["inputs"][:8])
     for name in ("mean", "quantiles"):
-        np.testing.assert_allclose(together[name][0], alone[name][:, 0], rtol=1e-4)  # float32: sums in another order
+        # float32: sums in another order
+        np.testing.assert_allclose(together[name][0], alone[name][:, 0], rtol=1e-4)
     assert (np.diff(alone["quantiles"], axis=-1) >= 0).all()
 
 
@@ -58,9 +67,13 @@ def test_metrics_are_those_of_numpy():
     scales = experiment.Scales(experiment.fit_scales(WEATHER).inputs, np.array([1.0, 2.0, 4.0]))
     metric = experiment.measures(scales)
     found = {"mean": jnp.asarray(mean), "quantiles": jnp.asarray(quantiles)}
-    values = metric.compute(metric.measure(found, jnp.asarray(targets), jnp.array([1.0, 1, 1, 1, 0, 0])))
+    values = metric.compute(
+        metric.measure(found, jnp.asarray(targets), jnp.array([1.0, 1, 1, 1, 0, 0]))
+    )
     squares = np.mean((mean - targets)[:4] ** 2, axis=(0, 1))
-    within = np.mean(((quantiles[..., 0] <= targets) & (targets <= quantiles[..., -1]))[:4], axis=(0, 1))
+    within = np.mean(
+        ((quantiles[..., 0] <= targets) & (targets <= quantiles[..., -1]))[:4], axis=(0, 1)
+    )
     for k, horizon in enumerate(experiment.HORIZONS):
         np.testing.assert_allclose(values[f"rmse_{horizon}h"], np.sqrt(squares[k]), rtol=1e-6)
         np.testing.assert_allclose(values[f"coverage_{horizon}h"], within[k], rtol=1e-6)
@@ -68,9 +81,13 @@ def test_metrics_are_those_of_numpy():
 
 
 def test_the_same_hour_of_yesterday_is_persistence_a_day_ahead():
-    found = experiment.baselines(CONFIG, WEATHER, experiment.windows(WEATHER, WEATHER.split.test, 1))
+    found = experiment.baselines(
+        CONFIG, WEATHER, experiment.windows(WEATHER, WEATHER.split.test, 1)
+    )
     assert found["same hour yesterday"][-1] == found["persistence"][-1]
-    assert found["persistence"][0] == pytest.approx(np.sqrt(np.mean(np.diff(_tested()) ** 2)), rel=1e-5)
+    assert found["persistence"][0] == pytest.approx(
+        np.sqrt(np.mean(np.diff(_tested()) ** 2)), rel=1e-5
+    )
 
 
 def _tested():

@@ -1,4 +1,6 @@
-"""The colours obey what they promise to eyes that see colours in another way, and figures leave Matplotlib's global state alone."""
+"""The colours obey what they promise to eyes that see colours in another way, and figures leave
+Matplotlib's global state alone.
+"""
 
 import colorsys
 import subprocess
@@ -47,7 +49,12 @@ def test_neighbouring_lines_differ_in_lightness_or_between_blue_and_orange():
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([-2.0, 1.0], (style.SIGNED, -2, 2)), ([0.0, 3.0], ("viridis", 0, 3)), ([0.0, np.nan], ("viridis", 0, 1))]
+    ("values", "expected"),
+    [
+        ([-2.0, 1.0], (style.SIGNED, -2, 2)),
+        ([0.0, 3.0], ("viridis", 0, 3)),
+        ([0.0, np.nan], ("viridis", 0, 1)),
+    ],
 )
 def test_the_range_of_colours_is_symmetric_where_values_have_signs(values, expected):
     assert style.colour_range(np.array(values)) == expected

@@ -1,4 +1,6 @@
-"""The mathematics of diffusion against closed forms: DDPM's product of variances, and the flow of a Gaussian, which is known."""
+"""The mathematics of diffusion against closed forms: DDPM's product of variances, and the flow of a
+Gaussian, which is known.
+"""
 
 import itertools
 
@@ -23,7 +25,9 @@ def _strict(float64):
 
 
 def gaussian(schedule):
-    """The exact velocity where examples are N(MEAN, DEVIATION²): of the posterior mean, by Bayes' rule."""
+    """The exact velocity where examples are N(MEAN, DEVIATION²): of the posterior mean, by Bayes'
+    rule.
+    """
 
     def predict(x_t, t):
         alpha, sigma = schedule(t)
@@ -58,7 +62,11 @@ def test_the_linear_schedule_is_the_limit_of_ddpm():
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_velocity_and_what_follows_from_it(schedule):
     rng = np.random.default_rng(0)
-    x, noise, t = jnp.asarray(rng.normal(size=(5, 2, 3))), jnp.asarray(rng.normal(size=(5, 2, 3))), jnp.asarray(rng.uniform(size=5))
+    x, noise, t = (
+        jnp.asarray(rng.normal(size=(5, 2, 3))),
+        jnp.asarray(rng.normal(size=(5, 2, 3))),
+        jnp.asarray(rng.uniform(size=5)),
+    )
     x_t, v = diffusion.diffused(x, noise, t, schedule), diffusion.velocity(x, noise, t, schedule)
     alpha, sigma = (np.asarray(each)[:, None, None] for each in schedule(t))
     np.testing.assert_allclose(x_t, alpha * np.asarray(x) + sigma * np.asarray(noise), atol=SAME)
@@ -77,11 +85,14 @@ def test_the_flow_of_a_gaussian_ends_where_it_is_known_to(schedule):
     noise = jnp.linspace(-2, 2, 9)
 
     def error(steps, order):
-        found = diffusion.sample(gaussian(schedule), noise, steps=steps, schedule=schedule, order=order)
+        found = diffusion.sample(
+            gaussian(schedule), noise, steps=steps, schedule=schedule, order=order
+        )
         return float(jnp.max(jnp.abs(found - exact(noise, schedule))))
 
     first, second = (np.array([error(steps, order) for steps in (40, 80, 160)]) for order in (1, 2))
-    np.testing.assert_allclose(first[1:] / first[:-1], 1 / 2, rtol=0.05)  # of the first order: half the step, half the error
+    # of the first order: half the step, half the error
+    np.testing.assert_allclose(first[1:] / first[:-1], 1 / 2, rtol=0.05)
     assert np.all(second < first / 5)
     assert second[-1] < 1e-3
 
@@ -90,17 +101,35 @@ def test_the_first_step_is_ddims():
     predict, noise, t = gaussian(diffusion.linear), jnp.array([0.5, -1.0]), jnp.array([1.0, 1.0])
     steps = 3
     found = diffusion.sample(predict, noise, steps=1, schedule=diffusion.linear)
-    np.testing.assert_allclose(found, diffusion.denoised(noise, predict(noise, t[0]), t, diffusion.linear), atol=SAME)
+    np.testing.assert_allclose(
+        found, diffusion.denoised(noise, predict(noise, t[0]), t, diffusion.linear), atol=SAME
+    )
     x_t, times = noise, jnp.linspace(1, 0, steps + 1)
     for now, after in itertools.pairwise(times):
         v, at = predict(x_t, now), jnp.full(2, now)
-        x, e = diffusion.denoised(x_t, v, at, diffusion.linear), diffusion.noise_of(x_t, v, at, diffusion.linear)
+        x, e = (
+            diffusion.denoised(x_t, v, at, diffusion.linear),
+            diffusion.noise_of(x_t, v, at, diffusion.linear),
+        )
         x_t = diffusion.diffused(x, e, jnp.full(2, after), diffusion.linear)
-    np.testing.assert_allclose(diffusion.sample(predict, noise, steps=steps, schedule=diffusion.linear, order=1), x_t, atol=SAME)
+    np.testing.assert_allclose(
+        diffusion.sample(predict, noise, steps=steps, schedule=diffusion.linear, order=1),
+        x_t,
+        atol=SAME,
+    )
 
 
 def test_what_is_found_is_cut_to_the_limit():
-    assert jnp.max(jnp.abs(diffusion.sample(gaussian(diffusion.cosine), jnp.array([-9.0, 9.0]), steps=5, limit=1.0))) <= 1
+    assert (
+        jnp.max(
+            jnp.abs(
+                diffusion.sample(
+                    gaussian(diffusion.cosine), jnp.array([-9.0, 9.0]), steps=5, limit=1.0
+                )
+            )
+        )
+        <= 1
+    )
 
 
 def test_guidance_of_one_is_none_and_of_zero_forgets_the_condition():
@@ -111,9 +140,13 @@ def test_guidance_of_one_is_none_and_of_zero_forgets_the_condition():
 
 def test_mistakes_are_named():
     x = jnp.zeros((5, 2))
-    with pytest.raises(JnnError, match=r"arrays of shape \(5, 2\) and \(5, 3\) with times of shape \(5,\)"):
+    with pytest.raises(
+        JnnError, match=r"arrays of shape \(5, 2\) and \(5, 3\) with times of shape \(5,\)"
+    ):
         diffusion.velocity(x, jnp.zeros((5, 3)), jnp.zeros(5))
-    with pytest.raises(JnnError, match=r"times of shape \(2,\), expected equal shapes, and a time for each example"):
+    with pytest.raises(
+        JnnError, match=r"times of shape \(2,\), expected equal shapes, and a time for each example"
+    ):
         diffusion.diffused(x, x, jnp.zeros(2))
     with pytest.raises(JnnError, match="sample: got steps=0"):
         diffusion.sample(lambda x, t: x, x, steps=0)

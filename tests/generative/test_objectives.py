@@ -13,13 +13,22 @@ from jnn.losses.adversarial import HINGE
 
 SINGLE = 1e-5  # float32: sums of some dozen numbers of order one
 SHAPE, CLASSES = (4, 4, 1), 3
-DENOISER = DenoiserConfig(shape=SHAPE, classes=CLASSES, channels=(4,), condition=8, groups=2, patch=1)
+DENOISER = DenoiserConfig(
+    shape=SHAPE, classes=CLASSES, channels=(4,), condition=8, groups=2, patch=1
+)
 MODELS = {
-    "adversarial": adversarial(GANConfig(shape=SHAPE, classes=CLASSES, noise=2, channels=(4,), features=4), loss=HINGE),
-    "variational": variational(VAEConfig(shape=SHAPE, classes=CLASSES, channels=(4,), hidden=8, latent=2)),
+    "adversarial": adversarial(
+        GANConfig(shape=SHAPE, classes=CLASSES, noise=2, channels=(4,), features=4), loss=HINGE
+    ),
+    "variational": variational(
+        VAEConfig(shape=SHAPE, classes=CLASSES, channels=(4,), hidden=8, latent=2)
+    ),
     "diffusing": diffusing(DENOISER, steps=3),
 }
-BATCH = {"image": np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8), "label": np.arange(6, dtype=np.int32) % 3}
+BATCH = {
+    "image": np.random.default_rng(0).integers(0, 256, (6, *SHAPE), np.uint8),
+    "label": np.arange(6, dtype=np.int32) % 3,
+}
 
 
 def drawn(how):
@@ -27,7 +36,9 @@ def drawn(how):
     params, state = jax.jit(how.model.init)(jax.random.key(0), how.example)
     leaves, structure = jax.tree.flatten(params)
     rng = np.random.default_rng(1)
-    return structure.unflatten([leaf + 0.2 * rng.standard_normal(leaf.shape).astype(np.float32) for leaf in leaves]), state
+    return structure.unflatten(
+        [leaf + 0.2 * rng.standard_normal(leaf.shape).astype(np.float32) for leaf in leaves]
+    ), state
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -58,7 +69,9 @@ def test_what_is_seen_without_a_class_does_not_depend_on_it():
     for unlabelled in (0.0, 1.0):
         how = diffusing(DENOISER, unlabelled=unlabelled)
         batches = [BATCH | {"label": label} for label in (BATCH["label"], (BATCH["label"] + 1) % 3)]
-        losses[unlabelled] = [float(how.objective(*drawn(how), batch, jax.random.key(3))[0]) for batch in batches]
+        losses[unlabelled] = [
+            float(how.objective(*drawn(how), batch, jax.random.key(3))[0]) for batch in batches
+        ]
     assert losses[1.0][0] == losses[1.0][1]
     assert losses[0.0][0] != losses[0.0][1]
 
@@ -68,7 +81,11 @@ def test_one_step_from_noise_is_the_guided_velocity(guidance):
     how = diffusing(DENOISER, guidance=guidance, steps=1)
     params, state = drawn(how)
     noise, label = jax.random.normal(jax.random.key(2), (6, *SHAPE)), jnp.arange(6) % 3
-    v = lambda label: denoiser(DENOISER).apply(params, state, {"image": noise, "time": jnp.ones(6), "label": label})[0]
+    v = lambda label: denoiser(DENOISER).apply(
+        params, state, {"image": noise, "time": jnp.ones(6), "label": label}
+    )[0]
     c, u = np.asarray(v(label)), np.asarray(v(jnp.full(6, CLASSES)))
     expected = (np.clip(-(u + guidance * (c - u)), -1, 1) + 1) / 2  # at t = 1 all is noise: x = -v
-    np.testing.assert_allclose(how.draw(params, state, {"noise": noise, "label": label}), expected, atol=SINGLE)
+    np.testing.assert_allclose(
+        how.draw(params, state, {"noise": noise, "label": label}), expected, atol=SINGLE
+    )

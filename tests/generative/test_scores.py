@@ -19,7 +19,9 @@ def samples(n=400, d=5):
 def test_frechet_is_the_formula_with_scipys_root():
     a, b = samples(), samples(300)
     A, B = np.cov(a.T), np.cov(b.T)
-    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(A + B - 2 * scipy.linalg.sqrtm(A @ B).real)
+    expected = np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(
+        A + B - 2 * scipy.linalg.sqrtm(A @ B).real
+    )
     assert scores.frechet_distance(a, b) == pytest.approx(expected, rel=SAME)
     assert scores.frechet_distance(b, a) == pytest.approx(expected, rel=SAME)
 
@@ -28,12 +30,15 @@ def test_frechet_of_a_shift_and_of_a_scale_is_known():
     a = samples()
     assert scores.frechet_distance(a, a) == pytest.approx(0, abs=SAME)
     assert scores.frechet_distance(a, a + 2) == pytest.approx(5 * 2**2, rel=SAME)
-    assert scores.frechet_distance(a - a.mean(0), 3 * (a - a.mean(0))) == pytest.approx((3 - 1) ** 2 * np.trace(np.cov(a.T)), rel=SAME)
+    assert scores.frechet_distance(a - a.mean(0), 3 * (a - a.mean(0))) == pytest.approx(
+        (3 - 1) ** 2 * np.trace(np.cov(a.T)), rel=SAME
+    )
 
 
 def test_frechet_survives_covariances_without_full_rank():
     a = np.repeat(samples(d=1), 3, axis=1)
-    assert scores.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)  # the root of a rounding error of an eigenvalue of 0
+    # the root of a rounding error of an eigenvalue of 0
+    assert scores.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_nearest_neighbour_by_brute_force():
@@ -51,16 +56,21 @@ def test_samples_of_one_distribution_cannot_be_told_apart():
 
 def test_the_projection_is_scikit_learns():
     images = RNG.uniform(size=(50, 4, 4, 1))
-    expected = PCA(3, svd_solver="full").fit(images.reshape(50, 16)).transform(images.reshape(50, 16))
+    expected = (
+        PCA(3, svd_solver="full").fit(images.reshape(50, 16)).transform(images.reshape(50, 16))
+    )
     found = scores.projection(images, 3)(images)
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=SAME)  # the sign of a component is free
+    # the sign of a component is free
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=SAME)
 
 
 def test_gaussian_images_have_the_moments_of_the_components_they_are_drawn_in():
     images = 0.5 + 0.02 * samples(500, 6).reshape(500, 2, 3, 1)
     drawn = scores.gaussian_images(images, 200_000, components=6)
     np.testing.assert_allclose(drawn.mean(0), images.mean(0), atol=1e-3)  # several standard errors
-    np.testing.assert_allclose(np.cov(drawn.reshape(-1, 6).T), np.cov(images.reshape(-1, 6).T), rtol=0.05, atol=1e-4)
+    np.testing.assert_allclose(
+        np.cov(drawn.reshape(-1, 6).T), np.cov(images.reshape(-1, 6).T), rtol=0.05, atol=1e-4
+    )
     flat = scores.gaussian_images(images, 100, components=2).reshape(100, 6)
     assert np.linalg.matrix_rank(flat - flat.mean(0), tol=1e-8) == 2
 
@@ -83,13 +93,20 @@ def test_a_judge_of_classes_that_are_far_apart():
     assert judge.real.shape == (120, 4)
     made = parts()
     assert scores.scores(judge, made["image"], made["label"])["fake_to_real_accuracy"] == 1
-    assert scores.scores(judge, made["image"], (made["label"] + 1) % 3)["fake_to_real_accuracy"] == 0
+    assert (
+        scores.scores(judge, made["image"], (made["label"] + 1) % 3)["fake_to_real_accuracy"] == 0
+    )
     assert "fake_to_real_accuracy" not in scores.scores(judge, made["image"])
-    np.testing.assert_allclose(scores.class_shares(judge.classify(judge.project(made["image"])), 3), 1 / 3)
+    np.testing.assert_allclose(
+        scores.class_shares(judge.classify(judge.project(made["image"])), 3), 1 / 3
+    )
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=r"samples of shape \(5, 2\) and \(5, 3\), expected \(N, D\) and \(M, D\), two examples"):
+    with pytest.raises(
+        JnnError,
+        match=r"samples of shape \(5, 2\) and \(5, 3\), expected \(N, D\) and \(M, D\), two examples",
+    ):
         scores.frechet_distance(np.zeros((5, 2)), np.zeros((5, 3)))
     with pytest.raises(JnnError, match="NaN or infinity in the second sample"):
         scores.frechet_distance(np.zeros((5, 2)), np.full((5, 2), np.nan))

@@ -16,10 +16,14 @@ from tests.laws.case import Case, example
 
 CASES = {
     "conv, sequence": Case(conv(4, (3,)), example(5, 4), sequence=True),
-    "conv, causal": Case(jnn.residual(conv(4, (3,), padding="CAUSAL", dilation=2)), example(5, 4), sequence=True),
+    "conv, causal": Case(
+        jnn.residual(conv(4, (3,), padding="CAUSAL", dilation=2)), example(5, 4), sequence=True
+    ),
     "conv, image": Case(conv(4, (3, 3), groups=2), example(4, 5, 4)),
     "conv, strides": Case(conv(3, (3, 2), strides=2, padding=1, use_bias=False), example(5, 4, 2)),
-    "depthwise_conv, causal": Case(depthwise_conv((3,), padding="CAUSAL"), example(5, 4), sequence=True),
+    "depthwise_conv, causal": Case(
+        depthwise_conv((3,), padding="CAUSAL"), example(5, 4), sequence=True
+    ),
     "depthwise_conv, image": Case(depthwise_conv((3, 3), 2, strides=2), example(4, 5, 2)),
     "conv_transpose": Case(conv_transpose(2, (3, 3), strides=2), example(3, 2, 2)),
     "max_pool": Case(max_pool((3, 3), strides=2, padding="SAME"), example(4, 5, 2)),

@@ -11,5 +11,7 @@ TOKENS = np.array([0, 2, 5, 2, 1, 3, 4], np.int32)
 
 CASES = {
     "embedding": Case(embedding(6, 3), TOKENS, sequence=True),
-    "embedding, read-out": Case(jnn.chain(embedding(6, 4), jnp.tanh, jnn.dense(6)), TOKENS, sequence=True),
+    "embedding, read-out": Case(
+        jnn.chain(embedding(6, 4), jnp.tanh, jnn.dense(6)), TOKENS, sequence=True
+    ),
 }

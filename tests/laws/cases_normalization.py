@@ -19,7 +19,15 @@ CASES = {
         {"x": example(3, 3, 4), "condition": example(2)},
     ),
     "instance_norm": Case(instance_norm(rank=2), example(5, 4), sequence=True),
-    "batch_norm": Case(jnn.chain(jnn.dense(4, use_bias=False), batch_norm(), jnp.tanh), example(5, 4), sequence=True),
-    "batch_norm, no scale": Case(jnn.chain(batch_norm(use_scale=False, use_bias=False), jnn.dense(4)), example(4)),
-    "weight_norm": Case(weight_norm(jnn.chain(jnn.dense(4), jnp.tanh)), example(5, 4), sequence=True),
+    "batch_norm": Case(
+        jnn.chain(jnn.dense(4, use_bias=False), batch_norm(), jnp.tanh),
+        example(5, 4),
+        sequence=True,
+    ),
+    "batch_norm, no scale": Case(
+        jnn.chain(batch_norm(use_scale=False, use_bias=False), jnn.dense(4)), example(4)
+    ),
+    "weight_norm": Case(
+        weight_norm(jnn.chain(jnn.dense(4), jnp.tanh)), example(5, 4), sequence=True
+    ),
 }

@@ -4,5 +4,8 @@ from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, ls
 from tests.laws.case import Case, example
 
 CASES = {
-    "lstm_autoencoder": Case(lstm_autoencoder(SequenceAutoencoderConfig(length=4, features=2, width=3, latent=2)), example(4, 2)),
+    "lstm_autoencoder": Case(
+        lstm_autoencoder(SequenceAutoencoderConfig(length=4, features=2, width=3, latent=2)),
+        example(4, 2),
+    ),
 }

@@ -20,22 +20,32 @@ def test_values_and_derivatives_are_those_of_pytorch(reference, float64, name):
     case, f = reference("activation", name), activation(name)
     x = jnp.asarray(case["x"])
     np.testing.assert_allclose(f(x), case["y"], atol=FORWARD)
-    np.testing.assert_allclose(jax.grad(lambda x: jnp.sum(case["weights"] * f(x)))(x), case["gradient"], atol=GRADIENT)
+    np.testing.assert_allclose(
+        jax.grad(lambda x: jnp.sum(case["weights"] * f(x)))(x), case["gradient"], atol=GRADIENT
+    )
 
 
 def test_those_that_pytorch_lacks_are_their_formulas(float64):
     x = np.linspace(-5, 5, 41)
-    np.testing.assert_allclose(activation("squareplus")(x), (x + np.sqrt(x**2 + 4)) / 2, atol=FORWARD)
+    np.testing.assert_allclose(
+        activation("squareplus")(x), (x + np.sqrt(x**2 + 4)) / 2, atol=FORWARD
+    )
     np.testing.assert_array_equal(activation("identity")(x), x)
-    assert set(ACTIVATIONS) == {*FUNCTIONS, "squareplus", "identity"}, "each name is compared with something"
+    assert set(ACTIVATIONS) == {*FUNCTIONS, "squareplus", "identity"}, (
+        "each name is compared with something"
+    )
 
 
-@pytest.mark.parametrize(("f", "exact"), [(softmax, scipy.special.softmax), (log_softmax, scipy.special.log_softmax)])
+@pytest.mark.parametrize(
+    ("f", "exact"), [(softmax, scipy.special.softmax), (log_softmax, scipy.special.log_softmax)]
+)
 def test_softmax_of_bfloat16_is_rounded_only_at_the_end(f, exact):
     x = jnp.asarray(3 * np.random.default_rng(0).normal(size=(4, 1000)), jnp.bfloat16)
     y = f(x)
     assert y.dtype == jnp.bfloat16
-    np.testing.assert_allclose(np.asarray(y, np.float64), exact(np.asarray(x, np.float64), axis=-1), rtol=BFLOAT16)
+    np.testing.assert_allclose(
+        np.asarray(y, np.float64), exact(np.asarray(x, np.float64), axis=-1), rtol=BFLOAT16
+    )
 
 
 def test_prelu_is_that_of_pytorch(reference, float64):
@@ -55,11 +65,15 @@ def test_gated_is_shazeers(reference, float64, name):
     np.testing.assert_allclose(run(params), case["y"], atol=FORWARD)
     gradient = jax.grad(lambda params: jnp.sum(case["weights"] * run(params)))(params)
     for part in params:
-        np.testing.assert_allclose(gradient[part]["kernel"], case[f"gradient/{part}"], atol=GRADIENT)
+        np.testing.assert_allclose(
+            gradient[part]["kernel"], case[f"gradient/{part}"], atol=GRADIENT
+        )
 
 
 def test_mistakes_are_said():
-    with pytest.raises(jnn.JnnError, match=r"activation: got 'rellu', expected one of .*\. Did you mean 'relu'\?"):
+    with pytest.raises(
+        jnn.JnnError, match=r"activation: got 'rellu', expected one of .*\. Did you mean 'relu'\?"
+    ):
         activation("rellu")
     with pytest.raises(jnn.JnnError, match="goes into a chain as it is"):
         activation(jnp.tanh)

@@ -1,4 +1,6 @@
-"""Attention against PyTorch, its masks against brute force, causality to the bit, and mistakes said."""
+"""Attention against PyTorch, its masks against brute force, causality to the bit, and mistakes
+said.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +21,24 @@ SAME = 1e-12  # float64, the same sums
 def tree(case, prefix=""):
     """The params of a case, or with ``prefix`` their gradients."""
     names = ("query", "key", "value", "output")
-    return {name: {part: jnp.asarray(case[f"{prefix}{name}/{part}"]) for part in ("kernel", "bias")} for name in names}
+    return {
+        name: {part: jnp.asarray(case[f"{prefix}{name}/{part}"]) for part in ("kernel", "bias")}
+        for name in names
+    }
 
 
 def compare(case, layer, x, **options):
     """Output and all gradients equal those of PyTorch."""
     loss = lambda params, x: jnp.sum(case["weights"] * layer.apply(params, {}, x, **options)[0])
-    np.testing.assert_allclose(layer.apply(tree(case), {}, x, **options)[0], case["y"], atol=FORWARD)
+    np.testing.assert_allclose(
+        layer.apply(tree(case), {}, x, **options)[0], case["y"], atol=FORWARD
+    )
     to_params, to_x = jax.jit(jax.grad(loss, argnums=(0, 1)))(tree(case), x)
-    jax.tree.map(lambda got, want: np.testing.assert_allclose(got, want, atol=GRADIENT), to_params, tree(case, "gradient/"))
+    jax.tree.map(
+        lambda got, want: np.testing.assert_allclose(got, want, atol=GRADIENT),
+        to_params,
+        tree(case, "gradient/"),
+    )
     return to_x
 
 
@@ -55,7 +66,9 @@ def test_real_elements_equal_those_of_pytorch_with_padding_masked(float64, refer
     case, layer = reference("attention", "padded"), attention(2)
     real = jnp.asarray(case["real"])
     x = jnp.where(real[..., None], case["x"], jnp.nan)
-    np.testing.assert_allclose(layer.apply(tree(case), {}, x, mask=real)[0][real], case["y"][case["real"]], atol=FORWARD)
+    np.testing.assert_allclose(
+        layer.apply(tree(case), {}, x, mask=real)[0][real], case["y"][case["real"]], atol=FORWARD
+    )
 
 
 def test_cross_attention_equals_pytorch(float64, reference):
@@ -65,8 +78,14 @@ def test_cross_attention_equals_pytorch(float64, reference):
     layer = cross_attention(2)
     run = lambda params, x: layer.apply(params, {}, x | {"memory_mask": real})[0]
     np.testing.assert_allclose(run(tree(case), x), case["y"], atol=FORWARD)
-    to_params, to_x = jax.grad(lambda params, x: jnp.sum(case["weights"] * run(params, x)), argnums=(0, 1))(tree(case), x)
-    jax.tree.map(lambda got, want: np.testing.assert_allclose(got, want, atol=GRADIENT), to_params, tree(case, "gradient/"))
+    to_params, to_x = jax.grad(
+        lambda params, x: jnp.sum(case["weights"] * run(params, x)), argnums=(0, 1)
+    )(tree(case), x)
+    jax.tree.map(
+        lambda got, want: np.testing.assert_allclose(got, want, atol=GRADIENT),
+        to_params,
+        tree(case, "gradient/"),
+    )
     for name, gradient in to_x.items():
         np.testing.assert_allclose(gradient, case[f"gradient/{name}"], atol=GRADIENT)
 
@@ -77,7 +96,9 @@ def test_grouped_heads_with_a_bias_equal_pytorch(float64, reference):
     arguments = [time_first("q"), time_first("k"), time_first("v"), jnp.asarray(case["bias"])]
     run = lambda q, k, v, bias: dot_product_attention(q, k, v, bias=bias)
     np.testing.assert_allclose(run(*arguments), time_first("y"), atol=FORWARD)
-    gradients = jax.grad(lambda *arguments: jnp.sum(time_first("weights") * run(*arguments)), argnums=(0, 1, 2, 3))(*arguments)
+    gradients = jax.grad(
+        lambda *arguments: jnp.sum(time_first("weights") * run(*arguments)), argnums=(0, 1, 2, 3)
+    )(*arguments)
     for gradient, name in zip(gradients[:3], ("q", "k", "v"), strict=True):
         np.testing.assert_allclose(gradient, time_first(f"gradient/{name}"), atol=GRADIENT)
     np.testing.assert_allclose(gradients[3], case["gradient/bias"], atol=GRADIENT)
@@ -99,7 +120,9 @@ def brute_force(q, k, v, look):
     return y
 
 
-@pytest.mark.parametrize(("causal", "window"), [(True, None), (True, 1), (True, 3), (False, 2), (False, None)])
+@pytest.mark.parametrize(
+    ("causal", "window"), [(True, None), (True, 1), (True, 3), (False, 2), (False, None)]
+)
 def test_masks_heads_and_windows_equal_brute_force(float64, causal, window):
     q, k, v = draw(6, 4, 3), draw(6, 2, 3, seed=1), draw(6, 2, 5, seed=2)
     given = np.random.default_rng(3).random((4, 6, 6)) < 0.6
@@ -110,34 +133,53 @@ def test_masks_heads_and_windows_equal_brute_force(float64, causal, window):
     np.testing.assert_allclose(y, brute_force(*(np.asarray(a) for a in (q, k, v)), look), atol=SAME)
 
 
-@pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6), (2, 1, 6), (2, 4, 5, 6), (1, 4, 1, 6), (1, 1, 5, 6)])
+@pytest.mark.parametrize(
+    "shape", [(5, 6), (2, 5, 6), (2, 1, 6), (2, 4, 5, 6), (1, 4, 1, 6), (1, 1, 5, 6)]
+)
 @pytest.mark.parametrize("fused", [False, True])
 def test_masks_and_biases_of_any_rank_broadcast(shape, fused):
-    q, k, v = (a.astype(jnp.float32) for a in (draw(2, 5, 4, 3), draw(2, 6, 2, 3, seed=1), draw(2, 6, 2, 3, seed=2)))
+    q, k, v = (
+        a.astype(jnp.float32)
+        for a in (draw(2, 5, 4, 3), draw(2, 6, 2, 3, seed=1), draw(2, 6, 2, 3, seed=2))
+    )
     mask = jnp.asarray(np.random.default_rng(4).random(shape) < 0.6)
     per_head = mask if mask.ndim == 4 else jnp.broadcast_to(mask, (2, *mask.shape[-2:]))[:, None]
     look = np.broadcast_to(per_head, (2, 4, 5, 6))
     y = dot_product_attention(q, k, v, mask=mask, fused=fused)
     for i in range(2):
-        np.testing.assert_allclose(y[i], brute_force(*(np.asarray(a[i]) for a in (q, k, v)), look[i]), atol=FLOAT32)
+        np.testing.assert_allclose(
+            y[i], brute_force(*(np.asarray(a[i]) for a in (q, k, v)), look[i]), atol=FLOAT32
+        )
 
 
 def test_grouped_heads_are_heads_with_repeated_keys(float64):
     q, k, v = draw(2, 5, 6, 4), draw(2, 5, 2, 4, seed=1), draw(2, 5, 2, 4, seed=2)
     y = dot_product_attention(q, k, v, causal=True)
-    np.testing.assert_allclose(y, dot_product_attention(q, k.repeat(3, -2), v.repeat(3, -2), causal=True), atol=SAME)
+    np.testing.assert_allclose(
+        y, dot_product_attention(q, k.repeat(3, -2), v.repeat(3, -2), causal=True), atol=SAME
+    )
 
 
-@pytest.mark.parametrize("options", [{}, {"causal": True}, {"causal": True, "window": 3}, {"window": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"causal": True}, {"causal": True, "window": 3}, {"window": 3}]
+)
 @pytest.mark.parametrize("masked", [False, True])
 def test_fused_is_explicit(options, masked):
-    q, k, v = (a.astype(jnp.float32) for a in (draw(2, 5, 4, 8), draw(2, 5, 2, 8, seed=1), draw(2, 5, 2, 8, seed=2)))
+    q, k, v = (
+        a.astype(jnp.float32)
+        for a in (draw(2, 5, 4, 8), draw(2, 5, 2, 8, seed=1), draw(2, 5, 2, 8, seed=2))
+    )
     bias = draw(4, 5, 5, seed=3).astype(jnp.float32)
     mask = jnp.array([[True] * 5, [False] * 2 + [True] * 3])[:, None] if masked else None
-    run = lambda fused: lambda *qkv: dot_product_attention(*qkv, bias=bias, mask=mask, fused=fused, **options)
+    run = lambda fused: (
+        lambda *qkv: dot_product_attention(*qkv, bias=bias, mask=mask, fused=fused, **options)
+    )
     loss = lambda fused: lambda *qkv: jnp.sum(jnp.sin(run(fused)(*qkv)))
     np.testing.assert_allclose(run(True)(q, k, v), run(False)(q, k, v), atol=FLOAT32)
-    for got, want in zip(*(jax.jit(jax.grad(loss(fused), (0, 1, 2)))(q, k, v) for fused in (True, False)), strict=True):
+    for got, want in zip(
+        *(jax.jit(jax.grad(loss(fused), (0, 1, 2)))(q, k, v) for fused in (True, False)),
+        strict=True,
+    ):
         np.testing.assert_allclose(got, want, atol=FLOAT32)
 
 
@@ -158,7 +200,10 @@ def test_a_row_that_may_look_nowhere_gives_zero_and_finite_gradients(fused):
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("positions", [None, rotary(), alibi()])
 def test_the_future_changes_nothing_to_the_bit(positions, fused):
-    layer, x = attention(2, causal=True, positions=positions, fused=fused), draw(6, 8).astype(jnp.float32)
+    layer, x = (
+        attention(2, causal=True, positions=positions, fused=fused),
+        draw(6, 8).astype(jnp.float32),
+    )
     params, state = jax.jit(layer.init)(jax.random.key(0), x)
     run = jax.jit(lambda x: layer.apply(params, state, x)[0])
     np.testing.assert_array_equal(run(x.at[3:].set(1e3))[:3], run(x)[:3])
@@ -181,7 +226,9 @@ def test_weights_are_float32_and_dropped_with_their_mean_kept():
     v = jnp.ones((50, 2, 4), jnp.bfloat16)
     _, values = jnn.capture(dot_product_attention)(q, k, v)
     assert values["weights"].dtype == jnp.float32
-    y = dot_product_attention(q, k, v.astype(jnp.float32), dropout=0.25, key=jax.random.key(0)).astype(jnp.float32)
+    y = dot_product_attention(
+        q, k, v.astype(jnp.float32), dropout=0.25, key=jax.random.key(0)
+    ).astype(jnp.float32)
     # Each y is a mean of 50 draws of variance 1/3; 100 rows differ.
     assert abs(float(y.mean()) - 1) < 4 * np.sqrt(1 / 3 / 50 / 100)
     assert len(set(np.asarray(y[:, :, 0]).ravel().tolist())) > 5
@@ -190,7 +237,9 @@ def test_weights_are_float32_and_dropped_with_their_mean_kept():
 def test_params_are_counted_and_drawn_as_declared():
     layer = attention(8, key_value_heads=2, output_init=jax.nn.initializers.constant(0.5))
     params, _ = layer.init(jax.random.key(0), jnp.ones((3, 64)))
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 2 * (64 * 64 + 64) + 2 * (64 * 16 + 16)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 2 * (64 * 64 + 64) + 2 * (
+        64 * 16 + 16
+    )
     assert (params["output"]["kernel"] == 0.5).all()
     assert abs(float(params["query"]["kernel"].var()) * 64 - 1) < 4 * np.sqrt(2 / 64**2)
 
@@ -203,35 +252,74 @@ def applied(layer, x=X, **options):
 
 
 MISTAKES = {
-    "heads": (lambda: applied(attention(3)), r"attention: got 3 heads for 8 features, expected heads that divide the features"),
+    "heads": (
+        lambda: applied(attention(3)),
+        r"attention: got 3 heads for 8 features, expected heads that divide the features",
+    ),
     "shared heads": (lambda: attention(4, key_value_heads=3), r"got heads=4 and key_value_heads=3"),
     "no heads": (lambda: attention(0), r"attention: got heads=0"),
     "mask shape": (
         lambda: applied(attention(2), mask=jnp.ones((2, 4), bool)),
         r"got mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), expected bool, \(2, 5\) for elements or",
     ),
-    "mask dtype": (lambda: applied(attention(2), mask=jnp.ones((2, 5))), r"got mask of shape \(2, 5\) and dtype float32"),
-    "tokens": (lambda: attention(2).init(jax.random.key(0), jnp.ones((2, 5), int)), r"attention: got x of dtype int32"),
-    "no time": (lambda: applied(attention(2), jnp.ones(8)), r"attention: got x of shape \(8,\), expected at least 2 axes"),
-    "width": (lambda: attention(2).apply(attention(2).init(jax.random.key(0), X)[0], {}, X[..., :6]), r"expected 8 features"),
+    "mask dtype": (
+        lambda: applied(attention(2), mask=jnp.ones((2, 5))),
+        r"got mask of shape \(2, 5\) and dtype float32",
+    ),
+    "tokens": (
+        lambda: attention(2).init(jax.random.key(0), jnp.ones((2, 5), int)),
+        r"attention: got x of dtype int32",
+    ),
+    "no time": (
+        lambda: applied(attention(2), jnp.ones(8)),
+        r"attention: got x of shape \(8,\), expected at least 2 axes",
+    ),
+    "width": (
+        lambda: attention(2).apply(attention(2).init(jax.random.key(0), X)[0], {}, X[..., :6]),
+        r"expected 8 features",
+    ),
     "dropout": (lambda: attention(2, dropout=1.5), r"got dropout=1.5"),
-    "dropout without a key": (lambda: applied(attention(2, dropout=0.5), train=True), r"train=True without a key"),
-    "fused dropout": (lambda: attention(2, dropout=0.5, fused=True), r"got dropout=0.5 and fused=True"),
+    "dropout without a key": (
+        lambda: applied(attention(2, dropout=0.5), train=True),
+        r"train=True without a key",
+    ),
+    "fused dropout": (
+        lambda: attention(2, dropout=0.5, fused=True),
+        r"got dropout=0.5 and fused=True",
+    ),
     "window": (lambda: attention(2, window=0), r"got window=0"),
-    "odd rotation": (lambda: applied(attention(8, positions=rotary())), r"rotary: got 1 features to turn"),
-    "bidirectional stream": (lambda: attention(2).carry({}, X[:, 0], 5), r"carry: got a model that sees the whole of x at once"),
+    "odd rotation": (
+        lambda: applied(attention(8, positions=rotary())),
+        r"rotary: got 1 features to turn",
+    ),
+    "bidirectional stream": (
+        lambda: attention(2).carry({}, X[:, 0], 5),
+        r"carry: got a model that sees the whole of x at once",
+    ),
     "function, shapes": (
         lambda: dot_product_attention(X[0, :, None], X[0, :, None], X[0, :4, None]),
         r"dot_product_attention: got q \(5, 1, 8\), k \(5, 1, 8\), v \(4, 1, 8\)",
     ),
-    "function, heads": (lambda: dot_product_attention(jnp.ones((5, 3, 2)), jnp.ones((5, 2, 2)), jnp.ones((5, 2, 2))), r"multiple of G"),
+    "function, heads": (
+        lambda: dot_product_attention(
+            jnp.ones((5, 3, 2)), jnp.ones((5, 2, 2)), jnp.ones((5, 2, 2))
+        ),
+        r"multiple of G",
+    ),
     "function, mask": (
-        lambda: dot_product_attention(X[0, :, None], X[0, :, None], X[0, :, None], mask=jnp.ones((4, 5), bool)),
+        lambda: dot_product_attention(
+            X[0, :, None], X[0, :, None], X[0, :, None], mask=jnp.ones((4, 5), bool)
+        ),
         r"got mask of shape \(4, 5\).*expected one that broadcasts to \(5, 5\)",
     ),
-    "memory": (lambda: applied(cross_attention(2)), r"cross_attention: got x of type ArrayImpl, expected a dict with x"),
+    "memory": (
+        lambda: applied(cross_attention(2)),
+        r"cross_attention: got x of type ArrayImpl, expected a dict with x",
+    ),
     "memory mask": (
-        lambda: applied(cross_attention(2), {"x": X, "memory": X, "memory_mask": jnp.ones((2, 4), bool)}),
+        lambda: applied(
+            cross_attention(2), {"x": X, "memory": X, "memory_mask": jnp.ones((2, 4), bool)}
+        ),
         r"got memory_mask of shape \(2, 4\) and dtype bool, expected bool, \(2, 5\)",
     ),
 }

@@ -1,4 +1,6 @@
-"""Batch normalization: PyTorch's values and running statistics, and the same batch in whole, in a loop, mapped, masked and over devices."""
+"""Batch normalization: PyTorch's values and running statistics, and the same batch in whole, in a
+loop, mapped, masked and over devices.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,9 @@ def weighted_values_and_gradients(model, params, state, x, weights, **options):
         y, new_state = model.apply(params, state, x, **options)
         return jnp.sum(weights * y), (y, new_state)
 
-    (_, outputs), gradients = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(params, jnp.asarray(x))
+    (_, outputs), gradients = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(
+        params, jnp.asarray(x)
+    )
     return outputs, gradients
 
 
@@ -33,11 +37,15 @@ def test_training_then_evaluation_is_that_of_pytorch(reference, float64):
     _, state = layer.init(jax.random.key(0), case["0/x"])
     for i in range(3):
         x, weights = case[f"{i}/x"], case[f"{i}/weights"]
-        (y, state), (gradient, gradient_x) = weighted_values_and_gradients(layer, params, state, x, weights, train=i < 2)
+        (y, state), (gradient, gradient_x) = weighted_values_and_gradients(
+            layer, params, state, x, weights, train=i < 2
+        )
         assert_same(y, case[f"{i}/y"])
         assert_same(state, {name: case[f"{i}/{name}"] for name in ("mean", "variance")})
         assert_same(gradient_x, case[f"{i}/gradient/x"], GRADIENT)
-        assert_same(gradient, {name: case[f"{i}/gradient/{name}"] for name in ("scale", "bias")}, GRADIENT)
+        assert_same(
+            gradient, {name: case[f"{i}/gradient/{name}"] for name in ("scale", "bias")}, GRADIENT
+        )
 
 
 def test_a_mean_far_from_zero_does_not_cancel_the_variance():
@@ -45,7 +53,9 @@ def test_a_mean_far_from_zero_does_not_cancel_the_variance():
     layer = batch_norm(momentum=0)
     y, state = layer.apply(*layer.init(jax.random.key(0), x), jnp.asarray(x), train=True)
     exact = x.astype(np.float64)
-    np.testing.assert_allclose(y, (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-5), atol=FLOAT32)
+    np.testing.assert_allclose(
+        y, (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-5), atol=FLOAT32
+    )
     np.testing.assert_allclose(state["variance"], exact.var(0, ddof=1), rtol=FLOAT32)
 
 
@@ -56,7 +66,9 @@ def test_masked_statistics_are_those_of_the_real_elements(float64):
     params, state = layer.init(jax.random.key(0), x)
     junk = jnp.where(mask[..., None], x, jnp.nan)
     weights = jnp.where(mask[..., None], jax.random.normal(jax.random.key(1), x.shape), 0)
-    (y, new), (gradient, gradient_x) = weighted_values_and_gradients(layer, params, state, junk, weights, train=True, mask=mask)
+    (y, new), (gradient, gradient_x) = weighted_values_and_gradients(
+        layer, params, state, junk, weights, train=True, mask=mask
+    )
     (y_real, new_real), (gradient_real, gradient_x_real) = weighted_values_and_gradients(
         layer, params, state, x[mask], weights[mask], train=True
     )
@@ -72,7 +84,11 @@ def test_inside_repeat_remat_and_vmap_it_equals_a_plain_loop(float64):
     params, state = jax.jit(deep.init)(jax.random.key(1), x)
 
     def mapped(params, x):
-        y, new = jax.vmap(lambda x: deep.apply(params, state, x, train=True), axis_name="batch", out_axes=(0, None))(x)
+        y, new = jax.vmap(
+            lambda x: deep.apply(params, state, x, train=True),
+            axis_name="batch",
+            out_axes=(0, None),
+        )(x)
         return jnp.sum(jnp.sin(y)), (y, new)
 
     def looped(params, x):
@@ -83,7 +99,9 @@ def test_inside_repeat_remat_and_vmap_it_equals_a_plain_loop(float64):
         return jnp.sum(jnp.sin(x)), (x, jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))
 
     (_, got), gradient = jax.jit(jax.value_and_grad(mapped, (0, 1), has_aux=True))(params, x)
-    (_, expected), expected_gradient = jax.jit(jax.value_and_grad(looped, (0, 1), has_aux=True))(params, x)
+    (_, expected), expected_gradient = jax.jit(jax.value_and_grad(looped, (0, 1), has_aux=True))(
+        params, x
+    )
     assert_same(got, expected)
     assert_same(gradient, expected_gradient, GRADIENT)
 
@@ -108,14 +126,20 @@ def test_a_model_that_maps_a_stateful_one_equals_the_batched(float64):
     mapped, batched = mapped_over_the_batch(inner(axis_name="batch")), jnn.chain(inner=inner())
     params, state = mapped.init(jax.random.key(1), x)
     for train in (True, False):
-        got, gradient = weighted_values_and_gradients(mapped, params, state, x, weights, train=train)
-        expected, expected_gradient = weighted_values_and_gradients(batched, params, state, x, weights, train=train)
+        got, gradient = weighted_values_and_gradients(
+            mapped, params, state, x, weights, train=train
+        )
+        expected, expected_gradient = weighted_values_and_gradients(
+            batched, params, state, x, weights, train=train
+        )
         assert_same(got, expected)
         assert_same(gradient, expected_gradient, GRADIENT)
         state = got[1]
 
 
-@pytest.mark.skipif(jax.device_count() < 8, reason="needs eight devices, which tests/conftest.py forces on a CPU")
+@pytest.mark.skipif(
+    jax.device_count() < 8, reason="needs eight devices, which tests/conftest.py forces on a CPU"
+)
 def test_shards_share_their_statistics():
     x = jax.random.normal(jax.random.key(0), (16, 3))
     layer, whole = batch_norm(axis_name="data"), batch_norm()
@@ -123,14 +147,20 @@ def test_shards_share_their_statistics():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split, copied = jax.sharding.PartitionSpec("data"), jax.sharding.PartitionSpec()
     run = lambda params, state, x: layer.apply(params, state, x, train=True)
-    sharded = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(copied, copied, split), out_specs=(split, copied)))
+    sharded = jax.jit(
+        jax.shard_map(run, mesh=mesh, in_specs=(copied, copied, split), out_specs=(split, copied))
+    )
     assert_same(sharded(params, state, x), whole.apply(params, state, x, train=True), SHARDED)
 
 
 def test_the_state_has_no_gradient_and_stays_in_evaluation():
     layer, x = batch_norm(), jax.random.normal(jax.random.key(0), (6, 3))
     params, state = layer.init(jax.random.key(1), x)
-    gradient = jax.grad(lambda x: sum(jax.tree.leaves(jax.tree.map(jnp.sum, layer.apply(params, state, x, train=True)[1]))))(x)
+    gradient = jax.grad(
+        lambda x: sum(
+            jax.tree.leaves(jax.tree.map(jnp.sum, layer.apply(params, state, x, train=True)[1]))
+        )
+    )(x)
     assert not np.any(gradient)
     assert layer.apply(params, state, x)[1] is state
 
@@ -153,19 +183,33 @@ MISTAKES = {
         r"batch_norm: got x of shape \(3,\) in training, expected more than one value",
     ),
     "a batch of one": (lambda: train(batch_norm(), jnp.ones((1, 3))), r"Pass a batch"),
-    "an empty batch": (lambda: train(batch_norm(), jnp.ones((0, 3))), r"got x of shape \(0, 3\) in training"),
-    "mapped without a name": (lambda: jax.vmap(lambda x: train(batch_norm(), x))(jnp.ones((4, 3))), r"inside jax.vmap, name its axis"),
-    "no such axis": (lambda: train(batch_norm(axis_name="batch"), jnp.ones((4, 3))), r"got axis_name='batch' where no axis has this name"),
+    "an empty batch": (
+        lambda: train(batch_norm(), jnp.ones((0, 3))),
+        r"got x of shape \(0, 3\) in training",
+    ),
+    "mapped without a name": (
+        lambda: jax.vmap(lambda x: train(batch_norm(), x))(jnp.ones((4, 3))),
+        r"inside jax.vmap, name its axis",
+    ),
+    "no such axis": (
+        lambda: train(batch_norm(axis_name="batch"), jnp.ones((4, 3))),
+        r"got axis_name='batch' where no axis has this name",
+    ),
     "mask": (
         lambda: train(batch_norm(), jnp.ones((4, 5, 3)), mask=jnp.ones((4, 7), bool)),
         r"got a mask of shape \(4, 7\) for x of shape \(4, 5, 3\), expected a mask of shape \(4, 5\)",
     ),
     "another width": (
-        lambda: batch_norm().apply(*batch_norm().init(jax.random.key(0), jnp.ones((4, 3))), jnp.ones((4, 5))),
+        lambda: batch_norm().apply(
+            *batch_norm().init(jax.random.key(0), jnp.ones((4, 3))), jnp.ones((4, 5))
+        ),
         r"got x of shape \(4, 5\), expected 3 features in its last axis",
     ),
     "integers": (lambda: train(batch_norm(), jnp.ones((4, 3), int)), r"got x of dtype int32"),
-    "momentum": (lambda: batch_norm(momentum=1.5), r"got momentum=1.5, expected a fraction in \[0, 1\)"),
+    "momentum": (
+        lambda: batch_norm(momentum=1.5),
+        r"got momentum=1.5, expected a fraction in \[0, 1\)",
+    ),
     "epsilon": (lambda: batch_norm(epsilon=0), r"got epsilon=0, expected a small number above 0"),
 }
 

@@ -31,7 +31,9 @@ LAYERS = {
     "depthwise": depthwise_conv((3, 3)),
     "depthwise, multiplier": depthwise_conv((3, 3), 2, strides=2, padding=2, dilation=2),
     "transposed sequence": conv_transpose(3, (5,), strides=2, padding=1),
-    "transposed image": conv_transpose(3, (3, 3), strides=2, padding=1, output_padding=1, dilation=(1, 2)),
+    "transposed image": conv_transpose(
+        3, (3, 3), strides=2, padding=1, output_padding=1, dilation=(1, 2)
+    ),
 }
 
 
@@ -46,7 +48,9 @@ def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
         y, _ = layer.apply(params, {}, x)
         return jnp.sum(case["weights"] * y), y
 
-    (_, y), (gradient, gradient_x) = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(params, jnp.asarray(case["x"]))
+    (_, y), (gradient, gradient_x) = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(
+        params, jnp.asarray(case["x"])
+    )
     np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     np.testing.assert_allclose(gradient_x, case["gradient/x"], atol=GRADIENT)
     for key in params:
@@ -61,8 +65,16 @@ def geometries(draw):
     padding = tuple(zip(each(-1, 2), each(-1, 3), strict=True))
     geometry = Geometry(each(1, 3), padding, each(1, 2), each(1, 2), groups)
     size, window = each(2, 6), each(1, 3)
-    padded = [(n - 1) * b + 1 + low + high for n, b, (low, high) in zip(size, geometry.input_dilation, padding, strict=True)]
-    assume(all(n >= (k - 1) * d + 1 for n, k, d in zip(padded, window, geometry.kernel_dilation, strict=True)))
+    padded = [
+        (n - 1) * b + 1 + low + high
+        for n, b, (low, high) in zip(size, geometry.input_dilation, padding, strict=True)
+    ]
+    assume(
+        all(
+            n >= (k - 1) * d + 1
+            for n, k, d in zip(padded, window, geometry.kernel_dilation, strict=True)
+        )
+    )
     inputs, outputs = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
     return geometry, (2, *size, groups * inputs), (*window, inputs, groups * outputs)
 
@@ -70,12 +82,18 @@ def geometries(draw):
 def lax_convolution(x, kernel, geometry):
     """JAX's own, with its own gradients."""
     orders = ("NHC", "HIO", "NHC") if x.ndim == 3 else ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, *geometry[:4], orders, feature_group_count=geometry.groups)
+    return jax.lax.conv_general_dilated(
+        x, kernel, *geometry[:4], orders, feature_group_count=geometry.groups
+    )
 
 
 def all_derivatives(f, x, kernel):
-    """The value, both gradients, and a product of the Hessian with a vector, which goes forward over reverse."""
-    loss = lambda x, kernel: jnp.sum(jnp.sin(f(x, kernel)) * jnp.cos(jnp.arange(f(x, kernel).size)).reshape(f(x, kernel).shape))
+    """The value, both gradients, and a product of the Hessian with a vector, which goes forward
+    over reverse.
+    """
+    loss = lambda x, kernel: jnp.sum(
+        jnp.sin(f(x, kernel)) * jnp.cos(jnp.arange(f(x, kernel).size)).reshape(f(x, kernel).shape)
+    )
     return f(x, kernel), jax.jvp(jax.grad(loss, (0, 1)), (x, kernel), (jnp.cos(x), jnp.sin(kernel)))
 
 
@@ -85,22 +103,40 @@ def test_derivatives_are_those_of_jax(drawn):
     geometry, *shapes = drawn
     with jax.enable_x64(True):
         x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
-        expected = jax.jit(lambda *args: all_derivatives(functools.partial(lax_convolution, geometry=geometry), *args))(x, kernel)
-        got = jax.jit(lambda *args: all_derivatives(functools.partial(convolution, geometry=geometry), *args))(x, kernel)
+        expected = jax.jit(
+            lambda *args: all_derivatives(
+                functools.partial(lax_convolution, geometry=geometry), *args
+            )
+        )(x, kernel)
+        got = jax.jit(
+            lambda *args: all_derivatives(functools.partial(convolution, geometry=geometry), *args)
+        )(x, kernel)
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, atol=GRADIENT)
 
 
-@pytest.mark.parametrize(("axes", "groups"), [((1, None), 2), ((None, 2), 2), ((0, 0), 1), ((1, 3), 2), ((0, 0), 4)])
+@pytest.mark.parametrize(
+    ("axes", "groups"), [((1, None), 2), ((None, 2), 2), ((0, 0), 1), ((1, 3), 2), ((0, 0), 4)]
+)
 def test_vmap_is_a_loop(float64, axes, groups):
     geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 1), groups)
     shapes = (2, 5, 4, 4), (3, 2, 4 // groups, 4)
     place = lambda shape, axis: shape if axis is None else (*shape[:axis], 3, *shape[axis:])
-    operands = [jax.random.normal(jax.random.key(i), place(shape, axis)) for i, (shape, axis) in enumerate(zip(shapes, axes, strict=True))]
-    member = lambda i: [value if axis is None else value.take(i, axis) for value, axis in zip(operands, axes, strict=True)]
-    derivatives = functools.partial(all_derivatives, functools.partial(convolution, geometry=geometry))
+    operands = [
+        jax.random.normal(jax.random.key(i), place(shape, axis))
+        for i, (shape, axis) in enumerate(zip(shapes, axes, strict=True))
+    ]
+    member = lambda i: [
+        value if axis is None else value.take(i, axis)
+        for value, axis in zip(operands, axes, strict=True)
+    ]
+    derivatives = functools.partial(
+        all_derivatives, functools.partial(convolution, geometry=geometry)
+    )
     batched = jax.jit(jax.vmap(derivatives, axes))(*operands)
-    looped = jax.tree.map(lambda *values: jnp.stack(values), *[jax.jit(derivatives)(*member(i)) for i in range(3)])
+    looped = jax.tree.map(
+        lambda *values: jnp.stack(values), *[jax.jit(derivatives)(*member(i)) for i in range(3)]
+    )
     for a, b in zip(jax.tree.leaves(batched), jax.tree.leaves(looped), strict=True):
         np.testing.assert_allclose(a, b, atol=GRADIENT)
 
@@ -111,7 +147,10 @@ def test_grouped_and_in_sequence_agree(float64):
 
     for groups in (1, 4):
         geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
-        x, kernel = jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 4)), jax.random.normal(jax.random.key(1), (3, 3, 2, 4 // groups, 8))
+        x, kernel = (
+            jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 4)),
+            jax.random.normal(jax.random.key(1), (3, 3, 2, 4 // groups, 8)),
+        )
         grouped, in_sequence = (
             jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
             for f in (bilinear_convolution._grouped, bilinear_convolution._in_sequence)
@@ -119,7 +158,10 @@ def test_grouped_and_in_sequence_agree(float64):
         np.testing.assert_allclose(in_sequence, grouped, atol=FORWARD)
 
 
-@pytest.mark.parametrize(("size", "window", "stride", "dilation"), [(7, 3, 2, 1), (8, 3, 2, 1), (6, 2, 3, 1), (9, 3, 2, 2), (5, 1, 2, 1)])
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "dilation"),
+    [(7, 3, 2, 1), (8, 3, 2, 1), (6, 2, 3, 1), (9, 3, 2, 2), (5, 1, 2, 1)],
+)
 def test_same_padding_is_that_of_xla_and_transposed(float64, size, window, stride, dilation):
     """``SAME`` is XLA's, and a transposed convolution with it is the transpose of the plain one."""
     x = jax.random.normal(jax.random.key(0), (2, size, 3))
@@ -136,7 +178,10 @@ def test_same_padding_is_that_of_xla_and_transposed(float64, size, window, strid
         np.testing.assert_allclose(back, jax.vjp(run, x)[1](y)[0], atol=FORWARD)
 
 
-@pytest.mark.parametrize("layer", [conv(3, (3,), padding="CAUSAL", dilation=2), depthwise_conv((4,), 2, padding="CAUSAL")])
+@pytest.mark.parametrize(
+    "layer",
+    [conv(3, (3,), padding="CAUSAL", dilation=2), depthwise_conv((4,), 2, padding="CAUSAL")],
+)
 def test_a_causal_convolution_depends_on_the_past_alone(layer):
     x = jax.random.normal(jax.random.key(0), (9, 2))
     params, state = layer.init(jax.random.key(1), x)
@@ -154,11 +199,19 @@ def test_only_a_causal_convolution_without_strides_streams():
 
 def test_shard_map_sums_the_gradients_of_the_devices(float64):
     geometry, n = Geometry((1,), ((1, 1),), (1,), (1,), 1), len(jax.devices())
-    x, kernel = jax.random.normal(jax.random.key(0), (2 * n, 5, 2)), jax.random.normal(jax.random.key(1), (3, 2, 3))
+    x, kernel = (
+        jax.random.normal(jax.random.key(0), (2 * n, 5, 2)),
+        jax.random.normal(jax.random.key(1), (3, 2, 3)),
+    )
     loss = lambda kernel, x: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
-    mesh, P = jax.make_mesh((n,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)), jax.sharding.PartitionSpec
+    mesh, P = (
+        jax.make_mesh((n,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)),
+        jax.sharding.PartitionSpec,
+    )
     local = lambda kernel, x: jax.lax.psum(loss(kernel, x), "data")
-    sharded = jax.jit(jax.grad(jax.shard_map(local, mesh=mesh, in_specs=(P(), P("data")), out_specs=P())))
+    sharded = jax.jit(
+        jax.grad(jax.shard_map(local, mesh=mesh, in_specs=(P(), P("data")), out_specs=P()))
+    )
     np.testing.assert_allclose(sharded(kernel, x), jax.grad(loss)(kernel, x), atol=GRADIENT)
 
 
@@ -178,13 +231,22 @@ MISTAKES = {
     "size": (lambda: conv(8, 3), r"kernel_size=3, expected a tuple .* \(3, 3\) for images"),
     "window": (lambda: conv(8, (3, 0)), "kernel_size"),
     "strides": (lambda: conv(8, (3, 3), strides=0), "strides=0"),
-    "strides for another rank": (lambda: conv(8, (3, 3), strides=(2,)), r"strides=\(2,\), expected an integer >= 1, or 2 of them"),
+    "strides for another rank": (
+        lambda: conv(8, (3, 3), strides=(2,)),
+        r"strides=\(2,\), expected an integer >= 1, or 2 of them",
+    ),
     "dilation": (lambda: conv(8, (3, 3), dilation=-1), "dilation=-1"),
     "padding name": (lambda: conv(8, (3, 3), padding="same"), "Did you mean 'SAME'"),
-    "causal image": (lambda: conv(8, (3, 3), padding="CAUSAL"), "padding='CAUSAL', expected SAME, VALID"),
+    "causal image": (
+        lambda: conv(8, (3, 3), padding="CAUSAL"),
+        "padding='CAUSAL', expected SAME, VALID",
+    ),
     "negative padding": (lambda: conv(8, (3, 3), padding=-1), "padding=-1"),
     "features in groups": (lambda: conv(8, (3, 3), groups=3), "features=8 in groups=3"),
-    "channels in groups": (lambda: conv(8, (3, 3), groups=2).init(jax.random.key(0), SMALL), "3 channels in groups=2"),
+    "channels in groups": (
+        lambda: conv(8, (3, 3), groups=2).init(jax.random.key(0), SMALL),
+        "3 channels in groups=2",
+    ),
     "channels first": (
         lambda: conv(8, (3, 3)).init(jax.random.key(0), SMALL.transpose(0, 3, 1, 2)),
         r"Channels come last.*moveaxis\(x, -3, -1\)",
@@ -194,8 +256,14 @@ MISTAKES = {
         r"\(8, 8\), expected at least 3 axes.*x\[..., None\]",
     ),
     "integers": (lambda: conv(8, (3, 3)).init(jax.random.key(0), SMALL.astype(np.uint8)), "uint8"),
-    "too large": (lambda: jnn.chain(conv(8, (9, 9), padding="VALID")).init(jax.random.key(0), SMALL), r"in 0: conv: .* size \(8, 8\)"),
-    "mask": (lambda: run(conv(8, (3,)), SMALL, mask=np.ones((2, 8), bool)), r"mask of shape \(2, 8\) .* expected .* \(2, 8, 8\)"),
+    "too large": (
+        lambda: jnn.chain(conv(8, (9, 9), padding="VALID")).init(jax.random.key(0), SMALL),
+        r"in 0: conv: .* size \(8, 8\)",
+    ),
+    "mask": (
+        lambda: run(conv(8, (3,)), SMALL, mask=np.ones((2, 8), bool)),
+        r"mask of shape \(2, 8\) .* expected .* \(2, 8, 8\)",
+    ),
     "features": (lambda: conv_transpose(0, (3,)), "features=0"),
     "output_padding": (lambda: conv_transpose(3, (3,), output_padding=-1), "output_padding=-1"),
     "multiplier": (lambda: depthwise_conv((3,), 0), "multiplier=0"),
@@ -213,10 +281,15 @@ def test_mistakes_are_named(name):
         call()
 
 
-@pytest.mark.parametrize("layer", [conv(8, (3, 3)), conv_transpose(8, (3, 3)), depthwise_conv((3, 3), 2)])
+@pytest.mark.parametrize(
+    "layer", [conv(8, (3, 3)), conv_transpose(8, (3, 3)), depthwise_conv((3, 3), 2)]
+)
 def test_other_channels_than_those_of_the_params_are_refused(layer):
     params, state = jax.jit(layer.init)(jax.random.key(0), SMALL)
-    for x, message in ((SMALL[..., :2], "expected 3 channels in its last axis"), (SMALL.transpose(0, 3, 1, 2), "Channels come last")):
+    for x, message in (
+        (SMALL[..., :2], "expected 3 channels in its last axis"),
+        (SMALL.transpose(0, 3, 1, 2), "Channels come last"),
+    ):
         with pytest.raises(jnn.JnnError, match=message):
             layer.apply(params, state, x)
     params, state = jax.jit(layer.init)(jax.random.key(0), SMALL[..., :1])

@@ -14,7 +14,10 @@ FORWARD, GRADIENT = 1e-10, 1e-9  # float64: the same sums in another order
 
 def test_dense_equals_pytorch(float64, reference):
     case = reference("dense", "linear")
-    params, x = {"kernel": jnp.asarray(case["kernel"]), "bias": jnp.asarray(case["bias"])}, jnp.asarray(case["x"])
+    params, x = (
+        {"kernel": jnp.asarray(case["kernel"]), "bias": jnp.asarray(case["bias"])},
+        jnp.asarray(case["x"]),
+    )
     layer = jnn.dense(3)
     np.testing.assert_allclose(layer.apply(params, {}, x)[0], case["y"], atol=FORWARD)
     total = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, {}, x)[0]))
@@ -26,12 +29,25 @@ def test_dense_equals_pytorch(float64, reference):
 def test_mlp_and_its_loss_equal_pytorch(float64, reference):
     case = reference("dense", "perceptron")
     model = mlp(MLPConfig(outputs=3, hidden=(8, 8)))
-    numbered = lambda i: {"kernel": jnp.asarray(case[f"kernel{i}"]), "bias": jnp.asarray(case[f"bias{i}"])}
-    params = {"hidden0": {"dense": numbered(0)}, "hidden1": {"dense": numbered(1)}, "out": numbered(2)}
-    loss = lambda params: jnp.mean(losses.cross_entropy(model.apply(params, {}, jnp.asarray(case["x"]))[0], jnp.asarray(case["label"])))
+    numbered = lambda i: {
+        "kernel": jnp.asarray(case[f"kernel{i}"]),
+        "bias": jnp.asarray(case[f"bias{i}"]),
+    }
+    params = {
+        "hidden0": {"dense": numbered(0)},
+        "hidden1": {"dense": numbered(1)},
+        "out": numbered(2),
+    }
+    loss = lambda params: jnp.mean(
+        losses.cross_entropy(
+            model.apply(params, {}, jnp.asarray(case["x"]))[0], jnp.asarray(case["label"])
+        )
+    )
     np.testing.assert_allclose(loss(params), case["loss"], atol=FORWARD)
     gradient = jax.grad(loss)(params)
-    for i, found in enumerate([gradient["hidden0"]["dense"], gradient["hidden1"]["dense"], gradient["out"]]):
+    for i, found in enumerate(
+        [gradient["hidden0"]["dense"], gradient["hidden1"]["dense"], gradient["out"]]
+    ):
         np.testing.assert_allclose(found["kernel"], case[f"grad_kernel{i}"], atol=GRADIENT)
         np.testing.assert_allclose(found["bias"], case[f"grad_bias{i}"], atol=GRADIENT)
 
@@ -47,12 +63,17 @@ def test_params_are_drawn_as_declared():
 def test_channels_first_is_named():
     layer = jnn.dense(2)
     params, state = layer.init(jax.random.key(0), jnp.ones(3))
-    with pytest.raises(jnn.JnnError, match=r"dense: got x of shape \(8, 3, 5\), expected 3 features in its last axis.*Channels come last"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"dense: got x of shape \(8, 3, 5\), expected 3 features in its last axis.*Channels come last",
+    ):
         layer.apply(params, state, jnp.ones((8, 3, 5)))
 
 
 def test_flatten_keeps_leading_axes_and_refuses_too_few():
     x = jnp.arange(24.0).reshape(2, 3, 4)
     np.testing.assert_array_equal(jnn.flatten(2).apply({}, {}, x)[0], x.reshape(2, 12))
-    with pytest.raises(jnn.JnnError, match=r"flatten: got x of shape \(2, 3, 4\), expected at least 4 axes"):
+    with pytest.raises(
+        jnn.JnnError, match=r"flatten: got x of shape \(2, 3, 4\), expected at least 4 axes"
+    ):
         jnn.flatten(4).apply({}, {}, x)

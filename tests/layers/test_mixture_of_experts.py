@@ -1,4 +1,6 @@
-"""The mixture of experts against brute force, the balance loss through `jnn.capture`, and the feed-forward block by its formula."""
+"""The mixture of experts against brute force, the balance loss through `jnn.capture`, and the
+feed-forward block by its formula.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +48,9 @@ def test_each_element_is_the_mean_of_its_experts(float64, top):
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_formula(float64, masked):
+def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_formula(
+    float64, masked
+):
     x, top = draw(3, 5, 4), 2
     mask = jnp.arange(5)[None] < jnp.array([[5], [2], [4]]) if masked else None
     params, run = made(top, x if mask is None else jnp.where(mask[..., None], x, jnp.nan), mask)
@@ -54,14 +58,20 @@ def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_form
 
     def objective(params):
         (y, _), values = jnn.capture(run)(params)
-        return jnp.sum(jnp.sin(y if mask is None else y[mask])) + values["load_balance"] + 0.1 * values["router_z"]
+        return (
+            jnp.sum(jnp.sin(y if mask is None else y[mask]))
+            + values["load_balance"]
+            + 0.1 * values["router_z"]
+        )
 
     def by_hand(params):
         p = probabilities(params, real)
         order = jnp.argsort(-p, axis=-1)[:, :top]
         f = jnp.stack([jnp.mean(jnp.sum(order == i, axis=-1)) / top for i in range(E)])
         kept = jnp.take_along_axis(p, order, axis=-1)
-        ys = jnp.stack([feed_forward(5).apply(member(params, i), {}, real)[0] for i in range(E)], axis=1)
+        ys = jnp.stack(
+            [feed_forward(5).apply(member(params, i), {}, real)[0] for i in range(E)], axis=1
+        )
         chosen = jnp.take_along_axis(ys, order[..., None], axis=1)
         y = jnp.sum(chosen * (kept / kept.sum(-1, keepdims=True))[..., None], axis=1)
         z = jnp.mean(jnp.log(jnp.sum(jnp.exp(real @ params["router"]["kernel"]), axis=-1)) ** 2)
@@ -76,7 +86,9 @@ def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_form
 def test_the_balance_of_an_undecided_router_is_one_and_of_a_lopsided_one_is_more(float64):
     layer, x = mixture_of_experts(jnn.dense(3), E, top=2), jnp.abs(draw(6, 3))
     params, state = jax.jit(layer.init)(jax.random.key(0), x)
-    balance = lambda kernel: jnn.capture(layer.apply)(params | {"router": {"kernel": kernel}}, state, x)[1]["load_balance"]
+    balance = lambda kernel: jnn.capture(layer.apply)(
+        params | {"router": {"kernel": kernel}}, state, x
+    )[1]["load_balance"]
     np.testing.assert_allclose(balance(jnp.zeros((3, E))), 1, atol=EXACT)
     lopsided = jnp.zeros((3, E)).at[:, 0].set(50).at[:, 1].set(20)
     assert float(balance(lopsided)) > E / 2 * 0.99
@@ -85,7 +97,9 @@ def test_the_balance_of_an_undecided_router_is_one_and_of_a_lopsided_one_is_more
 def test_a_stack_gives_the_loss_of_each_layer():
     layer, x = jnn.repeat(mixture_of_experts(jnn.dense(3), E), 3), draw(5, 3).astype(jnp.float32)
     params, state = jax.jit(layer.init)(jax.random.key(0), x)
-    assert jax.eval_shape(jnn.capture(layer.apply), params, state, x)[1]["load_balance"].shape == (3,)
+    assert jax.eval_shape(jnn.capture(layer.apply), params, state, x)[1]["load_balance"].shape == (
+        3,
+    )
 
 
 def test_the_router_is_float32_in_bfloat16():
@@ -97,14 +111,19 @@ def test_the_router_is_float32_in_bfloat16():
 
 def test_feed_forward_is_its_formula(float64):
     x = draw(2, 5, 3)
-    plain, gated = feed_forward(7, activation=jnp.tanh), feed_forward(7, activation=jax.nn.silu, gated=True)
+    plain, gated = (
+        feed_forward(7, activation=jnp.tanh),
+        feed_forward(7, activation=jax.nn.silu, gated=True),
+    )
     params, _ = plain.init(jax.random.key(0), x)
     W, V = params["hidden"], params["output"]
     expected = jnp.tanh(x @ W["kernel"] + W["bias"]) @ V["kernel"] + V["bias"]
     np.testing.assert_allclose(plain.apply(params, {}, x)[0], expected, atol=EXACT)
     params, _ = gated.init(jax.random.key(0), x)
     W, U, V = params["hidden"]["gate"], params["hidden"]["value"], params["output"]
-    expected = (jax.nn.silu(x @ W["kernel"] + W["bias"]) * (x @ U["kernel"] + U["bias"])) @ V["kernel"] + V["bias"]
+    expected = (jax.nn.silu(x @ W["kernel"] + W["bias"]) * (x @ U["kernel"] + U["bias"])) @ V[
+        "kernel"
+    ] + V["bias"]
     np.testing.assert_allclose(gated.apply(params, {}, x)[0], expected, atol=EXACT)
 
 
@@ -116,9 +135,18 @@ def test_the_default_activation_is_the_exact_gelu():
 
 
 MISTAKES = {
-    "top": (lambda: mixture_of_experts(jnn.dense(3), 2, top=3), r"mixture_of_experts: got top=3 of 2 experts"),
-    "no experts": (lambda: mixture_of_experts(jnn.dense(3), 0), r"mixture_of_experts: got experts=0"),
-    "tokens": (lambda: mixture_of_experts(jnn.dense(3), 2).init(jax.random.key(0), jnp.ones(3, int)), r"got x of dtype int32"),
+    "top": (
+        lambda: mixture_of_experts(jnn.dense(3), 2, top=3),
+        r"mixture_of_experts: got top=3 of 2 experts",
+    ),
+    "no experts": (
+        lambda: mixture_of_experts(jnn.dense(3), 0),
+        r"mixture_of_experts: got experts=0",
+    ),
+    "tokens": (
+        lambda: mixture_of_experts(jnn.dense(3), 2).init(jax.random.key(0), jnp.ones(3, int)),
+        r"got x of dtype int32",
+    ),
     "hidden": (lambda: feed_forward(0), r"feed_forward: got hidden=0"),
     "rate": (lambda: feed_forward(4, dropout=1.0), r"feed_forward: got dropout=1.0"),
 }

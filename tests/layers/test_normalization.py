@@ -1,4 +1,6 @@
-"""Layer, root mean square, group and instance normalization against PyTorch, and in low precision."""
+"""Layer, root mean square, group and instance normalization against PyTorch, and in low
+precision.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,11 @@ from jnn.layers.normalization import group_norm, instance_norm, layer_norm, rms_
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: a few more sums, divided by a standard deviation
-FLOAT32 = 1e-4  # 24 bits for values of 1e4 with a spread of 1 leave 1e-3 / sqrt(12) of a spread in each value, less in the mean of many
-BFLOAT16 = 2**-8  # half a unit in the last place, relative to values below 2: only the output is rounded
+# 24 bits for values of 1e4 with a spread of 1 leave 1e-3 / sqrt(12) of a spread in each value, less
+# in the mean of many
+FLOAT32 = 1e-4
+# half a unit in the last place, relative to values below 2: only the output is rounded
+BFLOAT16 = 2**-8
 
 LAYERS = {
     "layer_norm": layer_norm(),
@@ -68,28 +73,58 @@ def test_masked_statistics_are_those_of_the_real_elements(layer, float64):
     params, state = layer.init(jax.random.key(0), x)
     mask = jnp.arange(7) < jnp.array([[5], [3]])
     run = jax.jit(lambda x, mask: layer.apply(params, state, x, mask=mask)[0])
-    gradient = jax.jit(jax.grad(lambda x, mask: jnp.sum(jnp.where(mask[..., None], jnp.sin(run(x, mask)), 0))))
+    gradient = jax.jit(
+        jax.grad(lambda x, mask: jnp.sum(jnp.where(mask[..., None], jnp.sin(run(x, mask)), 0)))
+    )
     junk = jnp.where(mask[..., None], x, jnp.nan)
     for i, length in enumerate((5, 3)):
         alone, all_real = x[i, :length], jnp.ones(length, bool)
-        np.testing.assert_allclose(run(junk, mask)[i, :length], layer.apply(params, state, alone)[0], atol=FORWARD)
-        np.testing.assert_allclose(gradient(junk, mask)[i, :length], gradient(alone, all_real), atol=GRADIENT)
+        np.testing.assert_allclose(
+            run(junk, mask)[i, :length], layer.apply(params, state, alone)[0], atol=FORWARD
+        )
+        np.testing.assert_allclose(
+            gradient(junk, mask)[i, :length], gradient(alone, all_real), atol=GRADIENT
+        )
 
 
 X = np.zeros((2, 5, 6), np.float32)
 MISTAKES = {
-    "integers": (lambda: layer_norm().init(jax.random.key(0), np.zeros(3, np.int32)), r"layer_norm: got x of dtype int32"),
-    "a number": (lambda: rms_norm().init(jax.random.key(0), 1.0), r"rms_norm: got x of type float, expected an array"),
-    "epsilon": (lambda: layer_norm(epsilon=-1.0), r"layer_norm: got epsilon=-1.0, expected a small number above 0"),
+    "integers": (
+        lambda: layer_norm().init(jax.random.key(0), np.zeros(3, np.int32)),
+        r"layer_norm: got x of dtype int32",
+    ),
+    "a number": (
+        lambda: rms_norm().init(jax.random.key(0), 1.0),
+        r"rms_norm: got x of type float, expected an array",
+    ),
+    "epsilon": (
+        lambda: layer_norm(epsilon=-1.0),
+        r"layer_norm: got epsilon=-1.0, expected a small number above 0",
+    ),
     "another width": (
         lambda: layer_norm().apply({"scale": jnp.ones(5)}, {}, X),
         r"layer_norm: got x of shape \(2, 5, 6\), expected 5 features",
     ),
-    "groups": (lambda: group_norm(4, rank=2).init(jax.random.key(0), X), r"group_norm: got 6 channels in 4 groups"),
-    "no groups": (lambda: group_norm(0, rank=2), r"group_norm: got groups=0, expected an integer >= 1"),
-    "rank": (lambda: group_norm(2, rank=4).init(jax.random.key(0), X), r"group_norm: got x of shape \(2, 5, 6\), expected at least 4 axes"),
-    "no space": (lambda: instance_norm(rank=1), r"instance_norm: got rank=1, expected at least 2 axes"),
-    "one element": (lambda: instance_norm(rank=2).init(jax.random.key(0), X[:, :1]), r"expected more than one element of space"),
+    "groups": (
+        lambda: group_norm(4, rank=2).init(jax.random.key(0), X),
+        r"group_norm: got 6 channels in 4 groups",
+    ),
+    "no groups": (
+        lambda: group_norm(0, rank=2),
+        r"group_norm: got groups=0, expected an integer >= 1",
+    ),
+    "rank": (
+        lambda: group_norm(2, rank=4).init(jax.random.key(0), X),
+        r"group_norm: got x of shape \(2, 5, 6\), expected at least 4 axes",
+    ),
+    "no space": (
+        lambda: instance_norm(rank=1),
+        r"instance_norm: got rank=1, expected at least 2 axes",
+    ),
+    "one element": (
+        lambda: instance_norm(rank=2).init(jax.random.key(0), X[:, :1]),
+        r"expected more than one element of space",
+    ),
     "mask": (
         lambda: group_norm(2, rank=2).apply({}, {}, X, mask=np.ones((2, 4), bool)),
         r"group_norm: got a mask of shape \(2, 4\) for x of shape \(2, 5, 6\), expected a mask of shape \(2, 5\)",

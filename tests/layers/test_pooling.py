@@ -1,4 +1,6 @@
-"""Pooling and upsampling against PyTorch and JAX, in low precision, masked, and what they refuse."""
+"""Pooling and upsampling against PyTorch and JAX, in low precision, masked, and what they
+refuse.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -50,25 +52,42 @@ def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
     np.testing.assert_allclose(gradient, case["gradient"], atol=EXACT)
 
 
-@pytest.mark.parametrize(("layer", "outside", "combine"), [(max_pool, -np.inf, jax.lax.max), (average_pool, 0.0, jax.lax.add)])
+@pytest.mark.parametrize(
+    ("layer", "outside", "combine"),
+    [(max_pool, -np.inf, jax.lax.max), (average_pool, 0.0, jax.lax.add)],
+)
 def test_same_padding_is_that_of_reduce_window(float64, layer, outside, combine):
     x = jax.random.normal(jax.random.key(0), (2, 7, 8, 3))
-    reduce = lambda x: jax.lax.reduce_window(x, outside, combine, (1, 3, 2, 1), (1, 2, 3, 1), "SAME")
+    reduce = lambda x: jax.lax.reduce_window(
+        x, outside, combine, (1, 3, 2, 1), (1, 2, 3, 1), "SAME"
+    )
     expected = reduce(x) if layer is max_pool else reduce(x) / reduce(jnp.ones_like(x))
-    np.testing.assert_allclose(layer((3, 2), strides=(2, 3), padding="SAME").apply({}, {}, x)[0], expected, atol=EXACT)
+    np.testing.assert_allclose(
+        layer((3, 2), strides=(2, 3), padding="SAME").apply({}, {}, x)[0], expected, atol=EXACT
+    )
 
 
 def test_upsampling_is_that_of_jax_image(float64):
     x = jax.random.normal(jax.random.key(0), (3, 4, 2))
     for method in ("nearest", "linear"):
-        np.testing.assert_allclose(upsample((3, 2), method).apply({}, {}, x)[0], jax.image.resize(x, (9, 8, 2), method), atol=EXACT)
+        np.testing.assert_allclose(
+            upsample((3, 2), method).apply({}, {}, x)[0],
+            jax.image.resize(x, (9, 8, 2), method),
+            atol=EXACT,
+        )
 
 
-@pytest.mark.parametrize(("pool", "combine"), [(global_average_pool, np.mean), (global_max_pool, np.max)])
+@pytest.mark.parametrize(
+    ("pool", "combine"), [(global_average_pool, np.mean), (global_max_pool, np.max)]
+)
 def test_global_pools(float64, pool, combine):
     x = np.random.default_rng(0).normal(size=(2, 4, 3, 5))
-    np.testing.assert_allclose(pool().apply({}, {}, jnp.asarray(x))[0], combine(x, (1, 2)), atol=EXACT)
-    mask = np.array([[True, False, True], [False, True, False], [False, False, False], [True, True, True]])[None].repeat(2, 0)
+    np.testing.assert_allclose(
+        pool().apply({}, {}, jnp.asarray(x))[0], combine(x, (1, 2)), atol=EXACT
+    )
+    mask = np.array(
+        [[True, False, True], [False, True, False], [False, False, False], [True, True, True]]
+    )[None].repeat(2, 0)
     y, _ = pool(1).apply({}, {}, jnp.where(mask[..., None], x, jnp.nan), mask=jnp.asarray(mask))
     for i, j in np.ndindex(2, 4):
         expected = combine(x[i, j][mask[i, j]], 0) if mask[i, j].any() else np.zeros(5)
@@ -79,15 +98,23 @@ def test_global_pools(float64, pool, combine):
 def test_hidden_nan_has_no_gradient(pool):
     x, mask = jnp.array([[1.0], [jnp.nan]]), jnp.array([True, False])
     for hidden in (mask, mask & False):
-        gradient = jax.grad(lambda x, hidden=hidden: pool(1).apply({}, {}, x, mask=hidden)[0].sum())(x)
+        gradient = jax.grad(
+            lambda x, hidden=hidden: pool(1).apply({}, {}, x, mask=hidden)[0].sum()
+        )(x)
         assert gradient.tolist() == [[float(hidden[0])], [0.0]]
 
 
-@pytest.mark.parametrize("layer", [average_pool((16,)), global_average_pool(1), adaptive_average_pool((1,))])
+@pytest.mark.parametrize(
+    "layer", [average_pool((16,)), global_average_pool(1), adaptive_average_pool((1,))]
+)
 def test_means_of_bfloat16_are_rounded_once(layer):
     x = jax.random.uniform(jax.random.key(0), (1024, 4), jnp.bfloat16)
     y, _ = layer.apply({}, {}, x)
-    exact = np.asarray(x, np.float64).reshape(-1, 16, 4).mean(1) if y.shape == (64, 4) else np.asarray(x, np.float64).mean(0)
+    exact = (
+        np.asarray(x, np.float64).reshape(-1, 16, 4).mean(1)
+        if y.shape == (64, 4)
+        else np.asarray(x, np.float64).mean(0)
+    )
     assert y.dtype == jnp.bfloat16
     np.testing.assert_allclose(np.asarray(y, np.float64), exact.reshape(y.shape), rtol=BFLOAT16)
 
@@ -102,9 +129,15 @@ MISTAKES = {
     "padding": (lambda x: max_pool((2, 2), padding=2), "padding=2 .* smaller than the window"),
     "padding name": (lambda x: average_pool((2, 2), padding="VALD"), "Did you mean 'VALID'"),
     "too large": (lambda x: max_pool((9, 9)).apply({}, {}, x), r"size \(8, 8\)"),
-    "rank": (lambda x: max_pool((2, 2)).apply({}, {}, x[0, 0]), r"at least 3 axes, \(..., height, width, channels\)"),
+    "rank": (
+        lambda x: max_pool((2, 2)).apply({}, {}, x[0, 0]),
+        r"at least 3 axes, \(..., height, width, channels\)",
+    ),
     "integers": (lambda x: global_average_pool().apply({}, {}, x.astype(np.uint8)), "uint8"),
-    "mask": (lambda x: global_max_pool(1).apply({}, {}, x, mask=np.ones(8, bool)), r"mask of shape \(8,\)"),
+    "mask": (
+        lambda x: global_max_pool(1).apply({}, {}, x, mask=np.ones(8, bool)),
+        r"mask of shape \(8,\)",
+    ),
     "size": (lambda x: adaptive_max_pool((0, 1)), r"size=\(0, 1\)"),
     "method": (lambda x: upsample((2, 2), "cubic"), "method='cubic'"),
 }

@@ -22,25 +22,33 @@ def draw(*shape, seed=0):
 
 
 def test_rotary_is_a_product_of_complex_numbers(float64):
-    """Su et al. 2021, equation 12 and 34: pairs of neighbours as complex numbers, times exp(i p θ)."""
+    """Su et al. 2021, equation 12 and 34: pairs of neighbours as complex numbers, times exp(i p
+    θ).
+    """
     x, position = np.asarray(draw(5, 2, 6)), [0, 1, 2, 7, 100]
     expected = np.zeros_like(x)
     for t, h, i in np.ndindex(5, 2, 3):
-        z = complex(x[t, h, 2 * i], x[t, h, 2 * i + 1]) * cmath.exp(1j * position[t] * 500.0 ** (-2 * i / 6))
+        z = complex(x[t, h, 2 * i], x[t, h, 2 * i + 1]) * cmath.exp(
+            1j * position[t] * 500.0 ** (-2 * i / 6)
+        )
         expected[t, h, 2 * i : 2 * i + 2] = z.real, z.imag
     y = rotary(500.0, interleaved=True).rotate(jnp.asarray(x), jnp.array(position))
     np.testing.assert_allclose(y, expected, atol=EXACT)
 
 
 def test_rotary_by_halves_is_that_of_hugging_face(float64):
-    """``modeling_llama.py``: ``q * cos + rotate_half(q) * sin``, with cos and sin of the angles twice."""
+    """``modeling_llama.py``: ``q * cos + rotate_half(q) * sin``, with cos and sin of the angles
+    twice.
+    """
     x, position = np.asarray(draw(5, 2, 6)), np.array([0, 1, 2, 7, 100])
     inverse_frequency = 1.0 / 10000.0 ** (np.arange(0, 6, 2) / 6)
     frequencies = position[:, None] * inverse_frequency[None]
     embedding = np.concatenate([frequencies, frequencies], axis=-1)[:, None]
     rotate_half = np.concatenate([-x[..., 3:], x[..., :3]], axis=-1)
     np.testing.assert_allclose(
-        rotary().rotate(jnp.asarray(x), jnp.asarray(position)), x * np.cos(embedding) + rotate_half * np.sin(embedding), atol=EXACT
+        rotary().rotate(jnp.asarray(x), jnp.asarray(position)),
+        x * np.cos(embedding) + rotate_half * np.sin(embedding),
+        atol=EXACT,
     )
 
 
@@ -65,21 +73,30 @@ def test_alibi_slopes_are_those_of_the_authors():
         if math.log2(n).is_integer():
             return get_slopes_power_of_2(n)
         closest_power_of_2 = 2 ** math.floor(math.log2(n))
-        return get_slopes_power_of_2(closest_power_of_2) + get_slopes(2 * closest_power_of_2)[0::2][: n - closest_power_of_2]
+        return (
+            get_slopes_power_of_2(closest_power_of_2)
+            + get_slopes(2 * closest_power_of_2)[0::2][: n - closest_power_of_2]
+        )
 
     for heads in range(1, 35):
         np.testing.assert_allclose(alibi_slopes(heads), get_slopes(heads), rtol=1e-12)
-    np.testing.assert_array_equal(alibi_slopes(8), [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256])
+    np.testing.assert_array_equal(
+        alibi_slopes(8), [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256]
+    )
 
 
 def test_alibi_lowers_logits_by_distance():
     distance = jnp.array([[0, 1], [-1, 0], [-2, -1]])
-    np.testing.assert_array_equal(alibi().bias({}, distance, 2, False)[1], -np.abs(np.asarray(distance)) / 256)
+    np.testing.assert_array_equal(
+        alibi().bias({}, distance, 2, False)[1], -np.abs(np.asarray(distance)) / 256
+    )
     assert alibi().bias({}, jnp.zeros((3, 4, 5), int), 2, True).shape == (3, 2, 4, 5)
 
 
 def t5_bucket(relative_position, bidirectional, num_buckets, max_distance):
-    """``_relative_position_bucket`` of T5 for one number, in plain Python; exact powers are taken exactly."""
+    """``_relative_position_bucket`` of T5 for one number, in plain Python; exact powers are taken
+    exactly.
+    """
     bucket = 0
     if bidirectional:
         num_buckets //= 2
@@ -90,7 +107,9 @@ def t5_bucket(relative_position, bidirectional, num_buckets, max_distance):
     max_exact = num_buckets // 2
     if relative_position < max_exact:
         return bucket + relative_position
-    large = math.log(relative_position / max_exact, max_distance / max_exact) * (num_buckets - max_exact)
+    large = math.log(relative_position / max_exact, max_distance / max_exact) * (
+        num_buckets - max_exact
+    )
     return bucket + min(max_exact + int(round(large, 9)), num_buckets - 1)
 
 
@@ -116,7 +135,9 @@ def test_attention_adds_and_turns_as_the_positions_say(float64, positions):
     q, k = turn(q, jnp.arange(5)), turn(k, jnp.arange(5))
     logits = jnp.einsum("thd,shd->hts", q, k) / 2
     if positions.bias is not None:
-        logits += positions.bias(params.get("positions", {}), jnp.arange(5)[None] - jnp.arange(5)[:, None], 2, False)
+        logits += positions.bias(
+            params.get("positions", {}), jnp.arange(5)[None] - jnp.arange(5)[:, None], 2, False
+        )
     np.testing.assert_allclose(values["weights"], jax.nn.softmax(logits), atol=EXACT)
 
 
@@ -133,7 +154,9 @@ def test_sinusoids_are_those_of_the_paper(float64):
 def test_learned_positions_are_rows():
     layer, x = learned_positions(7), draw(2, 5, 3).astype(jnp.float32)
     params, state = layer.init(jax.random.key(0), x)
-    np.testing.assert_array_equal(layer.apply(params, state, x)[0], x + params["embedding"][None, :5])
+    np.testing.assert_array_equal(
+        layer.apply(params, state, x)[0], x + params["embedding"][None, :5]
+    )
     mask = jnp.array([[False, True, True, True, True], [True, True, False, True, False]])
     y = layer.apply(params, state, x, mask=mask)[0]
     np.testing.assert_array_equal(y[0, 1:], x[0, 1:] + params["embedding"][:4])
@@ -144,9 +167,15 @@ MISTAKES = {
     "fraction": (lambda: rotary(fraction=0.0), r"rotary: got base=10000.0, fraction=0.0"),
     "buckets": (lambda: relative_buckets(5), r"relative_buckets: got buckets=5"),
     "no far buckets": (lambda: relative_buckets(32, 16), r"max_distance=16"),
-    "odd sinusoids": (lambda: sinusoidal_positions().init(jax.random.key(0), jnp.ones((4, 3))), r"sinusoidal_positions: got 3 features"),
+    "odd sinusoids": (
+        lambda: sinusoidal_positions().init(jax.random.key(0), jnp.ones((4, 3))),
+        r"sinusoidal_positions: got 3 features",
+    ),
     "length": (lambda: learned_positions(0), r"learned_positions: got length=0"),
-    "tokens": (lambda: learned_positions(3).init(jax.random.key(0), jnp.ones(3, int)), r"learned_positions: got x of dtype int32"),
+    "tokens": (
+        lambda: learned_positions(3).init(jax.random.key(0), jnp.ones(3, int)),
+        r"learned_positions: got x of dtype int32",
+    ),
 }
 
 

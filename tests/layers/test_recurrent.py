@@ -1,4 +1,6 @@
-"""Recurrent layers equal PyTorch's and the equations of their papers; the memory, the inside, and bad inputs."""
+"""Recurrent layers equal PyTorch's and the equations of their papers; the memory, the inside, and
+bad inputs.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +27,9 @@ LIKE_PYTORCH = {
     "lstm": lstm(FEATURES),
     "lstm, projection": lstm(FEATURES, projection=2),
     "lstm, two layers": jnn.chain(lstm(FEATURES), lstm(FEATURES)),
-    "lstm, two layers, both directions": jnn.chain(bidirectional(lstm(FEATURES)), bidirectional(lstm(FEATURES))),
+    "lstm, two layers, both directions": jnn.chain(
+        bidirectional(lstm(FEATURES)), bidirectional(lstm(FEATURES))
+    ),
     "gru": gru(FEATURES),
     "gru, both directions": bidirectional(gru(FEATURES)),
 }
@@ -34,13 +38,20 @@ LIKE_PYTORCH = {
 def below(case, group):
     """The nested dict of what stands under ``group/`` in a case."""
     prefix = group + "/"
-    found = {key.removeprefix(prefix): jnp.asarray(value) for key, value in case.items() if key.startswith(prefix)}
+    found = {
+        key.removeprefix(prefix): jnp.asarray(value)
+        for key, value in case.items()
+        if key.startswith(prefix)
+    }
     return unflatten_dict(found, sep="/")
 
 
 def assert_same_gradients(total, params, case):
     to_params, to_x = jax.jit(jax.grad(total, argnums=(0, 1)))(params, jnp.asarray(case["x"]))
-    found, expected = flatten_dict({**to_params, "x": to_x}, sep="/"), flatten_dict(below(case, "gradient"), sep="/")
+    found, expected = (
+        flatten_dict({**to_params, "x": to_x}, sep="/"),
+        flatten_dict(below(case, "gradient"), sep="/"),
+    )
     assert found.keys() == expected.keys()
     for path, gradient in found.items():
         np.testing.assert_allclose(gradient, expected[path], atol=GRADIENT, err_msg=path)
@@ -50,14 +61,20 @@ def assert_same_gradients(total, params, case):
 def test_layers_equal_pytorch(float64, reference, name):
     case, model = reference("recurrent", name), LIKE_PYTORCH[name]
     params, weights = below(case, "params"), jnp.asarray(case["weights"])
-    np.testing.assert_allclose(model.apply(params, {}, jnp.asarray(case["x"]))[0], case["y"], atol=FORWARD)
-    assert_same_gradients(lambda params, x: jnp.sum(weights * model.apply(params, {}, x)[0]), params, case)
+    np.testing.assert_allclose(
+        model.apply(params, {}, jnp.asarray(case["x"]))[0], case["y"], atol=FORWARD
+    )
+    assert_same_gradients(
+        lambda params, x: jnp.sum(weights * model.apply(params, {}, x)[0]), params, case
+    )
 
 
 @pytest.mark.parametrize("name", LIKE_PYTORCH)
 def test_params_have_the_shapes_of_pytorch(reference, name):
     params, _ = jax.eval_shape(LIKE_PYTORCH[name].init, jax.random.key(0), jnp.ones((5, 2)))
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, below(reference("recurrent", name), "params"))
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(
+        jnp.shape, below(reference("recurrent", name), "params")
+    )
 
 
 def test_sequences_of_unequal_length_equal_pytorch_packed(float64, reference):
@@ -65,14 +82,20 @@ def test_sequences_of_unequal_length_equal_pytorch_packed(float64, reference):
     model = bidirectional(lstm(FEATURES))
     params, weights = below(case, "params"), jnp.asarray(case["weights"])
     mask = jnp.arange(case["x"].shape[1])[None] < jnp.asarray(case["lengths"])[:, None]
-    run = lambda params, x: model.apply(params, {}, jnp.where(mask[..., None], x, jnp.nan), mask=mask)[0]
+    run = lambda params, x: model.apply(
+        params, {}, jnp.where(mask[..., None], x, jnp.nan), mask=mask
+    )[0]
     np.testing.assert_allclose(run(params, jnp.asarray(case["x"])), case["y"], atol=FORWARD)
     assert_same_gradients(lambda params, x: jnp.sum(weights * run(params, x)), params, case)
 
 
 def test_truncated_back_propagation_equals_pytorch(float64, reference):
     case, layer = reference("recurrent", "truncated"), lstm(FEATURES)
-    params, weights, half = below(case, "params"), jnp.asarray(case["weights"]), case["x"].shape[1] // 2
+    params, weights, half = (
+        below(case, "params"),
+        jnp.asarray(case["weights"]),
+        case["x"].shape[1] // 2,
+    )
 
     def run(params, x):
         first, memory = layer.read(params, {}, layer.carry(params, x[:, 0], 0), x[:, :half])
@@ -94,24 +117,31 @@ def drawn_params(model, x):
 
 
 def test_gru_with_reset_before_equals_the_paper(float64):
-    """Cho et al. 2014, equations 5 to 8, unit by unit: their z is the update gate, their W, U act on x and h."""
+    """Cho et al. 2014, equations 5 to 8, unit by unit: their z is the update gate, their W, U act
+    on x and h.
+    """
     x, layer = example(6, 3).astype(np.float64), gru(FEATURES, reset="before")
     params = drawn_params(layer, x)
     (W_r, W_z, W), (U_r, U_z, U), (b_r, b_z, b) = (
-        np.split(np.asarray(params[name]), 3, axis=-1) for name in ("kernel", "recurrent_kernel", "bias")
+        np.split(np.asarray(params[name]), 3, axis=-1)
+        for name in ("kernel", "recurrent_kernel", "bias")
     )
     h, expected = np.zeros(FEATURES), []
     for x_t in x:
         r = [sigmoid(W_r[:, j] @ x_t + U_r[:, j] @ h + b_r[j]) for j in range(FEATURES)]
         z = [sigmoid(W_z[:, j] @ x_t + U_z[:, j] @ h + b_z[j]) for j in range(FEATURES)]
-        candidate = [np.tanh(W[:, j] @ x_t + U[:, j] @ (np.array(r) * h) + b[j]) for j in range(FEATURES)]
+        candidate = [
+            np.tanh(W[:, j] @ x_t + U[:, j] @ (np.array(r) * h) + b[j]) for j in range(FEATURES)
+        ]
         h = np.array([z[j] * h[j] + (1 - z[j]) * candidate[j] for j in range(FEATURES)])
         expected.append(h)
     np.testing.assert_allclose(layer.apply(params, {}, jnp.asarray(x))[0], expected, atol=FORWARD)
 
 
 def test_peepholes_equal_the_paper(float64):
-    """Gers et al. 2002, section 3: input and forget gate see the cell before the update, the output gate the one after it."""
+    """Gers et al. 2002, section 3: input and forget gate see the cell before the update, the output
+    gate the one after it.
+    """
     x, layer = example(6, 3).astype(np.float64), lstm(FEATURES, peephole=True)
     params = drawn_params(layer, x)
     p_in, p_forget, p_out = np.asarray(params["peephole"])
@@ -126,17 +156,28 @@ def test_peepholes_equal_the_paper(float64):
     np.testing.assert_allclose(layer.apply(params, {}, jnp.asarray(x))[0], expected, atol=FORWARD)
 
 
-@pytest.mark.parametrize("model", [lstm(3, peephole=True, projection=2), gru(3, reset="before")], ids=["lstm", "gru"])
+@pytest.mark.parametrize(
+    "model", [lstm(3, peephole=True, projection=2), gru(3, reset="before")], ids=["lstm", "gru"]
+)
 def test_derivatives_equal_those_of_a_plain_scan(float64, model, monkeypatch):
-    """The scan with the weights' products taken out, against ``lax.scan``: gradient, Hessian, and the gradient of a forward derivative."""
-    x, mask = jnp.asarray(example(2, 4, 2), jnp.float64), jnp.array([[True] * 4, [True, True, False, False]])
+    """The scan with the weights' products taken out, against ``lax.scan``: gradient, Hessian, and
+    the gradient of a forward derivative.
+    """
+    x, mask = (
+        jnp.asarray(example(2, 4, 2), jnp.float64),
+        jnp.array([[True] * 4, [True, True, False, False]]),
+    )
     params = drawn_params(model, x)
 
     def derivatives():
         loss = lambda params: jnp.sum(jnp.sin(model.apply(params, {}, x, mask=mask)[0]))
         directional = lambda params: jax.jvp(loss, (params,), (params,))[1]
-        squared_gradient = lambda params: sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(jax.grad(loss)(params)))
-        return jax.jit(lambda params: [jax.grad(f)(params) for f in (loss, directional, squared_gradient)])(params)
+        squared_gradient = lambda params: sum(
+            jnp.sum(leaf**2) for leaf in jax.tree.leaves(jax.grad(loss)(params))
+        )
+        return jax.jit(
+            lambda params: [jax.grad(f)(params) for f in (loss, directional, squared_gradient)]
+        )(params)
 
     hoisted = derivatives()
     monkeypatch.setattr(recurrence.jax, "custom_jvp", Plain)
@@ -184,18 +225,37 @@ def test_gates_can_be_seen_and_changed():
     model, x = jnn.chain(memory=lstm(4), out=jnn.dense(1)), jnp.asarray(example(2, 6, 3))
     params, state = model.init(jax.random.key(0), x)
     (y, _), values = jnn.capture(model.apply)(params, state, x)
-    gates = {f"memory/{name}": (6, 2, 4) for name in ("input_gate", "forget_gate", "candidate", "cell", "output_gate", "hidden")}
-    assert {path: value.shape for path, value in values.items()} == gates | {"memory/output": (2, 6, 4), "out/output": (2, 6, 1)}
-    np.testing.assert_array_equal(jnp.moveaxis(values["memory/hidden"], 0, 1), values["memory/output"])
-    cell, gates = np.zeros((2, 4)), [np.asarray(values[f"memory/{name}"]) for name in ("forget_gate", "input_gate", "candidate")]
+    gates = {
+        f"memory/{name}": (6, 2, 4)
+        for name in ("input_gate", "forget_gate", "candidate", "cell", "output_gate", "hidden")
+    }
+    assert {path: value.shape for path, value in values.items()} == gates | {
+        "memory/output": (2, 6, 4),
+        "out/output": (2, 6, 1),
+    }
+    np.testing.assert_array_equal(
+        jnp.moveaxis(values["memory/hidden"], 0, 1), values["memory/output"]
+    )
+    cell, gates = (
+        np.zeros((2, 4)),
+        [
+            np.asarray(values[f"memory/{name}"])
+            for name in ("forget_gate", "input_gate", "candidate")
+        ],
+    )
     for forget, let_in, candidate in zip(*gates, strict=True):
         cell = forget * cell + let_in * candidate
     np.testing.assert_allclose(cell, values["memory/cell"][-1], rtol=1e-6)
-    forgetful = jnn.intervene(model.apply, {"memory/forget_gate": jnp.zeros_like, "memory/hidden": jnp.zeros_like})(params, state, x)[0]
+    forgetful = jnn.intervene(
+        model.apply, {"memory/forget_gate": jnp.zeros_like, "memory/hidden": jnp.zeros_like}
+    )(params, state, x)[0]
     np.testing.assert_allclose(forgetful, jnp.broadcast_to(params["out"]["bias"], y.shape))
 
 
-@pytest.mark.parametrize(("reset", "names"), [("after", {"reset_gate", "update_gate", "candidate", "hidden"}), ("before", {"reset_gate"})])
+@pytest.mark.parametrize(
+    ("reset", "names"),
+    [("after", {"reset_gate", "update_gate", "candidate", "hidden"}), ("before", {"reset_gate"})],
+)
 def test_gru_shows_its_gates(reset, names):
     layer, x = gru(4, reset=reset), jnp.asarray(example(6, 3))
     _, values = jnn.capture(layer.apply)(*layer.init(jax.random.key(0), x), x)
@@ -223,7 +283,9 @@ def test_masked_elements_of_y_are_zero_and_have_no_gradient():
     params, state = layer.init(jax.random.key(0), x)
     y, _ = layer.apply(params, state, x, mask=mask)
     assert not y[0, 2:].any()
-    to_params, to_x = jax.grad(lambda params, x: layer.apply(params, state, x, mask=mask)[0].sum(), argnums=(0, 1))(params, x)
+    to_params, to_x = jax.grad(
+        lambda params, x: layer.apply(params, state, x, mask=mask)[0].sum(), argnums=(0, 1)
+    )(params, x)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(to_params))
     assert not to_x[0, 2:].any()
     assert to_x[0, :2].all()
@@ -231,7 +293,10 @@ def test_masked_elements_of_y_are_zero_and_have_no_gradient():
 
 def test_a_cell_of_ones_own_with_matrices_equals_elman(float64):
     def init(key, x_t):
-        return {"W": jnp.zeros((x_t.shape[-1], FEATURES), x_t.dtype), "R": jnp.zeros((FEATURES, FEATURES), x_t.dtype)}
+        return {
+            "W": jnp.zeros((x_t.shape[-1], FEATURES), x_t.dtype),
+            "R": jnp.zeros((FEATURES, FEATURES), x_t.dtype),
+        }
 
     def carry(params, x_t):
         return jnp.zeros((*x_t.shape[:-1], FEATURES), x_t.dtype)
@@ -240,9 +305,15 @@ def test_a_cell_of_ones_own_with_matrices_equals_elman(float64):
         h = jnp.tanh(x_t @ params["W"] + h @ params["R"])
         return h, h
 
-    x, own, theirs = jnp.asarray(example(2, 5, 3), jnp.float64), recurrent(init, carry, step), elman(FEATURES)
+    x, own, theirs = (
+        jnp.asarray(example(2, 5, 3), jnp.float64),
+        recurrent(init, carry, step),
+        elman(FEATURES),
+    )
     params = drawn_params(own, x)
-    expected = theirs.apply({"kernel": params["W"], "recurrent_kernel": params["R"], "bias": jnp.zeros(FEATURES)}, {}, x)[0]
+    expected = theirs.apply(
+        {"kernel": params["W"], "recurrent_kernel": params["R"], "bias": jnp.zeros(FEATURES)}, {}, x
+    )[0]
     np.testing.assert_allclose(own.apply(params, {}, x)[0], expected, atol=FORWARD)
 
 
@@ -254,7 +325,10 @@ def test_a_cell_of_ones_own_with_matrices_equals_elman(float64):
         (lambda: lstm(4, projection=0), r"lstm: got projection=0, expected an integer >= 1"),
         (lambda: lstm(4, forget_bias="one"), r"lstm: got forget_bias='one', expected a number"),
         (lambda: lstm(4, peephole=3), r"lstm: got peephole=3, expected True or False"),
-        (lambda: gru(4, reset="maybe"), r"gru: got reset='maybe', expected 'after' \(PyTorch, Keras, Flax\) or 'before'"),
+        (
+            lambda: gru(4, reset="maybe"),
+            r"gru: got reset='maybe', expected 'after' \(PyTorch, Keras, Flax\) or 'before'",
+        ),
         (lambda: bidirectional(3), r"got 3 as a part of a model"),
     ],
 )
@@ -270,11 +344,27 @@ X = np.ones((2, 5, 3), np.float32)
 @pytest.mark.parametrize(
     ("x", "mask", "message"),
     [
-        (X[..., :2], None, r"got x of shape \(2, 5, 2\), expected 3 features in its last axis, as in params"),
+        (
+            X[..., :2],
+            None,
+            r"got x of shape \(2, 5, 2\), expected 3 features in its last axis, as in params",
+        ),
         (X.astype(np.int32), None, r"got x of dtype int32, expected floating-point numbers"),
-        (X[0, 0], None, r"got x of shape \(3,\), expected at least 2 axes, \(\.\.\., T, features\)"),
-        (X, np.ones((5, 2), bool), r"got a mask of shape \(5, 2\) and dtype bool, expected bool of shape \(2, 5\)"),
-        (X, np.ones((2, 5), np.float32), r"got a mask of shape \(2, 5\) and dtype float32, expected bool"),
+        (
+            X[0, 0],
+            None,
+            r"got x of shape \(3,\), expected at least 2 axes, \(\.\.\., T, features\)",
+        ),
+        (
+            X,
+            np.ones((5, 2), bool),
+            r"got a mask of shape \(5, 2\) and dtype bool, expected bool of shape \(2, 5\)",
+        ),
+        (
+            X,
+            np.ones((2, 5), np.float32),
+            r"got a mask of shape \(2, 5\) and dtype float32, expected bool",
+        ),
     ],
 )
 def test_bad_inputs_are_named(name, x, mask, message):

@@ -23,7 +23,10 @@ def test_weight_norm_is_that_of_pytorch(reference, float64):
     case, model = reference("normalization", "weight_norm"), weight_norm(jnn.dense(4))
     params = {
         "bias": jnp.asarray(case["bias"]),
-        "kernel": {"magnitude": jnp.asarray(case["magnitude"]), "direction": jnp.asarray(case["direction"])},
+        "kernel": {
+            "magnitude": jnp.asarray(case["magnitude"]),
+            "direction": jnp.asarray(case["direction"]),
+        },
     }
 
     def weighted(params):
@@ -33,16 +36,28 @@ def test_weight_norm_is_that_of_pytorch(reference, float64):
     (_, y), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
     assert_same(y, case["y"])
     expected = {name: case[f"gradient/{name}"] for name in ("bias", "magnitude", "direction")}
-    assert_same(gradient, {"bias": expected["bias"], "kernel": {name: expected[name] for name in ("magnitude", "direction")}}, GRADIENT)
+    assert_same(
+        gradient,
+        {
+            "bias": expected["bias"],
+            "kernel": {name: expected[name] for name in ("magnitude", "direction")},
+        },
+        GRADIENT,
+    )
 
 
 def test_weight_norm_starts_as_pytorchs_and_as_the_model_itself(reference, float64):
     case = reference("normalization", "weight_norm")
     dense = jnn.dense(4, kernel_init=lambda key, shape, dtype: jnp.asarray(case["kernel"], dtype))
     params, _ = weight_norm(dense).init(jax.random.key(0), case["x"])
-    assert_same(params["kernel"], {"magnitude": case["first_magnitude"], "direction": case["kernel"]})
+    assert_same(
+        params["kernel"], {"magnitude": case["first_magnitude"], "direction": case["kernel"]}
+    )
     x = jnp.asarray(case["x"])
-    assert_same(weight_norm(dense).apply(params, {}, x)[0], dense.apply(*dense.init(jax.random.key(0), x), x)[0])
+    assert_same(
+        weight_norm(dense).apply(params, {}, x)[0],
+        dense.apply(*dense.init(jax.random.key(0), x), x)[0],
+    )
 
 
 def test_weight_norm_of_chosen_paths_and_inside_repeat(float64):
@@ -50,13 +65,23 @@ def test_weight_norm_of_chosen_paths_and_inside_repeat(float64):
     partly = weight_norm(jnn.chain(jnn.dense(4), jnn.dense(4)), "1/kernel")
     assert set(partly.init(jax.random.key(0), x)[0]["1"]["kernel"]) == {"magnitude", "direction"}
     plain, deep = jnn.repeat(jnn.dense(4), 3), jnn.repeat(weight_norm(jnn.dense(4)), 3)
-    assert_same(deep.apply(*deep.init(jax.random.key(0), x), x)[0], plain.apply(*plain.init(jax.random.key(0), x), x)[0])
+    assert_same(
+        deep.apply(*deep.init(jax.random.key(0), x), x)[0],
+        plain.apply(*plain.init(jax.random.key(0), x), x)[0],
+    )
 
 
 def test_spectral_norm_is_that_of_pytorch(reference, float64):
-    case, model = reference("normalization", "spectral_norm"), spectral_norm(jnn.dense(4, use_bias=False))
+    case, model = (
+        reference("normalization", "spectral_norm"),
+        spectral_norm(jnn.dense(4, use_bias=False)),
+    )
     params = {"kernel": jnp.asarray(case["kernel"])}
-    state = {"vectors": {"kernel": {"left": jnp.asarray(case["left"]), "right": jnp.asarray(case["right"])}}}
+    state = {
+        "vectors": {
+            "kernel": {"left": jnp.asarray(case["left"]), "right": jnp.asarray(case["right"])}
+        }
+    }
     for i in range(3):
 
         def weighted(params, i=i, state=state):
@@ -65,7 +90,9 @@ def test_spectral_norm_is_that_of_pytorch(reference, float64):
 
         (_, (y, state)), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
         assert_same(y, case[f"{i}/y"])
-        assert_same(state["vectors"]["kernel"], {"left": case[f"{i}/left"], "right": case[f"{i}/right"]})
+        assert_same(
+            state["vectors"]["kernel"], {"left": case[f"{i}/left"], "right": case[f"{i}/right"]}
+        )
         assert_same(gradient["kernel"], case[f"{i}/gradient"], GRADIENT)
         params = {"kernel": params["kernel"] - 0.1 * gradient["kernel"]}
 
@@ -81,7 +108,9 @@ def test_spectral_norm_makes_the_largest_singular_value_one():
 
 
 def test_spectral_norm_keeps_the_state_of_its_model(float64):
-    """Its gradient leaves out the vectors' own, as in the paper, so that the law of gradients cannot hold."""
+    """Its gradient leaves out the vectors' own, as in the paper, so that the law of gradients
+    cannot hold.
+    """
     model = spectral_norm(jnn.chain(jnn.dense(4, use_bias=False), batch_norm()))
     x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     report = check_model(model, x, sequence=True, laws=("purity", "stream", "depth"))
@@ -90,9 +119,14 @@ def test_spectral_norm_keeps_the_state_of_its_model(float64):
 
 @pytest.mark.parametrize("normalize", [weight_norm, spectral_norm])
 def test_mistakes_are_said(normalize):
-    with pytest.raises(jnn.JnnError, match=r"which matches no path, expected a regular expression for some of bias, kernel"):
+    with pytest.raises(
+        jnn.JnnError,
+        match=r"which matches no path, expected a regular expression for some of bias, kernel",
+    ):
         normalize(jnn.dense(2), ".*weight").init(jax.random.key(0), jnp.ones(3))
-    with pytest.raises(jnn.JnnError, match=r"got bias of shape \(2,\), expected kernels of at least 2 axes"):
+    with pytest.raises(
+        jnn.JnnError, match=r"got bias of shape \(2,\), expected kernels of at least 2 axes"
+    ):
         normalize(jnn.dense(2), ".*").init(jax.random.key(0), jnp.ones(3))
     with pytest.raises(jnn.JnnError, match="steps=0"):
         spectral_norm(jnn.dense(2), steps=0)

@@ -1,4 +1,6 @@
-"""Losses against PyTorch, scikit-learn, Optax and brute force, and the laws that all of them keep."""
+"""Losses against PyTorch, scikit-learn, Optax and brute force, and the laws that all of them
+keep.
+"""
 
 import functools
 import itertools
@@ -15,7 +17,8 @@ import sklearn.utils.class_weight
 from jnn import losses
 from jnn.errors import JnnError
 
-FORWARD = 1e-10  # float64 against float64: rounding of a few dozen operations on values of order one
+# float64 against float64: rounding of a few dozen operations on values of order one
+FORWARD = 1e-10
 GRADIENT = 1e-9  # and a little more for differences in the backward pass
 SINGLE = 1e-6  # the same in float32
 
@@ -34,13 +37,20 @@ def until(lengths, total):
 # For each case of PyTorch: the loss of the differentiated arrays, and the arrays by name.
 PARITY = {
     "cross_entropy": (lambda x, c: losses.cross_entropy(x, c["labels"]), ["logits"]),
-    "cross_entropy_smoothing": (lambda x, c: losses.cross_entropy(x, c["labels"], label_smoothing=0.1), ["logits"]),
+    "cross_entropy_smoothing": (
+        lambda x, c: losses.cross_entropy(x, c["labels"], label_smoothing=0.1),
+        ["logits"],
+    ),
     "soft_cross_entropy": (
-        lambda x, c: losses.soft_cross_entropy(x, c["probabilities"], class_weights=c["class_weights"]),
+        lambda x, c: losses.soft_cross_entropy(
+            x, c["probabilities"], class_weights=c["class_weights"]
+        ),
         ["logits"],
     ),
     "binary_cross_entropy": (
-        lambda x, c: losses.binary_cross_entropy(x, c["targets"], positive_weight=c["positive_weight"]),
+        lambda x, c: losses.binary_cross_entropy(
+            x, c["targets"], positive_weight=c["positive_weight"]
+        ),
         ["logits"],
     ),
     "focal": (lambda x, c: losses.focal(x, c["targets"], alpha=0.25), ["logits"]),
@@ -48,21 +58,37 @@ PARITY = {
     "absolute_error": (lambda x, c: losses.absolute_error(x, c["targets"]), ["predictions"]),
     "huber": (lambda x, c: losses.huber(x, c["targets"], delta=0.8), ["predictions"]),
     "cosine_distance": (lambda x, c: losses.cosine_distance(x, c["targets"]), ["predictions"]),
-    "kl_divergence": (lambda x, c: losses.kl_divergence(jax.nn.log_softmax(x), c["targets"]), ["logits"]),
-    "gaussian_kl_divergence": (lambda m, s, c: losses.gaussian_kl_divergence(m, s), ["mean_of", "log_variance"]),
-    "contrastive": (lambda a, b, c: losses.contrastive(a, b, c["same"], margin=2.0), ["first", "second"]),
-    "triplet": (lambda a, p, n, c: losses.triplet(a, p, n, margin=0.7), ["anchors", "positives", "negatives"]),
+    "kl_divergence": (
+        lambda x, c: losses.kl_divergence(jax.nn.log_softmax(x), c["targets"]),
+        ["logits"],
+    ),
+    "gaussian_kl_divergence": (
+        lambda m, s, c: losses.gaussian_kl_divergence(m, s),
+        ["mean_of", "log_variance"],
+    ),
+    "contrastive": (
+        lambda a, b, c: losses.contrastive(a, b, c["same"], margin=2.0),
+        ["first", "second"],
+    ),
+    "triplet": (
+        lambda a, p, n, c: losses.triplet(a, p, n, margin=0.7),
+        ["anchors", "positives", "negatives"],
+    ),
     "info_nce": (lambda q, k, c: losses.info_nce(q, k, temperature=0.2), ["queries", "keys"]),
     "nt_xent": (lambda a, b, c: losses.nt_xent(a, b, temperature=0.2), ["first", "second"]),
     "ctc": (
-        lambda x, c: losses.ctc(x, c["labels"], logits_mask=until(c["frames"], 12), labels_mask=until(c["lengths"], 4)),
+        lambda x, c: losses.ctc(
+            x, c["labels"], logits_mask=until(c["frames"], 12), labels_mask=until(c["lengths"], 4)
+        ),
         ["logits"],
     ),
 }
 
 
 def assert_parity(case, function, inputs):
-    """Losses, their mean and its gradients equal PyTorch's; ``function`` gives the mean and the losses."""
+    """Losses, their mean and its gradients equal PyTorch's; ``function`` gives the mean and the
+    losses.
+    """
     arguments = range(len(inputs))
     differentiate = jax.jit(jax.value_and_grad(function, argnums=tuple(arguments), has_aux=True))
     (mean, values), gradients = differentiate(*(jnp.asarray(case[name]) for name in inputs))
@@ -86,25 +112,38 @@ def test_equals_pytorch(name, reference, float64):
 
 @pytest.mark.parametrize(
     ("name", "smoothing", "weighted", "ignored"),
-    [("weights", 0.0, True, None), ("ignored", 0.0, False, -100), ("ignored_class", 0.0, False, 0), ("all", 0.1, True, -100)],
+    [
+        ("weights", 0.0, True, None),
+        ("ignored", 0.0, False, -100),
+        ("ignored_class", 0.0, False, 0),
+        ("all", 0.1, True, -100),
+    ],
 )
 def test_cross_entropy_reduces_as_pytorch(name, smoothing, weighted, ignored, reference, float64):
     case = reference("losses", f"cross_entropy_{name}")
     y, w = case["labels"], case["class_weights"] if weighted else None
 
     def both(x):
-        values = losses.cross_entropy(x, y, label_smoothing=smoothing, class_weights=w, ignored_label=ignored)
-        return losses.mean(values, total=losses.label_weights(y, w, ignored_label=ignored).sum()), values
+        values = losses.cross_entropy(
+            x, y, label_smoothing=smoothing, class_weights=w, ignored_label=ignored
+        )
+        return losses.mean(
+            values, total=losses.label_weights(y, w, ignored_label=ignored).sum()
+        ), values
 
     assert_parity(case, both, ["logits"])
 
 
 def test_balanced_weights_equal_scikit_learn(float64):
     labels = np.random.default_rng(0).choice(4, 90, p=[0.6, 0.25, 0.1, 0.05])
-    expected = sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.arange(4), y=labels)
+    expected = sklearn.utils.class_weight.compute_class_weight(
+        "balanced", classes=np.arange(4), y=labels
+    )
     np.testing.assert_allclose(losses.balanced_weights(labels, 4), expected, rtol=FORWARD)
     with_padding = np.stack([labels, np.full(90, -100)])
-    np.testing.assert_allclose(losses.balanced_weights(with_padding, 4, ignored_label=-100), expected, rtol=FORWARD)
+    np.testing.assert_allclose(
+        losses.balanced_weights(with_padding, 4, ignored_label=-100), expected, rtol=FORWARD
+    )
 
 
 def test_balanced_weights_give_every_class_the_same_share_and_the_mean_one():
@@ -119,18 +158,26 @@ def test_quantile_and_hinges_equal_scikit_learn(float64):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=50), rng.normal(size=50)
     expected = sklearn.metrics.mean_pinball_loss(y, x, alpha=0.8)
-    np.testing.assert_allclose(losses.mean(losses.quantile(x, y, level=0.8)), expected, rtol=FORWARD)
+    np.testing.assert_allclose(
+        losses.mean(losses.quantile(x, y, level=0.8)), expected, rtol=FORWARD
+    )
     sign = np.where(y > 0, 1, -1)
-    np.testing.assert_allclose(losses.mean(losses.hinge(x, sign)), sklearn.metrics.hinge_loss(sign, x), rtol=FORWARD)
+    np.testing.assert_allclose(
+        losses.mean(losses.hinge(x, sign)), sklearn.metrics.hinge_loss(sign, x), rtol=FORWARD
+    )
     scores, labels = rng.normal(size=(50, 4)), rng.integers(0, 4, 50)
     expected = sklearn.metrics.hinge_loss(labels, scores, labels=range(4))
-    np.testing.assert_allclose(losses.mean(losses.multiclass_hinge(scores, labels)), expected, rtol=FORWARD)
+    np.testing.assert_allclose(
+        losses.mean(losses.multiclass_hinge(scores, labels)), expected, rtol=FORWARD
+    )
 
 
 def test_quantile_is_least_at_the_quantile():
     y = np.arange(101.0)
     candidates = jnp.arange(101.0)
-    cost = jax.vmap(lambda c: losses.mean(losses.quantile(jnp.full(101, c), y, level=0.9)))(candidates)
+    cost = jax.vmap(lambda c: losses.mean(losses.quantile(jnp.full(101, c), y, level=0.9)))(
+        candidates
+    )
     assert candidates[jnp.argmin(cost)] == np.quantile(y, 0.9)
 
 
@@ -138,7 +185,9 @@ def test_nt_xent_equals_optax(float64):
     a, b = np.random.default_rng(0).normal(size=(2, 5, 3))
     ours = jax.jit(losses.nt_xent)(a, b, temperature=0.3).mean()
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        theirs = jax.jit(optax.losses.ntxent)(jnp.concatenate([a, b]), jnp.tile(jnp.arange(5), 2), 0.3)
+        theirs = jax.jit(optax.losses.ntxent)(
+            jnp.concatenate([a, b]), jnp.tile(jnp.arange(5), 2), 0.3
+        )
     np.testing.assert_allclose(ours, theirs, rtol=FORWARD)
 
 
@@ -151,13 +200,20 @@ def test_ctc_equals_the_sum_over_all_paths(float64):
 
     ctc = jax.jit(functools.partial(losses.ctc, blank=blank))
     for labels in ([0, 1], [1, 1], [0, 1, 0]):
-        paths = [path for path in itertools.product(range(classes), repeat=frames) if read(path) == labels]
-        expected = -math.log(sum(math.prod(float(p[t, c]) for t, c in enumerate(path)) for path in paths))
+        paths = [
+            path
+            for path in itertools.product(range(classes), repeat=frames)
+            if read(path) == labels
+        ]
+        expected = -math.log(
+            sum(math.prod(float(p[t, c]) for t, c in enumerate(path)) for path in paths)
+        )
         np.testing.assert_allclose(ctc(jnp.log(p), jnp.array(labels)), expected, rtol=FORWARD)
 
 
 def test_ctc_without_an_alignment_is_infinite_and_has_no_gradient():
-    x, y = jnp.zeros((2, 3, 4)), jnp.array([[1, 1, 2], [1, 2, 3]])  # the repeated label needs four frames
+    # the repeated label needs four frames
+    x, y = jnp.zeros((2, 3, 4)), jnp.array([[1, 1, 2], [1, 2, 3]])
     values = jax.jit(losses.ctc)(x, y)
     assert values[0] == jnp.inf
     assert values[1] == pytest.approx(3 * math.log(4), abs=SINGLE)  # one path of 4³
@@ -179,12 +235,17 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-# One loss, its floating-point inputs with leading axes (2, 3), and what else it takes: for the laws that all losses keep.
+# One loss, its floating-point inputs with leading axes (2, 3), and what else it takes: for the laws
+# that all losses keep.
 LABELS = np.array([[0, 1, 2], [3, 3, 0]])
 SIGNS = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0]], np.float32)
 ONE_HOT = np.eye(4, dtype=np.float32)[LABELS]
 LAWS = {
-    "cross_entropy": (lambda x, y: losses.cross_entropy(x, y, label_smoothing=0.1, ignored_label=0), [normal(0, 2, 3, 4)], LABELS),
+    "cross_entropy": (
+        lambda x, y: losses.cross_entropy(x, y, label_smoothing=0.1, ignored_label=0),
+        [normal(0, 2, 3, 4)],
+        LABELS,
+    ),
     "soft_cross_entropy": (losses.soft_cross_entropy, [normal(0, 2, 3, 4)], ONE_HOT),
     "binary_cross_entropy": (losses.binary_cross_entropy, [normal(0, 2, 3)], SIGNS > 0),
     "focal": (losses.focal, [normal(0, 2, 3)], SIGNS > 0),
@@ -195,10 +256,26 @@ LAWS = {
     "huber": (losses.huber, [normal(0, 2, 3)], normal(1, 2, 3)),
     "quantile": (functools.partial(losses.quantile, level=0.3), [normal(0, 2, 3)], normal(1, 2, 3)),
     "cosine_distance": (losses.cosine_distance, [normal(0, 2, 3, 4)], normal(1, 2, 3, 4)),
-    "kl_divergence": (lambda x, q: losses.kl_divergence(jax.nn.log_softmax(x), q), [normal(0, 2, 3, 4)], ONE_HOT),
-    "gaussian_kl_divergence": (losses.gaussian_kl_divergence, [normal(0, 2, 3, 4)], np.full((2, 3, 4), 0.5, np.float32)),
-    "contrastive": (lambda x, y: losses.contrastive(x, jnp.zeros_like(x), y), [normal(0, 2, 3, 4)], SIGNS > 0),
-    "triplet": (lambda a, p, n: losses.triplet(a, p, n), [normal(0, 2, 3, 4), normal(1, 2, 3, 4)], normal(2, 2, 3, 4)),
+    "kl_divergence": (
+        lambda x, q: losses.kl_divergence(jax.nn.log_softmax(x), q),
+        [normal(0, 2, 3, 4)],
+        ONE_HOT,
+    ),
+    "gaussian_kl_divergence": (
+        losses.gaussian_kl_divergence,
+        [normal(0, 2, 3, 4)],
+        np.full((2, 3, 4), 0.5, np.float32),
+    ),
+    "contrastive": (
+        lambda x, y: losses.contrastive(x, jnp.zeros_like(x), y),
+        [normal(0, 2, 3, 4)],
+        SIGNS > 0,
+    ),
+    "triplet": (
+        lambda a, p, n: losses.triplet(a, p, n),
+        [normal(0, 2, 3, 4), normal(1, 2, 3, 4)],
+        normal(2, 2, 3, 4),
+    ),
     "info_nce": (losses.info_nce, [normal(0, 2, 3, 4)], normal(1, 2, 3, 4)),
     "nt_xent": (losses.nt_xent, [normal(0, 2, 3, 4)], normal(1, 2, 3, 4)),
     "ctc": (losses.ctc, [normal(0, 2, 7, 4)], np.array([[1, 2], [3, 3]])),
@@ -218,7 +295,11 @@ def test_a_batch_is_vmapped_and_looped_over_examples(name):
 
     @jax.jit
     def three_ways(inputs, rest):
-        return loss(*inputs, rest), jax.vmap(loss)(*inputs, rest), jnp.stack([loss(*(x[i] for x in inputs), rest[i]) for i in range(2)])
+        return (
+            loss(*inputs, rest),
+            jax.vmap(loss)(*inputs, rest),
+            jnp.stack([loss(*(x[i] for x in inputs), rest[i]) for i in range(2)]),
+        )
 
     whole, vmapped, looped = three_ways(inputs, rest)
     np.testing.assert_allclose(whole, vmapped, rtol=SINGLE, atol=SINGLE)
@@ -231,7 +312,9 @@ def test_half_precision_is_computed_in_float32(name):
     if name == "kl_divergence":  # whose log probabilities are not its own
         loss = losses.kl_divergence
     halves = [x.astype(jnp.bfloat16) for x in inputs]
-    of_halves, of_singles = jax.jit(lambda *x: (loss(*x, rest), loss(*(x.astype(jnp.float32) for x in x), rest)))(*halves)
+    of_halves, of_singles = jax.jit(
+        lambda *x: (loss(*x, rest), loss(*(x.astype(jnp.float32) for x in x), rest))
+    )(*halves)
     assert of_halves.dtype == jnp.float32
     np.testing.assert_array_equal(of_halves, of_singles)
 
@@ -241,7 +324,11 @@ def test_values_and_gradients_are_finite_at_extremes(name):
     loss, inputs, rest = LAWS[name]
     if name == "gaussian_kl_divergence":
         rest = -1e4 * rest  # the variance may vanish; where it is infinite, so is the divergence
-    function = jax.jit(jax.value_and_grad(lambda *x: losses.mean(loss(*x, rest)), argnums=tuple(range(len(inputs)))))
+    function = jax.jit(
+        jax.value_and_grad(
+            lambda *x: losses.mean(loss(*x, rest)), argnums=tuple(range(len(inputs)))
+        )
+    )
     for scale in 0.0, 1e-30, 1e4:
         value, gradients = function(*(scale * x for x in inputs))
         assert jnp.isfinite(value)
@@ -254,13 +341,18 @@ def test_distances_have_gradient_zero_where_there_is_none():
         lambda x: losses.contrastive(x, jnp.ones((1, 3)), jnp.array([False])),
         lambda x: losses.triplet(x, jnp.ones((1, 3)), jnp.ones((1, 3))),
     ):
-        np.testing.assert_array_equal(jax.jit(jax.grad(lambda x, loss=loss: losses.mean(loss(x))))(x), 0)
+        np.testing.assert_array_equal(
+            jax.jit(jax.grad(lambda x, loss=loss: losses.mean(loss(x))))(x), 0
+        )
 
 
 def test_probabilities_of_impossible_classes_count_nothing():
     x, q = jnp.array([0.0, -jnp.inf, 1.0]), jnp.array([0.5, 0.0, 0.5])
     possible = x[jnp.array([0, 2])]
-    for loss in (losses.soft_cross_entropy, lambda x, q: losses.kl_divergence(jax.nn.log_softmax(x), q)):
+    for loss in (
+        losses.soft_cross_entropy,
+        lambda x, q: losses.kl_divergence(jax.nn.log_softmax(x), q),
+    ):
         value, gradient = jax.jit(jax.value_and_grad(loss))(x, q)
         assert value == pytest.approx(float(loss(possible, jnp.array([0.5, 0.5]))), abs=SINGLE)
         assert jnp.isfinite(gradient).all()
@@ -269,7 +361,9 @@ def test_probabilities_of_impossible_classes_count_nothing():
 def test_ignored_examples_may_hold_anything():
     x, y = normal(0, 4, 3), jnp.array([0, 1, -100, 2])
     junk = np.where(np.arange(4)[:, None] == 2, np.nan, x)
-    loss = lambda x: losses.mean(losses.cross_entropy(x, y, label_smoothing=0.1, ignored_label=-100), y != -100)
+    loss = lambda x: losses.mean(
+        losses.cross_entropy(x, y, label_smoothing=0.1, ignored_label=-100), y != -100
+    )
     function = jax.jit(jax.value_and_grad(loss))
     jax.tree.map(np.testing.assert_array_equal, function(x), function(junk))
 
@@ -283,15 +377,21 @@ def test_a_label_out_of_range_is_not_a_number(label):
 
 def test_swept_settings_are_traced():
     x, y = normal(0, 4, 3), jnp.array([0, 1, 2, 2])
-    sweep = jax.jit(jax.vmap(lambda e: losses.cross_entropy(x, y, label_smoothing=e)))(jnp.array([0.0, 0.2]))
+    sweep = jax.jit(jax.vmap(lambda e: losses.cross_entropy(x, y, label_smoothing=e)))(
+        jnp.array([0.0, 0.2])
+    )
     np.testing.assert_allclose(sweep[0], losses.cross_entropy(x, y), rtol=SINGLE)
-    np.testing.assert_allclose(sweep[1], losses.cross_entropy(x, y, label_smoothing=0.2), rtol=SINGLE)
+    np.testing.assert_allclose(
+        sweep[1], losses.cross_entropy(x, y, label_smoothing=0.2), rtol=SINGLE
+    )
 
 
 def test_mean_is_the_weighted_mean():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(6, 4)), rng.random(6)
-    np.testing.assert_allclose(losses.mean(x, w), np.average(x, weights=np.repeat(w[:, None], 4, 1)), rtol=SINGLE)
+    np.testing.assert_allclose(
+        losses.mean(x, w), np.average(x, weights=np.repeat(w[:, None], 4, 1)), rtol=SINGLE
+    )
     np.testing.assert_allclose(losses.mean(x), x.mean(), rtol=SINGLE, atol=SINGLE)
 
 
@@ -309,22 +409,55 @@ def test_mean_of_nothing_is_zero_with_gradient_zero():
 
 X, Y = jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
 MISTAKES = [
-    (lambda: losses.squared_error(jnp.zeros((4, 1)), jnp.zeros(4)), r"predictions \(4, 1\) and targets \(4,\).*predictions\[\.\.\., 0\]"),
-    (lambda: losses.huber(jnp.zeros(4), jnp.zeros((4, 1))), r"targets \(4, 1\).*targets\[\.\.\., 0\]"),
-    (lambda: losses.absolute_error(jnp.zeros(4), jnp.zeros(5)), r"absolute_error: got predictions \(4,\) and targets \(5,\)"),
-    (lambda: losses.squared_error(jnp.zeros(4, int), jnp.zeros(4)), "predictions of dtype int.*floating-point"),
-    (lambda: losses.cross_entropy(X, jnp.zeros((4, 3))), "float32.*integer labels.*one-hot.*soft_cross_entropy"),
-    (lambda: losses.cross_entropy(X, jnp.zeros((4, 3), int)), r"scores \(4, 3\) and labels \(4, 3\)"),
+    (
+        lambda: losses.squared_error(jnp.zeros((4, 1)), jnp.zeros(4)),
+        r"predictions \(4, 1\) and targets \(4,\).*predictions\[\.\.\., 0\]",
+    ),
+    (
+        lambda: losses.huber(jnp.zeros(4), jnp.zeros((4, 1))),
+        r"targets \(4, 1\).*targets\[\.\.\., 0\]",
+    ),
+    (
+        lambda: losses.absolute_error(jnp.zeros(4), jnp.zeros(5)),
+        r"absolute_error: got predictions \(4,\) and targets \(5,\)",
+    ),
+    (
+        lambda: losses.squared_error(jnp.zeros(4, int), jnp.zeros(4)),
+        "predictions of dtype int.*floating-point",
+    ),
+    (
+        lambda: losses.cross_entropy(X, jnp.zeros((4, 3))),
+        "float32.*integer labels.*one-hot.*soft_cross_entropy",
+    ),
+    (
+        lambda: losses.cross_entropy(X, jnp.zeros((4, 3), int)),
+        r"scores \(4, 3\) and labels \(4, 3\)",
+    ),
     (lambda: losses.cross_entropy(X, jnp.zeros(4)), "labels of dtype float32.*astype"),
     (lambda: losses.cross_entropy(X, jnp.zeros(5, int)), r"scores \(4, 3\) and labels \(5,\)"),
-    (lambda: losses.cross_entropy(X, Y, label_smoothing=1.0), r"label_smoothing=1\.0, expected a number in \[0, 1\)"),
+    (
+        lambda: losses.cross_entropy(X, Y, label_smoothing=1.0),
+        r"label_smoothing=1\.0, expected a number in \[0, 1\)",
+    ),
     (lambda: losses.cross_entropy(X, Y, label_smoothing=-0.1), "label_smoothing=-0.1"),
-    (lambda: losses.cross_entropy(X, Y, class_weights=jnp.ones(4)), r"class_weights \(4,\) for 3 classes"),
+    (
+        lambda: losses.cross_entropy(X, Y, class_weights=jnp.ones(4)),
+        r"class_weights \(4,\) for 3 classes",
+    ),
     (lambda: losses.soft_cross_entropy(X, Y), "int32.*jnn.losses.cross_entropy"),
-    (lambda: losses.soft_cross_entropy(X, jnp.zeros((3, 3))), r"logits \(4, 3\) and probabilities \(3, 3\)"),
+    (
+        lambda: losses.soft_cross_entropy(X, jnp.zeros((3, 3))),
+        r"logits \(4, 3\) and probabilities \(3, 3\)",
+    ),
     (lambda: losses.binary_cross_entropy(jnp.zeros((4, 1)), jnp.zeros(4)), r"logits\[\.\.\., 0\]"),
-    (lambda: losses.binary_cross_entropy(X, X, positive_weight=0), r"positive_weight=0, expected a number in \(0, inf\)"),
-    (lambda: losses.binary_cross_entropy(X, X, positive_weight=jnp.ones(4)), r"positive_weight \(4,\)"),
+    (
+        lambda: losses.binary_cross_entropy(X, X, positive_weight=0),
+        r"positive_weight=0, expected a number in \(0, inf\)",
+    ),
+    (
+        lambda: losses.binary_cross_entropy(X, X, positive_weight=jnp.ones(4)),
+        r"positive_weight \(4,\)",
+    ),
     (lambda: losses.focal(X, X, gamma=-1.0), "gamma=-1.0"),
     (lambda: losses.focal(X, X, alpha=1.5), r"alpha=1\.5, expected a number in \[0, 1\]"),
     (lambda: losses.hinge(jnp.zeros(4), jnp.zeros(4, bool)), r"bool.*-1 or 1.*2 \* y"),
@@ -336,7 +469,10 @@ MISTAKES = [
     (lambda: losses.nt_xent(jnp.zeros(3), jnp.zeros(3)), r"\(\.\.\., batch, features\)"),
     (lambda: losses.ctc(jnp.zeros((7, 2, 4)), jnp.zeros((2, 3), int)), "leading axes.*swapaxes"),
     (lambda: losses.ctc(jnp.zeros((2, 7, 4)), jnp.zeros((2, 3))), "integers"),
-    (lambda: losses.ctc(jnp.zeros((2, 7, 4)), jnp.zeros((2, 3), int), blank=4), r"blank=4, expected a class in \[0, 4\)"),
+    (
+        lambda: losses.ctc(jnp.zeros((2, 7, 4)), jnp.zeros((2, 3), int), blank=4),
+        r"blank=4, expected a class in \[0, 4\)",
+    ),
     (
         lambda: losses.ctc(jnp.zeros((7, 4)), jnp.zeros(3, int), logits_mask=jnp.ones(7)),
         r"logits_mask float32 \(7,\), expected bool \(7,\)",
@@ -348,9 +484,15 @@ MISTAKES = [
         lambda: losses.balanced_weights(np.array([0, 2, 2]), 4),
         "balanced_weights: got no label of class 1, expected at least one of each of the 4",
     ),
-    (lambda: losses.balanced_weights(np.array([1, 2, 2]), 2), "balanced_weights: got label 2 in row 1.*subtract 1"),
+    (
+        lambda: losses.balanced_weights(np.array([1, 2, 2]), 2),
+        "balanced_weights: got label 2 in row 1.*subtract 1",
+    ),
     (lambda: losses.balanced_weights(np.array([], int), 2), "no labels"),
-    (lambda: losses.balanced_weights(np.array([-1, -1]), 2, ignored_label=-1), "no label of class 0"),
+    (
+        lambda: losses.balanced_weights(np.array([-1, -1]), 2, ignored_label=-1),
+        "no label of class 0",
+    ),
 ]
 
 
@@ -361,7 +503,12 @@ def test_mistakes_are_named_before_tracing(call, message):
 
 
 WRONG_LABELS = [
-    ([0, 1, 10, 2, 11], 10, None, r"train: got label 10 in row 2, expected integers in \[0, 10\).*from 0 to 11: correct"),
+    (
+        [0, 1, 10, 2, 11],
+        10,
+        None,
+        r"train: got label 10 in row 2, expected integers in \[0, 10\).*from 0 to 11: correct",
+    ),
     ([1, 2, 3], 3, None, r"label 3 in row 2.*from 1 to 3: subtract 1"),
     ([0, -1], 3, None, "label -1 in row 1"),
     ([0, -100, -1], 3, -100, "label -1 in row 2"),

@@ -31,7 +31,9 @@ def test_equals_pytorch(loss, margin, reference, float64):
         values = loss(c, case["labels"], scale=16.0, margin=margin)
         return mean(values), values
 
-    (_, values), gradient = jax.jit(jax.value_and_grad(both, has_aux=True))(jnp.asarray(case["cosines"]))
+    (_, values), gradient = jax.jit(jax.value_and_grad(both, has_aux=True))(
+        jnp.asarray(case["cosines"])
+    )
     np.testing.assert_allclose(values, case["losses"], rtol=FORWARD, atol=FORWARD)
     np.testing.assert_allclose(gradient, case["gradient"], rtol=GRADIENT, atol=GRADIENT)
 
@@ -44,7 +46,12 @@ def test_without_a_margin_it_is_cross_entropy(loss):
 
 @BOTH
 def test_a_larger_margin_is_a_larger_loss_of_every_example(loss):
-    found = np.stack([loss(COSINES, LABELS, scale=8.0, margin=margin) for margin in np.linspace(0, 1.5, 16).tolist()])
+    found = np.stack(
+        [
+            loss(COSINES, LABELS, scale=8.0, margin=margin)
+            for margin in np.linspace(0, 1.5, 16).tolist()
+        ]
+    )
     assert np.all(np.diff(found, axis=0) > 0)
 
 
@@ -57,9 +64,13 @@ def test_only_the_own_class_is_moved_whichever_it_is(loss):
 
 
 @BOTH
-def test_values_and_gradients_are_finite_at_the_ends_and_half_precision_is_computed_in_float32(loss):
+def test_values_and_gradients_are_finite_at_the_ends_and_half_precision_is_computed_in_float32(
+    loss,
+):
     ends = jnp.array([[1.0, -1.0], [-1.0, 1.0], [0.0, 0.0]])
-    value, gradient = jax.jit(jax.value_and_grad(lambda c: mean(loss(c, jnp.array([0, 0, 1])))))(ends)
+    value, gradient = jax.jit(jax.value_and_grad(lambda c: mean(loss(c, jnp.array([0, 0, 1])))))(
+        ends
+    )
     assert jnp.isfinite(value)
     assert jnp.isfinite(gradient).all()
     halves = jnp.asarray(COSINES).astype(jnp.bfloat16)

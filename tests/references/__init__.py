@@ -1,8 +1,9 @@
 """Reference values computed by libraries that nobody here wrote.
 
-A family is a module ``cases_<family>.py`` with a dictionary ``CASES`` of functions ``(torch, rng) -> {name: array}``: inputs drawn from the
-NumPy generator, and what PyTorch makes of them in float64. ``write_tables.py`` runs all with seed 0 and commits the results, so that the
-tests need no PyTorch; a live comparison runs the same functions with another seed.
+A family is a module ``cases_<family>.py`` with a dictionary ``CASES`` of functions
+``(torch, rng) -> {name: array}``: inputs drawn from the NumPy generator, and what PyTorch makes of
+them in float64. ``write_tables.py`` runs all with seed 0 and commits the results, so that the tests
+need no PyTorch; a live comparison runs the same functions with another seed.
 """
 
 import functools
@@ -24,9 +25,15 @@ def _table(family):
 def from_table(family: str, name: str) -> dict[str, np.ndarray]:
     """The committed arrays of one case."""
     prefix = name + "/"
-    case = {key.removeprefix(prefix): value for key, value in _table(family).items() if key.startswith(prefix)}
+    case = {
+        key.removeprefix(prefix): value
+        for key, value in _table(family).items()
+        if key.startswith(prefix)
+    }
     if not case:
-        raise KeyError(f"{family}.npz has no case {name!r}: run `python -m tests.references.write_tables {family}`")
+        raise KeyError(
+            f"{family}.npz has no case {name!r}: run `python -m tests.references.write_tables {family}`"
+        )
     return case
 
 
@@ -38,4 +45,7 @@ def from_torch(family: str, name: str, seed: int = LIVE_SEED) -> dict[str, np.nd
     torch.manual_seed(seed)
     function = importlib.import_module(f"tests.references.cases_{family}").CASES[name]
     arrays = function(torch, np.random.default_rng(seed))
-    return {key: value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value) for key, value in arrays.items()}
+    return {
+        key: value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+        for key, value in arrays.items()
+    }

@@ -12,16 +12,32 @@ def _function(name, **settings):
         x = (3 * _normal(torch, rng, 3, 4)).requires_grad_()
         y = getattr(torch.nn.functional, name)(x, **settings)
         weights = _normal(torch, rng, *y.shape)
-        return {"x": x, "y": y, "weights": weights, "gradient": torch.autograd.grad((weights * y).sum(), x)[0]}
+        return {
+            "x": x,
+            "y": y,
+            "weights": weights,
+            "gradient": torch.autograd.grad((weights * y).sum(), x)[0],
+        }
 
     return case
 
 
 def prelu(torch, rng):
-    x, weights, slope = _normal(torch, rng, 5, 4).requires_grad_(), _normal(torch, rng, 5, 4), _normal(torch, rng, 4).requires_grad_()
+    x, weights, slope = (
+        _normal(torch, rng, 5, 4).requires_grad_(),
+        _normal(torch, rng, 5, 4),
+        _normal(torch, rng, 4).requires_grad_(),
+    )
     y = torch.nn.functional.prelu(x, slope)
     gradients = torch.autograd.grad((weights * y).sum(), [x, slope])
-    return {"x": x, "slope": slope, "y": y, "weights": weights, "gradient/x": gradients[0], "gradient/slope": gradients[1]}
+    return {
+        "x": x,
+        "slope": slope,
+        "y": y,
+        "weights": weights,
+        "gradient/x": gradients[0],
+        "gradient/slope": gradients[1],
+    }
 
 
 def _gated(activation):
@@ -29,7 +45,10 @@ def _gated(activation):
 
     def case(torch, rng):
         x, weights = _normal(torch, rng, 5, 3), _normal(torch, rng, 5, 4)
-        gate, value = _normal(torch, rng, 3, 4).requires_grad_(), _normal(torch, rng, 3, 4).requires_grad_()
+        gate, value = (
+            _normal(torch, rng, 3, 4).requires_grad_(),
+            _normal(torch, rng, 3, 4).requires_grad_(),
+        )
         y = getattr(torch.nn.functional, activation)(x @ gate) * (x @ value)
         gradients = torch.autograd.grad((weights * y).sum(), [gate, value])
         return {
@@ -65,8 +84,14 @@ FUNCTIONS = {
     "silu": _function("silu"),
     "soft_sign": _function("softsign"),
     "softmax": _function("softmax", dim=-1),
-    "softplus": _function("softplus", threshold=1000),  # PyTorch cuts to x above 20 unless told otherwise
+    # PyTorch cuts to x above 20 unless told otherwise
+    "softplus": _function("softplus", threshold=1000),
     "tanh": _function("tanh"),
 }
 
-CASES = FUNCTIONS | {"prelu": prelu, "gated silu": _gated("silu"), "gated gelu": _gated("gelu"), "gated sigmoid": _gated("sigmoid")}
+CASES = FUNCTIONS | {
+    "prelu": prelu,
+    "gated silu": _gated("silu"),
+    "gated gelu": _gated("gelu"),
+    "gated sigmoid": _gated("sigmoid"),
+}

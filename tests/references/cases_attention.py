@@ -1,18 +1,34 @@
-"""PyTorch's multi-head attention: self and cross, with masks of both kinds, its own weights cut into the four maps."""
+"""PyTorch's multi-head attention: self and cross, with masks of both kinds, its own weights cut
+into the four maps.
+"""
 
 
 def _arrays(layer, inputs, y, weights):
     """Inputs, output and gradients of ``sum(weights * y)``, kernels as (in, out)."""
     parameters = dict(layer.named_parameters())
     leaves = [*inputs.values(), *parameters.values()]
-    gradients = dict(zip([*inputs, *parameters], _gradients((weights * y).sum(), leaves), strict=True))
-    arrays = {**inputs, "y": y, "weights": weights, **{f"gradient/{name}": gradients[name] for name in inputs}}
+    gradients = dict(
+        zip([*inputs, *parameters], _gradients((weights * y).sum(), leaves), strict=True)
+    )
+    arrays = {
+        **inputs,
+        "y": y,
+        "weights": weights,
+        **{f"gradient/{name}": gradients[name] for name in inputs},
+    }
     for prefix, source in (("", parameters), ("gradient/", gradients)):
         names, is_apart = ("query", "key", "value"), layer.in_proj_weight is None
-        kernels = [source[f"{letter}_proj_weight"] for letter in "qkv"] if is_apart else source["in_proj_weight"].chunk(3)
+        kernels = (
+            [source[f"{letter}_proj_weight"] for letter in "qkv"]
+            if is_apart
+            else source["in_proj_weight"].chunk(3)
+        )
         for name, kernel, bias in zip(names, kernels, source["in_proj_bias"].chunk(3), strict=True):
             arrays |= {f"{prefix}{name}/kernel": kernel.T, f"{prefix}{name}/bias": bias}
-        arrays |= {f"{prefix}output/kernel": source["out_proj.weight"].T, f"{prefix}output/bias": source["out_proj.bias"]}
+        arrays |= {
+            f"{prefix}output/kernel": source["out_proj.weight"].T,
+            f"{prefix}output/bias": source["out_proj.bias"],
+        }
     return arrays
 
 
@@ -24,7 +40,8 @@ def _gradients(loss, leaves):
 def _layer(torch, rng, **options):
     layer = torch.nn.MultiheadAttention(4, 2, batch_first=True, **options)
     for bias in (layer.in_proj_bias, layer.out_proj.bias):
-        bias.data = torch.tensor(rng.normal(size=bias.shape))  # PyTorch's own are zero, which would test nothing
+        # PyTorch's own are zero, which would test nothing
+        bias.data = torch.tensor(rng.normal(size=bias.shape))
     return layer
 
 
@@ -35,7 +52,9 @@ def _tensor(torch, rng, *shape):
 def _self(torch, rng, **masks):
     layer, x = _layer(torch, rng), _tensor(torch, rng, 3, 4, 4)
     y, attention = layer(x, x, x, average_attn_weights=False, **masks)
-    return _arrays(layer, {"x": x}, y, torch.tensor(rng.normal(size=y.shape))) | {"attention": attention}
+    return _arrays(layer, {"x": x}, y, torch.tensor(rng.normal(size=y.shape))) | {
+        "attention": attention
+    }
 
 
 def plain(torch, rng):
@@ -63,18 +82,33 @@ def cross(torch, rng):
     x, memory = _tensor(torch, rng, 3, 5, 4), _tensor(torch, rng, 3, 4, 3)
     padding = torch.arange(4)[None] >= torch.tensor([[4], [2], [3]])
     y, _ = layer(x, memory, memory, key_padding_mask=padding)
-    return _arrays(layer, {"x": x, "memory": memory}, y, torch.tensor(rng.normal(size=y.shape))) | {"real": ~padding}
+    return _arrays(layer, {"x": x, "memory": memory}, y, torch.tensor(rng.normal(size=y.shape))) | {
+        "real": ~padding
+    }
 
 
 def grouped(torch, rng):
     """Query heads that share keys, in the function below the layer."""
-    q, k, v = _tensor(torch, rng, 2, 4, 3, 2), _tensor(torch, rng, 2, 2, 5, 2), _tensor(torch, rng, 2, 2, 5, 2)
+    q, k, v = (
+        _tensor(torch, rng, 2, 4, 3, 2),
+        _tensor(torch, rng, 2, 2, 5, 2),
+        _tensor(torch, rng, 2, 2, 5, 2),
+    )
     bias = _tensor(torch, rng, 2, 4, 3, 5)
     y = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=True)
     weights = torch.tensor(rng.normal(size=y.shape))
     gradients = _gradients((weights * y).sum(), [q, k, v, bias])
-    named = dict(zip(("gradient/q", "gradient/k", "gradient/v", "gradient/bias"), gradients, strict=True))
+    named = dict(
+        zip(("gradient/q", "gradient/k", "gradient/v", "gradient/bias"), gradients, strict=True)
+    )
     return {"q": q, "k": k, "v": v, "bias": bias, "y": y, "weights": weights, **named}
 
 
-CASES = {"plain": plain, "causal": causal, "padded": padded, "pairs": pairs, "cross": cross, "grouped": grouped}
+CASES = {
+    "plain": plain,
+    "causal": causal,
+    "padded": padded,
+    "pairs": pairs,
+    "cross": cross,
+    "grouped": grouped,
+}

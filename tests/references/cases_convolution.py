@@ -1,4 +1,6 @@
-"""Convolutions by PyTorch, channels last, kernels in HWIO order: inputs, outputs, and gradients of ``sum(weights * y)``."""
+"""Convolutions by PyTorch, channels last, kernels in HWIO order: inputs, outputs, and gradients of
+``sum(weights * y)``.
+"""
 
 import functools
 
@@ -20,8 +22,14 @@ def _convolution(make, *shape):
             "x": x,
             "weights": weights,
             "y": y,
-            **{f"params/{name}": order(parameter) for name, parameter in zip(names, layer.parameters(), strict=True)},
-            **{f"gradient/{name}": order(gradient) for name, gradient in zip(names, gradients[1:], strict=True)},
+            **{
+                f"params/{name}": order(parameter)
+                for name, parameter in zip(names, layer.parameters(), strict=True)
+            },
+            **{
+                f"gradient/{name}": order(gradient)
+                for name, gradient in zip(names, gradients[1:], strict=True)
+            },
             "gradient/x": gradients[0],
         }
 
@@ -38,18 +46,53 @@ def _hwio(array, is_transposed):
 
 CASES = {
     "sequence, same": _convolution(lambda torch: torch.nn.Conv1d(2, 3, 4, padding="same"), 2, 7, 2),
-    "sequence, strides and dilation": _convolution(lambda torch: torch.nn.Conv1d(2, 3, 3, stride=2, padding=3, dilation=2), 2, 9, 2),
-    "image, same": _convolution(lambda torch: torch.nn.Conv2d(2, 3, (3, 5), padding="same"), 2, 5, 4, 2),
-    "image, valid": _convolution(lambda torch: torch.nn.Conv2d(2, 3, (3, 2), bias=False), 2, 5, 4, 2),
-    "image, strides": _convolution(lambda torch: torch.nn.Conv2d(2, 3, 3, stride=(2, 3), padding=(1, 0)), 2, 6, 7, 2),
+    "sequence, strides and dilation": _convolution(
+        lambda torch: torch.nn.Conv1d(2, 3, 3, stride=2, padding=3, dilation=2), 2, 9, 2
+    ),
+    "image, same": _convolution(
+        lambda torch: torch.nn.Conv2d(2, 3, (3, 5), padding="same"), 2, 5, 4, 2
+    ),
+    "image, valid": _convolution(
+        lambda torch: torch.nn.Conv2d(2, 3, (3, 2), bias=False), 2, 5, 4, 2
+    ),
+    "image, strides": _convolution(
+        lambda torch: torch.nn.Conv2d(2, 3, 3, stride=(2, 3), padding=(1, 0)), 2, 6, 7, 2
+    ),
     "image, shortcut": _convolution(lambda torch: torch.nn.Conv2d(2, 3, 1, stride=2), 2, 6, 4, 2),
-    "image, dilation": _convolution(lambda torch: torch.nn.Conv2d(2, 3, 3, padding=2, dilation=2), 2, 5, 4, 2),
-    "image, groups": _convolution(lambda torch: torch.nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), 2, 4, 3, 4),
-    "volume": _convolution(lambda torch: torch.nn.Conv3d(2, 3, (2, 3, 2), stride=(1, 2, 1), padding=(0, 1, 0)), 2, 3, 4, 3, 2),
-    "depthwise": _convolution(lambda torch: torch.nn.Conv2d(3, 3, 3, padding=1, groups=3), 2, 4, 5, 3),
-    "depthwise, multiplier": _convolution(lambda torch: torch.nn.Conv2d(3, 6, 3, stride=2, padding=2, dilation=2, groups=3), 2, 5, 4, 3),
-    "transposed sequence": _convolution(lambda torch: torch.nn.ConvTranspose1d(2, 3, 5, stride=2, padding=1), 2, 4, 2),
+    "image, dilation": _convolution(
+        lambda torch: torch.nn.Conv2d(2, 3, 3, padding=2, dilation=2), 2, 5, 4, 2
+    ),
+    "image, groups": _convolution(
+        lambda torch: torch.nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), 2, 4, 3, 4
+    ),
+    "volume": _convolution(
+        lambda torch: torch.nn.Conv3d(2, 3, (2, 3, 2), stride=(1, 2, 1), padding=(0, 1, 0)),
+        2,
+        3,
+        4,
+        3,
+        2,
+    ),
+    "depthwise": _convolution(
+        lambda torch: torch.nn.Conv2d(3, 3, 3, padding=1, groups=3), 2, 4, 5, 3
+    ),
+    "depthwise, multiplier": _convolution(
+        lambda torch: torch.nn.Conv2d(3, 6, 3, stride=2, padding=2, dilation=2, groups=3),
+        2,
+        5,
+        4,
+        3,
+    ),
+    "transposed sequence": _convolution(
+        lambda torch: torch.nn.ConvTranspose1d(2, 3, 5, stride=2, padding=1), 2, 4, 2
+    ),
     "transposed image": _convolution(
-        lambda torch: torch.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1, output_padding=1, dilation=(1, 2)), 2, 3, 2, 2
+        lambda torch: torch.nn.ConvTranspose2d(
+            2, 3, 3, stride=2, padding=1, output_padding=1, dilation=(1, 2)
+        ),
+        2,
+        3,
+        2,
+        2,
     ),
 }

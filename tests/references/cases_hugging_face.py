@@ -1,7 +1,9 @@
-"""Hugging Face's transformers with random weights: GPT-2, BERT, T5, Llama, and the vision transformer (transformers==5.23.0).
+"""Hugging Face's transformers with random weights: GPT-2, BERT, T5, Llama, and the vision
+transformer (transformers==5.23.0).
 
-Params and gradients are vectors of all leaves, in the order of the names that they have in jnn. To keep the table small, weights are
-numbers that half precision holds exactly, and are kept as such, and of the gradient every 7th number is kept.
+Params and gradients are vectors of all leaves, in the order of the names that they have in jnn. To
+keep the table small, weights are numbers that half precision holds exactly, and are kept as such,
+and of the gradient every 7th number is kept.
 """
 
 import logging
@@ -35,11 +37,16 @@ def _table(name, leaf="embedding"):
 
 
 def _four(kind, prefix, names):
-    return {part: kind(f"{prefix}.{name}") for part, name in zip(("query", "key", "value", "output"), names, strict=True)}
+    return {
+        part: kind(f"{prefix}.{name}")
+        for part, name in zip(("query", "key", "value", "output"), names, strict=True)
+    }
 
 
 def _stack(block, first=0, depth=DEPTH):
-    """The leaves of the blocks, stacked; ``block(i)`` maps names of jnn to functions of the weights."""
+    """The leaves of the blocks, stacked; ``block(i)`` maps names of jnn to functions of the
+    weights.
+    """
     copies = [block(i) for i in range(first, first + depth)]
 
     def stacked(*leaves):
@@ -61,7 +68,11 @@ def _vector(torch, tree, values):
 
     def leaves(tree):
         for name in sorted(tree):
-            yield from leaves(tree[name]) if isinstance(tree[name], dict) else [tree[name](values.__getitem__).flatten()]
+            yield from (
+                leaves(tree[name])
+                if isinstance(tree[name], dict)
+                else [tree[name](values.__getitem__).flatten()]
+            )
 
     return torch.cat(list(leaves(tree))).detach().numpy()
 
@@ -70,16 +81,27 @@ def _gpt2_block(i):
     h = f"transformer.h.{i}"
 
     def third(part, leaf):
-        return lambda get: get(f"{h}.attn.c_attn.{'weight' if leaf == 'kernel' else 'bias'}").chunk(3, dim=-1)[part]
+        return lambda get: get(f"{h}.attn.c_attn.{'weight' if leaf == 'kernel' else 'bias'}").chunk(
+            3, dim=-1
+        )[part]
 
     def as_it_is(name):
-        return {"kernel": lambda get: get(name + ".weight"), "bias": lambda get: get(name + ".bias")}
+        return {
+            "kernel": lambda get: get(name + ".weight"),
+            "bias": lambda get: get(name + ".bias"),
+        }
 
-    attention = {name: {leaf: third(part, leaf) for leaf in ("kernel", "bias")} for part, name in enumerate(("query", "key", "value"))}
+    attention = {
+        name: {leaf: third(part, leaf) for leaf in ("kernel", "bias")}
+        for part, name in enumerate(("query", "key", "value"))
+    }
     return {
         "attention": attention | {"output": as_it_is(f"{h}.attn.c_proj")},
         "attention_norm": _norm(f"{h}.ln_1"),
-        "feed_forward": {"hidden": as_it_is(f"{h}.mlp.c_fc"), "output": as_it_is(f"{h}.mlp.c_proj")},
+        "feed_forward": {
+            "hidden": as_it_is(f"{h}.mlp.c_fc"),
+            "output": as_it_is(f"{h}.mlp.c_proj"),
+        },
         "feed_forward_norm": _norm(f"{h}.ln_2"),
     }
 
@@ -95,9 +117,14 @@ GPT2 = {
 def _bert_block(i):
     layer = f"encoder.layer.{i}"
     return {
-        "attention": _four(_dense, f"{layer}.attention", ("self.query", "self.key", "self.value", "output.dense")),
+        "attention": _four(
+            _dense, f"{layer}.attention", ("self.query", "self.key", "self.value", "output.dense")
+        ),
         "attention_norm": _norm(f"{layer}.attention.output.LayerNorm"),
-        "feed_forward": {"hidden": _dense(f"{layer}.intermediate.dense"), "output": _dense(f"{layer}.output.dense")},
+        "feed_forward": {
+            "hidden": _dense(f"{layer}.intermediate.dense"),
+            "output": _dense(f"{layer}.output.dense"),
+        },
         "feed_forward_norm": _norm(f"{layer}.output.LayerNorm"),
     }
 
@@ -131,11 +158,17 @@ def _t5_stack(stack):
         } | (cross if stack == "decoder" else {})
 
     blocks = _stack(block)
-    blocks["attention"]["positions"] = _table(f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias")
+    blocks["attention"]["positions"] = _table(
+        f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias"
+    )
     return {"blocks": blocks, "norm": _scale(f"{stack}.final_layer_norm")}
 
 
-T5 = {"embedding": _table("shared"), "encoder": _t5_stack("encoder"), "decoder": _t5_stack("decoder")}
+T5 = {
+    "embedding": _table("shared"),
+    "encoder": _t5_stack("encoder"),
+    "decoder": _t5_stack("decoder"),
+}
 
 
 def _llama_block(i):
@@ -144,7 +177,10 @@ def _llama_block(i):
         "attention": _four(_kernel, f"{layer}.self_attn", ("q_proj", "k_proj", "v_proj", "o_proj")),
         "attention_norm": _scale(f"{layer}.input_layernorm"),
         "feed_forward": {
-            "hidden": {"gate": _kernel(f"{layer}.mlp.gate_proj"), "value": _kernel(f"{layer}.mlp.up_proj")},
+            "hidden": {
+                "gate": _kernel(f"{layer}.mlp.gate_proj"),
+                "value": _kernel(f"{layer}.mlp.up_proj"),
+            },
             "output": _kernel(f"{layer}.mlp.down_proj"),
         },
         "feed_forward_norm": _scale(f"{layer}.post_attention_layernorm"),
@@ -164,14 +200,19 @@ def _vit_block(i):
     return {
         "attention": _four(_dense, f"{layer}.attention", ("q_proj", "k_proj", "v_proj", "o_proj")),
         "attention_norm": _norm(f"{layer}.layernorm_before"),
-        "feed_forward": {"hidden": _dense(f"{layer}.mlp.fc1"), "output": _dense(f"{layer}.mlp.fc2")},
+        "feed_forward": {
+            "hidden": _dense(f"{layer}.mlp.fc1"),
+            "output": _dense(f"{layer}.mlp.fc2"),
+        },
         "feed_forward_norm": _norm(f"{layer}.layernorm_after"),
     }
 
 
 def _patches(leaf):
     name = "vit.embeddings.patch_embeddings.projection"
-    return lambda get: get(f"{name}.weight").permute(2, 3, 1, 0) if leaf == "kernel" else get(f"{name}.bias")
+    return lambda get: (
+        get(f"{name}.weight").permute(2, 3, 1, 0) if leaf == "kernel" else get(f"{name}.bias")
+    )
 
 
 VIT = {
@@ -191,15 +232,21 @@ def _model(torch, rng, name, **settings):
     logging.getLogger("transformers").setLevel(logging.ERROR)
     config = next(kind for kind in ("GPT2", "Bert", "T5", "Llama", "ViT") if name.startswith(kind))
     ends = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
-    model = getattr(transformers, name)(getattr(transformers, config + "Config")(**settings, **({} if config == "ViT" else ends)))
+    model = getattr(transformers, name)(
+        getattr(transformers, config + "Config")(**settings, **({} if config == "ViT" else ends))
+    )
     for p in model.parameters():
         mean, deviation = (0, 1.5 / math.sqrt(WIDTH)) if p.ndim > 1 else (0.7, 0.3)
-        p.data = torch.tensor((mean + deviation * rng.normal(size=p.shape)).astype(np.float16)).double()
+        p.data = torch.tensor(
+            (mean + deviation * rng.normal(size=p.shape)).astype(np.float16)
+        ).double()
     return model.double().eval()
 
 
 def _case(tree, name, make_inputs, outputs, **settings):
-    """Inputs, params, outputs and the gradient of a weighted sum of the first of them; norms and angles in float64 too."""
+    """Inputs, params, outputs and the gradient of a weighted sum of the first of them; norms and
+    angles in float64 too.
+    """
 
     def case(torch, rng):
         exactly = mock.patch.multiple(torch, float32=torch.float64, float=torch.float64)
@@ -208,13 +255,27 @@ def _case(tree, name, make_inputs, outputs, **settings):
             found = model(**inputs)
             ys = {output: found[output] for output in outputs}
         first = ys[outputs[0]]
-        weights, parameters = torch.tensor(rng.normal(size=first.shape)), dict(model.named_parameters())
+        weights, parameters = (
+            torch.tensor(rng.normal(size=first.shape)),
+            dict(model.named_parameters()),
+        )
         if "attention_mask" in inputs and first.ndim == 3 and first.shape[1] == LENGTH:
             weights = weights * inputs["attention_mask"][..., None]
-        gradients = torch.autograd.grad((weights * first).sum(), parameters.values(), allow_unused=True)
-        gradients = {name: torch.zeros_like(p) if g is None else g for (name, p), g in zip(parameters.items(), gradients, strict=True)}
+        gradients = torch.autograd.grad(
+            (weights * first).sum(), parameters.values(), allow_unused=True
+        )
+        gradients = {
+            name: torch.zeros_like(p) if g is None else g
+            for (name, p), g in zip(parameters.items(), gradients, strict=True)
+        }
         vectors = {"params": _vector(torch, tree, parameters).astype(np.float16)}
-        return {**inputs, **ys, **vectors, "weights": weights, "gradient": _vector(torch, tree, gradients)[::SAMPLED]}
+        return {
+            **inputs,
+            **ys,
+            **vectors,
+            "weights": weights,
+            "gradient": _vector(torch, tree, gradients)[::SAMPLED],
+        }
 
     return case
 
@@ -233,26 +294,52 @@ def _of_text(torch, rng):
 
 def _of_bert(torch, rng):
     kinds = torch.tensor(rng.integers(0, 2, (3, LENGTH)))
-    return {"input_ids": _tokens(torch, rng, 3, LENGTH), "token_type_ids": kinds, "attention_mask": _lengths(torch, 7, 3, 5)}
+    return {
+        "input_ids": _tokens(torch, rng, 3, LENGTH),
+        "token_type_ids": kinds,
+        "attention_mask": _lengths(torch, 7, 3, 5),
+    }
 
 
 def _of_t5(torch, rng):
     """Longer than the buckets of one distance each."""
     masks = {"attention_mask": (torch.arange(20)[None] < torch.tensor([20, 9])[:, None]).long()}
-    return {"input_ids": _tokens(torch, rng, 2, 20), "decoder_input_ids": _tokens(torch, rng, 2, 24)} | masks
+    return {
+        "input_ids": _tokens(torch, rng, 2, 20),
+        "decoder_input_ids": _tokens(torch, rng, 2, 24),
+    } | masks
 
 
 def _of_images(torch, rng):
     return {"pixel_values": torch.tensor(rng.normal(size=(2, 3, 8, 12)))}
 
 
-SIZES = {"hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS, "intermediate_size": HIDDEN}
+SIZES = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": HEADS,
+    "intermediate_size": HIDDEN,
+}
 CASES = {
     "gpt2": _case(
-        GPT2, "GPT2LMHeadModel", _of_text, ["logits"], vocab_size=TOKENS, n_positions=LENGTH, n_embd=WIDTH, n_layer=DEPTH, n_head=HEADS
+        GPT2,
+        "GPT2LMHeadModel",
+        _of_text,
+        ["logits"],
+        vocab_size=TOKENS,
+        n_positions=LENGTH,
+        n_embd=WIDTH,
+        n_layer=DEPTH,
+        n_head=HEADS,
     ),
     "bert": _case(
-        BERT, "BertModel", _of_bert, ["pooler_output", "last_hidden_state"], vocab_size=TOKENS, max_position_embeddings=LENGTH, **SIZES
+        BERT,
+        "BertModel",
+        _of_bert,
+        ["pooler_output", "last_hidden_state"],
+        vocab_size=TOKENS,
+        max_position_embeddings=LENGTH,
+        **SIZES,
     ),
     "t5": _case(
         T5,
@@ -277,5 +364,14 @@ CASES = {
         rope_theta=100.0,
         rms_norm_eps=1e-5,
     ),
-    "vit": _case(VIT, "ViTForImageClassification", _of_images, ["logits"], image_size=(8, 12), patch_size=4, num_labels=3, **SIZES),
+    "vit": _case(
+        VIT,
+        "ViTForImageClassification",
+        _of_images,
+        ["logits"],
+        image_size=(8, 12),
+        patch_size=4,
+        num_labels=3,
+        **SIZES,
+    ),
 }

@@ -1,4 +1,6 @@
-"""What PyTorch takes for fans, and its initializers that draw nothing, with kernels transposed to ``(*window, in, out)``."""
+"""What PyTorch takes for fans, and its initializers that draw nothing, with kernels transposed to
+``(*window, in, out)``.
+"""
 
 
 def _kernel(weight):
@@ -15,7 +17,10 @@ def _layer(make):
 
 
 def _dirac(*shape, groups=1):
-    return lambda torch, rng: {"kernel": _kernel(torch.nn.init.dirac_(torch.empty(shape), groups)), "groups": groups}
+    return lambda torch, rng: {
+        "kernel": _kernel(torch.nn.init.dirac_(torch.empty(shape), groups)),
+        "groups": groups,
+    }
 
 
 CASES = {

@@ -1,4 +1,6 @@
-"""Margin losses in PyTorch, as their papers write them: with the angle itself, and a target logit of its own for each example."""
+"""Margin losses in PyTorch, as their papers write them: with the angle itself, and a target logit
+of its own for each example.
+"""
 
 import math
 
@@ -10,7 +12,9 @@ def _case(moved):
         with torch.no_grad():
             c[0, y[0]], c[1, y[1]] = -0.97, -0.9  # one angle on each side of π - m
         own = moved(torch, c.gather(1, y[:, None]))
-        losses = torch.nn.functional.cross_entropy(16.0 * c.scatter(1, y[:, None], own), y, reduction="none")
+        losses = torch.nn.functional.cross_entropy(
+            16.0 * c.scatter(1, y[:, None], own), y, reduction="none"
+        )
         (gradient,) = torch.autograd.grad(losses.mean(), [c])
         return {"cosines": c, "labels": y, "losses": losses, "gradient": gradient}
 

@@ -1,7 +1,9 @@
-"""Residual networks in plain PyTorch, after the paper and with the names of jnn: one step in training, then evaluation.
+"""Residual networks in plain PyTorch, after the paper and with the names of jnn: one step in
+training, then evaluation.
 
-Params, statistics and gradients are vectors of all leaves, in the order of their names. To keep the table small, images and weights are
-numbers that half precision holds exactly, and are kept as such, and of the gradient every 13th number is kept.
+Params, statistics and gradients are vectors of all leaves, in the order of their names. To keep the
+table small, images and weights are numbers that half precision holds exactly, and are kept as such,
+and of the gradient every 13th number is kept.
 """
 
 import collections
@@ -22,8 +24,13 @@ def _conv(torch, inputs, outputs, size, stride=1):
 def _body(torch, channels, sizes, strides):
     """Convolutions with a normalization after each and a rectifier between."""
     layers = {}
-    for i, (inputs, outputs, size, stride) in enumerate(zip(channels, channels[1:], sizes, strides, strict=False)):
-        layers |= {f"conv{i}": _conv(torch, inputs, outputs, size, stride), f"norm{i}": torch.nn.BatchNorm2d(outputs)}
+    for i, (inputs, outputs, size, stride) in enumerate(
+        zip(channels, channels[1:], sizes, strides, strict=False)
+    ):
+        layers |= {
+            f"conv{i}": _conv(torch, inputs, outputs, size, stride),
+            f"norm{i}": torch.nn.BatchNorm2d(outputs),
+        }
         layers |= {f"activation{i}": torch.nn.ReLU()} if i < len(sizes) - 1 else {}
     return _layers(torch, **layers)
 
@@ -34,7 +41,11 @@ def _block(torch, inputs, outputs, stride, body):
             super().__init__()
             self.body, self.shortcut = body, torch.nn.Identity()
             if stride > 1 or inputs != outputs:
-                self.shortcut = _layers(torch, conv=_conv(torch, inputs, outputs, 1, stride), norm=torch.nn.BatchNorm2d(outputs))
+                self.shortcut = _layers(
+                    torch,
+                    conv=_conv(torch, inputs, outputs, 1, stride),
+                    norm=torch.nn.BatchNorm2d(outputs),
+                )
 
         def forward(self, x):
             return torch.relu(self.body(x) + self.shortcut(x))
@@ -43,8 +54,13 @@ def _block(torch, inputs, outputs, stride, body):
 
 
 def _resnet(torch, blocks, width, bottleneck, small, outputs=3):
-    stem = {"conv": _conv(torch, 3, width, 3 if small else 7, 1 if small else 2), "norm": torch.nn.BatchNorm2d(width)}
-    stem |= {"activation": torch.nn.ReLU()} | ({} if small else {"pool": torch.nn.MaxPool2d(3, stride=2, padding=1)})
+    stem = {
+        "conv": _conv(torch, 3, width, 3 if small else 7, 1 if small else 2),
+        "norm": torch.nn.BatchNorm2d(width),
+    }
+    stem |= {"activation": torch.nn.ReLU()} | (
+        {} if small else {"pool": torch.nn.MaxPool2d(3, stride=2, padding=1)}
+    )
     stages, inputs = {}, width
     for i, n in enumerate(blocks):
         features, stage = width * 2**i, {}
@@ -56,20 +72,31 @@ def _resnet(torch, blocks, width, bottleneck, small, outputs=3):
             else:
                 channels = (inputs, features, features)
                 body = _body(torch, channels, (3, 3), (stride, 1))
-            stage[f"block{j}"], inputs = _block(torch, inputs, channels[-1], stride, body), channels[-1]
+            stage[f"block{j}"], inputs = (
+                _block(torch, inputs, channels[-1], stride, body),
+                channels[-1],
+            )
         stages[f"stage{i}"] = _layers(torch, **stage)
-    read_out = {"pool": torch.nn.AdaptiveAvgPool2d(1), "flatten": torch.nn.Flatten(), "out": torch.nn.Linear(inputs, outputs)}
+    read_out = {
+        "pool": torch.nn.AdaptiveAvgPool2d(1),
+        "flatten": torch.nn.Flatten(),
+        "out": torch.nn.Linear(inputs, outputs),
+    }
     return _layers(torch, stem=_layers(torch, **stem), **stages, **read_out)
 
 
 def _vector(torch, names, values):
-    """All ``values`` as one vector, in the order of the names that they have in jnn, each in jnn's layout."""
+    """All ``values`` as one vector, in the order of the names that they have in jnn, each in jnn's
+    layout.
+    """
     kinds = {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "variance"}
     leaves = {}
     for name, value in zip(names, values, strict=True):
         *path, leaf = name.split(".")
         matrix = value.ndim > 1
-        leaves[*path, "kernel" if matrix else kinds[leaf]] = value.permute(*range(2, value.ndim), 1, 0) if matrix else value
+        leaves[*path, "kernel" if matrix else kinds[leaf]] = (
+            value.permute(*range(2, value.ndim), 1, 0) if matrix else value
+        )
     return torch.cat([leaves[name].flatten() for name in sorted(leaves)]).detach().numpy()
 
 

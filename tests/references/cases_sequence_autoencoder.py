@@ -1,4 +1,6 @@
-"""An LSTM autoencoder of PyTorch's layers: outputs, and gradients of ``sum(weights * y)``, in the shapes of jnn's params."""
+"""An LSTM autoencoder of PyTorch's layers: outputs, and gradients of ``sum(weights * y)``, in the
+shapes of jnn's params.
+"""
 
 from tests.references.cases_recurrent import _in_jnn
 
@@ -23,7 +25,10 @@ def autoencoder(torch, rng):
         for group, found in _in_jnn(torch, lstm, "_l0").items():
             arrays |= {f"{group}/{half}/lstm/{name}": value for name, value in found.items()}
         for group, of in (("params", lambda p: p), ("gradient", lambda p: p.grad)):
-            arrays |= {f"{group}/{half}/out/kernel": of(linear.weight).T, f"{group}/{half}/out/bias": of(linear.bias)}
+            arrays |= {
+                f"{group}/{half}/out/kernel": of(linear.weight).T,
+                f"{group}/{half}/out/bias": of(linear.bias),
+            }
     return arrays
 
 

@@ -1,7 +1,8 @@
-"""PyTorch's layers of a transformer, encoder and decoder, before and after normalization, with padding.
+"""PyTorch's layers of a transformer, encoder and decoder, before and after normalization, with
+padding.
 
-Params and gradients are vectors of all leaves, in the order of the names that they have in jnn. Params are numbers that half precision
-holds exactly, and are kept as such.
+Params and gradients are vectors of all leaves, in the order of the names that they have in jnn.
+Params are numbers that half precision holds exactly, and are kept as such.
 """
 
 import numpy as np
@@ -28,8 +29,15 @@ def _norm(path, name):
     return {(path, "scale"): (f"{name}.weight", None), (path, "bias"): (f"{name}.bias", None)}
 
 
-FEED_FORWARD = _dense(("feed_forward", "hidden"), "linear1") | _dense(("feed_forward", "output"), "linear2")
-ENCODER = _attention("attention", "self_attn") | FEED_FORWARD | _norm("attention_norm", "norm1") | _norm("feed_forward_norm", "norm2")
+FEED_FORWARD = _dense(("feed_forward", "hidden"), "linear1") | _dense(
+    ("feed_forward", "output"), "linear2"
+)
+ENCODER = (
+    _attention("attention", "self_attn")
+    | FEED_FORWARD
+    | _norm("attention_norm", "norm1")
+    | _norm("feed_forward_norm", "norm2")
+)
 DECODER = (
     _attention("attention", "self_attn")
     | _attention("cross_attention", "multihead_attn")
@@ -60,9 +68,18 @@ def _padding(torch, length, lengths):
 
 
 def _layer(torch, rng, kind, activation, norm_first):
-    layer = kind(WIDTH, HEADS, HIDDEN, dropout=0, activation=activation, norm_first=norm_first, batch_first=True)
+    layer = kind(
+        WIDTH,
+        HEADS,
+        HIDDEN,
+        dropout=0,
+        activation=activation,
+        norm_first=norm_first,
+        batch_first=True,
+    )
     for name, p in layer.named_parameters():
-        one = name.startswith("norm") and name.endswith("weight")  # PyTorch's own are 1 and 0, which would test nothing
+        # PyTorch's own are 1 and 0, which would test nothing
+        one = name.startswith("norm") and name.endswith("weight")
         values = one + rng.normal(size=p.shape) * (0.3 if p.ndim == 1 else WIDTH**-0.5)
         p.data = torch.tensor(values.astype(np.float16)).double()
     return layer
@@ -74,8 +91,14 @@ def _arrays(torch, layer, names, inputs, y, real, rng):
     parameters = dict(layer.named_parameters())
     gradients = torch.autograd.grad((weights * y).sum(), [*parameters.values(), *inputs.values()])
     of_params = dict(zip(parameters, gradients, strict=False))
-    of_inputs = {f"gradient/{name}": value for name, value in zip(inputs, gradients[len(parameters) :], strict=True)}
-    vectors = {"params": _vector(torch, names, parameters).astype(np.float16), "gradient/params": _vector(torch, names, of_params)}
+    of_inputs = {
+        f"gradient/{name}": value
+        for name, value in zip(inputs, gradients[len(parameters) :], strict=True)
+    }
+    vectors = {
+        "params": _vector(torch, names, parameters).astype(np.float16),
+        "gradient/params": _vector(torch, names, of_params),
+    }
     return {**inputs, **vectors, **of_inputs, "weights": weights, "y": y}
 
 
@@ -95,8 +118,20 @@ def _decoder(activation, norm_first):
         x, memory = _tensor(torch, rng, 3, 4, WIDTH), _tensor(torch, rng, 3, 5, WIDTH)
         padding, memory_padding = _padding(torch, 4, [4, 3, 1]), _padding(torch, 5, [5, 2, 4])
         later = torch.triu(torch.ones(4, 4, dtype=bool), diagonal=1)
-        masks = {"tgt_mask": later, "tgt_key_padding_mask": padding, "memory_key_padding_mask": memory_padding}
-        arrays = _arrays(torch, layer, DECODER, {"x": x, "memory": memory}, layer(x, memory, **masks), ~padding, rng)
+        masks = {
+            "tgt_mask": later,
+            "tgt_key_padding_mask": padding,
+            "memory_key_padding_mask": memory_padding,
+        }
+        arrays = _arrays(
+            torch,
+            layer,
+            DECODER,
+            {"x": x, "memory": memory},
+            layer(x, memory, **masks),
+            ~padding,
+            rng,
+        )
         return arrays | {"real": ~padding, "memory_real": ~memory_padding}
 
     return case

@@ -19,7 +19,10 @@ def results(**more):
             experiment="digits",
             config={"seed": seed, "model": "cnn", "learning_rate": rate, "options": {"b1": 0.9}},
             metrics={"test/loss": 1.0 - accuracy, "test/accuracy": accuracy},
-            rows=[{"step": 10 * (seed + 1), "validation/accuracy": 0.5}, {"step": 99, "validation/accuracy": 0.4}],
+            rows=[
+                {"step": 10 * (seed + 1), "validation/accuracy": 0.5},
+                {"step": 99, "validation/accuracy": 0.4},
+            ],
             seconds=10.0 + seed,
             **more,
         )
@@ -37,8 +40,14 @@ def test_runs_that_differ_in_the_seed_alone_are_one_row_and_the_best_comes_first
         assert row.metrics["test/accuracy"].mean == pytest.approx(sum(accuracies) / 3)
         assert row.metrics["test/accuracy"].deviation == statistics.stdev(accuracies)
         assert (row.best_step, row.seconds, len(row.results), row.unfinished) == (20.0, 11.0, 3, 0)
-    assert [row.settings["learning_rate"] for row in compare(results(), metric="test/loss", lowest=True).rows] == [0.01, 0.1]
-    assert [row.settings["learning_rate"] for row in compare(results(), metric="test/loss", lowest=False).rows] == [0.1, 0.01]
+    assert [
+        row.settings["learning_rate"]
+        for row in compare(results(), metric="test/loss", lowest=True).rows
+    ] == [0.01, 0.1]
+    assert [
+        row.settings["learning_rate"]
+        for row in compare(results(), metric="test/loss", lowest=False).rows
+    ] == [0.1, 0.01]
 
 
 def test_a_deviation_has_n_minus_1_and_needs_two_seeds():
@@ -48,17 +57,34 @@ def test_a_deviation_has_n_minus_1_and_needs_two_seeds():
 
 def test_a_seed_whose_metric_is_nan_is_not_left_out_of_the_mean():
     found = compare(
-        [Result(config={"seed": 0}, metrics={"a": None}), Result(config={"seed": 1}, metrics={"a": 1.0})], metric="a", lowest=True
+        [
+            Result(config={"seed": 0}, metrics={"a": None}),
+            Result(config={"seed": 1}, metrics={"a": 1.0}),
+        ],
+        metric="a",
+        lowest=True,
     )
     assert math.isnan(found.rows[0].metrics["a"].mean)
     assert cells(found, ["a"])[1] == ["all", "not a number", "2"]
 
 
 def test_what_diverges_is_a_row_of_its_own_at_the_end():
-    lost = [Result(experiment="digits", config={"seed": s, "learning_rate": 1.0}, metrics={}, state="diverged") for s in (0, 1)]
-    half = Result(experiment="digits", config={**results()[0].config, "seed": 7}, metrics={}, state="failed")
+    lost = [
+        Result(
+            experiment="digits",
+            config={"seed": s, "learning_rate": 1.0},
+            metrics={},
+            state="diverged",
+        )
+        for s in (0, 1)
+    ]
+    half = Result(
+        experiment="digits", config={**results()[0].config, "seed": 7}, metrics={}, state="failed"
+    )
     found = compare([*lost, *results(), half], metric="test/loss", lowest=True)
-    assert [(row.settings["learning_rate"], len(row.results), row.unfinished) for row in found.rows] == [
+    assert [
+        (row.settings["learning_rate"], len(row.results), row.unfinished) for row in found.rows
+    ] == [
         (0.01, 3, 0),
         (0.1, 3, 1),
         (1.0, 0, 2),
@@ -73,17 +99,25 @@ def test_a_repeated_seed_counts_once_and_the_last_wins():
         Result(config={"seed": 0}, metrics={"a": 3.0}),
     ]
     found = compare(runs, metric="a", lowest=True)
-    assert (found.repeated, found.rows[0].metrics["a"], found.rows[0].unfinished) == (1, (3.0, None, (3.0,)), 0)
+    assert (found.repeated, found.rows[0].metrics["a"], found.rows[0].unfinished) == (
+        1,
+        (3.0, None, (3.0,)),
+        0,
+    )
 
 
 def test_runs_without_a_seed_all_count():
-    found = compare([Result(config={}, metrics={"a": value}) for value in (1.0, 2.0)], metric="a", lowest=True)
+    found = compare(
+        [Result(config={}, metrics={"a": value}) for value in (1.0, 2.0)], metric="a", lowest=True
+    )
     assert (found.repeated, found.rows[0].metrics["a"].values) == (0, (1.0, 2.0))
 
 
 def test_nested_settings_and_those_of_an_older_version_differ_too():
     older = Result(experiment="digits", config={"seed": 0, "options": {"b1": 0.8}}, metrics={})
-    newer = Result(experiment="digits", config={"seed": 1, "options": {"b1": 0.9}, "depth": 3}, metrics={})
+    newer = Result(
+        experiment="digits", config={"seed": 1, "options": {"b1": 0.9}, "depth": 3}, metrics={}
+    )
     assert differing([older, newer]) == ["options.b1", "depth"]
 
 
@@ -96,14 +130,22 @@ def test_a_setting_of_one_experiment_alone_makes_no_difference_to_another():
 
 
 def test_metrics_that_not_all_have_or_that_are_no_numbers_are_no_columns():
-    runs = [Result(config={}, metrics=metrics) for metrics in ({"a": 1.0, "b": 2, "c": 1}, {}, {"b": None, "a": "much", "d": 2})]
+    runs = [
+        Result(config={}, metrics=metrics)
+        for metrics in ({"a": 1.0, "b": 2, "c": 1}, {}, {"b": None, "a": "much", "d": 2})
+    ]
     assert shared_metrics(runs) == ["b"]
 
 
 def test_baselines_stand_below_only_where_they_are_equal_in_all_runs():
     same = {"svm": {"test/accuracy": 0.95}}
     runs = [
-        Result(config={"seed": s}, metrics={"test/accuracy": 0.9}, baselines={**same, "guess": {"test/accuracy": s / 10}}) for s in (0, 1)
+        Result(
+            config={"seed": s},
+            metrics={"test/accuracy": 0.9},
+            baselines={**same, "guess": {"test/accuracy": s / 10}},
+        )
+        for s in (0, 1)
     ]
     found = compare(runs, metric="test/accuracy", lowest=False)
     assert found.baselines == same
@@ -135,7 +177,12 @@ def test_cells_have_as_many_decimals_as_the_smallest_deviation_needs():
 
 @pytest.mark.parametrize(
     ("values", "cell"),
-    [([12345.6], "12,346"), ([0.0], "0.0000"), ([1e-5, 3e-5], "2.000e-05 ± 1.414e-05"), ([-1.5, -1.5], "-1.5000 ± 0.0000")],
+    [
+        ([12345.6], "12,346"),
+        ([0.0], "0.0000"),
+        ([1e-5, 3e-5], "2.000e-05 ± 1.414e-05"),
+        ([-1.5, -1.5], "-1.5000 ± 0.0000"),
+    ],
 )
 def test_numbers_of_every_size_are_legible(values, cell):
     runs = [Result(config={"seed": i}, metrics={"a": value}) for i, value in enumerate(values)]
@@ -143,7 +190,11 @@ def test_numbers_of_every_size_are_legible(values, cell):
 
 
 def test_csv_has_all_digits_and_quotes_what_it_must():
-    runs = [Result(config={"seed": s, "widths": [w, 8]}, metrics={"a": 0.1 + s / 3}) for w in (4, 6) for s in (0, 1)]
+    runs = [
+        Result(config={"seed": s, "widths": [w, 8]}, metrics={"a": 0.1 + s / 3})
+        for w in (4, 6)
+        for s in (0, 1)
+    ]
     rows = list(csv.DictReader(io.StringIO(csv_text(compare(runs, metric="a", lowest=True)))))
     assert [row["widths"] for row in rows] == ["[4, 8]", "[6, 8]"]
     values = [0.1, 0.1 + 1 / 3]
@@ -158,7 +209,11 @@ def test_markdown_is_a_table_of_all_metrics():
     assert lines[0] == "| learning_rate | test/accuracy | test/loss | best step | time | runs |"
     assert lines[1] == "| --- | --- | --- | --- | --- | --- |"
     assert lines[2].startswith("| 0.01 | 0.9850 ± 0.0050 | 0.0150 ± 0.0050 |")
-    assert lines[-1] == caption(found) == "Mean ± standard deviation over seeds; more test/accuracy is better."
+    assert (
+        lines[-1]
+        == caption(found)
+        == "Mean ± standard deviation over seeds; more test/accuracy is better."
+    )
 
 
 def test_json_has_the_values_of_every_seed_and_the_folders():

@@ -31,7 +31,13 @@ def train(folder, average=0.0, **settings):
 @pytest.mark.parametrize("best", [None, "validation/loss"])
 def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best, average):
     losses = iter([2.0, 1.0, 3.0])
-    fitted = train(tmp_path / "run", average, best=best, lowest=True, evaluate=lambda params, state: {"validation/loss": next(losses)})
+    fitted = train(
+        tmp_path / "run",
+        average,
+        best=best,
+        lowest=True,
+        evaluate=lambda params, state: {"validation/loss": next(losses)},
+    )
     params, state = trained(MODEL, jax.ShapeDtypeStruct((3,), jnp.float32), tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, (params, state), (fitted.params, fitted.state))
 

@@ -26,7 +26,13 @@ def clock(monkeypatch):
 
 
 def make(said, logged, **more):
-    return Progress(100, steps_per_epoch=25, say=said.append, log=logged.append, **{"stream": io.StringIO(), **more})
+    return Progress(
+        100,
+        steps_per_epoch=25,
+        say=said.append,
+        log=logged.append,
+        **{"stream": io.StringIO(), **more},
+    )
 
 
 def test_speed_and_time_left_are_those_of_the_clock_without_compilation(clock):
@@ -55,9 +61,13 @@ def test_metrics_keep_their_last_value_and_those_for_the_log_alone_are_hidden(cl
     said = []
     with make(said, []) as progress:
         clock.now += 1
-        progress.update(100, {"train/loss": 0.25, "train/learning_rate": 0.1, "train/gradient_norm": 3.0})
+        progress.update(
+            100, {"train/loss": 0.25, "train/learning_rate": 0.1, "train/gradient_norm": 3.0}
+        )
         progress.epoch(100, {"validation/accuracy": float("nan")})
-    assert said == ["epoch 4/4  step 100/100  train/loss 0.2500  validation/accuracy nan  100.0 steps/s"]
+    assert said == [
+        "epoch 4/4  step 100/100  train/loss 0.2500  validation/accuracy nan  100.0 steps/s"
+    ]
 
 
 def test_without_a_terminal_nothing_is_written_but_what_is_said():
@@ -90,7 +100,8 @@ def on_a_terminal(**more):
 def _read(descriptor):
     try:
         return os.read(descriptor, 65536)
-    except OSError:  # Linux ends a pseudo-terminal that nobody writes to any more with an input/output error
+    # Linux ends a pseudo-terminal that nobody writes to any more with an input/output error
+    except OSError:
         return b""
 
 

@@ -70,7 +70,10 @@ def test_out_is_used_exactly_and_nothing_is_written_beside_it(tmp_path):
 
 def test_a_folder_that_is_not_empty_is_refused_and_left_as_it_was(tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
-    with pytest.raises(JnnError, match=r"got a folder that is not empty, expected a new or empty one\. .*--overwrite"):
+    with pytest.raises(
+        JnnError,
+        match=r"got a folder that is not empty, expected a new or empty one\. .*--overwrite",
+    ):
         create(tmp_path, out=tmp_path)
     with pytest.raises(JnnError, match="got --overwrite of a folder that is no run"):
         create(tmp_path, out=tmp_path, overwrite=True)
@@ -89,7 +92,10 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
         assert (run.folder / "notes.txt").read_text() == "the user's own"
 
 
-@pytest.mark.parametrize(("out", "text"), [("file", "got a file, expected a folder"), ("file/run", "expected a place to write to")])
+@pytest.mark.parametrize(
+    ("out", "text"),
+    [("file", "got a file, expected a folder"), ("file/run", "expected a place to write to")],
+)
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path, out, text):
     (tmp_path / "file").write_text("")
     with pytest.raises(JnnError, match=text):
@@ -97,7 +103,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, out, text):
 
 
 def test_the_name_of_a_run_cannot_lead_out_of_its_folder(tmp_path):
-    with pytest.raises(JnnError, match=r"name of a run: got '\.\./up', expected letters, digits, dots"):
+    with pytest.raises(
+        JnnError, match=r"name of a run: got '\.\./up', expected letters, digits, dots"
+    ):
         create(tmp_path, name="../up")
 
 
@@ -148,11 +156,23 @@ def test_a_run_goes_on_without_its_status(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), expected a JSON object. Put a copy of the file back."),
+        (
+            "",
+            "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), expected a JSON object. Put a copy of the file back.",
+        ),
         ("[" * 100_000, "config.json: got no JSON (maximum recursion depth exceeded"),
-        ("null", "config.json: got a JSON NoneType, expected a JSON object. Put a copy of the file back."),
-        ("{}", "got no valid experiment, config, config_hash, expected the file that the run wrote. Put a copy of the file back."),
-        ('{"experiment": 5, "config": [], "config_hash": "", "source": 1}', "got no valid experiment, config, source, expected the file"),
+        (
+            "null",
+            "config.json: got a JSON NoneType, expected a JSON object. Put a copy of the file back.",
+        ),
+        (
+            "{}",
+            "got no valid experiment, config, config_hash, expected the file that the run wrote. Put a copy of the file back.",
+        ),
+        (
+            '{"experiment": 5, "config": [], "config_hash": "", "source": 1}',
+            "got no valid experiment, config, source, expected the file",
+        ),
     ],
 )
 def test_a_damaged_config_is_refused(tmp_path, text, message):
@@ -165,7 +185,11 @@ def test_a_damaged_config_is_refused(tmp_path, text, message):
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     create(tmp_path, out=tmp_path / "run").close()
     (tmp_path / "run" / "plots").mkdir()
-    for leftover in ("run/.writing-status-12345678.json", "run/plots/.writing-loss-12345678.png", "new/.writing-status-12345678.json"):
+    for leftover in (
+        "run/.writing-status-12345678.json",
+        "run/plots/.writing-loss-12345678.png",
+        "new/.writing-status-12345678.json",
+    ):
         (tmp_path / leftover).parent.mkdir(exist_ok=True)
         (tmp_path / leftover).write_text("{")
     Run.open(tmp_path / "run", options=QUIET).close()
@@ -229,23 +253,40 @@ def test_how_a_run_ended_is_written_down_and_its_folder_freed(tmp_path, error, s
     status = strict(run.folder / "status.json")
     assert (status["state"], status["message"], status["step"]) == (state, message, 40)
     assert status["resume"] == f"jnn resume {run.folder}"
-    assert ("Traceback" in (run.folder / "log.txt").read_text()) == isinstance(error, ZeroDivisionError)
+    assert ("Traceback" in (run.folder / "log.txt").read_text()) == isinstance(
+        error, ZeroDivisionError
+    )
     Run.open(run.folder, options=QUIET).close()
 
 
 def test_an_unknown_state_is_refused(tmp_path):
-    with create(tmp_path) as run, pytest.raises(JnnError, match=r"run.status: got 'finished', expected one of running, done"):
+    with (
+        create(tmp_path) as run,
+        pytest.raises(JnnError, match=r"run.status: got 'finished', expected one of running, done"),
+    ):
         run.status("finished")
 
 
 def test_the_summary_has_what_was_measured_and_on_what(tmp_path):
     with create(tmp_path) as run:
-        returned = run.finish({"metrics": {"test/accuracy": np.float32(0.5)}, "baselines": {"svm": 0.99}, "parameters": 10, "steps": 20})
+        returned = run.finish(
+            {
+                "metrics": {"test/accuracy": np.float32(0.5)},
+                "baselines": {"svm": 0.99},
+                "parameters": 10,
+                "steps": 20,
+            }
+        )
         assert strict(run.folder / "status.json")["state"] == "running"
     summary = strict(run.folder / "summary.json")
     assert summary == returned
     assert summary["metrics"] == {"test/accuracy": 0.5}
-    assert (summary["baselines"], summary["parameters"], summary["steps"], summary["seed"]) == ({"svm": 0.99}, 10, 20, 3)
+    assert (summary["baselines"], summary["parameters"], summary["steps"], summary["seed"]) == (
+        {"svm": 0.99},
+        10,
+        20,
+        3,
+    )
     assert summary["versions"]["jax"] == importlib.metadata.version("jax")
     assert summary["folder"] == str(run.folder)
     status = strict(run.folder / "status.json")
@@ -254,14 +295,29 @@ def test_the_summary_has_what_was_measured_and_on_what(tmp_path):
 
 @pytest.mark.parametrize("returned", [None, {}, {"metrics": 0.5}])
 def test_a_main_that_returns_no_metrics_is_refused(tmp_path, returned):
-    with create(tmp_path) as run, pytest.raises(JnnError, match=r"main of toy: got .* returned, expected a dict with 'metrics'"):
+    with (
+        create(tmp_path) as run,
+        pytest.raises(
+            JnnError, match=r"main of toy: got .* returned, expected a dict with 'metrics'"
+        ),
+    ):
         run.finish(returned)
 
 
 def test_json_is_strict_and_nan_is_null(tmp_path):
     log = JsonLines(tmp_path / "metrics.jsonl")
-    log.write(1, {"train/loss": np.float32("nan"), "train/gradient_norm": float("inf"), "train/accuracy": np.float64(0.1)})
-    assert log.path.read_text() == '{"step": 1, "train/loss": null, "train/gradient_norm": null, "train/accuracy": 0.1}\n'
+    log.write(
+        1,
+        {
+            "train/loss": np.float32("nan"),
+            "train/gradient_norm": float("inf"),
+            "train/accuracy": np.float64(0.1),
+        },
+    )
+    assert (
+        log.path.read_text()
+        == '{"step": 1, "train/loss": null, "train/gradient_norm": null, "train/accuracy": 0.1}\n'
+    )
     assert np.isnan(log.rows()[0]["train/loss"])
 
 
@@ -287,7 +343,9 @@ def test_a_damaged_row_is_named(tmp_path, line, shown):
 
 def test_a_folder_in_place_of_the_log_is_refused(tmp_path):
     (tmp_path / "metrics.jsonl").mkdir()
-    with pytest.raises(JnnError, match=r"metrics.jsonl: got Is a directory, expected a file of rows\."):
+    with pytest.raises(
+        JnnError, match=r"metrics.jsonl: got Is a directory, expected a file of rows\."
+    ):
         JsonLines(tmp_path / "metrics.jsonl").rows()
 
 
@@ -309,13 +367,18 @@ def test_a_full_disk_is_said_and_leaves_the_old_file_and_no_other(tmp_path, monk
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(JnnError, match=r"status.json: got No space left on device, expected a place to write to\. Free some space"):
+    with pytest.raises(
+        JnnError,
+        match=r"status.json: got No space left on device, expected a place to write to\. Free some space",
+    ):
         write_json(path, {"state": "done"})
     assert read_json(path) == {"state": "running"}
     assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
 
 
-@pytest.mark.parametrize(("content", "text"), [("{", "got no JSON"), ("[]", "got a JSON list, expected a JSON object")])
+@pytest.mark.parametrize(
+    ("content", "text"), [("{", "got no JSON"), ("[]", "got a JSON list, expected a JSON object")]
+)
 def test_a_file_that_is_no_json_object_is_refused(tmp_path, content, text):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(JnnError, match=text):
@@ -352,5 +415,9 @@ def test_the_environment_names_the_commit_of_a_checkout():
     if not (root / ".git").exists():
         assert git is None
         return
-    head = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    assert git == (None if head.returncode else {"commit": head.stdout.strip(), "dirty": git["dirty"]})
+    head = subprocess.run(
+        ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    assert git == (
+        None if head.returncode else {"commit": head.stdout.strip(), "dirty": git["dirty"]}
+    )

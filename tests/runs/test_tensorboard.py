@@ -23,7 +23,9 @@ def events(path):
 
 
 def shown(folder):
-    """What TensorBoard shows: the start of a session at some step hides the values of that step and later that came before it."""
+    """What TensorBoard shows: the start of a session at some step hides the values of that step and
+    later that came before it.
+    """
     found = []
     for path in sorted(folder.iterdir()):
         for event in events(path):
@@ -38,7 +40,11 @@ def test_every_number_of_the_log_is_an_event(tmp_path):
     log.write(1, {"train/loss": 0.5, "train/accuracy": 0.25})
     log.write(2, {"train/loss": math.nan, "note": "text", "train/accuracy": 0.75})
     log.close()
-    assert shown(tmp_path / "tensorboard") == [(1, "train/loss", 0.5), (1, "train/accuracy", 0.25), (2, "train/accuracy", 0.75)]
+    assert shown(tmp_path / "tensorboard") == [
+        (1, "train/loss", 0.5),
+        (1, "train/accuracy", 0.25),
+        (2, "train/accuracy", 0.75),
+    ]
 
 
 def test_a_resumed_run_hides_the_steps_it_makes_again_and_brings_back_what_a_crash_lost(tmp_path):
@@ -49,7 +55,11 @@ def test_a_resumed_run_hides_the_steps_it_makes_again_and_brings_back_what_a_cra
     with Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run:
         run.metrics.truncate(2)
         run.metrics.write(3, {"loss": 7.0})
-    assert shown(run.folder / "tensorboard") == [(1, "loss", 0.25), (2, "loss", 0.5), (3, "loss", 7.0)]
+    assert shown(run.folder / "tensorboard") == [
+        (1, "loss", 0.25),
+        (2, "loss", 0.5),
+        (3, "loss", 7.0),
+    ]
     with Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run:
         run.metrics.truncate(1)
         run.metrics.write(2, {"loss": 8.0})
@@ -57,8 +67,13 @@ def test_a_resumed_run_hides_the_steps_it_makes_again_and_brings_back_what_a_cra
     assert len(list((run.folder / "tensorboard").iterdir())) == 3
 
 
-def test_without_tensorboardx_the_command_that_installs_it_is_said_and_no_run_is_begun(tmp_path, monkeypatch):
+def test_without_tensorboardx_the_command_that_installs_it_is_said_and_no_run_is_begun(
+    tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(MissingExtraError, match=r'--tensorboard needs tensorboardX: pip install "jnn\[tensorboard\]"\.'):
+    with pytest.raises(
+        MissingExtraError,
+        match=r'--tensorboard needs tensorboardX: pip install "jnn\[tensorboard\]"\.',
+    ):
         Run.create("toy", {"seed": 0}, out=tmp_path / "run", options=TENSORBOARD)
     assert not (tmp_path / "run").exists()

@@ -35,7 +35,9 @@ def one_by_one(x, horizon, limit):
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("limit", [np.inf, 3.0])
 def test_forecasts_are_those_of_the_definition(horizon, limit):
-    found = jax.jit(lambda x: running_forecasts(forecast, x, length=4, horizon=horizon, limit=limit))(SERIES)
+    found = jax.jit(
+        lambda x: running_forecasts(forecast, x, length=4, horizon=horizon, limit=limit)
+    )(SERIES)
     np.testing.assert_allclose(found, one_by_one(SERIES, horizon, limit), rtol=SINGLE, atol=SINGLE)
 
 
@@ -43,18 +45,25 @@ def test_forecasts_are_those_of_the_definition(horizon, limit):
 def test_the_future_changes_no_forecast(horizon):
     other = SERIES.copy()
     other[30:] += 5
-    a, b = (np.asarray(running_forecasts(forecast, jnp.asarray(x), length=4, horizon=horizon, limit=3.0)) for x in (SERIES, other))
+    a, b = (
+        np.asarray(
+            running_forecasts(forecast, jnp.asarray(x), length=4, horizon=horizon, limit=3.0)
+        )
+        for x in (SERIES, other)
+    )
     np.testing.assert_array_equal(a[: 30 + horizon], b[: 30 + horizon])
     assert a[30 + horizon] != b[30 + horizon]
 
 
 def test_what_is_not_believed_is_not_seen():
     wave = np.sin(np.arange(60, dtype=np.float32))
-    step = lambda window: 2 * np.cos(1) * window[-1] - window[-2]  # continues any sine of this frequency
+    # continues any sine of this frequency
+    step = lambda window: 2 * np.cos(1) * window[-1] - window[-2]
     disturbed = wave.copy()
     disturbed[20:30] = 9.0
     found = np.asarray(running_forecasts(step, jnp.asarray(disturbed), length=2, limit=0.5))
-    np.testing.assert_allclose(found[2:], wave[2:], atol=1e-3)  # ten steps of float32 on their own, each of which doubles an error
+    # ten steps of float32 on their own, each of which doubles an error
+    np.testing.assert_allclose(found[2:], wave[2:], atol=1e-3)
 
 
 def test_a_trailing_mean_does_not_look_ahead():
@@ -70,21 +79,37 @@ def test_throughout():
 
 def test_metrics_are_those_of_scikit_learn():
     found = alarms(SCORE, ANOMALOUS, 0.5)
-    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(ANOMALOUS, SCORE > 0.5, average="binary")
-    np.testing.assert_allclose([found["precision"], found["recall"], found["f1"]], [precision, recall, f1])
-    assert found["events_found"] == np.mean([(SCORE[t : t + 3] > 0.5).any() for t in range(0, 50, 10)])
-    assert alarms(SCORE, ANOMALOUS, 99.0) == {"precision": 0, "recall": 0, "f1": 0, "events_found": 0}
+    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
+        ANOMALOUS, SCORE > 0.5, average="binary"
+    )
+    np.testing.assert_allclose(
+        [found["precision"], found["recall"], found["f1"]], [precision, recall, f1]
+    )
+    assert found["events_found"] == np.mean(
+        [(SCORE[t : t + 3] > 0.5).any() for t in range(0, 50, 10)]
+    )
+    assert alarms(SCORE, ANOMALOUS, 99.0) == {
+        "precision": 0,
+        "recall": 0,
+        "f1": 0,
+        "events_found": 0,
+    }
     pairs = SCORE[ANOMALOUS][:, None] > SCORE[~ANOMALOUS][None]
     np.testing.assert_allclose(ranking(SCORE, ANOMALOUS)["auc"], pairs.mean())
 
 
-@pytest.mark.parametrize(("highest", "found"), [(0, False), (1, True), (4, True), (7, True), (8, False)])
+@pytest.mark.parametrize(
+    ("highest", "found"), [(0, False), (1, True), (4, True), (7, True), (8, False)]
+)
 def test_a_hit_is_near_an_event(highest, found):
     assert hit(np.eye(9)[highest], [range(3, 6)], near=2) == found
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=r"length=4, horizon=0, limit=inf, expected x \(T,\) of at least length >= 1 times"):
+    with pytest.raises(
+        JnnError,
+        match=r"length=4, horizon=0, limit=inf, expected x \(T,\) of at least length >= 1 times",
+    ):
         running_forecasts(forecast, jnp.asarray(SERIES), length=4, horizon=0)
     with pytest.raises(JnnError, match=r"x of shape \(60,\), length=61"):
         running_forecasts(forecast, jnp.asarray(SERIES), length=61)

@@ -30,10 +30,14 @@ KINDS = pytest.mark.parametrize("kind", ["distinct", "ties"])
 
 def test_all_pairs_once_with_the_cosines_of_scipy():
     pairs = verification.all_pairs(LABELS)
-    assert sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(i, j) for i in range(24) for j in range(i + 1, 24)]
+    assert sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [
+        (i, j) for i in range(24) for j in range(i + 1, 24)
+    ]
     assert all(same == (LABELS[i] == LABELS[j]) for i, j, same in zip(*pairs, strict=True))
     lengths = RNG.uniform(0.1, 10, (24, 1))
-    np.testing.assert_allclose(verification.similarities(lengths * Z, pairs), 1 - pdist(Z, "cosine"), atol=SAME)
+    np.testing.assert_allclose(
+        verification.similarities(lengths * Z, pairs), 1 - pdist(Z, "cosine"), atol=SAME
+    )
 
 
 @KINDS
@@ -42,7 +46,9 @@ def test_rates_are_counted_at_every_threshold(kind):
     curve = verification.roc(scores, same)
     assert set(curve.thresholds[1:]) == set(scores)
     for false_accepts, true_accepts, threshold in zip(*curve, strict=True):
-        assert (false_accepts, true_accepts) == pytest.approx((np.mean(scores[~same] >= threshold), np.mean(scores[same] >= threshold)))
+        assert (false_accepts, true_accepts) == pytest.approx(
+            (np.mean(scores[~same] >= threshold), np.mean(scores[same] >= threshold))
+        )
 
 
 @KINDS
@@ -55,7 +61,9 @@ def test_the_equal_error_rate_is_where_the_curve_crosses_the_diagonal(kind):
 
 
 def test_of_two_normal_distributions_it_is_known():
-    """Scores at equally likely quantiles of N(0, 1) and N(2, 1) are wrong beyond the middle: Φ(-1) of each."""
+    """Scores at equally likely quantiles of N(0, 1) and N(2, 1) are wrong beyond the middle: Φ(-1)
+    of each.
+    """
     from scipy.stats import norm
 
     quantiles = norm.ppf((np.arange(4000) + 0.5) / 4000)
@@ -69,10 +77,17 @@ def test_of_two_normal_distributions_it_is_known():
 def test_at_the_threshold_of_equal_error_both_errors_are_next_to_the_rate(kind):
     scores, same = scored(kind)
     curve = verification.roc(scores, same)
-    threshold, rate = verification.equal_error_threshold(curve), verification.equal_error_rate(curve)
+    threshold, rate = (
+        verification.equal_error_threshold(curve),
+        verification.equal_error_rate(curve),
+    )
     accepted, rejected = np.mean(scores[~same] >= threshold), np.mean(scores[same] < threshold)
     assert accepted + SAME >= rate >= rejected - SAME
-    assert np.mean(scores[~same] > threshold) - SAME <= rate <= np.mean(scores[same] <= threshold) + SAME
+    assert (
+        np.mean(scores[~same] > threshold) - SAME
+        <= rate
+        <= np.mean(scores[same] <= threshold) + SAME
+    )
 
 
 @KINDS
@@ -81,14 +96,18 @@ def test_true_accepts_are_the_most_at_any_threshold_that_keeps_the_rate(kind, ra
     scores, same = scored(kind)
     counts = [(np.mean(scores[~same] >= t), np.mean(scores[same] >= t)) for t in [*scores, np.inf]]
     expected = max(accepted for wrong, accepted in counts if wrong <= rate)
-    assert verification.true_accept_rate(verification.roc(scores, same), false_accept_rate=rate) == pytest.approx(expected)
+    assert verification.true_accept_rate(
+        verification.roc(scores, same), false_accept_rate=rate
+    ) == pytest.approx(expected)
 
 
 def test_identification_is_scikit_learns_nearest_neighbour():
     known = np.arange(24) % 4 < 2
     nearest = KNeighborsClassifier(1, metric="cosine").fit(Z[known], LABELS[known])
     expected = nearest.score(Z[~known], LABELS[~known])
-    assert verification.identification_rate(Z[known], LABELS[known], Z[~known], LABELS[~known]) == pytest.approx(expected)
+    assert verification.identification_rate(
+        Z[known], LABELS[known], Z[~known], LABELS[~known]
+    ) == pytest.approx(expected)
     assert expected < 1
 
 
@@ -96,13 +115,33 @@ def test_identification_is_scikit_learns_nearest_neighbour():
     ("call", "message"),
     [
         (lambda: verification.all_pairs(LABELS[:1]), r"labels of shape \(1,\)"),
-        (lambda: verification.similarities(np.zeros((2, 3)), Pairs(*np.zeros((3, 1), int))), "number 0, of length 0.0"),
-        (lambda: verification.similarities(np.full((2, 3), np.nan), Pairs(*np.zeros((3, 1), int))), "length nan, expected a finite"),
-        (lambda: verification.similarities(np.ones(3), Pairs(*np.zeros((3, 1), int))), r"embeddings of shape \(3,\)"),
+        (
+            lambda: verification.similarities(np.zeros((2, 3)), Pairs(*np.zeros((3, 1), int))),
+            "number 0, of length 0.0",
+        ),
+        (
+            lambda: verification.similarities(
+                np.full((2, 3), np.nan), Pairs(*np.zeros((3, 1), int))
+            ),
+            "length nan, expected a finite",
+        ),
+        (
+            lambda: verification.similarities(np.ones(3), Pairs(*np.zeros((3, 1), int))),
+            r"embeddings of shape \(3,\)",
+        ),
         (lambda: verification.roc(np.ones(3), np.ones(3, bool)), "of which 3 are, expected"),
-        (lambda: verification.roc(np.ones(4), np.array([True, False])), r"scores \(4,\) and same \(2,\)"),
-        (lambda: verification.true_accept_rate(Roc(*np.eye(3)), false_accept_rate=-0.1), r"false_accept_rate=-0\.1"),
-        (lambda: verification.identification_rate(Z, LABELS[:2], Z, LABELS), "24 of the gallery with 2 labels"),
+        (
+            lambda: verification.roc(np.ones(4), np.array([True, False])),
+            r"scores \(4,\) and same \(2,\)",
+        ),
+        (
+            lambda: verification.true_accept_rate(Roc(*np.eye(3)), false_accept_rate=-0.1),
+            r"false_accept_rate=-0\.1",
+        ),
+        (
+            lambda: verification.identification_rate(Z, LABELS[:2], Z, LABELS),
+            "24 of the gallery with 2 labels",
+        ),
     ],
 )
 def test_mistakes_are_named(call, message):

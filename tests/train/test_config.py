@@ -24,7 +24,11 @@ class Config(TrainingConfig):
 
 
 def test_what_is_left_at_its_default_becomes_what_suits_the_data():
-    assert (Config().epochs, Config(data="many").epochs, Config(data="many", epochs=3).epochs) == (100, 10, 3)
+    assert (Config().epochs, Config(data="many").epochs, Config(data="many", epochs=3).epochs) == (
+        100,
+        10,
+        3,
+    )
 
 
 def test_a_smoke_run_is_small_but_for_what_is_asked_for():
@@ -44,7 +48,10 @@ def test_a_config_that_was_saved_comes_back_as_it_was():
     [
         ({"epochs": -1}, "got epochs=-1, expected an integer >= 1"),
         ({"skip_bad": 4}, "got skip_bad=4, expected an integer >= 0 and <= 3"),
-        ({"accumulate": 3, "batch_size": 8}, "got accumulate=3 for batch_size=8, expected numbers whose product divides it"),
+        (
+            {"accumulate": 3, "batch_size": 8},
+            "got accumulate=3 for batch_size=8, expected numbers whose product divides it",
+        ),
         ({"average_decay": 1.0}, "got average_decay=1.0, expected a fraction"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Training on several devices: what accumulation does in turn is done at once, and a run that is cut goes on to the same bits."""
+"""Training on several devices: what accumulation does in turn is done at once, and a run that is
+cut goes on to the same bits.
+"""
 
 import dataclasses
 
@@ -11,7 +13,18 @@ import jnn
 from jnn.errors import JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.runs import Run, RunOptions
-from jnn.train import Task, TrainingConfig, device_mesh, fit, in_memory, make_step, on_each, on_one, seed_key, train
+from jnn.train import (
+    Task,
+    TrainingConfig,
+    device_mesh,
+    fit,
+    in_memory,
+    make_step,
+    on_each,
+    on_one,
+    seed_key,
+    train,
+)
 from jnn.train.feed import streamed
 from jnn.train.sweep import sweep
 from jnn.train.task import start
@@ -33,9 +46,19 @@ def task(model):
         return jnp.mean((y - batch["y"]) ** 2), (state, {"size": jnp.mean(jnp.abs(y))})
 
     def validate(params, state):
-        return {"validation/loss": jnp.mean((model.apply(params, state, data["x"])[0] - data["y"]) ** 2)}
+        return {
+            "validation/loss": jnp.mean((model.apply(params, state, data["x"])[0] - data["y"]) ** 2)
+        }
 
-    return Task(model, objective, in_memory(data, CONFIG.batch_size), data["x"][0], jax.jit(validate), best="validation/loss", lowest=True)
+    return Task(
+        model,
+        objective,
+        in_memory(data, CONFIG.batch_size),
+        data["x"][0],
+        jax.jit(validate),
+        best="validation/loss",
+        lowest=True,
+    )
 
 
 PLAIN = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dense(1))
@@ -52,7 +75,10 @@ DROPPING = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dropout(0.5), jnn.dense(1))
     ids=["the whole batch", "with accumulation", "draws"],
 )
 def test_devices_make_the_updates_of_one(float64, model, one, many):
-    one, many = (train(task(model), dataclasses.replace(CONFIG, **settings), seed_key(0)) for settings in (one, many))
+    one, many = (
+        train(task(model), dataclasses.replace(CONFIG, **settings), seed_key(0))
+        for settings in (one, many)
+    )
     assert_same(one.train_state, many.train_state, SAME)
     assert_same(one.params, many.params, SAME)
     for a, b in zip(one.history, many.history, strict=True):
@@ -66,24 +92,39 @@ def test_each_device_has_a_part_of_the_batch_and_the_whole_train_state():
         seen.append(batch["x"].shape)
         return what.objective(params, state, batch, key)
 
-    fitted = train(what._replace(objective=objective), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0))
+    fitted = train(
+        what._replace(objective=objective),
+        dataclasses.replace(CONFIG, devices=DEVICES),
+        seed_key(0),
+    )
     assert set(seen) == {(CONFIG.batch_size // DEVICES, 3)}
     everywhere = set(jax.devices()[:DEVICES])
-    assert all(leaf.devices() == everywhere and leaf.is_fully_replicated for leaf in jax.tree.leaves(fitted.train_state))
+    assert all(
+        leaf.devices() == everywhere and leaf.is_fully_replicated
+        for leaf in jax.tree.leaves(fitted.train_state)
+    )
     assert all(leaf.devices() == {jax.devices()[0]} for leaf in jax.tree.leaves(fitted.params))
 
 
 def test_running_averages_are_means_over_the_devices(float64):
     model = jnn.chain(batch_norm(), jnn.dense(1))
-    train_state, step = start(task(model), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0))
+    train_state, step = start(
+        task(model), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0)
+    )
     batch = {"x": X[:8], "y": Y[:8]}
     _, state = on_one((train_state.params, jax.jit(step)(train_state, batch)[0].state))
-    parts = [model.apply(*on_one((train_state.params, train_state.state)), part, train=True)[1] for part in X[:8].reshape(DEVICES, 2, 3)]
+    parts = [
+        model.apply(*on_one((train_state.params, train_state.state)), part, train=True)[1]
+        for part in X[:8].reshape(DEVICES, 2, 3)
+    ]
     assert_same(state, jax.tree.map(lambda *leaves: sum(leaves) / DEVICES, *parts), SAME)
 
 
 def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
-    config, options = dataclasses.replace(CONFIG, devices=DEVICES, schedule="constant", warmup=0.0), RunOptions(quiet=True)
+    config, options = (
+        dataclasses.replace(CONFIG, devices=DEVICES, schedule="constant", warmup=0.0),
+        RunOptions(quiet=True),
+    )
     whole = train(task(DROPPING), config, seed_key(0))
     with Run.create("test", config, out=tmp_path / "cut", options=options) as run:
         train(task(DROPPING), dataclasses.replace(config, epochs=2), seed_key(0), run)
@@ -96,20 +137,45 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
 
 def test_a_stream_gives_what_memory_gives():
     pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
-    train_state, step = start(task(DROPPING), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0))
-    rows = [{"x": x.astype(np.float32), "y": y.astype(np.float32)} for x, y in zip(X, Y, strict=True)]
-    found = [fit(step, train_state, feed, epochs=2) for feed in (task(DROPPING).feed, streamed(rows, CONFIG.batch_size))]
+    train_state, step = start(
+        task(DROPPING), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0)
+    )
+    rows = [
+        {"x": x.astype(np.float32), "y": y.astype(np.float32)} for x, y in zip(X, Y, strict=True)
+    ]
+    found = [
+        fit(step, train_state, feed, epochs=2)
+        for feed in (task(DROPPING).feed, streamed(rows, CONFIG.batch_size))
+    ]
     assert_same_bits(found[0].train_state, found[1].train_state)
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=f"devices: got {jax.device_count() + 1}, expected 1 to {jax.device_count()}, those that JAX finds"):
+    with pytest.raises(
+        JnnError,
+        match=f"devices: got {jax.device_count() + 1}, expected 1 to {jax.device_count()}, those that JAX finds",
+    ):
         device_mesh(jax.device_count() + 1)
-    with pytest.raises(JnnError, match="got accumulate=2 and devices=3 for batch_size=8, expected numbers whose product divides it"):
+    with pytest.raises(
+        JnnError,
+        match="got accumulate=2 and devices=3 for batch_size=8, expected numbers whose product divides it",
+    ):
         TrainingConfig(batch_size=8, accumulate=2, devices=3)
     optimizer, mesh = CONFIG.make_optimizer(10), device_mesh(3)
     train_state = on_each(mesh, start(task(PLAIN), CONFIG, seed_key(0))[0])
-    with pytest.raises(JnnError, match="make_step: got a batch of 24 for 5 devices, expected a batch that they divide"):
-        make_step(task(PLAIN).objective, optimizer, mesh=device_mesh(5))(train_state, {"x": X, "y": Y})
-    with pytest.raises(JnnError, match=r"sweep: got devices=2, expected 1\. Leave it away: members spread over all devices"):
-        sweep(lambda config: task(PLAIN), [dataclasses.replace(CONFIG, devices=2)], say=lambda text: None)
+    with pytest.raises(
+        JnnError,
+        match="make_step: got a batch of 24 for 5 devices, expected a batch that they divide",
+    ):
+        make_step(task(PLAIN).objective, optimizer, mesh=device_mesh(5))(
+            train_state, {"x": X, "y": Y}
+        )
+    with pytest.raises(
+        JnnError,
+        match=r"sweep: got devices=2, expected 1\. Leave it away: members spread over all devices",
+    ):
+        sweep(
+            lambda config: task(PLAIN),
+            [dataclasses.replace(CONFIG, devices=2)],
+            say=lambda text: None,
+        )

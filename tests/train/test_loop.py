@@ -1,4 +1,6 @@
-"""The loop: logs, the best params, early stopping, guards, and a run that is cut anywhere and resumed to the same bits."""
+"""The loop: logs, the best params, early stopping, guards, and a run that is cut anywhere and
+resumed to the same bits.
+"""
 
 import dataclasses
 import signal
@@ -40,7 +42,14 @@ def train(run=None, *, step=None, data=DATA, rate=1e-2, evaluate=None, **options
     optimizer = optax.adam(rate)
     train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
     settings = {"epochs": 4, "best": "validation/loss", "lowest": True, "log_every": 3, **options}
-    return fit(step or make_step(objective, optimizer), train_state, in_memory(data, 8), evaluate=evaluate or losses, run=run, **settings)
+    return fit(
+        step or make_step(objective, optimizer),
+        train_state,
+        in_memory(data, 8),
+        evaluate=evaluate or losses,
+        run=run,
+        **settings,
+    )
 
 
 @jax.jit
@@ -66,14 +75,20 @@ def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():
 
 def test_the_best_params_are_kept():
     fitted = train(rate=0.3)
-    found = [(row["validation/loss"], row["step"]) for row in fitted.history if "validation/loss" in row]
+    found = [
+        (row["validation/loss"], row["step"]) for row in fitted.history if "validation/loss" in row
+    ]
     assert (fitted.ledger.best, fitted.ledger.best_step) == min(found)
     assert losses(fitted.params, fitted.state)["validation/loss"] == min(found)[0]
 
 
 def test_training_stops_when_patience_ends():
     worse = iter(range(100))
-    fitted = train(epochs=50, patience=3, evaluate=lambda params, state: {"validation/loss": float(next(worse))})
+    fitted = train(
+        epochs=50,
+        patience=3,
+        evaluate=lambda params, state: {"validation/loss": float(next(worse))},
+    )
     assert int(fitted.train_state.step) == 4 * 6
     assert fitted.ledger.best_step == 6
 
@@ -86,7 +101,9 @@ def whole(tmp_path_factory):
         return train(run, checkpoint_every=0.0), (folder / "run/metrics.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize(("cut", "kind"), [(3, Interrupted), (13, Interrupted), (6, KeyError), (23, KeyError)])
+@pytest.mark.parametrize(
+    ("cut", "kind"), [(3, Interrupted), (13, Interrupted), (6, KeyError), (23, KeyError)]
+)
 def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path, whole, cut, kind):
     expected, log = whole
     with pytest.raises(kind), start(tmp_path / "cut") as run:
@@ -105,7 +122,10 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path, whole, cut, kind):
         train(run, checkpoint_every=0.0)
     with Run.open(tmp_path / "cut", options=RunOptions(quiet=True)) as run:
         resumed = train(run, checkpoint_every=0.0)
-    assert_same_bits((resumed.train_state, resumed.params, resumed.state), (expected.train_state, expected.params, expected.state))
+    assert_same_bits(
+        (resumed.train_state, resumed.params, resumed.state),
+        (expected.train_state, expected.params, expected.state),
+    )
     assert resumed.history == expected.history
     assert (tmp_path / "cut/metrics.jsonl").read_bytes() == log
     assert dataclasses.asdict(resumed.ledger) == dataclasses.asdict(expected.ledger)
@@ -134,13 +154,26 @@ def spoiled(bad_steps):
 def numbered():
     """A feed whose batches are all of the data with the number of the step."""
     feed = in_memory(DATA, 8)
-    return feed._replace(batch_of=lambda data, key, step: {**feed.batch_of(data, key, step), "number": jnp.full((1,), step)})
+    return feed._replace(
+        batch_of=lambda data, key, step: {
+            **feed.batch_of(data, key, step),
+            "number": jnp.full((1,), step),
+        }
+    )
 
 
 def train_spoiled(bad_steps, run=None, **options):
     optimizer = optax.adam(1e-2)
     train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(3))
-    return fit(make_step(spoiled(bad_steps), optimizer), train_state, numbered(), epochs=2, log_every=3, run=run, **options)
+    return fit(
+        make_step(spoiled(bad_steps), optimizer),
+        train_state,
+        numbered(),
+        epochs=2,
+        log_every=3,
+        run=run,
+        **options,
+    )
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state_saved(tmp_path):
@@ -168,8 +201,14 @@ def test_bad_updates_may_be_left_out(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"best": None, "patience": 2}, "fit: got patience=2 and no best, expected a metric to be patient about"),
-        ({"best": "validation/accuracy"}, "fit: got best='validation/accuracy', expected a metric that evaluate returns: validation/loss"),
+        (
+            {"best": None, "patience": 2},
+            "fit: got patience=2 and no best, expected a metric to be patient about",
+        ),
+        (
+            {"best": "validation/accuracy"},
+            "fit: got best='validation/accuracy', expected a metric that evaluate returns: validation/loss",
+        ),
     ],
 )
 def test_what_cannot_be_watched_is_refused(options, message):
@@ -181,7 +220,10 @@ def test_another_config_or_other_data_is_refused(tmp_path):
     with start(tmp_path / "run") as run:
         train(run, epochs=1)
     other = {**DATA, "y": DATA["y"] + 1}
-    with pytest.raises(JnnError, match="sha256"), Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run:
+    with (
+        pytest.raises(JnnError, match="sha256"),
+        Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run,
+    ):
         train(run, epochs=1, data=other)
 
 
@@ -203,7 +245,9 @@ def test_a_look_sees_the_params_of_each_epoch_and_changes_nothing(tmp_path):
         looked = train(run, look=look)
     plain = train()
     assert_same_bits(looked.train_state, plain.train_state)
-    assert seen == {row["step"]: row["validation/loss"] for row in plain.history if "validation/loss" in row}
+    assert seen == {
+        row["step"]: row["validation/loss"] for row in plain.history if "validation/loss" in row
+    }
     seen.clear()
     fit(
         make_step(objective, optax.adam(1e-2)),

@@ -7,14 +7,24 @@ import optax
 import pytest
 
 from jnn.errors import JnnError
-from jnn.train.optimizers import available_optimizers, available_schedules, make_optimizer, make_schedule
+from jnn.train.optimizers import (
+    available_optimizers,
+    available_schedules,
+    make_optimizer,
+    make_schedule,
+)
 
 PARAMS = {"0": {"kernel": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "bias": jnp.array([0.3, -0.7])}}
-NEEDS_OPTIONS = {"dpsgd": {"l2_norm_clip": 1.0, "noise_multiplier": 0.1, "seed": 0}, "noisy_sgd": {"key": 0}}
+NEEDS_OPTIONS = {
+    "dpsgd": {"l2_norm_clip": 1.0, "noise_multiplier": 0.1, "seed": 0},
+    "noisy_sgd": {"key": 0},
+}
 
 
 def trained(optimizer, steps=5):
-    loss = lambda params: jnp.sum(params["0"]["kernel"] ** 4) + jnp.sum(jnp.cos(params["0"]["bias"]))
+    loss = lambda params: (
+        jnp.sum(params["0"]["kernel"] ** 4) + jnp.sum(jnp.cos(params["0"]["bias"]))
+    )
     params, state = PARAMS, optimizer.init(PARAMS)
     update = optax.with_extra_args_support(optimizer).update
     for _ in range(steps):
@@ -32,9 +42,18 @@ def test_adamw_with_everything_is_the_chain_one_writes_by_hand():
     mask = {"0": {"kernel": True, "bias": False}}
     by_hand = optax.chain(
         optax.clip_by_global_norm(0.5),
-        optax.adamw(optax.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10), b1=0.8, weight_decay=0.3, mask=mask),
+        optax.adamw(
+            optax.warmup_cosine_decay_schedule(0.0, 0.1, 2, 10), b1=0.8, weight_decay=0.3, mask=mask
+        ),
     )
-    options = {"learning_rate": 0.1, "steps": 10, "warmup": 0.2, "weight_decay": 0.3, "clip": 0.5, "options": {"b1": 0.8}}
+    options = {
+        "learning_rate": 0.1,
+        "steps": 10,
+        "warmup": 0.2,
+        "weight_decay": 0.3,
+        "clip": 0.5,
+        "options": {"b1": 0.8},
+    }
     assert_equal(trained(make_optimizer("adamw", **options)), trained(by_hand))
 
 
@@ -42,7 +61,9 @@ def test_decay_joins_the_gradient_where_the_optimizer_has_none():
     mask = {"0": {"kernel": True, "bias": False}}
     by_hand = optax.chain(optax.add_decayed_weights(0.1, mask), optax.sgd(0.01, momentum=0.9))
     options = {"schedule": "constant", "weight_decay": 0.1, "options": {"momentum": 0.9}}
-    assert_equal(trained(make_optimizer("sgd", learning_rate=0.01, steps=5, **options)), trained(by_hand))
+    assert_equal(
+        trained(make_optimizer("sgd", learning_rate=0.01, steps=5, **options)), trained(by_hand)
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Specifying a key", "ignore::DeprecationWarning")
@@ -67,17 +88,27 @@ def test_every_schedule_of_optax_starts_and_ends_within_its_peak(name):
 def test_schedules_in_closed_form():
     steps = np.arange(11)
     cosine = make_schedule("cosine", learning_rate=0.2, steps=10)
-    np.testing.assert_allclose([cosine(s) for s in steps], 0.1 * (1 + np.cos(np.pi * steps / 10)), atol=1e-7)
+    np.testing.assert_allclose(
+        [cosine(s) for s in steps], 0.1 * (1 + np.cos(np.pi * steps / 10)), atol=1e-7
+    )
     linear = make_schedule("linear", learning_rate=0.2, steps=10, warmup=0.5)
-    np.testing.assert_allclose([linear(s) for s in steps], 0.2 * np.minimum(steps / 5, (10 - steps) / 5), atol=1e-7)
+    np.testing.assert_allclose(
+        [linear(s) for s in steps], 0.2 * np.minimum(steps / 5, (10 - steps) / 5), atol=1e-7
+    )
 
 
 def test_the_learning_rate_may_be_traced():
     rates = jnp.array([0.1, 0.01])
-    together = jax.vmap(lambda rate: trained(make_optimizer("adam", learning_rate=rate, steps=5)))(rates)
+    together = jax.vmap(lambda rate: trained(make_optimizer("adam", learning_rate=rate, steps=5)))(
+        rates
+    )
     for i, rate in enumerate((0.1, 0.01)):
         alone = trained(make_optimizer("adam", learning_rate=rate, steps=5))
-        jax.tree.map(lambda many, one, i=i: np.testing.assert_allclose(many[i], one, rtol=1e-5), together, alone)
+        jax.tree.map(
+            lambda many, one, i=i: np.testing.assert_allclose(many[i], one, rtol=1e-5),
+            together,
+            alone,
+        )
 
 
 @pytest.mark.parametrize(
@@ -85,8 +116,14 @@ def test_the_learning_rate_may_be_traced():
     [
         ({"name": "adamv"}, "optimizer: got 'adamv', expected one of .*Did you mean 'adam"),
         ({"schedule": "cosin"}, "schedule: got 'cosin'.*Did you mean 'cosine'"),
-        ({"options": {"nesterof": True}}, "optimizer adamw: got an option 'nesterof', expected some of .*Did you mean 'nesterov'"),
-        ({"name": "dpsgd"}, "optimizer dpsgd: got no l2_norm_clip, expected the options l2_norm_clip, noise_multiplier"),
+        (
+            {"options": {"nesterof": True}},
+            "optimizer adamw: got an option 'nesterof', expected some of .*Did you mean 'nesterov'",
+        ),
+        (
+            {"name": "dpsgd"},
+            "optimizer dpsgd: got no l2_norm_clip, expected the options l2_norm_clip, noise_multiplier",
+        ),
         ({"learning_rate": 0.0}, "got learning_rate=0.0, expected learning_rate > 0"),
         ({"learning_rate": float("nan")}, "got learning_rate=nan"),
         ({"warmup": 1.0}, "got warmup=1.0, expected warmup >= 0 and < 1"),

@@ -1,4 +1,6 @@
-"""What the loop keeps in a run folder: a checkpoint goes with the rows logged up to it, and only with the run that made it."""
+"""What the loop keeps in a run folder: a checkpoint goes with the rows logged up to it, and only
+with the run that made it.
+"""
 
 import dataclasses
 import json
@@ -35,7 +37,10 @@ def record(run, x=X, batch_size=4):
 @pytest.fixture
 def folder(tmp_path):
     """A run of 10 steps of 20, with a row at each."""
-    with Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run, record(run) as recorder:
+    with (
+        Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run,
+        record(run) as recorder,
+    ):
         recorder.start(0, 20)
         for step in range(1, 11):
             recorder.row(step, {"train/loss": step / 10})
@@ -58,7 +63,10 @@ def test_what_was_saved_comes_back_with_its_rows(folder):
     assert [row["step"] for row in rows] == list(range(1, 11))
 
 
-@pytest.mark.parametrize(("lines", "text"), [(0, "0 of the 10 rows up to step 10"), (4, "4 of the 10 rows up to step 10")])
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [(0, "0 of the 10 rows up to step 10"), (4, "4 of the 10 rows up to step 10")],
+)
 def test_rows_that_are_gone_are_missed(folder, lines, text):
     path = folder / "metrics.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:lines]))
@@ -88,7 +96,8 @@ def test_another_run_is_refused(folder, change, message):
     path = folder / "config.json"
     edited = json.loads(path.read_text())
     edited["config"] |= change.pop("config", {})
-    path.write_text(json.dumps(edited | {"config_hash": hash_of(edited["config"])}))  # by someone who wants to
+    # by someone who wants to
+    path.write_text(json.dumps(edited | {"config_hash": hash_of(edited["config"])}))
     before = (folder / "metrics.jsonl").read_bytes()
     with pytest.raises(JnnError, match=re.escape(message)):
         restore(folder, **change)
@@ -97,7 +106,13 @@ def test_another_run_is_refused(folder, change, message):
 
 def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder):
     fewer = Run.open(folder, epochs=1, options=QUIET)
-    with pytest.raises(JnnError, match=r"epochs: got 5 steps, expected at least the 10 that are made\."), fewer, record(fewer) as recorder:
+    with (
+        pytest.raises(
+            JnnError, match=r"epochs: got 5 steps, expected at least the 10 that are made\."
+        ),
+        fewer,
+        record(fewer) as recorder,
+    ):
         recorder.start(10, 5)
     assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 2
     with Run.open(folder, epochs=3, options=QUIET) as run, record(run) as recorder:

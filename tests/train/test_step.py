@@ -1,4 +1,6 @@
-"""The step is the optimizer's update, refuses what is not finite, and gives the same bits however many go into one dispatch."""
+"""The step is the optimizer's update, refuses what is not finite, and gives the same bits however
+many go into one dispatch.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,9 @@ def test_step_is_the_update_of_optax(data):
     train_state = start(optimizer)
     new, metrics = make_step(objective, optimizer)(train_state, data)
     key = jnn.child_key(jax.random.fold_in(train_state.key, 0), "objective")
-    loss, gradient = jax.value_and_grad(lambda params: objective(params, {}, data, key)[0])(train_state.params)
+    loss, gradient = jax.value_and_grad(lambda params: objective(params, {}, data, key)[0])(
+        train_state.params
+    )
     updates, _ = optimizer.update(gradient, optimizer.init(train_state.params), train_state.params)
     expected = optax.apply_updates(train_state.params, updates)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=FLOAT32), new.params, expected)
@@ -49,18 +53,27 @@ def test_step_is_the_update_of_optax(data):
     assert bool(metrics["finite"])
 
 
-@pytest.mark.parametrize(("spoil", "leaf"), [("x", "loss"), ("gradient", "gradient of hidden/bias"), ("update", "params of hidden/bias")])
+@pytest.mark.parametrize(
+    ("spoil", "leaf"),
+    [("x", "loss"), ("gradient", "gradient of hidden/bias"), ("update", "params of hidden/bias")],
+)
 def test_what_is_not_finite_changes_nothing(data, spoil, leaf):
     @jax.custom_vjp
     def exploding(y):
         return y
 
     exploding.defvjp(lambda y: (y, None), lambda _, g: (jnp.full_like(g, jnp.inf),))
-    huge = optax.stateless(lambda updates, params: jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), updates))
+    huge = optax.stateless(
+        lambda updates, params: jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.inf), updates)
+    )
     optimizer = optax.chain(optax.adam(1e-2), huge) if spoil == "update" else optax.adam(1e-2)
 
     def spoiled(params, state, batch, key):
-        params = {**params, "hidden": jax.tree.map(exploding, params["hidden"])} if spoil == "gradient" else params
+        params = (
+            {**params, "hidden": jax.tree.map(exploding, params["hidden"])}
+            if spoil == "gradient"
+            else params
+        )
         return objective(params, state, batch, key)
 
     batch = {**data, "x": data["x"] * np.nan} if spoil == "x" else data
@@ -90,7 +103,10 @@ def test_steps_end_at_the_first_that_is_not_finite(data):
 
     def failing(params, state, batch, key):
         loss, aux = objective(params, state, batch, key)
-        return jnp.where(state["count"] == 3, jnp.nan, loss), ({"count": state["count"] + 1}, aux[1])
+        return jnp.where(state["count"] == 3, jnp.nan, loss), (
+            {"count": state["count"] + 1},
+            aux[1],
+        )
 
     steps = jax.jit(make_steps(make_step(failing, optimizer), feed.batch_of, 8))
     train_state = start(optimizer)._replace(state={"count": jnp.array(0.0)})
@@ -109,18 +125,30 @@ def test_a_seed_that_jax_would_change_is_refused(seed):
 def smooth(params, state, batch, key):
     """A mean over examples without draws."""
     y, _ = MODEL.apply(params, {}, batch["x"])
-    return jnp.mean((y - batch["y"]) ** 2), ({"seen": state["seen"] + 1}, {"size": jnp.mean(jnp.abs(y))})
+    return jnp.mean((y - batch["y"]) ** 2), (
+        {"seen": state["seen"] + 1},
+        {"size": jnp.mean(jnp.abs(y))},
+    )
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(float64):
     rng = np.random.default_rng(0)
-    data = {"x": jnp.asarray(rng.standard_normal((12, 3))), "y": jnp.asarray(rng.standard_normal((12, 1)))}
+    data = {
+        "x": jnp.asarray(rng.standard_normal((12, 3))),
+        "y": jnp.asarray(rng.standard_normal((12, 1))),
+    }
     optimizer, found = optax.adam(1e-2), {}
-    begin = init_train_state(seed_key(0), MODEL, optimizer, data["x"])._replace(state={"seen": jnp.array(0.0)})
+    begin = init_train_state(seed_key(0), MODEL, optimizer, data["x"])._replace(
+        state={"seen": jnp.array(0.0)}
+    )
     for parts in (1, 4):
         found[parts] = jax.jit(make_step(smooth, optimizer, accumulate=parts))(begin, data)
     whole, parts = found[1], found[4]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=ACCUMULATED), whole[0].params, parts[0].params)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=ACCUMULATED),
+        whole[0].params,
+        parts[0].params,
+    )
     for name in ("loss", "size", "gradient_norm"):
         np.testing.assert_allclose(whole[1][name], parts[1][name], atol=ACCUMULATED)
     assert float(parts[0].state["seen"]) == 4
@@ -128,7 +156,10 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(float64):
 
 def test_a_batch_that_the_parts_do_not_divide_is_refused(data):
     optimizer = optax.sgd(0.1)
-    with pytest.raises(jnn.JnnError, match="make_step: got a batch of 20 for accumulate=3, expected a batch that it divides"):
+    with pytest.raises(
+        jnn.JnnError,
+        match="make_step: got a batch of 20 for accumulate=3, expected a batch that it divides",
+    ):
         make_step(objective, optimizer, accumulate=3)(start(optimizer), data)
 
 
@@ -140,7 +171,9 @@ def test_the_average_follows_the_params_in_closed_form(data):
     for t in range(20):
         train_state, _ = step(train_state, data)
         d = min(decay, (1 + t) / (10 + t))
-        expected = d * expected + (1 - d) * np.asarray(train_state.params["out"]["kernel"], np.float64)
+        expected = d * expected + (1 - d) * np.asarray(
+            train_state.params["out"]["kernel"], np.float64
+        )
     np.testing.assert_allclose(train_state.average["out"]["kernel"], expected, rtol=FLOAT32)
     assert train_state.best_guess is train_state.average
     with pytest.raises(jnn.JnnError, match="average_decay and a train state without an average"):
@@ -170,7 +203,9 @@ def test_the_loss_scale_recovers_from_overflow_and_changes_no_update(data):
     plain = start(optimizer)
     for _ in range(20 - overflows):
         plain, _ = step(plain, data)
-    np.testing.assert_allclose(train_state.params["out"]["kernel"], plain.params["out"]["kernel"], rtol=FLOAT16)
+    np.testing.assert_allclose(
+        train_state.params["out"]["kernel"], plain.params["out"]["kernel"], rtol=FLOAT16
+    )
 
 
 def test_statistics_name_every_parameter(data):
@@ -178,7 +213,11 @@ def test_statistics_name_every_parameter(data):
     train_state = start(optimizer)
     new, metrics = make_step(objective, optimizer, statistics=True)(train_state, data)
     kernel, now = train_state.params["out"]["kernel"], new.params["out"]["kernel"]
-    np.testing.assert_allclose(metrics["update_ratio/out/kernel"], np.linalg.norm(now - kernel) / np.linalg.norm(kernel), rtol=FLOAT32)
+    np.testing.assert_allclose(
+        metrics["update_ratio/out/kernel"],
+        np.linalg.norm(now - kernel) / np.linalg.norm(kernel),
+        rtol=FLOAT32,
+    )
     norms = [value for name, value in metrics.items() if name.startswith("gradient_norm/")]
     np.testing.assert_allclose(np.linalg.norm(norms), metrics["gradient_norm"], rtol=FLOAT32)
     assert len(norms) == 4

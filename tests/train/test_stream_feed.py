@@ -1,4 +1,6 @@
-"""Training on data that streams: the same bits as in memory, a run that is cut and resumed, other data refused."""
+"""Training on data that streams: the same bits as in memory, a run that is cut and resumed, other
+data refused.
+"""
 
 import dataclasses
 import json
@@ -44,7 +46,9 @@ def folder(tmp_path_factory):
     for i in range(SIZE):
         file = path / ("dark" if i % 2 else "light") / f"{i}.ppm"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 128 if i % 2 else 256, (4, 4, 3), dtype=np.uint8)).save(file)
+        Image.fromarray(rng.integers(0, 128 if i % 2 else 256, (4, 4, 3), dtype=np.uint8)).save(
+            file
+        )
     return path
 
 
@@ -64,7 +68,15 @@ def objective(params, state, batch, key):
 def train(feed, run=None, *, loss=objective, **options):
     optimizer = optax.adam(1e-2)
     train_state = init_train_state(seed_key(0), MODEL, optimizer, jnp.ones(48))
-    return fit(make_step(loss, optimizer), train_state, feed, epochs=EPOCHS, log_every=3, run=run, **options)
+    return fit(
+        make_step(loss, optimizer),
+        train_state,
+        feed,
+        epochs=EPOCHS,
+        log_every=3,
+        run=run,
+        **options,
+    )
 
 
 def start(folder):
@@ -123,7 +135,9 @@ def test_a_step_that_is_left_out_takes_its_batch_with_it(folder):
 
     source = pictures(folder)
     stream = train(streamed(source, BATCH, transform=flat), loss=spoiled, skip_bad=100)
-    memory = train(in_memory(streams.load(source, transform=flat), BATCH), loss=spoiled, skip_bad=100)
+    memory = train(
+        in_memory(streams.load(source, transform=flat), BATCH), loss=spoiled, skip_bad=100
+    )
     assert stream.ledger == memory.ledger
     assert 0 < stream.ledger.skipped < EPOCHS * 4
     assert_same_bits(stream.train_state, memory.train_state)
@@ -139,9 +153,15 @@ def half(example):
 
 def test_other_data_is_refused_where_a_run_is_resumed(folder, tmp_path):
     feeds = {
-        "data.batch_size: 4 in the checkpoint, 2 here": streamed(pictures(folder), 2, transform=flat),
-        "data.transform: 'flat' in the checkpoint, 'half' here": streamed(pictures(folder), BATCH, transform=half),
-        "data.source.contents: True in the checkpoint, False here": streamed(pictures(folder, contents=False), BATCH, transform=flat),
+        "data.batch_size: 4 in the checkpoint, 2 here": streamed(
+            pictures(folder), 2, transform=flat
+        ),
+        "data.transform: 'flat' in the checkpoint, 'half' here": streamed(
+            pictures(folder), BATCH, transform=half
+        ),
+        "data.source.contents: True in the checkpoint, False here": streamed(
+            pictures(folder, contents=False), BATCH, transform=flat
+        ),
     }
     copy = copied(folder, tmp_path / "pictures")
     with start(tmp_path / "run") as run:
@@ -158,12 +178,18 @@ def test_other_data_is_refused_where_a_run_is_resumed(folder, tmp_path):
 def test_a_file_that_breaks_meanwhile_ends_the_run_with_its_name(folder, tmp_path):
     feed = streamed(pictures(copied(folder, tmp_path / "pictures")), BATCH, transform=flat)
     (tmp_path / "pictures/dark/5.ppm").write_bytes(b"P6")
-    with pytest.raises(JnnError, match=r"dark/5\.ppm: got .*Mend or remove the file"), start(tmp_path / "run") as run:
+    with (
+        pytest.raises(JnnError, match=r"dark/5\.ppm: got .*Mend or remove the file"),
+        start(tmp_path / "run") as run,
+    ):
         train(feed, run)
     assert json.loads((tmp_path / "run/status.json").read_text())["state"] == "failed"
 
 
 def test_a_transform_that_draws_is_refused(folder):
     rng = np.random.default_rng(0)
-    with pytest.raises(JnnError, match="got an example that differs when it is read again, expected a pure transform"):
+    with pytest.raises(
+        JnnError,
+        match="got an example that differs when it is read again, expected a pure transform",
+    ):
         streamed(pictures(folder), BATCH, transform=lambda example: {"x": rng.standard_normal(48)})

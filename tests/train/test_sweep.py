@@ -31,10 +31,21 @@ def task(config):
         return jnp.mean(losses.cross_entropy(logits, batch["label"])), (state, {})
 
     predict = lambda params, state, batch: model.apply(params, state, batch["x"])[0]
-    metric = metrics.collection({"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()})
+    metric = metrics.collection(
+        {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
+    )
     evaluate = lambda split: make_evaluate(predict, metric, data, target="label", split=split)
     feed = in_memory(data, config.batch_size)
-    return Task(model, objective, feed, data["x"][0], evaluate("validation"), evaluate("test"), "validation/loss", True)
+    return Task(
+        model,
+        objective,
+        feed,
+        data["x"][0],
+        evaluate("validation"),
+        evaluate("test"),
+        "validation/loss",
+        True,
+    )
 
 
 def test_each_member_equals_its_solo_run(float64):
@@ -45,9 +56,13 @@ def test_each_member_equals_its_solo_run(float64):
         solo = train(task(config), config, seed_key(config.seed))
         expected = task(config).test(solo.params, solo.state)
         np.testing.assert_allclose(result["metrics"]["test/loss"], expected["test/loss"], atol=SAME)
-        np.testing.assert_allclose(result["metrics"]["test/accuracy"], expected["test/accuracy"], atol=SAME)
+        np.testing.assert_allclose(
+            result["metrics"]["test/accuracy"], expected["test/accuracy"], atol=SAME
+        )
         validation = [row["validation/loss"] for row in solo.history if "validation/loss" in row]
-        np.testing.assert_allclose([row["validation/loss"] for row in result["history"]], validation, atol=SAME)
+        np.testing.assert_allclose(
+            [row["validation/loss"] for row in result["history"]], validation, atol=SAME
+        )
 
 
 def test_a_whole_run_is_a_pure_function_that_vmaps(float64):
@@ -72,18 +87,28 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path):
         sweep(task, configs, folder=tmp_path / "cut", say=stop)
     said = []
     assert sweep(task, configs, folder=tmp_path / "cut", say=said.append) == whole
-    assert [text for text in said if text.startswith("epoch")] == [text for text in said if text.startswith("epoch 3/3")]
+    assert [text for text in said if text.startswith("epoch")] == [
+        text for text in said if text.startswith("epoch 3/3")
+    ]
 
 
 def test_settings_that_cannot_be_traced_get_programs_of_their_own():
     said = []
-    results = sweep(task, product(CONFIG, {"seed": [0, 1], "batch_size": [16, 20]}), say=said.append)
-    assert [text for text in said if "program" in text] == ["program 1 of 2: 2 runs", "program 2 of 2: 2 runs"]
+    results = sweep(
+        task, product(CONFIG, {"seed": [0, 1], "batch_size": [16, 20]}), say=said.append
+    )
+    assert [text for text in said if "program" in text] == [
+        "program 1 of 2: 2 runs",
+        "program 2 of 2: 2 runs",
+    ]
     assert [result["config"]["batch_size"] for result in results] == [16, 20, 16, 20]
 
 
 def test_a_member_that_diverges_says_so_and_leaves_the_others_alone():
-    configs = product(dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant", warmup=0.0), {"learning_rate": [1e-2, 1e38]})
+    configs = product(
+        dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant", warmup=0.0),
+        {"learning_rate": [1e-2, 1e38]},
+    )
     fine, diverged = sweep(task, configs, say=lambda text: None)
     assert np.isfinite(fine["metrics"]["test/loss"])
     assert np.isnan(diverged["metrics"]["test/loss"])

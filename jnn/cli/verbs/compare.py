@@ -24,11 +24,19 @@ the runs that differ in their seed alone. Runs of different experiments must sha
 def main(argv: list[str]) -> int:
     """Print a table of runs; write files only where asked to."""
     parser = Parser("compare", ABOUT, examples=EXAMPLES)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="a run's folder, or one with runs below it")
-    parser.add_argument("--metric", help="the metric to sort by and draw, instead of the experiment's own")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="a run's folder, or one with runs below it"
+    )
+    parser.add_argument(
+        "--metric", help="the metric to sort by and draw, instead of the experiment's own"
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all digits")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table for a README")
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw the metric, every seed a dot")
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the table for a README"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE.png", help="draw the metric, every seed a dot"
+    )
     parser.add_argument("--json", action="store_true", help="an object for machines")
     arguments = parser.parse(argv)
 
@@ -46,8 +54,14 @@ def main(argv: list[str]) -> int:
     metric = chosen_metric(results, arguments.metric, own)
     comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
     if arguments.json:
-        unfinished = [{"run": result.folder, "state": result.state} for result in results if not result.metrics]
-        print(json.dumps(plain(as_json(comparison) | {"unfinished": unfinished}), ensure_ascii=False))
+        unfinished = [
+            {"run": result.folder, "state": result.state}
+            for result in results
+            if not result.metrics
+        ]
+        print(
+            json.dumps(plain(as_json(comparison) | {"unfinished": unfinished}), ensure_ascii=False)
+        )
     else:
         print("\n".join(comparison_lines(comparison, results)))
     for path in write_files(comparison, outputs):
@@ -56,21 +70,33 @@ def main(argv: list[str]) -> int:
 
 
 def chosen_metric(results: Sequence, wanted: str | None, own: str) -> str:
-    """The metric that counts: the one asked for, else the experiment's ``own``, else the first on the test split.
+    """The metric that counts: the one asked for, else the experiment's ``own``, else the first on
+    the test split.
 
-    Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one asked for.
+    Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one
+    asked for.
     """
     from jnn.runs.comparison import shared_metrics
 
     if len(results) < 2 or not any(result.metrics for result in results):
         states = "; ".join(f"{Path(result.folder).name} is {result.state}" for result in results)
-        raise mistake("jnn compare", got=f"nothing to compare: {states}", expected="two runs or more, of which one is done")
+        raise mistake(
+            "jnn compare",
+            got=f"nothing to compare: {states}",
+            expected="two runs or more, of which one is done",
+        )
     shared = shared_metrics(results)
     if not shared:
         names = " and ".join(dict.fromkeys(result.experiment for result in results))
-        raise mistake("jnn compare", got=f"runs of {names} without a metric in common", expected="runs that measured the same")
+        raise mistake(
+            "jnn compare",
+            got=f"runs of {names} without a metric in common",
+            expected="runs that measured the same",
+        )
     if wanted is not None and wanted not in shared:
         expected = f"a metric that all these runs have: {', '.join(shared)}"
-        raise mistake("--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared))
+        raise mistake(
+            "--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared)
+        )
     of_test = [name for name in shared if name.startswith("test/")]
     return wanted or (own if own in shared else (of_test or shared)[0])

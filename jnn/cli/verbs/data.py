@@ -16,9 +16,15 @@ EXAMPLES = ("jnn data list", "jnn data get mnist5k", "jnn data path mnist5k")
 def main(argv: list[str]) -> int:
     """List the sets of data, get some of them, or print where they lie."""
     parser = Parser("data", "The sets of data, each fetched once and checked.", examples=EXAMPLES)
-    parser.add_argument("action", metavar="list|get|path", help="show all sets; get some; print the folder of some, or of all")
+    parser.add_argument(
+        "action",
+        metavar="list|get|path",
+        help="show all sets; get some; print the folder of some, or of all",
+    )
     parser.add_argument("names", metavar="NAME", nargs="*", help="names of sets")
-    parser.add_argument("--json", action="store_true", help="with list: a list of objects for machines")
+    parser.add_argument(
+        "--json", action="store_true", help="with list: a list of objects for machines"
+    )
     parser.add_argument("--offline", action="store_true", help="with get: only check what is there")
     arguments = parser.parse(argv)
     sources = [source_named(name) for name in arguments.names]
@@ -29,22 +35,41 @@ def main(argv: list[str]) -> int:
             if not sources:
                 raise JnnError(f"Name the sets to get: {', '.join(SOURCES)}.")
             for source in sources:
-                print(fetch(source, offline=arguments.offline) if source.files else f"{source.name} comes with scikit-learn")
+                print(
+                    fetch(source, offline=arguments.offline)
+                    if source.files
+                    else f"{source.name} comes with scikit-learn"
+                )
         case "path":
-            for folder in [fetch(source, offline=True) for source in sources if source.files] or [data_folder()]:
+            for folder in [fetch(source, offline=True) for source in sources if source.files] or [
+                data_folder()
+            ]:
                 print(folder)
         case other:
-            raise JnnError(f"jnn data: unknown action {other!r}. {did_you_mean(other, ['list', 'get', 'path']) or EXAMPLES[0]}")
+            raise JnnError(
+                f"jnn data: unknown action {other!r}. {did_you_mean(other, ['list', 'get', 'path']) or EXAMPLES[0]}"
+            )
     return 0
 
 
 def _list(as_json: bool) -> None:
     records = [
-        {"name": source.name, "about": source.about, "licence": source.licence, "here": not source.files or find(source) is not None}
+        {
+            "name": source.name,
+            "about": source.about,
+            "licence": source.licence,
+            "here": not source.files or find(source) is not None,
+        }
         for source in SOURCES.values()
     ]
     if as_json:
         print(json.dumps(records, ensure_ascii=False))
         return
-    rows = [[record["name"], "here" if record["here"] else "-", record["about"]] for record in records]
-    print("\n".join([*table(rows), "", dim(f"Kept in {data_folder()}. `jnn data get NAME` fetches a set.")]))
+    rows = [
+        [record["name"], "here" if record["here"] else "-", record["about"]] for record in records
+    ]
+    print(
+        "\n".join(
+            [*table(rows), "", dim(f"Kept in {data_folder()}. `jnn data get NAME` fetches a set.")]
+        )
+    )

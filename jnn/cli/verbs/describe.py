@@ -43,11 +43,29 @@ def main(argv: list[str]) -> int:
     config, arguments = parse("describe", name, module.Config, DescribeArguments, rest, examples)
     settings = plain(config)
     if arguments.json:
-        more = {"doc": listing.doc, "config": settings, "parameters": parameter_count(module, config)}
+        more = {
+            "doc": listing.doc,
+            "config": settings,
+            "parameters": parameter_count(module, config),
+        }
         print(json.dumps({**listing.record(), **more}, ensure_ascii=False))
         return 0
-    rows = [[f"  --{field.replace('_', '-')}", json.dumps(value)] for field, value in settings.items()]
+    rows = [
+        [f"  --{field.replace('_', '-')}", json.dumps(value)] for field, value in settings.items()
+    ]
     print(
-        "\n".join([bold(listing.name), "", listing.doc, "", dim("Settings"), *table(rows), "", dim("Model"), *model_lines(module, config)])
+        "\n".join(
+            [
+                bold(listing.name),
+                "",
+                listing.doc,
+                "",
+                dim("Settings"),
+                *table(rows),
+                "",
+                dim("Model"),
+                *model_lines(module, config),
+            ]
+        )
     )
     return 0

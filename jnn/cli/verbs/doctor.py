@@ -28,15 +28,33 @@ class Finding(NamedTuple):
 
 def main(argv: list[str]) -> int:
     """Print what jnn finds on this machine; exit code 1 where something keeps it from working."""
-    parser = Parser("doctor", "Check this machine: versions, devices, cores, memory, data, folders.", examples=EXAMPLES)
+    parser = Parser(
+        "doctor",
+        "Check this machine: versions, devices, cores, memory, data, folders.",
+        examples=EXAMPLES,
+    )
     parser.add_argument("--json", action="store_true", help="an object for machines")
     arguments = parser.parse(argv)
     findings = [_tried(name, look) for name, look in LOOKS.items()]
     healthy = all(finding.ok for finding in findings)
     if arguments.json:
-        print(json.dumps({"ok": healthy, "findings": [finding._asdict() for finding in findings]}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"ok": healthy, "findings": [finding._asdict() for finding in findings]},
+                ensure_ascii=False,
+            )
+        )
         return not healthy
-    print("\n".join(table([["ok" if finding.ok else "PROBLEM", finding.name, finding.text] for finding in findings])))
+    print(
+        "\n".join(
+            table(
+                [
+                    ["ok" if finding.ok else "PROBLEM", finding.name, finding.text]
+                    for finding in findings
+                ]
+            )
+        )
+    )
     print(bold("Ready." if healthy else "Not ready: see the problems above."))
     return not healthy
 
@@ -51,14 +69,18 @@ def _tried(name: str, look: Callable[[], str]) -> Finding:
 
 def _python() -> str:
     if sys.version_info < OLDEST_PYTHON:
-        raise RuntimeError(f"{sys.version.split()[0]} at {sys.executable} is too old; jnn needs 3.11 or newer")
+        raise RuntimeError(
+            f"{sys.version.split()[0]} at {sys.executable} is too old; jnn needs 3.11 or newer"
+        )
     return f"{sys.version.split()[0]} at {sys.executable}"
 
 
 def _versions() -> str:
     from jnn.runs.environment import versions
 
-    return ", ".join(f"{name} {version}" for name, version in versions().items() if name != "python")
+    return ", ".join(
+        f"{name} {version}" for name, version in versions().items() if name != "python"
+    )
 
 
 def _device() -> str:
@@ -92,7 +114,9 @@ def _data() -> str:
 
 
 def _output() -> str:
-    """Runs go to ``runs`` in the working directory: it, or the nearest folder above it that exists, must be writable."""
+    """Runs go to ``runs`` in the working directory: it, or the nearest folder above it that exists,
+    must be writable.
+    """
     runs = Path("runs").absolute()
     existing = runs if runs.is_dir() else runs.parent
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -20,7 +20,9 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Print what the run's best params write after the prompt, as it comes; or save what they draw, and print where."""
+    """Print what the run's best params write after the prompt, as it comes; or save what they draw,
+    and print where.
+    """
     arguments = _parse(argv)
     use_device(arguments.device)
 
@@ -34,7 +36,12 @@ def main(argv: list[str]) -> int:
     module = load(find(record.get("source") or record["experiment"]))
     if not hasattr(module, "generate"):
         remedy = "Those with a function generate(config, folder, request) do."
-        raise mistake(record["experiment"], got="an experiment that generates nothing", expected="one that does", remedy=remedy)
+        raise mistake(
+            record["experiment"],
+            got="an experiment that generates nothing",
+            expected="one that does",
+            remedy=remedy,
+        )
     sampling = Sampling(
         temperature=arguments.temperature,
         top_k=arguments.top_k,
@@ -42,14 +49,29 @@ def main(argv: list[str]) -> int:
         min_p=arguments.min_p,
         repetition_penalty=arguments.repetition_penalty,
     )
-    request = Request(prompt=arguments.prompt, length=arguments.length, sampling=sampling, beams=arguments.beams, seed=arguments.seed)
+    request = Request(
+        prompt=arguments.prompt,
+        length=arguments.length,
+        sampling=sampling,
+        beams=arguments.beams,
+        seed=arguments.seed,
+    )
     config = config_from(module.Config, record["config"], str(folder / "config.json"))
     made = module.generate(config, folder, request)
     if hasattr(made, "savefig"):
-        print(_save(made, Path(arguments.out).absolute() if arguments.out else folder / "generated.png"))
+        print(
+            _save(
+                made, Path(arguments.out).absolute() if arguments.out else folder / "generated.png"
+            )
+        )
         return 0
     if arguments.out:
-        raise mistake("--out", got="an experiment that writes text", expected="one that makes pictures", remedy="Text goes to the screen.")
+        raise mistake(
+            "--out",
+            got="an experiment that writes text",
+            expected="one that makes pictures",
+            remedy="Text goes to the screen.",
+        )
     for piece in made:
         sys.stdout.write(piece)
         sys.stdout.flush()
@@ -71,15 +93,53 @@ def _save(figure: Any, path: Path) -> Path:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser("generate", "Let a trained model write, translate, or draw.", examples=EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="the run's folder")
-    parser.add_argument("--prompt", default="", help="what the text begins with, what is to be translated or drawn")
-    parser.add_argument("--length", type=int, default=300, metavar="N", help="most tokens to write (300)")
-    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="0 takes the most probable token (0.8)")
-    parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw among the K most probable tokens")
-    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw among the fewest with this probability")
-    parser.add_argument("--min-p", type=float, default=0.0, metavar="P", help="draw among those P times as probable as the best")
-    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="above 1: less of what occurred")
-    parser.add_argument("--beams", type=int, default=0, metavar="K", help="look for the most probable text with K candidates")
-    parser.add_argument("--out", default="", metavar="FILE", help="where a picture goes (RUN/generated.png)")
+    parser.add_argument(
+        "--prompt", default="", help="what the text begins with, what is to be translated or drawn"
+    )
+    parser.add_argument(
+        "--length", type=int, default=300, metavar="N", help="most tokens to write (300)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.8,
+        metavar="T",
+        help="0 takes the most probable token (0.8)",
+    )
+    parser.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="draw among the K most probable tokens"
+    )
+    parser.add_argument(
+        "--top-p",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="draw among the fewest with this probability",
+    )
+    parser.add_argument(
+        "--min-p",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="draw among those P times as probable as the best",
+    )
+    parser.add_argument(
+        "--repetition-penalty",
+        type=float,
+        default=1.0,
+        metavar="R",
+        help="above 1: less of what occurred",
+    )
+    parser.add_argument(
+        "--beams",
+        type=int,
+        default=0,
+        metavar="K",
+        help="look for the most probable text with K candidates",
+    )
+    parser.add_argument(
+        "--out", default="", metavar="FILE", help="where a picture goes (RUN/generated.png)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
     return parser.parse(argv)

@@ -21,8 +21,23 @@ def main(argv: list[str]) -> int:
         print(json.dumps(records, ensure_ascii=False))
         return 0
     for record in records:
-        subject = " on ".join(filter(None, [", ".join(record["models"]), ", ".join(record["data"])]))
-        result = ", ".join(filter(None, [f"{record['metric']} {record['expected']}".strip(), record["cost"]]))
-        print("\n".join([f"{bold(record['name'])}  {record['about']}", f"  {subject}", f"  {dim(result)}", ""]))
-    print(f"{len(records)} experiment{'s' * (len(records) != 1)} in {experiments_folder()}. Run one with: jnn run NAME")
+        subject = " on ".join(
+            filter(None, [", ".join(record["models"]), ", ".join(record["data"])])
+        )
+        result = ", ".join(
+            filter(None, [f"{record['metric']} {record['expected']}".strip(), record["cost"]])
+        )
+        print(
+            "\n".join(
+                [
+                    f"{bold(record['name'])}  {record['about']}",
+                    f"  {subject}",
+                    f"  {dim(result)}",
+                    "",
+                ]
+            )
+        )
+    print(
+        f"{len(records)} experiment{'s' * (len(records) != 1)} in {experiments_folder()}. Run one with: jnn run NAME"
+    )
     return 0

@@ -42,7 +42,12 @@ def main(argv: list[str]) -> int:
 
     is_done = read_status(folder).get("state") == "done" and (folder / "summary.json").is_file()
     if is_done and arguments.epochs is None:
-        raise mistake(str(folder), got="a run that is done", expected="one that stopped", remedy="Train it longer with --epochs +5.")
+        raise mistake(
+            str(folder),
+            got="a run that is done",
+            expected="one that stopped",
+            remedy="Train it longer with --epochs +5.",
+        )
     listing = find(record.get("source") or record["experiment"])
     module = load(listing)
     epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
@@ -54,12 +59,15 @@ def main(argv: list[str]) -> int:
         raise mistake(str(listing.path), got=got, expected="the same", remedy=remedy)
     device_mesh(getattr(config, "devices", 1))  # refuses more than there are
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
-    run = Run.open(folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv]))
+    run = Run.open(
+        folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv])
+    )
     return execute(module, config, run, listing)
 
 
 def wanted_epochs(text: str | None, planned: Any) -> int | None:
-    """The number of epochs that ``--epochs`` asks for: ``20``, or ``+5`` more than planned; None where it was not given.
+    """The number of epochs that ``--epochs`` asks for: ``20``, or ``+5`` more than planned; None
+    where it was not given.
 
     >>> wanted_epochs("+5", 10), wanted_epochs("20", 10), wanted_epochs(None, 10)
     (15, 20, None)
@@ -67,19 +75,34 @@ def wanted_epochs(text: str | None, planned: Any) -> int | None:
     if text is None:
         return None
     if not isinstance(planned, int):
-        raise mistake("--epochs", got=text, expected="an experiment with epochs", remedy="This run has none; leave --epochs away.")
+        raise mistake(
+            "--epochs",
+            got=text,
+            expected="an experiment with epochs",
+            remedy="This run has none; leave --epochs away.",
+        )
     if not re.fullmatch(r"\+?0*[1-9]\d*", text):
-        raise mistake("--epochs", got=repr(text), expected="a number such as 20, or +5 for five more")
+        raise mistake(
+            "--epochs", got=repr(text), expected="a number such as 20, or +5 for five more"
+        )
     return planned + int(text) if text.startswith("+") else int(text)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = Parser("resume", "Go on with a run that stopped, from its last checkpoint.", examples=EXAMPLES)
+    parser = Parser(
+        "resume", "Go on with a run that stopped, from its last checkpoint.", examples=EXAMPLES
+    )
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
-    parser.add_argument("--keep-memory", action="store_true", help="keep freed memory for the next step: faster on a CPU")
+    parser.add_argument(
+        "--keep-memory",
+        action="store_true",
+        help="keep freed memory for the next step: faster on a CPU",
+    )
     parser.add_argument("--offline", action="store_true", help="download nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress and no messages")
-    parser.add_argument("--json", action="store_true", help="end with the summary as JSON on one line")
+    parser.add_argument(
+        "--json", action="store_true", help="end with the summary as JSON on one line"
+    )
     return parser.parse(argv)

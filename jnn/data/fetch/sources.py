@@ -1,4 +1,5 @@
-"""Fetching a set of data once: found on this machine, or fetched from where it is published, checked, and kept.
+"""Fetching a set of data once: found on this machine, or fetched from where it is published,
+checked, and kept.
 
 Only the standard library is used, so that the command line can list the sources at once.
 """
@@ -30,7 +31,9 @@ def say(message: str) -> None:
 
 
 def data_folder() -> Path:
-    """The folder where fetched data is kept: ``$JNN_DATA``, else ``jnn/data`` in the platform's cache folder."""
+    """The folder where fetched data is kept: ``$JNN_DATA``, else ``jnn/data`` in the platform's
+    cache folder.
+    """
     if chosen := os.environ.get("JNN_DATA"):
         return Path(chosen).expanduser()
     import platformdirs
@@ -48,18 +51,25 @@ def source_named(name: str) -> Source:
         return SOURCES[name]
     near = difflib.get_close_matches(name, SOURCES, n=3)
     remedy = f"Did you mean {' or '.join(near)}?" if near else ""
-    raise mistake("data", got=f"the name {name!r}", expected=f"one of {', '.join(SOURCES)}", remedy=remedy)
+    raise mistake(
+        "data", got=f"the name {name!r}", expected=f"one of {', '.join(SOURCES)}", remedy=remedy
+    )
 
 
 def find(source: Source, *, report: Report = say) -> Path | None:
-    """The folder on this machine that holds every file of ``source`` with the right sha256, or None.
+    """The folder on this machine that holds every file of ``source`` with the right sha256, or
+    None.
 
-    Looked for where it may be installed (``source.folders``), in ``data_folder()/NAME`` and in ``data_folder()`` itself. A damaged file is
-    reported and its folder passed over.
+    Looked for where it may be installed (``source.folders``), in ``data_folder()/NAME`` and in
+    ``data_folder()`` itself. A damaged file is reported and its folder passed over.
     """
     for folder in _places(source):
         if all((folder / file.name).is_file() for file in source.files):
-            damage = [text for file in source.files if (text := _damage(file, (folder / file.name).read_bytes()))]
+            damage = [
+                text
+                for file in source.files
+                if (text := _damage(file, (folder / file.name).read_bytes()))
+            ]
             if not damage:
                 return folder
             report(f"{source.name}: passing over {folder}: {'; '.join(damage)}")
@@ -67,12 +77,15 @@ def find(source: Source, *, report: Report = say) -> Path | None:
 
 
 def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Path:
-    """The folder that holds every file of ``source``, checked against its sha256; fetched first where it is not on this machine.
+    """The folder that holds every file of ``source``, checked against its sha256; fetched first
+    where it is not on this machine.
 
-    Each of ``source.origins`` is tried in turn; ``report`` is told once what is fetched and how large it is. Files appear whole or not at
-    all. A set that comes with scikit-learn has no files and nothing is fetched.
+    Each of ``source.origins`` is tried in turn; ``report`` is told once what is fetched and how
+    large it is. Files appear whole or not at all. A set that comes with scikit-learn has no files
+    and nothing is fetched.
 
-    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed, with what was tried and the command that gets it.
+    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed, with what
+    was tried and the command that gets it.
     """
     if (found := find(source, report=report)) is not None:
         return found
@@ -84,7 +97,9 @@ def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Pat
         try:
             with tempfile.TemporaryDirectory(prefix="jnn-data-") as work:
                 contents = download(origin, source.files, Path(work))
-            if damage := [text for file in source.files if (text := _damage(file, contents[file.name]))]:
+            if damage := [
+                text for file in source.files if (text := _damage(file, contents[file.name]))
+            ]:
                 raise JnnError("; ".join(damage))
         except JnnError as error:
             tried.append(f"{origin}: {error}")
@@ -96,7 +111,11 @@ def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Pat
 
 
 def _places(source: Source) -> list[Path]:
-    installed = [Path(expanded) for folder in source.folders if not (expanded := os.path.expandvars(folder)).startswith("$")]
+    installed = [
+        Path(expanded)
+        for folder in source.folders
+        if not (expanded := os.path.expandvars(folder)).startswith("$")
+    ]
     return [*installed, data_folder() / source.name, data_folder()]
 
 
@@ -109,7 +128,11 @@ def _damage(file: File, content: bytes) -> str | None:
     if len(content) != file.size:
         return f"{file.name} is damaged or altered: got {len(content)} bytes, expected {file.size}"
     digest = hashlib.sha256(content).hexdigest()
-    return None if digest == file.sha256 else f"{file.name} is damaged or altered: got sha256 {digest}, expected {file.sha256}"
+    return (
+        None
+        if digest == file.sha256
+        else f"{file.name} is damaged or altered: got sha256 {digest}, expected {file.sha256}"
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -126,7 +149,10 @@ def _write(path: Path, content: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise mistake(
-            f"data folder {path.parent}", got=str(error), expected="a folder to write to", remedy="Set JNN_DATA to another folder."
+            f"data folder {path.parent}",
+            got=str(error),
+            expected="a folder to write to",
+            remedy="Set JNN_DATA to another folder.",
         ) from error
     finally:
         if temporary is not None:

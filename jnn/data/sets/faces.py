@@ -15,7 +15,8 @@ _HEADER = rb"P5\r?\n92 112\r?\n255\r?\n"
 
 
 def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
-    """``{"image": (400, 112, 92, 1) uint8, "person": (400,) int32}``: persons 0 to 39 with ten images each, in order.
+    """``{"image": (400, 112, 92, 1) uint8, "person": (400,) int32}``: persons 0 to 39 with ten
+    images each, in order.
 
     Not split: identification splits the images of each person, verification the persons.
     """
@@ -24,10 +25,12 @@ def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
 
 
 def read_faces(content: bytes) -> np.ndarray:
-    """The images (N, 112, 92) uint8 of a file of binary PGM images of that size, one after the other.
+    """The images (N, 112, 92) uint8 of a file of binary PGM images of that size, one after the
+    other.
 
-    152 of the 400 published files went through a text conversion, which put a 13 before each pixel of value 10 and so moved all pixels
-    after it; it is undone here. Two of these files also lost their last pixel, which becomes a copy of the one before.
+    152 of the 400 published files went through a text conversion, which put a 13 before each pixel
+    of value 10 and so moved all pixels after it; it is undone here. Two of these files also lost
+    their last pixel, which becomes a copy of the one before.
     """
     images = []
     for part in re.split(rb"(?=" + _HEADER + rb")", content):
@@ -37,6 +40,12 @@ def read_faces(content: bytes) -> np.ndarray:
         pixels = re.sub(_HEADER, b"", whole, count=1)
         missing = HEIGHT * WIDTH - len(pixels)
         if missing not in (0, 1) or pixels == whole:
-            raise mistake("read_faces", got=f"{len(pixels)} bytes for image {len(images)}", expected=f"{HEIGHT * WIDTH} after a PGM header")
-        images.append(np.frombuffer(pixels + pixels[-1:] * missing, np.uint8).reshape(HEIGHT, WIDTH))
+            raise mistake(
+                "read_faces",
+                got=f"{len(pixels)} bytes for image {len(images)}",
+                expected=f"{HEIGHT * WIDTH} after a PGM header",
+            )
+        images.append(
+            np.frombuffer(pixels + pixels[-1:] * missing, np.uint8).reshape(HEIGHT, WIDTH)
+        )
     return np.stack(images)

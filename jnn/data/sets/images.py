@@ -1,7 +1,8 @@
 """Sets of images, as ``{"image": (N, H, W, C), "label": (N,) int32}``.
 
-Images stay uint8 in memory, a quarter of float32, where the source has bytes; ``to_float`` turns a batch of them into numbers from 0 to 1
-on the device. Validation is always a part of the published training set, so that the test part is never looked at.
+Images stay uint8 in memory, a quarter of float32, where the source has bytes; ``to_float`` turns a
+batch of them into numbers from 0 to 1 on the device. Validation is always a part of the published
+training set, so that the test part is never looked at.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.splits import Splits, from_arrays, with_validation
 from jnn.errors import mistake
 
-FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 DIGIT_CLASSES = tuple("0123456789")
 
 
@@ -33,40 +45,54 @@ def to_float(image: Any) -> Any:
     if image.dtype == np.uint8:
         return image.astype(np.float32) / np.float32(255)
     if image.dtype.kind in "iub":
-        raise mistake("to_float", got=f"dtype {image.dtype}", expected="uint8 or floats", remedy="Divide by the largest value yourself.")
+        raise mistake(
+            "to_float",
+            got=f"dtype {image.dtype}",
+            expected="uint8 or floats",
+            remedy="Divide by the largest value yourself.",
+        )
     return image
 
 
 def load_digits(*, validation: float = 0.1, seed: int = 0) -> Splits:
     """Handwritten digits, (N, 8, 8, 1) float32 from 0 to 1, embedded in scikit-learn.
 
-    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest, stratified, drawn with ``seed``.
+    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
+    stratified, drawn with ``seed``.
     """
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    return _digit_splits((pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1), labels, validation, seed)
+    return _digit_splits(
+        (pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1), labels, validation, seed
+    )
 
 
 def load_mnist5k(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> Splits:
     """5,000 MNIST digits, (N, 28, 28, 1) uint8.
 
-    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest, stratified, drawn with ``seed``.
+    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
+    stratified, drawn with ``seed``.
     """
-    content = gzip.decompress((fetch(SOURCES["mnist5k"], offline=offline) / "mnist_5k.csv.gz").read_bytes())
+    content = gzip.decompress(
+        (fetch(SOURCES["mnist5k"], offline=offline) / "mnist_5k.csv.gz").read_bytes()
+    )
     table = np.loadtxt(io.BytesIO(content), delimiter=",", dtype=np.uint8)
     return _digit_splits(table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1], validation, seed)
 
 
 def _digit_splits(images: np.ndarray, labels: np.ndarray, validation: float, seed: int) -> Splits:
     arrays = {"image": images, "label": labels.astype(np.int32)}
-    return from_arrays(arrays, test=0.2, validation=validation, seed=seed, stratify="label", classes=DIGIT_CLASSES)
+    return from_arrays(
+        arrays, test=0.2, validation=validation, seed=seed, stratify="label", classes=DIGIT_CLASSES
+    )
 
 
 def load_fashion_mnist(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> Splits:
     """Fashion-MNIST, (N, 28, 28, 1) uint8.
 
-    Test: the published 10,000. Validation: the fraction ``validation`` of the published 60,000, stratified, drawn with ``seed``.
+    Test: the published 10,000. Validation: the fraction ``validation`` of the published 60,000,
+    stratified, drawn with ``seed``.
     """
     folder = fetch(SOURCES["fashion_mnist"], offline=offline)
     train, test = (
@@ -76,15 +102,27 @@ def load_fashion_mnist(*, validation: float = 0.1, seed: int = 0, offline: bool 
         }
         for part in ("train", "t10k")
     )
-    return with_validation(train, test, validation, seed=seed, stratify="label", classes=FASHION_CLASSES)
+    return with_validation(
+        train, test, validation, seed=seed, stratify="label", classes=FASHION_CLASSES
+    )
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of bytes in a gzipped IDX file, the format of MNIST: 0, 0, 8, rank, sizes as big-endian int32, then the bytes."""
+    """The array of bytes in a gzipped IDX file, the format of MNIST: 0, 0, 8, rank, sizes as
+    big-endian int32, then the bytes.
+    """
     content = gzip.decompress(path.read_bytes())
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    shape = tuple(int(n) for n in np.frombuffer(content, ">i4", rank, offset=4)) if len(content) >= 4 + 4 * rank else ()
+    shape = (
+        tuple(int(n) for n in np.frombuffer(content, ">i4", rank, offset=4))
+        if len(content) >= 4 + 4 * rank
+        else ()
+    )
     start = 4 + 4 * rank
     if not rank or len(content) - start != math.prod(shape):
-        raise mistake(f"{path.name}", got=f"{len(content)} bytes, shape {shape}", expected="an IDX file of bytes")
+        raise mistake(
+            f"{path.name}",
+            got=f"{len(content)} bytes, shape {shape}",
+            expected="an IDX file of bytes",
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

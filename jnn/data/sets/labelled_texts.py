@@ -22,7 +22,9 @@ _FINE_NAMES = (
     "abbreviation speed word language percentage code distance temperature symbol order vehicle weight currency"
 )
 TREC_FINE_CLASSES = tuple(_FINE_NAMES.split())
-"""In the order of their numbers in the file, which gives three coarse classes' "other", and two classes' "description", one number."""
+"""In the order of their numbers in the file, which gives three coarse classes' "other", and two
+classes' "description", one number.
+"""
 
 SENTIMENT_MARGIN = 0.5
 """Sentences whose mean rating is nearer to 0 say neither."""
@@ -51,53 +53,83 @@ class LabelledSplits(NamedTuple):
         ('a', 'b')
         """
         train, held = self.train, self.validation
-        everything = LabelledTexts(train.texts + held.texts, np.concatenate([train.labels, held.labels]))
+        everything = LabelledTexts(
+            train.texts + held.texts, np.concatenate([train.labels, held.labels])
+        )
         return self._replace(train=everything, validation=LabelledTexts((), held.labels[:0]))
 
 
 def load_trec(
-    *, fine: bool = False, as_published: bool = False, validation: float = 0.1, seed: int = 0, offline: bool = False
+    *,
+    fine: bool = False,
+    as_published: bool = False,
+    validation: float = 0.1,
+    seed: int = 0,
+    offline: bool = False,
 ) -> LabelledSplits:
     """Questions by what their answer is: 6 classes, or with ``fine`` 47.
 
-    Test: the published 500. Of the published 5,452 for training, 10 are questions of the test part too; they are left out, or kept
-    ``as_published`` (a linear SVM has 90.8 % both ways). Validation: the fraction ``validation`` of what then is there, drawn with
-    ``seed``, stratified by the 6 classes, all copies of a question on one side.
+    Test: the published 500. Of the published 5,452 for training, 10 are questions of the test part
+    too; they are left out, or kept ``as_published`` (a linear SVM has 90.8 % both ways).
+    Validation: the fraction ``validation`` of what then is there, drawn with ``seed``, stratified
+    by the 6 classes, all copies of a question on one side.
     """
     rows = _rows(fetch(SOURCES["trec"], offline=offline) / "trec.csv")
-    texts, coarse = [row["text"] for row in rows], np.array([row["label-coarse"] for row in rows], np.int32)
+    texts, coarse = (
+        [row["text"] for row in rows],
+        np.array([row["label-coarse"] for row in rows], np.int32),
+    )
     labels = np.array([row["label-fine"] for row in rows], np.int32) if fine else coarse
     tested = set(texts[TREC_TRAINING:])
     known = [i for i in range(TREC_TRAINING) if as_published or texts[i] not in tested]
     held = _held_out([texts[i] for i in known], coarse[known], validation, seed)
     train, held = np.array(known)[~held], np.array(known)[held]
-    train, held, test = (_pick(texts, labels, part) for part in (train, held, np.arange(TREC_TRAINING, len(texts))))
+    train, held, test = (
+        _pick(texts, labels, part) for part in (train, held, np.arange(TREC_TRAINING, len(texts)))
+    )
     return LabelledSplits(train, held, test, TREC_FINE_CLASSES if fine else TREC_CLASSES)
 
 
-def load_sms_spam(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> LabelledSplits:
+def load_sms_spam(
+    *, validation: float = 0.1, seed: int = 0, offline: bool = False
+) -> LabelledSplits:
     """4,522 different text messages, spam or not.
 
-    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest, stratified, drawn with ``seed``.
+    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
+    stratified, drawn with ``seed``.
     """
     spam = {}
     for row in _rows(fetch(SOURCES["sms_spam"], offline=offline) / "sms-spam.csv"):
         spam.setdefault(row["text"], int(row["spam"]))
-    return _split(list(spam), np.array(list(spam.values()), np.int32), validation, seed, ("no spam", "spam"))
+    return _split(
+        list(spam), np.array(list(spam.values()), np.int32), validation, seed, ("no spam", "spam")
+    )
 
 
-def load_movie_sentences(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> LabelledSplits:
-    """10,070 different sentences of film reviews whose mean rating is at least ``SENTIMENT_MARGIN`` from 0; the class is its sign.
+def load_movie_sentences(
+    *, validation: float = 0.1, seed: int = 0, offline: bool = False
+) -> LabelledSplits:
+    """10,070 different sentences of film reviews whose mean rating is at least ``SENTIMENT_MARGIN``
+    from 0; the class is its sign.
 
-    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest, stratified, drawn with ``seed``.
+    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
+    stratified, drawn with ``seed``.
     """
-    path = fetch(SOURCES["movie_sentences"], offline=offline) / "movieReviewSnippets_GroundTruth.txt"
+    path = (
+        fetch(SOURCES["movie_sentences"], offline=offline) / "movieReviewSnippets_GroundTruth.txt"
+    )
     # Not splitlines, which also parts lines at characters within a sentence.
     with path.open(encoding="utf-8") as stream:
         lines = [line.rstrip("\n").split("\t", 2) for line in stream]
     ratings = {text: float(rating) for _, rating, text in lines}
     kept = {text: rating > 0 for text, rating in ratings.items() if abs(rating) >= SENTIMENT_MARGIN}
-    return _split(list(kept), np.array(list(kept.values()), np.int32), validation, seed, ("negative", "positive"))
+    return _split(
+        list(kept),
+        np.array(list(kept.values()), np.int32),
+        validation,
+        seed,
+        ("negative", "positive"),
+    )
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -105,17 +137,28 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _split(texts: list[str], labels: np.ndarray, validation: float, seed: int, classes: tuple[str, ...]) -> LabelledSplits:
-    rest, test = hold_out({"row": np.arange(len(texts)), "label": labels}, 0.2, seed=0, stratify="label")
+def _split(
+    texts: list[str], labels: np.ndarray, validation: float, seed: int, classes: tuple[str, ...]
+) -> LabelledSplits:
+    rest, test = hold_out(
+        {"row": np.arange(len(texts)), "label": labels}, 0.2, seed=0, stratify="label"
+    )
     train, held = hold_out(rest, validation, seed=seed, stratify="label")
     train, held, test = (_pick(texts, labels, part["row"]) for part in (train, held, test))
     return LabelledSplits(train, held, test, classes)
 
 
 def _held_out(texts: list[str], labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """(N,) bool: the examples of a random ``fraction`` of the different texts, stratified by ``labels``."""
+    """(N,) bool: the examples of a random ``fraction`` of the different texts, stratified by
+    ``labels``.
+    """
     _, first, which = np.unique(np.array(texts), return_index=True, return_inverse=True)
-    _, held = hold_out({"text": np.arange(len(first)), "label": labels[first]}, fraction, seed=seed, stratify="label")
+    _, held = hold_out(
+        {"text": np.arange(len(first)), "label": labels[first]},
+        fraction,
+        seed=seed,
+        stratify="label",
+    )
     return np.isin(which, held["text"])
 
 

@@ -15,7 +15,9 @@ from jnn.errors import mistake
 
 
 class Series(NamedTuple):
-    """``time`` (T,) datetime64, increasing; ``values`` (T, D) float64, NaN where nothing was measured; the D ``names`` of the columns."""
+    """``time`` (T,) datetime64, increasing; ``values`` (T, D) float64, NaN where nothing was
+    measured; the D ``names`` of the columns.
+    """
 
     time: np.ndarray
     values: np.ndarray
@@ -24,7 +26,9 @@ class Series(NamedTuple):
     def column(self, name: str) -> np.ndarray:
         """The column ``name``, (T,)."""
         if name not in self.names:
-            raise mistake("series", got=f"a column {name!r}", expected=f"one of {', '.join(self.names)}")
+            raise mistake(
+                "series", got=f"a column {name!r}", expected=f"one of {', '.join(self.names)}"
+            )
         return self.values[:, self.names.index(name)]
 
 
@@ -38,34 +42,57 @@ WEATHER = {
     "particles": "pm2.5",
 }
 WINDS = {"northeast": "NE", "northwest": "NW", "southeast": "SE", "calm": "cv"}
-STOCK = {"open": "Open", "high": "High", "low": "Low", "close": "Close", "volume": "Volume", "adjusted_close": "Adj Close"}
+STOCK = {
+    "open": "Open",
+    "high": "High",
+    "low": "Low",
+    "close": "Close",
+    "volume": "Volume",
+    "adjusted_close": "Adj Close",
+}
 
 
 def load_beijing_weather(*, offline: bool = False) -> Series:
     """Weather in Beijing at each hour of 2010 to 2014, 43,824 hours and 11 columns.
 
-    ``temperature`` and ``dew_point`` in whole degrees Celsius; ``pressure`` in hPa; ``wind``, the speeds in m/s summed up since the wind
-    last turned; ``snow`` and ``rain``, hours that it has fallen; ``particles``, PM2.5 in µg/m³, NaN in 2,067 hours; and 1 or 0 for the
-    winds ``northeast``, ``northwest``, ``southeast`` and ``calm`` or of changing direction. Source: Liang et al. 2015.
+    ``temperature`` and ``dew_point`` in whole degrees Celsius; ``pressure`` in hPa; ``wind``, the
+    speeds in m/s summed up since the wind last turned; ``snow`` and ``rain``, hours that it has
+    fallen; ``particles``, PM2.5 in µg/m³, NaN in 2,067 hours; and 1 or 0 for the winds
+    ``northeast``, ``northwest``, ``southeast`` and ``calm`` or of changing direction. Source: Liang
+    et al. 2015.
     """
     rows = _rows(fetch(SOURCES["beijing_weather"], offline=offline) / "hourly_beijing_pm.csv")
-    time = [f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}T{int(row['hour']):02}" for row in rows]
-    measured = [[_number(row[name]) for name in WEATHER.values()] + [float(row["cbwd"] == wind) for wind in WINDS.values()] for row in rows]
+    time = [
+        f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}T{int(row['hour']):02}"
+        for row in rows
+    ]
+    measured = [
+        [_number(row[name]) for name in WEATHER.values()]
+        + [float(row["cbwd"] == wind) for wind in WINDS.values()]
+        for row in rows
+    ]
     return _series("beijing_weather", np.array(time, "datetime64[h]"), measured, (*WEATHER, *WINDS))
 
 
 def load_stocks(*, offline: bool = False) -> dict[str, Series]:
-    """Daily prices in dollars of AAPL, IBM, MSFT, GOOG and FB to 2013-03-01, by ticker: 3,270 days from 2000-03-01 or fewer.
+    """Daily prices in dollars of AAPL, IBM, MSFT, GOOG and FB to 2013-03-01, by ticker: 3,270 days
+    from 2000-03-01 or fewer.
 
-    Columns ``open``, ``high``, ``low``, ``close``, ``volume`` in shares, and ``adjusted_close``, which shows what an owner earned: it does
-    not jump where stocks are split or dividends paid. Days without trade are left out, so that steps of time are trading days.
+    Columns ``open``, ``high``, ``low``, ``close``, ``volume`` in shares, and ``adjusted_close``,
+    which shows what an owner earned: it does not jump where stocks are split or dividends paid.
+    Days without trade are left out, so that steps of time are trading days.
     """
     rows = _rows(fetch(SOURCES["stocks"], offline=offline) / "stocks.csv.gz")
     found = {}
     for ticker in dict.fromkeys(row["Ticker"] for row in rows):
         own = sorted((row for row in rows if row["Ticker"] == ticker), key=lambda row: row["Date"])
         time = np.array([row["Date"] for row in own], "datetime64[D]")
-        found[ticker] = _series(f"stocks {ticker}", time, [[_number(row[name]) for name in STOCK.values()] for row in own], tuple(STOCK))
+        found[ticker] = _series(
+            f"stocks {ticker}",
+            time,
+            [[_number(row[name]) for name in STOCK.values()] for row in own],
+            tuple(STOCK),
+        )
     return found
 
 
@@ -79,8 +106,14 @@ def _number(text: str) -> float:
     return float("nan") if text in ("NA", "") else float(text)
 
 
-def _series(where: str, time: np.ndarray, values: Sequence[Sequence[float]], names: tuple[str, ...]) -> Series:
+def _series(
+    where: str, time: np.ndarray, values: Sequence[Sequence[float]], names: tuple[str, ...]
+) -> Series:
     backward = np.flatnonzero(time[1:] <= time[:-1])
     if len(backward):
-        raise mistake(where, got=f"{time[backward[0] + 1]} after {time[backward[0]]}", expected="times that increase")
+        raise mistake(
+            where,
+            got=f"{time[backward[0] + 1]} after {time[backward[0]]}",
+            expected="times that increase",
+        )
     return Series(time, np.array(values, np.float64), names)

@@ -14,17 +14,22 @@ GLOVE_FEATURES = 50
 
 
 def load_glove50(words: Sequence[str], *, offline: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """GloVe's vectors of ``words``, (N, 50) float32, and which of them it has, (N,) bool; the others' vectors are zero.
+    """GloVe's vectors of ``words``, (N, 50) float32, and which of them it has, (N,) bool; the
+    others' vectors are zero.
 
-    Its 400,000 words are in lower case, punctuation marks among them. Reading stops when all are found, and else takes some 15 s.
+    Its 400,000 words are in lower case, punctuation marks among them. Reading stops when all are
+    found, and else takes some 15 s.
     """
     path = fetch(SOURCES["glove50"], offline=offline) / "glove.6B.50d.txt.bz2"
     with bz2.open(path) as lines:
         return read_vectors(lines, words, GLOVE_FEATURES)
 
 
-def read_vectors(lines: Iterable[bytes], words: Sequence[str], features: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `load_glove50`, from lines of a word and its ``features`` numbers, parted by spaces, in UTF-8.
+def read_vectors(
+    lines: Iterable[bytes], words: Sequence[str], features: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `load_glove50`, from lines of a word and its ``features`` numbers, parted by spaces, in
+    UTF-8.
 
     Raises JnnError for the line of such a word that has another number of them.
 
@@ -42,6 +47,10 @@ def read_vectors(lines: Iterable[bytes], words: Sequence[str], features: int) ->
         if (place := rows.pop(word, None)) is not None:
             vector = np.array(numbers.split(), np.float32)
             if len(vector) != features:
-                raise mistake("word vectors", got=f"{len(vector)} numbers for {word.decode()!r} in line {number}", expected=f"{features}")
+                raise mistake(
+                    "word vectors",
+                    got=f"{len(vector)} numbers for {word.decode()!r} in line {number}",
+                    expected=f"{features}",
+                )
             matrix[place], found[place] = vector, True
     return matrix, found

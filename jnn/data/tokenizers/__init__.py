@@ -1,9 +1,16 @@
 """Text to tokens and back: by character, by word, and by byte pairs.
 
-A token is an integer in [0, vocabulary). Whatever makes a tokenizer returns the one record `Tokenizer`, which is saved with a run.
+A token is an integer in [0, vocabulary). Whatever makes a tokenizer returns the one record
+`Tokenizer`, which is saved with a run.
 """
 
-from jnn.data.tokenizers.byte_pairs import byte_pair_tokenizer, decode_bytes, encode_bytes, read_byte_pairs, token_bytes
+from jnn.data.tokenizers.byte_pairs import (
+    byte_pair_tokenizer,
+    decode_bytes,
+    encode_bytes,
+    read_byte_pairs,
+    token_bytes,
+)
 from jnn.data.tokenizers.characters import character_tokenizer
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.saved import from_json, keep_tokenizer, read_tokenizer, write_tokenizer

@@ -7,15 +7,24 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jnn.data.tokenizers.record import Tokenizer, check_text, check_texts, check_tokens, number_special, written
+from jnn.data.tokenizers.record import (
+    Tokenizer,
+    check_text,
+    check_texts,
+    check_tokens,
+    number_special,
+    written,
+)
 from jnn.errors import mistake
 
 
 def character_tokenizer(texts: str | Iterable[str], *, special: Sequence[str] = ()) -> Tokenizer:
-    """A token for each character of ``texts``, in the order of their code points, after the ``special`` ones.
+    """A token for each character of ``texts``, in the order of their code points, after the
+    ``special`` ones.
 
-    The round trip is exact for these characters. Any other is encoded as ``unknown`` where ``special`` has it, decoded as U+FFFD, and
-    else refused with JnnError naming the character and its position.
+    The round trip is exact for these characters. Any other is encoded as ``unknown`` where
+    ``special`` has it, decoded as U+FFFD, and else refused with JnnError naming the character and
+    its position.
 
     >>> tokenizer = character_tokenizer("hello", special=("end",))
     >>> tokenizer.tokens, tokenizer.encode("hole").tolist(), tokenizer.decode([2, 4, 3, 1, 0])
@@ -26,7 +35,9 @@ def character_tokenizer(texts: str | Iterable[str], *, special: Sequence[str] = 
 
 
 def from_characters(characters: str, special: dict[str, int]) -> Tokenizer:
-    """The tokenizer whose special tokens are followed by those of ``characters``, which are different and in order."""
+    """The tokenizer whose special tokens are followed by those of ``characters``, which are
+    different and in order.
+    """
     tokens = (*written(special), *characters)
     codes, first = _codes(characters), len(special)
 
@@ -39,13 +50,23 @@ def from_characters(characters: str, special: dict[str, int]) -> Tokenizer:
             raise _unknown(text, int(np.argmin(known)), len(codes))
         return np.where(known, first + place, special.get("unknown", 0)).astype(np.int32)
 
-    shown = ["\ufffd" if i == special.get("unknown") else "" if i < first else token for i, token in enumerate(tokens)]
+    shown = [
+        "\ufffd" if i == special.get("unknown") else "" if i < first else token
+        for i, token in enumerate(tokens)
+    ]
 
     def decode(tokens_of_text: ArrayLike) -> str:
         return "".join(shown[i] for i in check_tokens(tokens_of_text, tokens))
 
     definition = {"characters": characters, "special": special}
-    return Tokenizer(kind="characters", tokens=tokens, special=special, definition=definition, encode=encode, decode=decode)
+    return Tokenizer(
+        kind="characters",
+        tokens=tokens,
+        special=special,
+        definition=definition,
+        encode=encode,
+        decode=decode,
+    )
 
 
 def _codes(text: str) -> np.ndarray:
@@ -56,4 +77,9 @@ def _unknown(text: str, position: int, known: int) -> Exception:
     character = text[position]
     got = f"the character {character!r} (U+{ord(character):04X}) at position {position}"
     remedy = "Leave it out, or make the tokenizer with special=('unknown',)."
-    return mistake("encode", got=got, expected=f"the {known} characters that the tokenizer knows", remedy=remedy)
+    return mistake(
+        "encode",
+        got=got,
+        expected=f"the {known} characters that the tokenizer knows",
+        remedy=remedy,
+    )

@@ -15,13 +15,16 @@ from jnn.errors import MissingExtraError, mistake
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
     "characters": lambda data: from_characters(data["characters"], data["special"]),
-    "words": lambda data: from_words(data["words"], data["special"], data["lower"], data["pattern"]),
+    "words": lambda data: from_words(
+        data["words"], data["special"], data["lower"], data["pattern"]
+    ),
     "byte pairs": lambda data: from_byte_pairs(data["tokenizer"], data["special"]),
 }
 
 
 def from_json(data: Mapping[str, Any], where: str = "tokenizer") -> Tokenizer:
-    """The tokenizer whose ``to_json`` gave ``data``. Raises JnnError for other data, and where it was altered since.
+    """The tokenizer whose ``to_json`` gave ``data``. Raises JnnError for other data, and where it
+    was altered since.
 
     >>> from jnn.data.tokenizers import character_tokenizer
     >>> from_json(character_tokenizer("abc").to_json()).tokens
@@ -37,7 +40,12 @@ def from_json(data: Mapping[str, Any], where: str = "tokenizer") -> Tokenizer:
         raise mistake(where, got=got, expected="what a tokenizer's to_json gives") from error
     if not whole:
         remedy = "It was altered since it was saved: use that of the run."
-        raise mistake(where, got=f"fingerprint {made.fingerprint[:12]}", expected=data["fingerprint"][:12], remedy=remedy)
+        raise mistake(
+            where,
+            got=f"fingerprint {made.fingerprint[:12]}",
+            expected=data["fingerprint"][:12],
+            remedy=remedy,
+        )
     return made
 
 
@@ -47,17 +55,25 @@ def write_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
 
 
 def read_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer that `write_tokenizer` wrote. Raises JnnError for a missing, damaged or altered file."""
+    """The tokenizer that `write_tokenizer` wrote. Raises JnnError for a missing, damaged or altered
+    file.
+    """
     path = Path(path)
     try:
         data = json.loads(path.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
-        raise mistake(str(path), got=f"{type(error).__name__}: {error}", expected="the tokenizer that was saved with a run") from error
+        raise mistake(
+            str(path),
+            got=f"{type(error).__name__}: {error}",
+            expected="the tokenizer that was saved with a run",
+        ) from error
     return from_json(data, str(path))
 
 
 def keep_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
-    """Write ``tokenizer`` for a run that begins; for one that goes on, raise JnnError unless it is the one that was written."""
+    """Write ``tokenizer`` for a run that begins; for one that goes on, raise JnnError unless it is
+    the one that was written.
+    """
     path = Path(path)
     if path.exists():
         check_same_tokenizer(tokenizer, read_tokenizer(path), str(path))

@@ -1,7 +1,8 @@
-"""Where attention looks: every head of every layer, one head large, and which source words a translation was made from.
+"""Where attention looks: every head of every layer, one head large, and which source words a
+translation was made from.
 
-`attention_weights` runs a model and returns what it tags; all else takes plain weights ``(..., T, S)``, whose rows, one for each query,
-sum to one.
+`attention_weights` runs a model and returns what it tags; all else takes plain weights
+``(..., T, S)``, whose rows, one for each query, sum to one.
 """
 
 from collections.abc import Sequence
@@ -31,10 +32,12 @@ SUM = 0.02
 
 
 def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str, np.ndarray]:
-    """``{path: (layers, heads, T, S)}`` of every attention for one example x, such as ``"blocks/attention"``.
+    """``{path: (layers, heads, T, S)}`` of every attention for one example x, such as
+    ``"blocks/attention"``.
 
-    x is what the model takes, without a batch. Layers that follow each other in a `repeat` are one entry; any other attention has one
-    layer. Raises `JnnError` where no weights are tagged, as with ``fused=True``.
+    x is what the model takes, without a batch. Layers that follow each other in a `repeat` are one
+    entry; any other attention has one layer. Raises `JnnError` where no weights are tagged, as with
+    ``fused=True``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> from jnn.layers.attention import attention
@@ -44,13 +47,26 @@ def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str
     {'look': (1, 2, 5, 5)}
     """
     is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
-    run = lambda params, state, x: {path: numerics(w) for path, w in capture(model.apply)(params, state, x)[1].items() if is_weights(path)}
+    run = lambda params, state, x: {
+        path: numerics(w)
+        for path, w in capture(model.apply)(params, state, x)[1].items()
+        if is_weights(path)
+    }
     found = jax.device_get(jax.jit(run)(params, state, x))
     if not found:
-        remedy = "Fused attention keeps none: build the model with fused=False, its params are the same."
-        raise mistake("attention_weights", got="a model that tags no weights", expected="one with attention", remedy=remedy)
+        remedy = (
+            "Fused attention keeps none: build the model with fused=False, its params are the same."
+        )
+        raise mistake(
+            "attention_weights",
+            got="a model that tags no weights",
+            expected="one with attention",
+            remedy=remedy,
+        )
     if wrong := [w.shape for w in found.values() if w.ndim not in (3, 4)]:
-        raise mistake("attention_weights", got=f"weights {wrong[0]}", expected="one example, without a batch")
+        raise mistake(
+            "attention_weights", got=f"weights {wrong[0]}", expected="one example, without a batch"
+        )
     return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in found.items()}
 
 
@@ -59,12 +75,20 @@ def _without_name(path: str) -> str:
     return where + name.removeprefix("weights")
 
 
-def attention_maps(weights: ArrayLike, queries: Sequence[str], keys: Sequence[str] | None = None, *, most: int = MOST_TOKENS) -> Figure:
-    """A map for each layer (row) and head (column): who looks (down) at what (across). White is what may not be looked at.
+def attention_maps(
+    weights: ArrayLike,
+    queries: Sequence[str],
+    keys: Sequence[str] | None = None,
+    *,
+    most: int = MOST_TOKENS,
+) -> Figure:
+    """A map for each layer (row) and head (column): who looks (down) at what (across). White is
+    what may not be looked at.
 
-    ``weights`` ``(layers, heads, T, S)``; ``keys`` are the queries unless given. The first ``most`` tokens, ``MOST_LAYERS`` layers and
-    ``MOST_HEADS`` heads are shown, and it is said; tokens are named where there is room. Raises `JnnError` where shapes do not fit, and
-    where a row sums to neither one nor zero.
+    ``weights`` ``(layers, heads, T, S)``; ``keys`` are the queries unless given. The first ``most``
+    tokens, ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are shown, and it is said; tokens are
+    named where there is room. Raises `JnnError` where shapes do not fit, and where a row sums to
+    neither one nor zero.
 
     >>> figure = attention_maps(np.full((2, 3, 4, 4), 0.25), "abcd")
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
@@ -75,16 +99,26 @@ def attention_maps(weights: ArrayLike, queries: Sequence[str], keys: Sequence[st
     layers, heads, T, S = shown.shape
     cuts = [
         f"the first {now} of {all_} {what}"
-        for what, now, all_ in zip(("layers", "heads", "queries", "keys"), shown.shape, w.shape, strict=True)
+        for what, now, all_ in zip(
+            ("layers", "heads", "queries", "keys"), shown.shape, w.shape, strict=True
+        )
         if now < all_
     ]
     title = "Where each head looks" + "".join(f"; {cut}" for cut in cuts)
     side = min(3.2, 10.5 / heads)
-    figure, axes = style.panels(layers, heads, width=0.9 + side * heads, height=0.8 + side * layers * T / max(S, 1), title=title)
+    figure, axes = style.panels(
+        layers,
+        heads,
+        width=0.9 + side * heads,
+        height=0.8 + side * layers * T / max(S, 1),
+        title=title,
+    )
     for layer, row in enumerate(axes):
         for head, ax in enumerate(row):
             image = _map(ax, shown[layer, head])
-            style.caption(ax, f"head {head}" if layer == 0 else "", y=f"block {layer}" if head == 0 else "")
+            style.caption(
+                ax, f"head {head}" if layer == 0 else "", y=f"block {layer}" if head == 0 else ""
+            )
     if side / max(T, S) > 0.085:
         for ax in axes[:, 0]:
             ticks(ax, "y", queries[:most], size=6)
@@ -95,9 +129,15 @@ def attention_maps(weights: ArrayLike, queries: Sequence[str], keys: Sequence[st
 
 
 def attention_map(
-    weights: ArrayLike, queries: Sequence[str], keys: Sequence[str] | None = None, *, title: str = "", most: int = MOST_LARGE
+    weights: ArrayLike,
+    queries: Sequence[str],
+    keys: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    most: int = MOST_LARGE,
 ) -> Figure:
-    """One head, or a mean of several, large: a row for each query, a column for each key, and their tokens.
+    """One head, or a mean of several, large: a row for each query, a column for each key, and their
+    tokens.
 
     ``weights`` ``(T, S)``; ``title`` says whose they are; otherwise as `attention_maps`.
 
@@ -115,11 +155,15 @@ def attention_map(
     )
 
 
-def alignment(weights: ArrayLike, source: Sequence[str], target: Sequence[str], *, most: int = MOST_LARGE) -> Figure:
-    """Which words of the source each word of a translation was made from: cross attention, the mean over the heads of a layer.
+def alignment(
+    weights: ArrayLike, source: Sequence[str], target: Sequence[str], *, most: int = MOST_LARGE
+) -> Figure:
+    """Which words of the source each word of a translation was made from: cross attention, the mean
+    over the heads of a layer.
 
-    ``weights`` ``(T, S)`` or ``(heads, T, S)``: row t is where the decoder looked when it made ``target[t]``, which is when it had read
-    the token before. Source across, target down, as Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, figure 3.
+    ``weights`` ``(T, S)`` or ``(heads, T, S)``: row t is where the decoder looked when it made
+    ``target[t]``, which is when it had read the token before. Source across, target down, as
+    Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, figure 3.
 
     >>> figure = alignment(np.eye(2)[None], ["good", "day"], ["buen", "día"])
     >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -127,7 +171,15 @@ def alignment(weights: ArrayLike, source: Sequence[str], target: Sequence[str], 
     """
     w = np.asarray(weights, np.float64)
     w = w.mean(axis=0) if w.ndim == 3 else w
-    return _large("alignment", w, target, source, "Which source word each target word was made from", ("source", "target"), most)
+    return _large(
+        "alignment",
+        w,
+        target,
+        source,
+        "Which source word each target word was made from",
+        ("source", "target"),
+        most,
+    )
 
 
 def _large(where, weights, rows, columns, title: str, names: tuple[str, str], most: int) -> Figure:
@@ -137,7 +189,9 @@ def _large(where, weights, rows, columns, title: str, names: tuple[str, str], mo
     cell = 0.34 if max(w.shape) <= 16 else 0.22
     longest = lambda tokens: 0.09 * min(14, max(map(len, tokens), default=1))
     width = max(4.6, 1.7 + cell * len(columns) + longest(rows))
-    figure, axes = style.panels(width=width, height=max(2.4, 1.2 + cell * len(rows) + longest(columns)), title=title + cut)
+    figure, axes = style.panels(
+        width=width, height=max(2.4, 1.2 + cell * len(rows) + longest(columns)), title=title + cut
+    )
     image = _map(axes[0, 0], w)
     ticks(axes[0, 0], "x", columns, top=True)
     ticks(axes[0, 0], "y", rows)
@@ -148,21 +202,33 @@ def _large(where, weights, rows, columns, title: str, names: tuple[str, str], mo
 
 
 def _map(ax: Axes, weights: np.ndarray) -> AxesImage:
-    """Small weights are told apart better where the colour follows their square root; what is 0 is masked, and white."""
+    """Small weights are told apart better where the colour follows their square root; what is 0 is
+    masked, and white.
+    """
     image = ax.imshow(
-        np.ma.masked_equal(weights, 0), cmap=style.MAGNITUDE, norm=PowerNorm(0.5, 0, 1), interpolation="nearest", aspect="equal"
+        np.ma.masked_equal(weights, 0),
+        cmap=style.MAGNITUDE,
+        norm=PowerNorm(0.5, 0, 1),
+        interpolation="nearest",
+        aspect="equal",
     )
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set(visible=True, color=style.FAINT)
     return image
 
 
-def _checked(where: str, weights: ArrayLike, rank: int, queries: Sequence[str], keys: Sequence[str] | None) -> np.ndarray:
+def _checked(
+    where: str, weights: ArrayLike, rank: int, queries: Sequence[str], keys: Sequence[str] | None
+) -> np.ndarray:
     w = np.asarray(weights, np.float64)
     expected = (len(queries), len(queries if keys is None else keys))
     if w.ndim != rank or w.shape[-2:] != expected or not w.size:
         axes = "(layers, heads, queries, keys)" if rank == 4 else "(queries, keys)"
-        raise mistake(where, got=f"weights {w.shape} for {expected[0]} queries and {expected[1]} keys", expected=axes)
+        raise mistake(
+            where,
+            got=f"weights {w.shape} for {expected[0]} queries and {expected[1]} keys",
+            expected=axes,
+        )
     sums = w.sum(axis=-1)
     wrong = sums[(np.abs(sums - 1) > SUM) & (sums != 0)]  # a query that may look nowhere has 0
     if len(wrong) or w.min() < 0:

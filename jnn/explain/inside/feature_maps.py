@@ -1,4 +1,6 @@
-"""What each layer of a network makes of one image, and the kernels by which the first layer looks at it."""
+"""What each layer of a network makes of one image, and the kernels by which the first layer looks
+at it.
+"""
 
 import math
 from collections.abc import Mapping
@@ -13,32 +15,46 @@ from jnn.explain import style
 GAP = 0.08  # between two tiles, in tiles
 
 
-def feature_maps(values: Mapping[str, np.ndarray], *, image: np.ndarray | None = None, maps: int = 12) -> Figure:
-    """A row for each layer: its feature maps for one image, or its activities where they have no place.
+def feature_maps(
+    values: Mapping[str, np.ndarray], *, image: np.ndarray | None = None, maps: int = 12
+) -> Figure:
+    """A row for each layer: its feature maps for one image, or its activities where they have no
+    place.
 
-    ``values``  what `jnn.capture` returned for one image: ``{path: (H, W, C)}``, or ``(D,)`` for layers after the maps. Other ranks are
-                left out.
+    ``values``  what `jnn.capture` returned for one image: ``{path: (H, W, C)}``, or ``(D,)`` for
+                layers after the maps. Other ranks are left out.
     ``image``   the image itself ``(H, W)`` or ``(H, W, 1 or 3)``, for the first row.
     ``maps``    how many maps of a layer are shown, the first ones.
 
-    One scale of colours for each layer, printed below its path: orange above zero and blue below, or from dark to light where nothing is
-    negative. Raises `JnnError` where no value is a map or a vector.
+    One scale of colours for each layer, printed below its path: orange above zero and blue below,
+    or from dark to light where nothing is negative. Raises `JnnError` where no value is a map or a
+    vector.
 
     >>> figure = feature_maps({"conv/output": np.ones((4, 4, 3)), "out/output": np.ones(5)})
     >>> [row.texts[0].get_text().strip() for row in figure.axes[::2]], len(figure.axes[1].images)
     (['conv', 'out'], 3)
     """
-    layers = {path: np.asarray(value).astype(np.float32) for path, value in values.items() if np.ndim(value) in (1, 3)}
+    layers = {
+        path: np.asarray(value).astype(np.float32)
+        for path, value in values.items()
+        if np.ndim(value) in (1, 3)
+    }
     if not layers:
-        shapes = ", ".join(f"{path} {np.shape(value)}" for path, value in values.items()) or "no values"
+        shapes = (
+            ", ".join(f"{path} {np.shape(value)}" for path, value in values.items()) or "no values"
+        )
         raise mistake(
             "feature_maps",
             got=shapes,
             expected="maps (H, W, C) or vectors (D,)",
             remedy="Capture the values for one image, without a batch.",
         )
-    heights = [1.0] * (image is not None) + [1.0 if value.ndim == 3 else 0.45 for value in layers.values()]
-    columns = max([1, *(min(maps, value.shape[-1]) for value in layers.values() if value.ndim == 3)])
+    heights = [1.0] * (image is not None) + [
+        1.0 if value.ndim == 3 else 0.45 for value in layers.values()
+    ]
+    columns = max(
+        [1, *(min(maps, value.shape[-1]) for value in layers.values() if value.ndim == 3)]
+    )
     tile = min(0.8, 9.0 / columns)
     width = 2.1 + columns * tile * (1 + GAP)
     figure, axes = style.panels(
@@ -56,7 +72,12 @@ def feature_maps(values: Mapping[str, np.ndarray], *, image: np.ndarray | None =
     if image is not None:
         label, ax = next(rows)
         _label(label, "image", f"{' × '.join(map(str, np.shape(image)))}")
-        _tiles(ax, style.displayable(np.asarray(image)[None]), columns, {"cmap": "gray", "vmin": 0, "vmax": 1})
+        _tiles(
+            ax,
+            style.displayable(np.asarray(image)[None]),
+            columns,
+            {"cmap": "gray", "vmin": 0, "vmax": 1},
+        )
     for (label, ax), (path, value) in zip(rows, layers.items(), strict=True):
         _layer(label, ax, path, value, columns)
     return figure
@@ -66,18 +87,44 @@ def _layer(label: Axes, ax: Axes, path: str, value: np.ndarray, columns: int) ->
     cmap, low, high = style.colour_range(value)
     shown = f", first {columns}" if value.ndim == 3 and value.shape[-1] > columns else ""
     extent = f"{style.short(value.min())} … {style.short(value.max())}" if value.size else "empty"
-    _label(label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{shown}\n{extent}")
+    _label(
+        label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{shown}\n{extent}"
+    )
     colours = {"cmap": cmap, "vmin": low, "vmax": high}
     if value.ndim == 3:
         _tiles(ax, np.moveaxis(value, -1, 0)[:columns], columns, colours)
     else:
-        ax.imshow(value[None], extent=(0, columns * (1 + GAP) - GAP, 0, 0.4), aspect="auto", interpolation="nearest", **colours)
+        ax.imshow(
+            value[None],
+            extent=(0, columns * (1 + GAP) - GAP, 0, 0.4),
+            aspect="auto",
+            interpolation="nearest",
+            **colours,
+        )
         ax.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(0, 0.4))
 
 
 def _label(ax: Axes, name: str, detail: str) -> None:
-    ax.text(0, 0.98, f"{_shortened(name)}\n", transform=ax.transAxes, va="top", fontsize=9, fontweight="bold", color=style.INK)
-    ax.text(0, 0.98, f"\n{detail}", transform=ax.transAxes, va="top", fontsize=8, color=style.QUIET, linespacing=1.25)
+    ax.text(
+        0,
+        0.98,
+        f"{_shortened(name)}\n",
+        transform=ax.transAxes,
+        va="top",
+        fontsize=9,
+        fontweight="bold",
+        color=style.INK,
+    )
+    ax.text(
+        0,
+        0.98,
+        f"\n{detail}",
+        transform=ax.transAxes,
+        va="top",
+        fontsize=8,
+        color=style.QUIET,
+        linespacing=1.25,
+    )
 
 
 def _shortened(path: str, most: int = 24) -> str:
@@ -90,22 +137,28 @@ def _tiles(ax: Axes, images: np.ndarray, columns: int, colours: dict) -> None:
     for i, image in enumerate(images):
         left, aspect = i * (1 + GAP), image.shape[0] / image.shape[1]
         wide, high = min(1, 1 / aspect), min(1, aspect)
-        ax.imshow(image, extent=(left, left + wide, 1 - high, 1), interpolation="nearest", **colours)
+        ax.imshow(
+            image, extent=(left, left + wide, 1 - high, 1), interpolation="nearest", **colours
+        )
     ax.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(0, 1), aspect="equal", anchor="NW")
 
 
 def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
-    """The kernels of a convolution as pictures: ``(height, width, in, out)``, the first ``most`` of ``out``.
+    """The kernels of a convolution as pictures: ``(height, width, in, out)``, the first ``most`` of
+    ``out``.
 
-    With three input channels each is a colour picture, grey where the weights are zero; with one it is orange where the weight is positive
-    and blue where it is negative, on one scale for all. With more, each kernel is a row of its first 12 input channels.
+    With three input channels each is a colour picture, grey where the weights are zero; with one it
+    is orange where the weight is positive and blue where it is negative, on one scale for all. With
+    more, each kernel is a row of its first 12 input channels.
 
     >>> len(filters(np.ones((3, 3, 1, 8))).axes[0].images)
     8
     """
     kernel = np.asarray(kernel).astype(np.float32)
     if kernel.ndim != 4 or not kernel.size:
-        raise mistake("filters", got=f"a kernel of shape {kernel.shape}", expected="(height, width, in, out)")
+        raise mistake(
+            "filters", got=f"a kernel of shape {kernel.shape}", expected="(height, width, in, out)"
+        )
     largest = float(np.abs(kernel).max()) or 1.0
     channels, out = kernel.shape[2], kernel.shape[3]
     shown = np.moveaxis(kernel, -1, 0)[:most]
@@ -118,16 +171,26 @@ def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
         colours = {"cmap": style.SIGNED, "vmin": -largest, "vmax": largest}
     rows = -(-len(tiles) // columns)
     some = f"The first {len(shown)} of {out}" if len(shown) < out else f"The {out}"
-    each = f"; a row is one kernel, its first {columns} of {channels} input channels" if channels not in (1, 3) else ""
+    each = (
+        f"; a row is one kernel, its first {columns} of {channels} input channels"
+        if channels not in (1, 3)
+        else ""
+    )
     weights = f"weights from {style.short(kernel.min())} to {style.short(kernel.max())}"
     title = f"{some} kernels, {kernel.shape[0]} × {kernel.shape[1]}{each}; {weights}"
     width = max(4.2, 0.62 * columns)
-    figure, axes = style.panels(width=width, height=0.62 * rows + 0.3 + 0.24 * len(style.wrapped(title, width).splitlines()), title=title)
+    figure, axes = style.panels(
+        width=width,
+        height=0.62 * rows + 0.3 + 0.24 * len(style.wrapped(title, width).splitlines()),
+        title=title,
+    )
     style.bare(axes[0, 0])
     for i, tile in enumerate(tiles):
         x, y = i % columns * (1 + GAP), -(i // columns) * (1 + GAP)
         axes[0, 0].imshow(tile, extent=(x, x + 1, y - 1, y), interpolation="nearest", **colours)
-    axes[0, 0].set(xlim=(0, columns * (1 + GAP)), ylim=(-rows * (1 + GAP), 0), aspect="equal", anchor="NW")
+    axes[0, 0].set(
+        xlim=(0, columns * (1 + GAP)), ylim=(-rows * (1 + GAP), 0), aspect="equal", anchor="NW"
+    )
     return figure
 
 

@@ -10,14 +10,20 @@ from jnn.explain import style
 from jnn.wording import number
 
 
-def permutation_importance(score: Callable[[np.ndarray], float], x: np.ndarray, *, repeats: int = 10, seed: int = 0) -> np.ndarray:
-    """How much a score falls where one feature is shuffled over the examples: ``I_jr = score(x) - score(x with column j permuted)``.
+def permutation_importance(
+    score: Callable[[np.ndarray], float], x: np.ndarray, *, repeats: int = 10, seed: int = 0
+) -> np.ndarray:
+    """How much a score falls where one feature is shuffled over the examples:
+    ``I_jr = score(x) - score(x with column j permuted)``.
 
-    ``score(x)`` takes examples ``(N, D)`` and gives a number of which more is better, such as the accuracy or an error with its sign
-    turned. The result is ``(D, repeats)`` float64, each repeat with its own permutation: near zero for a feature that the model does
-    without. Features that tell the same share their importance, for each stands in for the other. Costs ``D repeats + 1`` scores.
+    ``score(x)`` takes examples ``(N, D)`` and gives a number of which more is better, such as the
+    accuracy or an error with its sign turned. The result is ``(D, repeats)`` float64, each repeat
+    with its own permutation: near zero for a feature that the model does without. Features that
+    tell the same share their importance, for each stands in for the other. Costs ``D repeats + 1``
+    scores.
 
-    Raises `JnnError` for x of another rank, and for ``repeats`` below 1. Source: Breiman 2001, Random Forests, section 10.
+    Raises `JnnError` for x of another rank, and for ``repeats`` below 1. Source: Breiman 2001,
+    Random Forests, section 10.
 
     >>> x = np.arange(8.0).reshape(4, 2)
     >>> permutation_importance(lambda x: -np.mean((x[:, 0] - [0, 2, 4, 6]) ** 2), x, repeats=100).mean(axis=1).round()
@@ -25,9 +31,13 @@ def permutation_importance(score: Callable[[np.ndarray], float], x: np.ndarray, 
     """
     x = np.asarray(x)
     if x.ndim != 2 or not len(x):
-        raise mistake("permutation_importance", got=f"x of shape {x.shape}", expected="(N, D) with N >= 1")
+        raise mistake(
+            "permutation_importance", got=f"x of shape {x.shape}", expected="(N, D) with N >= 1"
+        )
     if repeats < 1:
-        raise mistake("permutation_importance", got=f"repeats={repeats}", expected="an integer >= 1")
+        raise mistake(
+            "permutation_importance", got=f"repeats={repeats}", expected="an integer >= 1"
+        )
     rng, whole = np.random.default_rng(seed), float(score(x))
 
     def fall(j: int) -> float:
@@ -38,10 +48,14 @@ def permutation_importance(score: Callable[[np.ndarray], float], x: np.ndarray, 
     return np.array([[fall(j) for _ in range(repeats)] for j in range(x.shape[1])])
 
 
-def importances(values: np.ndarray, names: Sequence[str], *, score: str = "score", most: int = 15) -> Figure:
-    """Bars of the mean importance of each feature, the most important on top, with every repeat as a dot.
+def importances(
+    values: np.ndarray, names: Sequence[str], *, score: str = "score", most: int = 15
+) -> Figure:
+    """Bars of the mean importance of each feature, the most important on top, with every repeat as
+    a dot.
 
-    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` says what falls. At most ``most`` features are shown.
+    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` says what falls.
+    At most ``most`` features are shown.
 
     >>> figure = importances(np.array([[0.1, 0.3], [0.5, 0.7]]), ["age", "weight"], score="accuracy")
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -49,16 +63,30 @@ def importances(values: np.ndarray, names: Sequence[str], *, score: str = "score
     """
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != len(names):
-        raise mistake("importances", got=f"values of shape {values.shape} for {len(names)} names", expected="(D, repeats) and D names")
+        raise mistake(
+            "importances",
+            got=f"values of shape {values.shape} for {len(names)} names",
+            expected="(D, repeats) and D names",
+        )
     means = values.mean(axis=1)
     shown = np.argsort(-means, kind="stable")[:most]
     among = f" (the first {len(shown)} of {len(names)} features)" if len(shown) < len(names) else ""
-    title = f"Without {names[shown[0]]} the {score} falls by {number(float(means[shown[0]]))}{among}"
+    title = (
+        f"Without {names[shown[0]]} the {score} falls by {number(float(means[shown[0]]))}{among}"
+    )
     figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(shown), title=title)
     ax = axes[0, 0]
     places = np.arange(len(shown))
     ax.barh(places, means[shown], height=0.66, color=style.SKY)
-    ax.plot(values[shown].T, np.tile(places, (values.shape[1], 1)), "o", color=style.BLUE, markersize=3, alpha=0.5, markeredgewidth=0)
+    ax.plot(
+        values[shown].T,
+        np.tile(places, (values.shape[1], 1)),
+        "o",
+        color=style.BLUE,
+        markersize=3,
+        alpha=0.5,
+        markeredgewidth=0,
+    )
     ax.axvline(0, color=style.QUIET, linewidth=0.9)
     ax.set_yticks(places, [names[j] for j in shown])
     ax.tick_params(axis="y", length=0)

@@ -1,4 +1,6 @@
-"""What may come next: the probabilities of a language model, and what temperature, top-k and top-p make of them."""
+"""What may come next: the probabilities of a language model, and what temperature, top-k and top-p
+make of them.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,12 +24,19 @@ CHOICES = {
 
 
 def next_token(
-    logits: ArrayLike, vocabulary: Sequence[str], *, after: str = "", choices: Mapping[str, Sampling] = CHOICES, most: int = 12
+    logits: ArrayLike,
+    vocabulary: Sequence[str],
+    *,
+    after: str = "",
+    choices: Mapping[str, Sampling] = CHOICES,
+    most: int = 12,
 ) -> Figure:
-    """The most probable next tokens, a panel for each way to draw one: its probabilities as bars, on those of the model itself.
+    """The most probable next tokens, a panel for each way to draw one: its probabilities as bars,
+    on those of the model itself.
 
-    ``logits`` ``(V,)`` after the text ``after``, of which the end is shown; ``vocabulary`` the V tokens as text. All panels have the same
-    ``most`` tokens, in the order of the model; the last row is what all others have together.
+    ``logits`` ``(V,)`` after the text ``after``, of which the end is shown; ``vocabulary`` the V
+    tokens as text. All panels have the same ``most`` tokens, in the order of the model; the last
+    row is what all others have together.
 
     >>> figure = next_token([2.0, 1.0, 0.0], "abc", choices={"greedy": Sampling(temperature=0)})
     >>> [float(bar.get_width()) for bar in figure.axes[0].containers[1]]
@@ -35,14 +44,23 @@ def next_token(
     """
     logits = np.asarray(logits, np.float64)
     if logits.shape != (len(vocabulary),):
-        raise mistake("next_token", got=f"logits {logits.shape}", expected=f"({len(vocabulary)},), one for each token")
+        raise mistake(
+            "next_token",
+            got=f"logits {logits.shape}",
+            expected=f"({len(vocabulary)},), one for each token",
+        )
     own = distribution(logits, Sampling())
     shown = np.argsort(-own, kind="stable")[:most]
     others = len(own) - len(shown)
     rows = lambda p: np.append(p[shown], p.sum() - p[shown].sum()) if others else p[shown]
-    names = [*(vocabulary[i] for i in shown.tolist()), *([f"{others:,}\N{NO-BREAK SPACE}others"] if others else [])]
+    names = [
+        *(vocabulary[i] for i in shown.tolist()),
+        *([f"{others:,}\N{NO-BREAK SPACE}others"] if others else []),
+    ]
     title = "What may come next" + (f" after “{readable(after[-32:], 32)}”" if after else "")
-    figure, axes = style.panels(1, len(choices), width=1.2 + 2.1 * len(choices), height=1.1 + 0.26 * len(names), title=title)
+    figure, axes = style.panels(
+        1, len(choices), width=1.2 + 2.1 * len(choices), height=1.1 + 0.26 * len(names), title=title
+    )
     for i, (ax, (name, sampling)) in enumerate(zip(axes[0], choices.items(), strict=True)):
         _bars(ax, rows(own), rows(distribution(logits, sampling)))
         style.caption(ax, name)
@@ -53,7 +71,8 @@ def next_token(
 
 
 def distribution(logits: ArrayLike, sampling: Sampling) -> np.ndarray:
-    """The probabilities ``(..., V)`` from which `jnn.decoding.sampling.sample` draws, where nothing is penalized; 0 for what is ruled out.
+    """The probabilities ``(..., V)`` from which `jnn.decoding.sampling.sample` draws, where nothing
+    is penalized; 0 for what is ruled out.
 
     >>> distribution(np.log([0.5, 0.4, 0.1]), Sampling(top_k=1)).tolist()
     [1.0, 0.0, 0.0]
@@ -73,7 +92,14 @@ def _bars(ax: Axes, own: np.ndarray, changed: np.ndarray) -> None:
     most = max(own.max(), changed.max())
     for i, p in enumerate(changed):
         text = f"{p:.1%}" if p else "—"
-        ax.text(max(p, own[i]) + 0.03 * most, i, text, va="center", fontsize=8, color=style.INK if p else style.QUIET)
+        ax.text(
+            max(p, own[i]) + 0.03 * most,
+            i,
+            text,
+            va="center",
+            fontsize=8,
+            color=style.INK if p else style.QUIET,
+        )
     ax.set(xlim=(0, 1.35 * most), xticks=[])
     ax.invert_yaxis()
     ax.spines["bottom"].set_visible(False)

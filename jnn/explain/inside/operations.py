@@ -10,11 +10,13 @@ from jnn.model import Model
 
 
 def flops(model: Model, x: Any) -> int:
-    """The floating-point operations of the matrix products and convolutions of one evaluation, on an input of the shape of ``x``.
+    """The floating-point operations of the matrix products and convolutions of one evaluation, on
+    an input of the shape of ``x``.
 
-    A multiplication and its addition are two operations, so that this is twice what some tables of architectures give. What is done
-    element by element is not counted, nor is what a ``jax.lax.while_loop`` does more than once; a scan, as of `jnn.repeat` or over time,
-    counts as often as it goes round, and of the branches of a ``jax.lax.cond`` the dearest.
+    A multiplication and its addition are two operations, so that this is twice what some tables of
+    architectures give. What is done element by element is not counted, nor is what a
+    ``jax.lax.while_loop`` does more than once; a scan, as of `jnn.repeat` or over time, counts as
+    often as it goes round, and of the branches of a ``jax.lax.cond`` the dearest.
 
     >>> import jax.numpy as jnp, jnn
     >>> flops(jnn.chain(jnn.dense(40), jax.nn.relu, jnn.dense(2)), jnp.ones(30))  # 2 (30 · 40 + 40 · 2)

@@ -1,7 +1,7 @@
 """Which inputs speak for an answer: five methods, and the check that they look at what was learned.
 
-Every method takes ``f(x) -> logits (K,)``, one example ``x`` and the class ``target`` to explain, and is a pure function that runs under
-`jax.jit`:
+Every method takes ``f(x) -> logits (K,)``, one example ``x`` and the class ``target`` to explain,
+and is a pure function that runs under `jax.jit`:
 
     gradient              ∂f_c/∂x                                          Simonyan et al. 2013, https://arxiv.org/abs/1312.6034
     smooth_grad           E_ε ∂f_c/∂x (x + ε)                              Smilkov et al. 2017, https://arxiv.org/abs/1706.03825
@@ -9,8 +9,8 @@ Every method takes ``f(x) -> logits (K,)``, one example ``x`` and the class ``ta
     grad_cam              relu Σ_k A_k mean_ij ∂f_c/∂A_ijk                 Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391
     occlusion             f_c(x) - f_c(x with a patch covered)             Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901
 
-A picture that stays the same when the weights are drawn anew shows the image, not the model: `compare` puts both side by side
-(Adebayo et al. 2018, https://arxiv.org/abs/1810.03292).
+A picture that stays the same when the weights are drawn anew shows the image, not the model:
+`compare` puts both side by side (Adebayo et al. 2018, https://arxiv.org/abs/1810.03292).
 """
 
 from collections.abc import Callable, Mapping
@@ -43,8 +43,18 @@ def gradient(f: Logits, x: jax.Array, target: int | jax.Array) -> jax.Array:
     return jax.grad(lambda x: f(x)[target])(x)
 
 
-def smooth_grad(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, samples: int = 32, noise: float = 0.15) -> jax.Array:
-    """The mean gradient at ``samples`` points around ``x``, normally distributed with a deviation of ``noise`` times the range of ``x``."""
+def smooth_grad(
+    f: Logits,
+    x: jax.Array,
+    target: int | jax.Array,
+    key: jax.Array,
+    *,
+    samples: int = 32,
+    noise: float = 0.15,
+) -> jax.Array:
+    """The mean gradient at ``samples`` points around ``x``, normally distributed with a deviation
+    of ``noise`` times the range of ``x``.
+    """
     check_positive("smooth_grad", samples=samples)
     _check(f, x, target)
     deviation = noise * (jnp.max(x) - jnp.min(x))
@@ -53,9 +63,15 @@ def smooth_grad(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array
 
 
 def integrated_gradients(
-    f: Logits, x: jax.Array, target: int | jax.Array, *, baseline: jax.Array | float = 0.0, steps: int = 64
+    f: Logits,
+    x: jax.Array,
+    target: int | jax.Array,
+    *,
+    baseline: jax.Array | float = 0.0,
+    steps: int = 64,
 ) -> jax.Array:
-    """What each input adds to the logit of ``target`` on the straight way from ``baseline``; in all, ``f_c(x) - f_c(baseline)``.
+    """What each input adds to the logit of ``target`` on the straight way from ``baseline``; in
+    all, ``f_c(x) - f_c(baseline)``.
 
     The integral is a sum over the middles of ``steps`` equal parts, exact for linear f.
 
@@ -66,16 +82,19 @@ def integrated_gradients(
     _check(f, x, target)
     start = jnp.broadcast_to(jnp.asarray(baseline, x.dtype), x.shape)
     t = (jnp.arange(steps, dtype=x.dtype) + 0.5) / steps
-    gradients = jax.lax.map(lambda t: gradient(f, start + t * (x - start), target), t, batch_size=AT_ONCE)
+    gradients = jax.lax.map(
+        lambda t: gradient(f, start + t * (x - start), target), t, batch_size=AT_ONCE
+    )
     return (x - start) * jnp.mean(gradients, axis=0)
 
 
 def grad_cam(f: Logits, x: jax.Array, target: int | jax.Array, path: str) -> jax.Array:
-    """Where the feature maps at the tagged ``path`` speak for ``target``: ``(H, W)`` of the image ``x`` ``(H, W, C)``, none negative.
+    """Where the feature maps at the tagged ``path`` speak for ``target``: ``(H, W)`` of the image
+    ``x`` ``(H, W, C)``, none negative.
 
-    ``L = relu(Σ_k α_k A_k)`` with ``α_k`` the mean over the places of ``∂f_c/∂A_k``, stretched linearly to the size of the image. ``path``
-    is one that `jnn.capture` shows, or its last parts. Raises `JnnError` where it names no value, several, or one that is no ``(h, w,
-    channels)``.
+    ``L = relu(Σ_k α_k A_k)`` with ``α_k`` the mean over the places of ``∂f_c/∂A_k``, stretched
+    linearly to the size of the image. ``path`` is one that `jnn.capture` shows, or its last parts.
+    Raises `JnnError` where it names no value, several, or one that is no ``(h, w, channels)``.
     """
     _check(f, x, target)
     _, values = capture(f)(x)
@@ -83,7 +102,11 @@ def grad_cam(f: Logits, x: jax.Array, target: int | jax.Array, path: str) -> jax
     if len(found) != 1 or values[found[0]].ndim != 3:
         got = f"{path!r}, which names {', '.join(f'{each} {values[each].shape}' for each in found) or 'nothing'}"
         maps = ", ".join(each for each, value in values.items() if value.ndim == 3)
-        raise mistake("grad_cam", got=got, expected=f"one value of shape (h, w, channels): {maps or 'this model tags none'}")
+        raise mistake(
+            "grad_cam",
+            got=got,
+            expected=f"one value of shape (h, w, channels): {maps or 'this model tags none'}",
+        )
     maps = values[found[0]]
     slopes = jax.grad(lambda maps: intervene(f, {found[0]: maps})(x)[target])(maps)
     weights = jnp.mean(slopes, axis=(0, 1), keepdims=True)
@@ -91,20 +114,32 @@ def grad_cam(f: Logits, x: jax.Array, target: int | jax.Array, path: str) -> jax
 
 
 def occlusion(
-    f: Logits, x: jax.Array, target: int | jax.Array, *, size: int = 4, stride: int = 1, value: jax.Array | float = 0.0
+    f: Logits,
+    x: jax.Array,
+    target: int | jax.Array,
+    *,
+    size: int = 4,
+    stride: int = 1,
+    value: jax.Array | float = 0.0,
 ) -> jax.Array:
-    """How much the logit of ``target`` falls when a square of ``size`` pixels is covered with ``value``: ``(H, W)`` of the image ``x``
-    ``(H, W, C)``.
+    """How much the logit of ``target`` falls when a square of ``size`` pixels is covered with
+    ``value``: ``(H, W)`` of the image ``x`` ``(H, W, C)``.
 
     A pixel has the mean over the squares that cover it, which are ``stride`` pixels apart.
     """
     _check(f, x, target)
     if x.ndim != 3 or not (0 < size <= min(x.shape[:2]) and 0 < stride <= size):
         raise mistake(
-            "occlusion", got=f"x of shape {x.shape}, size={size}, stride={stride}", expected="x (H, W, C), size <= H and W, stride <= size"
+            "occlusion",
+            got=f"x of shape {x.shape}, size={size}, stride={stride}",
+            expected="x (H, W, C), size <= H and W, stride <= size",
         )
-    starts = [sorted({*range(0, extent - size + 1, stride), extent - size}) for extent in x.shape[:2]]
-    corners = jnp.stack(jnp.meshgrid(*map(jnp.array, starts), indexing="ij"), axis=-1).reshape(-1, 2)
+    starts = [
+        sorted({*range(0, extent - size + 1, stride), extent - size}) for extent in x.shape[:2]
+    ]
+    corners = jnp.stack(jnp.meshgrid(*map(jnp.array, starts), indexing="ij"), axis=-1).reshape(
+        -1, 2
+    )
     rows, columns = jnp.arange(x.shape[0])[:, None], jnp.arange(x.shape[1])[None]
     cover = jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape)
 
@@ -118,8 +153,11 @@ def occlusion(
     return jnp.sum(falls, axis=0) / jnp.sum(insides, axis=0, dtype=x.dtype)
 
 
-def explanations(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, path: str, patch: int = 4) -> dict[str, np.ndarray]:
-    """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels; ``path`` is where Grad-CAM looks.
+def explanations(
+    f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, path: str, patch: int = 4
+) -> dict[str, np.ndarray]:
+    """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels;
+    ``path`` is where Grad-CAM looks.
 
     Positive speaks for ``target``. All methods are compiled together.
     """
@@ -139,23 +177,40 @@ def explanations(f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Arra
     return {name: found[name] for name in METHODS}
 
 
-def compare(image: np.ndarray, trained: Mapping[str, np.ndarray], random: Mapping[str, np.ndarray], *, answer: str) -> Figure:
-    """Maps of one image by several methods side by side: above for the trained weights, below for random ones.
+def compare(
+    image: np.ndarray,
+    trained: Mapping[str, np.ndarray],
+    random: Mapping[str, np.ndarray],
+    *,
+    answer: str,
+) -> Figure:
+    """Maps of one image by several methods side by side: above for the trained weights, below for
+    random ones.
 
-    ``trained`` and ``random`` are ``{method: (H, W)}``, as `explanations` gives them. Below each lower map stands its rank correlation
-    with the upper one, of absolute values: near 1, the method would show the same picture of a model that has learned nothing. ``answer``
-    names the class.
+    ``trained`` and ``random`` are ``{method: (H, W)}``, as `explanations` gives them. Below each
+    lower map stands its rank correlation with the upper one, of absolute values: near 1, the method
+    would show the same picture of a model that has learned nothing. ``answer`` names the class.
     """
     if set(trained) != set(random):
         raise mistake(
-            "compare", got=f"{', '.join(trained)} and {', '.join(random)}", expected="the same methods for trained and random weights"
+            "compare",
+            got=f"{', '.join(trained)} and {', '.join(random)}",
+            expected="the same methods for trained and random weights",
         )
     title = f"What speaks for (orange) and against (blue) “{answer}”"
-    figure, axes = style.panels(2, 1 + len(trained), width=1.75 * (1 + len(trained)), height=4.3, title=title)
+    figure, axes = style.panels(
+        2, 1 + len(trained), width=1.75 * (1 + len(trained)), height=4.3, title=title
+    )
     style.picture(axes[0, 0], image)
     style.caption(axes[0, 0], "image")
     axes[1, 0].text(
-        1, 0.5, "The same with\nrandom weights:\nwhat stays is\nnot learned", ha="right", va="center", fontsize=9, color=style.QUIET
+        1,
+        0.5,
+        "The same with\nrandom weights:\nwhat stays is\nnot learned",
+        ha="right",
+        va="center",
+        fontsize=9,
+        color=style.QUIET,
     )
     style.bare(axes[1, 0])
     for column, name in zip(axes.T[1:], trained, strict=True):
@@ -172,16 +227,25 @@ def compare(image: np.ndarray, trained: Mapping[str, np.ndarray], random: Mappin
 
 def _alike(a: np.ndarray, b: np.ndarray) -> str:
     a, b = np.abs(np.ravel(a)), np.abs(np.ravel(b))
-    return "undefined" if np.ptp(a) == 0 or np.ptp(b) == 0 else f"{scipy.stats.spearmanr(a, b)[0]:.2f}"
+    return (
+        "undefined" if np.ptp(a) == 0 or np.ptp(b) == 0 else f"{scipy.stats.spearmanr(a, b)[0]:.2f}"
+    )
 
 
 def _check(f: Logits, x: jax.Array, target: int | jax.Array) -> None:
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise mistake(
-            "saliency", got=f"x of dtype {x.dtype}", expected="floating-point values", remedy="Scale bytes to [0, 1] as in training."
+            "saliency",
+            got=f"x of dtype {x.dtype}",
+            expected="floating-point values",
+            remedy="Scale bytes to [0, 1] as in training.",
         )
     shape = jax.eval_shape(f, x).shape
     if len(shape) != 1:
-        raise mistake("saliency", got=f"f that makes {shape} of x {x.shape}", expected="logits (K,) of one example")
+        raise mistake(
+            "saliency",
+            got=f"f that makes {shape} of x {x.shape}",
+            expected="logits (K,) of one example",
+        )
     if not isinstance(target, jax.Array) and not 0 <= target < shape[0]:
         raise mistake("saliency", got=f"target={target}", expected=f"a class in [0, {shape[0]})")

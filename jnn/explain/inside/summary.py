@@ -11,8 +11,8 @@ from jnn.tags import capture
 
 
 class Row(NamedTuple):
-    """A layer: its path, the shapes of its output for the given input (one, unless it makes several arrays), and its number of
-    parameters."""
+    """A layer: its path, the shapes of its output for the given input (one, unless it makes several
+    arrays), and its number of parameters."""
 
     path: str
     output: tuple[tuple[int, ...], ...]
@@ -20,11 +20,13 @@ class Row(NamedTuple):
 
 
 def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
-    """The layers of ``model`` in the order in which they run, for an input of the shape of ``x``; nothing is computed (`jax.eval_shape`).
+    """The layers of ``model`` in the order in which they run, for an input of the shape of ``x``;
+    nothing is computed (`jax.eval_shape`).
 
-    A layer is a child of a `jnn.chain` or `jnn.parallel` that has no such children itself; with ``depth``, paths end after so many parts,
-    and the row of a block has all parameters in it. Inside a `jnn.repeat`, shapes have its number of copies in front. Parameters that no
-    child holds have a row of their own, without an output.
+    A layer is a child of a `jnn.chain` or `jnn.parallel` that has no such children itself; with
+    ``depth``, paths end after so many parts, and the row of a block has all parameters in it.
+    Inside a `jnn.repeat`, shapes have its number of copies in front. Parameters that no child holds
+    have a row of their own, without an output.
 
     >>> import jax.numpy as jnp, jnn
     >>> model = jnn.chain(hidden=jnn.chain(jnn.dense(4), jax.nn.relu), out=jnn.dense(2))
@@ -40,20 +42,30 @@ def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
 
     def trace(params, state, x):
         (y, _), captured = capture(model.apply)(params, state, x)
-        values.update(captured)  # here in the order in which they run: a dict that eval_shape returns is sorted
+        # here in the order in which they run: a dict that eval_shape returns is sorted
+        values.update(captured)
         return y
 
     y = jax.eval_shape(trace, params, state, x)
     outputs = _outputs(values)
     if depth is not None:
         outputs = {path: shapes for path, shapes in outputs.items() if path.count("/") < depth}
-    layers = [path for path in outputs if not any(other.startswith(path + "/") for other in outputs)] or [""]
+    layers = [
+        path for path in outputs if not any(other.startswith(path + "/") for other in outputs)
+    ] or [""]
     counts = dict.fromkeys(layers, 0)
     for path, size in _sizes(params).items():
-        owner = max((layer for layer in layers if _inside(path, layer)), key=len, default=path.rpartition("/")[0])
+        owner = max(
+            (layer for layer in layers if _inside(path, layer)),
+            key=len,
+            default=path.rpartition("/")[0],
+        )
         counts[owner] = counts.get(owner, 0) + size
     outputs.setdefault("", tuple(leaf.shape for leaf in jax.tree.leaves(y)))
-    return [Row(path, outputs.get(path, ()) if path in layers else (), count) for path, count in counts.items()]
+    return [
+        Row(path, outputs.get(path, ()) if path in layers else (), count)
+        for path, count in counts.items()
+    ]
 
 
 def parameter_count(model: Model, x: Any) -> int:
@@ -67,7 +79,8 @@ def parameter_count(model: Model, x: Any) -> int:
 
 
 def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = False) -> str:
-    """`layer_table` as text in aligned columns, with the total, and ``with_flops`` its `jnn.explain.inside.operations.flops`.
+    """`layer_table` as text in aligned columns, with the total, and ``with_flops`` its
+    `jnn.explain.inside.operations.flops`.
 
     >>> import jax.numpy as jnp, jnn
     >>> print(table(jnn.chain(hidden=jnn.dense(40), out=jnn.dense(2)), jnp.ones(30)))
@@ -78,11 +91,20 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     """
     rows = layer_table(model, x, depth=depth)
     lines = [("layer", "output", "parameters")]
-    lines += [(row.path or "model", ", ".join(_product(shape) for shape in row.output), f"{row.parameters:,}") for row in rows]
+    lines += [
+        (
+            row.path or "model",
+            ", ".join(_product(shape) for shape in row.output),
+            f"{row.parameters:,}",
+        )
+        for row in rows
+    ]
     lines.append(("total", "", f"{sum(row.parameters for row in rows):,}"))
     text = tables.table(lines, numbers=[2])
     if with_flops:
-        text.append(f"{flops(model, x):,.0f} floating-point operations in matrix products and convolutions for an input of this shape")
+        text.append(
+            f"{flops(model, x):,.0f} floating-point operations in matrix products and convolutions for an input of this shape"
+        )
     return "\n".join(text)
 
 
@@ -94,7 +116,9 @@ def _shapes(model: Model, x: Any) -> tuple[Any, Any, Any]:
 
 
 def _outputs(values: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """``{path of a child: shapes of its outputs}``; a child that is used twice, or makes several arrays, is one with several shapes."""
+    """``{path of a child: shapes of its outputs}``; a child that is used twice, or makes several
+    arrays, is one with several shapes.
+    """
     found: dict[str, tuple] = {}
     for path, value in values.items():
         layer, _, name = path.rpartition("/")
@@ -105,7 +129,9 @@ def _outputs(values: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], ...]]:
 
 def _sizes(params: Any) -> dict[str, int]:
     leaves, _ = jax.tree.flatten_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.size for path, leaf in leaves}
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.size for path, leaf in leaves
+    }
 
 
 def _inside(path: str, layer: str) -> bool:

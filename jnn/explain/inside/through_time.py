@@ -1,8 +1,10 @@
-"""How far back in time a sequence model looks: the gradient of the last loss by every earlier input.
+"""How far back in time a sequence model looks: the gradient of the last loss by every earlier
+input.
 
-For a recurrent network this is a product of as many Jacobians as there are steps between, which vanishes or explodes; the gates of LSTM
-and GRU are there to keep it. Sources: Hochreiter 1991; Bengio, Simard, Frasconi 1994, https://doi.org/10.1109/72.279181; seen character by
-character: Madsen 2019, https://doi.org/10.23915/distill.00016.
+For a recurrent network this is a product of as many Jacobians as there are steps between, which
+vanishes or explodes; the gates of LSTM and GRU are there to keep it. Sources: Hochreiter 1991;
+Bengio, Simard, Frasconi 1994, https://doi.org/10.1109/72.279181; seen character by character:
+Madsen 2019, https://doi.org/10.23915/distill.00016.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,15 +37,28 @@ def gradient_norms(loss: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.
     return jnp.linalg.norm(numerics(jax.grad(loss)(x)), axis=-1)
 
 
-def loss_gradients(model: Model, params: Any, state: Any, tokens: ArrayLike, targets: ArrayLike, *, at: str = EMBEDDING) -> np.ndarray:
-    """The gradient norms of the cross entropy of each sequence's last target, ``(N, T)``, by the vectors of its tokens.
+def loss_gradients(
+    model: Model,
+    params: Any,
+    state: Any,
+    tokens: ArrayLike,
+    targets: ArrayLike,
+    *,
+    at: str = EMBEDDING,
+) -> np.ndarray:
+    """The gradient norms of the cross entropy of each sequence's last target, ``(N, T)``, by the
+    vectors of its tokens.
 
-    ``tokens`` ``(N, T)``; ``targets`` ``(N,)``, the token after the last; ``at`` is where the model tags the vectors ``(T, D)``. Raises
-    `JnnError` where it does not.
+    ``tokens`` ``(N, T)``; ``targets`` ``(N,)``, the token after the last; ``at`` is where the model
+    tags the vectors ``(T, D)``. Raises `JnnError` where it does not.
     """
     tokens, targets = jnp.asarray(tokens), jnp.asarray(targets)
     if tokens.ndim != 2 or targets.shape != tokens.shape[:1]:
-        raise mistake("loss_gradients", got=f"tokens {tokens.shape} and targets {targets.shape}", expected="(N, T) and (N,)")
+        raise mistake(
+            "loss_gradients",
+            got=f"tokens {tokens.shape} and targets {targets.shape}",
+            expected="(N, T) and (N,)",
+        )
 
     def one(tokens, target):
         x, f = by_vectors(model, params, state, tokens, at=at)
@@ -55,9 +70,11 @@ def loss_gradients(model: Model, params: Any, state: Any, tokens: ArrayLike, tar
 def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) -> Figure:
     """How the gradient fades on its way back, a line for each model, on one logarithmic axis.
 
-    ``norms`` is ``{name: (T,) or (N, T)}``, as `loss_gradients` gives them. Drawn is, over the steps back from the last input, the
-    geometric mean of the N sequences' norms, each divided by its norm at the last input; so that models whose gradients differ as a whole
-    are on one scale. Beside each name stands how many steps back it stays above 1 %. Of long sequences the last ``most`` steps are shown.
+    ``norms`` is ``{name: (T,) or (N, T)}``, as `loss_gradients` gives them. Drawn is, over the
+    steps back from the last input, the geometric mean of the N sequences' norms, each divided by
+    its norm at the last input; so that models whose gradients differ as a whole are on one scale.
+    Beside each name stands how many steps back it stays above 1 %. Of long sequences the last
+    ``most`` steps are shown.
 
     >>> figure = gradient_through_time({"halves": [0.25, 0.5, 1.0]})
     >>> figure.axes[0].lines[0].get_ydata().tolist()
@@ -66,34 +83,51 @@ def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) ->
     lines = {name: relative(value) for name, value in norms.items()}
     length = max((len(line) for line in lines.values()), default=0)
     cut = f" (the last {most} of {length:,} inputs)" if length > most else ""
-    figure, axes = style.panels(width=7.2, height=4.2, title=f"How far back the last prediction feels its inputs{cut}")
+    figure, axes = style.panels(
+        width=7.2, height=4.2, title=f"How far back the last prediction feels its inputs{cut}"
+    )
     ax = axes[0, 0]
     for i, (name, line) in enumerate(lines.items()):
         steps = reach(line)
         how_far = f"below 1 % after {steps} steps" if steps < len(line) else "above 1 % all the way"
-        colour, dash = style.SERIES[i % len(style.SERIES)], ("-", (0, (5, 2)), (0, (1, 1)))[i // len(style.SERIES) % 3]
-        ax.plot(line[:most], color=colour, linewidth=1.8, linestyle=dash, label=f"{name}: {how_far}")
+        colour, dash = (
+            style.SERIES[i % len(style.SERIES)],
+            ("-", (0, (5, 2)), (0, (1, 1)))[i // len(style.SERIES) % 3],
+        )
+        ax.plot(
+            line[:most], color=colour, linewidth=1.8, linestyle=dash, label=f"{name}: {how_far}"
+        )
     ax.axhline(REACH, color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)))
     smallest = min((float(np.nanmin(line)) for line in lines.values()), default=REACH)
     ax.set_yscale("log")
     ax.set(xlim=(0, max(1, min(length, most) - 1)), ylim=(max(smallest, 1e-9) / 2, None))
     style.gridded(ax)
-    style.caption(ax, x="steps back from the last input", y="gradient norm, relative to the last input")
+    style.caption(
+        ax, x="steps back from the last input", y="gradient norm, relative to the last input"
+    )
     style.legend(ax)
     return figure
 
 
 def relative(norms: ArrayLike) -> np.ndarray:
-    """``(T,) or (N, T)`` norms as the geometric mean over N of ``norm_{T-1-k} / norm_{T-1}``, by steps back k; zeros count as 1e-30."""
+    """``(T,) or (N, T)`` norms as the geometric mean over N of ``norm_{T-1-k} / norm_{T-1}``, by
+    steps back k; zeros count as 1e-30.
+    """
     g = np.atleast_2d(np.asarray(norms, np.float64))
     if g.ndim != 2 or not g.size or not np.all(g[:, -1] > 0):
         remedy = "The last prediction must depend on the last input."
-        raise mistake("gradient_through_time", got=f"norms {g.shape}", expected="(T,) or (N, T), above 0 at the last input", remedy=remedy)
+        raise mistake(
+            "gradient_through_time",
+            got=f"norms {g.shape}",
+            expected="(T,) or (N, T), above 0 at the last input",
+            remedy=remedy,
+        )
     return np.exp(np.mean(np.log(np.maximum(g[:, ::-1], 1e-30)) - np.log(g[:, -1:]), axis=0))
 
 
 def reach(line: np.ndarray) -> int:
-    """How many steps back a line of `relative` gradients stays above `REACH`; its length where it always does.
+    """How many steps back a line of `relative` gradients stays above `REACH`; its length where it
+    always does.
 
     >>> reach(np.array([1.0, 0.5, 0.001, 0.2]))
     2

@@ -1,4 +1,6 @@
-"""Two players on a plane: where the discriminator believes in real points, how the generator bends its noise, and where it is sent next."""
+"""Two players on a plane: where the discriminator believes in real points, how the generator bends
+its noise, and where it is sent next.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -36,16 +38,20 @@ def film(
 ) -> Figure:
     """A game of two players in two dimensions, a panel for each moment of it, all in one frame.
 
-    The map is the discriminator's probability of "real", ``σ(score(x))``, orange above a half and blue below; white dots are real points,
-    dark ones generated; arrows show where the generator's loss sends a generated point, ``-∇ₓ loss(score(x))``. The longest of a panel is
-    a fixed part of it, so they compare within a moment, not between moments.
+    The map is the discriminator's probability of "real", ``σ(score(x))``, orange above a half and
+    blue below; white dots are real points, dark ones generated; arrows show where the generator's
+    loss sends a generated point, ``-∇ₓ loss(score(x))``. The longest of a panel is a fixed part of
+    it, so they compare within a moment, not between moments.
 
     ``real``     points ``(N, 2)``.
     ``noise``    ``(M, 2)``, from which the generated points are made.
-    ``moments``  ``{name: (generate, score)}``; the points of one moment must not influence each other.
-    ``loss``     logits -> the generator's loss of each, as in `jnn.losses.adversarial`; by default ``-score``.
+    ``moments``  ``{name: (generate, score)}``; the points of one moment must not influence each
+                 other.
+    ``loss``     logits -> the generator's loss of each, as in `jnn.losses.adversarial`; by default
+                 ``-score``.
 
-    After GAN Lab (Kahng et al. 2019, https://arxiv.org/abs/1809.01587). Raises `JnnError` for other shapes.
+    After GAN Lab (Kahng et al. 2019, https://arxiv.org/abs/1809.01587). Raises `JnnError` for other
+    shapes.
 
     >>> points = np.random.default_rng(0).normal(size=(20, 2))
     >>> moments = {"start": (lambda z: 0 * z, lambda x: x[..., 0]), "end": (lambda z: z, lambda x: 0 * x[..., 0])}
@@ -58,32 +64,64 @@ def film(
     figure, used = _strip(len(moments), columns, title)
     for ax, (name, (_, score)) in zip(used, moments.items(), strict=True):
         image = _map(ax, score, low, high)
-        ax.plot(*np.asarray(real).T, "o", color="white", markersize=3, markeredgecolor=style.INK, markeredgewidth=0.4, label="real")
-        ax.plot(*made[name].T, "o", color=style.INK, markersize=2.5, markeredgewidth=0, label="generated")
+        ax.plot(
+            *np.asarray(real).T,
+            "o",
+            color="white",
+            markersize=3,
+            markeredgecolor=style.INK,
+            markeredgewidth=0.4,
+            label="real",
+        )
+        ax.plot(
+            *made[name].T,
+            "o",
+            color=style.INK,
+            markersize=2.5,
+            markeredgewidth=0,
+            label="generated",
+        )
         _arrows(ax, score, loss, made[name], LONGEST * (high - low))
         _framed(ax, low, high, name)
     dots = used[0].get_lines()
-    figure.legend(handles=dots, loc="outside lower left", ncols=2, frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.0)
+    figure.legend(
+        handles=dots,
+        loc="outside lower left",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+        labelcolor=style.INK,
+        handlelength=1.0,
+    )
     style.colour_bar(figure, image, used, "probability of real")
     return figure
 
 
-def manifolds(real: np.ndarray, generators: Mapping[str, Generate], *, columns: int = 4, title: str = "") -> Figure:
-    """A square grid of noise as each generator bends it, over the real points ``(N, 2)``: lines are close where it makes many points.
+def manifolds(
+    real: np.ndarray, generators: Mapping[str, Generate], *, columns: int = 4, title: str = ""
+) -> Figure:
+    """A square grid of noise as each generator bends it, over the real points ``(N, 2)``: lines are
+    close where it makes many points.
 
-    The grid covers two standard deviations of normal noise to each side. Raises `JnnError` for other shapes.
+    The grid covers two standard deviations of normal noise to each side. Raises `JnnError` for
+    other shapes.
 
     >>> figure = manifolds(np.eye(2), {"untrained": lambda z: 0 * z, "trained": lambda z: z})
     >>> [ax.get_title(loc="left") for ax in figure.axes]
     ['untrained', 'trained']
     """
     grid = _grid()
-    bent = {name: _made("manifolds", real, grid.reshape(-1, 2), generate) for name, generate in generators.items()}
+    bent = {
+        name: _made("manifolds", real, grid.reshape(-1, 2), generate)
+        for name, generate in generators.items()
+    }
     low, high = _frame(np.concatenate([real, *bent.values()]))
     figure, used = _strip(len(generators), columns, title)
     for ax, (name, points) in zip(used, bent.items(), strict=True):
         ax.plot(*np.asarray(real).T, "o", color="#b8c0cc", markersize=3, markeredgewidth=0)
-        ax.add_collection(LineCollection(list(points.reshape(grid.shape)), colors=style.PURPLE, linewidths=0.7))
+        ax.add_collection(
+            LineCollection(list(points.reshape(grid.shape)), colors=style.PURPLE, linewidths=0.7)
+        )
         _framed(ax, low, high, name)
     return figure
 
@@ -92,10 +130,18 @@ def _made(where: str, real: np.ndarray, noise: np.ndarray, generate: Generate) -
     """What the generator makes of the noise, with all shapes checked."""
     for name, points in (("real", real), ("noise", noise)):
         if np.ndim(points) != 2 or np.shape(points)[1] != 2:
-            raise mistake(where, got=f"{name} of shape {np.shape(points)}", expected="(N, 2): points on a plane")
+            raise mistake(
+                where,
+                got=f"{name} of shape {np.shape(points)}",
+                expected="(N, 2): points on a plane",
+            )
     made = np.asarray(generate(jnp.asarray(noise)))
     if made.shape != np.shape(noise):
-        raise mistake(where, got=f"a generator that makes {made.shape} of {np.shape(noise)}", expected="a point for each noise")
+        raise mistake(
+            where,
+            got=f"a generator that makes {made.shape} of {np.shape(noise)}",
+            expected="a point for each noise",
+        )
     return made
 
 
@@ -105,7 +151,9 @@ def _strip(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
         raise mistake("gan", got="nothing to draw", expected="one moment at least")
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure, axes = style.panels(rows, columns, width=1.8 * columns + 0.6, height=2.0 * rows + 0.5, title=title)
+    figure, axes = style.panels(
+        rows, columns, width=1.8 * columns + 0.6, height=2.0 * rows + 0.5, title=title
+    )
     for ax in axes.ravel()[count:]:
         ax.remove()
     return figure, list(axes.ravel()[:count])
@@ -129,11 +177,22 @@ def _map(ax: Axes, score: Score, low: float, high: float) -> AxesImage:
     x = np.stack(np.meshgrid(centres, centres), axis=-1).astype(np.float32)
     probability = np.asarray(jax.nn.sigmoid(score(jnp.asarray(x))))
     colours, extent = style.SIGNED.resampled(SHADES), (low, high, low, high)
-    return ax.imshow(probability, cmap=colours, vmin=0, vmax=1, alpha=0.55, origin="lower", extent=extent, interpolation="nearest")
+    return ax.imshow(
+        probability,
+        cmap=colours,
+        vmin=0,
+        vmax=1,
+        alpha=0.55,
+        origin="lower",
+        extent=extent,
+        interpolation="nearest",
+    )
 
 
 def _grid() -> np.ndarray:
-    """The lines of a square grid, those along the first axis before those along the second: ``(2 LINES, POINTS, 2)``."""
+    """The lines of a square grid, those along the first axis before those along the second:
+    ``(2 LINES, POINTS, 2)``.
+    """
     along, across = np.linspace(-REACH, REACH, POINTS), np.linspace(-REACH, REACH, LINES)
     one_way = np.stack(np.meshgrid(along, across), axis=-1)
     return np.concatenate([one_way, one_way[..., ::-1]]).astype(np.float32)
@@ -144,4 +203,12 @@ def _arrows(ax: Axes, score: Score, loss: Callable, points: np.ndarray, longest:
     most = np.linalg.norm(slope, axis=1).max(initial=0.0)
     if most > 0:
         step = slope / most * longest
-        ax.quiver(*points.T, *step.T, color=style.GREEN, angles="xy", scale_units="xy", scale=1, width=0.004)
+        ax.quiver(
+            *points.T,
+            *step.T,
+            color=style.GREEN,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            width=0.004,
+        )

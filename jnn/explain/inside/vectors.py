@@ -14,11 +14,19 @@ EMBEDDING = "embedding/output"
 
 
 def by_vectors(
-    model: Model, params: Any, state: Any, tokens: Any, *, at: str = EMBEDDING, mask: jax.Array | None = None
+    model: Model,
+    params: Any,
+    state: Any,
+    tokens: Any,
+    *,
+    at: str = EMBEDDING,
+    mask: jax.Array | None = None,
 ) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
-    """The vectors x ``(..., T, D)`` of the tokens, in float32 at least, and the function ``x -> y`` of the model from there on.
+    """The vectors x ``(..., T, D)`` of the tokens, in float32 at least, and the function ``x -> y``
+    of the model from there on.
 
-    ``at`` is the tagged path of the vectors, or its last parts. Raises `JnnError` where it names no value, or several.
+    ``at`` is the tagged path of the vectors, or its last parts. Raises `JnnError` where it names no
+    value, or several.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(embedding=jnn.embedding(5, 3), out=jnn.dense(2))
@@ -32,5 +40,9 @@ def by_vectors(
     found = [path for path in values if path == at or path.endswith("/" + at)]
     if len(found) != 1:
         got = f"{at!r}, which names {', '.join(found) or 'nothing'}"
-        raise mistake("by_vectors", got=got, expected=f"one of {', '.join(values) or 'the values that the model tags: none'}")
+        raise mistake(
+            "by_vectors",
+            got=got,
+            expected=f"one of {', '.join(values) or 'the values that the model tags: none'}",
+        )
     return numerics(values[found[0]]), lambda x: intervene(apply, {found[0]: x})(tokens)

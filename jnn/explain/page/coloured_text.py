@@ -1,8 +1,10 @@
-"""Text coloured by a number for each token, as HTML: the activity of a unit, a probability, what a word adds to an answer.
+"""Text coloured by a number for each token, as HTML: the activity of a unit, a probability, what a
+word adds to an answer.
 
-After Karpathy 2015, http://karpathy.github.io/2015/05/21/rnn-effectiveness: orange is positive and blue is negative, and under each
-character may stand what the model expects next. Colours lie in the HTML itself, on white, so that light and dark pages show the same; the
-value of a token is shown where the pointer rests on it.
+After Karpathy 2015, http://karpathy.github.io/2015/05/21/rnn-effectiveness: orange is positive and
+blue is negative, and under each character may stand what the model expects next. Colours lie in the
+HTML itself, on white, so that light and dark pages show the same; the value of a token is shown
+where the pointer rests on it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,29 +23,41 @@ from jnn.explain.tokens import readable
 MOST = 200
 """Tokens of a text that are shown; with their colours they are about 60 bytes each."""
 
-PROBABILITY = LinearSegmentedColormap.from_list("probability", ("#ffffff", "#8fd1bd", "#009e73"), N=101)
+PROBABILITY = LinearSegmentedColormap.from_list(
+    "probability", ("#ffffff", "#8fd1bd", "#009e73"), N=101
+)
 
 TINT = 0.62
 """The part of the signed colours that is used: beyond it they are too dark for black letters."""
 
 CARD = f"background:#ffffff;color:{style.INK};padding:1rem;overflow-x:auto"
-LETTERS = "color:#000;font:14px/1.75 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
+LETTERS = (
+    "color:#000;font:14px/1.75 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace"
+)
 RUNNING = f"margin:0 0 1rem;max-width:none;white-space:pre-wrap;overflow-wrap:anywhere;{LETTERS}"
 NOTE = f"margin:0 0 0.6rem;max-width:none;font-size:0.85rem;line-height:1.4;color:{style.QUIET}"
 COLUMN = "display:inline-block;vertical-align:top;text-align:center;min-width:1.25em;margin-bottom:0.7em;line-height:1.3"
 
 
 def coloured_text(
-    tokens: Sequence[str], values: Mapping[str, ArrayLike], *, label: str, scale: float | None = None, between: str = "", most: int = MOST
+    tokens: Sequence[str],
+    values: Mapping[str, ArrayLike],
+    *,
+    label: str,
+    scale: float | None = None,
+    between: str = "",
+    most: int = MOST,
 ) -> Markup:
-    """The text once for each of ``values``, ``{name: (T,)}``, coloured from blue (``-scale``) through white (0) to orange (``scale``).
+    """The text once for each of ``values``, ``{name: (T,)}``, coloured from blue (``-scale``)
+    through white (0) to orange (``scale``).
 
     ``label``    says to readers of the screen what it shows
     ``scale``    the number of the full colour, without one the greatest absolute value of all
     ``between``  what stands between two tokens: nothing for characters, a blank for words
     ``most``     tokens that are shown, the first ones; where there are more, a line says so
 
-    Raises `JnnError` where there are not as many values as tokens. A value that is no finite number has no colour.
+    Raises `JnnError` where there are not as many values as tokens. A value that is no finite number
+    has no colour.
 
     >>> html = coloured_text("ab", {"unit 3": [1.0, -0.5]}, label="activity of a unit")
     >>> '<span title="1" style="background:#e07d26">a</span>' in html
@@ -54,7 +68,10 @@ def coloured_text(
     lowest = min((float(np.nanmin(row, initial=0.0)) for row in rows.values()), default=0.0)
     body = [_legend(scale, lowest), _cut(len(tokens), most)]
     for name, row in rows.items():
-        cells = between.join(cell(running(token), value, scale) for token, value in zip(tokens[:most], row[:most], strict=True))
+        cells = between.join(
+            cell(running(token), value, scale)
+            for token, value in zip(tokens[:most], row[:most], strict=True)
+        )
         heading = f'<div style="{NOTE};margin-bottom:0.1rem">{escape(name)}</div>' if name else ""
         body.append(f'{heading}<div style="{RUNNING}">{cells}</div>')
     return card("\n".join(body), label)
@@ -71,11 +88,13 @@ def predicted_text(
     top: int = 5,
     most: int = 72,
 ) -> Markup:
-    """The text in one line of columns: each token coloured by its value, and under it what the model expects next.
+    """The text in one line of columns: each token coloured by its value, and under it what the
+    model expects next.
 
     ``values``         ``(T,)``, as for `coloured_text`
-    ``probabilities``  ``(T, V)``: of the token after each. The ``top`` most probable ones stand below one another, the greener the more
-                       probable; what then came is underlined.
+    ``probabilities``  ``(T, V)``: of the token after each. The ``top`` most probable ones stand
+                       below one another, the greener the more probable; what then came is
+                       underlined.
     ``vocabulary``     the V tokens as text
 
     >>> html = predicted_text("ab", [0.0, 1.0], [[0.1, 0.9], [0.5, 0.5]], "ab", label="a unit", top=1)
@@ -91,18 +110,32 @@ def predicted_text(
     for t, token in enumerate(tokens[:most]):
         following = tokens[t + 1] if t + 1 < len(tokens) else None
         guesses = np.argsort(-p[t], kind="stable")[:top]
-        below = "<br>".join(_guess(vocabulary[int(i)], p[t, i], vocabulary[int(i)] == following) for i in guesses)
-        columns.append(f'<span style="{COLUMN}">{cell(readable(token), row[t], scale)}<br>{below}</span>')
-    note = (
-        f'<div style="{NOTE}">Below each token: the {top} most probable next ones, greener where more probable; underlined what came.</div>'
-    )
+        below = "<br>".join(
+            _guess(vocabulary[int(i)], p[t, i], vocabulary[int(i)] == following) for i in guesses
+        )
+        columns.append(
+            f'<span style="{COLUMN}">{cell(readable(token), row[t], scale)}<br>{below}</span>'
+        )
+    note = f'<div style="{NOTE}">Below each token: the {top} most probable next ones, greener where more probable; underlined what came.</div>'
     text = f'<div style="max-width:none;{LETTERS}">{"".join(columns)}</div>'
-    return card("\n".join([_legend(scale, float(np.nanmin(row, initial=0.0))), note, _cut(len(tokens), most), text]), label)
+    return card(
+        "\n".join(
+            [
+                _legend(scale, float(np.nanmin(row, initial=0.0))),
+                note,
+                _cut(len(tokens), most),
+                text,
+            ]
+        ),
+        label,
+    )
 
 
 def card(body: str, label: str) -> Markup:
     """A body on a white card, as the report has figures on."""
-    return Markup(f'<div class="figure" tabindex="0" role="region" aria-label="{escape(label)}" style="{CARD}">\n{body}\n</div>')
+    return Markup(
+        f'<div class="figure" tabindex="0" role="region" aria-label="{escape(label)}" style="{CARD}">\n{body}\n</div>'
+    )
 
 
 def running(token: str) -> str:
@@ -111,8 +144,8 @@ def running(token: str) -> str:
 
 
 def background(value: float, colours: Any = style.SIGNED) -> str:
-    """The style of a cell: the colour of ``value``, from -1 to 1 for signed ``colours`` and from 0 to 1 for others, so light that black
-    letters are read on it.
+    """The style of a cell: the colour of ``value``, from -1 to 1 for signed ``colours`` and from 0
+    to 1 for others, so light that black letters are read on it.
 
     >>> background(0.0), background(1.0)
     ('background:#ffffff', 'background:#e07d26')
@@ -122,8 +155,8 @@ def background(value: float, colours: Any = style.SIGNED) -> str:
 
 
 def cell(text: str, value: float, scale: float) -> str:
-    """A coloured piece of text, whose value is shown where the pointer rests on it; without either where the value is 0 or no
-    number."""
+    """A coloured piece of text, whose value is shown where the pointer rests on it; without either
+    where the value is 0 or no number."""
     if value == 0 or not np.isfinite(value):
         return escape(text)
     return f'<span title="{value:.2g}" style="{background(value / scale)}">{escape(text)}</span>'
@@ -136,21 +169,32 @@ def _guess(token: str, probability: float, came: bool) -> str:
 
 def _legend(scale: float, lowest: float) -> str:
     start = -1 if lowest < 0 else 0
-    colours = ",".join(background(value).removeprefix("background:") for value in np.linspace(start, 1, 9))
+    colours = ",".join(
+        background(value).removeprefix("background:") for value in np.linspace(start, 1, 9)
+    )
     bar = f'<span style="display:inline-block;width:7rem;height:0.7em;margin:0 0.4rem;background:linear-gradient(90deg,{colours})"></span>'
     return f'<div style="{NOTE}">{style.short(start * scale)}{bar}{style.short(scale)}</div>'
 
 
 def _cut(found: int, most: int) -> str:
-    return f'<div style="{NOTE}">The first {most} of {found:,} tokens.</div>' if found > most else ""
+    return (
+        f'<div style="{NOTE}">The first {most} of {found:,} tokens.</div>' if found > most else ""
+    )
 
 
 def _scale(rows) -> float:
-    return max((float(np.max(np.abs(row[np.isfinite(row)]), initial=0.0)) for row in rows), default=0.0) or 1.0
+    return (
+        max(
+            (float(np.max(np.abs(row[np.isfinite(row)]), initial=0.0)) for row in rows), default=0.0
+        )
+        or 1.0
+    )
 
 
 def _checked(where: str, tokens: Sequence[str], values: ArrayLike) -> np.ndarray:
     row = np.asarray(values, np.float64)
     if row.shape != (len(tokens),):
-        raise mistake(where, got=f"values {row.shape} for {len(tokens)} tokens", expected="one for each token")
+        raise mistake(
+            where, got=f"values {row.shape} for {len(tokens)} tokens", expected="one for each token"
+        )
     return row

@@ -20,7 +20,8 @@ RESOLUTIONS = (144, 110, 84, 60, 42)
 
 
 def inline_images(figures: Sequence[object]) -> list[str | None]:
-    """A ``data:`` address for each figure, and None for what is no figure; together at most `MOST` characters.
+    """A ``data:`` address for each figure, and None for what is no figure; together at most `MOST`
+    characters.
 
     Raises `JnnError` where even the coarsest pictures are too large.
     """
@@ -33,7 +34,10 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
         if sum(len(address) for address in found if address) <= MOST:
             return found
     raise mistake(
-        "report", got=f"{len(figures)} figures of more than {MOST:,} characters", expected="less", remedy="Give fewer or smaller figures."
+        "report",
+        got=f"{len(figures)} figures of more than {MOST:,} characters",
+        expected="less",
+        remedy="Give fewer or smaller figures.",
     )
 
 

@@ -1,4 +1,6 @@
-"""The parts of a page. Every function escapes its texts; a ``body`` is HTML that other functions here made."""
+"""The parts of a page. Every function escapes its texts; a ``body`` is HTML that other functions
+here made.
+"""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -42,7 +44,9 @@ def section(name: str, title: str, text: str, body: str) -> str:
 
 
 def figure(source: str, description: str, least: int) -> str:
-    """A picture on a white card, at least ``least`` pixels wide: where the screen is narrower it scrolls, with the keyboard too."""
+    """A picture on a white card, at least ``least`` pixels wide: where the screen is narrower it
+    scrolls, with the keyboard too.
+    """
     label = escape(description)
     image = f'<img src="{escape(source)}" alt="{label}" style="min-width:{least}px">'
     return f'<div class="figure" tabindex="0" role="region" aria-label="{label}">{image}</div>'
@@ -55,19 +59,27 @@ def preformatted(text: str, label: str) -> str:
 
 def facts(values: Mapping[str, str]) -> str:
     """A few values side by side, each above its name."""
-    items = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values.items())
+    items = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+        for name, value in values.items()
+    )
     return f'<dl class="facts">{items}</dl>' if items else ""
 
 
 def table(caption: str, values: Mapping[str, str]) -> str:
     """Names and values in two columns; without a caption where the heading above says it all."""
-    rows = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n' for name, value in values.items())
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n'
+        for name, value in values.items()
+    )
     head = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f'<div class="table"><table>{head}\n<tbody>\n{rows}</tbody></table></div>'
 
 
 def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str:
-    """A table of ``(name, text of its value, value, marked)`` with a bar from zero behind each value."""
+    """A table of ``(name, text of its value, value, marked)`` with a bar from zero behind each
+    value.
+    """
     longest = max((value for _, _, value, _ in rows), default=0.0)
     lines = []
     for name, text, value, marked in rows:

@@ -2,7 +2,8 @@
 
 
 class Markup(str):
-    """A piece of HTML in which every text is escaped already; without scripts, and with its colours in it.
+    """A piece of HTML in which every text is escaped already; without scripts, and with its colours
+    in it.
 
     >>> Markup("<b>5</b>")._repr_html_()
     '<b>5</b>'

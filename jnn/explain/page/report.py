@@ -1,7 +1,8 @@
-"""One page about a run: the result beside its baselines, how training went, what the model does, how to repeat it.
+"""One page about a run: the result beside its baselines, how training went, what the model does,
+how to repeat it.
 
-The page is a single file without scripts, which reads nothing from anywhere: figures are inside it as data. It follows the reader's choice
-of light or dark and the width of the screen.
+The page is a single file without scripts, which reads nothing from anywhere: figures are inside it
+as data. It follows the reader's choice of light or dark and the width of the screen.
 """
 
 import json
@@ -27,8 +28,8 @@ WIDEST = 850  # pixels that a wide screen has for a figure
 
 
 class Section(NamedTuple):
-    """A part of the report: a heading, a sentence that says what one sees, and a figure, coloured text, or, in fixed-width letters, a
-    table."""
+    """A part of the report: a heading, a sentence that says what one sees, and a figure, coloured
+    text, or, in fixed-width letters, a table."""
 
     title: str
     text: str
@@ -46,37 +47,58 @@ def write_report(
 ) -> Path:
     """Write ``folder/report.html``, a self-contained page of at most 2 MB, and return its path.
 
-    ``summary``   what ``summary.json`` holds: ``metrics`` and, where there are any, ``baselines`` (name -> the same metric on the same
-                  split), ``parameters``, ``seconds``, ``steps``, ``seed``, ``device``, ``versions``, ``config``, ``experiment``, ``data``
-                  (its name, fingerprint, sizes: text or a mapping).
+    ``summary``   what ``summary.json`` holds: ``metrics`` and, where there are any, ``baselines``
+                  (name -> the same metric on the same split), ``parameters``, ``seconds``,
+                  ``steps``, ``seed``, ``device``, ``versions``, ``config``, ``experiment``,
+                  ``data`` (its name, fingerprint, sizes: text or a mapping).
     ``rows``      the lines of ``metrics.jsonl``, for the learning curves.
-    ``about``     whose ``metric`` (such as ``"test/accuracy"``) is the one that is compared; without it the first one.
+    ``about``     whose ``metric`` (such as ``"test/accuracy"``) is the one that is compared;
+                  without it the first one.
 
-    The command is read from ``command.txt`` in the folder where there is one. Raises `JnnError` without a metric, or for a missing folder.
+    The command is read from ``command.txt`` in the folder where there is one. Raises `JnnError`
+    without a metric, or for a missing folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise mistake("write_report", got=f"{folder}, which is no folder", expected="the folder of a run")
+        raise mistake(
+            "write_report", got=f"{folder}, which is no folder", expected="the folder of a run"
+        )
     if not summary.get("metrics"):
-        raise mistake("write_report", got="a summary without metrics", expected="{'metrics': {'test/accuracy': 0.99}, ...}")
+        raise mistake(
+            "write_report",
+            got="a summary without metrics",
+            expected="{'metrics': {'test/accuracy': 0.99}, ...}",
+        )
     metric = getattr(about, "metric", "") or ""
     metric = metric if metric in summary["metrics"] else next(iter(summary["metrics"]))
     if rows:
         candidates = (f"validation/{metric.rsplit('/', 1)[-1]}", "validation/loss")
         watched = next((name for name in candidates if any(name in row for row in rows)), None)
-        caption = "The dotted line marks the best step on validation data." if watched else "No data were held out to choose the step by."
+        caption = (
+            "The dotted line marks the best step on validation data."
+            if watched
+            else "No data were held out to choose the step by."
+        )
         curves = Section("How training went", caption, learning_curves(rows, best=watched))
         sections = [curves, *sections]
     sources = inline_images([section.figure for section in sections])
     parts = [
         _result(metric, summary),
-        *(_section(i, section, source) for i, (section, source) in enumerate(zip(sections, sources, strict=True))),
+        *(
+            _section(i, section, source)
+            for i, (section, source) in enumerate(zip(sections, sources, strict=True))
+        ),
         _reproduction(folder, summary),
         _settings(summary.get("config") or {}),
     ]
     task = getattr(about, "task", "") or summary.get("experiment", "")
     path = folder / "report.html"
-    _write(path, html.page(title, task, result_in_words(metric, summary), "\n".join(part for part in parts if part)))
+    _write(
+        path,
+        html.page(
+            title, task, result_in_words(metric, summary), "\n".join(part for part in parts if part)
+        ),
+    )
     return path
 
 
@@ -86,18 +108,21 @@ def result_in_words(metric: str, summary: Mapping[str, Any]) -> str:
     >>> result_in_words("test/accuracy", {"metrics": {"test/accuracy": 0.991}, "baselines": {"logistic regression": 0.96}})
     'Test accuracy is 0.991, better than the best baseline, logistic regression (0.96), by 0.031.'
     """
-    value, baselines, lowest = summary["metrics"][metric], summary.get("baselines") or {}, lower_is_better(metric)
+    value, baselines, lowest = (
+        summary["metrics"][metric],
+        summary.get("baselines") or {},
+        lower_is_better(metric),
+    )
     start = f"{sentence(metric_name(metric))} is {number(value)}"
     finite = {name: baseline for name, baseline in baselines.items() if is_finite(baseline)}
     if not finite or not is_finite(value):
         return f"{start}." if finite else f"{start}; there is no baseline to compare it with."
     name = ranked(finite, lowest)[0]
     ahead = finite[name] - value if lowest else value - finite[name]
-    if math.isclose(value, finite[name], rel_tol=1e-6):  # one of them may have been rounded to float32
+    # one of them may have been rounded to float32
+    if math.isclose(value, finite[name], rel_tol=1e-6):
         return f"{start}, the same as the best baseline, {name}."
-    return (
-        f"{start}, {'better' if ahead > 0 else 'worse'} than the best baseline, {name} ({number(finite[name])}), by {number(abs(ahead))}."
-    )
+    return f"{start}, {'better' if ahead > 0 else 'worse'} than the best baseline, {name} ({number(finite[name])}), by {number(abs(ahead))}."
 
 
 def _result(metric: str, summary: Mapping[str, Any]) -> str:
@@ -110,7 +135,12 @@ def _result(metric: str, summary: Mapping[str, Any]) -> str:
     compared = html.bar_table(
         f"{sentence(metric_name(metric))}; {'less' if lowest else 'more'} is better",
         [
-            (each, number(values[each]), float(values[each]) if is_finite(values[each]) else 0.0, each == name)
+            (
+                each,
+                number(values[each]),
+                float(values[each]) if is_finite(values[each]) else 0.0,
+                each == name,
+            )
             for each in ranked(values, lowest)
         ],
     )
@@ -121,16 +151,34 @@ def _result(metric: str, summary: Mapping[str, Any]) -> str:
         "device": summary.get("device"),
         "seed": summary.get("seed"),
     }
-    known = {what: number(value) if is_finite(value) else str(value) for what, value in facts.items() if value is not None}
-    others = {metric_name(each): number(value) for each, value in summary["metrics"].items() if each != metric}
-    body = (f'<p class="warning" role="note">{warning}</p>' if smoke else "") + compared + html.facts(known)
-    return html.section("result", "Result", "", body + (html.table("All other metrics", others) if others else ""))
+    known = {
+        what: number(value) if is_finite(value) else str(value)
+        for what, value in facts.items()
+        if value is not None
+    }
+    others = {
+        metric_name(each): number(value)
+        for each, value in summary["metrics"].items()
+        if each != metric
+    }
+    body = (
+        (f'<p class="warning" role="note">{warning}</p>' if smoke else "")
+        + compared
+        + html.facts(known)
+    )
+    return html.section(
+        "result", "Result", "", body + (html.table("All other metrics", others) if others else "")
+    )
 
 
 def _section(i: int, section: Section, source: str | None) -> str:
     body = ""
     if source is not None and isinstance(section.figure, Figure):
-        body = html.figure(source, f"{section.title}. {section.text}", min(WIDEST, round(READABLE * section.figure.get_figwidth())))
+        body = html.figure(
+            source,
+            f"{section.title}. {section.text}",
+            min(WIDEST, round(READABLE * section.figure.get_figwidth())),
+        )
     elif isinstance(section.figure, Markup):
         body = section.figure
     elif isinstance(section.figure, str):
@@ -142,12 +190,24 @@ def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
     command = folder / "command.txt"
     lines = command.read_text(encoding="utf-8").strip().splitlines() if command.is_file() else []
     name = summary.get("experiment", "")
-    again = shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
+    again = (
+        shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
+    )
     text = "The same command with the same versions, data and device makes the same numbers."
-    facts = {"seed": summary.get("seed"), "device": summary.get("device"), **_data(summary.get("data")), **(summary.get("versions") or {})}
+    facts = {
+        "seed": summary.get("seed"),
+        "device": summary.get("device"),
+        **_data(summary.get("data")),
+        **(summary.get("versions") or {}),
+    }
     body = html.preformatted(lines[0] if lines else again, "command") if lines or again else ""
     known = {what: str(value) for what, value in facts.items() if value is not None}
-    return html.section("reproduce", "How to reproduce it", text, body + (html.table("What it was made with", known) if known else ""))
+    return html.section(
+        "reproduce",
+        "How to reproduce it",
+        text,
+        body + (html.table("What it was made with", known) if known else ""),
+    )
 
 
 def _data(data: Any) -> dict[str, str]:
@@ -159,7 +219,9 @@ def _data(data: Any) -> dict[str, str]:
     if not isinstance(data, Mapping):
         return {"data": str(data)} if data else {}
     return {
-        f"data: {name}": ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else _plain(value)
+        f"data: {name}": ", ".join(f"{k} {v}" for k, v in value.items())
+        if isinstance(value, Mapping)
+        else _plain(value)
         for name, value in data.items()
     }
 
@@ -184,12 +246,20 @@ def _duration(seconds: Any) -> str | None:
     minutes, rest = divmod(round(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.2g} s" if seconds < 10 else f"{rest} s"
+    return (
+        f"{minutes} min {rest} s"
+        if minutes
+        else f"{seconds:.2g} s"
+        if seconds < 10
+        else f"{rest} s"
+    )
 
 
 def _write(path: Path, text: str) -> None:
     """The file appears whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".report-", delete=False, encoding="utf-8") as stream:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=".report-", delete=False, encoding="utf-8"
+    ) as stream:
         stream.write(text)
     os.chmod(stream.name, 0o644)
     os.replace(stream.name, path)

@@ -17,7 +17,8 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list
 
 
 def metric_table(measured: Mapping[str, Mapping[str, float]]) -> str:
-    """The metrics of each method, ``{method: {metric: value}}``: those that the first has; blank where another has none.
+    """The metrics of each method, ``{method: {metric: value}}``: those that the first has; blank
+    where another has none.
 
     >>> print(metric_table({"LSTM": {"test/auc": 0.9, "test/f1": 0.5}, "|z|": {"test/auc": 0.7}}))
             AUC     F1
@@ -26,6 +27,8 @@ def metric_table(measured: Mapping[str, Mapping[str, float]]) -> str:
     """
     metrics = list(next(iter(measured.values())))
     heads = [metric_name(metric.rpartition("/")[2]) for metric in metrics]
-    cells = lambda values: [f"{values[metric]:.3f}" if metric in values else "" for metric in metrics]
+    cells = lambda values: [
+        f"{values[metric]:.3f}" if metric in values else "" for metric in metrics
+    ]
     rows = [["", *heads], *([method, *cells(values)] for method, values in measured.items())]
     return "\n".join(table(rows, numbers=range(1, len(metrics) + 1)))

@@ -26,10 +26,12 @@ def score_trace(
     unit: str = "value",
     known: range | None = None,
 ) -> Figure:
-    """The series, and below it its score, both ``(T,)``, with the labelled events shaded and the threshold dashed.
+    """The series, and below it its score, both ``(T,)``, with the labelled events shaded and the
+    threshold dashed.
 
-    The score is on an axis that is linear up to the threshold and logarithmic above, so that great events do not flatten the others.
-    ``known`` is the stretch that was learned from, which a line below marks.
+    The score is on an axis that is linear up to the threshold and logarithmic above, so that great
+    events do not flatten the others. ``known`` is the stretch that was learned from, which a line
+    below marks.
 
     >>> figure = score_trace(np.arange(4), np.zeros(4), np.array([0.0, 3.0, 0.0, 2.0]), np.array([0, 1, 0, 0], bool), threshold=1.0)
     >>> figure.get_suptitle()
@@ -37,11 +39,19 @@ def score_trace(
     """
     time, score = np.asarray(time), np.asarray(score, np.float64)
     _check("score_trace", time=time, values=values, score=score, anomalous=anomalous)
-    figure, axes = style.panels(2, 1, width=9.6, height=5.0, title=_in_words(score, anomalous, threshold))
+    figure, axes = style.panels(
+        2, 1, width=9.6, height=5.0, title=_in_words(score, anomalous, threshold)
+    )
     above, below = axes[:, 0]
     above.plot(*_broken(time, values), color=style.BLUE, linewidth=0.9)
     below.plot(*_broken(time, score), color=style.BLUE, linewidth=0.9)
-    below.axhline(threshold, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), label=f"threshold {number(float(threshold))}")
+    below.axhline(
+        threshold,
+        color=style.INK,
+        linewidth=1,
+        linestyle=(0, (4, 3)),
+        label=f"threshold {number(float(threshold))}",
+    )
     below.set_yscale("symlog", linthresh=max(float(threshold), 1e-9))
     for ax in (above, below):
         _shade(ax, time, stretches(anomalous))
@@ -49,7 +59,15 @@ def score_trace(
         ax.margins(x=0.01)
     if known is not None:
         ends = time[[known.start, known.stop - 1]]
-        below.plot(ends, [0, 0], color=style.GREEN, linewidth=4, solid_capstyle="butt", label="learned from", clip_on=False)
+        below.plot(
+            ends,
+            [0, 0],
+            color=style.GREEN,
+            linewidth=4,
+            solid_capstyle="butt",
+            label="learned from",
+            clip_on=False,
+        )
     style.gridded(below)
     style.legend(below)
     style.caption(above, "series, labelled events shaded", y=unit)
@@ -67,7 +85,8 @@ def events_closely(
     margin: int = 48,
     name: str = "forecast",
 ) -> Figure:
-    """Each event with ``margin`` times before and after it: the values, and what was expected, both ``(T,)``; at most six events.
+    """Each event with ``margin`` times before and after it: the values, and what was expected, both
+    ``(T,)``; at most six events.
 
     >>> figure = events_closely(np.arange(9), np.zeros(9), np.ones(9), [range(4, 6)], margin=2)
     >>> figure.axes[0].lines[0].get_xdata().tolist()
@@ -83,7 +102,9 @@ def events_closely(
     figure, axes = style.panels(rows, columns, width=max(4.8, 3.4 * columns), height=2.9 * rows)
     for ax, event in zip(axes.ravel(), shown, strict=False):
         near = slice(max(0, event.start - margin), min(len(time), event.stop + margin))
-        ax.plot(*_broken(time[near], values[near]), color=style.INK, linewidth=1.4, label="measured")
+        ax.plot(
+            *_broken(time[near], values[near]), color=style.INK, linewidth=1.4, label="measured"
+        )
         ax.plot(*_broken(time[near], expected[near]), color=style.ORANGE, linewidth=1.4, label=name)
         _shade(ax, time, [event])
         _dated(ax, time, 4)
@@ -96,21 +117,37 @@ def events_closely(
 
 
 def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) -> Figure:
-    """For each score ``(T,)``, as the threshold falls: how many of the anomalous times are found, against how many others are too, and
-    against how many of the alarms are right.
+    """For each score ``(T,)``, as the threshold falls: how many of the anomalous times are found,
+    against how many others are too, and against how many of the alarms are right.
 
-    Areas are those of scikit-learn; the dashed lines are those of a score without worth. The first score is drawn strongest.
+    Areas are those of scikit-learn; the dashed lines are those of a score without worth. The first
+    score is drawn strongest.
     """
-    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+    from sklearn.metrics import (
+        average_precision_score,
+        precision_recall_curve,
+        roc_auc_score,
+        roc_curve,
+    )
 
     figure, axes = style.panels(1, 2, width=9.6, height=4.4)
     left, right = axes[0]
     for i, (name, score) in enumerate(scores.items()):
-        look = {"color": style.SERIES[i % len(style.SERIES)], "linewidth": 2.2 if i == 0 else 1.2, "zorder": 3 if i == 0 else 2}
+        look = {
+            "color": style.SERIES[i % len(style.SERIES)],
+            "linewidth": 2.2 if i == 0 else 1.2,
+            "zorder": 3 if i == 0 else 2,
+        }
         false, true, _ = roc_curve(anomalous, score)
         left.plot(false, true, **look, label=f"{name}: AUC {roc_auc_score(anomalous, score):.3f}")
         precision, recall, _ = precision_recall_curve(anomalous, score)
-        right.plot(recall, precision, **look, label=f"{name}: AP {average_precision_score(anomalous, score):.3f}", drawstyle="steps-pre")
+        right.plot(
+            recall,
+            precision,
+            **look,
+            label=f"{name}: AP {average_precision_score(anomalous, score):.3f}",
+            drawstyle="steps-pre",
+        )
     worthless = {"color": style.QUIET, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
     left.plot([0, 1], [0, 1], **worthless)
     right.axhline(float(np.mean(anomalous)), **worthless)
@@ -127,7 +164,9 @@ def _broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """The series with NaN where times are missing, so that no line is drawn over a gap."""
     step = np.diff(time)
     gaps = 1 + np.flatnonzero(step > GAP * np.median(step)) if len(step) else []
-    return np.insert(time, gaps, time[gaps]), np.insert(np.asarray(values, np.float64), gaps, np.nan)
+    return np.insert(time, gaps, time[gaps]), np.insert(
+        np.asarray(values, np.float64), gaps, np.nan
+    )
 
 
 def _shade(ax: Axes, time: np.ndarray, events: Sequence[range]) -> None:

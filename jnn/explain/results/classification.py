@@ -17,10 +17,11 @@ FULL = 20  # classes up to which the cells of a confusion matrix hold their coun
 def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figure:
     """Which class is taken for which: row i, column j is how often the class i was predicted as j.
 
-    Each cell is coloured by its fraction of the row: blue on the diagonal, which is right, orange off it, where the scale ends at the
-    commonest mistake (at 5 % of a class where all are rarer), so that rare ones show too. Beside each row stands the recall. ``matrix`` is
-    ``(K, K)``, as `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape, or another number of
-    ``classes``.
+    Each cell is coloured by its fraction of the row: blue on the diagonal, which is right, orange
+    off it, where the scale ends at the commonest mistake (at 5 % of a class where all are rarer),
+    so that rare ones show too. Beside each row stands the recall. ``matrix`` is ``(K, K)``, as
+    `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape,
+    or another number of ``classes``.
 
     >>> figure = confusion(np.array([[9, 1], [2, 8]]), ["cat", "dog"])
     >>> figure.get_suptitle().split(";")[0]
@@ -28,7 +29,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise mistake("confusion", got=f"shape {matrix.shape}", expected="a square matrix, (classes, classes)")
+        raise mistake(
+            "confusion", got=f"shape {matrix.shape}", expected="a square matrix, (classes, classes)"
+        )
     k, names = len(matrix), _names("confusion", classes, len(matrix))
     fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     right = np.eye(k, dtype=bool)
@@ -36,13 +39,23 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
     signed = np.where(right, -fractions, fractions / max(worst, RARE))
 
     side = min(9.0, max(4.0, 1.6 + 0.42 * k))
-    figure, axes = style.panels(width=side + 0.6, height=side + 0.4, title=_worst_in_words(matrix, names))
+    figure, axes = style.panels(
+        width=side + 0.6, height=side + 0.4, title=_worst_in_words(matrix, names)
+    )
     ax = axes[0, 0]
     ax.imshow(signed, cmap=style.SIGNED, vmin=-1.25, vmax=1.25)
     if k <= FULL:
         for i, j in zip(*np.nonzero(matrix), strict=True):
             dark = abs(signed[i, j]) > 0.62
-            ax.text(j, i, f"{matrix[i, j]:g}", ha="center", va="center", fontsize=8 if k > 12 else 9, color="white" if dark else style.INK)
+            ax.text(
+                j,
+                i,
+                f"{matrix[i, j]:g}",
+                ha="center",
+                va="center",
+                fontsize=8 if k > 12 else 9,
+                color="white" if dark else style.INK,
+            )
     _class_ticks(ax, names)
     _recalls(ax, np.diagonal(fractions), matrix.sum(axis=1))
     style.caption(ax, x="predicted", y="true class")
@@ -53,7 +66,12 @@ def _class_ticks(ax: Axes, names: list[str]) -> None:
     k = len(names)
     shown = range(0, k, -(-k // 40))
     longest = max(len(name) for name in names)
-    ax.set_xticks(shown, [names[i] for i in shown], rotation=45 if longest > 3 else 0, ha="right" if longest > 3 else "center")
+    ax.set_xticks(
+        shown,
+        [names[i] for i in shown],
+        rotation=45 if longest > 3 else 0,
+        ha="right" if longest > 3 else "center",
+    )
     ax.set_yticks(shown, [names[i] for i in shown])
     ax.set_xticks(np.arange(k - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(k - 1) + 0.5, minor=True)
@@ -78,17 +96,27 @@ def _worst_in_words(matrix: np.ndarray, names: list[str]) -> str:
     if not wrong:
         return f"All {total:,g} are right" if total else "No example"
     i, j = np.unravel_index(np.argmax(mistakes), mistakes.shape)
-    often = f"most often {names[i]} is taken for {names[j]} ({mistakes[i, j]:,g} times)" if mistakes[i, j] > 1 else "no two in the same way"
+    often = (
+        f"most often {names[i]} is taken for {names[j]} ({mistakes[i, j]:,g} times)"
+        if mistakes[i, j] > 1
+        else "no two in the same way"
+    )
     return f"{wrong:,g} of {total:,g} {'is' if wrong == 1 else 'are'} wrong; {often}"
 
 
 def most_wrong(
-    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str] | None = None, *, count: int = 12
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str] | None = None,
+    *,
+    count: int = 12,
 ) -> Figure:
     """The wrongly classified examples whose true class got the least probability, the worst first.
 
-    ``images`` ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, ``labels`` ``(N,)`` integers, ``probabilities`` ``(N, K)``. Above each picture
-    stands what the model says and how sure it is, below it what it is. Raises `JnnError` where the lengths differ or a label is outside
+    ``images`` ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, ``labels`` ``(N,)`` integers,
+    ``probabilities`` ``(N, K)``. Above each picture stands what the model says and how sure it is,
+    below it what it is. Raises `JnnError` where the lengths differ or a label is outside
     ``[0, K)``.
 
     >>> figure = most_wrong(np.zeros((2, 4, 4)), np.array([0, 1]), np.array([[0.2, 0.8], [0.1, 0.9]]), ["cat", "dog"])
@@ -98,7 +126,11 @@ def most_wrong(
     labels, probabilities = _checked("most_wrong", labels, probabilities)
     images = style.displayable(images)
     if len(images) != len(labels):
-        raise mistake("most_wrong", got=f"{len(images)} images and {len(labels)} labels", expected="as many of one as of the other")
+        raise mistake(
+            "most_wrong",
+            got=f"{len(images)} images and {len(labels)} labels",
+            expected="as many of one as of the other",
+        )
     names = _names("most_wrong", classes, probabilities.shape[1])
     predicted, given = probabilities.argmax(axis=1), probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(predicted != labels)
@@ -107,13 +139,20 @@ def most_wrong(
     columns = min(6, max(1, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))
     many = "none is" if not len(wrong) else "1 is" if len(wrong) == 1 else f"{len(wrong):,} are"
-    title = f"Of {len(labels):,} examples {many} wrong" + (f"; the {len(chosen)} worst" if len(chosen) < len(wrong) else "")
+    title = f"Of {len(labels):,} examples {many} wrong" + (
+        f"; the {len(chosen)} worst" if len(chosen) < len(wrong) else ""
+    )
     width = max(4.0, 1.55 * columns)
-    figure, axes = style.panels(rows, columns, width=width, height=2.1 * rows + 0.4 if len(chosen) else 0.7, title=title)
+    figure, axes = style.panels(
+        rows, columns, width=width, height=2.1 * rows + 0.4 if len(chosen) else 0.7, title=title
+    )
     for ax, i in zip(axes.ravel(), chosen, strict=False):
         style.picture(ax, images[i])
         ax.set_title(
-            f"says {names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})", fontsize=10, color=style.ORANGE, fontweight="bold"
+            f"says {names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})",
+            fontsize=10,
+            color=style.ORANGE,
+            fontweight="bold",
         )
         ax.set_xlabel(f"is {names[labels[i]]} ({given[i]:.0%})", fontsize=9, color=style.QUIET)
     for ax in axes.ravel()[len(chosen) :]:
@@ -122,7 +161,9 @@ def most_wrong(
 
 
 class Reliability(NamedTuple):
-    """Examples, mean confidence and accuracy in each of B equal bins of confidence, ``(B,)``; NaN means in an empty bin."""
+    """Examples, mean confidence and accuracy in each of B equal bins of confidence, ``(B,)``; NaN
+    means in an empty bin.
+    """
 
     count: np.ndarray
     confidence: np.ndarray
@@ -130,7 +171,9 @@ class Reliability(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The expected calibration error ``Σ_b (n_b / n) |accuracy_b - confidence_b|`` (Guo et al. 2017, equation 3)."""
+        """The expected calibration error ``Σ_b (n_b / n) |accuracy_b - confidence_b|`` (Guo et al.
+        2017, equation 3).
+        """
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(self.count @ gaps / max(1, self.count.sum()))
 
@@ -138,8 +181,8 @@ class Reliability(NamedTuple):
 def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> Reliability:
     """How often the model is right among the answers about which it is about equally sure.
 
-    Confidence is the largest of the ``probabilities`` ``(N, K)``, in bins ``(b/B, (b+1)/B]`` as `jnn.metrics.expected_calibration_error`
-    has them.
+    Confidence is the largest of the ``probabilities`` ``(N, K)``, in bins ``(b/B, (b+1)/B]`` as
+    `jnn.metrics.expected_calibration_error` has them.
     """
     labels, probabilities = _checked("reliability", labels, probabilities)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -150,19 +193,33 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> Figure:
-    """Reliability diagram: accuracy against confidence, and how many answers are so sure. A calibrated model lies on the diagonal.
+    """Reliability diagram: accuracy against confidence, and how many answers are so sure. A
+    calibrated model lies on the diagonal.
 
     Arguments as for `reliability`; the title has the expected calibration error.
     """
     found = reliability(probabilities, labels, bins=bins)
-    figure, axes = style.panels(2, 1, width=4.6, height=5.4, heights=(3, 1), title=_calibration_in_words(found))
+    figure, axes = style.panels(
+        2, 1, width=4.6, height=5.4, heights=(3, 1), title=_calibration_in_words(found)
+    )
     above, below = axes[:, 0]
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
-    above.plot([0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)), label="calibrated")
     above.plot(
-        found.confidence, found.accuracy, "o", color=style.ORANGE, markersize=6, label="accuracy of the bin", zorder=4, clip_on=False
+        [0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)), label="calibrated"
     )
-    above.vlines(found.confidence, found.confidence, found.accuracy, color=style.ORANGE, linewidth=1.6)
+    above.plot(
+        found.confidence,
+        found.accuracy,
+        "o",
+        color=style.ORANGE,
+        markersize=6,
+        label="accuracy of the bin",
+        zorder=4,
+        clip_on=False,
+    )
+    above.vlines(
+        found.confidence, found.confidence, found.accuracy, color=style.ORANGE, linewidth=1.6
+    )
     above.set(xlim=(0, 1), ylim=(0, 1))
     style.gridded(above)
     style.caption(above, y="accuracy")
@@ -177,27 +234,43 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
 def _calibration_in_words(found: Reliability) -> str:
     n = max(1, found.count.sum())
     lean = np.nansum(found.count * (found.confidence - found.accuracy)) / n
-    verdict = "about right" if abs(lean) < 0.02 else "too sure of itself" if lean > 0 else "too unsure of itself"
+    verdict = (
+        "about right"
+        if abs(lean) < 0.02
+        else "too sure of itself"
+        if lean > 0
+        else "too unsure of itself"
+    )
     return f"The model is {verdict}: expected calibration error {found.error:.3f}"
 
 
-def _checked(where: str, labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked(
+    where: str, labels: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         shapes = f"probabilities {probabilities.shape} and labels {labels.shape}"
         raise mistake(where, got=shapes, expected="(N, classes) and (N,)")
-    if not np.issubdtype(labels.dtype, np.integer) or (len(labels) and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]):
+    if not np.issubdtype(labels.dtype, np.integer) or (
+        len(labels) and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]
+    ):
         raise mistake(
-            where, got=f"labels of {labels.dtype} such as {np.ravel(labels)[:3]}", expected=f"integers in [0, {probabilities.shape[1]})"
+            where,
+            got=f"labels of {labels.dtype} such as {np.ravel(labels)[:3]}",
+            expected=f"integers in [0, {probabilities.shape[1]})",
         )
     if len(labels) and not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-5):
         found = f"values from {probabilities.min():.3g} to {probabilities.max():.3g}"
-        raise mistake(where, got=found, expected="probabilities", remedy="Apply jax.nn.softmax to the logits.")
+        raise mistake(
+            where, got=found, expected="probabilities", remedy="Apply jax.nn.softmax to the logits."
+        )
     return labels, probabilities
 
 
 def _names(where: str, classes: Sequence[str] | None, k: int) -> list[str]:
     names = [str(i) for i in range(k)] if classes is None else [str(name) for name in classes]
     if len(names) != k:
-        raise mistake(where, got=f"{len(names)} names of classes", expected=f"{k}, one for each class")
+        raise mistake(
+            where, got=f"{len(names)} names of classes", expected=f"{k}, one for each class"
+        )
     return names

@@ -1,4 +1,6 @@
-"""What a detector finds: drawn boxes, precision against recall, the precision of each class and overlap, the map of centers."""
+"""What a detector finds: drawn boxes, precision against recall, the precision of each class and
+overlap, the map of centers.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,10 +29,12 @@ def drawn_boxes(
     names: bool = True,
     columns: int = COLUMNS,
 ) -> Figure:
-    """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and what was found with a score of at least ``least`` (orange).
+    """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and what was found with a score
+    of at least ``least`` (orange).
 
-    ``found`` and ``truth`` as in `jnn.detection.average_precision.average_precision`. With ``names``, above each found box are its class and
-    its score, and below each true one is its class.
+    ``found`` and ``truth`` as in `jnn.detection.average_precision.average_precision`. With
+    ``names``, above each found box are its class and its score, and below each true one is its
+    class.
 
     >>> found = Detections(np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]]), np.array([[0]]))
     >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]]), "mask": np.array([[True]])}
@@ -51,25 +55,53 @@ def drawn_boxes(
         for j in np.flatnonzero(truth["mask"][i]):
             box = truth["box"][i, j]
             _rectangle(ax, box, TRUE, dashed=True)
-            _name(ax, (box[0], box[3]), classes[int(truth["label"][i, j])] if names else "", TRUE, "top")
+            _name(
+                ax,
+                (box[0], box[3]),
+                classes[int(truth["label"][i, j])] if names else "",
+                TRUE,
+                "top",
+            )
         for j in np.flatnonzero(found.scores[i] >= least):
             box = found.boxes[i, j]
             _rectangle(ax, box, FOUND)
-            text = f"{classes[int(found.labels[i, j])]} {number(round(float(found.scores[i, j]), 2))}"
+            text = (
+                f"{classes[int(found.labels[i, j])]} {number(round(float(found.scores[i, j]), 2))}"
+            )
             _name(ax, (box[0], box[1]), text if names else "", FOUND, "bottom")
     return figure
 
 
 def _rectangle(ax: Axes, box: np.ndarray, colour: str, *, dashed: bool = False) -> None:
-    left, top, right, bottom = (float(edge) - 0.5 for edge in box)  # Matplotlib puts the middle of a pixel at its number
+    # Matplotlib puts the middle of a pixel at its number
+    left, top, right, bottom = (float(edge) - 0.5 for edge in box)
     line = (0, (4, 2)) if dashed else "-"
-    ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.4, linestyle=line))
+    ax.add_patch(
+        Rectangle(
+            (left, top),
+            right - left,
+            bottom - top,
+            fill=False,
+            edgecolor=colour,
+            linewidth=1.4,
+            linestyle=line,
+        )
+    )
 
 
 def _name(ax: Axes, place: tuple[float, float], text: str, colour: str, side: str) -> None:
     if text:
         outline = [withStroke(linewidth=2, foreground="black")]
-        ax.text(*place, text, color=colour, fontsize=7, va=side, ha="left", fontweight="bold", path_effects=outline)
+        ax.text(
+            *place,
+            text,
+            color=colour,
+            fontsize=7,
+            va=side,
+            ha="left",
+            fontweight="bold",
+            path_effects=outline,
+        )
 
 
 def precision_recall(recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> Figure:
@@ -81,7 +113,11 @@ def precision_recall(recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> F
     """
     figure, ax = _lines("precision_recall", recalls, curves)
     ax.set(xlim=(0, 1.01))
-    style.caption(ax, x="recall: the part of the objects that is found", y="precision: the part of the finds that is right")
+    style.caption(
+        ax,
+        x="recall: the part of the objects that is found",
+        y="precision: the part of the finds that is right",
+    )
     return figure
 
 
@@ -99,14 +135,18 @@ def precision_by_overlap(overlaps: np.ndarray, values: Mapping[str, np.ndarray])
     return figure
 
 
-def _lines(where: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape) -> tuple[Figure, Axes]:
+def _lines(
+    where: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape
+) -> tuple[Figure, Axes]:
     """Named lines from 0 to 1."""
     for name, y in lines.items():
         if np.shape(y) != np.shape(x):
             raise mistake(where, got=f"{name} of shape {np.shape(y)}", expected=f"{np.shape(x)}")
     figure, axes = style.panels(width=6.4, height=3.8)
     ax = axes[0, 0]
-    for colour, (name, y) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), lines.items(), strict=False):
+    for colour, (name, y) in zip(
+        (style.ORANGE, style.BLUE, *style.SERIES[2:]), lines.items(), strict=False
+    ):
         ax.plot(x, y, color=colour, linewidth=1.6, label=name, **shape)
     ax.set_ylim(0, 1.01)
     style.gridded(ax, "both")
@@ -115,7 +155,8 @@ def _lines(where: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape) 
 
 
 def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray]) -> Figure:
-    """Bars of the average precision of each class, the best on top by the first of ``values``, with a bar for each of them.
+    """Bars of the average precision of each class, the best on top by the first of ``values``, with
+    a bar for each of them.
 
     >>> figure = precision_by_class(["cat", "dog"], {"clean": np.array([0.5, 0.75])})
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -123,17 +164,32 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
     """
     first = np.nan_to_num(next(iter(values.values())))
     if any(np.shape(value) != (len(classes),) for value in values.values()):
-        raise mistake("precision_by_class", got=f"{[np.shape(value) for value in values.values()]}", expected=f"({len(classes)},) for each")
+        raise mistake(
+            "precision_by_class",
+            got=f"{[np.shape(value) for value in values.values()]}",
+            expected=f"({len(classes)},) for each",
+        )
     order = np.argsort(-first, kind="stable")
     figure, axes = style.panels(width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(classes))
     ax, height = axes[0, 0], 0.8 / len(values)
-    for i, (colour, (name, value)) in enumerate(zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), values.items(), strict=False)):
+    for i, (colour, (name, value)) in enumerate(
+        zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), values.items(), strict=False)
+    ):
         bars = ax.barh(
-            np.arange(len(classes)) + (i - (len(values) - 1) / 2) * height, np.nan_to_num(value)[order], height * 0.9, label=name
+            np.arange(len(classes)) + (i - (len(values) - 1) / 2) * height,
+            np.nan_to_num(value)[order],
+            height * 0.9,
+            label=name,
         )
         for bar in bars:
             bar.set_color(colour)
-        ax.bar_label(bars, [f"{number:.2f}" for number in value[order]], padding=3, fontsize=8, color=style.INK)
+        ax.bar_label(
+            bars,
+            [f"{number:.2f}" for number in value[order]],
+            padding=3,
+            fontsize=8,
+            color=style.INK,
+        )
     ax.set_yticks(range(len(classes)), [classes[k] for k in order])
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
@@ -152,8 +208,11 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
     return figure
 
 
-def center_map(image: np.ndarray, heat: np.ndarray, classes: Sequence[str], *, most: int = 3) -> Figure:
-    """An image ``(H, W, C)``, and over it the heat ``(h, w, classes)`` from 0 to 1 of the ``most`` classes that are hottest anywhere.
+def center_map(
+    image: np.ndarray, heat: np.ndarray, classes: Sequence[str], *, most: int = 3
+) -> Figure:
+    """An image ``(H, W, C)``, and over it the heat ``(h, w, classes)`` from 0 to 1 of the ``most``
+    classes that are hottest anywhere.
 
     >>> figure = center_map(np.zeros((8, 8, 1)), np.ones((2, 2, 2)) * np.array([0.1, 0.9]), ["cat", "dog"])
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
@@ -165,7 +224,15 @@ def center_map(image: np.ndarray, heat: np.ndarray, classes: Sequence[str], *, m
     extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
     for ax, k in zip(axes[0, 1:], shown, strict=True):
         style.picture(ax, image)
-        picture = ax.imshow(heat[..., k], cmap=style.MAGNITUDE, vmin=0, vmax=1, alpha=0.75, extent=extent, interpolation="nearest")
+        picture = ax.imshow(
+            heat[..., k],
+            cmap=style.MAGNITUDE,
+            vmin=0,
+            vmax=1,
+            alpha=0.75,
+            extent=extent,
+            interpolation="nearest",
+        )
         style.caption(ax, classes[int(k)])
     style.colour_bar(figure, picture, axes[0, 1:].tolist(), "heat")
     return figure

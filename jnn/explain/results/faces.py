@@ -1,4 +1,6 @@
-"""What embeddings of faces tell apart: nearest photographs, the hardest pairs, how alike pairs are, and both kinds of error."""
+"""What embeddings of faces tell apart: nearest photographs, the hardest pairs, how alike pairs are,
+and both kinds of error.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,12 +21,19 @@ LEAST_RATE = 1e-3  # where the logarithmic axis of false accepts begins
 
 
 def nearest_faces(
-    images: np.ndarray, cosines: np.ndarray, labels: np.ndarray, names: Sequence[str], probes: np.ndarray, *, count: int = 5
+    images: np.ndarray,
+    cosines: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    probes: np.ndarray,
+    *,
+    count: int = 5,
 ) -> Figure:
     """A row for each probe: its image, then the ``count`` that are most alike, with their cosines.
 
-    A frame is blue where it is the same person, else orange. ``images`` ``(N, H, W, C)``, ``cosines`` ``(N, N)`` and ``labels`` ``(N,)``
-    are of the same examples; ``names`` are those of the labels, ``probes`` the numbers of some examples.
+    A frame is blue where it is the same person, else orange. ``images`` ``(N, H, W, C)``,
+    ``cosines`` ``(N, N)`` and ``labels`` ``(N,)`` are of the same examples; ``names`` are those of
+    the labels, ``probes`` the numbers of some examples.
 
     >>> images, z = np.zeros((3, 8, 8)), np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
     >>> figure = nearest_faces(images, z @ z.T, np.array([0, 0, 1]), ["Ann", "Bob"], np.array([0]), count=2)
@@ -32,55 +41,107 @@ def nearest_faces(
     ['Ann', 'Ann 0.6', 'Bob 0']
     """
     probes, labels = np.asarray(probes), np.asarray(labels)
-    if cosines.shape != (len(images), len(images)) or len(labels) != len(images) or not 1 <= count < len(images) or not len(probes):
+    if (
+        cosines.shape != (len(images), len(images))
+        or len(labels) != len(images)
+        or not 1 <= count < len(images)
+        or not len(probes)
+    ):
         got = f"{len(images)} images, cosines {cosines.shape}, {len(labels)} labels, {len(probes)} probes, count={count}"
-        raise mistake("nearest_faces", got=got, expected="N images, cosines (N, N), N labels, a probe, and 1 <= count < N")
-    order = np.argsort(-np.where(np.eye(len(images), dtype=bool), -np.inf, cosines)[probes], axis=1, kind="stable")[:, :count]
+        raise mistake(
+            "nearest_faces",
+            got=got,
+            expected="N images, cosines (N, N), N labels, a probe, and 1 <= count < N",
+        )
+    order = np.argsort(
+        -np.where(np.eye(len(images), dtype=bool), -np.inf, cosines)[probes], axis=1, kind="stable"
+    )[:, :count]
     shown = np.concatenate([probes[:, None], order], axis=1)
     is_same = labels[shown] == labels[probes][:, None]
     colours = np.where(is_same, SAME, OTHER)
     colours[:, 0] = PLAIN
     name = lambda k: names[int(labels[k])]
-    texts = [[name(row[0]), *(f"{name(k)} {number(round(float(cosines[row[0], k]), 2))}" for k in row[1:])] for row in shown]
+    texts = [
+        [
+            name(row[0]),
+            *(f"{name(k)} {number(round(float(cosines[row[0], k]), 2))}" for k in row[1:]),
+        ]
+        for row in shown
+    ]
     right, total = int(is_same[:, 1:].sum()), order.size
     height = 1.25 * len(probes) + 0.5
-    figure, axes = style.panels(width=1.05 * (count + 1), height=height, title=f"{right} of these {total} are the same person")
+    figure, axes = style.panels(
+        width=1.05 * (count + 1),
+        height=height,
+        title=f"{right} of these {total} are the same person",
+    )
     _montage(axes[0, 0], images[shown], colours, texts)
     return figure
 
 
 def hardest_pairs(
-    images: np.ndarray, scores: np.ndarray, pairs: Pairs, labels: np.ndarray, names: Sequence[str], *, count: int = 6
+    images: np.ndarray,
+    scores: np.ndarray,
+    pairs: Pairs,
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    count: int = 6,
 ) -> Figure:
-    """The pairs of the same person that are least alike, and those of different people that are most alike, one below the other.
+    """The pairs of the same person that are least alike, and those of different people that are
+    most alike, one below the other.
 
-    ``scores`` are those of ``pairs``, whose numbers are those of ``images`` ``(N, H, W, C)`` and ``labels`` ``(N,)``.
+    ``scores`` are those of ``pairs``, whose numbers are those of ``images`` ``(N, H, W, C)`` and
+    ``labels`` ``(N,)``.
 
     >>> pairs = Pairs(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([True, False, False]))
     >>> figure = hardest_pairs(np.zeros((3, 8, 8)), np.array([0.5, 0.1, 0.7]), pairs, np.array([0, 0, 1]), ["Ann", "Bob"], count=1)
     >>> [[text.get_text() for text in ax.texts] for ax in figure.axes]
     [['Ann', 'Ann 0.5'], ['Ann', 'Bob 0.7']]
     """
-    if len(scores) != len(pairs.same) or len(labels) != len(images) or count < 1 or pairs.same.all() or not pairs.same.any():
+    if (
+        len(scores) != len(pairs.same)
+        or len(labels) != len(images)
+        or count < 1
+        or pairs.same.all()
+        or not pairs.same.any()
+    ):
         got = f"{len(scores)} scores for {len(pairs.same)} pairs, {int(np.sum(pairs.same))} of the same, {len(labels)} labels"
-        raise mistake("hardest_pairs", got=got, expected="a score for each pair, pairs of both kinds, and a label for each image")
+        raise mistake(
+            "hardest_pairs",
+            got=got,
+            expected="a score for each pair, pairs of both kinds, and a label for each image",
+        )
     same, other = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
     kinds = {
-        "The same person, least alike": (same[np.argsort(scores[same], kind="stable")][:count], SAME),
-        "Different people, most alike": (other[np.argsort(-scores[other], kind="stable")][:count], OTHER),
+        "The same person, least alike": (
+            same[np.argsort(scores[same], kind="stable")][:count],
+            SAME,
+        ),
+        "Different people, most alike": (
+            other[np.argsort(-scores[other], kind="stable")][:count],
+            OTHER,
+        ),
     }
     figure, axes = style.panels(2, 1, width=max(4.0, 1.05 * count), height=6.2)
     for ax, (title, (chosen, colour)) in zip(axes.ravel(), kinds.items(), strict=True):
         rows = np.stack([pairs.first[chosen], pairs.second[chosen]])
         above, below = ([names[int(labels[k])] for k in row] for row in rows)
-        texts = [above, [f"{name} {number(round(float(score), 2))}" for name, score in zip(below, scores[chosen], strict=True)]]
+        texts = [
+            above,
+            [
+                f"{name} {number(round(float(score), 2))}"
+                for name, score in zip(below, scores[chosen], strict=True)
+            ],
+        ]
         _montage(ax, images[rows], np.full(rows.shape, colour), texts)
         style.caption(ax, title)
     return figure
 
 
 def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: float) -> Figure:
-    """How alike pairs of the same and of different people are: two densities of their cosines, and the threshold between them.
+    """How alike pairs of the same and of different people are: two densities of their cosines, and
+    the threshold between them.
 
     >>> figure = similarity_histogram(np.array([0.9, 0.8, 0.1, 0.2]), np.array([True, True, False, False]), threshold=0.5)
     >>> figure.get_suptitle()
@@ -89,13 +150,28 @@ def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: flo
     scores, same = np.asarray(scores), np.asarray(same, bool)
     if scores.shape != same.shape or same.all() or not same.any():
         got = f"scores {scores.shape} and same {same.shape}, of which {int(same.sum())} are"
-        raise mistake("similarity_histogram", got=got, expected="(P,) for both, with pairs of both kinds")
-    rejected, accepted = 100 * np.mean(scores[same] < threshold), 100 * np.mean(scores[~same] >= threshold)
+        raise mistake(
+            "similarity_histogram", got=got, expected="(P,) for both, with pairs of both kinds"
+        )
+    rejected, accepted = (
+        100 * np.mean(scores[same] < threshold),
+        100 * np.mean(scores[~same] >= threshold),
+    )
     title = f"At {number(round(threshold, 2))}, {rejected:.2g} % of the same are rejected and {accepted:.2g} % of different ones accepted"
     figure, axes = style.panels(width=7.2, height=3.6, title=title)
     ax, bins = axes[0, 0], np.linspace(scores.min(), scores.max(), BINS + 1)
-    for kind, colour, chosen in (("different people", OTHER, ~same), ("the same person", SAME, same)):
-        ax.hist(scores[chosen], bins, density=True, color=colour, alpha=0.6, label=f"{kind}: {int(chosen.sum()):,} pairs")
+    for kind, colour, chosen in (
+        ("different people", OTHER, ~same),
+        ("the same person", SAME, same),
+    ):
+        ax.hist(
+            scores[chosen],
+            bins,
+            density=True,
+            color=colour,
+            alpha=0.6,
+            label=f"{kind}: {int(chosen.sum()):,} pairs",
+        )
     ax.axvline(threshold, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     style.gridded(ax)
     style.legend(ax)
@@ -104,9 +180,11 @@ def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: flo
 
 
 def roc_curves(curves: Mapping[str, Roc]) -> Figure:
-    """The part of the same that is accepted against the part of different ones that is, on a logarithmic axis, a line for each method.
+    """The part of the same that is accepted against the part of different ones that is, on a
+    logarithmic axis, a line for each method.
 
-    The dashed line is where both errors are equal, and a dot the equal error rate; what is left and above is better.
+    The dashed line is where both errors are equal, and a dot the equal error rate; what is left and
+    above is better.
 
     >>> curve = Roc(np.array([0.0, 0.2, 1.0]), np.array([0.0, 0.8, 1.0]), np.array([np.inf, 0.5, 0.1]))
     >>> figure = roc_curves({"model": curve})
@@ -114,11 +192,21 @@ def roc_curves(curves: Mapping[str, Roc]) -> Figure:
     'Equal error rate of model: 20 %'
     """
     errors = {name: equal_error_rate(curve) for name, curve in curves.items()}
-    title = "Equal error rate of " + ", ".join(f"{name}: {100 * error:.3g} %" for name, error in errors.items())
+    title = "Equal error rate of " + ", ".join(
+        f"{name}: {100 * error:.3g} %" for name, error in errors.items()
+    )
     figure, axes = style.panels(width=7.2, height=4.4, title=title)
     ax, rates = axes[0, 0], np.geomspace(LEAST_RATE, 1, 200)
-    for colour, (name, curve) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), curves.items(), strict=False):
-        ax.plot(np.maximum(curve.false_accepts, LEAST_RATE / 10), curve.true_accepts, color=colour, linewidth=1.6, label=name)
+    for colour, (name, curve) in zip(
+        (style.ORANGE, style.BLUE, *style.SERIES[2:]), curves.items(), strict=False
+    ):
+        ax.plot(
+            np.maximum(curve.false_accepts, LEAST_RATE / 10),
+            curve.true_accepts,
+            color=colour,
+            linewidth=1.6,
+            label=name,
+        )
         ax.plot([errors[name]], [1 - errors[name]], "o", color=colour, markersize=5)
     ax.plot(rates, 1 - rates, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     ax.set(xscale="log", xlim=(LEAST_RATE, 1), ylim=(0, 1.02))
@@ -126,12 +214,18 @@ def roc_curves(curves: Mapping[str, Roc]) -> Figure:
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     style.gridded(ax, "both")
     style.legend(ax)
-    style.caption(ax, x="pairs of different people that are accepted", y="pairs of the same that are accepted")
+    style.caption(
+        ax, x="pairs of different people that are accepted", y="pairs of the same that are accepted"
+    )
     return figure
 
 
-def _montage(ax: Axes, images: np.ndarray, colours: np.ndarray, texts: Sequence[Sequence[str]]) -> None:
-    """Images ``(R, N, H, W, ...)`` as one picture, each in a frame of its colour, its text below: axes for each would take seconds."""
+def _montage(
+    ax: Axes, images: np.ndarray, colours: np.ndarray, texts: Sequence[Sequence[str]]
+) -> None:
+    """Images ``(R, N, H, W, ...)`` as one picture, each in a frame of its colour, its text below:
+    axes for each would take seconds.
+    """
     rows, count = images.shape[:2]
     flat = style.displayable(images.reshape(rows * count, *images.shape[2:]))
     pictures = np.broadcast_to(flat[..., None], (*flat.shape, 3)) if flat.ndim == 3 else flat
@@ -140,11 +234,23 @@ def _montage(ax: Axes, images: np.ndarray, colours: np.ndarray, texts: Sequence[
     down, across = height + 2 * frame + 2 * gap, width + 2 * frame + gap
     canvas = np.ones((rows * down, count * across, 3))
     in_order = [text for row in texts for text in row]
-    for k, (picture, colour, text) in enumerate(zip(pictures, colours.ravel(), in_order, strict=True)):
+    for k, (picture, colour, text) in enumerate(
+        zip(pictures, colours.ravel(), in_order, strict=True)
+    ):
         top, left = k // count * down, k % count * across
-        canvas[top : top + height + 2 * frame, left : left + width + 2 * frame] = to_rgb(str(colour))
+        canvas[top : top + height + 2 * frame, left : left + width + 2 * frame] = to_rgb(
+            str(colour)
+        )
         canvas[top + frame : top + frame + height, left + frame : left + frame + width] = picture
         middle = left + frame + (width - 1) / 2
-        ax.text(middle, top + height + 2 * frame, text, ha="center", va="top", fontsize=8, color=style.INK)
+        ax.text(
+            middle,
+            top + height + 2 * frame,
+            text,
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=style.INK,
+        )
     style.bare(ax)
     ax.imshow(canvas, interpolation="nearest")

@@ -24,11 +24,14 @@ def fan_chart(
     observed: np.ndarray | None = None,
     name: str = "value",
 ) -> Figure:
-    """One forecast: what was seen, and from its last value a fan of quantiles that widens with the horizon.
+    """One forecast: what was seen, and from its last value a fan of quantiles that widens with the
+    horizon.
 
     ``before``     ``(time, values)``, both ``(P,)``, the last of them now.
-    ``after``      ``(time, values)``, both ``(H,)``: the times of the forecast, and what is expected of each.
-    ``quantiles``  ``(H, Q)`` at the increasing ``levels``; those that are as far from the median as each other bound a band.
+    ``after``      ``(time, values)``, both ``(H,)``: the times of the forecast, and what is
+                   expected of each.
+    ``quantiles``  ``(H, Q)`` at the increasing ``levels``; those that are as far from the median as
+                   each other bound a band.
     ``observed``   ``(H,)``, what came at these times.
 
     Times are numbers or ``datetime64``. The title says how sure the last forecast is.
@@ -50,24 +53,60 @@ def fan_chart(
     ax.plot(*before, color=style.INK, linewidth=1.4, label="seen")
     for i, (low, high, share) in enumerate(bands):
         label = f"{share:.0%}".replace("%", " %")
-        ax.fill_between(time, joined(quantiles[:, low]), joined(quantiles[:, high]), label=label, **_shade(i, len(bands)))
-    ax.plot(time, joined(expected), "o-", color=style.ORANGE, linewidth=1.4, markersize=4, label="expected")
+        ax.fill_between(
+            time,
+            joined(quantiles[:, low]),
+            joined(quantiles[:, high]),
+            label=label,
+            **_shade(i, len(bands)),
+        )
+    ax.plot(
+        time,
+        joined(expected),
+        "o-",
+        color=style.ORANGE,
+        linewidth=1.4,
+        markersize=4,
+        label="expected",
+    )
     if observed is not None:
-        ax.plot(when, observed, "o", color=style.INK, markersize=5, markerfacecolor="white", label="came")
+        ax.plot(
+            when,
+            observed,
+            "o",
+            color=style.INK,
+            markersize=5,
+            markerfacecolor="white",
+            label="came",
+        )
     _dated(ax, before[0])
     style.gridded(ax)
     style.caption(ax, y=name)
-    ax.legend(frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.4, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.legend(
+        frameon=False,
+        fontsize=9,
+        labelcolor=style.INK,
+        handlelength=1.4,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+    )
     return figure
 
 
 def rolling_forecast(
-    time: np.ndarray, observed: np.ndarray, forecasts: Mapping[str, np.ndarray], levels: Sequence[float], *, name: str = "value"
+    time: np.ndarray,
+    observed: np.ndarray,
+    forecasts: Mapping[str, np.ndarray],
+    levels: Sequence[float],
+    *,
+    name: str = "value",
 ) -> Figure:
-    """Many forecasts, each made as long before as its panel says: bands of quantiles over time, and what came.
+    """Many forecasts, each made as long before as its panel says: bands of quantiles over time, and
+    what came.
 
-    ``time`` and ``observed`` are ``(N,)``; each of ``forecasts``, such as ``{"24 h before": ...}``, is ``(N, Q)`` at the ``levels``. The
-    heading of a panel has the share of what came within its widest band.
+    ``time`` and ``observed`` are ``(N,)``; each of ``forecasts``, such as ``{"24 h before": ...}``,
+    is ``(N, Q)`` at the ``levels``. The heading of a panel has the share of what came within its
+    widest band.
 
     >>> figure = rolling_forecast(np.arange(4), np.array([0, 0, 0, 5]), {"1 day before": np.tile([-1, 1], (4, 1))}, [0.1, 0.9])
     >>> figure.axes[0].get_title(loc="left")
@@ -91,14 +130,17 @@ def rolling_forecast(
 
 
 def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "value") -> Figure:
-    """Lines over time, such as what came and what was expected: each ``(N,)``; times are numbers or ``datetime64``.
+    """Lines over time, such as what came and what was expected: each ``(N,)``; times are numbers or
+    ``datetime64``.
 
     >>> len(series(np.arange(3), {"came": np.arange(3), "expected": np.ones(3)}).axes[0].lines)
     2
     """
     figure, axes = style.panels(width=9.6, height=3.2)
     ax = axes[0, 0]
-    for line, colour, (label, values) in zip(("-", "o-"), (style.INK, style.ORANGE), lines.items(), strict=False):
+    for line, colour, (label, values) in zip(
+        ("-", "o-"), (style.INK, style.ORANGE), lines.items(), strict=False
+    ):
         ax.plot(time, values, line, color=colour, linewidth=1.4, markersize=3, label=label)
     _dated(ax, time)
     style.gridded(ax)
@@ -108,9 +150,11 @@ def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "va
 
 
 def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Figure:
-    """The share of what came below each quantile, against the level of that quantile: on the dashed line where the two agree.
+    """The share of what came below each quantile, against the level of that quantile: on the dashed
+    line where the two agree.
 
-    ``below`` has the shares ``(Q,)`` by name, such as those of each horizon. The title has the greatest difference.
+    ``below`` has the shares ``(Q,)`` by name, such as those of each horizon. The title has the
+    greatest difference.
 
     >>> calibration([0.1, 0.5, 0.9], {"1 h": np.array([0.1, 0.45, 0.92])}).get_suptitle()
     'At most 0.05 from the level that was asked for'
@@ -119,12 +163,26 @@ def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Fig
         if np.shape(shares) != (len(levels),):
             got = f"{name} of shape {np.shape(shares)} for {len(levels)} levels"
             raise mistake("calibration", got=got, expected="a share for each level")
-    worst = max(float(np.max(np.abs(np.asarray(shares) - np.asarray(levels)))) for shares in below.values())
-    figure, axes = style.panels(width=5.6, height=4.4, title=f"At most {number(round(worst, 3))} from the level that was asked for")
+    worst = max(
+        float(np.max(np.abs(np.asarray(shares) - np.asarray(levels)))) for shares in below.values()
+    )
+    figure, axes = style.panels(
+        width=5.6,
+        height=4.4,
+        title=f"At most {number(round(worst, 3))} from the level that was asked for",
+    )
     ax = axes[0, 0]
     ax.plot([0, 1], [0, 1], color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     for i, (name, shares) in enumerate(below.items()):
-        ax.plot(levels, shares, "o-", color=style.SERIES[i % len(style.SERIES)], linewidth=1.4, markersize=4, label=name)
+        ax.plot(
+            levels,
+            shares,
+            "o-",
+            color=style.SERIES[i % len(style.SERIES)],
+            linewidth=1.4,
+            markersize=4,
+            label=name,
+        )
     ax.set_aspect("equal")
     style.gridded(ax, "both")
     style.caption(ax, x="level of the quantile", y="share of what came below it")
@@ -133,9 +191,14 @@ def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Fig
 
 
 def errors_by_horizon(
-    errors: Mapping[str, Sequence[float]], horizons: Sequence[str], *, name: str = "RMSE", model: str = "this model"
+    errors: Mapping[str, Sequence[float]],
+    horizons: Sequence[str],
+    *,
+    name: str = "RMSE",
+    model: str = "this model",
 ) -> Figure:
-    """The error of each forecaster at each horizon: a panel for each, the least on top, that of ``model`` in colour.
+    """The error of each forecaster at each horizon: a panel for each, the least on top, that of
+    ``model`` in colour.
 
     >>> figure = errors_by_horizon({"this model": [1.0, 2.0], "persistence": [1.5, 1.8]}, ["+1 h", "+24 h"])
     >>> [label.get_text() for label in figure.axes[1].get_yticklabels()]
@@ -145,12 +208,21 @@ def errors_by_horizon(
         if len(values) != len(horizons):
             got = f"{len(values)} errors of {forecaster!r} for {len(horizons)} horizons"
             raise mistake("errors_by_horizon", got=got, expected="one for each")
-    figure, axes = style.panels(1, len(horizons), width=3.3 * len(horizons), height=0.7 + 0.3 * len(errors))
+    figure, axes = style.panels(
+        1, len(horizons), width=3.3 * len(horizons), height=0.7 + 0.3 * len(errors)
+    )
     for k, (ax, horizon) in enumerate(zip(axes[0], horizons, strict=True)):
         names = sorted(errors, key=lambda each: errors[each][k])
         values = [float(errors[each][k]) for each in names]
-        bars = ax.barh(range(len(names)), values, height=0.66, color=[style.ORANGE if each == model else "#b8c0cc" for each in names])
-        ax.bar_label(bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK)
+        bars = ax.barh(
+            range(len(names)),
+            values,
+            height=0.66,
+            color=[style.ORANGE if each == model else "#b8c0cc" for each in names],
+        )
+        ax.bar_label(
+            bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK
+        )
         ax.set_yticks(range(len(names)), names, fontsize=8)
         ax.invert_yaxis()
         ax.set_xticks([])
@@ -161,11 +233,17 @@ def errors_by_horizon(
     return figure
 
 
-def _bands(where: str, levels: Sequence[float], quantiles: np.ndarray, size: int) -> list[tuple[int, int, float]]:
+def _bands(
+    where: str, levels: Sequence[float], quantiles: np.ndarray, size: int
+) -> list[tuple[int, int, float]]:
     """(low, high, share) of each pair of levels as far from 0.5 as each other, the widest first."""
     levels = list(levels)
     if np.shape(quantiles) != (size, len(levels)):
-        raise mistake(where, got=f"quantiles of shape {np.shape(quantiles)}", expected=f"({size}, {len(levels)}), times and levels")
+        raise mistake(
+            where,
+            got=f"quantiles of shape {np.shape(quantiles)}",
+            expected=f"({size}, {len(levels)}), times and levels",
+        )
     if sorted(levels) != levels or not all(0 < level < 1 for level in levels):
         raise mistake(where, got=f"levels {levels}", expected="increasing numbers between 0 and 1")
     found = []

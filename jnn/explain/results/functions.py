@@ -1,4 +1,6 @@
-"""A learned function beside the one to learn, and how the error falls with the size of the network."""
+"""A learned function beside the one to learn, and how the error falls with the size of the
+network.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +13,17 @@ from jnn.explain import style
 
 
 def curve_fit(
-    x: np.ndarray, target: np.ndarray, predictions: Mapping[str, np.ndarray], *, samples: tuple[np.ndarray, np.ndarray] | None = None
+    x: np.ndarray,
+    target: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    *,
+    samples: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Figure:
-    """Functions of one variable: the target and each prediction above, their errors ``prediction - target`` below.
+    """Functions of one variable: the target and each prediction above, their errors
+    ``prediction - target`` below.
 
-    ``x``, ``target`` and each prediction are ``(N,)``; ``samples`` are the points ``(x, y)`` that were learned from. The legend has each
-    RMSE.
+    ``x``, ``target`` and each prediction are ``(N,)``; ``samples`` are the points ``(x, y)`` that
+    were learned from. The legend has each RMSE.
 
     >>> x = np.linspace(0, 1, 3)
     >>> figure = curve_fit(x, x, {"width 8": x + 0.5})
@@ -26,12 +33,18 @@ def curve_fit(
     x, target = np.asarray(x), np.asarray(target)
     for name, y in {"target": target, **predictions}.items():
         if np.shape(y) != x.shape or x.ndim != 1:
-            raise mistake("curve_fit", got=f"{name} of shape {np.shape(y)} for x of shape {x.shape}", expected="(N,) for each")
+            raise mistake(
+                "curve_fit",
+                got=f"{name} of shape {np.shape(y)} for x of shape {x.shape}",
+                expected="(N,) for each",
+            )
     order = np.argsort(x)
     x, target = x[order], target[order]
     figure, axes = style.panels(2, 1, width=6.4, height=5.0, heights=(2.2, 1))
     above, below = axes[:, 0]
-    above.plot(x, target, color=style.INK, linewidth=4, alpha=0.28, label="target", solid_capstyle="round")
+    above.plot(
+        x, target, color=style.INK, linewidth=4, alpha=0.28, label="target", solid_capstyle="round"
+    )
     if samples is not None:
         above.plot(*samples, "o", color=style.QUIET, markersize=3, alpha=0.6, label="samples")
     below.axhline(0, color=style.QUIET, linewidth=0.9)
@@ -46,15 +59,23 @@ def curve_fit(
         ax.margins(x=0.01)
     above.tick_params(labelbottom=False)
     above.sharex(below)
-    above.legend(frameon=False, fontsize=9, labelcolor=style.INK, handlelength=1.4, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    above.legend(
+        frameon=False,
+        fontsize=9,
+        labelcolor=style.INK,
+        handlelength=1.4,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+    )
     return figure
 
 
 def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> Figure:
-    """A function of two variables: target, prediction on the same scale, and their difference on its own.
+    """A function of two variables: target, prediction on the same scale, and their difference on
+    its own.
 
-    ``x0`` ``(N,)`` is horizontal, ``x1`` ``(M,)`` vertical; ``target`` and ``prediction`` are ``(M, N)``, as ``np.meshgrid(x0, x1)`` leads
-    to.
+    ``x0`` ``(N,)`` is horizontal, ``x1`` ``(M,)`` vertical; ``target`` and ``prediction`` are
+    ``(M, N)``, as ``np.meshgrid(x0, x1)`` leads to.
 
     >>> figure = surface(np.arange(3.0), np.arange(2.0), np.zeros((2, 3)), np.ones((2, 3)))
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
@@ -67,10 +88,30 @@ def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.n
     error = prediction - target
     both = np.stack([target, prediction])
     figure, axes = style.panels(1, 3, width=10.4, height=3.5)
-    first = _mesh(axes[0, 0], x0, x1, target, "target", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
-    _mesh(axes[0, 1], x0, x1, prediction, "prediction", style.MAGNITUDE, np.nanmin(both), np.nanmax(both))
+    first = _mesh(
+        axes[0, 0], x0, x1, target, "target", style.MAGNITUDE, np.nanmin(both), np.nanmax(both)
+    )
+    _mesh(
+        axes[0, 1],
+        x0,
+        x1,
+        prediction,
+        "prediction",
+        style.MAGNITUDE,
+        np.nanmin(both),
+        np.nanmax(both),
+    )
     most = float(np.nanmax(np.abs(error))) or 1.0
-    last = _mesh(axes[0, 2], x0, x1, error, f"prediction − target (RMSE {_rms(error)})", style.SIGNED, -most, most)
+    last = _mesh(
+        axes[0, 2],
+        x0,
+        x1,
+        error,
+        f"prediction − target (RMSE {_rms(error)})",
+        style.SIGNED,
+        -most,
+        most,
+    )
     style.colour_bar(figure, first, axes[0, :2].tolist())
     style.colour_bar(figure, last, axes[0, 2])
     return figure
@@ -81,17 +122,23 @@ def _rms(error: np.ndarray) -> str:
 
 
 def _mesh(ax: Axes, x0, x1, values, title, cmap, low, high):
-    mesh = ax.pcolormesh(x0, x1, values, cmap=cmap, vmin=low, vmax=high, shading="nearest", rasterized=True)
+    mesh = ax.pcolormesh(
+        x0, x1, values, cmap=cmap, vmin=low, vmax=high, shading="nearest", rasterized=True
+    )
     ax.spines[:].set_visible(False)
     style.caption(ax, title, x="x₀", y="x₁")
     return mesh
 
 
-def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int], *, name: str = "RMSE") -> Figure:
-    """How the error depends on the size of a network: a table in colours, and lines against the width for each depth, on logarithmic axes.
+def error_grid(
+    errors: np.ndarray, widths: Sequence[int], depths: Sequence[int], *, name: str = "RMSE"
+) -> Figure:
+    """How the error depends on the size of a network: a table in colours, and lines against the
+    width for each depth, on logarithmic axes.
 
-    ``errors`` is ``(widths, depths)``, or ``(seeds, widths, depths)``: then medians are shown, with a band from the least to the greatest
-    seed. Errors are positive; what diverged is NaN or infinite, and counts as greater than all others.
+    ``errors`` is ``(widths, depths)``, or ``(seeds, widths, depths)``: then medians are shown, with
+    a band from the least to the greatest seed. Errors are positive; what diverged is NaN or
+    infinite, and counts as greater than all others.
 
     >>> figure = error_grid(np.array([[0.1, 0.01], [0.05, 0.001]]), [8, 16], [1, 2])
     >>> [line.get_label() for line in figure.axes[1].lines]
@@ -101,16 +148,24 @@ def error_grid(errors: np.ndarray, widths: Sequence[int], depths: Sequence[int],
     seeds = errors[None] if errors.ndim == 2 else errors
     if seeds.ndim != 3 or seeds.shape[1:] != (len(widths), len(depths)):
         raise mistake(
-            "error_grid", got=f"errors of shape {errors.shape}", expected=f"({len(widths)}, {len(depths)}), with or without seeds in front"
+            "error_grid",
+            got=f"errors of shape {errors.shape}",
+            expected=f"({len(widths)}, {len(depths)}), with or without seeds in front",
         )
     if np.any(seeds <= 0):
-        raise mistake("error_grid", got=f"an error of {np.nanmin(seeds):g}", expected="positive errors, which have a logarithm")
+        raise mistake(
+            "error_grid",
+            got=f"an error of {np.nanmin(seeds):g}",
+            expected="positive errors, which have a logarithm",
+        )
     seeds = np.where(np.isnan(seeds), np.inf, seeds)
     middle = np.median(seeds, axis=0)
     if not np.any(np.isfinite(middle)):
         raise mistake("error_grid", got="no finite error", expected="one at least")
     middle[np.isinf(middle)] = np.nan
-    figure, axes = style.panels(1, 2, width=9.6, height=3.9, title=_smallest_in_words(middle, widths, depths, name))
+    figure, axes = style.panels(
+        1, 2, width=9.6, height=3.9, title=_smallest_in_words(middle, widths, depths, name)
+    )
     _table(axes[0, 0], middle, widths, depths)
     _lines(axes[0, 1], seeds, middle, widths, depths, name)
     return figure
@@ -124,7 +179,13 @@ def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
         dark = np.isfinite(value) and 0.3 * shade[0] + 0.59 * shade[1] + 0.11 * shade[2] < 0.5
         text = f"{10**value:.2g}" if np.isfinite(value) else "diverged"
         ax.text(
-            j, i, text.replace("e-0", "e-").replace("e+00", ""), ha="center", va="center", fontsize=8, color="white" if dark else style.INK
+            j,
+            i,
+            text.replace("e-0", "e-").replace("e+00", ""),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if dark else style.INK,
         )
     ax.set_xticks(range(len(widths)), [str(width) for width in widths])
     ax.set_yticks(range(len(depths)), [str(depth) for depth in depths])
@@ -136,7 +197,15 @@ def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
 def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name: str) -> None:
     for j, depth in enumerate(depths):
         colour = style.SERIES[j % len(style.SERIES)]
-        ax.plot(widths, middle[:, j], "o-", color=colour, linewidth=1.6, markersize=4, label=f"depth {depth}")
+        ax.plot(
+            widths,
+            middle[:, j],
+            "o-",
+            color=colour,
+            linewidth=1.6,
+            markersize=4,
+            label=f"depth {depth}",
+        )
         if len(seeds) > 1:
             each = np.where(np.isinf(seeds), np.nan, seeds)[:, :, j]
             low, high = np.fmin.reduce(each), np.fmax.reduce(each)

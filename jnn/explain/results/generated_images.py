@@ -1,4 +1,6 @@
-"""What a generator of images makes: samples over training time, the way from one to another, how often each class is seen, both players."""
+"""What a generator of images makes: samples over training time, the way from one to another, how
+often each class is seen, both players.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +14,11 @@ from jnn.explain.results.curves import series
 
 
 def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Bars for each class: its share among generated examples, as a classifier sees them, beside others; a missing mode has no bar.
+    """Bars for each class: its share among generated examples, as a classifier sees them, beside
+    others; a missing mode has no bar.
 
-    ``shares`` holds, for each kind of examples such as ``"generated"`` and ``"real"``, one fraction a class.
+    ``shares`` holds, for each kind of examples such as ``"generated"`` and ``"real"``, one fraction
+    a class.
 
     >>> figure = class_coverage({"generated": np.array([0.9, 0.1]), "real": np.array([0.5, 0.5])}, ["cat", "dog"])
     >>> figure.get_suptitle()
@@ -23,7 +27,9 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
     for name, values in shares.items():
         if np.shape(values) != (len(classes),):
             raise mistake(
-                "class_coverage", got=f"{name} of shape {np.shape(values)}", expected=f"({len(classes)},), a share for each class"
+                "class_coverage",
+                got=f"{name} of shape {np.shape(values)}",
+                expected=f"({len(classes)},), a share for each class",
             )
     name, first = next(iter(shares.items()))
     rarest = int(np.argmin(first))
@@ -32,7 +38,13 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
     ax, width = axes[0, 0], 0.8 / len(shares)
     colours = (style.ORANGE, "#b8c0cc", *style.SERIES[2:])
     for i, ((kind, values), colour) in enumerate(zip(shares.items(), colours, strict=False)):
-        ax.bar(np.arange(len(classes)) + (i - (len(shares) - 1) / 2) * width, values, width=width, color=colour, label=kind)
+        ax.bar(
+            np.arange(len(classes)) + (i - (len(shares) - 1) / 2) * width,
+            values,
+            width=width,
+            color=colour,
+            label=kind,
+        )
     ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     ax.set_ylim(0, 1.3 * max(np.max(values) for values in shares.values()))  # room for the legend
@@ -42,9 +54,11 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 
 
 def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Figure:
-    """The losses of both players against the step, in one panel: neither falls for long, for each makes the other's task harder.
+    """The losses of both players against the step, in one panel: neither falls for long, for each
+    makes the other's task harder.
 
-    ``rows`` are the lines of ``metrics.jsonl``, ``names`` the metrics and what to call them. Raises `JnnError` where one was never logged.
+    ``rows`` are the lines of ``metrics.jsonl``, ``names`` the metrics and what to call them. Raises
+    `JnnError` where one was never logged.
 
     >>> rows = [{"step": 1, "train/g": 0.5, "train/d": 1.9}, {"step": 2, "train/g": 0.7, "train/d": 1.5}]
     >>> figure = losses_of_players(rows, {"train/g": "generator", "train/d": "discriminator"})
@@ -53,10 +67,16 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
     """
     figure, axes = style.panels(width=7.0, height=3.4)
     ax = axes[0, 0]
-    for colour, (metric, name) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), names.items(), strict=False):
+    for colour, (metric, name) in zip(
+        (style.ORANGE, style.BLUE, *style.SERIES[2:]), names.items(), strict=False
+    ):
         steps, values = series(rows, metric)
         if not len(steps):
-            raise mistake("losses_of_players", got=f"no row with {metric}", expected="metrics that were logged")
+            raise mistake(
+                "losses_of_players",
+                got=f"no row with {metric}",
+                expected="metrics that were logged",
+            )
         ax.plot(steps, values, color=colour, linewidth=1.6, label=name)
     style.gridded(ax)
     style.legend(ax)
@@ -66,10 +86,12 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
 
 
 def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
-    """``count`` points on the arc from each normal vector of ``first`` ``(N, ...)`` to that of ``last``: ``(N, count, ...)``.
+    """``count`` points on the arc from each normal vector of ``first`` ``(N, ...)`` to that of
+    ``last``: ``(N, count, ...)``.
 
-    ``sin((1 - w) θ) / sin θ a + sin(w θ) / sin θ b`` with θ the angle between a and b, w from 0 to 1: on a line between them, vectors would
-    be shorter than any that a generator has seen. Source: White 2016, https://arxiv.org/abs/1609.04468.
+    ``sin((1 - w) θ) / sin θ a + sin(w θ) / sin θ b`` with θ the angle between a and b, w from 0 to
+    1: on a line between them, vectors would be shorter than any that a generator has seen. Source:
+    White 2016, https://arxiv.org/abs/1609.04468.
 
     >>> path = between(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), 3)
     >>> path.round(3).tolist()
@@ -78,10 +100,14 @@ def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
     a, b = np.asarray(first, np.float64), np.asarray(last, np.float64)
     if a.shape != b.shape or a.ndim < 2 or count < 2:
         raise mistake(
-            "between", got=f"shapes {a.shape} and {b.shape}, count={count}", expected="equal shapes (N, ...), and 2 points at least"
+            "between",
+            got=f"shapes {a.shape} and {b.shape}, count={count}",
+            expected="equal shapes (N, ...), and 2 points at least",
         )
     flat = lambda x: x.reshape(len(x), -1)
-    cosine = np.sum(flat(a) * flat(b), axis=1) / (np.linalg.norm(flat(a), axis=1) * np.linalg.norm(flat(b), axis=1))
+    cosine = np.sum(flat(a) * flat(b), axis=1) / (
+        np.linalg.norm(flat(a), axis=1) * np.linalg.norm(flat(b), axis=1)
+    )
     angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
     weight = np.linspace(0, 1, count)[None]
     sine = np.maximum(np.sin(angle), 1e-12)

@@ -1,4 +1,6 @@
-"""What a short code keeps of an example: reconstructions, the error by the size of the code, and where the classes lie in it."""
+"""What a short code keeps of an example: reconstructions, the error by the size of the code, and
+where the classes lie in it.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,11 +18,18 @@ GAP = 8  # the height of an image over the gap between two
 COLOURS = 20  # of Matplotlib's map tab20, of which every second is strong
 
 
-def image_rows(rows: Mapping[str, np.ndarray], *, columns: Sequence[str] = (), low: float = 0.0, high: float = 1.0) -> Figure:
-    """Rows of pictures below each other, such as originals and their reconstructions, each with its name on the left.
+def image_rows(
+    rows: Mapping[str, np.ndarray],
+    *,
+    columns: Sequence[str] = (),
+    low: float = 0.0,
+    high: float = 1.0,
+) -> Figure:
+    """Rows of pictures below each other, such as originals and their reconstructions, each with its
+    name on the left.
 
-    Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, all of one shape; ``low`` is black and ``high`` white in all of
-    them. ``columns`` are N names to write above.
+    Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, all of one shape; ``low`` is
+    black and ``high`` white in all of them. ``columns`` are N names to write above.
 
     >>> figure = image_rows({"original": np.zeros((2, 8, 8)), "decoded": np.ones((2, 8, 8))}, columns=["cat", "dog"])
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -28,32 +37,51 @@ def image_rows(rows: Mapping[str, np.ndarray], *, columns: Sequence[str] = (), l
     """
     shapes = {name: np.shape(images) for name, images in rows.items()}
     if len(set(shapes.values())) != 1 or not next(iter(shapes.values()))[0]:
-        raise mistake("image_rows", got=f"rows of {shapes or 'nothing'}", expected="equally many images of one size in each, one at least")
-    shown = np.stack([style.displayable(np.asarray(images), low=low, high=high) for images in rows.values()])
+        raise mistake(
+            "image_rows",
+            got=f"rows of {shapes or 'nothing'}",
+            expected="equally many images of one size in each, one at least",
+        )
+    shown = np.stack(
+        [style.displayable(np.asarray(images), low=low, high=high) for images in rows.values()]
+    )
     _, count, height, width, *_ = shown.shape
     if columns and len(columns) != count:
-        raise mistake("image_rows", got=f"{len(columns)} names of columns for {count} images", expected="one for each")
+        raise mistake(
+            "image_rows",
+            got=f"{len(columns)} names of columns for {count} images",
+            expected="one for each",
+        )
     # One picture of all: an axes for each would take Matplotlib seconds.
     gap = max(1, height // GAP)
     canvas, (down, across) = _montage(shown, gap), (height + gap, width + gap)
-    figure, axes = style.panels(width=1.2 + 0.85 * count, height=0.85 * len(rows) * down / across + (0.4 if columns else 0.1))
+    figure, axes = style.panels(
+        width=1.2 + 0.85 * count,
+        height=0.85 * len(rows) * down / across + (0.4 if columns else 0.1),
+    )
     ax = axes[0, 0]
     style.picture(ax, canvas)
     ax.set_yticks(down * np.arange(len(rows)) + (height - 1) / 2, list(rows), fontsize=9)
-    ax.set_xticks(across * np.arange(count) + (width - 1) / 2 if columns else [], columns, fontsize=9)
+    ax.set_xticks(
+        across * np.arange(count) + (width - 1) / 2 if columns else [], columns, fontsize=9
+    )
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     return figure
 
 
 def _montage(images: np.ndarray, gap: int) -> np.ndarray:
-    """Images ``(R, N, H, W)`` or ``(R, N, H, W, 3)`` from 0 to 1 as one ``(R (H + gap) - gap, ...)``, white between them."""
+    """Images ``(R, N, H, W)`` or ``(R, N, H, W, 3)`` from 0 to 1 as one
+    ``(R (H + gap) - gap, ...)``, white between them.
+    """
     padding = [(0, 0), (0, 0), (0, gap), (0, gap), *[(0, 0)] * (images.ndim - 4)]
     tiles = np.pad(images, padding, constant_values=1.0)
     rows, count, height, width, *colours = tiles.shape
     return np.moveaxis(tiles, 2, 1).reshape(rows * height, count * width, *colours)[:-gap, :-gap]
 
 
-def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *, name: str = "error") -> Figure:
+def error_by_size(
+    sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *, name: str = "error"
+) -> Figure:
     """A line for each method: its error against the size of the code, on logarithmic axes.
 
     ``errors`` holds, for each method, one positive error a size.
@@ -64,11 +92,19 @@ def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *
     """
     for method, values in errors.items():
         if len(values) != len(sizes) or not np.all(np.asarray(values) > 0):
-            raise mistake("error_by_size", got=f"{method}: {values}", expected=f"{len(sizes)} positive errors, one for each size")
+            raise mistake(
+                "error_by_size",
+                got=f"{method}: {values}",
+                expected=f"{len(sizes)} positive errors, one for each size",
+            )
     last = ", ".join(f"{method}: {number(float(values[-1]))}" for method, values in errors.items())
-    figure, axes = style.panels(width=6.4, height=4.0, title=f"With a code of {sizes[-1]} numbers, {last}")
+    figure, axes = style.panels(
+        width=6.4, height=4.0, title=f"With a code of {sizes[-1]} numbers, {last}"
+    )
     ax = axes[0, 0]
-    for colour, (method, values) in zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), errors.items(), strict=False):
+    for colour, (method, values) in zip(
+        (style.ORANGE, style.BLUE, *style.SERIES[2:]), errors.items(), strict=False
+    ):
         ax.plot(sizes, values, "o-", color=colour, linewidth=1.6, markersize=5, label=method)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sizes, [str(size) for size in sizes])
@@ -82,11 +118,15 @@ def error_by_size(sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *
     return figure
 
 
-def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]) -> Figure:
-    """A panel for each method: its two-dimensional codes ``(N, 2)`` as dots in the colour of their class, its name at their median.
+def class_map(
+    codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    """A panel for each method: its two-dimensional codes ``(N, 2)`` as dots in the colour of their
+    class, its name at their median.
 
-    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20. The frame is around the middle 96 % of each number,
-    so that a few codes far off do not push the others together; dots beyond it are not shown.
+    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20. The frame is
+    around the middle 96 % of each number, so that a few codes far off do not push the others
+    together; dots beyond it are not shown.
 
     >>> figure = class_map({"autoencoder": np.eye(2)}, np.array([0, 1]), ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -95,9 +135,17 @@ def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequ
     labels = np.asarray(labels)
     for method, points in codes.items():
         if np.shape(points) != (len(labels), 2):
-            raise mistake("class_map", got=f"{method} of shape {np.shape(points)}", expected=f"({len(labels)}, 2), one code for each label")
+            raise mistake(
+                "class_map",
+                got=f"{method} of shape {np.shape(points)}",
+                expected=f"({len(labels)}, 2), one code for each label",
+            )
     if not 1 <= len(classes) <= COLOURS:
-        raise mistake("class_map", got=f"{len(classes)} classes", expected=f"1 to {COLOURS}, each with a colour of its own")
+        raise mistake(
+            "class_map",
+            got=f"{len(classes)} classes",
+            expected=f"1 to {COLOURS}, each with a colour of its own",
+        )
     strong_first = [*range(0, COLOURS, 2), *range(1, COLOURS, 2)]
     colours = [matplotlib.colormaps["tab20"](i) for i in strong_first]
     figure, axes = style.panels(1, len(codes), width=4.8 * len(codes), height=4.6)
@@ -107,8 +155,24 @@ def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequ
             of_class = points[labels == k]
             if not len(of_class):
                 continue
-            ax.plot(*of_class.T, "o", color=colours[k], markersize=3, alpha=0.6, markeredgewidth=0, rasterized=len(labels) > 1000)
-            text = ax.text(*np.median(of_class, axis=0), name, ha="center", va="center", fontsize=10, fontweight="bold", color=style.INK)
+            ax.plot(
+                *of_class.T,
+                "o",
+                color=colours[k],
+                markersize=3,
+                alpha=0.6,
+                markeredgewidth=0,
+                rasterized=len(labels) > 1000,
+            )
+            text = ax.text(
+                *np.median(of_class, axis=0),
+                name,
+                ha="center",
+                va="center",
+                fontsize=10,
+                fontweight="bold",
+                color=style.INK,
+            )
             text.set_path_effects([withStroke(linewidth=3, foreground="white")])
         ax.set(xlim=_middle(points[:, 0]), ylim=_middle(points[:, 1]))
         style.caption(ax, method)
@@ -117,7 +181,9 @@ def class_map(codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequ
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 96 % of some values, a tenth of their distance farther apart at either end."""
+    """The ends of the middle 96 % of some values, a tenth of their distance farther apart at either
+    end.
+    """
     low, high = np.quantile(values, [0.02, 0.98])
     margin = 0.1 * (high - low) or 1.0
     return float(low - margin), float(high + margin)

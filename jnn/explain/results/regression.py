@@ -9,12 +9,15 @@ from jnn.explain import style
 from jnn.wording import number
 
 
-def predicted_against_true(prediction: np.ndarray, target: np.ndarray, *, name: str = "target") -> Figure:
-    """Each example as a dot: its prediction against its target, which are equal on the dashed line; and its residual
-    ``target - prediction`` against its prediction, with the mean residual of `binned_means`, which is zero everywhere for a model
-    that is right on average.
+def predicted_against_true(
+    prediction: np.ndarray, target: np.ndarray, *, name: str = "target"
+) -> Figure:
+    """Each example as a dot: its prediction against its target, which are equal on the dashed line;
+    and its residual ``target - prediction`` against its prediction, with the mean residual of
+    `binned_means`, which is zero everywhere for a model that is right on average.
 
-    ``prediction`` and ``target`` are ``(N,)``. The title has the RMSE and the coefficient of determination R².
+    ``prediction`` and ``target`` are ``(N,)``. The title has the RMSE and the coefficient of
+    determination R².
 
     >>> figure = predicted_against_true(np.array([1.0, 2.0]), np.array([1.0, 3.0]), name="price")
     >>> figure.get_suptitle()
@@ -35,7 +38,14 @@ def predicted_against_true(prediction: np.ndarray, target: np.ndarray, *, name: 
     style.caption(left, "Prediction against target", x=f"true {name}", y=f"predicted {name}")
     _dots(right, prediction, residual)
     right.axhline(0, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
-    right.plot(*binned_means(prediction, residual), "o-", color=style.ORANGE, linewidth=1.6, markersize=4, label="mean")
+    right.plot(
+        *binned_means(prediction, residual),
+        "o-",
+        color=style.ORANGE,
+        linewidth=1.6,
+        markersize=4,
+        label="mean",
+    )
     style.gridded(right, "both")
     style.legend(right)
     style.caption(right, "Residual: target − prediction", x=f"predicted {name}", y="residual")
@@ -43,7 +53,8 @@ def predicted_against_true(prediction: np.ndarray, target: np.ndarray, *, name: 
 
 
 def binned_means(x: np.ndarray, y: np.ndarray, *, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """The means of x and of y in bins of equally many examples, ordered by x: at most ``bins``, and at most one bin an example.
+    """The means of x and of y in bins of equally many examples, ordered by x: at most ``bins``, and
+    at most one bin an example.
 
     >>> binned_means(np.array([4.0, 1.0, 2.0, 3.0]), np.array([8.0, 0.0, 2.0, 6.0]), bins=2)
     (array([1.5, 3.5]), array([1., 7.]))
@@ -56,7 +67,16 @@ def binned_means(x: np.ndarray, y: np.ndarray, *, bins: int = 10) -> tuple[np.nd
 def _dots(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """The more dots, the fainter each."""
     faint = float(np.clip(60 / len(x), 0.08, 0.6))
-    ax.plot(x, y, "o", color=style.BLUE, markersize=4, alpha=faint, markeredgewidth=0, rasterized=len(x) > 1000)
+    ax.plot(
+        x,
+        y,
+        "o",
+        color=style.BLUE,
+        markersize=4,
+        alpha=faint,
+        markeredgewidth=0,
+        rasterized=len(x) > 1000,
+    )
 
 
 def _in_words(residual: np.ndarray, target: np.ndarray) -> str:

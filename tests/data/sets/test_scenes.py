@@ -21,7 +21,9 @@ def test_each_box_is_tight_around_one_object():
     found = scenes.compose(images, labels, 60, seed=0)
     counts = found["mask"].sum(axis=1)
     assert set(counts) == {1, 2, 3}
-    for image, boxes, label, mask in zip(*(found[name] for name in ("image", "box", "label", "mask")), strict=True):
+    for image, boxes, label, mask in zip(
+        *(found[name] for name in ("image", "box", "label", "mask")), strict=True
+    ):
         rest = image[..., 0].copy()
         for (left, top, right, bottom), k in zip(boxes[mask].astype(int), label[mask], strict=True):
             inside = image[top:bottom, left:right, 0]
@@ -78,7 +80,11 @@ def test_noise_has_its_deviation_and_stays_within_bytes():
 
 def test_parts_are_of_their_own_images(monkeypatch):
     part = lambda value: dict(zip(("image", "label"), garments(value=value), strict=True))
-    monkeypatch.setattr(scenes, "load_fashion_mnist", lambda **_: Splits(part(80), part(120), part(200), tuple("abcdefghij")))
+    monkeypatch.setattr(
+        scenes,
+        "load_fashion_mnist",
+        lambda **_: Splits(part(80), part(120), part(200), tuple("abcdefghij")),
+    )
     first, other = (scenes.load_scenes(train=8, validation=4, test=4, seed=seed) for seed in (0, 1))
     assert [int(made["image"].max()) for made in first[:3]] == [80, 120, 200]
     assert [made["mask"].shape for made in first[:3]] == [(8, 8), (4, 3), (4, 3)]
@@ -95,5 +101,7 @@ def test_mistakes_are_named():
         scenes.compose(images, labels[:9], 1, seed=0)
     with pytest.raises(JnnError, match="number=0"):
         scenes.compose(images, labels, 0, seed=0)
-    with pytest.raises(JnnError, match=r"images of 28 pixels on a canvas of 32, expected .* images that fit"):
+    with pytest.raises(
+        JnnError, match=r"images of 28 pixels on a canvas of 32, expected .* images that fit"
+    ):
         scenes.compose(images, labels, 1, seed=0, size=32)

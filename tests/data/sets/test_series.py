@@ -56,7 +56,9 @@ def test_stocks_are_ordered_by_day(folder):
 
 def test_a_day_that_comes_twice_is_refused(folder):
     (folder / "stocks.csv.gz").write_bytes(gzip.compress(STOCKS.replace("03-02", "03-01").encode()))
-    with pytest.raises(JnnError, match="stocks IBM: got 2000-03-01 after 2000-03-01, expected times that increase"):
+    with pytest.raises(
+        JnnError, match="stocks IBM: got 2000-03-01 after 2000-03-01, expected times that increase"
+    ):
         series.load_stocks()
 
 

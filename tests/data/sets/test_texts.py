@@ -25,7 +25,10 @@ def test_the_parts_are_the_text_once_and_the_test_part_its_end(length):
 
 @pytest.mark.parametrize("text", ["", "a", "ab"])
 def test_a_text_too_short_for_three_parts_is_refused(text):
-    with pytest.raises(JnnError, match=rf"a text of {len(text)} characters, expected enough of them for three parts"):
+    with pytest.raises(
+        JnnError,
+        match=rf"a text of {len(text)} characters, expected enough of them for three parts",
+    ):
         texts.split_text(text)
 
 
@@ -54,4 +57,6 @@ def test_the_works_of_shakespeare_are_read_as_latin_1_without_carriage_returns(f
 def test_wikitext_has_its_published_parts(folder):
     for part in ("train", "valid", "test"):
         (folder / f"{part}.raw.gz").write_bytes(gzip.compress(f" = {part} = \n é".encode()))
-    assert texts.load_wikitext2() == tuple(f" = {part} = \n é" for part in ("train", "valid", "test"))
+    assert texts.load_wikitext2() == tuple(
+        f" = {part} = \n é" for part in ("train", "valid", "test")
+    )

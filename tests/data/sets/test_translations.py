@@ -15,26 +15,40 @@ def words(text):
 @pytest.fixture
 def pairs():
     rng = np.random.default_rng(0)
-    draw = lambda: " ".join(rng.choice(["Tom", "saw", "a", "cat", "Ñu", "don't"], rng.integers(1, 12))) + "."
-    return [(draw(), draw()) for _ in range(400)] + [("Go.", "Ve."), ("go .", "Vete."), ("Go!", "¡Ve!")]
+    draw = lambda: (
+        " ".join(rng.choice(["Tom", "saw", "a", "cat", "Ñu", "don't"], rng.integers(1, 12))) + "."
+    )
+    return [(draw(), draw()) for _ in range(400)] + [
+        ("Go.", "Ve."),
+        ("go .", "Vete."),
+        ("Go!", "¡Ve!"),
+    ]
 
 
 def test_the_split_is_the_stated_one(pairs):
-    short = [(words(source), " ".join(words(target))) for source, target in pairs if max(len(words(source)), len(words(target))) <= 8]
+    short = [
+        (words(source), " ".join(words(target)))
+        for source, target in pairs
+        if max(len(words(source)), len(words(target))) <= 8
+    ]
     sources = sorted({source for source, _ in short})
     order = np.random.default_rng(0).permutation(len(sources))
     expected = [sources[i] for i in order[:30]]
     splits = split_translations(pairs, test=30, validation=0.1, seed=5)
     assert [tuple(one.source.split()) for one in splits.test] == expected
     for one in splits.test:
-        assert list(one.targets) == [target for source, target in short if source == tuple(one.source.split())]
+        assert list(one.targets) == [
+            target for source, target in short if source == tuple(one.source.split())
+        ]
     every = [pair for part in splits for pair in pairs_of(part)]
     assert sorted(every) == sorted((" ".join(source), target) for source, target in short)
     assert len(splits.validation) == int(0.1 * (len(sources) - 30))
 
 
 def test_no_source_is_in_two_parts_and_the_seed_draws_the_validation(pairs):
-    first, second = (split_translations(pairs, test=30, validation=0.2, seed=seed) for seed in (0, 1))
+    first, second = (
+        split_translations(pairs, test=30, validation=0.2, seed=seed) for seed in (0, 1)
+    )
     for splits in (first, second):
         sources = [one.source for part in splits for one in part]
         assert len(set(sources)) == len(sources)

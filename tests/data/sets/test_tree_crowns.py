@@ -15,8 +15,12 @@ RNG = np.random.default_rng(0)
 def voc(*boxes):
     """A file of Pascal VOC: edges count from 1, and the last pixel is inside."""
     names = ("xmin", "ymin", "xmax", "ymax")
-    edges = lambda box: "".join(f"<{name}>{edge}</{name}>" for name, edge in zip(names, box, strict=True))
-    objects = "".join(f"<object><name>Tree</name><bndbox>{edges(box)}</bndbox></object>" for box in boxes)
+    edges = lambda box: "".join(
+        f"<{name}>{edge}</{name}>" for name, edge in zip(names, box, strict=True)
+    )
+    objects = "".join(
+        f"<object><name>Tree</name><bndbox>{edges(box)}</bndbox></object>" for box in boxes
+    )
     return f"<annotation><size><width>9</width></size>{objects}</annotation>".encode()
 
 
@@ -27,7 +31,9 @@ def png(image):
 
 
 def test_boxes_of_a_file_count_from_zero_and_end_outside():
-    np.testing.assert_array_equal(tree_crowns.read_boxes(voc((1, 1, 9, 5), (3, 2, 3, 2))), [[0, 0, 9, 5], [2, 1, 3, 2]])
+    np.testing.assert_array_equal(
+        tree_crowns.read_boxes(voc((1, 1, 9, 5), (3, 2, 3, 2))), [[0, 0, 9, 5], [2, 1, 3, 2]]
+    )
 
 
 def test_a_tile_has_the_boxes_of_which_half_is_in_it():
@@ -37,7 +43,9 @@ def test_a_tile_has_the_boxes_of_which_half_is_in_it():
     found = tree_crowns.tiles(image, boxes, size=20, stride=10)
     corners = [(top, left) for top in range(0, 21, 10) for left in range(0, 41, 10)]
     assert len(found["image"]) == len(corners)
-    for (top, left), tile, own, mask in zip(corners, found["image"], found["box"], found["mask"], strict=True):
+    for (top, left), tile, own, mask in zip(
+        corners, found["image"], found["box"], found["mask"], strict=True
+    ):
         np.testing.assert_array_equal(tile, image[top : top + 20, left : left + 20])
         expected = []
         for x1, y1, x2, y2 in boxes:
@@ -56,7 +64,9 @@ def test_parts_share_no_pixel(tmp_path, monkeypatch):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(tree_crowns, "fetch", lambda source, offline: tmp_path)
-    train, validation, test, classes = tree_crowns.load_tree_crowns(size=20, stride=10, validation=0.3)
+    train, validation, test, classes = tree_crowns.load_tree_crowns(
+        size=20, stride=10, validation=0.3
+    )
     assert train["image"].max() == 69
     assert validation["image"].min() == 70
     assert np.all(test["image"] == 200)
@@ -71,6 +81,12 @@ def test_mistakes_are_named():
     with pytest.raises(JnnError, match=r"size=30, stride=10, expected tiles that fit"):
         tree_crowns.tiles(np.zeros((20, 40, 3), np.uint8), np.zeros((1, 4)), size=30, stride=10)
     with pytest.raises(JnnError, match="3 boxes in a tile, expected at most 2"):
-        tree_crowns.tiles(np.zeros((9, 9, 3), np.uint8), np.tile([[1.0, 1, 3, 3]], (3, 1)), size=9, stride=9, most=2)
+        tree_crowns.tiles(
+            np.zeros((9, 9, 3), np.uint8),
+            np.tile([[1.0, 1, 3, 3]], (3, 1)),
+            size=9,
+            stride=9,
+            most=2,
+        )
     with pytest.raises(JnnError, match="validation=1"):
         tree_crowns.load_tree_crowns(validation=1.0)

@@ -9,12 +9,17 @@ from jnn.errors import JnnError
 
 def test_each_word_gets_its_vector_and_the_others_none(tmp_path, monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
-    lines = [" ".join([word, *map(str, vector)]) for word, vector in zip(["the", "ñu", "."], vectors.tolist(), strict=True)]
+    lines = [
+        " ".join([word, *map(str, vector)])
+        for word, vector in zip(["the", "ñu", "."], vectors.tolist(), strict=True)
+    ]
     (tmp_path / "glove.6B.50d.txt.bz2").write_bytes(bz2.compress("\n".join(lines).encode()))
     monkeypatch.setattr(word_vectors, "fetch", lambda source, offline: tmp_path)
     matrix, found = word_vectors.load_glove50([".", "The", "ñu", "ñu"])
     assert found.tolist() == [True, False, True, True]
-    np.testing.assert_array_equal(matrix, np.stack([vectors[2], np.zeros(50), vectors[1], vectors[1]]).astype(np.float32))
+    np.testing.assert_array_equal(
+        matrix, np.stack([vectors[2], np.zeros(50), vectors[1], vectors[1]]).astype(np.float32)
+    )
 
 
 def test_reading_stops_when_all_are_found():

@@ -1,4 +1,6 @@
-"""The maps are the weights of attention: softmax of q·k, by head and layer, each row of which sums to one."""
+"""The maps are the weights of attention: softmax of q·k, by head and layer, each row of which sums
+to one.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +32,9 @@ def test_the_weights_are_softmax_of_queries_and_keys():
     model, x = jnn.chain(look=attention(2, causal=True)), RNG.normal(size=(5, 8)).astype(np.float32)
     params, state = model.init(jax.random.key(0), x)
     own = params["look"]
-    q, k = ((x @ own[name]["kernel"] + own[name]["bias"]).reshape(5, 2, 4) for name in ("query", "key"))
+    q, k = (
+        (x @ own[name]["kernel"] + own[name]["bias"]).reshape(5, 2, 4) for name in ("query", "key")
+    )
     found = attention_weights(model, params, state, x)["look"]
     for head in range(2):
         z = np.where(np.tri(5, dtype=bool), q[:, head] @ k[:, head].T / 2, -np.inf)
@@ -39,7 +43,9 @@ def test_the_weights_are_softmax_of_queries_and_keys():
 
 @pytest.mark.parametrize("unroll", [False, True])
 def test_every_row_of_a_transformer_sums_to_one(unroll):
-    model = transformer(TransformerConfig(vocabulary=9, length=8, width=8, depth=3, heads=2, unroll=unroll))
+    model = transformer(
+        TransformerConfig(vocabulary=9, length=8, width=8, depth=3, heads=2, unroll=unroll)
+    )
     params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(6))
     found = attention_weights(model, params, state, jnp.arange(6))
     assert {path: w.shape for path, w in found.items()} == {"blocks/attention": (3, 2, 6, 6)}
@@ -72,7 +78,11 @@ def test_the_grid_has_a_map_for_each_layer_and_head():
 
 def test_what_may_not_be_looked_at_is_white():
     image = attention_map(np.tri(3) / [[1], [2], [3]], "abc").axes[0].images[0]
-    assert image.get_array().mask.tolist() == [[False, True, True], [False, False, True], [False, False, False]]
+    assert image.get_array().mask.tolist() == [
+        [False, True, True],
+        [False, False, True],
+        [False, False, False],
+    ]
 
 
 def test_of_many_only_the_first_are_shown_and_it_is_said():
@@ -80,8 +90,13 @@ def test_of_many_only_the_first_are_shown_and_it_is_said():
     assert len(figure.axes) == 6 * 8 + 1
     assert shown(figure.axes[0]).shape == (20, 20)
     title = figure.get_suptitle().replace("\n", " ")
-    assert title.endswith("the first 6 of 9 layers; the first 8 of 12 heads; the first 20 of 60 queries; the first 20 of 60 keys")
-    assert "the first 20 tokens" in attention_map(np.full((60, 60), 1 / 60), "x" * 60, most=20).get_suptitle()
+    assert title.endswith(
+        "the first 6 of 9 layers; the first 8 of 12 heads; the first 20 of 60 queries; the first 20 of 60 keys"
+    )
+    assert (
+        "the first 20 tokens"
+        in attention_map(np.full((60, 60), 1 / 60), "x" * 60, most=20).get_suptitle()
+    )
 
 
 def test_the_alignment_is_the_mean_over_heads():
@@ -94,7 +109,9 @@ def test_the_alignment_is_the_mean_over_heads():
 
 def fused():
     model = jnn.chain(look=attention(2, fused=True))
-    return attention_weights(model, *model.init(jax.random.key(0), jnp.ones((3, 4))), jnp.ones((3, 4)))
+    return attention_weights(
+        model, *model.init(jax.random.key(0), jnp.ones((3, 4))), jnp.ones((3, 4))
+    )
 
 
 def batch():
@@ -108,10 +125,19 @@ def batch():
         (fused, "attention_weights: got a model that tags no weights"),
         (fused, "fused=False"),
         (batch, "expected one example, without a batch"),
-        (lambda: attention_maps(np.ones((1, 2, 3, 3)), "abc"), "got a row that sums to 3, expected weights after the softmax"),
+        (
+            lambda: attention_maps(np.ones((1, 2, 3, 3)), "abc"),
+            "got a row that sums to 3, expected weights after the softmax",
+        ),
         (lambda: attention_map([[2.0, -1.0]], "a", "bc"), "got a weight of -1"),
-        (lambda: attention_maps(np.eye(3), "abc"), "got weights (3, 3) for 3 queries and 3 keys, expected (layers, heads, queries, keys)"),
-        (lambda: alignment(np.eye(3), "abc", "ab"), "alignment: got weights (3, 3) for 2 queries and 3 keys"),
+        (
+            lambda: attention_maps(np.eye(3), "abc"),
+            "got weights (3, 3) for 3 queries and 3 keys, expected (layers, heads, queries, keys)",
+        ),
+        (
+            lambda: alignment(np.eye(3), "abc", "ab"),
+            "alignment: got weights (3, 3) for 2 queries and 3 keys",
+        ),
     ],
 )
 def test_mistakes(call, text):

@@ -24,14 +24,22 @@ def test_captured_maps_are_drawn_as_they_are_under_their_paths():
     _, values = jnn.capture(model.apply)(*model.init(jax.random.key(0), image), image)
     figure = feature_maps(values, image=np.zeros((4, 6)))
     labels, pictures = figure.axes[::2], figure.axes[1::2]
-    assert [ax.texts[0].get_text().strip() for ax in labels] == ["image", "mix", "relu", "flatten", "out"]
+    assert [ax.texts[0].get_text().strip() for ax in labels] == [
+        "image",
+        "mix",
+        "relu",
+        "flatten",
+        "out",
+    ]
     assert_array_equal(tiles(pictures[1]), np.moveaxis(values["mix/output"], -1, 0))
     assert_array_equal(tiles(pictures[2]), np.moveaxis(values["relu/output"], -1, 0))
     assert_array_equal(tiles(pictures[4]), [values["out/output"][None]])
 
 
 def test_a_layer_has_one_scale_signed_where_its_values_are():
-    figure = feature_maps({"a/output": np.array([[[-1.0, 4.0]]]), "b/output": np.array([[[0.0, 4.0]]])})
+    figure = feature_maps(
+        {"a/output": np.array([[[-1.0, 4.0]]]), "b/output": np.array([[[0.0, 4.0]]])}
+    )
     signed, positive = figure.axes[1].images, figure.axes[3].images
     assert {image.get_clim() for image in signed} == {(-4, 4)}
     assert {image.get_clim() for image in positive} == {(0, 4)}
@@ -63,15 +71,23 @@ def test_filters_lie_in_rows_that_do_not_overlap():
     extents = [image.get_extent() for image in filters(np.ones((2, 2, 1, 9))).axes[0].images]
     corners = {(round(left, 6), round(top, 6)) for left, _, _, top in extents}
     assert len(corners) == 9
-    assert all(abs(a[0] - b[0]) >= 1 or abs(a[1] - b[1]) >= 1 for a in corners for b in corners if a != b)
+    assert all(
+        abs(a[0] - b[0]) >= 1 or abs(a[1] - b[1]) >= 1 for a in corners for b in corners if a != b
+    )
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: feature_maps({"a": np.zeros((2, 4, 4, 3))}), "got a (2, 4, 4, 3), expected maps (H, W, C)"),
+        (
+            lambda: feature_maps({"a": np.zeros((2, 4, 4, 3))}),
+            "got a (2, 4, 4, 3), expected maps (H, W, C)",
+        ),
         (lambda: feature_maps({}), "got no values"),
-        (lambda: filters(np.zeros((3, 3))), "got a kernel of shape (3, 3), expected (height, width, in, out)"),
+        (
+            lambda: filters(np.zeros((3, 3))),
+            "got a kernel of shape (3, 3), expected (height, width, in, out)",
+        ),
     ],
 )
 def test_mistakes(call, text):

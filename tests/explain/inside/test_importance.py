@@ -26,7 +26,9 @@ def test_an_exact_linear_model_loses_twice_the_variance_of_each_term():
     y = X @ W
     found = permutation_importance(lambda x: -np.mean((x @ W - y) ** 2), X, repeats=REPEATS)
     error = found.std(axis=1) / np.sqrt(REPEATS)
-    assert np.all(np.abs(found.mean(axis=1) - 2 * W**2 * X.var(axis=0)) <= FOUR_STANDARD_ERRORS * error)
+    assert np.all(
+        np.abs(found.mean(axis=1) - 2 * W**2 * X.var(axis=0)) <= FOUR_STANDARD_ERRORS * error
+    )
     assert_array_equal(found[3], 0)
 
 
@@ -40,13 +42,19 @@ def test_an_exact_linear_model_loses_twice_the_variance_of_each_term():
 )
 def test_it_agrees_with_scikit_learn(model, y):
     model.fit(X, y)
-    theirs = sklearn.inspection.permutation_importance(model, X, y, n_repeats=REPEATS, random_state=1).importances
-    assert differ_by_chance_alone(permutation_importance(lambda x: model.score(x, y), X, repeats=REPEATS), theirs)
+    theirs = sklearn.inspection.permutation_importance(
+        model, X, y, n_repeats=REPEATS, random_state=1
+    ).importances
+    assert differ_by_chance_alone(
+        permutation_importance(lambda x: model.score(x, y), X, repeats=REPEATS), theirs
+    )
 
 
 def test_the_seed_decides_and_x_stays_as_it_was():
     before, score = X.copy(), lambda x: float(x[:, 0] @ x[:, 1])
-    first, again, other = (permutation_importance(score, X, repeats=3, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        permutation_importance(score, X, repeats=3, seed=seed) for seed in (0, 0, 1)
+    )
     assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert_array_equal(X, before)
@@ -58,9 +66,14 @@ def test_bars_are_means_the_most_important_on_top_and_each_repeat_is_a_dot():
     ax = figure.axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]
     assert_allclose([bar.get_width() for bar in ax.patches], [0.6, 0.1])
-    assert_allclose(np.sort(np.concatenate([line.get_xdata() for line in ax.lines[:2]])), [0.0, 0.2, 0.5, 0.7])
+    assert_allclose(
+        np.sort(np.concatenate([line.get_xdata() for line in ax.lines[:2]])), [0.0, 0.2, 0.5, 0.7]
+    )
     assert ax.yaxis_inverted()
-    assert " ".join(figure.get_suptitle().split()) == "Without b the accuracy falls by 0.6 (the first 2 of 3 features)"
+    assert (
+        " ".join(figure.get_suptitle().split())
+        == "Without b the accuracy falls by 0.6 (the first 2 of 3 features)"
+    )
 
 
 def test_mistakes_are_named():

@@ -15,17 +15,27 @@ TOKENS = jnp.array([3, 1, 4, 1, 5])
 
 
 def gpt(depth, **changes):
-    return transformer(TransformerConfig(**{"vocabulary": 9, "length": 8, "width": 8, "depth": depth, "heads": 2, **changes}))
+    return transformer(
+        TransformerConfig(
+            **{"vocabulary": 9, "length": 8, "width": 8, "depth": depth, "heads": 2, **changes}
+        )
+    )
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("changes", [{}, {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True}]
+)
 def test_each_layer_says_what_a_model_of_that_depth_says(changes):
     params, state = jax.jit(gpt(3, **changes).init)(jax.random.key(0), TOKENS)
     found = layer_logits(gpt(3, **changes), params, state, TOKENS)
     for depth in (1, 2, 3):
-        first = params | {"blocks": jax.tree.map(lambda leaf, depth=depth: leaf[:depth], params["blocks"])}
-        assert_allclose(found[depth], gpt(depth, **changes).apply(first, state, TOKENS)[0], atol=EXACT)
+        first = params | {
+            "blocks": jax.tree.map(lambda leaf, depth=depth: leaf[:depth], params["blocks"])
+        }
+        assert_allclose(
+            found[depth], gpt(depth, **changes).apply(first, state, TOKENS)[0], atol=EXACT
+        )
     silent = params | {"blocks": jax.tree.map(jnp.zeros_like, params["blocks"])}
     assert_allclose(found[0], gpt(3, **changes).apply(silent, state, TOKENS)[0], atol=EXACT)
 
@@ -57,7 +67,10 @@ def of_a_batch():
     ("call", "text"),
     [
         (of_a_batch, "(depth, T, width) of one example"),
-        (lambda: logit_lens(np.zeros((2, 3)), "abc", "ab"), "got logits (2, 3) for 3 tokens and a vocabulary of 2"),
+        (
+            lambda: logit_lens(np.zeros((2, 3)), "abc", "ab"),
+            "got logits (2, 3) for 3 tokens and a vocabulary of 2",
+        ),
     ],
 )
 def test_mistakes(call, text):

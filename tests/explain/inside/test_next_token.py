@@ -11,7 +11,8 @@ from jnn.errors import JnnError
 from jnn.explain.inside.next_token import distribution, next_token
 
 DRAWS = 20_000
-CHANCE = 4 * 0.5 / DRAWS**0.5  # four standard deviations of a fraction of so many draws, at its widest
+# four standard deviations of a fraction of so many draws, at its widest
+CHANCE = 4 * 0.5 / DRAWS**0.5
 EXACT = 1e-6  # float32 probabilities
 LOGITS = np.array([1.0, 3.0, 2.9, -1.0, 0.0, 2.0])
 SAMPLINGS = [
@@ -40,7 +41,12 @@ def test_the_bars_are_the_probabilities_in_the_order_of_the_model_and_the_rest()
     p = np.exp(LOGITS) / np.exp(LOGITS).sum()
     kept = p[[1, 2, 5]]
     own, three = figure.axes
-    assert [label.get_text() for label in own.get_yticklabels()] == ["b", "c", "f", "3\N{NO-BREAK SPACE}others"]
+    assert [label.get_text() for label in own.get_yticklabels()] == [
+        "b",
+        "c",
+        "f",
+        "3\N{NO-BREAK SPACE}others",
+    ]
     for ax, expected in ((own, [*kept, 1 - kept.sum()]), (three, [*(kept / kept.sum()), 0])):
         grey, orange = ([bar.get_width() for bar in bars] for bars in ax.containers)
         assert_allclose(grey, [*kept, 1 - kept.sum()], atol=EXACT)
@@ -50,5 +56,7 @@ def test_the_bars_are_the_probabilities_in_the_order_of_the_model_and_the_rest()
 
 
 def test_mistakes():
-    with pytest.raises(JnnError, match=r"next_token: got logits \(2, 6\), expected \(6,\), one for each token"):
+    with pytest.raises(
+        JnnError, match=r"next_token: got logits \(2, 6\), expected \(6,\), one for each token"
+    ):
         next_token(np.stack([LOGITS, LOGITS]), "abcdef")

@@ -14,8 +14,15 @@ TABLE = 0.005  # the published numbers have three digits
 
 
 def by_xla(model, x):
-    """XLA's count after compiling, which has elementwise operations in it and counts a loop once."""
-    cost = jax.jit(model.apply).lower(*jax.eval_shape(model.init, jax.random.key(0), x), x).compile().cost_analysis()
+    """XLA's count after compiling, which has elementwise operations in it and counts a loop
+    once.
+    """
+    cost = (
+        jax.jit(model.apply)
+        .lower(*jax.eval_shape(model.init, jax.random.key(0), x), x)
+        .compile()
+        .cost_analysis()
+    )
     assert isinstance(cost, dict)
     return cost["flops"]
 
@@ -27,7 +34,10 @@ def by_xla(model, x):
         (jnn.conv(5, (3, 3), use_bias=False, padding="VALID"), jnp.ones((2, 9, 8, 4))),
         (jnn.conv(6, (3, 3), use_bias=False, padding="VALID", groups=2), jnp.ones((2, 9, 8, 4))),
         (jnn.conv(6, (3, 3), use_bias=False, padding="VALID", strides=2), jnp.ones((2, 9, 9, 4))),
-        (jnn.function(lambda x: jax.lax.conv(x, jnp.ones((7, 4, 3, 3)), (1, 1), "VALID")), jnp.ones((2, 4, 9, 8))),
+        (
+            jnn.function(lambda x: jax.lax.conv(x, jnp.ones((7, 4, 3, 3)), (1, 1), "VALID")),
+            jnp.ones((2, 4, 9, 8)),
+        ),
     ],
 )
 def test_products_and_convolutions_are_those_that_xla_counts(model, x):
@@ -44,13 +54,21 @@ def test_products_and_convolutions_are_those_that_xla_counts(model, x):
     ids=["resnet18", "resnet50", "vit_b_16"],
 )
 def test_architectures_have_the_published_number(model, multiplications):
-    """GFLOPS of the table of pretrained weights of torchvision, which counts a multiplication with its addition as one."""
-    assert flops(model, jax.ShapeDtypeStruct((224, 224, 3), jnp.float32)) == pytest.approx(2 * multiplications, rel=TABLE)
+    """GFLOPS of the table of pretrained weights of torchvision, which counts a multiplication with
+    its addition as one.
+    """
+    assert flops(model, jax.ShapeDtypeStruct((224, 224, 3), jnp.float32)) == pytest.approx(
+        2 * multiplications, rel=TABLE
+    )
 
 
 def test_a_loop_counts_as_often_as_it_goes_round():
     x, block = jnp.ones((6, 3)), jnn.chain(jnn.dense(3), jnp.tanh)
-    assert flops(jnn.repeat(block, 4), x) == flops(jnn.repeat(block, 4, unroll=True), x) == 4 * flops(block, x)
+    assert (
+        flops(jnn.repeat(block, 4), x)
+        == flops(jnn.repeat(block, 4, unroll=True), x)
+        == 4 * flops(block, x)
+    )
     assert flops(jnn.remat(block), x) == flops(block, x)
     width, steps = 5, 6
     assert flops(jnn.lstm(width), x) == 2 * steps * 4 * width * (3 + width)

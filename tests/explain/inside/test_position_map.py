@@ -29,5 +29,7 @@ def test_the_first_are_shown_and_it_is_said():
 
 
 def test_mistakes():
-    with pytest.raises(JnnError, match=r"position_map: got vectors of shape \(3,\), expected \(length, features\)"):
+    with pytest.raises(
+        JnnError, match=r"position_map: got vectors of shape \(3,\), expected \(length, features\)"
+    ):
         position_map(np.ones(3))

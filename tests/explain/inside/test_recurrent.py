@@ -28,7 +28,11 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
     model = jnn.chain(memory=lstm(F), out=jnn.dense(2))
     params, state = model.init(jax.random.key(0), X)
     own = {name: np.asarray(value, np.float64) for name, value in params["memory"].items()}
-    h, c, expected = np.zeros(F), np.zeros(F), {name: [] for name in ("input_gate", "forget_gate", "output_gate", "cell", "hidden")}
+    h, c, expected = (
+        np.zeros(F),
+        np.zeros(F),
+        {name: [] for name in ("input_gate", "forget_gate", "output_gate", "cell", "hidden")},
+    )
     for x in X:
         i, f, g, o = np.split(x @ own["kernel"] + h @ own["recurrent_kernel"] + own["bias"], 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -46,14 +50,22 @@ def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     params, state = model.init(jax.random.key(0), X)
     found = remembered(model, params, state, X)
     y = jnn.capture(model.apply)(params, state, X)[1]["both/output"]
-    assert_allclose(np.concatenate([found["both/forward"]["hidden"], found["both/backward"]["hidden"]], axis=-1), y, atol=EXACT)
+    assert_allclose(
+        np.concatenate(
+            [found["both/forward"]["hidden"], found["both/backward"]["hidden"]], axis=-1
+        ),
+        y,
+        atol=EXACT,
+    )
 
 
 def test_the_chosen_units_have_the_largest_autocovariance():
     states, lag = RNG.normal(size=(50, 6)).cumsum(axis=0) * [1, 5, 0.1, 3, 2, 4], 3
     score = []
     for h in states.T:
-        score.append(np.mean([(h[t] - h.mean()) * (h[t + lag] - h.mean()) for t in range(50 - lag)]))
+        score.append(
+            np.mean([(h[t] - h.mean()) * (h[t + lag] - h.mean()) for t in range(50 - lag)])
+        )
     assert_array_equal(units_to_look_at(states, 4, lag=lag, alike=1.1), np.argsort(score)[::-1][:4])
 
 
@@ -81,7 +93,11 @@ def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
 
 
 def test_gates_are_drawn_from_shut_to_open_and_counted():
-    values = {"forget_gate": RNG.random((T, F)), "hidden": RNG.normal(size=(T, F)), "input_gate": np.eye(T, F)}
+    values = {
+        "forget_gate": RNG.random((T, F)),
+        "hidden": RNG.normal(size=(T, F)),
+        "input_gate": np.eye(T, F),
+    }
     figure = gates(values, TOKENS, units=[1, 3])
     forget, inside = values["forget_gate"], figure.axes[1]
     assert_allclose(figure.axes[0].images[0].get_array(), values["input_gate"][:, [1, 3]].T)
@@ -106,9 +122,18 @@ def batch_values():
     [
         (dense_values, "remembered: got a model that tags no memory"),
         (batch_values, "remembered: got several sequences, expected one"),
-        (lambda: hidden_states(np.ones((2, 3, 4)), "ab"), "got values of shape (2, 3, 4), expected (2, units), a row for each token"),
-        (lambda: hidden_states(np.ones((3, 4)), "ab"), "got values of shape (3, 4), expected (2, units)"),
-        (lambda: gates({"hidden": np.ones((2, 3))}, "ab"), "gates: got hidden, expected some of input_gate, forget_gate"),
+        (
+            lambda: hidden_states(np.ones((2, 3, 4)), "ab"),
+            "got values of shape (2, 3, 4), expected (2, units), a row for each token",
+        ),
+        (
+            lambda: hidden_states(np.ones((3, 4)), "ab"),
+            "got values of shape (3, 4), expected (2, units)",
+        ),
+        (
+            lambda: gates({"hidden": np.ones((2, 3))}, "ab"),
+            "gates: got hidden, expected some of input_gate, forget_gate",
+        ),
     ],
 )
 def test_mistakes(call, text):

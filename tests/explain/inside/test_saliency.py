@@ -40,7 +40,14 @@ def linear():
 @functools.cache
 def network():
     """A small smooth network on images, with maps tagged at ``maps/output``."""
-    model = jnn.chain(maps=jnn.dense(4), tanh=jnp.tanh, flatten=jnn.flatten(3), hidden=jnn.dense(8), tanh2=jnp.tanh, out=jnn.dense(K))
+    model = jnn.chain(
+        maps=jnn.dense(4),
+        tanh=jnp.tanh,
+        flatten=jnn.flatten(3),
+        hidden=jnn.dense(8),
+        tanh2=jnp.tanh,
+        out=jnn.dense(K),
+    )
     params, state = model.init(jax.random.key(0), normal(H, W, C))
     return lambda x: model.apply(params, state, x)[0]
 
@@ -49,7 +56,9 @@ def test_on_a_linear_function_the_gradients_are_its_weights():
     (f, w), target = linear(), 1
     x = normal(H, W, C)
     assert_allclose(saliency.gradient(f, x, target), w[..., target], atol=EXACT)
-    assert_allclose(saliency.smooth_grad(f, x, target, jax.random.key(0), samples=5), w[..., target], atol=EXACT)
+    assert_allclose(
+        saliency.smooth_grad(f, x, target, jax.random.key(0), samples=5), w[..., target], atol=EXACT
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -63,14 +72,18 @@ def test_on_a_linear_function_integrated_gradients_are_the_terms_of_the_sum(step
 def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
     f, w = linear()
     x = normal(H, W, C)
-    assert_allclose(saliency.occlusion(f, x, 2, size=1), jnp.sum(x * w[..., 2], axis=-1), atol=EXACT)
+    assert_allclose(
+        saliency.occlusion(f, x, 2, size=1), jnp.sum(x * w[..., 2], axis=-1), atol=EXACT
+    )
 
 
 @pytest.mark.parametrize("baseline", [0.0, "image"])
 def test_integrated_gradients_are_complete(baseline):
     f, x = network(), normal(H, W, C)
     baseline = -x if baseline == "image" else baseline
-    found = jax.jit(lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256))(x)
+    found = jax.jit(lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256))(
+        x
+    )
     difference = f(x) - f(jnp.full_like(x, 0.0) + baseline)
     assert_allclose(jnp.sum(found), difference[1], atol=COMPLETE)
 
@@ -85,7 +98,10 @@ def test_integrated_gradients_give_nothing_to_an_input_without_effect():
 def test_smooth_grad_is_the_mean_gradient_around_the_example():
     f, x, key = network(), normal(H, W, C), jax.random.key(3)
     deviation = 0.2 * (x.max() - x.min())
-    near = [x + deviation * jax.random.normal(each, x.shape, x.dtype) for each in jax.random.split(key, 20)]
+    near = [
+        x + deviation * jax.random.normal(each, x.shape, x.dtype)
+        for each in jax.random.split(key, 20)
+    ]
     slopes = jax.jit(jax.vmap(jax.grad(lambda x: f(x)[0])))(jnp.stack(near))
     found = jax.jit(lambda x: saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2))(x)
     assert_allclose(found, np.mean(slopes, axis=0), atol=EXACT)
@@ -108,7 +124,9 @@ def test_occlusion_is_the_mean_fall_over_the_squares_on_a_pixel(size, stride):
 
 
 def test_grad_cam_of_a_mean_over_places_is_the_class_activation_map():
-    """After average pooling over places and a dense layer, the weights of the maps are the layer's over the places (Zhou et al. 2016)."""
+    """After average pooling over places and a dense layer, the weights of the maps are the layer's
+    over the places (Zhou et al. 2016).
+    """
     maps, w = normal(H, W, 4), normal(4, K)
 
     def f(x):
@@ -132,8 +150,14 @@ def test_all_methods_agree_with_themselves_alone_and_under_jit():
     found = saliency.explanations(f, x, 2, key, path="maps/output", patch=2)
     assert tuple(found) == saliency.METHODS
     assert_allclose(found["gradient"], jnp.sum(saliency.gradient(f, x, 2), axis=-1), atol=EXACT)
-    assert_allclose(found["SmoothGrad"], jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1), atol=EXACT)
-    assert_allclose(found["integrated gradients"], jnp.sum(saliency.integrated_gradients(f, x, 2), axis=-1), atol=EXACT)
+    assert_allclose(
+        found["SmoothGrad"], jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1), atol=EXACT
+    )
+    assert_allclose(
+        found["integrated gradients"],
+        jnp.sum(saliency.integrated_gradients(f, x, 2), axis=-1),
+        atol=EXACT,
+    )
     assert_allclose(found["Grad-CAM"], saliency.grad_cam(f, x, 2, "maps/output"), atol=EXACT)
     assert_allclose(found["occlusion"], saliency.occlusion(f, x, 2, size=2), atol=EXACT)
 
@@ -149,7 +173,10 @@ def test_the_comparison_shows_the_maps_and_how_alike_they_are():
             low, high = ax.images[0].get_clim()
             assert low == -high
     assert [ax.get_title(loc="left") for ax in upper] == ["gradient", "occlusion"]
-    assert [ax.get_xlabel() for ax in lower] == ["rank correlation 1.00", "rank correlation undefined"]
+    assert [ax.get_xlabel() for ax in lower] == [
+        "rank correlation 1.00",
+        "rank correlation undefined",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,16 +184,31 @@ def test_the_comparison_shows_the_maps_and_how_alike_they_are():
     [
         (lambda f, x: saliency.gradient(f, x, K), "got target=3, expected a class in [0, 3)"),
         (lambda f, x: saliency.gradient(f, x[None], 0), "expected logits (K,) of one example"),
-        (lambda f, x: saliency.gradient(f, jnp.ones((H, W, C), jnp.uint8), 0), "got x of dtype uint8"),
+        (
+            lambda f, x: saliency.gradient(f, jnp.ones((H, W, C), jnp.uint8), 0),
+            "got x of dtype uint8",
+        ),
         (
             lambda f, x: saliency.grad_cam(f, x, 0, "conv"),
             "'conv', which names nothing, expected one value of shape (h, w, channels): maps/output",
         ),
-        (lambda f, x: saliency.grad_cam(f, x, 0, "output"), "which names maps/output (6, 5, 4), tanh/output"),
+        (
+            lambda f, x: saliency.grad_cam(f, x, 0, "output"),
+            "which names maps/output (6, 5, 4), tanh/output",
+        ),
         (lambda f, x: saliency.occlusion(f, x, 0, size=6), "got x of shape (6, 5, 2), size=6"),
-        (lambda f, x: saliency.integrated_gradients(f, x, 0, steps=0), "integrated_gradients: got steps=0"),
-        (lambda f, x: saliency.smooth_grad(f, x, 0, jax.random.key(0), samples=0), "smooth_grad: got samples=0"),
-        (lambda f, x: saliency.compare(x, {"a": x}, {"b": x}, answer=""), "got a and b, expected the same methods"),
+        (
+            lambda f, x: saliency.integrated_gradients(f, x, 0, steps=0),
+            "integrated_gradients: got steps=0",
+        ),
+        (
+            lambda f, x: saliency.smooth_grad(f, x, 0, jax.random.key(0), samples=0),
+            "smooth_grad: got samples=0",
+        ),
+        (
+            lambda f, x: saliency.compare(x, {"a": x}, {"b": x}, answer=""),
+            "got a and b, expected the same methods",
+        ),
     ],
 )
 def test_mistakes(call, text):

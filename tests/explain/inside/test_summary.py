@@ -9,7 +9,10 @@ from jnn.explain.inside.summary import Row, layer_table, parameter_count, table
 
 MODELS = {
     "chain": jnn.chain(first=jnn.dense(4), relu=jax.nn.relu, out=jnn.dense(2)),
-    "nested": jnn.chain(block=jnn.residual(jnn.chain(jnn.dense(3), jax.nn.relu)), heads=jnn.parallel(a=jnn.dense(2), b=jnn.dense(5))),
+    "nested": jnn.chain(
+        block=jnn.residual(jnn.chain(jnn.dense(3), jax.nn.relu)),
+        heads=jnn.parallel(a=jnn.dense(2), b=jnn.dense(5)),
+    ),
     "repeated": jnn.chain(deep=jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4), out=jnn.dense(2)),
     "one layer": jnn.dense(7),
 }
@@ -21,7 +24,11 @@ X = jnp.ones((6, 3))
 def test_the_rows_hold_every_parameter_once(name, depth):
     params, _ = MODELS[name].init(jax.random.key(0), X)
     total = sum(leaf.size for leaf in jax.tree.leaves(params))
-    assert sum(row.parameters for row in layer_table(MODELS[name], X, depth=depth)) == total == parameter_count(MODELS[name], X)
+    assert (
+        sum(row.parameters for row in layer_table(MODELS[name], X, depth=depth))
+        == total
+        == parameter_count(MODELS[name], X)
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -34,14 +41,24 @@ def test_the_shapes_are_those_of_a_real_run(name):
 
 
 def test_rows_come_in_the_order_in_which_the_layers_run():
-    assert layer_table(MODELS["chain"], X) == [Row("first", ((6, 4),), 16), Row("relu", ((6, 4),), 0), Row("out", ((6, 2),), 10)]
+    assert layer_table(MODELS["chain"], X) == [
+        Row("first", ((6, 4),), 16),
+        Row("relu", ((6, 4),), 0),
+        Row("out", ((6, 2),), 10),
+    ]
     block = jnn.chain(second=jnn.dense(3), first=jnp.tanh)  # an order that sorting would change
     for deep in (jnn.repeat(block, 4), jnn.remat(block), jnn.repeat(jnn.remat(block), 4)):
-        assert [row.path for row in layer_table(jnn.chain(deep=deep), X)] == ["deep/second", "deep/first"]
+        assert [row.path for row in layer_table(jnn.chain(deep=deep), X)] == [
+            "deep/second",
+            "deep/first",
+        ]
 
 
 def test_a_block_stands_for_what_is_in_it():
-    assert layer_table(MODELS["nested"], X, depth=1) == [Row("block", ((6, 3),), 12), Row("heads", ((6, 2), (6, 5)), 28)]
+    assert layer_table(MODELS["nested"], X, depth=1) == [
+        Row("block", ((6, 3),), 12),
+        Row("heads", ((6, 2), (6, 5)), 28),
+    ]
 
 
 def test_parameters_that_no_child_holds_have_a_row():
@@ -79,4 +96,6 @@ def test_the_table_is_aligned():
     assert lines[1].split() == ["block/body/0", "6", "×", "3", "12"]
     assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[-2].split() == ["total", "40"]
-    assert lines[-1].endswith("floating-point operations in matrix products and convolutions for an input of this shape")
+    assert lines[-1].endswith(
+        "floating-point operations in matrix products and convolutions for an input of this shape"
+    )

@@ -8,7 +8,13 @@ from numpy.testing import assert_allclose
 
 import jnn
 from jnn.errors import JnnError
-from jnn.explain.inside.through_time import gradient_norms, gradient_through_time, loss_gradients, reach, relative
+from jnn.explain.inside.through_time import (
+    gradient_norms,
+    gradient_through_time,
+    loss_gradients,
+    reach,
+    relative,
+)
 from jnn.layers.elman import elman
 from jnn.layers.gru import gru
 
@@ -26,7 +32,9 @@ def test_a_linear_recurrence_keeps_a_power_of_its_weight():
     x = jnp.ones((T, 2))
     params, state = layer.init(jax.random.key(0), x)
     params = params | {"kernel": jnp.eye(2), "recurrent_kernel": 0.5 * jnp.eye(2)}
-    norms = gradient_norms(lambda x: layer.apply(params, state, x)[0][-1] @ jnp.array([3.0, 4.0]), x)
+    norms = gradient_norms(
+        lambda x: layer.apply(params, state, x)[0][-1] @ jnp.array([3.0, 4.0]), x
+    )
     assert_allclose(norms, 5 * 0.5 ** np.arange(T)[::-1], atol=EXACT)
 
 
@@ -36,7 +44,9 @@ def test_the_gradients_of_a_models_last_loss_are_finite_differences():
     params, state = model.init(jax.random.key(0), tokens[0])
     found = loss_gradients(model, params, state, tokens, targets)
     own = {name: params[name] for name in ("memory", "out")}
-    inside = jax.jit(lambda x: jnn.chain(memory=gru(4), out=jnn.dense(V)).apply(own, state, x)[0][-1])
+    inside = jax.jit(
+        lambda x: jnn.chain(memory=gru(4), out=jnn.dense(V)).apply(own, state, x)[0][-1]
+    )
     for row, sequence, target in zip(found, tokens, targets, strict=True):
         x = np.asarray(params["embedding"]["embedding"])[sequence]
 
@@ -74,9 +84,18 @@ def test_a_gradient_that_is_gone_is_drawn_and_counted():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: relative([1.0, 0.0]), "got norms (1, 2), expected (T,) or (N, T), above 0 at the last input"),
-        (lambda: loss_gradients(jnn.dense(2), {}, {}, np.ones(3, int), 1), "loss_gradients: got tokens (3,) and targets ()"),
-        (lambda: gradient_norms(lambda x: x[0], jnp.ones(3)), "gradient_norms: got x of shape (3,)"),
+        (
+            lambda: relative([1.0, 0.0]),
+            "got norms (1, 2), expected (T,) or (N, T), above 0 at the last input",
+        ),
+        (
+            lambda: loss_gradients(jnn.dense(2), {}, {}, np.ones(3, int), 1),
+            "loss_gradients: got tokens (3,) and targets ()",
+        ),
+        (
+            lambda: gradient_norms(lambda x: x[0], jnp.ones(3)),
+            "gradient_norms: got x of shape (3,)",
+        ),
     ],
 )
 def test_mistakes(call, text):

@@ -1,4 +1,6 @@
-"""The picture of two players on a plane shows their functions: values, slopes, and the grid as it is bent."""
+"""The picture of two players on a plane shows their functions: values, slopes, and the grid as it
+is bent.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,10 @@ from jnn.errors import JnnError
 from jnn.explain.inside.two_players import CELLS, LINES, LONGEST, REACH, film, manifolds
 
 RNG = np.random.default_rng(0)
-REAL, NOISE = RNG.normal(size=(50, 2)).astype(np.float32), RNG.normal(size=(9, 2)).astype(np.float32)
+REAL, NOISE = (
+    RNG.normal(size=(50, 2)).astype(np.float32),
+    RNG.normal(size=(9, 2)).astype(np.float32),
+)
 
 
 def generate(z):
@@ -46,11 +51,21 @@ def test_everything_is_where_the_functions_say():
     centres = low + (np.arange(CELLS) + 0.5) * (high - low) / CELLS
     i, j = 7, 40
     expected = 1 / (1 + np.exp(-(3 * centres[j] - centres[i] ** 2)))
-    assert image.get_array()[i, j] == pytest.approx(expected, rel=1e-4)  # row 7 is the height, column 40 the width; float32
+    # row 7 is the height, column 40 the width; float32
+    assert image.get_array()[i, j] == pytest.approx(expected, rel=1e-4)
 
 
 def test_moments_share_a_frame_and_have_their_own_points():
-    figure = film(REAL, NOISE, {"start": (lambda z: 0 * z, score), "end": (generate, score), "far": (lambda z: z + 9, score)}, columns=2)
+    figure = film(
+        REAL,
+        NOISE,
+        {
+            "start": (lambda z: 0 * z, score),
+            "end": (generate, score),
+            "far": (lambda z: z + 9, score),
+        },
+        columns=2,
+    )
     first, second, third = figure.axes[:3]
     assert [ax.get_title(loc="left") for ax in (first, second, third)] == ["start", "end", "far"]
     assert first.get_xlim() == second.get_ylim() == third.get_xlim()
@@ -64,7 +79,9 @@ def test_arrows_follow_the_slope_of_the_score():
     made = np.asarray(generate(jnp.asarray(NOISE)))
     slope = np.stack([np.full(9, 3.0), -2 * made[:, 1]], axis=1)
     longest = LONGEST * np.ptp(ax.get_xlim())
-    np.testing.assert_allclose(lengths(of(Quiver, ax)), slope / np.linalg.norm(slope, axis=1).max() * longest, rtol=1e-5)
+    np.testing.assert_allclose(
+        lengths(of(Quiver, ax)), slope / np.linalg.norm(slope, axis=1).max() * longest, rtol=1e-5
+    )
 
 
 def test_arrows_go_down_the_loss_where_one_is_given():
@@ -74,7 +91,8 @@ def test_arrows_go_down_the_loss_where_one_is_given():
     slope = -2 * away[:, None] * np.stack([np.full(9, 3.0), -2 * x[:, 1]], axis=1)
     longest = LONGEST * np.ptp(ax.get_xlim())
     expected = slope / np.linalg.norm(slope, axis=1).max() * longest
-    np.testing.assert_allclose(lengths(of(Quiver, ax)), expected, rtol=1e-4, atol=1e-6)  # float32, and a difference that cancels
+    # float32, and a difference that cancels
+    np.testing.assert_allclose(lengths(of(Quiver, ax)), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_grid_is_bent_by_the_generator():

@@ -1,4 +1,6 @@
-"""What moved a decision: exact where the answer is a sum over words, complete where it is not, equal to brute force."""
+"""What moved a decision: exact where the answer is a sum over words, complete where it is not,
+equal to brute force.
+"""
 
 import functools
 
@@ -34,7 +36,9 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 def classifier(*layers, classes):
     last = lambda y: y[..., -1, :]
-    return jnn.chain(embedding=jnn.embedding(V, D), **dict(layers), last=last, out=jnn.dense(classes))
+    return jnn.chain(
+        embedding=jnn.embedding(V, D), **dict(layers), last=last, out=jnn.dense(classes)
+    )
 
 
 @functools.cache
@@ -67,8 +71,12 @@ def test_where_words_are_summed_both_methods_give_each_words_own_term():
     vectors = np.asarray(params["embedding"]["embedding"])
     sign = np.where(TARGETS == 1, 1, -1)[:, None]
     expected = sign * (vectors[TOKENS, 1] - vectors[TOKENS, 0])
-    assert_allclose(integrated_words(model, params, state, TOKENS, TARGETS, steps=3), expected, atol=EXACT)
-    assert_allclose(leave_one_out(model, params, state, TOKENS, TARGETS, replacement=0), expected, atol=EXACT)
+    assert_allclose(
+        integrated_words(model, params, state, TOKENS, TARGETS, steps=3), expected, atol=EXACT
+    )
+    assert_allclose(
+        leave_one_out(model, params, state, TOKENS, TARGETS, replacement=0), expected, atol=EXACT
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -76,9 +84,13 @@ def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
     model, params, state = reader(classes)
     found = integrated_words(model, params, state, TOKENS, TARGETS, steps=256)
     inner = jnn.chain(memory=gru(6), last=lambda y: y[..., -1, :], out=jnn.dense(classes))
-    nothing = inner.apply({name: params[name] for name in ("memory", "out")}, state, jnp.zeros((T, D)))[0]
+    nothing = inner.apply(
+        {name: params[name] for name in ("memory", "out")}, state, jnp.zeros((T, D))
+    )[0]
     for row, tokens, target in zip(found, TOKENS, TARGETS, strict=True):
-        rise = odds(np.asarray(model.apply(params, state, tokens)[0]), target) - odds(np.asarray(nothing), target)
+        rise = odds(np.asarray(model.apply(params, state, tokens)[0]), target) - odds(
+            np.asarray(nothing), target
+        )
         assert_allclose(row.sum(), rise, atol=COMPLETE)
 
 
@@ -89,22 +101,31 @@ def test_leaving_one_out_is_what_brute_force_finds():
     for n, i in np.ndindex(N, T):
         changed = TOKENS[n].copy()
         changed[i] = 0
-        fall = odds(np.asarray(run(TOKENS[n])), TARGETS[n]) - odds(np.asarray(run(changed)), TARGETS[n])
+        fall = odds(np.asarray(run(TOKENS[n])), TARGETS[n]) - odds(
+            np.asarray(run(changed)), TARGETS[n]
+        )
         assert_allclose(found[n, i], fall, atol=EXACT)
 
 
 def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
     model, params, state = reader()
-    labels, words = np.array([1, 0, 1]), [[f"word{token}" for token in row[real]] for row, real in zip(TOKENS, MASK, strict=True)]
+    labels, words = (
+        np.array([1, 0, 1]),
+        [[f"word{token}" for token in row[real]] for row, real in zip(TOKENS, MASK, strict=True)],
+    )
     examples = {"tokens": TOKENS, "mask": MASK, "label": labels}
     p = np.asarray(jax.nn.softmax(model.apply(params, state, TOKENS, mask=MASK)[0]))
-    found = decisions(model, params, state, examples, p, words=words, classes=("no", "yes"), replacement=0)
+    found = decisions(
+        model, params, state, examples, p, words=words, classes=("no", "yes"), replacement=0
+    )
     assert [decision.truth for decision in found] == ["yes", "no", "yes"]
     for i, decision in enumerate(found):
         assert decision.answer == ("no", "yes")[p[i].argmax()]
         assert_allclose(decision.probability, p[i].max(), atol=EXACT)
         one = slice(i, i + 1)
-        fall = leave_one_out(model, params, state, TOKENS[one], p[one].argmax(axis=1), mask=MASK[one], replacement=0)
+        fall = leave_one_out(
+            model, params, state, TOKENS[one], p[one].argmax(axis=1), mask=MASK[one], replacement=0
+        )
         assert_allclose(decision.values, fall[0, MASK[i]], atol=EXACT)
 
 
@@ -140,7 +161,10 @@ def test_the_bars_are_the_strongest_words_in_the_order_of_the_text():
 
 
 def test_all_texts_are_coloured_on_one_scale_and_escaped():
-    decisions = [Decision(["<b>", "fine"], [-1.0, 4.0], "<i>", 0.9), Decision(["x"] * 50, np.full(50, 4.0), "no", 0.6)]
+    decisions = [
+        Decision(["<b>", "fine"], [-1.0, 4.0], "<i>", 0.9),
+        Decision(["x"] * 50, np.full(50, 4.0), "no", 0.6),
+    ]
     html = coloured_decisions(decisions)
     assert "<b>" not in html
     assert "<i>" not in html
@@ -154,13 +178,22 @@ def test_all_texts_are_coloured_on_one_scale_and_escaped():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda m: integrated_words(*m, TOKENS[0], TARGETS), "integrated_words: got tokens (5,), targets (3,), expected tokens (N, T)"),
-        (lambda m: leave_one_out(*m, TOKENS, TARGETS, replacement=0, mask=MASK[0]), "got tokens (3, 5), targets (3,), mask (5,)"),
+        (
+            lambda m: integrated_words(*m, TOKENS[0], TARGETS),
+            "integrated_words: got tokens (5,), targets (3,), expected tokens (N, T)",
+        ),
+        (
+            lambda m: leave_one_out(*m, TOKENS, TARGETS, replacement=0, mask=MASK[0]),
+            "got tokens (3, 5), targets (3,), mask (5,)",
+        ),
         (
             lambda m: integrated_words(*m, TOKENS, TARGETS, at="vectors"),
             "got 'vectors', which names nothing, expected one of embedding/output",
         ),
-        (lambda m: moved(Decision(["a"], [1.0, 2.0], "yes", 0.5)), "moved: got values (2,) for 1 words"),
+        (
+            lambda m: moved(Decision(["a"], [1.0, 2.0], "yes", 0.5)),
+            "moved: got values (2,) for 1 words",
+        ),
     ],
 )
 def test_mistakes(call, text):

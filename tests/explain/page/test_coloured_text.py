@@ -1,4 +1,6 @@
-"""Coloured text: what a browser gets is the text itself, each token with its value and the colour of that."""
+"""Coloured text: what a browser gets is the text itself, each token with its value and the colour
+of that.
+"""
 
 import re
 from html.parser import HTMLParser
@@ -38,7 +40,11 @@ class Cells(HTMLParser):
             self.pieces.append((data, self.open[-1][1]))
 
     def titled(self):
-        return [(data, float(attributes["title"])) for data, attributes in self.pieces if "title" in attributes]
+        return [
+            (data, float(attributes["title"]))
+            for data, attributes in self.pieces
+            if "title" in attributes
+        ]
 
 
 def colour(attributes):
@@ -47,7 +53,11 @@ def colour(attributes):
 
 def test_each_token_has_its_value_and_the_colour_of_it():
     values = RNG.uniform(-2, 2, size=len(TEXT))
-    cells = [piece for piece in Cells(coloured_text(TEXT, {"": values}, label="a unit")).pieces if "title" in piece[1]]
+    cells = [
+        piece
+        for piece in Cells(coloured_text(TEXT, {"": values}, label="a unit")).pieces
+        if "title" in piece[1]
+    ]
     assert "".join(data for data, _ in cells) == TEXT.replace("\n", "↵\n")
     for value, (_, attributes) in zip(values, cells, strict=True):
         assert float(attributes["title"]) == float(f"{value:.2g}")
@@ -77,7 +87,9 @@ def test_black_letters_can_be_read_on_every_colour(colours):
 def test_farther_from_zero_is_farther_from_white():
     values = np.linspace(0, 1, 9)
     for sign in (1, -1):
-        light = [sum(to_rgb(background(sign * value).removeprefix("background:"))) for value in values]
+        light = [
+            sum(to_rgb(background(sign * value).removeprefix("background:"))) for value in values
+        ]
         assert light[0] == 3
         assert np.all(np.diff(light) < 0)
     assert to_rgb(background(1.0)[11:])[0] > to_rgb(background(1.0)[11:])[2]  # orange
@@ -107,7 +119,10 @@ def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
     cells = Cells(coloured_text("x" * 1000, {"": np.ones(1000)}, label="", most=30))
     assert len(cells.titled()) == 30
     assert any("The first 30 of 1,000 tokens." in data for data, _ in cells.pieces)
-    assert len(predicted_text("x" * 1000, np.ones(1000), np.ones((1000, 1)), "x", label="", most=30)) < 30_000
+    assert (
+        len(predicted_text("x" * 1000, np.ones(1000), np.ones((1000, 1)), "x", label="", most=30))
+        < 30_000
+    )
 
 
 def test_under_each_token_stand_the_most_probable_next_ones():
@@ -122,14 +137,24 @@ def test_under_each_token_stand_the_most_probable_next_ones():
 
 
 def test_what_came_is_underlined():
-    pieces = Cells(predicted_text("aba", np.ones(3), [[0.2, 0.8], [0.3, 0.7], [0.5, 0.5]], "ab", label="", top=2)).pieces
-    assert [data for data, attributes in pieces if "underline" in attributes.get("style", "")] == ["b", "a"]
+    pieces = Cells(
+        predicted_text(
+            "aba", np.ones(3), [[0.2, 0.8], [0.3, 0.7], [0.5, 0.5]], "ab", label="", top=2
+        )
+    ).pieces
+    assert [data for data, attributes in pieces if "underline" in attributes.get("style", "")] == [
+        "b",
+        "a",
+    ]
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: coloured_text("abc", {"": [1, 2]}, label=""), "coloured_text: got values (2,) for 3 tokens, expected one for each token"),
+        (
+            lambda: coloured_text("abc", {"": [1, 2]}, label=""),
+            "coloured_text: got values (2,) for 3 tokens, expected one for each token",
+        ),
         (
             lambda: predicted_text("ab", [1, 2], np.ones((2, 3)), "ab", label=""),
             "got probabilities (2, 3) for 2 tokens and a vocabulary of 2",

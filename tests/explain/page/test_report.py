@@ -40,7 +40,9 @@ ROWS = [{"step": i, "train/loss": 1 / i, "validation/accuracy": i / 10} for i in
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, the text, and the cells of the tables; fails where tags do not nest."""
+    """Tags with their attributes, the text, and the cells of the tables; fails where tags do not
+    nest.
+    """
 
     VOID = frozenset({"meta", "link", "img", "br"})
 
@@ -80,25 +82,50 @@ def report(folder, **changes):
 
 @pytest.fixture
 def page(tmp_path):
-    (tmp_path / "command.txt").write_text("jnn run image_classification --seed 7\njnn resume somewhere\n")
+    (tmp_path / "command.txt").write_text(
+        "jnn run image_classification --seed 7\njnn resume somewhere\n"
+    )
     figure = against_baselines("test/accuracy", 0.9, {"svm": 0.8})
-    sections = [Section("Bars", "Longer is better.", figure), Section("Layers", "All of them.", "layer  parameters\nout    10")]
+    sections = [
+        Section("Bars", "Longer is better.", figure),
+        Section("Layers", "All of them.", "layer  parameters\nout    10"),
+    ]
     return Page(report(tmp_path, sections=sections).read_text(encoding="utf-8"))
 
 
 def test_the_result_is_said_in_a_sentence_and_beside_the_baselines(page):
-    assert page.has("Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), by 0.0032.")
+    assert page.has(
+        "Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), by 0.0032."
+    )
     compared = [cells for cells, _ in page.rows if len(cells) == 2][1:4]
-    assert compared == [["support vector machine", "0.9944"], ["this model (cnn)", "0.9912"], ["most frequent class", "0.1011"]]
-    assert [cells[0] for cells, attributes in page.rows if attributes.get("class") == "model"] == ["this model (cnn)"]
+    assert compared == [
+        ["support vector machine", "0.9944"],
+        ["this model (cnn)", "0.9912"],
+        ["most frequent class", "0.1011"],
+    ]
+    assert [cells[0] for cells, attributes in page.rows if attributes.get("class") == "model"] == [
+        "this model (cnn)"
+    ]
 
 
 def test_all_metrics_settings_and_what_is_needed_to_reproduce_are_there(page):
     cells = [cells for cells, _ in page.rows]
-    for row in (["test loss", "0.0312"], ["test F1", "not a number"], ["learning_rate", "0.001"], ["smoke", "false"], ["jax", "0.10.2"]):
+    for row in (
+        ["test loss", "0.0312"],
+        ["test F1", "not a number"],
+        ["learning_rate", "0.001"],
+        ["smoke", "false"],
+        ["jax", "0.10.2"],
+    ):
         assert row in cells
     assert ["data: sha256", "ab12" * 16] in cells
-    for text in ("54,321", "1,600", "12 min 34 s", "cpu (2 cores)", "jnn run image_classification --seed 7"):
+    for text in (
+        "54,321",
+        "1,600",
+        "12 min 34 s",
+        "cpu (2 cores)",
+        "jnn run image_classification --seed 7",
+    ):
         assert page.has(text)
     assert not page.has("jnn resume somewhere")
 
@@ -134,9 +161,13 @@ def test_the_page_follows_light_dark_and_width_and_the_keyboard(tmp_path):
     assert "url(" not in css
     assert "@import" not in css
     page = Page(text)
-    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.named("meta")
+    assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.named(
+        "meta"
+    )
     assert page.named("html") == [{"lang": "en"}]
-    assert all("tabindex" in attributes and attributes["aria-label"] for attributes in page.named("pre"))
+    assert all(
+        "tabindex" in attributes and attributes["aria-label"] for attributes in page.named("pre")
+    )
 
 
 def test_everything_is_escaped(tmp_path):
@@ -151,7 +182,11 @@ def test_everything_is_escaped(tmp_path):
     }
     figure = against_baselines("test/accuracy", 0.9, {})
     sections = [Section(EVIL, EVIL, figure), Section(EVIL, EVIL, EVIL)]
-    page = Page(report(tmp_path, title=EVIL, summary=summary, sections=sections, about=About(task=EVIL)).read_text())
+    page = Page(
+        report(
+            tmp_path, title=EVIL, summary=summary, sections=sections, about=About(task=EVIL)
+        ).read_text()
+    )
     assert "script" not in {tag for tag, _ in page.tags}
     assert EVIL in page.named("img")[-1]["alt"]
     assert "".join(page.text).count(EVIL) >= 15
@@ -165,7 +200,9 @@ def test_a_smoke_run_says_that_its_numbers_mean_nothing(tmp_path):
 
 
 def test_a_report_of_little_is_still_a_page(tmp_path):
-    page = Page(write_report(tmp_path, title="Bare", summary={"metrics": {"test/rmse": 0.5}}).read_text())
+    page = Page(
+        write_report(tmp_path, title="Bare", summary={"metrics": {"test/rmse": 0.5}}).read_text()
+    )
     assert page.has("Test RMSE is 0.5; there is no baseline to compare it with.")
 
 
@@ -178,12 +215,15 @@ def test_a_report_of_little_is_still_a_page(tmp_path):
     ],
 )
 def test_the_best_step_is_marked_where_there_are_validation_data(tmp_path, logged, caption):
-    assert Page(report(tmp_path, rows=[{"step": 1, logged: 0.5}, {"step": 2, logged: 0.4}]).read_text()).has(caption)
+    assert Page(
+        report(tmp_path, rows=[{"step": 1, logged: 0.5}, {"step": 2, logged: 0.4}]).read_text()
+    ).has(caption)
 
 
 def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
     noise = filters(np.random.default_rng(0).normal(size=(60, 60, 3, 16)))
-    width = lambda source: int.from_bytes(base64.b64decode(source.split(",")[1])[16:20])  # where a PNG has it
+    # where a PNG has it
+    width = lambda source: int.from_bytes(base64.b64decode(source.split(",")[1])[16:20])
     (fine,) = figures.inline_images([noise])
     monkeypatch.setattr(images, "MOST", len(fine))
     coarse = figures.inline_images([noise, None, noise])
@@ -194,12 +234,22 @@ def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
 
 def test_a_page_of_many_pictures_stays_small(tmp_path):
     noise = filters(np.random.default_rng(0).normal(size=(40, 40, 3, 64)))
-    assert report(tmp_path, sections=[Section(f"Noise {i}", "Nothing to see.", noise) for i in range(3)]).stat().st_size < LIMIT
+    assert (
+        report(
+            tmp_path, sections=[Section(f"Noise {i}", "Nothing to see.", noise) for i in range(3)]
+        )
+        .stat()
+        .st_size
+        < LIMIT
+    )
 
 
 def test_pictures_that_cannot_be_small_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MOST", 1000)
-    with pytest.raises(JnnError, match=r"got 1 figures of more than 1,000 characters.* Give fewer or smaller figures"):
+    with pytest.raises(
+        JnnError,
+        match=r"got 1 figures of more than 1,000 characters.* Give fewer or smaller figures",
+    ):
         report(tmp_path, rows=ROWS)
     assert not list(tmp_path.iterdir())
 
@@ -217,19 +267,37 @@ def test_the_summary_as_its_file_has_it_is_enough(tmp_path):
 @pytest.mark.parametrize(
     ("value", "baselines", "expected"),
     [
-        (0.2, {"mean": 0.5}, "Test RMSE is 0.2, better than the best baseline, mean (0.5), by 0.3."),
-        (0.5, {"mean": 0.5, "worse": 0.9}, "Test RMSE is 0.5, the same as the best baseline, mean."),
-        (0.5, {"broken": float("nan")}, "Test RMSE is 0.5; there is no baseline to compare it with."),
+        (
+            0.2,
+            {"mean": 0.5},
+            "Test RMSE is 0.2, better than the best baseline, mean (0.5), by 0.3.",
+        ),
+        (
+            0.5,
+            {"mean": 0.5, "worse": 0.9},
+            "Test RMSE is 0.5, the same as the best baseline, mean.",
+        ),
+        (
+            0.5,
+            {"broken": float("nan")},
+            "Test RMSE is 0.5; there is no baseline to compare it with.",
+        ),
         (None, {"mean": 0.5}, "Test RMSE is not a number."),
     ],
 )
 def test_the_sentence(value, baselines, expected):
-    assert result_in_words("test/rmse", {"metrics": {"test/rmse": value}, "baselines": baselines}) == expected
+    assert (
+        result_in_words("test/rmse", {"metrics": {"test/rmse": value}, "baselines": baselines})
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
     ("folder", "summary", "text"),
-    [("missing", SUMMARY, "which is no folder"), ("", {"metrics": {}}, "got a summary without metrics")],
+    [
+        ("missing", SUMMARY, "which is no folder"),
+        ("", {"metrics": {}}, "got a summary without metrics"),
+    ],
 )
 def test_mistakes(tmp_path, folder, summary, text):
     with pytest.raises(JnnError, match=text):

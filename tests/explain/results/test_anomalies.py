@@ -23,14 +23,19 @@ def days(ax, *times):
 
 
 def test_the_trace_has_series_score_threshold_and_events():
-    figure = score_trace(TIME, VALUES, SCORE, ANOMALOUS, threshold=0.5, unit="flow", known=range(20, 28))
+    figure = score_trace(
+        TIME, VALUES, SCORE, ANOMALOUS, threshold=0.5, unit="flow", known=range(20, 28)
+    )
     above, below = figure.axes
     assert_array_equal(above.lines[0].get_ydata(), VALUES)
     assert_array_equal(below.lines[0].get_ydata(), SCORE)
     assert_array_equal(below.lines[1].get_ydata(), [0.5, 0.5])
     assert_array_equal(below.lines[2].get_xdata(), TIME[[20, 27]])
     half = np.timedelta64(30, "m")
-    expected = [days(above, TIME[10] - half, TIME[12] + half), days(above, TIME[30] - half, TIME[30] + half)]
+    expected = [
+        days(above, TIME[10] - half, TIME[12] + half),
+        days(above, TIME[30] - half, TIME[30] + half),
+    ]
     for ax in figure.axes:
         np.testing.assert_allclose(bands(ax), expected)
     alarm = SCORE > 0.5
@@ -41,14 +46,18 @@ def test_the_trace_has_series_score_threshold_and_events():
 
 def test_no_line_crosses_a_gap():
     time = np.delete(TIME, [20, 21])
-    figure = score_trace(time, np.arange(38.0), np.zeros(38), np.delete(ANOMALOUS, [20, 21]), threshold=1.0)
+    figure = score_trace(
+        time, np.arange(38.0), np.zeros(38), np.delete(ANOMALOUS, [20, 21]), threshold=1.0
+    )
     drawn = figure.axes[0].lines[0].get_ydata()
     assert_array_equal(drawn, np.insert(np.arange(38.0), 20, np.nan))
     assert figure.get_suptitle() == "Alarm in 0 of 2 events, and none elsewhere"
 
 
 def test_each_event_has_its_panel_with_what_was_expected():
-    figure = events_closely(TIME, VALUES, SCORE, [range(10, 13), range(30, 31)], margin=4, name="forecast")
+    figure = events_closely(
+        TIME, VALUES, SCORE, [range(10, 13), range(30, 31)], margin=4, name="forecast"
+    )
     for ax, near in zip(figure.axes, [slice(6, 17), slice(26, 35)], strict=True):
         measured, expected = ax.lines
         assert_array_equal(measured.get_xdata(), TIME[near])
@@ -61,7 +70,9 @@ def test_each_event_has_its_panel_with_what_was_expected():
 def test_the_curves_have_the_areas_of_scikit_learn():
     left, right = detection_curves({"model": SCORE, "|z|": np.abs(VALUES)}, ANOMALOUS).axes
     for i, (name, score) in enumerate({"model": SCORE, "|z|": np.abs(VALUES)}.items()):
-        area = np.trapezoid(np.asarray(left.lines[i].get_ydata()), np.asarray(left.lines[i].get_xdata()))
+        area = np.trapezoid(
+            np.asarray(left.lines[i].get_ydata()), np.asarray(left.lines[i].get_xdata())
+        )
         assert left.lines[i].get_label() == f"{name}: AUC {area:.3f}"
         average = sklearn.metrics.average_precision_score(ANOMALOUS, score)
         assert right.lines[i].get_label() == f"{name}: AP {average:.3f}"
@@ -69,7 +80,9 @@ def test_the_curves_have_the_areas_of_scikit_learn():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(JnnError, match=r"score_trace: got shapes \{'time': \(40,\), 'values': \(39,\)"):
+    with pytest.raises(
+        JnnError, match=r"score_trace: got shapes \{'time': \(40,\), 'values': \(39,\)"
+    ):
         score_trace(TIME, VALUES[1:], SCORE, ANOMALOUS, threshold=0.5)
     with pytest.raises(JnnError, match="events_closely: got no event"):
         events_closely(TIME, VALUES, SCORE, [])

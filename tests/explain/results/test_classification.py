@@ -29,7 +29,11 @@ def test_confusion_shows_each_count_in_its_cell_and_the_recalls():
     assert all(cells[j, i] == str(matrix[i, j]) for i in range(K) for j in range(K) if matrix[i, j])
     recalls = sklearn.metrics.recall_score(LABELS, PREDICTED, average=None)
     assert [cells[K - 0.3, i] for i in range(K)] == [f"{recall:.1%}" for recall in recalls]
-    assert [label.get_text() for label in ax.get_yticklabels()] == NAMES == [label.get_text() for label in ax.get_xticklabels()]
+    assert (
+        [label.get_text() for label in ax.get_yticklabels()]
+        == NAMES
+        == [label.get_text() for label in ax.get_xticklabels()]
+    )
 
 
 def test_confusion_is_blue_where_right_and_orange_where_wrong_in_proportion():
@@ -59,7 +63,10 @@ def test_most_wrong_are_the_mistakes_with_the_greatest_loss():
         assert_allclose(ax.images[0].get_array(), images[i])
         assert ax.get_title() == f"says {NAMES[PREDICTED[i]]} ({PROBABILITIES[i].max():.0%})"
         assert ax.get_xlabel() == f"is {NAMES[LABELS[i]]} ({PROBABILITIES[i, LABELS[i]]:.0%})"
-    assert figure.get_suptitle() == f"Of 300 examples {np.sum(PREDICTED != LABELS)} are wrong; the 5 worst"
+    assert (
+        figure.get_suptitle()
+        == f"Of 300 examples {np.sum(PREDICTED != LABELS)} are wrong; the 5 worst"
+    )
 
 
 def test_without_a_mistake_there_is_only_a_sentence():
@@ -70,7 +77,9 @@ def test_without_a_mistake_there_is_only_a_sentence():
 
 def test_reliability_agrees_with_scikit_learn():
     right = LABELS == PREDICTED
-    accuracy, confidence = sklearn.calibration.calibration_curve(right, PROBABILITIES.max(axis=1), n_bins=10)
+    accuracy, confidence = sklearn.calibration.calibration_curve(
+        right, PROBABILITIES.max(axis=1), n_bins=10
+    )
     found = reliability(PROBABILITIES, LABELS, bins=10)
     filled = found.count > 0
     assert_allclose(found.accuracy[filled], accuracy)
@@ -87,14 +96,17 @@ def test_the_calibration_error_is_that_of_the_metrics():
 def test_the_reliability_diagram_draws_accuracy_against_confidence():
     found = reliability(PROBABILITIES, LABELS, bins=10)
     figure = calibration(PROBABILITIES, LABELS, bins=10)
-    points = next(line for line in figure.axes[0].lines if line.get_label() == "accuracy of the bin")
+    points = next(
+        line for line in figure.axes[0].lines if line.get_label() == "accuracy of the bin"
+    )
     assert_allclose(points.get_xydata(), np.stack([found.confidence, found.accuracy], axis=1))
     assert [bar.get_height() for bar in figure.axes[1].patches] == found.count.tolist()
     assert f"{found.error:.3f}" in figure.get_suptitle()
 
 
 @pytest.mark.parametrize(
-    ("confidence", "accuracy", "verdict"), [(0.9, 0.5, "too sure of itself"), (0.6, 1.0, "too unsure"), (0.75, 0.75, "about right")]
+    ("confidence", "accuracy", "verdict"),
+    [(0.9, 0.5, "too sure of itself"), (0.6, 1.0, "too unsure"), (0.75, 0.75, "about right")],
 )
 def test_the_verdict_is_about_the_direction(confidence, accuracy, verdict):
     labels = (np.arange(100) >= 100 * accuracy).astype(int)
@@ -109,8 +121,14 @@ def test_the_verdict_is_about_the_direction(confidence, accuracy, verdict):
         (lambda: confusion(np.eye(2), ["one"]), "got 1 names of classes, expected 2"),
         (lambda: calibration(np.array([[1.0, 2.0]]), np.array([0])), "Apply jax.nn.softmax"),
         (lambda: calibration(np.array([[0.5, 0.5]]), np.array([2])), "expected integers in [0, 2)"),
-        (lambda: calibration(np.array([[0.5, 0.5]]), np.array([[0, 1]])), "expected (N, classes) and (N,)"),
-        (lambda: most_wrong(np.zeros((2, 4, 4)), np.array([0]), np.array([[0.5, 0.5]])), "got 2 images and 1 labels"),
+        (
+            lambda: calibration(np.array([[0.5, 0.5]]), np.array([[0, 1]])),
+            "expected (N, classes) and (N,)",
+        ),
+        (
+            lambda: most_wrong(np.zeros((2, 4, 4)), np.array([0]), np.array([[0.5, 0.5]])),
+            "got 2 images and 1 labels",
+        ),
     ],
 )
 def test_mistakes(call, text):

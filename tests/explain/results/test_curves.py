@@ -27,7 +27,12 @@ def line(figure, title, split):
 
 def test_every_panel_has_the_values_of_its_rows():
     figure = learning_curves(ROWS)
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["loss", "accuracy", "learning rate", "gradient norm"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "loss",
+        "accuracy",
+        "learning rate",
+        "gradient norm",
+    ]
     assert line(figure, "loss", "train") == ([10, 20, 30], [2.0, 1.0, 0.5])
     assert line(figure, "loss", "validation") == ([10, 20, 30], [1.9, 0.8, 1.1])
     assert line(figure, "accuracy", "validation") == ([10, 20, 30], [0.4, 0.9, 0.7])
@@ -56,9 +61,16 @@ def test_only_wide_ranges_are_logarithmic():
 )
 def test_the_best_step_is_marked(best, lowest, step, value, title):
     figure = learning_curves(ROWS, best=best, lowest=lowest)
-    marks = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    marks = [
+        line
+        for ax in figure.axes
+        for line in ax.lines
+        if line.get_marker() == "o" and len(line.get_xdata()) == 1
+    ]
     assert [(mark.get_xdata()[0], mark.get_ydata()[0]) for mark in marks] == [(step, value)]
-    assert all(any(list(line.get_xdata()) == [step, step] for line in ax.lines) for ax in figure.axes)
+    assert all(
+        any(list(line.get_xdata()) == [step, step] for line in ax.lines) for ax in figure.axes
+    )
     assert figure.get_suptitle() == title
 
 

@@ -16,7 +16,11 @@ TRUTH = {
     "label": np.array([[0, 1]] * 5),
     "mask": np.array([[True, False], [True, True]] + [[False, False]] * 3),
 }
-FOUND = Detections(TRUTH["box"] + 1, np.array([[0.9, 0.4], [0.5, -np.inf]] + [[-np.inf, -np.inf]] * 3), 1 - TRUTH["label"])
+FOUND = Detections(
+    TRUTH["box"] + 1,
+    np.array([[0.9, 0.4], [0.5, -np.inf]] + [[-np.inf, -np.inf]] * 3),
+    1 - TRUTH["label"],
+)
 
 
 def corners(patch):
@@ -30,11 +34,19 @@ def test_true_and_found_boxes_are_drawn_where_they_are():
     for i, ax in enumerate(axes[:5]):
         dashed = [patch for patch in ax.patches if patch.get_linestyle() != "-"]
         solid = [patch for patch in ax.patches if patch.get_linestyle() == "-"]
-        assert_allclose(np.reshape([corners(patch) for patch in dashed], (-1, 4)), TRUTH["box"][i, TRUTH["mask"][i]])
-        assert_allclose(np.reshape([corners(patch) for patch in solid], (-1, 4)), FOUND.boxes[i, FOUND.scores[i] >= 0.5])
+        assert_allclose(
+            np.reshape([corners(patch) for patch in dashed], (-1, 4)),
+            TRUTH["box"][i, TRUTH["mask"][i]],
+        )
+        assert_allclose(
+            np.reshape([corners(patch) for patch in solid], (-1, 4)),
+            FOUND.boxes[i, FOUND.scores[i] >= 0.5],
+        )
         assert_allclose(ax.images[0].get_array(), IMAGES[i])
     assert [text.get_text() for text in axes[0].texts] == ["cat", "dog 0.9"]
-    assert not detection.drawn_boxes(IMAGES, FOUND, TRUTH, ["cat", "dog"], names=False).axes[0].texts
+    assert (
+        not detection.drawn_boxes(IMAGES, FOUND, TRUTH, ["cat", "dog"], names=False).axes[0].texts
+    )
 
 
 def test_lines_are_those_given():
@@ -51,7 +63,9 @@ def test_bars_are_in_the_order_of_the_first():
     first, second = np.array([0.2, 0.9, np.nan]), np.array([0.3, 0.1, 0.5])
     ax = detection.precision_by_class(["a", "b", "c"], {"clean": first, "noisy": second}).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a", "c"]
-    bars = {container.get_label(): [bar.get_width() for bar in container] for container in ax.containers}
+    bars = {
+        container.get_label(): [bar.get_width() for bar in container] for container in ax.containers
+    }
     assert bars == {"clean": [0.9, 0.2, 0.0], "noisy": [0.1, 0.3, 0.5]}
 
 
@@ -70,7 +84,9 @@ def test_the_hottest_maps_lie_over_the_image():
 def test_mistakes_are_named():
     with pytest.raises(JnnError, match="4 images, 5 with detections, 5 with true boxes"):
         detection.drawn_boxes(IMAGES[:4], FOUND, TRUTH, ["cat", "dog"])
-    with pytest.raises(JnnError, match=r"precision_recall: got clean of shape \(3,\), expected \(4,\)"):
+    with pytest.raises(
+        JnnError, match=r"precision_recall: got clean of shape \(3,\), expected \(4,\)"
+    ):
         detection.precision_recall(np.zeros(4), {"clean": np.zeros(3)})
     with pytest.raises(JnnError, match=r"precision_by_class: got \[\(3,\)\], expected \(2,\)"):
         detection.precision_by_class(["a", "b"], {"clean": np.zeros(3)})

@@ -12,7 +12,9 @@ RNG = np.random.default_rng(0)
 
 def test_curves_are_sorted_and_their_errors_are_differences():
     x = np.array([2.0, 0.0, 1.0])
-    figure = curve_fit(x, x**2, {"narrow": 2 * x, "wide": x**2 + 0.1}, samples=(np.array([0.5]), np.array([0.25])))
+    figure = curve_fit(
+        x, x**2, {"narrow": 2 * x, "wide": x**2 + 0.1}, samples=(np.array([0.5]), np.array([0.25]))
+    )
     above, below = figure.axes
     lines = {line.get_label().split(" (")[0]: line for line in above.lines}
     assert_array_equal(lines["target"].get_xydata(), [[0, 0], [1, 1], [2, 4]])
@@ -45,7 +47,9 @@ def test_the_error_grid_shows_medians_over_seeds_twice():
     assert [label.get_text() for label in table.get_xticklabels()] == ["4", "8", "16", "32"]
     assert lines.get_xscale() == lines.get_yscale() == "log"
     bands = [band.get_paths()[0].vertices for band in lines.collections]
-    assert [(band[:, 1].min(), band[:, 1].max()) for band in bands] == [(errors[..., j].min(), errors[..., j].max()) for j in range(2)]
+    assert [(band[:, 1].min(), band[:, 1].max()) for band in bands] == [
+        (errors[..., j].min(), errors[..., j].max()) for j in range(2)
+    ]
 
 
 def test_what_diverged_says_so_and_counts_as_worst():
@@ -58,10 +62,22 @@ def test_what_diverged_says_so_and_counts_as_worst():
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda: curve_fit(np.zeros(3), np.zeros(3), {"a": np.zeros((3, 1))}), "got a of shape (3, 1) for x of shape (3,)"),
-        (lambda: surface(np.zeros(3), np.zeros(2), np.zeros((3, 2)), np.zeros((3, 2))), "expected both (2, 3)"),
-        (lambda: error_grid(np.ones((2, 3)), [1], [1]), "expected (1, 1), with or without seeds in front"),
-        (lambda: error_grid(np.array([[0.0]]), [1], [1]), "got an error of 0, expected positive errors"),
+        (
+            lambda: curve_fit(np.zeros(3), np.zeros(3), {"a": np.zeros((3, 1))}),
+            "got a of shape (3, 1) for x of shape (3,)",
+        ),
+        (
+            lambda: surface(np.zeros(3), np.zeros(2), np.zeros((3, 2)), np.zeros((3, 2))),
+            "expected both (2, 3)",
+        ),
+        (
+            lambda: error_grid(np.ones((2, 3)), [1], [1]),
+            "expected (1, 1), with or without seeds in front",
+        ),
+        (
+            lambda: error_grid(np.array([[0.0]]), [1], [1]),
+            "got an error of 0, expected positive errors",
+        ),
         (lambda: error_grid(np.array([[np.nan]]), [1], [1]), "got no finite error"),
     ],
 )

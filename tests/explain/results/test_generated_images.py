@@ -1,4 +1,6 @@
-"""The pictures of a generator show the arrays that were given, and the way between two noises keeps their length."""
+"""The pictures of a generator show the arrays that were given, and the way between two noises keeps
+their length.
+"""
 
 import numpy as np
 import pytest
@@ -13,15 +15,22 @@ def test_each_class_has_a_bar_of_each_kind():
     shares = {"generated": np.array([0.5, 0.0, 0.5]), "real": np.full(3, 1 / 3)}
     figure = class_coverage(shares, ["cat", "dog", "cow"])
     ax = figure.axes[0]
-    assert [[bar.get_height() for bar in bars] for bars in ax.containers] == [list(values) for values in shares.values()]
+    assert [[bar.get_height() for bar in bars] for bars in ax.containers] == [
+        list(values) for values in shares.values()
+    ]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog", "cow"]
     assert figure.get_suptitle() == "Of generated images, dog is the rarest class: 0 %"
 
 
 def test_both_players_have_a_line():
-    rows = [{"step": i, "train/a": float(i), "train/b": -float(i)} for i in (1, 2)] + [{"step": 2, "validation/loss": 0.0}]
+    rows = [{"step": i, "train/a": float(i), "train/b": -float(i)} for i in (1, 2)] + [
+        {"step": 2, "validation/loss": 0.0}
+    ]
     ax = losses_of_players(rows, {"train/a": "one", "train/b": "other"}).axes[0]
-    assert {line.get_label(): line.get_xydata().tolist() for line in ax.lines} == {"one": [[1, 1], [2, 2]], "other": [[1, -1], [2, -2]]}
+    assert {line.get_label(): line.get_xydata().tolist() for line in ax.lines} == {
+        "one": [[1, 1], [2, 2]],
+        "other": [[1, -1], [2, -2]],
+    }
 
 
 def test_the_arc_has_equal_angles_and_the_length_between():

@@ -23,7 +23,11 @@ def test_one_number_that_differs_is_the_axis_with_means_and_seeds():
 
 
 def test_other_settings_make_a_line_each():
-    rows = [({"model": model, "width": width}, [width / 10]) for model in ("mlp", "cnn") for width in (4, 8)]
+    rows = [
+        ({"model": model, "width": width}, [width / 10])
+        for model in ("mlp", "cnn")
+        for width in (4, 8)
+    ]
     ax = over_seeds("test/loss", rows).axes[0]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mlp", "cnn"]
     assert ax.get_xscale() == "linear"
@@ -32,7 +36,10 @@ def test_other_settings_make_a_line_each():
 @pytest.mark.parametrize(
     ("rows", "labels"),
     [
-        ([({"model": "mlp"}, [0.3, 0.5]), ({"model": "cnn"}, [0.1])], ["cnn", "baseline svm", "mlp"]),
+        (
+            [({"model": "mlp"}, [0.3, 0.5]), ({"model": "cnn"}, [0.1])],
+            ["cnn", "baseline svm", "mlp"],
+        ),
         (
             [({"width": 4, "rate": 0.1}, [0.3]), ({"width": 8, "rate": 0.2}, [0.1])],
             ["width 8, rate 0.2", "baseline svm", "width 4, rate 0.1"],

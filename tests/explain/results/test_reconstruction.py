@@ -15,7 +15,9 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("colours", [(), (1,), (3,)])
 def test_each_row_has_its_name_and_its_pictures_on_one_scale_with_white_between(colours):
     images = RNG.uniform(size=(2, 3, 16, 8, *colours))
-    ax = image_rows({"original": images[0], "decoded": images[1] + 0.5}, columns=["a", "b", "c"], high=2.0).axes[0]
+    ax = image_rows(
+        {"original": images[0], "decoded": images[1] + 0.5}, columns=["a", "b", "c"], high=2.0
+    ).axes[0]
     canvas = np.array(ax.images[0].get_array())
     assert ax.images[0].get_clim() == (0, 1)
     for (name, i), (column, j) in itertools.product(named(ax.yaxis), named(ax.xaxis)):
@@ -30,7 +32,10 @@ def test_each_row_has_its_name_and_its_pictures_on_one_scale_with_white_between(
 
 
 def named(axis):
-    return [(label.get_text(), place) for label, place in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)]
+    return [
+        (label.get_text(), place)
+        for label, place in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)
+    ]
 
 
 def test_each_method_has_its_line_on_logarithmic_axes():
@@ -48,7 +53,9 @@ def test_each_class_has_its_colour_and_its_name_at_its_median():
     for ax, points in zip(figure.axes, (codes, -codes), strict=True):
         for k, (line, text) in enumerate(zip(ax.lines, ax.texts, strict=True)):
             assert_array_equal(line.get_xydata(), points[labels == k])
-            assert_allclose(text.get_position(), np.sort(points[labels == k], axis=0)[4:6].mean(axis=0))
+            assert_allclose(
+                text.get_position(), np.sort(points[labels == k], axis=0)[4:6].mean(axis=0)
+            )
         assert len({line.get_color() for line in ax.lines}) == 3
         assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["autoencoder", "PCA"]

@@ -1,4 +1,6 @@
-"""The pictures about a regression show the arrays that were given, and scikit-learn's scores of them."""
+"""The pictures about a regression show the arrays that were given, and scikit-learn's scores of
+them.
+"""
 
 import numpy as np
 import pytest
@@ -16,13 +18,18 @@ PREDICTION = TARGET + RNG.normal(3, 5, 50)
 def test_dots_are_predictions_and_residuals():
     left, right = predicted_against_true(PREDICTION, TARGET, name="price").axes
     assert_array_equal(left.lines[0].get_xydata(), np.stack([TARGET, PREDICTION], axis=1))
-    assert_array_equal(right.lines[0].get_xydata(), np.stack([PREDICTION, TARGET - PREDICTION], axis=1))
+    assert_array_equal(
+        right.lines[0].get_xydata(), np.stack([PREDICTION, TARGET - PREDICTION], axis=1)
+    )
     assert (left.get_xlabel(), left.get_ylabel()) == ("true price", "predicted price")
 
 
 def test_the_title_has_the_scores_of_scikit_learn():
     rmse = sklearn.metrics.root_mean_squared_error(TARGET, PREDICTION)
-    r2, middle = sklearn.metrics.r2_score(TARGET, PREDICTION), sklearn.metrics.median_absolute_error(TARGET, PREDICTION)
+    r2, middle = (
+        sklearn.metrics.r2_score(TARGET, PREDICTION),
+        sklearn.metrics.median_absolute_error(TARGET, PREDICTION),
+    )
     title = " ".join(predicted_against_true(PREDICTION, TARGET).get_suptitle().split())
     assert title == f"RMSE {rmse:.4g}, R² {r2:.4g}: half of the errors are below {middle:.4g}"
 
@@ -36,7 +43,10 @@ def test_bins_hold_equally_many_and_average_to_the_whole():
 
 
 def test_constant_targets_have_no_r2():
-    assert predicted_against_true(np.array([1.0, 2.0]), np.ones(2)).get_suptitle() == "RMSE 0.7071: half of the errors are below 0.5"
+    assert (
+        predicted_against_true(np.array([1.0, 2.0]), np.ones(2)).get_suptitle()
+        == "RMSE 0.7071: half of the errors are below 0.5"
+    )
 
 
 def test_mistakes_are_named():

@@ -70,8 +70,15 @@ IMAGES = (
         ),
         folders=("$FASHION_MNIST_DIR", "/usr/share/datasets/fashion-mnist"),
         origins=(
-            Debian(name="dataset-fashion-mnist", folder="usr/share/datasets/fashion-mnist", download=30_900_652),
-            Address(base="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", download=30_900_000),
+            Debian(
+                name="dataset-fashion-mnist",
+                folder="usr/share/datasets/fashion-mnist",
+                download=30_900_652,
+            ),
+            Address(
+                base="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+                download=30_900_000,
+            ),
         ),
     ),
     Source(

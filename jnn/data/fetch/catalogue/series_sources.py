@@ -113,6 +113,8 @@ SERIES = (
                 sha256="1e1fbc4601321aad8d0f8b3784c8134299379f68f6c1f7777565f8ffd57ab6b1",
             ),
         ),
-        origins=(Address(base="https://raw.githubusercontent.com/numenta/NAB/master/", download=747_582),),
+        origins=(
+            Address(base="https://raw.githubusercontent.com/numenta/NAB/master/", download=747_582),
+        ),
     ),
 )

@@ -168,6 +168,11 @@ TEXTS = (
                 sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
             ),
         ),
-        origins=(Address(base="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/", download=1_115_394),),
+        origins=(
+            Address(
+                base="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",
+                download=1_115_394,
+            ),
+        ),
     ),
 )
