@@ -1,5 +1,6 @@
-"""What `jnn.tags` and `jnn.decoding.hoist` share: evaluating a traced function again, equation by
-equation, with public JAX alone.
+"""Evaluating a traced function equation by equation, with public JAX alone.
+
+Shared by `jnn.tags` and `jnn.decoding.loop_invariants`.
 """
 
 import re

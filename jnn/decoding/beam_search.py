@@ -1,4 +1,4 @@
-"""The most probable continuation of a prompt, looked for with a few candidates side by side."""
+"""Beam search: the most probable continuations of a prompt."""
 
 import functools
 from collections.abc import Mapping
@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnn.decoding.generate import check_prompt, model_input, read_prompt
+from jnn.decoding.generate import check_prompt, model_input, prefill
 from jnn.errors import mistake
 from jnn.model import Model
+from jnn.precision import numerics
 
 
 class Beams(NamedTuple):
@@ -18,15 +19,16 @@ class Beams(NamedTuple):
     tokens: jax.Array
     """``(..., beams, length)`` int32; zeros after a stop token."""
     lengths: jax.Array
-    """``(..., beams)`` int32: how many tokens were written, the stop token included."""
+    """``(..., beams)`` int32: the number of tokens, the stop token included."""
     scores: jax.Array
-    """``(..., beams)``: the logarithm of the probability over
-    ``((5 + length) / 6) ** length_penalty``; ``-inf`` where there is none.
+    """``(..., beams)``: the log-probability over ``((5 + length) / 6) ** length_penalty``.
+
+    ``-inf`` where there is no continuation.
     """
 
 
 class _Search(NamedTuple):
-    """The prefixes of one prompt that go on, K of them, and the K best that have ended."""
+    """The K prefixes of one prompt that are still extended, and the K best that have ended."""
 
     i: jax.Array
     carry: Any
@@ -49,19 +51,19 @@ def beam_search(
     mask: jax.Array | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Beams:
-    """The ``beams`` best continuations of at most ``length`` tokens that a search over prefixes
-    finds.
+    """The ``beams`` best continuations of at most ``length`` tokens that beam search finds.
 
     After each token the ``beams`` most probable prefixes that have not ended are kept, and the best
     of those that have, by
 
         score = log p(tokens | prompt) / ((5 + number of tokens) / 6) ** length_penalty
 
-    Prefixes that have not ended after ``length`` tokens end there. ``prompt``, ``stop``, ``mask``
-    and ``context`` are as in `jnn.decoding.generate.generate`. It ends early where no prefix can
-    become better than what has ended. With one beam and without stop tokens it is the greedy
-    choice. Source: Wu et al. 2016, https://arxiv.org/abs/1609.08144, section 7, without the term
-    for coverage.
+    Prefixes that have not ended after ``length`` tokens end there. The search ends early where no
+    prefix can become better than the continuations that have ended. With one beam and without stop
+    tokens it is greedy decoding. ``prompt``, ``stop``, ``mask`` and ``context`` are as in
+    `jnn.decoding.generate.generate`.
+
+    Source: Wu et al. 2016, https://arxiv.org/abs/1609.08144, section 7, without the coverage term.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
@@ -73,9 +75,8 @@ def beam_search(
     if not isinstance(beams, int) or beams < 1:
         raise mistake("beam_search", got=f"beams={beams!r}", expected="an integer >= 1")
     if length_penalty < 0:
-        raise mistake(
-            "beam_search", got=f"length_penalty={length_penalty!r}", expected="a number >= 0"
-        )
+        got = f"length_penalty={length_penalty!r}"
+        raise mistake("beam_search", got=got, expected="a number >= 0")
     penalty = lambda tokens: ((5 + tokens) / 6) ** length_penalty
 
     def search(prompt: jax.Array, mask: jax.Array, context: Any) -> Beams:
@@ -83,45 +84,36 @@ def beam_search(
             lambda carry, token: model.step(params, state, carry, model_input(token, context))
         )
 
-        def goes_on(found: _Search):
-            reachable = jnp.max(found.log_p) / penalty(length)
-            return (found.i < length) & (reachable > jnp.min(found.ended.scores))
+        def can_improve(search: _Search):
+            reachable = jnp.max(search.log_p) / penalty(length)
+            return (search.i < length) & (reachable > jnp.min(search.ended.scores))
 
-        def advance(found: _Search) -> _Search:
-            parent, token, log_p = _best(
-                (1 + len(stop)) * beams, found.log_p[:, None] + _log_softmax(found.logits)
-            )
-            tokens = found.tokens[parent].at[:, found.i].set(token)
+        def advance(search: _Search) -> _Search:
+            log_p = search.log_p[:, None] + _log_softmax(search.logits)
+            parent, token, log_p = _best((1 + len(stop)) * beams, log_p)
+            tokens = search.tokens[parent].at[:, search.i].set(token)
             ends = functools.reduce(
-                jnp.logical_or, [token == end for end in stop], found.i == length - 1
+                jnp.logical_or, [token == end for end in stop], search.i == length - 1
             )
-            scores = jnp.where(ends, log_p / penalty(found.i + 1), -jnp.inf)
-            ended = Beams(tokens, jnp.full(token.shape, found.i + 1), scores)
-            ended = jax.tree.map(lambda old, new: jnp.concatenate([old, new]), found.ended, ended)
+            scores = jnp.where(ends, log_p / penalty(search.i + 1), -jnp.inf)
+            ended = Beams(tokens, jnp.full(token.shape, search.i + 1), scores)
+            ended = jax.tree.map(lambda old, new: jnp.concatenate([old, new]), search.ended, ended)
             ended = jax.tree.map(lambda leaf: leaf[jax.lax.top_k(ended.scores, beams)[1]], ended)
             log_p, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, log_p), beams)
-            logits, carry = step(
-                jax.tree.map(lambda leaf: leaf[parent[chosen]], found.carry), token[chosen]
-            )
-            return _Search(found.i + 1, carry, logits, tokens[chosen], log_p, ended)
+            carry = jax.tree.map(lambda leaf: leaf[parent[chosen]], search.carry)
+            logits, carry = step(carry, token[chosen])
+            return _Search(search.i + 1, carry, logits, tokens[chosen], log_p, ended)
 
-        logits, carry = read_prompt(
-            model, params, state, prompt, mask, context, prompt.shape[-1] + length
-        )
-        carry, logits = jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf[None], (beams, *leaf.shape)), (carry, logits)
-        )
+        capacity = prompt.shape[-1] + length
+        logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
+        repeat = lambda leaf: jnp.broadcast_to(leaf[None], (beams, *leaf.shape))
+        carry, logits = jax.tree.map(repeat, (carry, logits))
         tokens = jnp.zeros((beams, length), jnp.int32)
-        none = jnp.full(beams, -jnp.inf, jnp.promote_types(logits.dtype, jnp.float32))
-        first = _Search(
-            jnp.int32(0),
-            carry,
-            logits,
-            tokens,
-            none.at[0].set(0),
-            Beams(tokens, jnp.zeros(beams, jnp.int32), none),
-        )
-        return jax.lax.while_loop(goes_on, advance, first).ended
+        impossible = jnp.full(beams, -jnp.inf, numerics(logits).dtype)
+        ended = Beams(tokens, jnp.zeros(beams, jnp.int32), impossible)
+        log_p = impossible.at[0].set(0)  # the prompt alone, not K copies of it
+        start = _Search(jnp.int32(0), carry, logits, tokens, log_p, ended)
+        return jax.lax.while_loop(can_improve, advance, start).ended
 
     for _ in prompt.shape[:-1]:
         search = jax.vmap(search)
@@ -129,12 +121,10 @@ def beam_search(
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:
-    return jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)), axis=-1)
+    return jax.nn.log_softmax(numerics(logits), axis=-1)
 
 
 def _best(most: int, log_p: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The row, the column and the value of the ``most`` largest entries of ``log_p`` ``(K, V)``, or
-    of all where there are fewer.
-    """
+    """Rows, columns and values of the ``most`` largest entries of ``log_p`` ``(K, V)``."""
     values, index = jax.lax.top_k(log_p.reshape(log_p.size), min(most, log_p.size))
     return index // log_p.shape[1], index % log_p.shape[1], values

@@ -1,8 +1,7 @@
-"""From logits to a token: temperature, top-k, top-p, min-p, and a penalty for repetition, as pure
-functions.
+"""From logits to a token: temperature, top-k, top-p, min-p and a repetition penalty.
 
-Each takes logits ``(..., V)`` and gives logits with ``-inf`` where a token is ruled out. The most
-probable token is never ruled out.
+Each is a pure function that takes logits ``(..., V)`` and returns them with ``-inf`` where a token
+is ruled out. The most probable token is never ruled out.
 """
 
 import dataclasses
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.precision import numerics
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,20 +26,18 @@ class Sampling:
     min_p: float = 0.0
     """Draw among tokens at least this fraction as probable as the most probable one."""
     repetition_penalty: float = 1.0
-    """Divides the positive logits of tokens that occurred, and multiplies the negative ones; 1 for
-    none.
-    """
+    """Divides positive logits of tokens that occurred, multiplies negative ones; 1 for none."""
 
     def __post_init__(self):
-        """Refuse what cannot be right."""
-        for name, fine, expected in (
+        """Refuse values out of range."""
+        for name, valid, expected in (
             ("temperature", self.temperature >= 0, "a number >= 0"),
             ("top_k", isinstance(self.top_k, int) and self.top_k >= 0, "an integer >= 0"),
             ("top_p", 0 < self.top_p <= 1, "a probability in (0, 1]"),
             ("min_p", 0 <= self.min_p < 1, "a fraction in [0, 1)"),
             ("repetition_penalty", self.repetition_penalty > 0, "a number > 0"),
         ):
-            if not fine:
+            if not valid:
                 raise mistake("Sampling", got=f"{name}={getattr(self, name)!r}", expected=expected)
 
 
@@ -49,17 +47,17 @@ GREEDY = Sampling(temperature=0.0)
 def sample(
     key: jax.Array, logits: jax.Array, sampling: Sampling, seen: jax.Array | None = None
 ) -> jax.Array:
-    """A token for each row of logits ``(..., V)`` -> int32 ``(...)``; ``seen`` ``(..., V)`` is True
-    for the tokens that occurred.
+    """A token for each row of logits ``(..., V)`` -> int32 ``(...)``.
 
-    The penalty comes first, then the temperature, then top-k, top-p and min-p, each among what the
-    last one left, as in Hugging Face's transformers. Computed in float32 at least.
+    ``seen`` ``(..., V)`` is True for the tokens that occurred. The repetition penalty is applied
+    first, then the temperature, then top-k, top-p and min-p, each to the tokens the previous filter
+    kept, as in Hugging Face's transformers. Computed in float32 at least.
 
     >>> import jax, jax.numpy as jnp
     >>> sample(jax.random.key(0), jnp.array([0.0, 3.0, 1.0]), GREEDY).item()
     1
     """
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = numerics(logits)
     if seen is not None and sampling.repetition_penalty != 1:
         logits = penalize_repetition(logits, seen, sampling.repetition_penalty)
     if sampling.temperature == 0:
@@ -68,8 +66,9 @@ def sample(
 
 
 def adjusted(logits: jax.Array, sampling: Sampling) -> jax.Array:
-    """The logits that tokens are drawn from: over the temperature, which must not be 0, and
-    ``-inf`` for what is ruled out.
+    """The logits that tokens are drawn from: ``-inf`` for tokens that are ruled out.
+
+    They are divided by the temperature, which must not be 0.
 
     >>> import jax.numpy as jnp
     >>> adjusted(jnp.array([1.0, 3.0, 2.0]), Sampling(temperature=0.5, top_k=2)).tolist()
@@ -127,14 +126,16 @@ def keep_min_p(logits: jax.Array, p: float) -> jax.Array:
 
 
 def penalize_repetition(logits: jax.Array, seen: jax.Array, penalty: float) -> jax.Array:
-    """Tokens that were ``seen`` ``(..., V)`` less likely: ``z / penalty`` where z > 0,
-    ``z penalty`` elsewhere.
+    """The logits with tokens that were ``seen`` ``(..., V)`` made less likely.
 
-    Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858, with the sign that keeps a penalty
-    a penalty.
+    ``z / penalty`` where z > 0, ``z penalty`` elsewhere.
+
+    Source: Keskar et al. 2019, https://arxiv.org/abs/1909.05858, who divide negative logits too,
+    which would make those tokens more likely.
 
     >>> import jax.numpy as jnp
-    >>> penalize_repetition(jnp.array([2.0, -2.0, 1.0]), jnp.array([True, True, False]), 2.0).tolist()
+    >>> logits, seen = jnp.array([2.0, -2.0, 1.0]), jnp.array([True, True, False])
+    >>> penalize_repetition(logits, seen, 2.0).tolist()
     [1.0, -4.0, 1.0]
     """
     return jnp.where(seen, jnp.where(logits > 0, logits / penalty, logits * penalty), logits)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.decoding.hoist import hoisted
+from jnn.decoding.loop_invariants import hoist_invariants
 
 
 def primitives(f, *args):
@@ -22,7 +22,7 @@ def test_a_step_of_stacked_layers_slices_no_weights(cast):
     params, state = model.init(jax.random.key(0), jnp.array([1]))
     token, carry = jnp.array([3, 5]), model.carry(params, jnp.array([3, 5]), 4)
     step = lambda fixed, carry, token: model.step(*fixed, carry, token)
-    inside = hoisted(step, (params, state), carry, token)
+    inside = hoist_invariants(step, (params, state), carry, token)
     assert "slice" in primitives(functools.partial(step, (params, state)), carry, token)
     assert "slice" not in primitives(inside, carry, token)
     expected = step((params, state), carry, token)[0]
@@ -36,7 +36,7 @@ def test_it_works_under_transformations():
         jax.nn.relu(x @ jnp.linalg.inv(w)) + jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)
     )
     w, x = jnp.array([[2.0, 1.0], [0.5, 3.0]]), jnp.array([0.3, -2.0])
-    once = lambda w, x: hoisted(f, w, x)(x)
+    once = lambda w, x: hoist_invariants(f, w, x)(x)
     np.testing.assert_allclose(jax.jit(once)(w, x), f(w, x), rtol=1e-6)
     np.testing.assert_allclose(jax.vmap(once, in_axes=(None, 0))(w, x[None])[0], f(w, x), rtol=1e-6)
     np.testing.assert_allclose(jax.jacrev(once)(w, x), jax.jacrev(f)(w, x), rtol=1e-5)
@@ -45,12 +45,12 @@ def test_it_works_under_transformations():
 def test_what_would_grow_stays_inside():
     f = lambda w, x: jnp.broadcast_to(w, (1000, 2)) + x
     assert "broadcast_in_dim" in primitives(
-        hoisted(f, jnp.ones(2), jnp.ones((1000, 2))), jnp.ones((1000, 2))
+        hoist_invariants(f, jnp.ones(2), jnp.ones((1000, 2))), jnp.ones((1000, 2))
     )
 
 
 def test_a_result_that_is_fixed_is_given_too():
-    g = hoisted(lambda w, x: (w * 2, x, {"w": w}), jnp.arange(2.0), jnp.float32(0))
+    g = hoist_invariants(lambda w, x: (w * 2, x, {"w": w}), jnp.arange(2.0), jnp.float32(0))
     doubled, x, same = g(jnp.float32(5))
     assert doubled.tolist() == [0, 2]
     assert float(x) == 5
