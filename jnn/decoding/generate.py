@@ -260,7 +260,7 @@ def _initial(carry, logits, prompt, mask, sampling: Sampling) -> DecodeState:
 
 
 def _choose(key, sampling: Sampling, stop: tuple[int, ...], i, logits, decode_state: DecodeState):
-    """The state after token i, the token, its log-probability, and whether it continues the text."""
+    """The state after token i, the token, its log-probability, and whether it counts."""
     _, _, done, seen = decode_state
     alive = ~done
     token = jnp.where(alive, sample(jax.random.fold_in(key, i), logits, sampling, seen), 0)
