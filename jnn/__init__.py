@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = lazy(
             "stochastic_depth",
         ],
         "layers.elman": ["elman"],
-        "layers.embedding": ["attend", "embedding"],
+        "layers.embedding": ["embedding", "unembed"],
         "layers.feed_forward": ["feed_forward"],
         "layers.gru": ["gru"],
         "layers.lstm": ["lstm"],

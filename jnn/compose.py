@@ -28,9 +28,9 @@ from jnn.model import (
 )
 
 
-def _children(where: str, parts: tuple, named: dict) -> dict[str, Model]:
+def _children(caller: str, parts: tuple, named: dict) -> dict[str, Model]:
     if not parts and not named:
-        raise mistake(where, got="no parts", expected="at least one model")
+        raise mistake(caller, got="no parts", expected="at least one model")
     return {
         name: as_model(part)
         for name, part in [*((str(i), part) for i, part in enumerate(parts)), *named.items()]

@@ -47,10 +47,10 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
-def mistake(where: str, *, got: str, expected: str, remedy: str = "") -> JnnError:
+def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:
     """The error to raise for a user's mistake, its message in the one form of the house.
 
     >>> print(mistake("dense", got="features=0", expected="an integer >= 1", remedy="Pass the number of outputs, as in dense(10)."))
     dense: got features=0, expected an integer >= 1. Pass the number of outputs, as in dense(10).
     """
-    return JnnError(f"{where}: got {got}, expected {expected}.{' ' + remedy if remedy else ''}")
+    return JnnError(f"{caller}: got {got}, expected {expected}.{' ' + remedy if remedy else ''}")

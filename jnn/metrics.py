@@ -187,13 +187,13 @@ def expected_calibration_error(bins: int = 15) -> Metric:
     largest softmax probability, in bins ``(b/B, (b+1)/B]``. Probabilities instead of logits would
     be squashed once more: pass their logarithms. Source: Guo et al. 2017, equation 3.
     """
-    where = "expected_calibration_error"
+    caller = "expected_calibration_error"
     if bins < 1:
-        raise mistake(where, got=f"bins={bins}", expected="an integer >= 1")
+        raise mistake(caller, got=f"bins={bins}", expected="an integer >= 1")
 
     def measure(logits, targets, weights=None):
-        logits, targets = arguments.labelled(where, logits, targets)
-        w = arguments.spread(where, weights, targets.shape, logits.dtype)
+        logits, targets = arguments.labelled(caller, logits, targets)
+        w = arguments.spread(caller, weights, targets.shape, logits.dtype)
         confidence = jnp.where(w == 0, 0, jnp.max(jax.nn.softmax(logits, axis=-1), axis=-1))
         right = (jnp.argmax(logits, axis=-1) == targets).astype(logits.dtype)
         b = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
@@ -299,9 +299,9 @@ def _from_counts(name, classes, average, parts):
     return Metric(functools.partial(_count_pairs, name, classes), compute)
 
 
-def _count_pairs(where, classes, predictions, targets, weights=None):
-    predicted, targets = _class_numbers(where, predictions, targets)
-    w = arguments.spread(where, weights, targets.shape, jnp.float32)
+def _count_pairs(caller, classes, predictions, targets, weights=None):
+    predicted, targets = _class_numbers(caller, predictions, targets)
+    w = arguments.spread(caller, weights, targets.shape, jnp.float32)
     # JAX drops an index past the end, but wraps a negative one around.
     inside = lambda c: jnp.where(c < 0, classes, c)
     return (
@@ -311,19 +311,19 @@ def _count_pairs(where, classes, predictions, targets, weights=None):
     )
 
 
-def _class_numbers(where, predictions, targets):
+def _class_numbers(caller, predictions, targets):
     """Predicted and target class numbers, from scores ``(..., classes)`` or from class numbers
     themselves.
     """
     predictions = jnp.asarray(predictions)
     if jnp.issubdtype(predictions.dtype, jnp.floating):
-        scores, targets = arguments.labelled(where, predictions, targets)
+        scores, targets = arguments.labelled(caller, predictions, targets)
         return jnp.argmax(scores, axis=-1).astype(jnp.int32), targets
     targets = jnp.asarray(targets)
-    arguments.same_shape(where, predictions.shape, targets.shape)
+    arguments.same_shape(caller, predictions.shape, targets.shape)
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         raise mistake(
-            where, got=f"targets of dtype {targets.dtype}", expected="integer class numbers"
+            caller, got=f"targets of dtype {targets.dtype}", expected="integer class numbers"
         )
     return predictions.astype(jnp.int32), targets.astype(jnp.int32)
 

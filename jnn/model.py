@@ -222,11 +222,11 @@ def child_key(key: Any, name: str) -> Any:
     return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
-def required_key(key: jax.Array | None, where: str) -> jax.Array:
+def required_key(key: jax.Array | None, caller: str) -> jax.Array:
     """``key``, or an error where a layer that draws in training was given none."""
     if key is None:
         raise mistake(
-            where,
+            caller,
             got="train=True without a key",
             expected="a key to draw from",
             remedy="Pass key=jax.random.key(seed) to apply.",
@@ -311,11 +311,11 @@ def named(name: str, tree: dict) -> dict:
     return {name: tree} if tree else {}
 
 
-def check_children(where: str, names, params: Params) -> None:
+def check_children(caller: str, names, params: Params) -> None:
     """Refuse parameters that belong to another model."""
     if strange := sorted(set(params) - set(names)):
         raise mistake(
-            where,
+            caller,
             got=f"parameters named {', '.join(strange)}",
             expected=f"only {', '.join(names)}",
             remedy="Use the params that this model's init made.",

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import Model, as_model, reader, streams
+from jnn.paths import path_name
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
@@ -212,7 +213,7 @@ def path_mask(params: Any, paths: str) -> Any:
     {'0': {'bias': False, 'kernel': True}}
     """
     leaves, structure = jax.tree.flatten_with_path(params)
-    names = ["/".join(str(part.key) for part in path) for path, _ in leaves]
+    names = [path_name(path) for path, _ in leaves]
     matches = [re.fullmatch(paths, name) is not None for name in names]
     if not any(matches):
         raise mistake(

@@ -155,13 +155,13 @@ def _hidden_layers(widths: tuple[int, ...], name: str) -> dict[str, Model]:
     }
 
 
-def _smallest(where: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, int, int]:
+def _smallest(caller: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, int, int]:
     """The shape of the image at its smallest, between the encoder's convolutions and the code."""
-    _check(where, config, channels=config.channels)
+    _check(caller, config, channels=config.channels)
     if len(config.shape) != 3 or not config.channels:
         got = f"shape={config.shape!r}, channels={config.channels!r}"
         raise mistake(
-            where,
+            caller,
             got=got,
             expected="a shape (height, width, channels) and at least one convolution",
         )
@@ -169,7 +169,7 @@ def _smallest(where: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, 
     factor = 2 ** len(config.channels)
     if height % factor or width % factor:
         raise mistake(
-            where,
+            caller,
             got=f"images of {height}x{width}",
             expected=f"sides divisible by {factor}, to be halved by each of {len(config.channels)} convolutions",
             remedy="Pad or crop the images, or give fewer channels.",
@@ -181,12 +181,12 @@ def _unflatten(shape: tuple[int, ...]) -> Model:
     return function(lambda x: x.reshape(*x.shape[:-1], *shape))
 
 
-def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
+def _taking(caller: str, shape: tuple[int, ...], model: Model) -> Model:
     """``model``, which refuses examples of another shape."""
     shape = tuple(shape)
 
     def check(x):
-        check_float(where, x)
+        check_float(caller, x)
         if x.shape[-len(shape) :] != shape:
             remedy = (
                 "Channels come last in jnn: jnp.moveaxis(x, -3, -1)."
@@ -194,7 +194,7 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
                 else ""
             )
             raise mistake(
-                where,
+                caller,
                 got=f"x of shape {tuple(x.shape)}",
                 expected=f"(..., {', '.join(map(str, shape))})",
                 remedy=remedy,
@@ -212,8 +212,8 @@ def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
 
 
 def _check(
-    where: str,
+    caller: str,
     config: DenseAutoencoderConfig | ConvolutionalAutoencoderConfig,
     **widths: tuple[int, ...],
 ) -> None:
-    check_positive(where, latent=config.latent, shape=config.shape, **widths)
+    check_positive(caller, latent=config.latent, shape=config.shape, **widths)

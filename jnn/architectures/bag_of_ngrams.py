@@ -10,9 +10,10 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import zeros
-from jnn.layers.checks import check_positive, numerics
+from jnn.layers.checks import check_positive
 from jnn.layers.embedding import embedding
 from jnn.model import Model, Params, apply_child, init_child
+from jnn.precision import numerics
 
 MULTIPLIER = 0x9E3779B1
 """An odd number whose products with small numbers spread over all 32 bits: 2³² over the golden

@@ -24,19 +24,13 @@ from jnn.compose import chain
 from jnn.initializers import Init, he_normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import (
-    check_features,
-    check_float,
-    check_fraction,
-    check_positive,
-    numerics,
-    parameter_dtype,
-)
+from jnn.layers.checks import check_features, check_float, check_fraction, check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
 from jnn.layers.pooling import max_pool
 from jnn.model import Model, function, pointwise
+from jnn.precision import numerics, parameter_dtype
 
 SMALLEST_SQUARED_NORM = 1e-12
 

@@ -14,7 +14,7 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
-from jnn.layers.embedding import attend, embedding
+from jnn.layers.embedding import embedding, unembed
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
 from jnn.model import Model, apply_child, init_child, named, read_child, scope
 from jnn.wiring import Run, wired
@@ -91,7 +91,7 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
 
     def logits(params, h):
         y = (
-            attend(params[names["target"]], h)
+            unembed(params[names["target"]], h)
             if config.tied
             else apply_child("head", head, params, {}, h)[0]
         )

@@ -17,7 +17,7 @@ from jnn.layers.checks import check_fraction, check_positive
 from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
-from jnn.layers.embedding import attend, embedding
+from jnn.layers.embedding import embedding, unembed
 from jnn.model import Model, apply_child, init_child, read_child, scope, where
 from jnn.wiring import Run, wired
 
@@ -142,7 +142,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
         }
 
     def logits(params, h):
-        return attend(params[name["target"]], h)
+        return unembed(params[name["target"]], h)
 
     def step(params, state, carry, x_t):
         _check(x_t, "tokens")

@@ -94,20 +94,20 @@ def _of_whole(f: Callable[[jax.Array], jax.Array]) -> Model:
     return Model(lambda key, x: ({}, {}), lambda params, state, x, **options: (f(x), state))
 
 
-def _taking(where: str, shape: tuple[int, ...], model: Model) -> Model:
+def _taking(caller: str, shape: tuple[int, ...], model: Model) -> Model:
     """``model``, which refuses a mask, and examples of another shape."""
 
     def check(x, mask=None):
-        check_float(where, x)
+        check_float(caller, x)
         if x.shape[-len(shape) :] != shape:
             raise mistake(
-                where,
+                caller,
                 got=f"x of shape {tuple(x.shape)}",
                 expected=f"(..., {', '.join(map(str, shape))})",
             )
         if mask is not None:
             raise mistake(
-                where,
+                caller,
                 got="a mask",
                 expected="sequences that are whole",
                 remedy="Cut them into windows of one length.",

@@ -18,7 +18,7 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
-from jnn.layers.embedding import attend, embedding
+from jnn.layers.embedding import embedding, unembed
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
 from jnn.model import Model, streams
 from jnn.wiring import Run, wired
@@ -123,7 +123,7 @@ def transformer(config: TransformerConfig) -> Model:
             return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
         if config.head == "none":
             return h
-        return single("head", h) if config.head == "dense" else attend(run.params["embedding"], h)
+        return single("head", h) if config.head == "dense" else unembed(run.params["embedding"], h)
 
     model = wired(flow, parts, streaming=not config.pooled)
     if not streams(model):

@@ -19,7 +19,7 @@ import numpy as np
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal, normal, variance_scaling
-from jnn.layers.checks import check_float, check_names, check_positive, numerics
+from jnn.layers.checks import check_float, check_names, check_positive
 from jnn.layers.conditional_norm import conditional_norm
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
@@ -27,6 +27,7 @@ from jnn.layers.embedding import embedding
 from jnn.layers.normalization import group_norm
 from jnn.layers.subpixel import depth_to_space, space_to_depth
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.wiring import Run, wired
 
 # a block begins as the way around it

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive, parameter_dtype
+from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.position_vectors import learned_positions
 from jnn.model import Model
+from jnn.precision import parameter_dtype
 from jnn.wiring import Run, wired
 
 

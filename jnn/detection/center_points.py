@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jnn.detection import boxes as box
 from jnn.detection.losses import generalized_iou, heat_map_focal
 from jnn.errors import mistake
+from jnn.precision import numerics
 
 SPREAD = 0.54 / 6  # the deviation of a Gaussian over the size of its box, in TTFNet
 LARGEST = 10.0  # the logarithm of the size of a box: no float32 overflows in an early step
@@ -93,7 +94,7 @@ def cell_boxes(raw: jax.Array, *, stride: int = 4) -> jax.Array:
     >>> cell_boxes(jnp.zeros((1, 2, 4)), stride=4).tolist()
     [[[0.0, 0.0, 4.0, 4.0], [4.0, 0.0, 8.0, 4.0]]]
     """
-    raw = raw.astype(jnp.promote_types(raw.dtype, jnp.float32))
+    raw = numerics(raw)
     height, width = raw.shape[-3:-1]
     rows, columns = jnp.meshgrid(
         jnp.arange(height, dtype=raw.dtype), jnp.arange(width, dtype=raw.dtype), indexing="ij"
@@ -138,7 +139,7 @@ def decode(
     >>> found.boxes[0].tolist(), found.scores.round(2).tolist()
     ([4.0, 0.0, 8.0, 4.0], [0.8799999952316284, 0.0])
     """
-    heat = output["heat"].astype(jnp.promote_types(output["heat"].dtype, jnp.float32))
+    heat = numerics(output["heat"])
     classes, leading = heat.shape[-1], heat.shape[:-3]
     logits, place = jax.lax.top_k(
         heat.reshape(*leading, -1), min(candidates, heat.size // max(1, _product(leading)))

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 
 from jnn.compose import parallel
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, numerics, parameter_dtype
+from jnn.layers.checks import check_features, check_float
 from jnn.layers.dense import dense
 from jnn.model import Model, pointwise
+from jnn.precision import numerics, parameter_dtype
 
 
 def softmax(x: jax.Array, axis: int = -1) -> jax.Array:

@@ -6,17 +6,12 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers import cache
-from jnn.layers.checks import (
-    check_features,
-    check_float,
-    check_fraction,
-    check_positive,
-    parameter_dtype,
-)
+from jnn.layers.checks import check_features, check_float, check_fraction, check_positive
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
-from jnn.layers.heads import Heads
 from jnn.layers.positions import Positions
+from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
+from jnn.precision import parameter_dtype
 
 NO_POSITIONS = Positions()
 
@@ -80,8 +75,8 @@ def attention(
     >>> bool(jnp.allclose(y_t, y[0], atol=1e-6)), int(carry["position"])
     (True, 1)
     """
-    maps = Heads(
-        where="attention",
+    projections = Projections(
+        caller="attention",
         heads=heads,
         key_value_heads=heads if key_value_heads is None else key_value_heads,
         head_features=head_features,
@@ -105,12 +100,12 @@ def attention(
     def init(key, x):
         check_float("attention", x, min_rank=1)
         maps_key, own_key = jax.random.split(key)
-        params = maps.init(maps_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
+        params = projections.init(maps_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
         own = places.init(own_key, heads, parameter_dtype(x))
         return params | ({"positions": own} if own else {}), {}
 
     def project(params, x, position):
-        q, k, v = (maps.project(name, params, x) for name in ("query", "key", "value"))
+        q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
         return (
             (q, k, v)
             if places.rotate is None
@@ -147,16 +142,18 @@ def attention(
             key=required_key(key, "attention") if train and dropout > 0 else None,
             fused=fused,
         )
-        return maps.merge(params, y), state
+        return projections.merge(params, y), state
 
     def carry(params, x_t, length):
         check_positive("attention", length=length)
         check_features("attention", x_t, params["key"]["kernel"].shape[0])
         batch, dtype = (
             x_t.shape[:-1],
-            jax.eval_shape(lambda x_t: maps.project("key", params, x_t), x_t).dtype,
+            jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t).dtype,
         )
-        empty = jnp.zeros((*batch, maps.key_value_heads, length, maps.memory_size(params)), dtype)
+        empty = jnp.zeros(
+            (*batch, projections.key_value_heads, length, projections.memory_size(params)), dtype
+        )
         return {"key": empty, "value": empty, "position": jnp.zeros(batch, jnp.int32)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
@@ -189,7 +186,7 @@ def attention(
             dropout=dropout,
             key=required_key(key, "attention") if train and dropout > 0 else None,
         )
-        y = maps.merge(params, heads_first(y))
+        y = projections.merge(params, heads_first(y))
         return where(count <= capacity, y, jnp.full_like(y, jnp.nan)), {
             "key": k,
             "value": v,

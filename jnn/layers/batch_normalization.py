@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_fraction, numerics, parameter_dtype
+from jnn.layers.checks import check_features, check_float, check_fraction
 from jnn.layers.normalization import (
     affine,
     affine_params,
@@ -17,6 +17,7 @@ from jnn.layers.normalization import (
     standardize,
 )
 from jnn.model import Model, State, pointwise
+from jnn.precision import numerics, parameter_dtype
 
 
 def batch_norm(

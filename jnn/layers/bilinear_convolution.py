@@ -29,7 +29,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jnn.layers.checks import numerics
+from jnn.precision import numerics
 
 MOST_TAPS = 64  # a sum over the window is written out, and compiles longer the larger it is
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jnn.errors import mistake
 
 
-def check_positive(where: str, **settings) -> None:
+def check_positive(caller: str, **settings) -> None:
     """Each setting is an integer of at least 1, or several such."""
     is_many = lambda value: isinstance(value, tuple | list)
     each = {
@@ -21,47 +19,47 @@ def check_positive(where: str, **settings) -> None:
     alone = {name: value for name, value in settings.items() if not is_many(value)}
     for name, value in (alone | each).items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise mistake(where, got=f"{name}={value!r}", expected="an integer >= 1")
+            raise mistake(caller, got=f"{name}={value!r}", expected="an integer >= 1")
 
 
-def check_fraction(where: str, **settings) -> None:
+def check_fraction(caller: str, **settings) -> None:
     """Each setting is in [0, 1)."""
     for name, value in settings.items():
         if not isinstance(value, int | float) or not 0 <= value < 1:
-            raise mistake(where, got=f"{name}={value!r}", expected="a fraction in [0, 1)")
+            raise mistake(caller, got=f"{name}={value!r}", expected="a fraction in [0, 1)")
 
 
-def check_float(where: str, x, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
+def check_float(caller: str, x, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
     """``x`` is an array of floating-point numbers with at least the axes of one example."""
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         raise mistake(
-            where,
+            caller,
             got=f"x of type {type(x).__name__}",
             expected="an array",
             remedy="Pass one array, such as jnp.asarray(x).",
         )
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise mistake(
-            where,
+            caller,
             got=f"x of dtype {x.dtype}",
             expected="floating-point numbers",
             remedy="Convert first: x.astype(jnp.float32), images also / 255.",
         )
     if len(x.shape) < min_rank:
         raise mistake(
-            where, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}"
+            caller, got=f"x of shape {tuple(x.shape)}", expected=f"at least {min_rank} axes, {axes}"
         )
 
 
-def check_names(where: str, x, *names: str) -> None:
+def check_names(caller: str, x, *names: str) -> None:
     """``x`` is a dict that has these names."""
     if not isinstance(x, Mapping) or any(name not in x for name in names):
         kind = "an array" if hasattr(x, "dtype") else f"x of type {type(x).__name__}"
         got = f"a dict of {', '.join(map(str, x)) or 'nothing'}" if isinstance(x, Mapping) else kind
-        raise mistake(where, got=got, expected=f"a dict with {' and '.join(names)}")
+        raise mistake(caller, got=got, expected=f"a dict with {' and '.join(names)}")
 
 
-def check_features(where: str, x, features: int) -> None:
+def check_features(caller: str, x, features: int) -> None:
     """The last axis of ``x`` is the one that the params were made for."""
     if x.shape[-1] != features:
         remedy = (
@@ -70,24 +68,8 @@ def check_features(where: str, x, features: int) -> None:
             else "Use the params that this model's init made for x."
         )
         raise mistake(
-            where,
+            caller,
             got=f"x of shape {tuple(x.shape)}",
             expected=f"{features} features in its last axis, as in params",
             remedy=remedy,
         )
-
-
-def parameter_dtype(x):
-    """The dtype of the params made for ``x``: at least float32, float64 for float64, and JAX's
-    default where x holds integers.
-    """
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        return jnp.result_type(float)
-    return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, jnp.float32))
-
-
-def numerics(x):
-    """``x`` in the type that statistics are computed in: at least float32, whatever the compute
-    dtype is.
-    """
-    return x.astype(np.promote_types(x.dtype, jnp.float32))

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import normal
-from jnn.layers.checks import check_float, numerics
+from jnn.layers.checks import check_float
 from jnn.layers.dense import dense
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.wiring import Run, wired
 
 

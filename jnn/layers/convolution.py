@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import Geometry, convolution
-from jnn.layers.checks import check_positive, parameter_dtype
+from jnn.layers.checks import check_positive
 from jnn.layers.sliding_windows import (
     Windows,
     check_channels,
@@ -22,6 +22,7 @@ from jnn.layers.sliding_windows import (
     windows,
 )
 from jnn.model import Model
+from jnn.precision import parameter_dtype
 
 
 def conv(
@@ -208,14 +209,14 @@ def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int,
     )
 
 
-def _windows(where, kernel_size, strides, dilation, padding) -> Windows:
+def _windows(caller, kernel_size, strides, dilation, padding) -> Windows:
     names = (
         ("SAME", "VALID", "CAUSAL")
         if isinstance(kernel_size, tuple | list) and len(kernel_size) == 1
         else ("SAME", "VALID")
     )
     return windows(
-        where,
+        caller,
         "kernel_size",
         kernel_size,
         strides=strides,
@@ -226,7 +227,7 @@ def _windows(where, kernel_size, strides, dilation, padding) -> Windows:
 
 
 def _layer(
-    where: str, window: Windows, sizes: Callable, channels: Callable, kernel_init, bias_init
+    caller: str, window: Windows, sizes: Callable, channels: Callable, kernel_init, bias_init
 ) -> Model:
     """The model of a convolution. ``sizes(C)`` are the channels of one group, the outputs, and the
     groups; ``channels(kernel)`` is C.
@@ -234,21 +235,21 @@ def _layer(
     rank = len(window.size)
 
     def init(key, x):
-        check_space(where, x, rank)
-        check_channels_last(where, x, rank)
+        check_space(caller, x, rank)
+        check_channels_last(caller, x, rank)
         return _params(key, x, (*window.size, *sizes(x.shape[-1])[:2]), kernel_init, bias_init), {}
 
     def slide(params, x, padding):
-        check_channels(where, x, rank, channels(params["kernel"]))
+        check_channels(caller, x, rank, channels(params["kernel"]))
         geometry = Geometry(
             window.strides, padding, (1,) * rank, window.dilation, sizes(x.shape[-1])[2]
         )
         return _over_leading_axes(x, params["kernel"], params.get("bias"), geometry)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_space(where, x, rank)
+        check_space(caller, x, rank)
         return slide(
-            params, _hide(where, x, mask, rank), pads(where, window, x.shape[-rank - 1 : -1])
+            params, _hide(caller, x, mask, rank), pads(caller, window, x.shape[-rank - 1 : -1])
         ), state
 
     def carry(params, x_t, length):
@@ -259,7 +260,7 @@ def _layer(
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        x = jnp.concatenate([carry, _hide(where, x, mask, rank)], axis=-2)
+        x = jnp.concatenate([carry, _hide(caller, x, mask, rank)], axis=-2)
         y, last = slide(params, x, ((0, 0),)), carry.shape[-2]
         if mask is None:
             return y, x[..., x.shape[-2] - last :, :]
@@ -294,13 +295,13 @@ def _over_leading_axes(x, kernel, bias, geometry: Geometry) -> jax.Array:
     return y.reshape(*x.shape[:leading], *y.shape[1:])
 
 
-def _hide(where, x, mask, rank):
+def _hide(caller, x, mask, rank):
     """x with zeros where a mask of its sequences is False; more axes of space have no mask."""
     if mask is None or rank > 1:
         return x
     if mask.shape != x.shape[:-1]:
         raise mistake(
-            where,
+            caller,
             got=f"mask of shape {mask.shape} for x of shape {x.shape}",
             expected=f"a mask of shape {x.shape[:-1]}",
         )

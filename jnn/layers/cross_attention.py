@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.attention import check_mask
-from jnn.layers.checks import check_float, check_fraction, parameter_dtype
+from jnn.layers.checks import check_float, check_fraction
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first
-from jnn.layers.heads import Heads
+from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
+from jnn.precision import parameter_dtype
 
 
 def cross_attention(
@@ -46,8 +47,8 @@ def cross_attention(
     >>> params["key"]["kernel"].shape, layer.apply(params, state, x)[0].shape
     ((6, 8), (5, 8))
     """
-    maps = Heads(
-        where="cross_attention",
+    projections = Projections(
+        caller="cross_attention",
         heads=heads,
         key_value_heads=heads if key_value_heads is None else key_value_heads,
         head_features=head_features,
@@ -67,7 +68,9 @@ def cross_attention(
 
     def init(key, x):
         _check(x, "x", "memory")
-        return maps.init(key, x["x"].shape[-1], x["memory"].shape[-1], parameter_dtype(x["x"])), {}
+        return projections.init(
+            key, x["x"].shape[-1], x["memory"].shape[-1], parameter_dtype(x["x"])
+        ), {}
 
     def remember(params, x):
         """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
@@ -80,7 +83,11 @@ def cross_attention(
                     expected=f"bool, {tuple(memory.shape[:-1])}, as the memory",
                 )
             memory = where(real, memory, jnp.zeros_like(memory))
-        return maps.project("key", params, memory), maps.project("value", params, memory), real
+        return (
+            projections.project("key", params, memory),
+            projections.project("value", params, memory),
+            real,
+        )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check(x, "x", "memory")
@@ -88,7 +95,7 @@ def cross_attention(
         check_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
         k, v, real = remember(params, x)
         y = dot_product_attention(
-            maps.project("query", params, x["x"]),
+            projections.project("query", params, x["x"]),
             k,
             v,
             mask=_both(real, mask if mask is not None and mask.ndim == x["x"].ndim else None),
@@ -97,7 +104,7 @@ def cross_attention(
             key=required_key(key, "cross_attention") if train and dropout > 0 else None,
             fused=fused,
         )
-        return maps.merge(params, y), state
+        return projections.merge(params, y), state
 
     def carry(params, x_t, length):
         _check(x_t, "x", "memory")
@@ -109,7 +116,7 @@ def cross_attention(
         _check(x, "x")
         check_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
         q, pairs = (
-            maps.project("query", params, x["x"]),
+            projections.project("query", params, x["x"]),
             mask if mask is not None and mask.ndim == x["x"].ndim else None,
         )
         look = _both(carry.get("mask"), pairs)
@@ -122,7 +129,7 @@ def cross_attention(
             dropout=dropout,
             key=required_key(key, "cross_attention") if train and dropout > 0 else None,
         )
-        return maps.merge(params, heads_first(y)), carry
+        return projections.merge(params, heads_first(y)), carry
 
     def step(params, state, carry, x_t):
         _check(x_t, "x")

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
-from jnn.layers.checks import check_features, check_float, check_positive, parameter_dtype
+from jnn.layers.checks import check_features, check_float, check_positive
 from jnn.model import Model, function, pointwise
+from jnn.precision import parameter_dtype
 
 
 def dense(

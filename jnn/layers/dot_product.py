@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_fraction, check_positive, numerics
+from jnn.layers.checks import check_fraction, check_positive
+from jnn.precision import numerics
 from jnn.tags import tag
 
 
@@ -192,7 +193,7 @@ def _per_head(mask: jax.Array, q) -> jax.Array:
 
 
 def _check(q, k, v, mask, bias, window, dropout) -> None:
-    where, shapes = (
+    caller, shapes = (
         "dot_product_attention",
         f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}",
     )
@@ -204,7 +205,7 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
     )
     if not fits or q.shape[-2] % k.shape[-2]:
         raise mistake(
-            where,
+            caller,
             got=shapes,
             expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G",
         )
@@ -215,17 +216,17 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
         shape = logits if name == "bias" or a.ndim == q.ndim else (*logits[:-3], *logits[-2:])
         if a.ndim < 2 or not _broadcasts(a.shape, shape):
             raise mistake(
-                where,
+                caller,
                 got=f"{name} of shape {tuple(a.shape)} for {shapes}",
                 expected=f"one that broadcasts to {shape}",
             )
     if mask is not None and mask.dtype != bool:
         raise mistake(
-            where, got=f"mask of dtype {mask.dtype}", expected="bool, True where a query may look"
+            caller, got=f"mask of dtype {mask.dtype}", expected="bool, True where a query may look"
         )
     if window is not None:
-        check_positive(where, window=window)
-    check_fraction(where, dropout=dropout)
+        check_positive(caller, window=window)
+    check_fraction(caller, dropout=dropout)
 
 
 def _broadcasts(shape, target) -> bool:

@@ -114,34 +114,34 @@ def gaussian_noise(standard_deviation: float) -> Model:
     return _drawing("gaussian_noise", standard_deviation, draw)
 
 
-def _dropping(where: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
+def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
     """Dropout with one draw for each element of the shape ``drawn(x.shape)``, which is broadcast to
     x.
     """
-    check_fraction(where, rate=rate)
+    check_fraction(caller, rate=rate)
 
     def drop(key, x):
         if x.ndim < rank:
             raise mistake(
-                where,
+                caller,
                 got=f"x of shape {x.shape}",
                 expected=f"at least {rank} axes",
                 remedy="rank is that of one example.",
             )
         return jnp.where(jax.random.bernoulli(key, 1 - rate, drawn(x.shape)), x / (1 - rate), 0)
 
-    return _drawing(where, rate, drop)
+    return _drawing(caller, rate, drop)
 
 
 def _drawing(
-    where: str, strength: float, draw: Callable[[jax.Array, jax.Array], jax.Array]
+    caller: str, strength: float, draw: Callable[[jax.Array, jax.Array], jax.Array]
 ) -> Model:
     """The model of ``y = draw(key, x)`` in training, and of the identity in evaluation or with a
     strength of zero.
     """
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_float(where, x)
-        return (draw(required_key(key, where), x) if train and strength > 0 else x), state
+        check_float(caller, x)
+        return (draw(required_key(key, caller), x) if train and strength > 0 else x), state
 
     return pointwise(lambda key, x: ({}, {}), apply)

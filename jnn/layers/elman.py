@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jnn.initializers import lecun_normal, orthogonal, zeros
 from jnn.layers.activation import activation as activation_called
 from jnn.layers.cells import affine, cell, memory_dtype
-from jnn.layers.checks import check_positive, numerics, parameter_dtype
+from jnn.layers.checks import check_positive
 from jnn.model import Model
+from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 
 

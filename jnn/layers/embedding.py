@@ -19,7 +19,7 @@ def embedding(
     ``(vocabulary, features)``, drawn from N(0, 1) as in PyTorch, in JAX's default floating type,
     float32. Values of tokens are not known while compiling: a token out of range, a negative one
     too, gives NaN, where Flax takes the last vector and plain indexing counts from the end. Call
-    `check_tokens` on the data. Raises `JnnError` for tokens that are not integers. With `attend`, a
+    `check_tokens` on the data. Raises `JnnError` for tokens that are not integers. With `unembed`, a
     standard deviation of ``features**-0.5`` starts with logits of the order of one.
 
     >>> import jax, jax.numpy as jnp
@@ -48,7 +48,7 @@ def embedding(
     return pointwise(init, apply)
 
 
-def attend(params: Params, h: jax.Array) -> jax.Array:
+def unembed(params: Params, h: jax.Array) -> jax.Array:
     """The logits of a read-out that shares the vectors of `embedding` (tied weights):
     ``y = h @ embeddingᵀ``.
 
@@ -57,15 +57,15 @@ def attend(params: Params, h: jax.Array) -> jax.Array:
     https://arxiv.org/abs/1608.05859.
 
     >>> import jax.numpy as jnp
-    >>> attend({"embedding": jnp.array([[1.0, 0.0], [0.0, 2.0]])}, jnp.array([3.0, 4.0])).tolist()
+    >>> unembed({"embedding": jnp.array([[1.0, 0.0], [0.0, 2.0]])}, jnp.array([3.0, 4.0])).tolist()
     [3.0, 8.0]
     """
-    check_float("attend", h, min_rank=1)
-    check_features("attend", h, params["embedding"].shape[1])
+    check_float("unembed", h, min_rank=1)
+    check_features("unembed", h, params["embedding"].shape[1])
     return linear(h, params["embedding"].T)
 
 
-def check_tokens(tokens, vocabulary: int, where: str = "tokens") -> None:
+def check_tokens(tokens, vocabulary: int, caller: str = "tokens") -> None:
     """Raise `JnnError` for the first token that is not in [0, vocabulary), with its position; for
     data on the host, before training.
 
@@ -75,12 +75,12 @@ def check_tokens(tokens, vocabulary: int, where: str = "tokens") -> None:
     """
     tokens = np.asarray(tokens)
     if not np.issubdtype(tokens.dtype, np.integer):
-        raise mistake(where, got=f"tokens of dtype {tokens.dtype}", expected="integers")
+        raise mistake(caller, got=f"tokens of dtype {tokens.dtype}", expected="integers")
     wrong = np.argwhere((tokens < 0) | (tokens >= vocabulary))
     if len(wrong):
         position = tuple(wrong[0].tolist())
         raise mistake(
-            where,
+            caller,
             got=f"{tokens[position]} at position {position}",
             expected=f"integers from 0 to {vocabulary - 1}",
             remedy="Give the embedding a larger vocabulary, or encode with the tokenizer that belongs to it.",

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, orthogonal
 from jnn.layers.cells import affine, by_gates, cell, for_each_gate, memory_dtype, sigmoid
-from jnn.layers.checks import check_positive, numerics, parameter_dtype
+from jnn.layers.checks import check_positive
 from jnn.model import Model
+from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal
-from jnn.layers.checks import check_features, check_float, check_positive, numerics, parameter_dtype
+from jnn.layers.checks import check_features, check_float, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Model, child_key, named, pointwise, scope, where
+from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 from jnn.transform import ensemble
 

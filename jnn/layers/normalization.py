@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_positive, numerics, parameter_dtype
+from jnn.layers.checks import check_features, check_float, check_positive
 from jnn.model import Model, Params, pointwise
+from jnn.precision import numerics, parameter_dtype
 
 
 def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True) -> Model:
@@ -126,23 +127,23 @@ def instance_norm(
 
 
 def _grouped(
-    where: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool
+    caller: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool
 ) -> Model:
     """Group normalization; one channel a group where ``groups`` is None."""
-    check_epsilon(where, epsilon)
+    check_epsilon(caller, epsilon)
 
     def check(x, params=None):
-        check_input(where, x, params, min_rank=rank)
+        check_input(caller, x, params, min_rank=rank)
         space = x.shape[x.ndim - rank : -1]
         if groups is None and math.prod(space) == 1:
             raise mistake(
-                where,
+                caller,
                 got=f"x of shape {x.shape} with rank={rank}",
                 expected="more than one element of space to normalize over",
             )
         if groups is not None and x.shape[-1] % groups:
             raise mistake(
-                where,
+                caller,
                 got=f"{x.shape[-1]} channels in {groups} groups",
                 expected="a number of groups that divides the channels",
             )
@@ -153,7 +154,7 @@ def _grouped(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check(x, params)
-        check_mask(where, x, mask)
+        check_mask(caller, x, mask)
         number = groups or x.shape[-1]
         h = real(numerics(x), mask).reshape(*x.shape[:-1], number, x.shape[-1] // number)
         space_and_group = (*range(x.ndim - rank, x.ndim - 1), x.ndim)
@@ -212,24 +213,24 @@ def real(x: jax.Array, mask: jax.Array | None) -> jax.Array:
     return x if mask is None else jnp.where(mask[..., None], x, 0)
 
 
-def check_epsilon(where: str, epsilon: float) -> None:
+def check_epsilon(caller: str, epsilon: float) -> None:
     """``epsilon`` is a positive number: without it a constant input divides by zero."""
     if not isinstance(epsilon, int | float) or not 0 < epsilon < math.inf:
-        raise mistake(where, got=f"epsilon={epsilon!r}", expected="a small number above 0")
+        raise mistake(caller, got=f"epsilon={epsilon!r}", expected="a small number above 0")
 
 
-def check_input(where: str, x, params: Params | None = None, min_rank: int = 1) -> None:
+def check_input(caller: str, x, params: Params | None = None, min_rank: int = 1) -> None:
     """``x`` is floating-point, with the features that scale and bias were made for."""
-    check_float(where, x, min_rank=min_rank)
+    check_float(caller, x, min_rank=min_rank)
     for leaf in (params or {}).values():
-        check_features(where, x, leaf.shape[0])
+        check_features(caller, x, leaf.shape[0])
 
 
-def check_mask(where: str, x, mask) -> None:
+def check_mask(caller: str, x, mask) -> None:
     """The mask has one value for each element of ``x``, which is all its axes but the last."""
     if mask is not None and mask.shape != x.shape[:-1]:
         raise mistake(
-            where,
+            caller,
             got=f"a mask of shape {mask.shape} for x of shape {x.shape}",
             expected=f"a mask of shape {x.shape[:-1]}",
             remedy="A mask says of each element, all axes of x but the last, whether it is real.",

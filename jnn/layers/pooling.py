@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive, numerics
+from jnn.layers.checks import check_positive
 from jnn.layers.sliding_windows import Windows, check_space, pads, windows
 from jnn.model import Model, function
+from jnn.precision import numerics
 
 
 def max_pool(
@@ -186,36 +187,36 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
     return _layer("upsample", len(factor), nearest if method == "nearest" else linear)
 
 
-def _windows(where, window, strides, padding) -> Windows:
+def _windows(caller, window, strides, padding) -> Windows:
     settings = windows(
-        where, "window", window, strides=window if strides is None else strides, padding=padding
+        caller, "window", window, strides=window if strides is None else strides, padding=padding
     )
     for k, pair in zip(
         settings.size, settings.padding if isinstance(settings.padding, tuple) else (), strict=False
     ):
         if max(pair) >= k:
             raise mistake(
-                where,
+                caller,
                 got=f"padding={padding!r} for window={window!r}",
                 expected="padding smaller than the window",
             )
     return settings
 
 
-def _layer(where: str, rank: int, f: Callable) -> Model:
+def _layer(caller: str, rank: int, f: Callable) -> Model:
     def pool(x):
-        check_space(where, x, rank)
+        check_space(caller, x, rank)
         return f(x)
 
     return Model(*function(pool)[:2])
 
 
-def _slide(where, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:
+def _slide(caller, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:
     """``combine`` over the elements of each window, the last axis of space first: equal elements
     then meet in their order in the image.
     """
     first = x.ndim - len(settings.size) - 1
-    padding = pads(where, settings, x.shape[first:-1])
+    padding = pads(caller, settings, x.shape[first:-1])
     edges = [(0, 0, 0)] * first + [(low, high, 0) for low, high in padding] + [(0, 0, 0)]
     x = jax.lax.pad(x, jnp.asarray(outside, x.dtype), edges)
     for axis, k, s in reversed(
@@ -232,19 +233,19 @@ def _first_largest(a, b):
     return jnp.where((a >= b) | jnp.isnan(a), a, b)
 
 
-def _global_pool(where: str, rank: int, f: Callable) -> Model:
+def _global_pool(caller: str, rank: int, f: Callable) -> Model:
     """``f(x, real, axes)`` over the axes of space; ``real`` is False where the mask of a sequence
     is.
     """
-    check_positive(where, rank=rank)
+    check_positive(caller, rank=rank)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_space(where, x, rank)
+        check_space(caller, x, rank)
         if rank > 1 or mask is None:
             mask = jnp.ones(x.shape[:-1], bool)
         elif mask.shape != x.shape[:-1]:
             raise mistake(
-                where,
+                caller,
                 got=f"mask of shape {mask.shape} for x of shape {x.shape}",
                 expected=f"a mask of shape {x.shape[:-1]}",
             )

@@ -6,8 +6,9 @@ import numpy as np
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.layers import cache
-from jnn.layers.checks import check_features, check_float, check_positive, numerics, parameter_dtype
+from jnn.layers.checks import check_features, check_float, check_positive
 from jnn.model import Model
+from jnn.precision import numerics, parameter_dtype
 
 
 def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Model:
@@ -79,7 +80,7 @@ def sinusoidal_positions(base: float = 10000.0, *, interleaved: bool = True) -> 
     return _adding("sinusoidal_positions", init, vectors, None)
 
 
-def _adding(where: str, init, vectors, length: int | None) -> Model:
+def _adding(caller: str, init, vectors, length: int | None) -> Model:
     """The model of ``y = x + vectors(params, x, position)``, for sequences of at most
     ``length``.
     """
@@ -87,7 +88,7 @@ def _adding(where: str, init, vectors, length: int | None) -> Model:
     def check_length(T: int) -> None:
         if length is not None and length < T:
             raise mistake(
-                where,
+                caller,
                 got=f"a sequence of {T} elements",
                 expected=f"at most {length}",
                 remedy="Give a larger length, or cut x.",
@@ -98,7 +99,7 @@ def _adding(where: str, init, vectors, length: int | None) -> Model:
         return x + p.reshape((1,) * (x.ndim - p.ndim) + p.shape)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_float(where, x, min_rank=2, axes="(..., T, features)")
+        check_float(caller, x, min_rank=2, axes="(..., T, features)")
         if mask is None:
             check_length(x.shape[-2])
         return add(params, x, cache.positions(mask, x.shape[-2])), state
@@ -108,9 +109,9 @@ def _adding(where: str, init, vectors, length: int | None) -> Model:
         return {"position": jnp.zeros(x_t.shape[:-1], jnp.int32)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        check_float(where, x, min_rank=2, axes="(..., T, features)")
+        check_float(caller, x, min_rank=2, axes="(..., T, features)")
         if length is not None:
-            cache.check_room(where, carry["position"], x.shape[-2], mask, length)
+            cache.check_room(caller, carry["position"], x.shape[-2], mask, length)
         position, count = cache.advance(carry["position"], x.shape[-2], mask)
         return add(params, x, position), {"position": count}
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
-from jnn.layers.checks import check_positive, numerics
+from jnn.layers.checks import check_positive
+from jnn.precision import numerics
 
 
 class Positions(NamedTuple):

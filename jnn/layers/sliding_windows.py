@@ -33,7 +33,7 @@ class Windows(NamedTuple):
 
 
 def windows(
-    where: str,
+    caller: str,
     name: str,
     size,
     *,
@@ -46,35 +46,35 @@ def windows(
     if not isinstance(size, tuple | list) or len(size) not in AXES:
         remedy = "Its length is the number of axes of space: (3,) for sequences, (3, 3) for images."
         raise mistake(
-            where, got=f"{name}={size!r}", expected="a tuple of 1 to 3 integers", remedy=remedy
+            caller, got=f"{name}={size!r}", expected="a tuple of 1 to 3 integers", remedy=remedy
         )
     rank = len(size)
     size, strides, dilation = (
-        per_axis(where, rank, n, v)
+        per_axis(caller, rank, n, v)
         for n, v in ((name, size), ("strides", strides), ("dilation", dilation))
     )
-    return Windows(size, strides, dilation, _padding(where, rank, padding, names))
+    return Windows(size, strides, dilation, _padding(caller, rank, padding, names))
 
 
-def per_axis(where: str, rank: int, name: str, value, least: int = 1) -> tuple[int, ...]:
+def per_axis(caller: str, rank: int, name: str, value, least: int = 1) -> tuple[int, ...]:
     """One integer for all axes, or one each, as a tuple."""
     values = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
     if len(values) != rank or not all(_is_integer(v, least) for v in values):
         raise mistake(
-            where,
+            caller,
             got=f"{name}={value!r}",
             expected=f"an integer >= {least}, or {rank} of them in a tuple",
         )
     return values
 
 
-def _padding(where, rank, padding, names):
+def _padding(caller, rank, padding, names):
     if isinstance(padding, str):
         if padding not in names:
             near = difflib.get_close_matches(padding.upper(), names, n=1)
             remedy = f"Did you mean {near[0]!r}?" if near else ""
             raise mistake(
-                where,
+                caller,
                 got=f"padding={padding!r}",
                 expected=f"{', '.join(names)}, or numbers",
                 remedy=remedy,
@@ -86,7 +86,7 @@ def _padding(where, rank, padding, names):
         len(pair) == 2 and all(_is_integer(p, 0) for p in pair) for pair in pairs
     ):
         expected = f"an integer >= 0, or for each of {rank} axes an integer or (low, high)"
-        raise mistake(where, got=f"padding={padding!r}", expected=expected)
+        raise mistake(caller, got=f"padding={padding!r}", expected=expected)
     return pairs
 
 
@@ -94,7 +94,7 @@ def _is_integer(value, least):
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def pads(where: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """``(low, high)`` along each axis for an input of this size. Raises `JnnError` where no window
     fits in.
     """
@@ -117,7 +117,7 @@ def pads(where: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[i
     ):
         got = f"an input of size {space} and windows that span {spans}, with padding {settings.padding!r}"
         raise mistake(
-            where,
+            caller,
             got=got,
             expected="an input no smaller than a window",
             remedy="Use padding='SAME' or a smaller window.",
@@ -125,20 +125,20 @@ def pads(where: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[i
     return result
 
 
-def check_space(where: str, x, rank: int) -> None:
+def check_space(caller: str, x, rank: int) -> None:
     """``x`` holds floating-point numbers and has the axes of space and channels."""
-    check_float(where, x)
+    check_float(caller, x)
     if x.ndim < rank + 1:
         remedy = "A single channel needs an axis too: x[..., None]."
         raise mistake(
-            where,
+            caller,
             got=f"x of shape {x.shape}",
             expected=f"at least {rank + 1} axes, {AXES[rank]}",
             remedy=remedy,
         )
 
 
-def check_channels_last(where: str, x, rank: int) -> None:
+def check_channels_last(caller: str, x, rank: int) -> None:
     """Refuse what is almost surely an image with its channels first: 1 or 3 in front of two equal
     sizes.
     """
@@ -149,14 +149,14 @@ def check_channels_last(where: str, x, rank: int) -> None:
     ):
         remedy = "Channels come last in jnn: jnp.moveaxis(x, -3, -1); an image without an axis of channels needs one: x[..., None]."
         raise mistake(
-            where,
+            caller,
             got=f"x of shape {x.shape}, which has channels first",
             expected=AXES[rank],
             remedy=remedy,
         )
 
 
-def check_channels(where: str, x, rank: int, channels: int) -> None:
+def check_channels(caller: str, x, rank: int, channels: int) -> None:
     """The last axis of ``x`` holds the channels that the params were made for."""
     if x.shape[-1] != channels:
         remedy = "Use the params that this model's init made for x."
@@ -165,7 +165,7 @@ def check_channels(where: str, x, rank: int, channels: int) -> None:
         elif channels == 1:
             remedy = "A single channel needs an axis too: x[..., None]."
         raise mistake(
-            where,
+            caller,
             got=f"x of shape {x.shape}",
             expected=f"{channels} channels in its last axis, as in params",
             remedy=remedy,

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive, numerics
+from jnn.layers.checks import check_positive
 from jnn.model import Model, Params, as_model, child_key, named, reader, streams
+from jnn.paths import path_name
+from jnn.precision import numerics
 from jnn.transform import path_mask, reparameterized
 
 
@@ -165,16 +167,18 @@ def _unit(vector: jax.Array, epsilon: float) -> jax.Array:
     return vector / jnp.maximum(jnp.linalg.norm(vector), epsilon)
 
 
-def _chosen(where: str, params: Params, paths: str) -> dict[str, jax.Array]:
+def _chosen(caller: str, params: Params, paths: str) -> dict[str, jax.Array]:
     """``{path: kernel}`` of the kernels whose path matches."""
     leaves, matches = jax.tree.leaves_with_path(params), jax.tree.leaves(path_mask(params, paths))
     kernels = {
-        _name(path): leaf for (path, leaf), matched in zip(leaves, matches, strict=True) if matched
+        path_name(path): leaf
+        for (path, leaf), matched in zip(leaves, matches, strict=True)
+        if matched
     }
     for path, kernel in kernels.items():
         if kernel.ndim < 2:
             raise mistake(
-                where,
+                caller,
                 got=f"{path} of shape {kernel.shape}",
                 expected="kernels of at least 2 axes",
                 remedy="Give other paths.",
@@ -183,8 +187,4 @@ def _chosen(where: str, params: Params, paths: str) -> dict[str, jax.Array]:
 
 
 def _replaced(params: Params, new: dict) -> Params:
-    return jax.tree.map_with_path(lambda path, leaf: new.get(_name(path), leaf), params)
-
-
-def _name(path: tuple) -> str:
-    return "/".join(str(part.key) for part in path)
+    return jax.tree.map_with_path(lambda path, leaf: new.get(path_name(path), leaf), params)

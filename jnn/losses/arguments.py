@@ -1,7 +1,6 @@
-"""What the arguments of losses and metrics must look like, checked in Python before anything is
-traced.
+"""Checks of the arguments of losses and metrics, in Python, before anything is traced.
 
-Each function takes ``where``, the caller's name for the message, and returns the arrays in the
+Each function takes ``caller``, the name of the loss for the message, and returns the arrays in the
 dtype to compute in: at least float32, because sums of logarithms and squares need more digits than
 half precision has; float64 stays float64.
 """
@@ -12,38 +11,36 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
+from jnn.precision import numerics
 
 
-def floating(where: str, name: str, x: ArrayLike) -> jax.Array:
+def floating(caller: str, name: str, x: ArrayLike) -> jax.Array:
     """A floating-point array in at least float32."""
     x = jnp.asarray(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise mistake(
-            where,
+            caller,
             got=f"{name} of dtype {x.dtype}",
             expected="floating-point numbers",
             remedy=f"Pass the model's output for {name}, before any argmax or rounding.",
         )
-    # NumPy's promotion: under strict promotion JAX's own refuses to lift bfloat16 to float32.
-    return x.astype(np.promote_types(x.dtype, np.float32))
+    return numerics(x)
 
 
 def paired(
-    where: str,
+    caller: str,
     predictions: ArrayLike,
     targets: ArrayLike,
     names: tuple[str, str] = ("predictions", "targets"),
 ):
-    """Floating-point predictions and numeric targets of the very same shape, both in the
-    predictions' dtype.
-    """
-    predictions, targets = floating(where, names[0], predictions), jnp.asarray(targets)
-    same_shape(where, predictions.shape, targets.shape, names)
+    """Predictions and numeric targets of equal shapes, both in the predictions' floating dtype."""
+    predictions, targets = floating(caller, names[0], predictions), jnp.asarray(targets)
+    same_shape(caller, predictions.shape, targets.shape, names)
     return predictions, targets.astype(predictions.dtype)
 
 
 def same_shape(
-    where: str,
+    caller: str,
     predictions: tuple[int, ...],
     targets: tuple[int, ...],
     names: tuple[str, str] = ("predictions", "targets"),
@@ -52,48 +49,52 @@ def same_shape(
     if predictions == targets:
         return
     first, second = names
-    if predictions == (*targets, 1):
-        remedy = f"Drop the last axis, {first}[..., 0]: broadcasting would compare every {first} with every {second}."
-    elif targets == (*predictions, 1):
-        remedy = f"Drop the last axis, {second}[..., 0]: broadcasting would compare every {first} with every {second}."
-    else:
-        remedy = "Nothing is broadcast here; reshape one to the other."
+    remedy = "Nothing is broadcast here; reshape one to the other."
+    for name, longer, shorter in ((first, predictions, targets), (second, targets, predictions)):
+        if longer == (*shorter, 1):
+            remedy = (
+                f"Drop the last axis, {name}[..., 0]: "
+                f"broadcasting would compare every {first} with every {second}."
+            )
     raise mistake(
-        where,
+        caller,
         got=f"{first} {predictions} and {second} {targets}",
         expected="equal shapes",
         remedy=remedy,
     )
 
 
-def labelled(where: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Array, jax.Array]:
+def labelled(caller: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """Scores ``(..., classes)`` and integer labels ``(...)``; the labels in int32."""
-    scores, labels = floating(where, "scores", scores), jnp.asarray(labels)
+    scores, labels = floating(caller, "scores", scores), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        one_hot = labels.ndim > 0 and labels.shape == scores.shape
-        remedy = (
-            "These look one-hot: take jnp.argmax(labels, axis=-1), or jnn.losses.soft_cross_entropy for probabilities."
-            if one_hot
-            else "Convert class numbers with labels.astype(int)."
-        )
+        remedy = "Convert class numbers with labels.astype(int)."
+        if labels.ndim > 0 and labels.shape == scores.shape:
+            remedy = (
+                "These look one-hot: take jnp.argmax(labels, axis=-1), "
+                "or jnn.losses.soft_cross_entropy for probabilities."
+            )
         raise mistake(
-            where,
+            caller,
             got=f"labels of dtype {labels.dtype} and shape {labels.shape}",
             expected="integer labels",
             remedy=remedy,
         )
     if scores.ndim == 0 or scores.shape[:-1] != labels.shape:
         raise mistake(
-            where,
+            caller,
             got=f"scores {scores.shape} and labels {labels.shape}",
             expected="scores (..., classes) and labels (...) with equal leading axes",
-            remedy="One-hot labels want argmax or jnn.losses.soft_cross_entropy; scores have the classes on the last axis.",
+            remedy=(
+                "Take the argmax of one-hot labels, or use jnn.losses.soft_cross_entropy; "
+                "scores have the classes on the last axis."
+            ),
         )
     return scores, labels.astype(jnp.int32)
 
 
 def number(
-    where: str,
+    caller: str,
     name: str,
     value: ArrayLike,
     dtype,
@@ -102,37 +103,40 @@ def number(
     *,
     ends: str = "[)",
 ) -> jax.Array:
-    """A setting within an interval, as a scalar of ``dtype``; one that is traced (a swept
-    hyper-parameter) is not checked.
+    """A setting within an interval, as a scalar of ``dtype``.
 
-    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high.
+    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. A traced value
+    (a swept hyperparameter) is not checked.
     """
     if isinstance(value, (int, float, np.number)):
         above = value >= low if ends[0] == "[" else value > low
         below = value <= high if ends[1] == "]" else value < high
         if not (above and below):
             raise mistake(
-                where,
+                caller,
                 got=f"{name}={value}",
                 expected=f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}",
             )
     return jnp.asarray(value, dtype)
 
 
-def spread(where: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype) -> jax.Array:
-    """Weights for every element of ``shape``, ones for None; they may lack trailing axes (one
-    weight an example), never leading ones.
+def spread(caller: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype) -> jax.Array:
+    """Weights for every element of ``shape``, ones for None.
+
+    They may lack trailing axes (one weight an example), never leading ones.
     """
     if weights is None:
         return jnp.ones(shape, dtype)
     weights = jnp.asarray(weights).astype(dtype)
     if weights.shape != shape[: weights.ndim]:
         raise mistake(
-            where,
+            caller,
             got=f"weights {weights.shape} for values {shape}",
             expected="the shape of the values, or of their leading axes",
-            remedy="Give one weight to each example, (batch,), or one to each value; nothing else is broadcast.",
+            remedy=(
+                "Give one weight to each example, (batch,), or one to each value; "
+                "nothing else is broadcast."
+            ),
         )
-    return jnp.broadcast_to(
-        weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape
-    )
+    aligned = weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim))
+    return jnp.broadcast_to(aligned, shape)

@@ -14,6 +14,7 @@ import optax
 
 from jnn.errors import mistake
 from jnn.model import child_key
+from jnn.paths import path_name
 from jnn.train.devices import check_divided, over
 from jnn.train.state import LossScale, TrainState
 
@@ -208,7 +209,7 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
         strict=True,
     ):
         name, norm = (
-            "/".join(str(part.key) for part in path),
+            path_name(path),
             lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf))),
         )
         found[f"gradient_norm/{name}"] = norm(slope)
@@ -236,11 +237,10 @@ def leaf_names(train_state: TrainState) -> list[str]:
         ("params", train_state.params),
         ("state", train_state.state),
     ]
-    path_of = lambda path: "/".join(str(part.key) for part in path)
     return [
         "loss",
         *(
-            f"{kind} of {path_of(path)}"
+            f"{kind} of {path_name(path)}"
             for kind, tree in trees
             for path, _ in jax.tree.leaves_with_path(tree)
         ),

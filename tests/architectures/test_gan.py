@@ -11,6 +11,7 @@ import pytest
 import jnn
 from jnn.architectures.gan import GANConfig, discriminator, gan, generator
 from jnn.losses.adversarial import HINGE
+from jnn.paths import path_name
 
 SINGLE = 1e-5  # float32: sums of a few dozen numbers of order one
 CONFIG = GANConfig(shape=(8, 8, 1), classes=3, noise=4, channels=(8, 4), features=6)
@@ -53,10 +54,7 @@ def test_every_matrix_of_the_discriminator_has_a_largest_singular_value_of_one()
         path: vectors for path, vectors in state["vectors"].items() if not path.endswith("bias")
     }
     assert {path.split("/")[-1] for path in matrices} == {"kernel", "embedding"}
-    leaves = {
-        "/".join(str(part.key) for part in path): leaf
-        for path, leaf in jax.tree.leaves_with_path(params)
-    }
+    leaves = {path_name(path): leaf for path, leaf in jax.tree.leaves_with_path(params)}
     assert set(matrices) == {path for path, leaf in leaves.items() if leaf.ndim > 1}
     for path, vectors in matrices.items():
         matrix = np.asarray(leaves[path]).reshape(-1, leaves[path].shape[-1])

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import jnn
-from jnn.layers.embedding import attend, check_tokens, embedding
+from jnn.layers.embedding import check_tokens, embedding, unembed
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9
@@ -37,7 +37,7 @@ def test_tied_weights_are_those_of_pytorch(reference, float64):
     def loss(params):
         h, _ = embed.apply(params["embedding"], {}, tokens[:, :-1])
         h, _ = trunk.apply(params["trunk"], {}, h)
-        logits = attend(params["embedding"], h)
+        logits = unembed(params["embedding"], h)
         return optax.losses.softmax_cross_entropy_with_integer_labels(
             logits, tokens[:, 1:]
         ).mean(), logits
@@ -109,8 +109,8 @@ MISTAKES = {
     ),
     "no vocabulary": (lambda: embedding(0, 2), r"embedding: got vocabulary=0"),
     "another width": (
-        lambda: attend({"embedding": jnp.ones((9, 2))}, jnp.ones((4, 3))),
-        r"attend: got x of shape \(4, 3\), expected 2 features",
+        lambda: unembed({"embedding": jnp.ones((9, 2))}, jnp.ones((4, 3))),
+        r"unembed: got x of shape \(4, 3\), expected 2 features",
     ),
 }
 

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.tokens import ticks
-from jnn.layers.checks import numerics
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.tags import capture
 
 MOST_TOKENS, MOST_LAYERS, MOST_HEADS = 24, 6, 8

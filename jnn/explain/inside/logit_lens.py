@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.tokens import readable, ticks
-from jnn.layers.checks import numerics
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.tags import capture, intervene
 
 MOST_TOKENS = 20

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.tokens import ticks
-from jnn.layers.checks import numerics
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.tags import capture
 
 GATES = ("input_gate", "forget_gate", "output_gate", "update_gate", "reset_gate")

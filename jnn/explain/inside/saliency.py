@@ -23,7 +23,8 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.layers.checks import check_positive, numerics
+from jnn.layers.checks import check_positive
+from jnn.precision import numerics
 from jnn.tags import capture, intervene
 
 Logits = Callable[[jax.Array], jax.Array]

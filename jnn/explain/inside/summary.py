@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 
+from jnn import tables
 from jnn.explain.inside.operations import flops
-from jnn.explain.page import tables
 from jnn.model import Model
+from jnn.paths import path_name
 from jnn.tags import capture
 
 
@@ -129,9 +130,7 @@ def _outputs(values: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], ...]]:
 
 def _sizes(params: Any) -> dict[str, int]:
     leaves, _ = jax.tree.flatten_with_path(params)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.size for path, leaf in leaves
-    }
+    return {path_name(path): leaf.size for path, leaf in leaves}
 
 
 def _inside(path: str, layer: str) -> bool:

@@ -20,8 +20,9 @@ from jnn import losses
 from jnn.errors import mistake
 from jnn.explain import style
 from jnn.explain.inside.vectors import EMBEDDING, by_vectors
-from jnn.layers.checks import check_float, numerics
+from jnn.layers.checks import check_float
 from jnn.model import Model
+from jnn.precision import numerics
 
 REACH = 0.01
 """The part of the last input's gradient down to which an input counts as reached."""

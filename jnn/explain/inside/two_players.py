@@ -118,7 +118,7 @@ def manifolds(
     low, high = _frame(np.concatenate([real, *bent.values()]))
     figure, used = _strip(len(generators), columns, title)
     for ax, (name, points) in zip(used, bent.items(), strict=True):
-        ax.plot(*np.asarray(real).T, "o", color="#b8c0cc", markersize=3, markeredgewidth=0)
+        ax.plot(*np.asarray(real).T, "o", color=style.GREY, markersize=3, markeredgewidth=0)
         ax.add_collection(
             LineCollection(list(points.reshape(grid.shape)), colors=style.PURPLE, linewidths=0.7)
         )

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 
 from jnn.errors import mistake
-from jnn.layers.checks import numerics
 from jnn.model import Model
+from jnn.precision import numerics
 from jnn.tags import capture, intervene
 
 EMBEDDING = "embedding/output"

@@ -24,8 +24,8 @@ from jnn.explain.inside.vectors import EMBEDDING, by_vectors
 from jnn.explain.page.coloured_text import NOTE, RUNNING, card, cell
 from jnn.explain.page.markup import Markup
 from jnn.explain.tokens import ticks
-from jnn.layers.checks import numerics
 from jnn.model import Model
+from jnn.precision import numerics
 
 MOST_WORDS = 40
 """Words of a text that are shown."""

@@ -15,12 +15,12 @@ from jnn.tags import tag
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Heads:
+class Projections:
     """Settings of the maps. Their params are ``query``, ``key``, ``value``, ``output``, each with
     ``kernel`` and ``bias`` as in `dense`; head h is columns ``h d`` to ``(h + 1) d`` of the first
     three, as in PyTorch."""
 
-    where: str
+    caller: str
     heads: int
     key_value_heads: int
     head_features: int | None
@@ -30,12 +30,12 @@ class Heads:
     bias_init: Init
 
     def __post_init__(self):
-        check_positive(self.where, heads=self.heads, key_value_heads=self.key_value_heads)
+        check_positive(self.caller, heads=self.heads, key_value_heads=self.key_value_heads)
         if self.head_features is not None:
-            check_positive(self.where, head_features=self.head_features)
+            check_positive(self.caller, head_features=self.head_features)
         if self.heads % self.key_value_heads:
             raise mistake(
-                self.where,
+                self.caller,
                 got=f"heads={self.heads} and key_value_heads={self.key_value_heads}",
                 expected="heads to be a multiple of key_value_heads",
             )
@@ -44,7 +44,7 @@ class Heads:
         """Params for queries of ``features`` and a memory of ``memory_features``."""
         if self.head_features is None and features % self.heads:
             raise mistake(
-                self.where,
+                self.caller,
                 got=f"{self.heads} heads for {features} features",
                 expected="heads that divide the features",
                 remedy="Choose another number of heads, or give head_features.",
@@ -69,7 +69,7 @@ class Heads:
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
         """The ``name`` of each head: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
         own = params[name]
-        check_features(self.where, x, own["kernel"].shape[0])
+        check_features(self.caller, x, own["kernel"].shape[0])
         count = self.heads if name == "query" else self.key_value_heads
         y = linear(x, own["kernel"], own.get("bias"))
         return tag(y.reshape(*x.shape[:-1], count, own["kernel"].shape[1] // count), name)

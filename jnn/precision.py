@@ -1,0 +1,27 @@
+"""Floating-point types: of statistics, which are computed in float32 at least, and of params."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def numerics(x: jax.Array) -> jax.Array:
+    """``x`` in the type for statistics, sums and logarithms: float32 at least, float64 stays.
+
+    NumPy's promotion is used, since under strict promotion JAX refuses to lift bfloat16.
+
+    >>> numerics(jnp.ones(2, jnp.bfloat16)).dtype.name
+    'float32'
+    """
+    return x.astype(np.promote_types(x.dtype, np.float32))
+
+
+def parameter_dtype(x: jax.Array | jax.ShapeDtypeStruct) -> np.dtype:
+    """The dtype of params for an input ``x``: float32 at least, and JAX's default for integers.
+
+    >>> parameter_dtype(jnp.ones(2, jnp.bfloat16)).name
+    'float32'
+    """
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return jnp.result_type(float)
+    return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, np.float32))
