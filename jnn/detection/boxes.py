@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 def area(boxes: ArrayLike) -> jax.Array:
@@ -89,7 +89,7 @@ def generalized_intersection_over_union(a: ArrayLike, b: ArrayLike) -> jax.Array
     >>> print(generalized_intersection_over_union(jnp.array([0.0, 0.0, 1.0, 1.0]), jnp.array([3.0, 0.0, 4.0, 1.0])))
     -0.5
     """
-    a, b = arguments.paired(
+    a, b = checks.paired(
         "generalized_intersection_over_union",
         _boxes("generalized_intersection_over_union", a),
         b,
@@ -122,7 +122,7 @@ def non_maximum_suppression(
     where = "non_maximum_suppression"
     if not 0 <= threshold <= 1:
         raise mistake(where, got=f"threshold={threshold}", expected="a number from 0 to 1")
-    boxes, scores = _boxes(where, boxes), arguments.floating(where, "scores", scores)
+    boxes, scores = _boxes(where, boxes), checks.floating(where, "scores", scores)
     labels = jnp.zeros(scores.shape, jnp.int32) if labels is None else jnp.asarray(labels)
     if boxes.shape[:-1] != scores.shape or labels.shape != scores.shape or not scores.ndim:
         got = f"boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}"
@@ -162,7 +162,7 @@ def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
 
 
 def _boxes(where: str, boxes: ArrayLike) -> jax.Array:
-    boxes = arguments.floating(where, "boxes", boxes)
+    boxes = checks.floating(where, "boxes", boxes)
     if boxes.ndim == 0 or boxes.shape[-1] != 4:
         raise mistake(
             where,

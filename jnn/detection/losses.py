@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.detection import boxes as box
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 def heat_map_focal(
@@ -26,9 +26,9 @@ def heat_map_focal(
     >>> print((losses / jnp.log(2)).round(4))
     [0.25   0.0156 0.25  ]
     """
-    x, y = arguments.paired("heat_map_focal", logits, heat, ("logits", "heat"))
-    alpha = arguments.number("heat_map_focal", "alpha", alpha, x.dtype, 0)
-    beta = arguments.number("heat_map_focal", "beta", beta, x.dtype, 0)
+    x, y = checks.paired("heat_map_focal", logits, heat, ("logits", "heat"))
+    alpha = checks.number("heat_map_focal", "alpha", alpha, x.dtype, 0)
+    beta = checks.number("heat_map_focal", "beta", beta, x.dtype, 0)
     log_p, log_q = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
     center = jnp.exp(alpha * log_q) * log_p
     elsewhere = (1 - y) ** beta * jnp.exp(alpha * log_p) * log_q

@@ -1,11 +1,14 @@
-"""Losses: pure functions ``loss(predictions, targets, ...) -> one loss an example``, and the
-``mean`` that makes a number of them.
+"""Losses: pure functions ``loss(predictions, targets, ...) -> one loss an example``, and ``mean``.
 
-The leading axes are kept, so that a loss can be masked, weighted, looked at or ``vmap``-ed before
-it is averaged; classes or features are on the last axis. Weights and masks are given to
-:func:`mean` alone, once. What Optax computes correctly is Optax's; added are the checks before
-tracing (nothing is broadcast in silence), sums and logarithms in at least float32, and what Optax
-lacks.
+The leading axes are kept, so that a loss can be masked, weighted, inspected or ``vmap``-ed before
+it is averaged; classes or features are on the last axis. Weights and masks are passed to
+:func:`mean` alone, once. Losses that Optax computes correctly are Optax's, with checks before
+tracing (nothing is broadcast silently) and sums and logarithms in at least float32.
+
+A new loss goes by its targets: `classification` (labels), `regression` (numbers), `divergence`
+(distributions), `embedding` and `margin` (which examples are alike), `sequence` (sequences without
+an alignment), `adversarial` (two networks). `labels` has label checks and class weights, `checks`
+the checks of arguments. The losses of boxes are in `jnn.detection.losses`.
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])

@@ -1,8 +1,8 @@
-"""Losses of two players: a discriminator that tells real examples from generated ones, and a
-generator that deceives it.
+"""Losses of adversarial training: of a discriminator and of the generator that deceives it.
 
-Scores are logits of "real", ``(...)``, one for each example. Each record has both players' losses;
-a number of steps of one, then of the other, or both at once: that is up to the optimizer.
+The discriminator tells real examples from generated ones by scores, logits of "real", ``(...)``,
+one for each example. Each record has both players' losses; whether one is trained for some steps
+and then the other, or both at once, is up to the optimizer.
 
 >>> import jax.numpy as jnp
 >>> real, fake = jnp.array([2.0, 0.5]), jnp.array([-2.0, 0.0])
@@ -18,12 +18,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 class Adversarial(NamedTuple):
-    """The losses of both players: ``discriminator(real, fake)`` and ``generator(fake)``, each one
-    loss an example, at least float32.
+    """The losses ``discriminator(real, fake)`` and ``generator(fake)``.
+
+    Both return one loss an example, at least float32.
     """
 
     discriminator: Callable[[ArrayLike, ArrayLike], jax.Array]
@@ -31,9 +32,8 @@ class Adversarial(NamedTuple):
 
 
 def _scores(real: ArrayLike, fake: ArrayLike) -> tuple[jax.Array, jax.Array]:
-    return arguments.paired(
-        "discriminator", real, arguments.floating("discriminator", "fake", fake), ("real", "fake")
-    )
+    fake = checks.floating("discriminator", "fake", fake)
+    return checks.paired("discriminator", real, fake, ("real", "fake"))
 
 
 def _hinge(real: ArrayLike, fake: ArrayLike) -> jax.Array:
@@ -52,7 +52,7 @@ def _difference(real: ArrayLike, fake: ArrayLike) -> jax.Array:
 
 
 def _negative(fake: ArrayLike) -> jax.Array:
-    return -arguments.floating("generator", "fake", fake)
+    return -checks.floating("generator", "fake", fake)
 
 
 HINGE = Adversarial(_hinge, _negative)
@@ -66,49 +66,54 @@ https://arxiv.org/abs/1406.2661).
 """
 
 WASSERSTEIN = Adversarial(_difference, _negative)
-"""``f - r`` and ``-f``: the distance of Wasserstein as far as scores are 1-Lipschitz, for which the
-discriminator needs `gradient_penalty` or spectral normalization (Arjovsky et al. 2017,
-https://arxiv.org/abs/1701.07875)."""
+"""``f - r`` and ``-f``: the Wasserstein distance as far as scores are 1-Lipschitz.
+
+For that the discriminator needs `gradient_penalty` or spectral normalization (Arjovsky et al. 2017,
+https://arxiv.org/abs/1701.07875).
+"""
 
 
 def gradient_penalty(
     score: Callable[[jax.Array], jax.Array], real: ArrayLike, fake: ArrayLike, mix: ArrayLike
 ) -> jax.Array:
-    """How far a score's slope is from 1 between real and generated examples:
-    ``(‖∇ₓ score(x)‖ - 1)²``, ``x = mix real + (1 - mix) fake``.
+    """How far the norm of a score's gradient is from 1 between real and generated examples.
+
+        (‖∇ₓ score(x)‖ - 1)²,   x = mix real + (1 - mix) fake
 
     Args:
-        score: the discriminator, ``(..., *example) -> (...)``; examples must not influence each other, as in batch normalization.
+        score: the discriminator, ``(..., *example) -> (...)``; examples must not influence each
+            other, as they do in batch normalization.
         real, fake: examples of one shape ``(..., *example)``, floating point.
         mix: ``(...)``, one number in [0, 1] for each pair, drawn uniformly.
 
     Returns:
-        One penalty for each pair, ``(...)``, at least float32; the paper adds 10 times its mean to the discriminator's loss.
+        One penalty for each pair, ``(...)``, at least float32; the paper adds 10 times its mean to
+        the discriminator's loss.
 
     Raises:
-        JnnError: shapes that differ; a ``mix`` without the leading axes of the examples; scores of another shape than ``mix``.
+        JnnError: shapes that differ; a ``mix`` without the leading axes of the examples; scores of
+            another shape than ``mix``.
 
-    Source: Gulrajani et al. 2017, algorithm 1, https://arxiv.org/abs/1704.00028. The norm has a
-    gradient of zero at zero.
+    The norm has a gradient of zero at zero. Source: Gulrajani et al. 2017, algorithm 1,
+    https://arxiv.org/abs/1704.00028.
 
-    >>> slope_three = lambda x: 3 * x[..., 0]
-    >>> print(gradient_penalty(slope_three, jnp.ones((2, 1)), jnp.zeros((2, 1)), jnp.array([0.1, 0.9])))
+    >>> score, mix = lambda x: 3 * x[..., 0], jnp.array([0.1, 0.9])
+    >>> print(gradient_penalty(score, jnp.ones((2, 1)), jnp.zeros((2, 1)), mix))
     [4. 4.]
     """
-    where = "gradient_penalty"
-    real, fake = arguments.paired(
-        where, real, arguments.floating(where, "fake", fake), ("real", "fake")
-    )
-    ratio = arguments.spread(where, mix, real.shape, real.dtype)
+    caller = "gradient_penalty"
+    fake = checks.floating(caller, "fake", fake)
+    real, fake = checks.paired(caller, real, fake, ("real", "fake"))
+    ratio = checks.spread(caller, mix, real.shape, real.dtype)
     x = ratio * real + (1 - ratio) * fake
     shape = jax.eval_shape(score, x).shape
     if shape != jnp.shape(mix):
         raise mistake(
-            where,
+            caller,
             got=f"scores of shape {shape} and mix of shape {jnp.shape(mix)}",
             expected="one of each for each example",
         )
-    slope = jax.grad(lambda x: jnp.sum(score(x)))(x)
-    square = jnp.sum(jnp.square(slope), axis=tuple(range(len(shape), x.ndim)))
+    gradient = jax.grad(lambda x: jnp.sum(score(x)))(x)
+    square = jnp.sum(jnp.square(gradient), axis=tuple(range(len(shape), x.ndim)))
     norm = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
     return jnp.square(norm - 1)

@@ -6,7 +6,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 def cross_entropy(
@@ -17,8 +17,7 @@ def cross_entropy(
     class_weights: ArrayLike | None = None,
     ignored_label: int | None = None,
 ) -> jax.Array:
-    """The cross entropy of integer labels, ``-log softmax(x)_y``, with smoothing, class weights and
-    an ignored label.
+    """The cross entropy of integer labels, ``-log softmax(x)_y``.
 
     For K classes, smoothing ε and class weights w,
 
@@ -26,10 +25,11 @@ def cross_entropy(
 
     Args:
         logits: ``(..., classes)``, floating point.
-        labels: ``(...)``, integers in ``[0, classes)``; others give NaN (check a data set once with :func:`check_labels`).
+        labels: ``(...)``, integers in ``[0, classes)``; others give NaN (check a data set once with
+            :func:`check_labels`).
         label_smoothing: ε in ``[0, 1)`` (Szegedy et al. 2016, section 7).
         class_weights: ``(classes,)``, non-negative.
-        ignored_label: where the label is this, the loss and its gradient are zero whatever the logits hold.
+        ignored_label: for this label the loss and its gradient are zero whatever the logits are.
 
     Returns:
         One loss an example, ``(...)`` in nats, at least float32.
@@ -42,19 +42,17 @@ def cross_entropy(
     labels, not by their number: ``mean(cross_entropy(x, y, class_weights=w), total=label_weights(y,
     w).sum())``.
 
-    >>> losses = cross_entropy(jnp.zeros((2, 4)), jnp.array([1, -1]), ignored_label=-1)  # log 4, and nothing
-    >>> print(f"{losses[0]:.3f} {losses[1]:.3f}")
+    >>> losses = cross_entropy(jnp.zeros((2, 4)), jnp.array([1, -1]), ignored_label=-1)
+    >>> print(f"{losses[0]:.3f} {losses[1]:.3f}")  # log 4, and zero
     1.386 0.000
     """
-    logits, labels = arguments.labelled("cross_entropy", logits, labels)
-    epsilon = arguments.number(
-        "cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1
-    )
+    logits, labels = checks.labelled("cross_entropy", logits, labels)
+    epsilon = checks.number("cross_entropy", "label_smoothing", label_smoothing, logits.dtype, 0, 1)
     w = _class_weights("cross_entropy", class_weights, logits)
     classes = logits.shape[-1]
     ignored = jnp.full(labels.shape, False) if ignored_label is None else labels == ignored_label
-    # Cleared before the loss, not only after it: the gradient at a NaN in padding would be NaN even
-    # with a zero cotangent.
+    # Set to zero before the loss too: with a NaN in padding, the gradient would be NaN even for a
+    # zero cotangent.
     logits = jnp.where(ignored[..., None], 0, logits)
     # Optax gives NaN for a label past the last class, but would wrap a negative one around.
     y = jnp.where(ignored, 0, jnp.where(labels < 0, classes, labels))
@@ -70,13 +68,14 @@ def cross_entropy(
 def soft_cross_entropy(
     logits: ArrayLike, probabilities: ArrayLike, *, class_weights: ArrayLike | None = None
 ) -> jax.Array:
-    """The cross entropy of a target distribution, ``-Σ_c w_c q_c log softmax(x)_c``, with 0 log 0 =
-    0.
+    """The cross entropy of a target distribution, ``-Σ_c w_c q_c log softmax(x)_c``.
 
     ``logits`` and ``probabilities`` are ``(..., classes)``, floating point: targets of mixup,
-    distillation, or smoothed by ``optax.smooth_labels``. They are not checked to sum to one.
-    Returns ``(...)`` in nats, at least float32. As PyTorch's ``cross_entropy(reduction="none")``
-    with probabilities; its mean divides by the number of examples, class weights or not.
+    distillation, or smoothed by ``optax.smooth_labels``. They are not checked to sum to one, and
+    0 log 0 = 0. Returns ``(...)`` in nats, at least float32.
+
+    As PyTorch's ``cross_entropy(reduction="none")`` with probabilities; its mean divides by the
+    number of examples, class weights or not.
 
     >>> print(f"{soft_cross_entropy(jnp.array([0.0, 0.0]), jnp.array([0.3, 0.7])):.3f}")
     0.693
@@ -86,9 +85,12 @@ def soft_cross_entropy(
             "soft_cross_entropy",
             got=f"targets of dtype {jnp.result_type(probabilities)}",
             expected="probabilities (..., classes)",
-            remedy="Integer labels are for jnn.losses.cross_entropy; integer one-hot rows want .astype(jnp.float32).",
+            remedy=(
+                "Integer labels are for jnn.losses.cross_entropy; "
+                "convert integer one-hot rows with .astype(jnp.float32)."
+            ),
         )
-    logits, q = arguments.paired(
+    logits, q = checks.paired(
         "soft_cross_entropy", logits, probabilities, ("logits", "probabilities")
     )
     w = _class_weights("soft_cross_entropy", class_weights, logits)
@@ -98,19 +100,21 @@ def soft_cross_entropy(
 def binary_cross_entropy(
     logits: ArrayLike, targets: ArrayLike, *, positive_weight: ArrayLike = 1.0
 ) -> jax.Array:
-    """The cross entropy of yes-or-no targets, ``-a y log σ(x) - (1 - y) log σ(-x)``.
+    """The cross entropy of binary targets, ``-a y log σ(x) - (1 - y) log σ(-x)``.
 
     ``logits`` and ``targets`` have one shape; targets are 0 or 1 (any dtype) or probabilities.
-    ``positive_weight`` a > 0 is a number, or ``(labels,)`` for the last axis of several yes-or-no
-    labels: negatives / positives balances a rare yes. Returns element-wise losses in nats, at least
-    float32, as PyTorch's ``binary_cross_entropy_with_logits(pos_weight=a, reduction="none")``.
-    Written with ``log_sigmoid``, so that no logit is too large.
+    ``positive_weight`` a > 0 is a number, or ``(labels,)`` for the last axis of several binary
+    labels: negatives / positives balances rare positives.
+
+    Returns element-wise losses in nats, at least float32, as PyTorch's
+    ``binary_cross_entropy_with_logits(pos_weight=a, reduction="none")``. Computed with
+    ``log_sigmoid``, so that no logit is too large.
 
     >>> print(f"{binary_cross_entropy(0.0, 1):.3f}")
     0.693
     """
-    x, y = arguments.paired("binary_cross_entropy", logits, targets, ("logits", "targets"))
-    a = arguments.number(
+    x, y = checks.paired("binary_cross_entropy", logits, targets, ("logits", "targets"))
+    a = checks.number(
         "binary_cross_entropy", "positive_weight", positive_weight, x.dtype, 0, ends="()"
     )
     if a.shape not in ((), x.shape[-1:]):
@@ -126,36 +130,34 @@ def binary_cross_entropy(
 def focal(
     logits: ArrayLike, targets: ArrayLike, *, gamma: ArrayLike = 2.0, alpha: ArrayLike | None = None
 ) -> jax.Array:
-    """The focal loss of yes-or-no targets, ``-α_t (1 - p_t)^γ log p_t`` with p_t = σ(x) for a yes
-    and σ(-x) for a no.
+    """The focal loss of binary targets, ``-α_t (1 - p_t)^γ log p_t``.
 
-    Examples that are already right hardly count, so that a flood of easy negatives does not drown
-    the few positives. ``logits`` and ``targets`` (0, 1 or between) have one shape. ``gamma`` >= 0,
-    where 0 gives :func:`binary_cross_entropy`; ``alpha`` in [0, 1] weighs a yes by α and a no by 1
-    - α, None neither. The paper has γ = 2, α = 0.25. Element-wise, at least float32, computed by
-    Optax in log space.
+    p_t is σ(x) for a positive and σ(-x) for a negative. Examples that are already classified well
+    hardly count, so that many easy negatives do not outweigh the few positives.
+
+    ``logits`` and ``targets`` (0, 1 or between) have one shape. ``gamma`` >= 0, where 0 gives
+    :func:`binary_cross_entropy`; ``alpha`` in [0, 1] weighs positives by α and negatives by 1 - α,
+    None neither. The paper has γ = 2, α = 0.25. Element-wise, at least float32, computed by Optax
+    in log space.
 
     Source: Lin et al. 2017, Focal Loss for Dense Object Detection, equations 4 and 5.
 
     >>> print(f"{focal(0.0, 1):.3f}")
     0.173
     """
-    x, y = arguments.paired("focal", logits, targets, ("logits", "targets"))
-    gamma = arguments.number("focal", "gamma", gamma, x.dtype, 0)
-    alpha = (
-        None
-        if alpha is None
-        else arguments.number("focal", "alpha", alpha, x.dtype, 0, 1, ends="[]")
-    )
+    x, y = checks.paired("focal", logits, targets, ("logits", "targets"))
+    gamma = checks.number("focal", "gamma", gamma, x.dtype, 0)
+    if alpha is not None:
+        alpha = checks.number("focal", "alpha", alpha, x.dtype, 0, 1, ends="[]")
     return optax.losses.sigmoid_focal_loss(x, y, alpha=alpha, gamma=gamma)
 
 
 def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
     """The hinge loss of a margin classifier, ``max(0, 1 - y s)`` for targets y of -1 or 1.
 
-    ``scores`` and ``targets`` have one shape, and so has the result. Targets 0 and 1 would train
-    nothing on the zeros: convert them by ``2 * y - 1``; booleans and unsigned integers, which
-    cannot hold -1, are refused.
+    ``scores`` and ``targets`` have one shape, and so has the result. Targets of 0 would have no
+    gradient: convert 0 and 1 by ``2 * y - 1``. Booleans and unsigned integers, which cannot hold
+    -1, are refused.
 
     >>> print(hinge(jnp.array([2.0, 0.5, 0.5]), jnp.array([1, 1, -1])))
     [0.  0.5 1.5]
@@ -166,7 +168,7 @@ def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
         raise mistake(
             "hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy=remedy
         )
-    s, y = arguments.paired("hinge", scores, targets, ("scores", "targets"))
+    s, y = checks.paired("hinge", scores, targets, ("scores", "targets"))
     return optax.losses.hinge_loss(s, y)
 
 
@@ -180,22 +182,20 @@ def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
     >>> print(multiclass_hinge(jnp.array([[3.0, 1.0, 0.0], [0.5, 0.0, 0.0]]), jnp.array([0, 0])))
     [0.  0.5]
     """
-    s, y = arguments.labelled("multiclass_hinge", scores, labels)
+    s, y = checks.labelled("multiclass_hinge", scores, labels)
     right = jax.nn.one_hot(y, s.shape[-1], dtype=s.dtype)
     s_y = jnp.take_along_axis(s, jnp.where(y < 0, s.shape[-1], y)[..., None], axis=-1)[..., 0]
     return jnp.max(s + 1 - right, axis=-1) - s_y
 
 
-def _class_weights(where, weights, logits):
+def _class_weights(caller, weights, logits):
     classes = logits.shape[-1]
-    weights = (
-        jnp.ones(classes, logits.dtype)
-        if weights is None
-        else jnp.asarray(weights).astype(logits.dtype)
-    )
+    if weights is None:
+        return jnp.ones(classes, logits.dtype)
+    weights = jnp.asarray(weights).astype(logits.dtype)
     if weights.shape != (classes,):
         raise mistake(
-            where,
+            caller,
             got=f"class_weights {weights.shape} for {classes} classes",
             expected=f"shape ({classes},)",
         )

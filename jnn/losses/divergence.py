@@ -5,36 +5,39 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 def kl_divergence(log_predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """The Kullback-Leibler divergence of predictions p from targets q,
-    ``KL(q ‖ p) = Σ_c q_c (log q_c - log p_c)``, with 0 log 0 = 0.
+    """The Kullback-Leibler divergence ``KL(q ‖ p)`` of predictions p from targets q.
 
-    ``log_predictions`` are log probabilities (``jax.nn.log_softmax`` of logits) and ``targets``
+        KL(q ‖ p) = Σ_c q_c (log q_c - log p_c),   0 log 0 = 0
+
+    ``log_predictions`` are log-probabilities (``jax.nn.log_softmax`` of logits) and ``targets``
     probabilities, both ``(..., classes)``. Returns ``(...)`` in nats, at least float32: the sum
     over classes of PyTorch's ``kl_div(log p, q, reduction="none")``.
 
     >>> print(f"{kl_divergence(jnp.log(jnp.array([0.5, 0.5])), jnp.array([1.0, 0.0])):.3f}")
     0.693
     """
-    log_p, q = arguments.paired(
+    log_p, q = checks.paired(
         "kl_divergence", log_predictions, targets, ("log_predictions", "targets")
     )
     return optax.losses.kl_divergence(jnp.where(q == 0, 0, log_p), q)
 
 
 def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Array:
-    """The divergence of a diagonal Gaussian from the standard one,
-    ``KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²)``.
+    """The Kullback-Leibler divergence of a diagonal Gaussian from the standard one.
+
+        KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² - 1 - log σ²)
 
     ``mean`` μ and ``log_variance`` log σ² are ``(..., features)``; returns ``(...)`` in nats, at
-    least float32. With ``expm1``, because near the prior σ² - 1 and log σ² cancel. Source: Kingma
-    and Welling 2014, appendix B.
+    least float32. Computed with ``expm1``, because near the prior σ² - 1 and log σ² cancel.
+
+    Source: Kingma and Welling 2014, appendix B.
 
     >>> print(gaussian_kl_divergence(jnp.array([1.0, 0.0]), jnp.zeros(2)))
     0.5
     """
-    mu, s = arguments.paired("gaussian_kl_divergence", mean, log_variance, ("mean", "log_variance"))
+    mu, s = checks.paired("gaussian_kl_divergence", mean, log_variance, ("mean", "log_variance"))
     return 0.5 * jnp.sum(mu**2 + jnp.expm1(s) - s, axis=-1)

@@ -1,6 +1,4 @@
-"""Labels: the check on the host before training, the weights that balance classes, and the weight
-of each label.
-"""
+"""Labels: their check on the host before training, class weights, and the weight of each label."""
 
 import jax
 import jax.numpy as jnp
@@ -11,36 +9,33 @@ from jnn.errors import mistake
 
 
 def check_labels(
-    labels: ArrayLike, classes: int, where: str = "labels", *, ignored_label: int | None = None
+    labels: ArrayLike, classes: int, name: str = "labels", *, ignored_label: int | None = None
 ) -> None:
     """Raise unless all labels are integers in ``[0, classes)`` or equal ``ignored_label``.
 
     Call it once per data set, on the host: inside ``jax.jit`` a value cannot be checked, and there
-    a wrong label gives NaN at best. The message names the first offending label and its row, and
-    says so where the labels count from one or are one-hot.
+    a wrong label gives NaN at best. The message starts with ``name``, gives the first invalid label
+    and its row, and says so where the labels count from one or are one-hot.
 
     >>> check_labels(np.array([0, 2, 1]), 3)
-    >>> check_labels(np.array([1, 3, 2]), 3, "digits/train")
+    >>> check_labels(np.array([1, 3, 2]), 3, "digits/train")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    jnn.errors.JnnError: digits/train: got label 3 in row 1, expected integers in [0, 3). The labels run from 1 to 3: subtract 1 from all.
+    jnn.errors.JnnError: digits/train: got label 3 in row 1, ... from 1 to 3: subtract 1 from all.
     """
     labels = np.asarray(labels)
     if labels.size == 0:
         raise mistake(
-            where,
+            name,
             got=f"no labels (shape {labels.shape})",
             expected="at least one",
             remedy="Is the split empty?",
         )
     if not np.issubdtype(labels.dtype, np.integer):
-        one_hot = labels.ndim > 1 and labels.shape[-1] == classes and labels.dtype != object
-        remedy = (
-            "They look one-hot: take labels.argmax(-1)."
-            if one_hot
-            else "Convert class numbers with labels.astype(int)."
-        )
+        remedy = "Convert class numbers with labels.astype(int)."
+        if labels.ndim > 1 and labels.shape[-1] == classes and labels.dtype != object:
+            remedy = "They look one-hot: take labels.argmax(-1)."
         raise mistake(
-            where,
+            name,
             got=f"labels of dtype {labels.dtype} and shape {labels.shape}",
             expected="integers",
             remedy=remedy,
@@ -50,13 +45,10 @@ def check_labels(
     if wrong.any():
         row = tuple(int(i) for i in np.argwhere(wrong)[0])
         low, high = labels[counted].min(), labels[counted].max()
-        cure = (
-            "subtract 1 from all"
-            if low == 1 and high == classes
-            else "correct them, or the number of classes"
-        )
+        from_one = low == 1 and high == classes
+        cure = "subtract 1 from all" if from_one else "correct them, or the number of classes"
         raise mistake(
-            where,
+            name,
             got=f"label {labels[row]} in row {row[0] if len(row) == 1 else row}",
             expected=f"integers in [0, {classes})",
             remedy=f"The labels run from {low} to {high}: {cure}.",
@@ -66,16 +58,18 @@ def check_labels(
 def balanced_weights(
     labels: ArrayLike, classes: int, *, ignored_label: int | None = None
 ) -> jax.Array:
-    """The ``class_weights`` under which every class has the same total weight,
-    ``w_c = N / (K n_c)``.
+    """The ``class_weights`` under which all classes weigh the same in total, ``w_c = N / (K n_c)``.
 
-    n_c of the N labels are of class c, of K ``classes``; ``ignored_label`` counts for none. Returns
-    ``(classes,)`` in JAX's default float. The weights of all N labels have the mean 1, so that the
-    plain mean of weighted losses keeps its scale; in a batch their mean varies, and PyTorch's mean
-    (see :func:`cross_entropy`) divides by it. Call it once on the training labels, on the host.
+    n_c of the N labels are of class c, of K ``classes``; ``ignored_label`` is not counted. Returns
+    ``(classes,)`` in JAX's default float. Call it once on the training labels, on the host.
 
-    Raises `JnnError` as :func:`check_labels` does, and for a class that no label has. As
-    scikit-learn's ``compute_class_weight("balanced")``; the weighting of King and Zeng 2001,
+    The weights of all N labels have the mean 1, so that the plain mean of weighted losses keeps its
+    scale; in a batch their mean varies, and PyTorch's mean (see :func:`cross_entropy`) divides by
+    it.
+
+    Raises `JnnError` as :func:`check_labels` does, and for a class that no label has.
+
+    As scikit-learn's ``compute_class_weight("balanced")``; the weighting of King and Zeng 2001,
     Logistic Regression in Rare Events Data, with equal shares.
 
     >>> print(balanced_weights(np.array([0, 0, 0, 1]), 2))
@@ -91,7 +85,10 @@ def balanced_weights(
             "balanced_weights",
             got=f"no label of class {missing}",
             expected=f"at least one of each of the {classes} classes",
-            remedy="A class without examples has no weight: stratify the split, or lower the number of classes.",
+            remedy=(
+                "A class without examples has no weight: "
+                "stratify the split, or lower the number of classes."
+            ),
         )
     return jnp.asarray(n.sum() / (classes * n))
 
@@ -104,19 +101,18 @@ def label_weights(
     Its sum is what PyTorch divides by:
     ``mean(cross_entropy(...), total=label_weights(...).sum())``; see :func:`cross_entropy`.
 
-    >>> print(label_weights(np.array([0, 1, -100]), np.array([0.5, 2.0], np.float32), ignored_label=-100))
+    >>> labels, class_weights = np.array([0, 1, -100]), np.array([0.5, 2.0], np.float32)
+    >>> print(label_weights(labels, class_weights, ignored_label=-100))
     [0.5 2.  0. ]
     """
     labels = jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise mistake(
-            "label_weights", got=f"labels of dtype {labels.dtype}", expected="integer labels"
-        )
+        got = f"labels of dtype {labels.dtype}"
+        raise mistake("label_weights", got=got, expected="integer labels")
     labels = labels.astype(jnp.int32)
     ignored = jnp.full(labels.shape, False) if ignored_label is None else labels == ignored_label
-    weights = (
-        jnp.ones(labels.shape)
-        if class_weights is None
-        else jnp.asarray(class_weights)[jnp.where(ignored, 0, labels)]
-    )
+    if class_weights is None:
+        weights = jnp.ones(labels.shape)
+    else:
+        weights = jnp.asarray(class_weights)[jnp.where(ignored, 0, labels)]
     return jnp.where(ignored, jnp.zeros((), weights.dtype), weights)

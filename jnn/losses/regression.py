@@ -1,66 +1,65 @@
-"""Losses against numbers. All are element-wise and keep the shape, but the cosine distance, which
-is of vectors.
-"""
+"""Losses against numbers: element-wise, but for the cosine distance, which is of vectors."""
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from jnn.losses import arguments
+from jnn.losses import checks
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """The squared error ``(ŷ - y)²``, without the ½ of Optax's ``l2_loss``; the mean squared error
-    is ``mean`` of it.
+    """The squared error ``(ŷ - y)²``, without the ½ of Optax's ``l2_loss``.
 
-    Equal shapes (``(N, 1)`` against ``(N,)`` is refused), at least float32.
+    Its ``mean`` is the mean squared error. Equal shapes (``(N, 1)`` against ``(N,)``
+    is refused), at least float32.
 
     >>> print(squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
     [0. 4.]
     """
-    return optax.losses.squared_error(*arguments.paired("squared_error", predictions, targets))
+    return optax.losses.squared_error(*checks.paired("squared_error", predictions, targets))
 
 
 def absolute_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
-    """The absolute error ``|ŷ - y|``; its mean is minimized by the median. Equal shapes, at least
-    float32.
+    """The absolute error ``|ŷ - y|``, whose mean is minimized by the median.
+
+    Equal shapes, at least float32.
 
     >>> print(absolute_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
     [0. 2.]
     """
-    predictions, targets = arguments.paired("absolute_error", predictions, targets)
+    predictions, targets = checks.paired("absolute_error", predictions, targets)
     return jnp.abs(predictions - targets)
 
 
 def huber(predictions: ArrayLike, targets: ArrayLike, *, delta: ArrayLike = 1.0) -> jax.Array:
-    """The Huber loss: ``½ e²`` for errors e = ŷ - y up to δ, and ``δ (|e| - ½ δ)`` beyond, so that
-    outliers pull with bounded force.
+    """The Huber loss: ``½ e²`` for errors e = ŷ - y up to δ, and ``δ (|e| - ½ δ)`` beyond.
 
-    Equal shapes, at least float32; ``delta`` > 0 in the units of the targets. As PyTorch's
-    ``huber_loss``; its ``smooth_l1_loss(beta=δ)`` is this divided by δ. Source: Huber 1964.
+    The gradient of outliers is bounded. Equal shapes, at least float32; ``delta`` > 0 in the units
+    of the targets. As PyTorch's ``huber_loss``; its ``smooth_l1_loss(beta=δ)`` is this divided by
+    δ. Source: Huber 1964.
 
     >>> print(huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0])))
     [0.125 2.5  ]
     """
-    predictions, targets = arguments.paired("huber", predictions, targets)
-    delta = arguments.number("huber", "delta", delta, predictions.dtype, 0, ends="()")
+    predictions, targets = checks.paired("huber", predictions, targets)
+    delta = checks.number("huber", "delta", delta, predictions.dtype, 0, ends="()")
     return optax.losses.huber_loss(predictions, targets, delta=delta)
 
 
 def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) -> jax.Array:
-    """The pinball loss, whose mean is minimized by the quantile at ``level`` τ:
-    ``max(τ e, (τ - 1) e)`` with e = y - ŷ.
+    """The pinball loss ``max(τ e, (τ - 1) e)`` with e = y - ŷ.
 
-    Equal shapes, at least float32; ``level`` in (0, 1): at 0.9 an undershoot costs nine times an
-    overshoot, and at 0.5 this is half the absolute error. As scikit-learn's ``mean_pinball_loss``.
-    Source: Koenker and Bassett 1978.
+    Its mean is minimized by the quantile at ``level`` τ in (0, 1): at 0.9 an undershoot costs nine
+    times an overshoot, and at 0.5 this is half the absolute error. Equal shapes, at least float32.
+
+    As scikit-learn's ``mean_pinball_loss``. Source: Koenker and Bassett 1978.
 
     >>> print(quantile(jnp.array([0.0, 2.0]), jnp.array([1.0, 1.0]), level=0.75))
     [0.75 0.25]
     """
-    predictions, targets = arguments.paired("quantile", predictions, targets)
-    tau = arguments.number("quantile", "level", level, predictions.dtype, 0, 1, ends="()")
+    predictions, targets = checks.paired("quantile", predictions, targets)
+    tau = checks.number("quantile", "level", level, predictions.dtype, 0, 1, ends="()")
     e = targets - predictions
     return jnp.maximum(tau * e, (tau - 1) * e)
 
@@ -72,8 +71,9 @@ def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     counts as 1e-8, as in PyTorch's ``cosine_similarity``, so that a zero vector is at distance 1
     with a finite gradient.
 
-    >>> print(cosine_distance(jnp.array([[1.0, 0.0], [1.0, 1.0]]), jnp.array([[0.0, 2.0], [3.0, 3.0]])).round(3))
+    >>> a, b = jnp.array([[1.0, 0.0], [1.0, 1.0]]), jnp.array([[0.0, 2.0], [3.0, 3.0]])
+    >>> print(cosine_distance(a, b).round(3))
     [1. 0.]
     """
-    a, b = arguments.paired("cosine_distance", predictions, targets)
+    a, b = checks.paired("cosine_distance", predictions, targets)
     return optax.losses.cosine_distance(a, b, epsilon=1e-16)  # of the squared norms

@@ -6,7 +6,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import arguments
+from jnn.losses import checks
 
 # Stands for log 0: far below any sum of log probabilities, and twice of it still a float32.
 LOG_ZERO = -1e30
@@ -20,44 +20,51 @@ def ctc(
     labels_mask: ArrayLike | None = None,
     blank: int = 0,
 ) -> jax.Array:
-    """Connectionist temporal classification: ``-log Σ_π Π_t p_t(π_t)`` over all paths π that read
-    as the labels.
+    """Connectionist temporal classification: ``-log Σ_π Π_t p_t(π_t)``.
 
-    A path names one class a frame and reads as what is left when repeats are merged and blanks then
-    dropped.
+    The sum is over all paths π, one class a frame, that give the labels when repeats are merged and
+    then blanks dropped.
 
     Args:
         logits: ``(..., frames, classes)``, floating point, the blank among the classes.
         labels: ``(..., length)``, integers, none of them the blank.
         logits_mask: ``(..., frames)``, True where a frame is real; None where all are.
-        labels_mask: ``(..., length)``, True where a label is real, padding to the right only; None where all are.
+        labels_mask: ``(..., length)``, True where a label is real, padding to the right only; None
+            where all are.
         blank: the class of the blank.
 
     Returns:
-        One loss a sequence, ``(...)`` in nats, at least float32; infinite, with gradient zero, where the frames are too few to spell the
-        labels (a repeated label needs a blank between). ``mean(losses, jnp.isfinite(losses))`` leaves those out.
+        One loss a sequence, ``(...)`` in nats, at least float32; infinite, with gradient zero,
+        where the frames are too few to spell the labels (a repeated label needs a blank between).
+        ``mean(losses, jnp.isfinite(losses))`` omits those.
 
     Raises:
         JnnError: labels that are not integers, shapes that disagree, a blank that is no class.
 
-    Computed by Optax, whose paddings are the opposite of these masks; what padding holds does not
-    matter, NaN included. PyTorch's ``reduction="mean"`` also divides each loss by its number of
-    labels. Source: Graves et al. 2006.
+    Computed by Optax, whose paddings are the opposite of these masks; padding may hold any value,
+    NaN included. PyTorch's ``reduction="mean"`` also divides each loss by its number of labels.
 
-    >>> print(f"{ctc(jnp.zeros((2, 3)), jnp.array([1])):.3f}")  # three paths of nine, 1-, -1 and 11: log 3
+    Source: Graves et al. 2006.
+
+    >>> loss = ctc(jnp.zeros((2, 3)), jnp.array([1]))
+    >>> print(f"{loss:.3f}")  # three paths of nine, 1-, -1 and 11: log 3
     1.099
     """
-    logits, labels = arguments.floating("ctc", "logits", logits), jnp.asarray(labels)
+    logits, labels = checks.floating("ctc", "logits", logits), jnp.asarray(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise mistake(
-            "ctc", got=f"labels of dtype {labels.dtype}", expected="integers (..., length)"
-        )
+        got = f"labels of dtype {labels.dtype}"
+        raise mistake("ctc", got=got, expected="integers (..., length)")
     if logits.ndim < 2 or labels.ndim < 1 or logits.shape[:-2] != labels.shape[:-1]:
         raise mistake(
             "ctc",
             got=f"logits {logits.shape} and labels {labels.shape}",
-            expected="logits (..., frames, classes) and labels (..., length) with equal leading axes",
-            remedy="Batch first: PyTorch's (frames, batch, classes) wants jnp.swapaxes(logits, 0, 1).",
+            expected=(
+                "logits (..., frames, classes) and labels (..., length) with equal leading axes"
+            ),
+            remedy=(
+                "The batch comes first: convert PyTorch's (frames, batch, classes) "
+                "with jnp.swapaxes(logits, 0, 1)."
+            ),
         )
     if not 0 <= blank < logits.shape[-1]:
         raise mistake("ctc", got=f"blank={blank}", expected=f"a class in [0, {logits.shape[-1]})")
