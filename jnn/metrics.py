@@ -28,7 +28,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import absolute_error, arguments, squared_error
+from jnn.losses import absolute_error, checks, squared_error
 
 __all__ = [
     "Metric",
@@ -90,8 +90,8 @@ def mean_of(function: Callable[[ArrayLike, ArrayLike], ArrayLike]) -> Metric:
     """
 
     def measure(predictions, targets, weights=None):
-        values = arguments.floating("mean_of", "values", function(predictions, targets))
-        weights = arguments.spread("mean_of", weights, values.shape, values.dtype)
+        values = checks.floating("mean_of", "values", function(predictions, targets))
+        weights = checks.spread("mean_of", weights, values.shape, values.dtype)
         return {
             "total": jnp.sum(weights * jnp.where(weights == 0, 0, values)),
             "weight": jnp.sum(weights),
@@ -123,7 +123,7 @@ def top_k_accuracy(k: int) -> Metric:
         raise mistake("top_k_accuracy", got=f"k={k}", expected="an integer >= 1")
 
     def among(scores, targets):
-        scores, targets = arguments.labelled("top_k_accuracy", scores, targets)
+        scores, targets = checks.labelled("top_k_accuracy", scores, targets)
         if k > scores.shape[-1]:
             raise mistake(
                 "top_k_accuracy",
@@ -192,8 +192,8 @@ def expected_calibration_error(bins: int = 15) -> Metric:
         raise mistake(caller, got=f"bins={bins}", expected="an integer >= 1")
 
     def measure(logits, targets, weights=None):
-        logits, targets = arguments.labelled(caller, logits, targets)
-        w = arguments.spread(caller, weights, targets.shape, logits.dtype)
+        logits, targets = checks.labelled(caller, logits, targets)
+        w = checks.spread(caller, weights, targets.shape, logits.dtype)
         confidence = jnp.where(w == 0, 0, jnp.max(jax.nn.softmax(logits, axis=-1), axis=-1))
         right = (jnp.argmax(logits, axis=-1) == targets).astype(logits.dtype)
         b = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
@@ -240,8 +240,8 @@ def r2() -> Metric:
 
 
 def _deviations(predictions, targets, weights=None):
-    predictions, targets = arguments.paired("r2", predictions, targets)
-    w = arguments.spread("r2", weights, targets.shape, targets.dtype)
+    predictions, targets = checks.paired("r2", predictions, targets)
+    w = checks.spread("r2", weights, targets.shape, targets.dtype)
     predictions, targets = jnp.where(w == 0, 0, predictions), jnp.where(w == 0, 0, targets)
     n = jnp.sum(w)
     # From one of the targets, so that the mean of constant targets is exact and their deviations
@@ -301,7 +301,7 @@ def _from_counts(name, classes, average, parts):
 
 def _count_pairs(caller, classes, predictions, targets, weights=None):
     predicted, targets = _class_numbers(caller, predictions, targets)
-    w = arguments.spread(caller, weights, targets.shape, jnp.float32)
+    w = checks.spread(caller, weights, targets.shape, jnp.float32)
     # JAX drops an index past the end, but wraps a negative one around.
     inside = lambda c: jnp.where(c < 0, classes, c)
     return (
@@ -317,10 +317,10 @@ def _class_numbers(caller, predictions, targets):
     """
     predictions = jnp.asarray(predictions)
     if jnp.issubdtype(predictions.dtype, jnp.floating):
-        scores, targets = arguments.labelled(caller, predictions, targets)
+        scores, targets = checks.labelled(caller, predictions, targets)
         return jnp.argmax(scores, axis=-1).astype(jnp.int32), targets
     targets = jnp.asarray(targets)
-    arguments.same_shape(caller, predictions.shape, targets.shape)
+    checks.same_shape(caller, predictions.shape, targets.shape)
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         raise mistake(
             caller, got=f"targets of dtype {targets.dtype}", expected="integer class numbers"
