@@ -61,7 +61,7 @@ from jnn.data.series_windows import (
 from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording, split_clean
 from jnn.errors import mistake
-from jnn.explain.page.tables import metric_table
+from jnn.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.runs import About, Run
 from jnn.scores import anomaly as anomaly_scores
@@ -72,6 +72,7 @@ ABOUT = About(
     models=("autoencoder", "forecaster"),
     data=("water_flow", "internal_bleeding", "machine_temperature"),
     metric="test/auc",
+    direction="highest",
     expected="0.993 ± 0.000 (water_flow, autoencoder)",
     cost="30 s on 2 cores",
 )

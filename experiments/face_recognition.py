@@ -44,7 +44,7 @@ from jnn.data.sets import images
 from jnn.data.sets.faces import load_faces
 from jnn.data.splits import Splits
 from jnn.errors import mistake
-from jnn.explain.page.tables import metric_table
+from jnn.tables import metric_table
 from jnn.layers.checks import check_positive
 from jnn.losses import arcface, cosface
 from jnn.runs import About, Run
@@ -56,6 +56,7 @@ ABOUT = About(
     models=("embedding_network",),
     data=("faces",),
     metric="test/auc",
+    direction="highest",
     expected="0.964 ± 0.005 (last10)",
     cost="about 3 min of processor time",
 )

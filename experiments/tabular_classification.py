@@ -40,6 +40,7 @@ ABOUT = About(
     models=("mlp",),
     data=("breast_cancer", "wine", "iris"),
     metric="test/accuracy",
+    direction="highest",
     expected="0.9580 ± 0.0000 (breast_cancer), 1.0000 ± 0.0000 (wine), 0.9912 ± 0.0152 (iris)",
     cost="30 s on 2 cores",
 )

@@ -39,6 +39,7 @@ ABOUT = About(
     models=("mlp",),
     data=("diabetes", "diamonds"),
     metric="test/rmse",
+    direction="lowest",
     expected="55.5 ± 0.6 (diabetes), 0.0842 ± 0.0002 (diamonds)",
     cost="10 s (diabetes), 1.5 to 3 min (diamonds) on 2 cores",
 )

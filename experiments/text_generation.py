@@ -62,6 +62,7 @@ ABOUT = About(
     models=("rnn", "lstm", "gru", "transformer"),
     data=("tiny_shakespeare", "wikitext2"),
     metric="test/nats_per_character",
+    direction="lowest",
     expected="1.581 ± 0.008 (tiny_shakespeare, lstm)",
     cost="11 min of processor time",
 )

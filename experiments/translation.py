@@ -47,7 +47,7 @@ from jnn.data.tokenizers import (
 from jnn.decoding.beam_search import beam_search
 from jnn.decoding.generate import Request
 from jnn.errors import MissingExtraError, mistake
-from jnn.explain.page.tables import table
+from jnn.tables import table
 from jnn.metrics import Metric
 from jnn.runs import About, Run, trained
 from jnn.train import (
@@ -66,6 +66,7 @@ ABOUT = About(
     models=("rnn", "transformer"),
     data=("tatoeba_spanish",),
     metric="test/bleu",
+    direction="highest",
     expected="0.421 ± 0.006 (rnn)",
     cost="23 min of processor time",
 )

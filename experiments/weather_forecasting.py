@@ -43,6 +43,7 @@ ABOUT = About(
     models=("tcn", "gru", "lstm"),
     data=("beijing_weather",),
     metric="test/rmse_24h",
+    direction="lowest",
     expected="2.860 ± 0.006",
     cost="3 min of processor time",
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from jnn.cli.result_table import chosen_columns
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
-from jnn.explain.page.tables import table
+from jnn.tables import table
 from jnn.files import replacing, write_text
 from jnn.runs.comparison import Comparison, Result
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
@@ -50,7 +50,7 @@ def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[
     it.
     """
     shown = cells(comparison, chosen_columns(dict.fromkeys(comparison.metrics), comparison.metric))
-    numbers = [i for i, name in enumerate(shown[0]) if name in ("best step", "time", "runs")]
+    numbers = [i for i, name in enumerate(shown[0]) if name in ("kept step", "time", "runs")]
     head, best, *others = table(shown, numbers=numbers)
     notes = [caption(comparison)]
     if comparison.repeated:

@@ -18,27 +18,31 @@ from typing import Any
 import jax
 
 from jnn.cli.experiments import Listing
-from jnn.cli.result_table import result_lines
+from jnn.cli.result_table import first_of_test, result_lines
 from jnn.errors import Interrupted, JnnError
 from jnn.runs.run import Run
+from jnn.train.experiment import main_of
 
 
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
-    """Run ``main(config, run)``, write its report, and print its result on standard output: a
-    table, or with ``--json`` the summary on one line."""
+    """Run the experiment, write its report, and print its result on standard output: a table, or
+    with ``--json`` the summary on one line.
+    """
+    main = main_of(module)
     with run, terminable():
         try:
             with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():
-                result = dict(module.main(config, run))
+                result = dict(main(config, run))
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
         sections = result.pop("sections", [])
-        summary = run.finish(result)
+        metric = listing.metric or {"name": first_of_test(result["metrics"]), "direction": None}
+        summary = run.finish({**result, "metric": metric})
         report(run, listing, summary, sections)
     if run.options.json:
         print(json.dumps(summary, ensure_ascii=False))
     else:
-        print("\n".join(result_lines(summary, listing.about.get("metric", ""))))
+        print("\n".join(result_lines(summary)))
     return 0
 
 

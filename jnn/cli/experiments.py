@@ -14,6 +14,10 @@ from jnn.cli.arguments import did_you_mean
 from jnn.errors import JnnError, mistake
 
 
+METRIC = ("metric", "direction")
+DIRECTIONS = ("highest", "lowest")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listing:
     """What an experiment's file says of it: its docstring, and the fields of its ``ABOUT``."""
@@ -26,8 +30,15 @@ class Listing:
 
     def record(self) -> dict[str, Any]:
         """The listing for machines."""
-        fields = {"task": "", "models": (), "data": (), "metric": "", "expected": "", "cost": ""}
+        fields = dict.fromkeys(("task", "models", "data", *METRIC, "expected", "cost"), "")
+        fields |= {"models": (), "data": ()}
         return {"name": self.name, "about": self.doc.strip().split("\n")[0], **fields, **self.about}
+
+    @property
+    def metric(self) -> dict[str, str] | None:
+        """The metric that counts and its direction, where ``ABOUT`` names one."""
+        name = self.about.get("metric")
+        return {"name": name, "direction": self.about["direction"]} if name else None
 
 
 def experiments_folder() -> Path:
@@ -61,13 +72,13 @@ def find(name: str) -> Listing:
                 remedy=f"Looked in {Path.cwd()}.",
             )
         return read_listing(path.resolve(), built_in=False)
-    known = {listing.name: listing for listing in listings()}
-    if name not in known:
-        suggestion = did_you_mean(name, known)
+    built_in = {path.stem: path for path in sorted(experiments_folder().glob("[!_]*.py"))}
+    if name not in built_in:
+        suggestion = did_you_mean(name, built_in) or "See `jnn list`."
         raise JnnError(
-            f"Unknown experiment {name!r}. {suggestion or 'See `jnn list`.'} A file of your own is given as PATH.py."
+            f"Unknown experiment {name!r}. {suggestion} A file of your own is given as PATH.py."
         )
-    return known[name]
+    return read_listing(built_in[name], built_in=True)
 
 
 def read_listing(path: Path, *, built_in: bool) -> Listing:
@@ -93,23 +104,28 @@ def _about(tree: ast.Module, path: Path) -> dict[str, Any]:
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id="ABOUT")], value=ast.Call(keywords=keywords)):
+                place = f"{path}, line {node.lineno}"
                 try:
-                    return {
-                        str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords
-                    }
+                    about = {str(word.arg): ast.literal_eval(word.value) for word in keywords}
                 except ValueError:
-                    where = f"{path}, line {node.lineno}"
                     raise mistake(
-                        where,
+                        place,
                         got="an ABOUT that must be computed",
                         expected="keywords with literal values",
                     ) from None
+                if about.get("metric") and about.get("direction") not in DIRECTIONS:
+                    raise mistake(
+                        place,
+                        got=f"metric={about['metric']!r}, direction={about.get('direction')!r}",
+                        expected='direction="highest" or "lowest": which values are better',
+                    )
+                return about
     return {}
 
 
 def load(listing: Listing) -> ModuleType:
-    """Import the experiment's file. Raises JnnError where it has no ``Config`` dataclass or no
-    ``main``.
+    """Import the experiment's file, whose parts `jnn.train.experiment` lists. Raises JnnError where
+    one is missing.
 
     The folder of a user's own file becomes the last place to import from, so that the file can use
     its neighbours.
@@ -129,10 +145,13 @@ def load(listing: Listing) -> ModuleType:
             got="no Config",
             expected="a frozen dataclass `Config` with the experiment's options",
         )
-    if not callable(getattr(module, "main", None)):
+    parts = [
+        name for name in ("main", "load_data", "task") if callable(getattr(module, name, None))
+    ]
+    if "main" not in parts and len(parts) < 2:
         raise mistake(
             str(listing.path),
-            got="no main",
-            expected="a function `main(config, run)` that returns {'metrics': {...}}",
+            got=f"no {'task' if 'load_data' in parts else 'load_data'}",
+            expected="functions load_data and task, or main; see jnn run --help",
         )
     return module

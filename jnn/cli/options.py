@@ -76,7 +76,7 @@ def parse(
     _check_names(argv, own | theirs, f"jnn {verb} {name}")
     kind = defaults if isinstance(defaults, type) else type(defaults)
     fields = [
-        ("experiment", kind),
+        ("experiment", with_suited(kind) if defaults is kind else kind),
         ("command", arguments, dataclasses.field(default_factory=arguments)),
     ]
     both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def parse(
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            found = tyro.cli(
+            options = tyro.cli(
                 both,
                 prog=f"jnn {verb} {name}",
                 description=f"Options of {name}.",
@@ -97,7 +97,47 @@ def parse(
             print(examples_text(examples))
             raise
         raise JnnError(f"{_unboxed(printed.getvalue())} See jnn {verb} {name} --help.") from None
-    return found.experiment, found.command
+    config = options.experiment
+    if type(config) is not kind:
+        config = kind(**{each.name: getattr(config, each.name) for each in fields_of(kind)})
+    return config, options.command
+
+
+def fields_of(kind: Any) -> list[dataclasses.Field]:
+    """The settings of a config that a user may choose."""
+    return [field for field in dataclasses.fields(kind) if field.init]
+
+
+def with_suited(kind: type) -> type:
+    """A config whose settings that are `SUITED` by default may be left open, and say so in help."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    hint = "(default: what suits the data)"
+    open_to_suit = {
+        field.name: Annotated[
+            hints[field.name] | None,
+            tyro.conf.arg(metavar=_metavar(hints[field.name]), help_behavior_hint=hint),
+        ]
+        for field in fields_of(kind)
+        if field.default is None and type(None) not in typing.get_args(hints[field.name])
+    }
+    body = {"__annotations__": open_to_suit, "__module__": kind.__module__}
+    body |= dict.fromkeys(open_to_suit)
+    opened = type(kind.__name__, (kind,), body)
+    return dataclasses.dataclass(frozen=True, kw_only=True)(opened)
+
+
+def _metavar(hint: Any) -> str:
+    """A type as tyro shows it in help.
+
+    >>> _metavar(float), _metavar(tuple[int, ...]), _metavar(Literal["mlp", "cnn"])
+    ('FLOAT', '[INT [INT ...]]', '{mlp,cnn}')
+    """
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return f"{{{','.join(map(str, parts))}}}"
+    if typing.get_origin(hint) is tuple:
+        return f"[{_metavar(parts[0])} [{_metavar(parts[0])} ...]]"
+    return getattr(hint, "__name__", str(hint)).upper()
 
 
 def _check_names(argv: list[str], fields: set[str], command: str) -> None:
@@ -115,8 +155,9 @@ def _check_names(argv: list[str], fields: set[str], command: str) -> None:
 
 def _unboxed(message: str) -> str:
     """What tyro says in a coloured box, as one plain sentence, without its advice."""
-    lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}", "", message).splitlines()[1:]
+    lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}|\{None\}\|", "", message).splitlines()[1:]
     words = " ".join(" ".join(line.strip("│╰╯|+ ") for line in lines).split())
+    words = re.sub(r" - <class 'NoneType'>:.*?\('None',\)", "", words)
     sentence = (
         words.split(" Argument helptext:")[0]
         .split(" For full helptext")[0]

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from jnn.cli.terminal import bold, dim
-from jnn.explain.page.tables import table
-from jnn.runs.progress import duration, number
+from jnn.tables import table
+from jnn.wording import aligned, duration
 
 MOST_COLUMNS = 4
 """Metrics in the table; the others are in ``summary.json``."""
 
 
-def result_lines(summary: Mapping[str, Any], metric: str = "") -> list[str]:
-    """A heading, the table with this run's model marked, and where the files are; ``metric`` is the
-    one that matters most.
-    """
-    config, folder = summary["config"], summary["folder"]
+def result_lines(summary: Mapping[str, Any]) -> list[str]:
+    """A heading, the table with this run's model marked, and where the files are."""
+    config, folder, metric = summary["config"], summary["folder"], summary["metric"]["name"]
     baselines = {
         name: value if isinstance(value, Mapping) else {metric: value}
         for name, value in summary["baselines"].items()
@@ -27,28 +25,23 @@ def result_lines(summary: Mapping[str, Any], metric: str = "") -> list[str]:
     rows = [["", *columns], [model, *_values(summary["metrics"], columns)]]
     rows += [[f"  {name}", *_values(values, columns)] for name, values in baselines.items()]
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
-    note = (
-        ["", "A smoke run: it proves that everything works, its numbers mean nothing."]
-        if config.get("smoke")
-        else []
-    )
-    return [
-        _heading(summary),
-        "",
-        dim(head),
-        bold(ours),
-        *others,
-        *note,
-        "",
-        folder,
-        f"{folder}/report.html",
-    ]
+    lines = [_heading(summary), "", dim(head), bold(ours), *others, ""]
+    if config.get("smoke"):
+        lines[-1:] = [
+            "",
+            "A smoke run: it proves that everything works, its numbers mean nothing.",
+            "",
+        ]
+    return [*lines, folder, f"{folder}/report.html"]
+
+
+def first_of_test(metrics: Mapping[str, Any]) -> str:
+    """The metric that counts where an experiment names none: the first of the test split."""
+    return next(iter([name for name in metrics if name.startswith("test/")] or metrics), "")
 
 
 def chosen_columns(metrics: Mapping[str, Any], metric: str) -> list[str]:
-    """The metrics that fit: the main one first, then those of the test split, or all where there
-    are none.
-    """
+    """The metrics that fit: the main one, then those of the test split, or all without any."""
     of_test = [name for name in metrics if name.startswith("test/")] or list(metrics)
     first = [metric] if metric in metrics else []
     return (first + [name for name in of_test if name != metric])[:MOST_COLUMNS]
@@ -65,13 +58,4 @@ def _heading(summary: Mapping[str, Any]) -> str:
 
 
 def _values(metrics: Mapping[str, Any], columns: list[str]) -> list[str]:
-    return [_shown(metrics.get(name)) for name in columns]
-
-
-def _shown(value: Any) -> str:
-    """Four decimals, so that a column is aligned, unless the number is too small or too large for
-    that.
-    """
-    if not isinstance(value, int | float):
-        return "" if value is None else str(value)
-    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else number(value)
+    return [aligned(metrics.get(name)) for name in columns]

@@ -23,19 +23,30 @@ class Splits(NamedTuple):
     test: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
 
-    def without_validation(self) -> Splits:
-        """All that is not test data as the training part; the validation part is empty.
+    @property
+    def known(self) -> dict[str, np.ndarray]:
+        """All that is not test data: the training part, then the validation part.
 
-        >>> Splits(*({"x": np.array([i])} for i in range(3))).without_validation().train["x"].tolist()
+        >>> Splits(*({"x": np.array([i])} for i in range(3))).known["x"].tolist()
         [0, 1]
         """
-        train = {
-            name: np.concatenate([array, self.validation[name]])
-            for name, array in self.train.items()
-        }
-        return self._replace(
-            train=train, validation={name: array[:0] for name, array in self.validation.items()}
-        )
+        parts = (self.train, self.validation)
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.train}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of examples in each part.
+
+        >>> Splits(*({"x": np.zeros(n)} for n in (3, 2, 1))).sizes
+        {'train': 3, 'validation': 2, 'test': 1}
+        """
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(next(iter(part.values()))) for name, part in parts.items()}
+
+    def without_validation(self) -> Splits:
+        """All that is not test data as the training part; the validation part is empty."""
+        empty = {name: array[:0] for name, array in self.validation.items()}
+        return self._replace(train=self.known, validation=empty)
 
 
 def hold_out(

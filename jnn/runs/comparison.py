@@ -27,8 +27,10 @@ class Result:
     experiment: str = ""
     baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``{name of the baseline: {metric: value}}``."""
-    rows: Sequence[Mapping[str, Any]] = ()
-    """Its log: ``{"step": 50, "validation/accuracy": 0.9}``."""
+    metric: Mapping[str, Any] = field(default_factory=dict)
+    """The ``name`` of the metric that counts in it, and its ``direction``."""
+    kept: Mapping[str, Any] | None = None
+    """The metric, direction, step and value by which its params were kept; None for the last."""
     seconds: float | None = None
     folder: str = ""
     state: str = "done"
@@ -51,10 +53,8 @@ class Row(NamedTuple):
     settings: dict[str, Any]
     """Those that differ between rows; what a run does not have is left out."""
     metrics: dict[str, Spread]
-    best_step: float | None
-    """Mean over the seeds of the step where the metric was best on the validation split, if it was
-    logged there.
-    """
+    kept_step: float | None
+    """Mean over the seeds of the step whose params were kept; None where the last ones were."""
     seconds: float | None
     """Mean over the seeds."""
     results: list[Result]
@@ -64,10 +64,10 @@ class Row(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The rows, the best of ``metric`` first."""
+    """The rows, the best of ``metric`` first, where it is known which is better."""
 
     metric: str
-    lowest: bool
+    lowest: bool | None
     settings: list[str]
     """The names of the settings that differ."""
     metrics: list[str]
@@ -81,9 +81,9 @@ class Comparison(NamedTuple):
     """
 
 
-def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparison:
+def compare(results: Sequence[Result], *, metric: str, lowest: bool | None) -> Comparison:
     """The results as rows, the best of ``metric`` first: the highest, or with ``lowest`` the
-    lowest.
+    lowest; in the order of the results where ``lowest`` is None.
 
     ``results`` are in the order of time: of several with the same config and seed the last counts.
     All that are done must have ``metric``.
@@ -101,7 +101,7 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparis
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(json.dumps(_settings(result), sort_keys=True), []).append(result)
-    rows = [_row(group, names, metrics, lowest) for group in groups.values()]
+    rows = [_row(group, names, metrics) for group in groups.values()]
     return Comparison(
         metric=metric,
         lowest=lowest,
@@ -112,6 +112,21 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool) -> Comparis
         repeated=sum(bool(result.metrics) for result in results)
         - sum(len(row.results) for row in rows),
     )
+
+
+def direction_of(results: Sequence[Result], metric: str) -> str:
+    """Which values of a metric are better, as the results say; nothing where none of them does.
+
+    >>> kept = {"metric": "validation/loss", "direction": "lowest", "step": 5, "value": 0.1}
+    >>> direction_of([Result(config={}, metrics={}, kept=kept)], "validation/loss")
+    'lowest'
+    """
+    for result in results:
+        if result.metric.get("name") == metric and result.metric.get("direction"):
+            return result.metric["direction"]
+        if result.kept and result.kept.get("metric") == metric:
+            return result.kept["direction"]
+    return ""
 
 
 def differing(results: Sequence[Result]) -> list[str]:
@@ -171,22 +186,6 @@ def spread(values: Sequence[float | None]) -> Spread:
     )
 
 
-def best_step(rows: Sequence[Mapping[str, Any]], metric: str, lowest: bool) -> int | None:
-    """The first step where the metric was best on the validation split; None where it was not
-    logged.
-
-    >>> best_step([{"step": 5, "validation/loss": 0.2}, {"step": 9, "validation/loss": 0.3}], "test/loss", lowest=True)
-    5
-    """
-    name = f"validation/{metric.rsplit('/', 1)[-1]}"
-    logged = [
-        (row[name], row["step"])
-        for row in rows
-        if "step" in row and row.get(name) is not None and math.isfinite(row[name])
-    ]
-    return min(logged, key=lambda pair: pair[0] if lowest else -pair[0])[1] if logged else None
-
-
 def _settings(result: Result) -> dict[str, Any]:
     return {
         "experiment": result.experiment,
@@ -194,32 +193,28 @@ def _settings(result: Result) -> dict[str, Any]:
     }
 
 
-def _row(
-    group: Sequence[Result], names: Sequence[str], metrics: Sequence[str], lowest: bool
-) -> Row:
+def _row(group: Sequence[Result], names: Sequence[str], metrics: Sequence[str]) -> Row:
     seeds = {index: result.config.get("seed", f"run {index}") for index, result in enumerate(group)}
     done = {seeds[index]: result for index, result in enumerate(group) if result.metrics}
     results = list(done.values())
     settings = _settings(group[0])
-    steps = [
-        step
-        for result in results
-        if (step := best_step(result.rows, metrics[0], lowest)) is not None
-    ]
+    steps = [result.kept["step"] for result in results if result.kept]
     seconds = [result.seconds for result in results if result.seconds is not None]
     return Row(
         settings={name: settings[name] for name in names if name in settings},
         metrics={name: spread([result.metrics[name] for result in results]) for name in metrics}
         if results
         else {},
-        best_step=statistics.fmean(steps) if steps else None,
+        kept_step=statistics.fmean(steps) if steps else None,
         seconds=statistics.fmean(seconds) if seconds else None,
         results=results,
         unfinished=len(set(seeds.values()) - set(done)),
     )
 
 
-def _rank(spread: Spread | None, lowest: bool) -> float:
+def _rank(spread: Spread | None, lowest: bool | None) -> float:
     if spread is None or math.isnan(spread.mean):
         return math.inf
+    if lowest is None:
+        return 0.0
     return spread.mean if lowest else -spread.mean

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from jnn.runs.comparison import Comparison, Row, Spread, spread
-from jnn.runs.progress import duration, number
-
-MOST_DECIMALS = 6
-TINY = 1e-3
-"""Where a column has no larger value it is written with exponents."""
-LARGE = 1e3
-"""From here on means need no decimals."""
+from jnn.wording import duration, setting, spreads
 
 
 def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
     """A table with its head: the settings that differ, ``metrics`` as mean ± standard deviation,
-    the best step and the time of a run, how many runs; then the baselines.
+    the step whose params were kept and the time of a run, how many runs; then the baselines.
 
     >>> from jnn.runs.comparison import Result, compare
     >>> results = [Result(config={"rate": 0.1, "seed": seed}, metrics={"loss": 0.25 + seed / 50}) for seed in (0, 1)]
@@ -42,58 +35,15 @@ def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
         of_baselines = [
             spread([values[name]]) if name in values else None for values in baselines.values()
         ]
-        columns[name] = spread_cells([row.metrics.get(name) for row in rows] + of_baselines)
+        column = [row.metrics.get(name) for row in rows] + of_baselines
+        columns[name] = spreads([each and (each.mean, each.deviation) for each in column])
     told = {
-        "best step": ["" if row.best_step is None else f"{row.best_step:,.0f}" for row in rows],
+        "kept step": ["" if row.kept_step is None else f"{row.kept_step:,.0f}" for row in rows],
         "time": ["" if row.seconds is None else duration(row.seconds) for row in rows],
         "runs": [_runs(row) for row in rows],
     }
     columns |= {name: shown + blank for name, shown in told.items() if any(shown)}
     return [list(columns), *map(list, zip(*columns.values(), strict=True))]
-
-
-def setting(value: Any) -> str:
-    """A setting as a user types it, lists as JSON.
-
-    >>> [setting(value) for value in ("cnn", 0.001, True, [32, 64], None)]
-    ['cnn', '0.001', 'true', '[32, 64]', 'null']
-    """
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def spread_cells(spreads: Sequence[Spread | None]) -> list[str]:
-    """A column of means and deviations with as many decimals as the smallest deviation needs for
-    two digits; with no deviation four, or none for large means.
-
-    >>> spread_cells([Spread(0.98765, 0.0123, ()), Spread(0.5, None, ()), None])
-    ['0.988 ± 0.012', '0.500', '']
-    """
-    known = [each for each in spreads if each is not None and math.isfinite(each.mean)]
-    sizes = [abs(each.mean) for each in known if each.mean]
-    deviations = [each.deviation for each in known if each.deviation]
-    if sizes and max(sizes) < TINY:
-        written = number
-    else:
-        digits = (
-            1 - math.floor(math.log10(min(deviations)))
-            if deviations
-            else 4
-            if max(sizes, default=0.0) < LARGE
-            else 0
-        )
-        written = lambda value: f"{value:,.{min(max(digits, 0), MOST_DECIMALS)}f}"
-    width = max((len(written(each.mean)) for each in known), default=0)
-
-    def cell(each: Spread | None) -> str:
-        if each is None:
-            return ""
-        if not math.isfinite(each.mean):
-            return "not a number"
-        return written(each.mean).rjust(width) + (
-            "" if each.deviation is None else f" ± {written(each.deviation)}"
-        )
-
-    return [cell(each) for each in spreads]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -107,7 +57,11 @@ def markdown(comparison: Comparison) -> str:
 
 def caption(comparison: Comparison) -> str:
     """What the numbers are."""
-    return f"Mean ± standard deviation over seeds; {'less' if comparison.lowest else 'more'} {comparison.metric} is better."
+    measured = "Mean ± standard deviation over seeds"
+    if comparison.lowest is None:
+        return f"{measured}; which {comparison.metric} is better is not known (--direction)."
+    verdict = "lower" if comparison.lowest else "higher"
+    return f"{measured}; {verdict} {comparison.metric} is better."
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -117,7 +71,7 @@ def csv_text(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     measured = [f"{name}{what}" for name in comparison.metrics for what in ("", " deviation")]
-    writer.writerow([*comparison.settings, *measured, "best_step", "seconds", "runs", "unfinished"])
+    writer.writerow([*comparison.settings, *measured, "kept_step", "seconds", "runs", "unfinished"])
     for row in comparison.rows:
         settings = [
             setting(row.settings[name]) if name in row.settings else ""
@@ -132,7 +86,7 @@ def csv_text(comparison: Comparison) -> str:
             for value in (each.mean if each.values else None, each.deviation)
         ]
         writer.writerow(
-            [*settings, *values, row.best_step, row.seconds, len(row.results), row.unfinished]
+            [*settings, *values, row.kept_step, row.seconds, len(row.results), row.unfinished]
         )
     return text.getvalue()
 
@@ -143,7 +97,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         {
             "settings": row.settings,
             "metrics": {name: each._asdict() for name, each in row.metrics.items()},
-            "best_step": row.best_step,
+            "kept_step": row.kept_step,
             "seconds": row.seconds,
             "runs": [result.folder for result in row.results],
             "unfinished": row.unfinished,

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import IO, Any
 
+from jnn.wording import duration, significant
+
 HIDDEN = ("learning_rate", "gradient_norm")
 """Metrics that are logged but not shown: the last parts of their names."""
 
@@ -106,8 +108,8 @@ class Progress:
             f"epoch {min(epochs, math.ceil(self.step / self.steps_per_epoch))}/{epochs}",
             f"step {self.step}/{self.steps}",
         ]
-        parts += [f"{name} {number(value)}" for name, value in shown.items()]
-        parts += [f"{number(speed)} steps/s"] if speed > 0 else []
+        parts += [f"{name} {significant(value)}" for name, value in shown.items()]
+        parts += [f"{significant(speed)} steps/s"] if speed > 0 else []
         parts += (
             [f"{duration((self.steps - self.step) / speed)} left"]
             if speed > 0 and self.step < self.steps
@@ -119,36 +121,6 @@ class Progress:
 def is_terminal(stream: IO[str]) -> bool:
     """Whether lines can be rewritten in place there."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def number(value: float) -> str:
-    """Four significant digits, in plain notation where that is short.
-
-    >>> number(0.98765), number(1234.5), number(3.1e-7), number(float("nan"))
-    ('0.9877', '1234', '3.100e-07', 'nan')
-    """
-    size = abs(value)
-    if not math.isfinite(value) or size == 0:
-        return f"{value:.4g}"
-    if not 1e-4 <= size < 1e6:
-        return f"{value:.3e}"
-    return f"{value:.{max(0, min(4, 3 - math.floor(math.log10(size))))}f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(8.42), duration(42), duration(75), duration(7300)
-    ('8.4 s', '42 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _live_line(stream: IO[str], steps: int, start: int) -> Any:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jnn.cli.experiments import find
-from jnn.errors import JnnError, mistake
-from jnn.files import JsonLines, read_json
+from jnn.errors import mistake
+from jnn.files import read_json
 from jnn.runs.comparison import Result
 from jnn.runs.folders import is_run
 from jnn.runs.run import read_record
@@ -34,39 +33,27 @@ def run_folders(paths: Iterable[str | Path]) -> list[Path]:
     )
 
 
-def read_result(folder: Path, metric: str) -> Result:
-    """What a run set and measured; ``metric`` is what its baselines that are a single number are
-    measured in.
-    """
+def read_result(folder: Path) -> Result:
+    """What a run set and measured."""
     record, status = read_record(folder), read_json(folder / "status.json")
     ended = status.get("state") == "done" and (folder / "summary.json").exists()
-    whole = read_json(folder / "summary.json") if ended else {}
+    summary = read_json(folder / "summary.json") if ended else {}
+    metric = summary.get("metric") or {}
     baselines = {
-        name: value if isinstance(value, dict) else {metric: value}
-        for name, value in whole.get("baselines", {}).items()
+        name: value if isinstance(value, dict) else {metric.get("name", ""): value}
+        for name, value in summary.get("baselines", {}).items()
     }
     return Result(
         experiment=record["experiment"],
         config=record["config"],
-        metrics=whole.get("metrics", {}),
+        metrics=summary.get("metrics", {}),
+        metric=metric,
+        kept=summary.get("kept"),
         baselines=baselines,
-        rows=JsonLines(folder / "metrics.jsonl").rows(),
-        seconds=whole.get("seconds"),
+        seconds=summary.get("seconds"),
         folder=str(folder),
         state=_in_words(status, ended),
     )
-
-
-def main_metric(folders: Iterable[Path]) -> str:
-    """The metric that the experiment names as its own, where all runs are of one and it is still
-    known.
-    """
-    records = [read_record(folder) for folder in folders]
-    experiments = {record.get("source") or record["experiment"] for record in records}
-    try:
-        return find(experiments.pop()).about.get("metric", "") if len(experiments) == 1 else ""
-    except JnnError:
-        return ""
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
@@ -36,14 +36,17 @@ STATES = ("running", "done", "diverged", "interrupted", "failed")
 
 
 class About(NamedTuple):
-    """What an experiment says of itself in the list: written as literals, so that it can be read
-    without importing the experiment.
+    """What an experiment says of itself, in literals, so that `jnn list` need not import it.
+
+    ``metric`` is the name of the metric that is reported first, such as ``"test/accuracy"``, and
+    ``direction`` which values of it are better: ``"highest"`` or ``"lowest"``.
     """
 
     task: str
     models: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     metric: str = ""
+    direction: Literal["", "highest", "lowest"] = ""
     expected: str = ""
     cost: str = ""
 
@@ -72,7 +75,8 @@ class Run:
 
     ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that
     an earlier process began this run; ``metrics`` is the log of values that depend on the config
-    alone, ``timings`` that of seconds and speeds, which differ each time.
+    alone, ``timings`` that of seconds and speeds, which differ each time. ``kept`` is the metric,
+    its direction, the step and the value by which params were kept; None where the last ones were.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Run:
         self.config_hash: str = record["config_hash"]
         self._record = record
         self.resuming = resuming
+        self.kept: dict[str, Any] | None = None
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -267,12 +272,12 @@ class Run:
         return path
 
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Write ``summary.json`` from what the experiment's ``main`` returned. The status becomes
-        ``done`` at the end of the ``with``.
+        """Write ``summary.json`` from what the experiment's ``main`` returned, and return it whole.
 
-        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and what else it likes:
-        ``baselines`` (name -> the same metric), ``parameters``, ``steps``. Returns the whole
-        summary.
+        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name ->
+        the same metric), ``parameters``, ``steps``, ``data``, and the ``metric`` that counts
+        (``{"name", "direction"}``). ``kept`` says by which metric and at which step params were
+        kept, as `jnn.train.fit` notes it. The status becomes ``done`` at the end of the ``with``.
         """
         if not isinstance(summary, Mapping) or not isinstance(summary.get("metrics"), Mapping):
             expected = "a dict with 'metrics', as in {'metrics': {'test/accuracy': 0.99}}"
@@ -283,6 +288,8 @@ class Run:
         whole = {
             "experiment": self.experiment,
             "metrics": {},
+            "metric": None,
+            "kept": self.kept,
             "baselines": {},
             "parameters": None,
             "seconds": round(self.seconds, 3),

@@ -5,9 +5,10 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "config": ["TrainingConfig"],
+        "config": ["SUITED", "TrainingConfig"],
         "devices": ["device_mesh", "on_each", "on_one"],
         "evaluate": ["make_evaluate", "predict_all"],
+        "experiment": ["once", "run_task"],
         "feed": ["Feed", "in_memory", "streamed"],
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],

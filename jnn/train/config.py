@@ -1,6 +1,4 @@
-"""The settings that every experiment shares; an experiment's own ``Config`` inherits them and
-changes their defaults.
-"""
+"""The settings that every experiment shares; an experiment's ``Config`` inherits them."""
 
 import dataclasses
 from typing import Any, Literal
@@ -14,10 +12,38 @@ from jnn.train.optimizers import make_optimizer
 from jnn.train.state import seed_key
 from jnn.transform import cast
 
+SUITED: Any = None
+"""The default of a setting whose value follows from others, by `TrainingConfig.suited`."""
+
+LEAST = {
+    "epochs": 1,
+    "batch_size": 1,
+    "accumulate": 1,
+    "devices": 1,
+    "skip_bad": 0,
+    "patience": 0,
+}
+"""The least values of integers."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a run is trained. A run is a pure function of its config, the seed included."""
+    """How a run is trained. A run is a pure function of its config, the seed included.
+
+    An experiment's config inherits this one. A setting whose best value depends on the data, the
+    model or ``smoke`` has the default `SUITED`, and `suited` gives its value; a value that the user
+    asks for is never changed.
+
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Config(TrainingConfig):
+    ...     data: str = "digits"
+    ...     epochs: int = SUITED
+    ...
+    ...     def suited(self):
+    ...         return {"epochs": 1 if self.smoke else {"digits": 80, "mnist": 12}[self.data]}
+    >>> Config().epochs, Config(data="mnist").epochs, Config(smoke=True, epochs=3).epochs
+    (80, 12, 3)
+    """
 
     seed: int = 0
     """Seed of everything that is drawn: params, order of the data, augmentation, dropout."""
@@ -50,72 +76,44 @@ class TrainingConfig:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """What models compute in; params stay float32. float16 has a dynamic loss scale."""
     skip_bad: int = 0
-    """How many updates that are not finite may be left out before the run counts as diverged; at
-    most 3.
-    """
+    """Updates that are not finite and may be skipped before the run counts as diverged: 0 to 3."""
     statistics: bool = False
     """Log the gradient norm and the update ratio of every parameter."""
     patience: int = 0
     """Epochs without a better validation metric after which training stops; 0 for never."""
     smoke: bool = False
-    """A run of seconds, small where nothing else is asked for, that proves that everything works;
-    its numbers mean nothing.
-    """
+    """A run of seconds on little data, to see that everything works; its numbers mean nothing."""
+
+    def suited(self) -> dict[str, Any]:
+        """The values of the settings that are `SUITED` by default."""
+        return {}
 
     def __post_init__(self):
-        """Refuse what cannot be right, before anything is loaded."""
+        """Fill in what was not asked for, and refuse what cannot be right."""
+        for name, value in self.suited().items():
+            if getattr(self, name) is SUITED:
+                object.__setattr__(self, name, value)
         seed_key(self.seed)
-        for name, low, high in (
-            ("epochs", 1, None),
-            ("batch_size", 1, None),
-            ("accumulate", 1, None),
-            ("devices", 1, None),
-            ("skip_bad", 0, 3),
-            ("patience", 0, None),
-        ):
-            value = getattr(self, name)
-            if value < low or (high is not None and value > high):
-                raise mistake(
-                    "config",
-                    got=f"{name}={value}",
-                    expected=f"an integer >= {low}"
-                    + (f" and <= {high}" if high is not None else ""),
-                )
+        for name, low in LEAST.items():
+            if getattr(self, name) < low:
+                got = f"{name}={getattr(self, name)}"
+                raise mistake("config", got=got, expected=f"an integer >= {low}")
+        if self.skip_bad > 3:
+            raise mistake("config", got=f"skip_bad={self.skip_bad}", expected="at most 3")
         if self.batch_size % (self.accumulate * self.devices):
-            parts = " and ".join(
-                f"{name}={n}"
-                for name, n in (("accumulate", self.accumulate), ("devices", self.devices))
-                if n > 1
-            )
-            raise mistake(
-                "config",
-                got=f"{parts} for batch_size={self.batch_size}",
-                expected="numbers whose product divides it",
-            )
+            parts = {"accumulate": self.accumulate, "devices": self.devices}
+            several = " and ".join(f"{name}={n}" for name, n in parts.items() if n > 1)
+            got = f"{several} for batch_size={self.batch_size}"
+            raise mistake("config", got=got, expected="numbers whose product divides it")
         if not 0 <= self.average_decay < 1:
-            raise mistake(
-                "config", got=f"average_decay={self.average_decay}", expected="a fraction in [0, 1)"
-            )
+            got = f"average_decay={self.average_decay}"
+            raise mistake("config", got=got, expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
 
-    def suit(self, **values: Any) -> None:
-        """For ``__post_init__``: settings that were left at their defaults become these, which suit
-        the data or the model.
-        """
-        for name, value in values.items():
-            if getattr(self, name) == getattr(type(self), name):
-                object.__setattr__(self, name, value)
-
-    def shrink(self, **values: Any) -> None:
-        """For ``__post_init__``, before `suit`: in a smoke run, settings that were left at their
-        defaults become these.
-        """
-        if self.smoke:
-            self.suit(**values)
-
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
-        """The optimizer of a run of ``steps`` steps; ``overrides`` of the settings, such as
-        ``learning_rate``, may be traced.
+        """The optimizer of a run of ``steps`` steps.
+
+        ``overrides`` of the settings, such as ``learning_rate``, may be traced.
         """
         settings = {
             "learning_rate": self.learning_rate,
@@ -130,6 +128,6 @@ class TrainingConfig:
 
     def cast(self, model: Model) -> Model:
         """The model, computing in ``precision``."""
-        return (
-            model if self.precision == "float32" else cast(model, compute=jnp.dtype(self.precision))
-        )
+        if self.precision == "float32":
+            return model
+        return cast(model, compute=jnp.dtype(self.precision))

@@ -32,7 +32,7 @@ from jnn.train.step import Step, leaf_names, make_steps
 Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
 
-Look = Callable[[int, Any, Any], None]
+OnEvaluate = Callable[[int, Any, Any], None]
 """``(step, params, state)``: keeps something of the params at this step, such as a picture of what
 they make.
 """
@@ -113,7 +113,7 @@ def fit(
     *,
     epochs: int,
     evaluate: Evaluate | None = None,
-    look: Look | None = None,
+    on_evaluate: OnEvaluate | None = None,
     best: str | None = None,
     lowest: bool = False,
     patience: int = 0,
@@ -126,23 +126,23 @@ def fit(
     """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on
     from its last checkpoint.
 
-    ``step``              ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step`
-                          makes it.
+    ``step``              ``(train_state, batch) -> train_state, metrics``, as
+                          `jnn.train.make_step` makes it
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every
                           ``evaluate_every`` steps (an epoch) and at the end, with the moving
-                          average of params where there is one.
-    ``look``              called when ``evaluate`` is, with the step too; after a resume again for
-                          steps since the last checkpoint, so that what it writes must depend on its
-                          arguments alone.
+                          average of params where there is one
+    ``on_evaluate``       ``(step, params, state)``, called at the same steps, to keep something of
+                          these params; after a resume again for the steps since the last
+                          checkpoint, so that what it writes must depend on its arguments alone
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
-                          or with ``lowest`` the lowest.
-    ``patience``          stop after so many evaluations without a new best; 0 for never.
-    ``skip_bad``          how many updates that are not finite may be left out before training
-                          counts as diverged.
+                          or with ``lowest`` the lowest; a run's summary says which were kept
+    ``patience``          stop after so many evaluations without a new best; 0 for never
+    ``skip_bad``          updates that are not finite and may be skipped before training counts as
+                          diverged
     ``log_every``         steps between two rows of training metrics, means over these steps (a
-                          tenth of an epoch).
+                          tenth of an epoch)
     ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the
-                          run.
+                          run
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
     saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. Both leave a run that
@@ -171,7 +171,7 @@ def fit(
                 min(
                     pace,
                     steps - at,
-                    evaluate_every - at % evaluate_every if evaluate or look else steps,
+                    evaluate_every - at % evaluate_every if evaluate or on_evaluate else steps,
                 ),
             )
             train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
@@ -184,8 +184,8 @@ def fit(
                 train_state = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
-            if look and is_time:
-                look(at, *_guess(train_state))
+            if on_evaluate and is_time:
+                on_evaluate(at, *_guess(train_state))
             if evaluate and is_time:
                 values = evaluate(*_guess(train_state))
                 recorder.row(at, values)
@@ -200,8 +200,16 @@ def fit(
                 saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
+    if run and best:
+        run.kept = _kept(best, lowest, ledger)
     params, state = kept or _guess(train_state)
     return Fitted(train_state, params, state, recorder.rows, ledger)
+
+
+def _kept(best: str, lowest: bool, ledger: Ledger) -> dict[str, Any]:
+    """By which metric and at which step params were kept, for the summary."""
+    direction = "lowest" if lowest else "highest"
+    return {"metric": best, "direction": direction, "step": ledger.best_step, "value": ledger.best}
 
 
 def _begin(

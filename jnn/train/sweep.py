@@ -4,6 +4,7 @@ hyper-parameters, so ``jax.vmap`` trains many.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,13 +29,14 @@ is a program for each.
 
 
 class Member(NamedTuple):
-    """One run of several: its train state, the params and state that were best, and the best value
-    so far.
+    """One run of several: its train state, the params and state that were best, and their value
+    (the lowest is the best) and step.
     """
 
     train_state: TrainState
     kept: tuple[Any, Any]
     best: jax.Array
+    step: jax.Array
 
 
 def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
@@ -60,7 +62,8 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
 
     def begin(key, rate):
         train_state, _ = start(task, config, key, learning_rate=rate)
-        return Member(train_state, (train_state.best_guess, train_state.state), jnp.array(jnp.inf))
+        now = (train_state.best_guess, train_state.state)
+        return Member(train_state, now, jnp.array(jnp.inf), train_state.step)
 
     def epoch(member, rate, data):
         _, step = start(task, config, seed_key(0), learning_rate=rate)
@@ -80,17 +83,15 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         row["train/finite"] = metrics["finite"].all()
         now = (train_state.best_guess, train_state.state)
         if task.validate is None:
-            return Member(train_state, now, member.best), row
+            return Member(train_state, now, member.best, train_state.step), row
         row |= task.validate(*now)
-        value = (
-            row[task.best] * (1 if task.lowest else -1)
-            if task.best
-            else -train_state.step.astype(member.best.dtype)
-        )
-        kept = jax.tree.map(
-            lambda new, old: jnp.where(value < member.best, new, old), now, member.kept
-        )
-        return Member(train_state, kept, jnp.minimum(member.best, value)), row
+        if not task.best:
+            return Member(train_state, now, member.best, train_state.step), row
+        value = row[task.best] * (1 if task.lowest else -1)
+        better = value < member.best
+        new = (now, value, train_state.step)
+        kept, best, at = jax.tree.map(lambda new, old: jnp.where(better, new, old), new, member[1:])
+        return Member(train_state, kept, best, at), row
 
     return begin, epoch
 
@@ -141,8 +142,9 @@ def sweep(
     """Train every config; those that differ in `TOGETHER` alone are one compiled program.
 
     ``task_of`` makes the task of a config. With ``folder`` each program saves a checkpoint after
-    each epoch, and goes on from it. Returns for each config ``{"config", "metrics", "history"}``:
-    the test metrics with the best params, and a row for each epoch.
+    each epoch, and goes on from it. Returns for each config ``{"config", "metrics", "kept",
+    "history"}``: the test metrics with the best params, by which metric and at which step these
+    were kept, and a row for each epoch.
     """
     alone = lambda config: {
         name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER
@@ -173,15 +175,7 @@ def _together(
     keys = jnp.stack([seed_key(config.seed) for config in configs])
     rates = jnp.array([config.learning_rate for config in configs])
     members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
-    if not jax.eval_shape(jax.vmap(lambda kept: task.test(*kept)), members.kept):
-        raise mistake(
-            "sweep",
-            got="a task that is not tested",
-            expected="a test that gives metrics",
-            remedy="Give its Task a test.",
-        )
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
-    test = jax.jit(jax.vmap(lambda kept: task.test(*kept)))
     rows: list[dict[str, Any]] = []
     identity = {"configs": plain(configs), "data": task.feed.identity}
     with Checkpoints(folder, fingerprint=identity) if folder else _Nowhere() as checkpoints:
@@ -203,19 +197,43 @@ def _together(
             )
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
-    metrics = {name: np.asarray(values) for name, values in test(members.kept).items()}
-    finite = np.all([row["train/finite"] for row in rows], axis=0).tolist()
     return [
         {
             "config": dataclasses.asdict(config),
-            "metrics": {
-                name: float(values[i]) if finite[i] else float("nan")
-                for name, values in metrics.items()
-            },
+            "metrics": _tested(task, kept, all(row["train/finite"][i] for row in rows)),
+            "kept": _kept_by(task, float(members.best[i]), int(members.step[i])),
             "history": [{name: values[i] for name, values in row.items()} for row in rows],
         }
-        for i, config in enumerate(configs)
+        for i, (config, kept) in enumerate(zip(configs, _each(members.kept), strict=True))
     ]
+
+
+def _each(members: Any) -> list[Any]:
+    """The members, which may lie on several devices, one by one on the first."""
+    host = jax.device_get(members)
+    count = len(jax.tree.leaves(host)[0])
+    return [jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), host) for i in range(count)]
+
+
+def _tested(task: Task, kept: tuple[Any, Any], finite: bool) -> dict[str, float]:
+    """The test metrics of one member's best params and state; NaN where its training diverged."""
+    metrics = task.test(*kept)
+    if not metrics:
+        raise mistake(
+            "sweep",
+            got="a task that is not tested",
+            expected="a test that gives metrics",
+            remedy="Give its Task a test.",
+        )
+    return {name: float(value) if finite else math.nan for name, value in metrics.items()}
+
+
+def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
+    """By which metric and at which step params were kept, as in the summary of a run."""
+    if not task.best:
+        return None
+    direction, value = ("lowest", best) if task.lowest else ("highest", -best)
+    return {"metric": task.best, "direction": direction, "step": step, "value": value}
 
 
 def _over_members(epoch: Callable, members: Any) -> Callable:

@@ -1,15 +1,19 @@
 """What an experiment trains, as one record: enough to make one run of it, or many at once."""
 
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
+from jnn.errors import mistake
 from jnn.model import Model
 from jnn.runs.run import Run
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
-from jnn.train.loop import Evaluate, Fitted, Look, fit
+from jnn.train.loop import Evaluate, Fitted, OnEvaluate, fit
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 
@@ -17,11 +21,19 @@ FIRST_LOSS_SCALE = 2.0**15
 
 
 class Task(NamedTuple):
-    """A model, what it is to learn from which data, and how it is judged.
+    """A model, what it learns from which data, and how it is judged.
 
-    ``example`` is one input of the model, or its shape; ``validate`` and ``test`` are
-    ``(params, state) -> {"validation/loss": ...}``, pure; ``best`` is the metric of ``validate`` by
-    which params are kept, the lowest or the highest. ``look`` is called once an epoch.
+    ``example``      one input of the model, or its shape
+    ``validate``     ``(params, state) -> {"validation/loss": ...}``, pure
+    ``best``         the metric of ``validate`` by which params are kept: the highest, or with
+                     ``lowest`` the lowest; without it the last params are kept
+    ``test``         ``(params, state) -> {"test/accuracy": ...}``, called once, at the end
+    ``baselines``    ``() -> {"logistic regression": 0.96}``: the first metric of ``test`` on the
+                     same split, or a dict of several metrics for each
+    ``sections``     ``(fitted) -> sections`` of the report
+    ``data``         what the summary says of the data: name, sizes of the parts
+    ``save``         writes what predictions need besides params, such as a tokenizer, to the run
+    ``on_evaluate``  see `jnn.train.fit`
     """
 
     model: Model
@@ -29,51 +41,82 @@ class Task(NamedTuple):
     feed: Feed
     example: Any
     validate: Evaluate | None = None
-    test: Evaluate = lambda params, state: {}
     best: str | None = None
     lowest: bool = False
-    look: Look | None = None
+    test: Evaluate = lambda params, state: {}
+    baselines: Callable[[], Mapping[str, Any]] = dict
+    sections: Callable[[Fitted], Sequence[Any]] = lambda fitted: ()
+    data: Mapping[str, Any] = {}
+    save: Callable[[Path], Any] | None = None
+    on_evaluate: OnEvaluate | None = None
 
 
 def start(
     task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any
 ) -> tuple[TrainState, Step]:
-    """The train state before the first step, and the step. Pure: ``overrides`` of the optimizer's
-    settings may be traced.
+    """The train state before the first step, and the step. Pure.
+
+    ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
+    not compute in the precision of the config.
     """
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
-    scale = FIRST_LOSS_SCALE if config.precision == "float16" else None
     train_state = init_train_state(
-        key, task.model, optimizer, task.example, average=config.average_decay > 0, loss_scale=scale
+        key,
+        task.model,
+        optimizer,
+        task.example,
+        average=config.average_decay > 0,
+        loss_scale=FIRST_LOSS_SCALE if config.precision == "float16" else None,
     )
+    check_precision(task, config, train_state)
     mesh = device_mesh(config.devices) if config.devices > 1 else None
-    settings = {
-        "accumulate": config.accumulate,
-        "mesh": mesh,
-        "average_decay": config.average_decay,
-        "statistics": config.statistics,
-    }
-    return on_each(mesh, train_state) if mesh else train_state, make_step(
-        task.objective, optimizer, **settings
+    step = make_step(
+        task.objective,
+        optimizer,
+        accumulate=config.accumulate,
+        mesh=mesh,
+        average_decay=config.average_decay,
+        statistics=config.statistics,
     )
+    return on_each(mesh, train_state) if mesh else train_state, step
+
+
+def check_precision(task: Task, config: TrainingConfig, train_state: TrainState) -> None:
+    """Raise `JnnError` for a precision other than float32 that no operation of the loss has."""
+    if config.precision == "float32":
+        return
+    dtype, key = jnp.dtype(config.precision), train_state.key
+
+    def loss(params, state, data):
+        batch = task.feed.batch_of(data, key, train_state.step)
+        return task.objective(params, state, batch, key)
+
+    jaxpr = jax.make_jaxpr(loss)(train_state.params, train_state.state, task.feed.data)
+    if f":{_SHORT[config.precision]}[" not in str(jaxpr):
+        raise mistake(
+            "precision",
+            got=config.precision,
+            expected="a model that computes in it",
+            remedy=f"Build it as config.cast(model), or take float32. ({dtype} is nowhere.)",
+        )
+
+
+_SHORT = {"bfloat16": "bf16", "float16": "f16"}
 
 
 def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = None) -> Fitted:
     """One run of the task, by `jnn.train.fit`."""
     train_state, step = start(task, config, key)
-    settings = {
-        "best": task.best,
-        "lowest": task.lowest,
-        "patience": config.patience,
-        "skip_bad": config.skip_bad,
-    }
     return fit(
         step,
         train_state,
         task.feed,
         epochs=config.epochs,
         evaluate=task.validate,
-        look=task.look,
+        on_evaluate=task.on_evaluate,
+        best=task.best,
+        lowest=task.lowest,
+        patience=config.patience,
+        skip_bad=config.skip_bad,
         run=run,
-        **settings,
     )

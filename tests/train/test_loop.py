@@ -235,14 +235,14 @@ def test_donation_leaves_the_callers_state_alone():
     jax.tree.map(np.testing.assert_array_equal, train_state.params, before)
 
 
-def test_a_look_sees_the_params_of_each_epoch_and_changes_nothing(tmp_path):
+def test_on_evaluate_gets_the_params_of_each_epoch_and_changes_nothing(tmp_path):
     seen = {}
 
-    def look(at, params, state):
+    def keep(at, params, state):
         seen[at] = losses(params, state)["validation/loss"]
 
     with start(tmp_path / "looked") as run:
-        looked = train(run, look=look)
+        looked = train(run, on_evaluate=keep)
     plain = train()
     assert_same_bits(looked.train_state, plain.train_state)
     assert seen == {
@@ -254,6 +254,6 @@ def test_a_look_sees_the_params_of_each_epoch_and_changes_nothing(tmp_path):
         init_train_state(seed_key(0), MODEL, optax.adam(1e-2), jnp.ones(3)),
         in_memory(DATA, 8),
         epochs=2,
-        look=look,
+        on_evaluate=keep,
     )
     assert list(seen) == [6, 12]

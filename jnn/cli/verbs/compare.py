@@ -37,22 +37,24 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="draw the metric, every seed a dot"
     )
+    parser.add_argument(
+        "--direction", choices=("highest", "lowest"), help="which values of --metric are better"
+    )
     parser.add_argument("--json", action="store_true", help="an object for machines")
     arguments = parser.parse(argv)
 
     from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
     from jnn.files import plain
-    from jnn.runs.comparison import Result, compare
+    from jnn.runs.comparison import Result, compare, direction_of
     from jnn.runs.comparison_text import as_json
-    from jnn.runs.results import main_metric, read_result, run_folders
-    from jnn.wording import lower_is_better
+    from jnn.runs.results import read_result, run_folders
+    from jnn.wording import lowest_is_best
 
     outputs = Outputs(csv=arguments.csv, markdown=arguments.markdown, picture=arguments.picture)
-    folders = run_folders(arguments.runs)
-    own = main_metric(folders)
-    results: list[Result] = [read_result(folder, own) for folder in folders]
-    metric = chosen_metric(results, arguments.metric, own)
-    comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
+    results: list[Result] = [read_result(folder) for folder in run_folders(arguments.runs)]
+    metric = chosen_metric(results, arguments.metric)
+    direction = arguments.direction or direction_of(results, metric)
+    comparison = compare(results, metric=metric, lowest=lowest_is_best(direction))
     if arguments.json:
         unfinished = [
             {"run": result.folder, "state": result.state}
@@ -69,9 +71,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def chosen_metric(results: Sequence, wanted: str | None, own: str) -> str:
-    """The metric that counts: the one asked for, else the experiment's ``own``, else the first on
-    the test split.
+def chosen_metric(results: Sequence, wanted: str | None) -> str:
+    """The metric that counts: the one asked for, else the experiments' own, else the first of the
+    test split.
 
     Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one
     asked for.
@@ -98,5 +100,6 @@ def chosen_metric(results: Sequence, wanted: str | None, own: str) -> str:
         raise mistake(
             "--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared)
         )
+    own = [result.metric["name"] for result in results if result.metric.get("name") in shared]
     of_test = [name for name in shared if name.startswith("test/")]
-    return wanted or (own if own in shared else (of_test or shared)[0])
+    return wanted or (own or of_test or shared)[0]

@@ -8,7 +8,7 @@ from jnn.cli.arguments import Parser, did_you_mean
 from jnn.cli.terminal import dim
 from jnn.data.fetch.sources import SOURCES, data_folder, fetch, find, source_named
 from jnn.errors import JnnError
-from jnn.explain.page.tables import table
+from jnn.tables import table
 
 EXAMPLES = ("jnn data list", "jnn data get mnist5k", "jnn data path mnist5k")
 

@@ -9,7 +9,7 @@ from jnn.cli.arguments import examples_text
 from jnn.cli.experiments import find, load
 from jnn.cli.terminal import bold, dim
 from jnn.errors import JnnError
-from jnn.explain.page.tables import table
+from jnn.tables import table
 
 HELP = """\
 usage: jnn describe NAME [options of the experiment] [--json]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from jnn.cli.arguments import Parser
 from jnn.cli.machine import GPU_HINT, gpu_present, gpu_unused
 from jnn.cli.terminal import bold
-from jnn.explain.page.tables import table
+from jnn.tables import table
 
 EXAMPLES = ("jnn doctor", "jnn doctor --json", "jnn run image_classification --smoke")
 OLDEST_PYTHON = (3, 11)

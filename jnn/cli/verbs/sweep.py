@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
             f"jnn sweep {name}",
             got="an experiment without task(config, data)",
             expected="one that has it",
-            remedy="See its file.",
+            remedy="See `jnn run --help`.",
         )
 
     from jnn.cli.options import parse
@@ -175,23 +175,16 @@ def _run(
         with _own(folder), terminable():
             say(f"sweep of {len(configs)} runs in {folder}")
             with profiled(folder, say) if arguments.profile else contextlib.nullcontext():
-                found = sweep(task_of, configs, folder=folder, say=say)
-            write_json(folder / "sweep.json", {"experiment": listing.name, "runs": found})
-            lines = _results(listing, found, folder)
+                runs = sweep(task_of, configs, folder=folder, say=say)
+            write_json(folder / "sweep.json", {"experiment": listing.name, "runs": runs})
+            lines = _results(listing, runs, folder)
     except (KeyboardInterrupt, Interrupted):
         say(f"stopped. Continue with: {command}")
         raise
     if arguments.json:
-        print(
-            json.dumps(
-                plain(
-                    {
-                        "folder": folder,
-                        "runs": [{k: each[k] for k in ("config", "metrics")} for each in found],
-                    }
-                )
-            )
-        )
+        names = ("config", "metrics", "kept")
+        told = [{name: run[name] for name in names} for run in runs]
+        print(json.dumps(plain({"folder": folder, "runs": told}), ensure_ascii=False))
     else:
         print("\n".join(lines))
     return 0
@@ -223,32 +216,31 @@ def _own(folder: Path) -> Iterator[None]:
         yield
 
 
-def _results(listing: Any, found: list[dict[str, Any]], folder: Path) -> list[str]:
+def _results(listing: Any, runs: list[dict[str, Any]], folder: Path) -> list[str]:
     """Write the table and the picture; returns the lines to print."""
     from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
+    from jnn.cli.result_table import first_of_test
     from jnn.files import plain
     from jnn.runs.comparison import Result, compare
-    from jnn.wording import lower_is_better
+    from jnn.wording import lowest_is_best
 
     results = [
         Result(
-            config=plain(each["config"]),
-            metrics=plain(each["metrics"]),
+            config=plain(run["config"]),
+            metrics=plain(run["metrics"]),
+            kept=run["kept"],
             experiment=listing.name,
-            rows=each["history"],
         )
-        for each in found
+        for run in runs
     ]
-    metric = next(
-        name
-        for name in (listing.about.get("metric"), *results[0].metrics)
-        if name in results[0].metrics
-    )
+    about = listing.metric or {"name": first_of_test(results[0].metrics), "direction": None}
+    metric = about["name"]
     if all(result.metrics[metric] is None for result in results):
         raise Diverged(
-            f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. Try smaller learning rates."
+            f"All {len(results)} runs diverged. Their losses are in {folder / 'sweep.json'}. "
+            "Try smaller learning rates."
         )
-    comparison = compare(results, metric=metric, lowest=lower_is_better(metric))
+    comparison = compare(results, metric=metric, lowest=lowest_is_best(about["direction"]))
     written = write_files(
         comparison,
         Outputs(

@@ -1,0 +1,73 @@
+"""The report of a classifier of images."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnn
+from jnn import metrics
+from jnn.explain.inside import feature_maps, saliency
+from jnn.explain.page.report import Section
+from jnn.explain.results import classification
+from jnn.model import Model, Params, State
+
+
+def predictions(
+    image: np.ndarray, label: np.ndarray, logits: np.ndarray, classes: Sequence[str]
+) -> list[Section]:
+    """Confusion matrix, worst mistakes and calibration.
+
+    ``image`` (N, H, W, C) in [0, 1], ``label`` (N,), ``logits`` (N, classes).
+    """
+    probabilities = np.asarray(jax.nn.softmax(logits, axis=-1))
+    matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(logits, label))
+    return [
+        Section(
+            "Confusion matrix", "Rows are true classes.", classification.confusion(matrix, classes)
+        ),
+        Section(
+            "Worst mistakes",
+            "The test images whose true class got the lowest probability.",
+            classification.most_wrong(image, label, probabilities, classes),
+        ),
+        Section(
+            "Calibration",
+            "How often predictions of a given confidence are right; perfect bars end on the line.",
+            classification.calibration(probabilities, label),
+        ),
+    ]
+
+
+def inside(
+    model: Model, params: Params, state: State, image: np.ndarray, label: int, name: str
+) -> list[Section]:
+    """Feature maps and saliency of one image ``(H, W, C)``; nothing for a model without any maps.
+
+    ``label`` is its class, and ``name`` that of the class.
+    """
+    x = jnp.asarray(image)
+    logits = lambda params: lambda x: model.apply(params, state, x)[0]
+    _, values = jnn.capture(logits(params))(image)
+    maps = [path for path, value in values.items() if value.ndim == 3]
+    if not maps:
+        return []
+    untrained, _ = model.init(jax.random.key(1), image)
+    patch = max(2, image.shape[0] // 7)
+    explain = lambda params: saliency.explanations(
+        logits(params), x, label, jax.random.key(0), path=maps[-1], patch=patch
+    )
+    return [
+        Section(
+            "Feature maps",
+            "One test image on its way through the network.",
+            feature_maps.feature_maps(values, image=image),
+        ),
+        Section(
+            "Saliency",
+            "The pixels that support the image's class, by five methods; below, with random "
+            "weights. What looks alike in both rows shows the image, not the model.",
+            saliency.compare(image, explain(params), explain(untrained), answer=name),
+        ),
+    ]

@@ -1,0 +1,77 @@
+"""An experiment is one Python file. ``jnn new FILE.py`` writes one to start from.
+
+    ABOUT       what `jnn list` says of it: `jnn.runs.About`, in literals. ``metric`` is the one that
+                counts, ``direction`` says which values are better, "highest" or "lowest".
+    Config      its settings: a frozen dataclass that inherits `jnn.train.TrainingConfig`, so that
+                each is an option of `jnn run`. The default `jnn.train.SUITED` stands for "what suits
+                the data", and the method ``suited`` says what that is.
+    load_data   ``(config, *, offline) -> data``, any value; with ``config.smoke`` a few examples,
+                without a download.
+    task        ``(config, data) -> jnn.train.Task``: model, objective, batches, validation, test,
+                baselines, and the sections of the report.
+
+and, where they make sense,
+
+    describe    ``(config) -> (model, example)`` without loading data, for `jnn describe`
+    generate    ``(config, folder, request) -> pieces of text, or a figure``, for `jnn generate`
+    main        ``(config, run) -> {"metrics": ...}`` where training is unusual; otherwise it is
+                `run_task` on the task of the loaded data
+
+A file without ``task`` needs ``main``, and cannot be swept.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from jnn.runs.run import Run
+from jnn.train.config import TrainingConfig
+from jnn.train.state import seed_key
+from jnn.train.task import Task, train
+
+
+def main_of(module: ModuleType) -> Callable[[Any, Run], dict[str, Any]]:
+    """The ``main`` of an experiment: its own, or `run_task` on the task of the loaded data."""
+
+    def main(config: Any, run: Run) -> dict[str, Any]:
+        data = module.load_data(config, offline=run.options.offline)
+        return run_task(module.task(config, data), config, run)
+
+    return getattr(module, "main", main)
+
+
+def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
+    """Train the task, test the params that were kept, once, and return what the run's summary says.
+
+    ``metrics``, ``baselines``, ``parameters``, ``steps``, ``data``, and the report's ``sections``.
+    """
+    if task.save:
+        task.save(run.folder)
+    fitted = train(task, config, seed_key(config.seed), run)
+    name = getattr(config, "data", None)
+    return {
+        "metrics": task.test(fitted.params, fitted.state),
+        "baselines": task.baselines(),
+        **fitted.counts,
+        "data": {**({"name": name} if name else {}), **task.feed.identity, **task.data},
+        "sections": task.sections(fitted),
+    }
+
+
+def once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``(params, state) -> value`` that remembers its last value: test and report share predictions.
+
+    >>> predictions = once(lambda params, state: print("predicting") or params["w"] + 1)
+    >>> params = {"w": 1}
+    >>> predictions(params, {}) + predictions(params, {})
+    predicting
+    4
+    """
+    last: list[Any] = [None, None, None]
+
+    def call(params: Any, state: Any) -> Any:
+        if last[0] is not params or last[1] is not state:
+            last[:] = [params, state, function(params, state)]
+        return last[2]
+
+    return call
