@@ -1,29 +1,14 @@
-"""How names and numbers of metrics are written for people."""
+"""How metrics, settings, numbers and durations are written for people."""
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-LOWER_IS_BETTER = (
-    "loss",
-    "error",
-    "rmse",
-    "mse",
-    "mae",
-    "nats",
-    "bits",
-    "perplexity",
-    "frechet",
-    "eer",
-    "distance",
-    "ece",
-    "calibration",
-    "sample",
-    "qlike",
-)
-"""Parts of the names of metrics of which less is better; a two-sample accuracy is that of a judge
-who tells generated from real.
-"""
+from jnn.errors import mistake
+
+DIRECTIONS = {"highest": False, "lowest": True}
+"""Which values of a metric are the better ones, and whether those are the lowest."""
 
 CAPITALS = {
     "rmse": "RMSE",
@@ -34,6 +19,7 @@ CAPITALS = {
     "bleu": "BLEU",
     "eer": "EER",
     "f1": "F1",
+    "nll": "NLL",
     "map": "mAP",
     "map50": "mAP50",
     "ap50": "AP50",
@@ -43,6 +29,10 @@ CAPITALS = {
     "tcn": "TCN",
     "tar": "TAR",
 }
+
+TINY, LARGE = 1e-3, 1e3
+"""Numbers of a column between them are written with four decimals."""
+MOST_DECIMALS = 6
 
 
 def metric_name(metric: str) -> str:
@@ -60,31 +50,30 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether less of a metric is better, judged by its name.
+def lowest_is_best(direction: str | None) -> bool | None:
+    """A direction as a truth value; None for a metric without one, whose values are not ranked.
 
-    >>> lower_is_better("test/rmse_24h"), lower_is_better("test/accuracy"), lower_is_better("test/two_sample_accuracy")
-    (True, False, True)
+    Raises `JnnError` for another word.
+
+    >>> lowest_is_best("lowest"), lowest_is_best("highest"), lowest_is_best("")
+    (True, False, None)
     """
-    words = metric.rsplit("/", 1)[-1].lower().split("_")
-    return any(word in LOWER_IS_BETTER for word in words)
+    if not direction:
+        return None
+    if direction not in DIRECTIONS:
+        raise mistake("direction", got=repr(direction), expected="'highest' or 'lowest'")
+    return DIRECTIONS[direction]
 
 
-def number(value: Any) -> str:
-    """A value of a metric with four significant digits; what is no finite number is said in words.
+def better(lowest: bool | None) -> str:
+    """Which values are better, for a caption; nothing where that is not known.
 
-    >>> number(0.991234), number(1234567), number(float("nan")), number(None)
-    ('0.9912', '1,234,567', 'not a number', 'not a number')
+    >>> better(True), better(False), better(None)
+    ('lower is better', 'higher is better', '')
     """
-    if not is_finite(value):
-        return (
-            str(value)
-            if isinstance(value, str) and value.lower() not in ("nan", "")
-            else "not a number"
-        )
-    if float(value) == int(value) and abs(value) >= 1:
-        return f"{int(value):,}"
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    if lowest is None:
+        return ""
+    return f"{'lower' if lowest else 'higher'} is better"
 
 
 def is_finite(value: Any) -> bool:
@@ -92,12 +81,119 @@ def is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def ranked(values: Mapping[str, Any], lowest: bool) -> list[str]:
-    """The names from the best value to the worst; what is no finite number comes last."""
-    worst = math.inf
-    key = lambda name: (
-        (float(values[name]) if lowest else -float(values[name]))
-        if is_finite(values[name])
-        else worst
-    )
-    return sorted(values, key=key)
+def ranked(values: Mapping[str, Any], lowest: bool | None) -> list[str]:
+    """The names from the best value to the worst, those without a finite number last.
+
+    They keep their order where ``lowest`` is None.
+
+    >>> ranked({"mean": 0.9, "broken": None, "linear": 0.1}, lowest=True)
+    ['linear', 'mean', 'broken']
+    """
+    if lowest is None:
+        return list(values)
+
+    def rank(name: str) -> float:
+        value = values[name]
+        if not is_finite(value):
+            return math.inf
+        return value if lowest else -value
+
+    return sorted(values, key=rank)
+
+
+def number(value: Any) -> str:
+    """A value in a sentence or beside a bar: four significant digits, no trailing zeros.
+
+    Other text is kept; null and NaN, which are no numbers, are written in words.
+
+    >>> number(0.991234), number(1234567), number(float("nan")), number(None)
+    ('0.9912', '1,234,567', 'not a number', 'not a number')
+    """
+    if not is_finite(value):
+        is_text = isinstance(value, str) and value.lower() not in ("nan", "")
+        return value if is_text else "not a number"
+    if float(value) == int(value) and abs(value) >= 1:
+        return f"{int(value):,}"
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def significant(value: float) -> str:
+    """A value on a line that is rewritten: four significant digits, with trailing zeros.
+
+    >>> significant(0.98765), significant(1234.5), significant(3.1e-7), significant(float("nan"))
+    ('0.9877', '1234', '3.100e-07', 'nan')
+    """
+    size = abs(value)
+    if not math.isfinite(value) or size == 0:
+        return f"{value:.4g}"
+    if not 1e-4 <= size < 1e6:
+        return f"{value:.3e}"
+    return f"{value:.{max(0, min(4, 3 - math.floor(math.log10(size))))}f}"
+
+
+def aligned(value: Any) -> str:
+    """A value in a column: four decimals, unless it is too small or too large for them.
+
+    >>> aligned(0.5), aligned(1234.5), aligned(None), aligned("none")
+    ('0.5000', '1234', '', 'none')
+    """
+    if not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:.4f}" if value == 0 or TINY <= abs(value) < LARGE else significant(value)
+
+
+def spreads(pairs: Sequence[tuple[float, float | None] | None]) -> list[str]:
+    """A column of ``(mean, standard deviation)``, with the decimals of the smallest deviation.
+
+    It is written with two digits. Without any deviation there are four decimals, or none for large
+    means; a column whose means are all tiny is written with exponents. None is blank.
+
+    >>> spreads([(0.98765, 0.0123), (0.5, None), None])
+    ['0.988 ± 0.012', '0.500', '']
+    """
+    finite = [pair for pair in pairs if pair is not None and math.isfinite(pair[0])]
+    sizes = [abs(mean) for mean, _ in finite if mean]
+    deviations = [deviation for _, deviation in finite if deviation]
+    if deviations:
+        decimals = 1 - math.floor(math.log10(min(deviations)))
+    else:
+        decimals = 4 if max(sizes, default=0.0) < LARGE else 0
+    decimals = min(max(decimals, 0), MOST_DECIMALS)
+    tiny = bool(sizes) and max(sizes) < TINY
+    text = significant if tiny else lambda value: f"{value:,.{decimals}f}"
+    width = max((len(text(mean)) for mean, _ in finite), default=0)
+
+    def cell(pair: tuple[float, float | None] | None) -> str:
+        if pair is None:
+            return ""
+        mean, deviation = pair
+        if not math.isfinite(mean):
+            return "not a number"
+        return text(mean).rjust(width) + ("" if deviation is None else f" ± {text(deviation)}")
+
+    return [cell(pair) for pair in pairs]
+
+
+def setting(value: Any) -> str:
+    """A setting as a user types it, lists as JSON.
+
+    >>> [setting(value) for value in ("cnn", 0.001, True, [32, 64], None)]
+    ['cnn', '0.001', 'true', '[32, 64]', 'null']
+    """
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the units that people use.
+
+    >>> duration(8.42), duration(42), duration(75), duration(7300)
+    ('8.4 s', '42 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

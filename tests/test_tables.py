@@ -1,6 +1,6 @@
 """Tables of plain text."""
 
-from jnn.explain.page.tables import metric_table, table
+from jnn.tables import metric_table, table
 
 
 def test_the_table_of_metrics_has_a_row_for_each_method():

@@ -1,4 +1,4 @@
-"""Plain tables for a terminal, a file or a report."""
+"""Tables of plain text for a terminal, a file or a report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,19 +16,18 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list
     return ["  ".join(align(i, text) for i, text in enumerate(row)).rstrip() for row in rows]
 
 
-def metric_table(measured: Mapping[str, Mapping[str, float]]) -> str:
-    """The metrics of each method, ``{method: {metric: value}}``: those that the first has; blank
-    where another has none.
+def metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """The metrics of each method, ``{method: {metric: value}}``, with three decimals.
+
+    The columns are the metrics of the first method; a cell is blank where another lacks it.
 
     >>> print(metric_table({"LSTM": {"test/auc": 0.9, "test/f1": 0.5}, "|z|": {"test/auc": 0.7}}))
             AUC     F1
     LSTM  0.900  0.500
     |z|   0.700
     """
-    metrics = list(next(iter(measured.values())))
-    heads = [metric_name(metric.rpartition("/")[2]) for metric in metrics]
-    cells = lambda values: [
-        f"{values[metric]:.3f}" if metric in values else "" for metric in metrics
-    ]
-    rows = [["", *heads], *([method, *cells(values)] for method, values in measured.items())]
-    return "\n".join(table(rows, numbers=range(1, len(metrics) + 1)))
+    names = list(next(iter(metrics.values())))
+    head = ["", *(metric_name(name.rpartition("/")[2]) for name in names)]
+    cell = lambda values, name: f"{values[name]:.3f}" if name in values else ""
+    rows = [[method, *(cell(values, name) for name in names)] for method, values in metrics.items()]
+    return "\n".join(table([head, *rows], numbers=range(1, len(names) + 1)))
