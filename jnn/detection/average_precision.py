@@ -1,9 +1,9 @@
 """Average precision of detections as COCO defines it, by pycocotools.
 
-Detections of a class are taken from the surest down; one is right where it overlaps a true box of
-its image and class, that is not taken yet, by at least an IoU. Precision, made to fall with recall,
-is averaged over 101 recalls from 0 to 1 (Lin et al. 2014, https://arxiv.org/abs/1405.0312). It
-needs all detections at once, so it is no `jnn.metrics.Metric`.
+By decreasing confidence, each detection of a class is matched with a true box of its image and
+class that is not matched yet; it is right where their IoU is at least a threshold. Precision, made
+to fall with recall, is averaged over 101 recalls from 0 to 1 (Lin et al. 2014,
+https://arxiv.org/abs/1405.0312). It needs all detections at once, so it is no `jnn.metrics.Metric`.
 """
 
 import contextlib
@@ -26,52 +26,61 @@ MOST = 100  # detections of an image and class that count
 
 
 class AveragePrecision(NamedTuple):
-    """Of each overlap and class, ``(10, classes)``, and the curves behind it,
-    ``(10, 101, classes)``, at `OVERLAPS` and `RECALLS`; NaN for a class without an object."""
+    """Average precision and its curves, at `OVERLAPS` and `RECALLS`.
 
-    each: np.ndarray
+    NaN for a class without an object.
+    """
+
+    per_class: np.ndarray
+    """``(10, classes)``: of each overlap and class."""
     precision: np.ndarray
+    """``(10, 101, classes)``: of each overlap, recall and class."""
 
     @property
     def mean(self) -> float:
         """COCO's mAP: the mean over overlaps from 0.5 to 0.95 and over classes."""
-        return float(np.nanmean(self.each))
+        return float(np.nanmean(self.per_class))
 
     @property
     def at_half(self) -> float:
         """mAP50: the mean over classes at an overlap of 0.5."""
-        return float(np.nanmean(self.each[0]))
+        return float(np.nanmean(self.per_class[0]))
 
 
 def average_precision(
-    found: Detections, truth: Mapping[str, np.ndarray], classes: int
+    detections: Detections, truth: Mapping[str, np.ndarray], classes: int
 ) -> AveragePrecision:
-    """How well detections fit the true boxes of the same images.
+    """The average precision of detections against the true boxes of the same images.
 
-    ``found``  for N images: boxes ``(N, M, 4)``, scores ``(N, M)`` (``-inf`` for padding), labels
-               ``(N, M)``.
-    ``truth``  ``box`` ``(N, K, 4)``, ``label`` ``(N, K)``, ``mask`` ``(N, K)``, True where there is
-               an object.
+    Args:
+        detections: for N images: boxes ``(N, M, 4)``, scores ``(N, M)`` (``-inf`` for padding),
+            labels ``(N, M)``.
+        truth: ``box`` ``(N, K, 4)``, ``label`` ``(N, K)``, ``mask`` ``(N, K)``, True where there is
+            an object.
+        classes: the number of classes.
 
-    Raises MissingExtraError without pycocotools, and JnnError for shapes that disagree or where
-    there is no object at all.
+    Raises:
+        MissingExtraError: pycocotools is not installed.
+        JnnError: shapes that disagree, or no object in any image.
 
-    >>> found = Detections(np.array([[[0, 0, 4.0, 4.0], [5, 5, 9.0, 9.0]]]), np.array([[0.9, 0.8]]), np.array([[0, 0]]))
-    >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]]), "mask": np.array([[True]])}
-    >>> result = average_precision(found, truth, 1)
-    >>> print(result.each[:, 0].round(3), round(result.at_half, 3))
+    >>> boxes = np.array([[[0, 0, 4.0, 4.0], [5, 5, 9.0, 9.0]]])
+    >>> detections = Detections(boxes, np.array([[0.9, 0.8]]), np.array([[0, 0]]))
+    >>> true_box, mask = np.array([[[0, 0, 4.0, 3.0]]]), np.array([[True]])
+    >>> truth = {"box": true_box, "label": np.array([[0]]), "mask": mask}
+    >>> result = average_precision(detections, truth, 1)
+    >>> print(result.per_class[:, 0].round(3), round(result.at_half, 3))
     [1. 1. 1. 1. 1. 1. 0. 0. 0. 0.] 1.0
     """
-    boxes, scores, labels = (np.asarray(leaf) for leaf in found)
+    boxes, scores, labels = (np.asarray(leaf) for leaf in detections)
     _check(boxes, scores, labels, truth)
     coco, evaluation = pycocotools()
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells of each of its steps
-        known, answers = coco(), coco()
-        known.dataset = _data_set(truth["box"], truth["label"], truth["mask"], None, classes)
-        answers.dataset = _data_set(boxes, labels, np.isfinite(scores), scores, classes)
-        known.createIndex()
-        answers.createIndex()
-        run = evaluation(known, answers, "bbox")
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints each of its steps
+        true, detected = coco(), coco()
+        true.dataset = _data_set(truth["box"], truth["label"], truth["mask"], None, classes)
+        detected.dataset = _data_set(boxes, labels, np.isfinite(scores), scores, classes)
+        true.createIndex()
+        detected.createIndex()
+        run = evaluation(true, detected, "bbox")
         run.params.areaRng, run.params.areaRngLbl, run.params.maxDets = [[0, 1e10]], ["all"], [MOST]
         run.evaluate()
         run.accumulate()
@@ -82,8 +91,9 @@ def average_precision(
 
 
 def _data_set(boxes, labels, mask, scores, classes: int) -> dict[str, Any]:
-    """Images with their objects in the form of COCO, whose boxes are left, top, width, height and
-    whose numbers count from 1.
+    """Images and their objects in COCO's format.
+
+    Its boxes are left, top, width, height, and its numbers count from 1.
     """
     sizes = np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1).astype(float)
     objects = [
@@ -106,33 +116,19 @@ def _data_set(boxes, labels, mask, scores, classes: int) -> dict[str, Any]:
 
 
 def _check(boxes, scores, labels, truth) -> None:
-    own = {name: np.shape(truth[name]) for name in ("box", "label", "mask")}
-    fits = (
-        boxes.shape == (*scores.shape, 4)
-        and scores.shape == labels.shape
-        and scores.ndim == 2
-        and len(own["box"]) == 3
-    )
-    if (
-        not fits
-        or own["label"] != own["mask"]
-        or own["box"] != (*own["mask"], 4)
-        or own["box"][0] != len(boxes)
-    ):
-        got = f"found boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}, and {own}"
-        raise mistake(
-            "average_precision",
-            got=got,
-            expected="(N, M, 4), (N, M), (N, M), and (N, K, 4), (N, K), (N, K)",
-        )
+    true = {name: np.shape(truth[name]) for name in ("box", "label", "mask")}
+    fits = boxes.shape == (*scores.shape, 4) and scores.shape == labels.shape and scores.ndim == 2
+    true_fits = true["box"] == (*true["mask"], 4) and true["label"] == true["mask"]
+    if not fits or not true_fits or true["mask"][:1] != (len(boxes),) or len(true["mask"]) != 2:
+        got = f"boxes {boxes.shape}, scores {scores.shape}, labels {labels.shape}, and true {true}"
+        expected = "(N, M, 4), (N, M), (N, M), and (N, K, 4), (N, K), (N, K)"
+        raise mistake("average_precision", got=got, expected=expected)
     if not np.any(truth["mask"]):
-        raise mistake("average_precision", got="no object in any image", expected="one at least")
+        raise mistake("average_precision", got="no object in any image", expected="at least one")
 
 
 def pycocotools() -> tuple[Any, Any]:
-    """The data set and the evaluation of pycocotools. Raises MissingExtraError where it is not
-    installed.
-    """
+    """The classes ``COCO`` and ``COCOeval``; raises MissingExtraError without pycocotools."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval

@@ -56,7 +56,7 @@ def test_worked_out_by_hand():
 
 def test_a_box_is_right_up_to_its_overlap():
     result = average_precision(found([(0.9, 0, HALF)]), truth([(0, A)]), 1)
-    np.testing.assert_allclose(result.each[:, 0], OVERLAPS <= 0.6 + SAME, atol=SAME)
+    np.testing.assert_allclose(result.per_class[:, 0], OVERLAPS <= 0.6 + SAME, atol=SAME)
     np.testing.assert_allclose(result.mean, 0.3, atol=SAME)
 
 
@@ -68,12 +68,12 @@ def test_an_object_is_found_once_and_by_its_class_alone():
         twice.precision[0, :, 0], np.where(RECALLS <= 0.5, 1, 2 / 3), atol=SAME
     )
     other = average_precision(found([(0.9, 1, A), (0.8, 0, B)]), truth([(0, A), (1, B)]), 2)
-    np.testing.assert_array_equal(other.each, 0)
+    np.testing.assert_array_equal(other.per_class, 0)
 
 
 def test_classes_without_an_object_are_left_out():
     result = average_precision(found([(0.9, 0, A), (0.8, 2, B)]), truth([(0, A)]), 3)
-    np.testing.assert_array_equal(np.isnan(result.each[0]), [False, True, True])
+    np.testing.assert_array_equal(np.isnan(result.per_class[0]), [False, True, True])
     np.testing.assert_allclose([result.at_half, result.mean], 1, atol=SAME)
 
 
@@ -101,9 +101,7 @@ def test_the_order_of_images_and_finds_does_not_matter():
 
 
 def test_mistakes_are_named(monkeypatch):
-    with pytest.raises(
-        JnnError, match=r"found boxes \(1, 4, 4\), scores \(1, 4\), labels \(1, 4\)"
-    ):
+    with pytest.raises(JnnError, match=r"boxes \(1, 4, 4\), scores \(1, 4\), labels \(1, 4\)"):
         average_precision(found([]), truth([], []), 1)
     with pytest.raises(JnnError, match="no object in any image"):
         average_precision(found([]), truth([]), 1)

@@ -130,7 +130,7 @@ def test_one_class_suppresses_itself_alone():
     found = center_points.decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
     np.testing.assert_array_equal(found.labels[:2], [0, 1])
     assert found.scores[2] == -np.inf
-    alone = center_points.one_class_each(found)
+    alone = center_points.suppress_across_classes(found)
     assert np.isfinite(alone.scores).sum() == 1
     jax.tree.map(lambda one, best: np.testing.assert_array_equal(one[0], best[0]), alone, found)
 
