@@ -1,26 +1,32 @@
-"""The one look of all figures.
+"""The look that all figures share.
 
 Orange is positive and blue is negative, so that no reader needs to tell red from green; magnitudes
 use viridis, whose equal steps look equal; lines take the colours of Okabe and Ito. What helps no
-reader (boxes, ticks of images, backgrounds) is left out.
+reader (boxes, ticks of images, backgrounds) is omitted.
 
-Everything is set on the axes themselves: Matplotlib reads its global settings again when it draws,
-when nothing could keep them apart from the user's.
+Text is drawn as it is: names come from a user's data, where "$5" is no formula.
+
+Everything is set on the figures and axes themselves: Matplotlib reads its global settings again
+while it draws, when they are the user's.
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 from jnn.errors import mistake
 
-INK, QUIET, FAINT = "#1f2430", "#667085", "#e4e7ec"
+INK, QUIET, GREY, FAINT = "#1f2430", "#667085", "#b8c0cc", "#e4e7ec"
 BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = (
     "#0072b2",
     "#d55e00",
@@ -37,6 +43,32 @@ SIGNED = LinearSegmentedColormap.from_list(
 ).with_extremes(bad="#ffffff")
 
 
+class PlainFigure(Figure):
+    """A figure whose text is drawn as it is, without formulas between dollar signs.
+
+    The powers of ten at the ticks of a logarithmic axis, which Matplotlib writes itself, are the
+    only formulas.
+    """
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it, as Matplotlib does to show or save a figure."""
+        for text in self.findobj(Text):
+            text.set(parse_math=False)
+        for ax in self.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                for text in _powers_of_ten(axis):
+                    text.set(parse_math=True)
+        super().draw(renderer)
+
+
+def _powers_of_ten(axis: Axis) -> Iterator[Text]:
+    """The texts at the ticks of a logarithmic axis that have no names of their own."""
+    if isinstance(axis.get_major_formatter(), LogFormatter):
+        yield from (text for tick in axis.majorTicks for text in (tick.label1, tick.label2))
+    if isinstance(axis.get_minor_formatter(), LogFormatter):
+        yield from (text for tick in axis.minorTicks for text in (tick.label1, tick.label2))
+
+
 def panels(
     rows: int = 1,
     columns: int = 1,
@@ -47,12 +79,12 @@ def panels(
     widths: Sequence[float] | None = None,
     heights: Sequence[float] | None = None,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``;
-    ``title`` says what one sees.
+    """A figure of ``width`` x ``height`` inches and its axes, an array ``(rows, columns)``.
 
-    Columns are in proportion to ``widths``, rows to ``heights``.
+    ``title`` names the plot and its result. Columns are in proportion to ``widths``, rows to
+    ``heights``.
     """
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = PlainFigure(figsize=(width, height), layout="constrained", facecolor="white")
     axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths, height_ratios=heights)
     for ax in axes.ravel():
         ax.spines[["top", "right"]].set_visible(False)
@@ -76,9 +108,7 @@ def entitle(figure: Figure, title: str) -> None:
 
 
 def wrapped(text: str, width: float) -> str:
-    """``text`` in lines that fit into ``width`` inches in the bold letters of a title, about 0.1
-    inches wide.
-    """
+    """``text`` in lines of ``width`` inches, in the bold letters of a title: 0.1 inches each."""
     return textwrap.fill(text, max(12, int(width / 0.1)))
 
 
@@ -108,8 +138,9 @@ def legend(ax: Axes) -> None:
 
 
 def colour_range(values: np.ndarray) -> tuple[Colormap | str, float, float]:
-    """The colour map of some values and its ends: signed and symmetric about zero where any is
-    negative, else a magnitude from zero.
+    """The colour map of some values, and its ends.
+
+    It is signed and symmetric about zero where any is negative, else a magnitude from zero.
     """
     finite = values[np.isfinite(values)]
     most = float(np.max(np.abs(finite), initial=0.0)) or 1.0
@@ -119,8 +150,9 @@ def colour_range(values: np.ndarray) -> tuple[Colormap | str, float, float]:
 def picture(
     ax: Axes, image: np.ndarray, *, low: float | None = None, high: float | None = None
 ) -> AxesImage:
-    """Show an image ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` as it is: grey or in colour, with
-    ``low`` as black and ``high`` as white.
+    """Show an image ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, grey or in colour.
+
+    ``low`` is black and ``high`` is white; without them, as for `displayable`.
     """
     image = displayable(np.asarray(image)[None], low=low, high=high)[0]
     bare(ax)
@@ -130,9 +162,9 @@ def picture(
 def displayable(
     images: np.ndarray, *, low: float | None = None, high: float | None = None
 ) -> np.ndarray:
-    """Images ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)`` of any range as ``(N, H, W)`` or
-    ``(N, H, W, 3)`` from 0 to 1.
+    """Images of any range, scaled to values from 0 to 1.
 
+    ``(N, H, W)`` and ``(N, H, W, 1)`` become ``(N, H, W)``; ``(N, H, W, 3)`` keeps its shape.
     Without ``low`` and ``high``, bytes and values from 0 to 1 are taken as such, and others from
     their least to their greatest.
     """
@@ -145,17 +177,16 @@ def displayable(
             remedy="Channels come last.",
         )
     images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
-    least, greatest = (
-        (0, 255)
-        if images.dtype == np.uint8
-        else (float(np.min(images, initial=0)), float(np.max(images, initial=1)))
-    )
+    if images.dtype == np.uint8:
+        least, greatest = 0.0, 255.0
+    else:
+        least, greatest = float(np.min(images, initial=0)), float(np.max(images, initial=1))
     low, high = least if low is None else low, greatest if high is None else high
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1), 0, 1)
 
 
 def colour_bar(figure: Figure, image, axes, label: str = "") -> None:
-    """The scale of colours beside some axes."""
+    """The colour scale beside some axes."""
     bar = figure.colorbar(image, ax=axes, fraction=0.05, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     bar.ax.tick_params(which="both", colors=QUIET, labelcolor=INK, labelsize=8, length=2)

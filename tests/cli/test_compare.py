@@ -51,7 +51,7 @@ def test_compare_shows_what_differs_and_the_metrics_over_seeds(runs, capsys):
     assert (best.split()[7], best.split()[-1]) == ("8", "2")
     assert lost.split() == ["9.0", "0", "of", "1"]
     assert baseline.split() == ["baseline", "mean", "1.000"]
-    assert "less test/rmse is better" in out
+    assert "lower test/rmse is better" in out
     assert out.splitlines()[-2:] == [
         "Not done, so not counted:",
         "  runs/lost  diverged: the loss is nan at step 8.",
@@ -96,7 +96,7 @@ def test_compare_writes_files_only_where_asked_to(runs, capsys):
 
 def test_another_metric_may_be_chosen(runs, capsys):
     assert main(["compare", "runs", "--metric", "test/r2"]) == 0
-    assert "more test/r2 is better" in capsys.readouterr().out
+    assert "higher test/r2 is better" in capsys.readouterr().out
 
 
 def test_runs_of_different_experiments_need_a_metric_in_common(folder, capsys):

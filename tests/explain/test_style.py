@@ -3,6 +3,9 @@ Matplotlib's global state alone.
 """
 
 import colorsys
+import html
+import io
+import re
 import subprocess
 import sys
 
@@ -13,7 +16,7 @@ from matplotlib.colors import to_rgb
 
 from jnn.errors import JnnError
 from jnn.explain import style
-from jnn.explain.results import bars
+from jnn.explain.results import bars, classification
 
 STEP = 0.5  # of CIE lightness, 0 to 100: what an eye cannot tell apart
 
@@ -72,7 +75,7 @@ def test_channels_first_are_refused():
 
 
 def test_a_figure_ignores_and_keeps_the_global_settings():
-    draw = lambda: bars.against_baselines("test/accuracy", 0.9, {"mean": 0.1})
+    draw = lambda: bars.against_baselines("test/accuracy", 0.9, {"mean": 0.1}, lowest=False)
     with matplotlib.rc_context({"axes.spines.top": True, "axes.grid": False}):
         before = dict(matplotlib.rcParams)
         figure = draw()
@@ -80,7 +83,48 @@ def test_a_figure_ignores_and_keeps_the_global_settings():
     assert not figure.axes[0].spines["top"].get_visible()
 
 
-def test_the_core_does_not_load_matplotlib():
+def drawn_texts(figure):
+    """The texts of the figure as SVG; a formula is not one of them, for it has tags inside."""
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", bbox_inches="tight")
+    found = re.findall(r">([^<>]+)</text>", stream.getvalue())
+    return [html.unescape(text) for text in found if text.strip()]
+
+
+def test_names_of_classes_are_drawn_as_they_are():
+    classes = ["$0_$5", "$5_$10", "<$50K"]
+    figure = classification.confusion(np.array([[5, 3, 0], [0, 4, 1], [0, 0, 6]]), classes)
+    drawn = drawn_texts(figure)
+    assert [drawn.count(name) for name in classes] == [2, 2, 2]
+    title = " ".join(figure.get_suptitle().split())
+    assert "$0_$5 predicted as $5_$10" in title
+    assert title in " ".join(" ".join(drawn).split())
+
+
+def test_names_at_a_logarithmic_axis_are_text_and_its_powers_of_ten_are_not():
+    figure, axes = style.panels(width=4, height=3, title="$a_$b")
+    ax = axes[0, 0]
+    ax.plot([1, 1000], [1, 1], label="$1_$2")
+    ax.set_xscale("log")
+    ax.set_yticks([1], ["$3_$4"])
+    style.legend(ax)
+    for _ in range(2):
+        assert sorted(drawn_texts(figure)) == ["$1_$2", "$3_$4", "$a_$b"]
+    assert [label.get_text() for label in ax.get_xticklabels()][1] == r"$\mathdefault{10^{0}}$"
+
+
+@pytest.mark.parametrize(
+    "module", ["jnn", "jnn.explain", "jnn.explain.inside.summary", "jnn.tables"]
+)
+def test_the_core_does_not_load_matplotlib(module):
     """Importing it takes most of a second."""
-    code = "import sys, jnn, jnn.explain, jnn.explain.inside.summary; assert not {'matplotlib', 'scipy.stats'} & set(sys.modules)"
+    code = f"import sys, {module}; assert not {{'matplotlib', 'scipy.stats'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_wording_and_tables_load_neither_jax_nor_matplotlib():
+    code = (
+        "import sys, jnn.wording, jnn.tables; assert not {'matplotlib', 'jax'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -212,7 +212,7 @@ def test_markdown_is_a_table_of_all_metrics():
     assert (
         lines[-1]
         == caption(found)
-        == "Mean ± standard deviation over seeds; more test/accuracy is better."
+        == "Mean ± standard deviation over seeds; higher test/accuracy is better."
     )
 
 

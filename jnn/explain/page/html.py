@@ -1,5 +1,6 @@
-"""The parts of a page. Every function escapes its texts; a ``body`` is HTML that other functions
-here made.
+"""The parts of a page of HTML.
+
+Every function escapes its texts; a ``body`` is HTML that other functions here made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,26 +40,30 @@ def page(title: str, kicker: str, lead: str, body: str) -> str:
 
 def section(name: str, title: str, text: str, body: str) -> str:
     """A part of the page under its heading."""
-    paragraph = f"<p>{escape(text)}</p>\n" if text else ""
-    return f'<section aria-labelledby="{escape(name)}">\n<h2 id="{escape(name)}">{escape(title)}</h2>\n{paragraph}{body}\n</section>'
+    name, paragraph = escape(name), f"<p>{escape(text)}</p>\n" if text else ""
+    heading = f'<h2 id="{name}">{escape(title)}</h2>'
+    return f'<section aria-labelledby="{name}">\n{heading}\n{paragraph}{body}\n</section>'
 
 
-def figure(source: str, description: str, least: int) -> str:
-    """A picture on a white card, at least ``least`` pixels wide: where the screen is narrower it
-    scrolls, with the keyboard too.
-    """
-    label = escape(description)
-    image = f'<img src="{escape(source)}" alt="{label}" style="min-width:{least}px">'
-    return f'<div class="figure" tabindex="0" role="region" aria-label="{label}">{image}</div>'
+def warning(start: str, rest: str) -> str:
+    """A paragraph that stands out, its ``start`` in bold."""
+    text = f"<strong>{escape(start)}</strong> {escape(rest)}"
+    return f'<p class="warning" role="note">{text}</p>'
+
+
+def figure(source: str, description: str, width: int) -> str:
+    """A picture on a white card, ``width`` pixels wide, or as wide as the screen has room for."""
+    image = f'<img src="{escape(source)}" alt="{escape(description)}" width="{width}">'
+    return f'<div class="figure">{image}</div>'
 
 
 def preformatted(text: str, label: str) -> str:
-    """Text in fixed-width letters as it is."""
+    """Text in fixed-width letters; where the screen is narrower it scrolls, by keyboard too."""
     return f'<pre tabindex="0" role="region" aria-label="{escape(label)}">{escape(text)}</pre>'
 
 
 def facts(values: Mapping[str, str]) -> str:
-    """A few values side by side, each above its name."""
+    """A few values side by side, each below its name."""
     items = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in values.items()
@@ -67,19 +72,33 @@ def facts(values: Mapping[str, str]) -> str:
 
 
 def table(caption: str, values: Mapping[str, str]) -> str:
-    """Names and values in two columns; without a caption where the heading above says it all."""
+    """Names and values in two columns; no caption where the heading above is enough."""
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>\n'
         for name, value in values.items()
     )
-    head = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="table"><table>{head}\n<tbody>\n{rows}</tbody></table></div>'
+    return f'<div class="table"><table>{_caption(caption)}\n<tbody>\n{rows}</tbody></table></div>'
+
+
+def grid(caption: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
+    """A table with a heading above each column; where the screen is narrower it scrolls."""
+    heads = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    lines = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{escape(value)}</td>" for value in values)
+        + "</tr>\n"
+        for name, values in rows.items()
+    )
+    head = f"<thead><tr><td></td>{heads}</tr></thead>"
+    inside = f"{_caption(caption)}\n{head}\n<tbody>\n{lines}</tbody>"
+    return (
+        f'<div class="table" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<table class="grid">{inside}</table></div>'
+    )
 
 
 def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str:
-    """A table of ``(name, text of its value, value, marked)`` with a bar from zero behind each
-    value.
-    """
+    """``(name, text of its value, value, marked)``, with a bar from zero beside each value."""
     longest = max((value for _, _, value, _ in rows), default=0.0)
     lines = []
     for name, text, value, marked in rows:
@@ -87,6 +106,11 @@ def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str
         bar = f'<td class="bar" aria-hidden="true"><span style="width:{share:.2f}%"></span></td>'
         row = f'<th scope="row">{escape(name)}</th><td class="number">{escape(text)}</td>{bar}'
         lines.append(f"<tr{' class=model' if marked else ''}>{row}</tr>\n")
-    head = '<thead class="unseen"><tr><th scope="col">model</th><th scope="col">value</th><td></td></tr></thead>'
-    inside = f"<caption>{escape(caption)}</caption>{head}\n<tbody>\n{''.join(lines)}</tbody>"
+    heads = '<th scope="col">model</th><th scope="col">value</th><td></td>'
+    head = f'<thead class="unseen"><tr>{heads}</tr></thead>'
+    inside = f"{_caption(caption)}{head}\n<tbody>\n{''.join(lines)}</tbody>"
     return f'<div class="table"><table class="bars">{inside}</table></div>'
+
+
+def _caption(text: str) -> str:
+    return f"<caption>{escape(text)}</caption>" if text else ""

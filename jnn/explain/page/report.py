@@ -1,15 +1,11 @@
-"""One page about a run: the result beside its baselines, how training went, what the model does,
-how to repeat it.
+"""One page about a run: the result beside its baselines, learning curves, plots, how to repeat it.
 
 The page is a single file without scripts, which reads nothing from anywhere: figures are inside it
 as data. It follows the reader's choice of light or dark and the width of the screen.
 """
 
-import json
 import math
-import os
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,20 +16,46 @@ from jnn.errors import mistake
 from jnn.explain.page import html
 from jnn.explain.page.figures import inline_images
 from jnn.explain.page.markup import Markup
-from jnn.explain.results.curves import learning_curves
-from jnn.wording import is_finite, lower_is_better, metric_name, number, ranked, sentence
+from jnn.explain.results.curves import Kept, learning_curves
+from jnn.files import write_text
+from jnn.wording import (
+    DIRECTIONS,
+    better,
+    duration,
+    is_finite,
+    lowest_is_best,
+    metric_name,
+    number,
+    ranked,
+    sentence,
+    setting,
+)
 
-READABLE = 72  # pixels an inch at which the letters of a figure can be read
-WIDEST = 850  # pixels that a wide screen has for a figure
+PIXELS = 96
+"""Pixels of an inch of a figure, where the screen is wide enough."""
+
+SMOKE = (
+    "This is a smoke run:",
+    "a few examples and steps, to see that everything works. Its numbers mean nothing.",
+)
 
 
 class Section(NamedTuple):
-    """A part of the report: a heading, a sentence that says what one sees, and a figure, coloured
-    text, or, in fixed-width letters, a table."""
+    """A part of the report: a heading, a sentence that explains it, and what it shows."""
 
     title: str
+    """The plot in the field's word, such as ``"Confusion matrix"``."""
     text: str
     figure: Figure | Markup | str | None = None
+    """A figure, coloured text, or, in fixed-width letters, a table."""
+
+
+class MainMetric(NamedTuple):
+    """The metric by which the model is compared with its baselines."""
+
+    name: str
+    lowest: bool | None
+    """Whether the lowest value is the best; None where nobody said so."""
 
 
 def write_report(
@@ -47,16 +69,18 @@ def write_report(
 ) -> Path:
     """Write ``folder/report.html``, a self-contained page of at most 2 MB, and return its path.
 
-    ``summary``   what ``summary.json`` holds: ``metrics`` and, where there are any, ``baselines``
-                  (name -> the same metric on the same split), ``parameters``, ``seconds``,
-                  ``steps``, ``seed``, ``device``, ``versions``, ``config``, ``experiment``,
-                  ``data`` (its name, fingerprint, sizes: text or a mapping).
-    ``rows``      the lines of ``metrics.jsonl``, for the learning curves.
-    ``about``     whose ``metric`` (such as ``"test/accuracy"``) is the one that is compared;
-                  without it the first one.
+    ``summary``  what ``summary.json`` holds: ``metrics`` and, where there are any, ``baselines``
+                 (their name -> the main metric on the same split, or several metrics), ``metric``
+                 (``name`` and ``direction`` of the main one), ``kept`` (``metric``, ``direction``,
+                 ``step`` and ``value`` of the kept params), ``parameters``, ``seconds``, ``steps``,
+                 ``seed``, ``device``, ``versions``, ``config``, ``experiment``, and ``data`` (its
+                 name, fingerprint, sizes: text or a mapping).
+    ``rows``     the lines of ``metrics.jsonl``, for the learning curves.
+    ``about``    whose ``metric`` and ``direction`` count where the summary has none. Without either
+                 the first metric is shown, and nothing is ranked.
 
     The command is read from ``command.txt`` in the folder where there is one. Raises `JnnError`
-    without a metric, or for a missing folder.
+    without a metric, for an unknown direction, and for a missing folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -69,116 +93,148 @@ def write_report(
             got="a summary without metrics",
             expected="{'metrics': {'test/accuracy': 0.99}, ...}",
         )
-    metric = getattr(about, "metric", "") or ""
-    metric = metric if metric in summary["metrics"] else next(iter(summary["metrics"]))
+    metric = main_metric(summary, about)
     if rows:
-        candidates = (f"validation/{metric.rsplit('/', 1)[-1]}", "validation/loss")
-        watched = next((name for name in candidates if any(name in row for row in rows)), None)
-        caption = (
-            "The dotted line marks the best step on validation data."
-            if watched
-            else "No data were held out to choose the step by."
-        )
-        curves = Section("How training went", caption, learning_curves(rows, best=watched))
-        sections = [curves, *sections]
-    sources = inline_images([section.figure for section in sections])
+        sections = [_learning_curves(rows, metric.name, summary), *sections]
+    images = inline_images([section.figure for section in sections])
     parts = [
         _result(metric, summary),
         *(
-            _section(i, section, source)
-            for i, (section, source) in enumerate(zip(sections, sources, strict=True))
+            _section(i, section, image)
+            for i, (section, image) in enumerate(zip(sections, images, strict=True))
         ),
         _reproduction(folder, summary),
-        _settings(summary.get("config") or {}),
+        _settings(summary),
     ]
     task = getattr(about, "task", "") or summary.get("experiment", "")
+    body = "\n".join(part for part in parts if part)
     path = folder / "report.html"
-    _write(
-        path,
-        html.page(
-            title, task, result_in_words(metric, summary), "\n".join(part for part in parts if part)
-        ),
-    )
+    write_text(path, html.page(title, task, result_in_words(metric, summary), body))
     return path
 
 
-def result_in_words(metric: str, summary: Mapping[str, Any]) -> str:
+def main_metric(summary: Mapping[str, Any], about: Any = None) -> MainMetric:
+    """The main metric of a run: that of its summary, else of its experiment, else the first.
+
+    >>> metric = {"name": "test/nll", "direction": "lowest"}
+    >>> main_metric({"metrics": {"test/nll": 0.1}, "metric": metric})
+    MainMetric(name='test/nll', lowest=True)
+    >>> main_metric({"metrics": {"test/nll": 0.1}})
+    MainMetric(name='test/nll', lowest=None)
+    """
+    chosen = summary.get("metric") or {}
+    for name, direction in (
+        (chosen.get("name"), chosen.get("direction")),
+        (getattr(about, "metric", None), getattr(about, "direction", None)),
+    ):
+        if name and name in summary["metrics"]:
+            return MainMetric(name, lowest_is_best(direction))
+    return MainMetric(next(iter(summary["metrics"])), None)
+
+
+def result_in_words(metric: MainMetric, summary: Mapping[str, Any]) -> str:
     """One sentence: the model's metric and how it compares with the best baseline.
 
-    >>> result_in_words("test/accuracy", {"metrics": {"test/accuracy": 0.991}, "baselines": {"logistic regression": 0.96}})
+    >>> summary = {"metrics": {"test/accuracy": 0.991}, "baselines": {"logistic regression": 0.96}}
+    >>> result_in_words(MainMetric("test/accuracy", lowest=False), summary)
     'Test accuracy is 0.991, better than the best baseline, logistic regression (0.96), by 0.031.'
     """
-    value, baselines, lowest = (
-        summary["metrics"][metric],
-        summary.get("baselines") or {},
-        lower_is_better(metric),
-    )
-    start = f"{sentence(metric_name(metric))} is {number(value)}"
+    value, baselines = summary["metrics"][metric.name], _baselines(metric.name, summary)
+    start = f"{sentence(metric_name(metric.name))} is {number(value)}"
     finite = {name: baseline for name, baseline in baselines.items() if is_finite(baseline)}
-    if not finite or not is_finite(value):
-        return f"{start}." if finite else f"{start}; there is no baseline to compare it with."
-    name = ranked(finite, lowest)[0]
-    ahead = finite[name] - value if lowest else value - finite[name]
+    if not finite:
+        return f"{start}; there is no baseline to compare it with."
+    if not is_finite(value) or metric.lowest is None:
+        return f"{start}."
+    name = ranked(finite, metric.lowest)[0]
+    best = finite[name]
     # one of them may have been rounded to float32
-    if math.isclose(value, finite[name], rel_tol=1e-6):
+    if math.isclose(value, best, rel_tol=1e-6):
         return f"{start}, the same as the best baseline, {name}."
-    return f"{start}, {'better' if ahead > 0 else 'worse'} than the best baseline, {name} ({number(finite[name])}), by {number(abs(ahead))}."
+    verdict = "better" if (value < best) == metric.lowest else "worse"
+    return (
+        f"{start}, {verdict} than the best baseline, {name} ({number(best)}), "
+        f"by {number(abs(value - best))}."
+    )
 
 
-def _result(metric: str, summary: Mapping[str, Any]) -> str:
-    lowest, baselines = lower_is_better(metric), summary.get("baselines") or {}
-    smoke = (summary.get("config") or {}).get("smoke")
-    warning = "<strong>This is a smoke run:</strong> a few examples and steps, to see that everything works. Its numbers mean nothing."
-    model = (summary.get("config") or {}).get("model")
+def _baselines(metric: str, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The main metric of each baseline that has it."""
+    values = {
+        name: value.get(metric) if isinstance(value, Mapping) else value
+        for name, value in (summary.get("baselines") or {}).items()
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _result(metric: MainMetric, summary: Mapping[str, Any]) -> str:
+    config = summary.get("config") or {}
+    model = config.get("model")
     name = f"this model ({model})" if isinstance(model, str) else "this model"
-    values = {name: summary["metrics"][metric], **baselines}
-    compared = html.bar_table(
-        f"{sentence(metric_name(metric))}; {'less' if lowest else 'more'} is better",
+    values = {name: summary["metrics"][metric.name], **_baselines(metric.name, summary)}
+    size = lambda value: float(value) if is_finite(value) else 0.0
+    direction = f"; {better(metric.lowest)}" if metric.lowest is not None else ""
+    bars = html.bar_table(
+        sentence(metric_name(metric.name)) + direction,
         [
-            (
-                each,
-                number(values[each]),
-                float(values[each]) if is_finite(values[each]) else 0.0,
-                each == name,
-            )
-            for each in ranked(values, lowest)
+            (label, number(values[label]), size(values[label]), label == name)
+            for label in ranked(values, metric.lowest)
         ],
     )
+    seconds = summary.get("seconds")
     facts = {
         "parameters": summary.get("parameters"),
         "steps": summary.get("steps"),
-        "time": _duration(summary.get("seconds")),
-        "device": summary.get("device"),
-        "seed": summary.get("seed"),
+        "time": duration(seconds) if is_finite(seconds) else None,
     }
-    known = {
-        what: number(value) if is_finite(value) else str(value)
-        for what, value in facts.items()
-        if value is not None
-    }
-    others = {
-        metric_name(each): number(value)
-        for each, value in summary["metrics"].items()
-        if each != metric
-    }
-    body = (
-        (f'<p class="warning" role="note">{warning}</p>' if smoke else "")
-        + compared
-        + html.facts(known)
-    )
-    return html.section(
-        "result", "Result", "", body + (html.table("All other metrics", others) if others else "")
-    )
+    facts = {label: number(value) for label, value in facts.items() if value is not None}
+    warning = html.warning(*SMOKE) if config.get("smoke") else ""
+    others = _other_metrics(name, metric.name, summary)
+    return html.section("result", "Result", "", warning + bars + html.facts(facts) + others)
 
 
-def _section(i: int, section: Section, source: str | None) -> str:
-    body = ""
-    if source is not None and isinstance(section.figure, Figure):
-        body = html.figure(
-            source,
-            f"{section.title}. {section.text}",
-            min(WIDEST, round(READABLE * section.figure.get_figwidth())),
+def _other_metrics(model: str, main: str, summary: Mapping[str, Any]) -> str:
+    """A row for each metric but the main one, a column for each method that has some of them."""
+    methods = {model: summary["metrics"], **(summary.get("baselines") or {})}
+    methods = {
+        method: values
+        for method, values in methods.items()
+        if isinstance(values, Mapping) and any(name != main for name in values)
+    }
+    names = dict.fromkeys(name for values in methods.values() for name in values if name != main)
+    if not names:
+        return ""
+    if len(methods) == 1:
+        values = next(iter(methods.values()))
+        return html.table(
+            "Other metrics", {metric_name(name): number(values[name]) for name in names}
         )
+    cell = lambda values, name: number(values[name]) if name in values else ""
+    rows = {
+        metric_name(name): [cell(values, name) for values in methods.values()] for name in names
+    }
+    return html.grid("Other metrics", list(methods), rows)
+
+
+def _learning_curves(
+    rows: Sequence[Mapping[str, Any]], metric: str, summary: Mapping[str, Any]
+) -> Section:
+    """The curves, with the step whose params were kept where the summary says which."""
+    kept = summary.get("kept")
+    if not kept:
+        text = "The params of the last step were kept." if "kept" in summary else ""
+        return Section("Learning curves", text, learning_curves(rows, metric=metric))
+    lowest = DIRECTIONS.get(kept.get("direction"))
+    mark = Kept(kept["metric"], kept["step"], kept["value"], lowest)
+    text = "The dotted line marks the step whose params were kept."
+    return Section("Learning curves", text, learning_curves(rows, metric=metric, kept=mark))
+
+
+def _section(i: int, section: Section, image: str | None) -> str:
+    body = ""
+    if image is not None and isinstance(section.figure, Figure):
+        width = round(PIXELS * section.figure.get_figwidth())
+        body = html.figure(image, f"{section.title}. {section.text}", width)
     elif isinstance(section.figure, Markup):
         body = section.figure
     elif isinstance(section.figure, str):
@@ -187,79 +243,49 @@ def _section(i: int, section: Section, source: str | None) -> str:
 
 
 def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
-    command = folder / "command.txt"
-    lines = command.read_text(encoding="utf-8").strip().splitlines() if command.is_file() else []
-    name = summary.get("experiment", "")
-    again = (
-        shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
-    )
-    text = "The same command with the same versions, data and device makes the same numbers."
     facts = {
         "seed": summary.get("seed"),
         "device": summary.get("device"),
         **_data(summary.get("data")),
         **(summary.get("versions") or {}),
     }
-    body = html.preformatted(lines[0] if lines else again, "command") if lines or again else ""
-    known = {what: str(value) for what, value in facts.items() if value is not None}
-    return html.section(
-        "reproduce",
-        "How to reproduce it",
-        text,
-        body + (html.table("What it was made with", known) if known else ""),
-    )
+    facts = {name: str(value) for name, value in facts.items() if value is not None}
+    command = _command(folder, summary)
+    body = html.preformatted(command, "command") if command else ""
+    body += html.table("Seed, device, data and versions", facts) if facts else ""
+    text = "The same command with the same versions, data and device gives the same numbers."
+    return html.section("reproduce", "How to reproduce it", text, body)
+
+
+def _command(folder: Path, summary: Mapping[str, Any]) -> str:
+    """The command that started the run, or one that repeats it."""
+    path, name = folder / "command.txt", summary.get("experiment", "")
+    lines = path.read_text(encoding="utf-8").strip().splitlines() if path.is_file() else []
+    if lines:
+        return lines[0]
+    return shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
 
 
 def _data(data: Any) -> dict[str, str]:
-    """What is known of the data, as rows.
+    """What the data were, as rows.
 
     >>> _data({"name": "digits", "examples": {"train": 1200, "test": 397}})
     {'data: name': 'digits', 'data: examples': 'train 1200, test 397'}
     """
     if not isinstance(data, Mapping):
         return {"data": str(data)} if data else {}
-    return {
-        f"data: {name}": ", ".join(f"{k} {v}" for k, v in value.items())
-        if isinstance(value, Mapping)
-        else _plain(value)
-        for name, value in data.items()
-    }
+
+    def text(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name} {item}" for name, item in value.items())
+        return setting(value)
+
+    return {f"data: {name}": text(value) for name, value in data.items()}
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def _settings(config: Mapping[str, Any]) -> str:
-    values = {name: _plain(value) for name, value in config.items()}
+def _settings(summary: Mapping[str, Any]) -> str:
+    """The config, without the seed, which is shown above."""
+    config = summary.get("config") or {}
+    above = {"seed"} & summary.keys()
+    values = {name: setting(value) for name, value in config.items() if name not in above}
     return html.section("settings", "Settings", "", html.table("", values)) if values else ""
-
-
-def _duration(seconds: Any) -> str | None:
-    """Seconds in the units that people use.
-
-    >>> _duration(41.2), _duration(754), _duration(7600)
-    ('41 s', '12 min 34 s', '2 h 6 min')
-    """
-    if not is_finite(seconds):
-        return None
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return (
-        f"{minutes} min {rest} s"
-        if minutes
-        else f"{seconds:.2g} s"
-        if seconds < 10
-        else f"{rest} s"
-    )
-
-
-def _write(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=".report-", delete=False, encoding="utf-8"
-    ) as stream:
-        stream.write(text)
-    os.chmod(stream.name, 0o644)
-    os.replace(stream.name, path)

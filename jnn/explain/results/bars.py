@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.wording import is_finite, lower_is_better, metric_name, number, ranked, sentence
+from jnn.wording import better, is_finite, metric_name, number, ranked, sentence
 
 
 def against_baselines(
@@ -14,15 +14,18 @@ def against_baselines(
     model: float,
     baselines: Mapping[str, float],
     *,
+    lowest: bool | None,
     name: str = "model",
-    lowest: bool | None = None,
 ) -> Figure:
     """Horizontal bars from zero, the best on top and the model's in colour, each with its number.
 
-    ``metric`` is the metric's name, such as ``"test/accuracy"``; ``lowest`` says whether less is
-    better, by default judged by that name. What is no finite number has no bar, and comes last.
+    ``metric``  its name, such as ``"test/accuracy"``.
+    ``lowest``  whether the lowest value is the best; None leaves the bars in their order.
+    ``name``    of the model. Raises `JnnError` where a baseline has the same.
 
-    >>> figure = against_baselines("test/rmse", 0.2, {"mean": 0.9, "linear": 0.1})
+    A value that is no finite number has no bar, and comes last.
+
+    >>> figure = against_baselines("test/rmse", 0.2, {"mean": 0.9, "linear": 0.1}, lowest=True)
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['linear', 'model', 'mean']
     """
@@ -32,22 +35,20 @@ def against_baselines(
             got=f"a baseline called {name!r} as the model is",
             expected="different names",
         )
-    lowest = lower_is_better(metric) if lowest is None else lowest
     values = {name: model, **baselines}
     names = ranked(values, lowest)
-    title = f"{sentence(metric_name(metric))} ({'less' if lowest else 'more'} is better)"
+    direction = f" ({better(lowest)})" if lowest is not None else ""
+    title = sentence(metric_name(metric)) + direction
     figure, axes = style.panels(width=6.4, height=0.75 + 0.36 * len(names), title=title)
     ax = axes[0, 0]
-    lengths = [float(values[each]) if is_finite(values[each]) else 0.0 for each in names]
     bars = ax.barh(
         range(len(names)),
-        lengths,
+        [float(values[label]) if is_finite(values[label]) else 0.0 for label in names],
         height=0.66,
-        color=[style.ORANGE if each == name else "#b8c0cc" for each in names],
+        color=[style.ORANGE if label == name else style.GREY for label in names],
     )
-    ax.bar_label(
-        bars, [number(values[each]) for each in names], padding=4, fontsize=9, color=style.INK
-    )
+    numbers = [number(values[label]) for label in names]
+    ax.bar_label(bars, numbers, padding=4, fontsize=9, color=style.INK)
     ax.set_yticks(range(len(names)), names)
     for label in ax.get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == name else "normal")

@@ -1,4 +1,4 @@
-"""What a classifier gets wrong, and whether its probabilities can be believed."""
+"""Errors of a classifier: the confusion matrix, the worst mistakes, the calibration."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,22 +10,25 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 from jnn.explain import style
 
-RARE = 0.05  # fraction of a class up to which a mistake is pale, even where no other is commoner
-FULL = 20  # classes up to which the cells of a confusion matrix hold their counts
+RARE = 0.05
+"""Fraction of a class up to which a mistake is pale, even where no other is more frequent."""
+FULL = 20
+"""Classes up to which the cells of a confusion matrix hold their counts."""
 
 
 def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figure:
-    """Which class is taken for which: row i, column j is how often the class i was predicted as j.
+    """The confusion matrix: row i, column j is how often class i was predicted as class j.
 
     Each cell is coloured by its fraction of the row: blue on the diagonal, which is right, orange
-    off it, where the scale ends at the commonest mistake (at 5 % of a class where all are rarer),
-    so that rare ones show too. Beside each row stands the recall. ``matrix`` is ``(K, K)``, as
-    `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises `JnnError` for another shape,
-    or another number of ``classes``.
+    off it, where the scale ends at the most frequent mistake (at 5 % of a class where all are
+    rarer), so that rare ones show too. Beside each row stands the recall.
+
+    ``matrix`` is ``(K, K)``, as `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises
+    `JnnError` for another shape, or another number of ``classes``.
 
     >>> figure = confusion(np.array([[9, 1], [2, 8]]), ["cat", "dog"])
     >>> figure.get_suptitle().split(";")[0]
-    '3 of 20 are wrong'
+    'Confusion matrix: 3 of 20 wrong'
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
@@ -40,7 +43,9 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
 
     side = min(9.0, max(4.0, 1.6 + 0.42 * k))
     figure, axes = style.panels(
-        width=side + 0.6, height=side + 0.4, title=_worst_in_words(matrix, names)
+        width=side + 0.6,
+        height=side + 0.4,
+        title=f"Confusion matrix: {_errors_in_words(matrix, names)}",
     )
     ax = axes[0, 0]
     ax.imshow(signed, cmap=style.SIGNED, vmin=-1.25, vmax=1.25)
@@ -65,14 +70,10 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
 def _class_ticks(ax: Axes, names: list[str]) -> None:
     k = len(names)
     shown = range(0, k, -(-k // 40))
-    longest = max(len(name) for name in names)
-    ax.set_xticks(
-        shown,
-        [names[i] for i in shown],
-        rotation=45 if longest > 3 else 0,
-        ha="right" if longest > 3 else "center",
-    )
-    ax.set_yticks(shown, [names[i] for i in shown])
+    labels = [names[i] for i in shown]
+    slanted = max(len(name) for name in names) > 3
+    ax.set_xticks(shown, labels, rotation=45 * slanted, ha="right" if slanted else "center")
+    ax.set_yticks(shown, labels)
     ax.set_xticks(np.arange(k - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(k - 1) + 0.5, minor=True)
     ax.grid(True, which="minor", color=style.FAINT, linewidth=0.6)
@@ -90,18 +91,17 @@ def _recalls(ax: Axes, recalls: np.ndarray, totals: np.ndarray) -> None:
     ax.text(k - 0.3, -0.75, "recall", ha="left", va="center", fontsize=8, color=style.QUIET)
 
 
-def _worst_in_words(matrix: np.ndarray, names: list[str]) -> str:
+def _errors_in_words(matrix: np.ndarray, names: list[str]) -> str:
     mistakes = matrix - np.diag(np.diagonal(matrix))
     wrong, total = mistakes.sum(), matrix.sum()
     if not wrong:
-        return f"All {total:,g} are right" if total else "No example"
+        return f"all {total:,g} right" if total else "no example"
     i, j = np.unravel_index(np.argmax(mistakes), mistakes.shape)
-    often = (
-        f"most often {names[i]} is taken for {names[j]} ({mistakes[i, j]:,g} times)"
-        if mistakes[i, j] > 1
-        else "no two in the same way"
-    )
-    return f"{wrong:,g} of {total:,g} {'is' if wrong == 1 else 'are'} wrong; {often}"
+    most = mistakes[i, j]
+    if most == 1:
+        return f"{wrong:,g} of {total:,g} wrong; no confusion is repeated"
+    example = f"{names[i]} predicted as {names[j]} ({most:,g} times)"
+    return f"{wrong:,g} of {total:,g} wrong; the most frequent confusion is {example}"
 
 
 def most_wrong(
@@ -112,16 +112,18 @@ def most_wrong(
     *,
     count: int = 12,
 ) -> Figure:
-    """The wrongly classified examples whose true class got the least probability, the worst first.
+    """The misclassified images, by increasing probability of the true class.
 
     ``images`` ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, ``labels`` ``(N,)`` integers,
-    ``probabilities`` ``(N, K)``. Above each picture stands what the model says and how sure it is,
-    below it what it is. Raises `JnnError` where the lengths differ or a label is outside
-    ``[0, K)``.
+    ``probabilities`` ``(N, K)``. Above each image stand the predicted class and its probability,
+    below it those of the true class.
 
-    >>> figure = most_wrong(np.zeros((2, 4, 4)), np.array([0, 1]), np.array([[0.2, 0.8], [0.1, 0.9]]), ["cat", "dog"])
+    Raises `JnnError` where the lengths differ or a label is outside ``[0, K)``.
+
+    >>> images, p = np.zeros((2, 4, 4)), np.array([[0.2, 0.8], [0.1, 0.9]])
+    >>> figure = most_wrong(images, np.array([0, 1]), p, ["cat", "dog"])
     >>> figure.axes[0].get_title(), figure.axes[0].get_xlabel()
-    ('says dog (80%)', 'is cat (20%)')
+    ('dog (80%)', 'true: cat (20%)')
     """
     labels, probabilities = _checked("most_wrong", labels, probabilities)
     images = style.displayable(images)
@@ -132,37 +134,35 @@ def most_wrong(
             expected="as many of one as of the other",
         )
     names = _names("most_wrong", classes, probabilities.shape[1])
-    predicted, given = probabilities.argmax(axis=1), probabilities[np.arange(len(labels)), labels]
+    predicted = probabilities.argmax(axis=1)
+    of_truth = probabilities[np.arange(len(labels)), labels]
     wrong = np.flatnonzero(predicted != labels)
-    chosen = wrong[np.argsort(given[wrong], kind="stable")][:count]
+    chosen = wrong[np.argsort(of_truth[wrong], kind="stable")][:count]
 
     columns = min(6, max(1, len(chosen)))
     rows = max(1, -(-len(chosen) // columns))
-    many = "none is" if not len(wrong) else "1 is" if len(wrong) == 1 else f"{len(wrong):,} are"
-    title = f"Of {len(labels):,} examples {many} wrong" + (
-        f"; the {len(chosen)} worst" if len(chosen) < len(wrong) else ""
-    )
-    width = max(4.0, 1.55 * columns)
+    title = f"Misclassified: {len(wrong):,} of {len(labels):,}"
+    if len(chosen) < len(wrong):
+        title += f"; the {len(chosen)} with the lowest probability of the true class"
+    height = 2.1 * rows + 0.4 if len(chosen) else 0.7
     figure, axes = style.panels(
-        rows, columns, width=width, height=2.1 * rows + 0.4 if len(chosen) else 0.7, title=title
+        rows, columns, width=max(4.0, 1.55 * columns), height=height, title=title
     )
     for ax, i in zip(axes.ravel(), chosen, strict=False):
         style.picture(ax, images[i])
-        ax.set_title(
-            f"says {names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})",
-            fontsize=10,
-            color=style.ORANGE,
-            fontweight="bold",
-        )
-        ax.set_xlabel(f"is {names[labels[i]]} ({given[i]:.0%})", fontsize=9, color=style.QUIET)
+        answer = f"{names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})"
+        ax.set_title(answer, fontsize=10, color=style.ORANGE, fontweight="bold")
+        truth = f"true: {names[labels[i]]} ({of_truth[i]:.0%})"
+        ax.set_xlabel(truth, fontsize=9, color=style.QUIET)
     for ax in axes.ravel()[len(chosen) :]:
         ax.remove()
     return figure
 
 
 class Reliability(NamedTuple):
-    """Examples, mean confidence and accuracy in each of B equal bins of confidence, ``(B,)``; NaN
-    means in an empty bin.
+    """Examples, mean confidence and accuracy in each of B equal bins of confidence, ``(B,)``.
+
+    Both means are NaN in an empty bin.
     """
 
     count: np.ndarray
@@ -171,15 +171,16 @@ class Reliability(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The expected calibration error ``Σ_b (n_b / n) |accuracy_b - confidence_b|`` (Guo et al.
-        2017, equation 3).
+        """The expected calibration error, ``Σ_b (n_b / n) |accuracy_b - confidence_b|``.
+
+        Source: Guo et al. 2017, equation 3.
         """
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(self.count @ gaps / max(1, self.count.sum()))
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> Reliability:
-    """How often the model is right among the answers about which it is about equally sure.
+    """Accuracy among predictions of about the same confidence.
 
     Confidence is the largest of the ``probabilities`` ``(N, K)``, in bins ``(b/B, (b+1)/B]`` as
     `jnn.metrics.expected_calibration_error` has them.
@@ -193,15 +194,14 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> Figure:
-    """Reliability diagram: accuracy against confidence, and how many answers are so sure. A
-    calibrated model lies on the diagonal.
+    """Reliability diagram: accuracy against confidence, and a histogram of the confidence.
 
-    Arguments as for `reliability`; the title has the expected calibration error.
+    A calibrated model lies on the diagonal. Arguments as for `reliability`; the title has the
+    expected calibration error.
     """
     found = reliability(probabilities, labels, bins=bins)
-    figure, axes = style.panels(
-        2, 1, width=4.6, height=5.4, heights=(3, 1), title=_calibration_in_words(found)
-    )
+    title = f"Calibration: {_calibration_in_words(found)}"
+    figure, axes = style.panels(2, 1, width=4.6, height=5.4, heights=(3, 1), title=title)
     above, below = axes[:, 0]
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
     above.plot(
@@ -227,50 +227,48 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
     below.bar(middles, found.count, width, color=style.BLUE)
     below.set(xlim=(0, 1))
     style.gridded(below)
-    style.caption(below, x="confidence", y="answers")
+    style.caption(below, x="confidence", y="examples")
     return figure
 
 
 def _calibration_in_words(found: Reliability) -> str:
     n = max(1, found.count.sum())
     lean = np.nansum(found.count * (found.confidence - found.accuracy)) / n
-    verdict = (
-        "about right"
-        if abs(lean) < 0.02
-        else "too sure of itself"
-        if lean > 0
-        else "too unsure of itself"
-    )
-    return f"The model is {verdict}: expected calibration error {found.error:.3f}"
+    verdict = "calibrated"
+    if abs(lean) >= 0.02:
+        verdict = "overconfident" if lean > 0 else "underconfident"
+    return f"{verdict}, expected calibration error {found.error:.3f}"
 
 
 def _checked(
-    where: str, labels: np.ndarray, probabilities: np.ndarray
+    caller: str, labels: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1]:
         shapes = f"probabilities {probabilities.shape} and labels {labels.shape}"
-        raise mistake(where, got=shapes, expected="(N, classes) and (N,)")
-    if not np.issubdtype(labels.dtype, np.integer) or (
-        len(labels) and not 0 <= labels.min() <= labels.max() < probabilities.shape[1]
-    ):
+        raise mistake(caller, got=shapes, expected="(N, classes) and (N,)")
+    classes = probabilities.shape[1]
+    in_range = not len(labels) or 0 <= labels.min() <= labels.max() < classes
+    if not np.issubdtype(labels.dtype, np.integer) or not in_range:
         raise mistake(
-            where,
+            caller,
             got=f"labels of {labels.dtype} such as {np.ravel(labels)[:3]}",
-            expected=f"integers in [0, {probabilities.shape[1]})",
+            expected=f"integers in [0, {classes})",
         )
     if len(labels) and not (probabilities.min() >= 0 and probabilities.max() <= 1 + 1e-5):
-        found = f"values from {probabilities.min():.3g} to {probabilities.max():.3g}"
         raise mistake(
-            where, got=found, expected="probabilities", remedy="Apply jax.nn.softmax to the logits."
+            caller,
+            got=f"values from {probabilities.min():.3g} to {probabilities.max():.3g}",
+            expected="probabilities",
+            remedy="Apply jax.nn.softmax to the logits.",
         )
     return labels, probabilities
 
 
-def _names(where: str, classes: Sequence[str] | None, k: int) -> list[str]:
+def _names(caller: str, classes: Sequence[str] | None, k: int) -> list[str]:
     names = [str(i) for i in range(k)] if classes is None else [str(name) for name in classes]
     if len(names) != k:
         raise mistake(
-            where, got=f"{len(names)} names of classes", expected=f"{k}, one for each class"
+            caller, got=f"{len(names)} names of classes", expected=f"{k}, one for each class"
         )
     return names

@@ -1,9 +1,7 @@
-"""How training went: losses, the watched metric, the learning rate and the gradient norm against
-the step.
-"""
+"""Learning curves: losses, metrics, the learning rate and the gradient norm against the step."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,127 +9,111 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.wording import is_finite, lower_is_better, metric_name, number
+from jnn.wording import is_finite, metric_name, number
 
-WIDE = 30.0  # times between the largest and the smallest value, from which an axis is logarithmic
+WIDE = 30.0
+"""Times between the largest and the smallest value, from which an axis is logarithmic."""
 
 Rows = Sequence[Mapping[str, Any]]
+Line = tuple[np.ndarray, np.ndarray]
+"""Steps and values."""
 
 
-def learning_curves(rows: Rows, *, best: str | None = None, lowest: bool | None = None) -> Figure:
-    """Loss, the watched metric, learning rate and gradient norm against the step; what was not
-    logged has no panel.
+class Kept(NamedTuple):
+    """The step whose params were kept, and the metric by which it was chosen."""
+
+    metric: str
+    step: int
+    value: float | None
+    lowest: bool | None = None
+    """Whether it is the lowest value of the metric, or the highest."""
+
+
+def learning_curves(rows: Rows, *, metric: str = "", kept: Kept | None = None) -> Figure:
+    """Loss, metrics, learning rate and gradient norm against the step.
 
     ``rows``    the lines of ``metrics.jsonl``: ``{"step": 50, "train/loss": 0.3}``; NaN and None
                 leave a gap.
-    ``best``    the metric whose best step is marked; by default the first of the validation metrics
-                that is not the loss, or else the validation loss.
-    ``lowest``  whether less of it is better; by default judged by its name.
+    ``metric``  the one to draw beside the loss, of every split that has it. By default the one that
+                was kept by, or else the first of the validation split that is not the loss.
+    ``kept``    the step to mark, in all panels.
 
-    Raises `JnnError` where no row has a loss or metric, or none has ``best``.
+    What was not logged has no panel. Raises `JnnError` where no row has any of these.
 
-    >>> rows = [{"step": 1, "train/loss": 2.0}, {"step": 2, "train/loss": 1.0, "validation/accuracy": 0.5}]
+    >>> rows = [{"step": 1, "train/loss": 2.0}, {"step": 2, "validation/accuracy": 0.5}]
     >>> [ax.get_title(loc="left") for ax in learning_curves(rows).axes]
     ['loss', 'accuracy']
     """
     names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
-    best = best or _watched(names)
-    if best is not None and best not in names:
-        raise mistake(
-            "learning_curves",
-            got=f"best={best!r}",
-            expected=f"one of {', '.join(names) or 'some logged metric'}",
-        )
-    shown = _panels(names, best)
-    if not shown:
+    panels = _panels(names, metric, kept.metric if kept else "")
+    if not panels:
         raise mistake(
             "learning_curves",
             got=f"{len(rows)} rows without a metric",
             expected="rows such as {'step': 50, 'train/loss': 0.3}",
         )
-    columns = min(2, len(shown))
+    columns = min(2, len(panels))
+    height = -(-len(panels) // columns)
     figure, axes = style.panels(
-        -(-len(shown) // columns),
+        height,
         columns,
         width=4.6 * columns,
-        height=2.9 * -(-len(shown) // columns) + 0.4,
+        height=2.9 * height + 0.4,
+        title=f"Learning curves{_in_words(kept)}",
     )
-    for ax, (title, lines) in zip(axes.ravel(), shown.items(), strict=False):
+    for ax, (title, lines) in zip(axes.ravel(), panels.items(), strict=False):
         _draw(ax, title, {name: series(rows, name) for name in lines})
-    for ax in axes.ravel()[len(shown) :]:
+        if kept:
+            _mark(ax, kept, with_value=kept.metric in lines)
+    for ax in axes.ravel()[len(panels) :]:
         ax.remove()
-    heading = "Training"
-    if best is not None:
-        heading = (
-            _mark_best(
-                figure,
-                shown,
-                series(rows, best),
-                best,
-                lower_is_better(best) if lowest is None else lowest,
-            )
-            or heading
-        )
-    style.entitle(figure, heading)
     return figure
 
 
-def series(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of one metric; what is no finite number is NaN.
+def series(rows: Rows, name: str) -> Line:
+    """Steps and values of one metric; a value that is no finite number is NaN.
 
     >>> series([{"step": 1, "a": 2.0}, {"step": 2, "b": 0.0}, {"step": 3, "a": None}], "a")
     (array([1, 3]), array([ 2., nan]))
     """
-    found = [
-        (row["step"], row[name] if is_finite(row[name]) else np.nan) for row in rows if name in row
-    ]
-    steps, values = zip(*found, strict=True) if found else ((), ())
-    return np.array(steps, int), np.array(values, float)
+    logged = [row for row in rows if name in row]
+    values = [row[name] if is_finite(row[name]) else np.nan for row in logged]
+    return np.array([row["step"] for row in logged], int), np.array(values, float)
 
 
-def _watched(names: list[str]) -> str | None:
-    candidates = [name for name in names if name.startswith("validation/")]
-    return next(
-        (name for name in candidates if name != "validation/loss"),
-        candidates[0] if candidates else None,
-    )
+def _panels(names: list[str], metric: str, kept: str) -> dict[str, list[str]]:
+    """``{title: names of its lines}``, the same metric of all splits in one panel."""
+    last = lambda name: name.rpartition("/")[2]
+    validation = [name for name in names if name.startswith("validation/")]
+    others = [name for name in validation if last(name) != "loss"]
+    chosen = [last(kept), last(metric)] if kept or metric else [last(name) for name in others[:1]]
+    drawn = dict.fromkeys(["loss", *filter(None, chosen), "learning_rate", "gradient_norm"])
+    panels = {metric_name(part): [name for name in names if last(name) == part] for part in drawn}
+    return {title: lines for title, lines in panels.items() if lines}
 
 
-def _panels(names: list[str], best: str | None) -> dict[str, list[str]]:
-    """``{title: names of its lines}``, the same metric of each split in one panel."""
-    metric = best.rsplit("/", 1)[-1] if best else "loss"
-    wanted = {
-        "loss": "loss",
-        metric: metric_name(metric),
-        "learning_rate": "learning rate",
-        "gradient_norm": "gradient norm",
-    }
-    of = lambda last: [name for name in names if name.rsplit("/", 1)[-1] == last]
-    return {title: of(last) for last, title in wanted.items() if of(last)}
+def _in_words(kept: Kept | None) -> str:
+    if kept is None:
+        return ""
+    best = {True: "lowest ", False: "highest ", None: ""}[kept.lowest]
+    return f": {best}{metric_name(kept.metric)} {number(kept.value)}, at step {kept.step:,}"
 
 
-def _draw(ax: Axes, title: str, lines: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
     values = np.concatenate([y for _, y in lines.values()])
-    positive = values[np.isfinite(values)]
-    if len(positive) and positive.min() > 0 and positive.max() > WIDE * positive.min():
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > WIDE * values.min():
         ax.set_yscale("log")
     else:
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    for i, (name, (steps, y)) in enumerate(
-        sorted(lines.items(), key=lambda line: not line[0].startswith("train/"))
-    ):
+    train_first = sorted(lines.items(), key=lambda line: not line[0].startswith("train/"))
+    colours = {"train": style.BLUE, "validation": style.ORANGE}
+    for i, (name, (steps, y)) in enumerate(train_first):
         split = name.split("/", 1)[0]
-        colour = (
-            style.BLUE
-            if split == "train"
-            else style.ORANGE
-            if split == "validation"
-            else style.SERIES[i % len(style.SERIES)]
-        )
         ax.plot(
             steps,
             y,
-            color=colour,
+            color=colours.get(split, style.SERIES[i % len(style.SERIES)]),
             linewidth=1.6,
             label=split,
             marker="o" if len(steps) < 25 else None,
@@ -144,25 +126,9 @@ def _draw(ax: Axes, title: str, lines: dict[str, tuple[np.ndarray, np.ndarray]])
     ax.margins(x=0.02)
 
 
-def _mark_best(
-    figure: Figure, shown: dict, line: tuple[np.ndarray, np.ndarray], name: str, lowest: bool
-) -> str:
-    """Mark the best step in the panels, and say it in words; nothing where no value is finite."""
-    steps, values = line
-    if not np.any(np.isfinite(values)):
-        return ""
-    i = np.nanargmin(values) if lowest else np.nanargmax(values)
-    for ax, lines in zip(figure.axes, shown.values(), strict=True):
-        ax.axvline(steps[i], color=style.QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
-        if name in lines:
-            ax.plot(
-                steps[i],
-                values[i],
-                "o",
-                color=style.INK,
-                markersize=6,
-                markerfacecolor="white",
-                markeredgewidth=1.6,
-                zorder=5,
-            )
-    return f"Best {metric_name(name)}: {number(float(values[i]))}, at step {steps[i]:,}"
+def _mark(ax: Axes, kept: Kept, *, with_value: bool) -> None:
+    """A dotted line at the step, and a ring around the value that it was chosen by."""
+    ax.axvline(kept.step, color=style.QUIET, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    if with_value and is_finite(kept.value):
+        ring = {"markersize": 6, "markerfacecolor": "white", "markeredgewidth": 1.6}
+        ax.plot(kept.step, kept.value, "o", color=style.INK, zorder=5, **ring)

@@ -218,7 +218,7 @@ def errors_by_horizon(
             range(len(names)),
             values,
             height=0.66,
-            color=[style.ORANGE if each == model else "#b8c0cc" for each in names],
+            color=[style.ORANGE if each == model else style.GREY for each in names],
         )
         ax.bar_label(
             bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK

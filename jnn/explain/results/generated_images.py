@@ -36,7 +36,7 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
     title = f"Of {name} images, {classes[rarest]} is the rarest class: {100 * first[rarest]:.2g} %"
     figure, axes = style.panels(width=7.6, height=3.4, title=title)
     ax, width = axes[0, 0], 0.8 / len(shares)
-    colours = (style.ORANGE, "#b8c0cc", *style.SERIES[2:])
+    colours = (style.ORANGE, style.GREY, *style.SERIES[2:])
     for i, ((kind, values), colour) in enumerate(zip(shares.items(), colours, strict=False)):
         ax.bar(
             np.arange(len(classes)) + (i - (len(shares) - 1) / 2) * width,

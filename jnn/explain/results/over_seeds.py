@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,10 @@ from matplotlib.figure import Figure
 
 from jnn.errors import mistake
 from jnn.explain import style
-from jnn.wording import is_finite, lower_is_better, metric_name, number, sentence
+from jnn.wording import better, is_finite, metric_name, number, sentence, setting
 
-WIDE = 30.0  # times between the largest and the smallest setting, from which an axis is logarithmic
+WIDE = 30.0
+"""Times between the largest and the smallest setting, from which an axis is logarithmic."""
 MEAN = {"markersize": 12, "markeredgewidth": 2}  # a dash, so that it hides no seed
 
 Rows = Sequence[tuple[Mapping[str, Any], Sequence[float]]]
@@ -24,24 +24,26 @@ def over_seeds(
     metric: str,
     rows: Rows,
     *,
+    lowest: bool | None,
     baselines: Mapping[str, float] | None = None,
-    lowest: bool | None = None,
 ) -> Figure:
-    """The metric against the one numeric setting that differs, a line for each combination of the
-    others; where more than one number differs, or none, or there would be more lines than colours,
-    a line of dots for each config, the best on top.
+    """One metric of many configs: their means over the seeds, and every seed as a dot.
 
     ``rows``       ``(settings, values)`` of each config: the settings that differ between configs,
                    and the metric of each seed.
+    ``lowest``     whether the lowest value is the best; None leaves the configs in their order.
     ``baselines``  the same metric of other methods.
-    ``lowest``     whether less is better; by default judged by the metric's name.
+
+    Where one numeric setting differs it is the horizontal axis, with a line for each combination of
+    the others. Where several do, or none, or there would be more lines than colours, each config is
+    a row of dots, the best on top.
 
     Learning rates, and settings that are all positive and of more than one order of magnitude, have
     a logarithmic axis. Means are of the seeds whose value is finite. Raises `JnnError` where no
     value is finite.
 
-    >>> figure = over_seeds("test/loss", [({"learning_rate": 0.1}, [2.0, 4.0]), ({"learning_rate": 0.01}, [1.0])])
-    >>> figure.axes[0].lines[0].get_ydata()
+    >>> rows = [({"learning_rate": 0.1}, [2.0, 4.0]), ({"learning_rate": 0.01}, [1.0])]
+    >>> over_seeds("test/loss", rows, lowest=True).axes[0].lines[0].get_ydata()
     array([1., 3.])
     """
     finite = [
@@ -55,27 +57,26 @@ def over_seeds(
             got=f"{len(rows)} configs without a finite {metric}",
             expected="one that has some",
         )
-    lowest = lower_is_better(metric) if lowest is None else lowest
-    known = {name: value for name, value in (baselines or {}).items() if is_finite(value)}
+    finite_baselines = {
+        name: value for name, value in (baselines or {}).items() if is_finite(value)
+    }
+    direction = f" ({better(lowest)})" if lowest is not None else ""
+    title = f"{sentence(metric_name(metric))}{direction}: mean and single seeds"
     x = _numeric_setting(drawn)
-    title = f"{sentence(metric_name(metric))} ({'less' if lowest else 'more'} is better): mean and single seeds"
-    return (
-        _curves(metric, drawn, known, x, title) if x else _dots(metric, drawn, known, lowest, title)
-    )
+    if x is None:
+        return _dots(metric, drawn, finite_baselines, lowest, title)
+    return _curves(metric, drawn, finite_baselines, x, title)
 
 
 def _numeric_setting(rows: Rows) -> str | None:
-    """The one setting with several values, all of them numbers, if the others make no more lines
-    than there are colours.
-    """
+    """The one numeric setting that differs, if the others make no more lines than colours."""
     names = {name for settings, _ in rows for name in settings}
     numeric = [name for name in names if all(is_finite(settings.get(name)) for settings, _ in rows)]
     numeric = [name for name in numeric if len({settings[name] for settings, _ in rows}) > 1]
-    if len(numeric) != 1 or len({_label(settings, numeric[0]) for settings, _ in rows}) > len(
-        style.SERIES
-    ):
+    if len(numeric) != 1:
         return None
-    return numeric[0]
+    lines = {_label(settings, numeric[0]) for settings, _ in rows}
+    return numeric[0] if len(lines) <= len(style.SERIES) else None
 
 
 def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, title: str) -> Figure:
@@ -123,11 +124,12 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
 
 
 def _dots(
-    metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool, title: str
+    metric: str, rows: Rows, baselines: Mapping[str, float], lowest: bool | None, title: str
 ) -> Figure:
     everything = [(_label(settings) or "all", values, style.ORANGE) for settings, values in rows]
     everything += [(f"baseline {name}", [value], style.QUIET) for name, value in baselines.items()]
-    everything.sort(key=lambda line: np.mean(line[1]) if lowest else -np.mean(line[1]))
+    if lowest is not None:
+        everything.sort(key=lambda line: np.mean(line[1]) if lowest else -np.mean(line[1]))
     figure, axes = style.panels(width=6.4, height=0.95 + 0.32 * len(everything), title=title)
     ax = axes[0, 0]
     for y, (_, values, colour) in enumerate(everything):
@@ -151,17 +153,13 @@ def _dots(
 
 
 def _scatter(ax: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
-    """Single seeds, which are seen through each other."""
+    """Single seeds, half transparent, so that equal ones show."""
     ax.plot(x, y, "o", color=colour, markersize=4, alpha=0.45, markeredgewidth=0, label="_seeds")
 
 
 def _label(settings: Mapping[str, Any], without: str = "") -> str:
-    """The settings in one line, as a user types them."""
-    said = {
-        name: value if isinstance(value, str) else json.dumps(value)
-        for name, value in settings.items()
-        if name != without
-    }
-    return ", ".join(
-        said.values() if len(said) == 1 else [f"{name} {value}" for name, value in said.items()]
-    )
+    """The settings in one line, as a user types them; a single one without its name."""
+    texts = {name: setting(value) for name, value in settings.items() if name != without}
+    if len(texts) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{name} {text}" for name, text in texts.items())

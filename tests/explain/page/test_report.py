@@ -11,7 +11,7 @@ import pytest
 from jnn.errors import JnnError
 from jnn.explain.inside.feature_maps import filters
 from jnn.explain.page import figures
-from jnn.explain.page.report import Section, result_in_words, write_report
+from jnn.explain.page.report import MainMetric, Section, main_metric, result_in_words, write_report
 from jnn.explain.results.bars import against_baselines
 
 LIMIT = 2_000_000  # bytes of a page
@@ -21,6 +21,7 @@ EVIL = "<script>alert(\"x\")</script> & 'quoted'"
 class About(NamedTuple):
     task: str = "image classification"
     metric: str = "test/accuracy"
+    direction: str = "highest"
 
 
 SUMMARY = {
@@ -85,7 +86,7 @@ def page(tmp_path):
     (tmp_path / "command.txt").write_text(
         "jnn run image_classification --seed 7\njnn resume somewhere\n"
     )
-    figure = against_baselines("test/accuracy", 0.9, {"svm": 0.8})
+    figure = against_baselines("test/accuracy", 0.9, {"svm": 0.8}, lowest=False)
     sections = [
         Section("Bars", "Longer is better.", figure),
         Section("Layers", "All of them.", "layer  parameters\nout    10"),
@@ -95,7 +96,8 @@ def page(tmp_path):
 
 def test_the_result_is_said_in_a_sentence_and_beside_the_baselines(page):
     assert page.has(
-        "Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), by 0.0032."
+        "Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), "
+        "by 0.0032."
     )
     compared = [cells for cells, _ in page.rows if len(cells) == 2][1:4]
     assert compared == [
@@ -139,7 +141,7 @@ def test_parts_come_in_their_order_under_headings(page):
 
 def test_figures_are_inside_with_a_description(page):
     found = page.named("img")
-    assert [image["alt"].split(".")[0] for image in found] == ["How training went", "Bars"]
+    assert [image["alt"].split(".")[0] for image in found] == ["Learning curves", "Bars"]
     for image in found:
         kind, data = image["src"].split(";base64,")
         start = base64.b64decode(data, validate=True)[:5]
@@ -180,7 +182,7 @@ def test_everything_is_escaped(tmp_path):
         "config": {EVIL: EVIL, "model": EVIL},
         "data": EVIL,
     }
-    figure = against_baselines("test/accuracy", 0.9, {})
+    figure = against_baselines("test/accuracy", 0.9, {}, lowest=False)
     sections = [Section(EVIL, EVIL, figure), Section(EVIL, EVIL, EVIL)]
     page = Page(
         report(
@@ -194,7 +196,10 @@ def test_everything_is_escaped(tmp_path):
 
 def test_a_smoke_run_says_that_its_numbers_mean_nothing(tmp_path):
     path = report(tmp_path, summary=SUMMARY | {"config": {"smoke": True}})
-    sentence = "This is a smoke run: a few examples and steps, to see that everything works. Its numbers mean nothing."
+    sentence = (
+        "This is a smoke run: a few examples and steps, to see that everything works. "
+        "Its numbers mean nothing."
+    )
     assert Page(path.read_text()).has(sentence)
     assert "numbers mean nothing" not in report(tmp_path).read_text()
 
@@ -206,18 +211,92 @@ def test_a_report_of_little_is_still_a_page(tmp_path):
     assert page.has("Test RMSE is 0.5; there is no baseline to compare it with.")
 
 
+def test_no_value_is_written_twice(page):
+    """Beside the sentence at the top: the main metric, the seed, the device."""
+    body = [data for data in page.text if not data.startswith("Test accuracy is")]
+    for value in ("0.9912", "7", "cpu (2 cores)"):
+        assert body.count(value) == 1
+    assert not page.has("test accuracy")
+
+
+def test_several_metrics_of_baselines_have_a_table_of_their_own(tmp_path):
+    baselines = {
+        "svm": {"test/accuracy": 0.9944, "test/f1": 0.25},
+        "guess": {"test/accuracy": 0.1011},
+        "plain": 0.5,
+    }
+    page = Page(report(tmp_path, summary=SUMMARY | {"baselines": baselines}).read_text())
+    rows = [cells for cells, _ in page.rows]
+    names = ["svm", "this model (cnn)", "plain", "guess"]
+    assert [row[0] for row in rows if row[0] in names and row[1] != "svm"] == names
+    assert ["this model (cnn)", "svm"] in rows
+    assert ["test F1", "not a number", "0.25"] in rows
+
+
+ACCURACY, NLL = ("test/accuracy", "highest"), ("test/nll", "lowest")
+
+
 @pytest.mark.parametrize(
-    ("logged", "caption"),
+    ("metric", "about", "expected"),
     [
-        ("validation/accuracy", "The dotted line marks the best step on validation data."),
-        ("validation/loss", "The dotted line marks the best step on validation data."),
-        ("train/loss", "No data were held out to choose the step by."),
+        (NLL, ACCURACY, ("test/nll", True)),
+        (None, ACCURACY, ("test/accuracy", False)),
+        (None, NLL, ("test/nll", True)),
+        (None, ("test/f1", "highest"), ("test/loss", None)),
+        (("test/f1", "highest"), NLL, ("test/nll", True)),
+        (("test/nll", None), ACCURACY, ("test/nll", None)),
     ],
 )
-def test_the_best_step_is_marked_where_there_are_validation_data(tmp_path, logged, caption):
-    assert Page(
-        report(tmp_path, rows=[{"step": 1, logged: 0.5}, {"step": 2, logged: 0.4}]).read_text()
-    ).has(caption)
+def test_the_metric_and_its_direction_come_from_the_summary_else_the_experiment(
+    metric, about, expected
+):
+    summary = {
+        "metrics": {"test/loss": 1.0, "test/nll": 0.5, "test/accuracy": 0.9},
+        "metric": metric and dict(zip(("name", "direction"), metric, strict=True)),
+    }
+    assert main_metric(summary, About("", *about)) == expected
+
+
+@pytest.mark.parametrize("name", ["test/nll", "box"])
+@pytest.mark.parametrize(
+    ("direction", "order", "sentence"),
+    [
+        ("lowest", ["b", "this model", "a"], "worse than the best baseline, b (0.1), by 0.1."),
+        ("highest", ["a", "this model", "b"], "worse than the best baseline, a (0.9), by 0.7."),
+        (None, ["this model", "a", "b"], "is 0.2."),
+    ],
+)
+def test_baselines_are_ranked_by_the_direction_whatever_the_name(
+    tmp_path, name, direction, order, sentence
+):
+    summary = {
+        "metrics": {name: 0.2},
+        "metric": {"name": name, "direction": direction},
+        "baselines": {"a": 0.9, "b": {name: 0.1}},
+    }
+    page = Page(write_report(tmp_path, title="x", summary=summary).read_text())
+    assert [cells[0] for cells, _ in page.rows if cells[0] in order] == order
+    assert page.has(sentence)
+    assert page.has("is better") == page.has("worse") == (direction is not None)
+
+
+@pytest.mark.parametrize(
+    ("kept", "caption"),
+    [
+        (
+            {"kept": {"metric": "validation/loss", "direction": "lowest", "step": 2, "value": 0.4}},
+            "The dotted line marks the step whose params were kept.",
+        ),
+        ({"kept": None}, "The params of the last step were kept."),
+        ({}, ""),
+    ],
+)
+def test_the_curves_say_which_params_were_kept(tmp_path, kept, caption):
+    rows = [{"step": 1, "validation/loss": 0.5}, {"step": 2, "validation/loss": 0.4}]
+    page = Page(report(tmp_path, rows=rows, summary=SUMMARY | kept).read_text())
+    assert page.has(caption)
+    assert page.has("were kept") == bool(caption)
+    assert page.named("img")[0]["alt"] == f"Learning curves. {caption}"
 
 
 def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
@@ -225,7 +304,7 @@ def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
     # where a PNG has it
     width = lambda source: int.from_bytes(base64.b64decode(source.split(",")[1])[16:20])
     (fine,) = figures.inline_images([noise])
-    monkeypatch.setattr(images, "MOST", len(fine))
+    monkeypatch.setattr(figures, "MOST", len(fine))
     coarse = figures.inline_images([noise, None, noise])
     assert coarse[1] is None
     assert len(coarse[0]) + len(coarse[2]) <= len(fine)
@@ -236,7 +315,7 @@ def test_a_page_of_many_pictures_stays_small(tmp_path):
     noise = filters(np.random.default_rng(0).normal(size=(40, 40, 3, 64)))
     assert (
         report(
-            tmp_path, sections=[Section(f"Noise {i}", "Nothing to see.", noise) for i in range(3)]
+            tmp_path, sections=[Section(f"Noise {i}", "Random kernels.", noise) for i in range(3)]
         )
         .stat()
         .st_size
@@ -245,7 +324,7 @@ def test_a_page_of_many_pictures_stays_small(tmp_path):
 
 
 def test_pictures_that_cannot_be_small_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MOST", 1000)
+    monkeypatch.setattr(figures, "MOST", 1000)
     with pytest.raises(
         JnnError,
         match=r"got 1 figures of more than 1,000 characters.* Give fewer or smaller figures",
@@ -286,10 +365,8 @@ def test_the_summary_as_its_file_has_it_is_enough(tmp_path):
     ],
 )
 def test_the_sentence(value, baselines, expected):
-    assert (
-        result_in_words("test/rmse", {"metrics": {"test/rmse": value}, "baselines": baselines})
-        == expected
-    )
+    summary = {"metrics": {"test/rmse": value}, "baselines": baselines}
+    assert result_in_words(MainMetric("test/rmse", lowest=True), summary) == expected
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,17 @@ def test_confusion_is_blue_where_right_and_orange_where_wrong_in_proportion():
 @pytest.mark.parametrize(
     ("matrix", "title"),
     [
-        ([[9, 1], [4, 8]], "5 of 22 are wrong; most often 1 is taken for 0 (4 times)"),
-        ([[9, 1], [1, 8]], "2 of 19 are wrong; no two in the same way"),
-        ([[3, 0], [0, 4]], "All 7 are right"),
+        (
+            [[9, 1], [4, 8]],
+            "5 of 22 wrong; the most frequent confusion is 1 predicted as 0 (4 times)",
+        ),
+        ([[9, 1], [1, 8]], "2 of 19 wrong; no confusion is repeated"),
+        ([[3, 0], [0, 4]], "all 7 right"),
     ],
 )
-def test_confusion_says_what_goes_wrong_most(matrix, title):
-    assert confusion(matrix).get_suptitle().replace("\n", " ") == title
+def test_the_title_has_the_most_frequent_confusion(matrix, title):
+    drawn = confusion(matrix).get_suptitle().replace("\n", " ")
+    assert drawn == f"Confusion matrix: {title}"
 
 
 def test_most_wrong_are_the_mistakes_with_the_greatest_loss():
@@ -61,18 +65,16 @@ def test_most_wrong_are_the_mistakes_with_the_greatest_loss():
     worst = sorted(range(N), key=lambda i: -loss[i])[:5]
     for ax, i in zip(figure.axes, worst, strict=True):
         assert_allclose(ax.images[0].get_array(), images[i])
-        assert ax.get_title() == f"says {NAMES[PREDICTED[i]]} ({PROBABILITIES[i].max():.0%})"
-        assert ax.get_xlabel() == f"is {NAMES[LABELS[i]]} ({PROBABILITIES[i, LABELS[i]]:.0%})"
-    assert (
-        figure.get_suptitle()
-        == f"Of 300 examples {np.sum(PREDICTED != LABELS)} are wrong; the 5 worst"
-    )
+        assert ax.get_title() == f"{NAMES[PREDICTED[i]]} ({PROBABILITIES[i].max():.0%})"
+        assert ax.get_xlabel() == f"true: {NAMES[LABELS[i]]} ({PROBABILITIES[i, LABELS[i]]:.0%})"
+    title = figure.get_suptitle().replace("\n", " ")
+    assert title.startswith(f"Misclassified: {np.sum(PREDICTED != LABELS)} of 300; the 5 with ")
 
 
-def test_without_a_mistake_there_is_only_a_sentence():
+def test_without_a_mistake_there_is_only_a_title():
     figure = most_wrong(np.zeros((2, 3, 3, 3)), np.array([1, 0]), np.array([[0, 1], [1, 0]]))
     assert not figure.axes
-    assert figure.get_suptitle().replace("\n", " ") == "Of 2 examples none is wrong"
+    assert figure.get_suptitle() == "Misclassified: 0 of 2"
 
 
 def test_reliability_agrees_with_scikit_learn():
@@ -106,7 +108,7 @@ def test_the_reliability_diagram_draws_accuracy_against_confidence():
 
 @pytest.mark.parametrize(
     ("confidence", "accuracy", "verdict"),
-    [(0.9, 0.5, "too sure of itself"), (0.6, 1.0, "too unsure"), (0.75, 0.75, "about right")],
+    [(0.9, 0.5, ": overconfident"), (0.6, 1.0, ": underconfident"), (0.75, 0.75, ": calibrated")],
 )
 def test_the_verdict_is_about_the_direction(confidence, accuracy, verdict):
     labels = (np.arange(100) >= 100 * accuracy).astype(int)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jnn.errors import JnnError
-from jnn.explain.results.curves import learning_curves
+from jnn.explain.results.curves import Kept, learning_curves
 
 ROWS = [
     {"step": 10, "train/loss": 2.0, "train/learning_rate": 0.1, "train/gradient_norm": 900.0},
@@ -51,41 +51,45 @@ def test_only_wide_ranges_are_logarithmic():
     assert panel(figure, "loss").get_yscale() == "linear"
 
 
-@pytest.mark.parametrize(
-    ("best", "lowest", "step", "value", "title"),
-    [
-        (None, None, 20, 0.9, "Best validation accuracy: 0.9, at step 20"),
-        ("validation/loss", None, 20, 0.8, "Best validation loss: 0.8, at step 20"),
-        ("validation/accuracy", True, 10, 0.4, "Best validation accuracy: 0.4, at step 10"),
-    ],
-)
-def test_the_best_step_is_marked(best, lowest, step, value, title):
-    figure = learning_curves(ROWS, best=best, lowest=lowest)
-    marks = [
-        line
+def marks(figure):
+    """The values that have a ring around them."""
+    return [
+        (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
         for ax in figure.axes
         for line in ax.lines
         if line.get_marker() == "o" and len(line.get_xdata()) == 1
     ]
-    assert [(mark.get_xdata()[0], mark.get_ydata()[0]) for mark in marks] == [(step, value)]
-    assert all(
-        any(list(line.get_xdata()) == [step, step] for line in ax.lines) for ax in figure.axes
-    )
-    assert figure.get_suptitle() == title
-
-
-def test_without_any_finite_value_nothing_is_called_best():
-    assert learning_curves([{"step": 1, "validation/loss": None}]).get_suptitle() == "Training"
 
 
 @pytest.mark.parametrize(
-    ("rows", "best", "text"),
+    ("kept", "title"),
     [
-        (ROWS, "validation/f1", "got best='validation/f1', expected one of train/loss, "),
-        ([], None, "got 0 rows without a metric"),
+        # the accuracy peaks at step 20, the learning rate at step 10
+        (Kept("validation/loss", 30, 1.1, lowest=True), "lowest validation loss 1.1, at step 30"),
+        (Kept("validation/accuracy", 10, 0.4), "validation accuracy 0.4, at step 10"),
     ],
 )
-def test_mistakes(rows, best, text):
-    with pytest.raises(JnnError) as error:
-        learning_curves(rows, best=best)
-    assert text in str(error.value)
+def test_the_step_that_was_kept_is_marked_and_no_other(kept, title):
+    figure = learning_curves(ROWS, metric="test/accuracy", kept=kept)
+    assert marks(figure) == [(kept.step, kept.value)]
+    for ax in figure.axes:
+        assert [list(line.get_xdata()) for line in ax.lines].count([kept.step, kept.step]) == 1
+    assert figure.get_suptitle() == f"Learning curves: {title}"
+    assert [ax.get_title(loc="left") for ax in figure.axes[:2]] == ["loss", "accuracy"]
+
+
+def test_without_a_kept_step_nothing_is_marked_or_called_best():
+    figure = learning_curves(ROWS)
+    assert marks(figure) == []
+    assert figure.get_suptitle() == "Learning curves"
+
+
+def test_the_main_metric_has_a_panel_beside_the_one_that_was_kept_by():
+    rows = [*ROWS, {"step": 30, "validation/f1": 0.5, "validation/auc": 0.6}]
+    figure = learning_curves(rows, metric="test/f1", kept=Kept("validation/auc", 30, 0.6, False))
+    assert [ax.get_title(loc="left") for ax in figure.axes[:3]] == ["loss", "AUC", "F1"]
+
+
+def test_mistakes():
+    with pytest.raises(JnnError, match="got 0 rows without a metric"):
+        learning_curves([])

@@ -13,13 +13,13 @@ def points(line):
 
 def test_one_number_that_differs_is_the_axis_with_means_and_seeds():
     rows = [({"learning_rate": 0.1}, [0.5, 0.7]), ({"learning_rate": 0.01}, [0.8, 1.0, None])]
-    figure = over_seeds("test/accuracy", rows, baselines={"svm": 0.75})
+    figure = over_seeds("test/accuracy", rows, lowest=False, baselines={"svm": 0.75})
     means, seeds, baseline = figure.axes[0].lines
     assert np.allclose(points(means), [(0.01, 0.9), (0.1, 0.6)])
     assert points(seeds) == [(0.01, 0.8), (0.01, 1.0), (0.1, 0.5), (0.1, 0.7)]
     assert list(baseline.get_ydata()) == [0.75, 0.75]
     assert figure.axes[0].get_xscale() == "log"
-    assert figure.get_suptitle() == "Test accuracy (more is better): mean and single seeds"
+    assert figure.get_suptitle() == "Test accuracy (higher is better): mean and single seeds"
 
 
 def test_other_settings_make_a_line_each():
@@ -28,7 +28,7 @@ def test_other_settings_make_a_line_each():
         for model in ("mlp", "cnn")
         for width in (4, 8)
     ]
-    ax = over_seeds("test/loss", rows).axes[0]
+    ax = over_seeds("test/loss", rows, lowest=True).axes[0]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mlp", "cnn"]
     assert ax.get_xscale() == "linear"
 
@@ -47,14 +47,22 @@ def test_other_settings_make_a_line_each():
         ([({}, [0.1, 0.1])], ["all", "baseline svm"]),
     ],
 )
-def test_otherwise_each_config_is_a_line_of_dots_the_best_on_top(rows, labels):
-    ax = over_seeds("test/loss", rows, baselines={"svm": 0.2}).axes[0]
+@pytest.mark.parametrize("metric", ["test/loss", "test/nll", "box"])
+def test_otherwise_each_config_is_a_row_of_dots_the_best_on_top(rows, labels, metric):
+    ax = over_seeds(metric, rows, lowest=True, baselines={"svm": 0.2}).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == labels
     assert ax.yaxis_inverted()
     drawn = sorted(x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata())
     assert drawn == sorted([value for _, values in rows for value in values] + [0.2])
 
 
+def test_without_a_direction_configs_keep_their_order():
+    rows = [({"model": name}, [value]) for name, value in (("a", 0.3), ("b", 0.1), ("c", 0.2))]
+    figure = over_seeds("test/loss", rows, lowest=None)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
+    assert "better" not in figure.get_suptitle()
+
+
 def test_nothing_finite_is_refused():
     with pytest.raises(JnnError, match="over_seeds: got 1 configs without a finite test/loss"):
-        over_seeds("test/loss", [({}, [float("nan"), None])])
+        over_seeds("test/loss", [({}, [float("nan"), None])], lowest=True)

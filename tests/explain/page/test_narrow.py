@@ -1,0 +1,89 @@
+"""On the screen of a phone the report scrolls down, never sideways."""
+
+import html
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from jnn.explain.inside.feature_maps import filters
+from jnn.explain.page.coloured_text import coloured_text, predicted_text
+from jnn.explain.page.report import Section, write_report
+from jnn.explain.results.bars import against_baselines
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--dump-dom",
+)
+LONG = "a_name_of_many_letters_without_any_blank_" * 4
+MEASURE = """<body><script>
+onload = () => {
+  const pages = [...document.querySelectorAll("iframe")].map(f => f.contentDocument);
+  document.body.textContent = "widths: " + pages.map(page => page.scrollingElement.scrollWidth);
+};
+</script>
+"""
+
+
+@pytest.fixture
+def page(tmp_path):
+    """A report of everything that is wide."""
+    (tmp_path / "command.txt").write_text(f"jnn run {LONG} --out {LONG}")
+    summary = {
+        "metrics": {"test/accuracy": 0.5, "test/f1": 0.25, LONG: 1234567.0},
+        "metric": {"name": "test/accuracy", "direction": "highest"},
+        "baselines": {f"{LONG}{i}": {"test/accuracy": i / 8, "test/f1": 0.5} for i in range(7)},
+        "device": LONG,
+        "config": {LONG: LONG, "widths": list(range(100)), "smoke": True},
+        "versions": {LONG: "1"},
+    }
+    tokens = [LONG, *"some words of text"]
+    values = [1.0] * len(tokens)
+    probabilities = [[1 / len(tokens)] * len(tokens)] * len(tokens)
+    sections = [
+        Section("Wide figure", LONG, filters([[[[0.5] * 40] * 12] * 3] * 3)),
+        Section(LONG, "Bars", against_baselines("a", 0.5, {"b": 0.25}, lowest=None)),
+        Section("Table", "Of a table", f"{LONG}  {LONG}"),
+        Section("Text", "", coloured_text(tokens, {LONG: values}, label="text")),
+        Section("Text", "", predicted_text(tokens, values, probabilities, tokens, label="text")),
+    ]
+    rows = [{"step": 1, "train/loss": 0.5}]
+    return write_report(tmp_path, title=LONG, summary=summary, rows=rows, sections=sections)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_no_screen_needs_sideways_scrolling(page, tmp_path):
+    widths = (320, 390, 500, 1400)
+    frames = [
+        f'<iframe style="width:{width}px" srcdoc="{html.escape(page.read_text())}"></iframe>'
+        for width in widths
+    ]
+    wrapper = tmp_path / "wrapper.html"
+    wrapper.write_text(MEASURE + "".join(frames))
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = [str(BROWSER), *OPTIONS, profile, "--window-size=2000,2000", wrapper.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    measured = [int(width) for width in re.findall(r"\d+", dom.split("widths: ")[1])]
+    assert len(measured) == len(widths)
+    too_wide = {
+        width: inside for width, inside in zip(widths, measured, strict=True) if inside > width
+    }
+    assert not too_wide
+
+
+def test_everything_wide_is_in_a_box_that_scrolls_or_shrinks(page):
+    css = page.read_text().split("<style>")[1].split("</style>")[0]
+    rule = lambda selector: re.search(rf"^{re.escape(selector)} \{{(.*)\}}$", css, re.M).group(1)
+    for selector in (".figure", ".table", "pre"):
+        assert "overflow-x: auto" in rule(selector)
+    assert "max-width: 100%" in rule(".figure img")
+    assert "overflow-wrap: break-word" in rule("body")
