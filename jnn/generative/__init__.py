@@ -1,1 +1,7 @@
-"""Generative models of images: objectives, diffusion, and scores of what they generate."""
+"""Generative models of images.
+
+`objectives` makes adversarial networks, variational autoencoders and diffusion models ready to be
+trained and sampled; `diffusion` has the schedules, targets and samplers of diffusion; `scores`
+compares generated images with real ones, and has the baselines. The networks are in
+`jnn.architectures` (gan, vae, unet), the adversarial losses in `jnn.losses.adversarial`.
+"""

@@ -1,11 +1,11 @@
-"""Diffusion models as mathematics: how noise is added, what a network learns of it, and how images
-are made from noise without chance.
+"""Diffusion models as mathematics: noise schedules, training targets and deterministic samplers.
 
 At time t from 0 to 1 an example x has become ``x_t = α_t x + σ_t ε`` with normal ε and
 ``α² + σ² = 1``. A network predicts the velocity ``v = α_t ε - σ_t x`` (Salimans & Ho 2022,
-https://arxiv.org/abs/2202.00512) from x_t and t, by the squared error; x and ε follow from it:
-``x = α_t x_t - σ_t v`` and ``ε = σ_t x_t + α_t v``. All is pure, and knows no network; times
-``(...)`` are one for each example.
+https://arxiv.org/abs/2202.00512) from x_t and t, trained by the squared error; x and ε follow from
+it: ``x = α_t x_t - σ_t v`` and ``ε = σ_t x_t + α_t v``.
+
+All functions are pure and independent of the network; times ``(...)`` are one for each example.
 
 >>> import jax, jax.numpy as jnp
 >>> x, noise, t = jnp.ones((5, 2)), jnp.zeros((5, 2)), jnp.linspace(0, 1, 5)
@@ -27,8 +27,9 @@ Schedule = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 
 def cosine(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``α = cos(π t / 2), σ = sin(π t / 2)``: Nichol & Dhariwal 2021
-    (https://arxiv.org/abs/2102.09672) without their small offset.
+    """The cosine schedule, ``α = cos(π t / 2), σ = sin(π t / 2)``.
+
+    Source: Nichol & Dhariwal 2021, https://arxiv.org/abs/2102.09672, without their small offset.
 
     >>> [round(float(value), 3) for value in cosine(jnp.array(0.5))]
     [0.707, 0.707]
@@ -38,11 +39,11 @@ def cosine(t: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def linear(t: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The schedule of DDPM in continuous time: ``α² = exp(-∫₀ᵗ β(s) ds)`` with β rising in a line
-    from 0.1 to 20.
+    """The schedule of DDPM in continuous time, ``α² = exp(-∫₀ᵗ β(s) ds)``.
 
-    The limit of the 1,000 steps of Ho et al. 2020 (https://arxiv.org/abs/2006.11239), whose β rises
-    from 1e-4 to 0.02: Song et al. 2021, appendix B (https://arxiv.org/abs/2011.13456).
+    β rises linearly from 0.1 to 20: the limit of the 1,000 steps of Ho et al. 2020
+    (https://arxiv.org/abs/2006.11239), whose β rises from 1e-4 to 0.02. Source: Song et al. 2021,
+    appendix B, https://arxiv.org/abs/2011.13456.
 
     >>> [round(float(value), 3) for value in linear(jnp.array(1.0))]
     [0.007, 1.0]
@@ -63,29 +64,28 @@ def diffused(
 def velocity(
     x: jax.Array, noise: jax.Array, t: jax.Array, schedule: Schedule = cosine
 ) -> jax.Array:
-    """What the network learns: ``v = α_t ε - σ_t x``."""
+    """The training target: ``v = α_t ε - σ_t x``."""
     alpha, sigma = _at(x, noise, t, schedule)
     return alpha * noise - sigma * x
 
 
 def denoised(x_t: jax.Array, v: jax.Array, t: jax.Array, schedule: Schedule = cosine) -> jax.Array:
-    """The example that a velocity tells of: ``x = α_t x_t - σ_t v``."""
+    """The example implied by a velocity: ``x = α_t x_t - σ_t v``."""
     alpha, sigma = _at(x_t, v, t, schedule)
     return alpha * x_t - sigma * v
 
 
 def noise_of(x_t: jax.Array, v: jax.Array, t: jax.Array, schedule: Schedule = cosine) -> jax.Array:
-    """The noise that a velocity tells of: ``ε = σ_t x_t + α_t v``."""
+    """The noise implied by a velocity: ``ε = σ_t x_t + α_t v``."""
     alpha, sigma = _at(x_t, v, t, schedule)
     return sigma * x_t + alpha * v
 
 
 def guided(conditional: jax.Array, unconditional: jax.Array, weight: float) -> jax.Array:
-    """Guidance without a classifier: ``v = u + w (c - u)``, where 1 leaves the conditional
-    prediction, and more exaggerates the condition.
+    """Classifier-free guidance: ``v = u + w (c - u)``.
 
-    Source: Ho & Salimans 2022, equation 6, https://arxiv.org/abs/2207.12598, whose w is this one
-    less 1.
+    A weight of 1 gives the conditional prediction, a larger one exaggerates the condition. Source:
+    Ho & Salimans 2022, equation 6, https://arxiv.org/abs/2207.12598, whose w is this one minus 1.
 
     >>> print(guided(jnp.array([1.0]), jnp.array([0.0]), 3.0))
     [3.]
@@ -102,20 +102,24 @@ def sample(
     order: int = 2,
     limit: float | None = None,
 ) -> jax.Array:
-    """Examples from noise ``(..., *example)``, by ``steps`` steps from t = 1 to 0 that draw
-    nothing: the same noise makes the same example.
+    """Examples from noise ``(..., *example)``, deterministically, in ``steps`` from t = 1 to 0.
 
-    ``predict``  ``(x_t, t) -> v``, t being a scalar.
-    ``order``    1: DDIM, ``x_s = α_s x̂ + σ_s ε̂`` (Song et al. 2021, equation 12,
-                 https://arxiv.org/abs/2010.02502). 2: DPM-Solver++, the multistep one (Lu et al.
-                 2022, algorithm 2, https://arxiv.org/abs/2211.01095): the same with x̂ extrapolated
-                 along its last two values, for as many predictions; its first and last step are
-                 those of DDIM.
-    ``limit``    x̂ is cut to ± this, where examples are known to end.
+    Args:
+        predict: ``(x_t, t) -> v``, t being a scalar.
+        noise: ``(..., *example)``, standard normal.
+        steps: the number of predictions.
+        schedule: that of the training.
+        order: 1 for DDIM, ``x_s = α_s x̂ + σ_s ε̂`` (Song et al. 2021, equation 12,
+            https://arxiv.org/abs/2010.02502). 2 for the multistep DPM-Solver++ (Lu et al. 2022,
+            algorithm 2, https://arxiv.org/abs/2211.01095): the same with x̂ extrapolated from its
+            last two values, for as many predictions; its first and last step are those of DDIM.
+        limit: x̂ is clipped to ± this, the range of the examples; None for no clipping.
+
+    Raises:
+        JnnError: steps < 1, or another order.
 
     Both solve the differential equation of the flow from noise to examples, DDIM with an error in
-    proportion to the length of a step, the other with a fraction of it. Raises `JnnError` for steps
-    < 1 and another order.
+    proportion to the length of a step, DPM-Solver++ with a fraction of it.
 
     >>> point = lambda x_t, t: (cosine(t)[0] * x_t - 3.0) / cosine(t)[1]  # all examples are 3
     >>> bool(jnp.allclose(sample(point, jnp.array([-1.0, 2.0]), steps=4), 3))
@@ -130,22 +134,21 @@ def sample(
     weight = _extrapolation(alpha, sigma) if order == 2 else jnp.zeros(steps, noise.dtype)
 
     def step(carry, i):
-        x_t, before = carry
+        x_t, previous = carry
         clean = alpha[i] * x_t - sigma[i] * predict(x_t, times[i]).astype(x_t.dtype)
         clean = clean if limit is None else jnp.clip(clean, -limit, limit)
-        ahead = clean + weight[i] * (clean - before)
-        return (
-            alpha[i + 1] * ahead + sigma[i + 1] / sigma[i] * (x_t - alpha[i] * ahead),
-            clean,
-        ), None
+        ahead = clean + weight[i] * (clean - previous)
+        x_s = alpha[i + 1] * ahead + sigma[i + 1] / sigma[i] * (x_t - alpha[i] * ahead)
+        return (x_s, clean), None
 
     (x, _), _ = jax.lax.scan(step, (noise, jnp.zeros_like(noise)), jnp.arange(steps))
     return x
 
 
 def _extrapolation(alpha: jax.Array, sigma: jax.Array) -> jax.Array:
-    """``h_i / (2 h_{i-1})``, h being the steps of ``λ = log(α / σ)``; zero where λ is infinite or
-    there is no step before.
+    """``h_i / (2 h_{i-1})``, h being the steps of ``λ = log(α / σ)``.
+
+    Zero where λ is infinite and for the first step.
     """
     h = jnp.diff(jnp.log(alpha) - jnp.log(sigma))
     ratio = 0.5 * h[1:] / h[:-1]
@@ -160,10 +163,7 @@ def _at(
     check_float("diffusion", x)
     if x.shape != other.shape or x.shape[: t.ndim] != t.shape:
         got = f"arrays of shape {x.shape} and {other.shape} with times of shape {t.shape}"
-        raise mistake(
-            "diffusion",
-            got=got,
-            expected="equal shapes, and a time for each example, their first axes",
-        )
+        expected = "equal shapes, and a time for each example, their first axes"
+        raise mistake("diffusion", got=got, expected=expected)
     alpha, sigma = schedule(t.astype(x.dtype).reshape(t.shape + (1,) * (x.ndim - t.ndim)))
     return alpha, sigma

@@ -1,14 +1,16 @@
-"""Generative models of images ready to be trained: what is learned, and how images are made, of
-adversarial networks, variational autoencoders and diffusion models.
+"""Generative models of images, ready to be trained and sampled.
 
-Each function makes a `Generative` from the settings of an architecture. Images have pixels from 0
-to 1, or bytes, outside, and from -1 to 1 inside of models.
+Each function makes a `Generative` from the settings of an architecture: an adversarial network, a
+variational autoencoder or a diffusion model. Pixels are from 0 to 1, or bytes, in batches and
+results, and from -1 to 1 within models.
 
 >>> import jax, jax.numpy as jnp
 >>> from jnn.architectures.vae import VAEConfig
->>> how = variational(VAEConfig(shape=(8, 8, 1), classes=3, channels=(4,), hidden=8, latent=2))
->>> params, state = how.model.init(jax.random.key(0), how.example)
->>> how.draw(params, state, {"noise": jnp.ones((5, *how.noise)), "label": jnp.arange(5) % 3}).shape
+>>> config = VAEConfig(shape=(8, 8, 1), classes=3, channels=(4,), hidden=8, latent=2)
+>>> generative = variational(config)
+>>> params, state = generative.model.init(jax.random.key(0), generative.example)
+>>> x = {"noise": jnp.ones((5, *generative.noise)), "label": jnp.arange(5) % 3}
+>>> generative.draw(params, state, x).shape
 (5, 8, 8, 1)
 """
 
@@ -28,102 +30,92 @@ from jnn.losses.adversarial import Adversarial, gradient_penalty
 from jnn.model import Model, child_key
 
 Cast = Callable[[Model], Model]
-"""What the models are made into, such as `jnn.cast`, which computes them in bfloat16."""
+"""Applied to each model, such as `jnn.cast`, which computes it in bfloat16."""
 
 LABEL = jax.ShapeDtypeStruct((), jnp.int32)
 
 
 class Generative(NamedTuple):
-    """A model of images of classes, how it learns, and how it makes new ones."""
+    """A class-conditional model of images, its objective, and its sampler."""
 
     model: Model
     example: Any
     """The shape of one input of the model."""
     objective: Callable
-    """``(params, state, batch, key) -> loss, (state, metrics)``, as `jnn.train.make_step` takes it;
-    a batch has ``image`` and ``label``.
+    """``(params, state, batch, key) -> loss, (state, metrics)``, as `jnn.train.make_step` takes it.
+
+    A batch has ``image`` and ``label``.
     """
     draw: Callable
-    """``(params, state, {"noise": (N, *noise), "label": (N,)}) -> images (N, H, W, C)`` from 0 to
-    1; jitted.
+    """``(params, state, x) -> images``, jitted.
+
+    ``x`` is ``{"noise": (N, *noise), "label": (N,)}``; images are ``(N, H, W, C)`` from 0 to 1.
     """
     noise: tuple[int, ...]
-    """The shape of the normal numbers that an image is made from."""
+    """The shape of the normal noise that an image is generated from."""
 
 
 def adversarial(
     config: GANConfig, cast: Cast = lambda model: model, *, loss: Adversarial, penalty: float = 0.0
 ) -> Generative:
-    """Two players that learn in one step: the objective is the sum of their losses, in which each
-    sees the other's params as constants.
+    """A generator and a discriminator that are updated in one step.
 
-    So the gradient by each player's params is that of its own loss alone, and an optimizer of each,
-    joined by ``optax.partition``, makes one of both. They learn from the same noise, before either
-    has moved. ``penalty`` is the weight of `gradient_penalty`, for a discriminator without spectral
+    The objective is the sum of their losses, each with the other's params constant, so that the
+    gradient with respect to each network's params is that of its own loss alone. The optimizers of
+    both are joined by ``optax.partition``. Both losses are of the same noise and the same params.
+
+    ``penalty`` is the weight of `gradient_penalty`, for a discriminator without spectral
     normalization. Metrics are ``generator_loss`` and ``discriminator_loss``, the penalty included.
     """
-    makes, judges = cast(generator(config)), cast(discriminator(config))
+    generate, discriminate = cast(generator(config)), cast(discriminator(config))
     constant = jax.lax.stop_gradient
 
     def objective(params, state, batch, key):
-        real, label = _inside(batch["image"]), batch["label"]
+        real, label = _to_signed(batch["image"]), batch["label"]
         noise = jax.random.normal(child_key(key, "noise"), (len(label), config.noise))
-        own = {player: state.get(player, {}) for player in ("generator", "discriminator")}
-        fake, makes_state = makes.apply(
-            params["generator"], own["generator"], {"noise": noise, "label": label}, train=True
-        )
+        x = {"noise": noise, "label": label}
+        g_state, d_state = state.get("generator", {}), state.get("discriminator", {})
+        fake, g_state = generate.apply(params["generator"], g_state, x, train=True)
 
         def score(params, image, label):
-            return judges.apply(
-                params["discriminator"],
-                own["discriminator"],
-                {"image": image, "label": label},
-                train=True,
-            )
+            x = {"image": image, "label": label}
+            return discriminate.apply(params["discriminator"], d_state, x, train=True)
 
-        both, judges_state = score(
-            params, jnp.concatenate([real, constant(fake)]), jnp.concatenate([label, label])
-        )
-        judged = jnp.mean(loss.discriminator(*jnp.split(both, 2)))
+        both = jnp.concatenate([real, constant(fake)]), jnp.concatenate([label, label])
+        scores, new_d_state = score(params, *both)
+        d_loss = jnp.mean(loss.discriminator(*jnp.split(scores, 2)))
         if penalty:
             mix = jax.random.uniform(child_key(key, "mix"), label.shape)
-            steepness = gradient_penalty(
-                lambda image: score(params, image, label)[0], real, constant(fake), mix
-            )
-            judged += penalty * jnp.mean(steepness)
-        deceived = jnp.mean(loss.generator(score(constant(params), fake, label)[0]))
-        states = {"generator": makes_state, "discriminator": judges_state}
-        return deceived + judged, (
-            {player: states[player] for player in state},
-            _losses(generator=deceived, discriminator=judged),
-        )
+            real_or_fake = lambda image: score(params, image, label)[0]
+            d_loss += penalty * jnp.mean(gradient_penalty(real_or_fake, real, constant(fake), mix))
+        g_loss = jnp.mean(loss.generator(score(constant(params), fake, label)[0]))
+        new_state = {"generator": g_state, "discriminator": new_d_state}
+        new_state = {player: new_state[player] for player in state}
+        return g_loss + d_loss, (new_state, _losses(generator=g_loss, discriminator=d_loss))
 
     def draw(params, state, x):
-        return _outside(makes.apply(params["generator"], state.get("generator", {}), x)[0])
+        return _to_unit(generate.apply(params["generator"], state.get("generator", {}), x)[0])
 
     example = {"noise": jax.ShapeDtypeStruct((config.noise,), jnp.float32), "label": LABEL}
     return Generative(cast(gan(config)), example, objective, jax.jit(draw), (config.noise,))
 
 
 def variational(config: VAEConfig, cast: Cast = lambda model: model) -> Generative:
-    """An autoencoder whose codes are near normal: the objective is the bound on the negative log
-    likelihood of pixels, in nats an image.
+    """A variational autoencoder: the objective is the negative ELBO, in nats an image.
 
-    New images are the mean of each pixel given a code, without the noise that the model has beside
-    it: they are smooth.
+    It bounds the negative log-likelihood of the pixels. New images are the mean of each pixel given
+    a code, without the noise of the model's pixel distribution: they are smooth.
     """
     model, decoder = cast(vae(config)), cast(vae_decoder(config))
 
     def objective(params, state, batch, key):
-        x = {"image": _inside(batch["image"]), "label": batch["label"]}
+        x = {"image": _to_signed(batch["image"]), "label": batch["label"]}
         y, state = model.apply(params, state, x, key=child_key(key, "model"), train=True)
         errors = binary_cross_entropy(y["image"], to_float(batch["image"]))
         reconstruction = jnp.mean(jnp.sum(errors, axis=(-3, -2, -1)))
         divergence = jnp.mean(gaussian_kl_divergence(y["mean"], y["log_variance"]))
-        return reconstruction + divergence, (
-            state,
-            _losses(reconstruction=reconstruction, divergence=divergence),
-        )
+        losses = _losses(reconstruction=reconstruction, divergence=divergence)
+        return reconstruction + divergence, (state, losses)
 
     def draw(params, state, x):
         logits, _ = decoder.apply(params["decoder"], {}, {"code": x["noise"], "label": x["label"]})
@@ -141,47 +133,38 @@ def diffusing(
     guidance: float = 1.0,
     steps: int = 20,
 ) -> Generative:
-    """A network that tells noise from image at every time: the objective is the mean squared error
-    of the velocity, as in `jnn.generative.diffusion`.
+    """A diffusion model: the objective is the mean squared error of the velocity.
 
-    ``unlabelled`` is the fraction of images that it sees without their class, ``guidance`` how much
-    the class is exaggerated in drawing, which takes twice the time where it is not 1, and ``steps``
-    those from noise to image.
+    The mathematics is that of `jnn.generative.diffusion`. ``unlabelled`` is the fraction of images
+    that are shown without their class, ``guidance`` the weight of classifier-free guidance in
+    sampling, which takes twice the time where it is not 1, and ``steps`` the number of sampling
+    steps.
     """
     model = cast(denoiser(config))
 
     def objective(params, state, batch, key):
-        x, count = _inside(batch["image"]), batch["label"].shape
+        x, count = _to_signed(batch["image"]), batch["label"].shape
         keys = [child_key(key, name) for name in ("noise", "time", "label")]
         noise, t = jax.random.normal(keys[0], x.shape), jax.random.uniform(keys[1], count)
-        label = jnp.where(
-            jax.random.bernoulli(keys[2], unlabelled, count), config.classes, batch["label"]
-        )
-        v, state = model.apply(
-            params,
-            state,
-            {"image": diffusion.diffused(x, noise, t), "time": t, "label": label},
-            train=True,
-        )
+        is_unlabelled = jax.random.bernoulli(keys[2], unlabelled, count)
+        label = jnp.where(is_unlabelled, config.classes, batch["label"])
+        x_t = {"image": diffusion.diffused(x, noise, t), "time": t, "label": label}
+        v, state = model.apply(params, state, x_t, train=True)
         return jnp.mean(squared_error(v, diffusion.velocity(x, noise, t))), (state, {})
 
     def draw(params, state, x):
         def velocity(image, t, label):
-            return model.apply(
-                params,
-                state,
-                {"image": image, "time": jnp.broadcast_to(t, label.shape), "label": label},
-            )[0]
+            x_t = {"image": image, "time": jnp.broadcast_to(t, label.shape), "label": label}
+            return model.apply(params, state, x_t)[0]
 
         def predict(image, t):
             v = velocity(image, t, x["label"])
             if guidance == 1:
                 return v
-            return diffusion.guided(
-                v, velocity(image, t, jnp.full_like(x["label"], config.classes)), guidance
-            )
+            no_class = jnp.full_like(x["label"], config.classes)
+            return diffusion.guided(v, velocity(image, t, no_class), guidance)
 
-        return _outside(diffusion.sample(predict, x["noise"], steps=steps, limit=1.0))
+        return _to_unit(diffusion.sample(predict, x["noise"], steps=steps, limit=1.0))
 
     example = {
         "image": jax.ShapeDtypeStruct(config.shape, jnp.float32),
@@ -191,12 +174,13 @@ def diffusing(
     return Generative(model, example, objective, jax.jit(draw), config.shape)
 
 
-def _inside(image: jax.Array) -> jax.Array:
-    """Pixels from 0 to 1, or bytes, as models see them: from -1 to 1."""
+def _to_signed(image: jax.Array) -> jax.Array:
+    """Pixels from -1 to 1 of those from 0 to 1, or of bytes."""
     return 2 * to_float(image) - 1
 
 
-def _outside(image: jax.Array) -> jax.Array:
+def _to_unit(image: jax.Array) -> jax.Array:
+    """Pixels from 0 to 1 of those from -1 to 1."""
     return (image + 1) / 2
 
 

@@ -105,7 +105,7 @@ def test_a_judge_of_classes_that_are_far_apart():
 def test_mistakes_are_named():
     with pytest.raises(
         JnnError,
-        match=r"samples of shape \(5, 2\) and \(5, 3\), expected \(N, D\) and \(M, D\), two examples",
+        match=r"samples of shape \(5, 2\) and \(5, 3\), expected \(N, D\) and \(M, D\), at least",
     ):
         scores.frechet_distance(np.zeros((5, 2)), np.zeros((5, 3)))
     with pytest.raises(JnnError, match="NaN or infinity in the second sample"):
