@@ -1,4 +1,4 @@
-"""How unusual a series looks over time, beside what is labelled in it."""
+"""Anomaly scores of a series over time, beside its labelled events; ROC and PR curves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,8 @@ from jnn.explain import style
 from jnn.wording import number
 
 MOST_EVENTS = 6
-GAP = 1.5  # usual steps of time, from which times are missing between two
+GAP = 1.5
+"""Median time steps between two times, from which some are missing between them."""
 
 
 def score_trace(
@@ -26,22 +27,20 @@ def score_trace(
     unit: str = "value",
     known: range | None = None,
 ) -> Figure:
-    """The series, and below it its score, both ``(T,)``, with the labelled events shaded and the
-    threshold dashed.
+    """The series and its anomaly score, both ``(T,)``, events shaded and the threshold dashed.
 
-    The score is on an axis that is linear up to the threshold and logarithmic above, so that great
-    events do not flatten the others. ``known`` is the stretch that was learned from, which a line
-    below marks.
+    The axis of the score is linear up to the threshold and logarithmic above, so that large events
+    do not flatten the others. ``known`` is the training stretch, which a line below marks.
 
-    >>> figure = score_trace(np.arange(4), np.zeros(4), np.array([0.0, 3.0, 0.0, 2.0]), np.array([0, 1, 0, 0], bool), threshold=1.0)
+    >>> score, anomalous = np.array([0.0, 3.0, 0.0, 2.0]), np.array([0, 1, 0, 0], bool)
+    >>> figure = score_trace(np.arange(4), np.zeros(4), score, anomalous, threshold=1.0)
     >>> figure.get_suptitle()
-    'Alarm in 1 of 1 event, and 1 elsewhere'
+    'Anomaly score: 1 of 1 event detected, 1 false alarm'
     """
     time, score = np.asarray(time), np.asarray(score, np.float64)
     _check("score_trace", time=time, values=values, score=score, anomalous=anomalous)
-    figure, axes = style.panels(
-        2, 1, width=9.6, height=5.0, title=_in_words(score, anomalous, threshold)
-    )
+    title = f"Anomaly score: {_in_words(score, anomalous, threshold)}"
+    figure, axes = style.panels(2, 1, width=9.6, height=5.0, title=title)
     above, below = axes[:, 0]
     above.plot(*_broken(time, values), color=style.BLUE, linewidth=0.9)
     below.plot(*_broken(time, score), color=style.BLUE, linewidth=0.9)
@@ -65,7 +64,7 @@ def score_trace(
             color=style.GREEN,
             linewidth=4,
             solid_capstyle="butt",
-            label="learned from",
+            label="training data",
             clip_on=False,
         )
     style.gridded(below)
@@ -85,8 +84,9 @@ def events_closely(
     margin: int = 48,
     name: str = "forecast",
 ) -> Figure:
-    """Each event with ``margin`` times before and after it: the values, and what was expected, both
-    ``(T,)``; at most six events.
+    """Each event with ``margin`` times before and after it: values and forecast, both ``(T,)``.
+
+    At most six events are shown. ``expected`` is the forecast, whose ``name`` is in the legend.
 
     >>> figure = events_closely(np.arange(9), np.zeros(9), np.ones(9), [range(4, 6)], margin=2)
     >>> figure.axes[0].lines[0].get_xdata().tolist()
@@ -117,11 +117,10 @@ def events_closely(
 
 
 def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) -> Figure:
-    """For each score ``(T,)``, as the threshold falls: how many of the anomalous times are found,
-    against how many others are too, and against how many of the alarms are right.
+    """ROC and precision-recall curves of each score ``(T,)``, over all thresholds.
 
-    Areas are those of scikit-learn; the dashed lines are those of a score without worth. The first
-    score is drawn strongest.
+    Areas are those of scikit-learn; the dashed lines are those of an uninformative score. The first
+    score has the thickest line.
     """
     from sklearn.metrics import (
         average_precision_score,
@@ -133,26 +132,21 @@ def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) ->
     figure, axes = style.panels(1, 2, width=9.6, height=4.4)
     left, right = axes[0]
     for i, (name, score) in enumerate(scores.items()):
-        look = {
+        line = {
             "color": style.SERIES[i % len(style.SERIES)],
             "linewidth": 2.2 if i == 0 else 1.2,
             "zorder": 3 if i == 0 else 2,
         }
         false, true, _ = roc_curve(anomalous, score)
-        left.plot(false, true, **look, label=f"{name}: AUC {roc_auc_score(anomalous, score):.3f}")
+        left.plot(false, true, **line, label=f"{name}: AUC {roc_auc_score(anomalous, score):.3f}")
         precision, recall, _ = precision_recall_curve(anomalous, score)
-        right.plot(
-            recall,
-            precision,
-            **look,
-            label=f"{name}: AP {average_precision_score(anomalous, score):.3f}",
-            drawstyle="steps-pre",
-        )
-    worthless = {"color": style.QUIET, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
-    left.plot([0, 1], [0, 1], **worthless)
-    right.axhline(float(np.mean(anomalous)), **worthless)
-    style.caption(left, "found, by false alarms", x="false positive rate", y="true positive rate")
-    style.caption(right, "right, by found", x="recall", y="precision")
+        area = f"AP {average_precision_score(anomalous, score):.3f}"
+        right.plot(recall, precision, **line, label=f"{name}: {area}", drawstyle="steps-pre")
+    chance = {"color": style.QUIET, "linewidth": 1, "linestyle": (0, (4, 3)), "zorder": 1}
+    left.plot([0, 1], [0, 1], **chance)
+    right.axhline(float(np.mean(anomalous)), **chance)
+    style.caption(left, "ROC curve", x="false positive rate", y="true positive rate")
+    style.caption(right, "precision-recall curve", x="recall", y="precision")
     for ax in (left, right):
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.03))
         style.gridded(ax, "both")
@@ -187,11 +181,16 @@ def _dated(ax: Axes, time: np.ndarray, ticks: int = 8) -> None:
 
 def _in_words(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> str:
     alarm, events = score > threshold, stretches(anomalous)
-    found, false = sum(alarm[event].any() for event in events), len(stretches(alarm & ~anomalous))
-    return f"Alarm in {found} of {len(events)} event{'s' if len(events) != 1 else ''}, and {false or 'none'} elsewhere"
+    detected = sum(alarm[event].any() for event in events)
+    false = len(stretches(alarm & ~anomalous))
+    plural = lambda count: "s" if count != 1 else ""
+    return (
+        f"{detected} of {len(events)} event{plural(len(events))} detected, "
+        f"{false} false alarm{plural(false)}"
+    )
 
 
-def _check(where: str, **arrays: np.ndarray) -> None:
+def _check(caller: str, **arrays: np.ndarray) -> None:
     shapes = {name: np.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) != 1 or len(next(iter(shapes.values()))) != 1:
-        raise mistake(where, got=f"shapes {shapes}", expected="(T,) for each")
+        raise mistake(caller, got=f"shapes {shapes}", expected="(T,) for each")

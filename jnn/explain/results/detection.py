@@ -1,6 +1,4 @@
-"""What a detector finds: drawn boxes, precision against recall, the precision of each class and
-overlap, the map of centers.
-"""
+"""Detections: drawn boxes, precision against recall, by class and by overlap, maps of centers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,12 +14,12 @@ from jnn.explain import style
 from jnn.wording import number
 
 COLUMNS = 4
-TRUE, FOUND = style.SKY, style.ORANGE
+TRUE, DETECTED = style.SKY, style.ORANGE
 
 
 def drawn_boxes(
     images: np.ndarray,
-    found: Detections,
+    detections: Detections,
     truth: Mapping[str, np.ndarray],
     classes: Sequence[str],
     *,
@@ -29,22 +27,26 @@ def drawn_boxes(
     names: bool = True,
     columns: int = COLUMNS,
 ) -> Figure:
-    """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and what was found with a score
-    of at least ``least`` (orange).
+    """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and detections (orange).
 
-    ``found`` and ``truth`` as in `jnn.detection.average_precision.average_precision`. With
-    ``names``, above each found box are its class and its score, and below each true one is its
-    class.
+    ``detections`` and ``truth`` as in `jnn.detection.average_precision.average_precision`; those
+    with a score of at least ``least`` are drawn. With ``names``, the class and score stand above
+    each detection, and the class below each true box.
 
     >>> found = Detections(np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]]), np.array([[0]]))
-    >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]]), "mask": np.array([[True]])}
+    >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]])}
+    >>> truth["mask"] = np.array([[True]])
     >>> figure = drawn_boxes(np.zeros((1, 8, 8, 1)), found, truth, ["cat"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['cat', 'cat 0.9']
     """
-    if not len(images) or not len(images) == len(found.boxes) == len(truth["box"]):
-        got = f"{len(images)} images, {len(found.boxes)} with detections, {len(truth['box'])} with true boxes"
-        raise mistake("drawn_boxes", got=got, expected="as many of each, one at least")
+    if not len(images) or not len(images) == len(detections.boxes) == len(truth["box"]):
+        raise mistake(
+            "drawn_boxes",
+            got=f"{len(images)} images, {len(detections.boxes)} with detections, "
+            f"{len(truth['box'])} with true boxes",
+            expected="as many of each, one at least",
+        )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure, axes = style.panels(rows, columns, width=2.4 * columns + 0.2, height=2.5 * rows)
@@ -55,20 +57,16 @@ def drawn_boxes(
         for j in np.flatnonzero(truth["mask"][i]):
             box = truth["box"][i, j]
             _rectangle(ax, box, TRUE, dashed=True)
-            _name(
-                ax,
-                (box[0], box[3]),
-                classes[int(truth["label"][i, j])] if names else "",
-                TRUE,
-                "top",
-            )
-        for j in np.flatnonzero(found.scores[i] >= least):
-            box = found.boxes[i, j]
-            _rectangle(ax, box, FOUND)
-            text = (
-                f"{classes[int(found.labels[i, j])]} {number(round(float(found.scores[i, j]), 2))}"
-            )
-            _name(ax, (box[0], box[1]), text if names else "", FOUND, "bottom")
+            if names:
+                name = classes[int(truth["label"][i, j])]
+                _name(ax, (box[0], box[3]), name, TRUE, "top")
+        for j in np.flatnonzero(detections.scores[i] >= least):
+            box = detections.boxes[i, j]
+            _rectangle(ax, box, DETECTED)
+            if names:
+                name = classes[int(detections.labels[i, j])]
+                score = number(round(float(detections.scores[i, j]), 2))
+                _name(ax, (box[0], box[1]), f"{name} {score}", DETECTED, "bottom")
     return figure
 
 
@@ -90,18 +88,16 @@ def _rectangle(ax: Axes, box: np.ndarray, colour: str, *, dashed: bool = False) 
 
 
 def _name(ax: Axes, place: tuple[float, float], text: str, colour: str, side: str) -> None:
-    if text:
-        outline = [withStroke(linewidth=2, foreground="black")]
-        ax.text(
-            *place,
-            text,
-            color=colour,
-            fontsize=7,
-            va=side,
-            ha="left",
-            fontweight="bold",
-            path_effects=outline,
-        )
+    ax.text(
+        *place,
+        text,
+        color=colour,
+        fontsize=7,
+        va=side,
+        ha="left",
+        fontweight="bold",
+        path_effects=[withStroke(linewidth=2, foreground="black")],
+    )
 
 
 def precision_recall(recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> Figure:
@@ -115,14 +111,14 @@ def precision_recall(recalls: np.ndarray, curves: Mapping[str, np.ndarray]) -> F
     ax.set(xlim=(0, 1.01))
     style.caption(
         ax,
-        x="recall: the part of the objects that is found",
-        y="precision: the part of the finds that is right",
+        x="recall: share of objects that are detected",
+        y="precision: share of detections that are right",
     )
     return figure
 
 
 def precision_by_overlap(overlaps: np.ndarray, values: Mapping[str, np.ndarray]) -> Figure:
-    """Average precision against the overlap from which on a box is right, a line for each name.
+    """Average precision against the IoU from which a detection counts, a line for each name.
 
     >>> figure = precision_by_overlap(np.array([0.5, 0.75]), {"clean": np.array([0.9, 0.6])})
     >>> figure.axes[0].lines[0].get_ydata().tolist()
@@ -131,17 +127,17 @@ def precision_by_overlap(overlaps: np.ndarray, values: Mapping[str, np.ndarray])
     figure, ax = _lines("precision_by_overlap", overlaps, values, marker="o", markersize=4)
     ax.set_xticks(overlaps)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
-    style.caption(ax, x="least overlap with the true box (IoU)", y="average precision")
+    style.caption(ax, x="IoU threshold", y="average precision")
     return figure
 
 
 def _lines(
-    where: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape
+    caller: str, x: np.ndarray, lines: Mapping[str, np.ndarray], **shape
 ) -> tuple[Figure, Axes]:
     """Named lines from 0 to 1."""
     for name, y in lines.items():
         if np.shape(y) != np.shape(x):
-            raise mistake(where, got=f"{name} of shape {np.shape(y)}", expected=f"{np.shape(x)}")
+            raise mistake(caller, got=f"{name} of shape {np.shape(y)}", expected=f"{np.shape(x)}")
     figure, axes = style.panels(width=6.4, height=3.8)
     ax = axes[0, 0]
     for colour, (name, y) in zip(
@@ -155,8 +151,7 @@ def _lines(
 
 
 def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray]) -> Figure:
-    """Bars of the average precision of each class, the best on top by the first of ``values``, with
-    a bar for each of them.
+    """Average precision of each class, a bar for each of ``values``, ordered by the first.
 
     >>> figure = precision_by_class(["cat", "dog"], {"clean": np.array([0.5, 0.75])})
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -211,10 +206,13 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
 def center_map(
     image: np.ndarray, heat: np.ndarray, classes: Sequence[str], *, most: int = 3
 ) -> Figure:
-    """An image ``(H, W, C)``, and over it the heat ``(h, w, classes)`` from 0 to 1 of the ``most``
-    classes that are hottest anywhere.
+    """An image ``(H, W, C)``, and over it the heat maps of its classes.
 
-    >>> figure = center_map(np.zeros((8, 8, 1)), np.ones((2, 2, 2)) * np.array([0.1, 0.9]), ["cat", "dog"])
+    ``heat`` is ``(h, w, classes)`` from 0 to 1; the ``most`` classes with the highest peaks are
+    drawn.
+
+    >>> heat = np.ones((2, 2, 2)) * np.array([0.1, 0.9])
+    >>> figure = center_map(np.zeros((8, 8, 1)), heat, ["cat", "dog"])
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
     ['', 'dog', 'cat']
     """

@@ -1,6 +1,4 @@
-"""What embeddings of faces tell apart: nearest photographs, the hardest pairs, how alike pairs are,
-and both kinds of error.
-"""
+"""Embeddings of faces: nearest neighbours, hardest pairs, similarities, ROC curves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,9 +13,11 @@ from jnn.scores.verification import Pairs, Roc, equal_error_rate
 from jnn.wording import number
 
 SAME, OTHER, PLAIN = style.BLUE, style.ORANGE, "#ffffff"
-FRAME, GAP = 1 / 25, 1 / 8  # of the height of an image
+FRAME, GAP = 1 / 25, 1 / 8
+"""Of the height of an image."""
 BINS = 60
-LEAST_RATE = 1e-3  # where the logarithmic axis of false accepts begins
+LEAST_RATE = 1e-3
+"""Where the logarithmic axis of false accepts begins."""
 
 
 def nearest_faces(
@@ -29,51 +29,39 @@ def nearest_faces(
     *,
     count: int = 5,
 ) -> Figure:
-    """A row for each probe: its image, then the ``count`` that are most alike, with their cosines.
+    """A row for each probe: its image, then its ``count`` nearest neighbours with their cosines.
 
     A frame is blue where it is the same person, else orange. ``images`` ``(N, H, W, C)``,
     ``cosines`` ``(N, N)`` and ``labels`` ``(N,)`` are of the same examples; ``names`` are those of
     the labels, ``probes`` the numbers of some examples.
 
     >>> images, z = np.zeros((3, 8, 8)), np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
-    >>> figure = nearest_faces(images, z @ z.T, np.array([0, 0, 1]), ["Ann", "Bob"], np.array([0]), count=2)
+    >>> labels, names = np.array([0, 0, 1]), ["Ann", "Bob"]
+    >>> figure = nearest_faces(images, z @ z.T, labels, names, np.array([0]), count=2)
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['Ann', 'Ann 0.6', 'Bob 0']
     """
-    probes, labels = np.asarray(probes), np.asarray(labels)
-    if (
-        cosines.shape != (len(images), len(images))
-        or len(labels) != len(images)
-        or not 1 <= count < len(images)
-        or not len(probes)
-    ):
-        got = f"{len(images)} images, cosines {cosines.shape}, {len(labels)} labels, {len(probes)} probes, count={count}"
+    probes, labels, n = np.asarray(probes), np.asarray(labels), len(images)
+    if cosines.shape != (n, n) or len(labels) != n or not 1 <= count < n or not len(probes):
         raise mistake(
             "nearest_faces",
-            got=got,
+            got=f"{n} images, cosines {cosines.shape}, {len(labels)} labels, "
+            f"{len(probes)} probes, count={count}",
             expected="N images, cosines (N, N), N labels, a probe, and 1 <= count < N",
         )
-    order = np.argsort(
-        -np.where(np.eye(len(images), dtype=bool), -np.inf, cosines)[probes], axis=1, kind="stable"
-    )[:, :count]
-    shown = np.concatenate([probes[:, None], order], axis=1)
+    others = np.where(np.eye(n, dtype=bool), -np.inf, cosines)[probes]
+    nearest = np.argsort(-others, axis=1, kind="stable")[:, :count]
+    shown = np.concatenate([probes[:, None], nearest], axis=1)
     is_same = labels[shown] == labels[probes][:, None]
     colours = np.where(is_same, SAME, OTHER)
     colours[:, 0] = PLAIN
     name = lambda k: names[int(labels[k])]
-    texts = [
-        [
-            name(row[0]),
-            *(f"{name(k)} {number(round(float(cosines[row[0], k]), 2))}" for k in row[1:]),
-        ]
-        for row in shown
-    ]
-    right, total = int(is_same[:, 1:].sum()), order.size
-    height = 1.25 * len(probes) + 0.5
+    text = lambda probe, k: f"{name(k)} {number(round(float(cosines[probe, k]), 2))}"
+    texts = [[name(row[0]), *(text(row[0], k) for k in row[1:])] for row in shown]
     figure, axes = style.panels(
         width=1.05 * (count + 1),
-        height=height,
-        title=f"{right} of these {total} are the same person",
+        height=1.25 * len(probes) + 0.5,
+        title=f"Nearest neighbours: {is_same[:, 1:].sum()} of {nearest.size} are the same person",
     )
     _montage(axes[0, 0], images[shown], colours, texts)
     return figure
@@ -88,37 +76,33 @@ def hardest_pairs(
     *,
     count: int = 6,
 ) -> Figure:
-    """The pairs of the same person that are least alike, and those of different people that are
-    most alike, one below the other.
+    """The least similar pairs of the same person, and the most similar ones of different people.
 
     ``scores`` are those of ``pairs``, whose numbers are those of ``images`` ``(N, H, W, C)`` and
     ``labels`` ``(N,)``.
 
     >>> pairs = Pairs(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([True, False, False]))
-    >>> figure = hardest_pairs(np.zeros((3, 8, 8)), np.array([0.5, 0.1, 0.7]), pairs, np.array([0, 0, 1]), ["Ann", "Bob"], count=1)
+    >>> images, labels, names = np.zeros((3, 8, 8)), np.array([0, 0, 1]), ["Ann", "Bob"]
+    >>> figure = hardest_pairs(images, np.array([0.5, 0.1, 0.7]), pairs, labels, names, count=1)
     >>> [[text.get_text() for text in ax.texts] for ax in figure.axes]
     [['Ann', 'Ann 0.5'], ['Ann', 'Bob 0.7']]
     """
-    if (
-        len(scores) != len(pairs.same)
-        or len(labels) != len(images)
-        or count < 1
-        or pairs.same.all()
-        or not pairs.same.any()
-    ):
-        got = f"{len(scores)} scores for {len(pairs.same)} pairs, {int(np.sum(pairs.same))} of the same, {len(labels)} labels"
+    both_kinds = pairs.same.any() and not pairs.same.all()
+    fitting = len(scores) == len(pairs.same) and len(labels) == len(images)
+    if not fitting or not both_kinds or count < 1:
         raise mistake(
             "hardest_pairs",
-            got=got,
+            got=f"{len(scores)} scores for {len(pairs.same)} pairs, "
+            f"{int(np.sum(pairs.same))} of the same, {len(labels)} labels",
             expected="a score for each pair, pairs of both kinds, and a label for each image",
         )
     same, other = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
     kinds = {
-        "The same person, least alike": (
+        "Same person, lowest similarity": (
             same[np.argsort(scores[same], kind="stable")][:count],
             SAME,
         ),
-        "Different people, most alike": (
+        "Different people, highest similarity": (
             other[np.argsort(-scores[other], kind="stable")][:count],
             OTHER,
         ),
@@ -140,12 +124,12 @@ def hardest_pairs(
 
 
 def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: float) -> Figure:
-    """How alike pairs of the same and of different people are: two densities of their cosines, and
-    the threshold between them.
+    """Densities of the cosines of pairs of the same and of different people, and a threshold.
 
-    >>> figure = similarity_histogram(np.array([0.9, 0.8, 0.1, 0.2]), np.array([True, True, False, False]), threshold=0.5)
-    >>> figure.get_suptitle()
-    'At 0.5, 0 % of the same are rejected and 0 % of different ones accepted'
+    >>> scores, same = np.array([0.9, 0.8, 0.1, 0.2]), np.array([True, True, False, False])
+    >>> figure = similarity_histogram(scores, same, threshold=0.5)
+    >>> [line.get_xdata()[0] for line in figure.axes[0].lines]
+    [0.5]
     """
     scores, same = np.asarray(scores), np.asarray(same, bool)
     if scores.shape != same.shape or same.all() or not same.any():
@@ -153,16 +137,17 @@ def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: flo
         raise mistake(
             "similarity_histogram", got=got, expected="(P,) for both, with pairs of both kinds"
         )
-    rejected, accepted = (
-        100 * np.mean(scores[same] < threshold),
-        100 * np.mean(scores[~same] >= threshold),
+    false_rejects = 100 * np.mean(scores[same] < threshold)
+    false_accepts = 100 * np.mean(scores[~same] >= threshold)
+    title = (
+        f"Similarity of pairs: at a threshold of {number(round(threshold, 2))}, "
+        f"{false_rejects:.2g} % false rejects and {false_accepts:.2g} % false accepts"
     )
-    title = f"At {number(round(threshold, 2))}, {rejected:.2g} % of the same are rejected and {accepted:.2g} % of different ones accepted"
     figure, axes = style.panels(width=7.2, height=3.6, title=title)
     ax, bins = axes[0, 0], np.linspace(scores.min(), scores.max(), BINS + 1)
     for kind, colour, chosen in (
         ("different people", OTHER, ~same),
-        ("the same person", SAME, same),
+        ("same person", SAME, same),
     ):
         ax.hist(
             scores[chosen],
@@ -180,21 +165,19 @@ def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: flo
 
 
 def roc_curves(curves: Mapping[str, Roc]) -> Figure:
-    """The part of the same that is accepted against the part of different ones that is, on a
-    logarithmic axis, a line for each method.
+    """True accepts against false accepts on a logarithmic axis, a line for each method.
 
-    The dashed line is where both errors are equal, and a dot the equal error rate; what is left and
-    above is better.
+    The dashed line is where both errors are equal, and a dot the equal error rate. A better method
+    is farther to the upper left.
 
-    >>> curve = Roc(np.array([0.0, 0.2, 1.0]), np.array([0.0, 0.8, 1.0]), np.array([np.inf, 0.5, 0.1]))
-    >>> figure = roc_curves({"model": curve})
+    >>> false, true = np.array([0.0, 0.2, 1.0]), np.array([0.0, 0.8, 1.0])
+    >>> figure = roc_curves({"model": Roc(false, true, np.array([np.inf, 0.5, 0.1]))})
     >>> figure.get_suptitle()
-    'Equal error rate of model: 20 %'
+    'ROC curves: equal error rate of model 20 %'
     """
     errors = {name: equal_error_rate(curve) for name, curve in curves.items()}
-    title = "Equal error rate of " + ", ".join(
-        f"{name}: {100 * error:.3g} %" for name, error in errors.items()
-    )
+    rates_in_words = [f"{name} {100 * error:.3g} %" for name, error in errors.items()]
+    title = f"ROC curves: equal error rate of {', '.join(rates_in_words)}"
     figure, axes = style.panels(width=7.2, height=4.4, title=title)
     ax, rates = axes[0, 0], np.geomspace(LEAST_RATE, 1, 200)
     for colour, (name, curve) in zip(
@@ -215,7 +198,9 @@ def roc_curves(curves: Mapping[str, Roc]) -> Figure:
     style.gridded(ax, "both")
     style.legend(ax)
     style.caption(
-        ax, x="pairs of different people that are accepted", y="pairs of the same that are accepted"
+        ax,
+        x="false accepts, of pairs of different people",
+        y="true accepts, of pairs of the same person",
     )
     return figure
 
@@ -223,8 +208,9 @@ def roc_curves(curves: Mapping[str, Roc]) -> Figure:
 def _montage(
     ax: Axes, images: np.ndarray, colours: np.ndarray, texts: Sequence[Sequence[str]]
 ) -> None:
-    """Images ``(R, N, H, W, ...)`` as one picture, each in a frame of its colour, its text below:
-    axes for each would take seconds.
+    """Images ``(R, N, H, W, ...)`` as one picture, each in a frame of its colour, its text below.
+
+    Axes for each would take Matplotlib seconds.
     """
     rows, count = images.shape[:2]
     flat = style.displayable(images.reshape(rows * count, *images.shape[2:]))

@@ -1,4 +1,4 @@
-"""Forecasts: what is expected and how surely, beside what came."""
+"""Forecasts with their quantiles, beside the observed values; calibration, errors by horizon."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,8 @@ from jnn.errors import mistake
 from jnn.explain import style
 from jnn.wording import number
 
-BAND = 0.45  # opacity of the innermost of two bands; outer ones are fainter
+BAND = 0.45
+"""Opacity of the innermost band; outer ones are fainter."""
 
 
 def fan_chart(
@@ -24,61 +25,40 @@ def fan_chart(
     observed: np.ndarray | None = None,
     name: str = "value",
 ) -> Figure:
-    """One forecast: what was seen, and from its last value a fan of quantiles that widens with the
-    horizon.
+    """A fan chart of one forecast: the past, and from its last value a fan of quantiles.
 
-    ``before``     ``(time, values)``, both ``(P,)``, the last of them now.
-    ``after``      ``(time, values)``, both ``(H,)``: the times of the forecast, and what is
-                   expected of each.
-    ``quantiles``  ``(H, Q)`` at the increasing ``levels``; those that are as far from the median as
-                   each other bound a band.
-    ``observed``   ``(H,)``, what came at these times.
+    ``before``     ``(time, values)``, both ``(P,)``, up to now.
+    ``after``      ``(time, values)``, both ``(H,)``: the forecast.
+    ``quantiles``  ``(H, Q)`` at the increasing ``levels``; two at the same distance from the median
+                   bound a band.
+    ``observed``   ``(H,)``, the values at the times of the forecast.
 
-    Times are numbers or ``datetime64``. The title says how sure the last forecast is.
+    Times are numbers or ``datetime64``. The title has the widest interval of the last time.
 
-    >>> figure = fan_chart((np.arange(2), np.zeros(2)), (np.array([3, 5]), np.ones(2)), np.array([[0, 2], [-1, 3]]), [0.05, 0.95])
+    >>> past, future = (np.arange(2), np.zeros(2)), (np.array([3, 5]), np.ones(2))
+    >>> figure = fan_chart(past, future, np.array([[0, 2], [-1, 3]]), [0.05, 0.95])
     >>> figure.get_suptitle()
-    'value: 1 at the end, with a probability of 90 % from −1 to 3'
+    'Forecast of value: 1 at the last time, 90 % interval −1 to 3'
     """
-    quantiles, (when, expected) = np.asarray(quantiles, np.float64), after
+    quantiles, (when, forecast) = np.asarray(quantiles, np.float64), after
     bands = _bands("fan_chart", levels, quantiles, len(when))
     now, last = before[0][-1:], before[1][-1:]
     joined = lambda values: np.concatenate([last, values])
-    title = f"{name}: {style.short(expected[-1])} at the end"
+    title = f"Forecast of {name}: {style.short(forecast[-1])} at the last time"
     for low, high, share in bands[:1]:
         ends = f"{style.short(quantiles[-1, low])} to {style.short(quantiles[-1, high])}"
-        title += f", with a probability of {share:.0%} from {ends}".replace("%", " %")
+        title += f", {_percent(share)} interval {ends}"
     figure, axes = style.panels(width=8.0, height=3.8, title=title)
     ax, time = axes[0, 0], np.concatenate([now, when])
-    ax.plot(*before, color=style.INK, linewidth=1.4, label="seen")
+    ax.plot(*before, color=style.INK, linewidth=1.4, label="past")
     for i, (low, high, share) in enumerate(bands):
-        label = f"{share:.0%}".replace("%", " %")
-        ax.fill_between(
-            time,
-            joined(quantiles[:, low]),
-            joined(quantiles[:, high]),
-            label=label,
-            **_shade(i, len(bands)),
-        )
-    ax.plot(
-        time,
-        joined(expected),
-        "o-",
-        color=style.ORANGE,
-        linewidth=1.4,
-        markersize=4,
-        label="expected",
-    )
+        ends = joined(quantiles[:, low]), joined(quantiles[:, high])
+        ax.fill_between(time, *ends, label=_percent(share), **_shade(i, len(bands)))
+    line = {"color": style.ORANGE, "linewidth": 1.4, "markersize": 4}
+    ax.plot(time, joined(forecast), "o-", label="forecast", **line)
     if observed is not None:
-        ax.plot(
-            when,
-            observed,
-            "o",
-            color=style.INK,
-            markersize=5,
-            markerfacecolor="white",
-            label="came",
-        )
+        dots = {"color": style.INK, "markersize": 5, "markerfacecolor": "white"}
+        ax.plot(when, observed, "o", label="observed", **dots)
     _dated(ax, before[0])
     style.gridded(ax)
     style.caption(ax, y=name)
@@ -101,16 +81,16 @@ def rolling_forecast(
     *,
     name: str = "value",
 ) -> Figure:
-    """Many forecasts, each made as long before as its panel says: bands of quantiles over time, and
-    what came.
+    """Bands of quantiles over time and the observed values, a panel for each horizon.
 
     ``time`` and ``observed`` are ``(N,)``; each of ``forecasts``, such as ``{"24 h before": ...}``,
-    is ``(N, Q)`` at the ``levels``. The heading of a panel has the share of what came within its
-    widest band.
+    is ``(N, Q)`` at the ``levels``. The heading of a panel has the share of the observed values in
+    its widest band.
 
-    >>> figure = rolling_forecast(np.arange(4), np.array([0, 0, 0, 5]), {"1 day before": np.tile([-1, 1], (4, 1))}, [0.1, 0.9])
+    >>> forecasts = {"1 day before": np.tile([-1, 1], (4, 1))}
+    >>> figure = rolling_forecast(np.arange(4), np.array([0, 0, 0, 5]), forecasts, [0.1, 0.9])
     >>> figure.axes[0].get_title(loc="left")
-    '1 day before: 75 % within the band of 80 %'
+    '1 day before: 75 % within the 80 % interval'
     """
     observed = np.asarray(observed, np.float64)
     figure, axes = style.panels(len(forecasts), 1, width=9.6, height=0.6 + 2.0 * len(forecasts))
@@ -121,7 +101,7 @@ def rolling_forecast(
         ax.plot(time, observed, color=style.INK, linewidth=1.0)
         for low, high, share in bands[:1]:
             within = np.mean((observed >= quantiles[:, low]) & (observed <= quantiles[:, high]))
-            title += f": {within:.0%} within the band of {share:.0%}".replace("%", " %")
+            title += f": {_percent(float(within))} within the {_percent(share)} interval"
         _dated(ax, time)
         ax.sharex(axes[0, 0])
         style.gridded(ax)
@@ -130,10 +110,11 @@ def rolling_forecast(
 
 
 def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "value") -> Figure:
-    """Lines over time, such as what came and what was expected: each ``(N,)``; times are numbers or
-    ``datetime64``.
+    """Lines over time, such as observed and forecast values, each ``(N,)``.
 
-    >>> len(series(np.arange(3), {"came": np.arange(3), "expected": np.ones(3)}).axes[0].lines)
+    Times are numbers or ``datetime64``.
+
+    >>> len(series(np.arange(3), {"observed": np.arange(3), "mean": np.ones(3)}).axes[0].lines)
     2
     """
     figure, axes = style.panels(width=9.6, height=3.2)
@@ -150,27 +131,21 @@ def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "va
 
 
 def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Figure:
-    """The share of what came below each quantile, against the level of that quantile: on the dashed
-    line where the two agree.
+    """The share of observed values below each quantile, against its level.
 
-    ``below`` has the shares ``(Q,)`` by name, such as those of each horizon. The title has the
-    greatest difference.
+    Calibrated quantiles are on the dashed line. ``below`` has the shares ``(Q,)`` by name, such as
+    those of each horizon. The title has the largest deviation.
 
     >>> calibration([0.1, 0.5, 0.9], {"1 h": np.array([0.1, 0.45, 0.92])}).get_suptitle()
-    'At most 0.05 from the level that was asked for'
+    'Calibration of quantiles: deviation at most 0.05'
     """
     for name, shares in below.items():
         if np.shape(shares) != (len(levels),):
             got = f"{name} of shape {np.shape(shares)} for {len(levels)} levels"
             raise mistake("calibration", got=got, expected="a share for each level")
-    worst = max(
-        float(np.max(np.abs(np.asarray(shares) - np.asarray(levels)))) for shares in below.values()
-    )
-    figure, axes = style.panels(
-        width=5.6,
-        height=4.4,
-        title=f"At most {number(round(worst, 3))} from the level that was asked for",
-    )
+    deviation = np.max(np.abs(np.stack(list(below.values())) - np.asarray(levels)))
+    title = f"Calibration of quantiles: deviation at most {number(round(float(deviation), 3))}"
+    figure, axes = style.panels(width=5.6, height=4.4, title=title)
     ax = axes[0, 0]
     ax.plot([0, 1], [0, 1], color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     for i, (name, shares) in enumerate(below.items()):
@@ -185,7 +160,7 @@ def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Fig
         )
     ax.set_aspect("equal")
     style.gridded(ax, "both")
-    style.caption(ax, x="level of the quantile", y="share of what came below it")
+    style.caption(ax, x="level of the quantile", y="share of observed values below it")
     style.legend(ax)
     return figure
 
@@ -197,10 +172,12 @@ def errors_by_horizon(
     name: str = "RMSE",
     model: str = "this model",
 ) -> Figure:
-    """The error of each forecaster at each horizon: a panel for each, the least on top, that of
-    ``model`` in colour.
+    """The error of each forecaster, a panel for each horizon.
 
-    >>> figure = errors_by_horizon({"this model": [1.0, 2.0], "persistence": [1.5, 1.8]}, ["+1 h", "+24 h"])
+    The lowest error is on top, and that of ``model`` in colour.
+
+    >>> errors = {"this model": [1.0, 2.0], "persistence": [1.5, 1.8]}
+    >>> figure = errors_by_horizon(errors, ["+1 h", "+24 h"])
     >>> [label.get_text() for label in figure.axes[1].get_yticklabels()]
     ['persistence', 'this model']
     """
@@ -212,14 +189,10 @@ def errors_by_horizon(
         1, len(horizons), width=3.3 * len(horizons), height=0.7 + 0.3 * len(errors)
     )
     for k, (ax, horizon) in enumerate(zip(axes[0], horizons, strict=True)):
-        names = sorted(errors, key=lambda each: errors[each][k])
-        values = [float(errors[each][k]) for each in names]
-        bars = ax.barh(
-            range(len(names)),
-            values,
-            height=0.66,
-            color=[style.ORANGE if each == model else style.GREY for each in names],
-        )
+        names = sorted(errors, key=lambda forecaster: errors[forecaster][k])
+        values = [float(errors[forecaster][k]) for forecaster in names]
+        colours = [style.ORANGE if forecaster == model else style.GREY for forecaster in names]
+        bars = ax.barh(range(len(names)), values, height=0.66, color=colours)
         ax.bar_label(
             bars, [number(value) for value in values], padding=3, fontsize=8, color=style.INK
         )
@@ -234,24 +207,24 @@ def errors_by_horizon(
 
 
 def _bands(
-    where: str, levels: Sequence[float], quantiles: np.ndarray, size: int
+    caller: str, levels: Sequence[float], quantiles: np.ndarray, size: int
 ) -> list[tuple[int, int, float]]:
-    """(low, high, share) of each pair of levels as far from 0.5 as each other, the widest first."""
+    """(low, high, share) of each pair of levels at the same distance from 0.5, the widest first."""
     levels = list(levels)
     if np.shape(quantiles) != (size, len(levels)):
         raise mistake(
-            where,
+            caller,
             got=f"quantiles of shape {np.shape(quantiles)}",
             expected=f"({size}, {len(levels)}), times and levels",
         )
     if sorted(levels) != levels or not all(0 < level < 1 for level in levels):
-        raise mistake(where, got=f"levels {levels}", expected="increasing numbers between 0 and 1")
-    found = []
-    for i in range(len(levels) // 2):
-        j = len(levels) - 1 - i
-        if np.isclose(levels[i] + levels[j], 1):
-            found.append((i, j, levels[j] - levels[i]))
-    return found
+        raise mistake(caller, got=f"levels {levels}", expected="increasing numbers between 0 and 1")
+    pairs = [(i, len(levels) - 1 - i) for i in range(len(levels) // 2)]
+    return [(i, j, levels[j] - levels[i]) for i, j in pairs if np.isclose(levels[i] + levels[j], 1)]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _shade(i: int, count: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""A learned function beside the one to learn, and how the error falls with the size of the
-network.
-"""
+"""A learned function beside its target, and the error by the size of the network."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from jnn.errors import mistake
@@ -19,11 +19,10 @@ def curve_fit(
     *,
     samples: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Figure:
-    """Functions of one variable: the target and each prediction above, their errors
-    ``prediction - target`` below.
+    """Functions of one variable: target and predictions above, ``prediction - target`` below.
 
-    ``x``, ``target`` and each prediction are ``(N,)``; ``samples`` are the points ``(x, y)`` that
-    were learned from. The legend has each RMSE.
+    ``x``, ``target`` and each prediction are ``(N,)``; ``samples`` are the points ``(x, y)`` of the
+    training set. The legend has each RMSE.
 
     >>> x = np.linspace(0, 1, 3)
     >>> figure = curve_fit(x, x, {"width 8": x + 0.5})
@@ -53,7 +52,7 @@ def curve_fit(
         error = y - target
         above.plot(x, y, color=colour, linewidth=1.6, label=f"{name} (RMSE {_rms(error)})")
         below.plot(x, error, color=colour, linewidth=1.2)
-    for ax, title in ((above, "Target and prediction"), (below, "Error: prediction − target")):
+    for ax, title in ((above, "target and prediction"), (below, "error: prediction − target")):
         style.gridded(ax)
         style.caption(ax, title, x="x" if ax is below else "")
         ax.margins(x=0.01)
@@ -71,11 +70,10 @@ def curve_fit(
 
 
 def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.ndarray) -> Figure:
-    """A function of two variables: target, prediction on the same scale, and their difference on
-    its own.
+    """A function of two variables: target and prediction on one scale, their error on its own.
 
     ``x0`` ``(N,)`` is horizontal, ``x1`` ``(M,)`` vertical; ``target`` and ``prediction`` are
-    ``(M, N)``, as ``np.meshgrid(x0, x1)`` leads to.
+    ``(M, N)``, as for ``np.meshgrid(x0, x1)``.
 
     >>> figure = surface(np.arange(3.0), np.arange(2.0), np.zeros((2, 3)), np.ones((2, 3)))
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
@@ -87,33 +85,17 @@ def surface(x0: np.ndarray, x1: np.ndarray, target: np.ndarray, prediction: np.n
         raise mistake("surface", got=got, expected=f"both ({x1.size}, {x0.size})")
     error = prediction - target
     both = np.stack([target, prediction])
-    figure, axes = style.panels(1, 3, width=10.4, height=3.5)
-    first = _mesh(
-        axes[0, 0], x0, x1, target, "target", style.MAGNITUDE, np.nanmin(both), np.nanmax(both)
-    )
-    _mesh(
-        axes[0, 1],
-        x0,
-        x1,
-        prediction,
-        "prediction",
-        style.MAGNITUDE,
-        np.nanmin(both),
-        np.nanmax(both),
-    )
+    scale = {"cmap": style.MAGNITUDE, "vmin": np.nanmin(both), "vmax": np.nanmax(both)}
     most = float(np.nanmax(np.abs(error))) or 1.0
-    last = _mesh(
-        axes[0, 2],
-        x0,
-        x1,
-        error,
-        f"prediction − target (RMSE {_rms(error)})",
-        style.SIGNED,
-        -most,
-        most,
-    )
-    style.colour_bar(figure, first, axes[0, :2].tolist())
-    style.colour_bar(figure, last, axes[0, 2])
+    signed = {"cmap": style.SIGNED, "vmin": -most, "vmax": most}
+    figure, axes = style.panels(1, 3, width=10.4, height=3.5)
+    meshes = [
+        _mesh(axes[0, 0], x0, x1, target, "target", scale),
+        _mesh(axes[0, 1], x0, x1, prediction, "prediction", scale),
+        _mesh(axes[0, 2], x0, x1, error, f"prediction − target (RMSE {_rms(error)})", signed),
+    ]
+    style.colour_bar(figure, meshes[0], axes[0, :2].tolist())
+    style.colour_bar(figure, meshes[2], axes[0, 2])
     return figure
 
 
@@ -121,10 +103,8 @@ def _rms(error: np.ndarray) -> str:
     return f"{np.sqrt(np.mean(error**2)):.3g}"
 
 
-def _mesh(ax: Axes, x0, x1, values, title, cmap, low, high):
-    mesh = ax.pcolormesh(
-        x0, x1, values, cmap=cmap, vmin=low, vmax=high, shading="nearest", rasterized=True
-    )
+def _mesh(ax: Axes, x0, x1, values, title: str, colours: Mapping[str, Any]) -> QuadMesh:
+    mesh = ax.pcolormesh(x0, x1, values, shading="nearest", rasterized=True, **colours)
     ax.spines[:].set_visible(False)
     style.caption(ax, title, x="x₀", y="x₁")
     return mesh
@@ -133,12 +113,11 @@ def _mesh(ax: Axes, x0, x1, values, title, cmap, low, high):
 def error_grid(
     errors: np.ndarray, widths: Sequence[int], depths: Sequence[int], *, name: str = "RMSE"
 ) -> Figure:
-    """How the error depends on the size of a network: a table in colours, and lines against the
-    width for each depth, on logarithmic axes.
+    """Error by the size of a network: a heat map, and a line for each depth against the width.
 
     ``errors`` is ``(widths, depths)``, or ``(seeds, widths, depths)``: then medians are shown, with
-    a band from the least to the greatest seed. Errors are positive; what diverged is NaN or
-    infinite, and counts as greater than all others.
+    a band from the least to the greatest seed. Errors are positive and on logarithmic axes; those
+    of networks that diverged are NaN or infinite, and count as greater than all others.
 
     >>> figure = error_grid(np.array([[0.1, 0.01], [0.05, 0.001]]), [8, 16], [1, 2])
     >>> [line.get_label() for line in figure.axes[1].lines]
@@ -163,9 +142,8 @@ def error_grid(
     if not np.any(np.isfinite(middle)):
         raise mistake("error_grid", got="no finite error", expected="one at least")
     middle[np.isinf(middle)] = np.nan
-    figure, axes = style.panels(
-        1, 2, width=9.6, height=3.9, title=_smallest_in_words(middle, widths, depths, name)
-    )
+    title = f"{name} by width and depth: {_lowest_in_words(middle, widths, depths)}"
+    figure, axes = style.panels(1, 2, width=9.6, height=3.9, title=title)
     _table(axes[0, 0], middle, widths, depths)
     _lines(axes[0, 1], seeds, middle, widths, depths, name)
     return figure
@@ -207,8 +185,8 @@ def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name
             label=f"depth {depth}",
         )
         if len(seeds) > 1:
-            each = np.where(np.isinf(seeds), np.nan, seeds)[:, :, j]
-            low, high = np.fmin.reduce(each), np.fmax.reduce(each)
+            finite = np.where(np.isinf(seeds), np.nan, seeds)[:, :, j]
+            low, high = np.fmin.reduce(finite), np.fmax.reduce(finite)
             ax.fill_between(widths, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(widths, [str(width) for width in widths])
@@ -219,6 +197,6 @@ def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name
     style.legend(ax)
 
 
-def _smallest_in_words(errors: np.ndarray, widths, depths, name: str) -> str:
+def _lowest_in_words(errors: np.ndarray, widths, depths) -> str:
     i, j = np.unravel_index(np.nanargmin(errors), errors.shape)
-    return f"Least {name}: {errors[i, j]:.3g}, with width {widths[i]} and depth {depths[j]}"
+    return f"lowest {errors[i, j]:.3g}, at width {widths[i]} and depth {depths[j]}"

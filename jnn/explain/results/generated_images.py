@@ -1,6 +1,4 @@
-"""What a generator of images makes: samples over training time, the way from one to another, how
-often each class is seen, both players.
-"""
+"""Generated images: coverage of the classes, losses of a GAN, interpolation between noises."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,15 +12,14 @@ from jnn.explain.results.curves import series
 
 
 def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Bars for each class: its share among generated examples, as a classifier sees them, beside
-    others; a missing mode has no bar.
+    """The share of each class among generated examples, by a classifier, beside real ones.
 
     ``shares`` holds, for each kind of examples such as ``"generated"`` and ``"real"``, one fraction
-    a class.
+    for each class. A missing mode has no bar.
 
-    >>> figure = class_coverage({"generated": np.array([0.9, 0.1]), "real": np.array([0.5, 0.5])}, ["cat", "dog"])
-    >>> figure.get_suptitle()
-    'Of generated images, dog is the rarest class: 10 %'
+    >>> shares = {"generated": np.array([0.9, 0.1]), "real": np.array([0.5, 0.5])}
+    >>> class_coverage(shares, ["cat", "dog"]).get_suptitle()
+    'Class coverage: of generated images, dog is the rarest class (10 %)'
     """
     for name, values in shares.items():
         if np.shape(values) != (len(classes),):
@@ -33,7 +30,8 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
             )
     name, first = next(iter(shares.items()))
     rarest = int(np.argmin(first))
-    title = f"Of {name} images, {classes[rarest]} is the rarest class: {100 * first[rarest]:.2g} %"
+    share = f"{100 * first[rarest]:.2g} %"
+    title = f"Class coverage: of {name} images, {classes[rarest]} is the rarest class ({share})"
     figure, axes = style.panels(width=7.6, height=3.4, title=title)
     ax, width = axes[0, 0], 0.8 / len(shares)
     colours = (style.ORANGE, style.GREY, *style.SERIES[2:])
@@ -54,13 +52,13 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 
 
 def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Figure:
-    """The losses of both players against the step, in one panel: neither falls for long, for each
-    makes the other's task harder.
+    """The losses of a generator and a discriminator against the step, in one panel.
 
-    ``rows`` are the lines of ``metrics.jsonl``, ``names`` the metrics and what to call them. Raises
-    `JnnError` where one was never logged.
+    Neither falls for long, for each makes the other's task harder. ``rows`` are the lines of
+    ``metrics.jsonl``, ``names`` the metrics and their labels. Raises `JnnError` where one was never
+    logged.
 
-    >>> rows = [{"step": 1, "train/g": 0.5, "train/d": 1.9}, {"step": 2, "train/g": 0.7, "train/d": 1.5}]
+    >>> rows = [{"step": 1, "train/g": 0.5, "train/d": 1.9}, {"step": 2, "train/g": 0.7}]
     >>> figure = losses_of_players(rows, {"train/g": "generator", "train/d": "discriminator"})
     >>> [line.get_label() for line in figure.axes[0].lines]
     ['generator', 'discriminator']
@@ -86,12 +84,13 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
 
 
 def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
-    """``count`` points on the arc from each normal vector of ``first`` ``(N, ...)`` to that of
-    ``last``: ``(N, count, ...)``.
+    """Spherical interpolation from ``first`` ``(N, ...)`` to ``last``: ``(N, count, ...)``.
 
     ``sin((1 - w) θ) / sin θ a + sin(w θ) / sin θ b`` with θ the angle between a and b, w from 0 to
-    1: on a line between them, vectors would be shorter than any that a generator has seen. Source:
-    White 2016, https://arxiv.org/abs/1609.04468.
+    1. On a straight line between two normal vectors, points would be shorter than any noise that a
+    generator was trained on.
+
+    Source: White 2016, https://arxiv.org/abs/1609.04468.
 
     >>> path = between(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), 3)
     >>> path.round(3).tolist()

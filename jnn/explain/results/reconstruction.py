@@ -1,6 +1,4 @@
-"""What a short code keeps of an example: reconstructions, the error by the size of the code, and
-where the classes lie in it.
-"""
+"""Autoencoders: reconstructions, the error by the size of the code, the classes in its plane."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,8 +12,10 @@ from jnn.errors import mistake
 from jnn.explain import style
 from jnn.wording import number
 
-GAP = 8  # the height of an image over the gap between two
-COLOURS = 20  # of Matplotlib's map tab20, of which every second is strong
+GAP = 8
+"""The height of an image over the gap between two."""
+COLOURS = 20
+"""Of Matplotlib's map tab20, of which every second is strong."""
 
 
 def image_rows(
@@ -25,13 +25,13 @@ def image_rows(
     low: float = 0.0,
     high: float = 1.0,
 ) -> Figure:
-    """Rows of pictures below each other, such as originals and their reconstructions, each with its
-    name on the left.
+    """Rows of images, such as originals and their reconstructions, each with its name on the left.
 
     Each value is ``(N, H, W)``, ``(N, H, W, 1)`` or ``(N, H, W, 3)``, all of one shape; ``low`` is
     black and ``high`` white in all of them. ``columns`` are N names to write above.
 
-    >>> figure = image_rows({"original": np.zeros((2, 8, 8)), "decoded": np.ones((2, 8, 8))}, columns=["cat", "dog"])
+    >>> rows = {"original": np.zeros((2, 8, 8)), "decoded": np.ones((2, 8, 8))}
+    >>> figure = image_rows(rows, columns=["cat", "dog"])
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['original', 'decoded']
     """
@@ -52,7 +52,7 @@ def image_rows(
             got=f"{len(columns)} names of columns for {count} images",
             expected="one for each",
         )
-    # One picture of all: an axes for each would take Matplotlib seconds.
+    # one picture of all: axes for each would take Matplotlib seconds
     gap = max(1, height // GAP)
     canvas, (down, across) = _montage(shown, gap), (height + gap, width + gap)
     figure, axes = style.panels(
@@ -70,8 +70,9 @@ def image_rows(
 
 
 def _montage(images: np.ndarray, gap: int) -> np.ndarray:
-    """Images ``(R, N, H, W)`` or ``(R, N, H, W, 3)`` from 0 to 1 as one
-    ``(R (H + gap) - gap, ...)``, white between them.
+    """Images ``(R, N, H, W)`` or ``(R, N, H, W, 3)`` from 0 to 1 as one, white between them.
+
+    The result is ``(R (H + gap) - gap, N (W + gap) - gap)``, with or without a last axis of 3.
     """
     padding = [(0, 0), (0, 0), (0, gap), (0, gap), *[(0, 0)] * (images.ndim - 4)]
     tiles = np.pad(images, padding, constant_values=1.0)
@@ -82,13 +83,13 @@ def _montage(images: np.ndarray, gap: int) -> np.ndarray:
 def error_by_size(
     sizes: Sequence[int], errors: Mapping[str, Sequence[float]], *, name: str = "error"
 ) -> Figure:
-    """A line for each method: its error against the size of the code, on logarithmic axes.
+    """The error of each method against the size of the code, on logarithmic axes.
 
-    ``errors`` holds, for each method, one positive error a size.
+    ``errors`` has, for each method, one positive error for each of ``sizes``.
 
     >>> figure = error_by_size([2, 4], {"autoencoder": [0.1, 0.05], "PCA": [0.2, 0.1]})
     >>> figure.get_suptitle()
-    'With a code of 4 numbers, autoencoder: 0.05, PCA: 0.1'
+    'Error by code size: autoencoder 0.05 and PCA 0.1 with 4 numbers'
     """
     for method, values in errors.items():
         if len(values) != len(sizes) or not np.all(np.asarray(values) > 0):
@@ -97,10 +98,9 @@ def error_by_size(
                 got=f"{method}: {values}",
                 expected=f"{len(sizes)} positive errors, one for each size",
             )
-    last = ", ".join(f"{method}: {number(float(values[-1]))}" for method, values in errors.items())
-    figure, axes = style.panels(
-        width=6.4, height=4.0, title=f"With a code of {sizes[-1]} numbers, {last}"
-    )
+    last = [f"{method} {number(float(values[-1]))}" for method, values in errors.items()]
+    title = f"Error by code size: {' and '.join(last)} with {sizes[-1]} numbers"
+    figure, axes = style.panels(width=6.4, height=4.0, title=title)
     ax = axes[0, 0]
     for colour, (method, values) in zip(
         (style.ORANGE, style.BLUE, *style.SERIES[2:]), errors.items(), strict=False
@@ -121,12 +121,13 @@ def error_by_size(
 def class_map(
     codes: Mapping[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]
 ) -> Figure:
-    """A panel for each method: its two-dimensional codes ``(N, 2)`` as dots in the colour of their
-    class, its name at their median.
+    """Two-dimensional codes ``(N, 2)`` as dots in the colours of their classes.
 
-    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20. The frame is
-    around the middle 96 % of each number, so that a few codes far off do not push the others
-    together; dots beyond it are not shown.
+    There is a panel for each method, with the name of a class at the median of its codes.
+    ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20.
+
+    The frame is around the middle 96 % of each coordinate, so that a few outliers do not push the
+    others together; dots beyond it are not shown.
 
     >>> figure = class_map({"autoencoder": np.eye(2)}, np.array([0, 1]), ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -181,9 +182,7 @@ def class_map(
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:
-    """The ends of the middle 96 % of some values, a tenth of their distance farther apart at either
-    end.
-    """
+    """The ends of the middle 96 % of some values, with a margin of a tenth of their distance."""
     low, high = np.quantile(values, [0.02, 0.98])
     margin = 0.1 * (high - low) or 1.0
     return float(low - margin), float(high + margin)

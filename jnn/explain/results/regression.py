@@ -1,4 +1,4 @@
-"""What a regression gets wrong, and where."""
+"""Predictions and residuals of a regression."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,30 +12,33 @@ from jnn.wording import number
 def predicted_against_true(
     prediction: np.ndarray, target: np.ndarray, *, name: str = "target"
 ) -> Figure:
-    """Each example as a dot: its prediction against its target, which are equal on the dashed line;
-    and its residual ``target - prediction`` against its prediction, with the mean residual of
-    `binned_means`, which is zero everywhere for a model that is right on average.
+    """Prediction against target, and residual against prediction, each example a dot.
+
+    On the dashed line on the left prediction and target are equal. The residual is
+    ``target - prediction``; its mean, by `binned_means`, is zero everywhere for a model that is
+    right on average.
 
     ``prediction`` and ``target`` are ``(N,)``. The title has the RMSE and the coefficient of
     determination R².
 
     >>> figure = predicted_against_true(np.array([1.0, 2.0]), np.array([1.0, 3.0]), name="price")
     >>> figure.get_suptitle()
-    'RMSE 0.7071, R² 0.5: half of the errors are below 0.5'
+    'Predictions and residuals: RMSE 0.7071, R² 0.5, median absolute error 0.5'
     """
     prediction, target = np.asarray(prediction, np.float64), np.asarray(target, np.float64)
     if prediction.ndim != 1 or prediction.shape != target.shape or not len(target):
         got = f"predictions {prediction.shape} and targets {target.shape}"
         raise mistake("predicted_against_true", got=got, expected="(N,) for each, with N >= 1")
     residual = target - prediction
-    figure, axes = style.panels(1, 2, width=9.6, height=4.2, title=_in_words(residual, target))
+    title = f"Predictions and residuals: {_in_words(residual, target)}"
+    figure, axes = style.panels(1, 2, width=9.6, height=4.2, title=title)
     left, right = axes[0]
     ends = [min(prediction.min(), target.min()), max(prediction.max(), target.max())]
     _dots(left, target, prediction)
     left.plot(ends, ends, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     left.set_aspect("equal")
     style.gridded(left, "both")
-    style.caption(left, "Prediction against target", x=f"true {name}", y=f"predicted {name}")
+    style.caption(left, "prediction against target", x=f"true {name}", y=f"predicted {name}")
     _dots(right, prediction, residual)
     right.axhline(0, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     right.plot(
@@ -48,13 +51,14 @@ def predicted_against_true(
     )
     style.gridded(right, "both")
     style.legend(right)
-    style.caption(right, "Residual: target − prediction", x=f"predicted {name}", y="residual")
+    style.caption(right, "residual: target − prediction", x=f"predicted {name}", y="residual")
     return figure
 
 
 def binned_means(x: np.ndarray, y: np.ndarray, *, bins: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """The means of x and of y in bins of equally many examples, ordered by x: at most ``bins``, and
-    at most one bin an example.
+    """The means of x and of y in bins of equally many examples, ordered by x.
+
+    There are at most ``bins``, and at most one for each example.
 
     >>> binned_means(np.array([4.0, 1.0, 2.0, 3.0]), np.array([8.0, 0.0, 2.0, 6.0]), bins=2)
     (array([1.5, 3.5]), array([1., 7.]))
@@ -83,4 +87,4 @@ def _in_words(residual: np.ndarray, target: np.ndarray) -> str:
     spread = np.sum((target - target.mean()) ** 2)
     r2 = f", R² {number(float(1 - np.sum(residual**2) / spread))}" if spread > 0 else ""
     rmse, middle = float(np.sqrt(np.mean(residual**2))), float(np.median(np.abs(residual)))
-    return f"RMSE {number(rmse)}{r2}: half of the errors are below {number(middle)}"
+    return f"RMSE {number(rmse)}{r2}, median absolute error {number(middle)}"

@@ -41,7 +41,9 @@ def test_the_trace_has_series_score_threshold_and_events():
     alarm = SCORE > 0.5
     found = sum([alarm[10:13].any(), alarm[30]])
     runs = np.flatnonzero(np.diff(np.concatenate([[0], alarm & ~ANOMALOUS])) == 1)
-    assert figure.get_suptitle() == f"Alarm in {found} of 2 events, and {len(runs)} elsewhere"
+    assert figure.get_suptitle() == (
+        f"Anomaly score: {found} of 2 events detected, {len(runs)} false alarms"
+    )
 
 
 def test_no_line_crosses_a_gap():
@@ -51,7 +53,7 @@ def test_no_line_crosses_a_gap():
     )
     drawn = figure.axes[0].lines[0].get_ydata()
     assert_array_equal(drawn, np.insert(np.arange(38.0), 20, np.nan))
-    assert figure.get_suptitle() == "Alarm in 0 of 2 events, and none elsewhere"
+    assert figure.get_suptitle() == "Anomaly score: 0 of 2 events detected, 0 false alarms"
 
 
 def test_each_event_has_its_panel_with_what_was_expected():

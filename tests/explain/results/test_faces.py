@@ -58,7 +58,8 @@ def test_each_row_is_a_probe_and_its_nearest_in_order():
                 right += is_same
                 assert_allclose(frame, to_rgb(SAME if is_same else OTHER))
             assert texts[row * (count + 1) + column].split()[0] == NAMES[LABELS[k]]
-    assert figure.get_suptitle().replace("\n", " ") == f"{right} of these 8 are the same person"
+    title = f"Nearest neighbours: {right} of 8 are the same person"
+    assert figure.get_suptitle().replace("\n", " ") == title
 
 
 def test_the_hardest_pairs_are_the_ends_of_both_kinds():
@@ -82,7 +83,10 @@ def test_the_hardest_pairs_are_the_ends_of_both_kinds():
 def test_the_title_counts_errors_at_the_threshold_and_bars_are_densities():
     figure = similarity_histogram(SCORES, PAIRS.same, threshold=0.25)
     rejected, accepted = np.mean(SCORES[PAIRS.same] < 0.25), np.mean(SCORES[~PAIRS.same] >= 0.25)
-    title = f"At 0.25, {100 * rejected:.2g} % of the same are rejected and {100 * accepted:.2g} % of different ones accepted"
+    title = (
+        "Similarity of pairs: at a threshold of 0.25, "
+        f"{100 * rejected:.2g} % false rejects and {100 * accepted:.2g} % false accepts"
+    )
     assert " ".join(figure.get_suptitle().split()) == title
     for bars in figure.axes[0].containers:
         assert_allclose(sum(bar.get_height() * bar.get_width() for bar in bars), 1)

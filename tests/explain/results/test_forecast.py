@@ -48,13 +48,13 @@ def test_a_fan_opens_from_the_last_value_that_was_seen():
     for band, (low, high) in zip(ax.collections, ((0, 4), (1, 3)), strict=True):
         assert_allclose(edges(band), [[OBSERVED[9]] * 2, *QUANTILES[:3, [low, high]]])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "seen",
+        "past",
         "90 %",
         "50 %",
-        "expected",
-        "came",
+        "forecast",
+        "observed",
     ]
-    assert "with a probability of 90 %" in " ".join(figure.get_suptitle().split())
+    assert ", 90 % interval " in " ".join(figure.get_suptitle().split())
 
 
 def test_headings_have_the_share_within_the_widest_band():
@@ -62,15 +62,10 @@ def test_headings_have_the_share_within_the_widest_band():
         HOURS, OBSERVED, {"1 h before": QUANTILES, "6 h before": QUANTILES[::-1]}, LEVELS
     )
     for ax, quantiles in zip(figure.axes, (QUANTILES, QUANTILES[::-1]), strict=True):
-        share = np.mean(
-            [
-                low <= value <= high
-                for value, low, high in zip(OBSERVED, quantiles[:, 0], quantiles[:, 4], strict=True)
-            ]
-        )
-        assert ax.get_title(loc="left").endswith(
-            f"before: {share * 100:.0f} % within the band of 90 %"
-        )
+        triples = zip(quantiles[:, 0], OBSERVED, quantiles[:, 4], strict=True)
+        share = np.mean([low <= value <= high for low, value, high in triples])
+        heading = f"before: {share * 100:.0f} % within the 90 % interval"
+        assert ax.get_title(loc="left").endswith(heading)
         assert_allclose(edges(ax.collections[0]), quantiles[:, [0, 4]])
         assert_array_equal(ax.lines[0].get_ydata(), OBSERVED)
 
@@ -89,9 +84,8 @@ def test_calibration_draws_shares_against_levels_and_says_the_worst():
     figure = calibration(LEVELS, below)
     for line, shares in zip(figure.axes[0].lines[1:], below.values(), strict=True):
         assert_array_equal(line.get_xydata(), np.stack([LEVELS, shares], axis=1))
-    assert (
-        " ".join(figure.get_suptitle().split()) == "At most 0.05 from the level that was asked for"
-    )
+    title = " ".join(figure.get_suptitle().split())
+    assert title == "Calibration of quantiles: deviation at most 0.05"
 
 
 def test_each_horizon_ranks_its_errors():

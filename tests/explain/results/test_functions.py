@@ -56,7 +56,7 @@ def test_what_diverged_says_so_and_counts_as_worst():
     errors = np.array([[[0.1], [np.nan]], [[np.inf], [np.nan]], [[0.3], [0.5]]])
     figure = error_grid(errors, [4, 8], [1])
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.3", "diverged"]
-    assert figure.get_suptitle() == "Least RMSE: 0.3, with width 4 and depth 1"
+    assert figure.get_suptitle() == "RMSE by width and depth: lowest 0.3, at width 4 and depth 1"
 
 
 @pytest.mark.parametrize(

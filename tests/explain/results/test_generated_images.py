@@ -19,7 +19,8 @@ def test_each_class_has_a_bar_of_each_kind():
         list(values) for values in shares.values()
     ]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["cat", "dog", "cow"]
-    assert figure.get_suptitle() == "Of generated images, dog is the rarest class: 0 %"
+    title = "Class coverage: of generated images, dog is the rarest class (0 %)"
+    assert figure.get_suptitle() == title
 
 
 def test_both_players_have_a_line():
