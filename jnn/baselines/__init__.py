@@ -1,1 +1,5 @@
-"""Classical methods that a network has to beat, where no library of the field has them."""
+"""Classical baselines that a network has to beat, where no library of the field has them.
+
+`ngram` for language models, `text_classifiers` for texts, `objects` for detection, `returns` and
+`volatility` for daily prices.
+"""

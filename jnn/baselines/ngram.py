@@ -1,4 +1,4 @@
-"""The interpolated n-gram, the baseline of language models."""
+"""The interpolated n-gram model, a baseline of language models."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from jnn.errors import mistake
 
 
 def ngram_nats(train: ArrayLike, test: ArrayLike, order: int) -> np.ndarray:
-    """-ln p of each of ``test[order:]`` given the tokens before it, (len(test) - order,) float64,
-    under an n-gram learned from ``train``.
+    """``-ln p`` of each token of ``test[order:]`` given those before it, by Witten-Bell smoothing.
 
-    With h the last k tokens, c(h, x) how often x follows h in ``train``, n(h) = Σ_x c(h, x) and
-    u(h) the number of different such x, the probabilities are interpolated from no context to order
-    - 1 tokens of it (Witten and Bell 1991; Chen and Goodman 1999):
+    The n-gram model is fitted to ``train``. With h the last k tokens, c(h, x) how often x follows h
+    in ``train``, n(h) = Σ_x c(h, x) and u(h) the number of different such x, the probabilities are
+    interpolated from no context to one of ``order - 1`` tokens:
 
-        p_k(x | h) = (c(h, x) + u(h) p_{k-1}(x | h without its first token)) / (n(h) + u(h)),   p_{-1}
-                                                                                                = 1
-                                                                                                / V,
+        p_k(x | h) = (c(h, x) + u(h) p_{k-1}(x | h without its first token)) / (n(h) + u(h))
+        p_{-1} = 1 / V
 
     and p_k = p_{k-1} for h that ``train`` does not have. V is the number of different tokens in
-    ``train`` and one more, for all others. ``order`` counts the predicted token. The mean is the
-    loss in nats a token. Tokens are integers ``(N,)``.
+    ``train`` and one more, for all others. ``order`` counts the predicted token.
 
-    Raises JnnError for an order below 1, and for texts that are not longer.
+    Tokens are integers ``(N,)``. Returns (len(test) - order,) float64, whose mean is the loss in
+    nats a token. Raises JnnError for an order below 1, and for texts that are not longer.
+
+    Source: Witten and Bell 1991; Chen and Goodman 1999.
 
     >>> ngram_nats([0, 1, 0, 1, 0], [0, 1, 0], 2).round(3).tolist()
     [0.173]
@@ -36,16 +36,15 @@ def ngram_nats(train: ArrayLike, test: ArrayLike, order: int) -> np.ndarray:
     both = _numbered(np.concatenate([train, test]))
     at = len(train) + np.arange(order, len(test))
     p = np.full(len(at), 1 / (len(np.unique(train)) + 1))
-    # The number of the last k tokens before each place, equal where these are.
+    # A number for the last k tokens before each place, equal where the tokens are.
     context = np.zeros(len(both), np.int64)
     for k in range(order):
-        seen = np.arange(k, len(train))
+        fitted = np.arange(k, len(train))
         follows = _numbered(context * (both.max() + 1) + both)
-        c = np.bincount(follows[seen], minlength=follows.max() + 1)
-        n = np.bincount(context[seen], minlength=context.max() + 1)
-        u = np.bincount(
-            context[seen][np.unique(follows[seen], return_index=True)[1]], minlength=len(n)
-        )
+        c = np.bincount(follows[fitted], minlength=follows.max() + 1)
+        n = np.bincount(context[fitted], minlength=context.max() + 1)
+        _, first = np.unique(follows[fitted], return_index=True)
+        u = np.bincount(context[fitted][first], minlength=len(n))
         h = context[at]
         p = np.where(n[h] > 0, (c[follows[at]] + u[h] * p) / np.maximum(n[h] + u[h], 1), p)
         context = np.concatenate([[0], follows[:-1]])

@@ -1,9 +1,8 @@
-"""How much tomorrow's return will vary, from the returns up to today: the exponentially weighted
-mean, and GARCH(1,1).
+"""Volatility forecasts from past returns: the exponentially weighted mean, and GARCH(1,1).
 
-Returns ``r_t`` ``(T,)`` are of mean zero, such as daily logarithmic returns less their mean. A
-forecast ``h_t`` of ``r_t²`` is made of the returns before t. Two forecasts are compared by `qlike`,
-for which the noise of ``r_t²`` around the true variance does no harm.
+Returns ``r_t`` ``(T,)`` are of mean zero, such as daily logarithmic returns minus their mean. A
+forecast ``h_t`` of ``r_t²`` uses the returns before t. Forecasts are compared by `qlike`, which is
+robust to the noise of ``r_t²`` around the true variance.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ class Garch(NamedTuple):
 
 
 def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94) -> np.ndarray:
-    """The exponentially weighted mean of past squares,
-    ``h_t = decay h_{t-1} + (1 - decay) r_{t-1}²`` from ``h_0 = start``, (T,).
+    """The exponentially weighted mean of past squares, (T,).
+
+        h_t = decay h_{t-1} + (1 - decay) r_{t-1}²,   h_0 = start
 
     Source: RiskMetrics, Technical document, 1996, whose decay for daily returns is 0.94.
 
@@ -39,17 +39,15 @@ def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94
     [1.0, 2.5, 1.25]
     """
     if not 0 < decay < 1:
-        raise mistake(
-            "weighted_variances",
-            got=f"decay={decay}",
-            expected="a number between 0 and 1, both excluded",
-        )
+        expected = "a number between 0 and 1, both excluded"
+        raise mistake("weighted_variances", got=f"decay={decay}", expected=expected)
     return garch_variances(Garch(0.0, 1 - decay, decay), returns, start)
 
 
 def garch_variances(garch: Garch, returns: np.ndarray, start: float) -> np.ndarray:
-    """``h_t = omega + alpha r_{t-1}² + beta h_{t-1}`` from ``h_0 = start``, (T,) float64. Source:
-    Bollerslev 1986, equation 7.
+    """``h_t = omega + alpha r_{t-1}² + beta h_{t-1}`` from ``h_0 = start``, (T,) float64.
+
+    Source: Bollerslev 1986, equation 7.
 
     >>> garch_variances(Garch(0.5, 0.25, 0.5), np.array([2.0, 0.0, 0.0]), 1.0).tolist()
     [1.0, 2.0, 1.5]
@@ -64,20 +62,20 @@ def garch_variances(garch: Garch, returns: np.ndarray, start: float) -> np.ndarr
             expected="a variance above 0",
             remedy="Take that of the training part.",
         )
-    moved = garch.omega + garch.alpha * returns[:-1] ** 2
-    rest, _ = lfilter([1.0], [1.0, -garch.beta], moved, zi=[garch.beta * start])
+    innovations = garch.omega + garch.alpha * returns[:-1] ** 2
+    rest, _ = lfilter([1.0], [1.0, -garch.beta], innovations, zi=[garch.beta * start])
     return np.concatenate([[start], rest])
 
 
 def fit_garch(returns: np.ndarray) -> Garch:
-    """The GARCH(1,1) of the greatest likelihood, with normal innovations and ``h_0`` the mean of
-    the squares.
+    """The GARCH(1,1) of maximum likelihood, with normal innovations.
 
-    It minimizes ``Σ (log h_t + r_t² / h_t)`` over ``omega > 0``, ``alpha, beta >= 0``,
-    ``alpha + beta < 1``, by SciPy's SLSQP from several starts. Raises JnnError for fewer than 100
-    returns, and where all are equal.
+    It minimizes ``Σ (log h_t + r_t² / h_t)``, with ``h_0`` the mean of the squares, over
+    ``omega > 0``, ``alpha, beta >= 0``, ``alpha + beta < 1``, by SciPy's SLSQP from several starts.
+    Raises JnnError for fewer than 100 returns, and where all are equal.
 
-    >>> fit_garch(np.random.default_rng(0).standard_normal(2000)).alpha < 0.05  # the variance is the same at all times
+    >>> white_noise = np.random.default_rng(0).standard_normal(2000)
+    >>> fit_garch(white_noise).alpha < 0.05  # its variance is constant
     True
     """
     from scipy.optimize import minimize
@@ -91,35 +89,36 @@ def fit_garch(returns: np.ndarray) -> Garch:
         )
     variance = float(np.mean(returns**2))
     scaled = returns / np.sqrt(variance)  # so that all three params are of the order of one
-    loss = lambda theta: float(
-        np.mean(qlike(garch_variances(Garch(*theta), scaled, 1.0), scaled**2))
-    )
+
+    def loss(theta) -> float:
+        return float(np.mean(qlike(garch_variances(Garch(*theta), scaled, 1.0), scaled**2)))
+
     settings = {
         "method": "SLSQP",
         "bounds": [(1e-6, 10.0), (0.0, 1.0), (0.0, 1.0)],
         "constraints": {"type": "ineq", "fun": lambda theta: MOST_PERSISTENT - theta[1] - theta[2]},
         "options": {"ftol": 1e-12, "maxiter": 500},
     }
-    found = [minimize(loss, [1 - alpha - beta, alpha, beta], **settings) for alpha, beta in STARTS]
-    omega, alpha, beta = min(found, key=lambda one: one.fun).x
+    fits = [minimize(loss, [1 - alpha - beta, alpha, beta], **settings) for alpha, beta in STARTS]
+    omega, alpha, beta = min(fits, key=lambda fit: fit.fun).x
     return Garch(float(omega) * variance, float(alpha), float(beta))
 
 
 def qlike(variance: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """``log h + r² / h``, element by element: -2 times the normal log-likelihood of r, but for a
-    constant.
+    """``log h + r² / h``, element-wise: -2 times the normal log-likelihood of r, up to a constant.
 
-    Its mean is least for ``h = E r²``, whatever the distribution of r is; so forecasts are ranked
-    as if the true variance were known. Source: Patton 2011,
-    https://doi.org/10.1016/j.jeconom.2010.03.034, whose equation 24 subtracts what does not depend
-    on h.
+    Its mean is minimal for ``h = E r²``, whatever the distribution of r is, so that forecasts are
+    ranked as if the true variance were observed.
+
+    Source: Patton 2011, https://doi.org/10.1016/j.jeconom.2010.03.034, whose equation 24 subtracts
+    terms that do not depend on h.
     """
     return np.log(variance) + squares / variance
 
 
-def _checked(where: str, returns: np.ndarray) -> np.ndarray:
+def _checked(caller: str, returns: np.ndarray) -> np.ndarray:
     returns = np.asarray(returns, np.float64)
     if returns.ndim != 1 or not len(returns):
-        raise mistake(where, got=f"returns of shape {returns.shape}", expected="(T,) with T >= 1")
-    check_finite(returns, where)
+        raise mistake(caller, got=f"returns of shape {returns.shape}", expected="(T,) with T >= 1")
+    check_finite(returns, caller)
     return returns

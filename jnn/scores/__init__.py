@@ -1,3 +1,6 @@
-"""How good a model is, where it takes all answers at once to say so; what is watched in training is
-in `jnn.metrics`.
+"""Scores that need all outputs of a model at once: verification and anomaly detection.
+
+Metrics that are summed over batches during training are in `jnn.metrics`, the average precision of
+detections in `jnn.detection.average_precision`, scores of generated images in
+`jnn.generative.scores`.
 """

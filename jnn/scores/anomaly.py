@@ -1,8 +1,8 @@
-"""Scores of how unusual each time of a series is, and how well they find labelled events.
+"""Anomaly scores of the times of a series, and how well they detect labelled events.
 
-A score is ``(T,)``, one number a time, the more unusual the larger; `trailing_mean` smooths one
-without a look ahead. An alarm is raised where it is above a threshold, which is set where nothing
-unusual happened.
+A score is ``(T,)``, one number a time, larger for more unusual times; `trailing_mean` smooths one
+causally. An alarm is raised where it exceeds a threshold, which is chosen on data without
+anomalies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_float
 
 NEAR = 100
-"""Times from an anomaly within which the UCR archive counts it as found."""
+"""Distance from an anomaly, in times, within which the UCR archive counts it as detected."""
 
 
 def running_forecasts(
@@ -30,18 +30,20 @@ def running_forecasts(
     horizon: int = 1,
     limit: float = np.inf,
 ) -> jax.Array:
-    """What was expected of each time of a series, ``horizon`` times before, ``(T,)``; NaN for the
-    first ``length + horizon - 1`` times.
+    """The forecast of each time of a series, made ``horizon`` times before it, ``(T,)``.
 
-        x̂_t = forecast(k_{t-horizon-length+1} ... k_{t-horizon}),   k_t = x_t if |x_t - x̂_t| <=
-                                                                     limit else x̂_t
+        x̂_t = forecast(k_{t-horizon-length+1} ... k_{t-horizon})
+        k_t = x_t if |x_t - x̂_t| <= limit else x̂_t
 
-    ``forecast`` is a function of JAX from a window ``(length,)`` to a number, ``x`` ``(T,)``. With
-    a ``limit``, values too far from what was expected are not believed: later forecasts see what
-    was expected in their place, so that what comes after an event is not judged by the event. That
-    is the cleaning of a robust filter, and shares its weakness: after a change that stays, it may
-    never believe again. Source: Masreliez & Martin 1977, https://doi.org/10.1109/TAC.1977.1101538,
-    with hard rejection.
+    ``forecast`` is a JAX function from a window ``(length,)`` to a number, ``x`` is ``(T,)``. The
+    first ``length + horizon - 1`` forecasts are NaN.
+
+    With a ``limit``, values too far from their forecast are rejected: later forecasts are made from
+    the forecast in their place, so that an event does not distort the forecasts after it. That is
+    the cleaning of a robust filter, and shares its weakness: after a permanent change it may reject
+    all values.
+
+    Source: Masreliez & Martin 1977, https://doi.org/10.1109/TAC.1977.1101538, with hard rejection.
 
     >>> x = jnp.array([1.0, 1.0, 1.0, 9.0, 1.0])
     >>> running_forecasts(lambda window: window[-1], x, length=2).tolist()
@@ -58,24 +60,27 @@ def running_forecasts(
             got=got,
             expected="x (T,) of at least length >= 1 times, horizon >= 1 and limit > 0",
         )
-    unknown = jnp.full(horizon, jnp.nan, x.dtype)
 
-    def advance(memory, x_t):
-        window, pending = memory
+    def advance(carry, x_t):
+        window, pending = carry
         expected = pending[0]
-        kept = jnp.where(jnp.abs(x_t - expected) > limit, expected, x_t)  # NaN is above no limit
+        # comparisons with NaN are false: without a forecast the value is accepted
+        kept = jnp.where(jnp.abs(x_t - expected) > limit, expected, x_t)
         window = jnp.concatenate([window[1:], kept[None]])
         pending = jnp.concatenate([pending[1:], forecast(window).astype(x.dtype).reshape(1)])
         return (window, pending), expected
 
-    first = jnp.concatenate([unknown[1:], forecast(x[:length]).astype(x.dtype).reshape(1)])
-    expected = jax.lax.scan(advance, (x[:length], first), x[length:])[1]
+    no_forecast = jnp.full(horizon - 1, jnp.nan, x.dtype)
+    first = forecast(x[:length]).astype(x.dtype).reshape(1)
+    carry = x[:length], jnp.concatenate([no_forecast, first])
+    expected = jax.lax.scan(advance, carry, x[length:])[1]
     return jnp.concatenate([jnp.full(length, jnp.nan, x.dtype), expected])
 
 
 def trailing_mean(score: np.ndarray, size: int) -> np.ndarray:
-    """The mean of the last ``size`` values up to each time, of as many as there are at the
-    beginning: ``(T,)`` float64.
+    """The mean of the last ``size`` values up to each time, ``(T,)`` float64.
+
+    The first means are of fewer values.
 
     >>> trailing_mean(np.array([1.0, 3.0, 5.0]), 2).tolist()
     [1.0, 2.0, 4.0]
@@ -88,8 +93,9 @@ def trailing_mean(score: np.ndarray, size: int) -> np.ndarray:
 
 
 def throughout(mask: np.ndarray, size: int) -> np.ndarray:
-    """Where the last ``size`` values of ``mask`` ``(T,)`` are all True, ``(T,)`` bool: what depends
-    on so many times depends on no other.
+    """Where the last ``size`` values of ``mask`` ``(T,)`` are all True, ``(T,)`` bool.
+
+    There a score of the last ``size`` times depends on times of the mask alone.
 
     >>> throughout(np.array([True, True, False, True, True]), 2).tolist()
     [False, True, False, False, True]
@@ -99,12 +105,11 @@ def throughout(mask: np.ndarray, size: int) -> np.ndarray:
 
 
 def ranking(score: np.ndarray, anomalous: np.ndarray) -> dict[str, float]:
-    """``auc``, the area under the curve of true by false positives, and ``average_precision``, by
-    scikit-learn.
+    """The area under the ROC curve, ``auc``, and ``average_precision``, by scikit-learn.
 
-    An AUC of 0.9 says that a time of an event scores higher than one outside in 9 of 10 pairs; a
-    score without worth has an AUC of 0.5, and an average precision of the share of times within
-    events. ``score`` ``(T,)`` and ``anomalous`` ``(T,)`` bool, both of the tested times.
+    An AUC of 0.9 says that a time of an event scores higher than one outside in 9 of 10 pairs. An
+    uninformative score has an AUC of 0.5, and as average precision the share of times in events.
+    ``score`` ``(T,)`` and ``anomalous`` ``(T,)`` bool are of the tested times.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -116,11 +121,13 @@ def ranking(score: np.ndarray, anomalous: np.ndarray) -> dict[str, float]:
 
 
 def alarms(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> dict[str, float]:
-    """``precision``, ``recall`` and ``f1`` of the times at which the score is above the threshold,
-    and ``events_found``, the share of events in which it is so at least once. Precision is 0
-    without an alarm.
+    """``precision``, ``recall``, ``f1`` and ``events_found`` of alarms, scores above the threshold.
 
-    >>> alarms(np.array([0.0, 2.0, 2.0, 0.0, 0.0]), np.array([False, False, True, True, False]), 1.0)
+    The first three count times; ``events_found`` is the share of events with at least one alarm.
+    Precision is 0 without an alarm.
+
+    >>> anomalous = np.array([False, False, True, True, False])
+    >>> alarms(np.array([0.0, 2.0, 2.0, 0.0, 0.0]), anomalous, 1.0)
     {'precision': 0.5, 'recall': 0.5, 'f1': 0.5, 'events_found': 1.0}
     """
     _check("alarms", score, anomalous)
@@ -135,31 +142,34 @@ def alarms(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> dict[s
 
 
 def hit(score: np.ndarray, events: Sequence[range], *, near: int = NEAR) -> bool:
-    """Whether the most unusual time lies in one of the ``events``, or at most ``near`` times from
-    one: the UCR archive's score.
+    """The UCR archive's score: whether the time of the highest score is in or near an event.
 
-    >>> hit(np.array([0.0, 0.0, 5.0, 1.0]), [range(3, 4)], near=1), hit(np.array([5.0, 0.0, 0.0, 1.0]), [range(3, 4)], near=1)
-    (True, False)
+    It may be outside of one of the ``events`` by at most ``near`` times.
+
+    >>> hit(np.array([0.0, 0.0, 5.0, 1.0]), [range(3, 4)], near=1)
+    True
+    >>> hit(np.array([5.0, 0.0, 0.0, 1.0]), [range(3, 4)], near=1)
+    False
     """
     highest = int(np.argmax(score))
     return any(event.start - near <= highest < event.stop + near for event in events)
 
 
-def _check(where: str, score: Any, anomalous: Any) -> None:
+def _check(caller: str, score: Any, anomalous: Any) -> None:
     score, anomalous = np.asarray(score), np.asarray(anomalous)
     if score.ndim != 1 or score.shape != anomalous.shape or anomalous.dtype != bool:
         got = f"scores {score.shape} and {anomalous.dtype} {anomalous.shape}"
-        raise mistake(where, got=got, expected="(T,) numbers and (T,) booleans")
+        raise mistake(caller, got=got, expected="(T,) numbers and (T,) booleans")
     if not np.isfinite(score).all():
         raise mistake(
-            where,
+            caller,
             got="a score that is not finite",
             expected="numbers",
-            remedy="A time of which nothing is known scores 0.",
+            remedy="Give 0 to a time without a score.",
         )
     if not anomalous.any() or anomalous.all():
         raise mistake(
-            where,
+            caller,
             got=f"{anomalous.sum()} of {len(anomalous)} times in events",
             expected="some times in events, and some not",
         )

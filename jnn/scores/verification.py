@@ -1,5 +1,4 @@
-"""Verification: are two embeddings of the same person, or thing? And identification: of which known
-one is this?
+"""Verification (are two embeddings of the same person?) and identification (of which person?).
 
 >>> labels = np.array([0, 0, 1])
 >>> pairs = all_pairs(labels)
@@ -9,9 +8,9 @@ one is this?
 >>> equal_error_rate(roc(scores, pairs.same))
 0.0
 
-Two are accepted as the same where their score is at least a threshold. The curve of all thresholds,
-and the area under it, are scikit-learn's; ``sklearn.metrics.roc_auc_score(pairs.same, scores)`` is
-the probability that a pair of the same scores above one of different ones.
+A pair is accepted as the same where its score is at least a threshold. The curve of all thresholds
+and the area under it are scikit-learn's; ``sklearn.metrics.roc_auc_score(pairs.same, scores)`` is
+the probability that a positive pair (same label) scores above a negative one (different labels).
 """
 
 from typing import NamedTuple
@@ -22,22 +21,23 @@ from jnn.errors import mistake
 
 
 class Pairs(NamedTuple):
-    """Pairs of examples, ``(P,)`` each: the number of the first and of the second, and whether both
-    have the same label.
-    """
+    """Pairs of examples."""
 
     first: np.ndarray
+    """``(P,)``: the index of the first example."""
     second: np.ndarray
+    """``(P,)``: the index of the second example."""
     same: np.ndarray
+    """``(P,)`` bool: whether both have the same label."""
 
 
 class Roc(NamedTuple):
-    """For falling thresholds, the fraction of pairs of different ones, and of the same, that are
-    accepted.
-    """
+    """The receiver operating characteristic, by falling thresholds."""
 
     false_accepts: np.ndarray
+    """The fraction of negative pairs that is accepted."""
     true_accepts: np.ndarray
+    """The fraction of positive pairs that is accepted."""
     thresholds: np.ndarray
 
 
@@ -45,41 +45,36 @@ def all_pairs(labels: np.ndarray) -> Pairs:
     """All ``N (N - 1) / 2`` pairs of N examples with integer ``labels`` ``(N,)``."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or len(labels) < 2:
-        raise mistake(
-            "all_pairs", got=f"labels of shape {labels.shape}", expected="(N,) with N >= 2"
-        )
+        got = f"labels of shape {labels.shape}"
+        raise mistake("all_pairs", got=got, expected="(N,) with N >= 2")
     first, second = np.triu_indices(len(labels), 1)
     return Pairs(first, second, labels[first] == labels[second])
 
 
 def similarities(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
-    """The cosine of each pair ``(P,)`` of embeddings ``(N, D)``, whatever their lengths, in
-    float64.
-    """
+    """The cosine of each pair ``(P,)`` of embeddings ``(N, D)`` of any norm, in float64."""
     z = _unit("similarities", embeddings)
     return np.sum(z[pairs.first] * z[pairs.second], axis=-1)
 
 
 def roc(scores: np.ndarray, same: np.ndarray) -> Roc:
-    """The receiver operating characteristic of scores ``(P,)`` of pairs, by scikit-learn, with
-    every threshold.
+    """The receiver operating characteristic of the scores ``(P,)`` of pairs, at every threshold.
 
-    Raises `JnnError` where all pairs are of the same, or none is.
+    By scikit-learn. Raises `JnnError` without a positive or without a negative pair.
     """
     from sklearn.metrics import roc_curve
 
     same = np.asarray(same, bool)
     if same.ndim != 1 or same.shape != np.shape(scores) or same.all() or not same.any():
         got = f"scores {np.shape(scores)} and same {same.shape}, of which {int(same.sum())} are"
-        raise mistake(
-            "roc", got=got, expected="(P,) for both, with pairs of the same and of different ones"
-        )
+        raise mistake("roc", got=got, expected="(P,) for both, with same and different pairs")
     return Roc(*roc_curve(same, scores, drop_intermediate=False))
 
 
 def equal_error_rate(curve: Roc) -> float:
-    """The error where different ones are accepted as often as the same are rejected; between two
-    thresholds, on the line between them.
+    """The error where negative pairs are accepted as often as positive ones are rejected.
+
+    Between two thresholds the curve is interpolated linearly.
 
     >>> equal_error_rate(roc(np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False])))
     0.5
@@ -87,62 +82,59 @@ def equal_error_rate(curve: Roc) -> float:
     difference = curve.false_accepts - (1 - curve.true_accepts)  # from -1, rising, to 1
     k = int(np.argmax(difference >= 0))
     a, b = difference[k - 1], difference[k]
-    return float(
-        curve.false_accepts[k - 1]
-        + (curve.false_accepts[k] - curve.false_accepts[k - 1]) * a / (a - b)
-    )
+    low, high = curve.false_accepts[k - 1], curve.false_accepts[k]
+    return float(low + (high - low) * a / (a - b))
 
 
 def equal_error_threshold(curve: Roc) -> float:
-    """The greatest threshold at which different ones are accepted at least as often as the same are
-    rejected.
-    """
+    """The highest threshold at which false accepts are at least as frequent as false rejects."""
     return float(curve.thresholds[np.argmax(curve.false_accepts >= 1 - curve.true_accepts)])
 
 
 def true_accept_rate(curve: Roc, *, false_accept_rate: float) -> float:
-    """The greatest fraction of pairs of the same that is accepted while that of different ones is
-    at most ``false_accept_rate``.
+    """The highest true accept rate at a false accept rate of at most ``false_accept_rate``.
 
-    >>> true_accept_rate(roc(np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False])), false_accept_rate=0.01)
+    >>> curve = roc(np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False]))
+    >>> true_accept_rate(curve, false_accept_rate=0.01)
     0.5
     """
     if not 0 <= false_accept_rate <= 1:
-        raise mistake(
-            "true_accept_rate",
-            got=f"false_accept_rate={false_accept_rate}",
-            expected="a fraction in [0, 1]",
-        )
+        got = f"false_accept_rate={false_accept_rate}"
+        raise mistake("true_accept_rate", got=got, expected="a fraction in [0, 1]")
     return float(curve.true_accepts[curve.false_accepts <= false_accept_rate].max())
 
 
 def identification_rate(
     gallery: np.ndarray, gallery_labels: np.ndarray, probes: np.ndarray, probe_labels: np.ndarray
 ) -> float:
-    """The fraction of probes ``(M, D)`` whose nearest embedding of the gallery ``(N, D)``, by the
-    cosine, has their label.
+    """The fraction of probes whose nearest gallery embedding, by the cosine, has their label.
 
-    >>> identification_rate(np.eye(2), np.array([7, 8]), np.array([[3.0, 1.0], [2.0, 1.0]]), np.array([7, 8]))
+    ``gallery`` is ``(N, D)``, ``probes`` are ``(M, D)``.
+
+    >>> labels = np.array([7, 8])
+    >>> identification_rate(np.eye(2), labels, np.array([[3.0, 1.0], [2.0, 1.0]]), labels)
     0.5
     """
     if len(gallery) != len(gallery_labels) or len(probes) != len(probe_labels):
-        got = f"{len(gallery)} of the gallery with {len(gallery_labels)} labels, {len(probes)} probes with {len(probe_labels)}"
+        got = (
+            f"{len(gallery)} of the gallery with {len(gallery_labels)} labels, "
+            f"{len(probes)} probes with {len(probe_labels)}"
+        )
         raise mistake("identification_rate", got=got, expected="a label for each")
     cosines = _unit("identification_rate", probes) @ _unit("identification_rate", gallery).T
-    return float(
-        np.mean(np.asarray(gallery_labels)[cosines.argmax(axis=1)] == np.asarray(probe_labels))
-    )
+    predicted = np.asarray(gallery_labels)[cosines.argmax(axis=1)]
+    return float(np.mean(predicted == np.asarray(probe_labels)))
 
 
-def _unit(where: str, embeddings: np.ndarray) -> np.ndarray:
+def _unit(caller: str, embeddings: np.ndarray) -> np.ndarray:
     z = np.asarray(embeddings, np.float64)
     if z.ndim != 2 or not len(z):
-        raise mistake(where, got=f"embeddings of shape {z.shape}", expected="(N, D) with N >= 1")
+        raise mistake(caller, got=f"embeddings of shape {z.shape}", expected="(N, D) with N >= 1")
     lengths = np.linalg.norm(z, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths) & (lengths > 0)):
         row = int(np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))[0])
         raise mistake(
-            where,
+            caller,
             got=f"an embedding, number {row}, of length {lengths[row, 0]}",
             expected="a finite length above 0",
         )

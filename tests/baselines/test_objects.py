@@ -55,9 +55,9 @@ def test_blur_removes_noise():
     assert blurred == count < np.isfinite(detect(noisy).scores).sum()
 
 
-def test_the_usual_box_is_the_mean_in_the_middle():
+def test_the_mean_box_is_in_the_middle():
     train = rectangles(30)
-    found, known = objects.usual_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
+    found, known = objects.mean_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
     mean = (known[:, 2:] - known[:, :2]).mean(axis=0)
     np.testing.assert_allclose(
         found.boxes[:, :, 2:] - found.boxes[:, :, :2], np.broadcast_to(mean, (3, 2, 2))

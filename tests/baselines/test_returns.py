@@ -42,7 +42,7 @@ def test_means_are_what_their_names_say():
             PRICE[t - 5 : t].mean(),
             rtol=1e-12,
         )
-        np.testing.assert_allclose(FOUND.came[n], r[t - 1], rtol=1e-12)
+        np.testing.assert_allclose(FOUND.actual[n], r[t - 1], rtol=1e-12)
 
 
 def test_variances_are_those_of_their_recursions():
@@ -77,7 +77,7 @@ def test_the_future_changes_no_forecast(day):
 
 
 def test_errors_are_in_the_units_of_the_price():
-    n = len(FOUND.came)
+    n = len(FOUND.actual)
     price = PRICE[220:]
     for name in FOUND.mean:
         expected = np.sqrt(np.mean((FOUND.before * np.exp(FOUND.mean[name]) - price) ** 2))

@@ -1,0 +1,43 @@
+"""Climatology and regression know the training part alone, and are those of their definition."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from jnn.baselines.forecasts import climatology, regression_forecasts
+from jnn.data.series_windows import forecast_windows
+from jnn.errors import JnnError
+
+
+def test_climatology_is_the_mean_of_known_years_alone():
+    time = np.datetime64("2009-03-01T00") + np.arange(0, 3 * 365 * 24, 6)
+    known = range(2 * 365 * 4)
+    values = np.random.default_rng(0).normal(size=len(time))
+    usual = climatology(time, values, known)
+    for t in (0, 5, len(known), len(time) - 1):
+        same = [s for s in known if str(time[s])[4:] == str(time[t])[4:]]
+        assert usual[t] == pytest.approx(np.mean(values[same]))
+    values[known.stop :] = 1e6
+    np.testing.assert_array_equal(climatology(time, values, known), usual)
+
+
+def test_climatology_refuses_other_shapes():
+    with pytest.raises(JnnError, match="expected both of shape"):
+        climatology(np.array(["2012-01-01"], "datetime64[h]"), np.zeros(2), range(1))
+
+
+def test_regression_forecasts_are_those_of_a_fit_for_each_horizon():
+    rng = np.random.default_rng(0)
+    x, calendar = np.cumsum(rng.normal(size=80)), rng.normal(size=(80, 2))
+    train = forecast_windows(x, x, length=3, horizons=[1, 4], within=range(60))
+    test = forecast_windows(x, x, length=3, horizons=[1, 4], within=range(60, 80))
+    forecasts = regression_forecasts(
+        LinearRegression(), x, train, test, horizons=[1, 4], calendar=calendar
+    )
+    for k, horizon in enumerate([1, 4]):
+        table = lambda o, h=horizon: np.stack(
+            [np.r_[x[t - 2 : t + 1], calendar[t + h], 1] for t in o]
+        )
+        # a least-squares fit of the change is one of the value: the last value is a feature
+        weights = np.linalg.lstsq(table(train["origin"]), train["targets"][:, k])[0]
+        np.testing.assert_allclose(forecasts[:, k], table(test["origin"]) @ weights, rtol=1e-6)
