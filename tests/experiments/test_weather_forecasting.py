@@ -1,6 +1,4 @@
-"""Nothing of the weather to come enters what is learned or seen, and the baselines are what their
-names say.
-"""
+"""Nothing of the future enters scales, training or inputs; baselines are what their names say."""
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +17,12 @@ def changed_after(weather, time):
     return weather._replace(inputs=inputs)
 
 
-def test_scales_training_windows_and_climatology_know_the_training_part_alone():
+def test_scales_and_training_windows_know_the_training_part_alone():
     split = WEATHER.split
     other = changed_after(WEATHER, split.train.stop)
     for found, expected in (
         (experiment.fit_scales(other), experiment.fit_scales(WEATHER)),
         (experiment.windows(other, split.train, 4), experiment.windows(WEATHER, split.train, 4)),
-        (experiment.climatology(other), experiment.climatology(WEATHER)),
     ):
         jax.tree.map(np.testing.assert_array_equal, found, expected)
 
@@ -60,26 +57,6 @@ def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window():
     assert (np.diff(alone["quantiles"], axis=-1) >= 0).all()
 
 
-def test_metrics_are_those_of_numpy():
-    rng = np.random.default_rng(0)
-    targets, mean = rng.normal(size=(6, 2, 3)), rng.normal(size=(6, 2, 3))
-    quantiles = np.sort(rng.normal(size=(6, 2, 3, 5)), axis=-1)
-    scales = experiment.Scales(experiment.fit_scales(WEATHER).inputs, np.array([1.0, 2.0, 4.0]))
-    metric = experiment.measures(scales)
-    found = {"mean": jnp.asarray(mean), "quantiles": jnp.asarray(quantiles)}
-    values = metric.compute(
-        metric.measure(found, jnp.asarray(targets), jnp.array([1.0, 1, 1, 1, 0, 0]))
-    )
-    squares = np.mean((mean - targets)[:4] ** 2, axis=(0, 1))
-    within = np.mean(
-        ((quantiles[..., 0] <= targets) & (targets <= quantiles[..., -1]))[:4], axis=(0, 1)
-    )
-    for k, horizon in enumerate(experiment.HORIZONS):
-        np.testing.assert_allclose(values[f"rmse_{horizon}h"], np.sqrt(squares[k]), rtol=1e-6)
-        np.testing.assert_allclose(values[f"coverage_{horizon}h"], within[k], rtol=1e-6)
-    np.testing.assert_allclose(values["mse"], np.mean(squares / np.array([1, 4, 16])), rtol=1e-6)
-
-
 def test_the_same_hour_of_yesterday_is_persistence_a_day_ahead():
     found = experiment.baselines(
         CONFIG, WEATHER, experiment.windows(WEATHER, WEATHER.split.test, 1)
@@ -94,12 +71,3 @@ def _tested():
     """The temperatures from the first origin to the first target of the last one."""
     test = WEATHER.split.test
     return WEATHER.inputs[test.start - 1 : test.stop - max(experiment.HORIZONS) + 1, 0]
-
-
-def test_the_clock_turns_once_a_day_and_once_a_year():
-    time = np.datetime64("2012-01-01T00") + np.arange(366 * 24)
-    found = experiment.clock(time)
-    np.testing.assert_allclose(found[:24, :4], found[24:48, :4], atol=1e-12)
-    np.testing.assert_allclose(found[6, :2], [1, 0], atol=1e-12)
-    assert np.ptp(found[:, 4]) > 1.99
-    assert np.abs(np.diff(found[:, 4:], axis=0)).max() < 0.01

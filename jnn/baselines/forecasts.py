@@ -1,0 +1,86 @@
+"""Forecasts of a series without a network: climatology, and regression on windows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jnn.errors import mistake
+
+
+def climatology(time: np.ndarray, values: np.ndarray, known: range) -> np.ndarray:
+    """The mean of ``values`` at each time's day of the year and hour, ``(T,)`` float64.
+
+    Means are over the ``known`` times alone, such as those of the training part. Where these have
+    no such day, as 29 February, the mean of the hour over all days stands in.
+
+    ``time`` is ``(T,)`` datetime64 and ``values`` ``(T,)``. Raises `JnnError` for other shapes.
+
+    >>> hours = np.arange("2011-12-31T00", "2012-01-03T00", 12, dtype="datetime64[h]")
+    >>> climatology(hours, np.array([1.0, 2, 3, 4, 9, 9]), known=range(4)).tolist()
+    [1.0, 2.0, 3.0, 4.0, 2.0, 3.0]
+    """
+    time, values = np.asarray(time), np.asarray(values)
+    if time.ndim != 1 or time.shape != values.shape:
+        got = f"times {time.shape} and values {values.shape}"
+        raise mistake("climatology", got=got, expected="both of shape (T,)")
+    day, year = time.astype("datetime64[D]"), time.astype("datetime64[Y]")
+    hour = (time - day).astype("timedelta64[h]").astype(int)
+    day_of_year = (day - year).astype(int)
+    rows = np.array(known)
+
+    def mean(slot: np.ndarray) -> np.ndarray:
+        size = slot.max() + 1
+        count = np.bincount(slot[rows], minlength=size)
+        total = np.bincount(slot[rows], values[rows], minlength=size)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)[slot]
+
+    usual = mean(24 * day_of_year + hour)
+    return np.where(np.isnan(usual), mean(hour), usual)
+
+
+def regression_forecasts(
+    regressor: Any,
+    values: np.ndarray,
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    *,
+    horizons: Sequence[int],
+    calendar: np.ndarray,
+) -> np.ndarray:
+    """The forecasts of a regressor of scikit-learn, fitted anew for each horizon, ``(N, H)``.
+
+    It predicts the change ``values[origin + h] - values[origin]`` from all that a window sees and
+    from the ``calendar`` of the time that is forecast.
+
+    ``values``         ``(T,)``, the series
+    ``train, test``    windows: ``inputs`` ``(N, length, D)`` and ``origin`` ``(N,)``, as
+                       `jnn.data.series_windows.forecast_windows` makes them
+    ``calendar``       ``(T, C)``, what is known of each time in advance, such as the hour
+
+    It runs in one thread: threads that wait for each other on busy cores take longer.
+
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from jnn.data.series_windows import forecast_windows
+    >>> x = 2.0 ** np.arange(8)
+    >>> windows = forecast_windows(x, x, length=2, horizons=[1])
+    >>> nothing = np.zeros((8, 1))
+    >>> forecast = regression_forecasts(
+    ...     LinearRegression(), x, windows, windows, horizons=[1], calendar=nothing
+    ... )
+    >>> forecast[:, 0].round(6).tolist()
+    [4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
+    """
+    from threadpoolctl import threadpool_limits
+
+    def features(windows: Mapping[str, np.ndarray], horizon: int) -> np.ndarray:
+        seen = windows["inputs"].reshape(len(windows["origin"]), -1)
+        return np.hstack([seen, calendar[windows["origin"] + horizon]])
+
+    def change(horizon: int) -> np.ndarray:
+        target = values[train["origin"] + horizon] - values[train["origin"]]
+        return regressor.fit(features(train, horizon), target).predict(features(test, horizon))
+
+    with threadpool_limits(1):
+        changes = [change(horizon) for horizon in horizons]
+    return values[test["origin"], None] + np.stack(changes, axis=1)
