@@ -1,5 +1,4 @@
-"""The command line: ``jnn list | describe | run | resume | generate | compare | sweep | data |
-doctor``.
+"""The command line: ``jnn VERB``, with the verbs of `VERBS`.
 
 Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so
 that help and lists come at once. Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or
@@ -20,6 +19,7 @@ VERBS = {
     "list": "the experiments: task, models, data, result to expect, cost",
     "describe": "an experiment: what it does, its options, its layers",
     "run": "train and measure an experiment, or your own FILE.py",
+    "new": "write an experiment of your own to start from",
     "resume": "go on with a run that stopped",
     "generate": "let a trained model write, or translate",
     "compare": "show runs side by side, over their seeds",
@@ -87,7 +87,6 @@ def _dispatch(argv: list[str]) -> int:
             print("jnn, run from its source folder")
         return 0
     if verb not in VERBS:
-        raise JnnError(
-            f"Unknown verb {verb!r}. {did_you_mean(verb, VERBS) or 'The verbs are ' + ', '.join(VERBS) + '.'}"
-        )
+        suggestion = did_you_mean(verb, VERBS) or f"The verbs are {', '.join(VERBS)}."
+        raise JnnError(f"Unknown verb {verb!r}. {suggestion}")
     return importlib.import_module(f"jnn.cli.verbs.{verb}").main(rest)

@@ -39,9 +39,8 @@ class Parser(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(argv)
         if unknown:
             suggestion = did_you_mean(unknown[0].split("=")[0], self._option_string_actions)
-            raise JnnError(
-                f"Unknown option or argument {unknown[0]!r}. {suggestion or f'See {self.prog} --help.'}"
-            )
+            suggestion = suggestion or f"See {self.prog} --help."
+            raise JnnError(f"Unknown option or argument {unknown[0]!r}. {suggestion}")
         return found
 
     def error(self, message: str) -> NoReturn:

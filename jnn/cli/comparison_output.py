@@ -10,10 +10,10 @@ from pathlib import Path
 from jnn.cli.result_table import chosen_columns
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
-from jnn.tables import table
 from jnn.files import replacing, write_text
 from jnn.runs.comparison import Comparison, Result
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
+from jnn.tables import table
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -55,11 +55,13 @@ def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[
     notes = [caption(comparison)]
     if comparison.repeated:
         notes.append(
-            f"Of runs with the same config and seed the last counts; {comparison.repeated} left out."
+            "Of runs with the same config and seed the last counts; "
+            f"{comparison.repeated} left out."
         )
     if any(result.config.get("smoke") for result in results):
         notes.append(
-            "Smoke runs are among them: they prove that everything works, their numbers mean nothing."
+            "Smoke runs are among them: they show that everything works, "
+            "their numbers mean nothing."
         )
     unfinished = [
         [f"  {_relative(result.folder)}", result.state] for result in results if not result.metrics

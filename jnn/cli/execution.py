@@ -82,7 +82,10 @@ def plain_sentence(error: BaseException) -> str:
     line = (
         f"{frames[-1].filename}, line {frames[-1].lineno}: `{frames[-1].line}`: " if frames else ""
     )
-    return f"{line}an `if`, `while`, `and`, `or` or `not` on an array inside jit, where its value is not known. Use jnp.where or jax.lax.cond."
+    return (
+        f"{line}an `if`, `while`, `and`, `or` or `not` on an array inside jit, where its value is "
+        "not known. Use jnp.where or jax.lax.cond."
+    )
 
 
 @contextlib.contextmanager
@@ -95,7 +98,8 @@ def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         yield
     traces = sorted(folder.glob("plugins/profile/*/*.trace.json.gz"))
     say(
-        f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, or `pip install xprof` and xprof {folder}"
+        f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, "
+        f"or `pip install xprof` and xprof {folder}"
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from jnn.cli.arguments import did_you_mean
 from jnn.errors import JnnError, mistake
 
-
 METRIC = ("metric", "direction")
 DIRECTIONS = ("highest", "lowest")
 

@@ -14,7 +14,8 @@ def model_lines(module: ModuleType, config: Any) -> list[str]:
     """
     if not hasattr(module, "describe"):
         return [
-            "The experiment has no function describe(config) -> (model, x), so its layers cannot be shown without training."
+            "The experiment has no function describe(config) -> (model, x), "
+            "so its layers cannot be shown without training."
         ]
     return summary.table(*module.describe(config), with_flops=True).splitlines()
 

@@ -10,7 +10,10 @@ from typing import Any
 
 from jnn.errors import mistake
 
-GPU_HINT = 'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
+GPU_HINT = (
+    "A GPU is present but jax computes on the CPU alone. "
+    'pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
+)
 
 
 def use_device(name: str) -> None:

@@ -148,9 +148,8 @@ def _check_names(argv: list[str], fields: set[str], command: str) -> None:
     for word in argv:
         option = word.split("=")[0].replace("_", "-")
         if option.startswith("--") and "." not in option and option not in known:
-            raise JnnError(
-                f"Unknown option {option}. {did_you_mean(option, known) or f'See {command} --help.'}"
-            )
+            suggestion = did_you_mean(option, known) or f"See {command} --help."
+            raise JnnError(f"Unknown option {option}. {suggestion}")
 
 
 def _unboxed(message: str) -> str:

@@ -88,7 +88,11 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool | None) -> C
     ``results`` are in the order of time: of several with the same config and seed the last counts.
     All that are done must have ``metric``.
 
-    >>> results = [Result(config={"rate": rate, "seed": seed}, metrics={"loss": rate + seed}) for rate in (5, 1) for seed in (0, 1)]
+    >>> results = [
+    ...     Result(config={"rate": rate, "seed": seed}, metrics={"loss": rate + seed})
+    ...     for rate in (5, 1)
+    ...     for seed in (0, 1)
+    ... ]
     >>> for row in compare(results, metric="loss", lowest=True).rows:
     ...     print(row.settings, row.metrics["loss"])
     {'rate': 1} Spread(mean=1.5, deviation=0.707..., values=(1.0, 2.0))

@@ -17,7 +17,10 @@ def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
     the step whose params were kept and the time of a run, how many runs; then the baselines.
 
     >>> from jnn.runs.comparison import Result, compare
-    >>> results = [Result(config={"rate": 0.1, "seed": seed}, metrics={"loss": 0.25 + seed / 50}) for seed in (0, 1)]
+    >>> results = [
+    ...     Result(config={"rate": 0.1, "seed": seed}, metrics={"loss": 0.25 + seed / 50})
+    ...     for seed in (0, 1)
+    ... ]
     >>> cells(compare(results, metric="loss", lowest=True), ["loss"])
     [['', 'loss', 'runs'], ['all', '0.260 ± 0.014', '2']]
     """

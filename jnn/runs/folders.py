@@ -19,10 +19,10 @@ from jnn.runs.settings import changes, hash_of
 
 LOCK = ".lock"
 
-CONTENTS = (
-    "config.json", "command.txt", "env.json", "status.json", "log.txt", "metrics.jsonl", "timings.jsonl", "summary.json", "README.md",
-    "report.html", "tokenizer.json", "checkpoints", "plots", "explain", "samples", "profile", "tensorboard",
-)  # fmt: skip
+FILES = "config.json env.json status.json summary.json tokenizer.json metrics.jsonl timings.jsonl"
+TEXTS = "command.txt log.txt README.md report.html"
+FOLDERS = "checkpoints plots explain samples profile tensorboard"
+CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}
 """What there is of a run that was killed as it began, before its config was written."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jnn.checkpoints.manager import Checkpoints, Restored
+from jnn.checkpoints import Checkpoints, Restored
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 

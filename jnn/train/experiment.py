@@ -1,21 +1,21 @@
 """An experiment is one Python file. ``jnn new FILE.py`` writes one to start from.
 
-    ABOUT       what `jnn list` says of it: `jnn.runs.About`, in literals. ``metric`` is the one that
-                counts, ``direction`` says which values are better, "highest" or "lowest".
-    Config      its settings: a frozen dataclass that inherits `jnn.train.TrainingConfig`, so that
-                each is an option of `jnn run`. The default `jnn.train.SUITED` stands for "what suits
-                the data", and the method ``suited`` says what that is.
-    load_data   ``(config, *, offline) -> data``, any value; with ``config.smoke`` a few examples,
-                without a download.
-    task        ``(config, data) -> jnn.train.Task``: model, objective, batches, validation, test,
-                baselines, and the sections of the report.
+    ABOUT      what `jnn list` says of it: a `jnn.runs.About`, in literals. ``metric`` is the one
+               that counts, and ``direction``, "highest" or "lowest", which values are better.
+    Config     its settings: a frozen dataclass that inherits `jnn.train.TrainingConfig`; each is
+               an option of `jnn run`. The default `jnn.train.SUITED` means "what suits the data",
+               and the method ``suited`` says what that is.
+    load_data  ``(config, *, offline) -> data``, any value; with ``config.smoke`` a few examples,
+               without a download.
+    task       ``(config, data) -> jnn.train.Task``: model, objective, batches, validation, test,
+               baselines, and the sections of the report.
 
 and, where they make sense,
 
-    describe    ``(config) -> (model, example)`` without loading data, for `jnn describe`
-    generate    ``(config, folder, request) -> pieces of text, or a figure``, for `jnn generate`
-    main        ``(config, run) -> {"metrics": ...}`` where training is unusual; otherwise it is
-                `run_task` on the task of the loaded data
+    describe   ``(config) -> (model, example)`` without loading data, for `jnn describe`
+    generate   ``(config, folder, request) -> pieces of text, or a figure``, for `jnn generate`
+    main       ``(config, run) -> {"metrics": ...}`` where training is unusual; otherwise it is
+               `run_task` on the task of the loaded data
 
 A file without ``task`` needs ``main``, and cannot be swept.
 """
@@ -59,11 +59,11 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
 
 
 def once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """``(params, state) -> value`` that remembers its last value: test and report share predictions.
+    """``(params, state) -> value`` with a memory of one: the test and the report share predictions.
 
     >>> predictions = once(lambda params, state: print("predicting") or params["w"] + 1)
-    >>> params = {"w": 1}
-    >>> predictions(params, {}) + predictions(params, {})
+    >>> params, state = {"w": 1}, {}
+    >>> predictions(params, state) + predictions(params, state)
     predicting
     4
     """

@@ -122,6 +122,7 @@ def fit(
     evaluate_every: int | None = None,
     checkpoint_every: float = 20.0,
     run: Run | None = None,
+    quiet: bool = False,
 ) -> Fitted:
     """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on
     from its last checkpoint.
@@ -143,6 +144,7 @@ def fit(
                           tenth of an epoch)
     ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the
                           run
+    ``quiet``             show no progress; a run says itself whether it is quiet
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
     saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. Both leave a run that
@@ -158,7 +160,7 @@ def fit(
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
 
-    with stop_signals() as stop, Recorder(run, feed) as recorder:
+    with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
         feed = beside(train_state, feed)

@@ -5,9 +5,10 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from jnn.checkpoints.manager import Checkpoints
+from jnn.checkpoints import Checkpoints
 from jnn.errors import Diverged, Interrupted, mistake
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
@@ -19,9 +20,10 @@ MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a r
 class Recorder:
     """The rows, checkpoints and progress of one call of `jnn.train.fit`."""
 
-    def __init__(self, run: Run | None, feed: Feed):
+    def __init__(self, run: Run | None, feed: Feed, *, quiet: bool = False):
         self.run, self.rows, self._steps_per_epoch = run, [], feed.steps_per_epoch
-        self.say = run.say if run else lambda text: print(text, file=sys.stderr)
+        self._quiet = run.options.quiet if run else quiet
+        self.say = run.say if run else partial(_tell, quiet)
         self._open = contextlib.ExitStack()
         self._checkpoints: Checkpoints | None = None
         if run:
@@ -48,11 +50,13 @@ class Recorder:
         if not restored:
             return None
         logged = restored.host.pop("rows", 0)
-        lost = [
-            f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step {restored.step}; the others are lost"
-        ]
-        for note in [*restored.notes, *lost[: len(self.rows) != logged]]:
+        for note in restored.notes:
             self.say(note)
+        if len(self.rows) != logged:
+            self.say(
+                f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
+                f"{restored.step}; the others are lost"
+            )
         return restored
 
     def start(self, at: int, steps: int) -> Progress:
@@ -73,16 +77,13 @@ class Recorder:
             at // self._steps_per_epoch,
             -(-steps // (MOST_LINES * self._steps_per_epoch)),
         )
-        quiet, log = (
-            (self.run.options.quiet, self.run.log) if self.run else (False, lambda text: None)
-        )
         progress = Progress(
             steps,
             steps_per_epoch=self._steps_per_epoch,
             say=self.say,
-            log=log,
+            log=self.run.log if self.run else lambda text: None,
             start=at,
-            quiet=quiet,
+            quiet=self._quiet,
         )
         self._progress = self._open.enter_context(progress)
         return progress
@@ -128,17 +129,21 @@ class Recorder:
         """End a run whose numbers are no longer finite, once its last good state is on disk."""
         if self._checkpoints:
             self._checkpoints.wait()
-        before = next((row for row in reversed(self.rows) if "train/gradient_norm" in row), None)
-        past = (
-            f" The gradient norm was {before['train/gradient_norm']:.3g} around step {before['step']}."
-            if before
-            else ""
+        norms = [row for row in self.rows if "train/gradient_norm" in row]
+        if norms:
+            norm, step = norms[-1]["train/gradient_norm"], norms[-1]["step"]
+            message += f" The gradient norm was {norm:.3g} around step {step}."
+        message += (
+            " The update was not applied. "
+            "Try a smaller learning rate, or clip gradients (--clip 1)."
         )
-        saved = (
-            f" The state of step {at} is saved; to go on from it: {self.run.resume_command}"
-            if self.run
-            else ""
-        )
-        raise Diverged(
-            f"{message}{past} The update was not applied. Try a smaller learning rate, or clip gradients (--clip 1).{saved}"
-        )
+        if self.run:
+            message += (
+                f" The state of step {at} is saved; to go on from it: {self.run.resume_command}"
+            )
+        raise Diverged(message)
+
+
+def _tell(quiet: bool, text: str) -> None:
+    if not quiet:
+        print(text, file=sys.stderr)

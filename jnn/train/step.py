@@ -68,7 +68,8 @@ def make_step(
     >>> optimizer = optax.sgd(0.1)
     >>> step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
     >>> batch = {"x": jnp.ones((8, 3)), "y": jnp.ones((8, 1))}
-    >>> train_state, metrics = step(init_train_state(seed_key(0), model, optimizer, batch["x"]), batch)
+    >>> train_state = init_train_state(seed_key(0), model, optimizer, batch["x"])
+    >>> train_state, metrics = step(train_state, batch)
     >>> int(train_state.step), sorted(metrics)
     (1, ['bad_leaf', 'finite', 'gradient_norm', 'loss'])
     """

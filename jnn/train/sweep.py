@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.checkpoints.manager import Checkpoints
+from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.files import plain
 from jnn.model import child_key
@@ -118,7 +118,8 @@ def product(config: TrainingConfig, choices: dict[str, Sequence[Any]]) -> list[T
     """A config for each combination of ``choices``. Raises `JnnError` for a setting that the config
     has not.
 
-    >>> [(c.seed, c.learning_rate) for c in product(TrainingConfig(), {"seed": [0, 1], "learning_rate": [0.1]})]
+    >>> configs = product(TrainingConfig(), {"seed": [0, 1], "learning_rate": [0.1]})
+    >>> [(config.seed, config.learning_rate) for config in configs]
     [(0, 0.1), (1, 0.1)]
     """
     known = {field.name for field in dataclasses.fields(config)}

@@ -104,7 +104,14 @@ def check_precision(task: Task, config: TrainingConfig, train_state: TrainState)
 _SHORT = {"bfloat16": "bf16", "float16": "f16"}
 
 
-def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = None) -> Fitted:
+def train(
+    task: Task,
+    config: TrainingConfig,
+    key: jax.Array,
+    run: Run | None = None,
+    *,
+    quiet: bool = False,
+) -> Fitted:
     """One run of the task, by `jnn.train.fit`."""
     train_state, step = start(task, config, key)
     return fit(
@@ -119,4 +126,5 @@ def train(task: Task, config: TrainingConfig, key: jax.Array, run: Run | None = 
         patience=config.patience,
         skip_bad=config.skip_bad,
         run=run,
+        quiet=quiet,
     )

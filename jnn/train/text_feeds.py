@@ -75,7 +75,8 @@ def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_siz
     >>> import jax
     >>> mask = np.arange(8)[None, :] < np.array([3, 8, 2, 7])[:, None]
     >>> feed = bucketed({"tokens": mask.astype(np.int32), "mask": mask}, (4, 8), batch_size=2)
-    >>> sorted(int(feed.batch_of(feed.data, jax.random.key(0), step)["mask"].sum()) for step in range(2))
+    >>> batches = [feed.batch_of(feed.data, jax.random.key(0), step) for step in range(2)]
+    >>> sorted(int(batch["mask"].sum()) for batch in batches)
     [5, 15]
     """
     checks.check_arrays(arrays, "bucketed")

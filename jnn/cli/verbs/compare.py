@@ -17,8 +17,8 @@ EXAMPLES = (
 )
 
 ABOUT = """\
-Show runs side by side: the settings that differ, and the metrics as mean and standard deviation over
-the runs that differ in their seed alone. Runs of different experiments must share a metric."""
+Show runs side by side: the settings that differ, and the metrics as mean and standard deviation
+over the runs that differ in their seed alone. Runs of different experiments must share a metric."""
 
 
 def main(argv: list[str]) -> int:

@@ -46,9 +46,8 @@ def main(argv: list[str]) -> int:
             ]:
                 print(folder)
         case other:
-            raise JnnError(
-                f"jnn data: unknown action {other!r}. {did_you_mean(other, ['list', 'get', 'path']) or EXAMPLES[0]}"
-            )
+            suggestion = did_you_mean(other, ["list", "get", "path"]) or EXAMPLES[0]
+            raise JnnError(f"jnn data: unknown action {other!r}. {suggestion}")
     return 0
 
 

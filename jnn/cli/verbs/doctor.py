@@ -102,8 +102,8 @@ def _cores() -> str:
 
 
 def _memory() -> str:
-    page = os.sysconf("SC_PAGE_SIZE")
-    return f"{os.sysconf('SC_PHYS_PAGES') * page / 2**30:.1f} GiB, {os.sysconf('SC_AVPHYS_PAGES') * page / 2**30:.1f} GiB free"
+    gibibytes = lambda pages: os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return f"{gibibytes('SC_PHYS_PAGES'):.1f} GiB, {gibibytes('SC_AVPHYS_PAGES'):.1f} GiB free"
 
 
 def _data() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
 import sys
@@ -17,10 +18,12 @@ usage: jnn run NAME [options]
        jnn run PATH/TO/FILE.py [options]
 
 Train an experiment, measure it beside its baselines, and keep everything in a new run folder.
-`jnn run NAME --help` shows its options; a file of your own has a frozen dataclass `Config` and a function `main(config, run)`.
+`jnn run NAME --help` shows its options.
 
 experiments:
   {names}
+
+{contract}
 """
 
 EXAMPLES = (
@@ -36,9 +39,8 @@ def main(argv: list[str]) -> int:
     """
     name, *rest = argv or ["--help"]
     if name in ("-h", "--help"):
-        print(
-            HELP.format(names="\n  ".join(listing.name for listing in listings()) or "none found")
-        )
+        names = "\n  ".join(listing.name for listing in listings()) or "none found"
+        print(HELP.format(names=names, contract=contract()))
         print(examples_text(EXAMPLES))
         return 0
     if name.startswith("-"):
@@ -84,6 +86,13 @@ def main(argv: list[str]) -> int:
         command=shlex.join(["jnn", "run", *argv]),
     )
     return execute(module, config, run, listing)
+
+
+def contract() -> str:
+    """The parts of an experiment, from the module that documents them, which is not imported."""
+    path = Path(__file__).parents[2] / "train" / "experiment.py"
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.replace("``", "`")
 
 
 def _examples(name: str) -> list[str]:

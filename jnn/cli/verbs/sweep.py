@@ -24,9 +24,10 @@ from jnn.errors import Diverged, Interrupted, JnnError, mistake
 HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
 
-Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e-3,1e-3, or a range of integers, 0..7 (both ends counted).
-Runs that differ in seed and learning rate alone are one compiled program, split over the devices there are. The table and the picture
-at the end have means over seeds. The same command with the same --out goes on where it stopped.
+Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e-3,1e-3, or a range
+of integers, 0..7 (both ends counted). Runs that differ in seed and learning rate alone are one
+compiled program, split over the devices there are. The table and the picture at the end have means
+over seeds. The same command with the same --out goes on where it stopped.
 
   --out FOLDER   where to keep the results; otherwise runs/NAME/sweep-DATE-TIME
   --json         end with the results as JSON on one line

@@ -1,0 +1,1 @@
+"""Experiments to start from, as ``jnn new FILE.py --data NAME`` copies them: one module each."""

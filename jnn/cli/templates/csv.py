@@ -1,0 +1,63 @@
+"""Predict the class in one column of a CSV file from the others, with a multilayer perceptron."""
+
+import dataclasses
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.linear_model import LogisticRegression
+
+from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.data.array_files import read_columns
+from jnn.data.scaling import standardize
+from jnn.data.splits import from_arrays
+from jnn.runs import About
+from jnn.train import SUITED, TrainingConfig, supervised
+
+# What `jnn list` says of it. The direction tells which values of the metric are better.
+ABOUT = About(task="classify the rows of a table", metric="test/accuracy", direction="highest")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """The settings: each is an option of `jnn run`, beside those of every experiment."""
+
+    file: str = ""
+    """A CSV file of numbers with a line of names; without one, a table of scikit-learn."""
+    target: str = "label"
+    """The column to predict: classes 0, 1, 2, ..."""
+    width: int = 64
+    """Features of the hidden layer."""
+    epochs: int = SUITED  # `suited` says what; what a user asks for is never changed
+    learning_rate: float = 3e-3
+
+    def suited(self):
+        """The values of settings that are `SUITED`; --smoke makes a run of seconds."""
+        return {"epochs": 2 if self.smoke else 100}
+
+
+def load_data(config, *, offline=False):
+    """Training, validation and test part of the table, standardized by the training part."""
+    if config.file:
+        columns = read_columns(config.file)
+        label = columns.pop(config.target).astype(np.int32)
+        features = np.stack(list(columns.values()), axis=1)
+    else:
+        features, label = load_breast_cancer(return_X_y=True)
+    arrays = {"features": np.float32(features), "label": np.int32(label)}
+    return standardize(from_arrays(arrays, stratify="label"))[0]
+
+
+def task(config, splits):
+    """What is trained, on what, and how it is judged: by cross entropy, on the validation part."""
+    classes = int(splits.known["label"].max()) + 1
+    model = config.cast(mlp(MLPConfig(outputs=classes, hidden=(config.width,), dropout=0.1)))
+
+    def baselines():  # what the model has to beat, on the same test part
+        linear = LogisticRegression(max_iter=1000)
+        linear.fit(splits.known["features"], splits.known["label"])
+        score = linear.score(splits.test["features"], splits.test["label"])
+        return {"logistic regression": score}
+
+    # For another objective than a mean loss, write a `jnn.train.Task` as the experiments do.
+    trained = supervised(model, splits, batch_size=config.batch_size)
+    return trained._replace(baselines=baselines)
