@@ -1,7 +1,6 @@
-"""Predict a number from the other columns of a table with several multilayer perceptrons, whose
-predictions are averaged.
+"""Predict a number from the other columns of a table with an ensemble of MLPs, by their mean.
 
-Source    Networks that differ in their initial values and dropout: Lakshminarayanan, Pritzel,
+Source    Members that differ in their initial values and dropout: Lakshminarayanan, Pritzel,
           Blundell 2017, https://arxiv.org/abs/1612.01474. Columns cut into pieces: Gorishniy,
           Rubachev, Babenko 2022, https://arxiv.org/abs/2203.05556, section 3.2, here without what
           lies beyond the ends.
@@ -13,13 +12,14 @@ Command   jnn run tabular_regression [--data diabetes|diamonds] [--seed 0]
 Result    test RMSE, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel Xeon,
           time of one run:
 
-          diabetes   55.5 +- 0.6        10 s             ridge regression 56.2, gradient boosting 63.3, mean 70.5
-          diamonds   0.0842 +- 0.0002   1.5 to 3 min     gradient boosting 0.0910, ridge regression 0.1843, mean 1.017
+          data                                time  ridge regression  gradient boosting   mean
+          diabetes   55.5 +- 0.6              10 s              56.2               63.3   70.5
+          diamonds   0.0842 +- 0.0002   1.5 to 3 min            0.1843             0.0910  1.017
 """
 
 import dataclasses
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +28,13 @@ import numpy as np
 import jnn
 from jnn import metrics
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.data.scaling import Scaling, fit_scaling, standardize
+from jnn.baselines import tabular
+from jnn.data.piecewise_linear import encode_pieces, fit_pieces
+from jnn.data.scaling import fit_scaling, scale, standardize, unscale
 from jnn.data.sets import tables
 from jnn.data.splits import Splits, from_arrays
-from jnn.runs import About, Run
-from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, predict_all, seed_key, train
+from jnn.runs import About
+from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, predict_all
 
 ABOUT = About(
     task="regression of tables",
@@ -44,12 +46,11 @@ ABOUT = About(
     cost="10 s (diabetes), 1.5 to 3 min (diamonds) on 2 cores",
 )
 # chosen by cross-validation on what is not test data, and for diamonds on the validation part
-SUITED = {
+OF_DATA = {
     "diabetes": {
         "hidden": (32,),
         "pieces": 1,
         "members": 8,
-        "epochs": 60,
         "batch_size": 32,
         "weight_decay": 1.0,
         "dropout": 0.2,
@@ -58,7 +59,6 @@ SUITED = {
         "hidden": (128, 128),
         "pieces": 32,
         "members": 4,
-        "epochs": 60,
         "batch_size": 256,
         "weight_decay": 0.1,
         "dropout": 0.0,
@@ -70,211 +70,115 @@ TARGET = {"diabetes": "progression", "diamonds": "log price"}
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. The defaults, which no run could have, become what suits the data."""
+    """The settings of a run."""
 
     data: Literal["diabetes", "diamonds"] = "diabetes"
     """The table."""
-    hidden: tuple[int, ...] = (0,)
+    hidden: tuple[int, ...] = SUITED
     """The width of each hidden layer."""
-    pieces: int = 0
+    pieces: int = SUITED
     """Pieces that each column is cut into; 1 for the column as it is."""
-    members: int = 0
+    members: int = SUITED
     """Networks whose predictions are averaged."""
-    dropout: float = -1.0
+    dropout: float = SUITED
     """Fraction of hidden activities that is dropped in training."""
-    epochs: int = 0
-    batch_size: int = 0
+    epochs: int = SUITED
+    batch_size: int = SUITED
     learning_rate: float = 3e-3
-    weight_decay: float = -1.0
+    weight_decay: float = SUITED
 
-    def __post_init__(self):
-        """Fill in what suits the data, make a smoke run short, and check."""
-        self.shrink(epochs=2)
-        self.suit(**SUITED[self.data])
-        super().__post_init__()
+    def suited(self) -> dict[str, Any]:
+        """The settings that suit the data."""
+        return {"epochs": 2 if self.smoke else 60, **OF_DATA[self.data]}
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Features, standardized by the training part, and targets as they are; for ``--smoke`` some
-    hundred diamonds, which are made up.
+    """Features, standardized by the training part, and targets as they are.
+
+    In a smoke run the diamonds are some hundred random ones.
     """
     if config.data == "diabetes":
         return standardize(tables.load_diabetes())[0]
     if config.smoke:
         rng = np.random.default_rng(0)
-        features = rng.normal(size=(600, FEATURES["diamonds"])).astype(np.float32)
-        return from_arrays(
-            {
-                "features": features,
-                "target": 8 + features[:, 0] + features[:, 3] * features[:, 0] / 4,
-            }
-        )
+        x = rng.normal(size=(600, FEATURES["diamonds"])).astype(np.float32)
+        return from_arrays({"features": x, "target": 8 + x[:, 0] + x[:, 3] * x[:, 0] / 4})
     return standardize(tables.load_diamonds(offline=offline))[0]
-
-
-class Scales(NamedTuple):
-    """What is learned from the training part before the network is: the ends of the pieces of each
-    column, ``(pieces + 1, features)``, with equally many examples in each piece, and mean and
-    deviation of the target."""
-
-    ends: np.ndarray
-    target: Scaling
-
-
-def fit_scales(config: Config, splits: Splits) -> Scales:
-    """The scales of a training part."""
-    ends = np.quantile(splits.train["features"], np.linspace(0, 1, config.pieces + 1), axis=0)
-    return Scales(ends.astype(np.float32), fit_scaling(splits.train["target"], "target"))
-
-
-def encode(scales: Scales, x: jax.Array) -> jax.Array:
-    """x ``(N, features)`` -> ``(N, pieces features)``: how much of each piece lies below x, from 0
-    to 1; one piece is x as it is.
-
-    So a line through the encoding is a function of x that bends at the ends of pieces, such as a
-    price that jumps at one carat; and no value is far from all others.
-    """
-    if len(scales.ends) == 2:
-        return x
-    # some pieces of grades have no width
-    low, width = scales.ends[None, :-1], np.maximum(np.diff(scales.ends, axis=0), 1e-6)[None]
-    return jnp.clip((x[:, None, :] - low) / width, 0, 1).reshape(len(x), -1)
 
 
 def build_model(config: Config) -> jnn.Model:
     """x ``(..., pieces features)`` -> the standardized target ``(members, ..., 1)``."""
-    return jnn.ensemble(
-        mlp(MLPConfig(outputs=1, hidden=config.hidden, dropout=config.dropout)), config.members
-    )
+    settings = MLPConfig(outputs=1, hidden=config.hidden, dropout=config.dropout)
+    return config.cast(jnn.ensemble(mlp(settings), config.members))
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    return build_model(config), jax.ShapeDtypeStruct(
-        (config.pieces * FEATURES[config.data],), jnp.float32
-    )
-
-
-def objective(config: Config, scales: Scales, model: jnn.Model, params, state, batch, key):
-    """The sum over members of the mean squared error of the standardized target: no member's
-    gradient depends on another.
-    """
-    y, state = model.apply(params, state, encode(scales, batch["features"]), key=key, train=True)
-    target = (batch["target"] - scales.target.mean) / scales.target.deviation
-    return config.members * jnp.mean((y[..., 0] - target[None]) ** 2), (state, {})
-
-
-def predict(scales: Scales, model: jnn.Model, params, state, batch) -> jax.Array:
-    """The mean over members, ``(N,)``, in the units of the target."""
-    y, _ = model.apply(params, state, encode(scales, batch["features"]))
-    return jnp.mean(y[..., 0], axis=0) * scales.target.deviation + scales.target.mean
-
-
-def baselines(splits: Splits) -> dict[str, float]:
-    """Test RMSE of scikit-learn's regressors that were fitted on all that is not test data."""
-    from sklearn.dummy import DummyRegressor
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import RidgeCV
-    from threadpoolctl import threadpool_limits
-
-    x, y = (
-        np.concatenate([splits.train[name], splits.validation[name]])
-        for name in ("features", "target")
-    )
-    rmse = lambda model: float(
-        np.sqrt(
-            np.mean((model.fit(x, y).predict(splits.test["features"]) - splits.test["target"]) ** 2)
-        )
-    )
-    # on a small table, threads that wait for each other take longer than one
-    with threadpool_limits(1):
-        return {
-            "mean": rmse(DummyRegressor()),
-            "ridge regression": rmse(RidgeCV(np.logspace(-2, 3, 20))),
-            "gradient boosting": rmse(HistGradientBoostingRegressor(random_state=0)),
-        }
-
-
-def sections(
-    config: Config, scales: Scales, model: jnn.Model, splits: Splits, params, state
-) -> list:
-    """Pictures for the report: where predictions are wrong, and which features they need."""
-    import sklearn.datasets
-
-    from jnn.explain.inside import importance
-    from jnn.explain.page.report import Section
-    from jnn.explain.results import regression
-
-    target, name = splits.test["target"], TARGET[config.data]
-    diabetes = config.data == "diabetes"
-    features = (
-        sklearn.datasets.load_diabetes()["feature_names"] if diabetes else tables.DIAMOND_FEATURES
-    )  # pyright: ignore
-    rmse = lambda x: jnp.sqrt(
-        jnp.mean((predict(scales, model, params, state, {"features": x}) - target) ** 2)
-    )
-    falls = importance.permutation_importance(jax.jit(lambda x: -rmse(x)), splits.test["features"])
-    found = predict_all(partial(predict, scales, model), params, state, splits.test)
-    return [
-        Section(
-            "Predicted and true",
-            "Each dot is a test example.",
-            regression.predicted_against_true(found, target, name=name),
-        ),
-        Section(
-            "Which features it needs",
-            "How much the negative RMSE falls, on the test part, where one feature is shuffled. Features that tell the same share their "
-            "importance.",
-            importance.importances(falls, list(features), score="negative RMSE"),
-        ),
-    ]
+    inputs = config.pieces * FEATURES[config.data]
+    return build_model(config), jax.ShapeDtypeStruct((inputs,), jnp.float32)
 
 
 def task(config: Config, splits: Splits) -> Task:
-    """What is trained, and how it is judged: params are kept where the error on validation data is
-    lowest.
-    """
-    model, scales = build_model(config), fit_scales(config, splits)
-    measured = {
+    """Squared error of each member, and the error of their mean, in the units of the target."""
+    model, example = describe(config)
+    scaling = fit_scaling(splits.train["target"], "target")
+    encode = lambda x: x
+    if config.pieces > 1:
+        encode = partial(encode_pieces, fit_pieces(splits.train["features"], config.pieces))
+
+    def objective(params, state, batch, key):
+        """The sum over members of the mean squared error of the standardized target.
+
+        No member's gradient depends on another.
+        """
+        y, state = model.apply(params, state, encode(batch["features"]), key=key, train=True)
+        error = y[..., 0] - scale(scaling, batch["target"])
+        return config.members * jnp.mean(error**2), (state, {})
+
+    def predict(params, state, batch):
+        """The mean over members, ``(N,)``."""
+        y, _ = model.apply(params, state, encode(batch["features"]))
+        return unscale(scaling, jnp.mean(y[..., 0], axis=0))
+
+    measures = {
         "rmse": metrics.root_mean_squared_error(),
         "mae": metrics.mean_absolute_error(),
         "r2": metrics.r2(),
     }
-    evaluate = partial(
-        make_evaluate,
-        partial(predict, scales, model),
-        metrics.collection(measured),
-        target="target",
-    )
+    evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="target")
     return Task(
         model=model,
-        objective=partial(objective, config, scales, model),
+        objective=objective,
         feed=in_memory(splits.train, config.batch_size),
-        example=describe(config)[1],
+        example=example,
         validate=evaluate(splits.validation, split="validation"),
-        test=evaluate(splits.test, split="test"),
         best="validation/rmse",
         lowest=True,
+        test=evaluate(splits.test, split="test"),
+        baselines=partial(tabular.regressors, splits),
+        sections=partial(sections, config, predict, splits),
+        data=splits.sizes,
     )
 
 
-def main(config: Config, run: Run) -> dict:
-    """Train, keep what is best on validation data, and test it once."""
-    splits = load_data(config, offline=run.options.offline)
-    what = task(config, splits)
-    fitted = train(what, config, seed_key(config.seed), run)
-    return {
-        "metrics": what.test(fitted.params, fitted.state),
-        "baselines": baselines(splits),
-        **fitted.counts,
-        "data": {
-            "name": config.data,
-            "sha256": what.feed.identity["sha256"],
-            "train": len(splits.train["target"]),
-            "validation": len(splits.validation["target"]),
-            "test": len(splits.test["target"]),
-        },
-        "sections": sections(
-            config, fit_scales(config, splits), what.model, splits, fitted.params, fitted.state
-        ),
-    }
+def sections(config: Config, predict, splits: Splits, fitted) -> list:
+    """Where predictions are wrong, and which features they need."""
+    import sklearn.datasets
+
+    from jnn.explain.sections import tabular
+
+    params, state, target = fitted.params, fitted.state, splits.test["target"]
+    names: Any = tables.DIAMOND_FEATURES
+    if config.data == "diabetes":
+        names = sklearn.datasets.load_diabetes()["feature_names"]  # pyright: ignore
+
+    def accuracy(x):
+        """The RMSE with its sign turned."""
+        error = predict(params, state, {"features": x}) - target
+        return -jnp.sqrt(jnp.mean(error**2))
+
+    prediction = predict_all(predict, params, state, splits.test)
+    return [
+        *tabular.predicted_numbers(target, prediction, TARGET[config.data]),
+        *tabular.feature_importance(accuracy, splits.test["features"], names, of="negative RMSE"),
+    ]

@@ -4,7 +4,7 @@ alone.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Scaling(NamedTuple):
     deviation: np.ndarray
 
 
-def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
+def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     """The mean and the standard deviation (with divisor N) of each column of ``x``, (N, D), or of
     ``x``, (N,).
 
@@ -32,13 +32,13 @@ def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
     """
     x = np.asarray(x, np.float64)
     if x.ndim not in (1, 2) or len(x) < 2:
-        raise mistake(where, got=f"shape {x.shape}", expected="(N, D) or (N,) with N >= 2")
-    check_finite(x, where)
+        raise mistake(caller, got=f"shape {x.shape}", expected="(N, D) or (N,) with N >= 2")
+    check_finite(x, caller)
     constant = np.flatnonzero(np.atleast_1d(x.max(axis=0) == x.min(axis=0)))
     if len(constant):
         listed = ", ".join(map(str, constant))
         raise mistake(
-            where,
+            caller,
             got=f"constant columns {listed}",
             expected="columns that vary",
             remedy="Drop them: they tell nothing.",
@@ -46,12 +46,12 @@ def fit_scaling(x: np.ndarray, where: str = "features") -> Scaling:
     return Scaling(x.mean(axis=0), x.std(axis=0))
 
 
-def scale(scaling: Scaling, x: np.ndarray) -> np.ndarray:
-    """(x - mean) / deviation, float32."""
+def scale(scaling: Scaling, x: Any) -> Any:
+    """(x - mean) / deviation, float32, for NumPy and JAX arrays alike."""
     return ((x - scaling.mean) / scaling.deviation).astype(np.float32)
 
 
-def unscale(scaling: Scaling, x: np.ndarray) -> np.ndarray:
+def unscale(scaling: Scaling, x: Any) -> Any:
     """x * deviation + mean, float32: the inverse of ``scale``."""
     return (x * scaling.deviation + scaling.mean).astype(np.float32)
 
