@@ -1,12 +1,9 @@
-"""The files of a run: strict JSON, whole or not there at all, and logs of one JSON object a
-line.
-"""
+"""Files: written atomically, as text or strict JSON, and logs of one JSON object a line."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -18,23 +15,23 @@ from typing import IO, Any
 from jnn.errors import mistake
 
 TEMPORARY = ".writing-"
-"""How the names of files begin that are being written; what a killed process left of them may be
-removed.
+"""The beginning of the names of files that are being written.
+
+A killed process may leave some behind; they can be removed.
 """
-_COPY = "Put a copy of the file back."
+_RESTORE = "Put a copy of the file back."
+_ROOM = "Free some space, or choose another folder."
 
 
 def plain(value: Any) -> Any:
-    """``value`` in the terms of strict JSON: arrays as lists, paths as strings, and NaN and
-    infinity, which JSON lacks, as null.
+    """``value`` as strict JSON has it: arrays are lists, paths strings, NaN and infinity null.
 
     >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs")})
     {'loss': None, 'widths': [32, 64], 'out': 'runs'}
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
     value = getattr(value, "tolist", lambda: value)()
     match value:
         case None | bool() | int() | str():
@@ -50,58 +47,51 @@ def plain(value: Any) -> Any:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises JnnError where the disk is full or the folder cannot
-    be written.
+    """Write a file atomically.
+
+    Raises JnnError where the disk is full or the folder cannot be written to.
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as strict JSON, whole or not at all."""
+    """Write ``value`` as strict JSON, atomically."""
     write_text(path, json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises JnnError for a missing file and for one that holds no JSON
-    object.
-    """
+    """The JSON object in a file; raises JnnError where there is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise mistake(str(path), got="no such file", expected="a JSON file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise mistake(
-            str(path), got=f"no JSON ({error})", expected="a JSON object", remedy=_COPY
-        ) from None
+        got = f"no JSON ({error})"
+        raise mistake(str(path), got=got, expected="a JSON object", remedy=_RESTORE) from None
     if not isinstance(value, dict):
-        raise mistake(
-            str(path), got=f"a JSON {type(value).__name__}", expected="a JSON object", remedy=_COPY
-        )
+        got = f"a JSON {type(value).__name__}"
+        raise mistake(str(path), got=got, expected="a JSON object", remedy=_RESTORE)
     return value
 
 
 @contextlib.contextmanager
-def writable(path: Path) -> Iterator[None]:
+def writable(path: Path, *, remedy: str = _ROOM) -> Iterator[None]:
     """Turn a failure to write ``path``, as on a full disk, into a JnnError that says so."""
     try:
         yield
     except OSError as error:
-        remedy = "Free some space, or choose another folder."
-        raise mistake(
-            str(path),
-            got=error.strerror or str(error),
-            expected="a place to write to",
-            remedy=remedy,
-        ) from error
+        got = error.strerror or str(error)
+        raise mistake(str(path), got=got, expected="a place to write to", remedy=remedy) from error
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place once it is written and on disk; after
-    an error nothing of it stays.
+def replacing(path: Path, *, remedy: str = _ROOM) -> Iterator[Path]:
+    """A temporary path beside ``path``, which replaces it once it is written and on disk.
+
+    After an error it is removed, and ``path`` is as before.
     """
-    with writable(path):
+    with writable(path, remedy=remedy):
         handle, name = tempfile.mkstemp(
             prefix=f"{TEMPORARY}{path.stem}-", suffix=path.suffix, dir=path.parent
         )
@@ -122,7 +112,7 @@ class JsonLines:
     it grows.
 
     A line that a crash left half-written is dropped before the next one is written. Reading raises
-    JnnError for a line that is no such row, naming it.
+    JnnError, with the number of the line, for a line that is no such row.
     """
 
     def __init__(self, path: Path):
@@ -140,26 +130,21 @@ class JsonLines:
             self._stream.flush()
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows so far; what was NaN or infinite is NaN."""
-        rows = itertools.starmap(self._row, enumerate(self._lines(), start=1))
+        """All rows so far; values that were NaN or infinite are NaN."""
+        nan_for_null = lambda value: math.nan if value is None else value
         return [
-            {name: math.nan if value is None else value for name, value in row.items()}
-            for row in rows
+            {name: nan_for_null(value) for name, value in self._row(number, line).items()}
+            for number, line in enumerate(self._lines(), start=1)
         ]
 
     def truncate(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
         self.close()
-        self._replace(
-            [
-                line
-                for number, line in enumerate(self._lines(), start=1)
-                if self._row(number, line)["step"] <= step
-            ]
-        )
+        lines = enumerate(self._lines(), start=1)
+        self._replace([line for number, line in lines if self._row(number, line)["step"] <= step])
 
     def synchronize(self) -> None:
-        """Have what was written reach the disk itself, so that a loss of power does not undo it."""
+        """Flush to the disk itself, so that a loss of power does not undo it."""
         if self._stream is not None:
             with writable(self.path):
                 os.fsync(self._stream.fileno())
@@ -173,11 +158,7 @@ class JsonLines:
     def _lines(self) -> list[bytes]:
         """The lines that were written whole."""
         try:
-            return [
-                line
-                for line in self.path.read_bytes().splitlines(keepends=True)
-                if line.endswith(b"\n")
-            ]
+            lines = self.path.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -185,8 +166,9 @@ class JsonLines:
                 str(self.path),
                 got=error.strerror or str(error),
                 expected="a file of rows",
-                remedy=_COPY,
+                remedy=_RESTORE,
             ) from None
+        return [line for line in lines if line.endswith(b"\n")]
 
     def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:
@@ -195,12 +177,10 @@ class JsonLines:
             row = None
         if isinstance(row, dict) and type(row.get("step")) is int:
             return row
-        got = f"{line.decode(errors='backslashreplace').strip()[:60]!r}"
-        expected = 'a row such as {"step": 50, "train/loss": 0.31}'
         raise mistake(
             f"{self.path}, line {number}",
-            got=got,
-            expected=expected,
+            got=f"{line.decode(errors='backslashreplace').strip()[:60]!r}",
+            expected='a row such as {"step": 50, "train/loss": 0.31}',
             remedy="Put a copy of the file back, or delete that line.",
         )
 

@@ -1,7 +1,6 @@
-"""Fetching a set of data once: found on this machine, or fetched from where it is published,
-checked, and kept.
+"""Fetching a data set once: find it on this machine, or download, verify and keep it.
 
-Only the standard library is used, so that the command line can list the sources at once.
+Only the standard library is imported, so that the command line lists the sources at once.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jnn.data.fetch.catalogue import SOURCES
 from jnn.data.fetch.download import download
 from jnn.data.fetch.records import File, Source
 from jnn.errors import JnnError, MissingDataError, mistake
+from jnn.files import replacing, writable
 
 __all__ = ["SOURCES", "MissingDataError", "Source", "data_folder", "fetch", "find", "source_named"]
 
@@ -31,9 +31,7 @@ def say(message: str) -> None:
 
 
 def data_folder() -> Path:
-    """The folder where fetched data is kept: ``$JNN_DATA``, else ``jnn/data`` in the platform's
-    cache folder.
-    """
+    """Where fetched data is kept: ``$JNN_DATA``, or ``jnn/data`` in the platform's cache folder."""
     if chosen := os.environ.get("JNN_DATA"):
         return Path(chosen).expanduser()
     import platformdirs
@@ -42,7 +40,7 @@ def data_folder() -> Path:
 
 
 def source_named(name: str) -> Source:
-    """The source of that name. Raises JnnError for an unknown one, with the nearest known names.
+    """The source of that name; raises JnnError with similar names for an unknown one.
 
     >>> source_named("mnist5k").licence
     'CC BY-SA 3.0, as commonly given; the package BSD-3-Clause'
@@ -57,38 +55,34 @@ def source_named(name: str) -> Source:
 
 
 def find(source: Source, *, report: Report = say) -> Path | None:
-    """The folder on this machine that holds every file of ``source`` with the right sha256, or
-    None.
+    """The local folder that has every file of ``source`` with the right sha256, or None.
 
-    Looked for where it may be installed (``source.folders``), in ``data_folder()/NAME`` and in
-    ``data_folder()`` itself. A damaged file is reported and its folder passed over.
+    Searched are the folders where it may be installed (``source.folders``),
+    ``data_folder()/NAME`` and ``data_folder()`` itself. A folder with a damaged file is skipped and
+    reported.
     """
     for folder in _places(source):
-        if all((folder / file.name).is_file() for file in source.files):
-            damage = [
-                text
-                for file in source.files
-                if (text := _damage(file, (folder / file.name).read_bytes()))
-            ]
-            if not damage:
+        paths = {file.name: folder / file.name for file in source.files}
+        if all(path.is_file() for path in paths.values()):
+            damages = _damages(source, {name: path.read_bytes() for name, path in paths.items()})
+            if not damages:
                 return folder
-            report(f"{source.name}: passing over {folder}: {'; '.join(damage)}")
+            report(f"{source.name}: passing over {folder}: {'; '.join(damages)}")
     return None
 
 
 def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Path:
-    """The folder that holds every file of ``source``, checked against its sha256; fetched first
-    where it is not on this machine.
+    """The folder with every file of ``source``, verified by its sha256; downloads it if needed.
 
-    Each of ``source.origins`` is tried in turn; ``report`` is told once what is fetched and how
-    large it is. Files appear whole or not at all. A set that comes with scikit-learn has no files
+    Each of ``source.origins`` is tried in turn; ``report`` is called once for each with its name
+    and size. Files are written atomically. A data set that comes with scikit-learn has no files,
     and nothing is fetched.
 
-    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed, with what
-    was tried and the command that gets it.
+    Raises MissingDataError (a JnnError) where ``offline`` is set or every origin failed; the
+    message lists the attempts and the command that fetches the data.
     """
-    if (found := find(source, report=report)) is not None:
-        return found
+    if (folder := find(source, report=report)) is not None:
+        return folder
     if offline:
         raise _missing(source, ["downloads are off"])
     target, tried = data_folder() / source.name, []
@@ -97,10 +91,8 @@ def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Pat
         try:
             with tempfile.TemporaryDirectory(prefix="jnn-data-") as work:
                 contents = download(origin, source.files, Path(work))
-            if damage := [
-                text for file in source.files if (text := _damage(file, contents[file.name]))
-            ]:
-                raise JnnError("; ".join(damage))
+            if damages := _damages(source, contents):
+                raise JnnError("; ".join(damages))
         except JnnError as error:
             tried.append(f"{origin}: {error}")
             continue
@@ -119,6 +111,12 @@ def _places(source: Source) -> list[Path]:
     return [*installed, data_folder() / source.name, data_folder()]
 
 
+def _damages(source: Source, contents: Mapping[str, bytes]) -> list[str]:
+    """What is wrong with the files, one message for each that does not verify."""
+    messages = [_damage(file, contents[file.name]) for file in source.files]
+    return [message for message in messages if message]
+
+
 def _damage(file: File, content: bytes) -> str | None:
     if file.gzipped:
         try:
@@ -128,40 +126,22 @@ def _damage(file: File, content: bytes) -> str | None:
     if len(content) != file.size:
         return f"{file.name} is damaged or altered: got {len(content)} bytes, expected {file.size}"
     digest = hashlib.sha256(content).hexdigest()
-    return (
-        None
-        if digest == file.sha256
-        else f"{file.name} is damaged or altered: got sha256 {digest}, expected {file.sha256}"
-    )
+    if digest == file.sha256:
+        return None
+    return f"{file.name} is damaged or altered: got sha256 {digest}, expected {file.sha256}"
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: under another name first, renamed when it is on disk."""
-    temporary = None
-    try:
+    remedy = "Set JNN_DATA to another folder."
+    with writable(path.parent, remedy=remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as stream:
-            temporary = Path(stream.name)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise mistake(
-            f"data folder {path.parent}",
-            got=str(error),
-            expected="a folder to write to",
-            remedy="Set JNN_DATA to another folder.",
-        ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with replacing(path, remedy=remedy) as temporary:
+        temporary.write_bytes(content)
 
 
 def _missing(source: Source, tried: list[str]) -> MissingDataError:
-    looked = ", ".join(str(place) for place in _places(source))
+    places = ", ".join(str(place) for place in _places(source))
     return MissingDataError(
-        f"data {source.name!r} is not on this machine. Looked in {looked}. Tried: {'; '.join(tried)}. "
-        f"With a network, `jnn data get {source.name}` gets it."
+        f"data {source.name!r} is not on this machine. Looked in {places}. "
+        f"Tried: {'; '.join(tried)}. With a network, `jnn data get {source.name}` gets it."
     )

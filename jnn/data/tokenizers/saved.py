@@ -12,6 +12,7 @@ from jnn.data.tokenizers.characters import from_characters
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.words import from_words
 from jnn.errors import MissingExtraError, mistake
+from jnn.files import write_text
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
     "characters": lambda data: from_characters(data["characters"], data["special"]),
@@ -22,41 +23,40 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
 }
 
 
-def from_json(data: Mapping[str, Any], where: str = "tokenizer") -> Tokenizer:
-    """The tokenizer whose ``to_json`` gave ``data``. Raises JnnError for other data, and where it
-    was altered since.
+def from_json(data: Mapping[str, Any], caller: str = "tokenizer") -> Tokenizer:
+    """The tokenizer whose ``to_json`` returned ``data``; raises JnnError for other or altered data.
 
     >>> from jnn.data.tokenizers import character_tokenizer
     >>> from_json(character_tokenizer("abc").to_json()).tokens
     ('a', 'b', 'c')
     """
     try:
-        made = _MAKERS[data["kind"]](data)
-        whole = made.fingerprint == data["fingerprint"]
+        tokenizer = _MAKERS[data["kind"]](data)
+        unaltered = tokenizer.fingerprint == data["fingerprint"]
     except MissingExtraError:
         raise
     except Exception as error:  # whatever is wrong in the data
         got = f"{type(error).__name__}: {error}"
-        raise mistake(where, got=got, expected="what a tokenizer's to_json gives") from error
-    if not whole:
-        remedy = "It was altered since it was saved: use that of the run."
+        raise mistake(caller, got=got, expected="what a tokenizer's to_json gives") from error
+    if not unaltered:
         raise mistake(
-            where,
-            got=f"fingerprint {made.fingerprint[:12]}",
+            caller,
+            got=f"fingerprint {tokenizer.fingerprint[:12]}",
             expected=data["fingerprint"][:12],
-            remedy=remedy,
+            remedy="It was altered since it was saved: use that of the run.",
         )
-    return made
+    return tokenizer
 
 
 def write_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
-    """Write ``tokenizer`` to a file of JSON, in ASCII."""
-    Path(path).write_text(json.dumps(tokenizer.to_json(), indent=1) + "\n", encoding="ascii")
+    """Write ``tokenizer`` to a JSON file, in ASCII."""
+    write_text(Path(path), json.dumps(tokenizer.to_json(), indent=1) + "\n")
 
 
 def read_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer that `write_tokenizer` wrote. Raises JnnError for a missing, damaged or altered
-    file.
+    """The tokenizer that `write_tokenizer` wrote.
+
+    Raises JnnError for a missing, damaged or altered file.
     """
     path = Path(path)
     try:
@@ -71,8 +71,9 @@ def read_tokenizer(path: str | Path) -> Tokenizer:
 
 
 def keep_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
-    """Write ``tokenizer`` for a run that begins; for one that goes on, raise JnnError unless it is
-    the one that was written.
+    """Save the tokenizer of a new run; check that of a resumed run.
+
+    Raises JnnError where a resumed run has another tokenizer than the saved one.
     """
     path = Path(path)
     if path.exists():
