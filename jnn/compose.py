@@ -1,12 +1,11 @@
-"""Functions from models to models that compose them: `chain`, `residual`, `parallel`, `repeat`.
+"""Composition of models: `chain`, `residual`, `parallel`, `repeat`.
 
-A child is a `Model` or a plain function of one argument. A child given by keyword has that name in
-params, state and captured paths; a child given by position has its position as its name. The key of
+A child is a `Model` or a plain function of one argument. A child passed by keyword has that name in
+params, state and captured paths; a child passed by position is named by its position. The key of
 each child depends on its name alone.
 """
 
 import functools
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,8 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.model import (
     Model,
+    Params,
+    State,
     apply_child,
     as_model,
     check_children,
@@ -24,6 +25,7 @@ from jnn.model import (
     read_child,
     reader,
     scope,
+    step_child,
     streams,
 )
 
@@ -31,16 +33,14 @@ from jnn.model import (
 def _children(caller: str, parts: tuple, named: dict) -> dict[str, Model]:
     if not parts and not named:
         raise mistake(caller, got="no parts", expected="at least one model")
-    return {
-        name: as_model(part)
-        for name, part in [*((str(i), part) for i, part in enumerate(parts)), *named.items()]
-    }
+    by_name = {str(i): part for i, part in enumerate(parts)} | named
+    return {name: as_model(part) for name, part in by_name.items()}
 
 
 def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
     """One model after the other: ``y = f_n(... f_1(x))``.
 
-    A mask travels along as long as the value still has the masked axes in front of its last one.
+    A mask is passed on as long as the value keeps the masked axes in front of its last one.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.dense(32), jax.nn.relu, out=jnn.dense(10))
@@ -52,7 +52,8 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
     models = _children("chain", parts, named)
 
     def init(key, x):
-        params, state = {}, {}
+        params: Params = {}
+        state: State = {}
         for name, model in models.items():
             child_params, child_state, x = init_child(name, model, key, x)
             params |= child_params
@@ -73,17 +74,16 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
     def carry(params, x_t, length):
         carries = {}
         for name, model in models.items():
-            carries[name] = model.carry(params.get(name, {}), x_t, length)
-            x_t = output_of_step(model, params.get(name, {}), carries[name], x_t)
+            child_params = params.get(name, {})
+            with scope(name):
+                carries[name] = model.carry(child_params, x_t, length)
+                x_t = output_of_step(model, child_params, carries[name], x_t)
         return carries
 
     def step(params, state, carry, x_t):
         new_carry = {}
         for name, model in models.items():
-            with scope(name):
-                x_t, new_carry[name] = model.step(
-                    params.get(name, {}), state.get(name, {}), carry[name], x_t
-                )
+            x_t, new_carry[name] = step_child(name, model, params, state, carry[name], x_t)
         return x_t, new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
@@ -95,30 +95,27 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
             mask = mask if _is_masked(x, mask) else None
         return x, new_carry
 
-    return (
-        Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
-    )
+    if not streams(*models.values()):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
-def _is_masked(x: Any, mask) -> bool:
+def _is_masked(x: Any, mask: jax.Array | None) -> bool:
     leaves = jax.tree.leaves(x)
-    return (
-        mask is not None
-        and len(leaves) == 1
-        and leaves[0].ndim > mask.ndim
-        and leaves[0].shape[: mask.ndim] == mask.shape
-    )
+    if mask is None or len(leaves) != 1:
+        return False
+    return leaves[0].ndim > mask.ndim and leaves[0].shape[: mask.ndim] == mask.shape
 
 
-def output_of_step(model: Model, params, carry, x_t):
-    """Zeros of the shape of ``y_t``. The shape of the state is that of a fresh one, for a sequence
-    of the one element.
-    """
-    features = lambda leaf: 0 if jnp.issubdtype(leaf.dtype, jnp.integer) else 1
-    sequence = lambda x_t: jax.tree.map(
-        lambda leaf: jnp.expand_dims(leaf, leaf.ndim - features(leaf)), x_t
-    )
-    _, state = jax.eval_shape(lambda x_t: model.init(jax.random.key(0), sequence(x_t)), x_t)
+def output_of_step(model: Model, params: Params, carry: Any, x_t: Any) -> Any:
+    """Zeros of the shape of ``y_t``; the shape of the state is that of ``init``."""
+
+    def as_sequence(leaf):
+        is_token = jnp.issubdtype(leaf.dtype, jnp.integer)
+        return jnp.expand_dims(leaf, leaf.ndim if is_token else leaf.ndim - 1)
+
+    init = lambda x_t: model.init(jax.random.key(0), jax.tree.map(as_sequence, x_t))
+    _, state = jax.eval_shape(init, x_t)
     y_t, _ = jax.eval_shape(model.step, params, state, carry, x_t)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y_t)
 
@@ -128,8 +125,7 @@ def parallel(
 ) -> Model:
     """Several models on the same input: ``y = combine(f_1(x), ..., f_n(x))``.
 
-    Without ``combine``, y is a tuple of the outputs, or a dict of them where all children are
-    named.
+    Without ``combine``, y is a tuple of the outputs, or a dict of them if all children are named.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> heads = jnn.parallel(digit=jnn.dense(10), slant=jnn.dense(1))
@@ -145,7 +141,9 @@ def parallel(
         return tuple(outputs.values()) if parts else outputs
 
     def init(key, x):
-        params, state, outputs = {}, {}, {}
+        params: Params = {}
+        state: State = {}
+        outputs = {}
         for name, model in models.items():
             child_params, child_state, outputs[name] = init_child(name, model, key, x)
             params |= child_params
@@ -165,17 +163,18 @@ def parallel(
         return join(outputs), new_state
 
     def carry(params, x_t, length):
-        return {
-            name: model.carry(params.get(name, {}), x_t, length) for name, model in models.items()
-        }
+        carries = {}
+        for name, model in models.items():
+            with scope(name):
+                carries[name] = model.carry(params.get(name, {}), x_t, length)
+        return carries
 
     def step(params, state, carry, x_t):
         outputs, new_carry = {}, {}
         for name, model in models.items():
-            with scope(name):
-                outputs[name], new_carry[name] = model.step(
-                    params.get(name, {}), state.get(name, {}), carry[name], x_t
-                )
+            outputs[name], new_carry[name] = step_child(
+                name, model, params, state, carry[name], x_t
+            )
         return join(outputs), new_carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
@@ -186,17 +185,16 @@ def parallel(
             )
         return join(outputs), new_carry
 
-    return (
-        Model(init, apply, carry, step, read) if streams(*models.values()) else Model(init, apply)
-    )
+    if not streams(*models.values()):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
-    """A model and a way around it: ``y = body(x) + shortcut(x)`` (He et al. 2015,
-    https://arxiv.org/abs/1512.03385).
+    """A model with a residual connection: ``y = body(x) + shortcut(x)``.
 
-    Raises `JnnError` where the two shapes differ: give a ``shortcut`` that changes the shape as the
-    body does.
+    Raises `JnnError` if the two shapes differ: pass a ``shortcut`` that changes the shape as the
+    body does. Source: He et al. 2015, https://arxiv.org/abs/1512.03385.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> block = jnn.residual(jnn.dense(4))
@@ -210,22 +208,24 @@ def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> M
                 "residual",
                 got=f"a body that makes {y.shape} and a shortcut that makes {x.shape}",
                 expected="equal shapes",
-                remedy="Give a shortcut such as dense(features).",
+                remedy="Pass a shortcut such as dense(features).",
             )
-        return operator.add(y, x)
+        return y + x
 
     return parallel(body=body, shortcut=shortcut, combine=add)
 
 
 def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
-    """``n`` copies of a model, each with its own params, one after the other; each leaf of params
-    and state has a first axis of length n.
+    """``n`` copies of a model, one after the other, each with its own params.
 
-    The depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` writes all
-    copies out, which compiles longer and may run faster; both give the same values from the same
-    params. A stream has a memory for each copy, and its step is always written out. Copy i gets
-    ``fold_in(key, i)``, so that a deeper stack begins as the shallower one. Raises `JnnError` where
-    the model's output has another shape or dtype than its input.
+    Each leaf of params and state has a first axis of length n. Copy i gets ``fold_in(key, i)``, so
+    that the first copies of a deeper stack start like those of a shallower one.
+
+    Depth is a ``jax.lax.scan``: compiled once, whatever ``n``. ``unroll=True`` unrolls it, which
+    compiles longer and may run faster; both give the same values from the same params. A stream has
+    a carry for each copy, and its step is always unrolled.
+
+    Raises `JnnError` if the model's output has another shape or dtype than its input.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> deep = jnn.repeat(jnn.chain(jnn.dense(4), jax.nn.relu), 3)
@@ -237,15 +237,8 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     if not isinstance(n, int) or n < 1:
         raise mistake("repeat", got=f"n={n!r}", expected="an integer >= 1")
 
-    def keys(key):
-        return (
-            None
-            if key is None
-            else jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
-        )
-
     def init(key, x):
-        params, state = jax.vmap(model.init, in_axes=(0, None))(keys(key), x)
+        params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each(key, n), x)
         _check_same(x, jax.eval_shape(model.apply, *jax.eval_shape(model.init, key, x), x)[0])
         return params, state
 
@@ -254,21 +247,21 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             params, state, key = copy
             return model.apply(params, state, x, key=key, train=train, mask=mask)
 
-        return jax.lax.scan(layer, x, (params, state, keys(key)), length=n, unroll=unroll)
+        keys = None if key is None else fold_in_each(key, n)
+        return jax.lax.scan(layer, x, (params, state, keys), length=n, unroll=unroll)
 
     def carry(params, x_t, length):
         return tuple(model.carry(copy, x_t, length) for copy in unstacked(params, n))
 
     def step(params, state, carry, x_t):
-        # Written out: in a scan over depth each token would copy all memories, out of the stack and
+        # Unrolled: a scan over depth would copy all carries for each token, out of the stack and
         # back into it.
-        memories = []
-        for params_i, state_i, carry_i in zip(
-            unstacked(params, n), unstacked(state, n), carry, strict=True
-        ):
-            x_t, memory = model.step(params_i, state_i, carry_i, x_t)
-            memories.append(memory)
-        return x_t, tuple(memories)
+        new_carry = []
+        copies = zip(unstacked(params, n), unstacked(state, n), carry, strict=True)
+        for params_i, state_i, carry_i in copies:
+            x_t, carry_i = model.step(params_i, state_i, carry_i, x_t)
+            new_carry.append(carry_i)
+        return x_t, tuple(new_carry)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         def layer(x, copy):
@@ -276,16 +269,23 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             return reader(model)(params, state, carry, x, key=key, train=train, mask=mask)
 
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *carry)
-        y, carry = jax.lax.scan(
-            layer, x, (params, state, stacked, keys(key)), length=n, unroll=unroll
-        )
+        keys = None if key is None else fold_in_each(key, n)
+        copies = params, state, stacked, keys
+        y, carry = jax.lax.scan(layer, x, copies, length=n, unroll=unroll)
         return y, tuple(unstacked(carry, n))
 
-    return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
+    if not streams(model):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
-def unstacked(tree: Any, n: int) -> list:
-    """The n trees that lie along the first axis of every leaf.
+def fold_in_each(key: jax.Array, n: int) -> jax.Array:
+    """The keys ``fold_in(key, i)``, i = 0 ... n - 1, as one array."""
+    return jax.vmap(functools.partial(jax.random.fold_in, key))(jnp.arange(n))
+
+
+def unstacked(tree: Any, n: int) -> list[Any]:
+    """The n trees stacked along the first axis of every leaf.
 
     >>> import jax.numpy as jnp
     >>> [copy["a"].tolist() for copy in unstacked({"a": jnp.arange(2)}, 2)]

@@ -6,23 +6,21 @@ import signal
 class JnnError(ValueError):
     """A user's mistake: bad shapes, types, values, options, files.
 
-    The message says where it happened, what was got, what is expected and one remedy. At the
-    command line it is printed without a traceback, and ``exit_code`` ends the process.
+    The message says where it happened, what was got, what is expected, and a remedy. The command
+    line prints it without a traceback and exits with ``exit_code``.
     """
 
     exit_code = 2
 
 
 class MissingDataError(JnnError):
-    """Data that is not on this machine, and was not or could not be fetched."""
+    """Data that is not on this machine, and was not fetched or could not be."""
 
     exit_code = 3
 
 
 class MissingExtraError(JnnError):
-    """An optional package that is not installed; the message says the pip command that installs
-    it.
-    """
+    """An optional package that is not installed; the message has the pip command to install it."""
 
     exit_code = 3
 
@@ -34,8 +32,9 @@ class Diverged(JnnError):  # noqa: N818
 
 
 class Interrupted(BaseException):
-    """Training was stopped by a signal, and its checkpoint is saved. Like KeyboardInterrupt,
-    ``except Exception`` lets it pass.
+    """Training was stopped by a signal, and its checkpoint is saved.
+
+    Like KeyboardInterrupt, it is not caught by ``except Exception``.
 
     >>> Interrupted(15).exit_code, str(Interrupted(15))
     (143, 'stopped by SIGTERM')
@@ -48,9 +47,9 @@ class Interrupted(BaseException):
 
 
 def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:
-    """The error to raise for a user's mistake, its message in the one form of the house.
+    """The error to raise for a user's mistake; all messages of jnn have this form.
 
-    >>> print(mistake("dense", got="features=0", expected="an integer >= 1", remedy="Pass the number of outputs, as in dense(10)."))
-    dense: got features=0, expected an integer >= 1. Pass the number of outputs, as in dense(10).
+    >>> print(mistake("dense", got="features=0", expected="an integer >= 1", remedy="Try 10."))
+    dense: got features=0, expected an integer >= 1. Try 10.
     """
     return JnnError(f"{caller}: got {got}, expected {expected}.{' ' + remedy if remedy else ''}")

@@ -1,16 +1,17 @@
-"""Initializers: functions ``init(key, shape, dtype) -> array``, JAX's own and what it lacks.
+"""Initializers: functions ``init(key, shape, dtype) -> array``, JAX's own and some more.
 
-Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions, so that the
-last two axes are the inputs and outputs of one position, and fan-in = in x window (PyTorch stores
-``(out, in, *window)``, with the same fans).
+Kernels are ``(in, out)`` for dense layers and ``(*window, in, out)`` for convolutions: the last two
+axes are the inputs and outputs of one position, and fan-in = in x window. PyTorch stores
+``(out, in, *window)``, with the same fans.
 
-From JAX but for what ``variance_scaling`` makes and what is orthogonal: ``zeros`` and ``ones`` are
-initializers themselves; the others are functions that return one, as in ``he_normal()`` or
-``constant(0.1)``. Two of their conventions surprise. ``uniform(scale)`` draws from [0, scale),
-where :func:`symmetric_uniform` is on both sides of zero. ``truncated_normal(stddev)`` cuts a normal
-of that deviation at two of them, which leaves 0.880 of it (PyTorch's ``trunc_normal_`` cuts at ±2
-whatever the deviation, which is hardly at all); ``he_normal``, ``lecun_normal`` and
-``glorot_normal`` are cut there too, but corrected to have the deviation that their formula says.
+``zeros`` and ``ones`` are initializers themselves; the others are functions that return one, as in
+``he_normal()`` or ``constant(0.1)``. Two conventions of JAX's are easily mistaken:
+
+- ``uniform(scale)`` draws from [0, scale); :func:`symmetric_uniform` is on both sides of zero.
+- ``truncated_normal(stddev)`` truncates a normal of that deviation at two deviations, which leaves
+  0.880 of it. (PyTorch's ``trunc_normal_`` truncates at ±2 whatever the deviation, which is hardly
+  at all.) ``he_normal``, ``lecun_normal`` and ``glorot_normal`` are truncated there too, but scaled
+  to the deviation of their formula.
 
 >>> import jax, jax.numpy as jnp
 >>> he_normal()(jax.random.key(0), (784, 10), jnp.float32).shape
@@ -56,27 +57,27 @@ Init = Callable[..., jax.Array]
 def variance_scaling(
     scale: float, mode: str, distribution: str, in_axis: int = -2, out_axis: int = -1
 ) -> Init:
-    """Zero mean and variance ``scale / fan``: JAX's, drawn as a vector that is reshaped.
+    """Zero mean and variance ``scale / fan``.
 
     ``mode`` is "fan_in", "fan_out" or "fan_avg"; ``distribution`` is "normal", "truncated_normal"
-    (at two deviations, corrected) or "uniform". The numbers are those of
-    ``jax.nn.initializers.variance_scaling``, but on a CPU a draw with four axes takes 1.6 s to
-    compile, and one with a single axis 0.2 s. Source: He et al. 2015,
-    https://arxiv.org/abs/1502.01852.
+    (at two deviations, corrected) or "uniform".
 
-    >>> x = variance_scaling(2.0, "fan_in", "truncated_normal")(jax.random.key(0), (3, 3, 8, 16), jnp.float32)
-    >>> bool(jnp.allclose(x, jax.nn.initializers.he_normal()(jax.random.key(0), (3, 3, 8, 16), jnp.float32)))
+    The numbers are those of ``jax.nn.initializers.variance_scaling``, but drawn as a vector that is
+    reshaped: on a CPU a draw with four axes takes 1.6 s to compile, and one with a single axis
+    0.2 s. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+
+    >>> arguments = jax.random.key(0), (3, 3, 8, 16), jnp.float32
+    >>> x = variance_scaling(2.0, "fan_in", "truncated_normal")(*arguments)
+    >>> bool(jnp.allclose(x, jax.nn.initializers.he_normal()(*arguments)))
     True
     """
-    draws = {"normal": jax.random.normal, "truncated_normal": _cut_normal, "uniform": _unit_uniform}
-    for name, value, known in (
-        ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
-        ("distribution", distribution, tuple(draws)),
-    ):
-        if value not in known:
-            raise mistake(
-                "variance_scaling", got=f"{name}={value!r}", expected=f"one of {', '.join(known)}"
-            )
+    draws = {
+        "normal": jax.random.normal,
+        "truncated_normal": _truncated_normal,
+        "uniform": _unit_uniform,
+    }
+    _check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+    _check_choice("distribution", distribution, tuple(draws))
 
     def init(key, shape, dtype=float):
         fan_in, fan_out = (math.prod(shape) / shape[axis] for axis in (out_axis, in_axis))
@@ -87,22 +88,29 @@ def variance_scaling(
     return init
 
 
-def _cut_normal(key, shape, dtype):
-    """A normal cut at two deviations, of deviation 1 after the cut."""
-    return jax.random.truncated_normal(key, -2, 2, shape, dtype) / jnp.asarray(
-        0.87962566103423978, dtype
-    )
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        expected = f"one of {', '.join(choices)}"
+        raise mistake("variance_scaling", got=f"{name}={value!r}", expected=expected)
+
+
+DEVIATION_OF_TRUNCATED = 0.87962566103423978
+"""The standard deviation of a standard normal truncated at -2 and 2."""
+
+
+def _truncated_normal(key, shape, dtype):
+    """A normal truncated at two deviations, scaled to a deviation of 1."""
+    x = jax.random.truncated_normal(key, -2, 2, shape, dtype)
+    return x / jnp.asarray(DEVIATION_OF_TRUNCATED, dtype)
 
 
 def _unit_uniform(key, shape, dtype):
-    """Uniform on both sides of zero, of deviation 1."""
+    """Uniform and symmetric about zero, with a deviation of 1."""
     return jax.random.uniform(key, shape, dtype, -1) * jnp.asarray(math.sqrt(3), dtype)
 
 
 def lecun_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 1/fan_in: keeps the variance of what passes
-    through a linear layer.
-    """
+    """A truncated normal of variance 1/fan_in, which a linear layer keeps as it is."""
     return variance_scaling(1.0, "fan_in", "truncated_normal", in_axis, out_axis)
 
 
@@ -112,9 +120,7 @@ def lecun_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def he_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 2/fan_in: keeps the variance where half of it is
-    lost to a rectifier.
-    """
+    """A truncated normal of variance 2/fan_in, for layers followed by a ReLU, which halves it."""
     return variance_scaling(2.0, "fan_in", "truncated_normal", in_axis, out_axis)
 
 
@@ -124,9 +130,7 @@ def he_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def glorot_normal(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """A normal cut at two deviations, of variance 2/(fan_in + fan_out): a compromise between values
-    and gradients.
-    """
+    """A truncated normal of variance 2/(fan_in + fan_out), between forward and backward pass."""
     return variance_scaling(1.0, "fan_avg", "truncated_normal", in_axis, out_axis)
 
 
@@ -136,12 +140,13 @@ def glorot_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
-    """``scale`` times a matrix whose columns, or rows where these are fewer, are orthonormal: a
-    step of a recurrence with it keeps lengths.
+    """``scale`` times a matrix with orthonormal columns, or rows where these are fewer.
 
-    JAX's own, but under ``jax.vmap`` matrices are factored one after the other: on a CPU, XLA may
-    wait for ever for two batches of decompositions that share its threads. Source: Saxe et al.
-    2014, https://arxiv.org/abs/1312.6120.
+    A step of a recurrence with such a matrix keeps norms. This is JAX's own, but under ``jax.vmap``
+    matrices are factored one after the other: on a CPU, XLA may deadlock in two batches of
+    decompositions that share its threads.
+
+    Source: Saxe et al. 2014, https://arxiv.org/abs/1312.6120.
 
     >>> w = orthogonal()(jax.random.key(0), (4, 3), jnp.float32)
     >>> bool(jnp.allclose(w.T @ w, jnp.eye(3), atol=1e-6))
@@ -151,10 +156,9 @@ def orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
 
 
 def delta_orthogonal(scale: float = 1.0, column_axis: int = -1) -> Init:
-    """`orthogonal` at the centre of a convolution's window, and zero elsewhere; of 3 to 5 axes,
-    with at least as many outputs as inputs.
+    """`orthogonal` at the centre of a convolution's window, and zero elsewhere.
 
-    Source: Xiao et al. 2018, https://arxiv.org/abs/1806.05393.
+    For kernels of 3 to 5 axes, with at least as many outputs as inputs. Source: Xiao et al. 2018, https://arxiv.org/abs/1806.05393.
     """
     return _one_by_one(jax.nn.initializers.delta_orthogonal(scale, column_axis))
 
@@ -164,8 +168,9 @@ def _one_by_one(init: Init) -> Init:
 
 
 def symmetric_uniform(bound: float) -> Init:
-    """Uniform on ``[-bound, bound)``. PyTorch has bound 1/√fan_in for the bias of a layer, and
-    1/√hidden for all of an RNN.
+    """Uniform on ``[-bound, bound)``.
+
+    PyTorch's bound is 1/√fan_in for the bias of a layer, and 1/√hidden for all params of an RNN.
 
     >>> x = symmetric_uniform(0.1)(jax.random.key(0), (1000,), jnp.float32)
     >>> bool((abs(x) <= 0.1).all() and (x < 0).any())
@@ -177,12 +182,11 @@ def symmetric_uniform(bound: float) -> Init:
 
 
 def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
-    """PyTorch's default for the kernels of Linear and Conv layers: uniform on ``±1/√fan_in``, of
-    variance 1/(3 fan_in).
+    """PyTorch's default for the kernels of Linear and Conv layers: uniform on ``±1/√fan_in``.
 
-    PyTorch writes it ``kaiming_uniform_(a=√5)``. Its biases are ``symmetric_uniform(1/√fan_in)``
-    with the fan-in of the kernel. For transposed convolutions PyTorch takes the outputs for inputs:
-    swap the axes to have the same.
+    The variance is 1/(3 fan_in); PyTorch writes it ``kaiming_uniform_(a=√5)``. Its biases are
+    ``symmetric_uniform(1/√fan_in)`` with the fan-in of the kernel. For transposed convolutions
+    PyTorch counts the outputs as inputs: swap the axes to get the same.
 
     >>> float(abs(torch_uniform()(jax.random.key(0), (100, 7), jnp.float32)).max()) <= 0.1
     True
@@ -191,8 +195,7 @@ def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
 
 
 def identity(scale: float = 1.0) -> Init:
-    """``scale`` on the diagonal of a matrix and zero elsewhere, as PyTorch's ``eye_``; the last two
-    axes, alike over the others.
+    """``scale`` on the diagonal of the last two axes and zero elsewhere, as PyTorch's ``eye_``.
 
     >>> print(identity()(None, (2, 3), jnp.float32))
     [[1. 0. 0.]
@@ -202,20 +205,18 @@ def identity(scale: float = 1.0) -> Init:
     def init(key, shape, dtype=float):
         if len(shape) < 2:
             raise mistake("identity", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
-        return jnp.broadcast_to(
-            jnp.asarray(scale, dtype) * jnp.eye(*shape[-2:], dtype=dtype), shape
-        )
+        matrix = jnp.asarray(scale, dtype) * jnp.eye(*shape[-2:], dtype=dtype)
+        return jnp.broadcast_to(matrix, shape)
 
     return init
 
 
 def dirac(groups: int = 1) -> Init:
-    """The convolution ``(*window, in, out)`` that returns its input: the identity at the window's
-    centre, zero elsewhere.
+    """The convolution ``(*window, in, out)`` that returns its input, as PyTorch's ``dirac_``.
 
-    Channels beyond the shorter side are zero. With ``groups``, out is split in so many parts and
-    each is the identity of its own ``in`` inputs. As PyTorch's ``dirac_``; the centre of an even
-    window is the later one.
+    It is the identity at the centre of the window, the later one of an even window, and zero
+    elsewhere. If ``in`` and ``out`` differ, the surplus channels are zero. With ``groups``, ``out``
+    is split into that many parts, and each is the identity of its own ``in`` inputs.
 
     >>> print(dirac()(None, (3, 1, 1), jnp.float32).ravel())
     [0. 1. 0.]
@@ -230,22 +231,18 @@ def dirac(groups: int = 1) -> Init:
                 expected="(*window, in, out), out a multiple of groups",
             )
         centre = tuple(size // 2 for size in window)
-        return (
-            jnp.zeros(shape, dtype)
-            .at[centre]
-            .set(jnp.tile(jnp.eye(inputs, outputs // groups, dtype=dtype), groups))
-        )
+        matrix = jnp.tile(jnp.eye(inputs, outputs // groups, dtype=dtype), groups)
+        return jnp.zeros(shape, dtype).at[centre].set(matrix)
 
     return init
 
 
 def sparse(sparsity: float, stddev: float = 0.01) -> Init:
-    """A normal matrix ``(in, out)`` where each output has exactly ``⌈sparsity · in⌉`` of its
-    incoming weights zero, drawn anew for each.
+    """A normal matrix ``(in, out)`` with ``⌈sparsity · in⌉`` zeros among each output's weights.
 
-    Source: Martens 2010, section 5, with a fixed number of connections into each unit. PyTorch's
-    ``sparse_`` also zeroes along columns, which in its ``(out, in)`` layout are the connections out
-    of a unit.
+    Which weights are zero is drawn independently for each output. Source: Martens 2010, section 5,
+    with a fixed number of connections into each unit. PyTorch's ``sparse_`` also zeroes along
+    columns, which in its ``(out, in)`` layout are the connections out of a unit.
 
     >>> kernel = sparse(0.7)(jax.random.key(0), (10, 4), jnp.float32)
     >>> print((kernel == 0).sum(axis=0))
@@ -258,13 +255,10 @@ def sparse(sparsity: float, stddev: float = 0.01) -> Init:
         if len(shape) != 2:
             raise mistake("sparse", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
         values_key, order_key = jax.random.split(key)
-        position = jnp.arange(shape[0])[:, None]
-        order = jax.random.permutation(
-            order_key, jnp.broadcast_to(position, shape), axis=0, independent=True
-        )
-        kept = order >= math.ceil(sparsity * shape[0])
-        return jnp.where(
-            kept, jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype), 0
-        )
+        position = jnp.broadcast_to(jnp.arange(shape[0])[:, None], shape)
+        order = jax.random.permutation(order_key, position, axis=0, independent=True)
+        is_kept = order >= math.ceil(sparsity * shape[0])
+        values = jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype)
+        return jnp.where(is_kept, values, 0)
 
     return init

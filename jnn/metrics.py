@@ -1,12 +1,13 @@
-"""Metrics as monoids: what a batch says, how two batches join, and what it comes to.
+"""Metrics as monoids: sums of a batch, how two batches are merged, and the value of the sums.
 
 A :class:`Metric` is a record of three pure functions. ``measure`` reduces a batch to a few sums (a
-pytree of arrays), ``merge`` joins the sums of two batches, ``compute`` ends with the number.
-Merging in any order and any split gives the value over all examples at once (the mean of batch
-means does not, where the last batch is shorter), and all-zero sums are the neutral element, to
-start a ``jax.lax.scan`` with. Weights of zero hide padding, whatever it holds. All of it runs under
-``jit``, ``vmap`` and on sharded arrays; sums are at least float32, exact for counts up to 2²⁴ in
-one cell.
+pytree of arrays), ``merge`` joins the sums of two batches, ``compute`` makes the value of them.
+Batches may be split and merged in any order: the value is that over all examples at once, which the
+mean of batch means is not if the last batch is shorter. All-zero sums are the neutral element, to
+start a ``jax.lax.scan`` with. Weights of zero hide padding, whatever it holds.
+
+All of it runs under ``jit``, ``vmap`` and on sharded arrays; sums are at least float32, exact for
+counts up to 2²⁴ in one cell.
 
 >>> import jax.numpy as jnp
 >>> metric = accuracy()
@@ -28,7 +29,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.losses import absolute_error, checks, squared_error
+from jnn.losses import absolute_error, checks, cross_entropy, squared_error
 
 __all__ = [
     "Metric",
@@ -40,20 +41,24 @@ __all__ = [
     "mean_absolute_error",
     "mean_of",
     "mean_squared_error",
+    "of_classes",
     "precision",
     "r2",
     "recall",
     "root_mean_squared_error",
+    "sum_per",
     "top_k_accuracy",
 ]
 
 
 class Metric(NamedTuple):
-    """Three pure functions: ``measure(predictions, targets, weights=None) -> sums``,
-    ``merge(sums, sums)``, ``compute(sums) -> value``.
+    """Three pure functions that make one metric.
 
-    ``weights`` has the shape of the targets, or of their leading axes; None weighs all alike.
-    ``merge`` is addition where nothing is said.
+        measure(predictions, targets, weights=None) -> sums
+        compute(sums)                               -> value
+        merge  (sums, sums)                         -> sums, by default their addition
+
+    ``weights`` has the shape of the targets, or of their leading axes; None weighs all equally.
     """
 
     measure: Callable[..., Any]
@@ -65,7 +70,8 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
     """Several metrics of the same predictions as one; its value is a dictionary.
 
     >>> both = collection({"mse": mean_squared_error(), "mae": mean_absolute_error()})
-    >>> {name: float(value) for name, value in both.compute(both.measure(jnp.array([1.0, 4.0]), jnp.array([1.0, 2.0]))).items()}
+    >>> sums = both.measure(jnp.array([1.0, 4.0]), jnp.array([1.0, 2.0]))
+    >>> {name: float(value) for name, value in both.compute(sums).items()}
     {'mse': 2.0, 'mae': 1.0}
     """
     return Metric(
@@ -80,12 +86,12 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
 
 
 def mean_of(function: Callable[[ArrayLike, ArrayLike], ArrayLike]) -> Metric:
-    """The weighted mean of any per-example function ``(predictions, targets) -> values``, such as a
-    loss.
+    """The weighted mean of a function ``(predictions, targets) -> values``, such as a loss.
 
     >>> import jnn.losses
     >>> metric = mean_of(jnn.losses.cross_entropy)
-    >>> print(f"{metric.compute(metric.measure(jnp.zeros((5, 2)), jnp.array([0, 1, 1, 0, 1]))):.3f}")
+    >>> sums = metric.measure(jnp.zeros((5, 2)), jnp.array([0, 1, 1, 0, 1]))
+    >>> print(f"{metric.compute(sums):.3f}")
     0.693
     """
 
@@ -100,29 +106,69 @@ def mean_of(function: Callable[[ArrayLike, ArrayLike], ArrayLike]) -> Metric:
     return Metric(measure, compute=lambda sums: _ratio(sums["total"], sums["weight"]))
 
 
-def accuracy() -> Metric:
-    """The fraction of right classes. Predictions are class scores ``(..., classes)`` in floating
-    point, or class numbers ``(...)``.
+def sum_per(count: float) -> Metric:
+    """The weighted sum of the predictions over a fixed ``count``; the targets do not matter.
 
-    Targets are integers ``(...)``. Of equal scores the first class is predicted. For yes or no from
-    one logit, predict ``(logits > 0).astype(int)``.
+    Of the nats of each text, for example, over the number of all characters, so that the value does
+    not depend on how the text is cut into tokens.
+
+    >>> metric = sum_per(10)
+    >>> print(metric.compute(metric.measure(jnp.array([3.0, 4.0]), jnp.zeros(2))))
+    0.7
     """
 
-    def right(predictions, targets):
+    def measure(predictions, targets, weights=None):
+        weights = checks.spread("sum_per", weights, predictions.shape, predictions.dtype)
+        return jnp.sum(weights * jnp.where(weights == 0, 0, predictions))
+
+    return Metric(measure, compute=lambda total: total / count)
+
+
+def of_classes(classes: int) -> Metric:
+    """What a classifier is judged by, of its logits ``(..., classes)``: four metrics by name.
+
+    ``loss``, the cross entropy; ``accuracy``; ``balanced_accuracy``, the mean recall of a class; and
+    ``calibration_error``, the expected one.
+
+    >>> metric = of_classes(2)
+    >>> values = metric.compute(metric.measure(jnp.zeros((4, 2)), jnp.array([0, 0, 0, 1])))
+    >>> {name: round(float(value), 3) for name, value in values.items()}
+    {'loss': 0.693, 'accuracy': 0.75, 'balanced_accuracy': 0.5, 'calibration_error': 0.25}
+    """
+    return collection(
+        {
+            "loss": mean_of(cross_entropy),
+            "accuracy": accuracy(),
+            "balanced_accuracy": recall(classes),
+            "calibration_error": expected_calibration_error(),
+        }
+    )
+
+
+def accuracy() -> Metric:
+    """The fraction of correct predictions.
+
+    Predictions are floating-point scores ``(..., classes)``, of which the first largest counts, or
+    class numbers ``(...)``; targets are integers ``(...)``. For a binary target and one logit, pass
+    ``(logits > 0).astype(int)``.
+    """
+
+    def is_correct(predictions, targets):
         predicted, targets = _class_numbers("accuracy", predictions, targets)
         return (predicted == targets).astype(jnp.float32)
 
-    return mean_of(right)
+    return mean_of(is_correct)
 
 
 def top_k_accuracy(k: int) -> Metric:
-    """The fraction of targets ``(...)`` among the k classes of highest score ``(..., classes)``;
-    ties go to the lower class number.
+    """The fraction of targets ``(...)`` among the k highest scores ``(..., classes)``.
+
+    Ties go to the lower class number.
     """
     if k < 1:
         raise mistake("top_k_accuracy", got=f"k={k}", expected="an integer >= 1")
 
-    def among(scores, targets):
+    def is_among(scores, targets):
         scores, targets = checks.labelled("top_k_accuracy", scores, targets)
         if k > scores.shape[-1]:
             raise mistake(
@@ -133,30 +179,30 @@ def top_k_accuracy(k: int) -> Metric:
         _, best = jax.lax.top_k(scores, k)
         return jnp.any(best == targets[..., None], axis=-1).astype(jnp.float32)
 
-    return mean_of(among)
+    return mean_of(is_among)
 
 
 def confusion_matrix(classes: int) -> Metric:
-    """How often target i (row) was predicted as j (column), ``(classes, classes)``; predictions as
-    for :func:`accuracy`.
+    """How often target i (row) was predicted as j (column), ``(classes, classes)``.
 
-    As scikit-learn's ``confusion_matrix(labels=range(classes))``, in float32 because weights need
-    not be whole. A class outside ``[0, classes)`` is left out: check labels once by
-    ``jnn.losses.check_labels``.
+    Predictions are those of :func:`accuracy`. As scikit-learn's
+    ``confusion_matrix(labels=range(classes))``, in float32 because weights need not be integers. A
+    class outside ``[0, classes)`` is not counted: check labels once by ``jnn.losses.check_labels``.
     """
-    return Metric(
-        functools.partial(_count_pairs, "confusion_matrix", classes), compute=lambda counts: counts
-    )
+    measure = functools.partial(_count_pairs, "confusion_matrix", classes)
+    return Metric(measure, compute=lambda counts: counts)
 
 
 def precision(classes: int, *, average: str | None = "macro") -> Metric:
-    """Of what was predicted as a class, the fraction that is: ``true positives / predicted``; zero
-    where nothing was predicted.
+    """The precision of each class, ``true positives / predicted``, and zero if none was predicted.
 
-    Predictions as for :func:`accuracy`. ``average`` as in scikit-learn: None gives every class,
-    ``(classes,)``; ``"macro"`` their plain mean, absent classes included as zero (scikit-learn's
-    with ``labels=range(classes), zero_division=0``); ``"weighted"`` the mean weighted by how often
-    a class is the target; ``"micro"`` counts all classes together, which is the accuracy.
+    Predictions are those of :func:`accuracy`. ``average`` is as in scikit-learn:
+
+    ``None``        one value a class, ``(classes,)``
+    ``"macro"``     their plain mean, absent classes included as zero (scikit-learn's with
+                    ``labels=range(classes), zero_division=0``)
+    ``"weighted"``  the mean weighted by how often a class is the target
+    ``"micro"``     all classes counted together, which is the accuracy
     """
     return _from_counts(
         "precision", classes, average, lambda true, predicted, actual: (true, predicted)
@@ -164,15 +210,14 @@ def precision(classes: int, *, average: str | None = "macro") -> Metric:
 
 
 def recall(classes: int, *, average: str | None = "macro") -> Metric:
-    """Of what is a class, the fraction predicted as it: ``true positives / actual``; see
-    :func:`precision`.
-    """
+    """The recall of each class, ``true positives / actual``; see :func:`precision`."""
     return _from_counts("recall", classes, average, lambda true, predicted, actual: (true, actual))
 
 
 def f1(classes: int, *, average: str | None = "macro") -> Metric:
-    """The harmonic mean of precision and recall, ``2 true positives / (predicted + actual)``; see
-    :func:`precision`.
+    """The harmonic mean of precision and recall; see :func:`precision`.
+
+    ``2 true positives / (predicted + actual)``
     """
     return _from_counts(
         "f1", classes, average, lambda true, predicted, actual: (2 * true, predicted + actual)
@@ -180,12 +225,13 @@ def f1(classes: int, *, average: str | None = "macro") -> Metric:
 
 
 def expected_calibration_error(bins: int = 15) -> Metric:
-    """How far confidence is from accuracy: ``Σ_b (n_b / n) |accuracy_b - confidence_b|`` over equal
-    bins of confidence.
+    """The mean gap between confidence and accuracy, over B equal bins of confidence.
+
+        Σ_b (n_b / n) |accuracy_b - confidence_b|
 
     Predictions are logits ``(..., classes)`` and targets integers ``(...)``; confidence is the
-    largest softmax probability, in bins ``(b/B, (b+1)/B]``. Probabilities instead of logits would
-    be squashed once more: pass their logarithms. Source: Guo et al. 2017, equation 3.
+    largest softmax probability, in bins ``(b/B, (b+1)/B]``. For probabilities pass their logarithms
+    as logits. Source: Guo et al. 2017, equation 3.
     """
     caller = "expected_calibration_error"
     if bins < 1:
@@ -195,16 +241,17 @@ def expected_calibration_error(bins: int = 15) -> Metric:
         logits, targets = checks.labelled(caller, logits, targets)
         w = checks.spread(caller, weights, targets.shape, logits.dtype)
         confidence = jnp.where(w == 0, 0, jnp.max(jax.nn.softmax(logits, axis=-1), axis=-1))
-        right = (jnp.argmax(logits, axis=-1) == targets).astype(logits.dtype)
+        correct = (jnp.argmax(logits, axis=-1) == targets).astype(logits.dtype)
         b = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
         return {
-            "gap": jnp.zeros(bins, w.dtype).at[b].add(w * (right - confidence)),
+            "gap": jnp.zeros(bins, w.dtype).at[b].add(w * (correct - confidence)),
             "weight": jnp.sum(w),
         }
 
-    return Metric(
-        measure, compute=lambda sums: _ratio(jnp.sum(jnp.abs(sums["gap"])), sums["weight"])
-    )
+    def compute(sums):
+        return _ratio(jnp.sum(jnp.abs(sums["gap"])), sums["weight"])
+
+    return Metric(measure, compute)
 
 
 def mean_squared_error() -> Metric:
@@ -213,9 +260,7 @@ def mean_squared_error() -> Metric:
 
 
 def root_mean_squared_error() -> Metric:
-    """The root of the mean squared error over all elements (not the mean of roots), in the units of
-    the targets.
-    """
+    """The root of the mean squared error over all elements, in the units of the targets."""
     mse = mean_squared_error()
     return mse._replace(compute=lambda sums: jnp.sqrt(mse.compute(sums)))
 
@@ -226,15 +271,17 @@ def mean_absolute_error() -> Metric:
 
 
 def r2() -> Metric:
-    """The coefficient of determination ``1 - Σ (y - ŷ)² / Σ (y - ȳ)²`` over all elements: 1 is
-    perfect, 0 no better than the mean.
+    """The coefficient of determination ``1 - Σ (y - ŷ)² / Σ (y - ȳ)²`` over all elements.
 
-    As scikit-learn's ``r2_score`` of flattened arrays; constant targets give 1 if all are predicted
-    exactly and 0 otherwise.
+    1 is perfect, and 0 no better than the mean. As scikit-learn's ``r2_score`` of flattened arrays;
+    constant targets give 1 if all are predicted exactly and 0 otherwise.
 
-    ``Σ y² - n ȳ²`` would lose all digits in float32 where the mean is large beside the spread. So a
-    batch keeps its mean and its squared deviations M from it, and two batches merge by Chan, Golub
-    and LeVeque 1979: ``M = M_a + M_b + (ȳ_b - ȳ_a)² n_a n_b / (n_a + n_b)``.
+    ``Σ y² - n ȳ²`` loses all digits in float32 if the mean is large compared to the deviation. So a
+    batch keeps its mean and the sum M of squared deviations from it, and two batches are merged by
+
+        M = M_a + M_b + (ȳ_b - ȳ_a)² n_a n_b / (n_a + n_b)
+
+    Source: Chan, Golub and LeVeque 1979.
     """
     return Metric(_deviations, _determination, _merge_deviations)
 
@@ -244,15 +291,16 @@ def _deviations(predictions, targets, weights=None):
     w = checks.spread("r2", weights, targets.shape, targets.dtype)
     predictions, targets = jnp.where(w == 0, 0, predictions), jnp.where(w == 0, 0, targets)
     n = jnp.sum(w)
-    # From one of the targets, so that the mean of constant targets is exact and their deviations
+    # Relative to one of the targets: the mean of constant targets is exact, and their deviations
     # are zero.
     origin = targets.ravel()[jnp.argmax(w)]
     mean = origin + _ratio(jnp.sum(w * (targets - origin)), n)
-    deviations, residuals = (
-        jnp.sum(w * (targets - mean) ** 2),
-        jnp.sum(w * (targets - predictions) ** 2),
-    )
-    return {"weight": n, "mean": mean, "deviations": deviations, "residuals": residuals}
+    return {
+        "weight": n,
+        "mean": mean,
+        "deviations": jnp.sum(w * (targets - mean) ** 2),
+        "residuals": jnp.sum(w * (targets - predictions) ** 2),
+    }
 
 
 def _merge_deviations(a, b):
@@ -267,12 +315,10 @@ def _merge_deviations(a, b):
 
 
 def _determination(sums):
-    exact = jnp.where((sums["residuals"] == 0) & (sums["weight"] > 0), 1.0, 0.0).astype(
-        sums["residuals"].dtype
-    )
-    return jnp.where(
-        sums["deviations"] == 0, exact, 1 - _ratio(sums["residuals"], sums["deviations"])
-    )
+    residuals, deviations = sums["residuals"], sums["deviations"]
+    is_exact = (residuals == 0) & (sums["weight"] > 0)
+    of_constant = is_exact.astype(residuals.dtype)
+    return jnp.where(deviations == 0, of_constant, 1 - _ratio(residuals, deviations))
 
 
 def _from_counts(name, classes, average, parts):
@@ -287,14 +333,12 @@ def _from_counts(name, classes, average, parts):
         above, below = parts(jnp.diagonal(counts), jnp.sum(counts, axis=0), actual)
         if average == "micro":
             return _ratio(jnp.sum(above), jnp.sum(below))
-        each = _ratio(above, below)
+        ratios = _ratio(above, below)
         if average is None:
-            return each
-        return (
-            jnp.mean(each)
-            if average == "macro"
-            else _ratio(jnp.sum(each * actual), jnp.sum(actual))
-        )
+            return ratios
+        if average == "macro":
+            return jnp.mean(ratios)
+        return _ratio(jnp.sum(ratios * actual), jnp.sum(actual))
 
     return Metric(functools.partial(_count_pairs, name, classes), compute)
 
@@ -302,19 +346,13 @@ def _from_counts(name, classes, average, parts):
 def _count_pairs(caller, classes, predictions, targets, weights=None):
     predicted, targets = _class_numbers(caller, predictions, targets)
     w = checks.spread(caller, weights, targets.shape, jnp.float32)
-    # JAX drops an index past the end, but wraps a negative one around.
-    inside = lambda c: jnp.where(c < 0, classes, c)
-    return (
-        jnp.zeros((classes, classes), w.dtype)
-        .at[inside(targets), inside(predicted)]
-        .add(w, mode="drop")
-    )
+    # mode="drop" drops an index past the end, but a negative one counts from the end.
+    row, column = (jnp.where(c < 0, classes, c) for c in (targets, predicted))
+    return jnp.zeros((classes, classes), w.dtype).at[row, column].add(w, mode="drop")
 
 
 def _class_numbers(caller, predictions, targets):
-    """Predicted and target class numbers, from scores ``(..., classes)`` or from class numbers
-    themselves.
-    """
+    """Predicted and target class numbers, from scores ``(..., classes)`` or class numbers."""
     predictions = jnp.asarray(predictions)
     if jnp.issubdtype(predictions.dtype, jnp.floating):
         scores, targets = checks.labelled(caller, predictions, targets)

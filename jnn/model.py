@@ -6,34 +6,34 @@
     step (params, state, carry, x_t)                                    -> y_t, carry
     read (params, state, carry, x, *, key=None, train=False, mask=None) -> y, carry
 
-``params``  a nested dict of arrays, trained by gradient descent. A part that has none has no entry.
-``state``   a nested dict of what training updates without a gradient, shared by the whole batch;
-            ``{}`` where there is none.
+``params``  a nested dict of arrays, trained by gradient descent. A part without params has no
+            entry.
+``state``   a nested dict of arrays that training updates without a gradient, shared by the whole
+            batch; ``{}`` where there is none.
 ``x, y``    arrays or pytrees of arrays: one example, or any leading axes of them.
-``key``     a ``jax.random`` key for what is drawn in training, such as dropout.
+``key``     a ``jax.random`` key for random draws in training, such as those of dropout.
 ``mask``    ``(..., T)``, True where an element of a padded sequence is real.
-``carry``   the memory of a stream; ``length`` is the number of elements that it must be able to
-            hold.
+``carry``   the memory of a stream; ``length`` is the number of elements that it must have room for.
 
-``apply`` sees a whole sequence at once and remembers nothing, ``step`` takes one element, and
-``read`` any number of them in parallel: a prompt before the first word is generated, or the next
-piece of a long text in training. Masked elements leave the memory as it was.
+``apply`` sees a whole sequence at once and remembers nothing. ``step`` takes one element, and
+``read`` any number of them in parallel: a prompt before the first generated token, or the next
+chunk of a long text in training. Masked elements leave the carry as it was.
 
 The laws, which `jnn.testing.check_model` checks on any model:
 
     purity      the same arguments give the same bits, and a second call compiles nothing
     batch       leading axes equal ``jax.vmap`` equal a Python loop, where nothing is drawn
-    stream      ``step``, one element at a time, and ``read``, piece by piece, equal ``apply`` on
+    stream      ``step``, one element at a time, and ``read``, chunk by chunk, equal ``apply`` on
                 the whole sequence
-    gradient    the gradient equals finite differences; looking with `jnn.capture` changes nothing
+    gradient    the gradient equals finite differences, and `jnn.capture` does not change it
     precision   computing in bfloat16 stays near float32
     ensemble    member i of `jnn.ensemble` equals the solo model with the same key
 """
 
 import contextlib
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -45,30 +45,86 @@ Params = dict[str, Any]
 State = dict[str, Any]
 
 
+class Init(Protocol):
+    """The function that makes params and state for inputs like ``x``."""
+
+    def __call__(self, key: jax.Array, x: Any) -> tuple[Params, State]:
+        """Params and state; of ``x``, one example or a batch, only shapes and dtypes matter."""
+        ...
+
+
+class Apply(Protocol):
+    """The function from an input to an output: a whole sequence at once, where there is time."""
+
+    def __call__(
+        self,
+        params: Params,
+        state: State,
+        x: Any,
+        *,
+        key: jax.Array | None = None,
+        train: bool = False,
+        mask: jax.Array | None = None,
+    ) -> tuple[Any, State]:
+        """The output, and the new state."""
+        ...
+
+
+class Carry(Protocol):
+    """The function that makes the empty memory of a stream."""
+
+    def __call__(self, params: Params, x_t: Any, length: int) -> Any:
+        """The memory before the first element, with room for ``length`` elements like ``x_t``."""
+        ...
+
+
+class Step(Protocol):
+    """The function that reads one element of a stream."""
+
+    def __call__(self, params: Params, state: State, carry: Any, x_t: Any) -> tuple[Any, Any]:
+        """The output for this element, and the memory after it."""
+        ...
+
+
+class Read(Protocol):
+    """The function that reads any number of elements of a stream in parallel."""
+
+    def __call__(
+        self,
+        params: Params,
+        state: State,
+        carry: Any,
+        x: Any,
+        *,
+        key: jax.Array | None = None,
+        train: bool = False,
+        mask: jax.Array | None = None,
+    ) -> tuple[Any, Any]:
+        """The outputs for these elements, and the memory after them."""
+        ...
+
+
 def no_carry(params: Params, x_t: Any, length: int) -> Any:
-    """The ``carry`` of a model that cannot be read element by element: it raises."""
-    raise mistake(
-        "carry",
-        got="a model that sees the whole of x at once",
-        expected="one with carry and step",
-        remedy="Call apply.",
-    )
+    """The ``carry`` of a model that does not stream: it raises."""
+    raise _does_not_stream("carry")
 
 
 def no_step(params: Params, state: State, carry: Any, x_t: Any) -> tuple[Any, Any]:
-    """The ``step`` of a model that cannot be read element by element: it raises."""
-    raise mistake(
-        "step",
-        got="a model that sees the whole of x at once",
-        expected="one with carry and step",
-        remedy="Call apply.",
-    )
+    """The ``step`` of a model that does not stream: it raises."""
+    raise _does_not_stream("step")
 
 
-def no_read(params: Params, state: State, carry: Any, x: Any, **options: Any) -> tuple[Any, Any]:
-    """The ``read`` of a model that has none of its own: it raises. `reader` makes one from
-    ``step``.
-    """
+def no_read(
+    params: Params,
+    state: State,
+    carry: Any,
+    x: Any,
+    *,
+    key: jax.Array | None = None,
+    train: bool = False,
+    mask: jax.Array | None = None,
+) -> tuple[Any, Any]:
+    """The ``read`` of a model without one: it raises. `reader` makes one from ``step``."""
     raise mistake(
         "read",
         got="a model without a read of its own",
@@ -77,11 +133,19 @@ def no_read(params: Params, state: State, carry: Any, x: Any, **options: Any) ->
     )
 
 
-class Model(NamedTuple):
-    """Pure functions that make one model; one without ``carry`` and ``step`` cannot be read element
-    by element.
+def _does_not_stream(caller: str) -> JnnError:
+    return mistake(
+        caller,
+        got="a model that sees the whole of x at once",
+        expected="one with carry and step",
+        remedy="Call apply.",
+    )
 
-    A layer of one's own is a function that returns a `Model`:
+
+class Model(NamedTuple):
+    """The pure functions of one model; without ``carry`` and ``step`` it does not stream.
+
+    A custom layer is a function that returns a `Model`:
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> def scale():
@@ -96,11 +160,11 @@ class Model(NamedTuple):
     (5, 4)
     """
 
-    init: Callable[..., tuple[Params, State]]
-    apply: Callable[..., tuple[Any, State]]
-    carry: Callable[..., Any] = no_carry
-    step: Callable[..., tuple[Any, Any]] = no_step
-    read: Callable[..., tuple[Any, Any]] = no_read
+    init: Init
+    apply: Apply
+    carry: Carry = no_carry
+    step: Step = no_step
+    read: Read = no_read
 
 
 def streams(*models: Model) -> bool:
@@ -113,12 +177,12 @@ def streams(*models: Model) -> bool:
     return all(model.step is not no_step for model in models)
 
 
-def reader(model: Model) -> Callable[..., tuple[Any, Any]]:
-    """The model's ``read``; for a model without one, ``step`` scanned over an array x: tokens
-    ``(..., T)`` or features ``(..., T, D)``.
+def reader(model: Model) -> Read:
+    """The model's ``read``; for a model without one, its ``step`` scanned over x.
 
-    ``step`` knows no training: a model that draws in training, or otherwise computes differently
-    there, needs a ``read`` of its own.
+    x is then one array, tokens ``(..., T)`` or features ``(..., T, D)``. ``step`` knows nothing of
+    training: a model that draws in training, or otherwise computes differently there, needs a
+    ``read`` of its own.
     """
     if model.read is not no_read:
         return model.read
@@ -135,31 +199,31 @@ def scan_step(
     x: jax.Array,
     mask: jax.Array | None = None,
 ) -> tuple[Any, Any]:
-    """``step(carry, x_t) -> y_t, carry`` over the elements of x, tokens ``(..., T)`` or features
-    ``(..., T, D)``: y and the last carry.
+    """``step(carry, x_t) -> y_t, carry`` over the elements of x: y, and the last carry.
 
-    An element that ``mask`` ``(..., T)`` leaves out is taken as zero, whatever it holds, and leaves
-    the carry as it was.
+    x holds tokens ``(..., T)`` or features ``(..., T, D)``. An element that ``mask`` ``(..., T)``
+    hides is read as zero, whatever it holds, and leaves the carry as it was.
 
     >>> import jax.numpy as jnp
     >>> total = lambda carry, x_t: (carry + x_t, carry + x_t)
-    >>> y, carry = scan_step(total, jnp.zeros(1), jnp.array([[1.0], [jnp.nan], [3.0]]), jnp.array([True, False, True]))
+    >>> x, mask = jnp.array([[1.0], [jnp.nan], [3.0]]), jnp.array([True, False, True])
+    >>> y, carry = scan_step(total, jnp.zeros(1), x, mask)
     >>> y[:, 0].tolist(), carry.tolist()
     ([1.0, 1.0, 4.0], [4.0])
     """
     time = x.ndim - (1 if jnp.issubdtype(x.dtype, jnp.integer) else 2)
-    if mask is None:
-        carry, y = jax.lax.scan(
-            lambda carry, x_t: step(carry, x_t)[::-1], carry, jnp.moveaxis(x, time, 0)
-        )
-        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, time), y), carry
+    elements = jnp.moveaxis(x, time, 0)
 
     def advance(carry, element):
         x_t, is_real = element
+        if is_real is None:
+            y_t, new = step(carry, x_t)
+            return new, y_t
         y_t, new = step(carry, where(is_real, x_t, jnp.zeros_like(x_t)))
         return jax.tree.map(lambda now, before: where(is_real, now, before), new, carry), y_t
 
-    carry, y = jax.lax.scan(advance, carry, (jnp.moveaxis(x, time, 0), jnp.moveaxis(mask, -1, 0)))
+    is_real = None if mask is None else jnp.moveaxis(mask, -1, 0)
+    carry, y = jax.lax.scan(advance, carry, (elements, is_real))
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, time), y), carry
 
 
@@ -168,23 +232,25 @@ def where(mask: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
 
 
-def pointwise(init: Callable, apply: Callable) -> Model:
-    """The model of a layer that treats each element of a sequence alone: it streams with an empty
-    memory.
-    """
+def pointwise(init: Init, apply: Apply) -> Model:
+    """The model of a layer that treats each element of a sequence alone: its carry is empty."""
+
+    def carry(params, x_t, length):
+        return {}
 
     def step(params, state, carry, x_t):
         return apply(params, state, x_t)[0], carry
 
-    def read(params, state, carry, x, **options):
-        return apply(params, state, x, **options)[0], carry
+    def read(params, state, carry, x, *, key=None, train=False, mask=None):
+        return apply(params, state, x, key=key, train=train, mask=mask)[0], carry
 
-    return Model(init, apply, lambda params, x_t, length: {}, step, read)
+    return Model(init, apply, carry, step, read)
 
 
 def function(f: Callable[[Any], Any]) -> Model:
-    """The model of a function without parameters, ``y = f(x)``, which must treat each example, and
-    each element of a sequence, alone.
+    """The model of a function without params, ``y = f(x)``.
+
+    ``f`` must treat each example, and each element of a sequence, alone.
 
     >>> import jax.numpy as jnp
     >>> function(jnp.tanh).apply({}, {}, jnp.zeros(2))[0].tolist()
@@ -201,9 +267,7 @@ identity = function(lambda x: x)
 
 
 def as_model(part: Model | Callable) -> Model:
-    """``part`` itself where it is a model; a plain function such as ``jax.nn.relu`` becomes a model
-    without parameters.
-    """
+    """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
     if isinstance(part, Model):
         return part
     if callable(part) and not isinstance(part, type):
@@ -216,14 +280,15 @@ def as_model(part: Model | Callable) -> Model:
 
 
 def child_key(key: Any, name: str) -> Any:
-    """The key of the child called ``name``: it depends on that name alone, so other children come
-    and go without changing its draws.
+    """The key of the child called ``name``, or None if there is no key.
+
+    It depends on that name alone: adding or removing other children does not change its draws.
     """
     return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
 def required_key(key: jax.Array | None, caller: str) -> jax.Array:
-    """``key``, or an error where a layer that draws in training was given none."""
+    """``key``, or an error if a layer that draws in training was given none."""
     if key is None:
         raise mistake(
             caller,
@@ -236,22 +301,21 @@ def required_key(key: jax.Array | None, caller: str) -> jax.Array:
 
 @contextlib.contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Within the block values belong to the child ``name``: in captured paths, in profiles, and in
-    the messages of errors.
-    """
+    """Put the child's ``name`` into captured paths, profiles and error messages of the block."""
     try:
         with jax.named_scope(name):
             yield
     except JnnError as error:
         message = str(error)
-        raise type(error)(
-            f"in {name}/{message[3:]}" if message.startswith("in ") else f"in {name}: {message}"
-        ) from None
+        inner = f"/{message[3:]}" if message.startswith("in ") else f": {message}"
+        raise type(error)(f"in {name}{inner}") from None
 
 
 def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
-    """Initialize the child ``name`` for x: ``{name: params}``, ``{name: state}`` (empty where it
-    has none), and the shape of its output.
+    """Initialize the child ``name`` for x.
+
+    Returns ``{name: params}`` and ``{name: state}``, empty if it has none, and the shape of its
+    output.
     """
     with scope(name):
         params, state = model.init(child_key(key, name), x)
@@ -266,12 +330,13 @@ def apply_child(
     state: State,
     x: Any,
     *,
-    key=None,
-    train=False,
-    mask=None,
+    key: jax.Array | None = None,
+    train: bool = False,
+    mask: jax.Array | None = None,
 ) -> tuple[Any, State]:
-    """Run the child ``name`` with its own params, state and key: its output, and ``{name: state}``
-    where it has one.
+    """Apply the child ``name`` with its own params, state and key.
+
+    Returns its output, tagged "output", and ``{name: state}``, empty if it has none.
     """
     with scope(name):
         y, state = model.apply(
@@ -285,34 +350,50 @@ def apply_child(
         return tag(y, "output"), named(name, state)
 
 
+def step_child(
+    name: str, model: Model, params: Params, state: State, carry: Any, x_t: Any
+) -> tuple[Any, Any]:
+    """One step of the child ``name`` with its own params and state, from its ``carry``."""
+    with scope(name):
+        return model.step(params.get(name, {}), state.get(name, {}), carry, x_t)
+
+
 def read_child(
     name: str,
     model: Model,
     params: Params,
     state: State,
-    carry: Any,
+    carry: Mapping[str, Any],
     x: Any,
     *,
-    key=None,
-    train=False,
-    mask=None,
-):
-    """Let the child ``name`` read x with its own params, state, carry and key: its output, and its
-    carry.
+    key: jax.Array | None = None,
+    train: bool = False,
+    mask: jax.Array | None = None,
+) -> tuple[Any, Any]:
+    """Read x by the child ``name`` with its own params, state and key, from ``carry[name]``.
+
+    Returns its output, tagged "output", and its carry.
     """
     with scope(name):
-        own = params.get(name, {}), state.get(name, {}), carry[name]
-        y, carry = reader(model)(*own, x, key=child_key(key, name), train=train, mask=mask)
-        return tag(y, "output"), carry
+        y, new_carry = reader(model)(
+            params.get(name, {}),
+            state.get(name, {}),
+            carry[name],
+            x,
+            key=child_key(key, name),
+            train=train,
+            mask=mask,
+        )
+        return tag(y, "output"), new_carry
 
 
-def named(name: str, tree: dict) -> dict:
+def named(name: str, tree: dict[str, Any]) -> dict[str, Any]:
     """``{name: tree}``, or nothing for an empty tree."""
     return {name: tree} if tree else {}
 
 
-def check_children(caller: str, names, params: Params) -> None:
-    """Refuse parameters that belong to another model."""
+def check_children(caller: str, names: Iterable[str], params: Params) -> None:
+    """Refuse params that belong to another model."""
     if strange := sorted(set(params) - set(names)):
         raise mistake(
             caller,

@@ -1,15 +1,14 @@
-"""Names for values inside a model, and two ways to use them: `capture` returns the values,
-`intervene` replaces them.
+"""Named values inside a model: `tag` names, `capture` returns and `intervene` replaces them.
 
 ``tag(x, "name")`` is JAX's own ``checkpoint_name``: it costs nothing, survives ``jit``, ``vmap``,
-``grad`` and ``scan``, and is also what ``remat(model, save=...)`` keeps. No model is changed to be
-looked into: both functions trace ``f`` to a jaxpr and evaluate it again, equation by equation,
-going into the calls that hold a tag (``jit``, ``scan``, ``remat``, custom derivatives). A call that
-holds none is bound whole, so that custom gradient rules are kept.
+``grad`` and ``scan``, and is also what ``remat(model, save=...)`` keeps. No model is edited for it:
+both functions trace ``f`` to a jaxpr and evaluate that, equation by equation, inside of the calls
+that contain a tag too (``jit``, ``scan``, ``remat``, custom derivatives). A call without a tag is
+bound as a whole, so that custom gradient rules are kept.
 
-A value is known by its path: the ``jax.named_scope`` in which it was tagged, then its name, as in
+The path of a value is the ``jax.named_scope`` in which it was tagged, then its name, as in
 ``block/attention/weights``. The second value with one path is ``path#2``. Values inside a ``scan``
-come stacked along a new first axis. Values inside ``cond`` and ``while`` are not seen.
+are stacked along a new first axis. Values inside ``cond`` and ``while`` are not captured.
 """
 
 import contextlib
@@ -38,9 +37,8 @@ def tag(x: Any, name: str) -> Any:
 
 def capture(f: Callable) -> Callable:
     """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``.
-    Differentiable; compose it with ``jit``, ``vmap`` and ``grad``.
 
-    Unused values cost nothing under ``jax.jit``.
+    Compose it with ``jit``, ``vmap`` and ``grad``. Unused values cost nothing under ``jax.jit``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(hidden=jnn.dense(4), relu=jax.nn.relu, out=jnn.dense(2))
@@ -57,14 +55,17 @@ def capture(f: Callable) -> Callable:
 
 
 def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
-    """``f`` with tagged values replaced: each change is a new value, or a function from the old
-    value to the new one.
+    """``f`` with tagged values replaced.
 
-    A key of ``changes`` is a path that `capture` shows, or its last parts (``"weights"`` changes
-    every ``.../weights``). Inside a ``scan`` a value is given as `capture` returned it, stacked, a
-    function sees one iteration's value at a time, and `at_iteration` changes one alone. Raises
-    `JnnError` for a name that ``f`` does not tag, for a value of another shape, and for an
-    iteration that there is not; a new value is cast to the dtype of the old one.
+    ``changes`` maps a path that `capture` returns, or its last parts (``"weights"`` changes every
+    ``.../weights``), to a new value, or to a function from the old value to the new one. A new
+    value is cast to the dtype of the old one.
+
+    Inside a ``scan`` a value is stacked, as `capture` returns it; a function gets the value of one
+    iteration at a time, and `at_iteration` changes a single iteration.
+
+    Raises `JnnError` for a name that ``f`` does not tag, a value of another shape, and an iteration
+    outside of the scan.
 
     >>> import jax.numpy as jnp
     >>> f = lambda x: tag(x * 2, "double") + 1
@@ -74,9 +75,8 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
 
     def changed(*args, **kwargs):
         y, values = _evaluate(f, args, kwargs, changes)
-        if unknown := [
-            name for name in changes if not any(_matches(name, path) for path in values)
-        ]:
+        is_tagged = lambda name: any(_matches(name, path) for path in values)
+        if unknown := [name for name in changes if not is_tagged(name)]:
             raise mistake(
                 "intervene",
                 got=f"a change of {unknown[0]!r}",
@@ -88,10 +88,10 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
 
 
 class at_iteration(NamedTuple):  # noqa: N801, as it is called like a function
-    """For `intervene`: the ``change`` of a value inside a ``scan``, such as a `jnn.repeat`, in one
-    iteration alone; later ones follow.
+    """For `intervene`: the ``change`` of a value in one iteration of a ``scan``.
 
-    Where scans hold scans, it is one of the outermost; one of the next is chosen by
+    The scan may be that of a `jnn.repeat`; later iterations compute with the change. In nested
+    scans, the iteration is one of the outermost; one of the next is chosen by
     ``at_iteration(layer, at_iteration(time, change))``.
 
     >>> import jax, jax.numpy as jnp
@@ -103,22 +103,18 @@ class at_iteration(NamedTuple):  # noqa: N801, as it is called like a function
     iteration: int
     change: Any
     chosen: Any = True
-    """Whether the iterations of scans around are those that were asked for."""
+    """Whether the enclosing scans are at the chosen iterations."""
 
     def within(self, iteration: jax.Array) -> Any:
-        """The change in an iteration of a scan: of one of a scan inside, or else of all that there
-        is.
-        """
+        """The change to apply inside the scan, in this iteration of it."""
         chosen, change = self.chosen & (iteration == self.iteration), self.change
-        return (
-            change._replace(chosen=chosen)
-            if isinstance(change, at_iteration)
-            else _Perhaps(chosen, change)
-        )
+        if isinstance(change, at_iteration):
+            return change._replace(chosen=chosen)
+        return _Conditional(chosen, change)
 
 
-class _Perhaps(NamedTuple):
-    """A change that is made where ``chosen``, a traced boolean, is true."""
+class _Conditional(NamedTuple):
+    """A change that applies if ``chosen``, a traced boolean, is true."""
 
     chosen: Any
     change: Any
@@ -129,42 +125,41 @@ def _matches(name: str, path: str) -> bool:
 
 
 def _evaluate(f, args, kwargs, changes):
-    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` made. Arguments that are
-    no arrays (``train=True``) stay as they are."""
+    """``f(*args, **kwargs)`` and all its tagged values, with ``changes`` applied.
+
+    Arguments that are not arrays, such as ``train=True``, are not traced.
+    """
     leaves, structure = jax.tree.flatten((args, kwargs))
-    dynamic = [hasattr(leaf, "shape") for leaf in leaves]
+    is_array = lambda leaf: hasattr(leaf, "shape")
 
     def on_arrays(arrays):
         remaining = iter(arrays)
-        args, kwargs = structure.unflatten(
-            [
-                next(remaining) if is_array else leaf
-                for leaf, is_array in zip(leaves, dynamic, strict=True)
-            ]
-        )
+        restored = [next(remaining) if is_array(leaf) else leaf for leaf in leaves]
+        args, kwargs = structure.unflatten(restored)
         return f(*args, **kwargs)
 
-    arrays = [leaf for leaf, is_array in zip(leaves, dynamic, strict=True) if is_array]
+    arrays = [leaf for leaf in leaves if is_array(leaf)]
     closed, shape = jax.make_jaxpr(on_arrays, return_shape=True)(arrays)
     outputs, values = _run(closed.jaxpr, closed.consts, arrays, "", changes, frozenset())
     return jax.tree.unflatten(jax.tree.structure(shape), outputs), values
 
 
 def _run(jaxpr, consts, args, scope, changes, seen):
-    """Evaluate a jaxpr in ``scope``: its outputs, and ``{path: value}`` of its tagged values, under
-    paths that are not in ``seen``.
+    """Evaluate a jaxpr in ``scope``: its outputs, and its tagged values, ``{path: value}``.
+
+    ``seen`` holds the paths of earlier values, which are not used again.
     """
-    values, environment = {}, {}
-    environment.update(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
+    values = {}
+    environment = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
     read = lambda atom: atom.val if isinstance(atom, core.Literal) else environment[atom]
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
-        own = scope_of(equation)
-        path = "/".join(filter(None, [scope, own]))
-        # within that of the call whose jaxpr this is
-        with jax.named_scope(own) if own else contextlib.nullcontext():
-            outputs, found = _run_equation(equation, inputs, path, changes, seen | values.keys())
-        values |= found
+        inner = scope_of(equation)
+        path = "/".join(filter(None, [scope, inner]))
+        # relative to the scope of the call whose jaxpr this is
+        with jax.named_scope(inner) if inner else contextlib.nullcontext():
+            outputs, new = _run_equation(equation, inputs, path, changes, seen | values.keys())
+        values |= new
         environment.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars], values
 
@@ -182,15 +177,16 @@ def _run_equation(equation, inputs, path, changes, seen):
     if kind not in _REMATS:
         return run(*inputs)
     listed, paths = _listed(run)
-    outputs, values = jax.checkpoint(
-        listed, policy=parameters["policy"], prevent_cse=parameters["prevent_cse"]
-    )(*inputs)
+    settings = {name: parameters[name] for name in ("policy", "prevent_cse")}
+    outputs, values = jax.checkpoint(listed, **settings)(*inputs)
     return outputs, dict(zip(paths, values, strict=True))
 
 
 def _listed(run):
-    """``run`` with its values as a list, and their paths, which are there once it was traced: JAX
-    sorts a dict that it returns, and values come in the order in which they are made."""
+    """``run`` with its values as a list, and the list of their paths, filled once it is traced.
+
+    A dict that a traced function returns is sorted by JAX; values keep the order of the program.
+    """
     paths = []
 
     def listed(*args):
@@ -223,7 +219,7 @@ def _run_tag(name, value, path, changes, seen):
                 got=f"an iteration for {path!r}",
                 expected="a value inside a scan, or inside so many scans",
             )
-        chosen, change = change if isinstance(change, _Perhaps) else (True, change)
+        chosen, change = change if isinstance(change, _Conditional) else (True, change)
         new = jnp.asarray(change(value) if callable(change) else change)
         if new.shape != value.shape:
             raise mistake(
@@ -232,79 +228,71 @@ def _run_tag(name, value, path, changes, seen):
                 expected=f"its shape {value.shape}",
             )
         new = new.astype(value.dtype)
-        # what is replaced for sure gets no gradient, not even of zero
+        # If chosen is True the old value has no gradient at all, not even one of zeros.
         value = new if chosen is True else jnp.where(chosen, new, value)
     value = checkpoint_name(value, name)
     return [value], {path: value}
 
 
 def _run_scan(parameters, inputs, path, changes, seen):
-    """A scan whose body also returns its tagged values, stacked; changes given as stacked values
-    are scanned over, and with them the number of the iteration for those of one alone."""
+    """A scan whose body also returns its tagged values, stacked.
+
+    Changes that are stacked values are scanned over, and for those of single iterations the number
+    of the iteration too.
+    """
     body, length = parameters["jaxpr"], parameters["length"]
     constants, carries = _scan_counts(parameters)
-    consts, init, xs = (
-        inputs[:constants],
-        inputs[constants : constants + carries],
-        inputs[constants + carries :],
-    )
-    run = lambda carry, x, changes: _run(
-        body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen
-    )
-    listed, paths = _listed(run)
+    consts, rest = inputs[:constants], inputs[constants:]
+    init, xs = rest[:carries], rest[carries:]
 
-    single = {key: change for key, change in changes.items() if isinstance(change, at_iteration)}
-    made = {
-        key: change
-        for key, change in changes.items()
-        if callable(change) or isinstance(change, _Perhaps)
-    }
-    given = {
-        key: jnp.asarray(change) for key, change in changes.items() if key not in single | made
-    }
-    if given:
+    def run(carry, x, changes):
+        return _run(body.jaxpr, body.consts, [*consts, *carry, *x], path, changes, seen)
+
+    listed, paths = _listed(run)
+    single, functions, arrays = {}, {}, {}
+    for name, change in changes.items():
+        if isinstance(change, at_iteration):
+            single[name] = change
+        elif callable(change) or isinstance(change, _Conditional):
+            functions[name] = change
+        else:
+            arrays[name] = jnp.asarray(change)
+    if arrays:
         inside = jax.eval_shape(lambda: run(init, [x[0] for x in xs], {}))[1] if length else {}
-        given = {
-            key: value
-            for key, value in given.items()
-            if any(_matches(key, path) for path in inside)
-        }
-    for key, value in given.items():
+        is_inside = lambda name: any(_matches(name, path) for path in inside)
+        arrays = {name: value for name, value in arrays.items() if is_inside(name)}
+    for name, value in arrays.items():
         if value.shape[:1] != (length,):
             raise mistake(
                 "intervene",
-                got=f"shape {value.shape} for {key!r}",
+                got=f"shape {value.shape} for {name!r}",
                 expected=f"one value for each of the {length} iterations, stacked",
             )
 
-    def step(carry, x):
-        x, given, iteration = x
-        outputs, values = listed(
-            carry,
-            x,
-            {**made, **given, **{key: change.within(iteration) for key, change in single.items()}},
-        )
+    def step(carry, element):
+        x, arrays, iteration = element
+        within = {name: change.within(iteration) for name, change in single.items()}
+        outputs, values = listed(carry, x, functions | arrays | within)
         return outputs[:carries], (outputs[carries:], values)
 
     iterations = jnp.arange(length) if single else None
     last, (ys, values) = jax.lax.scan(
-        step, init, (xs, given, iterations), length, parameters["reverse"], parameters["unroll"]
+        step, init, (xs, arrays, iterations), length, parameters["reverse"], parameters["unroll"]
     )
-    for key, change in single.items():
-        if not 0 <= change.iteration < length and any(_matches(key, path) for path in paths):
+    for name, change in single.items():
+        if not 0 <= change.iteration < length and any(_matches(name, path) for path in paths):
             raise mistake(
                 "intervene",
-                got=f"iteration {change.iteration} for {key!r}",
+                got=f"iteration {change.iteration} for {name!r}",
                 expected=f"one of 0 to {length - 1}",
             )
     return [*last, *ys], dict(zip(paths, values, strict=True))
 
 
 def _scan_counts(parameters) -> tuple[int, int]:
-    """How many of a scan's inputs are constants and how many are its carry: newer versions of JAX
-    keep them grouped.
-    """
+    """How many of a scan's inputs are constants, and how many are its carry."""
     if "num_consts" in parameters:
         return parameters["num_consts"], parameters["num_carry"]
+    # Newer versions of JAX keep them grouped.
     constants, carry, _ = parameters["ft_in"].unpack()
     return len(constants), len(carry)

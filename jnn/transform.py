@@ -1,6 +1,4 @@
-"""Functions from models to models that change how they run, or train: `ensemble`, `remat`, `cast`,
-`reparameterized`, `frozen`.
-"""
+"""Transformations of models: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,17 +7,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.compose import fold_in_each
 from jnn.errors import mistake
 from jnn.model import Model, as_model, reader, streams
 from jnn.paths import path_name
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
-    """``n`` independent copies that run side by side as one batched program: a first axis of length
-    n on params, state, carry and y.
+    """``n`` independent copies, the members, which run side by side as one batched program.
 
-    Member i is initialized, and draws, with ``fold_in(key, i)``: it equals the solo model with that
-    key. All members see the same x, or with ``x_axis=0`` each its own slice of x and mask.
+    Params, state, carry and y have a first axis of length n. Member i is initialized, and draws,
+    with ``fold_in(key, i)``: it equals the solo model with that key. All members see the same x, or
+    with ``x_axis=0`` each its own slice of x and mask.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> committee = jnn.ensemble(jnn.dense(2), 5)
@@ -32,25 +31,19 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         raise mistake("ensemble", got=f"n={n!r}", expected="an integer >= 1")
 
     def keys(key):
-        return (
-            None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-        )
+        return None if key is None else fold_in_each(key, n)
 
     def members(f, *axes):
         return jax.vmap(f, in_axes=axes, axis_size=n)
 
-    def one(x):
-        """The shape of one member's input: its own slice of x, where each has its own."""
-        return (
-            x
-            if x_axis is None
-            else jax.eval_shape(
-                lambda x: jax.tree.map(lambda leaf: jnp.take(leaf, 0, axis=x_axis), x), x
-            )
-        )
+    def input_of_member(x):
+        if x_axis is None:
+            return x
+        first = lambda leaf: jnp.take(leaf, 0, axis=x_axis)
+        return jax.eval_shape(lambda x: jax.tree.map(first, x), x)
 
     def init(key, x):
-        return jax.vmap(lambda key: model.init(key, one(x)))(keys(key))
+        return jax.vmap(lambda key: model.init(key, input_of_member(x)))(fold_in_each(key, n))
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         run = lambda params, state, x, key, mask: model.apply(
@@ -70,14 +63,16 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         )
         return members(run, 0, 0, 0, x_axis, 0, x_axis)(params, state, carry, x, keys(key), mask)
 
-    return Model(init, apply, carry, step, read) if streams(model) else Model(init, apply)
+    if not streams(model):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
-    """The same model, which recomputes its inner values on the way back instead of keeping them,
-    but for the tagged values named in ``save``.
+    """The same model, which recomputes its inner values in the backward pass (``jax.checkpoint``).
 
-    Less memory for about one more forward pass; the same values and gradients (``jax.checkpoint``).
+    Only tagged values named in ``save`` are kept. It takes less memory and about one more forward
+    pass; values and gradients are the same.
 
     >>> import jax, jnn
     >>> deep = jnn.repeat(jnn.remat(jnn.chain(jnn.dense(64), jax.nn.gelu), save=("output",)), 12)
@@ -97,15 +92,17 @@ def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
         )
         return jax.checkpoint(run, policy=policy)(params, state, carry, x, key, mask)
 
-    return model._replace(apply=apply, read=read) if streams(model) else model._replace(apply=apply)
+    if not streams(model):
+        return model._replace(apply=apply)
+    return model._replace(apply=apply, read=read)
 
 
 def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp.float32) -> Model:
-    """The same model computed in another floating type: params and x are cast to ``compute``, y to
-    ``output``; params are kept, and trained, as they were.
+    """The same model computed in another floating-point type: mixed precision.
 
-    The state keeps its type, and what layers compute in float32 for accuracy (norms, softmax,
-    losses) stays so. Gradients arrive in the type of params.
+    Params and x are cast to ``compute``, and y to ``output``. Params are stored and trained in
+    their own type, in which gradients arrive too; the state keeps its type, and layers still
+    compute in float32 what needs it (norms, softmax).
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.cast(jnn.dense(2))
@@ -116,10 +113,8 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
     model = as_model(model)
 
     def to(dtype, tree):
-        return jax.tree.map(
-            lambda leaf: leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf,
-            tree,
-        )
+        is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
+        return jax.tree.map(lambda leaf: leaf.astype(dtype) if is_float(leaf) else leaf, tree)
 
     def apply(params, state, x, **options):
         y, new_state = model.apply(to(compute, params), state, to(compute, x), **options)
@@ -136,17 +131,18 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         y, carry = reader(model)(to(compute, params), state, carry, to(compute, x), **options)
         return to(output, y), carry
 
-    return (
-        Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
-    )
+    if not streams(model):
+        return Model(model.init, apply)
+    return Model(model.init, apply, carry, step, read)
 
 
 def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
-    """The same model with params that are a function of the params one trains:
-    ``apply(change(params), state, x)``.
+    """The same model with params that are a function of the trained ones.
 
-    ``init`` stays that of ``model``; where ``change`` takes a tree of another structure, give the
-    result another one with ``_replace``.
+        apply(params, state, x) = model.apply(change(params), state, x)
+
+    ``init`` is that of ``model``; if ``change`` takes a tree of another structure, replace it:
+    ``reparameterized(model, change)._replace(init=init)``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.reparameterized(jnn.dense(2), lambda params: jax.tree.map(jnp.abs, params))
@@ -168,17 +164,17 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
     def read(params, state, carry, x, **options):
         return reader(model)(change(params), state, carry, x, **options)
 
-    return (
-        Model(model.init, apply, carry, step, read) if streams(model) else Model(model.init, apply)
-    )
+    if not streams(model):
+        return Model(model.init, apply)
+    return Model(model.init, apply, carry, step, read)
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:
-    """The same model with a gradient of exactly zero for the params whose path matches ``paths``,
-    such as ``"encoder/.*"``.
+    """The same model with a gradient of exactly zero for some of its params.
 
-    An optimizer that decays weights changes params without a gradient too: mask it with
-    `path_mask`. Raises `JnnError` at init where no path matches the regular expression.
+    ``paths`` is a regular expression that the whole path of a leaf matches, such as
+    ``"encoder/.*"``. An optimizer with weight decay also changes params that have no gradient: mask
+    it with `path_mask`. ``init`` raises `JnnError` if no path matches.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.frozen(jnn.chain(jnn.dense(2), jnn.dense(1)), "0/.*")
@@ -190,10 +186,8 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
     model = as_model(model)
 
     def stop(params):
-        mask = path_mask(params, paths)
-        return jax.tree.map(
-            lambda leaf, is_frozen: jax.lax.stop_gradient(leaf) if is_frozen else leaf, params, mask
-        )
+        stopped = lambda leaf, is_frozen: jax.lax.stop_gradient(leaf) if is_frozen else leaf
+        return jax.tree.map(stopped, params, path_mask(params, paths))
 
     def init(key, x):
         params, state = model.init(key, x)
@@ -204,10 +198,10 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
 
 
 def path_mask(params: Any, paths: str) -> Any:
-    """A tree like ``params``, True at each leaf whose path (``"0/kernel"``) matches the regular
-    expression ``paths`` as a whole.
+    """A tree like ``params``, True at each leaf whose path, such as ``"0/kernel"``, matches.
 
-    Raises `JnnError`, with the paths there are, where none matches.
+    ``paths`` is a regular expression for the whole path. Raises `JnnError`, which lists the paths,
+    if none matches.
 
     >>> path_mask({"0": {"kernel": 1, "bias": 2}}, ".*/kernel")
     {'0': {'bias': False, 'kernel': True}}

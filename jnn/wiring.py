@@ -12,32 +12,32 @@ from jnn.errors import mistake
 from jnn.model import (
     Model,
     Params,
+    State,
     apply_child,
     as_model,
     check_children,
     init_child,
     read_child,
     scope,
+    step_child,
     streams,
 )
 
 
 @dataclasses.dataclass
 class Run:
-    """What a flow is given: ``run(name, x)`` is the output of the part ``name``; ``run.params`` are
-    those of all parts.
-    """
+    """The first argument of a flow: ``run(name, x)`` is the output of the part ``name`` for x."""
 
-    call: Callable[[str, int, Any, Any], Any]
-    """``(name, how often it was called before, x, mask) -> y``."""
+    call: Callable[[str, int, Any, jax.Array | None], Any]
+    """``(name, number of earlier calls of it, x, mask) -> y``."""
     params: Params
-    mask: Any = None
+    """The params of all parts."""
+    mask: jax.Array | None = None
+    """The mask that the whole model was given."""
     calls: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def __call__(self, name: str, x: Any, **options: Any) -> Any:
-        """The output of the part for x; ``mask=`` gives it another mask than the whole was
-        given.
-        """
+        """The output of the part for x; ``mask=`` replaces the mask of the whole model."""
         earlier = self.calls[name]
         self.calls[name] += 1
         return self.call(name, earlier, x, options.get("mask", self.mask))
@@ -49,20 +49,21 @@ Flow = Callable[[Run, Any], Any]
 def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool = True) -> Model:
     """The model ``y = flow(run, x)``, in which ``run(name, x)`` is the part called ``name``.
 
-    ``flow``       a plain function of JAX. It is the same for a whole sequence and for one element
-                   of it, so that it may not look across time; where it does, say
+    ``flow``       a plain JAX function. The same function takes a whole sequence and one element of
+                   it, so that it must not mix elements of time; if it does, set
                    ``streaming=False``.
-    ``parts``      the models, by name. A part that is called twice has one set of params, draws
-                   anew each time, and has one memory for each call. ``run.params[name]`` are the
-                   params of a part, for tied weights: it must have been called before.
+    ``parts``      the models, by name. A part that is called twice has one set of params, but other
+                   draws and a carry of its own for each call. ``run.params[name]`` are the params
+                   of a part, for tied weights: call the part first.
 
-    `chain`, `parallel` and `residual` are flows in common use; this is for the others.
+    `chain`, `parallel` and `residual` are the common flows; this is for all others.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> def flow(run, x):
     ...     gate = jax.nn.sigmoid(run("gate", x))
     ...     return gate * run("value", x) + (1 - gate) * x
-    >>> highway = jnn.wired(flow, {"gate": jnn.dense(4), "value": jnn.chain(jnn.dense(4), jnp.tanh)})
+    >>> value = jnn.chain(jnn.dense(4), jnp.tanh)
+    >>> highway = jnn.wired(flow, {"gate": jnn.dense(4), "value": value})
     >>> params, state = highway.init(jax.random.key(0), jnp.ones(4))
     >>> sorted(params), highway.apply(params, state, jnp.ones((7, 4)))[0].shape
     (['gate', 'value'], (7, 4))
@@ -78,7 +79,8 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             )
         return models[name]
 
-    def init(key, x):
+    def shapes_of_inputs(x):
+        """What the flow passes to each part, as shapes and dtypes."""
         inputs: dict[str, Any] = {}
 
         def trace(x):
@@ -97,7 +99,12 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             return flow(run, x)
 
         jax.eval_shape(trace, x)
-        params, state = {}, {}
+        return inputs
+
+    def init(key, x):
+        inputs = shapes_of_inputs(x)
+        params: Params = {}
+        state: State = {}
         for name, model in models.items():
             if name not in inputs:
                 raise mistake(
@@ -110,7 +117,7 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             state |= child_state
         return params, state
 
-    def again(key, earlier: int):
+    def key_of_call(key, earlier: int):
         return key if key is None or not earlier else jax.random.fold_in(key, earlier)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -118,10 +125,8 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
         new_state = dict(state)
 
         def call(name, earlier, x, mask):
-            own = again(key, earlier)
-            y, child_state = apply_child(
-                name, part(name), params, new_state, x, key=own, train=train, mask=mask
-            )
+            options = {"key": key_of_call(key, earlier), "train": train, "mask": mask}
+            y, child_state = apply_child(name, part(name), params, new_state, x, **options)
             new_state.update(child_state)
             return y
 
@@ -131,10 +136,10 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
         carries = {}
 
         def call(name, earlier, x_t, mask):
-            model, own = part(name), params.get(name, {})
+            model, child_params = part(name), params.get(name, {})
             with scope(name):
-                carries[_label(name, earlier)] = carry = model.carry(own, x_t, length)
-                return output_of_step(model, own, carry, x_t)
+                carries[_label(name, earlier)] = carry = model.carry(child_params, x_t, length)
+                return output_of_step(model, child_params, carry, x_t)
 
         flow(Run(call, params), x_t)
         return carries
@@ -144,10 +149,7 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
 
         def call(name, earlier, x_t, mask):
             label = _label(name, earlier)
-            with scope(name):
-                y_t, new_carry[label] = part(name).step(
-                    params.get(name, {}), state.get(name, {}), carry[label], x_t
-                )
+            y_t, new_carry[label] = step_child(name, part(name), params, state, carry[label], x_t)
             return y_t
 
         return flow(Run(call, params), x_t), new_carry
@@ -157,21 +159,19 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
 
         def call(name, earlier, x, mask):
             label = _label(name, earlier)
-            memory, own = {name: carry[label]}, again(key, earlier)
+            options = {"key": key_of_call(key, earlier), "train": train, "mask": mask}
             y, new_carry[label] = read_child(
-                name, part(name), params, state, memory, x, key=own, train=train, mask=mask
+                name, part(name), params, state, {name: carry[label]}, x, **options
             )
             return y
 
         return flow(Run(call, params, mask), x), new_carry
 
-    return (
-        Model(init, apply, carry, step, read)
-        if streaming and streams(*models.values())
-        else Model(init, apply)
-    )
+    if not streaming or not streams(*models.values()):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
 def _label(name: str, earlier: int) -> str:
-    """The name of the memory of a call."""
+    """The name of the carry of a call."""
     return f"{name} {earlier + 1}" if earlier else name

@@ -87,7 +87,7 @@ def test_residual_adds_and_refuses_another_shape():
     np.testing.assert_array_equal(block.apply({}, {}, x)[0], 3 * x)
     with pytest.raises(
         jnn.JnnError,
-        match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, 3\).*Give a shortcut",
+        match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, 3\).*Pass a shortcut",
     ):
         jnn.residual(jnn.dense(4)).init(jax.random.key(0), x)
 

@@ -1,4 +1,4 @@
-"""Recurrent layers from a step: a memory that goes through a sequence, element by element."""
+"""Recurrent layers made of a step function."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,24 +20,28 @@ def recurrent(
     read: Callable | None = None,
     name: str = "recurrent",
 ) -> Model:
-    """A model from one step of a recurrence, three pure functions of one's own:
+    """A recurrent layer made of three pure functions.
 
         init (key, x_t)            -> params
         carry(params, x_t)         -> memory, empty
         step (params, memory, x_t) -> y_t, memory
 
-    x ``(..., T, D)`` -> y ``(..., T, F)``. ``init`` sees one element, ``(D,)``, of which only shape
-    and dtype are known, the others see x_t with any leading axes, ``(..., D)``; the memory is an
-    array or a pytree of arrays with the same leading axes. Masked elements are taken as zero
-    whatever they hold, leave the memory as it was, and have y = 0, in gradients too.
-    ``read(params, memory, x, mask) -> y, memory`` may be given where a whole sequence has a faster
-    way than the step scanned over it; ``name`` is what errors call the layer. Raises `JnnError` for
-    x that is not floating-point, without an axis of time, or with a mask of another shape.
+    x ``(..., T, D)`` -> y ``(..., T, F)``. ``init`` is passed the shape and dtype of one element,
+    ``(D,)``, and the others x_t with any leading axes, ``(..., D)``; the memory is an array or a
+    pytree of arrays with the same leading axes. Masked elements are read as zero whatever they
+    hold, leave the memory as it was, and have y = 0, in gradients too.
 
-    A memory that fades, each feature at a rate that is learned:
+    ``read``  ``(params, memory, x, mask) -> y, memory``, if there is a faster way to read a whole
+              sequence than to scan the step over it
+    ``name``  the name of the layer in errors
+
+    Raises `JnnError` for x that is not floating-point, has no axis of time, or a mask of another
+    shape.
+
+    A moving average, with a learned rate for each feature:
 
     >>> import jax, jax.numpy as jnp
-    >>> def fading():
+    >>> def moving_average():
     ...     def init(key, x_t):
     ...         return {"rate": jnp.zeros(x_t.shape[-1])}
     ...     def carry(params, x_t):
@@ -48,38 +52,38 @@ def recurrent(
     ...         return memory, memory
     ...     return recurrent(init, carry, step)
     >>> x = jnp.array([[4.0], [0.0]])
-    >>> params, state = fading().init(jax.random.key(0), x)
-    >>> fading().apply(params, state, x)[0].tolist()
+    >>> params, state = moving_average().init(jax.random.key(0), x)
+    >>> moving_average().apply(params, state, x)[0].tolist()
     [[2.0], [1.0]]
     """
 
-    def by_steps(params, memory, x, mask):
-        return scan_step(partial(step, params), memory, x, mask)
-
-    def begin(params, x_t, length):
-        return carry(params, x_t)
-
-    def advance(params, state, memory, x_t):
-        check_float(name, x_t, min_rank=1)
-        return step(params, memory, x_t)
-
-    def start(key, x):
+    def init_model(key, x):
         check_float(name, x, min_rank=1)
         return init(key, jax.ShapeDtypeStruct(x.shape[-1:], x.dtype)), {}
 
-    def read_all(params, state, memory, x, *, key=None, train=False, mask=None):
+    def carry_model(params, x_t, length):
+        return carry(params, x_t)
+
+    def step_model(params, state, carry, x_t):
+        check_float(name, x_t, min_rank=1)
+        return step(params, carry, x_t)
+
+    def read_model(params, state, carry, x, *, key=None, train=False, mask=None):
         _check_sequence(name, x, mask)
-        y, memory = (read or by_steps)(params, memory, x, mask)
-        return y if mask is None else jax.tree.map(
-            lambda leaf: where(mask, leaf, jnp.zeros_like(leaf)), y
-        ), memory
+        if read is None:
+            y, memory = scan_step(partial(step, params), carry, x, mask)
+        else:
+            y, memory = read(params, carry, x, mask)
+        if mask is not None:
+            y = jax.tree.map(lambda leaf: where(mask, leaf, jnp.zeros_like(leaf)), y)
+        return y, memory
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check_sequence(name, x, mask)
-        empty = carry(params, jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype))
-        return read_all(params, state, empty, x, mask=mask)[0], state
+        x_t = jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype)
+        return read_model(params, state, carry(params, x_t), x, mask=mask)[0], state
 
-    return Model(start, apply, begin, advance, read_all)
+    return Model(init_model, apply, carry_model, step_model, read_model)
 
 
 def _check_sequence(name: str, x: Any, mask: Any) -> None:
@@ -88,5 +92,5 @@ def _check_sequence(name: str, x: Any, mask: Any) -> None:
         raise mistake(
             name,
             got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype}",
-            expected=f"bool of shape {tuple(x.shape[:-1])}, True for each element of x that is real",
+            expected=f"bool of shape {tuple(x.shape[:-1])}, True for each real element of x",
         )

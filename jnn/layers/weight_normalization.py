@@ -1,4 +1,6 @@
-"""Functions from models to models that normalize weights: `weight_norm` and `spectral_norm`."""
+"""Normalization of weights: `weight_norm` and `spectral_norm`, from models to models."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +14,17 @@ from jnn.transform import path_mask, reparameterized
 
 
 def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
-    """The same model with the length and the direction of its kernels as separate params:
-    ``kernel = magnitude * direction / |direction|``.
+    """The same model with magnitude and direction of its kernels as separate params.
+
+        kernel = magnitude * direction / |direction|
 
     Each kernel ``(..., features)`` whose path matches the regular expression ``paths`` becomes
     ``{"magnitude": (features,), "direction": (..., features)}``; norms are over all axes but the
-    last, that is for each output, in float32 at least. At first the model computes what it did
-    before. Inside `repeat` and `ensemble`, whose params have an axis more, not around them. Raises
-    `JnnError` where no path matches and for a kernel of rank < 2. A kernel that starts as zeros has
-    no direction, and gives NaN. PyTorch's ``original0`` and ``original1`` are magnitude and
+    last, that is for each output, in float32 at least. The initial output is that of ``model``. Use
+    it inside `repeat` and `ensemble`, whose params have one more axis, not around them.
+
+    Raises `JnnError` if no path matches and for a kernel of rank < 2. A kernel that starts as zeros
+    has no direction, and gives NaN. PyTorch's ``original0`` and ``original1`` are magnitude and
     direction. Source: Salimans & Kingma 2016, equation 2, https://arxiv.org/abs/1602.07868.
 
     >>> import jax, jax.numpy as jnp, jnn
@@ -33,10 +37,9 @@ def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
 
     def init(key, x):
         params, state = model.init(key, x)
-        chosen = _chosen("weight_norm", params, paths)
         split = {
             path: {"magnitude": _norm(kernel).astype(kernel.dtype), "direction": kernel}
-            for path, kernel in chosen.items()
+            for path, kernel in _matching("weight_norm", params, paths).items()
         }
         return _replaced(params, split), state
 
@@ -44,39 +47,46 @@ def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
 
 
 def _norm(kernel: jax.Array) -> jax.Array:
-    """The length of each output's weights."""
+    """The norm of each output's weights."""
     return jnp.sqrt(jnp.sum(jnp.square(numerics(kernel)), axis=tuple(range(kernel.ndim - 1))))
 
 
-def _joined(params: Params) -> Params:
+def _kernel(magnitude: jax.Array, direction: jax.Array) -> jax.Array:
+    scale = numerics(magnitude) / _norm(direction)
+    scale = scale.reshape((1,) * (direction.ndim - 1) + scale.shape)
+    return (numerics(direction) * scale).astype(direction.dtype)
+
+
+def _joined(params: Any) -> Any:
     """``params`` with each pair of a magnitude and a direction replaced by its kernel."""
+    if not isinstance(params, dict):
+        return params
     if params.keys() == {"magnitude", "direction"}:
-        magnitude, direction = params["magnitude"], params["direction"]
-        scale = numerics(magnitude) / _norm(direction)
-        return (
-            numerics(direction) * scale.reshape((1,) * (direction.ndim - 1) + scale.shape)
-        ).astype(direction.dtype)
-    return {
-        name: _joined(part) if isinstance(part, dict) else part for name, part in params.items()
-    }
+        return _kernel(**params)
+    return {name: _joined(part) for name, part in params.items()}
 
 
 def spectral_norm(
     model: Model, paths: str = ".*kernel", *, steps: int = 1, epsilon: float = 1e-12
 ) -> Model:
-    """The same model with each kernel divided by its largest singular value: ``kernel / s``,
-    ``s = left · kernel right``.
+    """The same model with each kernel divided by its largest singular value.
 
-    Each kernel whose path matches the regular expression ``paths`` counts as the matrix ``K`` of
-    shape (all other axes, features). The singular vectors are in the state,
-    ``{"model": the model's own, "vectors": {path: {"left", "right"}}}``, float32 at least, and
-    every training step brings them nearer by ``steps`` steps of power iteration,
-    ``right = normalize(Kᵀ left)``, ``left = normalize(K right)``; evaluation uses them as they are.
-    No gradient goes through the vectors (equation 12 of the paper), so that the gradient is that of
-    the exact norm once they have converged. Params are those of the model itself. Inside `repeat`
-    and `ensemble`, not around them. Raises `JnnError` where no path matches and for a kernel of
-    rank < 2. PyTorch's ``_u`` and ``_v`` are right and left, for its weight is the transpose.
-    Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957.
+        kernel / s,   s = left · K right
+
+    Each kernel whose path matches the regular expression ``paths`` is reshaped to the matrix ``K``
+    of shape (all other axes, features). Its singular vectors are in the state,
+    ``{"model": the state of model, "vectors": {path: {"left", "right"}}}``, float32 at least. Each
+    training step updates them by ``steps`` steps of power iteration,
+
+        right = normalize(Kᵀ left),   left = normalize(K right)
+
+    and evaluation uses them as they are. No gradient flows through the vectors (equation 12 of the
+    paper): once they have converged, the gradient is that of the exact norm. Params are those of
+    ``model``. Use it inside `repeat` and `ensemble`, not around them.
+
+    Raises `JnnError` if no path matches and for a kernel of rank < 2. PyTorch's ``_u`` and ``_v``
+    are right and left, since its weight is the transpose. Source: Miyato et al. 2018,
+    https://arxiv.org/abs/1802.05957.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = spectral_norm(jnn.dense(2, use_bias=False))
@@ -90,52 +100,46 @@ def spectral_norm(
     def init(key, x):
         params, state = model.init(key, x)
         vectors = {}
-        for path, kernel in _chosen("spectral_norm", params, paths).items():
+        for path, kernel in _matching("spectral_norm", params, paths).items():
             K = _matrix(kernel)
             left = jax.random.normal(child_key(key, f"spectral_norm/{path}"), K.shape[:1], K.dtype)
             vectors[path] = _power_iteration(K, _unit(left, epsilon), FIRST_STEPS, epsilon)
         return params, named("model", state) | {"vectors": vectors}
 
     def normalized(params, vectors):
-        kernels = _chosen("spectral_norm", params, paths)
-        return _replaced(
-            params, {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()}
-        )
+        kernels = _matching("spectral_norm", params, paths)
+        divided = {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()}
+        return _replaced(params, divided)
 
-    def followed(params, vectors):
-        kernels = _chosen("spectral_norm", params, paths)
+    def updated(params, vectors):
+        kernels = _matching("spectral_norm", params, paths)
         return {
             path: _power_iteration(_matrix(kernel), vectors[path]["left"], steps, epsilon)
             for path, kernel in kernels.items()
         }
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        vectors = followed(params, state["vectors"]) if train else state["vectors"]
-        y, inner = model.apply(
-            normalized(params, vectors), state.get("model", {}), x, key=key, train=train, mask=mask
-        )
+        vectors = updated(params, state["vectors"]) if train else state["vectors"]
+        params, inner = normalized(params, vectors), state.get("model", {})
+        y, inner = model.apply(params, inner, x, key=key, train=train, mask=mask)
         return y, named("model", inner) | {"vectors": vectors}
 
     def step(params, state, carry, x_t):
         return model.step(normalized(params, state["vectors"]), state.get("model", {}), carry, x_t)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        vectors = followed(params, state["vectors"]) if train else state["vectors"]
-        return reader(model)(
-            normalized(params, vectors),
-            state.get("model", {}),
-            carry,
-            x,
-            key=key,
-            train=train,
-            mask=mask,
-        )
+        vectors = updated(params, state["vectors"]) if train else state["vectors"]
+        params, inner = normalized(params, vectors), state.get("model", {})
+        return reader(model)(params, inner, carry, x, key=key, train=train, mask=mask)
 
-    return Model(init, apply, model.carry, step, read) if streams(model) else Model(init, apply)
+    if not streams(model):
+        return Model(init, apply)
+    return Model(init, apply, model.carry, step, read)
 
 
-# as in PyTorch: brings a random vector near enough for one step a time to follow the training
 FIRST_STEPS = 15
+"""Steps of power iteration at init, as in PyTorch: after them one in each training step is enough.
+"""
 
 
 def _power_iteration(
@@ -148,9 +152,8 @@ def _power_iteration(
         right = _unit(vectors["left"] @ K, epsilon)
         return {"left": _unit(K @ right, epsilon), "right": right}
 
-    return jax.lax.fori_loop(
-        0, steps, step, {"left": left, "right": jnp.zeros(K.shape[1], K.dtype)}
-    )
+    start = {"left": left, "right": jnp.zeros(K.shape[1], K.dtype)}
+    return jax.lax.fori_loop(0, steps, step, start)
 
 
 def _divided(kernel: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
@@ -167,7 +170,7 @@ def _unit(vector: jax.Array, epsilon: float) -> jax.Array:
     return vector / jnp.maximum(jnp.linalg.norm(vector), epsilon)
 
 
-def _chosen(caller: str, params: Params, paths: str) -> dict[str, jax.Array]:
+def _matching(caller: str, params: Params, paths: str) -> dict[str, jax.Array]:
     """``{path: kernel}`` of the kernels whose path matches."""
     leaves, matches = jax.tree.leaves_with_path(params), jax.tree.leaves(path_mask(params, paths))
     kernels = {
@@ -181,7 +184,7 @@ def _chosen(caller: str, params: Params, paths: str) -> dict[str, jax.Array]:
                 caller,
                 got=f"{path} of shape {kernel.shape}",
                 expected="kernels of at least 2 axes",
-                remedy="Give other paths.",
+                remedy="Pass other paths.",
             )
     return kernels
 
