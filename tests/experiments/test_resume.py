@@ -13,7 +13,7 @@ import pytest
 
 from jnn.cli.experiments import listings
 from tests.experiments import killed
-from tests.experiments.test_smoke import OTHERS
+from tests.experiments.test_contract import OTHERS
 from tests.forks import forks
 
 NAMES = [listing.name for listing in listings()]
