@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,31 @@ class ReturnForecasts(NamedTuple):
             for forecasts in (self.mean, self.variance)
         )
         return ReturnForecasts(self.before[days], self.actual[days], mean, variance)
+
+
+def rmse_ratio(
+    forecasts: Iterable[ReturnForecasts], name: str, other: str = "persistence"
+) -> float:
+    """The RMSE of the returns by method ``name`` over that by ``other``, of several stocks.
+
+    >>> day = np.ones(1)
+    >>> mean = {"persistence": np.zeros(1), "model": np.array([0.5])}
+    >>> rmse_ratio([ReturnForecasts(day, day, mean, {})], "model")
+    0.5
+    """
+    stocks = list(forecasts)
+    total = lambda method: sum(np.sum(stock.squares(method)) for stock in stocks)
+    return float(np.sqrt(total(name) / total(other)))
+
+
+def mean_qlike(forecasts: Iterable[ReturnForecasts], name: str) -> float:
+    """The mean of the QLIKE of method ``name`` over all days of several stocks.
+
+    >>> forecast = ReturnForecasts(np.ones(2), np.array([1.0, 3.0]), {}, {"model": np.ones(2)})
+    >>> mean_qlike([forecast], "model")
+    5.0
+    """
+    return float(np.mean(np.concatenate([stock.qlike(name) for stock in forecasts])))
 
 
 def return_baselines(price: np.ndarray, stretches: Sequence[range]) -> ReturnForecasts:

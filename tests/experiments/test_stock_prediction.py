@@ -1,16 +1,17 @@
-"""No fold learns from, scales by, or sees a day that it is to predict, and every test day is
-predicted once.
-"""
+"""No fold learns from a day that it predicts, and every test day is predicted once."""
 
+import jax
 import numpy as np
 import pytest
 
 from experiments import stock_prediction as experiment
+from jnn.data.series_splits import walk_forward
 from jnn.errors import JnnError
 
 CONFIG = experiment.Config(smoke=True)
-SERIES = experiment.made_up()
+SERIES = experiment.random_walks()
 MARKET = experiment.load_data(CONFIG)
+FOLDS = walk_forward(len(MARKET.time), folds=CONFIG.folds)
 PARTS = {
     "train": (experiment.ORIGINS, experiment.ORIGINS // 3),
     "validation": (1, 1),
@@ -28,12 +29,12 @@ def market_changed_after(monkeypatch, day):
             0.1 * rng.standard_normal(values[day - first :].shape).clip(-0.04, 0.04)
         )
         changed[ticker] = series._replace(values=values)
-    monkeypatch.setattr(experiment, "made_up", lambda: changed)
+    monkeypatch.setattr(experiment, "random_walks", lambda: changed)
     return experiment.load_data(CONFIG)
 
 
 def test_training_and_scales_end_with_the_training_part(monkeypatch):
-    for fold in MARKET.folds:
+    for fold in FOLDS:
         other = market_changed_after(monkeypatch, fold.train.stop)
         found, expected = (
             experiment.windows(market, fold, "train", *PARTS["train"]) for market in (other, MARKET)
@@ -44,7 +45,7 @@ def test_training_and_scales_end_with_the_training_part(monkeypatch):
 
 
 def test_what_is_seen_of_a_test_day_is_from_before_it(monkeypatch):
-    fold = MARKET.folds[1]
+    fold = FOLDS[1]
     day = fold.test.start + 10
     other = market_changed_after(monkeypatch, day)
     found, expected = (experiment.windows(market, fold, "test", 1, 1) for market in (other, MARKET))
@@ -57,13 +58,13 @@ def test_what_is_seen_of_a_test_day_is_from_before_it(monkeypatch):
 
 
 def test_every_test_day_of_a_stock_is_predicted_once():
-    test = experiment.all_windows(MARKET).test
-    for number, ticker in enumerate(experiment.TICKERS):
+    test = experiment.all_windows(MARKET, FOLDS).test
+    for number, stock in enumerate(MARKET.stocks.values()):
         counts = (test["stock"] == number) & (test["count"] > 0)
-        assert sorted(test["day"][counts].tolist()) == list(MARKET.tested(ticker))
-        np.testing.assert_allclose(
-            test["return"][counts], MARKET.returns[ticker][test["day"][counts]], rtol=1e-6
-        )
+        days = test["day"][counts]
+        assert sorted(days.tolist()) == list(stock.tested)
+        r = stock.returns[days - stock.first]
+        np.testing.assert_allclose(test["return"][counts], r, rtol=1e-6)
 
 
 def test_other_days_of_one_stock_are_refused(monkeypatch):
@@ -71,7 +72,7 @@ def test_other_days_of_one_stock_are_refused(monkeypatch):
         **SERIES,
         "IBM": SERIES["IBM"]._replace(time=SERIES["IBM"].time + np.timedelta64(1, "D")),
     }
-    monkeypatch.setattr(experiment, "made_up", lambda: late)
+    monkeypatch.setattr(experiment, "random_walks", lambda: late)
     with pytest.raises(
         JnnError, match="other days of IBM than of AAPL, expected one calendar, to its end"
     ):
@@ -84,13 +85,13 @@ def test_metrics_are_those_of_numpy():
         rng.normal(size=(5, 2)),
         np.array([[1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], np.float32),
     )
-    made = lambda: {"mean": rng.normal(size=(5, 2)), "variance": np.exp(rng.normal(size=(5, 2)))}
-    found = {name: made() for name in ("lstm", "tcn", "both")}
+    draw = lambda: {name: rng.normal(size=(5, 2)) for name in ("lstm", "tcn", "both")}
+    predictions = {"mean": draw(), "variance": jax.tree.map(np.exp, draw()), "count": count}
     metric = experiment.measures()
     weights = np.array([1, 1, 1, 1, 0], np.float32)
-    values = metric.compute(metric.measure({**found, "counted": {"count": count}}, r, weights))
+    values = metric.compute(metric.measure(predictions, r, weights))
     days = (count * weights[:, None]) > 0
-    m, h = (found["both"][name][days] for name in ("mean", "variance"))
+    m, h = (predictions[name]["both"][days] for name in ("mean", "variance"))
     np.testing.assert_allclose(
         values["rmse_ratio"],
         np.sqrt(np.mean((r[days] - m) ** 2) / np.mean(r[days] ** 2)),

@@ -2,6 +2,7 @@
 
     forecasting            errors by horizon, fan charts, forecasts over time, calibration
     image_classification   confusion matrix, worst mistakes, calibration, feature maps, saliency
+    returns                errors of prices, directions and variances of stocks, intervals
     tabular                confusion matrix, calibration, residuals, permutation importance
     text_classification    confusion matrix, calibration, word importance
 
