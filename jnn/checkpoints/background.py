@@ -1,6 +1,4 @@
-"""Work on a background thread whose failure cannot be overlooked: it is raised at the next call, or
-ends the process with code 1.
-"""
+"""Work on a background thread whose failures are raised at the next call, or end the process."""
 
 import atexit
 import os
@@ -15,8 +13,8 @@ _undelivered: set[Future] = set()
 class Background:
     """One thread for one piece of work at a time.
 
-    A failure is raised once, by whichever of ``submit``, ``check``, ``wait`` and ``close`` comes
-    next. Where none comes before the process ends, it prints the failure and exits with code 1.
+    A failure is raised once, by the next call of ``submit``, ``check``, ``wait`` or ``close``.
+    Without such a call, the process prints the failure when it ends and exits with code 1.
 
     >>> background = Background()
     >>> background.submit(int, "seven")
@@ -32,15 +30,13 @@ class Background:
         self._pending: Future | None = None
 
     def submit(self, work: Callable[..., None], *arguments) -> None:
-        """Wait for the work before, raise its failure, then start ``work(*arguments)``."""
+        """Wait for the previous work, raise its failure, then start ``work(*arguments)``."""
         self.wait()
         self._pending = self._executor.submit(work, *arguments)
         _undelivered.add(self._pending)
 
     def check(self) -> None:
-        """Raise the failure of work that has ended; costs less than a microsecond while there is
-        none.
-        """
+        """Raise the failure of work that has ended, in less than a microsecond if there is none."""
         if self._pending is not None and self._pending.done():
             self.wait()
 
@@ -48,7 +44,7 @@ class Background:
         """Wait until the work has ended, and raise its failure."""
         if self._pending is None:
             return
-        # an interrupt (Ctrl-C) raised here leaves the work pending, its failure still to be told
+        # an interrupt (Ctrl-C) here leaves the work pending, and its failure to be raised later
         wait_for([self._pending])
         ended, self._pending = self._pending, None
         _undelivered.discard(ended)
@@ -63,17 +59,16 @@ class Background:
 
 
 def _exit_with_failure() -> None:
-    # The work has ended by now, in whatever way: concurrent.futures joins its threads before the
-    # hooks of atexit run.
+    # All work has ended by now: concurrent.futures joins its threads before atexit hooks run.
     failures = [failure for work in _undelivered if (failure := work.exception()) is not None]
     if failures:
         for failure in failures:
             print(f"error: {failure}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)  # the one way left to change the exit code from an exit hook
+        os._exit(1)  # the only way to change the exit code in an exit hook
 
 
 atexit.register(_exit_with_failure)
-# the child of a fork has no such thread to wait for
+# the child of a fork has no background thread
 os.register_at_fork(after_in_child=_undelivered.clear)

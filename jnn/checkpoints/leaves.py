@@ -1,6 +1,4 @@
-"""The leaves of a tree by path, what a checkpoint notes of each, and how they differ from what is
-asked for.
-"""
+"""The leaves of a pytree by path, their description in a checkpoint, and how two trees differ."""
 
 import sys
 import zlib
@@ -21,8 +19,9 @@ class DamagedError(Exception):
 
 
 class Leaf(NamedTuple):
-    """What a checkpoint notes of an array; ``key`` names the generator of typed PRNG keys, whose
-    key data are what is stored and summed.
+    """The description of an array in a checkpoint.
+
+    ``key`` is the implementation of typed PRNG keys, whose key data are stored and checksummed.
     """
 
     path: LeafPath
@@ -34,12 +33,12 @@ class Leaf(NamedTuple):
     crc32: int = 0
 
     def of(self, array: np.ndarray) -> "Leaf":
-        """The leaf with the shape, size and CRC-32 of the array that is stored for it."""
+        """The leaf with the shape, size and CRC-32 of its stored array."""
         return self._replace(stored_shape=array.shape, bytes=array.nbytes, crc32=crc32(array))
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Leaf":
-        """The leaf that ``_asdict`` and JSON made a dictionary with lists of."""
+        """The leaf of a dictionary that ``_asdict`` and JSON have made, with lists for tuples."""
         lists = {field: tuple(fields[field]) for field in ("path", "shape", "stored_shape")}
         return cls(**{**fields, **lists})
 
@@ -56,7 +55,7 @@ def crc32(array: np.ndarray) -> int:
 
 
 def name(path: LeafPath) -> str:
-    """A path for people.
+    """A path as text.
 
     >>> name(("params", "a.b", 0)), name(("a/b",))
     ('params/a.b/0', "'a/b'")
@@ -69,25 +68,24 @@ def is_key(leaf) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
-def flatten(tree, where: str) -> dict[LeafPath, Any]:
-    """``{path: leaf}`` of a tree whose leaves are arrays, typed PRNG keys or
-    ``jax.ShapeDtypeStruct``; anything else raises.
+def flatten(tree, caller: str) -> dict[LeafPath, Any]:
+    """``{path: leaf}`` of a pytree.
+
+    Leaves are arrays, typed PRNG keys or ``jax.ShapeDtypeStruct``; anything else raises JnnError.
     """
     leaves: dict[LeafPath, Any] = {}
     for entries, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         path = tuple(_part(entry) for entry in entries)
         if path in leaves:
+            got = f"two leaves with the path {name(path)}"
+            raise mistake(caller, got=got, expected="paths that differ")
+        is_array = isinstance(leaf, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
+        if not is_array or (not is_key(leaf) and leaf.dtype.kind in "OSUmM"):
             raise mistake(
-                where, got=f"two leaves with the path {name(path)}", expected="paths that differ"
-            )
-        array = isinstance(leaf, jax.Array | np.ndarray | np.generic | jax.ShapeDtypeStruct)
-        if not array or (not is_key(leaf) and leaf.dtype.kind in "OSUmM"):
-            got = f"{type(leaf).__name__} at {name(path)}"
-            raise mistake(
-                where,
-                got=got,
+                caller,
+                got=f"{type(leaf).__name__} at {name(path)}",
                 expected="arrays of numbers",
-                remedy="Wrap numbers in jnp.asarray; host is for the rest.",
+                remedy="Wrap numbers in jnp.asarray; put everything else in host.",
             )
         leaves[path] = leaf
     return leaves
@@ -99,7 +97,7 @@ def _part(entry) -> str | int:
 
 
 def describe(leaves: Mapping[LeafPath, Any]) -> list[Leaf]:
-    """What is known of each leaf before its values are."""
+    """Path, shape and dtype of each leaf, without what depends on its values."""
     described = []
     for path, leaf in leaves.items():
         key = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
@@ -107,20 +105,20 @@ def describe(leaves: Mapping[LeafPath, Any]) -> list[Leaf]:
     return described
 
 
-def to_host(leaves: Mapping[LeafPath, Any], where: str) -> list[np.ndarray]:
-    """Copies of the leaves in host memory, of key data where they are keys; all transfers run at
-    the same time.
+def to_host(leaves: Mapping[LeafPath, Any], caller: str) -> list[np.ndarray]:
+    """Copies of the leaves in host memory, of key data where they are keys.
+
+    All transfers run at the same time.
     """
     for path, leaf in leaves.items():
         if isinstance(leaf, jax.Array) and not (
             leaf.is_fully_addressable or leaf.is_fully_replicated
         ):
-            remedy = "Replicate it first: jax.device_put(x, NamedSharding(mesh, P()))."
             raise mistake(
-                where,
-                got=f"{name(path)} with parts on other processes",
-                expected="arrays whole on this process",
-                remedy=remedy,
+                caller,
+                got=f"{name(path)} with shards on other processes",
+                expected="arrays that are whole on this process",
+                remedy="Replicate it first: jax.device_put(x, NamedSharding(mesh, P())).",
             )
     arrays = [jax.random.key_data(leaf) if is_key(leaf) else leaf for leaf in leaves.values()]
     return [
@@ -130,25 +128,24 @@ def to_host(leaves: Mapping[LeafPath, Any], where: str) -> list[np.ndarray]:
 
 
 def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
-    """The array where and as ``target`` is: NumPy's, or JAX's with its sharding or on the default
-    device, cast to its floating dtype.
+    """The array with the kind, dtype and placement of ``target``.
+
+    It is a NumPy array, or a JAX array with the sharding of ``target`` or on the default device.
     """
     if leaf.key is None:
         array = array.astype(target.dtype, copy=False)
     if isinstance(target, np.ndarray | np.generic):
         return array
-    # What was not bound to a device stays so: it may yet be used beside arrays on a mesh.
+    # An uncommitted array stays uncommitted: it may be used together with arrays on a mesh.
     sharding = None if isinstance(target, jax.Array) and not target.committed else target.sharding
-    value = jax.device_put(
-        jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array, sharding
-    )
+    value = jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array
+    value = jax.device_put(value, sharding)
     if value.dtype != target.dtype:
-        remedy = "Run with JAX_ENABLE_X64=1, or restore as NumPy arrays."
         raise mistake(
             "restore",
             got=f"{leaf.dtype} at {name(leaf.path)}",
             expected="32-bit types, as x64 is off",
-            remedy=remedy,
+            remedy="Run with JAX_ENABLE_X64=1, or restore as NumPy arrays.",
         )
     return value
 
@@ -158,11 +155,13 @@ def verify(leaf: Leaf, array: np.ndarray) -> None:
     shape, dtype = leaf.stored
     if (array.shape, array.dtype.name) != (shape, dtype):
         raise DamagedError(
-            f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, the manifest says {dtype}{list(shape)}"
+            f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, "
+            f"the manifest says {dtype}{list(shape)}"
         )
-    if (found := crc32(array)) != leaf.crc32:
+    if (checksum := crc32(array)) != leaf.crc32:
         raise DamagedError(
-            f"leaf {name(leaf.path)} is altered: its CRC-32 is {found:08x}, the manifest says {leaf.crc32:08x}"
+            f"leaf {name(leaf.path)} is altered: its CRC-32 is {checksum:08x}, "
+            f"the manifest says {leaf.crc32:08x}"
         )
 
 
@@ -173,8 +172,9 @@ def _floating(dtype: str) -> bool:
 def differences(
     saved: Mapping[LeafPath, Leaf], like: Mapping[LeafPath, Any], *, cast: bool, partial: bool
 ) -> tuple[list[str], list[str]]:
-    """What forbids restoring ``saved`` as ``like``, and what is done about the differences that are
-    allowed; a line each.
+    """The differences that forbid restoring ``saved`` as ``like``, and the allowed ones, in words.
+
+    Each is one line, which for an allowed difference says what is done about it.
     """
     forbidden, allowed = [], []
     for path, target in like.items():
@@ -186,7 +186,7 @@ def differences(
             else:
                 allowed.append(f"{name(path)}: not in the checkpoint, left as it was")
             continue
-        (shape, dtype), leaf = (tuple(target.shape), target.dtype.name), saved[path]
+        shape, dtype, leaf = tuple(target.shape), target.dtype.name, saved[path]
         if leaf.shape != shape:
             forbidden.append(
                 f"{name(path)}: shape {list(leaf.shape)} in the checkpoint, {list(shape)} here"
@@ -196,7 +196,8 @@ def differences(
         elif leaf.dtype != dtype:
             forbidden.append(f"{name(path)}: {leaf.dtype} in the checkpoint, {dtype} here")
     for path in saved.keys() - like.keys():
-        (allowed if partial else forbidden).append(
-            f"{name(path)}: in the checkpoint, not here{', left out' if partial else ''}"
-        )
+        if partial:
+            allowed.append(f"{name(path)}: in the checkpoint, not here, left out")
+        else:
+            forbidden.append(f"{name(path)}: in the checkpoint, not here")
     return sorted(forbidden), sorted(allowed)

@@ -1,6 +1,4 @@
-"""The checkpoints of a run: saved in the background, committed whole or not at all, verified bit by
-bit when they are read.
-"""
+"""The checkpoints of a run: saved in the background, committed atomically, verified when read."""
 
 import contextlib
 import importlib.metadata
@@ -25,36 +23,39 @@ _PACKAGES = ("jnn", "jax", "numpy", "orbax-checkpoint")
 
 
 class Restored(NamedTuple):
-    """A checkpoint that was read and verified; ``notes`` says in words what was passed over, cast
-    or left out, if anything was.
-    """
+    """A checkpoint that was read and verified."""
 
     step: int
     tree: Any
     host: dict[str, Any]
     notes: list[str]
+    """In words: damaged steps that were skipped, leaves that were cast or left out."""
 
 
 class Checkpoints:
     """The checkpoints of one run, in one directory: a folder for each step, named by its number.
 
-    A folder holds the arrays, stored by Orbax, and ``manifest.json``: path, shape, dtype and CRC-32
+    A folder has the arrays, stored by Orbax, and ``manifest.json``: path, shape, dtype and CRC-32
     of each leaf, the CRC-32 of each file, ``host``, ``fingerprint`` and versions. It appears under
     its name only when it is complete and on the disk.
 
-    Arguments: ``directory`` is created where it is missing; ``keep`` newest steps are kept;
-    ``fingerprint`` is what a run must share with the run that saved (settings, data, seed), or None
-    where that does not matter; with ``read_only`` nothing is written, created or swept.
+    Args:
+        directory: created if it is missing.
+        keep: the number of newest steps that are kept.
+        fingerprint: what a run must share with the run that saved (settings, data, seed); None for
+            no check.
+        read_only: write, create and clean up nothing.
 
     Saving is asynchronous, and its failure is raised by the next ``save``, ``check``, ``wait`` or
     ``close``. A program that ends without them exits with code 1 if a save failed or was not
-    finished: Python lets nothing be started any more when it ends. One process may write to a
-    directory at a time: nothing here checks that.
+    finished, since Python starts no threads while it shuts down. Only one process may write to a
+    directory at a time, which is not checked.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder, Checkpoints(Path(folder), fingerprint={"seed": 0}) as checkpoints:
-    ...     checkpoints.save(100, {"kernel": np.arange(3.0)}, host={"best": 0.5})
-    ...     restored = checkpoints.restore(like={"kernel": np.zeros(3)})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Checkpoints(Path(folder), fingerprint={"seed": 0}) as checkpoints:
+    ...         checkpoints.save(100, {"kernel": np.arange(3.0)}, host={"best": 0.5})
+    ...         restored = checkpoints.restore(like={"kernel": np.zeros(3)})
     >>> restored
     Restored(step=100, tree={'kernel': array([0., 1., 2.])}, host={'best': 0.5}, notes=[])
     """
@@ -80,11 +81,10 @@ class Checkpoints:
                 self._directory.mkdir(parents=True, exist_ok=True)
                 self._sweep()
             except OSError as error:
-                expected = "a folder that can be written to"
                 raise mistake(
                     f"checkpoints in {self._directory}",
                     got=storage.reason(error),
-                    expected=expected,
+                    expected="a folder that can be written to",
                 ) from error
 
     def __enter__(self):
@@ -94,9 +94,7 @@ class Checkpoints:
         self.close()
 
     def steps(self) -> list[int]:
-        """The steps there are checkpoints of, in ascending order; whether they verify is for
-        `restore` to say.
-        """
+        """The steps that have a checkpoint, in ascending order; `restore` verifies them."""
         if not self._directory.is_dir():
             return []
         return sorted(
@@ -106,44 +104,38 @@ class Checkpoints:
         )
 
     def save(self, step: int, tree: Any, host: dict[str, JSON]) -> None:
-        """Copy ``tree`` to host memory now, so that its arrays may be donated, and write it in the
-        background.
+        """Copy ``tree`` to host memory, so that its arrays may be donated, and write it later.
 
-        ``tree`` is a pytree of JAX or NumPy arrays and typed PRNG keys; ``host`` is whatever else
-        the loop must remember, as JSON (infinite and NaN numbers are fine). A save that is still
-        being written is waited for. A step that is there already is replaced. Once the step is on
-        disk, those too old to keep are removed, and those later than it, of a course that a
-        restored run has gone back on.
+        ``tree`` is a pytree of JAX or NumPy arrays and typed PRNG keys; ``host`` is the other state
+        of the loop, as JSON (infinite and NaN numbers are fine). The previous save is waited for.
+        An existing checkpoint of this step is replaced.
 
-        Raises `JnnError` for later steps of a run that was not restored here, which are not for
-        this one to remove.
+        Once the step is on disk, steps too old to keep are removed, and so are later steps, which a
+        restored run has left behind by going back. Raises `JnnError` for later steps of a run that
+        was not restored here.
         """
         if self._read_only:
-            raise mistake(
-                "checkpoints", got="save(...) with read_only=True", expected="read_only=False"
-            )
+            got = "save(...) with read_only=True"
+            raise mistake("checkpoints", got=got, expected="read_only=False")
         if (step := operator.index(step)) < 0:
             raise mistake("checkpoints", got=f"step={step}", expected="an integer >= 0")
-        where = f"checkpoint of step {step}"
-        plain = manifest.as_json(host, f"{where}: host")
-        found = leaves.flatten(tree, where)
+        name = f"checkpoint of step {step}"
+        host_copy = manifest.as_json(host, f"{name}: host")
+        by_path = leaves.flatten(tree, name)
         self._background.wait()
-        if not self._resumed and (later := [other for other in self.steps() if other > step]):
-            remedy = "Restore from it first to go on with that run, or save to another folder."
+        later = [other for other in self.steps() if other > step]
+        if later and not self._resumed:
             raise mistake(
-                where,
+                name,
                 got=f"{self._directory} with later steps {later}",
                 expected="a folder without",
-                remedy=remedy,
+                remedy="Restore from it first to resume that run, or save to another folder.",
             )
-        self._background.submit(
-            self._write, step, leaves.describe(found), leaves.to_host(found, where), plain
-        )
+        described, arrays = leaves.describe(by_path), leaves.to_host(by_path, name)
+        self._background.submit(self._write, step, described, arrays, host_copy)
 
     def check(self) -> None:
-        """Raise the failure of a save that has ended, in less than a microsecond: call it at every
-        step.
-        """
+        """Raise the failure of a save that has ended; fast enough to be called at every step."""
         self._background.check()
 
     def wait(self) -> None:
@@ -159,13 +151,13 @@ class Checkpoints:
     ) -> Restored | None:
         """Read the newest step that verifies, or ``step``; None where there is no checkpoint.
 
-        ``like`` is a tree with the paths, shapes and dtypes that are expected, of arrays or
-        ``jax.ShapeDtypeStruct``. Each leaf comes back as a NumPy array where ``like`` has one, with
-        the sharding of ``like`` where it has one, and else on the default device.
+        ``like`` is a tree with the expected paths, shapes and dtypes, of arrays or
+        ``jax.ShapeDtypeStruct``. Each leaf is returned as a NumPy array where ``like`` has one,
+        else with the sharding of ``like`` or on the default device.
 
-        Every bit that is returned has been verified against the manifest. ``cast`` allows a change
+        Every bit that is returned is verified against the manifest. ``cast`` allows a change
         between floating dtypes. ``partial`` keeps the values of ``like`` for leaves that are not in
-        the checkpoint, and leaves out those that are only there.
+        the checkpoint, and omits leaves that are not in ``like``.
 
         Raises `JnnError` where paths, shapes, dtypes or the fingerprint differ, and where there are
         checkpoints but none verifies.
@@ -180,41 +172,34 @@ class Checkpoints:
                 self._check_fingerprint(folder, body["fingerprint"])
                 notes = _check_leaves(folder, saved, wanted, cast=cast, partial=partial)
                 arrays = _read(folder / _ARRAYS, body["files"], list(saved.values()))
-            except DamagedError as why:
-                damaged.append(f"step {candidate} does not verify: {why}")
+            except DamagedError as error:
+                damaged.append(f"step {candidate} does not verify: {error}")
                 continue
             values = [
                 leaves.place(saved[path], arrays[path], target) if path in saved else target
                 for path, target in wanted.items()
             ]
+            tree = jax.tree.unflatten(jax.tree.structure(like), values)
             self._resumed = True
             fallback = [f"step {candidate} is restored instead"] if damaged else []
-            return Restored(
-                candidate,
-                jax.tree.unflatten(jax.tree.structure(like), values),
-                body["host"],
-                damaged + fallback + notes,
-            )
+            return Restored(candidate, tree, body["host"], damaged + fallback + notes)
         if not damaged:
             return None
-        remedy = _listed(
-            "Put a copy of these files back, or start a new run in another folder:", damaged
-        )
+        heading = "Put a copy of these files back, or start a new run in another folder:"
         raise mistake(
             f"checkpoints in {self._directory}",
             got="none that verifies",
             expected="the bits that were saved",
-            remedy=remedy,
+            remedy=_listed(heading, damaged),
         )
 
     def _candidates(self, step: int | None) -> list[int]:
-        there = self.steps()
+        steps = self.steps()
         if step is None:
-            return there[::-1]
-        if step not in there:
-            raise mistake(
-                f"checkpoints in {self._directory}", got=f"step={step}", expected=f"one of {there}"
-            )
+            return steps[::-1]
+        if step not in steps:
+            name = f"checkpoints in {self._directory}"
+            raise mistake(name, got=f"step={step}", expected=f"one of {steps}")
         return [step]
 
     def _check_fingerprint(self, folder: Path, saved: dict[str, JSON] | None) -> None:
@@ -222,14 +207,12 @@ class Checkpoints:
             return
         changes = manifest.changes(saved or {}, self._fingerprint)
         if changes:
-            remedy = _listed(
-                "Resume with what it was saved with, or start a new run in another folder:", changes
-            )
+            heading = "Resume with the settings of that run, or start a new run in another folder:"
             raise mistake(
                 f"checkpoint {folder}",
                 got="one of another run",
                 expected="the same settings and data",
-                remedy=remedy,
+                remedy=_listed(heading, changes),
             )
 
     def _write(
@@ -240,16 +223,15 @@ class Checkpoints:
             shutil.rmtree(saving, ignore_errors=True)
             saving.mkdir()
             storage.write_arrays(saving / _ARRAYS, {_name(i): x for i, x in enumerate(arrays)})
-            summed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
-            files = storage.checksums(saving / _ARRAYS)
             body = {
                 "step": step,
                 "host": host,
                 "fingerprint": self._fingerprint,
                 "versions": _versions(),
-                "files": files,
+                "files": storage.checksums(saving / _ARRAYS),
             }
-            manifest.write(saving, body, summed)
+            checksummed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
+            manifest.write(saving, body, checksummed)
             storage.synchronize(*saving.rglob("*"), saving)
             self._commit(saving, step)
             self._retire(step)
@@ -259,19 +241,22 @@ class Checkpoints:
             raise self._failure(step, error) from error
 
     def _failure(self, step: int, error: Exception) -> JnnError:
-        where = f"checkpoint of step {step} in {self._directory}"
-        there = f"step {self.steps()[-1]} is on disk" if self.steps() else "no step is on disk yet"
+        name = f"checkpoint of step {step} in {self._directory}"
+        steps = self.steps()
+        latest = f"step {steps[-1]} is on disk" if steps else "no step is on disk yet"
         if "interpreter shutdown" in str(error):
-            remedy = f"Write `with Checkpoints(...) as checkpoints:`, then resume: {there}."
             return mistake(
-                where,
+                name,
                 got="the end of the program before it was written",
                 expected="close() or wait() first",
-                remedy=remedy,
+                remedy=f"Write `with Checkpoints(...) as checkpoints:`, then resume: {latest}.",
             )
-        expected = "a folder that can be written to, with room for the checkpoint"
-        remedy = f"Make room or repair the folder, then resume: {there}."
-        return mistake(where, got=storage.reason(error), expected=expected, remedy=remedy)
+        return mistake(
+            name,
+            got=storage.reason(error),
+            expected="a folder that can be written to, with room for the checkpoint",
+            remedy=f"Make room or repair the folder, then resume: {latest}.",
+        )
 
     def _commit(self, saving: Path, step: int) -> None:
         final = self._directory / str(step)
@@ -283,24 +268,22 @@ class Checkpoints:
         shutil.rmtree(replaced, ignore_errors=True)
 
     def _retire(self, step: int) -> None:
-        there = self.steps()
-        kept = [other for other in there if other <= step][-self._keep :]
-        for other in set(there) - set(kept):
+        steps = self.steps()
+        kept = [other for other in steps if other <= step][-self._keep :]
+        for other in set(steps) - set(kept):
             removed = self._directory / f".removed-{other}"
-            # at once: a folder under its own name is never half removed
+            # renamed first: a folder under its final name is never half removed
             (self._directory / str(other)).rename(removed)
             shutil.rmtree(removed, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Remove what an interrupted save left behind, and put back a step that was about to be
-        replaced.
-        """
+        """Clean up after an interrupted save, and put back a step that was about to be replaced."""
         if not self._directory.is_dir():
             return
         for path in list(self._directory.iterdir()):
-            if found := _TEMPORARY.fullmatch(path.name):
-                final = self._directory / found[2]
-                if found[1] == "replaced" and not final.exists():
+            if match := _TEMPORARY.fullmatch(path.name):
+                final = self._directory / match[2]
+                if match[1] == "replaced" and not final.exists():
                     path.rename(final)
                 else:
                     shutil.rmtree(path, ignore_errors=True)
@@ -325,31 +308,28 @@ def _check_leaves(
 ) -> list[str]:
     forbidden, allowed = leaves.differences(saved, wanted, cast=cast, partial=partial)
     if forbidden:
-        got = f"{len(forbidden)} of {len(saved | wanted)} leaves that differ"
-        remedy = _listed(
-            "Build the model and the optimizer as they were when it was saved:", forbidden
-        )
+        heading = "Build the model and the optimizer as they were when it was saved:"
         raise mistake(
             f"checkpoint {folder}",
-            got=got,
+            got=f"{len(forbidden)} of {len(saved | wanted)} leaves that differ",
             expected="the same paths, shapes and dtypes",
-            remedy=remedy,
+            remedy=_listed(heading, forbidden),
         )
     return allowed
 
 
 def _read(folder: Path, files: dict[str, int], saved: list[Leaf]) -> dict[LeafPath, np.ndarray]:
-    """Every file is verified before Orbax sees it, which reports altered files as anything or not
-    at all, and every leaf after.
+    """The arrays by path; each file is verified before it is read, and each leaf after.
+
+    Orbax reports altered files by any exception, or not at all.
     """
     stored = {_name(i): leaf.stored for i, leaf in enumerate(saved)}
     try:
-        found = storage.checksums(folder)
+        actual = storage.checksums(folder)
         for file, checksum in files.items():
-            if found.get(file) != checksum:
-                raise DamagedError(
-                    f"file {folder.name}/{file} is {'altered' if file in found else 'missing'}"
-                )
+            if actual.get(file) != checksum:
+                damage = "altered" if file in actual else "missing"
+                raise DamagedError(f"file {folder.name}/{file} is {damage}")
         arrays = storage.read_arrays(folder, stored)
     except DamagedError:
         raise

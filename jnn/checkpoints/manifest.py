@@ -1,6 +1,4 @@
-"""The manifest of a checkpoint: a JSON file that says what was saved, and shows whether it is still
-what was written.
-"""
+"""The manifest of a checkpoint: a JSON file that says what was saved, with its own checksum."""
 
 import json
 import zlib
@@ -17,20 +15,23 @@ FORMAT = 1
 FILE = "manifest.json"
 
 
-def as_json(value: JSON, where: str) -> JSON:
-    """A copy of ``value`` by way of JSON; raises where that changes it: tuples become lists, and
-    keys that are numbers become strings.
+def as_json(value: JSON, caller: str) -> JSON:
+    """A copy of ``value`` by way of JSON.
+
+    Raises JnnError where JSON changes it: tuples become lists, and numeric keys strings.
     """
     try:
         copy = json.loads(json.dumps(value))
     except (TypeError, ValueError):
         copy = None
     if repr(copy) != repr(value):
-        expected = "values that JSON gives back unchanged: dict with str keys, list, str, int, float, bool, None"
         raise mistake(
-            where,
+            caller,
             got=repr(value)[:200],
-            expected=expected,
+            expected=(
+                "values that JSON gives back unchanged: "
+                "dict with str keys, list, str, int, float, bool, None"
+            ),
             remedy="Convert tuples to lists and arrays with .tolist().",
         )
     return copy
@@ -43,15 +44,15 @@ def _canonical(body: JSON) -> bytes:
 def write(folder: Path, body: dict[str, JSON], leaves: Iterable[Leaf]) -> None:
     """Write ``manifest.json``: the body, the leaves, and the CRC-32 of both in canonical JSON."""
     body = {"format": FORMAT, **body, "leaves": [leaf._asdict() for leaf in leaves]}
-    (folder / FILE).write_text(
-        json.dumps({"crc32": zlib.crc32(_canonical(body)), "manifest": body}, indent=1),
-        encoding="utf-8",
-    )
+    document = {"crc32": zlib.crc32(_canonical(body)), "manifest": body}
+    # not replaced atomically: the folder itself is not yet under its final name
+    (folder / FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
 def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]:
-    """The body and the leaves, by path and in the order of saving, of a manifest that verifies;
-    raises `DamagedError` where it does not.
+    """The body of a manifest, and its leaves by path in the order of saving.
+
+    Raises `DamagedError` for a manifest that does not verify.
     """
     try:
         document = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -78,10 +79,11 @@ def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]
 def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:
     """Where two JSON values differ, key by key.
 
-    >>> changes({"seed": 0, "data": {"name": "digits"}}, {"seed": 1, "data": {"name": "digits", "size": 5}})
+    >>> saved = {"seed": 0, "data": {"name": "digits"}}
+    >>> changes(saved, {"seed": 1, "data": {"name": "digits", "size": 5}})
     ['data.size: not in the checkpoint, 5 here', 'seed: 0 in the checkpoint, 1 here']
     """
-    saved, given = _by_number(saved), _by_number(given)
+    saved, given = _by_index(saved), _by_index(given)
     if isinstance(saved, dict) and isinstance(given, dict):
         lines = []
         for key in sorted(saved.keys() | given.keys()):
@@ -93,17 +95,15 @@ def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:
             else:
                 lines += changes(saved[key], given[key], at)
         return lines
-    return (
-        []
-        if repr(saved) == repr(given)
-        else [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
-    )
+    if repr(saved) == repr(given):
+        return []
+    return [f"{path}: {_in_short(saved)} in the checkpoint, {_in_short(given)} here"]
 
 
-def _by_number(value: JSON) -> JSON:
-    """A list of objects as an object, so that it is compared one by one."""
+def _by_index(value: JSON) -> JSON:
+    """A list of objects as an object, so that they are compared one by one."""
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return {str(number): item for number, item in enumerate(value)}
+        return {str(index): item for index, item in enumerate(value)}
     return value
 
 

@@ -1,5 +1,6 @@
-"""Arrays in a folder, by Orbax: the one place that knows how they are stored. What is read is not
-verified here.
+"""Arrays in a folder, by Orbax; the only module that knows their format.
+
+Arrays that are read are not verified here.
 """
 
 import functools
@@ -17,8 +18,9 @@ import numpy as np
 
 @functools.cache
 def _orbax():
-    """Orbax, imported when it is first needed (it takes 0.3 s), its log messages kept off the
-    terminal: failures are raised.
+    """Orbax, imported when it is first needed, which takes 0.3 s.
+
+    Its log messages are not shown, since failures are raised.
     """
     import orbax.checkpoint as orbax
 
@@ -30,7 +32,7 @@ def _orbax():
 
 def _checkpointer():
     orbax = _orbax()
-    # the process that saves waits for no other
+    # the process that saves does not wait for others
     alone = None if jax.process_count() == 1 else {jax.process_index()}
     options = orbax.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
@@ -44,17 +46,14 @@ def _checkpointer():
 
 
 def _as_bytes(dtype: np.dtype) -> bool:
-    """Whether arrays of ``dtype`` are stored as uint8: the small types (float8, int4), of which
-    Orbax knows only some.
-    """
+    """Whether ``dtype`` (float8, int4), which Orbax may not support, is stored as uint8."""
     return dtype.kind == "V" and dtype.itemsize == 1
 
 
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write ``{name: array}`` to a new folder; empty arrays, which Orbax refuses, are left out."""
-    stored = {
-        name: x.view(np.uint8) if _as_bytes(x.dtype) else x for name, x in arrays.items() if x.size
-    }
+    """Write ``{name: array}`` to a new folder, without empty arrays, which Orbax refuses."""
+    bytes_or_array = lambda x: x.view(np.uint8) if _as_bytes(x.dtype) else x
+    stored = {name: bytes_or_array(x) for name, x in arrays.items() if x.size}
     if stored:
         _checkpointer().save(folder, args=_orbax().args.PyTreeSave(stored))
 
@@ -62,8 +61,9 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def read_arrays(
     folder: Path, expected: Mapping[str, tuple[tuple[int, ...], str]]
 ) -> dict[str, np.ndarray]:
-    """Read ``{name: array}`` for ``{name: (shape, dtype)}``: what lies in the folder, whether or
-    not it is of that shape and dtype.
+    """Read ``{name: array}`` for ``{name: (shape, dtype)}``.
+
+    Arrays are returned as they are in the folder, even if of another shape or dtype.
     """
     dtypes = {name: jnp.dtype(dtype) for name, (_, dtype) in expected.items()}
     arrays = {
@@ -71,11 +71,8 @@ def read_arrays(
     }
     stored = expected.keys() - arrays.keys()
     for name, array in (_read(folder, stored) if stored else {}).items():
-        arrays[name] = (
-            array.view(dtypes[name])
-            if _as_bytes(dtypes[name]) and array.dtype == np.uint8
-            else array
-        )
+        as_bytes = _as_bytes(dtypes[name]) and array.dtype == np.uint8
+        arrays[name] = array.view(dtypes[name]) if as_bytes else array
     return arrays
 
 
@@ -105,9 +102,7 @@ def _checksum(path: Path) -> int:
 
 
 def synchronize(*paths: Path) -> None:
-    """Have files and folders written to the disk itself, so that a loss of power does not undo
-    them.
-    """
+    """Flush files and folders to the disk itself, so that a loss of power does not undo them."""
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -117,12 +112,10 @@ def synchronize(*paths: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The cause of a failed read or write in a line: the operating system's own words where it has
-    any.
-    """
+    """The cause of a failed read or write in one line, by the operating system where it has one."""
     code = error.errno if isinstance(error, OSError) else None
-    if code is None and (found := re.search(r"os_error_code='(\d+)'", str(error))):
-        code = int(found[1])
+    if code is None and (match := re.search(r"os_error_code='(\d+)'", str(error))):
+        code = int(match[1])
     if code is not None:
         file = getattr(error, "filename", None)
         return f"{os.strerror(code)}{f' ({file})' if file else ''}"

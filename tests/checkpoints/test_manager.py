@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jnn.checkpoints import storage
-from jnn.checkpoints.manager import Checkpoints
+from jnn.checkpoints import Checkpoints, storage
 from jnn.errors import JnnError
 
 DTYPES = (
@@ -245,7 +244,8 @@ def test_the_tree_must_be_the_same(tmp_path):
     with pytest.raises(JnnError) as error:
         restore(tmp_path, like)
     assert str(error.value) == (
-        f"checkpoint {tmp_path}/7: got 4 of 4 leaves that differ, expected the same paths, shapes and dtypes. "
+        f"checkpoint {tmp_path}/7: got 4 of 4 leaves that differ, "
+        "expected the same paths, shapes and dtypes. "
         "Build the model and the optimizer as they were when it was saved:\n"
         "  a.b: in the checkpoint, not here\n"
         "  a/b: not in the checkpoint\n"
@@ -318,7 +318,7 @@ def test_another_run_is_refused(tmp_path):
         restore(tmp_path, fingerprint=other)
     assert str(error.value) == (
         f"checkpoint {tmp_path}/4: got one of another run, expected the same settings and data. "
-        "Resume with what it was saved with, or start a new run in another folder:\n"
+        "Resume with the settings of that run, or start a new run in another folder:\n"
         "  config.batch_size: 32 in the checkpoint, 64 here\n"
         "  config.seed: 0 in the checkpoint, 1 here\n"
         "  config.width: not in the checkpoint, 8 here\n"

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn.checkpoints.manager import Checkpoints
+from jnn.checkpoints import Checkpoints
 from jnn.cli import main
 from jnn.errors import JnnError
 from jnn.runs import Run, RunOptions
