@@ -127,8 +127,8 @@ def sum_per(count: float) -> Metric:
 def of_classes(classes: int) -> Metric:
     """What a classifier is judged by, of its logits ``(..., classes)``: four metrics by name.
 
-    ``loss``, the cross entropy; ``accuracy``; ``balanced_accuracy``, the mean recall of a class; and
-    ``calibration_error``, the expected one.
+    ``loss`` (cross entropy), ``accuracy``, ``balanced_accuracy`` (mean recall), and
+    ``calibration_error`` (expected calibration error).
 
     >>> metric = of_classes(2)
     >>> values = metric.compute(metric.measure(jnp.zeros((4, 2)), jnp.array([0, 0, 0, 1])))

@@ -1,6 +1,4 @@
-"""Committees that judge texts: what the experiments on text make of their members, and who is
-trained.
-"""
+"""The classifiers of texts: how networks and linear models are joined, and which are trained."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +28,7 @@ def set_up(experiment, **settings):
 def test_probabilities_are_the_weighted_product(name):
     experiment, other, share = CASES[name]
     config, data, task, train_state, _ = set_up(experiment, **{share: 0.3})
-    batch = experiment.to_arrays(data.tokenizer, data.splits.test)
+    batch = data.splits.test.to_arrays(data.tokenizer)
     moved = jax.tree.map(
         lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(1), leaf.shape),
         train_state.params,
@@ -39,10 +37,10 @@ def test_probabilities_are_the_weighted_product(name):
     z = np.asarray(logits[other], float) * getattr(config, "bayes_scale", 1.0)
     networks = scipy.special.softmax(np.asarray(logits["networks"], float), axis=-1).mean(axis=0)
     product = networks**0.7 * scipy.special.softmax(z, axis=-1) ** 0.3
-    found = experiment.predict(config, task.model, moved, {}, batch)
-    np.testing.assert_allclose(
-        found, np.log(product / product.sum(axis=-1, keepdims=True)), rtol=SINGLE, atol=SINGLE
-    )
+    answer = experiment.committee(config, task.model)
+    log_p, _ = answer.apply(moved, {}, batch["tokens"], mask=batch["mask"])
+    expected = np.log(product / product.sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(log_p, expected, rtol=SINGLE, atol=SINGLE)
 
 
 def test_naive_bayes_is_counted_and_the_networks_are_trained():

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from jnn.data.fetch.sources import SOURCES, fetch
+from jnn.data.sequences import pad
+from jnn.data.sets.word_vectors import GLOVE_FEATURES, load_glove50
 from jnn.data.splits import hold_out
+from jnn.data.tokenizers import Tokenizer, word_tokenizer
 
 TREC_TRAINING = 5452
 """The first questions of the file are the published training part, the other 500 the test part."""
@@ -30,11 +33,31 @@ SENTIMENT_MARGIN = 0.5
 """Sentences whose mean rating is nearer to 0 say neither."""
 
 
+WORD_DEVIATION = 0.25
+"""Of the vectors of words that GloVe does not have; that of GloVe's own features is about 0.5."""
+
+
 class LabelledTexts(NamedTuple):
     """Texts, and the number of the class of each, (N,) int32."""
 
     texts: tuple[str, ...]
     labels: np.ndarray
+
+    def to_arrays(
+        self, tokenizer: Tokenizer, *, longest: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """``tokens`` and ``mask`` ``(N, T)``, and ``label`` ``(N,)``, to train and test with.
+
+        The texts are padded to the longest of them; of each, the first ``longest`` tokens are kept.
+
+        >>> from jnn.data.tokenizers import word_tokenizer
+        >>> texts = LabelledTexts(("so good", "bad"), np.array([1, 0], np.int32))
+        >>> texts.to_arrays(word_tokenizer(texts.texts))["mask"].tolist()
+        [[True, True], [True, False]]
+        """
+        tokens = [tokenizer.encode(text)[:longest] for text in self.texts]
+        padded = pad(tokens, value=tokenizer.padding)
+        return {"tokens": padded.tokens, "mask": padded.mask, "label": self.labels}
 
 
 class LabelledSplits(NamedTuple):
@@ -44,6 +67,12 @@ class LabelledSplits(NamedTuple):
     validation: LabelledTexts
     test: LabelledTexts
     classes: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of texts in each part."""
+        parts = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(part.texts) for name, part in parts.items()}
 
     def without_validation(self) -> LabelledSplits:
         """All that is not test data as the training part; the validation part is empty.
@@ -57,6 +86,32 @@ class LabelledSplits(NamedTuple):
             train.texts + held.texts, np.concatenate([train.labels, held.labels])
         )
         return self._replace(train=everything, validation=LabelledTexts((), held.labels[:0]))
+
+
+class WordSplits(NamedTuple):
+    """Labelled texts, a tokenizer of the words of the training part, and their initial vectors."""
+
+    splits: LabelledSplits
+    tokenizer: Tokenizer
+    vectors: np.ndarray
+    """``(tokens, 50)`` float32."""
+
+
+def with_vectors(
+    splits: LabelledSplits, *, glove: bool = True, offline: bool = False
+) -> WordSplits:
+    """A token for each word of the training part, in lower case, and a vector for each token.
+
+    The vectors are GloVe's, and for the words that GloVe does not have, or without ``glove`` for
+    all, drawn from a normal distribution.
+    """
+    tokenizer = word_tokenizer(splits.train.texts, lower=True)
+    rng, shape = np.random.default_rng(0), (tokenizer.vocabulary, GLOVE_FEATURES)
+    vectors = rng.normal(0, WORD_DEVIATION, shape).astype(np.float32)
+    if glove:
+        learned, is_known = load_glove50(tokenizer.tokens, offline=offline)
+        vectors = np.where(is_known[:, None], learned, vectors)
+    return WordSplits(splits, tokenizer, vectors)
 
 
 def load_trec(
