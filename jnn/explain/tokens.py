@@ -14,7 +14,7 @@ VISIBLE = str.maketrans({" ": "␣", "\n": "↵", "\t": "⇥", "\r": "↤"})
 
 
 def names(tokenizer: Tokenizer, tokens: ArrayLike) -> list[str]:
-    """What each of the ``tokens`` ``(T,)`` stands for.
+    """The texts of ``tokens`` ``(T,)``.
 
     >>> from jnn.data.tokenizers import character_tokenizer
     >>> names(character_tokenizer("ab"), [1, 0])
@@ -24,7 +24,7 @@ def names(tokenizer: Tokenizer, tokens: ArrayLike) -> list[str]:
 
 
 def readable(token: str, most: int = 14) -> str:
-    """A token with its blanks made visible; of a long one the beginning.
+    """A token with visible blanks; of a long one the beginning.
 
     >>> readable(" the\\n"), readable("")
     ('␣the↵', '∅')
@@ -36,13 +36,11 @@ def readable(token: str, most: int = 14) -> str:
 def ticks(
     ax: Axes, axis: Literal["x", "y"], tokens: Sequence[str], *, size: float = 8, top: bool = False
 ) -> None:
-    """Name the cells 0, 1, ... of an axis by tokens; on the axis x upright where all are short,
-    else turned.
-    """
+    """Label the cells 0, 1, ... of an axis by tokens; those of the axis x are turned where long."""
     labels = [readable(token) for token in tokens]
-    turn = axis == "x" and max(map(len, labels), default=0) > 2
     if axis == "x":
-        ax.set_xticks(range(len(labels)), labels, rotation=90 if turn else 0)
+        turned = max(map(len, labels), default=0) > 2
+        ax.set_xticks(range(len(labels)), labels, rotation=90 if turned else 0)
         ax.tick_params(
             axis="x", top=False, bottom=False, labeltop=top, labelbottom=not top, labelsize=size
         )
@@ -50,4 +48,4 @@ def ticks(
         ax.set_yticks(range(len(labels)), labels)
         ax.tick_params(axis="y", left=False, labelsize=size)
     for label in ax.get_xticklabels() if axis == "x" else ax.get_yticklabels():
-        label.set(parse_math=False, fontfamily="DejaVu Sans Mono", color=style.INK)
+        label.set(fontfamily="DejaVu Sans Mono", color=style.INK)

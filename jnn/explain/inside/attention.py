@@ -1,5 +1,4 @@
-"""Where attention looks: every head of every layer, one head large, and which source words a
-translation was made from.
+"""Attention weights: every head of every layer, one head large, the alignment of a translation.
 
 `attention_weights` runs a model and returns what it tags; all else takes plain weights
 ``(..., T, S)``, whose rows, one for each query, sum to one.
@@ -25,54 +24,52 @@ from jnn.tags import capture
 
 MOST_TOKENS, MOST_LAYERS, MOST_HEADS = 24, 6, 8
 MOST_LARGE = 40
-"""Tokens of a map that stands alone."""
+"""Tokens of a single map."""
 
 SUM = 0.02
-"""How far from one the sum of a row may be: weights of bfloat16 have two digits."""
+"""Tolerance of the sum of a row, which is one: weights of bfloat16 have two digits."""
 
 
 def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str, np.ndarray]:
-    """``{path: (layers, heads, T, S)}`` of every attention for one example x, such as
-    ``"blocks/attention"``.
+    """The weights of every attention for one example x: ``{path: (layers, heads, T, S)}``.
 
-    x is what the model takes, without a batch. Layers that follow each other in a `repeat` are one
-    entry; any other attention has one layer. Raises `JnnError` where no weights are tagged, as with
-    ``fused=True``.
+    A path is such as ``"blocks/attention"``; x is the input of the model, without a batch. The
+    layers of a `repeat` are one entry; any other attention has one layer. Raises `JnnError` where
+    no weights are tagged, as with ``fused=True``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> from jnn.layers.attention import attention
-    >>> model = jnn.chain(look=attention(2, causal=True), out=jnn.dense(2))
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((5, 4)))
-    >>> {path: w.shape for path, w in attention_weights(model, params, state, jnp.ones((5, 4))).items()}
-    {'look': (1, 2, 5, 5)}
+    >>> model, x = jnn.chain(mix=attention(2, causal=True), out=jnn.dense(2)), jnp.ones((5, 4))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
+    >>> {path: w.shape for path, w in attention_weights(model, params, state, x).items()}
+    {'mix': (1, 2, 5, 5)}
     """
-    is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
-    run = lambda params, state, x: {
-        path: numerics(w)
-        for path, w in capture(model.apply)(params, state, x)[1].items()
-        if is_weights(path)
-    }
-    found = jax.device_get(jax.jit(run)(params, state, x))
-    if not found:
-        remedy = (
-            "Fused attention keeps none: build the model with fused=False, its params are the same."
-        )
+
+    @jax.jit
+    def run(params, state, x):
+        _, values = capture(model.apply)(params, state, x)
+        is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
+        return {path: numerics(w) for path, w in values.items() if is_weights(path)}
+
+    weights = jax.device_get(run(params, state, x))
+    if not weights:
         raise mistake(
             "attention_weights",
             got="a model that tags no weights",
             expected="one with attention",
-            remedy=remedy,
+            remedy="Fused attention keeps none: build the model with fused=False, "
+            "its params are the same.",
         )
-    if wrong := [w.shape for w in found.values() if w.ndim not in (3, 4)]:
+    if wrong := [w.shape for w in weights.values() if w.ndim not in (3, 4)]:
         raise mistake(
             "attention_weights", got=f"weights {wrong[0]}", expected="one example, without a batch"
         )
-    return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in found.items()}
+    return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in weights.items()}
 
 
 def _without_name(path: str) -> str:
-    where, _, name = path.rpartition("/")
-    return where + name.removeprefix("weights")
+    layer, _, name = path.rpartition("/")
+    return layer + name.removeprefix("weights")
 
 
 def attention_maps(
@@ -82,13 +79,13 @@ def attention_maps(
     *,
     most: int = MOST_TOKENS,
 ) -> Figure:
-    """A map for each layer (row) and head (column): who looks (down) at what (across). White is
-    what may not be looked at.
+    """A map for each layer (row) and head (column): queries down, keys across.
 
-    ``weights`` ``(layers, heads, T, S)``; ``keys`` are the queries unless given. The first ``most``
-    tokens, ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are shown, and it is said; tokens are
-    named where there is room. Raises `JnnError` where shapes do not fit, and where a row sums to
-    neither one nor zero.
+    Masked positions are white. ``weights`` ``(layers, heads, T, S)``; ``keys`` are the queries
+    unless given. The first ``most`` tokens, ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are
+    shown, and the title says so; tokens are named where there is room.
+
+    Raises `JnnError` where shapes do not fit, and where a row sums to neither one nor zero.
 
     >>> figure = attention_maps(np.full((2, 3, 4, 4), 0.25), "abcd")
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
@@ -97,14 +94,13 @@ def attention_maps(
     w = _checked("attention_maps", weights, 4, queries, keys)
     shown = w[:MOST_LAYERS, :MOST_HEADS, :most, :most]
     layers, heads, T, S = shown.shape
+    axis_names = ("layers", "heads", "queries", "keys")
     cuts = [
-        f"the first {now} of {all_} {what}"
-        for what, now, all_ in zip(
-            ("layers", "heads", "queries", "keys"), shown.shape, w.shape, strict=True
-        )
-        if now < all_
+        f"the first {count} of {total} {name}"
+        for name, count, total in zip(axis_names, shown.shape, w.shape, strict=True)
+        if count < total
     ]
-    title = "Where each head looks" + "".join(f"; {cut}" for cut in cuts)
+    title = "; ".join(["Attention weights", *cuts])
     side = min(3.2, 10.5 / heads)
     figure, axes = style.panels(
         layers,
@@ -136,21 +132,20 @@ def attention_map(
     title: str = "",
     most: int = MOST_LARGE,
 ) -> Figure:
-    """One head, or a mean of several, large: a row for each query, a column for each key, and their
-    tokens.
+    """One head, or a mean of several, large: a row for each query, a column for each key.
 
     ``weights`` ``(T, S)``; ``title`` says whose they are; otherwise as `attention_maps`.
 
     >>> attention_map(np.eye(3), "abc").axes[0].get_ylabel()
-    'looks'
+    'query'
     """
     return _large(
         "attention_map",
         weights,
         queries,
         queries if keys is None else keys,
-        title or "Where attention looks",
-        ("is looked at", "looks"),
+        title or "Attention weights",
+        ("key", "query"),
         most,
     )
 
@@ -158,12 +153,12 @@ def attention_map(
 def alignment(
     weights: ArrayLike, source: Sequence[str], target: Sequence[str], *, most: int = MOST_LARGE
 ) -> Figure:
-    """Which words of the source each word of a translation was made from: cross attention, the mean
-    over the heads of a layer.
+    """The alignment of a translation: cross-attention, the mean over the heads of a layer.
 
-    ``weights`` ``(T, S)`` or ``(heads, T, S)``: row t is where the decoder looked when it made
-    ``target[t]``, which is when it had read the token before. Source across, target down, as
-    Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, figure 3.
+    ``weights`` ``(T, S)`` or ``(heads, T, S)``: row t has those by which the decoder predicted
+    ``target[t]``, with the token before as its input. Source across, target down.
+
+    Source: Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, figure 3.
 
     >>> figure = alignment(np.eye(2)[None], ["good", "day"], ["buen", "día"])
     >>> [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -176,14 +171,14 @@ def alignment(
         w,
         target,
         source,
-        "Which source word each target word was made from",
+        "Alignment: cross-attention from target to source",
         ("source", "target"),
         most,
     )
 
 
-def _large(where, weights, rows, columns, title: str, names: tuple[str, str], most: int) -> Figure:
-    w = _checked(where, weights, 2, rows, columns)
+def _large(caller, weights, rows, columns, title: str, names: tuple[str, str], most: int) -> Figure:
+    w = _checked(caller, weights, 2, rows, columns)
     cut = f"; the first {most} tokens" if max(w.shape) > most else ""
     w, rows, columns = w[:most, :most], rows[:most], columns[:most]
     cell = 0.34 if max(w.shape) <= 16 else 0.22
@@ -202,9 +197,7 @@ def _large(where, weights, rows, columns, title: str, names: tuple[str, str], mo
 
 
 def _map(ax: Axes, weights: np.ndarray) -> AxesImage:
-    """Small weights are told apart better where the colour follows their square root; what is 0 is
-    masked, and white.
-    """
+    """The colour follows the square root, which separates small weights; 0 is masked, and white."""
     image = ax.imshow(
         np.ma.masked_equal(weights, 0),
         cmap=style.MAGNITUDE,
@@ -218,20 +211,21 @@ def _map(ax: Axes, weights: np.ndarray) -> AxesImage:
 
 
 def _checked(
-    where: str, weights: ArrayLike, rank: int, queries: Sequence[str], keys: Sequence[str] | None
+    caller: str, weights: ArrayLike, rank: int, queries: Sequence[str], keys: Sequence[str] | None
 ) -> np.ndarray:
     w = np.asarray(weights, np.float64)
     expected = (len(queries), len(queries if keys is None else keys))
     if w.ndim != rank or w.shape[-2:] != expected or not w.size:
         axes = "(layers, heads, queries, keys)" if rank == 4 else "(queries, keys)"
         raise mistake(
-            where,
+            caller,
             got=f"weights {w.shape} for {expected[0]} queries and {expected[1]} keys",
             expected=axes,
         )
     sums = w.sum(axis=-1)
-    wrong = sums[(np.abs(sums - 1) > SUM) & (sums != 0)]  # a query that may look nowhere has 0
+    # a query whose keys are all masked has 0
+    wrong = sums[(np.abs(sums - 1) > SUM) & (sums != 0)]
     if len(wrong) or w.min() < 0:
         got = f"a row that sums to {wrong[0]:.3g}" if len(wrong) else f"a weight of {w.min():.3g}"
-        raise mistake(where, got=got, expected="weights after the softmax, whose rows sum to one")
+        raise mistake(caller, got=got, expected="weights after the softmax, whose rows sum to one")
     return w

@@ -1,6 +1,4 @@
-"""What each layer of a network makes of one image, and the kernels by which the first layer looks
-at it.
-"""
+"""Feature maps of one image in every layer, and the kernels of a convolution."""
 
 import math
 from collections.abc import Mapping
@@ -12,23 +10,23 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 from jnn.explain import style
 
-GAP = 0.08  # between two tiles, in tiles
+GAP = 0.08
+"""Between two tiles, in tiles."""
 
 
 def feature_maps(
     values: Mapping[str, np.ndarray], *, image: np.ndarray | None = None, maps: int = 12
 ) -> Figure:
-    """A row for each layer: its feature maps for one image, or its activities where they have no
-    place.
+    """A row for each layer: its feature maps of one image, or its vector of activations.
 
     ``values``  what `jnn.capture` returned for one image: ``{path: (H, W, C)}``, or ``(D,)`` for
-                layers after the maps. Other ranks are left out.
+                layers after the maps. Other ranks are omitted.
     ``image``   the image itself ``(H, W)`` or ``(H, W, 1 or 3)``, for the first row.
     ``maps``    how many maps of a layer are shown, the first ones.
 
-    One scale of colours for each layer, printed below its path: orange above zero and blue below,
-    or from dark to light where nothing is negative. Raises `JnnError` where no value is a map or a
-    vector.
+    Each layer has a colour scale of its own, printed below its path: orange above zero and blue
+    below, or from dark to light where nothing is negative. Raises `JnnError` where no value is a
+    map or a vector.
 
     >>> figure = feature_maps({"conv/output": np.ones((4, 4, 3)), "out/output": np.ones(5)})
     >>> [row.texts[0].get_text().strip() for row in figure.axes[::2]], len(figure.axes[1].images)
@@ -62,7 +60,7 @@ def feature_maps(
         2,
         width=width,
         height=sum(heights) * (tile + 0.22) + 0.5,
-        title="What each layer makes of the image",
+        title="Feature maps of each layer",
         widths=(2.0, width - 2.1),
         heights=heights,
     )
@@ -128,7 +126,7 @@ def _label(ax: Axes, name: str, detail: str) -> None:
 
 
 def _shortened(path: str, most: int = 24) -> str:
-    """A long path by its end, which says more."""
+    """The end of a long path, which is the more specific part."""
     return path if len(path) <= most else "…" + path[-most + 1 :]
 
 
@@ -144,10 +142,9 @@ def _tiles(ax: Axes, images: np.ndarray, columns: int, colours: dict) -> None:
 
 
 def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
-    """The kernels of a convolution as pictures: ``(height, width, in, out)``, the first ``most`` of
-    ``out``.
+    """The kernels of a convolution ``(height, width, in, out)`` as images, the first ``most``.
 
-    With three input channels each is a colour picture, grey where the weights are zero; with one it
+    With three input channels each is a colour image, grey where the weights are zero; with one it
     is orange where the weight is positive and blue where it is negative, on one scale for all. With
     more, each kernel is a row of its first 12 input channels.
 
@@ -170,14 +167,12 @@ def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
         tiles = np.moveaxis(shown, -1, 1)[:, :12].reshape(-1, *kernel.shape[:2])
         colours = {"cmap": style.SIGNED, "vmin": -largest, "vmax": largest}
     rows = -(-len(tiles) // columns)
-    some = f"The first {len(shown)} of {out}" if len(shown) < out else f"The {out}"
-    each = (
-        f"; a row is one kernel, its first {columns} of {channels} input channels"
-        if channels not in (1, 3)
-        else ""
-    )
+    count = f"the first {len(shown)} of {out}" if len(shown) < out else f"{out}"
+    rows_are = ""
+    if channels not in (1, 3):
+        rows_are = f"; a row is one kernel, its first {columns} of {channels} input channels"
     weights = f"weights from {style.short(kernel.min())} to {style.short(kernel.max())}"
-    title = f"{some} kernels, {kernel.shape[0]} × {kernel.shape[1]}{each}; {weights}"
+    title = f"Kernels: {count}, {kernel.shape[0]} × {kernel.shape[1]}{rows_are}; {weights}"
     width = max(4.2, 0.62 * columns)
     figure, axes = style.panels(
         width=width,

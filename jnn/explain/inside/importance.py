@@ -1,4 +1,4 @@
-"""Which features of a table a model needs."""
+"""Permutation importance: which features of a table a model depends on."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,20 +13,21 @@ from jnn.wording import number
 def permutation_importance(
     score: Callable[[np.ndarray], float], x: np.ndarray, *, repeats: int = 10, seed: int = 0
 ) -> np.ndarray:
-    """How much a score falls where one feature is shuffled over the examples:
-    ``I_jr = score(x) - score(x with column j permuted)``.
+    """The decrease of a score when one feature is shuffled over the examples.
 
-    ``score(x)`` takes examples ``(N, D)`` and gives a number of which more is better, such as the
-    accuracy or an error with its sign turned. The result is ``(D, repeats)`` float64, each repeat
-    with its own permutation: near zero for a feature that the model does without. Features that
-    tell the same share their importance, for each stands in for the other. Costs ``D repeats + 1``
-    scores.
+    ``I_jr = score(x) - score(x with column j permuted)``, ``(D, repeats)`` float64, each repeat
+    with its own permutation: near zero for a feature that the model does not use. Redundant
+    features share their importance.
 
-    Raises `JnnError` for x of another rank, and for ``repeats`` below 1. Source: Breiman 2001,
-    Random Forests, section 10.
+    ``score(x)`` takes examples ``(N, D)`` and returns a number of which higher is better, such as
+    the accuracy or a negated error. Costs ``D repeats + 1`` scores. Raises `JnnError` for x of
+    another rank, and for ``repeats`` below 1.
+
+    Source: Breiman 2001, Random Forests, section 10.
 
     >>> x = np.arange(8.0).reshape(4, 2)
-    >>> permutation_importance(lambda x: -np.mean((x[:, 0] - [0, 2, 4, 6]) ** 2), x, repeats=100).mean(axis=1).round()
+    >>> score = lambda x: -np.mean((x[:, 0] - [0, 2, 4, 6]) ** 2)
+    >>> permutation_importance(score, x, repeats=100).mean(axis=1).round()
     array([10., 0.])
     """
     x = np.asarray(x)
@@ -51,13 +52,13 @@ def permutation_importance(
 def importances(
     values: np.ndarray, names: Sequence[str], *, score: str = "score", most: int = 15
 ) -> Figure:
-    """Bars of the mean importance of each feature, the most important on top, with every repeat as
-    a dot.
+    """Bars of the mean importance of each feature, the largest on top, with every repeat as a dot.
 
-    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` says what falls.
+    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` names the score.
     At most ``most`` features are shown.
 
-    >>> figure = importances(np.array([[0.1, 0.3], [0.5, 0.7]]), ["age", "weight"], score="accuracy")
+    >>> values, names = np.array([[0.1, 0.3], [0.5, 0.7]]), ["age", "weight"]
+    >>> figure = importances(values, names, score="accuracy")
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['weight', 'age']
     """
@@ -71,8 +72,10 @@ def importances(
     means = values.mean(axis=1)
     shown = np.argsort(-means, kind="stable")[:most]
     among = f" (the first {len(shown)} of {len(names)} features)" if len(shown) < len(names) else ""
+    largest = number(float(means[shown[0]]))
     title = (
-        f"Without {names[shown[0]]} the {score} falls by {number(float(means[shown[0]]))}{among}"
+        f"Permutation importance: shuffling {names[shown[0]]} lowers the {score} "
+        f"by {largest}{among}"
     )
     figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(shown), title=title)
     ax = axes[0, 0]
@@ -92,5 +95,5 @@ def importances(
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     style.gridded(ax, "x")
-    style.caption(ax, x=f"fall of the {score} where the feature is shuffled")
+    style.caption(ax, x=f"decrease of the {score} when the feature is shuffled")
     return figure

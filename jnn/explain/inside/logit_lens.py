@@ -1,5 +1,7 @@
-"""What a transformer would say after each of its blocks: its own read-out of the features on their
-way (nostalgebraist 2020, "Interpreting GPT: the logit lens")."""
+"""The logit lens: the next token that a transformer would predict after each of its blocks.
+
+Source: nostalgebraist 2020, "Interpreting GPT: the logit lens".
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,34 +22,32 @@ from jnn.tags import capture, intervene
 MOST_TOKENS = 20
 
 ADDED = ("attention/output", "cross_attention/output", "feed_forward/output")
-"""What a block adds to the features on their way."""
+"""What a block adds to the residual stream."""
 
 
 def layer_logits(
     model: Model, params: Any, state: Any, x: Any, *, path: str = "blocks"
 ) -> np.ndarray:
-    """The logits ``(depth + 1, T, V)`` of one example x if only the first 0, 1, ... depth blocks
-    added anything to the features.
+    """The logits ``(depth + 1, T, V)`` of one example x after 0, 1, ... depth blocks.
 
-    ``path`` is the stack of blocks of a `transformer`. What its other blocks add is set to zero, so
-    that with pre-norm the model itself reads out the features as they are after each block; with
-    post-norm they are normalized by the later blocks too. Raises `JnnError` where the model has no
-    such stack.
+    ``path`` is the stack of blocks of a `transformer`. What its later blocks add to the residual
+    stream is set to zero, so that with pre-norm the model unembeds the features as they are after
+    each block; with post-norm they are normalized by the later blocks too. Raises `JnnError` where
+    the model has no such stack.
     """
 
     def run(params, state, x):
         _, values = capture(model.apply)(params, state, x)
-        added = {
-            f"{path}/{name}": values[f"{path}/{name}"]
-            for name in ADDED
-            if f"{path}/{name}" in values
-        }
+        paths = [f"{path}/{name}" for name in ADDED]
+        added = {name: values[name] for name in paths if name in values}
         if len(added) < 2 or any(value.ndim != 3 for value in added.values()):
-            found = (
-                ", ".join(f"{name} {value.shape}" for name, value in values.items()) or "nothing"
+            shapes = [f"{name} {value.shape}" for name, value in values.items()]
+            raise mistake(
+                "layer_logits",
+                got=", ".join(shapes) or "nothing",
+                expected=f"{path}/attention/output and {path}/feed_forward/output, "
+                "(depth, T, width) of one example",
             )
-            expected = f"{path}/attention/output and {path}/feed_forward/output, (depth, T, width) of one example"
-            raise mistake("layer_logits", got=found, expected=expected)
         depth = next(iter(added.values())).shape[0]
 
         def until(block):
@@ -68,9 +68,9 @@ def logit_lens(
 ) -> Figure:
     """The most probable next token after each block, the last on top, coloured by its probability.
 
-    ``logits`` ``(depth + 1, T, V)``, as `layer_logits` gives them; ``tokens`` are the T that were
-    read, ``vocabulary`` the V as text. The last ``most`` tokens are shown, and it is said. Beside
-    each row stands how often its word is already the last one's, over all tokens.
+    ``logits`` ``(depth + 1, T, V)``, as `layer_logits` gives them; ``tokens`` are the T of the
+    input, ``vocabulary`` the V as text. The last ``most`` tokens are shown, and the title says so.
+    Beside each row stands how often it agrees with the last block, over all tokens.
 
     >>> figure = logit_lens(np.log([[[0.9, 0.1]], [[0.2, 0.8]]]), "a", "ab")
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -91,7 +91,7 @@ def logit_lens(
     figure, axes = style.panels(
         width=max(6.0, width),
         height=1.6 + 0.34 * len(p),
-        title=f"What comes next, read out after each block{cut}",
+        title=f"Logit lens: the most probable next token after each block{cut}",
     )
     ax = axes[0, 0]
     image = ax.imshow(
@@ -104,34 +104,23 @@ def logit_lens(
         origin="lower",
     )
     for row, t in np.ndindex(*best.shape):
-        word, colour = (
-            readable(vocabulary[int(best[row, t])], 8),
-            style.INK if p[row, t] > 0.6 else "white",
-        )
         ax.text(
             t,
             row,
-            word,
+            readable(vocabulary[int(best[row, t])], 8),
             ha="center",
             va="center",
             fontsize=8,
-            color=colour,
+            color=style.INK if p[row, t] > 0.6 else "white",
             family="DejaVu Sans Mono",
-            parse_math=False,
         )
     for row, share in enumerate(agreement):
-        ax.text(
-            p.shape[1] - 0.35,
-            row,
-            f"{100 * share:.0f} %",
-            va="center",
-            fontsize=8,
-            color=style.QUIET,
-        )
+        text = f"{100 * share:.0f} %"
+        ax.text(p.shape[1] - 0.35, row, text, va="center", fontsize=8, color=style.QUIET)
     ticks(ax, "x", tokens[-most:])
     ax.set_yticks(range(len(p)), ["embedding", *(f"block {i}" for i in range(len(p) - 1))])
     ax.tick_params(axis="y", length=0)
     ax.spines[:].set_visible(False)
-    style.caption(ax, x="what was read; on the right, agreement with the last row")
+    style.caption(ax, x="input; on the right, agreement with the last block")
     style.colour_bar(figure, image, ax, "probability")
     return figure

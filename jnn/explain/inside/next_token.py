@@ -1,6 +1,4 @@
-"""What may come next: the probabilities of a language model, and what temperature, top-k and top-p
-make of them.
-"""
+"""Next-token probabilities of a language model, and with temperature, top-k and top-p."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +14,7 @@ from jnn.explain import style
 from jnn.explain.tokens import readable, ticks
 
 CHOICES = {
-    "as it is": Sampling(),
+    "unchanged": Sampling(),
     "temperature 0.5": Sampling(temperature=0.5),
     "top-k 5": Sampling(top_k=5),
     "top-p 0.8": Sampling(top_p=0.8),
@@ -31,12 +29,12 @@ def next_token(
     choices: Mapping[str, Sampling] = CHOICES,
     most: int = 12,
 ) -> Figure:
-    """The most probable next tokens, a panel for each way to draw one: its probabilities as bars,
-    on those of the model itself.
+    """The most probable next tokens, a panel for each way to sample one.
 
-    ``logits`` ``(V,)`` after the text ``after``, of which the end is shown; ``vocabulary`` the V
-    tokens as text. All panels have the same ``most`` tokens, in the order of the model; the last
-    row is what all others have together.
+    Its probabilities are orange bars, on grey ones of the model itself. ``logits`` ``(V,)`` come
+    after the text ``after``, of which the end is shown; ``vocabulary`` is the V tokens as text. All
+    panels have the same ``most`` tokens, in the order of the model; the last row is the sum of all
+    others.
 
     >>> figure = next_token([2.0, 1.0, 0.0], "abc", choices={"greedy": Sampling(temperature=0)})
     >>> [float(bar.get_width()) for bar in figure.axes[0].containers[1]]
@@ -49,30 +47,32 @@ def next_token(
             got=f"logits {logits.shape}",
             expected=f"({len(vocabulary)},), one for each token",
         )
-    own = distribution(logits, Sampling())
-    shown = np.argsort(-own, kind="stable")[:most]
-    others = len(own) - len(shown)
+    p = distribution(logits, Sampling())
+    shown = np.argsort(-p, kind="stable")[:most]
+    names = [vocabulary[int(i)] for i in shown]
+    others = len(p) - len(shown)
+    if others:
+        names.append(f"{others:,}\N{NO-BREAK SPACE}others")
     rows = lambda p: np.append(p[shown], p.sum() - p[shown].sum()) if others else p[shown]
-    names = [
-        *(vocabulary[i] for i in shown.tolist()),
-        *([f"{others:,}\N{NO-BREAK SPACE}others"] if others else []),
-    ]
-    title = "What may come next" + (f" after “{readable(after[-32:], 32)}”" if after else "")
+    end = f" after “{readable(after[-32:], 32)}”" if after else ""
     figure, axes = style.panels(
-        1, len(choices), width=1.2 + 2.1 * len(choices), height=1.1 + 0.26 * len(names), title=title
+        1,
+        len(choices),
+        width=1.2 + 2.1 * len(choices),
+        height=1.1 + 0.26 * len(names),
+        title=f"Next-token probabilities{end}",
     )
     for i, (ax, (name, sampling)) in enumerate(zip(axes[0], choices.items(), strict=True)):
-        _bars(ax, rows(own), rows(distribution(logits, sampling)))
+        _bars(ax, rows(p), rows(distribution(logits, sampling)))
         style.caption(ax, name)
         ticks(ax, "y", [] if i else names)
-    for found in figure.texts:
-        found.set_parse_math(False)  # a text may have dollars
     return figure
 
 
 def distribution(logits: ArrayLike, sampling: Sampling) -> np.ndarray:
-    """The probabilities ``(..., V)`` from which `jnn.decoding.sampling.sample` draws, where nothing
-    is penalized; 0 for what is ruled out.
+    """The probabilities ``(..., V)`` from which `jnn.decoding.sampling.sample` draws.
+
+    They are those without penalties, and 0 for a token that is ruled out.
 
     >>> distribution(np.log([0.5, 0.4, 0.1]), Sampling(top_k=1)).tolist()
     [1.0, 0.0, 0.0]
@@ -85,21 +85,15 @@ def distribution(logits: ArrayLike, sampling: Sampling) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def _bars(ax: Axes, own: np.ndarray, changed: np.ndarray) -> None:
-    y = np.arange(len(own))
-    ax.barh(y, own, height=0.8, color=style.FAINT)
-    ax.barh(y, changed, height=0.5, color=style.ORANGE)
-    most = max(own.max(), changed.max())
-    for i, p in enumerate(changed):
-        text = f"{p:.1%}" if p else "—"
-        ax.text(
-            max(p, own[i]) + 0.03 * most,
-            i,
-            text,
-            va="center",
-            fontsize=8,
-            color=style.INK if p else style.QUIET,
-        )
+def _bars(ax: Axes, model: np.ndarray, adjusted: np.ndarray) -> None:
+    y = np.arange(len(model))
+    ax.barh(y, model, height=0.8, color=style.FAINT)
+    ax.barh(y, adjusted, height=0.5, color=style.ORANGE)
+    most = max(model.max(), adjusted.max())
+    for i, p in enumerate(adjusted):
+        end = max(p, model[i]) + 0.03 * most
+        colour = style.INK if p else style.QUIET
+        ax.text(end, i, f"{p:.1%}" if p else "—", va="center", fontsize=8, color=colour)
     ax.set(xlim=(0, 1.35 * most), xticks=[])
     ax.invert_yaxis()
     ax.spines["bottom"].set_visible(False)

@@ -1,4 +1,4 @@
-"""How much a model computes, counted without computing it."""
+"""The floating-point operations of a model, counted without computing anything."""
 
 import math
 from typing import Any
@@ -10,16 +10,16 @@ from jnn.model import Model
 
 
 def flops(model: Model, x: Any) -> int:
-    """The floating-point operations of the matrix products and convolutions of one evaluation, on
-    an input of the shape of ``x``.
+    """The operations in matrix products and convolutions, for an input of the shape of ``x``.
 
     A multiplication and its addition are two operations, so that this is twice what some tables of
-    architectures give. What is done element by element is not counted, nor is what a
-    ``jax.lax.while_loop`` does more than once; a scan, as of `jnn.repeat` or over time, counts as
-    often as it goes round, and of the branches of a ``jax.lax.cond`` the dearest.
+    architectures give. Elementwise operations are not counted. A scan, as of `jnn.repeat` or over
+    time, counts each of its iterations, a ``jax.lax.while_loop`` only one, and a ``jax.lax.cond``
+    its most expensive branch.
 
     >>> import jax.numpy as jnp, jnn
-    >>> flops(jnn.chain(jnn.dense(40), jax.nn.relu, jnn.dense(2)), jnp.ones(30))  # 2 (30 · 40 + 40 · 2)
+    >>> model = jnn.chain(jnn.dense(40), jax.nn.relu, jnn.dense(2))
+    >>> flops(model, jnp.ones(30))  # 2 (30 · 40 + 40 · 2)
     2560
     """
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
@@ -49,5 +49,5 @@ def _of_equation(equation) -> int:
 
 
 def _of_convolution(equation, products: int) -> int:
-    """Each output is the sum of so many products."""
+    """The operations where each output is the sum of ``products`` products."""
     return 2 * products * math.prod(equation.outvars[0].aval.shape)

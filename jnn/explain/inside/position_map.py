@@ -1,4 +1,4 @@
-"""How a model tells places apart: the vectors of positions, and how alike any two are."""
+"""Position encodings: the vectors of positions, and their similarities."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,12 +11,11 @@ MOST = 256
 
 
 def position_map(vectors: ArrayLike, *, most: int = MOST) -> Figure:
-    """The vectors ``(length, features)`` as a picture, and beside it their cosines
-    ``v_s · v_t / (|v_s| |v_t|)``.
+    """The vectors ``(length, features)`` as a heat map, and beside it their cosines.
 
-    The params of `learned_positions` are such vectors; those of `sinusoidal_positions` are what it
-    adds to zeros. The first ``most`` positions are shown, and it is said. Raises `JnnError` for
-    another rank.
+    A cosine is ``v_s · v_t / (|v_s| |v_t|)``. The params of `learned_positions` are such vectors;
+    those of `sinusoidal_positions` are its output for zeros. The first ``most`` positions are
+    shown, and the title says so. Raises `JnnError` for another rank.
 
     >>> figure = position_map(np.eye(3))
     >>> figure.axes[1].images[0].get_array().tolist()
@@ -27,25 +26,18 @@ def position_map(vectors: ArrayLike, *, most: int = MOST) -> Figure:
         raise mistake(
             "position_map", got=f"vectors of shape {v.shape}", expected="(length, features)"
         )
-    cut = f"; the first {most} of {len(v):,}" if len(v) > most else ""
+    count = f"the first {most} of {len(v):,}" if len(v) > most else f"{len(v)}"
     v = v[:most]
     unit = v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    figure, axes = style.panels(
-        1, 2, width=9.6, height=4.2, title=f"The vectors of {len(v)} positions{cut}"
-    )
+    title = f"Position encoding: {count} positions"
+    figure, axes = style.panels(1, 2, width=9.6, height=4.2, title=title)
     left, right = axes[0]
-    most_colour = float(np.abs(v).max()) or 1.0
-    shown = left.imshow(
-        v,
-        cmap=style.SIGNED,
-        vmin=-most_colour,
-        vmax=most_colour,
-        aspect="auto",
-        interpolation="nearest",
-    )
+    largest = float(np.abs(v).max()) or 1.0
+    signed = {"cmap": style.SIGNED, "interpolation": "nearest"}
+    values = left.imshow(v, vmin=-largest, vmax=largest, aspect="auto", **signed)
     style.caption(left, "value", x="feature", y="position")
-    style.colour_bar(figure, shown, left)
-    alike = right.imshow(unit @ unit.T, cmap=style.SIGNED, vmin=-1, vmax=1, interpolation="nearest")
-    style.caption(right, "how alike two positions are (cosine)", x="position", y="position")
-    style.colour_bar(figure, alike, right)
+    style.colour_bar(figure, values, left)
+    cosines = right.imshow(unit @ unit.T, vmin=-1, vmax=1, **signed)
+    style.caption(right, "cosine similarity", x="position", y="position")
+    style.colour_bar(figure, cosines, right)
     return figure

@@ -1,18 +1,24 @@
-"""Which inputs speak for an answer: five methods, and the check that they look at what was learned.
+"""Saliency: which inputs support a class, by five methods, and a sanity check of them.
 
 Every method takes ``f(x) -> logits (K,)``, one example ``x`` and the class ``target`` to explain,
 and is a pure function that runs under `jax.jit`:
 
-    gradient              ∂f_c/∂x                                          Simonyan et al. 2013, https://arxiv.org/abs/1312.6034
-    smooth_grad           E_ε ∂f_c/∂x (x + ε)                              Smilkov et al. 2017, https://arxiv.org/abs/1706.03825
-    integrated_gradients  (x - x₀) ∫₀¹ ∂f_c/∂x (x₀ + t (x - x₀)) dt        Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365
-    grad_cam              relu Σ_k A_k mean_ij ∂f_c/∂A_ijk                 Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391
-    occlusion             f_c(x) - f_c(x with a patch covered)             Zeiler and Fergus 2013, https://arxiv.org/abs/1311.2901
+    gradient              ∂f_c/∂x
+    smooth_grad           E_ε ∂f_c/∂x (x + ε)
+    integrated_gradients  (x - x₀) ∫₀¹ ∂f_c/∂x (x₀ + t (x - x₀)) dt
+    grad_cam              relu Σ_k A_k mean_ij ∂f_c/∂A_ijk
+    occlusion             f_c(x) - f_c(x with a patch covered)
 
-A picture that stays the same when the weights are drawn anew shows the image, not the model:
-`compare` puts both side by side (Adebayo et al. 2018, https://arxiv.org/abs/1810.03292).
+A map that stays the same when the weights are randomized shows the image, not the model: `compare`
+puts both side by side.
+
+Sources, in this order: Simonyan et al. 2013, https://arxiv.org/abs/1312.6034; Smilkov et al. 2017,
+https://arxiv.org/abs/1706.03825; Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365;
+Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391; Zeiler and Fergus 2013,
+https://arxiv.org/abs/1311.2901; the check: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -31,11 +37,12 @@ Logits = Callable[[jax.Array], jax.Array]
 
 METHODS = ("gradient", "SmoothGrad", "integrated gradients", "Grad-CAM", "occlusion")
 
-AT_ONCE = 16  # copies of the example that go through the network together
+AT_ONCE = 16
+"""Copies of the example in one batch."""
 
 
 def gradient(f: Logits, x: jax.Array, target: int | jax.Array) -> jax.Array:
-    """How the logit of ``target`` changes with each input, ``∂f_c/∂x``, in the shape of ``x``.
+    """The gradient ``∂f_c/∂x`` of the logit of ``target``, in the shape of ``x``.
 
     >>> gradient(lambda x: jnp.stack([x[0], 3 * x[1]]), jnp.ones(2), 1).tolist()
     [0.0, 3.0]
@@ -53,8 +60,9 @@ def smooth_grad(
     samples: int = 32,
     noise: float = 0.15,
 ) -> jax.Array:
-    """The mean gradient at ``samples`` points around ``x``, normally distributed with a deviation
-    of ``noise`` times the range of ``x``.
+    """The mean gradient at ``samples`` normally distributed points around ``x``.
+
+    Their standard deviation is ``noise`` times the range of ``x``.
     """
     check_positive("smooth_grad", samples=samples)
     _check(f, x, target)
@@ -71,10 +79,10 @@ def integrated_gradients(
     baseline: jax.Array | float = 0.0,
     steps: int = 64,
 ) -> jax.Array:
-    """What each input adds to the logit of ``target`` on the straight way from ``baseline``; in
-    all, ``f_c(x) - f_c(baseline)``.
+    """What each input adds to the logit of ``target`` on the straight line from ``baseline``.
 
-    The integral is a sum over the middles of ``steps`` equal parts, exact for linear f.
+    The sum over all inputs is ``f_c(x) - f_c(baseline)``. The integral is a sum over the midpoints
+    of ``steps`` equal parts, exact for linear f.
 
     >>> integrated_gradients(lambda x: jnp.stack([x[0] * x[1]]), jnp.array([2.0, 3.0]), 0).tolist()
     [3.0, 3.0]
@@ -90,27 +98,26 @@ def integrated_gradients(
 
 
 def grad_cam(f: Logits, x: jax.Array, target: int | jax.Array, path: str) -> jax.Array:
-    """Where the feature maps at the tagged ``path`` speak for ``target``: ``(H, W)`` of the image
-    ``x`` ``(H, W, C)``, none negative.
+    """Where the feature maps at the tagged ``path`` support ``target``, ``(H, W)``, none negative.
 
-    ``L = relu(Σ_k α_k A_k)`` with ``α_k`` the mean over the places of ``∂f_c/∂A_k``, stretched
-    linearly to the size of the image. ``path`` is one that `jnn.capture` shows, or its last parts.
+    ``L = relu(Σ_k α_k A_k)`` with ``α_k`` the mean over the positions of ``∂f_c/∂A_k``, resized
+    linearly to the image ``x`` ``(H, W, C)``. ``path`` is one of `jnn.capture`, or its last parts.
     Raises `JnnError` where it names no value, several, or one that is no ``(h, w, channels)``.
     """
     _check(f, x, target)
     _, values = capture(f)(x)
-    found = [each for each in values if each == path or each.endswith("/" + path)]
-    if len(found) != 1 or values[found[0]].ndim != 3:
-        got = f"{path!r}, which names {', '.join(f'{each} {values[each].shape}' for each in found) or 'nothing'}"
-        maps = ", ".join(each for each, value in values.items() if value.ndim == 3)
+    matches = [name for name in values if name == path or name.endswith("/" + path)]
+    if len(matches) != 1 or values[matches[0]].ndim != 3:
+        shapes = ", ".join(f"{name} {values[name].shape}" for name in matches)
+        possible = ", ".join(name for name, value in values.items() if value.ndim == 3)
         raise mistake(
             "grad_cam",
-            got=got,
-            expected=f"one value of shape (h, w, channels): {maps or 'this model tags none'}",
+            got=f"{path!r}, which names {shapes or 'nothing'}",
+            expected=f"one value of shape (h, w, channels): {possible or 'this model tags none'}",
         )
-    maps = values[found[0]]
-    slopes = jax.grad(lambda maps: intervene(f, {found[0]: maps})(x)[target])(maps)
-    weights = jnp.mean(slopes, axis=(0, 1), keepdims=True)
+    maps = values[matches[0]]
+    gradients = jax.grad(lambda maps: intervene(f, {matches[0]: maps})(x)[target])(maps)
+    weights = jnp.mean(gradients, axis=(0, 1), keepdims=True)
     return jax.image.resize(jax.nn.relu(jnp.sum(weights * maps, axis=-1)), x.shape[:2], "linear")
 
 
@@ -123,10 +130,10 @@ def occlusion(
     stride: int = 1,
     value: jax.Array | float = 0.0,
 ) -> jax.Array:
-    """How much the logit of ``target`` falls when a square of ``size`` pixels is covered with
-    ``value``: ``(H, W)`` of the image ``x`` ``(H, W, C)``.
+    """The decrease of the logit of ``target`` when a square of the image is covered: ``(H, W)``.
 
-    A pixel has the mean over the squares that cover it, which are ``stride`` pixels apart.
+    The squares of the image ``x`` ``(H, W, C)`` have ``size`` pixels on each side, are ``stride``
+    pixels apart, and get ``value``. A pixel has the mean over the squares that cover it.
     """
     _check(f, x, target)
     if x.ndim != 3 or not (0 < size <= min(x.shape[:2]) and 0 < stride <= size):
@@ -138,9 +145,7 @@ def occlusion(
     starts = [
         sorted({*range(0, extent - size + 1, stride), extent - size}) for extent in x.shape[:2]
     ]
-    corners = jnp.stack(jnp.meshgrid(*map(jnp.array, starts), indexing="ij"), axis=-1).reshape(
-        -1, 2
-    )
+    corners = jnp.array(list(itertools.product(*starts)))
     rows, columns = jnp.arange(x.shape[0])[:, None], jnp.arange(x.shape[1])[None]
     cover = jnp.broadcast_to(jnp.asarray(value, x.dtype), x.shape)
 
@@ -157,25 +162,25 @@ def occlusion(
 def explanations(
     f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, path: str, patch: int = 4
 ) -> dict[str, np.ndarray]:
-    """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels;
-    ``path`` is where Grad-CAM looks.
+    """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels.
 
-    Positive speaks for ``target``. All methods are compiled together.
+    Positive values support ``target``. ``path`` is that of the feature maps for Grad-CAM. All
+    methods are compiled together.
     """
 
     @jax.jit
-    def every(x, key):
-        found = {
+    def all_maps(x, key):
+        maps = {
             "gradient": gradient(f, x, target),
             "SmoothGrad": smooth_grad(f, x, target, key),
             "integrated gradients": integrated_gradients(f, x, target),
             "Grad-CAM": grad_cam(f, x, target, path)[..., None],
             "occlusion": occlusion(f, x, target, size=patch)[..., None],
         }
-        return {name: jnp.sum(numerics(each), axis=-1) for name, each in found.items()}
+        return {name: jnp.sum(numerics(values), axis=-1) for name, values in maps.items()}
 
-    found = jax.device_get(every(x, key))
-    return {name: found[name] for name in METHODS}
+    maps = jax.device_get(all_maps(x, key))
+    return {name: maps[name] for name in METHODS}
 
 
 def compare(
@@ -185,12 +190,11 @@ def compare(
     *,
     answer: str,
 ) -> Figure:
-    """Maps of one image by several methods side by side: above for the trained weights, below for
-    random ones.
+    """Maps of one image by several methods, for the trained weights above and random ones below.
 
     ``trained`` and ``random`` are ``{method: (H, W)}``, as `explanations` gives them. Below each
     lower map stands its rank correlation with the upper one, of absolute values: near 1, the method
-    would show the same picture of a model that has learned nothing. ``answer`` names the class.
+    would show the same for a model that has learned nothing. ``answer`` names the class.
     """
     if set(trained) != set(random):
         raise mistake(
@@ -198,7 +202,7 @@ def compare(
             got=f"{', '.join(trained)} and {', '.join(random)}",
             expected="the same methods for trained and random weights",
         )
-    title = f"What speaks for (orange) and against (blue) “{answer}”"
+    title = f"Saliency of “{answer}”: orange supports the class, blue opposes it"
     figure, axes = style.panels(
         2, 1 + len(trained), width=1.75 * (1 + len(trained)), height=4.3, title=title
     )
@@ -207,7 +211,7 @@ def compare(
     axes[1, 0].text(
         1,
         0.5,
-        "The same with\nrandom weights:\nwhat stays is\nnot learned",
+        "the same with\nrandom weights:\nwhat remains is\nnot learned",
         ha="right",
         va="center",
         fontsize=9,
@@ -222,15 +226,16 @@ def compare(
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=style.FAINT)
         style.caption(column[0], name)
-        style.caption(column[1], x=f"rank correlation {_alike(trained[name], random[name])}")
+        correlation = _rank_correlation(trained[name], random[name])
+        style.caption(column[1], x=f"rank correlation {correlation}")
     return figure
 
 
-def _alike(a: np.ndarray, b: np.ndarray) -> str:
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> str:
     a, b = np.abs(np.ravel(a)), np.abs(np.ravel(b))
-    return (
-        "undefined" if np.ptp(a) == 0 or np.ptp(b) == 0 else f"{scipy.stats.spearmanr(a, b)[0]:.2f}"
-    )
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return "undefined"
+    return f"{scipy.stats.spearmanr(a, b)[0]:.2f}"
 
 
 def _check(f: Logits, x: jax.Array, target: int | jax.Array) -> None:

@@ -1,4 +1,4 @@
-"""The layers of a model: their shapes and parameters, found without computing anything."""
+"""The layers of a model: their shapes and parameters, without computing anything."""
 
 from typing import Any, NamedTuple
 
@@ -12,22 +12,22 @@ from jnn.tags import capture
 
 
 class Row(NamedTuple):
-    """A layer: its path, the shapes of its output for the given input (one, unless it makes several
-    arrays), and its number of parameters."""
+    """A layer of a model, for a given input."""
 
     path: str
     output: tuple[tuple[int, ...], ...]
+    """The shapes of its output: one, unless the layer returns several arrays."""
     parameters: int
+    """Their number."""
 
 
 def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
-    """The layers of ``model`` in the order in which they run, for an input of the shape of ``x``;
-    nothing is computed (`jax.eval_shape`).
+    """The layers of ``model`` in the order in which they run, for an input of the shape of ``x``.
 
-    A layer is a child of a `jnn.chain` or `jnn.parallel` that has no such children itself; with
-    ``depth``, paths end after so many parts, and the row of a block has all parameters in it.
-    Inside a `jnn.repeat`, shapes have its number of copies in front. Parameters that no child holds
-    have a row of their own, without an output.
+    Nothing is computed (`jax.eval_shape`). A layer is a child of a `jnn.chain` or `jnn.parallel`
+    that has no such children itself; with ``depth``, paths end after that many parts, and the row
+    of a block has all parameters in it. Inside a `jnn.repeat`, shapes have its number of copies in
+    front. Parameters that no child holds have a row of their own, without an output.
 
     >>> import jax.numpy as jnp, jnn
     >>> model = jnn.chain(hidden=jnn.chain(jnn.dense(4), jax.nn.relu), out=jnn.dense(2))
@@ -80,8 +80,9 @@ def parameter_count(model: Model, x: Any) -> int:
 
 
 def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = False) -> str:
-    """`layer_table` as text in aligned columns, with the total, and ``with_flops`` its
-    `jnn.explain.inside.operations.flops`.
+    """`layer_table` as text in aligned columns, with the total.
+
+    ``with_flops`` adds a line with `jnn.explain.inside.operations.flops`.
 
     >>> import jax.numpy as jnp, jnn
     >>> print(table(jnn.chain(hidden=jnn.dense(40), out=jnn.dense(2)), jnp.ones(30)))
@@ -104,7 +105,8 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     text = tables.table(lines, numbers=[2])
     if with_flops:
         text.append(
-            f"{flops(model, x):,.0f} floating-point operations in matrix products and convolutions for an input of this shape"
+            f"{flops(model, x):,.0f} floating-point operations in matrix products and "
+            "convolutions for an input of this shape"
         )
     return "\n".join(text)
 
@@ -117,15 +119,16 @@ def _shapes(model: Model, x: Any) -> tuple[Any, Any, Any]:
 
 
 def _outputs(values: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """``{path of a child: shapes of its outputs}``; a child that is used twice, or makes several
-    arrays, is one with several shapes.
+    """``{path of a child: shapes of its outputs}``.
+
+    There are several where the child is used twice, or returns several arrays.
     """
-    found: dict[str, tuple] = {}
+    shapes: dict[str, tuple] = {}
     for path, value in values.items():
         layer, _, name = path.rpartition("/")
         if name.partition("#")[0] == "output":
-            found[layer] = (*found.get(layer, ()), value.shape)
-    return found
+            shapes[layer] = (*shapes.get(layer, ()), value.shape)
+    return shapes
 
 
 def _sizes(params: Any) -> dict[str, int]:

@@ -1,10 +1,10 @@
-"""How far back in time a sequence model looks: the gradient of the last loss by every earlier
-input.
+"""Gradients through time: those of the last loss by every earlier input of a sequence model.
 
-For a recurrent network this is a product of as many Jacobians as there are steps between, which
-vanishes or explodes; the gates of LSTM and GRU are there to keep it. Sources: Hochreiter 1991;
-Bengio, Simard, Frasconi 1994, https://doi.org/10.1109/72.279181; seen character by character:
-Madsen 2019, https://doi.org/10.23915/distill.00016.
+For a recurrent network such a gradient is a product of as many Jacobians as there are steps
+between, which vanishes or explodes; the gates of LSTM and GRU are there to preserve it.
+
+Sources: Hochreiter 1991; Bengio, Simard, Frasconi 1994, https://doi.org/10.1109/72.279181;
+character by character: Madsen 2019, https://doi.org/10.23915/distill.00016.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,8 +47,7 @@ def loss_gradients(
     *,
     at: str = EMBEDDING,
 ) -> np.ndarray:
-    """The gradient norms of the cross entropy of each sequence's last target, ``(N, T)``, by the
-    vectors of its tokens.
+    """Gradient norms ``(N, T)`` of the last target's cross entropy, by the vectors of the tokens.
 
     ``tokens`` ``(N, T)``; ``targets`` ``(N,)``, the token after the last; ``at`` is where the model
     tags the vectors ``(T, D)``. Raises `JnnError` where it does not.
@@ -69,13 +68,12 @@ def loss_gradients(
 
 
 def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) -> Figure:
-    """How the gradient fades on its way back, a line for each model, on one logarithmic axis.
+    """Gradient norms against the steps back in time, a line for each model, on a logarithmic axis.
 
-    ``norms`` is ``{name: (T,) or (N, T)}``, as `loss_gradients` gives them. Drawn is, over the
-    steps back from the last input, the geometric mean of the N sequences' norms, each divided by
-    its norm at the last input; so that models whose gradients differ as a whole are on one scale.
-    Beside each name stands how many steps back it stays above 1 %. Of long sequences the last
-    ``most`` steps are shown.
+    ``norms`` is ``{name: (T,) or (N, T)}``, as `loss_gradients` gives them. A line is the geometric
+    mean over N sequences of their norms, each divided by its norm at the last input, so that models
+    whose gradients differ as a whole are on one scale. Beside each name stands how many steps back
+    it stays above 1 %. Of long sequences the last ``most`` steps are shown.
 
     >>> figure = gradient_through_time({"halves": [0.25, 0.5, 1.0]})
     >>> figure.axes[0].lines[0].get_ydata().tolist()
@@ -84,19 +82,18 @@ def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) ->
     lines = {name: relative(value) for name, value in norms.items()}
     length = max((len(line) for line in lines.values()), default=0)
     cut = f" (the last {most} of {length:,} inputs)" if length > most else ""
-    figure, axes = style.panels(
-        width=7.2, height=4.2, title=f"How far back the last prediction feels its inputs{cut}"
-    )
-    ax = axes[0, 0]
+    title = f"Gradient through time: from the last prediction to its inputs{cut}"
+    figure, axes = style.panels(width=7.2, height=4.2, title=title)
+    ax, dashes = axes[0, 0], ("-", (0, (5, 2)), (0, (1, 1)))
     for i, (name, line) in enumerate(lines.items()):
         steps = reach(line)
         how_far = f"below 1 % after {steps} steps" if steps < len(line) else "above 1 % all the way"
-        colour, dash = (
-            style.SERIES[i % len(style.SERIES)],
-            ("-", (0, (5, 2)), (0, (1, 1)))[i // len(style.SERIES) % 3],
-        )
         ax.plot(
-            line[:most], color=colour, linewidth=1.8, linestyle=dash, label=f"{name}: {how_far}"
+            line[:most],
+            color=style.SERIES[i % len(style.SERIES)],
+            linewidth=1.8,
+            linestyle=dashes[i // len(style.SERIES) % len(dashes)],
+            label=f"{name}: {how_far}",
         )
     ax.axhline(REACH, color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)))
     smallest = min((float(np.nanmin(line)) for line in lines.values()), default=REACH)
@@ -111,8 +108,9 @@ def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) ->
 
 
 def relative(norms: ArrayLike) -> np.ndarray:
-    """``(T,) or (N, T)`` norms as the geometric mean over N of ``norm_{T-1-k} / norm_{T-1}``, by
-    steps back k; zeros count as 1e-30.
+    """The geometric mean over N of ``norm_{T-1-k} / norm_{T-1}``, by steps back k.
+
+    ``norms`` are ``(T,)`` or ``(N, T)``; zeros count as 1e-30.
     """
     g = np.atleast_2d(np.asarray(norms, np.float64))
     if g.ndim != 2 or not g.size or not np.all(g[:, -1] > 0):
@@ -127,8 +125,7 @@ def relative(norms: ArrayLike) -> np.ndarray:
 
 
 def reach(line: np.ndarray) -> int:
-    """How many steps back a line of `relative` gradients stays above `REACH`; its length where it
-    always does.
+    """How many steps back a line of `relative` gradients stays above `REACH`: at most its length.
 
     >>> reach(np.array([1.0, 0.5, 0.001, 0.2]))
     2

@@ -1,6 +1,4 @@
-"""Two players on a plane: where the discriminator believes in real points, how the generator bends
-its noise, and where it is sent next.
-"""
+"""A GAN in two dimensions: the discriminator's map, the generator's manifold and gradients."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,16 +13,21 @@ from matplotlib.image import AxesImage
 from jnn.errors import mistake
 from jnn.explain import style
 
-CELLS = 50  # of the map along each side
-SHADES = 15  # of the map: few, so that contours show and pictures stay small
-LINES, POINTS = 9, 121  # of the bent grid, and of each line
-REACH = 2.0  # standard deviations of the noise that the grid covers
-LONGEST = 0.12  # of an arrow, over the side of the plane
+CELLS = 50
+"""Of the map along each side."""
+SHADES = 15
+"""Of the map: few, so that contours show and pictures stay small."""
+LINES, POINTS = 9, 121
+"""Of the grid of noise, and of each of its lines."""
+REACH = 2.0
+"""Standard deviations of the noise that the grid covers."""
+LONGEST = 0.12
+"""Length of the longest arrow, over the side of the plane."""
 
 Generate = Callable[[jax.Array], jax.Array]
 """Noise ``(..., 2)`` -> points ``(..., 2)``."""
 Score = Callable[[jax.Array], jax.Array]
-"""Points ``(..., 2)`` -> logits ``(...)`` of "real"; points must not influence each other."""
+"""Points ``(..., 2)`` -> logits ``(...)`` of "real", each by its own point alone."""
 
 
 def film(
@@ -36,31 +39,33 @@ def film(
     columns: int = 4,
     title: str = "",
 ) -> Figure:
-    """A game of two players in two dimensions, a panel for each moment of it, all in one frame.
+    """The training of a GAN in two dimensions, a panel for each moment, all in one frame.
 
     The map is the discriminator's probability of "real", ``σ(score(x))``, orange above a half and
-    blue below; white dots are real points, dark ones generated; arrows show where the generator's
-    loss sends a generated point, ``-∇ₓ loss(score(x))``. The longest of a panel is a fixed part of
-    it, so they compare within a moment, not between moments.
+    blue below; white dots are real points, dark ones generated; arrows are the negative gradients
+    of the generator's loss at the generated points, ``-∇ₓ loss(score(x))``. The longest arrow of
+    each panel has the same length, so they compare within a moment, not between moments.
 
     ``real``     points ``(N, 2)``.
-    ``noise``    ``(M, 2)``, from which the generated points are made.
-    ``moments``  ``{name: (generate, score)}``; the points of one moment must not influence each
-                 other.
+    ``noise``    ``(M, 2)``, from which points are generated.
+    ``moments``  ``{name: (generate, score)}``; a score depends on its own point alone.
     ``loss``     logits -> the generator's loss of each, as in `jnn.losses.adversarial`; by default
                  ``-score``.
 
-    After GAN Lab (Kahng et al. 2019, https://arxiv.org/abs/1809.01587). Raises `JnnError` for other
-    shapes.
+    Raises `JnnError` for other shapes. Source: GAN Lab, Kahng et al. 2019,
+    https://arxiv.org/abs/1809.01587.
 
     >>> points = np.random.default_rng(0).normal(size=(20, 2))
-    >>> moments = {"start": (lambda z: 0 * z, lambda x: x[..., 0]), "end": (lambda z: z, lambda x: 0 * x[..., 0])}
-    >>> figure = film(points, points[:5], moments)
+    >>> start = (lambda z: 0 * z, lambda x: x[..., 0])
+    >>> end = (lambda z: z, lambda x: 0 * x[..., 0])
+    >>> figure = film(points, points[:5], {"start": start, "end": end})
     >>> [ax.get_title(loc="left") for ax in figure.axes[:2]]
     ['start', 'end']
     """
-    made = {name: _made("film", real, noise, generate) for name, (generate, _) in moments.items()}
-    low, high = _frame(np.concatenate([real, *made.values()]))
+    generated = {
+        name: _generated("film", real, noise, generate) for name, (generate, _) in moments.items()
+    }
+    low, high = _frame(np.concatenate([real, *generated.values()]))
     figure, used = _strip(len(moments), columns, title)
     for ax, (name, (_, score)) in zip(used, moments.items(), strict=True):
         image = _map(ax, score, low, high)
@@ -74,14 +79,14 @@ def film(
             label="real",
         )
         ax.plot(
-            *made[name].T,
+            *generated[name].T,
             "o",
             color=style.INK,
             markersize=2.5,
             markeredgewidth=0,
             label="generated",
         )
-        _arrows(ax, score, loss, made[name], LONGEST * (high - low))
+        _arrows(ax, score, loss, generated[name], LONGEST * (high - low))
         _framed(ax, low, high, name)
     dots = used[0].get_lines()
     figure.legend(
@@ -100,11 +105,10 @@ def film(
 def manifolds(
     real: np.ndarray, generators: Mapping[str, Generate], *, columns: int = 4, title: str = ""
 ) -> Figure:
-    """A square grid of noise as each generator bends it, over the real points ``(N, 2)``: lines are
-    close where it makes many points.
+    """The image of a square grid of noise under each generator, over the real points ``(N, 2)``.
 
-    The grid covers two standard deviations of normal noise to each side. Raises `JnnError` for
-    other shapes.
+    Lines are close where the generator has a high density. The grid covers two standard deviations
+    of normal noise to each side. Raises `JnnError` for other shapes.
 
     >>> figure = manifolds(np.eye(2), {"untrained": lambda z: 0 * z, "trained": lambda z: z})
     >>> [ax.get_title(loc="left") for ax in figure.axes]
@@ -112,7 +116,7 @@ def manifolds(
     """
     grid = _grid()
     bent = {
-        name: _made("manifolds", real, grid.reshape(-1, 2), generate)
+        name: _generated("manifolds", real, grid.reshape(-1, 2), generate)
         for name, generate in generators.items()
     }
     low, high = _frame(np.concatenate([real, *bent.values()]))
@@ -126,27 +130,27 @@ def manifolds(
     return figure
 
 
-def _made(where: str, real: np.ndarray, noise: np.ndarray, generate: Generate) -> np.ndarray:
-    """What the generator makes of the noise, with all shapes checked."""
+def _generated(caller: str, real: np.ndarray, noise: np.ndarray, generate: Generate) -> np.ndarray:
+    """The points that the generator makes of the noise, with all shapes checked."""
     for name, points in (("real", real), ("noise", noise)):
         if np.ndim(points) != 2 or np.shape(points)[1] != 2:
             raise mistake(
-                where,
+                caller,
                 got=f"{name} of shape {np.shape(points)}",
                 expected="(N, 2): points on a plane",
             )
-    made = np.asarray(generate(jnp.asarray(noise)))
-    if made.shape != np.shape(noise):
+    generated = np.asarray(generate(jnp.asarray(noise)))
+    if generated.shape != np.shape(noise):
         raise mistake(
-            where,
-            got=f"a generator that makes {made.shape} of {np.shape(noise)}",
+            caller,
+            got=f"a generator that makes {generated.shape} of {np.shape(noise)}",
             expected="a point for each noise",
         )
-    return made
+    return generated
 
 
 def _strip(count: int, columns: int, title: str) -> tuple[Figure, list[Axes]]:
-    """A figure of so many square panels in rows."""
+    """A figure of ``count`` square panels in rows."""
     if not count:
         raise mistake("gan", got="nothing to draw", expected="one moment at least")
     columns = min(columns, count)
@@ -190,19 +194,17 @@ def _map(ax: Axes, score: Score, low: float, high: float) -> AxesImage:
 
 
 def _grid() -> np.ndarray:
-    """The lines of a square grid, those along the first axis before those along the second:
-    ``(2 LINES, POINTS, 2)``.
-    """
+    """The lines of a square grid, ``(2 LINES, POINTS, 2)``, first those along the first axis."""
     along, across = np.linspace(-REACH, REACH, POINTS), np.linspace(-REACH, REACH, LINES)
     one_way = np.stack(np.meshgrid(along, across), axis=-1)
     return np.concatenate([one_way, one_way[..., ::-1]]).astype(np.float32)
 
 
 def _arrows(ax: Axes, score: Score, loss: Callable, points: np.ndarray, longest: float) -> None:
-    slope = -np.asarray(jax.grad(lambda x: jnp.sum(loss(score(x))))(jnp.asarray(points)))
-    most = np.linalg.norm(slope, axis=1).max(initial=0.0)
-    if most > 0:
-        step = slope / most * longest
+    downhill = -np.asarray(jax.grad(lambda x: jnp.sum(loss(score(x))))(jnp.asarray(points)))
+    largest = np.linalg.norm(downhill, axis=1).max(initial=0.0)
+    if largest > 0:
+        step = downhill / largest * longest
         ax.quiver(
             *points.T,
             *step.T,

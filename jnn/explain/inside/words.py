@@ -1,10 +1,13 @@
-"""The words that moved a decision: what each adds to the log-odds of the answer, by two methods.
+"""Word attribution: what each word adds to the log-odds of the prediction, by two methods.
 
-    integrated_words   integrated gradients of the words' vectors       Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365
-    leave_one_out      the fall when a word is taken out                Li, Monroe, Jurafsky 2016, https://arxiv.org/abs/1612.08220
+    integrated_words   integrated gradients of the words' vectors
+    leave_one_out      the decrease when a word is replaced
 
 Log-odds, ``log p_c / (1 - p_c)``, are in nats: 0 is undecided, and with two classes they are the
 difference of the two logits.
+
+Sources: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365; Li, Monroe, Jurafsky 2016,
+https://arxiv.org/abs/1612.08220.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,23 +57,26 @@ def integrated_words(
     steps: int = 64,
     at: str = EMBEDDING,
 ) -> np.ndarray:
-    """What each of the tokens ``(N, T)`` adds to the log-odds of its text's target ``(N,)``, as all
-    vectors go straight from ``baseline`` to their own: ``(N, T)``.
+    """The attribution ``(N, T)`` of each token by integrated gradients of its vector.
 
-    In all, as much as the log-odds are above those of the baseline, up to an error that falls with
-    ``steps``. ``model`` makes logits ``(K,)`` of tokens ``(T,)``; ``mask`` ``(N, T)`` is False for
-    padding; ``at`` is where the model tags the vectors ``(T, D)``; ``baseline`` is a number or
-    vectors of that shape. Raises `JnnError` where shapes do not fit and where there is no such tag.
+    It is what a token of ``tokens`` ``(N, T)`` adds to the log-odds of its text's target ``(N,)``
+    while all vectors move straight from ``baseline`` to their values. The sum over a text is the
+    difference of its log-odds from those of the baseline, up to an error that falls with ``steps``.
+
+    ``model``     from tokens ``(T,)`` to logits ``(K,)``.
+    ``mask``      ``(N, T)``, False for padding.
+    ``at``        where the model tags the vectors ``(T, D)``.
+    ``baseline``  a number, or vectors of that shape.
+
+    Raises `JnnError` where shapes do not fit and where there is no such tag.
     """
     tokens, targets, mask = _texts("integrated_words", tokens, targets, mask)
 
     def one(tokens, target, mask):
         x, f = by_vectors(model, params, state, tokens, at=at, mask=mask)
         odds = lambda x: log_odds(f(x), target)[None]
-        return jnp.sum(
-            integrated_gradients(odds, x, 0, baseline=jnp.asarray(baseline, x.dtype), steps=steps),
-            axis=-1,
-        )
+        start = jnp.asarray(baseline, x.dtype)
+        return jnp.sum(integrated_gradients(odds, x, 0, baseline=start, steps=steps), axis=-1)
 
     return np.asarray(jax.jit(jax.vmap(one))(tokens, targets, mask))
 
@@ -85,10 +91,9 @@ def leave_one_out(
     replacement: int,
     mask: ArrayLike | None = None,
 ) -> np.ndarray:
-    """How much the log-odds of each text's target fall when each of its tokens in turn is the
-    ``replacement``: ``(N, T)``.
+    """The decrease ``(N, T)`` of the log-odds of each text's target when one token is replaced.
 
-    Arguments as for `integrated_words`; the replacement is a token that says nothing, such as the
+    Arguments as for `integrated_words`; ``replacement`` is a token without meaning, such as the
     unknown one.
     """
     tokens, targets, mask = _texts("leave_one_out", tokens, targets, mask)
@@ -102,40 +107,37 @@ def leave_one_out(
 
 
 def _texts(
-    where: str, tokens: ArrayLike, targets: ArrayLike, mask: ArrayLike | None
+    caller: str, tokens: ArrayLike, targets: ArrayLike, mask: ArrayLike | None
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    tokens, targets, mask = (
-        jnp.asarray(tokens),
-        jnp.asarray(targets),
-        None if mask is None else jnp.asarray(mask),
-    )
-    if (
-        tokens.ndim != 2
-        or targets.shape != tokens.shape[:1]
-        or (mask is not None and mask.shape != tokens.shape)
-    ):
-        got = f"tokens {tokens.shape}, targets {targets.shape}" + (
-            "" if mask is None else f", mask {mask.shape}"
+    tokens, targets = jnp.asarray(tokens), jnp.asarray(targets)
+    mask = None if mask is None else jnp.asarray(mask)
+    fits = tokens.ndim == 2 and targets.shape == tokens.shape[:1]
+    if not fits or (mask is not None and mask.shape != tokens.shape):
+        masked = "" if mask is None else f", mask {mask.shape}"
+        raise mistake(
+            caller,
+            got=f"tokens {tokens.shape}, targets {targets.shape}{masked}",
+            expected="tokens (N, T), targets (N,), mask (N, T)",
         )
-        raise mistake(where, got=got, expected="tokens (N, T), targets (N,), mask (N, T)")
     return tokens, targets, mask
 
 
 class Decision(NamedTuple):
-    """A text that was classified, and what each of its words did to it."""
+    """The prediction of a text, and the attribution of each of its words."""
 
     words: Sequence[str]
     values: ArrayLike
-    """``(T,)``: above zero speaks for the answer."""
+    """``(T,)``: above zero supports the answer."""
     answer: str
     probability: float
-    """What the model gave the answer."""
+    """That of the answer by the model."""
     truth: str = ""
 
 
 def right_and_worst(p: ArrayLike, labels: ArrayLike, most: int = 4) -> np.ndarray:
-    """Which texts to show, by probabilities ``p`` ``(N, K)``: the first ``most`` that are
-    classified right, then those whose true class got the least.
+    """Indices of texts to show: the first ``most`` correct ones, then the ``most`` worst.
+
+    ``p`` ``(N, K)`` are their probabilities; the worst have the lowest one for the true class.
 
     >>> right_and_worst([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]], [0, 1, 1], most=1).tolist()
     [0, 1]
@@ -156,38 +158,48 @@ def decisions(
     classes: Sequence[str],
     replacement: int,
 ) -> list[Decision]:
-    """What ``model`` says of texts, and what `leave_one_out` says of their words.
+    """The predictions of texts, with the attributions of their words by `leave_one_out`.
 
-    ``examples`` are ``tokens`` and ``mask`` ``(N, T)`` and ``label`` ``(N,)``, and ``p`` ``(N, K)``
-    the probabilities that ``model``, which makes logits of tokens, gives them; ``words`` are those
-    of each text, one a token; ``replacement`` is a token that says nothing.
+    ``examples``     ``tokens`` and ``mask`` ``(N, T)`` and ``label`` ``(N,)``.
+    ``p``            ``(N, K)``, their probabilities by ``model``, from tokens to logits.
+    ``words``        those of each text, one for each token.
+    ``replacement``  a token without meaning.
     """
     tokens, mask, labels = (np.asarray(examples[name]) for name in ("tokens", "mask", "label"))
+    p = np.asarray(p)
     answers = np.argmax(p, axis=-1).astype(np.int32)
-    fall = leave_one_out(model, params, state, tokens, answers, mask=mask, replacement=replacement)
+    values = leave_one_out(
+        model, params, state, tokens, answers, mask=mask, replacement=replacement
+    )
     return [
-        Decision(own, row[real], classes[int(answer)], float(of_text[answer]), classes[int(label)])
-        for own, row, real, answer, of_text, label in zip(
-            words, fall, mask, answers, np.asarray(p), labels, strict=True
+        Decision(
+            words=words[n],
+            values=values[n][mask[n]],
+            answer=classes[int(answer)],
+            probability=float(p[n, answer]),
+            truth=classes[int(labels[n])],
         )
+        for n, answer in enumerate(answers)
     ]
 
 
 def coloured_decisions(decisions: Sequence[Decision], *, most: int = MOST_WORDS) -> Markup:
-    """Texts whose words are orange where they speak for the model's answer, and blue where against;
-    all on one scale.
+    """Texts whose words are orange where they support the prediction, blue where they oppose it.
 
-    Above each text stand the answer, how sure it is, and what would be right where it is wrong.
+    All are on one scale. Above each text stand the prediction, its probability, and the true class.
 
-    >>> html = coloured_decisions([Decision(["so", "good"], [0.0, 2.0], "positive", 0.9, "positive")])
-    >>> "says positive (90 %), which is right" in html, '>good</span>' in html
+    >>> decision = Decision(["so", "good"], [0.0, 2.0], "positive", 0.9, "positive")
+    >>> html = coloured_decisions([decision])
+    >>> "predicted positive (90 %), correct" in html, '>good</span>' in html
     (True, True)
     """
     rows = [_checked("coloured_decisions", decision) for decision in decisions]
     scale = max((float(np.abs(row).max(initial=0)) for row in rows), default=0.0) or 1.0
-    body = [
-        f'<div style="{NOTE}">Orange speaks for the answer, blue against it; full colour is {style.short(scale)} nats of log-odds.</div>'
-    ]
+    legend = (
+        "Orange supports the prediction, blue opposes it; "
+        f"full colour is {style.short(scale)} nats of log-odds."
+    )
+    body = [f'<div style="{NOTE}">{legend}</div>']
     for decision, row in zip(decisions, rows, strict=True):
         cells = " ".join(
             cell(word, value, scale)
@@ -196,23 +208,24 @@ def coloured_decisions(decisions: Sequence[Decision], *, most: int = MOST_WORDS)
         cut = f" … ({len(row) - most} more words)" if len(row) > most else ""
         verdict = f'<div style="{NOTE};margin-bottom:0.1rem">{escape(_verdict(decision))}</div>'
         body.append(f'{verdict}<div style="{RUNNING}">{cells}{cut}</div>')
-    return card("\n".join(body), "words that moved decisions")
+    return card("\n".join(body), "word attributions")
 
 
-def moved(decision: Decision, *, most: int = 12) -> Figure:
-    """The words of one text that moved it most, as bars in the order of the text: to the right for
-    the answer, to the left against.
+def attribution_bars(decision: Decision, *, most: int = 12) -> Figure:
+    """Bars of the largest word attributions of one text, in its order.
 
-    >>> figure = moved(Decision(["not", "so", "good"], [-1.0, 0.1, 2.0], "positive", 0.8), most=2)
+    To the right a word supports the prediction, to the left it opposes it.
+
+    >>> decision = Decision(["not", "so", "good"], [-1.0, 0.1, 2.0], "positive", 0.8)
+    >>> figure = attribution_bars(decision, most=2)
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['not', 'good']
     """
-    row = _checked("moved", decision)
+    row = _checked("attribution_bars", decision)
     shown = np.sort(np.argsort(-np.abs(row), kind="stable")[:most])
-    some = f"; the {len(shown)} of {len(row)} words that did most" if len(shown) < len(row) else ""
-    figure, axes = style.panels(
-        width=6.4, height=1.1 + 0.27 * len(shown), title=f"The model {_verdict(decision)}{some}"
-    )
+    cut = f"; the largest {len(shown)} of {len(row)}" if len(shown) < len(row) else ""
+    title = f"Word attributions: {_verdict(decision)}{cut}"
+    figure, axes = style.panels(width=6.4, height=1.1 + 0.27 * len(shown), title=title)
     ax = axes[0, 0]
     bars = ax.barh(
         range(len(shown)),
@@ -233,27 +246,23 @@ def moved(decision: Decision, *, most: int = 12) -> Figure:
     ax.margins(x=0.16)
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.set_xticks([])
-    style.caption(ax, x="against the answer  ←  log-odds (nats)  →  for it")
+    style.caption(ax, x="opposes the prediction  ←  log-odds (nats)  →  supports it")
     return figure
 
 
 def _verdict(decision: Decision) -> str:
-    right = (
-        ""
-        if not decision.truth
-        else ", which is right"
-        if decision.truth == decision.answer
-        else f", but it is {decision.truth}"
-    )
-    sure = "over 99" if decision.probability >= 0.995 else f"{100 * decision.probability:.0f}"
-    return f"says {decision.answer} ({sure} %){right}"
+    truth = f", true class {decision.truth}" if decision.truth else ""
+    if decision.truth == decision.answer:
+        truth = ", correct"
+    p = "over 99" if decision.probability >= 0.995 else f"{100 * decision.probability:.0f}"
+    return f"predicted {decision.answer} ({p} %){truth}"
 
 
-def _checked(where: str, decision: Decision) -> np.ndarray:
+def _checked(caller: str, decision: Decision) -> np.ndarray:
     row = np.asarray(decision.values, np.float64)
     if row.shape != (len(decision.words),):
         raise mistake(
-            where,
+            caller,
             got=f"values {row.shape} for {len(decision.words)} words",
             expected="one for each word",
         )

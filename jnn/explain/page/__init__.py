@@ -1,1 +1,1 @@
-"""Pages of HTML: the report, coloured text, tables, embedded figures."""
+"""Pages of HTML: the report, coloured text, embedded figures."""

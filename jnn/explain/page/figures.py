@@ -1,4 +1,4 @@
-"""Figures as data inside a page."""
+"""Figures as data that a page embeds."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 
 MOST = 1_900_000
-"""Characters of all images of a page: with its text, it stays under 2 MB."""
+"""Characters of all images of a page, which keeps it, with its text, under 2 MB."""
 
 SMALL = 60_000
 """Bytes up to which a figure is kept as SVG, which is sharp at every size."""
@@ -20,19 +20,18 @@ RESOLUTIONS = (144, 110, 84, 60, 42)
 
 
 def inline_images(figures: Sequence[object]) -> list[str | None]:
-    """A ``data:`` address for each figure, and None for what is no figure; together at most `MOST`
-    characters.
+    """A ``data:`` URL for each figure, and None for anything else; at most `MOST` characters.
 
-    Raises `JnnError` where even the coarsest pictures are too large.
+    Raises `JnnError` where even the lowest resolution makes them too large.
     """
     vectors = [_svg(figure) if isinstance(figure, Figure) else None for figure in figures]
     for resolution in RESOLUTIONS:
-        found = [
+        urls = [
             vector or (_png(figure, resolution) if isinstance(figure, Figure) else None)
             for figure, vector in zip(figures, vectors, strict=True)
         ]
-        if sum(len(address) for address in found if address) <= MOST:
-            return found
+        if sum(len(url) for url in urls if url) <= MOST:
+            return urls
     raise mistake(
         "report",
         got=f"{len(figures)} figures of more than {MOST:,} characters",
@@ -42,18 +41,18 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
 
 
 def _svg(figure: Figure) -> str | None:
-    """The figure as SVG where that is small; the same figure gives the same text."""
+    """The figure as SVG where that is small; equal figures give equal text."""
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "jnn"}):
         figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return _address("image/svg+xml", stream.getvalue()) if len(stream.getvalue()) <= SMALL else None
+    return _url("image/svg+xml", stream.getvalue()) if len(stream.getvalue()) <= SMALL else None
 
 
 def _png(figure: Figure, resolution: int) -> str:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=resolution, bbox_inches="tight")
-    return _address("image/png", stream.getvalue())
+    return _url("image/png", stream.getvalue())
 
 
-def _address(kind: str, data: bytes) -> str:
+def _url(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

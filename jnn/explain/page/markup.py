@@ -1,9 +1,8 @@
-"""HTML as a value, which pages and notebooks show as it is."""
+"""HTML as a value, which pages and notebooks render."""
 
 
 class Markup(str):
-    """A piece of HTML in which every text is escaped already; without scripts, and with its colours
-    in it.
+    """A piece of HTML whose texts are escaped, with inline colours and without scripts.
 
     >>> Markup("<b>5</b>")._repr_html_()
     '<b>5</b>'

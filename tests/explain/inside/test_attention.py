@@ -29,13 +29,13 @@ def shown(ax):
 
 
 def test_the_weights_are_softmax_of_queries_and_keys():
-    model, x = jnn.chain(look=attention(2, causal=True)), RNG.normal(size=(5, 8)).astype(np.float32)
+    model, x = jnn.chain(mix=attention(2, causal=True)), RNG.normal(size=(5, 8)).astype(np.float32)
     params, state = model.init(jax.random.key(0), x)
-    own = params["look"]
+    own = params["mix"]
     q, k = (
         (x @ own[name]["kernel"] + own[name]["bias"]).reshape(5, 2, 4) for name in ("query", "key")
     )
-    found = attention_weights(model, params, state, x)["look"]
+    found = attention_weights(model, params, state, x)["mix"]
     for head in range(2):
         z = np.where(np.tri(5, dtype=bool), q[:, head] @ k[:, head].T / 2, -np.inf)
         assert_allclose(found[0, head], softmax(z), atol=EXACT)
@@ -76,7 +76,7 @@ def test_the_grid_has_a_map_for_each_layer_and_head():
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == list("vwxyz")
 
 
-def test_what_may_not_be_looked_at_is_white():
+def test_masked_positions_are_white():
     image = attention_map(np.tri(3) / [[1], [2], [3]], "abc").axes[0].images[0]
     assert image.get_array().mask.tolist() == [
         [False, True, True],
@@ -90,13 +90,12 @@ def test_of_many_only_the_first_are_shown_and_it_is_said():
     assert len(figure.axes) == 6 * 8 + 1
     assert shown(figure.axes[0]).shape == (20, 20)
     title = figure.get_suptitle().replace("\n", " ")
-    assert title.endswith(
-        "the first 6 of 9 layers; the first 8 of 12 heads; the first 20 of 60 queries; the first 20 of 60 keys"
+    assert title == (
+        "Attention weights; the first 6 of 9 layers; the first 8 of 12 heads; "
+        "the first 20 of 60 queries; the first 20 of 60 keys"
     )
-    assert (
-        "the first 20 tokens"
-        in attention_map(np.full((60, 60), 1 / 60), "x" * 60, most=20).get_suptitle()
-    )
+    figure = attention_map(np.full((60, 60), 1 / 60), "x" * 60, most=20)
+    assert figure.get_suptitle() == "Attention weights; the first 20 tokens"
 
 
 def test_the_alignment_is_the_mean_over_heads():
@@ -108,14 +107,14 @@ def test_the_alignment_is_the_mean_over_heads():
 
 
 def fused():
-    model = jnn.chain(look=attention(2, fused=True))
+    model = jnn.chain(mix=attention(2, fused=True))
     return attention_weights(
         model, *model.init(jax.random.key(0), jnp.ones((3, 4))), jnp.ones((3, 4))
     )
 
 
 def batch():
-    model, x = jnn.chain(look=attention(2)), jnp.ones((2, 2, 3, 4))
+    model, x = jnn.chain(mix=attention(2)), jnp.ones((2, 2, 3, 4))
     return attention_weights(model, *model.init(jax.random.key(0), x), x)
 
 

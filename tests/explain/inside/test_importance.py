@@ -70,9 +70,8 @@ def test_bars_are_means_the_most_important_on_top_and_each_repeat_is_a_dot():
         np.sort(np.concatenate([line.get_xdata() for line in ax.lines[:2]])), [0.0, 0.2, 0.5, 0.7]
     )
     assert ax.yaxis_inverted()
-    assert (
-        " ".join(figure.get_suptitle().split())
-        == "Without b the accuracy falls by 0.6 (the first 2 of 3 features)"
+    assert " ".join(figure.get_suptitle().split()) == (
+        "Permutation importance: shuffling b lowers the accuracy by 0.6 (the first 2 of 3 features)"
     )
 
 

@@ -52,7 +52,7 @@ def test_the_bars_are_the_probabilities_in_the_order_of_the_model_and_the_rest()
         assert_allclose(grey, [*kept, 1 - kept.sum()], atol=EXACT)
         assert_allclose(orange, expected, atol=EXACT)
     assert [text.get_text() for text in three.texts][-1] == "—"
-    assert figure.get_suptitle() == "What may come next after “x↵”"
+    assert figure.get_suptitle() == "Next-token probabilities after “x↵”"
 
 
 def test_mistakes():

@@ -22,9 +22,9 @@ def test_sines_are_alike_by_distance_alone():
     assert_allclose(alike, expected, atol=ROUNDING)
 
 
-def test_the_first_are_shown_and_it_is_said():
+def test_the_first_are_shown_and_the_title_says_so():
     figure = position_map(np.ones((300, 4)), most=50)
-    assert figure.get_suptitle() == "The vectors of 50 positions; the first 50 of 300"
+    assert figure.get_suptitle() == "Position encoding: the first 50 of 300 positions"
     assert figure.axes[0].images[0].get_array().shape == (50, 4)
 
 

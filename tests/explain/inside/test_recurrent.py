@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jnn
 from jnn.errors import JnnError
-from jnn.explain.inside.recurrent import gates, hidden_states, remembered, units_to_look_at
+from jnn.explain.inside.recurrent import activations, gates, hidden_states, units_by_autocovariance
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.gru import gru
 from jnn.layers.lstm import lstm
@@ -39,7 +39,7 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
         h = sigmoid(o) * np.tanh(c)
         for name, value in zip(expected, (sigmoid(i), sigmoid(f), sigmoid(o), c, h), strict=True):
             expected[name].append(value)
-    found = remembered(model, params, state, X)["memory"]
+    found = activations(model, params, state, X)["memory"]
     assert set(found) == {*expected, "candidate"}
     for name, value in expected.items():
         assert_allclose(found[name], value, atol=EXACT)
@@ -48,7 +48,7 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
 def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     model = jnn.chain(both=bidirectional(gru(F)), out=jnn.dense(2))
     params, state = model.init(jax.random.key(0), X)
-    found = remembered(model, params, state, X)
+    found = activations(model, params, state, X)
     y = jnn.capture(model.apply)(params, state, X)[1]["both/output"]
     assert_allclose(
         np.concatenate(
@@ -66,14 +66,16 @@ def test_the_chosen_units_have_the_largest_autocovariance():
         score.append(
             np.mean([(h[t] - h.mean()) * (h[t + lag] - h.mean()) for t in range(50 - lag)])
         )
-    assert_array_equal(units_to_look_at(states, 4, lag=lag, alike=1.1), np.argsort(score)[::-1][:4])
+    assert_array_equal(
+        units_by_autocovariance(states, 4, lag=lag, alike=1.1), np.argsort(score)[::-1][:4]
+    )
 
 
 def test_a_unit_like_a_chosen_one_comes_after_all_others():
     a, b = np.sign(np.sin(np.arange(40) / 4)), 0.1 * np.sign(np.sin(np.arange(40) / 7))
     states = np.stack([a, -a, b, 0.9 * a], axis=1)
-    assert_array_equal(units_to_look_at(states, 4), [0, 2, 1, 3])
-    assert_array_equal(units_to_look_at(states, 9), [0, 2, 1, 3])
+    assert_array_equal(units_by_autocovariance(states, 4), [0, 2, 1, 3])
+    assert_array_equal(units_by_autocovariance(states, 9), [0, 2, 1, 3])
 
 
 def test_the_picture_of_the_memory_has_a_row_for_each_unit():
@@ -92,7 +94,7 @@ def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
     assert figure.get_suptitle().replace("\n", " ").endswith("the first 50 of 300 tokens")
 
 
-def test_gates_are_drawn_from_shut_to_open_and_counted():
+def test_gates_are_drawn_from_closed_to_open_and_counted():
     values = {
         "forget_gate": RNG.random((T, F)),
         "hidden": RNG.normal(size=(T, F)),
@@ -104,24 +106,24 @@ def test_gates_are_drawn_from_shut_to_open_and_counted():
     assert_allclose(inside.images[0].get_array(), forget[:, [1, 3]].T)
     assert inside.images[0].get_clim() == (0, 1)
     often, rarely = round(100 * np.mean(forget > 0.9)), round(100 * np.mean(forget < 0.1))
-    assert inside.get_title(loc="left") == f"forget gate: open {often} %, shut {rarely} %"
+    assert inside.get_title(loc="left") == f"forget gate: open {often} %, closed {rarely} %"
 
 
 def dense_values():
     model = jnn.chain(jnn.dense(2))
-    return remembered(model, *model.init(jax.random.key(0), X), X)
+    return activations(model, *model.init(jax.random.key(0), X), X)
 
 
 def batch_values():
     model = gru(F)
-    return remembered(model, *model.init(jax.random.key(0), X), jnp.stack([X, X]))
+    return activations(model, *model.init(jax.random.key(0), X), jnp.stack([X, X]))
 
 
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (dense_values, "remembered: got a model that tags no memory"),
-        (batch_values, "remembered: got several sequences, expected one"),
+        (dense_values, "activations: got a model without a recurrent layer"),
+        (batch_values, "activations: got several sequences, expected one"),
         (
             lambda: hidden_states(np.ones((2, 3, 4)), "ab"),
             "got values of shape (2, 3, 4), expected (2, units), a row for each token",

@@ -190,7 +190,8 @@ def test_the_comparison_shows_the_maps_and_how_alike_they_are():
         ),
         (
             lambda f, x: saliency.grad_cam(f, x, 0, "conv"),
-            "'conv', which names nothing, expected one value of shape (h, w, channels): maps/output",
+            "'conv', which names nothing, "
+            "expected one value of shape (h, w, channels): maps/output",
         ),
         (
             lambda f, x: saliency.grad_cam(f, x, 0, "output"),

@@ -14,12 +14,12 @@ import jnn
 from jnn.errors import JnnError
 from jnn.explain.inside.words import (
     Decision,
+    attribution_bars,
     coloured_decisions,
     decisions,
     integrated_words,
     leave_one_out,
     log_odds,
-    moved,
     right_and_worst,
 )
 from jnn.layers.gru import gru
@@ -152,12 +152,14 @@ def test_padding_does_nothing():
 
 def test_the_bars_are_the_strongest_words_in_the_order_of_the_text():
     values = np.array([0.1, -2.0, 0.0, 1.5, 0.3])
-    figure = moved(Decision(["a", "b", "c", "d", "e"], values, "good", 0.75, "bad"), most=3)
+    figure = attribution_bars(
+        Decision(["a", "b", "c", "d", "e"], values, "good", 0.75, "bad"), most=3
+    )
     bars = figure.axes[0].containers[0]
     assert_allclose([bar.get_width() for bar in bars], [-2.0, 1.5, 0.3])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "d", "e"]
     title = figure.get_suptitle().replace("\n", " ")
-    assert title == "The model says good (75 %), but it is bad; the 3 of 5 words that did most"
+    assert title == "Word attributions: predicted good (75 %), true class bad; the largest 3 of 5"
 
 
 def test_all_texts_are_coloured_on_one_scale_and_escaped():
@@ -191,8 +193,8 @@ def test_all_texts_are_coloured_on_one_scale_and_escaped():
             "got 'vectors', which names nothing, expected one of embedding/output",
         ),
         (
-            lambda m: moved(Decision(["a"], [1.0, 2.0], "yes", 0.5)),
-            "moved: got values (2,) for 1 words",
+            lambda m: attribution_bars(Decision(["a"], [1.0, 2.0], "yes", 0.5)),
+            "attribution_bars: got values (2,) for 1 words",
         ),
     ],
 )
