@@ -1,6 +1,6 @@
-"""Activation functions by name, and those with parameters.
+"""Activation functions by name, and those with params.
 
-Functions of x alone are JAX's own and go into a chain as they are:
+Functions of x alone are JAX's own and are used in a chain directly:
 ``chain(dense(32), jax.nn.relu)``.
 """
 
@@ -20,16 +20,12 @@ from jnn.precision import numerics, parameter_dtype
 
 
 def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
-    """``exp(x) / sum(exp(x))`` along ``axis``, computed in float32 at least; y has the dtype of
-    x.
-    """
+    """``exp(x) / sum(exp(x))`` along ``axis``, in float32 at least; y has the dtype of x."""
     return jax.nn.softmax(numerics(x), axis).astype(x.dtype)
 
 
 def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
-    """``x - log(sum(exp(x)))`` along ``axis``, computed in float32 at least; y has the dtype of
-    x.
-    """
+    """``x - log(sum(exp(x)))`` along ``axis``, in float32 at least; y has the dtype of x."""
     return jax.nn.log_softmax(numerics(x), axis).astype(x.dtype)
 
 
@@ -61,36 +57,32 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 
 def activation(name: str) -> Callable[[jax.Array], jax.Array]:
-    """The function called ``name`` in `ACTIVATIONS`, for settings that are text. Raises `JnnError`
-    for a name that is not there.
+    """The function called ``name`` in `ACTIVATIONS`, for settings that are text.
 
-    ``gelu`` is the exact one, ``x Φ(x)``, as in PyTorch; ``jax.nn.gelu`` is by default
+    ``gelu`` is the exact one, ``x Φ(x)``, as in PyTorch; the default of ``jax.nn.gelu`` is
     ``gelu_tanh``, its approximation. ``glu`` halves the features: ``a * sigmoid(b)`` of the halves
-    a and b.
+    a and b. Raises `JnnError` for an unknown name.
 
     >>> float(activation("relu")(-1.0))
     0.0
     """
     if name not in ACTIVATIONS:
-        near = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
-        raise mistake(
-            "activation",
-            got=f"{name!r}",
-            expected=f"one of {', '.join(ACTIVATIONS)}",
-            remedy=f"Did you mean {near[0]!r}?"
-            if near
-            else "Any other function goes into a chain as it is.",
-        )
+        remedy = "Any other function can be used in a chain directly."
+        if near := difflib.get_close_matches(str(name), ACTIVATIONS, n=1):
+            remedy = f"Did you mean {near[0]!r}?"
+        expected = f"one of {', '.join(ACTIVATIONS)}"
+        raise mistake("activation", got=f"{name!r}", expected=expected, remedy=remedy)
     return ACTIVATIONS[name]
 
 
 def prelu(*, slope: float = 0.25) -> Model:
-    """A rectifier with a slope that is learned for each feature: ``y = x`` where x >= 0, and
-    ``slope * x`` elsewhere.
+    """The parametric ReLU: ``y = x`` where x >= 0, else ``slope * x``, learned for each feature.
 
     x ``(..., D)`` -> y ``(..., D)``; params ``slope`` ``(D,)``, at first ``slope``. PyTorch's
-    ``PReLU()`` has one slope for all, ``PReLU(D)`` is this one. Raises `JnnError` for another D
-    than in params and for integer x. Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+    ``PReLU()`` has one slope for all features, ``PReLU(D)`` is this one. Raises `JnnError` for
+    another D than in params and for integer x.
+
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = prelu(), jnp.array([-4.0, 4.0])
@@ -117,12 +109,14 @@ def gated(
     *,
     use_bias: bool = False,
 ) -> Model:
-    """A dense layer that another one opens and closes: ``y = activation(x W + b) * (x V + c)``.
+    """A gated linear unit: ``y = activation(x W + b) * (x V + c)``.
 
-    x ``(..., D)`` -> y ``(..., features)``; params ``gate`` and ``value``, each those of `dense`.
-    The ``activation`` makes the variant: silu SwiGLU, gelu GEGLU, relu ReGLU, sigmoid GLU, identity
-    the bilinear layer. The feed-forward block of a transformer is
-    ``chain(gated(8 * D // 3), dense(D))``. Source: Shazeer 2020, https://arxiv.org/abs/2002.05202.
+    x ``(..., D)`` -> y ``(..., features)``; params ``gate`` (W, b) and ``value`` (V, c), each those
+    of `dense`. The ``activation`` names the variant: silu SwiGLU, gelu GEGLU, relu ReGLU, sigmoid
+    GLU, identity the bilinear layer. The feed-forward block of a transformer is
+    ``chain(gated(8 * D // 3), dense(D))``.
+
+    Source: Shazeer 2020, https://arxiv.org/abs/2002.05202.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = gated(8), jnp.ones(3)

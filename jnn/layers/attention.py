@@ -1,4 +1,4 @@
-"""Self-attention with many heads: every element of a sequence looks at the others."""
+"""Multi-head self-attention."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jnn.layers.checks import check_features, check_float, check_fraction, check
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
-from jnn.model import Model, required_key, where
+from jnn.model import Model, named, required_key, where
 from jnn.precision import parameter_dtype
 
 NO_POSITIONS = Positions()
@@ -32,45 +32,49 @@ def attention(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Multi-head self-attention: ``y = [head_1 ... head_H] W_o``,
-    ``head_h = dot_product_attention(x W_q, x W_k, x W_v)``.
+    """Multi-head self-attention.
+
+        y = [head_1 ... head_H] W_o,   head_h = dot_product_attention(x W_q, x W_k, x W_v)
 
     x ``(..., T, D)`` -> y ``(..., T, D)``; params ``query``, ``key``, ``value`` and ``output``,
-    each a ``kernel`` and, with ``use_bias``, a ``bias``, and ``positions`` where these have params.
+    each a ``kernel`` and, with ``use_bias``, a ``bias``, and ``positions`` if these have params.
 
-    ``key_value_heads``  fewer than ``heads``, and dividing them: grouped-query attention,
-                         multi-query with 1
-    ``head_features``    of each head, ``D / heads`` unless given
-    ``causal``           elements look back alone, and the model streams; ``window``: at fewer than
-                         so many elements to a side
-    ``positions``        `rotary`, `alibi` or `relative_buckets`; none unless given: without
-                         positions and mask the order of x plays no role
-    ``scale``            of the logits, ``head_features ** -0.5`` unless given (T5 has 1)
+    ``key_value_heads``  fewer than ``heads``, and a divisor of it: grouped-query attention, or
+                         multi-query attention with 1
+    ``head_features``    features of each head, by default ``D / heads``
+    ``causal``           whether elements attend only to themselves and earlier ones; the model then
+                         streams
+    ``window``           elements attend only to those at a distance below this
+    ``positions``        `rotary`, `alibi` or `relative_buckets`; by default none: without positions
+                         and mask the order of x plays no role
+    ``scale``            of the logits, by default ``head_features ** -0.5`` (T5 has 1)
     ``dropout``          of the weights, in training
     ``fused``            see `dot_product_attention`; streaming is never fused
-    ``output_init``      of the output's kernel, ``kernel_init`` unless given
+    ``output_init``      of the output's kernel, by default ``kernel_init``
 
-    ``mask`` ``(..., T)`` is True where an element is real: no element looks at the others, whatever
+    ``mask`` ``(..., T)`` is True where an element is real: the others are not attended to, whatever
     they hold, and positions count real elements. A mask with as many axes as x, ``(..., T, T)``,
-    says which query (row) may look at which key, for packed documents or any other pattern;
-    positions are then those in the row. An element that may look nowhere gets 0, and y the output's
+    says which query (row) may attend to which key, for packed documents or any other pattern;
+    positions are then those in the row. Attention to nothing gives 0, and then y is the output's
     bias.
 
-    The memory of a stream is plain data: ``key`` and ``value``
-    ``(..., key_value_heads, length, head_features)``, keys turned to their positions, and
+    The carry of a stream is a key-value cache, plain data: ``key`` and ``value``
+    ``(..., key_value_heads, length, head_features)``, keys rotated to their positions, and
     ``position`` ``(...,)``, how many elements each example has read. More than ``length`` elements
     raise `JnnError`; under ``jax.jit``, where the count is not known, y is NaN from there on, and
     nothing is overwritten.
 
     Tags: "query", "key", "value", "weights". Raises `JnnError` for heads that do not divide D, a
-    mask of another shape, another D than in params, and integer x. PyTorch's ``MultiheadAttention``
-    is this with ``in_proj_weight`` cut in three and transposed, and masks the other way round.
-    Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762.
+    mask of another shape, another D than in params, and integer x.
+
+    PyTorch's ``MultiheadAttention`` has the three kernels transposed in one ``in_proj_weight``, and
+    its masks are True where this one's are False. Source: Vaswani et al. 2017,
+    https://arxiv.org/abs/1706.03762.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = attention(2, causal=True), jnp.ones((5, 8))
-    >>> params, state = layer.init(jax.random.key(0), x)
-    >>> y, state = layer.apply(params, state, x)
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    >>> y, state = jax.jit(layer.apply)(params, state, x)
     >>> y_t, carry = layer.step(params, state, layer.carry(params, x[0], length=5), x[0])
     >>> bool(jnp.allclose(y_t, y[0], atol=1e-6)), int(carry["position"])
     (True, 1)
@@ -85,7 +89,7 @@ def attention(
         output_init=kernel_init if output_init is None else output_init,
         bias_init=bias_init,
     )
-    places = NO_POSITIONS if positions is None else positions
+    encoding = NO_POSITIONS if positions is None else positions
     check_fraction("attention", dropout=dropout)
     if window is not None:
         check_positive("attention", window=window)
@@ -99,25 +103,21 @@ def attention(
 
     def init(key, x):
         check_float("attention", x, min_rank=1)
-        maps_key, own_key = jax.random.split(key)
-        params = projections.init(maps_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
-        own = places.init(own_key, heads, parameter_dtype(x))
-        return params | ({"positions": own} if own else {}), {}
+        projections_key, positions_key = jax.random.split(key)
+        params = projections.init(projections_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
+        of_positions = encoding.init(positions_key, heads, parameter_dtype(x))
+        return params | named("positions", of_positions), {}
 
     def project(params, x, position):
         q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
-        return (
-            (q, k, v)
-            if places.rotate is None
-            else (places.rotate(q, position), places.rotate(k, position), v)
-        )
+        if encoding.rotate is not None:
+            q, k = encoding.rotate(q, position), encoding.rotate(k, position)
+        return q, k, v
 
     def bias_of(params, distance):
-        return (
-            None
-            if places.bias is None
-            else places.bias(params.get("positions", {}), distance, heads, causal)
-        )
+        if encoding.bias is None:
+            return None
+        return encoding.bias(params.get("positions", {}), distance, heads, causal)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
@@ -126,18 +126,17 @@ def attention(
         x = x if real is None else where(real, x, jnp.zeros_like(x))
         position = cache.positions(real, x.shape[-2])
         distance = position[..., None, :] - position[..., :, None]
-        if real is None:
-            look, near = pairs, window
-        else:
+        allowed, reach = pairs, window
+        if real is not None:
             # Positions count real elements, and so does the window.
-            look, near = real[..., None, :] & visible(distance, False, window), None
+            allowed, reach = real[..., None, :] & visible(distance, False, window), None
         y = dot_product_attention(
             *project(params, x, position),
-            mask=look,
+            mask=allowed,
             bias=bias_of(params, distance),
             scale=scale,
             causal=causal,
-            window=near,
+            window=reach,
             dropout=dropout,
             key=required_key(key, "attention") if train and dropout > 0 else None,
             fused=fused,
@@ -147,13 +146,9 @@ def attention(
     def carry(params, x_t, length):
         check_positive("attention", length=length)
         check_features("attention", x_t, params["key"]["kernel"].shape[0])
-        batch, dtype = (
-            x_t.shape[:-1],
-            jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t).dtype,
-        )
-        empty = jnp.zeros(
-            (*batch, projections.key_value_heads, length, projections.memory_size(params)), dtype
-        )
+        k = jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t)
+        *batch, shared_heads, size = k.shape
+        empty = jnp.zeros((*batch, shared_heads, length, size), k.dtype)
         return {"key": empty, "value": empty, "position": jnp.zeros(batch, jnp.int32)}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
@@ -171,10 +166,8 @@ def attention(
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         position, count = cache.advance(carry["position"], T, mask)
         q, k, v = project(params, x, position)
-        k, v = (
-            cache.write(carry[name], new, position, mask)
-            for name, new in (("key", k), ("value", v))
-        )
+        k = cache.write(carry["key"], k, position, mask)
+        v = cache.write(carry["value"], v, position, mask)
         distance = jnp.arange(capacity).reshape((1,) * position.ndim + (-1,)) - position[..., None]
         y = attend(
             heads_first(q),
@@ -187,29 +180,27 @@ def attention(
             key=required_key(key, "attention") if train and dropout > 0 else None,
         )
         y = projections.merge(params, heads_first(y))
-        return where(count <= capacity, y, jnp.full_like(y, jnp.nan)), {
-            "key": k,
-            "value": v,
-            "position": count,
-        }
+        y = where(count <= capacity, y, jnp.full_like(y, jnp.nan))
+        return y, {"key": k, "value": v, "position": count}
 
     def step(params, state, carry, x_t):
         y, carry = read(params, state, carry, x_t[..., None, :])
         return y[..., 0, :], carry
 
-    return Model(init, apply, carry, step, read) if causal else Model(init, apply)
+    if not causal:
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
-def check_mask(name: str, mask, x, keys: int | None = None) -> None:
-    """A mask is of elements, ``(..., T)``, or of pairs, ``(..., T, keys)``, and True where
-    something is to be seen.
-    """
+def check_mask(caller: str, mask: jax.Array | None, x: jax.Array, keys: int | None = None) -> None:
+    """Check that a mask is boolean, of elements ``(..., T)`` or of pairs ``(..., T, keys)``."""
     if mask is None:
         return
     elements, pairs = tuple(x.shape[:-1]), (*x.shape[:-1], x.shape[-2] if keys is None else keys)
     if tuple(mask.shape) not in (elements, pairs) or mask.dtype != bool:
+        got = f"mask of shape {tuple(mask.shape)} and dtype {mask.dtype}"
         raise mistake(
-            name,
-            got=f"mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {tuple(x.shape)}",
+            caller,
+            got=f"{got} for x of shape {tuple(x.shape)}",
             expected=f"bool, {elements} for elements or {pairs} for pairs",
         )

@@ -32,8 +32,8 @@ def conditional_norm(norm: Model, features: int, rank: int) -> Model:
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer = conditional_norm(jnn.layer_norm(use_scale=False, use_bias=False), 4, rank=1)
     >>> x = {"x": jnp.ones((5, 4)), "condition": jnp.ones((5, 3))}
-    >>> params, state = layer.init(jax.random.key(0), x)
-    >>> params["modulation"]["kernel"].shape, layer.apply(params, state, x)[0].shape
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    >>> params["modulation"]["kernel"].shape, jax.jit(layer.apply)(params, state, x)[0].shape
     ((3, 8), (5, 4))
     """
 

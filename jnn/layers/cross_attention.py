@@ -43,8 +43,8 @@ def cross_attention(
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = cross_attention(2), {"x": jnp.ones((5, 8)), "memory": jnp.ones((7, 6))}
-    >>> params, state = layer.init(jax.random.key(0), x)
-    >>> params["key"]["kernel"].shape, layer.apply(params, state, x)[0].shape
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    >>> params["key"]["kernel"].shape, jax.jit(layer.apply)(params, state, x)[0].shape
     ((6, 8), (5, 8))
     """
     projections = Projections(

@@ -37,8 +37,8 @@ def elman(
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = elman(4), jnp.ones((7, 3))
-    >>> params, state = layer.init(jax.random.key(0), x)
-    >>> layer.apply(params, state, x)[0].shape
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    >>> jax.jit(layer.apply)(params, state, x)[0].shape
     (7, 4)
     """
     check_positive("elman", features=features)

@@ -37,8 +37,8 @@ def feed_forward(
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = feed_forward(16), jnp.ones((5, 4))
-    >>> params, state = layer.init(jax.random.key(0), x)
-    >>> jax.tree.map(jnp.shape, params["output"]), layer.apply(params, state, x)[0].shape
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    >>> jax.tree.map(jnp.shape, params["output"]), jax.jit(layer.apply)(params, state, x)[0].shape
     ({'bias': (4,), 'kernel': (16, 4)}, (5, 4))
     """
     check_positive("feed_forward", hidden=hidden)

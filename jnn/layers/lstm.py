@@ -53,7 +53,7 @@ def lstm(
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer, x = lstm(4), jnp.ones((7, 3))
-    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
     >>> y, values = jnn.capture(layer.apply)(params, state, x)
     >>> y[0].shape, values["forget_gate"].shape
     ((7, 4), (7, 4))

@@ -45,7 +45,7 @@ def mixture_of_experts(
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer, x = mixture_of_experts(jnn.dense(4), experts=3), jnp.ones((5, 4))
-    >>> params, state = layer.init(jax.random.key(0), x)
+    >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
     >>> (y, _), values = jnn.capture(layer.apply)(params, state, x)
     >>> y.shape, values["gates"].shape, values["load_balance"].shape
     ((5, 4), (5, 3), ())

@@ -1,6 +1,4 @@
-"""The linear maps of multi-head attention: into queries, keys and values, and out of the heads
-again.
-"""
+"""The projections of multi-head attention: to queries, keys and values, and from heads back."""
 
 import dataclasses
 
@@ -16,9 +14,11 @@ from jnn.tags import tag
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Projections:
-    """Settings of the maps. Their params are ``query``, ``key``, ``value``, ``output``, each with
-    ``kernel`` and ``bias`` as in `dense`; head h is columns ``h d`` to ``(h + 1) d`` of the first
-    three, as in PyTorch."""
+    """The projections, as settings and functions of their params.
+
+    params are ``query``, ``key``, ``value`` and ``output``, each with ``kernel`` and ``bias`` as in
+    `dense`. Head h has columns ``h d`` to ``(h + 1) d`` of the first three, as in PyTorch.
+    """
 
     caller: str
     heads: int
@@ -41,13 +41,13 @@ class Projections:
             )
 
     def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
-        """Params for queries of ``features`` and a memory of ``memory_features``."""
+        """Params for queries from ``features``, keys and values from ``memory_features``."""
         if self.head_features is None and features % self.heads:
             raise mistake(
                 self.caller,
                 got=f"{self.heads} heads for {features} features",
                 expected="heads that divide the features",
-                remedy="Choose another number of heads, or give head_features.",
+                remedy="Choose another number of heads, or set head_features.",
             )
         d = self.head_features or features // self.heads
         inner, shared = self.heads * d, self.key_value_heads * d
@@ -58,8 +58,8 @@ class Projections:
             "output": (inner, features),
         }
         params = {}
-        for name, own in zip(sizes, jax.random.split(key, len(sizes)), strict=True):
-            kernel_key, bias_key = jax.random.split(own)
+        for name, child_key in zip(sizes, jax.random.split(key, len(sizes)), strict=True):
+            kernel_key, bias_key = jax.random.split(child_key)
             kernel_init = self.output_init if name == "output" else self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
             if self.use_bias:
@@ -67,20 +67,14 @@ class Projections:
         return params
 
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
-        """The ``name`` of each head: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
-        own = params[name]
-        check_features(self.caller, x, own["kernel"].shape[0])
-        count = self.heads if name == "query" else self.key_value_heads
-        y = linear(x, own["kernel"], own.get("bias"))
-        return tag(y.reshape(*x.shape[:-1], count, own["kernel"].shape[1] // count), name)
+        """Queries, keys or values, by ``name``: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
+        kernel, bias = params[name]["kernel"], params[name].get("bias")
+        check_features(self.caller, x, kernel.shape[0])
+        heads = self.heads if name == "query" else self.key_value_heads
+        y = linear(x, kernel, bias)
+        return tag(y.reshape(*x.shape[:-1], heads, kernel.shape[1] // heads), name)
 
     def merge(self, params: Params, y: jax.Array) -> jax.Array:
-        """What all heads found, as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
-        own = params["output"]
-        return linear(
-            y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), own["kernel"], own.get("bias")
-        )
-
-    def memory_size(self, params: Params) -> int:
-        """The features d of a key."""
-        return params["key"]["kernel"].shape[1] // self.key_value_heads
+        """The outputs of all heads as features: y ``(..., T, heads, d)`` -> ``(..., T, D)``."""
+        y = y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1])
+        return linear(y, params["output"]["kernel"], params["output"].get("bias"))

@@ -75,7 +75,7 @@ def test_mistakes_are_said():
         jnn.JnnError, match=r"activation: got 'rellu', expected one of .*\. Did you mean 'relu'\?"
     ):
         activation("rellu")
-    with pytest.raises(jnn.JnnError, match="goes into a chain as it is"):
+    with pytest.raises(jnn.JnnError, match="can be used in a chain directly"):
         activation(jnp.tanh)
     with pytest.raises(jnn.JnnError, match=r"prelu: got x of shape \(2, 3\), expected 4 features"):
         prelu().apply({"slope": jnp.ones(4)}, {}, jnp.ones((2, 3)))
