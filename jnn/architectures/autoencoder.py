@@ -105,7 +105,7 @@ def convolutional_autoencoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1)))
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((28, 28, 1)))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((28, 28, 1)))
     >>> params["encoder"]["conv1"]["kernel"].shape, params["decoder"]["conv0"]["kernel"].shape
     ((4, 4, 16, 32), (4, 4, 32, 16))
     """

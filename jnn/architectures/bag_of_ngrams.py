@@ -50,8 +50,8 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = bag_of_ngrams(BagOfNgramsConfig(outputs=2, vocabulary=10, buckets=32))
-    >>> params, state = model.init(jax.random.key(0), jnp.arange(4))
-    >>> model.apply(params, state, jnp.arange(4))[0].tolist()
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(4))
+    >>> jax.jit(model.apply)(params, state, jnp.arange(4))[0].tolist()
     [0.0, 0.0]
     """
     check_positive(

@@ -70,7 +70,7 @@ def cnn(config: CNNConfig) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = cnn(CNNConfig(outputs=10, channels=(8, 16), convolutions=1))
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((28, 28, 1)))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((28, 28, 1)))
     >>> params["stage1"]["conv0"]["kernel"].shape
     (3, 3, 8, 16)
     """

@@ -67,8 +67,8 @@ def detector(config: DetectorConfig) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = detector(DetectorConfig(classes=3, channels=(4, 8, 8), convolutions=(1, 1, 1), width=4))
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((32, 32, 1)))
-    >>> jax.tree.map(jnp.shape, model.apply(params, state, jnp.ones((40, 33, 1)))[0])
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((32, 32, 1)))
+    >>> jax.tree.map(jnp.shape, jax.jit(model.apply)(params, state, jnp.ones((40, 33, 1)))[0])
     {'box': (10, 9, 4), 'heat': (10, 9, 3)}
     """
     _check(config)

@@ -4,9 +4,10 @@ directions of known classes to train it by.
 >>> import jax, jax.numpy as jnp, jnn
 >>> embedding = embedding_network(EmbeddingNetworkConfig(features=8, channels=(4, 8)))
 >>> model = jnn.chain(embedding=embedding, prototypes=prototypes(3))
->>> params, state = model.init(jax.random.key(0), jnp.ones((16, 16, 1)))
->>> cosines, _ = model.apply(params, state, jnp.ones((5, 16, 16, 1)))
->>> z, _ = embedding.apply(params["embedding"], state["embedding"], jnp.ones((5, 16, 16, 1)))
+>>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((16, 16, 1)))
+>>> images = jnp.ones((5, 16, 16, 1))
+>>> cosines, _ = jax.jit(model.apply)(params, state, images)
+>>> z, _ = jax.jit(embedding.apply)(params["embedding"], state["embedding"], images)
 >>> cosines.shape, z.shape
 ((5, 3), (5, 8))
 

@@ -66,7 +66,7 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     >>> model = encoder_decoder(EncoderDecoderConfig(source_vocabulary=9, target_vocabulary=7, width=8, depth=1, heads=2, length=16))
     >>> x = {"tokens": jnp.arange(3), "source": jnp.arange(5)}
     >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
-    >>> model.apply(params, state, x)[0].shape
+    >>> jax.jit(model.apply)(params, state, x)[0].shape
     (3, 7)
     """
     shared = not config.target_vocabulary

@@ -5,8 +5,8 @@ and both as one model.
 >>> settings = GANConfig(shape=(8, 8, 1), classes=3, noise=5, channels=(8, 4))
 >>> model = gan(settings)
 >>> x = {"noise": jnp.ones((6, 5)), "label": jnp.zeros(6, int)}
->>> params, state = model.init(jax.random.key(0), x)
->>> y, _ = model.apply(params, state, x)
+>>> params, state = jax.jit(model.init)(jax.random.key(0), x)
+>>> y, _ = jax.jit(model.apply)(params, state, x)
 >>> y["image"].shape, y["score"].shape
 ((6, 8, 8, 1), (6,))
 

@@ -34,7 +34,7 @@ def mlp(config: MLPConfig) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = mlp(MLPConfig(outputs=10, hidden=(32,), input_rank=3))
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((28, 28, 1)))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((28, 28, 1)))
     >>> sum(leaf.size for leaf in jax.tree.leaves(params))
     25450
     """

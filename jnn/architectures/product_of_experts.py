@@ -24,7 +24,7 @@ def product_of_experts(
     >>> import jax.numpy as jnp, jnn
     >>> logits = jnn.parallel(networks=jnn.ensemble(jnn.dense(3), 4), bag=jnn.dense(3))
     >>> model = product_of_experts(logits, ensemble="networks", other="bag", share=0.5)
-    >>> params, state = model.init(jax.random.key(0), jnp.ones(5))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(5))
     >>> print(f"{jnp.exp(model.apply(params, state, jnp.ones(5))[0]).sum():.3f}")
     1.000
     """

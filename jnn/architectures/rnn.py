@@ -50,7 +50,7 @@ def rnn(config: RNNConfig) -> Model:
     >>> import jax, jax.numpy as jnp
     >>> model = rnn(RNNConfig(outputs=65, vocabulary=65, width=16))
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(6))
-    >>> sorted(params), model.apply(params, state, jnp.arange(6))[0].shape
+    >>> sorted(params), jax.jit(model.apply)(params, state, jnp.arange(6))[0].shape
     (['embedding', 'layer0', 'layer1', 'out'], (6, 65))
     """
     check_positive(

@@ -87,7 +87,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
     >>> model = seq2seq(Seq2SeqConfig(source_vocabulary=9, target_vocabulary=7, width=8))
     >>> x = {"tokens": jnp.arange(3), "source": jnp.arange(5)}
     >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
-    >>> sorted(params), model.apply(params, state, x)[0].shape
+    >>> sorted(params), jax.jit(model.apply)(params, state, x)[0].shape
     (['decoder', 'encoder', 'source_embedding', 'start', 'target_embedding'], (3, 7))
     """
     embed = {"source": _embedding(config, config.source_vocabulary)}

@@ -50,7 +50,7 @@ def tcn(config: TCNConfig) -> Model:
     >>> import jax, jax.numpy as jnp
     >>> model = tcn(TCNConfig(outputs=1, channels=(8, 8)))
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((20, 3)))
-    >>> sorted(params), model.apply(params, state, jnp.ones((20, 3)))[0].shape
+    >>> sorted(params), jax.jit(model.apply)(params, state, jnp.ones((20, 3)))[0].shape
     (['block0', 'block1', 'out'], (20, 1))
     """
     check_positive(

@@ -57,7 +57,8 @@ def text_cnn(config: TextCNNConfig) -> Model:
     >>> import jax, jax.numpy as jnp
     >>> model = text_cnn(TextCNNConfig(outputs=6, vocabulary=100, embedding=8, channels=5))
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(9))
-    >>> params["windows"]["width3"]["conv"]["kernel"].shape, model.apply(params, state, jnp.arange(9))[0].shape
+    >>> logits, _ = jax.jit(model.apply)(params, state, jnp.arange(9))
+    >>> params["windows"]["width3"]["conv"]["kernel"].shape, logits.shape
     ((3, 8, 5), (6,))
     """
     check_positive(

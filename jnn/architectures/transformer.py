@@ -78,7 +78,7 @@ def transformer(config: TransformerConfig) -> Model:
     >>> model = transformer(TransformerConfig(vocabulary=65, length=32, width=16, depth=2, heads=2))
     >>> tokens = jnp.arange(6)
     >>> params, state = jax.jit(model.init)(jax.random.key(0), tokens)
-    >>> model.apply(params, state, tokens)[0].shape
+    >>> jax.jit(model.apply)(params, state, tokens)[0].shape
     (6, 65)
     """
     parts = {

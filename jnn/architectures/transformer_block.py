@@ -122,7 +122,7 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
 
     >>> import jax, jax.numpy as jnp
     >>> model = block(BlockConfig(width=8, heads=2), causal=True)
-    >>> params, state = model.init(jax.random.key(0), jnp.ones((5, 8)))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((5, 8)))
     >>> sorted(params)
     ['attention', 'attention_norm', 'feed_forward', 'feed_forward_norm']
     """

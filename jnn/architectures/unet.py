@@ -3,8 +3,8 @@
 >>> import jax, jax.numpy as jnp
 >>> model = denoiser(DenoiserConfig(shape=(8, 8, 1), classes=3, channels=(8, 16), blocks=1, groups=2))
 >>> x = {"image": jnp.ones((5, 8, 8, 1)), "time": jnp.linspace(0, 1, 5), "label": jnp.array([0, 1, 2, 3, 3])}  # 3 is no class
->>> params, state = model.init(jax.random.key(0), x)
->>> model.apply(params, state, x)[0].shape
+>>> params, state = jax.jit(model.init)(jax.random.key(0), x)
+>>> jax.jit(model.apply)(params, state, x)[0].shape
 (5, 8, 8, 1)
 """
 

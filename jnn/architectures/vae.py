@@ -3,8 +3,9 @@
 >>> import jax, jax.numpy as jnp
 >>> model = vae(VAEConfig(shape=(8, 8, 1), classes=3, latent=2, channels=(4, 8), hidden=16))
 >>> x = {"image": jnp.ones((5, 8, 8, 1)), "label": jnp.zeros(5, int)}
->>> params, state = model.init(jax.random.key(0), x)
->>> y, _ = model.apply(params, state, x, key=jax.random.key(1), train=True)
+>>> params, state = jax.jit(model.init)(jax.random.key(0), x)
+>>> apply = jax.jit(model.apply, static_argnames="train")
+>>> y, _ = apply(params, state, x, key=jax.random.key(1), train=True)
 >>> jax.tree.map(jnp.shape, y)
 {'image': (5, 8, 8, 1), 'log_variance': (5, 2), 'mean': (5, 2)}
 

@@ -58,7 +58,7 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
     >>> config = VisionTransformerConfig(outputs=10, image_size=(8, 8), patch_size=4, width=16, depth=2, heads=2)
     >>> model = vision_transformer(config)
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((8, 8, 1)))
-    >>> model.apply(params, state, jnp.ones((5, 8, 8, 1)))[0].shape
+    >>> jax.jit(model.apply)(params, state, jnp.ones((5, 8, 8, 1)))[0].shape
     (5, 10)
     """
     size, patches = (

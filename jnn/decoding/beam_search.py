@@ -67,7 +67,7 @@ def beam_search(
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
-    >>> params, state = model.init(jax.random.key(0), jnp.array([1]))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.array([1]))
     >>> beam_search(model, params, state, jnp.array([1, 2]), length=6, beams=3).tokens.shape
     (3, 6)
     """

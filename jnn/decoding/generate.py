@@ -97,7 +97,7 @@ def generate(
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
-    >>> params, state = model.init(jax.random.key(0), jnp.array([1]))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.array([1]))
     >>> prompts = jnp.array([[1, 2], [3, 4]])
     >>> generate(model, params, state, prompts, length=6, key=jax.random.key(1)).tokens.shape
     (2, 6)
@@ -154,7 +154,7 @@ def stream(
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
-    >>> params, state = model.init(jax.random.key(0), jnp.array([1]))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.array([1]))
     >>> tokens = stream(model, params, state, jnp.array([1]), length=3, key=jax.random.key(1))
     >>> [token.shape for token in tokens]
     [(), (), ()]

@@ -1,6 +1,4 @@
-"""Normalization whose scale and bias depend on something else: a class, a time, the noise that an
-image is made from.
-"""
+"""Conditional normalization: scale and bias depend on a class, a time or a noise vector."""
 
 from typing import Any
 
@@ -17,17 +15,18 @@ from jnn.wiring import Run, wired
 
 
 def conditional_norm(norm: Model, features: int, rank: int) -> Model:
-    """``y = norm(x) * (1 + scale(c)) + bias(c)``, scale and bias being dense functions of a
-    condition c.
+    """``y = norm(x) * (1 + scale(c)) + bias(c)``, with dense functions of a condition c.
 
     x ``{"x": (..., *space, C), "condition": (..., D)}`` -> y ``(..., *space, C)``; the last
-    ``rank`` axes are one example, and C is ``features``. ``norm`` is a normalization without a
-    scale and a bias of its own: of a batch (de Vries et al. 2017,
+    ``rank`` axes are one example, and C is ``features``.
+
+    ``norm`` is a normalization without scale and bias: of a batch (de Vries et al. 2017,
     https://arxiv.org/abs/1707.00683), of an instance (Huang & Belongie 2017,
     https://arxiv.org/abs/1703.06868) or of groups (Dhariwal & Nichol 2021,
-    https://arxiv.org/abs/2105.05233). Scale and bias begin near 0, and so the layer as the norm
-    itself; they are applied in float32 at least. Raises `JnnError` where the leading axes of x and
-    the condition differ.
+    https://arxiv.org/abs/2105.05233). Scale and bias start near 0, so that the layer starts as the
+    norm itself; they are applied in float32 at least.
+
+    Raises `JnnError` if the leading axes of x and the condition differ.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer = conditional_norm(jnn.layer_norm(use_scale=False, use_bias=False), 4, rank=1)
@@ -47,9 +46,8 @@ def conditional_norm(norm: Model, features: int, rank: int) -> Model:
                 got=got,
                 expected=f"one vector for each example, the last {rank} axes of x",
             )
-        modulation = numerics(run("modulation", c)).reshape(
-            *c.shape[:-1], *(1,) * (rank - 1), 2 * features
-        )
+        modulation = numerics(run("modulation", c))
+        modulation = modulation.reshape(*c.shape[:-1], *(1,) * (rank - 1), 2 * features)
         scale, bias = jnp.split(modulation, 2, axis=-1)
         return (numerics(run("norm", h)) * (1 + scale) + bias).astype(h.dtype)
 
