@@ -19,6 +19,7 @@ ABOUT = About(
     models=("line",),
     data=("made",),
     metric="test/rmse",
+    direction="lowest",
     expected="0.1",
     cost="1 s",
 )

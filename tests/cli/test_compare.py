@@ -9,6 +9,7 @@ from jnn.cli import main
 from jnn.errors import Diverged
 from jnn.runs.run import Run, RunOptions
 
+KEPT = {"metric": "validation/rmse", "direction": "lowest"}
 SCORES = {0.1: [0.2, 0.4], 0.01: [0.1, 0.16]}
 
 
@@ -22,7 +23,10 @@ def made(out, *, experiment="straight_line", rmse=0.1, metric="test/rmse", **con
             run.metrics.write(8, {"validation/rmse": 0.2})
             if rmse is None:
                 raise Diverged("the loss is nan at step 8.")
-            run.finish({"metrics": {metric: rmse, "test/r2": 0.5}, "baselines": {"mean": 1.0}})
+            run.kept = {**KEPT, "step": 8, "value": 0.2}
+            counts = {"name": metric, "direction": "lowest"}
+            metrics = {metric: rmse, "test/r2": 0.5}
+            run.finish({"metrics": metrics, "metric": counts, "baselines": {"mean": 1.0}})
     except Diverged:
         pass
 
@@ -44,7 +48,7 @@ def test_compare_shows_what_differs_and_the_metrics_over_seeds(runs, capsys):
     out, err = capsys.readouterr()
     heading, _, head, best, worse, lost, baseline, *_ = out.splitlines()
     assert heading == "straight_line: 4 runs of 3 configs"
-    assert head.split() == ["learning_rate", "test/rmse", "test/r2", "best", "step", "time", "runs"]
+    assert head.split() == ["learning_rate", "test/rmse", "test/r2", "kept", "step", "time", "runs"]
     # means 0.13 and 0.3; deviations of two values are their difference / sqrt(2): 0.0424 and 0.1414
     assert best.split()[:4] == ["0.01", "0.130", "±", "0.042"]
     assert worse.split()[:4] == ["0.1", "0.300", "±", "0.141"]
@@ -61,22 +65,8 @@ def test_compare_shows_what_differs_and_the_metrics_over_seeds(runs, capsys):
 
 
 def test_compare_writes_files_only_where_asked_to(runs, capsys):
-    assert (
-        main(
-            [
-                "compare",
-                "runs",
-                "--csv",
-                "a.csv",
-                "--markdown",
-                "a.md",
-                "--picture",
-                "a.png",
-                "--json",
-            ]
-        )
-        == 0
-    )
+    words = "compare runs --csv a.csv --markdown a.md --picture a.png --json"
+    assert main(words.split()) == 0
     out, err = capsys.readouterr()
     assert err == "wrote a.csv\nwrote a.md\nwrote a.png\n"
     row = next(csv.DictReader((runs.parent / "a.csv").open()))
@@ -95,8 +85,14 @@ def test_compare_writes_files_only_where_asked_to(runs, capsys):
 
 
 def test_another_metric_may_be_chosen(runs, capsys):
-    assert main(["compare", "runs", "--metric", "test/r2"]) == 0
+    words = ["compare", "runs", "--metric", "test/r2"]
+    assert main(words) == 0
+    assert "which test/r2 is better is not known (--direction)" in capsys.readouterr().out
+    assert main([*words, "--direction", "highest"]) == 0
     assert "higher test/r2 is better" in capsys.readouterr().out
+    assert main(["compare", "runs", "--metric", "test/rmse", "--direction", "highest"]) == 0
+    best = capsys.readouterr().out.splitlines()[3]
+    assert best.split()[:4] == ["0.1", "0.300", "±", "0.141"]
 
 
 def test_runs_of_different_experiments_need_a_metric_in_common(folder, capsys):
@@ -142,7 +138,8 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ),
         (
             "compare runs/latest",
-            "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., expected two runs",
+            "jnn compare: got nothing to compare: lost is diverged: the loss is nan at step 8., "
+            "expected two runs",
         ),
         (
             "compare runs/rate0.1-s0",
@@ -150,7 +147,8 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ),
         (
             "compare runs --metric test/rmsd",
-            "--metric: got 'test/rmsd', expected a metric that all these runs have: test/rmse, test/r2.",
+            "--metric: got 'test/rmsd', expected a metric that all these runs have: "
+            "test/rmse, test/r2.",
         ),
         ("compare runs --metric test/rmsd", "Did you mean test/rmse or test/r2?"),
         (

@@ -59,7 +59,8 @@ def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, o
         (
             "",
             [],
-            "line: got an experiment that generates nothing, expected one that does. Those with a function generate",
+            "line: got an experiment that generates nothing, expected one that does. "
+            "Those with a function generate",
         ),
         (
             TEXT,

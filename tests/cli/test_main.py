@@ -21,7 +21,10 @@ from jnn.cli import HELP, VERBS, main
     ],
 )
 def test_what_must_come_at_once_does_not_import_jax(command):
-    code = f"import sys; from jnn.cli import main; code = main({command}); assert 'jax' not in sys.modules; sys.exit(code)"
+    code = (
+        f"import sys; from jnn.cli import main; code = main({command}); "
+        "assert 'jax' not in sys.modules; sys.exit(code)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -52,7 +55,8 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
         (
             "frobnicate",
-            "Unknown verb 'frobnicate'. The verbs are list, describe, run, resume, generate, compare, sweep, data, doctor.",
+            "Unknown verb 'frobnicate'. The verbs are list, describe, run, new, resume, generate, "
+            "compare, sweep, data, doctor.",
         ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),
@@ -112,16 +116,24 @@ def test_a_mistake_is_said_in_one_sentence_with_exit_code_2(folder, capsys, comm
         ("def main(config, run): pass", "got no Config, expected a frozen dataclass `Config`"),
         (
             "from dataclasses import dataclass\n@dataclass\nclass Config:\n  seed: int = 0",
-            "got no main, expected a function `main(config, run)`",
+            "got no load_data, expected functions load_data and task, or main; see jnn run --help",
         ),
         ("def main(:", "broken.py: got SyntaxError: invalid syntax"),
         (
             "ABOUT = About(task=1 + x)",
-            "broken.py, line 1: got an ABOUT that must be computed, expected keywords with literal values.",
+            "broken.py, line 1: got an ABOUT that must be computed, "
+            "expected keywords with literal values.",
         ),
         (
-            "from dataclasses import dataclass\n@dataclass\nclass Config:\n  out: str = ''\ndef main(config, run): pass",
-            "Config of broken.py: got fields out, expected names that `jnn run` does not use itself.",
+            'ABOUT = About(task="a", metric="test/nll")',
+            "broken.py, line 1: got metric='test/nll', direction=None, "
+            'expected direction="highest" or "lowest"',
+        ),
+        (
+            "from dataclasses import dataclass\n@dataclass\nclass Config:\n  out: str = ''\n"
+            "def main(config, run): pass",
+            "Config of broken.py: got fields out, "
+            "expected names that `jnn run` does not use itself.",
         ),
     ],
 )
@@ -147,6 +159,7 @@ def test_list_reads_experiments_without_running_them(folder, capsys):
         "models": ["line"],
         "data": ["made"],
         "metric": "test/rmse",
+        "direction": "lowest",
         "expected": "0.1",
         "cost": "1 s",
     }

@@ -124,7 +124,8 @@ def test_the_main_metric_comes_first_in_the_table(folder):
         "seed": 0,
         "folder": "f",
     }
-    heading, _, head, row, *_ = result_lines(summary, "test/c")
+    summary["metric"] = {"name": "test/c", "direction": "lowest"}
+    heading, _, head, row, *_ = result_lines(summary)
     assert heading == "e on digits: 1 min 1 s on cpu, seed 0"
     assert (head.split(), row.split()) == (["test/c", "test/a"], ["▶", "cnn", "12346", "0.1000"])
 

@@ -7,9 +7,10 @@ import statistics
 
 import pytest
 
-from jnn.runs.comparison import Result, best_step, compare, differing, shared_metrics, spread
+from jnn.runs.comparison import Result, compare, differing, direction_of, shared_metrics, spread
 from jnn.runs.comparison_text import as_json, caption, cells, csv_text, markdown
 
+KEPT = {"metric": "validation/accuracy", "direction": "highest", "value": 0.5}
 ACCURACIES = {0.1: [0.50, 0.54, 0.46], 0.01: [0.980, 0.990, 0.985]}
 
 
@@ -19,10 +20,7 @@ def results(**more):
             experiment="digits",
             config={"seed": seed, "model": "cnn", "learning_rate": rate, "options": {"b1": 0.9}},
             metrics={"test/loss": 1.0 - accuracy, "test/accuracy": accuracy},
-            rows=[
-                {"step": 10 * (seed + 1), "validation/accuracy": 0.5},
-                {"step": 99, "validation/accuracy": 0.4},
-            ],
+            kept={**KEPT, "step": 10 * (seed + 1)},
             seconds=10.0 + seed,
             **more,
         )
@@ -39,7 +37,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_row_and_the_best_comes_first
         accuracies = ACCURACIES[row.settings["learning_rate"]]
         assert row.metrics["test/accuracy"].mean == pytest.approx(sum(accuracies) / 3)
         assert row.metrics["test/accuracy"].deviation == statistics.stdev(accuracies)
-        assert (row.best_step, row.seconds, len(row.results), row.unfinished) == (20.0, 11.0, 3, 0)
+        assert (row.kept_step, row.seconds, len(row.results), row.unfinished) == (20.0, 11.0, 3, 0)
     assert [
         row.settings["learning_rate"]
         for row in compare(results(), metric="test/loss", lowest=True).rows
@@ -152,24 +150,41 @@ def test_baselines_stand_below_only_where_they_are_equal_in_all_runs():
     assert cells(found, ["test/accuracy"])[-1] == ["baseline svm", "0.9500", ""]
 
 
-def test_the_best_step_is_the_first_best_on_the_validation_split():
-    rows = [
-        {"step": 1, "train/accuracy": 1.0},
-        {"step": 2, "validation/accuracy": 0.8},
-        {"step": 3, "validation/accuracy": math.nan},
-        {"step": 4, "validation/accuracy": 0.8},
-        {"step": 5, "validation/accuracy": 0.7},
+def test_the_kept_step_is_what_the_runs_say_whatever_the_metric():
+    kept = [
+        {"metric": "validation/loss", "direction": "lowest", "step": n, "value": 0.1}
+        for n in (10, 30)
     ]
-    assert best_step(rows, "test/accuracy", lowest=False) == 2
-    assert best_step(rows, "test/accuracy", lowest=True) == 5
-    assert best_step(rows, "test/loss", lowest=True) is None
+    runs = [
+        Result(config={"seed": seed}, metrics={"test/accuracy": 0.9}, kept=each)
+        for seed, each in enumerate(kept)
+    ]
+    assert compare(runs, metric="test/accuracy", lowest=False).rows[0].kept_step == 20.0
+    last = [Result(config={"seed": 0}, metrics={"test/accuracy": 0.9})]
+    assert compare(last, metric="test/accuracy", lowest=False).rows[0].kept_step is None
+
+
+def test_the_direction_of_a_metric_is_what_the_runs_say():
+    metric = {"name": "test/box", "direction": "lowest"}
+    kept = {"metric": "validation/nll", "direction": "lowest", "step": 1, "value": 0.1}
+    runs = [Result(config={}, metrics={"test/box": 1.0, "test/r2": 0.5}, metric=metric, kept=kept)]
+    assert direction_of(runs, "test/box") == direction_of(runs, "validation/nll") == "lowest"
+    assert direction_of(runs, "test/r2") == ""
+
+
+def test_rows_keep_their_order_where_the_direction_is_unknown():
+    values = (0.5, 0.9, 0.1)
+    runs = [Result(config={"rate": i}, metrics={"a": value}) for i, value in enumerate(values)]
+    found = compare(runs, metric="a", lowest=None)
+    assert [row.metrics["a"].mean for row in found.rows] == list(values)
+    assert "not known (--direction)" in caption(found)
 
 
 def test_cells_have_as_many_decimals_as_the_smallest_deviation_needs():
     found = compare(results(), metric="test/accuracy", lowest=False)
     # deviations 0.005 and 0.04: two digits of the smaller need four decimals
     assert cells(found, ["test/accuracy"]) == [
-        ["learning_rate", "test/accuracy", "best step", "time", "runs"],
+        ["learning_rate", "test/accuracy", "kept step", "time", "runs"],
         ["0.01", "0.9850 ± 0.0050", "20", "11 s", "3"],
         ["0.1", "0.5000 ± 0.0400", "20", "11 s", "3"],
     ]
@@ -200,13 +215,13 @@ def test_csv_has_all_digits_and_quotes_what_it_must():
     values = [0.1, 0.1 + 1 / 3]
     assert float(rows[0]["a"]) == statistics.fmean(values)
     assert float(rows[0]["a deviation"]) == statistics.stdev(values)
-    assert (rows[0]["runs"], rows[0]["unfinished"], rows[0]["best_step"]) == ("2", "0", "")
+    assert (rows[0]["runs"], rows[0]["unfinished"], rows[0]["kept_step"]) == ("2", "0", "")
 
 
 def test_markdown_is_a_table_of_all_metrics():
     found = compare(results(), metric="test/accuracy", lowest=False)
     lines = markdown(found).splitlines()
-    assert lines[0] == "| learning_rate | test/accuracy | test/loss | best step | time | runs |"
+    assert lines[0] == "| learning_rate | test/accuracy | test/loss | kept step | time | runs |"
     assert lines[1] == "| --- | --- | --- | --- | --- | --- |"
     assert lines[2].startswith("| 0.01 | 0.9850 ± 0.0050 | 0.0150 ± 0.0050 |")
     assert (

@@ -158,16 +158,19 @@ def test_a_run_goes_on_without_its_status(tmp_path, text):
     [
         (
             "",
-            "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), expected a JSON object. Put a copy of the file back.",
+            "config.json: got no JSON (Expecting value: line 1 column 1 (char 0)), "
+            "expected a JSON object. Put a copy of the file back.",
         ),
         ("[" * 100_000, "config.json: got no JSON (maximum recursion depth exceeded"),
         (
             "null",
-            "config.json: got a JSON NoneType, expected a JSON object. Put a copy of the file back.",
+            "config.json: got a JSON NoneType, expected a JSON object. "
+            "Put a copy of the file back.",
         ),
         (
             "{}",
-            "got no valid experiment, config, config_hash, expected the file that the run wrote. Put a copy of the file back.",
+            "got no valid experiment, config, config_hash, expected the file that the run wrote. "
+            "Put a copy of the file back.",
         ),
         (
             '{"experiment": 5, "config": [], "config_hash": "", "source": 1}',
@@ -222,7 +225,10 @@ def test_an_edited_config_is_refused_but_epochs_may_change(tmp_path):
     record = read_json(path)
     assert record["config"] == run.config == {"seed": 3, "epochs": 7, "widths": [4, 8]}
     write_json(path, record | {"config": {"seed": 4, "epochs": 9, "widths": [4, 8], "clip": 1.0}})
-    edited = r"config.json: got a config edited since the run began \(seed: 3 -> 4, clip: absent -> 1.0\), expected the same\. "
+    edited = (
+        r"config.json: got a config edited since the run began "
+        r"\(seed: 3 -> 4, clip: absent -> 1.0\), expected the same\. "
+    )
     with pytest.raises(JnnError, match=edited + ".*jnn run toy --config"):
         Run.open(tmp_path / "run")
 
@@ -369,7 +375,8 @@ def test_a_full_disk_is_said_and_leaves_the_old_file_and_no_other(tmp_path, monk
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
         JnnError,
-        match=r"status.json: got No space left on device, expected a place to write to\. Free some space",
+        match="status.json: got No space left on device, "
+        r"expected a place to write to\. Free some space",
     ):
         write_json(path, {"state": "done"})
     assert read_json(path) == {"state": "running"}
