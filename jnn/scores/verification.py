@@ -126,6 +126,35 @@ def identification_rate(
     return float(np.mean(predicted == np.asarray(probe_labels)))
 
 
+def summarize(embeddings: np.ndarray, labels: np.ndarray, *, gallery: int = 5) -> dict[str, float]:
+    """How well embeddings ``(N, D)`` of N examples with ``labels`` ``(N,)`` tell labels apart.
+
+    ``auc``, ``eer`` (`equal_error_rate`) and ``tar`` (`true_accept_rate` at 1 % false accepts) are
+    those of all pairs; ``identified`` is the `identification_rate` where the first ``gallery``
+    examples of each label are known. Raises `JnnError` as these do.
+
+    >>> z = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.0, 2.0]])
+    >>> summarize(z, np.array([0, 0, 1, 1]), gallery=1)
+    {'auc': 1.0, 'eer': 0.0, 'tar': 1.0, 'identified': 1.0}
+    """
+    from sklearn.metrics import roc_auc_score
+
+    labels = np.asarray(labels)
+    pairs = all_pairs(labels)
+    cosines = similarities(embeddings, pairs)
+    curve = roc(cosines, pairs.same)
+    earlier = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
+    known = earlier < gallery
+    return {
+        "auc": float(roc_auc_score(pairs.same, cosines)),
+        "eer": equal_error_rate(curve),
+        "tar": true_accept_rate(curve, false_accept_rate=0.01),
+        "identified": identification_rate(
+            embeddings[known], labels[known], embeddings[~known], labels[~known]
+        ),
+    }
+
+
 def _unit(caller: str, embeddings: np.ndarray) -> np.ndarray:
     z = np.asarray(embeddings, np.float64)
     if z.ndim != 2 or not len(z):

@@ -1,6 +1,6 @@
-"""Nobody is in two parts, what is measured, and the mean over members, in the experiment on
-faces.
-"""
+"""face_recognition: disjoint people, the validation metric, and the mean over members."""
+
+from functools import partial
 
 import jax
 import numpy as np
@@ -31,46 +31,39 @@ def test_everyone_is_in_one_part_with_all_photographs(people, validation):
     parts = [part["person"] for part in experiment.load_data(config)[:3]]
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(40).repeat(10))
     assert sum(len(set(part)) for part in parts) == 40
-    assert [len(set(part)) for part in parts[1:]] == [
-        5 * validation,
-        10 if people == "last10" else 8,
-    ]
+    tested = 10 if people == "last10" else 8
+    assert [len(set(part)) for part in parts[1:]] == [5 * validation, tested]
 
 
 def test_the_folds_hold_everyone_out_once():
-    assert sorted(
-        k for name, people in experiment.TEST.items() if name != "last10" for k in people
-    ) == list(range(40))
+    folds = [people for name, people in experiment.TEST.items() if name != "last10"]
+    assert sorted(k for people in folds for k in people) == list(range(40))
 
 
 def test_cosines_of_embeddings_are_the_mean_of_the_members(begun):
     config, splits, _, train_state = begun
-    found = experiment.predict(config, train_state.params, train_state.state, splits.test)
-    each = np.asarray(found).reshape(len(found), config.members, config.features)
-    expected = np.mean([1 - pdist(each[:, i], "cosine") for i in range(config.members)], axis=0)
-    np.testing.assert_allclose(1 - pdist(found, "cosine"), expected, atol=SINGLE)
+    z = experiment.embed(config, train_state.params, train_state.state, splits.test)
+    members = np.moveaxis(np.reshape(z, (len(z), config.members, config.features)), 1, 0)
+    expected = np.mean([1 - pdist(member, "cosine") for member in members], axis=0)
+    np.testing.assert_allclose(1 - pdist(z, "cosine"), expected, atol=SINGLE)
 
 
 def test_an_image_and_its_mirror_image_have_one_embedding(begun):
     config, splits, _, train_state = begun
     few = {"image": splits.test["image"][:4]}
     mirrored = {"image": few["image"][:, :, ::-1]}
-    embed = jax.jit(
-        lambda batch: experiment.predict(config, train_state.params, train_state.state, batch)
-    )
+    embed = jax.jit(partial(experiment.embed, config, train_state.params, train_state.state))
     np.testing.assert_allclose(embed(mirrored), embed(few), atol=SINGLE)
 
 
-def test_what_is_watched_is_scikit_learns_area(begun):
+def test_the_validation_metric_is_scikit_learns_auc(begun):
     config, splits, task, train_state = begun
-    found = task.validate(train_state.params, train_state.state)["validation/auc"]
-    z = experiment.predict(config, train_state.params, train_state.state, splits.validation)
+    auc = task.validate(train_state.params, train_state.state)["validation/auc"]
+    z = experiment.embed(config, train_state.params, train_state.state, splits.validation)
     person = splits.validation["person"]
     same = (person[:, None] == person[None])[np.triu_indices(len(person), 1)]
-    # float32 makes a few ties
-    np.testing.assert_allclose(
-        found, sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine")), atol=1e-3
-    )
+    expected = sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine"))
+    np.testing.assert_allclose(auc, expected, atol=1e-3)  # float32 makes a few ties
 
 
 def test_brightness_and_contrast_do_not_matter():

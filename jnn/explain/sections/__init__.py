@@ -1,7 +1,10 @@
 """Sections of the report by kind of task: an experiment gives predictions and data, these draw.
 
+    anomaly_detection      score over time, events closely, ROC and precision-recall curves
+    face_verification      ROC curves, similarities, nearest neighbours, hardest pairs, t-SNE
     forecasting            errors by horizon, fan charts, forecasts over time, calibration
     image_classification   confusion matrix, worst mistakes, calibration, feature maps, saliency
+    language_model         generated text, token probabilities, hidden units, attention, logit lens
     returns                errors of prices, directions and variances of stocks, intervals
     tabular                confusion matrix, calibration, residuals, permutation importance
     text_classification    confusion matrix, calibration, word importance
