@@ -193,7 +193,8 @@ def rows(comparison: Mapping[str, Any]) -> str:
         )
         processor = _digits(found["processor_ratio"]) if i else "1"
         lines.append(
-            f"| {'' if i else comparison['name']} | {way} | {spread} | {processor} | {_duration(found['least_microseconds'])} |"
+            f"| {'' if i else comparison['name']} | {way} | {spread} | {processor} | "
+            f"{_duration(found['least_microseconds'])} |"
         )
     return "\n".join(lines)
 
@@ -203,8 +204,12 @@ def table(result: Mapping[str, Any]) -> str:
     others = [comparison["cores_busy_with_others"] for comparison in result["comparisons"]]
     busy = "an unknown number" if None in others else f"{min(others):g} to {max(others):g}"
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    place = f"{result['processor']}, {result['cores']} cores, of which other processes kept {busy} busy; {versions}."
-    head = "| | way | time / first way | processor time / first way | least time |\n|---|---|---|---|---|"
+    place = (
+        f"{result['processor']}, {result['cores']} cores, "
+        f"of which other processes kept {busy} busy; {versions}."
+    )
+    names = ["", "way", "time / first way", "processor time / first way", "least time"]
+    head = f"| {' | '.join(names)} |\n{'|---' * len(names)}|"
     return "\n".join(
         [f"`{result['command']}`", "", head, *map(rows, result["comparisons"]), "", place]
     )

@@ -87,7 +87,8 @@ def test_residual_adds_and_refuses_another_shape():
     np.testing.assert_array_equal(block.apply({}, {}, x)[0], 3 * x)
     with pytest.raises(
         jnn.JnnError,
-        match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, 3\).*Pass a shortcut",
+        match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, "
+        r"3\).*Pass a shortcut",
     ):
         jnn.residual(jnn.dense(4)).init(jax.random.key(0), x)
 
@@ -207,7 +208,8 @@ def test_params_and_inputs_of_another_model_are_refused():
         model.apply(params, state, jnp.ones(4))
     with pytest.raises(
         jnn.JnnError,
-        match="carry: got a model that sees the whole of x at once, expected one with carry and step",
+        match="carry: got a model that sees the whole of x at once, "
+        "expected one with carry and step",
     ):
         jnn.chain(jnn.flatten(2)).carry({}, jnp.ones(3), 5)
 

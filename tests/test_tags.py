@@ -179,7 +179,8 @@ def test_the_last_parts_of_a_path_name_a_value():
     [
         (
             {"sinus": 0.0},
-            "intervene: got a change of 'sinus', expected a tagged value: outer/scaled, outer/jit/sine",
+            "intervene: got a change of 'sinus', expected a tagged value: outer/scaled, "
+            "outer/jit/sine",
         ),
         (
             {"scaled": jnp.ones(4)},
@@ -187,7 +188,8 @@ def test_the_last_parts_of_a_path_name_a_value():
         ),
         (
             {"state": jnp.ones((2, 3))},
-            r"intervene: got shape \(2, 3\) for 'state', expected one value for each of the 3 iterations",
+            r"intervene: got shape \(2, 3\) for 'state', "
+            "expected one value for each of the 3 iterations",
         ),
         (
             {"state": at_iteration(3, jnp.zeros(3))},

@@ -74,7 +74,8 @@ def test_frozen_params_stay_where_they_are():
 def test_frozen_refuses_a_path_that_matches_nothing():
     with pytest.raises(
         jnn.JnnError,
-        match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, hidden/kernel",
+        match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, "
+        "hidden/kernel",
     ):
         jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
 

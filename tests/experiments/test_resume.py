@@ -59,7 +59,10 @@ def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, smal
     assert process.exitcode == 2
     status = json.loads((tmp_path / "cut/status.json").read_text())
     assert status["state"] == "failed"
-    told = rf"checkpoint of step \d+ in {tmp_path}/cut/checkpoints: got File too large.* Make room .*, then resume: no step is on disk yet\."
+    told = (
+        rf"checkpoint of step \d+ in {tmp_path}/cut/checkpoints: got File too large.* "
+        r"Make room .*, then resume: no step is on disk yet\."
+    )
     assert re.fullmatch(told, status["message"])
     killed.run(killed.everything, [], tmp_path / "cut", programs)
     assert killed.result(tmp_path / "cut") == expected

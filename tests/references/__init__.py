@@ -32,7 +32,8 @@ def from_table(family: str, name: str) -> dict[str, np.ndarray]:
     }
     if not case:
         raise KeyError(
-            f"{family}.npz has no case {name!r}: run `python -m tests.references.write_tables {family}`"
+            f"{family}.npz has no case {name!r}: run `python -m tests.references.write_tables "
+            f"{family}`"
         )
     return case
 

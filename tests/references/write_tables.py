@@ -25,7 +25,8 @@ def main(families):
         TABLES.mkdir(exist_ok=True)
         np.savez_compressed(TABLES / f"{family}.npz", **arrays)
         print(
-            f"{family}: {len(cases)} cases, {sum(value.nbytes for value in arrays.values()):,} bytes of numbers"
+            f"{family}: {len(cases)} cases, {sum(value.nbytes for value in arrays.values()):,} "
+            "bytes of numbers"
         )
 
 

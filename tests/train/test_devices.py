@@ -153,12 +153,14 @@ def test_a_stream_gives_what_memory_gives():
 def test_mistakes_are_named():
     with pytest.raises(
         JnnError,
-        match=f"devices: got {jax.device_count() + 1}, expected 1 to {jax.device_count()}, those that JAX finds",
+        match=f"devices: got {jax.device_count() + 1}, expected 1 to {jax.device_count()}, "
+        "those that JAX finds",
     ):
         device_mesh(jax.device_count() + 1)
     with pytest.raises(
         JnnError,
-        match="got accumulate=2 and devices=3 for batch_size=8, expected numbers whose product divides it",
+        match="got accumulate=2 and devices=3 for batch_size=8, "
+        "expected numbers whose product divides it",
     ):
         TrainingConfig(batch_size=8, accumulate=2, devices=3)
     optimizer, mesh = CONFIG.make_optimizer(10), device_mesh(3)

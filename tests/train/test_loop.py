@@ -207,7 +207,8 @@ def test_bad_updates_may_be_left_out(capsys):
         ),
         (
             {"best": "validation/accuracy"},
-            "fit: got best='validation/accuracy', expected a metric that evaluate returns: validation/loss",
+            "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
+            "validation/loss",
         ),
     ],
 )

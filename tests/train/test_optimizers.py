@@ -122,7 +122,8 @@ def test_the_learning_rate_may_be_traced():
         ),
         (
             {"name": "dpsgd"},
-            "optimizer dpsgd: got no l2_norm_clip, expected the options l2_norm_clip, noise_multiplier",
+            "optimizer dpsgd: got no l2_norm_clip, expected the options l2_norm_clip, "
+            "noise_multiplier",
         ),
         ({"learning_rate": 0.0}, "got learning_rate=0.0, expected learning_rate > 0"),
         ({"learning_rate": float("nan")}, "got learning_rate=nan"),

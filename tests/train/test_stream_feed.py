@@ -179,7 +179,7 @@ def test_a_file_that_breaks_meanwhile_ends_the_run_with_its_name(folder, tmp_pat
     feed = streamed(pictures(copied(folder, tmp_path / "pictures")), BATCH, transform=flat)
     (tmp_path / "pictures/dark/5.ppm").write_bytes(b"P6")
     with (
-        pytest.raises(JnnError, match=r"dark/5\.ppm: got .*Mend or remove the file"),
+        pytest.raises(JnnError, match=r"dark/5\.ppm: got .*Repair or remove the file"),
         start(tmp_path / "run") as run,
     ):
         train(feed, run)

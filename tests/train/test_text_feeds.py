@@ -107,7 +107,8 @@ def test_what_cannot_be_bucketed_is_refused(arrays):
         bucketed(arrays, (4, 8), batch_size=5)
     with pytest.raises(
         JnnError,
-        match=r"a bucket of \d+ sequences for batch_size=30, expected a batch in each. Choose fewer buckets",
+        match=r"a bucket of \d+ sequences for batch_size=30, expected a batch in each. "
+        "Choose fewer buckets",
     ):
         bucketed(arrays, (4, 8, 12), batch_size=30)
     with pytest.raises(JnnError, match=r'got arrays tokens, expected "mask"'):
