@@ -1,28 +1,39 @@
-"""Pictures and reports: one module for each thing to see, each imported by its name, as in
-``from jnn.explain import curves``.
+"""Plots, explanations and reports, one module for each subject.
 
-    curves            how training went
-    classification    confusion matrix, worst mistakes, calibration
-    feature_maps      what each layer makes of one example; the kernels of a layer
-    saliency          which inputs speak for an answer
-    reconstruction    what a short code keeps: decoded images, error by its size, the map of classes
-    functions         a learned function beside the one to learn
-    text              text coloured by a number for each token; what is expected under each
-    next_token        what may come next, and what temperature, top-k and top-p make of it
-    recurrent         memory and gates over time; units worth a look
-    through_time      how far back gradients reach
-    attention         maps of every head, one head, the alignment of a translation
-    logit_lens        what a transformer would say after each block
-    position_map      vectors of positions
-    words             the words that moved a decision
-    forecast          fans of quantiles, calibration, errors by horizon
-    anomalies         the score of a sensor over time, events closely, ROC and PR curves
-    faces             nearest faces, hardest pairs, similarities, ROC curves
-    bars              a model beside its baselines
-    comparison        one metric of many configs, over their seeds
-    summary           the layers of a model, their shapes and parameters, as text
-    tables            methods and their metrics, as text
-    report            one page about a run
+Each is imported by its name, as in ``from jnn.explain.results import curves``.
+
+    results/   what a model achieves, from plain arrays
+        curves               learning curves, with the step that was kept
+        bars, over_seeds     a model beside its baselines; one metric of many configs, seeds as dots
+        classification       confusion matrix, misclassified images, calibration
+        detection            drawn boxes, precision-recall curves, heat maps of centers
+        regression           predictions and residuals
+        functions            a learned function beside its target, error by size of the network
+        forecast             fan charts, rolling forecasts, calibration of quantiles
+        anomalies            anomaly score over time, events, ROC and precision-recall curves
+        faces                nearest neighbours, hardest pairs, similarities, ROC curves
+        reconstruction       decoded images, error by size of the code, map of the classes
+        generated_images     coverage of the classes, losses of a GAN, interpolation
+
+    inside/    what happens inside a model
+        summary, operations  the layers with shapes and parameters, the floating-point operations
+        feature_maps         feature maps of every layer, kernels of a convolution
+        saliency             which inputs support a class: five methods and their sanity check
+        recurrent            hidden states and gates over time
+        through_time         gradients through time
+        attention            weights of every head, one head, the alignment of a translation
+        logit_lens           next-token prediction after each block of a transformer
+        next_token           next-token probabilities, with temperature, top-k and top-p
+        position_map         vectors of positions and their similarities
+        words                word attribution of a classifier of texts
+        importance           permutation importance of the features of a table
+        two_players          a GAN in two dimensions
+        vectors              a model of tokens as a function of their vectors
+
+    sections/  the parts of a report by kind of task
+    page/      HTML: the report of a run, coloured text, embedded figures
+    style      the look that all figures share
+    tokens     tokens as labels
 
 A function that draws takes plain arrays and returns a `matplotlib.figure.Figure`; it touches no
 global state of Matplotlib, so that it works without a display, in notebooks and in threads. Save

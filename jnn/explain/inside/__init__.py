@@ -1,1 +1,1 @@
-"""Pictures of what is within a model: activations, attention, memory, saliency."""
+"""Plots of the inside of a model: activations, attention, gradients, saliency."""

@@ -92,12 +92,12 @@ def attention_maps(
     ['head 0', 'head 1', 'head 2']
     """
     w = _checked("attention_maps", weights, 4, queries, keys)
-    shown = w[:MOST_LAYERS, :MOST_HEADS, :most, :most]
-    layers, heads, T, S = shown.shape
+    drawn = w[:MOST_LAYERS, :MOST_HEADS, :most, :most]
+    layers, heads, T, S = drawn.shape
     axis_names = ("layers", "heads", "queries", "keys")
     cuts = [
         f"the first {count} of {total} {name}"
-        for name, count, total in zip(axis_names, shown.shape, w.shape, strict=True)
+        for name, count, total in zip(axis_names, drawn.shape, w.shape, strict=True)
         if count < total
     ]
     title = "; ".join(["Attention weights", *cuts])
@@ -111,7 +111,7 @@ def attention_maps(
     )
     for layer, row in enumerate(axes):
         for head, ax in enumerate(row):
-            image = _map(ax, shown[layer, head])
+            image = _map(ax, drawn[layer, head])
             style.caption(
                 ax, f"head {head}" if layer == 0 else "", y=f"block {layer}" if head == 0 else ""
             )

@@ -83,10 +83,10 @@ def feature_maps(
 
 def _layer(label: Axes, ax: Axes, path: str, value: np.ndarray, columns: int) -> None:
     cmap, low, high = style.colour_range(value)
-    shown = f", first {columns}" if value.ndim == 3 and value.shape[-1] > columns else ""
+    cut = f", first {columns}" if value.ndim == 3 and value.shape[-1] > columns else ""
     extent = f"{style.short(value.min())} … {style.short(value.max())}" if value.size else "empty"
     _label(
-        label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{shown}\n{extent}"
+        label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{cut}\n{extent}"
     )
     colours = {"cmap": cmap, "vmin": low, "vmax": high}
     if value.ndim == 3:
@@ -158,16 +158,16 @@ def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
         )
     largest = float(np.abs(kernel).max()) or 1.0
     channels, out = kernel.shape[2], kernel.shape[3]
-    shown = np.moveaxis(kernel, -1, 0)[:most]
+    kernels = np.moveaxis(kernel, -1, 0)[:most]
     if channels == 3:
-        tiles, columns, colours = 0.5 + shown / (2 * largest), _columns(len(shown)), {}
+        tiles, columns, colours = 0.5 + kernels / (2 * largest), _columns(len(kernels)), {}
     else:
-        shown = shown[:12] if channels > 1 else shown
-        columns = min(channels, 12) if channels > 1 else _columns(len(shown))
-        tiles = np.moveaxis(shown, -1, 1)[:, :12].reshape(-1, *kernel.shape[:2])
+        kernels = kernels[:12] if channels > 1 else kernels
+        columns = min(channels, 12) if channels > 1 else _columns(len(kernels))
+        tiles = np.moveaxis(kernels, -1, 1)[:, :12].reshape(-1, *kernel.shape[:2])
         colours = {"cmap": style.SIGNED, "vmin": -largest, "vmax": largest}
     rows = -(-len(tiles) // columns)
-    count = f"the first {len(shown)} of {out}" if len(shown) < out else f"{out}"
+    count = f"the first {len(kernels)} of {out}" if len(kernels) < out else f"{out}"
     rows_are = ""
     if channels not in (1, 3):
         rows_are = f"; a row is one kernel, its first {columns} of {channels} input channels"

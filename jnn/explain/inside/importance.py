@@ -70,19 +70,18 @@ def importances(
             expected="(D, repeats) and D names",
         )
     means = values.mean(axis=1)
-    shown = np.argsort(-means, kind="stable")[:most]
-    among = f" (the first {len(shown)} of {len(names)} features)" if len(shown) < len(names) else ""
-    largest = number(float(means[shown[0]]))
+    top = np.argsort(-means, kind="stable")[:most]
+    among = f" (the first {len(top)} of {len(names)} features)" if len(top) < len(names) else ""
+    largest = number(float(means[top[0]]))
     title = (
-        f"Permutation importance: shuffling {names[shown[0]]} lowers the {score} "
-        f"by {largest}{among}"
+        f"Permutation importance: shuffling {names[top[0]]} lowers the {score} by {largest}{among}"
     )
-    figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(shown), title=title)
+    figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(top), title=title)
     ax = axes[0, 0]
-    places = np.arange(len(shown))
-    ax.barh(places, means[shown], height=0.66, color=style.SKY)
+    places = np.arange(len(top))
+    ax.barh(places, means[top], height=0.66, color=style.SKY)
     ax.plot(
-        values[shown].T,
+        values[top].T,
         np.tile(places, (values.shape[1], 1)),
         "o",
         color=style.BLUE,
@@ -91,7 +90,7 @@ def importances(
         markeredgewidth=0,
     )
     ax.axvline(0, color=style.QUIET, linewidth=0.9)
-    ax.set_yticks(places, [names[j] for j in shown])
+    ax.set_yticks(places, [names[j] for j in top])
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     style.gridded(ax, "x")

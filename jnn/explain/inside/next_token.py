@@ -48,12 +48,12 @@ def next_token(
             expected=f"({len(vocabulary)},), one for each token",
         )
     p = distribution(logits, Sampling())
-    shown = np.argsort(-p, kind="stable")[:most]
-    names = [vocabulary[int(i)] for i in shown]
-    others = len(p) - len(shown)
+    top = np.argsort(-p, kind="stable")[:most]
+    names = [vocabulary[int(i)] for i in top]
+    others = len(p) - len(top)
     if others:
         names.append(f"{others:,}\N{NO-BREAK SPACE}others")
-    rows = lambda p: np.append(p[shown], p.sum() - p[shown].sum()) if others else p[shown]
+    rows = lambda p: np.append(p[top], p.sum() - p[top].sum()) if others else p[top]
     end = f" after “{readable(after[-32:], 32)}”" if after else ""
     figure, axes = style.panels(
         1,

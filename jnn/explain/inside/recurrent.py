@@ -119,13 +119,13 @@ def hidden_states(
     h = _states("hidden_states", states, tokens)
     rows = units_by_autocovariance(h) if units is None else np.asarray(units)
     title = f"Hidden states: {_of_units(len(rows), h.shape[1], layer)}{_cut(len(tokens), most)}"
-    shown = h[:most, rows].T
+    values = h[:most, rows].T
     figure, axes = style.panels(
-        width=_width(shown.shape[1]), height=1.3 + 0.17 * len(rows), title=title
+        width=_width(values.shape[1]), height=1.3 + 0.17 * len(rows), title=title
     )
-    cmap, low, high = style.colour_range(shown)
+    cmap, low, high = style.colour_range(values)
     image = axes[0, 0].imshow(
-        shown, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+        values, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
     )
     _frame(axes[0, 0], rows, tokens[:most])
     style.caption(axes[0, 0], y="unit")

@@ -222,26 +222,26 @@ def attribution_bars(decision: Decision, *, most: int = 12) -> Figure:
     ['not', 'good']
     """
     row = _checked("attribution_bars", decision)
-    shown = np.sort(np.argsort(-np.abs(row), kind="stable")[:most])
-    cut = f"; the largest {len(shown)} of {len(row)}" if len(shown) < len(row) else ""
+    largest = np.sort(np.argsort(-np.abs(row), kind="stable")[:most])
+    cut = f"; the largest {len(largest)} of {len(row)}" if len(largest) < len(row) else ""
     title = f"Word attributions: {_verdict(decision)}{cut}"
-    figure, axes = style.panels(width=6.4, height=1.1 + 0.27 * len(shown), title=title)
+    figure, axes = style.panels(width=6.4, height=1.1 + 0.27 * len(largest), title=title)
     ax = axes[0, 0]
     bars = ax.barh(
-        range(len(shown)),
-        row[shown],
+        range(len(largest)),
+        row[largest],
         height=0.7,
-        color=[style.ORANGE if value > 0 else style.BLUE for value in row[shown]],
+        color=[style.ORANGE if value > 0 else style.BLUE for value in row[largest]],
     )
     ax.bar_label(
         bars,
-        [f"{value:+.2f}".replace("-", "−") for value in row[shown]],
+        [f"{value:+.2f}".replace("-", "−") for value in row[largest]],
         padding=3,
         fontsize=8,
         color=style.INK,
     )
     ax.axvline(0, color=style.QUIET, linewidth=0.8)
-    ticks(ax, "y", [decision.words[int(i)] for i in shown], size=9)
+    ticks(ax, "y", [decision.words[int(i)] for i in largest], size=9)
     ax.invert_yaxis()
     ax.margins(x=0.16)
     ax.spines[["left", "bottom"]].set_visible(False)

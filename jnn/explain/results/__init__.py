@@ -1,1 +1,1 @@
-"""Pictures of what came out: curves, errors, forecasts, detections, generated images."""
+"""Plots of results: learning curves, errors, forecasts, detections, generated images."""

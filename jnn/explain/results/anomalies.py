@@ -25,12 +25,12 @@ def score_trace(
     *,
     threshold: float,
     unit: str = "value",
-    known: range | None = None,
+    training: range | None = None,
 ) -> Figure:
     """The series and its anomaly score, both ``(T,)``, events shaded and the threshold dashed.
 
     The axis of the score is linear up to the threshold and logarithmic above, so that large events
-    do not flatten the others. ``known`` is the training stretch, which a line below marks.
+    do not flatten the others. ``training`` is the stretch of the training data, which a line marks.
 
     >>> score, anomalous = np.array([0.0, 3.0, 0.0, 2.0]), np.array([0, 1, 0, 0], bool)
     >>> figure = score_trace(np.arange(4), np.zeros(4), score, anomalous, threshold=1.0)
@@ -56,8 +56,8 @@ def score_trace(
         _shade(ax, time, stretches(anomalous))
         _dated(ax, time)
         ax.margins(x=0.01)
-    if known is not None:
-        ends = time[[known.start, known.stop - 1]]
+    if training is not None:
+        ends = time[[training.start, training.stop - 1]]
         below.plot(
             ends,
             [0, 0],
@@ -86,7 +86,7 @@ def events_closely(
 ) -> Figure:
     """Each event with ``margin`` times before and after it: values and forecast, both ``(T,)``.
 
-    At most six events are shown. ``expected`` is the forecast, whose ``name`` is in the legend.
+    At most six events are drawn. ``expected`` is the forecast, whose ``name`` is in the legend.
 
     >>> figure = events_closely(np.arange(9), np.zeros(9), np.ones(9), [range(4, 6)], margin=2)
     >>> figure.axes[0].lines[0].get_xdata().tolist()
@@ -96,11 +96,11 @@ def events_closely(
     _check("events_closely", time=time, values=values, expected=expected)
     if not events:
         raise mistake("events_closely", got="no event", expected="one at least")
-    shown = list(events)[:MOST_EVENTS]
-    columns = 2 if len(shown) == 4 else min(3, len(shown))
-    rows = -(-len(shown) // columns)
+    drawn = list(events)[:MOST_EVENTS]
+    columns = 2 if len(drawn) == 4 else min(3, len(drawn))
+    rows = -(-len(drawn) // columns)
     figure, axes = style.panels(rows, columns, width=max(4.8, 3.4 * columns), height=2.9 * rows)
-    for ax, event in zip(axes.ravel(), shown, strict=False):
+    for ax, event in zip(axes.ravel(), drawn, strict=False):
         near = slice(max(0, event.start - margin), min(len(time), event.stop + margin))
         ax.plot(
             *_broken(time[near], values[near]), color=style.INK, linewidth=1.4, label="measured"
@@ -111,7 +111,7 @@ def events_closely(
         style.gridded(ax)
         style.caption(ax, y=unit)
     style.legend(axes[0, 0])
-    for ax in axes.ravel()[len(shown) :]:
+    for ax in axes.ravel()[len(drawn) :]:
         ax.remove()
     return figure
 

@@ -69,11 +69,11 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
 
 def _class_ticks(ax: Axes, names: list[str]) -> None:
     k = len(names)
-    shown = range(0, k, -(-k // 40))
-    labels = [names[i] for i in shown]
+    indices = range(0, k, -(-k // 40))
+    labels = [names[i] for i in indices]
     slanted = max(len(name) for name in names) > 3
-    ax.set_xticks(shown, labels, rotation=45 * slanted, ha="right" if slanted else "center")
-    ax.set_yticks(shown, labels)
+    ax.set_xticks(indices, labels, rotation=45 * slanted, ha="right" if slanted else "center")
+    ax.set_yticks(indices, labels)
     ax.set_xticks(np.arange(k - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(k - 1) + 0.5, minor=True)
     ax.grid(True, which="minor", color=style.FAINT, linewidth=0.6)
@@ -199,8 +199,8 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
     A calibrated model lies on the diagonal. Arguments as for `reliability`; the title has the
     expected calibration error.
     """
-    found = reliability(probabilities, labels, bins=bins)
-    title = f"Calibration: {_calibration_in_words(found)}"
+    by_bin = reliability(probabilities, labels, bins=bins)
+    title = f"Calibration: {_calibration_in_words(by_bin)}"
     figure, axes = style.panels(2, 1, width=4.6, height=5.4, heights=(3, 1), title=title)
     above, below = axes[:, 0]
     middles, width = (np.arange(bins) + 0.5) / bins, 0.92 / bins
@@ -208,8 +208,8 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
         [0, 1], [0, 1], color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)), label="calibrated"
     )
     above.plot(
-        found.confidence,
-        found.accuracy,
+        by_bin.confidence,
+        by_bin.accuracy,
         "o",
         color=style.ORANGE,
         markersize=6,
@@ -218,26 +218,26 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
         clip_on=False,
     )
     above.vlines(
-        found.confidence, found.confidence, found.accuracy, color=style.ORANGE, linewidth=1.6
+        by_bin.confidence, by_bin.confidence, by_bin.accuracy, color=style.ORANGE, linewidth=1.6
     )
     above.set(xlim=(0, 1), ylim=(0, 1))
     style.gridded(above)
     style.caption(above, y="accuracy")
     style.legend(above)
-    below.bar(middles, found.count, width, color=style.BLUE)
+    below.bar(middles, by_bin.count, width, color=style.BLUE)
     below.set(xlim=(0, 1))
     style.gridded(below)
     style.caption(below, x="confidence", y="examples")
     return figure
 
 
-def _calibration_in_words(found: Reliability) -> str:
-    n = max(1, found.count.sum())
-    lean = np.nansum(found.count * (found.confidence - found.accuracy)) / n
+def _calibration_in_words(by_bin: Reliability) -> str:
+    n = max(1, by_bin.count.sum())
+    lean = np.nansum(by_bin.count * (by_bin.confidence - by_bin.accuracy)) / n
     verdict = "calibrated"
     if abs(lean) >= 0.02:
         verdict = "overconfident" if lean > 0 else "underconfident"
-    return f"{verdict}, expected calibration error {found.error:.3f}"
+    return f"{verdict}, expected calibration error {by_bin.error:.3f}"
 
 
 def _checked(

@@ -216,11 +216,13 @@ def center_map(
     >>> [ax.get_title(loc="left") for ax in figure.axes[:3]]
     ['', 'dog', 'cat']
     """
-    shown = np.argsort(-heat.max(axis=(0, 1)), kind="stable")[: min(most, len(classes))]
-    figure, axes = style.panels(1, len(shown) + 1, width=2.4 * (len(shown) + 1) + 0.6, height=2.7)
+    hottest = np.argsort(-heat.max(axis=(0, 1)), kind="stable")[: min(most, len(classes))]
+    figure, axes = style.panels(
+        1, len(hottest) + 1, width=2.4 * (len(hottest) + 1) + 0.6, height=2.7
+    )
     style.picture(axes[0, 0], image)
     extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
-    for ax, k in zip(axes[0, 1:], shown, strict=True):
+    for ax, k in zip(axes[0, 1:], hottest, strict=True):
         style.picture(ax, image)
         picture = ax.imshow(
             heat[..., k],

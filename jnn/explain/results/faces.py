@@ -51,19 +51,19 @@ def nearest_faces(
         )
     others = np.where(np.eye(n, dtype=bool), -np.inf, cosines)[probes]
     nearest = np.argsort(-others, axis=1, kind="stable")[:, :count]
-    shown = np.concatenate([probes[:, None], nearest], axis=1)
-    is_same = labels[shown] == labels[probes][:, None]
+    indices = np.concatenate([probes[:, None], nearest], axis=1)
+    is_same = labels[indices] == labels[probes][:, None]
     colours = np.where(is_same, SAME, OTHER)
     colours[:, 0] = PLAIN
     name = lambda k: names[int(labels[k])]
     text = lambda probe, k: f"{name(k)} {number(round(float(cosines[probe, k]), 2))}"
-    texts = [[name(row[0]), *(text(row[0], k) for k in row[1:])] for row in shown]
+    texts = [[name(row[0]), *(text(row[0], k) for k in row[1:])] for row in indices]
     figure, axes = style.panels(
         width=1.05 * (count + 1),
         height=1.25 * len(probes) + 0.5,
         title=f"Nearest neighbours: {is_same[:, 1:].sum()} of {nearest.size} are the same person",
     )
-    _montage(axes[0, 0], images[shown], colours, texts)
+    _montage(axes[0, 0], images[indices], colours, texts)
     return figure
 
 

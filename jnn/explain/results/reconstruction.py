@@ -42,10 +42,10 @@ def image_rows(
             got=f"rows of {shapes or 'nothing'}",
             expected="equally many images of one size in each, one at least",
         )
-    shown = np.stack(
+    tiles = np.stack(
         [style.displayable(np.asarray(images), low=low, high=high) for images in rows.values()]
     )
-    _, count, height, width, *_ = shown.shape
+    _, count, height, width, *_ = tiles.shape
     if columns and len(columns) != count:
         raise mistake(
             "image_rows",
@@ -54,7 +54,7 @@ def image_rows(
         )
     # one picture of all: axes for each would take Matplotlib seconds
     gap = max(1, height // GAP)
-    canvas, (down, across) = _montage(shown, gap), (height + gap, width + gap)
+    canvas, (down, across) = _montage(tiles, gap), (height + gap, width + gap)
     figure, axes = style.panels(
         width=1.2 + 0.85 * count,
         height=0.85 * len(rows) * down / across + (0.4 if columns else 0.1),

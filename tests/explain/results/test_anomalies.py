@@ -24,7 +24,7 @@ def days(ax, *times):
 
 def test_the_trace_has_series_score_threshold_and_events():
     figure = score_trace(
-        TIME, VALUES, SCORE, ANOMALOUS, threshold=0.5, unit="flow", known=range(20, 28)
+        TIME, VALUES, SCORE, ANOMALOUS, threshold=0.5, unit="flow", training=range(20, 28)
     )
     above, below = figure.axes
     assert_array_equal(above.lines[0].get_ydata(), VALUES)
