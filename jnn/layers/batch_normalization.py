@@ -1,4 +1,4 @@
-"""Batch normalization, the layer in which the examples of a batch influence each other."""
+"""Batch normalization, in which the examples of a batch influence each other."""
 
 import math
 
@@ -28,26 +28,28 @@ def batch_norm(
     use_bias: bool = True,
     axis_name: str | tuple[str, ...] | None = None,
 ) -> Model:
-    """Normalization of each feature over the batch:
-    ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
+    """Normalization of each feature over the batch.
 
-    In training, mean and biased variance are those of the batch, over all axes of x but the last:
-    examples influence each other, which is the point of the method. The state keeps running
-    averages, ``new = momentum * old + (1 - momentum) * batch``, the variance as the unbiased
-    estimate ``n / (n - 1) variance``; they replace the statistics of the batch in evaluation, which
-    leaves the state as it is.
+        y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
     x ``(..., D)`` -> y ``(..., D)``; params ``scale``, ``bias`` ``(D,)``; state ``mean``,
     ``variance`` ``(D,)``, at first zeros and ones.
 
-    ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too;
-                   ``jax.jit`` with a sharded batch needs none.
-    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements.
+    In training, mean and biased variance are those of the batch, over all axes of x but the last.
+    The state keeps running averages, ``new = momentum * old + (1 - momentum) * batch``, of the mean
+    and of the unbiased variance, ``n / (n - 1) variance``. In evaluation these replace the
+    statistics of the batch, and do not change.
 
-    Statistics are computed in float32 at least, in two passes. Raises `JnnError` for a single value
-    a feature in training, whose variance says nothing, for a mask of another shape, for another D
-    than in params, and for integer x. PyTorch's ``momentum`` is one minus this one; Flax keeps the
-    biased variance. Source: Ioffe & Szegedy 2015, https://arxiv.org/abs/1502.03167.
+    ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too;
+                   ``jax.jit`` with a sharded batch needs none
+    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements
+
+    Statistics are computed in float32 at least, in two passes. Raises `JnnError` in training for a
+    single value a feature, which has no variance, and for a mask of another shape, another D than
+    in params, and integer x.
+
+    PyTorch's ``momentum`` is one minus this one; Flax keeps the biased variance. Source: Ioffe &
+    Szegedy 2015, https://arxiv.org/abs/1502.03167.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = batch_norm(momentum=0.5), jnp.array([[1.0], [3.0]])
@@ -74,31 +76,27 @@ def batch_norm(
         h = real(numerics(x), mask)
         if train:
             _check_number(x, axis_name)
-            mean, variance, n = moments(
-                h, tuple(range(x.ndim - 1)), None if mask is None else mask[..., None], axis_name
-            )
-            state = _updated(
-                state, {"mean": mean, "variance": variance * n / jnp.maximum(n - 1, 1)}, momentum
-            )
+            axes, is_real = tuple(range(x.ndim - 1)), None if mask is None else mask[..., None]
+            mean, variance, n = moments(h, axes, is_real, axis_name)
+            unbiased = variance * n / jnp.maximum(n - 1, 1)
+            state = _updated(state, {"mean": mean, "variance": unbiased}, momentum)
         else:
-            mean, variance = (
-                state[name].astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
-                for name in ("mean", "variance")
-            )
+            row = lambda leaf: leaf.astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+            mean, variance = row(state["mean"]), row(state["variance"])
         return affine(params, standardize(h, mean, variance, epsilon)).astype(x.dtype), state
 
     return pointwise(init, apply)
 
 
 def _updated(state: State, batch: State, momentum: float) -> State:
-    average = lambda old, new: (
-        momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
-    )
+    def average(old, new):
+        return momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
+
     return jax.lax.stop_gradient(jax.tree.map(average, state, batch))
 
 
 def _check_number(x, axis_name) -> None:
-    """In training a feature has more than one value, over all devices and members."""
+    """Check that in training a feature has more than one value, over all devices and members."""
     try:
         copies = 1 if axis_name is None else jax.lax.psum(1, axis_name)
     except NameError:
@@ -113,5 +111,8 @@ def _check_number(x, axis_name) -> None:
             "batch_norm",
             got=f"x of shape {x.shape} in training",
             expected="more than one value of each feature, to take a variance of",
-            remedy="Pass a batch; inside jax.vmap, name its axis: batch_norm(axis_name='batch') and jax.vmap(..., axis_name='batch').",
+            remedy=(
+                "Pass a batch; inside jax.vmap, name its axis: "
+                "batch_norm(axis_name='batch') and jax.vmap(..., axis_name='batch')."
+            ),
         )

@@ -1,4 +1,4 @@
-"""A sequence read in both directions."""
+"""Bidirectional layers: a sequence is read in both directions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from jnn.model import Model, apply_child, as_model, check_children, init_child
 
 
 def concatenate(forward: jax.Array, backward: jax.Array) -> jax.Array:
-    """Both along the features."""
+    """The features of both, forward first."""
     return jnp.concatenate([forward, backward], axis=-1)
 
 
@@ -21,15 +21,19 @@ def bidirectional(
     *,
     combine: Callable[[Any, Any], Any] = concatenate,
 ) -> Model:
-    """One model reads the sequence as it is, another one from its end:
-    ``y = combine(f(x), reversed(b(reversed(x))))``.
+    """Two models, one of which reads the sequence from its end.
+
+        y = combine(f(x), reversed(b(reversed(x))))
 
     x ``(..., T, D)`` -> y ``(..., T, F)``, by default the features of both, forward first; params
-    ``forward`` and ``backward``. Without ``backward`` it is a second copy of ``forward`` with
-    params of its own. With a ``mask`` ``(..., T)`` each sequence is reversed within its own length,
-    so that what follows its last real element changes nothing. It sees the whole sequence at once,
-    and so has no ``step``. Raises `JnnError` for x without an axis of time. Source: Schuster &
-    Paliwal 1997, https://doi.org/10.1109/78.650093.
+    ``forward`` and ``backward``. By default ``backward`` is a second copy of ``forward``, with
+    params of its own.
+
+    With a ``mask`` ``(..., T)`` each sequence is reversed within its own length, so that padding at
+    its end changes nothing. The model needs the whole sequence, and does not stream. Raises
+    `JnnError` for x without an axis of time.
+
+    Source: Schuster & Paliwal 1997, https://doi.org/10.1109/78.650093.
 
     >>> import jax, jax.numpy as jnp
     >>> from jnn.layers.gru import gru
@@ -70,9 +74,11 @@ def bidirectional(
     return Model(init, apply)
 
 
-def _reversal(mask):
-    """The function that reverses sequences ``(..., T, features)``, or a mask ``(..., T)``, up to
-    the last element that is real; it is its own inverse."""
+def _reversal(mask: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
+    """The function that reverses sequences, or a mask, up to the last real element.
+
+    It takes sequences ``(..., T, features)`` or a mask ``(..., T)``, and is its own inverse.
+    """
     if mask is None:
         return lambda x: jnp.flip(x, axis=x.ndim - 2)
     time = jax.lax.broadcasted_iota(jnp.int32, mask.shape, mask.ndim - 1)

@@ -1,13 +1,13 @@
-"""A convolution that is one primitive, bilinear in x and kernel, kept in the form that XLA runs
-fast on a CPU.
+"""A convolution primitive, bilinear in x and kernel, in the layout that XLA runs fast on a CPU.
 
-XLA:CPU has a fast convolution for data in NHWC and kernels in HWIO order. It brings other orders
-into this form only outside of loops, and the gradient that JAX writes for
-``lax.conv_general_dilated`` is of another order: inside ``lax.scan`` it becomes a naive loop. Here
-both gradients are again this primitive, their exchanges of axes written out as transposes.
+XLA:CPU has a fast convolution for data in NHWC and kernels in HWIO order. It transposes other
+layouts into this one only outside of loops, and JAX's gradient of ``lax.conv_general_dilated`` has
+another layout: inside ``lax.scan`` it becomes a naive loop. Here both gradients are this primitive
+again, with explicit transposes.
+
 ``jax.vmap`` over kernels, which JAX turns into a grouped convolution, is here a first axis of
 members, which a CPU runs one after the other; a depthwise convolution is a sum over the window
-there. Bilinear as it is, this is all that derivatives of every order need.
+there. Since the primitive is bilinear, derivatives of every order need nothing more.
 
 Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
 of 28x28, 3x3, float32, two cores (``python benchmarks/convolution.py``):
@@ -31,12 +31,13 @@ from jax.interpreters import ad, batching, mlir
 
 from jnn.precision import numerics
 
-MOST_TAPS = 64  # a sum over the window is written out, and compiles longer the larger it is
+MOST_TAPS = 64  # a sum over the window is unrolled, and compiles longer the larger it is
 
 
 class Geometry(NamedTuple):
-    """What a convolution does along each axis of space, and its groups. ``padding`` is
-    ``(low, high)``, negative where it cuts off.
+    """The settings of a convolution along each axis of space, and its groups.
+
+    ``padding`` is ``(low, high)`` for each axis; a negative number crops.
     """
 
     strides: tuple[int, ...]
@@ -47,23 +48,24 @@ class Geometry(NamedTuple):
 
 
 def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The convolution of x ``(N, *space, C)`` with kernel ``(*window, C / groups, O)``:
-    ``(N, *out, O)``.
+    """The convolution of x ``(N, *space, C)`` and a kernel ``(*window, C / groups, O)``.
 
-    ``y[n, t, o] = Σ_{τ, c} x'[n, t strides + τ kernel_dilation - low, c] kernel[τ, c,
-    o]``, where ``x'`` is x with ``input_dilation - 1`` zeros between its elements and zeros around
-    it.
+        y[n, t, o] = Σ_{τ, c} x'[n, t strides + τ kernel_dilation - low, c] kernel[τ, c, o]
+
+    y is ``(N, *out, O)``; ``x'`` is x with ``input_dilation - 1`` zeros between its elements and
+    zeros around it.
     """
     x, kernel = _varying_alike(x, kernel)
     return _convolution.bind(x[None], kernel[None], geometry=geometry)[0]
 
 
 def _varying_alike(*operands):
-    """Within ``jax.shard_map`` the operands of a primitive vary over the same axes; the gradient of
-    the cast is the sum over devices.
+    """The operands, cast to vary over the same axes of a ``jax.shard_map``, as primitives need.
+
+    The gradient of the cast is the sum over devices.
     """
-    own = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
-    missing = [frozenset().union(*own) - axes for axes in own]
+    varying = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
+    missing = [frozenset().union(*varying) - axes for axes in varying]
     return [
         lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x
         for x, axes in zip(operands, missing, strict=True)
@@ -71,16 +73,16 @@ def _varying_alike(*operands):
 
 
 def _grouped(x, kernel, *, geometry):
-    """All members, x ``(M, N, *space, C)`` and kernel ``(M, *window, C / groups, O)``, as one
-    convolution of M times as many groups.
+    """All M members as one convolution of M times as many groups.
+
+    x is ``(M, N, *space, C)``, and kernel ``(M, *window, C / groups, O)``.
     """
     m = kernel.shape[0]
     if m == 1:
         return _plain(x[0], kernel[0], geometry)[None]
     x, kernel = _merge(jnp.moveaxis(x, 0, -2)), _merge(jnp.moveaxis(kernel, 0, -2))
-    return jnp.moveaxis(
-        _split(_plain(x, kernel, geometry._replace(groups=m * geometry.groups)), m), -2, 0
-    )
+    y = _plain(x, kernel, geometry._replace(groups=m * geometry.groups))
+    return jnp.moveaxis(_split(y, m), -2, 0)
 
 
 def _in_sequence(x, kernel, *, geometry):
@@ -106,7 +108,7 @@ def _plain(x, kernel, geometry):
 
 
 def _depthwise(x, kernel, geometry):
-    """The sum over the window of x, shifted, times a row of features."""
+    """The sum over the window of shifted x times a row of features."""
     strides, padding, input_dilation, dilation, groups = geometry
     edges = [(low, high, d - 1) for (low, high), d in zip(padding, input_dilation, strict=True)]
     x = lax.pad(
@@ -123,17 +125,17 @@ def _depthwise(x, kernel, geometry):
             slice(i * d, i * d + end, s)
             for i, d, end, s in zip(index, dilation, reach, strides, strict=True)
         ]
-        return numerics(x[:, *window]) * numerics(
-            kernel[*index].reshape((1,) * (x.ndim - 1) + (-1,))
-        )
+        row = kernel[*index].reshape((1,) * (x.ndim - 1) + (-1,))
+        return numerics(x[:, *window]) * numerics(row)
 
     taps = [tap(index) for index in itertools.product(*map(range, kernel.shape[:-2]))]
     return functools.reduce(jnp.add, taps).astype(x.dtype)
 
 
 def _gradient_to_x(dy, x, kernel, *, geometry):
-    """Each dy spreads over the x that it was made from: a convolution of dy with the flipped
-    kernel, its inputs and outputs exchanged.
+    """The gradient with respect to x: a convolution of dy and the flipped kernel.
+
+    Inputs and outputs of the kernel are exchanged.
     """
     strides, padding, input_dilation, dilation, groups = geometry
     flipped = jnp.flip(kernel, range(1, kernel.ndim - 2))
@@ -151,8 +153,9 @@ def _gradient_to_x(dy, x, kernel, *, geometry):
 
 
 def _gradient_to_kernel(dy, x, kernel, *, geometry):
-    """Each tap sums products of x and dy over the batch: a convolution with batch and channels of x
-    exchanged, and dy as its kernel.
+    """The gradient with respect to the kernel: a convolution of x with dy as its kernel.
+
+    Batch and channels of x are exchanged.
     """
     strides, padding, input_dilation, dilation, groups = geometry
     exchanged = _merge(jnp.swapaxes(_split(x, groups), 1, -1))
@@ -171,8 +174,10 @@ def _gradient_to_kernel(dy, x, kernel, *, geometry):
 
 
 def _batch(operands, axes, *, geometry):
-    """A batch of x joins N; a batch of kernels for one x joins their outputs; a batch of both joins
-    the members.
+    """The rule of ``jax.vmap``.
+
+    A batch of x is merged into N, a batch of kernels for one x into the outputs, and a batch of
+    both into the members.
     """
     (x, kernel), (x_axis, kernel_axis) = operands, axes
     bind = lambda x, kernel: _convolution.bind(x, kernel, geometry=geometry)
@@ -180,9 +185,8 @@ def _batch(operands, axes, *, geometry):
         x = jnp.moveaxis(x, x_axis, 1)
         return _split(bind(_merge(x, 1), kernel), x.shape[1], 1), 1
     if x_axis is None:
-        by_group = jnp.swapaxes(
-            _split(jnp.moveaxis(kernel, kernel_axis, -2), geometry.groups), -3, -2
-        )
+        by_group = _split(jnp.moveaxis(kernel, kernel_axis, -2), geometry.groups)
+        by_group = jnp.swapaxes(by_group, -3, -2)
         y = _split(_split(bind(x, _merge(_merge(by_group))), geometry.groups), by_group.shape[-2])
         return _merge(jnp.swapaxes(y, -3, -2)), y.ndim - 3
     x, kernel = jnp.moveaxis(x, x_axis, 0), jnp.moveaxis(kernel, kernel_axis, 0)

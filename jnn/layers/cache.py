@@ -1,6 +1,4 @@
-"""Keys and values that attention has seen, as plain data: what streams in is written behind what is
-there, and never over it.
-"""
+"""The key-value cache of attention: plain data that grows at its end, never overwritten."""
 
 import math
 
@@ -13,46 +11,43 @@ from jnn.errors import mistake
 
 
 def positions(mask: jax.Array | None, length: int) -> jax.Array:
-    """How many real elements come before each element: ``(length,)``, or ``(..., length)`` where
-    ``mask`` says which are real.
+    """The number of real elements before each element.
 
-    A masked element has the position of the real one before it, -1 where there is none.
+    It is ``(length,)``, or ``(..., length)`` with a ``mask``, which is True for real elements. A
+    masked element has the position of the last real one before it, -1 if there is none.
 
     >>> positions(jnp.array([True, False, True, True]), 4).tolist()
     [0, 0, 1, 2]
     """
-    return jnp.arange(length) if mask is None else jnp.cumsum(mask.astype(jnp.int32), axis=-1) - 1
+    if mask is None:
+        return jnp.arange(length)
+    return jnp.cumsum(mask.astype(jnp.int32), axis=-1) - 1
 
 
 def advance(count: jax.Array, length: int, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """Positions ``(..., length)`` of elements that come after ``count`` ``(...,)`` others, and the
-    count after them.
+    """Positions of ``length`` elements after ``count`` earlier ones, and the new count.
+
+    ``count`` is ``(...,)``, and the positions are ``(..., length)``.
     """
-    following = positions(mask, length).astype(jnp.int32)
-    following = count[..., None] + (
-        following.reshape((1,) * count.ndim + (length,)) if mask is None else following
-    )
-    return following, count + (length if mask is None else jnp.sum(mask, axis=-1, dtype=jnp.int32))
+    offset = positions(mask, length).astype(jnp.int32)
+    if mask is None:
+        return count[..., None] + offset.reshape((1,) * count.ndim + (length,)), count + length
+    return count[..., None] + offset, count + jnp.sum(mask, axis=-1, dtype=jnp.int32)
 
 
 def check_room(
-    name: str, count: jax.Array, length: int, mask: jax.Array | None, capacity: int
+    caller: str, count: jax.Array, length: int, mask: jax.Array | None, capacity: int
 ) -> None:
-    """Refuse elements for which there is no room, as far as values are known: under ``jax.jit`` the
-    count is not.
-    """
-    known = lambda a: not isinstance(a, Tracer)
-    new = (
-        length
-        if mask is None
-        else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
-        if known(mask)
-        else 0
-    )
-    before = int(np.max(np.asarray(count), initial=0)) if known(count) else 0
+    """Refuse elements beyond the capacity, unless their number is traced, as under ``jax.jit``."""
+    new, before = length, 0
+    if mask is not None:
+        is_traced = isinstance(mask, Tracer)
+        new = 0 if is_traced else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
+    if not isinstance(count, Tracer):
+        before = int(np.max(np.asarray(count), initial=0))
     if before + new > capacity:
         raise mistake(
-            name,
+            caller,
             got=f"{new} elements after {before}",
             expected=f"at most {capacity} in all",
             remedy="Make the carry with the whole length: carry(params, x_t, length).",
@@ -60,22 +55,21 @@ def check_room(
 
 
 def write(
-    memory: jax.Array, new: jax.Array, position: jax.Array, mask: jax.Array | None
+    cache: jax.Array, new: jax.Array, position: jax.Array, mask: jax.Array | None
 ) -> jax.Array:
-    """``memory`` ``(..., G, capacity, d)`` with ``new`` ``(..., T, G, d)`` at ``position``
-    ``(..., T)``, but for masked elements and those beyond the capacity.
+    """The cache with the ``new`` keys or values at their positions.
 
-    Heads are in front of time, so that attention reads the memory as it lies. XLA scatters in
+    The cache is ``(..., G, capacity, d)``, ``new`` is ``(..., T, G, d)``, and ``position`` and
+    ``mask`` are ``(..., T)``. Masked elements and those beyond the capacity are not written.
+
+    Heads are in front of time, so that attention reads the cache in its layout. XLA scatters in
     place, row by row; a single window written for all heads would become a dynamic update that is
     fused twice, into copies: 4 times slower for one example on a CPU.
     """
-    *batch, G, capacity, d = memory.shape
+    *batch, G, capacity, d = cache.shape
     n, T = math.prod(batch), position.shape[-1]
     slot = (position if mask is None else jnp.where(mask, position, capacity)).reshape(n, T, 1)
     example, head = jnp.arange(n)[:, None, None], jnp.arange(G)[None, None]
-    written = (
-        memory.reshape(n, G, capacity, d)
-        .at[example, head, slot]
-        .set(new.reshape(n, T, G, d), mode="drop")
-    )
-    return written.reshape(memory.shape)
+    flat = cache.reshape(n, G, capacity, d)
+    written = flat.at[example, head, slot].set(new.reshape(n, T, G, d), mode="drop")
+    return written.reshape(cache.shape)

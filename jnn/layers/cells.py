@@ -1,4 +1,4 @@
-"""What the cells of `elman`, `lstm` and `gru` share."""
+"""Recurrent layers from a cell: `elman`, `lstm` and `gru` are built with it."""
 
 from collections.abc import Callable
 
@@ -16,8 +16,7 @@ from jnn.model import Model, Params, where
 def cell(
     name: str, init: Callable, carry: Callable, project: Callable, step: Callable, weights: Callable
 ) -> Model:
-    """A recurrent layer whose step sees what x contributes, computed for the whole sequence at
-    once.
+    """A recurrent layer whose products with x are computed for the whole sequence at once.
 
     ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of
     `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
@@ -32,9 +31,8 @@ def cell(
         time = x.ndim - 2
         if mask is not None:
             x, mask = where(mask, x, jnp.zeros_like(x)), jnp.moveaxis(mask, -1, 0)
-        y, memory = recurrence.scan(
-            step, weights(params), params, memory, project(params, jnp.moveaxis(x, time, 0)), mask
-        )
+        z = project(params, jnp.moveaxis(x, time, 0))
+        y, memory = recurrence.scan(step, weights(params), params, memory, z, mask)
         return jnp.moveaxis(y, 0, time), memory
 
     return recurrent(init, carry, one, read=read, name=name)
@@ -45,8 +43,8 @@ def affine(params: Params, x: jax.Array) -> jax.Array:
     return linear(x, params["kernel"], params["bias"])
 
 
-def memory_dtype(params, x_t):
-    """The dtype of what a layer with these params makes of x."""
+def memory_dtype(params: Params, x_t: jax.Array) -> np.dtype:
+    """The dtype of the output of a layer with these params for x."""
     return np.promote_types(x_t.dtype, params["kernel"].dtype)
 
 
@@ -56,21 +54,18 @@ def by_gates(z: jax.Array, n: int) -> list[jax.Array]:
 
 
 def sigmoid(z: jax.Array) -> jax.Array:
-    """``1/2 + 1/2 tanh(z/2)``, which a CPU computes faster than ``1 / (1 + exp(-z))``, and as
-    exactly next to one.
-    """
+    """``1/2 + 1/2 tanh(z/2)``: faster than ``1 / (1 + exp(-z))`` on a CPU, as exact near one."""
     return 0.5 + 0.5 * jnp.tanh(0.5 * z)
 
 
 def for_each_gate(init: Callable, n: int) -> Callable:
-    """The initializer that draws each of ``n`` blocks of columns by itself."""
+    """The initializer that draws each of ``n`` blocks of columns separately."""
 
     def blocks(key, shape, dtype):
         rows, columns = shape
-        # Not vmapped: two batched QR decompositions at once wait for each other for ever where
-        # XLA's CPU backend has two threads.
-        return jnp.concatenate(
-            [init(own, (rows, columns // n), dtype) for own in jax.random.split(key, n)], axis=1
-        )
+        # Not vmapped: two batched QR decompositions at once deadlock if XLA's CPU backend has two
+        # threads.
+        keys = jax.random.split(key, n)
+        return jnp.concatenate([init(key, (rows, columns // n), dtype) for key in keys], axis=1)
 
     return blocks
