@@ -44,7 +44,8 @@ from jnn.baselines.returns import ReturnForecasts, mean_qlike, return_baselines,
 from jnn.baselines.volatility import weighted_variances
 from jnn.data.series_splits import TimeSplit, side_by_side, walk_forward
 from jnn.data.series_windows import forecast_sequences
-from jnn.data.sets.series import STOCK, Series, load_stocks
+from jnn.data.sets.series import load_stocks
+from jnn.data.sets.synthetic_series import synthetic_stocks
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.runs import About
@@ -122,7 +123,7 @@ class Market(NamedTuple):
 
 def load_data(config: Config, *, offline: bool = False) -> Market:
     """The stocks on one calendar; in a smoke run random walks."""
-    series = random_walks() if config.smoke else load_stocks(offline=offline)
+    series = synthetic_stocks(TICKERS) if config.smoke else load_stocks(offline=offline)
     time = series[TICKERS[0]].time
     change = lambda x: np.diff(np.log(x), prepend=np.log(x[0]))
     stocks = {}
@@ -138,19 +139,6 @@ def load_data(config: Config, *, offline: bool = False) -> Market:
         observed = np.stack([r, np.abs(r), spread, volume], axis=1)
         stocks[ticker] = Stock(first, price, r, observed)
     return Market(time, stocks)
-
-
-def random_walks() -> dict[str, Series]:
-    """Random walks of 600 days, the last stock of 450."""
-    series, rng = {}, np.random.default_rng(0)
-    for ticker in TICKERS:
-        days = 450 if ticker == TICKERS[-1] else 600
-        close = 50 * np.exp(np.cumsum(0.01 * rng.standard_normal(days)))
-        volume = 1e6 * np.exp(rng.standard_normal(days))
-        values = np.stack([close, 1.01 * close, 0.99 * close, close, volume, close], axis=1)
-        time = np.datetime64("2010-01-01") + np.arange(600 - days, 600).astype("timedelta64[D]")
-        series[ticker] = Series(time, values, tuple(STOCK))
-    return series
 
 
 def windows(

@@ -42,7 +42,8 @@ from jnn.data.calendar import calendar_features
 from jnn.data.scaling import Scaling, fit_scaling
 from jnn.data.series_splits import TimeSplit, split_at, split_time
 from jnn.data.series_windows import fill_forward, forecast_sequences
-from jnn.data.sets.series import WINDS, Series, load_beijing_weather
+from jnn.data.sets.series import WINDS, load_beijing_weather
+from jnn.data.sets.synthetic_series import synthetic_weather
 from jnn.runs import About
 from jnn.scores.forecasts import by_horizon
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
@@ -101,7 +102,7 @@ class Weather(NamedTuple):
 def load_data(config: Config, *, offline: bool = False) -> Weather:
     """Measurements and calendar features of each hour; in a smoke run 1,500 synthetic hours."""
     if config.smoke:
-        series = synthetic()
+        series = synthetic_weather()
         split = split_time(len(series.time))
     else:
         series = load_beijing_weather(offline=offline)
@@ -111,16 +112,6 @@ def load_data(config: Config, *, offline: bool = False) -> Weather:
     skewed = fill_forward(np.log1p(columns("wind", "snow", "rain", "particles")))
     inputs = np.hstack([measured, skewed, columns(*WINDS), calendar_features(series.time)])
     return Weather(series.time, inputs.astype(np.float32), split)
-
-
-def synthetic() -> Series:
-    """Some weeks with warm afternoons and a random walk of the temperature."""
-    rng, hours = np.random.default_rng(0), np.arange(1500)
-    names = ("temperature", "dew_point", "pressure", "wind", "snow", "rain", "particles", *WINDS)
-    values = np.abs(rng.normal(size=(len(hours), len(names))))
-    drift = 0.1 * np.cumsum(rng.normal(size=len(hours)))
-    values[:, 0] += 5 * np.sin(2 * np.pi * hours / 24) + drift
-    return Series(np.datetime64("2012-01-01T00") + hours.astype("timedelta64[h]"), values, names)
 
 
 class Scales(NamedTuple):

@@ -1,25 +1,115 @@
 """Anomaly scores of the times of a series, and how well they detect labelled events.
 
-A score is ``(T,)``, one number a time, larger for more unusual times; `trailing_mean` smooths one
-causally. An alarm is raised where it exceeds a threshold, which is chosen on data without
-anomalies.
+A score is ``(T,)``, one number a time, larger for more unusual times: the error of a forecast, by
+`forecast_score`, or of a reconstruction, by `reconstruction_score`. An alarm is raised where it
+exceeds a threshold, which is chosen on data without anomalies, by `clean_threshold`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.series_windows import stretches
+from jnn.data.series_windows import fill_forward, over_time, stretches, windows
 from jnn.errors import mistake
 from jnn.layers.checks import check_float
 
 NEAR = 100
 """Distance from an anomaly, in times, within which the UCR archive counts it as detected."""
+
+
+class AnomalyScore(NamedTuple):
+    """The score of each time of a series, and the value that a model expected there."""
+
+    score: np.ndarray
+    """(T,) float64; 0 at times before the first forecast or window."""
+    expected: np.ndarray
+    """(T,); NaN at these times."""
+
+
+def forecast_score(
+    forecast: Callable[[jax.Array], jax.Array],
+    x: np.ndarray,
+    *,
+    length: int,
+    horizon: int = 1,
+    deviation: float = 1.0,
+    cleaning: float = 0.0,
+    smoothing: int = 1,
+) -> AnomalyScore:
+    """``|x_t - x̂_t| / deviation``, with the forecasts x̂ of `running_forecasts`.
+
+    ``forecast`` is a JAX function from a window ``(length,)`` to a number, ``x`` is ``(T,)``.
+    ``deviation`` is the standard deviation of its errors on data without anomalies. Values more
+    than ``cleaning`` deviations from their forecast are rejected; 0 rejects none. The score is the
+    trailing mean of ``smoothing`` errors.
+
+    >>> x = np.array([1.0, 1.0, 1.0, 9.0, 1.0], np.float32)
+    >>> forecast_score(lambda window: window[-1], x, length=2, deviation=2.0).score.tolist()
+    [0.0, 0.0, 0.0, 4.0, 4.0]
+    """
+    limit = cleaning * deviation or np.inf
+    running = lambda x: running_forecasts(forecast, x, length=length, horizon=horizon, limit=limit)
+    expected = np.asarray(jax.jit(running)(jnp.asarray(x)))
+    return AnomalyScore(_smoothed(np.abs(x - expected) / deviation, smoothing), expected)
+
+
+def reconstruction_score(
+    reconstruct: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    *,
+    length: int,
+    step: int = 1,
+    smoothing: int = 1,
+) -> AnomalyScore:
+    """The root mean square of the errors of all windows that contain a time.
+
+    ``reconstruct`` takes windows ``(N, length / step, 1)`` of ``x`` ``(T,)``, as `step_means` makes
+    them, to their reconstructions; windows start ``step`` times after each other. The score is the
+    trailing mean of ``smoothing`` such errors. That of a time is known when the last window that
+    contains it has ended.
+
+    >>> x = np.arange(4.0)
+    >>> reconstruction_score(lambda windows: windows + 2, x, length=2).score.tolist()
+    [2.0, 2.0, 2.0, 2.0]
+    """
+    cut = windows(x, length=length, stride=step)
+    steps = step_means(cut["inputs"], step)
+    y, seen = (np.repeat(values, step, axis=1)[..., 0] for values in (reconstruct(steps), steps))
+    mean = lambda values: over_time(values, cut["origin"], len(x))
+    return AnomalyScore(_smoothed(np.sqrt(mean((y - seen) ** 2)), smoothing), mean(y))
+
+
+def step_means(windows: Any, step: int) -> Any:
+    """The means of each ``step`` times of windows, ``(..., T, D)`` -> ``(..., T / step, D)``.
+
+    >>> step_means(np.arange(4.0)[:, None], 2)[:, 0].tolist()
+    [0.5, 2.5]
+    """
+    *batch, length, columns = windows.shape
+    if step < 1 or length % step:
+        got = f"step={step} for windows of {length} times"
+        raise mistake("step_means", got=got, expected="whole steps")
+    return windows.reshape(*batch, length // step, step, columns).mean(axis=-2)
+
+
+def _smoothed(score: np.ndarray, smoothing: int) -> np.ndarray:
+    return trailing_mean(fill_forward(score), smoothing)
+
+
+def clean_threshold(score: np.ndarray, clean: np.ndarray, *, quantile: float, reach: int) -> float:
+    """The ``quantile`` of the score at the times that depend on clean times alone.
+
+    ``clean`` is ``(T,)`` bool; the score of a time depends on the last ``reach`` times up to it.
+
+    >>> clean_threshold(np.arange(5.0), np.array([0, 1, 1, 1, 0], bool), quantile=0.5, reach=2)
+    2.5
+    """
+    return float(np.quantile(score[throughout(clean, reach)], quantile))
 
 
 def running_forecasts(
@@ -139,6 +229,19 @@ def alarms(score: np.ndarray, anomalous: np.ndarray, threshold: float) -> dict[s
         "f1": float(2 * both / (alarm.sum() + anomalous.sum())),
         "events_found": float(np.mean([alarm[event].any() for event in events])),
     }
+
+
+def detection(
+    score: np.ndarray, anomalous: np.ndarray, tested: np.ndarray, threshold: float
+) -> dict[str, float]:
+    """The metrics of `ranking` and `alarms` at the ``tested`` times, ``(T,)`` bool.
+
+    >>> anomalous, tested = np.array([0, 0, 1], bool), np.array([0, 1, 1], bool)
+    >>> detection(np.array([9.0, 1.0, 2.0]), anomalous, tested, threshold=1.5)["auc"]
+    1.0
+    """
+    score, anomalous = score[tested], anomalous[tested]
+    return ranking(score, anomalous) | alarms(score, anomalous, threshold)
 
 
 def hit(score: np.ndarray, events: Sequence[range], *, near: int = NEAR) -> bool:

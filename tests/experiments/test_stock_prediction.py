@@ -9,7 +9,7 @@ from jnn.data.series_splits import walk_forward
 from jnn.errors import JnnError
 
 CONFIG = experiment.Config(smoke=True)
-SERIES = experiment.random_walks()
+SERIES = experiment.synthetic_stocks(experiment.TICKERS)
 MARKET = experiment.load_data(CONFIG)
 FOLDS = walk_forward(len(MARKET.time), folds=CONFIG.folds)
 PARTS = {
@@ -29,7 +29,7 @@ def market_changed_after(monkeypatch, day):
             0.1 * rng.standard_normal(values[day - first :].shape).clip(-0.04, 0.04)
         )
         changed[ticker] = series._replace(values=values)
-    monkeypatch.setattr(experiment, "random_walks", lambda: changed)
+    monkeypatch.setattr(experiment, "synthetic_stocks", lambda tickers: changed)
     return experiment.load_data(CONFIG)
 
 
@@ -72,7 +72,7 @@ def test_other_days_of_one_stock_are_refused(monkeypatch):
         **SERIES,
         "IBM": SERIES["IBM"]._replace(time=SERIES["IBM"].time + np.timedelta64(1, "D")),
     }
-    monkeypatch.setattr(experiment, "random_walks", lambda: late)
+    monkeypatch.setattr(experiment, "synthetic_stocks", lambda tickers: late)
     with pytest.raises(
         JnnError, match="other days of IBM than of AAPL, expected one calendar, to its end"
     ):

@@ -7,7 +7,19 @@ import pytest
 import sklearn.metrics
 
 from jnn.errors import JnnError
-from jnn.scores.anomaly import alarms, hit, ranking, running_forecasts, throughout, trailing_mean
+from jnn.scores.anomaly import (
+    alarms,
+    clean_threshold,
+    detection,
+    forecast_score,
+    hit,
+    ranking,
+    reconstruction_score,
+    running_forecasts,
+    step_means,
+    throughout,
+    trailing_mean,
+)
 
 SINGLE = 1e-5  # float32: a sum of four products, of forecasts that the next depend on
 RNG = np.random.default_rng(0)
@@ -121,3 +133,45 @@ def test_mistakes_are_named():
         ranking(SCORE, ANOMALOUS.astype(np.int64))
     with pytest.raises(JnnError, match="trailing_mean: got size=0"):
         trailing_mean(SCORE, 0)
+
+
+def test_the_score_of_forecasts_is_their_error_in_deviations():
+    settings = {"length": 4, "horizon": 2}
+    errors = np.abs(SERIES - one_by_one(SERIES, 2, 3.0))
+    plain = forecast_score(forecast, SERIES, **settings, deviation=1.5, cleaning=2.0)
+    np.testing.assert_allclose(plain.score[5:], errors[5:] / 1.5, rtol=SINGLE, atol=SINGLE)
+    assert not plain.score[:5].any()
+    assert np.isnan(plain.expected[:5]).all()
+    smooth = forecast_score(forecast, SERIES, **settings, deviation=1.5, cleaning=2.0, smoothing=3)
+    np.testing.assert_array_equal(smooth.score, trailing_mean(plain.score, 3))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_the_score_of_reconstructions_is_the_error_of_all_windows_over_a_time(step):
+    perfect = reconstruction_score(lambda x: x, SERIES, length=6, step=step)
+    np.testing.assert_array_equal(perfect.score, 0)
+    off = reconstruction_score(lambda x: x + 2, SERIES, length=6, step=step)
+    np.testing.assert_allclose(off.score, 2, rtol=SINGLE)
+    steps = np.repeat(SERIES.reshape(-1, step).mean(axis=1), step)
+    np.testing.assert_allclose(perfect.expected, steps, rtol=SINGLE, atol=SINGLE)
+
+
+def test_steps_are_means_and_whole():
+    np.testing.assert_allclose(
+        step_means(np.arange(48.0)[:, None], 4)[:, 0], np.arange(12) * 4 + 1.5
+    )
+    with pytest.raises(JnnError, match="step=5 for windows of 48 times, expected whole steps"):
+        step_means(jnp.arange(48.0)[:, None], 5)
+
+
+def test_a_threshold_depends_on_clean_times_alone():
+    clean = np.arange(60) != 30
+    score = np.where((np.arange(60) >= 30) & (np.arange(60) < 34), 1e6, 1.0)
+    assert clean_threshold(score, clean, quantile=1.0, reach=4) == 1.0
+    assert clean_threshold(score, clean, quantile=1.0, reach=3) == 1e6
+
+
+def test_detection_is_of_the_tested_times():
+    tested = np.arange(50) >= 20
+    expected = ranking(SCORE[20:], ANOMALOUS[20:]) | alarms(SCORE[20:], ANOMALOUS[20:], 0.5)
+    assert detection(SCORE, ANOMALOUS, tested, 0.5) == expected

@@ -8,6 +8,7 @@
     returns                errors of prices, directions and variances of stocks, intervals
     tabular                confusion matrix, calibration, residuals, permutation importance
     text_classification    confusion matrix, calibration, word importance
+    translation            translations beside references, alignment, BLEU by length
 
 Each module has functions that return a list of `jnn.explain.page.report.Section`, and imports
 Matplotlib, so that an experiment imports it where the report is made.
