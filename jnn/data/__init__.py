@@ -1,5 +1,14 @@
-"""Data: where bytes come from, how they are split, and the batches of each step.
+"""Data: data sets, your own files, splits, batches, augmentation and tokenizers.
 
-Import the module that is meant, as in ``from jnn.data import batches, images``; nothing is imported
-here, so that the command line can list the sources without starting JAX.
+A data set is a function ``load_NAME`` in `sets`; the record of its files, publisher and licence is
+in `fetch.catalogue`, and `fetch.sources` downloads and verifies them. Your own files are read by
+`array_files` (npy, npz, CSV), `image_folder` (a sub-folder for each class) and `array_records`
+(ArrayRecord); `streams` reads data that does not fit into memory. Examples are split by `splits`
+and `series_splits`, and scaled by `scaling`. The batches of each step are made by `batches`,
+`buckets` (sequences of similar lengths), `token_windows` (language models) and `series_windows`
+(forecasts); `sequences` pads and packs. Augmentations of images are in `augment`, those that also
+change boxes in `box_augment`, and tokenizers in `tokenizers`.
+
+Nothing is imported here, so that the command line lists the data sets without starting JAX: import
+the module you need, as in ``from jnn.data import batches``.
 """

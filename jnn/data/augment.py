@@ -1,8 +1,8 @@
-"""Random changes to images that leave their meaning, as pure functions ``(key, x) -> x``.
+"""Augmentation of images: random changes that keep their label, pure functions ``(key, x) -> x``.
 
-``x`` is (..., H, W, C), uint8 or float, with any number of leading axes; every image gets draws of
-its own, the same key gives the same result, and the dtype stays. Settings are bound with
-``functools.partial``, and several are joined by ``compose``.
+``x`` is (..., H, W, C), uint8 or float, with any number of leading axes. Each image is changed by
+its own random draw, the same key gives the same result, and the dtype is kept. Settings are bound
+with ``functools.partial``, and several are joined by ``compose``.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> jax.Array:
     """Each image mirrored left to right with ``probability``."""
     if not 0 <= probability <= 1:
-        raise mistake(
-            "random_flip", got=f"probability={probability}", expected="a number from 0 to 1"
-        )
+        got = f"probability={probability}"
+        raise mistake("random_flip", got=got, expected="a number from 0 to 1")
     _image_shape(x, "random_flip")
     flip = jax.random.bernoulli(key, probability, (*x.shape[:-3], 1, 1, 1))
     return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x)
@@ -52,132 +51,116 @@ def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> ja
 def random_crop(
     key: jax.Array, x: jax.Array, *, size: tuple[int, int] | None = None, padding: int = 0
 ) -> jax.Array:
-    """A window of ``size`` (height, width), the image's own by default, at a random place of each
-    image padded by ``padding`` zeros.
+    """A random window of each image, after padding it by ``padding`` zeros.
 
-    The place is uniform over all windows within the padded image. (Slices, as here, and gathering
-    take about 0.1 ms for 128 images of 28 x 28 on a CPU, multiplying with 0-1 matrices several
-    times as long: ``python benchmarks/data.py``.)
+    ``size`` is (height, width), by default that of the image; the place is uniform over all windows
+    within the padded image.
+
+    Slicing, as here, and gathering take about 0.1 ms for 128 images of 28 x 28 on a CPU,
+    multiplication by 0-1 matrices several times as long: ``python benchmarks/data.py``.
     """
     height, width, channels = _image_shape(x, "random_crop")
     rows, columns = size or (height, width)
     room = height + 2 * padding - rows, width + 2 * padding - columns
     if padding < 0 or min(rows, columns) < 1 or min(room) < 0:
         got = f"size=({rows}, {columns}), padding={padding} for images of {height} x {width}"
-        raise mistake(
-            "random_crop", got=got, expected="padding >= 0 and a window within the padded image"
-        )
-    images = jnp.pad(
-        x.reshape(-1, height, width, channels),
-        ((0, 0), (padding, padding), (padding, padding), (0, 0)),
-    )
-    top, left = (
-        jax.random.randint(k, (len(images),), 0, r + 1)
-        for k, r in zip(jax.random.split(key), room, strict=True)
-    )
+        expected = "padding >= 0 and a window within the padded image"
+        raise mistake("random_crop", got=got, expected=expected)
+    margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    images = jnp.pad(x.reshape(-1, height, width, channels), margins)
+    top_key, left_key = jax.random.split(key)
+    top = jax.random.randint(top_key, (len(images),), 0, room[0] + 1)
+    left = jax.random.randint(left_key, (len(images),), 0, room[1] + 1)
     window = lambda image, i, j: jax.lax.dynamic_slice(image, (i, j, 0), (rows, columns, channels))
     return jax.vmap(window)(images, top, left).reshape(*x.shape[:-3], rows, columns, channels)
 
 
 def random_translate(key: jax.Array, x: jax.Array, *, pixels: int) -> jax.Array:
-    """Each image moved by up to ``pixels`` in either direction, zeros moving in."""
+    """Each image translated by up to ``pixels`` in either direction, and filled up with zeros."""
     return random_crop(key, x, padding=pixels)
 
 
 def affine(x: jax.Array, *, angle: ArrayLike, zoom: ArrayLike, shift: ArrayLike) -> jax.Array:
-    """Each image turned counter-clockwise by ``angle`` radians and enlarged ``zoom`` times, both
-    about its middle, then moved by ``shift`` pixels, down and to the right.
+    """Each image rotated, scaled and then translated, with bilinear interpolation.
 
-    x ``(..., H, W, C)``; angle and zoom broadcast to ``(...)``, shift to ``(..., 2)``. Between
-    pixels it is bilinear, and what moves in is the nearest pixel of the border. Computed in float32
-    at least; integers are rounded.
+    It is rotated counter-clockwise by ``angle`` radians and enlarged ``zoom`` times, both about its
+    middle, then moved by ``shift`` pixels, down and to the right. x ``(..., H, W, C)``; angle and
+    zoom broadcast to ``(...)``, shift to ``(..., 2)``.
 
-    >>> affine(jnp.array([[[1], [2]], [[3], [4]]]), angle=jnp.pi / 2, zoom=1.0, shift=0.0)[..., 0].tolist()
+    Outside of the image the nearest pixel of its border is used. Computed in float32 at least;
+    integers are rounded.
+
+    >>> x = jnp.array([[[1], [2]], [[3], [4]]])
+    >>> affine(x, angle=jnp.pi / 2, zoom=1.0, shift=0.0)[..., 0].tolist()
     [[2, 4], [1, 3]]
     """
     height, width, channels = _image_shape(x, "affine")
-    leading, dtype = (
-        x.shape[:-3],
-        np.promote_types(x.dtype, np.float32)
-        if jnp.issubdtype(x.dtype, jnp.floating)
-        else np.float32,
-    )
-    spread = lambda value, *end: jnp.broadcast_to(
-        jnp.asarray(value, dtype), (*leading, *end)
-    ).reshape(-1, *end)
-    middle = jnp.array([(height - 1) / 2, (width - 1) / 2], dtype)
-    places = jnp.stack(
-        jnp.meshgrid(
-            jnp.arange(height, dtype=dtype), jnp.arange(width, dtype=dtype), indexing="ij"
-        ),
-        axis=-1,
-    )
+    is_integer = not jnp.issubdtype(x.dtype, jnp.floating)
+    dtype = np.dtype(np.float32) if is_integer else np.promote_types(x.dtype, np.float32)
 
-    def one(image, angle, zoom, shift):
+    def for_each_image(value, *axes):
+        value = jnp.broadcast_to(jnp.asarray(value, dtype), (*x.shape[:-3], *axes))
+        return value.reshape(-1, *axes)
+
+    middle = jnp.array([(height - 1) / 2, (width - 1) / 2], dtype)
+    rows, columns = jnp.arange(height, dtype=dtype), jnp.arange(width, dtype=dtype)
+    pixels = jnp.stack(jnp.meshgrid(rows, columns, indexing="ij"), axis=-1)
+
+    def transform(image, angle, zoom, shift):
         cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
-        back = jnp.array([[cos, sin], [-sin, cos]])
-        from_middle = places - (middle + shift)[None, None]
-        source = (
-            jnp.einsum("ij,hwj->ihw", back, from_middle, precision="highest")
-            + middle[:, None, None]
-        )
-        take = lambda channel: map_coordinates(channel, list(source), order=1, mode="nearest")
+        inverse = jnp.array([[cos, sin], [-sin, cos]])
+        offset = pixels - (middle + shift)[None, None]
+        source = jnp.einsum("ij,hwj->ihw", inverse, offset, precision="highest")
+        source = list(source + middle[:, None, None])
+        take = lambda channel: map_coordinates(channel, source, order=1, mode="nearest")
         return jax.vmap(take, in_axes=-1, out_axes=-1)(image.astype(dtype))
 
-    moved = jax.vmap(one)(
-        x.reshape(-1, height, width, channels), spread(angle), spread(zoom), spread(shift, 2)
-    ).reshape(x.shape)
-    return (jnp.round(moved) if jnp.issubdtype(x.dtype, jnp.integer) else moved).astype(x.dtype)
+    settings = for_each_image(angle), for_each_image(zoom), for_each_image(shift, 2)
+    y = jax.vmap(transform)(x.reshape(-1, height, width, channels), *settings).reshape(x.shape)
+    return (jnp.round(y) if jnp.issubdtype(x.dtype, jnp.integer) else y).astype(x.dtype)
 
 
 def random_affine(
     key: jax.Array, x: jax.Array, *, degrees: float = 0.0, scale: float = 0.0, pixels: float = 0.0
 ) -> jax.Array:
-    """Each image turned by up to ``degrees`` either way, enlarged or shrunk up to ``1 + scale``
-    times, and moved by up to ``pixels`` in either direction, as `affine` does.
+    """Each image rotated, scaled and translated at random, by `affine`.
 
-    Angle and pixels are uniform, the factor is so on a logarithmic scale.
+    It is rotated by up to ``degrees`` either way, enlarged or shrunk up to ``1 + scale`` times, and
+    moved by up to ``pixels`` in either direction. Angle and pixels are uniform, the factor is
+    log-uniform.
     """
     _image_shape(x, "random_affine")
     if not (0 <= degrees <= 180 and scale >= 0 and pixels >= 0):
         got = f"degrees={degrees}, scale={scale}, pixels={pixels}"
-        raise mistake(
-            "random_affine", got=got, expected="degrees from 0 to 180, and scale and pixels >= 0"
-        )
-    keys = jax.random.split(key, 3)
-    within = lambda key, most, *end: jax.random.uniform(
-        key, (*x.shape[:-3], *end), jnp.float32, -most, most
-    )
-    zoom = jnp.exp(within(keys[1], math.log1p(scale)))
-    return affine(
-        x, angle=within(keys[0], math.radians(degrees)), zoom=zoom, shift=within(keys[2], pixels, 2)
-    )
+        expected = "degrees from 0 to 180, and scale and pixels >= 0"
+        raise mistake("random_affine", got=got, expected=expected)
+
+    def within(key: jax.Array, limit: float, *axes: int) -> jax.Array:
+        return jax.random.uniform(key, (*x.shape[:-3], *axes), jnp.float32, -limit, limit)
+
+    angle_key, zoom_key, shift_key = jax.random.split(key, 3)
+    angle, shift = within(angle_key, math.radians(degrees)), within(shift_key, pixels, 2)
+    return affine(x, angle=angle, zoom=jnp.exp(within(zoom_key, math.log1p(scale))), shift=shift)
 
 
 def cutout(key: jax.Array, x: jax.Array, *, size: int) -> jax.Array:
-    """A square of ``size`` x ``size`` pixels set to 0 in each image, its centre uniform over the
-    image (DeVries and Taylor 2017).
+    """A square of ``size`` x ``size`` pixels set to 0 in each image (DeVries and Taylor 2017).
 
-    What would lie outside the image is cut off, so that near the border less is lost. For an even
-    ``size`` the centre is the pixel right below the middle.
+    Its centre is uniform over the image, and the part outside of the image is cut off, so that less
+    is erased near the border. For an even ``size`` the centre is the pixel right below the middle.
     """
     height, width, _ = _image_shape(x, "cutout")
     if not 1 <= size <= 2 * max(height, width):
-        raise mistake(
-            "cutout",
-            got=f"size={size}",
-            expected=f"1 to {2 * max(height, width)} pixels for images of {height} x {width}",
-        )
+        expected = f"1 to {2 * max(height, width)} pixels for images of {height} x {width}"
+        raise mistake("cutout", got=f"size={size}", expected=expected)
     row_key, column_key = jax.random.split(key)
-    rows = _hidden(row_key, x.shape[:-3], height, size)[..., :, None, None]
-    columns = _hidden(column_key, x.shape[:-3], width, size)[..., None, :, None]
+    rows = _erased(row_key, x.shape[:-3], height, size)[..., :, None, None]
+    columns = _erased(column_key, x.shape[:-3], width, size)[..., None, :, None]
     return jnp.where(rows & columns, jnp.zeros((), x.dtype), x)
 
 
-def _hidden(key: jax.Array, leading: tuple[int, ...], length: int, size: int) -> jax.Array:
-    """Which of ``length`` places lie in a stretch of ``size`` around a random one, (...,
-    length).
-    """
+def _erased(key: jax.Array, leading: tuple[int, ...], length: int, size: int) -> jax.Array:
+    """(..., length) bool: the ``size`` places around a random one of ``length``."""
     start = jax.random.randint(key, (*leading, 1), 0, length) - size // 2
     place = jnp.arange(length).reshape((1,) * len(leading) + (length,))
     return (place >= start) & (place < start + size)
@@ -186,19 +169,19 @@ def _hidden(key: jax.Array, leading: tuple[int, ...], length: int, size: int) ->
 def mixup(
     key: jax.Array, x: jax.Array, target: jax.Array, *, alpha: float = 0.2
 ) -> tuple[jax.Array, jax.Array]:
-    """Each example mixed with another of its batch: l x_i + (1 - l) x_j and l y_i + (1 - l) y_j, l
-    ~ Beta(alpha, alpha).
+    """Each example mixed with another of its batch.
+
+        w x_i + (1 - w) x_j   and   w y_i + (1 - w) y_j,   w ~ Beta(alpha, alpha)
 
     ``x`` is (N, ...) float and ``target`` (N, ...) float, such as one-hot labels (N, K). j is a
-    random permutation of the batch; l is drawn for each example, where the paper (Zhang et al.,
-    mixup, 2018) draws one for the batch; it is drawn in float32 and applied in the dtype of each
-    array.
+    random permutation of the batch. w is drawn for each example, in float32, and applied in the
+    dtype of each array.
+
+    Source: Zhang et al., mixup, 2018, who draw one w for the batch.
     """
     if not (jnp.issubdtype(x.dtype, jnp.floating) and jnp.issubdtype(target.dtype, jnp.floating)):
-        got, remedy = (
-            f"dtypes {x.dtype} and {target.dtype}",
-            "Use images.to_float and jax.nn.one_hot.",
-        )
+        got = f"dtypes {x.dtype} and {target.dtype}"
+        remedy = "Use images.to_float and jax.nn.one_hot."
         raise mistake("mixup", got=got, expected="floats", remedy=remedy)
     if x.shape[:1] != target.shape[:1] or alpha <= 0:
         raise mistake(
@@ -211,16 +194,16 @@ def mixup(
     weight = jax.random.beta(weight_key, alpha, alpha, (len(x),), jnp.float32)
 
     def mix(a: jax.Array) -> jax.Array:
-        own = weight.astype(a.dtype).reshape(-1, *(1,) * (a.ndim - 1))
-        return own * a + (1 - own) * a[partner]
+        w = weight.astype(a.dtype).reshape(-1, *(1,) * (a.ndim - 1))
+        return w * a + (1 - w) * a[partner]
 
     return mix(x), mix(target)
 
 
-def _image_shape(x: jax.Array, where: str) -> tuple[int, int, int]:
+def _image_shape(x: jax.Array, caller: str) -> tuple[int, int, int]:
     if x.ndim < 3:
         raise mistake(
-            where,
+            caller,
             got=f"shape {x.shape}",
             expected="images (..., H, W, C)",
             remedy="Add the channel: x[..., None].",

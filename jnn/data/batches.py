@@ -1,9 +1,8 @@
-"""The batch of each step as a pure function of a key and the step, so that a run can start, stop
-and resume anywhere.
+"""The batch of each step: a pure function of a key and the step, so that a run can resume anywhere.
 
 Each epoch visits the examples in a new order. Sorting random numbers for that order takes 20 ms for
 48,000 examples on a CPU, far too long for a step. So the order is a keyed bijection that is
-computed for the batch's positions alone: about 3 us, whatever the size
+computed for the positions of the batch alone: about 3 us for any size
 (``python benchmarks/data.py``).
 """
 
@@ -19,14 +18,13 @@ from jnn.data.checks import check_arrays
 from jnn.errors import mistake
 
 _ROUNDS = 8
-"""Rounds of mixing; with 8 every position meets every example equally often down to a handful of
-examples, with 4 it does not.
+"""Rounds of mixing: with 8, each example is equally likely at each position even for a handful of
+examples; with 4 it is not.
 """
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
-    """How many whole batches an epoch has: floor(size / batch_size). Raises JnnError where there is
-    none.
+    """The number of whole batches in an epoch, floor(size / batch_size); raises JnnError for none.
 
     >>> steps_per_epoch(1437, 128)
     11
@@ -45,44 +43,40 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
 def batch_indices(
     key: jax.Array, step: jax.Array | int, *, size: int, batch_size: int
 ) -> jax.Array:
-    """The examples of step ``step`` (0, 1, ...), (batch_size,) int32: the step's share of the order
-    of its epoch.
+    """The indices of the examples of step ``step`` (0, 1, ...), (batch_size,) int32.
 
-    With n = floor(size / batch_size) steps an epoch, step s takes positions batch_size (s mod n)
-    and on of ``epoch_order(key, s // n)``. No example comes twice in an epoch; the
-    ``size mod batch_size`` at the end of the order are left out, others in each epoch. ``step`` may
-    be traced: use it within ``jax.lax.scan``. ``size`` and ``batch_size`` are static.
+    With n = floor(size / batch_size) steps an epoch, step s takes ``batch_size`` positions of
+    ``epoch_order(key, s // n)``, from position batch_size (s mod n). No example occurs twice in an
+    epoch; the ``size mod batch_size`` at the end of the order, different ones in each epoch, are
+    omitted. ``step`` may be traced, as within ``jax.lax.scan``; ``size`` and ``batch_size`` are
+    static.
 
     >>> key = jax.random.key(0)
     >>> sorted(int(i) for s in range(3) for i in batch_indices(key, s, size=6, batch_size=2))
     [0, 1, 2, 3, 4, 5]
     """
     epoch, place = divmod(step, steps_per_epoch(size, batch_size))
-    return _shuffled(
-        jax.random.fold_in(key, epoch),
-        jnp.asarray(place * batch_size, jnp.int32) + jnp.arange(batch_size, dtype=jnp.int32),
-        size,
-    )
+    start = jnp.asarray(place * batch_size, jnp.int32)
+    positions = start + jnp.arange(batch_size, dtype=jnp.int32)
+    return _shuffled(jax.random.fold_in(key, epoch), positions, size)
 
 
 def epoch_order(key: jax.Array, epoch: jax.Array | int, size: int) -> jax.Array:
-    """The order in which an epoch visits the examples: a permutation of 0 .. size - 1, (size,)
-    int32.
-    """
+    """The order of the examples in an epoch: a permutation of 0 .. size - 1, (size,) int32."""
     steps_per_epoch(size, 1)
     return _shuffled(jax.random.fold_in(key, epoch), jnp.arange(size), size)
 
 
 def _shuffled(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
-    """The images of ``position`` under a random bijection of 0 .. size - 1 that is chosen by
-    ``key``.
+    """The images of ``position`` under a bijection of 0 .. size - 1 that is random by ``key``.
 
     Let m = 2^b be the least power of two >= size. With odd a_r and any c_r, x -> a_r x + c_r mod m
     and x -> x XOR floor(x / 2^s) are bijections of 0 .. m - 1, and so is f, the composition of
     several rounds of both. Walking f(x), f(f(x)), ... until the value is below size is then a
-    bijection of 0 .. size - 1, and takes fewer than two steps on average (Black and Rogaway,
-    Ciphers with arbitrary finite domains, 2002; Mitchell et al., Bandwidth-optimal random shuffling
-    for GPUs, 2021).
+    bijection of 0 .. size - 1, and takes fewer than two steps on average.
+
+    Source: Black and Rogaway, Ciphers with arbitrary finite domains, 2002; Mitchell et al.,
+    Bandwidth-optimal random shuffling for GPUs, 2021.
     """
     bits = max(1, (size - 1).bit_length())
     return _walk(key, position, np.uint32(size), np.uint32(2**bits - 1), np.uint32((bits + 1) // 2))
@@ -101,18 +95,17 @@ def _walk(
             x = x ^ (x >> shift)
         return x
 
-    x = mix(position.astype(jnp.uint32))
-    x = jax.lax.while_loop(
-        lambda x: (x >= size).any(), lambda x: jnp.where(x >= size, mix(x), x), x
-    )
-    return x.astype(jnp.int32)
+    outside = lambda x: (x >= size).any()
+    walk = lambda x: jnp.where(x >= size, mix(x), x)
+    return jax.lax.while_loop(outside, walk, mix(position.astype(jnp.uint32))).astype(jnp.int32)
 
 
-def to_device(arrays: Mapping[str, np.ndarray], where: str = "data") -> dict[str, jax.Array]:
-    """The arrays, checked by ``check_arrays``, on the default device; 64-bit numbers become 32-bit
-    ones, as JAX keeps them.
+def to_device(arrays: Mapping[str, np.ndarray], caller: str = "data") -> dict[str, jax.Array]:
+    """The arrays, checked by ``check_arrays``, on the default device.
+
+    64-bit numbers become 32-bit ones unless JAX is in 64-bit mode.
     """
-    check_arrays(arrays, where)
+    check_arrays(arrays, caller)
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
@@ -128,12 +121,11 @@ def take(arrays: Mapping[str, jax.Array], indices: jax.Array) -> dict[str, jax.A
 def padded_batches(
     arrays: Mapping[str, np.ndarray], batch_size: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """All examples in order, as batches of equal shape, for evaluation: arrays (B, batch_size, ...)
-    and weights (B, batch_size) float32.
+    """All examples in order, as batches of equal shape with weights, for evaluation.
 
-    The last batch is filled up with copies of the first example, whose weight is 0; all others
-    weigh 1. A mean over the data is then ``sum(weight * value) / sum(weight)``. ``batch_size`` may
-    exceed the number of examples.
+    Arrays are (B, batch_size, ...), weights (B, batch_size) float32. The last batch is filled up
+    with copies of the first example, whose weight is 0; all others weigh 1. A mean over the data is
+    then ``sum(weight * value) / sum(weight)``. ``batch_size`` may exceed the number of examples.
 
     >>> batches, weight = padded_batches({"x": np.arange(5)}, 3)
     >>> batches["x"].tolist(), weight.tolist()

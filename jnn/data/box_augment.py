@@ -1,8 +1,7 @@
-"""Random changes to images together with the boxes of what they show, as pure functions
-``(key, image, boxes) -> image, boxes``.
+"""Augmentation of images with their boxes: pure functions ``(key, image, boxes) -> image, boxes``.
 
-Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.detection.boxes`; every image draws
-for itself. What leaves boxes as they are, such as noise, is in `jnn.data.augment`.
+Images are ``(..., H, W, C)``, boxes ``(..., N, 4)`` as in `jnn.detection.boxes`; each image is
+changed by its own random draw. Augmentations that do not change boxes are in `jnn.data.augment`.
 """
 
 from __future__ import annotations
@@ -19,46 +18,41 @@ def random_flip(
 ) -> tuple[jax.Array, jax.Array]:
     """Each image mirrored left to right with ``probability``, its boxes too.
 
-    >>> image, boxes = random_flip(jax.random.key(0), jnp.zeros((2, 8, 1)), jnp.array([[1.0, 0.0, 3.0, 2.0]]), probability=1.0)
+    >>> image, boxes = jnp.zeros((2, 8, 1)), jnp.array([[1.0, 0.0, 3.0, 2.0]])
+    >>> image, boxes = random_flip(jax.random.key(0), image, boxes, probability=1.0)
     >>> boxes.tolist()
     [[5.0, 0.0, 7.0, 2.0]]
     """
     _check("random_flip", image, boxes, probability)
     width = image.shape[-2]
-    mirrored = jnp.stack(
-        [width - boxes[..., 2], boxes[..., 1], width - boxes[..., 0], boxes[..., 3]], axis=-1
-    )
-    return _choose(
-        key, probability, (jnp.flip(image, axis=image.ndim - 2), mirrored), (image, boxes)
-    )
+    left, top, right, bottom = (boxes[..., i] for i in range(4))
+    flipped = jnp.stack([width - right, top, width - left, bottom], axis=-1)
+    flipped_image = jnp.flip(image, axis=image.ndim - 2)
+    return _choose(key, probability, (flipped_image, flipped), (image, boxes))
 
 
 def random_transpose(
     key: jax.Array, image: jax.Array, boxes: jax.Array, *, probability: float = 0.5
 ) -> tuple[jax.Array, jax.Array]:
-    """Each square image mirrored at its diagonal with ``probability``, its boxes too: rows become
-    columns.
-    """
+    """Each square image transposed with ``probability``, its boxes too: rows become columns."""
     _check("random_transpose", image, boxes, probability)
     if image.shape[-3] != image.shape[-2]:
-        raise mistake(
-            "random_transpose",
-            got=f"images of shape {image.shape}",
-            expected="as many rows as columns",
-        )
-    turned = jnp.stack([boxes[..., i] for i in (1, 0, 3, 2)], axis=-1)
-    return _choose(key, probability, (jnp.swapaxes(image, -3, -2), turned), (image, boxes))
+        got = f"images of shape {image.shape}"
+        raise mistake("random_transpose", got=got, expected="as many rows as columns")
+    transposed = jnp.stack([boxes[..., i] for i in (1, 0, 3, 2)], axis=-1)
+    return _choose(key, probability, (jnp.swapaxes(image, -3, -2), transposed), (image, boxes))
 
 
 def random_symmetry(
     key: jax.Array, image: jax.Array, boxes: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """One of the eight symmetries of a square for each image, for pictures without an up, such as
-    those from the air.
+    """One of the eight symmetries of a square for each image.
+
+    It suits pictures without an orientation, such as aerial photographs.
     """
     keys = jax.random.split(key, 4)
     image, boxes = random_flip(keys[0], image, boxes)
-    # so that the next flip is one of the other axis
+    # always, so that the next flip is along the other axis
     image, boxes = random_transpose(keys[1], image, boxes, probability=1.0)
     image, boxes = random_flip(keys[2], image, boxes)
     return random_transpose(keys[3], image, boxes)
@@ -70,16 +64,9 @@ def _choose(key, probability, changed, same):
 
 
 def _check(name: str, image, boxes, probability: float) -> None:
-    if (
-        image.ndim < 3
-        or boxes.ndim != image.ndim - 1
-        or boxes.shape[:-2] != image.shape[:-3]
-        or boxes.shape[-1] != 4
-    ):
-        raise mistake(
-            name,
-            got=f"image {image.shape} and boxes {boxes.shape}",
-            expected="(..., H, W, C) and (..., N, 4)",
-        )
+    matching = boxes.ndim == image.ndim - 1 and boxes.shape[:-2] == image.shape[:-3]
+    if image.ndim < 3 or not matching or boxes.shape[-1] != 4:
+        got = f"image {image.shape} and boxes {boxes.shape}"
+        raise mistake(name, got=got, expected="(..., H, W, C) and (..., N, 4)")
     if not 0 <= probability <= 1:
         raise mistake(name, got=f"probability={probability}", expected="a number from 0 to 1")

@@ -1,7 +1,7 @@
-"""Checks on a dict of equally long numpy arrays, done once on the host, and its fingerprint.
+"""Checks of a dict of equally long NumPy arrays, made once on the host, and its fingerprint.
 
-A set of data is a plain dict, such as ``{"image": (N, H, W, C), "label": (N,)}``: entry i of every
-array belongs to example i.
+A data set is a plain dict, such as ``{"image": (N, H, W, C), "label": (N,)}``: entry i of every
+array belongs to example i. In messages, ``caller`` is the name of the function or of the data.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ Arrays = Mapping[str, np.ndarray]
 _INT32 = np.iinfo(np.int32)
 
 
-def check_arrays(arrays: Arrays, where: str = "data") -> int:
-    """The number of examples N, after checking that every array has as many and can live on a
-    device.
+def check_arrays(arrays: Arrays, caller: str = "data") -> int:
+    """The number of examples N, after checking that every array has N and fits on a device.
 
     Raises JnnError for no arrays, no examples, unequal lengths, scalars, anything but booleans,
     integers and real floats (ragged lists become object arrays), and integers beyond int32, which
@@ -30,48 +29,38 @@ def check_arrays(arrays: Arrays, where: str = "data") -> int:
     3
     """
     if not arrays:
-        raise mistake(
-            where,
-            got="no arrays",
-            expected='at least one, as in {"image": images, "label": labels}',
-        )
+        expected = 'at least one, as in {"image": images, "label": labels}'
+        raise mistake(caller, got="no arrays", expected=expected)
     for name, array in arrays.items():
-        _check_array(array, f"{where}[{name!r}]")
+        _check_array(array, f"{caller}[{name!r}]")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise mistake(
-            where, got=f"unequal lengths {lengths}", expected="one entry per example in every array"
-        )
+        expected = "one entry per example in every array"
+        raise mistake(caller, got=f"unequal lengths {lengths}", expected=expected)
     size = next(iter(lengths.values()))
     if size == 0:
-        raise mistake(where, got="empty arrays", expected="at least one example")
+        raise mistake(caller, got="empty arrays", expected="at least one example")
     return size
 
 
-def _check_array(array: np.ndarray, where: str) -> None:
+def _check_array(array: np.ndarray, caller: str) -> None:
     if not hasattr(array, "dtype") or not hasattr(array, "shape"):
-        raise mistake(
-            where, got=f"a {type(array).__name__}", expected="an array", remedy="Use numpy.asarray."
-        )
+        got, remedy = f"a {type(array).__name__}", "Use numpy.asarray."
+        raise mistake(caller, got=got, expected="an array", remedy=remedy)
     if array.ndim == 0:
-        raise mistake(
-            where, got="a scalar", expected="an array whose first axis counts the examples"
-        )
+        expected = "an array whose first axis counts the examples"
+        raise mistake(caller, got="a scalar", expected=expected)
     if array.dtype == object:
-        remedy = "Ragged rows: pad them to one length, and keep a mask."
         raise mistake(
-            where,
+            caller,
             got="an array of Python objects",
             expected="numbers in a rectangular array",
-            remedy=remedy,
+            remedy="Ragged rows: pad them to one length, and keep a mask.",
         )
-    if not (
-        np.issubdtype(array.dtype, np.floating)
-        or np.issubdtype(array.dtype, np.integer)
-        or array.dtype == bool
-    ):
+    is_real = np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
+    if not is_real and array.dtype != bool:
         raise mistake(
-            where,
+            caller,
             got=f"dtype {array.dtype}",
             expected="booleans, integers or real floats",
             remedy="Encode the values as numbers.",
@@ -80,58 +69,58 @@ def _check_array(array: np.ndarray, where: str) -> None:
     if wide and (array.min() < _INT32.min or array.max() > _INT32.max):
         worst = array.max() if array.max() > _INT32.max else array.min()
         raise mistake(
-            where,
+            caller,
             got=f"the integer {worst}",
             expected="integers within int32",
             remedy="Renumber them from 0.",
         )
 
 
-def check_finite(x: np.ndarray, where: str = "data") -> None:
+def check_finite(x: np.ndarray, caller: str = "data") -> None:
     """Raise JnnError naming the first row and column where ``x``, (N, ...), is NaN or infinite."""
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, *column = (int(i) for i in bad[0])
         place = f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
         rows = len(np.unique(bad[:, 0]))
+        got = f"{x[tuple(bad[0])]} at {place}"
         remedy = f"Drop or fill the {rows} row{'s' if rows > 1 else ''} that hold such values."
-        raise mistake(
-            where, got=f"{x[tuple(bad[0])]} at {place}", expected="finite numbers", remedy=remedy
-        )
+        raise mistake(caller, got=got, expected="finite numbers", remedy=remedy)
 
 
-def check_labels(labels: np.ndarray, classes: int, where: str = "label") -> None:
+def check_labels(labels: np.ndarray, classes: int, caller: str = "label") -> None:
     """Raise JnnError unless ``labels`` are integers in 0 .. classes - 1, of shape (N,)."""
     if labels.ndim == 2 and labels.shape[1] == classes:
         raise mistake(
-            where,
+            caller,
             got=f"shape {labels.shape}",
             expected="integers of shape (N,)",
             remedy="One-hot? Take labels.argmax(axis=1).",
         )
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise mistake(
-            where, got=f"{labels.dtype} of shape {labels.shape}", expected="integers of shape (N,)"
-        )
+        got = f"{labels.dtype} of shape {labels.shape}"
+        raise mistake(caller, got=got, expected="integers of shape (N,)")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         one_based = labels.min() >= 1 and labels.max() == classes
-        remedy = "One-based? Subtract 1." if one_based else ""
         raise mistake(
-            where,
+            caller,
             got=f"{labels[wrong[0]]} at row {wrong[0]}",
             expected=f"labels from 0 to {classes - 1}",
-            remedy=remedy,
+            remedy="One-based? Subtract 1." if one_based else "",
         )
 
 
 def fingerprint(arrays: Arrays) -> str:
-    """The sha256 over the names, dtypes, shapes and bytes of ``arrays``, in the order of the names;
-    the same on every machine.
+    """The sha256 over the names, dtypes, shapes and bytes of ``arrays``, by name.
 
-    >>> a = {"x": np.arange(3, dtype=np.int32)}
-    >>> fingerprint(a) == fingerprint({"x": a["x"].copy()}), fingerprint(a) == fingerprint({"x": a["x"].astype(np.uint32)})
-    (True, False)
+    It is the same on every machine.
+
+    >>> x = np.arange(3, dtype=np.int32)
+    >>> fingerprint({"x": x}) == fingerprint({"x": x.copy()})
+    True
+    >>> fingerprint({"x": x}) == fingerprint({"x": x.astype(np.uint32)})
+    False
     """
     digest = hashlib.sha256()
     for name in sorted(arrays):

@@ -1,4 +1,4 @@
-"""What tells a set of files from another one, for data that is too large to be held in memory."""
+"""Fingerprints of files, for data that does not fit into memory."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from pathlib import Path
 
 from jnn.errors import mistake
 
-READERS = 16  # threads: hashing lets go of Python's lock
+READERS = 16  # threads: hashing releases Python's global lock
 
 
 def fingerprint_files(folder: Path, paths: Sequence[Path], *, contents: bool = True) -> str:
-    """The sha256 over the names of ``paths`` relative to ``folder``, their sizes and, with
-    ``contents``, every byte in them.
+    """The sha256 over the names of ``paths`` relative to ``folder``, their sizes and contents.
 
     It stays the same when the folder is moved or copied. Reading every byte takes about a second
-    for a gigabyte; without ``contents`` a file that was altered and kept its size goes unnoticed.
+    for a gigabyte; without ``contents`` an altered file of the same size goes unnoticed.
     """
 
     def line(path: Path) -> bytes:
         try:
             size, digest = path.stat().st_size, _sha256(path) if contents else ""
         except OSError as error:
-            raise mistake(
-                str(path), got=f"{error.strerror}", expected="a file that can be read"
-            ) from error
+            got = f"{error.strerror}"
+            raise mistake(str(path), got=got, expected="a file that can be read") from error
         return repr((path.relative_to(folder).as_posix(), size, digest)).encode()
 
     whole = hashlib.sha256()

@@ -14,14 +14,15 @@ from jnn.errors import mistake
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# more than 8 bits, which Pillow would clip without a word
+# more than 8 bits, which Pillow would clip silently
 WIDE_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
-    """Pictures and their classes, by their number:
-    ``{"image": (H, W, C) uint8, "label": () int32}``; made by `image_folder`.
+    """Pictures and their classes, made by `image_folder`.
+
+    An example is ``{"image": (H, W, C) uint8, "label": () int32}``.
     """
 
     files: tuple[Path, ...]
@@ -47,43 +48,37 @@ def image_folder(
     classes: Sequence[str] | None = None,
     contents: bool = True,
 ) -> ImageFolder:
-    """The pictures under ``path/<class>/``, at any depth, in the order of their names; files with
-    other suffixes are passed over.
+    """The pictures under ``path/<class>/``, at any depth, in the order of their names.
 
-    ``size`` is (height, width) in pixels, as in `read_image`. ``classes`` are the names of the
-    sub-folders in the order of the labels, by default alphabetical: give the validation part the
-    classes of the training part. ``contents`` reads every byte once now, so that a run on altered
-    pictures is not resumed; without it their names and sizes tell them apart.
+    Files with other suffixes are ignored. ``size`` is (height, width) in pixels, as in
+    `read_image`. ``classes`` are the names of the sub-folders in the order of the labels, by
+    default alphabetical: give the validation part the classes of the training part. ``contents``
+    reads every byte once now, so that a run on altered pictures is not resumed; without it pictures
+    are identified by their names and sizes.
 
-    Raises JnnError where there is no such folder, no picture, a class without any, or a picture
-    that is in no class.
+    Raises JnnError for a missing folder, no pictures, a class without pictures, or a picture in no
+    class.
     """
     path = Path(path)
     if channels not in MODES or len(size) != 2 or min(size) < 1:
         got = f"size={size}, channels={channels}"
-        raise mistake(
-            "image_folder", got=got, expected="(height, width) of at least 1 and 1, 3 or 4 channels"
-        )
+        expected = "(height, width) of at least 1 and 1, 3 or 4 channels"
+        raise mistake("image_folder", got=got, expected=expected)
+    folder = f"image folder {path}"
     if not path.is_dir():
-        raise mistake(
-            f"image folder {path}",
-            got="no such folder",
-            expected="one with a sub-folder for each class",
-        )
-    found = _pictures(path)
-    names = tuple(sorted(found) if classes is None else classes)
-    if unknown := sorted(set(found) - set(names)):
-        raise mistake(
-            f"image folder {path}",
-            got=f"a sub-folder {unknown[0]!r}",
-            expected=f"the classes {', '.join(names)}",
-        )
-    files = tuple(file for name in names for file in found.get(name, ()))
-    labels = tuple(label for label, name in enumerate(names) for _ in found.get(name, ()))
-    form = {"size": list(size), "channels": channels, "classes": list(names)}
+        raise mistake(folder, got="no such folder", expected="one with a sub-folder for each class")
+    pictures = _pictures(path)
+    names = tuple(sorted(pictures) if classes is None else classes)
+    if unknown := sorted(set(pictures) - set(names)):
+        expected = f"the classes {', '.join(names)}"
+        raise mistake(folder, got=f"a sub-folder {unknown[0]!r}", expected=expected)
+    files = tuple(file for name in names for file in pictures.get(name, ()))
+    labels = tuple(label for label, name in enumerate(names) for _ in pictures.get(name, ()))
     identity = {
         "kind": "image_folder",
-        **form,
+        "size": list(size),
+        "channels": channels,
+        "classes": list(names),
         "sha256": fingerprint_files(path, files, contents=contents),
         "contents": contents,
     }
@@ -99,48 +94,36 @@ def image_folder(
 
 def _pictures(path: Path) -> dict[str, list[Path]]:
     """The files of each class."""
-    found = {
-        folder.name: []
-        for folder in path.iterdir()
-        if folder.is_dir() and not folder.name.startswith(".")
-    }
+    caller = f"image folder {path}"
+    is_hidden = lambda name: name.startswith(".")
+    folders = [folder for folder in path.iterdir() if folder.is_dir()]
+    pictures = {folder.name: [] for folder in folders if not is_hidden(folder.name)}
     for file in sorted(path.rglob("*")):
-        within = file.relative_to(path).parts
-        if (
-            file.suffix.lower() not in SUFFIXES
-            or any(part.startswith(".") for part in within)
-            or not file.is_file()
-        ):
+        parts = file.relative_to(path).parts
+        is_picture = file.suffix.lower() in SUFFIXES and file.is_file()
+        if not is_picture or any(map(is_hidden, parts)):
             continue
-        if len(within) == 1:
-            raise mistake(
-                f"image folder {path}",
-                got=f"{file.name} in no sub-folder",
-                expected="every picture in that of its class",
-            )
-        found[within[0]].append(file)
-    if empty := sorted(name for name, files in found.items() if not files):
-        raise mistake(
-            f"image folder {path}",
-            got=f"no picture in {empty[0]}",
-            expected=f"some ({' '.join(SUFFIXES)}) in every sub-folder",
-        )
-    if not found:
-        raise mistake(
-            f"image folder {path}",
-            got="no sub-folders",
-            expected="one for each class, with pictures in it",
-        )
-    return found
+        if len(parts) == 1:
+            got = f"{file.name} in no sub-folder"
+            raise mistake(caller, got=got, expected="every picture in that of its class")
+        pictures[parts[0]].append(file)
+    if empty := sorted(name for name, files in pictures.items() if not files):
+        expected = f"some ({' '.join(SUFFIXES)}) in every sub-folder"
+        raise mistake(caller, got=f"no picture in {empty[0]}", expected=expected)
+    if not pictures:
+        expected = "one for each class, with pictures in it"
+        raise mistake(caller, got="no sub-folders", expected=expected)
+    return pictures
 
 
 def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) -> np.ndarray:
-    """A picture as (H, W, C) uint8: its largest middle part of the shape of ``size``, (height,
-    width), scaled to it (bicubic).
+    """A picture as (H, W, C) uint8, cropped and scaled to ``size``, (height, width).
 
-    It is turned as its EXIF tag says. Grey becomes colour by repetition and colour grey by the luma
-    of ITU-R 601; transparency is dropped where ``channels`` is not 4. Raises JnnError that names
-    the file where it cannot be read, or has more than 8 bits a channel.
+    It is its largest centre crop of that aspect ratio, scaled bicubically. The picture is rotated
+    as its EXIF tag says. Grey becomes colour by repetition and colour grey by the luma of ITU-R
+    601; transparency is dropped where ``channels`` is not 4.
+
+    Raises JnnError with the name of a file that cannot be read or has more than 8 bits a channel.
     """
     from PIL import Image, ImageOps  # comes with matplotlib
 
@@ -152,17 +135,18 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
             image = image.convert("RGBA") if mode == "P" else image  # a palette may be transparent
             image = image.convert(MODES[channels])
             pixels = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
-    except Exception as error:  # of many classes, as decoders have it
-        reason = f"{type(error).__name__}: {error}"
+    except Exception as error:  # decoders raise many classes
         raise mistake(
             str(path),
-            got=reason,
+            got=f"{type(error).__name__}: {error}",
             expected="a picture that can be read",
-            remedy="Mend or remove the file.",
+            remedy="Repair or remove the file.",
         ) from error
     if mode in WIDE_MODES:
-        remedy = "Convert it to 8 bits, scaled as your data needs."
         raise mistake(
-            str(path), got=f"a picture of mode {mode}", expected="8 bits a channel", remedy=remedy
+            str(path),
+            got=f"a picture of mode {mode}",
+            expected="8 bits a channel",
+            remedy="Convert it to 8 bits, scaled as your data needs.",
         )
     return pixels.reshape(height, width, channels)

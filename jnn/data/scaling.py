@@ -1,6 +1,4 @@
-"""Features brought to mean 0 and standard deviation 1, with what was learnt from the training part
-alone.
-"""
+"""Standardization: features of mean 0 and standard deviation 1, fitted to the training part."""
 
 from __future__ import annotations
 
@@ -21,11 +19,10 @@ class Scaling(NamedTuple):
 
 
 def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
-    """The mean and the standard deviation (with divisor N) of each column of ``x``, (N, D), or of
-    ``x``, (N,).
+    """The mean and the standard deviation (with divisor N) of each column of ``x``.
 
-    Computed in float64. Raises JnnError for a column that is constant, which has no scale, and for
-    one that is not finite.
+    ``x`` is (N, D), or (N,) for one column. Computed in float64. Raises JnnError for a column that
+    is constant, which has no scale, and for one that is not finite.
 
     >>> fit_scaling(np.array([[1.0, 10.0], [3.0, 30.0]])).mean
     array([ 2., 20.])
@@ -36,12 +33,11 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     check_finite(x, caller)
     constant = np.flatnonzero(np.atleast_1d(x.max(axis=0) == x.min(axis=0)))
     if len(constant):
-        listed = ", ".join(map(str, constant))
         raise mistake(
             caller,
-            got=f"constant columns {listed}",
+            got=f"constant columns {', '.join(map(str, constant))}",
             expected="columns that vary",
-            remedy="Drop them: they tell nothing.",
+            remedy="Drop them: they carry no information.",
         )
     return Scaling(x.mean(axis=0), x.std(axis=0))
 
@@ -57,11 +53,9 @@ def unscale(scaling: Scaling, x: Any) -> Any:
 
 
 def standardize(splits: Splits, name: str = "features") -> tuple[Splits, Scaling]:
-    """``splits`` with array ``name`` scaled in all three parts by what was fitted on the training
-    part, and that scaling.
+    """``splits`` with array ``name`` scaled in all three parts, and the scaling.
 
-    Nothing of validation and test enters the scaling. Raises JnnError where a part holds NaN or
-    infinity.
+    The scaling is fitted to the training part only. Raises JnnError for NaN or infinity in a part.
     """
     scaling = fit_scaling(splits.train[name], f"train[{name!r}]")
     check_finite(splits.validation[name], f"validation[{name!r}]")

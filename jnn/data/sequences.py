@@ -1,6 +1,4 @@
-"""Sequences of unequal lengths as rectangular arrays: padded, one a row, or packed, several a
-row.
-"""
+"""Sequences of unequal lengths as rectangular arrays: padded, one a row, or packed, several."""
 
 from __future__ import annotations
 
@@ -14,24 +12,22 @@ from jnn.errors import mistake
 
 
 class Padded(NamedTuple):
-    """``tokens`` (N, T) int32, and ``mask`` (N, T) bool, True where a token is real; padding comes
-    after the real ones.
-    """
+    """One sequence a row, followed by padding."""
 
     tokens: np.ndarray
+    """(N, T) int32."""
     mask: np.ndarray
+    """(N, T) bool, True where a token is real."""
 
 
 class Packed(NamedTuple):
-    """Rows of several sequences, all arrays (R, T): ``tokens`` and ``positions``, counted from each
-    sequence's own start, int32.
-
-    ``documents`` int32 has the number of the sequence that a token is from, and -1 for padding.
-    """
+    """Several sequences a row, as arrays (R, T) int32."""
 
     tokens: np.ndarray
     documents: np.ndarray
+    """The index of the sequence that a token is from, and -1 for padding."""
     positions: np.ndarray
+    """The position of a token within its sequence."""
 
 
 def pad(
@@ -41,20 +37,20 @@ def pad(
     value: int = 0,
     truncate: bool = False,
 ) -> Padded:
-    """Each sequence in a row of ``length`` tokens, by default that of the longest, filled up with
-    ``value``.
+    """Each sequence in a row of ``length`` tokens, filled up with ``value``.
 
-    Raises JnnError for no sequences, an empty one, one that holds no integers, and one longer than
-    ``length`` unless ``truncate`` keeps its first ``length`` tokens.
+    ``length`` is by default that of the longest sequence. Raises JnnError for no sequences, an
+    empty one, one that is not of integers, and one longer than ``length`` unless ``truncate`` keeps
+    its first ``length`` tokens.
 
-    >>> pad([[5, 6, 7], [8]]).tokens.tolist(), pad([[5, 6, 7], [8]]).mask.sum(axis=1).tolist()
+    >>> padded = pad([[5, 6, 7], [8]])
+    >>> padded.tokens.tolist(), padded.mask.sum(axis=1).tolist()
     ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
     arrays = _checked(sequences, "pad")
     length = max(map(len, arrays)) if length is None else length
-    _check_length(
-        arrays, length, "pad", "Choose a larger length, or truncate=True." if not truncate else None
-    )
+    remedy = None if truncate else "Choose a larger length, or truncate=True."
+    _check_length(arrays, length, "pad", remedy)
     tokens = np.full((len(arrays), length), value, np.int32)
     for row, array in zip(tokens, arrays, strict=True):
         row[: len(array)] = array[:length]
@@ -63,13 +59,14 @@ def pad(
 
 
 def pack(sequences: Sequence[ArrayLike], length: int, *, value: int = 0) -> Packed:
-    """All sequences in few rows of ``length`` tokens, none of them cut: each goes into the first
-    row that has room for it.
+    """All sequences in few rows of ``length`` tokens, none of them cut, by first fit.
 
-    Such a first fit takes at most 1.7 times the rows of the best one, and hardly more than the best
-    for many short sequences. The layer that looks across a row has to be kept within a sequence:
-    attention by `same_document`, positions by ``positions``. A `transformer` that is given
-    ``documents`` does both.
+    Each sequence goes into the first row that has room for it. That takes at most 1.7 times the
+    rows of the optimal packing, and hardly more than the optimum for many short sequences.
+
+    Layers that mix the elements of a row have to be restricted to a sequence: attention by
+    `same_document`, position encodings by ``positions``. A `transformer` with ``documents`` as
+    input does both.
 
     Raises JnnError as `pad` does, and for a sequence longer than ``length``.
 
@@ -86,24 +83,20 @@ def pack(sequences: Sequence[ArrayLike], length: int, *, value: int = 0) -> Pack
         free[row] -= len(array)
         used = max(used, min(row + 1, len(arrays) - 1))
     shape = (max(row for row, _ in rows) + 1, length)
-    packed = Packed(
-        np.full(shape, value, np.int32), np.full(shape, -1, np.int32), np.zeros(shape, np.int32)
-    )
+    tokens, documents = np.full(shape, value, np.int32), np.full(shape, -1, np.int32)
+    positions = np.zeros(shape, np.int32)
     for number, (array, (row, start)) in enumerate(zip(arrays, rows, strict=True)):
-        place = (row, slice(start, start + len(array)))
-        packed.tokens[place], packed.documents[place], packed.positions[place] = (
-            array,
-            number,
-            np.arange(len(array)),
-        )
-    return packed
+        place = row, slice(start, start + len(array))
+        tokens[place] = array
+        documents[place] = number
+        positions[place] = np.arange(len(array))
+    return Packed(tokens, documents, positions)
 
 
 def same_document(documents: Any) -> Any:
-    """(..., T, T) bool from ``documents`` (..., T): True where two tokens are of one sequence;
-    padding sees padding alone.
+    """(..., T, T) bool, True where two tokens are of one sequence: an attention mask, query by key.
 
-    For numpy and JAX arrays; as a mask of attention, query by key.
+    ``documents`` (..., T) is a NumPy or JAX array; padding attends to padding only.
 
     >>> same_document(np.array([0, 0, 1])).tolist()
     [[True, True, False], [True, True, False], [False, False, True]]
@@ -111,22 +104,21 @@ def same_document(documents: Any) -> Any:
     return documents[..., :, None] == documents[..., None, :]
 
 
-def _checked(sequences: Sequence[ArrayLike], where: str) -> list[np.ndarray]:
+def _checked(sequences: Sequence[ArrayLike], caller: str) -> list[np.ndarray]:
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays:
-        raise mistake(where, got="no sequences", expected="at least one")
+        raise mistake(caller, got="no sequences", expected="at least one")
     for number, array in enumerate(arrays):
         if array.size == 0:
-            remedy = "Leave it out: there is nothing in it to look at."
             raise mistake(
-                where,
+                caller,
                 got=f"sequence {number} without a token",
                 expected="at least one in each",
-                remedy=remedy,
+                remedy="Omit empty sequences.",
             )
         if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise mistake(
-                where,
+                caller,
                 got=f"sequence {number}: {array.dtype} of shape {array.shape}",
                 expected="integers of shape (T,)",
             )
@@ -134,11 +126,11 @@ def _checked(sequences: Sequence[ArrayLike], where: str) -> list[np.ndarray]:
 
 
 def _check_length(
-    arrays: Sequence[np.ndarray], length: int, where: str, remedy: str | None
+    arrays: Sequence[np.ndarray], length: int, caller: str, remedy: str | None
 ) -> None:
     if length < 1:
-        raise mistake(where, got=f"length={length}", expected="an integer >= 1")
+        raise mistake(caller, got=f"length={length}", expected="an integer >= 1")
     longest = int(np.argmax([len(array) for array in arrays]))
     if remedy is not None and len(arrays[longest]) > length:
         got = f"sequence {longest} of {len(arrays[longest])} tokens"
-        raise mistake(where, got=got, expected=f"at most length={length}", remedy=remedy)
+        raise mistake(caller, got=got, expected=f"at most length={length}", remedy=remedy)

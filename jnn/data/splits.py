@@ -1,6 +1,4 @@
-"""Training, validation and test parts of a set of data, drawn by scikit-learn with a stated
-seed.
-"""
+"""Training, validation and test parts of a data set, drawn by scikit-learn with a stated seed."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ class Splits(NamedTuple):
 
     @property
     def known(self) -> dict[str, np.ndarray]:
-        """All that is not test data: the training part, then the validation part.
+        """The training part, then the validation part: everything that is not test data.
 
         >>> Splits(*({"x": np.array([i])} for i in range(3))).known["x"].tolist()
         [0, 1]
@@ -44,7 +42,7 @@ class Splits(NamedTuple):
         return {name: len(next(iter(part.values()))) for name, part in parts.items()}
 
     def without_validation(self) -> Splits:
-        """All that is not test data as the training part; the validation part is empty."""
+        """The splits with validation moved to the training part; the validation part is empty."""
         empty = {name: array[:0] for name, array in self.validation.items()}
         return self._replace(train=self.known, validation=empty)
 
@@ -54,10 +52,11 @@ def hold_out(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(kept, held out): a random ``fraction`` of the examples is held out.
 
-    The draw is ``sklearn.model_selection.train_test_split(test_size=fraction,
-    random_state=seed)``; ``stratify`` names the array of labels whose classes are to have the same
-    share in both parts. Raises JnnError for a fraction outside (0, 1), an empty part, or a class
-    too small to be in both.
+    The draw is ``sklearn.model_selection.train_test_split(test_size=fraction, random_state=seed)``.
+    ``stratify`` names the array of labels whose classes shall have the same share in both parts.
+
+    Raises JnnError for a fraction outside (0, 1), an empty part, or a class too small to be in
+    both.
 
     >>> kept, held = hold_out({"x": np.arange(10)}, 0.2)
     >>> len(kept["x"]), len(held["x"])
@@ -65,15 +64,11 @@ def hold_out(
     """
     size = check_arrays(arrays, "hold_out")
     if not 0 < fraction < 1:
-        raise mistake(
-            "hold_out",
-            got=f"fraction={fraction}",
-            expected="a number between 0 and 1, both excluded",
-        )
+        expected = "a number between 0 and 1, both excluded"
+        raise mistake("hold_out", got=f"fraction={fraction}", expected=expected)
     if stratify is not None and stratify not in arrays:
-        raise mistake(
-            "hold_out", got=f"stratify={stratify!r}", expected=f"one of {', '.join(arrays)}"
-        )
+        expected = f"one of {', '.join(arrays)}"
+        raise mistake("hold_out", got=f"stratify={stratify!r}", expected=expected)
     from sklearn.model_selection import train_test_split
 
     labels = None if stratify is None else arrays[stratify]
@@ -82,14 +77,10 @@ def hold_out(
             np.arange(size), test_size=fraction, random_state=seed, stratify=labels
         )
     except ValueError as error:
-        raise mistake(
-            "hold_out",
-            got=f"{size} examples, fraction={fraction}: {error}",
-            expected="enough examples for both parts",
-        ) from error
-    return {name: array[kept] for name, array in arrays.items()}, {
-        name: array[held] for name, array in arrays.items()
-    }
+        got = f"{size} examples, fraction={fraction}: {error}"
+        raise mistake("hold_out", got=got, expected="enough examples for both parts") from error
+    take = lambda rows: {name: array[rows] for name, array in arrays.items()}
+    return take(kept), take(held)
 
 
 def from_arrays(
@@ -102,17 +93,18 @@ def from_arrays(
     stratify: str | None = None,
     classes: Sequence[str] = (),
 ) -> Splits:
-    """Your own arrays as Splits: ``test`` is that fraction of all examples, ``validation`` that
-    fraction of the remaining ones.
+    """Your own arrays as Splits.
 
-    ``seed`` draws the validation part, ``test_seed`` the test part: another seed of a run keeps the
-    same test part.
+    ``test`` is a fraction of all examples, ``validation`` one of the remaining examples. ``seed``
+    draws the validation part, ``test_seed`` the test part: another seed of a run keeps the same
+    test part.
 
     With ``classes`` the array ``"label"`` is checked to be integers from 0 to ``len(classes) - 1``.
     Raises JnnError as ``check_arrays``, ``check_finite``, ``check_labels`` and ``hold_out`` do.
 
     >>> images, labels = np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 2
-    >>> splits = from_arrays({"image": images, "label": labels}, stratify="label", classes=("even", "odd"))
+    >>> arrays = {"image": images, "label": labels}
+    >>> splits = from_arrays(arrays, stratify="label", classes=("even", "odd"))
     >>> [len(part["label"]) for part in splits[:3]]
     [72, 8, 20]
     """
@@ -121,11 +113,8 @@ def from_arrays(
         check_finite(array, f"from_arrays[{name!r}]")
     if classes:
         if "label" not in arrays:
-            raise mistake(
-                "from_arrays",
-                got=f"classes, and arrays {', '.join(arrays)}",
-                expected='an array named "label"',
-            )
+            got = f"classes, and arrays {', '.join(arrays)}"
+            raise mistake("from_arrays", got=got, expected='an array named "label"')
         check_labels(arrays["label"], len(classes), "from_arrays['label']")
     rest, held = hold_out(arrays, test, seed=test_seed, stratify=stratify)
     return with_validation(rest, held, validation, seed=seed, stratify=stratify, classes=classes)
@@ -140,6 +129,6 @@ def with_validation(
     stratify: str | None = None,
     classes: Sequence[str] = (),
 ) -> Splits:
-    """Splits whose validation part is a ``fraction`` of ``train``; ``test`` is left as it is."""
+    """Splits whose validation part is a ``fraction`` of ``train``; ``test`` is unchanged."""
     kept, held = hold_out(train, fraction, seed=seed, stratify=stratify)
     return Splits(kept, held, dict(test), tuple(classes))

@@ -1,15 +1,14 @@
-"""Batches read from where they are stored, while the model trains: for data that does not fit into
-memory.
+"""Streaming: batches that are read from storage during training, for data larger than memory.
 
 A source is anything with ``len(source)`` and ``source[i]``, a dict of arrays:
 `jnn.data.image_folder`, `jnn.data.array_records`, a ``grain.MapDataset``, or a class of your own;
-it may be read from several threads at once. Its ``identity``, a dict of JSON values, is what a
-checkpoint remembers of it.
+it must allow reads from several threads at once. Its ``identity``, a dict of JSON values, is saved
+in checkpoints.
 
 Examples come in the order of `jnn.data.batches`, a pure function of a key and the step. So a stream
-can begin at any step, nothing but the step needs to be saved, and it gives the same bits as the
-same data in memory. Grain (https://google-grain.readthedocs.io) reads ahead in threads, and keeps
-that order.
+can begin at any step, only the step needs to be saved, and the batches are the same bit by bit as
+those of the same data in memory. Grain (https://google-grain.readthedocs.io) reads ahead in
+threads, and keeps that order.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Transform = Callable[[Any], Example]
 
 
 class Source(Protocol):
-    """Examples by their number."""
+    """Examples by their index."""
 
     def __len__(self) -> int: ...
 
@@ -49,12 +48,12 @@ def stream(
     transform: Transform | None = None,
     threads: int = 8,
 ) -> Generator[dict[str, np.ndarray]]:
-    """The batches of step ``step``, ``step + 1``, ... without end, arrays (batch_size, ...);
-    closing the iterator ends its threads.
+    """The batches of step ``step``, ``step + 1``, ... without end, arrays (batch_size, ...).
 
-    The batch of step s holds the examples ``jnn.data.batches.batch_indices(key, s)``.
+    The batch of step s has the examples ``jnn.data.batches.batch_indices(key, s)``.
     ``transform(example) -> example`` runs on the host. ``threads`` batches are read ahead, each in
-    a thread of its own: NumPy and Pillow work in parallel there, Python itself does not.
+    its own thread: NumPy and Pillow run in parallel there, Python itself does not. Closing the
+    iterator ends its threads.
 
     Raises MissingExtraError without Grain, and JnnError for a batch larger than the data and for
     examples that do not stack.
@@ -79,11 +78,10 @@ def stream(
         return stack([read_example(source, int(i), transform) for i in indices])
 
     def generate() -> Generator[dict[str, np.ndarray]]:
-        order(step // steps)  # compiled before the threads ask for it all at once
+        order(step // steps)  # compiled once, before all threads need it
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
-        read_ahead = iter(
-            grain.MapDataset.range(step, sys.maxsize).map(read).to_iter_dataset(options)
-        )
+        data_set = grain.MapDataset.range(step, sys.maxsize).map(read)
+        read_ahead = iter(data_set.to_iter_dataset(options))
         with contextlib.closing(read_ahead):
             yield from read_ahead
 
@@ -93,13 +91,10 @@ def stream(
 def load(
     source: Source, *, transform: Transform | None = None, threads: int = 8
 ) -> dict[str, np.ndarray]:
-    """All examples in their order as arrays (N, ...), such as a validation part that does fit into
-    memory.
-    """
+    """All examples in order as arrays (N, ...), such as a validation part that fits into memory."""
+    read = functools.partial(read_example, source, transform=transform)
     with ThreadPoolExecutor(threads) as readers:
-        return stack(
-            list(readers.map(lambda i: read_example(source, i, transform), range(len(source))))
-        )
+        return stack(list(readers.map(read, range(len(source)))))
 
 
 def read_example(
@@ -108,9 +103,8 @@ def read_example(
     """Example ``index`` after ``transform``, its values as arrays."""
     example = source[index] if transform is None else transform(source[index])
     if not isinstance(example, Mapping):
-        where = f"example {index}{'' if transform is None else ' after transform'}"
         raise mistake(
-            where,
+            f"example {index}{'' if transform is None else ' after transform'}",
             got=f"a {type(example).__name__}",
             expected='a dict of arrays, as in {"image": image, "label": 3}',
         )
@@ -122,15 +116,11 @@ def stack(examples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]
     first = _form(examples[0]) if examples else {}
     for example in examples:
         if _form(example) != first:
-            got, remedy = (
-                f"examples {first} and {_form(example)}",
-                "Give a transform that crops, resizes or pads to one shape.",
-            )
             raise mistake(
                 "stream",
-                got=got,
+                got=f"examples {first} and {_form(example)}",
                 expected="the same names, shapes and dtypes in all",
-                remedy=remedy,
+                remedy="Give a transform that crops, resizes or pads to one shape.",
             )
     stacked = {name: np.stack([example[name] for example in examples]) for name in first}
     checks.check_arrays(stacked, "stream")
@@ -138,7 +128,7 @@ def stack(examples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def grain_module() -> ModuleType:
-    """Grain, imported when it is needed. Raises MissingExtraError where it is not installed."""
+    """Grain, imported when it is needed; raises MissingExtraError where it is not installed."""
     try:
         import grain
     except ImportError:
@@ -151,10 +141,8 @@ def _form(example: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def _host() -> Any:
-    """The processor that reads, whose queue is not the accelerator's: an order that waited for a
-    training step would come too late.
-    """
+    """The CPU, whose queue is not the accelerator's, so that no order waits for a training step."""
     try:
         return jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # JAX_PLATFORMS leaves it out
+    except RuntimeError:  # excluded by JAX_PLATFORMS
         return jax.local_devices()[0]

@@ -1,7 +1,7 @@
-"""Windows of one long sequence of tokens, in which a language model predicts each next token.
+"""Windows of one long sequence of tokens, for language models.
 
-A batch is ``{"tokens": (B, T), "targets": (B, T)}``: ``targets`` are ``tokens`` one place further
-on. Pure functions of a key and the step, on the device.
+A batch is ``{"tokens": (B, T), "targets": (B, T)}``: ``targets`` are the tokens that follow
+``tokens``. Pure functions of a key and the step, on the device.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ from numpy.typing import ArrayLike
 from jnn.errors import mistake
 
 
-def check_long(tokens: ArrayLike, least: int, where: str) -> np.ndarray:
-    """``tokens`` as an (N,) array. Raises JnnError unless they are integers within int32, and N is
-    ``least`` at least.
-    """
+def check_long(tokens: ArrayLike, least: int, caller: str) -> np.ndarray:
+    """``tokens`` as an array (N,); raises JnnError unless they are integers and N >= ``least``."""
     array = np.asarray(tokens)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         raise mistake(
-            where,
+            caller,
             got=f"tokens: {array.dtype} of shape {array.shape}",
             expected="integers of shape (N,), one long sequence",
         )
     if len(array) < least:
-        remedy = (
-            "Choose shorter windows, or a smaller batch." if len(array) else "Is the text empty?"
-        )
+        long, empty = "Choose shorter windows, or a smaller batch.", "Is the text empty?"
         raise mistake(
-            where, got=f"{len(array)} tokens", expected=f"at least {least}", remedy=remedy
+            caller,
+            got=f"{len(array)} tokens",
+            expected=f"at least {least}",
+            remedy=long if len(array) else empty,
         )
     return array
 
@@ -38,31 +37,31 @@ def check_long(tokens: ArrayLike, least: int, where: str) -> np.ndarray:
 def random_windows(
     tokens: jax.Array, key: jax.Array, step: jax.Array | int, *, length: int, batch_size: int
 ) -> dict[str, jax.Array]:
-    """``batch_size`` windows of ``length`` tokens that start anywhere in ``tokens`` (N,), each
-    place as likely: N - length of them.
+    """``batch_size`` windows of ``length`` tokens at random places of ``tokens`` (N,).
+
+    All N - length places are equally likely.
 
     >>> batch = random_windows(jnp.arange(100), jax.random.key(0), 7, length=5, batch_size=2)
     >>> batch["tokens"].shape, bool((batch["targets"] == batch["tokens"] + 1).all())
     ((2, 5), True)
     """
-    starts = jax.random.randint(
-        jax.random.fold_in(key, step), (batch_size,), 0, len(tokens) - length, jnp.int32
-    )
+    key = jax.random.fold_in(key, step)
+    starts = jax.random.randint(key, (batch_size,), 0, len(tokens) - length, jnp.int32)
     return _cut(tokens, starts, length)
 
 
 def next_windows(
     tokens: jax.Array, step: jax.Array | int, *, length: int, batch_size: int
 ) -> dict[str, jax.Array]:
-    """Windows that go on where those of the step before ended, for truncated back-propagation
-    through time.
+    """Windows that continue those of the previous step, for truncated backpropagation through time.
 
     Row b reads the b-th of ``batch_size`` equal stretches of ``tokens`` (N,) from its start,
     ``length`` tokens a step, for ``(N - 1) // batch_size // length`` steps; then all begin again.
-    ``first`` (batch_size,) is True at such a beginning, where the memory that is carried from step
-    to step must be empty.
+    ``first`` (batch_size,) is True at such a beginning, where the state that is carried from step
+    to step must be reset.
 
-    >>> [next_windows(jnp.arange(9), step, length=2, batch_size=2)["tokens"].tolist() for step in range(3)]
+    >>> cut = lambda step: next_windows(jnp.arange(9), step, length=2, batch_size=2)
+    >>> [cut(step)["tokens"].tolist() for step in range(3)]
     [[[0, 1], [4, 5]], [[2, 3], [6, 7]], [[0, 1], [4, 5]]]
     """
     stretch = (len(tokens) - 1) // batch_size
@@ -79,14 +78,15 @@ def _cut(tokens: jax.Array, starts: jax.Array, length: int) -> dict[str, jax.Arr
 def evaluation_windows(
     tokens: ArrayLike, length: int, *, stride: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Windows in which every token of ``tokens`` (N,) but the first is predicted exactly once, W of
-    them, on the host.
+    """Windows in which each token of ``tokens`` (N,) but the first is predicted exactly once.
 
-    ``weight`` (W, length) float32 is 1 for the targets that count, of which there are N - 1, and 0
-    for those that only give context: the mean loss of the text is
-    ``sum(weight * loss) / sum(weight)``. Windows start ``stride`` tokens apart, by default
-    ``length``: with a smaller stride a prediction sees at least ``length - stride`` tokens before
-    it, at ``length / stride`` times the cost. The last window is moved back to end with the text.
+    They are W windows on the host. ``weight`` (W, length) float32 is 1 for the N - 1 targets that
+    count, and 0 for those that only give context: the mean loss of the text is
+    ``sum(weight * loss) / sum(weight)``.
+
+    Windows start ``stride`` tokens apart, by default ``length``: with a smaller stride each
+    prediction has a context of at least ``length - stride`` tokens, at ``length / stride`` times
+    the cost. The last window is moved back to end with the text.
 
     Raises JnnError for less than length + 1 tokens, and for a stride that is not from 1 to length.
 
@@ -96,18 +96,15 @@ def evaluation_windows(
     """
     stride = length if stride is None else stride
     if not 1 <= stride <= length:
-        raise mistake(
-            "evaluation_windows",
-            got=f"length={length}, stride={stride}",
-            expected="1 <= stride <= length",
-        )
+        got = f"length={length}, stride={stride}"
+        raise mistake("evaluation_windows", got=got, expected="1 <= stride <= length")
     tokens = check_long(tokens, length + 1, "evaluation_windows").astype(np.int32)
     last = len(tokens) - 1 - length
     starts = np.minimum(np.arange(0, last + stride, stride), last)
     targets = starts[:, None] + 1 + np.arange(length)[None, :]
-    done = np.concatenate([[0], starts[:-1] + length])
+    predicted = np.concatenate([[0], starts[:-1] + length])
     return {
         "tokens": tokens[targets - 1],
         "targets": tokens[targets],
-        "weight": (targets > done[:, None]).astype(np.float32),
+        "weight": (targets > predicted[:, None]).astype(np.float32),
     }

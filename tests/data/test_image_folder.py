@@ -77,7 +77,7 @@ def test_a_damaged_file_is_named(folder):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(
         JnnError,
-        match=r"dog/b.png: got .*, expected a picture that can be read. Mend or remove the file.",
+        match=r"dog/b.png: got .*, expected a picture that can be read. Repair or remove the file.",
     ):
         image_folder(folder, size=SIZE)[2]
 

@@ -29,7 +29,8 @@ def test_truncation_keeps_the_first_tokens_and_is_asked_for():
     assert mask.tolist() == [[True, True], [True, False]]
     with pytest.raises(
         JnnError,
-        match=r"pad: got sequence 1 of 3 tokens, expected at most length=2. Choose a larger length, or truncate",
+        match=r"pad: got sequence 1 of 3 tokens, expected at most length=2. "
+        r"Choose a larger length, or truncate",
     ):
         pad([[4], [1, 2, 3]], 2)
 

@@ -48,11 +48,11 @@ def test_mistakes_are_named():
         split_time(100, test=1.5)
     with pytest.raises(
         JnnError,
-        match=r"an empty validation part of 10 times, expected a time at least in each part",
+        match=r"an empty validation part of 10 times, expected at least one time in each part",
     ):
         split_time(10, validation=0.01)
     with pytest.raises(
-        JnnError, match=r"folds=21 of 20 times, expected a fold at least, and a time in each"
+        JnnError, match=r"folds=21 of 20 times, expected at least one fold, and a time in each"
     ):
         walk_forward(100, folds=21)
     with pytest.raises(JnnError, match=r"an empty test part of 2014-01-01 and 2015-01-01"):

@@ -185,14 +185,16 @@ def test_stretches_are_where_the_mask_is_true():
             {"within": range(0, 40, 2)},
             r"the part range\(0, 40, 2\), expected a range of steps of 1",
         ),
-        ({"within": []}, "no parts, expected one at least"),
+        ({"within": []}, "no parts, expected at least one"),
         (
             {"targets": Y[:39]},
-            r"inputs \(40, 3\) and targets \(39, 2\), expected targets \(T,\) or \(T, C\) of the same T times",
+            r"inputs \(40, 3\) and targets \(39, 2\), "
+            r"expected targets \(T,\) or \(T, C\) of the same T times",
         ),
         (
             {"inputs": X[None]},
-            r"a series of shape \(1, 40, 3\), expected \(T,\) or \(T, D\) with T >= 1. Time comes first.",
+            r"a series of shape \(1, 40, 3\), expected \(T,\) or \(T, D\) with T >= 1. "
+            r"Time comes first.",
         ),
         (
             {"inputs": np.where(np.isclose(X, X[20, 1]), np.nan, X)},

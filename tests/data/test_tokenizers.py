@@ -137,7 +137,8 @@ def test_unknown_characters_are_marked_or_refused_with_their_place():
     assert ALL["characters"].decode(ALL["characters"].encode("Tom X")) == "Tom \ufffd"
     with pytest.raises(
         JnnError,
-        match=r"the character 'é' \(U\+00E9\) at position 3, expected the 3 characters .*special=\('unknown',\)",
+        match=r"the character 'é' \(U\+00E9\) at position 3, "
+        r"expected the 3 characters .*special=\('unknown',\)",
     ):
         tokenizers.character_tokenizer("abc").encode("abcéè")
 
@@ -235,7 +236,10 @@ def test_an_altered_file_is_refused(tokenizer, tmp_path):
 
 def test_a_tokenizer_that_is_not_the_runs_is_refused():
     run, other = tokenizers.character_tokenizer("abd"), tokenizers.character_tokenizer("abc")
-    message = r"run: got characters with 3 tokens, fingerprint \w{12}, expected that of the run: .* Token 2 is 'c' in place of 'd'"
+    message = (
+        r"run: got characters with 3 tokens, fingerprint \w{12}, "
+        r"expected that of the run: .* Token 2 is 'c' in place of 'd'"
+    )
     with pytest.raises(JnnError, match=message):
         tokenizers.check_same_tokenizer(other, run, "run")
     with pytest.raises(JnnError, match=r"got byte pairs with 300 tokens"):

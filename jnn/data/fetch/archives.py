@@ -1,8 +1,7 @@
-"""One member out of a wheel, a source distribution or any other zip or tar file, as bytes.
+"""Single members of a wheel, a source distribution or another zip or tar file, as bytes.
 
-Nothing is ever unpacked to disk under a name that the archive chose, so an archive can neither
-write outside a folder nor leave anything behind. What could still do harm is refused: names that
-climb out, links, and members larger than declared.
+Nothing is unpacked to disk, so that an archive can neither write outside of a folder nor leave
+files behind. Paths that leave the archive, links, and members larger than declared are refused.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from typing import BinaryIO, NamedTuple
 from jnn.errors import mistake
 
 ARCHIVE_LIMIT = 256 * 2**20
-"""Largest total size, in bytes, of what a tar file or an archive inside an archive may hold: ten
-times the largest in use.
+"""Largest total size, in bytes, of a tar file's contents or of an archive inside an archive.
+
+It is ten times the largest in use.
 """
 
 _DAMAGE = (
@@ -63,12 +63,13 @@ def read_member(archive: Path | BinaryIO, path: str, size: int, separator: bytes
 
 
 def _read(archive: Path | BinaryIO, pattern: str, limit: int, separator: bytes) -> bytes:
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     try:
         for member in _members(archive):
             _check_name(member.name)
             if fnmatchcase(member.name, pattern):
-                found[member.name] = _content(member, limit - sum(map(len, found.values())))
+                used = sum(map(len, contents.values()))
+                contents[member.name] = _content(member, limit - used)
     except _DAMAGE as error:
         raise mistake(
             f"archive {_label(archive)}",
@@ -76,11 +77,10 @@ def _read(archive: Path | BinaryIO, pattern: str, limit: int, separator: bytes) 
             expected="a whole zip or tar file",
             remedy="It is truncated or altered: fetch it again.",
         ) from error
-    if not found:
-        raise mistake(
-            f"archive {_label(archive)}", got="no such member", expected=f"{pattern!r} in it"
-        )
-    return separator.join(found[name] for name in sorted(found, key=_natural))
+    if not contents:
+        expected = f"{pattern!r} in it"
+        raise mistake(f"archive {_label(archive)}", got="no such member", expected=expected)
+    return separator.join(contents[name] for name in sorted(contents, key=_natural))
 
 
 def _members(archive: Path | BinaryIO) -> Iterator[_Member]:
@@ -89,7 +89,7 @@ def _members(archive: Path | BinaryIO) -> Iterator[_Member]:
             yield from _members(stream)
         return
     archive.seek(0)
-    # Not zipfile.is_zipfile: it takes a tar file that ends in a zip file for one.
+    # Not zipfile.is_zipfile, which accepts a tar file that ends in a zip file.
     is_zip = archive.read(2) == b"PK"
     archive.seek(0)
     yield from _zip_members(archive) if is_zip else _tar_members(archive)
@@ -99,9 +99,8 @@ def _zip_members(archive: BinaryIO) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
             plain = not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16)
-            yield _Member(
-                info.filename, info.file_size, plain, lambda n, info=info: opened.open(info).read(n)
-            )
+            read = lambda n, info=info: opened.open(info).read(n)
+            yield _Member(info.filename, info.file_size, plain, read)
 
 
 def _tar_members(archive: BinaryIO) -> Iterator[_Member]:
@@ -116,12 +115,8 @@ def _tar_members(archive: BinaryIO) -> Iterator[_Member]:
                     expected="a data package",
                     remedy="It may be a bomb.",
                 )
-            yield _Member(
-                info.name,
-                info.size,
-                info.isfile(),
-                lambda n, info=info: _extract(opened, info).read(n),
-            )
+            read = lambda n, info=info: _extract(opened, info).read(n)
+            yield _Member(info.name, info.size, info.isfile(), read)
 
 
 def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:

