@@ -1,6 +1,7 @@
 """The settings that every experiment shares; an experiment's ``Config`` inherits them."""
 
 import dataclasses
+import typing
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -90,16 +91,24 @@ class TrainingConfig:
 
     def __post_init__(self):
         """Fill in what was not asked for, and refuse what cannot be right."""
-        for name, value in self.suited().items():
-            if getattr(self, name) is SUITED:
-                object.__setattr__(self, name, value)
+        suited = self.suited()
+        for name, hint in typing.get_type_hints(type(self)).items():
+            if getattr(self, name) is not SUITED or type(None) in typing.get_args(hint):
+                continue
+            if name not in suited:
+                got = f"no value of {name} in suited()"
+                raise mistake(
+                    type(self).__qualname__, got=got, expected="one of each SUITED setting"
+                )
+            object.__setattr__(self, name, suited[name])
         seed_key(self.seed)
         for name, low in LEAST.items():
             if getattr(self, name) < low:
                 got = f"{name}={getattr(self, name)}"
                 raise mistake("config", got=got, expected=f"an integer >= {low}")
         if self.skip_bad > 3:
-            raise mistake("config", got=f"skip_bad={self.skip_bad}", expected="at most 3")
+            got = f"skip_bad={self.skip_bad}"
+            raise mistake("config", got=got, expected="an integer from 0 to 3")
         if self.batch_size % (self.accumulate * self.devices):
             parts = {"accumulate": self.accumulate, "devices": self.devices}
             several = " and ".join(f"{name}={n}" for name, n in parts.items() if n > 1)

@@ -2,10 +2,13 @@
 
 import dataclasses
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import jnn
 from jnn.errors import JnnError
-from jnn.train import TrainingConfig
+from jnn.train import SUITED, Task, TrainingConfig, in_memory, seed_key, start
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,29 +16,30 @@ class Config(TrainingConfig):
     """Settings that follow the data."""
 
     data: str = "few"
-    width: int = 64
-    epochs: int = 0
+    width: int = SUITED
+    limit: float | None = None
+    epochs: int = SUITED
 
-    def __post_init__(self):
-        """Fill in what suits the data."""
-        self.shrink(epochs=2, width=4)
-        self.suit(epochs={"few": 100, "many": 10}[self.data])
-        super().__post_init__()
+    def suited(self):
+        """What suits the data."""
+        if self.smoke:
+            return {"epochs": 2, "width": 4}
+        return {"epochs": {"few": 100, "many": 10}[self.data], "width": 64}
 
 
-def test_what_is_left_at_its_default_becomes_what_suits_the_data():
-    assert (Config().epochs, Config(data="many").epochs, Config(data="many", epochs=3).epochs) == (
+def test_what_is_left_open_becomes_what_suits_the_data():
+    assert [Config(**given).epochs for given in ({}, {"data": "many"}, {"epochs": 3})] == [
         100,
         10,
         3,
-    )
+    ]
+    assert Config().limit is None
 
 
-def test_a_smoke_run_is_small_but_for_what_is_asked_for():
-    smoke, own = Config(smoke=True), Config(smoke=True, width=32, epochs=5)
+def test_what_is_asked_for_is_never_changed_even_where_it_equals_a_default():
+    smoke, own = Config(smoke=True), Config(smoke=True, width=64, epochs=100)
     assert (smoke.epochs, smoke.width) == (2, 4)
-    assert (own.epochs, own.width) == (5, 32)
-    assert Config().width == 64
+    assert (own.epochs, own.width) == (100, 64)
 
 
 def test_a_config_that_was_saved_comes_back_as_it_was():
@@ -43,11 +47,40 @@ def test_a_config_that_was_saved_comes_back_as_it_was():
         assert Config(**dataclasses.asdict(config)) == config
 
 
+def test_a_setting_that_nothing_suits_is_found():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Forgetful(TrainingConfig):
+        width: int = SUITED
+
+    with pytest.raises(JnnError, match=r"Forgetful: got no value of width in suited\(\)"):
+        Forgetful()
+    assert Forgetful(width=3).width == 3
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_precision_that_the_model_ignores_is_refused(precision):
+    config = TrainingConfig(precision=precision, batch_size=4)
+    arrays = {"x": np.ones((4, 3), np.float32)}
+
+    def task(model):
+        def objective(params, state, batch, key):
+            y, state = model.apply(params, state, batch["x"])
+            return jnp.mean(jnp.square(y.astype(jnp.float32))), (state, {})
+
+        return Task(
+            model=model, objective=objective, feed=in_memory(arrays, 4), example=arrays["x"][0]
+        )
+
+    with pytest.raises(JnnError, match=f"precision: got {precision}, expected a model that compu"):
+        start(task(jnn.dense(2)), config, seed_key(0))
+    start(task(config.cast(jnn.dense(2))), config, seed_key(0))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"epochs": -1}, "got epochs=-1, expected an integer >= 1"),
-        ({"skip_bad": 4}, "got skip_bad=4, expected an integer >= 0 and <= 3"),
+        ({"skip_bad": 4}, "got skip_bad=4, expected an integer from 0 to 3"),
         (
             {"accumulate": 3, "batch_size": 8},
             "got accumulate=3 for batch_size=8, expected numbers whose product divides it",

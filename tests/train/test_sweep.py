@@ -41,10 +41,10 @@ def task(config):
         objective,
         feed,
         data["x"][0],
-        evaluate("validation"),
-        evaluate("test"),
-        "validation/loss",
-        True,
+        validate=evaluate("validation"),
+        test=evaluate("test"),
+        best="validation/loss",
+        lowest=True,
     )
 
 
