@@ -1,5 +1,6 @@
 """Classical baselines that a network has to beat, where no library of the field has them.
 
-`ngram` for language models, `text_classifiers` for texts, `objects` for detection, `embeddings` for
-verification, `returns` and `volatility` for daily prices.
+`tabular` for tables, `ngram` for language models, `text_classifiers` for texts, `translations`,
+`objects` for detection, `embeddings` for verification, `forecasts` and `anomalies` for time series,
+`returns` and `volatility` for daily prices.
 """

@@ -6,8 +6,10 @@ in `fetch.catalogue`, and `fetch.sources` downloads and verifies them. Your own 
 (ArrayRecord); `streams` reads data that does not fit into memory. Examples are split by `splits`
 and `series_splits`, and scaled by `scaling`. The batches of each step are made by `batches`,
 `buckets` (sequences of similar lengths), `token_windows` (language models) and `series_windows`
-(forecasts); `sequences` pads and packs. Augmentations of images are in `augment`, those that also
-change boxes in `box_augment`, and tokenizers in `tokenizers`.
+(forecasts); `sequences` pads and packs, `sequence_pairs` makes pairs to translate. Augmentations of
+images are in `augment`, those that also change boxes in `box_augment`, those of texts in
+`token_augment`. Features of dates are in `calendar`, encodings of table columns in
+`piecewise_linear`, and tokenizers in `tokenizers`.
 
 Nothing is imported here, so that the command line lists the data sets without starting JAX: import
 the module you need, as in ``from jnn.data import batches``.

@@ -94,7 +94,8 @@ TEXTS = (
     ),
     Source(
         name="wikitext2",
-        about="2.1 million words of Wikipedia articles, with the standard validation and test parts",
+        about="2.1 million words of Wikipedia articles, "
+        "with the standard validation and test parts",
         licence="CC BY-SA 3.0",
         citation="Merity, Xiong, Bradbury and Socher, "
         "Pointer sentinel mixture models, arXiv:1609.07843, 2016",
