@@ -3,6 +3,7 @@
     anomaly_detection      score over time, events closely, ROC and precision-recall curves
     face_verification      ROC curves, similarities, nearest neighbours, hardest pairs, t-SNE
     forecasting            errors by horizon, fan charts, forecasts over time, calibration
+    function_approximation error against width and depth, learned curves and surfaces
     image_classification   confusion matrix, worst mistakes, calibration, feature maps, saliency
     language_model         generated text, token probabilities, hidden units, attention, logit lens
     returns                errors of prices, directions and variances of stocks, intervals

@@ -37,7 +37,7 @@ def predicted_numbers(target: np.ndarray, prediction: np.ndarray, name: str) -> 
     """Predictions and residuals of a regression: ``target`` (N,), ``prediction`` (N,)."""
     return [
         Section(
-            "Predicted and true values",
+            "Predictions and residuals",
             "Each dot is a test example.",
             regression.predicted_against_true(prediction, target, name=name),
         )
