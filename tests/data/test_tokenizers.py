@@ -162,7 +162,7 @@ def test_empty_text_has_no_vocabulary(make, nothing):
 def test_impossible_vocabularies_are_refused():
     with pytest.raises(JnnError, match=r"no word at least 2 times"):
         tokenizers.word_tokenizer("a b c", minimum=2)
-    with pytest.raises(JnnError, match=r"vocabulary=2.*more than the 2 special tokens"):
+    with pytest.raises(JnnError, match=r"vocabulary=2.*larger than the 2 special tokens"):
         tokenizers.word_tokenizer("a b c", vocabulary=2)
     with pytest.raises(JnnError, match=r"vocabulary=256, expected at least 257"):
         tokenizers.byte_pair_tokenizer("abc", vocabulary=256, special=("end",))

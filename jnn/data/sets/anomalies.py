@@ -1,8 +1,7 @@
-"""Recordings of one sensor with labelled events: which stretch may be learned from, and which is
-tested.
+"""Recordings of one sensor with labelled events, for anomaly detection.
 
-What is learned from has no event in it: `split_clean` leaves the events out of the known stretch.
-Labels of the tested stretches are for scores alone.
+Models are trained on data without events: `split_clean` removes the events from the known stretch.
+Labels of the tested stretches are used for scores only.
 """
 
 from __future__ import annotations
@@ -19,25 +18,26 @@ from jnn.data.series_windows import stretches
 from jnn.errors import mistake
 
 FAR = 4.0
-"""Liters a second from the median of the days around it, beyond which an hour of `load_water_flow`
-belongs to an event.
-"""
+"""Distance from the median of the surrounding days, in l/s, of events in `load_water_flow`."""
 AROUND = 337
 """Hours over which that median is taken: a week before and a week after."""
 PROBATION = 0.15
-"""Of a recording of the Numenta benchmark, what one may learn from."""
+"""The fraction of a recording of the Numenta benchmark that is for training."""
 
 
 class Recording(NamedTuple):
-    """``time`` (T,), datetime64 or numbers; ``values`` (T,) float64 in ``unit``; ``anomalous`` (T,)
-    bool, True within labelled events; the stretch that is ``known`` when the alarm is set up; and
-    those that are ``tested``."""
+    """A series with labelled events."""
 
     time: np.ndarray
+    """(T,), datetime64 or numbers."""
     values: np.ndarray
+    """(T,) float64, in ``unit``."""
     anomalous: np.ndarray
+    """(T,) bool, True within labelled events."""
     known: range
+    """The stretch that is known when the alarm is set up."""
     tested: tuple[range, ...]
+    """The stretches that are tested."""
     unit: str
 
     @property
@@ -55,7 +55,7 @@ class Recording(NamedTuple):
 
     @property
     def clean(self) -> np.ndarray:
-        """(T,) bool, True at the times that are known and in no event."""
+        """(T,) bool, True at known times outside of events."""
         mask = ~self.anomalous
         mask[: self.known.start] = mask[self.known.stop :] = False
         return mask
@@ -64,35 +64,32 @@ class Recording(NamedTuple):
 def split_clean(
     recording: Recording, *, validation: float = 0.25
 ) -> tuple[list[range], list[range]]:
-    """The known stretch without its events, as parts for training and parts for validation, which
-    are its last fraction.
+    """The known stretch without its events, as parts for training and parts for validation.
+
+    Validation is its last fraction.
 
     >>> anomalous = np.array([False, False, True, False, False, False, True])
-    >>> recording = Recording(np.arange(7), np.zeros(7), anomalous, known=range(6), tested=(range(6, 7),), unit="")
+    >>> parts = {"known": range(6), "tested": (range(6, 7),)}
+    >>> recording = Recording(np.arange(7), np.zeros(7), anomalous, **parts, unit="")
     >>> split_clean(recording, validation=0.4)
     ([range(0, 2), range(3, 4)], [range(4, 6)])
     """
     if not 0 < validation < 1:
-        raise mistake(
-            "split_clean",
-            got=f"validation={validation}",
-            expected="a number between 0 and 1, both excluded",
-        )
+        expected = "a number between 0 and 1, both excluded"
+        raise mistake("split_clean", got=f"validation={validation}", expected=expected)
     times = np.flatnonzero(recording.clean)
     held = round(validation * len(times))
     if not 0 < held < len(times):
-        raise mistake(
-            "split_clean",
-            got=f"{len(times)} known times without an event",
-            expected="some for each part",
-        )
+        got = f"{len(times)} known times without an event"
+        raise mistake("split_clean", got=got, expected="some for each part")
     early = np.arange(len(recording.values)) < times[-held]
     return stretches(recording.clean & early), stretches(recording.clean & ~early)
 
 
 def water_events(flow: np.ndarray) -> np.ndarray:
-    """Which hours of a flow (T,) in l/s belong to an event, (T,) bool: further than 4 l/s from the
-    median of the 337 hours around, and the hours next to such ones.
+    """Which hours of a flow (T,) in l/s belong to an event, (T,) bool.
+
+    They are further than 4 l/s from the median of the surrounding 337 hours, or next to such hours.
 
     >>> np.flatnonzero(water_events(np.array([100.0, 101.0, 100.0, 60.0, 101.0, 100.0]))).tolist()
     [2, 3, 4]
@@ -105,9 +102,7 @@ def water_events(flow: np.ndarray) -> np.ndarray:
 
 
 def _around(values: np.ndarray, size: int, outside: float | bool) -> np.ndarray:
-    """The ``size`` values around each, ``(T, size)``; those before the first and after the last are
-    ``outside``.
-    """
+    """The ``size`` values around each, ``(T, size)``, with ``outside`` beyond the ends."""
     padded = np.pad(values, size // 2, constant_values=outside)
     return np.lib.stride_tricks.sliding_window_view(padded, size)
 
@@ -115,38 +110,30 @@ def _around(values: np.ndarray, size: int, outside: float | bool) -> np.ndarray:
 def load_water_flow(*, offline: bool = False) -> Recording:
     """Flow in a branch of a water pipeline in Italy at each of 1,268 hours of spring 2022, in l/s.
 
-    The publisher names four events but gives no column of labels. They are found by `water_events`,
-    from the values themselves: so a score of how unusual a value is, such as ``|z|``, is strong
-    here. Known are the hours 230 to 859, in which one event lies, a peak; tested are all others but
-    the first day, with which forecasts begin: three events of low flow. In ten places some hours
-    were not recorded, 32 at most; what is before and after is read as if it were next to each
-    other.
+    The publisher names four events but gives no column of labels. They are labelled by
+    `water_events`, from the values themselves, which favours scores of single values, such as
+    ``|z|``.
+
+    Known are the hours 230 to 859 with one event, a peak; tested are all others but the first day,
+    with which forecasts begin: three events of low flow. In ten places some hours were not
+    recorded, at most 32; the hours before and after a gap are treated as consecutive.
     """
     rows = _rows(fetch(SOURCES["water_flow"], offline=offline) / "water-flow.csv")
     flow = np.array([float(row["Water flow [l/s]"]) for row in rows])
     time = np.array([row["Time"][:19] for row in rows], "datetime64[s]")
-    return Recording(
-        time,
-        flow,
-        water_events(flow),
-        range(230, 860),
-        (range(24, 230), range(860, len(flow))),
-        "flow [l/s]",
-    )
+    tested = range(24, 230), range(860, len(flow))
+    return Recording(time, flow, water_events(flow), range(230, 860), tested, "flow [l/s]")
 
 
 def load_internal_bleeding(*, offline: bool = False) -> Recording:
-    """Arterial pressure, 7,501 readings, of which the first 1,200 are known; in the others, which
-    are tested, is one anomaly of 12.
+    """Arterial pressure, 7,501 readings: the first 1,200 are known, the others have one anomaly.
 
-    Set 135 of the UCR archive (Wu and Keogh 2021), whose own score is whether the most unusual
-    reading lies within 100 of the anomaly.
+    The anomaly has 12 readings. Set 135 of the UCR archive (Wu and Keogh 2021), whose score is
+    whether the most unusual reading is within 100 readings of the anomaly.
     """
     folder = fetch(SOURCES["internal_bleeding"], offline=offline)
-    known, rows = (
-        _rows(folder / f"135_UCR_Anomaly_InternalBleeding16_{part}.csv")
-        for part in ("TRAIN", "TEST")
-    )
+    name = "135_UCR_Anomaly_InternalBleeding16"
+    known, rows = (_rows(folder / f"{name}_{part}.csv") for part in ("TRAIN", "TEST"))
     pressure = np.array([float(row["value"]) for row in rows])
     anomalous = np.array([row["is_anomaly"] == "1" for row in rows])
     parts = range(len(known)), (range(len(known), len(rows)),)
@@ -154,12 +141,11 @@ def load_internal_bleeding(*, offline: bool = False) -> Recording:
 
 
 def load_machine_temperature(*, offline: bool = False) -> Recording:
-    """Temperature in a large machine, 22,695 readings, one in five minutes, with four labelled
-    windows of about two days.
+    """Temperature in a large machine: 22,695 readings, one in five minutes, with four events.
 
-    From the Numenta benchmark (Lavin and Ahmad 2015), of which the first 15 % are known; in them is
-    one of the four windows. A window begins a day before what happens in it and ends a day after.
-    The hour of 2014-01-07 02:00 is there twice.
+    From the Numenta benchmark (Lavin and Ahmad 2015). The first 15 % are known, with one of the
+    four events. An event is a window of about two days around a failure. The hour of 2014-01-07
+    02:00 occurs twice.
     """
     folder = fetch(SOURCES["machine_temperature"], offline=offline)
     rows = _rows(folder / "nab_machine_temperature_system_failure.csv")
@@ -171,9 +157,8 @@ def load_machine_temperature(*, offline: bool = False) -> Recording:
         anomalous |= (time >= first) & (time <= last)
     known = int(PROBATION * len(rows))
     temperature = np.array([float(row["value"]) for row in rows])
-    return Recording(
-        time, temperature, anomalous, range(known), (range(known, len(rows)),), "temperature"
-    )
+    tested = (range(known, len(rows)),)
+    return Recording(time, temperature, anomalous, range(known), tested, "temperature")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -25,12 +25,11 @@ def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
 
 
 def read_faces(content: bytes) -> np.ndarray:
-    """The images (N, 112, 92) uint8 of a file of binary PGM images of that size, one after the
-    other.
+    """The images (N, 112, 92) uint8 of a file of concatenated binary PGM images of that size.
 
     152 of the 400 published files went through a text conversion, which put a 13 before each pixel
-    of value 10 and so moved all pixels after it; it is undone here. Two of these files also lost
-    their last pixel, which becomes a copy of the one before.
+    of value 10 and so shifted all pixels after it; it is undone here. Two of these files also lost
+    their last pixel, which becomes a copy of the previous one.
     """
     images = []
     for part in re.split(rb"(?=" + _HEADER + rb")", content):
@@ -45,7 +44,6 @@ def read_faces(content: bytes) -> np.ndarray:
                 got=f"{len(pixels)} bytes for image {len(images)}",
                 expected=f"{HEIGHT * WIDTH} after a PGM header",
             )
-        images.append(
-            np.frombuffer(pixels + pixels[-1:] * missing, np.uint8).reshape(HEIGHT, WIDTH)
-        )
+        pixels += pixels[-1:] * missing
+        images.append(np.frombuffer(pixels, np.uint8).reshape(HEIGHT, WIDTH))
     return np.stack(images)

@@ -1,8 +1,8 @@
-"""Sets of images, as ``{"image": (N, H, W, C), "label": (N,) int32}``.
+"""Labelled images, as ``{"image": (N, H, W, C), "label": (N,) int32}``.
 
-Images stay uint8 in memory, a quarter of float32, where the source has bytes; ``to_float`` turns a
-batch of them into numbers from 0 to 1 on the device. Validation is always a part of the published
-training set, so that the test part is never looked at.
+Images stay uint8 in memory, a quarter of float32, where the source has bytes; ``to_float`` converts
+a batch to numbers from 0 to 1 on the device. Validation is always a part of the published training
+set, so that the test part is never used for choices.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DIGIT_CLASSES = tuple("0123456789")
 
 
 def to_float(image: Any) -> Any:
-    """Bytes 0 .. 255 as float32 0 .. 1, for numpy and JAX arrays alike; floats pass unchanged.
+    """Bytes 0 .. 255 as float32 0 .. 1, for NumPy and JAX arrays; floats are returned unchanged.
 
     Raises JnnError for other integers, whose range is not known.
 
@@ -63,9 +63,8 @@ def load_digits(*, validation: float = 0.1, seed: int = 0) -> Splits:
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    return _digit_splits(
-        (pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1), labels, validation, seed
-    )
+    images = (pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1)
+    return _digit_splits(images, labels, validation, seed)
 
 
 def load_mnist5k(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> Splits:
@@ -74,9 +73,8 @@ def load_mnist5k(*, validation: float = 0.1, seed: int = 0, offline: bool = Fals
     Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
     stratified, drawn with ``seed``.
     """
-    content = gzip.decompress(
-        (fetch(SOURCES["mnist5k"], offline=offline) / "mnist_5k.csv.gz").read_bytes()
-    )
+    path = fetch(SOURCES["mnist5k"], offline=offline) / "mnist_5k.csv.gz"
+    content = gzip.decompress(path.read_bytes())
     table = np.loadtxt(io.BytesIO(content), delimiter=",", dtype=np.uint8)
     return _digit_splits(table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1], validation, seed)
 
@@ -108,21 +106,16 @@ def load_fashion_mnist(*, validation: float = 0.1, seed: int = 0, offline: bool 
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of bytes in a gzipped IDX file, the format of MNIST: 0, 0, 8, rank, sizes as
-    big-endian int32, then the bytes.
+    """The array of bytes in a gzipped IDX file, the format of MNIST.
+
+    Its contents are 0, 0, 8, the rank, the sizes as big-endian int32, then the bytes.
     """
     content = gzip.decompress(path.read_bytes())
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    shape = (
-        tuple(int(n) for n in np.frombuffer(content, ">i4", rank, offset=4))
-        if len(content) >= 4 + 4 * rank
-        else ()
-    )
     start = 4 + 4 * rank
+    sizes = np.frombuffer(content, ">i4", rank, offset=4) if len(content) >= start else ()
+    shape = tuple(int(size) for size in sizes)
     if not rank or len(content) - start != math.prod(shape):
-        raise mistake(
-            f"{path.name}",
-            got=f"{len(content)} bytes, shape {shape}",
-            expected="an IDX file of bytes",
-        )
+        got = f"{len(content)} bytes, shape {shape}"
+        raise mistake(path.name, got=got, expected="an IDX file of bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -1,4 +1,4 @@
-"""Sets of sentences with a label each, in three parts; no sentence of one is in another."""
+"""Labelled sentences, in three parts; no sentence of one part is in another."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ TREC_TRAINING = 5452
 TREC_CLASSES = ("description", "entity", "abbreviation", "human", "number", "location")
 
 _FINE_NAMES = (
-    "manner creation animal expansion individual group title definition date reason event state description count other letter religion "
-    "food country colour equivalent-term city body disease mountain money product period substance sport plant technique size instrument "
-    "abbreviation speed word language percentage code distance temperature symbol order vehicle weight currency"
+    "manner creation animal expansion individual group title definition date reason event state "
+    "description count other letter religion food country colour equivalent-term city body disease "
+    "mountain money product period substance sport plant technique size instrument abbreviation "
+    "speed word language percentage code distance temperature symbol order vehicle weight currency"
 )
 TREC_FINE_CLASSES = tuple(_FINE_NAMES.split())
-"""In the order of their numbers in the file, which gives three coarse classes' "other", and two
-classes' "description", one number.
+"""By their numbers in the file.
+
+"other" of three coarse classes is one number there, and so is "description" of two.
 """
 
 SENTIMENT_MARGIN = 0.5
-"""Sentences whose mean rating is nearer to 0 say neither."""
+"""Sentences whose mean rating is closer to 0 are neutral, and omitted."""
 
 
 WORD_DEVIATION = 0.25
@@ -38,7 +40,7 @@ WORD_DEVIATION = 0.25
 
 
 class LabelledTexts(NamedTuple):
-    """Texts, and the number of the class of each, (N,) int32."""
+    """Texts and their class numbers, (N,) int32."""
 
     texts: tuple[str, ...]
     labels: np.ndarray
@@ -75,10 +77,11 @@ class LabelledSplits(NamedTuple):
         return {name: len(part.texts) for name, part in parts.items()}
 
     def without_validation(self) -> LabelledSplits:
-        """All that is not test data as the training part; the validation part is empty.
+        """The splits with validation moved to the training part; the validation part is empty.
 
         >>> texts = lambda *texts: LabelledTexts(texts, np.zeros(len(texts), np.int32))
-        >>> LabelledSplits(texts("a"), texts("b"), texts("c"), ("letter",)).without_validation().train.texts
+        >>> splits = LabelledSplits(texts("a"), texts("b"), texts("c"), ("letter",))
+        >>> splits.without_validation().train.texts
         ('a', 'b')
         """
         train, held = self.train, self.validation
@@ -122,26 +125,22 @@ def load_trec(
     seed: int = 0,
     offline: bool = False,
 ) -> LabelledSplits:
-    """Questions by what their answer is: 6 classes, or with ``fine`` 47.
+    """Questions by the type of their answer: 6 classes, or with ``fine`` 47.
 
     Test: the published 500. Of the published 5,452 for training, 10 are questions of the test part
-    too; they are left out, or kept ``as_published`` (a linear SVM has 90.8 % both ways).
-    Validation: the fraction ``validation`` of what then is there, drawn with ``seed``, stratified
-    by the 6 classes, all copies of a question on one side.
+    too; they are omitted, or kept ``as_published`` (a linear SVM has 90.8 % either way).
+    Validation: the fraction ``validation`` of the remaining ones, drawn with ``seed``, stratified
+    by the 6 classes, with all copies of a question in one part.
     """
     rows = _rows(fetch(SOURCES["trec"], offline=offline) / "trec.csv")
-    texts, coarse = (
-        [row["text"] for row in rows],
-        np.array([row["label-coarse"] for row in rows], np.int32),
-    )
+    texts = [row["text"] for row in rows]
+    coarse = np.array([row["label-coarse"] for row in rows], np.int32)
     labels = np.array([row["label-fine"] for row in rows], np.int32) if fine else coarse
-    tested = set(texts[TREC_TRAINING:])
-    known = [i for i in range(TREC_TRAINING) if as_published or texts[i] not in tested]
-    held = _held_out([texts[i] for i in known], coarse[known], validation, seed)
-    train, held = np.array(known)[~held], np.array(known)[held]
-    train, held, test = (
-        _pick(texts, labels, part) for part in (train, held, np.arange(TREC_TRAINING, len(texts)))
-    )
+    test_texts = set(texts[TREC_TRAINING:])
+    kept = [i for i in range(TREC_TRAINING) if as_published or texts[i] not in test_texts]
+    held = _held_out([texts[i] for i in kept], coarse[kept], validation, seed)
+    parts = np.array(kept)[~held], np.array(kept)[held], np.arange(TREC_TRAINING, len(texts))
+    train, held, test = (_pick(texts, labels, part) for part in parts)
     return LabelledSplits(train, held, test, TREC_FINE_CLASSES if fine else TREC_CLASSES)
 
 
@@ -156,35 +155,27 @@ def load_sms_spam(
     spam = {}
     for row in _rows(fetch(SOURCES["sms_spam"], offline=offline) / "sms-spam.csv"):
         spam.setdefault(row["text"], int(row["spam"]))
-    return _split(
-        list(spam), np.array(list(spam.values()), np.int32), validation, seed, ("no spam", "spam")
-    )
+    labels = np.array(list(spam.values()), np.int32)
+    return _split(list(spam), labels, validation, seed, ("no spam", "spam"))
 
 
 def load_movie_sentences(
     *, validation: float = 0.1, seed: int = 0, offline: bool = False
 ) -> LabelledSplits:
-    """10,070 different sentences of film reviews whose mean rating is at least ``SENTIMENT_MARGIN``
-    from 0; the class is its sign.
+    """10,070 different sentences of film reviews; the class is the sign of their mean rating.
 
-    Test: 20 %, stratified, random_state 0. Validation: the fraction ``validation`` of the rest,
-    stratified, drawn with ``seed``.
+    Ratings are at least ``SENTIMENT_MARGIN`` from 0. Test: 20 %, stratified, random_state 0.
+    Validation: the fraction ``validation`` of the rest, stratified, drawn with ``seed``.
     """
-    path = (
-        fetch(SOURCES["movie_sentences"], offline=offline) / "movieReviewSnippets_GroundTruth.txt"
-    )
-    # Not splitlines, which also parts lines at characters within a sentence.
+    folder = fetch(SOURCES["movie_sentences"], offline=offline)
+    path = folder / "movieReviewSnippets_GroundTruth.txt"
+    # Not splitlines, which also splits lines at characters within a sentence.
     with path.open(encoding="utf-8") as stream:
         lines = [line.rstrip("\n").split("\t", 2) for line in stream]
     ratings = {text: float(rating) for _, rating, text in lines}
     kept = {text: rating > 0 for text, rating in ratings.items() if abs(rating) >= SENTIMENT_MARGIN}
-    return _split(
-        list(kept),
-        np.array(list(kept.values()), np.int32),
-        validation,
-        seed,
-        ("negative", "positive"),
-    )
+    labels = np.array(list(kept.values()), np.int32)
+    return _split(list(kept), labels, validation, seed, ("negative", "positive"))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -195,26 +186,19 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _split(
     texts: list[str], labels: np.ndarray, validation: float, seed: int, classes: tuple[str, ...]
 ) -> LabelledSplits:
-    rest, test = hold_out(
-        {"row": np.arange(len(texts)), "label": labels}, 0.2, seed=0, stratify="label"
-    )
+    arrays = {"row": np.arange(len(texts)), "label": labels}
+    rest, test = hold_out(arrays, 0.2, seed=0, stratify="label")
     train, held = hold_out(rest, validation, seed=seed, stratify="label")
     train, held, test = (_pick(texts, labels, part["row"]) for part in (train, held, test))
     return LabelledSplits(train, held, test, classes)
 
 
 def _held_out(texts: list[str], labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """(N,) bool: the examples of a random ``fraction`` of the different texts, stratified by
-    ``labels``.
-    """
-    _, first, which = np.unique(np.array(texts), return_index=True, return_inverse=True)
-    _, held = hold_out(
-        {"text": np.arange(len(first)), "label": labels[first]},
-        fraction,
-        seed=seed,
-        stratify="label",
-    )
-    return np.isin(which, held["text"])
+    """(N,) bool: the examples of a random, stratified ``fraction`` of the different texts."""
+    _, first, text = np.unique(np.array(texts), return_index=True, return_inverse=True)
+    arrays = {"text": np.arange(len(first)), "label": labels[first]}
+    _, held = hold_out(arrays, fraction, seed=seed, stratify="label")
+    return np.isin(text, held["text"])
 
 
 def _pick(texts: list[str], labels: np.ndarray, rows: np.ndarray) -> LabelledTexts:

@@ -1,4 +1,4 @@
-"""Scenes to find objects in: one to three garments of Fashion-MNIST on a black canvas.
+"""Scenes for object detection: one to three garments of Fashion-MNIST on a black canvas.
 
 The garments are real photographs, the layout is synthetic, as in the family of Multi-MNIST sets;
 boxes are exact. Boxes are left, top, right, bottom in pixels, right and bottom outside, as in
@@ -17,8 +17,9 @@ INK = 20
 """Pixels above this value belong to the garment."""
 
 TRIES = 20
-"""Draws of a garment, its size and its place, until one overlaps no other; after so many the scene
-has one garment less.
+"""Most draws of a garment, its size and its place until it overlaps no other one.
+
+After so many the scene has one garment less.
 """
 
 
@@ -32,19 +33,18 @@ def compose(
     most: int = 3,
     scale: tuple[float, float] = (0.6, 1.2),
 ) -> dict[str, np.ndarray]:
-    """``number`` scenes of ``size`` x ``size`` pixels with 1 to ``most`` objects that do not
-    overlap.
+    """``number`` scenes of ``size`` x ``size`` pixels with 1 to ``most`` separate objects.
 
     images ``(N, H, W)`` or ``(N, H, W, 1)`` uint8 are square, labels ``(N,)``. Each object is a
-    random image, scaled by a uniform number in ``scale`` (bilinear, by Pillow) and cut to its tight
-    box, the pixels above `INK`; its place is uniform. Returns
+    random image, scaled by a uniform number in ``scale`` (bilinear, by Pillow) and cropped to the
+    tight box of its pixels above `INK`; its place is uniform. Returns
 
         image  (number, size, size, 1) uint8
         box    (number, most, 4) float32, zeros where there are fewer objects
         label  (number, most) int32
         mask   (number, most) bool, True where there is an object
 
-    A pure function of the arguments, ``seed`` among them.
+    A pure function of its arguments, which include ``seed``.
 
     >>> scenes = compose(np.full((1, 28, 28), 255, np.uint8), np.array([7]), 2, seed=0)
     >>> scenes["image"].shape, scenes["label"][scenes["mask"]].tolist()
@@ -58,10 +58,11 @@ def compose(
     count = np.zeros(number, np.int32)
     for i in range(number):
         for _ in range(rng.integers(1, most + 1)):
-            if (found := _place(rng, pictures, box[i, : count[i]], size, scale)) is not None:
-                which, garment, (left, top, right, bottom) = found
+            placed = _place(rng, pictures, box[i, : count[i]], size, scale)
+            if placed is not None:
+                index, garment, (left, top, right, bottom) = placed
                 image[i, top:bottom, left:right] = garment
-                box[i, count[i]], label[i, count[i]] = (left, top, right, bottom), labels[which]
+                box[i, count[i]], label[i, count[i]] = (left, top, right, bottom), labels[index]
                 count[i] += 1
     return {
         "image": image[..., None],
@@ -72,53 +73,43 @@ def compose(
 
 
 def _place(rng, pictures: np.ndarray, taken: np.ndarray, size: int, scale: tuple[float, float]):
-    """A random picture, what of it is pasted, and its box, which overlaps none of those ``taken``;
-    None after `TRIES`.
+    """The index of a random picture, its pasted pixels, and its box; None after `TRIES`.
+
+    The box overlaps none of those ``taken``.
     """
     for _ in range(TRIES):
-        which = rng.integers(len(pictures))
-        garment = tight(resized(pictures[which], round(pictures.shape[1] * rng.uniform(*scale))))
+        index = rng.integers(len(pictures))
+        garment = tight(resized(pictures[index], round(pictures.shape[1] * rng.uniform(*scale))))
         height, width = garment.shape
         if not garment.size:
             continue
         top, left = rng.integers(0, size - height + 1), rng.integers(0, size - width + 1)
         right, bottom = left + width, top + height
-        if np.all(
-            (left >= taken[:, 2])
-            | (taken[:, 0] >= right)
-            | (top >= taken[:, 3])
-            | (taken[:, 1] >= bottom)
-        ):
-            return which, garment, (left, top, right, bottom)
+        beside = (left >= taken[:, 2]) | (taken[:, 0] >= right)
+        above_or_below = (top >= taken[:, 3]) | (taken[:, 1] >= bottom)
+        if np.all(beside | above_or_below):
+            return index, garment, (left, top, right, bottom)
     return None
 
 
 def resized(image: np.ndarray, side: int) -> np.ndarray:
-    """A grey image ``(H, W)`` uint8 as ``(side, side)``, bilinear, with the filter widened where it
-    shrinks.
-    """
+    """A grey image ``(H, W)`` uint8 as ``(side, side)``, bilinear and antialiased."""
     from PIL import Image  # comes with matplotlib
 
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def tight(image: np.ndarray) -> np.ndarray:
-    """The part ``(h, w)`` of a grey image that has all pixels above `INK`; empty where there are
-    none.
-    """
-    rows, columns = (
-        np.flatnonzero((image > INK).any(axis=1)),
-        np.flatnonzero((image > INK).any(axis=0)),
-    )
-    return (
-        image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else image[:0, :0]
-    )
+    """The tight box ``(h, w)`` of all pixels of a grey image above `INK`; it may be empty."""
+    rows = np.flatnonzero((image > INK).any(axis=1))
+    columns = np.flatnonzero((image > INK).any(axis=0))
+    if not len(rows):
+        return image[:0, :0]
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def noisy(image: np.ndarray, *, deviation: float = 40.0, seed: int = 2) -> np.ndarray:
-    """Images uint8 with normal noise of ``deviation`` on each pixel, cut to 0 .. 255 and rounded
-    down.
-    """
+    """Images uint8 with normal noise of ``deviation``, clipped to 0 .. 255 and rounded down."""
     noise = np.random.default_rng(seed).normal(0, deviation, image.shape)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
@@ -133,22 +124,26 @@ def load_scenes(
     seed: int = 0,
     offline: bool = False,
 ) -> Splits:
-    """Scenes as `compose` gives them, so many of each part: of 1 to 3 objects, and for training of
-    1 to ``crowd``, as a fuller scene has more to learn from at the same cost.
+    """Scenes by `compose`, as many as given for each part, with 1 to 3 objects.
 
-    Test scenes are of the published 10,000 test images, always with seed 1: the first 1,000 have
-    2,009 objects. Training scenes are of the 60,000 others but for the fraction ``held_out``, of
-    which validation scenes are; ``seed`` draws both.
+    Training scenes have 1 to ``crowd`` objects, since a crowded scene teaches more at the same
+    cost.
+
+    Test scenes are made of the published 10,000 test images, always with seed 1: the first 1,000
+    have 2,009 objects. Validation scenes are made of the fraction ``held_out`` of the other 60,000,
+    training scenes of the rest; ``seed`` draws both.
     """
     garments = load_fashion_mnist(validation=held_out, seed=seed, offline=offline)
-    made = lambda part, number, seed, most=3: compose(
-        part["image"], part["label"], number, seed=seed, most=most
+
+    def scenes(part: dict[str, np.ndarray], number: int, seed: int, most: int = 3):
+        return compose(part["image"], part["label"], number, seed=seed, most=most)
+
+    return Splits(
+        scenes(garments.train, train, 2 * seed + 2, crowd),
+        scenes(garments.validation, validation, 2 * seed + 3),
+        scenes(garments.test, test, 1),
+        garments.classes,
     )
-    own = (
-        made(garments.train, train, 2 * seed + 2, crowd),
-        made(garments.validation, validation, 2 * seed + 3),
-    )
-    return Splits(*own, made(garments.test, test, 1), garments.classes)
 
 
 def _check(
@@ -159,25 +154,14 @@ def _check(
     most: int,
     scale: tuple[float, float],
 ) -> None:
-    is_square = (
-        images.ndim in (3, 4)
-        and images.shape[1] == images.shape[2]
-        and images.shape[3:] in ((), (1,))
-    )
-    if (
-        not is_square
-        or images.dtype != np.uint8
-        or labels.shape != images.shape[:1]
-        or not len(images)
-    ):
+    is_grey = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 1)
+    is_square = is_grey and images.shape[1] == images.shape[2] and images.dtype == np.uint8
+    if not is_square or labels.shape != images.shape[:1] or not len(images):
         got = f"{images.dtype} images of shape {images.shape} and labels of shape {labels.shape}"
         raise mistake("compose", got=got, expected="uint8 (N, S, S) and (N,)")
     if number < 1 or most < 1:
         raise mistake("compose", got=f"number={number}, most={most}", expected="integers >= 1")
-    if (
-        not 0 < scale[0] <= scale[1]
-        or round(images.shape[1] * scale[1]) > size
-        or round(images.shape[1] * scale[0]) < 1
-    ):
+    smallest, largest = (round(images.shape[1] * factor) for factor in scale)
+    if not 0 < scale[0] <= scale[1] or largest > size or smallest < 1:
         got = f"scale={scale} of images of {images.shape[1]} pixels on a canvas of {size}"
         raise mistake("compose", got=got, expected="0 < low <= high, and images that fit")

@@ -1,4 +1,4 @@
-"""Sets of series: hourly weather, and daily prices of stocks."""
+"""Time series: hourly weather, and daily prices of stocks."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from jnn.errors import mistake
 
 
 class Series(NamedTuple):
-    """``time`` (T,) datetime64, increasing; ``values`` (T, D) float64, NaN where nothing was
-    measured; the D ``names`` of the columns.
-    """
+    """A series of D columns."""
 
     time: np.ndarray
+    """(T,) datetime64, increasing."""
     values: np.ndarray
+    """(T, D) float64, NaN for missing values."""
     names: tuple[str, ...]
+    """Of the D columns."""
 
     def column(self, name: str) -> np.ndarray:
         """The column ``name``, (T,)."""
         if name not in self.names:
-            raise mistake(
-                "series", got=f"a column {name!r}", expected=f"one of {', '.join(self.names)}"
-            )
+            expected = f"one of {', '.join(self.names)}"
+            raise mistake("series", got=f"a column {name!r}", expected=expected)
         return self.values[:, self.names.index(name)]
 
 
@@ -56,10 +56,11 @@ def load_beijing_weather(*, offline: bool = False) -> Series:
     """Weather in Beijing at each hour of 2010 to 2014, 43,824 hours and 11 columns.
 
     ``temperature`` and ``dew_point`` in whole degrees Celsius; ``pressure`` in hPa; ``wind``, the
-    speeds in m/s summed up since the wind last turned; ``snow`` and ``rain``, hours that it has
-    fallen; ``particles``, PM2.5 in µg/m³, NaN in 2,067 hours; and 1 or 0 for the winds
-    ``northeast``, ``northwest``, ``southeast`` and ``calm`` or of changing direction. Source: Liang
-    et al. 2015.
+    speeds in m/s summed since the wind last turned; ``snow`` and ``rain``, their cumulated
+    hours; ``particles``, PM2.5 in µg/m³, NaN in 2,067 hours; and 1 or 0 for the winds
+    ``northeast``, ``northwest``, ``southeast`` and ``calm`` or of changing direction.
+
+    Source: Liang et al. 2015.
     """
     rows = _rows(fetch(SOURCES["beijing_weather"], offline=offline) / "hourly_beijing_pm.csv")
     time = [
@@ -75,25 +76,23 @@ def load_beijing_weather(*, offline: bool = False) -> Series:
 
 
 def load_stocks(*, offline: bool = False) -> dict[str, Series]:
-    """Daily prices in dollars of AAPL, IBM, MSFT, GOOG and FB to 2013-03-01, by ticker: 3,270 days
-    from 2000-03-01 or fewer.
+    """Daily prices in dollars of AAPL, IBM, MSFT, GOOG and FB to 2013-03-01, by ticker.
 
-    Columns ``open``, ``high``, ``low``, ``close``, ``volume`` in shares, and ``adjusted_close``,
-    which shows what an owner earned: it does not jump where stocks are split or dividends paid.
-    Days without trade are left out, so that steps of time are trading days.
+    They are of 3,270 days from 2000-03-01, or fewer. Columns are ``open``, ``high``, ``low``,
+    ``close``, ``volume`` in shares, and ``adjusted_close``, which shows what an owner earned: it
+    does not jump where stocks are split or dividends paid. Days without trade are omitted, so that
+    steps of time are trading days.
     """
     rows = _rows(fetch(SOURCES["stocks"], offline=offline) / "stocks.csv.gz")
-    found = {}
+    by_ticker: dict[str, list[Mapping[str, str]]] = {}
+    for row in sorted(rows, key=lambda row: row["Date"]):
+        by_ticker.setdefault(row["Ticker"], []).append(row)
+    stocks = {}
     for ticker in dict.fromkeys(row["Ticker"] for row in rows):
-        own = sorted((row for row in rows if row["Ticker"] == ticker), key=lambda row: row["Date"])
-        time = np.array([row["Date"] for row in own], "datetime64[D]")
-        found[ticker] = _series(
-            f"stocks {ticker}",
-            time,
-            [[_number(row[name]) for name in STOCK.values()] for row in own],
-            tuple(STOCK),
-        )
-    return found
+        time = np.array([row["Date"] for row in by_ticker[ticker]], "datetime64[D]")
+        values = [[_number(row[name]) for name in STOCK.values()] for row in by_ticker[ticker]]
+        stocks[ticker] = _series(f"stocks {ticker}", time, values, tuple(STOCK))
+    return stocks
 
 
 def _rows(path: Path) -> list[Mapping[str, str]]:
@@ -107,12 +106,12 @@ def _number(text: str) -> float:
 
 
 def _series(
-    where: str, time: np.ndarray, values: Sequence[Sequence[float]], names: tuple[str, ...]
+    caller: str, time: np.ndarray, values: Sequence[Sequence[float]], names: tuple[str, ...]
 ) -> Series:
     backward = np.flatnonzero(time[1:] <= time[:-1])
     if len(backward):
         raise mistake(
-            where,
+            caller,
             got=f"{time[backward[0] + 1]} after {time[backward[0]]}",
             expected="times that increase",
         )

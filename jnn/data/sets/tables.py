@@ -1,8 +1,8 @@
-"""Sets of tables, as ``{"features": (N, D) float32, "label": (N,) int32}``, or ``"target"``, (N,)
-float32, for a regression.
+"""Tables, as ``{"features": (N, D) float32, "label": (N,) int32}``.
 
-Features come as they were measured; ``scaling.standardize`` scales them by the training part.
-Validation is a part of the training set.
+For a regression, ``"target"`` (N,) float32 takes the place of ``"label"``. Features are not scaled;
+`jnn.data.scaling.standardize` scales them by the training part. Validation is a part of the
+training set.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DIAMOND_ORDER = {
     "color": tuple("DEFGHIJ"),
     "clarity": ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF"),
 }
-"""The grades of each quality in their order; the number of a grade is its feature. Colour D is the
-best, clarity IF and cut Ideal are.
+"""The grades of each quality in order; the index of a grade is its feature.
+
+The best are colour D, clarity IF and cut Ideal.
 """
 
 DIAMOND_FEATURES = ("carat", "cut", "color", "clarity", "depth", "table", "x", "y", "z")
 
 
 def load_diabetes(*, validation: float = 0.1, seed: int = 0) -> Splits:
-    """442 patients, 10 measurements as they were taken; the target is the disease's progression
-    after a year.
+    """442 patients, 10 measurements; the target is the disease's progression after a year.
 
     Test: 25 %, random_state 0. Validation: the fraction ``validation`` of the rest, drawn with
     ``seed``.
@@ -73,20 +73,18 @@ def _classes(bunch: Any, validation: float, seed: int) -> Splits:
 
 
 def load_diamonds(*, validation: float = 0.1, seed: int = 0, offline: bool = False) -> Splits:
-    """53,940 diamonds, 9 features (``DIAMOND_FEATURES``); the target is the natural logarithm of
-    the price in dollars.
+    """53,940 diamonds, 9 features (``DIAMOND_FEATURES``); the target is the logarithm of the price.
 
-    Test: 20 %, random_state 0. Validation: the fraction ``validation`` of the rest, drawn with
-    ``seed``.
+    The logarithm is natural, of the price in dollars. Test: 20 %, random_state 0. Validation: the
+    fraction ``validation`` of the rest, drawn with ``seed``.
     """
     path = fetch(SOURCES["diamonds"], offline=offline) / "diamonds.csv"
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    features = np.array(
-        [[_diamond_feature(row, name) for name in DIAMOND_FEATURES] for row in rows], np.float32
-    )
+    features = [[_diamond_feature(row, name) for name in DIAMOND_FEATURES] for row in rows]
     price = np.array([float(row["price"]) for row in rows])
-    arrays = {"features": features, "target": np.log(price).astype(np.float32)}
+    target = np.log(price).astype(np.float32)
+    arrays = {"features": np.array(features, np.float32), "target": target}
     return from_arrays(arrays, test=0.2, validation=validation, seed=seed)
 
 
@@ -94,9 +92,6 @@ def _diamond_feature(row: dict[str, str], name: str) -> float:
     if name not in DIAMOND_ORDER:
         return float(row[name])
     if row[name] not in DIAMOND_ORDER[name]:
-        raise mistake(
-            "diamonds",
-            got=f"{name}={row[name]!r}",
-            expected=f"one of {', '.join(DIAMOND_ORDER[name])}",
-        )
+        expected = f"one of {', '.join(DIAMOND_ORDER[name])}"
+        raise mistake("diamonds", got=f"{name}={row[name]!r}", expected=expected)
     return float(DIAMOND_ORDER[name].index(row[name]))

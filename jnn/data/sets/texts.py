@@ -18,12 +18,11 @@ class Texts(NamedTuple):
 
 
 def split_text(text: str, *, test: float = 0.1, validation: float = 0.1) -> Texts:
-    """The last ``test`` share of ``text`` as the test part, and the first ``validation`` share of
-    the rest as the validation part.
+    """The last ``test`` share of ``text`` for testing, the first ``validation`` share of the rest.
 
-    So both border on the training part. Between it and the test part, the validation part would
-    keep from training the play that the test of tiny Shakespeare is about: a 5-gram then has 1.96
-    nats a character there, and 1.67 so.
+    So both border on the training part. A validation part between training and test would keep the
+    play of the test part of tiny Shakespeare from training: a 5-gram then has 1.96 nats a character
+    there, and 1.67 with this split.
 
     Raises JnnError for shares outside (0, 1), and for a text so short that a part is empty.
 
@@ -31,57 +30,45 @@ def split_text(text: str, *, test: float = 0.1, validation: float = 0.1) -> Text
     Texts(train='jabcdefgh', validation='abcdefghi', test='ij')
     """
     if not (0 < test < 1 and 0 < validation < 1):
-        raise mistake(
-            "split_text",
-            got=f"test={test}, validation={validation}",
-            expected="numbers between 0 and 1, both excluded",
-        )
+        got = f"test={test}, validation={validation}"
+        raise mistake("split_text", got=got, expected="numbers between 0 and 1, both excluded")
     rest = int((1 - test) * len(text))
     held = int(validation * rest)
     parts = Texts(text[held:rest], text[:held], text[rest:])
     if not all(parts):
-        raise mistake(
-            "split_text",
-            got=f"a text of {len(text)} characters",
-            expected="enough of them for three parts",
-        )
+        got = f"a text of {len(text)} characters"
+        raise mistake("split_text", got=got, expected="enough of them for three parts")
     return parts
 
 
 def load_tiny_shakespeare(*, validation: float = 0.1, offline: bool = False) -> Texts:
-    """1,115,394 characters of Shakespeare's plays, 65 different ones. Test: the last tenth,
-    111,540.
+    """1,115,394 characters of Shakespeare's plays, 65 different ones.
+
+    Test: the last tenth, 111,540.
     """
-    folder = fetch(SOURCES["tiny_shakespeare"], offline=offline)
-    return split_text(
-        (folder / "tinyshakespeare.txt").read_text(encoding="ascii"), validation=validation
-    )
+    path = fetch(SOURCES["tiny_shakespeare"], offline=offline) / "tinyshakespeare.txt"
+    return split_text(path.read_text(encoding="ascii"), validation=validation)
 
 
 def load_shakespeare(
     *, length: int | None = None, validation: float = 0.1, offline: bool = False
 ) -> Texts:
-    """The works of Shakespeare, 5,057,239 characters, or the first ``length`` of them. Test: the
-    last tenth.
+    """The works of Shakespeare, 5,057,239 characters, or the first ``length`` of them.
+
+    Test: the last tenth.
     """
-    content = (
-        fetch(SOURCES["shakespeare"], offline=offline) / "shakespeare_gutenberg.txt"
-    ).read_bytes()
-    return split_text(content.decode("latin-1").replace("\r", "")[:length], validation=validation)
+    path = fetch(SOURCES["shakespeare"], offline=offline) / "shakespeare_gutenberg.txt"
+    text = path.read_bytes().decode("latin-1").replace("\r", "")
+    return split_text(text[:length], validation=validation)
 
 
 def load_wikitext2(*, offline: bool = False) -> Texts:
-    """WikiText-2 as it was written (raw), with the published parts: 10.9, 1.1 and 1.3 million
-    characters.
+    """WikiText-2, raw, with the published parts of 10.9, 1.1 and 1.3 million characters.
 
-    For the word-level task of the literature, ``word_tokenizer(train, pattern=r"\\S+|\\n",
-    minimum=3, special=("unknown",))`` has its 33,278 tokens: words are what white space parts, and
-    the end of a line is one.
+    The word-level task of the literature has 33,278 tokens: words are separated by white space, and
+    the end of a line is a word. They are those of ``word_tokenizer(train, pattern=r"\\S+|\\n",
+    minimum=3, special=("unknown",))``.
     """
     folder = fetch(SOURCES["wikitext2"], offline=offline)
-    return Texts(
-        *(
-            gzip.decompress((folder / f"{part}.raw.gz").read_bytes()).decode()
-            for part in ("train", "valid", "test")
-        )
-    )
+    read = lambda part: gzip.decompress((folder / f"{part}.raw.gz").read_bytes()).decode()
+    return Texts(read("train"), read("valid"), read("test"))

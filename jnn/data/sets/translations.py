@@ -17,9 +17,7 @@ TEST_SENTENCES = 2000
 
 
 class Translation(NamedTuple):
-    """A sentence, and every translation of it that is known; words and punctuation marks are parted
-    by one space.
-    """
+    """A sentence and all its translations; words and punctuation marks are separated by a space."""
 
     source: str
     targets: tuple[str, ...]
@@ -36,22 +34,18 @@ class TranslationSplits(NamedTuple):
 def load_tatoeba_spanish(
     *, validation: float = 0.02, seed: int = 0, offline: bool = False
 ) -> TranslationSplits:
-    """English sentences in Spanish, lower-cased, of at most ``MOST_WORDS`` words and punctuation
-    marks on each side.
+    """English sentences with their Spanish translations, in lower case.
 
-    85,589 pairs of 70,521 English sentences, which are what is split. Test: the first
-    ``TEST_SENTENCES`` of them, sorted word by word, under
-    ``numpy.random.default_rng(0).permutation``. Validation: the fraction ``validation`` of the
-    rest, drawn with ``seed``. Both other parts together have 83,160 pairs. A Spanish sentence may
-    translate several English ones, in different parts too.
+    Sentences have at most ``MOST_WORDS`` words and punctuation marks on each side: 85,589 pairs of
+    70,521 English sentences. The English sentences are split. Test: the first ``TEST_SENTENCES`` of
+    them, sorted word by word, under ``numpy.random.default_rng(0).permutation``. Validation: the
+    fraction ``validation`` of the rest, drawn with ``seed``. Both other parts together have 83,160
+    pairs. A Spanish sentence may translate several English ones, in different parts too.
     """
     path = fetch(SOURCES["tatoeba_spanish"], offline=offline) / "spa.tsv"
     with path.open(encoding="utf-8") as stream:
-        return split_translations(
-            [tuple(line.rstrip("\n").split("\t")[:2]) for line in stream],
-            validation=validation,
-            seed=seed,
-        )
+        pairs = [tuple(line.rstrip("\n").split("\t")[:2]) for line in stream]
+    return split_translations(pairs, validation=validation, seed=seed)
 
 
 def split_translations(
@@ -63,11 +57,8 @@ def split_translations(
 ) -> TranslationSplits:
     """The splits of `load_tatoeba_spanish` from (source, target) pairs as they are written."""
     if not 0 < validation < 1:
-        raise mistake(
-            "split_translations",
-            got=f"validation={validation}",
-            expected="a number between 0 and 1, both excluded",
-        )
+        expected = "a number between 0 and 1, both excluded"
+        raise mistake("split_translations", got=f"validation={validation}", expected=expected)
     targets = defaultdict(list)
     for pair in pairs:
         source, target = (split_words(side, lower=True) for side in pair)
@@ -81,9 +72,8 @@ def split_translations(
         got = f"{len(sentences)} sentences, {test} of them for the test"
         raise mistake("split_translations", got=got, expected="enough of them for three parts")
     rest = rest[np.random.default_rng(seed).permutation(len(rest))]
-    return TranslationSplits(
-        *(tuple(sentences[i] for i in part) for part in (rest[held:], rest[:held], order[:test]))
-    )
+    pick = lambda part: tuple(sentences[i] for i in part)
+    return TranslationSplits(pick(rest[held:]), pick(rest[:held]), pick(order[:test]))
 
 
 def pairs_of(translations: Sequence[Translation]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Vectors of words, learned elsewhere from much more text."""
+"""Pretrained word vectors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ GLOVE_FEATURES = 50
 
 
 def load_glove50(words: Sequence[str], *, offline: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """GloVe's vectors of ``words``, (N, 50) float32, and which of them it has, (N,) bool; the
-    others' vectors are zero.
+    """GloVe's vectors of ``words``, (N, 50) float32, and which of them it has, (N,) bool.
 
-    Its 400,000 words are in lower case, punctuation marks among them. Reading stops when all are
-    found, and else takes some 15 s.
+    Words that GloVe does not have get zeros. Its 400,000 words are in lower case and include
+    punctuation marks. Reading stops when all are found, and takes some 15 s otherwise.
     """
     path = fetch(SOURCES["glove50"], offline=offline) / "glove.6B.50d.txt.bz2"
     with bz2.open(path) as lines:
@@ -28,10 +27,10 @@ def load_glove50(words: Sequence[str], *, offline: bool = False) -> tuple[np.nda
 def read_vectors(
     lines: Iterable[bytes], words: Sequence[str], features: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `load_glove50`, from lines of a word and its ``features`` numbers, parted by spaces, in
-    UTF-8.
+    """As `load_glove50`, from lines of a word and its ``features`` numbers, separated by spaces.
 
-    Raises JnnError for the line of such a word that has another number of them.
+    Lines are in UTF-8. Raises JnnError for the line of a requested word with another number of
+    features.
 
     >>> read_vectors([b"the 1 2", b"cat 3 4"], ["cat", "dog"], 2)
     (array([[3., 4.], [0., 0.]], dtype=float32), array([ True, False]))
@@ -39,7 +38,7 @@ def read_vectors(
     rows: dict[bytes, list[int]] = {}
     for row, word in enumerate(words):
         rows.setdefault(word.encode(), []).append(row)
-    matrix, found = np.zeros((len(words), features), np.float32), np.zeros(len(words), bool)
+    vectors, has_vector = np.zeros((len(words), features), np.float32), np.zeros(len(words), bool)
     for number, line in enumerate(lines, start=1):
         if not rows:
             break
@@ -52,5 +51,5 @@ def read_vectors(
                     got=f"{len(vector)} numbers for {word.decode()!r} in line {number}",
                     expected=f"{features}",
                 )
-            matrix[place], found[place] = vector, True
-    return matrix, found
+            vectors[place], has_vector[place] = vector, True
+    return vectors, has_vector

@@ -1,6 +1,6 @@
 """Text to tokens and back: by character, by word, and by byte pairs.
 
-A token is an integer in [0, vocabulary). Whatever makes a tokenizer returns the one record
+A token is an integer in [0, vocabulary). Every function that makes a tokenizer returns the record
 `Tokenizer`, which is saved with a run.
 """
 

@@ -1,4 +1,4 @@
-"""What every tokenizer is: two functions, its tokens, and the plain data that makes it again."""
+"""The record of every tokenizer: two functions, its tokens, and the JSON data that defines it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SPECIAL = ("padding", "unknown", "start", "end")
 class Tokenizer:
     """Text to tokens, ``encode(text) -> (T,) int32``, and back, ``decode(tokens) -> str``.
 
-    ``tokens[i]`` is what token i stands for, to be read by people; ``special`` has the special
-    tokens by their names. No text is encoded as a special token but ``unknown``, and ``decode``
-    leaves the others out. ``definition`` is JSON data that makes the tokenizer again.
+    ``tokens[i]`` is the text of token i, for display; ``special`` has the special tokens by name.
+    No text is encoded as a special token but ``unknown``, and ``decode`` omits the others.
+    ``definition`` is JSON data from which the tokenizer can be rebuilt.
     """
 
     kind: str
@@ -40,19 +40,17 @@ class Tokenizer:
 
     @property
     def padding(self) -> int:
-        """The token that fills up rows. Raises JnnError where the tokenizer has none, as the three
-        below.
-        """
+        """The token that fills up rows; as for those below, JnnError where there is none."""
         return self._special("padding")
 
     @property
     def unknown(self) -> int:
-        """The token of what the vocabulary does not have."""
+        """The token of text that is not in the vocabulary."""
         return self._special("unknown")
 
     @property
     def start(self) -> int:
-        """The token that a model is given before the first one it writes."""
+        """The token that a model reads before it generates the first one."""
         return self._special("start")
 
     @property
@@ -62,10 +60,9 @@ class Tokenizer:
 
     def _special(self, name: str) -> int:
         if name not in self.special:
-            has = ", ".join(self.special) or "no special token"
             raise mistake(
                 "tokenizer",
-                got=has,
+                got=", ".join(self.special) or "no special token",
                 expected=f"a token {name!r}",
                 remedy=f"Make it with special=({name!r}, ...).",
             )
@@ -73,35 +70,30 @@ class Tokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of the kind and the definition: tokenizers of one fingerprint encode every
-        text alike.
-        """
+        """The sha256 of the kind and the definition; the same for tokenizers that encode alike."""
         body = json.dumps({"kind": self.kind, **self.definition}, sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON data, from which `from_json` makes the tokenizer again."""
+        """JSON data from which `from_json` rebuilds the tokenizer."""
         return {"kind": self.kind, "fingerprint": self.fingerprint, **self.definition}
 
 
 def check_same_tokenizer(
-    tokenizer: Tokenizer, expected: Tokenizer, where: str = "tokenizer"
+    tokenizer: Tokenizer, expected: Tokenizer, caller: str = "tokenizer"
 ) -> None:
-    """Raise JnnError unless ``tokenizer`` encodes every text as ``expected`` does, the one that a
-    model was trained with.
-    """
+    """Raise JnnError unless ``tokenizer`` encodes every text as ``expected``, that of the run."""
     if tokenizer.fingerprint == expected.fingerprint:
         return
-    first, second = (
-        f"{one.kind} with {one.vocabulary} tokens, fingerprint {one.fingerprint[:12]}"
-        for one in (tokenizer, expected)
-    )
+    describe = lambda t: f"{t.kind} with {t.vocabulary} tokens, fingerprint {t.fingerprint[:12]}"
     pairs = enumerate(zip(tokenizer.tokens, expected.tokens, strict=False))
-    other = next(
-        (f"Token {i} is {one!r} in place of {two!r}. " for i, (one, two) in pairs if one != two), ""
+    differences = (f"Token {i} is {a!r} in place of {b!r}. " for i, (a, b) in pairs if a != b)
+    raise mistake(
+        caller,
+        got=describe(tokenizer),
+        expected=f"that of the run: {describe(expected)}",
+        remedy=next(differences, "") + "Use the tokenizer that is saved with the run.",
     )
-    remedy = f"{other}The model knows its own tokens alone: use the tokenizer that is saved with the run."
-    raise mistake(where, got=first, expected=f"that of the run: {second}", remedy=remedy)
 
 
 def check_text(text: Any) -> None:
@@ -115,56 +107,50 @@ def check_text(text: Any) -> None:
         )
 
 
-def check_texts(texts: str | Iterable[str], where: str) -> list[str]:
-    """One text or several as a list. Raises JnnError where there is no text in it."""
+def check_texts(texts: str | Iterable[str], caller: str) -> list[str]:
+    """One text or several as a list; raises JnnError where all are empty."""
     listed = [texts] if isinstance(texts, str) else list(texts)
     if not any(listed):
-        raise mistake(
-            where,
-            got="no text" if not listed else "empty text",
-            expected="text to take the vocabulary from",
-        )
+        got = "empty text" if listed else "no text"
+        raise mistake(caller, got=got, expected="text to take the vocabulary from")
     return listed
 
 
 def check_tokens(tokens: ArrayLike, names: Sequence[str]) -> list[int]:
-    """The tokens as a list. Raises JnnError for what is not (T,) integers in [0, vocabulary),
-    naming the token and its position.
+    """The tokens as a list.
+
+    Raises JnnError, with the token and its position, unless they are (T,) integers in
+    [0, vocabulary).
     """
     array = np.asarray(tokens)
     if array.ndim != 1 or not (array.size == 0 or np.issubdtype(array.dtype, np.integer)):
-        raise mistake(
-            "decode", got=f"{array.dtype} of shape {array.shape}", expected="integers of shape (T,)"
-        )
+        got = f"{array.dtype} of shape {array.shape}"
+        raise mistake("decode", got=got, expected="integers of shape (T,)")
     wrong = np.flatnonzero((array < 0) | (array >= len(names)))
     if len(wrong):
-        remedy = "Decode with the tokenizer that the model was trained with."
-        got = f"token {array[wrong[0]]} at position {wrong[0]}"
         raise mistake(
-            "decode", got=got, expected=f"tokens from 0 to {len(names) - 1}", remedy=remedy
+            "decode",
+            got=f"token {array[wrong[0]]} at position {wrong[0]}",
+            expected=f"tokens from 0 to {len(names) - 1}",
+            remedy="Decode with the tokenizer that the model was trained with.",
         )
     return array.tolist()
 
 
 def number_special(special: Sequence[str], start: int = 0) -> dict[str, int]:
-    """The special tokens of these names, numbered from ``start``. Raises JnnError for another name
-    or one given twice.
+    """The special tokens of these names, numbered from ``start``.
+
+    Raises JnnError for an unknown or repeated name.
     """
-    if (
-        isinstance(special, str)
-        or len(set(special)) < len(special)
-        or not set(special) <= set(SPECIAL)
-    ):
-        raise mistake(
-            "tokenizer",
-            got=f"special={special!r}",
-            expected=f"different names out of {', '.join(SPECIAL)}",
-        )
+    valid = set(special) <= set(SPECIAL) and len(set(special)) == len(special)
+    if isinstance(special, str) or not valid:
+        expected = f"different names out of {', '.join(SPECIAL)}"
+        raise mistake("tokenizer", got=f"special={special!r}", expected=expected)
     return {name: start + i for i, name in enumerate(special)}
 
 
 def written(special: Iterable[str]) -> list[str]:
-    """How special tokens are written for people.
+    """Special tokens as they are displayed.
 
     >>> written(["padding", "end"])
     ['<padding>', '<end>']

@@ -20,11 +20,11 @@ from jnn.data.tokenizers.record import (
 from jnn.errors import mistake
 
 PATTERN = r"\w+|[^\w\s]"
-"""A run of letters, digits and underscores, or one other character that is no white space."""
+"""A run of letters, digits and underscores, or one other character that is not white space."""
 
 
 def split_words(text: str, *, lower: bool = False, pattern: str = PATTERN) -> list[str]:
-    """The words of ``text``: what the regular expression ``pattern`` finds in it.
+    """The words of ``text``: the matches of the regular expression ``pattern``.
 
     >>> split_words("It's 3 o'clock.", lower=True)
     ['it', "'", 's', '3', 'o', "'", 'clock', '.']
@@ -41,14 +41,16 @@ def word_tokenizer(
     pattern: str = PATTERN,
     special: Sequence[str] = ("padding", "unknown"),
 ) -> Tokenizer:
-    """A token for each word that is found at least ``minimum`` times in ``texts``: the most
-    frequent first, after the ``special`` ones.
+    """A token for each word that occurs at least ``minimum`` times in ``texts``.
 
-    ``vocabulary`` is the largest number of tokens, the special ones included; words of one
-    frequency are in alphabetical order. Any other word is encoded as ``unknown`` where ``special``
-    has it, and else refused with JnnError. ``decode`` puts spaces between words, so that the round
-    trip keeps the words and not the white space. ``pattern=r"\\S+|\\n"`` is the splitting of
-    WikiText-2's word-level task, in which the end of a line is a word.
+    The ``special`` tokens come first, then words by decreasing frequency; words of one frequency
+    are in alphabetical order. ``vocabulary`` is the largest number of tokens, the special ones
+    included. Any other word is encoded as ``unknown`` where ``special`` has it, and else refused
+    with JnnError.
+
+    ``decode`` puts spaces between words, so that the round trip keeps the words and not the white
+    space. ``pattern=r"\\S+|\\n"`` is the splitting of WikiText-2's word-level task, in which the
+    end of a line is a word.
 
     >>> tokenizer = word_tokenizer("the cat and the dog.", vocabulary=5)
     >>> tokenizer.tokens, tokenizer.encode("the dog and the bird").tolist()
@@ -59,53 +61,40 @@ def word_tokenizer(
     numbered = number_special(special)
     if minimum < 1 or (vocabulary is not None and vocabulary <= len(special)):
         got = f"minimum={minimum}, vocabulary={vocabulary}"
-        raise mistake(
-            "word_tokenizer",
-            got=got,
-            expected=f"minimum >= 1, and a vocabulary of more than the {len(special)} special tokens",
-        )
-    listed = check_texts(texts, "word_tokenizer")
-    counts = Counter(
-        word for text in listed for word in split_words(text, lower=lower, pattern=pattern)
-    )
-    frequent = sorted(
-        (word for word, count in counts.items() if count >= minimum),
-        key=lambda word: (-counts[word], word),
-    )
+        expected = f"minimum >= 1 and a vocabulary larger than the {len(special)} special tokens"
+        raise mistake("word_tokenizer", got=got, expected=expected)
+    counts: Counter[str] = Counter()
+    for text in check_texts(texts, "word_tokenizer"):
+        counts.update(split_words(text, lower=lower, pattern=pattern))
+    frequent = [word for word, count in counts.items() if count >= minimum]
+    frequent.sort(key=lambda word: (-counts[word], word))
     if not frequent:
-        got = f"no word at least {minimum} times in texts of {len(counts)} words"
         raise mistake(
             "word_tokenizer",
-            got=got,
+            got=f"no word at least {minimum} times in texts of {len(counts)} words",
             expected="words to take the vocabulary from",
             remedy="Lower the minimum.",
         )
-    return from_words(
-        frequent[: None if vocabulary is None else vocabulary - len(special)],
-        numbered,
-        lower,
-        pattern,
-    )
+    most = None if vocabulary is None else vocabulary - len(special)
+    return from_words(frequent[:most], numbered, lower, pattern)
 
 
 def from_words(
     words: Sequence[str], special: dict[str, int], lower: bool, pattern: str
 ) -> Tokenizer:
-    """The tokenizer whose special tokens are followed by those of ``words``, which are
-    different.
-    """
+    """The tokenizer of the special tokens, followed by those of ``words``, all different."""
     tokens = (*written(special), *words)
     index = {word: len(special) + i for i, word in enumerate(words)}
     unknown = special.get("unknown")
 
     def encode(text: str) -> np.ndarray:
         check_text(text)
-        found = [
-            index.get(word, unknown) for word in split_words(text, lower=lower, pattern=pattern)
-        ]
-        if None in found:
-            raise _unknown(text.lower() if lower else text, pattern, found.index(None), len(words))
-        return np.array(found, np.int32)
+        text_words = split_words(text, lower=lower, pattern=pattern)
+        encoded = [index.get(word, unknown) for word in text_words]
+        if None in encoded:
+            number = encoded.index(None)
+            raise _unknown(text.lower() if lower else text, pattern, number, len(words))
+        return np.array(encoded, np.int32)
 
     hidden = set(special.values()) - {unknown}
 
@@ -123,10 +112,11 @@ def from_words(
     )
 
 
-def _unknown(text: str, pattern: str, number: int, known: int) -> Exception:
+def _unknown(text: str, pattern: str, number: int, vocabulary: int) -> Exception:
     word = list(re.finditer(pattern, text))[number]
-    got = f"the word {word.group()!r} at position {word.start()}"
-    remedy = "Leave it out, or make the tokenizer with special=('unknown',)."
     return mistake(
-        "encode", got=got, expected=f"the {known} words that the tokenizer knows", remedy=remedy
+        "encode",
+        got=f"the word {word.group()!r} at position {word.start()}",
+        expected=f"the {vocabulary} words of the tokenizer",
+        remedy="Omit it, or make the tokenizer with special=('unknown',).",
     )

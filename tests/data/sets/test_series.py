@@ -19,7 +19,7 @@ GOOG,2004-08-19,9,9,8,8.5,50,8.5
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(series_sets, "fetch", lambda source, offline: tmp_path)
+    monkeypatch.setattr(series, "fetch", lambda source, offline: tmp_path)
     return tmp_path
 
 
