@@ -10,12 +10,32 @@ from jnn.testing import LAWS, check_model
 from tests.laws.registry import ARCHITECTURES, CASES
 
 OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
-"""Laws that combinators break rather than layers: checked on a few models by `make test`, and on
-all by `make test-all`.
-"""
+"""Laws that combinators break rather than layers: `make test` checks them on a few models."""
 FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
-OF_PARTS = ("purity", "gradient", "precision", *OF_COMBINATORS)
-"""Laws that an architecture keeps if its layers do: checked on architectures by `make test-all`."""
+EXPENSIVE = ("purity", "gradient")
+"""Laws that run a model one operation at a time or differentiate it twice, so that each model takes
+seconds of compiling: `make test` checks them on the models below, at least one of each family of
+layers."""
+REPRESENTATIVES = (
+    *FEW,
+    "attention",
+    "bidirectional",
+    "conv_transpose",
+    "feed_forward",
+    "group_norm, image",
+    "gru",
+    "layer_norm",
+    "max_pool",
+    "mixture_of_experts",
+    "prelu",
+    "prototypes",
+    "weight_norm",
+    "wired",
+)
+OF_PARTS = ("batch", "precision", *EXPENSIVE, *OF_COMBINATORS)
+"""Laws that an architecture keeps if its layers do: `make test` checks them on no architecture but
+`SMALL`, which it checks with batches."""
+SMALL = ("mlp", "cnn, batch norm", "tcn", "transformer", "vae", "bag_of_ngrams")
 ALIKE = (
     "alpha_dropout",
     "gaussian_noise",
@@ -23,9 +43,8 @@ ALIKE = (
     "stacked with dropout",
     "wired, in a chain",
 )
-"""Models that are made as others are, which `make test` checks: on these it leaves those laws to
-`make test-all` too.
-"""
+"""Models that are made as others are, which `make test` checks: on these it checks batches, streams
+and padding alone."""
 SETTINGS = (
     "attention",
     "bidirectional",
@@ -38,8 +57,7 @@ SETTINGS = (
     "transformer",
 )
 """Models of sequences that are registered with many settings, as "lstm, peephole": `make test`
-checks how those of layers treat padding, and how those stream whose setting changes that;
-`make test-all` checks the rest."""
+checks how those of layers treat padding, and how those stream whose setting changes that."""
 WHOLE = ("encoder_decoder", "transformer")
 STREAM_ANEW = (
     "attention, causal",
@@ -57,25 +75,39 @@ def forgotten():
     jax.clear_caches()
 
 
-def marks(name, law):
+def is_slow(name, law):
+    """Whether `make test` leaves this law of this model to `make test-all`, which checks every law
+    on every model.
+    """
     model, _, setting = name.partition(", ")
-    is_slow = (law in OF_COMBINATORS and name not in FEW) or (
-        law in OF_PARTS and name in (*ARCHITECTURES, *ALIKE)
-    )
     if setting and model in SETTINGS:
-        is_slow = not (
+        return not (
             (law == "padding" and model not in WHOLE) or (law == "stream" and name in STREAM_ANEW)
         )
-    return [pytest.mark.slow] if is_slow else []
+    if name in ARCHITECTURES:
+        return law in OF_PARTS and not (law == "batch" and name in SMALL)
+    if law in OF_COMBINATORS:
+        return name not in FEW
+    if law in EXPENSIVE:
+        return name not in REPRESENTATIVES
+    return law == "precision" and name in ALIKE
 
 
 @pytest.mark.parametrize(
     ("name", "law"),
-    [pytest.param(name, law, marks=marks(name, law)) for name in CASES for law in LAWS],
+    [
+        pytest.param(name, law, marks=[pytest.mark.slow] if is_slow(name, law) else [])
+        for name in CASES
+        for law in LAWS
+    ],
 )
 def test_law(name, law):
     case = CASES[name]
     check_model(case.model, case.x, sequence=case.sequence, laws=[law])
+
+
+def test_what_make_test_leaves_out_is_named_as_it_is_registered():
+    assert {*FEW, *REPRESENTATIVES, *SMALL, *ALIKE, *STREAM_ANEW} <= set(CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
