@@ -93,14 +93,13 @@ class TrainingConfig:
         """Fill in what was not asked for, and refuse what cannot be right."""
         suited = self.suited()
         for name, hint in typing.get_type_hints(type(self)).items():
-            if getattr(self, name) is not SUITED or type(None) in typing.get_args(hint):
+            if getattr(self, name) is not SUITED:
                 continue
-            if name not in suited:
-                got = f"no value of {name} in suited()"
-                raise mistake(
-                    type(self).__qualname__, got=got, expected="one of each SUITED setting"
-                )
-            object.__setattr__(self, name, suited[name])
+            if name in suited:
+                object.__setattr__(self, name, suited[name])
+            elif type(None) not in typing.get_args(hint):
+                got, expected = f"no value of {name} in suited()", "one of each SUITED setting"
+                raise mistake(type(self).__qualname__, got=got, expected=expected)
         seed_key(self.seed)
         for name, low in LEAST.items():
             if getattr(self, name) < low:
