@@ -34,14 +34,16 @@ CHOSEN = {
 }
 """Other values, where halves and doubles will not do."""
 MEASURED = {
-    "anomaly_detection": {"smoothing", "quantile"},
+    "anomaly_detection": {"smoothing", "quantile", "cleaning"},
     "image_generation": {"guidance", "sampling_steps", "samples"},
+    "sentiment_analysis": {"bayes_scale", "bayes_share"},
+    "text_classification": {"linear_share"},
     "translation": {"beams", "length_penalty"},
 }
 """Settings of what is measured after training; a whole run shows their effect."""
 OF_A_MODEL = {
     "anomaly_detection": {
-        **{name: {"model": "forecaster"} for name in ("horizon", "cleaning")},
+        **{name: {"model": "forecaster"} for name in ("horizon", "dropout")},
         "latent": {"model": "autoencoder"},
     },
     "image_generation": {
@@ -49,7 +51,6 @@ OF_A_MODEL = {
         "unlabelled": {"model": "diffusion"},
     },
     "text_generation": {"heads": {"model": "transformer"}},
-    "text_classification": {"heads": {"model": "transformer"}},
     "translation": {"heads": {"model": "transformer"}},
     "autoencoder": {"channels": {"model": "convolutional"}},
 }
