@@ -1,5 +1,5 @@
-"""The colours obey what they promise to eyes that see colours in another way, and figures leave
-Matplotlib's global state alone.
+"""Colours that colour-blind readers can tell apart, text drawn as it is, and no use of Matplotlib's
+global state.
 """
 
 import colorsys
@@ -88,8 +88,8 @@ def drawn_texts(figure):
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", bbox_inches="tight")
-    found = re.findall(r">([^<>]+)</text>", stream.getvalue())
-    return [html.unescape(text) for text in found if text.strip()]
+    texts = re.findall(r">([^<>]+)</text>", stream.getvalue())
+    return [html.unescape(text) for text in texts if text.strip()]
 
 
 def test_names_of_classes_are_drawn_as_they_are():

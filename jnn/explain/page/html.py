@@ -98,11 +98,14 @@ def grid(caption: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]
 
 
 def bar_table(caption: str, rows: Sequence[tuple[str, str, float, bool]]) -> str:
-    """``(name, text of its value, value, marked)``, with a bar from zero beside each value."""
-    longest = max((value for _, _, value, _ in rows), default=0.0)
+    """``(name, text of its value, value, marked)``, with a bar from zero beside each value.
+
+    A value that is negative or no number has no bar.
+    """
+    longest = max((value for _, _, value, _ in rows if value > 0), default=1.0)
     lines = []
     for name, text, value, marked in rows:
-        share = 100 * max(0.0, value) / longest if longest > 0 else 0.0
+        share = 100 * value / longest if value > 0 else 0.0
         bar = f'<td class="bar" aria-hidden="true"><span style="width:{share:.2f}%"></span></td>'
         row = f'<th scope="row">{escape(name)}</th><td class="number">{escape(text)}</td>{bar}'
         lines.append(f"<tr{' class=model' if marked else ''}>{row}</tr>\n")

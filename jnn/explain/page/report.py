@@ -29,6 +29,7 @@ from jnn.wording import (
     ranked,
     sentence,
     setting,
+    spreads,
 )
 
 PIXELS = 96
@@ -172,12 +173,14 @@ def _result(metric: MainMetric, summary: Mapping[str, Any]) -> str:
     model = config.get("model")
     name = f"this model ({model})" if isinstance(model, str) else "this model"
     values = {name: summary["metrics"][metric.name], **_baselines(metric.name, summary)}
-    size = lambda value: float(value) if is_finite(value) else 0.0
+    sizes = [float(value) if is_finite(value) else math.nan for value in values.values()]
+    texts = dict(zip(values, spreads([(size, None) for size in sizes]), strict=True))
+    lengths = dict(zip(values, sizes, strict=True))
     direction = f"; {better(metric.lowest)}" if metric.lowest is not None else ""
     bars = html.bar_table(
         sentence(metric_name(metric.name)) + direction,
         [
-            (label, number(values[label]), size(values[label]), label == name)
+            (label, texts[label].strip(), lengths[label], label == name)
             for label in ranked(values, metric.lowest)
         ],
     )

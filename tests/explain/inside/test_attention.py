@@ -31,14 +31,13 @@ def shown(ax):
 def test_the_weights_are_softmax_of_queries_and_keys():
     model, x = jnn.chain(mix=attention(2, causal=True)), RNG.normal(size=(5, 8)).astype(np.float32)
     params, state = model.init(jax.random.key(0), x)
-    own = params["mix"]
-    q, k = (
-        (x @ own[name]["kernel"] + own[name]["bias"]).reshape(5, 2, 4) for name in ("query", "key")
-    )
-    found = attention_weights(model, params, state, x)["mix"]
+    layer = params["mix"]
+    project = lambda name: x @ layer[name]["kernel"] + layer[name]["bias"]
+    q, k = (project(name).reshape(5, 2, 4) for name in ("query", "key"))
+    weights = attention_weights(model, params, state, x)["mix"]
     for head in range(2):
         z = np.where(np.tri(5, dtype=bool), q[:, head] @ k[:, head].T / 2, -np.inf)
-        assert_allclose(found[0, head], softmax(z), atol=EXACT)
+        assert_allclose(weights[0, head], softmax(z), atol=EXACT)
 
 
 @pytest.mark.parametrize("unroll", [False, True])
@@ -47,23 +46,23 @@ def test_every_row_of_a_transformer_sums_to_one(unroll):
         TransformerConfig(vocabulary=9, length=8, width=8, depth=3, heads=2, unroll=unroll)
     )
     params, state = jax.jit(model.init)(jax.random.key(0), jnp.arange(6))
-    found = attention_weights(model, params, state, jnp.arange(6))
-    assert {path: w.shape for path, w in found.items()} == {"blocks/attention": (3, 2, 6, 6)}
-    assert_allclose(found["blocks/attention"].sum(axis=-1), 1, atol=EXACT)
+    weights = attention_weights(model, params, state, jnp.arange(6))
+    assert {path: w.shape for path, w in weights.items()} == {"blocks/attention": (3, 2, 6, 6)}
+    assert_allclose(weights["blocks/attention"].sum(axis=-1), 1, atol=EXACT)
 
 
 def test_a_translator_has_three_attentions():
     settings = EncoderDecoderConfig(source_vocabulary=9, width=8, depth=2, heads=2, length=16)
     model, x = encoder_decoder(settings), {"tokens": jnp.arange(3), "source": jnp.arange(5)}
     params, state = jax.jit(model.init)(jax.random.key(0), x)
-    found = attention_weights(model, params, state, x)
-    shapes = {path: w.shape for path, w in found.items()}
+    weights = attention_weights(model, params, state, x)
+    shapes = {path: w.shape for path, w in weights.items()}
     assert shapes == {
         "encoder/blocks/attention": (2, 2, 5, 5),
         "decoder/blocks/attention": (2, 2, 3, 3),
         "decoder/blocks/cross_attention": (2, 2, 3, 5),
     }
-    assert all(np.allclose(w.sum(axis=-1), 1, atol=EXACT) for w in found.values())
+    assert all(np.allclose(w.sum(axis=-1), 1, atol=EXACT) for w in weights.values())
 
 
 def test_the_grid_has_a_map_for_each_layer_and_head():
@@ -85,7 +84,7 @@ def test_masked_positions_are_white():
     ]
 
 
-def test_of_many_only_the_first_are_shown_and_it_is_said():
+def test_of_many_only_the_first_are_shown_and_the_title_says_so():
     figure = attention_maps(np.full((9, 12, 60, 60), 1 / 60), "x" * 60, most=20)
     assert len(figure.axes) == 6 * 8 + 1
     assert shown(figure.axes[0]).shape == (20, 20)

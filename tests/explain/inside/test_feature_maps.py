@@ -1,4 +1,4 @@
-"""The tiles of the pictures are the captured values and the kernels themselves."""
+"""The tiles of the figures are the captured values and the kernels themselves."""
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def test_a_layer_has_one_scale_signed_where_its_values_are():
     assert "−1 … 4" in figure.axes[0].texts[1].get_text()
 
 
-def test_of_many_maps_the_first_are_shown_and_it_is_said():
+def test_of_many_maps_the_first_are_shown_and_the_label_says_so():
     value = RNG.random((3, 3, 40))
     figure = feature_maps({"conv/output": value}, maps=8)
     assert_array_equal(tiles(figure.axes[1]), np.moveaxis(value, -1, 0)[:8].astype(np.float32))

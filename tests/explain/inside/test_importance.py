@@ -24,12 +24,12 @@ def differ_by_chance_alone(a, b):
 
 def test_an_exact_linear_model_loses_twice_the_variance_of_each_term():
     y = X @ W
-    found = permutation_importance(lambda x: -np.mean((x @ W - y) ** 2), X, repeats=REPEATS)
-    error = found.std(axis=1) / np.sqrt(REPEATS)
+    importance = permutation_importance(lambda x: -np.mean((x @ W - y) ** 2), X, repeats=REPEATS)
+    error = importance.std(axis=1) / np.sqrt(REPEATS)
     assert np.all(
-        np.abs(found.mean(axis=1) - 2 * W**2 * X.var(axis=0)) <= FOUR_STANDARD_ERRORS * error
+        np.abs(importance.mean(axis=1) - 2 * W**2 * X.var(axis=0)) <= FOUR_STANDARD_ERRORS * error
     )
-    assert_array_equal(found[3], 0)
+    assert_array_equal(importance[3], 0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The lens reads what a shallower model with the same params would say."""
+"""The logit lens gives the logits of a shallower model with the same params."""
 
 import jax
 import jax.numpy as jnp
@@ -26,18 +26,18 @@ def gpt(depth, **changes):
 @pytest.mark.parametrize(
     "changes", [{}, {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True}]
 )
-def test_each_layer_says_what_a_model_of_that_depth_says(changes):
+def test_each_block_has_the_logits_of_a_model_of_that_depth(changes):
     params, state = jax.jit(gpt(3, **changes).init)(jax.random.key(0), TOKENS)
-    found = layer_logits(gpt(3, **changes), params, state, TOKENS)
+    logits = layer_logits(gpt(3, **changes), params, state, TOKENS)
     for depth in (1, 2, 3):
         first = params | {
             "blocks": jax.tree.map(lambda leaf, depth=depth: leaf[:depth], params["blocks"])
         }
         assert_allclose(
-            found[depth], gpt(depth, **changes).apply(first, state, TOKENS)[0], atol=EXACT
+            logits[depth], gpt(depth, **changes).apply(first, state, TOKENS)[0], atol=EXACT
         )
     silent = params | {"blocks": jax.tree.map(jnp.zeros_like, params["blocks"])}
-    assert_allclose(found[0], gpt(3, **changes).apply(silent, state, TOKENS)[0], atol=EXACT)
+    assert_allclose(logits[0], gpt(3, **changes).apply(silent, state, TOKENS)[0], atol=EXACT)
 
 
 def test_each_cell_is_the_most_probable_token_and_its_probability():
@@ -51,7 +51,7 @@ def test_each_cell_is_the_most_probable_token_and_its_probability():
     assert not ax.yaxis_inverted()
 
 
-def test_of_a_long_text_the_end_is_shown_and_it_is_said():
+def test_of_a_long_text_the_end_is_shown_and_the_title_says_so():
     figure = logit_lens(np.zeros((2, 50, 2)), "x" * 50, "ab", most=10)
     assert figure.axes[0].images[0].get_array().shape == (2, 10)
     assert "the last 10 of 50 tokens" in figure.get_suptitle().replace("\n", " ")

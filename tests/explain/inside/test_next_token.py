@@ -40,14 +40,14 @@ def test_the_bars_are_the_probabilities_in_the_order_of_the_model_and_the_rest()
     figure = next_token(LOGITS, "abcdef", after="x\n", choices=choices, most=3)
     p = np.exp(LOGITS) / np.exp(LOGITS).sum()
     kept = p[[1, 2, 5]]
-    own, three = figure.axes
-    assert [label.get_text() for label in own.get_yticklabels()] == [
+    unchanged, three = figure.axes
+    assert [label.get_text() for label in unchanged.get_yticklabels()] == [
         "b",
         "c",
         "f",
         "3\N{NO-BREAK SPACE}others",
     ]
-    for ax, expected in ((own, [*kept, 1 - kept.sum()]), (three, [*(kept / kept.sum()), 0])):
+    for ax, expected in ((unchanged, [*kept, 1 - kept.sum()]), (three, [*(kept / kept.sum()), 0])):
         grey, orange = ([bar.get_width() for bar in bars] for bars in ax.containers)
         assert_allclose(grey, [*kept, 1 - kept.sum()], atol=EXACT)
         assert_allclose(orange, expected, atol=EXACT)

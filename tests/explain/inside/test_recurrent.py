@@ -1,4 +1,4 @@
-"""What is drawn of a recurrent network is what its equations give, computed here step by step."""
+"""Figures of a recurrent network have the values of its equations, computed here step by step."""
 
 import jax
 import jax.numpy as jnp
@@ -27,32 +27,30 @@ def sigmoid(z):
 def test_the_gates_of_an_lstm_are_those_of_its_equations():
     model = jnn.chain(memory=lstm(F), out=jnn.dense(2))
     params, state = model.init(jax.random.key(0), X)
-    own = {name: np.asarray(value, np.float64) for name, value in params["memory"].items()}
-    h, c, expected = (
-        np.zeros(F),
-        np.zeros(F),
-        {name: [] for name in ("input_gate", "forget_gate", "output_gate", "cell", "hidden")},
-    )
+    weights = {name: np.asarray(value, np.float64) for name, value in params["memory"].items()}
+    W, U, b = (weights[name] for name in ("kernel", "recurrent_kernel", "bias"))
+    names = ("input_gate", "forget_gate", "output_gate", "cell", "hidden")
+    h, c, expected = np.zeros(F), np.zeros(F), {name: [] for name in names}
     for x in X:
-        i, f, g, o = np.split(x @ own["kernel"] + h @ own["recurrent_kernel"] + own["bias"], 4)
+        i, f, g, o = np.split(x @ W + h @ U + b, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         for name, value in zip(expected, (sigmoid(i), sigmoid(f), sigmoid(o), c, h), strict=True):
             expected[name].append(value)
-    found = activations(model, params, state, X)["memory"]
-    assert set(found) == {*expected, "candidate"}
+    values = activations(model, params, state, X)["memory"]
+    assert set(values) == {*expected, "candidate"}
     for name, value in expected.items():
-        assert_allclose(found[name], value, atol=EXACT)
+        assert_allclose(values[name], value, atol=EXACT)
 
 
 def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     model = jnn.chain(both=bidirectional(gru(F)), out=jnn.dense(2))
     params, state = model.init(jax.random.key(0), X)
-    found = activations(model, params, state, X)
+    values = activations(model, params, state, X)
     y = jnn.capture(model.apply)(params, state, X)[1]["both/output"]
     assert_allclose(
         np.concatenate(
-            [found["both/forward"]["hidden"], found["both/backward"]["hidden"]], axis=-1
+            [values["both/forward"]["hidden"], values["both/backward"]["hidden"]], axis=-1
         ),
         y,
         atol=EXACT,
@@ -88,7 +86,7 @@ def test_the_picture_of_the_memory_has_a_row_for_each_unit():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["2", "0"]
 
 
-def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
+def test_a_long_text_is_cut_and_the_title_says_so():
     figure = hidden_states(RNG.normal(size=(300, F)), "x" * 300, most=50)
     assert figure.axes[0].images[0].get_array().shape == (F, 50)
     assert figure.get_suptitle().replace("\n", " ").endswith("the first 50 of 300 tokens")

@@ -65,8 +65,8 @@ def test_on_a_linear_function_the_gradients_are_its_weights():
 def test_on_a_linear_function_integrated_gradients_are_the_terms_of_the_sum(steps):
     f, w = linear()
     x, baseline = normal(H, W, C), 0.3
-    found = saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=steps)
-    assert_allclose(found, (x - baseline) * w[..., 1], atol=EXACT)
+    values = saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=steps)
+    assert_allclose(values, (x - baseline) * w[..., 1], atol=EXACT)
 
 
 def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
@@ -81,30 +81,29 @@ def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
 def test_integrated_gradients_are_complete(baseline):
     f, x = network(), normal(H, W, C)
     baseline = -x if baseline == "image" else baseline
-    found = jax.jit(lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256))(
-        x
-    )
+    integrated = lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256)
+    values = jax.jit(integrated)(x)
     difference = f(x) - f(jnp.full_like(x, 0.0) + baseline)
-    assert_allclose(jnp.sum(found), difference[1], atol=COMPLETE)
+    assert_allclose(jnp.sum(values), difference[1], atol=COMPLETE)
 
 
 def test_integrated_gradients_give_nothing_to_an_input_without_effect():
     f = network()
-    found = saliency.integrated_gradients(lambda x: f(x.at[0].set(0.0)), normal(H, W, C), 0)
-    assert_allclose(found[0], 0)
-    assert np.abs(found[1:]).max() > 0
+    values = saliency.integrated_gradients(lambda x: f(x.at[0].set(0.0)), normal(H, W, C), 0)
+    assert_allclose(values[0], 0)
+    assert np.abs(values[1:]).max() > 0
 
 
 def test_smooth_grad_is_the_mean_gradient_around_the_example():
     f, x, key = network(), normal(H, W, C), jax.random.key(3)
     deviation = 0.2 * (x.max() - x.min())
     near = [
-        x + deviation * jax.random.normal(each, x.shape, x.dtype)
-        for each in jax.random.split(key, 20)
+        x + deviation * jax.random.normal(sample_key, x.shape, x.dtype)
+        for sample_key in jax.random.split(key, 20)
     ]
     slopes = jax.jit(jax.vmap(jax.grad(lambda x: f(x)[0])))(jnp.stack(near))
-    found = jax.jit(lambda x: saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2))(x)
-    assert_allclose(found, np.mean(slopes, axis=0), atol=EXACT)
+    values = jax.jit(lambda x: saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2))(x)
+    assert_allclose(values, np.mean(slopes, axis=0), atol=EXACT)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 1), (4, 3)])
@@ -119,8 +118,8 @@ def test_occlusion_is_the_mean_fall_over_the_squares_on_a_pixel(size, stride):
             total[i : i + size, j : j + size] += logits(x)[1] - logits(covered)[1]
             times[i : i + size, j : j + size] += 1
     assert times.min() > 0
-    found = jax.jit(lambda x: saliency.occlusion(f, x, 1, size=size, stride=stride, value=0.5))(x)
-    assert_allclose(found, total / times, atol=EXACT)
+    values = jax.jit(lambda x: saliency.occlusion(f, x, 1, size=size, stride=stride, value=0.5))(x)
+    assert_allclose(values, total / times, atol=EXACT)
 
 
 def test_grad_cam_of_a_mean_over_places_is_the_class_activation_map():
@@ -140,26 +139,26 @@ def test_grad_cam_of_a_mean_over_places_is_the_class_activation_map():
 
 def test_grad_cam_is_stretched_to_the_image_and_never_negative():
     f = lambda x: jnp.sum(jnp.tanh(jnn.tag(x[::2, ::2] - 0.1, "maps")), axis=(0, 1))
-    found = saliency.grad_cam(f, normal(8, 6, C), 1, "maps")
-    assert found.shape == (8, 6)
-    assert found.min() >= 0 < found.max()
+    values = saliency.grad_cam(f, normal(8, 6, C), 1, "maps")
+    assert values.shape == (8, 6)
+    assert values.min() >= 0 < values.max()
 
 
 def test_all_methods_agree_with_themselves_alone_and_under_jit():
     f, x, key = jax.jit(network()), normal(H, W, C), jax.random.key(0)
-    found = saliency.explanations(f, x, 2, key, path="maps/output", patch=2)
-    assert tuple(found) == saliency.METHODS
-    assert_allclose(found["gradient"], jnp.sum(saliency.gradient(f, x, 2), axis=-1), atol=EXACT)
+    values = saliency.explanations(f, x, 2, key, path="maps/output", patch=2)
+    assert tuple(values) == saliency.METHODS
+    assert_allclose(values["gradient"], jnp.sum(saliency.gradient(f, x, 2), axis=-1), atol=EXACT)
     assert_allclose(
-        found["SmoothGrad"], jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1), atol=EXACT
+        values["SmoothGrad"], jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1), atol=EXACT
     )
     assert_allclose(
-        found["integrated gradients"],
+        values["integrated gradients"],
         jnp.sum(saliency.integrated_gradients(f, x, 2), axis=-1),
         atol=EXACT,
     )
-    assert_allclose(found["Grad-CAM"], saliency.grad_cam(f, x, 2, "maps/output"), atol=EXACT)
-    assert_allclose(found["occlusion"], saliency.occlusion(f, x, 2, size=2), atol=EXACT)
+    assert_allclose(values["Grad-CAM"], saliency.grad_cam(f, x, 2, "maps/output"), atol=EXACT)
+    assert_allclose(values["occlusion"], saliency.occlusion(f, x, 2, size=2), atol=EXACT)
 
 
 def test_the_comparison_shows_the_maps_and_how_alike_they_are():

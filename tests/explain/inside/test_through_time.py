@@ -42,12 +42,12 @@ def test_the_gradients_of_a_models_last_loss_are_finite_differences():
     model = jnn.chain(embedding=jnn.embedding(V, D), memory=gru(4), out=jnn.dense(V))
     tokens, targets = np.random.default_rng(0).integers(0, V, (2, T)), np.array([1, 4])
     params, state = model.init(jax.random.key(0), tokens[0])
-    found = loss_gradients(model, params, state, tokens, targets)
-    own = {name: params[name] for name in ("memory", "out")}
+    norms = loss_gradients(model, params, state, tokens, targets)
+    rest = {name: params[name] for name in ("memory", "out")}
     inside = jax.jit(
-        lambda x: jnn.chain(memory=gru(4), out=jnn.dense(V)).apply(own, state, x)[0][-1]
+        lambda x: jnn.chain(memory=gru(4), out=jnn.dense(V)).apply(rest, state, x)[0][-1]
     )
-    for row, sequence, target in zip(found, tokens, targets, strict=True):
+    for row, sequence, target in zip(norms, tokens, targets, strict=True):
         x = np.asarray(params["embedding"]["embedding"])[sequence]
 
         def loss(x, target=target):

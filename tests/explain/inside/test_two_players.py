@@ -27,7 +27,7 @@ def score(x):
 
 
 def of(kind, ax):
-    return next(each for each in ax.collections if isinstance(each, kind))
+    return next(drawn for drawn in ax.collections if isinstance(drawn, kind))
 
 
 def one(generate, score, **options):
@@ -42,10 +42,10 @@ def lengths(arrows):
 
 def test_everything_is_where_the_functions_say():
     ax = one(generate, score)
-    made = np.asarray(generate(jnp.asarray(NOISE)))
+    generated = np.asarray(generate(jnp.asarray(NOISE)))
     assert [line.get_label() for line in ax.lines] == ["real", "generated"]
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), REAL)
-    np.testing.assert_allclose(ax.lines[1].get_xydata(), made)
+    np.testing.assert_allclose(ax.lines[1].get_xydata(), generated)
     (low, high), image = ax.get_xlim(), ax.images[0]
     assert tuple(image.get_extent()) == (low, high, low, high)
     centres = low + (np.arange(CELLS) + 0.5) * (high - low) / CELLS
@@ -76,8 +76,8 @@ def test_moments_share_a_frame_and_have_their_own_points():
 
 def test_arrows_follow_the_slope_of_the_score():
     ax = one(generate, score)
-    made = np.asarray(generate(jnp.asarray(NOISE)))
-    slope = np.stack([np.full(9, 3.0), -2 * made[:, 1]], axis=1)
+    generated = np.asarray(generate(jnp.asarray(NOISE)))
+    slope = np.stack([np.full(9, 3.0), -2 * generated[:, 1]], axis=1)
     longest = LONGEST * np.ptp(ax.get_xlim())
     np.testing.assert_allclose(
         lengths(of(Quiver, ax)), slope / np.linalg.norm(slope, axis=1).max() * longest, rtol=1e-5
@@ -106,7 +106,7 @@ def test_the_grid_is_bent_by_the_generator():
 
 def test_a_flat_score_has_no_arrows_and_mistakes_are_named():
     flat = one(generate, lambda x: jnp.zeros(x.shape[:-1]))
-    assert not any(isinstance(each, Quiver) for each in flat.collections)
+    assert not any(isinstance(drawn, Quiver) for drawn in flat.collections)
     with pytest.raises(JnnError, match=r"film: got real of shape \(50, 3\), expected \(N, 2\)"):
         film(np.zeros((50, 3)), NOISE, {"now": (generate, score)})
     with pytest.raises(JnnError, match=r"film: got a generator that makes \(9, 1\) of \(9, 2\)"):

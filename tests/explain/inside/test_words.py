@@ -1,5 +1,5 @@
-"""What moved a decision: exact where the answer is a sum over words, complete where it is not,
-equal to brute force.
+"""Word attributions: exact where the logit is a sum over words, complete where it is not, equal to
+brute force.
 """
 
 import functools
@@ -82,12 +82,12 @@ def test_where_words_are_summed_both_methods_give_each_words_own_term():
 @pytest.mark.parametrize("classes", [2, 4])
 def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
     model, params, state = reader(classes)
-    found = integrated_words(model, params, state, TOKENS, TARGETS, steps=256)
+    values = integrated_words(model, params, state, TOKENS, TARGETS, steps=256)
     inner = jnn.chain(memory=gru(6), last=lambda y: y[..., -1, :], out=jnn.dense(classes))
     nothing = inner.apply(
         {name: params[name] for name in ("memory", "out")}, state, jnp.zeros((T, D))
     )[0]
-    for row, tokens, target in zip(found, TOKENS, TARGETS, strict=True):
+    for row, tokens, target in zip(values, TOKENS, TARGETS, strict=True):
         rise = odds(np.asarray(model.apply(params, state, tokens)[0]), target) - odds(
             np.asarray(nothing), target
         )
@@ -97,29 +97,27 @@ def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
 def test_leaving_one_out_is_what_brute_force_finds():
     model, params, state = reader()
     run = jax.jit(lambda tokens: model.apply(params, state, tokens)[0])
-    found = leave_one_out(model, params, state, TOKENS, TARGETS, replacement=0)
+    values = leave_one_out(model, params, state, TOKENS, TARGETS, replacement=0)
     for n, i in np.ndindex(N, T):
         changed = TOKENS[n].copy()
         changed[i] = 0
         fall = odds(np.asarray(run(TOKENS[n])), TARGETS[n]) - odds(
             np.asarray(run(changed)), TARGETS[n]
         )
-        assert_allclose(found[n, i], fall, atol=EXACT)
+        assert_allclose(values[n, i], fall, atol=EXACT)
 
 
 def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
     model, params, state = reader()
-    labels, words = (
-        np.array([1, 0, 1]),
-        [[f"word{token}" for token in row[real]] for row, real in zip(TOKENS, MASK, strict=True)],
-    )
+    labels = np.array([1, 0, 1])
+    words = [[f"word{token}" for token in row[m]] for row, m in zip(TOKENS, MASK, strict=True)]
     examples = {"tokens": TOKENS, "mask": MASK, "label": labels}
     p = np.asarray(jax.nn.softmax(model.apply(params, state, TOKENS, mask=MASK)[0]))
-    found = decisions(
+    decided = decisions(
         model, params, state, examples, p, words=words, classes=("no", "yes"), replacement=0
     )
-    assert [decision.truth for decision in found] == ["yes", "no", "yes"]
-    for i, decision in enumerate(found):
+    assert [decision.truth for decision in decided] == ["yes", "no", "yes"]
+    for i, decision in enumerate(decided):
         assert decision.answer == ("no", "yes")[p[i].argmax()]
         assert_allclose(decision.probability, p[i].max(), atol=EXACT)
         one = slice(i, i + 1)

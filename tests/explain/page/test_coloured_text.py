@@ -1,4 +1,4 @@
-"""Coloured text: what a browser gets is the text itself, each token with its value and the colour
+"""Coloured text in a browser is the text itself, each token with its value and the colour
 of that.
 """
 
@@ -64,7 +64,7 @@ def test_each_token_has_its_value_and_the_colour_of_it():
         assert attributes["style"] == background(value / np.abs(values).max())
 
 
-def test_all_rows_have_one_scale_which_the_legend_tells():
+def test_all_rows_have_one_scale_which_the_legend_shows():
     html = coloured_text("ab", {"one": [1.0, 2.0], "two": [-4.0, 2.0]}, label="")
     cells = [piece for piece in Cells(html).pieces if "title" in piece[1]]
     assert colour(cells[1][1]) == colour(cells[3][1])
@@ -102,7 +102,7 @@ def test_what_is_no_number_has_no_colour_and_zero_none_either():
     assert any(data == "ab" for data, _ in cells.pieces)
 
 
-def test_the_page_is_told_nothing_that_runs_or_loads():
+def test_text_is_escaped_and_nothing_runs_or_loads():
     tokens = ["<script>alert(1)</script>", '"', "&amp;", "ok"]
     for html in (
         coloured_text(tokens, {"<i>": [1, 2, 3, 4]}, label='"><b>', between=" "),
@@ -115,7 +115,7 @@ def test_the_page_is_told_nothing_that_runs_or_loads():
     assert any(data == "<script>alert…" for data, _ in cells.pieces)
 
 
-def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
+def test_a_long_text_is_cut_and_a_line_says_so():
     cells = Cells(coloured_text("x" * 1000, {"": np.ones(1000)}, label="", most=30))
     assert len(cells.titled()) == 30
     assert any("The first 30 of 1,000 tokens." in data for data, _ in cells.pieces)
@@ -128,15 +128,15 @@ def test_of_a_long_text_the_beginning_is_shown_and_it_is_said():
 def test_under_each_token_stand_the_most_probable_next_ones():
     vocabulary, text = "abcde", "abcd"
     p = RNG.dirichlet(np.ones(5), size=4)
-    found = Cells(predicted_text(text, np.ones(4), p, vocabulary, label="", top=3)).titled()
-    columns = [found[i : i + 4] for i in range(0, 16, 4)]
+    pieces = Cells(predicted_text(text, np.ones(4), p, vocabulary, label="", top=3)).titled()
+    columns = [pieces[i : i + 4] for i in range(0, 16, 4)]
     for t, (token, *guesses) in enumerate(columns):
         assert token[0] == text[t]
-        expected = sorted(zip(vocabulary, p[t], strict=True), key=lambda each: -each[1])[:3]
+        expected = sorted(zip(vocabulary, p[t], strict=True), key=lambda pair: -pair[1])[:3]
         assert guesses == [(name, float(f"{probability:.2g}")) for name, probability in expected]
 
 
-def test_what_came_is_underlined():
+def test_the_actual_next_token_is_underlined():
     pieces = Cells(
         predicted_text(
             "aba", np.ones(3), [[0.2, 0.8], [0.3, 0.7], [0.5, 0.5]], "ab", label="", top=2

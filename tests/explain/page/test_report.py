@@ -27,7 +27,7 @@ class About(NamedTuple):
 SUMMARY = {
     "experiment": "image_classification",
     "metrics": {"test/loss": 0.0312, "test/accuracy": 0.9912, "test/f1": None},
-    "baselines": {"support vector machine": 0.9944, "most frequent class": 0.1011},
+    "baselines": {"support vector machine": 0.9944, "most frequent class": 0.1},
     "parameters": 54321,
     "seconds": 754.2,
     "steps": 1600,
@@ -94,7 +94,7 @@ def page(tmp_path):
     return Page(report(tmp_path, sections=sections).read_text(encoding="utf-8"))
 
 
-def test_the_result_is_said_in_a_sentence_and_beside_the_baselines(page):
+def test_the_result_is_in_a_sentence_and_beside_the_baselines(page):
     assert page.has(
         "Test accuracy is 0.9912, worse than the best baseline, support vector machine (0.9944), "
         "by 0.0032."
@@ -103,7 +103,7 @@ def test_the_result_is_said_in_a_sentence_and_beside_the_baselines(page):
     assert compared == [
         ["support vector machine", "0.9944"],
         ["this model (cnn)", "0.9912"],
-        ["most frequent class", "0.1011"],
+        ["most frequent class", "0.1000"],
     ]
     assert [cells[0] for cells, attributes in page.rows if attributes.get("class") == "model"] == [
         "this model (cnn)"
@@ -140,9 +140,9 @@ def test_parts_come_in_their_order_under_headings(page):
 
 
 def test_figures_are_inside_with_a_description(page):
-    found = page.named("img")
-    assert [image["alt"].split(".")[0] for image in found] == ["Learning curves", "Bars"]
-    for image in found:
+    images = page.named("img")
+    assert [image["alt"].split(".")[0] for image in images] == ["Learning curves", "Bars"]
+    for image in images:
         kind, data = image["src"].split(";base64,")
         start = base64.b64decode(data, validate=True)[:5]
         assert (kind, start) in {("data:image/svg+xml", b"<?xml"), ("data:image/png", b"\x89PNG\r")}
@@ -255,6 +255,15 @@ def test_the_metric_and_its_direction_come_from_the_summary_else_the_experiment(
         "metric": metric and dict(zip(("name", "direction"), metric, strict=True)),
     }
     assert main_metric(summary, About("", *about)) == expected
+
+
+def test_bars_are_in_proportion_and_a_value_that_is_no_number_has_none(tmp_path):
+    baselines = {"half": 0.25, "broken": float("nan"), "negative": -1.0}
+    summary = {"metrics": {"test/r2": 0.5}, "baselines": baselines}
+    page = Page(write_report(tmp_path, title="x", summary=summary).read_text())
+    widths = [span["style"] for span in page.named("span")]
+    assert widths == ["width:100.00%", "width:50.00%", "width:0.00%", "width:0.00%"]
+    assert ["broken", "not a number"] in [cells for cells, _ in page.rows]
 
 
 @pytest.mark.parametrize("name", ["test/nll", "box"])

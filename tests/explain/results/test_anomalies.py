@@ -39,10 +39,10 @@ def test_the_trace_has_series_score_threshold_and_events():
     for ax in figure.axes:
         np.testing.assert_allclose(bands(ax), expected)
     alarm = SCORE > 0.5
-    found = sum([alarm[10:13].any(), alarm[30]])
+    detected = sum([alarm[10:13].any(), alarm[30]])
     runs = np.flatnonzero(np.diff(np.concatenate([[0], alarm & ~ANOMALOUS])) == 1)
     assert figure.get_suptitle() == (
-        f"Anomaly score: {found} of 2 events detected, {len(runs)} false alarms"
+        f"Anomaly score: {detected} of 2 events detected, {len(runs)} false alarms"
     )
 
 

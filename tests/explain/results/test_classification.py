@@ -1,4 +1,4 @@
-"""The pictures about a classifier against scikit-learn and brute force."""
+"""The figures of a classifier against scikit-learn and brute force."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -82,11 +82,11 @@ def test_reliability_agrees_with_scikit_learn():
     accuracy, confidence = sklearn.calibration.calibration_curve(
         right, PROBABILITIES.max(axis=1), n_bins=10
     )
-    found = reliability(PROBABILITIES, LABELS, bins=10)
-    filled = found.count > 0
-    assert_allclose(found.accuracy[filled], accuracy)
-    assert_allclose(found.confidence[filled], confidence)
-    assert found.count.sum() == N
+    by_bin = reliability(PROBABILITIES, LABELS, bins=10)
+    filled = by_bin.count > 0
+    assert_allclose(by_bin.accuracy[filled], accuracy)
+    assert_allclose(by_bin.confidence[filled], confidence)
+    assert by_bin.count.sum() == N
 
 
 def test_the_calibration_error_is_that_of_the_metrics():
@@ -96,14 +96,14 @@ def test_the_calibration_error_is_that_of_the_metrics():
 
 
 def test_the_reliability_diagram_draws_accuracy_against_confidence():
-    found = reliability(PROBABILITIES, LABELS, bins=10)
+    by_bin = reliability(PROBABILITIES, LABELS, bins=10)
     figure = calibration(PROBABILITIES, LABELS, bins=10)
     points = next(
         line for line in figure.axes[0].lines if line.get_label() == "accuracy of the bin"
     )
-    assert_allclose(points.get_xydata(), np.stack([found.confidence, found.accuracy], axis=1))
-    assert [bar.get_height() for bar in figure.axes[1].patches] == found.count.tolist()
-    assert f"{found.error:.3f}" in figure.get_suptitle()
+    assert_allclose(points.get_xydata(), np.stack([by_bin.confidence, by_bin.accuracy], axis=1))
+    assert [bar.get_height() for bar in figure.axes[1].patches] == by_bin.count.tolist()
+    assert f"{by_bin.error:.3f}" in figure.get_suptitle()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the learning curves draw is what was logged."""
+"""Learning curves have the logged values, and mark the step that was kept."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def panel(figure, title):
 
 
 def line(figure, title, split):
-    found = next(line for line in panel(figure, title).lines if line.get_label() == split)
-    return found.get_xdata().tolist(), found.get_ydata().tolist()
+    drawn = next(line for line in panel(figure, title).lines if line.get_label() == split)
+    return drawn.get_xdata().tolist(), drawn.get_ydata().tolist()
 
 
 def test_every_panel_has_the_values_of_its_rows():
@@ -39,7 +39,7 @@ def test_every_panel_has_the_values_of_its_rows():
     assert line(figure, "learning rate", "train") == ([10, 20, 30], [0.1, 0.05, 0.0])
 
 
-def test_what_is_no_number_leaves_a_gap():
+def test_nan_leaves_a_gap():
     _, norms = line(learning_curves(ROWS), "gradient norm", "train")
     assert norms[:2] == [900.0, 1.0]
     assert np.isnan(norms[2])

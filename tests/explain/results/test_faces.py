@@ -45,13 +45,13 @@ def test_each_row_is_a_probe_and_its_nearest_in_order():
     probes, count = np.array([0, 5]), 4
     figure = nearest_faces(IMAGES, COSINES, LABELS, NAMES, probes, count=count)
     (ax,) = figure.axes
-    shown, texts, right = list(tiles(ax, count + 1)), [text.get_text() for text in ax.texts], 0
+    pictures, texts, right = list(tiles(ax, count + 1)), [text.get_text() for text in ax.texts], 0
     for row, probe in enumerate(probes):
         order = sorted((k for k in range(12) if k != probe), key=lambda k: -COSINES[probe, k])[
             :count
         ]
         for column, k in enumerate([probe, *order]):
-            picture, frame = shown[row * (count + 1) + column]
+            picture, frame = pictures[row * (count + 1) + column]
             assert_allclose(picture, IMAGES[k, ..., 0])
             if column:
                 is_same = LABELS[k] == LABELS[probe]
@@ -68,16 +68,14 @@ def test_the_hardest_pairs_are_the_ends_of_both_kinds():
         hardest = sorted(
             np.flatnonzero(chosen), key=lambda k: SCORES[k] if colour == SAME else -SCORES[k]
         )[:3]
-        shown = list(tiles(ax, 3))
+        pictures = list(tiles(ax, 3))
         for column, k in enumerate(hardest):
-            for (picture, frame), i in zip(
-                (shown[column], shown[3 + column]), (PAIRS.first[k], PAIRS.second[k]), strict=True
-            ):
+            pair = (pictures[column], pictures[3 + column])
+            for (picture, frame), i in zip(pair, (PAIRS.first[k], PAIRS.second[k]), strict=True):
                 assert_allclose(picture, IMAGES[i, ..., 0])
                 assert_allclose(frame, to_rgb(colour))
-            assert ax.texts[
-                3 + column
-            ].get_text() == f"{NAMES[LABELS[PAIRS.second[k]]]} {SCORES[k]:.2g}".replace("-", "−")
+            text = f"{NAMES[LABELS[PAIRS.second[k]]]} {SCORES[k]:.2g}".replace("-", "−")
+            assert ax.texts[3 + column].get_text() == text
 
 
 def test_the_title_counts_errors_at_the_threshold_and_bars_are_densities():

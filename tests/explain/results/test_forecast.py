@@ -76,7 +76,7 @@ def test_levels_without_a_partner_have_no_band():
     assert figure.axes[0].get_title(loc="left") == "before"
 
 
-def test_calibration_draws_shares_against_levels_and_says_the_worst():
+def test_calibration_draws_shares_against_levels_and_has_the_worst_in_its_title():
     below = {
         "+1 h": np.array([0.07, 0.25, 0.5, 0.7, 0.95]),
         "+6 h": np.array([0.05, 0.2, 0.5, 0.75, 0.91]),

@@ -52,7 +52,7 @@ def test_the_error_grid_shows_medians_over_seeds_twice():
     ]
 
 
-def test_what_diverged_says_so_and_counts_as_worst():
+def test_diverged_networks_are_labelled_and_count_as_worst():
     errors = np.array([[[0.1], [np.nan]], [[np.inf], [np.nan]], [[0.3], [0.5]]])
     figure = error_grid(errors, [4, 8], [1])
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.3", "diverged"]
