@@ -74,7 +74,7 @@ def test_a_loop_counts_as_often_as_it_goes_round():
     assert flops(jnn.lstm(width), x) == 2 * steps * 4 * width * (3 + width)
 
 
-def test_of_branches_the_dearest_counts():
+def test_of_branches_the_most_expensive_counts():
     cheap, dear = (lambda x: x), (lambda x: x @ jnp.ones((3, 3)))
     model = jnn.function(lambda x: jax.lax.cond(x[0, 0] > 0, dear, cheap, x))
     assert flops(model, jnp.ones((6, 3))) == 2 * 6 * 3 * 3
