@@ -1,6 +1,4 @@
-"""Convolutions over one, two or three axes of space, channels last: plain, depthwise and
-transposed.
-"""
+"""Convolutions over one to three axes of space, channels last: plain, depthwise, transposed."""
 
 import math
 from collections.abc import Callable
@@ -37,19 +35,23 @@ def conv(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """Every output is a weighted sum over a window:
-    ``y[t] = Σ_τ x[t strides + τ dilation - low] kernel[τ] + bias``, x being zero outside.
+    """The convolution: every output is a weighted sum over a window.
+
+        y[t] = Σ_τ x[t strides + τ dilation - low] kernel[τ] + bias,   x zero outside
 
     x ``(..., *space, C)`` -> y ``(..., *out, features)``; ``kernel_size`` has one number for each
     axis of space: ``(3,)`` for sequences, ``(3, 3)`` for images. Params ``kernel``
     ``(*kernel_size, C / groups, features)``, ``bias`` ``(features,)``.
-    ``padding``  ``"SAME"``: ``ceil(size / strides)`` outputs, an odd element of padding at the end,
-                 as in TensorFlow; with strides, PyTorch's ``padding=k // 2`` differs. ``"VALID"``:
-                 none. ``"CAUSAL"``, for sequences: all in front, so that y[t] depends on x[:t+1];
-                 with strides of 1 the model then streams, remembering ``(k - 1) dilation``
-                 elements. Or numbers: one for all axes, or for each axis one or ``(low, high)``.
-    ``groups``   output group i sees input group i alone.
-    ``mask``     of sequences, ``(..., T)``: what it hides counts as zero, as padding does.
+
+    ``padding``  by name, or numbers: one for all axes, or for each axis one or ``(low, high)``
+                 ``"SAME"``: ``ceil(size / strides)`` outputs, an odd element of padding at the end,
+                 as in TensorFlow; with strides, PyTorch's ``padding=k // 2`` differs
+                 ``"VALID"``: none
+                 ``"CAUSAL"``, for sequences: all in front, so that y[t] depends on x[:t+1]; with
+                 strides of 1 the model streams, and remembers ``(k - 1) dilation`` elements
+    ``groups``   output group i depends on input group i alone
+    ``mask``     of sequences, ``(..., T)``: masked elements count as zero, as padding does
+
     PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first,
     other channels than in params, groups that do not divide, a window larger than the padded input,
     and integer x.
@@ -99,12 +101,11 @@ def depthwise_conv(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """`conv` of each channel alone, ``multiplier`` outputs from each: as many groups as x has
-    channels.
+    """`conv` of each channel alone, ``multiplier`` outputs from each.
 
     x ``(..., *space, C)`` -> y ``(..., *out, C multiplier)``, the outputs of one channel next to
     each other; params ``kernel`` ``(*kernel_size, 1, C multiplier)``, ``bias`` ``(C multiplier,)``.
-    All else is as in `conv`.
+    It is `conv` with as many groups as channels; settings are those of `conv`.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = depthwise_conv((3,), 2, padding="CAUSAL")
@@ -137,17 +138,25 @@ def conv_transpose(
     kernel_init=lecun_normal(),
     bias_init=zeros,
 ) -> Model:
-    """Every input spreads over a window of outputs, as in the transpose of `conv`:
-    ``y[t strides + τ dilation - low] += x[t] kernel[τ]``.
+    """The transposed convolution: every input is spread over a window of outputs.
+
+        y[t strides + τ dilation - low] += x[t] kernel[τ]
 
     x ``(..., *space, C)`` -> y ``(..., *out, features)``, where ``out`` is
-    ``(size - 1) strides + (k - 1) dilation + 1 - low - high + output_padding``. Params ``kernel`` ``(*kernel_size, C, features)``,
-    ``bias`` ``(features,)``. Mask and errors as in `conv`.
-    ``padding``  what is cut off. ``"SAME"``: the transpose of a `conv` with ``"SAME"``, ``size strides`` outputs. ``"VALID"``: nothing. Or
-                 numbers as in `conv`, and as in PyTorch's ``ConvTranspose``, whose ``weight[i, o, τ]`` is ``kernel[τ, i, o]``: nothing is
-                 flipped. Flax's ``ConvTranspose`` flips: its ``kernel[τ]`` is ``kernel[k - 1 - τ]`` here.
-    ``output_padding``  so many outputs more at the end of each axis, unless padding is ``"SAME"``: as in PyTorch it says which
-                 size is meant of those that a strided `conv` maps to one.
+    ``(size - 1) strides + (k - 1) dilation + 1 - low - high + output_padding``; params ``kernel``
+    ``(*kernel_size, C, features)``, ``bias`` ``(features,)``. Mask and errors as in `conv`.
+
+    ``padding``         the outputs that are cropped, by name, or numbers as in `conv`
+                        ``"SAME"``: ``size strides`` outputs, the transpose of a `conv` with
+                        ``"SAME"``
+                        ``"VALID"``: none
+    ``output_padding``  additional outputs at the end of each axis, unless padding is ``"SAME"``: a
+                        strided `conv` maps several sizes to one, and this chooses among them, as in
+                        PyTorch
+
+    Numbers are as in PyTorch's ``ConvTranspose``, whose ``weight[i, o, τ]`` is ``kernel[τ, i, o]``:
+    nothing is flipped. Flax's ``ConvTranspose`` flips: its ``kernel[τ]`` is ``kernel[k - 1 - τ]``
+    here.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = conv_transpose(3, (4, 4), strides=2)
@@ -170,32 +179,23 @@ def conv_transpose(
     def init(key, x):
         check_space("conv_transpose", x, rank)
         check_channels_last("conv_transpose", x, rank)
-        return _params(
-            key,
-            x,
-            (*window.size, x.shape[-1], features),
-            kernel_init,
-            bias_init if use_bias else None,
-        ), {}
+        shape = (*window.size, x.shape[-1], features)
+        return _params(key, x, shape, kernel_init, bias_init if use_bias else None), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("conv_transpose", x, rank)
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
-        cut = _transposed_pads(window, more)
-        geometry = Geometry((1,) * rank, cut, window.strides, window.dilation, 1)
-        hidden = _hide("conv_transpose", x, mask, rank)
-        return _over_leading_axes(
-            hidden, jnp.flip(kernel, range(rank)), params.get("bias"), geometry
-        ), state
+        padding = _transposed_pads(window, more)
+        geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
+        x, flipped = _masked("conv_transpose", x, mask, rank), jnp.flip(kernel, range(rank))
+        return _over_leading_axes(x, flipped, params.get("bias"), geometry), state
 
     return Model(init, apply)
 
 
 def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """The padding of the convolution, over x spread out by the strides, that a transposed
-    convolution is.
-    """
+    """The padding of the convolution of x, dilated by the strides, that is the transposed one."""
     if window.padding == "SAME":
         cut = [max(span - s, 0) // 2 for span, s in zip(window.spans, window.strides, strict=True)]
         return tuple(
@@ -210,11 +210,8 @@ def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int,
 
 
 def _windows(caller, kernel_size, strides, dilation, padding) -> Windows:
-    names = (
-        ("SAME", "VALID", "CAUSAL")
-        if isinstance(kernel_size, tuple | list) and len(kernel_size) == 1
-        else ("SAME", "VALID")
-    )
+    is_sequence = isinstance(kernel_size, tuple | list) and len(kernel_size) == 1
+    names = ("SAME", "VALID", "CAUSAL") if is_sequence else ("SAME", "VALID")
     return windows(
         caller,
         "kernel_size",
@@ -229,8 +226,10 @@ def _windows(caller, kernel_size, strides, dilation, padding) -> Windows:
 def _layer(
     caller: str, window: Windows, sizes: Callable, channels: Callable, kernel_init, bias_init
 ) -> Model:
-    """The model of a convolution. ``sizes(C)`` are the channels of one group, the outputs, and the
-    groups; ``channels(kernel)`` is C.
+    """The model of a convolution.
+
+    ``sizes(C)`` are the channels of one group, the outputs, and the groups; ``channels(kernel)`` is
+    C.
     """
     rank = len(window.size)
 
@@ -241,16 +240,14 @@ def _layer(
 
     def slide(params, x, padding):
         check_channels(caller, x, rank, channels(params["kernel"]))
-        geometry = Geometry(
-            window.strides, padding, (1,) * rank, window.dilation, sizes(x.shape[-1])[2]
-        )
+        groups = sizes(x.shape[-1])[2]
+        geometry = Geometry(window.strides, padding, (1,) * rank, window.dilation, groups)
         return _over_leading_axes(x, params["kernel"], params.get("bias"), geometry)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space(caller, x, rank)
-        return slide(
-            params, _hide(caller, x, mask, rank), pads(caller, window, x.shape[-rank - 1 : -1])
-        ), state
+        padding = pads(caller, window, x.shape[-rank - 1 : -1])
+        return slide(params, _masked(caller, x, mask, rank), padding), state
 
     def carry(params, x_t, length):
         return jnp.zeros((*x_t.shape[:-1], window.spans[0] - 1, x_t.shape[-1]), x_t.dtype)
@@ -260,17 +257,18 @@ def _layer(
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        x = jnp.concatenate([carry, _hide(caller, x, mask, rank)], axis=-2)
+        x = jnp.concatenate([carry, _masked(caller, x, mask, rank)], axis=-2)
         y, last = slide(params, x, ((0, 0),)), carry.shape[-2]
         if mask is None:
             return y, x[..., x.shape[-2] - last :, :]
-        seen = jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last).reshape(
-            (1,) * (mask.ndim - 1) + (-1,)
-        )
-        return y, jnp.take_along_axis(x, seen[..., None], axis=-2)
+        # The last elements of the carry and the real elements of x, which come before padding.
+        offset = jnp.arange(last).reshape((1,) * (mask.ndim - 1) + (-1,))
+        index = jnp.sum(mask, axis=-1, keepdims=True) + offset
+        return y, jnp.take_along_axis(x, index[..., None], axis=-2)
 
-    is_stream = window.padding == "CAUSAL" and window.strides == (1,)
-    return Model(init, apply, carry, step, read) if is_stream else Model(init, apply)
+    if window.padding != "CAUSAL" or window.strides != (1,):
+        return Model(init, apply)
+    return Model(init, apply, carry, step, read)
 
 
 def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
@@ -285,17 +283,14 @@ def _over_leading_axes(x, kernel, bias, geometry: Geometry) -> jax.Array:
     """The convolution of x ``(..., *space, C)``, all leading axes as one batch."""
     leading = x.ndim - kernel.ndim + 1
     dtype = jnp.result_type(x, kernel)
-    y = convolution(
-        x.reshape(math.prod(x.shape[:leading]), *x.shape[leading:]).astype(dtype),
-        kernel.astype(dtype),
-        geometry,
-    )
+    flat = x.reshape(math.prod(x.shape[:leading]), *x.shape[leading:])
+    y = convolution(flat.astype(dtype), kernel.astype(dtype), geometry)
     if bias is not None:
         y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
     return y.reshape(*x.shape[:leading], *y.shape[1:])
 
 
-def _hide(caller, x, mask, rank):
+def _masked(caller, x, mask, rank):
     """x with zeros where a mask of its sequences is False; more axes of space have no mask."""
     if mask is None or rank > 1:
         return x

@@ -1,4 +1,4 @@
-"""Cross attention: the elements of one sequence look at those of another, the memory."""
+"""Multi-head cross attention, from one sequence to another, the memory."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.attention import check_mask
-from jnn.layers.checks import check_float, check_fraction
+from jnn.layers.checks import check_float, check_fraction, check_names
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
@@ -26,20 +26,25 @@ def cross_attention(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Multi-head attention from x to a memory, as a decoder's to what the encoder made:
-    `attention`, with keys and values of the memory.
+    """Multi-head attention from x to a memory, such as the output of an encoder.
 
-    x is a dict: ``x`` ``(..., T, D)``, ``memory`` ``(..., S, E)`` and, optional, ``memory_mask``
-    ``(..., S)``, True where an element of the memory is real: the others are not looked at,
-    whatever they hold. -> y ``(..., T, D)``; settings, params and tags are those of `attention`. A
-    ``mask`` ``(..., T, S)`` says which element may look at which of the memory; one of elements,
+    It is `attention` with the keys and values of the memory. x is a dict of
+
+    ``x``            ``(..., T, D)``, the elements that attend
+    ``memory``       ``(..., S, E)``
+    ``memory_mask``  optional, ``(..., S)``, True where an element of the memory is real: the others
+                     are not attended to, whatever they hold
+
+    and y ``(..., T, D)``; settings, params and tags are those of `attention`. A ``mask``
+    ``(..., T, S)`` says which element may attend to which of the memory; one of elements,
     ``(..., T)``, changes nothing.
 
-    Streams, element by element of ``x``: ``carry(params, x_t, length)`` computes the keys and
-    values of ``x_t["memory"]`` once; ``step`` takes ``x`` ``(..., D)`` and ``read``
-    ``(..., T, D)``, both without looking at ``memory`` again. Raises `JnnError` as `attention`, and
-    for an x that is no such dict. Source: Vaswani et al. 2017, section 3.2.3,
-    https://arxiv.org/abs/1706.03762.
+    It streams over ``x``: ``carry(params, x_t, length)`` computes the keys and values of
+    ``x_t["memory"]`` once, as a cache; ``step`` takes ``x`` ``(..., D)`` and ``read``
+    ``(..., T, D)``, and neither needs ``memory`` again.
+
+    Raises `JnnError` as `attention`, and for an x that is not such a dict. Source: Vaswani et al.
+    2017, section 3.2.3, https://arxiv.org/abs/1706.03762.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = cross_attention(2), {"x": jnp.ones((5, 8)), "memory": jnp.ones((7, 6))}
@@ -67,12 +72,12 @@ def cross_attention(
         )
 
     def init(key, x):
-        _check(x, "x", "memory")
+        check_names("cross_attention", x, "x", "memory")
         return projections.init(
             key, x["x"].shape[-1], x["memory"].shape[-1], parameter_dtype(x["x"])
         ), {}
 
-    def remember(params, x):
+    def keys_and_values(params, x):
         """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
         memory, real = x["memory"], x.get("memory_mask")
         if real is not None:
@@ -90,15 +95,15 @@ def cross_attention(
         )
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        _check(x, "x", "memory")
+        check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
         check_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
-        k, v, real = remember(params, x)
+        k, v, real = keys_and_values(params, x)
         y = dot_product_attention(
             projections.project("query", params, x["x"]),
             k,
             v,
-            mask=_both(real, mask if mask is not None and mask.ndim == x["x"].ndim else None),
+            mask=_allowed(real, mask, x["x"].ndim),
             scale=scale,
             dropout=dropout,
             key=required_key(key, "cross_attention") if train and dropout > 0 else None,
@@ -107,24 +112,21 @@ def cross_attention(
         return projections.merge(params, y), state
 
     def carry(params, x_t, length):
-        _check(x_t, "x", "memory")
-        k, v, real = remember(params, x_t)
-        memory = {"key": heads_first(k), "value": heads_first(v)}
-        return memory if real is None else memory | {"mask": real}
+        check_names("cross_attention", x_t, "x", "memory")
+        k, v, real = keys_and_values(params, x_t)
+        cache = {"key": heads_first(k), "value": heads_first(v)}
+        return cache if real is None else cache | {"mask": real}
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        _check(x, "x")
+        check_names("cross_attention", x, "x")
         check_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
-        q, pairs = (
-            projections.project("query", params, x["x"]),
-            mask if mask is not None and mask.ndim == x["x"].ndim else None,
-        )
-        look = _both(carry.get("mask"), pairs)
+        q = projections.project("query", params, x["x"])
+        allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(
             heads_first(q),
             carry["key"],
             carry["value"],
-            mask=None if look is None else look[..., None, :, :],
+            mask=None if allowed is None else allowed[..., None, :, :],
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,
             key=required_key(key, "cross_attention") if train and dropout > 0 else None,
@@ -132,26 +134,19 @@ def cross_attention(
         return projections.merge(params, heads_first(y)), carry
 
     def step(params, state, carry, x_t):
-        _check(x_t, "x")
+        check_names("cross_attention", x_t, "x")
         y, carry = read(params, state, carry, {"x": x_t["x"][..., None, :]})
         return y[..., 0, :], carry
 
     return Model(init, apply, carry, step, read)
 
 
-def _both(real: jax.Array | None, pairs: jax.Array | None) -> jax.Array | None:
-    if real is None or pairs is None:
-        return pairs if real is None else real[..., None, :]
-    return real[..., None, :] & pairs
+def _allowed(real: jax.Array | None, mask: jax.Array | None, rank: int) -> jax.Array | None:
+    """Which pairs of an element and one of the memory are allowed; None for all.
 
-
-def _check(x, *names: str) -> None:
-    if not isinstance(x, dict) or any(name not in x for name in names):
-        got = (
-            f"a dict of {', '.join(map(str, x))}"
-            if isinstance(x, dict)
-            else f"x of type {type(x).__name__}"
-        )
-        raise mistake(
-            "cross_attention", got=got, expected="a dict with x (..., T, D) and memory (..., S, E)"
-        )
+    ``real`` is the mask of the memory; a ``mask`` of fewer axes than ``rank`` is of elements.
+    """
+    pairs = mask if mask is not None and mask.ndim == rank else None
+    if real is None:
+        return pairs
+    return real[..., None, :] if pairs is None else real[..., None, :] & pairs

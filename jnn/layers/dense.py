@@ -1,4 +1,4 @@
-"""The fully connected layer, and reshaping."""
+"""The fully connected layer, and the flattening of examples."""
 
 import math
 
@@ -15,11 +15,13 @@ from jnn.precision import parameter_dtype
 def dense(
     features: int, *, use_bias: bool = True, kernel_init=lecun_normal(), bias_init=zeros
 ) -> Model:
-    """Every output is a weighted sum of all inputs: ``y = x W + b``.
+    """The fully connected layer: ``y = x W + b``.
 
-    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` ``(D, features)``, ``bias``
-    ``(features,)``. PyTorch's ``Linear`` keeps the transpose of ``kernel``, and draws both from
-    ``U(-1/sqrt(D), 1/sqrt(D))``. Raises `JnnError` for a last axis other than D and for integer x.
+    x ``(..., D)`` -> y ``(..., features)``; params ``kernel`` W ``(D, features)``, ``bias`` b
+    ``(features,)``. Raises `JnnError` for a last axis other than D and for integer x.
+
+    PyTorch's ``Linear`` has the transpose of ``kernel``, and draws both from
+    ``U(-1/sqrt(D), 1/sqrt(D))``.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = dense(2)
@@ -46,7 +48,7 @@ def dense(
 
 
 def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
-    """``x @ kernel + bias`` as one product of matrices.
+    """``x @ kernel + bias`` as one matrix product.
 
     All leading axes are flattened into one: the gradient of ``kernel`` is then one matrix product
     too, which XLA runs fast on every device.
@@ -58,8 +60,9 @@ def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> ja
 
 
 def flatten(rank: int) -> Model:
-    """Each example's last ``rank`` axes as one: x ``(..., a, b, c)`` -> y ``(..., a b c)`` for
-    ``rank=3``, an image.
+    """The last ``rank`` axes, those of one example, as one axis.
+
+    For ``rank=3``, an image: x ``(..., a, b, c)`` -> y ``(..., a b c)``.
 
     >>> import jax.numpy as jnp
     >>> flatten(3).apply({}, {}, jnp.ones((5, 2, 2, 3)))[0].shape

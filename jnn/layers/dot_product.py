@@ -26,32 +26,33 @@ def dot_product_attention(
     key: jax.Array | None = None,
     fused: bool = False,
 ) -> jax.Array:
-    """Each query's mean of the values, weighted by how its key agrees:
-    ``y = softmax(q kᵀ scale + bias) v``, for each head.
+    """Attention of each head: ``y = softmax(q kᵀ scale + bias) v``.
 
-    ``q``        ``(..., T, H, d)``; ``k`` ``(..., S, G, d)`` and ``v`` ``(..., S, G, e)``, where G
-                 divides H: head h looks at key head ``h // (H // G)``, so that G = H is multi-head,
-                 1 < G < H grouped-query and G = 1 multi-query attention
-    ``mask``     True where a query may look: broadcastable to ``(..., H, T, S)`` where it has as
-                 many axes as q, else to ``(..., T, S)``. A query that may look nowhere gives 0.
+    ``q``        ``(..., T, H, d)``; ``k`` is ``(..., S, G, d)`` and ``v`` ``(..., S, G, e)``, where
+                 G divides H: head h attends to key head ``h // (H // G)``, so that G = H is
+                 multi-head, 1 < G < H grouped-query and G = 1 multi-query attention
+    ``mask``     True where a query may attend to a key: broadcastable to ``(..., H, T, S)`` if it
+                 has as many axes as q, else to ``(..., T, S)``. A query without any key gives 0.
                  (PyTorch's ``MultiheadAttention`` has True where it may not.)
     ``bias``     added to the logits, broadcastable to ``(..., H, T, S)``
-    ``scale``    ``1 / sqrt(d)`` unless given
-    ``causal``   query t looks at keys s <= t only; ``window``: only at ``|t - s| < window``
-    ``dropout``  the probability with which a weight is dropped, where a ``key`` is given
-    ``fused``    by ``jax.nn.dot_product_attention``, which on NVIDIA GPUs is cuDNN's flash
-                 attention for bfloat16 and float16: it keeps no weights, so that none can be seen
-                 or dropped. It has float32 logits: float64 is not fused
-    y            ``(..., T, H, e)``, in the dtype of v
+    ``scale``    by default ``1 / sqrt(d)``
+    ``causal``   whether query t attends only to keys s <= t
+    ``window``   queries attend only to keys at ``|t - s| < window``
+    ``dropout``  the probability with which a weight is dropped, if there is a ``key``
+    ``fused``    whether to call ``jax.nn.dot_product_attention``, which on NVIDIA GPUs is cuDNN's
+                 flash attention for bfloat16 and float16: it keeps no weights, so that none can be
+                 captured or dropped. Its logits are float32, so that float64 is never fused
 
-    Logits and softmax are in float32 at least. The weights ``(..., H, T, S)``, before dropout, are
-    tagged "weights". Raises `JnnError` where shapes do not fit. Sources: Vaswani et al. 2017,
-    section 3.2.1, https://arxiv.org/abs/1706.03762; Ainslie et al. 2023,
-    https://arxiv.org/abs/2305.13245.
+    Returns y ``(..., T, H, e)`` in the dtype of v. Logits and softmax are in float32 at least. The
+    weights ``(..., H, T, S)``, before dropout, are tagged "weights". Raises `JnnError` for shapes
+    that do not fit.
+
+    Sources: Vaswani et al. 2017, section 3.2.1, https://arxiv.org/abs/1706.03762; Ainslie et al.
+    2023, https://arxiv.org/abs/2305.13245.
 
     >>> import jax.numpy as jnp
     >>> q, k, v = jnp.zeros((1, 1, 2)), jnp.ones((3, 1, 2)), jnp.array([[[1.0]], [[2.0]], [[6.0]]])
-    >>> float(dot_product_attention(q, k, v)[0, 0, 0]), float(dot_product_attention(q, k, v, causal=True)[0, 0, 0])
+    >>> dot_product_attention(q, k, v).item(), dot_product_attention(q, k, v, causal=True).item()
     (3.0, 1.0)
     """
     _check(q, k, v, mask, bias, window, dropout)
@@ -71,20 +72,28 @@ def dot_product_attention(
         in_reach = _per_head(visible(distance, causal, window), q)
         mask = in_reach if mask is None else mask & in_reach
     q, k, v = (heads_first(a) for a in (q, k, v))
-    return heads_first(
-        attend(q, k, v, mask=mask, bias=bias, scale=factor, dropout=dropout, key=key)
-    )
+    y = attend(q, k, v, mask=mask, bias=bias, scale=factor, dropout=dropout, key=key)
+    return heads_first(y)
 
 
 def attend(
-    q, k, v, *, mask=None, bias=None, scale: float, dropout: float = 0.0, key=None
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    *,
+    mask: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    scale: float,
+    dropout: float = 0.0,
+    key: jax.Array | None = None,
 ) -> jax.Array:
-    """`dot_product_attention` with heads in front of time: q ``(..., H, T, d)``, k, v
-    ``(..., G, S, d)``; mask and bias ``(..., H, T, S)``.
+    """`dot_product_attention` with heads in front of time.
 
-    All products are of matrices that lie in memory as they are multiplied, under one leading axis
-    (2.5 times faster than under two for one query on a CPU); the queries that share keys are the
-    rows of one matrix.
+    q is ``(..., H, T, d)``, k and v are ``(..., G, S, d)``, mask and bias ``(..., H, T, S)``.
+
+    All matrices are multiplied in the layout that they have in memory, under one leading axis (2.5
+    times faster than under two for one query on a CPU); queries that share keys are the rows of one
+    matrix.
     """
     *batch, H, T, d = q.shape
     G, S = k.shape[-3:-1]
@@ -98,18 +107,15 @@ def attend(
         logits = jnp.where(_of_rank(mask, logits.ndim), logits, -jnp.inf)
     weights = tag(softmax(logits), "weights")
     if dropout > 0 and key is not None:
-        weights = jnp.where(
-            jax.random.bernoulli(key, 1 - dropout, weights.shape), weights / (1 - dropout), 0
-        )
+        is_kept = jax.random.bernoulli(key, 1 - dropout, weights.shape)
+        weights = jnp.where(is_kept, weights / (1 - dropout), 0)
     y = weights.astype(v.dtype).reshape(n, H // G * T, S) @ v.reshape(n, S, v.shape[-1])
     return y.reshape(*batch, H, T, v.shape[-1])
 
 
 @jax.custom_jvp
 def softmax(x: jax.Array) -> jax.Array:
-    """``exp(x) / sum(exp(x))`` along the last axis; 0 in a row that is ``-inf`` throughout, and no
-    gradient there.
-    """
+    """``exp(x) / sum(exp(x))`` along the last axis; a row of ``-inf`` gives 0 and no gradient."""
     largest = jnp.max(x, axis=-1, keepdims=True)
     e = jnp.exp(x - jnp.where(largest == -jnp.inf, 0, largest))
     total = jnp.sum(e, axis=-1, keepdims=True)
@@ -118,18 +124,16 @@ def softmax(x: jax.Array) -> jax.Array:
 
 @softmax.defjvp
 def _softmax_jvp(primals, tangents):
-    # Needs y alone, where differentiating the lines above would keep several arrays as large.
+    # Keeps y alone; differentiating the lines above would keep several arrays of this size.
     y, dx = softmax(*primals), tangents[0]
     y_dx = y * dx
     return y, y_dx - y * jnp.sum(y_dx, axis=-1, keepdims=True)
 
 
 def visible(distance: jax.Array, causal: bool, window: int | None) -> jax.Array:
-    """Whether a query may look at a key, by the ``distance`` from the query to the key, in elements
-    of the sequence.
-    """
-    may = distance <= 0 if causal else jnp.ones_like(distance, bool)
-    return may if window is None else may & (jnp.abs(distance) < window)
+    """Whether a query may attend to a key at this ``distance``, the key's position less its own."""
+    allowed = distance <= 0 if causal else jnp.ones_like(distance, bool)
+    return allowed if window is None else allowed & (jnp.abs(distance) < window)
 
 
 def heads_first(x: jax.Array) -> jax.Array:
@@ -140,23 +144,20 @@ def heads_first(x: jax.Array) -> jax.Array:
 def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
     batch, flat = q.shape[:-3], lambda a: a.reshape(-1, *a.shape[-3:])
 
-    def whole(a):
-        """Four axes: one for the batch, or 1 where it is alike over the batch."""
+    def four_axes(a):
+        """One axis for the batch, of length 1 if all examples share ``a``."""
         a = _of_rank(a, q.ndim)
-        return (
-            flat(a)
-            if math.prod(a.shape[:-3]) == 1
-            else flat(jnp.broadcast_to(a, (*batch, *a.shape[-3:])))
-        )
+        is_shared = math.prod(a.shape[:-3]) == 1
+        return flat(a if is_shared else jnp.broadcast_to(a, (*batch, *a.shape[-3:])))
 
-    # JAX's own function promotes dtypes on its way.
+    # JAX's function promotes dtypes inside.
     with jax.numpy_dtype_promotion("standard"):
         y = jax.nn.dot_product_attention(
             flat(q),
             flat(k),
             flat(v),
-            bias=None if bias is None else whole(bias).astype(q.dtype),
-            mask=None if mask is None else whole(mask),
+            bias=None if bias is None else four_axes(bias).astype(q.dtype),
+            mask=None if mask is None else four_axes(mask),
             scale=scale,
             is_causal=causal,
             local_window_size=None if window is None else (window - 1, 0 if causal else window - 1),
@@ -166,21 +167,16 @@ def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
     if mask is None:
         return y
     distance = jnp.arange(k.shape[-3])[None] - jnp.arange(q.shape[-3])[:, None]
-    somewhere = jnp.any(mask & _per_head(visible(distance, causal, window), q), axis=-1)
-    return jnp.where(jnp.swapaxes(somewhere, -1, -2)[..., None], y, 0)
+    has_key = jnp.any(mask & _per_head(visible(distance, causal, window), q), axis=-1)
+    return jnp.where(jnp.swapaxes(has_key, -1, -2)[..., None], y, 0)
 
 
 def _is_for_cudnn(q, v, causal, window) -> bool:
-    """cuDNN takes 16-bit types, heads of a multiple of 8 features up to 128, and a window that
-    looks back alone.
-    """
-    fits = (
-        q.dtype in (jnp.bfloat16, jnp.float16)
-        and q.shape[-1] == v.shape[-1]
-        and q.shape[-1] % 8 == 0
-        and q.shape[-1] <= 128
-    )
-    return jax.default_backend() == "gpu" and fits and (window is None or causal)
+    """Whether cuDNN is there and takes this: 16-bit types, certain head sizes, a causal window."""
+    is_half = q.dtype in (jnp.bfloat16, jnp.float16)
+    has_size = q.shape[-1] == v.shape[-1] and q.shape[-1] % 8 == 0 and q.shape[-1] <= 128
+    has_window = window is None or causal
+    return jax.default_backend() == "gpu" and is_half and has_size and has_window
 
 
 def _of_rank(a: jax.Array, rank: int) -> jax.Array:
@@ -193,10 +189,8 @@ def _per_head(mask: jax.Array, q) -> jax.Array:
 
 
 def _check(q, k, v, mask, bias, window, dropout) -> None:
-    caller, shapes = (
-        "dot_product_attention",
-        f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}",
-    )
+    caller = "dot_product_attention"
+    shapes = f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)}"
     fits = (
         q.ndim >= 3
         and k.shape[:-1] == v.shape[:-1]
@@ -221,9 +215,8 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
                 expected=f"one that broadcasts to {shape}",
             )
     if mask is not None and mask.dtype != bool:
-        raise mistake(
-            caller, got=f"mask of dtype {mask.dtype}", expected="bool, True where a query may look"
-        )
+        expected = "bool, True where a query may attend"
+        raise mistake(caller, got=f"mask of dtype {mask.dtype}", expected=expected)
     if window is not None:
         check_positive(caller, window=window)
     check_fraction(caller, dropout=dropout)

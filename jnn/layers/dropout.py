@@ -1,7 +1,7 @@
-"""Noise in training: dropout and its kin. In evaluation all are the identity.
+"""Noise in training: dropout, its variants and Gaussian noise; in evaluation, the identity.
 
-Each draws with its own key for the whole batch, each example its own values, and keeps the mean:
-dropout divides what it keeps by the fraction that is kept.
+Each layer draws with its own key, independently for each example. The mean is kept: dropout divides
+the kept values by the fraction that is kept.
 """
 
 import math
@@ -14,17 +14,17 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.model import Model, pointwise, required_key
 
-# what SELU tends to at minus infinity: its scale times its alpha, equation 14 of Klambauer et al.
-# 2017
 ALPHA = -1.7580993408473766
+"""The limit of SELU at minus infinity, ``-scale alpha``: equation 14 of Klambauer et al. 2017."""
 
 
 def dropout(rate: float) -> Model:
-    """Zero each value with probability ``rate``, and divide the others by ``1 - rate`` (Srivastava
-    et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html).
+    """Zero each value with probability ``rate``, and divide the others by ``1 - rate``.
 
     x of any shape -> y of the same. In training it needs a key. Raises `JnnError` for a rate
     outside of [0, 1) and for integer x.
+
+    Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = dropout(0.5).apply({}, {}, jnp.ones(1000), key=jax.random.key(0), train=True)
@@ -35,16 +35,18 @@ def dropout(rate: float) -> Model:
 
 
 def spatial_dropout(rate: float, rank: int) -> Model:
-    """Zero whole channels: one draw for each channel of each example (Tompson et al. 2014,
-    https://arxiv.org/abs/1411.4280).
+    """Zero whole channels: one draw for each channel of each example.
 
-    x ``(..., *space, C)``, where the last ``rank`` axes are one example, 3 for an image:
-    neighbouring values are alike, so that a value zeroed alone would be guessed from them.
-    PyTorch's ``Dropout1d`` to ``Dropout3d``. Raises as `dropout`, and in training for fewer axes
-    than ``rank``.
+    x ``(..., *space, C)``, where the last ``rank`` axes are one example, 3 for an image. A single
+    zeroed value could be inferred from its neighbours, which are correlated. PyTorch's
+    ``Dropout1d`` to ``Dropout3d``. Raises as `dropout`, and in training for fewer axes than
+    ``rank``.
+
+    Source: Tompson et al. 2014, https://arxiv.org/abs/1411.4280.
 
     >>> import jax, jax.numpy as jnp
-    >>> y, _ = spatial_dropout(0.5, rank=2).apply({}, {}, jnp.ones((7, 100)), key=jax.random.key(0), train=True)
+    >>> layer, key = spatial_dropout(0.5, rank=2), jax.random.key(0)
+    >>> y, _ = layer.apply({}, {}, jnp.ones((7, 100)), key=key, train=True)
     >>> bool((y == y[0]).all())
     True
     """
@@ -55,16 +57,18 @@ def spatial_dropout(rate: float, rank: int) -> Model:
 
 
 def stochastic_depth(rate: float, rank: int) -> Model:
-    """Zero whole examples, one draw for each: a block is at times skipped in
-    ``residual(chain(block, stochastic_depth(0.1, rank=3)))``.
+    """Zero whole examples, one draw for each.
 
-    x ``(..., *example)``, where the last ``rank`` axes are one example. What is kept is divided by
-    ``1 - rate``; the paper divides nothing and multiplies in evaluation. Raises as `dropout`, and
-    in training for fewer axes than ``rank``. Source: Huang et al. 2016,
-    https://arxiv.org/abs/1603.09382.
+    In ``residual(chain(block, stochastic_depth(0.1, rank=3)))`` the block is skipped for these. x
+    is ``(..., *example)``, where the last ``rank`` axes are one example. Kept values are divided by
+    ``1 - rate``; the paper does not divide, but multiplies in evaluation. Raises as `dropout`, and
+    in training for fewer axes than ``rank``.
+
+    Source: Huang et al. 2016, https://arxiv.org/abs/1603.09382.
 
     >>> import jax, jax.numpy as jnp
-    >>> y, _ = stochastic_depth(0.5, rank=1).apply({}, {}, jnp.ones((100, 3)), key=jax.random.key(0), train=True)
+    >>> layer, key = stochastic_depth(0.5, rank=1), jax.random.key(0)
+    >>> y, _ = layer.apply({}, {}, jnp.ones((100, 3)), key=key, train=True)
     >>> sorted(map(tuple, set(map(tuple, y.tolist()))))
     [(0.0, 0.0, 0.0), (2.0, 2.0, 2.0)]
     """
@@ -73,11 +77,13 @@ def stochastic_depth(rate: float, rank: int) -> Model:
 
 
 def alpha_dropout(rate: float) -> Model:
-    """Dropout for networks of SELUs: mean 0 and variance 1 stay so. Dropped values become
-    ``α' = -1.758``, then ``y = a x + b``.
+    """Dropout for networks of SELUs, which keeps a mean of 0 and a variance of 1.
 
-    ``a = ((1 - rate)(1 + rate α'²))^(-1/2)``, ``b = -a rate α'``. Raises as `dropout`. Source:
-    Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+    Dropped values become ``α' = -1.758``, then
+
+        y = a x + b,   a = ((1 - rate)(1 + rate α'²))^(-1/2),   b = -a rate α'
+
+    Raises as `dropout`. Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = alpha_dropout(0.1).apply({}, {}, jnp.zeros(1000), key=jax.random.key(0), train=True)
@@ -86,18 +92,18 @@ def alpha_dropout(rate: float) -> Model:
     """
     check_fraction("alpha_dropout", rate=rate)
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
-    return _drawing(
-        "alpha_dropout",
-        rate,
-        lambda key, x: (
-            a * jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x, ALPHA) - a * rate * ALPHA
-        ),
-    )
+
+    def drop(key, x):
+        is_kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+        return a * jnp.where(is_kept, x, ALPHA) - a * rate * ALPHA
+
+    return _drawing("alpha_dropout", rate, drop)
 
 
 def gaussian_noise(standard_deviation: float) -> Model:
-    """Add noise to each value: ``y = x + standard_deviation * N(0, 1)``. Raises `JnnError` for a
-    negative deviation and for integer x.
+    """Add noise to each value: ``y = x + standard_deviation * N(0, 1)``.
+
+    Raises `JnnError` for a negative deviation and for integer x.
 
     >>> import jax, jax.numpy as jnp
     >>> y, _ = gaussian_noise(0.1).apply({}, {}, jnp.ones(1000), key=jax.random.key(0), train=True)
@@ -115,9 +121,7 @@ def gaussian_noise(standard_deviation: float) -> Model:
 
 
 def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
-    """Dropout with one draw for each element of the shape ``drawn(x.shape)``, which is broadcast to
-    x.
-    """
+    """Dropout with one draw for each element of the shape ``drawn(x.shape)``, broadcast to x."""
     check_fraction(caller, rate=rate)
 
     def drop(key, x):
@@ -136,9 +140,7 @@ def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: i
 def _drawing(
     caller: str, strength: float, draw: Callable[[jax.Array, jax.Array], jax.Array]
 ) -> Model:
-    """The model of ``y = draw(key, x)`` in training, and of the identity in evaluation or with a
-    strength of zero.
-    """
+    """The model of ``y = draw(key, x)`` in training, unless its strength is zero."""
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(caller, x)

@@ -1,4 +1,4 @@
-"""The simple recurrent network."""
+"""The simple recurrent network of Elman."""
 
 from collections.abc import Callable
 
@@ -27,13 +27,15 @@ def elman(
     x ``(..., T, D)`` -> y ``(..., T, features)``; params ``kernel`` W ``(D, features)``,
     ``recurrent_kernel`` R ``(features, features)``, ``bias`` ``(features,)``. The memory,
     ``{"hidden": (..., features)}``, starts at zero. ``activation`` is a function, or its name in
-    `ACTIVATIONS`. With a ``mask`` ``(..., T)``, padding changes nothing. Tagged: ``hidden``, within
-    the scan, so that `jnn.capture` shows ``(T, ..., features)``.
+    `ACTIVATIONS`, and is computed in float32 at least. With a ``mask`` ``(..., T)``, padding
+    changes nothing.
 
-    PyTorch's ``RNN`` has two biases, of which this is the sum, keeps the transposed matrices, and
-    draws all from ``U(-1/sqrt(features), 1/sqrt(features))``; Keras calls it ``SimpleRNN``. The
-    activation is computed in float32 at least. Raises `JnnError` as `recurrent`, and for another D
-    than in params. Source: Elman 1990, https://doi.org/10.1207/s15516709cog1402_1.
+    Tags: "hidden", within the scan, so that `jnn.capture` returns ``(T, ..., features)``. Raises
+    `JnnError` as `recurrent`, and for another D than in params.
+
+    PyTorch's ``RNN`` has two biases, of which this is the sum, the transposed matrices, and draws
+    all from ``U(-1/sqrt(features), 1/sqrt(features))``; Keras calls it ``SimpleRNN``. Source: Elman
+    1990, https://doi.org/10.1207/s15516709cog1402_1.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = elman(4), jnp.ones((7, 3))
@@ -63,11 +65,5 @@ def elman(
         h = tag(f(numerics(z)).astype(z.dtype), "hidden")
         return h, {"hidden": h}
 
-    return cell(
-        "elman",
-        init,
-        carry,
-        project,
-        step,
-        lambda params: {"recurrent_kernel": params["recurrent_kernel"]},
-    )
+    weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
+    return cell("elman", init, carry, project, step, weights)

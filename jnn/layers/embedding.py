@@ -1,4 +1,4 @@
-"""Vectors for tokens, and the read-out that shares them."""
+"""Embeddings of tokens, and the tied read-out that shares them."""
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +17,12 @@ def embedding(
 
     x integers ``(...)`` in [0, vocabulary) -> y ``(..., features)``; params ``embedding``
     ``(vocabulary, features)``, drawn from N(0, 1) as in PyTorch, in JAX's default floating type,
-    float32. Values of tokens are not known while compiling: a token out of range, a negative one
-    too, gives NaN, where Flax takes the last vector and plain indexing counts from the end. Call
-    `check_tokens` on the data. Raises `JnnError` for tokens that are not integers. With `unembed`, a
-    standard deviation of ``features**-0.5`` starts with logits of the order of one.
+    float32. With `unembed`, a standard deviation of ``features**-0.5`` gives initial logits of the
+    order of one.
+
+    Values of tokens are not known at compile time: a token out of range, also a negative one, gives
+    NaN, where Flax takes the last vector and plain indexing counts from the end. Call
+    `check_tokens` on the data. Raises `JnnError` for tokens that are not integers.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, tokens = embedding(10, 4), jnp.array([3, 1, 3])
@@ -32,29 +34,24 @@ def embedding(
 
     def init(key, x):
         _check_integer(x)
-        return {
-            "embedding": embedding_init(key, (vocabulary, features), jnp.result_type(float))
-        }, {}
+        vectors = embedding_init(key, (vocabulary, features), jnp.result_type(float))
+        return {"embedding": vectors}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         _check_integer(x)
-        # Wide enough for any vocabulary: the tokens may be uint8, and indexing computes in their
-        # type.
+        # Indexing computes in the type of the tokens, which may be uint8.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
-        return jnp.asarray(params["embedding"]).at[tokens].get(
-            mode="fill", fill_value=jnp.nan, wrap_negative_indices=False
-        ), state
+        vectors = jnp.asarray(params["embedding"]).at[tokens]
+        return vectors.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
 
     return pointwise(init, apply)
 
 
 def unembed(params: Params, h: jax.Array) -> jax.Array:
-    """The logits of a read-out that shares the vectors of `embedding` (tied weights):
-    ``y = h @ embeddingᵀ``.
+    """The logits of a tied read-out, which shares the params of `embedding`: ``h @ embeddingᵀ``.
 
-    h ``(..., features)`` -> y ``(..., vocabulary)``; ``params`` are those of the embedding. Used in
-    a plain function, the gradient of both uses is summed. Source: Press & Wolf 2017,
-    https://arxiv.org/abs/1608.05859.
+    h ``(..., features)`` -> y ``(..., vocabulary)``; ``params`` are those of the embedding, whose
+    gradient is the sum over both uses. Source: Press & Wolf 2017, https://arxiv.org/abs/1608.05859.
 
     >>> import jax.numpy as jnp
     >>> unembed({"embedding": jnp.array([[1.0, 0.0], [0.0, 2.0]])}, jnp.array([3.0, 4.0])).tolist()
@@ -65,9 +62,10 @@ def unembed(params: Params, h: jax.Array) -> jax.Array:
     return linear(h, params["embedding"].T)
 
 
-def check_tokens(tokens, vocabulary: int, caller: str = "tokens") -> None:
-    """Raise `JnnError` for the first token that is not in [0, vocabulary), with its position; for
-    data on the host, before training.
+def check_tokens(tokens: np.typing.ArrayLike, vocabulary: int, caller: str = "tokens") -> None:
+    """Raise `JnnError`, with its position, for the first token that is not in [0, vocabulary).
+
+    It is for data on the host, before training.
 
     >>> check_tokens([[0, 3], [9, 1]], vocabulary=9)
     Traceback (most recent call last):
@@ -83,15 +81,16 @@ def check_tokens(tokens, vocabulary: int, caller: str = "tokens") -> None:
             caller,
             got=f"{tokens[position]} at position {position}",
             expected=f"integers from 0 to {vocabulary - 1}",
-            remedy="Give the embedding a larger vocabulary, or encode with the tokenizer that belongs to it.",
+            remedy="Use a larger vocabulary, or the tokenizer that belongs to the model.",
         )
 
 
 def _check_integer(x) -> None:
     if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.integer):
+        kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
         raise mistake(
             "embedding",
-            got=f"x of {f'dtype {x.dtype}' if hasattr(x, 'dtype') else f'type {type(x).__name__}'}",
+            got=f"x of {kind}",
             expected="an array of integers, the tokens",
             remedy="Convert first: x.astype(jnp.int32).",
         )

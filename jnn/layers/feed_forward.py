@@ -1,4 +1,4 @@
-"""The feed-forward block of a transformer: the same small network at each element."""
+"""The position-wise feed-forward network of a transformer."""
 
 from collections.abc import Callable
 
@@ -24,15 +24,19 @@ def feed_forward(
     output_init: Init | None = None,
     bias_init: Init = zeros,
 ) -> Model:
-    """Out to ``hidden`` features and back: ``y = activation(x W + b) V + c``; ``gated``:
-    ``y = (activation(x W + b) * (x U + a)) V + c``.
+    """The position-wise feed-forward network, with one hidden layer.
+
+        y = activation(x W + b) V + c
+        y = (activation(x W + b) * (x U + a)) V + c     gated=True
 
     x ``(..., D)`` -> y ``(..., D)``; params ``hidden`` (gated: ``gate`` and ``value`` in it) and
     ``output``, each those of `dense`. ``dropout`` is of the hidden features, in training, as in
-    PyTorch's ``TransformerEncoderLayer``. SwiGLU is
-    ``activation=jax.nn.silu, gated=True, use_bias=False``, with ``8 D / 3`` hidden features as many
-    numbers as the plain one has with ``4 D``. Raises `JnnError` as `dense`. Sources: Vaswani et al.
-    2017, section 3.3, https://arxiv.org/abs/1706.03762; Shazeer 2020,
+    PyTorch's ``TransformerEncoderLayer``. Raises `JnnError` as `dense`.
+
+    SwiGLU is ``activation=jax.nn.silu, gated=True, use_bias=False``; with ``8 D / 3`` hidden
+    features it has as many params as the plain network with ``4 D``.
+
+    Sources: Vaswani et al. 2017, section 3.3, https://arxiv.org/abs/1706.03762; Shazeer 2020,
     https://arxiv.org/abs/2002.05202.
 
     >>> import jax, jax.numpy as jnp

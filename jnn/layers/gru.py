@@ -21,8 +21,7 @@ def gru(
     kernel_init=lecun_normal(),
     recurrent_init=orthogonal(),
 ) -> Model:
-    """The gated recurrent unit: one gate says how much of the memory to forget for a new candidate,
-    another how much to keep.
+    """The gated recurrent unit.
 
         a_r, a_u, a_n = x_t W + b               three blocks of ``features`` columns, in this order
         r = σ(a_r + h_{t-1} R_r)                the reset gate
@@ -37,17 +36,18 @@ def gru(
     ``{"hidden": (..., features)}``, starts at zero. With a ``mask`` ``(..., T)``, padding changes
     nothing.
 
-    "after" has one matrix product a step, "before" is that of the paper and has two. Tagged:
-    ``reset_gate``, ``update_gate``, ``candidate``, ``hidden``, within the scan, so that
-    `jnn.capture` shows ``(T, ..., features)``. Gates and memory are computed in float32 at least,
-    for the memory is a running mean.
+    "after" has one matrix product a step; "before" is that of the paper and has two. Gates and
+    memory are computed in float32 at least, since the memory is a running mean.
+
+    Tags: "reset_gate", "update_gate", "candidate", "hidden", within the scan, so that `jnn.capture`
+    returns ``(T, ..., features)``. Raises `JnnError` as `recurrent`, and for another D than in
+    params.
 
     PyTorch has "after", the same order r, z, n with u called z, transposed matrices, two biases (b
     is their sum in the blocks of r and u), and draws all from
     ``U(-1/sqrt(features), 1/sqrt(features))``. Keras has the order z, r, h and "after" by default
-    (``reset_after=True``); Flax has "after". Cho et al. 2014, https://arxiv.org/abs/1406.1078, is
-    "before"; Chung et al. 2014 exchange u and 1 - u. Raises `JnnError` as `recurrent`, and for
-    another D than in params.
+    (``reset_after=True``); Flax has "after". Cho et al. 2014, https://arxiv.org/abs/1406.1078, have
+    "before"; Chung et al. 2014 exchange u and 1 - u.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = gru(4), jnp.ones((7, 3))
@@ -65,19 +65,19 @@ def gru(
 
     def init(key, x_t):
         keys, dtype = jax.random.split(key), parameter_dtype(x_t)
+        by_gate = for_each_gate(recurrent_init, 3)
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 3 * features), dtype),
-            "recurrent_kernel": for_each_gate(recurrent_init, 3)(
-                keys[1], (features, 3 * features), dtype
-            ),
+            "recurrent_kernel": by_gate(keys[1], (features, 3 * features), dtype),
             "bias": jnp.zeros(3 * features, dtype),
         }
-        return params | ({"recurrent_bias": jnp.zeros(features, dtype)} if reset == "after" else {})
+        if reset == "after":
+            params["recurrent_bias"] = jnp.zeros(features, dtype)
+        return params
 
     def carry(params, x_t):
-        return {
-            "hidden": numerics(jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t)))
-        }
+        h = jnp.zeros((*x_t.shape[:-1], features), memory_dtype(params, x_t))
+        return {"hidden": numerics(h)}
 
     split = 2 * features
 
@@ -87,9 +87,8 @@ def gru(
         dtype, z = z.dtype, numerics(z)
         r, u = by_gates(sigmoid(a[..., :split] + z[..., :split]), 2)
         r = tag(r, "reset_gate")
-        n = jnp.tanh(
-            a[..., split:] + r * (z[..., split:] + d.reshape((1,) * (z.ndim - 1) + d.shape))
-        )
+        d = d.reshape((1,) * (z.ndim - 1) + d.shape)
+        n = jnp.tanh(a[..., split:] + r * (z[..., split:] + d))
         return _blend(u, n, h, dtype)
 
     def before(product, params, memory, x_t):
@@ -109,10 +108,9 @@ def gru(
         return {"gates": kernel[:, :split], "candidate": kernel[:, split:]}
 
     if reset == "after":
-        whole = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-        return cell(
-            "gru", init, carry, lambda params, x: {"input": affine(params, x)}, after, whole
-        )
+        project = lambda params, x: {"input": affine(params, x)}
+        weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
+        return cell("gru", init, carry, project, after, weights)
     return cell("gru", init, carry, by_product, before, split_kernel)
 
 

@@ -21,7 +21,7 @@ def lstm(
     kernel_init=lecun_normal(),
     recurrent_init=orthogonal(),
 ) -> Model:
-    """Long short-term memory: a cell that gates write, keep and read.
+    """Long short-term memory.
 
         i, f, g, o = x_t W + h_{t-1} R + b      four blocks of ``features`` columns, in this order
         c_t = σ(f) c_{t-1} + σ(i) tanh(g)
@@ -33,23 +33,25 @@ def lstm(
     ``{"hidden": (..., features), "cell": (..., features)}``, starts at zero. With a ``mask``
     ``(..., T)``, padding changes nothing.
 
-    ``peephole``    the gates see the cell: ``i + p_i c_{t-1}``, ``f + p_f c_{t-1}``,
+    ``peephole``    the gates depend on the cell: ``i + p_i c_{t-1}``, ``f + p_f c_{t-1}``,
                     ``o + p_o c_t``, params ``peephole`` ``(3, features)`` in the order i, f, o, at
                     first zero (Gers et al. 2002, https://www.jmlr.org/papers/v3/gers02a.html).
-    ``projection``  h has so many features: ``h_t = (σ(o) tanh(c_t)) P``, params ``projection`` P
-                    ``(features, projection)``, then R is ``(projection, 4 features)`` and y
+    ``projection``  the number of features of h, ``h_t = (σ(o) tanh(c_t)) P``, params ``projection``
+                    P ``(features, projection)``; then R is ``(projection, 4 features)`` and y
                     ``(..., T, projection)`` (Sak et al. 2014, https://arxiv.org/abs/1402.1128).
 
-    Tagged: ``input_gate``, ``forget_gate``, ``candidate``, ``output_gate``, ``cell``, ``hidden``,
-    within the scan, so that `jnn.capture` shows ``(T, ..., features)``. Gates and cell are computed
-    in float32 at least, for the cell is a running sum.
+    Gates and cell are computed in float32 at least, since the cell is a running sum. Tags:
+    "input_gate", "forget_gate", "candidate", "output_gate", "cell", "hidden", within the scan, so
+    that `jnn.capture` returns ``(T, ..., features)``. Raises `JnnError` as `recurrent`, and for
+    another D than in params.
 
     PyTorch has the same order of gates, transposed matrices, two biases of which this is the sum
     and a forget bias of 0, and draws all from ``U(-1/sqrt(features), 1/sqrt(features))``. Keras has
     the order i, f, g, o and a forget bias of 1; Flax's ``OptimizedLSTMCell`` has one matrix for
-    each gate and a forget bias of 0. Raises `JnnError` as `recurrent`, and for another D than in
-    params. Source: Hochreiter & Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735;
-    forget gate: Gers et al. 2000.
+    each gate and a forget bias of 0.
+
+    Source: Hochreiter & Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735; forget gate:
+    Gers et al. 2000.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> layer, x = lstm(4), jnp.ones((7, 3))
@@ -58,28 +60,21 @@ def lstm(
     >>> y[0].shape, values["forget_gate"].shape
     ((7, 4), (7, 4))
     """
-    check_positive(
-        "lstm", features=features, **({} if projection is None else {"projection": projection})
-    )
-    for name, value, kind in (
-        ("forget_bias", forget_bias, int | float),
-        ("peephole", peephole, bool),
-    ):
-        if not isinstance(value, kind):
-            raise mistake(
-                "lstm",
-                got=f"{name}={value!r}",
-                expected="True or False" if kind is bool else "a number",
-            )
+    check_positive("lstm", features=features)
+    if projection is not None:
+        check_positive("lstm", projection=projection)
+    if not isinstance(forget_bias, int | float):
+        raise mistake("lstm", got=f"forget_bias={forget_bias!r}", expected="a number")
+    if not isinstance(peephole, bool):
+        raise mistake("lstm", got=f"peephole={peephole!r}", expected="True or False")
     outputs = features if projection is None else projection
 
     def init(key, x_t):
         keys, dtype = jax.random.split(key, 3), parameter_dtype(x_t)
+        by_gate = for_each_gate(recurrent_init, 4)
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 4 * features), dtype),
-            "recurrent_kernel": for_each_gate(recurrent_init, 4)(
-                keys[1], (outputs, 4 * features), dtype
-            ),
+            "recurrent_kernel": by_gate(keys[1], (outputs, 4 * features), dtype),
             "bias": jnp.zeros(4 * features, dtype).at[features : 2 * features].set(forget_bias),
         }
         if peephole:
@@ -101,9 +96,8 @@ def lstm(
         z = numerics(product("recurrent_kernel", h))
         if peephole:
             p_i, p_f, p_o = map(row, numerics(params["peephole"]))
-            z = z + jnp.concatenate(
-                [p_i * c, p_f * c, jnp.zeros_like(c), jnp.zeros_like(c)], axis=-1
-            )
+            zero = jnp.zeros_like(c)
+            z = z + jnp.concatenate([p_i * c, p_f * c, zero, zero], axis=-1)
         # One tanh for all gates, as σ(z) = 1/2 + 1/2 tanh(z/2): block by block, a CPU takes 1.4
         # times as long for the step.
         scale = row(jnp.repeat(jnp.array([0.5, 0.5, 1, 0.5], z.dtype), features))
@@ -115,7 +109,6 @@ def lstm(
         h = tag(m if projection is None else product("projection", m), "hidden")
         return h, {"hidden": h, "cell": c}
 
-    matrices = ("recurrent_kernel",) if projection is None else ("recurrent_kernel", "projection")
-    return cell(
-        "lstm", init, carry, project, step, lambda params: {name: params[name] for name in matrices}
-    )
+    names = ("recurrent_kernel",) if projection is None else ("recurrent_kernel", "projection")
+    weights = lambda params: {name: params[name] for name in names}
+    return cell("lstm", init, carry, project, step, weights)

@@ -1,6 +1,4 @@
-"""A mixture of experts: several networks, and a router that chooses a few of them for each
-element.
-"""
+"""The mixture of experts: a router chooses a few of several networks for each element."""
 
 import jax
 import jax.numpy as jnp
@@ -18,23 +16,28 @@ from jnn.transform import ensemble
 def mixture_of_experts(
     expert: Model, experts: int, *, top: int = 2, router_init: Init = lecun_normal()
 ) -> Model:
-    """``y = Σ_i g_i expert_i(x)`` for each element, over the ``top`` experts of largest
-    ``p = softmax(x W)``; g is p, with a sum of 1.
+    """A sum of expert networks, weighted by a router, for each element.
 
-    x ``(..., D)`` -> y ``(..., D)``, or what the expert makes of it; params ``router`` with
-    ``kernel`` ``(D, experts)``, and ``experts``: those of ``expert``, such as `feed_forward`, with
-    a first axis of length ``experts``. The expert must treat each element alone. With ``top=1`` g
-    is p itself, as in Switch: a weight of 1 would leave the router without a gradient.
+        p = softmax(x W)
+        y = Σ_i g_i expert_i(x)     over the ``top`` experts of largest p
 
-    Every expert computes every element, and the gates choose: exact, without a capacity beyond
-    which elements are dropped, so that examples do not influence each other; it costs
-    ``experts / top`` times the products that are used. The router is in float32 at least.
+    The gates g are p, normalized to a sum of 1 over these experts. With ``top=1`` g is p itself, as
+    in Switch: a weight of 1 would leave the router without a gradient.
 
-    Tags: "gates" ``(..., experts)``, and two losses for the objective, means over the real
-    elements:
+    x ``(..., D)`` -> y ``(..., D)``, or the shape of the expert's output; params ``router`` with
+    ``kernel`` W ``(D, experts)``, and ``experts``: those of ``expert``, such as `feed_forward`,
+    with a first axis of length ``experts``. The expert must treat each element alone.
+
+    Every expert computes every element, and the gates select: this is exact, no element is dropped
+    for lack of capacity, and examples do not influence each other; it costs ``experts / top`` times
+    the products that are used. The router is computed in float32 at least.
+
+    Tags: "gates" ``(..., experts)``, and two losses, means over the real elements:
+
     "load_balance"  ``experts Σ_i f_i P_i``, where f_i is the share of choices that fell on expert
-                    i, and P_i the mean of p_i: 1 where even
+                    i, and P_i the mean of p_i: 1 if even
     "router_z"      the mean of ``logsumexp(x W)²``, which keeps logits small
+
     To train with them, differentiate through `jnn.capture`:
     ``(y, state), values = jnn.capture(model.apply)(params, state, x)``.
 
@@ -57,14 +60,14 @@ def mixture_of_experts(
             got=f"top={top} of {experts} experts",
             expected="at most as many as there are",
         )
-    crowd = ensemble(expert, experts)
+    all_experts = ensemble(expert, experts)
 
     def init(key, x):
         check_float("mixture_of_experts", x, min_rank=1)
         with scope("experts"):
-            own, state = crowd.init(child_key(key, "experts"), x)
+            params, state = all_experts.init(child_key(key, "experts"), x)
         kernel = router_init(child_key(key, "router"), (x.shape[-1], experts), parameter_dtype(x))
-        return {"router": {"kernel": kernel}} | named("experts", own), named("experts", state)
+        return {"router": {"kernel": kernel}} | named("experts", params), named("experts", state)
 
     def route(params, x, mask):
         """The gates ``(..., experts)`` of each element."""
@@ -83,7 +86,9 @@ def mixture_of_experts(
         gates = route(params, x, mask)
         options = {"key": child_key(key, "experts"), "train": train, "mask": mask}
         with scope("experts"):
-            ys, new = crowd.apply(params.get("experts", {}), state.get("experts", {}), x, **options)
+            ys, new = all_experts.apply(
+                params.get("experts", {}), state.get("experts", {}), x, **options
+            )
         y = jnp.sum(jnp.moveaxis(gates, -1, 0)[..., None].astype(ys.dtype) * ys, axis=0)
         return y, named("experts", new)
 
@@ -96,6 +101,5 @@ def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:
     if mask is None:
         return jnp.mean(flat, axis=0)
     real = mask.reshape(-1, 1)
-    return jnp.sum(jnp.where(real, flat, 0), axis=0) / jnp.maximum(jnp.sum(real), 1).astype(
-        flat.dtype
-    )
+    count = jnp.maximum(jnp.sum(real), 1).astype(flat.dtype)
+    return jnp.sum(jnp.where(real, flat, 0), axis=0) / count

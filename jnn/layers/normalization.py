@@ -1,10 +1,12 @@
-"""Normalization of each example by itself: layer, root mean square, group, and instance
-normalization.
+"""Layer, RMS, group and instance normalization, each of one example alone.
 
-All make ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias`` and differ in what the mean
-and the variance are taken over. Statistics are computed in float32 at least, in two passes: the
-one-pass ``E[x²] - E[x]²`` loses all digits where the mean is far from zero. Batch normalization, in
-which examples influence each other, is in ``batch_normalization.py``.
+All compute
+
+    y = (x - mean) / sqrt(variance + epsilon) * scale + bias
+
+and differ in the axes of mean and variance. Statistics are computed in float32 at least, in two
+passes: the one-pass ``E[x²] - E[x]²`` loses all digits if the mean is far from zero. Batch
+normalization, in which examples influence each other, is in ``batch_normalization.py``.
 """
 
 import math
@@ -19,13 +21,16 @@ from jnn.precision import numerics, parameter_dtype
 
 
 def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True) -> Model:
-    """Normalization over the features of each element:
-    ``y = (x - mean) / sqrt(variance + epsilon) * scale + bias``.
+    """Layer normalization, over the features of each element.
+
+        y = (x - mean) / sqrt(variance + epsilon) * scale + bias
 
     x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones, ``bias`` ``(D,)`` of zeros.
     The mean and the biased variance are over the last axis alone, in float32 at least. Raises
-    `JnnError` for another D than in params and for integer x. PyTorch has the same epsilon, Flax
-    1e-6. Source: Ba et al. 2016, https://arxiv.org/abs/1607.06450.
+    `JnnError` for another D than in params and for integer x.
+
+    PyTorch has the same epsilon, Flax 1e-6. Source: Ba et al. 2016,
+    https://arxiv.org/abs/1607.06450.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = layer_norm(), jnp.array([1.0, 3.0])
@@ -48,11 +53,12 @@ def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool 
 
 
 def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
-    """Division by the root mean square of the features:
-    ``y = x / sqrt(mean(x²) + epsilon) * scale``.
+    """RMS normalization: ``y = x / sqrt(mean(x²) + epsilon) * scale``.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones. Computed in float32 at
-    least, the scaling too. Raises `JnnError` for another D than in params and for integer x.
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones. The mean is over the
+    features; everything is computed in float32 at least. Raises `JnnError` for another D than in
+    params and for integer x.
+
     PyTorch's default epsilon is the machine epsilon of x's type. Source: Zhang & Sennrich 2019,
     https://arxiv.org/abs/1910.07467.
 
@@ -79,15 +85,15 @@ def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
 def group_norm(
     groups: int, rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True
 ) -> Model:
-    """Normalization of each example over its space and the channels of one group: the C channels
-    form ``groups`` groups of neighbours.
+    """Group normalization, of each example over space and the channels of one group.
 
     x ``(..., *space, C)`` -> y of the same shape, where the last ``rank`` axes are one example: 3
-    for an image ``(H, W, C)``, 2 for a sequence ``(T, C)``. params ``scale`` and ``bias`` ``(C,)``.
-    With a mask ``(..., *space)`` the statistics are those of the real elements. Statistics in
-    float32 at least. Raises `JnnError` where ``groups`` does not divide C, for fewer axes than
-    ``rank``, and for a mask of another shape. Source: Wu & He 2018,
-    https://arxiv.org/abs/1803.08494.
+    for an image ``(H, W, C)``, 2 for a sequence ``(T, C)``. The C channels form ``groups`` groups
+    of neighbours; params ``scale`` and ``bias`` ``(C,)``. Statistics are in float32 at least, and
+    with a mask ``(..., *space)`` those of the real elements.
+
+    Raises `JnnError` if ``groups`` does not divide C, for fewer axes than ``rank``, and for a mask
+    of another shape. Source: Wu & He 2018, https://arxiv.org/abs/1803.08494.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, image = group_norm(2, rank=3), jnp.arange(16.0).reshape(2, 2, 4)
@@ -102,12 +108,13 @@ def group_norm(
 def instance_norm(
     rank: int, *, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool = True
 ) -> Model:
-    """Normalization of each channel of each example over its space: `group_norm` with one channel a
-    group.
+    """Instance normalization, of each channel of each example over space.
 
-    The arguments are those of `group_norm`; ``rank`` is 2 at least. It keeps no running statistics.
-    PyTorch's ``InstanceNorm`` has no scale and bias unless asked. Raises `JnnError` also where the
-    space is one element, for each channel would become its bias. Source: Ulyanov et al. 2016,
+    It is `group_norm` with one channel in each group, and has its arguments; ``rank`` is at least
+    2. There are no running statistics. Raises `JnnError` as `group_norm`, and if the space is a
+    single element, where y would be the bias.
+
+    PyTorch's ``InstanceNorm`` has no scale and bias by default. Source: Ulyanov et al. 2016,
     https://arxiv.org/abs/1607.08022.
 
     >>> import jax, jax.numpy as jnp
@@ -129,7 +136,7 @@ def instance_norm(
 def _grouped(
     caller: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool
 ) -> Model:
-    """Group normalization; one channel a group where ``groups`` is None."""
+    """Group normalization; one channel in each group if ``groups`` is None."""
     check_epsilon(caller, epsilon)
 
     def check(x, params=None):
@@ -158,9 +165,8 @@ def _grouped(
         number = groups or x.shape[-1]
         h = real(numerics(x), mask).reshape(*x.shape[:-1], number, x.shape[-1] // number)
         space_and_group = (*range(x.ndim - rank, x.ndim - 1), x.ndim)
-        mean, variance, _ = moments(
-            h, space_and_group, None if mask is None else mask[..., None, None]
-        )
+        is_real = None if mask is None else mask[..., None, None]
+        mean, variance, _ = moments(h, space_and_group, is_real)
         y = standardize(h, mean, variance, epsilon).reshape(x.shape)
         return affine(params, y).astype(x.dtype), state
 
@@ -170,11 +176,10 @@ def _grouped(
 def moments(
     x: jax.Array, axes: tuple[int, ...], mask: jax.Array | None = None, axis_name=None
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean, biased variance and number of values of ``x`` over ``axes``, kept with length one, and
-    over the axis called ``axis_name``.
+    """Mean, biased variance and number of values of ``x`` over ``axes``, kept with length one.
 
-    ``mask`` has the rank of x, and True where a value counts. Where none does, mean and variance
-    are zero.
+    ``axis_name`` is an axis of ``jax.vmap`` or ``jax.shard_map`` to reduce over too. ``mask`` has
+    the rank of x, and is True where a value counts; if none does, mean and variance are zero.
     """
 
     def total(values):
@@ -192,46 +197,44 @@ def standardize(x: jax.Array, mean: jax.Array, variance: jax.Array, epsilon: flo
     return (x - mean) * jax.lax.rsqrt(variance + epsilon)
 
 
-def affine_params(x, use_scale: bool, use_bias: bool) -> Params:
-    """``scale`` of ones and ``bias`` of zeros, one for each feature, as far as they are used."""
+def affine_params(x: jax.Array, use_scale: bool, use_bias: bool) -> Params:
+    """``scale`` of ones and ``bias`` of zeros, for each feature, if they are used."""
     shape, dtype = x.shape[-1:], parameter_dtype(x)
     scale = {"scale": jnp.ones(shape, dtype)} if use_scale else {}
     return scale | ({"bias": jnp.zeros(shape, dtype)} if use_bias else {})
 
 
 def affine(params: Params, x: jax.Array) -> jax.Array:
-    """``x * scale + bias`` in the type of x, as far as params has them."""
+    """``x * scale + bias`` in the type of x, with those that are in params."""
     wide = lambda leaf: leaf.astype(x.dtype).reshape((1,) * (x.ndim - 1) + leaf.shape)
     x = x * wide(params["scale"]) if "scale" in params else x
     return x + wide(params["bias"]) if "bias" in params else x
 
 
 def real(x: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """``x`` with zeros where the mask has padding, so that NaN there reaches neither the statistics
-    nor a gradient.
-    """
+    """``x`` with zeros as padding, so that no NaN there reaches statistics or gradients."""
     return x if mask is None else jnp.where(mask[..., None], x, 0)
 
 
 def check_epsilon(caller: str, epsilon: float) -> None:
-    """``epsilon`` is a positive number: without it a constant input divides by zero."""
+    """Check that epsilon is positive: without it a constant input divides by zero."""
     if not isinstance(epsilon, int | float) or not 0 < epsilon < math.inf:
         raise mistake(caller, got=f"epsilon={epsilon!r}", expected="a small number above 0")
 
 
-def check_input(caller: str, x, params: Params | None = None, min_rank: int = 1) -> None:
-    """``x`` is floating-point, with the features that scale and bias were made for."""
+def check_input(caller: str, x: jax.Array, params: Params | None = None, min_rank: int = 1) -> None:
+    """Check that x is floating-point, with the features that scale and bias were made for."""
     check_float(caller, x, min_rank=min_rank)
     for leaf in (params or {}).values():
         check_features(caller, x, leaf.shape[0])
 
 
-def check_mask(caller: str, x, mask) -> None:
-    """The mask has one value for each element of ``x``, which is all its axes but the last."""
+def check_mask(caller: str, x: jax.Array, mask: jax.Array | None) -> None:
+    """Check that the mask has one value for each element, all axes of x but the last."""
     if mask is not None and mask.shape != x.shape[:-1]:
         raise mistake(
             caller,
             got=f"a mask of shape {mask.shape} for x of shape {x.shape}",
             expected=f"a mask of shape {x.shape[:-1]}",
-            remedy="A mask says of each element, all axes of x but the last, whether it is real.",
+            remedy="A mask has one value for each element, all axes of x but the last.",
         )

@@ -1,8 +1,7 @@
 """Pooling and resizing over the axes of space, channels last.
 
-Windows are taken apart axis by axis, as slices with strides: on a CPU the gradient of
-``lax.reduce_window`` with ``max`` takes six to ten times as long
-(``python benchmarks/pooling.py``).
+Windows are reduced axis by axis, as strided slices: on a CPU the gradient of ``lax.reduce_window``
+with ``max`` takes six to ten times as long (``python benchmarks/pooling.py``).
 """
 
 import functools
@@ -29,9 +28,9 @@ def max_pool(
 ) -> Model:
     """The largest value of each window: x ``(..., *space, C)`` -> y ``(..., *out, C)``.
 
-    ``window`` has one number for each axis of space; ``strides`` are the window unless given;
-    ``padding`` is as in `conv`, and never the largest. The gradient goes to the first of equal
-    values, and NaN stays, as in PyTorch.
+    ``window`` has one number for each axis of space; ``strides`` are by default the window;
+    ``padding`` is as in `conv`, and its elements are never the largest. The gradient goes to the
+    first of equal values, and NaN stays NaN, as in PyTorch.
 
     >>> import jax.numpy as jnp
     >>> max_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [2.0], [0.0]]))[0].tolist()
@@ -75,14 +74,14 @@ def average_pool(
 
 
 def global_average_pool(rank: int = 2) -> Model:
-    """The mean over the last ``rank`` axes of space, in float32 at least: x ``(..., *space, C)`` ->
-    y ``(..., C)``.
+    """The mean over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y ``(..., C)``.
 
-    ``rank`` is 2 for images and 1 for sequences, whose ``mask`` ``(..., T)`` says what to average;
-    where it hides all, y is 0.
+    ``rank`` is 2 for images and 1 for sequences, where the mean is over the elements for which
+    ``mask`` ``(..., T)`` is True, and 0 if there are none. Computed in float32 at least.
 
     >>> import jax.numpy as jnp
-    >>> global_average_pool(1).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]), mask=jnp.array([True, True, False]))[0].tolist()
+    >>> x, mask = jnp.array([[1.0], [3.0], [8.0]]), jnp.array([True, True, False])
+    >>> global_average_pool(1).apply({}, {}, x, mask=mask)[0].tolist()
     [2.0]
     """
 
@@ -94,13 +93,13 @@ def global_average_pool(rank: int = 2) -> Model:
 
 
 def global_max_pool(rank: int = 2) -> Model:
-    """The largest value over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y
-    ``(..., C)``; equal ones share the gradient.
+    """The maximum over the last ``rank`` axes of space: x ``(..., *space, C)`` -> y ``(..., C)``.
 
-    ``rank`` and ``mask`` as in `global_average_pool`.
+    Equal values share the gradient. ``rank`` and ``mask`` as in `global_average_pool`.
 
     >>> import jax.numpy as jnp
-    >>> global_max_pool(1).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]), mask=jnp.array([True, True, False]))[0].tolist()
+    >>> x, mask = jnp.array([[1.0], [3.0], [8.0]]), jnp.array([True, True, False])
+    >>> global_max_pool(1).apply({}, {}, x, mask=mask)[0].tolist()
     [3.0]
     """
 
@@ -111,11 +110,10 @@ def global_max_pool(rank: int = 2) -> Model:
 
 
 def adaptive_average_pool(size: tuple[int, ...]) -> Model:
-    """The means of ``size`` windows that cover each axis of space: x ``(..., *space, C)`` -> y
-    ``(..., *size, C)``.
+    """The means of ``size`` windows that cover each axis of space.
 
-    Computed in float32 at least. Window i of m on n elements reaches from ``floor(i n / m)`` to
-    ``ceil((i + 1) n / m)``, the end excluded, as in PyTorch: windows may overlap.
+    x ``(..., *space, C)`` -> y ``(..., *size, C)``, computed in float32 at least. Window i of m on
+    n elements is ``[floor(i n / m), ceil((i + 1) n / m))``, as in PyTorch: windows may overlap.
 
     >>> import jax.numpy as jnp
     >>> adaptive_average_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -124,17 +122,17 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
     size = windows("adaptive_average_pool", "size", size).size
 
     def weights(n, m):
-        inside = np.stack(
-            [(np.arange(n) >= start) & (np.arange(n) < end) for start, end in _bounds(n, m)], axis=1
-        )
+        i = np.arange(n)
+        inside = np.stack([(i >= start) & (i < end) for start, end in _bounds(n, m)], axis=1)
         return inside / inside.sum(0)
 
     return _layer("adaptive_average_pool", len(size), lambda x: _combine(x, size, weights))
 
 
 def adaptive_max_pool(size: tuple[int, ...]) -> Model:
-    """The largest values of ``size`` windows that cover each axis of space, those of
-    `adaptive_average_pool`; equal ones share gradients.
+    """The largest values of ``size`` windows that cover each axis of space.
+
+    Windows are those of `adaptive_average_pool`; equal values share the gradient.
 
     >>> import jax.numpy as jnp
     >>> adaptive_max_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -144,10 +142,8 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
 
     def largest(x):
         for axis, m in enumerate(size, x.ndim - len(size) - 1):
-            parts = [
-                jax.lax.slice_in_dim(x, start, end, axis=axis)
-                for start, end in _bounds(x.shape[axis], m)
-            ]
+            bounds = _bounds(x.shape[axis], m)
+            parts = [jax.lax.slice_in_dim(x, start, end, axis=axis) for start, end in bounds]
             x = jnp.concatenate([jnp.max(part, axis, keepdims=True) for part in parts], axis)
         return x
 
@@ -155,12 +151,12 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
 
 
 def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
-    """Each axis of space ``factor`` times as long: x ``(..., *space, C)`` -> y
-    ``(..., *(factor space), C)``.
+    """Upsampling of each axis of space by ``factor``.
 
-    ``"nearest"`` repeats each element; ``"linear"`` (bilinear for images) interpolates between the
-    centres of elements and is constant beyond the outermost, as ``jax.image.resize`` and PyTorch's
-    ``interpolate`` with ``align_corners=False`` do, in float32 at least.
+    x ``(..., *space, C)`` -> y ``(..., *(factor space), C)``. ``"nearest"`` repeats each element;
+    ``"linear"`` (bilinear for images) interpolates between the centres of elements and is constant
+    beyond the outermost, in float32 at least, as do ``jax.image.resize`` and PyTorch's
+    ``interpolate`` with ``align_corners=False``.
 
     >>> import jax.numpy as jnp
     >>> upsample((2,), "linear").apply({}, {}, jnp.array([[0.0], [4.0]]))[0].tolist()
@@ -175,14 +171,13 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
         return np.maximum(1 - abs(np.arange(n)[:, None] - position), 0)
 
     def nearest(x):
-        return functools.reduce(
-            lambda x, i: jnp.repeat(x, factor[i], axis=i - len(factor) - 1), range(len(factor)), x
-        )
+        for axis, times in enumerate(factor, x.ndim - len(factor) - 1):
+            x = jnp.repeat(x, times, axis=axis)
+        return x
 
     def linear(x):
-        return _combine(
-            x, [f * n for f, n in zip(factor, x.shape[-len(factor) - 1 : -1], strict=True)], weights
-        )
+        space = x.shape[-len(factor) - 1 : -1]
+        return _combine(x, [f * n for f, n in zip(factor, space, strict=True)], weights)
 
     return _layer("upsample", len(factor), nearest if method == "nearest" else linear)
 
@@ -191,15 +186,11 @@ def _windows(caller, window, strides, padding) -> Windows:
     settings = windows(
         caller, "window", window, strides=window if strides is None else strides, padding=padding
     )
-    for k, pair in zip(
-        settings.size, settings.padding if isinstance(settings.padding, tuple) else (), strict=False
-    ):
-        if max(pair) >= k:
-            raise mistake(
-                caller,
-                got=f"padding={padding!r} for window={window!r}",
-                expected="padding smaller than the window",
-            )
+    if isinstance(settings.padding, tuple):
+        for k, pair in zip(settings.size, settings.padding, strict=True):
+            if max(pair) >= k:
+                got = f"padding={padding!r} for window={window!r}"
+                raise mistake(caller, got=got, expected="padding smaller than the window")
     return settings
 
 
@@ -212,20 +203,19 @@ def _layer(caller: str, rank: int, f: Callable) -> Model:
 
 
 def _slide(caller, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:
-    """``combine`` over the elements of each window, the last axis of space first: equal elements
-    then meet in their order in the image.
+    """``combine`` over the elements of each window, in their order in the image.
+
+    The last axis of space comes first.
     """
     first = x.ndim - len(settings.size) - 1
     padding = pads(caller, settings, x.shape[first:-1])
     edges = [(0, 0, 0)] * first + [(low, high, 0) for low, high in padding] + [(0, 0, 0)]
     x = jax.lax.pad(x, jnp.asarray(outside, x.dtype), edges)
-    for axis, k, s in reversed(
-        list(zip(range(first, x.ndim), settings.size, settings.strides, strict=False))
-    ):
+    for i in reversed(range(len(settings.size))):
+        axis, k, stride = first + i, settings.size[i], settings.strides[i]
         end = x.shape[axis] - k + 1
-        x = functools.reduce(
-            combine, [jax.lax.slice_in_dim(x, i, i + end, s, axis) for i in range(k)]
-        )
+        shifted = [jax.lax.slice_in_dim(x, j, j + end, stride, axis) for j in range(k)]
+        x = functools.reduce(combine, shifted)
     return x
 
 
@@ -234,9 +224,7 @@ def _first_largest(a, b):
 
 
 def _global_pool(caller: str, rank: int, f: Callable) -> Model:
-    """``f(x, real, axes)`` over the axes of space; ``real`` is False where the mask of a sequence
-    is.
-    """
+    """``f(x, real, axes)`` over the axes of space; ``real`` is the mask of a sequence."""
     check_positive(caller, rank=rank)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -259,9 +247,7 @@ def _bounds(n: int, m: int) -> list[tuple[int, int]]:
 
 
 def _combine(x, size, weights: Callable[[int, int], np.ndarray]) -> jax.Array:
-    """Each axis of space times the matrix ``weights(n, m)`` from its n elements to the m of
-    ``size``.
-    """
+    """Each axis of space times a matrix, ``weights(n, m)``, from n elements to m of ``size``."""
     y = numerics(x)
     for axis, m in enumerate(size, x.ndim - len(size) - 1):
         matrix = jnp.asarray(weights(x.shape[axis], m), y.dtype)

@@ -1,4 +1,4 @@
-"""Vectors that say where in a sequence an element is, added to its features."""
+"""Absolute position encodings, vectors that are added to the features of each element."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +14,12 @@ from jnn.precision import numerics, parameter_dtype
 def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Model:
     """Add a learned vector for each position: ``y_t = x_t + embedding[t]``, t = 0 ... length - 1.
 
-    x ``(..., T, D)`` -> y ``(..., T, D)``; params ``embedding`` ``(length, D)``. Where a mask is
-    given, only real elements are counted. Streams: the memory is ``position`` ``(...,)``, how many
-    elements each example has read. A sequence longer than ``length`` raises `JnnError`; in a stream
-    under ``jax.jit``, where the count is not known, an element beyond gets NaN. GPT-2 and BERT draw
-    from N(0, 0.02²), as here.
+    x ``(..., T, D)`` -> y ``(..., T, D)``; params ``embedding`` ``(length, D)``, drawn from
+    N(0, 0.02²) as in GPT-2 and BERT. With a mask, only real elements are counted. It streams: the
+    carry is ``position`` ``(...,)``, how many elements each example has read.
+
+    A sequence longer than ``length`` raises `JnnError`; in a stream under ``jax.jit``, where the
+    count is not known, y is NaN for elements beyond it.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = learned_positions(10), jnp.zeros((4, 3))
@@ -35,23 +36,22 @@ def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Mo
     def vectors(params, x, position):
         check_features("learned_positions", x, params["embedding"].shape[1])
         # A masked element before all real ones has the position -1.
-        return (
-            jnp.asarray(params["embedding"])
-            .at[jnp.maximum(position, 0)]
-            .get(mode="fill", fill_value=jnp.nan)
-        )
+        rows = jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0)]
+        return rows.get(mode="fill", fill_value=jnp.nan)
 
     return _adding("learned_positions", init, vectors, length)
 
 
 def sinusoidal_positions(base: float = 10000.0, *, interleaved: bool = True) -> Model:
-    """Add waves of falling frequency: ``y_t = x_t + p_t``, ``p_t[2i] = sin(t base^(-2i/D))``,
-    ``p_t[2i + 1] = cos(t base^(-2i/D))``.
+    """Add sines and cosines of decreasing frequency: ``y_t = x_t + p_t``.
+
+        p_t[2i] = sin(t base^(-2i/D)),   p_t[2i + 1] = cos(t base^(-2i/D))
 
     x ``(..., T, D)`` of any length, D even -> y ``(..., T, D)``; no params. ``interleaved=False``
-    has all sines before all cosines, as tensor2tensor's code. Counts and streams as
-    `learned_positions`; the angles are in float32 at least. Raises `JnnError` for an odd D. Source:
-    Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
+    has all sines before all cosines, as the code of tensor2tensor. Counts and streams as
+    `learned_positions`; angles are in float32 at least. Raises `JnnError` for an odd D.
+
+    Source: Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762.
 
     >>> import jax.numpy as jnp
     >>> sinusoidal_positions().apply({}, {}, jnp.zeros((1, 4)))[0].tolist()
@@ -71,19 +71,15 @@ def sinusoidal_positions(base: float = 10000.0, *, interleaved: bool = True) -> 
         frequency = jnp.asarray(base ** (-np.arange(0, D, 2) / D), dtype)
         angle = position.astype(dtype)[..., None] * frequency.reshape((1,) * position.ndim + (-1,))
         waves = jnp.sin(angle), jnp.cos(angle)
-        return (
-            jnp.stack(waves, axis=-1).reshape(*angle.shape[:-1], D)
-            if interleaved
-            else jnp.concatenate(waves, axis=-1)
-        )
+        if not interleaved:
+            return jnp.concatenate(waves, axis=-1)
+        return jnp.stack(waves, axis=-1).reshape(*angle.shape[:-1], D)
 
     return _adding("sinusoidal_positions", init, vectors, None)
 
 
 def _adding(caller: str, init, vectors, length: int | None) -> Model:
-    """The model of ``y = x + vectors(params, x, position)``, for sequences of at most
-    ``length``.
-    """
+    """The model of ``y = x + vectors(params, x, position)``, for sequences up to ``length``."""
 
     def check_length(T: int) -> None:
         if length is not None and length < T:
@@ -91,7 +87,7 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
                 caller,
                 got=f"a sequence of {T} elements",
                 expected=f"at most {length}",
-                remedy="Give a larger length, or cut x.",
+                remedy="Increase length, or truncate x.",
             )
 
     def add(params, x, position):

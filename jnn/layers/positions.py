@@ -1,6 +1,4 @@
-"""Positions inside of attention: a rotation of queries and keys, or a bias of the logits, by how
-far apart they are.
-"""
+"""Relative position encodings of attention: rotary, ALiBi, and T5's buckets of distances."""
 
 import math
 from collections.abc import Callable
@@ -16,14 +14,17 @@ from jnn.precision import numerics
 
 
 class Positions(NamedTuple):
-    """How `attention` knows where elements are: pure functions, of which each kind of positions has
-    some.
+    """A position encoding of `attention`, as pure functions.
 
-    ``init(key, heads, dtype)``                     -> params of its own, ``{}`` where it has none
-    ``rotate(x, position)``                         -> queries or keys ``(..., T, H, d)`` turned by their positions, integers ``(..., T)``
-    ``bias(params, distance, heads, causal)``       -> what is added to the logits, ``(..., heads, T, S)``; ``distance`` ``(..., T, S)`` is
-    the
-                                                       position of the key less that of the query
+        init  (key, heads, dtype)               -> params, ``{}`` if there are none
+        rotate(x, position)                     -> x, rotated by position
+        bias  (params, distance, heads, causal) -> what is added to the logits
+
+    ``x``         queries or keys ``(..., T, H, d)``; ``position`` integers ``(..., T)``
+    ``distance``  the position of the key less that of the query, ``(..., T, S)``; the bias is
+                  ``(..., heads, T, S)``
+
+    None stands for a function that an encoding does not need.
     """
 
     init: Callable = lambda key, heads, dtype: {}
@@ -32,15 +33,18 @@ class Positions(NamedTuple):
 
 
 def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = False) -> Positions:
-    """Turn pair i of features, i = 0 ... n/2 - 1, at position p by the angle ``p base^(-2i/n)``:
-    logits see the distance alone.
+    """Rotary positions: pair i of features is rotated at position p by ``p base^(-2i/n)``.
 
-    As complex numbers, ``a + ib`` becomes ``(a + ib) exp(i p θ)``, θ the angle at p = 1. Of each
-    head's d features the first ``n = fraction * d`` are turned. Pairs are features i and i + n/2,
-    as in GPT-NeoX, Llama and Hugging Face; with ``interleaved`` features 2i and 2i + 1, as in the
-    paper and GPT-J: the same up to an order of the features. Angles are computed in float32 at
-    least. Raises `JnnError` for a fraction outside of (0, 1], and in attention where n is odd.
-    Source: Su et al. 2021, https://arxiv.org/abs/2104.09864, equation 34.
+    As complex numbers, ``a + ib`` becomes ``(a + ib) exp(i p θ)``, θ being the angle at p = 1: then
+    logits depend on the distance alone. Of each head's d features the first ``n = fraction * d``
+    are rotated, i = 0 ... n/2 - 1.
+
+    Pairs are features i and i + n/2, as in GPT-NeoX, Llama and Hugging Face; with ``interleaved``
+    features 2i and 2i + 1, as in the paper and GPT-J, which is the same up to the order of
+    features. Angles are computed in float32 at least.
+
+    Raises `JnnError` for a fraction outside of (0, 1], and in attention if n is odd. Source: Su et
+    al. 2021, https://arxiv.org/abs/2104.09864, equation 34.
 
     >>> import jax.numpy as jnp
     >>> y = rotary().rotate(jnp.array([[[1.0, 0.0]]]), jnp.array([1]))  # by 1 radian
@@ -59,42 +63,36 @@ def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = 
         if n < 2 or n % 2:
             raise mistake(
                 "rotary",
-                got=f"{n} features to turn, of {x.shape[-1]} in a head",
+                got=f"{n} features to rotate, of {x.shape[-1]} in a head",
                 expected="pairs",
                 remedy="Change fraction.",
             )
-        turned, rest = numerics(x[..., :n]), x[..., n:]
-        frequency = jnp.asarray(base ** (-np.arange(0, n, 2) / n), turned.dtype)
-        angle = position.astype(turned.dtype)[..., None] * frequency.reshape(
-            (1,) * position.ndim + (-1,)
-        )
+        h, rest = numerics(x[..., :n]), x[..., n:]
+        frequency = jnp.asarray(base ** (-np.arange(0, n, 2) / n), h.dtype)
+        frequency = frequency.reshape((1,) * position.ndim + (-1,))
+        angle = position.astype(h.dtype)[..., None] * frequency
         angle = angle.reshape((1,) * (x.ndim - angle.ndim - 1) + (*angle.shape[:-1], 1, n // 2))
-        a, b = (
-            (turned[..., ::2], turned[..., 1::2])
-            if interleaved
-            else (turned[..., : n // 2], turned[..., n // 2 :])
-        )
+        if interleaved:
+            a, b = h[..., ::2], h[..., 1::2]
+        else:
+            a, b = h[..., : n // 2], h[..., n // 2 :]
         pair = a * jnp.cos(angle) - b * jnp.sin(angle), a * jnp.sin(angle) + b * jnp.cos(angle)
-        turned = (
-            jnp.stack(pair, axis=-1).reshape(turned.shape)
-            if interleaved
-            else jnp.concatenate(pair, axis=-1)
-        )
-        return (
-            jnp.concatenate([turned.astype(x.dtype), rest], axis=-1)
-            if n < x.shape[-1]
-            else turned.astype(x.dtype)
-        )
+        if interleaved:
+            h = jnp.stack(pair, axis=-1).reshape(h.shape)
+        else:
+            h = jnp.concatenate(pair, axis=-1)
+        h = h.astype(x.dtype)
+        return jnp.concatenate([h, rest], axis=-1) if n < x.shape[-1] else h
 
     return Positions(rotate=rotate)
 
 
 def alibi() -> Positions:
-    """Lower each logit by the distance, head by head: ``bias = -m_h |s - t|`` with the slopes
-    ``m_h`` of `alibi_slopes`; no params.
+    """ALiBi: a bias that falls with the distance, ``-m_h |s - t|``, with a slope for each head.
 
-    The paper is causal; |s - t| is the same there, and serves in both directions. Source: Press et
-    al. 2022, https://arxiv.org/abs/2108.12409.
+    The slopes ``m_h`` are those of `alibi_slopes`; no params. The paper's attention is causal;
+    ``|s - t|`` is the same there, and extends it to both directions. Source: Press et al. 2022,
+    https://arxiv.org/abs/2108.12409.
     """
 
     def bias(params, distance, heads, causal):
@@ -106,8 +104,10 @@ def alibi() -> Positions:
 
 
 def alibi_slopes(heads: int) -> np.ndarray:
-    """A geometric sequence: ``m_h = 2^(-8h/n)``, h = 1 ... n. For n no power of two, those of the
-    power p below it, then every other one of 2p, as in the authors' code.
+    """A geometric sequence: ``m_h = 2^(-8h/n)``, h = 1 ... n.
+
+    If n is not a power of two, the slopes are those of the power p below it, then every other one
+    of 2p, as in the authors' code.
 
     >>> alibi_slopes(3).tolist()
     [0.0625, 0.00390625, 0.25]
@@ -120,13 +120,15 @@ def alibi_slopes(heads: int) -> np.ndarray:
 def relative_buckets(
     buckets: int = 32, max_distance: int = 128, *, embedding_init: Init = normal(0.02)
 ) -> Positions:
-    """A learned bias for each head and each bucket of distances: one for each short distance, then
-    wider ones, up to ``max_distance``.
+    """T5's relative positions: a learned bias for each head and each bucket of distances.
 
-    params ``embedding`` ``(buckets, heads)``. In causal attention, all buckets are for keys behind
-    the query; otherwise one half is for keys behind and the other for keys ahead. T5 has one such
-    table for all layers of a stack. Source: Raffel et al. 2020, https://arxiv.org/abs/1910.10683,
-    section 2.1; buckets as in the authors' code, `bucket_of`.
+    Each short distance has a bucket of its own, and longer ones share wider buckets, up to
+    ``max_distance``; params ``embedding`` ``(buckets, heads)``. In causal attention all buckets are
+    for keys before the query; otherwise one half is for keys before and the other for keys after
+    it. T5 has one such table for all layers of a stack.
+
+    Source: Raffel et al. 2020, https://arxiv.org/abs/1910.10683, section 2.1; buckets as in the
+    authors' code, `bucket_of`.
     """
     check_positive("relative_buckets", buckets=buckets, max_distance=max_distance)
     if buckets % 2 or buckets < 4 or max_distance <= buckets // 2:
@@ -140,13 +142,10 @@ def relative_buckets(
         return {"embedding": embedding_init(key, (buckets, heads), dtype)}
 
     def bias(params, distance, heads, causal):
-        reach = jnp.arange(-max_distance, max_distance + 1)
-        table = params["embedding"][
-            jnp.asarray(
-                bucket_of(np.arange(-max_distance, max_distance + 1), buckets, max_distance, causal)
-            )
-        ]
-        index = jnp.clip(distance, reach[0], reach[-1]) + max_distance
+        distances = np.arange(-max_distance, max_distance + 1)
+        bucket = bucket_of(distances, buckets, max_distance, causal)
+        table = params["embedding"][jnp.asarray(bucket)]
+        index = jnp.clip(distance, -max_distance, max_distance) + max_distance
         return jnp.moveaxis(table[index], -1, -3)
 
     return Positions(init=init, bias=bias)
@@ -165,8 +164,7 @@ def bucket_of(distance: np.ndarray, buckets: int, max_distance: int, causal: boo
         buckets //= 2
         first, n = np.where(distance > 0, buckets, 0), np.abs(distance)
     exact = buckets // 2
-    # Powers of the ratio fall on integers: rounding must not put such a distance into the bucket
-    # below.
+    # Powers of the ratio fall on integers: rounding must not move such a distance one bucket down.
     steps = np.log(np.maximum(n, exact) / exact) / np.log(max_distance / exact) * (buckets - exact)
     far = np.minimum(exact + np.floor(steps + 1e-9).astype(int), buckets - 1)
     return first + np.where(n < exact, n, far)

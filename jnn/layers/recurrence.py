@@ -1,16 +1,15 @@
-"""Recurrences whose weights get their gradient by one matrix product over all steps.
+"""A scan over recurrent steps whose weights have their gradient by one matrix product.
 
 Written as a plain ``lax.scan``, ``h_t = f(x_t + h_{t-1} W)`` has a gradient that adds a thin
-product to ``dW`` at every step on the way back. Its tangent, however, has two parts,
+product to ``dW`` at every step of the backward pass. Its tangent, however, has two parts,
 
     e    = dx + H dW                    for all steps at once, H the stacked h_{t-1}
-    dh_t = f'(z_t) (e_t + dh_{t-1} W)   step by step, where dW does not occur
+    dh_t = f'(z_t) (e_t + dh_{t-1} W)   step by step, without dW
 
-and the transpose of this is what one writes by hand: a scan in reverse that yields ``dz`` alone,
-then ``dW = Hᵀ dz`` as one product. `scan` states the tangent in this form by ``jax.custom_jvp``;
-all of it is plain JAX, so that derivatives of every order and mode are right, and ``vmap`` of them
-too. A step keeps its memory and its products for the way back, where the rest of it is computed
-again.
+and its transpose is what one would write by hand: a reverse scan that yields ``dz`` alone, then
+``dW = Hᵀ dz`` as one product. `scan` defines the tangent in this form by ``jax.custom_jvp``. All of
+it is plain JAX, so that derivatives of every order and mode, and ``vmap`` of them, are correct. A
+step keeps its memory and its products for the backward pass, which recomputes the rest.
 """
 
 from collections.abc import Callable
@@ -26,13 +25,14 @@ from jnn.model import where
 def scan(
     step: Callable, weights: dict, params: Any, memory: Any, x: dict, mask: jax.Array | None = None
 ) -> tuple[Any, Any]:
-    """``step(product, params, memory, x_t) -> y_t, memory`` over the first axis of x: the stacked
-    y, and the last memory.
+    """Scan ``step(product, params, memory, x_t) -> y_t, memory`` over the first axis of x.
 
-    Within a step ``product(name, h)`` is ``x_t[name] + h @ weights[name]``, or without the first
-    term where x has no such name, and x_t is what else x holds; h has any leading axes, and each
-    name is used once. The gradient of what a step takes from ``params`` itself, a bias, is added up
-    step by step. Where ``mask``, time first, is False, the memory stays as it was.
+    Within a step ``product(name, h)`` is ``x_t[name] + h @ weights[name]``, without the first term
+    if x has no such name; h has any leading axes, and each name is used once. The step's x_t has
+    only the other entries of x. Gradients of the ``params`` that a step uses directly, such as a
+    bias, are summed step by step. Where ``mask``, time first, is False, the memory stays as it was.
+
+    Returns the stacked y, and the last memory.
     """
 
     def evaluate(weights, params, memory, x, mask):
@@ -52,7 +52,7 @@ def scan(
             before_t, x_t, mask_t, z_t, d_x_t, d_z_t = element
 
             def f(params, memory, x_t, d_z_t):
-                product = lambda name, h: _known(z_t[name], h, weights[name], d_z_t[name])
+                product = lambda name, h: _precomputed(z_t[name], h, weights[name], d_z_t[name])
                 return _masked(step, product, params, memory, x_t, mask_t)
 
             zero = jax.tree.map(jnp.zeros_like, d_z_t)
@@ -76,7 +76,7 @@ def advance(step: Callable, weights: dict, params: Any, memory: Any, x_t: dict) 
 
 
 def _product(weights, x_t, kept):
-    """``product`` of a step, which leaves its inputs and outputs in ``kept``."""
+    """The ``product`` of a step, which records its inputs and outputs in ``kept``."""
 
     def product(name, h):
         z = _add(x_t.get(name), linear(h, weights[name]))
@@ -87,20 +87,17 @@ def _product(weights, x_t, kept):
 
 
 def _others(x, weights):
-    """What of x is not added to a product."""
+    """The entries of x that are not added to a product."""
     return {name: value for name, value in x.items() if name not in weights}
 
 
 def _forward(step, weights, params, memory, x, mask):
-    """y and the last memory; and of each step the memory it began with, and the inputs and outputs
-    of its products.
-    """
+    """y and the last memory; and each step's initial memory, and inputs and outputs of products."""
 
     def advance(memory, element):
         products, (x_t, mask_t) = {}, element
-        y_t, new = _masked(
-            step, _product(weights, x_t, products), params, memory, _others(x_t, weights), mask_t
-        )
+        product, others = _product(weights, x_t, products), _others(x_t, weights)
+        y_t, new = _masked(step, product, params, memory, others, mask_t)
         return new, (y_t, memory, products)
 
     memory, (y, before, products) = jax.lax.scan(advance, memory, (x, mask))
@@ -119,14 +116,15 @@ def _add(x, z):
 
 
 @jax.custom_jvp
-def _known(z, h, weight, e):
-    """``z``, known to be ``x + h @ weight``, with the tangent of that; ``e`` carries the part of
-    the tangent that is not from h.
+def _precomputed(z, h, weight, e):
+    """``z``, precomputed as ``x + h @ weight``, with the tangent of that.
+
+    The tangent of ``e`` is the part that does not come from h.
     """
     return z
 
 
-@_known.defjvp
+@_precomputed.defjvp
 def _(primals, tangents):
     (z, _, weight, _), (_, d_h, _, d_e) = primals, tangents
     return z, linear(d_h, weight) + d_e

@@ -1,6 +1,4 @@
-"""Windows that slide over the axes of space: their settings, one number per axis, and the padding
-that they ask for.
-"""
+"""Sliding windows over the axes of space: size, strides, dilation and padding, checked."""
 
 import difflib
 from typing import Any, NamedTuple
@@ -17,9 +15,7 @@ IMAGE_CHANNELS = (1, 3)
 
 
 class Windows(NamedTuple):
-    """Size, stride and dilation along each axis of space; padding by name, or ``(low, high)`` along
-    each axis.
-    """
+    """Settings along each axis of space; padding by name, or ``(low, high)`` for each axis."""
 
     size: tuple[int, ...]
     strides: tuple[int, ...]
@@ -28,7 +24,7 @@ class Windows(NamedTuple):
 
     @property
     def spans(self) -> tuple[int, ...]:
-        """How many elements lie between the first and the last of a window, both counted."""
+        """The number of elements from the first to the last of a window, both included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
 
 
@@ -42,18 +38,19 @@ def windows(
     padding: Any = "VALID",
     names=("SAME", "VALID"),
 ) -> Windows:
-    """The settings of a layer, checked; ``name`` is what the layer calls ``size``."""
+    """The settings of a layer, checked; ``name`` is the layer's name for ``size``."""
     if not isinstance(size, tuple | list) or len(size) not in AXES:
         remedy = "Its length is the number of axes of space: (3,) for sequences, (3, 3) for images."
         raise mistake(
             caller, got=f"{name}={size!r}", expected="a tuple of 1 to 3 integers", remedy=remedy
         )
     rank = len(size)
-    size, strides, dilation = (
-        per_axis(caller, rank, n, v)
-        for n, v in ((name, size), ("strides", strides), ("dilation", dilation))
+    return Windows(
+        per_axis(caller, rank, name, size),
+        per_axis(caller, rank, "strides", strides),
+        per_axis(caller, rank, "dilation", dilation),
+        _padding(caller, rank, padding, names),
     )
-    return Windows(size, strides, dilation, _padding(caller, rank, padding, names))
 
 
 def per_axis(caller: str, rank: int, name: str, value, least: int = 1) -> tuple[int, ...]:
@@ -82,9 +79,8 @@ def _padding(caller, rank, padding, names):
         return padding
     axes = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * rank
     pairs = tuple(tuple(axis) if isinstance(axis, tuple | list) else (axis, axis) for axis in axes)
-    if len(pairs) != rank or not all(
-        len(pair) == 2 and all(_is_integer(p, 0) for p in pair) for pair in pairs
-    ):
+    is_pair = lambda pair: len(pair) == 2 and all(_is_integer(p, 0) for p in pair)
+    if len(pairs) != rank or not all(map(is_pair, pairs)):
         expected = f"an integer >= 0, or for each of {rank} axes an integer or (low, high)"
         raise mistake(caller, got=f"padding={padding!r}", expected=expected)
     return pairs
@@ -95,13 +91,14 @@ def _is_integer(value, least):
 
 
 def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-    """``(low, high)`` along each axis for an input of this size. Raises `JnnError` where no window
-    fits in.
+    """``(low, high)`` along each axis for an input of this size.
+
+    Raises `JnnError` if no window fits into the padded input.
     """
     spans = settings.spans
     if settings.padding == "SAME":
-        # as many windows as there are strides in the input, the odd element of padding at the end,
-        # as in XLA and TensorFlow
+        # ceil(size / strides) windows, an odd element of padding at the end, as in XLA and
+        # TensorFlow
         missing = [
             max((-(-n // s) - 1) * s + span - n, 0)
             for n, s, span in zip(space, settings.strides, spans, strict=True)
@@ -111,14 +108,12 @@ def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[
         result = tuple((span - 1, 0) for span in spans)
     else:
         result = ((0, 0),) * len(space) if isinstance(settings.padding, str) else settings.padding
-    if any(
-        n < 1 or n + low + high < span
-        for n, (low, high), span in zip(space, result, spans, strict=True)
-    ):
-        got = f"an input of size {space} and windows that span {spans}, with padding {settings.padding!r}"
+    along_axes = zip(space, result, spans, strict=True)
+    if any(n < 1 or n + low + high < span for n, (low, high), span in along_axes):
+        got = f"an input of size {space} and windows that span {spans}"
         raise mistake(
             caller,
-            got=got,
+            got=f"{got}, with padding {settings.padding!r}",
             expected="an input no smaller than a window",
             remedy="Use padding='SAME' or a smaller window.",
         )
@@ -126,7 +121,7 @@ def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[
 
 
 def check_space(caller: str, x, rank: int) -> None:
-    """``x`` holds floating-point numbers and has the axes of space and channels."""
+    """Check that x is floating-point and has the axes of space and channels."""
     check_float(caller, x)
     if x.ndim < rank + 1:
         remedy = "A single channel needs an axis too: x[..., None]."
@@ -139,15 +134,15 @@ def check_space(caller: str, x, rank: int) -> None:
 
 
 def check_channels_last(caller: str, x, rank: int) -> None:
-    """Refuse what is almost surely an image with its channels first: 1 or 3 in front of two equal
-    sizes.
-    """
-    if (
-        rank == 2
-        and x.shape[-3] in IMAGE_CHANNELS
-        and x.shape[-2] == x.shape[-1] > max(IMAGE_CHANNELS)
-    ):
-        remedy = "Channels come last in jnn: jnp.moveaxis(x, -3, -1); an image without an axis of channels needs one: x[..., None]."
+    """Refuse x that looks like images with channels first: 1 or 3 before two equal sizes."""
+    if rank != 2:
+        return
+    first, height, width = x.shape[-3:]
+    if first in IMAGE_CHANNELS and height == width > max(IMAGE_CHANNELS):
+        remedy = (
+            "Channels come last in jnn: jnp.moveaxis(x, -3, -1); "
+            "an image without an axis of channels needs one: x[..., None]."
+        )
         raise mistake(
             caller,
             got=f"x of shape {x.shape}, which has channels first",
@@ -157,7 +152,7 @@ def check_channels_last(caller: str, x, rank: int) -> None:
 
 
 def check_channels(caller: str, x, rank: int, channels: int) -> None:
-    """The last axis of ``x`` holds the channels that the params were made for."""
+    """Check that the last axis of x has the channels that the params were made for."""
     if x.shape[-1] != channels:
         remedy = "Use the params that this model's init made for x."
         if x.shape[-rank - 1] == channels:

@@ -1,6 +1,4 @@
-"""Space into channels and back: what changes the size of images without losing or inventing
-anything.
-"""
+"""Space to depth and depth to space: pixels become channels, and channels pixels."""
 
 import jax
 
@@ -11,7 +9,7 @@ from jnn.model import Model, function
 
 
 def space_to_depth(factor: int) -> Model:
-    """Each square of ``factor`` by ``factor`` pixels as one, their channels next to each other.
+    """Each square of ``factor`` by ``factor`` pixels as one pixel, with all their channels.
 
     x ``(..., H, W, C)`` -> y ``(..., H / factor, W / factor, factor² C)``,
     ``y[i, j, (a, b, c)] = x[i factor + a, j factor + b, c]``. PyTorch's ``pixel_unshuffle`` has the
@@ -33,21 +31,21 @@ def space_to_depth(factor: int) -> Model:
                 expected=f"sides divisible by {factor}",
             )
         squares = x.reshape(*leading, height // factor, factor, width // factor, factor, channels)
-        return squares.swapaxes(-4, -3).reshape(
-            *leading, height // factor, width // factor, factor**2 * channels
-        )
+        shape = (height // factor, width // factor, factor**2 * channels)
+        return squares.swapaxes(-4, -3).reshape(*leading, *shape)
 
     return Model(*function(fold)[:2])
 
 
 def depth_to_space(factor: int) -> Model:
-    """The inverse of `space_to_depth`: x ``(..., H, W, factor² C)`` -> y
-    ``(..., H factor, W factor, C)``.
+    """The inverse of `space_to_depth`, the sub-pixel layer.
 
-    After a convolution it makes images larger, as a transposed convolution does, in a fraction of
-    its time on a CPU. PyTorch's ``pixel_shuffle`` has the channels in the order (c, a, b). Raises
-    `JnnError` for channels that ``factor²`` does not divide. Source: Shi et al. 2016,
-    https://arxiv.org/abs/1609.05158.
+    x ``(..., H, W, factor² C)`` -> y ``(..., H factor, W factor, C)``. After a convolution it
+    upsamples, as a transposed convolution does, in a fraction of its time on a CPU. PyTorch's
+    ``pixel_shuffle`` has the channels in the order (c, a, b). Raises `JnnError` for channels that
+    ``factor²`` does not divide.
+
+    Source: Shi et al. 2016, https://arxiv.org/abs/1609.05158.
 
     >>> import jax.numpy as jnp
     >>> depth_to_space(2).apply({}, {}, jnp.arange(4.0).reshape(1, 1, 4))[0].ravel().tolist()
@@ -63,8 +61,7 @@ def depth_to_space(factor: int) -> Model:
                 "depth_to_space", got=f"{channels} channels", expected=f"a multiple of {factor**2}"
             )
         squares = x.reshape(*leading, height, width, factor, factor, channels // factor**2)
-        return squares.swapaxes(-4, -3).reshape(
-            *leading, height * factor, width * factor, channels // factor**2
-        )
+        shape = (height * factor, width * factor, channels // factor**2)
+        return squares.swapaxes(-4, -3).reshape(*leading, *shape)
 
     return Model(*function(unfold)[:2])

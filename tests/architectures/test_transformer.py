@@ -261,7 +261,7 @@ def test_bad_settings(settings, message):
             {"tokens": TOKENS, "segments": TOKENS},
             r"transformer: got x with segments, expected none.* packed into a row are documents",
         ),
-        ({"positions": "rotary", "head_features": 3}, TOKENS, r"rotary: got 3 features to turn"),
+        ({"positions": "rotary", "head_features": 3}, TOKENS, r"rotary: got 3 features to rotate"),
         (
             {"positions": "sinusoidal", "width": 9, "heads": 3},
             TOKENS,

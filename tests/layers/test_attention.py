@@ -290,7 +290,7 @@ MISTAKES = {
     "window": (lambda: attention(2, window=0), r"got window=0"),
     "odd rotation": (
         lambda: applied(attention(8, positions=rotary())),
-        r"rotary: got 1 features to turn",
+        r"rotary: got 1 features to rotate",
     ),
     "bidirectional stream": (
         lambda: attention(2).carry({}, X[:, 0], 5),
@@ -314,7 +314,7 @@ MISTAKES = {
     ),
     "memory": (
         lambda: applied(cross_attention(2)),
-        r"cross_attention: got x of type ArrayImpl, expected a dict with x",
+        r"cross_attention: got an array, expected a dict with x and memory",
     ),
     "memory mask": (
         lambda: applied(
