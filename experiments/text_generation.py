@@ -40,28 +40,15 @@ from jnn import losses, metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.baselines.ngram import ngram_nats
+from jnn.data import tokenizers
 from jnn.data.sets.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
 from jnn.data.token_windows import evaluation_windows
-from jnn.data.tokenizers import (
-    Tokenizer,
-    byte_pair_tokenizer,
-    character_tokenizer,
-    keep_tokenizer,
-    read_tokenizer,
-)
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.decoding.text import stream_text
 from jnn.errors import mistake
 from jnn.runs import About, trained
-from jnn.train import (
-    SUITED,
-    Task,
-    TrainingConfig,
-    language_model_feed,
-    make_evaluate,
-    seed_key,
-)
+from jnn.train import SUITED, Task, TrainingConfig, language_model_feed, make_evaluate, seed_key
 
 ABOUT = About(
     task="text generation",
@@ -130,7 +117,7 @@ class Corpus(NamedTuple):
     """The three parts of a text, and the tokenizer."""
 
     texts: Texts
-    tokenizer: Tokenizer
+    tokenizer: tokenizers.Tokenizer
 
 
 def load_data(config: Config, *, offline: bool = False) -> Corpus:
@@ -138,11 +125,13 @@ def load_data(config: Config, *, offline: bool = False) -> Corpus:
 
     Characters have one more token, for all that the training part does not have.
     """
-    smoke = config.smoke
-    texts = split_text(PANGRAMS[config.data] * 100) if smoke else LOAD[config.data](offline=offline)
-    if config.vocabulary:
-        return Corpus(texts, byte_pair_tokenizer(texts.train, vocabulary=config.vocabulary))
-    return Corpus(texts, character_tokenizer(texts.train, special=("unknown",)))
+    if config.smoke:
+        texts = split_text(100 * PANGRAMS[config.data])
+    else:
+        texts = LOAD[config.data](offline=offline)
+    if vocabulary := config.vocabulary:
+        return Corpus(texts, tokenizers.byte_pair_tokenizer(texts.train, vocabulary=vocabulary))
+    return Corpus(texts, tokenizers.character_tokenizer(texts.train, special=("unknown",)))
 
 
 def build_model(config: Config, vocabulary: int) -> jnn.Model:
@@ -218,7 +207,7 @@ def task(config: Config, corpus: Corpus) -> Task:
         baselines=partial(baselines, texts),
         sections=partial(sections, config, corpus, model),
         data={part: len(text) for part, text in texts._asdict().items()},
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+        save=lambda folder: tokenizers.keep_tokenizer(folder / "tokenizer.json", tokenizer),
     )
 
 
@@ -231,7 +220,7 @@ def baselines(texts: Texts) -> dict[str, float]:
 
 def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
     """What a trained model writes after a prompt, piece by piece."""
-    tokenizer = read_tokenizer(folder / "tokenizer.json")
+    tokenizer = tokenizers.read_tokenizer(folder / "tokenizer.json")
     model = build_model(config, tokenizer.vocabulary)
     params, state = trained(model, example(config), folder)
     yield request.prompt

@@ -1,0 +1,93 @@
+"""From text to text: a language model between a tokenizer's two ends."""
+
+from collections.abc import Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jnn.data.batches import padded_batches
+from jnn.data.sequences import pad
+from jnn.data.tokenizers import Tokenizer
+from jnn.decoding.beam_search import beam_search
+from jnn.decoding.generate import stream
+from jnn.decoding.sampling import Sampling
+from jnn.model import Model, Params, State
+
+
+def stream_text(
+    model: Model,
+    params: Params,
+    state: State,
+    tokenizer: Tokenizer,
+    prompt: str,
+    *,
+    length: int,
+    key: jax.Array,
+    sampling: Sampling = Sampling(),
+) -> Iterator[str]:
+    """The text after a prompt, a token at a time; ``length`` counts the tokens.
+
+    The arguments are those of `jnn.decoding.generate.stream`, but for the text. A prompt has one
+    token at least.
+
+    >>> import jnn
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> tokenizer = character_tokenizer("abc")
+    >>> model = jnn.chain(jnn.embedding(3, 8), jnn.dense(3))
+    >>> params, state = model.init(jax.random.key(0), jnp.array([1]))
+    >>> pieces = stream_text(
+    ...     model, params, state, tokenizer, "ab", length=4, key=jax.random.key(1)
+    ... )
+    >>> len("".join(pieces))
+    4
+    """
+    tokens = jnp.asarray(tokenizer.encode(prompt))
+    for token in stream(model, params, state, tokens, length=length, key=key, sampling=sampling):
+        yield tokenizer.decode(token[None])
+
+
+def translate(
+    model: Model,
+    params: Params,
+    state: State,
+    tokenizer: Tokenizer,
+    sources: Sequence[str],
+    *,
+    length: int,
+    beams: int = 4,
+    length_penalty: float = 0.6,
+    batch_size: int = 250,
+) -> list[str]:
+    """The best translation of each source text that `jnn.decoding.beam_search.beam_search` finds.
+
+    ``model`` gives logits of the next tokens from ``{"tokens", "source", "source_mask"}``, as
+    `jnn.architectures.seq2seq.seq2seq` does. The tokenizer has the special tokens start, end and
+    padding. A translation has at most ``length`` tokens; the batches are one compiled program.
+
+    >>> from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
+    >>> from jnn.data.tokenizers import word_tokenizer
+    >>> tokenizer = word_tokenizer("good day buen día", special=("padding", "start", "end"))
+    >>> model = seq2seq(Seq2SeqConfig(source_vocabulary=tokenizer.vocabulary, width=8, depth=1))
+    >>> x = {"tokens": jnp.zeros(3, int), "source": jnp.zeros(3, int)}
+    >>> params, state = model.init(jax.random.key(0), {**x, "source_mask": jnp.ones(3, bool)})
+    >>> len(translate(model, params, state, tokenizer, ["good day", "good"], length=4))
+    2
+    """
+    source = pad([tokenizer.encode(text) for text in sources], value=tokenizer.padding)
+    arrays = {"source": source.tokens, "source_mask": source.mask}
+    batches, _ = padded_batches(arrays, min(batch_size, len(sources)))
+    settings = {"length": length, "beams": beams, "length_penalty": length_penalty}
+
+    @jax.jit
+    def search(params, state, batches):
+        def best(batch):
+            start = jnp.full((*batch["source"].shape[:-1], 1), tokenizer.start)
+            options = {"context": batch, "stop": (tokenizer.end,), **settings}
+            found = beam_search(model, params, state, start, **options)
+            return found.tokens[..., 0, :], found.lengths[..., 0]
+
+        return jax.lax.map(best, batches)
+
+    tokens, lengths = jax.device_get(search(params, state, batches))
+    rows = zip(tokens.reshape(-1, length), lengths.ravel(), strict=True)
+    return [tokenizer.decode(row[:n]).strip() for row, n in rows][: len(sources)]

@@ -1,0 +1,56 @@
+"""What the report of a language model shows."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.architectures.rnn import RNNConfig, rnn
+from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.data.tokenizers import character_tokenizer
+from jnn.explain.sections import language_model
+
+TOKENIZER = character_tokenizer("abcd")
+TOKENS = np.array([0, 1, 2, 3, 2, 1])
+
+
+def started(model):
+    return model, *model.init(jax.random.key(0), TOKENS)
+
+
+def test_a_token_has_the_probability_that_those_before_it_give():
+    """A model that says 0.8 of the letter after the last one, in the alphabet."""
+    logits = jnp.log(jnp.full((4, 4), 0.2 / 3).at[jnp.arange(4), (jnp.arange(4) + 1) % 4].set(0.8))
+    model = jnn.Model(lambda key, x: ({}, {}), lambda p, s, x, **options: (logits[x], s))
+    text, following = language_model.predictions(*started(model), TOKENS, TOKENIZER)
+    html = str(text.figure)
+    assert html.count('title="0.8"') == 3  # b, c, d, but not the two that go back
+    assert html.count('title="0.067"') == 2
+    assert following.title == "Next-token distribution"
+
+
+@pytest.mark.parametrize(("cell", "has_gates"), [("rnn", False), ("gru", True)])
+def test_gates_of_the_cells_that_have_them(cell, has_gates):
+    settings = RNNConfig(outputs=4, vocabulary=4, embedding=3, cell=cell, width=5, depth=1)
+    model = started(rnn(settings))
+    titles = [each.title for each in language_model.recurrent_units(*model, TOKENS, TOKENIZER)]
+    assert titles[:3] == [
+        "Hidden units over the text",
+        "A hidden unit and the predictions",
+        "Hidden states",
+    ]
+    assert titles[3:] == (["Gates"] if has_gates else [])
+    (gradient,) = language_model.gradients({"this one": model}, TOKENS[None], np.array([0]))
+    assert "geometric mean over 1 windows" in gradient.text
+
+
+def test_a_transformer_has_maps_and_a_lens():
+    settings = TransformerConfig(vocabulary=4, length=6, width=8, depth=2, heads=2)
+    model = started(transformer(settings))
+    sections = language_model.attention_and_lens(*model, TOKENS, TOKENIZER)
+    assert [section.title for section in sections] == [
+        "Attention maps",
+        "Attention map of one head",
+        "Logit lens",
+    ]
