@@ -34,7 +34,7 @@ def predictions(
         ),
         Section(
             "Calibration",
-            "How often predictions of a given confidence are right; perfect dots lie on the diagonal.",
+            "How often predictions of a given confidence are right: ideal dots lie on the diagonal.",
             classification.calibration(probabilities, label),
         ),
     ]
