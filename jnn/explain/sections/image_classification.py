@@ -34,7 +34,7 @@ def predictions(
         ),
         Section(
             "Calibration",
-            "How often predictions of a given confidence are right: ideal dots lie on the diagonal.",
+            "Accuracy of predictions by their confidence: ideal dots lie on the diagonal.",
             classification.calibration(probabilities, label),
         ),
     ]
