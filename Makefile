@@ -11,10 +11,10 @@ demo: .venv/installed
 	$(RUN) -m jnn run image_classification
 
 test: .venv/installed-test
-	$(RUN) -m pytest -n auto
+	$(RUN) -m pytest -n auto --dist worksteal --durations 20
 
 test-all: .venv/installed-test
-	$(RUN) -m pytest -n auto -m ""
+	$(RUN) -m pytest -n auto --dist worksteal --durations 20 -m ""
 
 lint: .venv/installed-test
 	$(RUN) -m ruff check .

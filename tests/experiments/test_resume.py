@@ -44,8 +44,9 @@ def small(tmp_path_factory):
     return undisturbed(killed.everything, [], tmp_path_factory.mktemp("small"))
 
 
-def test_killed_20_times(tmp_path, small):
-    kill_often(killed.everything, [], tmp_path, *small, kills=20)
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_again_and_again(tmp_path, small, kills):
+    kill_often(killed.everything, [], tmp_path, *small, kills=kills)
 
 
 def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, small):
