@@ -1,65 +1,50 @@
-"""Translate short English sentences to Spanish: with a recurrent network that attends to what it
-reads, or a transformer.
+"""Translate short English sentences to Spanish, by an RNN with attention or a transformer.
 
-Source    Attention: Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Luong et al. 2015, https://arxiv.org/abs/1508.04025.
-          Transformer: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762. Byte pairs that both languages share: Sennrich et al. 2016,
-          https://arxiv.org/abs/1508.07909.
-Data      tatoeba_spanish: 85,589 pairs of at most 8 lower-cased words and punctuation marks on each side, of 70,521 English sentences,
-          2,000 of which are the test part, with all their Spanish sides as references.
-Baselines The first Spanish side of the nearest English sentence that is not test data, by TF-IDF of words and pairs of words; and the
-          English sentence as it is.
+Source    Attention: Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473; Luong et al. 2015,
+          https://arxiv.org/abs/1508.04025. Transformer: Vaswani et al. 2017,
+          https://arxiv.org/abs/1706.03762. Byte pairs that both languages share: Sennrich et al.
+          2016, https://arxiv.org/abs/1508.07909.
+Data      tatoeba_spanish: 85,589 pairs of at most 8 lower-cased words and punctuation marks on each
+          side, of 70,521 English sentences, 2,000 of which are the test part, with all their
+          Spanish sides as references.
+Baselines The first Spanish side of the nearest English sentence that is not test data, by TF-IDF of
+          words and pairs of words; and the English sentence as it is.
 Command   jnn run translation [--model rnn|transformer]; on a GPU, not measured yet:
-          jnn run translation --width 512 --depth 3 --dropout 0.3 --epochs 30 --batch-size 256 --precision bfloat16
+          jnn run translation --width 512 --depth 3 --dropout 0.3 --epochs 30 --batch-size 256
+          --precision bfloat16
           jnn generate runs/translation/latest --prompt "where is the station ?"
-Result    test BLEU of the rnn, mean and standard deviation over seeds 0, 1, 2: 0.421 +- 0.006 (nearest neighbour 0.258), after 23 min
-          of processor time on an Intel Xeon with ``--keep-memory``. More helps: with ``--epochs 7`` 0.460 (seed 0 alone).
+Result    test BLEU, mean and standard deviation over seeds 0, 1, 2, and processor time of a run on
+          an Intel Xeon with ``--keep-memory``; the nearest neighbour has 0.258:
+
+          rnn   0.421 +- 0.006   23 min
+
+          More epochs help: with ``--epochs 7``, 0.460 (seed 0 alone).
 """
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import losses
+from jnn import losses, metrics
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
-from jnn.data.sequences import pad
-from jnn.data.sets.translations import (
-    Translation,
-    TranslationSplits,
-    load_tatoeba_spanish,
-    pairs_of,
-    split_translations,
-)
-from jnn.data.tokenizers import (
-    Tokenizer,
-    byte_pair_tokenizer,
-    read_tokenizer,
-    split_words,
-    write_tokenizer,
-)
-from jnn.decoding.beam_search import beam_search
+from jnn.baselines.translations import nearest_translations
+from jnn.data import tokenizers
+from jnn.data.sequence_pairs import sequence_pairs
+from jnn.data.sets import translations
+from jnn.data.sets.translations import TranslationSplits, pairs_of
 from jnn.decoding.generate import Request
-from jnn.errors import MissingExtraError, mistake
-from jnn.tables import table
-from jnn.metrics import Metric
-from jnn.runs import About, Run, trained
-from jnn.train import (
-    Fitted,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    predict_all,
-    seed_key,
-    train,
-)
+from jnn.decoding.text import translate
+from jnn.errors import mistake
+from jnn.runs import About, trained
+from jnn.scores.translation import bleu, sacrebleu_module
+from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once
 
 ABOUT = About(
     task="translation of sentences",
@@ -71,6 +56,7 @@ ABOUT = About(
     cost="23 min of processor time",
 )
 SPECIAL = ("padding", "start", "end")
+HEADS = 4
 MOST = 32  # tokens of a translation
 SHOWN = 20  # translations in the report
 ALIGNMENT = {"rnn": "decoder/attention", "transformer": "decoder/blocks/cross_attention"}
@@ -78,19 +64,22 @@ ALIGNMENT = {"rnn": "decoder/attention", "transformer": "decoder/blocks/cross_at
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run. Pairs are trained on in one length: branches for several would each be
-    compiled, and computed again for the gradient, which costs more than the padding does."""
+    """The settings of a run.
+
+    Training pairs are padded to one length: branches for several would each be compiled, and
+    computed again for the gradient, which costs more than the padding does.
+    """
 
     model: Literal["rnn", "transformer"] = "rnn"
     """The architecture."""
-    vocabulary: int = 5000
+    vocabulary: int = SUITED
     """Tokens of the byte-pair encoding of both languages."""
-    width: int = 256
+    width: int = SUITED
     """Features of each layer."""
-    depth: int = 2
+    depth: int = SUITED
     """Layers of the encoder, and of the decoder."""
-    heads: int = 4
-    """Heads of attention (transformer)."""
+    heads: int = SUITED
+    """Heads of attention, of the transformer alone."""
     dropout: float = 0.2
     """Fraction of features that is dropped in training."""
     label_smoothing: float = 0.1
@@ -99,111 +88,92 @@ class Config(TrainingConfig):
     """Candidates of the beam search."""
     length_penalty: float = 1.0
     """Exponent of the length by which the beam search divides."""
-    longest: int = 12
+    longest: int = SUITED
     """Tokens, on both sides, of the longest pair that is trained on."""
-    epochs: int = 5
-    batch_size: int = 128
+    epochs: int = SUITED
+    batch_size: int = SUITED
     learning_rate: float = 2e-3
     clip: float = 1.0
     average_decay: float = 0.998
 
+    def suited(self) -> dict[str, Any]:
+        """Sizes, and those of a smoke run."""
+        if self.smoke:
+            sizes = {"vocabulary": 300, "width": 16, "depth": 1, "longest": 16}
+            return {**sizes, "heads": HEADS, "epochs": 2, "batch_size": 16}
+        sizes = {"vocabulary": 5000, "width": 256, "depth": 2, "longest": 12}
+        return {**sizes, "heads": HEADS, "epochs": 5, "batch_size": 128}
+
     def __post_init__(self):
-        """Make a smoke run short, and check."""
-        self.shrink(epochs=2, vocabulary=300, width=16, depth=1, batch_size=16, longest=16)
+        """Fill in what suits, and refuse what the model does not have."""
         super().__post_init__()
+        if self.model != "transformer" and self.heads != HEADS:
+            got = f"heads={self.heads} for model={self.model!r}"
+            raise mistake("config", got=got, expected="heads for the transformer alone")
 
 
-def load_data(config: Config, *, offline: bool = False) -> TranslationSplits:
-    """Sentences with their translations; for ``--smoke`` a few that are made up."""
-    if not config.smoke:
-        return load_tatoeba_spanish(offline=offline)
-    who, does = (
-        {"tom": "tom", "mary": "mary", "he": "él", "she": "ella"},
-        {"eats": "come", "reads": "lee", "sings": "canta"},
-    )
-    when = {
-        "now": "ahora",
-        "here": "aquí",
-        "today": "hoy",
-        "again": "otra vez",
-        "alone": "solo",
-        "well": "bien",
-    }
-    made = [
-        (f"{a} {b} {c} .", f"{who[a]} {does[b]} {when[c]} .")
-        for a in who
-        for b in does
-        for c in when
+class Sentences(NamedTuple):
+    """Sentences with their translations, and the tokenizer of both languages."""
+
+    splits: TranslationSplits
+    tokenizer: tokenizers.Tokenizer
+
+
+def load_data(config: Config, *, offline: bool = False) -> Sentences:
+    """Sentences, and the byte pairs of their training part; synthetic in a smoke run."""
+    splits = synthetic() if config.smoke else translations.load_tatoeba_spanish(offline=offline)
+    sides = (spaced(side) for pair in pairs_of(splits.train) for side in pair)
+    settings = {"vocabulary": config.vocabulary, "special": SPECIAL}
+    return Sentences(splits, tokenizers.byte_pair_tokenizer(sides, **settings))
+
+
+def synthetic() -> TranslationSplits:
+    """Sentences of a subject, a verb and an adverb."""
+    subjects = {"tom": "tom", "mary": "mary", "he": "él", "she": "ella"}
+    verbs = {"eats": "come", "reads": "lee", "sings": "canta"}
+    adverbs = {"now": "ahora", "here": "aquí", "today": "hoy"}
+    adverbs |= {"again": "otra vez", "alone": "solo", "well": "bien"}
+    pairs = [
+        (f"{a} {b} {c} .", f"{subjects[a]} {verbs[b]} {adverbs[c]} .")
+        for a in subjects
+        for b in verbs
+        for c in adverbs
     ]
-    return split_translations(made, test=16, validation=0.2)
-
-
-def make_tokenizer(config: Config, data: TranslationSplits) -> Tokenizer:
-    """Byte pairs of both languages of the training part."""
-    return byte_pair_tokenizer(
-        (spaced(side) for pair in pairs_of(data.train) for side in pair),
-        vocabulary=config.vocabulary,
-        special=SPECIAL,
-    )
+    return translations.split_translations(pairs, test=16, validation=0.2)
 
 
 def spaced(sentence: str) -> str:
-    """With a space in front of the first word, as every other word has it: so that it is the same
-    token wherever it stands.
-    """
+    """A space before the first word too, so that a word is the same tokens wherever it stands."""
     return f" {sentence}"
 
 
 def encode(
-    tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], longest: int | None = None
+    tokenizer: tokenizers.Tokenizer, pairs: Sequence[tuple[str, str]], longest: int | None = None
 ) -> dict[str, np.ndarray]:
-    """Pairs of sentences as arrays (N, T): what is read, what is written so far, and what is to be
-    written next.
-
-    They are padded to ``longest`` tokens, and pairs that are longer are left out; without it to the
-    longest of them.
-    """
-    sources = [tokenizer.encode(spaced(source)) for source, _ in pairs]
-    targets = [tokenizer.encode(spaced(target)) for _, target in pairs]
-    lengths = np.array(
-        [max(len(source), len(target) + 1) for source, target in zip(sources, targets, strict=True)]
-    )
-    longest = longest or int(lengths.max())
-    kept = np.flatnonzero(lengths <= longest)
-    padded = partial(pad, length=longest, value=tokenizer.padding)
-    source = padded([sources[i] for i in kept])
-    tokens = padded([np.append(tokenizer.start, targets[i]) for i in kept])
-    following = padded([np.append(targets[i], tokenizer.end) for i in kept])
-    return {
-        "source": source.tokens,
-        "source_mask": source.mask,
-        "tokens": tokens.tokens,
-        "targets": following.tokens,
-        "target_mask": tokens.mask,
-    }
+    """Pairs of sentences as the arrays of `jnn.data.sequence_pairs.sequence_pairs`."""
+    sources, targets = zip(*pairs, strict=True)
+    tokens = lambda sentences: [tokenizer.encode(spaced(sentence)) for sentence in sentences]
+    special = {"start": tokenizer.start, "end": tokenizer.end, "padding": tokenizer.padding}
+    return sequence_pairs(tokens(sources), tokens(targets), **special, longest=longest)
 
 
 def build_model(config: Config, vocabulary: int) -> jnn.Model:
-    """``{"tokens", "source", "source_mask"}``, each ``(..., T)`` -> logits of the next tokens
-    ``(..., T, vocabulary)``.
-    """
+    """``{"tokens", "source", "source_mask"}``, ``(..., T)`` -> logits ``(..., T, vocabulary)``."""
+    width, depth, dropout = config.width, config.depth, config.dropout
     if config.model == "rnn":
-        settings = Seq2SeqConfig(
-            source_vocabulary=vocabulary,
-            width=config.width,
-            depth=config.depth,
-            dropout=config.dropout,
+        sizes = Seq2SeqConfig(
+            source_vocabulary=vocabulary, width=width, depth=depth, dropout=dropout
         )
-        return config.cast(seq2seq(settings))
+        return config.cast(seq2seq(sizes))
     settings = EncoderDecoderConfig(
         source_vocabulary=vocabulary,
-        width=config.width,
-        depth=config.depth,
+        width=width,
+        depth=depth,
         heads=config.heads,
-        dropout=config.dropout,
+        dropout=dropout,
         positions="sinusoidal",
         scale_embeddings=True,
-        embedding_deviation=config.width**-0.5,
+        embedding_deviation=width**-0.5,
     )
     return config.cast(encoder_decoder(settings))
 
@@ -219,237 +189,99 @@ def describe(config: Config) -> tuple[jnn.Model, dict[str, jax.ShapeDtypeStruct]
     return build_model(config, config.vocabulary), example()
 
 
-def logits_of(model: jnn.Model, params, state, batch, **options) -> jax.Array:
-    """Of each next token of the translations, ``(..., T, vocabulary)``."""
-    x = {name: batch[name] for name in ("tokens", "source", "source_mask")}
-    return model.apply(params, state, x, mask=batch["target_mask"], **options)[0]
+def search(config: Config) -> dict[str, Any]:
+    """The settings of the beam search."""
+    return {"length": MOST, "beams": config.beams, "length_penalty": config.length_penalty}
 
 
-def objective(config: Config, model: jnn.Model, params, state, batch, key):
-    """The mean cross entropy of the tokens of the translations, with label smoothing, in nats."""
-    logits = logits_of(model, params, state, batch, key=key, train=True)
-    each = losses.cross_entropy(logits, batch["targets"], label_smoothing=config.label_smoothing)
-    return losses.mean(each, batch["target_mask"]), (state, {})
-
-
-def nats(model: jnn.Model, params, state, batch) -> jax.Array:
-    """The negative logarithm of the probability of each translation, ``(sentences,)``."""
-    each = losses.cross_entropy(logits_of(model, params, state, batch), batch["targets"])
-    return jnp.sum(jnp.where(batch["target_mask"], each, 0), axis=-1)
-
-
-def per_token(tokens: int) -> Metric:
-    """The sum of nats over the tokens of all translations."""
-    return Metric(
-        measure=lambda nats, targets, weights=None: jnp.sum(
-            nats if weights is None else weights * nats
-        ),
-        compute=lambda total: {"loss": total / tokens},
-    )
-
-
-def task(config: Config, data: TranslationSplits, tokenizer: Tokenizer | None = None) -> Task:
-    """What is trained, and how it is judged: params are kept where the loss on validation sentences
-    is lowest.
-    """
-    tokenizer = tokenizer or make_tokenizer(config, data)
+def task(config: Config, sentences: Sentences) -> Task:
+    """Cross entropy of each next token; params are kept by the loss on validation sentences."""
+    sacrebleu_module()  # missed before training, not after
+    splits, tokenizer = sentences
     model = build_model(config, tokenizer.vocabulary)
 
-    def evaluate(part: Sequence[Translation], split: str):
-        arrays = encode(tokenizer, pairs_of(part))
-        return make_evaluate(
-            partial(nats, model),
-            per_token(arrays["target_mask"].sum()),
-            arrays,
-            target="targets",
-            split=split,
-        )
+    def losses_of(params, state, batch, *, label_smoothing=0.0, **options):
+        """The cross entropy of each token of the translations, in nats, ``(..., T)``."""
+        x = {name: batch[name] for name in ("tokens", "source", "source_mask")}
+        logits, _ = model.apply(params, state, x, mask=batch["target_mask"], **options)
+        return losses.cross_entropy(logits, batch["targets"], label_smoothing=label_smoothing)
 
+    def objective(params, state, batch, key):
+        options = {"key": key, "train": True, "label_smoothing": config.label_smoothing}
+        loss = losses.mean(losses_of(params, state, batch, **options), batch["target_mask"])
+        return loss, (state, {})
+
+    def nats(params, state, batch):
+        """The negative log-probability of each translation, ``(sentences,)``."""
+        per_token = losses_of(params, state, batch)
+        return jnp.sum(jnp.where(batch["target_mask"], per_token, 0), axis=-1)
+
+    def evaluate(part, split: str):
+        """The loss per token."""
+        arrays = encode(tokenizer, pairs_of(part))
+        metric = metrics.collection({"loss": metrics.sum_per(int(arrays["target_mask"].sum()))})
+        return make_evaluate(nats, metric, arrays, target="targets", split=split)
+
+    sources = [sentence.source for sentence in splits.test]
+    references = [sentence.targets for sentence in splits.test]
+    test_loss = evaluate(splits.test, "test")
+
+    @once
+    def translated(params, state):
+        """The translations of the test sentences."""
+        texts = [spaced(source) for source in sources]
+        return translate(model, params, state, tokenizer, texts, **search(config))
+
+    def test(params, state):
+        score = bleu(translated(params, state), references)
+        return {"test/bleu": score, **test_loss(params, state)}
+
+    def sections(fitted) -> list:
+        """Some translations, the alignment of the longest of them, and BLEU by length."""
+        from jnn.explain.sections import translation as report
+
+        params, state = fitted.params, fitted.state
+        results = translated(params, state)
+        chosen = np.random.default_rng(0).permutation(len(results))[:SHOWN].tolist()
+        columns = [[column[i] for i in chosen] for column in (sources, results, references)]
+        i = max(chosen, key=lambda i: len(results[i].split()))
+        source, target = (tokenizer.encode(spaced(side[i])) for side in (sources, results))
+        parts, path = (model, params, state), ALIGNMENT[config.model]
+        return [
+            *report.examples(*columns),
+            *report.cross_attention(*parts, source, target, tokenizer, path=path),
+            *report.bleu_by_length(sources, results, references),
+        ]
+
+    train = encode(tokenizer, pairs_of(splits.train), config.longest)
+    sizes = {part: len(sentences) for part, sentences in splits._asdict().items()}
     return Task(
         model=model,
-        objective=partial(objective, config, model),
-        feed=in_memory(encode(tokenizer, pairs_of(data.train), config.longest), config.batch_size),
+        objective=objective,
+        feed=in_memory(train, config.batch_size),
         example=example(),
-        validate=evaluate(data.validation, "validation"),
-        test=evaluate(data.test, "test"),
+        validate=evaluate(splits.validation, "validation"),
         best="validation/loss",
         lowest=True,
+        test=test,
+        baselines=lambda: {
+            "nearest neighbour": bleu(nearest_translations(splits), references),
+            "copy": bleu(sources, references),
+        },
+        sections=sections,
+        data={"name": "tatoeba_spanish", **sizes},
+        save=lambda folder: tokenizers.keep_tokenizer(folder / "tokenizer.json", tokenizer),
     )
-
-
-def translate(
-    config: Config, model: jnn.Model, params, state, tokenizer: Tokenizer, sentences: Sequence[str]
-) -> list[str]:
-    """The best translation of each sentence that a beam search finds."""
-    source = pad(
-        [tokenizer.encode(spaced(sentence)) for sentence in sentences], value=tokenizer.padding
-    )
-
-    def search(params, state, batch):
-        start = jnp.full((*batch["source"].shape[:-1], 1), tokenizer.start)
-        settings = {
-            "length": MOST,
-            "beams": config.beams,
-            "stop": (tokenizer.end,),
-            "length_penalty": config.length_penalty,
-        }
-        found = beam_search(model, params, state, start, context=batch, **settings)
-        return {"tokens": found.tokens[..., 0, :], "length": found.lengths[..., 0]}
-
-    found = predict_all(
-        search, params, state, {"source": source.tokens, "source_mask": source.mask}, batch_size=250
-    )
-    written = [
-        tokens[:length] for tokens, length in zip(found["tokens"], found["length"], strict=True)
-    ]
-    return [tokenizer.decode(tokens).strip() for tokens in written]
 
 
 def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
     """The translation of a sentence."""
-    sentence = " ".join(split_words(request.prompt, lower=True))
+    sentence = " ".join(tokenizers.split_words(request.prompt, lower=True))
     if not sentence:
-        raise mistake(
-            "translation", got=f"prompt={request.prompt!r}", expected="an English sentence"
-        )
-    tokenizer = read_tokenizer(folder / "tokenizer.json")
+        got = f"prompt={request.prompt!r}"
+        raise mistake("translation", got=got, expected="an English sentence")
+    tokenizer = tokenizers.read_tokenizer(folder / "tokenizer.json")
     model = build_model(config, tokenizer.vocabulary)
     params, state = trained(model, example(), folder)
-    config = dataclasses.replace(config, beams=request.beams or config.beams)
-    yield from translate(config, model, params, state, tokenizer, [sentence])
-
-
-def bleu(translations: Sequence[str], part: Sequence[Translation]) -> float:
-    """Corpus BLEU of at most four words, as a fraction, with every known translation as a reference
-    (Papineni et al. 2002).
-    """
-    references = [sentence.targets for sentence in part]
-    columns = [
-        [known[i] if i < len(known) else None for known in references]
-        for i in range(max(map(len, references)))
-    ]
-    return (
-        _sacrebleu()
-        .corpus_bleu(translations, columns, tokenize="none", smooth_method="none", force=True)
-        .score
-        / 100
-    )
-
-
-def _sacrebleu() -> Any:
-    try:
-        import sacrebleu
-    except ImportError:
-        raise MissingExtraError('BLEU needs sacrebleu: pip install "jnn[text]".') from None
-    return sacrebleu
-
-
-def nearest(data: TranslationSplits) -> list[str]:
-    """For each test sentence the first translation of the sentence most like it that is not test
-    data.
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    known = data.train + data.validation
-    words_and_pairs = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False)
-    a = words_and_pairs.fit_transform([sentence.source for sentence in known])
-    b = words_and_pairs.transform([sentence.source for sentence in data.test])
-    found = np.concatenate(
-        [
-            np.asarray((b[i : i + 100] @ a.T).argmax(axis=1)).ravel()
-            for i in range(0, len(data.test), 100)
-        ]
-    )
-    return [known[i].targets[0] for i in found]
-
-
-def sections(
-    config: Config,
-    fitted: Fitted,
-    model: jnn.Model,
-    tokenizer: Tokenizer,
-    test: Sequence[Translation],
-    found: list[str],
-) -> list:
-    """For the report: translations, where the decoder looked, and how hard sentences of each length
-    are.
-    """
-    from jnn.explain.inside.attention import alignment, attention_weights
-    from jnn.explain.page.report import Section
-
-    chosen = np.random.default_rng(0).permutation(len(found))[:SHOWN].tolist()
-    i = max(chosen, key=lambda i: len(found[i].split()))
-    source, target = (tokenizer.encode(spaced(sentence)) for sentence in (test[i].source, found[i]))
-    x = {"source": jnp.asarray(source), "tokens": jnp.asarray([tokenizer.start, *target])}
-    weights = attention_weights(model, fitted.params, fitted.state, x)[ALIGNMENT[config.model]]
-    read, written = (
-        [tokenizer.tokens[token].strip() for token in tokens]
-        for tokens in (source, [*target, tokenizer.end])
-    )
-    drawn = "Drawn from the test part; a = marks what is one of the references."
-    looked = "Each row is a token that was written, and where the decoder looked then: the mean over the heads of the last layer."
-    lengths = "BLEU of the test sentences of each length, in words and punctuation marks."
-    return [
-        Section("What it makes of sentences", drawn, examples(chosen, test, found)),
-        Section("Where it looked", looked, alignment(weights[-1], read, written)),
-        Section("Which lengths are hard", lengths, by_length(test, found)),
-    ]
-
-
-def examples(chosen: Sequence[int], test: Sequence[Translation], found: Sequence[str]) -> str:
-    """A table: the sentence, what was made of it, and a reference."""
-    rows = [["", "English", "translation", "reference"]]
-    for i in chosen:
-        right = found[i] in test[i].targets
-        rows.append(
-            [
-                "=" if right else "",
-                test[i].source,
-                found[i],
-                found[i] if right else test[i].targets[0],
-            ]
-        )
-    return "\n".join(table(rows))
-
-
-def by_length(test: Sequence[Translation], found: Sequence[str]) -> str:
-    """A table with the BLEU of the sentences of each length, and of how many there are."""
-    lengths = np.array([len(sentence.source.split()) for sentence in test])
-    rows = [["words", "sentences", "BLEU", ""]]
-    for length in np.unique(lengths):
-        own = np.flatnonzero(lengths == length).tolist()
-        score = bleu([found[i] for i in own], [test[i] for i in own])
-        rows.append([str(length), f"{len(own):,}", f"{score:.3f}", "█" * round(50 * score)])
-    return "\n".join(table(rows, numbers=range(3)))
-
-
-def main(config: Config, run: Run) -> dict[str, Any]:
-    """Train, keep what is best on validation sentences, and translate the test sentences once."""
-    _sacrebleu()
-    data = load_data(config, offline=run.options.offline)
-    tokenizer = make_tokenizer(config, data)
-    write_tokenizer(run.folder / "tokenizer.json", tokenizer)
-    what = task(config, data, tokenizer)
-    fitted = train(what, config, seed_key(config.seed), run)
-    found = translate(
-        config,
-        what.model,
-        fitted.params,
-        fitted.state,
-        tokenizer,
-        [sentence.source for sentence in data.test],
-    )
-    return {
-        "metrics": {"test/bleu": bleu(found, data.test), **what.test(fitted.params, fitted.state)},
-        "baselines": {
-            "nearest neighbour": bleu(nearest(data), data.test),
-            "copy": bleu([sentence.source for sentence in data.test], data.test),
-        },
-        **fitted.counts,
-        "data": {
-            "name": "tatoeba_spanish",
-            "sha256": what.feed.identity["sha256"],
-            **{part: len(sentences) for part, sentences in data._asdict().items()},
-        },
-        "sections": sections(config, fitted, what.model, tokenizer, data.test, found),
-    }
+    settings = search(dataclasses.replace(config, beams=request.beams or config.beams))
+    yield from translate(model, params, state, tokenizer, [spaced(sentence)], **settings)

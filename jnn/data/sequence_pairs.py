@@ -41,8 +41,8 @@ def sequence_pairs(
     pairs = zip(sources, targets, strict=True)
     lengths = np.array([max(len(source), len(target) + 1) for source, target in pairs])
     longest = int(lengths.max()) if longest is None else longest
-    kept = np.flatnonzero(lengths <= longest)
-    if not kept.size:
+    kept = np.flatnonzero(lengths <= longest).tolist()
+    if not kept:
         got = f"longest={longest}, the shortest pair of {lengths.min()} tokens"
         raise mistake("sequence_pairs", got=got, expected="a pair that is short enough")
     rows = partial(pad, length=longest, value=padding)

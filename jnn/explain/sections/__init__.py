@@ -6,6 +6,8 @@
     function_approximation error against width and depth, learned curves and surfaces
     image_classification   confusion matrix, worst mistakes, calibration, feature maps, saliency
     language_model         generated text, token probabilities, hidden units, attention, logit lens
+    reconstruction         error by code size, reconstructions, latent space
+    object_detection       boxes, worst errors, heat maps, precision by recall, class and overlap
     returns                errors of prices, directions and variances of stocks, intervals
     tabular                confusion matrix, calibration, residuals, permutation importance
     text_classification    confusion matrix, calibration, word importance

@@ -1,0 +1,27 @@
+"""Translation without a network: the memory of a translator."""
+
+import numpy as np
+
+from jnn.data.sets.translations import TranslationSplits
+
+
+def nearest_translations(splits: TranslationSplits) -> list[str]:
+    """For each test sentence the first translation of the most similar one that is not test data.
+
+    Similarity is the cosine of TF-IDF weights of words and pairs of words.
+
+    >>> from jnn.data.sets.translations import Translation
+    >>> known = (Translation("good day .", ("buen día .",)), Translation("go .", ("ve .",)))
+    >>> splits = TranslationSplits(known[:1], known[1:], (Translation("a good day .", ("?",)),))
+    >>> nearest_translations(splits)
+    ['buen día .']
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    known = splits.train + splits.validation
+    words_and_pairs = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False)
+    a = words_and_pairs.fit_transform([sentence.source for sentence in known])
+    b = words_and_pairs.transform([sentence.source for sentence in splits.test])
+    parts = [b[i : i + 100] for i in range(0, len(splits.test), 100)]  # the products are dense
+    best = np.concatenate([np.asarray((part @ a.T).argmax(axis=1)).ravel() for part in parts])
+    return [known[i].targets[0] for i in best]

@@ -1,0 +1,37 @@
+"""How close translations are to references that people wrote."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jnn.errors import MissingExtraError, mistake
+
+
+def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Corpus BLEU of at most four words, as a fraction; ``references[i]`` are those of sentence i.
+
+    Words are parted by spaces. A sentence may have any number of references from 1 on. There is no
+    smoothing: without a common phrase of four words in all sentences together, BLEU is 0.
+
+    Raises JnnError for unequal numbers of sentences and for one without a reference, and
+    MissingExtraError without sacrebleu, which computes it. Source: Papineni et al. 2002,
+    https://aclanthology.org/P02-1040.
+
+    >>> print(f"{bleu(['the cat is here .'], [['the cat is here .', 'here is the cat .']]):.2f}")
+    1.00
+    """
+    if len(translations) != len(references) or not all(references):
+        got = f"{len(translations)} translations, {len(references)} lists of references"
+        raise mistake("bleu", got=got, expected="a list of references for each, none empty")
+    most = max(map(len, references), default=0)
+    columns = [[each[i] if i < len(each) else None for each in references] for i in range(most)]
+    settings = {"tokenize": "none", "smooth_method": "none", "force": True}
+    return sacrebleu_module().corpus_bleu(translations, columns, **settings).score / 100
+
+
+def sacrebleu_module() -> Any:
+    """Sacrebleu, imported when it is needed; raises MissingExtraError where it is not installed."""
+    try:
+        import sacrebleu
+    except ImportError:
+        raise MissingExtraError('BLEU needs sacrebleu: pip install "jnn[text]".') from None
+    return sacrebleu
