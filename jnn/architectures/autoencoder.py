@@ -45,18 +45,18 @@ class DenseAutoencoderConfig:
 
 
 def dense_autoencoder(config: DenseAutoencoderConfig) -> Model:
-    """`dense_encoder`, then `dense_decoder`: x ``(..., *shape)`` -> y ``(..., *shape)``. Source:
-    Hinton & Salakhutdinov 2006.
+    """`dense_encoder`, then `dense_decoder`: x ``(..., *shape)`` -> y ``(..., *shape)``.
 
-    Without hidden layers and with the squared error, the best that it can do is a principal
-    component analysis (Baldi & Hornik 1989).
+    Without hidden layers and with the squared error, the optimum is a principal component analysis
+    (Baldi & Hornik 1989). Source: Hinton & Salakhutdinov 2006.
     """
     return chain(encoder=dense_encoder(config), decoder=dense_decoder(config))
 
 
 def dense_encoder(config: DenseAutoencoderConfig) -> Model:
-    """The first half: x ``(..., *shape)`` -> code ``(..., latent)``. Raises `JnnError` for x of
-    another shape.
+    """The encoder: x ``(..., *shape)`` -> code ``(..., latent)``.
+
+    Raises `JnnError` for x of another shape.
     """
     _check("dense_encoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden, config.activation)
@@ -65,8 +65,9 @@ def dense_encoder(config: DenseAutoencoderConfig) -> Model:
 
 
 def dense_decoder(config: DenseAutoencoderConfig) -> Model:
-    """The second half: code ``(..., latent)`` -> y ``(..., *shape)``. Raises `JnnError` for a code
-    of another length.
+    """The decoder: code ``(..., latent)`` -> y ``(..., *shape)``.
+
+    Raises `JnnError` for a code of another length.
     """
     _check("dense_decoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden[::-1], config.activation)
@@ -100,8 +101,7 @@ WINDOW = (4, 4)
 
 
 def convolutional_autoencoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """`convolutional_encoder`, then `convolutional_decoder`: x ``(..., H, W, C)`` -> y
-    ``(..., H, W, C)``.
+    """`convolutional_encoder`, then `convolutional_decoder`: x and y ``(..., H, W, C)``.
 
     >>> import jax, jax.numpy as jnp
     >>> model = convolutional_autoencoder(ConvolutionalAutoencoderConfig(shape=(28, 28, 1)))
@@ -113,8 +113,9 @@ def convolutional_autoencoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
 
 def convolutional_encoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """The first half, convolutions with strides of 2 and a dense layer: x ``(..., H, W, C)`` ->
-    code ``(..., latent)``.
+    """The encoder, convolutions with strides of 2 and a dense layer.
+
+    x ``(..., H, W, C)`` -> code ``(..., latent)``.
 
     Raises `JnnError` for images of another shape, and for a height or width that cannot be halved
     so often.
@@ -129,8 +130,9 @@ def convolutional_encoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
 
 def convolutional_decoder(config: ConvolutionalAutoencoderConfig) -> Model:
-    """The second half, a dense layer and transposed convolutions with strides of 2: code
-    ``(..., latent)`` -> y ``(..., H, W, C)``.
+    """The decoder, a dense layer and transposed convolutions with strides of 2.
+
+    Code ``(..., latent)`` -> y ``(..., H, W, C)``.
 
     Raises `JnnError` for a code of another length, and for a height or width that cannot be halved
     so often.
@@ -168,11 +170,12 @@ def _smallest(caller: str, config: ConvolutionalAutoencoderConfig) -> tuple[int,
     height, width, _ = config.shape
     factor = 2 ** len(config.channels)
     if height % factor or width % factor:
+        halvings = f"each of {len(config.channels)} convolutions"
         raise mistake(
             caller,
             got=f"images of {height}x{width}",
-            expected=f"sides divisible by {factor}, to be halved by each of {len(config.channels)} convolutions",
-            remedy="Pad or crop the images, or give fewer channels.",
+            expected=f"sides divisible by {factor}, to be halved by {halvings}",
+            remedy="Pad or crop the images, or use fewer channels.",
         )
     return height // factor, width // factor, config.channels[-1]
 

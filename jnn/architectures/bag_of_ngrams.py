@@ -1,6 +1,4 @@
-"""A linear model of the words and short phrases of a text, which knows nothing of their order
-beyond that.
-"""
+"""The bag of n-grams, a linear model of the words and short phrases of a text."""
 
 import dataclasses
 
@@ -32,21 +30,20 @@ class BagOfNgramsConfig:
     longest: int = 2
     """The most tokens of a phrase; 1 for single tokens alone."""
     buckets: int = 2**16
-    """Rows that the phrases of two tokens or more share, by a hash: two phrases may have one
-    row.
-    """
+    """Rows that phrases of two tokens or more share, by a hash."""
 
 
 def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
-    """What tokens and phrases say, added up: ``y = Σ_g embedding[g] / sqrt(n) + bias``, over the n
-    tokens and phrases g of a text.
+    """A linear model of the n-grams g of a text: ``y = Σ_g embedding[g] / sqrt(n) + bias``.
 
     x tokens ``(..., T)`` in [0, vocabulary) -> logits or values ``(..., outputs)``; params
     ``token/embedding`` ``(vocabulary, outputs)``, ``phrase/embedding`` ``(buckets, outputs)``,
-    ``bias`` ``(outputs,)``, all zero at first. A ``mask`` ``(..., T)`` leaves out what it hides and
-    every phrase that holds it. The root of n lies between a sum, which is surer of longer texts,
-    and a mean. It is the linear model of Joulin et al. 2016, https://arxiv.org/abs/1607.01759,
-    without their hidden features.
+    ``bias`` ``(outputs,)``, all zero at first. n is the number of tokens and phrases; its root is a
+    compromise between a sum, which is more confident for longer texts, and a mean. A ``mask``
+    ``(..., T)`` excludes tokens, and every phrase that contains one.
+
+    It is the linear model of Joulin et al. 2016, https://arxiv.org/abs/1607.01759, without their
+    hidden features.
 
     >>> import jax, jax.numpy as jnp
     >>> model = bag_of_ngrams(BagOfNgramsConfig(outputs=2, vocabulary=10, buckets=32))
@@ -93,14 +90,14 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
 def naive_bayes(
     config: BagOfNgramsConfig, tokens: np.ndarray, mask: np.ndarray, labels: np.ndarray
 ) -> Params:
-    """Params of a `bag_of_ngrams` that are counted, not trained: complement naive Bayes on rare
-    words and phrases rather than common ones.
+    """Params of a `bag_of_ngrams` by complement naive Bayes on TF-IDF, counted, not trained.
 
     Row g of the tables is ``idf_g (log p_gc - mean over classes of it)``, ``p_gc`` being one over
     the share that g has, after adding one, in the TF-IDF of all texts that are not of class c; rows
     that no text has are zero. ``idf_g = 1 + log((1 + N) / (1 + N_g))``, where ``N_g`` of the N
     texts have g, and a text's weights are divided by their 2-norm. tokens and ``mask`` ``(N, T)``,
-    labels ``(N,)`` in [0, outputs). It is far too sure of itself unless the logits are scaled down.
+    labels ``(N,)`` in [0, outputs). It is overconfident unless the logits are scaled down.
+
     Source: Rennie et al. 2003, "Tackling the poor assumptions of naive Bayes text classifiers",
     table 4, without its last step, as scikit-learn's ``ComplementNB`` has it.
 
@@ -121,8 +118,8 @@ def naive_bayes(
 
     text = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
     pairs = np.unique(np.stack([text[real], rows[real]]), axis=1)
-    found = np.bincount(pairs[1], minlength=size)
-    idf = 1 + np.log((1 + len(rows)) / (1 + found))
+    texts_with = np.bincount(pairs[1], minlength=size)
+    idf = 1 + np.log((1 + len(rows)) / (1 + texts_with))
     weight = np.where(real, idf[rows], 0)
     weight = weight / np.maximum(
         np.sqrt(np.sum(weight**2, axis=1, keepdims=True)), np.finfo(float).tiny
@@ -133,7 +130,7 @@ def naive_bayes(
     others = 1 + total.sum(axis=1, keepdims=True) - total
     score = -np.log(others / others.sum(axis=0))
     table = np.where(
-        found[:, None] > 0, idf[:, None] * (score - score.mean(axis=1, keepdims=True)), 0
+        texts_with[:, None] > 0, idf[:, None] * (score - score.mean(axis=1, keepdims=True)), 0
     ).astype(np.float32)
     params = {
         "token": {"embedding": table[: config.vocabulary]},

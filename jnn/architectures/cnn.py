@@ -1,6 +1,4 @@
-"""Convolutional networks for images: stages of convolutions and pooling, then dense layers; LeNet-5
-and VGG are settings of it.
-"""
+"""Convolutional networks for images, among them LeNet-5 and VGG."""
 
 import dataclasses
 from typing import Literal
@@ -61,8 +59,9 @@ class CNNConfig:
 
 
 def cnn(config: CNNConfig) -> Model:
-    """Stages of convolutions, each followed by a pooling, then an `mlp`:
-    ``h = pool(f(... f(h * W_1 + b_1) ... * W_n + b_n))``.
+    """Stages of convolutions, each followed by a pooling, then an `mlp`.
+
+        h = pool(f(... f(h * W_1 + b_1) ... * W_n + b_n))     each stage
 
     x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. The kernels of convolutions are
     drawn with `he_normal`, which keeps the variance of relu's outputs in depth. Raises `JnnError`
@@ -74,15 +73,13 @@ def cnn(config: CNNConfig) -> Model:
     >>> params["stage1"]["conv0"]["kernel"].shape
     (3, 3, 8, 16)
     """
-    each = (
-        config.convolutions
-        if isinstance(config.convolutions, tuple | list)
-        else (config.convolutions,) * len(config.channels)
-    )
-    _check(config, each)
+    convolutions = config.convolutions
+    if not isinstance(convolutions, tuple | list):
+        convolutions = (convolutions,) * len(config.channels)
+    _check(config, convolutions)
     stages = {
-        f"stage{i}": _stage(config, *stage)
-        for i, stage in enumerate(zip(config.channels, each, strict=True))
+        f"stage{i}": _stage(config, *sizes)
+        for i, sizes in enumerate(zip(config.channels, convolutions, strict=True))
     }
     features = {"features": global_average_pool() if config.global_pooling else flatten(3)}
     if config.dropout and not config.hidden:
@@ -97,12 +94,13 @@ def cnn(config: CNNConfig) -> Model:
 
 
 def lenet5(outputs: int = 10) -> CNNConfig:
-    """The `CNNConfig` of LeNet-5 in its modern form, with 61,706 parameters on images
-    ``(32, 32, 1)``; digits of 28x28 get a border of 2.
+    """The `CNNConfig` of LeNet-5 in its modern form, with 61,706 params for 32x32 images.
 
-    Source: LeCun et al. 1998, section II.B. There, pooling has a coefficient and a bias that are
-    learned, the second convolution sees only some of the channels, tanh is scaled by 1.7159, and
-    outputs are distances to drawn digits: here means, all channels, tanh and logits. The third
+    Images are ``(32, 32, 1)``: pad digits of 28x28 by 2.
+
+    Source: LeCun et al. 1998, section II.B. There, pooling has a learned coefficient and bias, the
+    second convolution reads only some of the channels, tanh is scaled by 1.7159, and outputs are
+    distances to drawn digits: here means, all channels, tanh and logits. The third
     convolution of the paper sees all that is left, so it is the first dense layer.
 
     >>> import jax, jax.numpy as jnp
@@ -154,13 +152,10 @@ def vgg(depth: int, *, outputs: int, small: bool = False) -> CNNConfig:
         hidden=(4096, 4096),
         dropout=0.5,
     )
-    return (
-        dataclasses.replace(
-            config, normalization="batch", global_pooling=True, hidden=(), dropout=0.0
-        )
-        if small
-        else config
-    )
+    if not small:
+        return config
+    changes = {"normalization": "batch", "global_pooling": True, "hidden": (), "dropout": 0.0}
+    return dataclasses.replace(config, **changes)
 
 
 def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:

@@ -1,6 +1,4 @@
-"""A one-stage detector of objects: a convolutional pyramid with two heads, one that finds centers
-and one that draws boxes.
-"""
+"""A one-stage object detector: a feature pyramid with a heat map and a box head."""
 
 import dataclasses
 import math
@@ -19,8 +17,8 @@ from jnn.layers.normalization import group_norm
 from jnn.layers.pooling import upsample
 from jnn.model import Model
 
-# the logit of a center at first, so that the many cells without one do not drown the first steps
 RARE = -math.log(0.99 / 0.01)
+"""The initial logit of a center, so that cells without one do not dominate the first steps."""
 
 NORMALIZATIONS = ("batch", "group")
 
@@ -40,20 +38,20 @@ class DetectorConfig:
     width: int = 64
     """Channels of the pyramid."""
     normalization: Literal["batch", "group"] = "batch"
-    """What is normalized over: the batch, in training, or each image alone, in groups of channels,
-    where images to find things in may differ from those to learn from as a whole, or batches are
-    small."""
-    groups: int = 8
-    """Groups of channels, for the normalization that has them; a number that divides ``width`` and
-    all ``channels``.
+    """Batch normalization, or group normalization of each image alone.
+
+    The latter is for small batches, and for test images of another distribution.
     """
+    groups: int = 8
+    """Groups of channels of group normalization; must divide ``width`` and all ``channels``."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
 
 def detector(config: DetectorConfig) -> Model:
-    """Stages that halve the resolution; the coarse features come back, each doubled in size and
-    added to the finer ones; two heads.
+    """A convolutional backbone, a feature pyramid, and a head each for heat maps and boxes.
+
+    Stages halve the resolution; the coarse features are upsampled and added to the finer ones.
 
     x ``(..., H, W, C)`` -> ``{"heat": (..., h, w, classes), "box": (..., h, w, 4)}`` with h and w
     as H and W over ``stride``, rounded up: logits of the centers of objects, and offset and log
@@ -62,11 +60,12 @@ def detector(config: DetectorConfig) -> Model:
     activation behind it.
 
     Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850,
-    with one for both offset and size; the way back is a feature pyramid, Lin et al. 2017,
+    with one for both offset and size; the pyramid is that of Lin et al. 2017,
     https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.
 
     >>> import jax, jax.numpy as jnp
-    >>> model = detector(DetectorConfig(classes=3, channels=(4, 8, 8), convolutions=(1, 1, 1), width=4))
+    >>> sizes = {"channels": (4, 8, 8), "convolutions": (1, 1, 1), "width": 4}
+    >>> model = detector(DetectorConfig(classes=3, **sizes))
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((32, 32, 1)))
     >>> jax.tree.map(jnp.shape, jax.jit(model.apply)(params, state, jnp.ones((40, 33, 1)))[0])
     {'box': (10, 9, 4), 'heat': (10, 9, 3)}

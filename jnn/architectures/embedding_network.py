@@ -1,5 +1,4 @@
-"""Embeddings of images on the unit sphere, where alike is near: a convolutional network, and
-directions of known classes to train it by.
+"""Metric learning: a convolutional network that embeds images on the unit sphere, and prototypes.
 
 >>> import jax, jax.numpy as jnp, jnn
 >>> embedding = embedding_network(EmbeddingNetworkConfig(features=8, channels=(4, 8)))
@@ -11,8 +10,8 @@ directions of known classes to train it by.
 >>> cosines.shape, z.shape
 ((5, 3), (5, 8))
 
-It is trained with a loss of the cosines, such as `jnn.losses.margin.arcface`; the prototypes are of
-no use for classes that it never saw, whose embeddings are compared with each other:
+It is trained with a loss of the cosines, such as `jnn.losses.margin.arcface`. Prototypes serve the
+classes of the training set alone; embeddings of new classes are compared with each other, as in
 `jnn.scores.verification`.
 """
 
@@ -94,7 +93,8 @@ def prototypes(classes: int, *, kernel_init: Init = jax.nn.initializers.normal(1
     than in params and for integer x.
 
     >>> import jax.numpy as jnp
-    >>> y, _ = prototypes(2).apply({"kernel": jnp.array([[2.0, 0.0], [0.0, 1.0]])}, {}, jnp.array([3.0, 4.0]))
+    >>> params = {"kernel": jnp.array([[2.0, 0.0], [0.0, 1.0]])}
+    >>> y, _ = prototypes(2).apply(params, {}, jnp.array([3.0, 4.0]))
     >>> print(y.round(3))
     [0.6 0.8]
     """
@@ -113,13 +113,13 @@ def prototypes(classes: int, *, kernel_init: Init = jax.nn.initializers.normal(1
 
 
 def unit_length(x: jax.Array) -> jax.Array:
-    """``x / ‖x‖`` along the last axis; computed in float32 at least. A vector shorter than 1e-6
-    stays shorter than 1, and zero stays zero.
+    """``x / ‖x‖`` along the last axis, computed in float32 at least.
+
+    A vector shorter than 1e-6 stays shorter than 1, and zero stays zero.
 
     >>> print(unit_length(jnp.array([3.0, 4.0])))
     [0.6 0.8]
     """
     h = numerics(x)
-    return (
-        h * jax.lax.rsqrt(jnp.maximum(jnp.sum(h**2, axis=-1, keepdims=True), SMALLEST_SQUARED_NORM))
-    ).astype(x.dtype)
+    squared_norm = jnp.maximum(jnp.sum(h**2, axis=-1, keepdims=True), SMALLEST_SQUARED_NORM)
+    return (h * jax.lax.rsqrt(squared_norm)).astype(x.dtype)

@@ -1,17 +1,13 @@
-"""Transformers of two stacks, which read one sequence and write another: the first transformer, and
-T5.
-"""
+"""Encoder-decoder transformers: the original transformer, and T5."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.compose import chain
-from jnn.errors import mistake
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_names, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
@@ -22,18 +18,16 @@ from jnn.wiring import Run, wired
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderDecoderConfig(BlockConfig):
-    """The settings of an `encoder_decoder`; those of blocks hold for both stacks."""
+    """The settings of an `encoder_decoder`; those of blocks apply to both stacks."""
 
     source_vocabulary: int
-    """Tokens that are read."""
+    """Tokens of the source."""
     target_vocabulary: int = 0
-    """Tokens that are written; 0 where both languages share one vocabulary, and one embedding."""
+    """Tokens of the target; 0 if source and target share one vocabulary, and one embedding."""
     length: int = 512
-    """The longest sequence, where positions are learned."""
+    """The longest sequence, if positions are learned."""
     tied: bool = True
-    """Whether logits are made by the transposed embedding of the target; otherwise by a dense layer
-    without bias.
-    """
+    """Whether the target's embedding is the read-out too, or else a dense layer without bias."""
     scale_embeddings: bool = False
     """Whether embeddings are multiplied by ``sqrt(width)``, as in the first transformer."""
     scale_logits: bool = False
@@ -50,20 +44,23 @@ class EncoderDecoderConfig(BlockConfig):
 
 
 def encoder_decoder(config: EncoderDecoderConfig) -> Model:
-    """Logits for the next token of the target, given the source:
-    ``decoder(target, encoder(source))``.
+    """Logits of the next target token given the source: ``decoder(target, encoder(source))``.
 
-    x ``{"tokens": (..., T), "source": (..., S), "source_mask": (..., S)}``, the mask where sources
-    are padded; y ``(..., T, target vocabulary)``; ``mask`` ``(..., T)`` is that of the target. It
-    streams over the target: the memory has the keys and values of the source, which the encoder
-    reads once, so that ``step`` and ``read`` need ``tokens`` alone. To generate, give the source as
-    ``context``: ``generate(model, params, state, start, context={"source": source}, ...)``.
+    x ``{"tokens": (..., T), "source": (..., S), "source_mask": (..., S)}``, the mask only if
+    sources are padded; y ``(..., T, target vocabulary)``; ``mask`` ``(..., T)`` is that of the
+    target.
+
+    It streams over the target: the carry has the keys and values of the encoded source, so that
+    ``step`` and ``read`` need ``tokens`` alone. To generate, pass the source as ``context``:
+    ``generate(model, params, state, start, context={"source": source}, ...)``.
 
     Sources: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762; Raffel et al. 2020,
     https://arxiv.org/abs/1910.10683.
 
     >>> import jax, jax.numpy as jnp
-    >>> model = encoder_decoder(EncoderDecoderConfig(source_vocabulary=9, target_vocabulary=7, width=8, depth=1, heads=2, length=16))
+    >>> sizes = {"width": 8, "depth": 1, "heads": 2, "length": 16}
+    >>> config = EncoderDecoderConfig(source_vocabulary=9, target_vocabulary=7, **sizes)
+    >>> model = encoder_decoder(config)
     >>> x = {"tokens": jnp.arange(3), "source": jnp.arange(5)}
     >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
     >>> jax.jit(model.apply)(params, state, x)[0].shape
@@ -75,30 +72,22 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     encoder, decoder = _encoder(config), _decoder(config)
     scale = config.width**0.5 if config.scale_embeddings else 1.0
 
-    names = (
-        dict.fromkeys(embed, "embedding")
-        if shared
-        else {kind: f"{kind}_embedding" for kind in embed}
-    )
-    head = dense(
-        config.target_vocabulary or config.source_vocabulary,
-        use_bias=False,
-        kernel_init=kernel_init(config),
-    )
+    names = {kind: "embedding" if shared else f"{kind}_embedding" for kind in embed}
+    outputs = config.target_vocabulary or config.source_vocabulary
+    head = dense(outputs, use_bias=False, kernel_init=kernel_init(config))
 
     def embedded(kind: str, params, tokens):
         return scale * apply_child(names[kind], embed[kind], params, {}, tokens)[0]
 
     def logits(params, h):
-        y = (
-            unembed(params[names["target"]], h)
-            if config.tied
-            else apply_child("head", head, params, {}, h)[0]
-        )
+        if config.tied:
+            y = unembed(params[names["target"]], h)
+        else:
+            y, _ = apply_child("head", head, params, {}, h)
         return y / config.width**0.5 if config.scale_logits else y
 
     def init(key, x):
-        _check(x, "tokens", "source")
+        check_names("encoder_decoder", x, "tokens", "source")
         source_params, _, h = init_child(names["source"], embed["source"], key, x["source"])
         encoder_params, encoder_state, memory = init_child("encoder", encoder, key, h)
         target_params, _, h = init_child(names["target"], embed["target"], key, x["tokens"])
@@ -112,21 +101,13 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
         )
 
     def encode(params, state, x, **options):
-        """What the decoder is given of the source."""
-        mask = x.get("source_mask")
-        memory, state = apply_child(
-            "encoder",
-            encoder,
-            params,
-            state,
-            embedded("source", params, x["source"]),
-            mask=mask,
-            **options,
-        )
+        """The memory of the decoder, with its mask if there is one."""
+        mask, h = x.get("source_mask"), embedded("source", params, x["source"])
+        memory, state = apply_child("encoder", encoder, params, state, h, mask=mask, **options)
         return {"memory": memory} | ({} if mask is None else {"memory_mask": mask}), state
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        _check(x, "tokens", "source")
+        check_names("encoder_decoder", x, "tokens", "source")
         memory, encoder_state = encode(params, state, x, key=key, train=train)
         inputs = {"x": embedded("target", params, x["tokens"]), **memory}
         h, decoder_state = apply_child(
@@ -135,37 +116,27 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
         return logits(params, h), encoder_state | decoder_state
 
     def carry(params, x_t, length):
-        _check(x_t, "tokens", "source")
+        check_names("encoder_decoder", x_t, "tokens", "source")
         inputs = {"x": embedded("target", params, x_t["tokens"]), **encode(params, {}, x_t)[0]}
         with scope("decoder"):
             return decoder.carry(params["decoder"], inputs, length)
 
     def step(params, state, carry, x_t):
-        _check(x_t, "tokens")
+        check_names("encoder_decoder", x_t, "tokens")
         inputs = {"x": embedded("target", params, x_t["tokens"])}
         with scope("decoder"):
             h, carry = decoder.step(params["decoder"], state.get("decoder", {}), carry, inputs)
         return logits(params, h), carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        _check(x, "tokens")
-        inputs, memory = {"x": embedded("target", params, x["tokens"])}, named("decoder", carry)
-        h, carry = read_child(
-            "decoder", decoder, params, state, memory, inputs, key=key, train=train, mask=mask
-        )
+        check_names("encoder_decoder", x, "tokens")
+        inputs = {"x": embedded("target", params, x["tokens"])}
+        options = {"key": key, "train": train, "mask": mask}
+        carry = named("decoder", carry)
+        h, carry = read_child("decoder", decoder, params, state, carry, inputs, **options)
         return logits(params, h), carry
 
     return Model(init, apply, carry, step, read)
-
-
-def _check(x: Any, *names: str) -> None:
-    if not isinstance(x, Mapping) or any(name not in x for name in names):
-        got = (
-            f"a dict of {', '.join(map(str, x))}"
-            if isinstance(x, Mapping)
-            else f"x of type {type(x).__name__}"
-        )
-        raise mistake("encoder_decoder", got=got, expected=f"a dict with {' and '.join(names)}")
 
 
 def _embedding(config: EncoderDecoderConfig, tokens: int) -> Model:
@@ -175,7 +146,7 @@ def _embedding(config: EncoderDecoderConfig, tokens: int) -> Model:
 
 
 def _before(config: EncoderDecoderConfig) -> dict[str, Model]:
-    """What stands between an embedding and the first block."""
+    """The parts between an embedding and the first block."""
     vectors = {
         "learned": lambda: learned_positions(config.length),
         "sinusoidal": sinusoidal_positions,
@@ -203,8 +174,8 @@ def _decoder(config: EncoderDecoderConfig) -> Model:
         return run("norm", h) if config.norm_first else h
 
     def carry(params, x_t, length):
-        # All parts keep the shape of x. `wired` would look for it by a sequence of the one x_t,
-        # which the memory is no element of.
+        # All parts keep the shape of x. `wired` would infer it from x_t as a sequence of one
+        # element, but the memory has no axis of target elements.
         return {
             name: part.carry(params.get(name, {}), x_t if name == "blocks" else x_t["x"], length)
             for name, part in parts.items()

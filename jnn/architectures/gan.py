@@ -1,5 +1,4 @@
-"""Generative adversarial networks that know the class: a convolutional generator, a discriminator,
-and both as one model.
+"""Class-conditional generative adversarial networks: generator, discriminator, and both as one.
 
 >>> import jax, jax.numpy as jnp
 >>> settings = GANConfig(shape=(8, 8, 1), classes=3, noise=5, channels=(8, 4))
@@ -10,8 +9,8 @@ and both as one model.
 >>> y["image"].shape, y["score"].shape
 ((6, 8, 8, 1), (6,))
 
-Each player is a model too, which takes its own part of the params, so that each can be given its
-own loss.
+Each network is a model too, which takes its own part of the params, so that each can have its own
+loss.
 """
 
 import dataclasses
@@ -90,8 +89,9 @@ class GANConfig:
 
 
 def generator(config: GANConfig) -> Model:
-    """An image from noise and a class: x ``{"noise": (..., noise), "label": (...)}`` -> y
-    ``(..., H, W, C)`` from -1 to 1.
+    """An image from noise and a class.
+
+    x ``{"noise": (..., noise), "label": (...)}`` -> y ``(..., H, W, C)`` from -1 to 1.
 
     A dense layer makes a small image, which convolutions and `depth_to_space` double; noise and
     class act on every size, as scale and bias of its normalization. After Radford et al. 2016
@@ -133,8 +133,9 @@ def generator(config: GANConfig) -> Model:
 
 
 def discriminator(config: GANConfig) -> Model:
-    """A score of how real an image of its class is: x ``{"image": (..., H, W, C), "label": (...)}``
-    -> y ``(...)``.
+    """The logit that an image is real, given its class.
+
+    x ``{"image": (..., H, W, C), "label": (...)}`` -> y ``(...)``.
 
     Convolutions with strides of 2 and a dense layer make features h of the image;
     ``y = w·h + b + v_label·h``, the projection of Miyato & Koyama 2018
@@ -175,8 +176,9 @@ def discriminator(config: GANConfig) -> Model:
 
 
 def gan(config: GANConfig) -> Model:
-    """Both players: x ``{"noise": (..., noise), "label": (...)}`` ->
-    ``{"image": (..., H, W, C), "score": (...)}``.
+    """Both networks, one after the other.
+
+    x ``{"noise": (..., noise), "label": (...)}`` -> ``{"image": (..., H, W, C), "score": (...)}``.
 
     ``params["generator"]`` and ``params["discriminator"]`` are those of `generator` and
     `discriminator`, and the state likewise.

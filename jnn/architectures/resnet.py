@@ -20,7 +20,7 @@ from jnn.model import Model, identity
 BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 BLOCKS = BASIC | BOTTLENECK
-EXPANSION = 4  # a bottleneck gives so many times the channels that it works on
+EXPANSION = 4  # the outputs of a bottleneck, over the channels of its 3x3 convolution
 he_normal = variance_scaling(2, "fan_out", "normal")
 
 
@@ -40,14 +40,13 @@ class ResNetConfig:
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     zero_last_scale: bool = False
-    """Whether the last scale of each block begins as zero, so that the block begins as its shortcut
-    (Goyal et al. 2017).
-    """
+    """Whether each block starts as its shortcut, with a last scale of 0 (Goyal et al. 2017)."""
 
 
 def resnet(config: ResNetConfig) -> Model:
-    """A stem, four stages of residual blocks, each but the first at half the resolution, and a
-    dense layer on the means of the channels.
+    """A stem, four stages of residual blocks, global average pooling, and a dense layer.
+
+    Each stage but the first halves the resolution.
 
     x ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. ResNet-18 has 11,689,512 parameters
     with 1000 outputs.
@@ -99,14 +98,15 @@ def basic_block(
     activation: str = "relu",
     zero_last_scale: bool = False,
 ) -> Model:
-    """Two convolutions of 3x3 and a way around them: ``y = f(norm(conv(f(norm(conv(x))))) + x)``.
+    """The residual block of ResNet-18 and 34: ``y = f(norm(conv(f(norm(conv(x))))) + x)``.
 
     x ``(..., H, W, channels)`` -> y ``(..., H / strides, W / strides, features)``, sizes rounded
-    up. The way around is a convolution of 1x1 and a normalization where x and y differ in shape.
-    The block of ResNet-18 and 34, for networks of one's own too.
+    up. Both convolutions are 3x3. If x and y differ in shape, the shortcut is a 1x1 convolution and
+    a normalization.
 
     >>> import jax, jax.numpy as jnp
-    >>> shapes, _ = jax.eval_shape(basic_block(4, 8, strides=2).init, jax.random.key(0), jnp.ones((8, 8, 4)))
+    >>> block, x = basic_block(4, 8, strides=2), jnp.ones((8, 8, 4))
+    >>> shapes, _ = jax.eval_shape(block.init, jax.random.key(0), x)
     >>> shapes["body"]["conv0"]["kernel"].shape, shapes["shortcut"]["conv"]["kernel"].shape
     ((3, 3, 4, 8), (1, 1, 4, 8))
     """
@@ -118,7 +118,7 @@ def basic_block(
         conv1=_conv(features, 3),
         norm1=_last_norm(zero_last_scale),
     )
-    return _around(body, channels, features, strides, f)
+    return _residual(body, channels, features, strides, f)
 
 
 def bottleneck_block(
@@ -129,8 +129,9 @@ def bottleneck_block(
     activation: str = "relu",
     zero_last_scale: bool = False,
 ) -> Model:
-    """A convolution of 3x3 between two of 1x1, and a way around them: as `basic_block`, but y has
-    ``4 features`` channels.
+    """The residual block of deeper ResNets: a 3x3 convolution between two of 1x1.
+
+    As `basic_block`, but y has ``4 features`` channels.
     """
     f = activations.activation(activation)
     body = chain(
@@ -143,10 +144,10 @@ def bottleneck_block(
         conv2=_conv(features * EXPANSION, 1),
         norm2=_last_norm(zero_last_scale),
     )
-    return _around(body, channels, features * EXPANSION, strides, f)
+    return _residual(body, channels, features * EXPANSION, strides, f)
 
 
-def _around(body: Model, channels: int, outputs: int, strides: int, f: Callable) -> Model:
+def _residual(body: Model, channels: int, outputs: int, strides: int, f: Callable) -> Model:
     """``y = f(body(x) + shortcut(x))``."""
     changes_shape = strides > 1 or channels != outputs
     shortcut = (

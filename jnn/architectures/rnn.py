@@ -1,4 +1,4 @@
-"""Recurrent networks: Elman's, LSTM and GRU, one layer on the other."""
+"""Recurrent networks: stacks of Elman, LSTM or GRU layers."""
 
 import dataclasses
 from typing import Literal

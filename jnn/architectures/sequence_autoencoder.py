@@ -1,5 +1,4 @@
-"""Autoencoders of sequences of one length: an LSTM that reads one into a code, and an LSTM that
-writes it again from the code.
+"""The LSTM autoencoder, for sequences of one length.
 
 Each half is a model too, which takes its own part of the params:
 
@@ -55,20 +54,22 @@ def lstm_autoencoder(config: SequenceAutoencoderConfig) -> Model:
         h_1 ... h_T = LSTM(x),   z = A h_T + a
         s_T, s_{T-1} ... s_1 = LSTM(z, z, ... z),   y_t = C s_t + c
 
-    The last element is written first, for it is what the code was made of last. Trained on
-    sequences that are as they should be, by the squared error, it writes those that are not with a
-    larger error. Source: Malhotra et al. 2016, https://arxiv.org/abs/1607.00148, where the decoder
-    begins with the encoder's memory and reads what it wrote before; here it is given a code of
-    ``latent`` numbers at each element instead (as the decoder of Cho et al. 2014,
-    https://arxiv.org/abs/1406.1078, is), so that the code can be narrow, and no element waits for
-    another to be written. It takes no mask: all sequences have T elements.
+    The last element is decoded first, as the encoder read it last. Trained on normal sequences by
+    the squared error, it reconstructs anomalous ones with a larger error. It takes no mask: all
+    sequences have T elements.
+
+    Source: Malhotra et al. 2016, https://arxiv.org/abs/1607.00148, whose decoder starts from the
+    encoder's memory and reads its own previous output. Here the decoder reads a code of ``latent``
+    numbers at each element (as that of Cho et al. 2014, https://arxiv.org/abs/1406.1078), so that
+    the code can be narrow, and all elements are decoded at once.
     """
     return chain(encoder=lstm_encoder(config), decoder=lstm_decoder(config))
 
 
 def lstm_encoder(config: SequenceAutoencoderConfig) -> Model:
-    """The first half: x ``(..., T, D)`` -> code z ``(..., latent)``. Raises `JnnError` for x of
-    another length or width.
+    """The encoder: x ``(..., T, D)`` -> code z ``(..., latent)``.
+
+    Raises `JnnError` for x of another length or width.
     """
     last = _of_whole(lambda h: h[..., -1, :])
     model = chain(lstm=lstm(config.width), last=last, out=dense(config.latent))
@@ -76,8 +77,9 @@ def lstm_encoder(config: SequenceAutoencoderConfig) -> Model:
 
 
 def lstm_decoder(config: SequenceAutoencoderConfig) -> Model:
-    """The second half: code z ``(..., latent)`` -> y ``(..., T, D)``. Raises `JnnError` for a code
-    of another length.
+    """The decoder: code z ``(..., latent)`` -> y ``(..., T, D)``.
+
+    Raises `JnnError` for a code of another length.
     """
     at_each = _of_whole(
         lambda z: jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1]))

@@ -1,6 +1,4 @@
-"""The temporal convolutional network: residual blocks of causal convolutions whose dilation
-doubles.
-"""
+"""The temporal convolutional network: residual blocks of dilated causal convolutions."""
 
 import dataclasses
 
@@ -35,17 +33,18 @@ class TCNConfig:
 
 
 def tcn(config: TCNConfig) -> Model:
-    """A chain of residual blocks, then a dense layer at each element: y_t depends on the last
-    `receptive_field` elements up to x_t.
+    """A chain of residual blocks, then a dense layer at each element.
 
-    ``h_i = f(h_{i-1} + g(W_i' *_d g(W_i *_d h_{i-1})))`` with ``g(x) = dropout(f(x))`` and causal
-    convolutions of dilation ``d = 2^i``. Where a block changes the number of features, a dense
-    layer takes h_{i-1} around it.
+        h_i = f(h_{i-1} + g(W_i' *_d g(W_i *_d h_{i-1}))),   g(x) = dropout(f(x)),   d = 2^i
 
-    x features ``(..., T, D)`` -> y ``(..., T, outputs)``. It streams, and remembers what the
-    convolutions still need. For one y a sequence, take ``y[..., -1, :]``. Source: Bai, Kolter,
-    Koltun 2018, https://arxiv.org/abs/1803.01271, section 3; dropout is of single values as in the
-    code of its authors, not of whole channels as in the text.
+    ``*_d`` is a causal convolution of dilation d. If a block changes the number of features, its
+    residual connection is a dense layer.
+
+    x features ``(..., T, D)`` -> y ``(..., T, outputs)``, where y_t depends on the last
+    `receptive_field` elements up to x_t. It streams. For one y a sequence, take ``y[..., -1, :]``.
+
+    Source: Bai, Kolter, Koltun 2018, https://arxiv.org/abs/1803.01271, section 3; dropout is of
+    single values as in the authors' code, not of whole channels as in the text.
 
     >>> import jax, jax.numpy as jnp
     >>> model = tcn(TCNConfig(outputs=1, channels=(8, 8)))
@@ -66,8 +65,9 @@ def tcn(config: TCNConfig) -> Model:
 
 
 def receptive_field(config: TCNConfig) -> int:
-    """How many elements, up to its own, an output depends on:
-    ``1 + 2 (kernel_size - 1) (2^blocks - 1)``.
+    """The number of elements, up to its own, that an output depends on.
+
+        1 + 2 (kernel_size - 1) (2^blocks - 1)
 
     >>> receptive_field(TCNConfig(outputs=1, channels=(8, 8, 8), kernel_size=3))
     29

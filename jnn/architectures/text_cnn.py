@@ -1,6 +1,4 @@
-"""The convolutional network for sentences: windows of a few words, and of each of their features
-the largest anywhere in the sentence.
-"""
+"""The convolutional network for sentences, with max pooling over time."""
 
 import dataclasses
 
@@ -27,9 +25,7 @@ class TextCNNConfig:
     outputs: int
     """Classes, or values to predict; the last layer has no activation."""
     vocabulary: int = 0
-    """Tokens, which are embedded; 0 where x holds features, such as vectors of words that were
-    learned elsewhere.
-    """
+    """Tokens to embed; 0 if x holds features, such as pretrained vectors of words."""
     embedding: int = 300
     """Features of an embedded token."""
     widths: tuple[int, ...] = (3, 4, 5)
@@ -43,16 +39,17 @@ class TextCNNConfig:
 
 
 def text_cnn(config: TextCNNConfig) -> Model:
-    """Convolutions of several widths over the tokens, the maximum of each channel over time, and a
-    dense layer.
+    """Convolutions of several widths over tokens, the maximum over time, and a dense layer.
 
-    ``h_w = max_t f(x[t : t + w] * W_w + b_w)`` for each width w, ``y = dropout([h_w ...]) W + b``.
+        h_w = max_t f(x[t : t + w] * W_w + b_w)     for each width w
+        y   = dropout([h_w ...]) W + b
 
-    x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> logits or
-    values ``(..., outputs)``, for any T >= 1: windows reach over both ends of the sentence, where
-    they see zeros. With a ``mask`` ``(..., T)`` padding counts as what lies beyond the end, so that
-    it changes nothing. Source: Kim 2014, https://arxiv.org/abs/1408.5882, whose windows end at the
-    last word and whose weights are kept to a norm of 3 in place of a weight decay.
+    x tokens ``(..., T)``, or features ``(..., T, D)`` if there is no vocabulary -> logits or values
+    ``(..., outputs)``, for any T >= 1: the sentence is padded with zeros at both ends. With a
+    ``mask`` ``(..., T)`` padding elements count as zeros too, so that they change nothing.
+
+    Source: Kim 2014, https://arxiv.org/abs/1408.5882, whose windows end at the last word and whose
+    weights are kept to a norm of 3 in place of weight decay.
 
     >>> import jax, jax.numpy as jnp
     >>> model = text_cnn(TextCNNConfig(outputs=6, vocabulary=100, embedding=8, channels=5))

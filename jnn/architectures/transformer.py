@@ -1,4 +1,4 @@
-"""Transformers of one stack: decoders, such as GPT-2 and Llama, and encoders, such as BERT."""
+"""Decoder-only transformers, such as GPT-2 and Llama, and encoders, such as BERT."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -67,12 +67,16 @@ class TransformerConfig(BlockConfig):
 def transformer(config: TransformerConfig) -> Model:
     """Embeddings, a stack of blocks, and logits, features, or a pooled vector.
 
-    x tokens ``(..., T)``, or a dict of ``tokens``, and where the model has them of ``segments``
-    ``(..., T)``, in [0, segments) -> logits ``(..., T, vocabulary)``, features ``(..., T, width)``,
-    or pooled ``(..., width)``. A dict may also have ``documents`` ``(..., T)``, numbers of the
-    documents that are packed into a row one after the other: each is read as if it were alone.
+    x is tokens ``(..., T)``, or a dict, all ``(..., T)``, of
+
+    ``tokens``
+    ``segments``   in [0, segments), if the model has them
+    ``documents``  optional, numbers of the documents that are packed into a row one after the
+                   other: each is read as if it were alone
+
+    y is logits ``(..., T, vocabulary)``, features ``(..., T, width)``, or pooled ``(..., width)``.
     ``mask`` is of elements, ``(..., T)``, or of pairs, ``(..., T, T)``, as in `attention`. A causal
-    model streams, with keys and values as its memory.
+    model streams, with a key-value cache as its carry.
 
     >>> import jax, jax.numpy as jnp
     >>> model = transformer(TransformerConfig(vocabulary=65, length=32, width=16, depth=2, heads=2))

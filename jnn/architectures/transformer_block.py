@@ -1,6 +1,4 @@
-"""The block that transformers are stacks of: attention, then a feed-forward network, each with
-normalization and a way around it.
-"""
+"""The transformer block, of attention and a feed-forward network, and stacks of it."""
 
 import dataclasses
 import typing
@@ -38,9 +36,7 @@ class BlockConfig:
     heads: int = 12
     """Heads of each attention."""
     key_value_heads: int = 0
-    """Heads of keys and values, each shared by ``heads / key_value_heads`` heads of queries; 0 for
-    as many as ``heads``.
-    """
+    """Heads of keys and values, each shared by several heads of queries; 0 for ``heads``."""
     head_features: int = 0
     """Features of each head; 0 for ``width / heads``."""
     hidden: int = 0
@@ -50,49 +46,39 @@ class BlockConfig:
     gated: bool = False
     """Whether the feed-forward network is ``(f(x W) * (x V)) U``: with silu it is SwiGLU."""
     experts: int = 0
-    """Feed-forward networks of each block, of which each element is given ``experts_each``; 0 for
-    one without a choice.
-    """
+    """Feed-forward networks of each block, a mixture of experts; 0 for a single one."""
     experts_each: int = 2
-    """The experts that each element is given to."""
+    """The experts of each element."""
     norm: Literal["layer", "rms"] = "layer"
     """Layer normalization, or division by the root mean square."""
     norm_first: bool = True
-    """Whether normalization comes before attention and feed-forward network (pre-norm) or after the
-    sum with the way around (post-norm).
-    """
+    """Whether norms come before each residual branch (pre-norm) or after its sum (post-norm)."""
     norm_epsilon: float = 1e-5
     """What is added to the variance."""
     positions: Literal["learned", "sinusoidal", "rotary", "alibi", "relative", "none"] = "learned"
-    """How elements know their places: by vectors that are added to them, or within attention."""
+    """Position encoding: vectors that are added to embeddings, or within attention."""
     rotary_base: float = 10_000.0
     """The longest wavelength of rotary positions, over 2 pi, nearly."""
     window: int = 0
-    """How many elements each sees, itself included; 0 for all."""
+    """The elements that each attends to, itself included; 0 for all."""
     scaled: bool = True
-    """Whether the products of queries and keys are divided by ``sqrt(head_features)``; T5 does
-    without.
-    """
+    """Whether logits are divided by ``sqrt(head_features)``; T5's are not."""
     use_bias: bool = True
     """Whether dense layers have biases."""
     dropout: float = 0.0
-    """Fraction that is dropped in training: of what is added to the way around, of attention
-    weights, of embeddings.
-    """
+    """Fraction dropped in training: of residual branches, attention weights and embeddings."""
     kernel_deviation: float = 0.0
-    """Standard deviation of the first kernels; those that write to the way around have it over
-    ``sqrt(2 depth)``. 0 for LeCun's.
+    """Initial standard deviation of kernels, 0 for LeCun's; the last ones of residual branches have
+    it over ``sqrt(2 depth)``.
     """
     fused: bool = False
-    """Whether attention is `jax.nn.dot_product_attention`, a fused kernel on GPUs; its weights can
-    then not be looked at.
+    """Whether attention is `jax.nn.dot_product_attention`, a fused kernel on GPUs, of which no
+    weights can be captured.
     """
     remat: bool = False
-    """Whether blocks are recomputed on the way back, for memory."""
+    """Whether the backward pass recomputes blocks, which saves memory."""
     unroll: bool = False
-    """Whether the program writes all blocks out, which compiles longer and may run faster, instead
-    of a loop over depth.
-    """
+    """Whether the loop over depth is unrolled, which compiles longer and may run faster."""
 
     def __post_init__(self):
         """Refuse what does not fit together."""
@@ -110,8 +96,10 @@ class BlockConfig:
 
 
 def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
-    """One block: with pre-norm ``h = x + attention(norm(x))``, ``y = h + feed_forward(norm(h))``;
-    with post-norm ``h = norm(x + attention(x))``, ``y = norm(h + feed_forward(h))``.
+    """One transformer block.
+
+        h = x + attention(norm(x)),   y = h + feed_forward(norm(h))     pre-norm
+        h = norm(x + attention(x)),   y = norm(h + feed_forward(h))     post-norm
 
     x ``(..., T, width)`` -> y ``(..., T, width)``. With ``cross`` there is attention to a memory
     between the two, and x and y are dicts:
@@ -133,10 +121,10 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
 
-    def around(
+    def residual(
         run: Run, name: str, h: jax.Array, call: Callable[[jax.Array], jax.Array]
     ) -> jax.Array:
-        """h and what ``call`` makes of it."""
+        """The residual branch ``call``, with its norm and dropout, added to h."""
         dropped = lambda y: run("dropout", y) if config.dropout else y
         if config.norm_first:
             return h + dropped(call(run(f"{name}_norm", h)))
@@ -151,49 +139,43 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
                 expected=f"{config.width} features, the width of the settings",
             )
         single = without_pairs(run, h)
-        h = around(single, "attention", h, lambda h: run("attention", h))
+        h = residual(single, "attention", h, lambda h: run("attention", h))
         if cross:
-            h = around(
-                single,
-                "cross_attention",
-                h,
-                lambda h: run("cross_attention", {**x, "x": h}, mask=None),
-            )
-        h = around(single, "feed_forward", h, lambda h: single("feed_forward", h))
+            attend = lambda h: run("cross_attention", {**x, "x": h}, mask=None)
+            h = residual(single, "cross_attention", h, attend)
+        h = residual(single, "feed_forward", h, lambda h: single("feed_forward", h))
         return {**x, "x": h} if cross else h
 
     return wired(flow, parts)
 
 
 def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
-    """``depth`` blocks one after the other, as `block` has them; params have a first axis of length
-    ``depth``, but for the table of relative positions, which all blocks share."""
+    """A stack of ``depth`` blocks, see `block`.
+
+    Params have a first axis of length ``depth``, except for the table of relative positions, which
+    all blocks share.
+    """
     one = block(config, causal=causal, cross=cross)
     stack = repeat(remat(one) if config.remat else one, config.depth, unroll=config.unroll)
     return _with_shared_table(stack, config.depth) if config.positions == "relative" else stack
 
 
 def without_pairs(run: Run, h: jax.Array) -> Run:
-    """The run without a mask of pairs, which self-attention alone understands."""
-    return (
-        dataclasses.replace(run, mask=None)
-        if run.mask is not None and run.mask.ndim >= h.ndim
-        else run
-    )
+    """The run without a mask of pairs, which only self-attention accepts."""
+    is_of_pairs = run.mask is not None and run.mask.ndim >= h.ndim
+    return dataclasses.replace(run, mask=None) if is_of_pairs else run
 
 
 def norm(config: BlockConfig) -> Model:
     """The normalization of the config."""
     epsilon = config.norm_epsilon
-    return (
-        rms_norm(epsilon=epsilon)
-        if config.norm == "rms"
-        else layer_norm(epsilon=epsilon, use_bias=config.use_bias)
-    )
+    if config.norm == "rms":
+        return rms_norm(epsilon=epsilon)
+    return layer_norm(epsilon=epsilon, use_bias=config.use_bias)
 
 
 def kernel_init(config: BlockConfig, *, outputs: bool = False) -> Callable:
-    """The initializer of kernels, or with ``outputs`` of those that write to the way around."""
+    """The initializer of kernels, or with ``outputs`` of those at the end of residual branches."""
     if not config.kernel_deviation:
         return lecun_normal()
     return jax.nn.initializers.normal(
@@ -238,17 +220,13 @@ def _feed_forward(config: BlockConfig) -> Model:
     network = feed_forward(
         hidden, activation=activation(config.activation), gated=config.gated, **_kernels(config)
     )
-    return (
-        mixture_of_experts(network, config.experts, top=config.experts_each)
-        if config.experts
-        else network
-    )
+    if not config.experts:
+        return network
+    return mixture_of_experts(network, config.experts, top=config.experts_each)
 
 
 def _with_shared_table(stack: Model, depth: int) -> Model:
-    """The stack with one table of relative positions for all blocks, whose gradient is the sum of
-    theirs.
-    """
+    """The stack with one table of relative positions, whose gradient is the sum over all blocks."""
 
     def with_table(params: dict, change: Callable[[jax.Array], jax.Array]) -> dict:
         positions = jax.tree.map(change, params["attention"]["positions"])
@@ -265,7 +243,7 @@ def _with_shared_table(stack: Model, depth: int) -> Model:
 
 
 def _check_literals(config: BlockConfig) -> None:
-    """Refuse a name that is none of those a setting has."""
+    """Refuse a value that is not among the literals of a setting."""
     for name, kind in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
         if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):

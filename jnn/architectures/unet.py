@@ -1,8 +1,10 @@
-"""A small U-Net that tells noise from image, for `jnn.generative.diffusion`.
+"""The U-Net that denoises images, for `jnn.generative.diffusion`.
 
 >>> import jax, jax.numpy as jnp
->>> model = denoiser(DenoiserConfig(shape=(8, 8, 1), classes=3, channels=(8, 16), blocks=1, groups=2))
->>> x = {"image": jnp.ones((5, 8, 8, 1)), "time": jnp.linspace(0, 1, 5), "label": jnp.array([0, 1, 2, 3, 3])}  # 3 is no class
+>>> config = DenoiserConfig(shape=(8, 8, 1), classes=3, channels=(8, 16), blocks=1, groups=2)
+>>> model = denoiser(config)
+>>> label = jnp.array([0, 1, 2, 3, 3])  # 3 stands for no class
+>>> x = {"image": jnp.ones((5, 8, 8, 1)), "time": jnp.linspace(0, 1, 5), "label": label}
 >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
 >>> jax.jit(model.apply)(params, state, x)[0].shape
 (5, 8, 8, 1)
@@ -30,7 +32,7 @@ from jnn.model import Model
 from jnn.precision import numerics
 from jnn.wiring import Run, wired
 
-# a block begins as the way around it
+# a block starts as its residual connection
 almost_zero = variance_scaling(1e-2, "fan_in", "truncated_normal")
 
 
@@ -78,12 +80,13 @@ def denoiser(config: DenoiserConfig) -> Model:
     """The velocity of a noisy image: x ``{"image": (..., H, W, C), "time": (...), "label": (...)}``
     -> y ``(..., H, W, C)``.
 
-    Residual blocks at each size, on the way down to the smallest images and up again, where each
-    adds what was there on the way down. Time, from 0 to 1, and class act on every block as scale
-    and bias of a normalization. No example influences another. Raises `JnnError` for images of
-    another shape. After Ho et al. 2020 (https://arxiv.org/abs/2006.11239) and Dhariwal & Nichol
-    2021 (https://arxiv.org/abs/2105.05233), without attention, and with sums in place of joined
-    channels on the way up.
+    Residual blocks at each size, down to the smallest images and up again, with skip connections.
+    Time, from 0 to 1, and class act on every block as scale and bias of a normalization. No example
+    influences another. Raises `JnnError` for images of another shape.
+
+    After Ho et al. 2020 (https://arxiv.org/abs/2006.11239) and Dhariwal & Nichol
+    2021 (https://arxiv.org/abs/2105.05233), without attention, and with skip
+    connections that are added, not concatenated.
     """
     check = lambda x: _check(config, x)
     last, sizes = config.shape[-1], config.channels
@@ -120,13 +123,13 @@ def denoiser(config: DenoiserConfig) -> Model:
                 h = run(f"{way}{i}_{n}", {"x": h, "condition": c})
             return h
 
-        h, seen = run("first", x["image"]), []
+        h, skips = run("first", x["image"]), []
         for i in range(len(sizes)):
             h = blocks("down", i, h)
-            seen.append(h)
+            skips.append(h)
             h = run(f"smaller{i}", h) if i + 1 < len(sizes) else h
         for i in reversed(range(len(sizes))):
-            h = seen[i] + run(f"larger{i}", h) if i + 1 < len(sizes) else h
+            h = skips[i] + run(f"larger{i}", h) if i + 1 < len(sizes) else h
             h = blocks("up", i, h)
         return run("last", h)
 
@@ -134,8 +137,9 @@ def denoiser(config: DenoiserConfig) -> Model:
 
 
 def _block(features: int, groups: int) -> Model:
-    """Two convolutions and a way around them: x
-    ``{"x": (..., H, W, features), "condition": (..., D)}`` -> y ``(..., H, W, features)``.
+    """A residual block of two convolutions.
+
+    x ``{"x": (..., H, W, features), "condition": (..., D)}`` -> y ``(..., H, W, features)``.
     """
     parts = {
         "first": chain(

@@ -1,4 +1,4 @@
-"""A convolutional variational autoencoder that knows the class.
+"""The class-conditional variational autoencoder, convolutional.
 
 >>> import jax, jax.numpy as jnp
 >>> model = vae(VAEConfig(shape=(8, 8, 1), classes=3, latent=2, channels=(4, 8), hidden=16))
@@ -9,9 +9,9 @@
 >>> jax.tree.map(jnp.shape, y)
 {'image': (5, 8, 8, 1), 'log_variance': (5, 2), 'mean': (5, 2)}
 
-The loss is the negative bound on the log likelihood: the reconstruction's, such as the sum of
-`jnn.losses.binary_cross_entropy` over the pixels, and `jnn.losses.gaussian_kl_divergence` of the
-code. New images are ``vae_decoder(config)`` of normal codes.
+The loss is the negative ELBO: that of the reconstruction, such as `jnn.losses.binary_cross_entropy`
+summed over the pixels, plus `jnn.losses.gaussian_kl_divergence` of the code. New images are
+``vae_decoder(config)`` of normal codes.
 """
 
 import dataclasses

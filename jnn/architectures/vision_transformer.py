@@ -1,4 +1,4 @@
-"""The vision transformer: an image is a sequence of patches."""
+"""The vision transformer, which reads an image as a sequence of patches."""
 
 import dataclasses
 
@@ -48,23 +48,23 @@ class VisionTransformerConfig(BlockConfig):
 
 
 def vision_transformer(config: VisionTransformerConfig) -> Model:
-    """Patches, a learned class token before them, a stack of blocks, and a dense layer on the class
-    token.
+    """Patches, a learned class token before them, a stack of blocks, and a dense layer.
+
+    The dense layer reads the class token.
 
     x images ``(..., H, W, C)`` -> logits or values ``(..., outputs)``. Source: Dosovitskiy et al.
     2021, https://arxiv.org/abs/2010.11929.
 
     >>> import jax, jax.numpy as jnp
-    >>> config = VisionTransformerConfig(outputs=10, image_size=(8, 8), patch_size=4, width=16, depth=2, heads=2)
+    >>> sizes = {"image_size": (8, 8), "patch_size": 4, "width": 16, "depth": 2, "heads": 2}
+    >>> config = VisionTransformerConfig(outputs=10, **sizes)
     >>> model = vision_transformer(config)
     >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((8, 8, 1)))
     >>> jax.jit(model.apply)(params, state, jnp.ones((5, 8, 8, 1)))[0].shape
     (5, 10)
     """
-    size, patches = (
-        config.patch_size,
-        (config.image_size[0] // config.patch_size) * (config.image_size[1] // config.patch_size),
-    )
+    size = config.patch_size
+    patches = (config.image_size[0] // size) * (config.image_size[1] // size)
     parts = {
         "patches": conv(
             config.width,
@@ -84,7 +84,7 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
 
     def flow(run: Run, x: jax.Array) -> jax.Array:
         if x.shape[-3:-1] != tuple(config.image_size):
-            remedy = "Resize the images, or say image_size."
+            remedy = "Resize the images, or set image_size."
             height, width = config.image_size
             raise mistake(
                 "vision_transformer",

@@ -134,11 +134,17 @@ def test_captured_values_read_well():
     [
         (
             {"shape": (30, 28, 1)},
-            r"convolutional_encoder: got images of 30x28, expected sides divisible by 4, .* each of 2 convolutions. Pad or crop",
+            (
+                r"convolutional_encoder: got images of 30x28, expected sides divisible "
+                r"by 4, .* each of 2 convolutions. Pad or crop"
+            ),
         ),
         (
             {"shape": (28, 28)},
-            r"convolutional_encoder: got shape=\(28, 28\), .* expected a shape \(height, width, channels\)",
+            (
+                r"convolutional_encoder: got shape=\(28, 28\), .* expected a shape "
+                r"\(height, width, channels\)"
+            ),
         ),
         (
             {"channels": ()},

@@ -152,7 +152,10 @@ def test_it_learns_eight_labels(settings):
         ({"convolutions": 0}, r"cnn: got convolutions\[0\]=0, expected an integer >= 1"),
         (
             {"channels": (8, 16), "convolutions": (1, 2, 3)},
-            r"cnn: got channels=\(8, 16\) and convolutions=\(1, 2, 3\), expected as many of both. One number .* convolutions=2",
+            (
+                r"cnn: got channels=\(8, 16\) and convolutions=\(1, 2, 3\), expected "
+                r"as many of both. One number .* convolutions=2"
+            ),
         ),
         ({"kernel_size": 0}, r"cnn: got kernel_size=0, expected an integer >= 1"),
         ({"hidden": (-3,)}, r"cnn: got hidden\[0\]=-3, expected an integer >= 1"),
@@ -184,12 +187,18 @@ def test_bad_depth_of_vgg():
     [
         (
             (1, 28, 28),
-            r"conv: got x of shape \(1, 28, 28\), which has channels first, expected \(..., height, width, channels\)",
+            (
+                r"conv: got x of shape \(1, 28, 28\), which has channels first, "
+                r"expected \(..., height, width, channels\)"
+            ),
         ),
         ((28, 28), r"conv: got x of shape \(28, 28\), expected at least 3 axes, .* x\[..., None\]"),
         (
             (3, 3, 1),
-            r"in stage1/pool: max_pool: got an input of size \(1, 1\) .* expected an input no smaller than a window",
+            (
+                r"in stage1/pool: max_pool: got an input of size \(1, 1\) .* expected "
+                r"an input no smaller than a window"
+            ),
         ),
     ],
 )
@@ -201,6 +210,9 @@ def test_bad_images(shape, message):
 def test_integer_images():
     with pytest.raises(
         jnn.JnnError,
-        match=r"conv: got x of dtype uint8, expected floating-point numbers. Convert first: .*/ 255",
+        match=(
+            r"conv: got x of dtype uint8, expected floating-point numbers. "
+            r"Convert first: .*/ 255"
+        ),
     ):
         cnn(CNNConfig(outputs=2)).init(jax.random.key(0), jnp.ones((28, 28, 1), jnp.uint8))

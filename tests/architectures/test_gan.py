@@ -165,11 +165,17 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
     [
         (
             {"shape": (30, 28, 1)},
-            r"got images of 30x28 for channels=\(128, 64\), expected sides divisible by 4. Pad the images",
+            (
+                r"got images of 30x28 for channels=\(128, 64\), expected sides "
+                r"divisible by 4. Pad the images"
+            ),
         ),
         (
             {"shape": (28, 28)},
-            r"got shape=\(28, 28\), channels=\(128, 64\), expected a shape \(height, width, channels\)",
+            (
+                r"got shape=\(28, 28\), channels=\(128, 64\), expected a shape "
+                r"\(height, width, channels\)"
+            ),
         ),
         (
             {"channels": ()},
@@ -196,7 +202,10 @@ def test_bad_inputs():
         discriminator(CONFIG).init(jax.random.key(0), x["image"])
     with pytest.raises(
         jnn.JnnError,
-        match=r"images of shape \(5, 8, 8, 1\) and labels of shape \(4,\), expected one label for each",
+        match=(
+            r"images of shape \(5, 8, 8, 1\) and labels of shape \(4,\), "
+            r"expected one label for each"
+        ),
     ):
         discriminator(CONFIG).init(
             jax.random.key(0), {"image": x["image"], "label": x["label"][:4]}

@@ -174,7 +174,10 @@ def test_channels_first():
     model = resnet(ResNetConfig(outputs=2))
     with pytest.raises(
         jnn.JnnError,
-        match=r"conv: got x of shape \(3, 32, 32\), which has channels first.* jnp.moveaxis\(x, -3, -1\)",
+        match=(
+            r"conv: got x of shape \(3, 32, 32\), which has channels first.* "
+            r"jnp.moveaxis\(x, -3, -1\)"
+        ),
     ):
         model.init(jax.random.key(0), jnp.ones((3, 32, 32)))
     params, state = jax.eval_shape(model.init, jax.random.key(0), jnp.ones((32, 32, 3)))

@@ -151,7 +151,7 @@ def test_bad_settings(settings, message):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (TARGET, r"seq2seq: got x of type \w+, expected a dict with tokens and source"),
+        (TARGET, r"seq2seq: got an array, expected a dict with tokens and source"),
         (
             {"tokens": TARGET},
             r"seq2seq: got a dict of tokens, expected a dict with tokens and source",

@@ -203,11 +203,17 @@ def test_its_summary_names_each_part():
     [
         (
             {"heads": 3},
-            r"TransformerConfig: got heads=3 for width=8, expected a divisor. Choose heads that divide the width",
+            (
+                r"TransformerConfig: got heads=3 for width=8, expected a divisor. "
+                r"Choose heads that divide the width"
+            ),
         ),
         (
             {"positions": "rotery"},
-            r"TransformerConfig: got positions='rotery', expected one of 'learned', 'sinusoidal', 'rotary', ",
+            (
+                r"TransformerConfig: got positions='rotery', expected one of "
+                r"'learned', 'sinusoidal', 'rotary', "
+            ),
         ),
         ({"norm": "batch"}, r"TransformerConfig: got norm='batch', expected one of 'layer', 'rms'"),
         (
@@ -219,7 +225,10 @@ def test_its_summary_names_each_part():
         ({"vocabulary": 0}, r"TransformerConfig: got vocabulary=0"),
         (
             {"pooled": True},
-            r"TransformerConfig: got pooled=True, causal=True and head='tied', expected causal=False and head='none'",
+            (
+                r"TransformerConfig: got pooled=True, causal=True and head='tied', "
+                r"expected causal=False and head='none'"
+            ),
         ),
         (
             {"key_value_heads": 3},
@@ -254,7 +263,10 @@ def test_bad_settings(settings, message):
         (
             {"segments": 2},
             TOKENS,
-            r"transformer: got x without segments, expected a dict of tokens and segments, each \(..., T\)",
+            (
+                r"transformer: got x without segments, expected a dict of tokens and "
+                r"segments, each \(..., T\)"
+            ),
         ),
         (
             {},

@@ -73,7 +73,10 @@ def test_bad_inputs(change, message):
     [
         (
             {"shape": (30, 28, 1)},
-            r"got shape=\(30, 28, 1\), channels=\(32, 64\), patch=2, expected .* that patch and halvings divide",
+            (
+                r"got shape=\(30, 28, 1\), channels=\(32, 64\), patch=2, expected .* "
+                r"that patch and halvings divide"
+            ),
         ),
         ({"channels": ()}, r"channels=\(\)"),
         ({"patch": 0}, "got patch=0, expected an integer >= 1"),

@@ -28,7 +28,10 @@ def test_every_pixel_matters_and_so_does_its_place():
     [
         (
             {"patch_size": 3},
-            r"VisionTransformerConfig: got patch_size=3 for image_size=\(4, 8\), expected a divisor of height and width",
+            (
+                r"VisionTransformerConfig: got patch_size=3 for image_size=\(4, 8\), "
+                r"expected a divisor of height and width"
+            ),
         ),
         (
             {"positions": "rotary"},
@@ -49,7 +52,10 @@ def test_bad_settings(settings, message):
     [
         (
             jnp.ones((8, 4, 2)),
-            r"vision_transformer: got x of shape \(8, 4, 2\), expected \(..., 4, 8, C\). Resize the images",
+            (
+                r"vision_transformer: got x of shape \(8, 4, 2\), expected \(..., 4, "
+                r"8, C\). Resize the images"
+            ),
         ),
         (
             jnp.ones((4, 8)),

@@ -260,7 +260,10 @@ MISTAKES = {
     "no heads": (lambda: attention(0), r"attention: got heads=0"),
     "mask shape": (
         lambda: applied(attention(2), mask=jnp.ones((2, 4), bool)),
-        r"got mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), expected bool, \(2, 5\) for elements or",
+        (
+            r"got mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), "
+            r"expected bool, \(2, 5\) for elements or"
+        ),
     ),
     "mask dtype": (
         lambda: applied(attention(2), mask=jnp.ones((2, 5))),

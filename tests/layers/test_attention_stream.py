@@ -92,7 +92,10 @@ def test_more_than_the_memory_holds_is_refused():
     carry = layer.carry(params, x[:, 0], 4)
     with pytest.raises(
         jnn.JnnError,
-        match=r"attention: got 5 elements after 0, expected at most 4 in all.*Make the carry with the whole length",
+        match=(
+            r"attention: got 5 elements after 0, expected at most 4 in all.*Make "
+            r"the carry with the whole length"
+        ),
     ):
         layer.read(params, state, carry, x)
     with pytest.raises(jnn.JnnError, match="got 5 elements after 0"):

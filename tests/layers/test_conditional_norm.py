@@ -45,6 +45,9 @@ def test_a_condition_for_other_examples_is_refused():
     layer = conditional_norm(group_norm(1, rank=3, use_scale=False, use_bias=False), 2, rank=3)
     with pytest.raises(
         JnnError,
-        match=r"a condition of shape \(3, 4\) for x of shape \(5, 3, 3, 2\), expected one vector for each example",
+        match=(
+            r"a condition of shape \(3, 4\) for x of shape \(5, 3, 3, 2\), "
+            r"expected one vector for each example"
+        ),
     ):
         layer.init(jax.random.key(0), {"x": jnp.ones((5, 3, 3, 2)), "condition": jnp.ones((3, 4))})

@@ -65,7 +65,10 @@ def test_channels_first_is_named():
     params, state = layer.init(jax.random.key(0), jnp.ones(3))
     with pytest.raises(
         jnn.JnnError,
-        match=r"dense: got x of shape \(8, 3, 5\), expected 3 features in its last axis.*Channels come last",
+        match=(
+            r"dense: got x of shape \(8, 3, 5\), expected 3 features in its last "
+            r"axis.*Channels come last"
+        ),
     ):
         layer.apply(params, state, jnp.ones((8, 3, 5)))
 
