@@ -51,47 +51,56 @@ def test_a_run_may_keep_memory_and_ends_the_same(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_each_core_may_be_a_device(tmp_path):
-    eight = "--xla_force_host_platform_device_count=8"  # in these tests
-    flags = os.environ["XLA_FLAGS"].replace(eight, "")
-    environment = {**os.environ, "XLA_FLAGS": flags}
-    out, common = tmp_path / "run", ["--offline", "--quiet"]
-    again = [
-        "run",
-        "tabular_regression",
-        "--config",
-        out / "config.json",
-        "--out",
-        tmp_path / "again",
-    ]
-    for words in (
-        ["run", "tabular_regression", "--smoke", "--devices", "2", "--out", out],
-        ["resume", out, "--epochs", "+1"],
-        again,
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "jnn", *words, *common],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-    environment["XLA_FLAGS"] = f"{flags} {eight[:-1]}1"
-    again[-1] = tmp_path / "none"
-    done = subprocess.run(
-        [sys.executable, "-m", "jnn", *again],
+EIGHT = "--xla_force_host_platform_device_count=8"
+"""What makes eight devices in these tests."""
+
+
+def jnn(*words, flags=""):
+    """The command in a process of its own, which sees one device unless told otherwise."""
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": f"{os.environ['XLA_FLAGS'].replace(EIGHT, '')} {flags}",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "jnn", *words, "--offline", "--quiet"],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def devices(folder):
+    return json.loads((folder / "env.json").read_text())["device"]["count"]
+
+
+@pytest.fixture(scope="module")
+def on_two(tmp_path_factory):
+    """A run on two devices."""
+    out = tmp_path_factory.mktemp("on_two") / "run"
+    done = jnn("run", "tabular_regression", "--smoke", "--devices", "2", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_each_core_may_be_a_device(on_two, tmp_path):
+    assert devices(on_two) == 2
+    again = ["run", "tabular_regression", "--config", on_two / "config.json", "--out"]
+    done = jnn(*again, tmp_path / "none", flags=EIGHT[:-1] + "1")
     assert (done.returncode, (tmp_path / "none").exists()) == (2, False)
     assert "devices: got 2, expected 1 to 1, those that JAX finds here." in done.stderr
-    assert [
-        json.loads((folder / "env.json").read_text())["device"]["count"]
-        for folder in (out, tmp_path / "again")
-    ] == [2, 2]
+
+
+@pytest.mark.slow  # two more processes, of some seconds each
+def test_a_run_that_goes_on_or_is_repeated_has_as_many_devices(on_two, tmp_path):
+    again = tmp_path / "again"
+    for words in (
+        ["resume", on_two, "--epochs", "+1"],
+        ["run", "tabular_regression", "--config", on_two / "config.json", "--out", again],
+    ):
+        done = jnn(*words)
+        assert done.returncode == 0, done.stderr
+    assert (devices(on_two), devices(again)) == (2, 2)
 
 
 def test_without_glibc_that_is_said(monkeypatch):

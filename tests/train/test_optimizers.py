@@ -25,12 +25,17 @@ def trained(optimizer, steps=5):
     loss = lambda params: (
         jnp.sum(params["0"]["kernel"] ** 4) + jnp.sum(jnp.cos(params["0"]["bias"]))
     )
-    params, state = PARAMS, optimizer.init(PARAMS)
     update = optax.with_extra_args_support(optimizer).update
-    for _ in range(steps):
+
+    @jax.jit
+    def step(params, state):
         value, gradient = jax.value_and_grad(loss)(params)
         updates, state = update(gradient, state, params, value=value, grad=gradient, value_fn=loss)
-        params = optax.apply_updates(params, updates)
+        return optax.apply_updates(params, updates), state
+
+    params, state = PARAMS, jax.jit(optimizer.init)(PARAMS)
+    for _ in range(steps):
+        params, state = step(params, state)
     return params
 
 

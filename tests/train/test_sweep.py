@@ -20,11 +20,12 @@ RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
 LABEL = (X[:, 0] > 0).astype(np.int32)
 CONFIG = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-2)
+EVERYTHING = jnn.chain(jnn.dense(4), batch_norm(), jnp.tanh, dropout(0.1), jnn.dense(2))
+LINEAR = jnn.dense(2)
 
 
-def task(config):
+def task(config, model=EVERYTHING):
     data = {"x": np.asarray(X, jnp.result_type(float)), "label": LABEL}
-    model = jnn.chain(jnn.dense(8), batch_norm(), jnp.tanh, dropout(0.1), jnn.dense(2))
 
     def objective(params, state, batch, key):
         logits, state = model.apply(params, state, batch["x"], key=key, train=True)
@@ -46,6 +47,11 @@ def task(config):
         best="validation/loss",
         lowest=True,
     )
+
+
+def linear(config):
+    """For what does not depend on the model, whose programs take longer to compile."""
+    return task(config, LINEAR)
 
 
 def test_each_member_equals_its_solo_run(float64):
@@ -77,16 +83,16 @@ def test_a_whole_run_is_a_pure_function_that_vmaps(float64):
 
 def test_a_sweep_goes_on_where_it_stopped(tmp_path):
     configs = product(CONFIG, {"seed": [0, 1]})
-    whole = sweep(task, configs, folder=tmp_path / "whole", say=lambda text: None)
+    whole = sweep(linear, configs, folder=tmp_path / "whole", say=lambda text: None)
 
     def stop(text):
         if text.startswith("epoch 2/"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(task, configs, folder=tmp_path / "cut", say=stop)
+        sweep(linear, configs, folder=tmp_path / "cut", say=stop)
     said = []
-    assert sweep(task, configs, folder=tmp_path / "cut", say=said.append) == whole
+    assert sweep(linear, configs, folder=tmp_path / "cut", say=said.append) == whole
     assert [text for text in said if text.startswith("epoch")] == [
         text for text in said if text.startswith("epoch 3/3")
     ]
@@ -95,7 +101,7 @@ def test_a_sweep_goes_on_where_it_stopped(tmp_path):
 def test_settings_that_cannot_be_traced_get_programs_of_their_own():
     said = []
     results = sweep(
-        task, product(CONFIG, {"seed": [0, 1], "batch_size": [16, 20]}), say=said.append
+        linear, product(CONFIG, {"seed": [0, 1], "batch_size": [16, 20]}), say=said.append
     )
     assert [text for text in said if "program" in text] == [
         "program 1 of 2: 2 runs",
