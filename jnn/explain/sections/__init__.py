@@ -5,6 +5,7 @@
     forecasting            errors by horizon, fan charts, forecasts over time, calibration
     function_approximation error against width and depth, learned curves and surfaces
     image_classification   confusion matrix, worst mistakes, calibration, feature maps, saliency
+    image_generation       scores, samples, interpolations, class coverage, adversarial losses
     language_model         generated text, token probabilities, hidden units, attention, logit lens
     reconstruction         error by code size, reconstructions, latent space
     object_detection       boxes, worst errors, heat maps, precision by recall, class and overlap
