@@ -62,6 +62,15 @@ ABOUT = About(
 )
 TICKERS = ("AAPL", "IBM", "MSFT", "GOOG")
 NETWORKS = ("lstm", "tcn")
+SUFFIXES = {
+    "both": "",
+    "lstm": "_lstm",
+    "tcn": "_tcn",
+    "constant": "_constant",
+    "weighted": "_weighted",
+    "GARCH(1,1)": "_garch",
+}
+"""Of the metrics, by method."""
 DAYS = 40  # before a forecast that a network sees, at least
 ORIGINS = 60  # days of a training window that forecasts are made from
 FEATURES = 5
@@ -283,32 +292,28 @@ def task(config: Config, market: Market) -> Task:
         for number, (ticker, others) in enumerate(known().items()):
             rows = (splits.test["stock"] == number) & (splits.test["count"] > 0)
             order = np.argsort(splits.test["day"][rows])
-            chosen = lambda name, rows=rows, order=order: {
-                network: values[rows][order] for network, values in predictions[name].items()
-            }
-            mean, variance = others.mean | chosen("mean"), others.variance | chosen("variance")
-            by_stock[ticker] = others._replace(mean=mean, variance=variance)
+            mean, variance = (
+                {name: values[rows][order] for name, values in predictions[moment].items()}
+                for moment in ("mean", "variance")
+            )
+            by_stock[ticker] = others._replace(
+                mean=others.mean | mean, variance=others.variance | variance
+            )
         return by_stock
 
     def test(params, state):
-        by_stock = list(forecasts(params, state).values())
-        networks = {"": "both"} | {f"_{name}": name for name in NETWORKS}
-        others = {"_constant": "constant", "_weighted": "weighted", "_garch": "GARCH(1,1)"}
-        ratios = {f"rmse_ratio{end}": rmse_ratio(by_stock, name) for end, name in networks.items()}
-        losses = networks | others
-        losses = {f"qlike{end}": mean_qlike(by_stock, name) for end, name in losses.items()}
-        return {f"test/{name}": value for name, value in (ratios | losses).items()}
+        stocks = list(forecasts(params, state).values())
+        ratios = {name: rmse_ratio(stocks, name) for name in ("both", *NETWORKS)}
+        return {
+            **{f"test/rmse_ratio{SUFFIXES[name]}": ratio for name, ratio in ratios.items()},
+            **{f"test/qlike{end}": mean_qlike(stocks, name) for name, end in SUFFIXES.items()},
+        }
 
     def sections(fitted):
         from jnn.explain.sections import returns
 
-        by_stock, ticker = forecasts(fitted.params, fitted.state), TICKERS[0]
-        time = market.time[market.stocks[ticker].tested]
-        return [
-            *returns.means(by_stock, "both"),
-            *returns.prices(time, by_stock[ticker], "both", ticker),
-            *returns.variances(by_stock, time, "both"),
-        ]
+        time = market.time[market.stocks[TICKERS[0]].tested]
+        return returns.report(forecasts(fitted.params, fitted.state), time, "both")
 
     evaluate = partial(make_evaluate, predict, measures(), target="return")
     return Task(

@@ -12,12 +12,23 @@ from jnn.tables import table
 NORMAL_95 = 1.645  # the 95 % quantile of a standard normal distribution
 
 
-def means(forecasts: Mapping[str, ReturnForecasts], model: str) -> list[Section]:
-    """Tables of the errors of prices and of directions, a row a method and a column a stock.
+def report(forecasts: Mapping[str, ReturnForecasts], time: np.ndarray, model: str) -> list[Section]:
+    """Errors of prices and directions, prices of the first stock, and variances.
 
     ``forecasts`` has those of each stock by its name, of the same methods; among them are
-    ``"persistence"`` and ``model``, the one that the report is of.
+    ``"persistence"``, ``"constant"`` and ``model``, the one that the report is of. ``time`` is that
+    of the forecasts of the first stock, ``(N,)``.
     """
+    name, stock = next(iter(forecasts.items()))
+    return [
+        *means(forecasts, model),
+        *prices(time, stock, model, name),
+        *variances(forecasts, time, model),
+    ]
+
+
+def means(forecasts: Mapping[str, ReturnForecasts], model: str) -> list[Section]:
+    """Tables of the errors of prices and of directions, a row a method and a column a stock."""
     methods = next(iter(forecasts.values())).mean
     scaled = lambda name: np.concatenate(
         [
@@ -63,10 +74,7 @@ def prices(
 def variances(
     forecasts: Mapping[str, ReturnForecasts], time: np.ndarray, model: str
 ) -> list[Section]:
-    """The QLIKE of the variances by stock, and the 90 % interval of the returns of the first stock.
-
-    ``time`` is that of the forecasts of the first stock, ``(N,)``; a method is ``"constant"``.
-    """
+    """The QLIKE of the variances by stock, and the 90 % interval of the first stock's returns."""
     name, stock = next(iter(forecasts.items()))
     deviation = NORMAL_95 * np.sqrt(stock.variance[model])
     interval = {"1 day before": np.stack([-deviation, deviation], axis=1)}
