@@ -1,0 +1,24 @@
+"""The report of a model of tables: the right matrix, and the feature that matters on top."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.explain.sections import tabular
+
+
+def test_rows_of_the_confusion_matrix_are_true_classes():
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.4, 0.6]])
+    matrix, calibration = tabular.predicted_classes(
+        np.array([0, 0, 1, 0]), probabilities, ["cat", "dog"]
+    )
+    assert (matrix.title, calibration.title) == ("Confusion matrix", "Calibration")
+    assert "cat predicted as dog (2" in matrix.figure.get_suptitle()
+
+
+def test_the_only_feature_that_is_read_is_on_top():
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    score = lambda z: -jnp.mean((z[:, 1] - x[:, 1]) ** 2)
+    (section,) = tabular.feature_importance(score, x, ["age", "weight", "height"], of="accuracy")
+    names = [label.get_text() for label in section.figure.axes[0].get_yticklabels()]
+    assert names[0] == "weight"
+    assert "fall of the accuracy" in section.text
