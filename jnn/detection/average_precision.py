@@ -11,9 +11,10 @@ import io
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from jnn.detection.center_points import Detections
+from jnn.detection.center_points import Detections, suppress_across_classes
 from jnn.errors import MissingExtraError, mistake
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
@@ -88,6 +89,23 @@ def average_precision(
     precision = run.eval["precision"][..., 0, 0]
     precision = np.where(precision < 0, np.nan, precision)
     return AveragePrecision(precision.mean(axis=1), precision)
+
+
+def class_agnostic(detections: Detections, truth: Mapping[str, np.ndarray]) -> AveragePrecision:
+    """`average_precision` of boxes whatever their classes, as if there were one.
+
+    Of overlapping detections only the most confident counts (`suppress_across_classes`).
+
+    >>> box, mask = np.array([[[0, 0, 4.0, 4.0]]]), np.array([[True]])
+    >>> detections = Detections(box, np.array([[0.9]]), np.array([[1]]))
+    >>> truth = {"box": box, "label": np.array([[0]]), "mask": mask}
+    >>> results = average_precision(detections, truth, 2), class_agnostic(detections, truth)
+    >>> [round(result.at_half) for result in results]
+    [0, 1]
+    """
+    boxes, scores, labels = jax.device_get(jax.jit(suppress_across_classes)(detections))
+    truth = {**truth, "label": np.zeros_like(truth["label"])}
+    return average_precision(Detections(boxes, scores, np.zeros_like(labels)), truth, 1)
 
 
 def _data_set(boxes, labels, mask, scores, classes: int) -> dict[str, Any]:

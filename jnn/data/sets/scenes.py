@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from jnn.data.sets.images import load_fashion_mnist
+from jnn.data.sets.images import load_digits, load_fashion_mnist
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 
@@ -144,6 +144,49 @@ def load_scenes(
         scenes(garments.test, test, 1),
         garments.classes,
     )
+
+
+def load_digit_scenes(*, train: int = 64, validation: int = 16, test: int = 32) -> Splits:
+    """Scenes of one to three of scikit-learn's digits, so many in each part; nothing is downloaded.
+
+    The parts have the digits of those of `jnn.data.sets.images.load_digits`.
+
+    >>> splits = load_digit_scenes(train=3, validation=2, test=1)
+    >>> splits.sizes, splits.train["image"].shape
+    ({'train': 3, 'validation': 2, 'test': 1}, (3, 64, 64, 1))
+    """
+    digits = load_digits()
+
+    def composed(part, number: int, seed: int):
+        enlarged = np.kron(255 * part["image"][..., 0], np.ones((3, 3))).astype(np.uint8)
+        return compose(enlarged, part["label"], number, seed=seed)
+
+    counts = (train, validation, test)
+    parts = [composed(digits[seed], number, seed) for seed, number in enumerate(counts)]
+    return Splits(*parts, classes=digits.classes)
+
+
+def load_discs(*, train: int = 16, validation: int = 8, test: int = 24) -> Splits:
+    """Brown discs of 20 pixels on green, one in each image of 64 x 64; nothing is downloaded.
+
+    They stand in for tree crowns in aerial photographs, `jnn.data.sets.tree_crowns`.
+
+    >>> load_discs(train=3).train["box"].shape
+    (3, 1, 4)
+    """
+    rng, (y, x) = np.random.default_rng(0), np.mgrid[:64, :64]
+    number = train + validation + test
+    corner = rng.integers(0, 44, (number, 1, 2))[..., [0, 1, 0, 1]]
+    box = corner + np.array([0, 0, 20, 20], np.float32)
+    left, top = box[..., 0, None], box[..., 1, None]
+    inside = ((x - left - 10) ** 2 + (y - top - 10) ** 2 < 100)[..., None]
+    image = np.where(inside, (120, 100, 60), (80, 160, 80))
+    image = (image + rng.integers(-30, 30, image.shape)).astype(np.uint8)
+    label, mask = np.zeros((number, 1), np.int32), np.ones((number, 1), bool)
+    arrays = {"image": image, "box": box, "label": label, "mask": mask}
+    part = lambda *rows: {name: array[slice(*rows)] for name, array in arrays.items()}
+    middle = train + validation
+    return Splits(part(train), part(train, middle), part(middle, number), ("tree",))
 
 
 def _check(
