@@ -1,7 +1,6 @@
-"""Two players in one step: each has the gradient of its own loss alone, and moves when it is its
-turn; and pictures of a class.
-"""
+"""image_generation: each player has the gradient of its own loss; images of one class."""
 
+import dataclasses
 import json
 from functools import partial
 
@@ -47,54 +46,47 @@ def test_the_generator_moves_in_the_last_of_the_discriminators_steps():
     _, _, batch, (train_state, step) = set_up(model="dcgan", discriminator_steps=3)
     step, moved = jax.jit(step), []
     for _ in range(6):
-        before, (train_state, _) = train_state, step(train_state, batch)
-        moved.append(
-            {
-                player: differ(before.params[player], train_state.params[player])
-                for player in ("generator", "discriminator")
-            }
-        )
-    assert [each["generator"] for each in moved] == [False, False, True] * 2
-    assert all(each["discriminator"] for each in moved)
+        before, (train_state, _) = train_state.params, step(train_state, batch)
+        moved.append({name: differ(before[name], train_state.params[name]) for name in before})
+    assert [moves["generator"] for moves in moved] == [False, False, True] * 2
+    assert all(moves["discriminator"] for moves in moved)
 
 
 def differ(a, b):
-    return any(
-        not np.array_equal(x, y)
-        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return any(not np.array_equal(x, y) for x, y in leaves)
 
 
 def test_a_setting_that_was_given_is_kept():
     config = experiment.Config(model="wgan_gp", epochs=3, channels=(8, 4), learning_rate=1e-4)
     assert (config.epochs, config.channels, config.learning_rate) == (3, (8, 4), 1e-4)
-    with pytest.raises(
-        JnnError, match="config: got discriminator_steps=0, expected an integer >= 1"
-    ):
-        experiment.Config(discriminator_steps=0)
-    with pytest.raises(JnnError, match="config: got samples=150, expected a multiple of 100"):
-        experiment.Config(samples=150)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discriminator_steps": 0}, "discriminator_steps=0, expected an integer >= 1"),
+        ({"samples": 150}, "samples=150, expected a multiple of 100"),
+        ({"model": "vae", "discriminator_rate": 1.0}, "discriminator_rate=1.0 of vae, expected a"),
+        ({"penalty": 1.0}, "penalty=1.0 of dcgan, expected a model of wgan_gp"),
+        ({"model": "diffusion", "noise": 8}, "noise=8 of diffusion"),
+    ],
+)
+def test_settings_of_other_models_and_impossible_ones_are_refused(settings, message):
+    with pytest.raises(JnnError, match=f"config: got {message}"):
+        experiment.Config(**settings)
+
+
+@pytest.mark.parametrize("model", experiment.ABOUT.models)
+def test_the_settings_of_a_run_are_accepted_again(model):
+    config = experiment.Config(model=model, **SMALL)
+    assert experiment.Config(**dataclasses.asdict(config)) == config
 
 
 def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
     folder = str(tmp_path / "run")
-    assert (
-        main(
-            [
-                "run",
-                "image_generation",
-                "--model",
-                "vae",
-                "--data",
-                "digits",
-                "--smoke",
-                "--quiet",
-                "--out",
-                folder,
-            ]
-        )
-        == 0
-    )
+    words = ["--model", "vae", "--data", "digits", "--smoke", "--quiet", "--out", folder]
+    assert main(["run", "image_generation", *words]) == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert len(list((tmp_path / "run/samples").glob("*.npy"))) == 2
     capsys.readouterr()
@@ -108,7 +100,6 @@ def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
     assert rows(draw(" 7 ")) == ["7"]
     np.testing.assert_array_equal(pixels(draw("7")), pixels(draw("7")))
     assert not np.array_equal(pixels(draw("7")), pixels(draw("7", seed=1)))
-    with pytest.raises(
-        JnnError, match="image_generation: got prompt='ten', expected nothing, or one of 0, 1, 2"
-    ):
+    message = "image_generation: got prompt='ten', expected nothing, or one of 0, 1, 2"
+    with pytest.raises(JnnError, match=message):
         draw("ten")

@@ -1,0 +1,80 @@
+"""Images that a generative model draws, and samples that are kept while it trains."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jnn.errors import mistake
+from jnn.files import replacing
+from jnn.generative.objectives import Generative
+
+
+def draw_images(
+    generative: Generative,
+    params: Any,
+    state: Any,
+    label: np.ndarray,
+    *,
+    noise: np.ndarray | None = None,
+    seed: int = 0,
+    batch_size: int = 100,
+) -> np.ndarray:
+    """Images of the classes ``label`` ``(N,)``: ``(N, H, W, C)`` from 0 to 1, float32.
+
+    They are drawn from ``noise`` ``(N, *generative.noise)``, by default normal numbers of ``seed``,
+    in batches of ``batch_size``, the last of which is padded: there is one program for any N.
+
+    >>> import jax
+    >>> from jnn.architectures.vae import VAEConfig
+    >>> from jnn.generative.objectives import variational
+    >>> config = VAEConfig(shape=(8, 8, 1), classes=3, channels=(4,), hidden=8, latent=2)
+    >>> generative = variational(config)
+    >>> kept = generative.model.init(jax.random.key(0), generative.example)
+    >>> draw_images(generative, *kept, np.array([0, 1, 2, 0, 1]), batch_size=2).shape
+    (5, 8, 8, 1)
+    """
+    count = len(label)
+    if noise is None:
+        noise = np.random.default_rng(seed).standard_normal((count, *generative.noise))
+    if not count or np.shape(noise) != (count, *generative.noise):
+        got = f"{count} labels and noise of shape {np.shape(noise)}"
+        expected = (
+            f"a label or more, and noise of shape (N, {', '.join(map(str, generative.noise))})"
+        )
+        raise mistake("draw_images", got=got, expected=expected)
+    padded = np.arange(-(-count // batch_size) * batch_size) % count
+    x = {"noise": noise.astype(np.float32)[padded], "label": label.astype(np.int32)[padded]}
+    images = [
+        generative.draw(
+            params, state, {name: array[i : i + batch_size] for name, array in x.items()}
+        )
+        for i in range(0, len(padded), batch_size)
+    ]
+    return np.concatenate([np.asarray(image, np.float32) for image in images])[:count]
+
+
+def keep_samples(folder: Path, step: int, images: np.ndarray) -> None:
+    """Write images ``(N, H, W, C)`` from 0 to 1 of a step of training, as bytes, to a folder."""
+    folder.mkdir(exist_ok=True)
+    with replacing(folder / f"{step:08}.npy") as path:
+        np.save(path, np.rint(255 * images).astype(np.uint8))
+
+
+def kept_samples(folder: Path, *, most: int = 6) -> dict[int, np.ndarray]:
+    """``{step: images}`` of at most so many steps, from the first that was kept to the last.
+
+    Early steps, in which samples change fastest, are closer to each other.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in range(10, 310, 10):
+    ...         keep_samples(Path(folder), step, np.ones((2, 8, 8, 1)))
+    ...     list(kept_samples(Path(folder), most=4))
+    [10, 30, 100, 300]
+    """
+    paths = sorted(folder.glob("*.npy"))
+    if not paths:
+        raise mistake(str(folder), got="no samples", expected="those of a step or more")
+    chosen = sorted({round(i) for i in np.geomspace(1, len(paths), min(most, len(paths)))})
+    return {int(paths[i - 1].stem): np.load(paths[i - 1]) / 255 for i in chosen}
