@@ -41,14 +41,14 @@ def test_without_hidden_layers_it_can_be_a_principal_component_analysis(float64)
     )
     pca = PCA(2).fit(x)
     model = dense_autoencoder(DenseAutoencoderConfig(shape=(6,), hidden=(), latent=2))
-    _, state = model.init(jax.random.key(0), x)
+    _, state = jax.jit(model.init)(jax.random.key(0), x)
     axes = jnp.asarray(pca.components_)
     params = {
         "encoder": {"out": {"kernel": axes.T, "bias": -axes @ pca.mean_}},
         "decoder": {"out": {"kernel": axes, "bias": jnp.asarray(pca.mean_)}},
     }
     np.testing.assert_allclose(
-        model.apply(params, state, jnp.asarray(x))[0],
+        jax.jit(model.apply)(params, state, jnp.asarray(x))[0],
         pca.inverse_transform(pca.transform(x)),
         atol=SAME,
     )
@@ -60,10 +60,10 @@ def test_the_halves_are_models_with_their_part_of_the_params(config, autoencoder
     params, state = drawn(model, *config.shape)
     assert state == {}
     assert set(params) == {"encoder", "decoder"}
-    code, _ = encoder(config).apply(params["encoder"], {}, x)
-    image, _ = decoder(config).apply(params["decoder"], {}, code)
+    code, _ = jax.jit(encoder(config).apply)(params["encoder"], {}, x)
+    image, _ = jax.jit(decoder(config).apply)(params["decoder"], {}, code)
     assert code.shape == (8, config.latent)
-    np.testing.assert_array_equal(image, model.apply(params, state, x)[0])
+    np.testing.assert_array_equal(image, jax.jit(model.apply)(params, state, x)[0])
 
 
 def test_parameters_of_the_dense_one_mirror_each_other():
@@ -93,7 +93,7 @@ def test_parameters_of_the_convolutional_one_mirror_each_other():
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_the_decoder_begins_at_the_scale_of_its_code(config, autoencoder, encoder, decoder):
     model, code = decoder(config), jax.random.normal(jax.random.key(1), (100, config.latent))
-    image, _ = model.apply(*model.init(jax.random.key(0), code), code)
+    image, _ = jax.jit(model.apply)(*jax.jit(model.init)(jax.random.key(0), code), code)
     assert 0.3 < image.std() < 3
 
 

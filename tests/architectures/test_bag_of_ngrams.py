@@ -38,7 +38,7 @@ def test_it_adds_up_every_token_and_every_phrase_once():
         mask, grams = jnp.arange(6) < real, real + max(real - 1, 0) + max(real - 2, 0)
         for table, expected in (("token", real), ("phrase", grams - real)):
             params = zero | {table: jax.tree.map(jnp.ones_like, zero[table])}
-            y, _ = model.apply(params, {}, jnp.asarray(TEXTS[0]), mask=mask)
+            y, _ = jax.jit(model.apply)(params, {}, jnp.asarray(TEXTS[0]), mask=mask)
             np.testing.assert_allclose(y, expected / grams**0.5, rtol=SINGLE)
 
 
@@ -46,7 +46,7 @@ def test_the_order_of_a_phrase_and_its_length_change_its_row():
     model = bag_of_ngrams(CONFIG)
     params = drawn(model)
     found = {
-        float(model.apply(params, {}, jnp.array(text))[0][0])
+        float(jax.jit(model.apply)(params, {}, jnp.array(text))[0][0])
         for text in ([1, 2], [2, 1], [1, 1, 2], [1, 2, 1])
     }
     assert len(found) == 4
@@ -57,9 +57,9 @@ def test_padding_changes_nothing():
     params = drawn(model)
     for tokens, mask in zip(TEXTS, MASK, strict=True):
         junk = jnp.asarray(np.where(mask, tokens, -1))
-        expected = model.apply(params, {}, jnp.asarray(tokens[mask]))[0]
+        expected = jax.jit(model.apply)(params, {}, jnp.asarray(tokens[mask]))[0]
         np.testing.assert_allclose(
-            model.apply(params, {}, junk, mask=jnp.asarray(mask))[0],
+            jax.jit(model.apply)(params, {}, junk, mask=jnp.asarray(mask))[0],
             expected,
             rtol=SINGLE,
             atol=SINGLE,
@@ -88,7 +88,9 @@ def test_naive_bayes_of_phrases_tells_texts_of_the_same_words_apart():
     tokens, labels = np.array([[1, 2, 3], [3, 2, 1]]), np.array([0, 1])
     config = BagOfNgramsConfig(outputs=2, vocabulary=4, buckets=1000)
     params = naive_bayes(config, tokens, np.ones((2, 3), bool), labels)
-    y, _ = bag_of_ngrams(config).apply(jax.tree.map(jnp.asarray, params), {}, jnp.asarray(tokens))
+    y, _ = jax.jit(bag_of_ngrams(config).apply)(
+        jax.tree.map(jnp.asarray, params), {}, jnp.asarray(tokens)
+    )
     np.testing.assert_array_equal(jnp.argmax(y, axis=-1), labels)
 
 

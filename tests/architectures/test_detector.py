@@ -64,8 +64,10 @@ def test_with_normalization_in_groups_an_image_is_judged_alone_in_training_too(f
     )
     params, state = drawn(detector(config), 16, 16, 3, dtype=jnp.float64)
     image = jnp.asarray(np.random.default_rng(0).standard_normal((2, 16, 16, 3)))
-    both, _ = detector(config).apply(params, state, image.at[1].multiply(9), train=True)
-    alone, _ = detector(config).apply(params, state, image[0])
+    both, _ = jax.jit(detector(config).apply, static_argnames="train")(
+        params, state, image.at[1].multiply(9), train=True
+    )
+    alone, _ = jax.jit(detector(config).apply)(params, state, image[0])
     assert not jax.tree.leaves(state)
     jax.tree.map(
         lambda first, second: np.testing.assert_allclose(first[0], second, atol=SAME), both, alone
@@ -78,7 +80,7 @@ def test_maps_have_a_cell_for_every_pixel(size):
         jnp.zeros((1, 4)), jnp.zeros(1, int), jnp.ones(1, bool), size=size, classes=2
     )
     params, state = drawn(detector(CONFIG), 16, 16, 1)
-    found, _ = detector(CONFIG).apply(params, state, jnp.zeros((*size, 1)))
+    found, _ = jax.jit(detector(CONFIG).apply)(params, state, jnp.zeros((*size, 1)))
     assert found["heat"].shape == maps.heat.shape
     assert found["box"].shape == maps.boxes.shape
 

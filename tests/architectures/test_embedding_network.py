@@ -28,7 +28,7 @@ SMALL = EmbeddingNetworkConfig(features=6, channels=(4, 8))
 def test_cosines_are_those_of_scipy(float64):
     rng = np.random.default_rng(0)
     x, kernel = 100 * rng.standard_normal((7, 5)), 0.01 * rng.standard_normal((5, 3))
-    y, _ = prototypes(3).apply({"kernel": jnp.asarray(kernel)}, {}, jnp.asarray(x))
+    y, _ = jax.jit(prototypes(3).apply)({"kernel": jnp.asarray(kernel)}, {}, jnp.asarray(x))
     np.testing.assert_allclose(y, 1 - cdist(x, kernel.T, "cosine"), atol=SAME)
 
 
@@ -37,7 +37,9 @@ def test_cosines_are_those_of_scipy(float64):
 def test_embeddings_have_length_one(scale, train):
     model = embedding_network(SMALL)
     params, state = drawn(model, 16, 12, 1)
-    z, _ = model.apply(params, state, scale * eight(16, 12, 1), key=jax.random.key(0), train=train)
+    z, _ = jax.jit(model.apply, static_argnames="train")(
+        params, state, scale * eight(16, 12, 1), key=jax.random.key(0), train=train
+    )
     np.testing.assert_allclose(jnp.linalg.norm(z, axis=-1), 1, rtol=FLOAT32)
 
 

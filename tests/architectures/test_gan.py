@@ -68,9 +68,9 @@ def test_the_whole_is_its_players_with_their_part_of_the_params():
     x = {name: x[name] for name in ("noise", "label")}
     params, state = jax.jit(model.init)(jax.random.key(0), x)
     assert set(params) == set(state) == {"generator", "discriminator"}
-    y, _ = model.apply(params, state, x)
-    image, _ = generator(CONFIG).apply(params["generator"], state["generator"], x)
-    score, _ = discriminator(CONFIG).apply(
+    y, _ = jax.jit(model.apply)(params, state, x)
+    image, _ = jax.jit(generator(CONFIG).apply)(params["generator"], state["generator"], x)
+    score, _ = jax.jit(discriminator(CONFIG).apply)(
         params["discriminator"], state["discriminator"], {"image": image, "label": x["label"]}
     )
     np.testing.assert_array_equal(y["image"], image)
@@ -152,7 +152,7 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
     moments = optimizer.init(params)
     for i in range(150):
         params, state, moments = step(params, state, moments, jax.random.key(i))
-    image, _ = makes.apply(
+    image, _ = jax.jit(makes.apply)(
         params["generator"], state.get("generator", {}), {"noise": noise, "label": label}
     )
     means = [float(image[label == k].mean()) for k in range(2)]

@@ -17,11 +17,13 @@ LEARNED = 0.01  # nats, of 1.4 at first; or of a variance of 1
 def test_it_is_the_formula(float64):
     x = np.random.default_rng(0).standard_normal((6, 3))
     model = mlp(MLPConfig(outputs=2, hidden=(5, 4), activation="tanh"))
-    params, state = model.init(jax.random.key(0), x)
+    params, state = jax.jit(model.init)(jax.random.key(0), x)
     h = np.tanh(x @ params["hidden0"]["dense"]["kernel"] + params["hidden0"]["dense"]["bias"])
     h = np.tanh(h @ params["hidden1"]["dense"]["kernel"] + params["hidden1"]["dense"]["bias"])
     expected = h @ params["out"]["kernel"] + params["out"]["bias"]
-    np.testing.assert_allclose(model.apply(params, state, jnp.asarray(x))[0], expected, atol=SAME)
+    np.testing.assert_allclose(
+        jax.jit(model.apply)(params, state, jnp.asarray(x))[0], expected, atol=SAME
+    )
 
 
 def test_number_of_parameters():
@@ -38,7 +40,7 @@ def test_without_hidden_layers_it_is_linear():
 
 def test_captured_values_read_well():
     model = mlp(MLPConfig(outputs=10, hidden=(32,), dropout=0.5, input_rank=3))
-    params, state = model.init(jax.random.key(0), jnp.ones((4, 4, 1)))
+    params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((4, 4, 1)))
     _, values = jnn.capture(model.apply)(params, state, jnp.ones((4, 4, 1)))
     layers = ["hidden0/dense", "hidden0/activation", "hidden0/dropout", "hidden0"]
     assert list(values) == [f"{name}/output" for name in ["flatten", *layers, "out"]]
@@ -78,7 +80,7 @@ def test_bad_settings(settings, message):
 
 def test_dropout_needs_a_key():
     model = mlp(MLPConfig(outputs=2, hidden=(4,), dropout=0.5))
-    params, state = model.init(jax.random.key(0), jnp.ones(3))
+    params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(3))
     with pytest.raises(
         jnn.JnnError,
         match=r"dropout: got train=True without a key.* Pass key=jax.random.key\(seed\) to apply",

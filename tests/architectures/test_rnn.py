@@ -57,7 +57,8 @@ def test_it_writes_what_its_logits_say(cell):
     text = TOKENS
     for _ in range(4):
         text = jnp.concatenate(
-            [text, jnp.argmax(model.apply(params, state, text)[0][:, -1:], axis=-1)], axis=1
+            [text, jnp.argmax(jax.jit(model.apply)(params, state, text)[0][:, -1:], axis=-1)],
+            axis=1,
         )
     np.testing.assert_array_equal(found, text[:, 6:])
 

@@ -35,7 +35,10 @@ def test_it_is_what_pytorchs_layers_make(reference):
     gradient, y = jax.jit(jax.grad(total, has_aux=True))(params)
     np.testing.assert_allclose(y, case["y"], rtol=0, atol=FORWARD)
     np.testing.assert_allclose(
-        lstm_encoder(CONFIG).apply(params["encoder"], {}, x)[0], case["code"], rtol=0, atol=FORWARD
+        jax.jit(lstm_encoder(CONFIG).apply)(params["encoder"], {}, x)[0],
+        case["code"],
+        rtol=0,
+        atol=FORWARD,
     )
     expected = flatten_dict(below(case, "gradient"), sep="/")
     for path, found in flatten_dict(gradient, sep="/").items():
@@ -51,7 +54,7 @@ def test_mistakes_are_named():
         lstm_autoencoder(CONFIG).init(key, x[:-1])
     with pytest.raises(JnnError, match=r"lstm_decoder: got x of shape \(7,\), expected \(..., 3\)"):
         lstm_decoder(CONFIG).init(key, jnp.ones(7))
-    params, _ = lstm_autoencoder(CONFIG).init(key, x)
+    params, _ = jax.jit(lstm_autoencoder(CONFIG).init)(key, x)
     with pytest.raises(JnnError, match="got a mask, expected sequences that are whole"):
         lstm_autoencoder(CONFIG).apply(params, {}, x, mask=jnp.ones(LENGTH, bool))
     with pytest.raises(JnnError, match="latent=0"):

@@ -22,7 +22,7 @@ def test_it_is_the_largest_of_scipys_correlations_and_a_dense_layer(float64):
         text_cnn(TextCNNConfig(outputs=2, widths=(2, 3), channels=4)),
         rng.standard_normal((7, 5)),
     )
-    params, _ = model.init(jax.random.key(0), jnp.asarray(x))
+    params, _ = jax.jit(model.init)(jax.random.key(0), jnp.asarray(x))
     params = jax.tree.map(lambda leaf: jnp.asarray(rng.standard_normal(leaf.shape)), params)
     features = []
     for name, width in (("width2", 2), ("width3", 3)):
@@ -37,7 +37,7 @@ def test_it_is_the_largest_of_scipys_correlations_and_a_dense_layer(float64):
         features += [max(value.max(), 0) for value in values]
     expected = features @ np.asarray(params["out"]["kernel"]) + np.asarray(params["out"]["bias"])
     np.testing.assert_allclose(
-        model.apply(params, {}, jnp.asarray(x))[0], expected, rtol=DOUBLE, atol=DOUBLE
+        jax.jit(model.apply)(params, {}, jnp.asarray(x))[0], expected, rtol=DOUBLE, atol=DOUBLE
     )
 
 
@@ -49,15 +49,15 @@ def test_number_of_parameters_is_the_papers():
 @pytest.mark.parametrize("real", [1, 2, 6])
 def test_padding_changes_nothing_not_even_in_texts_shorter_than_a_window(real):
     model = text_cnn(TextCNNConfig(outputs=2, vocabulary=9, embedding=4, channels=3))
-    params, _ = model.init(jax.random.key(0), TOKENS)
+    params, _ = jax.jit(model.init)(jax.random.key(0), TOKENS)
     mask = jnp.broadcast_to(jnp.arange(6) < real, TOKENS.shape)
-    padded = model.apply(params, {}, TOKENS, mask=mask)[0]
+    padded = jax.jit(model.apply)(params, {}, TOKENS, mask=mask)[0]
     np.testing.assert_array_equal(
-        padded, model.apply(params, {}, jnp.where(mask, TOKENS, 8), mask=mask)[0]
+        padded, jax.jit(model.apply)(params, {}, jnp.where(mask, TOKENS, 8), mask=mask)[0]
     )
     # other orders of float32 sums
     np.testing.assert_allclose(
-        padded, model.apply(params, {}, TOKENS[:, :real])[0], rtol=1e-5, atol=1e-6
+        padded, jax.jit(model.apply)(params, {}, TOKENS[:, :real])[0], rtol=1e-5, atol=1e-6
     )
 
 

@@ -19,7 +19,7 @@ def some():
 
 def test_it_begins_near_zero_for_every_time_and_class():
     model, x = denoiser(CONFIG), some()
-    y, _ = model.apply(*jax.jit(model.init)(jax.random.key(0), x), x)
+    y, _ = jax.jit(model.apply)(*jax.jit(model.init)(jax.random.key(0), x), x)
     assert y.shape == x["image"].shape
     assert 0 < float(y.std()) < 0.2
 

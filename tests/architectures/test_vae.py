@@ -20,12 +20,14 @@ def some():
 def test_a_drawn_code_has_the_mean_and_the_deviation_of_its_distribution():
     count = 40_000
     x = {"mean": jnp.full(count, 1.5), "log_variance": jnp.full(count, 2 * np.log(0.3))}
-    code, _ = drawn_code.apply({}, {}, x, key=jax.random.key(0), train=True)
+    code, _ = jax.jit(drawn_code.apply, static_argnames="train")(
+        {}, {}, x, key=jax.random.key(0), train=True
+    )
     # one standard error of the mean; of the deviation it is a root of two less
     error = 0.3 / np.sqrt(count)
     assert abs(float(code.mean()) - 1.5) < 4 * error
     assert abs(float(code.std()) - 0.3) < 4 * error
-    np.testing.assert_array_equal(drawn_code.apply({}, {}, x)[0], x["mean"])
+    np.testing.assert_array_equal(jax.jit(drawn_code.apply)({}, {}, x)[0], x["mean"])
 
 
 def test_a_draw_passes_gradients_to_mean_and_deviation():
@@ -44,9 +46,9 @@ def test_the_halves_are_models_with_their_part_of_the_params():
     params, state = jax.jit(model.init)(jax.random.key(0), x)
     assert state == {}
     assert set(params) == {"encoder", "decoder"}
-    y, _ = model.apply(params, state, x)
-    code, _ = vae_encoder(CONFIG).apply(params["encoder"], {}, x)
-    image, _ = vae_decoder(CONFIG).apply(
+    y, _ = jax.jit(model.apply)(params, state, x)
+    code, _ = jax.jit(vae_encoder(CONFIG).apply)(params["encoder"], {}, x)
+    image, _ = jax.jit(vae_decoder(CONFIG).apply)(
         params["decoder"], {}, {"code": code["mean"], "label": x["label"]}
     )
     np.testing.assert_array_equal(y["image"], image)
