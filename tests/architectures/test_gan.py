@@ -116,7 +116,8 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
     real = jnp.broadcast_to((label - 0.5).reshape(32, 1, 1, 1), (32, 4, 4, 1))
     noise = jax.random.normal(jax.random.key(1), (32, 2))
     params, state = jax.jit(gan(config).init)(jax.random.key(0), {"noise": noise, "label": label})
-    optimizer = optax.adam(2e-2, b1=0.5)
+    # momentum makes the players circle each other: their last params would depend on rounding
+    optimizer = optax.adam(1e-2, b1=0.0)
 
     def objective(params, state, key):
         noise = jax.random.normal(key, (32, 2))
@@ -150,7 +151,7 @@ def test_two_players_learn_what_each_class_looks_like(normalization):
         return optax.apply_updates(params, updates), state, moments
 
     moments = optimizer.init(params)
-    for i in range(150):
+    for i in range(100):
         params, state, moments = step(params, state, moments, jax.random.key(i))
     image, _ = jax.jit(makes.apply)(
         params["generator"], state.get("generator", {}), {"noise": noise, "label": label}
