@@ -38,6 +38,7 @@ MEASURED = {
     "image_generation": {"guidance", "sampling_steps", "samples"},
     "sentiment_analysis": {"bayes_scale", "bayes_share"},
     "text_classification": {"linear_share"},
+    "object_detection": {"overlap", "candidates"},
     "translation": {"beams", "length_penalty"},
 }
 """Settings of what is measured after training; a whole run shows their effect."""
