@@ -37,13 +37,22 @@ from tests import references
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True, scope="module")
+PROGRAMS_IN_MEMORY = 500
+"""So many compiled programs a process keeps: those of all tests take gigabytes."""
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: (
+        event.endswith("backend_compile_duration") and compiled.append(seconds)
+    )
+)
+
+
+@pytest.fixture(autouse=True)
 def forgotten():
-    """No module of tests leaves its programs in memory, where all together take gigabytes; another
-    one finds them on disk.
-    """
-    yield
-    jax.clear_caches()
+    """No test adds to programs that are too many already; what is forgotten is on disk."""
+    if len(compiled) > PROGRAMS_IN_MEMORY:
+        jax.clear_caches()
+        compiled.clear()
 
 
 @pytest.fixture

@@ -68,13 +68,6 @@ STREAM_ANEW = (
 )
 
 
-@pytest.fixture(autouse=True)
-def forgotten():
-    """Each model has programs of its own, too many to keep them all in memory."""
-    yield
-    jax.clear_caches()
-
-
 def is_slow(name, law):
     """Whether `make test` leaves this law of this model to `make test-all`, which checks every law
     on every model.
