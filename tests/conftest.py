@@ -34,8 +34,8 @@ import pytest
 
 from tests import references
 
-# Tracing makes objects by the million, few of them garbage: to look for it seldom saves a seventh of
-# the time.
+# Tracing makes objects by the million, few of them garbage: to look for it takes a seventh of the
+# time.
 gc.set_threshold(100_000, 20, 50)
 
 # A process that was started in the background ignores SIGINT, and so would the tests that raise it.

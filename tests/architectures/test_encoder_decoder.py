@@ -44,17 +44,18 @@ def model_and_params(request, float64):
 def test_it_streams_over_the_target(model_and_params):
     model, params = model_and_params
     y = jax.jit(model.apply)(params, {}, X)[0]
-    empty = model.carry(params, {**X, "tokens": TARGET[:, 0]}, 5)
+    empty = jax.jit(model.carry, static_argnums=2)(params, {**X, "tokens": TARGET[:, 0]}, 5)
     carry, streamed = empty, []
     step = jax.jit(model.step)
     for t in range(5):
         y_t, carry = step(params, {}, carry, {"tokens": TARGET[:, t]})
         streamed.append(y_t)
     np.testing.assert_allclose(jnp.stack(streamed, axis=1), y, rtol=0, atol=STREAM)
-    y_1, half = model.read(
+    read = jax.jit(model.read)
+    y_1, half = read(
         params, {}, empty, {"tokens": TARGET}, mask=(jnp.arange(5) < 2)[None].repeat(2, 0)
     )
-    y_2, whole = model.read(params, {}, half, {"tokens": TARGET[:, 2:]})
+    y_2, whole = read(params, {}, half, {"tokens": TARGET[:, 2:]})
     np.testing.assert_allclose(jnp.concatenate([y_1[:, :2], y_2], axis=1), y, rtol=0, atol=STREAM)
     for got, expected in zip(jax.tree.leaves(whole), jax.tree.leaves(carry), strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=STREAM)
@@ -90,9 +91,8 @@ def test_a_beam_search_as_wide_as_the_vocabulary_finds_the_best_two_tokens():
         EncoderDecoderConfig(source_vocabulary=7, length=12, **SIZES, **FIRST["learned"])
     )
     params, context = distinct(model, X), {"source": SOURCE, "source_mask": REAL}
-    found = beam_search(
-        model, params, {}, TARGET[:, :1], length=2, beams=V, length_penalty=0, context=context
-    )
+    search = functools.partial(beam_search, model, length=2, beams=V, length_penalty=0)
+    found = jax.jit(search)(params, {}, TARGET[:, :1], context=context)
     pairs = np.array(list(itertools.product(range(V), repeat=2)))
     run = jax.jit(
         jax.vmap(
