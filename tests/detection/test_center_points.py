@@ -15,8 +15,13 @@ BOXES = np.array([[2, 4, 14, 10], [20, 3, 36, 30], [11, 17, 19, 29], [0, 0, 0, 0
 LABELS, MASK = np.array([2, 0, 2, 1]), np.array([True, True, True, False])
 
 
+target_maps = jax.jit(center_points.target_maps, static_argnames=("size", "classes"))
+decode = jax.jit(center_points.decode, static_argnames="candidates")
+loss = jax.jit(center_points.loss)
+
+
 def maps(boxes=BOXES, labels=LABELS, mask=MASK):
-    return center_points.target_maps(
+    return target_maps(
         jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=SIZE, classes=CLASSES
     )
 
@@ -32,7 +37,7 @@ def gaussian(box, i, j):
 
 
 def test_heat_and_owners_are_those_of_the_formula():
-    found = jax.jit(maps)()
+    found = maps()
     assert found.heat.shape == (8, 10, 3)
     for i, j in np.ndindex(8, 10):
         each = np.array([gaussian(box, i, j) for box in BOXES[:3]])
@@ -71,7 +76,6 @@ def test_leading_axes_are_a_loop():
         lambda batch, *each: np.testing.assert_array_equal(batch, np.stack(each)), found, *looped
     )
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf[::-1]])[None], output)
-    decode = jax.jit(center_points.decode)
     batch = jax.tree.map(lambda leaf: leaf[0, 1], decode(twice))
     jax.tree.map(
         np.testing.assert_array_equal,
@@ -95,13 +99,13 @@ def perfect(found):
 
 def test_perfect_maps_are_free_and_give_the_boxes_back():
     found = maps()
-    costs = center_points.loss(perfect(found), found)
+    costs = loss(perfect(found), found)
     assert costs["box"] < PIXEL
     heat = np.asarray(found.heat)
     # the least there is between 0 and 1
     unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))
     np.testing.assert_allclose(costs["heat"], unavoidable, atol=PIXEL)
-    objects = jax.jit(lambda output: center_points.decode(output, candidates=40))(perfect(found))
+    objects = decode(perfect(found), candidates=40)
     order = np.argsort(objects.boxes[:3, 0])
     np.testing.assert_allclose(objects.boxes[:3][order], BOXES[[0, 2, 1]], atol=PIXEL)
     np.testing.assert_array_equal(objects.labels[:3][order], [2, 2, 0])
@@ -111,7 +115,7 @@ def test_perfect_maps_are_free_and_give_the_boxes_back():
 
 def test_the_cost_of_boxes_is_their_weighted_distance():
     found = maps()
-    costs = center_points.loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, found)
+    costs = loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, found)
     total = 0.0
     for i, j in np.ndindex(8, 10):
         own, box = np.array([j, i, j + 1, i + 1]) * STRIDE, np.asarray(found.boxes[i, j])
@@ -128,7 +132,7 @@ def test_one_class_suppresses_itself_alone():
     heat[0, 1] = [1, -9]  # the first again, a quarter further
     raw = np.zeros((1, 3, 4), np.float32)
     raw[..., 2:] = np.log(4)
-    found = center_points.decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
+    found = decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
     np.testing.assert_array_equal(found.labels[:2], [0, 1])
     assert found.scores[2] == -np.inf
     alone = center_points.suppress_across_classes(found)
