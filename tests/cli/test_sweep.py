@@ -64,8 +64,8 @@ def test_what_is_no_sweep_is_refused(words, message):
 def test_an_experiment_without_a_task_is_refused(tmp_path, capsys):
     path = tmp_path / "own.py"
     path.write_text(
-        "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Config:\n    seed: int = 0\n"
-        "def main(config, run): ...\n"
+        "import dataclasses\n@dataclasses.dataclass(frozen=True)\nclass Config:\n"
+        "    seed: int = 0\ndef main(config, run): ...\n"
     )
     assert main(["sweep", str(path), "--seed", "0..1"]) == 2
     assert "got an experiment without task(config, data)" in capsys.readouterr().err
