@@ -208,8 +208,8 @@ def table(result: Mapping[str, Any]) -> str:
         f"{result['processor']}, {result['cores']} cores, "
         f"of which other processes kept {busy} busy; {versions}."
     )
-    names = ["", "way", "time / first way", "processor time / first way", "least time"]
-    head = f"| {' | '.join(names)} |\n{'|---' * len(names)}|"
+    names = ["way", "time / first way", "processor time / first way", "least time"]
+    head = f"| | {' | '.join(names)} |\n|---{'|---' * len(names)}|"
     return "\n".join(
         [f"`{result['command']}`", "", head, *map(rows, result["comparisons"]), "", place]
     )

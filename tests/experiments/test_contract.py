@@ -94,7 +94,7 @@ def check_contract(name, about, folder, capsys):
     assert all(about["metric"] in each["metrics"] for each in told["runs"])
     if hasattr(load(find(name)), "generate"):
         assert main(["generate", str(folder / "one"), "--length", "3", *prompt(name)]) == 0
-        assert capsys.readouterr().out.strip()
+        assert capsys.readouterr().out.endswith("\n")  # a translation may be empty
 
 
 def check_listed(name, capsys):
