@@ -52,6 +52,15 @@ OTHERS = [
 CHOSEN = ("model", "data", "target", "people", "loss")
 QUICK = ("tabular_regression",)
 """Those whose whole contract `make test` runs; for the others it does in `make test-all`."""
+KINDS = (
+    "image_classification",
+    "stock_prediction",
+    "tabular_classification",
+    "text_classification",
+    "universal_approximation",
+)
+"""One of each kind of data, whose smoke runs `make test` makes; those of the others take ten seconds
+each, mostly to compile, and are left to `make test-all`."""
 
 
 def slow_but(quick, names):
@@ -116,7 +125,7 @@ def test_each_is_listed_described_and_explains_its_options(name, capsys):
     check_listed(name, capsys)
 
 
-@pytest.mark.parametrize("name", LISTINGS)
+@pytest.mark.parametrize("name", slow_but((*QUICK, *KINDS), LISTINGS))
 def test_a_smoke_run_leaves_a_whole_folder(tmp_path, capsys, name):
     summary = run(name, tmp_path / "run")
     check_summary(summary, LISTINGS[name].about)

@@ -19,9 +19,7 @@ layers."""
 REPRESENTATIVES = (
     *FEW,
     "attention",
-    "bidirectional",
     "conv_transpose",
-    "feed_forward",
     "group_norm, image",
     "gru",
     "layer_norm",
@@ -35,7 +33,7 @@ REPRESENTATIVES = (
 OF_PARTS = ("batch", "precision", *EXPENSIVE, *OF_COMBINATORS)
 """Laws that an architecture keeps if its layers do: `make test` checks them on no architecture but
 `SMALL`, which it checks with batches."""
-SMALL = ("mlp", "cnn, batch norm", "tcn", "transformer", "vae", "bag_of_ngrams")
+SMALL = ("mlp", "cnn, batch norm", "bag_of_ngrams")
 ALIKE = (
     "alpha_dropout",
     "gaussian_noise",
@@ -43,8 +41,7 @@ ALIKE = (
     "stacked with dropout",
     "wired, in a chain",
 )
-"""Models that are made as others are, which `make test` checks: on these it checks batches, streams
-and padding alone."""
+"""Models that are made as others are, which `make test` checks: on these it checks padding alone."""
 SETTINGS = (
     "attention",
     "bidirectional",
@@ -64,7 +61,6 @@ STREAM_ANEW = (
     "attention, relative causal",
     "attention, rotary",
     "gru, reset before",
-    "transformer, sinusoidal",
 )
 
 
@@ -77,13 +73,13 @@ def is_slow(name, law):
         return not (
             (law == "padding" and model not in WHOLE) or (law == "stream" and name in STREAM_ANEW)
         )
+    if name in ALIKE:
+        return law != "padding"
     if name in ARCHITECTURES:
         return law in OF_PARTS and not (law == "batch" and name in SMALL)
     if law in OF_COMBINATORS:
         return name not in FEW
-    if law in EXPENSIVE:
-        return name not in REPRESENTATIVES
-    return law == "precision" and name in ALIKE
+    return law in EXPENSIVE and name not in REPRESENTATIVES
 
 
 @pytest.mark.parametrize(
