@@ -59,8 +59,8 @@ KINDS = (
     "text_classification",
     "universal_approximation",
 )
-"""One of each kind of data, whose smoke runs `make test` makes; those of the others take ten seconds
-each, mostly to compile, and are left to `make test-all`."""
+"""One of each kind of data, whose smoke runs `make test` makes; those of the others take ten
+seconds each, mostly to compile, and are left to `make test-all`."""
 
 
 def slow_but(quick, names):

@@ -41,7 +41,7 @@ ALIKE = (
     "stacked with dropout",
     "wired, in a chain",
 )
-"""Models that are made as others are, which `make test` checks: on these it checks padding alone."""
+"""Models made as others are, which `make test` checks: on these it checks padding alone."""
 SETTINGS = (
     "attention",
     "bidirectional",
