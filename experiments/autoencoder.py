@@ -35,7 +35,7 @@ from jnn import losses, metrics
 from jnn.architectures import autoencoder
 from jnn.baselines.principal_components import principal_components
 from jnn.data.sets import images
-from jnn.data.splits import Splits, from_arrays
+from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
@@ -95,10 +95,7 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
     if config.data == "digits":
         return images.load_digits()
     if config.smoke:
-        rng, label = np.random.default_rng(0), np.arange(400) % 10
-        image = rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None]
-        arrays = {"image": np.clip(image, 0, 255).astype(np.uint8), "label": label.astype(np.int32)}
-        return from_arrays(arrays, stratify="label", classes=images.FASHION_CLASSES)
+        return images.synthetic_images(400, images.FASHION_CLASSES)
     return images.load_fashion_mnist(offline=offline)
 
 

@@ -31,7 +31,7 @@ from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.data import augment
 from jnn.data.sets import images
-from jnn.data.splits import Splits, from_arrays
+from jnn.data.splits import Splits
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, predict_all
 
@@ -77,10 +77,7 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
     if config.data == "digits":
         return images.load_digits()
     if config.smoke:
-        rng, label = np.random.default_rng(0), np.arange(400) % 10
-        image = rng.normal(60, 40, (400, 28, 28, 1)) + 12 * label[:, None, None, None]
-        arrays = {"image": np.clip(image, 0, 255).astype(np.uint8), "label": label.astype(np.int32)}
-        return from_arrays(arrays, stratify="label", classes=images.DIGIT_CLASSES)
+        return images.synthetic_images(400, images.DIGIT_CLASSES)
     load = {"mnist5k": images.load_mnist5k, "fashion_mnist": images.load_fashion_mnist}
     return load[config.data](offline=offline)
 

@@ -51,7 +51,7 @@ from jnn.architectures.unet import DenoiserConfig
 from jnn.architectures.vae import VAEConfig
 from jnn.baselines.images import generator_scores
 from jnn.data.sets import images
-from jnn.data.splits import Splits, from_arrays
+from jnn.data.splits import Splits
 from jnn.decoding.generate import Request
 from jnn.errors import mistake
 from jnn.generative import samples
@@ -185,10 +185,7 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
     if config.data == "digits":
         return images.load_digits()
     if config.smoke:
-        rng, label = np.random.default_rng(0), np.arange(1000) % 10
-        image = rng.normal(60, 40, (1000, 28, 28, 1)) + 12 * label[:, None, None, None]
-        arrays = {"image": np.clip(image, 0, 255).astype(np.uint8), "label": label.astype(np.int32)}
-        return from_arrays(arrays, stratify="label", classes=images.FASHION_CLASSES)
+        return images.synthetic_images(1000, images.FASHION_CLASSES)
     return images.load_fashion_mnist(offline=offline)
 
 

@@ -149,7 +149,7 @@ def sections(config: Config, predict, splits: Splits, fitted) -> list:
     """Which rows it gets wrong, whether it knows, and which features it needs."""
     import sklearn.datasets
 
-    from jnn.explain.sections import tabular
+    from jnn.explain.sections import classification, tabular
 
     params, state, label = fitted.params, fitted.state, splits.test["label"]
     probabilities = np.exp(predict_all(predict, params, state, splits.test))
@@ -160,7 +160,7 @@ def sections(config: Config, predict, splits: Splits, fitted) -> list:
         return -jnp.mean(losses.cross_entropy(predict(params, state, {"features": x}), label))
 
     return [
-        *tabular.predicted_classes(label, probabilities, splits.classes),
+        *classification.predicted_classes(label, probabilities, splits.classes),
         *tabular.feature_importance(
             log_likelihood, splits.test["features"], list(map(str, names)), of="log-likelihood"
         ),

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import metrics
 from jnn.explain.inside import feature_maps, saliency
 from jnn.explain.page.report import Section
 from jnn.explain.results import classification
+from jnn.explain.sections.classification import predicted_classes
 from jnn.model import Model, Params, State
 
 
@@ -22,22 +22,13 @@ def predictions(
     ``image`` (N, H, W, C) in [0, 1], ``label`` (N,), ``logits`` (N, classes).
     """
     probabilities = np.asarray(jax.nn.softmax(logits, axis=-1))
-    matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(logits, label))
-    return [
-        Section(
-            "Confusion matrix", "Rows are true classes.", classification.confusion(matrix, classes)
-        ),
-        Section(
-            "Worst mistakes",
-            "The test images whose true class got the lowest probability.",
-            classification.most_wrong(image, label, probabilities, classes),
-        ),
-        Section(
-            "Calibration",
-            "Accuracy of predictions by their confidence: ideal dots lie on the diagonal.",
-            classification.calibration(probabilities, label),
-        ),
-    ]
+    confusion, calibration = predicted_classes(label, probabilities, classes)
+    worst = Section(
+        "Worst mistakes",
+        "The test images whose true class got the lowest probability.",
+        classification.most_wrong(image, label, probabilities, classes),
+    )
+    return [confusion, worst, calibration]
 
 
 def inside(

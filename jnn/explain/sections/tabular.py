@@ -1,4 +1,4 @@
-"""The report of a model of tables: predictions of classes or numbers, importance of features."""
+"""The report of a model of tables: predicted numbers, importance of features."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,31 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jnn import metrics
 from jnn.explain.inside import importance
 from jnn.explain.page.report import Section
-from jnn.explain.results import classification, regression
-
-
-def predicted_classes(
-    label: np.ndarray, probabilities: np.ndarray, names: Sequence[str]
-) -> list[Section]:
-    """Confusion matrix and calibration of a classifier.
-
-    ``label`` (N,), ``probabilities`` (N, classes), ``names`` those of the classes.
-    """
-    matrix = np.asarray(metrics.confusion_matrix(len(names)).measure(probabilities, label))
-    return [
-        Section(
-            "Confusion matrix", "Rows are true classes.", classification.confusion(matrix, names)
-        ),
-        Section(
-            "Calibration",
-            "How often predictions of a given confidence are right; a calibrated model lies on the "
-            "line.",
-            classification.calibration(probabilities, label),
-        ),
-    ]
+from jnn.explain.results import regression
 
 
 def predicted_numbers(target: np.ndarray, prediction: np.ndarray, name: str) -> list[Section]:

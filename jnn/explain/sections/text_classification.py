@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jnn import metrics
 from jnn.explain.inside import words as inside_words
 from jnn.explain.page.report import Section
-from jnn.explain.results import classification
+from jnn.explain.sections.classification import predicted_classes
 from jnn.model import Model, Params, State
 
 
@@ -33,7 +32,6 @@ def classified_texts(
     texts are.
     """
     p, label = np.asarray(p), examples["label"]
-    matrix = np.asarray(metrics.confusion_matrix(len(classes)).measure(p, label))
     chosen = inside_words.right_and_worst(p, label)
     decisions = inside_words.decisions(
         model,
@@ -46,15 +44,7 @@ def classified_texts(
         replacement=replacement,
     )
     return [
-        Section(
-            "Confusion matrix", "Rows are true classes.", classification.confusion(matrix, classes)
-        ),
-        Section(
-            "Calibration",
-            "How often predictions of a given confidence are right; a calibrated model lies on the "
-            "line.",
-            classification.calibration(p, label),
-        ),
+        *predicted_classes(label, p, classes),
         Section(
             "Word importance",
             "The decrease of the log-odds of the prediction where a word is replaced by an unknown "

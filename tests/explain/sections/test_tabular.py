@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.explain.sections import tabular
+from jnn.explain.sections import classification, tabular
 
 
 def test_rows_of_the_confusion_matrix_are_true_classes():
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.4, 0.6]])
-    matrix, calibration = tabular.predicted_classes(
+    matrix, calibration = classification.predicted_classes(
         np.array([0, 0, 1, 0]), probabilities, ["cat", "dog"]
     )
     assert (matrix.title, calibration.title) == ("Confusion matrix", "Calibration")
