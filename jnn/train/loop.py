@@ -12,6 +12,7 @@ batches in `jnn.train.feed`. Copy this file when your loop is another one.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -73,6 +74,8 @@ class Ledger:
     window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     """Metrics of the steps since the last log."""
     done: bool = False
+    """Whether patience ended training before ``planned`` steps were made."""
+    planned: int = 0
 
     @classmethod
     def from_json(cls, host: dict[str, Any]) -> "Ledger":
@@ -96,14 +99,22 @@ class Ledger:
         return row
 
     def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
-        """Whether ``value`` is the best so far. Training is done after ``patience`` evaluations
-        that were not, if that is not 0.
+        """Whether the params of this step are to be kept.
+
+        They are where ``value`` is the best so far, or equal to it: of equals the later one, which
+        was trained longer. A value that is not finite never wins. Training is done after
+        ``patience`` evaluations in a row that brought no better value, if that is not 0.
         """
-        better = self.best is None or (value < self.best if lowest else value > self.best)
-        self.best, self.best_step = (value, at) if better else (self.best, self.best_step)
+        if not math.isfinite(value):
+            better = equal = False
+        else:
+            better = self.best is None or (value < self.best if lowest else value > self.best)
+            equal = value == self.best
         self.worse = 0 if better else self.worse + 1
         self.done = bool(patience) and self.worse >= patience
-        return better
+        if better or equal:
+            self.best, self.best_step = value, at
+        return better or equal
 
 
 def fit(
@@ -136,7 +147,8 @@ def fit(
                           these params; after a resume again for the steps since the last
                           checkpoint, so that what it writes must depend on its arguments alone
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
-                          or with ``lowest`` the lowest; a run's summary says which were kept
+                          or with ``lowest`` the lowest; of equals the later ones. A run's summary
+                          says which were kept
     ``patience``          stop after so many evaluations without a new best; 0 for never
     ``skip_bad``          updates that are not finite and may be skipped before training counts as
                           diverged
@@ -161,21 +173,16 @@ def fit(
     evaluate_every = evaluate_every or feed.steps_per_epoch
 
     with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
-        train_state, kept, ledger = _begin(train_state, bool(best), recorder)
+        train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
         feed = beside(train_state, feed)
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = _compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
         while at < steps and not ledger.done:
-            started, count = (
-                time.perf_counter(),
-                min(
-                    pace,
-                    steps - at,
-                    evaluate_every - at % evaluate_every if evaluate or on_evaluate else steps,
-                ),
-            )
+            started, count = time.perf_counter(), min(pace, steps - at)
+            if evaluate or on_evaluate:
+                count = min(count, evaluate_every - at % evaluate_every)
             train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
@@ -202,9 +209,11 @@ def fit(
                 saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
-    if run and best:
+    if ledger.best is None:  # nothing was watched, or nothing finite was seen
+        kept = _guess(train_state)
+    elif run and best:
         run.kept = _kept(best, lowest, ledger)
-    params, state = kept or _guess(train_state)
+    params, state = kept
     return Fitted(train_state, params, state, recorder.rows, ledger)
 
 
@@ -215,16 +224,23 @@ def _kept(best: str, lowest: bool, ledger: Ledger) -> dict[str, Any]:
 
 
 def _begin(
-    train_state: TrainState, keep_best: bool, recorder: Recorder
+    train_state: TrainState, keep_best: bool, steps: int, recorder: Recorder
 ) -> tuple[TrainState, Any, Ledger]:
-    """The train state, the best params and state so far, and the ledger: those of the last
-    checkpoint, or of the start.
+    """The train state, the best params and state so far, and the ledger.
+
+    They are those of the last checkpoint, or of the start. A run that patience ended and that is
+    now to make another number of ``steps`` goes on, with its patience renewed.
     """
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
+    ledger = Ledger(planned=steps)
     if restored := recorder.restore((train_state, kept)):
-        return *restored.tree, Ledger.from_json(restored.host)
-    return train_state, kept, Ledger()
+        (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
+        if ledger.done and ledger.planned != steps:
+            recorder.say(f"Patience ended training at step {int(train_state.step):,}; it goes on.")
+            ledger.done, ledger.worse = False, 0
+        ledger.planned = steps
+    return train_state, kept, ledger
 
 
 def _guess(train_state: TrainState) -> tuple[Any, Any]:

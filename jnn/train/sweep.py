@@ -88,7 +88,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         if not task.best:
             return Member(train_state, now, member.best, train_state.step), row
         value = row[task.best] * (1 if task.lowest else -1)
-        better = value < member.best
+        better = jnp.isfinite(value) & (value <= member.best)  # of equals the later, as in `fit`
         new = (now, value, train_state.step)
         kept, best, at = jax.tree.map(lambda new, old: jnp.where(better, new, old), new, member[1:])
         return Member(train_state, kept, best, at), row

@@ -3,6 +3,7 @@ resumed to the same bits.
 """
 
 import dataclasses
+import math
 import signal
 
 import jax
@@ -91,6 +92,53 @@ def test_training_stops_when_patience_ends():
     )
     assert int(fitted.train_state.step) == 4 * 6
     assert fitted.ledger.best_step == 6
+
+
+@pytest.mark.parametrize(
+    ("values", "lowest", "step"),
+    [
+        ([math.nan, 0.3, 0.4, 0.5], True, 12),  # what is not finite never wins
+        ([math.inf, 0.3, math.nan, 0.2], True, 24),
+        ([-math.inf, 0.3, math.inf, 0.2], False, 12),
+        ([0.5, 0.9, 0.9, 0.8], False, 18),  # of equals the later, which was trained longer
+        ([0.9, 0.9, 0.9, 0.9], True, 24),
+    ],
+)
+def test_the_step_that_is_kept(values, lowest, step):
+    scores = iter(values)
+    trained = train(evaluate=lambda params, state: {"validation/loss": next(scores)}, lowest=lowest)
+    assert trained.ledger.best_step == step
+
+
+def test_the_last_params_are_kept_where_no_evaluation_is_finite():
+    trained = train(epochs=2, evaluate=lambda params, state: {"validation/loss": math.nan})
+    assert trained.ledger.best is None
+    assert_same_bits(trained.params, trained.train_state.params)
+
+
+def test_equal_evaluations_do_not_renew_patience():
+    trained = train(epochs=50, patience=3, evaluate=lambda params, state: {"validation/loss": 0.5})
+    assert int(trained.train_state.step) == 4 * 6
+    assert trained.ledger.best_step == 4 * 6
+
+
+def test_a_run_that_patience_ended_goes_on_with_more_epochs(tmp_path):
+    worse = lambda: iter(range(100))
+
+    def go_on(run, epochs, values):
+        evaluate = lambda params, state: {"validation/loss": float(next(values))}
+        return train(run, epochs=epochs, patience=2, evaluate=evaluate)
+
+    with start(tmp_path / "run") as run:
+        assert int(go_on(run, 10, worse()).train_state.step) == 3 * 6
+    options = RunOptions(quiet=True)
+    with Run.open(tmp_path / "run", options=options) as run:  # nothing more was asked for
+        assert int(go_on(run, 10, worse()).train_state.step) == 3 * 6
+    with Run.open(tmp_path / "run", epochs=15, options=options) as run:
+        assert int(go_on(run, 15, iter([5.0] * 20)).train_state.step) == 5 * 6
+    assert (
+        "Patience ended training at step 18; it goes on." in (tmp_path / "run/log.txt").read_text()
+    )
 
 
 @pytest.fixture(scope="module")
