@@ -155,10 +155,8 @@ class Config(TrainingConfig):
             got = f"cleaning={self.cleaning}, quantile={self.quantile}"
             expected = "cleaning >= 0 and a quantile between 0 and 1"
             raise mistake("config", got=got, expected=expected)
-        for name in FORECASTERS_ALONE if self.model == "autoencoder" else ():
-            if getattr(self, name) != self.suited()[name]:
-                got = f"{name}={getattr(self, name)} for an autoencoder"
-                raise mistake("config", got=got, expected="it for a forecaster alone")
+        if self.model == "autoencoder":
+            self.refuse(FORECASTERS_ALONE, "for an autoencoder", expected="--model forecaster")
 
     @property
     def reach(self) -> int:

@@ -149,10 +149,9 @@ class Config(TrainingConfig):
         if self.samples < PART or self.samples % PART:
             raise mistake("config", got=f"samples={self.samples}", expected=f"a multiple of {PART}")
         for name, models in USED_BY.items():
-            value = getattr(self, name)
-            if self.model not in models and value != self.suited()[name]:
-                got, expected = f"{name}={value} of {self.model}", f"a model of {', '.join(models)}"
-                raise mistake("config", got=got, expected=expected)
+            if self.model not in models:
+                expected = f"a model of {', '.join(models)}"
+                self.refuse([name], f"of {self.model}", expected=expected)
 
     @property
     def is_adversarial(self) -> bool:

@@ -108,10 +108,8 @@ class Config(TrainingConfig):
         if self.noise < 0 or self.box_weight < 0:
             got = f"noise={self.noise}, box_weight={self.box_weight}"
             raise mistake("config", got=got, expected="numbers >= 0")
-        for name in ("scenes", "noise"):
-            if self.data == "trees" and getattr(self, name) != self.suited()[name]:
-                got = f"{name}={getattr(self, name)} for trees"
-                raise mistake("config", got=got, expected="a setting of --data trees")
+        if self.data == "trees":
+            self.refuse(("scenes", "noise"), "for trees", expected="--data scenes")
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:

@@ -46,7 +46,6 @@ from jnn.data.token_windows import evaluation_windows
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.decoding.text import stream_text
-from jnn.errors import mistake
 from jnn.runs import About, trained
 from jnn.train import SUITED, Task, TrainingConfig, language_model_feed, make_evaluate, seed_key
 
@@ -108,9 +107,8 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
         super().__post_init__()
-        if self.model != "transformer" and self.heads != HEADS:
-            got = f"heads={self.heads} for model={self.model!r}"
-            raise mistake("config", got=got, expected="heads for the transformer alone")
+        if self.model != "transformer":
+            self.refuse(["heads"], f"for model={self.model!r}", expected="--model transformer")
 
 
 class Corpus(NamedTuple):

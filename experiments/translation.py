@@ -107,9 +107,8 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
         super().__post_init__()
-        if self.model != "transformer" and self.heads != HEADS:
-            got = f"heads={self.heads} for model={self.model!r}"
-            raise mistake("config", got=got, expected="heads for the transformer alone")
+        if self.model != "transformer":
+            self.refuse(["heads"], f"for model={self.model!r}", expected="--model transformer")
 
 
 class Sentences(NamedTuple):

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from jnn.cli.experiments import Listing
-from jnn.cli.result_table import first_of_test, result_lines
+from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
@@ -32,13 +32,11 @@ def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
     with run, terminable():
         try:
             with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():
-                result = dict(main(config, run))
+                result = main(config, run)
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
-        sections = result.pop("sections", [])
-        metric = listing.metric or {"name": first_of_test(result["metrics"]), "direction": None}
-        summary = run.finish({**result, "metric": metric})
-        report(run, listing, summary, sections)
+        summary = run.finish(result, metric=listing.metric)
+        report(run, listing, summary, result.get("sections", []))
     if run.options.json:
         print(json.dumps(summary, ensure_ascii=False))
     else:

@@ -12,9 +12,7 @@ from typing import Any
 
 from jnn.cli.arguments import did_you_mean
 from jnn.errors import JnnError, mistake
-
-METRIC = ("metric", "direction")
-DIRECTIONS = ("highest", "lowest")
+from jnn.wording import DIRECTIONS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,9 +27,18 @@ class Listing:
 
     def record(self) -> dict[str, Any]:
         """The listing for machines."""
-        fields = dict.fromkeys(("task", "models", "data", *METRIC, "expected", "cost"), "")
-        fields |= {"models": (), "data": ()}
-        return {"name": self.name, "about": self.doc.strip().split("\n")[0], **fields, **self.about}
+        fields = {
+            "name": self.name,
+            "about": self.doc.strip().split("\n")[0],
+            "task": "",
+            "models": (),
+            "data": (),
+            "metric": "",
+            "direction": "",
+            "expected": "",
+            "cost": "",
+        }
+        return {**fields, **self.about}
 
     @property
     def metric(self) -> dict[str, str] | None:
@@ -71,13 +78,15 @@ def find(name: str) -> Listing:
                 remedy=f"Looked in {Path.cwd()}.",
             )
         return read_listing(path.resolve(), built_in=False)
-    built_in = {path.stem: path for path in sorted(experiments_folder().glob("[!_]*.py"))}
-    if name not in built_in:
+    built_in = {path.stem: path for path in experiments_folder().glob("[!_]*.py")}
+    listing = read_listing(built_in[name], built_in=True) if name in built_in else None
+    if not listing or not listing.about:
+        built_in.pop(name, None)
         suggestion = did_you_mean(name, built_in) or "See `jnn list`."
         raise JnnError(
             f"Unknown experiment {name!r}. {suggestion} A file of your own is given as PATH.py."
         )
-    return read_listing(built_in[name], built_in=True)
+    return listing
 
 
 def read_listing(path: Path, *, built_in: bool) -> Listing:

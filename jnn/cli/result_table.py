@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jnn.cli.terminal import bold, dim
+from jnn.runs.comparison import by_metric
 from jnn.tables import table
 from jnn.wording import aligned, duration
 
@@ -16,10 +17,7 @@ MOST_COLUMNS = 4
 def result_lines(summary: Mapping[str, Any]) -> list[str]:
     """A heading, the table with this run's model marked, and where the files are."""
     config, folder, metric = summary["config"], summary["folder"], summary["metric"]["name"]
-    baselines = {
-        name: value if isinstance(value, Mapping) else {metric: value}
-        for name, value in summary["baselines"].items()
-    }
+    baselines = by_metric(summary["baselines"], metric)
     columns = chosen_columns(summary["metrics"], metric)
     model = f"▶ {config.get('model') or 'this run'}"
     rows = [["", *columns], [model, *_values(summary["metrics"], columns)]]
@@ -27,17 +25,8 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
     lines = [_heading(summary), "", dim(head), bold(ours), *others, ""]
     if config.get("smoke"):
-        lines[-1:] = [
-            "",
-            "A smoke run: it proves that everything works, its numbers mean nothing.",
-            "",
-        ]
+        lines += ["A smoke run: it proves that everything works, its numbers mean nothing.", ""]
     return [*lines, folder, f"{folder}/report.html"]
-
-
-def first_of_test(metrics: Mapping[str, Any]) -> str:
-    """The metric that counts where an experiment names none: the first of the test split."""
-    return next(iter([name for name in metrics if name.startswith("test/")] or metrics), "")
 
 
 def chosen_columns(metrics: Mapping[str, Any], metric: str) -> list[str]:

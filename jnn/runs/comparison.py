@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -116,6 +116,28 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool | None) -> C
         repeated=sum(bool(result.metrics) for result in results)
         - sum(len(row.results) for row in rows),
     )
+
+
+def first_of_test(metrics: Iterable[str]) -> str:
+    """The metric that counts where an experiment names none: the first of the test split.
+
+    >>> first_of_test(["validation/loss", "test/accuracy", "test/loss"])
+    'test/accuracy'
+    """
+    names = list(metrics)
+    return next(iter([name for name in names if name.startswith("test/")] or names), "")
+
+
+def by_metric(baselines: Mapping[str, Any], metric: str) -> dict[str, Mapping[str, Any]]:
+    """Baselines as ``{name: {metric: value}}``; a single number is a value of ``metric``.
+
+    >>> by_metric({"mean": 0.5, "ridge": {"test/r2": 0.7}}, "test/r2")
+    {'mean': {'test/r2': 0.5}, 'ridge': {'test/r2': 0.7}}
+    """
+    return {
+        name: value if isinstance(value, Mapping) else {metric: value}
+        for name, value in baselines.items()
+    }
 
 
 def direction_of(results: Sequence[Result], metric: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jnn.errors import mistake
 from jnn.files import read_json
-from jnn.runs.comparison import Result
+from jnn.runs.comparison import Result, by_metric
 from jnn.runs.folders import is_run
 from jnn.runs.run import read_record
 
@@ -39,17 +39,13 @@ def read_result(folder: Path) -> Result:
     ended = status.get("state") == "done" and (folder / "summary.json").exists()
     summary = read_json(folder / "summary.json") if ended else {}
     metric = summary.get("metric") or {}
-    baselines = {
-        name: value if isinstance(value, dict) else {metric.get("name", ""): value}
-        for name, value in summary.get("baselines", {}).items()
-    }
     return Result(
         experiment=record["experiment"],
         config=record["config"],
         metrics=summary.get("metrics", {}),
         metric=metric,
         kept=summary.get("kept"),
-        baselines=baselines,
+        baselines=by_metric(summary.get("baselines", {}), metric.get("name", "")),
         seconds=summary.get("seconds"),
         folder=str(folder),
         state=_in_words(status, ended),

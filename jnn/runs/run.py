@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
+from jnn.runs.comparison import by_metric, first_of_test
 from jnn.runs.environment import device_line, environment, version
 from jnn.runs.folders import (
     chosen_folder,
@@ -271,24 +272,21 @@ class Run:
             figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
         return path
 
-    def finish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+    def finish(self, result: Any, *, metric: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Write ``summary.json`` from what the experiment's ``main`` returned, and return it whole.
 
-        ``summary`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name
-        -> the same metric), ``parameters``, ``steps``, ``data``, and the ``metric`` that counts
-        (``{"name", "direction"}``). ``kept`` says by which metric and at which step params were
-        kept, as `jnn.train.fit` notes it. The status becomes ``done`` at the end of the ``with``.
+        ``result`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name
+        -> the same metric), ``parameters``, ``steps`` and ``data``; its ``sections`` are the
+        report's. ``metric`` is the one that counts (``{"name", "direction"}``; without it the first
+        of the test split, in no direction). ``kept`` says by which metric and at which step params
+        were kept, as `jnn.train.fit` notes it. The status becomes ``done`` at the end of the
+        ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
-        if not isinstance(summary, Mapping) or not isinstance(summary.get("metrics"), Mapping):
-            expected = "a dict with 'metrics', as in {'metrics': {'test/accuracy': 0.99}}"
-            raise mistake(
-                f"main of {self.experiment}", got=f"{summary!r} returned", expected=expected
-            )
+        check_result(result, self.experiment)
         found = environment()
         whole = {
             "experiment": self.experiment,
             "metrics": {},
-            "metric": None,
             "kept": self.kept,
             "baselines": {},
             "parameters": None,
@@ -298,7 +296,9 @@ class Run:
             "device": device_line(),
             "versions": found["versions"],
         }
-        whole |= {**summary, "config": self.config, "folder": str(self.folder)}
+        whole |= {name: value for name, value in result.items() if name != "sections"}
+        whole |= {"config": self.config, "folder": str(self.folder)}
+        whole["metric"] = metric or {"name": first_of_test(result["metrics"]), "direction": None}
         self.keep_config()
         write_json(self.folder / "summary.json", whole)
         return plain(whole)
@@ -342,6 +342,29 @@ class Run:
             (self.folder / name).open("a", encoding="utf-8") as stream,
         ):
             stream.write(text)
+
+
+def check_result(result: Any, experiment: str) -> None:
+    """Refuse what an experiment's ``main`` returned where `Run.finish` cannot keep it.
+
+    Raises JnnError for anything but a dict whose ``metrics`` are one number each, and whose
+    ``baselines``, if any, are each a number or metrics of their own.
+    """
+
+    def refuse(got: str, expected: str) -> JnnError:
+        remedy = "The run's checkpoints are kept: mend main, then resume the run."
+        return mistake(f"main of {experiment}", got=got, expected=expected, remedy=remedy)
+
+    if not isinstance(result, Mapping) or not isinstance(result.get("metrics"), Mapping):
+        expected = "a dict with 'metrics', as in {'metrics': {'test/accuracy': 0.99}}"
+        raise refuse(f"{result!r} returned", expected)
+    baselines = result.get("baselines") or {}
+    if not isinstance(baselines, Mapping):
+        raise refuse(f"baselines={baselines!r}", "a dict of baselines, as in {'mean': 0.5}")
+    for table in (result["metrics"], *by_metric(baselines, "baseline").values()):
+        for name, value in plain(table).items():
+            if not isinstance(value, int | float | None):
+                raise refuse(f"{name}={value!r}", "one number")
 
 
 _README = """\

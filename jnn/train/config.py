@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -117,6 +118,18 @@ class TrainingConfig:
             got = f"average_decay={self.average_decay}"
             raise mistake("config", got=got, expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
+
+    def refuse(self, names: Iterable[str], whose: str, *, expected: str) -> None:
+        """Refuse `SUITED` settings that this model or data does not use.
+
+        For ``__post_init__`` of an experiment's config. A setting is refused where it is not what
+        suits, for then it was asked for; ``whose`` says of what it is, as in "for trees".
+        """
+        suited = self.suited()
+        for name in names:
+            if getattr(self, name) != suited[name]:
+                got = f"{name}={getattr(self, name)} {whose}"
+                raise mistake("config", got=got, expected=expected)
 
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
         """The optimizer of a run of ``steps`` steps.

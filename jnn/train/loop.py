@@ -212,15 +212,15 @@ def fit(
     if ledger.best is None:  # nothing was watched, or nothing finite was seen
         kept = _guess(train_state)
     elif run and best:
-        run.kept = _kept(best, lowest, ledger)
+        run.kept = kept_by(best, lowest, ledger.best_step, ledger.best)
     params, state = kept
     return Fitted(train_state, params, state, recorder.rows, ledger)
 
 
-def _kept(best: str, lowest: bool, ledger: Ledger) -> dict[str, Any]:
-    """By which metric and at which step params were kept, for the summary."""
+def kept_by(metric: str, lowest: bool, step: int, value: float) -> dict[str, Any]:
+    """By which metric and at which step params were kept, as the summary of a run says it."""
     direction = "lowest" if lowest else "highest"
-    return {"metric": best, "direction": direction, "step": ledger.best_step, "value": ledger.best}
+    return {"metric": metric, "direction": direction, "step": step, "value": value}
 
 
 def _begin(

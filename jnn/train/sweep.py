@@ -19,6 +19,7 @@ from jnn.files import plain
 from jnn.model import child_key
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
+from jnn.train.loop import kept_by
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
@@ -230,11 +231,9 @@ def _tested(task: Task, kept: tuple[Any, Any], finite: bool) -> dict[str, float]
 
 
 def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
-    """By which metric and at which step params were kept, as in the summary of a run."""
     if not task.best:
         return None
-    direction, value = ("lowest", best) if task.lowest else ("highest", -best)
-    return {"metric": task.best, "direction": direction, "step": step, "value": value}
+    return kept_by(task.best, task.lowest, step, best if task.lowest else -best)
 
 
 def _over_members(epoch: Callable, members: Any) -> Callable:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import Model
@@ -18,6 +17,7 @@ from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 
 FIRST_LOSS_SCALE = 2.0**15
+_SHORT = {"bfloat16": "bf16", "float16": "f16"}  # in the text of a jaxpr
 
 
 class Task(NamedTuple):
@@ -85,7 +85,7 @@ def check_precision(task: Task, config: TrainingConfig, train_state: TrainState)
     """Raise `JnnError` for a precision other than float32 that no operation of the loss has."""
     if config.precision == "float32":
         return
-    dtype, key = jnp.dtype(config.precision), train_state.key
+    key = train_state.key
 
     def loss(params, state, data):
         batch = task.feed.batch_of(data, key, train_state.step)
@@ -97,11 +97,8 @@ def check_precision(task: Task, config: TrainingConfig, train_state: TrainState)
             "precision",
             got=config.precision,
             expected="a model that computes in it",
-            remedy=f"Build it as config.cast(model), or take float32. ({dtype} is nowhere.)",
+            remedy="Build it as config.cast(model), or take float32.",
         )
-
-
-_SHORT = {"bfloat16": "bf16", "float16": "f16"}
 
 
 def train(

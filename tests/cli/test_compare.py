@@ -26,7 +26,7 @@ def made(out, *, experiment="straight_line", rmse=0.1, metric="test/rmse", **con
             run.kept = {**KEPT, "step": 8, "value": 0.2}
             counts = {"name": metric, "direction": "lowest"}
             metrics = {metric: rmse, "test/r2": 0.5}
-            run.finish({"metrics": metrics, "metric": counts, "baselines": {"mean": 1.0}})
+            run.finish({"metrics": metrics, "baselines": {"mean": 1.0}}, metric=counts)
     except Diverged:
         pass
 

@@ -52,6 +52,26 @@ def test_run_with_json_ends_with_the_summary_on_one_line(folder, capsys):
     assert err == ""
 
 
+def test_a_main_without_metrics_is_told_what_to_return(folder, capsys):
+    text = (folder / "line.py").read_text().split("def main")[0]
+    (folder / "bare.py").write_text(
+        f"{text}def main(config, run):\n    return {{'loss': 1.0}}\n\n\nERRORS = {{}}\n"
+    )
+    assert main(["run", "bare.py", "--quiet"]) == 2
+    assert "main of bare: got {'loss': 1.0} returned, expected a dict with 'metrics'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_first_metric_of_the_test_split_counts_where_none_is_named(folder):
+    text = (folder / "line.py").read_text()
+    start, end = text.index("ABOUT = "), text.index("@dataclass")
+    (folder / "bare.py").write_text(text[:start] + text[end:])
+    assert main(["run", "bare.py", "--quiet", "--out", "out"]) == 0
+    summary = json.loads((folder / "out/summary.json").read_text())
+    assert summary["metric"] == {"name": "test/rmse", "direction": None}
+
+
 def test_a_smoke_run_says_that_its_numbers_mean_nothing(folder, capsys):
     assert main(["run", "line.py", "--smoke", "--quiet"]) == 0
     assert "its numbers mean nothing" in capsys.readouterr().out

@@ -60,7 +60,7 @@ def test_the_nearest_sentence_shares_the_most_words(sentences):
 def test_heads_are_of_the_transformer(name):
     module = importlib.import_module(f"experiments.{name}")
     assert module.Config(model="transformer", heads=8).heads == 8
-    with pytest.raises(JnnError, match="heads=8 for model='rnn', expected heads for the transf"):
+    with pytest.raises(JnnError, match="heads=8 for model='rnn', expected --model transformer"):
         module.Config(model="rnn", heads=8)
 
 

@@ -299,13 +299,23 @@ def test_the_summary_has_what_was_measured_and_on_what(tmp_path):
     assert (status["state"], status["resume"]) == ("done", None)
 
 
-@pytest.mark.parametrize("returned", [None, {}, {"metrics": 0.5}])
-def test_a_main_that_returns_no_metrics_is_refused(tmp_path, returned):
+@pytest.mark.parametrize(
+    ("returned", "expected"),
+    [
+        (None, "a dict with 'metrics'"),
+        ([0.5], "a dict with 'metrics'"),
+        ({}, "a dict with 'metrics'"),
+        ({"metrics": 0.5}, "a dict with 'metrics'"),
+        ({"metrics": {"test/errors": np.ones(3)}}, "one number"),
+        ({"metrics": {"test/loss": 1.0}, "baselines": [1.0]}, "a dict of baselines"),
+        ({"metrics": {"test/loss": 1.0}, "baselines": {"mean": "low"}}, "one number"),
+        ({"metrics": {"test/loss": 1.0}, "baselines": {"mean": {"a": [1]}}}, "one number"),
+    ],
+)
+def test_a_main_that_returns_no_metrics_is_refused(tmp_path, returned, expected):
     with (
         create(tmp_path) as run,
-        pytest.raises(
-            JnnError, match=r"main of toy: got .* returned, expected a dict with 'metrics'"
-        ),
+        pytest.raises(JnnError, match=rf"main of toy: got .*, expected {expected}.*are kept"),
     ):
         run.finish(returned)
 

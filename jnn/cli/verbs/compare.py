@@ -78,7 +78,7 @@ def chosen_metric(results: Sequence, wanted: str | None) -> str:
     Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one
     asked for.
     """
-    from jnn.runs.comparison import shared_metrics
+    from jnn.runs.comparison import first_of_test, shared_metrics
 
     if len(results) < 2 or not any(result.metrics for result in results):
         states = "; ".join(f"{Path(result.folder).name} is {result.state}" for result in results)
@@ -101,5 +101,4 @@ def chosen_metric(results: Sequence, wanted: str | None) -> str:
             "--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared)
         )
     own = [result.metric["name"] for result in results if result.metric.get("name") in shared]
-    of_test = [name for name in shared if name.startswith("test/")]
-    return wanted or (own or of_test or shared)[0]
+    return wanted or next(iter(own), first_of_test(shared))

@@ -220,9 +220,8 @@ def _own(folder: Path) -> Iterator[None]:
 def _results(listing: Any, runs: list[dict[str, Any]], folder: Path) -> list[str]:
     """Write the table and the picture; returns the lines to print."""
     from jnn.cli.comparison_output import Outputs, comparison_lines, write_files
-    from jnn.cli.result_table import first_of_test
     from jnn.files import plain
-    from jnn.runs.comparison import Result, compare
+    from jnn.runs.comparison import Result, compare, first_of_test
     from jnn.wording import lowest_is_best
 
     results = [
