@@ -60,7 +60,6 @@ from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording, split_clean
 from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive
 from jnn.runs import About
 from jnn.scores import anomaly
 from jnn.scores.anomaly import AnomalyScore, step_means
@@ -146,14 +145,13 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what was not asked for, and refuse what cannot be right."""
         super().__post_init__()
-        positive = ("every", "length", "horizon", "smoothing", "members")
-        check_positive("config", **{name: getattr(self, name) for name in positive})
+        self.require("every", "length", "horizon", "smoothing", "members", least=1)
+        self.require("cleaning", least=0.0)
         if self.length % self.every:
             got = f"length={self.length}, every={self.every}"
             raise mistake("config", got=got, expected="whole steps: an every that divides it")
-        if self.cleaning < 0 or not 0 < self.quantile < 1:
-            got = f"cleaning={self.cleaning}, quantile={self.quantile}"
-            expected = "cleaning >= 0 and a quantile between 0 and 1"
+        if not 0 < self.quantile < 1:
+            got, expected = f"quantile={self.quantile}", "a number between 0 and 1, both excluded"
             raise mistake("config", got=got, expected=expected)
         if self.model == "autoencoder":
             self.refuse(FORECASTERS_ALONE, "for an autoencoder", expected="--model forecaster")

@@ -44,8 +44,6 @@ from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.sets.faces import load_faces
 from jnn.data.splits import Splits
-from jnn.errors import mistake
-from jnn.layers.checks import check_positive
 from jnn.runs import About
 from jnn.scores import verification
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, once, predict_all
@@ -110,9 +108,8 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Refuse settings that no network can have."""
         super().__post_init__()
-        check_positive("config", members=self.members)
-        if self.hidden < 0:
-            raise mistake("config", got=f"hidden={self.hidden}", expected="an integer >= 0")
+        self.require("members", least=1)
+        self.require("hidden", least=0)
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:

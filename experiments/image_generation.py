@@ -57,7 +57,6 @@ from jnn.errors import mistake
 from jnn.generative import samples
 from jnn.generative import scores as judging
 from jnn.generative.objectives import Generative, adversarial, diffusing, variational
-from jnn.layers.checks import check_positive
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.runs import About, Run, trained
 from jnn.train import SUITED, Fitted, Task, TrainingConfig, in_memory, once, run_task
@@ -144,8 +143,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Refuse settings that no model can have, or that this one does not use."""
         super().__post_init__()
-        steps = {name: getattr(self, name) for name in ("discriminator_steps", "sampling_steps")}
-        check_positive("config", **steps)
+        self.require("discriminator_steps", "sampling_steps", least=1)
         if self.samples < PART or self.samples % PART:
             raise mistake("config", got=f"samples={self.samples}", expected=f"a multiple of {PART}")
         for name, models in USED_BY.items():

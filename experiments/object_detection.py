@@ -44,8 +44,6 @@ from jnn.data.splits import Splits
 from jnn.detection import average_precision as precision
 from jnn.detection import center_points
 from jnn.detection.center_points import Detections
-from jnn.errors import mistake
-from jnn.layers.checks import check_positive
 from jnn.metrics import Metric
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
@@ -102,12 +100,9 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Refuse what no detector can have, and settings of scenes for trees."""
         super().__post_init__()
-        check_positive("config", scenes=self.scenes, candidates=self.candidates)
-        if not 0 <= self.overlap <= 1:
-            raise mistake("config", got=f"overlap={self.overlap}", expected="a number from 0 to 1")
-        if self.noise < 0 or self.box_weight < 0:
-            got = f"noise={self.noise}, box_weight={self.box_weight}"
-            raise mistake("config", got=got, expected="numbers >= 0")
+        self.require("scenes", "candidates", least=1)
+        self.require("noise", "box_weight", least=0.0)
+        self.require("overlap", least=0.0, most=1.0)
         if self.data == "trees":
             self.refuse(("scenes", "noise"), "for trees", expected="--data scenes")
 

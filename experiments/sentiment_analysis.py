@@ -44,7 +44,6 @@ from jnn.data.sets.labelled_texts import (
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.data.token_augment import random_replace
 from jnn.data.tokenizers import keep_tokenizer, split_words
-from jnn.errors import mistake
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, bucketed, make_evaluate, predict_all
 
@@ -103,9 +102,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
         super().__post_init__()
-        if not 0 <= self.bayes_share <= 1:
-            got = f"bayes_share={self.bayes_share}"
-            raise mistake("config", got=got, expected="a fraction in [0, 1]")
+        self.require("bayes_share", least=0.0, most=1.0)
 
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:

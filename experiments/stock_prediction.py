@@ -101,8 +101,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what was not asked for, and refuse what cannot be right."""
         super().__post_init__()
-        if self.folds < 1:
-            raise mistake("config", got=f"folds={self.folds}", expected="an integer >= 1")
+        self.require("folds", least=1)
 
 
 class Stock(NamedTuple):

@@ -41,7 +41,6 @@ from jnn.data.sets.labelled_texts import LabelledSplits, LabelledTexts, WordSpli
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.data.token_augment import random_replace
 from jnn.data.tokenizers import keep_tokenizer, split_words
-from jnn.errors import mistake
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
@@ -104,9 +103,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
         super().__post_init__()
-        if not 0 <= self.linear_share <= 1:
-            got = f"linear_share={self.linear_share}"
-            raise mistake("config", got=got, expected="a fraction in [0, 1]")
+        self.require("linear_share", least=0.0, most=1.0)
 
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:

@@ -1,8 +1,10 @@
 """The settings that every experiment shares; an experiment's ``Config`` inherits them."""
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import jax.numpy as jnp
@@ -16,16 +18,6 @@ from jnn.transform import cast
 
 SUITED: Any = None
 """The default of a setting whose value follows from others, by `TrainingConfig.suited`."""
-
-LEAST = {
-    "epochs": 1,
-    "batch_size": 1,
-    "accumulate": 1,
-    "devices": 1,
-    "skip_bad": 0,
-    "patience": 0,
-}
-"""The least values of integers."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,13 +94,9 @@ class TrainingConfig:
                 got, expected = f"no value of {name} in suited()", "one of each SUITED setting"
                 raise mistake(type(self).__qualname__, got=got, expected=expected)
         seed_key(self.seed)
-        for name, low in LEAST.items():
-            if getattr(self, name) < low:
-                got = f"{name}={getattr(self, name)}"
-                raise mistake("config", got=got, expected=f"an integer >= {low}")
-        if self.skip_bad > 3:
-            got = f"skip_bad={self.skip_bad}"
-            raise mistake("config", got=got, expected="an integer from 0 to 3")
+        self.require("epochs", "batch_size", "accumulate", "devices", least=1)
+        self.require("skip_bad", least=0, most=3)
+        self.require("patience", least=0)
         if self.batch_size % (self.accumulate * self.devices):
             parts = {"accumulate": self.accumulate, "devices": self.devices}
             several = " and ".join(f"{name}={n}" for name, n in parts.items() if n > 1)
@@ -118,6 +106,25 @@ class TrainingConfig:
             got = f"average_decay={self.average_decay}"
             raise mistake("config", got=got, expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
+
+    def require(self, *names: str, least: float, most: float = math.inf) -> None:
+        """Raise `JnnError` for settings that are not from ``least`` to ``most``, both included.
+
+        For ``__post_init__`` of an experiment's config. Where ``least`` is an int, the settings are
+        integers.
+
+        >>> TrainingConfig(batch_size=8).require("batch_size", least=16)
+        Traceback (most recent call last):
+        jnn.errors.JnnError: config: got batch_size=8, expected an integer >= 16.
+        """
+        kind: Any = Integral if isinstance(least, int) else Real
+        for name in names:
+            value = getattr(self, name)
+            is_number = isinstance(value, kind) and not isinstance(value, bool)
+            if not (is_number and least <= value <= most):
+                ends = f">= {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+                expected = f"{'an integer' if kind is Integral else 'a number'} {ends}"
+                raise mistake("config", got=f"{name}={value!r}", expected=expected)
 
     def refuse(self, names: Iterable[str], whose: str, *, expected: str) -> None:
         """Refuse `SUITED` settings that this model or data does not use.

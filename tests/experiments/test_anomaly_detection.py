@@ -54,7 +54,7 @@ def test_a_setting_that_is_asked_for_is_kept_where_another_suits():
     [
         ({"length": 24, "every": 5}, "length=24, every=5, expected whole steps"),
         ({"horizon": -1}, "horizon=-1, expected an integer >= 1"),
-        ({"quantile": 1.0}, "quantile=1.0, expected cleaning >= 0 and a quantile between 0 and 1"),
+        ({"quantile": 1.0}, "quantile=1.0, expected a number between 0 and 1, both excluded"),
         ({"dropout": 0.3}, "dropout=0.3 for an autoencoder"),
     ],
 )

@@ -68,5 +68,5 @@ def test_without_validation_all_but_the_test_part_is_trained_on():
 @pytest.mark.parametrize("name", CASES)
 def test_a_share_that_is_no_fraction_is_refused(name):
     experiment, _, share = CASES[name]
-    with pytest.raises(JnnError, match=f"{share}=1.5, expected a fraction"):
+    with pytest.raises(JnnError, match=f"{share}=1.5, expected a number from 0 to 1"):
         experiment.Config(**{share: 1.5})

@@ -91,3 +91,33 @@ def test_a_precision_that_the_model_ignores_is_refused(precision):
 def test_mistakes_are_named(settings, message):
     with pytest.raises(JnnError, match=message):
         Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "message"),
+    [
+        (0, {"least": 1}, "got size=0, expected an integer >= 1"),
+        (2.0, {"least": 1}, "got size=2.0, expected an integer >= 1"),
+        (True, {"least": 1}, "got size=True, expected an integer >= 1"),
+        (4, {"least": 1, "most": 3}, "got size=4, expected an integer from 1 to 3"),
+        (-0.5, {"least": 0.0}, "got size=-0.5, expected a number >= 0"),
+        (
+            float("nan"),
+            {"least": 0.0, "most": 0.5},
+            "size=nan, expected a number from 0 to 0.5",
+        ),
+        ("3", {"least": 0.0}, "got size='3', expected a number >= 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(value, ends, message):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Sized(TrainingConfig):
+        size: float = 2
+
+        def __post_init__(self):
+            super().__post_init__()
+            self.require("size", **ends)
+
+    assert Sized(size=ends["least"]).size == ends["least"]
+    with pytest.raises(JnnError, match=message):
+        Sized(size=value)
