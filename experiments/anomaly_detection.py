@@ -54,7 +54,6 @@ from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.baselines.anomalies import autoregression_score, components_score
-from jnn.data.scaling import fit_scaling, unscale
 from jnn.data.series_windows import forecast_windows, standardize_series, stretches, windows
 from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording, split_clean
@@ -63,6 +62,7 @@ from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores import anomaly
 from jnn.scores.anomaly import AnomalyScore, step_means
+from jnn.scores.recording import RecordingJudge
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
 
 ABOUT = About(
@@ -96,7 +96,6 @@ OF_DATA = {
 """Which settings suit the data and the model, before those of the model and the usual ones."""
 LAGS = {"water_flow": 24, "internal_bleeding": 49, "machine_temperature": 48}  # of AR
 COMPONENTS = 8
-FORECASTERS_ALONE = ("horizon", "cleaning", "dropout")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,7 +153,8 @@ class Config(TrainingConfig):
             got, expected = f"quantile={self.quantile}", "a number between 0 and 1, both excluded"
             raise mistake("config", got=got, expected=expected)
         if self.model == "autoencoder":
-            self.refuse(FORECASTERS_ALONE, "for an autoencoder", expected="--model forecaster")
+            unused = ("horizon", "cleaning", "dropout")
+            self.refuse(unused, "for an autoencoder", expected="--model forecaster")
 
     @property
     def reach(self) -> int:
@@ -170,6 +170,12 @@ def load_data(config: Config, *, offline: bool = False) -> Recording:
     return getattr(anomalies, f"load_{config.data}")(offline=offline)
 
 
+def judge_of(config: Config, recording: Recording) -> RecordingJudge:
+    """The threshold and the metrics; those of internal_bleeding are of the UCR archive too."""
+    is_ucr = config.data == "internal_bleeding"
+    return RecordingJudge(recording, config.quantile, config.reach, one_event=is_ucr)
+
+
 class Prepared(NamedTuple):
     """The readings, standardized by the known ones outside events, and windows of those."""
 
@@ -181,20 +187,20 @@ class Prepared(NamedTuple):
 
 def prepare(config: Config, recording: Recording) -> Prepared:
     """Windows: ``inputs`` (N, length / every, 1), and ``targets``, equal or (N,) to forecast."""
-    parts = split_clean(recording)
-    x, _ = standardize_series(recording.values, [*parts[0], *parts[1]])
+    train, validation = split_clean(recording)
+    x, _ = standardize_series(recording.values, [*train, *validation])
+    if config.model == "autoencoder":
+        cut = partial(windows, x, length=config.length)
+    else:
+        cut = partial(forecast_windows, x, x, length=config.length, horizons=[config.horizon])
 
-    def cut(within: list[range]) -> dict[str, np.ndarray]:
-        if config.model == "autoencoder":
-            arrays = windows(x, length=config.length, within=within)
-            steps = step_means(arrays["inputs"], config.every)
-            return {"inputs": steps, "targets": steps}
-        ahead = {"length": config.length, "horizons": [config.horizon]}
-        arrays = forecast_windows(x, x, **ahead, within=within)
+    def examples(within: list[range]) -> dict[str, np.ndarray]:
+        arrays = cut(within=within)
         steps = step_means(arrays["inputs"], config.every)
-        return {"inputs": steps, "targets": arrays["targets"][:, 0]}
+        is_forecast = "targets" in arrays
+        return {"inputs": steps, "targets": arrays["targets"][:, 0] if is_forecast else steps}
 
-    return Prepared(x, cut(parts[0]), cut(parts[1]))
+    return Prepared(x, examples(train), examples(validation))
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -257,8 +263,25 @@ def task(config: Config, recording: Recording) -> Task:
 
     mse = metrics.collection({"loss": metrics.mean_squared_error()})
     validate = make_evaluate(predict, mse, data.validation, target="targets", split="validation")
-    known = cache(partial(baselines, config, recording, data.x))
-    tested = recording.under_test
+    baseline_scores = cache(partial(baselines, config, recording, data.x))
+    judge, tested = judge_of(config, recording), recording.under_test
+
+    def test(params, state):
+        metrics = judge.metrics(score(params, state).score)
+        return {f"test/{name}": value for name, value in metrics.items()} | validate(params, state)
+
+    def sections(fitted):
+        from jnn.explain.sections import anomaly_detection
+
+        return anomaly_detection.report(
+            judge,
+            score(fitted.params, fitted.state),
+            baseline_scores(),
+            model_name=f"this model ({config.model})",
+            name="forecast" if forecasts else "reconstruction",
+            margin=config.length,
+        )
+
     return Task(
         model=model,
         objective=objective,
@@ -267,16 +290,11 @@ def task(config: Config, recording: Recording) -> Task:
         validate=validate,
         best="validation/loss",
         lowest=True,
-        test=lambda params, state: {
-            **measure(config, recording, score(params, state).score),
-            **validate(params, state),
-        },
+        test=test,
         baselines=lambda: {
-            name: measure(config, recording, score)["test/auc"] for name, score in known().items()
+            name: judge.metrics(score)["auc"] for name, score in baseline_scores().items()
         },
-        sections=lambda fitted: sections(
-            config, recording, score(fitted.params, fitted.state), known()
-        ),
+        sections=sections,
         data={
             "validation": len(data.validation["inputs"]),
             "test": int(tested.sum()),
@@ -293,58 +311,11 @@ def baselines(config: Config, recording: Recording, x: np.ndarray) -> dict[str, 
         scores[f"|z| over {config.smoothing}"] = anomaly.trailing_mean(np.abs(x), config.smoothing)
     if config.data == "machine_temperature":
         scores["low value"] = -x
-    same: dict[str, Any] = {"length": config.length, "step": config.every}
-    same["smoothing"] = config.smoothing
+    settings = {"length": config.length, "step": config.every, "smoothing": config.smoothing}
     if config.model == "autoencoder":
-        components = components_score(x, clean, **same, components=COMPONENTS)
+        components = components_score(x, clean, **settings, components=COMPONENTS)
         return scores | {f"PCA, {COMPONENTS} components": components.score}
-    same |= {"horizon": config.horizon, "cleaning": config.cleaning}
-    if same != {"length": lags, "step": 1, "smoothing": 1, "horizon": 1, "cleaning": 0.0}:
-        scores["ridge in place of the LSTMs"] = autoregression_score(x, clean, **same).score
+    settings: dict[str, Any] = settings | {"horizon": config.horizon, "cleaning": config.cleaning}
+    if settings != {"length": lags, "step": 1, "smoothing": 1, "horizon": 1, "cleaning": 0.0}:
+        scores["ridge in place of the LSTMs"] = autoregression_score(x, clean, **settings).score
     return scores
-
-
-def threshold(config: Config, recording: Recording, score: np.ndarray) -> float:
-    """The quantile of the scores at known times that depend on no event."""
-    settings = {"quantile": config.quantile, "reach": config.reach}
-    return anomaly.clean_threshold(score, recording.clean, **settings)
-
-
-def measure(config: Config, recording: Recording, score: np.ndarray) -> dict[str, float]:
-    """How well the events of the tested stretches are detected."""
-    tested, limit = recording.under_test, threshold(config, recording, score)
-    values = anomaly.detection(score, recording.anomalous, tested, limit)
-    if config.data == "internal_bleeding":
-        events = [event for event in recording.events if tested[event].all()]
-        values["hit"] = float(anomaly.hit(np.where(tested, score, -np.inf), events))
-    return {f"test/{name}": value for name, value in values.items()}
-
-
-def sections(
-    config: Config, recording: Recording, model: AnomalyScore, known: dict[str, np.ndarray]
-) -> list:
-    """The score over time, and the curves and metrics of all detectors."""
-    from jnn.explain.sections import anomaly_detection
-
-    tested = recording.under_test
-    scores = {f"this model ({config.model})": model.score, **known}
-    scaling = fit_scaling(recording.values[recording.clean])
-    return [
-        *anomaly_detection.over_time(
-            recording.time,
-            recording.values,
-            recording.anomalous,
-            model.score,
-            unscale(scaling, model.expected),
-            threshold=threshold(config, recording, model.score),
-            known=recording.known,
-            unit=recording.unit,
-            name="forecast" if config.model == "forecaster" else "reconstruction",
-            margin=config.length,
-        ),
-        *anomaly_detection.detectors(
-            {name: score[tested] for name, score in scores.items()},
-            recording.anomalous[tested],
-            {name: measure(config, recording, score) for name, score in scores.items()},
-        ),
-    ]

@@ -38,7 +38,7 @@ def test_the_threshold_depends_on_times_that_no_event_reaches():
     clean = RECORDING.clean
     near = np.convolve(~clean, np.ones(config.reach))[: len(clean)] > 0
     score = np.where(near, 1e6, np.arange(len(clean)) % 7)
-    assert experiment.threshold(config, RECORDING, score) == 3
+    assert experiment.judge_of(config, RECORDING).threshold(score) == 3
 
 
 def test_a_setting_that_is_asked_for_is_kept_where_another_suits():

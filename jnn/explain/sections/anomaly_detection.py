@@ -4,10 +4,51 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jnn.data.scaling import fit_scaling, unscale
 from jnn.data.series_windows import stretches
 from jnn.explain.page.report import Section
 from jnn.explain.results import anomalies
+from jnn.scores.anomaly import AnomalyScore
+from jnn.scores.recording import RecordingJudge
 from jnn.tables import metric_table
+
+
+def report(
+    judge: RecordingJudge,
+    model: AnomalyScore,
+    baselines: Mapping[str, np.ndarray],
+    *,
+    model_name: str = "this model",
+    name: str = "forecast",
+    margin: int = 48,
+) -> list[Section]:
+    """The score of the model over time, and the curves and metrics of all detectors.
+
+    What the model expects is of the values with mean 0 and deviation 1 at the clean known times;
+    ``baselines`` are the scores ``(T,)`` of the others. ``name`` and ``margin`` are those of
+    `over_time`.
+    """
+    recording, scores = judge.recording, {model_name: model.score, **baselines}
+    scaling, tested = fit_scaling(recording.values[recording.clean]), recording.under_test
+    return [
+        *over_time(
+            recording.time,
+            recording.values,
+            recording.anomalous,
+            model.score,
+            unscale(scaling, model.expected),
+            threshold=judge.threshold(model.score),
+            known=recording.known,
+            unit=recording.unit,
+            name=name,
+            margin=margin,
+        ),
+        *detectors(
+            {method: score[tested] for method, score in scores.items()},
+            recording.anomalous[tested],
+            {method: judge.metrics(score) for method, score in scores.items()},
+        ),
+    ]
 
 
 def over_time(
