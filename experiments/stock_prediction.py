@@ -30,25 +30,26 @@ Result    Mean and standard deviation over seeds 0, 1, 2; a run takes 1.5 min of
 
 import dataclasses
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import metrics
+from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
 from jnn.baselines.returns import ReturnForecasts, mean_qlike, return_baselines, rmse_ratio
 from jnn.baselines.volatility import weighted_variances
 from jnn.data.series_splits import TimeSplit, side_by_side, walk_forward
 from jnn.data.series_windows import forecast_sequences
-from jnn.data.sets.series import load_stocks
+from jnn.data.sets.series import Series, load_stocks
+from jnn.data.sets.stock_market import Market, Stock, changes, market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
 from jnn.data.splits import Splits
-from jnn.errors import mistake
 from jnn.runs import About
+from jnn.scores.returns import of_returns
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
 
 ABOUT = About(
@@ -104,49 +105,17 @@ class Config(TrainingConfig):
         self.require("folds", least=1)
 
 
-class Stock(NamedTuple):
-    """One stock, from its ``first`` day of the calendar on."""
-
-    first: int
-    price: np.ndarray
-    """(D,)."""
-    returns: np.ndarray
-    """(D,), logarithmic; that of the first day is 0."""
-    observed: np.ndarray
-    """(D, 4): the return, its size, the log range of the day, the change of the log volume."""
-
-    @property
-    def tested(self) -> range:
-        """The last 20 % of its days, as days of the calendar."""
-        size = self.first + len(self.price)
-        return range(size - round(TESTED * len(self.price)), size)
-
-
-class Market(NamedTuple):
-    """The days that all ``stocks`` are traded on, (T,), or from their first day on."""
-
-    time: np.ndarray
-    stocks: dict[str, Stock]
-
-
 def load_data(config: Config, *, offline: bool = False) -> Market:
     """The stocks on one calendar; in a smoke run random walks."""
     series = synthetic_stocks(TICKERS) if config.smoke else load_stocks(offline=offline)
-    time = series[TICKERS[0]].time
-    change = lambda x: np.diff(np.log(x), prepend=np.log(x[0]))
-    stocks = {}
-    for ticker in TICKERS:
-        days = series[ticker]
-        first = len(time) - len(days.time)
-        if first < 0 or not np.array_equal(days.time, time[first:]):
-            got = f"other days of {ticker} than of {TICKERS[0]}"
-            raise mistake("stock_prediction", got=got, expected="one calendar, to its end")
-        price = days.column("adjusted_close")
-        spread = np.log(np.log(days.column("high") / days.column("low")) + 1e-3)
-        r, volume = change(price), change(days.column("volume") + 1)
-        observed = np.stack([r, np.abs(r), spread, volume], axis=1)
-        stocks[ticker] = Stock(first, price, r, observed)
-    return Market(time, stocks)
+    return market_of({ticker: series[ticker] for ticker in TICKERS})
+
+
+def observations(days: Series) -> np.ndarray:
+    """(D, 4): the return, its size, the log range of the day, the change of the log volume."""
+    r, volume = changes(days.column("adjusted_close")), changes(days.column("volume") + 1)
+    spread = np.log(np.log(days.column("high") / days.column("low")) + 1e-3)
+    return np.stack([r, np.abs(r), spread, volume], axis=1)
 
 
 def windows(
@@ -160,7 +129,8 @@ def windows(
     ``stock``.
     """
     parts = []
-    for number, (first, _, r, observed) in enumerate(market.stocks.values()):
+    for number, stock in enumerate(market.stocks.values()):
+        first, r, observed = stock.first, stock.returns, observations(stock.series)
         train, days = slice(0, fold.train.stop - first), getattr(fold, part)
         deviation = np.sqrt(np.mean(r[train] ** 2))
         # of the day after each
@@ -197,7 +167,7 @@ def all_windows(market: Market, folds: list[TimeSplit]) -> Splits:
         side_by_side([windows(market, fold, part, *sizes) for fold in folds])
         for part, sizes in parts.items()
     )
-    starts = np.array([stock.tested.start for stock in market.stocks.values()])
+    starts = np.array([stock.last(TESTED).start for stock in market.stocks.values()])
     test["count"] = test["count"] * (test["day"] >= starts[test["stock"]])
     return Splits(train, validation, test)
 
@@ -214,38 +184,6 @@ def build_model(config: Config) -> jnn.Model:
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
     return build_model(config), jax.ShapeDtypeStruct((config.folds, DAYS, FEATURES), jnp.float32)
-
-
-def negative_log_likelihood(mean, log_variance, target):
-    """``½ (log h + (r - μ)² / h)``: that of a normal distribution, but for a constant."""
-    return 0.5 * (log_variance + (target - mean) ** 2 * jnp.exp(-log_variance))
-
-
-def measures() -> metrics.Metric:
-    """``rmse_ratio`` and ``qlike`` of both networks together, and ``nll``, the sum over networks.
-
-    The first is the RMSE of the returns over that of persistence, which expects zero. Targets are
-    returns ``(N, folds)``, predictions those of `task`.
-    """
-
-    def measure(predictions, r, weights=None):
-        mean, variance, count = (predictions[name] for name in ("mean", "variance", "count"))
-        count = count if weights is None else count * weights[:, None]
-        nll = [negative_log_likelihood(mean[n], jnp.log(variance[n]), r) for n in NETWORKS]
-        values = {
-            "model": (r - mean["both"]) ** 2,
-            "persistence": r**2,
-            "qlike": jnp.log(variance["both"]) + r**2 / variance["both"],
-            "nll": sum(nll),
-            "count": jnp.ones_like(r),
-        }
-        return {name: jnp.sum(count * value) for name, value in values.items()}
-
-    def compute(sums):
-        means = {name: sums[name] / sums["count"] for name in ("qlike", "nll")}
-        return {"rmse_ratio": jnp.sqrt(sums["model"] / sums["persistence"]), **means}
-
-    return metrics.Metric(measure, compute)
 
 
 def task(config: Config, market: Market) -> Task:
@@ -268,10 +206,8 @@ def task(config: Config, market: Market) -> Task:
     def objective(params, state, batch, key):
         """The sum over networks and folds: no network's gradient depends on another."""
         forecasts = forecast(params, state, batch["inputs"], key=key, train=True)
-        nll = {
-            name: jnp.mean(negative_log_likelihood(*forecasts[name], batch["target"]))
-            for name in NETWORKS
-        }
+        loss = losses.gaussian_negative_log_likelihood
+        nll = {name: jnp.mean(loss(*forecasts[name], batch["target"])) for name in NETWORKS}
         return config.folds * sum(nll.values()), (state, nll)
 
     def predict(params, state, batch):
@@ -282,22 +218,18 @@ def task(config: Config, market: Market) -> Task:
         both = lambda values: {**values, "both": sum(values.values()) / len(values)}
         return {"mean": both(mean), "variance": both(variance), "count": batch["count"]}
 
-    known = cache(partial(baselines, market, folds))
+    baseline_forecasts = cache(partial(baselines, market, folds))
 
     @once
     def forecasts(params, state) -> dict[str, ReturnForecasts]:
         """Those of the networks and of the baselines for the test days, by stock."""
         predictions, by_stock = predict_all(predict, params, state, splits.test), {}
-        for number, (ticker, others) in enumerate(known().items()):
-            rows = (splits.test["stock"] == number) & (splits.test["count"] > 0)
-            order = np.argsort(splits.test["day"][rows])
-            mean, variance = (
-                {name: values[rows][order] for name, values in predictions[moment].items()}
-                for moment in ("mean", "variance")
-            )
-            by_stock[ticker] = others._replace(
-                mean=others.mean | mean, variance=others.variance | variance
-            )
+        for number, (ticker, others) in enumerate(baseline_forecasts().items()):
+            rows = np.flatnonzero((splits.test["stock"] == number) & (splits.test["count"] > 0))
+            rows = rows[np.argsort(splits.test["day"].ravel()[rows])]
+            of_stock = partial(jax.tree.map, lambda values, rows=rows: values.ravel()[rows])
+            mean, variance = (of_stock(predictions[name]) for name in ("mean", "variance"))
+            by_stock[ticker] = others.with_methods(mean, variance)
         return by_stock
 
     def test(params, state):
@@ -311,10 +243,10 @@ def task(config: Config, market: Market) -> Task:
     def sections(fitted):
         from jnn.explain.sections import returns
 
-        time = market.time[market.stocks[TICKERS[0]].tested]
+        time = market.time[market.stocks[TICKERS[0]].last(TESTED)]
         return returns.report(forecasts(fitted.params, fitted.state), time, "both")
 
-    evaluate = partial(make_evaluate, predict, measures(), target="return")
+    evaluate = partial(make_evaluate, predict, of_returns(NETWORKS, "both"), target="return")
     return Task(
         model=model,
         objective=objective,
@@ -325,12 +257,13 @@ def task(config: Config, market: Market) -> Task:
         lowest=True,
         test=test,
         baselines=lambda: {
-            name: rmse_ratio(known().values(), name) for name in known()[TICKERS[0]].mean
+            name: rmse_ratio(baseline_forecasts().values(), name)
+            for name in baseline_forecasts()[TICKERS[0]].mean
         },
         sections=sections,
         data={
             "name": "stocks",
-            "test": {name: len(stock.tested) for name, stock in market.stocks.items()},
+            "test": {name: len(stock.last(TESTED)) for name, stock in market.stocks.items()},
         },
     )
 
@@ -341,6 +274,6 @@ def baselines(market: Market, folds: list[TimeSplit]) -> dict[str, ReturnForecas
     def of_stock(stock: Stock) -> ReturnForecasts:
         days = [(fold.test.start - stock.first, fold.test.stop - stock.first) for fold in folds]
         forecasts = return_baselines(stock.price, [range(*ends) for ends in days])
-        return forecasts.part(slice(-len(stock.tested), None))
+        return forecasts.part(slice(-len(stock.last(TESTED)), None))
 
     return {ticker: of_stock(stock) for ticker, stock in market.stocks.items()}

@@ -48,6 +48,12 @@ class ReturnForecasts(NamedTuple):
         interval = binomtest(right, len(self.actual)).proportion_ci(level, method="wilson")
         return right / len(self.actual), interval.low, interval.high
 
+    def with_methods(
+        self, mean: dict[str, np.ndarray], variance: dict[str, np.ndarray]
+    ) -> ReturnForecasts:
+        """These forecasts and those of other methods, of the same days."""
+        return self._replace(mean=self.mean | mean, variance=self.variance | variance)
+
     def part(self, days: slice) -> ReturnForecasts:
         """The forecasts of some of the days."""
         mean, variance = (

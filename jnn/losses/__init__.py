@@ -29,7 +29,14 @@ from jnn.losses.embedding import contrastive, info_nce, nt_xent, triplet
 from jnn.losses.labels import balanced_weights, check_labels, label_weights
 from jnn.losses.margin import arcface, cosface
 from jnn.losses.reduction import mean
-from jnn.losses.regression import absolute_error, cosine_distance, huber, quantile, squared_error
+from jnn.losses.regression import (
+    absolute_error,
+    cosine_distance,
+    gaussian_negative_log_likelihood,
+    huber,
+    quantile,
+    squared_error,
+)
 from jnn.losses.sequence import ctc
 
 __all__ = [
@@ -45,6 +52,7 @@ __all__ = [
     "ctc",
     "focal",
     "gaussian_kl_divergence",
+    "gaussian_negative_log_likelihood",
     "hinge",
     "huber",
     "info_nce",

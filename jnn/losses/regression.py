@@ -64,6 +64,24 @@ def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) ->
     return jnp.maximum(tau * e, (tau - 1) * e)
 
 
+def gaussian_negative_log_likelihood(
+    mean: ArrayLike, log_variance: ArrayLike, targets: ArrayLike
+) -> jax.Array:
+    """``½ (log h + (y - μ)² / h)`` of a normal distribution with mean μ and variance h.
+
+    Its mean is minimized by the mean and the variance of the targets. The constant ½ log 2π is left
+    out, as in PyTorch's ``gaussian_nll_loss``, which takes the variance itself. Equal shapes, at
+    least float32.
+
+    >>> print(gaussian_negative_log_likelihood(jnp.zeros(2), jnp.zeros(2), jnp.array([0.0, 2.0])))
+    [0. 2.]
+    """
+    name = "gaussian_negative_log_likelihood"
+    mean, log_variance = checks.paired(name, mean, log_variance, ("mean", "log_variance"))
+    mean, targets = checks.paired(name, mean, targets, ("mean", "targets"))
+    return 0.5 * (log_variance + (targets - mean) ** 2 * jnp.exp(-log_variance))
+
+
 def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     """One minus the cosine of the angle between vectors, ``1 - a·b / (‖a‖ ‖b‖)``.
 

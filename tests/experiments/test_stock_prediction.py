@@ -1,6 +1,5 @@
 """No fold learns from a day that it predicts, and every test day is predicted once."""
 
-import jax
 import numpy as np
 import pytest
 
@@ -62,42 +61,9 @@ def test_every_test_day_of_a_stock_is_predicted_once():
     for number, stock in enumerate(MARKET.stocks.values()):
         counts = (test["stock"] == number) & (test["count"] > 0)
         days = test["day"][counts]
-        assert sorted(days.tolist()) == list(stock.tested)
+        assert sorted(days.tolist()) == list(stock.last(experiment.TESTED))
         r = stock.returns[days - stock.first]
         np.testing.assert_allclose(test["return"][counts], r, rtol=1e-6)
-
-
-def test_other_days_of_one_stock_are_refused(monkeypatch):
-    late = {
-        **SERIES,
-        "IBM": SERIES["IBM"]._replace(time=SERIES["IBM"].time + np.timedelta64(1, "D")),
-    }
-    monkeypatch.setattr(experiment, "synthetic_stocks", lambda tickers: late)
-    with pytest.raises(
-        JnnError, match="other days of IBM than of AAPL, expected one calendar, to its end"
-    ):
-        experiment.load_data(CONFIG)
-
-
-def test_metrics_are_those_of_numpy():
-    rng = np.random.default_rng(0)
-    r, count = (
-        rng.normal(size=(5, 2)),
-        np.array([[1, 1], [1, 0], [1, 1], [0, 0], [1, 1]], np.float32),
-    )
-    draw = lambda: {name: rng.normal(size=(5, 2)) for name in ("lstm", "tcn", "both")}
-    predictions = {"mean": draw(), "variance": jax.tree.map(np.exp, draw()), "count": count}
-    metric = experiment.measures()
-    weights = np.array([1, 1, 1, 1, 0], np.float32)
-    values = metric.compute(metric.measure(predictions, r, weights))
-    days = (count * weights[:, None]) > 0
-    m, h = (predictions[name]["both"][days] for name in ("mean", "variance"))
-    np.testing.assert_allclose(
-        values["rmse_ratio"],
-        np.sqrt(np.mean((r[days] - m) ** 2) / np.mean(r[days] ** 2)),
-        rtol=1e-5,
-    )
-    np.testing.assert_allclose(values["qlike"], np.mean(np.log(h) + r[days] ** 2 / h), rtol=1e-5)
 
 
 def test_folds_must_be_one_at_least():

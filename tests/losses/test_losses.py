@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.stats
 import sklearn.metrics
 import sklearn.utils.class_weight
 
@@ -172,6 +173,13 @@ def test_quantile_and_hinges_equal_scikit_learn(float64):
     )
 
 
+def test_gaussian_negative_log_likelihood_is_scipys_up_to_a_constant(float64):
+    mean, s, y = (np.random.default_rng(seed).normal(size=(3, 4)) for seed in range(3))
+    expected = -scipy.stats.norm.logpdf(y, mean, np.exp(s / 2)) - math.log(2 * math.pi) / 2
+    loss = losses.gaussian_negative_log_likelihood(mean, s, y)
+    np.testing.assert_allclose(loss, expected, rtol=FORWARD, atol=FORWARD)
+
+
 def test_quantile_is_least_at_the_quantile():
     y = np.arange(101.0)
     candidates = jnp.arange(101.0)
@@ -266,6 +274,11 @@ LAWS = {
         [normal(0, 2, 3, 4)],
         np.full((2, 3, 4), 0.5, np.float32),
     ),
+    "gaussian_negative_log_likelihood": (
+        losses.gaussian_negative_log_likelihood,
+        [normal(0, 2, 3), normal(1, 2, 3)],
+        normal(2, 2, 3),
+    ),
     "contrastive": (
         lambda x, y: losses.contrastive(x, jnp.zeros_like(x), y),
         [normal(0, 2, 3, 4)],
@@ -324,6 +337,8 @@ def test_values_and_gradients_are_finite_at_extremes(name):
     loss, inputs, rest = LAWS[name]
     if name == "gaussian_kl_divergence":
         rest = -1e4 * rest  # the variance may vanish; where it is infinite, so is the divergence
+    if name == "gaussian_negative_log_likelihood":
+        inputs = [inputs[0], np.abs(inputs[1])]  # infinite where the variance vanishes
     function = jax.jit(
         jax.value_and_grad(
             lambda *x: losses.mean(loss(*x, rest)), argnums=tuple(range(len(inputs)))
@@ -463,6 +478,10 @@ MISTAKES = [
     (lambda: losses.hinge(jnp.zeros(4), jnp.zeros(4, bool)), r"bool.*-1 or 1.*2 \* y"),
     (lambda: losses.huber(X, X, delta=0.0), "delta=0.0"),
     (lambda: losses.quantile(X, X, level=90), "level=90"),
+    (
+        lambda: losses.gaussian_negative_log_likelihood(X, X, jnp.zeros((4, 1))),
+        r"mean \(4, 3\) and targets \(4, 1\)",
+    ),
     (lambda: losses.contrastive(X, X, jnp.zeros((4, 1), bool)), r"pairs \(4,\) and same \(4, 1\)"),
     (lambda: losses.triplet(X, X, jnp.zeros((5, 3))), r"negatives \(5, 3\)"),
     (lambda: losses.info_nce(X, X, temperature=0.0), "temperature=0.0"),
