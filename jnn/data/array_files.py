@@ -3,50 +3,79 @@
 from __future__ import annotations
 
 import csv
-import zipfile
+import io
 from pathlib import Path
 
 import numpy as np
 
+from jnn.data.text_files import existing_file, read_text
 from jnn.errors import mistake
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of an ``.npz`` file by name, or that of an ``.npy`` file by the file's stem.
 
-    Raises JnnError for a missing, damaged or other file, and for arrays of Python objects, which
-    would have to be unpickled.
+    Arrays of another byte order come in that of this machine, and long doubles, which JAX does not
+    have, as float64. Raises JnnError for a missing, damaged or other file, for an array that does
+    not fit into memory, and for arrays of Python objects, which would have to be unpickled.
     """
-    path = _existing(path)
+    path = existing_file(path)
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return {path.stem: loaded}
-        return {name: loaded[name] for name in loaded.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        pickled = "pickle" in str(error).lower() or "object" in str(error).lower()
+            arrays = {path.stem: loaded}
+        else:
+            with loaded:
+                arrays = {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # a damaged file makes the decoders raise many classes
+        is_pickle = "allow_pickle" in str(error)
+        reason = "Python objects or no numpy file"
         raise mistake(
             str(path),
-            got="Python objects or no numpy file"
-            if pickled
-            else f"{type(error).__name__}: {error}",
+            got=reason if is_pickle else f"{type(error).__name__}: {error}",
             expected="an .npy or .npz file of numbers",
-            remedy="Save plain numbers with numpy.save or numpy.savez; pickles are never loaded.",
+            remedy="Save plain numbers with numpy.save or numpy.savez; pickles are never loaded."
+            if is_pickle
+            else "It is damaged or incomplete: write it again.",
         ) from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy gives other members of a zip file as bytes
+            got = f"a member {name!r} that is no array"
+            raise mistake(str(path), got=got, expected="an .npy or .npz file of numbers")
+    return {name: _native(array) for name, array in arrays.items()}
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.longdouble:
+        return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndarray]:
     """The columns of a CSV file of numbers, each (N,) float64, by the names in its first line.
 
-    An empty field becomes NaN. Raises JnnError for a field that is no number, with its line and
-    column, and for a line with another number of fields.
+    The file is text as `jnn.data.text_files.read_text` reads it. Blank lines are skipped, and an
+    empty field becomes NaN. Raises JnnError for a field that is no number, with its line and
+    column, for a line with another number of fields, and for quotes that are not closed.
     """
-    path = _existing(path)
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = csv.reader(stream, delimiter=delimiter)
-        names = next(lines, [])
-        place = lambda: f"{path}, line {lines.line_num}"
-        rows = [_numbers(fields, names, place()) for fields in lines if fields]
+    lines = csv.reader(io.StringIO(read_text(path)), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    rows = []
+    try:
+        for fields in lines:
+            if not "".join(fields).strip() and len(fields) < 2:
+                continue
+            if names:
+                rows.append(_numbers(fields, names, f"{path}, line {lines.line_num}"))
+            else:
+                names = fields
+    except csv.Error as error:
+        raise mistake(
+            f"{path}, line {lines.line_num}",
+            got=str(error),
+            expected="fields of a CSV file",
+            remedy="Is a quote not closed?",
+        ) from error
     if not rows or len(set(names)) < len(names):
         raise mistake(
             str(path),
@@ -63,7 +92,7 @@ def _numbers(fields: list[str], names: list[str], caller: str) -> list[float]:
     values = []
     for name, field in zip(names, fields, strict=True):
         try:
-            values.append(float(field) if field.strip() else float("nan"))
+            values.append(parse_number(field) if field.strip() else float("nan"))
         except ValueError:
             raise mistake(
                 caller,
@@ -74,13 +103,14 @@ def _numbers(fields: list[str], names: list[str], caller: str) -> list[float]:
     return values
 
 
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise mistake(
-            str(path),
-            got="no such file",
-            expected="an existing file",
-            remedy=f"Looked in {path.resolve().parent}.",
-        )
-    return path
+def parse_number(field: str) -> float:
+    """The number that a field of a text file spells; raises ValueError where it spells none.
+
+    Unlike Python's ``float``, it has no underscores.
+
+    >>> parse_number(" -1e3 ")
+    -1000.0
+    """
+    if "_" in field:
+        raise ValueError(f"{field!r} is no number")
+    return float(field)

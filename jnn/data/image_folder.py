@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jnn.data.fingerprint import fingerprint_files
 from jnn.errors import mistake
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -50,14 +54,15 @@ def image_folder(
 ) -> ImageFolder:
     """The pictures under ``path/<class>/``, at any depth, in the order of their names.
 
-    Files with other suffixes are ignored. ``size`` is (height, width) in pixels, as in
+    Links to folders and to pictures are followed, hidden files and those with other suffixes
+    ignored. ``size`` is (height, width) in pixels, as in
     `read_image`. ``classes`` are the names of the sub-folders in the order of the labels, by
     default alphabetical: give the validation part the classes of the training part. ``contents``
     reads every byte once now, so that a run on altered pictures is not resumed; without it pictures
     are identified by their names and sizes.
 
-    Raises JnnError for a missing folder, no pictures, a class without pictures, or a picture in no
-    class.
+    Raises JnnError for a missing folder, no pictures, a class without pictures, a picture in no
+    class, and for a link that leads nowhere or to a folder that it is in.
     """
     path = Path(path)
     if channels not in MODES or len(size) != 2 or min(size) < 1:
@@ -95,25 +100,52 @@ def image_folder(
 def _pictures(path: Path) -> dict[str, list[Path]]:
     """The files of each class."""
     caller = f"image folder {path}"
-    is_hidden = lambda name: name.startswith(".")
-    folders = [folder for folder in path.iterdir() if folder.is_dir()]
-    pictures = {folder.name: [] for folder in folders if not is_hidden(folder.name)}
-    for file in sorted(path.rglob("*")):
-        parts = file.relative_to(path).parts
-        is_picture = file.suffix.lower() in SUFFIXES and file.is_file()
-        if not is_picture or any(map(is_hidden, parts)):
-            continue
-        if len(parts) == 1:
-            got = f"{file.name} in no sub-folder"
+    pictures: dict[str, list[Path]] = {}
+    for entry in _entries(path, caller):
+        if entry.is_dir():
+            pictures[entry.name] = _files(entry, caller, (path.resolve(),))
+        elif _is_picture(entry):
+            got = f"{entry.name} in no sub-folder"
             raise mistake(caller, got=got, expected="every picture in that of its class")
-        pictures[parts[0]].append(file)
-    if empty := sorted(name for name, files in pictures.items() if not files):
+    if empty := [name for name, files in pictures.items() if not files]:
         expected = f"some ({' '.join(SUFFIXES)}) in every sub-folder"
         raise mistake(caller, got=f"no picture in {empty[0]}", expected=expected)
     if not pictures:
         expected = "one for each class, with pictures in it"
         raise mistake(caller, got="no sub-folders", expected=expected)
     return pictures
+
+
+def _files(folder: Path, caller: str, around: tuple[Path, ...]) -> list[Path]:
+    """The pictures in a folder, at any depth; ``around`` are the folders that it is in."""
+    real = folder.resolve()
+    if real in around:
+        got, expected = f"{folder}, a link to a folder that it is in", "links that lead elsewhere"
+        raise mistake(caller, got=got, expected=expected)
+    files = []
+    for entry in _entries(folder, caller):
+        if entry.is_dir():
+            files += _files(entry, caller, (*around, real))
+        elif _is_picture(entry):
+            files.append(entry)
+    return files
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _entries(folder: Path, caller: str) -> list[Path]:
+    """What is in a folder and not hidden, in the order of names."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        got = f"{folder}: {error.strerror}"
+        raise mistake(caller, got=got, expected="folders that can be read") from error
+    if lost := [entry for entry in entries if not entry.exists()]:
+        got, expected = f"{lost[0]}, a link that leads nowhere", "links to folders or pictures"
+        raise mistake(caller, got=got, expected=expected, remedy="Repair or remove it.")
+    return entries
 
 
 def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) -> np.ndarray:
@@ -130,9 +162,10 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
     height, width = size
     try:
         with Image.open(path) as image:
-            mode = image.mode
+            depth = _depth(image)
             image = ImageOps.exif_transpose(image)
-            image = image.convert("RGBA") if mode == "P" else image  # a palette may be transparent
+            if image.mode == "P":  # a palette may be transparent
+                image = image.convert("RGBA")
             image = image.convert(MODES[channels])
             pixels = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
     except Exception as error:  # decoders raise many classes
@@ -142,11 +175,29 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
             expected="a picture that can be read",
             remedy="Repair or remove the file.",
         ) from error
-    if mode in WIDE_MODES:
+    if depth:
         raise mistake(
             str(path),
-            got=f"a picture of mode {mode}",
+            got=f"a picture of mode {depth}",
             expected="8 bits a channel",
             remedy="Convert it to 8 bits, scaled as your data needs.",
         )
     return pixels.reshape(height, width, channels)
+
+
+def _depth(image: Image.Image) -> str:
+    """What has more than 8 bits a channel: the mode of ``image`` or of its file; else nothing.
+
+    Pillow has no mode of several channels that are deeper and drops their lower bits. They are in
+    what its decoder is told: ``"RGB;16B"``, or for PPM the largest value. 16 bits of all three
+    channels together, ``"BGR;16"``, are shallow.
+    """
+    if image.mode in WIDE_MODES:
+        return image.mode
+    for _, _, _, settings in getattr(image, "tile", ()):
+        raw, *rest = settings if isinstance(settings, tuple) else (settings,)
+        if re.match(r"(?!BGR).*;16", str(raw)):
+            return raw
+        if image.format == "PPM" and rest and rest[0] > 255:
+            return f"{raw} of values up to {rest[0]}"
+    return ""

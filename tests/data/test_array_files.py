@@ -1,3 +1,7 @@
+import codecs
+import gzip
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -35,6 +39,66 @@ def test_truncated_files_are_refused(tmp_path, name, share):
         read_arrays(tmp_path / name)
 
 
+@pytest.mark.parametrize("position", [0.3, 0.5, 0.7, 0.95])
+def test_a_flipped_byte_of_compressed_arrays_is_refused(tmp_path, position):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=300))
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * position)] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(JnnError, match=r"x\.npz: got .*expected an \.npy or \.npz file of numbers"):
+        read_arrays(path)
+
+
+@pytest.mark.parametrize("compression", range(1, 99, 14))
+def test_every_damage_to_a_header_is_a_message(tmp_path, compression):
+    """Each class that the decoders raise: the method of compression is one of many fields."""
+    path = tmp_path / "x.npz"
+    np.savez(path, x=np.arange(5.0))
+    content = bytearray(path.read_bytes())
+    central = content.rindex(b"PK\x01\x02")
+    content[central + 10] = compression
+    path.write_bytes(content)
+    with pytest.raises(JnnError, match=r"damaged or incomplete: write it again"):
+        read_arrays(path)
+
+
+def test_a_header_that_asks_for_more_than_memory_is_refused(tmp_path):
+    header = {"descr": "<f8", "fortran_order": False, "shape": (100_000_000_000_000,)}
+    with (tmp_path / "x.npy").open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(bytes(80))
+    with pytest.raises(JnnError, match=r"x\.npy: got .*728. TiB.*damaged or incomplete"):
+        read_arrays(tmp_path / "x.npy")
+
+
+def test_a_zip_file_of_other_members_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("sheet.xml", "<sheet/>")
+    with pytest.raises(JnnError, match=r"got a member 'sheet.xml' that is no array"):
+        read_arrays(tmp_path / "x.npz")
+
+
+def test_the_name_of_a_folder_is_no_evidence_of_pickles(tmp_path):
+    path = tmp_path / "objects" / "pickle.npy"
+    path.parent.mkdir()
+    path.write_bytes(b"\x93NUMPY")
+    with pytest.raises(JnnError, match="It is damaged or incomplete"):
+        read_arrays(path)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4", ">i2", ">u4", np.longdouble, ">M8[s]"])
+def test_arrays_come_in_types_that_devices_have(tmp_path, dtype):
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    np.savez(tmp_path / "x.npz", x=x)
+    np.save(tmp_path / "x.npy", x)
+    for name in ("x.npz", "x.npy"):
+        read = read_arrays(tmp_path / name)["x"]
+        assert read.dtype.isnative
+        assert read.dtype != np.longdouble
+        np.testing.assert_array_equal(read, x)
+
+
 def test_columns_are_read_by_their_names(tmp_path):
     (tmp_path / "x.csv").write_text('"a","b c"\n1,2.5\n\n-3e2, \n')
     columns = read_columns(tmp_path / "x.csv")
@@ -44,11 +108,55 @@ def test_columns_are_read_by_their_names(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, mark, encoding, end):
+    text = end.join(["", "âge,b", "", "1,2", "  ", "3,4"])
+    (tmp_path / "x.csv").write_bytes(mark + text.encode(encoding))
+    columns = {name: column.tolist() for name, column in read_columns(tmp_path / "x.csv").items()}
+    assert columns == {"âge": [1.0, 3.0], "b": [2.0, 4.0]}
+
+
+def test_a_blank_line_is_no_value_of_a_single_column(tmp_path):
+    (tmp_path / "x.csv").write_text("a\n1\n \n\n2\n")
+    assert read_columns(tmp_path / "x.csv")["a"].tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,é\n1,2\n".encode("latin-1"), "line 1: got the byte 0xe9, which is not UTF-8.*Latin-1"),
+        ("a\n1\nü\n".encode("latin-1"), "line 3: got the byte 0xfc, which is not UTF-8.*Latin-1"),
+        ("a\n1\n".encode("utf-16-le"), "got a zero byte, at character 1.*UTF-16 without a byte"),
+        (codecs.BOM_UTF16_LE + b"a", "line 1: got the byte 0x61, which is not UTF-16-LE"),
+        (gzip.compress(b"a\n1\n"), "got a gzip file, expected text. Unpack it first."),
+        (b"PK\x03\x04", "got a zip file, such as a spreadsheet, expected text"),
+    ],
+)
+def test_what_is_no_text_is_refused(tmp_path, content, message):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(JnnError, match=message):
+        read_columns(tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a,b\n1,2\n3,red\n", r"line 3: got 'red' in column 'b', expected a number"),
         ("a,b\n1,2,3\n", r"line 2: got 3 fields, expected 2"),
         ("a,a\n1,2\n", r"columns \['a', 'a'\], expected a line of different names"),
+        ("a,b\n1,1_000\n", r"line 2: got '1_000' in column 'b', expected a number"),
+        ("a,b\n1,2\n" + "1" * 131_073 + ",2\n", r"line 3: got field larger than field limit"),
+        ('a,b\n1,"2\n3,4\n', r"line 3: got unexpected end of data.*Is a quote not closed"),
+        ('a,b\n1,"2"3\n', r"line 2: got .*expected after '\"'"),
         ("a,b\n", "got 0 rows"),
         ("", "got 0 rows"),
     ],

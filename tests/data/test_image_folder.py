@@ -1,5 +1,8 @@
 """Folders of pictures: their classes, what is read of a picture, and what is refused."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -89,6 +92,81 @@ def test_more_than_eight_bits_are_refused(tmp_path, dtype):
         JnnError, match=r"deep.tif: got a picture of mode .*, expected 8 bits a channel"
     ):
         read_image(tmp_path / "deep.tif", size=SIZE)
+
+
+def png(path, channels, depth, value):
+    """A PNG of one value, of a depth that Pillow does not write."""
+    kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", SIZE[1], SIZE[0], depth, kind, 0, 0, 0)
+    pixel = value.to_bytes(depth // 8, "big") * channels
+    rows = (b"\0" + pixel * SIZE[1]) * SIZE[0]
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(rows), b"IEND": b""}
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks.items()
+        )
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bits_of_several_channels_are_refused_too(tmp_path, channels):
+    path = tmp_path / "deep.png"
+    png(path, channels, 8, 7)
+    read = read_image(path, size=SIZE, channels=1)
+    np.testing.assert_array_equal(read, np.full((*SIZE, 1), 7))
+    png(path, channels, 16, 40_000)
+    with pytest.raises(JnnError, match=r"deep.png: got a picture of mode .*16.*8 bits a channel"):
+        read_image(path, size=SIZE)
+
+
+def test_the_greatest_value_of_a_ppm_is_its_depth(tmp_path):
+    pixels = bytes([100]) * 72
+    (tmp_path / "x.ppm").write_bytes(b"P6\n4 6\n100\n" + pixels)
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "x.ppm", size=SIZE), np.full((*SIZE, 3), 255)
+    )
+    (tmp_path / "x.ppm").write_bytes(b"P6\n4 6\n1023\n" + pixels * 2)
+    with pytest.raises(JnnError, match=r"mode RGB of values up to 1023, expected 8 bits a channel"):
+        read_image(tmp_path / "x.ppm", size=SIZE)
+
+
+def test_sixteen_bits_of_three_channels_together_are_few(tmp_path):
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 6, 1, 16, 0, 48, 0, 0, 0, 0)
+    pixels = struct.pack("<H", 0b11111 << 10) * 24  # red, of 5 bits
+    (tmp_path / "x.bmp").write_bytes(
+        b"BM" + struct.pack("<IHHI", 54 + 48, 0, 0, 54) + header + pixels
+    )
+    image = read_image(tmp_path / "x.bmp", size=SIZE)
+    np.testing.assert_array_equal(image, np.broadcast_to(np.uint8([255, 0, 0]), (*SIZE, 3)))
+
+
+def test_links_to_folders_and_pictures_are_followed(folder, tmp_path):
+    plain = image_folder(folder, size=SIZE)
+    linked = tmp_path / "linked"
+    (linked / "cat").mkdir(parents=True)
+    (linked / "dog").symlink_to(folder / "dog", target_is_directory=True)
+    (linked / "cat" / "more").symlink_to(folder / "cat/more", target_is_directory=True)
+    source = image_folder(linked, size=SIZE)
+    assert (source.classes, source.labels) == (plain.classes, plain.labels)
+    assert source.identity == plain.identity
+    (linked / "cat" / "d.png").symlink_to(folder / "dog/b.png")
+    source = image_folder(linked, size=SIZE)
+    assert [file.name for file in source.files] == ["d.png", "c.png", "A.PNG", "b.png"]
+    np.testing.assert_array_equal(source[0]["image"], source[3]["image"])
+
+
+@pytest.mark.parametrize("name", ["cat", "cat/more", "bird", "cat/d.png"])
+def test_links_that_lead_nowhere_or_around_are_refused(folder, name):
+    link = folder / f"{name}.link"
+    link.symlink_to(folder / "absent")
+    with pytest.raises(JnnError, match=rf"{name}.link, a link that leads nowhere"):
+        image_folder(folder, size=SIZE)
+    link.unlink()
+    link.symlink_to(folder, target_is_directory=True)
+    with pytest.raises(JnnError, match=rf"{name}.link, a link to a folder that it is in"):
+        image_folder(folder, size=SIZE)
 
 
 def test_what_is_no_folder_of_classes_is_refused(folder, tmp_path):

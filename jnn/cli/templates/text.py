@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -13,6 +12,7 @@ from jnn import losses, metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.baselines.ngram import ngram_nats
 from jnn.data.sets.texts import split_text
+from jnn.data.text_files import read_text
 from jnn.data.token_windows import evaluation_windows
 from jnn.data.tokenizers import Tokenizer, character_tokenizer, keep_tokenizer, read_tokenizer
 from jnn.decoding.generate import stream
@@ -49,7 +49,7 @@ class Data(NamedTuple):
 
 def load_data(config, *, offline=False):
     """A token for each character; --smoke takes a tenth of the text."""
-    text = Path(config.file).read_text(encoding="utf-8")
+    text = read_text(config.file)
     parts = split_text(text[: len(text) // 10] if config.smoke else text)
     tokenizer = character_tokenizer(parts.train, special=("unknown",))
     train, validation, test = map(tokenizer.encode, parts)

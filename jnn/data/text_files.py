@@ -1,0 +1,81 @@
+"""Text files of a user: decoded by their byte order mark, and refused where they are no text."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from jnn.errors import mistake
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark is its beginning
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_PACKED = {
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip file, such as a spreadsheet",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ\0": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+}
+
+
+def read_text(path: str | Path) -> str:
+    r"""The text of a file in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
+
+    The mark is not part of the text, and every end of a line is ``\n``. Raises JnnError, with the
+    line, for bytes that are no text in that encoding, such as those of Latin-1, and for a missing
+    or compressed file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     _ = path.write_text("née", encoding="utf-16")
+    ...     read_text(path)
+    'née'
+    """
+    path = existing_file(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise mistake(str(path), got=str(error.strerror), expected="a readable file") from error
+    for start, kind in _PACKED.items():
+        if content.startswith(start):
+            raise mistake(str(path), got=kind, expected="text", remedy="Unpack it first.")
+    mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
+    encoding, content = _MARKS.get(mark, "utf-8"), content.removeprefix(mark)
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise mistake(
+            f"{path}, line {content.count(10, 0, error.start) + 1}",
+            got=f"the byte 0x{content[error.start]:02x}, which is not {encoding.upper()}",
+            expected="text in UTF-8",
+            remedy="Is it Latin-1? Save it as UTF-8.",
+        ) from error
+    if "\0" in text:
+        raise mistake(
+            str(path),
+            got=f"a zero byte, at character {text.index(chr(0))}",
+            expected="text in UTF-8",
+            remedy="Is it a binary file, or UTF-16 without a byte order mark?",
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def existing_file(path: str | Path) -> Path:
+    """The path of a file that exists; raises JnnError where it does not."""
+    path = Path(path)
+    if not path.is_file():
+        leads_nowhere = path.is_symlink() and not path.exists()
+        got = "a link that leads nowhere" if leads_nowhere else "no such file"
+        raise mistake(
+            str(path),
+            got="a folder" if path.is_dir() else got,
+            expected="an existing file",
+            remedy=f"Looked in {path.resolve().parent}.",
+        )
+    return path
