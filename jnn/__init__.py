@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "compose": ["chain", "parallel", "repeat", "residual"],
         "errors": ["JnnError"],
+        "functions": ["as_model", "function", "identity", "per_element"],
         "layers.activation": ["activation", "gated", "prelu"],
         "layers.attention": ["attention"],
         "layers.batch_normalization": ["batch_norm"],
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = lazy(
         "layers.embedding": ["embedding", "unembed"],
         "layers.feed_forward": ["feed_forward"],
         "layers.gru": ["gru"],
+        "layers.last_element": ["last_element"],
         "layers.lstm": ["lstm"],
         "layers.mixture_of_experts": ["mixture_of_experts"],
         "layers.normalization": ["group_norm", "instance_norm", "layer_norm", "rms_norm"],
@@ -45,10 +47,7 @@ __getattr__, __dir__, __all__ = lazy(
         "model": [
             "Model",
             "apply_child",
-            "as_model",
             "child_key",
-            "function",
-            "identity",
             "init_child",
             "pointwise",
             "reader",

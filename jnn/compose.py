@@ -6,24 +6,26 @@ each child depends on its name alone.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
+from jnn.functions import as_model, identity
+from jnn.masks import follow_child, following
 from jnn.model import (
     Model,
     Params,
     State,
     apply_child,
-    as_model,
     check_children,
-    identity,
+    check_names,
     init_child,
     read_child,
     reader,
+    same_mask,
     scope,
     step_child,
     streams,
@@ -34,13 +36,15 @@ def _children(caller: str, parts: tuple, named: dict) -> dict[str, Model]:
     if not parts and not named:
         raise mistake(caller, got="no parts", expected="at least one model")
     by_name = {str(i): part for i, part in enumerate(parts)} | named
+    check_names(caller, by_name)
     return {name: as_model(part) for name, part in by_name.items()}
 
 
 def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
     """One model after the other: ``y = f_n(... f_1(x))``.
 
-    A mask is passed on as long as the value keeps the masked axes in front of its last one.
+    A mask goes from part to part: each says by its ``follow`` which elements of its output are
+    real, until one makes a single value of the sequence.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.dense(32), jax.nn.relu, out=jnn.dense(10))
@@ -64,11 +68,11 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
         check_children("chain", models, params)
         new_state = {}
         for name, model in models.items():
-            x, child_state = apply_child(
-                name, model, params, state, x, key=key, train=train, mask=mask
-            )
+            options = {"key": key, "train": train, "mask": mask}
+            y, child_state = apply_child(name, model, params, state, x, **options)
             new_state |= child_state
-            mask = mask if _is_masked(x, mask) else None
+            mask = follow_child(name, model, params, state, x, y, mask)
+            x = y
         return x, new_state
 
     def carry(params, x_t, length):
@@ -89,35 +93,74 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         new_carry = {}
         for name, model in models.items():
-            x, new_carry[name] = read_child(
-                name, model, params, state, carry, x, key=key, train=train, mask=mask
-            )
-            mask = mask if _is_masked(x, mask) else None
+            options = {"key": key, "train": train, "mask": mask}
+            y, new_carry[name] = read_child(name, model, params, state, carry, x, **options)
+            mask = follow_child(name, model, params, state, x, y, mask)
+            x = y
         return x, new_carry
 
-    if not streams(*models.values()):
-        return Model(init, apply)
-    return Model(init, apply, carry, step, read)
+    def follow(params, state, x, mask):
+        for name, model in models.items():
+            y = shape_of_output(name, model, params, state, x, mask)
+            mask, x = follow_child(name, model, params, state, x, y, mask), y
+        return mask
+
+    return assembled(models.values(), Model(init, apply, carry, step, read, follow))
 
 
-def _is_masked(x: Any, mask: jax.Array | None) -> bool:
-    leaves = jax.tree.leaves(x)
-    if mask is None or len(leaves) != 1:
-        return False
-    return leaves[0].ndim > mask.ndim and leaves[0].shape[: mask.ndim] == mask.shape
+def assembled(parts: Iterable[Model], whole: Model) -> Model:
+    """The model made of ``parts``: it streams if all of them do, and keeps a mask if all do."""
+    parts = list(parts)
+    if all(part.follow is same_mask for part in parts):
+        whole = whole._replace(follow=same_mask)
+    return whole if streams(*parts) else Model(whole.init, whole.apply, follow=whole.follow)
+
+
+def zeros_like(tree: Any) -> Any:
+    """Zeros of the shapes and dtypes of a tree of arrays or of their ``jax.ShapeDtypeStruct``."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), tree)
+
+
+def shape_of_output(
+    name: str, model: Model, params: Params, state: State, x: Any, mask: jax.Array | None
+) -> Any:
+    """Zeros of the shape of the output of the child ``name``."""
+    child = params.get(name, {}), state.get(name, {})
+    return zeros_like(jax.eval_shape(model.apply, *child, x, mask=mask)[0])
 
 
 def output_of_step(model: Model, params: Params, carry: Any, x_t: Any) -> Any:
-    """Zeros of the shape of ``y_t``; the shape of the state is that of ``init``."""
+    """Zeros of the shape of ``y_t``, the output of the model's ``step``."""
+    state = state_like(model, params, x_t)
+    return zeros_like(jax.eval_shape(model.step, params, state, carry, x_t)[0])
 
-    def as_sequence(leaf):
-        is_token = jnp.issubdtype(leaf.dtype, jnp.integer)
-        return jnp.expand_dims(leaf, leaf.ndim if is_token else leaf.ndim - 1)
 
-    init = lambda x_t: model.init(jax.random.key(0), jax.tree.map(as_sequence, x_t))
-    _, state = jax.eval_shape(init, x_t)
-    y_t, _ = jax.eval_shape(model.step, params, state, carry, x_t)
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), y_t)
+def state_like(model: Model, params: Params, x_t: Any) -> State:
+    """The shapes of the state that belongs to these params, for elements like ``x_t``.
+
+    ``init`` makes it for a sequence of one element. Where time is in ``x_t`` depends on the rank
+    of an element, which only the model knows: next to the features of a vector, further in front
+    for elements with more axes, wherever ``init`` makes params of the given shapes.
+    """
+    shapes = lambda tree: jax.tree.map(jnp.shape, tree)
+    rank = max((leaf.ndim for leaf in jax.tree.leaves(x_t)), default=0)
+
+    def init(features):
+        def as_sequence(leaf):
+            is_token = jnp.issubdtype(leaf.dtype, jnp.integer)
+            return jnp.expand_dims(leaf, max(leaf.ndim - (0 if is_token else features), 0))
+
+        sequence = jax.tree.map(as_sequence, x_t)
+        return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), sequence)
+
+    for features in range(1, max(rank, 1) + 1):
+        try:
+            made, state = init(features)
+        except (JnnError, TypeError, ValueError):
+            continue
+        if shapes(made) == shapes(params):
+            return state
+    return init(1)[1]
 
 
 def parallel(
@@ -185,9 +228,21 @@ def parallel(
             )
         return join(outputs), new_carry
 
-    if not streams(*models.values()):
-        return Model(init, apply)
-    return Model(init, apply, carry, step, read)
+    def follow(params, state, x, mask):
+        masks = []
+        for name, model in models.items():
+            y = shape_of_output(name, model, params, state, x, mask)
+            masks.append(follow_child(name, model, params, state, x, y, mask))
+        of_sequences = [mask for mask in masks if mask is not None]
+        if len({mask.shape for mask in of_sequences}) > 1:
+            raise mistake(
+                "parallel",
+                got=f"masks of shapes {', '.join(str(mask.shape) for mask in of_sequences)}",
+                expected="parts that make sequences of one length",
+            )
+        return functools.reduce(jnp.logical_and, of_sequences) if of_sequences else None
+
+    return assembled(models.values(), Model(init, apply, carry, step, read, follow))
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
@@ -244,11 +299,14 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         def layer(x, copy):
-            params, state, key = copy
-            return model.apply(params, state, x, key=key, train=train, mask=mask)
+            (x, mask), (params, state, key) = x, copy
+            y, new_state = model.apply(params, state, x, key=key, train=train, mask=mask)
+            return (y, following(model, params, state, x, y, mask)), new_state
 
         keys = None if key is None else fold_in_each(key, n)
-        return jax.lax.scan(layer, x, (params, state, keys), length=n, unroll=unroll)
+        copies = params, state, keys
+        (y, _), state = jax.lax.scan(layer, (x, mask), copies, length=n, unroll=unroll)
+        return y, state
 
     def carry(params, x_t, length):
         return tuple(model.carry(copy, x_t, length) for copy in unstacked(params, n))
@@ -274,9 +332,12 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         y, carry = jax.lax.scan(layer, x, copies, length=n, unroll=unroll)
         return y, tuple(unstacked(carry, n))
 
-    if not streams(model):
-        return Model(init, apply)
-    return Model(init, apply, carry, step, read)
+    def follow(params, state, x, mask):
+        for params_i, state_i in zip(unstacked(params, n), unstacked(state, n), strict=True):
+            mask = following(model, params_i, state_i, x, x, mask)
+        return mask
+
+    return assembled([model], Model(init, apply, carry, step, read, follow))
 
 
 def fold_in_each(key: jax.Array, n: int) -> jax.Array:

@@ -5,6 +5,7 @@
     carry(params, x_t, length)                                          -> carry
     step (params, state, carry, x_t)                                    -> y_t, carry
     read (params, state, carry, x, *, key=None, train=False, mask=None) -> y, carry
+    follow(params, state, x, mask)                                      -> mask of y
 
 ``params``  a nested dict of arrays, trained by gradient descent. A part without params has no
             entry.
@@ -18,6 +19,9 @@
 ``apply`` sees a whole sequence at once and remembers nothing. ``step`` takes one element, and
 ``read`` any number of them in parallel: a prompt before the first generated token, or the next
 chunk of a long text in training. Masked elements leave the carry as it was.
+
+``follow`` says which elements of ``y`` are real, given those of ``x``: a layer that changes the
+length of a sequence has one of its own, by default they are the same.
 
 The laws, which `jnn.testing.check_model` checks on any model:
 
@@ -104,6 +108,19 @@ class Read(Protocol):
         ...
 
 
+class Follow(Protocol):
+    """The function from the mask of an input to the mask of the output."""
+
+    def __call__(self, params: Params, state: State, x: Any, mask: jax.Array) -> jax.Array | None:
+        """The mask of y, None where y is no sequence any more; of x only the shape matters."""
+        ...
+
+
+def no_params(key: jax.Array, x: Any) -> tuple[Params, State]:
+    """The ``init`` of a model without params and state."""
+    return {}, {}
+
+
 def no_carry(params: Params, x_t: Any, length: int) -> Any:
     """The ``carry`` of a model that does not stream: it raises."""
     raise _does_not_stream("carry")
@@ -131,6 +148,16 @@ def no_read(
         expected="one with it",
         remedy="Call jnn.reader(model).",
     )
+
+
+def same_mask(params: Params, state: State, x: Any, mask: jax.Array) -> jax.Array:
+    """The ``follow`` of a model that keeps the elements of a sequence where they are."""
+    return mask
+
+
+def no_mask(params: Params, state: State, x: Any, mask: jax.Array) -> None:
+    """The ``follow`` of a model that makes one value of a whole sequence."""
+    return
 
 
 def _does_not_stream(caller: str) -> JnnError:
@@ -165,6 +192,7 @@ class Model(NamedTuple):
     carry: Carry = no_carry
     step: Step = no_step
     read: Read = no_read
+    follow: Follow = same_mask
 
 
 def streams(*models: Model) -> bool:
@@ -245,38 +273,6 @@ def pointwise(init: Init, apply: Apply) -> Model:
         return apply(params, state, x, key=key, train=train, mask=mask)[0], carry
 
     return Model(init, apply, carry, step, read)
-
-
-def function(f: Callable[[Any], Any]) -> Model:
-    """The model of a function without params, ``y = f(x)``.
-
-    ``f`` must treat each example, and each element of a sequence, alone.
-
-    >>> import jax.numpy as jnp
-    >>> function(jnp.tanh).apply({}, {}, jnp.zeros(2))[0].tolist()
-    [0.0, 0.0]
-    """
-
-    def apply(params, state, x, *, key=None, train=False, mask=None):
-        return f(x), state
-
-    return pointwise(lambda key, x: ({}, {}), apply)
-
-
-identity = function(lambda x: x)
-
-
-def as_model(part: Model | Callable) -> Model:
-    """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
-    if isinstance(part, Model):
-        return part
-    if callable(part) and not isinstance(part, type):
-        return function(part)
-    raise mistake(
-        "jnn",
-        got=f"{part!r} as a part of a model",
-        expected="a Model or a function of one argument",
-    )
 
 
 def child_key(key: Any, name: str) -> Any:
@@ -390,6 +386,21 @@ def read_child(
 def named(name: str, tree: dict[str, Any]) -> dict[str, Any]:
     """``{name: tree}``, or nothing for an empty tree."""
     return {name: tree} if tree else {}
+
+
+def check_names(caller: str, names: Iterable[str]) -> None:
+    """Check that children have names of their own in paths, ``"a/b"`` being b within a, and keys.
+
+    The key of a child comes from a checksum of its name, which two names may have in common.
+    """
+    by_checksum: dict[int, str] = {}
+    for name in names:
+        if not isinstance(name, str) or not name or "/" in name:
+            raise mistake(caller, got=f"a part named {name!r}", expected="a name without '/'")
+        other = by_checksum.setdefault(zlib.crc32(name.encode()), name)
+        if other != name:
+            got = f"parts named {other!r} and {name!r}, which would draw the same numbers"
+            raise mistake(caller, got=got, expected="another name for one of them")
 
 
 def check_children(caller: str, names: Iterable[str], params: Params) -> None:

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 
 from jnn.compose import fold_in_each
 from jnn.errors import mistake
-from jnn.model import Model, as_model, reader, streams
+from jnn.functions import as_model
+from jnn.masks import following
+from jnn.model import Model, reader, streams
 from jnn.paths import path_name
 
 
@@ -63,9 +65,15 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         )
         return members(run, 0, 0, 0, x_axis, 0, x_axis)(params, state, carry, x, keys(key), mask)
 
+    def follow(params, state, x, mask):
+        run = lambda params, state, x, mask: following(
+            model, params, state, x, jax.eval_shape(model.apply, params, state, x)[0], mask
+        )
+        return members(run, 0, 0, x_axis, x_axis)(params, state, x, mask)
+
     if not streams(model):
-        return Model(init, apply)
-    return Model(init, apply, carry, step, read)
+        return Model(init, apply, follow=follow)
+    return Model(init, apply, carry, step, read, follow)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
@@ -131,9 +139,8 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         y, carry = reader(model)(to(compute, params), state, carry, to(compute, x), **options)
         return to(output, y), carry
 
-    if not streams(model):
-        return Model(model.init, apply)
-    return Model(model.init, apply, carry, step, read)
+    cast_model = model._replace(apply=apply)
+    return cast_model._replace(carry=carry, step=step, read=read) if streams(model) else cast_model
 
 
 def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
@@ -164,9 +171,11 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
     def read(params, state, carry, x, **options):
         return reader(model)(change(params), state, carry, x, **options)
 
-    if not streams(model):
-        return Model(model.init, apply)
-    return Model(model.init, apply, carry, step, read)
+    def follow(params, state, x, mask):
+        return model.follow(change(params), state, x, mask)
+
+    changed = model._replace(apply=apply, follow=follow)
+    return changed._replace(carry=carry, step=step, read=read) if streams(model) else changed
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:

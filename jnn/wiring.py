@@ -3,19 +3,22 @@
 import collections
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+from jax.extend.core import get_opaque_trace_state
 
-from jnn.compose import output_of_step
+from jnn.compose import output_of_step, zeros_like
 from jnn.errors import mistake
+from jnn.functions import as_model
+from jnn.masks import fits, has_time, is_of_pairs
 from jnn.model import (
     Model,
     Params,
     State,
     apply_child,
-    as_model,
     check_children,
+    check_names,
     init_child,
     read_child,
     scope,
@@ -24,23 +27,82 @@ from jnn.model import (
 )
 
 
+class Call(NamedTuple):
+    """A call of a part within a flow."""
+
+    name: str
+    x: Any
+    mask: jax.Array | None
+    key: jax.Array | None
+    label: str
+    """The name of its carry: each call of a part has its own."""
+    is_inside: bool
+    """Whether it is inside a transformation that the flow uses, such as ``jax.lax.scan``."""
+
+
+def _trace_state() -> Any:
+    return get_opaque_trace_state(convention="flax")
+
+
 @dataclasses.dataclass
 class Run:
     """The first argument of a flow: ``run(name, x)`` is the output of the part ``name`` for x."""
 
-    call: Callable[[str, int, Any, jax.Array | None], Any]
-    """``(name, number of earlier calls of it, x, mask) -> y``."""
+    call: Callable[[Call], Any]
     params: Params
     """The params of all parts."""
     mask: jax.Array | None = None
     """The mask that the whole model was given."""
+    key: jax.Array | None = None
+    """The key that the whole model was given."""
+    is_of_pairs: bool = False
+    """Whether the mask is of pairs of elements."""
     calls: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    trace: Any = dataclasses.field(default_factory=_trace_state)
 
     def __call__(self, name: str, x: Any, **options: Any) -> Any:
-        """The output of the part for x; ``mask=`` replaces the mask of the whole model."""
+        """The output of the part for x.
+
+        ``mask=``  replaces the mask of the whole model, which holds as long as x has its elements
+        ``key=``   replaces the key of the whole model, from which the part draws by its name and
+                   by the number of its earlier calls
+
+        Inside ``jax.lax.scan``, ``jax.vmap`` and their like a part is called once and runs many
+        times. There the mask of x must be passed, and to a part that draws a key of its own for
+        each time, such as ``jax.random.fold_in(run.key, i)``; a part that changes its state, or
+        remembers a stream, is refused.
+        """
         earlier = self.calls[name]
         self.calls[name] += 1
-        return self.call(name, earlier, x, options.get("mask", self.mask))
+        is_inside = _trace_state() != self.trace
+        if "mask" not in options:
+            options["mask"] = self._mask_for(name, x, is_inside)
+        if "key" not in options:
+            options["key"] = self._key_of_call(earlier, is_inside)
+        label = f"{name} {earlier + 1}" if earlier else name
+        return self.call(Call(name, x, label=label, is_inside=is_inside, **options))
+
+    def _key_of_call(self, earlier: int, is_inside: bool) -> jax.Array | None:
+        if self.key is None or is_inside:
+            return None
+        return jax.random.fold_in(self.key, earlier) if earlier else self.key
+
+    def _mask_for(self, name: str, x: Any, is_inside: bool) -> jax.Array | None:
+        """The mask of the whole model where x has its elements, None where x has no time."""
+        if self.mask is None:
+            return None
+        if not is_inside and fits(self.mask, x, pairs=self.is_of_pairs):
+            return self.mask
+        if not is_inside and not has_time(self.mask, x, pairs=self.is_of_pairs):
+            return None
+        shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(x))
+        where = " inside a transformation of JAX" if is_inside else ""
+        raise mistake(
+            f"wired: run({name!r}, x)",
+            got=f"x of shape {shapes}{where}, and a model with a mask of shape {self.mask.shape}",
+            expected="the mask of this x",
+            remedy=f"Pass it, or None: run({name!r}, x, mask=...).",
+        )
 
 
 Flow = Callable[[Run, Any], Any]
@@ -56,6 +118,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
                    draws and a carry of its own for each call. ``run.params[name]`` are the params
                    of a part, for tied weights: call the part first.
 
+    The mask of the whole model is that of each part's x as long as x has its elements; where a part
+    changes the length of a sequence, pass the parts after it a mask of their own.
+
     `chain`, `parallel` and `residual` are the common flows; this is for all others.
 
     >>> import jax, jax.numpy as jnp, jnn
@@ -69,6 +134,7 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     (['gate', 'value'], (7, 4))
     """
     models = {name: as_model(part) for name, part in parts.items()}
+    check_names("wired", models)
 
     def part(name: str) -> Model:
         if name not in models:
@@ -84,16 +150,15 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
         inputs: dict[str, Any] = {}
 
         def trace(x):
-            def call(name, earlier, x, mask):
-                model = part(name)
+            def call(call: Call):
+                name, model = call.name, part(call.name)
                 with scope(name):
-                    params, state = model.init(jax.random.key(0), x)
-                    if not earlier:
-                        inputs[name] = jax.tree.map(
-                            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x
-                        )
+                    init = lambda x: model.init(jax.random.key(0), x)
+                    params, state = zeros_like(jax.eval_shape(init, call.x))
+                    if name not in inputs:
+                        inputs[name] = jax.eval_shape(lambda x: x, call.x)
                         run.params[name] = params
-                    return model.apply(run.params[name], state, x)[0]
+                    return model.apply(run.params[name], state, call.x)[0]
 
             run = Run(call, {})
             return flow(run, x)
@@ -117,29 +182,31 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             state |= child_state
         return params, state
 
-    def key_of_call(key, earlier: int):
-        return key if key is None or not earlier else jax.random.fold_in(key, earlier)
-
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_children("wired", models, params)
         new_state = dict(state)
 
-        def call(name, earlier, x, mask):
-            options = {"key": key_of_call(key, earlier), "train": train, "mask": mask}
-            y, child_state = apply_child(name, part(name), params, new_state, x, **options)
+        def call(call: Call):
+            name = call.name
+            options = {"key": call.key, "train": train, "mask": call.mask}
+            y, child_state = apply_child(name, part(name), params, new_state, call.x, **options)
+            if call.is_inside:
+                _check_same_state(name, new_state, child_state)
             new_state.update(child_state)
             return y
 
-        return flow(Run(call, params, mask), x), new_state
+        return flow(_run(call, params, x, key, mask), x), new_state
 
     def carry(params, x_t, length):
         carries = {}
 
-        def call(name, earlier, x_t, mask):
-            model, child_params = part(name), params.get(name, {})
+        def call(call: Call):
+            name, model, child_params = call.name, part(call.name), params.get(call.name, {})
             with scope(name):
-                carries[_label(name, earlier)] = carry = model.carry(child_params, x_t, length)
-                return output_of_step(model, child_params, carry, x_t)
+                carry = model.carry(child_params, call.x, length)
+                _check_no_memory(call, carry)
+                carries[call.label] = carry
+                return output_of_step(model, child_params, carry, call.x)
 
         flow(Run(call, params), x_t)
         return carries
@@ -147,9 +214,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     def step(params, state, carry, x_t):
         new_carry = {}
 
-        def call(name, earlier, x_t, mask):
-            label = _label(name, earlier)
-            y_t, new_carry[label] = step_child(name, part(name), params, state, carry[label], x_t)
+        def call(call: Call):
+            name, before = call.name, carry[call.label]
+            y_t, new_carry[call.label] = step_child(name, part(name), params, state, before, call.x)
             return y_t
 
         return flow(Run(call, params), x_t), new_carry
@@ -157,21 +224,44 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         new_carry = {}
 
-        def call(name, earlier, x, mask):
-            label = _label(name, earlier)
-            options = {"key": key_of_call(key, earlier), "train": train, "mask": mask}
-            y, new_carry[label] = read_child(
-                name, part(name), params, state, {name: carry[label]}, x, **options
+        def call(call: Call):
+            name, before = call.name, {call.name: carry[call.label]}
+            options = {"key": call.key, "train": train, "mask": call.mask}
+            y, new_carry[call.label] = read_child(
+                name, part(name), params, state, before, call.x, **options
             )
             return y
 
-        return flow(Run(call, params, mask), x), new_carry
+        return flow(_run(call, params, x, key, mask), x), new_carry
 
     if not streaming or not streams(*models.values()):
         return Model(init, apply)
     return Model(init, apply, carry, step, read)
 
 
-def _label(name: str, earlier: int) -> str:
-    """The name of the carry of a call."""
-    return f"{name} {earlier + 1}" if earlier else name
+def _run(call: Callable, params: Params, x: Any, key: Any, mask: jax.Array | None) -> Run:
+    pairs = mask is not None and is_of_pairs(mask, x)
+    return Run(call, params, mask, key, pairs)
+
+
+def _check_same_state(name: str, state: State, child_state: State) -> None:
+    """Refuse a part that has changed its state where the change cannot come out."""
+    before, after = (jax.tree.leaves(tree.get(name, {})) for tree in (state, child_state))
+    if any(a is not b for a, b in zip(before, after, strict=True)):
+        raise mistake(
+            f"wired: run({name!r}, x)",
+            got="a part that changes its state, inside a transformation of JAX",
+            expected="it outside of jax.lax.scan, jax.vmap and the like",
+            remedy="Give x an axis for all times, and call the part once for all of them.",
+        )
+
+
+def _check_no_memory(call: Call, carry: Any) -> None:
+    """Refuse a part with a memory where it would be overwritten, or could not come out."""
+    if call.is_inside and jax.tree.leaves(carry):
+        raise mistake(
+            f"wired: run({call.name!r}, x)",
+            got="a part that remembers a stream, inside a transformation of JAX",
+            expected="it outside of jax.lax.scan, jax.vmap and the like",
+            remedy="Set streaming=False if the model need not stream.",
+        )

@@ -71,11 +71,10 @@ def test_params_of_a_child_do_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(with_one["b"]["kernel"], with_two["b"]["kernel"])
 
 
-def test_the_mask_travels_as_long_as_its_axes_are_there():
+def test_the_mask_travels_until_a_part_makes_one_value_of_the_sequence():
     seen = []
-    model = jnn.chain(
-        recorder(seen), jnn.dense(4), recorder(seen), lambda x: x.mean(-2), recorder(seen)
-    )
+    pool = jnn.global_average_pool(1)
+    model = jnn.chain(recorder(seen), jnn.dense(4), recorder(seen), pool, recorder(seen))
     x, mask = jnp.ones((2, 5, 3)), jnp.ones((2, 5), bool)
     model.apply(*model.init(jax.random.key(0), x), x, mask=mask)
     assert [given is not None for _, given in seen[-3:]] == [True, True, False]

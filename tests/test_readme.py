@@ -35,13 +35,16 @@ def test_the_block_runs(tmp_path, block, capsys):
         assert names["values"]["relu/output"].shape == (32, 128)
     if "written" in names:
         assert names["written"].shape == (1, 20)
+    if "classifier" in names:
+        alone, _ = names["classifier"].apply(names["params"], {}, names["texts"][0, :3])
+        np.testing.assert_allclose(names["logits"][0], alone, atol=1e-6)
     if "written_BT" in names:
         assert names["logits_BTV"].shape == (1, 5, 16)
         assert names["written_BT"].shape == (1, 8)
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 def test_the_transformer_learns_to_copy(tmp_path):

@@ -22,12 +22,13 @@ from typing import Any
 
 from jnn.compose import chain
 from jnn.errors import mistake
+from jnn.functions import function
 from jnn.initializers import he_normal, variance_scaling
 from jnn.layers.activation import activation
 from jnn.layers.checks import check_float, check_positive
 from jnn.layers.convolution import conv, conv_transpose
 from jnn.layers.dense import dense, flatten
-from jnn.model import Model, function
+from jnn.model import Model
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.compose import chain
+from jnn.functions import function
 from jnn.initializers import Init, he_normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
@@ -29,7 +30,7 @@ from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
 from jnn.layers.pooling import max_pool
-from jnn.model import Model, function, pointwise
+from jnn.model import Model, pointwise
 from jnn.precision import numerics, parameter_dtype
 
 SMALLEST_SQUARED_NORM = 1e-12

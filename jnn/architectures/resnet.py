@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
+from jnn.functions import identity
 from jnn.initializers import variance_scaling
 from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
@@ -15,7 +16,7 @@ from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.pooling import global_average_pool, max_pool
-from jnn.model import Model, identity
+from jnn.model import Model
 
 BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

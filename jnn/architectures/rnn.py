@@ -44,8 +44,8 @@ def rnn(config: RNNConfig) -> Model:
     """A chain of recurrent layers, then a dense layer at each element.
 
     x tokens ``(..., T)``, or features ``(..., T, D)`` where there is no vocabulary -> y
-    ``(..., T, outputs)``. For one y a sequence, take ``y[..., -1, :]``, or chain the layers with a
-    pooling.
+    ``(..., T, outputs)``. For one y a sequence, chain it with `jnn.last_element` or a pooling,
+    which know a mask: the last of padded elements is none of the sequence.
 
     >>> import jax, jax.numpy as jnp
     >>> model = rnn(RNNConfig(outputs=65, vocabulary=65, width=16))

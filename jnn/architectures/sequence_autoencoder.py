@@ -11,15 +11,14 @@ Each half is a model too, which takes its own part of the params:
 """
 
 import dataclasses
-from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.layers.checks import check_float, check_positive
 from jnn.layers.dense import dense
+from jnn.layers.last_element import last_element
 from jnn.layers.lstm import lstm
 from jnn.model import Model
 
@@ -71,8 +70,7 @@ def lstm_encoder(config: SequenceAutoencoderConfig) -> Model:
 
     Raises `JnnError` for x of another length or width.
     """
-    last = _of_whole(lambda h: h[..., -1, :])
-    model = chain(lstm=lstm(config.width), last=last, out=dense(config.latent))
+    model = chain(lstm=lstm(config.width), last=last_element(), out=dense(config.latent))
     return _taking("lstm_encoder", (config.length, config.features), model)
 
 
@@ -81,19 +79,17 @@ def lstm_decoder(config: SequenceAutoencoderConfig) -> Model:
 
     Raises `JnnError` for a code of another length.
     """
-    at_each = _of_whole(
-        lambda z: jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1]))
-    )
-    forward = _of_whole(lambda s: jnp.flip(s, axis=-2))
+
+    def at_each(z):
+        return jnp.broadcast_to(z[..., None, :], (*z.shape[:-1], config.length, z.shape[-1]))
+
+    def forward(s):
+        return jnp.flip(s, axis=-2)
+
     model = chain(
         at_each=at_each, lstm=lstm(config.width), forward=forward, out=dense(config.features)
     )
     return _taking("lstm_decoder", (config.latent,), model)
-
-
-def _of_whole(f: Callable[[jax.Array], jax.Array]) -> Model:
-    """The model of a function of a whole sequence, which does not stream."""
-    return Model(lambda key, x: ({}, {}), lambda params, state, x, **options: (f(x), state))
 
 
 def _taking(caller: str, shape: tuple[int, ...], model: Model) -> Model:

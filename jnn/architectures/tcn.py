@@ -41,7 +41,8 @@ def tcn(config: TCNConfig) -> Model:
     residual connection is a dense layer.
 
     x features ``(..., T, D)`` -> y ``(..., T, outputs)``, where y_t depends on the last
-    `receptive_field` elements up to x_t. It streams. For one y a sequence, take ``y[..., -1, :]``.
+    `receptive_field` elements up to x_t. It streams. For one y a sequence, chain it with
+    `jnn.last_element`, which knows a mask.
 
     Source: Bai, Kolter, Koltun 2018, https://arxiv.org/abs/1803.01271, section 3; dropout is of
     single values as in the authors' code, not of whole channels as in the text.

@@ -121,7 +121,7 @@ def attention(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
-        check_mask("attention", mask, x)
+        mask = checked_mask("attention", mask, x)
         real, pairs = (None, mask) if mask is not None and mask.ndim == x.ndim else (mask, None)
         x = x if real is None else where(real, x, jnp.zeros_like(x))
         position = cache.positions(real, x.shape[-2])
@@ -160,7 +160,7 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
-        check_mask("attention", mask, x)
+        mask = checked_mask("attention", mask, x)
         T, capacity = x.shape[-2], carry["key"].shape[-2]
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
@@ -192,15 +192,23 @@ def attention(
     return Model(init, apply, carry, step, read)
 
 
-def check_mask(caller: str, mask: jax.Array | None, x: jax.Array, keys: int | None = None) -> None:
-    """Check that a mask is boolean, of elements ``(..., T)`` or of pairs ``(..., T, keys)``."""
+def checked_mask(
+    caller: str, mask: jax.Array | None, x: jax.Array, keys: int | None = None
+) -> jax.Array | None:
+    """The mask, of elements ``(..., T)`` or of pairs ``(..., T, keys)``.
+
+    None where there is none within a sequence: one of leading axes alone says which whole sequences
+    are real. Raises `JnnError` for any other shape, and for one that is not boolean.
+    """
     if mask is None:
-        return
+        return None
     elements, pairs = tuple(x.shape[:-1]), (*x.shape[:-1], x.shape[-2] if keys is None else keys)
-    if tuple(mask.shape) not in (elements, pairs) or mask.dtype != bool:
-        got = f"mask of shape {tuple(mask.shape)} and dtype {mask.dtype}"
-        raise mistake(
-            caller,
-            got=f"{got} for x of shape {tuple(x.shape)}",
-            expected=f"bool, {elements} for elements or {pairs} for pairs",
-        )
+    if mask.dtype == bool and tuple(mask.shape) in (elements, pairs):
+        return mask
+    if mask.dtype == bool and mask.shape == elements[: mask.ndim]:
+        return None
+    raise mistake(
+        caller,
+        got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {x.shape}",
+        expected=f"bool, {elements} for elements or {pairs} for pairs",
+    )

@@ -11,7 +11,7 @@ from jnn.layers.normalization import (
     affine,
     affine_params,
     check_epsilon,
-    check_mask,
+    mask_of_elements,
     moments,
     real,
     standardize,
@@ -72,7 +72,7 @@ def batch_norm(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("batch_norm", x, min_rank=1)
         check_features("batch_norm", x, state["mean"].shape[0])
-        check_mask("batch_norm", x, mask)
+        mask = mask_of_elements("batch_norm", x, mask)
         h = real(numerics(x), mask)
         if train:
             _check_number(x, axis_name)

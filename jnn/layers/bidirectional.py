@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import Model, apply_child, as_model, check_children, init_child
+from jnn.functions import as_model
+from jnn.masks import fits
+from jnn.model import Model, apply_child, check_children, init_child
 
 
 def concatenate(forward: jax.Array, backward: jax.Array) -> jax.Array:
@@ -61,14 +63,19 @@ def bidirectional(
                 got=f"x of shape {x.shape}",
                 expected="at least 2 axes, (..., T, features)",
             )
-        y, forward_state = apply_child(
-            "forward", models["forward"], params, state, x, key=key, train=train, mask=mask
-        )
         backward = _reversal(mask)
-        options = {"key": key, "train": train, "mask": mask if mask is None else backward(mask)}
+        options = {"key": key, "train": train, "mask": mask}
+        y, forward_state = apply_child("forward", models["forward"], params, state, x, **options)
+        options["mask"] = None if mask is None else backward(mask)
         z, backward_state = apply_child(
             "backward", models["backward"], params, state, backward(x), **options
         )
+        if mask is not None and not fits(mask, z):
+            raise mistake(
+                "bidirectional",
+                got=f"an output of shape {z.shape} and a mask of shape {mask.shape}",
+                expected="models that keep the length of a sequence, where there is a mask",
+            )
         return combine(y, backward(z)), forward_state | backward_state
 
     return Model(init, apply)

@@ -47,6 +47,36 @@ def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., fe
         )
 
 
+def element_mask(
+    caller: str, x: jax.Array, mask: jax.Array | None, *, rank: int = 1, space: int = 1
+) -> jax.Array | None:
+    """The mask where it is of the elements that a layer mixes, None where there is none of them.
+
+    x is ``(..., *space, *element)`` with ``space`` axes of elements of ``rank`` axes, such as
+    ``(..., T, D)``. A mask of leading axes alone says which whole examples are real: the layer
+    treats each alone. Raises `JnnError` for any other shape, and for one that is not boolean.
+    """
+    if mask is None:
+        return None
+    shape, is_bool = tuple(x.shape[: x.ndim - rank]), mask.dtype == bool
+    if is_bool and mask.shape == shape:
+        return mask
+    if is_bool and mask.ndim <= len(shape) - space and mask.shape == shape[: mask.ndim]:
+        return None
+    raise mistake(
+        caller,
+        got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {x.shape}",
+        expected=f"bool of shape {shape}, True where an element of x is real",
+    )
+
+
+def refuse_mask(caller: str, x: jax.Array, mask: jax.Array | None, *, axes: int, why: str) -> None:
+    """Refuse a mask that reaches into the last ``axes`` of x, those of one example."""
+    if mask is not None and mask.ndim > x.ndim - axes:
+        got = f"a mask of shape {mask.shape} for x of shape {x.shape}"
+        raise mistake(caller, got=got, expected="no padding within an example", remedy=why)
+
+
 def check_names(caller: str, x: Any, *names: str) -> None:
     """Check that x is a dict with these names."""
     if isinstance(x, Mapping):

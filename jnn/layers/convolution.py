@@ -9,14 +9,15 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import Geometry, convolution
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_positive, element_mask, refuse_mask
 from jnn.layers.sliding_windows import (
     Windows,
     check_channels,
     check_channels_last,
     check_space,
-    pads,
     per_axis,
+    real_elements,
+    real_part,
     windows,
 )
 from jnn.model import Model
@@ -50,7 +51,8 @@ def conv(
                  ``"CAUSAL"``, for sequences: all in front, so that y[t] depends on x[:t+1]; with
                  strides of 1 the model streams, and remembers ``(k - 1) dilation`` elements
     ``groups``   output group i depends on input group i alone
-    ``mask``     of sequences, ``(..., T)``: masked elements count as zero, as padding does
+    ``mask``     of sequences, ``(..., T)``: masked elements count as zero, as padding does, and
+                 windows lie as on the real elements alone, first to last
 
     PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first,
     other channels than in params, groups that do not divide, a window larger than the padded input,
@@ -188,10 +190,38 @@ def conv_transpose(
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
         padding = _transposed_pads(window, more)
         geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
-        x, flipped = _masked("conv_transpose", x, mask, rank), jnp.flip(kernel, range(rank))
+        x, flipped = _from_the_start(x, mask, rank), jnp.flip(kernel, range(rank))
         return _over_leading_axes(x, flipped, params.get("bias"), geometry), state
 
-    return Model(init, apply)
+    def follow(params, state, x, mask):
+        if element_mask("conv_transpose", x, mask, space=rank) is None:
+            return mask
+        (low, high), stride, span = (
+            *_transposed_pads(window, more),
+            window.strides[0],
+            window.spans[0],
+        )
+        number = lambda n: (n - 1) * stride + low + high + 2 - span
+        _, length = real_part(mask)
+        size = max(number(mask.shape[-1]), 0)
+        return (jnp.arange(size) < number(length)[..., None]) & (length > 0)[..., None]
+
+    return Model(init, apply, follow=follow)
+
+
+def _from_the_start(x: jax.Array, mask: jax.Array | None, rank: int) -> jax.Array:
+    """x with each sequence moved so that its real part comes first, zeros elsewhere."""
+    mask = element_mask("conv_transpose", x, mask, space=rank)
+    if mask is None:
+        return x
+    if rank > 1:
+        refuse_mask(
+            "conv_transpose", x, mask, axes=rank + 1, why="Crop the images instead."
+        )
+    first, _ = real_part(mask)
+    order = (jnp.arange(mask.shape[-1]) + first[..., None]) % mask.shape[-1]
+    x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
+    return jnp.take_along_axis(x, order[..., None], axis=-2)
 
 
 def _transposed_pads(window: Windows, more: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
@@ -246,8 +276,12 @@ def _layer(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space(caller, x, rank)
-        padding = pads(caller, window, x.shape[-rank - 1 : -1])
-        return slide(params, _masked(caller, x, mask, rank), padding), state
+        real = real_elements(caller, x, mask, window)
+        return slide(params, real.x, real.padding), state
+
+    def follow(params, state, x, mask):
+        is_real = real_elements(caller, x, mask, window).mask
+        return mask if is_real is None else is_real
 
     def carry(params, x_t, length):
         return jnp.zeros((*x_t.shape[:-1], window.spans[0] - 1, x_t.shape[-1]), x_t.dtype)
@@ -257,18 +291,21 @@ def _layer(
         return slide(params, x, ((0, 0),))[..., 0, :], x[..., 1:, :]
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        x = jnp.concatenate([carry, _masked(caller, x, mask, rank)], axis=-2)
-        y, last = slide(params, x, ((0, 0),)), carry.shape[-2]
+        last, mask = carry.shape[-2], element_mask(caller, x, mask)
         if mask is None:
-            return y, x[..., x.shape[-2] - last :, :]
-        # The last elements of the carry and the real elements of x, which come before padding.
-        offset = jnp.arange(last).reshape((1,) * (mask.ndim - 1) + (-1,))
-        index = jnp.sum(mask, axis=-1, keepdims=True) + offset
-        return y, jnp.take_along_axis(x, index[..., None], axis=-2)
+            x = jnp.concatenate([carry, x], axis=-2)
+            return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
+        # Real elements come first, one after the other, wherever padding is.
+        order = jnp.argsort(~mask, axis=-1, stable=True)
+        along = lambda x, index: jnp.take_along_axis(x, index[..., None], axis=-2)
+        x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
+        x = jnp.concatenate([carry, along(x, order)], axis=-2)
+        y = along(slide(params, x, ((0, 0),)), jnp.argsort(order, axis=-1))
+        return y, along(x, jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last))
 
     if window.padding != "CAUSAL" or window.strides != (1,):
-        return Model(init, apply)
-    return Model(init, apply, carry, step, read)
+        return Model(init, apply, follow=follow)
+    return Model(init, apply, carry, step, read, follow)
 
 
 def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
@@ -288,16 +325,3 @@ def _over_leading_axes(x, kernel, bias, geometry: Geometry) -> jax.Array:
     if bias is not None:
         y = y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
     return y.reshape(*x.shape[:leading], *y.shape[1:])
-
-
-def _masked(caller, x, mask, rank):
-    """x with zeros where a mask of its sequences is False; more axes of space have no mask."""
-    if mask is None or rank > 1:
-        return x
-    if mask.shape != x.shape[:-1]:
-        raise mistake(
-            caller,
-            got=f"mask of shape {mask.shape} for x of shape {x.shape}",
-            expected=f"a mask of shape {x.shape[:-1]}",
-        )
-    return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
-from jnn.layers.attention import check_mask
+from jnn.layers.attention import checked_mask
 from jnn.layers.checks import check_float, check_fraction, check_names
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
@@ -97,7 +97,7 @@ def cross_attention(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
-        check_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
+        mask = checked_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
         k, v, real = keys_and_values(params, x)
         y = dot_product_attention(
             projections.project("query", params, x["x"]),
@@ -119,7 +119,7 @@ def cross_attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x")
-        check_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
+        mask = checked_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
         q = projections.project("query", params, x["x"])
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(

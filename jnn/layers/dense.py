@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
-from jnn.layers.checks import check_features, check_float, check_positive
-from jnn.model import Model, function, pointwise
+from jnn.layers.checks import check_features, check_float, check_positive, refuse_mask
+from jnn.model import Model, no_params, pointwise
 from jnn.precision import parameter_dtype
 
 
@@ -70,7 +70,7 @@ def flatten(rank: int) -> Model:
     """
     check_positive("flatten", rank=rank)
 
-    def flat(x):
+    def apply(params, state, x, *, key=None, train=False, mask=None):
         if x.ndim < rank:
             raise mistake(
                 "flatten",
@@ -78,6 +78,9 @@ def flatten(rank: int) -> Model:
                 expected=f"at least {rank} axes",
                 remedy="rank is that of one example.",
             )
-        return jnp.reshape(x, (*x.shape[: x.ndim - rank], math.prod(x.shape[x.ndim - rank :])))
+        why = "Padding would become features: pool over time first, as jnn.global_average_pool(1)."
+        refuse_mask("flatten", x, mask, axes=rank, why=why)
+        shape = *x.shape[: x.ndim - rank], math.prod(x.shape[x.ndim - rank :])
+        return jnp.reshape(x, shape), state
 
-    return Model(*function(flat)[:2])
+    return Model(no_params, apply)

@@ -161,7 +161,7 @@ def _grouped(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check(x, params)
-        check_mask(caller, x, mask)
+        mask = mask_of_elements(caller, x, mask)
         number = groups or x.shape[-1]
         h = real(numerics(x), mask).reshape(*x.shape[:-1], number, x.shape[-1] // number)
         space_and_group = (*range(x.ndim - rank, x.ndim - 1), x.ndim)
@@ -229,12 +229,21 @@ def check_input(caller: str, x: jax.Array, params: Params | None = None, min_ran
         check_features(caller, x, leaf.shape[0])
 
 
-def check_mask(caller: str, x: jax.Array, mask: jax.Array | None) -> None:
-    """Check that the mask has one value for each element, all axes of x but the last."""
-    if mask is not None and mask.shape != x.shape[:-1]:
+def mask_of_elements(caller: str, x: jax.Array, mask: jax.Array | None) -> jax.Array | None:
+    """The mask with one value for each element, all axes of x but the last.
+
+    One of leading axes alone says which whole examples are real. Raises `JnnError` for one of any
+    other shape.
+    """
+    if mask is None:
+        return None
+    shape = tuple(x.shape[:-1])
+    if tuple(mask.shape) != shape[: mask.ndim]:
         raise mistake(
             caller,
             got=f"a mask of shape {mask.shape} for x of shape {x.shape}",
-            expected=f"a mask of shape {x.shape[:-1]}",
+            expected=f"a mask of shape {shape}",
             remedy="A mask has one value for each element, all axes of x but the last.",
         )
+    wide = mask.reshape(*mask.shape, *(1,) * (len(shape) - mask.ndim))
+    return jnp.broadcast_to(wide, shape)

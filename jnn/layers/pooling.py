@@ -8,15 +8,16 @@ import functools
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive
-from jnn.layers.sliding_windows import Windows, check_space, pads, windows
-from jnn.model import Model, function
+from jnn.layers.checks import check_positive, element_mask, refuse_mask
+from jnn.layers.sliding_windows import Real, Windows, check_space, real_elements, windows
+from jnn.model import Model, no_params
 from jnn.precision import numerics
 
 
@@ -37,11 +38,15 @@ def max_pool(
     [[3.0], [2.0]]
     """
     settings = _windows("max_pool", window, strides, padding)
-    return _layer(
-        "max_pool",
-        len(settings.size),
-        lambda x: _slide("max_pool", x, settings, -jnp.inf, _first_largest),
-    )
+
+    def largest(real: Real) -> jax.Array:
+        y = _slide(real.x, real.padding, settings, -jnp.inf, _first_largest)
+        if real.is_real is None:
+            return y
+        any_real = _slide(real.is_real[..., None], real.padding, settings, False, operator.or_)
+        return jnp.where(any_real, y, 0)
+
+    return _windowed("max_pool", settings, largest, outside=-jnp.inf)
 
 
 def average_pool(
@@ -63,14 +68,20 @@ def average_pool(
     settings = _windows("average_pool", window, strides, padding)
     rank = len(settings.size)
 
-    def average(x):
-        total = _slide("average_pool", numerics(x), settings, 0.0, operator.add)
+    def average(real: Real) -> jax.Array:
+        x, padding = real.x, real.padding
+        total = _slide(numerics(x), padding, settings, 0.0, operator.add)
         if count_include_pad:
             return (total / math.prod(settings.size)).astype(x.dtype)
-        ones = jnp.ones((*(1,) * (x.ndim - rank - 1), *x.shape[-rank - 1 : -1], 1), total.dtype)
-        return (total / _slide("average_pool", ones, settings, 0.0, operator.add)).astype(x.dtype)
+        if real.is_real is None:
+            space = x.shape[-rank - 1 : -1]
+            ones = jnp.ones((*(1,) * (x.ndim - rank - 1), *space, 1), total.dtype)
+        else:
+            ones = real.is_real[..., None].astype(total.dtype)
+        count = _slide(ones, padding, settings, 0.0, operator.add)
+        return (total / jnp.maximum(count, 1)).astype(x.dtype)
 
-    return _layer("average_pool", rank, average)
+    return _windowed("average_pool", settings, average)
 
 
 def global_average_pool(rank: int = 2) -> Model:
@@ -126,7 +137,8 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
         inside = np.stack([(i >= start) & (i < end) for start, end in _bounds(n, m)], axis=1)
         return inside / inside.sum(0)
 
-    return _layer("adaptive_average_pool", len(size), lambda x: _combine(x, size, weights))
+    average = lambda x: _combine(x, size, weights)
+    return _of_whole_examples("adaptive_average_pool", len(size), average)
 
 
 def adaptive_max_pool(size: tuple[int, ...]) -> Model:
@@ -147,7 +159,7 @@ def adaptive_max_pool(size: tuple[int, ...]) -> Model:
             x = jnp.concatenate([jnp.max(part, axis, keepdims=True) for part in parts], axis)
         return x
 
-    return _layer("adaptive_max_pool", len(size), largest)
+    return _of_whole_examples("adaptive_max_pool", len(size), largest)
 
 
 def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
@@ -179,7 +191,20 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
         space = x.shape[-len(factor) - 1 : -1]
         return _combine(x, [f * n for f, n in zip(factor, space, strict=True)], weights)
 
-    return _layer("upsample", len(factor), nearest if method == "nearest" else linear)
+    if method == "linear":
+        return _of_whole_examples("upsample", len(factor), linear)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_space("upsample", x, len(factor))
+        element_mask("upsample", x, mask, space=len(factor))
+        return nearest(x), state
+
+    def follow(params, state, x, mask):
+        if element_mask("upsample", x, mask, space=len(factor)) is None:
+            return mask
+        return nearest(mask[..., None])[..., 0]
+
+    return Model(no_params, apply, follow=follow)
 
 
 def _windows(caller, window, strides, padding) -> Windows:
@@ -194,21 +219,40 @@ def _windows(caller, window, strides, padding) -> Windows:
     return settings
 
 
-def _layer(caller: str, rank: int, f: Callable) -> Model:
-    def pool(x):
+def _windowed(
+    caller: str, settings: Windows, f: Callable[[Real], jax.Array], outside: float = 0.0
+) -> Model:
+    """The model of a function of windows over the real elements of x."""
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_space(caller, x, len(settings.size))
+        return f(real_elements(caller, x, mask, settings, outside)), state
+
+    def follow(params, state, x, mask):
+        is_real = real_elements(caller, x, mask, settings).mask
+        return mask if is_real is None else is_real
+
+    return Model(no_params, apply, follow=follow)
+
+
+def _of_whole_examples(caller: str, rank: int, f: Callable[[jax.Array], jax.Array]) -> Model:
+    """The model of a function of the whole size of an example, in which nothing is padding."""
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space(caller, x, rank)
-        return f(x)
+        why = "Its windows depend on the size of x: cut x to its real elements, without a mask."
+        refuse_mask(caller, x, mask, axes=rank + 1, why=why)
+        return f(x), state
 
-    return Model(*function(pool)[:2])
+    return Model(no_params, apply)
 
 
-def _slide(caller, x, settings: Windows, outside: float, combine: Callable) -> jax.Array:
+def _slide(x, padding, settings: Windows, outside: Any, combine: Callable) -> jax.Array:
     """``combine`` over the elements of each window, in their order in the image.
 
     The last axis of space comes first.
     """
     first = x.ndim - len(settings.size) - 1
-    padding = pads(caller, settings, x.shape[first:-1])
     edges = [(0, 0, 0)] * first + [(low, high, 0) for low, high in padding] + [(0, 0, 0)]
     x = jax.lax.pad(x, jnp.asarray(outside, x.dtype), edges)
     for i in reversed(range(len(settings.size))):
@@ -224,22 +268,19 @@ def _first_largest(a, b):
 
 
 def _global_pool(caller: str, rank: int, f: Callable) -> Model:
-    """``f(x, real, axes)`` over the axes of space; ``real`` is the mask of a sequence."""
+    """``f(x, real, axes)`` over the axes of space; ``real`` is the mask of their elements."""
     check_positive(caller, rank=rank)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space(caller, x, rank)
-        if rank > 1 or mask is None:
-            mask = jnp.ones(x.shape[:-1], bool)
-        elif mask.shape != x.shape[:-1]:
-            raise mistake(
-                caller,
-                got=f"mask of shape {mask.shape} for x of shape {x.shape}",
-                expected=f"a mask of shape {x.shape[:-1]}",
-            )
-        return f(x, mask[..., None], tuple(range(x.ndim - rank - 1, x.ndim - 1))), state
+        mask = element_mask(caller, x, mask, space=rank)
+        real = jnp.ones(x.shape[:-1], bool) if mask is None else mask
+        return f(x, real[..., None], tuple(range(x.ndim - rank - 1, x.ndim - 1))), state
 
-    return Model(lambda key, x: ({}, {}), apply)
+    def follow(params, state, x, mask):
+        return mask if element_mask(caller, x, mask, space=rank) is None else None
+
+    return Model(no_params, apply, follow=follow)
 
 
 def _bounds(n: int, m: int) -> list[tuple[int, int]]:

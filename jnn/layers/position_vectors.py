@@ -6,7 +6,7 @@ import numpy as np
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.layers import cache
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_positive, element_mask
 from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
 
@@ -96,6 +96,7 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
+        mask = element_mask(caller, x, mask)
         if mask is None:
             check_length(x.shape[-2])
         return add(params, x, cache.positions(mask, x.shape[-2])), state
@@ -106,6 +107,7 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
+        mask = element_mask(caller, x, mask)
         if length is not None:
             cache.check_room(caller, carry["position"], x.shape[-2], mask, length)
         position, count = cache.advance(carry["position"], x.shape[-2], mask)

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jnn.errors import mistake
-from jnn.layers.checks import check_float
+from jnn.layers.checks import check_float, element_mask
 from jnn.model import Model, scan_step, where
 
 
@@ -69,7 +67,8 @@ def recurrent(
         return step(params, carry, x_t)
 
     def read_model(params, state, carry, x, *, key=None, train=False, mask=None):
-        _check_sequence(name, x, mask)
+        check_float(name, x, min_rank=2, axes="(..., T, features)")
+        mask = element_mask(name, x, mask)
         if read is None:
             y, memory = scan_step(partial(step, params), carry, x, mask)
         else:
@@ -79,18 +78,8 @@ def recurrent(
         return y, memory
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        _check_sequence(name, x, mask)
+        check_float(name, x, min_rank=2, axes="(..., T, features)")
         x_t = jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype)
         return read_model(params, state, carry(params, x_t), x, mask=mask)[0], state
 
     return Model(init_model, apply, carry_model, step_model, read_model)
-
-
-def _check_sequence(name: str, x: Any, mask: Any) -> None:
-    check_float(name, x, min_rank=2, axes="(..., T, features)")
-    if mask is not None and (mask.shape != x.shape[:-1] or mask.dtype != bool):
-        raise mistake(
-            name,
-            got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype}",
-            expected=f"bool of shape {tuple(x.shape[:-1])}, True for each real element of x",
-        )

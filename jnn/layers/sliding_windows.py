@@ -1,10 +1,14 @@
-"""Sliding windows over the axes of space: size, strides, dilation and padding, checked."""
+"""Sliding windows over the axes of space: size, strides, dilation, padding, and masks."""
 
 import difflib
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from jnn.errors import mistake
-from jnn.layers.checks import check_float
+from jnn.layers.checks import check_float, element_mask
+from jnn.model import where
 
 AXES = {
     1: "(..., time, channels)",
@@ -26,6 +30,16 @@ class Windows(NamedTuple):
     def spans(self) -> tuple[int, ...]:
         """The number of elements from the first to the last of a window, both included."""
         return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+
+    @property
+    def keeps_length(self) -> bool:
+        """Whether there is a window for each element, whatever the size of the input."""
+        if any(s > 1 for s in self.strides):
+            return False
+        if isinstance(self.padding, str):
+            return self.padding in ("SAME", "CAUSAL") or set(self.spans) == {1}
+        totals = (low + high for low, high in self.padding)
+        return all(total == span - 1 for total, span in zip(totals, self.spans, strict=True))
 
 
 def windows(
@@ -118,6 +132,86 @@ def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[
             remedy="Use padding='SAME' or a smaller window.",
         )
     return result
+
+
+class Real(NamedTuple):
+    """The real elements of x as windows slide over them."""
+
+    x: jax.Array
+    """x with a number in place of all other elements."""
+    is_real: jax.Array | None
+    """True for each real element, ``(..., *space)``; None without a mask."""
+    padding: tuple[tuple[int, int], ...]
+    """What is still to be padded, with that number."""
+    mask: jax.Array | None
+    """Which windows are real, ``(..., *out)``."""
+
+
+def real_elements(
+    caller: str, x: jax.Array, mask: jax.Array | None, settings: Windows, outside: float = 0.0
+) -> Real:
+    """x such that windows slide over a padded sequence as over its real elements alone.
+
+    Where every element has a window, windows stay in their places, and so does the mask. Where
+    windows are fewer than elements, each sequence is moved so that its windows lie as on the real
+    part ``x[first : last + 1]`` alone, and the windows that this part has are the real ones.
+    """
+    rank, space = len(settings.size), x.shape[-len(settings.size) - 1 : -1]
+    padding = pads(caller, settings, space)
+    mask = element_mask(caller, x, mask, space=rank)
+    if mask is None:
+        return Real(x, None, padding, None)
+    if settings.keeps_length:
+        return Real(where(mask, x, jnp.full_like(x, outside)), mask, padding, mask)
+    if rank > 1:
+        raise mistake(
+            caller,
+            got=f"a mask of shape {mask.shape} and windows {settings}",
+            expected="no padding within an image, or as many windows as pixels",
+        )
+    first, length = real_part(mask)
+    low, number = _low(settings, length), _number(settings, length)
+    size = (_number(settings, space[0]) - 1) * settings.strides[0] + settings.spans[0]
+    place = jnp.arange(size) - low[..., None]
+    source = jnp.clip(place + first[..., None], 0, space[0] - 1)
+    is_real = (place >= 0) & (place < length[..., None]) & jnp.take_along_axis(mask, source, -1)
+    x = jnp.take_along_axis(x, source[..., None], axis=-2)
+    x = where(is_real, x, jnp.full_like(x, outside))
+    windows = jnp.arange(_number(settings, space[0])) < number[..., None]
+    return Real(x, is_real, ((0, 0),), windows)
+
+
+def real_part(mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The place of the first real element, and the length up to the last: 0 if there is none.
+
+    >>> real_part(jnp.array([False, True, False, True, False]))
+    (Array(1, dtype=int32), Array(3, dtype=int32))
+    """
+    place = jnp.arange(mask.shape[-1])
+    first = jnp.argmax(mask, axis=-1)
+    end = jnp.max(jnp.where(mask, place + 1, 0), axis=-1)
+    return first, jnp.maximum(end - first, 0)
+
+
+def _low(settings: Windows, n: Any) -> Any:
+    """The padding in front of a sequence of n elements, a number or an array."""
+    if settings.padding == "SAME":
+        (s,), (span,) = settings.strides, settings.spans
+        return jnp.maximum((-(-n // s) - 1) * s + span - n, 0) // 2
+    if settings.padding == "CAUSAL":
+        return jnp.zeros_like(n) + settings.spans[0] - 1
+    low = 0 if isinstance(settings.padding, str) else settings.padding[0][0]
+    return jnp.zeros_like(n) + low
+
+
+def _number(settings: Windows, n: Any) -> Any:
+    """The number of windows on a sequence of n elements, a number or an array; 0 of none."""
+    (s,), (span,) = settings.strides, settings.spans
+    if settings.padding in ("SAME", "CAUSAL"):
+        return -(-n // s)
+    low, high = (0, 0) if isinstance(settings.padding, str) else settings.padding[0]
+    count = (n + low + high - span) // s + 1
+    return max(count, 0) if isinstance(n, int) else jnp.where(n > 0, jnp.maximum(count, 0), 0)
 
 
 def check_space(caller: str, x, rank: int) -> None:

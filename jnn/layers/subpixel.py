@@ -1,11 +1,11 @@
 """Space to depth and depth to space: pixels become channels, and channels pixels."""
 
-import jax
-
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_positive, refuse_mask
 from jnn.layers.sliding_windows import check_space
-from jnn.model import Model, function
+from jnn.model import Model, no_params
+
+NO_PADDING = "Crop the images to their real pixels, without a mask."
 
 
 def space_to_depth(factor: int) -> Model:
@@ -21,8 +21,9 @@ def space_to_depth(factor: int) -> Model:
     """
     check_positive("space_to_depth", factor=factor)
 
-    def fold(x: jax.Array) -> jax.Array:
+    def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("space_to_depth", x, 2)
+        refuse_mask("space_to_depth", x, mask, axes=3, why=NO_PADDING)
         *leading, height, width, channels = x.shape
         if height % factor or width % factor:
             raise mistake(
@@ -32,9 +33,9 @@ def space_to_depth(factor: int) -> Model:
             )
         squares = x.reshape(*leading, height // factor, factor, width // factor, factor, channels)
         shape = (height // factor, width // factor, factor**2 * channels)
-        return squares.swapaxes(-4, -3).reshape(*leading, *shape)
+        return squares.swapaxes(-4, -3).reshape(*leading, *shape), state
 
-    return Model(*function(fold)[:2])
+    return Model(no_params, apply)
 
 
 def depth_to_space(factor: int) -> Model:
@@ -53,8 +54,9 @@ def depth_to_space(factor: int) -> Model:
     """
     check_positive("depth_to_space", factor=factor)
 
-    def unfold(x: jax.Array) -> jax.Array:
+    def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("depth_to_space", x, 2)
+        refuse_mask("depth_to_space", x, mask, axes=3, why=NO_PADDING)
         *leading, height, width, channels = x.shape
         if channels % factor**2:
             raise mistake(
@@ -62,6 +64,6 @@ def depth_to_space(factor: int) -> Model:
             )
         squares = x.reshape(*leading, height, width, factor, factor, channels // factor**2)
         shape = (height * factor, width * factor, channels // factor**2)
-        return squares.swapaxes(-4, -3).reshape(*leading, *shape)
+        return squares.swapaxes(-4, -3).reshape(*leading, *shape), state
 
-    return Model(*function(unfold)[:2])
+    return Model(no_params, apply)

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.functions import as_model
 from jnn.layers.checks import check_positive
-from jnn.model import Model, Params, as_model, child_key, named, reader, streams
+from jnn.model import Model, Params, child_key, named, reader, streams
 from jnn.paths import path_name
 from jnn.precision import numerics
 from jnn.transform import path_mask, reparameterized
@@ -132,9 +133,13 @@ def spectral_norm(
         params, inner = normalized(params, vectors), state.get("model", {})
         return reader(model)(params, inner, carry, x, key=key, train=train, mask=mask)
 
+    def follow(params, state, x, mask):
+        params = normalized(params, state["vectors"])
+        return model.follow(params, state.get("model", {}), x, mask)
+
     if not streams(model):
-        return Model(init, apply)
-    return Model(init, apply, model.carry, step, read)
+        return Model(init, apply, follow=follow)
+    return Model(init, apply, model.carry, step, read, follow)
 
 
 FIRST_STEPS = 15

@@ -261,13 +261,13 @@ MISTAKES = {
     "mask shape": (
         lambda: applied(attention(2), mask=jnp.ones((2, 4), bool)),
         (
-            r"got mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), "
+            r"got a mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), "
             r"expected bool, \(2, 5\) for elements or"
         ),
     ),
     "mask dtype": (
         lambda: applied(attention(2), mask=jnp.ones((2, 5))),
-        r"got mask of shape \(2, 5\) and dtype float32",
+        r"got a mask of shape \(2, 5\) and dtype float32",
     ),
     "tokens": (
         lambda: attention(2).init(jax.random.key(0), jnp.ones((2, 5), int)),

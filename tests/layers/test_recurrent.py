@@ -358,12 +358,14 @@ X = np.ones((2, 5, 3), np.float32)
         (
             X,
             np.ones((5, 2), bool),
-            r"got a mask of shape \(5, 2\) and dtype bool, expected bool of shape \(2, 5\)",
+            r"got a mask of shape \(5, 2\) and dtype bool for x of shape \(2, 5, 3\), "
+            r"expected bool of shape \(2, 5\)",
         ),
         (
             X,
             np.ones((2, 5), np.float32),
-            r"got a mask of shape \(2, 5\) and dtype float32, expected bool",
+            r"got a mask of shape \(2, 5\) and dtype float32 for x of shape \(2, 5, 3\), "
+            r"expected bool",
         ),
     ],
 )

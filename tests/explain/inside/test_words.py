@@ -35,9 +35,11 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 def classifier(*layers, classes):
-    last = lambda y: y[..., -1, :]
     return jnn.chain(
-        embedding=jnn.embedding(V, D), **dict(layers), last=last, out=jnn.dense(classes)
+        embedding=jnn.embedding(V, D),
+        **dict(layers),
+        last=jnn.last_element(),
+        out=jnn.dense(classes),
     )
 
 
@@ -49,7 +51,14 @@ def reader(classes=2):
 
 def bag_of_words():
     """Logits that are sums over words: each word adds its vector's."""
-    model = jnn.chain(embedding=jnn.embedding(V, 2), total=lambda x: jnp.sum(x, axis=-2))
+
+    def total(params, state, x, *, key=None, train=False, mask=None):
+        real = x if mask is None else jnp.where(mask[..., None], x, 0)
+        return jnp.sum(real, axis=-2), state
+
+    model = jnn.chain(
+        embedding=jnn.embedding(V, 2), total=jnn.Model(lambda key, x: ({}, {}), total)
+    )
     params, state = model.init(jax.random.key(0), TOKENS[0])
     return model, params, state
 
@@ -83,7 +92,7 @@ def test_where_words_are_summed_both_methods_give_each_words_own_term():
 def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
     model, params, state = reader(classes)
     values = integrated_words(model, params, state, TOKENS, TARGETS, steps=256)
-    inner = jnn.chain(memory=gru(6), last=lambda y: y[..., -1, :], out=jnn.dense(classes))
+    inner = jnn.chain(memory=gru(6), last=jnn.last_element(), out=jnn.dense(classes))
     nothing = inner.apply(
         {name: params[name] for name in ("memory", "out")}, state, jnp.zeros((T, D))
     )[0]

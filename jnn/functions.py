@@ -1,0 +1,151 @@
+"""Plain functions as models, and whether a function treats each element of a sequence alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jnn.errors import mistake
+from jnn.masks import fits, is_of_pairs
+from jnn.model import Model, no_params, pointwise
+
+GUESSES = [jax.ShapeDtypeStruct((features,), jnp.float32) for features in (60, 4, 1)]
+GUESSES += [jax.ShapeDtypeStruct((), jnp.int32)]
+"""Elements to try a function on before its input is known: features, and a token."""
+LEADING = (2, 3)
+"""The leading axes of the values that a function is tried on."""
+
+
+def function(f: Callable[[Any], Any]) -> Model:
+    """The model of a function without params, ``y = f(x)``.
+
+    ``f`` must treat each example alone. If it treats each element of a sequence alone too, as
+    ``jax.nn.relu`` does, the model streams, and a mask passes. If it looks across time, as
+    ``lambda h: h[..., -1, :]`` does, the model does not stream, and a mask is refused, since f
+    would take padding for elements.
+
+    >>> import jax.numpy as jnp
+    >>> function(jnp.tanh).apply({}, {}, jnp.zeros(2))[0].tolist()
+    [0.0, 0.0]
+    """
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        if mask is not None:
+            _check_mask(f, x, mask)
+        return f(x), state
+
+    model = pointwise(no_params, apply)
+    verdicts = {_keeps_leading_axes(f, element) for element in GUESSES}
+    looks_across = False in verdicts and True not in verdicts
+    return Model(model.init, model.apply) if looks_across else model
+
+
+def _same(params, state, x, *, key=None, train=False, mask=None):
+    return x, state
+
+
+identity = pointwise(no_params, _same)
+
+
+def as_model(part: Model | Callable) -> Model:
+    """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
+    if isinstance(part, Model):
+        return part
+    if callable(part) and not isinstance(part, type):
+        return function(part)
+    raise mistake(
+        "jnn",
+        got=f"{part!r} as a part of a model",
+        expected="a Model or a function of one argument",
+    )
+
+
+def per_element(model: Model | Callable) -> Model:
+    """The model applied to each element of a sequence alone, as to examples of a batch.
+
+    x ``(..., T, *element)`` -> y ``(..., T, *output)``, for elements of any rank: frames of a film,
+    or the characters of each word. It streams, one element at a time. A mask ``(..., T)`` of
+    elements passes.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> frame = jnn.chain(jnn.conv(4, (3, 3)), jax.nn.relu, jnn.global_average_pool())
+    >>> film = jnn.chain(jnn.per_element(frame), jnn.lstm(6))
+    >>> x = jnp.ones((9, 8, 8, 3))
+    >>> film.apply(*film.init(jax.random.key(0), x), x)[0].shape
+    (9, 6)
+    """
+    model = as_model(model)
+    return pointwise(model.init, model.apply)
+
+
+def treats_alone(f: Callable[[Any], Any], element: Any) -> bool | None:
+    """Whether ``f`` of a batch of elements is f of each; None where f cannot take such an element.
+
+    ``element`` gives the shape and dtype of one. Functions that only look at shapes are tried on
+    shapes, the others on random values.
+
+    >>> element = jax.ShapeDtypeStruct((4,), jnp.float32)
+    >>> treats_alone(jnp.tanh, element), treats_alone(lambda h: h[..., ::-1, :], element)
+    (True, False)
+    >>> treats_alone(lambda h: h - h.mean(), element)
+    False
+    """
+    verdict = _keeps_leading_axes(f, element)
+    if not verdict:
+        return verdict
+    batch = _batch(element)
+    each = jax.vmap(jax.vmap(f))
+    if str(jax.make_jaxpr(f)(batch)) == str(jax.make_jaxpr(each)(batch)):
+        return True
+    rng = np.random.default_rng(0)
+    draw = lambda leaf: jnp.asarray(4 * rng.random(leaf.shape), leaf.dtype)
+    values = jax.tree.map(draw, batch)
+    with jax.ensure_compile_time_eval():
+        pairs = list(zip(*map(jax.tree.leaves, (f(values), each(values))), strict=True))
+    if any(isinstance(leaf, Tracer) for pair in pairs for leaf in pair):
+        return True  # f has traced values of its own: its shapes are all that is known
+    same = lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-3, equal_nan=True)
+    return all(same(a, b) for a, b in pairs)
+
+
+def _keeps_leading_axes(f: Callable, element: Any) -> bool | None:
+    """Whether f of elements with leading axes has them in front of f of one element."""
+    one, batch = (_shape_of_output(f, x) for x in (element, _batch(element)))
+    if one is None and batch is None:
+        return None
+    return one is not None and batch == _batch(one)
+
+
+def _shape_of_output(f: Callable, x: Any) -> Any:
+    """The output of f as shapes and dtypes, None where f fails on such an x."""
+    try:
+        return jax.eval_shape(f, x)
+    except Exception:  # of a user's function: any
+        return None
+
+
+def _batch(element: Any) -> Any:
+    more = lambda leaf: jax.ShapeDtypeStruct((*LEADING, *leaf.shape), leaf.dtype)
+    return jax.tree.map(more, element)
+
+
+def _check_mask(f: Callable, x: Any, mask: jax.Array) -> None:
+    """Refuse a function that looks across the elements of a padded sequence."""
+    n = mask.ndim - is_of_pairs(mask, x)
+    if not all(fits(mask, leaf, pairs=n < mask.ndim) for leaf in jax.tree.leaves(x)):
+        return
+    element = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[n:], leaf.dtype), x)
+    if treats_alone(f, element) is False:
+        name = getattr(f, "__name__", repr(f))
+        raise mistake(
+            "chain",
+            got=f"a mask, and the function {name}, which looks across time",
+            expected="a layer that knows which elements are real",
+            remedy=(
+                "Use jnn.last_element(), jnn.global_average_pool(1), or a Model of your own, whose "
+                "apply takes the mask."
+            ),
+        )
