@@ -94,8 +94,9 @@ def read_listing(path: Path, *, built_in: bool) -> Listing:
     literals alone.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (SyntaxError, UnicodeDecodeError) as error:
+        # bytes, of which Python reads a byte order mark and the declared encoding itself
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
         raise mistake(
             str(path), got=f"{type(error).__name__}: {error}", expected="Python"
         ) from None

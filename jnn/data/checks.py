@@ -22,8 +22,9 @@ def check_arrays(arrays: Arrays, caller: str = "data") -> int:
     """The number of examples N, after checking that every array has N and fits on a device.
 
     Raises JnnError for no arrays, no examples, unequal lengths, scalars, anything but booleans,
-    integers and real floats (ragged lists become object arrays), and integers beyond int32, which
-    JAX would wrap silently.
+    integers and real floats (ragged lists become object arrays), floats of more than 64 bits and
+    other byte orders, which JAX does not have, and integers beyond int32, which it would wrap
+    silently.
 
     >>> check_arrays({"image": np.zeros((3, 8, 8, 1)), "label": np.zeros(3, int)})
     3
@@ -57,15 +58,21 @@ def _check_array(array: np.ndarray, caller: str) -> None:
             expected="numbers in a rectangular array",
             remedy="Ragged rows: pad them to one length, and keep a mask.",
         )
-    is_real = np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)
-    if not is_real and array.dtype != bool:
+    if array.dtype.kind not in "biuf":
         raise mistake(
             caller,
             got=f"dtype {array.dtype}",
             expected="booleans, integers or real floats",
             remedy="Encode the values as numbers.",
         )
-    wide = np.issubdtype(array.dtype, np.integer) and array.dtype.itemsize >= 4 and array.size > 0
+    if array.dtype.itemsize > 8:
+        got, remedy = f"dtype {array.dtype}", "Convert them: x.astype(numpy.float64)."
+        raise mistake(caller, got=got, expected="at most 64 bits a number", remedy=remedy)
+    if not array.dtype.isnative:
+        remedy = 'Convert it: x.astype(x.dtype.newbyteorder("=")).'
+        expected = "the byte order of this machine"
+        raise mistake(caller, got=f"dtype {array.dtype.str}", expected=expected, remedy=remedy)
+    wide = array.dtype.kind in "iu" and array.dtype.itemsize >= 4 and array.size > 0
     if wide and (array.min() < _INT32.min or array.max() > _INT32.max):
         worst = array.max() if array.max() > _INT32.max else array.min()
         raise mistake(

@@ -72,6 +72,26 @@ def test_the_first_metric_of_the_test_split_counts_where_none_is_named(folder):
     assert summary["metric"] == {"name": "test/rmse", "direction": None}
 
 
+@pytest.mark.parametrize(
+    ("encoding", "start"), [("utf-8-sig", ""), ("latin-1", "# coding: latin-1\n")]
+)
+def test_a_script_is_read_as_python_reads_it(folder, encoding, start):
+    text = start + (folder / "line.py").read_text(encoding="utf-8") + "\n# é\n"
+    (folder / "line.py").write_text(text, encoding=encoding)
+    assert main(["run", "line.py", "--smoke", "--quiet", "--out", "out"]) == 0
+    assert json.loads((folder / "out/summary.json").read_text())["metric"]["direction"] == "lowest"
+
+
+@pytest.mark.parametrize(
+    "content", ["x = 'é'".encode("latin-1"), b"x = 1\0", b"# coding: nope\n", b"-" * 100_000 + b"1"]
+)
+def test_what_is_no_python_is_told(folder, capsys, content):
+    (folder / "bad.py").write_bytes(content)
+    assert main(["run", "bad.py"]) == 2
+    assert "bad.py: got " in (err := capsys.readouterr().err)
+    assert "expected Python" in err
+
+
 def test_a_smoke_run_says_that_its_numbers_mean_nothing(folder, capsys):
     assert main(["run", "line.py", "--smoke", "--quiet"]) == 0
     assert "its numbers mean nothing" in capsys.readouterr().out

@@ -227,7 +227,7 @@ def test_an_altered_file_is_refused(tokenizer, tmp_path):
     with pytest.raises(JnnError, match=r"expected what a tokenizer's to_json gives"):
         tokenizers.from_json({**tokenizer.to_json(), "kind": "syllables"})
     path = tmp_path / "tokenizer.json"
-    with pytest.raises(JnnError, match=r"tokenizer.json: got FileNotFoundError"):
+    with pytest.raises(JnnError, match=r"tokenizer.json: got no such file"):
         tokenizers.read_tokenizer(path)
     path.write_text(json.dumps(data)[:-20])
     with pytest.raises(JnnError, match=r"tokenizer.json: got JSONDecodeError"):
@@ -310,14 +310,36 @@ def test_files_without_an_exact_round_trip_are_refused(tmp_path):
 
 def test_missing_and_damaged_files_are_refused(tmp_path):
     path = tmp_path / "tokenizer.json"
-    with pytest.raises(JnnError, match=r"tokenizer.json: got FileNotFoundError"):
+    with pytest.raises(JnnError, match=r"tokenizer.json: got no such file"):
         tokenizers.read_byte_pairs(path)
     path.write_text("{}")
+    with pytest.raises(JnnError, match=r"expected a tokenizer.json of Hugging Face's"):
+        tokenizers.read_byte_pairs(path)
+    path.write_text("[" * 100_000)
+    for read in (tokenizers.read_byte_pairs, tokenizers.read_tokenizer):
+        with pytest.raises(JnnError, match=r"tokenizer.json: got RecursionError"):
+            read(path)
+    hugging_face(path)
+    data = json.loads(path.read_text())
+    model = {**data["model"], "vocab": {**data["model"]["vocab"], "zz": 4_000_000_000}}
+    path.write_text(json.dumps({**data, "model": model}))
+    with pytest.raises(JnnError, match=r"got the token 4000000000, expected tokens below"):
+        tokenizers.read_byte_pairs(path)
+    model = {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 0}
+    path.write_text(json.dumps({**data, "model": model}))
     with pytest.raises(JnnError, match=r"expected a tokenizer.json of Hugging Face's"):
         tokenizers.read_byte_pairs(path)
     hugging_face(path)
     with pytest.raises(JnnError, match=r"no token '<s>'"):
         tokenizers.read_byte_pairs(path, special={"start": "<s>"})
+
+
+@each
+def test_a_byte_order_mark_changes_no_tokenizer(tokenizer, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    tokenizers.write_tokenizer(path, tokenizer)
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert tokenizers.read_tokenizer(path) == tokenizer
 
 
 def test_without_the_extra_the_command_is_told(monkeypatch):

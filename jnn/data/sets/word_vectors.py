@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import bz2
+import codecs
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from jnn.data.array_files import parse_number
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.errors import mistake
 
@@ -30,7 +33,7 @@ def read_vectors(
     """As `load_glove50`, from lines of a word and its ``features`` numbers, separated by spaces.
 
     Lines are in UTF-8. Raises JnnError for the line of a requested word with another number of
-    features.
+    features, or with anything but finite numbers.
 
     >>> read_vectors([b"the 1 2", b"cat 3 4"], ["cat", "dog"], 2)
     (array([[3., 4.], [0., 0.]], dtype=float32), array([ True, False]))
@@ -42,14 +45,23 @@ def read_vectors(
     for number, line in enumerate(lines, start=1):
         if not rows:
             break
-        word, _, numbers = line.partition(b" ")
+        word, _, numbers = line.removeprefix(codecs.BOM_UTF8).partition(b" ")
         if (place := rows.pop(word, None)) is not None:
-            vector = np.array(numbers.split(), np.float32)
-            if len(vector) != features:
-                raise mistake(
-                    "word vectors",
-                    got=f"{len(vector)} numbers for {word.decode()!r} in line {number}",
-                    expected=f"{features}",
-                )
-            vectors[place], has_vector[place] = vector, True
+            vectors[place], has_vector[place] = _vector(word, numbers, features, number), True
     return vectors, has_vector
+
+
+def _vector(word: bytes, numbers: bytes, features: int, line: int) -> list[float]:
+    fields = numbers.decode(errors="replace").split()
+    of = f"for {word.decode()!r} in line {line}"
+    if len(fields) != features:
+        got = f"{len(fields)} numbers {of}"
+        raise mistake("word vectors", got=got, expected=f"{features}")
+    try:
+        vector = [parse_number(field) for field in fields]
+        if all(map(math.isfinite, vector)):
+            return vector
+        got = f"a number that is not finite {of}"
+    except ValueError as error:
+        got = f"{error} {of}"
+    raise mistake("word vectors", got=got, expected=f"{features} finite numbers")

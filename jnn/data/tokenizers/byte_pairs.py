@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnn.data.text_files import read_text
 from jnn.data.tokenizers.record import (
     Tokenizer,
     check_text,
@@ -27,7 +28,11 @@ from jnn.data.tokenizers.record import (
     number_special,
     written,
 )
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import JnnError, MissingExtraError, mistake
+
+MOST = 2**24
+"""More tokens than any vocabulary has: numbers below it may be missing and take room all the same.
+"""
 
 _PROBE = "Ab  c\n\t\r\n  éé e\u0301 ﬁ 漢字 🙂\u200d\x00 <s> 12345'll  "
 """A text that any normalizer or added token would change.
@@ -77,10 +82,16 @@ def read_byte_pairs(path: str | Path, *, special: Mapping[str, str] | None = Non
     round trip is not exact: not byte-level, or with a normalizer or an added space.
     """
     path = Path(path)
+    names = dict(special or {})
+    number_special(tuple(names))
     try:
-        definition = json.loads(path.read_text(encoding="utf-8"))
+        definition = json.loads(read_text(path))
         tokens = _library().Tokenizer.from_str(json.dumps(definition)).get_vocab()
-    except MissingExtraError:
+        if missing := [token for token in names.values() if token not in tokens]:
+            got = f"no token {missing[0]!r}"
+            raise mistake(str(path), got=got, expected="special tokens of its own vocabulary")
+        return from_byte_pairs(definition, {name: tokens[token] for name, token in names.items()})
+    except JnnError:
         raise
     except Exception as error:  # the library raises Exception itself
         raise mistake(
@@ -88,12 +99,6 @@ def read_byte_pairs(path: str | Path, *, special: Mapping[str, str] | None = Non
             got=f"{type(error).__name__}: {error}",
             expected="a tokenizer.json of Hugging Face's tokenizers",
         ) from error
-    special = dict(special or {})
-    number_special(tuple(special))
-    if missing := [token for token in special.values() if token not in tokens]:
-        got = f"no token {missing[0]!r}"
-        raise mistake(str(path), got=got, expected="special tokens of its own vocabulary")
-    return from_byte_pairs(definition, {name: tokens[token] for name, token in special.items()})
 
 
 def from_byte_pairs(definition: Mapping[str, Any], special: dict[str, int]) -> Tokenizer:
@@ -183,8 +188,12 @@ def _contents(definition: Mapping[str, Any], special: Mapping[str, int]) -> list
         raise mistake("byte pairs", got=got, expected=expected)
     byte_level = {i: text for text, i in vocabulary.items() if set(text) <= byte_of.keys()}
     contents = {i: bytes(byte_of[c] for c in text) for i, text in byte_level.items()}
-    contents |= {token["id"]: token["content"].encode() for token in definition["added_tokens"]}
+    added = definition.get("added_tokens") or ()
+    contents |= {token["id"]: token["content"].encode() for token in added}
     contents |= dict.fromkeys(special.values(), b"")
+    if max(contents) >= MOST:
+        got, expected = f"the token {max(contents)}", f"tokens below {MOST}"
+        raise mistake("byte pairs", got=got, expected=expected)
     return [contents.get(i, b"") for i in range(max(contents) + 1)]
 
 

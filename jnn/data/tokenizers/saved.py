@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jnn.data.text_files import read_text
 from jnn.data.tokenizers.byte_pairs import from_byte_pairs
 from jnn.data.tokenizers.characters import from_characters
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.words import from_words
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import JnnError, MissingExtraError, mistake
 from jnn.files import write_text
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
@@ -42,7 +43,7 @@ def from_json(data: Mapping[str, Any], caller: str = "tokenizer") -> Tokenizer:
         raise mistake(
             caller,
             got=f"fingerprint {tokenizer.fingerprint[:12]}",
-            expected=data["fingerprint"][:12],
+            expected=str(data["fingerprint"])[:12],
             remedy="It was altered since it was saved: use that of the run.",
         )
     return tokenizer
@@ -60,8 +61,10 @@ def read_tokenizer(path: str | Path) -> Tokenizer:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
+        data = json.loads(read_text(path))
+    except JnnError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise mistake(
             str(path),
             got=f"{type(error).__name__}: {error}",

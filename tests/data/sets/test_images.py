@@ -84,12 +84,26 @@ def test_fashion_mnist_keeps_the_published_test_part(folder):
         b"\0\0\x0d\x01\0\0\0\1\0",
         idx(np.zeros((2, 3), np.uint8))[:-1],
         b"\0\0\x08\x02\0",
+        struct.pack(">BBBBii", 0, 0, 8, 2, -2, -3) + bytes(6),
     ],
 )
 def test_other_files_than_idx_are_refused(tmp_path, content):
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
     with pytest.raises(JnnError, match=r"x\.gz: got \d+ bytes.*an IDX file"):
         images.read_idx(tmp_path / "x.gz")
+
+
+def test_idx_files_are_read_without_gzip_and_refused_with_damage(tmp_path):
+    path, array = tmp_path / "x.gz", np.arange(6, dtype=np.uint8).reshape(2, 3)
+    path.write_bytes(idx(array))
+    assert np.array_equal(images.read_idx(path), array)
+    packed = gzip.compress(idx(array))
+    for content in (packed[:-9], packed[:12] + b"\xff" + packed[13:]):
+        path.write_bytes(content)
+        with pytest.raises(JnnError, match=r"x\.gz: got .*expected a whole gzip file"):
+            images.read_idx(path)
+    with pytest.raises(JnnError, match=r"absent: got no such file"):
+        images.read_idx(tmp_path / "absent")
 
 
 def pgm(pixels):
