@@ -177,7 +177,8 @@ def task(config: Config, splits: Splits) -> Task:
         output, state = model.apply(params, state, image, key=model_key, train=True)
         sums = jax.tree.map(jnp.sum, image_losses(output, boxes, batch))
         means = per_object(config, sums)
-        return means["loss"], (state, {name: means[name] for name in ("heat", "box")})
+        of_parts = {name: means[name] for name in ("heat", "box")}
+        return means["loss"], (state, {**of_parts, "weight": jnp.maximum(sums["objects"], 1)})
 
     def detect(params, state, batch):
         """Detections by the mean heat of the image and its mirror image."""

@@ -6,6 +6,7 @@ Params, state and optimizer state are copied to every device, data in memory too
 device has its part.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.train.feed import Feed
+from jnn.train.weights import WEIGHT, weighted_mean
 
 AXIS = "devices"
 """The name of the axis over which ``jax.lax.pmean`` and its like work within an objective."""
@@ -72,21 +74,23 @@ def beside(train_state: Any, feed: Feed) -> Feed:
 
 
 def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
-    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, each the mean of what
-    ``gradient`` finds on the devices.
+    """``gradient`` on each device for its part of the batch, and the means of what they find.
 
-    Device i has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Raises
-    `JnnError` for a batch that they do not divide.
+    ``gradient`` is ``(params, state, batch, key) -> (loss, (state, metrics)), gradient``. Device i
+    has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Parts count by the
+    weight in their metrics; of the state the floats are plain means. Raises `JnnError` for a batch
+    that the devices do not divide.
     """
+    add = functools.partial(jax.lax.psum, axis_name=AXIS)
 
     def of_part(params, state, batch, key):
-        found = gradient(params, state, batch, jax.random.fold_in(key, jax.lax.axis_index(AXIS)))
-        return jax.tree.map(
-            lambda leaf: (
-                jax.lax.pmean(leaf, AXIS) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
-            ),
-            found,
-        )
+        key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
+        (loss, (state, metrics)), slope = gradient(params, state, batch, key)
+        weight = jnp.asarray(metrics.get(WEIGHT, 1.0), jnp.result_type(float))
+        loss, metrics, slope = weighted_mean((loss, metrics, slope), weight, add)
+        is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.inexact)
+        mean = lambda leaf: jax.lax.pmean(leaf, AXIS) if is_float(leaf) else leaf
+        return (loss, (jax.tree.map(mean, state), metrics)), slope
 
     every, parts = jax.P(), jax.P(AXIS)
     split = jax.shard_map(

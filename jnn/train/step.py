@@ -1,10 +1,12 @@
 """One update, and many in one dispatch, as pure functions.
 
 An objective is ``(params, state, batch, key) -> loss, (state, metrics)``; metrics is a dict of
-scalars. A step is ``(TrainState, batch) -> TrainState, metrics``. Both are yours to write; these
-are the usual ones.
+scalars, among which ``"weight"`` may say over how much the loss is a mean, such as the number of
+real tokens of the batch. A step is ``(TrainState, batch) -> TrainState, metrics``. Both are yours
+to write; these are the usual ones.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from jnn.model import child_key
 from jnn.paths import path_name
 from jnn.train.devices import check_divided, over
 from jnn.train.state import LossScale, TrainState
+from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
 Objective = Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
@@ -34,8 +37,10 @@ def make_step(
     """The update ``params <- params + optimizer(gradient of objective)``.
 
     ``accumulate``     the batch is cut into so many parts, whose gradients are averaged: memory for
-                       one part, the update of the whole batch where the objective is a mean over
-                       examples. The state passes from part to part.
+                       one part, the update of the whole batch where the objective is a mean. Parts
+                       count by the ``"weight"`` of the objective's metrics, all alike without one:
+                       a mean over the real tokens of a padded batch needs it, since parts have
+                       different numbers of them. The state passes from part to part.
     ``mesh``           the devices of `device_mesh`, each of which has a part of the batch, with a
                        key of its own, in the same sense: what an objective takes over its batch,
                        such as the statistics of batch normalization, is over that part, and a float
@@ -90,6 +95,7 @@ def make_step(
         find = _gradient(evaluate, accumulate)
         find = over(mesh, find) if mesh else find
         (loss, (state, metrics)), gradient = find(train_state.params, train_state.state, batch, key)
+        metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
         loss, gradient = (
             loss / scale,
             jax.tree.map(lambda leaf: leaf / scale, gradient)
@@ -159,12 +165,19 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
             (loss, (state, metrics)), gradient = whole(
                 params, state, batch, jax.random.fold_in(key, i)
             )
-            return (state, jax.tree.map(jnp.add, total, gradient)), (loss, metrics)
+            metrics = {WEIGHT: 1.0, **metrics}
+            weight = jnp.asarray(metrics.pop(WEIGHT), jnp.result_type(float))
+            total = jax.tree.map(jnp.add, total, weighted(gradient, weight))
+            return (state, total), (loss, metrics, weight)
 
         start = (state, jax.tree.map(jnp.zeros_like, params))
-        (state, total), means = jax.lax.scan(add, start, (pieces, jnp.arange(parts)))
-        loss, metrics = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), means)
-        return (loss, (state, metrics)), jax.tree.map(lambda leaf: leaf / parts, total)
+        (state, total), (loss, metrics, weight) = jax.lax.scan(
+            add, start, (pieces, jnp.arange(parts))
+        )
+        loss, metrics = weighted_mean((loss, metrics), weight, functools.partial(jnp.sum, axis=0))
+        whole_weight = jnp.sum(weight)
+        metrics[WEIGHT] = whole_weight
+        return (loss, (state, metrics)), divided(total, whole_weight)
 
     return gradient
 

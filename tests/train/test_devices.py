@@ -85,6 +85,25 @@ def test_devices_make_the_updates_of_one(float64, model, one, many):
         assert a == pytest.approx(b, abs=SAME)
 
 
+@pytest.mark.parametrize("settings", [{"devices": DEVICES}, {"devices": 2, "accumulate": 2}])
+def test_devices_count_by_the_weight_of_their_parts(float64, settings):
+    """A mean over real examples, of which the parts have different numbers."""
+
+    def objective(params, state, batch, key):
+        y, state = PLAIN.apply(params, state, batch["x"], key=key, train=True)
+        real = batch["x"][:, 0] > 0.3
+        count = jnp.sum(real)
+        errors = jnp.where(real, (y - batch["y"])[:, 0] ** 2, 0)
+        return jnp.sum(errors) / jnp.maximum(count, 1), (state, {"weight": count})
+
+    masked = task(PLAIN)._replace(objective=objective)
+    one, many = (
+        train(masked, dataclasses.replace(CONFIG, **changes), seed_key(0))
+        for changes in ({}, settings)
+    )
+    assert_same(one.train_state, many.train_state, SAME)
+
+
 def test_each_device_has_a_part_of_the_batch_and_the_whole_train_state():
     seen, what = [], task(PLAIN)
 

@@ -154,6 +154,36 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(float64):
     assert float(parts[0].state["seen"]) == 4
 
 
+def masked(params, state, batch, key):
+    """A mean over the real elements of a padded batch."""
+    y, _ = MODEL.apply(params, {}, batch["x"])
+    count = jnp.sum(batch["mask"])
+    mean = lambda values: jnp.sum(jnp.where(batch["mask"], values[:, 0], 0)) / jnp.maximum(count, 1)
+    return mean((y - batch["y"]) ** 2), (state, {"size": mean(jnp.abs(y)), "weight": count})
+
+
+@pytest.mark.parametrize("real", [12, 7, 1])
+def test_parts_count_by_the_weight_that_the_objective_gives(float64, real):
+    rng = np.random.default_rng(0)
+    data = {
+        "x": jnp.asarray(rng.standard_normal((12, 3))),
+        "y": jnp.asarray(rng.standard_normal((12, 1))),
+        "mask": jnp.arange(12) < real,
+    }
+    optimizer = optax.sgd(0.1)
+    begin = init_train_state(seed_key(0), MODEL, optimizer, data["x"])
+    (whole, one), (parts, many) = (
+        jax.jit(make_step(masked, optimizer, accumulate=accumulate))(begin, data)
+        for accumulate in (1, 4)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=ACCUMULATED), whole.params, parts.params
+    )
+    assert set(one) == set(many)
+    for name in ("loss", "size", "gradient_norm"):
+        np.testing.assert_allclose(one[name], many[name], atol=ACCUMULATED)
+
+
 def test_a_batch_that_the_parts_do_not_divide_is_refused(data):
     optimizer = optax.sgd(0.1)
     with pytest.raises(
