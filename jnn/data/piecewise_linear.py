@@ -12,7 +12,10 @@ from jnn.data.checks import check_finite
 from jnn.errors import mistake
 
 NARROWEST = 1e-6
-"""The least width of a piece: of a column with few values, some pieces have none."""
+"""The least width of a piece, in units of the column's largest end.
+
+Of a column with few values, some pieces have no width; and one of rounding alone is none.
+"""
 
 
 def fit_pieces(x: np.ndarray, pieces: int) -> np.ndarray:
@@ -48,6 +51,7 @@ def encode_pieces(ends: np.ndarray, x: jax.Array | np.ndarray) -> jax.Array:
     if x.shape[-1] != ends.shape[-1]:
         got, expected = f"x of shape {x.shape}", f"{ends.shape[-1]} columns, as the ends have"
         raise mistake("encode_pieces", got=got, expected=expected)
-    low, width = ends[:-1], np.maximum(np.diff(ends, axis=0), NARROWEST)
+    least = np.maximum(NARROWEST * np.abs(ends).max(axis=0), np.finfo(np.float32).tiny)
+    low, width = ends[:-1], np.maximum(np.diff(ends, axis=0), least)
     shares = jnp.clip((x[..., None, :] - low) / width, 0, 1)
     return shares.reshape(*x.shape[:-1], -1)

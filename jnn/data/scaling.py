@@ -22,7 +22,10 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     """The mean and the standard deviation (with divisor N) of each column of ``x``.
 
     ``x`` is (N, D), or (N,) for one column. Computed in float64. Raises JnnError for a column that
-    is constant, which has no scale, and for one that is not finite.
+    is constant, which has no scale, and for one that is not finite. A column is constant if it
+    varies no more than by rounding, as in scikit-learn's ``StandardScaler``, with eps = 2^-52:
+
+        variance <= N eps variance + (N eps mean)^2
 
     >>> fit_scaling(np.array([[1.0, 10.0], [3.0, 30.0]])).mean
     array([ 2., 20.])
@@ -31,7 +34,10 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     if x.ndim not in (1, 2) or len(x) < 2:
         raise mistake(caller, got=f"shape {x.shape}", expected="(N, D) or (N,) with N >= 2")
     check_finite(x, caller)
-    constant = np.flatnonzero(np.atleast_1d(x.max(axis=0) == x.min(axis=0)))
+    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    rounding = len(x) * np.finfo(np.float64).eps
+    varies = deviation**2 > rounding * deviation**2 + (rounding * mean) ** 2
+    constant = np.flatnonzero(np.atleast_1d(~varies))
     if len(constant):
         raise mistake(
             caller,
@@ -39,7 +45,7 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
             expected="columns that vary",
             remedy="Drop them: they carry no information.",
         )
-    return Scaling(x.mean(axis=0), x.std(axis=0))
+    return Scaling(mean, deviation)
 
 
 def scale(scaling: Scaling, x: Any) -> Any:

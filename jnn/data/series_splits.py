@@ -43,25 +43,47 @@ def split_at(time: np.ndarray, validation: Any, test: Any, end: Any = None) -> T
     """The parts that begin at the times ``validation`` and ``test``; the rest before is training.
 
     The test part ends before ``end``. ``time`` ``(T,)`` increases: numbers, or ``datetime64``,
-    which is compared with dates as text too. Raises JnnError where it does not increase, and for an
-    empty part.
+    which is compared with dates as text too. A part may begin between two times. Raises JnnError
+    where the times do not increase, and for an empty part.
 
     >>> days = np.arange("2021-12-30", "2022-01-04", dtype="datetime64[D]")
     >>> split_at(days, "2022-01-01", "2022-01-02")
     TimeSplit(train=range(0, 2), validation=range(2, 3), test=range(3, 5))
     """
     time = np.asarray(time)
-    if time.ndim != 1 or not np.all(time[1:] > time[:-1]):
-        raise mistake(
-            "split_at",
-            got=f"times of shape {time.shape}",
-            expected="(T,), each after the one before",
-            remedy="Sort them.",
-        )
-    place = lambda when: int(np.searchsorted(time, np.asarray(when, time.dtype)))
+    _check_increasing(time)
+    place = lambda when: int(np.sum(_is_before(time, when)))
     first, second, last = place(validation), place(test), len(time) if end is None else place(end)
     split = TimeSplit(range(first), range(first, second), range(second, last))
     return _checked("split_at", split, f"{validation} and {test}")
+
+
+def _check_increasing(time: np.ndarray) -> None:
+    expected = "(T,), each after the one before"
+    if time.ndim != 1:
+        raise mistake("split_at", got=f"times of shape {time.shape}", expected=expected)
+    wrong = np.flatnonzero(~(time[1:] > time[:-1]))
+    if len(wrong):
+        before, after = time[wrong[0]], time[wrong[0] + 1]
+        got = f"times {before} and {after} at {wrong[0]} and {wrong[0] + 1}"
+        is_known = before == before and after == after  # NaN and NaT are not equal to themselves
+        remedy = "Sort them." if after < before else "Drop times that are missing."
+        if is_known and after == before:
+            remedy = f"Drop or merge the {len(time) - len(np.unique(time))} that are there already."
+        raise mistake("split_at", got=got, expected=expected, remedy=remedy)
+
+
+def _is_before(time: np.ndarray, when: Any) -> np.ndarray:
+    """Which times are before ``when``, (T,), in the precision of both: noon is not midnight."""
+    try:
+        is_before = time < (np.datetime64(when) if time.dtype.kind == "M" else when)
+        if is_before.shape == time.shape:
+            return is_before
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise mistake(
+        "split_at", got=f"{when!r} for times of {time.dtype}", expected="a time of that kind"
+    )
 
 
 def walk_forward(

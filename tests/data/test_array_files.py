@@ -95,7 +95,7 @@ def test_arrays_come_in_types_that_devices_have(tmp_path, dtype):
     for name in ("x.npz", "x.npy"):
         read = read_arrays(tmp_path / name)["x"]
         assert read.dtype.isnative
-        assert read.dtype != np.longdouble
+        assert read.dtype.itemsize <= 8
         np.testing.assert_array_equal(read, x)
 
 

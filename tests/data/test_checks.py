@@ -26,7 +26,11 @@ X = np.zeros((3, 2), np.float32)
         ({"x": np.array(["a"])}, "got dtype <U1.*Encode"),
         ({"x": np.zeros(3, complex)}, "got dtype complex128"),
         ({"x": np.zeros(3, "m8[s]")}, r"got dtype timedelta64\[s\], expected booleans, integers"),
-        ({"x": np.zeros(3, np.longdouble)}, "got dtype float128, expected at most 64 bits"),
+        pytest.param(
+            {"x": np.zeros(3, np.longdouble)},
+            "got dtype float128, expected at most 64 bits",
+            marks=pytest.mark.skipif(np.longdouble(0).itemsize == 8, reason="none here"),
+        ),
         ({"x": np.zeros(3, ">f4")}, "got dtype >f4, expected the byte order of this machine"),
         ({"x": np.zeros(3, ">i2")}, "got dtype >i2, expected the byte order of this machine"),
         ({"x": np.array([0, 2**31])}, "got the integer 2147483648, expected integers within int32"),

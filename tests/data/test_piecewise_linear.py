@@ -18,6 +18,19 @@ def test_the_pieces_sum_to_the_interpolated_quantile():
     np.testing.assert_allclose(encoded.sum(axis=1), expected, rtol=SINGLE, atol=SINGLE)
 
 
+@pytest.mark.parametrize("unit", [2.0**-40, 2.0**40])
+def test_the_unit_of_a_column_does_not_matter(unit):
+    x = np.array([[0.0], [0.0], [0.0], [1.0], [5.0], [7.0]], np.float32)
+    expected = encode_pieces(fit_pieces(x, 4), x)
+    scaled = x * np.float32(unit)
+    np.testing.assert_array_equal(encode_pieces(fit_pieces(scaled, 4), scaled), expected)
+
+
+def test_a_column_of_zeros_has_a_finite_encoding():
+    zeros = np.zeros((4, 1), np.float32)
+    assert np.asarray(encode_pieces(fit_pieces(zeros, 2), zeros)).tolist() == [[0.0, 0.0]] * 4
+
+
 def test_a_column_of_few_values_has_a_finite_encoding():
     grades = np.array([[0.0], [0.0], [0.0], [1.0]], np.float32)
     encoded = np.asarray(encode_pieces(fit_pieces(grades, 8), grades))

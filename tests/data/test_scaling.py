@@ -62,6 +62,30 @@ def test_constant_columns_are_refused_by_their_numbers():
         standardize(splits(train=x))
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        [0.1 + 0.2, 0.3, 0.3, 0.3],
+        [1e9 + 1e-7, 1e9, 1e9, 1e9],
+        [-0.7, -0.7, -0.1 - 0.6, -0.7],
+        [0.0, 0.0, 0.0, 0.0],
+        [1e-300, 1e-300, 1e-300, 1e-300],
+        [1e9 + 1e-5, 1e9, 1e9, 1e9],
+        [0.3001, 0.3, 0.3, 0.3],
+        [1e-200, 0.0, 0.0, 1e-150],
+        [1e-8, -1e-8, 0.0, 0.0],
+    ],
+)
+def test_rounding_is_no_scale_by_the_bound_of_scikit_learn(column):
+    x = np.array(column)
+    scaler = StandardScaler().fit(x[:, None])
+    if scaler.scale_ == 1:  # what scikit-learn takes for a constant
+        with pytest.raises(JnnError, match="got constant columns 0"):
+            fit_scaling(x)
+    else:
+        np.testing.assert_allclose(fit_scaling(x).deviation, scaler.scale_[0], rtol=1e-12)
+
+
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_nan_is_refused_by_row_and_column_in_every_part(part):
     x = features(0)

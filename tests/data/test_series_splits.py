@@ -1,9 +1,12 @@
+import datetime
+
 import numpy as np
 import pytest
 
 from jnn.data.series_splits import side_by_side, split_at, split_time, walk_forward
 from jnn.errors import JnnError
 
+DAYS = np.arange("2022-01-01", "2022-01-07", dtype="datetime64[D]")
 HOURS = np.arange("2010-01-01", "2015-01-01", dtype="datetime64[h]")
 
 
@@ -57,11 +60,53 @@ def test_mistakes_are_named():
         walk_forward(100, folds=21)
     with pytest.raises(JnnError, match=r"an empty test part of 2014-01-01 and 2015-01-01"):
         split_at(HOURS, "2014-01-01", "2015-01-01")
-    with pytest.raises(
-        JnnError,
-        match=r"times of shape \(2,\), expected \(T,\), each after the one before. Sort them.",
-    ):
-        split_at(np.array([2.0, 1.0]), 1.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("time", "validation", "test", "sizes"),
+    [
+        (np.arange(10), 2.5, 6.5, (3, 4, 3)),
+        (np.arange(10, dtype=np.uint8), 2.5, 6, (3, 3, 4)),
+        (np.arange(10, dtype=np.float32) / 10, 0.3, 0.7, (3, 4, 3)),
+        (np.arange(5) + 2**62, 2**62 + 1, 2**62 + 3, (1, 2, 2)),
+        (DAYS, "2022-01-02T12", "2022-01-04T00:00:01", (2, 2, 2)),
+        (DAYS, datetime.date(2022, 1, 3), datetime.datetime(2022, 1, 5, 1), (2, 3, 1)),
+        (DAYS - DAYS[0], np.timedelta64(25, "h"), np.timedelta64(3, "D"), (2, 1, 3)),
+        (DAYS.astype(str), "2022-01-02", "2022-01-03", (1, 1, 4)),
+    ],
+)
+def test_bounds_between_two_times_are_not_rounded(time, validation, test, sizes):
+    assert tuple(map(len, split_at(time, validation, test))) == sizes
+
+
+@pytest.mark.parametrize(
+    ("bound", "message"),
+    [
+        (300, "an empty test part of 2 and 300"),
+        ("3", "got '3' for times of uint8, expected a time of that kind"),
+        (None, "got None for times of uint8"),
+        ([1, 2], r"got \[1, 2\] for times of uint8"),
+    ],
+)
+def test_bounds_of_another_kind_are_refused(bound, message):
+    with pytest.raises(JnnError, match=message):
+        split_at(np.arange(10, dtype=np.uint8), 2, bound)
+    with pytest.raises(JnnError, match=r"got 'June' for times of datetime64\[D\]"):
+        split_at(DAYS, "June", "2022-01-03")
+
+
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        ([2.0, 1.0], r"got times 2.0 and 1.0 at 0 and 1, expected .* one before. Sort them."),
+        ([1, 2, 2, 2, 4], r"times 2 and 2 at 1 and 2.*Drop or merge the 2 that are there already"),
+        ([1.0, np.nan, 2.0], r"times 1.0 and nan at 0 and 1.*Drop times that are missing"),
+        ([[1.0], [2.0]], r"got times of shape \(2, 1\), expected \(T,\)"),
+    ],
+)
+def test_what_is_wrong_with_times_is_told(time, message):
+    with pytest.raises(JnnError, match=message):
+        split_at(np.array(time), 1.5, 2.0)
 
 
 def test_folds_side_by_side_keep_their_examples():
