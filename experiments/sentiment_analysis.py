@@ -28,24 +28,16 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import losses, metrics
 from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams, naive_bayes
 from jnn.architectures.product_of_experts import product_of_experts
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
 from jnn.baselines.text_classifiers import linear_classifiers
-from jnn.data.buckets import bucket_lengths, shortest
-from jnn.data.sets.labelled_texts import (
-    LabelledSplits,
-    LabelledTexts,
-    WordSplits,
-    load_movie_sentences,
-    with_vectors,
-)
+from jnn.data.sets.labelled_texts import WordSplits, load_movie_sentences, with_vectors
+from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.data.token_augment import random_replace
-from jnn.data.tokenizers import keep_tokenizer, split_words
+from jnn.data.tokenizers import split_words
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, bucketed, make_evaluate, predict_all
+from jnn.train import SUITED, Task, TrainingConfig, class_probabilities, text_classification
 
 ABOUT = About(
     task="sentiment analysis",
@@ -58,7 +50,6 @@ ABOUT = About(
 )
 VOCABULARY = 15_755
 CLASSES = ("negative", "positive")
-BUCKETS = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,22 +98,16 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:
     """Sentences, with GloVe's vectors of the training part's words; synthetic in a smoke run."""
-    splits = synthetic() if config.smoke else load_movie_sentences(offline=offline)
+    load = partial(load_movie_sentences, offline=offline)
+    splits = synthetic_labelled_texts(sentence, 180, CLASSES) if config.smoke else load()
     splits = splits if config.validation else splits.without_validation()
     return with_vectors(splits, glove=not config.smoke, offline=offline)
 
 
-def synthetic() -> LabelledSplits:
-    """Sentences of three lengths, each with a word that tells its class."""
-    label = np.arange(180, dtype=np.int32) % len(CLASSES)
+def sentence(i: int, label: int) -> str:
+    """A synthetic sentence of one of three lengths, with a word that tells its class."""
     words = (("dull", "clumsy", "tired"), ("moving", "clever", "fresh"))
-    texts = [
-        f"{'well , ' * (i // 2 % 3)}film {i % 7} is {words[c][i % 5 % 3]} ."
-        for i, c in enumerate(label)
-    ]
-    pick = lambda rows: LabelledTexts(tuple(texts[i] for i in rows), label[rows])
-    train, validation, test = map(pick, np.split(np.arange(len(texts)), [120, 150]))
-    return LabelledSplits(train, validation, test, CLASSES)
+    return f"{'well , ' * (i // 2 % 3)}film {i % 7} is {words[label][i % 5 % 3]} ."
 
 
 def build_networks(config: Config, vectors: np.ndarray) -> jnn.Model:
@@ -173,55 +158,26 @@ def committee(config: Config, model: jnn.Model) -> jnn.Model:
 def task(config: Config, sentences: WordSplits) -> Task:
     """Cross entropy of each network, on batches of like lengths; naive Bayes is counted."""
     splits, tokenizer = sentences.splits, sentences.tokenizer
-    arrays = partial(LabelledTexts.to_arrays, tokenizer=tokenizer)
-    train, test = arrays(splits.train), arrays(splits.test)
-    model = build_model(config, sentences.vectors, train)
+    model = build_model(config, sentences.vectors, splits.train.to_arrays(tokenizer))
     answer = committee(config, model)
-    buckets = bucket_lengths(train["mask"].sum(axis=1), BUCKETS)
-    balanced = config.class_weights == "balanced"
-    weights = losses.balanced_weights(splits.train.labels, len(CLASSES)) if balanced else None
-    loss = partial(losses.cross_entropy, class_weights=weights)
-
-    def objective(params, state, batch, key):
-        """The sum over networks, which meet in the vectors of words alone, of their mean loss."""
-        key, word_key = jnn.child_key(key, "model"), jnn.child_key(key, "words")
-        tokens, mask = batch["tokens"], batch["mask"]
-        replace = partial(random_replace, rate=config.word_dropout, replacement=tokenizer.unknown)
-        apply = partial(model.apply, params, state, key=key, train=True)
-        logits_of = lambda tokens, mask: apply(tokens, mask=mask)[0]["networks"]
-        logits = shortest(logits_of, buckets, replace(word_key, tokens, mask=mask), mask)
-        label = jnp.broadcast_to(batch["label"], logits.shape[:-1])
-        accuracy = jnp.mean(jnp.argmax(logits, axis=-1) == label)
-        return config.members * jnp.mean(loss(logits, label)), (state, {"accuracy": accuracy})
-
-    def predict(params, state, batch):
-        return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
 
     def sections(fitted) -> list:
         """What it gets right and wrong in the test part, and the words that moved it."""
         from jnn.explain.sections.text_classification import classified_texts
 
-        params, state = fitted.params, fitted.state
-        p = np.exp(predict_all(predict, params, state, test))
+        kept, test = (fitted.params, fitted.state), splits.test.to_arrays(tokenizer)
+        p = class_probabilities(answer, *kept, test)
         words = [split_words(text) for text in splits.test.texts]
         settings = {"classes": CLASSES, "replacement": tokenizer.unknown, "name": "sentences"}
-        return classified_texts(answer, params, state, test, p, words=words, **settings)
+        return classified_texts(answer, *kept, test, p, words=words, **settings)
 
-    evaluate = partial(make_evaluate, predict, metrics.of_classes(len(CLASSES)), target="label")
-    validate = None
-    if config.validation:
-        validate = evaluate(arrays(splits.validation), split="validation")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=bucketed(train, buckets, config.batch_size),
-        example=jax.ShapeDtypeStruct((buckets[-1],), jnp.int32),
-        validate=validate,
-        best="validation/loss" if validate else None,
-        lowest=True,
-        test=evaluate(test, split="test"),
-        baselines=partial(linear_classifiers, splits),
-        sections=sections,
-        data=splits.sizes,
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+    of_committee = text_classification(
+        model,
+        answer,
+        sentences,
+        trained=["networks"],
+        batch_size=config.batch_size,
+        word_dropout=config.word_dropout,
+        balanced=config.class_weights == "balanced",
     )
+    return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)

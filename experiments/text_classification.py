@@ -29,23 +29,21 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import losses, metrics
 from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams
 from jnn.architectures.product_of_experts import product_of_experts
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
 from jnn.architectures.transformer_block import BlockConfig, blocks
 from jnn.baselines.text_classifiers import linear_classifiers
-from jnn.data.buckets import bucket_lengths, shortest
 from jnn.data.sets import labelled_texts
-from jnn.data.sets.labelled_texts import LabelledSplits, LabelledTexts, WordSplits, with_vectors
+from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits, with_vectors
+from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.data.token_augment import random_replace
-from jnn.data.tokenizers import keep_tokenizer, split_words
+from jnn.data.tokenizers import split_words
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, bucketed, make_evaluate, predict_all
+from jnn.train import SUITED, Task, TrainingConfig, class_probabilities, text_classification
 
 ABOUT = About(
     task="text classification",
@@ -59,7 +57,6 @@ ABOUT = About(
 SIZES = {"trec": (8_458, 6), "sms_spam": (7_870, 2)}  # tokens, classes
 # Adam's steps have one size: the weights of rare phrases, which move seldom, would stay too small
 PHRASE_SCALE = 5.0
-BUCKETS = 3
 # tokens that are read of a text: all of each question, and of more than 99 % of the messages
 LONGEST = 80
 
@@ -115,17 +112,10 @@ def load_data(config: Config, *, offline: bool = False) -> WordSplits:
 
 
 def synthetic(classes: int) -> LabelledSplits:
-    """Texts of three lengths, each with a word that tells its class."""
-    label = np.arange(60 * classes, dtype=np.int32) % classes
-    repeats = np.arange(60 * classes) // classes % 3
-    texts = [
-        f"what {'is the ' * n}word{c} of number {i % 7} ?"
-        for i, (n, c) in enumerate(zip(repeats, label, strict=True))
-    ]
-    rows = np.split(np.arange(len(texts)), [40 * classes, 50 * classes])
-    pick = lambda rows: LabelledTexts(tuple(texts[i] for i in rows), label[rows])
-    train, validation, test = map(pick, rows)
-    return LabelledSplits(train, validation, test, tuple(f"class {c}" for c in range(classes)))
+    """Questions of three lengths, each with a word that tells its class."""
+    question = lambda i, c: f"what {'is the ' * (i // classes % 3)}word{c} of number {i % 7} ?"
+    names = [f"class {c}" for c in range(classes)]
+    return synthetic_labelled_texts(question, 60 * classes, names)
 
 
 def member(config: Config, classes: int) -> jnn.Model:
@@ -173,56 +163,30 @@ def committee(config: Config, model: jnn.Model) -> jnn.Model:
 def task(config: Config, texts: WordSplits) -> Task:
     """Cross entropy of each network and of the linear model, on batches of like lengths."""
     splits, tokenizer = texts.splits, texts.tokenizer
-    arrays = partial(LabelledTexts.to_arrays, tokenizer=tokenizer, longest=LONGEST)
-    train, test = arrays(splits.train), arrays(splits.test)
     model = build_model(config, texts.vectors)
-    answer, classes = committee(config, model), len(splits.classes)
-    buckets = bucket_lengths(train["mask"].sum(axis=1), BUCKETS)
-    balanced = config.class_weights == "balanced"
-    weights = losses.balanced_weights(splits.train.labels, classes) if balanced else None
-    loss = partial(losses.cross_entropy, class_weights=weights)
-
-    def objective(params, state, batch, key):
-        """The sum over members, which meet in the vectors of words alone, of their mean loss."""
-        key, word_key = jnn.child_key(key, "model"), jnn.child_key(key, "words")
-        tokens, mask, label = batch["tokens"], batch["mask"], batch["label"]
-        replace = partial(random_replace, rate=config.word_dropout, replacement=tokenizer.unknown)
-        apply = partial(model.apply, params, state, key=key, train=True)
-        logits_of = lambda tokens, mask: apply(tokens, mask=mask)[0]
-        logits = shortest(logits_of, buckets, replace(word_key, tokens, mask=mask), mask)
-        labels = jnp.broadcast_to(label, logits["networks"].shape[:-1])
-        networks = config.members * jnp.mean(loss(logits["networks"], labels))
-        accuracy = jnp.mean(jnp.argmax(logits["networks"], axis=-1) == labels)
-        return networks + jnp.mean(loss(logits["linear"], label)), (state, {"accuracy": accuracy})
-
-    def predict(params, state, batch):
-        return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
+    answer = committee(config, model)
 
     def sections(fitted) -> list:
         """What it gets right and wrong in the test part, and the words that moved it."""
         from jnn.explain.sections.text_classification import classified_texts
 
-        params, state = fitted.params, fitted.state
-        p = np.exp(predict_all(predict, params, state, test))
+        kept, test = (
+            (fitted.params, fitted.state),
+            splits.test.to_arrays(tokenizer, longest=LONGEST),
+        )
+        p = class_probabilities(answer, *kept, test)
         words = [split_words(text)[:LONGEST] for text in splits.test.texts]
         settings = {"classes": splits.classes, "replacement": tokenizer.unknown}
-        return classified_texts(answer, params, state, test, p, words=words, **settings)
+        return classified_texts(answer, *kept, test, p, words=words, **settings)
 
-    evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")
-    validate = None
-    if config.validation:
-        validate = evaluate(arrays(splits.validation), split="validation")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=bucketed(train, buckets, config.batch_size),
-        example=jax.ShapeDtypeStruct((buckets[-1],), jnp.int32),
-        validate=validate,
-        best="validation/loss" if validate else None,
-        lowest=True,
-        test=evaluate(test, split="test"),
-        baselines=partial(linear_classifiers, splits),
-        sections=sections,
-        data=splits.sizes,
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+    of_committee = text_classification(
+        model,
+        answer,
+        texts,
+        trained=("networks", "linear"),
+        batch_size=config.batch_size,
+        longest=LONGEST,
+        word_dropout=config.word_dropout,
+        balanced=config.class_weights == "balanced",
     )
+    return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)

@@ -23,6 +23,7 @@ Result    test BLEU, mean and standard deviation over seeds 0, 1, 2, and process
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -37,8 +38,8 @@ from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
 from jnn.baselines.translations import nearest_translations
 from jnn.data import tokenizers
 from jnn.data.sequence_pairs import sequence_pairs
-from jnn.data.sets import translations
-from jnn.data.sets.translations import TranslationSplits, pairs_of
+from jnn.data.sets.synthetic_texts import synthetic_translations
+from jnn.data.sets.translations import TranslationSplits, load_tatoeba_spanish, pairs_of
 from jnn.decoding.generate import Request
 from jnn.decoding.text import translate
 from jnn.errors import mistake
@@ -120,25 +121,11 @@ class Sentences(NamedTuple):
 
 def load_data(config: Config, *, offline: bool = False) -> Sentences:
     """Sentences, and the byte pairs of their training part; synthetic in a smoke run."""
-    splits = synthetic() if config.smoke else translations.load_tatoeba_spanish(offline=offline)
+    load = partial(load_tatoeba_spanish, offline=offline)
+    splits = synthetic_translations() if config.smoke else load()
     sides = (spaced(side) for pair in pairs_of(splits.train) for side in pair)
     settings = {"vocabulary": config.vocabulary, "special": SPECIAL}
     return Sentences(splits, tokenizers.byte_pair_tokenizer(sides, **settings))
-
-
-def synthetic() -> TranslationSplits:
-    """Sentences of a subject, a verb and an adverb."""
-    subjects = {"tom": "tom", "mary": "mary", "he": "él", "she": "ella"}
-    verbs = {"eats": "come", "reads": "lee", "sings": "canta"}
-    adverbs = {"now": "ahora", "here": "aquí", "today": "hoy"}
-    adverbs |= {"again": "otra vez", "alone": "solo", "well": "bien"}
-    pairs = [
-        (f"{a} {b} {c} .", f"{subjects[a]} {verbs[b]} {adverbs[c]} .")
-        for a in subjects
-        for b in verbs
-        for c in adverbs
-    ]
-    return translations.split_translations(pairs, test=16, validation=0.2)
 
 
 def spaced(sentence: str) -> str:
@@ -208,7 +195,7 @@ def task(config: Config, sentences: Sentences) -> Task:
     def objective(params, state, batch, key):
         options = {"key": key, "train": True, "label_smoothing": config.label_smoothing}
         loss = losses.mean(losses_of(params, state, batch, **options), batch["target_mask"])
-        return loss, (state, {})
+        return loss, (state, {"weight": jnp.sum(batch["target_mask"])})
 
     def nats(params, state, batch):
         """The negative log-probability of each translation, ``(sentences,)``."""

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy(
         "optimizers": ["make_optimizer", "make_schedule"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
         "supervised_task": ["supervised"],
+        "text_classification_task": ["class_probabilities", "text_classification"],
         "task": ["Task", "start", "train"],
         "text_feeds": ["bucketed", "language_model_feed"],
         "step": ["Objective", "Step", "make_step", "make_steps"],

@@ -1,0 +1,116 @@
+"""The task of classifying texts by a committee of models of their tokens."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn import losses, metrics
+from jnn.data.buckets import bucket_lengths, shortest
+from jnn.data.sets.labelled_texts import LabelledTexts, WordSplits
+from jnn.data.token_augment import random_replace
+from jnn.data.tokenizers import keep_tokenizer
+from jnn.model import Model, child_key
+from jnn.train.evaluate import make_evaluate, predict_all
+from jnn.train.task import Task
+from jnn.train.text_feeds import bucketed
+
+
+def text_classification(
+    model: Model,
+    answer: Model,
+    texts: WordSplits,
+    *,
+    trained: Sequence[str],
+    batch_size: int,
+    buckets: int = 3,
+    longest: int | None = None,
+    word_dropout: float = 0.0,
+    balanced: bool = False,
+) -> Task:
+    """Cross entropy of each member of a committee, on batches of texts of like lengths.
+
+    ``model``         tokens ``(..., T)`` -> ``{name: logits}``, of one member ``(..., classes)``,
+                      of an ensemble ``(members, ..., classes)``
+    ``answer``        with the params of ``model``, tokens -> log probabilities ``(..., classes)``,
+                      such as `jnn.architectures.product_of_experts.product_of_experts`
+    ``trained``       the names of the logits that are trained, the first of which has the accuracy
+                      that is logged
+    ``buckets``       lengths that batches are cut to
+    ``longest``       tokens that are read of a text, by default all
+    ``word_dropout``  fraction of words that the unknown token replaces in training
+    ``balanced``      whether each class has the same total weight, however rare it is
+
+    The loss is the sum over members of their mean loss: where they share no params, no member's
+    gradient depends on another. Params are kept by the loss on the validation part, if that is not
+    empty. Metrics are those of `jnn.metrics.of_classes`. The tokenizer is saved with the run.
+
+    >>> import jnn
+    >>> from jnn.data.sets.labelled_texts import LabelledSplits, with_vectors
+    >>> part = lambda *texts: LabelledTexts(texts, np.arange(len(texts), dtype=np.int32) % 2)
+    >>> splits = LabelledSplits(part("good", "bad"), part(), part("so good"), ("for", "against"))
+    >>> texts = with_vectors(splits, glove=False)
+    >>> words = jnn.chain(jnn.embedding(len(texts.vectors), 2), lambda x: x.mean(axis=-2))
+    >>> model = jnn.parallel(words=words)
+    >>> answer = jnn.chain(model, lambda z: jax.nn.log_softmax(z["words"]))
+    >>> task = text_classification(
+    ...     model, answer, texts, trained=["words"], batch_size=2, buckets=1
+    ... )
+    >>> task.feed.steps_per_epoch, task.data["test"], task.best
+    (1, 1, None)
+    """
+    splits, tokenizer = texts.splits, texts.tokenizer
+    arrays = partial(LabelledTexts.to_arrays, tokenizer=tokenizer, longest=longest)
+    train, classes = arrays(splits.train), len(splits.classes)
+    lengths = bucket_lengths(train["mask"].sum(axis=1), buckets)
+    weights = losses.balanced_weights(splits.train.labels, classes) if balanced else None
+    loss = partial(losses.cross_entropy, class_weights=weights)
+    replace = partial(random_replace, rate=word_dropout, replacement=tokenizer.unknown)
+
+    def objective(params, state, batch, key):
+        key, word_key = child_key(key, "model"), child_key(key, "words")
+        mask, label = batch["mask"], batch["label"]
+
+        def logits_of(tokens, mask):
+            logits, _ = model.apply(params, state, tokens, key=key, mask=mask, train=True)
+            return {name: logits[name] for name in trained}
+
+        tokens = replace(word_key, batch["tokens"], mask=mask)
+        total, accuracy = [], {}
+        for name, logits in shortest(logits_of, lengths, tokens, mask).items():
+            labels = jnp.broadcast_to(label, logits.shape[:-1])
+            members = math.prod(labels.shape) // math.prod(label.shape)
+            total.append(members * jnp.mean(loss(logits, labels)))
+            accuracy[name] = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
+        return sum(total[1:], total[0]), (state, {"accuracy": accuracy[trained[0]]})
+
+    predict = partial(_predict, answer)
+    evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")
+    validated = len(splits.validation.texts) > 0
+    return Task(
+        model=model,
+        objective=objective,
+        feed=bucketed(train, lengths, batch_size),
+        example=jax.ShapeDtypeStruct((lengths[-1],), jnp.int32),
+        validate=evaluate(arrays(splits.validation), split="validation") if validated else None,
+        best="validation/loss" if validated else None,
+        lowest=True,
+        test=evaluate(arrays(splits.test), split="test"),
+        data=splits.sizes,
+        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+    )
+
+
+def class_probabilities(
+    answer: Model, params: Any, state: Any, arrays: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The probabilities ``(N, classes)`` of texts, ``arrays`` with ``tokens`` and ``mask``."""
+    return np.exp(predict_all(partial(_predict, answer), params, state, arrays))
+
+
+def _predict(answer: Model, params, state, batch) -> jax.Array:
+    return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
