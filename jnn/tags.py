@@ -58,8 +58,9 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     """``f`` with tagged values replaced.
 
     ``changes`` maps a path that `capture` returns, or its last parts (``"weights"`` changes every
-    ``.../weights``), to a new value, or to a function from the old value to the new one. A new
-    value is cast to the dtype of the old one.
+    ``.../weights``), to a new value, or to a function from the old value to the new one. A whole
+    path names that value alone, and of several names for one value the longest counts. A new value
+    is cast to the dtype of the old one.
 
     Inside a ``scan`` a value is stacked, as `capture` returns it; a function gets the value of one
     iteration at a time, and `at_iteration` changes a single iteration.
@@ -74,15 +75,9 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     """
 
     def changed(*args, **kwargs):
-        y, values = _evaluate(f, args, kwargs, changes)
-        is_tagged = lambda name: any(_matches(name, path) for path in values)
-        if unknown := [name for name in changes if not is_tagged(name)]:
-            raise mistake(
-                "intervene",
-                got=f"a change of {unknown[0]!r}",
-                expected=f"a tagged value: {', '.join(values) or 'there is none'}",
-            )
-        return y
+        listed, paths = _listed(lambda: _evaluate(f, args, kwargs, {}))
+        jax.eval_shape(listed)
+        return _evaluate(f, args, kwargs, _by_path(changes, paths))[0]
 
     return changed
 
@@ -120,8 +115,23 @@ class _Conditional(NamedTuple):
     change: Any
 
 
-def _matches(name: str, path: str) -> bool:
-    return path == name or path.endswith("/" + name)
+def _by_path(changes: dict[str, Any], paths: list[str]) -> dict[str, Any]:
+    """The change of each path that one of the names is of.
+
+    >>> _by_path({"output": 1, "0/output": 2}, ["0/output", "blocks/0/output", "1/output"])
+    {'0/output': 2, 'blocks/0/output': 1, '1/output': 1}
+    """
+    found: dict[str, Any] = {}
+    for name in sorted(changes, key=len):
+        named = [name] if name in paths else [path for path in paths if path.endswith("/" + name)]
+        if not named:
+            raise mistake(
+                "intervene",
+                got=f"a change of {name!r}",
+                expected=f"a tagged value: {', '.join(paths) or 'there is none'}",
+            )
+        found |= dict.fromkeys(named, changes[name])
+    return {path: found[path] for path in paths if path in found}
 
 
 def _evaluate(f, args, kwargs, changes):
@@ -212,7 +222,8 @@ def _run_tag(name, value, path, changes, seen):
     path = f"{path}/{name}" if path else name
     if path in seen:
         path = next(f"{path}#{i}" for i in itertools.count(2) if f"{path}#{i}" not in seen)
-    for change in (change for key, change in changes.items() if _matches(key, path)):
+    if path in changes:
+        change = changes[path]
         if isinstance(change, at_iteration):
             raise mistake(
                 "intervene",
@@ -259,8 +270,7 @@ def _run_scan(parameters, inputs, path, changes, seen):
             arrays[name] = jnp.asarray(change)
     if arrays:
         inside = jax.eval_shape(lambda: run(init, [x[0] for x in xs], {}))[1] if length else {}
-        is_inside = lambda name: any(_matches(name, path) for path in inside)
-        arrays = {name: value for name, value in arrays.items() if is_inside(name)}
+        arrays = {name: value for name, value in arrays.items() if name in inside}
     for name, value in arrays.items():
         if value.shape[:1] != (length,):
             raise mistake(
@@ -280,7 +290,7 @@ def _run_scan(parameters, inputs, path, changes, seen):
         step, init, (xs, arrays, iterations), length, parameters["reverse"], parameters["unroll"]
     )
     for name, change in single.items():
-        if not 0 <= change.iteration < length and any(_matches(name, path) for path in paths):
+        if not 0 <= change.iteration < length and name in paths:
             raise mistake(
                 "intervene",
                 got=f"iteration {change.iteration} for {name!r}",

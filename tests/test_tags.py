@@ -188,12 +188,12 @@ def test_the_last_parts_of_a_path_name_a_value():
         ),
         (
             {"state": jnp.ones((2, 3))},
-            r"intervene: got shape \(2, 3\) for 'state', "
+            r"intervene: got shape \(2, 3\) for 'outer/state', "
             "expected one value for each of the 3 iterations",
         ),
         (
             {"state": at_iteration(3, jnp.zeros(3))},
-            "intervene: got iteration 3 for 'state', expected one of 0 to 2",
+            "intervene: got iteration 3 for 'outer/state', expected one of 0 to 2",
         ),
         (
             {"state": at_iteration(0, jnp.zeros(2))},
@@ -220,3 +220,17 @@ def test_layers_of_a_scanned_stack_come_stacked():
     (y, _), values = capture(model.apply)(params, state, X)
     np.testing.assert_array_equal(values["stack/1/output"][-1], y)
     assert values["stack/1/output"].shape == (4, 3)
+
+
+def test_what_capture_returned_changes_nothing_where_names_end_alike():
+    """A value in a scan, and one outside, whose paths both end in ``0/output``."""
+    block = jnn.chain(jnn.dense(3), jnp.tanh)
+    model = jnn.chain(jnn.dense(3), blocks=jnn.repeat(block, 2))
+    x = np.ones((4, 3), np.float32)
+    params, state = model.init(jax.random.key(0), x)
+    (y, _), values = jnn.capture(model.apply)(params, state, x)
+    assert {"0/output", "blocks/0/output"} <= set(values)
+    again, _ = jnn.intervene(model.apply, values)(params, state, x)
+    np.testing.assert_array_equal(again, y)
+    changed, _ = jnn.intervene(model.apply, {"0/output": 0 * values["0/output"]})(params, state, x)
+    assert np.any(changed != y)
