@@ -57,6 +57,7 @@ from jnn.errors import mistake
 from jnn.generative import samples
 from jnn.generative import scores as judging
 from jnn.generative.objectives import Generative, adversarial, diffusing, variational
+from jnn.generative.optimizer import of_two_players
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.runs import About, Run, trained
 from jnn.train import SUITED, Fitted, Task, TrainingConfig, in_memory, once, run_task
@@ -157,24 +158,19 @@ class Config(TrainingConfig):
         return self.model in ("dcgan", "wgan_gp")
 
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
-        """Of a GAN, an optimizer of each player, so that one update is a step of both.
-
-        The generator moves in the last of ``discriminator_steps``.
-        """
+        """Of a GAN, an optimizer of each player."""
         if not self.is_adversarial:
             return super().make_optimizer(steps, **overrides)
         rate = overrides.pop("learning_rate", self.learning_rate)
         betas = {"b1": 0.0, "b2": 0.9} if self.optimizer == "adamw" else {}  # Gulrajani et al. 2017
         settings = {"options": betas | self.optimizer_options, **overrides}
-        player = lambda rate: super(Config, self).make_optimizer(
-            steps, learning_rate=rate, **settings
+        make = super().make_optimizer
+        return of_two_players(
+            lambda rate: make(steps, learning_rate=rate, **settings),
+            rate,
+            discriminator_rate=self.discriminator_rate,
+            discriminator_steps=self.discriminator_steps,
         )
-        is_turn = lambda step, **_: step % self.discriminator_steps == self.discriminator_steps - 1
-        players = {
-            "generator": optax.conditionally_mask(player(rate), is_turn),
-            "discriminator": player(self.discriminator_rate * rate),
-        }
-        return optax.partition({**players}, lambda params: {name: name for name in params})
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
@@ -216,13 +212,6 @@ def describe(config: Config) -> tuple[jnn.Model, Any]:
     return generative.model, generative.example
 
 
-def a_few(generative: Generative, params, state, **settings) -> np.ndarray:
-    """Some images of each class: ``(classes, FEW, H, W, 1)``."""
-    label = np.repeat(np.arange(10), FEW)
-    drawn = samples.draw_images(generative, params, state, label, **settings)
-    return drawn.reshape(10, FEW, *drawn.shape[1:])
-
-
 def generate(config: Config, folder: Path, request: Request):
     """A figure of images of all classes, or of the one that the prompt names."""
     from jnn.explain.results.reconstruction import image_rows
@@ -233,8 +222,8 @@ def generate(config: Config, folder: Path, request: Request):
         expected = f"nothing, or one of {', '.join(classes)}"
         raise mistake("image_generation", got=f"prompt={request.prompt!r}", expected=expected)
     generative = build(config)
-    params, state = trained(generative.model, generative.example, folder)
-    drawn = a_few(generative, params, state, seed=request.seed)
+    kept = trained(generative.model, generative.example, folder)
+    drawn = samples.samples_of_classes(generative, *kept, len(classes), FEW, seed=request.seed)
     return image_rows({name: drawn[classes.index(name)] for name in chosen})
 
 
@@ -261,7 +250,6 @@ def task(config: Config, splits: Splits) -> Task:
         return {f"test/{name}": score for name, score in scores.items()}
 
     def sections(fitted: Fitted) -> list:
-        from jnn.explain.results.generated_images import between
         from jnn.explain.sections import image_generation
 
         classes, params, state = CLASSES[config.data], fitted.params, fitted.state
@@ -269,15 +257,12 @@ def task(config: Config, splits: Splits) -> Task:
         some = floats({name: array[-config.samples :] for name, array in splits.train.items()})
         real = judging.scores(judge(), some["image"], some["label"])
         methods = {config.model: scores, "real images": real, **baselines()}
-        shares = {"generated": seen, "real": judge().classify(judge().real)}
-        shares = {name: judging.class_shares(labels, 10) for name, labels in shares.items()}
-        first, last = np.random.default_rng(2).standard_normal((2, 10, *generative.noise))
-        path = between(first, last, FEW).reshape(-1, *generative.noise)
-        few = a_few(generative, params, state, seed=1)
-        way = a_few(generative, params, state, noise=path)
+        labels = {"generated": seen, "real": judge().classify(judge().real)}
+        few = samples.samples_of_classes(generative, params, state, len(classes), FEW, seed=1)
+        path = samples.interpolations(generative, params, state, len(classes), FEW, seed=2)
         return [
-            *image_generation.scores(methods, shares, classes),
-            *image_generation.samples(few, way, classes),
+            *image_generation.scores(methods, labels, classes),
+            *image_generation.samples(few, path, classes),
             *(image_generation.adversarial_losses(fitted.history) if config.is_adversarial else ()),
         ]
 
@@ -299,7 +284,8 @@ def main(config: Config, run: Run) -> dict[str, Any]:
     whole = task(config, load_data(config, offline=run.options.offline))
 
     def keep(step, params, state):
-        samples.keep_samples(folder, step, a_few(generative, params, state, seed=1)[:, 0])
+        few = samples.samples_of_classes(generative, params, state, 10, FEW, seed=1)
+        samples.keep_samples(folder, step, few[:, 0])
 
     def sections(fitted: Fitted) -> list:
         from jnn.explain.sections.image_generation import samples_over_time

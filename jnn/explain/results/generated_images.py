@@ -1,4 +1,4 @@
-"""Generated images: coverage of the classes, losses of a GAN, interpolation between noises."""
+"""Generated images: coverage of the classes, and losses of a GAN."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -81,37 +81,3 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
     style.caption(ax, x="step", y="loss")
     ax.margins(x=0.02)
     return figure
-
-
-def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
-    """Spherical interpolation from ``first`` ``(N, ...)`` to ``last``: ``(N, count, ...)``.
-
-    ``sin((1 - w) θ) / sin θ a + sin(w θ) / sin θ b`` with θ the angle between a and b, w from 0 to
-    1. On a straight line between two normal vectors, points would be shorter than any noise that a
-    generator was trained on.
-
-    Source: White 2016, https://arxiv.org/abs/1609.04468.
-
-    >>> path = between(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), 3)
-    >>> path.round(3).tolist()
-    [[[1.0, 0.0], [0.707, 0.707], [0.0, 1.0]]]
-    """
-    a, b = np.asarray(first, np.float64), np.asarray(last, np.float64)
-    if a.shape != b.shape or a.ndim < 2 or count < 2:
-        raise mistake(
-            "between",
-            got=f"shapes {a.shape} and {b.shape}, count={count}",
-            expected="equal shapes (N, ...), and 2 points at least",
-        )
-    flat = lambda x: x.reshape(len(x), -1)
-    cosine = np.sum(flat(a) * flat(b), axis=1) / (
-        np.linalg.norm(flat(a), axis=1) * np.linalg.norm(flat(b), axis=1)
-    )
-    angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
-    weight = np.linspace(0, 1, count)[None]
-    sine = np.maximum(np.sin(angle), 1e-12)
-    parallel = np.sin(angle) < 1e-6
-    left = np.where(parallel, 1 - weight, np.sin((1 - weight) * angle) / sine)
-    right = np.where(parallel, weight, np.sin(weight * angle) / sine)
-    wide = (len(a), count, *(1,) * (a.ndim - 1))
-    return left.reshape(wide) * a[:, None] + right.reshape(wide) * b[:, None]

@@ -15,18 +15,21 @@ import numpy as np
 from jnn.explain.page.report import Section
 from jnn.explain.results import generated_images
 from jnn.explain.results.reconstruction import image_rows
+from jnn.generative.scores import class_shares
 from jnn.tables import metric_table
 
 
 def scores(
     methods: Mapping[str, Mapping[str, float]],
-    shares: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
     classes: Sequence[str],
 ) -> list[Section]:
     """The scores of each method, and the share of each class among generated and real images.
 
-    ``shares`` are as in `jnn.explain.results.generated_images.class_coverage`.
+    ``labels`` are the classes ``(N,)`` that one classifier sees in each kind of images:
+    ``{"generated": ..., "real": ...}``.
     """
+    shares = {name: class_shares(label, len(classes)) for name, label in labels.items()}
     return [
         Section(
             "Comparison of methods",

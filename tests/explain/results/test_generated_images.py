@@ -1,14 +1,10 @@
-"""The pictures of a generator show the arrays that were given, and the way between two noises keeps
-their length.
-"""
+"""The pictures of a generator show the arrays that were given."""
 
 import numpy as np
 import pytest
 
 from jnn.errors import JnnError
-from jnn.explain.results.generated_images import between, class_coverage, losses_of_players
-
-RNG = np.random.default_rng(0)
+from jnn.explain.results.generated_images import class_coverage, losses_of_players
 
 
 def test_each_class_has_a_bar_of_each_kind():
@@ -34,26 +30,8 @@ def test_both_players_have_a_line():
     }
 
 
-def test_the_arc_has_equal_angles_and_the_length_between():
-    a = RNG.normal(size=(1, 3, 4))
-    b = RNG.normal(size=(1, 3, 4))
-    b *= np.linalg.norm(a) / np.linalg.norm(b)
-    path = between(a, b, 7)[0].reshape(7, 12)
-    np.testing.assert_allclose(path[[0, -1]], np.concatenate([a, b]).reshape(2, 12), atol=1e-12)
-    np.testing.assert_allclose(np.linalg.norm(path, axis=1), np.linalg.norm(a), rtol=1e-12)
-    cosines = np.sum(path[1:] * path[:-1], axis=1) / np.linalg.norm(a) ** 2
-    np.testing.assert_allclose(cosines, cosines[0], rtol=1e-12)
-
-
-def test_the_way_between_equal_noises_stays_there():
-    a = RNG.normal(size=(2, 5))
-    np.testing.assert_allclose(between(a, a, 4), np.repeat(a[:, None], 4, axis=1), atol=1e-12)
-
-
 def test_mistakes_are_named():
     with pytest.raises(JnnError, match=r"generated of shape \(2,\), expected \(3,\)"):
         class_coverage({"generated": np.ones(2)}, ["a", "b", "c"])
     with pytest.raises(JnnError, match="no row with train/a"):
         losses_of_players([{"step": 1}], {"train/a": "one"})
-    with pytest.raises(JnnError, match=r"shapes \(2, 3\) and \(2, 4\), count=5"):
-        between(np.ones((2, 3)), np.ones((2, 4)), 5)
