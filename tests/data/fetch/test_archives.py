@@ -1,4 +1,6 @@
+import gzip
 import io
+import tarfile
 
 import pytest
 
@@ -97,6 +99,95 @@ def test_a_tar_that_holds_more_than_the_limit_is_refused(archive, monkeypatch):
         read_member(
             archive(tar_bytes({"large": bytes(10**6), "small": CONTENT})), "small", len(CONTENT)
         )
+
+
+def resized(content, size):
+    """A plain tar file with another size in the header of its first member."""
+    header = bytearray(content[:512])
+    header[124:136] = size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + content[512:]
+
+
+def pax(content, size):
+    """A plain tar file whose first member has this size in a header of its own."""
+    record = f" size={size}\n"
+    record = f"{len(record) + 2}{record}".encode()
+    header = resized(content, b"%011o\0" % len(record))
+    header = bytearray(header[:512])
+    header[156:157], header[148:156] = b"x", b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + record.ljust(512, b"\0") + content
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda tar: pax(tar, "-1024"), "got ReadError: a member of -1024 bytes"),
+        (lambda tar: pax(tar, "abcde"), "got ReadError: a member of abcde bytes"),
+        (lambda tar: resized(tar, (-512).to_bytes(12, signed=True)), "a member of -512 bytes"),
+        (lambda tar: resized(tar, b"\x80" + (2**60).to_bytes(11)), f"got {2**60} bytes"),
+    ],
+)
+def test_impossible_sizes_are_refused(archive, damage, message):
+    whole = tar_bytes({"a": CONTENT}, mode="w")
+    assert read_member(archive(pax(whole, "01024")), "a", len(CONTENT)) == CONTENT
+    with pytest.raises(JnnError, match=message):
+        read_member(archive(damage(whole)), "a", len(CONTENT))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_damaged_header_is_not_the_end(archive, mode):
+    whole = tar_bytes({"a": CONTENT, "b": CONTENT}, mode="w")
+    damaged = bytearray(whole)
+    damaged[512 + len(CONTENT)] ^= 1
+    content = gzip.compress(damaged) if mode == "w:gz" else bytes(damaged)
+    with pytest.raises(JnnError, match=r"a damaged header.*truncated or altered"):
+        read_member(archive(content), "*", 2 * len(CONTENT))
+
+
+def test_a_file_with_holes_is_refused(archive):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as opened:
+        info = tarfile.TarInfo("a")
+        info.pax_headers = {"GNU.sparse.map": "0,0", "GNU.sparse.size": "1024"}
+        opened.addfile(info)
+    with pytest.raises(JnnError, match="a file with holes, expected a plain file"):
+        read_member(archive(stream.getvalue()), "a", 2000)
+
+
+@FORMS
+@pytest.mark.parametrize("pattern", ["*", "absent"])
+def test_an_archive_of_too_many_members_is_refused(form, pattern, archive, monkeypatch):
+    members = {f"{i}": b"" for i in range(12)}
+    path = archive(form(members))
+    monkeypatch.setattr(archives, "MEMBER_LIMIT", 12)
+    assert read_member(path, "*", 0) == b""
+    monkeypatch.setattr(archives, "MEMBER_LIMIT", 11)
+    with pytest.raises(JnnError, match=r"more than 11 members in it.*bomb"):
+        read_member(path, pattern, 0)
+
+
+def test_empty_members_are_refused_before_all_are_read(archive):
+    header = tar_bytes({"a": b""}, mode="w")[:512]
+    with pytest.raises(JnnError, match=r"more than 20000 members"):
+        read_member(archive(header * 100_000), "*", 10)
+    end = b"PK\x05\x06" + bytes(8) + (10**8).to_bytes(4, "little") + bytes(6)
+    with pytest.raises(JnnError, match=r"more than 20000 members"):
+        read_member(archive(b"PK" + end), "*", 10)
+    with pytest.raises(JnnError, match=r"more than 20000 members"):
+        read_member(archive(b"PK" + b"PK\x06\x07" + bytes(16) + end[:12] + bytes(10)), "*", 10)
+
+
+@FORMS
+def test_any_flipped_byte_is_read_right_or_refused(form, archive):
+    """Whatever class the decoders raise; only names and contents of plain tar files may differ."""
+    whole = form({"a/b": CONTENT[:300], "a/c": CONTENT[:40]})
+    for place in range(0, len(whole), max(1, len(whole) // 150)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        read_or_refuse(archive(bytes(damaged)), "a/c")
 
 
 def read_or_refuse(path, name):
