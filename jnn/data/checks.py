@@ -72,6 +72,11 @@ def _check_array(array: np.ndarray, caller: str) -> None:
         remedy = 'Convert it: x.astype(x.dtype.newbyteorder("=")).'
         expected = "the byte order of this machine"
         raise mistake(caller, got=f"dtype {array.dtype.str}", expected=expected, remedy=remedy)
+    check_int32(array, caller)
+
+
+def check_int32(array: np.ndarray, caller: str) -> None:
+    """Raise JnnError for integers beyond int32, which would be wrapped silently."""
     wide = array.dtype.kind in "iu" and array.dtype.itemsize >= 4 and array.size > 0
     if wide and (array.min() < _INT32.min or array.max() > _INT32.max):
         worst = array.max() if array.max() > _INT32.max else array.min()

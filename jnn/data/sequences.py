@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnn.data.checks import check_int32
 from jnn.errors import mistake
 
 
@@ -122,6 +123,7 @@ def _checked(sequences: Sequence[ArrayLike], caller: str) -> list[np.ndarray]:
                 got=f"sequence {number}: {array.dtype} of shape {array.shape}",
                 expected="integers of shape (T,)",
             )
+        check_int32(array, f"{caller}: sequence {number}")
     return arrays
 
 

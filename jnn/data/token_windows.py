@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jnn.data.checks import check_int32
 from jnn.errors import mistake
 
 
@@ -23,6 +24,7 @@ def check_long(tokens: ArrayLike, least: int, caller: str) -> np.ndarray:
             got=f"tokens: {array.dtype} of shape {array.shape}",
             expected="integers of shape (N,), one long sequence",
         )
+    check_int32(array, f"{caller}: tokens")
     if len(array) < least:
         long, empty = "Choose shorter windows, or a smaller batch.", "Is the text empty?"
         raise mistake(

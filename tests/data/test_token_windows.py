@@ -110,6 +110,8 @@ def test_what_cannot_be_cut_is_refused():
         JnnError, match=r"float64 of shape \(9,\), expected integers of shape \(N,\)"
     ):
         evaluation_windows(np.zeros(9), 2)
+    with pytest.raises(JnnError, match=r"tokens: got the integer 4294967296, expected .* int32"):
+        evaluation_windows(np.array([0, 2**32, 1]), 2)
     for stride in (0, 4):
         with pytest.raises(
             JnnError, match=rf"length=3, stride={stride}, expected 1 <= stride <= length"
