@@ -1,5 +1,6 @@
 """Plain functions as models, and whether a function treats each element of a sequence alone."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -53,14 +54,31 @@ identity = pointwise(no_params, _same)
 def as_model(part: Model | Callable) -> Model:
     """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
     if isinstance(part, Model):
+        _check_options(part.apply)
         return part
     if callable(part) and not isinstance(part, type):
         return function(part)
-    raise mistake(
-        "jnn",
-        got=f"{part!r} as a part of a model",
-        expected="a Model or a function of one argument",
-    )
+    got, remedy = repr(part), ""
+    if isinstance(part, list | tuple):
+        got, remedy = f"a {type(part).__name__}", "Pass the parts one by one: chain(*parts)."
+    expected = "a Model or a function of one argument"
+    raise mistake("jnn", got=f"{got} as a part of a model", expected=expected, remedy=remedy)
+
+
+def _check_options(apply: Callable) -> None:
+    """Check that the ``apply`` of a layer takes what every apply is given."""
+    try:
+        parameters = inspect.signature(apply).parameters
+    except (TypeError, ValueError):  # not every callable tells
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    if missing := [name for name in ("key", "train", "mask") if name not in parameters]:
+        raise mistake(
+            "Model",
+            got=f"an apply without {', '.join(missing)}",
+            expected="apply(params, state, x, *, key=None, train=False, mask=None)",
+        )
 
 
 def per_element(model: Model | Callable) -> Model:

@@ -304,7 +304,17 @@ def scope(name: str) -> Iterator[None]:
     except JnnError as error:
         message = str(error)
         inner = f"/{message[3:]}" if message.startswith("in ") else f": {message}"
-        raise type(error)(f"in {name}{inner}") from None
+        raise type(error)(f"in {name}{inner}") from error.__cause__
+    except KeyError as error:
+        got = f"params or state without {error.args[0]!r}"
+        expected = "those that this model's init made"
+        raise mistake(f"in {name}", got=got, expected=expected) from error
+    except TypeError as error:
+        if "PRNG key type" not in str(error):
+            raise
+        remedy = "Pass key=jax.random.key(seed) to apply, and draw in training alone."
+        got = "no key where it draws"
+        raise mistake(f"in {name}", got=got, expected="a key", remedy=remedy) from error
 
 
 def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params, State, Any]:
@@ -314,8 +324,8 @@ def init_child(name: str, model: Model, key: jax.Array, x: Any) -> tuple[Params,
     output.
     """
     with scope(name):
-        params, state = model.init(child_key(key, name), x)
-        y, _ = jax.eval_shape(model.apply, params, state, x)
+        params, state = _pair("init", model.init(child_key(key, name), x), "params, state")
+        y, _ = _pair("apply", jax.eval_shape(model.apply, params, state, x), "y, state")
     return named(name, params), named(name, state), y
 
 
@@ -335,15 +345,18 @@ def apply_child(
     Returns its output, tagged "output", and ``{name: state}``, empty if it has none.
     """
     with scope(name):
-        y, state = model.apply(
-            params.get(name, {}),
-            state.get(name, {}),
-            x,
-            key=child_key(key, name),
-            train=train,
-            mask=mask,
-        )
+        options = {"key": child_key(key, name), "train": train, "mask": mask}
+        result = model.apply(params.get(name, {}), state.get(name, {}), x, **options)
+        y, state = _pair("apply", result, "y, state")
         return tag(y, "output"), named(name, state)
+
+
+def _pair(caller: str, result: Any, names: str) -> tuple[Any, Any]:
+    """What ``init`` or ``apply`` returned, if it is two things of which the second is a state."""
+    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
+        return result
+    got = f"{type(result).__name__} from {caller}"
+    raise mistake("Model", got=got, expected=f"the tuple {names}, state a dict, {{}} without any")
 
 
 def step_child(

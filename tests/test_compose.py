@@ -80,6 +80,41 @@ def test_the_mask_travels_until_a_part_makes_one_value_of_the_sequence():
     assert [given is not None for _, given in seen[-3:]] == [True, True, False]
 
 
+def layer(
+    init=lambda key, x: ({}, {}),
+    apply=lambda params, state, x, *, key=None, train=False, mask=None: (x, state),
+):
+    return jnn.Model(init, apply)
+
+
+def draws(params, state, x, *, key=None, train=False, mask=None):
+    return x + jax.random.normal(key, x.shape), state
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"a": layer(init=lambda key, x: {})}, r"in a: Model: got dict from init, expected the tu"),
+        ({"a": layer(apply=lambda *args, **options: args[2])}, "in a: Model: got .* from apply"),
+        (
+            {"a": layer(apply=lambda params, state, x: (x, state))},
+            r"got an apply without key, train, mask, expected apply\(params, state, x",
+        ),
+        ({"a": layer(apply=draws)}, r"in a: got no key where it draws, .*Pass key="),
+    ],
+)
+def test_a_layer_that_is_written_wrongly_is_named(parts, message):
+    x = jnp.ones((2, 3))
+    with pytest.raises(jnn.JnnError, match=message):
+        jnn.chain(**parts).init(jax.random.key(0), x)
+
+
+def test_params_of_another_model_are_named():
+    model, x = jnn.chain(a=jnn.chain(b=jnn.dense(2))), jnp.ones((2, 3))
+    with pytest.raises(jnn.JnnError, match=r"in a/b: got params or state without 'kernel', expect"):
+        model.apply({"a": {"b": {"scale": x}}}, {}, x)
+
+
 def test_residual_adds_and_refuses_another_shape():
     x = jnp.arange(6.0).reshape(2, 3)
     block = jnn.residual(lambda x: 2 * x)
@@ -163,6 +198,10 @@ def test_repeat_is_a_loop_over_its_copies(unroll):
         (
             lambda: jnn.chain(jnn.dense(2), 3),
             "got 3 as a part of a model, expected a Model or a function",
+        ),
+        (
+            lambda: jnn.chain([jnn.dense(2), jnn.dense(1)]),
+            r"got a list as a part of a model.*chain\(\*parts\)",
         ),
         (
             lambda: jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3)),

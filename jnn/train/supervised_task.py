@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jnn import losses, metrics
 from jnn.data.splits import Splits
+from jnn.errors import mistake
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
 from jnn.train.evaluate import make_evaluate
@@ -35,9 +36,9 @@ def supervised(
 
     Params are kept by the loss on the validation part of ``splits``, if that is not empty. The
     metrics are the loss and ``measures``, by default the accuracy where the targets are integers.
-    ``prepare`` makes the model's input of the array, as `jnn.data.sets.images.to_float` does, and
-    ``augment`` changes it in training. What else the task is to have, such as baselines, is given
-    by ``task._replace(baselines=...)``.
+    ``prepare`` turns the array into the model's input, as `jnn.data.sets.images.to_float` does, and
+    ``augment`` changes it in training. Add the other fields of a task, such as baselines, with
+    ``task._replace(baselines=...)``.
 
     >>> import numpy as np
     >>> import jnn
@@ -54,6 +55,9 @@ def supervised(
     >>> int(jnp.argmax(logits))
     1
     """
+
+    example = prepare(splits.train[inputs][0])
+    _check_rank(model, example, splits.train[target])
 
     def objective(params, state, batch, key):
         x = prepare(batch[inputs])
@@ -74,10 +78,28 @@ def supervised(
         model=model,
         objective=objective,
         feed=in_memory(splits.train, batch_size),
-        example=prepare(splits.train[inputs][0]),
+        example=example,
         validate=evaluate(splits.validation, split="validation") if validated else None,
         best="validation/loss" if validated else None,
         lowest=True,
         test=evaluate(splits.test, split="test"),
         data=splits.sizes,
     )
+
+
+def _check_rank(model: Model, example: Any, targets: Any) -> None:
+    """Refuse a model that has scores at each pixel, or each element, for one label an example."""
+
+    def predict(x):
+        return model.apply(*model.init(jax.random.key(0), x), x)[0]
+
+    y = jax.eval_shape(predict, example)
+    is_label = jnp.issubdtype(targets.dtype, jnp.integer)
+    if is_label and hasattr(y, "ndim") and y.ndim > targets.ndim:
+        raise mistake(
+            "supervised",
+            got=f"predictions {y.shape} of an example {jnp.shape(example)} with one label",
+            expected="scores (classes,)",
+            remedy="Flatten an image, as by MLPConfig(input_rank=3) or jnn.flatten(3); of a "
+            "sequence take jnn.last_element() or a mean.",
+        )
