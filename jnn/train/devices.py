@@ -1,9 +1,9 @@
-"""Data parallelism: each of several devices finds the gradient of its part of the batch, and all
-make the same update of the same params.
+"""Data parallelism over several devices.
 
-What `jnn.train.make_step` does with ``accumulate`` one part after the other is done here at once.
-Params, state and optimizer state are copied to every device, data in memory too; of a batch each
-device has its part.
+Each device computes the gradient of its part of the batch, and all apply the same update to the
+same params. `jnn.train.make_step` with ``accumulate`` takes these parts one after the other; here
+they run at once. Params, state, optimizer state and data in memory are replicated on every device;
+of a batch each device has its part.
 """
 
 import functools
@@ -29,7 +29,7 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     """
     if not 1 <= count <= jax.device_count():
         remedy = (
-            "Of a CPU `jnn run --devices` makes several; elsewhere "
+            "`jnn run --devices` splits a CPU into several; in Python, call "
             'jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
         )
         raise mistake(
@@ -49,12 +49,12 @@ def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
 
 
 def on_one(tree: Any) -> Any:
-    """The copy of the first device alone, of what `on_each` copied: what all would compute alike is
-    then computed once.
+    """The copy on the first device of a ``tree`` that `on_each` copied.
+
+    What every device would compute alike is then computed once.
     """
-    return jax.tree.map(
-        lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf, tree
-    )
+    first = lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf
+    return jax.tree.map(first, tree)
 
 
 def beside(train_state: Any, feed: Feed) -> Feed:
@@ -74,12 +74,13 @@ def beside(train_state: Any, feed: Feed) -> Feed:
 
 
 def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
-    """``gradient`` on each device for its part of the batch, and the means of what they find.
+    """``gradient`` on each device for its part of the batch, averaged over the devices.
 
     ``gradient`` is ``(params, state, batch, key) -> (loss, (state, metrics)), gradient``. Device i
-    has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Parts count by the
-    weight in their metrics; of the state the floats are plain means. Raises `JnnError` for a batch
-    that the devices do not divide.
+    has the i-th part of the batch's leading axis, and ``fold_in(key, i)``. Parts are weighted by
+    the weight in their metrics; floats of the state are averaged without weights.
+
+    Raises `JnnError` for a batch size that is no multiple of the number of devices.
     """
     add = functools.partial(jax.lax.psum, axis_name=AXIS)
 
@@ -105,11 +106,11 @@ def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
 
 
 def check_divided(batch: Any, parts: int, by: str, divided: str) -> None:
-    """Refuse a batch that cannot be cut into equal ``parts``; ``by`` and ``divided`` say what cuts
-    it.
+    """Refuse a batch that cannot be cut into equal ``parts``.
+
+    ``by`` and ``divided`` say what cuts it, for the message.
     """
     sizes = {leaf.shape[0] for leaf in jax.tree.leaves(batch)}
     if bad := [size for size in sizes if size % parts]:
-        raise mistake(
-            "make_step", got=f"a batch of {bad[0]} for {by}", expected=f"a batch that {divided}"
-        )
+        got, expected = f"a batch of {bad[0]} for {by}", f"a batch that {divided}"
+        raise mistake("make_step", got=got, expected=expected)

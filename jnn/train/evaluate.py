@@ -1,5 +1,6 @@
-"""Evaluation on data in memory: batches of equal shape, padded with weight 0, in one compiled
-scan.
+"""Evaluation on data in memory, in one compiled scan.
+
+Batches have equal shapes; the last one is padded with examples of weight 0.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,12 +24,13 @@ def make_evaluate(
     split: str,
     batch_size: int = 500,
 ) -> Callable[[Any, Any], dict[str, jax.Array]]:
-    """``(params, state) -> {"validation/accuracy": ...}``, pure: a metric of all predictions on
-    ``arrays``, however they are cut.
+    """``(params, state) -> {"validation/accuracy": ...}``, pure: a metric over ``arrays``.
 
-    ``predict(params, state, batch)`` gives the predictions of a batch; ``metric`` computes a dict,
-    as `jnn.metrics.collection` makes one; ``target`` names the array to compare with, and ``split``
-    goes before the names of the metrics.
+    It is the metric of all predictions together, whatever the batch size.
+
+    ``predict(params, state, batch)`` returns the predictions of a batch; ``metric`` computes a
+    dict, as those of `jnn.metrics.collection` do; ``target`` names the array to compare with, and
+    ``split`` prefixes the names of the metrics.
 
     >>> import jnn.metrics
     >>> metric = jnn.metrics.collection({"accuracy": jnn.metrics.accuracy()})
@@ -45,23 +47,15 @@ def make_evaluate(
         measure = lambda batch, weight: metric.measure(
             predict(params, state, batch), batch[target], weight
         )
-        nothing = jax.tree.map(
-            lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype),
-            jax.eval_shape(measure, *_first((batches, weights))),
-        )
-        return metric.compute(
-            jax.lax.scan(
-                lambda total, batch: (metric.merge(total, measure(*batch)), None),
-                nothing,
-                (batches, weights),
-            )[0]
-        )
+        add = lambda total, batch: (metric.merge(total, measure(*batch)), None)
+        shapes = jax.eval_shape(measure, *_first((batches, weights)))
+        zeros = jax.tree.map(lambda leaf: jax.numpy.zeros(leaf.shape, leaf.dtype), shapes)
+        total, _ = jax.lax.scan(add, zeros, (batches, weights))
+        return metric.compute(total)
 
     def evaluate(params, state):
-        return {
-            f"{split}/{name}": value
-            for name, value in sums(params, state, batches, weights).items()
-        }
+        values = sums(params, state, batches, weights)
+        return {f"{split}/{name}": value for name, value in values.items()}
 
     return evaluate
 
@@ -77,11 +71,12 @@ def predict_all(
     """The predictions for all examples, in order, as numpy arrays."""
     size = len(next(iter(arrays.values())))
     batches, _ = padded_batches(arrays, min(batch_size, size))
-    stacked = jax.jit(
-        lambda params, state, batches: jax.lax.map(
-            lambda batch: predict(params, state, batch), batches
-        )
-    )(params, state, batches)
+
+    @jax.jit
+    def predict_batches(params, state, batches):
+        return jax.lax.map(lambda batch: predict(params, state, batch), batches)
+
+    stacked = predict_batches(params, state, batches)
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
 
 

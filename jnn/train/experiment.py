@@ -41,9 +41,10 @@ def main_of(module: ModuleType) -> Callable[[Any, Run], dict[str, Any]]:
 
 
 def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
-    """Train the task, test the params that were kept, once, and return what the run's summary says.
+    """Train the task, test the params that were kept once, and return the result of the run.
 
-    ``metrics``, ``baselines``, ``parameters``, ``steps``, ``data``, and the report's ``sections``.
+    It has ``metrics``, ``baselines``, ``parameters``, ``steps``, ``data``, and the report's
+    ``sections``.
     """
     if task.save:
         task.save(run.folder)

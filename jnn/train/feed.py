@@ -1,5 +1,6 @@
-"""Where the loop gets its batches: data, and the batch of each step as a pure function of a key and
-the step.
+"""Where the training loop gets its batches.
+
+A feed is data, and the batch of each step as a pure function of a key and the step.
 """
 
 import itertools
@@ -13,15 +14,17 @@ from jnn.data import batches, checks, streams
 from jnn.errors import mistake
 
 MOST_STEPS = 64
-"""In one dispatch, of data in memory."""
+"""The most steps in one dispatch, for data in memory."""
 
 
 class Feed(NamedTuple):
-    """Data, ``batch_of(data, key, step) -> batch``, the steps of an epoch, and what identifies the
-    data in a checkpoint.
+    """Data, the batch of each step, the steps per epoch, and the identity of the data.
 
-    Data that streams is read a step at a time: ``stream(key, step)`` gives that of step ``step``,
-    ``step + 1``, ... on the device, and ``data`` its shapes and dtypes. Data in memory has no
+    ``batch_of(data, key, step) -> batch`` is pure. ``identity`` is stored in checkpoints, so that a
+    run is not resumed on other data.
+
+    Streamed data is read a step at a time: ``stream(key, step)`` yields that of step ``step``,
+    ``step + 1``, ... on the device, and ``data`` has its shapes and dtypes. Data in memory has no
     ``stream``.
     """
 
@@ -33,8 +36,9 @@ class Feed(NamedTuple):
 
     @property
     def most_steps(self) -> int:
-        """The most steps in one dispatch: a stream makes one, as reading a batch takes longer than
-        starting a step.
+        """The most steps in one dispatch.
+
+        It is 1 for a stream, since reading a batch takes longer than starting a step.
         """
         return 1 if self.stream else MOST_STEPS
 
@@ -44,8 +48,10 @@ class Feed(NamedTuple):
 
 
 def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
-    """Arrays of equal length on the device; each epoch visits all of them in a new order, but for
-    the last ``length % batch_size`` of that order.
+    """Arrays of equal length, held on the device and shuffled anew for each epoch.
+
+    An epoch has full batches alone: it drops the last ``length % batch_size`` examples of its
+    order.
 
     >>> feed = in_memory({"x": np.arange(10, dtype=np.float32)}, batch_size=4)
     >>> feed.steps_per_epoch, feed.batch_of(feed.data, jax.random.key(0), 0)["x"].shape
@@ -70,13 +76,12 @@ def streamed(
     transform: streams.Transform | None = None,
     threads: int = 8,
 ) -> Feed:
-    """Examples read while the model trains, with the batches that `in_memory` would give; see
-    `jnn.data.streams`.
+    """Examples read while the model trains, in the same batches as `in_memory`.
 
     ``transform(example) -> example`` is pure and runs on the host; ``threads`` batches are read
-    ahead. Random changes belong into the objective, which has a key. A checkpoint remembers
-    ``source.identity``, the name of ``transform``, and a fingerprint of three examples as they are
-    read: a run is not resumed where one of them differs.
+    ahead (see `jnn.data.streams`). Random augmentation belongs in the objective, which has a key.
+    A checkpoint stores ``source.identity``, the name of ``transform``, and a fingerprint of three
+    examples as read: a run is not resumed where one of them differs.
 
     Raises MissingExtraError without Grain, and JnnError where reading an example twice gives two
     results.
@@ -87,19 +92,18 @@ def streamed(
     """
     streams.grain_module()
     size, steps = len(source), batches.steps_per_epoch(len(source), batch_size)
-    sample, again = (
-        streams.stack(
-            [streams.read_example(source, i, transform) for i in (0, size // 2, size - 1)]
-        )
-        for _ in range(2)
-    )
-    if checks.fingerprint(sample) != checks.fingerprint(again):
-        remedy = "Draw random changes in the objective, from its key."
+
+    def read_sample():
+        indices = (0, size // 2, size - 1)
+        return streams.stack([streams.read_example(source, i, transform) for i in indices])
+
+    sample = read_sample()
+    if checks.fingerprint(sample) != checks.fingerprint(read_sample()):
         raise mistake(
             "streamed",
             got="an example that differs when it is read again",
             expected="a pure transform",
-            remedy=remedy,
+            remedy="Draw random changes in the objective, from its key.",
         )
 
     def stream(key: jax.Array, step: int) -> Iterator[Any]:
@@ -113,20 +117,19 @@ def streamed(
         name: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)
         for name, x in batches.to_device(sample).items()
     }
+    name = getattr(transform, "__qualname__", type(transform).__qualname__) if transform else None
     identity = {
         "examples": size,
         "batch_size": batch_size,
         "source": getattr(source, "identity", None),
-        "transform": getattr(transform, "__qualname__", type(transform).__qualname__)
-        if transform
-        else None,
+        "transform": name,
         "sample_sha256": checks.fingerprint(sample),
     }
     return Feed(shapes, lambda data, key, step: data, steps, identity, stream)
 
 
 def _on_device(read: Iterator[Any]) -> Iterator[Any]:
-    """Batches on the device, each sent while the step before it is being made."""
+    """Batches on the device, each transferred while the step before it runs."""
     following = jax.device_put(next(read))
     for batch in read:
         ready, following = following, jax.device_put(batch)

@@ -1,14 +1,14 @@
 """The training loop: the one place where training touches the world.
 
     while steps remain:
-        read data, where it streams
-        make some steps in one dispatch, a pure function of (train state, data, how many)
-        stop if a number is not finite
-        every so often: log, evaluate, keep the best, save a checkpoint
-        stop, with a checkpoint, if asked to by a signal
+        read data, if it is streamed
+        take some steps in one dispatch, a pure function of (train state, data, number of steps)
+        stop if a value is not finite
+        at intervals: log, evaluate, keep the best params, save a checkpoint
+        on a signal: save a checkpoint and stop
 
-Everything else is a pure function that is written elsewhere: the update in `jnn.train.step`, the
-batches in `jnn.train.feed`. Copy this file when your loop is another one.
+Everything else is a pure function defined elsewhere: the update in `jnn.train.step`, the batches in
+`jnn.train.feed`. For a different loop, copy this file.
 """
 
 import dataclasses
@@ -34,16 +34,16 @@ Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
 
 OnEvaluate = Callable[[int, Any, Any], None]
-"""``(step, params, state)``: keeps something of the params at this step, such as a picture of what
-they make.
-"""
+"""``(step, params, state)``: records something of the params at this step, such as samples."""
 
-PATIENT = 0.2  # seconds of a dispatch, so that signals and progress are not kept waiting
+PATIENT = 0.2  # most seconds of a dispatch, so that signals and progress need not wait
 
 
 class Fitted(NamedTuple):
-    """What training made: the last train state, and the params and state that were best where a
-    metric was watched.
+    """The result of training.
+
+    ``params`` and ``state`` are the best by the monitored metric, or the last ones without such a
+    metric; ``train_state`` is the last.
     """
 
     train_state: TrainState
@@ -63,18 +63,18 @@ class Fitted(NamedTuple):
 
 @dataclasses.dataclass
 class Ledger:
-    """What the loop remembers beside the train state; JSON, saved with it."""
+    """What the loop keeps besides the train state: JSON values, saved with it."""
 
     best: float | None = None
     best_step: int = 0
     worse: int = 0
     """Evaluations since the best one."""
     skipped: int = 0
-    """Steps whose update was not finite and was left out."""
+    """Steps whose update was not finite and was skipped."""
     window: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     """Metrics of the steps since the last log."""
     done: bool = False
-    """Whether patience ended training before ``planned`` steps were made."""
+    """Whether training stopped early, before ``planned`` steps, when patience ran out."""
     planned: int = 0
 
     @classmethod
@@ -88,8 +88,9 @@ class Ledger:
             self.window.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric over the window, which starts anew; the learning rate is that of
-        the last step.
+        """The mean of each metric over the window, which is then emptied.
+
+        The learning rate is that of the last step.
         """
         row = {
             f"train/{name}": values[-1] if name == "learning_rate" else sum(values) / len(values)
@@ -99,11 +100,11 @@ class Ledger:
         return row
 
     def judge(self, at: int, value: float, *, lowest: bool, patience: int) -> bool:
-        """Whether the params of this step are to be kept.
+        """Whether to keep the params of this step.
 
-        They are where ``value`` is the best so far, or equal to it: of equals the later one, which
-        was trained longer. A value that is not finite never wins. Training is done after
-        ``patience`` evaluations in a row that brought no better value, if that is not 0.
+        They are kept if ``value`` is the best so far or equal to it: of equal ones the later, which
+        was trained longer. A value that is not finite is never kept. Training is done after
+        ``patience`` evaluations in a row without a better value, if ``patience`` is not 0.
         """
         if not math.isfinite(value):
             better = equal = False
@@ -135,38 +136,38 @@ def fit(
     run: Run | None = None,
     quiet: bool = False,
 ) -> Fitted:
-    """Train for ``epochs`` epochs of ``feed``; with ``run``, log and save to its folder, and go on
-    from its last checkpoint.
+    """Train for ``epochs`` epochs of ``feed``.
+
+    With ``run``, log and save to its folder, and continue from its last checkpoint.
 
     ``step``              ``(train_state, batch) -> train_state, metrics``, as
                           `jnn.train.make_step` makes it
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every
                           ``evaluate_every`` steps (an epoch) and at the end, with the moving
                           average of params where there is one
-    ``on_evaluate``       ``(step, params, state)``, called at the same steps, to keep something of
-                          these params; after a resume again for the steps since the last
-                          checkpoint, so that what it writes must depend on its arguments alone
+    ``on_evaluate``       ``(step, params, state)``, called at the same steps, to record something
+                          of these params; called again after a resume for the steps since the last
+                          checkpoint, so what it writes must depend on its arguments alone
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
-                          or with ``lowest`` the lowest; of equals the later ones. A run's summary
+                          or with ``lowest`` the lowest; of equal ones the later. A run's summary
                           says which were kept
-    ``patience``          stop after so many evaluations without a new best; 0 for never
-    ``skip_bad``          updates that are not finite and may be skipped before training counts as
-                          diverged
-    ``log_every``         steps between two rows of training metrics, means over these steps (a
-                          tenth of an epoch)
-    ``checkpoint_every``  seconds between two checkpoints; when they are made changes nothing in the
-                          run
-    ``quiet``             show no progress; a run says itself whether it is quiet
+    ``patience``          stop after this many evaluations without a new best; 0 for never
+    ``skip_bad``          how many updates that are not finite may be skipped before training counts
+                          as diverged
+    ``log_every``         steps between two rows of training metrics, which are means over these
+                          steps (default: a tenth of an epoch)
+    ``checkpoint_every``  seconds between two checkpoints; does not affect the result of the run
+    ``quiet``             show no progress; a run has its own option for this
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
-    saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. Both leave a run that
-    ``jnn resume`` continues bit for bit.
+    saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. After both,
+    ``jnn resume`` continues the run bit for bit.
     """
     if patience and best is None:
         raise mistake(
             "fit",
             got=f"patience={patience} and no best",
-            expected="a metric to be patient about, such as best='validation/loss'",
+            expected="the metric that patience applies to, such as best='validation/loss'",
         )
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
@@ -190,7 +191,7 @@ def fit(
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                train_state = _leave_out(train_state, trouble, ledger, skip_bad, recorder, kept)
+                train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
             if on_evaluate and is_time:
@@ -209,7 +210,7 @@ def fit(
                 saved = time.perf_counter()
             if stop.signum:
                 recorder.interrupted(stop.signum)
-    if ledger.best is None:  # nothing was watched, or nothing finite was seen
+    if ledger.best is None:  # no metric is monitored, or none was finite
         kept = _guess(train_state)
     elif run and best:
         run.kept = kept_by(best, lowest, ledger.best_step, ledger.best)
@@ -218,7 +219,7 @@ def fit(
 
 
 def kept_by(metric: str, lowest: bool, step: int, value: float) -> dict[str, Any]:
-    """By which metric and at which step params were kept, as the summary of a run says it."""
+    """By which metric and at which step params were kept, for the summary of a run."""
     direction = "lowest" if lowest else "highest"
     return {"metric": metric, "direction": direction, "step": step, "value": value}
 
@@ -228,8 +229,8 @@ def _begin(
 ) -> tuple[TrainState, Any, Ledger]:
     """The train state, the best params and state so far, and the ledger.
 
-    They are those of the last checkpoint, or of the start. A run that patience ended and that is
-    now to make another number of ``steps`` goes on, with its patience renewed.
+    They are those of the last checkpoint, or of the start. A run that stopped early and is resumed
+    with another number of ``steps`` continues, with its patience reset.
     """
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
@@ -237,7 +238,8 @@ def _begin(
     if restored := recorder.restore((train_state, kept)):
         (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
         if ledger.done and ledger.planned != steps:
-            recorder.say(f"Patience ended training at step {int(train_state.step):,}; it goes on.")
+            at = int(train_state.step)
+            recorder.say(f"Training stopped early at step {at:,} (patience); it continues.")
             ledger.done, ledger.worse = False, 0
         ledger.planned = steps
     return train_state, kept, ledger
@@ -249,18 +251,17 @@ def _guess(train_state: TrainState) -> tuple[Any, Any]:
 
 
 def _compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
-    """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps; the
-    train state is donated.
+    """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps.
+
+    The train state is donated, and keeps its sharding over several devices.
     """
-    home = (
-        jax.tree.map(lambda leaf: leaf.sharding, train_state)
-        if len(train_state.step.devices()) > 1
-        else None
-    )
+    sharding = None
+    if len(train_state.step.devices()) > 1:
+        sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     steps = jax.jit(
         make_steps(step, feed.batch_of, feed.most_steps),
         donate_argnums=0,
-        out_shardings=(home, None),
+        out_shardings=(sharding, None),
     )
     return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
 
@@ -275,8 +276,9 @@ def _next_pace(pace: int, seconds: float, most: int) -> int:
 def _log(
     rows: list[dict[str, float]], at: int, every: int, ledger: Ledger, recorder: Recorder
 ) -> int:
-    """Log the steps after ``at``, a row of metrics each, as means over ``every`` steps; returns the
-    last one.
+    """Log the ``rows`` of the steps after ``at`` as means over ``every`` steps.
+
+    Returns the last step.
     """
     for row in rows:
         at += 1
@@ -287,27 +289,27 @@ def _log(
 
 
 def _copy(tree: Any) -> Any:
-    """A copy that donation leaves alone."""
+    """A copy that donation does not invalidate."""
     return jax.tree.map(jnp.copy, tree)
 
 
 def _read(
     metrics: dict[str, Any], train_state: TrainState
 ) -> tuple[list[dict[str, float]], dict[str, Any]]:
-    """The metrics of each step taken, and what happened in the one, if any, that was not finite."""
+    """The metrics of each step taken, and those of the step that was not finite, if any.
+
+    The latter also name the leaf that was not finite.
+    """
     metrics = dict(metrics)
-    taken, finite, leaf = (
-        int(metrics.pop("taken").sum()),
-        metrics.pop("finite"),
-        metrics.pop("bad_leaf"),
-    )
+    taken = int(metrics.pop("taken").sum())
+    finite, leaf = metrics.pop("finite"), metrics.pop("bad_leaf")
     rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]
     if taken and not finite[taken - 1]:
         return rows[:-1], {**rows[-1], "leaf": leaf_names(train_state)[leaf[taken - 1]]}
     return rows, {}
 
 
-def _leave_out(
+def _skip(
     train_state: TrainState,
     trouble: dict[str, Any],
     ledger: Ledger,
@@ -315,19 +317,19 @@ def _leave_out(
     recorder: Recorder,
     kept: Any,
 ) -> TrainState:
-    """Count the step whose update was not finite as made without it, or give up, with the last good
-    state saved.
+    """Skip an update that was not finite: count its step as taken.
+
+    Where too many were skipped, save the last good state and raise `Diverged`.
     """
     at = int(train_state.step)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
-    message = (
-        f"Step {at} is not finite; the first bad value is in the {trouble['leaf']} ({numbers})."
-    )
+    leaf = trouble["leaf"]
+    message = f"Step {at} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
         recorder.diverged(at, message)
     ledger.skipped += 1
-    recorder.say(f"{message} Its update is left out ({ledger.skipped} of at most {allowed}).")
+    recorder.say(f"{message} Its update is skipped ({ledger.skipped} of at most {allowed}).")
     return train_state._replace(step=train_state.step + 1)
 
 

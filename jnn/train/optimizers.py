@@ -1,10 +1,12 @@
-"""Optax's optimizers and schedules by name, with the settings of a config; jnn adds none of its
-own.
+"""Optax's optimizers and schedules by name, with the settings of a config.
+
+jnn has no optimizers of its own.
 """
 
 import difflib
 import inspect
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,9 +17,7 @@ from jax.core import Tracer
 from jnn.errors import mistake
 
 DECAYED = ("kernel",)
-"""The names of the params that weight decay pulls towards zero: not biases, not the scales of
-norms, not embeddings.
-"""
+"""The names of the params with weight decay: not biases, the scales of norms, or embeddings."""
 
 
 def make_optimizer(
@@ -32,7 +32,9 @@ def make_optimizer(
     options: Mapping[str, Any] | None = None,
     schedule_options: Mapping[str, Any] | None = None,
 ) -> optax.GradientTransformation:
-    """The Optax optimizer called ``name``, with its learning rate on a schedule and in sight.
+    """The Optax optimizer called ``name``, with a schedule for its learning rate.
+
+    The current learning rate can be read from the optimizer's state.
 
     ``name``           a function of ``optax`` or ``optax.contrib`` that takes a learning rate:
                        "sgd", "adamw", "lion", "muon", ...
@@ -40,10 +42,10 @@ def make_optimizer(
                        rates are one ``jax.vmap``.
     ``schedule``       "constant", "cosine" or "linear" (to 0 at the last step), or a schedule
                        function of Optax: "exponential_decay", ...
-    ``warmup``         the fraction of the steps in which the learning rate first rises from 0 in a
-                       line.
-    ``weight_decay``   applied to kernels alone. Decoupled where the optimizer has that argument,
-                       else added to the gradient.
+    ``warmup``         the fraction of the steps in which the learning rate first rises linearly
+                       from 0.
+    ``weight_decay``   applied to kernels alone: decoupled if the optimizer has that argument, else
+                       added to the gradient.
     ``clip``           the global 2-norm to which gradients are scaled down; 0 for none.
     ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule,
                        whose values are relative to the learning rate.
@@ -98,18 +100,19 @@ def make_schedule(
     rising = round(warmup * steps)
     own_warmup = "warmup_steps" in takes
     falling = steps if own_warmup else steps - rising
-    known = {
+    defaults = {
         "value": 1.0,
         "init_value": 0.0 if own_warmup else 1.0,
         "peak_value": 1.0,
         "end_value": 0.0,
         "power": 1.0,
         "decay_rate": 0.1,
+        "warmup_steps": max(rising, 1),
+        "decay_steps": falling,
+        "transition_steps": falling,
     }
-    known |= {"warmup_steps": max(rising, 1), "decay_steps": falling, "transition_steps": falling}
-    options = {argument: value for argument, value in known.items() if argument in takes} | dict(
-        options or {}
-    )
+    defaults = {argument: value for argument, value in defaults.items() if argument in takes}
+    options = {**defaults, **(options or {})}
     _check_options(f"schedule {name}", options, takes)
     relative = make(**options)
     if rising and not own_warmup:
@@ -120,8 +123,7 @@ def make_schedule(
 
 
 def decay_mask(params: Any) -> Any:
-    """A tree like ``params``: True at each leaf that weight decay applies to, which is one called
-    ``kernel``.
+    """A tree like ``params``: True at each leaf with weight decay, which is one called ``kernel``.
 
     >>> decay_mask({"0": {"kernel": 1, "bias": 2}})
     {'0': {'bias': False, 'kernel': True}}
@@ -131,19 +133,18 @@ def decay_mask(params: Any) -> Any:
 
 def available_optimizers() -> dict[str, Callable]:
     """Every function of Optax that makes an optimizer from a learning rate and numbers."""
-    found = _functions(lambda arguments: "learning_rate" in arguments, optax, optax.contrib)
+    optimizers = _functions(lambda arguments: "learning_rate" in arguments, optax, optax.contrib)
     # these two need functions, not numbers
-    return {name: make for name, make in found.items() if name not in ("schedule_free", "sophia")}
+    for name in ("schedule_free", "sophia"):
+        optimizers.pop(name, None)
+    return optimizers
 
 
 def available_schedules() -> dict[str, Callable]:
-    """Every schedule of Optax that numbers describe."""
-    return _functions(
-        lambda arguments: (
-            arguments & {"init_value", "peak_value", "value"} and "learning_rate" not in arguments
-        ),
-        optax.schedules,
-    )
+    """Every schedule of Optax that takes numbers alone."""
+    values = {"init_value", "peak_value", "value"}
+    is_schedule = lambda arguments: arguments & values and "learning_rate" not in arguments
+    return _functions(is_schedule, optax.schedules)
 
 
 _SHORT = {
@@ -156,16 +157,15 @@ _SHORT = {
 
 
 def _functions(fits, *modules) -> dict[str, Callable]:
-    found = {}
+    """The public functions of the modules whose set of argument names ``fits``."""
+    functions = {}
     for module in modules:
         for name, value in vars(module).items():
-            if (
-                inspect.isfunction(value)
-                and not name.startswith(("_", "scale_by_"))
-                and fits(set(inspect.signature(value).parameters))
-            ):
-                found.setdefault(name, value)
-    return found
+            if not inspect.isfunction(value) or name.startswith(("_", "scale_by_")):
+                continue
+            if fits(set(inspect.signature(value).parameters)):
+                functions.setdefault(name, value)
+    return functions
 
 
 def _lookup(kind: str, name: str, available: Mapping[str, Callable]) -> Callable:
@@ -178,12 +178,12 @@ def _lookup(kind: str, name: str, available: Mapping[str, Callable]) -> Callable
     return available[name]
 
 
-def _check_options(where: str, options: Mapping[str, Any], takes: Mapping[str, Any]) -> None:
+def _check_options(caller: str, options: Mapping[str, Any], takes: Mapping[str, Any]) -> None:
     if unknown := [option for option in options if option not in takes]:
         near = difflib.get_close_matches(unknown[0], takes, n=1)
         remedy = f"Did you mean {near[0]!r}?" if near else ""
         raise mistake(
-            where,
+            caller,
             got=f"an option {unknown[0]!r}",
             expected=f"some of {', '.join(takes)}",
             remedy=remedy,
@@ -194,20 +194,16 @@ def _check_options(where: str, options: Mapping[str, Any], takes: Mapping[str, A
         if argument.default is inspect.Parameter.empty and name != "learning_rate"
     ]
     if missing := [name for name in needed if name not in options]:
-        raise mistake(where, got=f"no {missing[0]}", expected=f"the options {', '.join(needed)}")
+        raise mistake(caller, got=f"no {missing[0]}", expected=f"the options {', '.join(needed)}")
 
 
 def _check_range(name: str, value, *, low=None, above=None, below=None) -> None:
     if isinstance(value, Tracer):
         return
-    wanted = [f">= {low}" for _ in [low] if low is not None] + [
-        f"> {above}" for _ in [above] if above is not None
-    ]
-    wanted += [f"< {below}" for _ in [below] if below is not None]
-    fits = (
-        (low is None or value >= low)
-        and (above is None or value > above)
-        and (below is None or value < below)
-    )
+    bounds = {">=": low, ">": above, "<": below}
+    bounds = {sign: bound for sign, bound in bounds.items() if bound is not None}
+    holds = {">=": operator.ge, ">": operator.gt, "<": operator.lt}
+    fits = all(holds[sign](value, bound) for sign, bound in bounds.items())
     if not fits or not math.isfinite(value):
-        raise mistake("optimizer", got=f"{name}={value}", expected=f"{name} {' and '.join(wanted)}")
+        expected = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items())
+        raise mistake("optimizer", got=f"{name}={value}", expected=f"{name} {expected}")

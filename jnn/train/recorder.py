@@ -1,5 +1,7 @@
-"""What the loop tells the world: rows of metrics, checkpoints, progress; in memory and on standard
-error alone where there is no run folder."""
+"""The outputs of the training loop: rows of metrics, checkpoints and progress.
+
+Without a run folder, rows are kept in memory alone and progress goes to standard error.
+"""
 
 import contextlib
 import dataclasses
@@ -40,8 +42,9 @@ class Recorder:
         self._open.__exit__(*exception)
 
     def restore(self, like: Any):
-        """The newest checkpoint that verifies, or None; the rows logged after it are dropped, to be
-        made again.
+        """The newest checkpoint that verifies, or None.
+
+        The rows logged after it are dropped, since these steps are repeated.
         """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
         if self.run:
@@ -49,7 +52,7 @@ class Recorder:
             self.rows = self.run.metrics.rows()
         if not restored:
             return None
-        logged = restored.host.pop("rows", 0)
+        logged, digest = restored.host.pop("rows", 0), restored.host.pop("log", None)
         for note in restored.notes:
             self.say(note)
         if len(self.rows) != logged:
@@ -57,26 +60,31 @@ class Recorder:
                 f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
                 f"{restored.step}; the others are lost"
             )
+        elif self.run and digest not in (None, self.run.metrics.digest()):
+            raise mistake(
+                str(self.run.metrics.path),
+                got=f"rows up to step {restored.step} that were altered since the run wrote them",
+                expected="the same",
+                remedy="Put a copy of the file back, or delete it to resume without these rows.",
+            )
         return restored
 
     def start(self, at: int, steps: int) -> Progress:
-        """Begin to show progress, from step ``at`` on. Raises JnnError where the run is longer
-        already than it is to be.
+        """Begin to show progress, from step ``at`` on.
+
+        Raises JnnError where the run has already taken more than ``steps`` steps.
         """
         if at > steps:
-            remedy = "Resume it with more, or without --epochs."
             raise mistake(
                 "epochs",
                 got=f"{steps:,} steps",
-                expected=f"at least the {at:,} that are made",
-                remedy=remedy,
+                expected=f"at least the {at:,} already taken",
+                remedy="Resume it with more, or without --epochs.",
             )
         if self.run:
             self.run.keep_config()
-        self._shown, self._line_every = (
-            at // self._steps_per_epoch,
-            -(-steps // (MOST_LINES * self._steps_per_epoch)),
-        )
+        self._last_line = at // self._steps_per_epoch
+        self._line_every = -(-steps // (MOST_LINES * self._steps_per_epoch))
         progress = Progress(
             steps,
             steps_per_epoch=self._steps_per_epoch,
@@ -88,12 +96,15 @@ class Recorder:
         self._progress = self._open.enter_context(progress)
         return progress
 
-    def stepped(self, at: int, made: int, seconds: float, row: dict[str, float]) -> None:
-        """Some steps were made; a checkpoint that failed meanwhile is raised here."""
+    def stepped(self, at: int, count: int, seconds: float, row: dict[str, float]) -> None:
+        """Record that ``count`` steps were taken, up to step ``at``.
+
+        Raises the error of a checkpoint whose saving in the background has failed.
+        """
         if self._checkpoints:
             self._checkpoints.check()
         if self.run:
-            self.run.timings.write(at, {"seconds": seconds, "steps": made})
+            self.run.timings.write(at, {"seconds": seconds, "steps": count})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
 
     def row(self, at: int, values: Mapping[str, Any]) -> None:
@@ -105,19 +116,21 @@ class Recorder:
         self._progress.update(at, values)
 
     def line(self, at: int, *, last: bool) -> None:
-        """Show a line where an epoch, or the last of a hundredth of them all, has ended since the
-        last line.
+        """Show a line if an epoch has ended since the last line.
+
+        A run of more than `MOST_LINES` epochs shows one for several epochs.
         """
         epoch = at // self._steps_per_epoch
-        if epoch - self._shown >= self._line_every or last:
+        if epoch - self._last_line >= self._line_every or last:
             self._progress.epoch(at, {})
-            self._shown = epoch
+            self._last_line = epoch
 
     def save(self, at: int, tree: Any, ledger: Any) -> None:
         """Save a checkpoint, in the background, once the rows up to it are on disk."""
         if self.run and self._checkpoints:
             self.run.metrics.synchronize()
-            self._checkpoints.save(at, tree, {**dataclasses.asdict(ledger), "rows": len(self.rows)})
+            log = {"rows": len(self.rows), "log": self.run.metrics.digest()}
+            self._checkpoints.save(at, tree, {**dataclasses.asdict(ledger), **log})
 
     def interrupted(self, signum: int) -> None:
         """End the run after a signal, once its checkpoint is on disk."""
@@ -126,7 +139,7 @@ class Recorder:
         raise Interrupted(signum)
 
     def diverged(self, at: int, message: str) -> None:
-        """End a run whose numbers are no longer finite, once its last good state is on disk."""
+        """End a run whose values are no longer finite, once its last good state is on disk."""
         if self._checkpoints:
             self._checkpoints.wait()
         norms = [row for row in self.rows if "train/gradient_norm" in row]

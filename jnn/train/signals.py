@@ -15,8 +15,9 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Stop]:
-    """Within the block the first SIGINT or SIGTERM sets the flag; a second one ends the process at
-    once. Outside the main thread nothing is caught.
+    """Within the block the first SIGINT or SIGTERM sets the flag.
+
+    A second one ends the process at once. Outside the main thread nothing is caught.
 
     >>> with stop_signals() as stop:
     ...     signal.raise_signal(signal.SIGTERM)

@@ -11,8 +11,9 @@ from jnn.model import Model, child_key
 
 
 class TrainState(NamedTuple):
-    """Step, params, state, optimizer state and key: with the config, all that a run needs to go on,
-    bit for bit.
+    """Step, params, state, optimizer state and key.
+
+    With the config, these are all that a run needs to continue bit for bit.
 
     ``step`` counts the updates made, int32. ``key`` never changes: what step s draws comes from
     ``fold_in(key, s)``. ``average`` is the moving average of params, and ``loss_scale`` a
@@ -34,8 +35,9 @@ class TrainState(NamedTuple):
 
 
 class LossScale(NamedTuple):
-    """What the loss is multiplied by, so that small gradients survive in float16, and the finite
-    steps since it last changed.
+    """The factor of the loss, so that small gradients do not underflow in float16.
+
+    ``since`` counts the finite steps since ``value`` last changed.
     """
 
     value: jax.Array
@@ -43,8 +45,9 @@ class LossScale(NamedTuple):
 
 
 def seed_key(seed: int) -> jax.Array:
-    """The key of a run. Raises `JnnError` for a seed outside [0, 2^32), where JAX would silently
-    take another one.
+    """The key of a run.
+
+    Raises `JnnError` for a seed outside [0, 2^32), where JAX would silently use another one.
 
     >>> seed_key(2**33)
     Traceback (most recent call last):
@@ -64,11 +67,10 @@ def init_train_state(
     average: bool = False,
     loss_scale: float | None = None,
 ) -> TrainState:
-    """The state before the first step, for a model that reads inputs like ``x`` (arrays or their
-    shapes). One compilation.
+    """The state before the first step, for a model of inputs like ``x`` (arrays or their shapes).
 
-    ``average`` makes room for the moving average of params, ``loss_scale`` (2**15 is usual) for a
-    dynamic loss scale, as `jnn.train.make_step` uses them.
+    ``average`` adds the moving average of params, ``loss_scale`` (2**15 is usual) a dynamic loss
+    scale, as `jnn.train.make_step` uses them. It takes one compilation.
 
     >>> import jnn
     >>> train_state = init_train_state(seed_key(0), jnn.dense(2), optax.adam(1e-3), jnp.ones(3))
@@ -80,11 +82,9 @@ def init_train_state(
     @jax.jit
     def init(key):
         params, state = model.init(child_key(key, "init"), shapes)
-        scale = (
-            ()
-            if loss_scale is None
-            else LossScale(jnp.array(loss_scale, jnp.float32), jnp.zeros((), jnp.int32))
-        )
+        scale = ()
+        if loss_scale is not None:
+            scale = LossScale(jnp.array(loss_scale, jnp.float32), jnp.zeros((), jnp.int32))
         averaged = jax.tree.map(jnp.copy, params) if average else ()
         return TrainState(
             jnp.zeros((), jnp.int32),

@@ -1,9 +1,9 @@
 """One update, and many in one dispatch, as pure functions.
 
 An objective is ``(params, state, batch, key) -> loss, (state, metrics)``; metrics is a dict of
-scalars, among which ``"weight"`` may say over how much the loss is a mean, such as the number of
-real tokens of the batch. A step is ``(TrainState, batch) -> TrainState, metrics``. Both are yours
-to write; these are the usual ones.
+scalars, among which ``"weight"`` is the weight of the batch's mean, such as its number of real
+tokens. A step is ``(TrainState, batch) -> TrainState, metrics``. You can write both yourself; these
+are the usual ones.
 """
 
 import functools
@@ -148,8 +148,9 @@ def _scaled(result, scale):
 
 
 def _gradient(evaluate: Objective, parts: int) -> Callable:
-    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, means over ``parts``
-    pieces of the batch in turn.
+    """``(params, state, batch, key) -> (loss, (state, metrics)), gradient``, with accumulation.
+
+    They are weighted means over ``parts`` pieces of the batch, computed one after the other.
     """
     whole = jax.value_and_grad(evaluate, has_aux=True)
     if parts == 1:
@@ -215,20 +216,15 @@ def _rescaled(new: TrainState, good: jax.Array, step: jax.Array) -> tuple[TrainS
 
 def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     """For each leaf the norm of its gradient, and that of its change over its own."""
-    found = {}
-    for (path, old), now, slope in zip(
-        jax.tree.leaves_with_path(params),
-        jax.tree.leaves(new),
-        jax.tree.leaves(gradient),
-        strict=True,
-    ):
-        name, norm = (
-            path_name(path),
-            lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf))),
-        )
-        found[f"gradient_norm/{name}"] = norm(slope)
-        found[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
-    return found
+    norm = lambda leaf: jnp.sqrt(jnp.sum(jnp.square(leaf)))
+    before = jax.tree.leaves_with_path(params)
+    leaves = zip(before, jax.tree.leaves(new), jax.tree.leaves(gradient), strict=True)
+    statistics = {}
+    for (path, old), now, slope in leaves:
+        name = path_name(path)
+        statistics[f"gradient_norm/{name}"] = norm(slope)
+        statistics[f"update_ratio/{name}"] = norm(now - old) / jnp.maximum(norm(old), 1e-12)
+    return statistics
 
 
 def _finite(tree: Any) -> jax.Array:
@@ -251,34 +247,27 @@ def leaf_names(train_state: TrainState) -> list[str]:
         ("params", train_state.params),
         ("state", train_state.state),
     ]
-    return [
-        "loss",
-        *(
-            f"{kind} of {path_name(path)}"
-            for kind, tree in trees
-            for path, _ in jax.tree.leaves_with_path(tree)
-        ),
-    ]
+    paths = [(kind, path) for kind, tree in trees for path, _ in jax.tree.leaves_with_path(tree)]
+    return ["loss", *(f"{kind} of {path_name(path)}" for kind, path in paths)]
 
 
 def _learning_rate(optimizer_state) -> dict[str, jax.Array]:
-    """The learning rate that `optax.inject_hyperparams` shows, where there is exactly one."""
-    found = optax.tree.get_all_with_path(
-        optimizer_state, "learning_rate", filtering=lambda path, value: isinstance(value, jax.Array)
-    )
-    return {"learning_rate": found[0][1]} if len(found) == 1 else {}
+    """The learning rate in the state of `optax.inject_hyperparams`, if there is exactly one."""
+    is_array = lambda path, value: isinstance(value, jax.Array)
+    rates = optax.tree.get_all_with_path(optimizer_state, "learning_rate", filtering=is_array)
+    return {"learning_rate": rates[0][1]} if len(rates) == 1 else {}
 
 
 def make_steps(
     step: Step, batch_of: Callable[[Any, jax.Array, jax.Array], Any], most: int
 ) -> Callable:
-    """Up to ``most`` steps in one dispatch:
-    ``steps(train_state, data, count) -> train_state, metrics``, each metric stacked ``(most,)``.
+    """``steps(train_state, data, count) -> train_state, metrics``: up to ``most`` steps at once.
 
-    ``batch_of(data, key, step)`` is the batch of a step, a pure function; ``count <= most`` is
-    traced, so that one compiled program makes every number of steps and a run is the same bits
-    however it is cut. A step that is not finite ends the dispatch; ``metrics["taken"]`` is True for
-    the steps that ran, the one that failed included.
+    Each metric is stacked, ``(most,)``. ``batch_of(data, key, step)`` is the batch of a step, a
+    pure function. ``count <= most`` is traced, so that one compiled program takes any number of
+    steps, and a run is the same bits however it is divided into dispatches. A step that is not
+    finite ends the dispatch; ``metrics["taken"]`` is True for the steps that ran, the one that
+    failed included.
     """
 
     def steps(train_state: TrainState, data: Any, count: jax.Array):

@@ -1,5 +1,6 @@
-"""Many runs as one compiled program: a whole training run is a pure function of a key and
-hyper-parameters, so ``jax.vmap`` trains many.
+"""Many runs as one compiled program.
+
+A whole training run is a pure function of a key and hyper-parameters, so ``jax.vmap`` trains many.
 """
 
 import dataclasses
@@ -24,14 +25,17 @@ from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
 TOGETHER = ("seed", "learning_rate")
-"""The settings that may differ between runs that train as one program; where others differ, there
-is a program for each.
+"""The settings that may differ between the runs of one program.
+
+Runs that differ in others are different programs.
 """
 
 
 class Member(NamedTuple):
-    """One run of several: its train state, the params and state that were best, and their value
-    (the lowest is the best) and step.
+    """One run of several.
+
+    ``kept`` are the best params and state, ``best`` their value (lower is better), ``step`` their
+    step.
     """
 
     train_state: TrainState
@@ -41,8 +45,9 @@ class Member(NamedTuple):
 
 
 def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
-    """``begin(key, rate) -> member`` and ``epoch(member, rate, data) -> member, row``, both pure:
-    they vmap over members.
+    """``begin(key, rate) -> member`` and ``epoch(member, rate, data) -> member, row``.
+
+    Both are pure, and can be vmapped over members.
     """
     if config.patience or config.skip_bad:
         raise mistake(
@@ -51,7 +56,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             expected="0: members of one program stop together",
         )
     if config.devices > 1:
-        remedy = "Leave it away: members spread over all devices by themselves."
+        remedy = "Omit it: members are spread over all devices automatically."
         raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
     if task.feed.stream:
         raise mistake(
@@ -89,7 +94,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         if not task.best:
             return Member(train_state, now, member.best, train_state.step), row
         value = row[task.best] * (1 if task.lowest else -1)
-        better = jnp.isfinite(value) & (value <= member.best)  # of equals the later, as in `fit`
+        better = jnp.isfinite(value) & (value <= member.best)  # of equal ones the later, as in fit
         new = (now, value, train_state.step)
         kept, best, at = jax.tree.map(lambda new, old: jnp.where(better, new, old), new, member[1:])
         return Member(train_state, kept, best, at), row
@@ -98,8 +103,9 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
 
 
 def make_train(task: Task, config: TrainingConfig) -> Callable:
-    """``train(key, learning_rate, data) -> member, history``: a whole run as one pure function;
-    history has a value for each epoch.
+    """``train(key, learning_rate, data) -> member, history``: a whole run as one pure function.
+
+    The history has a value for each epoch.
 
     ``jax.vmap(train, in_axes=(0, 0, None))`` trains several; each equals the solo run with its key
     and learning rate, but for the order of sums in float32.
@@ -116,18 +122,18 @@ def make_train(task: Task, config: TrainingConfig) -> Callable:
 
 
 def product(config: TrainingConfig, choices: dict[str, Sequence[Any]]) -> list[TrainingConfig]:
-    """A config for each combination of ``choices``. Raises `JnnError` for a setting that the config
-    has not.
+    """A config for each combination of ``choices``.
+
+    Raises `JnnError` for a setting that the config does not have.
 
     >>> configs = product(TrainingConfig(), {"seed": [0, 1], "learning_rate": [0.1]})
     >>> [(config.seed, config.learning_rate) for config in configs]
     [(0, 0.1), (1, 0.1)]
     """
-    known = {field.name for field in dataclasses.fields(config)}
-    if unknown := [name for name in choices if name not in known]:
-        raise mistake(
-            "sweep", got=f"a setting {unknown[0]!r}", expected=f"some of {', '.join(sorted(known))}"
-        )
+    settings = {field.name for field in dataclasses.fields(config)}
+    if unknown := [name for name in choices if name not in settings]:
+        expected = f"some of {', '.join(sorted(settings))}"
+        raise mistake("sweep", got=f"a setting {unknown[0]!r}", expected=expected)
     return [
         dataclasses.replace(config, **dict(zip(choices, values, strict=True)))
         for values in itertools.product(*choices.values())
@@ -148,31 +154,38 @@ def sweep(
     "history"}``: the test metrics with the best params, by which metric and at which step these
     were kept, and a row for each epoch.
     """
-    alone = lambda config: {
-        name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER
-    }
     results: list[dict[str, Any]] = [{} for _ in configs]
-    groups: list[list[int]] = []
-    for i, config in enumerate(configs):
-        found = next((group for group in groups if alone(configs[group[0]]) == alone(config)), None)
-        groups.append([i]) if found is None else found.append(i)
+    groups = _programs(configs)
     for number, group in enumerate(groups):
         members = [configs[i] for i in group]
         say(f"program {number + 1} of {len(groups)}: {len(members)} runs")
-        where = folder / f"program{number}" if folder else None
-        for i, result in zip(
-            group, _together(task_of(members[0]), members, where, say), strict=True
-        ):
+        of_program = folder / f"program{number}" if folder else None
+        trained = _together(task_of(members[0]), members, of_program, say)
+        for i, result in zip(group, trained, strict=True):
             results[i] = result
     return results
+
+
+def _programs(configs: Sequence[TrainingConfig]) -> list[list[int]]:
+    """The indices of the configs, grouped by those that train as one program."""
+    separate = lambda config: {
+        name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER
+    }
+    groups: list[list[int]] = []
+    for i, config in enumerate(configs):
+        for group in groups:
+            if separate(configs[group[0]]) == separate(config):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+    return groups
 
 
 def _together(
     task: Task, configs: list[TrainingConfig], folder: Path | None, say
 ) -> list[dict[str, Any]]:
-    """Train configs that differ in seed and learning rate as one program, an epoch in one
-    dispatch.
-    """
+    """Train configs that differ in `TOGETHER` alone as one program, one dispatch for each epoch."""
     begin, epoch = make_epoch(task, configs[0])
     keys = jnp.stack([seed_key(config.seed) for config in configs])
     rates = jnp.array([config.learning_rate for config in configs])
@@ -188,15 +201,8 @@ def _together(
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, rates, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
-            rows.append(
-                {
-                    "step": step,
-                    **{
-                        name: np.asarray(values, np.float64).tolist()
-                        for name, values in row.items()
-                    },
-                }
-            )
+            values = {name: np.asarray(x, np.float64).tolist() for name, x in row.items()}
+            rows.append({"step": step, **values})
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     return [
@@ -206,12 +212,12 @@ def _together(
             "kept": _kept_by(task, float(members.best[i]), int(members.step[i])),
             "history": [{name: values[i] for name, values in row.items()} for row in rows],
         }
-        for i, (config, kept) in enumerate(zip(configs, _each(members.kept), strict=True))
+        for i, (config, kept) in enumerate(zip(configs, _unstacked(members.kept), strict=True))
     ]
 
 
-def _each(members: Any) -> list[Any]:
-    """The members, which may lie on several devices, one by one on the first."""
+def _unstacked(members: Any) -> list[Any]:
+    """The members, which may be on several devices, one by one on the first."""
     host = jax.device_get(members)
     count = len(jax.tree.leaves(host)[0])
     return [jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), host) for i in range(count)]
@@ -223,9 +229,9 @@ def _tested(task: Task, kept: tuple[Any, Any], finite: bool) -> dict[str, float]
     if not metrics:
         raise mistake(
             "sweep",
-            got="a task that is not tested",
-            expected="a test that gives metrics",
-            remedy="Give its Task a test.",
+            got="a task without test metrics",
+            expected="a test that returns metrics",
+            remedy="Set the Task's test.",
         )
     return {name: float(value) if finite else math.nan for name, value in metrics.items()}
 
@@ -237,8 +243,9 @@ def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
 
 
 def _over_members(epoch: Callable, members: Any) -> Callable:
-    """``epoch`` for all members: side by side, but in sequence on a CPU where there are
-    convolutions, whose vmap is slower there.
+    """``epoch`` for all members: vmapped, or one by one for convolutions on a CPU.
+
+    Convolutions are slower there under vmap.
     """
     convolves = any(leaf.ndim > 3 for leaf in jax.tree.leaves(members.train_state.params))
     if jax.default_backend() == "cpu" and convolves:
@@ -257,8 +264,8 @@ def _spread(tree: Any) -> Any:
 
 
 def _in_short(row: dict[str, list[float]], best: str | None) -> str:
-    shown = [name for name in ("train/loss", best) if name in row]
-    return "  ".join(f"{name} {min(row[name]):.4g} to {max(row[name]):.4g}" for name in shown)
+    names = [name for name in ("train/loss", best) if name in row]
+    return "  ".join(f"{name} {min(row[name]):.4g} to {max(row[name]):.4g}" for name in names)
 
 
 class _Nowhere:

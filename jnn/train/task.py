@@ -1,4 +1,4 @@
-"""What an experiment trains, as one record: enough to make one run of it, or many at once."""
+"""What an experiment trains, as one record: all that one run of it needs, or many at once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _SHORT = {"bfloat16": "bf16", "float16": "f16"}  # in the text of a jaxpr
 
 
 class Task(NamedTuple):
-    """A model, what it learns from which data, and how it is judged.
+    """A model, its objective and data, and how it is evaluated.
 
     ``example``      one input of the model, or its shape
     ``validate``     ``(params, state) -> {"validation/loss": ...}``, pure
@@ -82,7 +82,7 @@ def start(
 
 
 def check_precision(task: Task, config: TrainingConfig, train_state: TrainState) -> None:
-    """Raise `JnnError` for a precision other than float32 that no operation of the loss has."""
+    """Raise `JnnError` for a precision other than float32 that no operation of the loss uses."""
     if config.precision == "float32":
         return
     key = train_state.key
@@ -97,7 +97,7 @@ def check_precision(task: Task, config: TrainingConfig, train_state: TrainState)
             "precision",
             got=config.precision,
             expected="a model that computes in it",
-            remedy="Build it as config.cast(model), or take float32.",
+            remedy="Build it as config.cast(model), or use float32.",
         )
 
 

@@ -1,6 +1,4 @@
-"""Feeds of text: windows of one long sequence of tokens, and padded sequences in buckets of like
-length.
-"""
+"""Feeds of text: windows of one long sequence, and padded sequences in buckets by length."""
 
 from __future__ import annotations
 
@@ -20,14 +18,15 @@ from jnn.train.feed import Feed
 def language_model_feed(
     tokens: ArrayLike, length: int, batch_size: int, *, contiguous: bool = False
 ) -> Feed:
-    """``{"tokens", "targets"}``, each (batch_size, length) int32, from one long sequence ``tokens``
-    (N,).
+    """Windows of one long sequence ``tokens`` (N,) and the token that follows each position.
 
-    The windows start at random places, or, ``contiguous``, go on where those of the step before
-    ended, with ``"first"`` (batch_size,) bool where they begin again: see `jnn.data.token_windows`.
-    An epoch has as many steps as it takes to see N - 1 targets.
+    A batch is ``{"tokens", "targets"}``, both (batch_size, length) int32. The windows start at
+    random positions; with ``contiguous`` they continue those of the step before, and ``"first"``
+    (batch_size,) bool is True where they restart: see `jnn.data.token_windows`. An epoch has as
+    many steps as it takes to see N - 1 targets.
 
-    Raises JnnError for what are no integers, and for a text with less than one batch of windows.
+    Raises JnnError for tokens that are not integers, and for a text shorter than one batch of
+    windows.
 
     >>> import jax
     >>> feed = language_model_feed(np.arange(1000), length=10, batch_size=3)
@@ -40,20 +39,19 @@ def language_model_feed(
             got=f"length={length}, batch_size={batch_size}",
             expected="integers >= 1",
         )
-    known = check_long(tokens, length * batch_size + 1, "language_model_feed")
-    data = batches.to_device({"tokens": known.astype(np.int64)}, "language_model_feed")[
-        "tokens"
-    ].astype(jnp.int32)
+    text = check_long(tokens, length * batch_size + 1, "language_model_feed")
+    arrays = batches.to_device({"tokens": text.astype(np.int64)}, "language_model_feed")
+    data = arrays["tokens"].astype(jnp.int32)
 
     def batch_of(data, key, step):
         if contiguous:
             return next_windows(data, step, length=length, batch_size=batch_size)
         return random_windows(data, key, step, length=length, batch_size=batch_size)
 
-    steps = (len(known) - 1) // batch_size // length
+    steps = (len(text) - 1) // batch_size // length
     digest = checks.fingerprint({"tokens": np.asarray(data)})
     identity = {
-        "tokens": len(known),
+        "tokens": len(text),
         "length": length,
         "batch_size": batch_size,
         "contiguous": contiguous,
@@ -63,12 +61,13 @@ def language_model_feed(
 
 
 def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_size: int) -> Feed:
-    """Padded sequences and whatever belongs to them, such as labels, in batches of like length;
-    ``arrays["mask"]`` (N, T) says the lengths.
+    """Padded sequences, and arrays such as their labels, in batches of similar length.
 
-    Batches have all T columns, so that one program takes all; `jnn.data.buckets.shortest`, in the
-    objective, computes on as many of them as the batch needs. ``buckets`` are lengths, growing, as
-    `jnn.data.buckets.bucket_lengths` finds them; those that no sequence needs are passed over.
+    ``arrays["mask"]`` (N, T) marks the real elements. Batches have all T columns, so that one
+    program serves all; `jnn.data.buckets.shortest`, in the objective, computes on as many of them
+    as the batch needs. ``buckets`` are increasing lengths, as `jnn.data.buckets.bucket_lengths`
+    chooses them; empty ones are ignored.
+
     Raises JnnError for a sequence longer than the longest bucket, and for a bucket of less than a
     batch.
 
@@ -88,10 +87,8 @@ def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_siz
             remedy="Make it with pad.",
         )
     bucket = bucket_of(arrays["mask"].sum(axis=1), buckets)
-    order, sizes = (
-        np.argsort(bucket, kind="stable"),
-        tuple(int(n) for n in np.bincount(bucket) if n),
-    )
+    order = np.argsort(bucket, kind="stable")
+    sizes = tuple(int(n) for n in np.bincount(bucket) if n)
     if min(sizes) < batch_size:
         got = f"a bucket of {min(sizes)} sequences for batch_size={batch_size}"
         raise mistake(
@@ -111,6 +108,5 @@ def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_siz
         "batch_size": batch_size,
         "sha256": checks.fingerprint(arrays),
     }
-    return Feed(
-        data, batch_of, sum(batches.steps_per_epoch(size, batch_size) for size in sizes), identity
-    )
+    steps = sum(batches.steps_per_epoch(size, batch_size) for size in sizes)
+    return Feed(data, batch_of, steps, identity)

@@ -193,7 +193,7 @@ def test_mistakes_are_named():
         )
     with pytest.raises(
         JnnError,
-        match=r"sweep: got devices=2, expected 1\. Leave it away: members spread over all devices",
+        match=r"sweep: got devices=2, expected 1\. Omit it: members are spread over all devices",
     ):
         sweep(
             lambda config: task(PLAIN),

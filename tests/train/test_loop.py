@@ -137,7 +137,8 @@ def test_a_run_that_patience_ended_goes_on_with_more_epochs(tmp_path):
     with Run.open(tmp_path / "run", epochs=15, options=options) as run:
         assert int(go_on(run, 15, iter([5.0] * 20)).train_state.step) == 5 * 6
     assert (
-        "Patience ended training at step 18; it goes on." in (tmp_path / "run/log.txt").read_text()
+        "Training stopped early at step 18 (patience); it continues."
+        in (tmp_path / "run/log.txt").read_text()
     )
 
 
@@ -241,7 +242,7 @@ def test_bad_updates_may_be_left_out(capsys):
     assert int(fitted.train_state.step) == 12
     assert fitted.ledger.skipped == 2
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(fitted.params))
-    assert "Its update is left out (2 of at most 2)." in capsys.readouterr().err
+    assert "Its update is skipped (2 of at most 2)." in capsys.readouterr().err
     with pytest.raises(Diverged):
         train_spoiled([2, 7], skip_bad=1)
 
@@ -251,7 +252,7 @@ def test_bad_updates_may_be_left_out(capsys):
     [
         (
             {"best": None, "patience": 2},
-            "fit: got patience=2 and no best, expected a metric to be patient about",
+            "fit: got patience=2 and no best, expected the metric that patience applies to",
         ),
         (
             {"best": "validation/accuracy"},

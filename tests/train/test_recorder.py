@@ -108,7 +108,7 @@ def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder)
     fewer = Run.open(folder, epochs=1, options=QUIET)
     with (
         pytest.raises(
-            JnnError, match=r"epochs: got 5 steps, expected at least the 10 that are made\."
+            JnnError, match=r"epochs: got 5 steps, expected at least the 10 already taken\."
         ),
         fewer,
         record(fewer) as recorder,
