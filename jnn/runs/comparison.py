@@ -1,7 +1,6 @@
 """Results side by side: one row for each config, with mean and standard deviation over its seeds.
 
-Pure functions from results to rows; where the results come from, run folders or a sweep, is known
-elsewhere.
+These are pure functions from results to rows. The results come from run folders or from a sweep.
 """
 
 from __future__ import annotations
@@ -38,8 +37,9 @@ class Result:
 
 
 class Spread(NamedTuple):
-    """Values over seeds: their mean, their standard deviation with n - 1 in the denominator (None
-    for a single value), and themselves.
+    """Values over seeds, with their mean and their standard deviation.
+
+    The deviation has n - 1 in the denominator; it is None for a single value.
     """
 
     mean: float
@@ -51,7 +51,7 @@ class Row(NamedTuple):
     """The runs that differ in their seed alone."""
 
     settings: dict[str, Any]
-    """Those that differ between rows; what a run does not have is left out."""
+    """Those that differ between rows, without the ones that a run does not have."""
     metrics: dict[str, Spread]
     kept_step: float | None
     """Mean over the seeds of the step whose params were kept; None where the last ones were."""
@@ -76,17 +76,15 @@ class Comparison(NamedTuple):
     baselines: dict[str, dict[str, float]]
     """The baselines that are equal in all runs."""
     repeated: int
-    """Results that were left out because a later one has the same config and seed, which is no
-    further evidence.
-    """
+    """Results omitted because a later one has the same config and seed."""
 
 
 def compare(results: Sequence[Result], *, metric: str, lowest: bool | None) -> Comparison:
-    """The results as rows, the best of ``metric`` first: the highest, or with ``lowest`` the
-    lowest; in the order of the results where ``lowest`` is None.
+    """The results as rows, the best of ``metric`` first.
 
-    ``results`` are in the order of time: of several with the same config and seed the last counts.
-    All that are done must have ``metric``.
+    The best is the highest, or with ``lowest`` the lowest; where ``lowest`` is None, rows keep the
+    order of the results. ``results`` are in the order of time: of several with the same config and
+    seed the last counts. All that are done must have ``metric``.
 
     >>> results = [
     ...     Result(config={"rate": rate, "seed": seed}, metrics={"loss": rate + seed})
@@ -98,23 +96,22 @@ def compare(results: Sequence[Result], *, metric: str, lowest: bool | None) -> C
     {'rate': 1} Spread(mean=1.5, deviation=0.707..., values=(1.0, 2.0))
     {'rate': 5} Spread(mean=5.5, deviation=0.707..., values=(5.0, 6.0))
     """
-    names, metrics = (
-        differing(results),
-        [metric, *(name for name in shared_metrics(results) if name != metric)],
-    )
+    names = differing(results)
+    metrics = [metric, *(name for name in shared_metrics(results) if name != metric)]
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(json.dumps(_settings(result), sort_keys=True), []).append(result)
     rows = [_row(group, names, metrics) for group in groups.values()]
+    counted = [result for row in rows for result in row.results]
+    done = sum(bool(result.metrics) for result in results)
     return Comparison(
         metric=metric,
         lowest=lowest,
         settings=names,
         metrics=metrics,
         rows=sorted(rows, key=lambda row: _rank(row.metrics.get(metric), lowest)),
-        baselines=shared_baselines([result for row in rows for result in row.results]),
-        repeated=sum(bool(result.metrics) for result in results)
-        - sum(len(row.results) for row in rows),
+        baselines=shared_baselines(counted),
+        repeated=done - len(counted),
     )
 
 
@@ -141,7 +138,7 @@ def by_metric(baselines: Mapping[str, Any], metric: str) -> dict[str, Mapping[st
 
 
 def direction_of(results: Sequence[Result], metric: str) -> str:
-    """Which values of a metric are better, as the results say; nothing where none of them does.
+    """Which values of a metric are better, as the results say; "" where none of them does.
 
     >>> kept = {"metric": "validation/loss", "direction": "lowest", "step": 5, "value": 0.1}
     >>> direction_of([Result(config={}, metrics={}, kept=kept)], "validation/loss")
@@ -158,28 +155,29 @@ def direction_of(results: Sequence[Result], metric: str) -> str:
 def differing(results: Sequence[Result]) -> list[str]:
     """The names of the settings that differ between results, without the seed.
 
-    A setting that one experiment does not know at all makes no difference to another experiment
+    A setting that one experiment does not have at all makes no difference to another experiment
     that has it.
     """
-    settings = [_settings(result) for result in results]
+    configs = [_settings(result) for result in results]
 
     def differs(name: str) -> bool:
-        values = {json.dumps(each[name], sort_keys=True) for each in settings if name in each}
-        have = {each["experiment"] for each in settings if name in each}
-        lack = {each["experiment"] for each in settings if name not in each}
+        having = [config for config in configs if name in config]
+        values = {json.dumps(config[name], sort_keys=True) for config in having}
+        have = {config["experiment"] for config in having}
+        lack = {config["experiment"] for config in configs if name not in config}
         return len(values) > 1 or bool(have & lack)
 
-    return [
-        name for name in dict.fromkeys(name for each in settings for name in each) if differs(name)
-    ]
+    names = dict.fromkeys(name for config in configs for name in config)
+    return [name for name in names if differs(name)]
 
 
 def shared_metrics(results: Sequence[Result]) -> list[str]:
     """The metrics that all results which are done have as numbers, null for NaN included."""
+
+    def is_number(value: Any) -> bool:
+        return isinstance(value, int | float | None) and not isinstance(value, bool)
+
     done = [result.metrics for result in results if result.metrics]
-    is_number = lambda value: (
-        value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-    )
     return [
         name
         for name in (done[0] if done else ())
@@ -198,8 +196,9 @@ def shared_baselines(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
 
 
 def spread(values: Sequence[float | None]) -> Spread:
-    """Mean and standard deviation of values over seeds; not a number where one of them (or None, as
-    JSON has it) is none.
+    """Mean and standard deviation of values over seeds; NaN where one of them is not finite.
+
+    None is JSON's NaN.
 
     >>> spread([1.0, 2.0, 3.0])
     Spread(mean=2.0, deviation=1.0, values=(1.0, 2.0, 3.0))
@@ -207,16 +206,13 @@ def spread(values: Sequence[float | None]) -> Spread:
     numbers = tuple(math.nan if value is None else float(value) for value in values)
     if not all(map(math.isfinite, numbers)):
         return Spread(math.nan, None if len(numbers) == 1 else math.nan, numbers)
-    return Spread(
-        statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, numbers
-    )
+    deviation = statistics.stdev(numbers) if len(numbers) > 1 else None
+    return Spread(statistics.fmean(numbers), deviation, numbers)
 
 
 def _settings(result: Result) -> dict[str, Any]:
-    return {
-        "experiment": result.experiment,
-        **{name: value for name, value in flat(result.config).items() if name != "seed"},
-    }
+    settings = {"experiment": result.experiment, **flat(result.config)}
+    return {name: value for name, value in settings.items() if name != "seed"}
 
 
 def _row(group: Sequence[Result], names: Sequence[str], metrics: Sequence[str]) -> Row:
@@ -226,11 +222,12 @@ def _row(group: Sequence[Result], names: Sequence[str], metrics: Sequence[str]) 
     settings = _settings(group[0])
     steps = [result.kept["step"] for result in results if result.kept]
     seconds = [result.seconds for result in results if result.seconds is not None]
+    spreads = {}
+    if results:
+        spreads = {name: spread([result.metrics[name] for result in results]) for name in metrics}
     return Row(
         settings={name: settings[name] for name in names if name in settings},
-        metrics={name: spread([result.metrics[name] for result in results]) for name in metrics}
-        if results
-        else {},
+        metrics=spreads,
         kept_step=statistics.fmean(steps) if steps else None,
         seconds=statistics.fmean(seconds) if seconds else None,
         results=results,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from jnn.runs.comparison import Comparison, Row, Spread, spread
+from jnn.runs.comparison import Comparison, Row, spread
 from jnn.wording import duration, setting, spreads
 
 
 def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
-    """A table with its head: the settings that differ, ``metrics`` as mean ± standard deviation,
-    the step whose params were kept and the time of a run, how many runs; then the baselines.
+    """The cells of a table, its head first: a row for each config, then the baselines.
+
+    The columns are the settings that differ, ``metrics`` as mean ± standard deviation, the step
+    whose params were kept, the time of a run, and the number of runs.
 
     >>> from jnn.runs.comparison import Result, compare
     >>> results = [
@@ -30,22 +31,20 @@ def cells(comparison: Comparison, metrics: Sequence[str]) -> list[list[str]]:
         name: [setting(row.settings.get(name, "")) for row in rows] for name in comparison.settings
     } or {"": ["all"] * len(rows)}
     first = next(iter(columns))
+    labels = [f"baseline {name}" for name in baselines]
     columns = {
-        name: shown + ([f"baseline {each}" for each in baselines] if name == first else blank)
-        for name, shown in columns.items()
+        name: column + (labels if name == first else blank) for name, column in columns.items()
     }
     for name in metrics:
-        of_baselines = [
-            spread([values[name]]) if name in values else None for values in baselines.values()
-        ]
-        column = [row.metrics.get(name) for row in rows] + of_baselines
-        columns[name] = spreads([each and (each.mean, each.deviation) for each in column])
-    told = {
+        values = [row.metrics.get(name) for row in rows]
+        values += [spread([of[name]]) if name in of else None for of in baselines.values()]
+        columns[name] = spreads([value and (value.mean, value.deviation) for value in values])
+    of_runs = {
         "kept step": ["" if row.kept_step is None else f"{row.kept_step:,.0f}" for row in rows],
         "time": ["" if row.seconds is None else duration(row.seconds) for row in rows],
         "runs": [_runs(row) for row in rows],
     }
-    columns |= {name: shown + blank for name, shown in told.items() if any(shown)}
+    columns |= {name: column + blank for name, column in of_runs.items() if any(column)}
     return [list(columns), *map(list, zip(*columns.values(), strict=True))]
 
 
@@ -68,38 +67,32 @@ def caption(comparison: Comparison) -> str:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """The rows for other programs, with all digits: mean and deviation in columns of their own, the
-    baselines left out.
+    """The rows as CSV, with all digits and without the baselines.
+
+    Means and deviations have columns of their own.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    measured = [f"{name}{what}" for name in comparison.metrics for what in ("", " deviation")]
+    measured = [f"{name}{suffix}" for name in comparison.metrics for suffix in ("", " deviation")]
     writer.writerow([*comparison.settings, *measured, "kept_step", "seconds", "runs", "unfinished"])
     for row in comparison.rows:
-        settings = [
+        cells = [
             setting(row.settings[name]) if name in row.settings else ""
             for name in comparison.settings
         ]
-        spreads = [
-            row.metrics.get(name) or Spread(math.nan, None, ()) for name in comparison.metrics
-        ]
-        values = [
-            value
-            for each in spreads
-            for value in (each.mean if each.values else None, each.deviation)
-        ]
-        writer.writerow(
-            [*settings, *values, row.kept_step, row.seconds, len(row.results), row.unfinished]
-        )
+        for name in comparison.metrics:
+            measure = row.metrics.get(name)
+            cells += [measure.mean, measure.deviation] if measure else [None, None]
+        writer.writerow([*cells, row.kept_step, row.seconds, len(row.results), row.unfinished])
     return text.getvalue()
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison for machines: JSON values, but for NaN."""
+    """The comparison as JSON values, except that NaN is NaN."""
     rows = [
         {
             "settings": row.settings,
-            "metrics": {name: each._asdict() for name, each in row.metrics.items()},
+            "metrics": {name: value._asdict() for name, value in row.metrics.items()},
             "kept_step": row.kept_step,
             "seconds": row.seconds,
             "runs": [result.folder for result in row.results],
@@ -116,8 +109,5 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _runs(row: Row) -> str:
-    return (
-        f"{len(row.results)} of {len(row.results) + row.unfinished}"
-        if row.unfinished
-        else f"{len(row.results)}"
-    )
+    done = len(row.results)
+    return f"{done} of {done + row.unfinished}" if row.unfinished else f"{done}"

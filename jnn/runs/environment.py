@@ -1,5 +1,6 @@
-"""What a result depends on besides its config: versions, device, source revision, settings of the
-compiler.
+"""What a result depends on besides its config.
+
+Versions of packages, the device, the source revision, and the compiler's settings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("jnn", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-"""The packages whose versions are written down with every run."""
+"""The packages whose versions are recorded with every run."""
 
 VARIABLES = (
     "XLA_FLAGS",
@@ -42,8 +43,9 @@ def versions() -> dict[str, str]:
 
 
 def version(package: str) -> str:
-    """The installed version of a package, or "not installed", as jnn itself is where it runs from
-    its source folder.
+    """The installed version of a package, or "not installed".
+
+    jnn itself is not installed where it runs from its source folder.
     """
     try:
         return importlib.metadata.version(package)
@@ -52,8 +54,9 @@ def version(package: str) -> str:
 
 
 def device() -> dict[str, Any]:
-    """What JAX computes on: ``platform`` (cpu, gpu, tpu), ``kind`` and ``count``. Starts JAX's
-    backend.
+    """What JAX computes on: ``platform`` (cpu, gpu, tpu), ``kind`` and ``count``.
+
+    Starts JAX's backend.
     """
     import jax
 
@@ -63,10 +66,10 @@ def device() -> dict[str, Any]:
 
 def device_line() -> str:
     """The device in words, as in ``cpu (2 cores)`` or ``4 gpus (NVIDIA H100)``."""
-    found = device()
-    name, count = found["platform"], found["count"]
-    detail = f"{cpu_count()} cores" if name == "cpu" else found["kind"]
-    return f"{name if count == 1 else f'{count} {name}s'} ({detail})"
+    devices = device()
+    platform, count = devices["platform"], devices["count"]
+    detail = f"{cpu_count()} cores" if platform == "cpu" else devices["kind"]
+    return f"{platform if count == 1 else f'{count} {platform}s'} ({detail})"
 
 
 def cpu_count() -> int:
@@ -75,8 +78,9 @@ def cpu_count() -> int:
 
 
 def revision() -> dict[str, Any] | None:
-    """The git commit of jnn's source folder and whether files differ from it; None for an installed
-    package.
+    """The git commit of jnn's source folder, and whether files differ from it.
+
+    None for an installed package.
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():

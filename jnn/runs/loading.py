@@ -1,4 +1,4 @@
-"""What a run has learned."""
+"""Loading the params that a run trained."""
 
 import contextlib
 from pathlib import Path
@@ -12,12 +12,15 @@ from jnn.model import Model, Params, State
 
 
 def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, State]:
-    """The params and the state that the run in ``folder`` chose as its best, or where it watched no
-    metric, its last: the moving average of params where there is one.
+    """The best params and state of the run in ``folder``.
+
+    Without a metric to choose the best by, they are the last ones: the moving average of params if
+    there is one.
 
     ``model`` and ``example`` are those of the run, as the ``describe(config)`` of its experiment
-    gives them; the example may be a shape. Every bit is verified. Raises `JnnError` where there is
-    no checkpoint yet, where none verifies, and for another model.
+    returns them; the example may be a shape. Every bit is verified.
+
+    Raises `JnnError` where there is no checkpoint yet, where none verifies, and for another model.
     """
     like = jax.eval_shape(model.init, jax.random.key(0), example)
     folder = Path(folder)
@@ -47,8 +50,9 @@ def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, Sta
 
 
 def _last(checkpoints: Checkpoints, like: tuple[Params, State]) -> Restored | None:
-    """The part of the last `TrainState` that predicts, at the same paths, or None where the
-    checkpoint has another model's.
+    """The part of the last `TrainState` that predicts, under the same paths.
+
+    None where the checkpoint is of another model.
     """
     for part in (_Averaged, _OnlyModel):
         with contextlib.suppress(JnnError):

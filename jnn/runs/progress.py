@@ -1,6 +1,4 @@
-"""What the user sees while a model trains: a live line on a terminal, one plain line an epoch
-everywhere else.
-"""
+"""The progress of training: a live line on a terminal, elsewhere one plain line an epoch."""
 
 from __future__ import annotations
 
@@ -19,12 +17,11 @@ HIDDEN = ("learning_rate", "gradient_norm")
 
 
 class Progress:
-    """Loss, metrics, steps per second and time left, while ``step`` grows from ``start`` to
-    ``steps``.
+    """Loss, metrics, steps per second and time left, from step ``start`` to ``steps``.
 
     On a terminal one live line is rewritten in place; elsewhere `epoch` prints one line without
-    control characters. ``say`` gets what is for the user and the log (`Run.say`), ``log`` what is
-    for the log alone (`Run.log`). ``quiet`` shows nothing and logs all the same.
+    control characters. ``say`` gets the lines for the user and the log (`Run.say`), ``log`` those
+    for the log alone (`Run.log`). With ``quiet``, lines are logged but not shown.
 
     >>> nowhere = open(os.devnull, "w")
     >>> with Progress(100, steps_per_epoch=50, say=print, log=print, stream=nowhere) as progress:
@@ -66,30 +63,32 @@ class Progress:
             self._live = None
 
     def update(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Show that ``step`` steps are made; metrics that are not given keep their last value."""
+        """Show that ``step`` steps are done; metrics that are not given keep their last value."""
         self.step = step
         self._metrics |= {name: float(value) for name, value in metrics.items()}
         if self._live is not None:
             self._live.update(self._live.task_ids[0], completed=step, text=self.text())
 
     def epoch(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """The same at the end of an epoch, which gets a line of its own: in the log, and for the
-        user where there is no live line.
+        """Update at the end of an epoch, which gets a line of its own.
+
+        The line goes to the log, and to the user where there is no live line.
         """
         self.update(step, metrics)
         (self._say if self._live is None else self._log)(self.text())
 
     @contextlib.contextmanager
-    def compiling(self, what: str) -> Iterator[None]:
-        """Say that ``what`` is compiled within the block, and how long it took; that time does not
-        count as training.
+    def compiling(self, program: str) -> Iterator[None]:
+        """Say that ``program`` is compiled within the block, and how long that took.
+
+        This time does not count as training.
         """
-        self._say(f"compiling {what} ...")
+        self._say(f"compiling {program} ...")
         began = time.monotonic()
         yield
         seconds = time.monotonic() - began
         self._compiling += seconds
-        self._say(f"compiled {what} in {seconds:.1f} s")
+        self._say(f"compiled {program} in {seconds:.1f} s")
 
     @property
     def steps_per_second(self) -> float:
@@ -100,27 +99,22 @@ class Progress:
     def text(self) -> str:
         """The state of training on one line."""
         epochs, speed = math.ceil(self.steps / self.steps_per_epoch), self.steps_per_second
-        shown = {
-            name: value
-            for name, value in self._metrics.items()
-            if name.split("/")[-1] not in self._hidden
-        }
         parts = [
             f"epoch {min(epochs, math.ceil(self.step / self.steps_per_epoch))}/{epochs}",
             f"step {self.step}/{self.steps}",
         ]
-        parts += [f"{name} {significant(value)}" for name, value in shown.items()]
-        parts += [f"{significant(speed)} steps/s"] if speed > 0 else []
-        parts += (
-            [f"{duration((self.steps - self.step) / speed)} left"]
-            if speed > 0 and self.step < self.steps
-            else []
-        )
+        for name, value in self._metrics.items():
+            if name.split("/")[-1] not in self._hidden:
+                parts.append(f"{name} {significant(value)}")
+        if speed > 0:
+            parts.append(f"{significant(speed)} steps/s")
+            if self.step < self.steps:
+                parts.append(f"{duration((self.steps - self.step) / speed)} left")
         return "  ".join(parts)
 
 
 def is_terminal(stream: IO[str]) -> bool:
-    """Whether lines can be rewritten in place there."""
+    """Whether the stream is a terminal whose lines can be rewritten in place."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 

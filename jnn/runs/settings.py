@@ -1,4 +1,4 @@
-"""Configs as flat names and values, what differs between two of them, and what identifies one."""
+"""Configs as flat names and values, the changes from one to another, and their hashes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     >>> flat({"seed": 0, "optimizer_options": {"b1": 0.9}, "schedule_options": {}})
     {'seed': 0, 'optimizer_options.b1': 0.9}
     """
-    found = {}
+    settings = {}
     for name, value in config.items():
-        found |= (
-            flat(value, f"{prefix}{name}.")
-            if isinstance(value, Mapping)
-            else {f"{prefix}{name}": value}
-        )
-    return found
+        if isinstance(value, Mapping):
+            settings |= flat(value, f"{prefix}{name}.")
+        else:
+            settings[f"{prefix}{name}"] = value
+    return settings
 
 
 def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The log of a run for TensorBoard, beside its own."""
+"""The log of a run, also written for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ FLUSH = 5  # seconds after which a row is on disk, for TensorBoard to see
 
 
 class TensorBoardLines(JsonLines):
-    """A log whose numbers are also written as TensorBoard's events, into the folder ``tensorboard``
-    beside it.
+    """A log whose numbers are also TensorBoard events, in the folder ``tensorboard`` beside it.
 
-    Whenever the log is opened, a new file of events hides those before it (``purge_step=0``) and
-    repeats the rows that the log holds: so TensorBoard shows what the log says, also after a crash
-    that lost events and after `truncate`.
+    Whenever the log is opened, a new event file hides the earlier ones (``purge_step=0``) and
+    repeats the rows of the log: TensorBoard shows the same rows as the log, also after a crash that
+    lost events and after `truncate`.
     """
 
     def __init__(self, path: Path):
@@ -43,8 +42,9 @@ class TensorBoardLines(JsonLines):
             self._writer = None
 
     def _begin(self) -> None:
-        """Begin a file of events. Its name ends with a count, by which two that are begun in one
-        second differ and sort.
+        """Begin an event file.
+
+        Its name ends with a count, so that two begun in the same second differ and sort.
         """
         earlier = len(list(self._folder.glob("events.*")))
         purge, suffix = 0 if earlier else None, f".{earlier:04d}"
