@@ -109,9 +109,7 @@ def test_what_are_no_sequences_of_tokens_is_refused(call):
         call([[1], [1.0, 2.0]])
     with pytest.raises(JnnError, match=r"got sequence 0: int64 of shape \(1, 1\)"):
         call([np.array([[1]])])
-    with pytest.raises(
-        JnnError, match=r"sequence 1: got the integer 4294967297, expected .* int32"
-    ):
+    with pytest.raises(JnnError, match=r"sequence 1: got the integer 4294967297, .* int32"):
         call([[1], [2, 2**32 + 1]])
     with pytest.raises(JnnError, match=r"got sequence 0 of 9 tokens, expected at most length=8"):
         call([range(9)])
