@@ -43,8 +43,7 @@ from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
 from jnn.detection import average_precision as precision
 from jnn.detection import center_points
-from jnn.detection.center_points import Detections
-from jnn.metrics import Metric
+from jnn.detection.objective import image_losses, loss_of_objects, per_object
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
 
@@ -60,7 +59,6 @@ ABOUT = About(
 SHAPES = {"scenes": (64, 64, 1), "trees": (200, 200, 3)}
 EPOCHS, BATCHES = {"scenes": 9, "trees": 30}, {"scenes": 16, "trees": 8}
 CONFIDENT = {"scenes": 0.3, "trees": 0.15}  # the least score that is drawn in the report
-Results = dict[str, precision.AveragePrecision]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,21 +147,6 @@ def augmented(
     return jnp.clip(image + deviation * jax.random.normal(light, image.shape), 0, 1), boxes
 
 
-def image_losses(maps: dict[str, jax.Array], boxes: jax.Array, batch) -> dict[str, jax.Array]:
-    """The losses of centers and boxes, sums over each image, and the number of its objects."""
-    size, classes = batch["image"].shape[-3:-1], maps["heat"].shape[-1]
-    label, mask = batch["label"], batch["mask"]
-    targets = center_points.target_maps(boxes, label, mask, size=size, classes=classes)
-    objects = jnp.sum(mask, axis=-1).astype(jnp.float32)
-    return {**center_points.loss(maps, targets), "objects": objects}
-
-
-def per_object(config: Config, sums: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The mean losses of an object, of sums over images."""
-    means = {name: sums[name] / jnp.maximum(sums["objects"], 1) for name in ("heat", "box")}
-    return {"loss": means["heat"] + config.box_weight * means["box"], **means}
-
-
 def task(config: Config, splits: Splits) -> Task:
     """The mean loss of an object; params are kept by that on validation data."""
     precision.pycocotools()  # which the test needs: without it, no hour of training is lost
@@ -175,10 +158,11 @@ def task(config: Config, splits: Splits) -> Task:
         image, boxes = augmented(config, jnn.child_key(key, "augmentation"), image, batch["box"])
         model_key = jnn.child_key(key, "model")
         output, state = model.apply(params, state, image, key=model_key, train=True)
-        sums = jax.tree.map(jnp.sum, image_losses(output, boxes, batch))
-        means = per_object(config, sums)
-        of_parts = {name: means[name] for name in ("heat", "box")}
-        return means["loss"], (state, {**of_parts, "weight": jnp.maximum(sums["objects"], 1)})
+        size = batch["image"].shape[-3:-1]
+        losses = image_losses(output, {**batch, "box": boxes}, size)
+        sums = jax.tree.map(jnp.sum, losses)
+        means = per_object(sums, box_weight=config.box_weight)
+        return means.pop("loss"), (state, {**means, "weight": jnp.maximum(sums["objects"], 1)})
 
     def detect(params, state, batch):
         """Detections by the mean heat of the image and its mirror image."""
@@ -189,12 +173,10 @@ def task(config: Config, splits: Splits) -> Task:
         return center_points.decode({**output, "heat": heat}, **settings)
 
     def losses_of(params, state, batch):
-        return image_losses(maps(params, state, batch["image"]), batch["box"], batch)
+        size = batch["image"].shape[-3:-1]
+        return image_losses(maps(params, state, batch["image"]), batch, size)
 
-    metric = Metric(
-        measure=lambda sums, _, weight: jax.tree.map(lambda leaf: jnp.sum(weight * leaf), sums),
-        compute=partial(per_object, config),
-    )
+    metric = loss_of_objects(config.box_weight)
     evaluate = partial(make_evaluate, losses_of, metric, target="label", batch_size=100)
     test_losses = evaluate(splits.test, split="test")
 
@@ -204,18 +186,26 @@ def task(config: Config, splits: Splits) -> Task:
         find = lambda image: predict_all(detect, params, state, {"image": image}, batch_size=100)
         return {view: find(image) for view, image in test_images(config, splits).items()}
 
-    def heat(params, state, image):
-        """The heat maps of one image, from 0 to 1."""
-        return jax.nn.sigmoid(jax.jit(maps)(params, state, image)["heat"])
-
-    results = once(lambda *kept: average_precisions(splits, detections(*kept)))
+    judge = partial(precision.of_views, truth=splits.test, classes=len(splits.classes))
+    results = once(lambda *kept: judge(detections(*kept)))
     baseline_scores = cache(partial(baselines, config, splits))
 
-    def report(fitted):
-        kept = fitted.params, fitted.state
+    def sections(fitted) -> list:
+        """What it detects and what not, the maps behind it, and how precise it is."""
+        from jnn.explain.sections import object_detection
+
+        kept, images = (fitted.params, fitted.state), test_images(config, splits)
+        views = {view: (images[view], seen) for view, seen in detections(*kept).items()}
+        hardest = list(views.values())[-1]
+        image = hardest[0][0]
+        heat = jax.nn.sigmoid(jax.jit(maps)(*kept, image)["heat"])
         methods = {"this model": summary(results(*kept)), **baseline_scores()}
-        draw = partial(heat, *kept)
-        return sections(config, splits, draw, detections(*kept), results(*kept), methods)
+        drawn = {"least": CONFIDENT[config.data], "examples": hardest}
+        return [
+            *object_detection.boxes(*views["clean"], splits.test, splits.classes, **drawn),
+            *object_detection.center_maps(image, np.asarray(heat), splits.classes),
+            *object_detection.precision(results(*kept), splits.classes, methods),
+        ]
 
     return Task(
         model=model,
@@ -227,7 +217,7 @@ def task(config: Config, splits: Splits) -> Task:
         lowest=True,
         test=lambda *kept: summary(results(*kept)) | test_losses(*kept),
         baselines=lambda: {name: x["test/map50"] for name, x in baseline_scores().items()},
-        sections=report,
+        sections=sections,
         data=splits.sizes,
     )
 
@@ -239,18 +229,8 @@ def test_images(config: Config, splits: Splits) -> dict[str, np.ndarray]:
     return {"clean": clean, **noisy}
 
 
-def average_precisions(splits: Splits, detections: dict[str, Detections]) -> Results:
-    """In each view of the test images; of several classes, also without regard to them."""
-    truth, classes = splits.test, len(splits.classes)
-    judge = lambda seen: precision.average_precision(seen, truth, classes)
-    results = {view: judge(seen) for view, seen in detections.items()}
-    if classes > 1:
-        results["any class"] = precision.class_agnostic(detections["clean"], truth)
-    return results
-
-
-def summary(results: Results) -> dict[str, float]:
-    """The metrics of `average_precisions`."""
+def summary(results: precision.Views) -> dict[str, float]:
+    """The metrics of each view of the test images, and of boxes whatever their class."""
     further = {"test/map50_noisy": "noisy", "test/ap50_agnostic": "any class"}
     others = {metric: results[name].at_half for metric, name in further.items() if name in results}
     return {"test/map50": results["clean"].at_half, "test/map": results["clean"].mean, **others}
@@ -260,12 +240,12 @@ def baselines(config: Config, splits: Splits) -> dict[str, dict[str, float]]:
     """The metrics of methods without a network."""
     train = {name: array[:10_000] for name, array in splits.train.items()}
     views = test_images(config, splits)
-    each = lambda detect: {view: detect(image) for view, image in views.items()}
-    mean_box = each(partial(objects.mean_box, train))
+    in_views = lambda detect: {view: detect(image) for view, image in views.items()}
+    mean_box = in_views(partial(objects.mean_box, train))
     if config.data == "trees":
         detections = {
-            "blobs of colour": each(objects.colour_blobs(train)),
-            "grid of mean boxes": each(partial(objects.grid_of_boxes, train)),
+            "blobs of colour": in_views(objects.colour_blobs(train)),
+            "grid of mean boxes": in_views(partial(objects.grid_of_boxes, train)),
             "a mean box": mean_box,
         }
     else:
@@ -273,19 +253,5 @@ def baselines(config: Config, splits: Splits) -> dict[str, dict[str, float]]:
         noisy = components(views["noisy"], threshold=60, blur=1)
         parts = {"clean": components(views["clean"]), "noisy": noisy}
         detections = {"components, support vectors": parts, "a mean box": mean_box}
-    return {name: summary(average_precisions(splits, d)) for name, d in detections.items()}
-
-
-def sections(config: Config, splits: Splits, heat, detections, results: Results, methods) -> list:
-    """What it detects and what not, the maps behind it, and how precise it is."""
-    from jnn.explain.sections import object_detection
-
-    images, least, classes = test_images(config, splits), CONFIDENT[config.data], splits.classes
-    clean, *noisy = [(images[view], detections[view]) for view in images]
-    hardest = [*noisy, clean][0]
-    image = hardest[0][0]
-    return [
-        *object_detection.boxes(*clean, splits.test, classes, least=least, examples=hardest),
-        *object_detection.center_maps(image, np.asarray(heat(image)), classes),
-        *object_detection.precision(results, classes, methods),
-    ]
+    judge = partial(precision.of_views, truth=splits.test, classes=len(splits.classes))
+    return {name: summary(judge(seen)) for name, seen in detections.items()}

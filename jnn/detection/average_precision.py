@@ -48,6 +48,10 @@ class AveragePrecision(NamedTuple):
         return float(np.nanmean(self.per_class[0]))
 
 
+Views = Mapping[str, AveragePrecision]
+"""The results of each version of the same images, by name."""
+
+
 def average_precision(
     detections: Detections, truth: Mapping[str, np.ndarray], classes: int
 ) -> AveragePrecision:
@@ -106,6 +110,27 @@ def class_agnostic(detections: Detections, truth: Mapping[str, np.ndarray]) -> A
     boxes, scores, labels = jax.device_get(jax.jit(suppress_across_classes)(detections))
     truth = {**truth, "label": np.zeros_like(truth["label"])}
     return average_precision(Detections(boxes, scores, np.zeros_like(labels)), truth, 1)
+
+
+def of_views(
+    views: Mapping[str, Detections], truth: Mapping[str, np.ndarray], classes: int
+) -> dict[str, AveragePrecision]:
+    """`average_precision` of the detections in several versions of the same images, by name.
+
+    The first version is of the images as they are, others may be with noise. Of several classes,
+    ``"any class"`` is the `class_agnostic` one of the first version.
+
+    >>> box, mask = np.array([[[0, 0, 4.0, 4.0]]]), np.array([[True]])
+    >>> detections = Detections(box, np.array([[0.9]]), np.array([[1]]))
+    >>> truth = {"box": box, "label": np.array([[0]]), "mask": mask}
+    >>> results = of_views({"clean": detections}, truth, 2)
+    >>> {name: round(result.at_half) for name, result in results.items()}
+    {'clean': 0, 'any class': 1}
+    """
+    results = {name: average_precision(view, truth, classes) for name, view in views.items()}
+    if classes > 1:
+        results["any class"] = class_agnostic(next(iter(views.values())), truth)
+    return results
 
 
 def _data_set(boxes, labels, mask, scores, classes: int) -> dict[str, Any]:

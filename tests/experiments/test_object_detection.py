@@ -51,8 +51,8 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     )
     image = images.to_float(splits.test["image"])
     output, _ = jax.jit(task.model.apply)(params, state, image)
-    boxes = jnp.asarray(splits.test["box"])
-    sums = object_detection.image_losses(output, boxes, splits.test)
+    objects = {name: jnp.asarray(splits.test[name]) for name in ("box", "label", "mask")}
+    sums = object_detection.image_losses(output, objects, image.shape[-3:-1])
     total = sums["heat"].sum() + config.box_weight * sums["box"].sum()
     loss = task.test(params, state)["test/loss"]
     np.testing.assert_allclose(loss, total / splits.test["mask"].sum(), rtol=1e-5)

@@ -1,0 +1,55 @@
+"""The mean loss of an object."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.detection import center_points
+from jnn.detection.objective import image_losses, loss_of_objects
+
+SINGLE = 1e-5  # float32: sums of a few hundred numbers
+SIZE, CLASSES, WEIGHT = (16, 24), 3, 2.0
+
+
+def draw(count):
+    rng = np.random.default_rng(0)
+    corner, side = rng.uniform(0, 10, (count, 4, 2)), rng.uniform(2, 6, (count, 4, 2))
+    objects = {
+        "box": np.concatenate([corner, corner + side], axis=-1).astype(np.float32),
+        "label": rng.integers(0, CLASSES, (count, 4)),
+        "mask": rng.random((count, 4)) < 0.6,
+    }
+    maps = {
+        "heat": rng.normal(size=(count, 4, 6, CLASSES)).astype(np.float32),
+        "box": rng.normal(size=(count, 4, 6, 4)).astype(np.float32),
+    }
+    return jax.tree.map(jnp.asarray, (maps, objects))
+
+
+def test_losses_are_those_of_each_image_alone():
+    maps, objects = draw(5)
+    losses = image_losses(maps, objects, SIZE)
+    for n in range(5):
+        boxes, label, mask = (objects[name][n] for name in ("box", "label", "mask"))
+        targets = center_points.target_maps(boxes, label, mask, size=SIZE, classes=CLASSES)
+        alone = center_points.loss({name: x[n] for name, x in maps.items()}, targets)
+        for name in ("heat", "box"):
+            np.testing.assert_allclose(losses[name][n], alone[name], rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_array_equal(losses["objects"], objects["mask"].sum(axis=1))
+
+
+def test_every_object_counts_the_same_whatever_the_batches():
+    losses, metric = image_losses(*draw(6), SIZE), loss_of_objects(WEIGHT)
+    parts = [
+        metric.measure({name: x[rows] for name, x in losses.items()}, None, jnp.ones(count))
+        for rows, count in ((slice(0, 2), 2), (slice(2, 6), 4))
+    ]
+    value = metric.compute(jax.tree.map(jnp.add, *parts))
+    total = losses["heat"].sum() + WEIGHT * losses["box"].sum()
+    np.testing.assert_allclose(value["loss"], total / losses["objects"].sum(), rtol=SINGLE)
+
+
+def test_images_without_an_object_have_a_finite_loss():
+    metric, zeros = loss_of_objects(WEIGHT), jnp.zeros(3)
+    losses = {"heat": jnp.ones(3), "box": zeros, "objects": zeros}
+    assert metric.compute(metric.measure(losses, None, jnp.ones(3)))["loss"] == 3
