@@ -5,6 +5,7 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "cli.load": ["load"],
         "compose": ["chain", "parallel", "repeat", "residual"],
         "errors": ["JnnError"],
         "functions": ["as_model", "function", "identity", "per_element"],

@@ -6,8 +6,11 @@ import json
 import typing
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import jnn
 from jnn.cli import main
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.verbs.new import TEMPLATES, write
@@ -85,12 +88,22 @@ def check_summary(summary, about):
         assert kept["direction"] in ("lowest", "highest")
 
 
+def check_loaded(loaded):
+    """What `jnn.load` gives answers for an input like its example, and for a batch of them."""
+    one = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), loaded.example)
+    answer = jax.tree.leaves(loaded.predict(one))
+    assert answer
+    assert all(np.isfinite(leaf).all() for leaf in answer)
+    assert loaded.config.seed == 1
+
+
 def check_contract(name, about, folder, capsys):
     """Every verb takes the experiment, whose file or name is given."""
     check_listed(name, capsys)
     check_summary(run(name, folder / "one"), about)
     assert main(["resume", str(folder / "one"), "--epochs", "+1", "--quiet", "--offline"]) == 0
     run(name, folder / "two", "--seed", "1")
+    check_loaded(jnn.load(folder / "two"))
     capsys.readouterr()
     assert main(["compare", str(folder / "one"), str(folder / "two")]) == 0
     better = {"highest": "higher", "lowest": "lower"}[about["direction"]]
