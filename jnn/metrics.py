@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.losses import absolute_error, checks, cross_entropy, squared_error
 
 __all__ = [
@@ -165,8 +166,7 @@ def top_k_accuracy(k: int) -> Metric:
 
     Ties go to the lower class number.
     """
-    if k < 1:
-        raise mistake("top_k_accuracy", got=f"k={k}", expected="an integer >= 1")
+    k = check_integer("top_k_accuracy", "k", k)
 
     def is_among(scores, targets):
         scores, targets = checks.labelled("top_k_accuracy", scores, targets)
@@ -189,6 +189,7 @@ def confusion_matrix(classes: int) -> Metric:
     ``confusion_matrix(labels=range(classes))``, in float32 because weights need not be integers. A
     class outside ``[0, classes)`` is not counted: check labels once by ``jnn.losses.check_labels``.
     """
+    classes = check_integer("confusion_matrix", "classes", classes)
     measure = functools.partial(_count_pairs, "confusion_matrix", classes)
     return Metric(measure, compute=lambda counts: counts)
 
@@ -234,8 +235,7 @@ def expected_calibration_error(bins: int = 15) -> Metric:
     as logits. Source: Guo et al. 2017, equation 3.
     """
     caller = "expected_calibration_error"
-    if bins < 1:
-        raise mistake(caller, got=f"bins={bins}", expected="an integer >= 1")
+    bins = check_integer(caller, "bins", bins)
 
     def measure(logits, targets, weights=None):
         logits, targets = checks.labelled(caller, logits, targets)
@@ -323,6 +323,7 @@ def _determination(sums):
 
 def _from_counts(name, classes, average, parts):
     """A metric that is a ratio of two counts of each class, taken from the confusion matrix."""
+    classes = check_integer(name, "classes", classes)
     if average not in (None, "macro", "micro", "weighted"):
         raise mistake(
             name, got=f"average={average!r}", expected="None, 'macro', 'micro' or 'weighted'"

@@ -16,6 +16,7 @@ import numpy as np
 
 from jnn.data.checks import check_arrays
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 _ROUNDS = 8
 """Rounds of mixing: with 8, each example is equally likely at each position even for a handful of
@@ -29,8 +30,9 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
     >>> steps_per_epoch(1437, 128)
     11
     """
-    if not 1 <= batch_size <= size:
-        remedy = "Choose a smaller batch." if batch_size > size >= 1 else ""
+    batch_size = check_integer("batches", "batch_size", batch_size)
+    if batch_size > size:
+        remedy = "Choose a smaller batch." if size >= 1 else ""
         raise mistake(
             "batches",
             got=f"batch_size={batch_size} for {size} examples",
@@ -132,8 +134,7 @@ def padded_batches(
     ([[0, 1, 2], [3, 4, 0]], [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
     """
     size = check_arrays(arrays, "padded_batches")
-    if batch_size < 1:
-        raise mistake("padded_batches", got=f"batch_size={batch_size}", expected="an integer >= 1")
+    batch_size = check_integer("padded_batches", "batch_size", batch_size)
     number = -(-size // batch_size)
     position = np.arange(number * batch_size)
     rows = np.where(position < size, position, 0)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from jnn.data.batches import batch_indices, steps_per_epoch
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 
 def bucket_lengths(lengths: ArrayLike, count: int) -> tuple[int, ...]:
@@ -32,10 +33,11 @@ def bucket_lengths(lengths: ArrayLike, count: int) -> tuple[int, ...]:
     (2, 10)
     """
     length, number = np.unique(np.asarray(lengths), return_counts=True)
-    if count < 1 or length.size == 0 or length[0] < 1:
+    check_integer("bucket_lengths", "count", count)
+    if length.size == 0 or length[0] < 1:
         shortest_length = f" from {length[0]}" if length.size else ""
-        got = f"count={count}, {len(length)} different lengths{shortest_length}"
-        raise mistake("bucket_lengths", got=got, expected="count >= 1 and lengths >= 1")
+        got = f"{len(length)} different lengths{shortest_length}"
+        raise mistake("bucket_lengths", got=got, expected="lengths >= 1")
     before = np.concatenate([[0], np.cumsum(number)])
     cost, cuts = np.concatenate([[0.0], np.full(len(length), np.inf)]), []
     for _ in range(min(count, len(length))):
@@ -59,7 +61,7 @@ def bucket_of(lengths: ArrayLike, buckets: Sequence[int]) -> np.ndarray:
     [0, 0, 1]
     """
     lengths = np.asarray(lengths)
-    if lengths.max() > buckets[-1]:
+    if lengths.size and lengths.max() > buckets[-1]:
         raise mistake(
             "bucket_of",
             got=f"a sequence of {lengths.max()} tokens",

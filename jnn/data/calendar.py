@@ -3,6 +3,7 @@
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 DAY, YEAR = np.timedelta64(1, "D"), np.timedelta64(8766, "h")  # 365.25 days
 
@@ -23,8 +24,7 @@ def calendar_features(time: np.ndarray, *, harmonics: int = 2) -> np.ndarray:
     if not np.issubdtype(time.dtype, np.datetime64) or time.ndim != 1:
         got = f"{time.dtype} of shape {time.shape}"
         raise mistake("calendar_features", got=got, expected="datetime64 of shape (T,)")
-    if harmonics < 1:
-        raise mistake("calendar_features", got=f"harmonics={harmonics}", expected="at least 1")
+    harmonics = check_integer("calendar_features", "harmonics", harmonics)
     day, year = time.astype("datetime64[D]"), time.astype("datetime64[Y]")
     phases = [(time - day) / DAY, (time - year) / YEAR]
     return np.stack(

@@ -10,6 +10,7 @@ import numpy as np
 
 from jnn.data.checks import check_finite
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 NARROWEST = 1e-6
 """The least width of a piece, in units of the column's largest end.
@@ -29,9 +30,10 @@ def fit_pieces(x: np.ndarray, pieces: int) -> np.ndarray:
     [0.0, 2.0, 8.0]
     """
     x = np.asarray(x)
-    if x.ndim != 2 or not len(x) or pieces < 1:
-        got = f"x of shape {x.shape}, pieces={pieces}"
-        raise mistake("fit_pieces", got=got, expected="x (N, D) with N >= 1, and pieces >= 1")
+    pieces = check_integer("fit_pieces", "pieces", pieces)
+    if x.ndim != 2 or not len(x):
+        got = f"x of shape {x.shape}"
+        raise mistake("fit_pieces", got=got, expected="x (N, D) with N >= 1")
     check_finite(x, "fit_pieces")
     return np.quantile(x, np.linspace(0, 1, pieces + 1), axis=0).astype(np.float32)
 

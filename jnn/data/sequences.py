@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from jnn.data.checks import check_int32
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 
 class Padded(NamedTuple):
@@ -130,8 +131,7 @@ def _checked(sequences: Sequence[ArrayLike], caller: str) -> list[np.ndarray]:
 def _check_length(
     arrays: Sequence[np.ndarray], length: int, caller: str, remedy: str | None
 ) -> None:
-    if length < 1:
-        raise mistake(caller, got=f"length={length}", expected="an integer >= 1")
+    check_integer(caller, "length", length)
     longest = int(np.argmax([len(array) for array in arrays]))
     if remedy is not None and len(arrays[longest]) > length:
         got = f"sequence {longest} of {len(arrays[longest])} tokens"

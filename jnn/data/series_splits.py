@@ -14,6 +14,7 @@ import numpy as np
 
 from jnn.data.checks import Arrays, check_arrays
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 
 class TimeSplit(NamedTuple):
@@ -100,7 +101,8 @@ def walk_forward(
     [(range(0, 60), range(80, 90)), (range(0, 68), range(90, 100))]
     """
     tested = _share("walk_forward", "test", test, size)
-    if not 1 <= folds <= tested:
+    folds = check_integer("walk_forward", "folds", folds)
+    if folds > tested:
         got = f"folds={folds} of {tested} times"
         raise mistake("walk_forward", got=got, expected="at least one fold, and a time in each")
     ends = np.linspace(size - tested, size, folds + 1).round().astype(int).tolist()
@@ -124,6 +126,11 @@ def side_by_side(folds: Sequence[Arrays]) -> dict[str, np.ndarray]:
     >>> both["x"].tolist(), both["count"].tolist()
     ([[0, 10], [1, 11], [2, 10]], [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
     """
+    names = [sorted(fold) for fold in folds]
+    if any(name != names[0] for name in names) or not folds:
+        got = f"folds of {' and '.join(sorted({', '.join(name) for name in names}))}"
+        expected = "at least one fold, and the same arrays in each"
+        raise mistake("side_by_side", got=got if folds else "no folds", expected=expected)
     sizes = [check_arrays(fold, f"fold {i}") for i, fold in enumerate(folds)]
     rows = [np.arange(max(sizes)) % size for size in sizes]
 

@@ -23,6 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from jnn.data.checks import check_finite
 from jnn.data.scaling import Scaling, fit_scaling, scale
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 Parts = range | Sequence[range]
 """A stretch of times, or several: consecutive recordings, or one recording without some events."""
@@ -267,8 +268,7 @@ def _parts(caller: str, within: Parts | None, size: int) -> list[range]:
 
 def _check_positive(caller: str, **settings: int) -> None:
     for name, value in settings.items():
-        if value < 1:
-            raise mistake(caller, got=f"{name}={value}", expected="an integer >= 1")
+        check_integer(caller, name, value)
 
 
 def _origins(

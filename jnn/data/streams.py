@@ -26,6 +26,7 @@ import numpy as np
 
 from jnn.data import batches, checks
 from jnn.errors import MissingExtraError, mistake
+from jnn.integers import check_integer
 
 Example = Mapping[str, Any]
 Transform = Callable[[Any], Example]
@@ -64,8 +65,7 @@ def stream(
     """
     grain = grain_module()
     steps, host = batches.steps_per_epoch(len(source), batch_size), _host()
-    if threads < 1:
-        raise mistake("stream", got=f"threads={threads}", expected="an integer >= 1")
+    check_integer("stream", "threads", threads)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:

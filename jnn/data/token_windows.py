@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from jnn.data.checks import check_int32
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 
 def check_long(tokens: ArrayLike, least: int, caller: str) -> np.ndarray:
@@ -96,8 +97,9 @@ def evaluation_windows(
     >>> windows["targets"].tolist(), windows["weight"].astype(int).tolist()
     ([[1, 2, 3, 4], [3, 4, 5, 6], [4, 5, 6, 7]], [[1, 1, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1]])
     """
-    stride = length if stride is None else stride
-    if not 1 <= stride <= length:
+    length = check_integer("evaluation_windows", "length", length)
+    stride = length if stride is None else check_integer("evaluation_windows", "stride", stride)
+    if stride > length:
         got = f"length={length}, stride={stride}"
         raise mistake("evaluation_windows", got=got, expected="1 <= stride <= length")
     tokens = check_long(tokens, length + 1, "evaluation_windows").astype(np.int32)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.integers import as_integer, spelled
 from jnn.model import Model, child_key
 
 
@@ -53,9 +54,10 @@ def seed_key(seed: int) -> jax.Array:
     Traceback (most recent call last):
     jnn.errors.JnnError: seed: got 8589934592, expected an integer in [0, 2**32).
     """
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise mistake("seed", got=f"{seed!r}", expected="an integer in [0, 2**32)")
-    return jax.random.key(seed)
+    number = as_integer(seed)
+    if number is None or not 0 <= number < 2**32:
+        raise mistake("seed", got=spelled(seed), expected="an integer in [0, 2**32)")
+    return jax.random.key(number)
 
 
 def init_train_state(

@@ -129,13 +129,14 @@ def test_strict_promotion_is_kept():
         batch_indices(jax.random.key(0), jnp.int32(7), size=100, batch_size=10)
 
 
-@pytest.mark.parametrize(("size", "batch_size"), [(10, 11), (10, 0), (0, 1), (10, -1)])
+@pytest.mark.parametrize(("size", "batch_size"), [(10, 11), (10, 0), (0, 1), (10, -1), (10, 2.5)])
 def test_impossible_batches_are_refused(size, batch_size):
     for call in (
         steps_per_epoch,
         lambda s, b: batch_indices(jax.random.key(0), 0, size=s, batch_size=b),
     ):
-        with pytest.raises(JnnError, match=rf"got batch_size={batch_size} for {size} examples"):
+        expected = "an integer >= 1" if batch_size in (0, -1, 2.5) else "1 <= batch_size"
+        with pytest.raises(JnnError, match=rf"got batch_size={batch_size}.*, expected {expected}"):
             call(size, batch_size)
 
 

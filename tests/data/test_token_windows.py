@@ -114,6 +114,6 @@ def test_what_cannot_be_cut_is_refused():
         evaluation_windows(np.array([0, 2**32, 1]), 2)
     for stride in (0, 4):
         with pytest.raises(
-            JnnError, match=rf"length=3, stride={stride}, expected 1 <= stride <= length"
+            JnnError, match=rf"stride={stride}, expected (an integer >= 1|1 <= stride <= length)"
         ):
             evaluation_windows(np.arange(9), 3, stride=stride)

@@ -29,6 +29,7 @@ from jnn.data.tokenizers.record import (
     written,
 )
 from jnn.errors import JnnError, MissingExtraError, mistake
+from jnn.integers import check_integer
 
 MOST = 2**24
 """More tokens than any vocabulary has: numbers below it may be missing and take room all the same.
@@ -58,6 +59,7 @@ def byte_pair_tokenizer(
     """
     library = _library()
     numbered, smallest = number_special(special), 256 + len(special)
+    vocabulary = check_integer("byte_pair_tokenizer", "vocabulary", vocabulary)
     if vocabulary < smallest:
         expected = f"at least {smallest}: each byte, and the special tokens"
         raise mistake("byte_pair_tokenizer", got=f"vocabulary={vocabulary}", expected=expected)

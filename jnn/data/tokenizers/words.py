@@ -18,6 +18,7 @@ from jnn.data.tokenizers.record import (
     written,
 )
 from jnn.errors import mistake
+from jnn.integers import check_integer
 
 PATTERN = r"\w+|[^\w\s]"
 """A run of letters, digits and underscores, or one other character that is not white space."""
@@ -59,9 +60,12 @@ def word_tokenizer(
     'the <unknown> .'
     """
     numbered = number_special(special)
-    if minimum < 1 or (vocabulary is not None and vocabulary <= len(special)):
-        got = f"minimum={minimum}, vocabulary={vocabulary}"
-        expected = f"minimum >= 1 and a vocabulary larger than the {len(special)} special tokens"
+    minimum = check_integer("word_tokenizer", "minimum", minimum)
+    if vocabulary is not None:
+        vocabulary = check_integer("word_tokenizer", "vocabulary", vocabulary)
+    if vocabulary is not None and vocabulary <= len(special):
+        got = f"vocabulary={vocabulary}"
+        expected = f"a vocabulary larger than the {len(special)} special tokens"
         raise mistake("word_tokenizer", got=got, expected=expected)
     counts: Counter[str] = Counter()
     for text in check_texts(texts, "word_tokenizer"):

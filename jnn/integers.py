@@ -1,0 +1,51 @@
+"""Whether a setting is an integer: Python's and NumPy's are, a bool and a float are not."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from jnn.errors import mistake
+
+
+def as_integer(value: Any) -> int | None:
+    """``value`` as a Python int, or None where it is no integer.
+
+    >>> import numpy as np
+    >>> as_integer(np.int8(3)), as_integer(3.0), as_integer(True)
+    (3, None, None)
+    """
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_integer(caller: str, name: str, value: Any, *, least: int = 1) -> int:
+    """``value`` as a Python int; raises JnnError unless it is an integer >= ``least``.
+
+    Integers are what can be an index, such as ``labels.max() + 1`` of an integer array.
+
+    >>> import numpy as np
+    >>> check_integer("dense", "features", np.int64(3))
+    3
+    >>> check_integer("dense", "features", np.float64(3))
+    Traceback (most recent call last):
+    jnn.errors.JnnError: dense: got features=3.0, expected an integer >= 1.
+    """
+    integer = as_integer(value)
+    if integer is None or integer < least:
+        expected = f"an integer >= {least}"
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    return integer
+
+
+def spelled(value: Any) -> str:
+    """``value`` as Python writes it, numbers of NumPy as the equal ones of Python.
+
+    >>> import numpy as np
+    >>> spelled(np.int64(3)), spelled("3")
+    ('3', "'3'")
+    """
+    is_scalar = hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
+    return repr(value.item()) if is_scalar and hasattr(value, "item") else repr(value)
