@@ -37,7 +37,7 @@ import jnn
 from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
-from jnn.baselines.forecasts import climatology, regression_forecasts
+from jnn.baselines.forecasts import hourly_forecasts
 from jnn.data.calendar import calendar_features
 from jnn.data.scaling import Scaling, fit_scaling
 from jnn.data.series_splits import TimeSplit, split_at, split_time
@@ -259,30 +259,17 @@ def baselines(
     config: Config, weather: Weather, test: dict[str, np.ndarray]
 ) -> dict[str, list[float]]:
     """Test RMSE of each baseline at each horizon."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
-    from sklearn.linear_model import Ridge
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    temperature = weather.inputs[:, 0]
     measured = lambda part: {**part, "inputs": part["inputs"][..., :-CALENDAR]}
-    regress = partial(
-        regression_forecasts,
-        values=temperature,
-        train=measured(windows(weather, weather.split.train, 1)),
-        test=measured(test),
+    forecasts = hourly_forecasts(
+        weather.time,
+        weather.inputs[:, 0],
+        measured(windows(weather, weather.split.train, 1)),
+        measured(test),
+        known=weather.split.train,
         horizons=HORIZONS,
         calendar=weather.inputs[:, -CALENDAR:],
+        trees=3 if config.smoke else 150,
     )
-    trees = HistGradientBoostingRegressor(max_iter=3 if config.smoke else 150, random_state=0)
-    ahead = test["origin"][:, None] + np.array(HORIZONS)
-    forecasts = {
-        "persistence": temperature[test["origin"], None],
-        "same hour yesterday": temperature[ahead - 24],
-        "climatology": climatology(weather.time, temperature, weather.split.train)[ahead],
-        "ridge regression": regress(make_pipeline(StandardScaler(), Ridge(10.0))),
-        "gradient boosting": regress(trees),
-    }
     squares = lambda forecast: np.square(forecast - test["targets"][:, 0], dtype=np.float64)
     return {
         name: np.sqrt(np.mean(squares(forecast), axis=0)).tolist()

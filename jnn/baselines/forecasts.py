@@ -1,6 +1,7 @@
 """Forecasts of a series without a network: climatology, and regression on windows."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,3 +85,56 @@ def regression_forecasts(
     with threadpool_limits(1):
         changes = [change(horizon) for horizon in horizons]
     return values[test["origin"], None] + np.stack(changes, axis=1)
+
+
+def hourly_forecasts(
+    time: np.ndarray,
+    values: np.ndarray,
+    train: Mapping[str, np.ndarray],
+    test: Mapping[str, np.ndarray],
+    *,
+    known: range,
+    horizons: Sequence[int],
+    calendar: np.ndarray,
+    trees: int = 150,
+) -> dict[str, np.ndarray]:
+    """The usual forecasts of an hourly series at the test windows, ``(N, H)`` or ``(N, 1)`` each.
+
+    ``persistence``, the value now; ``same hour yesterday``, for horizons up to 24; `climatology` of
+    the ``known`` hours; ``ridge regression`` and ``gradient boosting`` with ``trees`` steps, by
+    `regression_forecasts`, whose arguments the others are.
+
+    >>> from jnn.data.series_windows import forecast_windows
+    >>> hours, x = np.arange("2012-01", "2012-02", dtype="datetime64[h]"), np.arange(744.0)
+    >>> cut = lambda part: forecast_windows(x, x, length=2, horizons=[1, 24], within=part)
+    >>> forecasts = hourly_forecasts(
+    ...     hours, x, cut(range(600)), cut(range(600, 744)),
+    ...     known=range(600), horizons=[1, 24], calendar=np.zeros((744, 1)), trees=1,
+    ... )
+    >>> forecasts["persistence"][0].tolist(), forecasts["same hour yesterday"][0].tolist()
+    ([601.0], [578.0, 601.0])
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if max(horizons) > 24:
+        expected = "hours up to 24: the same hour of the day before is known then"
+        raise mistake("hourly_forecasts", got=f"horizons={list(horizons)}", expected=expected)
+    regress = partial(
+        regression_forecasts,
+        values=values,
+        train=train,
+        test=test,
+        horizons=horizons,
+        calendar=calendar,
+    )
+    ahead = test["origin"][:, None] + np.array(horizons)
+    return {
+        "persistence": values[test["origin"], None],
+        "same hour yesterday": values[ahead - 24],
+        "climatology": climatology(time, values, known)[ahead],
+        "ridge regression": regress(make_pipeline(StandardScaler(), Ridge(10.0))),
+        "gradient boosting": regress(HistGradientBoostingRegressor(max_iter=trees, random_state=0)),
+    }

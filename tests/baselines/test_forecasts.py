@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from jnn.baselines.forecasts import climatology, regression_forecasts
+from jnn.baselines.forecasts import climatology, hourly_forecasts, regression_forecasts
 from jnn.data.series_windows import forecast_windows
 from jnn.errors import JnnError
 
@@ -41,3 +41,32 @@ def test_regression_forecasts_are_those_of_a_fit_for_each_horizon():
         # a least-squares fit of the change is one of the value: the last value is a feature
         weights = np.linalg.lstsq(table(train["origin"]), train["targets"][:, k])[0]
         np.testing.assert_allclose(forecasts[:, k], table(test["origin"]) @ weights, rtol=1e-6)
+
+
+def test_hourly_forecasts_are_what_their_names_say_and_know_the_known_hours_alone():
+    time = np.arange("2012-01-01T00", "2012-01-31T00", dtype="datetime64[h]")
+    rng, known, horizons = np.random.default_rng(0), range(500), [1, 24]
+    x, calendar = rng.normal(size=len(time)), rng.normal(size=(len(time), 2))
+    cut = lambda values, part: forecast_windows(
+        values, values, length=3, horizons=horizons, within=part
+    )
+    settings = {"known": known, "horizons": horizons, "calendar": calendar, "trees": 2}
+    test = cut(x, range(500, 720))
+    forecasts = hourly_forecasts(time, x, cut(x, known), test, **settings)
+    np.testing.assert_array_equal(forecasts["persistence"][:, 0], x[test["origin"]])
+    np.testing.assert_array_equal(forecasts["same hour yesterday"][:, 1], x[test["origin"]])
+    later = test["origin"][40] + 1
+    other = np.where(np.arange(len(x)) < later, x, 1e3)
+    again = hourly_forecasts(
+        time, other, cut(other, known), cut(other, range(500, 720)), **settings
+    )
+    for name, forecast in forecasts.items():
+        np.testing.assert_array_equal(again[name][:41], forecast[:41], err_msg=name)
+
+
+def test_hourly_forecasts_refuse_more_than_a_day_ahead():
+    windows = forecast_windows(np.arange(80.0), np.arange(80.0), length=3, horizons=[25])
+    time = np.datetime64("2012-01-01T00") + np.arange(80)
+    settings = {"known": range(40), "horizons": [25], "calendar": np.zeros((80, 1))}
+    with pytest.raises(JnnError, match=r"horizons=\[25\], expected hours up to 24"):
+        hourly_forecasts(time, np.arange(80.0), windows, windows, **settings)
