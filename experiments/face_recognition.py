@@ -28,7 +28,7 @@ Result    mean and standard deviation over seeds 0, 1, 2; of folds over all five
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -42,7 +42,7 @@ from jnn.architectures import embedding_network as networks
 from jnn.baselines.embeddings import linear_embeddings
 from jnn.data import augment
 from jnn.data.sets import images
-from jnn.data.sets.faces import load_faces
+from jnn.data.sets.faces import load_faces, synthetic_faces
 from jnn.data.splits import Splits
 from jnn.runs import About
 from jnn.scores import verification
@@ -57,11 +57,10 @@ ABOUT = About(
     expected="0.964 ± 0.005 (last10)",
     cost="about 3 min of processor time",
 )
-PEOPLE, PHOTOGRAPHS, SIZE, REDUCTION = 40, 10, (112, 92), 4
+PEOPLE, SIZE, REDUCTION = 40, (112, 92), 4
 HELD = 5  # people that are held out for validation
 LOSSES = {"arcface": losses.arcface, "cosface": losses.cosface}
 TEST = {"last10": range(30, 40), **{f"fold{k}": range(8 * k - 8, 8 * k) for k in range(1, 6)}}
-Faces = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,7 +113,7 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Photographs and the numbers of their people; in a smoke run random patterns."""
-    faces = random_faces() if config.smoke else load_faces(offline=offline)
+    faces = synthetic_faces() if config.smoke else load_faces(offline=offline)
     test = np.isin(faces["person"], TEST[config.people])
     held = np.isin(faces["person"], training_people(config)[1])
     part = lambda rows: {name: array[rows] for name, array in faces.items()}
@@ -127,16 +126,6 @@ def training_people(config: Config) -> tuple[np.ndarray, np.ndarray]:
     others = np.setdiff1d(np.arange(PEOPLE), TEST[config.people])
     cut = len(others) - HELD * config.validation
     return others[:cut], others[cut:]
-
-
-def random_faces() -> dict[str, np.ndarray]:
-    """For each person a random pattern of few large pixels, with noise."""
-    rng = np.random.default_rng(0)
-    pattern = np.kron(rng.integers(0, 256, (PEOPLE, 7, 6)), np.ones((1, 16, 16), int))
-    image = pattern[:, : SIZE[0], : SIZE[1]].repeat(PHOTOGRAPHS, axis=0)
-    image = image + rng.integers(-90, 90, image.shape)
-    person = np.arange(PEOPLE, dtype=np.int32).repeat(PHOTOGRAPHS)
-    return {"image": np.clip(image, 0, 255).astype(np.uint8)[..., None], "person": person}
 
 
 def reduced(image: jax.Array | np.ndarray) -> jax.Array:
@@ -211,35 +200,30 @@ def task(config: Config, splits: Splits) -> Task:
     without_network = cache(partial(baseline_embeddings, splits))
     scores = lambda embedding: verification.summarize(embedding, person)
 
+    def validation_auc():
+        auc = verification.area_under_curve(splits.validation["person"])
+        embed_validation = partial(embed, config, batch=splits.validation)
+        return jax.jit(lambda *kept: {"validation/auc": auc(embed_validation(*kept))})
+
+    def sections(fitted) -> list:
+        from jnn.explain.sections import face_verification
+
+        embeddings = {"networks": embed_test(fitted.params, fitted.state), **without_network()}
+        image, mapped = splits.test["image"], ("networks", "pixels")
+        return face_verification.report(image, person, embeddings, splits.classes, mapped=mapped)
+
     return Task(
         model=model,
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
         example=example,
-        validate=validation_auc(config, splits.validation) if config.validation else None,
+        validate=validation_auc() if config.validation else None,
         best="validation/auc" if config.validation else None,
         test=lambda *kept: {f"test/{k}": value for k, value in scores(embed_test(*kept)).items()},
         baselines=lambda: {name: scores(z)["auc"] for name, z in without_network().items()},
-        sections=lambda fitted: sections(
-            splits, {"networks": embed_test(fitted.params, fitted.state), **without_network()}
-        ),
+        sections=sections,
         data={"name": "faces", **splits.sizes},
     )
-
-
-def validation_auc(config: Config, part: Faces) -> Callable[[Any, Any], dict[str, jax.Array]]:
-    """``(params, state) -> {"validation/auc"}``, pure: the share of pairs of pairs in order."""
-    pairs = verification.all_pairs(part["person"])
-    same, different = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
-
-    @jax.jit
-    def validate(params, state):
-        z = embed(config, params, state, part)
-        cosines = jnp.sum(z[pairs.first] * z[pairs.second], axis=-1)
-        above = cosines[same][:, None] - cosines[different][None]
-        return {"validation/auc": jnp.mean((1 + jnp.sign(above)) / 2)}
-
-    return validate
 
 
 def baseline_embeddings(splits: Splits) -> dict[str, np.ndarray]:
@@ -249,18 +233,3 @@ def baseline_embeddings(splits: Splits) -> dict[str, np.ndarray]:
     ]
     x, test = (image.reshape(len(image), -1) for image in pixels)
     return linear_embeddings(x, splits.known["person"], test)
-
-
-def sections(splits: Splits, embeddings: dict[str, np.ndarray]) -> list:
-    """Scores, errors at all thresholds, hard photographs, and a map of the embeddings."""
-    from jnn.explain.sections import face_verification
-
-    image, person = splits.test["image"], splits.test["person"]
-    people, label = np.unique(person, return_inverse=True)
-    names = [splits.classes[k] for k in people]
-    maps = {name: embeddings[name] for name in ("networks", "pixels")}
-    return [
-        *face_verification.errors(label, embeddings),
-        *face_verification.photographs(image, label, embeddings["networks"], names),
-        *face_verification.embedding_maps(label, maps, names),
-    ]

@@ -13,8 +13,11 @@ and the area under it are scikit-learn's; ``sklearn.metrics.roc_auc_score(pairs.
 the probability that a positive pair (same label) scores above a negative one (different labels).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
@@ -55,6 +58,31 @@ def similarities(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
     """The cosine of each pair ``(P,)`` of embeddings ``(N, D)`` of any norm, in float64."""
     z = _unit("similarities", embeddings)
     return np.sum(z[pairs.first] * z[pairs.second], axis=-1)
+
+
+def area_under_curve(labels: np.ndarray) -> Callable[[jax.Array], jax.Array]:
+    """``z -> AUC`` for embeddings ``(N, D)`` of length 1, pure, for validation within a program.
+
+    It is the share of pairs of a positive and a negative pair whose cosines are in this order, and
+    takes memory in proportion to their number: it is for some hundred pairs. ``labels`` are
+    ``(N,)``; raises `JnnError` without a positive or without a negative pair.
+
+    >>> auc = area_under_curve(np.array([0, 0, 1]))
+    >>> float(auc(jnp.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])))
+    1.0
+    """
+    pairs = all_pairs(labels)
+    same, different = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
+    if not len(same) or not len(different):
+        got = f"{len(same)} same and {len(different)} different pairs"
+        raise mistake("area_under_curve", got=got, expected="some of both")
+
+    def auc(z: jax.Array) -> jax.Array:
+        cosines = jnp.sum(z[pairs.first] * z[pairs.second], axis=-1)
+        above = cosines[same][:, None] - cosines[different][None]
+        return jnp.mean((1 + jnp.sign(above)) / 2)
+
+    return auc
 
 
 def roc(scores: np.ndarray, same: np.ndarray) -> Roc:

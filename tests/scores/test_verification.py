@@ -1,5 +1,6 @@
 """Verification against brute force, SciPy and scikit-learn."""
 
+import jax
 import numpy as np
 import pytest
 import sklearn.metrics
@@ -147,3 +148,23 @@ def test_identification_is_scikit_learns_nearest_neighbour():
 def test_mistakes_are_named(call, message):
     with pytest.raises(JnnError, match=message):
         call()
+
+
+def test_the_area_under_the_curve_in_a_program_is_scikit_learns():
+    rng, labels = np.random.default_rng(0), np.arange(24) % 5
+    z = rng.normal(size=(24, 3)) + labels[:, None]
+    z = (z / np.linalg.norm(z, axis=1, keepdims=True)).astype(np.float32)
+    pairs = verification.all_pairs(labels)
+    expected = sklearn.metrics.roc_auc_score(pairs.same, verification.similarities(z, pairs))
+    auc = jax.jit(verification.area_under_curve(labels))(z)
+    np.testing.assert_allclose(auc, expected, atol=1e-3)  # float32 makes a few ties
+
+
+def test_the_area_under_the_curve_of_equal_embeddings_is_a_half():
+    assert verification.area_under_curve(np.array([0, 0, 1]))(np.ones((3, 1))) == 0.5
+
+
+@pytest.mark.parametrize("labels", [[1, 1, 1], [1, 2, 3]])
+def test_the_area_under_the_curve_needs_both_kinds_of_pairs(labels):
+    with pytest.raises(JnnError, match=r"area_under_curve: got . same and . different pairs"):
+        verification.area_under_curve(np.array(labels))

@@ -24,6 +24,20 @@ def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
     return {"image": images[..., None], "person": np.repeat(np.arange(40, dtype=np.int32), 10)}
 
 
+def synthetic_faces() -> dict[str, np.ndarray]:
+    """In the form of `load_faces`: for each person a pattern of few large pixels, with noise.
+
+    >>> {name: array.shape for name, array in synthetic_faces().items()}
+    {'image': (400, 112, 92, 1), 'person': (400,)}
+    """
+    rng = np.random.default_rng(0)
+    pattern = np.kron(rng.integers(0, 256, (40, 7, 6)), np.ones((1, 16, 16), int))
+    image = pattern[:, :HEIGHT, :WIDTH].repeat(10, axis=0)
+    image = image + rng.integers(-90, 90, image.shape)
+    person = np.arange(40, dtype=np.int32).repeat(10)
+    return {"image": np.clip(image, 0, 255).astype(np.uint8)[..., None], "person": person}
+
+
 def read_faces(content: bytes) -> np.ndarray:
     """The images (N, 112, 92) uint8 of a file of concatenated binary PGM images of that size.
 

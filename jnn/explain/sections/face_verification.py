@@ -4,6 +4,9 @@
 >>> embedding, image = np.eye(3)[label] + rng.normal(0, 0.1, (18, 3)), rng.random((18, 8, 8, 1))
 >>> [section.title for section in errors(label, {"network": embedding})]
 ['Comparison of methods', 'ROC curves', 'Similarity histogram']
+>>> people = ["Ann", "Bob", "Cy"]
+>>> len(report(image, label, {"network": embedding}, people, mapped=["network"]))
+6
 >>> [section.title for section in photographs(image, label, embedding, ["Ann", "Bob", "Cy"])]
 ['Nearest neighbours', 'Hardest pairs']
 """
@@ -20,6 +23,29 @@ from jnn.tables import metric_table
 
 PROBES = 6
 """People whose nearest neighbours are drawn, those first who have the least similar photographs."""
+
+
+def report(
+    image: np.ndarray,
+    label: np.ndarray,
+    embeddings: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    *,
+    mapped: Sequence[str],
+) -> list[Section]:
+    """Scores, errors at all thresholds, hard photographs, and maps of the embeddings.
+
+    ``image`` ``(N, H, W, C)`` shows the people ``label`` ``(N,)``, numbers of ``names``;
+    ``embeddings`` are those of each method, ``(N, D)``, that of the model first, and ``mapped`` the
+    methods whose embeddings are drawn as maps.
+    """
+    people, label = np.unique(label, return_inverse=True)
+    present = [names[k] for k in people]
+    return [
+        *errors(label, embeddings),
+        *photographs(image, label, next(iter(embeddings.values())), present),
+        *embedding_maps(label, {name: embeddings[name] for name in mapped}, present),
+    ]
 
 
 def errors(label: np.ndarray, embeddings: Mapping[str, np.ndarray]) -> list[Section]:
