@@ -3,24 +3,33 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+import jnn
 from jnn.data.batches import padded_batches, steps_per_epoch
 from jnn.data.buckets import bucket_lengths
 from jnn.data.calendar import calendar_features
 from jnn.data.piecewise_linear import fit_pieces
 from jnn.data.sequences import pack, pad
 from jnn.data.series_splits import walk_forward
-from jnn.data.series_windows import forecast_windows, windows
+from jnn.data.series_windows import forecast_sequences, forecast_windows, windows
+from jnn.data.splits import hold_out
 from jnn.data.token_windows import evaluation_windows
 from jnn.data.tokenizers import byte_pair_tokenizer, word_tokenizer
+from jnn.decoding.beam_search import beam_search
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import Sampling, sample
 from jnn.errors import JnnError
 from jnn.integers import check_integer
 from jnn.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
-from jnn.train import seed_key
+from jnn.train import TrainingConfig, make_step, seed_key
 
 X = np.arange(12.0)
 DAYS = np.arange("2022-01-01", "2022-01-13", dtype="datetime64[D]")
+
+EMBEDDING = jnn.chain(jnn.embedding(5, 4), jnn.dense(5))
+MODEL = (EMBEDDING, *EMBEDDING.init(jax.random.key(0), jnp.array([1])))
 
 SETTINGS = {
     "padded_batches": lambda n: padded_batches({"x": X}, n),
@@ -39,6 +48,14 @@ SETTINGS = {
     "top_k_accuracy": lambda n: top_k_accuracy(n).measure(np.eye(3), np.arange(3)),
     "calibration": lambda n: expected_calibration_error(n).measure(np.eye(3), np.arange(3)),
     "confusion_matrix": lambda n: confusion_matrix(n).measure(np.arange(2), np.arange(2)),
+    "hold_out": lambda n: hold_out({"x": X}, 0.5, seed=n),
+    "generate": lambda n: generate(*MODEL, jnp.array([1]), length=n, key=jax.random.key(0)).tokens,
+    "beam_search": lambda n: beam_search(*MODEL, jnp.array([1]), length=2, beams=n).tokens,
+    "sampling": lambda n: sample(
+        jax.random.key(0), jnp.arange(5.0), Sampling(top_k=n, temperature=1.0)
+    ),
+    "make_step": lambda n: make_step(lambda *_: 0, optax.sgd(0.1), accumulate=n) and (),
+    "config": lambda n: TrainingConfig(epochs=n).epochs,
     "seed_key": lambda n: jax.random.key_data(seed_key(n)),
 }
 
@@ -50,8 +67,22 @@ def test_integers_of_numpy_are_integers_and_bools_and_floats_are_none(name):
         for a, b in zip(jax.tree.leaves(SETTINGS[name](n)), expected, strict=True):
             np.testing.assert_array_equal(a, b)
     for wrong in (2.0, np.float32(2), True, "2", -1, np.int8(-1)):
-        with pytest.raises(JnnError, match=r"expected an integer (>= 1|in \[0, 2\*\*32\))"):
+        with pytest.raises(JnnError, match=r"expected an integer (>= [01]|in \[0, 2\*\*32\))"):
             SETTINGS[name](wrong)
+
+
+def test_small_integers_do_not_overflow():
+    """Of uint8, 200 + 100 is 44."""
+    x = np.arange(400.0)
+    cut = lambda length, origins: forecast_sequences(
+        x, x, length=length, origins=origins, horizons=[1]
+    )
+    small, expected = cut(np.uint8(200), np.uint8(100)), cut(200, 100)
+    np.testing.assert_array_equal(small["inputs"], expected["inputs"])
+    config = TrainingConfig(batch_size=np.uint8(200), accumulate=np.uint8(20), devices=10)
+    assert config.accumulate * config.devices == config.batch_size == 200
+    numbers = config.batch_size, config.accumulate, Sampling(top_k=np.int8(3)).top_k
+    assert [type(number) for number in numbers] == [int, int, int]
 
 
 def test_vocabularies_are_integers_too():

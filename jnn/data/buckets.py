@@ -33,7 +33,7 @@ def bucket_lengths(lengths: ArrayLike, count: int) -> tuple[int, ...]:
     (2, 10)
     """
     length, number = np.unique(np.asarray(lengths), return_counts=True)
-    check_integer("bucket_lengths", "count", count)
+    count = check_integer("bucket_lengths", "count", count)
     if length.size == 0 or length[0] < 1:
         shortest_length = f" from {length[0]}" if length.size else ""
         got = f"{len(length)} different lengths{shortest_length}"

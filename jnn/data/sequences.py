@@ -49,10 +49,10 @@ def pad(
     >>> padded.tokens.tolist(), padded.mask.sum(axis=1).tolist()
     ([[5, 6, 7], [8, 0, 0]], [3, 1])
     """
-    arrays = _checked(sequences, "pad")
-    length = max(map(len, arrays)) if length is None else length
+    arrays = _checked(sequences, value, "pad")
+    longest = max(map(len, arrays))
     remedy = None if truncate else "Choose a larger length, or truncate=True."
-    _check_length(arrays, length, "pad", remedy)
+    length = _check_length(arrays, longest if length is None else length, "pad", remedy)
     tokens = np.full((len(arrays), length), value, np.int32)
     for row, array in zip(tokens, arrays, strict=True):
         row[: len(array)] = array[:length]
@@ -76,8 +76,8 @@ def pack(sequences: Sequence[ArrayLike], length: int, *, value: int = 0) -> Pack
     >>> packed.tokens.tolist(), packed.documents.tolist()
     ([[1, 2, 3, 8, 0], [4, 5, 6, 7, 0]], [[0, 0, 0, 2, -1], [1, 1, 1, 1, -1]])
     """
-    arrays = _checked(sequences, "pack")
-    _check_length(arrays, length, "pack", "Choose a larger length, or cut it.")
+    arrays = _checked(sequences, value, "pack")
+    length = _check_length(arrays, length, "pack", "Choose a larger length, or cut it.")
     free, rows, used = np.full(len(arrays), length), [], 0
     for array in arrays:
         row = int(np.argmax(free[: used + 1] >= len(array)))
@@ -106,7 +106,8 @@ def same_document(documents: Any) -> Any:
     return documents[..., :, None] == documents[..., None, :]
 
 
-def _checked(sequences: Sequence[ArrayLike], caller: str) -> list[np.ndarray]:
+def _checked(sequences: Sequence[ArrayLike], value: int, caller: str) -> list[np.ndarray]:
+    check_integer(caller, "value", value, least=-(2**31))
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays:
         raise mistake(caller, got="no sequences", expected="at least one")
@@ -130,9 +131,10 @@ def _checked(sequences: Sequence[ArrayLike], caller: str) -> list[np.ndarray]:
 
 def _check_length(
     arrays: Sequence[np.ndarray], length: int, caller: str, remedy: str | None
-) -> None:
-    check_integer(caller, "length", length)
+) -> int:
+    length = check_integer(caller, "length", length)
     longest = int(np.argmax([len(array) for array in arrays]))
     if remedy is not None and len(arrays[longest]) > length:
         got = f"sequence {longest} of {len(arrays[longest])} tokens"
         raise mistake(caller, got=got, expected=f"at most length={length}", remedy=remedy)
+    return length

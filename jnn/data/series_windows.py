@@ -128,7 +128,7 @@ def _forecasts(
     if not integers or not len(ahead) or ahead.min() < 1:
         remedy = "A horizon of 0 would be an input."
         raise mistake(caller, got=f"horizons={horizons!r}", expected="integers >= 1", remedy=remedy)
-    _check_positive(caller, length=length, origins=origins, stride=stride)
+    length, origins, stride = _positive(caller, length=length, origins=origins, stride=stride)
     input_length = length + origins - 1
 
     def last_origins(part: range) -> np.ndarray:
@@ -158,7 +158,7 @@ def windows(
     [[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]]
     """
     series = _series("windows", series)
-    _check_positive("windows", length=length, stride=stride)
+    length, stride = _positive("windows", length=length, stride=stride)
     of_part = lambda part: np.arange(part.start + length - 1, part.stop, stride)
     origin = _origins("windows", series, length, within, of_part)
     inputs = _cut(series, origin, length)
@@ -266,9 +266,8 @@ def _parts(caller: str, within: Parts | None, size: int) -> list[range]:
     return parts
 
 
-def _check_positive(caller: str, **settings: int) -> None:
-    for name, value in settings.items():
-        check_integer(caller, name, value)
+def _positive(caller: str, **settings: int) -> list[int]:
+    return [check_integer(caller, name, value) for name, value in settings.items()]
 
 
 def _origins(

@@ -9,6 +9,7 @@ import numpy as np
 
 from jnn.data.checks import Arrays, check_arrays, check_finite, check_labels
 from jnn.errors import mistake
+from jnn.integers import as_integer, spelled
 
 
 class Splits(NamedTuple):
@@ -66,6 +67,10 @@ def hold_out(
     if not 0 < fraction < 1:
         expected = "a number between 0 and 1, both excluded"
         raise mistake("hold_out", got=f"fraction={fraction}", expected=expected)
+    number = as_integer(seed)
+    if number is None or not 0 <= number < 2**32:
+        got = f"seed={spelled(seed)}"
+        raise mistake("hold_out", got=got, expected="an integer in [0, 2**32)")
     if stratify is not None and stratify not in arrays:
         expected = f"one of {', '.join(arrays)}"
         raise mistake("hold_out", got=f"stratify={stratify!r}", expected=expected)
@@ -74,7 +79,7 @@ def hold_out(
     labels = None if stratify is None else arrays[stratify]
     try:
         kept, held = train_test_split(
-            np.arange(size), test_size=fraction, random_state=seed, stratify=labels
+            np.arange(size), test_size=fraction, random_state=number, stratify=labels
         )
     except ValueError as error:
         got = f"{size} examples, fraction={fraction}: {error}"

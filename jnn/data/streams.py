@@ -65,7 +65,7 @@ def stream(
     """
     grain = grain_module()
     steps, host = batches.steps_per_epoch(len(source), batch_size), _host()
-    check_integer("stream", "threads", threads)
+    threads = check_integer("stream", "threads", threads)
 
     @functools.lru_cache(maxsize=2)
     def order(epoch: int) -> np.ndarray:

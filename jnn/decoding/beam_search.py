@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jnn.decoding.generate import check_prompt, model_input, prefill
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.model import Model
 from jnn.precision import numerics
 
@@ -71,9 +72,8 @@ def beam_search(
     >>> beam_search(model, params, state, jnp.array([1, 2]), length=6, beams=3).tokens.shape
     (3, 6)
     """
-    check_prompt("beam_search", model, prompt, length, mask)
-    if not isinstance(beams, int) or beams < 1:
-        raise mistake("beam_search", got=f"beams={beams!r}", expected="an integer >= 1")
+    length = check_prompt("beam_search", model, prompt, length, mask)
+    beams = check_integer("beam_search", "beams", beams)
     if length_penalty < 0:
         got = f"length_penalty={length_penalty!r}"
         raise mistake("beam_search", got=got, expected="a number >= 0")

@@ -18,6 +18,7 @@ import numpy as np
 from jnn.decoding.loop_invariants import hoist_invariants
 from jnn.decoding.sampling import Sampling, sample
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.model import Model, reader, streams
 from jnn.precision import numerics
 
@@ -102,7 +103,7 @@ def generate(
     >>> generate(model, params, state, prompts, length=6, key=jax.random.key(1)).tokens.shape
     (2, 6)
     """
-    check_prompt("generate", model, prompt, length, mask)
+    length = check_prompt("generate", model, prompt, length, mask)
     ends = np.linspace(0, length, 1 + -(-length // LONGEST_STAGE)).round().astype(int)[1:]
     capacities = [prompt.shape[-1] + int(end) for end in ends]
     logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0])
@@ -159,7 +160,7 @@ def stream(
     >>> [token.shape for token in tokens]
     [(), (), ()]
     """
-    check_prompt("generate", model, prompt, length, mask)
+    length = check_prompt("generate", model, prompt, length, mask)
     choose = functools.partial(_choose, key, sampling, stop)
 
     @jax.jit
@@ -208,13 +209,12 @@ def model_input(tokens: jax.Array, context: Mapping[str, Any] | None) -> Any:
 
 def check_prompt(
     caller: str, model: Model, prompt: jax.Array, length: int, mask: jax.Array | None
-) -> None:
-    """Refuse what cannot be continued."""
+) -> int:
+    """Refuse what cannot be continued; ``length`` as a Python int."""
     if not streams(model):
         got, expected = "a model without carry and step", "one that streams, element by element"
         raise mistake(caller, got=got, expected=expected)
-    if not isinstance(length, int) or length < 1:
-        raise mistake(caller, got=f"length={length!r}", expected="an integer >= 1")
+    length = check_integer(caller, "length", length)
     if not hasattr(prompt, "dtype"):
         _refuse_prompt(caller, f"type {type(prompt).__name__}")
     integers = jnp.issubdtype(prompt.dtype, jnp.integer)
@@ -223,6 +223,7 @@ def check_prompt(
     if mask is not None and mask.shape != prompt.shape:
         expected = f"that of the prompt, {prompt.shape}"
         raise mistake(caller, got=f"mask of shape {mask.shape}", expected=expected)
+    return length
 
 
 def _refuse_prompt(caller: str, description: str) -> NoReturn:

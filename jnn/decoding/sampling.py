@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.integers import check_integer, spelled
 from jnn.precision import numerics
 
 
@@ -30,15 +31,18 @@ class Sampling:
 
     def __post_init__(self):
         """Refuse values out of range."""
+        top_k = check_integer("Sampling", "top_k", self.top_k, least=0)
+        object.__setattr__(self, "top_k", top_k)
         for name, valid, expected in (
             ("temperature", self.temperature >= 0, "a number >= 0"),
-            ("top_k", isinstance(self.top_k, int) and self.top_k >= 0, "an integer >= 0"),
             ("top_p", 0 < self.top_p <= 1, "a probability in (0, 1]"),
             ("min_p", 0 <= self.min_p < 1, "a fraction in [0, 1)"),
             ("repetition_penalty", self.repetition_penalty > 0, "a number > 0"),
         ):
             if not valid:
-                raise mistake("Sampling", got=f"{name}={getattr(self, name)!r}", expected=expected)
+                raise mistake(
+                    "Sampling", got=f"{name}={spelled(getattr(self, name))}", expected=expected
+                )
 
 
 GREEDY = Sampling(temperature=0.0)

@@ -4,13 +4,14 @@ import dataclasses
 import math
 import typing
 from collections.abc import Iterable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal
 
 import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.integers import as_integer, spelled
 from jnn.model import Model
 from jnn.train.optimizers import make_optimizer
 from jnn.train.state import seed_key
@@ -117,14 +118,16 @@ class TrainingConfig:
         Traceback (most recent call last):
         jnn.errors.JnnError: config: got batch_size=8, expected an integer >= 16.
         """
-        kind: Any = Integral if isinstance(least, int) else Real
+        is_whole = isinstance(least, int)
         for name in names:
             value = getattr(self, name)
-            is_number = isinstance(value, kind) and not isinstance(value, bool)
-            if not (is_number and least <= value <= most):
+            number: Any = as_integer(value) if is_whole else value
+            is_number = isinstance(number, Real) and not isinstance(number, bool)
+            if not (is_number and least <= number <= most):
                 ends = f">= {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
-                expected = f"{'an integer' if kind is Integral else 'a number'} {ends}"
-                raise mistake("config", got=f"{name}={value!r}", expected=expected)
+                expected = f"{'an integer' if is_whole else 'a number'} {ends}"
+                raise mistake("config", got=f"{name}={spelled(value)}", expected=expected)
+            object.__setattr__(self, name, number)
 
     def refuse(self, names: Iterable[str], whose: str, *, expected: str) -> None:
         """Refuse `SUITED` settings that this model or data does not use.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
 from jnn.train.devices import check_divided, over
@@ -78,8 +79,7 @@ def make_step(
     >>> int(train_state.step), sorted(metrics)
     (1, ['bad_leaf', 'finite', 'gradient_norm', 'loss'])
     """
-    if not isinstance(accumulate, int) or accumulate < 1:
-        raise mistake("make_step", got=f"accumulate={accumulate!r}", expected="an integer >= 1")
+    accumulate = check_integer("make_step", "accumulate", accumulate)
     if not 0 <= average_decay < 1:
         raise mistake(
             "make_step", got=f"average_decay={average_decay!r}", expected="a fraction in [0, 1)"

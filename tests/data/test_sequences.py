@@ -116,5 +116,7 @@ def test_what_are_no_sequences_of_tokens_is_refused(call):
 
 
 def test_impossible_lengths_are_refused():
+    with pytest.raises(JnnError, match=r"value=0.5, expected an integer"):
+        pad([[1]], 2, value=0.5)
     with pytest.raises(JnnError, match=r"length=0"):
         pad([[1]], 0)

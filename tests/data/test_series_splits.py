@@ -125,5 +125,5 @@ def test_folds_side_by_side_keep_their_examples():
 def test_folds_side_by_side_have_the_same_arrays():
     with pytest.raises(JnnError, match="got no folds, expected at least one fold"):
         side_by_side([])
-    with pytest.raises(JnnError, match="got folds of x and x, y, expected .* the same arrays"):
+    with pytest.raises(JnnError, match=r"got folds of x and x, y, expected .* the same arrays"):
         side_by_side([{"x": np.arange(3)}, {"x": np.arange(3), "y": np.arange(3)}])

@@ -55,6 +55,9 @@ def test_a_fraction_outside_0_and_1_is_refused(fraction):
 def test_too_few_examples_are_refused_with_scikit_learns_reason():
     with pytest.raises(JnnError, match=r"1 examples, fraction=0\.5"):
         hold_out(numbered(1), 0.5)
+    for seed in (-1, 2**32, 1.0, True):
+        with pytest.raises(JnnError, match=rf"seed={seed}, expected an integer in \[0, 2\*\*32\)"):
+            hold_out(numbered(10), 0.5, seed=seed)
     with pytest.raises(JnnError, match=r"(?i)least populated class"):
         hold_out({"label": np.array([0, 0, 0, 1])}, 0.5, stratify="label")
 
