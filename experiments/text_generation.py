@@ -42,7 +42,7 @@ from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.baselines.ngram import ngram_nats
 from jnn.data import tokenizers
 from jnn.data.sets.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
-from jnn.data.token_windows import evaluation_windows
+from jnn.data.token_windows import evaluation_windows, predicted_characters
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.decoding.text import stream_text
@@ -188,7 +188,8 @@ def task(config: Config, corpus: Corpus) -> Task:
     def evaluate(text: str, split: str):
         """Nats per character, whatever the tokens are."""
         tokens, length = tokenizer.encode(text), config.length
-        metric = metrics.collection({"nats_per_character": metrics.sum_per(len(text) - 1)})
+        count = predicted_characters(text, tokenizer)
+        metric = metrics.collection({"nats_per_character": metrics.sum_per(count)})
         windows = evaluation_windows(tokens, length, stride=length // 2)
         options = {"target": "targets", "split": split, "batch_size": config.batch_size}
         return make_evaluate(nats, metric, windows, **options)

@@ -21,6 +21,7 @@ scores at once, are scikit-learn's.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -29,12 +30,13 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.integers import check_integer
+from jnn.integers import check_integer, spelled
 from jnn.losses import absolute_error, checks, cross_entropy, squared_error
 
 __all__ = [
     "Metric",
     "accuracy",
+    "balanced_accuracy",
     "collection",
     "confusion_matrix",
     "expected_calibration_error",
@@ -110,13 +112,17 @@ def mean_of(function: Callable[[ArrayLike, ArrayLike], ArrayLike]) -> Metric:
 def sum_per(count: float) -> Metric:
     """The weighted sum of the predictions over a fixed ``count``; the targets do not matter.
 
-    Of the nats of each text, for example, over the number of all characters, so that the value does
-    not depend on how the text is cut into tokens.
+    Of the nats of each text, for example, over the number of all characters that are predicted, so
+    that the value does not depend on how the text is cut into tokens. Raises JnnError for a count
+    that is not above 0.
 
     >>> metric = sum_per(10)
     >>> print(metric.compute(metric.measure(jnp.array([3.0, 4.0]), jnp.zeros(2))))
     0.7
     """
+
+    if not 0 < count < math.inf:
+        raise mistake("sum_per", got=f"count={spelled(count)}", expected="a number > 0")
 
     def measure(predictions, targets, weights=None):
         weights = checks.spread("sum_per", weights, predictions.shape, predictions.dtype)
@@ -128,7 +134,7 @@ def sum_per(count: float) -> Metric:
 def of_classes(classes: int) -> Metric:
     """What a classifier is judged by, of its logits ``(..., classes)``: four metrics by name.
 
-    ``loss`` (cross entropy), ``accuracy``, ``balanced_accuracy`` (mean recall), and
+    ``loss`` (cross entropy), ``accuracy``, ``balanced_accuracy``, and
     ``calibration_error`` (expected calibration error).
 
     >>> metric = of_classes(2)
@@ -140,7 +146,7 @@ def of_classes(classes: int) -> Metric:
         {
             "loss": mean_of(cross_entropy),
             "accuracy": accuracy(),
-            "balanced_accuracy": recall(classes),
+            "balanced_accuracy": balanced_accuracy(classes),
             "calibration_error": expected_calibration_error(),
         }
     )
@@ -213,6 +219,22 @@ def precision(classes: int, *, average: str | None = "macro") -> Metric:
 def recall(classes: int, *, average: str | None = "macro") -> Metric:
     """The recall of each class, ``true positives / actual``; see :func:`precision`."""
     return _from_counts("recall", classes, average, lambda true, predicted, actual: (true, actual))
+
+
+def balanced_accuracy(classes: int) -> Metric:
+    """The mean recall of the classes that occur among the targets; see :func:`precision`.
+
+    As scikit-learn's ``balanced_accuracy_score``: a class without targets has no recall and changes
+    nothing, where :func:`recall` counts it as zero.
+    """
+    counts = confusion_matrix(classes)
+
+    def compute(sums):
+        actual = jnp.sum(sums, axis=1)
+        recalls = _ratio(jnp.diagonal(sums), actual)
+        return _ratio(jnp.sum(recalls), jnp.sum(actual > 0, dtype=recalls.dtype))
+
+    return counts._replace(compute=compute)
 
 
 def f1(classes: int, *, average: str | None = "macro") -> Metric:

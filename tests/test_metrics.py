@@ -1,5 +1,7 @@
 """Metrics against scikit-learn, accumulated over padded batches, and the laws of a monoid."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -237,6 +239,20 @@ def test_nothing_at_all_is_zero(name):
     np.testing.assert_array_equal(value, np.zeros_like(value))
 
 
+def test_a_class_without_targets_changes_no_balanced_accuracy():
+    targets, predicted = np.array([0, 0, 1, 3, 3]), np.array([0, 2, 1, 3, 0])
+    metric = metrics.balanced_accuracy(5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the class that is predicted alone
+        expected = sk.balanced_accuracy_score(targets, predicted)
+    assert metric.compute(metric.measure(predicted, targets)) == pytest.approx(expected, abs=SINGLE)
+    values = metrics.of_classes(5)
+    sums = values.measure(jax.nn.one_hot(predicted, 5), targets)
+    assert values.compute(sums)["balanced_accuracy"] == pytest.approx(expected, abs=SINGLE)
+    none = metric.measure(predicted, targets, np.zeros(5, np.float32))
+    assert metric.compute(none) == 0
+
+
 def test_images_and_sequences_count_every_position():
     logits, labels = LOGITS[:96].reshape(4, 6, 4, K), LABELS[:96].reshape(4, 6, 4)
     weights = np.array([1, 0, 1, 1], np.float32)  # one an image
@@ -281,6 +297,8 @@ MISTAKES = [
         lambda: metrics.confusion_matrix(3).measure(X, LABEL, jnp.ones(3)),
         r"weights \(3,\) for values \(4,\)",
     ),
+    (lambda: metrics.sum_per(0), "count=0, expected a number > 0"),
+    (lambda: metrics.sum_per(np.float64("nan")), "count=nan, expected a number > 0"),
     (lambda: metrics.top_k_accuracy(0), "k=0"),
     (lambda: metrics.top_k_accuracy(4).measure(X, LABEL), "k=4 for 3 classes"),
     (lambda: metrics.f1(3, average="binary"), "f1: got average='binary'"),

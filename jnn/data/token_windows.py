@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jnn.data.checks import check_int32
+from jnn.data.tokenizers.record import Tokenizer
 from jnn.errors import mistake
 from jnn.integers import check_integer
 
@@ -76,6 +77,20 @@ def next_windows(
 def _cut(tokens: jax.Array, starts: jax.Array, length: int) -> dict[str, jax.Array]:
     cut = jax.vmap(lambda start: jax.lax.dynamic_slice_in_dim(tokens, start, length + 1))(starts)
     return {"tokens": cut[:, :-1], "targets": cut[:, 1:]}
+
+
+def predicted_characters(text: str, tokenizer: Tokenizer) -> int:
+    """The number of characters that `evaluation_windows` predicts: not those of the first token.
+
+    It is what a sum of nats is divided by for nats per character, whatever the tokens are. A
+    character of which the first token is only a part counts as read.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> predicted_characters("hello", character_tokenizer("hello"))
+    4
+    """
+    first = tokenizer.encode(text)[:1]
+    return len(text) - len(tokenizer.decode(first))
 
 
 def evaluation_windows(

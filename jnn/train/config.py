@@ -119,10 +119,11 @@ class TrainingConfig:
         jnn.errors.JnnError: config: got batch_size=8, expected an integer >= 16.
         """
         is_whole = isinstance(least, int)
+        real: Any = Real
         for name in names:
             value = getattr(self, name)
             number: Any = as_integer(value) if is_whole else value
-            is_number = isinstance(number, Real) and not isinstance(number, bool)
+            is_number = isinstance(number, real) and not isinstance(number, bool)
             if not (is_number and least <= number <= most):
                 ends = f">= {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
                 expected = f"{'an integer' if is_whole else 'a number'} {ends}"

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from jnn.data.token_windows import evaluation_windows, next_windows, random_windows
+from jnn.data.token_windows import (
+    evaluation_windows,
+    next_windows,
+    predicted_characters,
+    random_windows,
+)
+from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer
 from jnn.errors import JnnError
 
 TOKENS = jnp.asarray(np.random.default_rng(0).permutation(50), jnp.int32)
@@ -96,6 +102,20 @@ def test_the_loss_of_a_text_does_not_depend_on_how_it_is_cut_where_context_is_sh
         loss = nats[windows["tokens"], windows["targets"]]
         mean = (loss * windows["weight"]).sum() / windows["weight"].sum()
         assert mean == pytest.approx(nats[tokens[:-1], tokens[1:]].mean())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("the then them", 10), ("them the then", 10), ("🙂 the", 4)]
+)
+def test_what_is_divided_by_is_what_was_summed(text, count):
+    """Of a text in byte pairs, whose first token is "the", or the first byte of the emoji."""
+    tokenizer = byte_pair_tokenizer(["the then them " * 20], vocabulary=280)
+    tokens = tokenizer.encode(text)
+    windows = evaluation_windows(tokens, len(tokens) - 1)
+    predicted = tokenizer.decode(windows["targets"][windows["weight"] > 0])
+    assert predicted.lstrip("\ufffd") == text[-count:]
+    assert predicted_characters(text, tokenizer) == count
+    assert predicted_characters(text, character_tokenizer(text)) == len(text) - 1
 
 
 def test_what_cannot_be_cut_is_refused():
