@@ -8,6 +8,7 @@ import json
 import math
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,7 @@ TEMPORARY = ".writing-"
 A killed process may leave some behind; they can be removed.
 """
 _RESTORE = "Put a copy of the file back."
+_DEEPEST, _LONGEST = 100, 300  # levels of JSON, and digits of an integer: a float has up to 309
 _ROOM = "Free some space, or choose another folder."
 
 
@@ -63,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; raises JnnError where there is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = strict_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise mistake(str(path), got="no such file", expected="a JSON file") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -73,6 +75,46 @@ def read_json(path: Path) -> dict[str, Any]:
         got = f"a JSON {type(value).__name__}"
         raise mistake(str(path), got=got, expected="a JSON object", remedy=_RESTORE)
     return value
+
+
+def strict_json(text: str | bytes) -> Any:
+    """The value of a JSON text, whose numbers are all finite floats or fit into one.
+
+    Raises ValueError for anything else, NaN and infinity included, and for more than 100 levels.
+
+    >>> strict_json('{"loss": 1e999}')
+    Traceback (most recent call last):
+    ...
+    ValueError: the number 1e999
+    """
+
+    def refuse(number: str) -> Any:
+        raise ValueError(f"the number {number[:20]}")
+
+    def integer(digits: str) -> int:
+        return int(digits) if len(digits) <= _LONGEST else refuse(digits)
+
+    def real(digits: str) -> float:
+        return value if math.isfinite(value := float(digits)) else refuse(digits)
+
+    value = json.loads(text, parse_constant=refuse, parse_int=integer, parse_float=real)
+    if _depth(value, _DEEPEST) > _DEEPEST:
+        raise ValueError(f"more than {_DEEPEST} levels")
+    return value
+
+
+def _depth(value: Any, most: int) -> int:
+    """The levels of a JSON value, counted up to ``most`` + 1."""
+    level, levels = [value], 0
+    while level and levels <= most:
+        nested = [item for item in level if isinstance(item, dict | list)]
+        level = [
+            inner
+            for item in nested
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        levels += bool(nested)
+    return levels
 
 
 @contextlib.contextmanager
@@ -118,16 +160,21 @@ class JsonLines:
     def __init__(self, path: Path):
         self.path = path
         self._stream: IO[bytes] | None = None
+        self._size, self._crc32 = 0, 0  # of what was read and written, while the file is open
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of one step, flushed to the file."""
         line = json.dumps({"step": int(step), **plain(values)}, allow_nan=False)
         with writable(self.path):
             if self._stream is None:
-                self._replace(self._lines())
+                lines = self._lines()
+                self._replace(lines)
                 self._stream = self.path.open("ab")
-            self._stream.write(line.encode() + b"\n")
+                self._size, self._crc32 = _checksum(b"".join(lines))
+            content = line.encode() + b"\n"
+            self._stream.write(content)
             self._stream.flush()
+            self._size, self._crc32 = _checksum(content, self._size, self._crc32)
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; values that were NaN or infinite are NaN."""
@@ -142,6 +189,14 @@ class JsonLines:
         self.close()
         lines = enumerate(self._lines(), start=1)
         self._replace([line for number, line in lines if self._row(number, line)["step"] <= step])
+
+    def digest(self) -> dict[str, int]:
+        """The size and the CRC-32 of the rows so far, by which they are known again."""
+        if self._stream is None:
+            size, crc32 = _checksum(b"".join(self._lines()))
+        else:
+            size, crc32 = self._size, self._crc32
+        return {"bytes": size, "crc32": crc32}
 
     def synchronize(self) -> None:
         """Flush to the disk itself, so that a loss of power does not undo it."""
@@ -172,7 +227,7 @@ class JsonLines:
 
     def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:
-            row = json.loads(line)
+            row = strict_json(line)
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict) and type(row.get("step")) is int:
@@ -189,3 +244,8 @@ class JsonLines:
         if self.path.exists() and len(content) != self.path.stat().st_size:
             with replacing(self.path) as temporary:
                 temporary.write_bytes(content)
+
+
+def _checksum(content: bytes, size: int = 0, crc32: int = 0) -> tuple[int, int]:
+    """Size and CRC-32 of what came before, of ``size`` and ``crc32``, with ``content``."""
+    return size + len(content), zlib.crc32(content, crc32)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from jnn.wording import metric_name
+from jnn.wording import metric_name, printable
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list[str]:
@@ -11,6 +11,7 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> list
     >>> table([["model", "accuracy"], ["cnn", "0.99"]], numbers=[1])
     ['model  accuracy', 'cnn        0.99']
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     align = lambda i, text: text.rjust(widths[i]) if i in numbers else text.ljust(widths[i])
     return ["  ".join(align(i, text) for i, text in enumerate(row)).rstrip() for row in rows]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
@@ -33,6 +34,21 @@ CAPITALS = {
 TINY, LARGE = 1e-3, 1e3
 """Numbers of a column between them are written with four decimals."""
 MOST_DECIMALS = 6
+
+
+_OBEYED = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]"
+)
+"""Control characters but for tab and newline, those that turn the line, and halves of pairs."""
+
+
+def printable(text: str) -> str:
+    """Text whose characters that a terminal obeys, or cannot show, are escaped.
+
+    >>> printable("a red \\x1b[31mname") == r"a red \\x1b[31mname"
+    True
+    """
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def metric_name(metric: str) -> str:

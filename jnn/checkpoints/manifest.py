@@ -57,23 +57,29 @@ def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]
     try:
         document = json.loads((folder / FILE).read_text(encoding="utf-8"))
         body, claimed = document["manifest"], document["crc32"]
+        crc32 = zlib.crc32(_canonical(body))
     except FileNotFoundError:
         raise DamagedError(f"{FILE} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{FILE} cannot be read ({error})") from error
-    if zlib.crc32(_canonical(body)) != claimed:
+    if crc32 != claimed or not isinstance(body, dict):
         raise DamagedError(f"{FILE} is altered: its CRC-32 is not the one written in it")
-    if body["format"] != FORMAT:
+    if body.get("format") != FORMAT:
         raise mistake(
             str(folder),
-            got=f"format {body['format']}",
+            got=f"format {body.get('format')}",
             expected=f"format {FORMAT}",
             remedy="Use the version of jnn that wrote it.",
         )
-    if body["step"] != step:
-        raise DamagedError(f"it is step {body['step']} in the folder of step {step}")
-    leaves = [Leaf.from_json(fields) for fields in body["leaves"]]
-    return body, {leaf.path: leaf for leaf in leaves}
+    if body.get("step") != step:
+        raise DamagedError(f"it is step {body.get('step')} in the folder of step {step}")
+    try:
+        leaves = [Leaf.from_json(fields) for fields in body["leaves"]]
+        if not {"host", "fingerprint"} <= body.keys() or not isinstance(body["files"], dict):
+            raise ValueError("files, host and fingerprint are not all there")
+        return body, {leaf.path: leaf for leaf in leaves}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedError(f"{FILE} is not as jnn writes it ({error})") from error
 
 
 def changes(saved: JSON, given: JSON, path: str = "") -> list[str]:

@@ -14,14 +14,15 @@ from collections.abc import Sequence
 
 from jnn.cli.arguments import did_you_mean
 from jnn.errors import Interrupted, JnnError
+from jnn.wording import printable
 
 VERBS = {
     "list": "the experiments: task, models, data, result to expect, cost",
     "describe": "an experiment: what it does, its options, its layers",
     "run": "train and measure an experiment, or your own FILE.py",
     "new": "write an experiment of your own to start from",
-    "resume": "go on with a run that stopped",
-    "generate": "let a trained model write, or translate",
+    "resume": "continue a run that stopped",
+    "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
     "data": "the sets of data: list, get, path",
@@ -48,15 +49,16 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what the user did wrong is printed without a
-    traceback.
+    """Run one command and return its exit code.
+
+    A user's mistake is printed without a traceback.
     """
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except JnnError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except SystemExit as help_shown:
         return int(help_shown.code or 0)
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.exit_code
     except KeyboardInterrupt:
         return 130
-    # as in `jnn list | head -1`: what is left to write must not raise again at exit
+    # as in `jnn list | head -1`: flushing the rest must not raise again at exit
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -73,10 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: list[str]) -> int:
     verb, *rest = argv or ["--help"]
     if verb in ("-h", "--help", "help"):
-        print(
-            HELP.format(verbs="\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())),
-            end="",
-        )
+        verbs = "\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())
+        print(HELP.format(verbs=verbs), end="")
         return 0
     if verb in ("-V", "--version"):
         from importlib.metadata import PackageNotFoundError, version

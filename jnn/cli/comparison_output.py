@@ -14,6 +14,7 @@ from jnn.files import replacing, write_text
 from jnn.runs.comparison import Comparison, Result
 from jnn.runs.comparison_text import caption, cells, csv_text, markdown
 from jnn.tables import table
+from jnn.wording import printable
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -27,40 +28,34 @@ class Outputs:
     picture: Path | None = None
 
     def __post_init__(self):
-        """Refuse a kind of picture that cannot be drawn, and a path that must not be replaced,
-        before anything is computed.
+        """Refuse an unknown format of picture, and a path that must not be replaced.
+
+        These errors come before anything is computed.
         """
         for path in filter(None, (self.csv, self.markdown, self.picture)):
             if path.is_symlink() or (path.exists() and not path.is_file()):
-                raise mistake(
-                    str(path),
-                    got="something that is no plain file",
-                    expected="a new file, or one to replace",
-                )
+                got, expected = "not a regular file", "a new file, or one to replace"
+                raise mistake(str(path), got=got, expected=expected)
         if self.picture is not None and self.picture.suffix not in PICTURES:
-            raise mistake(
-                "--picture",
-                got=str(self.picture),
-                expected=f"a name that ends in {', '.join(PICTURES)}",
-            )
+            expected = f"a name that ends in {', '.join(PICTURES)}"
+            raise mistake("--picture", got=str(self.picture), expected=expected)
 
 
 def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[str]:
-    """The table with its best row marked, what its numbers are, and the runs that do not count in
-    it.
-    """
-    shown = cells(comparison, chosen_columns(dict.fromkeys(comparison.metrics), comparison.metric))
-    numbers = [i for i, name in enumerate(shown[0]) if name in ("kept step", "time", "runs")]
-    head, best, *others = table(shown, numbers=numbers)
+    """The table with its best row marked, a caption, and the runs that are not in it."""
+    columns = chosen_columns(dict.fromkeys(comparison.metrics), comparison.metric)
+    rows = cells(comparison, columns)
+    numbers = [i for i, name in enumerate(rows[0]) if name in ("kept step", "time", "runs")]
+    head, best, *others = table(rows, numbers=numbers)
     notes = [caption(comparison)]
     if comparison.repeated:
         notes.append(
             "Of runs with the same config and seed the last counts; "
-            f"{comparison.repeated} left out."
+            f"{comparison.repeated} omitted."
         )
     if any(result.config.get("smoke") for result in results):
         notes.append(
-            "Smoke runs are among them: they show that everything works, "
+            "These include smoke runs, which only show that everything works: "
             "their numbers mean nothing."
         )
     unfinished = [
@@ -74,7 +69,7 @@ def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[
         bold(best),
         *others,
         "",
-        *map(dim, notes),
+        *map(dim, map(printable, notes)),
         *listed,
     ]
 
@@ -111,11 +106,11 @@ def _draw(comparison: Comparison, path: Path) -> None:
 def _heading(comparison: Comparison, results: Sequence[Result]) -> str:
     names = " and ".join(dict.fromkeys(result.experiment for result in results))
     runs, rows = sum(len(row.results) for row in comparison.rows), len(comparison.rows)
-    return f"{bold(names)}: {_count(runs, 'run')} of {_count(rows, 'config')}"
+    return f"{bold(printable(names))}: {_count(runs, 'run')} of {_count(rows, 'config')}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _relative(folder: str) -> str:

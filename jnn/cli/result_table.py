@@ -8,7 +8,7 @@ from typing import Any
 from jnn.cli.terminal import bold, dim
 from jnn.runs.comparison import by_metric
 from jnn.tables import table
-from jnn.wording import aligned, duration
+from jnn.wording import aligned, duration, printable
 
 MOST_COLUMNS = 4
 """Metrics in the table; the others are in ``summary.json``."""
@@ -43,7 +43,7 @@ def _heading(summary: Mapping[str, Any]) -> str:
         f"{summary[name]:,} {name}" for name in ("parameters", "steps") if summary[name] is not None
     ]
     facts += [f"{duration(summary['seconds'])} on {summary['device']}", f"seed {summary['seed']}"]
-    return f"{bold(title)}: {', '.join(facts)}"
+    return f"{bold(printable(title))}: {', '.join(facts)}"
 
 
 def _values(metrics: Mapping[str, Any], columns: list[str]) -> list[str]:

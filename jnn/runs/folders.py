@@ -1,6 +1,4 @@
-"""The folder of a run: made once, never written by two processes, never emptied of anything but a
-run.
-"""
+"""The folder of a run: created once, locked by one process, and cleared of a run's files alone."""
 
 from __future__ import annotations
 
@@ -14,7 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from jnn.errors import JnnError, mistake
-from jnn.files import TEMPORARY, read_json, writable
+from jnn.files import TEMPORARY, writable
+from jnn.runs import records
 from jnn.runs.settings import changes, hash_of
 
 LOCK = ".lock"
@@ -25,19 +24,19 @@ FOLDERS = "checkpoints plots explain samples profile tensorboard"
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}
-"""What there is of a run that was killed as it began, before its config was written."""
+"""The files of a run that was killed at its start, before its config was written."""
 
 
 def dated_folder(parent: Path, seed: int, name: str = "") -> Path:
-    """Make ``parent/<YYYYmmdd-HHMMSS>-s<seed>[-name]``; where another run has just taken that name,
-    wait for the next second.
+    """Create ``parent/<YYYYmmdd-HHMMSS>-s<seed>[-name]``.
+
+    Where another run has just taken that name, wait for the next second.
     """
     if name and not re.fullmatch(r"[\w.-]+", name):
         raise mistake("name of a run", got=repr(name), expected="letters, digits, dots, - and _")
     while True:
-        folder = parent / "-".join(
-            filter(None, (f"{datetime.datetime.now():%Y%m%d-%H%M%S}", f"s{seed}", name))
-        )
+        time_and_seed = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-s{seed}"
+        folder = parent / (f"{time_and_seed}-{name}" if name else time_and_seed)
         with writable(folder):
             try:
                 folder.mkdir(parents=True)
@@ -47,8 +46,9 @@ def dated_folder(parent: Path, seed: int, name: str = "") -> Path:
 
 
 def chosen_folder(folder: Path, *, overwrite: bool = False) -> Path:
-    """Make exactly ``folder``. Raises JnnError where it has contents, unless they are a run's and
-    ``overwrite`` is set.
+    """Create exactly ``folder``.
+
+    Raises JnnError where it has contents, unless they are a run's and ``overwrite`` is set.
     """
     with writable(folder):
         if folder.exists() and not folder.is_dir():
@@ -62,20 +62,18 @@ def chosen_folder(folder: Path, *, overwrite: bool = False) -> Path:
             if path.name != LOCK and not path.name.startswith(TEMPORARY)
         }
     if contents and not overwrite:
-        remedy = (
-            "Choose another --out, continue it with `jnn resume`, or replace it with --overwrite."
-        )
         raise mistake(
             str(folder),
             got="a folder that is not empty",
             expected="a new or empty one",
-            remedy=remedy,
+            remedy="Choose another --out, continue it with `jnn resume`, or replace it with "
+            "--overwrite.",
         )
     begun = "status.json" in contents and contents <= _FIRST
     if contents and not begun and not is_run(folder):
         raise mistake(
             str(folder),
-            got="--overwrite of a folder that is no run",
+            got="--overwrite of a folder that is not a run's",
             expected="a run's folder",
             remedy="Choose another --out.",
         )
@@ -83,12 +81,12 @@ def chosen_folder(folder: Path, *, overwrite: bool = False) -> Path:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a run was begun in the folder: others have a ``config.json`` too, but not what a run
-    writes beside it.
+    """Whether a run was begun in the folder.
+
+    Other folders have a ``config.json`` too, but not the files that a run writes beside it.
     """
-    return (folder / "config.json").is_file() and any(
-        (folder / name).is_file() for name in ("status.json", "env.json")
-    )
+    has = lambda name: (folder / name).is_file()
+    return has("config.json") and (has("status.json") or has("env.json"))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -101,45 +99,34 @@ def read_record(folder: Path) -> dict[str, Any]:
         remedy = "Give the path that `jnn run` printed, as in runs/<experiment>/latest."
         raise mistake(str(folder), got="no run", expected="the folder of a run", remedy=remedy)
     path = folder / "config.json"
-    record = read_json(path)
-    kinds = {"experiment": str, "config": dict, "config_hash": str, "source": str | None}
-    if wrong := [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]:
-        remedy = "Put a copy of the file back."
-        raise mistake(
-            str(path),
-            got=f"no valid {', '.join(wrong)}",
-            expected="the file that the run wrote",
-            remedy=remedy,
-        )
+    record = records.read(folder, path.name)
     if hash_of(record["config"]) != record["config_hash"]:
         name = record.get("source") or record["experiment"]
-        edited = changes(
-            read_json(folder / "env.json").get("config_at_start", {}), record["config"]
-        )
-        said = ", ".join(change for change in edited if not change.startswith("epochs:"))
-        remedy = f"Undo the edit; or begin a new run of it: jnn run {name} --config {path}"
+        at_start = records.read(folder, "env.json").get("config_at_start") or {}
+        edits = changes(at_start, record["config"])
+        edited = ", ".join(edit for edit in edits if not edit.startswith("epochs:"))
         raise mistake(
             str(path),
-            got=f"a config edited since the run began ({said})",
+            got=f"a config edited since the run began ({edited})",
             expected="the same",
-            remedy=remedy,
+            remedy=f"Undo the edit; or begin a new run of it: jnn run {name} --config {path}",
         )
     return record
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """The ``status.json`` of a run; empty where it cannot be read, as a run goes on without it."""
+    """The ``status.json`` of a run; empty where it cannot be read, since a run can do without."""
     try:
-        return read_json(folder / "status.json")
+        return records.read(folder, "status.json")
     except JnnError:
         return {}
 
 
 def lock(folder: Path) -> IO[str]:
-    """Take the folder for this process, as long as the returned file is open; the system lets go of
-    it however the process ends.
+    """Lock the folder for this process, as long as the returned file is open.
 
-    Raises JnnError where another process has it, naming that process.
+    The operating system releases the lock however the process ends. Raises JnnError where another
+    process holds it, naming that process.
     """
     with writable(folder):
         stream = (folder / LOCK).open("a+", encoding="utf-8")
@@ -175,8 +162,9 @@ def clear(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what a process that was killed left half-written; only for the process that holds the
-    lock.
+    """Delete half-written files of a process that was killed.
+
+    Only for the process that holds the lock.
     """
     for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
         with writable(path):
@@ -184,9 +172,7 @@ def sweep(folder: Path) -> None:
 
 
 def point_latest(folder: Path) -> None:
-    """Let the link ``latest`` beside the folder lead to it; where links cannot be made there is
-    none.
-    """
+    """Point the link ``latest`` beside the folder to it, where the file system has links."""
     link, temporary = folder.parent / "latest", folder.parent / f".latest-{os.getpid()}"
     try:
         temporary.unlink(missing_ok=True)

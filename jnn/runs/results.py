@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from jnn.errors import mistake
-from jnn.files import read_json
+from jnn.runs import records
 from jnn.runs.comparison import Result, by_metric
 from jnn.runs.folders import is_run
 from jnn.runs.run import read_record
 
 
 def run_folders(paths: Iterable[str | Path]) -> list[Path]:
-    """The runs that the paths lead to, or that lie below them, each once however many paths and
-    links lead to it, in the order in which they ended. Raises JnnError for a path without any."""
-    found: dict[Path, None] = {}
+    """The folders of the runs at or below the paths, in the order in which the runs ended.
+
+    Each run counts once, however many paths and links lead to it. Raises JnnError for a path
+    without any.
+    """
+    folders: dict[Path, None] = {}
     for path in map(Path, paths):
         below = list(_below(path.resolve()))
         if not below:
@@ -27,25 +30,24 @@ def run_folders(paths: Iterable[str | Path]) -> list[Path]:
                 remedy="Give the path that `jnn run` printed, or a folder of runs, "
                 "as in runs/image_classification.",
             )
-        found |= dict.fromkeys(below)
-    return sorted(
-        found, key=lambda folder: (read_json(folder / "status.json").get("updated", ""), folder)
-    )
+        folders |= dict.fromkeys(below)
+    ended = lambda folder: records.read(folder, "status.json").get("updated") or ""
+    return sorted(folders, key=lambda folder: (ended(folder), folder))
 
 
 def read_result(folder: Path) -> Result:
     """What a run set and measured."""
-    record, status = read_record(folder), read_json(folder / "status.json")
+    record, status = read_record(folder), records.read(folder, "status.json")
     ended = status.get("state") == "done" and (folder / "summary.json").exists()
-    summary = read_json(folder / "summary.json") if ended else {}
-    metric = summary.get("metric") or {}
+    summary = records.read(folder, "summary.json") if ended else {}
+    metric = summary.get("metric", {})
     return Result(
         experiment=record["experiment"],
         config=record["config"],
         metrics=summary.get("metrics", {}),
         metric=metric,
         kept=summary.get("kept"),
-        baselines=by_metric(summary.get("baselines", {}), metric.get("name", "")),
+        baselines=by_metric(summary.get("baselines") or {}, metric.get("name", "")),
         seconds=summary.get("seconds"),
         folder=str(folder),
         state=_in_words(status, ended),
@@ -62,13 +64,11 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _in_words(status: dict[str, Any], ended: bool) -> str:
-    """A run that was killed could not write so into its status."""
-    state, message = (
-        str(status.get("state", "unknown")),
-        " ".join(str(status.get("message", "")).split()),
-    )
-    words = {
-        "running": "running, or killed",
-        "done": "done" if ended else "done, without a result",
-    }.get(state, state)
-    return f"{words}: {message}" if message else words
+    """The state of a run, with its message. A run that was killed still says "running"."""
+    state = str(status.get("state", "unknown"))
+    message = " ".join(str(status.get("message", "")).split())
+    if state == "running":
+        state = "running, or killed"
+    elif state == "done" and not ended:
+        state = "done, without a result"
+    return f"{state}: {message}" if message else state

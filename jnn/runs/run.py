@@ -1,5 +1,6 @@
-"""A run: one folder that holds the settings, the logs, the checkpoints and the result of one
-training, and can be resumed.
+"""A run: a folder with the settings, logs, checkpoints and result of one training.
+
+It can be resumed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
 from jnn.runs.comparison import by_metric, first_of_test
-from jnn.runs.environment import device_line, environment, version
+from jnn.runs.environment import device_line, environment, version, versions
 from jnn.runs.folders import (
     chosen_folder,
     clear,
@@ -29,11 +30,10 @@ from jnn.runs.folders import (
     read_status,
     sweep,
 )
+from jnn.runs.records import STATES
 from jnn.runs.settings import hash_of
 from jnn.runs.tensorboard import TensorBoardLines, summary_writer
-
-STATES = ("running", "done", "diverged", "interrupted", "failed")
-"""The states of a run; one that was killed still says ``running``, and its folder is free."""
+from jnn.wording import printable
 
 
 class About(NamedTuple):
@@ -54,7 +54,7 @@ class About(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a run behaves towards the one who started it; none of this changes its result."""
+    """Options of a run that do not change its result."""
 
     offline: bool = False
     """Download nothing: data that is not on this machine is an error."""
@@ -65,19 +65,19 @@ class RunOptions:
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well, into the run's folder."""
     profile: bool = False
-    """Record where the time goes, operation by operation, into the run's folder; for a short
-    run.
-    """
+    """Record a profile of every operation into the run's folder; for a short run."""
 
 
 class Run:
-    """The folder of one run and what is written into it. Made by `Run.create` or `Run.open`, and
-    used in a ``with`` statement, which writes down how the run ended and frees the folder.
+    """The folder of one run, and everything written into it.
+
+    Made by `Run.create` or `Run.open`, and used in a ``with`` statement, which records how the run
+    ended and unlocks the folder.
 
     ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that
     an earlier process began this run; ``metrics`` is the log of values that depend on the config
-    alone, ``timings`` that of seconds and speeds, which differ each time. ``kept`` is the metric,
-    its direction, the step and the value by which params were kept; None where the last ones were.
+    alone, ``timings`` that of seconds and speeds, which vary. ``kept`` is the metric, its
+    direction, the step and the value by which params were kept; None where the last ones were.
     """
 
     def __init__(
@@ -127,15 +127,15 @@ class Run:
 
         The folder is exactly ``out`` where that is given, else
         ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest`` beside it leads to
-        it. ``source`` is the experiment's file where it is the user's own; ``command`` is what was
-        typed, else taken from ``sys.argv``.
+        it. ``source`` is the experiment's file where it is the user's own; ``command`` is the
+        command line, by default from ``sys.argv``.
 
-        Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is no run's), in
+        Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is not a run's), in
         use, or cannot be written.
         """
         if options and options.tensorboard:
             summary_writer()
-        found, settings = environment(), plain(config)
+        machine, settings = environment(), plain(config)
         record = {
             "experiment": experiment,
             "source": str(source.resolve()) if source else None,
@@ -160,14 +160,12 @@ class Run:
                 holding=stack.pop_all(),
             )
         run._begin(command)
-        write_json(folder / "env.json", found | {"config_at_start": settings})
+        write_json(folder / "env.json", machine | {"config_at_start": settings})
         run.keep_config()
-        write_text(
-            folder / "README.md",
-            _README.format(
-                experiment=experiment, name=record["source"] or experiment, folder=folder
-            ),
+        readme = _README.format(
+            experiment=experiment, name=record["source"] or experiment, folder=folder
         )
+        write_text(folder / "README.md", readme)
         return run
 
     @classmethod
@@ -179,10 +177,10 @@ class Run:
         options: RunOptions | None = None,
         command: str = "",
     ) -> Run:
-        """Go on with the run in ``folder``, with another number of ``epochs`` where that is given;
-        `keep_config` writes it down.
+        """Continue the run in ``folder``, to another number of ``epochs`` where that is given.
 
-        Raises JnnError where the folder holds no run or is in use, and where its config was edited.
+        `keep_config` saves that number. Raises JnnError where the folder holds no run or is in use,
+        and where its config was edited.
         """
         folder = Path(folder).absolute().resolve()
         record = read_record(folder)
@@ -209,8 +207,10 @@ class Run:
         self.say(f"{resuming}{self.experiment}, seed {seed}, on {device_line()}")
 
     def keep_config(self) -> None:
-        """Write ``config.json``. Another number of epochs is written down only where training with
-        it begins: it may yet be refused.
+        """Write ``config.json``.
+
+        Another number of epochs is saved only once training with it begins, since it may be refused
+        before.
         """
         write_json(self.folder / "config.json", self._record)
 
@@ -226,29 +226,28 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        """What to type to go on with this run."""
+        """The command that continues this run."""
         return shlex.join(["jnn", "resume", str(self.folder)])
 
     @property
     def seconds(self) -> float:
-        """Wall seconds since the run began, those of resumed runs' earlier processes included,
-        without the pauses between.
-        """
+        """Wall-clock seconds of the run, over all its processes, without the pauses between."""
         return self._earlier_seconds + time.monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """Tell the user on standard error, unless quiet, and write it into the log."""
+        """Print to standard error, unless quiet, and write to the log."""
         if not self.options.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(printable(text), file=sys.stderr, flush=True)
         self.log(text)
 
     def log(self, text: str) -> None:
-        """Write into ``log.txt`` alone, with the time."""
+        """Write to ``log.txt`` alone, with the time."""
         self._append("log.txt", f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}  {text}\n")
 
     def status(self, state: str, **more: Any) -> None:
-        """Write ``status.json``: the state, one of `STATES`, with ``step``, ``message`` or what
-        else is known; what is not given stays.
+        """Write ``status.json``: the state, one of `STATES`, and fields such as ``message``.
+
+        Fields that are not given keep their value.
         """
         if state not in STATES:
             raise mistake("run.status", got=repr(state), expected=f"one of {', '.join(STATES)}")
@@ -273,7 +272,7 @@ class Run:
         return path
 
     def finish(self, result: Any, *, metric: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Write ``summary.json`` from what the experiment's ``main`` returned, and return it whole.
+        """Write ``summary.json`` from the result of the experiment's ``main``, and return it.
 
         ``result`` has ``metrics`` (``{"test/accuracy": 0.99}``) and may have ``baselines`` (name
         -> the same metric), ``parameters``, ``steps`` and ``data``; its ``sections`` are the
@@ -283,8 +282,7 @@ class Run:
         ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
         check_result(result, self.experiment)
-        found = environment()
-        whole = {
+        summary = {
             "experiment": self.experiment,
             "metrics": {},
             "kept": self.kept,
@@ -294,17 +292,17 @@ class Run:
             "steps": None,
             "seed": self.config.get("seed", 0),
             "device": device_line(),
-            "versions": found["versions"],
+            "versions": versions(),
         }
-        whole |= {name: value for name, value in result.items() if name != "sections"}
-        whole |= {"config": self.config, "folder": str(self.folder)}
-        whole["metric"] = metric or {"name": first_of_test(result["metrics"]), "direction": None}
+        summary |= {name: value for name, value in result.items() if name != "sections"}
+        summary |= {"config": self.config, "folder": str(self.folder)}
+        summary["metric"] = metric or {"name": first_of_test(result["metrics"]), "direction": None}
         self.keep_config()
-        write_json(self.folder / "summary.json", whole)
-        return plain(whole)
+        write_json(self.folder / "summary.json", summary)
+        return plain(summary)
 
     def close(self) -> None:
-        """Free the folder for other processes."""
+        """Unlock the folder for other processes."""
         self._holding.close()
 
     def __enter__(self) -> Run:
@@ -312,9 +310,9 @@ class Run:
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
         try:
-            # what ended the run is told, not that it cannot be written down
-            untold = (JnnError,) if error else ()
-            with contextlib.suppress(*untold):
+            # the error that ended the run is the one to report, not a failure to record it
+            suppressed = (JnnError,) if error else ()
+            with contextlib.suppress(*suppressed):
                 self._note_end(error)
         finally:
             self.close()
@@ -328,31 +326,28 @@ class Run:
                 self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
                 self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
             case JnnError():
-                self.status(
-                    "diverged" if isinstance(error, Diverged) else "failed", message=str(error)
-                )
+                state = "diverged" if isinstance(error, Diverged) else "failed"
+                self.status(state, message=str(error))
                 self.log(f"error: {error}")
             case _:
                 self.status("failed", message=f"{type(error).__name__}: {error}")
                 self.log("".join(traceback.format_exception(error)))
 
     def _append(self, name: str, text: str) -> None:
-        with (
-            writable(self.folder / name),
-            (self.folder / name).open("a", encoding="utf-8") as stream,
-        ):
+        path = self.folder / name
+        with writable(path), path.open("a", encoding="utf-8") as stream:
             stream.write(text)
 
 
 def check_result(result: Any, experiment: str) -> None:
-    """Refuse what an experiment's ``main`` returned where `Run.finish` cannot keep it.
+    """Refuse a result of an experiment's ``main`` that `Run.finish` cannot record.
 
     Raises JnnError for anything but a dict whose ``metrics`` are one number each, and whose
     ``baselines``, if any, are each a number or metrics of their own.
     """
 
     def refuse(got: str, expected: str) -> JnnError:
-        remedy = "The run's checkpoints are kept: mend main, then resume the run."
+        remedy = "The run's checkpoints are kept: fix main, then resume the run."
         return mistake(f"main of {experiment}", got=got, expected=expected, remedy=remedy)
 
     if not isinstance(result, Mapping) or not isinstance(result.get("metrics"), Mapping):
@@ -373,8 +368,8 @@ Run of {experiment}.
 config.json has its settings, summary.json its result, metrics.jsonl its curves, plots/ and
 report.html its pictures.
 
-- Go on where it stopped: `jnn resume {folder}`
+- Continue it: `jnn resume {folder}`
 - Repeat it: `jnn run {name} --config {folder}/config.json`
-- Its params in Python: `jnn.runs.trained(model, example, "{folder}")`, with the model and the
-  example that `describe(config)` of the experiment gives
+- Use it in Python: `jnn.load("{folder}").predict(x)`, with x prepared as the experiment's
+  `load_data` prepares it; the model, its params and state are fields of `jnn.load(...)`
 """

@@ -2,6 +2,7 @@
 none, and every failure is told.
 """
 
+import json
 import os
 import random
 import re
@@ -10,11 +11,12 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 
 import numpy as np
 import pytest
 
-from jnn.checkpoints import Checkpoints, storage
+from jnn.checkpoints import Checkpoints, manifest, storage
 from jnn.errors import JnnError
 from tests.checkpoints.test_manager import bits, restore, save, small_tree
 from tests.forks import forks
@@ -349,3 +351,16 @@ def test_a_program_that_never_asks_does_not_end_as_if_all_were_well(tmp_path, th
     assert (code, out, errors.count("\n")) == (1, "", 1)
     assert errors.startswith(f"error: checkpoint of step 8 in {tmp_path}/run: got {reason}")
     assert errors.endswith("then resume: no step is on disk yet.\n")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, {"format": 1, "step": 1}, {"format": 1, "step": 1, "leaves": [5], "files": {}}, "x"],
+    ids=repr,
+)
+def test_a_manifest_of_another_kind_does_not_verify(tmp_path, body):
+    save(tmp_path, 1)
+    crc32 = zlib.crc32(manifest._canonical(body))
+    (tmp_path / "1" / manifest.FILE).write_text(json.dumps({"crc32": crc32, "manifest": body}))
+    with pytest.raises(JnnError, match=r"step 1 does not verify|expected format 1"):
+        restore(tmp_path)

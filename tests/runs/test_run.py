@@ -75,7 +75,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_as_it_was(tmp_path):
         match=r"got a folder that is not empty, expected a new or empty one\. .*--overwrite",
     ):
         create(tmp_path, out=tmp_path)
-    with pytest.raises(JnnError, match="got --overwrite of a folder that is no run"):
+    with pytest.raises(JnnError, match="got --overwrite of a folder that is not a run's"):
         create(tmp_path, out=tmp_path, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 

@@ -73,6 +73,24 @@ def test_rows_that_are_gone_are_missed(folder, lines, text):
     assert f"metrics.jsonl has {text}; the others are lost" in restore(folder)[2]
 
 
+@pytest.mark.parametrize(("line", "old", "new"), [(0, b"0.1", b"0.7"), (9, b"1.0", b"1.5")])
+def test_a_row_that_was_altered_is_refused_and_later_rows_do_not_matter(folder, line, old, new):
+    path = folder / "metrics.jsonl"
+    with Run.open(folder, options=QUIET) as run:
+        run.metrics.write(11, {"train/loss": 1.1})
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[10] = lines[10].replace(b"1.1", b"1.2")
+    path.write_bytes(b"".join(lines))
+    assert len(restore(folder)[1]) == 10
+    lines[line] = lines[line].replace(old, new)
+    path.write_bytes(b"".join(lines))
+    message = "metrics.jsonl: got rows up to step 10 that were altered since the run wrote them"
+    with pytest.raises(JnnError, match=message):
+        restore(folder)
+    path.unlink()
+    assert restore(folder)[0].step == 10
+
+
 def test_without_checkpoints_a_run_begins_anew(folder):
     for path in (folder / "checkpoints").glob("*/manifest.json"):
         path.unlink()
