@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,35 @@ def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndar
             expected="a line of different names, then lines of numbers",
         )
     return dict(zip(names, np.array(rows).T, strict=True))
+
+
+def features_and_labels(
+    columns: Mapping[str, np.ndarray], label: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The column of classes apart from all others: (N, D) float64 and (N,) int32.
+
+    Raises JnnError for a missing column, for one without others, and, with the row, for classes
+    that are not integers >= 0.
+
+    >>> columns = {"a": np.array([0.5, 0.6]), "b": np.array([1.0, 2.0]), "kind": np.array([0.0, 1])}
+    >>> features, labels = features_and_labels(columns, "kind")
+    >>> features.tolist(), labels.tolist()
+    ([[0.5, 1.0], [0.6, 2.0]], [0, 1])
+    """
+    if label not in columns or len(columns) < 2:
+        got = f"columns {', '.join(columns)}"
+        raise mistake("table", got=got, expected=f"{label!r} and at least one other")
+    classes = columns[label]
+    wrong = np.flatnonzero(~((classes >= 0) & (classes < 2**31) & (classes == np.floor(classes))))
+    if len(wrong):
+        raise mistake(
+            f"column {label!r}",
+            got=f"{classes[wrong[0]]} at row {wrong[0]}",
+            expected="classes 0, 1, 2, ...",
+            remedy="Number the classes from 0.",
+        )
+    others = [column for name, column in columns.items() if name != label]
+    return np.stack(others, axis=1), classes.astype(np.int32)
 
 
 def _numbers(fields: list[str], names: list[str], caller: str) -> list[float]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jnn.data.fingerprint import fingerprint_files
 from jnn.errors import mistake
+from jnn.integers import as_integer
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,15 +66,20 @@ def image_folder(
     class, and for a link that leads nowhere or to a folder that it is in.
     """
     path = Path(path)
-    if channels not in MODES or len(size) != 2 or min(size) < 1:
+    pixels = [as_integer(side) or 0 for side in size]
+    if channels not in MODES or len(pixels) != 2 or min(pixels) < 1:
         got = f"size={size}, channels={channels}"
         expected = "(height, width) of at least 1 and 1, 3 or 4 channels"
         raise mistake("image_folder", got=got, expected=expected)
+    height, width = pixels
     folder = f"image folder {path}"
     if not path.is_dir():
         raise mistake(folder, got="no such folder", expected="one with a sub-folder for each class")
     pictures = _pictures(path)
     names = tuple(sorted(pictures) if classes is None else classes)
+    if isinstance(classes, str) or len(set(names)) < len(names):
+        got = f"classes={classes!r}"
+        raise mistake(folder, got=got, expected="different names of sub-folders")
     if unknown := sorted(set(pictures) - set(names)):
         expected = f"the classes {', '.join(names)}"
         raise mistake(folder, got=f"a sub-folder {unknown[0]!r}", expected=expected)
@@ -81,7 +87,7 @@ def image_folder(
     labels = tuple(label for label, name in enumerate(names) for _ in pictures.get(name, ()))
     identity = {
         "kind": "image_folder",
-        "size": list(size),
+        "size": [height, width],
         "channels": channels,
         "classes": list(names),
         "sha256": fingerprint_files(path, files, contents=contents),
@@ -91,7 +97,7 @@ def image_folder(
         files=files,
         labels=labels,
         classes=names,
-        size=(size[0], size[1]),
+        size=(height, width),
         channels=channels,
         identity=identity,
     )

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from jnn.data.array_files import read_arrays, read_columns
+from jnn.data.array_files import features_and_labels, read_arrays, read_columns
 from jnn.errors import JnnError
 
 
@@ -165,6 +165,21 @@ def test_other_text_is_refused_by_line_and_column(tmp_path, text, message):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(JnnError, match=message):
         read_columns(tmp_path / "x.csv")
+
+
+def test_classes_are_integers_from_zero_on():
+    columns = {"a": np.array([0.5, 0.6, 0.7]), "kind": np.array([0.0, 2.0, 1.0])}
+    features, labels = features_and_labels(columns, "kind")
+    assert (features.tolist(), labels.tolist()) == ([[0.5], [0.6], [0.7]], [0, 2, 1])
+    assert labels.dtype == np.int32
+    for wrong in (np.nan, 0.5, -1.0, 2.0**31, np.inf):
+        kind = np.array([0.0, wrong, 1.0])
+        with pytest.raises(JnnError, match=rf"column 'kind': got {wrong} at row 1, expected class"):
+            features_and_labels({**columns, "kind": kind}, "kind")
+    with pytest.raises(JnnError, match="got columns a, kind, expected 'label' and at least one"):
+        features_and_labels(columns, "label")
+    with pytest.raises(JnnError, match="got columns kind, expected 'kind' and at least one other"):
+        features_and_labels({"kind": columns["kind"]}, "kind")
 
 
 @pytest.mark.parametrize("read", [read_arrays, read_columns])

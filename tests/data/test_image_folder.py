@@ -177,6 +177,13 @@ def test_what_is_no_folder_of_classes_is_refused(folder, tmp_path):
         image_folder(tmp_path / "absent", size=SIZE)
     with pytest.raises(JnnError, match=r"got size=\(6, 0\), channels=3"):
         image_folder(folder, size=(6, 0))
+    with pytest.raises(JnnError, match=r"got size=\(6.5, 4\), channels=3"):
+        image_folder(folder, size=(6.5, 4))
+    with pytest.raises(JnnError, match=r"got classes=\['cat', 'cat', 'dog'\], expected different"):
+        image_folder(folder, size=SIZE, classes=["cat", "cat", "dog"])
+    assert image_folder(folder, size=np.int64([6, 4])).identity == (
+        image_folder(folder, size=SIZE).identity
+    )
     (folder / "fish").mkdir()
     with pytest.raises(JnnError, match="got no picture in fish"):
         image_folder(folder, size=SIZE)

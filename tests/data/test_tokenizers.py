@@ -128,6 +128,14 @@ def test_words_lower_cased_or_split_otherwise():
     assert [lines.tokens[token] for token in lines.encode("b @-@\na")] == ["b", "@-@", "\n", "a"]
 
 
+def test_groups_of_a_pattern_are_no_words():
+    grouped = tokenizers.word_tokenizer("ab 12 ab", pattern=r"([a-z])+|([0-9]+)", special=())
+    assert grouped.tokens == ("ab", "12")
+    assert grouped.encode("12 ab").tolist() == [1, 0]
+    with pytest.raises(JnnError, match=r"got pattern='\(': .*, expected a regular expression"):
+        tokenizers.word_tokenizer("a b", pattern="(")
+
+
 def test_a_word_that_looks_special_is_a_word():
     tokenizer = tokenizers.word_tokenizer("<unknown> x", pattern=r"\S+", special=("unknown",))
     assert tokenizer.encode("<unknown> y").tolist() == [1, 0]

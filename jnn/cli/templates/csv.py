@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.data.array_files import read_columns
+from jnn.data.array_files import features_and_labels, read_columns
 from jnn.data.scaling import standardize
 from jnn.data.splits import from_arrays
 from jnn.runs import About
@@ -38,9 +38,7 @@ class Config(TrainingConfig):
 def load_data(config, *, offline=False):
     """Training, validation and test part of the table, standardized by the training part."""
     if config.file:
-        columns = read_columns(config.file)
-        label = columns.pop(config.target).astype(np.int32)
-        features = np.stack(list(columns.values()), axis=1)
+        features, label = features_and_labels(read_columns(config.file), config.target)
     else:
         features, label = load_breast_cancer(return_X_y=True)
     arrays = {"features": np.float32(features), "label": np.int32(label)}

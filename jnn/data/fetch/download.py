@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import subprocess
 import sys
@@ -101,5 +102,5 @@ def _read_address(address: str, size: int) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=ADDRESS_TIMEOUT) as response:
             return response.read(size + 1)
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise JnnError(f"no answer from {address}: {error}") from error

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from jnn.data.array_files import parse_number
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.splits import Splits
 from jnn.errors import mistake
@@ -65,9 +66,14 @@ def read_boxes(content: bytes) -> np.ndarray:
 
     In such files pixels count from 1, and the right and bottom edges are inside.
     """
-    objects = ElementTree.fromstring(content).iter("object")
-    edge = lambda item, name: float(item.findtext(f"bndbox/{name}", "nan"))
-    edges = [[edge(item, name) for name in ("xmin", "ymin", "xmax", "ymax")] for item in objects]
+    edge = lambda item, name: parse_number(item.findtext(f"bndbox/{name}", "nan"))
+    try:
+        objects = list(ElementTree.fromstring(content).iter("object"))
+        names = ("xmin", "ymin", "xmax", "ymax")
+        edges = [[edge(item, name) for name in names] for item in objects]
+    except (ElementTree.ParseError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise mistake("read_boxes", got=got, expected="the XML of Pascal VOC") from error
     boxes = np.array(edges, np.float32).reshape(-1, 4)
     if not len(boxes) or not np.all(np.isfinite(boxes)):
         got = f"{len(boxes)} objects, or some without four edges"

@@ -30,7 +30,8 @@ def split_words(text: str, *, lower: bool = False, pattern: str = PATTERN) -> li
     >>> split_words("It's 3 o'clock.", lower=True)
     ['it', "'", 's', '3', 'o', "'", 'clock', '.']
     """
-    return re.findall(pattern, text.lower() if lower else text)
+    # not findall, which gives the groups of a pattern in place of its matches
+    return [match[0] for match in re.finditer(pattern, text.lower() if lower else text)]
 
 
 def word_tokenizer(
@@ -67,6 +68,11 @@ def word_tokenizer(
         got = f"vocabulary={vocabulary}"
         expected = f"a vocabulary larger than the {len(special)} special tokens"
         raise mistake("word_tokenizer", got=got, expected=expected)
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        got = f"pattern={pattern!r}: {error}"
+        raise mistake("word_tokenizer", got=got, expected="a regular expression") from error
     counts: Counter[str] = Counter()
     for text in check_texts(texts, "word_tokenizer"):
         counts.update(split_words(text, lower=lower, pattern=pattern))

@@ -78,6 +78,9 @@ def test_parts_share_no_pixel(tmp_path, monkeypatch):
 def test_mistakes_are_named():
     with pytest.raises(JnnError, match="0 objects"):
         tree_crowns.read_boxes(voc())
+    for content in (b"", b"<annotation>", voc((1, 1, 9, "5_0")), voc((1, 1, 9, "wide"))):
+        with pytest.raises(JnnError, match=r"read_boxes: got .*, expected the XML of Pascal VOC"):
+            tree_crowns.read_boxes(content)
     with pytest.raises(JnnError, match=r"size=30, stride=10, expected tiles that fit"):
         tree_crowns.tiles(np.zeros((20, 40, 3), np.uint8), np.zeros((1, 4)), size=30, stride=10)
     with pytest.raises(JnnError, match="3 boxes in a tile, expected at most 2"):
