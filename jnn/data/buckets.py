@@ -34,10 +34,10 @@ def bucket_lengths(lengths: ArrayLike, count: int) -> tuple[int, ...]:
     """
     length, number = np.unique(np.asarray(lengths), return_counts=True)
     count = check_integer("bucket_lengths", "count", count)
-    if length.size == 0 or length[0] < 1:
+    if not length.size or length.dtype.kind not in "iu" or length[0] < 1:
         shortest_length = f" from {length[0]}" if length.size else ""
         got = f"{len(length)} different lengths{shortest_length}"
-        raise mistake("bucket_lengths", got=got, expected="lengths >= 1")
+        raise mistake("bucket_lengths", got=got, expected="integer lengths >= 1")
     before = np.concatenate([[0], np.cumsum(number)])
     cost, cuts = np.concatenate([[0.0], np.full(len(length), np.inf)]), []
     for _ in range(min(count, len(length))):

@@ -22,19 +22,27 @@ def fit_scaling(x: np.ndarray, caller: str = "features") -> Scaling:
     """The mean and the standard deviation (with divisor N) of each column of ``x``.
 
     ``x`` is (N, D), or (N,) for one column. Computed in float64. Raises JnnError for a column that
-    is constant, which has no scale, and for one that is not finite. A column is constant if it
-    varies no more than by rounding, as in scikit-learn's ``StandardScaler``, with eps = 2^-52:
+    is constant, which has no scale, for one that is not finite, and for what are no real numbers. A
+    column is constant if it varies no more than by rounding, as in scikit-learn's
+    ``StandardScaler``, with eps = 2^-52:
 
         variance <= N eps variance + (N eps mean)^2
 
     >>> fit_scaling(np.array([[1.0, 10.0], [3.0, 30.0]])).mean
     array([ 2., 20.])
     """
-    x = np.asarray(x, np.float64)
+    x = np.asarray(x)
+    if x.dtype.kind in "cmMOSU":
+        raise mistake(caller, got=f"dtype {x.dtype}", expected="real numbers")
+    x = x.astype(np.float64)
     if x.ndim not in (1, 2) or len(x) < 2:
         raise mistake(caller, got=f"shape {x.shape}", expected="(N, D) or (N,) with N >= 2")
     check_finite(x, caller)
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = x.mean(axis=0), x.std(axis=0)
+    if not np.all(np.isfinite(deviation)):
+        got, expected = f"values up to {np.abs(x).max():g}", "values whose squares are finite"
+        raise mistake(caller, got=got, expected=expected, remedy="Choose a larger unit.")
     rounding = len(x) * np.finfo(np.float64).eps
     varies = deviation**2 > rounding * deviation**2 + (rounding * mean) ** 2
     constant = np.flatnonzero(np.atleast_1d(~varies))

@@ -178,9 +178,10 @@ def over_time(values: np.ndarray, origin: np.ndarray, size: int) -> np.ndarray:
     [1.0, 3.0, 8.0, nan]
     """
     values, origin = np.asarray(values, np.float64), np.asarray(origin)
-    if values.ndim < 2 or origin.shape != values.shape[:1]:
-        got = f"values {values.shape} and origin {origin.shape}"
-        raise mistake("over_time", got=got, expected="(N, length, ...) and (N,)")
+    is_index = origin.dtype.kind in "iu" or not origin.size
+    if values.ndim < 2 or origin.shape != values.shape[:1] or not is_index:
+        got = f"values {values.shape} and origin {origin.shape} of {origin.dtype}"
+        raise mistake("over_time", got=got, expected="(N, length, ...) and integers (N,)")
     length = values.shape[1]
     if len(origin) and (origin.min() < length - 1 or origin.max() >= size):
         got = f"windows of {length} that end from {origin.min()} to {origin.max()}"

@@ -109,8 +109,8 @@ def test_what_does_not_fit_is_refused():
     assert bucket_of([], (4, 8)).tolist() == []
     with pytest.raises(JnnError, match=r"count=0"):
         bucket_lengths([1, 2], 0)
-    for lengths in ([], [0, 1]):
-        with pytest.raises(JnnError, match=r"expected lengths >= 1"):
+    for lengths in ([], [0, 1], [1.5, 2.0], np.array([], int)):
+        with pytest.raises(JnnError, match=r"expected integer lengths >= 1"):
             bucket_lengths(lengths, 2)
     with pytest.raises(JnnError, match=r"batch_size=4 for 3 examples"):
         bucket_indices(jax.random.key(0), 0, sizes=(9, 3), batch_size=4)

@@ -94,7 +94,25 @@ def test_nan_is_refused_by_row_and_column_in_every_part(part):
         standardize(splits(**{part: x}))
 
 
-@pytest.mark.parametrize("x", [np.zeros((1, 3)), np.zeros((4, 2, 2)), np.array(1.0)])
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.array([["a"], ["b"]]), "got dtype <U1, expected real numbers"),
+        (np.array([1j, 2]), "got dtype complex128, expected real numbers"),
+        (np.array([1, None]), "got dtype object, expected real numbers"),
+        (np.array([1e200, -1e200, 0]), r"got values up to 1e\+200, expected values whose squares"),
+        (np.array([1e308, 1e308, 1e308]), r"got values up to 1e\+308"),
+        (np.full((3, 2), np.nan), "got nan at row 0, column 0.*the 3 rows"),
+    ],
+)
+def test_what_has_no_mean_is_refused(x, message):
+    with pytest.raises(JnnError, match=message):
+        fit_scaling(x)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros((1, 3)), np.zeros((0, 3)), np.zeros((4, 2, 2)), np.array(1.0)]
+)
 def test_other_shapes_are_refused(x):
     with pytest.raises(JnnError, match=r"expected \(N, D\) or \(N,\) with N >= 2"):
         fit_scaling(x)

@@ -217,6 +217,8 @@ def test_other_mistakes_are_named():
         JnnError, match=r"windows of 4 that end from 2 to 2, expected windows within 9 times"
     ):
         over_time(np.zeros((1, 4)), np.array([2]), 9)
+    with pytest.raises(JnnError, match=r"origin \(1,\) of float64, expected .* integers \(N,\)"):
+        over_time(np.zeros((1, 2)), np.array([2.0]), 9)
     with pytest.raises(
         JnnError, match=r"float64 of shape \(3,\), expected booleans of shape \(T,\)"
     ):
