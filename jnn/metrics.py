@@ -315,7 +315,7 @@ def _deviations(predictions, targets, weights=None):
     n = jnp.sum(w)
     # Relative to one of the targets: the mean of constant targets is exact, and their deviations
     # are zero.
-    origin = targets.ravel()[jnp.argmax(w)]
+    origin = targets.ravel()[jnp.argmax(w)] if targets.size else jnp.zeros((), targets.dtype)
     mean = origin + _ratio(jnp.sum(w * (targets - origin)), n)
     return {
         "weight": n,

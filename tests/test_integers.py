@@ -32,6 +32,7 @@ EMBEDDING = jnn.chain(jnn.embedding(5, 4), jnn.dense(5))
 MODEL = (EMBEDDING, *EMBEDDING.init(jax.random.key(0), jnp.array([1])))
 
 SETTINGS = {
+    "sizes": lambda n: steps_per_epoch(n, 1),
     "padded_batches": lambda n: padded_batches({"x": X}, n),
     "steps_per_epoch": lambda n: steps_per_epoch(12, n),
     "bucket_lengths": lambda n: bucket_lengths([1, 2, 2, 9, 10], n),

@@ -239,6 +239,15 @@ def test_nothing_at_all_is_zero(name):
     np.testing.assert_array_equal(value, np.zeros_like(value))
 
 
+@pytest.mark.parametrize("name", ["accuracy", "confusion", "f1 macro", "rmse", "r2", "calibration"])
+def test_an_empty_batch_changes_nothing(name):
+    metric, (predictions, targets), _ = METRICS[name]
+    sums, empty = metric.measure(predictions, targets), metric.measure(predictions[:0], targets[:0])
+    expected = metric.compute(sums)
+    for merged in (metric.merge(sums, empty), metric.merge(empty, sums)):
+        np.testing.assert_array_equal(metric.compute(merged), expected)
+
+
 def test_a_class_without_targets_changes_no_balanced_accuracy():
     targets, predicted = np.array([0, 0, 1, 3, 3]), np.array([0, 2, 1, 3, 0])
     metric = metrics.balanced_accuracy(5)

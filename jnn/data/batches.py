@@ -30,6 +30,7 @@ def steps_per_epoch(size: int, batch_size: int) -> int:
     >>> steps_per_epoch(1437, 128)
     11
     """
+    size = check_integer("batches", "size", size, least=0)
     batch_size = check_integer("batches", "batch_size", batch_size)
     if batch_size > size:
         remedy = "Choose a smaller batch." if size >= 1 else ""

@@ -90,6 +90,7 @@ def check_int32(array: np.ndarray, caller: str) -> None:
 
 def check_finite(x: np.ndarray, caller: str = "data") -> None:
     """Raise JnnError naming the first row and column where ``x``, (N, ...), is NaN or infinite."""
+    x = np.asarray(x)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
         row, *column = (int(i) for i in bad[0])
@@ -102,6 +103,7 @@ def check_finite(x: np.ndarray, caller: str = "data") -> None:
 
 def check_labels(labels: np.ndarray, classes: int, caller: str = "label") -> None:
     """Raise JnnError unless ``labels`` are integers in 0 .. classes - 1, of shape (N,)."""
+    labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == classes:
         raise mistake(
             caller,

@@ -34,6 +34,7 @@ def split_time(size: int, *, validation: float = 0.1, test: float = 0.2) -> Time
     >>> split_time(100, validation=0.25)
     TimeSplit(train=range(0, 60), validation=range(60, 80), test=range(80, 100))
     """
+    size = check_integer("split_time", "size", size)
     second = size - _share("split_time", "test", test, size)
     first = second - _share("split_time", "validation", validation, second)
     split = TimeSplit(range(first), range(first, second), range(second, size))
@@ -100,6 +101,7 @@ def walk_forward(
     >>> [(fold.train, fold.test) for fold in walk_forward(100, folds=2, validation=0.25)]
     [(range(0, 60), range(80, 90)), (range(0, 68), range(90, 100))]
     """
+    size = check_integer("walk_forward", "size", size)
     tested = _share("walk_forward", "test", test, size)
     folds = check_integer("walk_forward", "folds", folds)
     if folds > tested:

@@ -67,6 +67,7 @@ def test_integers_are_finite():
     [
         ([0, 1, 3], r"got 3 at row 2, expected labels from 0 to 2\.$"),
         ([0, -1, 2], "got -1 at row 1"),
+        ([0, 300], "got 300 at row 1"),
         ([1, 2, 3], "got 3 at row 2.*One-based"),
         ([0.0, 1.0], "got float64 of shape"),
         (np.eye(3), r"shape \(3, 3\).*One-hot"),
@@ -76,6 +77,8 @@ def test_integers_are_finite():
 def test_wrong_labels_are_refused(labels, message):
     with pytest.raises(JnnError, match=message):
         check_labels(np.array(labels), 3)
+    with pytest.raises(JnnError, match=message):
+        check_labels(labels, 3)
 
 
 def test_the_fingerprint_is_the_sha256_of_what_it_says():

@@ -127,3 +127,12 @@ def test_folds_side_by_side_have_the_same_arrays():
         side_by_side([])
     with pytest.raises(JnnError, match=r"got folds of x and x, y, expected .* the same arrays"):
         side_by_side([{"x": np.arange(3)}, {"x": np.arange(3), "y": np.arange(3)}])
+
+
+@pytest.mark.parametrize("size", [np.uint8(200), np.int64(200)])
+def test_the_number_of_times_may_be_an_integer_of_numpy(size):
+    assert split_time(size) == split_time(200)
+    assert walk_forward(size, folds=3) == walk_forward(200, folds=3)
+    for call in (split_time, lambda size: walk_forward(size, folds=2)):
+        with pytest.raises(JnnError, match=r"got size=200.0, expected an integer >= 1"):
+            call(200.0)
