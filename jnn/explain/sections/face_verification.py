@@ -40,7 +40,7 @@ def report(
     methods whose embeddings are drawn as maps.
     """
     people, label = np.unique(label, return_inverse=True)
-    present = [names[k] for k in people]
+    present = [names[int(k)] for k in people]
     return [
         *errors(label, embeddings),
         *photographs(image, label, next(iter(embeddings.values())), present),
