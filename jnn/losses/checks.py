@@ -120,6 +120,15 @@ def number(
     return jnp.asarray(value, dtype)
 
 
+def times(weights: jax.Array, values: jax.Array) -> jax.Array:
+    """``weights * values``, where zero times infinity is zero, as in the limit 0 log 0 = 0.
+
+    >>> print(times(jnp.array([0.0, 2.0]), jnp.array([-jnp.inf, 3.0])))
+    [0. 6.]
+    """
+    return weights * jnp.where((weights == 0) & jnp.isinf(values), 0, values)
+
+
 def spread(caller: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype) -> jax.Array:
     """Weights for every element of ``shape``, ones for None.
 

@@ -8,6 +8,8 @@ from jax.typing import ArrayLike
 from jnn.errors import mistake
 from jnn.losses import checks
 
+LARGE = 1e30
+
 
 def cross_entropy(
     logits: ArrayLike,
@@ -56,12 +58,12 @@ def cross_entropy(
     logits = jnp.where(ignored[..., None], 0, logits)
     # Optax gives NaN for a label past the last class, but would wrap a negative one around.
     y = jnp.where(ignored, 0, jnp.where(labels < 0, classes, labels))
-    losses = w[y] * optax.softmax_cross_entropy_with_integer_labels(logits, y)
+    without_weight = (w[y] == 0) & (y < classes)
+    x = jnp.where(without_weight[..., None], 0, logits)  # or infinity times a weight of 0 is NaN
+    losses = w[y] * optax.softmax_cross_entropy_with_integer_labels(x, y)
     if not (isinstance(label_smoothing, int | float) and label_smoothing == 0):
-        smooth = optax.safe_softmax_cross_entropy(
-            logits, jnp.broadcast_to(w / classes, logits.shape)
-        )
-        losses = (1 - epsilon) * losses + epsilon * smooth
+        smooth = _expected(logits, jnp.broadcast_to(w / classes, logits.shape))
+        losses = (1 - epsilon) * losses + checks.times(epsilon, smooth)
     return jnp.where(ignored, 0, losses)
 
 
@@ -94,7 +96,7 @@ def soft_cross_entropy(
         "soft_cross_entropy", logits, probabilities, ("logits", "probabilities")
     )
     w = _class_weights("soft_cross_entropy", class_weights, logits)
-    return optax.safe_softmax_cross_entropy(logits, q * jnp.broadcast_to(w, q.shape))
+    return _expected(logits, q * jnp.broadcast_to(w, q.shape))
 
 
 def binary_cross_entropy(
@@ -124,7 +126,8 @@ def binary_cross_entropy(
             expected=f"() or {x.shape[-1:]}",
         )
     a = jnp.broadcast_to(a, x.shape)
-    return -a * y * jax.nn.log_sigmoid(x) - (1 - y) * jax.nn.log_sigmoid(-x)
+    positive, negative = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
+    return -a * checks.times(y, positive) - checks.times(1 - y, negative)
 
 
 def focal(
@@ -149,7 +152,10 @@ def focal(
     gamma = checks.number("focal", "gamma", gamma, x.dtype, 0)
     if alpha is not None:
         alpha = checks.number("focal", "alpha", alpha, x.dtype, 0, 1, ends="[]")
-    return optax.losses.sigmoid_focal_loss(x, y, alpha=alpha, gamma=gamma)
+    # Optax subtracts logarithms of zero: a large number stands for an infinite logit.
+    finite = jnp.clip(x, -LARGE, LARGE)
+    losses = optax.losses.sigmoid_focal_loss(finite, y, alpha=alpha, gamma=gamma)
+    return jnp.where(jnp.isinf(x) & (losses > 0), jnp.inf, losses)
 
 
 def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
@@ -186,6 +192,12 @@ def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
     right = jax.nn.one_hot(y, s.shape[-1], dtype=s.dtype)
     s_y = jnp.take_along_axis(s, jnp.where(y < 0, s.shape[-1], y)[..., None], axis=-1)[..., 0]
     return jnp.max(s + 1 - right, axis=-1) - s_y
+
+
+def _expected(logits, weights):
+    """``-Σ_c weights_c log softmax(logits)_c``, where 0 log 0 = 0, ``(...)``."""
+    log_p = jax.nn.log_softmax(logits, axis=-1)
+    return -jnp.sum(checks.times(weights, log_p), axis=-1)
 
 
 def _class_weights(caller, weights, logits):

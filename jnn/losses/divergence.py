@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax.typing import ArrayLike
 
 from jnn.losses import checks
@@ -23,7 +22,8 @@ def kl_divergence(log_predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     log_p, q = checks.paired(
         "kl_divergence", log_predictions, targets, ("log_predictions", "targets")
     )
-    return optax.losses.kl_divergence(jnp.where(q == 0, 0, log_p), q)
+    log_q = jnp.log(jnp.where(q == 0, 1, q))
+    return jnp.sum(q * log_q - checks.times(q, log_p), axis=-1)
 
 
 def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Array:
@@ -40,4 +40,5 @@ def gaussian_kl_divergence(mean: ArrayLike, log_variance: ArrayLike) -> jax.Arra
     0.5
     """
     mu, s = checks.paired("gaussian_kl_divergence", mean, log_variance, ("mean", "log_variance"))
-    return 0.5 * jnp.sum(mu**2 + jnp.expm1(s) - s, axis=-1)
+    log_variance = jnp.where(s == jnp.inf, 0, s)  # infinity less infinity would be NaN
+    return 0.5 * jnp.sum(mu**2 + jnp.expm1(s) - log_variance, axis=-1)

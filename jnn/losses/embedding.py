@@ -31,7 +31,8 @@ def contrastive(
     margin = checks.number("contrastive", "margin", margin, first.dtype, 0, ends="()")
     same = jnp.asarray(same).astype(first.dtype)
     d2, d = jnp.sum((first - second) ** 2, axis=-1), _distance(first, second)
-    return 0.5 * (same * d2 + (1 - same) * jnp.maximum(0, margin - d) ** 2)
+    apart = jnp.maximum(0, margin - d) ** 2
+    return 0.5 * (checks.times(same, d2) + checks.times(1 - same, apart))
 
 
 def triplet(

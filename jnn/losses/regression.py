@@ -79,7 +79,9 @@ def gaussian_negative_log_likelihood(
     name = "gaussian_negative_log_likelihood"
     mean, log_variance = checks.paired(name, mean, log_variance, ("mean", "log_variance"))
     mean, targets = checks.paired(name, mean, targets, ("mean", "targets"))
-    return 0.5 * (log_variance + (targets - mean) ** 2 * jnp.exp(-log_variance))
+    square = (targets - mean) ** 2
+    exact = (square == 0) & jnp.isinf(jnp.exp(-log_variance))  # zero times infinity is zero here
+    return 0.5 * (log_variance + square * jnp.exp(-jnp.where(exact, 0, log_variance)))
 
 
 def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:

@@ -1,5 +1,7 @@
 """Losses of sequences whose alignment with their target is unknown."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -8,7 +10,7 @@ from jax.typing import ArrayLike
 from jnn.errors import mistake
 from jnn.losses import checks
 
-# Stands for log 0: far below any sum of log probabilities, and twice of it still a float32.
+# Stands for log 0: far below any sum of log probabilities, and so many of it are still a float32.
 LOG_ZERO = -1e30
 
 
@@ -70,9 +72,17 @@ def ctc(
         raise mistake("ctc", got=f"blank={blank}", expected=f"a class in [0, {logits.shape[-1]})")
     frames = _mask("logits_mask", logits_mask, logits.shape[:-1])
     letters = _mask("labels_mask", labels_mask, labels.shape)
-    # Optax multiplies padded frames by zero, which would keep a NaN.
+    fits = _needed(labels, letters) <= jnp.sum(frames, axis=-1)
+    # Optax takes no sequence of length 0: one element of padding stands for it.
+    logits, frames = _at_least_one(logits, -2), _at_least_one(frames, -1)
+    labels, letters = _at_least_one(labels, -1), _at_least_one(letters, -1)
+    # Optax multiplies padded frames, and the classes of other labels, by zero: NaN and infinity
+    # would become NaN.
     logits = jnp.where(frames[..., None], logits, 0)
-    flat = lambda x, axes: x.reshape((-1, *x.shape[x.ndim - axes :]))
+    most = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    logits = jnp.maximum(logits, most + LOG_ZERO)
+    batch = math.prod(labels.shape[:-1])
+    flat = lambda x, axes: x.reshape((batch, *x.shape[x.ndim - axes :]))
     padding = lambda real: flat(~real, 1).astype(logits.dtype)
     # Optax mixes its own float32 indicators with float64
     with jax.numpy_dtype_promotion("standard"):
@@ -85,7 +95,16 @@ def ctc(
             log_epsilon=LOG_ZERO,
         )
     losses = losses.astype(logits.dtype).reshape(labels.shape[:-1])
-    return jnp.where(_needed(labels, letters) <= jnp.sum(frames, axis=-1), losses, jnp.inf)
+    # A path through a class that is ruled out is none.
+    return jnp.where(fits & ~(losses > -LOG_ZERO / 2), losses, jnp.inf)
+
+
+def _at_least_one(x, axis):
+    """``x``, with one element of zeros along an axis that has none."""
+    if x.shape[axis]:
+        return x
+    axis %= x.ndim
+    return jnp.zeros((*x.shape[:axis], 1, *x.shape[axis + 1 :]), x.dtype)
 
 
 def _needed(labels, letters):

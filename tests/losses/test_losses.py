@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.special
 import scipy.stats
 import sklearn.metrics
 import sklearn.utils.class_weight
@@ -547,3 +548,102 @@ def test_check_labels_names_the_first_wrong_one(labels, classes, ignored, messag
 def test_check_labels_accepts_right_ones():
     losses.check_labels(np.array([0, 255, 3], np.uint8), 256)
     losses.check_labels(jnp.array([[0, -100], [2, 1]]), 3, ignored_label=-100)
+
+
+INF = jnp.inf
+RULED_OUT = np.array([-np.inf, 0.3, -0.2, 1.1])
+ZERO_TIMES_INFINITY = {
+    # a loss of one array, the array, and the value and gradient of the same problem without the
+    # class that is ruled out, or of the limit
+    "class weight 0": (
+        lambda x: losses.cross_entropy(x, 0, class_weights=np.array([0.0, 1, 1, 1])),
+        RULED_OUT,
+        0.0,
+        np.zeros(4),
+    ),
+    "smoothing 0, as an array": (
+        lambda x: losses.cross_entropy(x, 1, label_smoothing=jnp.asarray(0.0)),
+        RULED_OUT,
+        None,
+        None,
+    ),
+    "probability 0": (
+        lambda x: losses.soft_cross_entropy(x, np.array([0.0, 1, 0, 0])),
+        RULED_OUT,
+        None,
+        None,
+    ),
+    "binary, right": (lambda x: losses.binary_cross_entropy(x, 1), INF, 0.0, 0.0),
+    "binary, right negative": (lambda x: losses.binary_cross_entropy(x, 0), -INF, 0.0, 0.0),
+    "binary, wrong": (lambda x: losses.binary_cross_entropy(x, 0), INF, INF, 1.0),
+    "focal, right": (lambda x: losses.focal(x, 1), INF, 0.0, 0.0),
+    "focal, right, gamma 0": (lambda x: losses.focal(x, 0, gamma=0), -INF, 0.0, 0.0),
+    "focal, wrong": (lambda x: losses.focal(x, 0), INF, INF, 0.0),
+    "kl": (
+        lambda x: losses.kl_divergence(jax.nn.log_softmax(x), np.array([0.0, 1, 0, 0])),
+        RULED_OUT,
+        None,
+        None,
+    ),
+    "exact, no variance": (
+        lambda s: losses.gaussian_negative_log_likelihood(1.0, s, 1.0),
+        -INF,
+        -INF,
+        0.5,
+    ),
+    "infinite variance": (
+        lambda s: losses.gaussian_kl_divergence(jnp.ones(1), s[None]),
+        INF,
+        INF,
+        None,
+    ),
+    "ctc": (lambda x: losses.ctc(x[None], np.array([1]), blank=3), RULED_OUT, None, None),
+}
+
+
+@pytest.mark.parametrize("name", ZERO_TIMES_INFINITY)
+def test_what_has_weight_zero_is_not_multiplied_by_infinity(name, float64):
+    loss, x, value, gradient = ZERO_TIMES_INFINITY[name]
+    x = jnp.asarray(x)
+    if value is None:  # that of label 1, without the class that is ruled out
+        p = np.exp(RULED_OUT[1:]) / np.exp(RULED_OUT[1:]).sum()
+        value, gradient = -np.log(p[0]), np.array([0, *(p - np.array([1.0, 0, 0]))])
+    np.testing.assert_allclose(loss(x), value, rtol=FORWARD, atol=FORWARD)
+    if gradient is not None:
+        for differentiate in (jax.jacfwd, jax.jacrev):
+            np.testing.assert_allclose(differentiate(loss)(x), gradient, atol=GRADIENT)
+
+
+def test_a_label_out_of_range_is_nan_even_beside_a_class_of_weight_zero():
+    weights = jnp.array([1.0, 1.0, 0.0])
+    assert jnp.isnan(
+        losses.cross_entropy(jnp.zeros((2, 3)), jnp.array([3, -1]), class_weights=weights)
+    ).all()
+
+
+@pytest.mark.parametrize("frames", [0, 1, 5])
+def test_ctc_of_no_labels_is_that_all_frames_are_blank(frames, float64):
+    x = np.random.default_rng(0).normal(size=(2, frames, 4))
+    blank = -scipy.special.log_softmax(x, axis=-1)[..., 0] if frames else np.zeros((2, 0))
+    mask = np.arange(frames) < np.array([[frames], [frames - 1]])
+    for length in (0, 3):
+        none = {"labels_mask": jnp.zeros((2, length), bool)}
+        labels = jnp.full((2, length), 2)
+        np.testing.assert_allclose(
+            losses.ctc(x, labels, **none), blank.sum(axis=-1), rtol=FORWARD, atol=FORWARD
+        )
+        np.testing.assert_allclose(
+            losses.ctc(x, labels, logits_mask=mask, **none),
+            (blank * mask).sum(axis=-1),
+            rtol=FORWARD,
+            atol=FORWARD,
+        )
+    uniform = losses.ctc(jnp.zeros((frames, 4)), jnp.zeros(0, int))
+    np.testing.assert_allclose(uniform, frames * math.log(4), rtol=FORWARD)
+    assert losses.ctc(x[:0], jnp.zeros((0, 2), int)).shape == (0,)
+
+
+def test_ctc_through_a_class_that_is_ruled_out_is_infinite():
+    x, y = jnp.zeros((3, 4)).at[:, 2].set(-jnp.inf), jnp.array([1, 2])
+    assert losses.ctc(x, y) == jnp.inf
+    assert not jax.grad(losses.ctc)(x, y).any()
