@@ -19,6 +19,7 @@ from jnn.decoding.loop_invariants import hoist_invariants
 from jnn.decoding.sampling import Sampling, sample
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.layers.sliding_windows import real_part
 from jnn.model import Model, reader, streams
 from jnn.precision import numerics
 
@@ -87,8 +88,8 @@ def generate(
 
     Args:
         model: makes logits ``(..., V)`` from tokens ``(...)``, and has ``carry`` and ``step``.
-        prompt: integers ``(..., T)``, T >= 1; prompts of unequal length are padded at the end.
-        mask: ``(..., T)``, True for real tokens, of which each prompt has at least the first.
+        prompt: integers ``(..., T)``, T >= 1; prompts of unequal length are padded.
+        mask: ``(..., T)``, True for real tokens, of which each prompt has at least one.
         stop: tokens after which a continuation ends.
         context: further inputs of the model, such as a sentence to translate, with the prompt's
             leading axes: x is then ``{"tokens": tokens, **context}``.
@@ -223,6 +224,11 @@ def check_prompt(
     if mask is not None and mask.shape != prompt.shape:
         expected = f"that of the prompt, {prompt.shape}"
         raise mistake(caller, got=f"mask of shape {mask.shape}", expected=expected)
+    if mask is not None and not isinstance(mask, jax.core.Tracer):
+        empty = np.argwhere(~np.any(np.asarray(mask), axis=-1))
+        if len(empty):
+            got = f"no real token in prompt {tuple(empty[0].tolist())}"
+            raise mistake(caller, got=got, expected="a mask that is True for one at least")
     return length
 
 
@@ -246,7 +252,8 @@ def prefill(
     logits, carry = reader(model)(params, state, carry, model_input(prompt, context), mask=mask)
     if mask is None:
         return logits[..., -1, :], carry
-    last = jnp.sum(mask, axis=-1, dtype=jnp.int32) - 1
+    first, span = real_part(mask)
+    last = jnp.maximum(first + span - 1, 0)
     return jnp.take_along_axis(logits, last[..., None, None], axis=-2)[..., 0, :], carry
 
 

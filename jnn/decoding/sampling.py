@@ -72,13 +72,16 @@ def sample(
 def adjusted(logits: jax.Array, sampling: Sampling) -> jax.Array:
     """The logits that tokens are drawn from: ``-inf`` for tokens that are ruled out.
 
-    They are divided by the temperature, which must not be 0.
+    They are divided by the temperature, which must not be 0, after the largest is subtracted, so
+    that none overflows.
 
     >>> import jax.numpy as jnp
     >>> adjusted(jnp.array([1.0, 3.0, 2.0]), Sampling(temperature=0.5, top_k=2)).tolist()
-    [-inf, 6.0, 4.0]
+    [-inf, 0.0, -2.0]
     """
-    logits = logits / sampling.temperature
+    largest = jnp.max(logits, axis=-1, keepdims=True)
+    temperature = max(float(sampling.temperature), float(jnp.finfo(logits.dtype).tiny))
+    logits = jnp.where(logits == largest, 0, logits - largest) / temperature
     if sampling.top_k:
         logits = keep_top_k(logits, sampling.top_k)
     if sampling.top_p < 1:

@@ -1,6 +1,6 @@
 """From text to text: a language model between a tokenizer's two ends."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,9 @@ def stream_text(
     key: jax.Array,
     sampling: Sampling = Sampling(),
 ) -> Iterator[str]:
-    """The text after a prompt, a token at a time; ``length`` counts the tokens.
+    """The text after a prompt, piece by piece; ``length`` counts the tokens.
+
+    A piece is the text of a token, or of several where a character is made of several.
 
     The arguments are those of `jnn.decoding.generate.stream`, but for the text. A prompt has one
     token at least.
@@ -41,9 +43,37 @@ def stream_text(
     >>> len("".join(pieces))
     4
     """
-    tokens = jnp.asarray(tokenizer.encode(prompt))
-    for token in stream(model, params, state, tokens, length=length, key=key, sampling=sampling):
-        yield tokenizer.decode(token[None])
+    before = tokenizer.encode(prompt)
+    tokens = stream(
+        model, params, state, jnp.asarray(before), length=length, key=key, sampling=sampling
+    )
+    yield from pieces(tokenizer, before, tokens)
+
+
+def pieces(tokenizer: Tokenizer, before: Iterable, tokens: Iterable) -> Iterator[str]:
+    """The text of ``tokens`` that come one by one after the tokens ``before`` them.
+
+    A character of which only the first bytes have come is held back until it is complete, or the
+    tokens end.
+
+    >>> from jnn.data.tokenizers import byte_pair_tokenizer
+    >>> tokenizer = byte_pair_tokenizer("a", vocabulary=256)
+    >>> list(pieces(tokenizer, [], tokenizer.encode("né")))
+    ['n', 'é']
+    """
+    window = [int(token) for token in before]
+    written = text = tokenizer.decode(window)
+    for token in tokens:
+        window.append(int(token))
+        text = tokenizer.decode(window)
+        if text == written or text.endswith("\ufffd"):
+            continue
+        yield text[len(written) :]
+        written = text
+        if last := tokenizer.decode(window[-1:]):  # the text before it does not change any more
+            window, written, text = window[-1:], last, last
+    if len(text) > len(written):
+        yield text[len(written) :]
 
 
 def translate(

@@ -31,8 +31,7 @@ def ctc(
         logits: ``(..., frames, classes)``, floating point, the blank among the classes.
         labels: ``(..., length)``, integers, none of them the blank.
         logits_mask: ``(..., frames)``, True where a frame is real; None where all are.
-        labels_mask: ``(..., length)``, True where a label is real, padding to the right only; None
-            where all are.
+        labels_mask: ``(..., length)``, True where a label is real; None where all are.
         blank: the class of the blank.
 
     Returns:
@@ -72,6 +71,8 @@ def ctc(
         raise mistake("ctc", got=f"blank={blank}", expected=f"a class in [0, {logits.shape[-1]})")
     frames = _mask("logits_mask", logits_mask, logits.shape[:-1])
     letters = _mask("labels_mask", labels_mask, labels.shape)
+    order = jnp.argsort(~letters, axis=-1, stable=True)  # Optax takes padding at the end alone
+    labels, letters = (jnp.take_along_axis(x, order, axis=-1) for x in (labels, letters))
     fits = _needed(labels, letters) <= jnp.sum(frames, axis=-1)
     # Optax takes no sequence of length 0: one element of padding stands for it.
     logits, frames = _at_least_one(logits, -2), _at_least_one(frames, -1)

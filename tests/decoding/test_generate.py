@@ -17,6 +17,7 @@ from jnn.decoding.sampling import (
     keep_top_k,
     keep_top_p,
     penalize_repetition,
+    sample,
 )
 
 FLOAT32 = 1e-5  # float32: the same sums in another order
@@ -228,3 +229,33 @@ def test_what_cannot_be_continued_is_refused(trained, change, message):
 def test_wrong_settings_of_sampling_are_refused(wrong):
     with pytest.raises(jnn.JnnError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mask"),
+    [([0, 0, 3, 1, 2], "FFTTT"), ([3, 0, 1, 0, 2], "TFTFT"), ([3, 1, 2, 0, 0], "TTTFF")],
+)
+def test_the_last_real_token_is_followed_wherever_padding_is(prompt, mask):
+    model = jnn.chain(jnn.embedding(V, 8), jnn.gru(8), jnn.dense(V))
+    params, state = jax.jit(model.init)(jax.random.key(0), PROMPT)
+    params = jax.tree.map(lambda leaf: 3 * leaf, params)
+    options = {"length": 5, "key": jax.random.key(1), "sampling": GREEDY}
+    real = jnp.array([letter == "T" for letter in mask])
+    alone = generate(model, params, state, jnp.array([3, 1, 2]), **options)
+    padded = generate(model, params, state, jnp.array(prompt), mask=real, **options)
+    np.testing.assert_array_equal(padded.tokens, alone.tokens)
+    np.testing.assert_allclose(padded.log_probabilities, alone.log_probabilities, atol=FLOAT32)
+
+
+def test_a_prompt_without_a_real_token_is_named(trained):
+    mask = jnp.array([[True] * 4, [False] * 4])
+    with pytest.raises(jnn.JnnError, match=r"no real token in prompt \(1,\)"):
+        generate(MODEL, *trained, PROMPT, length=2, key=jax.random.key(0), mask=mask)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-38, 1e-45, 1e-300])
+def test_a_low_temperature_tends_to_the_greedy_choice(temperature):
+    logits = jnp.array([[0.0, 3.0, 1.0, -jnp.inf], [1e30, -1e30, 0.0, 2e30]])
+    for filters in ({}, {"top_k": 2}, {"top_p": 0.9}, {"min_p": 0.1}):
+        sampling = Sampling(temperature=temperature, **filters)
+        assert sample(jax.random.key(0), logits, sampling).tolist() == [1, 3]

@@ -647,3 +647,11 @@ def test_ctc_through_a_class_that_is_ruled_out_is_infinite():
     x, y = jnp.zeros((3, 4)).at[:, 2].set(-jnp.inf), jnp.array([1, 2])
     assert losses.ctc(x, y) == jnp.inf
     assert not jax.grad(losses.ctc)(x, y).any()
+
+
+def test_ctc_takes_padding_between_labels(float64):
+    x = np.random.default_rng(0).normal(size=(7, 4))
+    expected = losses.ctc(x, jnp.array([1, 1, 3]))
+    mask = jnp.array([False, True, False, True, True])
+    padded = losses.ctc(x, jnp.array([2, 1, 2, 1, 3]), labels_mask=mask)
+    np.testing.assert_allclose(padded, expected, rtol=FORWARD)
