@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from jnn.errors import JnnError, mistake
 from jnn.functions import as_model, identity
+from jnn.integers import check_integer
 from jnn.masks import follow_child, following
 from jnn.model import (
     Model,
@@ -289,8 +290,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     (3, 4, 4)
     """
     model = as_model(model)
-    if not isinstance(n, int) or n < 1:
-        raise mistake("repeat", got=f"n={n!r}", expected="an integer >= 1")
+    n = check_integer("repeat", "n", n)
 
     def init(key, x):
         params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each(key, n), x)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jnn.compose import fold_in_each
 from jnn.errors import mistake
 from jnn.functions import as_model
+from jnn.integers import check_integer
 from jnn.masks import following
 from jnn.model import Model, reader, streams
 from jnn.paths import path_name
@@ -29,8 +30,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
     (5, 7, 2)
     """
     model = as_model(model)
-    if not isinstance(n, int) or n < 1:
-        raise mistake("ensemble", got=f"n={n!r}", expected="an integer >= 1")
+    n = check_integer("ensemble", "n", n)
 
     def keys(key):
         return None if key is None else fold_in_each(key, n)

@@ -56,6 +56,10 @@ SETTINGS = {
         jax.random.key(0), jnp.arange(5.0), Sampling(top_k=n, temperature=1.0)
     ),
     "make_step": lambda n: make_step(lambda *_: 0, optax.sgd(0.1), accumulate=n) and (),
+    "dense": lambda n: jnn.dense(n).init(jax.random.key(0), jnp.ones(3))[0],
+    "conv": lambda n: jnn.conv(2, (n,), strides=n).init(jax.random.key(0), jnp.ones((4, 3)))[0],
+    "repeat": lambda n: jnn.repeat(jnn.dense(3), n).init(jax.random.key(0), jnp.ones(3))[0],
+    "ensemble": lambda n: jnn.ensemble(jnn.dense(3), n).init(jax.random.key(0), jnp.ones(3))[0],
     "config": lambda n: TrainingConfig(epochs=n).epochs,
     "seed_key": lambda n: jax.random.key_data(seed_key(n)),
 }

@@ -1,12 +1,14 @@
 """Checks of the settings and inputs of layers, in Python, before anything is traced."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.integers import check_integer, spelled
 
 
 def check_positive(caller: str, **settings: Any) -> None:
@@ -14,15 +16,16 @@ def check_positive(caller: str, **settings: Any) -> None:
     for name, value in settings.items():
         if isinstance(value, tuple | list):
             check_positive(caller, **{f"{name}[{i}]": item for i, item in enumerate(value)})
-        elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise mistake(caller, got=f"{name}={value!r}", expected="an integer >= 1")
+        else:
+            check_integer(caller, name, value)
 
 
 def check_fraction(caller: str, **settings: Any) -> None:
     """Check that each setting is in [0, 1)."""
     for name, value in settings.items():
-        if not isinstance(value, int | float) or not 0 <= value < 1:
-            raise mistake(caller, got=f"{name}={value!r}", expected="a fraction in [0, 1)")
+        if not isinstance(value, Real) or not 0 <= value < 1:
+            got = f"{name}={spelled(value)}"
+            raise mistake(caller, got=got, expected="a fraction in [0, 1)")
 
 
 def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., features)") -> None:

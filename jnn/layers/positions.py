@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.layers.checks import check_positive
 from jnn.precision import numerics
+
+ROUNDING = 1e-4  # 0.58 of 200 is 115.99999999999999 in float64, 115.9999990 of a float32
 
 
 class Positions(NamedTuple):
@@ -36,8 +39,8 @@ def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = 
     """Rotary positions: pair i of features is rotated at position p by ``p base^(-2i/n)``.
 
     As complex numbers, ``a + ib`` becomes ``(a + ib) exp(i p θ)``, θ being the angle at p = 1: then
-    logits depend on the distance alone. Of each head's d features the first ``n = fraction * d``
-    are rotated, i = 0 ... n/2 - 1.
+    logits depend on the distance alone. Of each head's d features the first ``n = fraction * d``,
+    rounded down, are rotated, i = 0 ... n/2 - 1.
 
     Pairs are features i and i + n/2, as in GPT-NeoX, Llama and Hugging Face; with ``interleaved``
     features 2i and 2i + 1, as in the paper and GPT-J, which is the same up to the order of
@@ -51,7 +54,7 @@ def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = 
     >>> [round(value, 2) for value in y[0, 0].tolist()]
     [0.54, 0.84]
     """
-    if not isinstance(fraction, int | float) or not 0 < fraction <= 1 or not base > 0:
+    if not isinstance(fraction, Real) or not 0 < fraction <= 1 or not base > 0:
         raise mistake(
             "rotary",
             got=f"base={base!r}, fraction={fraction!r}",
@@ -59,7 +62,7 @@ def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = 
         )
 
     def rotate(x, position):
-        n = int(x.shape[-1] * fraction)
+        n = int(x.shape[-1] * float(fraction) + ROUNDING)
         if n < 2 or n % 2:
             raise mistake(
                 "rotary",

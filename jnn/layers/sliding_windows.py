@@ -1,12 +1,14 @@
 """Sliding windows over the axes of space: size, strides, dilation, padding, and masks."""
 
 import difflib
+import operator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.integers import as_integer
 from jnn.layers.checks import check_float, element_mask
 from jnn.model import where
 
@@ -76,7 +78,7 @@ def per_axis(caller: str, rank: int, name: str, value, least: int = 1) -> tuple[
             got=f"{name}={value!r}",
             expected=f"an integer >= {least}, or {rank} of them in a tuple",
         )
-    return values
+    return tuple(operator.index(v) for v in values)
 
 
 def _padding(caller, rank, padding, names):
@@ -97,11 +99,12 @@ def _padding(caller, rank, padding, names):
     if len(pairs) != rank or not all(map(is_pair, pairs)):
         expected = f"an integer >= 0, or for each of {rank} axes an integer or (low, high)"
         raise mistake(caller, got=f"padding={padding!r}", expected=expected)
-    return pairs
+    return tuple((operator.index(low), operator.index(high)) for low, high in pairs)
 
 
 def _is_integer(value, least):
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    integer = as_integer(value)
+    return integer is not None and integer >= least
 
 
 def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[int, int], ...]:

@@ -184,3 +184,11 @@ def test_mistakes_are_said(name):
     make, message = MISTAKES[name]
     with pytest.raises(jnn.JnnError, match=message):
         make()
+
+
+def test_a_fraction_of_the_features_is_not_lost_to_rounding():
+    """0.58 times 200 is less than 116 in binary floating point."""
+    x = jnp.ones((1, 1, 200))
+    for fraction in (0.58, np.float32(0.58), np.float64(0.58)):
+        y = rotary(fraction=fraction).rotate(x, jnp.array([1]))
+        assert (y != x).sum() == 116
