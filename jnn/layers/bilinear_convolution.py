@@ -181,6 +181,9 @@ def _batch(operands, axes, *, geometry):
     """
     (x, kernel), (x_axis, kernel_axis) = operands, axes
     bind = lambda x, kernel: _convolution.bind(x, kernel, geometry=geometry)
+    if 0 in (a.shape[axis] for a, axis in zip(operands, axes, strict=True) if axis is not None):
+        y = jax.eval_shape(bind, *map(_element, operands, axes))
+        return jnp.zeros((0, *y.shape), y.dtype), 0
     if kernel_axis is None:
         x = jnp.moveaxis(x, x_axis, 1)
         return _split(bind(_merge(x, 1), kernel), x.shape[1], 1), 1
@@ -191,6 +194,12 @@ def _batch(operands, axes, *, geometry):
         return _merge(jnp.swapaxes(y, -3, -2)), y.ndim - 3
     x, kernel = jnp.moveaxis(x, x_axis, 0), jnp.moveaxis(kernel, kernel_axis, 0)
     return _split(bind(_merge(x, 0), _merge(kernel, 0)), x.shape[0], 0), 0
+
+
+def _element(x, axis):
+    """The shape and dtype of one element of a batch along ``axis``; all of x if that is None."""
+    shape = x.shape if axis is None else (*x.shape[:axis], *x.shape[axis + 1 :])
+    return jax.ShapeDtypeStruct(shape, x.dtype)
 
 
 def _merge(x, axis=-2):

@@ -1,5 +1,6 @@
 """Normalization of weights: `weight_norm` and `spectral_norm`, from models to models."""
 
+import re
 from typing import Any
 
 import jax
@@ -44,7 +45,7 @@ def weight_norm(model: Model, paths: str = ".*kernel") -> Model:
         }
         return _replaced(params, split), state
 
-    return reparameterized(model, _joined)._replace(init=init)
+    return reparameterized(model, lambda params: _joined(params, paths))._replace(init=init)
 
 
 def _norm(kernel: jax.Array) -> jax.Array:
@@ -58,13 +59,14 @@ def _kernel(magnitude: jax.Array, direction: jax.Array) -> jax.Array:
     return (numerics(direction) * scale).astype(direction.dtype)
 
 
-def _joined(params: Any) -> Any:
-    """``params`` with each pair of a magnitude and a direction replaced by its kernel."""
+def _joined(params: Any, paths: str, path: str = "") -> Any:
+    """``params`` with a kernel for each magnitude and direction whose path matches ``paths``."""
     if not isinstance(params, dict):
         return params
-    if params.keys() == {"magnitude", "direction"}:
+    if params.keys() == {"magnitude", "direction"} and re.fullmatch(paths, path):
         return _kernel(**params)
-    return {name: _joined(part) for name, part in params.items()}
+    inner = lambda name: f"{path}/{name}" if path else name
+    return {name: _joined(part, paths, inner(name)) for name, part in params.items()}
 
 
 def spectral_norm(

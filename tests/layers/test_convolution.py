@@ -295,3 +295,21 @@ def test_other_channels_than_those_of_the_params_are_refused(layer):
     params, state = jax.jit(layer.init)(jax.random.key(0), SMALL[..., :1])
     with pytest.raises(jnn.JnnError, match=re.escape("x[..., None]")):
         layer.apply(params, state, SMALL[..., 0])
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_an_empty_batch_has_no_outputs_and_a_gradient_of_zero(groups):
+    model, x = jnn.conv(4, (3,), groups=groups), jnp.ones((5, 2))
+    params, state = model.init(jax.random.key(0), x)
+    batch, members = x[None][:0], jax.tree.map(lambda leaf: leaf[None][:0], params)
+    apply = lambda params, x: model.apply(params, state, x)[0]
+    shape = (0, *apply(params, x).shape)
+    for axes, inputs in (
+        ((None, 0), (params, batch)),
+        ((0, None), (members, x)),
+        ((0, 0), (members, batch)),
+    ):
+        assert jax.vmap(apply, in_axes=axes)(*inputs).shape == shape
+    total = lambda params: jax.vmap(apply, in_axes=(None, 0))(params, batch).sum()
+    gradient = jax.grad(total)(params)
+    jax.tree.map(lambda leaf, g: np.testing.assert_array_equal(g, 0 * leaf), params, gradient)

@@ -130,3 +130,18 @@ def test_mistakes_are_said(normalize):
         normalize(jnn.dense(2), ".*").init(jax.random.key(0), jnp.ones(3))
     with pytest.raises(jnn.JnnError, match="steps=0"):
         spectral_norm(jnn.dense(2), steps=0)
+
+
+def test_params_of_a_model_that_are_called_magnitude_and_direction_are_its_own():
+    def init(key, x):
+        own = {"magnitude": jnp.array([2.0, 3.0]), "direction": jnp.ones((3, 2))}
+        return {"own": own, "kernel": jnp.ones((3, 2))}, {}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        own = params["own"]
+        return x @ params["kernel"] + own["magnitude"] * (x @ own["direction"]), state
+
+    model, x = jnn.Model(init, apply), jnp.arange(3.0)
+    normalized = weight_norm(model)
+    y, _ = normalized.apply(*normalized.init(jax.random.key(0), x), x)
+    np.testing.assert_allclose(y, model.apply(*model.init(jax.random.key(0), x), x)[0], rtol=1e-6)
