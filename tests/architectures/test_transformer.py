@@ -125,7 +125,11 @@ def test_packed_documents_are_read_as_if_each_were_alone(settings):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "settings",
-    [{}, LLAMA, {"positions": "relative", "window": 4}],
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        LLAMA,
+        pytest.param({"positions": "relative", "window": 4}, marks=pytest.mark.slow),
+    ],
     ids=["GPT", "Llama", "relative, window"],
 )
 def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
