@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jnn.decoding.loop_invariants import hoist_invariants
 from jnn.decoding.sampling import Sampling, sample
@@ -224,7 +225,7 @@ def check_prompt(
     if mask is not None and mask.shape != prompt.shape:
         expected = f"that of the prompt, {prompt.shape}"
         raise mistake(caller, got=f"mask of shape {mask.shape}", expected=expected)
-    if mask is not None and not isinstance(mask, jax.core.Tracer):
+    if mask is not None and not isinstance(mask, Tracer):
         empty = np.argwhere(~np.any(np.asarray(mask), axis=-1))
         if len(empty):
             got = f"no real token in prompt {tuple(empty[0].tolist())}"

@@ -23,7 +23,7 @@ def check_positive(caller: str, **settings: Any) -> None:
 def check_fraction(caller: str, **settings: Any) -> None:
     """Check that each setting is in [0, 1)."""
     for name, value in settings.items():
-        if not isinstance(value, Real) or not 0 <= value < 1:
+        if not isinstance(value, Real) or not 0 <= float(value) < 1:
             got = f"{name}={spelled(value)}"
             raise mistake(caller, got=got, expected="a fraction in [0, 1)")
 
