@@ -165,16 +165,16 @@ class JsonLines:
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of one step, flushed to the file."""
         line = json.dumps({"step": int(step), **plain(values)}, allow_nan=False)
+        content = line.encode() + b"\n"
         with writable(self.path):
-            if self._stream is None:
-                lines = self._lines()
-                self._replace(lines)
-                self._stream = self.path.open("ab")
-                self._size, self._crc32 = _checksum(b"".join(lines))
-            content = line.encode() + b"\n"
-            self._stream.write(content)
-            self._stream.flush()
-            self._size, self._crc32 = _checksum(content, self._size, self._crc32)
+            stream = self._stream or self._opened(self._lines())
+            try:
+                stream.write(content)
+                stream.flush()
+            except OSError:
+                self.close()  # the line may be half-written
+                raise
+        self._size, self._crc32 = _checksum(content, self._size, self._crc32)
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; values that were NaN or infinite are NaN."""
@@ -188,7 +188,10 @@ class JsonLines:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
         self.close()
         lines = enumerate(self._lines(), start=1)
-        self._replace([line for number, line in lines if self._row(number, line)["step"] <= step])
+        kept = [line for number, line in lines if self._row(number, line)["step"] <= step]
+        if self.path.exists():
+            with writable(self.path):
+                self._opened(kept)
 
     def digest(self) -> dict[str, int]:
         """The size and the CRC-32 of the rows so far, by which they are known again."""
@@ -199,16 +202,45 @@ class JsonLines:
         return {"bytes": size, "crc32": crc32}
 
     def synchronize(self) -> None:
-        """Flush to the disk itself, so that a loss of power does not undo it."""
+        """Flush to the disk itself, so that a loss of power does not undo it.
+
+        Raises JnnError where the file is no longer the one that was written.
+        """
         if self._stream is not None:
             with writable(self.path):
                 os.fsync(self._stream.fileno())
+        self.check()
+
+    def check(self) -> None:
+        """Raise JnnError where the file was removed, replaced or edited since it was opened."""
+        if self._stream is None:
+            return
+        try:
+            now = self.path.stat()
+        except OSError as error:
+            damage = error.strerror or str(error)
+        else:
+            if not os.path.samestat(now, os.fstat(self._stream.fileno())):
+                damage = "another file in its place"
+            elif now.st_size != self._size:
+                damage = f"{now.st_size:,} of {self._size:,} bytes"
+            else:
+                return
+        raise mistake(str(self.path), got=damage, expected="the log that is being written")
 
     def close(self) -> None:
         """Close the file; the next `write` opens it again."""
         if self._stream is not None:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # that of a line whose failure was raised
+                self._stream.close()
             self._stream = None
+
+    def _opened(self, lines: list[bytes]) -> IO[bytes]:
+        """The file, which has ``lines`` alone, opened to append others."""
+        self._replace(lines)
+        self._stream = self.path.open("ab")
+        self._size, self._crc32 = _checksum(b"".join(lines))
+        return self._stream
 
     def _lines(self) -> list[bytes]:
         """The lines that were written whole."""

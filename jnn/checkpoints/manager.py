@@ -1,10 +1,13 @@
 """The checkpoints of a run: saved in the background, committed atomically, verified when read."""
 
 import contextlib
+import errno
 import importlib.metadata
 import operator
+import os
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ from jnn.checkpoints.manifest import JSON
 from jnn.errors import JnnError, mistake
 
 _ARRAYS = "arrays"
+_PATIENCE = 100  # attempts to remove what a failed save may still be writing, 20 ms apart
 _TEMPORARY = re.compile(r"\.(saving|replaced|removed)-(\d+)")
 _PACKAGES = ("jnn", "jax", "numpy", "orbax-checkpoint")
 
@@ -222,6 +226,7 @@ class Checkpoints:
         try:
             shutil.rmtree(saving, ignore_errors=True)
             saving.mkdir()
+            begun = saving.stat()
             storage.write_arrays(saving / _ARRAYS, {_name(i): x for i, x in enumerate(arrays)})
             body = {
                 "step": step,
@@ -233,11 +238,20 @@ class Checkpoints:
             checksummed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
             manifest.write(saving, body, checksummed)
             storage.synchronize(*saving.rglob("*"), saving)
+            # Orbax makes folders that are missing, so that one that was taken away would be back
+            if not os.path.samestat(begun, saving.stat()):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(saving))
             self._commit(saving, step)
             self._retire(step)
         except Exception as error:
             with contextlib.suppress(OSError):
                 self._sweep()
+                # Orbax may still be writing other files
+                for _ in range(_PATIENCE):
+                    time.sleep(0.02)
+                    if not saving.exists():
+                        break
+                    shutil.rmtree(saving, ignore_errors=True)
             raise self._failure(step, error) from error
 
     def _failure(self, step: int, error: Exception) -> JnnError:

@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import re
+import sys
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -20,13 +21,17 @@ import numpy as np
 def _orbax():
     """Orbax, imported when it is first needed, which takes 0.3 s.
 
-    Its log messages are not shown, since failures are raised.
+    Its log messages are not shown, since failures are raised. After one, the writes that it did not
+    wait for complain that its event loop is closed; neither are those.
     """
     import orbax.checkpoint as orbax
 
     logging.getLogger("absl").addFilter(
         lambda record: f"orbax{os.sep}checkpoint" not in record.pathname
     )
+    shown = sys.unraisablehook
+    closed = lambda error: isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
+    sys.unraisablehook = lambda event: None if closed(event.exc_value) else shown(event)
     return orbax
 
 

@@ -282,6 +282,7 @@ class Run:
         ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
         check_result(result, self.experiment)
+        self.metrics.check()
         summary = {
             "experiment": self.experiment,
             "metrics": {},

@@ -5,13 +5,17 @@ Without a run folder, rows are kept in memory alone and progress goes to standar
 
 import contextlib
 import dataclasses
+import os
 import sys
+import tempfile
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from jnn.checkpoints import Checkpoints
-from jnn.errors import Diverged, Interrupted, mistake
+from jnn.errors import Diverged, Interrupted, JnnError, mistake
+from jnn.files import JsonLines
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
 from jnn.train.feed import Feed
@@ -29,6 +33,7 @@ class Recorder:
         self._open = contextlib.ExitStack()
         self._checkpoints: Checkpoints | None = None
         if run:
+            self._open.push(self._rescue)
             settings = {name: value for name, value in run.config.items() if name != "epochs"}
             identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
             self._checkpoints = self._open.enter_context(
@@ -155,6 +160,32 @@ class Recorder:
                 f" The state of step {at} is saved; to go on from it: {self.run.resume_command}"
             )
         raise Diverged(message)
+
+    def _rescue(self, kind, error: BaseException | None, trace) -> None:
+        """Keep the rows where the log of the run was taken away, and say where they are."""
+        if not self.run or not self.rows:
+            return
+        try:
+            self.run.metrics.check()
+        except JnnError as lost:
+            cause = error if isinstance(error, JnnError) else lost
+            rescued = keep_beside(self.run.folder, self.rows)
+            message = f"{cause} The {len(self.rows)} rows of metrics are in {rescued}."
+            raise JnnError(message) from error
+
+
+def keep_beside(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows into a new file beside the folder, or else where temporary files go."""
+    for parent in (folder.parent, Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError, JnnError):
+            handle, name = tempfile.mkstemp(".jsonl", f"{folder.name}-metrics-", parent)
+            os.close(handle)
+            log = JsonLines(Path(name))
+            for row in rows:
+                log.write(row["step"], {key: row[key] for key in row if key != "step"})
+            log.close()
+            return log.path
+    raise mistake(str(folder), got="no place for its rows", expected="a folder to write to")
 
 
 def _tell(quiet: bool, text: str) -> None:

@@ -2,6 +2,7 @@
 none, and every failure is told.
 """
 
+import errno
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import zlib
 
@@ -254,6 +256,40 @@ def test_a_full_disk_is_told_and_leaves_the_last_step(tmp_path):
     process.join()
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
     assert bits(restore(tmp_path).tree) == bits(small_tree(1))
+
+
+def test_what_a_failed_save_still_writes_is_removed(tmp_path, monkeypatch):
+    late = []
+
+    def fail(folder, arrays):
+        def write():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "late").write_text("")
+
+        late.append(threading.Timer(0.01, write))
+        late[0].start()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(storage, "write_arrays", fail)
+    with pytest.raises(JnnError, match="got No space left on device"):
+        save(tmp_path, 1)
+    late[0].join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_renamed_during_a_save_is_not_made_again(tmp_path, monkeypatch):
+    folder, write = tmp_path / "run", storage.write_arrays
+
+    def rename(arrays_folder, arrays):
+        folder.rename(tmp_path / "elsewhere")
+        write(arrays_folder, arrays)
+
+    monkeypatch.setattr(storage, "write_arrays", rename)
+    with pytest.raises(
+        JnnError, match=r"checkpoint of step 1 in .*: got No such file or directory"
+    ):
+        save(folder, 1)
+    assert not list(folder.glob("**/manifest.json"))
 
 
 def save_until_killed(folder, start, answers):
