@@ -1,6 +1,4 @@
-"""Parsing the words after a verb: help that ends with examples, and errors that say what was
-meant.
-"""
+"""Parsing the arguments after a verb: help with examples, and errors with suggestions."""
 
 from __future__ import annotations
 
@@ -12,13 +10,13 @@ from typing import NoReturn
 from jnn.errors import JnnError
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question with the nearest known words; nothing where none is near.
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A question with the choices nearest to ``word``; "" where none is near.
 
     >>> did_you_mean("rum", ["run", "list"])
     'Did you mean run?'
     """
-    near = difflib.get_close_matches(word, list(known), n=3)
+    near = difflib.get_close_matches(word, list(choices), n=3)
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -35,16 +33,16 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments. Raises JnnError for unknown, missing and wrong ones."""
-        found, unknown = self.parse_known_args(argv)
+        """The arguments. Raises JnnError for unknown, missing and invalid ones."""
+        arguments, unknown = self.parse_known_args(argv)
         if unknown:
             suggestion = did_you_mean(unknown[0].split("=")[0], self._option_string_actions)
             suggestion = suggestion or f"See {self.prog} --help."
             raise JnnError(f"Unknown option or argument {unknown[0]!r}. {suggestion}")
-        return found
+        return arguments
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print."""
+        """Raise the message that argparse would print."""
         raise JnnError(f"{self.prog}: {message}. See {self.prog} --help.")
 
 
@@ -54,8 +52,9 @@ def examples_text(examples: Iterable[str]) -> str:
 
 
 def taken_out(argv: list[str], option: str) -> tuple[str | None, list[str]]:
-    """The value of ``option`` in ``argv``, which must be known before the others can be read, and
-    the other words.
+    """The value of ``option`` in ``argv``, and the other words.
+
+    For an option that is needed before the others can be parsed.
 
     >>> taken_out(["digits", "--device", "cpu", "--smoke"], "--device")
     ('cpu', ['digits', '--smoke'])

@@ -1,6 +1,4 @@
-"""Running an experiment's ``main`` in a run folder, to its result or to the record of how it
-ended.
-"""
+"""Running an experiment's ``main`` in a run folder, which records its result or its error."""
 
 from __future__ import annotations
 
@@ -25,8 +23,9 @@ from jnn.train.experiment import main_of
 
 
 def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
-    """Run the experiment, write its report, and print its result on standard output: a table, or
-    with ``--json`` the summary on one line.
+    """Run the experiment, write its report, and print its result on standard output.
+
+    The result is printed as a table, or with ``--json`` as the summary on one line.
     """
     main = main_of(module)
     with run, terminable():
@@ -53,12 +52,9 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
         if hasattr(section.figure, "savefig"):
             run.save_figure(re.sub(r"\W+", "-", section.title.lower()).strip("-"), section.figure)
     about = About(**{"task": listing.name, **listing.about})
-    what = ", ".join(
-        str(run.config[name]).replace("_", " ")
-        for name in ("data", "target", "model")
-        if name in run.config
-    )
-    title = f"{about.task.capitalize()}: {what}" if what else about.task.capitalize()
+    names = [name for name in ("data", "target", "model") if name in run.config]
+    subject = ", ".join(str(run.config[name]).replace("_", " ") for name in names)
+    title = f"{about.task.capitalize()}: {subject}" if subject else about.task.capitalize()
     write_report(
         run.folder,
         title=title,
@@ -70,16 +66,13 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
 
 
 def plain_sentence(error: BaseException) -> str:
-    """What an `if` on a traced array means, with the line that holds it."""
+    """The message for an `if` on a traced array, with the line of code that has it."""
     jax_folder = str(Path(str(jax.__file__)).parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((jax_folder, "<"))
-    ]
-    line = (
-        f"{frames[-1].filename}, line {frames[-1].lineno}: `{frames[-1].line}`: " if frames else ""
-    )
+    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in frames if not frame.filename.startswith((jax_folder, "<"))]
+    line = ""
+    if frames:
+        line = f"{frames[-1].filename}, line {frames[-1].lineno}: `{frames[-1].line}`: "
     return (
         f"{line}an `if`, `while`, `and`, `or` or `not` on an array inside jit, where its value is "
         "not known. Use jnp.where or jax.lax.cond."
@@ -88,8 +81,9 @@ def plain_sentence(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Record what the device and the host do within the block, into ``folder/profile``, and say how
-    to look at it.
+    """Profile the device and the host within the block, into ``folder/profile``.
+
+    Afterwards, say how to view the profile.
     """
     folder = folder / "profile"
     with jax.profiler.trace(str(folder)):
@@ -103,8 +97,9 @@ def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Within the block SIGTERM raises `Interrupted`, so that how it ended is written also outside
-    the training loop.
+    """Within the block SIGTERM raises `Interrupted`.
+
+    The run's status is then recorded also where SIGTERM arrives outside the training loop.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

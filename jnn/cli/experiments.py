@@ -17,7 +17,7 @@ from jnn.wording import DIRECTIONS
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What an experiment's file says of it: its docstring, and the fields of its ``ABOUT``."""
+    """The description in an experiment's file: its docstring, and the fields of its ``ABOUT``."""
 
     name: str
     path: Path
@@ -26,7 +26,7 @@ class Listing:
     built_in: bool
 
     def record(self) -> dict[str, Any]:
-        """The listing for machines."""
+        """The listing as JSON values."""
         fields = {
             "name": self.name,
             "about": self.doc.strip().split("\n")[0],
@@ -48,8 +48,9 @@ class Listing:
 
 
 def experiments_folder() -> Path:
-    """Where the experiments lie: within an installed jnn, else beside the package in its
-    repository.
+    """The folder of the experiments.
+
+    It is within an installed jnn, and beside the package in the repository.
     """
     package = Path(__file__).resolve().parents[1]
     installed = package / "experiments"
@@ -58,22 +59,22 @@ def experiments_folder() -> Path:
 
 def listings() -> list[Listing]:
     """All experiments that come with jnn, by name."""
-    found = [
-        read_listing(path, built_in=True) for path in sorted(experiments_folder().glob("[!_]*.py"))
-    ]
-    return [listing for listing in found if listing.about]
+    paths = sorted(experiments_folder().glob("[!_]*.py"))
+    files = [read_listing(path, built_in=True) for path in paths]
+    return [listing for listing in files if listing.about]
 
 
 def find(name: str) -> Listing:
-    """The experiment of that name, or that a path to a ``.py`` file holds. Raises JnnError where
-    there is none.
+    """The experiment of that name, or in the ``.py`` file at that path.
+
+    Raises JnnError where there is none.
     """
     if name.endswith(".py"):
         path = Path(name)
         if not path.is_file():
             raise mistake(
                 "experiment",
-                got=f"{name}, which is no file",
+                got=f"{name}, which is not a file",
                 expected="a Python file",
                 remedy=f"Looked in {Path.cwd()}.",
             )
@@ -84,22 +85,22 @@ def find(name: str) -> Listing:
         built_in.pop(name, None)
         suggestion = did_you_mean(name, built_in) or "See `jnn list`."
         raise JnnError(
-            f"Unknown experiment {name!r}. {suggestion} A file of your own is given as PATH.py."
+            f"Unknown experiment {name!r}. {suggestion} For a file of your own, give PATH.py."
         )
     return listing
 
 
 def read_listing(path: Path, *, built_in: bool) -> Listing:
-    """What the file says of its experiment, read without running it: ``ABOUT = About(...)`` with
-    literals alone.
+    """The description of an experiment, read from its file without running it.
+
+    It is the docstring, and ``ABOUT = About(...)`` with literals alone.
     """
     try:
-        # bytes, of which Python reads a byte order mark and the declared encoding itself
+        # from bytes, Python itself handles a byte order mark and the declared encoding
         tree = ast.parse(path.read_bytes(), filename=str(path))
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError) as error:
-        raise mistake(
-            str(path), got=f"{type(error).__name__}: {error}", expected="Python"
-        ) from None
+        got = f"{type(error).__name__}: {error}"
+        raise mistake(str(path), got=got, expected="Python") from None
     return Listing(
         name=path.stem,
         path=path,
@@ -133,11 +134,10 @@ def _about(tree: ast.Module, path: Path) -> dict[str, Any]:
 
 
 def load(listing: Listing) -> ModuleType:
-    """Import the experiment's file, whose parts `jnn.train.experiment` lists. Raises JnnError where
-    one is missing.
+    """Import the experiment's file, whose parts `jnn.train.experiment` lists.
 
-    The folder of a user's own file becomes the last place to import from, so that the file can use
-    its neighbours.
+    The folder of a user's own file is appended to the import path, so that the file can import its
+    neighbours. Raises JnnError where a part is missing.
     """
     if not listing.built_in and str(listing.path.parent) not in sys.path:
         sys.path.append(str(listing.path.parent))
@@ -154,9 +154,8 @@ def load(listing: Listing) -> ModuleType:
             got="no Config",
             expected="a frozen dataclass `Config` with the experiment's options",
         )
-    parts = [
-        name for name in ("main", "load_data", "task") if callable(getattr(module, name, None))
-    ]
+    names = ("main", "load_data", "task")
+    parts = [name for name in names if callable(getattr(module, name, None))]
     if "main" not in parts and len(parts) < 2:
         raise mistake(
             str(listing.path),

@@ -9,8 +9,9 @@ from jnn.explain.inside import summary
 
 
 def model_lines(module: ModuleType, config: Any) -> list[str]:
-    """The table of the layers, with shapes, parameters and operations, where the experiment has
-    ``describe(config) -> (model, x)``.
+    """The table of the layers, with shapes, parameters and operations.
+
+    The experiment needs ``describe(config) -> (model, x)``; without it, a line that says so.
     """
     if not hasattr(module, "describe"):
         return [
@@ -22,6 +23,6 @@ def model_lines(module: ModuleType, config: Any) -> list[str]:
 
 def parameter_count(module: ModuleType, config: Any) -> int | None:
     """The number of parameters of the model; None where the experiment does not describe it."""
-    return (
-        summary.parameter_count(*module.describe(config)) if hasattr(module, "describe") else None
-    )
+    if not hasattr(module, "describe"):
+        return None
+    return summary.parameter_count(*module.describe(config))

@@ -1,4 +1,4 @@
-"""Choosing what JAX computes on, and how it holds memory, before it starts."""
+"""Choosing JAX's device, and its use of memory, before JAX starts."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ GPU_HINT = (
 
 
 def use_device(name: str) -> None:
-    """Let JAX compute on ``cpu``, ``gpu`` or ``tpu``, or on what it finds best (``auto``).
+    """Let JAX compute on ``cpu``, ``gpu`` or ``tpu``, or on its own choice (``auto``).
 
-    Raises JnnError where that is absent: JAX by itself would go on silently on the CPU.
+    Raises JnnError where the device is absent; JAX by itself would silently use the CPU.
     """
     if name not in ("auto", "cpu", "gpu", "tpu"):
         raise mistake("--device", got=repr(name), expected="auto, cpu, gpu or tpu")
@@ -30,30 +30,23 @@ def use_device(name: str) -> None:
     import jax
 
     jax.config.update("jax_platforms", "cpu" if name == "cpu" else None)
-    found = jax.default_backend()
-    if found != name:
-        remedy = (
-            GPU_HINT.split(", or")[0] + "."
-            if name == "gpu" and gpu_present()
-            else "See `jnn doctor`."
-        )
-        raise mistake(
-            "--device", got=name, expected=f"a device that JAX finds here: {found}", remedy=remedy
-        )
+    backend = jax.default_backend()
+    if backend != name:
+        remedy = "See `jnn doctor`."
+        if name == "gpu" and gpu_present():
+            remedy = GPU_HINT.split(", or")[0] + "."
+        expected = f"a device that JAX finds here: {backend}"
+        raise mistake("--device", got=name, expected=expected, remedy=remedy)
 
 
 def several_cpus(count: Any) -> None:
-    """Let JAX see a CPU as ``count`` devices, for a run over several; it must not have computed
-    yet.
+    """Let JAX see a CPU as ``count`` devices, for a run over several.
 
-    What is no number from 2 on changes nothing, and where ``XLA_FLAGS`` say how many there are,
-    they do.
+    To be called before JAX computes. Anything but a number from 2 on changes nothing, and a number
+    of devices in ``XLA_FLAGS`` takes precedence.
     """
-    if (
-        str(count).isdecimal()
-        and int(count) > 1
-        and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
-    ):
+    is_set = "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
+    if str(count).isdecimal() and int(count) > 1 and not is_set:
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))
@@ -63,28 +56,27 @@ TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of mallopt, in glibc's mallo
 
 
 def keep_memory() -> None:
-    """Let this process keep the memory that it frees, for the next use: XLA on a CPU asks for its
-    temporaries anew in each call, and pays for every page.
+    """Let this process keep freed memory for reuse.
 
-    There a training step of a small transformer takes 0.85 of the processor time, one of an LSTM
-    0.89 (two cores of an Intel Xeon), and the process stays as large as it ever was. To be called
-    before JAX starts its threads. Raises JnnError where the C library is not glibc.
+    XLA on a CPU allocates its temporaries anew in each call, and page faults cost time. With kept
+    memory a training step of a small transformer takes 0.85 of the processor time, one of an LSTM
+    0.89 (two cores of an Intel Xeon); the process never shrinks.
+
+    To be called before JAX starts its threads. Raises JnnError where the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is None or not all(
-        mallopt(option, value)
-        for option, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))
-    ):
+    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))
+    if mallopt is None or not all(mallopt(option, value) for option, value in settings):
         raise mistake(
             "--keep-memory",
             got="a C library without glibc's mallopt",
             expected="Linux with glibc",
-            remedy="Leave it away.",
+            remedy="Omit it.",
         )
 
 
 def gpu_present() -> bool:
-    """Whether this machine has an NVIDIA GPU, whatever JAX thinks."""
+    """Whether this machine has an NVIDIA GPU, whether JAX uses it or not."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or shutil.which("nvidia-smi") is not None
 
 

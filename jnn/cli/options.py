@@ -1,5 +1,6 @@
-"""The options of ``jnn run`` and ``jnn describe``: those of the experiment's ``Config`` and those
-of the command, read together by tyro.
+"""The options of ``jnn run`` and ``jnn describe``.
+
+Those of the experiment's ``Config`` and those of the command are parsed together, by tyro.
 """
 
 from __future__ import annotations
@@ -36,9 +37,7 @@ class RunArguments(RunOptions):
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to compute; an error where that is absent."""
     keep_memory: bool = False
-    """Keep freed memory for the next step: faster on a CPU (Linux with glibc), at the price of
-    memory.
-    """
+    """Keep freed memory for the next step: faster on a CPU (Linux with glibc), but uses more."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """The config.json of a run, whose settings become the defaults here."""
     dry_run: bool = False
@@ -58,22 +57,21 @@ class DescribeArguments:
 def parse(
     verb: str, name: str, defaults: Any, arguments: type, argv: list[str], examples: Sequence[str]
 ) -> tuple[Any, Any]:
-    """The experiment's config and the command's own ``arguments``, read from ``argv`` over
-    ``defaults``: a config, or the class of one, which can then let a default follow from other
-    settings.
+    """The experiment's config and the command's own ``arguments``, parsed from ``argv``.
 
-    Prints help, and ends, where asked to. Raises JnnError for an unknown option and a wrong value.
+    ``defaults`` is a config, or the class of one; in a class, a default can depend on other
+    settings. With --help, prints help and exits. Raises JnnError for an unknown option and an
+    invalid value.
     """
-    own, theirs = (
-        {field.name for field in dataclasses.fields(kind)} for kind in (arguments, defaults)
-    )
-    if taken := sorted(own & theirs):
+    of_command = {field.name for field in dataclasses.fields(arguments)}
+    of_experiment = {field.name for field in dataclasses.fields(defaults)}
+    if taken := sorted(of_command & of_experiment):
         raise mistake(
             f"Config of {name}",
             got=f"fields {', '.join(taken)}",
             expected=f"names that `jnn {verb}` does not use itself",
         )
-    _check_names(argv, own | theirs, f"jnn {verb} {name}")
+    _check_names(argv, of_command | of_experiment, f"jnn {verb} {name}")
     kind = defaults if isinstance(defaults, type) else type(defaults)
     fields = [
         ("experiment", with_suited(kind) if defaults is kind else kind),
@@ -99,7 +97,7 @@ def parse(
         raise JnnError(f"{_unboxed(printed.getvalue())} See jnn {verb} {name} --help.") from None
     config = options.experiment
     if type(config) is not kind:
-        config = kind(**{each.name: getattr(config, each.name) for each in fields_of(kind)})
+        config = kind(**{field.name: getattr(config, field.name) for field in fields_of(kind)})
     return config, options.command
 
 
@@ -109,7 +107,7 @@ def fields_of(kind: Any) -> list[dataclasses.Field]:
 
 
 def with_suited(kind: type) -> type:
-    """A config whose settings that are `SUITED` by default may be left open, and say so in help."""
+    """A config class whose `SUITED` settings may be omitted, as their help says."""
     hints = typing.get_type_hints(kind, include_extras=True)
     hint = "(default: what suits the data)"
     open_to_suit = {
@@ -141,19 +139,20 @@ def _metavar(hint: Any) -> str:
 
 
 def _check_names(argv: list[str], fields: set[str], command: str) -> None:
-    """Refuse an option that is none, with the nearest one; those of nested settings (``--a.b``) are
-    left to tyro.
+    """Refuse an unknown option, and suggest the nearest one.
+
+    Options of nested settings (``--a.b``) are left to tyro.
     """
-    known = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
+    options = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
     for word in argv:
         option = word.split("=")[0].replace("_", "-")
-        if option.startswith("--") and "." not in option and option not in known:
-            suggestion = did_you_mean(option, known) or f"See {command} --help."
+        if option.startswith("--") and "." not in option and option not in options:
+            suggestion = did_you_mean(option, options) or f"See {command} --help."
             raise JnnError(f"Unknown option {option}. {suggestion}")
 
 
 def _unboxed(message: str) -> str:
-    """What tyro says in a coloured box, as one plain sentence, without its advice."""
+    """The message in tyro's coloured box as one plain sentence, without its advice."""
     lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}|\{None\}\|", "", message).splitlines()[1:]
     words = " ".join(" ".join(line.strip("│╰╯|+ ") for line in lines).split())
     words = re.sub(r" - <class 'NoneType'>:.*?\('None',\)", "", words)
@@ -167,8 +166,9 @@ def _unboxed(message: str) -> str:
 
 
 def config_file(path: Path, experiment: str) -> dict[str, Any]:
-    """The settings in a run's ``config.json`` (or in a file of settings alone). Raises JnnError
-    where they are another experiment's.
+    """The settings in a run's ``config.json``, or in a file of settings alone.
+
+    Raises JnnError where they are another experiment's.
     """
     record = read_json(path)
     if not isinstance(record.get("config"), dict):
@@ -180,57 +180,54 @@ def config_file(path: Path, experiment: str) -> dict[str, Any]:
     return record["config"]
 
 
-def config_from(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    """The dataclass ``kind`` from JSON values. Raises JnnError for an unknown name and a value of
-    another type.
+def config_from(kind: type, values: Mapping[str, Any], caller: str) -> Any:
+    """The dataclass ``kind`` from JSON values.
+
+    Raises JnnError for an unknown name and a value of another type.
     """
     hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind) if field.init]
-    if unknown := [name for name in values if name not in known]:
-        remedy = did_you_mean(unknown[0], known)
+    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    if unknown := [name for name in values if name not in names]:
         raise mistake(
-            where,
+            caller,
             got=f"an unknown setting {unknown[0]!r}",
-            expected=f"those of the experiment: {', '.join(known)}",
-            remedy=remedy,
+            expected=f"those of the experiment: {', '.join(names)}",
+            remedy=did_you_mean(unknown[0], names),
         )
-    return kind(
-        **{name: _typed(hints[name], value, f"{where}, {name}") for name, value in values.items()}
-    )
+    settings = {
+        name: _typed(hints[name], value, f"{caller}, {name}") for name, value in values.items()
+    }
+    return kind(**settings)
 
 
-def _typed(kind: Any, value: Any, where: str) -> Any:
+def _typed(kind: Any, value: Any, caller: str) -> Any:
     """A JSON value as a value of the annotated type."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    wrong = mistake(
-        where,
-        got=repr(value),
-        expected=str(getattr(kind, "__name__", kind))
-        if not parts
-        else str(kind).replace("typing.", ""),
-    )
+    expected = str(kind).replace("typing.", "") if parts else str(getattr(kind, "__name__", kind))
+    wrong = mistake(caller, got=repr(value), expected=expected)
     if origin in (typing.Union, types.UnionType):
         for part in parts:
             with contextlib.suppress(JnnError):
-                return _typed(part, value, where)
+                return _typed(part, value, caller)
         raise wrong
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        return config_from(typing.cast(type, kind), value, where)
+        return config_from(typing.cast(type, kind), value, caller)
     if origin in (tuple, list) and isinstance(value, list):
-        each = parts if origin is tuple and Ellipsis not in parts else parts[:1] * len(value)
-        if len(each) != len(value):
+        of_items = parts if origin is tuple and Ellipsis not in parts else parts[:1] * len(value)
+        if len(of_items) != len(value):
             raise wrong
-        return origin(_typed(part, item, where) for part, item in zip(each, value, strict=True))
+        items = zip(of_items, value, strict=True)
+        return origin(_typed(part, item, caller) for part, item in items)
     if origin is dict and isinstance(value, dict):
-        return {name: _typed(parts[1], item, where) for name, item in value.items()}
+        return {name: _typed(parts[1], item, caller) for name, item in value.items()}
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and type(value) is int:
         return float(value)
-    accepted = {
-        Literal: lambda: value in parts,
-        None: lambda: kind is Any or type(value) is kind,
-    }.get(origin, lambda: False)()
+    if origin is Literal:
+        accepted = value in parts
+    else:
+        accepted = origin is None and (kind is Any or type(value) is kind)
     if not accepted:
         raise wrong
     return value

@@ -116,7 +116,7 @@ def test_a_run_that_is_made_twice_counts_once(folder, capsys):
     out = capsys.readouterr().out
     assert "straight_line: 1 run of 1 config\n" in out
     assert "0.3000" in out
-    assert "the last counts; 1 left out." in out
+    assert "the last counts; 1 omitted." in out
 
 
 def test_a_run_that_was_killed_is_listed(folder, capsys):
@@ -157,9 +157,9 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ),
         (
             "compare runs --csv runs",
-            "runs: got something that is no plain file, expected a new file, or one to replace.",
+            "runs: got not a regular file, expected a new file, or one to replace.",
         ),
-        ("compare runs --csv /dev/stdout", "/dev/stdout: got something that is no plain file"),
+        ("compare runs --csv /dev/stdout", "/dev/stdout: got not a regular file"),
         (
             "compare runs --csv absent/a.csv",
             "absent/a.csv: got No such file or directory, expected a place to write to.",

@@ -59,13 +59,13 @@ def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, o
         (
             "",
             [],
-            "line: got an experiment that generates nothing, expected one that does. "
-            "Those with a function generate",
+            "line: got an experiment that cannot generate, expected one with a "
+            "function generate(config, folder, request)",
         ),
         (
             TEXT,
             ["--out", "a.png"],
-            "--out: got an experiment that writes text, expected one that makes pictures.",
+            "--out: got an experiment that generates text, expected one that generates pictures.",
         ),
         (PICTURE, ["--out", "a.gif"], "--out: got a.gif, expected a file that ends with .png."),
         (

@@ -28,7 +28,7 @@ def test_doctor_names_a_problem_and_ends_with_1(monkeypatch, capsys):
     def broken():
         raise OSError("no disk")
 
-    monkeypatch.setitem(doctor.LOOKS, "output", broken)
+    monkeypatch.setitem(doctor.CHECKS, "output", broken)
     assert main(["doctor"]) == 1
     assert "PROBLEM  output    OSError: no disk" in capsys.readouterr().out
 

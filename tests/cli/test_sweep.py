@@ -53,7 +53,7 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
     ("words", "message"),
     [
         (["--seed", "1"], "jnn sweep: got no setting with several values"),
-        (["--seed", "7..0"], "jnn sweep: got 7..0, expected a range that rises"),
+        (["--seed", "7..0"], "jnn sweep: got 7..0, expected an increasing range"),
     ],
 )
 def test_what_is_no_sweep_is_refused(words, message):

@@ -22,20 +22,20 @@ over the runs that differ in their seed alone. Runs of different experiments mus
 
 
 def main(argv: list[str]) -> int:
-    """Print a table of runs; write files only where asked to."""
+    """Print a table of runs, and write the files that the options name."""
     parser = Parser("compare", ABOUT, examples=EXAMPLES)
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="a run's folder, or one with runs below it"
     )
     parser.add_argument(
-        "--metric", help="the metric to sort by and draw, instead of the experiment's own"
+        "--metric", help="the metric to sort by and plot, instead of the experiment's own"
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table with all digits")
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write the table for a README"
     )
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE.png", help="draw the metric, every seed a dot"
+        "--picture", type=Path, metavar="FILE.png", help="plot the metric, a dot for each seed"
     )
     parser.add_argument(
         "--direction", choices=("highest", "lowest"), help="which values of --metric are better"
@@ -72,11 +72,10 @@ def main(argv: list[str]) -> int:
 
 
 def chosen_metric(results: Sequence, wanted: str | None) -> str:
-    """The metric that counts: the one asked for, else the experiments' own, else the first of the
-    test split.
+    """The metric to compare by: ``wanted``, else the experiments' own, else the first of the test.
 
-    Raises JnnError where there is nothing to compare, no metric that all runs share, or not the one
-    asked for.
+    Raises JnnError where there is nothing to compare, and where the runs do not share a metric, or
+    not the wanted one.
     """
     from jnn.runs.comparison import first_of_test, shared_metrics
 
@@ -100,5 +99,5 @@ def chosen_metric(results: Sequence, wanted: str | None) -> str:
         raise mistake(
             "--metric", got=repr(wanted), expected=expected, remedy=did_you_mean(wanted, shared)
         )
-    own = [result.metric["name"] for result in results if result.metric.get("name") in shared]
-    return wanted or next(iter(own), first_of_test(shared))
+    named = [result.metric["name"] for result in results if result.metric.get("name") in shared]
+    return wanted or next(iter(named), first_of_test(shared))

@@ -14,12 +14,12 @@ EXAMPLES = ("jnn data list", "jnn data get mnist5k", "jnn data path mnist5k")
 
 
 def main(argv: list[str]) -> int:
-    """List the sets of data, get some of them, or print where they lie."""
-    parser = Parser("data", "The sets of data, each fetched once and checked.", examples=EXAMPLES)
+    """List the data sets, fetch some of them, or print their folders."""
+    parser = Parser("data", "The data sets, each fetched once and verified.", examples=EXAMPLES)
     parser.add_argument(
         "action",
         metavar="list|get|path",
-        help="show all sets; get some; print the folder of some, or of all",
+        help="list all sets; fetch some; print the folder of some, or of all",
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="names of sets")
     parser.add_argument(
@@ -41,9 +41,8 @@ def main(argv: list[str]) -> int:
                     else f"{source.name} comes with scikit-learn"
                 )
         case "path":
-            for folder in [fetch(source, offline=True) for source in sources if source.files] or [
-                data_folder()
-            ]:
+            folders = [fetch(source, offline=True) for source in sources if source.files]
+            for folder in folders or [data_folder()]:
                 print(folder)
         case other:
             suggestion = did_you_mean(other, ["list", "get", "path"]) or EXAMPLES[0]
@@ -67,8 +66,5 @@ def _list(as_json: bool) -> None:
     rows = [
         [record["name"], "here" if record["here"] else "-", record["about"]] for record in records
     ]
-    print(
-        "\n".join(
-            [*table(rows), "", dim(f"Kept in {data_folder()}. `jnn data get NAME` fetches a set.")]
-        )
-    )
+    note = f"Kept in {data_folder()}. `jnn data get NAME` fetches a set."
+    print("\n".join([*table(rows), "", dim(note)]))

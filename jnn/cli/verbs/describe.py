@@ -53,19 +53,7 @@ def main(argv: list[str]) -> int:
     rows = [
         [f"  --{field.replace('_', '-')}", json.dumps(value)] for field, value in settings.items()
     ]
-    print(
-        "\n".join(
-            [
-                bold(listing.name),
-                "",
-                listing.doc,
-                "",
-                dim("Settings"),
-                *table(rows),
-                "",
-                dim("Model"),
-                *model_lines(module, config),
-            ]
-        )
-    )
+    lines = [bold(listing.name), "", listing.doc, "", dim("Settings"), *table(rows)]
+    lines += ["", dim("Model"), *model_lines(module, config)]
+    print("\n".join(lines))
     return 0

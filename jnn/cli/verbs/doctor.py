@@ -19,7 +19,7 @@ OLDEST_PYTHON = (3, 11)
 
 
 class Finding(NamedTuple):
-    """One thing looked at; ``ok`` is False where jnn cannot work like this."""
+    """The result of one check; ``ok`` is False where jnn cannot work."""
 
     name: str
     text: str
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
 
 def main(argv: list[str]) -> int:
-    """Print what jnn finds on this machine; exit code 1 where something keeps it from working."""
+    """Print the checks of this machine; exit code 1 where jnn cannot work."""
     parser = Parser(
         "doctor",
         "Check this machine: versions, devices, cores, memory, data, folders.",
@@ -35,34 +35,22 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="an object for machines")
     arguments = parser.parse(argv)
-    findings = [_tried(name, look) for name, look in LOOKS.items()]
+    findings = [_run(name, check) for name, check in CHECKS.items()]
     healthy = all(finding.ok for finding in findings)
     if arguments.json:
-        print(
-            json.dumps(
-                {"ok": healthy, "findings": [finding._asdict() for finding in findings]},
-                ensure_ascii=False,
-            )
-        )
+        record = {"ok": healthy, "findings": [finding._asdict() for finding in findings]}
+        print(json.dumps(record, ensure_ascii=False))
         return not healthy
-    print(
-        "\n".join(
-            table(
-                [
-                    ["ok" if finding.ok else "PROBLEM", finding.name, finding.text]
-                    for finding in findings
-                ]
-            )
-        )
-    )
+    rows = [["ok" if finding.ok else "PROBLEM", finding.name, finding.text] for finding in findings]
+    print("\n".join(table(rows)))
     print(bold("Ready." if healthy else "Not ready: see the problems above."))
     return not healthy
 
 
-def _tried(name: str, look: Callable[[], str]) -> Finding:
-    """A look that raises has found a problem."""
+def _run(name: str, check: Callable[[], str]) -> Finding:
+    """The finding of a check; one that raises has found a problem."""
     try:
-        return Finding(name, look())
+        return Finding(name, check())
     except Exception as error:
         return Finding(name, f"{type(error).__name__}: {' '.join(str(error).split())}", ok=False)
 
@@ -114,9 +102,7 @@ def _data() -> str:
 
 
 def _output() -> str:
-    """Runs go to ``runs`` in the working directory: it, or the nearest folder above it that exists,
-    must be writable.
-    """
+    """Whether ``runs`` in the working directory, the folder of runs, can be written or created."""
     runs = Path("runs").absolute()
     existing = runs if runs.is_dir() else runs.parent
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -124,7 +110,7 @@ def _output() -> str:
     return f"{runs} can be written"
 
 
-LOOKS: dict[str, Callable[[], str]] = {
+CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "versions": _versions,
     "device": _device,

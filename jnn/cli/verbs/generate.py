@@ -1,4 +1,4 @@
-"""``jnn generate``: let a trained model write, or draw."""
+"""``jnn generate``: text or pictures from a trained model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Print what the run's best params write after the prompt, as it comes; or save what they draw,
-    and print where.
+    """Print the text that the run's best params generate, piece by piece.
+
+    Where they generate a picture, save it and print its path.
     """
     arguments = _parse(argv)
     use_device(arguments.device)
@@ -35,12 +36,10 @@ def main(argv: list[str]) -> int:
     record = read_record(folder)
     module = load(find(record.get("source") or record["experiment"]))
     if not hasattr(module, "generate"):
-        remedy = "Those with a function generate(config, folder, request) do."
         raise mistake(
             record["experiment"],
-            got="an experiment that generates nothing",
-            expected="one that does",
-            remedy=remedy,
+            got="an experiment that cannot generate",
+            expected="one with a function generate(config, folder, request)",
         )
     sampling = Sampling(
         temperature=arguments.temperature,
@@ -57,22 +56,19 @@ def main(argv: list[str]) -> int:
         seed=arguments.seed,
     )
     config = config_from(module.Config, record["config"], str(folder / "config.json"))
-    made = module.generate(config, folder, request)
-    if hasattr(made, "savefig"):
-        print(
-            _save(
-                made, Path(arguments.out).absolute() if arguments.out else folder / "generated.png"
-            )
-        )
+    output = module.generate(config, folder, request)
+    if hasattr(output, "savefig"):
+        path = Path(arguments.out).absolute() if arguments.out else folder / "generated.png"
+        print(_save(output, path))
         return 0
     if arguments.out:
         raise mistake(
             "--out",
-            got="an experiment that writes text",
-            expected="one that makes pictures",
-            remedy="Text goes to the screen.",
+            got="an experiment that generates text",
+            expected="one that generates pictures",
+            remedy="Text goes to standard output.",
         )
-    for piece in made:
+    for piece in output:
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
@@ -91,13 +87,14 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = Parser("generate", "Let a trained model write, translate, or draw.", examples=EXAMPLES)
+    about = "Write, translate or draw with a trained model."
+    parser = Parser("generate", about, examples=EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "--prompt", default="", help="what the text begins with, what is to be translated or drawn"
+        "--prompt", default="", help="the beginning of the text, or what to translate or draw"
     )
     parser.add_argument(
-        "--length", type=int, default=300, metavar="N", help="most tokens to write (300)"
+        "--length", type=int, default=300, metavar="N", help="most tokens to generate (300)"
     )
     parser.add_argument(
         "--temperature",
@@ -107,39 +104,39 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="0 takes the most probable token (0.8)",
     )
     parser.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="draw among the K most probable tokens"
+        "--top-k", type=int, default=0, metavar="K", help="sample from the K most probable tokens"
     )
     parser.add_argument(
         "--top-p",
         type=float,
         default=1.0,
         metavar="P",
-        help="draw among the fewest with this probability",
+        help="sample from the smallest set of tokens with probability P",
     )
     parser.add_argument(
         "--min-p",
         type=float,
         default=0.0,
         metavar="P",
-        help="draw among those P times as probable as the best",
+        help="sample from the tokens at least P times as probable as the best",
     )
     parser.add_argument(
         "--repetition-penalty",
         type=float,
         default=1.0,
         metavar="R",
-        help="above 1: less of what occurred",
+        help="above 1: fewer repetitions",
     )
     parser.add_argument(
         "--beams",
         type=int,
         default=0,
         metavar="K",
-        help="look for the most probable text with K candidates",
+        help="beam search for the most probable text, with K beams",
     )
     parser.add_argument(
         "--out", default="", metavar="FILE", help="where a picture goes (RUN/generated.png)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sampling")
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
     return parser.parse(argv)

@@ -22,8 +22,8 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Write the file, and print what can be done with it."""
-    about = "Write an experiment of your own, which runs as it is, to start from."
+    """Write the file, and print the commands that run it."""
+    about = "Write an experiment of your own to start from; it runs without changes."
     parser = Parser("new", about, examples=EXAMPLES)
     parser.add_argument("file", metavar="FILE.py", help="the file to write; it must not exist")
     listed = "; ".join(f"{name}: {text}" for name, text in TEMPLATES.items())

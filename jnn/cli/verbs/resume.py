@@ -1,4 +1,4 @@
-"""``jnn resume``: go on with a run that stopped."""
+"""``jnn resume``: continue a run that stopped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Go on with a run from its last checkpoint, bit for bit as if it had not stopped."""
+    """Continue a run from its last checkpoint, bit for bit as if it had not stopped."""
     arguments = _parse(argv)
     if arguments.keep_memory:
         keep_memory()
@@ -66,8 +66,9 @@ def main(argv: list[str]) -> int:
 
 
 def wanted_epochs(text: str | None, planned: Any) -> int | None:
-    """The number of epochs that ``--epochs`` asks for: ``20``, or ``+5`` more than planned; None
-    where it was not given.
+    """The number of epochs of the option ``--epochs``: ``20``, or ``+5`` more than planned.
+
+    None where the option is not given.
 
     >>> wanted_epochs("+5", 10), wanted_epochs("20", 10), wanted_epochs(None, 10)
     (15, 20, None)
@@ -79,7 +80,7 @@ def wanted_epochs(text: str | None, planned: Any) -> int | None:
             "--epochs",
             got=text,
             expected="an experiment with epochs",
-            remedy="This run has none; leave --epochs away.",
+            remedy="This run has none; omit --epochs.",
         )
     if not re.fullmatch(r"\+?0*[1-9]\d*", text):
         raise mistake(
@@ -90,7 +91,7 @@ def wanted_epochs(text: str | None, planned: Any) -> int | None:
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
-        "resume", "Go on with a run that stopped, from its last checkpoint.", examples=EXAMPLES
+        "resume", "Continue a run that stopped, from its last checkpoint.", examples=EXAMPLES
     )
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")

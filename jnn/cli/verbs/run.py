@@ -17,7 +17,7 @@ HELP = """\
 usage: jnn run NAME [options]
        jnn run PATH/TO/FILE.py [options]
 
-Train an experiment, measure it beside its baselines, and keep everything in a new run folder.
+Train an experiment, compare it with its baselines, and save everything in a new run folder.
 `jnn run NAME --help` shows its options.
 
 experiments:
@@ -34,9 +34,7 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    """Run an experiment and print its result on standard output; progress goes to standard
-    error.
-    """
+    """Run an experiment and print its result; progress goes to standard error."""
     name, *rest = argv or ["--help"]
     if name in ("-h", "--help"):
         names = "\n  ".join(listing.name for listing in listings()) or "none found"
@@ -73,7 +71,7 @@ def main(argv: list[str]) -> int:
         return 0
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
-    # refuses more than there are, before there is a folder
+    # refuses more devices than there are, before the folder is created
     device_mesh(getattr(config, "devices", 1))
     run = Run.create(
         listing.name,

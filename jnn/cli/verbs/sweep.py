@@ -1,6 +1,4 @@
-"""``jnn sweep``: an experiment for every combination of some settings, as few compiled programs as
-possible.
-"""
+"""``jnn sweep``: an experiment for every combination of settings, in few compiled programs."""
 
 from __future__ import annotations
 
@@ -25,15 +23,15 @@ HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
 
 Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e-3,1e-3, or a range
-of integers, 0..7 (both ends counted). Runs that differ in seed and learning rate alone are one
-compiled program, split over the devices there are. The table and the picture at the end have means
-over seeds. The same command with the same --out goes on where it stopped.
+of integers, 0..7 (both ends included). Runs that differ in seed and learning rate alone are one
+compiled program, split over all devices. The table and the picture at the end have means over
+seeds. The same command with the same --out continues where it stopped.
 
-  --out FOLDER   where to keep the results; otherwise runs/NAME/sweep-DATE-TIME
+  --out FOLDER   where to save the results; otherwise runs/NAME/sweep-DATE-TIME
   --json         end with the results as JSON on one line
   --device NAME  auto, cpu, gpu or tpu
   --offline      download nothing
-  --profile      record where the time goes, into the sweep's folder
+  --profile      record a profile of every operation into the sweep's folder
   --quiet        no progress and no messages
 """
 
@@ -44,12 +42,12 @@ EXAMPLES = (
 )
 MOST = 10_000
 OF_A_RUN = ("--tensorboard", "--name", "--overwrite", "--config", "--dry-run", "--print-config")
-"""Options of `jnn run` that a sweep has not."""
+"""Options of `jnn run` that a sweep does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepArguments:
-    """Options of the sweep itself, beside ``--out``."""
+    """Options of the sweep itself, besides ``--out``."""
 
     json: bool = False
     device: str = "auto"
@@ -66,14 +64,11 @@ def main(argv: list[str]) -> int:
         return 0
     if name.startswith("-"):
         raise JnnError(f"The experiment comes first: jnn sweep NAME {shlex.join(argv)}")
-    if unfit := [
-        option
-        for option in (word.split("=")[0].replace("_", "-") for word in rest)
-        if option in OF_A_RUN
-    ]:
+    options = [word.split("=")[0].replace("_", "-") for word in rest]
+    if of_a_run := [option for option in options if option in OF_A_RUN]:
         raise mistake(
             "jnn sweep",
-            got=unfit[0],
+            got=of_a_run[0],
             expected="an option of a sweep",
             remedy="It is for a single run: see jnn sweep --help.",
         )
@@ -92,19 +87,15 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.options import parse
 
-    variants = [
-        [word for pair in zip(choices, values, strict=True) for word in pair]
-        for values in itertools.product(*choices.values())
-    ]
-    parsed = [
-        parse("sweep", name, module.Config, SweepArguments, [*fixed, *variant], EXAMPLES)
-        for variant in variants
-    ]
-    folder = Path(
-        out or f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    ).absolute()
+    configs = []
+    for values in itertools.product(*choices.values()):
+        words = [*fixed, *itertools.chain(*zip(choices, values, strict=True))]
+        config, arguments = parse("sweep", name, module.Config, SweepArguments, words, EXAMPLES)
+        configs.append(config)
+    dated = f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    folder = Path(out or dated).absolute()
     command = shlex.join(["jnn", "sweep", name, *rest, "--out", str(folder)])
-    return _run(module, listing, [config for config, _ in parsed], folder, parsed[0][1], command)
+    return _run(module, listing, configs, folder, arguments, command)
 
 
 def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
@@ -113,18 +104,14 @@ def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
     >>> split(["--seed", "0..2", "--learning-rate=1e-2,1e-3", "--model", "cnn"])
     ({'--seed': ['0', '1', '2'], '--learning-rate': ['1e-2', '1e-3']}, ['--model', 'cnn'])
     """
-    choices, fixed, words = (
-        {},
-        [],
-        [
-            part
-            for word in argv
-            for part in (word.split("=", 1) if word.startswith("--") else [word])
-        ],
-    )
+    words: list[str] = []
+    for word in argv:
+        words += word.split("=", 1) if word.startswith("--") else [word]
+    choices: dict[str, list[str]] = {}
     for option, value in itertools.zip_longest(words, words[1:], fillvalue=""):
         if option.startswith("--") and (several := _values(value)):
             choices[option] = several
+    fixed: list[str] = []
     remaining = iter(words)
     for word in remaining:
         if word in choices:
@@ -142,12 +129,11 @@ def split(argv: list[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 def _values(text: str) -> list[str]:
     """The values of a list or a range; none where the text is a single value."""
-    if found := re.fullmatch(r"(\d+)\.\.(\d+)", text):
-        first, last = map(int, found.groups())
+    if ends := re.fullmatch(r"(\d+)\.\.(\d+)", text):
+        first, last = map(int, ends.groups())
         if not first <= last < first + MOST:
-            raise mistake(
-                "jnn sweep", got=text, expected=f"a range that rises, of at most {MOST:,} integers"
-            )
+            expected = f"an increasing range of at most {MOST:,} integers"
+            raise mistake("jnn sweep", got=text, expected=expected)
         return [str(number) for number in range(first, last + 1)]
     return [value for value in text.split(",") if value] if "," in text else []
 
@@ -164,16 +150,15 @@ def _run(
     from jnn.files import plain, write_json
     from jnn.train.sweep import sweep
 
-    say = (
-        (lambda text: None)
-        if arguments.quiet
-        else (lambda text: print(text, file=sys.stderr, flush=True))
-    )
-    task_of = lambda config: module.task(
-        config, module.load_data(config, offline=arguments.offline)
-    )
+    def say(text: str) -> None:
+        if not arguments.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def task_of(config: Any) -> Any:
+        return module.task(config, module.load_data(config, offline=arguments.offline))
+
     try:
-        with _own(folder), terminable():
+        with _locked(folder), terminable():
             say(f"sweep of {len(configs)} runs in {folder}")
             with profiled(folder, say) if arguments.profile else contextlib.nullcontext():
                 runs = sweep(task_of, configs, folder=folder, say=say)
@@ -184,16 +169,16 @@ def _run(
         raise
     if arguments.json:
         names = ("config", "metrics", "kept")
-        told = [{name: run[name] for name in names} for run in runs]
-        print(json.dumps(plain({"folder": folder, "runs": told}), ensure_ascii=False))
+        results = [{name: run[name] for name in names} for run in runs]
+        print(json.dumps(plain({"folder": folder, "runs": results}), ensure_ascii=False))
     else:
         print("\n".join(lines))
     return 0
 
 
 @contextlib.contextmanager
-def _own(folder: Path) -> Iterator[None]:
-    """Take the folder for a sweep: a new one, an empty one, or that of the sweep to go on with."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder for a sweep: a new or empty one, or that of the sweep to continue."""
     from jnn.files import TEMPORARY, writable
     from jnn.runs.folders import LOCK, lock, sweep
 
@@ -241,10 +226,7 @@ def _results(listing: Any, runs: list[dict[str, Any]], folder: Path) -> list[str
             "Try smaller learning rates."
         )
     comparison = compare(results, metric=metric, lowest=lowest_is_best(about["direction"]))
-    written = write_files(
-        comparison,
-        Outputs(
-            csv=folder / "sweep.csv", markdown=folder / "sweep.md", picture=folder / "sweep.png"
-        ),
-    )
+    paths = {"csv": "sweep.csv", "markdown": "sweep.md", "picture": "sweep.png"}
+    outputs = Outputs(**{kind: folder / name for kind, name in paths.items()})
+    written = write_files(comparison, outputs)
     return [*comparison_lines(comparison, results), "", *map(str, written)]
