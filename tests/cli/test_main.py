@@ -60,7 +60,10 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),
-        ("run absent.py", "experiment: got absent.py, which is not a file, expected a Python file."),
+        (
+            "run absent.py",
+            "experiment: got absent.py, which is not a file, expected a Python file.",
+        ),
         ("run --smoke line.py", "The experiment comes first: jnn run NAME --smoke line.py"),
         (
             "run line.py --lerning-rate 1",
