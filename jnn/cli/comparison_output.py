@@ -50,8 +50,7 @@ def comparison_lines(comparison: Comparison, results: Sequence[Result]) -> list[
     notes = [caption(comparison)]
     if comparison.repeated:
         notes.append(
-            "Of runs with the same config and seed the last counts; "
-            f"{comparison.repeated} omitted."
+            f"Of runs with the same config and seed the last counts; {comparison.repeated} omitted."
         )
     if any(result.config.get("smoke") for result in results):
         notes.append(
