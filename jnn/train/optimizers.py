@@ -100,6 +100,10 @@ def make_schedule(
     rising = round(warmup * steps)
     own_warmup = "warmup_steps" in takes
     falling = steps if own_warmup else steps - rising
+    if rising and rising >= steps:
+        got = f"warmup={warmup} of {steps} steps, which is all of them"
+        remedy = "Train for more epochs, or with a smaller warmup."
+        raise mistake("optimizer", got=got, expected="a step after the warm-up", remedy=remedy)
     defaults = {
         "value": 1.0,
         "init_value": 0.0 if own_warmup else 1.0,

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from jnn.checkpoints import Checkpoints
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines
@@ -36,6 +38,8 @@ class Recorder:
             self._open.push(self._rescue)
             settings = {name: value for name, value in run.config.items() if name != "epochs"}
             identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
+            if jax.config.read("jax_enable_x64"):  # then other numbers are drawn and computed
+                identity["jax_enable_x64"] = True
             self._checkpoints = self._open.enter_context(
                 Checkpoints(run.checkpoints, fingerprint=identity)
             )

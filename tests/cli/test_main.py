@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -195,3 +196,15 @@ def test_a_reader_that_leaves_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_cannot_be_written_is_one_line(encoding):
+    command = [sys.executable, "-m", "jnn", "list"]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=-1, text=True, env=env, check=False)
+    assert done.stderr == "error: standard output: No space left on device\n"
+    assert done.returncode == 2
+    done = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")

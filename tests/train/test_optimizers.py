@@ -140,3 +140,9 @@ def test_the_learning_rate_may_be_traced():
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(JnnError, match=message):
         make_optimizer(**{"learning_rate": 1e-3, "steps": 10, **settings})
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_warmup_of_all_steps_is_refused(steps):
+    with pytest.raises(JnnError, match=f"got warmup=0.9 of {steps} steps, which is all of them"):
+        make_optimizer(learning_rate=0.1, steps=steps, warmup=0.9)

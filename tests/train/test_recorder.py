@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -136,3 +137,8 @@ def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder)
     with Run.open(folder, epochs=3, options=QUIET) as run, record(run) as recorder:
         recorder.start(10, 30)
     assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 3
+
+
+def test_a_run_goes_on_with_the_same_precision_alone(folder):
+    with jax.enable_x64(True), pytest.raises(JnnError, match="jax_enable_x64: not in the check"):
+        restore(folder)
