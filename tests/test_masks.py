@@ -334,3 +334,15 @@ def test_a_flow_passes_the_mask_that_follows():
     params, state = model.init(jax.random.key(0), x)
     with pytest.raises(JnnError, match=r"run\('pool', x\): got x of shape \(2, 6, 2\)"):
         model.apply(params, state, x, mask=mask)
+
+
+def test_masks_promote_nothing():
+    whole, mask = padded(sequences())
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        for name in (*FEW, *SUMMARIES, "conv_transpose cropped"):
+            params, state = jax.eval_shape(LAYERS[name].init, jax.random.key(0), whole)
+            jax.eval_shape(
+                lambda *trees, model=LAYERS[name]: model.apply(*trees, whole, mask=mask),
+                params,
+                state,
+            )

@@ -113,9 +113,9 @@ def shortest(
     """``function(tokens, mask)`` on the first columns only, as many as the batch needs.
 
     Their number is the shortest of ``buckets`` that holds the batch. tokens ``(..., T)``, mask
-    ``(..., T)``, real tokens first, T at least the longest bucket. The result must not have T in
-    its shape: a loss, or something pooled. It equals ``function(tokens, mask)`` where padding
-    changes nothing.
+    ``(..., T)``, T at least the longest bucket; what is cut off is padding at the end. The result
+    must not have T in its shape: a loss, or something pooled. It equals ``function(tokens, mask)``
+    where padding changes nothing.
 
     The program has one branch for each bucket and runs one of them; under ``vmap`` it runs all. The
     gradient recomputes the values within the branch: a step of a small transformer on the questions
@@ -133,6 +133,7 @@ def shortest(
     # Residuals of one branch are outputs, as zeros, of all the others: so none is stored.
     function = jax.checkpoint(function, prevent_cse=False)
     branches = [lambda tokens, mask, n=n: function(tokens[..., :n], mask[..., :n]) for n in buckets]
-    longest = mask.sum(axis=-1, dtype=jnp.int32).max()
+    columns = jnp.arange(1, mask.shape[-1] + 1, dtype=jnp.int32)
+    longest = jnp.max(jnp.where(mask, columns, 0))  # up to the last real token of any row
     bucket = jnp.searchsorted(jnp.asarray(buckets, jnp.int32), longest)
     return jax.lax.switch(bucket, branches, tokens, mask)

@@ -168,7 +168,8 @@ def attention(
         q, k, v = project(params, x, position)
         k = cache.write(carry["key"], k, position, mask)
         v = cache.write(carry["value"], v, position, mask)
-        distance = jnp.arange(capacity).reshape((1,) * position.ndim + (-1,)) - position[..., None]
+        place = jnp.arange(capacity, dtype=position.dtype).reshape((1,) * position.ndim + (-1,))
+        distance = place - position[..., None]
         y = attend(
             heads_first(q),
             k,

@@ -16,6 +16,7 @@ from jnn.layers.sliding_windows import (
     check_channels_last,
     check_space,
     per_axis,
+    places,
     real_elements,
     real_part,
     windows,
@@ -204,7 +205,7 @@ def conv_transpose(
         number = lambda n: (n - 1) * stride + low + high + 2 - span
         _, length = real_part(mask)
         size = max(number(mask.shape[-1]), 0)
-        return (jnp.arange(size) < number(length)[..., None]) & (length > 0)[..., None]
+        return (places(size, length) < number(length)[..., None]) & (length > 0)[..., None]
 
     return Model(init, apply, follow=follow)
 
@@ -215,11 +216,9 @@ def _from_the_start(x: jax.Array, mask: jax.Array | None, rank: int) -> jax.Arra
     if mask is None:
         return x
     if rank > 1:
-        refuse_mask(
-            "conv_transpose", x, mask, axes=rank + 1, why="Crop the images instead."
-        )
+        refuse_mask("conv_transpose", x, mask, axes=rank + 1, why="Crop the images instead.")
     first, _ = real_part(mask)
-    order = (jnp.arange(mask.shape[-1]) + first[..., None]) % mask.shape[-1]
+    order = (places(mask.shape[-1], first) + first[..., None]) % mask.shape[-1]
     x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
     return jnp.take_along_axis(x, order[..., None], axis=-2)
 
@@ -295,13 +294,14 @@ def _layer(
         if mask is None:
             x = jnp.concatenate([carry, x], axis=-2)
             return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
+        offset = places(last, mask[..., 0])
         # Real elements come first, one after the other, wherever padding is.
         order = jnp.argsort(~mask, axis=-1, stable=True)
         along = lambda x, index: jnp.take_along_axis(x, index[..., None], axis=-2)
         x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
         x = jnp.concatenate([carry, along(x, order)], axis=-2)
         y = along(slide(params, x, ((0, 0),)), jnp.argsort(order, axis=-1))
-        return y, along(x, jnp.sum(mask, axis=-1, keepdims=True) + jnp.arange(last))
+        return y, along(x, jnp.sum(mask, axis=-1, dtype=jnp.int32)[..., None] + offset)
 
     if window.padding != "CAUSAL" or window.strides != (1,):
         return Model(init, apply, follow=follow)

@@ -33,7 +33,7 @@ def last_element(rank: int = 1) -> Model:
         mask = element_mask("last_element", x, mask, rank=rank)
         if mask is None:
             return jnp.take(x, -1, axis=time), state
-        place = jnp.arange(mask.shape[-1])
+        place = jnp.arange(mask.shape[-1]).reshape((1,) * (mask.ndim - 1) + (-1,))
         last = jnp.max(jnp.where(mask, place, -1), axis=-1)
         y = jnp.take_along_axis(x, _wide(jnp.maximum(last, 0)[..., None], x.ndim), axis=time)
         return jnp.where(_wide(last >= 0, x.ndim - 1), jnp.squeeze(y, time), 0), state

@@ -175,13 +175,18 @@ def real_elements(
     first, length = real_part(mask)
     low, number = _low(settings, length), _number(settings, length)
     size = (_number(settings, space[0]) - 1) * settings.strides[0] + settings.spans[0]
-    place = jnp.arange(size) - low[..., None]
+    place = places(size, low) - low[..., None]
     source = jnp.clip(place + first[..., None], 0, space[0] - 1)
     is_real = (place >= 0) & (place < length[..., None]) & jnp.take_along_axis(mask, source, -1)
     x = jnp.take_along_axis(x, source[..., None], axis=-2)
     x = where(is_real, x, jnp.full_like(x, outside))
-    windows = jnp.arange(_number(settings, space[0])) < number[..., None]
+    windows = places(_number(settings, space[0]), number) < number[..., None]
     return Real(x, is_real, ((0, 0),), windows)
+
+
+def places(n: int, leading: jax.Array) -> jax.Array:
+    """The numbers 0 ... n - 1 along a new last axis, with an axis of 1 for each one of leading."""
+    return jnp.arange(n, dtype=jnp.int32).reshape((1,) * leading.ndim + (n,))
 
 
 def real_part(mask: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -190,8 +195,8 @@ def real_part(mask: jax.Array) -> tuple[jax.Array, jax.Array]:
     >>> real_part(jnp.array([False, True, False, True, False]))
     (Array(1, dtype=int32), Array(3, dtype=int32))
     """
-    place = jnp.arange(mask.shape[-1])
-    first = jnp.argmax(mask, axis=-1)
+    first = jnp.argmax(mask, axis=-1).astype(jnp.int32)
+    place = places(mask.shape[-1], first)
     end = jnp.max(jnp.where(mask, place + 1, 0), axis=-1)
     return first, jnp.maximum(end - first, 0)
 

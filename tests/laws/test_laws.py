@@ -120,3 +120,32 @@ def test_nothing_is_promoted_on_the_way(name):
             jnn.cast(case.model, output=jnp.bfloat16).apply, params, state, jax.tree.map(lower, x)
         )
     assert {leaf.dtype.name for leaf in jax.tree.leaves(y)} == {"bfloat16"}
+
+
+STREAMS = [
+    name
+    for name, case in CASES.items()
+    if case.sequence and jnn.streams(case.model) and len(jax.tree.leaves(case.x)) == 1
+]
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_nothing_is_promoted_in_a_stream_with_x64(name):
+    """Integers of a stream have one type, where the default one is int64 too."""
+    model, (leaf,) = CASES[name].model, jax.tree.leaves(CASES[name].x)
+    with (
+        jax.enable_x64(True),
+        jax.numpy_dtype_promotion("strict"),
+        jax.numpy_rank_promotion("raise"),
+    ):
+        x = jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype)
+        x_t = jnp.zeros((2, *leaf.shape[1:]), leaf.dtype)
+        mask = jax.ShapeDtypeStruct(x.shape[:2], bool)
+        params, state = jax.eval_shape(model.init, jax.random.key(0), x)
+        carry = jax.eval_shape(lambda params: model.carry(params, x_t, x.shape[1]), params)
+        jax.eval_shape(model.step, params, state, carry, x_t)
+        read = jnn.reader(model)
+        jax.eval_shape(read, params, state, carry, x)
+        jax.eval_shape(
+            lambda *trees, mask: read(*trees, mask=mask), params, state, carry, x, mask=mask
+        )
