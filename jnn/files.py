@@ -164,7 +164,8 @@ class JsonLines:
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of one step, flushed to the file."""
-        line = json.dumps({"step": int(step), **plain(values)}, allow_nan=False)
+        worded = {name: _word(value) for name, value in values.items()}
+        line = json.dumps({"step": int(step), **plain(worded)}, allow_nan=False)
         content = line.encode() + b"\n"
         with writable(self.path):
             stream = self._stream or self._opened(self._lines())
@@ -177,10 +178,13 @@ class JsonLines:
         self._size, self._crc32 = _checksum(content, self._size, self._crc32)
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows so far; values that were NaN or infinite are NaN."""
-        nan_for_null = lambda value: math.nan if value is None else value
+        """All rows so far; null is NaN, and "inf" and "-inf" are infinite."""
+        special = {None: math.nan, "inf": math.inf, "-inf": -math.inf}
+        unworded = lambda value: (
+            special.get(value, value) if isinstance(value, str | None) else value
+        )
         return [
-            {name: nan_for_null(value) for name, value in self._row(number, line).items()}
+            {name: unworded(value) for name, value in self._row(number, line).items()}
             for number, line in enumerate(self._lines(), start=1)
         ]
 
@@ -276,6 +280,12 @@ class JsonLines:
         if self.path.exists() and len(content) != self.path.stat().st_size:
             with replacing(self.path) as temporary:
                 temporary.write_bytes(content)
+
+
+def _word(value: Any) -> Any:
+    """``value``, or the word for an infinite number, which JSON has not."""
+    value = getattr(value, "tolist", lambda: value)()
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _checksum(content: bytes, size: int = 0, crc32: int = 0) -> tuple[int, int]:

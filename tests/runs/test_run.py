@@ -332,7 +332,7 @@ def test_json_is_strict_and_nan_is_null(tmp_path):
     )
     assert (
         log.path.read_text()
-        == '{"step": 1, "train/loss": null, "train/gradient_norm": null, "train/accuracy": 0.1}\n'
+        == '{"step": 1, "train/loss": null, "train/gradient_norm": "inf", "train/accuracy": 0.1}\n'
     )
     assert np.isnan(log.rows()[0]["train/loss"])
 
@@ -438,3 +438,12 @@ def test_the_environment_names_the_commit_of_a_checkout():
     assert git == (
         None if head.returncode else {"commit": head.stdout.strip(), "dirty": git["dirty"]}
     )
+
+
+def test_infinite_values_of_a_log_stay_infinite(tmp_path):
+    log = JsonLines(tmp_path / "metrics.jsonl")
+    log.write(1, {"norm": np.float32(np.inf), "low": -np.inf, "loss": np.nan})
+    assert strict(log.path) == {"step": 1, "norm": "inf", "low": "-inf", "loss": None}
+    (row,) = log.rows()
+    assert (row["norm"], row["low"]) == (np.inf, -np.inf)
+    assert np.isnan(row["loss"])
