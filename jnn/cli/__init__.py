@@ -100,4 +100,16 @@ def _dispatch(argv: list[str]) -> int:
     if verb not in VERBS:
         suggestion = did_you_mean(verb, VERBS) or f"The verbs are {', '.join(VERBS)}."
         raise JnnError(f"Unknown verb {verb!r}. {suggestion}")
-    return importlib.import_module(f"jnn.cli.verbs.{verb}").main(rest)
+    return importlib.import_module(f"jnn.cli.verbs.{verb}").main([*map(_hyphenated, rest)])
+
+
+def _hyphenated(word: str) -> str:
+    """An option as help spells it, for ``--keep_memory`` too; other words as they are.
+
+    >>> _hyphenated("--keep_memory"), _hyphenated("--out=my_run"), _hyphenated("my_run.py")
+    ('--keep-memory', '--out=my_run', 'my_run.py')
+    """
+    option, *value = word.partition("=")
+    if not option.startswith("--") or "." in option:
+        return word
+    return "".join([option.replace("_", "-"), *value])

@@ -208,3 +208,11 @@ def test_what_cannot_be_written_is_one_line(encoding):
     assert done.returncode == 2
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("option", ["--keep-memory", "--keep_memory"])
+def test_an_option_may_be_spelled_with_underscores(folder, monkeypatch, option):
+    calls = []
+    monkeypatch.setattr("jnn.cli.verbs.run.keep_memory", lambda: calls.append(option))
+    assert main(["run", "line.py", option, "--print_config"]) == 0
+    assert calls == [option]
