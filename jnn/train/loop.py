@@ -184,14 +184,16 @@ def fit(
             started, count = time.perf_counter(), min(pace, steps - at)
             if evaluate or on_evaluate:
                 count = min(count, evaluate_every - at % evaluate_every)
-            train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
+            piece = next(data)
+            train_state, metrics = dispatch(train_state, piece, jnp.int32(count))
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
             pace = _next_pace(pace, seconds, feed.most_steps)
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept)
+                batch = feed.batch_of(piece, child_key(train_state.key, "batches"), at)
+                train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
             if on_evaluate and is_time:
@@ -316,6 +318,7 @@ def _skip(
     allowed: int,
     recorder: Recorder,
     kept: Any,
+    batch: Any,
 ) -> TrainState:
     """Skip an update that was not finite: count its step as taken.
 
@@ -327,7 +330,7 @@ def _skip(
     message = f"Step {at} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
-        recorder.diverged(at, message)
+        recorder.diverged(at, message, batch)
     ledger.skipped += 1
     recorder.say(f"{message} Its update is skipped ({ledger.skipped} of at most {allowed}).")
     return train_state._replace(step=train_state.step + 1)

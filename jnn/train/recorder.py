@@ -20,6 +20,7 @@ from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
+from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
 from jnn.train.feed import Feed
 
 MOST_LINES = 100  # of plain progress in a run: an epoch each, or several in a run of more epochs
@@ -147,21 +148,32 @@ class Recorder:
             self._checkpoints.wait()
         raise Interrupted(signum)
 
-    def diverged(self, at: int, message: str) -> None:
-        """End a run whose values are no longer finite, once its last good state is on disk."""
+    def diverged(self, at: int, message: str, batch: Any) -> None:
+        """End a run whose values are no longer finite, once its last good state is on disk.
+
+        ``batch`` is that of the step, which is often the cause.
+        """
         if self._checkpoints:
             self._checkpoints.wait()
         norms = [row for row in self.rows if "train/gradient_norm" in row]
         if norms:
             norm, step = norms[-1]["train/gradient_norm"], norms[-1]["step"]
             message += f" The gradient norm was {norm:.3g} around step {step}."
-        message += (
-            " The update was not applied. "
-            "Try a smaller learning rate, or clip gradients (--clip 1)."
-        )
+        message += " The update was not applied. "
+        ranges = ranges_of_integers(batch)
+        if rows := rows_not_finite(batch):
+            message += f"Its batch is not finite: {rows}, counted from 0. Mend the data."
+        elif at == 0 and ranges:
+            message += (
+                f"No step before it was made, so look at the data: {ranges}; classes and tokens "
+                "count from 0. If they are right, try a smaller learning rate."
+            )
+        else:
+            message += "Try a smaller learning rate, or clip gradients (--clip 1)."
         if self.run:
             message += (
-                f" The state of step {at} is saved; to go on from it: {self.run.resume_command}"
+                f" The state of step {at} is saved, but with the same settings and data "
+                f"{self.run.resume_command} ends at this step again."
             )
         raise Diverged(message)
 

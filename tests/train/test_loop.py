@@ -231,10 +231,37 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state_saved(t
     message = str(raised.value)
     assert "Step 7 is not finite; the first bad value is in the loss (" in message
     assert "The gradient norm was" in message
-    assert f"to go on from it: jnn resume {tmp_path / 'run'}" in message
+    assert f"jnn resume {tmp_path / 'run'} ends at this step again" in message
     assert "Try a smaller learning rate" in message
     assert (tmp_path / "run/checkpoints/7").is_dir()
     assert '"diverged"' in (tmp_path / "run/status.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "advice"),
+    [
+        (lambda data: data["x"].__setitem__((slice(None), 0), np.nan), "x in rows 0, 1, 2, 3, 4"),
+        (
+            lambda data: data["label"].__iadd__(1),
+            "look at the data: label has 1 to 2, the largest in row",
+        ),
+    ],
+    ids=["NaN", "labels from 1"],
+)
+def test_data_that_cannot_be_learned_from_is_named(spoil, advice):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 3)).astype(np.float32)
+    data = {"x": x, "label": (x[:, 0] > 0).astype(np.int32)}
+    spoil(data)
+    model, optimizer = jnn.dense(2), optax.sgd(0.1)
+
+    def objective(params, state, batch, key):
+        logits, _ = model.apply(params, state, batch["x"])
+        return jnp.mean(jnn.losses.cross_entropy(logits, batch["label"])), (state, {})
+
+    train_state = init_train_state(seed_key(0), model, optimizer, jnp.ones(3))
+    with pytest.raises(Diverged, match=advice):
+        fit(make_step(objective, optimizer), train_state, in_memory(data, 8), epochs=1, quiet=True)
 
 
 def test_bad_updates_may_be_left_out(capsys):

@@ -1,0 +1,45 @@
+"""What is wrong with the batch of a step that was not finite."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jnn.paths import path_name
+
+MOST_ROWS = 5
+
+
+def rows_not_finite(batch: Any) -> str:
+    """The arrays of a batch that hold NaN or infinity, and in which rows; empty for none.
+
+    >>> rows_not_finite({"x": np.array([[1.0], [np.nan], [np.inf]]), "label": np.array([0, 1, 2])})
+    'x in rows 1, 2'
+    """
+    found = []
+    for path, leaf in jax.tree.leaves_with_path(batch):
+        values = np.asarray(leaf)
+        if not np.issubdtype(values.dtype, np.floating) or not values.ndim:
+            continue
+        bad = ~np.isfinite(values.astype(np.float32)).reshape(len(values), -1).all(axis=1)
+        if rows := np.flatnonzero(bad).tolist():
+            more = f" and {len(rows) - MOST_ROWS} more" if len(rows) > MOST_ROWS else ""
+            shown = ", ".join(map(str, rows[:MOST_ROWS]))
+            found.append(f"{path_name(path) or 'the batch'} in rows {shown}{more}")
+    return "; ".join(found)
+
+
+def ranges_of_integers(batch: Any) -> str:
+    """The least and the largest value of each array of integers, such as labels and tokens.
+
+    >>> ranges_of_integers({"x": np.ones((3, 1)), "label": np.array([1, 10, 3])})
+    'label has 1 to 10, the largest in row 1'
+    """
+    found = []
+    for path, leaf in jax.tree.leaves_with_path(batch):
+        values = np.asarray(leaf)
+        if np.issubdtype(values.dtype, np.integer) and values.ndim and values.size:
+            row = np.unravel_index(np.argmax(values), values.shape)[0]
+            name = path_name(path) or "the batch"
+            found.append(f"{name} has {values.min()} to {values.max()}, the largest in row {row}")
+    return "; ".join(found)
