@@ -39,6 +39,9 @@ def use_device(name: str) -> None:
         raise mistake("--device", got=name, expected=expected, remedy=remedy)
 
 
+MOST_CPUS = 1024
+
+
 def several_cpus(count: Any) -> None:
     """Let JAX see a CPU as ``count`` devices, for a run over several.
 
@@ -47,6 +50,9 @@ def several_cpus(count: Any) -> None:
     """
     is_set = "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if str(count).isdecimal() and int(count) > 1 and not is_set:
+        if int(count) > MOST_CPUS:
+            expected = f"at most {MOST_CPUS} devices of a CPU"
+            raise mistake("--devices", got=str(count), expected=expected)
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))

@@ -21,6 +21,9 @@ SUITED: Any = None
 """The default of a setting whose value follows from others, by `TrainingConfig.suited`."""
 
 
+MOST = 2**31 - 1  # steps are counted in int32
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How a run is trained. A run is a pure function of its config, the seed included.
@@ -95,7 +98,9 @@ class TrainingConfig:
                 got, expected = f"no value of {name} in suited()", "one of each SUITED setting"
                 raise mistake(type(self).__qualname__, got=got, expected=expected)
         seed_key(self.seed)
-        self.require("epochs", "batch_size", "accumulate", "devices", least=1)
+        counts = ("epochs", "batch_size", "accumulate", "devices")
+        self.require(*counts, least=1)
+        self.require(*counts, least=1, most=MOST)
         self.require("skip_bad", least=0, most=3)
         self.require("patience", least=0)
         if self.batch_size % (self.accumulate * self.devices):
@@ -125,7 +130,8 @@ class TrainingConfig:
             number: Any = as_integer(value) if is_whole else value
             is_number = isinstance(number, real) and not isinstance(number, bool)
             if not (is_number and least <= number <= most):
-                ends = f">= {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+                low, high = (str(end) if is_whole else f"{end:g}" for end in (least, most))
+                ends = f">= {low}" if most == math.inf else f"from {low} to {high}"
                 expected = f"{'an integer' if is_whole else 'a number'} {ends}"
                 raise mistake("config", got=f"{name}={spelled(value)}", expected=expected)
             object.__setattr__(self, name, number)

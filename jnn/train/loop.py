@@ -192,7 +192,7 @@ def fit(
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                batch = feed.batch_of(piece, child_key(train_state.key, "batches"), at)
+                batch = feed.batch_of(piece, child_key(train_state.key, "batches"), jnp.int32(at))
                 train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps

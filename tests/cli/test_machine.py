@@ -1,8 +1,12 @@
 import json
 import sys
 
+import pytest
+
 from jnn.cli import main
+from jnn.cli.machine import several_cpus
 from jnn.cli.verbs import doctor
+from jnn.errors import JnnError
 
 
 def test_doctor_finds_this_machine_ready(folder, capsys):
@@ -52,3 +56,9 @@ def test_data_lists_what_is_here(capsys):
     assert "digits " in capsys.readouterr().out
     assert main(["data", "get", "digits"]) == 0
     assert capsys.readouterr().out == "digits comes with scikit-learn\n"
+
+
+def test_a_number_of_devices_that_no_cpu_can_be_is_refused(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS")
+    with pytest.raises(JnnError, match="--devices: got 10000000, expected at most 1024 devices"):
+        several_cpus("10000000")

@@ -121,3 +121,8 @@ def test_settings_out_of_range_are_refused(value, ends, message):
     assert Sized(size=ends["least"]).size == ends["least"]
     with pytest.raises(JnnError, match=message):
         Sized(size=value)
+
+
+def test_more_than_can_be_counted_is_refused():
+    with pytest.raises(JnnError, match=r"got epochs=1000000000000, expected an integer from 1 to "):
+        TrainingConfig(epochs=10**12)
