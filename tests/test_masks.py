@@ -11,7 +11,7 @@ import jnn
 from jnn.errors import JnnError
 from jnn.masks import following
 
-LENGTH, PADDED, LONG = 7, 12, 16
+LENGTH, PADDED, LONG = 7, 12, 24
 KERNELS = [
     {"strides": strides, "padding": padding, "dilation": dilation}
     for strides, padding, dilation in itertools.product(
