@@ -68,9 +68,7 @@ def samples_of_classes(
     >>> samples_of_classes(generative, *kept, 3, 2).shape
     (3, 2, 8, 8, 1)
     """
-    label = np.repeat(np.arange(classes), count)
-    images = draw_images(generative, params, state, label, seed=seed)
-    return images.reshape(classes, count, *images.shape[1:])
+    return _by_class(generative, params, state, classes, count, seed=seed)
 
 
 def interpolations(
@@ -91,8 +89,15 @@ def interpolations(
     """
     first, last = np.random.default_rng(seed).standard_normal((2, classes, *generative.noise))
     noise = between(first, last, count).reshape(-1, *generative.noise)
+    return _by_class(generative, params, state, classes, count, noise=noise)
+
+
+def _by_class(
+    generative: Generative, params: Any, state: Any, classes: int, count: int, **options: Any
+) -> np.ndarray:
+    """`draw_images` of ``count`` labels of each class: ``(classes, count, H, W, C)``."""
     label = np.repeat(np.arange(classes), count)
-    images = draw_images(generative, params, state, label, noise=noise)
+    images = draw_images(generative, params, state, label, **options)
     return images.reshape(classes, count, *images.shape[1:])
 
 
