@@ -15,6 +15,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -192,7 +193,8 @@ def fit(
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                batch = feed.batch_of(piece, child_key(train_state.key, "batches"), jnp.int32(at))
+                key = child_key(train_state.key, "batches")
+                batch = partial(feed.batch_of, piece, key, jnp.int32(at))
                 train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
@@ -318,11 +320,12 @@ def _skip(
     allowed: int,
     recorder: Recorder,
     kept: Any,
-    batch: Any,
+    batch: Callable[[], Any],
 ) -> TrainState:
     """Skip an update that was not finite: count its step as taken.
 
-    Where too many were skipped, save the last good state and raise `Diverged`.
+    Where too many were skipped, save the last good state and raise `Diverged`, which says what is
+    wrong with the ``batch()`` of the step.
     """
     at = int(train_state.step)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
@@ -330,7 +333,7 @@ def _skip(
     message = f"Step {at} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
-        recorder.diverged(at, message, batch)
+        recorder.diverged(at, message, batch())
     ledger.skipped += 1
     recorder.say(f"{message} Its update is skipped ({ledger.skipped} of at most {allowed}).")
     return train_state._replace(step=train_state.step + 1)
