@@ -12,7 +12,7 @@ while it draws, when they are the user's.
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,6 +36,9 @@ BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW = (
     "#e69f00",
 )
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+METHODS = (ORANGE, BLUE, *SERIES[2:])
+"""Those of lines of which the first is the model's."""
+DASHES = ("-", (0, (5, 2)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 
 MAGNITUDE = "viridis"
 SIGNED = LinearSegmentedColormap.from_list(
@@ -137,6 +140,16 @@ def legend(ax: Axes) -> None:
         ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4)
 
 
+def line(i: int, colours: Sequence[str] = SERIES) -> dict[str, Any]:
+    """The colour and the dashes of line i; where the colours begin again, the dashes differ.
+
+    >>> line(0), line(7)["color"] == ORANGE
+    ({'color': '#0072b2', 'linestyle': '-'}, True)
+    """
+    repeat, colour = divmod(i, len(colours))
+    return {"color": colours[colour], "linestyle": DASHES[repeat % len(DASHES)]}
+
+
 def colour_range(values: np.ndarray) -> tuple[Colormap | str, float, float]:
     """The colour map of some values, and its ends.
 
@@ -165,8 +178,11 @@ def displayable(
     """Images of any range, scaled to values from 0 to 1.
 
     ``(N, H, W)`` and ``(N, H, W, 1)`` become ``(N, H, W)``; ``(N, H, W, 3)`` keeps its shape.
-    Without ``low`` and ``high``, bytes and values from 0 to 1 are taken as such, and others from
-    their least to their greatest.
+    ``low`` becomes 0 and ``high`` 1. By default these are 0 and 255 for bytes, 0 and 1 where all
+    values are between them, and else the least and the greatest finite value.
+
+    >>> displayable(np.array([[[10.0, 15.0, 20.0]]])).tolist()
+    [[[0.0, 0.5, 1.0]]]
     """
     images = np.asarray(images)
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] not in (1, 3)):
@@ -177,12 +193,19 @@ def displayable(
             remedy="Channels come last.",
         )
     images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
-    if images.dtype == np.uint8:
-        least, greatest = 0.0, 255.0
-    else:
-        least, greatest = float(np.min(images, initial=0)), float(np.max(images, initial=1))
+    least, greatest = _range(images)
     low, high = least if low is None else low, greatest if high is None else high
     return np.clip((images.astype(np.float64) - low) / ((high - low) or 1), 0, 1)
+
+
+def _range(images: np.ndarray) -> tuple[float, float]:
+    """The values that are drawn black and white."""
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    finite = images[np.isfinite(images)]
+    if np.all((finite >= 0) & (finite <= 1)):
+        return 0.0, 1.0
+    return float(finite.min()), float(finite.max())
 
 
 def colour_bar(figure: Figure, image, axes, label: str = "") -> None:

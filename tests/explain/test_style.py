@@ -16,7 +16,17 @@ from matplotlib.colors import to_rgb
 
 from jnn.errors import JnnError
 from jnn.explain import style
-from jnn.explain.results import bars, classification
+from jnn.explain.results import (
+    bars,
+    classification,
+    detection,
+    faces,
+    forecast,
+    functions,
+    generated_images,
+    reconstruction,
+)
+from jnn.scores.verification import Roc
 
 STEP = 0.5  # of CIE lightness, 0 to 100: what an eye cannot tell apart
 
@@ -63,10 +73,60 @@ def test_the_range_of_colours_is_symmetric_where_values_have_signs(values, expec
     assert style.colour_range(np.array(values)) == expected
 
 
-def test_images_of_any_range_become_zero_to_one():
-    assert style.displayable(np.array([[[0, 255]]], np.uint8)).tolist() == [[[0, 1]]]
-    assert style.displayable(np.array([[[-1.0, 3.0]]])).tolist() == [[[0, 1]]]
-    assert style.displayable(np.array([[[[0.25]]]])).tolist() == [[[0.25]]]
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.array([51, 255], np.uint8), [0.2, 1]),
+        ([-1.0, 3.0], [0, 1]),
+        ([0.25, 0.5], [0.25, 0.5]),
+        ([10.0, 20.0], [0, 1]),
+        ([0.5, 2.5], [0, 1]),
+        ([-0.5, 0.5], [0, 1]),
+        ([3.0, 5.0, np.inf, -np.inf], [0, 1, 1, 0]),
+        ([7.0, 7.0], [0, 0]),
+        ([np.nan, 0.5], [np.nan, 0.5]),
+    ],
+)
+def test_images_are_scaled_from_their_least_to_their_greatest_unless_in_zero_to_one(
+    image, expected
+):
+    np.testing.assert_allclose(style.displayable(np.array([[image]]))[0, 0], expected)
+
+
+def test_an_image_without_pixels_stays_one():
+    assert style.displayable(np.zeros((2, 0, 4))).shape == (2, 0, 4)
+
+
+MANY = [f"method {i}" for i in range(9)]  # more than there are colours
+TENTHS = np.array([0.1, 0.2])
+FIGURES_OF_LINES = {
+    "precision_recall": lambda: detection.precision_recall(TENTHS, dict.fromkeys(MANY, TENTHS)),
+    "roc_curves": lambda: faces.roc_curves(
+        dict.fromkeys(MANY, Roc(*np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])))
+    ),
+    "series": lambda: forecast.series(TENTHS, dict.fromkeys(MANY, TENTHS)),
+    "calibration": lambda: forecast.calibration(TENTHS, dict.fromkeys(MANY, TENTHS)),
+    "losses_of_players": lambda: generated_images.losses_of_players(
+        [{"step": 1, **dict.fromkeys(MANY, 0.5)}], {name: name for name in MANY}
+    ),
+    "error_by_size": lambda: reconstruction.error_by_size([2, 4], dict.fromkeys(MANY, TENTHS)),
+    "curve_fit": lambda: functions.curve_fit(TENTHS, TENTHS, dict.fromkeys(MANY, TENTHS)),
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES_OF_LINES.values(), ids=FIGURES_OF_LINES)
+def test_every_line_is_drawn_and_differs_from_the_others(draw):
+    lines = {line.get_label(): line for line in draw().axes[0].lines}
+    named = [next(line for label, line in lines.items() if name in label) for name in MANY]
+    assert len({(line.get_color(), str(line.get_linestyle())) for line in named}) == len(MANY)
+
+
+def test_every_kind_has_its_bars():
+    for figure in (
+        detection.precision_by_class(["cat", "dog"], dict.fromkeys(MANY, TENTHS)),
+        generated_images.class_coverage(dict.fromkeys(MANY, TENTHS), ["cat", "dog"]),
+    ):
+        assert [bars.get_label() for bars in figure.axes[0].containers] == MANY
 
 
 def test_channels_first_are_refused():

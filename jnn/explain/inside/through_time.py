@@ -84,15 +84,14 @@ def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) ->
     cut = f" (the last {most} of {length:,} inputs)" if length > most else ""
     title = f"Gradient through time: from the last prediction to its inputs{cut}"
     figure, axes = style.panels(width=7.2, height=4.2, title=title)
-    ax, dashes = axes[0, 0], ("-", (0, (5, 2)), (0, (1, 1)))
+    ax = axes[0, 0]
     for i, (name, line) in enumerate(lines.items()):
         steps = reach(line)
         how_far = f"below 1 % after {steps} steps" if steps < len(line) else "above 1 % all the way"
         ax.plot(
             line[:most],
-            color=style.SERIES[i % len(style.SERIES)],
+            **style.line(i),
             linewidth=1.8,
-            linestyle=dashes[i // len(style.SERIES) % len(dashes)],
             label=f"{name}: {how_far}",
         )
     ax.axhline(REACH, color=style.QUIET, linewidth=1, linestyle=(0, (3, 3)))

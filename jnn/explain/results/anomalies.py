@@ -86,7 +86,8 @@ def events_closely(
 ) -> Figure:
     """Each event with ``margin`` times before and after it: values and forecast, both ``(T,)``.
 
-    At most six events are drawn. ``expected`` is the forecast, whose ``name`` is in the legend.
+    ``expected`` is the forecast, whose ``name`` is in the legend. Of more than six events the first
+    six are drawn, and the title says so.
 
     >>> figure = events_closely(np.arange(9), np.zeros(9), np.ones(9), [range(4, 6)], margin=2)
     >>> figure.axes[0].lines[0].get_xdata().tolist()
@@ -99,8 +100,11 @@ def events_closely(
     drawn = list(events)[:MOST_EVENTS]
     columns = 2 if len(drawn) == 4 else min(3, len(drawn))
     rows = -(-len(drawn) // columns)
-    figure, axes = style.panels(rows, columns, width=max(4.8, 3.4 * columns), height=2.9 * rows)
-    for ax, event in zip(axes.ravel(), drawn, strict=False):
+    is_cut = len(drawn) < len(events)
+    title = f"The first {len(drawn)} of {len(events)} events" if is_cut else ""
+    width, height = max(4.8, 3.4 * columns), 2.9 * rows + 0.3 * is_cut
+    figure, axes = style.panels(rows, columns, width=width, height=height, title=title)
+    for ax, event in zip(axes.ravel()[: len(drawn)], drawn, strict=True):
         near = slice(max(0, event.start - margin), min(len(time), event.stop + margin))
         ax.plot(
             *_broken(time[near], values[near]), color=style.INK, linewidth=1.4, label="measured"
@@ -133,7 +137,7 @@ def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) ->
     left, right = axes[0]
     for i, (name, score) in enumerate(scores.items()):
         line = {
-            "color": style.SERIES[i % len(style.SERIES)],
+            **style.line(i),
             "linewidth": 2.2 if i == 0 else 1.2,
             "zorder": 3 if i == 0 else 2,
         }

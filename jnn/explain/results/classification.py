@@ -148,7 +148,7 @@ def most_wrong(
     figure, axes = style.panels(
         rows, columns, width=max(4.0, 1.55 * columns), height=height, title=title
     )
-    for ax, i in zip(axes.ravel(), chosen, strict=False):
+    for ax, i in zip(axes.ravel()[: len(chosen)], chosen, strict=True):
         style.picture(ax, images[i])
         answer = f"{names[predicted[i]]} ({probabilities[i, predicted[i]]:.0%})"
         ax.set_title(answer, fontsize=10, color=style.ORANGE, fontweight="bold")

@@ -61,7 +61,7 @@ def learning_curves(rows: Rows, *, metric: str = "", kept: Kept | None = None) -
         height=2.9 * height + 0.4,
         title=f"Learning curves{_in_words(kept)}",
     )
-    for ax, (title, lines) in zip(axes.ravel(), panels.items(), strict=False):
+    for ax, (title, lines) in zip(axes.ravel()[: len(panels)], panels.items(), strict=True):
         _draw(ax, title, {name: series(rows, name) for name in lines})
         if kept:
             _mark(ax, kept, with_value=kept.metric in lines)
@@ -110,10 +110,11 @@ def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
     colours = {"train": style.BLUE, "validation": style.ORANGE}
     for i, (name, (steps, y)) in enumerate(train_first):
         split = name.split("/", 1)[0]
+        look = {"color": colours[split]} if split in colours else style.line(i)
         ax.plot(
             steps,
             y,
-            color=colours.get(split, style.SERIES[i % len(style.SERIES)]),
+            **look,
             linewidth=1.6,
             label=split,
             marker="o" if len(steps) < 25 else None,

@@ -33,10 +33,11 @@ def drawn_boxes(
     with a score of at least ``least`` are drawn. With ``names``, the class and score stand above
     each detection, and the class below each true box.
 
-    >>> found = Detections(np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]]), np.array([[0]]))
+    >>> boxes, scores = np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]])
+    >>> detections = Detections(boxes, scores, labels=np.array([[0]]))
     >>> truth = {"box": np.array([[[0, 0, 4.0, 3.0]]]), "label": np.array([[0]])}
     >>> truth["mask"] = np.array([[True]])
-    >>> figure = drawn_boxes(np.zeros((1, 8, 8, 1)), found, truth, ["cat"])
+    >>> figure = drawn_boxes(np.zeros((1, 8, 8, 1)), detections, truth, ["cat"])
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['cat', 'cat 0.9']
     """
@@ -50,9 +51,9 @@ def drawn_boxes(
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     figure, axes = style.panels(rows, columns, width=2.4 * columns + 0.2, height=2.5 * rows)
-    for ax in axes.ravel():
-        style.bare(ax)
-    for i, ax in zip(range(len(images)), axes.ravel(), strict=False):
+    for ax in axes.ravel()[len(images) :]:
+        ax.remove()
+    for i, ax in enumerate(axes.ravel()[: len(images)]):
         style.picture(ax, images[i])
         for j in np.flatnonzero(truth["mask"][i]):
             box = truth["box"][i, j]
@@ -140,10 +141,8 @@ def _lines(
             raise mistake(caller, got=f"{name} of shape {np.shape(y)}", expected=f"{np.shape(x)}")
     figure, axes = style.panels(width=6.4, height=3.8)
     ax = axes[0, 0]
-    for colour, (name, y) in zip(
-        (style.ORANGE, style.BLUE, *style.SERIES[2:]), lines.items(), strict=False
-    ):
-        ax.plot(x, y, color=colour, linewidth=1.6, label=name, **shape)
+    for i, (name, y) in enumerate(lines.items()):
+        ax.plot(x, y, **style.line(i, style.METHODS), linewidth=1.6, label=name, **shape)
     ax.set_ylim(0, 1.01)
     style.gridded(ax, "both")
     style.legend(ax)
@@ -152,6 +151,8 @@ def _lines(
 
 def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray]) -> Figure:
     """Average precision of each class, a bar for each of ``values``, ordered by the first.
+
+    That of a class without an object is NaN and has no bar.
 
     >>> figure = precision_by_class(["cat", "dog"], {"clean": np.array([0.5, 0.75])})
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
@@ -167,24 +168,17 @@ def precision_by_class(classes: Sequence[str], values: Mapping[str, np.ndarray])
     order = np.argsort(-first, kind="stable")
     figure, axes = style.panels(width=6.4, height=0.8 + 0.22 * (len(values) + 0.5) * len(classes))
     ax, height = axes[0, 0], 0.8 / len(values)
-    for i, (colour, (name, value)) in enumerate(
-        zip((style.ORANGE, style.BLUE, *style.SERIES[2:]), values.items(), strict=False)
-    ):
+    for i, (name, value) in enumerate(values.items()):
+        value = np.asarray(value)[order]
         bars = ax.barh(
             np.arange(len(classes)) + (i - (len(values) - 1) / 2) * height,
-            np.nan_to_num(value)[order],
+            np.nan_to_num(value),
             height * 0.9,
+            color=style.line(i, style.METHODS)["color"],
             label=name,
         )
-        for bar in bars:
-            bar.set_color(colour)
-        ax.bar_label(
-            bars,
-            [f"{number:.2f}" for number in value[order]],
-            padding=3,
-            fontsize=8,
-            color=style.INK,
-        )
+        texts = ["no object" if np.isnan(precision) else f"{precision:.2f}" for precision in value]
+        ax.bar_label(bars, texts, padding=3, fontsize=8, color=style.INK)
     ax.set_yticks(range(len(classes)), [classes[k] for k in order])
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
@@ -209,7 +203,7 @@ def center_map(
     """An image ``(H, W, C)``, and over it the heat maps of its classes.
 
     ``heat`` is ``(h, w, classes)`` from 0 to 1; the ``most`` classes with the highest peaks are
-    drawn.
+    drawn, and where there are more, the title says so.
 
     >>> heat = np.ones((2, 2, 2)) * np.array([0.1, 0.9])
     >>> figure = center_map(np.zeros((8, 8, 1)), heat, ["cat", "dog"])
@@ -217,9 +211,10 @@ def center_map(
     ['', 'dog', 'cat']
     """
     hottest = np.argsort(-heat.max(axis=(0, 1)), kind="stable")[: min(most, len(classes))]
-    figure, axes = style.panels(
-        1, len(hottest) + 1, width=2.4 * (len(hottest) + 1) + 0.6, height=2.7
-    )
+    width = 2.4 * (len(hottest) + 1) + 0.6
+    is_cut = len(hottest) < len(classes)
+    title = f"The {len(hottest)} of {len(classes)} classes with the highest peaks" if is_cut else ""
+    figure, axes = style.panels(1, len(hottest) + 1, width=width, height=2.7, title=title)
     style.picture(axes[0, 0], image)
     extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
     for ax, k in zip(axes[0, 1:], hottest, strict=True):

@@ -78,12 +78,16 @@ def hardest_pairs(
 ) -> Figure:
     """The least similar pairs of the same person, and the most similar ones of different people.
 
+    At most ``count`` of each are drawn, and the headings say of how many.
+
     ``scores`` are those of ``pairs``, whose numbers are those of ``images`` ``(N, H, W, C)`` and
     ``labels`` ``(N,)``.
 
     >>> pairs = Pairs(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([True, False, False]))
     >>> images, labels, names = np.zeros((3, 8, 8)), np.array([0, 0, 1]), ["Ann", "Bob"]
     >>> figure = hardest_pairs(images, np.array([0.5, 0.1, 0.7]), pairs, labels, names, count=1)
+    >>> figure.axes[1].get_title(loc="left")
+    'Different people, highest similarity: 1 of 2 pairs'
     >>> [[text.get_text() for text in ax.texts] for ax in figure.axes]
     [['Ann', 'Ann 0.5'], ['Ann', 'Bob 0.7']]
     """
@@ -98,28 +102,21 @@ def hardest_pairs(
         )
     same, other = np.flatnonzero(pairs.same), np.flatnonzero(~pairs.same)
     kinds = {
-        "Same person, lowest similarity": (
-            same[np.argsort(scores[same], kind="stable")][:count],
-            SAME,
-        ),
+        "Same person, lowest similarity": (same[np.argsort(scores[same], kind="stable")], SAME),
         "Different people, highest similarity": (
-            other[np.argsort(-scores[other], kind="stable")][:count],
+            other[np.argsort(-scores[other], kind="stable")],
             OTHER,
         ),
     }
     figure, axes = style.panels(2, 1, width=max(4.0, 1.05 * count), height=6.2)
-    for ax, (title, (chosen, colour)) in zip(axes.ravel(), kinds.items(), strict=True):
-        rows = np.stack([pairs.first[chosen], pairs.second[chosen]])
+    for ax, (title, (ordered, colour)) in zip(axes.ravel(), kinds.items(), strict=True):
+        hardest = ordered[:count]
+        rows = np.stack([pairs.first[hardest], pairs.second[hardest]])
         above, below = ([names[int(labels[k])] for k in row] for row in rows)
-        texts = [
-            above,
-            [
-                f"{name} {number(round(float(score), 2))}"
-                for name, score in zip(below, scores[chosen], strict=True)
-            ],
-        ]
+        cosines = [number(round(float(score), 2)) for score in scores[hardest]]
+        texts = [above, [f"{name} {cosine}" for name, cosine in zip(below, cosines, strict=True)]]
         _montage(ax, images[rows], np.full(rows.shape, colour), texts)
-        style.caption(ax, title)
+        style.caption(ax, f"{title}: {len(hardest)} of {len(ordered):,} pairs")
     return figure
 
 
@@ -180,17 +177,11 @@ def roc_curves(curves: Mapping[str, Roc]) -> Figure:
     title = f"ROC curves: equal error rate of {', '.join(rates_in_words)}"
     figure, axes = style.panels(width=7.2, height=4.4, title=title)
     ax, rates = axes[0, 0], np.geomspace(LEAST_RATE, 1, 200)
-    for colour, (name, curve) in zip(
-        (style.ORANGE, style.BLUE, *style.SERIES[2:]), curves.items(), strict=False
-    ):
-        ax.plot(
-            np.maximum(curve.false_accepts, LEAST_RATE / 10),
-            curve.true_accepts,
-            color=colour,
-            linewidth=1.6,
-            label=name,
-        )
-        ax.plot([errors[name]], [1 - errors[name]], "o", color=colour, markersize=5)
+    for i, (name, curve) in enumerate(curves.items()):
+        line = style.line(i, style.METHODS)
+        false_accepts = np.maximum(curve.false_accepts, LEAST_RATE / 10)
+        ax.plot(false_accepts, curve.true_accepts, **line, linewidth=1.6, label=name)
+        ax.plot([errors[name]], [1 - errors[name]], "o", color=line["color"], markersize=5)
     ax.plot(rates, 1 - rates, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     ax.set(xscale="log", xlim=(LEAST_RATE, 1), ylim=(0, 1.02))
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")

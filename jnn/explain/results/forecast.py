@@ -112,17 +112,17 @@ def rolling_forecast(
 def series(time: np.ndarray, lines: Mapping[str, np.ndarray], *, name: str = "value") -> Figure:
     """Lines over time, such as observed and forecast values, each ``(N,)``.
 
-    Times are numbers or ``datetime64``.
+    Times are numbers or ``datetime64``. The first line is dark, the others have dots and colours.
 
     >>> len(series(np.arange(3), {"observed": np.arange(3), "mean": np.ones(3)}).axes[0].lines)
     2
     """
     figure, axes = style.panels(width=9.6, height=3.2)
     ax = axes[0, 0]
-    for line, colour, (label, values) in zip(
-        ("-", "o-"), (style.INK, style.ORANGE), lines.items(), strict=False
-    ):
-        ax.plot(time, values, line, color=colour, linewidth=1.4, markersize=3, label=label)
+    for i, (label, values) in enumerate(lines.items()):
+        dots = {**style.line(i - 1, style.METHODS), "marker": "o"}
+        look = {"color": style.INK} if i == 0 else dots
+        ax.plot(time, values, **look, linewidth=1.4, markersize=3, label=label)
     _dated(ax, time)
     style.gridded(ax)
     style.caption(ax, y=name)
@@ -149,15 +149,8 @@ def calibration(levels: Sequence[float], below: Mapping[str, np.ndarray]) -> Fig
     ax = axes[0, 0]
     ax.plot([0, 1], [0, 1], color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     for i, (name, shares) in enumerate(below.items()):
-        ax.plot(
-            levels,
-            shares,
-            "o-",
-            color=style.SERIES[i % len(style.SERIES)],
-            linewidth=1.4,
-            markersize=4,
-            label=name,
-        )
+        look = {**style.line(i), "marker": "o", "markersize": 4}
+        ax.plot(levels, shares, **look, linewidth=1.4, label=name)
     ax.set_aspect("equal")
     style.gridded(ax, "both")
     style.caption(ax, x="level of the quantile", y="share of observed values below it")

@@ -48,10 +48,10 @@ def curve_fit(
         above.plot(*samples, "o", color=style.QUIET, markersize=3, alpha=0.6, label="samples")
     below.axhline(0, color=style.QUIET, linewidth=0.9)
     for i, (name, y) in enumerate(predictions.items()):
-        y, colour = np.asarray(y)[order], style.SERIES[i % len(style.SERIES)]
+        y, line = np.asarray(y)[order], style.line(i)
         error = y - target
-        above.plot(x, y, color=colour, linewidth=1.6, label=f"{name} (RMSE {_rms(error)})")
-        below.plot(x, error, color=colour, linewidth=1.2)
+        above.plot(x, y, **line, linewidth=1.6, label=f"{name} (RMSE {_rms(error)})")
+        below.plot(x, error, **line, linewidth=1.2)
     for ax, title in ((above, "target and prediction"), (below, "error: prediction − target")):
         style.gridded(ax)
         style.caption(ax, title, x="x" if ax is below else "")
@@ -174,20 +174,13 @@ def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
 
 def _lines(ax: Axes, seeds: np.ndarray, middle: np.ndarray, widths, depths, name: str) -> None:
     for j, depth in enumerate(depths):
-        colour = style.SERIES[j % len(style.SERIES)]
-        ax.plot(
-            widths,
-            middle[:, j],
-            "o-",
-            color=colour,
-            linewidth=1.6,
-            markersize=4,
-            label=f"depth {depth}",
-        )
+        line = style.line(j)
+        look = {**line, "marker": "o", "markersize": 4}
+        ax.plot(widths, middle[:, j], **look, linewidth=1.6, label=f"depth {depth}")
         if len(seeds) > 1:
             finite = np.where(np.isinf(seeds), np.nan, seeds)[:, :, j]
             low, high = np.fmin.reduce(finite), np.fmax.reduce(finite)
-            ax.fill_between(widths, low, high, color=colour, alpha=0.15, linewidth=0)
+            ax.fill_between(widths, low, high, color=line["color"], alpha=0.15, linewidth=0)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(widths, [str(width) for width in widths])
     ax.set_xticks([], minor=True)

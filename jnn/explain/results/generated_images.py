@@ -35,12 +35,12 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
     figure, axes = style.panels(width=7.6, height=3.4, title=title)
     ax, width = axes[0, 0], 0.8 / len(shares)
     colours = (style.ORANGE, style.GREY, *style.SERIES[2:])
-    for i, ((kind, values), colour) in enumerate(zip(shares.items(), colours, strict=False)):
+    for i, (kind, values) in enumerate(shares.items()):
         ax.bar(
             np.arange(len(classes)) + (i - (len(shares) - 1) / 2) * width,
             values,
             width=width,
-            color=colour,
+            color=colours[i % len(colours)],
             label=kind,
         )
     ax.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
@@ -65,9 +65,7 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
     """
     figure, axes = style.panels(width=7.0, height=3.4)
     ax = axes[0, 0]
-    for colour, (metric, name) in zip(
-        (style.ORANGE, style.BLUE, *style.SERIES[2:]), names.items(), strict=False
-    ):
+    for i, (metric, name) in enumerate(names.items()):
         steps, values = series(rows, metric)
         if not len(steps):
             raise mistake(
@@ -75,7 +73,7 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
                 got=f"no row with {metric}",
                 expected="metrics that were logged",
             )
-        ax.plot(steps, values, color=colour, linewidth=1.6, label=name)
+        ax.plot(steps, values, **style.line(i, style.METHODS), linewidth=1.6, label=name)
     style.gridded(ax)
     style.legend(ax)
     style.caption(ax, x="step", y="loss")

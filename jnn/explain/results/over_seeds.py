@@ -85,7 +85,7 @@ def _curves(metric: str, rows: Rows, baselines: Mapping[str, float], x: str, tit
     lines: dict[str, list[tuple[float, Sequence[float]]]] = {}
     for settings, values in rows:
         lines.setdefault(_label(settings, x), []).append((settings[x], values))
-    for colour, (label, points) in zip(style.SERIES, lines.items(), strict=False):
+    for colour, (label, points) in zip(style.SERIES[: len(lines)], lines.items(), strict=True):
         points = sorted(points, key=lambda point: point[0])
         ax.plot(
             [at for at, _ in points],

@@ -102,10 +102,9 @@ def error_by_size(
     title = f"Error by code size: {' and '.join(last)} with {sizes[-1]} numbers"
     figure, axes = style.panels(width=6.4, height=4.0, title=title)
     ax = axes[0, 0]
-    for colour, (method, values) in zip(
-        (style.ORANGE, style.BLUE, *style.SERIES[2:]), errors.items(), strict=False
-    ):
-        ax.plot(sizes, values, "o-", color=colour, linewidth=1.6, markersize=5, label=method)
+    for i, (method, values) in enumerate(errors.items()):
+        look = {**style.line(i, style.METHODS), "marker": "o", "markersize": 5}
+        ax.plot(sizes, values, **look, linewidth=1.6, label=method)
     ax.set(xscale="log", yscale="log")
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.set_xticks([], minor=True)

@@ -100,7 +100,7 @@ def photographs(
         Section(
             "Nearest neighbours",
             "On the left, the photograph of a person that is least similar to another of the same; "
-            "then, of all others, the most similar.",
+            f"then, of all others, the most similar. {len(probes)} of {len(unusual)} people.",
             faces.nearest_faces(image, cosines, label, names, probes),
         ),
         Section(

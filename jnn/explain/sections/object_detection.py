@@ -26,8 +26,8 @@ from jnn.explain.page.report import Section
 from jnn.explain.results import detection
 from jnn.tables import metric_table
 
-SHOWN = 8
-"""Images that are drawn."""
+MOST_IMAGES = 8
+"""Images that are drawn in a section."""
 
 
 def boxes(
@@ -46,26 +46,28 @@ def boxes(
     most confident is drawn, whatever their classes.
     """
 
-    def drawn(view: tuple[np.ndarray, Detections], rows: np.ndarray):
+    def draw(view: tuple[np.ndarray, Detections], rows: np.ndarray):
         pictures, leaves = view[0][rows], Detections(*(leaf[rows] for leaf in view[1]))
         true = {name: truth[name][rows] for name in ("box", "label", "mask")}
         names = len(classes) > 1
         return detection.drawn_boxes(pictures, leaves, true, classes, least=least, names=names)
 
     clean = images, most_confident(detections)
-    shown = (examples[0], most_confident(examples[1])) if examples else clean
-    worst = np.argsort(-errors_per_image(clean[1], truth, least=least), kind="stable")[:SHOWN]
+    first_view = (examples[0], most_confident(examples[1])) if examples else clean
+    errors = errors_per_image(clean[1], truth, least=least)
+    worst = np.argsort(-errors, kind="stable")[:MOST_IMAGES]
+    count = f"{len(worst)} of {len(images):,} test images"
     legend = f"Orange: a score of at least {least}. Blue and dashed: the true boxes."
     return [
         Section(
             "Detections",
-            f"The first test images. {legend}",
-            drawn(shown, np.arange(len(images))[:SHOWN]),
+            f"The first {count}. {legend}",
+            draw(first_view, np.arange(len(worst))),
         ),
         Section(
             "Worst errors",
-            f"The test images with the most misses and false positives. {legend}",
-            drawn(clean, worst),
+            f"The {count} with the most misses and false positives. {legend}",
+            draw(clean, worst),
         ),
     ]
 

@@ -66,7 +66,9 @@ def test_each_event_has_its_panel_with_what_was_expected():
         assert_array_equal(measured.get_ydata(), VALUES[near])
         assert_array_equal(expected.get_ydata(), SCORE[near])
         assert len(bands(ax)) == 1
-    assert len(events_closely(TIME, VALUES, SCORE, [range(i, i + 1) for i in range(9)]).axes) == 6
+    assert figure.get_suptitle() == ""
+    cut = events_closely(TIME, VALUES, SCORE, [range(i, i + 1) for i in range(9)])
+    assert (len(cut.axes), cut.get_suptitle()) == (6, "The first 6 of 9 events")
 
 
 def test_the_curves_have_the_areas_of_scikit_learn():

@@ -67,11 +67,15 @@ def test_bars_are_in_the_order_of_the_first():
         container.get_label(): [bar.get_width() for bar in container] for container in ax.containers
     }
     assert bars == {"clean": [0.9, 0.2, 0.0], "noisy": [0.1, 0.3, 0.5]}
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["0.90", "0.20", "no object", "0.10", "0.30", "0.50"]
 
 
 def test_the_hottest_maps_lie_over_the_image():
     heat = RNG.random((4, 5, 3)) * np.array([0.5, 1.0, 0.1])
-    _, *maps, _ = detection.center_map(IMAGES[0], heat, ["a", "b", "c"], most=2).axes
+    figure = detection.center_map(IMAGES[0], heat, ["a", "b", "c"], most=2)
+    assert figure.get_suptitle() == "The 2 of 3 classes with the highest peaks"
+    _, *maps, _ = figure.axes
     assert [ax.get_title(loc="left") for ax in maps] == ["b", "a"]
     for ax, k in zip(maps, (1, 0), strict=True):
         under, over = ax.images

@@ -64,6 +64,8 @@ def test_each_row_is_a_probe_and_its_nearest_in_order():
 
 def test_the_hardest_pairs_are_the_ends_of_both_kinds():
     same, other = hardest_pairs(IMAGES, SCORES, PAIRS, LABELS, NAMES, count=3).axes
+    headings = [ax.get_title(loc="left").split(": ")[1] for ax in (same, other)]
+    assert headings == ["3 of 18 pairs", "3 of 48 pairs"]
     for ax, chosen, colour in ((same, PAIRS.same, SAME), (other, ~PAIRS.same, OTHER)):
         hardest = sorted(
             np.flatnonzero(chosen), key=lambda k: SCORES[k] if colour == SAME else -SCORES[k]

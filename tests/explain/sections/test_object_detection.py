@@ -1,4 +1,4 @@
-"""The report of an object detector: what counts as an error."""
+"""The report of an object detector: what counts as an error, and how many images are drawn."""
 
 import numpy as np
 
@@ -23,3 +23,16 @@ def test_misses_and_false_positives_are_counted():
     np.testing.assert_array_equal(
         object_detection.errors_per_image(detections, truth, least=0.3), [0, 3, 0, 1]
     )
+
+
+def test_sections_say_how_many_images_of_all_they_show():
+    truth = {
+        "box": np.array([[[0, 0, 4, 4]]] * 9, float),
+        "label": np.zeros((9, 1), int),
+        "mask": np.ones((9, 1), bool),
+    }
+    detections = Detections(truth["box"], np.full((9, 1), 0.9), truth["label"])
+    first, worst = object_detection.boxes(np.zeros((9, 8, 8, 1)), detections, truth, ["cat"])
+    assert first.text.startswith("The first 8 of 9 test images.")
+    assert worst.text.startswith("The 8 of 9 test images with the most misses")
+    assert [len(section.figure.axes) for section in (first, worst)] == [8, 8]
