@@ -120,8 +120,8 @@ def treats_alone(f: Callable[[Any], Any], element: Any) -> bool | None:
         return True
     rng = np.random.default_rng(0)
     draw = lambda leaf: jnp.asarray(4 * rng.random(leaf.shape), leaf.dtype)
-    values = jax.tree.map(draw, batch)
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval():  # inside of jax.jit too
+        values = jax.tree.map(draw, batch)
         pairs = list(zip(*map(jax.tree.leaves, (f(values), each(values))), strict=True))
     if any(isinstance(leaf, Tracer) for pair in pairs for leaf in pair):
         return True  # f has traced values of its own: its shapes are all that is known

@@ -1,5 +1,6 @@
 """Padding: a padded sequence gives what its real elements alone give, or is refused."""
 
+import functools
 import itertools
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 import jnn
 from jnn.errors import JnnError
 from jnn.masks import following
+from tests.compiled import apply, init, step
 
 LENGTH, PADDED, LONG = 7, 12, 24
 KERNELS = [
@@ -97,23 +99,26 @@ def padded(x, before=0):
     whole[:, before : before + length] = x
     mask = np.zeros((batch, size), bool)
     mask[:, before : before + length] = True
-    return jnp.asarray(whole), jnp.asarray(mask)
+    return whole, mask
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def outputs(model, x, whole, mask):
+    """The outputs for x alone and for it within padding, and the mask of the latter."""
+    params, state = model.init(jax.random.key(0), x)
+    alone, _ = model.apply(params, state, x, mask=jnp.ones(x.shape[:-1], bool))
+    y, _ = model.apply(params, state, whole, mask=mask)
+    return alone, y, following(model, params, state, whole, y, mask)
 
 
 def check_alike(model, length=LENGTH, before=0):
     """The real elements of the output for padded sequences are those for short ones."""
     x = sequences(length)
-    params, state = model.init(jax.random.key(0), x)
-    whole, mask = padded(x, before)
-    expected, _ = model.apply(params, state, x, mask=jnp.ones(x.shape[:-1], bool))
-    y, _ = model.apply(params, state, whole, mask=mask)
-    after = following(model, params, state, whole, y, mask)
-    if after is None:
-        np.testing.assert_allclose(y, expected, atol=2e-6)
-        return
-    assert after.shape == y.shape[:-1]
-    reals = np.asarray(y)[np.asarray(after)].reshape(expected.shape)
-    np.testing.assert_allclose(reals, expected, atol=2e-6)
+    expected, y, after = jax.device_get(outputs(model, x, *padded(x, before)))
+    if after is not None:
+        assert after.shape == y.shape[:-1]
+        y = y[after].reshape(expected.shape)
+    np.testing.assert_allclose(y, expected, atol=2e-6)
 
 
 SLOW = [pytest.mark.slow]
@@ -169,9 +174,9 @@ def test_what_would_mix_padding_in_is_refused(name):
     model = jnn.chain(REFUSED[name], jnp.negative)
     if name == "tuple of lengths":
         model = jnn.chain(jnn.chain(REFUSED[name]), lambda pair: pair[0])
-    params, state = model.init(jax.random.key(0), whole)
+    params, state = jax.eval_shape(model.init, jax.random.key(0), whole)
     with pytest.raises(JnnError, match="mask"):
-        model.apply(params, state, whole, mask=mask)
+        jax.eval_shape(model.apply, params, state, whole, mask=mask)
 
 
 @pytest.mark.parametrize(
@@ -188,18 +193,18 @@ def test_pairs_of_layers(first, second):
 def test_a_mask_is_not_lost_at_a_stride():
     x, mask = jnp.ones((1, 16, 2)), jnp.arange(16)[None] < 4
     model = jnn.chain(jnn.conv(4, (3,), strides=2), jnn.global_average_pool(1))
-    params, state = model.init(jax.random.key(0), x)
-    expected, _ = model.apply(params, state, x[:, :4])
-    y, _ = model.apply(params, state, x, mask=mask)
+    params, state = init(model, x)
+    expected, _ = apply(model, params, state, x[:, :4])
+    y, _ = apply(model, params, state, x, mask=mask)
     np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
 def test_gradients_of_padding_are_zero():
     model = jnn.chain(jnn.conv(4, (3,), strides=2), jnn.max_pool((2,)), jnn.last_element())
     whole, mask = padded(sequences(), before=2)
-    params, state = model.init(jax.random.key(0), whole)
+    params, state = init(model, whole)
     loss = lambda params, x: model.apply(params, state, x, mask=mask)[0].sum()
-    of_params, of_x = jax.grad(loss, (0, 1))(params, whole)
+    of_params, of_x = jax.jit(jax.grad(loss, (0, 1)))(params, whole)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of_params))
     assert not np.any(np.asarray(of_x)[~np.asarray(mask)])
 
@@ -216,9 +221,9 @@ def test_attention_pairs_go_through_a_chain():
     pairs = np.tril(np.ones((2, 6, 6), bool), -1) | np.eye(6, dtype=bool)
     model = jnn.chain(jnn.attention(1), jnn.attention(1))
     causal = jnn.chain(jnn.attention(1, causal=True), jnn.attention(1, causal=True))
-    params, state = model.init(jax.random.key(0), x)
-    y, _ = model.apply(params, state, x, mask=jnp.asarray(pairs))
-    np.testing.assert_allclose(y, causal.apply(params, state, x)[0], atol=1e-6)
+    params, state = init(model, x)
+    y, _ = apply(model, params, state, x, mask=jnp.asarray(pairs))
+    np.testing.assert_allclose(y, apply(causal, params, state, x)[0], atol=1e-6)
 
 
 FRAMES = jnn.chain(jnn.conv(3, (3, 3)), jax.nn.relu, jnn.batch_norm(), jnn.flatten(3))
@@ -227,22 +232,22 @@ FRAMES = jnn.chain(jnn.conv(3, (3, 3)), jax.nn.relu, jnn.batch_norm(), jnn.flatt
 def test_elements_of_any_rank_stream():
     model = jnn.chain(jnn.chain(jnn.per_element(FRAMES), jnn.lstm(6)), out=jnn.dense(2))
     x = np.random.default_rng(0).standard_normal((2, 5, 4, 4, 1)).astype(np.float32)
-    params, state = model.init(jax.random.key(0), x)
-    y, _ = model.apply(params, state, x)
+    params, state = init(model, x)
+    y, _ = apply(model, params, state, x)
     carry = model.carry(params, jnp.asarray(x[:, 0]), 5)
     for t in range(5):
-        y_t, carry = model.step(params, state, carry, jnp.asarray(x[:, t]))
+        y_t, carry = step(model, params, state, carry, jnp.asarray(x[:, t]))
         np.testing.assert_allclose(y_t, y[:, t], atol=1e-6)
 
 
 def test_frames_that_are_padding_count_nowhere():
     model = jnn.chain(jnn.per_element(FRAMES), jnn.last_element())
     x = np.random.default_rng(0).standard_normal((2, 5, 4, 4, 1)).astype(np.float32)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     junk = np.concatenate([x, np.full_like(x, np.nan)], axis=1)
     mask = jnp.arange(10)[None].repeat(2, 0) < 5
-    expected, new_state = model.apply(params, state, x, train=True)
-    y, padded_state = model.apply(params, state, junk, train=True, mask=mask)
+    expected, new_state = apply(model, params, state, x, train=True)
+    y, padded_state = apply(model, params, state, junk, train=True, mask=mask)
     np.testing.assert_allclose(y, expected, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), padded_state, new_state)
 
@@ -250,12 +255,12 @@ def test_frames_that_are_padding_count_nowhere():
 def test_the_last_element():
     x, mask = padded(sequences())
     layer = jnn.last_element()
-    np.testing.assert_array_equal(layer.apply({}, {}, x, mask=mask)[0], x[:, LENGTH - 1])
-    np.testing.assert_array_equal(layer.apply({}, {}, x, mask=mask & False)[0], np.zeros((2, 2)))
+    np.testing.assert_array_equal(apply(layer, {}, {}, x, mask=mask)[0], x[:, LENGTH - 1])
+    np.testing.assert_array_equal(apply(layer, {}, {}, x, mask=mask & False)[0], np.zeros((2, 2)))
     with pytest.raises(JnnError, match=r"last_element: got x of shape \(2,\)"):
-        layer.apply({}, {}, x[0, 0])
+        apply(layer, {}, {}, x[0, 0])
     with pytest.raises(JnnError, match=r"last_element: got x of shape \(2, 0, 2\)"):
-        layer.apply({}, {}, x[:, :0])
+        apply(layer, {}, {}, x[:, :0])
 
 
 @pytest.mark.parametrize(
@@ -292,15 +297,15 @@ def test_a_scan_inside_a_flow():
         jnn.wired(silent, {"part": drop}).apply({}, {}, x, key=key, train=True)
 
     model = jnn.wired(silent, {"part": dense})
-    params, state = model.init(key, x)
-    y, _ = jax.jit(model.apply)(params, state, x)
+    params, state = init(model, x)
+    y, _ = apply(model, params, state, x)
     expected = x
     for _ in range(3):
-        expected = dense.apply(params["part"], {}, expected)[0]
+        expected = apply(dense, params["part"], {}, expected)[0]
     np.testing.assert_allclose(y, expected, atol=1e-6)
 
     model = jnn.wired(silent, {"part": jnn.batch_norm()})
-    params, state = model.init(key, x)
+    params, state = init(model, x)
     assert model.apply(params, state, x)[0].shape == (4, 2)
     with pytest.raises(JnnError, match=r"run\('part', x\): got a part that changes its state"):
         model.apply(params, state, x, train=True)
@@ -310,7 +315,7 @@ def test_a_vmap_inside_a_flow_needs_its_mask():
     each = lambda run, x: jax.vmap(lambda x: run("part", x))(x)
     model = jnn.wired(each, {"part": jnn.gru(2)}, streaming=False)
     x, mask = padded(sequences())
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     with pytest.raises(JnnError, match=r"run\('part', x\): .* expected the mask of this x"):
         model.apply(params, state, x, mask=mask)
 
@@ -319,7 +324,7 @@ def test_a_vmap_inside_a_flow_needs_its_mask():
 
     right = jnn.wired(given, {"part": jnn.gru(2)}, streaming=False)
     expected, _ = jnn.gru(2).apply(params["part"], {}, x, mask=mask)
-    np.testing.assert_allclose(right.apply(params, state, x, mask=mask)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(apply(right, params, state, x, mask=mask)[0], expected, atol=1e-6)
     with pytest.raises(JnnError, match="a part that remembers a stream"):
         jnn.wired(each, {"part": jnn.gru(2)}).carry(params, x[:, 0], 3)
 
@@ -331,7 +336,7 @@ def test_a_flow_passes_the_mask_that_follows():
     parts = {"conv": jnn.conv(2, (3,), strides=2), "pool": jnn.global_average_pool(1)}
     x, mask = padded(sequences())
     model = jnn.wired(flow, parts)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     with pytest.raises(JnnError, match=r"run\('pool', x\): got x of shape \(2, 6, 2\)"):
         model.apply(params, state, x, mask=mask)
 
