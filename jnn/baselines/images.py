@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from jnn.errors import mistake
 from jnn.generative.scores import Judge, gaussian_images, independent_pixels, scores
 
 
@@ -14,7 +15,8 @@ def generator_scores(
 
     They are drawn from Gaussians with the moments of each class of ``train`` and of all its images,
     and pixel by pixel. ``train`` has ``image`` ``(N, H, W, C)`` from 0 to 1 and ``label`` ``(N,)``
-    of K classes; ``count`` is a multiple of K, and at most N.
+    of K classes; ``count`` is a multiple of K; there are at most N images of single pixels. Raises
+    `JnnError` for another count, and for a class with fewer than two images.
 
     >>> from jnn.generative.scores import judge
     >>> rng = np.random.default_rng(0)
@@ -24,10 +26,13 @@ def generator_scores(
     ['Gaussian of each class', 'Gaussian', 'single pixels']
     """
     image, classes = train["image"], int(train["label"].max()) + 1
-    each = count // classes
-    of_class = lambda k: gaussian_images(image[train["label"] == k], each, seed=k)
+    if count < 1 or count % classes:
+        expected = f"a multiple of the {classes} classes"
+        raise mistake("generator_scores", got=f"count={count}", expected=expected)
+    per_class = count // classes
+    of_class = lambda k: gaussian_images(image[train["label"] == k], per_class, seed=k)
     in_turn = np.stack([of_class(k) for k in range(classes)], axis=1)
-    labels = np.tile(np.arange(classes), each)
+    labels = np.tile(np.arange(classes), per_class)
     return {
         "Gaussian of each class": scores(judge, in_turn.reshape(-1, *image.shape[1:]), labels),
         "Gaussian": scores(judge, gaussian_images(image, count)),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from jnn.detection.center_points import Detections
+from jnn.errors import mistake
 
 SIDE = 28  # of the crops that are classified
 LEAST_AREA = 36  # of the box of a component, in pixels
@@ -180,8 +181,10 @@ def _areas(boxes: np.ndarray) -> np.ndarray:
 
 
 def _mean_size(train: Objects) -> np.ndarray:
-    """Width and height."""
+    """Width and height of the mean box."""
     boxes = train["box"][train["mask"]]
+    if not len(boxes):
+        raise mistake("mean box", got="no object in any training image", expected="at least one")
     return (boxes[:, 2:] - boxes[:, :2]).mean(axis=0)
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.detection import center_points
+from jnn.losses import checks
 from jnn.metrics import Metric
 
 
@@ -36,20 +37,24 @@ def image_losses(
 def per_object(sums: Mapping[str, jax.Array], *, box_weight: float) -> dict[str, jax.Array]:
     """The means ``heat`` and ``box`` over objects, and ``loss``, heat + ``box_weight`` box.
 
-    ``sums`` are those of `image_losses`, over several images.
+    ``sums`` are those of `image_losses`, over several images. Without an object they are not
+    divided: images without objects still have a loss, that of their false peaks.
 
     >>> sums = {"heat": jnp.array(6.0), "box": jnp.array(2.0), "objects": jnp.array(2.0)}
     >>> float(per_object(sums, box_weight=0.5)["loss"])
     3.5
     """
-    means = {name: sums[name] / jnp.maximum(sums["objects"], 1) for name in ("heat", "box")}
+    objects = sums["objects"]
+    total = jnp.where(objects == 0, 1, objects)
+    means = {name: sums[name] / total for name in ("heat", "box")}
     return {"loss": means["heat"] + box_weight * means["box"], **means}
 
 
 def loss_of_objects(box_weight: float) -> Metric:
     """`per_object` over all images of a data set; predictions are `image_losses`.
 
-    Images with more objects count more, so that the result does not depend on the batches.
+    Images with more objects count more, so that the result does not depend on the batches. Those of
+    weight 0 do not count, whatever they hold.
 
     >>> metric = loss_of_objects(box_weight=0.5)
     >>> losses = {name: jnp.array([1.0, 3.0]) for name in ("heat", "box", "objects")}
@@ -57,7 +62,12 @@ def loss_of_objects(box_weight: float) -> Metric:
     >>> float(metric.compute(sums)["loss"])
     1.5
     """
-    return Metric(
-        measure=lambda losses, _, weight: jax.tree.map(lambda leaf: jnp.sum(weight * leaf), losses),
-        compute=partial(per_object, box_weight=box_weight),
-    )
+
+    def measure(losses, _, weights=None):
+        return {name: total(values, weights) for name, values in losses.items()}
+
+    def total(values, weights):
+        weights = checks.spread("loss_of_objects", weights, values.shape, values.dtype)
+        return jnp.sum(weights * jnp.where(weights == 0, 0, values))
+
+    return Metric(measure, compute=partial(per_object, box_weight=box_weight))

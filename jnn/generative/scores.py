@@ -14,11 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.losses.labels import check_labels
 
 
 def projection(images: np.ndarray, components: int = 64) -> Callable[[np.ndarray], np.ndarray]:
-    """The function ``(M, ...) -> (M, components)`` on the first principal components of ``images``
-    ``(N, ...)``, by scikit-learn.
+    """The projection on the first principal components of ``images``, by scikit-learn.
+
+    ``images`` ``(N, ...)`` determine the components; the result is a function ``(M, ...) -> (M,
+    components)``.
 
     >>> rng = np.random.default_rng(0)
     >>> project = projection(rng.normal(size=(50, 4, 4, 1)), components=3)
@@ -165,9 +168,12 @@ def scores(judge: Judge, images: np.ndarray, label: np.ndarray | None = None) ->
 def class_shares(label: np.ndarray, classes: int) -> np.ndarray:
     """The share of each class among ``label`` ``(N,)``; that of a missing mode is 0.
 
+    Raises `JnnError` without a label, and for one outside ``[0, classes)``.
+
     >>> class_shares(np.array([0, 0, 2, 2]), 3).tolist()
     [0.5, 0.0, 0.5]
     """
+    check_labels(label, classes, "class_shares")
     return np.bincount(label, minlength=classes) / len(label)
 
 
@@ -176,11 +182,14 @@ def gaussian_images(
 ) -> np.ndarray:
     """A baseline: ``count`` images drawn from the Gaussian fitted to ``images`` ``(N, ...)``.
 
-    It has the covariance of their first principal components; pixels are clipped to 0 .. 1.
+    It has the covariance of their first principal components; pixels are clipped to 0 .. 1. Raises
+    `JnnError` for fewer than two images, which have no covariance.
 
     >>> gaussian_images(np.random.default_rng(0).uniform(size=(9, 2, 2, 1)), 5, components=3).shape
     (5, 2, 2, 1)
     """
+    if len(images) < 2:
+        raise mistake("gaussian_images", got=f"{len(images)} images", expected="two at least")
     flat = np.reshape(images, (len(images), -1)).astype(np.float64)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(flat, rowvar=False)))
     noise = np.random.default_rng(seed).standard_normal((count, min(components, flat.shape[1])))

@@ -44,7 +44,7 @@ def forecast_score(
     """``|x_t - x̂_t| / deviation``, with the forecasts x̂ of `running_forecasts`.
 
     ``forecast`` is a JAX function from a window ``(length,)`` to a number, ``x`` is ``(T,)``.
-    ``deviation`` is the standard deviation of its errors on data without anomalies. Values more
+    ``deviation`` > 0 is the standard deviation of its errors on data without anomalies. Values more
     than ``cleaning`` deviations from their forecast are rejected; 0 rejects none. The score is the
     trailing mean of ``smoothing`` errors.
 
@@ -52,6 +52,9 @@ def forecast_score(
     >>> forecast_score(lambda window: window[-1], x, length=2, deviation=2.0).score.tolist()
     [0.0, 0.0, 0.0, 4.0, 4.0]
     """
+    if not 0 < deviation < np.inf:
+        got = f"deviation={deviation}"
+        raise mistake("forecast_score", got=got, expected="a finite number > 0")
     limit = cleaning * deviation or np.inf
     running = lambda x: running_forecasts(forecast, x, length=length, horizon=horizon, limit=limit)
     expected = np.asarray(jax.jit(running)(jnp.asarray(x)))
@@ -70,8 +73,8 @@ def reconstruction_score(
 
     ``reconstruct`` takes windows ``(N, length / step, 1)`` of ``x`` ``(T,)``, as `step_means` makes
     them, to their reconstructions; windows start ``step`` times after each other. The score is the
-    trailing mean of ``smoothing`` such errors. That of a time is known when the last window that
-    contains it has ended.
+    trailing mean of ``smoothing`` such errors. It exists only once the last window that contains
+    the time has ended.
 
     >>> x = np.arange(4.0)
     >>> reconstruction_score(lambda windows: windows + 2, x, length=2).score.tolist()
@@ -79,9 +82,10 @@ def reconstruction_score(
     """
     cut = windows(x, length=length, stride=step)
     steps = step_means(cut["inputs"], step)
-    y, seen = (np.repeat(values, step, axis=1)[..., 0] for values in (reconstruct(steps), steps))
+    at_each_time = lambda values: np.repeat(values, step, axis=1)[..., 0]
+    y, original = at_each_time(reconstruct(steps)), at_each_time(steps)
     mean = lambda values: over_time(values, cut["origin"], len(x))
-    return AnomalyScore(_smoothed(np.sqrt(mean((y - seen) ** 2)), smoothing), mean(y))
+    return AnomalyScore(_smoothed(np.sqrt(mean((y - original) ** 2)), smoothing), mean(y))
 
 
 def step_means(windows: Any, step: int) -> Any:
@@ -105,11 +109,16 @@ def clean_threshold(score: np.ndarray, clean: np.ndarray, *, quantile: float, re
     """The ``quantile`` of the score at the times that depend on clean times alone.
 
     ``clean`` is ``(T,)`` bool; the score of a time depends on the last ``reach`` times up to it.
+    Raises `JnnError` where no score depends on clean times alone.
 
     >>> clean_threshold(np.arange(5.0), np.array([0, 1, 1, 1, 0], bool), quantile=0.5, reach=2)
     2.5
     """
-    return float(np.quantile(score[throughout(clean, reach)], quantile))
+    clean_scores = score[throughout(clean, reach)]
+    if not len(clean_scores):
+        got = f"{int(np.sum(clean))} clean times, no {reach} of them in a row"
+        raise mistake("clean_threshold", got=got, expected=f"{reach} at least")
+    return float(np.quantile(clean_scores, quantile))
 
 
 def running_forecasts(
@@ -247,13 +256,17 @@ def detection(
 def hit(score: np.ndarray, events: Sequence[range], *, near: int = NEAR) -> bool:
     """The UCR archive's score: whether the time of the highest score is in or near an event.
 
-    It may be outside of one of the ``events`` by at most ``near`` times.
+    It may be outside of one of the ``events`` by at most ``near`` times. Raises `JnnError` without
+    an event, and for a score that is NaN.
 
     >>> hit(np.array([0.0, 0.0, 5.0, 1.0]), [range(3, 4)], near=1)
     True
     >>> hit(np.array([5.0, 0.0, 0.0, 1.0]), [range(3, 4)], near=1)
     False
     """
+    if not events or not len(score) or np.isnan(score).any():
+        got = f"{len(events)} events, {len(score)} scores, {int(np.isnan(score).sum())} of them NaN"
+        raise mistake("hit", got=got, expected="an event, and a score of each time")
     highest = int(np.argmax(score))
     return any(event.start - near <= highest < event.stop + near for event in events)
 

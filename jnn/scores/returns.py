@@ -12,11 +12,13 @@ def of_returns(networks: Sequence[str], mixture: str) -> metrics.Metric:
 
     Targets are returns r ``(N, folds)``. Predictions are ``{"mean": {name: (N, folds)},
     "variance": ..., "count": (N, folds)}`` with a name for each network and the mixture; ``count``
-    is 0 for returns that do not count, and 1 for all others.
+    is 0 for returns that do not count, whatever their forecasts are, and 1 for all others.
 
         rmse_ratio  √ (Σ (r - μ)² / Σ r²): the error over that of persistence, which expects zero
         qlike       mean of log h + r² / h: see `jnn.baselines.volatility.qlike`
         nll         mean of `jnn.losses.gaussian_negative_log_likelihood`, summed over networks
+
+    All three are NaN where no return counts.
 
     >>> forecasts = {"one": jnp.full((2, 1), 0.5), "all": jnp.full((2, 1), 0.5)}
     >>> predictions = {"mean": forecasts, "variance": forecasts, "count": jnp.ones((2, 1))}
@@ -39,7 +41,8 @@ def of_returns(networks: Sequence[str], mixture: str) -> metrics.Metric:
             "nll": sum(nll),
             "count": jnp.ones_like(r),
         }
-        return {name: jnp.sum(count * value) for name, value in values.items()}
+        counted = lambda value: jnp.where(count == 0, 0, value)
+        return {name: jnp.sum(count * counted(value)) for name, value in values.items()}
 
     def compute(sums):
         means = {name: sums[name] / sums["count"] for name in ("qlike", "nll")}

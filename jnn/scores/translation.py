@@ -9,8 +9,8 @@ from jnn.errors import MissingExtraError, mistake
 def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """Corpus BLEU of at most four words, as a fraction; ``references[i]`` are those of sentence i.
 
-    Words are parted by spaces. A sentence may have any number of references from 1 on. There is no
-    smoothing: without a common phrase of four words in all sentences together, BLEU is 0.
+    Words are separated by spaces. A sentence may have any number of references from 1 on. There is
+    no smoothing: without a common phrase of four words in all sentences together, BLEU is 0.
 
     Raises JnnError for unequal numbers of sentences and for one without a reference, and
     MissingExtraError without sacrebleu, which computes it. Source: Papineni et al. 2002,
@@ -23,7 +23,8 @@ def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> fl
         got = f"{len(translations)} translations, {len(references)} lists of references"
         raise mistake("bleu", got=got, expected="a list of references for each, none empty")
     most = max(map(len, references), default=0)
-    columns = [[each[i] if i < len(each) else None for each in references] for i in range(most)]
+    column = lambda i: [texts[i] if i < len(texts) else None for texts in references]
+    columns = [column(i) for i in range(most)]
     settings = {"tokenize": "none", "smooth_method": "none", "force": True}
     return sacrebleu_module().corpus_bleu(translations, columns, **settings).score / 100
 

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.data.checks import check_finite
 from jnn.errors import mistake
 
 
@@ -88,7 +89,8 @@ def area_under_curve(labels: np.ndarray) -> Callable[[jax.Array], jax.Array]:
 def roc(scores: np.ndarray, same: np.ndarray) -> Roc:
     """The receiver operating characteristic of the scores ``(P,)`` of pairs, at every threshold.
 
-    By scikit-learn. Raises `JnnError` without a positive or without a negative pair.
+    By scikit-learn. Raises `JnnError` without a positive or without a negative pair, and for scores
+    that are not finite.
     """
     from sklearn.metrics import roc_curve
 
@@ -96,6 +98,7 @@ def roc(scores: np.ndarray, same: np.ndarray) -> Roc:
     if same.ndim != 1 or same.shape != np.shape(scores) or same.all() or not same.any():
         got = f"scores {np.shape(scores)} and same {same.shape}, of which {int(same.sum())} are"
         raise mistake("roc", got=got, expected="(P,) for both, with same and different pairs")
+    check_finite(scores, "roc")
     return Roc(*roc_curve(same, scores, drop_intermediate=False))
 
 
@@ -155,11 +158,12 @@ def identification_rate(
 
 
 def summarize(embeddings: np.ndarray, labels: np.ndarray, *, gallery: int = 5) -> dict[str, float]:
-    """How well embeddings ``(N, D)`` of N examples with ``labels`` ``(N,)`` tell labels apart.
+    """How well embeddings ``(N, D)`` of examples separate their ``labels`` ``(N,)``.
 
     ``auc``, ``eer`` (`equal_error_rate`) and ``tar`` (`true_accept_rate` at 1 % false accepts) are
-    those of all pairs; ``identified`` is the `identification_rate` where the first ``gallery``
-    examples of each label are known. Raises `JnnError` as these do.
+    those of all pairs; ``identified`` is the `identification_rate` of the other examples where the
+    first ``gallery`` of each label are the gallery. Raises `JnnError` as these do, and where no
+    label has more than ``gallery`` examples.
 
     >>> z = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [0.0, 2.0]])
     >>> summarize(z, np.array([0, 0, 1, 1]), gallery=1)
@@ -172,13 +176,13 @@ def summarize(embeddings: np.ndarray, labels: np.ndarray, *, gallery: int = 5) -
     cosines = similarities(embeddings, pairs)
     curve = roc(cosines, pairs.same)
     earlier = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
-    known = earlier < gallery
+    in_gallery = earlier < gallery
     return {
         "auc": float(roc_auc_score(pairs.same, cosines)),
         "eer": equal_error_rate(curve),
         "tar": true_accept_rate(curve, false_accept_rate=0.01),
         "identified": identification_rate(
-            embeddings[known], labels[known], embeddings[~known], labels[~known]
+            embeddings[in_gallery], labels[in_gallery], embeddings[~in_gallery], labels[~in_gallery]
         ),
     }
 

@@ -1,8 +1,10 @@
 """Detectors without a network, on images where what they must find is known."""
 
 import numpy as np
+import pytest
 
 from jnn.baselines import objects
+from jnn.errors import JnnError
 
 RNG = np.random.default_rng(0)
 
@@ -24,19 +26,17 @@ def test_components_are_the_rectangles_and_their_classes():
     train, test = rectangles(60), rectangles(12)
     found = objects.components(train)(test["image"])
     for boxes, scores, labels, i in zip(*found, range(12), strict=True):
-        known = {
+        true_labels = {
             tuple(box): label
             for box, label in zip(
                 test["box"][i, test["mask"][i]], test["label"][i, test["mask"][i]], strict=True
             )
         }
-        own = np.isfinite(scores)
-        assert {
-            tuple(box): label for box, label in zip(boxes[own], labels[own], strict=True)
-        } == known
-        np.testing.assert_array_equal(
-            scores[own], (boxes[own, 2] - boxes[own, 0]) * (boxes[own, 3] - boxes[own, 1])
-        )
+        real = np.isfinite(scores)
+        detected = zip(boxes[real], labels[real], strict=True)
+        assert {tuple(box): label for box, label in detected} == true_labels
+        width, height = (boxes[real, 2:] - boxes[real, :2]).T
+        np.testing.assert_array_equal(scores[real], width * height)
 
 
 def test_what_is_dark_or_small_is_no_component():
@@ -57,14 +57,20 @@ def test_blur_removes_noise():
 
 def test_the_mean_box_is_in_the_middle():
     train = rectangles(30)
-    found, known = objects.mean_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
-    mean = (known[:, 2:] - known[:, :2]).mean(axis=0)
+    found, boxes = objects.mean_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
+    mean = (boxes[:, 2:] - boxes[:, :2]).mean(axis=0)
     np.testing.assert_allclose(
         found.boxes[:, :, 2:] - found.boxes[:, :, :2], np.broadcast_to(mean, (3, 2, 2))
     )
     np.testing.assert_allclose(found.boxes.mean(axis=(0, 1)).reshape(2, 2).mean(axis=0), [30, 20])
     share = train["label"][train["mask"]].mean()
     np.testing.assert_allclose(found.scores, np.tile([1 - share, share], (3, 1)))
+
+
+def test_without_a_training_object_there_is_no_mean_box():
+    train = rectangles(3)
+    with pytest.raises(JnnError, match="got no object in any training image"):
+        objects.mean_box({**train, "mask": np.zeros_like(train["mask"])}, train["image"])
 
 
 def test_a_grid_does_not_overlap_and_stays_inside():

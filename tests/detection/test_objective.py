@@ -49,6 +49,14 @@ def test_every_object_counts_the_same_whatever_the_batches():
     np.testing.assert_allclose(value["loss"], total / losses["objects"].sum(), rtol=SINGLE)
 
 
+def test_weights_are_divided_by_as_they_were_summed_and_weight_zero_hides_anything():
+    losses = {"heat": [3.0, 5.0, np.nan], "box": [1.0, 0.0, np.inf], "objects": [1.0, 3.0, np.nan]}
+    losses = {name: jnp.array(values) for name, values in losses.items()}
+    metric, weights = loss_of_objects(WEIGHT), jnp.array([0.01, 0.01, 0.0])
+    value = metric.compute(metric.measure(losses, None, weights))
+    np.testing.assert_allclose(value["loss"], (8 + WEIGHT * 1) / 4, rtol=SINGLE)
+
+
 def test_images_without_an_object_have_a_finite_loss():
     metric, zeros = loss_of_objects(WEIGHT), jnp.zeros(3)
     losses = {"heat": jnp.ones(3), "box": zeros, "objects": zeros}

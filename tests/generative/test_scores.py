@@ -116,3 +116,9 @@ def test_mistakes_are_named():
         scores.projection(np.zeros((50, 4, 4, 1)), 17)
     with pytest.raises(JnnError, match="3 examples and 2 labels"):
         scores.classifier(np.zeros((3, 1)), np.zeros(2))
+    with pytest.raises(JnnError, match="class_shares: got no labels"):
+        scores.class_shares(np.array([], int), 3)
+    with pytest.raises(JnnError, match="class_shares: got label 3 in row 1"):
+        scores.class_shares(np.array([0, 3]), 3)
+    with pytest.raises(JnnError, match="gaussian_images: got 1 images, expected two at least"):
+        scores.gaussian_images(np.zeros((1, 4, 4, 1)), 5)

@@ -133,6 +133,14 @@ def test_mistakes_are_named():
         ranking(SCORE, ANOMALOUS.astype(np.int64))
     with pytest.raises(JnnError, match="trailing_mean: got size=0"):
         trailing_mean(SCORE, 0)
+    with pytest.raises(JnnError, match="clean_threshold: got 3 clean times, no 4 of them in a row"):
+        clean_threshold(SCORE, np.arange(50) < 3, quantile=0.5, reach=4)
+    with pytest.raises(JnnError, match="hit: got 0 events, 50 scores"):
+        hit(SCORE, [])
+    with pytest.raises(JnnError, match="hit: got 1 events, 2 scores, 1 of them NaN"):
+        hit(np.array([0.0, np.nan]), [range(1)])
+    with pytest.raises(JnnError, match="forecast_score: got deviation=0"):
+        forecast_score(forecast, SERIES, length=4, deviation=0)
 
 
 def test_the_score_of_forecasts_is_their_error_in_deviations():

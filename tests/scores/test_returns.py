@@ -29,3 +29,16 @@ def test_metrics_are_those_of_numpy():
     )
     nll = -np.mean(log_p[days]) - np.log(2 * np.pi)
     np.testing.assert_allclose(values["nll"], nll, rtol=SINGLE)
+
+
+def test_returns_that_do_not_count_may_have_any_forecast_and_none_give_nan():
+    r, forecasts = np.ones((2, 1)), {"both": np.array([[0.5], [np.nan]])}
+    predictions = {"mean": forecasts, "variance": {"both": np.array([[1.0], [np.nan]])}}
+    metric = of_returns(["both"], "both")
+    values = [
+        metric.compute(metric.measure({**predictions, "count": np.array([[n], [0.0]])}, r))
+        for n in (1.0, 0.0)
+    ]
+    assert float(values[0]["rmse_ratio"]) == 0.5
+    assert all(np.isfinite(value) for value in values[0].values())
+    assert all(np.isnan(value) for value in values[1].values())

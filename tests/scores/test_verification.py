@@ -103,12 +103,10 @@ def test_true_accepts_are_the_most_at_any_threshold_that_keeps_the_rate(kind, ra
 
 
 def test_identification_is_scikit_learns_nearest_neighbour():
-    known = np.arange(24) % 4 < 2
-    nearest = KNeighborsClassifier(1, metric="cosine").fit(Z[known], LABELS[known])
-    expected = nearest.score(Z[~known], LABELS[~known])
-    assert verification.identification_rate(
-        Z[known], LABELS[known], Z[~known], LABELS[~known]
-    ) == pytest.approx(expected)
+    gallery = np.arange(24) % 4 < 2
+    parts = Z[gallery], LABELS[gallery], Z[~gallery], LABELS[~gallery]
+    expected = KNeighborsClassifier(1, metric="cosine").fit(*parts[:2]).score(*parts[2:])
+    assert verification.identification_rate(*parts) == pytest.approx(expected)
     assert expected < 1
 
 
@@ -131,6 +129,10 @@ def test_identification_is_scikit_learns_nearest_neighbour():
             r"embeddings of shape \(3,\)",
         ),
         (lambda: verification.roc(np.ones(3), np.ones(3, bool)), "of which 3 are, expected"),
+        (
+            lambda: verification.roc(np.array([0.5, np.nan]), np.array([True, False])),
+            "roc: got nan at row 1",
+        ),
         (
             lambda: verification.roc(np.ones(4), np.array([True, False])),
             r"scores \(4,\) and same \(2,\)",

@@ -36,7 +36,8 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
             "confusion", got=f"shape {matrix.shape}", expected="a square matrix, (classes, classes)"
         )
     k, names = len(matrix), _names("confusion", classes, len(matrix))
-    fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    totals = matrix.sum(axis=1, keepdims=True)
+    fractions = matrix / np.where(totals == 0, 1, totals)
     right = np.eye(k, dtype=bool)
     worst = fractions[~right].max(initial=0)
     signed = np.where(right, -fractions, fractions / max(worst, RARE))
@@ -173,10 +174,12 @@ class Reliability(NamedTuple):
     def error(self) -> float:
         """The expected calibration error, ``Σ_b (n_b / n) |accuracy_b - confidence_b|``.
 
-        Source: Guo et al. 2017, equation 3.
+        NaN without an example. Source: Guo et al. 2017, equation 3.
         """
+        if not self.count.any():
+            return float("nan")
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
-        return float(self.count @ gaps / max(1, self.count.sum()))
+        return float(self.count @ gaps / self.count.sum())
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15) -> Reliability:
@@ -232,7 +235,9 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
 
 
 def _calibration_in_words(by_bin: Reliability) -> str:
-    n = max(1, by_bin.count.sum())
+    n = by_bin.count.sum()
+    if not n:
+        return "no example"
     lean = np.nansum(by_bin.count * (by_bin.confidence - by_bin.accuracy)) / n
     verdict = "calibrated"
     if abs(lean) >= 0.02:

@@ -110,7 +110,7 @@ def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
     colours = {"train": style.BLUE, "validation": style.ORANGE}
     for i, (name, (steps, y)) in enumerate(train_first):
         split = name.split("/", 1)[0]
-        look = {"color": colours[split]} if split in colours else style.line(i)
+        look: dict[str, Any] = {"color": colours[split]} if split in colours else style.line(i)
         ax.plot(
             steps,
             y,

@@ -85,7 +85,7 @@ def rolling_forecast(
 
     ``time`` and ``observed`` are ``(N,)``; each of ``forecasts``, such as ``{"24 h before": ...}``,
     is ``(N, Q)`` at the ``levels``. The heading of a panel has the share of the observed values in
-    its widest band.
+    its widest band; values that are NaN were not observed.
 
     >>> forecasts = {"1 day before": np.tile([-1, 1], (4, 1))}
     >>> figure = rolling_forecast(np.arange(4), np.array([0, 0, 0, 5]), forecasts, [0.1, 0.9])
@@ -100,8 +100,10 @@ def rolling_forecast(
             ax.fill_between(time, quantiles[:, low], quantiles[:, high], **_shade(i, len(bands)))
         ax.plot(time, observed, color=style.INK, linewidth=1.0)
         for low, high, share in bands[:1]:
-            within = np.mean((observed >= quantiles[:, low]) & (observed <= quantiles[:, high]))
-            title += f": {_percent(float(within))} within the {_percent(share)} interval"
+            within = (observed >= quantiles[:, low]) & (observed <= quantiles[:, high])
+            if np.isfinite(observed).any():
+                covered = float(np.mean(within[np.isfinite(observed)]))
+                title += f": {_percent(covered)} within the {_percent(share)} interval"
         _dated(ax, time)
         ax.sharex(axes[0, 0])
         style.gridded(ax)

@@ -42,6 +42,18 @@ def test_confusion_is_blue_where_right_and_orange_where_wrong_in_proportion():
     assert_allclose(colours, [[-0.8, 1, 0], [0.5, -0.9, 0], [0, 0, 0]])
 
 
+def test_weighted_counts_are_divided_by_their_sum():
+    ax = confusion(np.array([[0.25, 0.25], [0.0, 0.0]])).axes[0]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["0.25", "0.25", "50.0%", "none", "recall"]
+
+
+def test_without_an_example_there_is_no_calibration_error():
+    nothing = np.zeros((0, K)), np.zeros(0, int)
+    assert np.isnan(reliability(*nothing).error)
+    assert calibration(*nothing).get_suptitle() == "Calibration: no example"
+
+
 @pytest.mark.parametrize(
     ("matrix", "title"),
     [

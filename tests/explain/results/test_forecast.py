@@ -70,6 +70,17 @@ def test_headings_have_the_share_within_the_widest_band():
         assert_array_equal(ax.lines[0].get_ydata(), OBSERVED)
 
 
+def test_times_without_a_value_do_not_count_as_outside():
+    observed, band = np.array([0.0, np.nan, 5.0]), np.tile([-1.0, 1.0], (3, 1))
+    heading = lambda values: (
+        rolling_forecast(np.arange(3), values, {"1 h before": band}, [0.1, 0.9])
+        .axes[0]
+        .get_title(loc="left")
+    )
+    assert heading(observed) == "1 h before: 50 % within the 80 % interval"
+    assert heading(np.full(3, np.nan)) == "1 h before"
+
+
 def test_levels_without_a_partner_have_no_band():
     figure = rolling_forecast(HOURS, OBSERVED, {"before": QUANTILES[:, :2]}, [0.05, 0.5])
     assert not figure.axes[0].collections
