@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,12 +26,10 @@ for _ in range(20):
     use()
 print(faults() - before)
 """
-glibc = pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc"
-)
+HAS_GLIBC = hasattr(ctypes.CDLL(None), "mallopt")
 
 
-@glibc
+@pytest.mark.skipif(not HAS_GLIBC, reason="the C library is not glibc")
 def test_memory_that_is_kept_is_not_faulted_in_again():
     count = lambda *words: int(
         subprocess.run(
@@ -38,17 +37,6 @@ def test_memory_that_is_kept_is_not_faulted_in_again():
         ).stdout
     )
     assert count("keep") < count() / 10
-
-
-@glibc
-def test_a_run_may_keep_memory_and_ends_the_same(tmp_path):
-    run = ["run", "tabular_regression", "--smoke", "--offline", "--quiet", "--out"]
-    assert main([*run, str(tmp_path / "plain")]) == 0
-    # in a process of its own: memory is kept to the end of one
-    keep = [sys.executable, "-m", "jnn", *run, tmp_path / "keep", "--keep-memory"]
-    subprocess.run(keep, capture_output=True, check=True)
-    texts = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("plain", "keep")]
-    assert texts[0] == texts[1]
 
 
 EIGHT = "--xla_force_host_platform_device_count=8"
@@ -74,21 +62,32 @@ def devices(folder):
     return json.loads((folder / "env.json").read_text())["device"]["count"]
 
 
+OWN = Path(__file__).parent / "own.py"
+
+
 @pytest.fixture(scope="module")
 def on_two(tmp_path_factory):
-    """A run on two devices."""
+    """A run on two devices, in a process of its own, with its memory kept where that can be."""
     out = tmp_path_factory.mktemp("on_two") / "run"
-    done = jnn("run", "tabular_regression", "--smoke", "--devices", "2", "--out", out)
+    keep = ["--keep-memory"] if HAS_GLIBC else []
+    done = jnn("run", OWN, "--devices", "2", *keep, "--out", out)
     assert done.returncode == 0, done.stderr
     return out
 
 
 def test_each_core_may_be_a_device(on_two, tmp_path):
     assert devices(on_two) == 2
-    again = ["run", "tabular_regression", "--config", on_two / "config.json", "--out"]
-    done = jnn(*again, tmp_path / "none", flags=EIGHT[:-1] + "1")
+    options = ["--config", on_two / "config.json", "--out", tmp_path / "none"]
+    done = jnn("run", OWN, *options, flags=EIGHT[:-1] + "1")
     assert (done.returncode, (tmp_path / "none").exists()) == (2, False)
     assert "devices: got 2, expected 1 to 1, those that JAX finds here." in done.stderr
+
+
+def test_a_run_that_keeps_memory_ends_the_same(on_two, tmp_path):
+    words = ["run", OWN, "--devices", "2", "--offline", "--quiet", "--out", tmp_path / "plain"]
+    assert main(list(map(str, words))) == 0
+    texts = [(folder / "metrics.jsonl").read_text() for folder in (on_two, tmp_path / "plain")]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.slow  # two more processes, of some seconds each
@@ -96,7 +95,7 @@ def test_a_run_that_goes_on_or_is_repeated_has_as_many_devices(on_two, tmp_path)
     again = tmp_path / "again"
     for words in (
         ["resume", on_two, "--epochs", "+1"],
-        ["run", "tabular_regression", "--config", on_two / "config.json", "--out", again],
+        ["run", OWN, "--config", on_two / "config.json", "--out", again],
     ):
         done = jnn(*words)
         assert done.returncode == 0, done.stderr

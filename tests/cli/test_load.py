@@ -1,5 +1,7 @@
 """A run's model in Python."""
 
+from pathlib import Path
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,30 +10,7 @@ import jnn
 from jnn.cli import main
 from jnn.errors import JnnError
 
-OWN = """
-import dataclasses
-
-import jax.numpy as jnp
-import numpy as np
-
-import jnn
-from jnn.data.splits import from_arrays
-from jnn.train import TrainingConfig, supervised
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
-    epochs: int = 2
-
-
-def load_data(config, *, offline=False):
-    x = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
-    return from_arrays({"features": x, "label": (x[:, 0] > 0).astype(np.int32)})
-
-
-def task(config, splits):
-    return supervised(jnn.dense(2), splits, batch_size=16)
-"""
+OWN = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
 
 
 @pytest.fixture
