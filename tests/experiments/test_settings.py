@@ -19,7 +19,6 @@ from jnn.errors import JnnError
 from jnn.train import TrainingConfig, seed_key
 
 NAMES = [listing.name for listing in listings()]
-QUICK = ("tabular_classification",)
 CHOSEN = {
     "optimizer": ["sgd"],
     "schedule": ["constant"],
@@ -135,10 +134,8 @@ def without_effect(module, name, monkeypatch, skip=()):
     return idle
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
-)
+@pytest.mark.slow  # a template's settings, below, are those of training and some more
+@pytest.mark.parametrize("name", NAMES)
 def test_every_setting_of_an_experiment_has_an_effect(name, monkeypatch):
     module = load(find(name))
     assert without_effect(module, name, monkeypatch, MEASURED.get(name, ())) == []
