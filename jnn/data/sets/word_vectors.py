@@ -32,7 +32,8 @@ def read_vectors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `load_glove50`, from lines of a word and its ``features`` numbers, separated by spaces.
 
-    Lines are in UTF-8. Raises JnnError for the line of a requested word with another number of
+    Lines are in UTF-8, and blank ones are skipped. A word may have spaces in it, as some in the
+    larger files of GloVe. Raises JnnError for the line of a requested word with another number of
     features, or with anything but finite numbers.
 
     >>> read_vectors([b"the 1 2", b"cat 3 4"], ["cat", "dog"], 2)
@@ -42,17 +43,37 @@ def read_vectors(
     for row, word in enumerate(words):
         rows.setdefault(word.encode(), []).append(row)
     vectors, has_vector = np.zeros((len(words), features), np.float32), np.zeros(len(words), bool)
+    beginnings = {word.partition(b" ")[0] for word in rows}
     for number, line in enumerate(lines, start=1):
         if not rows:
             break
-        word, _, numbers = line.removeprefix(codecs.BOM_UTF8).partition(b" ")
+        line = line.removeprefix(codecs.BOM_UTF8)
+        if line.partition(b" ")[0] not in beginnings:  # as almost all are: splitting takes long
+            continue
+        word, fields = _parts(line, features)
         if (place := rows.pop(word, None)) is not None:
-            vectors[place], has_vector[place] = _vector(word, numbers, features, number), True
+            vectors[place], has_vector[place] = _vector(word, fields, features, number), True
     return vectors, has_vector
 
 
-def _vector(word: bytes, numbers: bytes, features: int, line: int) -> list[float]:
-    fields = numbers.decode(errors="replace").split()
+def _parts(line: bytes, features: int) -> tuple[bytes, list[str]]:
+    """The word of a line, which may have spaces in it, and its numbers as they are written."""
+    parts = line.split()
+    size = max(1, len(parts) - features)
+    if all(map(_is_number, parts[1:size])):  # too many numbers, and not a longer word
+        size = 1
+    return b" ".join(parts[:size]), [part.decode(errors="replace") for part in parts[size:]]
+
+
+def _is_number(part: bytes) -> bool:
+    try:
+        parse_number(part.decode(errors="replace"))
+    except ValueError:
+        return False
+    return True
+
+
+def _vector(word: bytes, fields: list[str], features: int, line: int) -> list[float]:
     of = f"for {word.decode()!r} in line {line}"
     if len(fields) != features:
         got = f"{len(fields)} numbers {of}"

@@ -34,6 +34,15 @@ def test_reading_stops_when_all_are_found():
 def test_a_line_of_another_length_is_refused():
     with pytest.raises(JnnError, match=r"got 3 numbers for 'cat' in line 2, expected 2"):
         word_vectors.read_vectors([b"dog 1", b"cat 1 2 3"], ["cat"], 2)
+    with pytest.raises(JnnError, match=r"got 1 numbers for 'cat' in line 1, expected 2"):
+        word_vectors.read_vectors([b"cat 1"], ["cat"], 2)
+
+
+def test_words_may_have_spaces():
+    lines = [b". . . 1 2", b". 3 4", b"at a@b.c 5 6"]
+    vectors, has_vector = word_vectors.read_vectors(lines, [".", "at a@b.c", ". . .", "at"], 2)
+    assert has_vector.tolist() == [True, True, True, False]
+    assert vectors.tolist() == [[3, 4], [5, 6], [1, 2], [0, 0]]
 
 
 def test_a_byte_order_mark_and_blank_lines_hide_no_word():
