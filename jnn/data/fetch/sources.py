@@ -58,16 +58,20 @@ def find(source: Source, *, report: Report = say) -> Path | None:
     """The local folder that has every file of ``source`` with the right sha256, or None.
 
     Searched are the folders where it may be installed (``source.folders``),
-    ``data_folder()/NAME`` and ``data_folder()`` itself. A folder with a damaged file is skipped and
-    reported.
+    ``data_folder()/NAME`` and ``data_folder()`` itself. A folder with a file that is damaged or
+    cannot be read is skipped and reported.
     """
     for folder in _places(source):
         paths = {file.name: folder / file.name for file in source.files}
-        if all(path.is_file() for path in paths.values()):
+        try:
+            if not all(path.is_file() for path in paths.values()):
+                continue
             damages = _damages(source, {name: path.read_bytes() for name, path in paths.items()})
-            if not damages:
-                return folder
-            report(f"{source.name}: passing over {folder}: {'; '.join(damages)}")
+        except OSError as error:
+            damages = [f"{error.filename} cannot be read: {error.strerror}"]
+        if not damages:
+            return folder
+        report(f"{source.name}: skipping {folder}: {'; '.join(damages)}")
     return None
 
 

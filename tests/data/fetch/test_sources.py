@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -198,8 +199,31 @@ def test_a_damaged_cache_is_told_and_fetched_again(cache, served):
     (folder / "a.csv").write_bytes(CONTENT[:-1] + b"?")
     said = []
     assert (fetch(tiny, report=said.append) / "a.csv").read_bytes() == CONTENT
-    assert "passing over" in said[0]
+    assert "skipping" in said[0]
     assert "a.csv is damaged or altered: got sha256" in said[0]
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_its_folder_skipped(
+    cache, tmp_path, monkeypatch
+):
+    tiny = source(file("a.csv"), folders=(str(tmp_path),))
+    for folder in (tmp_path, cache / "tiny"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "a.csv").write_bytes(CONTENT)
+    read = Path.read_bytes
+
+    def read_bytes(path):
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    said = []
+    assert find(tiny, report=said.append) == cache / "tiny"
+    unreadable = tmp_path / "a.csv"
+    assert said == [
+        f"tiny: skipping {tmp_path}: {unreadable} cannot be read: Permission denied",
+    ]
 
 
 def test_an_interrupted_write_leaves_nothing(cache, served, monkeypatch):
