@@ -10,10 +10,10 @@ Data      water_flow: hourly flow in a pipeline, 1,268 hours, three events of lo
           internal_bleeding: arterial pressure, 7,501 readings, set 135 of the UCR archive; one
           anomaly of 12 readings. machine_temperature: 22,695 five-minute readings of the Numenta
           benchmark (NAB); three windows of two days in the test part.
-          Models, scalings and thresholds are fitted to the known stretch without its events, the
-          last quarter of which is validation data. An alarm is a score above the 99.9 % quantile
+          Models, scalings and thresholds are fitted to the training stretch without its events,
+          whose last quarter is validation data. An alarm is a score above the 99.9 % quantile
           there. Settings were chosen by the loss on validation data, but horizon and smoothing of
-          the temperature by the event in its known stretch, and the cleaning of the flow
+          the temperature by the event in its training stretch, and the cleaning of the flow
           beforehand.
 Baselines |z|; ridge regression of the next value (AR), and with the forecaster's inputs, horizon,
           cleaning and smoothing; PCA of windows.
@@ -119,7 +119,7 @@ class Config(TrainingConfig):
     Later forecasts are made from the forecast in its place.
     """
     quantile: float = 0.999
-    """Of the scores in the known stretch without its events: the threshold of an alarm."""
+    """Of the scores in the training stretch without its events: the threshold of an alarm."""
     members: int = SUITED
     """Models that are trained side by side, and averaged."""
     width: int = 32
@@ -177,7 +177,7 @@ def judge_of(config: Config, recording: Recording) -> RecordingJudge:
 
 
 class Prepared(NamedTuple):
-    """The readings, standardized by the known ones outside events, and windows of those."""
+    """The readings, standardized by those for training outside events, and their windows."""
 
     x: np.ndarray
     """(T,) float32."""
@@ -304,7 +304,7 @@ def task(config: Config, recording: Recording) -> Task:
 
 
 def baselines(config: Config, recording: Recording, x: np.ndarray) -> dict[str, np.ndarray]:
-    """The scores ``(T,)`` of simple methods, fitted to the known stretch without its events."""
+    """The scores ``(T,)`` of simple methods, fitted to the training stretch without events."""
     clean, lags = stretches(recording.clean), LAGS[config.data]
     scores = {"|z|": np.abs(x), f"AR-{lags}": autoregression_score(x, clean, length=lags).score}
     if config.smoothing > 1:

@@ -169,7 +169,8 @@ def task(config: Config, splits: Splits) -> Task:
 
     @cache
     def pca():
-        return principal_components(images.to_float(splits.known["image"]), latents[-1])
+        image = splits.train_and_validation["image"]
+        return principal_components(images.to_float(image), latents[-1])
 
     def baselines():
         """The mean squared error of the mean image, and of PCA for each size of the code."""

@@ -228,8 +228,7 @@ def task(config: Config, splits: Splits) -> Task:
 
 def baseline_embeddings(splits: Splits) -> dict[str, np.ndarray]:
     """Embeddings of the test images by methods that were fitted to the images of all others."""
-    pixels = [
-        np.asarray(standardized(reduced(part["image"]))) for part in (splits.known, splits.test)
-    ]
+    train = splits.train_and_validation
+    pixels = [np.asarray(standardized(reduced(part["image"]))) for part in (train, splits.test)]
     x, test = (image.reshape(len(image), -1) for image in pixels)
-    return linear_embeddings(x, splits.known["person"], test)
+    return linear_embeddings(x, train["person"], test)

@@ -161,7 +161,8 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
     from sklearn.svm import SVC
 
     flat = lambda image: images.to_float(image).reshape(len(image), -1)
-    x, y = flat(splits.known["image"]), splits.known["label"]
+    train = splits.train_and_validation
+    x, y = flat(train["image"]), train["label"]
     test, truth = flat(splits.test["image"]), splits.test["label"]
     components = []
     scaling = []  # pixels have one scale, components have not

@@ -265,7 +265,7 @@ def baselines(
         weather.inputs[:, 0],
         measured(windows(weather, weather.split.train, 1)),
         measured(test),
-        known=weather.split.train,
+        within=weather.split.train,
         horizons=HORIZONS,
         calendar=weather.inputs[:, -CALENDAR:],
         trees=3 if config.smoke else 150,

@@ -150,8 +150,7 @@ def replacing(path: Path, *, remedy: str = _ROOM) -> Iterator[Path]:
 
 
 class JsonLines:
-    """A log of values by step, one line ``{"step": 50, "train/loss": 0.31}`` each, readable while
-    it grows.
+    """A log of one line ``{"step": 50, "train/loss": 0.31}`` a step, readable while it grows.
 
     A line that a crash left half-written is dropped before the next one is written. Reading raises
     JnnError, with the number of the line, for a line that is no such row.

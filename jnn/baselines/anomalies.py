@@ -20,9 +20,9 @@ def autoregression_score(
 ) -> AnomalyScore:
     """The errors of a ridge regression of ``x_{t+horizon}`` on a window, in their deviation.
 
-    It is fitted to the windows ``within`` parts of the series ``x`` ``(T,)`` without anomalies, of
-    which it sees the means of each ``step`` times. ``penalty`` is that of scikit-learn's Ridge; the
-    other arguments are those of `jnn.scores.anomaly.forecast_score`.
+    It is fitted to the windows ``within`` parts of the series ``x`` ``(T,)`` without anomalies. Its
+    inputs are the means of each ``step`` times of a window. ``penalty`` is that of scikit-learn's
+    Ridge; the other arguments are those of `jnn.scores.anomaly.forecast_score`.
 
     >>> wave = np.sin(np.arange(60.0)).astype(np.float32)
     >>> wave[50] += 1
@@ -33,16 +33,16 @@ def autoregression_score(
     from sklearn.linear_model import Ridge
 
     cut = forecast_windows(x, x, length=length, horizons=[horizon], within=within)
-    seen = step_means(cut["inputs"], step)[..., 0].astype(np.float64)
+    inputs = step_means(cut["inputs"], step)[..., 0].astype(np.float64)
     targets = cut["targets"][:, 0]
-    ridge = Ridge(penalty).fit(seen, targets)
+    ridge = Ridge(penalty).fit(inputs, targets)
     weights, bias = jnp.asarray(ridge.coef_, jnp.float32), float(ridge.intercept_)
     return forecast_score(
         lambda window: step_means(window[:, None], step)[:, 0] @ weights + bias,
         x,
         length=length,
         horizon=horizon,
-        deviation=float(np.sqrt(np.mean((ridge.predict(seen) - targets) ** 2))),
+        deviation=float(np.sqrt(np.mean((ridge.predict(inputs) - targets) ** 2))),
         cleaning=cleaning,
         smoothing=smoothing,
     )
@@ -69,7 +69,7 @@ def components_score(
     """
     from sklearn.decomposition import PCA
 
-    seen = step_means(windows(x, length=length, within=within)["inputs"], step)[..., 0]
-    pca = PCA(components, random_state=0).fit(seen)
+    inputs = step_means(windows(x, length=length, within=within)["inputs"], step)[..., 0]
+    pca = PCA(components, random_state=0).fit(inputs)
     reconstruct = lambda steps: pca.inverse_transform(pca.transform(steps[..., 0]))[..., None]
     return reconstruction_score(reconstruct, x, length=length, step=step, smoothing=smoothing)

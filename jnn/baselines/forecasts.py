@@ -9,16 +9,16 @@ import numpy as np
 from jnn.errors import mistake
 
 
-def climatology(time: np.ndarray, values: np.ndarray, known: range) -> np.ndarray:
+def climatology(time: np.ndarray, values: np.ndarray, within: range) -> np.ndarray:
     """The mean of ``values`` at each time's day of the year and hour, ``(T,)`` float64.
 
-    Means are over the ``known`` times alone, such as those of the training part. Where these have
-    no such day, as 29 February, the mean of the hour over all days stands in.
+    Means are over the times ``within`` a part alone, such as the training part. Where it has no
+    such day, as 29 February, the mean of the hour over all its days stands in.
 
     ``time`` is ``(T,)`` datetime64 and ``values`` ``(T,)``. Raises `JnnError` for other shapes.
 
     >>> hours = np.arange("2011-12-31T00", "2012-01-03T00", 12, dtype="datetime64[h]")
-    >>> climatology(hours, np.array([1.0, 2, 3, 4, 9, 9]), known=range(4)).tolist()
+    >>> climatology(hours, np.array([1.0, 2, 3, 4, 9, 9]), within=range(4)).tolist()
     [1.0, 2.0, 3.0, 4.0, 2.0, 3.0]
     """
     time, values = np.asarray(time), np.asarray(values)
@@ -28,7 +28,7 @@ def climatology(time: np.ndarray, values: np.ndarray, known: range) -> np.ndarra
     day, year = time.astype("datetime64[D]"), time.astype("datetime64[Y]")
     hour = (time - day).astype("timedelta64[h]").astype(int)
     day_of_year = (day - year).astype(int)
-    rows = np.array(known)
+    rows = np.array(within)
 
     def mean(slot: np.ndarray) -> np.ndarray:
         size = slot.max() + 1
@@ -51,7 +51,7 @@ def regression_forecasts(
 ) -> np.ndarray:
     """The forecasts of a regressor of scikit-learn, fitted anew for each horizon, ``(N, H)``.
 
-    It predicts the change ``values[origin + h] - values[origin]`` from all that a window sees and
+    It predicts the change ``values[origin + h] - values[origin]`` from all inputs of a window and
     from the ``calendar`` of the time that is forecast.
 
     ``values``         ``(T,)``, the series
@@ -75,8 +75,8 @@ def regression_forecasts(
     from threadpoolctl import threadpool_limits
 
     def features(windows: Mapping[str, np.ndarray], horizon: int) -> np.ndarray:
-        seen = windows["inputs"].reshape(len(windows["origin"]), -1)
-        return np.hstack([seen, calendar[windows["origin"] + horizon]])
+        inputs = windows["inputs"].reshape(len(windows["origin"]), -1)
+        return np.hstack([inputs, calendar[windows["origin"] + horizon]])
 
     def change(horizon: int) -> np.ndarray:
         target = values[train["origin"] + horizon] - values[train["origin"]]
@@ -93,23 +93,23 @@ def hourly_forecasts(
     train: Mapping[str, np.ndarray],
     test: Mapping[str, np.ndarray],
     *,
-    known: range,
+    within: range,
     horizons: Sequence[int],
     calendar: np.ndarray,
     trees: int = 150,
 ) -> dict[str, np.ndarray]:
     """The usual forecasts of an hourly series at the test windows, ``(N, H)`` or ``(N, 1)`` each.
 
-    ``persistence``, the value now; ``same hour yesterday``, for horizons up to 24; `climatology` of
-    the ``known`` hours; ``ridge regression`` and ``gradient boosting`` with ``trees`` steps, by
-    `regression_forecasts`, whose arguments the others are.
+    ``persistence``, the value now; ``same hour yesterday``, for horizons up to 24; `climatology`
+    of the hours ``within`` a part; ``ridge regression`` and ``gradient boosting`` with ``trees``
+    steps, by `regression_forecasts`, whose arguments the others are.
 
     >>> from jnn.data.series_windows import forecast_windows
     >>> hours, x = np.arange("2012-01", "2012-02", dtype="datetime64[h]"), np.arange(744.0)
     >>> cut = lambda part: forecast_windows(x, x, length=2, horizons=[1, 24], within=part)
     >>> forecasts = hourly_forecasts(
     ...     hours, x, cut(range(600)), cut(range(600, 744)),
-    ...     known=range(600), horizons=[1, 24], calendar=np.zeros((744, 1)), trees=1,
+    ...     within=range(600), horizons=[1, 24], calendar=np.zeros((744, 1)), trees=1,
     ... )
     >>> forecasts["persistence"][0].tolist(), forecasts["same hour yesterday"][0].tolist()
     ([601.0], [578.0, 601.0])
@@ -134,7 +134,7 @@ def hourly_forecasts(
     return {
         "persistence": values[test["origin"], None],
         "same hour yesterday": values[ahead - 24],
-        "climatology": climatology(time, values, known)[ahead],
+        "climatology": climatology(time, values, within)[ahead],
         "ridge regression": regress(make_pipeline(StandardScaler(), Ridge(10.0))),
         "gradient boosting": regress(HistGradientBoostingRegressor(max_iter=trees, random_state=0)),
     }

@@ -19,7 +19,7 @@ class PrincipalComponents(NamedTuple):
         return (x.reshape(len(x), -1) - self.mean) @ self.components[:size].T
 
     def reconstruct(self, x: np.ndarray, size: int) -> np.ndarray:
-        """x as its code of ``size`` numbers tells it, ``μ + (x - μ) Vᵀ V``; by none, the mean."""
+        """x from its code of ``size`` numbers, ``μ + (x - μ) Vᵀ V``; the mean where that is 0."""
         flat = self.mean + self.encode(x, size) @ self.components[:size]
         return flat.reshape(x.shape)
 

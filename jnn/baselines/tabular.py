@@ -62,7 +62,7 @@ def regressors(splits: Splits) -> dict[str, float]:
 def _predictions(estimator: Any, splits: Splits, target: str) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
-    known = splits.known
+    train = splits.train_and_validation
     with threadpool_limits(1):  # on a small table, threads that wait for each other take longer
-        fitted = estimator.fit(known["features"], known[target])
+        fitted = estimator.fit(train["features"], train[target])
         return fitted.predict(splits.test["features"])

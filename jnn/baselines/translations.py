@@ -1,4 +1,4 @@
-"""Translation without a network: the memory of a translator."""
+"""Translation without a network: a translation memory."""
 
 import numpy as np
 
@@ -11,17 +11,17 @@ def nearest_translations(splits: TranslationSplits) -> list[str]:
     Similarity is the cosine of TF-IDF weights of words and pairs of words.
 
     >>> from jnn.data.sets.translations import Translation
-    >>> known = (Translation("good day .", ("buen día .",)), Translation("go .", ("ve .",)))
-    >>> splits = TranslationSplits(known[:1], known[1:], (Translation("a good day .", ("?",)),))
+    >>> train = Translation("good day .", ("buen día .",)), Translation("go .", ("ve .",))
+    >>> splits = TranslationSplits(train, (), (Translation("a good day .", ("?",)),))
     >>> nearest_translations(splits)
     ['buen día .']
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    known = splits.train + splits.validation
+    memory = splits.train + splits.validation
     words_and_pairs = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False)
-    a = words_and_pairs.fit_transform([sentence.source for sentence in known])
+    a = words_and_pairs.fit_transform([sentence.source for sentence in memory])
     b = words_and_pairs.transform([sentence.source for sentence in splits.test])
     parts = [b[i : i + 100] for i in range(0, len(splits.test), 100)]  # the products are dense
     best = np.concatenate([np.asarray((part @ a.T).argmax(axis=1)).ravel() for part in parts])
-    return [known[i].targets[0] for i in best]
+    return [memory[i].targets[0] for i in best]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import check_finite
+from jnn.data.checks import check_finite, check_fraction
 from jnn.errors import mistake
 
 MOST_PERSISTENT = 0.9999
@@ -38,9 +38,7 @@ def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94
     >>> weighted_variances(np.array([2.0, 0.0, 0.0]), 1.0, decay=0.5).tolist()
     [1.0, 2.5, 1.25]
     """
-    if not 0 < decay < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake("weighted_variances", got=f"decay={decay}", expected=expected)
+    check_fraction("weighted_variances", "decay", decay)
     return garch_variances(Garch(0.0, 1 - decay, decay), returns, start)
 
 

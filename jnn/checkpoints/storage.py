@@ -29,9 +29,9 @@ def _orbax():
     logging.getLogger("absl").addFilter(
         lambda record: f"orbax{os.sep}checkpoint" not in record.pathname
     )
-    shown = sys.unraisablehook
+    report = sys.unraisablehook
     closed = lambda error: isinstance(error, RuntimeError) and str(error) == "Event loop is closed"
-    sys.unraisablehook = lambda event: None if closed(event.exc_value) else shown(event)
+    sys.unraisablehook = lambda event: None if closed(event.exc_value) else report(event)
     return orbax
 
 

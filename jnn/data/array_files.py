@@ -89,9 +89,9 @@ def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndar
 def features_and_labels(
     columns: Mapping[str, np.ndarray], label: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The column of classes apart from all others: (N, D) float64 and (N,) int32.
+    """All columns but ``label`` as features, (N, D) float64, and ``label`` as classes, (N,) int32.
 
-    Raises JnnError for a missing column, for one without others, and, with the row, for classes
+    Raises JnnError for a missing column, where there is no other, and, with the row, for classes
     that are not integers >= 0.
 
     >>> columns = {"a": np.array([0.5, 0.6]), "b": np.array([1.0, 2.0]), "kind": np.array([0.0, 1])}

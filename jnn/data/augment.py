@@ -16,6 +16,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
+from jnn.data.checks import check_fraction
 from jnn.errors import mistake
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
@@ -40,9 +41,7 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 
 def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> jax.Array:
     """Each image mirrored left to right with ``probability``."""
-    if not 0 <= probability <= 1:
-        got = f"probability={probability}"
-        raise mistake("random_flip", got=got, expected="a number from 0 to 1")
+    check_fraction("random_flip", "probability", probability, with_ends=True)
     _image_shape(x, "random_flip")
     flip = jax.random.bernoulli(key, probability, (*x.shape[:-3], 1, 1, 1))
     return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x)

@@ -19,9 +19,7 @@ from jnn.errors import mistake
 from jnn.integers import check_integer
 
 _ROUNDS = 8
-"""Rounds of mixing: with 8, each example is equally likely at each position even for a handful of
-examples; with 4 it is not.
-"""
+"""Rounds of mixing; with 4, a handful of examples are not equally likely at each position."""
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jnn.data.checks import check_fraction
 from jnn.errors import mistake
 from jnn.model import where
 
@@ -63,10 +64,9 @@ def _choose(key, probability, changed, same):
     return where(is_changed, changed[0], same[0]), where(is_changed, changed[1], same[1])
 
 
-def _check(name: str, image, boxes, probability: float) -> None:
+def _check(caller: str, image, boxes, probability: float) -> None:
     matching = boxes.ndim == image.ndim - 1 and boxes.shape[:-2] == image.shape[:-3]
     if image.ndim < 3 or not matching or boxes.shape[-1] != 4:
         got = f"image {image.shape} and boxes {boxes.shape}"
-        raise mistake(name, got=got, expected="(..., H, W, C) and (..., N, 4)")
-    if not 0 <= probability <= 1:
-        raise mistake(name, got=f"probability={probability}", expected="a number from 0 to 1")
+        raise mistake(caller, got=got, expected="(..., H, W, C) and (..., N, 4)")
+    check_fraction(caller, "probability", probability, with_ends=True)

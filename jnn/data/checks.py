@@ -1,30 +1,42 @@
-"""Checks of a dict of equally long NumPy arrays, made once on the host, and its fingerprint.
+"""Checks of a dict of equally long NumPy arrays and of fractions of it, and its fingerprint.
 
 A data set is a plain dict, such as ``{"image": (N, H, W, C), "label": (N,)}``: entry i of every
-array belongs to example i. In messages, ``caller`` is the name of the function or of the data.
+array belongs to example i. It is checked once, on the host. In messages, ``caller`` is the name of
+the function or of the data.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.integers import spelled
 
 Arrays = Mapping[str, np.ndarray]
 
 _INT32 = np.iinfo(np.int32)
+_REMEDIES = {
+    "U": "Encode the values as numbers.",
+    "S": "Encode the values as numbers.",
+    "M": "Encode times as numbers, as jnn.data.calendar does.",
+    "m": "Encode times as numbers: x / numpy.timedelta64(1, 's').",
+    "c": "Give the real and the imaginary part as two arrays.",
+    "V": "Convert it to a type of NumPy's own: x.astype(numpy.float32).",
+}
+"""For arrays by the kind of their dtype; that of bfloat16, float8 and int4 is V, as of records."""
 
 
 def check_arrays(arrays: Arrays, caller: str = "data") -> int:
     """The number of examples N, after checking that every array has N and fits on a device.
 
-    Raises JnnError for no arrays, no examples, unequal lengths, scalars, anything but booleans,
-    integers and real floats (ragged lists become object arrays), floats of more than 64 bits and
-    other byte orders, which JAX does not have, and integers beyond int32, which it would wrap
-    silently.
+    Raises JnnError for no arrays, no examples, unequal lengths, scalars, anything but NumPy's own
+    booleans, integers and real floats (ragged lists become object arrays), floats of more than 64
+    bits and other byte orders, which JAX does not have, and integers beyond int32, which it would
+    wrap silently.
 
     >>> check_arrays({"image": np.zeros((3, 8, 8, 1)), "label": np.zeros(3, int)})
     3
@@ -63,7 +75,9 @@ def _check_array(array: np.ndarray, caller: str) -> None:
             caller,
             got=f"dtype {array.dtype}",
             expected="booleans, integers or real floats",
-            remedy="Encode the values as numbers.",
+            remedy=_REMEDIES[array.dtype.kind]
+            if array.dtype.names is None
+            else f"Give each field as an array of its own: x[{array.dtype.names[0]!r}], ...",
         )
     if array.dtype.itemsize > 8:
         got, remedy = f"dtype {array.dtype}", "Convert them: x.astype(numpy.float64)."
@@ -86,6 +100,21 @@ def check_int32(array: np.ndarray, caller: str) -> None:
             expected="integers within int32",
             remedy="Renumber them from 0.",
         )
+
+
+def check_fraction(caller: str, name: str, value: Any, *, with_ends: bool = False) -> None:
+    """Raise JnnError unless ``value`` is a number between 0 and 1, or, ``with_ends``, one of these.
+
+    >>> check_fraction("mix", "share", "0.5", with_ends=True)
+    Traceback (most recent call last):
+    jnn.errors.JnnError: mix: got share='0.5', expected a number from 0 to 1.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    is_number = is_number and not isinstance(value, bool)
+    if is_number and (0 < value < 1 or (with_ends and value in (0, 1))):
+        return
+    expected = "a number from 0 to 1" if with_ends else "a number between 0 and 1, both excluded"
+    raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
 
 
 def check_finite(x: np.ndarray, caller: str = "data") -> None:

@@ -56,11 +56,10 @@ def image_folder(
     """The pictures under ``path/<class>/``, at any depth, in the order of their names.
 
     Links to folders and to pictures are followed, hidden files and those with other suffixes
-    ignored. ``size`` is (height, width) in pixels, as in
-    `read_image`. ``classes`` are the names of the sub-folders in the order of the labels, by
-    default alphabetical: give the validation part the classes of the training part. ``contents``
-    reads every byte once now, so that a run on altered pictures is not resumed; without it pictures
-    are identified by their names and sizes.
+    ignored. ``size`` is (height, width) in pixels, as in `read_image`. ``classes`` are the names of
+    the sub-folders in the order of the labels, by default alphabetical: give the validation part
+    the classes of the training part. ``contents`` reads every byte once now, so that a run on
+    altered pictures is not resumed; without it pictures are identified by their names and sizes.
 
     Raises JnnError for a missing folder, no pictures, a class without pictures, a picture in no
     class, and for a link that leads nowhere or to a folder that it is in.
@@ -192,11 +191,11 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
 
 
 def _depth(image: Image.Image) -> str:
-    """What has more than 8 bits a channel: the mode of ``image`` or of its file; else nothing.
+    """The mode of an image, or of its file, that has more than 8 bits a channel; else ``""``.
 
-    Pillow has no mode of several channels that are deeper and drops their lower bits. They are in
-    what its decoder is told: ``"RGB;16B"``, or for PPM the largest value. 16 bits of all three
-    channels together, ``"BGR;16"``, are shallow.
+    Pillow has no mode of several channels that are deeper, and drops their lower bits. Only the
+    settings of its decoder have the depth: ``"RGB;16B"``, or for PPM the largest value. In
+    ``"BGR;16"`` 16 bits are those of all three channels together.
     """
     if image.mode in WIDE_MODES:
         return image.mode

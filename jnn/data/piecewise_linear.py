@@ -1,7 +1,7 @@
 """Piecewise-linear encoding of the columns of a table.
 
 Source: Gorishniy, Rubachev, Babenko 2022, https://arxiv.org/abs/2203.05556, section 3.2; there the
-first and the last piece go on beyond their ends, here all values from 0 to 1.
+first and the last piece are extrapolated, here all values are clipped to 0 .. 1.
 """
 
 import jax
@@ -44,8 +44,8 @@ def encode_pieces(ends: np.ndarray, x: jax.Array | np.ndarray) -> jax.Array:
     ``ends`` ``(pieces + 1, D)`` are those of `fit_pieces`; x ``(..., D)`` -> ``(..., pieces D)``,
     the first piece of all columns, then the second of all, ...
 
-    A linear function of the encoding bends at the ends of pieces, as a price that jumps at one
-    carat; and a value far from all others has no more influence than the last end.
+    A linear function of the encoding may change its slope at the ends of pieces, such as a price at
+    one carat; and an outlier has no more influence than the last end.
 
     >>> encode_pieces(np.array([[0.0], [2.0], [8.0]]), np.array([[1.0], [5.0], [100.0]])).tolist()
     [[0.5, 0.0], [1.0, 0.5], [1.0, 1.0]]

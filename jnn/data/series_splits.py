@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import Arrays, check_arrays
+from jnn.data.checks import Arrays, check_arrays, check_fraction
 from jnn.errors import mistake
 from jnn.integers import check_integer
 
@@ -145,9 +145,7 @@ def side_by_side(folds: Sequence[Arrays]) -> dict[str, np.ndarray]:
 
 
 def _share(caller: str, name: str, fraction: float, size: int) -> int:
-    if not 0 < fraction < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake(caller, got=f"{name}={fraction}", expected=expected)
+    check_fraction(caller, name, fraction)
     return round(fraction * size)
 
 

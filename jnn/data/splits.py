@@ -7,15 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import Arrays, check_arrays, check_finite, check_labels
+from jnn.data.checks import Arrays, check_arrays, check_finite, check_fraction, check_labels
 from jnn.errors import mistake
 from jnn.integers import as_integer, spelled
 
 
 class Splits(NamedTuple):
-    """Three dicts of arrays with the same names, and the names of the classes where there are
-    any.
-    """
+    """Three dicts of arrays with the same names, and the names of the classes, if any."""
 
     train: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
@@ -23,10 +21,10 @@ class Splits(NamedTuple):
     classes: tuple[str, ...] = ()
 
     @property
-    def known(self) -> dict[str, np.ndarray]:
-        """The training part, then the validation part: everything that is not test data.
+    def train_and_validation(self) -> dict[str, np.ndarray]:
+        """Everything but the test part: the training part, then the validation part.
 
-        >>> Splits(*({"x": np.array([i])} for i in range(3))).known["x"].tolist()
+        >>> Splits(*({"x": np.array([i])} for i in range(3))).train_and_validation["x"].tolist()
         [0, 1]
         """
         parts = (self.train, self.validation)
@@ -45,7 +43,7 @@ class Splits(NamedTuple):
     def without_validation(self) -> Splits:
         """The splits with validation moved to the training part; the validation part is empty."""
         empty = {name: array[:0] for name, array in self.validation.items()}
-        return self._replace(train=self.known, validation=empty)
+        return self._replace(train=self.train_and_validation, validation=empty)
 
 
 def hold_out(
@@ -64,9 +62,7 @@ def hold_out(
     (8, 2)
     """
     size = check_arrays(arrays, "hold_out")
-    if not 0 < fraction < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake("hold_out", got=f"fraction={fraction}", expected=expected)
+    check_fraction("hold_out", "fraction", fraction)
     number = as_integer(seed)
     if number is None or not 0 <= number < 2**32:
         got = f"seed={spelled(seed)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jnn.errors import mistake
+from jnn.data.checks import check_fraction
 
 
 def random_replace(
@@ -29,7 +29,6 @@ def random_replace(
     >>> random_replace(jax.random.key(0), tokens, rate=1.0, replacement=1, mask=tokens > 0).tolist()
     [1, 1, 0]
     """
-    if not 0 <= rate <= 1:
-        raise mistake("random_replace", got=f"rate={rate}", expected="a probability in [0, 1]")
+    check_fraction("random_replace", "rate", rate, with_ends=True)
     is_replaced = jax.random.bernoulli(key, rate, tokens.shape)
     return jnp.where(is_replaced if mask is None else is_replaced & mask, replacement, tokens)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from jnn.data.checks import check_fraction
 from jnn.errors import mistake
 from jnn.losses import checks
 
@@ -113,8 +114,7 @@ def non_maximum_suppression(
     [False, True, True]
     """
     caller = "non_maximum_suppression"
-    if not 0 <= threshold <= 1:
-        raise mistake(caller, got=f"threshold={threshold}", expected="a number from 0 to 1")
+    check_fraction(caller, "threshold", threshold, with_ends=True)
     boxes, scores = _boxes(caller, boxes), checks.floating(caller, "scores", scores)
     labels = jnp.zeros(scores.shape, jnp.int32) if labels is None else jnp.asarray(labels)
     if boxes.shape[:-1] != scores.shape or labels.shape != scores.shape or not scores.ndim:

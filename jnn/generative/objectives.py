@@ -136,7 +136,7 @@ def diffusing(
     """A diffusion model: the objective is the mean squared error of the velocity.
 
     The mathematics is that of `jnn.generative.diffusion`. ``unlabelled`` is the fraction of images
-    that are shown without their class, ``guidance`` the weight of classifier-free guidance in
+    that are trained on without their class, ``guidance`` the weight of classifier-free guidance in
     sampling, which takes twice the time where it is not 1, and ``steps`` the number of sampling
     steps.
     """

@@ -1,8 +1,8 @@
-"""Losses of adversarial training: of a discriminator and of the generator that deceives it.
+"""Losses of adversarial training: of a discriminator and of a generator.
 
-The discriminator tells real examples from generated ones by scores, logits of "real", ``(...)``,
-one for each example. Each record has both players' losses; whether one is trained for some steps
-and then the other, or both at once, is up to the optimizer.
+The discriminator gives each example a score, the logit of "real", ``(...)``; the generator is
+trained to raise those of its examples. Each record has both players' losses; whether one is trained
+for some steps and then the other, or both at once, is up to the optimizer.
 
 >>> import jax.numpy as jnp
 >>> real, fake = jnp.array([2.0, 0.5]), jnp.array([-2.0, 0.0])
@@ -56,13 +56,15 @@ def _negative(fake: ArrayLike) -> jax.Array:
 
 
 HINGE = Adversarial(_hinge, _negative)
-"""``max(0, 1 - r) + max(0, 1 + f)`` and ``-f`` (Lim & Ye 2017, https://arxiv.org/abs/1705.02894;
-Miyato et al. 2018).
+"""``max(0, 1 - r) + max(0, 1 + f)`` and ``-f``.
+
+Source: Lim & Ye 2017, https://arxiv.org/abs/1705.02894; Miyato et al. 2018.
 """
 
 NON_SATURATING = Adversarial(_cross_entropy, lambda fake: jax.nn.softplus(_negative(fake)))
-"""``-log σ(r) - log σ(-f)`` and ``-log σ(f)`` (Goodfellow et al. 2014, section 3,
-https://arxiv.org/abs/1406.2661).
+"""``-log σ(r) - log σ(-f)`` and ``-log σ(f)``.
+
+Source: Goodfellow et al. 2014, section 3, https://arxiv.org/abs/1406.2661.
 """
 
 WASSERSTEIN = Adversarial(_difference, _negative)

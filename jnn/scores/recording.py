@@ -1,4 +1,4 @@
-"""Scores of a recording with labelled events, judged: a threshold, and metrics of the tested times.
+"""Scores of a recording with labelled events: a threshold, and metrics of the tested times.
 
 A score is ``(T,)``, as `jnn.scores.anomaly` makes it: larger for more unusual times.
 """
@@ -14,11 +14,11 @@ from jnn.scores.anomaly import clean_threshold, detection, hit
 class RecordingJudge(NamedTuple):
     """How scores of the times of a recording are turned into alarms and measured.
 
-    The threshold is chosen where the recording is known, without its events; labels of the tested
+    The threshold is chosen in the training stretch without its events; labels of the tested
     stretches are used for `metrics` alone.
 
     >>> anomalous = np.array([False, False, False, False, True, False])
-    >>> parts = {"known": range(3), "tested": (range(3, 6),)}
+    >>> parts = {"training": range(3), "tested": (range(3, 6),)}
     >>> recording = Recording(np.arange(6), np.zeros(6), anomalous, **parts, unit="")
     >>> judge, score = RecordingJudge(recording, quantile=0.5), np.array([1.0, 2, 3, 4, 9, 1])
     >>> judge.threshold(score), judge.metrics(score)["precision"]
@@ -27,14 +27,14 @@ class RecordingJudge(NamedTuple):
 
     recording: Recording
     quantile: float = 0.999
-    """Of the scores in the known stretch without its events: the threshold of an alarm."""
+    """Of the scores in the training stretch without its events: the threshold of an alarm."""
     reach: int = 1
     """Times that the score of one depends on, itself included."""
     one_event: bool = False
     """Whether ``hit``, by `jnn.scores.anomaly.hit`, is among the metrics."""
 
     def threshold(self, score: np.ndarray) -> float:
-        """The quantile of the scores at known times that depend on no event."""
+        """The quantile of the scores at training times that depend on no event."""
         clean = self.recording.clean
         return clean_threshold(score, clean, quantile=self.quantile, reach=self.reach)
 

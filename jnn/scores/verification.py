@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.checks import check_finite
+from jnn.data.checks import check_finite, check_fraction
 from jnn.errors import mistake
 
 
@@ -129,9 +129,7 @@ def true_accept_rate(curve: Roc, *, false_accept_rate: float) -> float:
     >>> true_accept_rate(curve, false_accept_rate=0.01)
     0.5
     """
-    if not 0 <= false_accept_rate <= 1:
-        got = f"false_accept_rate={false_accept_rate}"
-        raise mistake("true_accept_rate", got=got, expected="a fraction in [0, 1]")
+    check_fraction("true_accept_rate", "false_accept_rate", false_accept_rate, with_ends=True)
     return float(curve.true_accepts[curve.false_accepts <= false_accept_rate].max())
 
 

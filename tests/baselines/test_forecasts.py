@@ -9,16 +9,16 @@ from jnn.data.series_windows import forecast_windows
 from jnn.errors import JnnError
 
 
-def test_climatology_is_the_mean_of_known_years_alone():
+def test_climatology_is_the_mean_of_the_training_years_alone():
     time = np.datetime64("2009-03-01T00") + np.arange(0, 3 * 365 * 24, 6)
-    known = range(2 * 365 * 4)
+    train = range(2 * 365 * 4)
     values = np.random.default_rng(0).normal(size=len(time))
-    usual = climatology(time, values, known)
-    for t in (0, 5, len(known), len(time) - 1):
-        same = [s for s in known if str(time[s])[4:] == str(time[t])[4:]]
+    usual = climatology(time, values, train)
+    for t in (0, 5, len(train), len(time) - 1):
+        same = [s for s in train if str(time[s])[4:] == str(time[t])[4:]]
         assert usual[t] == pytest.approx(np.mean(values[same]))
-    values[known.stop :] = 1e6
-    np.testing.assert_array_equal(climatology(time, values, known), usual)
+    values[train.stop :] = 1e6
+    np.testing.assert_array_equal(climatology(time, values, train), usual)
 
 
 def test_climatology_refuses_other_shapes():
@@ -43,22 +43,22 @@ def test_regression_forecasts_are_those_of_a_fit_for_each_horizon():
         np.testing.assert_allclose(forecasts[:, k], table(test["origin"]) @ weights, rtol=1e-6)
 
 
-def test_hourly_forecasts_are_what_their_names_say_and_know_the_known_hours_alone():
+def test_hourly_forecasts_are_what_their_names_say_and_use_the_training_hours_alone():
     time = np.arange("2012-01-01T00", "2012-01-31T00", dtype="datetime64[h]")
-    rng, known, horizons = np.random.default_rng(0), range(500), [1, 24]
+    rng, train, horizons = np.random.default_rng(0), range(500), [1, 24]
     x, calendar = rng.normal(size=len(time)), rng.normal(size=(len(time), 2))
     cut = lambda values, part: forecast_windows(
         values, values, length=3, horizons=horizons, within=part
     )
-    settings = {"known": known, "horizons": horizons, "calendar": calendar, "trees": 2}
+    settings = {"within": train, "horizons": horizons, "calendar": calendar, "trees": 2}
     test = cut(x, range(500, 720))
-    forecasts = hourly_forecasts(time, x, cut(x, known), test, **settings)
+    forecasts = hourly_forecasts(time, x, cut(x, train), test, **settings)
     np.testing.assert_array_equal(forecasts["persistence"][:, 0], x[test["origin"]])
     np.testing.assert_array_equal(forecasts["same hour yesterday"][:, 1], x[test["origin"]])
     later = test["origin"][40] + 1
     other = np.where(np.arange(len(x)) < later, x, 1e3)
     again = hourly_forecasts(
-        time, other, cut(other, known), cut(other, range(500, 720)), **settings
+        time, other, cut(other, train), cut(other, range(500, 720)), **settings
     )
     for name, forecast in forecasts.items():
         np.testing.assert_array_equal(again[name][:41], forecast[:41], err_msg=name)
@@ -67,6 +67,6 @@ def test_hourly_forecasts_are_what_their_names_say_and_know_the_known_hours_alon
 def test_hourly_forecasts_refuse_more_than_a_day_ahead():
     windows = forecast_windows(np.arange(80.0), np.arange(80.0), length=3, horizons=[25])
     time = np.datetime64("2012-01-01T00") + np.arange(80)
-    settings = {"known": range(40), "horizons": [25], "calendar": np.zeros((80, 1))}
+    settings = {"within": range(40), "horizons": [25], "calendar": np.zeros((80, 1))}
     with pytest.raises(JnnError, match=r"horizons=\[25\], expected hours up to 24"):
         hourly_forecasts(time, np.arange(80.0), windows, windows, **settings)

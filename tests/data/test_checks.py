@@ -1,11 +1,12 @@
 import hashlib
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jnn.data.checks import check_arrays, check_finite, check_labels, fingerprint
+from jnn.data.checks import check_arrays, check_finite, check_fraction, check_labels, fingerprint
 from jnn.errors import JnnError
 
 X = np.zeros((3, 2), np.float32)
@@ -24,7 +25,9 @@ X = np.zeros((3, 2), np.float32)
             r"\['x'\]: got an array of Python objects.*Ragged",
         ),
         ({"x": np.array(["a"])}, "got dtype <U1.*Encode"),
-        ({"x": np.zeros(3, complex)}, "got dtype complex128"),
+        ({"x": np.zeros(3, complex)}, "got dtype complex128.*as two arrays"),
+        ({"x": np.zeros(3, jnp.bfloat16)}, r"got dtype bfloat16.*x\.astype\(numpy\.float32\)"),
+        ({"x": np.zeros(3, [("a", float)])}, r"Give each field as an array of its own: x\['a'\]"),
         ({"x": np.zeros(3, "m8[s]")}, r"got dtype timedelta64\[s\], expected booleans, integers"),
         pytest.param(
             {"x": np.zeros(3, np.longdouble)},
@@ -48,6 +51,21 @@ def test_arrays_that_cannot_be_a_data_set_are_refused(arrays, message):
 )
 def test_numbers_are_accepted(dtype):
     assert check_arrays({"x": np.zeros((5, 2), dtype)}) == 5
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
+def test_fractions_are_accepted(value):
+    check_fraction("mix", "share", value)
+    for end in (0, 1, 0.0, np.float64(1)):
+        check_fraction("mix", "share", end, with_ends=True)
+        with pytest.raises(JnnError, match=r"mix: got share=.*, both excluded"):
+            check_fraction("mix", "share", end)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, True, "0.5", None, [0.5]])
+def test_what_is_no_fraction_is_refused(value):
+    with pytest.raises(JnnError, match=r"mix: got share=.*expected a number from 0 to 1"):
+        check_fraction("mix", "share", value, with_ends=True)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

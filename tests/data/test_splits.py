@@ -46,7 +46,7 @@ def test_another_seed_draws_another_validation_part_and_keeps_the_test_part():
     assert not np.array_equal(a.validation["x"], b.validation["x"])
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True])
 def test_a_fraction_outside_0_and_1_is_refused(fraction):
     with pytest.raises(JnnError, match=r"got fraction=.*between 0 and 1"):
         hold_out(numbered(10), fraction)

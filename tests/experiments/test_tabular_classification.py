@@ -53,5 +53,5 @@ def test_without_validation_all_but_the_test_part_is_trained_on():
     everything, _, _ = set_up()
     task, splits, _ = set_up(validation=True)
     assert (everything.validate, everything.best) == (None, None)
-    assert everything.feed.identity["examples"] == len(splits.known["label"])
+    assert everything.feed.identity["examples"] == len(splits.train_and_validation["label"])
     assert task.best == "validation/loss"

@@ -34,6 +34,6 @@ def test_metrics_are_of_the_tested_times():
 def test_the_highest_tested_score_is_a_hit_near_the_event(time, is_hit):
     score = np.zeros(len(CLEAN))
     score[time] = 1
-    score[1010] = 2  # of the known event
+    score[1010] = 2  # of the training event
     assert RecordingJudge(RECORDING, one_event=True).metrics(score)["hit"] == is_hit
     assert "hit" not in RecordingJudge(RECORDING).metrics(score)

@@ -47,12 +47,13 @@ def load_data(config, *, offline=False):
 
 def task(config, splits):
     """What is trained, on what, and how it is judged: by cross entropy, on the validation part."""
-    classes = int(splits.known["label"].max()) + 1
+    classes = int(splits.train_and_validation["label"].max()) + 1
     model = config.cast(mlp(MLPConfig(outputs=classes, hidden=(config.width,), dropout=0.1)))
 
     def baselines():  # what the model has to beat, on the same test part
         linear = LogisticRegression(max_iter=1000)
-        linear.fit(splits.known["features"], splits.known["label"])
+        train = splits.train_and_validation
+        linear.fit(train["features"], train["label"])
         score = linear.score(splits.test["features"], splits.test["label"])
         return {"logistic regression": score}
 

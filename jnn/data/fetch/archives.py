@@ -150,9 +150,9 @@ def _check_number(number: int) -> None:
         raise _too_much(f"more than {MEMBER_LIMIT} members")
 
 
-def _too_much(what: str) -> JnnError:
+def _too_much(excess: str) -> JnnError:
     expected = "a data package"
-    return mistake("archive", got=f"{what} in it", expected=expected, remedy="It may be a bomb.")
+    return mistake("archive", got=f"{excess} in it", expected=expected, remedy="It may be a bomb.")
 
 
 def _extract(opened: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO:

@@ -1,6 +1,6 @@
 """Recordings of one sensor with labelled events, for anomaly detection.
 
-Models are trained on data without events: `split_clean` removes the events from the known stretch.
+Models are trained without events: `split_clean` removes those of the training stretch.
 Labels of the tested stretches are used for scores only.
 """
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.series_windows import stretches
 from jnn.errors import mistake
@@ -34,8 +35,8 @@ class Recording(NamedTuple):
     """(T,) float64, in ``unit``."""
     anomalous: np.ndarray
     """(T,) bool, True within labelled events."""
-    known: range
-    """The stretch that is known when the alarm is set up."""
+    training: range
+    """The stretch by which models and the threshold of an alarm are fitted."""
     tested: tuple[range, ...]
     """The stretches that are tested."""
     unit: str
@@ -55,32 +56,30 @@ class Recording(NamedTuple):
 
     @property
     def clean(self) -> np.ndarray:
-        """(T,) bool, True at known times outside of events."""
+        """(T,) bool, True at training times outside of events."""
         mask = ~self.anomalous
-        mask[: self.known.start] = mask[self.known.stop :] = False
+        mask[: self.training.start] = mask[self.training.stop :] = False
         return mask
 
 
 def split_clean(
     recording: Recording, *, validation: float = 0.25
 ) -> tuple[list[range], list[range]]:
-    """The known stretch without its events, as parts for training and parts for validation.
+    """The training stretch without its events, as parts for training and parts for validation.
 
     Validation is its last fraction.
 
     >>> anomalous = np.array([False, False, True, False, False, False, True])
-    >>> parts = {"known": range(6), "tested": (range(6, 7),)}
+    >>> parts = {"training": range(6), "tested": (range(6, 7),)}
     >>> recording = Recording(np.arange(7), np.zeros(7), anomalous, **parts, unit="")
     >>> split_clean(recording, validation=0.4)
     ([range(0, 2), range(3, 4)], [range(4, 6)])
     """
-    if not 0 < validation < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake("split_clean", got=f"validation={validation}", expected=expected)
+    check_fraction("split_clean", "validation", validation)
     times = np.flatnonzero(recording.clean)
     held = round(validation * len(times))
     if not 0 < held < len(times):
-        got = f"{len(times)} known times without an event"
+        got = f"{len(times)} training times without an event"
         raise mistake("split_clean", got=got, expected="some for each part")
     early = np.arange(len(recording.values)) < times[-held]
     return stretches(recording.clean & early), stretches(recording.clean & ~early)
@@ -114,9 +113,9 @@ def load_water_flow(*, offline: bool = False) -> Recording:
     `water_events`, from the values themselves, which favours scores of single values, such as
     ``|z|``.
 
-    Known are the hours 230 to 859 with one event, a peak; tested are all others but the first day,
-    with which forecasts begin: three events of low flow. In ten places some hours were not
-    recorded, at most 32; the hours before and after a gap are treated as consecutive.
+    The hours 230 to 859 are for training, with one event, a peak; tested are all others but the
+    first day, with which forecasts begin: three events of low flow. In ten places some hours were
+    not recorded, at most 32; the hours before and after a gap are treated as consecutive.
     """
     rows = _rows(fetch(SOURCES["water_flow"], offline=offline) / "water-flow.csv")
     flow = np.array([float(row["Water flow [l/s]"]) for row in rows])
@@ -126,25 +125,25 @@ def load_water_flow(*, offline: bool = False) -> Recording:
 
 
 def load_internal_bleeding(*, offline: bool = False) -> Recording:
-    """Arterial pressure, 7,501 readings: the first 1,200 are known, the others have one anomaly.
+    """Arterial pressure, 7,501 readings: the first 1,200 are for training.
 
-    The anomaly has 12 readings. Set 135 of the UCR archive (Wu and Keogh 2021), whose score is
-    whether the most unusual reading is within 100 readings of the anomaly.
+    The others have one anomaly, of 12 readings. Set 135 of the UCR archive (Wu and Keogh 2021),
+    whose score is whether the most unusual reading is within 100 readings of the anomaly.
     """
     folder = fetch(SOURCES["internal_bleeding"], offline=offline)
     name = "135_UCR_Anomaly_InternalBleeding16"
-    known, rows = (_rows(folder / f"{name}_{part}.csv") for part in ("TRAIN", "TEST"))
+    first, rows = (_rows(folder / f"{name}_{part}.csv") for part in ("TRAIN", "TEST"))
     pressure = np.array([float(row["value"]) for row in rows])
     anomalous = np.array([row["is_anomaly"] == "1" for row in rows])
-    parts = range(len(known)), (range(len(known), len(rows)),)
+    parts = range(len(first)), (range(len(first), len(rows)),)
     return Recording(np.arange(len(rows)), pressure, anomalous, *parts, "pressure")
 
 
 def load_machine_temperature(*, offline: bool = False) -> Recording:
     """Temperature in a large machine: 22,695 readings, one in five minutes, with four events.
 
-    From the Numenta benchmark (Lavin and Ahmad 2015). The first 15 % are known, with one of the
-    four events. An event is a window of about two days around a failure. The hour of 2014-01-07
+    From the Numenta benchmark (Lavin and Ahmad 2015). The first 15 % are for training, with one of
+    the four events. An event is a window of about two days around a failure. The hour of 2014-01-07
     02:00 occurs twice.
     """
     folder = fetch(SOURCES["machine_temperature"], offline=offline)
@@ -155,10 +154,10 @@ def load_machine_temperature(*, offline: bool = False) -> Recording:
     for first, last in windows["realKnownCause/machine_temperature_system_failure.csv"]:
         first, last = (np.datetime64(when[:19].replace(" ", "T")) for when in (first, last))
         anomalous |= (time >= first) & (time <= last)
-    known = int(PROBATION * len(rows))
+    size = int(PROBATION * len(rows))
     temperature = np.array([float(row["value"]) for row in rows])
-    tested = (range(known, len(rows)),)
-    return Recording(time, temperature, anomalous, range(known), tested, "temperature")
+    tested = (range(size, len(rows)),)
+    return Recording(time, temperature, anomalous, range(size), tested, "temperature")
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -15,10 +15,10 @@ _HEADER = rb"P5\r?\n92 112\r?\n255\r?\n"
 
 
 def load_faces(*, offline: bool = False) -> dict[str, np.ndarray]:
-    """``{"image": (400, 112, 92, 1) uint8, "person": (400,) int32}``: persons 0 to 39 with ten
-    images each, in order.
+    """The photographs of persons 0 to 39, ten of each, in order.
 
-    Not split: identification splits the images of each person, verification the persons.
+    They are ``{"image": (400, 112, 92, 1) uint8, "person": (400,) int32}``, not split:
+    identification splits the images of each person, verification the persons.
     """
     images = read_faces((fetch(SOURCES["faces"], offline=offline) / "orl_faces.pgm").read_bytes())
     return {"image": images[..., None], "person": np.repeat(np.arange(40, dtype=np.int32), 10)}

@@ -171,7 +171,7 @@ def load_movie_sentences(
     path = folder / "movieReviewSnippets_GroundTruth.txt"
     # Not splitlines, which also splits lines at characters within a sentence.
     with path.open(encoding="utf-8") as stream:
-        lines = [line.rstrip("\n").split("\t", 2) for line in stream]
+        lines = [line.rstrip("\n").split("\t", 2) for line in stream if line.strip()]
     ratings = {text: float(rating) for _, rating, text in lines}
     kept = {text: rating > 0 for text, rating in ratings.items() if abs(rating) >= SENTIMENT_MARGIN}
     labels = np.array(list(kept.values()), np.int32)

@@ -41,7 +41,7 @@ def synthetic_stocks(tickers: tuple[str, ...]) -> dict[str, Series]:
 
 
 def synthetic_recording() -> Recording:
-    """4,000 readings of a noisy wave with two events of 40, the first of them known.
+    """4,000 readings of a noisy wave with two events of 40, the first for training.
 
     >>> synthetic_recording().events
     [range(1000, 1040), range(2900, 2940)]

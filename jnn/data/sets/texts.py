@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from typing import NamedTuple
 
+from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.errors import mistake
 
@@ -29,9 +30,8 @@ def split_text(text: str, *, test: float = 0.1, validation: float = 0.1) -> Text
     >>> split_text("abcdefghij" * 2, test=0.1, validation=0.5)
     Texts(train='jabcdefgh', validation='abcdefghi', test='ij')
     """
-    if not (0 < test < 1 and 0 < validation < 1):
-        got = f"test={test}, validation={validation}"
-        raise mistake("split_text", got=got, expected="numbers between 0 and 1, both excluded")
+    check_fraction("split_text", "test", test)
+    check_fraction("split_text", "validation", validation)
     rest = int((1 - test) * len(text))
     held = int(validation * rest)
     parts = Texts(text[held:rest], text[:held], text[rest:])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.tokenizers.words import split_words
 from jnn.errors import mistake
@@ -44,7 +45,7 @@ def load_tatoeba_spanish(
     """
     path = fetch(SOURCES["tatoeba_spanish"], offline=offline) / "spa.tsv"
     with path.open(encoding="utf-8") as stream:
-        pairs = [tuple(line.rstrip("\n").split("\t")[:2]) for line in stream]
+        pairs = [tuple(line.rstrip("\n").split("\t")[:2]) for line in stream if line.strip()]
     return split_translations(pairs, validation=validation, seed=seed)
 
 
@@ -56,9 +57,7 @@ def split_translations(
     seed: int = 0,
 ) -> TranslationSplits:
     """The splits of `load_tatoeba_spanish` from (source, target) pairs as they are written."""
-    if not 0 < validation < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake("split_translations", got=f"validation={validation}", expected=expected)
+    check_fraction("split_translations", "validation", validation)
     targets = defaultdict(list)
     for pair in pairs:
         source, target = (split_words(side, lower=True) for side in pair)

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from jnn.data.array_files import parse_number
+from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.splits import Splits
 from jnn.errors import mistake
@@ -35,9 +36,7 @@ def load_tree_crowns(
     training tile has a pixel. Remainders at the right and at the bottom of a photograph are not
     used.
     """
-    if not 0 < validation < 1:
-        expected = "a number between 0 and 1, both excluded"
-        raise mistake("load_tree_crowns", got=f"validation={validation}", expected=expected)
+    check_fraction("load_tree_crowns", "validation", validation)
     folder = fetch(SOURCES["trees"], offline=offline)
     train, test = (read_photograph((folder / f"{p}.png").read_bytes()) for p in ("train", "test"))
     train_boxes, test_boxes = (

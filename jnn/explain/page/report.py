@@ -56,7 +56,7 @@ class MainMetric(NamedTuple):
 
     name: str
     lowest: bool | None
-    """Whether the lowest value is the best; None where nobody said so."""
+    """Whether the lowest value is the best; None where it is not stated."""
 
 
 def write_report(

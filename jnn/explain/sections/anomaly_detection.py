@@ -24,7 +24,7 @@ def report(
 ) -> list[Section]:
     """The score of the model over time, and the curves and metrics of all detectors.
 
-    What the model expects is of the values with mean 0 and deviation 1 at the clean known times;
+    What the model expects is of the values with mean 0 and deviation 1 at the clean training times;
     ``baselines`` are the scores ``(T,)`` of the others. ``name`` and ``margin`` are those of
     `over_time`.
     """
@@ -38,7 +38,7 @@ def report(
             model.score,
             unscale(scaling, model.expected),
             threshold=judge.threshold(model.score),
-            known=recording.known,
+            training=recording.training,
             unit=recording.unit,
             name=name,
             margin=margin,
@@ -59,7 +59,7 @@ def over_time(
     expected: np.ndarray,
     *,
     threshold: float,
-    known: range,
+    training: range,
     unit: str = "value",
     name: str = "forecast",
     margin: int = 48,
@@ -67,11 +67,11 @@ def over_time(
     """The score beside the series, and each event beside what the model expected.
 
     All arrays are ``(T,)``; ``expected``, in the unit of ``values``, is a forecast or a
-    reconstruction, as its ``name`` says; ``known`` is the stretch of the training data. An event is
-    shown with ``margin`` times before and after it.
+    reconstruction, as its ``name`` says; ``training`` is the stretch of the training data. An event
+    is shown with ``margin`` times before and after it.
     """
     score_trace = anomalies.score_trace(
-        time, values, score, anomalous, threshold=threshold, unit=unit, training=known
+        time, values, score, anomalous, threshold=threshold, unit=unit, training=training
     )
     events = anomalies.events_closely(
         time, values, expected, stretches(anomalous), unit=unit, margin=margin, name=name

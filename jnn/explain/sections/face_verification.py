@@ -1,4 +1,4 @@
-"""The report of a model that tells by embeddings whether two photographs show the same person.
+"""The report of face verification: whether two photographs show the same person, by embeddings.
 
 >>> rng, label = np.random.default_rng(0), np.arange(18) % 3
 >>> embedding, image = np.eye(3)[label] + rng.normal(0, 0.1, (18, 3)), rng.random((18, 8, 8, 1))

@@ -40,7 +40,7 @@ def decoded_images(rows: Mapping[str, np.ndarray], columns: Sequence[str]) -> li
 def latent_space(
     codes: Mapping[str, np.ndarray], label: np.ndarray, classes: Sequence[str]
 ) -> list[Section]:
-    """Where classes lie: ``codes`` (N, 2) of each method, ``label`` (N,)."""
+    """The codes in the plane, coloured by class: ``codes`` (N, 2) by method, ``label`` (N,)."""
     return [
         Section(
             "Latent space",

@@ -35,11 +35,11 @@ def test_water_events_follow_the_rule():
         water_events(flow[:, None])
 
 
-def recording(size=20, known=range(2, 14)):
+def recording(size=20, training=range(2, 14)):
     anomalous = np.zeros(size, bool)
     anomalous[[5, 6, 17]] = True
     return Recording(
-        np.arange(size), np.arange(size, dtype=float), anomalous, known, (range(14, size),), ""
+        np.arange(size), np.arange(size, dtype=float), anomalous, training, (range(14, size),), ""
     )
 
 
@@ -61,16 +61,16 @@ def test_what_is_tested_changes_nothing_that_is_learned_from():
 
 
 @pytest.mark.parametrize(
-    ("validation", "known", "told"),
+    ("validation", "training", "message"),
     [
         (1.0, range(2, 14), "got validation=1.0, expected a number between 0 and 1"),
-        (0.25, range(5, 7), "got 0 known times without an event"),
-        (0.25, range(4, 5), "got 1 known times without an event"),
+        (0.25, range(5, 7), "got 0 training times without an event"),
+        (0.25, range(4, 5), "got 1 training times without an event"),
     ],
 )
-def test_too_little_to_learn_from_is_refused(validation, known, told):
-    with pytest.raises(JnnError, match=told):
-        split_clean(recording(known=known), validation=validation)
+def test_too_little_to_learn_from_is_refused(validation, training, message):
+    with pytest.raises(JnnError, match=message):
+        split_clean(recording(training=training), validation=validation)
 
 
 def test_water_flow(folder):
@@ -81,12 +81,12 @@ def test_water_flow(folder):
     (folder / "water-flow.csv").write_text("Time,Water flow [l/s]\n" + "\n".join(rows))
     found = anomalies.load_water_flow()
     assert found.events == [range(399, 402), range(869, 872)]
-    assert (found.known, found.tested) == (range(230, 860), (range(24, 230), range(860, 900)))
+    assert (found.training, found.tested) == (range(230, 860), (range(24, 230), range(860, 900)))
     assert str(found.time[0]) == "2022-03-20T11:00:00"
     np.testing.assert_array_equal(found.values, flow)
 
 
-def test_internal_bleeding_is_tested_after_what_is_known(folder):
+def test_internal_bleeding_is_tested_after_its_training_part(folder):
     for part, rows in (
         ("TRAIN", ["0,1.5,0", "1,2.5,0"]),
         ("TEST", ["0,1.5,0", "1,2.5,0", "2,3,0", "3,9,1", "4,3,0"]),
@@ -94,7 +94,7 @@ def test_internal_bleeding_is_tested_after_what_is_known(folder):
         path = folder / f"135_UCR_Anomaly_InternalBleeding16_{part}.csv"
         path.write_text("\n".join(["timestamp,value,is_anomaly", *rows]))
     found = anomalies.load_internal_bleeding()
-    assert (found.known, found.tested, found.events) == (range(2), (range(2, 5),), [range(3, 4)])
+    assert (found.training, found.tested, found.events) == (range(2), (range(2, 5),), [range(3, 4)])
     assert found.values.tolist() == [1.5, 2.5, 3, 9, 3]
 
 
@@ -110,7 +110,7 @@ def test_machine_temperature_has_its_windows_both_ends_included(folder):
     labels = {"realKnownCause/machine_temperature_system_failure.csv": windows, "another": []}
     (folder / "nab_combined_windows.json").write_text(json.dumps(labels))
     found = anomalies.load_machine_temperature()
-    assert (found.known, found.tested, found.events) == (
+    assert (found.training, found.tested, found.events) == (
         range(3),
         (range(3, 20),),
         [range(1, 3), range(15, 19)],
