@@ -197,7 +197,7 @@ class JsonLines:
                 self._opened(kept)
 
     def digest(self) -> dict[str, int]:
-        """The size and the CRC-32 of the rows so far, by which they are known again."""
+        """The size and the CRC-32 of the rows so far, by which a change is detected."""
         if self._stream is None:
             size, crc32 = _checksum(b"".join(self._lines()))
         else:
@@ -282,11 +282,11 @@ class JsonLines:
 
 
 def _word(value: Any) -> Any:
-    """``value``, or the word for an infinite number, which JSON has not."""
+    """``value``, or the word for an infinite number, which JSON does not have."""
     value = getattr(value, "tolist", lambda: value)()
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _checksum(content: bytes, size: int = 0, crc32: int = 0) -> tuple[int, int]:
-    """Size and CRC-32 of what came before, of ``size`` and ``crc32``, with ``content``."""
+    """Size and CRC-32 after ``content``, which follows bytes of ``size`` and ``crc32``."""
     return size + len(content), zlib.crc32(content, crc32)

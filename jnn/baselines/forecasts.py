@@ -13,7 +13,7 @@ def climatology(time: np.ndarray, values: np.ndarray, within: range) -> np.ndarr
     """The mean of ``values`` at each time's day of the year and hour, ``(T,)`` float64.
 
     Means are over the times ``within`` a part alone, such as the training part. Where it has no
-    such day, as 29 February, the mean of the hour over all its days stands in.
+    such day, as 29 February, the mean of the hour over all its days is used.
 
     ``time`` is ``(T,)`` datetime64 and ``values`` ``(T,)``. Raises `JnnError` for other shapes.
 

@@ -127,7 +127,7 @@ def _of_stretch(
 
     fitted, days = np.arange(1 + RIDGE_DAYS, stretch.start), np.array(stretch)
     past = np.lib.stride_tricks.sliding_window_view(r, RIDGE_DAYS)  # row i ends with day i + 19
-    ridge = Ridge(1e-4).fit(past[fitted - RIDGE_DAYS], r[fitted])  # 1, were returns in per cent
+    ridge = Ridge(1e-4).fit(past[fitted - RIDGE_DAYS], r[fitted])  # as 1 for returns in per cent
     train, returns = r[1 : stretch.start], r[1 : stretch.stop]
     start = float(np.mean(train**2))
     mean = {

@@ -197,7 +197,7 @@ def differences(
             forbidden.append(f"{name(path)}: {leaf.dtype} in the checkpoint, {dtype} here")
     for path in saved.keys() - like.keys():
         if partial:
-            allowed.append(f"{name(path)}: in the checkpoint, not here, left out")
+            allowed.append(f"{name(path)}: in the checkpoint, not here, omitted")
         else:
             forbidden.append(f"{name(path)}: in the checkpoint, not here")
     return sorted(forbidden), sorted(allowed)

@@ -21,7 +21,7 @@ from jnn.checkpoints.manifest import JSON
 from jnn.errors import JnnError, mistake
 
 _ARRAYS = "arrays"
-_PATIENCE = 100  # attempts to remove what a failed save may still be writing, 20 ms apart
+_ATTEMPTS = 100  # to remove what a failed save may still be writing, 20 ms apart
 _TEMPORARY = re.compile(r"\.(saving|replaced|removed)-(\d+)")
 _PACKAGES = ("jnn", "jax", "numpy", "orbax-checkpoint")
 
@@ -33,7 +33,7 @@ class Restored(NamedTuple):
     tree: Any
     host: dict[str, Any]
     notes: list[str]
-    """In words: damaged steps that were skipped, leaves that were cast or left out."""
+    """Messages about damaged steps that were skipped, and leaves that were cast or omitted."""
 
 
 class Checkpoints:
@@ -238,7 +238,7 @@ class Checkpoints:
             checksummed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
             manifest.write(saving, body, checksummed)
             storage.synchronize(*saving.rglob("*"), saving)
-            # Orbax makes folders that are missing, so that one that was taken away would be back
+            # Orbax makes missing folders: one that was removed in the meantime would be back
             if not os.path.samestat(begun, saving.stat()):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(saving))
             self._commit(saving, step)
@@ -247,7 +247,7 @@ class Checkpoints:
             with contextlib.suppress(OSError):
                 self._sweep()
                 # Orbax may still be writing other files
-                for _ in range(_PATIENCE):
+                for _ in range(_ATTEMPTS):
                     time.sleep(0.02)
                     if not saving.exists():
                         break

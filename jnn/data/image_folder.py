@@ -141,14 +141,14 @@ def _is_picture(path: Path) -> bool:
 
 
 def _entries(folder: Path, caller: str) -> list[Path]:
-    """What is in a folder and not hidden, in the order of names."""
+    """The entries of a folder that are not hidden, in the order of their names."""
     try:
         entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         got = f"{folder}: {error.strerror}"
         raise mistake(caller, got=got, expected="folders that can be read") from error
-    if lost := [entry for entry in entries if not entry.exists()]:
-        got, expected = f"{lost[0]}, a link that leads nowhere", "links to folders or pictures"
+    if broken := [entry for entry in entries if not entry.exists()]:
+        got, expected = f"{broken[0]}, a link that leads nowhere", "links to folders or pictures"
         raise mistake(caller, got=got, expected=expected, remedy="Repair or remove it.")
     return entries
 

@@ -1,7 +1,7 @@
 """Training, validation and test parts of a series: consecutive stretches of time, never random.
 
-A model that was trained on Tuesday and Thursday knows much of Wednesday; so the test part comes
-after the training part.
+Neighbouring times are alike: tested on random ones, a model trained on the times around them would
+look better than it is in use. So the test part comes after the training part.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _check_increasing(time: np.ndarray) -> None:
         is_known = before == before and after == after  # NaN and NaT are not equal to themselves
         remedy = "Sort them." if after < before else "Drop times that are missing."
         if is_known and after == before:
-            remedy = f"Drop or merge the {len(time) - len(np.unique(time))} that are there already."
+            remedy = f"Drop or merge the {len(time) - len(np.unique(time))} duplicates."
         raise mistake("split_at", got=got, expected=expected, remedy=remedy)
 
 

@@ -94,8 +94,8 @@ def forecast_sequences(
     has at ``[n, j]`` the targets after ``inputs[n, length - 1 + j]``, a time that ends at least
     ``length`` inputs; ``"origin"`` ``(N,)`` is the last of the origins.
 
-    With ``stride``, by default ``origins``, every time is an origin once, but for some at the end
-    of a part. The other arguments are those of `forecast_windows`.
+    With ``stride``, by default ``origins``, every time is an origin once, except some at the
+    end of a part. The other arguments are those of `forecast_windows`.
 
     >>> x = np.arange(8.0)
     >>> cut = forecast_sequences(x, x, length=2, origins=3, horizons=[1])

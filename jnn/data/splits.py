@@ -52,7 +52,7 @@ def hold_out(
     """(kept, held out): a random ``fraction`` of the examples is held out.
 
     The draw is ``sklearn.model_selection.train_test_split(test_size=fraction, random_state=seed)``.
-    ``stratify`` names the array of labels whose classes shall have the same share in both parts.
+    ``stratify`` names the array of labels whose classes get the same shares in both parts.
 
     Raises JnnError for a fraction outside (0, 1), an empty part, or a class too small to be in
     both.

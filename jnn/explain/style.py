@@ -1,10 +1,10 @@
 """The look that all figures share.
 
 Orange is positive and blue is negative, so that no reader needs to tell red from green; magnitudes
-use viridis, whose equal steps look equal; lines take the colours of Okabe and Ito. What helps no
-reader (boxes, ticks of images, backgrounds) is omitted.
+use viridis, whose equal steps look equal; lines take the colours of Okabe and Ito. Boxes, ticks of
+images and backgrounds are omitted.
 
-Text is drawn as it is: names come from a user's data, where "$5" is no formula.
+Text is drawn literally: names come from a user's data, where "$5" is no formula.
 
 Everything is set on the figures and axes themselves: Matplotlib reads its global settings again
 while it draws, when they are the user's.
@@ -47,7 +47,7 @@ SIGNED = LinearSegmentedColormap.from_list(
 
 
 class PlainFigure(Figure):
-    """A figure whose text is drawn as it is, without formulas between dollar signs.
+    """A figure whose text is drawn literally, without formulas between dollar signs.
 
     The powers of ten at the ticks of a logarithmic axis, which Matplotlib writes itself, are the
     only formulas.

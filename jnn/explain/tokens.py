@@ -1,4 +1,4 @@
-"""Tokens as people read them, and as the ticks of an axis."""
+"""Tokens as readable text, and as the ticks of an axis."""
 
 from collections.abc import Sequence
 from typing import Literal

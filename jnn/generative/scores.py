@@ -3,7 +3,7 @@
 Examples are vectors ``(N, D)``; images are first projected on the principal components of real ones
 (`projection`), where nearest neighbours and covariances mean more than among single pixels.
 
-No score is enough alone. A Gaussian has the right moments, and so a small `frechet_distance`, but
+No single score suffices. A Gaussian has the right moments, and so a small `frechet_distance`, but
 its images do not look real, which `two_sample_accuracy` shows. Mode collapse is detected by the
 shares of classes (`class_shares`) and by a classifier trained on generated images (`classifier`).
 """

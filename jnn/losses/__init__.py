@@ -5,10 +5,10 @@ it is averaged; classes or features are on the last axis. Weights and masks are 
 :func:`mean` alone, once. Losses that Optax computes correctly are Optax's, with checks before
 tracing (nothing is broadcast silently) and sums and logarithms in at least float32.
 
-A new loss goes by its targets: `classification` (labels), `regression` (numbers), `divergence`
-(distributions), `embedding` and `margin` (which examples are alike), `sequence` (sequences without
-an alignment), `adversarial` (two networks). `labels` has label checks and class weights, `checks`
-the checks of arguments. The losses of boxes are in `jnn.detection.losses`.
+The module of a loss depends on its targets: `classification` (labels), `regression` (numbers),
+`divergence` (distributions), `embedding` and `margin` (which examples are alike), `sequence`
+(sequences without an alignment), `adversarial` (two networks). `labels` has label checks and class
+weights, `checks` the checks of arguments. The losses of boxes are in `jnn.detection.losses`.
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])

@@ -136,7 +136,7 @@ def focal(
     """The focal loss of binary targets, ``-α_t (1 - p_t)^γ log p_t``.
 
     p_t is σ(x) for a positive and σ(-x) for a negative. Examples that are already classified well
-    hardly count, so that many easy negatives do not outweigh the few positives.
+    have little weight, so that many easy negatives do not outweigh the few positives.
 
     ``logits`` and ``targets`` (0, 1 or between) have one shape. ``gamma`` >= 0, where 0 gives
     :func:`binary_cross_entropy`; ``alpha`` in [0, 1] weighs positives by α and negatives by 1 - α,

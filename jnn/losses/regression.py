@@ -1,4 +1,4 @@
-"""Losses against numbers: element-wise, but for the cosine distance, which is of vectors."""
+"""Losses against numbers: element-wise, except the cosine distance, which is of vectors."""
 
 import jax
 import jax.numpy as jnp

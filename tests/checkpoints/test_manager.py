@@ -300,7 +300,7 @@ def test_partial_keeps_what_is_missing_and_leaves_out_what_is_more(tmp_path):
     assert bits(restored.tree) == bits({"body": np.ones(2), "new head": np.full(4, 7.0)})
     assert restored.notes == [
         "new head: not in the checkpoint, left as it was",
-        "old head: in the checkpoint, not here, left out",
+        "old head: in the checkpoint, not here, omitted",
     ]
     with pytest.raises(
         JnnError, match="new head: not in the checkpoint, and given without a value"

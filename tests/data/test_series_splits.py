@@ -99,7 +99,7 @@ def test_bounds_of_another_kind_are_refused(bound, message):
     ("time", "message"),
     [
         ([2.0, 1.0], r"got times 2.0 and 1.0 at 0 and 1, expected .* one before. Sort them."),
-        ([1, 2, 2, 2, 4], r"times 2 and 2 at 1 and 2.*Drop or merge the 2 that are there already"),
+        ([1, 2, 2, 2, 4], r"times 2 and 2 at 1 and 2.*Drop or merge the 2 duplicates"),
         ([1.0, np.nan, 2.0], r"times 1.0 and nan at 0 and 1.*Drop times that are missing"),
         ([[1.0], [2.0]], r"got times of shape \(2, 1\), expected \(T,\)"),
     ],

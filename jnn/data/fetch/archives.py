@@ -33,7 +33,7 @@ MEMBER_LIMIT = 20_000
 """Largest number of members of an archive: some ten times that of the largest package in use."""
 
 _ENTRY_LIMIT = 200
-"""Bytes in the directory of a zip file for each member, on average: 46, its name and a remark."""
+"""Bytes in the directory of a zip file for each member, on average: 46, its name and a comment."""
 
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _END, _LARGE_END = b"PK\x05\x06", b"PK\x06\x07"
@@ -113,7 +113,7 @@ def _zip_members(archive: BinaryIO) -> Iterator[_Member]:
 def _check_directory(archive: BinaryIO) -> None:
     """Refuse a directory for too many members before all of it is read."""
     size = archive.seek(0, io.SEEK_END)
-    archive.seek(max(0, size - 2**16 - 64))  # the end of a zip file has a remark of up to 2^16
+    archive.seek(max(0, size - 2**16 - 64))  # a zip file may end in a comment of up to 2^16
     end = archive.read()
     place = end.rfind(_END)
     record = end[place : place + 22]
@@ -127,7 +127,7 @@ def _check_directory(archive: BinaryIO) -> None:
 def _tar_members(archive: BinaryIO) -> Iterator[_Member]:
     start = archive.read(6)
     archive.seek(0)
-    unpack = next((unpack for mark, unpack in _OPENERS.items() if start.startswith(mark)), None)
+    unpack = next((unpack for magic, unpack in _OPENERS.items() if start.startswith(magic)), None)
     with unpack(archive) if unpack else contextlib.nullcontext(archive) as stream:
         content = stream.read(ARCHIVE_LIMIT + 1)
     if len(content) > ARCHIVE_LIMIT:
@@ -168,7 +168,7 @@ def _content(member: _Member, limit: int) -> bytes:
             got="a link, a folder, a device or a file with holes",
             expected="a plain file",
         )
-    # The size in the header may lie: never read more than one byte past the limit.
+    # The size in the header may be false: never read more than one byte past the limit.
     content = member.read(limit + 1) if member.size <= limit else b""
     if member.size > limit or len(content) > limit:
         raise mistake(

@@ -70,7 +70,7 @@ def logit_lens(
 
     ``logits`` ``(depth + 1, T, V)``, as `layer_logits` gives them; ``tokens`` are the T of the
     input, ``vocabulary`` the V as text. The last ``most`` tokens are shown, and the title says so.
-    Beside each row stands how often it agrees with the last block, over all tokens.
+    Beside each row is how often it agrees with the last block, over all tokens.
 
     >>> figure = logit_lens(np.log([[[0.9, 0.1]], [[0.2, 0.8]]]), "a", "ab")
     >>> [text.get_text() for text in figure.axes[0].texts]

@@ -143,8 +143,8 @@ def gates(
 ) -> Figure:
     """The gates over a text, a panel for each gate and a row for each unit.
 
-    Above a panel stands how often its gate is open (above 0.9) and closed (below 0.1), over all
-    units and tokens.
+    The heading of a panel says how often its gate is open (above 0.9) and closed (below 0.1), over
+    all units and tokens.
 
     ``values`` is ``{tag: (T, units)}``, such as ``activations(...)[layer]``, of which the
     gates are drawn. Without ``units``, those of `units_by_autocovariance` of ``hidden`` are drawn,

@@ -193,8 +193,8 @@ def compare(
     """Maps of one image by several methods, for the trained weights above and random ones below.
 
     ``trained`` and ``random`` are ``{method: (H, W)}``, as `explanations` gives them. Below each
-    lower map stands its rank correlation with the upper one, of absolute values: near 1, the method
-    would show the same for a model that has learned nothing. ``answer`` names the class.
+    lower map is its rank correlation with the upper one, of absolute values: near 1, the method
+    shows the same for a model that has learned nothing. ``answer`` names the class.
     """
     if set(trained) != set(random):
         raise mistake(

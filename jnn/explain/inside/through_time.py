@@ -72,8 +72,8 @@ def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) ->
 
     ``norms`` is ``{name: (T,) or (N, T)}``, as `loss_gradients` gives them. A line is the geometric
     mean over N sequences of their norms, each divided by its norm at the last input, so that models
-    whose gradients differ as a whole are on one scale. Beside each name stands how many steps back
-    it stays above 1 %. Of long sequences the last ``most`` steps are shown.
+    whose gradients differ as a whole are on one scale. The legend says how many steps back it
+    stays above 1 %. Of long sequences the last ``most`` steps are shown.
 
     >>> figure = gradient_through_time({"halves": [0.25, 0.5, 1.0]})
     >>> figure.axes[0].lines[0].get_ydata().tolist()

@@ -186,7 +186,7 @@ def decisions(
 def coloured_decisions(decisions: Sequence[Decision], *, most: int = MOST_WORDS) -> Markup:
     """Texts whose words are orange where they support the prediction, blue where they oppose it.
 
-    All are on one scale. Above each text stand the prediction, its probability, and the true class.
+    All are on one scale. Above each text are the prediction, its probability, and the true class.
 
     >>> decision = Decision(["so", "good"], [0.0, 2.0], "positive", 0.9, "positive")
     >>> html = coloured_decisions([decision])

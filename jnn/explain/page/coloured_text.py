@@ -1,8 +1,8 @@
 """Text as HTML, each token coloured by a number: an activation, a probability, an attribution.
 
-Orange is positive and blue is negative, and below each character may stand the predictions of the
-next one. Colours are in the HTML itself, on white, so that light and dark pages show the same; the
-value of a token is shown while the pointer rests on it.
+Orange is positive and blue is negative; the predictions of the next token may be below each.
+Colours are in the HTML itself, on white, so that light and dark pages show the same; the value of a
+token is shown while the pointer rests on it.
 
 Source: Karpathy 2015, http://karpathy.github.io/2015/05/21/rnn-effectiveness.
 """

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from jnn.errors import mistake
 
 MOST = 1_900_000
-"""Characters of all images of a page, which keeps it, with its text, under 2 MB."""
+"""Characters of all images of a page, so that the page with its text is under 2 MB."""
 
 SMALL = 60_000
 """Bytes up to which a figure is kept as SVG, which is sharp at every size."""

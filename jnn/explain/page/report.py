@@ -42,7 +42,7 @@ SMOKE = (
 
 
 class Section(NamedTuple):
-    """A part of the report: a heading, a sentence that explains it, and what it shows."""
+    """A part of the report: a heading, a sentence that explains it, and a figure or text."""
 
     title: str
     """The plot in the field's word, such as ``"Confusion matrix"``."""
@@ -77,8 +77,8 @@ def write_report(
                  ``seed``, ``device``, ``versions``, ``config``, ``experiment``, and ``data`` (its
                  name, fingerprint, sizes: text or a mapping).
     ``rows``     the lines of ``metrics.jsonl``, for the learning curves.
-    ``about``    whose ``metric`` and ``direction`` count where the summary has none. Without either
-                 the first metric is shown, and nothing is ranked.
+    ``about``    whose ``metric`` and ``direction`` are used where the summary has none. Without
+                 either the first metric is shown, and nothing is ranked.
 
     The command is read from ``command.txt`` in the folder where there is one. Raises `JnnError`
     without a metric, for an unknown direction, and for a missing folder.
@@ -270,7 +270,7 @@ def _command(folder: Path, summary: Mapping[str, Any]) -> str:
 
 
 def _data(data: Any) -> dict[str, str]:
-    """What the data were, as rows.
+    """The description of the data, as rows.
 
     >>> _data({"name": "digits", "examples": {"train": 1200, "test": 397}})
     {'data: name': 'digits', 'data: examples': 'train 1200, test 397'}

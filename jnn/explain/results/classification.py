@@ -21,7 +21,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str] | None = None) -> Figur
 
     Each cell is coloured by its fraction of the row: blue on the diagonal, which is right, orange
     off it, where the scale ends at the most frequent mistake (at 5 % of a class where all are
-    rarer), so that rare ones show too. Beside each row stands the recall.
+    rarer), so that rare ones show too. The recall is beside each row.
 
     ``matrix`` is ``(K, K)``, as `jnn.metrics.confusion_matrix` or scikit-learn's gives it. Raises
     `JnnError` for another shape, or another number of ``classes``.
@@ -116,7 +116,7 @@ def most_wrong(
     """The misclassified images, by increasing probability of the true class.
 
     ``images`` ``(N, H, W)`` or ``(N, H, W, 1 or 3)``, ``labels`` ``(N,)`` integers,
-    ``probabilities`` ``(N, K)``. Above each image stand the predicted class and its probability,
+    ``probabilities`` ``(N, K)``. Above each image are the predicted class and its probability,
     below it those of the true class.
 
     Raises `JnnError` where the lengths differ or a label is outside ``[0, K)``.

@@ -30,8 +30,8 @@ def drawn_boxes(
     """Images ``(N, H, W, C)`` with their true boxes (blue, dashed) and detections (orange).
 
     ``detections`` and ``truth`` as in `jnn.detection.average_precision.average_precision`; those
-    with a score of at least ``least`` are drawn. With ``names``, the class and score stand above
-    each detection, and the class below each true box.
+    with a score of at least ``least`` are drawn. With ``names``, the class and score are above each
+    detection, and the class below each true box.
 
     >>> boxes, scores = np.array([[[1, 1, 4.0, 4.0]]]), np.array([[0.9]])
     >>> detections = Detections(boxes, scores, labels=np.array([[0]]))

@@ -54,7 +54,7 @@ def class_coverage(shares: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Figure:
     """The losses of a generator and a discriminator against the step, in one panel.
 
-    Neither falls for long, for each makes the other's task harder. ``rows`` are the lines of
+    Neither falls for long, because each makes the other's task harder. ``rows`` are the lines of
     ``metrics.jsonl``, ``names`` the metrics and their labels. Raises `JnnError` where one was never
     logged.
 

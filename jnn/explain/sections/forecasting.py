@@ -36,7 +36,7 @@ def quantiles(
     """Two fan charts, a stretch of the forecasts over time, and the calibration of the quantiles.
 
     ``time``, ``values``   the whole series, ``(T,)`` both
-    ``origin``             ``(N,)``, increasing: the last time that each forecast has seen, as an
+    ``origin``             ``(N,)``, increasing: the last input time of each forecast, as an
                            index of the series
     ``horizons``           how many times after the origin, by name: ``{"6 h": 6, "1 day": 24}``
     ``mean``               ``(N, H)``, what is expected at each horizon
@@ -48,9 +48,9 @@ def quantiles(
     targets = values[origin[:, None] + steps]
 
     def fan(n: int):
-        seen, ahead = slice(max(0, origin[n] - past + 1), origin[n] + 1), origin[n] + steps
+        before, ahead = slice(max(0, origin[n] - past + 1), origin[n] + 1), origin[n] + steps
         return forecast.fan_chart(
-            (time[seen], values[seen]),
+            (time[before], values[before]),
             (time[ahead], mean[n]),
             quantiles[n],
             levels,

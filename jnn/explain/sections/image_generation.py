@@ -26,14 +26,14 @@ def scores(
 ) -> list[Section]:
     """The scores of each method, and the share of each class among generated and real images.
 
-    ``labels`` are the classes ``(N,)`` that one classifier sees in each kind of images:
+    ``labels`` are the classes ``(N,)`` that one classifier gives to each kind of images:
     ``{"generated": ..., "real": ...}``.
     """
     shares = {name: class_shares(label, len(classes)) for name, label in labels.items()}
     return [
         Section(
             "Comparison of methods",
-            "The scores of real images, and of images that are drawn without a network, beside.",
+            "Beside the model, real images and images that are drawn without a network.",
             metric_table(methods),
         ),
         Section(
