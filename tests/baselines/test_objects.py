@@ -1,4 +1,4 @@
-"""Detectors without a network, on images where what they must find is known."""
+"""Detectors without a network, on images with known objects."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def rectangles(number):
 
 def test_components_are_the_rectangles_and_their_classes():
     train, test = rectangles(60), rectangles(12)
-    found = objects.components(train)(test["image"])
-    for boxes, scores, labels, i in zip(*found, range(12), strict=True):
+    detections = objects.components(train)(test["image"])
+    for boxes, scores, labels, i in zip(*detections, range(12), strict=True):
         true_labels = {
             tuple(box): label
             for box, label in zip(
@@ -57,14 +57,15 @@ def test_blur_removes_noise():
 
 def test_the_mean_box_is_in_the_middle():
     train = rectangles(30)
-    found, boxes = objects.mean_box(train, np.zeros((3, 40, 60, 1))), train["box"][train["mask"]]
+    detections = objects.mean_box(train, np.zeros((3, 40, 60, 1)))
+    boxes = train["box"][train["mask"]]
     mean = (boxes[:, 2:] - boxes[:, :2]).mean(axis=0)
-    np.testing.assert_allclose(
-        found.boxes[:, :, 2:] - found.boxes[:, :, :2], np.broadcast_to(mean, (3, 2, 2))
-    )
-    np.testing.assert_allclose(found.boxes.mean(axis=(0, 1)).reshape(2, 2).mean(axis=0), [30, 20])
+    sizes = detections.boxes[:, :, 2:] - detections.boxes[:, :, :2]
+    np.testing.assert_allclose(sizes, np.broadcast_to(mean, (3, 2, 2)))
+    middle = detections.boxes.mean(axis=(0, 1)).reshape(2, 2).mean(axis=0)
+    np.testing.assert_allclose(middle, [30, 20])
     share = train["label"][train["mask"]].mean()
-    np.testing.assert_allclose(found.scores, np.tile([1 - share, share], (3, 1)))
+    np.testing.assert_allclose(detections.scores, np.tile([1 - share, share], (3, 1)))
 
 
 def test_without_a_training_object_there_is_no_mean_box():
@@ -74,8 +75,8 @@ def test_without_a_training_object_there_is_no_mean_box():
 
 
 def test_a_grid_does_not_overlap_and_stays_inside():
-    found = objects.grid_of_boxes(rectangles(30), np.zeros((2, 40, 50, 1)))
-    left, top, right, bottom = np.moveaxis(found.boxes[0], -1, 0)
+    detections = objects.grid_of_boxes(rectangles(30), np.zeros((2, 40, 50, 1)))
+    left, top, right, bottom = np.moveaxis(detections.boxes[0], -1, 0)
     assert min(left.min(), top.min()) == 0
     assert right.max() <= 50
     assert bottom.max() <= 40
@@ -102,8 +103,8 @@ def test_blobs_of_colour_are_at_the_objects_and_as_large():
         "label": np.zeros((15, 1), int),
         "mask": np.ones((15, 1), bool),
     }
-    found = objects.colour_blobs(train, pixels=20_000)(image[15:])
-    best = found.boxes[np.arange(5), found.scores.argmax(axis=1)]
+    detections = objects.colour_blobs(train, pixels=20_000)(image[15:])
+    best = detections.boxes[np.arange(5), detections.scores.argmax(axis=1)]
     # pixels
     np.testing.assert_allclose(
         (best[:, :2] + best[:, 2:]) / 2, (box[15:, 0, :2] + box[15:, 0, 2:]) / 2, atol=1
@@ -115,7 +116,7 @@ def test_blobs_of_colour_are_at_the_objects_and_as_large():
 def test_detections_are_padded():
     one = np.array([[0.0, 1.0, 2.0, 3.0]]), np.array([0.5]), np.array([3])
     none = tuple(leaf[:0] for leaf in one)
-    found = objects.stacked([none, one])
-    np.testing.assert_array_equal(found.scores, [[-np.inf], [0.5]])
-    np.testing.assert_array_equal(found.boxes[1], one[0])
+    detections = objects.stacked([none, one])
+    np.testing.assert_array_equal(detections.scores, [[-np.inf], [0.5]])
+    np.testing.assert_array_equal(detections.boxes[1], one[0])
     assert objects.stacked([none]).boxes.shape == (1, 1, 4)

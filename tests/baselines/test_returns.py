@@ -48,9 +48,9 @@ def test_means_are_what_their_names_say():
 def test_variances_are_those_of_their_recursions():
     r = np.diff(np.log(PRICE))
     for stretch, place in ((STRETCHES[0], 0), (STRETCHES[1], 50)):
-        known = r[: stretch.start - 1]
-        garch = fit_garch(known)
-        weighted = generalized = np.mean(known**2)
+        past = r[: stretch.start - 1]
+        garch = fit_garch(past)
+        weighted = generalized = np.mean(past**2)
         np.testing.assert_allclose(FOUND.variance["constant"][place], weighted, rtol=1e-12)
         for t in range(1, stretch.stop):
             if t >= stretch.start:
@@ -71,8 +71,8 @@ def test_the_future_changes_no_forecast(day):
     other[day:] = 20 * np.exp(np.cumsum(0.1 * np.random.default_rng(1).standard_normal(320 - day)))
     again = return_baselines(other, STRETCHES)
     upto = day - 220 + 1
-    for found, expected in ((again.mean, FOUND.mean), (again.variance, FOUND.variance)):
-        for name, values in found.items():
+    for actual, expected in ((again.mean, FOUND.mean), (again.variance, FOUND.variance)):
+        for name, values in actual.items():
             np.testing.assert_array_equal(values[:upto], expected[name][:upto], err_msg=name)
 
 
@@ -93,8 +93,8 @@ def test_directions_have_the_interval_of_wilson():
         RNG.standard_normal(80),
         {"model": RNG.standard_normal(80), "persistence": np.zeros(80)},
     )
-    found = ReturnForecasts(np.ones(80), came, mean, {})
-    share, low, high = found.direction("model")
+    forecasts = ReturnForecasts(np.ones(80), came, mean, {})
+    share, low, high = forecasts.direction("model")
     assert share == np.mean(np.sign(mean["model"]) == np.sign(came))
     n, z = 80, 1.959963984540054
     middle, half = (
@@ -102,7 +102,7 @@ def test_directions_have_the_interval_of_wilson():
         z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n),
     )
     np.testing.assert_allclose((low, high), (middle - half, middle + half), rtol=1e-12)
-    assert found.direction("persistence")[0] == np.mean(came > 0)
+    assert forecasts.direction("persistence")[0] == np.mean(came > 0)
 
 
 def test_a_part_has_its_days():

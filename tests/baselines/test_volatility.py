@@ -17,11 +17,11 @@ RNG = np.random.default_rng(0)
 
 def simulated(garch, size, rng):
     """Returns of a GARCH(1,1), one by one."""
-    h, found = garch.omega / (1 - garch.alpha - garch.beta), []
+    h, returns = garch.omega / (1 - garch.alpha - garch.beta), []
     for shock in rng.standard_normal(size):
-        found.append(np.sqrt(h) * shock)
-        h = garch.omega + garch.alpha * found[-1] ** 2 + garch.beta * h
-    return np.array(found)
+        returns.append(np.sqrt(h) * shock)
+        h = garch.omega + garch.alpha * returns[-1] ** 2 + garch.beta * h
+    return np.array(returns)
 
 
 def log_likelihood(garch, returns):
@@ -35,14 +35,14 @@ def log_likelihood(garch, returns):
 
 def test_variances_are_those_of_the_recursion():
     returns = RNG.standard_normal(50)
-    for garch, found in (
+    for garch, variances in (
         (TRUE, garch_variances(TRUE, returns, 2.0)),
         (Garch(0.0, 0.3, 0.7), weighted_variances(returns, 2.0, decay=0.7)),
     ):
         expected = [2.0]
         for r in returns[:-1]:
             expected.append(garch.omega + garch.alpha * r**2 + garch.beta * expected[-1])
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(variances, expected, rtol=1e-12)
 
 
 def test_weights_of_the_past_fall_by_the_decay():

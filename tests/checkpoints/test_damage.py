@@ -1,5 +1,5 @@
 """Checkpoints whose files, folder or process come to harm: the bits that were saved come back, or
-none, and every failure is told.
+none, and every failure is reported.
 """
 
 import errno
@@ -39,7 +39,7 @@ def exact_or_refused(folder):
         try:
             restored = checkpoints.restore(small_tree())
         except JnnError as error:
-            told = str(error)
+            message = str(error)
         else:
             assert (bits(restored.tree), restored.host, restored.notes) == (
                 bits(small_tree(9)),
@@ -47,7 +47,7 @@ def exact_or_refused(folder):
                 [],
             )
             return True
-    assert "step 9 does not verify: " in told
+    assert "step 9 does not verify: " in message
     return False
 
 
@@ -144,7 +144,7 @@ def test_a_renamed_step_does_not_verify(tmp_path):
         restore(tmp_path)
 
 
-# Whatever happens to the folder: a failure is told.
+# Whatever happens to the folder: a failure is reported.
 
 
 def next_failure(checkpoints):

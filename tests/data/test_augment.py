@@ -117,13 +117,13 @@ def test_crops_are_windows_of_the_padded_image_all_equally_likely(size, padding)
         for i in range(padded.shape[0] - rows + 1)
         for j in range(padded.shape[1] - columns + 1)
     ]
-    found = [
+    result = [
         crop.tobytes()
         for crop in np.asarray(random_crop(jax.random.key(0), x, size=size, padding=padding))
     ]
-    assert set(found) <= set(windows)
-    expected = len(found) / len(windows)
-    counts = np.array([found.count(window) for window in windows])
+    assert set(result) <= set(windows)
+    expected = len(result) / len(windows)
+    counts = np.array([result.count(window) for window in windows])
     assert np.abs(counts - expected).max() <= SIGMAS * np.sqrt(expected)
 
 
@@ -147,7 +147,7 @@ def test_affine_is_scipys_and_each_image_has_its_own(float64):
         np.array([1.2, 0.7, 1.0]),
         np.array([[0.5, -1.0], [0.0, 0.0], [2.25, 0.0]]),
     )
-    found = affine(jnp.asarray(x), angle=angle, zoom=zoom, shift=shift)
+    result = affine(jnp.asarray(x), angle=angle, zoom=zoom, shift=shift)
     middle = np.array([3.5, 5.0])
     for i in range(3):
         cos, sin = np.cos(angle[i]) / zoom[i], np.sin(angle[i]) / zoom[i]
@@ -156,7 +156,7 @@ def test_affine_is_scipys_and_each_image_has_its_own(float64):
             expected = scipy.ndimage.affine_transform(
                 x[i, ..., c], matrix, middle - matrix @ (middle + shift[i]), order=1, mode="nearest"
             )
-            np.testing.assert_allclose(found[i, ..., c], expected, atol=SINGLE)
+            np.testing.assert_allclose(result[i, ..., c], expected, atol=SINGLE)
 
 
 @pytest.mark.parametrize("quarters", range(4))
@@ -214,11 +214,11 @@ def test_cutout_hides_one_square_around_a_pixel(size):
                 max(0, j - size // 2) : max(0, j - size // 2 + size),
             ] = 0
             squares.add(square.tobytes())
-    found = {
+    result = {
         image.tobytes() for image in np.asarray(cutout(jax.random.key(0), x, size=min(size, 18)))
     }
-    assert found <= squares
-    assert len(found) > len(squares) // 2
+    assert result <= squares
+    assert len(result) > len(squares) // 2
 
 
 def test_compose_is_one_after_the_other():
@@ -239,16 +239,16 @@ def test_mixup_mixes_images_and_targets_with_one_weight():
         mixed_x.ravel(), np.asarray(mixed_y, np.float64) @ np.arange(size), rtol=1e-5, atol=1e-3
     )
     np.testing.assert_allclose(mixed_y.sum(axis=1), 1, rtol=1e-6)
-    own = np.diagonal(mixed_y)
-    others = np.asarray(mixed_y) - np.diag(own)
-    moved = own < 1
+    share = np.diagonal(mixed_y)
+    others = np.asarray(mixed_y) - np.diag(share)
+    moved = share < 1
     # Each example is given away to exactly one other; Beta(a, a) has mean 1/2 and variance 1 / (4
     # (2 a + 1)).
     assert np.array_equal(
         np.sort(others[moved].argmax(axis=1))[:10], np.sort(np.flatnonzero(moved))[:10]
     )
-    assert abs(own.mean() - 0.5) < SIGMAS * np.sqrt(1 / 1.8 / 4 / size)
-    assert abs(own.var() - 1 / 1.8 / 4) < 0.03
+    assert abs(share.mean() - 0.5) < SIGMAS * np.sqrt(1 / 1.8 / 4 / size)
+    assert abs(share.var() - 1 / 1.8 / 4) < 0.03
 
 
 @pytest.mark.parametrize(

@@ -20,18 +20,18 @@ def padded(lengths, buckets):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=30), st.integers(1, 5))
 def test_no_other_buckets_pad_less(lengths, count):
-    found = bucket_lengths(lengths, count)
+    result = bucket_lengths(lengths, count)
     different = sorted(set(lengths))
     best = min(
         padded(lengths, (*few, different[-1]))
         for k in range(min(count, len(different)))
         for few in combinations(different[:-1], k)
     )
-    assert padded(lengths, found) == best
-    assert list(found) == sorted(set(found))
-    assert len(found) <= count
-    assert [found[k] for k in bucket_of(lengths, found)] == [
-        min(b for b in found if b >= n) for n in lengths
+    assert padded(lengths, result) == best
+    assert list(result) == sorted(set(result))
+    assert len(result) <= count
+    assert [result[k] for k in bucket_of(lengths, result)] == [
+        min(b for b in result if b >= n) for n in lengths
     ]
 
 
@@ -78,10 +78,10 @@ def test_a_function_runs_on_the_shortest_bucket_that_holds_the_batch():
     columns = lambda tokens, mask: jnp.int32(tokens.shape[-1])
     for longest, expected in ((1, 2), (2, 2), (3, 5), (5, 5), (6, 8), (8, 8)):
         mask = jnp.arange(8)[None, :] < jnp.array([1, longest])[:, None]
-        found = jax.jit(
+        result = jax.jit(
             lambda mask: shortest(columns, (2, 5, 8), jnp.zeros(mask.shape, jnp.int32), mask)
         )(mask)
-        assert int(found) == expected
+        assert int(result) == expected
 
 
 def test_loss_and_gradient_are_those_of_the_whole_width():

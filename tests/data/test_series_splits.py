@@ -34,14 +34,14 @@ def test_parts_follow_each_other_and_have_their_shares(size, fractions):
 @pytest.mark.parametrize("rolling", [False, True])
 @pytest.mark.parametrize("folds", [1, 3, 7])
 def test_folds_test_every_late_time_once_with_what_came_before(folds, rolling):
-    found = walk_forward(203, folds=folds, test=0.3, validation=0.2, rolling=rolling)
-    assert [time for fold in found for time in fold.test] == list(range(203 - 61, 203))
-    for fold in found:
+    splits = walk_forward(203, folds=folds, test=0.3, validation=0.2, rolling=rolling)
+    assert [time for fold in splits for time in fold.test] == list(range(203 - 61, 203))
+    for fold in splits:
         assert fold.train.stop == fold.validation.start
         assert fold.validation.stop == fold.test.start
         assert abs(len(fold.validation) - 0.2 * fold.test.start) <= 0.5
         assert fold.train.start == 0 or rolling
-    assert not rolling or len({len(fold.train) for fold in found}) == 1
+    assert not rolling or len({len(fold.train) for fold in splits}) == 1
 
 
 def test_mistakes_are_named():
@@ -114,12 +114,12 @@ def test_folds_side_by_side_keep_their_examples():
         {"x": np.random.default_rng(i).standard_normal((size, 2)), "n": np.arange(size)}
         for i, size in enumerate((4, 7, 2))
     ]
-    found = side_by_side(folds)
-    assert found["count"].sum(axis=0).tolist() == [4, 7, 2]
+    stacked = side_by_side(folds)
+    assert stacked["count"].sum(axis=0).tolist() == [4, 7, 2]
     for i, fold in enumerate(folds):
-        counts = found["count"][:, i] > 0
-        assert all(np.array_equal(found[name][counts, i], fold[name]) for name in fold)
-        assert np.array_equal(found["x"][:, i], fold["x"][found["n"][:, i]])
+        counts = stacked["count"][:, i] > 0
+        assert all(np.array_equal(stacked[name][counts, i], fold[name]) for name in fold)
+        assert np.array_equal(stacked["x"][:, i], fold["x"][stacked["n"][:, i]])
 
 
 def test_folds_side_by_side_have_the_same_arrays():

@@ -21,26 +21,26 @@ PARTS = [range(0, 12), range(15, 18), range(20, 40)]
 
 def by_slicing(x, y, length, horizons, parts, stride):
     """Every window that lies within a part, one after the other."""
-    found = []
+    cut = []
     for part in parts:
         origins = [
             o for o in part if o - length + 1 >= part.start and o + max(horizons) < part.stop
         ][::stride]
-        found += [(x[o - length + 1 : o + 1], [y[o + h] for h in horizons], o) for o in origins]
-    return [np.array(each) for each in zip(*found, strict=True)]
+        cut += [(x[o - length + 1 : o + 1], [y[o + h] for h in horizons], o) for o in origins]
+    return [np.array(column) for column in zip(*cut, strict=True)]
 
 
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("horizons", [[1], [2, 5]])
 @pytest.mark.parametrize("length", [1, 4])
 def test_forecast_windows_are_slices(length, horizons, stride):
-    found = forecast_windows(X, Y, length=length, horizons=horizons, within=PARTS, stride=stride)
+    cut = forecast_windows(X, Y, length=length, horizons=horizons, within=PARTS, stride=stride)
     for name, expected in zip(
         ("inputs", "targets", "origin"),
         by_slicing(X, Y, length, horizons, PARTS, stride),
         strict=True,
     ):
-        np.testing.assert_array_equal(found[name], expected)
+        np.testing.assert_array_equal(cut[name], expected)
 
 
 @pytest.mark.parametrize("reach_back", [False, True])
@@ -51,10 +51,10 @@ def test_every_origin_of_a_sequence_is_a_window(origins, stride, reach_back):
     """
     settings = {"length": 5, "horizons": [1, 3], "within": range(10, 40), "reach_back": reach_back}
     single = forecast_windows(X, Y, **settings)
-    found = forecast_sequences(X, Y, origins=origins, stride=stride, **settings)
+    cut = forecast_sequences(X, Y, origins=origins, stride=stride, **settings)
     seen = []
     for inputs, targets, last in zip(
-        *(found[name] for name in ("inputs", "targets", "origin")), strict=True
+        *(cut[name] for name in ("inputs", "targets", "origin")), strict=True
     ):
         for j in range(origins):
             n = single["origin"].tolist().index(last - origins + 1 + j)
@@ -67,10 +67,10 @@ def test_every_origin_of_a_sequence_is_a_window(origins, stride, reach_back):
 
 
 def test_windows_are_slices():
-    found = windows(X, length=5, within=PARTS, stride=2)
+    cut = windows(X, length=5, within=PARTS, stride=2)
     ends = [o for part in PARTS for o in list(part)[4::2]]
-    np.testing.assert_array_equal(found["origin"], ends)
-    np.testing.assert_array_equal(found["inputs"], [X[o - 4 : o + 1] for o in ends])
+    np.testing.assert_array_equal(cut["origin"], ends)
+    np.testing.assert_array_equal(cut["inputs"], [X[o - 4 : o + 1] for o in ends])
 
 
 def test_reaching_back_adds_the_windows_whose_targets_alone_are_in_the_part():
@@ -99,12 +99,12 @@ def test_the_future_changes_nothing_that_is_known_now(now, seed):
     other[now + 1 :] = 1e3 * rng.standard_normal(other[now + 1 :].shape)
     cut = lambda x: forecast_windows(x, x, length=length, horizons=horizons)
     before, after = cut(X), cut(other)
-    known = before["origin"] <= now
-    np.testing.assert_array_equal(before["inputs"][known], after["inputs"][known])
+    is_past = before["origin"] <= now
+    np.testing.assert_array_equal(before["inputs"][is_past], after["inputs"][is_past])
     for k, horizon in enumerate(horizons):
         past = before["origin"] + horizon <= now
         np.testing.assert_array_equal(before["targets"][past, k], after["targets"][past, k])
-        assert (before["targets"][known & ~past, k] != after["targets"][known & ~past, k]).all()
+        assert (before["targets"][is_past & ~past, k] != after["targets"][is_past & ~past, k]).all()
     train = range(0, now + 1)
     (scaled, scaling), (scaled_other, scaling_other) = (
         standardize_series(X, train),
@@ -122,24 +122,24 @@ def test_no_window_of_one_part_holds_a_time_of_another():
     parts = [range(0, 20), range(20, 30), range(30, 40)]
     seen = []
     for part in parts:
-        found = forecast_windows(time, time, length=3, horizons=[1, 2], within=part)
-        seen.append(set(found["inputs"].ravel()) | set(found["targets"].ravel()))
+        cut = forecast_windows(time, time, length=3, horizons=[1, 2], within=part)
+        seen.append(set(cut["inputs"].ravel()) | set(cut["targets"].ravel()))
     assert all(not seen[i] & seen[j] for i in range(3) for j in range(i))
 
 
 def test_over_time_is_the_mean_of_the_windows_at_each_time():
-    found = windows(X, length=4, within=PARTS, stride=3)
-    values = RNG.standard_normal((len(found["origin"]), 4, 2))
+    cut = windows(X, length=4, within=PARTS, stride=3)
+    values = RNG.standard_normal((len(cut["origin"]), 4, 2))
     expected = np.full((40, 2), np.nan)
     for time in range(40):
         here = [
-            values[n, time - (o - 3)] for n, o in enumerate(found["origin"]) if o - 3 <= time <= o
+            values[n, time - (o - 3)] for n, o in enumerate(cut["origin"]) if o - 3 <= time <= o
         ]
         if here:
             expected[time] = np.mean(here, axis=0)
-    np.testing.assert_allclose(over_time(values, found["origin"], 40), expected, rtol=1e-12)
+    np.testing.assert_allclose(over_time(values, cut["origin"], 40), expected, rtol=1e-12)
     np.testing.assert_allclose(
-        over_time(found["inputs"], found["origin"], 40)[~np.isnan(expected[:, 0])],
+        over_time(cut["inputs"], cut["origin"], 40)[~np.isnan(expected[:, 0])],
         X[~np.isnan(expected[:, 0])],
     )
 

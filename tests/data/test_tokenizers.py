@@ -21,10 +21,10 @@ ALL = {
     "words": tokenizers.word_tokenizer(TEXT, special=("padding", "unknown", "start", "end")),
     "byte pairs": BYTE_PAIRS,
 }
-each = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL)
+for_all_kinds = pytest.mark.parametrize("tokenizer", ALL.values(), ids=ALL)
 
 
-@each
+@for_all_kinds
 def test_tokens_are_int32_and_named_by_what_they_stand_for(tokenizer):
     tokens = tokenizer.encode(TEXT)
     assert tokens.dtype == np.int32
@@ -35,14 +35,14 @@ def test_tokens_are_int32_and_named_by_what_they_stand_for(tokenizer):
         assert tokenizer.decode([token]) == tokenizer.tokens[token]
 
 
-@each
+@for_all_kinds
 def test_the_empty_text_has_no_tokens(tokenizer):
     assert tokenizer.encode("").tolist() == []
     assert tokenizer.encode("").dtype == np.int32
     assert tokenizer.decode([]) == ""
 
 
-@each
+@for_all_kinds
 def test_special_tokens_but_unknown_are_left_out_of_a_text(tokenizer):
     hidden = [token for name, token in tokenizer.special.items() if name != "unknown"]
     inside = np.concatenate([hidden, tokenizer.encode(TEXT), hidden])
@@ -78,9 +78,9 @@ def test_byte_pairs_bring_any_bytes_back_exactly(content):
 def test_words_keep_every_known_word_in_order(text):
     tokenizer = ALL["words"]
     words = re.findall(r"\w+|[^\w\s]", text)
-    known = set(re.findall(r"\w+|[^\w\s]", TEXT))
+    vocabulary = set(re.findall(r"\w+|[^\w\s]", TEXT))
     assert tokenizer.decode(tokenizer.encode(text)).split() == [
-        word if word in known else "<unknown>" for word in words
+        word if word in vocabulary else "<unknown>" for word in words
     ]
 
 
@@ -189,7 +189,7 @@ def test_what_is_not_text_is_refused():
         BYTE_PAIRS.encode("a\ud800")
 
 
-@each
+@for_all_kinds
 def test_tokens_out_of_range_are_refused_with_their_place(tokenizer):
     last = tokenizer.vocabulary - 1
     for wrong in (last + 1, -1):
@@ -212,7 +212,7 @@ def test_a_special_token_that_is_not_there_is_told():
         _ = ALL["characters"].end
 
 
-@each
+@for_all_kinds
 def test_a_file_brings_the_tokenizer_back(tokenizer, tmp_path):
     tokenizers.write_tokenizer(tmp_path / "tokenizer.json", tokenizer)
     again = tokenizers.read_tokenizer(tmp_path / "tokenizer.json")
@@ -223,7 +223,7 @@ def test_a_file_brings_the_tokenizer_back(tokenizer, tmp_path):
     tokenizers.check_same_tokenizer(again, tokenizer)
 
 
-@each
+@for_all_kinds
 def test_an_altered_file_is_refused(tokenizer, tmp_path):
     data = json.loads(json.dumps(tokenizer.to_json()))
     data["special"]["padding"], data["special"]["end"] = (
@@ -259,21 +259,21 @@ def hugging_face(path, **changes):
     """A file as it is published: with an added token, truncation, padding and a template of special
     tokens.
     """
-    made = HuggingFace(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(
+    tokenizer = HuggingFace(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
         add_prefix_space=changes.pop("add_prefix_space", False)
     )
     alphabet = changes.pop("alphabet", pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(
         vocab_size=290, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"]
     )
-    made.train_from_iterator([TEXT], trainer)
-    made.enable_truncation(4)
-    made.enable_padding(length=64)
+    tokenizer.train_from_iterator([TEXT], trainer)
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=64)
     for name, value in changes.items():
-        setattr(made, name, value)
-    made.save(str(path))
-    return made
+        setattr(tokenizer, name, value)
+    tokenizer.save(str(path))
+    return tokenizer
 
 
 @settings(max_examples=50, deadline=None)
@@ -292,13 +292,13 @@ def test_a_published_file_is_read_and_brings_any_text_back(tmp_path_factory, tex
 
 
 def test_a_run_that_goes_on_keeps_its_tokenizer(tmp_path):
-    path, made = tmp_path / "tokenizer.json", tokenizers.character_tokenizer("abc")
+    path, tokenizer = tmp_path / "tokenizer.json", tokenizers.character_tokenizer("abc")
     for _ in range(2):
-        tokenizers.keep_tokenizer(path, made)
-    assert tokenizers.read_tokenizer(path) == made
+        tokenizers.keep_tokenizer(path, tokenizer)
+    assert tokenizers.read_tokenizer(path) == tokenizer
     with pytest.raises(JnnError, match="Token 2 is 'd' in place of 'c'"):
         tokenizers.keep_tokenizer(path, tokenizers.character_tokenizer("abd"))
-    assert tokenizers.read_tokenizer(path) == made
+    assert tokenizers.read_tokenizer(path) == tokenizer
 
 
 def test_files_without_an_exact_round_trip_are_refused(tmp_path):
@@ -342,7 +342,7 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
         tokenizers.read_byte_pairs(path, special={"start": "<s>"})
 
 
-@each
+@for_all_kinds
 def test_a_byte_order_mark_changes_no_tokenizer(tokenizer, tmp_path):
     path = tmp_path / "tokenizer.json"
     tokenizers.write_tokenizer(path, tokenizer)

@@ -20,21 +20,21 @@ def truth(*images, most=3):
         np.zeros((len(images), most), bool),
     )
     for i, objects in enumerate(images):
-        for j, (own, edges) in enumerate(objects):
-            box[i, j], label[i, j], mask[i, j] = edges, own, True
+        for j, (class_label, edges) in enumerate(objects):
+            box[i, j], label[i, j], mask[i, j] = edges, class_label, True
     return {"box": box, "label": label, "mask": mask}
 
 
-def found(*images, most=4):
+def detected(*images, most=4):
     """Detections in images, each a list of (score, label, box)."""
-    known = truth(*([(label, box) for _, label, box in objects] for objects in images), most=most)
+    true = truth(*([(label, box) for _, label, box in objects] for objects in images), most=most)
     scores = np.array(
         [
             [score for score, _, _ in objects] + [-np.inf] * (most - len(objects))
             for objects in images
         ]
     )
-    return Detections(known["box"], scores, known["label"])
+    return Detections(true["box"], scores, true["label"])
 
 
 A, B, C = (0, 0, 10, 10), (20, 0, 30, 10), (0, 20, 10, 30)
@@ -47,7 +47,7 @@ def test_worked_out_by_hand():
     then nothing.
     """
     result = average_precision(
-        found([(0.9, 0, A), (0.8, 0, FAR)], [(0.7, 0, B)]), truth([(0, A), (0, C)], [(0, B)]), 1
+        detected([(0.9, 0, A), (0.8, 0, FAR)], [(0.7, 0, B)]), truth([(0, A), (0, C)], [(0, B)]), 1
     )
     expected = np.where(RECALLS <= 1 / 3, 1, np.where(RECALLS <= 2 / 3, 2 / 3, 0))
     np.testing.assert_allclose(result.precision[0, :, 0], expected, atol=SAME)
@@ -55,30 +55,30 @@ def test_worked_out_by_hand():
 
 
 def test_a_box_is_right_up_to_its_overlap():
-    result = average_precision(found([(0.9, 0, HALF)]), truth([(0, A)]), 1)
+    result = average_precision(detected([(0.9, 0, HALF)]), truth([(0, A)]), 1)
     np.testing.assert_allclose(result.per_class[:, 0], OVERLAPS <= 0.6 + SAME, atol=SAME)
     np.testing.assert_allclose(result.mean, 0.3, atol=SAME)
 
 
 def test_an_object_is_found_once_and_by_its_class_alone():
     twice = average_precision(
-        found([(0.9, 0, A), (0.8, 0, HALF)], [(0.7, 0, B)]), truth([(0, A)], [(0, B)]), 1
+        detected([(0.9, 0, A), (0.8, 0, HALF)], [(0.7, 0, B)]), truth([(0, A)], [(0, B)]), 1
     )
     np.testing.assert_allclose(
         twice.precision[0, :, 0], np.where(RECALLS <= 0.5, 1, 2 / 3), atol=SAME
     )
-    other = average_precision(found([(0.9, 1, A), (0.8, 0, B)]), truth([(0, A), (1, B)]), 2)
+    other = average_precision(detected([(0.9, 1, A), (0.8, 0, B)]), truth([(0, A), (1, B)]), 2)
     np.testing.assert_array_equal(other.per_class, 0)
 
 
 def test_classes_without_an_object_are_left_out():
-    result = average_precision(found([(0.9, 0, A), (0.8, 2, B)]), truth([(0, A)]), 3)
+    result = average_precision(detected([(0.9, 0, A), (0.8, 2, B)]), truth([(0, A)]), 3)
     np.testing.assert_array_equal(np.isnan(result.per_class[0]), [False, True, True])
     np.testing.assert_allclose([result.at_half, result.mean], 1, atol=SAME)
 
 
 def test_nothing_found_is_zero(capfd):
-    result = average_precision(found([], []), truth([(0, A)], []), 1)
+    result = average_precision(detected([], []), truth([(0, A)], []), 1)
     assert result.at_half == result.mean == 0
     assert capfd.readouterr().out == ""
 
@@ -88,23 +88,26 @@ def test_the_order_of_images_and_finds_does_not_matter():
     boxes = lambda: np.concatenate(
         [low := rng.uniform(0, 20, (6, 4, 2)), low + rng.uniform(5, 15, (6, 4, 2))], axis=-1
     )
-    known = {"box": boxes(), "label": rng.integers(0, 2, (6, 4)), "mask": rng.random((6, 4)) < 0.8}
+    label, mask = rng.integers(0, 2, (6, 4)), rng.random((6, 4)) < 0.8
+    true = {"box": boxes(), "label": label, "mask": mask}
     answer = Detections(
-        known["box"] + rng.normal(0, 1, (6, 4, 4)), rng.random((6, 4)), rng.integers(0, 2, (6, 4))
+        true["box"] + rng.normal(0, 1, (6, 4, 4)),
+        rng.random((6, 4)),
+        rng.integers(0, 2, (6, 4)),
     )
     images, finds = rng.permutation(6), rng.permutation(4)
     moved = Detections(*(leaf[images][:, finds] for leaf in answer))
-    first = average_precision(answer, known, 2)
-    second = average_precision(moved, {name: array[images] for name, array in known.items()}, 2)
+    first = average_precision(answer, true, 2)
+    second = average_precision(moved, {name: array[images] for name, array in true.items()}, 2)
     np.testing.assert_allclose(second.precision, first.precision, atol=SAME)
     assert 0 < first.mean < 1
 
 
 def test_mistakes_are_named(monkeypatch):
     with pytest.raises(JnnError, match=r"boxes \(1, 4, 4\), scores \(1, 4\), labels \(1, 4\)"):
-        average_precision(found([]), truth([], []), 1)
+        average_precision(detected([]), truth([], []), 1)
     with pytest.raises(JnnError, match="no object in any image"):
-        average_precision(found([]), truth([]), 1)
+        average_precision(detected([]), truth([]), 1)
     real = builtins.__import__
 
     def absent(name, *arguments, **settings):
@@ -114,4 +117,4 @@ def test_mistakes_are_named(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(MissingExtraError, match=r'pip install "jnn\[detection\]"'):
-        average_precision(found([]), truth([(0, A)]), 1)
+        average_precision(detected([]), truth([(0, A)]), 1)

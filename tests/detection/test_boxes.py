@@ -16,8 +16,8 @@ RNG = np.random.default_rng(0)
 def drawn(*shape, whole=False):
     """Boxes of 1 to 6 pixels within the image."""
     low, size = RNG.uniform(0, SIDE - 6, (*shape, 2)), RNG.uniform(1, 6, (*shape, 2))
-    found = np.concatenate([low, low + size], axis=-1)
-    return np.round(found) if whole else found
+    candidates = np.concatenate([low, low + size], axis=-1)
+    return np.round(candidates) if whole else candidates
 
 
 def pixels(box):
@@ -80,14 +80,14 @@ def test_boxes_without_area_have_no_overlap_and_finite_gradients():
 
 
 def test_forms_are_inverse_to_each_other(float64):
-    found = jnp.asarray(drawn(7))
-    x, y, width, height = np.moveaxis(np.asarray(boxes.to_center_size(found)), -1, 0)
-    np.testing.assert_allclose(width * height, boxes.area(found), atol=SAME)
+    candidates = jnp.asarray(drawn(7))
+    x, y, width, height = np.moveaxis(np.asarray(boxes.to_center_size(candidates)), -1, 0)
+    np.testing.assert_allclose(width * height, boxes.area(candidates), atol=SAME)
     np.testing.assert_allclose(
-        np.stack([x, y], axis=-1), (found[:, :2] + found[:, 2:]) / 2, atol=SAME
+        np.stack([x, y], axis=-1), (candidates[:, :2] + candidates[:, 2:]) / 2, atol=SAME
     )
     np.testing.assert_allclose(
-        boxes.from_center_size(boxes.to_center_size(found)), found, atol=SAME
+        boxes.from_center_size(boxes.to_center_size(candidates)), candidates, atol=SAME
     )
 
 
@@ -100,9 +100,9 @@ def test_clipped_boxes_cover_what_was_inside(float64):
         assert inside.max() <= SIDE
 
 
-def greedy(found, scores, labels, threshold):
+def greedy(a, scores, labels, threshold):
     """What stays, one after the other."""
-    overlaps = np.asarray(boxes.intersection_over_union(jnp.asarray(found), jnp.asarray(found)))
+    overlaps = np.asarray(boxes.intersection_over_union(jnp.asarray(a), jnp.asarray(a)))
     kept = []
     for i in sorted(range(len(scores)), key=lambda i: -scores[i]):
         if scores[i] > -np.inf and all(
@@ -115,7 +115,7 @@ def greedy(found, scores, labels, threshold):
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 1.0])
 def test_suppression_is_greedy(float64, threshold):
     # some scores are equal
-    found, scores, labels = (
+    candidates, scores, labels = (
         drawn(4, 30),
         RNG.integers(0, 12, (4, 30)) / 12,
         RNG.integers(0, 3, (4, 30)),
@@ -127,13 +127,13 @@ def test_suppression_is_greedy(float64, threshold):
         )
     )
     expected = np.stack(
-        [greedy(*one, threshold) for one in zip(found, scores, labels, strict=True)]
+        [greedy(*one, threshold) for one in zip(candidates, scores, labels, strict=True)]
     )
-    np.testing.assert_array_equal(suppress(found, scores, labels=labels), expected)
+    np.testing.assert_array_equal(suppress(candidates, scores, labels=labels), expected)
     expected = np.stack(
-        [greedy(*one, np.zeros(30), threshold) for one in zip(found, scores, strict=True)]
+        [greedy(*one, np.zeros(30), threshold) for one in zip(candidates, scores, strict=True)]
     )
-    np.testing.assert_array_equal(suppress(found, scores), expected)
+    np.testing.assert_array_equal(suppress(candidates, scores), expected)
 
 
 def test_mistakes_are_named():

@@ -37,29 +37,29 @@ def gaussian(box, i, j):
 
 
 def test_heat_and_owners_are_those_of_the_formula():
-    found = maps()
-    assert found.heat.shape == (8, 10, 3)
+    targets = maps()
+    assert targets.heat.shape == (8, 10, 3)
     for i, j in np.ndindex(8, 10):
-        each = np.array([gaussian(box, i, j) for box in BOXES[:3]])
-        expected = [each[1], 0, max(each[0], each[2])]
-        np.testing.assert_allclose(found.heat[i, j], expected, atol=SINGLE)
-        if each.max() > SINGLE:
-            np.testing.assert_array_equal(found.boxes[i, j], BOXES[each.argmax()])
-    np.testing.assert_array_equal(np.argwhere(found.heat == 1), [[1, 2, 2], [4, 7, 0], [5, 3, 2]])
+        gaussians = np.array([gaussian(box, i, j) for box in BOXES[:3]])
+        expected = [gaussians[1], 0, max(gaussians[0], gaussians[2])]
+        np.testing.assert_allclose(targets.heat[i, j], expected, atol=SINGLE)
+        if gaussians.max() > SINGLE:
+            np.testing.assert_array_equal(targets.boxes[i, j], BOXES[gaussians.argmax()])
+    np.testing.assert_array_equal(np.argwhere(targets.heat == 1), [[1, 2, 2], [4, 7, 0], [5, 3, 2]])
 
 
 def test_every_object_counts_one():
-    found = maps()
+    targets = maps()
     for box in BOXES[:3]:
-        own = np.all(found.boxes == box, axis=-1)
-        np.testing.assert_allclose(np.sum(found.weight, where=own), 1, atol=SINGLE)
-    np.testing.assert_allclose(found.weight.sum(), 3, atol=SINGLE)
+        cell = np.all(targets.boxes == box, axis=-1)
+        np.testing.assert_allclose(np.sum(targets.weight, where=cell), 1, atol=SINGLE)
+    np.testing.assert_allclose(targets.weight.sum(), 3, atol=SINGLE)
 
 
 def test_images_without_objects_have_empty_maps():
-    found = maps(mask=np.zeros(4, bool))
-    assert not found.heat.any()
-    assert not found.weight.any()
+    targets = maps(mask=np.zeros(4, bool))
+    assert not targets.heat.any()
+    assert not targets.weight.any()
 
 
 def test_what_is_masked_changes_nothing():
@@ -70,11 +70,10 @@ def test_what_is_masked_changes_nothing():
 
 def test_leading_axes_are_a_loop():
     boxes, labels = np.stack([BOXES, BOXES[[1, 0, 3, 2]]]), np.stack([LABELS, LABELS[[1, 0, 3, 2]]])
-    found, output = maps(boxes, labels, np.stack([MASK, MASK])), perfect(maps())
+    targets, output = maps(boxes, labels, np.stack([MASK, MASK])), perfect(maps())
     looped = [maps(*one, MASK) for one in zip(boxes, labels, strict=True)]
-    jax.tree.map(
-        lambda batch, *each: np.testing.assert_array_equal(batch, np.stack(each)), found, *looped
-    )
+    equal = lambda batch, *rows: np.testing.assert_array_equal(batch, np.stack(rows))
+    jax.tree.map(equal, targets, *looped)
     twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf[::-1]])[None], output)
     batch = jax.tree.map(lambda leaf: leaf[0, 1], decode(twice))
     jax.tree.map(
@@ -84,13 +83,13 @@ def test_leading_axes_are_a_loop():
     )
 
 
-def perfect(found):
+def perfect(targets):
     """What a network without any error gives."""
-    center = (found.boxes[..., :2] + found.boxes[..., 2:]) / 2 / STRIDE
+    center = (targets.boxes[..., :2] + targets.boxes[..., 2:]) / 2 / STRIDE
     rows, columns = np.mgrid[: center.shape[-3], : center.shape[-2]]
     offset = center - np.stack([columns, rows], axis=-1) - 0.5
-    size = jnp.maximum(found.boxes[..., 2:] - found.boxes[..., :2], 1e-3)
-    heat = jnp.clip(found.heat, 1e-6, 1 - 1e-6)
+    size = jnp.maximum(targets.boxes[..., 2:] - targets.boxes[..., :2], 1e-3)
+    heat = jnp.clip(targets.heat, 1e-6, 1 - 1e-6)
     return {
         "heat": jnp.log(heat / (1 - heat)),
         "box": jnp.concatenate([offset, jnp.log(size / STRIDE)], axis=-1),
@@ -98,14 +97,14 @@ def perfect(found):
 
 
 def test_perfect_maps_are_free_and_give_the_boxes_back():
-    found = maps()
-    costs = loss(perfect(found), found)
+    targets = maps()
+    costs = loss(perfect(targets), targets)
     assert costs["box"] < PIXEL
-    heat = np.asarray(found.heat)
+    heat = np.asarray(targets.heat)
     # the least there is between 0 and 1
     unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))
     np.testing.assert_allclose(costs["heat"], unavoidable, atol=PIXEL)
-    objects = decode(perfect(found), candidates=40)
+    objects = decode(perfect(targets), candidates=40)
     order = np.argsort(objects.boxes[:3, 0])
     np.testing.assert_allclose(objects.boxes[:3][order], BOXES[[0, 2, 1]], atol=PIXEL)
     np.testing.assert_array_equal(objects.labels[:3][order], [2, 2, 0])
@@ -114,15 +113,15 @@ def test_perfect_maps_are_free_and_give_the_boxes_back():
 
 
 def test_the_cost_of_boxes_is_their_weighted_distance():
-    found = maps()
-    costs = loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, found)
+    targets = maps()
+    costs = loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, targets)
     total = 0.0
     for i, j in np.ndindex(8, 10):
-        own, box = np.array([j, i, j + 1, i + 1]) * STRIDE, np.asarray(found.boxes[i, j])
-        shared = np.prod(np.maximum(np.minimum(own, box)[2:] - np.maximum(own, box)[:2], 0))
+        cell, box = np.array([j, i, j + 1, i + 1]) * STRIDE, np.asarray(targets.boxes[i, j])
+        shared = np.prod(np.maximum(np.minimum(cell, box)[2:] - np.maximum(cell, box)[:2], 0))
         union = STRIDE**2 + np.prod(box[2:] - box[:2]) - shared
-        hull = np.prod(np.maximum(own, box)[2:] - np.minimum(own, box)[:2])
-        total += found.weight[i, j] * (1 - shared / union + (hull - union) / hull)
+        hull = np.prod(np.maximum(cell, box)[2:] - np.minimum(cell, box)[:2])
+        total += targets.weight[i, j] * (1 - shared / union + (hull - union) / hull)
     np.testing.assert_allclose(costs["box"], total, rtol=SINGLE)
 
 
@@ -132,12 +131,12 @@ def test_one_class_suppresses_itself_alone():
     heat[0, 1] = [1, -9]  # the first again, a quarter further
     raw = np.zeros((1, 3, 4), np.float32)
     raw[..., 2:] = np.log(4)
-    found = decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
-    np.testing.assert_array_equal(found.labels[:2], [0, 1])
-    assert found.scores[2] == -np.inf
-    alone = center_points.suppress_across_classes(found)
+    decoded = decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
+    np.testing.assert_array_equal(decoded.labels[:2], [0, 1])
+    assert decoded.scores[2] == -np.inf
+    alone = center_points.suppress_across_classes(decoded)
     assert np.isfinite(alone.scores).sum() == 1
-    jax.tree.map(lambda one, best: np.testing.assert_array_equal(one[0], best[0]), alone, found)
+    jax.tree.map(lambda one, best: np.testing.assert_array_equal(one[0], best[0]), alone, decoded)
 
 
 def test_huge_sizes_stay_finite():

@@ -46,10 +46,10 @@ def test_no_logit_is_too_large():
 
 def test_half_precision_is_computed_in_float32():
     x, y = jnp.array([0.5, -0.5], jnp.bfloat16), jnp.array([1.0, 0.25], jnp.bfloat16)
-    found = losses.heat_map_focal(x, y)
-    assert found.dtype == jnp.float32
+    half = losses.heat_map_focal(x, y)
+    assert half.dtype == jnp.float32
     np.testing.assert_array_equal(
-        found, losses.heat_map_focal(x.astype(jnp.float32), y.astype(jnp.float32))
+        half, losses.heat_map_focal(x.astype(jnp.float32), y.astype(jnp.float32))
     )
 
 

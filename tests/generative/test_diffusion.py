@@ -68,7 +68,7 @@ def test_velocity_and_what_follows_from_it(schedule):
         jnp.asarray(rng.uniform(size=5)),
     )
     x_t, v = diffusion.diffused(x, noise, t, schedule), diffusion.velocity(x, noise, t, schedule)
-    alpha, sigma = (np.asarray(each)[:, None, None] for each in schedule(t))
+    alpha, sigma = (np.asarray(values)[:, None, None] for values in schedule(t))
     np.testing.assert_allclose(x_t, alpha * np.asarray(x) + sigma * np.asarray(noise), atol=SAME)
     np.testing.assert_allclose(diffusion.denoised(x_t, v, t, schedule), x, atol=SAME)
     np.testing.assert_allclose(diffusion.noise_of(x_t, v, t, schedule), noise, atol=SAME)
@@ -85,10 +85,10 @@ def test_the_flow_of_a_gaussian_ends_where_it_is_known_to(schedule):
     noise = jnp.linspace(-2, 2, 9)
 
     def error(steps, order):
-        found = diffusion.sample(
+        samples = diffusion.sample(
             gaussian(schedule), noise, steps=steps, schedule=schedule, order=order
         )
-        return float(jnp.max(jnp.abs(found - exact(noise, schedule))))
+        return float(jnp.max(jnp.abs(samples - exact(noise, schedule))))
 
     first, second = (np.array([error(steps, order) for steps in (40, 80, 160)]) for order in (1, 2))
     # of the first order: half the step, half the error
@@ -100,9 +100,9 @@ def test_the_flow_of_a_gaussian_ends_where_it_is_known_to(schedule):
 def test_the_first_step_is_ddims():
     predict, noise, t = gaussian(diffusion.linear), jnp.array([0.5, -1.0]), jnp.array([1.0, 1.0])
     steps = 3
-    found = diffusion.sample(predict, noise, steps=1, schedule=diffusion.linear)
+    samples = diffusion.sample(predict, noise, steps=1, schedule=diffusion.linear)
     np.testing.assert_allclose(
-        found, diffusion.denoised(noise, predict(noise, t[0]), t, diffusion.linear), atol=SAME
+        samples, diffusion.denoised(noise, predict(noise, t[0]), t, diffusion.linear), atol=SAME
     )
     x_t, times = noise, jnp.linspace(1, 0, steps + 1)
     for now, after in itertools.pairwise(times):

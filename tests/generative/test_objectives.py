@@ -31,9 +31,9 @@ BATCH = {
 }
 
 
-def drawn(how):
+def drawn(method):
     """Params without a part that is zero at first."""
-    params, state = jax.jit(how.model.init)(jax.random.key(0), how.example)
+    params, state = jax.jit(method.model.init)(jax.random.key(0), method.example)
     leaves, structure = jax.tree.flatten(params)
     rng = np.random.default_rng(1)
     return structure.unflatten(
@@ -43,23 +43,26 @@ def drawn(how):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
-    how = MODELS[name]
-    params, state = drawn(how)
-    x = {"noise": jax.random.normal(jax.random.key(2), (6, *how.noise)), "label": jnp.arange(6) % 3}
-    image = how.draw(params, state, x)
+    method = MODELS[name]
+    params, state = drawn(method)
+    x = {
+        "noise": jax.random.normal(jax.random.key(2), (6, *method.noise)),
+        "label": jnp.arange(6) % 3,
+    }
+    image = method.draw(params, state, x)
     assert image.shape == (6, *SHAPE)
     assert 0 <= image.min() < image.max() <= 1
-    alone = how.draw(params, state, {name: each[:1] for name, each in x.items()})
+    alone = method.draw(params, state, {name: array[:1] for name, array in x.items()})
     np.testing.assert_allclose(alone, image[:1], atol=SINGLE)
-    objective = jax.jit(how.objective)
+    objective = jax.jit(method.objective)
     floats = BATCH | {"image": BATCH["image"].astype(np.float32) / 255}
     losses = [objective(params, state, batch, jax.random.key(3))[0] for batch in (BATCH, floats)]
     np.testing.assert_allclose(*losses, rtol=SINGLE)
 
 
 def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():
-    how = MODELS["variational"]
-    loss, (_, metrics) = how.objective(*drawn(how), BATCH, jax.random.key(3))
+    method = MODELS["variational"]
+    loss, (_, metrics) = method.objective(*drawn(method), BATCH, jax.random.key(3))
     np.testing.assert_allclose(loss, sum(metrics.values()), rtol=SINGLE)
     assert metrics["divergence_loss"] > 0
 
@@ -67,10 +70,11 @@ def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():
 def test_what_is_seen_without_a_class_does_not_depend_on_it():
     losses = {}
     for unlabelled in (0.0, 1.0):
-        how = diffusing(DENOISER, unlabelled=unlabelled)
+        method = diffusing(DENOISER, unlabelled=unlabelled)
         batches = [BATCH | {"label": label} for label in (BATCH["label"], (BATCH["label"] + 1) % 3)]
         losses[unlabelled] = [
-            float(how.objective(*drawn(how), batch, jax.random.key(3))[0]) for batch in batches
+            float(method.objective(*drawn(method), batch, jax.random.key(3))[0])
+            for batch in batches
         ]
     assert losses[1.0][0] == losses[1.0][1]
     assert losses[0.0][0] != losses[0.0][1]
@@ -78,8 +82,8 @@ def test_what_is_seen_without_a_class_does_not_depend_on_it():
 
 @pytest.mark.parametrize("guidance", [1.0, 2.5])
 def test_one_step_from_noise_is_the_guided_velocity(guidance):
-    how = diffusing(DENOISER, guidance=guidance, steps=1)
-    params, state = drawn(how)
+    method = diffusing(DENOISER, guidance=guidance, steps=1)
+    params, state = drawn(method)
     noise, label = jax.random.normal(jax.random.key(2), (6, *SHAPE)), jnp.arange(6) % 3
     v = lambda label: denoiser(DENOISER).apply(
         params, state, {"image": noise, "time": jnp.ones(6), "label": label}
@@ -87,5 +91,5 @@ def test_one_step_from_noise_is_the_guided_velocity(guidance):
     c, u = np.asarray(v(label)), np.asarray(v(jnp.full(6, CLASSES)))
     expected = (np.clip(-(u + guidance * (c - u)), -1, 1) + 1) / 2  # at t = 1 all is noise: x = -v
     np.testing.assert_allclose(
-        how.draw(params, state, {"noise": noise, "label": label}), expected, atol=SINGLE
+        method.draw(params, state, {"noise": noise, "label": label}), expected, atol=SINGLE
     )

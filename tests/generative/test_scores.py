@@ -59,9 +59,9 @@ def test_the_projection_is_scikit_learns():
     expected = (
         PCA(3, svd_solver="full").fit(images.reshape(50, 16)).transform(images.reshape(50, 16))
     )
-    found = scores.projection(images, 3)(images)
+    projected = scores.projection(images, 3)(images)
     # the sign of a component is free
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=SAME)
+    np.testing.assert_allclose(np.abs(projected), np.abs(expected), atol=SAME)
 
 
 def test_gaussian_images_have_the_moments_of_the_components_they_are_drawn_in():
@@ -91,14 +91,14 @@ def parts(n=120):
 def test_a_judge_of_classes_that_are_far_apart():
     judge = scores.judge(parts(), parts(), components=4)
     assert judge.real.shape == (120, 4)
-    made = parts()
-    assert scores.scores(judge, made["image"], made["label"])["fake_to_real_accuracy"] == 1
+    drawn = parts()
+    assert scores.scores(judge, drawn["image"], drawn["label"])["fake_to_real_accuracy"] == 1
     assert (
-        scores.scores(judge, made["image"], (made["label"] + 1) % 3)["fake_to_real_accuracy"] == 0
+        scores.scores(judge, drawn["image"], (drawn["label"] + 1) % 3)["fake_to_real_accuracy"] == 0
     )
-    assert "fake_to_real_accuracy" not in scores.scores(judge, made["image"])
+    assert "fake_to_real_accuracy" not in scores.scores(judge, drawn["image"])
     np.testing.assert_allclose(
-        scores.class_shares(judge.classify(judge.project(made["image"])), 3), 1 / 3
+        scores.class_shares(judge.classify(judge.project(drawn["image"])), 3), 1 / 3
     )
 
 

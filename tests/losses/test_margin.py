@@ -40,27 +40,29 @@ def test_equals_pytorch(loss, margin, reference, float64):
 
 @BOTH
 def test_without_a_margin_it_is_cross_entropy(loss):
-    found = loss(COSINES, LABELS, scale=64.0, margin=0.0)
-    np.testing.assert_allclose(found, cross_entropy(64 * COSINES, LABELS), rtol=SINGLE, atol=SINGLE)
+    values = loss(COSINES, LABELS, scale=64.0, margin=0.0)
+    np.testing.assert_allclose(
+        values, cross_entropy(64 * COSINES, LABELS), rtol=SINGLE, atol=SINGLE
+    )
 
 
 @BOTH
 def test_a_larger_margin_is_a_larger_loss_of_every_example(loss):
-    found = np.stack(
+    values = np.stack(
         [
             loss(COSINES, LABELS, scale=8.0, margin=margin)
             for margin in np.linspace(0, 1.5, 16).tolist()
         ]
     )
-    assert np.all(np.diff(found, axis=0) > 0)
+    assert np.all(np.diff(values, axis=0) > 0)
 
 
 @BOTH
 def test_only_the_own_class_is_moved_whichever_it_is(loss):
     """Classes in another order have the same losses."""
     order = np.array([2, 0, 3, 1])
-    found = loss(COSINES[..., order], np.argsort(order)[LABELS])
-    np.testing.assert_allclose(found, loss(COSINES, LABELS), rtol=SINGLE, atol=SINGLE)
+    values = loss(COSINES[..., order], np.argsort(order)[LABELS])
+    np.testing.assert_allclose(values, loss(COSINES, LABELS), rtol=SINGLE, atol=SINGLE)
 
 
 @BOTH
@@ -74,9 +76,9 @@ def test_values_and_gradients_are_finite_at_the_ends_and_half_precision_is_compu
     assert jnp.isfinite(value)
     assert jnp.isfinite(gradient).all()
     halves = jnp.asarray(COSINES).astype(jnp.bfloat16)
-    found = loss(halves, LABELS)
-    assert found.dtype == jnp.float32
-    np.testing.assert_array_equal(found, loss(halves.astype(jnp.float32), LABELS))
+    values = loss(halves, LABELS)
+    assert values.dtype == jnp.float32
+    np.testing.assert_array_equal(values, loss(halves.astype(jnp.float32), LABELS))
 
 
 @BOTH

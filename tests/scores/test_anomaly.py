@@ -47,10 +47,12 @@ def one_by_one(x, horizon, limit):
 @pytest.mark.parametrize("horizon", [1, 3])
 @pytest.mark.parametrize("limit", [np.inf, 3.0])
 def test_forecasts_are_those_of_the_definition(horizon, limit):
-    found = jax.jit(
+    forecasts = jax.jit(
         lambda x: running_forecasts(forecast, x, length=4, horizon=horizon, limit=limit)
     )(SERIES)
-    np.testing.assert_allclose(found, one_by_one(SERIES, horizon, limit), rtol=SINGLE, atol=SINGLE)
+    np.testing.assert_allclose(
+        forecasts, one_by_one(SERIES, horizon, limit), rtol=SINGLE, atol=SINGLE
+    )
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -73,9 +75,9 @@ def test_what_is_not_believed_is_not_seen():
     step = lambda window: 2 * np.cos(1) * window[-1] - window[-2]
     disturbed = wave.copy()
     disturbed[20:30] = 9.0
-    found = np.asarray(running_forecasts(step, jnp.asarray(disturbed), length=2, limit=0.5))
+    forecasts = np.asarray(running_forecasts(step, jnp.asarray(disturbed), length=2, limit=0.5))
     # ten steps of float32 on their own, each of which doubles an error
-    np.testing.assert_allclose(found[2:], wave[2:], atol=1e-3)
+    np.testing.assert_allclose(forecasts[2:], wave[2:], atol=1e-3)
 
 
 def test_a_trailing_mean_does_not_look_ahead():
@@ -90,14 +92,14 @@ def test_throughout():
 
 
 def test_metrics_are_those_of_scikit_learn():
-    found = alarms(SCORE, ANOMALOUS, 0.5)
+    metrics = alarms(SCORE, ANOMALOUS, 0.5)
     precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
         ANOMALOUS, SCORE > 0.5, average="binary"
     )
     np.testing.assert_allclose(
-        [found["precision"], found["recall"], found["f1"]], [precision, recall, f1]
+        [metrics["precision"], metrics["recall"], metrics["f1"]], [precision, recall, f1]
     )
-    assert found["events_found"] == np.mean(
+    assert metrics["events_found"] == np.mean(
         [(SCORE[t : t + 3] > 0.5).any() for t in range(0, 50, 10)]
     )
     assert alarms(SCORE, ANOMALOUS, 99.0) == {
@@ -111,10 +113,10 @@ def test_metrics_are_those_of_scikit_learn():
 
 
 @pytest.mark.parametrize(
-    ("highest", "found"), [(0, False), (1, True), (4, True), (7, True), (8, False)]
+    ("highest", "expected"), [(0, False), (1, True), (4, True), (7, True), (8, False)]
 )
-def test_a_hit_is_near_an_event(highest, found):
-    assert hit(np.eye(9)[highest], [range(3, 6)], near=2) == found
+def test_a_hit_is_near_an_event(highest, expected):
+    assert hit(np.eye(9)[highest], [range(3, 6)], near=2) == expected
 
 
 def test_mistakes_are_named():

@@ -63,9 +63,10 @@ def sdist_bytes(name, version, members):
     root = f"{name}-{version}"
     project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     backend = _BACKEND.format(about=f"{root}.dist-info", name=name, version=version)
-    own = {
+    metadata = {
         "pyproject.toml": project.encode(),
         "backend.py": backend.encode(),
         "PKG-INFO": f"Name: {name}\nVersion: {version}\n".encode(),
     }
-    return tar_bytes({f"{root}/{path}": content for path, content in {**own, **members}.items()})
+    members = {**metadata, **members}
+    return tar_bytes({f"{root}/{path}": content for path, content in members.items()})

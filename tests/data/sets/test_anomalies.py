@@ -44,20 +44,21 @@ def recording(size=20, training=range(2, 14)):
 
 
 def test_no_event_and_no_tested_time_is_learned_from():
-    found = recording()
-    train, validation = split_clean(found, validation=0.3)
+    series = recording()
+    train, validation = split_clean(series, validation=0.3)
     assert (train, validation) == ([range(2, 5), range(7, 11)], [range(11, 14)])
-    assert found.events == [range(5, 7), range(17, 18)]
-    assert not (found.clean & (found.anomalous | found.under_test)).any()
+    assert series.events == [range(5, 7), range(17, 18)]
+    assert not (series.clean & (series.anomalous | series.under_test)).any()
 
 
 def test_what_is_tested_changes_nothing_that_is_learned_from():
-    found = recording()
-    other = found._replace(
-        anomalous=found.anomalous ^ found.under_test, values=found.values + 100 * found.under_test
+    series = recording()
+    other = series._replace(
+        anomalous=series.anomalous ^ series.under_test,
+        values=series.values + 100 * series.under_test,
     )
-    assert split_clean(found) == split_clean(other)
-    np.testing.assert_array_equal(found.clean, other.clean)
+    assert split_clean(series) == split_clean(other)
+    np.testing.assert_array_equal(series.clean, other.clean)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +80,14 @@ def test_water_flow(folder):
     flow[[400, 870]] = 24
     rows = [f"{day}:00:00+01:00,{value}" for day, value in zip(days, flow, strict=True)]
     (folder / "water-flow.csv").write_text("Time,Water flow [l/s]\n" + "\n".join(rows))
-    found = anomalies.load_water_flow()
-    assert found.events == [range(399, 402), range(869, 872)]
-    assert (found.training, found.tested) == (range(230, 860), (range(24, 230), range(860, 900)))
-    assert str(found.time[0]) == "2022-03-20T11:00:00"
-    np.testing.assert_array_equal(found.values, flow)
+    series = anomalies.load_water_flow()
+    assert series.events == [range(399, 402), range(869, 872)]
+    assert (series.training, series.tested) == (
+        range(230, 860),
+        (range(24, 230), range(860, 900)),
+    )
+    assert str(series.time[0]) == "2022-03-20T11:00:00"
+    np.testing.assert_array_equal(series.values, flow)
 
 
 def test_internal_bleeding_is_tested_after_its_training_part(folder):
@@ -93,9 +97,13 @@ def test_internal_bleeding_is_tested_after_its_training_part(folder):
     ):
         path = folder / f"135_UCR_Anomaly_InternalBleeding16_{part}.csv"
         path.write_text("\n".join(["timestamp,value,is_anomaly", *rows]))
-    found = anomalies.load_internal_bleeding()
-    assert (found.training, found.tested, found.events) == (range(2), (range(2, 5),), [range(3, 4)])
-    assert found.values.tolist() == [1.5, 2.5, 3, 9, 3]
+    series = anomalies.load_internal_bleeding()
+    assert (series.training, series.tested, series.events) == (
+        range(2),
+        (range(2, 5),),
+        [range(3, 4)],
+    )
+    assert series.values.tolist() == [1.5, 2.5, 3, 9, 3]
 
 
 def test_machine_temperature_has_its_windows_both_ends_included(folder):
@@ -109,10 +117,10 @@ def test_machine_temperature_has_its_windows_both_ends_included(folder):
     ]
     labels = {"realKnownCause/machine_temperature_system_failure.csv": windows, "another": []}
     (folder / "nab_combined_windows.json").write_text(json.dumps(labels))
-    found = anomalies.load_machine_temperature()
-    assert (found.training, found.tested, found.events) == (
+    series = anomalies.load_machine_temperature()
+    assert (series.training, series.tested, series.events) == (
         range(3),
         (range(3, 20),),
         [range(1, 3), range(15, 19)],
     )
-    assert found.values.tolist() == list(range(70, 90))
+    assert series.values.tolist() == list(range(70, 90))

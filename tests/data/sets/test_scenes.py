@@ -18,11 +18,11 @@ def garments(number=10, value=None):
 
 def test_each_box_is_tight_around_one_object():
     images, labels = garments()
-    found = scenes.compose(images, labels, 60, seed=0)
-    counts = found["mask"].sum(axis=1)
+    drawn = scenes.compose(images, labels, 60, seed=0)
+    counts = drawn["mask"].sum(axis=1)
     assert set(counts) == {1, 2, 3}
     for image, boxes, label, mask in zip(
-        *(found[name] for name in ("image", "box", "label", "mask")), strict=True
+        *(drawn[name] for name in ("image", "box", "label", "mask")), strict=True
     ):
         rest = image[..., 0].copy()
         for (left, top, right, bottom), k in zip(boxes[mask].astype(int), label[mask], strict=True):
@@ -36,8 +36,8 @@ def test_each_box_is_tight_around_one_object():
 
 
 def test_boxes_of_a_scene_do_not_overlap():
-    found = scenes.compose(*garments(), 60, seed=1, most=5, size=80)
-    for boxes, mask in zip(found["box"], found["mask"], strict=True):
+    drawn = scenes.compose(*garments(), 60, seed=1, most=5, size=80)
+    for boxes, mask in zip(drawn["box"], drawn["mask"], strict=True):
         painted = np.zeros((80, 80), int)
         for left, top, right, bottom in boxes[mask].astype(int):
             painted[top:bottom, left:right] += 1
@@ -46,8 +46,8 @@ def test_boxes_of_a_scene_do_not_overlap():
 
 def test_sizes_are_within_the_scale():
     image = np.full((1, 28, 28), 255, np.uint8)
-    found = scenes.compose(image, np.zeros(1, int), 200, seed=0, scale=(0.5, 1.0))
-    sizes = (found["box"][..., 2:] - found["box"][..., :2])[found["mask"]]
+    drawn = scenes.compose(image, np.zeros(1, int), 200, seed=0, scale=(0.5, 1.0))
+    sizes = (drawn["box"][..., 2:] - drawn["box"][..., :2])[drawn["mask"]]
     np.testing.assert_array_equal(sizes[:, 0], sizes[:, 1])
     assert (sizes.min(), sizes.max()) == (14, 28)
 
@@ -63,19 +63,19 @@ def test_a_scene_is_a_function_of_its_seed():
 def test_dark_images_are_passed_over():
     images, labels = garments(2)
     images[0] = scenes.INK
-    found = scenes.compose(images, labels, 20, seed=0)
-    assert set(found["label"][found["mask"]]) == {1}
+    drawn = scenes.compose(images, labels, 20, seed=0)
+    assert set(drawn["label"][drawn["mask"]]) == {1}
 
 
 def test_noise_has_its_deviation_and_stays_within_bytes():
     grey = np.full((50, 20, 20, 1), 128, np.uint8)
-    found = scenes.noisy(grey, deviation=20, seed=0)
-    assert found.dtype == np.uint8
-    error = found.astype(float) - 128
+    drawn = scenes.noisy(grey, deviation=20, seed=0)
+    assert drawn.dtype == np.uint8
+    error = drawn.astype(float) - 128
     assert abs(error.mean() + 0.5) < 4 * 20 / np.sqrt(error.size)  # rounded down
     assert abs(error.std() - 20) < 4 * 20 / np.sqrt(2 * error.size)
     assert scenes.noisy(np.full(100, 255, np.uint8)).max() == 255
-    np.testing.assert_array_equal(found, scenes.noisy(grey, deviation=20, seed=0))
+    np.testing.assert_array_equal(drawn, scenes.noisy(grey, deviation=20, seed=0))
 
 
 def test_parts_are_of_their_own_images(monkeypatch):
@@ -86,8 +86,8 @@ def test_parts_are_of_their_own_images(monkeypatch):
         lambda **_: Splits(part(80), part(120), part(200), tuple("abcdefghij")),
     )
     first, other = (scenes.load_scenes(train=8, validation=4, test=4, seed=seed) for seed in (0, 1))
-    assert [int(made["image"].max()) for made in first[:3]] == [80, 120, 200]
-    assert [made["mask"].shape for made in first[:3]] == [(8, 8), (4, 3), (4, 3)]
+    assert [int(scene["image"].max()) for scene in first[:3]] == [80, 120, 200]
+    assert [scene["mask"].shape for scene in first[:3]] == [(8, 8), (4, 3), (4, 3)]
     np.testing.assert_array_equal(first.test["image"], other.test["image"])
     assert not np.array_equal(first.train["image"], other.train["image"])
     assert not np.array_equal(first.validation["image"], other.validation["image"])

@@ -25,8 +25,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_weather_has_its_hours_columns_and_gaps(folder):
     (folder / "hourly_beijing_pm.csv").write_text(WEATHER)
-    found = series.load_beijing_weather()
-    assert found.time.astype(str).tolist() == ["2010-01-01T23", "2010-01-02T00"]
+    loaded = series.load_beijing_weather()
+    assert loaded.time.astype(str).tolist() == ["2010-01-01T23", "2010-01-02T00"]
     expected = {
         "temperature": [-11, -4],
         "dew_point": [-21, -16],
@@ -40,18 +40,18 @@ def test_weather_has_its_hours_columns_and_gaps(folder):
         "southeast": [0, 0],
         "calm": [0, 1],
     }
-    assert set(found.names) == set(expected)
+    assert set(loaded.names) == set(expected)
     for name, values in expected.items():
-        np.testing.assert_array_equal(found.column(name), values)
+        np.testing.assert_array_equal(loaded.column(name), values)
 
 
 def test_stocks_are_ordered_by_day(folder):
     (folder / "stocks.csv.gz").write_bytes(gzip.compress(STOCKS.encode()))
-    found = series.load_stocks()
-    assert list(found) == ["IBM", "GOOG"]
-    assert found["IBM"].time.astype(str).tolist() == ["2000-03-01", "2000-03-02"]
-    assert found["IBM"].column("adjusted_close").tolist() == [1.25, 3.25]
-    assert found["GOOG"].values.tolist() == [[9, 9, 8, 8.5, 50, 8.5]]
+    loaded = series.load_stocks()
+    assert list(loaded) == ["IBM", "GOOG"]
+    assert loaded["IBM"].time.astype(str).tolist() == ["2000-03-01", "2000-03-02"]
+    assert loaded["IBM"].column("adjusted_close").tolist() == [1.25, 3.25]
+    assert loaded["GOOG"].values.tolist() == [[9, 9, 8, 8.5, 50, 8.5]]
 
 
 def test_a_day_that_comes_twice_is_refused(folder):

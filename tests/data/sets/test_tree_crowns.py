@@ -40,11 +40,11 @@ def test_a_tile_has_the_boxes_of_which_half_is_in_it():
     image = RNG.integers(0, 256, (40, 60, 3), dtype=np.uint8)
     low = RNG.integers(0, 30, (25, 2))
     boxes = np.concatenate([low, low + RNG.integers(2, 10, (25, 2))], axis=1).astype(np.float32)
-    found = tree_crowns.tiles(image, boxes, size=20, stride=10)
+    cut = tree_crowns.tiles(image, boxes, size=20, stride=10)
     corners = [(top, left) for top in range(0, 21, 10) for left in range(0, 41, 10)]
-    assert len(found["image"]) == len(corners)
-    for (top, left), tile, own, mask in zip(
-        corners, found["image"], found["box"], found["mask"], strict=True
+    assert len(cut["image"]) == len(corners)
+    for (top, left), tile, tile_boxes, mask in zip(
+        corners, cut["image"], cut["box"], cut["mask"], strict=True
     ):
         np.testing.assert_array_equal(tile, image[top : top + 20, left : left + 20])
         expected = []
@@ -53,7 +53,7 @@ def test_a_tile_has_the_boxes_of_which_half_is_in_it():
             width, height = max(inside[2] - inside[0], 0), max(inside[3] - inside[1], 0)
             if width * height >= 0.5 * (x2 - x1) * (y2 - y1):
                 expected.append(np.array(inside) - [left, top, left, top])
-        np.testing.assert_array_equal(own[mask], np.reshape(expected, (-1, 4)))
+        np.testing.assert_array_equal(tile_boxes[mask], np.reshape(expected, (-1, 4)))
 
 
 def test_parts_share_no_pixel(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ def test_each_word_gets_its_vector_and_the_others_none(tmp_path, monkeypatch):
     ]
     (tmp_path / "glove.6B.50d.txt.bz2").write_bytes(bz2.compress("\n".join(lines).encode()))
     monkeypatch.setattr(word_vectors, "fetch", lambda source, offline: tmp_path)
-    matrix, found = word_vectors.load_glove50([".", "The", "ñu", "ñu"])
-    assert found.tolist() == [True, False, True, True]
+    matrix, has_vector = word_vectors.load_glove50([".", "The", "ñu", "ñu"])
+    assert has_vector.tolist() == [True, False, True, True]
     np.testing.assert_array_equal(
         matrix, np.stack([vectors[2], np.zeros(50), vectors[1], vectors[1]]).astype(np.float32)
     )

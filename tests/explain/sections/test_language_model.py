@@ -34,7 +34,8 @@ def test_a_token_has_the_probability_that_those_before_it_give():
 def test_gates_of_the_cells_that_have_them(cell, has_gates):
     settings = RNNConfig(outputs=4, vocabulary=4, embedding=3, cell=cell, width=5, depth=1)
     model = started(rnn(settings))
-    titles = [each.title for each in language_model.recurrent_units(*model, TOKENS, TOKENIZER)]
+    sections = language_model.recurrent_units(*model, TOKENS, TOKENIZER)
+    titles = [section.title for section in sections]
     assert titles[:3] == [
         "Hidden units over the text",
         "A hidden unit and the predictions",

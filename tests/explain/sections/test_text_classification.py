@@ -19,8 +19,8 @@ def test_the_words_shown_are_of_texts_that_are_right_and_of_the_worst():
         "Word importance",
     ]
     assert "Four test letters that are classified right" in sections[2].text
-    shown = str(sections[2].figure)
+    html = str(sections[2].figure)
     # texts 0 and 1, as right ones and among the three worst
-    assert shown.count("%), correct") == 4
-    assert shown.count("predicted yes (60 %), true class no") == 1
-    assert [shown.count(f">text{n}word0<") for n in range(3)] == [2, 2, 1]
+    assert html.count("%), correct") == 4
+    assert html.count("predicted yes (60 %), true class no") == 1
+    assert [html.count(f">text{n}word0<") for n in range(3)] == [2, 2, 1]
