@@ -105,14 +105,11 @@ def strict_json(text: str | bytes) -> Any:
 
 def _depth(value: Any, most: int) -> int:
     """The levels of a JSON value, counted up to ``most`` + 1."""
+    inside = lambda item: item.values() if isinstance(item, dict) else item
     level, levels = [value], 0
     while level and levels <= most:
         nested = [item for item in level if isinstance(item, dict | list)]
-        level = [
-            inner
-            for item in nested
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
+        level = [inner for item in nested for inner in inside(item)]
         levels += bool(nested)
     return levels
 
@@ -178,14 +175,8 @@ class JsonLines:
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; null is NaN, and "inf" and "-inf" are infinite."""
-        special = {None: math.nan, "inf": math.inf, "-inf": -math.inf}
-        unworded = lambda value: (
-            special.get(value, value) if isinstance(value, str | None) else value
-        )
-        return [
-            {name: unworded(value) for name, value in self._row(number, line).items()}
-            for number, line in enumerate(self._lines(), start=1)
-        ]
+        rows = [self._row(number, line) for number, line in enumerate(self._lines(), start=1)]
+        return [{name: _unword(value) for name, value in row.items()} for row in rows]
 
     def truncate(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
@@ -285,6 +276,12 @@ def _word(value: Any) -> Any:
     """``value``, or the word for an infinite number, which JSON does not have."""
     value = getattr(value, "tolist", lambda: value)()
     return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _unword(value: Any) -> Any:
+    """The number that `_word` has written as a word, or as null; else ``value``."""
+    special = {None: math.nan, "inf": math.inf, "-inf": -math.inf}
+    return special.get(value, value) if isinstance(value, str | None) else value
 
 
 def _checksum(content: bytes, size: int = 0, crc32: int = 0) -> tuple[int, int]:

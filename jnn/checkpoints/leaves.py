@@ -111,9 +111,8 @@ def to_host(leaves: Mapping[LeafPath, Any], caller: str) -> list[np.ndarray]:
     All transfers run at the same time.
     """
     for path, leaf in leaves.items():
-        if isinstance(leaf, jax.Array) and not (
-            leaf.is_fully_addressable or leaf.is_fully_replicated
-        ):
+        is_whole = not isinstance(leaf, jax.Array) or leaf.is_fully_addressable
+        if not is_whole and not leaf.is_fully_replicated:
             raise mistake(
                 caller,
                 got=f"{name(path)} with shards on other processes",

@@ -29,16 +29,12 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
             with loaded:
                 arrays = {name: loaded[name] for name in loaded.files}
     except Exception as error:  # a damaged file makes the decoders raise many classes
-        is_pickle = "allow_pickle" in str(error)
-        reason = "Python objects or no numpy file"
-        raise mistake(
-            str(path),
-            got=reason if is_pickle else f"{type(error).__name__}: {error}",
-            expected="an .npy or .npz file of numbers",
-            remedy="Save plain numbers with numpy.save or numpy.savez; pickles are never loaded."
-            if is_pickle
-            else "It is damaged or incomplete: write it again.",
-        ) from error
+        got, expected = f"{type(error).__name__}: {error}", "an .npy or .npz file of numbers"
+        remedy = "It is damaged or incomplete: write it again."
+        if "allow_pickle" in str(error):
+            got = "Python objects or no numpy file"
+            remedy = "Save plain numbers with numpy.save or numpy.savez; pickles are never loaded."
+        raise mistake(str(path), got=got, expected=expected, remedy=remedy) from error
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy gives other members of a zip file as bytes
             got = f"a member {name!r} that is no array"

@@ -27,7 +27,7 @@ _REMEDIES = {
     "c": "Give the real and the imaginary part as two arrays.",
     "V": "Convert it to a type of NumPy's own: x.astype(numpy.float32).",
 }
-"""For arrays by the kind of their dtype; that of bfloat16, float8 and int4 is V, as of records."""
+"""For arrays by the kind of their dtype: V is that of bfloat16, float8 and int4."""
 
 
 def check_arrays(arrays: Arrays, caller: str = "data") -> int:
@@ -71,14 +71,10 @@ def _check_array(array: np.ndarray, caller: str) -> None:
             remedy="Ragged rows: pad them to one length, and keep a mask.",
         )
     if array.dtype.kind not in "biuf":
-        raise mistake(
-            caller,
-            got=f"dtype {array.dtype}",
-            expected="booleans, integers or real floats",
-            remedy=_REMEDIES[array.dtype.kind]
-            if array.dtype.names is None
-            else f"Give each field as an array of its own: x[{array.dtype.names[0]!r}], ...",
-        )
+        got, remedy = f"dtype {array.dtype}", _REMEDIES[array.dtype.kind]
+        if fields := array.dtype.names:
+            remedy = f"Give each field as an array of its own: x[{fields[0]!r}], ..."
+        raise mistake(caller, got=got, expected="booleans, integers or real floats", remedy=remedy)
     if array.dtype.itemsize > 8:
         got, remedy = f"dtype {array.dtype}", "Convert them: x.astype(numpy.float64)."
         raise mistake(caller, got=got, expected="at most 64 bits a number", remedy=remedy)

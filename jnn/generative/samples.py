@@ -39,18 +39,13 @@ def draw_images(
         noise = np.random.default_rng(seed).standard_normal((count, *generative.noise))
     if not count or np.shape(noise) != (count, *generative.noise):
         got = f"{count} labels and noise of shape {np.shape(noise)}"
-        expected = (
-            f"a label or more, and noise of shape (N, {', '.join(map(str, generative.noise))})"
-        )
+        expected = f"N labels, one at least, and noise of shape (N, *{generative.noise})"
         raise mistake("draw_images", got=got, expected=expected)
     padded = np.arange(-(-count // batch_size) * batch_size) % count
     x = {"noise": noise.astype(np.float32)[padded], "label": label.astype(np.int32)[padded]}
-    images = [
-        generative.draw(
-            params, state, {name: array[i : i + batch_size] for name, array in x.items()}
-        )
-        for i in range(0, len(padded), batch_size)
-    ]
+    batch = lambda i: {name: array[i : i + batch_size] for name, array in x.items()}
+    starts = range(0, len(padded), batch_size)
+    images = [generative.draw(params, state, batch(i)) for i in starts]
     return np.concatenate([np.asarray(image, np.float32) for image in images])[:count]
 
 
@@ -121,10 +116,9 @@ def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
             got=f"shapes {a.shape} and {b.shape}, count={count}",
             expected="equal shapes (N, ...), and 2 points at least",
         )
-    flat = lambda x: x.reshape(len(x), -1)
-    cosine = np.sum(flat(a) * flat(b), axis=1) / (
-        np.linalg.norm(flat(a), axis=1) * np.linalg.norm(flat(b), axis=1)
-    )
+    flat_a, flat_b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    lengths = np.linalg.norm(flat_a, axis=1) * np.linalg.norm(flat_b, axis=1)
+    cosine = np.sum(flat_a * flat_b, axis=1) / lengths
     angle = np.arccos(np.clip(cosine, -1, 1))[:, None]
     weight = np.linspace(0, 1, count)[None]
     sine = np.maximum(np.sin(angle), 1e-12)

@@ -107,11 +107,8 @@ def fetch(source: Source, *, offline: bool = False, report: Report = say) -> Pat
 
 
 def _places(source: Source) -> list[Path]:
-    installed = [
-        Path(expanded)
-        for folder in source.folders
-        if not (expanded := os.path.expandvars(folder)).startswith("$")
-    ]
+    folders = [os.path.expandvars(folder) for folder in source.folders]
+    installed = [Path(folder) for folder in folders if not folder.startswith("$")]
     return [*installed, data_folder() / source.name, data_folder()]
 
 

@@ -38,21 +38,17 @@ def feature_maps(
         if np.ndim(value) in (1, 3)
     }
     if not layers:
-        shapes = (
-            ", ".join(f"{path} {np.shape(value)}" for path, value in values.items()) or "no values"
-        )
+        shapes = [f"{path} {np.shape(value)}" for path, value in values.items()]
         raise mistake(
             "feature_maps",
-            got=shapes,
+            got=", ".join(shapes) or "no values",
             expected="maps (H, W, C) or vectors (D,)",
             remedy="Capture the values for one image, without a batch.",
         )
-    heights = [1.0] * (image is not None) + [
-        1.0 if value.ndim == 3 else 0.45 for value in layers.values()
-    ]
-    columns = max(
-        [1, *(min(maps, value.shape[-1]) for value in layers.values() if value.ndim == 3)]
-    )
+    heights = [1.0 if value.ndim == 3 else 0.45 for value in layers.values()]
+    heights = [1.0, *heights] if image is not None else heights
+    counts = [value.shape[-1] for value in layers.values() if value.ndim == 3]
+    columns = max(1, min(maps, max(counts, default=1)))
     tile = min(0.8, 9.0 / columns)
     width = 2.1 + columns * tile * (1 + GAP)
     figure, axes = style.panels(
@@ -69,13 +65,9 @@ def feature_maps(
     rows = iter(axes)
     if image is not None:
         label, ax = next(rows)
-        _label(label, "image", f"{' × '.join(map(str, np.shape(image)))}")
-        _tiles(
-            ax,
-            style.displayable(np.asarray(image)[None]),
-            columns,
-            {"cmap": "gray", "vmin": 0, "vmax": 1},
-        )
+        _label(label, "image", _product(np.shape(image)))
+        grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
+        _tiles(ax, style.displayable(np.asarray(image)[None]), columns, grey)
     for (label, ax), (path, value) in zip(rows, layers.items(), strict=True):
         _layer(label, ax, path, value, columns)
     return figure
@@ -85,9 +77,7 @@ def _layer(label: Axes, ax: Axes, path: str, value: np.ndarray, columns: int) ->
     cmap, low, high = style.colour_range(value)
     cut = f", first {columns}" if value.ndim == 3 and value.shape[-1] > columns else ""
     extent = f"{style.short(value.min())} … {style.short(value.max())}" if value.size else "empty"
-    _label(
-        label, path.removesuffix("/output"), f"{' × '.join(map(str, value.shape))}{cut}\n{extent}"
-    )
+    _label(label, path.removesuffix("/output"), f"{_product(value.shape)}{cut}\n{extent}")
     colours = {"cmap": cmap, "vmin": low, "vmax": high}
     if value.ndim == 3:
         _tiles(ax, np.moveaxis(value, -1, 0)[:columns], columns, colours)
@@ -123,6 +113,10 @@ def _label(ax: Axes, name: str, detail: str) -> None:
         color=style.QUIET,
         linespacing=1.25,
     )
+
+
+def _product(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _shortened(path: str, most: int = 24) -> str:

@@ -51,16 +51,12 @@ def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
     outputs = _outputs(values)
     if depth is not None:
         outputs = {path: shapes for path, shapes in outputs.items() if path.count("/") < depth}
-    layers = [
-        path for path in outputs if not any(other.startswith(path + "/") for other in outputs)
-    ] or [""]
+    has_children = lambda path: any(other.startswith(path + "/") for other in outputs)
+    layers = [path for path in outputs if not has_children(path)] or [""]
     counts = dict.fromkeys(layers, 0)
     for path, size in _sizes(params).items():
-        owner = max(
-            (layer for layer in layers if _inside(path, layer)),
-            key=len,
-            default=path.rpartition("/")[0],
-        )
+        around = [layer for layer in layers if _inside(path, layer)]
+        owner = max(around, key=len, default=path.rpartition("/")[0])
         counts[owner] = counts.get(owner, 0) + size
     outputs.setdefault("", tuple(leaf.shape for leaf in jax.tree.leaves(y)))
     return [
@@ -93,14 +89,8 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     """
     rows = layer_table(model, x, depth=depth)
     lines = [("layer", "output", "parameters")]
-    lines += [
-        (
-            row.path or "model",
-            ", ".join(_product(shape) for shape in row.output),
-            f"{row.parameters:,}",
-        )
-        for row in rows
-    ]
+    shapes = lambda row: ", ".join(map(_product, row.output))
+    lines += [(row.path or "model", shapes(row), f"{row.parameters:,}") for row in rows]
     lines.append(("total", "", f"{sum(row.parameters for row in rows):,}"))
     text = tables.table(lines, numbers=[2])
     if with_flops:

@@ -98,12 +98,10 @@ def write_report(
     if rows:
         sections = [_learning_curves(rows, metric.name, summary), *sections]
     images = inline_images([section.figure for section in sections])
+    pairs = enumerate(zip(sections, images, strict=True))
     parts = [
         _result(metric, summary),
-        *(
-            _section(i, section, image)
-            for i, (section, image) in enumerate(zip(sections, images, strict=True))
-        ),
+        *(_section(i, section, image) for i, (section, image) in pairs),
         _reproduction(folder, summary),
         _settings(summary),
     ]
@@ -209,9 +207,8 @@ def _other_metrics(model: str, main: str, summary: Mapping[str, Any]) -> str:
         return ""
     if len(methods) == 1:
         values = next(iter(methods.values()))
-        return html.table(
-            "Other metrics", {metric_name(name): number(values[name]) for name in names}
-        )
+        rows = {metric_name(name): number(values[name]) for name in names}
+        return html.table("Other metrics", rows)
     cell = lambda values, name: number(values[name]) if name in values else ""
     rows = {
         metric_name(name): [cell(values, name) for values in methods.values()] for name in names

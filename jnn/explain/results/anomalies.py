@@ -160,11 +160,9 @@ def detection_curves(scores: Mapping[str, np.ndarray], anomalous: np.ndarray) ->
 
 def _broken(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The series with NaN where times are missing, so that no line is drawn over a gap."""
-    step = np.diff(time)
+    values, step = np.asarray(values, np.float64), np.diff(time)
     gaps = 1 + np.flatnonzero(step > GAP * np.median(step)) if len(step) else []
-    return np.insert(time, gaps, time[gaps]), np.insert(
-        np.asarray(values, np.float64), gaps, np.nan
-    )
+    return np.insert(time, gaps, time[gaps]), np.insert(values, gaps, np.nan)
 
 
 def _shade(ax: Axes, time: np.ndarray, events: Sequence[range]) -> None:

@@ -142,18 +142,9 @@ def similarity_histogram(scores: np.ndarray, same: np.ndarray, *, threshold: flo
     )
     figure, axes = style.panels(width=7.2, height=3.6, title=title)
     ax, bins = axes[0, 0], np.linspace(scores.min(), scores.max(), BINS + 1)
-    for kind, colour, chosen in (
-        ("different people", OTHER, ~same),
-        ("same person", SAME, same),
-    ):
-        ax.hist(
-            scores[chosen],
-            bins,
-            density=True,
-            color=colour,
-            alpha=0.6,
-            label=f"{kind}: {int(chosen.sum()):,} pairs",
-        )
+    for kind, colour, of_kind in (("different people", OTHER, ~same), ("same person", SAME, same)):
+        label = f"{kind}: {int(of_kind.sum()):,} pairs"
+        ax.hist(scores[of_kind], bins, density=True, color=colour, alpha=0.6, label=label)
     ax.axvline(threshold, color=style.INK, linewidth=1, linestyle=(0, (4, 3)))
     style.gridded(ax)
     style.legend(ax)
@@ -215,19 +206,10 @@ def _montage(
         zip(pictures, colours.ravel(), in_order, strict=True)
     ):
         top, left = k // count * down, k % count * across
-        canvas[top : top + height + 2 * frame, left : left + width + 2 * frame] = to_rgb(
-            str(colour)
-        )
-        canvas[top + frame : top + frame + height, left + frame : left + frame + width] = picture
+        bottom, right = top + height + 2 * frame, left + width + 2 * frame
+        canvas[top:bottom, left:right] = to_rgb(str(colour))
+        canvas[top + frame : bottom - frame, left + frame : right - frame] = picture
         middle = left + frame + (width - 1) / 2
-        ax.text(
-            middle,
-            top + height + 2 * frame,
-            text,
-            ha="center",
-            va="top",
-            fontsize=8,
-            color=style.INK,
-        )
+        ax.text(middle, bottom, text, ha="center", va="top", fontsize=8, color=style.INK)
     style.bare(ax)
     ax.imshow(canvas, interpolation="nearest")

@@ -46,11 +46,8 @@ def over_seeds(
     >>> over_seeds("test/loss", rows, lowest=True).axes[0].lines[0].get_ydata()
     array([1., 3.])
     """
-    finite = [
-        (settings, [float(value) for value in values if is_finite(value)])
-        for settings, values in rows
-    ]
-    drawn = [(settings, values) for settings, values in finite if values]
+    finite = lambda values: [float(value) for value in values if is_finite(value)]
+    drawn = [(settings, finite(values)) for settings, values in rows if finite(values)]
     if not drawn:
         raise mistake(
             "over_seeds",

@@ -42,9 +42,8 @@ def image_rows(
             got=f"rows of {shapes or 'nothing'}",
             expected="equally many images of one size in each, one at least",
         )
-    tiles = np.stack(
-        [style.displayable(np.asarray(images), low=low, high=high) for images in rows.values()]
-    )
+    scaled = [style.displayable(images, low=low, high=high) for images in rows.values()]
+    tiles = np.stack(scaled)
     _, count, height, width, *_ = tiles.shape
     if columns and len(columns) != count:
         raise mistake(
@@ -62,9 +61,8 @@ def image_rows(
     ax = axes[0, 0]
     style.picture(ax, canvas)
     ax.set_yticks(down * np.arange(len(rows)) + (height - 1) / 2, list(rows), fontsize=9)
-    ax.set_xticks(
-        across * np.arange(count) + (width - 1) / 2 if columns else [], columns, fontsize=9
-    )
+    middles = across * np.arange(count) + (width - 1) / 2
+    ax.set_xticks(middles if columns else [], columns, fontsize=9)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
     return figure
 

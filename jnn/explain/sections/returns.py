@@ -30,13 +30,10 @@ def report(forecasts: Mapping[str, ReturnForecasts], time: np.ndarray, model: st
 def means(forecasts: Mapping[str, ReturnForecasts], model: str) -> list[Section]:
     """Tables of the errors of prices and of directions, a row a method and a column a stock."""
     methods = next(iter(forecasts.values())).mean
-    scaled = lambda name: np.concatenate(
-        [
-            stock.squares(name) / np.mean(stock.squares("persistence"))
-            for stock in forecasts.values()
-        ]
-    )
-    difference = _difference(scaled(model), scaled("persistence"))
+    stocks = list(forecasts.values())
+    relative = lambda stock, name: stock.squares(name) / np.mean(stock.squares("persistence"))
+    of_all = lambda name: np.concatenate([relative(stock, name) for stock in stocks])
+    difference = _difference(of_all(model), of_all("persistence"))
     return [
         Section(
             "Price errors",
