@@ -37,11 +37,7 @@ def read_text(path: str | Path) -> str:
     ...     read_text(path)
     'née'
     """
-    path = existing_file(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise mistake(str(path), got=str(error.strerror), expected="a readable file") from error
+    content = existing_file(path).read_bytes()
     for start, kind in _PACKED.items():
         if content.startswith(start):
             raise mistake(str(path), got=kind, expected="text", remedy="Unpack it first.")
@@ -67,15 +63,19 @@ def read_text(path: str | Path) -> str:
 
 
 def existing_file(path: str | Path) -> Path:
-    """The path of a file that exists; raises JnnError where it does not."""
+    """The path of a file that exists and can be read; raises JnnError where there is none."""
     path = Path(path)
-    if not path.is_file():
-        leads_nowhere = path.is_symlink() and not path.exists()
-        got = "a link that leads nowhere" if leads_nowhere else "no such file"
-        raise mistake(
-            str(path),
-            got="a folder" if path.is_dir() else got,
-            expected="an existing file",
-            remedy=f"Looked in {path.resolve().parent}.",
-        )
-    return path
+    try:
+        if path.is_file():
+            with path.open("rb"):
+                return path
+    except OSError as error:
+        got = error.strerror or str(error)
+        raise mistake(str(path), got=got, expected="a file that can be read") from error
+    got = "no such file"
+    if path.exists():
+        got = "a folder" if path.is_dir() else "a device or a pipe"
+    elif path.is_symlink():
+        got = "a link that leads nowhere"
+    remedy = f"Looked in {path.resolve().parent}."
+    raise mistake(str(path), got=got, expected="an existing file", remedy=remedy)

@@ -1,11 +1,14 @@
 import codecs
 import gzip
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jnn.data.array_files import features_and_labels, read_arrays, read_columns
+from jnn.data.sets.images import read_idx
 from jnn.errors import JnnError
 
 
@@ -186,3 +189,27 @@ def test_classes_are_integers_from_zero_on():
 def test_a_missing_file_says_where_was_looked(tmp_path, read):
     with pytest.raises(JnnError, match=rf"no such file.*Looked in {tmp_path}"):
         read(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("read", [read_arrays, read_columns, read_idx])
+def test_a_file_without_permission_to_read_is_not_called_damaged(read, tmp_path, monkeypatch):
+    path = tmp_path / "x.npy"
+    path.touch()
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(JnnError, match=r"x\.npy: got Permission denied, expected a file that can"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_arrays, read_columns, read_idx])
+def test_a_path_that_is_no_file_is_named(read, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    paths = {"": "a folder", "link": "a link that", "file/a": "no such file", "pipe": "a device or"}
+    for name, got in paths.items():
+        with pytest.raises(JnnError, match=f"got {got}"):
+            read(tmp_path / name)
