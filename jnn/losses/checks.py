@@ -11,6 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
+from jnn.integers import spelled
 from jnn.precision import numerics
 
 
@@ -105,18 +106,18 @@ def number(
 ) -> jax.Array:
     """A setting within an interval, as a scalar of ``dtype``.
 
-    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. A traced value
-    (a swept hyperparameter) is not checked.
+    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. Arrays are not
+    checked, such as a traced value (a swept hyperparameter).
     """
-    if isinstance(value, (int, float, np.number)):
+    if isinstance(value, int | float | np.integer | np.floating):
         above = value >= low if ends[0] == "[" else value > low
         below = value <= high if ends[1] == "]" else value < high
-        if not (above and below):
-            raise mistake(
-                caller,
-                got=f"{name}={value}",
-                expected=f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}",
-            )
+        is_valid = above and below
+    else:
+        is_valid = not isinstance(value, str | None)
+    if not is_valid:
+        expected = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
     return jnp.asarray(value, dtype)
 
 

@@ -486,6 +486,8 @@ MISTAKES = [
     (lambda: losses.contrastive(X, X, jnp.zeros((4, 1), bool)), r"pairs \(4,\) and same \(4, 1\)"),
     (lambda: losses.triplet(X, X, jnp.zeros((5, 3))), r"negatives \(5, 3\)"),
     (lambda: losses.info_nce(X, X, temperature=0.0), "temperature=0.0"),
+    (lambda: losses.info_nce(X, X, temperature="0.1"), "temperature='0.1', expected a number in"),
+    (lambda: losses.huber(X, X, delta=None), "delta=None, expected a number in"),
     (lambda: losses.nt_xent(jnp.zeros(3), jnp.zeros(3)), r"\(\.\.\., batch, features\)"),
     (lambda: losses.ctc(jnp.zeros((7, 2, 4)), jnp.zeros((2, 3), int)), "leading axes.*swapaxes"),
     (lambda: losses.ctc(jnp.zeros((2, 7, 4)), jnp.zeros((2, 3))), "integers"),
