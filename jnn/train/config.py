@@ -62,7 +62,7 @@ class TrainingConfig:
     warmup: float = 0.05
     """Fraction of the steps in which the learning rate rises from zero."""
     weight_decay: float = 0.0
-    """Pull of the kernels towards zero."""
+    """Pull of all kernels towards zero."""
     clip: float = 0.0
     """Largest global norm of a gradient; 0 for no limit."""
     accumulate: int = 1

@@ -16,8 +16,11 @@ from jax.core import Tracer
 
 from jnn.errors import mistake
 
-DECAYED = ("kernel",)
-"""The names of the params with weight decay: not biases, the scales of norms, or embeddings."""
+DECAYED = ("kernel", "recurrent_kernel", "projection", "magnitude")
+"""The names of the params with weight decay: whatever multiplies features, kernels and the
+magnitudes of weight-normed ones, whose kernel shrinks as a plain one would. Directions have none,
+since their length has no effect; nor do biases, the scales of norms, and embeddings.
+"""
 
 
 def make_optimizer(
@@ -44,8 +47,8 @@ def make_optimizer(
                        function of Optax: "exponential_decay", ...
     ``warmup``         the fraction of the steps in which the learning rate first rises linearly
                        from 0.
-    ``weight_decay``   applied to kernels alone: decoupled if the optimizer has that argument, else
-                       added to the gradient.
+    ``weight_decay``   of the params called `DECAYED`, kernels of all kinds: decoupled if the
+                       optimizer has that argument, else added to the gradient.
     ``clip``           the global 2-norm to which gradients are scaled down; 0 for none.
     ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule,
                        whose values are relative to the learning rate.
@@ -127,7 +130,7 @@ def make_schedule(
 
 
 def decay_mask(params: Any) -> Any:
-    """A tree like ``params``: True at each leaf with weight decay, which is one called ``kernel``.
+    """A tree like ``params``: True at each leaf with weight decay, by its name: see `DECAYED`.
 
     >>> decay_mask({"0": {"kernel": 1, "bias": 2}})
     {'0': {'bias': False, 'kernel': True}}

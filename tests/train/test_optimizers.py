@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name are Optax's own, with decay on kernels alone."""
+"""Optimizers and schedules by name are Optax's own, with decay of kernels of all kinds alone."""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +6,16 @@ import numpy as np
 import optax
 import pytest
 
+import jnn
 from jnn.errors import JnnError
 from jnn.train.optimizers import (
     available_optimizers,
     available_schedules,
+    decay_mask,
     make_optimizer,
     make_schedule,
 )
+from tests.compiled import apply, init
 
 PARAMS = {"0": {"kernel": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "bias": jnp.array([0.3, -0.7])}}
 NEEDS_OPTIONS = {
@@ -69,6 +72,37 @@ def test_decay_joins_the_gradient_where_the_optimizer_has_none():
     assert_equal(
         trained(make_optimizer("sgd", learning_rate=0.01, steps=5, **options)), trained(by_hand)
     )
+
+
+def decayed(params, rate):
+    """The params after one step of decay alone."""
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optax.add_decayed_weights(-rate, decay_mask).update(zeros, (), params)
+    return optax.apply_updates(params, updates)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        jnn.dense(4, use_bias=False),
+        jnn.weight_norm(jnn.dense(4, use_bias=False)),
+        jnn.weight_norm(jnn.conv(4, (3,), use_bias=False)),
+    ],
+)
+def test_decay_shrinks_the_function_of_a_weight_normed_layer_as_that_of_a_plain_one(model):
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    params, state = init(model, x)
+    y, _ = apply(model, params, state, x)
+    shrunk, _ = apply(model, decayed(params, 0.1), state, x)
+    np.testing.assert_allclose(shrunk, 0.9 * y, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cell", [jnn.elman(3), jnn.gru(3), jnn.lstm(3, projection=2)])
+def test_decay_reaches_every_matrix_of_a_cell_and_nothing_else(cell):
+    x = jax.ShapeDtypeStruct((5, 3), jnp.float32)
+    params, _ = jax.eval_shape(cell.init, jax.random.key(0), x)
+    is_matrix = jax.tree.map(lambda leaf: leaf.ndim == 2, params)
+    assert decay_mask(params) == is_matrix
 
 
 @pytest.mark.filterwarnings("ignore:Specifying a key", "ignore::DeprecationWarning")
