@@ -76,8 +76,8 @@ def test_decay_joins_the_gradient_where_the_optimizer_has_none():
 
 def decayed(params, rate):
     """The params after one step of decay alone."""
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    updates, _ = optax.add_decayed_weights(-rate, decay_mask).update(zeros, (), params)
+    decay = optax.add_decayed_weights(-rate, decay_mask)
+    updates, _ = decay.update(jax.tree.map(jnp.zeros_like, params), decay.init(params), params)
     return optax.apply_updates(params, updates)
 
 
