@@ -379,7 +379,11 @@ while not checkpoints.steps():
             "save()",
             "the end of the program before it was written, expected close() or wait() first",
         ),
-        ("folder.rmdir(); folder.write_text(''); save()", "Not a directory"),
+        pytest.param(
+            "folder.rmdir(); folder.write_text(''); save()",
+            "Not a directory",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_program_that_never_asks_does_not_end_as_if_all_were_well(tmp_path, then, reason):
