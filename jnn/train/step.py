@@ -275,21 +275,23 @@ def make_steps(
             batch = batch_of(data, child_key(train_state.key, "batches"), train_state.step)
             return step(train_state, batch)
 
-        skipped = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, train_state)[1]
+        untaken = jax.tree.map(
+            lambda leaf: jnp.zeros((most, *leaf.shape), leaf.dtype),
+            jax.eval_shape(run, train_state)[1],
         )
 
-        def one(carry, i):
-            train_state, running = carry
-            active = running & (i < count)
-            train_state, metrics = jax.lax.cond(
-                active, run, lambda train_state: (train_state, skipped), train_state
-            )
-            return (train_state, active & metrics["finite"]), {**metrics, "taken": active}
+        def goes_on(carry):
+            _, sound, i, _ = carry
+            return sound & (i < count)
 
-        (train_state, _), metrics = jax.lax.scan(
-            one, (train_state, jnp.array(True)), jnp.arange(most)
-        )
-        return train_state, metrics
+        def one(carry):
+            train_state, _, i, rows = carry
+            train_state, metrics = run(train_state)
+            rows = jax.tree.map(lambda row, value: row.at[i].set(value), rows, metrics)
+            return train_state, metrics["finite"], i + 1, rows
+
+        start = (train_state, jnp.array(True), jnp.int32(0), untaken)
+        train_state, _, taken, metrics = jax.lax.while_loop(goes_on, one, start)
+        return train_state, {**metrics, "taken": jnp.arange(most) < taken}
 
     return steps
