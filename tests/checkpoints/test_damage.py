@@ -154,7 +154,7 @@ def next_failure(checkpoints):
         time.sleep(0.001)
 
 
-def test_a_vanished_folder_is_told_at_a_next_step_and_only_once(tmp_path):
+def test_a_vanished_folder_is_reported_at_a_next_step_and_only_once(tmp_path):
     folder = tmp_path / "run"
     with Checkpoints(folder) as checkpoints:
         shutil.rmtree(folder)
@@ -205,7 +205,7 @@ def save_as_nobody(folder, answers):
             answers.send(str(error))
 
 
-def test_an_unwritable_folder_is_told_and_left_as_it_was(tmp_path):
+def test_an_unwritable_folder_is_reported_and_left_as_it_was(tmp_path):
     folder = tmp_path / "run"
     save(folder, 1)
     for path in (tmp_path, *tmp_path.parents):
@@ -243,7 +243,7 @@ def fill_the_disk(folder, answers):
             answers.send(str(error))
 
 
-def test_a_full_disk_is_told_and_leaves_the_last_step(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_the_last_step(tmp_path):
     ours, theirs = forks.Pipe()
     process = forks.Process(target=fill_the_disk, args=(tmp_path, theirs))
     process.start()

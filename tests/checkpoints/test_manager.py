@@ -271,7 +271,7 @@ def test_names_with_separators_do_not_collide(tmp_path):
     assert bits(restore(save(tmp_path, 0, tree=lambda step: tree), tree).tree) == bits(tree)
 
 
-def test_cast_is_between_floating_dtypes_and_only_when_asked_for(tmp_path):
+def test_cast_is_between_floating_dtypes_and_only_where_it_is_set(tmp_path):
     save(
         tmp_path,
         0,

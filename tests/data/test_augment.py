@@ -95,7 +95,7 @@ def test_an_image_without_a_channel_is_refused(augment):
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
-def test_flips_are_mirror_images_as_often_as_asked(probability):
+def test_flips_are_mirror_images_with_the_given_probability(probability):
     x = images((4000, 3, 4, 1))
     flipped = np.asarray(random_flip(jax.random.key(0), x, probability=probability))
     mirrored = (flipped == np.asarray(x)[:, :, ::-1]).all(axis=(1, 2, 3))

@@ -23,7 +23,7 @@ def test_padding_keeps_every_token_where_it_is_real(sequences, more):
     assert (mask[:, 1:] <= mask[:, :-1]).all()
 
 
-def test_truncation_keeps_the_first_tokens_and_is_asked_for():
+def test_truncation_keeps_the_first_tokens_and_is_a_setting():
     tokens, mask = pad([[1, 2, 3], [4]], 2, truncate=True)
     assert tokens.tolist() == [[1, 2], [4, 0]]
     assert mask.tolist() == [[True, True], [True, False]]

@@ -104,7 +104,7 @@ def test_bounds_of_another_kind_are_refused(bound, message):
         ([[1.0], [2.0]], r"got times of shape \(2, 1\), expected \(T,\)"),
     ],
 )
-def test_what_is_wrong_with_times_is_told(time, message):
+def test_what_is_wrong_with_times_is_reported(time, message):
     with pytest.raises(JnnError, match=message):
         split_at(np.array(time), 1.5, 2.0)
 

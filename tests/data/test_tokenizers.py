@@ -205,7 +205,7 @@ def test_tokens_out_of_range_are_refused_with_their_place(tokenizer):
         tokenizer.decode([[1]])
 
 
-def test_a_special_token_that_is_not_there_is_told():
+def test_a_special_token_that_is_not_there_is_reported():
     with pytest.raises(
         JnnError, match=r"got padding, unknown, expected a token 'end'.*special=\('end', ...\)"
     ):
@@ -350,7 +350,7 @@ def test_a_byte_order_mark_changes_no_tokenizer(tokenizer, tmp_path):
     assert tokenizers.read_tokenizer(path) == tokenizer
 
 
-def test_without_the_extra_the_command_is_told(monkeypatch):
+def test_without_the_extra_the_command_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     for call in (
         lambda: tokenizers.byte_pair_tokenizer("abc", vocabulary=300),

@@ -48,7 +48,7 @@ def test_the_nearest_neighbour_by_brute_force():
     assert scores.two_sample_accuracy(real, generated) == np.mean(kind[distance.argmin(1)] == kind)
 
 
-def test_samples_of_one_distribution_cannot_be_told_apart():
+def test_samples_of_one_distribution_cannot_be_distinguished():
     x = samples(2000)
     deviation = 0.5 / np.sqrt(2000)
     assert abs(scores.two_sample_accuracy(x[:1000], x[1000:]) - 0.5) < 4 * deviation

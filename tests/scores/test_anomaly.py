@@ -35,12 +35,12 @@ def forecast(window):
 
 def one_by_one(x, horizon, limit):
     """The definition, in a loop over time."""
-    believed, expected = x.astype(np.float64), np.full(len(x), np.nan)
+    accepted, expected = x.astype(np.float64), np.full(len(x), np.nan)
     for t in range(len(x)):
         if t >= 4 + horizon - 1:
-            expected[t] = WEIGHTS @ believed[t - horizon - 3 : t - horizon + 1]
+            expected[t] = WEIGHTS @ accepted[t - horizon - 3 : t - horizon + 1]
             if abs(x[t] - expected[t]) > limit:
-                believed[t] = expected[t]
+                accepted[t] = expected[t]
     return expected
 
 
@@ -69,7 +69,7 @@ def test_the_future_changes_no_forecast(horizon):
     assert a[30 + horizon] != b[30 + horizon]
 
 
-def test_what_is_not_believed_is_not_seen():
+def test_what_is_rejected_changes_no_later_forecast():
     wave = np.sin(np.arange(60, dtype=np.float32))
     # continues any sine of this frequency
     step = lambda window: 2 * np.cos(1) * window[-1] - window[-2]

