@@ -16,8 +16,9 @@ counts up to 2²⁴ in one cell.
 >>> print(metric.compute(metric.merge(first, last)))
 0.75
 
-Values are fractions, not per cent. Area under the curve and average precision, which need all
-scores at once, are scikit-learn's.
+Values are fractions, not per cent. A mean over nothing, of no examples or of weights that are all
+zero, is NaN. Area under the curve and average precision, which need all scores at once, are
+scikit-learn's.
 """
 
 import functools
@@ -106,7 +107,7 @@ def mean_of(function: Callable[[ArrayLike, ArrayLike], ArrayLike]) -> Metric:
             "weight": jnp.sum(weights),
         }
 
-    return Metric(measure, compute=lambda sums: _ratio(sums["total"], sums["weight"]))
+    return Metric(measure, compute=lambda sums: sums["total"] / sums["weight"])
 
 
 def sum_per(count: float) -> Metric:
@@ -232,7 +233,7 @@ def balanced_accuracy(classes: int) -> Metric:
     def compute(sums):
         actual = jnp.sum(sums, axis=1)
         recalls = _ratio(jnp.diagonal(sums), actual)
-        return _ratio(jnp.sum(recalls), jnp.sum(actual > 0, dtype=recalls.dtype))
+        return jnp.sum(recalls) / jnp.sum(actual > 0, dtype=recalls.dtype)
 
     return counts._replace(compute=compute)
 
@@ -271,7 +272,7 @@ def expected_calibration_error(bins: int = 15) -> Metric:
         }
 
     def compute(sums):
-        return _ratio(jnp.sum(jnp.abs(sums["gap"])), sums["weight"])
+        return jnp.sum(jnp.abs(sums["gap"])) / sums["weight"]
 
     return Metric(measure, compute)
 
@@ -338,9 +339,9 @@ def _merge_deviations(a, b):
 
 def _determination(sums):
     residuals, deviations = sums["residuals"], sums["deviations"]
-    is_exact = (residuals == 0) & (sums["weight"] > 0)
-    of_constant = is_exact.astype(residuals.dtype)
-    return jnp.where(deviations == 0, of_constant, 1 - _ratio(residuals, deviations))
+    of_constant = (residuals == 0).astype(residuals.dtype)
+    value = jnp.where(deviations == 0, of_constant, 1 - _ratio(residuals, deviations))
+    return jnp.where(sums["weight"] > 0, value, jnp.nan)
 
 
 def _from_counts(name, classes, average, parts):
@@ -355,13 +356,13 @@ def _from_counts(name, classes, average, parts):
         actual = jnp.sum(counts, axis=1)
         above, below = parts(jnp.diagonal(counts), jnp.sum(counts, axis=0), actual)
         if average == "micro":
-            return _ratio(jnp.sum(above), jnp.sum(below))
+            return jnp.sum(above) / jnp.sum(below)
         ratios = _ratio(above, below)
         if average is None:
             return ratios
         if average == "macro":
             return jnp.mean(ratios)
-        return _ratio(jnp.sum(ratios * actual), jnp.sum(actual))
+        return jnp.sum(ratios * actual) / jnp.sum(actual)
 
     return Metric(functools.partial(_count_pairs, name, classes), compute)
 

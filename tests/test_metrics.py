@@ -229,14 +229,15 @@ def test_r2_of_constant_targets_is_one_or_zero():
 
 
 @pytest.mark.parametrize(
-    "name", ["accuracy", "confusion", "f1 macro", "f1 None", "rmse", "r2", "calibration"]
+    "name", ["accuracy", "f1 micro", "f1 weighted", "rmse", "r2", "calibration", "f1 None"]
 )
-def test_nothing_at_all_is_zero(name):
+def test_of_nothing_there_is_no_mean_and_no_class_is_found(name):
     metric, (predictions, targets), _ = METRICS[name]
     value = jax.jit(lambda *batch: metric.compute(metric.measure(*batch)))(
         predictions, targets, np.zeros(N, np.float32)
     )
-    np.testing.assert_array_equal(value, np.zeros_like(value))
+    expected = 0.0 if name == "f1 None" else np.nan
+    np.testing.assert_array_equal(value, np.full_like(value, expected))
 
 
 @pytest.mark.parametrize("name", ["accuracy", "confusion", "f1 macro", "rmse", "r2", "calibration"])
@@ -259,7 +260,7 @@ def test_a_class_without_targets_changes_no_balanced_accuracy():
     sums = values.measure(jax.nn.one_hot(predicted, 5), targets)
     assert values.compute(sums)["balanced_accuracy"] == pytest.approx(expected, abs=SINGLE)
     none = metric.measure(predicted, targets, np.zeros(5, np.float32))
-    assert metric.compute(none) == 0
+    assert np.isnan(metric.compute(none))
 
 
 def test_images_and_sequences_count_every_position():
