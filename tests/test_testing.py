@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.testing import check_model
+from jnn.testing import LAWS, QUICK, check_model
 
 X = np.array([0.5, -1.0, 2.0], np.float32)
 SERIES = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
@@ -77,6 +77,14 @@ BROKEN = {
     "purity": of(lambda params, x, key, train: x * params["scale"] + next(counter)),
     "batch": of(lambda params, x, key, train: (x - jnp.mean(x)) * params["scale"]),
     "gradient": of(lambda params, x, key, train: jax.lax.stop_gradient(x) * params["scale"]),
+    "ensemble": of(
+        lambda params, x, key, train: x * params["scale"],
+        lambda key, x: ({"scale": jnp.full(3, next(counter), x.dtype)}, {}),
+    ),
+    "depth": of(
+        lambda params, x, key, train: x * params["scale"] + next(counter),
+    ),
+    "capture": of(lambda params, x, key, train: x * params["scale"] + next(counter)),
     "precision": of(lambda params, x, key, train: jnp.exp(x) * params["scale"]),
 }
 
@@ -102,7 +110,7 @@ def test_a_key_used_twice_is_found():
             x * params["scale"] + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
         )
     )
-    with pytest.raises(jax.errors.KeyReuseError):
+    with pytest.raises(AssertionError, match="purity: KeyReuseError"):
         check_model(twice, X, laws=["purity"])
 
 
@@ -124,6 +132,78 @@ def test_a_key_used_twice_is_found():
 def test_broken_laws_of_sequences_are_found(law, change):
     with pytest.raises(AssertionError):
         check_model(change(running_mean()), SERIES, sequence=True, laws=[law])
+
+
+def test_all_broken_laws_are_reported_together_with_what_differs():
+    def apply(params, x, key, train):
+        return (x - jnp.mean(x)) * jax.lax.stop_gradient(params["scale"])
+
+    lines = []
+    with pytest.raises(AssertionError) as error:
+        check_model(of(apply), X, laws=["batch", "gradient", "capture"], say=lines.append)
+    head, *broken = str(error.value).split("\n")
+    assert head == "2 of 3 laws are violated"
+    assert [line.split(":")[0].strip() for line in broken] == ["batch", "gradient"]
+    assert "a batch and a loop over it differ at the output: 12 of 12 values" in broken[0]
+    assert [line.split(":")[0] for line in lines] == ["batch", "gradient", "capture"]
+    assert lines[2].startswith("capture: holds (")
+
+
+def test_a_parameter_whose_influence_cancels_is_no_fault():
+    """The bias of a Siamese network, whose output is the difference of two embeddings."""
+
+    def apply(params, x, key, train):
+        embed = lambda x: x * params["scale"] + params["bias"]
+        return embed(x) - embed(jnp.roll(x, 1, axis=-1))
+
+    both = {"scale": jnp.ones(3), "bias": jnp.ones(3)}
+    siamese = of(apply, lambda key, x: (jax.tree.map(lambda a: a.astype(x.dtype), both), {}))
+    assert check_model(siamese, X, laws=["gradient"]) == {"gradient": "holds"}
+
+
+@jax.custom_jvp
+def wrong_slope(x):
+    return jnp.sin(x)
+
+
+wrong_slope.defjvp(lambda x, dx: (jnp.sin(*x), jnp.cos(*x) * 1.001 * dx[0]))
+
+
+@jax.custom_jvp
+def wrong_curvature(x):
+    return jnp.sin(x)
+
+
+def _slope_without_its_own(x):
+    return jnp.cos(jax.lax.stop_gradient(x))
+
+
+wrong_curvature.defjvp(lambda x, dx: (jnp.sin(*x), _slope_without_its_own(*x) * dx[0]))
+
+
+@pytest.mark.parametrize(
+    ("f", "name"), [(wrong_slope, "forward mode"), (wrong_curvature, "forward over forward")]
+)
+def test_a_wrong_derivative_of_either_order_is_found(f, name):
+    wrong = of(lambda params, x, key, train: f(x * params["scale"]))
+    with pytest.raises(AssertionError, match=f"{name} and finite differences differ"):
+        check_model(wrong, X, laws=["gradient"])
+
+
+def test_without_sequence_the_laws_of_sequences_say_how_they_are_checked():
+    report = check_model(jnn.dense(2), X, laws=["stream", "padding"])
+    assert set(report.values()) == {"does not apply: without sequence=True, x is no sequence"}
+
+
+def test_the_quick_level_checks_fewer_laws():
+    assert set(check_model(jnn.dense(2), X, level="quick")) == set(QUICK) < set(LAWS)
+    with pytest.raises(jnn.JnnError, match="check_model: got level='fast', expected 'full' or"):
+        check_model(jnn.dense(2), X, level="fast")
+
+
+def test_an_x_that_the_model_refuses_is_no_broken_law():
+    with pytest.raises(jnn.JnnError, match="dense: got x of dtype int32"):
+        check_model(jnn.dense(2), np.arange(3, dtype=np.int32))
 
 
 def test_an_unknown_law_is_refused():
