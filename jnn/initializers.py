@@ -27,6 +27,7 @@ from jax.custom_batching import sequential_vmap
 from jax.nn.initializers import constant, normal, ones, truncated_normal, uniform, zeros
 
 from jnn.errors import mistake
+from jnn.integers import as_number
 
 __all__ = [
     "constant",
@@ -176,7 +177,7 @@ def symmetric_uniform(bound: float) -> Init:
     >>> bool((abs(x) <= 0.1).all() and (x < 0).any())
     True
     """
-    if isinstance(bound, int | float) and not bound > 0:
+    if (number := as_number(bound)) is not None and not number > 0:
         raise mistake("symmetric_uniform", got=f"bound={bound}", expected="a number > 0")
     return lambda key, shape, dtype=float: jax.random.uniform(key, shape, dtype, -bound, bound)
 

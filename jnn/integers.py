@@ -1,8 +1,9 @@
-"""Whether a setting is an integer: Python's and NumPy's are, a bool and a float are not."""
+"""Whether a setting is an integer or a number: Python's and NumPy's are, a bool is neither."""
 
 from __future__ import annotations
 
 import operator
+from numbers import Real
 from typing import Any
 
 from jnn.errors import mistake
@@ -38,6 +39,19 @@ def check_integer(caller: str, name: str, value: Any, *, least: int = 1) -> int:
         expected = f"an integer >= {least}"
         raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
     return integer
+
+
+def as_number(value: Any) -> float | None:
+    """``value`` as a Python float, or None where it is no real number.
+
+    A number of NumPy would promote an array of lower precision to its own.
+
+    >>> import numpy as np
+    >>> as_number(np.float32(0.5)), as_number(3), as_number(True), as_number("3")
+    (0.5, 3.0, None, None)
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 def spelled(value: Any) -> str:

@@ -59,7 +59,8 @@ def batch_norm(
     ([[-1.0], [1.0]], [1.0], [1.5])
     """
     check_fraction("batch_norm", momentum=momentum)
-    check_epsilon("batch_norm", epsilon)
+    momentum = float(momentum)
+    epsilon = check_epsilon("batch_norm", epsilon)
 
     def init(key, x):
         check_float("batch_norm", x, min_rank=1)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.integers import as_number, spelled
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.model import Model, pointwise, required_key
 
@@ -91,6 +92,7 @@ def alpha_dropout(rate: float) -> Model:
     True
     """
     check_fraction("alpha_dropout", rate=rate)
+    rate = float(rate)
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
 
     def drop(key, x):
@@ -110,19 +112,21 @@ def gaussian_noise(standard_deviation: float) -> Model:
     >>> bool(0.09 < y.std() < 0.11)
     True
     """
-    if not isinstance(standard_deviation, int | float) or not 0 <= standard_deviation < math.inf:
+    scale = as_number(standard_deviation)
+    if scale is None or not 0 <= scale < math.inf:
         raise mistake(
             "gaussian_noise",
-            got=f"standard_deviation={standard_deviation!r}",
+            got=f"standard_deviation={spelled(standard_deviation)}",
             expected="a number >= 0",
         )
-    draw = lambda key, x: x + standard_deviation * jax.random.normal(key, x.shape, x.dtype)
-    return _drawing("gaussian_noise", standard_deviation, draw)
+    draw = lambda key, x: x + scale * jax.random.normal(key, x.shape, x.dtype)
+    return _drawing("gaussian_noise", scale, draw)
 
 
 def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
     """Dropout with one draw for each element of the shape ``drawn(x.shape)``, broadcast to x."""
     check_fraction(caller, rate=rate)
+    rate = float(rate)
 
     def drop(key, x):
         if x.ndim < rank:
