@@ -33,7 +33,15 @@ from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    predict_all,
+)
 
 ABOUT = About(
     task="image classification",
@@ -107,6 +115,19 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((side, side, 1), jnp.float32)
 
 
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Images -> logits; for clothes, the mean over the image and its mirror image."""
+    model = build_model(config)
+    if config.data != "fashion_mnist":
+        return model
+
+    def apply(params, state, x, **options):
+        views = [model.apply(params, state, view, **options)[0] for view in (x, jnp.flip(x, -2))]
+        return jnp.mean(jnp.stack(views), axis=0), state
+
+    return jnn.Model(model.init, apply)
+
+
 def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
     """Images at random shifts; clothes, which may face either way, also mirrored at random."""
     if not config.augmentation:
@@ -119,6 +140,9 @@ def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
 def task(config: Config, splits: Splits) -> Task:
     """Cross entropy with label smoothing; params are kept by the loss on validation data."""
     model = build_model(config)
+    example = images.to_float(splits.train["image"][0])
+    preparation = Preparation(jax.eval_shape(lambda: example), pixels=True, classes=splits.classes)
+    answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):
         image = images.to_float(batch["image"])
@@ -130,10 +154,7 @@ def task(config: Config, splits: Splits) -> Task:
         return jnp.mean(loss), (state, {"accuracy": jnp.mean(correct)})
 
     def predict(params, state, batch):
-        """Logits; for clothes, the mean over the image and its mirror image."""
-        image = images.to_float(batch["image"])
-        views = [image, jnp.flip(image, -2)] if config.data == "fashion_mnist" else [image]
-        return jnp.mean(jnp.stack([model.apply(params, state, x)[0] for x in views]), axis=0)
+        return answer.apply(params, state, images.to_float(batch["image"]))[0]
 
     measures = {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
     evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="label")
@@ -141,7 +162,7 @@ def task(config: Config, splits: Splits) -> Task:
         model=model,
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
-        example=images.to_float(splits.train["image"][0]),
+        example=example,
         validate=evaluate(splits.validation, split="validation"),
         best="validation/loss",
         lowest=True,
@@ -149,6 +170,7 @@ def task(config: Config, splits: Splits) -> Task:
         baselines=partial(baselines, config, splits),
         sections=partial(sections, model, predict, splits),
         data=splits.sizes,
+        preparation=preparation,
     )
 
 

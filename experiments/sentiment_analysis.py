@@ -37,7 +37,14 @@ from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.data.tokenizers import split_words
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, class_probabilities, text_classification
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    class_probabilities,
+    text_classification,
+)
 
 ABOUT = About(
     task="sentiment analysis",
@@ -153,6 +160,13 @@ def committee(config: Config, model: jnn.Model) -> jnn.Model:
     """Tokens ``(..., T)`` -> logarithms of the classes' probabilities ``(..., 2)``."""
     weights = {"share": config.bayes_share, "scale": config.bayes_scale}
     return product_of_experts(model, ensemble="networks", other="bayes", **weights)
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """The committee, whose vectors and counts of words are among the params."""
+    assert preparation.tokenizer, "texts are prepared by one"
+    vectors = np.zeros((preparation.tokenizer.vocabulary, GLOVE_FEATURES), np.float32)
+    return committee(config, build_model(config, vectors))
 
 
 def task(config: Config, sentences: WordSplits) -> Task:

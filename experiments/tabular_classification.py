@@ -33,7 +33,15 @@ from jnn.data.scaling import standardize
 from jnn.data.sets import tables
 from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    predict_all,
+)
 
 ABOUT = About(
     task="classification of tables",
@@ -86,9 +94,9 @@ class Config(TrainingConfig):
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Features, standardized by the training part, and labels; nothing is downloaded."""
+    """Features in their own units, and labels; nothing is downloaded."""
     splits = LOAD[config.data]()
-    return standardize(splits if config.validation else splits.without_validation())[0]
+    return splits if config.validation else splits.without_validation()
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -103,9 +111,27 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((SIZES[config.data][0],), jnp.float32)
 
 
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Logarithms of the mean probabilities, ``log((1 / M) Σ_m softmax(z_m))``."""
+    model = build_model(config)
+
+    def apply(params, state, x, **options):
+        logits, state = model.apply(params, state, x, **options)
+        log_p = jax.nn.log_softmax(logits, axis=-1)
+        return jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(logits)), state
+
+    return jnn.Model(model.init, apply)
+
+
 def task(config: Config, splits: Splits) -> Task:
-    """Cross entropy of each member, and the metrics of their mean probabilities."""
-    model, classes = build_model(config), len(splits.classes)
+    """Cross entropy of each member, and the metrics of their mean probabilities.
+
+    Features are standardized by the training part.
+    """
+    splits, scaling = standardize(splits)
+    model, example = describe(config)
+    preparation = Preparation(example, scaling=scaling, classes=splits.classes)
+    answer, classes = predictor(config, preparation), len(splits.classes)
     balanced = config.class_weights == "balanced"
     weights = losses.balanced_weights(splits.train["label"], classes) if balanced else None
     loss = partial(losses.cross_entropy, class_weights=weights)
@@ -119,9 +145,7 @@ def task(config: Config, splits: Splits) -> Task:
         return config.members * mean, (state, {"accuracy": jnp.mean(correct)})
 
     def predict(params, state, batch):
-        """Logarithms of the mean probabilities, ``log((1 / M) Σ_m softmax(z_m))``."""
-        logits, _ = model.apply(params, state, batch["features"])
-        return jax.nn.logsumexp(jax.nn.log_softmax(logits, axis=-1), axis=0) - jnp.log(len(logits))
+        return answer.apply(params, state, batch["features"])[0]
 
     measures = {
         "loss": metrics.mean_of(loss),
@@ -134,7 +158,7 @@ def task(config: Config, splits: Splits) -> Task:
         model=model,
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
-        example=splits.train["features"][0],
+        example=example,
         validate=evaluate(splits.validation, split="validation") if config.validation else None,
         best="validation/loss" if config.validation else None,
         lowest=True,
@@ -142,6 +166,7 @@ def task(config: Config, splits: Splits) -> Task:
         baselines=partial(tabular.classifiers, splits),
         sections=partial(sections, config, predict, splits),
         data=splits.sizes,
+        preparation=preparation,
     )
 
 

@@ -34,7 +34,15 @@ from jnn.data.scaling import fit_scaling, scale, standardize, unscale
 from jnn.data.sets import tables
 from jnn.data.splits import Splits, from_arrays
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    predict_all,
+)
 
 ABOUT = About(
     task="regression of tables",
@@ -93,17 +101,17 @@ class Config(TrainingConfig):
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Features, standardized by the training part, and targets as they are.
+    """Features and targets in their own units.
 
     In a smoke run the diamonds are some hundred random ones.
     """
     if config.data == "diabetes":
-        return standardize(tables.load_diabetes())[0]
+        return tables.load_diabetes()
     if config.smoke:
         rng = np.random.default_rng(0)
         x = rng.normal(size=(600, FEATURES["diamonds"])).astype(np.float32)
         return from_arrays({"features": x, "target": 8 + x[:, 0] + x[:, 3] * x[:, 0] / 4})
-    return standardize(tables.load_diamonds(offline=offline))[0]
+    return tables.load_diamonds(offline=offline)
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -118,13 +126,29 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((inputs,), jnp.float32)
 
 
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """The mean over members of the standardized target, ``(...)``."""
+    model = build_model(config)
+
+    def apply(params, state, x, **options):
+        y, state = model.apply(params, state, x, **options)
+        return jnp.mean(y[..., 0], axis=0), state
+
+    return jnn.Model(model.init, apply)
+
+
 def task(config: Config, splits: Splits) -> Task:
-    """Squared error of each member, and the error of their mean, in the units of the target."""
+    """Squared error of each member, and the error of their mean, in the units of the target.
+
+    Features are standardized by the training part.
+    """
+    splits, columns = standardize(splits)
     model, example = describe(config)
     scaling = fit_scaling(splits.train["target"], "target")
-    encode = lambda x: x
-    if config.pieces > 1:
-        encode = partial(encode_pieces, fit_pieces(splits.train["features"], config.pieces))
+    pieces = fit_pieces(splits.train["features"], config.pieces) if config.pieces > 1 else None
+    encode = (lambda x: x) if pieces is None else partial(encode_pieces, pieces)
+    preparation = Preparation(example, scaling=columns, pieces=pieces, target=scaling)
+    answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):
         """The sum over members of the mean squared error of the standardized target.
@@ -136,9 +160,8 @@ def task(config: Config, splits: Splits) -> Task:
         return config.members * jnp.mean(error**2), (state, {})
 
     def predict(params, state, batch):
-        """The mean over members, ``(N,)``."""
-        y, _ = model.apply(params, state, encode(batch["features"]))
-        return unscale(scaling, jnp.mean(y[..., 0], axis=0))
+        y, _ = answer.apply(params, state, encode(batch["features"]))
+        return unscale(scaling, y)
 
     measures = {
         "rmse": metrics.root_mean_squared_error(),
@@ -158,6 +181,7 @@ def task(config: Config, splits: Splits) -> Task:
         baselines=partial(tabular.regressors, splits),
         sections=partial(sections, config, predict, splits),
         data=splits.sizes,
+        preparation=preparation,
     )
 
 

@@ -43,7 +43,14 @@ from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, class_probabilities, text_classification
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    class_probabilities,
+    text_classification,
+)
 
 ABOUT = About(
     task="text classification",
@@ -158,6 +165,13 @@ def committee(config: Config, model: jnn.Model) -> jnn.Model:
     """Tokens ``(..., T)`` -> logarithms of the classes' probabilities ``(..., classes)``."""
     share = config.linear_share
     return product_of_experts(model, ensemble="networks", other="linear", share=share)
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """The committee, whose initial vectors of words do not matter: they are among the params."""
+    assert preparation.tokenizer, "texts are prepared by one"
+    vectors = np.zeros((preparation.tokenizer.vocabulary, GLOVE_FEATURES), np.float32)
+    return committee(config, build_model(config, vectors))
 
 
 def task(config: Config, texts: WordSplits) -> Task:

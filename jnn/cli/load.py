@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -15,50 +16,85 @@ from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 from jnn.runs.folders import read_record
 from jnn.runs.loading import trained
+from jnn.train.preparation import Preparation, read_preparation
 
 
 class Loaded(NamedTuple):
     """A trained model, and what it was trained as."""
 
     model: Model
+    """From prepared inputs to predictions; a committee predicts as one."""
     params: Params
     """Those that the run kept, or the last ones."""
     state: State
     config: Any
     """The settings of the run, as the ``Config`` of its experiment."""
     example: Any
-    """The shape and dtype of one input."""
+    """The shape and dtype of one prepared input."""
+    preparation: Preparation | None = None
+    """How raw inputs are prepared, and outputs are answers; None where the run has none."""
 
     def predict(self, x: Any, mask: jax.Array | None = None) -> Any:
-        """The output for x, one input or a batch; compiled once for each shape.
+        """The answer for x, one input or a batch; compiled once for each shape.
 
-        x is what the model takes, prepared as the ``load_data`` of the experiment prepares it.
+        Where the run has a ``preparation``, x is what a user has: texts, rows of a table in their
+        own units, pictures as bytes; and the answer is a `jnn.train.Classified`, with the name and
+        the probability of each class, or a number in the unit of the target. Otherwise x is
+        prepared as the ``load_data`` of the experiment prepares it, with its ``mask`` if it is
+        padded, and the answer is the output of the model.
         """
-        return jax.jit(self.model.apply)(self.params, self.state, x, mask=mask)[0]
+        apply = jax.jit(self.model.apply)
+        if self.preparation is None:
+            return apply(self.params, self.state, x, mask=mask)[0]
+        prepared, is_real = self.preparation.encode(x)
+        y, _ = apply(self.params, self.state, prepared, mask=is_real)
+        return self.preparation.decode(y, is_real)
 
 
-def load(run: Path | str) -> Loaded:
+def load(run: Path | str, model: Model | None = None) -> Loaded:
     """The trained model of the run in a folder, for new inputs.
 
-    The experiment says what the model is: by ``describe(config)``, or where it has none, or where
-    the model depends on the data, by its ``task`` on the data, which must be at hand. Every bit of
-    params and state is verified. Raises `JnnError` for a folder that is no run, one without a
+    The experiment says what the model is: by ``predictor(config, preparation)``, which needs no
+    data; else by ``describe(config)``; else by its ``task`` on the data, which must be at hand. A
+    run of no experiment, such as that of a notebook, needs the ``model`` that it trained. Every bit
+    of params and state is verified. Raises `JnnError` for a folder that is no run, one without a
     checkpoint, and an experiment that is gone or has changed its model.
 
         loaded = jnn.load("runs/image_classification/latest")
-        logits = loaded.predict(images)
+        answer = loaded.predict(images)  # .label, .probabilities
     """
     folder = Path(run).resolve()
-    record = read_record(folder)
-    module = load_module(find(record.get("source") or record["experiment"]))
-    config = config_from(module.Config, record["config"], str(folder / "config.json"))
+    preparation = read_preparation(folder)
+    if model is not None:
+        config = read_record(folder)["config"]
+        if preparation is None:
+            expected = "a run of a task with a preparation"
+            raise mistake(str(folder), got="one without", expected=expected)
+        return _loaded(model, preparation.example, folder, config, preparation)
+    module, config = experiment_of(folder)
+    if preparation and hasattr(module, "predictor"):
+        predictor = module.predictor(config, preparation)
+        return _loaded(predictor, preparation.example, folder, config, preparation)
     if hasattr(module, "describe"):
-        model, example = module.describe(config)
+        described, example = module.describe(config)
         with contextlib.suppress(JnnError):
-            return Loaded(model, *trained(model, example, folder), config, example)
+            return _loaded(described, example, folder, config, preparation)
     if not hasattr(module, "task"):
         expected = "one with describe(config) or task(config, data)"
-        raise mistake(record["experiment"], got="an experiment without either", expected=expected)
+        raise mistake(module.__name__, got="an experiment without either", expected=expected)
     task = module.task(config, module.load_data(config, offline=True))
     example = jax.eval_shape(lambda: task.example)
-    return Loaded(task.model, *trained(task.model, example, folder), config, example)
+    return _loaded(task.model, example, folder, config, preparation)
+
+
+def experiment_of(folder: Path) -> tuple[ModuleType, Any]:
+    """The experiment of the run in a folder, and the settings of the run as its ``Config``."""
+    record = read_record(folder)
+    module = load_module(find(record.get("source") or record["experiment"]))
+    return module, config_from(module.Config, record["config"], str(folder / "config.json"))
+
+
+def _loaded(
+    model: Model, example: Any, folder: Path, config: Any, preparation: Preparation | None
+) -> Loaded:
+    return Loaded(model, *trained(model, example, folder), config, example, preparation)

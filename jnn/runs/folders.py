@@ -18,7 +18,10 @@ from jnn.runs.settings import changes, hash_of
 
 LOCK = ".lock"
 
-FILES = "config.json env.json status.json summary.json tokenizer.json metrics.jsonl timings.jsonl"
+FILES = (
+    "config.json env.json status.json summary.json preparation.json tokenizer.json "
+    "metrics.jsonl timings.jsonl"
+)
 TEXTS = "command.txt log.txt README.md report.html"
 FOLDERS = "checkpoints plots explain samples profile tensorboard"
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())

@@ -371,6 +371,8 @@ report.html its pictures.
 
 - Continue it: `jnn resume {folder}`
 - Repeat it: `jnn run {name} --config {folder}/config.json`
-- Use it in Python: `jnn.load("{folder}").predict(x)`, with x prepared as the experiment's
-  `load_data` prepares it; the model, its params and state are fields of `jnn.load(...)`
+- Use it in Python: `import jnn; run = jnn.load("{folder}")`, then `run.predict(x)`. Where the
+  folder has a preparation.json, x is a text, rows of a table in their own units, or pictures as
+  bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its
+  params and state are `run.model`, `run.params` and `run.state`.
 """

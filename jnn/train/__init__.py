@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy(
         "feed": ["Feed", "in_memory", "streamed"],
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],
+        "preparation": ["Classified", "Preparation", "read_preparation"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
         "supervised_task": ["supervised"],
         "text_classification_task": ["class_probabilities", "text_classification"],

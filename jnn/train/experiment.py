@@ -13,6 +13,8 @@
 and, where they make sense,
 
     describe   ``(config) -> (model, example)`` without loading data, for `jnn describe`
+    predictor  ``(config, preparation) -> model``: from prepared inputs to predictions, with the
+               params of the task's model, for `jnn.load` where the data is not at hand
     generate   ``(config, folder, request) -> pieces of text, or a figure``, for `jnn generate`
     main       ``(config, run) -> {"metrics": ...}`` where training is unusual; otherwise it is
                `run_task` on the task of the loaded data

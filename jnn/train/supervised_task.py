@@ -6,14 +6,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn import losses, metrics
+from jnn.data.checks import check_finite
+from jnn.data.scaling import fit_scaling, scale, unscale
+from jnn.data.sets.images import to_float
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
 from jnn.train.evaluate import make_evaluate
 from jnn.train.feed import in_memory
+from jnn.train.preparation import Preparation
 from jnn.train.task import Task
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
@@ -29,16 +34,18 @@ def supervised(
     target: str = "label",
     loss: Callable[[Any, Any], jax.Array] = losses.cross_entropy,
     measures: Mapping[str, Metric] | None = None,
-    prepare: Callable[[Any], Any] = lambda x: x,
+    standardize: bool = False,
     augment: Augment | None = None,
 ) -> Task:
     """Predict ``target`` from ``inputs``, by the mean of ``loss(predictions, targets)``.
 
     Params are kept by the loss on the validation part of ``splits``, if that is not empty. The
     metrics are the loss and ``measures``, by default the accuracy where the targets are integers.
-    ``prepare`` turns the array into the model's input, as `jnn.data.sets.images.to_float` does, and
-    ``augment`` changes it in training. Add the other fields of a task, such as baselines, with
-    ``task._replace(baselines=...)``.
+    Pictures, uint8 ``(N, H, W, C)``, are taken as floats from 0 to 1. ``standardize`` scales the
+    columns of a table ``(N, D)``, and a target that is a number, by the training part; the loss is
+    that of scaled targets, ``measures`` have the target's unit. ``augment`` changes the inputs in
+    training. What is done to inputs and targets is saved with the run, for `jnn.load`. Add the
+    other fields of a task, such as baselines, with ``task._replace(baselines=...)``.
 
     >>> import numpy as np
     >>> import jnn
@@ -56,39 +63,81 @@ def supervised(
     1
     """
 
-    example = prepare(splits.train[inputs][0])
-    _check_rank(model, example, splits.train[target])
+    preparation = _preparation(model, splits, inputs, target, standardize=standardize)
+    train, validation, test = (_prepared(preparation, part, inputs) for part in splits[:3])
+    splits = Splits(train, validation, test, splits.classes)
+    scaling = preparation.target
+    scaled = (lambda t: t) if scaling is None else partial(scale, scaling)
+    prepare = to_float if preparation.pixels else lambda x: x
 
     def objective(params, state, batch, key):
         x = prepare(batch[inputs])
         x = augment(child_key(key, "augmentation"), x) if augment else x
         y, state = model.apply(params, state, x, key=child_key(key, "model"), train=True)
-        return jnp.mean(loss(y, batch[target])), (state, {})
+        return jnp.mean(loss(y, scaled(batch[target]))), (state, {})
 
     def predict(params, state, batch):
-        return model.apply(params, state, prepare(batch[inputs]))[0]
+        y, _ = model.apply(params, state, prepare(batch[inputs]))
+        return y if scaling is None else unscale(scaling, y)
 
     if measures is None:
         of_classes = jnp.issubdtype(splits.train[target].dtype, jnp.integer)
         measures = {"accuracy": metrics.accuracy()} if of_classes else {}
-    metric = metrics.collection({**measures, "loss": metrics.mean_of(loss)})
+    of_scaled = lambda y, t: loss(scaled(y), scaled(t))
+    metric = metrics.collection({**measures, "loss": metrics.mean_of(of_scaled)})
     evaluate = partial(make_evaluate, predict, metric, target=target)
     validated = len(splits.validation[target]) > 0
     return Task(
         model=model,
         objective=objective,
         feed=in_memory(splits.train, batch_size),
-        example=example,
+        example=preparation.example,
         validate=evaluate(splits.validation, split="validation") if validated else None,
         best="validation/loss" if validated else None,
         lowest=True,
         test=evaluate(splits.test, split="test"),
         data=splits.sizes,
+        preparation=preparation,
     )
 
 
-def _check_rank(model: Model, example: Any, targets: Any) -> None:
-    """Refuse a model that has scores at each pixel, or each element, for one label an example."""
+def _preparation(
+    model: Model, splits: Splits, inputs: str, target: str, *, standardize: bool
+) -> Preparation:
+    """What is done to the inputs and the target, by the training part."""
+    x, t = splits.train[inputs], splits.train[target]
+    of_classes = jnp.issubdtype(t.dtype, jnp.integer)
+    pixels = x.dtype == np.uint8 and x.ndim == 4
+    scaling = fit_scaling(x, inputs) if standardize else None
+    dtype = jnp.float32 if pixels or standardize else jnp.asarray(x[:0]).dtype
+    example = jax.ShapeDtypeStruct(x.shape[1:], dtype)
+    y = _output(model, example, t)
+    names = ()
+    if of_classes and hasattr(y, "shape") and y.ndim == t.ndim and y.shape[-1] > t.max():
+        names = tuple(map(str, range(y.shape[-1])))
+        names = splits.classes if len(splits.classes) == len(names) else names
+    return Preparation(
+        example,
+        pixels=pixels,
+        scaling=scaling,
+        target=fit_scaling(t, target) if standardize and not of_classes else None,
+        classes=names,
+    )
+
+
+def _prepared(preparation: Preparation, part: dict[str, Any], inputs: str) -> dict[str, Any]:
+    """A part of the data with scaled inputs; pictures stay bytes, a quarter of the memory."""
+    if preparation.scaling is None:
+        return part
+    check_finite(part[inputs], inputs)
+    return {**part, inputs: scale(preparation.scaling, part[inputs])}
+
+
+def _output(model: Model, example: Any, targets: Any) -> Any:
+    """The shape of the output for one example.
+
+    Refuses a model that has scores at each pixel, or each element, for one label an example.
+    """
 
     def predict(x):
         return model.apply(*model.init(jax.random.key(0), x), x)[0]
@@ -103,3 +152,4 @@ def _check_rank(model: Model, example: Any, targets: Any) -> None:
             remedy="Flatten an image, as by MLPConfig(input_rank=3) or jnn.flatten(3); of a "
             "sequence take jnn.last_element() or a mean.",
         )
+    return y

@@ -13,6 +13,7 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
 from jnn.train.loop import Evaluate, Fitted, OnEvaluate, fit
+from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 
@@ -32,7 +33,10 @@ class Task(NamedTuple):
                      same split, or a dict of several metrics for each
     ``sections``     ``(fitted) -> sections`` of the report
     ``data``         what the summary says of the data: name, sizes of the parts
-    ``save``         writes what predictions need besides params, such as a tokenizer, to the run
+    ``preparation``  what predictions need besides params, saved with the run: scaling, names of
+                     classes, a tokenizer; with it `jnn.load` predicts from what a user has
+    ``save``         writes what `jnn generate` needs besides params, such as a tokenizer, to the
+                     run
     ``on_evaluate``  see `jnn.train.fit`
     """
 
@@ -47,6 +51,7 @@ class Task(NamedTuple):
     baselines: Callable[[], Mapping[str, Any]] = dict
     sections: Callable[[Fitted], Sequence[Any]] = lambda fitted: ()
     data: Mapping[str, Any] = {}
+    preparation: Preparation | None = None
     save: Callable[[Path], Any] | None = None
     on_evaluate: OnEvaluate | None = None
 
@@ -109,7 +114,9 @@ def train(
     *,
     quiet: bool = False,
 ) -> Fitted:
-    """One run of the task, by `jnn.train.fit`."""
+    """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder."""
+    if run and task.preparation:
+        keep_preparation(run.folder, task.preparation)
     train_state, step = start(task, config, key)
     return fit(
         step,

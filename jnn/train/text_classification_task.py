@@ -13,9 +13,9 @@ from jnn import losses, metrics
 from jnn.data.buckets import bucket_lengths, shortest
 from jnn.data.sets.labelled_texts import LabelledTexts, WordSplits
 from jnn.data.token_augment import random_replace
-from jnn.data.tokenizers import keep_tokenizer
 from jnn.model import Model, child_key
 from jnn.train.evaluate import make_evaluate, predict_all
+from jnn.train.preparation import Preparation
 from jnn.train.task import Task
 from jnn.train.text_feeds import bucketed
 
@@ -47,7 +47,8 @@ def text_classification(
 
     The loss is the sum over members of their mean loss: where they share no params, no member's
     gradient depends on another. Params are kept by the loss on the validation part, if that is not
-    empty. Metrics are those of `jnn.metrics.of_classes`. The tokenizer is saved with the run.
+    empty. Metrics are those of `jnn.metrics.of_classes`. The tokenizer and the names
+    of the classes are saved with the run.
 
     >>> import jnn
     >>> from jnn.data.sets.labelled_texts import LabelledSplits, with_vectors
@@ -91,17 +92,20 @@ def text_classification(
     predict = partial(_predict, answer)
     evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")
     validated = len(splits.validation.texts) > 0
+    example = jax.ShapeDtypeStruct((lengths[-1],), jnp.int32)
     return Task(
         model=model,
         objective=objective,
         feed=bucketed(train, lengths, batch_size),
-        example=jax.ShapeDtypeStruct((lengths[-1],), jnp.int32),
+        example=example,
         validate=evaluate(arrays(splits.validation), split="validation") if validated else None,
         best="validation/loss" if validated else None,
         lowest=True,
         test=evaluate(arrays(splits.test), split="test"),
         data=splits.sizes,
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+        preparation=Preparation(
+            example, tokenizer=tokenizer, longest=longest, classes=tuple(splits.classes)
+        ),
     )
 
 

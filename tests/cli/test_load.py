@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import pytest
 
@@ -13,27 +13,43 @@ from jnn.errors import JnnError
 OWN = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "own.py").write_text(OWN)
-    assert main(["run", "own.py", "--quiet", "--out", "out"]) == 0
-    return tmp_path / "out"
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return tmp_path_factory.mktemp("load") / "own.py"
+
+
+@pytest.fixture(scope="module")
+def run(source):
+    source.write_text(OWN)
+    assert main(["run", str(source), "--quiet", "--out", str(source.parent / "out")]) == 0
+    return source.parent / "out"
 
 
 def test_it_answers_new_inputs(run):
     loaded = jnn.load(run)
-    x = np.ones((5, 3), np.float32)
-    expected = x @ loaded.params["kernel"] + loaded.params["bias"]
-    np.testing.assert_allclose(loaded.predict(x), expected, atol=1e-6)
-    np.testing.assert_allclose(loaded.predict(jnp.ones(3)), expected[0], atol=1e-6)
+    x = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
+    logits = x @ loaded.params["kernel"] + loaded.params["bias"]
+    answer = loaded.predict(x)
+    np.testing.assert_allclose(answer.probabilities, jax.nn.softmax(logits), atol=1e-6)
+    assert answer.label.tolist() == [str(row.argmax()) for row in np.asarray(logits)]
+    assert loaded.predict(x[0].tolist()).label == answer.label[0]
     assert loaded.config.epochs == 2
 
 
-def test_what_is_no_run_or_has_changed_is_named(run, tmp_path):
+def test_the_model_may_be_given_and_needs_no_experiment(run, source):
+    x = np.ones((2, 3))
+    source.write_text(OWN)
+    expected = jnn.load(run).predict(x).probabilities
+    source.unlink()
+    answer = jnn.load(run, jnn.dense(2)).predict(x)
+    np.testing.assert_array_equal(answer.probabilities, expected)
+    with pytest.raises(JnnError):
+        jnn.load(run, jnn.dense(3))
+
+
+def test_what_is_no_run_or_has_changed_is_named(run, source, tmp_path):
     with pytest.raises(JnnError, match="nowhere"):
         jnn.load(tmp_path / "nowhere")
-    source = tmp_path / "own.py"
     source.write_text(OWN.replace("jnn.dense(2)", "jnn.chain(jnn.dense(2))"))
     with pytest.raises(JnnError):
         jnn.load(run)

@@ -14,6 +14,7 @@ import jnn
 from jnn.cli import main
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.verbs.new import TEMPLATES, write
+from jnn.train import Classified
 
 KEYS = {
     "experiment",
@@ -91,11 +92,21 @@ def check_summary(summary, about):
 
 
 def check_loaded(loaded):
-    """What `jnn.load` gives answers for an input like its example, and for a batch of them."""
+    """What `jnn.load` gives answers for an input of zeros, or for a text."""
     one = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), loaded.example)
-    answer = jax.tree.leaves(loaded.predict(one))
-    assert answer
-    assert all(np.isfinite(leaf).all() for leaf in answer)
+    preparation = loaded.preparation
+    if preparation and preparation.tokenizer:
+        one = "what is it ?"
+    elif preparation and preparation.scaling:
+        one = np.zeros_like(preparation.scaling.mean)
+    answer = loaded.predict(one)
+    if isinstance(answer, Classified):
+        assert set(np.ravel(answer.label)) <= set(answer.classes)
+        answer = answer.probabilities
+        np.testing.assert_allclose(answer.sum(axis=-1), 1, atol=1e-5)
+    leaves = jax.tree.leaves(answer)
+    assert leaves
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
     assert loaded.config.seed == 1
 
 

@@ -9,6 +9,7 @@ import sklearn.metrics
 import sklearn.utils.class_weight
 
 from experiments import tabular_classification as experiment
+from jnn.data.scaling import standardize
 from jnn.train import seed_key, start
 
 SINGLE = 1e-5  # float32 against float64: sums over a few hundred examples
@@ -20,6 +21,7 @@ def set_up(**settings):
     )
     splits = experiment.load_data(config)
     task = experiment.task(config, splits)
+    splits, _ = standardize(splits)
     return task, splits, start(task, config, seed_key(0))[0]
 
 

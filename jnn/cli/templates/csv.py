@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.data.array_files import features_and_labels, read_columns
-from jnn.data.scaling import standardize
 from jnn.data.splits import from_arrays
 from jnn.runs import About
 from jnn.train import SUITED, TrainingConfig, supervised
@@ -36,27 +37,36 @@ class Config(TrainingConfig):
 
 
 def load_data(config, *, offline=False):
-    """Training, validation and test part of the table, standardized by the training part."""
+    """Training, validation and test part of the table."""
     if config.file:
         features, label = features_and_labels(read_columns(config.file), config.target)
     else:
         features, label = load_breast_cancer(return_X_y=True)
     arrays = {"features": np.float32(features), "label": np.int32(label)}
-    return standardize(from_arrays(arrays, stratify="label"))[0]
+    return from_arrays(arrays, stratify="label")
+
+
+def build_model(config, classes):
+    """Features ``(..., D)`` -> logits of the classes."""
+    return config.cast(mlp(MLPConfig(outputs=classes, hidden=(config.width,), dropout=0.1)))
+
+
+def predictor(config, preparation):
+    """The model by what is saved with a run, for `jnn.load`: predictions need no other data."""
+    return build_model(config, len(preparation.classes))
 
 
 def task(config, splits):
     """What is trained, on what, and how it is judged: by cross entropy, on the validation part."""
-    classes = int(splits.train_and_validation["label"].max()) + 1
-    model = config.cast(mlp(MLPConfig(outputs=classes, hidden=(config.width,), dropout=0.1)))
+    model = build_model(config, int(splits.train_and_validation["label"].max()) + 1)
 
     def baselines():  # what the model has to beat, on the same test part
-        linear = LogisticRegression(max_iter=1000)
+        linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
         train = splits.train_and_validation
         linear.fit(train["features"], train["label"])
         score = linear.score(splits.test["features"], splits.test["label"])
         return {"logistic regression": score}
 
     # For another objective than a mean loss, write a `jnn.train.Task` as the experiments do.
-    trained = supervised(model, splits, batch_size=config.batch_size)
+    trained = supervised(model, splits, batch_size=config.batch_size, standardize=True)
     return trained._replace(baselines=baselines)

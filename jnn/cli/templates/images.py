@@ -43,9 +43,19 @@ def load_data(config, *, offline=False):
     return from_arrays(load(pictures), stratify="label", classes=pictures.classes)
 
 
+def build_model(config, classes):
+    """Pictures ``(..., H, W, C)`` -> logits of the classes."""
+    return config.cast(cnn(CNNConfig(outputs=classes, channels=config.channels, dropout=0.2)))
+
+
+def predictor(config, preparation):
+    """The model by what is saved with a run, for `jnn.load`: predictions need no other data."""
+    return build_model(config, len(preparation.classes))
+
+
 def task(config, splits):
     """What is trained, on what, and how it is judged: by cross entropy, on the validation part."""
-    model = cnn(CNNConfig(outputs=len(splits.classes), channels=config.channels, dropout=0.2))
+    model = build_model(config, len(splits.classes))
 
     def sections(fitted):  # pictures for the report
         from jnn.explain.sections import image_classification
@@ -56,11 +66,10 @@ def task(config, splits):
 
     # For another objective than a mean loss, write a `jnn.train.Task` as the experiments do.
     trained = supervised(
-        config.cast(model),
+        model,
         splits,
         batch_size=config.batch_size,
         inputs="image",
-        prepare=to_float,
         augment=partial(random_translate, pixels=1),
     )
     return trained._replace(sections=sections)

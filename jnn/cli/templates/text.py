@@ -14,10 +14,18 @@ from jnn.baselines.ngram import ngram_nats
 from jnn.data.sets.texts import split_text
 from jnn.data.text_files import read_text
 from jnn.data.token_windows import evaluation_windows
-from jnn.data.tokenizers import Tokenizer, character_tokenizer, keep_tokenizer, read_tokenizer
+from jnn.data.tokenizers import Tokenizer, character_tokenizer
 from jnn.decoding.generate import stream
 from jnn.runs import About, trained
-from jnn.train import Task, TrainingConfig, language_model_feed, make_evaluate, seed_key
+from jnn.train import (
+    Preparation,
+    Task,
+    TrainingConfig,
+    language_model_feed,
+    make_evaluate,
+    read_preparation,
+    seed_key,
+)
 
 # What `jnn list` says of it. The direction tells which values of the metric are better.
 ABOUT = About(task="write like a text", metric="test/nats_per_token", direction="lowest")
@@ -64,9 +72,15 @@ def build_model(config, vocabulary):
     return config.cast(rnn(settings))
 
 
+def predictor(config, preparation):
+    """The model by what is saved with a run, for `jnn.load`: predictions need no other data."""
+    return build_model(config, preparation.tokenizer.vocabulary)
+
+
 def task(config, data):
     """What is trained, on what, and how it is judged."""
     model = build_model(config, data.tokenizer.vocabulary)
+    example = jax.ShapeDtypeStruct((config.length,), jnp.int32)
 
     def objective(params, state, batch, key):  # -> loss, (state, metrics to log)
         logits, state = model.apply(params, state, batch["tokens"], key=key, train=True)
@@ -82,21 +96,21 @@ def task(config, data):
         model=model,
         objective=objective,
         feed=language_model_feed(data.train, config.length, config.batch_size),
-        example=jax.ShapeDtypeStruct((config.length,), jnp.int32),
+        example=example,
         validate=evaluate(data.validation, "validation"),
         best="validation/nats_per_token",  # params are kept where it is lowest
         lowest=True,
         test=evaluate(data.test, "test"),
         baselines=lambda: {"3-gram": float(ngram_nats(data.train, data.test, 3).mean())},
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", data.tokenizer),
+        preparation=Preparation(example, tokenizer=data.tokenizer, classes=data.tokenizer.tokens),
     )
 
 
 def generate(config, folder, request):
     """What the trained model writes after a prompt, for `jnn generate`."""
-    tokenizer = read_tokenizer(folder / "tokenizer.json")
-    model = build_model(config, tokenizer.vocabulary)
-    params, state = trained(model, jax.ShapeDtypeStruct((config.length,), jnp.int32), folder)
+    preparation = read_preparation(folder)
+    tokenizer, model = preparation.tokenizer, predictor(config, preparation)
+    params, state = trained(model, preparation.example, folder)
     yield request.prompt
     prompt, key = jnp.asarray(tokenizer.encode(request.prompt or "\n")), seed_key(request.seed)
     settings = {"length": request.length, "key": key, "sampling": request.sampling}

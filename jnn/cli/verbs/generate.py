@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.experiments import find, load
 from jnn.cli.machine import use_device
 from jnn.errors import mistake
 
@@ -27,17 +26,15 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     use_device(arguments.device)
 
-    from jnn.cli.options import config_from
+    from jnn.cli.load import experiment_of
     from jnn.decoding.generate import Request
     from jnn.decoding.sampling import Sampling
-    from jnn.runs.folders import read_record
 
     folder = Path(arguments.run).resolve()
-    record = read_record(folder)
-    module = load(find(record.get("source") or record["experiment"]))
+    module, config = experiment_of(folder)
     if not hasattr(module, "generate"):
         raise mistake(
-            record["experiment"],
+            str(folder),
             got="an experiment that cannot generate",
             expected="one with a function generate(config, folder, request)",
         )
@@ -55,7 +52,6 @@ def main(argv: list[str]) -> int:
         beams=arguments.beams,
         seed=arguments.seed,
     )
-    config = config_from(module.Config, record["config"], str(folder / "config.json"))
     output = module.generate(config, folder, request)
     if hasattr(output, "savefig"):
         path = Path(arguments.out).absolute() if arguments.out else folder / "generated.png"

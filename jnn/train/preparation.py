@@ -1,0 +1,216 @@
+"""How raw inputs become those of a model, and its outputs answers: data, saved with a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jnn.data.checks import check_finite
+from jnn.data.piecewise_linear import encode_pieces
+from jnn.data.scaling import Scaling, scale, unscale
+from jnn.data.sequences import pad
+from jnn.data.sets.images import to_float
+from jnn.data.tokenizers import Tokenizer, from_json
+from jnn.errors import JnnError, MissingExtraError, mistake
+from jnn.files import plain, read_json, write_json
+
+FILE = "preparation.json"
+
+
+class Classified(NamedTuple):
+    """The answer of a classifier, for one input or for a batch."""
+
+    label: Any
+    """The name of the most probable class: a string, or an array of them ``(...)``."""
+    probabilities: np.ndarray
+    """``(..., classes)`` float32."""
+    classes: tuple[str, ...]
+    """The names of the classes, in the order of ``probabilities``."""
+
+
+class Preparation(NamedTuple):
+    """What predictions need besides params: it turns what a user has into what a model takes.
+
+    ``example``    shape and dtype of one prepared input
+    ``pixels``     whether inputs are pictures, whose bytes 0 .. 255 become floats 0 .. 1
+    ``scaling``    mean and deviation of each column of a table
+    ``pieces``     the ends of pieces of each scaled column, see `jnn.data.piecewise_linear`
+    ``tokenizer``  of texts, of which the first ``longest`` tokens are read, without it all
+    ``target``     mean and deviation of the number that is predicted
+    ``classes``    their names, where outputs are logits or log probabilities ``(..., classes)``
+
+    >>> scaling = Scaling(np.array([1.0, 20.0]), np.array([0.5, 10.0]))
+    >>> example = jax.ShapeDtypeStruct((2,), np.float32)
+    >>> preparation = Preparation(example, scaling=scaling, classes=("cat", "dog"))
+    >>> x, mask = preparation.encode([2.0, 20.0])
+    >>> x.tolist(), mask
+    ([2.0, 0.0], None)
+    >>> preparation.decode(np.array([0.0, 5.0])).label
+    'dog'
+    """
+
+    example: jax.ShapeDtypeStruct
+    pixels: bool = False
+    scaling: Scaling | None = None
+    pieces: np.ndarray | None = None
+    tokenizer: Tokenizer | None = None
+    longest: int | None = None
+    target: Scaling | None = None
+    classes: tuple[str, ...] = ()
+
+    def encode(self, raw: Any) -> tuple[Any, np.ndarray | None]:
+        """The prepared x of one input or a batch, and the mask of texts.
+
+        ``raw`` is a text or a list of texts; rows of a table ``(..., D)`` in their own units; or
+        pictures ``(..., H, W, C)``, uint8, or floats in the range of those trained on. Raises
+        `JnnError` for another shape, for what is no number, and for NaN and infinity.
+        """
+        if self.tokenizer:
+            return self._encode_texts(self.tokenizer, raw)
+        try:
+            x = np.asarray(raw)
+        except ValueError:
+            raise mistake("predict", got="rows of unequal lengths", expected="an array") from None
+        if x.dtype.kind not in "biuf":
+            raise mistake("predict", got=f"dtype {x.dtype}", expected="numbers")
+        columns = None if self.scaling is None else np.shape(self.scaling.mean)
+        shape = self.example.shape if columns is None else columns
+        if x.shape[-len(shape) :] != shape and (self.pixels or columns):
+            expected = f"{'pictures' if self.pixels else 'rows'} (..., {_spelled(shape)})"
+            raise mistake("predict", got=f"shape {x.shape}", expected=expected)
+        check_finite(x, "predict")
+        x = to_float(x) if self.pixels else x
+        x = x if self.scaling is None else scale(self.scaling, x)
+        x = x if self.pieces is None else np.asarray(encode_pieces(self.pieces, x))
+        if np.issubdtype(self.example.dtype, np.integer) and x.dtype.kind == "f":
+            raise mistake("predict", got=f"dtype {x.dtype}", expected="integers")
+        return x.astype(self.example.dtype), None
+
+    def decode(self, y: Any, mask: np.ndarray | None = None) -> Any:
+        """The answer for outputs y: a `Classified`, or numbers in the unit of the target.
+
+        Of a text with an output for each token, those of padding are "" and NaN. Other outputs
+        are returned as they are.
+        """
+        if self.classes:
+            y = np.asarray(y, np.float32)
+            probabilities = np.asarray(jax.nn.softmax(y, axis=-1))
+            label = np.array(self.classes)[y.argmax(axis=-1)]
+            if mask is not None and mask.shape == label.shape:
+                probabilities = np.where(mask[..., None], probabilities, np.nan)
+                label = np.where(mask, label, "")
+            return Classified(label if label.ndim else str(label), probabilities, self.classes)
+        if self.target is not None:
+            return unscale(self.target, np.asarray(y))
+        return y
+
+    def _encode_texts(self, tokenizer: Tokenizer, raw: Any) -> tuple[np.ndarray, np.ndarray]:
+        texts = [raw] if isinstance(raw, str) else raw
+        if isinstance(texts, np.ndarray):
+            texts = texts.tolist()
+        is_list = isinstance(texts, Sequence) and len(texts)
+        if not is_list or not all(isinstance(text, str) for text in texts):
+            raise mistake("predict", got=repr(raw)[:80], expected="a text, or a list of texts")
+        tokens = [tokenizer.encode(text)[: self.longest] for text in texts]
+        for text, its in zip(texts, tokens, strict=True):
+            if not len(its):
+                raise mistake("predict", got=repr(text), expected="a text with a token or more")
+        padding = tokenizer.padding if "padding" in tokenizer.special else 0
+        padded = pad(tokens, value=padding)
+        one = isinstance(raw, str)
+        return (padded.tokens[0], padded.mask[0]) if one else (padded.tokens, padded.mask)
+
+    def to_json(self) -> dict[str, Any]:
+        """The preparation as JSON values, without loss."""
+        of_scaling = lambda scaling: scaling and plain(scaling._asdict())
+        return {
+            "example": {"shape": list(self.example.shape), "dtype": str(self.example.dtype)},
+            "pixels": self.pixels,
+            "scaling": of_scaling(self.scaling),
+            "pieces": plain(self.pieces),
+            "tokenizer": self.tokenizer and self.tokenizer.to_json(),
+            "longest": self.longest,
+            "target": of_scaling(self.target),
+            "classes": list(self.classes),
+        }
+
+
+def keep_preparation(folder: Path, preparation: Preparation) -> None:
+    """Save the preparation of a new run in its folder; check that of a resumed run.
+
+    Raises `JnnError` where the data of a resumed run gives another one than that which was saved.
+    """
+    now = json.loads(json.dumps(preparation.to_json()))
+    path = folder / FILE
+    if not path.exists():
+        write_json(path, {**now, "sha256": _digest(now)})
+        return
+    was = _verified(path)
+    if changed := [name for name in now if now[name] != was.get(name)]:
+        raise mistake(
+            str(path),
+            got=f"data that gives another {', '.join(changed)} than the run began with",
+            expected="the same data",
+            remedy="Put the data back, or begin a new run.",
+        )
+
+
+def read_preparation(folder: Path) -> Preparation | None:
+    """The preparation that was saved with a run, None where none was.
+
+    Raises `JnnError` where the file was altered.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    record = _verified(path)
+    try:
+        return _from_json(record, str(path))
+    except (MissingExtraError, JnnError):
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _altered(path, f"{type(error).__name__}: {error}") from error
+
+
+def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
+    def scaling(name: str) -> Scaling | None:
+        values = record[name]
+        return values and Scaling(np.array(values["mean"]), np.array(values["deviation"]))
+
+    pieces, tokenizer, example = record["pieces"], record["tokenizer"], record["example"]
+    return Preparation(
+        example=jax.ShapeDtypeStruct(tuple(example["shape"]), np.dtype(example["dtype"])),
+        pixels=record["pixels"],
+        scaling=scaling("scaling"),
+        pieces=None if pieces is None else np.array(pieces, np.float32),
+        tokenizer=tokenizer and from_json(tokenizer, caller),
+        longest=record["longest"],
+        target=scaling("target"),
+        classes=tuple(record["classes"]),
+    )
+
+
+def _verified(path: Path) -> dict[str, Any]:
+    record = read_json(path)
+    if record.pop("sha256", None) != _digest(record):
+        raise _altered(path, "a file that was altered")
+    return record
+
+
+def _altered(path: Path, got: str) -> JnnError:
+    expected = "the file that the run wrote"
+    return mistake(str(path), got=got, expected=expected, remedy="Put a copy of the file back.")
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _spelled(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

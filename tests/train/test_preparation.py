@@ -1,0 +1,91 @@
+"""What is saved with a run to predict from raw inputs."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from jnn.data.scaling import Scaling, fit_scaling
+from jnn.data.tokenizers import word_tokenizer
+from jnn.errors import JnnError
+from jnn.train import Preparation, read_preparation
+from jnn.train.preparation import FILE, keep_preparation
+
+FLOATS = jax.ShapeDtypeStruct((2,), np.float32)
+TABLE = np.random.default_rng(0).normal(7, 3, (50, 2))
+ROWS = Preparation(FLOATS, scaling=fit_scaling(TABLE), target=fit_scaling(TABLE[:, 0]))
+PICTURES = Preparation(jax.ShapeDtypeStruct((2, 2, 1), np.float32), pixels=True, classes=("a", "b"))
+TOKENIZER = word_tokenizer(["so good", "bad"], lower=True)
+TEXTS = Preparation(jax.ShapeDtypeStruct((3,), np.int32), tokenizer=TOKENIZER, longest=2)
+
+
+@pytest.mark.parametrize("preparation", [ROWS, PICTURES, TEXTS])
+def test_what_is_read_is_what_was_saved(tmp_path, preparation):
+    keep_preparation(tmp_path, preparation)
+    keep_preparation(tmp_path, preparation)
+    again = read_preparation(tmp_path)
+    assert again.to_json() == preparation.to_json()
+    assert again.example == preparation.example
+    if preparation is ROWS:
+        np.testing.assert_array_equal(again.encode(TABLE)[0], ROWS.encode(TABLE)[0])
+        np.testing.assert_array_equal(again.decode(TABLE[:, 0]), ROWS.decode(TABLE[:, 0]))
+
+
+def test_other_data_at_a_resume_and_an_altered_file_are_refused(tmp_path):
+    keep_preparation(tmp_path, ROWS)
+    other = ROWS._replace(scaling=Scaling(ROWS.scaling.mean + 1e-9, ROWS.scaling.deviation))
+    with pytest.raises(JnnError, match="another scaling than the run began with"):
+        keep_preparation(tmp_path, other)
+    path = tmp_path / FILE
+    record = json.loads(path.read_text())
+    record["scaling"]["mean"][0] += 1e-9
+    path.write_text(json.dumps(record))
+    for call in (read_preparation, lambda folder: keep_preparation(folder, ROWS)):
+        with pytest.raises(JnnError, match="got a file that was altered"):
+            call(tmp_path)
+    path.unlink()
+    assert read_preparation(tmp_path) is None
+
+
+def test_texts_are_padded_and_cut():
+    tokens, mask = TEXTS.encode(["bad", "So good so"])
+    np.testing.assert_array_equal(tokens[1], TOKENIZER.encode("so good"))
+    assert tokens[0, 0] == TOKENIZER.encode("bad")[0]
+    assert mask.tolist() == [[True, False], [True, True]]
+    assert TEXTS.encode("bad")[0].shape == (1,)
+
+
+def test_answers_at_padding_are_empty():
+    preparation = TEXTS._replace(classes=("x", "y"))
+    answer = preparation.decode(np.zeros((1, 2, 2)), np.array([[True, False]]))
+    assert answer.label.tolist() == [["x", ""]]
+    assert np.isnan(answer.probabilities[0, 1]).all()
+
+
+def test_bytes_of_pictures_become_fractions():
+    picture = np.array([[[0], [51]], [[255], [102]]], np.uint8)
+    x, _ = PICTURES.encode(picture)
+    np.testing.assert_allclose(x.ravel(), [0, 0.2, 1, 0.4], rtol=1e-6)
+    np.testing.assert_array_equal(PICTURES.encode(x)[0], x)
+
+
+@pytest.mark.parametrize(
+    ("preparation", "raw", "message"),
+    [
+        (ROWS, np.ones((4, 3)), r"got shape \(4, 3\), expected rows \(..., 2\)"),
+        (ROWS, [[1.0, np.nan]], "got nan at row 0, column 1"),
+        (ROWS, [1.0, np.inf], "got inf at row 1"),
+        (ROWS, [["red", "blue"]], "expected numbers"),
+        (ROWS, [[1.0, 2.0], [3.0]], "got rows of unequal lengths"),
+        (PICTURES, np.zeros((2, 2), np.uint8), r"expected pictures \(..., 2, 2, 1\)"),
+        (PICTURES, np.zeros((2, 2, 1), np.int64), "expected uint8 or floats"),
+        (TEXTS, [], "expected a text, or a list of texts"),
+        (TEXTS, ["bad", 3], "expected a text, or a list of texts"),
+        (TEXTS, ["bad", ""], "expected a text with a token or more"),
+        (TEXTS, np.zeros((2, 3)), "expected a text, or a list of texts"),
+    ],
+)
+def test_what_cannot_be_prepared_is_named(preparation, raw, message):
+    with pytest.raises(JnnError, match=message):
+        preparation.encode(raw)
