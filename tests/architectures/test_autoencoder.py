@@ -101,7 +101,7 @@ def test_the_decoder_begins_at_the_scale_of_its_code(config, autoencoder, encode
 def test_it_learns_eight_images(config, autoencoder, encoder, decoder):
     x = eight(*config.shape)
     first, last = loss_after_training(
-        autoencoder(config), x, lambda y: squared_error(y, x), learning_rate=5e-3
+        autoencoder(config), x, lambda y: squared_error(y, x), 5e-3, enough=LEARNED
     )
     assert last < LEARNED < first
 

@@ -139,7 +139,7 @@ def test_it_learns_eight_labels(settings):
         )
     )
     first, last = loss_after_training(
-        model, eight(10, 10, 1), lambda y: cross_entropy(y, labels), learning_rate=1e-2
+        model, eight(10, 10, 1), lambda y: cross_entropy(y, labels), 1e-2, enough=LEARNED
     )
     assert last < LEARNED < first
 

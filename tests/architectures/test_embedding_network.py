@@ -61,7 +61,7 @@ def test_classes_it_learns_become_neighbours():
         prototypes=prototypes(4),
     )
     first, last = loss_after_training(
-        model, x, lambda y: arcface(y, labels, scale=16.0, margin=0.3), learning_rate=1e-2
+        model, x, lambda y: arcface(y, labels, scale=16.0, margin=0.3), 1e-2, enough=LEARNED
     )
     assert first > 5
     assert last < LEARNED

@@ -32,7 +32,7 @@ FIRST = {
 }
 
 
-@pytest.fixture(params=FIRST)
+@pytest.fixture(params=["T5", pytest.param("learned", marks=pytest.mark.slow)])
 def model_and_params(request, float64):
     settings = FIRST[request.param]
     model = encoder_decoder(
@@ -86,6 +86,7 @@ def test_greedy_generation_is_the_most_probable_token_of_apply(model_and_params)
 
 
 @pytest.mark.usefixtures("float64")
+@pytest.mark.slow  # one as wide as it takes is a test of `jnn.decoding`
 def test_a_beam_search_as_wide_as_the_vocabulary_finds_the_best_two_tokens():
     model = encoder_decoder(
         EncoderDecoderConfig(source_vocabulary=7, length=12, **SIZES, **FIRST["learned"])

@@ -33,7 +33,10 @@ def assert_close(got, expected, tolerance):
     ("name", "config"),
     [
         ("resnet18", ResNetConfig(outputs=3, depth=18, width=2)),
-        ("resnet50, small stem", ResNetConfig(outputs=3, depth=50, width=1, stem="small")),
+        pytest.param(
+            *("resnet50, small stem", ResNetConfig(outputs=3, depth=50, width=1, stem="small")),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_it_is_that_of_pytorch(reference, float64, name, config):
@@ -55,7 +58,14 @@ def test_it_is_that_of_pytorch(reference, float64, name, config):
 
 @pytest.mark.parametrize(
     ("depth", "count"),
-    [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
+    [
+        (18, 11_689_512),
+        (50, 25_557_032),
+        *(
+            pytest.param(*published, marks=pytest.mark.slow)
+            for published in ((34, 21_797_672), (101, 44_549_160), (152, 60_192_808))
+        ),
+    ],
 )
 def test_it_has_the_published_number_of_parameters(depth, count):
     assert parameters(resnet(ResNetConfig(outputs=1000, depth=depth)), 224, 224, 3) == count
@@ -140,7 +150,9 @@ def test_with_a_last_scale_of_zero_a_block_begins_as_its_shortcut():
 def test_it_learns_eight_labels():
     labels = jnp.arange(8) % 4
     model = resnet(ResNetConfig(outputs=4, stem="small", width=4))
-    first, last = loss_after_training(model, eight(8, 8, 1), lambda y: cross_entropy(y, labels))
+    first, last = loss_after_training(
+        model, eight(8, 8, 1), lambda y: cross_entropy(y, labels), enough=LEARNED
+    )
     assert last < LEARNED < first
 
 

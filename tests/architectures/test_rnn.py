@@ -41,7 +41,7 @@ def test_it_learns_to_say_again_what_came_before(cell):
     earlier = jnp.pad(TOKENS, ((0, 0), (2, 0)))[:, :6]
     model = network(cell, depth=1)
     before, after = loss_after_training(
-        model, TOKENS, lambda logits: cross_entropy(logits, earlier)[:, 2:], learning_rate=2e-2
+        model, TOKENS, lambda logits: cross_entropy(logits, earlier)[:, 2:], 2e-2, enough=LEARNED
     )
     assert before > 1.5
     assert after < LEARNED
