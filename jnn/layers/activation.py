@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jnn.compose import parallel
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float
+from jnn.layers.checks import check_features, check_float, check_params
 from jnn.layers.dense import dense
 from jnn.model import Model, pointwise
 from jnn.precision import numerics, parameter_dtype
@@ -96,6 +96,7 @@ def prelu(*, slope: float = 0.25) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("prelu", x, min_rank=1)
+        check_params("prelu", params, "slope")
         check_features("prelu", x, params["slope"].shape[0])
         slopes = params["slope"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
         return jnp.where(x >= 0, x, slopes * x), state

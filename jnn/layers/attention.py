@@ -6,7 +6,13 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers import cache
-from jnn.layers.checks import check_features, check_float, check_fraction, check_positive
+from jnn.layers.checks import (
+    check_features,
+    check_float,
+    check_fraction,
+    check_params,
+    check_positive,
+)
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
@@ -145,6 +151,7 @@ def attention(
 
     def carry(params, x_t, length):
         check_positive("attention", length=length)
+        check_params("attention", params, "key")
         check_features("attention", x_t, params["key"]["kernel"].shape[0])
         k = jax.eval_shape(lambda x_t: projections.project("key", params, x_t), x_t)
         *batch, shared_heads, size = k.shape

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.layers import recurrence
-from jnn.layers.checks import check_features
+from jnn.layers.checks import check_features, check_params
 from jnn.layers.dense import linear
 from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
@@ -35,7 +35,11 @@ def cell(
         y, memory = recurrence.scan(step, weights(params), params, memory, z, mask)
         return jnp.moveaxis(y, 0, time), memory
 
-    return recurrent(init, carry, one, read=read, name=name)
+    def empty(params, x_t):
+        check_params(name, params, "kernel", "recurrent_kernel", "bias")
+        return carry(params, x_t)
+
+    return recurrent(init, empty, one, read=read, name=name)
 
 
 def affine(params: Params, x: jax.Array) -> jax.Array:

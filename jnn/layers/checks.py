@@ -91,6 +91,17 @@ def check_names(caller: str, x: Any, *names: str) -> None:
     raise mistake(caller, got=got, expected=f"a dict with {' and '.join(names)}")
 
 
+def check_params(caller: str, params: Mapping[str, Any], *names: str) -> None:
+    """Check that params have these names: those of another model do not."""
+    if missing := [name for name in names if name not in params]:
+        raise mistake(
+            caller,
+            got=f"params without {', '.join(map(repr, missing))}",
+            expected=f"those with {' and '.join(names)}",
+            remedy="Use the params that this model's init made.",
+        )
+
+
 def check_features(caller: str, x: jax.Array, features: int) -> None:
     """Check that the last axis of x has the features that the params were made for."""
     if x.shape[-1] != features:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
 from jnn.layers.bilinear_convolution import Geometry, convolution
-from jnn.layers.checks import check_positive, element_mask, refuse_mask
+from jnn.layers.checks import check_params, check_positive, element_mask, refuse_mask
 from jnn.layers.sliding_windows import (
     Windows,
     check_channels,
@@ -187,6 +187,7 @@ def conv_transpose(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("conv_transpose", x, rank)
+        check_params("conv_transpose", params, "kernel")
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
         padding = _transposed_pads(window, more)
@@ -268,6 +269,7 @@ def _layer(
         return _params(key, x, (*window.size, *sizes(x.shape[-1])[:2]), kernel_init, bias_init), {}
 
     def slide(params, x, padding):
+        check_params(caller, params, "kernel")
         check_channels(caller, x, rank, channels(params["kernel"]))
         groups = sizes(x.shape[-1])[2]
         geometry = Geometry(window.strides, padding, (1,) * rank, window.dilation, groups)

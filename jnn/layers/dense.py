@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
-from jnn.layers.checks import check_features, check_float, check_positive, refuse_mask
+from jnn.layers.checks import check_features, check_float, check_params, check_positive, refuse_mask
 from jnn.model import Model, no_params, pointwise
 from jnn.precision import parameter_dtype
 
@@ -41,6 +41,7 @@ def dense(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("dense", x, min_rank=1)
+        check_params("dense", params, "kernel")
         check_features("dense", x, params["kernel"].shape[0])
         return linear(x, params["kernel"], params.get("bias")), state
 

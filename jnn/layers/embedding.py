@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Model, Params, pointwise
 
@@ -41,6 +41,7 @@ def embedding(
         _check_integer(x)
         # Indexing computes in the type of the tokens, which may be uint8.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
+        check_params("embedding", params, "embedding")
         vectors = jnp.asarray(params["embedding"]).at[tokens]
         return vectors.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
 

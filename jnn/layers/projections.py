@@ -6,7 +6,7 @@ import jax
 
 from jnn.errors import mistake
 from jnn.initializers import Init
-from jnn.layers.checks import check_features, check_positive
+from jnn.layers.checks import check_features, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Params
 from jnn.tags import tag
@@ -68,6 +68,7 @@ class Projections:
 
     def project(self, name: str, params: Params, x: jax.Array) -> jax.Array:
         """Queries, keys or values, by ``name``: x ``(..., T, D)`` -> ``(..., T, heads, d)``."""
+        check_params(self.caller, params, name)
         kernel, bias = params[name]["kernel"], params[name].get("bias")
         check_features(self.caller, x, kernel.shape[0])
         heads = self.heads if name == "query" else self.key_value_heads
