@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy(
         "cli.load": ["load"],
         "compose": ["chain", "parallel", "repeat", "residual"],
         "errors": ["JnnError"],
+        "explain.inside.summary": ["summary"],
         "functions": ["as_model", "function", "identity", "per_element"],
         "layers.activation": ["activation", "gated", "prelu"],
         "layers.attention": ["attention"],

@@ -194,6 +194,16 @@ class Model(NamedTuple):
     read: Read = no_read
     follow: Follow = same_mask
 
+    def __repr__(self) -> str:
+        """The function that made it, and whether it streams.
+
+        >>> import jnn
+        >>> jnn.dense(2), jnn.flatten(3)
+        (<Model dense, streams>, <Model flatten>)
+        """
+        name = getattr(self.apply, "__qualname__", "").split(".")[0] or type(self.apply).__name__
+        return f"<Model {name}{', streams' if streams(self) else ''}>"
+
 
 def streams(*models: Model) -> bool:
     """Whether all of the models can be read element by element.

@@ -37,6 +37,7 @@ Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 OnEvaluate = Callable[[int, Any, Any], None]
 """``(step, params, state)``: records something of the params at this step, such as samples."""
 
+FEW_STEPS = 5  # an epoch with fewer is warned of: schedules and evaluations count epochs
 PATIENT = 0.2  # most seconds of a dispatch, so that signals and progress need not wait
 
 
@@ -52,6 +53,16 @@ class Fitted(NamedTuple):
     state: Any
     history: list[dict[str, Any]]
     ledger: "Ledger"
+
+    def __repr__(self) -> str:
+        """The counts, the best evaluation where there is one, and the last row."""
+        counts, best, last = self.counts, "", self.history[-1:]
+        if self.ledger.best is not None:
+            best = f", best {self.ledger.best:.4g} at step {self.ledger.best_step:,}"
+        return (
+            f"<Fitted {counts['parameters']:,} parameters, {counts['steps']:,} steps{best}, "
+            f"last row {dict(last[0]) if last else 'none'}>"
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -178,6 +189,8 @@ def fit(
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
         feed = beside(train_state, feed)
+        if feed.steps_per_epoch < FEW_STEPS and not (run and run.config.get("smoke")):
+            recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = _compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
@@ -220,6 +233,18 @@ def fit(
         run.kept = kept_by(best, lowest, ledger.best_step, ledger.best)
     params, state = kept
     return Fitted(train_state, params, state, recorder.rows, ledger)
+
+
+def _few_steps(feed: Feed) -> str:
+    """The warning of an epoch with few steps, and what to do."""
+    steps, known = feed.steps_per_epoch, feed.identity
+    of = ""
+    if {"examples", "batch_size"} <= known.keys():
+        of = f" ({known['examples']:,} examples, batch_size {known['batch_size']:,})"
+    return (
+        f"An epoch has only {steps} step{'s' * (steps > 1)}{of}: choose a smaller batch_size, or "
+        "more epochs."
+    )
 
 
 def kept_by(metric: str, lowest: bool, step: int, value: float) -> dict[str, Any]:

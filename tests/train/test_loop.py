@@ -74,6 +74,22 @@ def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():
     assert [row["step"] for row in fitted.history if "validation/loss" in row] == [6, 12]
 
 
+def test_an_epoch_of_few_steps_is_warned_of(capsys):
+    few = {name: array[:20] for name, array in DATA.items()}
+    fitted = train(data=few, epochs=1)
+    expected = "An epoch has only 2 steps (20 examples, batch_size 8): choose a smaller batch_size"
+    assert expected in capsys.readouterr().err
+    assert "2 steps, best" in repr(fitted)
+    train(epochs=1)
+    assert "An epoch has only" not in capsys.readouterr().err
+
+
+def test_quiet_prints_nothing_but_a_loss_is_still_logged(capsys):
+    few = {name: array[:20] for name, array in DATA.items()}
+    assert train(data=few, epochs=2, quiet=True, log_every=1).history
+    assert capsys.readouterr() == ("", "")
+
+
 def test_the_best_params_are_kept():
     fitted = train(rate=0.3)
     found = [

@@ -101,6 +101,24 @@ def table(model: Model, x: Any, *, depth: int | None = None, with_flops: bool = 
     return "\n".join(text)
 
 
+def summary(model: Model, x: Any, *, depth: int | None = None) -> str:
+    """The layers of a model as text: path, output shape and parameters of each, and their bytes.
+
+    ``x`` is an input or its shape; nothing is computed. ``depth`` cuts paths, see `layer_table`.
+
+    >>> import jax.numpy as jnp, jnn
+    >>> print(jnn.summary(jnn.chain(hidden=jnn.dense(40), out=jnn.dense(2)), jnp.ones(30)))
+    layer   output  parameters
+    hidden  40           1,240
+    out     2               82
+    total                1,322
+    5,288 bytes of parameters
+    """
+    leaves = jax.tree.leaves(_shapes(model, x)[0])
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    return f"{table(model, x, depth=depth)}\n{size:,} bytes of parameters"
+
+
 def _shapes(model: Model, x: Any) -> tuple[Any, Any, Any]:
     """Params, state and x as shapes."""
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
