@@ -116,6 +116,8 @@ def attend(
 @jax.custom_jvp
 def softmax(x: jax.Array) -> jax.Array:
     """``exp(x) / sum(exp(x))`` along the last axis; a row of ``-inf`` gives 0 and no gradient."""
+    if x.shape[-1] == 0:  # the largest of no logits is not defined
+        return x
     largest = jnp.max(x, axis=-1, keepdims=True)
     e = jnp.exp(x - jnp.where(largest == -jnp.inf, 0, largest))
     total = jnp.sum(e, axis=-1, keepdims=True)

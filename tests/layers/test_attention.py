@@ -333,3 +333,16 @@ def test_mistakes_are_said(name):
     make, message = MISTAKES[name]
     with pytest.raises(jnn.JnnError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(0, 0), (2, 0), (0, 3)])
+def test_attention_over_no_elements_is_zero_or_of_length_zero(queries, keys):
+    q, k = jnp.ones((queries, 1, 4)), jnp.ones((keys, 1, 4))
+    y = jnn.layers.dot_product.dot_product_attention(q, k, k)
+    np.testing.assert_array_equal(y, np.zeros((queries, 1, 4)))
+
+
+def test_a_sequence_of_length_zero_stays_one():
+    layer, x = jnn.attention(1), jnp.ones((2, 3))
+    params, state = jax.jit(layer.init)(jax.random.key(0), x)
+    assert jax.jit(layer.apply)(params, state, x[:0])[0].shape == (0, 3)
