@@ -154,7 +154,8 @@ def test_bad_input(x, message):
 
 def test_a_memory_that_is_full(model_and_params):
     model, params = model_and_params
-    carry = model.carry(params, {**X, "tokens": TARGET[:, 0]}, 4)
+    begin = functools.partial(model.carry, length=4)
+    carry = jax.eval_shape(begin, params, {**X, "tokens": TARGET[:, 0]})
     with pytest.raises(
         jnn.JnnError,
         match=(
@@ -162,7 +163,7 @@ def test_a_memory_that_is_full(model_and_params):
             r"expected at most 4 in all"
         ),
     ):
-        model.read(params, {}, carry, {"tokens": TARGET})
+        jax.eval_shape(model.read, params, {}, carry, {"tokens": TARGET})
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_an_output_depends_on_its_receptive_field_and_on_nothing_else(channels, 
     model, seen = tcn(config), receptive_field(config)
     params, state = drawn(model, 40, 2)
     x = jnp.asarray(np.random.default_rng(0).standard_normal((40, 2)), jnp.float32)
-    slope = jax.grad(lambda x: model.apply(params, state, x)[0][30, 0])(x)
+    slope = jax.jit(jax.grad(lambda x: model.apply(params, state, x)[0][30, 0]))(x)
     assert np.flatnonzero(np.abs(slope).max(axis=1)).tolist() == list(range(31 - seen, 31))
 
 
