@@ -106,7 +106,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     if hash_of(record["config"]) != record["config_hash"]:
         name = record.get("source") or record["experiment"]
         at_start = records.read(folder, "env.json").get("config_at_start") or {}
-        edits = changes(at_start, record["config"])
+        edits = changes(at_start, record["config"] | (record.get("began") or {}))
         edited = ", ".join(edit for edit in edits if not edit.startswith("epochs:"))
         raise mistake(
             str(path),

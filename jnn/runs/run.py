@@ -174,13 +174,15 @@ class Run:
         folder: Path | str,
         *,
         epochs: int | None = None,
+        learning_rate: float | None = None,
         options: RunOptions | None = None,
         command: str = "",
     ) -> Run:
         """Continue the run in ``folder``, to another number of ``epochs`` where that is given.
 
-        `keep_config` saves that number. Raises JnnError where the folder holds no run or is in use,
-        and where its config was edited.
+        From here on it has another ``learning_rate`` where that is given. `keep_config` saves both,
+        and as ``began`` the learning rate that the run began with. Raises JnnError where the folder
+        holds no run or is in use, and where its config was edited.
         """
         folder = Path(folder).absolute().resolve()
         record = read_record(folder)
@@ -189,6 +191,13 @@ class Run:
             sweep(folder)
             if epochs is not None:
                 record["config"]["epochs"] = epochs
+            if learning_rate is not None:
+                record["began"] = {
+                    "learning_rate": record["config"].get("learning_rate"),
+                    **(record.get("began") or {}),
+                }
+                record["config"]["learning_rate"] = learning_rate
+                record["config_hash"] = hash_of(record["config"])
             run = cls(
                 folder,
                 record,
@@ -213,6 +222,12 @@ class Run:
         before.
         """
         write_json(self.folder / "config.json", self._record)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that the checkpoints of the run share: those it began with, but epochs."""
+        settings = self.config | (self._record.get("began") or {})
+        return {name: value for name, value in settings.items() if name != "epochs"}
 
     @property
     def checkpoints(self) -> Path:

@@ -37,8 +37,8 @@ class Recorder:
         self._checkpoints: Checkpoints | None = None
         if run:
             self._open.push(self._rescue)
-            settings = {name: value for name, value in run.config.items() if name != "epochs"}
-            identity = {"experiment": run.experiment, "config": settings, "data": feed.identity}
+            identity = {"experiment": run.experiment, "config": run.identity}
+            identity["data"] = feed.identity
             if jax.config.read("jax_enable_x64"):  # then other numbers are drawn and computed
                 identity["jax_enable_x64"] = True
             self._checkpoints = self._open.enter_context(
@@ -175,6 +175,8 @@ class Recorder:
                 f" The state of step {at} is saved, but with the same settings and data "
                 f"{self.run.resume_command} ends at this step again."
             )
+            if "learning_rate" in self.run.config:
+                message += " Add --learning-rate to resume it with a smaller one."
         raise Diverged(message)
 
     def _rescue(self, kind, error: BaseException | None, trace) -> None:

@@ -62,3 +62,17 @@ def test_resume_refuses_another_config_than_the_run_began_with(folder, capsys):
         "got a config edited since the run began (learning_rate: 0.1 -> 0.2), expected the same."
         in capsys.readouterr().err
     )
+
+
+def test_another_learning_rate_is_recorded_beside_that_of_the_start(folder, capsys):
+    assert main(["run", "line.py", "--out", "here", "--quiet"]) == 0
+    for rate in ("0.02", "0.03"):
+        words = ["resume", "here", "--epochs", "+1", "--learning-rate", rate, "--quiet"]
+        assert main(words) == 0
+    assert main(["resume", "here", "--epochs", "+1", "--quiet"]) == 0
+    record = json.loads((folder / "here/config.json").read_text())
+    assert record["config"]["learning_rate"] == 0.03
+    assert record["began"] == {"learning_rate": 0.1}
+    for wrong in ("0", "nan", "fast"):
+        assert main(["resume", "here", "--epochs", "+1", "--learning-rate", wrong]) == 2
+        assert f"--learning-rate: got {wrong!r}, expected a number > 0" in capsys.readouterr().err

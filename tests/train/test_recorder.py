@@ -29,6 +29,7 @@ class Config:
     seed: int = 0
     epochs: int = 2
     batch_size: int = 4
+    learning_rate: float = 0.1
 
 
 def record(run, x=X, batch_size=4):
@@ -137,6 +138,17 @@ def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder)
     with Run.open(folder, epochs=3, options=QUIET) as run, record(run) as recorder:
         recorder.start(10, 30)
     assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 3
+
+
+def test_a_run_goes_on_with_another_learning_rate_when_it_is_told(folder):
+    for rate in (0.02, 0.03, None):
+        opened = Run.open(folder, learning_rate=rate, options=QUIET)
+        with opened as run, record(run) as recorder:
+            assert recorder.restore(TREE).step == 10
+            recorder.start(10, 20)
+    record_of_run = json.loads((folder / "config.json").read_text())
+    assert record_of_run["config"]["learning_rate"] == 0.03
+    assert record_of_run["began"] == {"learning_rate": 0.1}
 
 
 def test_a_run_goes_on_with_the_same_precision_alone(folder):

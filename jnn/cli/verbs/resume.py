@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 from pathlib import Path
@@ -17,11 +18,16 @@ EXAMPLES = (
     "jnn resume runs/image_classification/latest",
     "jnn resume runs/image_classification/latest --epochs +5",
     "jnn resume runs/mlp --epochs 20 --json",
+    "jnn resume runs/mlp --learning-rate 1e-4",
 )
 
 
 def main(argv: list[str]) -> int:
-    """Continue a run from its last checkpoint, bit for bit as if it had not stopped."""
+    """Continue a run from its last checkpoint, bit for bit as if it had not stopped.
+
+    With other epochs or another learning rate it differs from there on; ``config.json`` records
+    both.
+    """
     arguments = _parse(argv)
     if arguments.keep_memory:
         keep_memory()
@@ -51,7 +57,10 @@ def main(argv: list[str]) -> int:
     listing = find(record.get("source") or record["experiment"])
     module = load(listing)
     epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
-    settings = record["config"] | ({} if epochs is None else {"epochs": epochs})
+    rate = wanted_rate(arguments.learning_rate, record["config"])
+    asked = {"epochs": epochs, "learning_rate": rate}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    settings = record["config"] | asked
     config = config_from(module.Config, settings, str(folder / "config.json"))
     if changed := changes(settings, plain(config)):
         remedy = "Begin a new run of it with --config."
@@ -60,7 +69,11 @@ def main(argv: list[str]) -> int:
     device_mesh(getattr(config, "devices", 1))  # refuses more than there are
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
     run = Run.open(
-        folder, epochs=epochs, options=options, command=shlex.join(["jnn", "resume", *argv])
+        folder,
+        epochs=epochs,
+        learning_rate=rate,
+        options=options,
+        command=shlex.join(["jnn", "resume", *argv]),
     )
     return execute(module, config, run, listing)
 
@@ -89,12 +102,35 @@ def wanted_epochs(text: str | None, planned: Any) -> int | None:
     return planned + int(text) if text.startswith("+") else int(text)
 
 
+def wanted_rate(text: str | None, config: dict[str, Any]) -> float | None:
+    """The learning rate of the option ``--learning-rate``; None where it is not given.
+
+    >>> wanted_rate("1e-4", {"learning_rate": 1e-3}), wanted_rate(None, {})
+    (0.0001, None)
+    """
+    if text is None:
+        return None
+    if "learning_rate" not in config:
+        got, expected = text, "an experiment with learning_rate"
+        raise mistake("--learning-rate", got=got, expected=expected, remedy="Omit it.")
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise mistake("--learning-rate", got=repr(text), expected="a number > 0")
+    return rate
+
+
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(
         "resume", "Continue a run that stopped, from its last checkpoint.", examples=EXAMPLES
     )
     parser.add_argument("run", metavar="RUN", help="the run's folder")
     parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")
+    parser.add_argument(
+        "--learning-rate", metavar="X", help="the peak of the schedule from here on, for this run"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
     parser.add_argument(
         "--keep-memory",
