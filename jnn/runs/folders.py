@@ -23,7 +23,7 @@ FILES = (
     "metrics.jsonl timings.jsonl"
 )
 TEXTS = "command.txt log.txt README.md report.html"
-FOLDERS = "checkpoints plots explain samples profile tensorboard"
+FOLDERS = "checkpoints start plots explain samples profile tensorboard"
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}

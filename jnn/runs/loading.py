@@ -1,12 +1,11 @@
 """Loading the params that a run trained."""
 
-import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from jnn.checkpoints import Checkpoints, Restored
+from jnn.checkpoints import Checkpoints
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 
@@ -22,7 +21,14 @@ def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, Sta
 
     Raises `JnnError` where there is no checkpoint yet, where none verifies, and for another model.
     """
-    like = jax.eval_shape(model.init, jax.random.key(0), example)
+    return kept(jax.eval_shape(model.init, jax.random.key(0), example), folder)
+
+
+def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]:
+    """The best params and state of a run, or a part of them, with the shapes of ``like``.
+
+    Raises `JnnError` as `trained` does; it names the leaves that do not fit.
+    """
     folder = Path(folder)
     if not (folder / "checkpoints").is_dir():
         raise mistake(
@@ -31,33 +37,25 @@ def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, Sta
             expected="a run that has made one",
             remedy="Train it further.",
         )
+    errors = []
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
-        try:
-            restored = checkpoints.restore(((), like), partial=True)
-        except JnnError as none_was_chosen:
-            restored = _last(checkpoints, like) or none_was_chosen
-    if isinstance(restored, JnnError):
-        raise restored
-    if restored is None:
-        raise mistake(
-            str(folder),
-            got="no checkpoint",
-            expected="a run that has made one",
-            remedy="Train it further.",
-        )
-    whole, best = restored.tree
-    return best or tuple(whole)
-
-
-def _last(checkpoints: Checkpoints, like: tuple[Params, State]) -> Restored | None:
-    """The part of the last `TrainState` that predicts, under the same paths.
-
-    None where the checkpoint is of another model.
-    """
-    for part in (_Averaged, _OnlyModel):
-        with contextlib.suppress(JnnError):
-            return checkpoints.restore((part(*like), ()), partial=True)
-    return None
+        for tree in (((), like), (_Averaged(*like), ()), (_OnlyModel(*like), ())):
+            try:
+                restored = checkpoints.restore(tree, partial=True)
+            except JnnError as error:
+                errors.append(error)
+                continue
+            if restored is None:
+                raise mistake(
+                    str(folder),
+                    got="no checkpoint",
+                    expected="a run that has made one",
+                    remedy="Train it further.",
+                )
+            last, best = restored.tree
+            return best or tuple(last)
+    # the tree that the run has is the one of which the least is missing
+    raise min(errors, key=lambda error: str(error).count("not in the checkpoint"))
 
 
 class _Averaged(NamedTuple):

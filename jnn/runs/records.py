@@ -91,6 +91,7 @@ SCHEMAS: dict[str, Schema] = {
         "config": _fields({"seed": _optional(_either(_text, _number))}),
         "config_hash": _text,
         "source": _optional(_text),
+        "start": _optional(_fields({"run": _text, "paths": _text})),
         "began": _optional(_fields({"learning_rate": _optional(_number)})),
     },
     "env.json": {"config_at_start": _optional(_table(_anything))},

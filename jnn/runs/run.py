@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import shlex
 import sys
 import time
@@ -76,7 +77,8 @@ class Run:
 
     ``folder`` is absolute; ``config`` is the settings as plain JSON values; ``resuming`` says that
     an earlier process began this run; ``metrics`` is the log of values that depend on the config
-    alone, ``timings`` that of seconds and speeds, which vary. ``kept`` is the metric, its
+    alone, ``timings`` that of seconds and speeds, which vary. ``start`` is the run
+    that it began from, and which params it took; None for its own. ``kept`` is the metric, its
     direction, the step and the value by which params were kept; None where the last ones were.
     """
 
@@ -96,6 +98,7 @@ class Run:
         self.config_hash: str = record["config_hash"]
         self._record = record
         self.resuming = resuming
+        self.start: dict[str, str] | None = record.get("start")
         self.kept: dict[str, Any] | None = None
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
@@ -121,14 +124,17 @@ class Run:
         overwrite: bool = False,
         options: RunOptions | None = None,
         source: Path | None = None,
+        start: Path | None = None,
+        paths: str = ".*",
         command: str = "",
     ) -> Run:
         """Begin a run of ``config`` (a dataclass or a mapping) in a new folder.
 
         The folder is exactly ``out`` where that is given, else
         ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest`` beside it leads to
-        it. ``source`` is the experiment's file where it is the user's own; ``command`` is the
-        command line, by default from ``sys.argv``.
+        it. ``source`` is the experiment's file where it is the user's own; ``start`` is the run to
+        begin from, with those of its params whose path the regular expression ``paths`` matches;
+        ``command`` is the command line, by default from ``sys.argv``.
 
         Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is not a run's), in
         use, or cannot be written.
@@ -143,6 +149,13 @@ class Run:
             "config_hash": hash_of(settings),
             "jnn": version("jnn"),
         }
+        if start is not None:
+            read_record(start)
+            check_expression(paths)
+            if out is not None and Path(out).resolve() == start.resolve():
+                got = f"--start of {out}, which the new run replaces"
+                raise mistake("--out", got=got, expected="another folder")
+            record["start"] = {"run": str(start.resolve()), "paths": paths}
         if out is not None:
             folder = chosen_folder(Path(out).absolute(), overwrite=overwrite)
         else:
@@ -227,6 +240,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """The settings that the checkpoints of the run share: those it began with, but epochs."""
         settings = self.config | (self._record.get("began") or {})
+        settings |= {"start": self.start} if self.start else {}
         return {name: value for name, value in settings.items() if name != "epochs"}
 
     @property
@@ -353,6 +367,15 @@ class Run:
         path = self.folder / name
         with writable(path), path.open("a", encoding="utf-8") as stream:
             stream.write(text)
+
+
+def check_expression(paths: str) -> None:
+    """Raise JnnError for what is no regular expression."""
+    try:
+        re.compile(paths)
+    except re.error as error:
+        got = f"{paths!r} ({error})"
+        raise mistake("--paths", got=got, expected="a regular expression") from None
 
 
 def check_result(result: Any, experiment: str) -> None:

@@ -1,10 +1,12 @@
 """What an experiment trains, as one record: all that one run of it needs, or many at once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import Model
@@ -16,6 +18,10 @@ from jnn.train.loop import Evaluate, Fitted, OnEvaluate, fit
 from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
+from jnn.train.transfer import transferred
+
+Transfer = Callable[[Any, Any], tuple[Any, Any]]
+"""``(params, state) -> params, state``"""
 
 FIRST_LOSS_SCALE = 2.0**15
 _SHORT = {"bfloat16": "bf16", "float16": "f16"}  # in the text of a jaxpr
@@ -57,9 +63,16 @@ class Task(NamedTuple):
 
 
 def start(
-    task: Task, config: TrainingConfig, key: jax.Array, **overrides: Any
+    task: Task,
+    config: TrainingConfig,
+    key: jax.Array,
+    *,
+    transfer: Transfer | None = None,
+    **overrides: Any,
 ) -> tuple[TrainState, Step]:
-    """The train state before the first step, and the step. Pure.
+    """The train state before the first step, and the step. Pure, but for ``transfer``.
+
+    ``transfer`` ``(params, state) -> params, state`` replaces some that were drawn.
 
     ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
     not compute in the precision of the config.
@@ -73,6 +86,14 @@ def start(
         average=config.average_decay > 0,
         loss_scale=FIRST_LOSS_SCALE if config.precision == "float16" else None,
     )
+    if transfer is not None:
+        params, state = transfer(train_state.params, train_state.state)
+        train_state = train_state._replace(
+            params=params,
+            state=state,
+            optimizer_state=jax.jit(optimizer.init)(params),
+            average=jax.tree.map(jnp.copy, params) if config.average_decay > 0 else (),
+        )
     check_precision(task, config, train_state)
     mesh = device_mesh(config.devices) if config.devices > 1 else None
     step = make_step(
@@ -117,7 +138,8 @@ def train(
     """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder."""
     if run and task.preparation:
         keep_preparation(run.folder, task.preparation)
-    train_state, step = start(task, config, key)
+    transfer = partial(transferred, run=run) if run and run.start else None
+    train_state, step = start(task, config, key, transfer=transfer)
     return fit(
         step,
         train_state,

@@ -11,7 +11,7 @@ from pathlib import Path
 from jnn.cli.arguments import examples_text, taken_out
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
-from jnn.errors import JnnError
+from jnn.errors import JnnError, mistake
 
 HELP = """\
 usage: jnn run NAME [options]
@@ -69,6 +69,11 @@ def main(argv: list[str]) -> int:
     if arguments.dry_run:
         print("\n".join([json.dumps(plain(config), indent=2), "", *model_lines(module, config)]))
         return 0
+    if arguments.start and not hasattr(module, "task"):
+        expected = "an experiment with task(config, data)"
+        raise mistake("--start", got=f"{name}, which has a main alone", expected=expected)
+    if arguments.paths != ".*" and not arguments.start:
+        raise mistake("--paths", got=arguments.paths, expected="--start with it")
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
     # refuses more devices than there are, before the folder is created
@@ -81,6 +86,8 @@ def main(argv: list[str]) -> int:
         overwrite=arguments.overwrite,
         options=arguments,
         source=None if listing.built_in else listing.path,
+        start=arguments.start,
+        paths=arguments.paths,
         command=shlex.join(["jnn", "run", *argv]),
     )
     return execute(module, config, run, listing)

@@ -1,0 +1,74 @@
+"""Transfer learning: a run that begins with the params that another run kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.checkpoints import Checkpoints
+from jnn.errors import mistake
+from jnn.model import Params, State
+from jnn.paths import path_name
+from jnn.runs.loading import kept
+from jnn.runs.run import Run
+
+COPY = "start"
+"""The folder in a run with a copy of the params that it began with, for when it is resumed."""
+
+
+def transferred(params: Params, state: State, run: Run) -> tuple[Params, State]:
+    """``params`` and ``state`` with the leaves of the run that ``run`` starts from.
+
+    ``run.start`` has its folder and a regular expression for whole paths, such as ``"0/kernel"``. A
+    copy is saved in the folder of ``run``, and read from there when it is resumed. Raises
+    `JnnError` for an expression that matches no param, and names each leaf that is not there or has
+    another shape or dtype.
+    """
+    if run.start is None:
+        return params, state
+    source, paths = Path(run.start["run"]), run.start["paths"]
+    chosen = _matching(params, paths), _matching(state, paths)
+    if not jax.tree.leaves(chosen[0]):
+        names = [path_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+        raise mistake(
+            "--paths",
+            got=f"{paths!r}, which matches no path",
+            expected=f"a regular expression for some of {', '.join(names)}",
+        )
+    copy = run.folder / COPY
+    if copy.is_dir():
+        with Checkpoints(copy, read_only=True) as checkpoints:
+            restored = checkpoints.restore(chosen)
+        if restored is not None:
+            return _merged(params, restored.tree[0]), _merged(state, restored.tree[1])
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), chosen)
+    learned = kept(shapes, source)
+    with Checkpoints(copy) as checkpoints:
+        checkpoints.save(0, learned, {})
+        checkpoints.wait()
+    run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
+    return _merged(params, learned[0]), _merged(state, learned[1])
+
+
+def _matching(tree: Any, paths: str, prefix: str = "") -> Any:
+    """The nested dict of the leaves whose path matches."""
+    chosen = {}
+    for name, item in tree.items():
+        path = f"{prefix}{name}"
+        if isinstance(item, dict):
+            if inner := _matching(item, paths, f"{path}/"):
+                chosen[name] = inner
+        elif re.fullmatch(paths, path):
+            chosen[name] = item
+    return chosen
+
+
+def _merged(tree: Any, new: Any) -> Any:
+    """``tree`` with the leaves of ``new``, a part of it."""
+    if not isinstance(tree, dict):
+        return jnp.asarray(new)
+    return {name: _merged(item, new[name]) if name in new else item for name, item in tree.items()}
