@@ -99,7 +99,6 @@ class TrainingConfig:
                 raise mistake(type(self).__qualname__, got=got, expected=expected)
         seed_key(self.seed)
         counts = ("epochs", "batch_size", "accumulate", "devices")
-        self.require(*counts, least=1)
         self.require(*counts, least=1, most=MOST)
         self.require("skip_bad", least=0, most=3)
         self.require("patience", least=0)

@@ -79,7 +79,7 @@ def test_a_precision_that_the_model_ignores_is_refused(precision):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": -1}, "got epochs=-1, expected an integer >= 1"),
+        ({"epochs": -1}, "got epochs=-1, expected an integer from 1 to 2147483647"),
         ({"skip_bad": 4}, "got skip_bad=4, expected an integer from 0 to 3"),
         (
             {"accumulate": 3, "batch_size": 8},
