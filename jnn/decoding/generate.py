@@ -119,8 +119,10 @@ def generate(
 
     starts = [1, *ends[:-1].tolist()]
     for start, end, capacity in zip(starts, ends.tolist(), capacities, strict=True):
-        larger = model.carry(params, model_input(prompt[..., 0], context), capacity)
-        decode_state = decode_state._replace(carry=grow_cache(decode_state.carry, larger))
+        carry = decode_state.carry
+        if capacity > capacities[0]:
+            carry = _grown(model, params, prompt[..., 0], context, carry, capacity=capacity)
+        decode_state = decode_state._replace(carry=carry)
         step = hoist_invariants(
             step_model, (params, state, context), decode_state.carry, decode_state.token
         )
@@ -162,28 +164,51 @@ def stream(
     >>> [token.shape for token in tokens]
     [(), (), ()]
     """
-    length = check_prompt("generate", model, prompt, length, mask)
-    choose = functools.partial(_choose, key, sampling, stop)
-
-    @jax.jit
-    def begin(params, prompt, mask):
-        capacity = prompt.shape[-1] + length
-        logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
-        return choose(0, logits, _initial(carry, logits, prompt, mask, sampling))[0]
-
-    @functools.partial(jax.jit, donate_argnums=1)
-    def advance(params, decode_state, i):
-        token = model_input(decode_state.token, context)
-        logits, carry = model.step(params, state, decode_state.carry, token)
-        return choose(i, logits, decode_state._replace(carry=carry))[0]
-
-    decode_state = begin(params, prompt, mask)
+    length = check_prompt("stream", model, prompt, length, mask)
+    settings = {"sampling": sampling, "stop": tuple(stop)}
+    capacity = prompt.shape[-1] + length
+    decode_state = _begin(
+        model, params, state, prompt, mask, context, key, capacity=capacity, **settings
+    )
     yield np.asarray(decode_state.token)
     for i in range(1, length):
         if np.all(decode_state.done):
             return
-        decode_state = advance(params, decode_state, jnp.int32(i))
+        decode_state = _advance(
+            model, params, state, decode_state, context, key, jnp.int32(i), **settings
+        )
         yield np.asarray(decode_state.token)
+
+
+# Compiled once for a model, not once for each stream.
+@functools.partial(jax.jit, static_argnames=("model", "capacity", "sampling", "stop"))
+def _begin(
+    model, params, state, prompt, mask, context, key, *, capacity, sampling, stop
+) -> DecodeState:
+    """The state with the first token of a stream."""
+    logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
+    start = _initial(carry, logits, prompt, mask, sampling)
+    return _choose(key, sampling, stop, 0, logits, start)[0]
+
+
+@functools.partial(
+    jax.jit, static_argnames=("model", "sampling", "stop"), donate_argnames="decode_state"
+)
+def _advance(model, params, state, decode_state, context, key, i, *, sampling, stop) -> DecodeState:
+    """The state with token i of a stream."""
+    token = model_input(decode_state.token, context)
+    logits, carry = model.step(params, state, decode_state.carry, token)
+    return _choose(key, sampling, stop, i, logits, decode_state._replace(carry=carry))[0]
+
+
+@functools.partial(jax.jit, static_argnames=("model", "capacity"))
+def _grown(model, params, token, context, carry, *, capacity) -> Any:
+    """The carry with room for ``capacity`` elements.
+
+    As one program: what an empty carry has that depends on the context, such as an encoded source,
+    is in the carry already, and is not computed again.
+    """
+    return grow_cache(carry, model.carry(params, model_input(token, context), capacity))
 
 
 def grow_cache(carry: Any, larger: Any) -> Any:
