@@ -1,5 +1,6 @@
 """A run's model in Python."""
 
+import re
 from pathlib import Path
 
 import jax
@@ -56,3 +57,14 @@ def test_what_is_no_run_or_has_changed_is_named(run, source, tmp_path):
     source.unlink()
     with pytest.raises(JnnError, match=r"own\.py"):
         jnn.load(run)
+
+
+def test_the_advice_in_the_folder_of_a_run_works(run, source):
+    source.write_text(OWN)
+    advice = (run / "README.md").read_text()
+    start, use = re.search(r"`(import jnn; .*?)`, then `(.*?)`", advice).groups()
+    names = {"x": np.ones((2, 3))}
+    exec(f"{start}\nanswer = {use}", names)
+    assert len(names["answer"].label) == 2
+    for field in re.findall(r"`(run\.\w+)`", advice):
+        assert eval(field, names) is not None

@@ -220,14 +220,30 @@ def _learning_curves(
     rows: Sequence[Mapping[str, Any]], metric: str, summary: Mapping[str, Any]
 ) -> Section:
     """The curves, with the step whose params were kept where the summary says which."""
-    kept = summary.get("kept")
+    kept, differ = summary.get("kept"), why_curves_differ(rows, summary.get("config") or {})
     if not kept:
         text = "The params of the last step were kept." if "kept" in summary else ""
+        text = " ".join(filter(None, (text, differ)))
         return Section("Learning curves", text, learning_curves(rows, metric=metric))
     lowest = DIRECTIONS.get(kept.get("direction"))
     mark = Kept(kept["metric"], kept["step"], kept["value"], lowest)
     text = "The dotted line marks the step whose params were kept."
+    text = " ".join(filter(None, (text, differ)))
     return Section("Learning curves", text, learning_curves(rows, metric=metric, kept=mark))
+
+
+def why_curves_differ(rows: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> str:
+    """A sentence on the settings by which training is harder than validation, "" for none."""
+    names = ("dropout", "word_dropout", "label_smoothing", "augmentation")
+    active = [name.replace("_", " ") for name in names if config.get(name)]
+    validated = any(name.startswith("validation/") for row in rows for name in row)
+    if not active or not validated:
+        return ""
+    listed = ", ".join(active[:-1]) + " and " * (len(active) > 1) + active[-1]
+    return (
+        f"Training is measured with {listed}, validation without: the two curves of a metric are "
+        "not of the same quantity, and training may look worse."
+    )
 
 
 def _section(i: int, section: Section, image: str | None) -> str:

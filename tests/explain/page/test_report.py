@@ -11,7 +11,14 @@ import pytest
 from jnn.errors import JnnError
 from jnn.explain.inside.feature_maps import filters
 from jnn.explain.page import figures
-from jnn.explain.page.report import MainMetric, Section, main_metric, result_in_words, write_report
+from jnn.explain.page.report import (
+    MainMetric,
+    Section,
+    main_metric,
+    result_in_words,
+    why_curves_differ,
+    write_report,
+)
 from jnn.explain.results.bars import against_baselines
 
 LIMIT = 2_000_000  # bytes of a page
@@ -306,6 +313,23 @@ def test_the_curves_say_which_params_were_kept(tmp_path, kept, caption):
     assert page.has(caption)
     assert page.has("were kept") == bool(caption)
     assert page.named("img")[0]["alt"] == f"Learning curves. {caption}"
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"dropout": 0.3, "label_smoothing": 0.1}, "with dropout and label smoothing, validation"),
+        ({"augmentation": True, "dropout": 0.0}, "with augmentation, validation"),
+        ({"dropout": 0.0, "augmentation": False}, ""),
+        ({}, ""),
+    ],
+)
+def test_why_training_and_validation_differ_is_said_where_a_setting_makes_them(config, sentence):
+    rows = [{"step": 1, "train/loss": 1.0}, {"step": 2, "validation/loss": 0.5}]
+    text = why_curves_differ(rows, config)
+    assert sentence in text
+    assert bool(sentence) == bool(text)
+    assert why_curves_differ(rows[:1], config) == ""
 
 
 def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
