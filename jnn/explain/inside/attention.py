@@ -20,7 +20,7 @@ from jnn.explain import style
 from jnn.explain.tokens import ticks
 from jnn.model import Model
 from jnn.precision import numerics
-from jnn.tags import capture
+from jnn.tags import capture, intervene
 
 MOST_TOKENS, MOST_LAYERS, MOST_HEADS = 24, 6, 8
 MOST_LARGE = 40
@@ -60,11 +60,24 @@ def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str
             remedy="Fused attention keeps none: build the model with fused=False, "
             "its params are the same.",
         )
-    if wrong := [w.shape for w in weights.values() if w.ndim not in (3, 4)]:
-        raise mistake(
-            "attention_weights", got=f"weights {wrong[0]}", expected="one example, without a batch"
-        )
+    for shape in _shapes(weights, model, params, state, x):
+        if len(shape) != 3:
+            got = f"weights of shape {shape} in one layer"
+            expected = "(heads, T, S): one example, without a batch"
+            raise mistake("attention_weights", got=got, expected=expected, remedy="Pass x[0].")
     return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in weights.items()}
+
+
+def _shapes(paths, model: Model, params: Any, state: Any, x: Any) -> list[tuple[int, ...]]:
+    """The shape at each path as the layer makes it, not stacked over the layers of a `repeat`."""
+    shapes = []
+
+    def look(value):
+        shapes.append(value.shape)
+        return value
+
+    jax.eval_shape(intervene(model.apply, dict.fromkeys(paths, look)), params, state, x)
+    return shapes
 
 
 def _without_name(path: str) -> str:

@@ -16,6 +16,8 @@ from jnn.explain.inside.attention import alignment, attention_map, attention_map
 from jnn.layers.attention import attention
 
 EXACT = 1e-5  # float32 softmax
+from tests.compiled import init
+
 RNG = np.random.default_rng(0)
 
 
@@ -112,9 +114,9 @@ def fused():
     )
 
 
-def batch():
-    model, x = jnn.chain(mix=attention(2)), jnp.ones((2, 2, 3, 4))
-    return attention_weights(model, *model.init(jax.random.key(0), x), x)
+def batch(mix):
+    model, x = jnn.chain(mix=mix), jnp.ones((2, 3, 4))
+    return attention_weights(model, *init(model, x), x)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,8 @@ def batch():
     [
         (fused, "attention_weights: got a model that tags no weights"),
         (fused, "fused=False"),
-        (batch, "expected one example, without a batch"),
+        (lambda: batch(attention(2)), "got weights of shape (2, 2, 3, 3) in one layer"),
+        (lambda: batch(jnn.repeat(attention(2), 2)), "expected (heads, T, S): one example"),
         (
             lambda: attention_maps(np.ones((1, 2, 3, 3)), "abc"),
             "got a row that sums to 3, expected weights after the softmax",
