@@ -1,5 +1,6 @@
 """The task of predicting one array from another."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -7,7 +8,10 @@ import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.data.splits import from_arrays
 from jnn.errors import JnnError
+from jnn.losses import squared_error
+from jnn.metrics import root_mean_squared_error
 from jnn.train import supervised
+from tests.compiled import apply
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 8, 8, 3)).astype(np.float32)
 SPLITS = from_arrays({"features": IMAGES, "label": np.arange(40) % 2})
@@ -26,3 +30,40 @@ def test_a_label_for_each_element_is_predicted_at_each():
     labels = np.zeros((40, 8), np.int32)
     splits = from_arrays({"features": IMAGES[:, :, 0], "label": labels})
     assert supervised(jnn.chain(jnn.gru(4), jnn.dense(2)), splits, batch_size=8).lowest
+
+
+def test_tables_and_numbers_are_scaled_and_errors_have_the_unit_of_the_target():
+    rng = np.random.default_rng(0)
+    x = rng.normal(50, 9, (80, 2)).astype(np.float32)
+    splits = from_arrays({"features": x, "target": (1000 + 30 * x[:, 0]).astype(np.float32)})
+    model = jnn.chain(jnn.dense(1), lambda y: y[..., 0])
+    options = {"target": "target", "loss": squared_error, "standardize": True, "batch_size": 8}
+    task = supervised(model, splits, measures={"rmse": root_mean_squared_error()}, **options)
+    params, state = jax.jit(model.init)(jax.random.key(0), task.feed.data["features"][0])
+    encoded, _ = task.preparation.encode(splits.test["features"])
+    y = task.preparation.decode(apply(model, params, state, encoded)[0])
+    truth, scores = splits.test["target"], task.test(params, state)
+    np.testing.assert_allclose(scores["test/rmse"], np.sqrt(np.mean((y - truth) ** 2)), rtol=1e-5)
+    expected = np.mean(((y - truth) / splits.train["target"].std()) ** 2)
+    np.testing.assert_allclose(scores["test/loss"], expected, rtol=1e-4)
+
+
+def test_pictures_of_bytes_are_fractions_and_classes_have_names():
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4, 1), np.uint8)
+    splits = from_arrays({"features": images, "label": np.arange(40) % 2}, classes=("even", "odd"))
+    model = jnn.chain(jnn.flatten(3), jnn.dense(2))
+    task = supervised(model, splits, batch_size=8)
+    params, state = jax.jit(model.init)(jax.random.key(0), task.example)
+    x = images[:3].astype(np.float32) / 255
+    logits, _ = apply(model, params, state, x)
+    encoded, _ = task.preparation.encode(images[:3])
+    np.testing.assert_allclose(encoded, x, rtol=1e-6)
+    answer = task.preparation.decode(apply(model, params, state, encoded)[0])
+    assert answer.label.tolist() == [("even", "odd")[row.argmax()] for row in np.asarray(logits)]
+    assert task.feed.data["features"].dtype == np.uint8
+
+
+def test_integers_that_are_no_classes_get_no_names():
+    splits = from_arrays({"features": IMAGES[:, 0, 0], "label": np.arange(40) % 5})
+    assert supervised(jnn.dense(1), splits, batch_size=8).preparation.classes == ()
+    assert supervised(jnn.dense(5), splits, batch_size=8).preparation.classes == tuple("01234")

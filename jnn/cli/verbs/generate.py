@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     module, config = experiment_of(folder)
     if not hasattr(module, "generate"):
         raise mistake(
-            str(folder),
+            module.__name__.rpartition(".")[2],
             got="an experiment that cannot generate",
             expected="one with a function generate(config, folder, request)",
         )

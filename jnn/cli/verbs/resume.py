@@ -17,8 +17,7 @@ from jnn.errors import mistake
 EXAMPLES = (
     "jnn resume runs/image_classification/latest",
     "jnn resume runs/image_classification/latest --epochs +5",
-    "jnn resume runs/mlp --epochs 20 --json",
-    "jnn resume runs/mlp --learning-rate 1e-4",
+    "jnn resume runs/mlp --epochs 20 --learning-rate 1e-4",
 )
 
 
