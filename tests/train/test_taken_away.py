@@ -25,8 +25,27 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize("harm", HARMS)
-@pytest.mark.parametrize("at", [6, 24], ids=["midway", "at the end"])
+MIDWAY, END = 6, 24
+ALWAYS = {
+    "removed": END,
+    "renamed": MIDWAY,
+    "renamed and made again": END,
+    "log removed": MIDWAY,
+    "log emptied": END,
+    "log edited": MIDWAY,
+    "checkpoints renamed": END,
+}
+"""Each harm has one time in every test run, and the other in those of all tests."""
+
+
+@pytest.mark.parametrize(
+    ("harm", "at"),
+    [
+        pytest.param(harm, at, marks=[pytest.mark.slow] * (at != ALWAYS[harm]))
+        for harm in HARMS
+        for at in (MIDWAY, END)
+    ],
+)
 def test_what_is_taken_away_is_missed_and_the_rows_are_kept(tmp_path, harm, at):
     folder, steps = tmp_path / "run", []
 
