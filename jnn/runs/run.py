@@ -175,8 +175,14 @@ class Run:
         run._begin(command)
         write_json(folder / "env.json", machine | {"config_at_start": settings})
         run.keep_config()
+        started = (
+            shlex.join(["", "--start", run.start["run"], "--paths", paths]) if run.start else ""
+        )
         readme = _README.format(
-            experiment=experiment, name=record["source"] or experiment, folder=folder
+            experiment=experiment,
+            name=record["source"] or experiment,
+            folder=folder,
+            start=started.removeprefix("''"),
         )
         write_text(folder / "README.md", readme)
         return run
@@ -408,7 +414,7 @@ config.json has its settings, summary.json its result, metrics.jsonl its curves,
 report.html its pictures.
 
 - Continue it: `jnn resume {folder}`
-- Repeat it: `jnn run {name} --config {folder}/config.json`
+- Repeat it: `jnn run {name} --config {folder}/config.json{start}`
 - Use it in Python: `import jnn; run = jnn.load("{folder}")`, then `run.predict(x)`. Where the
   folder has a preparation.json, x is a text, rows of a table in their own units, or pictures as
   bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its

@@ -78,6 +78,8 @@ def test_it_trains_and_goes_on_without_the_other_run(tmp_path, learned):
 def test_paths_choose_and_the_others_are_drawn(tmp_path, learned):
     with new(tmp_path, paths="body/.*") as run:
         train_state = begun(5, run)
+        again = f"config.json --start {tmp_path / 'old'} --paths 'body/.*'`"
+        assert again in (run.folder / "README.md").read_text()
     drawn = start(task_of(5), CONFIG, seed_key(0))[0].params
     assert_equal(train_state.params["body"], learned[0]["body"])
     assert_equal(train_state.params["head"], drawn["head"])
