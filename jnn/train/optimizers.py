@@ -48,8 +48,9 @@ def make_optimizer(
     ``warmup``         the fraction of the steps in which the learning rate first rises linearly
                        from 0.
     ``weight_decay``   of the params called `DECAYED`, kernels of all kinds: decoupled if the
-                       optimizer has that argument, else added to the gradient.
-    ``clip``           the global 2-norm to which gradients are scaled down; 0 for none.
+                       optimizer has that argument, else added to the gradient; may be traced.
+    ``clip``           the global 2-norm to which gradients are scaled down; 0 for none; may be
+                       traced.
     ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule,
                        whose values are relative to the learning rate.
 
@@ -64,14 +65,14 @@ def make_optimizer(
     make = _lookup("optimizer", name, available_optimizers())
     takes = inspect.signature(make).parameters
     _check_options(f"optimizer {name}", options, takes)
-    parts = [optax.clip_by_global_norm(clip)] if clip else []
+    parts = [optax.clip_by_global_norm(clip)] if _is_used(clip) else []
     if "weight_decay" in takes:
         options = {
             "weight_decay": weight_decay,
             **({"mask": decay_mask} if "mask" in takes else {}),
             **options,
         }
-    elif weight_decay:
+    elif _is_used(weight_decay):
         parts.append(optax.add_decayed_weights(weight_decay, decay_mask))
     rate = make_schedule(
         schedule, learning_rate=learning_rate, steps=steps, warmup=warmup, options=schedule_options
@@ -202,6 +203,11 @@ def _check_options(caller: str, options: Mapping[str, Any], takes: Mapping[str, 
     ]
     if missing := [name for name in needed if name not in options]:
         raise mistake(caller, got=f"no {missing[0]}", expected=f"the options {', '.join(needed)}")
+
+
+def _is_used(setting: float | jax.Array) -> bool:
+    """Whether a setting is not 0, as a traced one is taken to be."""
+    return isinstance(setting, Tracer) or bool(setting)
 
 
 def _check_range(name: str, value, *, low=None, above=None, below=None) -> None:

@@ -18,13 +18,21 @@ from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.files import plain
 from jnn.model import child_key
+from jnn.runs.run import Run
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
-from jnn.train.loop import kept_by
+from jnn.train.loop import Ledger, kept_by
+from jnn.train.preparation import keep_preparation
+from jnn.train.recorder import Recorder
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
-TOGETHER = ("seed", "learning_rate")
+TRACED = ("learning_rate", "weight_decay", "clip")
+"""The settings of the optimizer that are values of a program, and so may differ between its runs.
+
+A weight decay or clip of 0 leaves a part of the optimizer out, which is another program.
+"""
+TOGETHER = ("seed", *TRACED)
 """The settings that may differ between the runs of one program.
 
 Runs that differ in others are different programs.
@@ -44,10 +52,19 @@ class Member(NamedTuple):
     step: jax.Array
 
 
-def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
-    """``begin(key, rate) -> member`` and ``epoch(member, rate, data) -> member, row``.
+class Trained(NamedTuple):
+    """A member at its end, alone, with its config and what `sweep` returns of it."""
 
-    Both are pure, and can be vmapped over members.
+    task: Task
+    config: TrainingConfig
+    member: Member
+    result: dict[str, Any]
+
+
+def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
+    """``begin(key, traced) -> member`` and ``epoch(member, traced, data) -> member, row``.
+
+    ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members.
     """
     if config.patience or config.skip_bad:
         raise mistake(
@@ -66,13 +83,13 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             remedy="Load it with jnn.data.streams.load and in_memory.",
         )
 
-    def begin(key, rate):
-        train_state, _ = start(task, config, key, learning_rate=rate)
+    def begin(key, traced):
+        train_state, _ = start(task, config, key, **traced)
         now = (train_state.best_guess, train_state.state)
         return Member(train_state, now, jnp.array(jnp.inf), train_state.step)
 
-    def epoch(member, rate, data):
-        _, step = start(task, config, seed_key(0), learning_rate=rate)
+    def epoch(member, traced, data):
+        _, step = start(task, config, seed_key(0), **traced)
 
         def one(train_state, _):
             key = child_key(train_state.key, "batches")
@@ -113,9 +130,11 @@ def make_train(task: Task, config: TrainingConfig) -> Callable:
     begin, epoch = make_epoch(task, config)
 
     def train(key, learning_rate, data):
-        member = begin(key, learning_rate)
+        traced = {"learning_rate": learning_rate}
         return jax.lax.scan(
-            lambda member, _: epoch(member, learning_rate, data), member, length=config.epochs
+            lambda member, _: epoch(member, traced, data),
+            begin(key, traced),
+            length=config.epochs,
         )
 
     return train
@@ -146,13 +165,15 @@ def sweep(
     *,
     folder: Path | None = None,
     say: Callable[[str], None] = print,
+    on_member: Callable[[Trained], None] = lambda trained: None,
 ) -> list[dict[str, Any]]:
     """Train every config; those that differ in `TOGETHER` alone are one compiled program.
 
     ``task_of`` makes the task of a config. With ``folder`` each program saves a checkpoint after
     each epoch, and goes on from it. Returns for each config ``{"config", "metrics", "kept",
     "history"}``: the test metrics with the best params, by which metric and at which step these
-    were kept, and a row for each epoch.
+    were kept, and a row for each epoch. ``on_member`` gets each `Trained` member once, program by
+    program, to keep it as a run.
     """
     results: list[dict[str, Any]] = [{} for _ in configs]
     groups = _programs(configs)
@@ -160,7 +181,7 @@ def sweep(
         members = [configs[i] for i in group]
         say(f"program {number + 1} of {len(groups)}: {len(members)} runs")
         of_program = folder / f"program{number}" if folder else None
-        trained = _together(task_of(members[0]), members, of_program, say)
+        trained = _together(task_of(members[0]), members, of_program, say, on_member)
         for i, result in zip(group, trained, strict=True):
             results[i] = result
     return results
@@ -169,7 +190,9 @@ def sweep(
 def _programs(configs: Sequence[TrainingConfig]) -> list[list[int]]:
     """The indices of the configs, grouped by those that train as one program."""
     separate = lambda config: {
-        name: value for name, value in dataclasses.asdict(config).items() if name not in TOGETHER
+        name: value > 0 if name in TRACED else value
+        for name, value in dataclasses.asdict(config).items()
+        if name != "seed"
     }
     groups: list[list[int]] = []
     for i, config in enumerate(configs):
@@ -183,13 +206,22 @@ def _programs(configs: Sequence[TrainingConfig]) -> list[list[int]]:
 
 
 def _together(
-    task: Task, configs: list[TrainingConfig], folder: Path | None, say
+    task: Task,
+    configs: list[TrainingConfig],
+    folder: Path | None,
+    say: Callable[[str], None],
+    on_member: Callable[[Trained], None],
 ) -> list[dict[str, Any]]:
     """Train configs that differ in `TOGETHER` alone as one program, one dispatch for each epoch."""
     begin, epoch = make_epoch(task, configs[0])
     keys = jnp.stack([seed_key(config.seed) for config in configs])
-    rates = jnp.array([config.learning_rate for config in configs])
-    members = jax.jit(jax.vmap(begin))(*_spread((keys, rates)))
+    first = configs[0]
+    traced = {
+        name: jnp.array([getattr(config, name) for config in configs])
+        for name in TRACED
+        if getattr(first, name) > 0
+    }
+    members = jax.jit(jax.vmap(begin))(*_spread((keys, traced)))
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
     rows: list[dict[str, Any]] = []
     identity = {"configs": plain(configs), "data": task.feed.identity}
@@ -199,21 +231,56 @@ def _together(
             for note in restored.notes:
                 say(note)
         for number in range(len(rows), configs[0].epochs):
-            members, row = advance(members, rates, task.feed.data)
+            members, row = advance(members, traced, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
             values = {name: np.asarray(x, np.float64).tolist() for name, x in row.items()}
             rows.append({"step": step, **values})
             checkpoints.save(number + 1, members, {"rows": rows})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
-    return [
-        {
+    results = []
+    for i, (config, member) in enumerate(zip(configs, _unstacked(members), strict=True)):
+        result = {
             "config": dataclasses.asdict(config),
-            "metrics": _tested(task, kept, all(row["train/finite"][i] for row in rows)),
-            "kept": _kept_by(task, float(members.best[i]), int(members.step[i])),
+            "metrics": _tested(task, member.kept, all(row["train/finite"][i] for row in rows)),
+            "kept": _kept_by(task, float(member.best), int(member.step)),
             "history": [{name: values[i] for name, values in row.items()} for row in rows],
         }
-        for i, (config, kept) in enumerate(zip(configs, _unstacked(members.kept), strict=True))
-    ]
+        on_member(Trained(task, config, member, result))
+        results.append(result)
+    return results
+
+
+def keep_as_run(trained: Trained, run: Run, **about: Any) -> dict[str, Any]:
+    """Write a member of a sweep into the folder of a run, and return the run's summary.
+
+    Its log, checkpoint and summary are those of a run that has ended, which can be loaded, compared
+    and resumed with more epochs; ``about`` goes to `Run.finish`.
+    """
+    task, config, member, result = trained
+    if task.preparation:
+        keep_preparation(run.folder, task.preparation)
+    if task.save:
+        task.save(run.folder)
+    train_state, kept = member.train_state, result["kept"]
+    steps = int(train_state.step)
+    ledger = Ledger(planned=steps)
+    if kept:
+        ledger = Ledger(best=kept["value"], best_step=kept["step"], planned=steps)
+    with Recorder(run, task.feed, quiet=True) as recorder:
+        recorder.start(steps, steps)
+        for row in result["history"]:
+            values = {name: value for name, value in row.items() if name != "step"}
+            recorder.row(row["step"], values)
+        recorder.save(steps, (train_state, member.kept if task.best else ()), ledger)
+    run.kept = kept
+    name = getattr(config, "data", None)
+    written = {
+        "metrics": result["metrics"],
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(member.kept[0])),
+        "steps": steps,
+        "data": {**({"name": name} if name else {}), **task.feed.identity, **task.data},
+    }
+    return run.finish(written, **about)
 
 
 def _unstacked(members: Any) -> list[Any]:
@@ -249,8 +316,8 @@ def _over_members(epoch: Callable, members: Any) -> Callable:
     """
     convolves = any(leaf.ndim > 3 for leaf in jax.tree.leaves(members.train_state.params))
     if jax.default_backend() == "cpu" and convolves:
-        return lambda members, rates, data: jax.lax.map(
-            lambda member: epoch(*member, data), (members, rates)
+        return lambda members, traced, data: jax.lax.map(
+            lambda member: epoch(*member, data), (members, traced)
         )
     return jax.vmap(epoch, in_axes=(0, 0, None))
 

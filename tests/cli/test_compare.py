@@ -134,7 +134,7 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
         ("compare", "the following arguments are required: RUN"),
         (
             "compare nowhere",
-            "nowhere: got no run, expected the folder of a run, or one that holds some.",
+            "nowhere: got nothing there, expected the folder of a run or a sweep, or one that",
         ),
         (
             "compare runs/latest",

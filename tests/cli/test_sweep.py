@@ -47,6 +47,13 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
         "sweep.md",
         "sweep.png",
     }
+    best = json.loads((tmp_path / "sweep/best/summary.json").read_text())
+    top = max(each["metrics"]["test/accuracy"] for each in runs)
+    assert best["metrics"]["test/accuracy"] == top
+    assert main(["compare", str(tmp_path / "sweep"), str(tmp_path / "sweep/best")]) == 0
+    assert "4 runs of 2 configs" in capsys.readouterr().out
+    assert main(["resume", str(tmp_path / "sweep/best")]) == 2
+    assert "got a run that is done" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

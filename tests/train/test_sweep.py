@@ -12,16 +12,19 @@ from jnn import losses, metrics
 from jnn.errors import JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.dropout import dropout
+from jnn.runs.loading import trained as load_trained
+from jnn.runs.run import Run, RunOptions
 from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, seed_key, train
-from jnn.train.sweep import make_train, product, sweep
+from jnn.train.sweep import keep_as_run, make_train, product, sweep
 
 SAME = 1e-9  # float64: batched sums in another order, over a few dozen steps
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
 LABEL = (X[:, 0] > 0).astype(np.int32)
-CONFIG = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-2)
+CONFIG = TrainingConfig(epochs=2, batch_size=16, learning_rate=1e-2)
 EVERYTHING = jnn.chain(jnn.dense(4), batch_norm(), jnp.tanh, dropout(0.1), jnn.dense(2))
 LINEAR = jnn.dense(2)
+PRODUCT = jnn.chain(jnn.dense(2), jnn.dense(2))  # overflows at the second step of a huge rate
 
 
 def task(config, model=EVERYTHING):
@@ -55,12 +58,17 @@ def linear(config):
 
 
 def test_each_member_equals_its_solo_run(float64):
-    configs = product(CONFIG, {"seed": [0, 1], "learning_rate": [1e-2, 1e-3]})
-    results = sweep(task, configs, say=lambda text: None)
+    base = dataclasses.replace(CONFIG, weight_decay=0.5, clip=0.5)
+    configs = [
+        dataclasses.replace(base, seed=1),
+        dataclasses.replace(base, learning_rate=1e-3, weight_decay=1.0, clip=0.1),
+    ]
+    what = task(CONFIG)
+    results = sweep(lambda config: what, configs, say=lambda text: None)
     for config, result in zip(configs, results, strict=True):
         assert result["config"] == dataclasses.asdict(config)
-        solo = train(task(config), config, seed_key(config.seed))
-        expected = task(config).test(solo.params, solo.state)
+        solo = train(what, config, seed_key(config.seed), quiet=True)
+        expected = what.test(solo.params, solo.state)
         np.testing.assert_allclose(result["metrics"]["test/loss"], expected["test/loss"], atol=SAME)
         np.testing.assert_allclose(
             result["metrics"]["test/accuracy"], expected["test/accuracy"], atol=SAME
@@ -71,38 +79,84 @@ def test_each_member_equals_its_solo_run(float64):
         )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_weight_decay_and_clip_are_values_of_one_program(float64, optimizer):
+    base = dataclasses.replace(CONFIG, epochs=1, optimizer=optimizer, weight_decay=0.5, clip=0.5)
+    configs = [dataclasses.replace(base, weight_decay=1.0), dataclasses.replace(base, clip=0.1)]
+    what, said = linear(base), []
+    results = sweep(lambda config: what, configs, say=said.append)
+    assert "program 1 of 1: 2 runs" in said
+    for config, result in zip(configs, results, strict=True):
+        solo = train(what, config, seed_key(config.seed), quiet=True)
+        validation = [row["validation/loss"] for row in solo.history if "validation/loss" in row]
+        found = [row["validation/loss"] for row in result["history"]]
+        np.testing.assert_allclose(found, validation, atol=SAME)
+    assert len({result["metrics"]["test/loss"] for result in results}) == 2
+
+
+@pytest.mark.slow
+def test_a_member_kept_as_a_run_holds_its_params_and_log(tmp_path):
+    config, members = dataclasses.replace(CONFIG, epochs=1), []
+    what = linear(config)
+    sweep(lambda config: what, [config], say=lambda text: None, on_member=members.append)
+    (trained,) = members
+    run = Run.create("own", config, out=tmp_path / "best", options=RunOptions(quiet=True))
+    with run:
+        summary = keep_as_run(trained, run)
+    params, _ = load_trained(LINEAR, what.example, tmp_path / "best")
+    jax.tree.map(np.testing.assert_array_equal, params, trained.member.kept[0])
+    assert summary["kept"] == trained.result["kept"]
+    assert summary["metrics"] == trained.result["metrics"]
+    assert [row["step"] for row in run.metrics.rows()] == [
+        row["step"] for row in trained.result["history"]
+    ]
+
+
+@pytest.mark.slow
+def test_a_member_kept_as_a_run_may_be_resumed_with_more_epochs(tmp_path):
+    what, members = linear(CONFIG), []
+    sweep(lambda config: what, [CONFIG], say=lambda text: None, on_member=members.append)
+    with Run.create("own", CONFIG, out=tmp_path / "best", options=RunOptions(quiet=True)) as run:
+        keep_as_run(members[0], run)
+    with Run.open(tmp_path / "best", epochs=3, options=RunOptions(quiet=True)) as longer:
+        fitted = train(what, dataclasses.replace(CONFIG, epochs=3), seed_key(0), longer)
+    assert fitted.counts["steps"] == 3 * what.feed.steps_per_epoch
+
+
 def test_a_whole_run_is_a_pure_function_that_vmaps(float64):
-    what = task(CONFIG)
+    what = linear(CONFIG)
     run = make_train(what, CONFIG)
     keys, rates = jnp.stack([seed_key(0), seed_key(1)]), jnp.array([1e-2, 1e-3])
     many, history = jax.jit(jax.vmap(run, in_axes=(0, 0, None)))(keys, rates, what.feed.data)
     one, _ = jax.jit(run)(keys[1], rates[1], what.feed.data)
-    assert history["train/loss"].shape == (2, 3)
+    assert history["train/loss"].shape == (2, 2)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=SAME), many.kept, one.kept)
 
 
 def test_a_sweep_goes_on_where_it_stopped(tmp_path):
-    configs = product(CONFIG, {"seed": [0, 1]})
-    whole = sweep(linear, configs, folder=tmp_path / "whole", say=lambda text: None)
+    configs, what = product(CONFIG, {"seed": [0, 1]}), linear(CONFIG)
+    whole = sweep(lambda config: what, configs, say=lambda text: None)
 
     def stop(text):
-        if text.startswith("epoch 2/"):
+        if text.startswith("epoch 1/"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(linear, configs, folder=tmp_path / "cut", say=stop)
+        sweep(lambda config: what, configs, folder=tmp_path / "cut", say=stop)
     said = []
-    assert sweep(linear, configs, folder=tmp_path / "cut", say=said.append) == whole
+    again = sweep(lambda config: what, configs, folder=tmp_path / "cut", say=said.append)
+    assert again == whole
     assert [text for text in said if text.startswith("epoch")] == [
-        text for text in said if text.startswith("epoch 3/3")
+        text for text in said if text.startswith("epoch 2/2")
     ]
 
 
 def test_settings_that_cannot_be_traced_get_programs_of_their_own():
     said = []
-    results = sweep(
-        linear, product(CONFIG, {"seed": [0, 1], "batch_size": [16, 20]}), say=said.append
-    )
+    config = dataclasses.replace(CONFIG, epochs=1)
+    configs = product(config, {"seed": [0, 1], "batch_size": [16, 20]})
+    results = sweep(linear, configs, say=said.append)
     assert [text for text in said if "program" in text] == [
         "program 1 of 2: 2 runs",
         "program 2 of 2: 2 runs",
@@ -115,7 +169,8 @@ def test_a_member_that_diverges_says_so_and_leaves_the_others_alone():
         dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant", warmup=0.0),
         {"learning_rate": [1e-2, 1e38]},
     )
-    fine, diverged = sweep(task, configs, say=lambda text: None)
+    what = task(CONFIG, PRODUCT)
+    fine, diverged = sweep(lambda config: what, configs, say=lambda text: None)
     assert np.isfinite(fine["metrics"]["test/loss"])
     assert np.isnan(diverged["metrics"]["test/loss"])
 

@@ -13,19 +13,24 @@ from jnn.errors import mistake
 EXAMPLES = (
     "jnn compare runs/image_classification",
     "jnn compare runs/image_classification/*-lr-* --metric test/nll --picture rates.png",
+    "jnn compare runs/rates runs/mlp",
     "jnn compare runs/mlp runs/cnn --csv results.csv --markdown results.md",
 )
 
 ABOUT = """\
 Show runs side by side: the settings that differ, and the metrics as mean and standard deviation
-over the runs that differ in their seed alone. Runs of different experiments must share a metric."""
+over the runs that differ in their seed alone. A sweep counts as its runs. Runs of
+different experiments must share a metric."""
 
 
 def main(argv: list[str]) -> int:
     """Print a table of runs, and write the files that the options name."""
     parser = Parser("compare", ABOUT, examples=EXAMPLES)
     parser.add_argument(
-        "runs", metavar="RUN", nargs="+", help="a run's folder, or one with runs below it"
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="the folder of a run or a sweep, or one with some below",
     )
     parser.add_argument(
         "--metric", help="the metric to sort by and plot, instead of the experiment's own"
@@ -47,11 +52,12 @@ def main(argv: list[str]) -> int:
     from jnn.files import plain
     from jnn.runs.comparison import Result, compare, direction_of
     from jnn.runs.comparison_text import as_json
-    from jnn.runs.results import read_result, run_folders
+    from jnn.runs.results import read_results, run_folders
     from jnn.wording import lowest_is_best
 
     outputs = Outputs(csv=arguments.csv, markdown=arguments.markdown, picture=arguments.picture)
-    results: list[Result] = [read_result(folder) for folder in run_folders(arguments.runs)]
+    folders = run_folders(arguments.runs)
+    results: list[Result] = [result for folder in folders for result in read_results(folder)]
     metric = chosen_metric(results, arguments.metric)
     direction = arguments.direction or direction_of(results, metric)
     comparison = compare(results, metric=metric, lowest=lowest_is_best(direction))

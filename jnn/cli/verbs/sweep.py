@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import itertools
 import json
+import math
 import re
 import shlex
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import examples_text, taken_out
-from jnn.cli.experiments import find, load
+from jnn.cli.experiments import Listing, find, load
 from jnn.cli.machine import use_device
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 
@@ -23,9 +24,12 @@ HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
 
 Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e-3,1e-3, or a range
-of integers, 0..7 (both ends included). Runs that differ in seed and learning rate alone are one
-compiled program, split over all devices. The table and the picture at the end have means over
-seeds. The same command with the same --out continues where it stopped.
+of integers, 0..7 (both ends included). Runs that differ in seed, learning rate, weight decay and
+clip alone are one compiled program, split over all devices (a weight decay or clip of 0 is another
+program than those above 0). The table and the picture at the end have means over seeds. The best
+run becomes a run of its own in FOLDER/best, to load, generate with, or resume with more epochs; its
+seed was chosen by the same metric, so its result is better than the mean. `jnn compare FOLDER`
+shows all runs again. The same command with the same --out continues where it stopped.
 
   --out FOLDER   where to save the results; otherwise runs/NAME/sweep-DATE-TIME
   --json         end with the results as JSON on one line
@@ -150,6 +154,8 @@ def _run(
     from jnn.files import plain, write_json
     from jnn.train.sweep import sweep
 
+    best = _Best(listing)
+
     def say(text: str) -> None:
         if not arguments.quiet:
             print(text, file=sys.stderr, flush=True)
@@ -161,19 +167,64 @@ def _run(
         with _locked(folder), terminable():
             say(f"sweep of {len(configs)} runs in {folder}")
             with profiled(folder, say) if arguments.profile else contextlib.nullcontext():
-                runs = sweep(task_of, configs, folder=folder, say=say)
-            write_json(folder / "sweep.json", {"experiment": listing.name, "runs": runs})
+                runs = sweep(task_of, configs, folder=folder, say=say, on_member=best.offer)
+            about = listing.metric or {}
+            record = {"experiment": listing.name, "metric": about, "runs": runs}
+            write_json(folder / "sweep.json", record)
             lines = _results(listing, runs, folder)
+            lines += best.keep(folder / "best", command)
     except (KeyboardInterrupt, Interrupted):
         say(f"stopped. Continue with: {command}")
         raise
     if arguments.json:
         names = ("config", "metrics", "kept")
         results = [{name: run[name] for name in names} for run in runs]
-        print(json.dumps(plain({"folder": folder, "runs": results}), ensure_ascii=False))
+        found = {"folder": folder, "best": folder / "best", "runs": results}
+        print(json.dumps(plain(found), ensure_ascii=False))
     else:
         print("\n".join(lines))
     return 0
+
+
+class _Best:
+    """The best member so far, by the metric and direction of the experiment."""
+
+    def __init__(self, listing: Listing):
+        self._listing = listing
+        self._trained: Any = None
+
+    def offer(self, trained: Any) -> None:
+        """Keep a member instead of the one before, where it is better."""
+        if self._rank(trained) < (self._rank(self._trained) if self._trained else math.inf):
+            self._trained = trained
+
+    def _rank(self, trained: Any) -> float:
+        """Its value, the lower the better; infinite where it has none or diverged."""
+        about = self._listing.metric or {}
+        value = trained.result["metrics"].get(about.get("name"), math.nan)
+        if not about.get("direction") or not math.isfinite(value):
+            return math.inf
+        return value if about["direction"] == "lowest" else -value
+
+    def keep(self, folder: Path, command: str) -> list[str]:
+        """Write it as a run into the folder; returns the lines to print."""
+        from jnn.runs.run import Run, RunOptions
+        from jnn.train.sweep import keep_as_run
+
+        if self._trained is None:
+            return ["No run is the best: ABOUT of the experiment names no metric and direction."]
+        run = Run.create(
+            self._listing.name,
+            self._trained.config,
+            out=folder,
+            overwrite=True,
+            options=RunOptions(quiet=True),
+            source=None if self._listing.built_in else self._listing.path,
+            command=command,
+        )
+        with run:
+            keep_as_run(self._trained, run, metric=self._listing.metric)
+        return [f"The best run: {folder}"]
 
 
 @contextlib.contextmanager
@@ -188,6 +239,7 @@ def _locked(folder: Path) -> Iterator[None]:
             path.name
             for path in folder.iterdir()
             if not path.name.startswith((LOCK, TEMPORARY, "program", "sweep.", "profile"))
+            and path.name != "best"
         ]
     if others:
         got = f"a folder that holds {others[0]}"
