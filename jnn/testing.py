@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.compose import repeat
+from jnn.compose import chain, repeat
 from jnn.errors import mistake
-from jnn.functions import as_model
+from jnn.functions import as_model, identity
 from jnn.model import Model, reader, streams
 from jnn.paths import path_name
 from jnn.tags import capture
@@ -72,7 +72,8 @@ def check_model(
         raise mistake(
             "check_model", got=f"a law called {unknown[0]!r}", expected=f"some of {', '.join(LAWS)}"
         )
-    jax.eval_shape(model.init, jax.random.key(0), x)  # raises before any law if x is refused
+    # raises, before any law, where x is refused or init and apply are not those of a model
+    jax.eval_shape(chain(model, identity).init, jax.random.key(0), x)
     report, broken = {}, {}
     for law in laws:
         start = time.perf_counter()

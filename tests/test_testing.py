@@ -105,11 +105,13 @@ def test_a_dead_parameter_is_named():
 
 
 def test_a_key_used_twice_is_found():
-    twice = of(
-        lambda params, x, key, train: (
-            x * params["scale"] + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
-        )
-    )
+    def drawn(params, x, key, train):
+        y = x * params["scale"]
+        if not train:
+            return y
+        return y + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
+
+    twice = of(drawn)
     with pytest.raises(AssertionError, match="purity: KeyReuseError"):
         check_model(twice, X, laws=["purity"])
 

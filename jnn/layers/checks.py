@@ -93,6 +93,9 @@ def check_names(caller: str, x: Any, *names: str) -> None:
 
 def check_params(caller: str, params: Mapping[str, Any], *names: str) -> None:
     """Check that params have these names: those of another model do not."""
+    if not isinstance(params, Mapping):
+        got, expected = f"params of type {type(params).__name__}", "a dict, as init makes it"
+        raise mistake(caller, got=got, expected=expected)
     if missing := [name for name in names if name not in params]:
         raise mistake(
             caller,

@@ -229,6 +229,9 @@ def check_epsilon(caller: str, epsilon: float) -> float:
 def check_input(caller: str, x: jax.Array, params: Params | None = None, min_rank: int = 1) -> None:
     """Check that x is floating-point, with the features that scale and bias were made for."""
     check_float(caller, x, min_rank=min_rank)
+    if foreign := [name for name in params or {} if name not in ("scale", "bias")]:
+        got, remedy = f"params with {foreign[0]!r}", "Use the params that this model's init made."
+        raise mistake(caller, got=got, expected="scale and bias alone", remedy=remedy)
     for leaf in (params or {}).values():
         check_features(caller, x, leaf.shape[0])
 
