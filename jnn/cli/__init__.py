@@ -7,6 +7,7 @@ extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import io
@@ -63,13 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except JnnError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # standard error may be full
+            print(f"error: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except SystemExit as help_shown:
         return int(help_shown.code or 0)
     except Interrupted as stop:
         return stop.exit_code
     except KeyboardInterrupt:
+        with contextlib.suppress(OSError):  # standard error may be full
+            print("interrupted", file=sys.stderr)
         return 130
     # as in `jnn list | head -1`: flushing the rest must not raise again at exit
     except BrokenPipeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -13,10 +14,17 @@ from jnn.errors import JnnError
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A question with the choices nearest to ``word``; "" where none is near.
 
+    Those with its letters as initials are nearest, as ``--learning-rate`` is to ``--lr``.
+
     >>> did_you_mean("rum", ["run", "list"])
     'Did you mean run?'
+    >>> did_you_mean("--lr", ["--help", "--learning-rate", "--name"])
+    'Did you mean --learning-rate?'
     """
-    near = difflib.get_close_matches(word, list(choices), n=3)
+    choices = list(choices)
+    initials = lambda choice: "".join(part[:1] for part in re.split("[-_]+", choice))
+    near = [choice for choice in choices if initials(choice) == word.strip("-")]
+    near = near or difflib.get_close_matches(word, choices, n=3)
     return f"Did you mean {' or '.join(near)}?" if near else ""
 
 

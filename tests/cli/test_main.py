@@ -1,3 +1,6 @@
+import errno
+import importlib
+import io
 import json
 import os
 import re
@@ -216,3 +219,21 @@ def test_an_option_may_be_spelled_with_underscores(folder, monkeypatch, option):
     monkeypatch.setattr("jnn.cli.verbs.run.keep_memory", lambda: calls.append(option))
     assert main(["run", "line.py", option, "--print_config"]) == 0
     assert calls == [option]
+
+
+def test_ctrl_c_while_a_verb_is_imported_ends_with_130_and_one_line(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_full_standard_error_gives_the_exit_code_of_the_mistake(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert main(["lits"]) == 2

@@ -13,8 +13,7 @@ from jnn.errors import mistake
 EXAMPLES = (
     "jnn compare runs/image_classification",
     "jnn compare runs/image_classification/*-lr-* --metric test/nll --picture rates.png",
-    "jnn compare runs/rates runs/mlp",
-    "jnn compare runs/mlp runs/cnn --csv results.csv --markdown results.md",
+    "jnn compare runs/rates runs/mlp --csv results.csv --markdown results.md",
 )
 
 ABOUT = """\
