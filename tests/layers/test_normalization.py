@@ -9,6 +9,7 @@ import pytest
 
 import jnn
 from jnn.layers.normalization import group_norm, instance_norm, layer_norm, rms_norm
+from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: a few more sums, divided by a standard deviation
@@ -32,15 +33,15 @@ LAYERS = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
     case, layer = reference("normalization", name), LAYERS[name]
-    params = {key: case[f"params/{key}"] for key in layer.init(jax.random.key(0), case["x"])[0]}
+    names, _ = jax.eval_shape(layer.init, jax.random.key(0), case["x"])
+    params = {key: case[f"params/{key}"] for key in names}
 
     def weighted(params, x):
         y, _ = layer.apply(params, {}, x)
         return jnp.sum(case["weights"] * y), y
 
-    (_, y), (gradient, gradient_x) = jax.value_and_grad(weighted, (0, 1), has_aux=True)(
-        jax.tree.map(jnp.asarray, params), jnp.asarray(case["x"])
-    )
+    gradients = jax.jit(jax.grad(weighted, (0, 1), has_aux=True))
+    (gradient, gradient_x), y = gradients(params, case["x"])
     np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     np.testing.assert_allclose(gradient_x, case["gradient/x"], atol=GRADIENT)
     for key in params:
@@ -50,7 +51,7 @@ def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
 @pytest.mark.parametrize("layer", [layer_norm(), group_norm(1, rank=1)])
 def test_a_mean_far_from_zero_does_not_cancel_the_variance(layer):
     x = (1e4 + np.random.default_rng(0).normal(size=(3, 4096))).astype(np.float32)
-    y, _ = layer.apply(*layer.init(jax.random.key(0), x), jnp.asarray(x))
+    y, _ = apply(layer, *init(layer, x), x)
     exact = x.astype(np.float64)
     exact = (exact - exact.mean(1, keepdims=True)) / np.sqrt(exact.var(1, keepdims=True) + 1e-5)
     np.testing.assert_allclose(y, exact, atol=10 * FLOAT32)
@@ -58,8 +59,8 @@ def test_a_mean_far_from_zero_does_not_cancel_the_variance(layer):
 
 @pytest.mark.parametrize(("layer", "mean"), [(layer_norm(), 1), (rms_norm(), 0)])
 def test_bfloat16_is_rounded_only_at_the_end(layer, mean):
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 512)), jnp.bfloat16)
-    y, _ = layer.apply(*layer.init(jax.random.key(0), x), x)
+    x = np.random.default_rng(0).normal(size=(3, 512)).astype(jnp.bfloat16)
+    y, _ = apply(layer, *init(layer, x), x)
     exact = np.asarray(x, np.float64)
     exact = exact - mean * exact.mean(1, keepdims=True)
     exact = exact / np.sqrt(np.square(exact).mean(1, keepdims=True))
@@ -69,22 +70,21 @@ def test_bfloat16_is_rounded_only_at_the_end(layer, mean):
 
 @pytest.mark.parametrize("layer", [group_norm(2, rank=2), instance_norm(rank=2)])
 def test_masked_statistics_are_those_of_the_real_elements(layer, float64):
-    x = jax.random.normal(jax.random.key(0), (2, 7, 4))
-    params, state = layer.init(jax.random.key(0), x)
-    mask = jnp.arange(7) < jnp.array([[5], [3]])
-    run = jax.jit(lambda x, mask: layer.apply(params, state, x, mask=mask)[0])
-    gradient = jax.jit(
-        jax.grad(lambda x, mask: jnp.sum(jnp.where(mask[..., None], jnp.sin(run(x, mask)), 0)))
-    )
-    junk = jnp.where(mask[..., None], x, jnp.nan)
+    x = np.random.default_rng(0).normal(size=(2, 7, 4))
+    params, state = init(layer, x)
+    mask = np.arange(7) < np.array([[5], [3]])
+
+    def loss(x, mask):
+        y, _ = layer.apply(params, state, x, mask=mask)
+        return jnp.sum(jnp.sin(y) if mask is None else jnp.where(mask[..., None], jnp.sin(y), 0)), y
+
+    gradient_and_output = jax.jit(jax.grad(loss, has_aux=True))
+    junk = np.where(mask[..., None], x, np.nan)
+    gradient, y = jax.device_get(gradient_and_output(junk, mask))
     for i, length in enumerate((5, 3)):
-        alone, all_real = x[i, :length], jnp.ones(length, bool)
-        np.testing.assert_allclose(
-            run(junk, mask)[i, :length], layer.apply(params, state, alone)[0], atol=FORWARD
-        )
-        np.testing.assert_allclose(
-            gradient(junk, mask)[i, :length], gradient(alone, all_real), atol=GRADIENT
-        )
+        gradient_alone, y_alone = gradient_and_output(x[i, :length], None)
+        np.testing.assert_allclose(y[i, :length], y_alone, atol=FORWARD)
+        np.testing.assert_allclose(gradient[i, :length], gradient_alone, atol=GRADIENT)
 
 
 X = np.zeros((2, 5, 6), np.float32)
@@ -102,7 +102,7 @@ MISTAKES = {
         r"layer_norm: got epsilon=-1.0, expected a small number above 0",
     ),
     "another width": (
-        lambda: layer_norm().apply({"scale": jnp.ones(5)}, {}, X),
+        lambda: layer_norm().apply({"scale": np.ones(5, np.float32)}, {}, X),
         r"layer_norm: got x of shape \(2, 5, 6\), expected 5 features",
     ),
     "groups": (
