@@ -11,9 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import jnn
+from jnn.layers import bilinear_convolution
 from jnn.layers.bilinear_convolution import Geometry, convolution
 from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
 from jnn.model import streams
+from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: longer sums
@@ -40,21 +42,25 @@ LAYERS = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
     case, layer = reference("convolution", name), LAYERS[name]
-    shapes = jax.tree.map(jnp.shape, layer.init(jax.random.key(0), case["x"][0])[0])
-    params = {key: jnp.asarray(case[f"params/{key}"]) for key in shapes}
-    assert shapes == jax.tree.map(jnp.shape, params)
+    declared, _ = jax.eval_shape(layer.init, jax.random.key(0), case["x"][0])
+    params = {key: case[f"params/{key}"] for key in declared}
+    assert jax.tree.map(jnp.shape, declared) == jax.tree.map(jnp.shape, params)
 
     def weighted(params, x):
         y, _ = layer.apply(params, {}, x)
         return jnp.sum(case["weights"] * y), y
 
     (_, y), (gradient, gradient_x) = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(
-        params, jnp.asarray(case["x"])
+        params, case["x"]
     )
     np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     np.testing.assert_allclose(gradient_x, case["gradient/x"], atol=GRADIENT)
     for key in params:
         np.testing.assert_allclose(gradient[key], case[f"gradient/{key}"], atol=GRADIENT)
+
+
+def draw(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
 
 
 @st.composite
@@ -81,7 +87,8 @@ def geometries(draw):
 
 def lax_convolution(x, kernel, geometry):
     """JAX's own, with its own gradients."""
-    orders = ("NHC", "HIO", "NHC") if x.ndim == 3 else ("NHWC", "HWIO", "NHWC")
+    space = "DHW"[3 - (x.ndim - 2) :]
+    orders = (f"N{space}C", f"{space}IO", f"N{space}C")
     return jax.lax.conv_general_dilated(
         x, kernel, *geometry[:4], orders, feature_group_count=geometry.groups
     )
@@ -102,17 +109,77 @@ def all_derivatives(f, x, kernel):
 def test_derivatives_are_those_of_jax(drawn):
     geometry, *shapes = drawn
     with jax.enable_x64(True):
-        x, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
-        expected = jax.jit(
-            lambda *args: all_derivatives(
-                functools.partial(lax_convolution, geometry=geometry), *args
-            )
-        )(x, kernel)
-        got = jax.jit(
-            lambda *args: all_derivatives(functools.partial(convolution, geometry=geometry), *args)
-        )(x, kernel)
+        x, kernel = (draw(shape, seed) for seed, shape in enumerate(shapes))
+        derivatives = lambda f: (
+            lambda *args: all_derivatives(functools.partial(f, geometry=geometry), *args)
+        )
+        both = jax.jit(
+            lambda *args: [derivatives(f)(*args) for f in (lax_convolution, convolution)]
+        )
+        expected, got = both(x, kernel)
         for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, atol=GRADIENT)
+
+
+LARGE = {
+    "sequence": (Geometry((2,), ((1, 2),), (1,), (2,), 2), (6, 30, 4), (3, 2, 6)),
+    "image": (Geometry((1, 2), ((1, 1), (0, 2)), (1, 1), (2, 1), 1), (6, 12, 13, 2), (3, 2, 2, 5)),
+    "image, dilated": (
+        Geometry((1, 1), ((1, 1), (0, 0)), (2, 1), (1, 1), 2),
+        (6, 8, 9, 4),
+        (2, 3, 2, 6),
+    ),
+    "volume": (
+        Geometry((1,) * 3, ((1, 1),) * 3, (1,) * 3, (1,) * 3, 1),
+        (2, 5, 6, 5, 1),
+        (2, 2, 2, 1, 3),
+    ),
+}
+"""Convolutions whose gradient to the kernel has far fewer elements than the image."""
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name):
+    geometry, *shapes = LARGE[name]
+    rng, used = np.random.default_rng(0), []
+    x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
+    products = bilinear_convolution._products
+    monkeypatch.setattr(
+        bilinear_convolution, "_products", lambda *operands: used.append(1) or products(*operands)
+    )
+    monkeypatch.setattr(bilinear_convolution, "CACHE", 2**12)  # several chunks
+    monkeypatch.setattr(bilinear_convolution, "_products_are_fast", lambda *sizes: True)
+
+    def derivatives(f):
+        loss = lambda kernel: jnp.sum(jnp.sin(f(x, kernel, geometry)))
+        return jax.jit(jax.jacfwd(jax.grad(loss)))(kernel), jax.jit(jax.grad(loss))(kernel)
+
+    for ours, theirs in zip(derivatives(convolution), derivatives(lax_convolution), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=GRADIENT)
+    assert used
+
+
+@pytest.mark.parametrize(
+    ("instructions", "inputs", "features", "expected"),
+    [
+        ("avx2", 128, 128, True),
+        ("avx2 avx512f", 16, 32, False),
+        ("avx2 avx512f", 3, 32, True),
+        ("avx2 avx512f", 16, 64, True),
+        ("", 1, 64, False),
+    ],
+)
+def test_the_form_is_chosen_by_processor_and_sizes(
+    monkeypatch, instructions, inputs, features, expected
+):
+    monkeypatch.setattr(
+        bilinear_convolution, "_instructions", lambda: frozenset(instructions.split())
+    )
+    geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
+    form = bilinear_convolution._form((inputs, 28, 28, 32), (28, 28, 32, features), geometry)
+    assert (form is bilinear_convolution._products) == expected
+    plain = bilinear_convolution._form((32, 28, 28, inputs), (3, 3, inputs, features), geometry)
+    assert plain is bilinear_convolution._plain
 
 
 @pytest.mark.parametrize(
@@ -123,7 +190,7 @@ def test_vmap_is_a_loop(float64, axes, groups):
     shapes = (2, 5, 4, 4), (3, 2, 4 // groups, 4)
     place = lambda shape, axis: shape if axis is None else (*shape[:axis], 3, *shape[axis:])
     operands = [
-        jax.random.normal(jax.random.key(i), place(shape, axis))
+        draw(place(shape, axis), i)
         for i, (shape, axis) in enumerate(zip(shapes, axes, strict=True))
     ]
     member = lambda i: [
@@ -134,9 +201,8 @@ def test_vmap_is_a_loop(float64, axes, groups):
         all_derivatives, functools.partial(convolution, geometry=geometry)
     )
     batched = jax.jit(jax.vmap(derivatives, axes))(*operands)
-    looped = jax.tree.map(
-        lambda *values: jnp.stack(values), *[jax.jit(derivatives)(*member(i)) for i in range(3)]
-    )
+    alone = jax.jit(derivatives)
+    looped = jax.tree.map(lambda *values: np.stack(values), *[alone(*member(i)) for i in range(3)])
     for a, b in zip(jax.tree.leaves(batched), jax.tree.leaves(looped), strict=True):
         np.testing.assert_allclose(a, b, atol=GRADIENT)
 
@@ -147,10 +213,7 @@ def test_grouped_and_in_sequence_agree(float64):
 
     for groups in (1, 4):
         geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
-        x, kernel = (
-            jax.random.normal(jax.random.key(0), (3, 2, 5, 4, 4)),
-            jax.random.normal(jax.random.key(1), (3, 3, 2, 4 // groups, 8)),
-        )
+        x, kernel = draw((3, 2, 5, 4, 4)), draw((3, 3, 2, 4 // groups, 8), seed=1)
         grouped, in_sequence = (
             jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
             for f in (bilinear_convolution._grouped, bilinear_convolution._in_sequence)
@@ -164,18 +227,22 @@ def test_grouped_and_in_sequence_agree(float64):
 )
 def test_same_padding_is_that_of_xla_and_transposed(float64, size, window, stride, dilation):
     """``SAME`` is XLA's, and a transposed convolution with it is the transpose of the plain one."""
-    x = jax.random.normal(jax.random.key(0), (2, size, 3))
+    x, kernel = draw((2, size, 3)), draw((window, 3, 4), seed=1)
     layer = conv(4, (window,), strides=stride, dilation=dilation, use_bias=False)
-    params, _ = layer.init(jax.random.key(1), x)
-    run = lambda x: layer.apply(params, {}, x)[0]
     pads = jax.lax.padtype_to_pads((size,), ((window - 1) * dilation + 1,), (stride,), "SAME")
     geometry = Geometry((stride,), tuple(pads), (1,), (dilation,), 1)
-    np.testing.assert_allclose(run(x), lax_convolution(x, params["kernel"], geometry), atol=FORWARD)
+    transposed = conv_transpose(3, (window,), strides=stride, dilation=dilation, use_bias=False)
+
+    @jax.jit
+    def convolved(x, kernel):
+        y, to_x = jax.vjp(lambda x: layer.apply({"kernel": kernel}, {}, x)[0], x)
+        back, _ = transposed.apply({"kernel": jnp.swapaxes(kernel, -1, -2)}, {}, y)
+        return y, lax_convolution(x, kernel, geometry), back, to_x(y)[0]
+
+    y, expected, back, gradient = convolved(x, kernel)
+    np.testing.assert_allclose(y, expected, atol=FORWARD)
     if size % stride == 0:
-        y = run(x)
-        transposed = conv_transpose(3, (window,), strides=stride, dilation=dilation, use_bias=False)
-        back, _ = transposed.apply({"kernel": jnp.swapaxes(params["kernel"], -1, -2)}, {}, y)
-        np.testing.assert_allclose(back, jax.vjp(run, x)[1](y)[0], atol=FORWARD)
+        np.testing.assert_allclose(back, gradient, atol=FORWARD)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +250,11 @@ def test_same_padding_is_that_of_xla_and_transposed(float64, size, window, strid
     [conv(3, (3,), padding="CAUSAL", dilation=2), depthwise_conv((4,), 2, padding="CAUSAL")],
 )
 def test_a_causal_convolution_depends_on_the_past_alone(layer):
-    x = jax.random.normal(jax.random.key(0), (9, 2))
-    params, state = layer.init(jax.random.key(1), x)
-    y, _ = layer.apply(params, state, x)
-    later, _ = layer.apply(params, state, x.at[5:].add(1.0))
+    x = draw((9, 2)).astype(np.float32)
+    changed = x.copy()
+    changed[5:] += 1
+    params, state = init(layer, x)
+    y, later = (np.asarray(apply(layer, params, state, value)[0]) for value in (x, changed))
     assert np.array_equal(y[:5], later[:5])
     assert not np.array_equal(y[5], later[5])
 
@@ -199,10 +267,7 @@ def test_only_a_causal_convolution_without_strides_streams():
 
 def test_shard_map_sums_the_gradients_of_the_devices(float64):
     geometry, n = Geometry((1,), ((1, 1),), (1,), (1,), 1), len(jax.devices())
-    x, kernel = (
-        jax.random.normal(jax.random.key(0), (2 * n, 5, 2)),
-        jax.random.normal(jax.random.key(1), (3, 2, 3)),
-    )
+    x, kernel = draw((2 * n, 5, 2)), draw((3, 2, 3), seed=1)
     loss = lambda kernel, x: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
     mesh, P = (
         jax.make_mesh((n,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)),
@@ -212,7 +277,8 @@ def test_shard_map_sums_the_gradients_of_the_devices(float64):
     sharded = jax.jit(
         jax.grad(jax.shard_map(local, mesh=mesh, in_specs=(P(), P("data")), out_specs=P()))
     )
-    np.testing.assert_allclose(sharded(kernel, x), jax.grad(loss)(kernel, x), atol=GRADIENT)
+    expected = jax.jit(jax.grad(loss))(kernel, x)
+    np.testing.assert_allclose(sharded(kernel, x), expected, atol=GRADIENT)
 
 
 def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
@@ -221,7 +287,8 @@ def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
     loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
     step = lambda carry, _: (jax.grad(loss, (0, 1))(*carry), None)
     program = jax.jit(lambda *carry: jax.lax.scan(step, carry, length=2)[0])
-    text = program.lower(jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))).as_text()
+    inputs = [np.ones(shape, np.float32) for shape in ((2, 8, 8, 3), (3, 3, 3, 4))]
+    text = program.lower(*inputs).as_text()
     orders = set(re.findall(r"dim_numbers = (.*), window", text))
     assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
 
@@ -271,7 +338,7 @@ MISTAKES = {
 
 
 def run(layer, x, **options):
-    return layer.apply(*layer.init(jax.random.key(0), x), x, **options)
+    return layer.apply(*init(layer, x), x, **options)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -285,31 +352,35 @@ def test_mistakes_are_named(name):
     "layer", [conv(8, (3, 3)), conv_transpose(8, (3, 3)), depthwise_conv((3, 3), 2)]
 )
 def test_other_channels_than_those_of_the_params_are_refused(layer):
-    params, state = jax.jit(layer.init)(jax.random.key(0), SMALL)
+    params, state = init(layer, SMALL)
     for x, message in (
         (SMALL[..., :2], "expected 3 channels in its last axis"),
         (SMALL.transpose(0, 3, 1, 2), "Channels come last"),
     ):
         with pytest.raises(jnn.JnnError, match=message):
             layer.apply(params, state, x)
-    params, state = jax.jit(layer.init)(jax.random.key(0), SMALL[..., :1])
+    params, state = init(layer, SMALL[..., :1])
     with pytest.raises(jnn.JnnError, match=re.escape("x[..., None]")):
         layer.apply(params, state, SMALL[..., 0])
 
 
 @pytest.mark.parametrize("groups", [1, 2])
 def test_an_empty_batch_has_no_outputs_and_a_gradient_of_zero(groups):
-    model, x = jnn.conv(4, (3,), groups=groups), jnp.ones((5, 2))
-    params, state = model.init(jax.random.key(0), x)
+    model, x = jnn.conv(4, (3,), groups=groups), np.ones((5, 2), np.float32)
+    params, state = jax.device_get(init(model, x))
     batch, members = x[None][:0], jax.tree.map(lambda leaf: leaf[None][:0], params)
-    apply = lambda params, x: model.apply(params, state, x)[0]
-    shape = (0, *apply(params, x).shape)
-    for axes, inputs in (
-        ((None, 0), (params, batch)),
-        ((0, None), (members, x)),
-        ((0, 0), (members, batch)),
-    ):
-        assert jax.vmap(apply, in_axes=axes)(*inputs).shape == shape
-    total = lambda params: jax.vmap(apply, in_axes=(None, 0))(params, batch).sum()
-    gradient = jax.grad(total)(params)
+    run = lambda params, x: model.apply(params, state, x)[0]
+
+    @jax.jit
+    def outputs_and_gradient(params, members, x, batch):
+        of_batch = lambda params: jax.vmap(run, in_axes=(None, 0))(params, batch)
+        outputs = (
+            of_batch(params),
+            jax.vmap(run, in_axes=(0, None))(members, x),
+            jax.vmap(run)(members, batch),
+        )
+        return outputs, jax.grad(lambda params: of_batch(params).sum())(params)
+
+    outputs, gradient = outputs_and_gradient(params, members, x, batch)
+    assert [y.shape for y in outputs] == [(0, 5, 4)] * 3
     jax.tree.map(lambda leaf, g: np.testing.assert_array_equal(g, 0 * leaf), params, gradient)
