@@ -35,10 +35,14 @@ def test_an_exact_linear_model_loses_twice_the_variance_of_each_term():
 @pytest.mark.parametrize(
     ("model", "y"),
     [
-        (LinearRegression(), X @ W + RNG.normal(size=200)),
-        (LogisticRegression(), (X @ W + RNG.normal(size=200) > 0).astype(int)),
+        pytest.param(LinearRegression(), X @ W + RNG.normal(size=200), id="r2"),
+        pytest.param(
+            LogisticRegression(),
+            (X @ W + RNG.normal(size=200) > 0).astype(int),
+            id="accuracy",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["r2", "accuracy"],
 )
 def test_it_agrees_with_scikit_learn(model, y):
     model.fit(X, y)

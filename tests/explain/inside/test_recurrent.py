@@ -12,6 +12,7 @@ from jnn.explain.inside.recurrent import activations, gates, hidden_states, unit
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.gru import gru
 from jnn.layers.lstm import lstm
+from tests.compiled import init
 
 EXACT = 1e-5  # float32, ten steps
 RNG = np.random.default_rng(0)
@@ -26,7 +27,7 @@ def sigmoid(z):
 
 def test_the_gates_of_an_lstm_are_those_of_its_equations():
     model = jnn.chain(memory=lstm(F), out=jnn.dense(2))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     weights = {name: np.asarray(value, np.float64) for name, value in params["memory"].items()}
     W, U, b = (weights[name] for name in ("kernel", "recurrent_kernel", "bias"))
     names = ("input_gate", "forget_gate", "output_gate", "cell", "hidden")
@@ -45,9 +46,9 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
 
 def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     model = jnn.chain(both=bidirectional(gru(F)), out=jnn.dense(2))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     values = activations(model, params, state, X)
-    y = jnn.capture(model.apply)(params, state, X)[1]["both/output"]
+    y = jax.jit(jnn.capture(model.apply))(params, state, X)[1]["both/output"]
     assert_allclose(
         np.concatenate(
             [values["both/forward"]["hidden"], values["both/backward"]["hidden"]], axis=-1

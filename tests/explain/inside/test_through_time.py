@@ -17,6 +17,7 @@ from jnn.explain.inside.through_time import (
 )
 from jnn.layers.elman import elman
 from jnn.layers.gru import gru
+from tests.compiled import init
 
 EXACT = 1e-10  # float64
 DIFFERENCES = 1e-6  # central differences with a step of 1e-5 in float64
@@ -29,19 +30,18 @@ pytestmark = pytest.mark.usefixtures("float64")
 def test_a_linear_recurrence_keeps_a_power_of_its_weight():
     """``h_t = 0.5 h_{t-1} + x_t``, the last h is Σ 0.5^(T-1-t) x_t."""
     layer = elman(2, activation="identity")
-    x = jnp.ones((T, 2))
-    params, state = layer.init(jax.random.key(0), x)
-    params = params | {"kernel": jnp.eye(2), "recurrent_kernel": 0.5 * jnp.eye(2)}
-    norms = gradient_norms(
-        lambda x: layer.apply(params, state, x)[0][-1] @ jnp.array([3.0, 4.0]), x
-    )
+    x = np.ones((T, 2))
+    params, state = init(layer, x)
+    params = params | {"kernel": np.eye(2), "recurrent_kernel": 0.5 * np.eye(2)}
+    last = jax.jit(lambda x: layer.apply(params, state, x)[0][-1] @ np.array([3.0, 4.0]))
+    norms = gradient_norms(last, x)
     assert_allclose(norms, 5 * 0.5 ** np.arange(T)[::-1], atol=EXACT)
 
 
 def test_the_gradients_of_a_models_last_loss_are_finite_differences():
     model = jnn.chain(embedding=jnn.embedding(V, D), memory=gru(4), out=jnn.dense(V))
     tokens, targets = np.random.default_rng(0).integers(0, V, (2, T)), np.array([1, 4])
-    params, state = model.init(jax.random.key(0), tokens[0])
+    params, state = init(model, tokens[0])
     norms = loss_gradients(model, params, state, tokens, targets)
     rest = {name: params[name] for name in ("memory", "out")}
     inside = jax.jit(

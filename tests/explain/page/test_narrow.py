@@ -34,10 +34,11 @@ onload = () => {
 """
 
 
-@pytest.fixture
-def page(tmp_path):
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
     """A report of everything that is wide."""
-    (tmp_path / "command.txt").write_text(f"jnn run {LONG} --out {LONG}")
+    folder = tmp_path_factory.mktemp("wide")
+    (folder / "command.txt").write_text(f"jnn run {LONG} --out {LONG}")
     summary = {
         "metrics": {"test/accuracy": 0.5, "test/f1": 0.25, LONG: 1234567.0},
         "metric": {"name": "test/accuracy", "direction": "highest"},
@@ -57,7 +58,7 @@ def page(tmp_path):
         Section("Text", "", predicted_text(tokens, values, probabilities, tokens, label="text")),
     ]
     rows = [{"step": 1, "train/loss": 0.5}]
-    return write_report(tmp_path, title=LONG, summary=summary, rows=rows, sections=sections)
+    return write_report(folder, title=LONG, summary=summary, rows=rows, sections=sections)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")

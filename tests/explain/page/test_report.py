@@ -88,9 +88,10 @@ def report(folder, **changes):
     return write_report(folder, **arguments)
 
 
-@pytest.fixture
-def page(tmp_path):
-    (tmp_path / "command.txt").write_text(
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "command.txt").write_text(
         "jnn run image_classification --seed 7\njnn resume somewhere\n"
     )
     figure = against_baselines("test/accuracy", 0.9, {"svm": 0.8}, lowest=False)
@@ -98,7 +99,7 @@ def page(tmp_path):
         Section("Bars", "Longer is better.", figure),
         Section("Layers", "All of them.", "layer  parameters\nout    10"),
     ]
-    return Page(report(tmp_path, sections=sections).read_text(encoding="utf-8"))
+    return Page(report(folder, sections=sections).read_text(encoding="utf-8"))
 
 
 def test_the_result_is_in_a_sentence_and_beside_the_baselines(page):
@@ -344,6 +345,7 @@ def test_large_pictures_are_made_coarser_until_all_fit(monkeypatch):
     assert width(coarse[0]) == width(coarse[2]) < width(fine)
 
 
+@pytest.mark.slow
 def test_a_page_of_many_pictures_stays_small(tmp_path):
     noise = filters(np.random.default_rng(0).normal(size=(40, 40, 3, 64)))
     assert (
