@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 
 TEMPORARY = ".writing-"
 """The beginning of the names of files that are being written.
@@ -22,7 +23,16 @@ A killed process may leave some behind; they can be removed.
 """
 _RESTORE = "Put a copy of the file back."
 _DEEPEST, _LONGEST = 100, 300  # levels of JSON, and digits of an integer: a float has up to 309
-_ROOM = "Free some space, or choose another folder."
+_REMEDIES = {
+    errno.ENOSPC: "Free some space, or choose another folder.",
+    errno.EDQUOT: "Free some space, or choose another folder.",
+    errno.EFBIG: "Raise the limit: ulimit -f unlimited.",
+    errno.EROFS: "Make it writable, or choose another folder.",
+    errno.EACCES: "Make it writable, or choose another folder.",
+    errno.EPERM: "Make it writable, or choose another folder.",
+    errno.EIO: "Look after the disk, or choose another folder.",
+}
+"""What to do about each error of the operating system that is no fault of a program."""
 
 
 def plain(value: Any) -> Any:
@@ -115,20 +125,39 @@ def _depth(value: Any, most: int) -> int:
 
 
 @contextlib.contextmanager
-def writable(path: Path, *, remedy: str = _ROOM) -> Iterator[None]:
-    """Turn a failure to write ``path``, as on a full disk, into a JnnError that says so."""
+def writable(path: Path, *, remedy: str = "") -> Iterator[None]:
+    """Turn a failure to write ``path``, as on a full disk, into a JnnError that says so.
+
+    The remedy is that of the failure, unless it is given.
+    """
     try:
         yield
     except OSError as error:
-        got = error.strerror or str(error)
-        raise mistake(str(path), got=got, expected="a place to write to", remedy=remedy) from error
+        raise unwritable(str(path), error, remedy=remedy) from error
+
+
+def unwritable(caller: str, error: OSError, *, remedy: str = "") -> JnnError:
+    """The error to raise for what the operating system says of a place to write to.
+
+    >>> print(unwritable("a.csv", OSError(errno.EFBIG, "File too large")))
+    a.csv: got File too large, expected a place to write to. Raise the limit: ulimit -f unlimited.
+    """
+    remedy = remedy or _REMEDIES.get(error.errno or 0, "Choose another folder.")
+    got = error.strerror or str(error)
+    return mistake(caller, got=got, expected="a place to write to", remedy=remedy)
+
+
+def of_the_system(error: OSError) -> bool:
+    """Whether an error of the operating system is no fault of a program, such as a full disk."""
+    return error.errno in _REMEDIES
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, remedy: str = _ROOM) -> Iterator[Path]:
+def replacing(path: Path, *, remedy: str = "") -> Iterator[Path]:
     """A temporary path beside ``path``, which replaces it once it is written and on disk.
 
-    After an error it is removed, and ``path`` is as before.
+    The remedy is that of `writable`. After an error the temporary file is removed, and ``path`` is
+    as before.
     """
     with writable(path, remedy=remedy):
         handle, name = tempfile.mkstemp(

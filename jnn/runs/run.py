@@ -33,7 +33,7 @@ from jnn.runs.folders import (
 )
 from jnn.runs.records import STATES
 from jnn.runs.settings import hash_of
-from jnn.runs.tensorboard import TensorBoardLines, summary_writer
+from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.wording import printable
 
 
@@ -140,7 +140,7 @@ class Run:
         use, or cannot be written.
         """
         if options and options.tensorboard:
-            summary_writer()
+            events_writer()
         machine, settings = environment(), plain(config)
         record = {
             "experiment": experiment,
@@ -172,19 +172,14 @@ class Run:
                 options=options or RunOptions(),
                 holding=stack.pop_all(),
             )
-        run._begin(command)
-        write_json(folder / "env.json", machine | {"config_at_start": settings})
-        run.keep_config()
-        started = (
-            shlex.join(["", "--start", run.start["run"], "--paths", paths]) if run.start else ""
-        )
-        readme = _README.format(
-            experiment=experiment,
-            name=record["source"] or experiment,
-            folder=folder,
-            start=started.removeprefix("''"),
-        )
-        write_text(folder / "README.md", readme)
+        try:
+            run._begin(command)
+            write_json(folder / "env.json", machine | {"config_at_start": settings})
+            run.keep_config()
+            write_text(folder / "README.md", run._readme())
+        except BaseException as error:  # on a full disk, say
+            run.__exit__(type(error), error, None)
+            raise
         return run
 
     @classmethod
@@ -233,6 +228,15 @@ class Run:
         resuming = "resuming " if self.resuming else ""
         seed = self.config.get("seed", 0)
         self.say(f"{resuming}{self.experiment}, seed {seed}, on {device_line()}")
+
+    def _readme(self) -> str:
+        words = ["--start", self.start["run"], "--paths", self.start["paths"]] if self.start else []
+        return _README.format(
+            experiment=self.experiment,
+            name=self.source or self.experiment,
+            folder=self.folder,
+            start="".join(f" {word}" for word in map(shlex.quote, words)),
+        )
 
     def keep_config(self) -> None:
         """Write ``config.json``.

@@ -6,7 +6,7 @@ import sys
 import pytest
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from jnn.errors import MissingExtraError
+from jnn.errors import JnnError, MissingExtraError
 from jnn.runs.run import Run, RunOptions
 from jnn.runs.tensorboard import TensorBoardLines
 
@@ -77,3 +77,17 @@ def test_without_tensorboardx_the_command_that_installs_it_is_said_and_no_run_is
     ):
         Run.create("toy", {"seed": 0}, out=tmp_path / "run", options=TENSORBOARD)
     assert not (tmp_path / "run").exists()
+
+
+def test_events_that_cannot_be_written_are_said_at_once_and_once(tmp_path):
+    log = TensorBoardLines(tmp_path / "metrics.jsonl")
+    log.write(1, {"loss": 0.5})
+    full = open("/dev/full", "wb")  # noqa: SIM115
+    log._writer._py_recordio_writer._writer = full
+    for step in range(2, 40):
+        log.write(step, {"loss": 0.5})
+    with pytest.raises(JnnError, match="tensorboard: got No space left on device, expected a pl"):
+        log.check()
+    log.close()
+    full.raw.close()
+    assert len(log.rows()) == 39
