@@ -8,7 +8,6 @@ extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib
 import io
 import os
@@ -80,11 +79,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+        from jnn.files import of_the_system, unwritable
+
+        if not of_the_system(error):
             raise
+        if isinstance(error.filename, str):
+            said = unwritable(error.filename, error)
+        elif _is_of_stdout():
+            said = unwritable("standard output", error, remedy="Send it elsewhere.")
+        else:
+            said = unwritable("jnn", error)
+        with contextlib.suppress(OSError):  # standard error may be full
+            print(f"error: {printable(str(said))}", file=sys.stderr)
+        return said.exit_code
+
+
+def _is_of_stdout() -> bool:
+    """Whether standard output takes not even an end of line. What is left of it is dropped then."""
+    try:
+        print(flush=True)
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"error: standard output: {error.strerror}", file=sys.stderr)
-        return 2
+        return True
+    return False
 
 
 def _dispatch(argv: list[str]) -> int:

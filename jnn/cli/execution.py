@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import signal
 import threading
 import traceback
@@ -17,7 +18,7 @@ import jax
 
 from jnn.cli.experiments import Listing
 from jnn.cli.result_table import result_lines
-from jnn.errors import Interrupted, JnnError
+from jnn.errors import Interrupted, JnnError, mistake
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 
@@ -83,11 +84,23 @@ def plain_sentence(error: BaseException) -> str:
 def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Profile the device and the host within the block, into ``folder/profile``.
 
-    Afterwards, say how to view the profile.
+    Afterwards, say how to view the profile. Raises JnnError where it cannot be written.
     """
     folder = folder / "profile"
-    with jax.profiler.trace(str(folder)):
+    jax.profiler.start_trace(str(folder))
+    try:
         yield
+    except BaseException:
+        with contextlib.suppress(jax.errors.JaxRuntimeError):
+            jax.profiler.stop_trace()
+        raise
+    try:
+        jax.profiler.stop_trace()
+    except jax.errors.JaxRuntimeError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        got = str(error).splitlines()[0].rpartition("; ")[2]
+        remedy = "The run's checkpoints are kept: make room, and resume it."
+        raise mistake(str(folder), got=got, expected="a place to write to", remedy=remedy) from None
     traces = sorted(folder.glob("plugins/profile/*/*.trace.json.gz"))
     say(
         f"Profile: open {traces[-1] if traces else folder} at https://ui.perfetto.dev, "

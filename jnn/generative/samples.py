@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.files import replacing
+from jnn.files import replacing, writable
 from jnn.generative.objectives import Generative
 
 
@@ -131,7 +131,8 @@ def between(first: np.ndarray, last: np.ndarray, count: int) -> np.ndarray:
 
 def keep_samples(folder: Path, step: int, images: np.ndarray) -> None:
     """Write images ``(N, H, W, C)`` from 0 to 1 of a step of training, as bytes, to a folder."""
-    folder.mkdir(exist_ok=True)
+    with writable(folder):
+        folder.mkdir(exist_ok=True)
     with replacing(folder / f"{step:08}.npy") as path:
         np.save(path, np.rint(255 * images).astype(np.uint8))
 

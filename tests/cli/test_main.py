@@ -207,7 +207,10 @@ def test_what_cannot_be_written_is_one_line(encoding):
     env = {**os.environ, "PYTHONIOENCODING": encoding}
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=-1, text=True, env=env, check=False)
-    assert done.stderr == "error: standard output: No space left on device\n"
+    assert done.stderr == (
+        "error: standard output: got No space left on device, expected a place to write to. "
+        "Send it elsewhere.\n"
+    )
     assert done.returncode == 2
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
