@@ -111,8 +111,13 @@ def test_a_layer_that_is_written_wrongly_is_named(parts, message):
 
 def test_params_of_another_model_are_named():
     model, x = jnn.chain(a=jnn.chain(b=jnn.dense(2))), jnp.ones((2, 3))
+    foreign = {"a": {"b": {"scale": x}}}
+    with pytest.raises(jnn.JnnError, match=r"in a/b: dense: got params without 'kernel', expected"):
+        model.apply(foreign, {}, x)
+    own = jnn.Model(jnn.dense(2).init, lambda params, state, x, **_: (x @ params["kernel"], state))
+    model = jnn.chain(a=jnn.chain(b=own))
     with pytest.raises(jnn.JnnError, match=r"in a/b: got params or state without 'kernel', expect"):
-        model.apply({"a": {"b": {"scale": x}}}, {}, x)
+        model.apply(foreign, {}, x)
 
 
 def test_residual_adds_and_refuses_another_shape():
