@@ -16,6 +16,7 @@ from jnn.layers.elman import elman
 from jnn.layers.gru import gru
 from jnn.layers.lstm import lstm
 from jnn.layers.recurrent import recurrent
+from tests.compiled import apply, init
 from tests.laws.case import example
 
 FORWARD, GRADIENT = 1e-10, 1e-9  # float64: the same sums in another order, carried along a sequence
@@ -39,15 +40,21 @@ def below(case, group):
     """The nested dict of what stands under ``group/`` in a case."""
     prefix = group + "/"
     found = {
-        key.removeprefix(prefix): jnp.asarray(value)
-        for key, value in case.items()
-        if key.startswith(prefix)
+        key.removeprefix(prefix): value for key, value in case.items() if key.startswith(prefix)
     }
     return unflatten_dict(found, sep="/")
 
 
-def assert_same_gradients(total, params, case):
-    to_params, to_x = jax.jit(jax.grad(total, argnums=(0, 1)))(params, jnp.asarray(case["x"]))
+def assert_parity(run, case):
+    """Output ``run(params, x)`` and all gradients equal those of PyTorch."""
+
+    def loss(params, x):
+        y = run(params, x)
+        return jnp.sum(case["weights"] * y), y
+
+    gradients = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
+    (to_params, to_x), y = gradients(below(case, "params"), case["x"])
+    np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     found, expected = (
         flatten_dict({**to_params, "x": to_x}, sep="/"),
         flatten_dict(below(case, "gradient"), sep="/"),
@@ -60,18 +67,12 @@ def assert_same_gradients(total, params, case):
 @pytest.mark.parametrize("name", LIKE_PYTORCH)
 def test_layers_equal_pytorch(float64, reference, name):
     case, model = reference("recurrent", name), LIKE_PYTORCH[name]
-    params, weights = below(case, "params"), jnp.asarray(case["weights"])
-    np.testing.assert_allclose(
-        model.apply(params, {}, jnp.asarray(case["x"]))[0], case["y"], atol=FORWARD
-    )
-    assert_same_gradients(
-        lambda params, x: jnp.sum(weights * model.apply(params, {}, x)[0]), params, case
-    )
+    assert_parity(lambda params, x: model.apply(params, {}, x)[0], case)
 
 
 @pytest.mark.parametrize("name", LIKE_PYTORCH)
 def test_params_have_the_shapes_of_pytorch(reference, name):
-    params, _ = jax.eval_shape(LIKE_PYTORCH[name].init, jax.random.key(0), jnp.ones((5, 2)))
+    params, _ = jax.eval_shape(LIKE_PYTORCH[name].init, jax.random.key(0), X[0, :, :2])
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(
         jnp.shape, below(reference("recurrent", name), "params")
     )
@@ -80,30 +81,23 @@ def test_params_have_the_shapes_of_pytorch(reference, name):
 def test_sequences_of_unequal_length_equal_pytorch_packed(float64, reference):
     case = reference("recurrent", "lengths")
     model = bidirectional(lstm(FEATURES))
-    params, weights = below(case, "params"), jnp.asarray(case["weights"])
-    mask = jnp.arange(case["x"].shape[1])[None] < jnp.asarray(case["lengths"])[:, None]
+    mask = np.arange(case["x"].shape[1])[None] < case["lengths"][:, None]
     run = lambda params, x: model.apply(
         params, {}, jnp.where(mask[..., None], x, jnp.nan), mask=mask
     )[0]
-    np.testing.assert_allclose(run(params, jnp.asarray(case["x"])), case["y"], atol=FORWARD)
-    assert_same_gradients(lambda params, x: jnp.sum(weights * run(params, x)), params, case)
+    assert_parity(run, case)
 
 
 def test_truncated_back_propagation_equals_pytorch(float64, reference):
     case, layer = reference("recurrent", "truncated"), lstm(FEATURES)
-    params, weights, half = (
-        below(case, "params"),
-        jnp.asarray(case["weights"]),
-        case["x"].shape[1] // 2,
-    )
+    half = case["x"].shape[1] // 2
 
     def run(params, x):
         first, memory = layer.read(params, {}, layer.carry(params, x[:, 0], 0), x[:, :half])
         second, _ = layer.read(params, {}, jax.lax.stop_gradient(memory), x[:, half:])
         return jnp.concatenate([first, second], axis=1)
 
-    np.testing.assert_allclose(run(params, jnp.asarray(case["x"])), case["y"], atol=FORWARD)
-    assert_same_gradients(lambda params, x: jnp.sum(weights * run(params, x)), params, case)
+    assert_parity(run, case)
 
 
 def sigmoid(z):
@@ -112,8 +106,8 @@ def sigmoid(z):
 
 def drawn_params(model, x):
     """Params of the order of one, biases too."""
-    rng, (params, _) = np.random.default_rng(1), model.init(jax.random.key(0), x)
-    return jax.tree.map(lambda leaf: jnp.asarray(0.5 * rng.standard_normal(leaf.shape)), params)
+    rng, (params, _) = np.random.default_rng(1), jax.eval_shape(model.init, jax.random.key(0), x)
+    return jax.tree.map(lambda leaf: 0.5 * rng.standard_normal(leaf.shape), params)
 
 
 def test_gru_with_reset_before_equals_the_paper(float64):
@@ -123,8 +117,7 @@ def test_gru_with_reset_before_equals_the_paper(float64):
     x, layer = example(6, 3).astype(np.float64), gru(FEATURES, reset="before")
     params = drawn_params(layer, x)
     (W_r, W_z, W), (U_r, U_z, U), (b_r, b_z, b) = (
-        np.split(np.asarray(params[name]), 3, axis=-1)
-        for name in ("kernel", "recurrent_kernel", "bias")
+        np.split(params[name], 3, axis=-1) for name in ("kernel", "recurrent_kernel", "bias")
     )
     h, expected = np.zeros(FEATURES), []
     for x_t in x:
@@ -135,7 +128,7 @@ def test_gru_with_reset_before_equals_the_paper(float64):
         ]
         h = np.array([z[j] * h[j] + (1 - z[j]) * candidate[j] for j in range(FEATURES)])
         expected.append(h)
-    np.testing.assert_allclose(layer.apply(params, {}, jnp.asarray(x))[0], expected, atol=FORWARD)
+    np.testing.assert_allclose(apply(layer, params, {}, x)[0], expected, atol=FORWARD)
 
 
 def test_peepholes_equal_the_paper(float64):
@@ -144,16 +137,16 @@ def test_peepholes_equal_the_paper(float64):
     """
     x, layer = example(6, 3).astype(np.float64), lstm(FEATURES, peephole=True)
     params = drawn_params(layer, x)
-    p_in, p_forget, p_out = np.asarray(params["peephole"])
+    p_in, p_forget, p_out = params["peephole"]
     y, cell, expected = np.zeros(FEATURES), np.zeros(FEATURES), []
     for x_t in x:
         net = x_t @ params["kernel"] + y @ params["recurrent_kernel"] + params["bias"]
-        net_in, net_forget, net_cell, net_out = np.split(np.asarray(net), 4)
+        net_in, net_forget, net_cell, net_out = np.split(net, 4)
         y_in, y_forget = sigmoid(net_in + p_in * cell), sigmoid(net_forget + p_forget * cell)
         cell = y_forget * cell + y_in * np.tanh(net_cell)
         y = sigmoid(net_out + p_out * cell) * np.tanh(cell)
         expected.append(y)
-    np.testing.assert_allclose(layer.apply(params, {}, jnp.asarray(x))[0], expected, atol=FORWARD)
+    np.testing.assert_allclose(apply(layer, params, {}, x)[0], expected, atol=FORWARD)
 
 
 @pytest.mark.parametrize(
@@ -163,10 +156,8 @@ def test_derivatives_equal_those_of_a_plain_scan(float64, model, monkeypatch):
     """The scan with the weights' products taken out, against ``lax.scan``: gradient, Hessian, and
     the gradient of a forward derivative.
     """
-    x, mask = (
-        jnp.asarray(example(2, 4, 2), jnp.float64),
-        jnp.array([[True] * 4, [True, True, False, False]]),
-    )
+    x = example(2, 4, 2).astype(np.float64)
+    mask = np.array([[True] * 4, [True, True, False, False]])
     params = drawn_params(model, x)
 
     def derivatives():
@@ -200,8 +191,8 @@ class Plain:
 
 def test_the_gradient_of_weights_is_one_product():
     """No loop on the way back makes anything of the shape of the weights."""
-    layer, x = lstm(5), jnp.ones((7, 2, 3))
-    params, _ = layer.init(jax.random.key(0), x)
+    layer, x = lstm(5), np.ones((7, 2, 3), np.float32)
+    params, _ = init(layer, x)
     traced = jax.make_jaxpr(jax.grad(lambda params: layer.apply(params, {}, x)[0].sum()))(params)
     shapes_in_loops = [shape for inner in loops(traced.jaxpr) for shape in output_shapes(inner)]
     assert (7, 20) in shapes_in_loops
@@ -222,9 +213,9 @@ def output_shapes(jaxpr):
 
 
 def test_gates_can_be_seen_and_changed():
-    model, x = jnn.chain(memory=lstm(4), out=jnn.dense(1)), jnp.asarray(example(2, 6, 3))
-    params, state = model.init(jax.random.key(0), x)
-    (y, _), values = jnn.capture(model.apply)(params, state, x)
+    model, x = jnn.chain(memory=lstm(4), out=jnn.dense(1)), example(2, 6, 3)
+    params, state = init(model, x)
+    (y, _), values = jax.device_get(jax.jit(jnn.capture(model.apply))(params, state, x))
     gates = {
         f"memory/{name}": (6, 2, 4)
         for name in ("input_gate", "forget_gate", "candidate", "cell", "output_gate", "hidden")
@@ -234,22 +225,18 @@ def test_gates_can_be_seen_and_changed():
         "out/output": (2, 6, 1),
     }
     np.testing.assert_array_equal(
-        jnp.moveaxis(values["memory/hidden"], 0, 1), values["memory/output"]
+        np.moveaxis(values["memory/hidden"], 0, 1), values["memory/output"]
     )
     cell, gates = (
         np.zeros((2, 4)),
-        [
-            np.asarray(values[f"memory/{name}"])
-            for name in ("forget_gate", "input_gate", "candidate")
-        ],
+        [values[f"memory/{name}"] for name in ("forget_gate", "input_gate", "candidate")],
     )
     for forget, let_in, candidate in zip(*gates, strict=True):
         cell = forget * cell + let_in * candidate
     np.testing.assert_allclose(cell, values["memory/cell"][-1], rtol=1e-6)
-    forgetful = jnn.intervene(
-        model.apply, {"memory/forget_gate": jnp.zeros_like, "memory/hidden": jnp.zeros_like}
-    )(params, state, x)[0]
-    np.testing.assert_allclose(forgetful, jnp.broadcast_to(params["out"]["bias"], y.shape))
+    forget = {"memory/forget_gate": jnp.zeros_like, "memory/hidden": jnp.zeros_like}
+    forgetful, _ = jax.jit(jnn.intervene(model.apply, forget))(params, state, x)
+    np.testing.assert_allclose(forgetful, np.broadcast_to(params["out"]["bias"], y.shape))
 
 
 @pytest.mark.parametrize(
@@ -257,35 +244,37 @@ def test_gates_can_be_seen_and_changed():
     [("after", {"reset_gate", "update_gate", "candidate", "hidden"}), ("before", {"reset_gate"})],
 )
 def test_gru_shows_its_gates(reset, names):
-    layer, x = gru(4, reset=reset), jnp.asarray(example(6, 3))
-    _, values = jnn.capture(layer.apply)(*layer.init(jax.random.key(0), x), x)
+    layer, x = gru(4, reset=reset), example(6, 3)
+    _, values = jax.eval_shape(jnn.capture(layer.apply), *init(layer, x), x)
     assert names <= values.keys()
     assert {value.shape for value in values.values()} == {(6, 4)}
 
 
 def test_forget_bias_is_that_of_the_forget_gate():
-    layer, x = lstm(4, forget_bias=7.0), jnp.asarray(example(6, 3))
-    params, state = layer.init(jax.random.key(0), jnp.zeros_like(x))
-    _, values = jnn.capture(layer.apply)(params, state, jnp.zeros_like(x))
+    layer, x = lstm(4, forget_bias=7.0), np.zeros((6, 3), np.float32)
+    _, values = jax.device_get(jax.jit(jnn.capture(layer.apply))(*init(layer, x), x))
     np.testing.assert_allclose(values["forget_gate"][0], 1 / (1 + np.exp(-7.0)), rtol=1e-6)
     np.testing.assert_allclose(values["input_gate"][0], 0.5, rtol=1e-6)
 
 
 def test_recurrent_kernels_are_orthogonal_gate_by_gate():
-    params, _ = lstm(5).init(jax.random.key(0), jnp.ones((6, 3)))
+    params, _ = init(lstm(5), np.ones((6, 3), np.float32))
     for block in np.split(np.asarray(params["recurrent_kernel"]), 4, axis=1):
         np.testing.assert_allclose(block @ block.T, np.eye(5), atol=1e-6)
 
 
 def test_masked_elements_of_y_are_zero_and_have_no_gradient():
-    layer, x = elman(4), jnp.asarray(example(2, 5, 3)).at[0, 2:].set(jnp.nan)
-    mask = jnp.array([[True, True, False, False, False], [True] * 5])
-    params, state = layer.init(jax.random.key(0), x)
-    y, _ = layer.apply(params, state, x, mask=mask)
+    mask = np.array([[True, True, False, False, False], [True] * 5])
+    layer, x = elman(4), np.where(mask[..., None], example(2, 5, 3), np.float32(np.nan))
+    params, state = init(layer, x)
+
+    def total(params, x):
+        y, _ = layer.apply(params, state, x, mask=mask)
+        return y.sum(), y
+
+    gradients = jax.jit(jax.grad(total, argnums=(0, 1), has_aux=True))
+    (to_params, to_x), y = jax.device_get(gradients(params, x))
     assert not y[0, 2:].any()
-    to_params, to_x = jax.grad(
-        lambda params, x: layer.apply(params, state, x, mask=mask)[0].sum(), argnums=(0, 1)
-    )(params, x)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(to_params))
     assert not to_x[0, 2:].any()
     assert to_x[0, :2].all()
@@ -305,16 +294,11 @@ def test_a_cell_of_ones_own_with_matrices_equals_elman(float64):
         h = jnp.tanh(x_t @ params["W"] + h @ params["R"])
         return h, h
 
-    x, own, theirs = (
-        jnp.asarray(example(2, 5, 3), jnp.float64),
-        recurrent(init, carry, step),
-        elman(FEATURES),
-    )
+    x, own = example(2, 5, 3).astype(np.float64), recurrent(init, carry, step)
     params = drawn_params(own, x)
-    expected = theirs.apply(
-        {"kernel": params["W"], "recurrent_kernel": params["R"], "bias": jnp.zeros(FEATURES)}, {}, x
-    )[0]
-    np.testing.assert_allclose(own.apply(params, {}, x)[0], expected, atol=FORWARD)
+    same = {"kernel": params["W"], "recurrent_kernel": params["R"], "bias": np.zeros(FEATURES)}
+    expected, _ = apply(elman(FEATURES), same, {}, x)
+    np.testing.assert_allclose(apply(own, params, {}, x)[0], expected, atol=FORWARD)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +324,10 @@ def test_bad_settings_are_named(make, message):
 X = np.ones((2, 5, 3), np.float32)
 
 
-@pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
+BAD_INPUTS_TO = {"elman": elman(4), "lstm": lstm(4), "gru": gru(4)}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS_TO)
 @pytest.mark.parametrize(
     ("x", "mask", "message"),
     [
@@ -370,8 +357,8 @@ X = np.ones((2, 5, 3), np.float32)
     ],
 )
 def test_bad_inputs_are_named(name, x, mask, message):
-    layer = {"elman": elman, "lstm": lstm, "gru": gru}[name](4)
-    params, state = layer.init(jax.random.key(0), X)
+    layer = BAD_INPUTS_TO[name]
+    params, state = init(layer, X)
     with pytest.raises(jnn.JnnError, match=f"{name}: {message}"):
         layer.apply(params, state, x, mask=mask)
 
@@ -379,6 +366,6 @@ def test_bad_inputs_are_named(name, x, mask, message):
 def test_both_directions_cannot_be_streamed():
     layer = bidirectional(gru(4))
     assert not jnn.streams(layer)
-    params, state = layer.init(jax.random.key(0), jnp.ones((5, 3)))
+    params, state = init(layer, X[0])
     with pytest.raises(jnn.JnnError, match="bidirectional: got x of shape"):
-        layer.apply(params, state, jnp.ones(3))
+        layer.apply(params, state, X[0, 0])
