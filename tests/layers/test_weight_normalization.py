@@ -9,6 +9,7 @@ import jnn
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.weight_normalization import spectral_norm, weight_norm
 from jnn.testing import check_model
+from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: a few more sums, divided by a norm
@@ -19,21 +20,23 @@ def assert_same(got, expected, tolerance=FORWARD):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=tolerance), got, expected)
 
 
+def begun(model, x):
+    """The output of the model with its first params."""
+    return apply(model, *init(model, x), x)[0]
+
+
 def test_weight_norm_is_that_of_pytorch(reference, float64):
     case, model = reference("normalization", "weight_norm"), weight_norm(jnn.dense(4))
     params = {
-        "bias": jnp.asarray(case["bias"]),
-        "kernel": {
-            "magnitude": jnp.asarray(case["magnitude"]),
-            "direction": jnp.asarray(case["direction"]),
-        },
+        "bias": case["bias"],
+        "kernel": {name: case[name] for name in ("magnitude", "direction")},
     }
 
     def weighted(params):
-        y, _ = model.apply(params, {}, jnp.asarray(case["x"]))
+        y, _ = model.apply(params, {}, case["x"])
         return jnp.sum(case["weights"] * y), y
 
-    (_, y), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
+    gradient, y = jax.jit(jax.grad(weighted, has_aux=True))(params)
     assert_same(y, case["y"])
     expected = {name: case[f"gradient/{name}"] for name in ("bias", "magnitude", "direction")}
     assert_same(
@@ -49,26 +52,21 @@ def test_weight_norm_is_that_of_pytorch(reference, float64):
 def test_weight_norm_starts_as_pytorchs_and_as_the_model_itself(reference, float64):
     case = reference("normalization", "weight_norm")
     dense = jnn.dense(4, kernel_init=lambda key, shape, dtype: jnp.asarray(case["kernel"], dtype))
-    params, _ = weight_norm(dense).init(jax.random.key(0), case["x"])
+    model, x = weight_norm(dense), case["x"]
+    params, state = init(model, x)
     assert_same(
         params["kernel"], {"magnitude": case["first_magnitude"], "direction": case["kernel"]}
     )
-    x = jnp.asarray(case["x"])
-    assert_same(
-        weight_norm(dense).apply(params, {}, x)[0],
-        dense.apply(*dense.init(jax.random.key(0), x), x)[0],
-    )
+    assert_same(apply(model, params, state, x)[0], begun(dense, x))
 
 
 def test_weight_norm_of_chosen_paths_and_inside_repeat(float64):
-    x = jnp.linspace(-1, 1, 8).reshape(2, 4)
+    x = np.linspace(-1, 1, 8).reshape(2, 4)
     partly = weight_norm(jnn.chain(jnn.dense(4), jnn.dense(4)), "1/kernel")
-    assert set(partly.init(jax.random.key(0), x)[0]["1"]["kernel"]) == {"magnitude", "direction"}
+    params, _ = jax.eval_shape(partly.init, jax.random.key(0), x)
+    assert set(params["1"]["kernel"]) == {"magnitude", "direction"}
     plain, deep = jnn.repeat(jnn.dense(4), 3), jnn.repeat(weight_norm(jnn.dense(4)), 3)
-    assert_same(
-        deep.apply(*deep.init(jax.random.key(0), x), x)[0],
-        plain.apply(*plain.init(jax.random.key(0), x), x)[0],
-    )
+    assert_same(begun(deep, x), begun(plain, x))
 
 
 def test_spectral_norm_is_that_of_pytorch(reference, float64):
@@ -76,19 +74,18 @@ def test_spectral_norm_is_that_of_pytorch(reference, float64):
         reference("normalization", "spectral_norm"),
         spectral_norm(jnn.dense(4, use_bias=False)),
     )
-    params = {"kernel": jnp.asarray(case["kernel"])}
-    state = {
-        "vectors": {
-            "kernel": {"left": jnp.asarray(case["left"]), "right": jnp.asarray(case["right"])}
-        }
-    }
+    params = {"kernel": case["kernel"]}
+    state = {"vectors": {"kernel": {name: case[name] for name in ("left", "right")}}}
+
+    def weighted(params, state, x, weights, train):
+        y, new = model.apply(params, state, x, train=train)
+        return jnp.sum(weights * y), (y, new)
+
+    gradient_and_output = jax.jit(jax.grad(weighted, has_aux=True), static_argnums=4)
     for i in range(3):
-
-        def weighted(params, i=i, state=state):
-            y, new = model.apply(params, state, jnp.asarray(case[f"{i}/x"]), train=i < 2)
-            return jnp.sum(case[f"{i}/weights"] * y), (y, new)
-
-        (_, (y, state)), gradient = jax.value_and_grad(weighted, has_aux=True)(params)
+        gradient, (y, state) = jax.device_get(
+            gradient_and_output(params, state, case[f"{i}/x"], case[f"{i}/weights"], i < 2)
+        )
         assert_same(y, case[f"{i}/y"])
         assert_same(
             state["vectors"]["kernel"], {"left": case[f"{i}/left"], "right": case[f"{i}/right"]}
@@ -98,12 +95,12 @@ def test_spectral_norm_is_that_of_pytorch(reference, float64):
 
 
 def test_spectral_norm_makes_the_largest_singular_value_one():
-    x = jnp.ones((2, 6))
+    x = np.ones((2, 6), np.float32)
     model = spectral_norm(jnn.dense(5, use_bias=False), steps=5)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     for _ in range(20):
-        _, state = model.apply(params, state, x, train=True)
-    kernel = model.apply(params, state, jnp.eye(6))[0]
+        _, state = apply(model, params, state, x, train=True)
+    kernel, _ = apply(model, params, state, np.eye(6, dtype=np.float32))
     assert abs(np.linalg.norm(kernel, 2) - 1) < CONVERGED
 
 
@@ -123,25 +120,23 @@ def test_mistakes_are_said(normalize):
         jnn.JnnError,
         match=r"which matches no path, expected a regular expression for some of bias, kernel",
     ):
-        normalize(jnn.dense(2), ".*weight").init(jax.random.key(0), jnp.ones(3))
+        normalize(jnn.dense(2), ".*weight").init(jax.random.key(0), np.ones(3, np.float32))
     with pytest.raises(
         jnn.JnnError, match=r"got bias of shape \(2,\), expected kernels of at least 2 axes"
     ):
-        normalize(jnn.dense(2), ".*").init(jax.random.key(0), jnp.ones(3))
+        normalize(jnn.dense(2), ".*").init(jax.random.key(0), np.ones(3, np.float32))
     with pytest.raises(jnn.JnnError, match="steps=0"):
         spectral_norm(jnn.dense(2), steps=0)
 
 
 def test_params_of_a_model_that_are_called_magnitude_and_direction_are_its_own():
-    def init(key, x):
+    def own_init(key, x):
         own = {"magnitude": jnp.array([2.0, 3.0]), "direction": jnp.ones((3, 2))}
         return {"own": own, "kernel": jnp.ones((3, 2))}, {}
 
-    def apply(params, state, x, *, key=None, train=False, mask=None):
+    def own_apply(params, state, x, *, key=None, train=False, mask=None):
         own = params["own"]
         return x @ params["kernel"] + own["magnitude"] * (x @ own["direction"]), state
 
-    model, x = jnn.Model(init, apply), jnp.arange(3.0)
-    normalized = weight_norm(model)
-    y, _ = normalized.apply(*normalized.init(jax.random.key(0), x), x)
-    np.testing.assert_allclose(y, model.apply(*model.init(jax.random.key(0), x), x)[0], rtol=1e-6)
+    model, x = jnn.Model(own_init, own_apply), np.arange(3, dtype=np.float32)
+    np.testing.assert_allclose(begun(weight_norm(model), x), begun(model, x), rtol=1e-6)
