@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 import jnn
 from jnn.errors import JnnError
 from jnn.explain.inside import saliency
+from tests.compiled import init
 
 COMPLETE = 1e-3  # what the middle rule with 256 steps leaves on a small tanh network
 EXACT = 1e-10  # float64 sums of a hundred products of order one
@@ -28,7 +29,7 @@ def _strict():
 
 
 def normal(*shape):
-    return jnp.asarray(np.random.default_rng(len(shape)).normal(size=shape))
+    return np.random.default_rng(len(shape)).normal(size=shape)
 
 
 def linear():
@@ -48,33 +49,34 @@ def network():
         tanh2=jnp.tanh,
         out=jnn.dense(K),
     )
-    params, state = model.init(jax.random.key(0), normal(H, W, C))
+    params, state = init(model, normal(H, W, C))
     return lambda x: model.apply(params, state, x)[0]
 
 
 def test_on_a_linear_function_the_gradients_are_its_weights():
     (f, w), target = linear(), 1
     x = normal(H, W, C)
-    assert_allclose(saliency.gradient(f, x, target), w[..., target], atol=EXACT)
-    assert_allclose(
-        saliency.smooth_grad(f, x, target, jax.random.key(0), samples=5), w[..., target], atol=EXACT
-    )
+    key = jax.random.key(0)
+    gradient = jax.jit(lambda x: saliency.gradient(f, x, target))
+    smooth_grad = jax.jit(lambda x: saliency.smooth_grad(f, x, target, key, samples=5))
+    assert_allclose(gradient(x), w[..., target], atol=EXACT)
+    assert_allclose(smooth_grad(x), w[..., target], atol=EXACT)
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_on_a_linear_function_integrated_gradients_are_the_terms_of_the_sum(steps):
     f, w = linear()
     x, baseline = normal(H, W, C), 0.3
-    values = saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=steps)
+    integrated = lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=steps)
+    values = jax.jit(integrated)(x)
     assert_allclose(values, (x - baseline) * w[..., 1], atol=EXACT)
 
 
 def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
     f, w = linear()
     x = normal(H, W, C)
-    assert_allclose(
-        saliency.occlusion(f, x, 2, size=1), jnp.sum(x * w[..., 2], axis=-1), atol=EXACT
-    )
+    values = jax.jit(lambda x: saliency.occlusion(f, x, 2, size=1))(x)
+    assert_allclose(values, np.sum(x * w[..., 2], axis=-1), atol=EXACT)
 
 
 @pytest.mark.parametrize("baseline", [0.0, "image"])
@@ -83,13 +85,16 @@ def test_integrated_gradients_are_complete(baseline):
     baseline = -x if baseline == "image" else baseline
     integrated = lambda x: saliency.integrated_gradients(f, x, 1, baseline=baseline, steps=256)
     values = jax.jit(integrated)(x)
-    difference = f(x) - f(jnp.full_like(x, 0.0) + baseline)
-    assert_allclose(jnp.sum(values), difference[1], atol=COMPLETE)
+    logits = jax.jit(f)
+    difference = np.subtract(logits(x), logits(np.zeros_like(x) + baseline))
+    assert_allclose(np.sum(values), difference[1], atol=COMPLETE)
 
 
 def test_integrated_gradients_give_nothing_to_an_input_without_effect():
     f = network()
-    values = saliency.integrated_gradients(lambda x: f(x.at[0].set(0.0)), normal(H, W, C), 0)
+    without_row = lambda x: f(x.at[0].set(0.0))
+    integrated = jax.jit(lambda x: saliency.integrated_gradients(without_row, x, 0))
+    values = np.asarray(integrated(normal(H, W, C)))
     assert_allclose(values[0], 0)
     assert np.abs(values[1:]).max() > 0
 
@@ -97,11 +102,9 @@ def test_integrated_gradients_give_nothing_to_an_input_without_effect():
 def test_smooth_grad_is_the_mean_gradient_around_the_example():
     f, x, key = network(), normal(H, W, C), jax.random.key(3)
     deviation = 0.2 * (x.max() - x.min())
-    near = [
-        x + deviation * jax.random.normal(sample_key, x.shape, x.dtype)
-        for sample_key in jax.random.split(key, 20)
-    ]
-    slopes = jax.jit(jax.vmap(jax.grad(lambda x: f(x)[0])))(jnp.stack(near))
+    noise = lambda key: jax.random.normal(key, x.shape, x.dtype)
+    slope = lambda key: jax.grad(lambda x: f(x)[0])(x + deviation * noise(key))
+    slopes = jax.jit(lambda key: jax.vmap(slope)(jax.random.split(key, 20)))(key)
     values = jax.jit(lambda x: saliency.smooth_grad(f, x, 0, key, samples=20, noise=0.2))(x)
     assert_allclose(values, np.mean(slopes, axis=0), atol=EXACT)
 
@@ -132,14 +135,14 @@ def test_grad_cam_of_a_mean_over_places_is_the_class_activation_map():
         a = jnn.tag(x[..., :1] * maps, "maps")
         return jnp.mean(a, axis=(0, 1)) @ w
 
-    x = jnp.ones((H, W, C))
-    expected = np.maximum(np.asarray(maps) @ np.asarray(w[:, 1]), 0) / (H * W)
-    assert_allclose(saliency.grad_cam(f, x, 1, "maps"), expected, atol=EXACT)
+    expected = np.maximum(maps @ w[:, 1], 0) / (H * W)
+    values = jax.jit(lambda x: saliency.grad_cam(f, x, 1, "maps"))(np.ones((H, W, C)))
+    assert_allclose(values, expected, atol=EXACT)
 
 
 def test_grad_cam_is_stretched_to_the_image_and_never_negative():
     f = lambda x: jnp.sum(jnp.tanh(jnn.tag(x[::2, ::2] - 0.1, "maps")), axis=(0, 1))
-    values = saliency.grad_cam(f, normal(8, 6, C), 1, "maps")
+    values = np.asarray(jax.jit(lambda x: saliency.grad_cam(f, x, 1, "maps"))(normal(8, 6, C)))
     assert values.shape == (8, 6)
     assert values.min() >= 0 < values.max()
 
@@ -148,17 +151,20 @@ def test_all_methods_agree_with_themselves_alone_and_under_jit():
     f, x, key = jax.jit(network()), normal(H, W, C), jax.random.key(0)
     values = saliency.explanations(f, x, 2, key, path="maps/output", patch=2)
     assert tuple(values) == saliency.METHODS
-    assert_allclose(values["gradient"], jnp.sum(saliency.gradient(f, x, 2), axis=-1), atol=EXACT)
-    assert_allclose(
-        values["SmoothGrad"], jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1), atol=EXACT
-    )
-    assert_allclose(
-        values["integrated gradients"],
-        jnp.sum(saliency.integrated_gradients(f, x, 2), axis=-1),
-        atol=EXACT,
-    )
-    assert_allclose(values["Grad-CAM"], saliency.grad_cam(f, x, 2, "maps/output"), atol=EXACT)
-    assert_allclose(values["occlusion"], saliency.occlusion(f, x, 2, size=2), atol=EXACT)
+
+    @jax.jit
+    def alone(x):
+        return {
+            "gradient": jnp.sum(saliency.gradient(f, x, 2), axis=-1),
+            "SmoothGrad": jnp.sum(saliency.smooth_grad(f, x, 2, key), axis=-1),
+            "integrated gradients": jnp.sum(saliency.integrated_gradients(f, x, 2), axis=-1),
+            "Grad-CAM": saliency.grad_cam(f, x, 2, "maps/output"),
+            "occlusion": saliency.occlusion(f, x, 2, size=2),
+        }
+
+    expected = alone(x)
+    for method in saliency.METHODS:
+        assert_allclose(values[method], expected[method], atol=EXACT)
 
 
 def test_the_comparison_shows_the_maps_and_how_alike_they_are():
@@ -184,7 +190,7 @@ def test_the_comparison_shows_the_maps_and_how_alike_they_are():
         (lambda f, x: saliency.gradient(f, x, K), "got target=3, expected a class in [0, 3)"),
         (lambda f, x: saliency.gradient(f, x[None], 0), "expected logits (K,) of one example"),
         (
-            lambda f, x: saliency.gradient(f, jnp.ones((H, W, C), jnp.uint8), 0),
+            lambda f, x: saliency.gradient(f, np.ones((H, W, C), np.uint8), 0),
             "got x of dtype uint8",
         ),
         (
