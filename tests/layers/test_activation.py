@@ -15,21 +15,30 @@ GRADIENT = 1e-9
 BFLOAT16 = 2**-8  # half a unit in the last place, relative: only the output is rounded
 
 
+def value_and_gradients(f, weights, *inputs):
+    """``f(*inputs)``, and the gradients of its weighted sum by each of the inputs."""
+
+    def weighted(*inputs):
+        y = f(*inputs)
+        return jnp.sum(weights * y), y
+
+    gradients = jax.grad(weighted, tuple(range(len(inputs))), has_aux=True)
+    gradient, y = jax.jit(gradients)(*inputs)
+    return y, gradient
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_values_and_derivatives_are_those_of_pytorch(reference, float64, name):
     case, f = reference("activation", name), activation(name)
-    x = jnp.asarray(case["x"])
-    np.testing.assert_allclose(f(x), case["y"], atol=FORWARD)
-    np.testing.assert_allclose(
-        jax.grad(lambda x: jnp.sum(case["weights"] * f(x)))(x), case["gradient"], atol=GRADIENT
-    )
+    y, (gradient,) = value_and_gradients(f, case["weights"], case["x"])
+    np.testing.assert_allclose(y, case["y"], atol=FORWARD)
+    np.testing.assert_allclose(gradient, case["gradient"], atol=GRADIENT)
 
 
 def test_those_that_pytorch_lacks_are_their_formulas(float64):
     x = np.linspace(-5, 5, 41)
-    np.testing.assert_allclose(
-        activation("squareplus")(x), (x + np.sqrt(x**2 + 4)) / 2, atol=FORWARD
-    )
+    y = jax.jit(activation("squareplus"))(x)
+    np.testing.assert_allclose(y, (x + np.sqrt(x**2 + 4)) / 2, atol=FORWARD)
     np.testing.assert_array_equal(activation("identity")(x), x)
     assert set(ACTIVATIONS) == {*FUNCTIONS, "squareplus", "identity"}, (
         "each name is compared with something"
@@ -40,8 +49,8 @@ def test_those_that_pytorch_lacks_are_their_formulas(float64):
     ("f", "exact"), [(softmax, scipy.special.softmax), (log_softmax, scipy.special.log_softmax)]
 )
 def test_softmax_of_bfloat16_is_rounded_only_at_the_end(f, exact):
-    x = jnp.asarray(3 * np.random.default_rng(0).normal(size=(4, 1000)), jnp.bfloat16)
-    y = f(x)
+    x = (3 * np.random.default_rng(0).normal(size=(4, 1000))).astype(jnp.bfloat16)
+    y = jax.jit(f)(x)
     assert y.dtype == jnp.bfloat16
     np.testing.assert_allclose(
         np.asarray(y, np.float64), exact(np.asarray(x, np.float64), axis=-1), rtol=BFLOAT16
@@ -50,20 +59,20 @@ def test_softmax_of_bfloat16_is_rounded_only_at_the_end(f, exact):
 
 def test_prelu_is_that_of_pytorch(reference, float64):
     case = reference("activation", "prelu")
-    loss = lambda slope, x: jnp.sum(case["weights"] * prelu().apply({"slope": slope}, {}, x)[0])
-    slope, x = jnp.asarray(case["slope"]), jnp.asarray(case["x"])
-    np.testing.assert_allclose(prelu().apply({"slope": slope}, {}, x)[0], case["y"], atol=FORWARD)
-    for gradient, name in zip(jax.grad(loss, (0, 1))(slope, x), ("slope", "x"), strict=True):
+    run = lambda slope, x: prelu().apply({"slope": slope}, {}, x)[0]
+    y, gradients = value_and_gradients(run, case["weights"], case["slope"], case["x"])
+    np.testing.assert_allclose(y, case["y"], atol=FORWARD)
+    for gradient, name in zip(gradients, ("slope", "x"), strict=True):
         np.testing.assert_allclose(gradient, case[f"gradient/{name}"], atol=GRADIENT)
 
 
 @pytest.mark.parametrize("name", ["silu", "gelu", "sigmoid"])
 def test_gated_is_shazeers(reference, float64, name):
     case, layer = reference("activation", f"gated {name}"), gated(4, activation(name))
-    params = {part: {"kernel": jnp.asarray(case[part])} for part in ("gate", "value")}
-    run = lambda params: layer.apply(params, {}, jnp.asarray(case["x"]))[0]
-    np.testing.assert_allclose(run(params), case["y"], atol=FORWARD)
-    gradient = jax.grad(lambda params: jnp.sum(case["weights"] * run(params)))(params)
+    params = {part: {"kernel": case[part]} for part in ("gate", "value")}
+    run = lambda params: layer.apply(params, {}, case["x"])[0]
+    y, (gradient,) = value_and_gradients(run, case["weights"], params)
+    np.testing.assert_allclose(y, case["y"], atol=FORWARD)
     for part in params:
         np.testing.assert_allclose(
             gradient[part]["kernel"], case[f"gradient/{part}"], atol=GRADIENT
@@ -78,8 +87,8 @@ def test_mistakes_are_said():
     with pytest.raises(jnn.JnnError, match="can be used in a chain directly"):
         activation(jnp.tanh)
     with pytest.raises(jnn.JnnError, match=r"prelu: got x of shape \(2, 3\), expected 4 features"):
-        prelu().apply({"slope": jnp.ones(4)}, {}, jnp.ones((2, 3)))
+        prelu().apply({"slope": np.ones(4, np.float32)}, {}, np.ones((2, 3), np.float32))
     with pytest.raises(jnn.JnnError, match="got features=0"):
         gated(0)
     with pytest.raises(jnn.JnnError, match=r"prelu: got x of dtype int32"):
-        prelu().init(jax.random.key(0), jnp.ones(3, int))
+        prelu().init(jax.random.key(0), np.ones(3, np.int32))
