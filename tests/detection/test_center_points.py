@@ -1,7 +1,6 @@
 """Maps of centers against their formulas written as loops, and back to boxes again."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -21,9 +20,7 @@ loss = jax.jit(center_points.loss)
 
 
 def maps(boxes=BOXES, labels=LABELS, mask=MASK):
-    return target_maps(
-        jnp.asarray(boxes), jnp.asarray(labels), jnp.asarray(mask), size=SIZE, classes=CLASSES
-    )
+    return jax.device_get(target_maps(boxes, labels, mask, size=SIZE, classes=CLASSES))
 
 
 def gaussian(box, i, j):
@@ -74,8 +71,8 @@ def test_leading_axes_are_a_loop():
     looped = [maps(*one, MASK) for one in zip(boxes, labels, strict=True)]
     equal = lambda batch, *rows: np.testing.assert_array_equal(batch, np.stack(rows))
     jax.tree.map(equal, targets, *looped)
-    twice = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf[::-1]])[None], output)
-    batch = jax.tree.map(lambda leaf: leaf[0, 1], decode(twice))
+    twice = jax.tree.map(lambda leaf: np.stack([leaf, leaf[::-1]])[None], output)
+    batch = jax.tree.map(lambda leaf: leaf[0, 1], jax.device_get(decode(twice)))
     jax.tree.map(
         np.testing.assert_array_equal,
         batch,
@@ -88,12 +85,13 @@ def perfect(targets):
     center = (targets.boxes[..., :2] + targets.boxes[..., 2:]) / 2 / STRIDE
     rows, columns = np.mgrid[: center.shape[-3], : center.shape[-2]]
     offset = center - np.stack([columns, rows], axis=-1) - 0.5
-    size = jnp.maximum(targets.boxes[..., 2:] - targets.boxes[..., :2], 1e-3)
-    heat = jnp.clip(targets.heat, 1e-6, 1 - 1e-6)
-    return {
-        "heat": jnp.log(heat / (1 - heat)),
-        "box": jnp.concatenate([offset, jnp.log(size / STRIDE)], axis=-1),
+    size = np.maximum(targets.boxes[..., 2:] - targets.boxes[..., :2], 1e-3)
+    heat = np.clip(targets.heat, 1e-6, 1 - 1e-6)
+    output = {
+        "heat": np.log(heat / (1 - heat)),
+        "box": np.concatenate([offset, np.log(size / STRIDE)], axis=-1),
     }
+    return jax.tree.map(lambda values: values.astype(np.float32), output)
 
 
 def test_perfect_maps_are_free_and_give_the_boxes_back():
@@ -104,7 +102,7 @@ def test_perfect_maps_are_free_and_give_the_boxes_back():
     # the least there is between 0 and 1
     unavoidable = -np.sum((1 - heat) ** 4 * heat**2 * np.log(np.maximum(1 - heat, 1e-9)))
     np.testing.assert_allclose(costs["heat"], unavoidable, atol=PIXEL)
-    objects = decode(perfect(targets), candidates=40)
+    objects = jax.device_get(decode(perfect(targets), candidates=40))
     order = np.argsort(objects.boxes[:3, 0])
     np.testing.assert_allclose(objects.boxes[:3][order], BOXES[[0, 2, 1]], atol=PIXEL)
     np.testing.assert_array_equal(objects.labels[:3][order], [2, 2, 0])
@@ -114,7 +112,8 @@ def test_perfect_maps_are_free_and_give_the_boxes_back():
 
 def test_the_cost_of_boxes_is_their_weighted_distance():
     targets = maps()
-    costs = loss({"heat": jnp.zeros((8, 10, 3)), "box": jnp.zeros((8, 10, 4))}, targets)
+    zeros = lambda *shape: np.zeros(shape, np.float32)
+    costs = loss({"heat": zeros(8, 10, 3), "box": zeros(8, 10, 4)}, targets)
     total = 0.0
     for i, j in np.ndindex(8, 10):
         cell, box = np.array([j, i, j + 1, i + 1]) * STRIDE, np.asarray(targets.boxes[i, j])
@@ -126,23 +125,24 @@ def test_the_cost_of_boxes_is_their_weighted_distance():
 
 
 def test_one_class_suppresses_itself_alone():
-    heat = np.full((1, 3, 2), -9.0)
+    heat = np.full((1, 3, 2), -9, np.float32)
     heat[0, 0] = [3, 2]  # two classes in one cell
     heat[0, 1] = [1, -9]  # the first again, a quarter further
     raw = np.zeros((1, 3, 4), np.float32)
     raw[..., 2:] = np.log(4)
-    decoded = decode({"heat": jnp.asarray(heat), "box": jnp.asarray(raw)}, candidates=3)
+    decoded = jax.device_get(decode({"heat": heat, "box": raw}, candidates=3))
     np.testing.assert_array_equal(decoded.labels[:2], [0, 1])
     assert decoded.scores[2] == -np.inf
-    alone = center_points.suppress_across_classes(decoded)
+    alone = jax.device_get(jax.jit(center_points.suppress_across_classes)(decoded))
     assert np.isfinite(alone.scores).sum() == 1
     jax.tree.map(lambda one, best: np.testing.assert_array_equal(one[0], best[0]), alone, decoded)
 
 
 def test_huge_sizes_stay_finite():
-    raw = jnp.full((1, 1, 4), 1e4)
-    assert np.all(np.isfinite(center_points.cell_boxes(raw)))
-    assert np.all(np.isfinite(jax.grad(lambda raw: jnp.sum(center_points.cell_boxes(raw)))(raw)))
+    raw = np.full((1, 1, 4), 1e4, np.float32)
+    cell_boxes = jax.jit(center_points.cell_boxes)
+    assert np.all(np.isfinite(cell_boxes(raw)))
+    assert np.all(np.isfinite(jax.grad(lambda raw: cell_boxes(raw).sum())(raw)))
 
 
 def test_mistakes_are_named():
@@ -150,9 +150,9 @@ def test_mistakes_are_named():
         maps(labels=LABELS[:3])
     with pytest.raises(JnnError, match="stride=0"):
         center_points.target_maps(
-            jnp.zeros((1, 4)),
-            jnp.zeros(1, int),
-            jnp.zeros(1, bool),
+            np.zeros((1, 4), np.float32),
+            np.zeros(1, int),
+            np.zeros(1, bool),
             size=(8, 8),
             classes=1,
             stride=0,
