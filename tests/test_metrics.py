@@ -243,10 +243,11 @@ def test_of_nothing_there_is_no_mean_and_no_class_is_found(name):
 @pytest.mark.parametrize("name", ["accuracy", "confusion", "f1 macro", "rmse", "r2", "calibration"])
 def test_an_empty_batch_changes_nothing(name):
     metric, (predictions, targets), _ = METRICS[name]
-    sums, empty = metric.measure(predictions, targets), metric.measure(predictions[:0], targets[:0])
-    expected = metric.compute(sums)
-    for merged in (metric.merge(sums, empty), metric.merge(empty, sums)):
-        np.testing.assert_array_equal(metric.compute(merged), expected)
+    measure, merge, compute = (jax.jit(f) for f in (metric.measure, metric.merge, metric.compute))
+    sums, empty = measure(predictions, targets), measure(predictions[:0], targets[:0])
+    expected = compute(sums)
+    for merged in (merge(sums, empty), merge(empty, sums)):
+        np.testing.assert_array_equal(compute(merged), expected)
 
 
 def test_a_class_without_targets_changes_no_balanced_accuracy():
@@ -255,12 +256,13 @@ def test_a_class_without_targets_changes_no_balanced_accuracy():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the class that is predicted alone
         expected = sk.balanced_accuracy_score(targets, predicted)
-    assert metric.compute(metric.measure(predicted, targets)) == pytest.approx(expected, abs=SINGLE)
+    evaluate = jax.jit(lambda *batch: metric.compute(metric.measure(*batch)))
+    assert evaluate(predicted, targets) == pytest.approx(expected, abs=SINGLE)
     values = metrics.of_classes(5)
-    sums = values.measure(jax.nn.one_hot(predicted, 5), targets)
-    assert values.compute(sums)["balanced_accuracy"] == pytest.approx(expected, abs=SINGLE)
-    none = metric.measure(predicted, targets, np.zeros(5, np.float32))
-    assert np.isnan(metric.compute(none))
+    evaluate_all = jax.jit(lambda *batch: values.compute(values.measure(*batch)))
+    value = evaluate_all(np.eye(5, dtype=np.float32)[predicted], targets)["balanced_accuracy"]
+    assert value == pytest.approx(expected, abs=SINGLE)
+    assert np.isnan(evaluate(predicted, targets, np.zeros(5, np.float32)))
 
 
 def test_images_and_sequences_count_every_position():
