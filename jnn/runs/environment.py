@@ -5,6 +5,7 @@ Versions of packages, the device, the source revision, and the compiler's settin
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -12,6 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("jnn", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
 """The packages whose versions are recorded with every run."""
 
@@ -24,6 +26,9 @@ VARIABLES = (
 )
 """The environment variables that change what is computed, or how fast."""
 
+OF_JAX = ("default_matmul_precision", "default_prng_impl", "threefry_partitionable")
+"""The settings of JAX that change what is computed or drawn, besides ``enable_x64``."""
+
 
 def environment() -> dict[str, Any]:
     """Everything in one record, for ``env.json``. Starts JAX's backend."""
@@ -35,6 +40,29 @@ def environment() -> dict[str, Any]:
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "git": revision(),
     }
+
+
+def conditions() -> dict[str, str]:
+    """What decides the bits of a result besides the config and the data, by name.
+
+    Sums are rounded in another order on another device, processor or number of cores, and by
+    another version of the compiler. Starts JAX's backend.
+    """
+    import jax
+
+    packages = ("jnn", "jax", "jaxlib", "flax", "optax", "numpy")
+    found = device()
+    facts = {
+        **{name: version(name) for name in packages},
+        "commit": commit() or "none",
+        "device": f"{found['platform']} ({found['kind']})",
+        "devices": found["count"],
+        "processor": processor(),
+        "cores": cpu_count(),
+        **{f"jax_{name}": getattr(jax.config, f"jax_{name}", "") for name in OF_JAX},
+        **{name: os.environ.get(name, "") for name in ("XLA_FLAGS", "OMP_NUM_THREADS")},
+    }
+    return {name: str(fact) for name, fact in facts.items()}
 
 
 def versions() -> dict[str, str]:
@@ -72,6 +100,15 @@ def device_line() -> str:
     return f"{platform if count == 1 else f'{count} {platform}s'} ({detail})"
 
 
+def processor() -> str:
+    """The model of the processor, or else its architecture."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
 def cpu_count() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -82,17 +119,20 @@ def revision() -> dict[str, Any] | None:
 
     None for an installed package.
     """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    commit, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")
-    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
+    found = commit()
+    changed = _git("status", "--porcelain") if found else None
+    return {"commit": found, "dirty": bool(changed)} if found else None
 
 
-def _git(root: Path, *arguments: str) -> str | None:
+def commit() -> str | None:
+    """The git commit of jnn's source folder; None for an installed package."""
+    return _git("rev-parse", "HEAD") if (ROOT / ".git").exists() else None
+
+
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", ROOT, *arguments], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

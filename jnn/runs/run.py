@@ -80,6 +80,8 @@ class Run:
     alone, ``timings`` that of seconds and speeds, which vary. ``start`` is the run
     that it began from, and which params it took; None for its own. ``kept`` is the metric, its
     direction, the step and the value by which params were kept; None where the last ones were.
+    ``resumed_on`` has the steps from which it went on under other conditions, such as another
+    processor or version of JAX, and what changed.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Run:
         self.resuming = resuming
         self.start: dict[str, str] | None = record.get("start")
         self.kept: dict[str, Any] | None = None
+        self.resumed_on: list[dict[str, Any]] = []
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -317,8 +320,9 @@ class Run:
         -> the same metric), ``parameters``, ``steps`` and ``data``; its ``sections`` are the
         report's. ``metric`` is the one that counts (``{"name", "direction"}``; without it the first
         of the test split, in no direction). ``kept`` says by which metric and at which step params
-        were kept, as `jnn.train.fit` notes it. The status becomes ``done`` at the end of the
-        ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
+        were kept, as `jnn.train.fit` notes it, and ``resumed_on`` what had changed where it went
+        on. The status becomes ``done`` at the end of the ``with``. Raises JnnError for anything but
+        a dict whose metrics are numbers.
         """
         check_result(result, self.experiment)
         self.metrics.check()
@@ -326,6 +330,7 @@ class Run:
             "experiment": self.experiment,
             "metrics": {},
             "kept": self.kept,
+            "resumed_on": self.resumed_on,
             "baselines": {},
             "parameters": None,
             "seconds": round(self.seconds, 3),

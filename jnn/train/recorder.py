@@ -18,8 +18,10 @@ import jax
 from jnn.checkpoints import Checkpoints
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines
+from jnn.runs.environment import conditions
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
+from jnn.runs.settings import changes
 from jnn.train.batch_faults import ranges_of_integers, rows_not_finite
 from jnn.train.feed import Feed
 
@@ -37,10 +39,9 @@ class Recorder:
         self._checkpoints: Checkpoints | None = None
         if run:
             self._open.push(self._rescue)
+            self._conditions = conditions()
             identity = {"experiment": run.experiment, "config": run.identity}
-            identity["data"] = feed.identity
-            if jax.config.read("jax_enable_x64"):  # then other numbers are drawn and computed
-                identity["jax_enable_x64"] = True
+            identity |= {"data": feed.identity, **precision()}
             self._checkpoints = self._open.enter_context(
                 Checkpoints(run.checkpoints, fingerprint=identity)
             )
@@ -65,6 +66,13 @@ class Recorder:
         logged, digest = restored.host.pop("rows", 0), restored.host.pop("log", None)
         for note in restored.notes:
             self.say(note)
+        was = restored.host.pop("conditions", self._conditions)
+        resumed_on = restored.host.pop("resumed_on", [])
+        if changed := changes(was, self._conditions):
+            resumed_on.append({"step": restored.step, "changed": changed})
+            self.say(other_conditions(changed, f"step {restored.step}"))
+        if self.run:
+            self.run.resumed_on = resumed_on
         if len(self.rows) != logged:
             self.say(
                 f"metrics.jsonl has {len(self.rows)} of the {logged} rows up to step "
@@ -139,8 +147,9 @@ class Recorder:
         """Save a checkpoint, in the background, once the rows up to it are on disk."""
         if self.run and self._checkpoints:
             self.run.metrics.synchronize()
-            log = {"rows": len(self.rows), "log": self.run.metrics.digest()}
-            self._checkpoints.save(at, tree, {**dataclasses.asdict(ledger), **log})
+            host = {"rows": len(self.rows), "log": self.run.metrics.digest()}
+            host |= {"conditions": self._conditions, "resumed_on": self.run.resumed_on}
+            self._checkpoints.save(at, tree, dataclasses.asdict(ledger) | host)
 
     def interrupted(self, signum: int) -> None:
         """End the run after a signal, once its checkpoint is on disk."""
@@ -190,6 +199,23 @@ class Recorder:
             rescued = keep_beside(self.run.folder, self.rows)
             message = f"{cause} The {len(self.rows)} rows of metrics are in {rescued}."
             raise JnnError(message) from error
+
+
+def precision() -> dict[str, bool]:
+    """What distinguishes runs of 64 bits, for which other numbers are drawn and computed."""
+    return {"jax_enable_x64": True} if jax.config.read("jax_enable_x64") else {}
+
+
+def other_conditions(changed: list[str], at: str) -> str:
+    """The notice that training goes on, from ``at`` on, under other `conditions`.
+
+    >>> print(other_conditions(['cores: "2" -> "8"'], "step 40")[:71])
+    Since step 40 was computed, conditions have changed (cores: "2" -> "8")
+    """
+    return (
+        f"Since {at} was computed, conditions have changed ({', '.join(changed)}): from here on "
+        "numbers may differ from those of a run that never stopped."
+    )
 
 
 def keep_beside(folder: Path, rows: list[dict[str, Any]]) -> Path:

@@ -18,12 +18,14 @@ from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.files import plain
 from jnn.model import child_key
+from jnn.runs.environment import conditions
 from jnn.runs.run import Run
+from jnn.runs.settings import changes
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
 from jnn.train.loop import Ledger, kept_by
 from jnn.train.preparation import keep_preparation
-from jnn.train.recorder import Recorder
+from jnn.train.recorder import Recorder, other_conditions, precision
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
@@ -89,7 +91,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         return Member(train_state, now, jnp.array(jnp.inf), train_state.step)
 
     def epoch(member, traced, data):
-        _, step = start(task, config, seed_key(0), **traced)
+        _, step = start(task, config, seed_key(0), guarded=False, **traced)
 
         def one(train_state, _):
             key = child_key(train_state.key, "batches")
@@ -224,18 +226,21 @@ def _together(
     members = jax.jit(jax.vmap(begin))(*_spread((keys, traced)))
     advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
     rows: list[dict[str, Any]] = []
-    identity = {"configs": plain(configs), "data": task.feed.identity}
+    identity = {"configs": plain(configs), "data": task.feed.identity, **precision()}
+    now = conditions()
     with Checkpoints(folder, fingerprint=identity) if folder else _Nowhere() as checkpoints:
         if restored := checkpoints.restore(members):
             members, rows = restored.tree, list(restored.host["rows"])
             for note in restored.notes:
                 say(note)
+            if changed := changes(restored.host.get("conditions", now), now):
+                say(other_conditions(changed, f"epoch {restored.step}"))
         for number in range(len(rows), configs[0].epochs):
             members, row = advance(members, traced, task.feed.data)
             step = [(number + 1) * task.feed.steps_per_epoch] * len(configs)
             values = {name: np.asarray(x, np.float64).tolist() for name, x in row.items()}
             rows.append({"step": step, **values})
-            checkpoints.save(number + 1, members, {"rows": rows})
+            checkpoints.save(number + 1, members, {"rows": rows, "conditions": now})
             say(f"epoch {number + 1}/{configs[0].epochs}  {_in_short(rows[-1], task.best)}")
     results = []
     for i, (config, member) in enumerate(zip(configs, _unstacked(members), strict=True)):

@@ -12,6 +12,7 @@ import pytest
 
 from jnn.errors import JnnError
 from jnn.runs import Run, RunOptions
+from jnn.runs.environment import conditions
 from jnn.runs.folders import hash_of
 from jnn.train import in_memory
 from jnn.train.loop import Ledger
@@ -154,3 +155,34 @@ def test_a_run_goes_on_with_another_learning_rate_when_it_is_told(folder):
 def test_a_run_goes_on_with_the_same_precision_alone(folder):
     with jax.enable_x64(True), pytest.raises(JnnError, match="jax_enable_x64: not in the check"):
         restore(folder)
+
+
+def test_what_changes_bits_is_said_where_a_run_goes_on_and_in_its_summary(folder, monkeypatch):
+    here = conditions()
+    elsewhere = here | {"jax": "0.99", "devices": "4", "processor": "Other"}
+    monkeypatch.setattr("jnn.train.recorder.conditions", lambda: elsewhere)
+    expected = [f'{name}: "{here[name]}" -> "{elsewhere[name]}"' for name in elsewhere]
+    expected = [change for change in expected if change.split('"')[1] != change.split('"')[3]]
+    assert len(expected) == 3
+    with Run.open(folder, options=QUIET) as run, record(run) as recorder:
+        recorder.restore(TREE)
+        recorder.save(11, TREE, Ledger(best=0.5))
+    assert run.resumed_on == [{"step": 10, "changed": expected}]
+    said = f"Since step 10 was computed, conditions have changed ({', '.join(expected)})"
+    assert said in (folder / "log.txt").read_text()
+    with Run.open(folder, options=QUIET) as run:  # again under the same conditions
+        with record(run) as recorder:
+            recorder.restore(TREE)
+        run.finish({"metrics": {"test/loss": 0.5}})
+    assert (folder / "log.txt").read_text().count("conditions have changed") == 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["resumed_on"] == [{"step": 10, "changed": expected}]
+
+
+def test_conditions_name_what_this_process_computes_with():
+    found = conditions()
+    assert found["jax"] == jax.__version__
+    assert found["devices"] == str(len(jax.devices()))
+    with jax.default_matmul_precision("float32"), jax.threefry_partitionable(False):
+        changed = {name for name in found if found[name] != conditions()[name]}
+    assert changed == {"jax_default_matmul_precision", "jax_threefry_partitionable"}

@@ -25,7 +25,8 @@ def main(argv: list[str]) -> int:
     """Continue a run from its last checkpoint, bit for bit as if it had not stopped.
 
     With other epochs or another learning rate it differs from there on; ``config.json`` records
-    both.
+    both. With another processor, device, number of cores or version of JAX its bits may differ:
+    the log and ``resumed_on`` in ``summary.json`` say so.
     """
     arguments = _parse(argv)
     if arguments.keep_memory:
