@@ -131,9 +131,9 @@ def commit() -> str | None:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", ROOT, *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
+        # without locks: to be killed while it refreshes the index would leave one behind
+        command = ["git", "--no-optional-locks", "-C", ROOT, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -68,11 +68,13 @@ def start(
     key: jax.Array,
     *,
     transfer: Transfer | None = None,
+    guarded: bool = True,
     **overrides: Any,
 ) -> tuple[TrainState, Step]:
     """The train state before the first step, and the step. Pure, but for ``transfer``.
 
-    ``transfer`` ``(params, state) -> params, state`` replaces some that were drawn.
+    ``transfer`` ``(params, state) -> params, state`` replaces some that were drawn. ``guarded`` is
+    that of `jnn.train.make_step`.
 
     ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
     not compute in the precision of the config.
@@ -103,6 +105,7 @@ def start(
         mesh=mesh,
         average_decay=config.average_decay,
         statistics=config.statistics,
+        guarded=guarded,
     )
     return on_each(mesh, train_state) if mesh else train_state, step
 

@@ -58,6 +58,21 @@ def test_step_is_the_update_of_optax(data):
     assert bool(metrics["finite"])
 
 
+def test_a_step_without_guard_is_the_same_where_all_is_finite_and_is_taken_where_not(data):
+    optimizer = optax.adam(1e-2)
+    guarded, free = (
+        jax.jit(make_step(objective, optimizer, guarded=guarded)) for guarded in (True, False)
+    )
+    (a, _), (b, metrics) = guarded(start(optimizer), data), free(start(optimizer), data)
+    assert_same_bits(a, b)
+    assert bool(metrics["finite"])
+    new, metrics = free(b, data | {"x": jnp.full_like(data["x"], jnp.nan)})
+    assert not bool(metrics["finite"])
+    assert leaf_names(new)[int(metrics["bad_leaf"])] == "loss"
+    assert int(new.step) == 2
+    assert np.isnan(new.params["out"]["kernel"]).all()
+
+
 @pytest.mark.parametrize(
     ("spoil", "leaf"),
     [("x", "loss"), ("gradient", "gradient of hidden/bias"), ("update", "params of hidden/bias")],
