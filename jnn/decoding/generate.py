@@ -82,7 +82,7 @@ def generate(
     mask: jax.Array | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Generated:
-    """``length`` tokens after each prompt, in one program that can be jitted.
+    """``length`` tokens after each prompt, in one program, which may be part of a larger one.
 
     Token i is drawn with ``fold_in(key, i)``. The cache starts small and grows in stages, so that
     the first tokens do not attend over the empty slots of the last ones.
@@ -106,6 +106,14 @@ def generate(
     (2, 6)
     """
     length = check_prompt("generate", model, prompt, length, mask)
+    settings = {"length": length, "sampling": sampling, "stop": tuple(stop)}
+    return _generate(model, params, state, prompt, mask, context, key, **settings)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "length", "sampling", "stop"))
+def _generate(
+    model, params, state, prompt, mask, context, key, *, length, sampling, stop
+) -> Generated:
     ends = np.linspace(0, length, 1 + -(-length // LONGEST_STAGE)).round().astype(int)[1:]
     capacities = [prompt.shape[-1] + int(end) for end in ends]
     logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0])
@@ -119,10 +127,8 @@ def generate(
 
     starts = [1, *ends[:-1].tolist()]
     for start, end, capacity in zip(starts, ends.tolist(), capacities, strict=True):
-        carry = decode_state.carry
-        if capacity > capacities[0]:
-            carry = _grown(model, params, prompt[..., 0], context, carry, capacity=capacity)
-        decode_state = decode_state._replace(carry=carry)
+        larger = model.carry(params, model_input(prompt[..., 0], context), capacity)
+        decode_state = decode_state._replace(carry=grow_cache(decode_state.carry, larger))
         step = hoist_invariants(
             step_model, (params, state, context), decode_state.carry, decode_state.token
         )
@@ -199,16 +205,6 @@ def _advance(model, params, state, decode_state, context, key, i, *, sampling, s
     token = model_input(decode_state.token, context)
     logits, carry = model.step(params, state, decode_state.carry, token)
     return _choose(key, sampling, stop, i, logits, decode_state._replace(carry=carry))[0]
-
-
-@functools.partial(jax.jit, static_argnames=("model", "capacity"))
-def _grown(model, params, token, context, carry, *, capacity) -> Any:
-    """The carry with room for ``capacity`` elements.
-
-    As one program: what an empty carry has that depends on the context, such as an encoded source,
-    is in the carry already, and is not computed again.
-    """
-    return grow_cache(carry, model.carry(params, model_input(token, context), capacity))
 
 
 def grow_cache(carry: Any, larger: Any) -> Any:
