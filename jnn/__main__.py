@@ -2,7 +2,11 @@
 
 import sys
 
-from jnn.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from jnn.cli import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # while that is imported
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -5,7 +5,6 @@ before JAX is loaded.
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, Sequence[str]]):
@@ -18,7 +17,7 @@ def lazy(package: str, names: Mapping[str, Sequence[str]]):
     """
     home = {name: module for module, members in names.items() for name in members}
 
-    def get(name: str) -> Any:
+    def get(name: str):
         if name in home:
             value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
         else:

@@ -61,10 +61,11 @@ def plain(value: Any) -> Any:
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically.
 
-    Raises JnnError where the disk is full or the folder cannot be written to.
+    What UTF-8 does not have, half a pair of surrogates, is escaped as in JSON: a name of a file may
+    hold it. Raises JnnError where the disk is full or the folder cannot be written to.
     """
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -122,6 +123,20 @@ def _depth(value: Any, most: int) -> int:
         level = [inner for item in nested for inner in inside(item)]
         levels += bool(nested)
     return levels
+
+
+def check_text(path: Path, caller: str = "folder") -> Path:
+    """The path itself; raises JnnError where its bytes are no text.
+
+    Neither Orbax, nor JAX for the source of a function, nor a log in UTF-8 can have such a path.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        remedy = "Rename it, or choose another."
+        got = f"the path {str(path)!r}"
+        raise mistake(caller, got=got, expected="one in UTF-8", remedy=remedy) from None
+    return path
 
 
 @contextlib.contextmanager

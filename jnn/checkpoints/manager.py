@@ -19,6 +19,7 @@ from jnn.checkpoints.background import Background
 from jnn.checkpoints.leaves import DamagedError, Leaf, LeafPath
 from jnn.checkpoints.manifest import JSON
 from jnn.errors import JnnError, mistake
+from jnn.files import check_text
 
 _ARRAYS = "arrays"
 _ATTEMPTS = 100  # to remove what a failed save may still be writing, 20 ms apart
@@ -74,7 +75,7 @@ class Checkpoints:
     ):
         if keep < 1:
             raise mistake("checkpoints", got=f"keep={keep}", expected="an integer >= 1")
-        self._directory = Path(directory).absolute()
+        self._directory = check_text(Path(directory).absolute())
         self._keep = keep
         self._fingerprint = manifest.as_json(fingerprint, "checkpoints: fingerprint")
         self._read_only = read_only

@@ -1,8 +1,9 @@
 """The command line: ``jnn VERB``, with the verbs of `VERBS`.
 
 Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so
-that help and lists come at once. Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or
-extra, 4 diverged, 130 and 143 interrupted with the checkpoint saved.
+that help and lists come at once, and what is imported here is little, so that Ctrl-C finds `main`.
+Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 130 and 143
+interrupted with the checkpoint saved.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jnn.cli.arguments import did_you_mean
 from jnn.errors import Interrupted, JnnError
-from jnn.wording import printable
 
 VERBS = {
     "list": "the experiments: task, models, data, result to expect, cost",
@@ -55,17 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A user's mistake is printed without a traceback.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal may not have every character
-            stream.reconfigure(errors="backslashreplace")
     try:
+        _prepare_streams()
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except JnnError as error:
-        with contextlib.suppress(OSError):  # standard error may be full
-            print(f"error: {printable(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
     except SystemExit as help_shown:
         return int(help_shown.code or 0)
     except Interrupted as stop:
@@ -84,14 +79,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not of_the_system(error):
             raise
         if isinstance(error.filename, str):
-            said = unwritable(error.filename, error)
-        elif _is_of_stdout():
-            said = unwritable("standard output", error, remedy="Send it elsewhere.")
-        else:
-            said = unwritable("jnn", error)
-        with contextlib.suppress(OSError):  # standard error may be full
-            print(f"error: {printable(str(said))}", file=sys.stderr)
-        return said.exit_code
+            return _told(unwritable(error.filename, error))
+        if _is_of_stdout():
+            return _told(unwritable("standard output", error, remedy="Send it elsewhere."))
+        return _told(unwritable("jnn", error))
+
+
+def _prepare_streams() -> None:
+    """Let standard output and error take every text, whatever they can show, or if closed."""
+    # else a file that is opened later may get the number of a closed one, and what is printed
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not have every character
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _told(error: JnnError) -> int:
+    """Print an error to standard error; returns its exit code."""
+    from jnn.wording import printable
+
+    with contextlib.suppress(OSError):  # standard error may be full
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+    return error.exit_code
 
 
 def _is_of_stdout() -> bool:
@@ -106,6 +116,7 @@ def _is_of_stdout() -> bool:
 
 def _dispatch(argv: list[str]) -> int:
     verb, *rest = argv or ["--help"]
+    _check_text(argv)
     if verb in ("-h", "--help", "help"):
         verbs = "\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())
         print(HELP.format(verbs=verbs), end="")
@@ -119,9 +130,22 @@ def _dispatch(argv: list[str]) -> int:
             print("jnn, run from its source folder")
         return 0
     if verb not in VERBS:
+        from jnn.cli.arguments import did_you_mean
+
         suggestion = did_you_mean(verb, VERBS) or f"The verbs are {', '.join(VERBS)}."
         raise JnnError(f"Unknown verb {verb!r}. {suggestion}")
     return importlib.import_module(f"jnn.cli.verbs.{verb}").main([*map(_hyphenated, rest)])
+
+
+def _check_text(argv: list[str]) -> None:
+    """Refuse words with bytes that are no text, which no file of a run can hold."""
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            remedy = "" if encoding == "utf-8" else " Set PYTHONUTF8=1 for UTF-8."
+            raise JnnError(f"jnn: got {word!r}, expected text in {encoding}.{remedy}") from None
 
 
 def _hyphenated(word: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jnn.cli.arguments import did_you_mean
 from jnn.errors import JnnError, mistake
+from jnn.files import check_text
 from jnn.wording import DIRECTIONS
 
 
@@ -78,7 +79,7 @@ def find(name: str) -> Listing:
                 expected="a Python file",
                 remedy=f"Looked in {Path.cwd()}.",
             )
-        return read_listing(path.resolve(), built_in=False)
+        return read_listing(check_text(path.resolve(), "experiment"), built_in=False)
     built_in = {path.stem: path for path in experiments_folder().glob("[!_]*.py")}
     listing = read_listing(built_in[name], built_in=True) if name in built_in else None
     if not listing or not listing.about:

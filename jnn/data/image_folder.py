@@ -12,6 +12,7 @@ import numpy as np
 
 from jnn.data.fingerprint import fingerprint_files
 from jnn.errors import mistake
+from jnn.files import check_text
 from jnn.integers import as_integer
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _pictures(path: Path) -> dict[str, list[Path]]:
     pictures: dict[str, list[Path]] = {}
     for entry in _entries(path, caller):
         if entry.is_dir():
-            pictures[entry.name] = _files(entry, caller, (path.resolve(),))
+            name = check_text(Path(entry.name), caller).name
+            pictures[name] = _files(entry, caller, (path.resolve(),))
         elif _is_picture(entry):
             got = f"{entry.name} in no sub-folder"
             raise mistake(caller, got=got, expected="every picture in that of its class")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from jnn.errors import JnnError, mistake
-from jnn.files import TEMPORARY, writable
+from jnn.files import TEMPORARY, check_text, writable
 from jnn.runs import records
 from jnn.runs.settings import changes, hash_of
 
@@ -37,6 +37,7 @@ def dated_folder(parent: Path, seed: int, name: str = "") -> Path:
     """
     if name and not re.fullmatch(r"[\w.-]+", name):
         raise mistake("name of a run", got=repr(name), expected="letters, digits, dots, - and _")
+    check_text(parent)
     while True:
         time_and_seed = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-s{seed}"
         folder = parent / (f"{time_and_seed}-{name}" if name else time_and_seed)
@@ -53,6 +54,7 @@ def chosen_folder(folder: Path, *, overwrite: bool = False) -> Path:
 
     Raises JnnError where it has contents, unless they are a run's and ``overwrite`` is set.
     """
+    check_text(folder)
     with writable(folder):
         if folder.exists() and not folder.is_dir():
             raise mistake(
@@ -131,6 +133,7 @@ def lock(folder: Path) -> IO[str]:
     The operating system releases the lock however the process ends. Raises JnnError where another
     process holds it, naming that process.
     """
+    check_text(folder)
     with writable(folder):
         stream = (folder / LOCK).open("a+", encoding="utf-8")
         try:

@@ -380,8 +380,8 @@ class Run:
 
     def _append(self, name: str, text: str) -> None:
         path = self.folder / name
-        with writable(path), path.open("a", encoding="utf-8") as stream:
-            stream.write(text)
+        with writable(path), path.open("ab") as stream:
+            stream.write(text.encode(errors="backslashreplace"))
 
 
 def check_expression(paths: str) -> None:

@@ -15,6 +15,7 @@ import jax
 import pytest
 
 from jnn.cli import main
+from jnn.files import read_json, write_json
 
 OWN = Path(__file__).parent / "own.py"
 
@@ -93,6 +94,58 @@ def test_a_profile_that_cannot_be_written_is_one_line(folder, capsys, monkeypatc
     assert not profile.exists()
     assert main([*words, "bug", "--trouble", "data"]) == 3
     assert "trouble with data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "line.py", "--out", "h\udcffre"],
+        ["run", "line.py", "--name", "\udcff"],
+        ["run", "\udcff.py"],
+        ["generate", "here", "--prompt", "caf\udce9"],
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_before_anything_is_made(folder, capsys, words):
+    before = sorted(folder.rglob("*"))
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith(r"error: jnn: got '")
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_working_folder_that_is_no_text_is_refused_before_anything_is_made(
+    folder, capsys, monkeypatch
+):
+    here = folder / "w\udcffd"
+    here.mkdir()
+    (folder / "line.py").rename(here / "line.py")
+    monkeypatch.chdir(here)
+    for words in (
+        ["run", "line.py"],
+        ["run", "straight_line"],
+        ["run", "straight_line", "--out=a"],
+    ):
+        assert main(words) == 2
+        assert "expected one in UTF-8. Rename it, or choose another." in capsys.readouterr().err
+    assert os.listdir(here) == ["line.py"]
+    monkeypatch.chdir(folder)
+    assert main(["run", "straight_line", "--quiet", "--out", "run"]) == 0
+    (folder / "run").rename(here / "run")
+    monkeypatch.chdir(here)
+    assert main(["resume", "run", "--epochs", "+1", "--quiet"]) == 2
+    assert "expected one in UTF-8." in capsys.readouterr().err
+
+
+def test_a_text_that_utf_8_does_not_have_is_kept_in_json(tmp_path):
+    write_json(tmp_path / "a.json", {"classes": ["caf\udce9", "é"]})
+    assert "é" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == {"classes": ["caf\udce9", "é"]}
+
+
+def test_standard_streams_that_are_closed_take_everything(folder, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["list"]) == 0
+    assert main(["lst"]) == 2
 
 
 LIMITED = """

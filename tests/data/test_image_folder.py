@@ -204,3 +204,9 @@ def test_the_identity_tells_altered_folders_apart_and_moved_ones_not(folder, tmp
     assert image_folder(moved, size=SIZE, contents=False).identity == quick != identity
     (moved / "dog/b.png").rename(moved / "dog/d.png")
     assert image_folder(moved, size=SIZE, contents=False).identity != quick
+
+
+def test_a_class_whose_name_is_no_text_is_refused(folder):
+    (folder / "caf\udce9").mkdir()
+    with pytest.raises(JnnError, match=r"image folder .*: got the path .*expected one in UTF-8"):
+        image_folder(folder, size=(2, 2))

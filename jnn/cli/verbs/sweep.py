@@ -230,10 +230,10 @@ class _Best:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Lock the folder for a sweep: a new or empty one, or that of the sweep to continue."""
-    from jnn.files import TEMPORARY, writable
+    from jnn.files import TEMPORARY, check_text, writable
     from jnn.runs.folders import LOCK, lock, sweep
 
-    with writable(folder):
+    with writable(check_text(folder)):
         folder.mkdir(parents=True, exist_ok=True)
         others = [
             path.name

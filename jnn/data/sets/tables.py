@@ -79,7 +79,7 @@ def load_diamonds(*, validation: float = 0.1, seed: int = 0, offline: bool = Fal
     fraction ``validation`` of the rest, drawn with ``seed``.
     """
     path = fetch(SOURCES["diamonds"], offline=offline) / "diamonds.csv"
-    with path.open(newline="") as stream:
+    with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     features = [[_diamond_feature(row, name) for name in DIAMOND_FEATURES] for row in rows]
     price = np.array([float(row["price"]) for row in rows])
