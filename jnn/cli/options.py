@@ -64,8 +64,8 @@ def parse(
     """The experiment's config and the command's own ``arguments``, parsed from ``argv``.
 
     ``defaults`` is a config, or the class of one; in a class, a default can depend on other
-    settings. With --help, prints help and exits. Raises JnnError for an unknown option and an
-    invalid value.
+    settings. A boolean setting x has ``--x``, which its help describes, and ``--no-x``. With
+    --help, prints help and exits. Raises JnnError for an unknown option and an invalid value.
     """
     of_command = {field.name for field in dataclasses.fields(arguments)}
     of_experiment = {field.name for field in dataclasses.fields(defaults)}
@@ -75,11 +75,16 @@ def parse(
             got=f"fields {', '.join(taken)}",
             expected=f"names that `jnn {verb}` does not use itself",
         )
-    _check_names(argv, of_command | of_experiment, f"jnn {verb} {name}")
     kind = defaults if isinstance(defaults, type) else type(defaults)
+    negated = {f"no-{name}" for name, hint in typing.get_type_hints(kind).items() if hint is bool}
+    _check_names(argv, of_command | of_experiment | negated, f"jnn {verb} {name}")
     fields = [
         ("experiment", with_suited(kind) if defaults is kind else kind),
-        ("command", arguments, dataclasses.field(default_factory=arguments)),
+        (
+            "command",
+            tyro.conf.FlagCreatePairsOff[arguments],
+            dataclasses.field(default_factory=arguments),
+        ),
     ]
     both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
     given = {} if defaults is kind else {"default": both(experiment=defaults)}
@@ -92,7 +97,7 @@ def parse(
                 description=f"Options of {name}.",
                 args=argv,
                 **given,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -5,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from jnn.cli import main
-from jnn.cli.options import config_from
+from jnn.cli.experiments import listings, load
+from jnn.cli.options import RunArguments, config_from, parse
 from jnn.errors import JnnError
 from jnn.files import plain
 
@@ -81,3 +83,30 @@ def test_settings_of_every_kind_come_back_from_json():
 def test_settings_of_another_kind_are_refused(values, text):
     with pytest.raises(JnnError, match=text):
         config_from(Outer, values, "test")
+
+
+@pytest.mark.parametrize("listing", listings(), ids=lambda listing: listing.name)
+def test_every_boolean_can_be_set_and_unset_whatever_its_default(listing):
+    kind = load(listing).Config
+    names = [field.name for field in dataclasses.fields(kind) if isinstance(field.default, bool)]
+    assert "smoke" in names
+    for value, start in ((True, "--"), (False, "--no-")):
+        words = [start + name.replace("_", "-") for name in names]
+        config, _ = parse("run", listing.name, kind, RunArguments, words, [])
+        assert {getattr(config, name) for name in names} == {value}
+
+
+def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
+    experiment = folder / "line.py"
+    setting = '    mirror: bool = True\n    """Mirror the line."""\n'
+    experiment.write_text(experiment.read_text().replace("    smoke:", f"{setting}    smoke:"))
+    assert main(["run", "line.py", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--mirror, --no-mirror Mirror the line. (default: True)" in text
+    assert "--no-quiet" not in text
+    assert main(["run", "line.py", "--no-mirror", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert '"mirror": false' in printed
+    (folder / "c.json").write_text(printed)
+    assert main(["run", "line.py", "--config", "c.json", "--mirror", "--print-config"]) == 0
+    assert '"mirror": true' in capsys.readouterr().out
