@@ -5,6 +5,7 @@ Those of the experiment's ``Config`` and those of the command are parsed togethe
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import dataclasses
 import io
@@ -16,12 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-
 from jnn.cli.arguments import did_you_mean, examples_text
 from jnn.errors import JnnError, mistake
 from jnn.files import read_json
 from jnn.runs.run import RunOptions
+
+# an interactive session keeps its last value in builtins, all of which tyro hashes: not a list
+_last_value = builtins.__dict__.pop("_", None)
+try:
+    import tyro
+finally:
+    if _last_value is not None:
+        builtins.__dict__["_"] = _last_value
 
 
 @dataclass(frozen=True, kw_only=True)

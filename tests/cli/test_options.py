@@ -1,11 +1,14 @@
+import builtins
 import dataclasses
+import importlib.util
 import json
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from jnn.cli import main
+from jnn.cli import main, options
 from jnn.cli.experiments import listings, load
 from jnn.cli.options import RunArguments, config_from, parse
 from jnn.errors import JnnError
@@ -110,3 +113,17 @@ def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
     (folder / "c.json").write_text(printed)
     assert main(["run", "line.py", "--config", "c.json", "--mirror", "--print-config"]) == 0
     assert '"mirror": true' in capsys.readouterr().out
+
+
+def test_a_last_value_of_a_session_that_has_no_hash_does_not_matter(monkeypatch):
+    last = ("digits", [])
+    monkeypatch.setattr(builtins, "_", last, raising=False)
+    for name in [name for name in sys.modules if name.split(".")[0] == "tyro"]:
+        monkeypatch.delitem(sys.modules, name)
+    path = Path(options.__file__)
+    spec = importlib.util.spec_from_file_location("options_again", path)
+    again = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, again)
+    spec.loader.exec_module(again)
+    assert again.parse
+    assert builtins._ is last
