@@ -22,10 +22,12 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
         "cores",
         "memory",
         "data",
+        "programs",
         "output",
     }
     assert sys.executable in found["python"]
     assert "digits" in found["data"]
+    assert "compiled ones are re" in found["programs"]
 
 
 def test_doctor_names_a_problem_and_ends_with_1(monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
     """Print the checks of this machine; exit code 1 where jnn cannot work."""
     parser = Parser(
         "doctor",
-        "Check this machine: versions, devices, cores, memory, data, folders.",
+        "Check this machine: versions, devices, cores, memory, data, programs, folders.",
         examples=EXAMPLES,
     )
     parser.add_argument("--json", action="store_true", help="an object for machines")
@@ -101,6 +102,16 @@ def _data() -> str:
     return f"{', '.join(here)}; kept in {data_folder()}"
 
 
+def _programs() -> str:
+    from jnn.cli.programs import programs_folder, reads_its_own
+
+    with tempfile.TemporaryDirectory() as folder:
+        read = reads_its_own(Path(folder))
+    kept = sum(path.stat().st_size for path in programs_folder().glob("*")) / 2**20
+    verdict = "read at the next start" if read else "rejected at the next start by this processor"
+    return f"compiled ones are {verdict}; {kept:.0f} MiB kept in {programs_folder()}"
+
+
 def _output() -> str:
     """Whether ``runs`` in the working directory, the folder of runs, can be written or created."""
     runs = Path("runs").absolute()
@@ -118,5 +129,6 @@ CHECKS: dict[str, Callable[[], str]] = {
     "cores": _cores,
     "memory": _memory,
     "data": _data,
+    "programs": _programs,
     "output": _output,
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from jnn.cli.arguments import Parser
 from jnn.cli.machine import use_device
+from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
 
 EXAMPLES = (
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> int:
     """
     arguments = _parse(argv)
     use_device(arguments.device)
+    keep_programs()
 
     from jnn.cli.load import experiment_of
     from jnn.decoding.generate import Request

@@ -12,6 +12,7 @@ from typing import Any
 from jnn.cli.arguments import Parser
 from jnn.cli.experiments import find, load
 from jnn.cli.machine import keep_memory, several_cpus, use_device
+from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
 
 EXAMPLES = (
@@ -38,6 +39,7 @@ def main(argv: list[str]) -> int:
     record = read_record(folder)
     several_cpus(record["config"].get("devices"))
     use_device(arguments.device)
+    keep_programs()
 
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from

@@ -11,6 +11,7 @@ from pathlib import Path
 from jnn.cli.arguments import examples_text, taken_out
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
+from jnn.cli.programs import keep_programs
 from jnn.errors import JnnError, mistake
 
 HELP = """\
@@ -53,6 +54,7 @@ def main(argv: list[str]) -> int:
     settings = config_file(Path(replayed), listing.name) if replayed else {}
     several_cpus(taken_out(rest, "--devices")[0] or settings.get("devices"))
     use_device(taken_out(rest, "--device")[0] or "auto")
+    keep_programs()
     module = load(listing)
 
     from jnn.cli.execution import execute

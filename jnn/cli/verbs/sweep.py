@@ -18,6 +18,7 @@ from typing import Any
 from jnn.cli.arguments import examples_text, taken_out
 from jnn.cli.experiments import Listing, find, load
 from jnn.cli.machine import use_device
+from jnn.cli.programs import keep_programs
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
 
 HELP = """\
@@ -80,6 +81,7 @@ def main(argv: list[str]) -> int:
     out, rest = taken_out(rest, "--out")
     choices, fixed = split(rest)
     use_device(taken_out(rest, "--device")[0] or "auto")
+    keep_programs()
     module = load(listing)
     if not hasattr(module, "task"):
         raise mistake(

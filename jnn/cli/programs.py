@@ -1,0 +1,96 @@
+"""Compiled programs that are kept, so that a second start of a run compiles nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+WORTH_KEEPING = 0.2
+"""Seconds of compilation from which a program is kept."""
+
+
+def programs_folder() -> Path:
+    """Where programs are kept: ``jnn/programs`` in the platform's cache folder, and there a folder
+    for this processor and these versions.
+
+    A program compiled for another processor may compute other bits, or end in an illegal
+    instruction, and JAX's own key does not name the processor.
+    """
+    import platformdirs
+
+    from jnn.runs.environment import processor, versions
+
+    facts = [sys.version.split()[0], platform.machine(), processor(), _instructions()]
+    facts += [f"{name} {version}" for name, version in versions().items()]
+    name = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir("jnn")) / "programs" / name
+
+
+def keep_programs() -> None:
+    """Let JAX keep what takes long to compile, and read it at the next start.
+
+    What the environment says with ``JAX_COMPILATION_CACHE_DIR`` or
+    ``JAX_ENABLE_COMPILATION_CACHE=0`` takes precedence. Where the folder cannot be written, nothing
+    is kept.
+    """
+    import jax
+
+    setting = lambda name: getattr(jax.config, name)
+    if setting("jax_compilation_cache_dir") or not setting("jax_enable_compilation_cache"):
+        return
+    folder = programs_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK | os.X_OK):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+
+
+def reads_its_own(folder: Path) -> bool:
+    """Whether a program that is kept in an empty folder is read from there.
+
+    Some processors reject what was compiled for them (https://github.com/jax-ml/jax/issues/38445).
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    reads: list[str] = []
+
+    def count(event: str, **_: object) -> None:
+        if event.endswith("/cache_hits"):
+            reads.append(event)
+
+    def use(values: dict[str, object]) -> None:
+        compilation_cache.reset_cache()  # it looks at these settings once
+        for name, value in values.items():
+            jax.config.update(name, value)
+
+    jax.monitoring.register_event_listener(count)
+    use(settings)
+    try:
+        for _ in range(2):
+            jax.jit(lambda x: 3 * x + 1)(2.0).block_until_ready()
+    finally:
+        use(before)
+        jax.monitoring.unregister_event_listener(count)
+    return bool(reads)
+
+
+def _instructions() -> str:
+    """The instructions of the processor, where the system tells them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
