@@ -107,16 +107,14 @@ def check_loaded(loaded):
     leaves = jax.tree.leaves(answer)
     assert leaves
     assert all(np.isfinite(leaf).all() for leaf in leaves)
-    assert loaded.config.seed == 1
 
 
 def check_contract(name, about, folder, capsys):
     """Every verb takes the experiment, whose file or name is given."""
     check_listed(name, capsys)
     check_summary(run(name, folder / "one"), about)
-    assert main(["resume", str(folder / "one"), "--epochs", "+1", "--quiet", "--offline"]) == 0
     run(name, folder / "two", "--seed", "1")
-    check_loaded(jnn.load(folder / "two"))
+    assert jnn.load(folder / "two").config.seed == 1
     capsys.readouterr()
     assert main(["compare", str(folder / "one"), str(folder / "two")]) == 0
     better = {"highest": "higher", "lowest": "lower"}[about["direction"]]
@@ -127,9 +125,13 @@ def check_contract(name, about, folder, capsys):
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [each["config"]["seed"] for each in told["runs"]] == [0, 0, 1, 1]
     assert all(about["metric"] in each["metrics"] for each in told["runs"])
+    best = str(folder / "sweep/best")
+    check_loaded(jnn.load(best))
     if hasattr(load(find(name)), "generate"):
-        assert main(["generate", str(folder / "one"), "--length", "3", *prompt(name)]) == 0
+        assert main(["generate", best, "--length", "3", *prompt(name)]) == 0
         assert capsys.readouterr().out.endswith("\n")  # a translation may be empty
+    assert main(["resume", best, "--epochs", "+1", "--quiet", "--offline", "--json"]) == 0
+    check_summary(json.loads(capsys.readouterr().out.splitlines()[-1]), about)
 
 
 def check_listed(name, capsys):
