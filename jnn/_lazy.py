@@ -2,9 +2,15 @@
 before JAX is loaded.
 """
 
+from __future__ import annotations
+
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+
+TYPE_CHECKING = False  # typing itself takes long to import
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def lazy(package: str, names: Mapping[str, Sequence[str]]):
@@ -17,7 +23,7 @@ def lazy(package: str, names: Mapping[str, Sequence[str]]):
     """
     home = {name: module for module, members in names.items() for name in members}
 
-    def get(name: str):
+    def get(name: str) -> Any:
         if name in home:
             value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
         else:

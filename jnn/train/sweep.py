@@ -68,15 +68,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
 
     ``traced`` has settings of `TRACED` by name. Both are pure, and can be vmapped over members.
     """
-    if config.patience or config.skip_bad:
-        raise mistake(
-            "sweep",
-            got=f"patience={config.patience}, skip_bad={config.skip_bad}",
-            expected="0: members of one program stop together",
-        )
-    if config.devices > 1:
-        remedy = "Omit it: members are spread over all devices automatically."
-        raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
+    check(config)
     if task.feed.stream:
         raise mistake(
             "sweep",
@@ -119,6 +111,19 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         return Member(train_state, kept, best, at), row
 
     return begin, epoch
+
+
+def check(config: TrainingConfig) -> None:
+    """Raise `JnnError` for settings that a member of a sweep cannot have."""
+    if config.patience or config.skip_bad:
+        raise mistake(
+            "sweep",
+            got=f"patience={config.patience}, skip_bad={config.skip_bad}",
+            expected="0: members of one program stop together",
+        )
+    if config.devices > 1:
+        remedy = "Omit it: members are spread over all devices automatically."
+        raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
 
 
 def make_train(task: Task, config: TrainingConfig) -> Callable:
@@ -177,6 +182,8 @@ def sweep(
     were kept, and a row for each epoch. ``on_member`` gets each `Trained` member once, program by
     program, to keep it as a run.
     """
+    for config in configs:
+        check(config)
     results: list[dict[str, Any]] = [{} for _ in configs]
     groups = _programs(configs)
     for number, group in enumerate(groups):

@@ -154,8 +154,10 @@ def _run(
 ) -> int:
     from jnn.cli.execution import profiled, terminable
     from jnn.files import plain, write_json
-    from jnn.train.sweep import sweep
+    from jnn.train.sweep import check, sweep
 
+    for config in configs:
+        check(config)  # before the folder is made and data is loaded
     best = _Best(listing)
 
     def say(text: str) -> None:
