@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from jnn.cli.interrupts import deferred_in_extensions
 from jnn.errors import Interrupted, JnnError
 
 VERBS = {
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         _prepare_streams()
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        with deferred_in_extensions():
+            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
         return code
     except JnnError as error:

@@ -1,0 +1,64 @@
+"""Ctrl-C in the import of an extension module lets that end first."""
+
+import gc
+import signal
+import time
+from importlib.machinery import ExtensionFileLoader
+
+import pytest
+
+from jnn.cli.interrupts import deferred_in_extensions
+
+
+class Extension(ExtensionFileLoader):
+    """An extension module that is interrupted in its import."""
+
+    whole = False
+
+    def exec_module(self, module):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.05)  # it is tried again meanwhile
+        self.whole = True
+
+
+def test_an_extension_is_imported_whole_before_the_interrupt_is_raised():
+    extension = Extension("a", "a.so")
+    with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
+        extension.exec_module(None)
+        time.sleep(5)
+    assert extension.whole
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_garbage_collection_does_not_drop_it(capfd):
+    def interrupt(phase, info):
+        if phase == "start":
+            signal.raise_signal(signal.SIGINT)
+
+    gc.callbacks.append(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
+            gc.collect(0)
+            gc.callbacks.remove(interrupt)
+            time.sleep(5)
+    finally:
+        gc.callbacks[:] = [callback for callback in gc.callbacks if callback is not interrupt]
+    assert capfd.readouterr().err == ""
+
+
+def test_elsewhere_it_is_raised_at_once():
+    with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("not raised")
+
+
+def test_another_handler_is_left_as_it_is():
+    caught = []
+    previous = signal.signal(signal.SIGINT, lambda *_: caught.append(True))
+    try:
+        with deferred_in_extensions():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert caught == [True]
