@@ -31,8 +31,8 @@ from tests.forks import forks
 MOST_TOUCHES = 250
 # seconds from a touch to the kill: so a kill also falls between them, where the run computes
 LONGEST_DELAY = 0.3
-TIMED = ("seconds", "folder")
-"""What the summaries of two equal runs differ in."""
+OF_THE_MACHINE = ("seconds", "folder", "conditions", "resumed_on")
+"""What two equal runs may differ in: a commit in the meantime is another condition."""
 
 
 class Kill(NamedTuple):
@@ -197,6 +197,11 @@ def result(folder: Path) -> dict:
         "log": (folder / "metrics.jsonl").read_bytes(),
         "step": newest,
         "leaves": [(leaf["path"], leaf["crc32"]) for leaf in manifest["leaves"]],
-        "host": manifest["host"],
-        "summary": {name: value for name, value in summary.items() if name not in TIMED},
+        "host": without(manifest["host"]),
+        "summary": without(summary),
     }
+
+
+def without(record: dict) -> dict:
+    """The record without what depends on the machine."""
+    return {name: value for name, value in record.items() if name not in OF_THE_MACHINE}
