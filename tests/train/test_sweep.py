@@ -170,9 +170,17 @@ def test_a_member_that_diverges_says_so_and_leaves_the_others_alone():
         {"learning_rate": [1e-2, 1e38]},
     )
     what = task(CONFIG, PRODUCT)
-    fine, diverged = sweep(lambda config: what, configs, say=lambda text: None)
-    assert np.isfinite(fine["metrics"]["test/loss"])
-    assert np.isnan(diverged["metrics"]["test/loss"])
+
+    def test(params, state):
+        """As scikit-learn's scores, which raise where a number is not finite."""
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+        return what.test(params, state)
+
+    for best in (what.best, None):
+        changed = what._replace(test=test, best=best)
+        fine, diverged = sweep(lambda config, task=changed: task, configs, say=lambda text: None)
+        assert np.isfinite(fine["metrics"]["test/loss"])
+        assert np.isnan(diverged["metrics"]["test/loss"])
 
 
 def test_what_cannot_be_swept_is_refused():
