@@ -19,13 +19,11 @@ from jnn.errors import mistake
 from jnn.files import plain
 from jnn.model import child_key
 from jnn.runs.environment import conditions
-from jnn.runs.run import Run
 from jnn.runs.settings import changes
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
-from jnn.train.loop import Ledger, kept_by
-from jnn.train.preparation import keep_preparation
-from jnn.train.recorder import Recorder, other_conditions, precision
+from jnn.train.loop import kept_by
+from jnn.train.recorder import other_conditions, precision
 from jnn.train.state import TrainState, seed_key
 from jnn.train.task import Task, start
 
@@ -267,39 +265,6 @@ def _together(
         on_member(Trained(task, config, member, result))
         results.append(result)
     return results
-
-
-def keep_as_run(trained: Trained, run: Run, **about: Any) -> dict[str, Any]:
-    """Write a member of a sweep into the folder of a run, and return the run's summary.
-
-    Its log, checkpoint and summary are those of a run that has ended, which can be loaded, compared
-    and resumed with more epochs; ``about`` goes to `Run.finish`.
-    """
-    task, config, member, result = trained
-    if task.preparation:
-        keep_preparation(run.folder, task.preparation)
-    if task.save:
-        task.save(run.folder)
-    train_state, kept = member.train_state, result["kept"]
-    steps = int(train_state.step)
-    ledger = Ledger(planned=steps)
-    if kept:
-        ledger = Ledger(best=kept["value"], best_step=kept["step"], planned=steps)
-    with Recorder(run, task.feed, quiet=True) as recorder:
-        recorder.start(steps, steps)
-        for row in result["history"]:
-            values = {name: value for name, value in row.items() if name != "step"}
-            recorder.row(row["step"], values)
-        recorder.save(steps, (train_state, member.kept if task.best else ()), ledger)
-    run.kept = kept
-    name = getattr(config, "data", None)
-    written = {
-        "metrics": result["metrics"],
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(member.kept[0])),
-        "steps": steps,
-        "data": {**({"name": name} if name else {}), **task.feed.identity, **task.data},
-    }
-    return run.finish(written, **about)
 
 
 def _unstacked(members: Any) -> list[Any]:

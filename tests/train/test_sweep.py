@@ -15,7 +15,8 @@ from jnn.layers.dropout import dropout
 from jnn.runs.loading import trained as load_trained
 from jnn.runs.run import Run, RunOptions
 from jnn.train import Task, TrainingConfig, in_memory, make_evaluate, seed_key, train
-from jnn.train.sweep import keep_as_run, make_train, product, sweep
+from jnn.train.members_as_runs import keep_as_run
+from jnn.train.sweep import make_train, product, sweep
 
 SAME = 1e-9  # float64: batched sums in another order, over a few dozen steps
 RNG = np.random.default_rng(0)

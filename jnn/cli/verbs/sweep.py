@@ -213,7 +213,7 @@ class _Best:
     def keep(self, folder: Path, command: str) -> list[str]:
         """Write it as a run into the folder; returns the lines to print."""
         from jnn.runs.run import Run, RunOptions
-        from jnn.train.sweep import keep_as_run
+        from jnn.train.members_as_runs import keep_as_run
 
         if self._trained is None:
             return ["No run is the best: ABOUT of the experiment names no metric and direction."]
