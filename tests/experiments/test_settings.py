@@ -97,7 +97,7 @@ def fingerprint(module, config, monkeypatch):
     told = {}
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "fit", lambda *arguments, **settings: told.update(settings))
-        patch.setattr(tasks, "start", lambda *arguments: (None, None))
+        patch.setattr(tasks, "start", lambda *arguments, **options: (None, None))
         tasks.train(task, config, key)
     programs = [jax.make_jaxpr(begin)(key), jax.make_jaxpr(one)(train_state, data)]
     if task.validate:
