@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
+from jax.core import Tracer
 
 from jnn.cli.experiments import find
 from jnn.cli.experiments import load as load_module
@@ -34,6 +35,10 @@ class Loaded(NamedTuple):
     preparation: Preparation | None = None
     """How raw inputs are prepared, and outputs are answers; None where the run has none."""
 
+    def __repr__(self) -> str:
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        return f"<Loaded: {self.model!r}, {size:,} parameters, for x {self.example}>"
+
     def predict(self, x: Any, mask: jax.Array | None = None) -> Any:
         """The answer for x, one input or a batch; compiled once for each shape.
 
@@ -43,6 +48,9 @@ class Loaded(NamedTuple):
         prepared as the ``load_data`` of the experiment prepares it, with its ``mask`` if it is
         padded, and the answer is the output of the model.
         """
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
+            remedy = "Use .model, .params and .state inside of jax.jit."
+            raise mistake("predict", got="a traced x", expected="arrays or texts", remedy=remedy)
         apply = jax.jit(self.model.apply)
         if self.preparation is None:
             return apply(self.params, self.state, x, mask=mask)[0]
@@ -63,6 +71,8 @@ def load(run: Path | str, model: Model | None = None) -> Loaded:
         loaded = jnn.load("runs/image_classification/latest")
         answer = loaded.predict(images)  # .label, .probabilities
     """
+    if not isinstance(run, str | Path):
+        raise mistake("load", got=repr(run)[:80], expected="the path of a run's folder")
     folder = Path(run).resolve()
     preparation = read_preparation(folder)
     if model is not None:

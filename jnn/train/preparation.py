@@ -73,6 +73,8 @@ class Preparation(NamedTuple):
         """
         if self.tokenizer:
             return self._encode_texts(self.tokenizer, raw)
+        if np.ma.is_masked(raw):
+            raise mistake("predict", got="masked values", expected="a number in each place")
         try:
             x = np.asarray(raw)
         except ValueError:
@@ -86,8 +88,10 @@ class Preparation(NamedTuple):
             raise mistake("predict", got=f"shape {x.shape}", expected=expected)
         check_finite(x, "predict")
         x = to_float(x) if self.pixels else x
-        x = x if self.scaling is None else scale(self.scaling, x)
+        with np.errstate(over="ignore"):  # what is too large is refused below
+            x = x if self.scaling is None else scale(self.scaling, x)
         x = x if self.pieces is None else np.asarray(encode_pieces(self.pieces, x))
+        check_finite(x, "predict, scaled")
         if np.issubdtype(self.example.dtype, np.integer) and x.dtype.kind == "f":
             raise mistake("predict", got=f"dtype {x.dtype}", expected="integers")
         return x.astype(self.example.dtype), None
@@ -102,7 +106,11 @@ class Preparation(NamedTuple):
             y = np.asarray(y, np.float32)
             probabilities = np.asarray(jax.nn.softmax(y, axis=-1))
             label = np.array(self.classes)[y.argmax(axis=-1)]
-            if mask is not None and mask.shape == label.shape:
+            of_tokens = mask is not None and mask.shape == label.shape
+            if not np.isfinite(probabilities[mask] if of_tokens else probabilities).all():
+                got = "outputs of the model that are not finite"
+                raise mistake("predict", got=got, expected="inputs like those it was trained on")
+            if of_tokens:
                 probabilities = np.where(mask[..., None], probabilities, np.nan)
                 label = np.where(mask, label, "")
             return Classified(label if label.ndim else str(label), probabilities, self.classes)

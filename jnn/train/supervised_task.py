@@ -109,6 +109,8 @@ def _preparation(
     of_classes = jnp.issubdtype(t.dtype, jnp.integer)
     pixels = x.dtype == np.uint8 and x.ndim == 4
     scaling = fit_scaling(x, inputs) if standardize else None
+    if of_classes and t.ndim == 1:
+        _check_classes([part[target] for part in splits[:3]], target)
     dtype = jnp.float32 if pixels or standardize else jnp.asarray(x[:0]).dtype
     example = jax.ShapeDtypeStruct(x.shape[1:], dtype)
     y = _output(model, example, t)
@@ -123,6 +125,19 @@ def _preparation(
         target=fit_scaling(t, target) if standardize and not of_classes else None,
         classes=names,
     )
+
+
+def _check_classes(labels: list[np.ndarray], target: str) -> None:
+    """Refuse labels of one class, and those that begin at 1: a class 0 would have no example."""
+    found = np.unique(np.concatenate(labels))
+    if len(found) == 1:
+        got, remedy = f"one class, {found[0]}, in {target!r}", ""
+    elif len(found) and found[0] > 0:
+        got, remedy = f"classes from {found[0]} to {found[-1]} in {target!r}", "Subtract the first."
+    else:
+        return
+    expected = "two classes or more, numbered from 0"
+    raise mistake("supervised", got=got, expected=expected, remedy=remedy)
 
 
 def _prepared(preparation: Preparation, part: dict[str, Any], inputs: str) -> dict[str, Any]:

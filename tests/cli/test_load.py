@@ -51,6 +51,13 @@ def test_the_model_may_be_given_and_needs_no_experiment(run, source):
 def test_what_is_no_run_or_has_changed_is_named(run, source, tmp_path):
     with pytest.raises(JnnError, match="nowhere"):
         jnn.load(tmp_path / "nowhere")
+    with pytest.raises(JnnError, match="load: got None, expected the path of a run's folder"):
+        jnn.load(None)
+    source.write_text(OWN)
+    loaded = jnn.load(run)
+    with pytest.raises(JnnError, match=r"predict: got a traced x.*Use \.model, \.params"):
+        jax.jit(loaded.predict)(np.ones(3))
+    assert repr(loaded).startswith("<Loaded: <Model")
     source.write_text(OWN.replace("jnn.dense(2)", "jnn.chain(jnn.dense(2))"))
     with pytest.raises(JnnError):
         jnn.load(run)

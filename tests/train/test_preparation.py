@@ -63,6 +63,12 @@ def test_answers_at_padding_are_empty():
     assert np.isnan(answer.probabilities[0, 1]).all()
 
 
+def test_an_output_that_is_no_number_is_no_answer():
+    with pytest.raises(JnnError, match="got outputs of the model that are not finite"):
+        PICTURES.decode(np.array([[0.0, np.nan]]))
+    assert PICTURES.decode(np.array([-np.inf, 0.0])).probabilities.tolist() == [0, 1]
+
+
 def test_bytes_of_pictures_become_fractions():
     picture = np.array([[[0], [51]], [[255], [102]]], np.uint8)
     x, _ = PICTURES.encode(picture)
@@ -78,6 +84,8 @@ def test_bytes_of_pictures_become_fractions():
         (ROWS, [1.0, np.inf], "got inf at row 1"),
         (ROWS, [["red", "blue"]], "expected numbers"),
         (ROWS, [[1.0, 2.0], [3.0]], "got rows of unequal lengths"),
+        (ROWS, np.ma.masked_values([[1.0, 2.0]], 2.0), "got masked values"),
+        (ROWS, [[1e300, 1.0]], "predict, scaled: got inf at row 0, column 0"),
         (PICTURES, np.zeros((2, 2), np.uint8), r"expected pictures \(..., 2, 2, 1\)"),
         (PICTURES, np.zeros((2, 2, 1), np.int64), "expected uint8 or floats"),
         (TEXTS, [], "expected a text, or a list of texts"),

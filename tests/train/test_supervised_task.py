@@ -67,3 +67,16 @@ def test_integers_that_are_no_classes_get_no_names():
     splits = from_arrays({"features": IMAGES[:, 0, 0], "label": np.arange(40) % 5})
     assert supervised(jnn.dense(1), splits, batch_size=8).preparation.classes == ()
     assert supervised(jnn.dense(5), splits, batch_size=8).preparation.classes == tuple("01234")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.full(40, 3), "got one class, 3, in 'label', expected two classes or more"),
+        (np.arange(40) % 3 + 1, "got classes from 1 to 3 in 'label'.*Subtract the first"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_or_begin_at_one_are_refused(labels, message):
+    splits = from_arrays({"features": np.ones((40, 2), np.float32), "label": labels})
+    with pytest.raises(JnnError, match=message):
+        supervised(jnn.dense(5), splits, batch_size=4)

@@ -42,7 +42,7 @@ def load_data(config, *, offline=False):
         features, label = features_and_labels(read_columns(config.file), config.target)
     else:
         features, label = load_breast_cancer(return_X_y=True)
-    arrays = {"features": np.float32(features), "label": np.int32(label)}
+    arrays = {"features": features, "label": np.int32(label)}
     return from_arrays(arrays, stratify="label")
 
 
