@@ -72,7 +72,9 @@ def test_integers_of_numpy_are_integers_and_bools_and_floats_are_none(name):
         for a, b in zip(jax.tree.leaves(SETTINGS[name](n)), expected, strict=True):
             np.testing.assert_array_equal(a, b)
     for wrong in (2.0, np.float32(2), True, "2", -1, np.int8(-1)):
-        with pytest.raises(JnnError, match=r"expected an integer (>= [01]|from 1 to|in \[0, 2\*\*32\))"):
+        with pytest.raises(
+            JnnError, match=r"expected an integer (>= [01]|from 1 to|in \[0, 2\*\*32\))"
+        ):
             SETTINGS[name](wrong)
 
 

@@ -100,19 +100,19 @@ class Preparation(NamedTuple):
         """The answer for outputs y: a `Classified`, or numbers in the unit of the target.
 
         Of a text with an output for each token, those of padding are "" and NaN. Other outputs
-        are returned as they are.
+        are returned as they are. Raises `JnnError` where the probability of a class is no number.
         """
         if self.classes:
             y = np.asarray(y, np.float32)
             probabilities = np.asarray(jax.nn.softmax(y, axis=-1))
             label = np.array(self.classes)[y.argmax(axis=-1)]
             of_tokens = mask is not None and mask.shape == label.shape
-            if not np.isfinite(probabilities[mask] if of_tokens else probabilities).all():
+            is_real = np.asarray(mask) if of_tokens else np.ones(label.shape, bool)
+            if not np.isfinite(probabilities[is_real]).all():
                 got = "outputs of the model that are not finite"
                 raise mistake("predict", got=got, expected="inputs like those it was trained on")
-            if of_tokens:
-                probabilities = np.where(mask[..., None], probabilities, np.nan)
-                label = np.where(mask, label, "")
+            probabilities = np.where(is_real[..., None], probabilities, np.nan)
+            label = np.where(is_real, label, "")
             return Classified(label if label.ndim else str(label), probabilities, self.classes)
         if self.target is not None:
             return unscale(self.target, np.asarray(y))
