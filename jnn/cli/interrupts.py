@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _weakrefset
 import contextlib
 import gc
 import signal
+import weakref
 from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from types import FrameType
 
 AGAIN = 0.02  # seconds after which it is tried again
+OF_WEAK_REFERENCES = (weakref.__file__, _weakrefset.__file__)
 
 
 @contextlib.contextmanager
@@ -51,8 +54,13 @@ def _in_extension(frame: FrameType | None) -> bool:
 
 
 def _is_dropped(frame: FrameType | None) -> bool:
-    """Whether an exception would be printed and dropped: in importlib, or in garbage collection."""
+    """Whether an exception would be printed and dropped.
+
+    In importlib, and in garbage collection, which calls what waits for the end of an object too.
+    """
     if frame is None:
         return False
+    if frame.f_code.co_filename in OF_WEAK_REFERENCES:
+        return True
     of_gc = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     return frame.f_code in of_gc or frame.f_code.co_filename.startswith("<frozen importlib")

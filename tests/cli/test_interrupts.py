@@ -3,11 +3,12 @@
 import gc
 import signal
 import time
+import weakref
 from importlib.machinery import ExtensionFileLoader
 
 import pytest
 
-from jnn.cli.interrupts import deferred_in_extensions
+from jnn.cli.interrupts import OF_WEAK_REFERENCES, deferred_in_extensions
 
 
 class Extension(ExtensionFileLoader):
@@ -36,6 +37,7 @@ def test_garbage_collection_does_not_drop_it(capfd):
         if phase == "start":
             signal.raise_signal(signal.SIGINT)
 
+    gc.collect()  # else what other tests left is collected while it is tried again
     gc.callbacks.append(interrupt)
     try:
         with pytest.raises(KeyboardInterrupt), deferred_in_extensions():
@@ -45,6 +47,13 @@ def test_garbage_collection_does_not_drop_it(capfd):
     finally:
         gc.callbacks[:] = [callback for callback in gc.callbacks if callback is not interrupt]
     assert capfd.readouterr().err == ""
+
+
+def test_the_end_of_an_object_that_is_held_weakly_does_not_drop_it():
+    """Its callbacks are called by the collector, which drops what they raise."""
+    keys = weakref.WeakKeyDictionary({Extension("a", "a.so"): None}), weakref.WeakSet()
+    for callback in (keys[0]._remove, keys[1]._remove):
+        assert callback.__code__.co_filename in OF_WEAK_REFERENCES
 
 
 def test_elsewhere_it_is_raised_at_once():
