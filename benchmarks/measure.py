@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jnn import processor
+
 RESULTS = Path(__file__).parent / "results"
 FEWEST, MOST = 3, 201  # rounds
 # seconds; what is faster is called several times for one time, but not for so long that others
@@ -150,10 +152,8 @@ def _others(before: tuple, after: tuple) -> float | None:
 
 def machine() -> dict[str, Any]:
     """What the times depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "processor": processor.model(),
         "cores": os.cpu_count(),
         "device": jax.devices()[0].device_kind,
         "versions": {

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from jnn import processor
 from tests import programs
 
 INTEL = "processor : 0\nmodel name : Xeon\nflags : avx2 avx512f\ncpu MHz : 2000.0\n"
@@ -14,10 +15,10 @@ INTEL = "processor : 0\nmodel name : Xeon\nflags : avx2 avx512f\ncpu MHz : 2000.
 @pytest.fixture
 def folder_on(tmp_path, monkeypatch):
     """``folder_on(cpuinfo) -> path``: the folder on a machine that describes itself so."""
-    monkeypatch.setattr(programs, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
 
     def folder(cpuinfo):
-        programs.CPUINFO.write_text(cpuinfo)
+        processor.CPUINFO.write_text(cpuinfo)
         return programs.folder(Path("root"))
 
     return folder
@@ -43,7 +44,7 @@ def test_the_same_processor_keeps_its_folder(folder_on):
 def test_another_version_has_another_folder(monkeypatch, package):
     here = programs.folder(Path("root"))
     monkeypatch.setattr(programs, "version", lambda name: "0" if name == package else "1")
-    monkeypatch.setattr(programs, "processor", lambda: "the same")
+    monkeypatch.setattr(processor, "description", lambda: "the same")
     other = programs.folder(Path("root"))
     monkeypatch.setattr(programs, "version", lambda name: "1")
     assert len({here, other, programs.folder(Path("root"))}) == 3

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
 from pathlib import Path
+
+from jnn import processor
 
 WORTH_KEEPING = 0.2
 """Seconds of compilation from which a program is kept."""
@@ -21,9 +22,9 @@ def programs_folder() -> Path:
     """
     import platformdirs
 
-    from jnn.runs.environment import processor, versions
+    from jnn.runs.environment import versions
 
-    facts = [sys.version.split()[0], platform.machine(), processor(), _instructions()]
+    facts = [platform.machine(), processor.description()]
     facts += [f"{name} {version}" for name, version in versions().items()]
     name = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     return Path(platformdirs.user_cache_dir("jnn")) / "programs" / name
@@ -85,12 +86,3 @@ def reads_its_own(folder: Path) -> bool:
         use(before)
         jax.monitoring.unregister_event_listener(count)
     return bool(reads)
-
-
-def _instructions() -> str:
-    """The instructions of the processor, where the system tells them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line for line in lines if line.startswith(("flags", "Features"))), "")

@@ -19,11 +19,9 @@ of 28x28, 3x3, float32, two cores (``python benchmarks/convolution.py``):
     16 small networks by vmap      1.8
 """
 
-import contextlib
 import functools
 import itertools
 import math
-import pathlib
 from typing import NamedTuple
 
 import jax
@@ -33,6 +31,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jnn.precision import numerics
+from jnn.processor import instructions
 
 MOST_TAPS = 64  # a sum over the window is unrolled, and compiles longer the larger it is
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
@@ -99,9 +98,9 @@ def _in_sequence(x, kernel, *, geometry):
 
 
 def _form(x, kernel, geometry):
-    """The form of a convolution on a CPU, by the shapes of its operands alone.
+    """The form of a convolution on a CPU, by the shapes of its operands and the processor.
 
-    A choice by shapes, not by trial, so that a run repeats its bits.
+    Not by trial, so that a run repeats its bits on a machine.
     """
     *window, channels, _ = kernel
     if geometry.groups > 1 and channels == 1 and math.prod(window) <= MOST_TAPS:
@@ -130,20 +129,9 @@ def _products_are_fast(inputs: int, features: int) -> bool:
          64 x 16x16, 128 -> 128    17     48            107     99
          64 x  8x8,  256 -> 256    52     60             71     76
     """
-    instructions = _instructions()
-    if "avx512f" in instructions:
+    if "avx512f" in instructions():
         return features >= 64 or (features >= 32 and inputs <= 3)
-    return "avx2" in instructions  # others were not measured
-
-
-@functools.cache
-def _instructions() -> frozenset[str]:
-    """What this machine's processor can do, such as "avx2"; nothing where Linux does not tell."""
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("flags"):
-                return frozenset(line.split())
-    return frozenset()
+    return "avx2" in instructions()  # others were not measured
 
 
 def _sizes_of_outputs(sizes, window, geometry):

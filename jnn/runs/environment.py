@@ -5,13 +5,15 @@ Versions of packages, the device, the source revision, and the compiler's settin
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import importlib.metadata
 import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from jnn import processor
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("jnn", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
@@ -57,7 +59,7 @@ def conditions() -> dict[str, str]:
         "commit": commit() or "none",
         "device": f"{found['platform']} ({found['kind']})",
         "devices": found["count"],
-        "processor": processor(),
+        "processor": processor.model(),
         "cores": cpu_count(),
         **{f"jax_{name}": getattr(jax.config, f"jax_{name}", "") for name in OF_JAX},
         **{name: os.environ.get(name, "") for name in ("XLA_FLAGS", "OMP_NUM_THREADS")},
@@ -100,15 +102,6 @@ def device_line() -> str:
     return f"{platform if count == 1 else f'{count} {platform}s'} ({detail})"
 
 
-def processor() -> str:
-    """The model of the processor, or else its architecture."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def cpu_count() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -124,6 +117,7 @@ def revision() -> dict[str, Any] | None:
     return {"commit": found, "dirty": bool(changed)} if found else None
 
 
+@functools.cache
 def commit() -> str | None:
     """The git commit of jnn's source folder; None for an installed package."""
     return _git("rev-parse", "HEAD") if (ROOT / ".git").exists() else None

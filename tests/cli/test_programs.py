@@ -26,7 +26,7 @@ def test_programs_are_kept_in_a_folder_for_this_processor_and_these_versions(cac
     assert getattr(jax.config, FOLDER) == str(folder)
     assert folder.is_dir()
     assert folder.parent == cache / "jnn/programs"
-    monkeypatch.setattr("jnn.runs.environment.processor", lambda: "another")
+    monkeypatch.setattr("jnn.processor.description", lambda: "another")
     assert programs.programs_folder() != folder
 
 

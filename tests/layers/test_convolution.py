@@ -173,7 +173,7 @@ def test_the_form_is_chosen_by_processor_and_sizes(
     monkeypatch, instructions, inputs, features, expected
 ):
     monkeypatch.setattr(
-        bilinear_convolution, "_instructions", lambda: frozenset(instructions.split())
+        bilinear_convolution, "instructions", lambda: frozenset(instructions.split())
     )
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
     form = bilinear_convolution._form((inputs, 28, 28, 32), (28, 28, 32, features), geometry)
