@@ -51,14 +51,19 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
     if task.save:
         task.save(run.folder)
     fitted = train(task, config, seed_key(config.seed), run)
-    name = getattr(config, "data", None)
     return {
         "metrics": task.test(fitted.params, fitted.state),
         "baselines": task.baselines(),
         **fitted.counts,
-        "data": {**({"name": name} if name else {}), **task.feed.identity, **task.data},
+        "data": data_of(task, config),
         "sections": task.sections(fitted),
     }
+
+
+def data_of(task: Task, config: TrainingConfig) -> dict[str, Any]:
+    """What the result of a run says of its data: the name, the fingerprint, and the task's own."""
+    name = getattr(config, "data", None)
+    return {**({"name": name} if name else {}), **task.feed.identity, **task.data}
 
 
 def once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

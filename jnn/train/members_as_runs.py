@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from jnn.runs.run import Run
+from jnn.train.experiment import data_of
 from jnn.train.loop import Ledger
 from jnn.train.preparation import keep_preparation
 from jnn.train.recorder import Recorder
@@ -34,11 +35,10 @@ def keep_as_run(trained: Trained, run: Run, **about: Any) -> dict[str, Any]:
             recorder.row(row["step"], values)
         recorder.save(steps, (train_state, member.kept if task.best else ()), ledger)
     run.kept = kept
-    name = getattr(config, "data", None)
     written = {
         "metrics": result["metrics"],
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(member.kept[0])),
         "steps": steps,
-        "data": {**({"name": name} if name else {}), **task.feed.identity, **task.data},
+        "data": data_of(task, config),
     }
     return run.finish(written, **about)

@@ -88,10 +88,11 @@ class Preparation(NamedTuple):
             raise mistake("predict", got=f"shape {x.shape}", expected=expected)
         check_finite(x, "predict")
         x = to_float(x) if self.pixels else x
-        with np.errstate(over="ignore"):  # what is too large is refused below
-            x = x if self.scaling is None else scale(self.scaling, x)
+        if self.scaling is not None:
+            with np.errstate(over="ignore"):  # what is too large for float32 is refused
+                x = scale(self.scaling, x)
+            check_finite(x, "predict, scaled")
         x = x if self.pieces is None else np.asarray(encode_pieces(self.pieces, x))
-        check_finite(x, "predict, scaled")
         if np.issubdtype(self.example.dtype, np.integer) and x.dtype.kind == "f":
             raise mistake("predict", got=f"dtype {x.dtype}", expected="integers")
         return x.astype(self.example.dtype), None

@@ -126,16 +126,16 @@ def make_step(
 
         def take(before: TrainState, gradient):
             new = updated(before, gradient)
-            good = _finite(new.params)
+            good = finite_leaves(new.params)
             names = ("params", "state", "average", "step")
             kept = {
-                name: _choose(good.all(), getattr(new, name), getattr(before, name))
+                name: choose(good.all(), getattr(new, name), getattr(before, name))
                 for name in names
             }
             return new._replace(**kept), good
 
-        leave = lambda before, gradient: (before, _finite(before.params))
-        sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), _finite(state)
+        leave = lambda before, gradient: (before, finite_leaves(before.params))
+        sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), finite_leaves(state)
         if guarded or train_state.loss_scale:
             new, good = jax.lax.cond(
                 sound.all() & sound_state.all(), take, leave, train_state, gradient
@@ -245,7 +245,7 @@ def _statistics(params: Any, new: Any, gradient: Any) -> dict[str, jax.Array]:
     return statistics
 
 
-def _finite(tree: Any) -> jax.Array:
+def finite_leaves(tree: Any) -> jax.Array:
     """For each leaf, whether all of it is finite."""
     return jnp.array([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)], bool)
 
@@ -255,7 +255,8 @@ def _all_true(tree: Any) -> jax.Array:
     return jnp.ones(len(jax.tree.leaves(tree)), bool)
 
 
-def _choose(condition: jax.Array, a: Any, b: Any) -> Any:
+def choose(condition: jax.Array, a: Any, b: Any) -> Any:
+    """The tree a where the condition holds, else b."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), a, b)
 
 

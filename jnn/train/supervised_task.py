@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn import losses, metrics
-from jnn.data.checks import check_finite
-from jnn.data.scaling import fit_scaling, scale, unscale
+from jnn.data.scaling import Scaling, fit_scaling, scale, unscale
+from jnn.data.scaling import standardize as standardized
 from jnn.data.sets.images import to_float
 from jnn.data.splits import Splits
 from jnn.errors import mistake
@@ -63,9 +63,10 @@ def supervised(
     1
     """
 
-    preparation = _preparation(model, splits, inputs, target, standardize=standardize)
-    train, validation, test = (_prepared(preparation, part, inputs) for part in splits[:3])
-    splits = Splits(train, validation, test, splits.classes)
+    columns = None
+    if standardize:
+        splits, columns = standardized(splits, inputs)
+    preparation = _preparation(model, splits, inputs, target, columns)
     scaling = preparation.target
     scaled = (lambda t: t) if scaling is None else partial(scale, scaling)
     prepare = to_float if preparation.pixels else lambda x: x
@@ -102,16 +103,15 @@ def supervised(
 
 
 def _preparation(
-    model: Model, splits: Splits, inputs: str, target: str, *, standardize: bool
+    model: Model, splits: Splits, inputs: str, target: str, columns: Scaling | None
 ) -> Preparation:
-    """What is done to the inputs and the target, by the training part."""
+    """What is done to the inputs and the target; ``columns`` are scaled already."""
     x, t = splits.train[inputs], splits.train[target]
     of_classes = jnp.issubdtype(t.dtype, jnp.integer)
     pixels = x.dtype == np.uint8 and x.ndim == 4
-    scaling = fit_scaling(x, inputs) if standardize else None
     if of_classes and t.ndim == 1:
         _check_classes([part[target] for part in splits[:3]], target)
-    dtype = jnp.float32 if pixels or standardize else jnp.asarray(x[:0]).dtype
+    dtype = jnp.float32 if pixels else jnp.asarray(x[:0]).dtype
     example = jax.ShapeDtypeStruct(x.shape[1:], dtype)
     y = _output(model, example, t)
     names = ()
@@ -121,8 +121,8 @@ def _preparation(
     return Preparation(
         example,
         pixels=pixels,
-        scaling=scaling,
-        target=fit_scaling(t, target) if standardize and not of_classes else None,
+        scaling=columns,
+        target=fit_scaling(t, target) if columns is not None and not of_classes else None,
         classes=names,
     )
 
@@ -138,14 +138,6 @@ def _check_classes(labels: list[np.ndarray], target: str) -> None:
         return
     expected = "two classes or more, numbered from 0"
     raise mistake("supervised", got=got, expected=expected, remedy=remedy)
-
-
-def _prepared(preparation: Preparation, part: dict[str, Any], inputs: str) -> dict[str, Any]:
-    """A part of the data with scaled inputs; pictures stay bytes, a quarter of the memory."""
-    if preparation.scaling is None:
-        return part
-    check_finite(part[inputs], inputs)
-    return {**part, inputs: scale(preparation.scaling, part[inputs])}
 
 
 def _output(model: Model, example: Any, targets: Any) -> Any:

@@ -25,6 +25,7 @@ from jnn.train.devices import AXIS, device_mesh
 from jnn.train.loop import kept_by
 from jnn.train.recorder import other_conditions, precision
 from jnn.train.state import TrainState, seed_key
+from jnn.train.step import choose, finite_leaves
 from jnn.train.task import Task, start
 
 TRACED = ("learning_rate", "weight_decay", "clip")
@@ -95,20 +96,19 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
             for name, values in metrics.items()
             if name not in ("finite", "bad_leaf")
         }
-        at_end = jax.tree.leaves((train_state.params, train_state.state))
-        finite = [metrics["finite"].all(), *(jnp.isfinite(leaf).all() for leaf in at_end)]
-        row["train/finite"] = jnp.stack(finite).all()
+        at_end = finite_leaves((train_state.params, train_state.state))
+        row["train/finite"] = metrics["finite"].all() & at_end.all()
         now = (train_state.best_guess, train_state.state)
         if task.validate is not None:
             row |= task.validate(*now)
         if not task.best:  # the last params that are finite
             new, old = (now, train_state.step), (member.kept, member.step)
-            kept, at = _choose(row["train/finite"], new, old)
+            kept, at = choose(row["train/finite"], new, old)
             return Member(train_state, kept, member.best, at), row
         value = row[task.best] * (1 if task.lowest else -1)
         better = jnp.isfinite(value) & (value <= member.best)  # of equal ones the later, as in fit
         new = (now, value, train_state.step)
-        kept, best, at = _choose(better, new, tuple(member[1:]))
+        kept, best, at = choose(better, new, tuple(member[1:]))
         return Member(train_state, kept, best, at), row
 
     return begin, epoch
@@ -125,10 +125,6 @@ def check(config: TrainingConfig) -> None:
     if config.devices > 1:
         remedy = "Omit it: members are spread over all devices automatically."
         raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
-
-
-def _choose(condition: jax.Array, new: Any, old: Any) -> Any:
-    return jax.tree.map(lambda new, old: jnp.where(condition, new, old), new, old)
 
 
 def make_train(task: Task, config: TrainingConfig) -> Callable:
