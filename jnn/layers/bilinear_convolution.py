@@ -4,19 +4,19 @@ XLA:CPU has a fast convolution for data in NHWC and kernels in HWIO order. It tr
 layouts into this one only outside of loops, and JAX's gradient of ``lax.conv_general_dilated`` has
 another layout: inside ``lax.scan`` it becomes a naive loop. Here both gradients are this primitive
 again, with explicit transposes; that to a kernel, a convolution with a window as large as the image
-and few outputs, is a product of matrices on the processors where that is faster.
+and few outputs, is a sum over chunks of the batch on the processors where that is faster.
 
 ``jax.vmap`` over kernels, which JAX turns into a grouped convolution, is here a first axis of
 members, which a CPU runs one after the other; a depthwise convolution is a sum over the window
 there. Since the primitive is bilinear, derivatives of every order need nothing more.
 
 Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
-of 28x28, 3x3, float32, two cores (``python benchmarks/convolution.py``):
+of 28x28, 3x3, float32, two cores with AVX-512 (``python benchmarks/convolution.py``):
 
-    32 -> 64 features              1.0, inside ``lax.scan`` 73
-    32 -> 64 features, 4 groups    4.4, inside ``lax.scan`` 13
-    32 features, depthwise         1.7, inside ``lax.scan`` 20 to 35
-    16 small networks by vmap      1.8
+    32 -> 64 features              1.0, inside ``lax.scan`` 44
+    32 -> 64 features, 4 groups    4.9, inside ``lax.scan`` 5.2
+    32 features, depthwise         4.9, inside ``lax.scan`` 31
+    16 small networks by vmap      2.4
 """
 
 import functools
@@ -35,6 +35,7 @@ from jnn.processor import instructions
 
 MOST_TAPS = 64  # a sum over the window is unrolled, and compiles longer the larger it is
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
+LEAST_CHUNK, MOST_CHUNKS = 16, 8  # channels of a chunk, and chunks, which are unrolled
 CACHE = 2**20  # bytes of a matrix that stays in the second level of a cache
 
 
@@ -106,32 +107,31 @@ def _form(x, kernel, geometry):
     if geometry.groups > 1 and channels == 1 and math.prod(window) <= MOST_TAPS:
         return _depthwise
     outputs = math.prod(_sizes_of_outputs(x[1:-1], window, geometry))
-    is_gradient = 0 < outputs <= MOST_TAPS and outputs * FAR_MORE <= math.prod(window)
-    if is_gradient and _products_are_fast(x[0], kernel[-1] // geometry.groups):
-        return _products
+    if channels and 0 < outputs <= MOST_TAPS and outputs * FAR_MORE <= math.prod(window):
+        return _form_of_gradient()
     return _plain
 
 
-def _products_are_fast(inputs: int, features: int) -> bool:
-    """Whether the gradient to a kernel is faster by `_products` than by ``lax`` on this processor.
+def _form_of_gradient():
+    """The form of the gradient to a kernel, a convolution whose channels are the batch.
 
-    GFLOP/s of both, 3x3, float32, two cores, jax 0.10.2; those for AVX2 are of chunks of an eighth
-    of the batch:
+    GFLOP/s, 3x3, float32, two cores, jax 0.10.2; those for AVX2 are of chunks of an eighth of the
+    batch:
 
-                                   AVX2 at 2 GHz         AVX-512
-                                   lax    products       lax    products
-        128 x 28x28,   1 -> 32     3.8    19              9     19
-        128 x 32x32,   3 -> 64                           16     35
-        128 x 28x28,   8 -> 32                           46     30
-        128 x 28x28,  16 -> 32                           56     34
-        128 x 28x28,  32 -> 64     3.4    30             43     50
-         64 x 32x32,  64 -> 64     3.5    35             59     72
-         64 x 16x16, 128 -> 128    17     48            107     99
-         64 x  8x8,  256 -> 256    52     60             71     76
+                               AVX2 at 2 GHz         AVX-512
+                               plain  products       plain  products  chunks
+        128 x 28x28,  1 -> 32    3.8     19           10      23        18
+         64 x 32x32,  3 -> 64                         27      37        41
+        128 x 14x14, 16 -> 32                         37      29        58
+         32 x 28x28, 32 -> 64                         68      48        74
+        128 x 28x28, 32 -> 64    3.4     30           26      42        66
+        256 x 28x28, 32 -> 64                         27      44        63
+         64 x 32x32, 64 -> 64    3.5     35           70      88        85
+         64 x  8x8, 256 -> 256  52       60          108     111       161
     """
     if "avx512f" in instructions():
-        return features >= 64 or (features >= 32 and inputs <= 3)
-    return "avx2" in instructions()  # others were not measured
+        return _chunks
+    return _products if "avx2" in instructions() else _plain  # others were not measured
 
 
 def _sizes_of_outputs(sizes, window, geometry):
@@ -178,6 +178,27 @@ def _depthwise(x, kernel, geometry):
 
     taps = [tap(index) for index in itertools.product(*map(range, kernel.shape[:-2]))]
     return functools.reduce(jnp.add, taps).astype(x.dtype)
+
+
+def _chunks(x, kernel, geometry):
+    """The sum over a few chunks of the channels, each a convolution that stays in the cache."""
+    groups, channels = geometry.groups, kernel.shape[-2]
+    chunk = next(
+        d
+        for d in range(1, channels + 1)
+        if channels % d == 0 and d >= min(channels, LEAST_CHUNK) and d * MOST_CHUNKS >= channels
+    )
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    by_group = _split(x, groups)
+    parts = [
+        _plain(
+            _merge(by_group[..., start : start + chunk]),
+            kernel[..., start : start + chunk, :],
+            geometry,
+        ).astype(wide)
+        for start in range(0, channels, chunk)
+    ]
+    return functools.reduce(jnp.add, parts).astype(x.dtype)
 
 
 def _products(x, kernel, geometry):

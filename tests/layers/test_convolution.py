@@ -138,17 +138,20 @@ LARGE = {
 """Convolutions whose gradient to the kernel has far fewer elements than the image."""
 
 
+@pytest.mark.parametrize("form", ["_chunks", "_products"])
 @pytest.mark.parametrize("name", LARGE)
-def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name):
+def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name, form):
     geometry, *shapes = LARGE[name]
     rng, used = np.random.default_rng(0), []
     x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
-    products = bilinear_convolution._products
-    monkeypatch.setattr(
-        bilinear_convolution, "_products", lambda *operands: used.append(1) or products(*operands)
-    )
+    gradient = getattr(bilinear_convolution, form)
     monkeypatch.setattr(bilinear_convolution, "CACHE", 2**12)  # several chunks
-    monkeypatch.setattr(bilinear_convolution, "_products_are_fast", lambda *sizes: True)
+    monkeypatch.setattr(bilinear_convolution, "LEAST_CHUNK", 2)
+    monkeypatch.setattr(
+        bilinear_convolution,
+        "_form_of_gradient",
+        lambda: lambda *operands: used.append(1) or gradient(*operands),
+    )
 
     def derivatives(f):
         loss = lambda kernel: jnp.sum(jnp.sin(f(x, kernel, geometry)))
@@ -160,25 +163,17 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
 
 
 @pytest.mark.parametrize(
-    ("instructions", "inputs", "features", "expected"),
-    [
-        ("avx2", 128, 128, True),
-        ("avx2 avx512f", 16, 32, False),
-        ("avx2 avx512f", 3, 32, True),
-        ("avx2 avx512f", 16, 64, True),
-        ("", 1, 64, False),
-    ],
+    ("instructions", "expected"),
+    [("avx2", "_products"), ("avx2 avx512f", "_chunks"), ("", "_plain")],
 )
-def test_the_form_is_chosen_by_processor_and_sizes(
-    monkeypatch, instructions, inputs, features, expected
-):
+def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, expected):
     monkeypatch.setattr(
         bilinear_convolution, "instructions", lambda: frozenset(instructions.split())
     )
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
-    form = bilinear_convolution._form((inputs, 28, 28, 32), (28, 28, 32, features), geometry)
-    assert (form is bilinear_convolution._products) == expected
-    plain = bilinear_convolution._form((32, 28, 28, inputs), (3, 3, inputs, features), geometry)
+    form = bilinear_convolution._form((16, 28, 28, 32), (28, 28, 32, 64), geometry)
+    assert form is getattr(bilinear_convolution, expected)
+    plain = bilinear_convolution._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
     assert plain is bilinear_convolution._plain
 
 
