@@ -1,38 +1,128 @@
-"""The benchmarks: their arithmetic, and that the page shows the results as committed."""
+"""The benchmarks: their arithmetic, their ways, and the page, which shows the committed results."""
 
-import json
+import ast
+import itertools
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-RESULTS = sorted((BENCHMARKS / "results").glob("*.json"))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import harness, machine, page, worker
+from benchmarks.workloads import WORKLOADS
 
 
-@pytest.fixture
-def measure(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import measure
+def test_a_ratio_is_the_time_of_a_way_over_that_of_the_first():
+    class Fake:
+        units, processor_seconds = 1, 0.0
 
-    return measure
+        def __init__(self, seconds):
+            self.times = itertools.chain([seconds[0]], seconds)
+
+        def time(self, calls):
+            seconds = next(self.times)
+            return np.array([seconds, 2 * seconds])
+
+    workers = {"first": Fake([0.1, 0.2, 0.3]), "other": Fake([0.2, 0.5, 0.6])}
+    times, _ = harness._rounds(workers, 3)
+    other, first = np.array(times["other"]), np.array(times["first"])
+    found = harness._summary(other, other / first)
+    assert found["ratio"] == found["processor_ratio"] == 2.0
+    assert found["low"] == 2.0
+    assert found["high"] == 2.25
+    assert found["least_seconds"] == 0.2
+    assert found["median_seconds"] == 0.5
 
 
-def test_a_ratio_is_the_time_of_a_way_over_that_of_the_first(measure):
-    waits = {"short": lambda: time.sleep(0.01), "long": lambda: time.sleep(0.05)}
-    found = measure.measure(measure.Comparison("waiting", waits, tolerance=None), seconds=0.3)[
-        "ways"
-    ]
-    assert found["short"]["ratio"] == 1
-    assert 2 < found["long"]["ratio"] < 8  # 5 on an idle machine; sleeps are longer on a busy one
-    assert found["long"]["least_microseconds"] >= 50_000
+def test_a_worker_times_so_many_calls():
+    calls = []
+    found = worker.timed(lambda: (calls.append(1), time.sleep(0.01)), 3)
+    assert len(calls) == 3
+    assert found["seconds"] >= 0.03
 
 
-def test_ways_that_do_different_things_are_not_compared(measure):
+@pytest.mark.parametrize("other", [[1.0, 2.1], [1.1, 2.0]])
+def test_ways_that_do_different_things_are_not_compared(other):
+    harness._check_same({"a": [1.0, 2.0], "b": [1.0, 2.0]}, 1e-3)
     with pytest.raises(AssertionError, match="b and a differ"):
-        measure.measure(measure.Comparison("sums", {"a": lambda: 1.0, "b": lambda: 1.1}))
+        harness._check_same({"a": [1.0, 2.0], "b": other}, 1e-3)
 
 
-@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
-def test_the_page_shows_the_results(path, measure):
-    assert measure.table(json.loads(path.read_text())) in (BENCHMARKS / "README.md").read_text()
+def test_a_fingerprint_tells_arrays_apart_that_have_the_same_elements():
+    a, b = np.arange(5.0), np.arange(5.0)[::-1]
+    (size, product), (size_b, product_b) = worker.fingerprint(a), worker.fingerprint(b)
+    assert size == size_b == pytest.approx(np.sqrt(30))
+    assert product == pytest.approx(sum(i * np.cos(i) for i in range(5)) / size)
+    assert abs(product - product_b) > 0.1
+
+
+def functions(module: str) -> dict[str, ast.FunctionDef]:
+    """The functions of a file of the benchmarks, whose library need not be installed."""
+    tree = ast.parse((ROOT / "benchmarks" / f"{module.replace('.', '/')}.py").read_text())
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_each_way_calls_a_function_with_as_many_arguments_as_it_takes(name):
+    for way in WORKLOADS[name].ways.values():
+        module, function = way.make.split(":")
+        found = functions(module)[function].args
+        most = len(found.args)
+        assert most - len(found.defaults) <= len(way.arguments) <= most
+
+
+def test_operations_of_a_step_are_three_times_those_of_the_model():
+    from benchmarks.peers.of_jnn import NETWORKS
+    from jnn.explain.inside.operations import flops
+
+    for name in ("mlp_tiny", "cnn", "resnet18"):
+        model, data = NETWORKS[name]
+        assert WORKLOADS[name].flops == 3 * flops(model(), data(1)[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "workload: got nothing, expected some of mlp"),
+        (["mlp", "--peers", "caffe"], "peer: got caffe, expected some of jnn"),
+        (["mlp", "--rounds", "0"], "--rounds: got 0, expected 1 or more"),
+    ],
+)
+def test_what_is_unknown_is_refused(monkeypatch, capsys, arguments, message):
+    from benchmarks.__main__ import main
+
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert message in capsys.readouterr().err
+
+
+def test_the_page_shows_the_results():
+    text = page.PAGE.read_text()
+    assert page.page(text, page.results()) == text
+
+
+def test_a_busy_machine_stands_in_the_title():
+    result = {"about": "a step", "flops": 0, "missing": {}, "ways": {}}
+    title = lambda busy: page.table("mlp", result | {"cores_busy_with_others": busy}, 1.0)[0]
+    assert title(0.1) == "**mlp**: a step"
+    assert title(0.5) == "**mlp**: a step (a busy machine: others kept 0.5 cores)"
+
+
+def test_the_file_of_a_processor_is_named_by_its_model_and_instructions(monkeypatch):
+    monkeypatch.setattr(machine.processor, "model", lambda: "Intel(R) Xeon(R) Processor @ 2.00GHz")
+    monkeypatch.setattr(machine.processor, "instructions", lambda: frozenset({"avx2", "avx512f"}))
+    assert machine.slug() == "intel-xeon-processor-2-00ghz-avx512"
+
+
+@pytest.mark.slow
+def test_a_workload_is_measured_from_the_command_line():
+    command = [sys.executable, "-m", "benchmarks", "order", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "| jnn | 1 | 1 |" in done.stdout
+    assert "| sorting |" in done.stdout

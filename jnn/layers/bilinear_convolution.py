@@ -11,7 +11,7 @@ members, which a CPU runs one after the other; a depthwise convolution is a sum 
 there. Since the primitive is bilinear, derivatives of every order need nothing more.
 
 Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
-of 28x28, 3x3, float32, two cores with AVX-512 (``python benchmarks/convolution.py``):
+of 28x28, 3x3, float32, two cores with AVX-512 (``python -m benchmarks convolution``):
 
     32 -> 64 features              1.0, inside ``lax.scan`` 44
     32 -> 64 features, 4 groups    4.9, inside ``lax.scan`` 5.2

@@ -1,0 +1,61 @@
+"""``python -m benchmarks [WORKLOAD ...]``: jnn and its peers on the same work, side by side."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from benchmarks import harness, machine, page
+from benchmarks.workloads import PEERS, WORKLOADS, Workload
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
+    parser.add_argument("--peers", help=f"of {','.join(list(PEERS)[1:])}; all that are installed")
+    parser.add_argument("--rounds", type=int, default=11, metavar="N")
+    parser.add_argument("--write", action="store_true", help="keep results, and update README.md")
+    arguments = parser.parse_args()
+    peers = arguments.peers.split(",") if arguments.peers else list(PEERS)
+    _check("workload", arguments.workloads, WORKLOADS, parser)
+    _check("peer", peers, PEERS, parser)
+    if arguments.rounds < 1:
+        parser.error(f"--rounds: got {arguments.rounds}, expected 1 or more")
+    here = machine.describe()
+    peak = max(here["peak_gflops"].values())
+    for name in arguments.workloads or WORKLOADS:
+        workload = WORKLOADS[name]
+        found = harness.measure(name, workload, _chosen(workload, peers), arguments.rounds)
+        print("\n".join([*page.table(name, found, peak), ""]), flush=True)
+        if arguments.write:
+            _keep(name, found, here)
+    if arguments.write:
+        page.write()
+
+
+def _check(kind: str, names: list[str], known: Any, parser: argparse.ArgumentParser) -> None:
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"{kind}: got {', '.join(unknown)}, expected some of {', '.join(known)}")
+
+
+def _chosen(workload: Workload, peers: list[str]) -> list[str]:
+    """The ways of jnn's own forms and of the peers that were asked for."""
+    others = set(PEERS) - set(peers) - {"jnn"}
+    return [way for way in workload.ways if way.split(",")[0] not in others]
+
+
+def _keep(name: str, found: dict[str, Any], here: dict[str, Any]) -> None:
+    """Put a result into the file of this processor."""
+    path = page.RESULTS / f"{machine.slug()}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
+    workloads = kept["workloads"] | {name: found}
+    ordered = {each: workloads[each] for each in WORKLOADS if each in workloads}
+    page.RESULTS.mkdir(exist_ok=True)
+    path.write_text(
+        json.dumps({"machine": here, "workloads": ordered}, indent=1, ensure_ascii=False) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

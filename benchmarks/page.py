@@ -1,0 +1,132 @@
+"""The tables of README.md and the picture of results, from the files in ``results``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS, PAGE, PICTURE = HERE / "results", HERE / "README.md", HERE / "results" / "ratios.svg"
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+QUIET = 0.1  # cores; with others busier than that, a table says so
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """All results, by processor."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """One processor's tables, as Markdown."""
+    machine, peak = found["machine"], max(found["machine"]["peak_gflops"].values())
+    kinds = ", ".join(kind.upper().replace("_TILE", "") for kind in machine["instructions"])
+    rates = ", ".join(f"{rate} by {name}" for name, rate in machine["peak_gflops"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    lines = [
+        f"### {machine['processor']} ({kinds}), {machine['cores']} cores",
+        "",
+        f"Python {machine['python']}, {versions}. A product of 2048 x 2048: {rates} GFLOP/s.",
+    ]
+    for name, result in found["workloads"].items():
+        lines += ["", *table(name, result, peak)]
+    return "\n".join(lines)
+
+
+def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
+    """The lines of one workload."""
+    others = result["cores_busy_with_others"]
+    title = f"**{name}**: {result['about']}"
+    if others is None or others > QUIET:
+        busy = "an unknown number of cores" if others is None else f"{others:g} cores"
+        title += f" (a busy machine: others kept {busy})"
+    head = ["way", "time / first way", "processor time / first way", "median time", "first call"]
+    if result["flops"]:
+        head.append("of the peak")
+    lines = [title, "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for i, (way, own) in enumerate(result["ways"].items()):
+        ratio = f"{number(own['ratio'])} ({number(own['low'])} to {number(own['high'])})"
+        cells = [way, ratio if i else "1", number(own["processor_ratio"]) if i else "1"]
+        cells += [duration(own["median_seconds"]), f"{own['first_call_seconds']:.1f} s"]
+        if result["flops"]:
+            share = result["flops"] / own["least_seconds"] / peak / 1e9
+            cells.append(f"{100 * share:.0f} %")
+        lines.append(f"| {' | '.join(cells)} |")
+    if result["missing"]:
+        lines += ["", f"Not installed: {', '.join(sorted(set(result['missing'].values())))}."]
+    return lines
+
+
+def page(text: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page with the results between its two marks."""
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    sections = "".join(f"\n{section(each)}\n\n" for each in found.values())
+    return f"{before}{BEGIN}\n{sections}{END}{after}"
+
+
+def picture(found: Mapping[str, Mapping[str, Any]]):
+    """The ratios of all libraries to jnn, a panel for each processor."""
+    from matplotlib.figure import Figure
+
+    shown = {
+        name: {
+            workload: result
+            for workload, result in each["workloads"].items()
+            if len(result["ways"]) > 1 and "jnn" in result["ways"]
+        }
+        for name, each in found.items()
+    }
+    rows = list(dict.fromkeys(workload for each in shown.values() for workload in each))
+    ways = dict.fromkeys(
+        way
+        for each in shown.values()
+        for result in each.values()
+        for way in result["ways"]
+        if way != "jnn"
+    )
+    figure = Figure((1.5 + 5 * len(found), 1.6 + 0.3 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    marks = "osD^vP*X<>ph"
+    for panel, (name, each) in zip(panels, shown.items(), strict=True):
+        for i, way in enumerate(ways):
+            points = [
+                (own["ratio"], rows.index(workload))
+                for workload, result in each.items()
+                if (own := result["ways"].get(way))
+            ]
+            if points:
+                x, y = zip(*points, strict=True)
+                panel.plot(x, y, marks[i % len(marks)], label=way, color=f"C{i % 10}", alpha=0.8)
+        panel.axvline(1, color="black", linewidth=1)
+        panel.set_xscale("log")
+        panel.set_title(found[name]["machine"]["processor"], fontsize=9)
+        panel.set_xlabel("time / jnn's time (left of the line: faster than jnn)")
+        panel.grid(alpha=0.3)
+    panels[0].set_yticks(range(len(rows)), rows)
+    panels[0].invert_yaxis()
+    handles = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles[label] = handle
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=3, fontsize=8
+    )
+    return figure
+
+
+def number(value: float) -> str:
+    """A ratio, short."""
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
+    units = ((1, "s"), (1e-3, "ms"), (1e-6, "us"))
+    scale, unit = next(((s, u) for s, u in units if seconds >= s), units[-1])
+    return f"{seconds / scale:.3g} {unit}"
+
+
+def write() -> None:
+    """Bring README.md and the picture up to date."""
+    found = results()
+    PAGE.write_text(page(PAGE.read_text(), found))
+    picture(found).savefig(PICTURE, metadata={"Date": None})

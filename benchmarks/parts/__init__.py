@@ -1,0 +1,1 @@
+"""Parts of jnn beside other forms of the same, which are checked to give the same."""

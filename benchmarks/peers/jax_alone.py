@@ -1,0 +1,202 @@
+"""JAX and Optax alone: plain functions of dictionaries of arrays."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from benchmarks import works
+
+Call = Callable[[], Any]
+draw = jax.nn.initializers.lecun_normal()
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def step_of(logits_of: Callable, optimizer) -> Callable:
+    """``(params, optimizer state), x, label -> the same, loss``."""
+
+    def loss_of(params, x, label):
+        return optax.softmax_cross_entropy_with_integer_labels(logits_of(params, x), label).mean()
+
+    def step(held, x, label):
+        params, state = held
+        loss, gradient = jax.value_and_grad(loss_of)(params, x, label)
+        updates, state = optimizer.update(gradient, state, params)
+        return (optax.apply_updates(params, updates), state), loss
+
+    return step
+
+
+def training(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
+    """Steps of Adam, one call each; with members, of all under ``jax.vmap``."""
+    optimizer = optax.adam(works.LEARNING_RATE)
+    step, start = step_of(logits_of, optimizer), lambda key: _with_state(optimizer, init(key))
+    key = jax.random.key(0)
+    if members:
+        step, start = jax.vmap(step, (0, None, None)), jax.vmap(start)
+        key = jax.random.split(key, members)
+    step, x, label = jax.jit(step, donate_argnums=0), jnp.asarray(x), jnp.asarray(label)
+    kept = [jax.jit(start)(key)]
+
+    def call():
+        kept[0], loss = step(kept[0], x, label)
+        return loss
+
+    return call
+
+
+def _with_state(optimizer, params):
+    return params, optimizer.init(params)
+
+
+def dense_init(key, *sizes: int):
+    """Kernels and biases of dense layers, by their order."""
+    shapes = enumerate(itertools.pairwise(sizes))
+    return {
+        str(i): {"w": draw(jax.random.fold_in(key, i), shape), "b": jnp.zeros(shape[1])}
+        for i, shape in shapes
+    }
+
+
+def perceptron(params, x):
+    """Dense layers with relu between them."""
+    for i in range(len(params)):
+        x = (jax.nn.relu(x) if i else x) @ params[str(i)]["w"] + params[str(i)]["b"]
+    return x
+
+
+def mlp(work: works.Perceptron, members: int = 0) -> Call:
+    """A step of mlp, mlp_tiny, or of many MLPs."""
+    init = lambda key: dense_init(key, *work.sizes)
+    return training(init, perceptron, *works.examples(work), members)
+
+
+def conv(params, x):
+    """A convolution that keeps the size."""
+    y = lax.conv_general_dilated(x, params["w"], (1, 1), "SAME", dimension_numbers=DIMENSIONS)
+    return y + params["b"]
+
+
+def conv_init(key, channels: int, features: int):
+    """A 3x3 kernel and a bias."""
+    return {"w": draw(key, (3, 3, channels, features)), "b": jnp.zeros(features)}
+
+
+def pool(x):
+    """The maximum of each 2x2 window."""
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+def cnn() -> Call:
+    """A step of cnn."""
+    one, two = works.CHANNELS
+
+    def init(key):
+        first, second, rest = jax.random.split(key, 3)
+        dense = dense_init(rest, 14 * 14 * two, works.HIDDEN, 10)
+        return {"one": conv_init(first, 1, one), "two": conv_init(second, one, two), "dense": dense}
+
+    def logits_of(params, x):
+        h = jax.nn.relu(conv(params["two"], jax.nn.relu(conv(params["one"], x))))
+        return perceptron(params["dense"], pool(h).reshape(len(x), -1))
+
+    return training(init, logits_of, *works.images(128))
+
+
+def cnns(in_sequence: bool) -> Call:
+    """A step of many CNNs, under ``jax.vmap`` or one after the other."""
+    one, two = works.CHANNELS_OF_MANY
+
+    def init(key):
+        first, second, rest = jax.random.split(key, 3)
+        dense = dense_init(rest, 7 * 7 * two, 10)
+        return {"one": conv_init(first, 1, one), "two": conv_init(second, one, two), "dense": dense}
+
+    def logits_of(params, x):
+        for name in ("one", "two"):
+            x = pool(jax.nn.relu(conv(params[name], x)))
+        return perceptron(params["dense"], x.reshape(len(x), -1))
+
+    if not in_sequence:
+        return training(init, logits_of, *works.images(32), members=works.MEMBERS)
+    calls = [training(init, logits_of, *works.images(32)) for _ in range(works.MEMBERS)]
+    return lambda: [call() for call in calls]
+
+
+def lstm() -> Call:
+    """A step of lstm, by ``lax.scan`` over the input's products."""
+    work = works.RECURRENT
+
+    def init(key):
+        keys = jax.random.split(key, 6)
+        layer = lambda i, inputs: {
+            "w": draw(keys[i], (inputs, 4 * work.features)),
+            "u": draw(keys[i + 1], (work.features, 4 * work.features)),
+            "b": jnp.zeros(4 * work.features),
+        }
+        return {
+            "embedding": jax.random.normal(keys[0], (work.vocabulary, work.embedding)),
+            "one": layer(1, work.embedding),
+            "two": layer(3, work.features),
+            "out": dense_init(keys[5], work.features, work.vocabulary),
+        }
+
+    def layer(params, x):
+        def step(memory, a):
+            h, c = memory
+            i, f, g, o = jnp.split(a + h @ params["u"], 4, axis=-1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), h
+
+        zeros = jnp.zeros((x.shape[1], work.features))
+        return lax.scan(step, (zeros, zeros), x @ params["w"] + params["b"])[1]
+
+    def logits_of(params, tokens):
+        x = jnp.swapaxes(params["embedding"][tokens], 0, 1)
+        h = jnp.swapaxes(layer(params["two"], layer(params["one"], x)), 0, 1)
+        return perceptron(params["out"], h)
+
+    return training(init, logits_of, *works.characters(work))
+
+
+def gpt(work: works.GPT) -> Call:
+    """A step of gpt_s and gpt_m."""
+    d = work.width
+
+    def init(key):
+        keys = iter(jax.random.split(key, 2 + 4 * work.depth))
+        normal = lambda *shape: 0.02 * jax.random.normal(next(keys), shape)
+        shapes = {"qkv": (d, 3 * d), "merge": (d, d), "up": (d, 4 * d), "down": (4 * d, d)}
+        block = lambda: {
+            **{name: normal(*shape) for name, shape in shapes.items()},
+            "norm1": jnp.ones(d),
+            "norm2": jnp.ones(d),
+        }
+        return {
+            "token": normal(work.vocabulary, d),
+            "place": normal(work.length, d),
+            "blocks": [block() for _ in range(work.depth)],
+            "norm": jnp.ones(d),
+        }
+
+    def normalized(scale, x):
+        return jax.nn.standardize(x, epsilon=1e-5) * scale
+
+    def attention(params, x):
+        b, t, _ = x.shape
+        q, k, v = jnp.split((x @ params["qkv"]).reshape(b, t, 3 * work.heads, -1), 3, axis=2)
+        return jax.nn.dot_product_attention(q, k, v, is_causal=True).reshape(x.shape)
+
+    def logits_of(params, tokens):
+        x = params["token"][tokens] + params["place"]
+        for block in params["blocks"]:
+            x = x + attention(block, normalized(block["norm1"], x)) @ block["merge"]
+            x = x + jax.nn.gelu(normalized(block["norm2"], x) @ block["up"]) @ block["down"]
+        return normalized(params["norm"], x) @ params["token"].T
+
+    return training(init, logits_of, *works.characters(work))

@@ -1,0 +1,214 @@
+"""jnn, by its public functions and defaults."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jnn
+from benchmarks import works
+from jnn.architectures.cnn import CNNConfig
+from jnn.architectures.cnn import cnn as cnn_model
+from jnn.architectures.mlp import MLPConfig
+from jnn.architectures.mlp import mlp as mlp_model
+from jnn.architectures.resnet import ResNetConfig, resnet
+from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.decoding.generate import generate
+from jnn.decoding.sampling import GREEDY
+from jnn.losses import cross_entropy
+from jnn.train import (
+    device_mesh,
+    in_memory,
+    init_train_state,
+    make_step,
+    make_steps,
+    on_each,
+    seed_key,
+)
+
+Call = Callable[[], Any]
+
+
+def objective_of(model: jnn.Model):
+    """The mean cross entropy."""
+
+    def objective(params, state, batch, key):
+        logits, state = model.apply(params, state, batch["x"], key=key, train=True)
+        return jnp.mean(cross_entropy(logits, batch["label"])), (state, {})
+
+    return objective
+
+
+def by_call(model: jnn.Model, x: np.ndarray, label: np.ndarray, devices: int = 1) -> Call:
+    """One call a step; with several devices each has a part of the batch."""
+    optimizer, mesh = optax.adam(works.LEARNING_RATE), device_mesh(devices)
+    train_state = init_train_state(seed_key(0), model, optimizer, x[:1])
+    kept, batch = on_each(mesh, ([train_state], {"x": x, "label": label}))
+    step = make_step(objective_of(model), optimizer, mesh=mesh if devices > 1 else None)
+    step = jax.jit(step, donate_argnums=0)
+
+    def call():
+        kept[0], metrics = step(kept[0], batch)
+        return metrics["loss"]
+
+    return call
+
+
+def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
+    """Many steps in one dispatch, as `jnn.train.fit` makes them, on batches drawn from memory."""
+    optimizer = optax.adam(works.LEARNING_RATE)
+    feed = in_memory({"x": x, "label": label}, len(x) // works.STEPS)
+    step = make_step(objective_of(model), optimizer)
+    steps = jax.jit(make_steps(step, feed.batch_of, works.STEPS), donate_argnums=0)
+    kept = [init_train_state(seed_key(0), model, optimizer, x[:1])]
+
+    def call():
+        kept[0], metrics = steps(kept[0], feed.data, jnp.int32(works.STEPS))
+        return metrics["loss"]
+
+    return call
+
+
+def perceptron(work: works.Perceptron) -> jnn.Model:
+    """The model of a work."""
+    return mlp_model(MLPConfig(outputs=work.sizes[-1], hidden=work.sizes[1:-1]))
+
+
+def convolutional() -> jnn.Model:
+    """The model of cnn."""
+    one, two = works.CHANNELS
+    return jnn.chain(
+        jnn.conv(one, (3, 3)),
+        jax.nn.relu,
+        jnn.conv(two, (3, 3)),
+        jax.nn.relu,
+        jnn.max_pool((2, 2)),
+        jnn.flatten(3),
+        jnn.dense(works.HIDDEN),
+        jax.nn.relu,
+        jnn.dense(10),
+    )
+
+
+def recurrent(layer: Callable[[int], jnn.Model]) -> jnn.Model:
+    """The model of lstm and gru."""
+    work = works.RECURRENT
+    layers = (layer(work.features) for _ in range(2))
+    return jnn.chain(
+        jnn.embedding(work.vocabulary, work.embedding), *layers, jnn.dense(work.vocabulary)
+    )
+
+
+def decoder(work: works.GPT, length: int = 0) -> jnn.Model:
+    """The model of a work."""
+    return transformer(
+        TransformerConfig(
+            vocabulary=work.vocabulary,
+            length=length or work.length,
+            width=work.width,
+            depth=work.depth,
+            heads=work.heads,
+            use_bias=False,
+            unroll=True,
+        )
+    )
+
+
+NETWORKS = {
+    "mlp": (partial(perceptron, works.MLP), partial(works.examples, works.MLP)),
+    "mlp_tiny": (partial(perceptron, works.MLP_TINY), partial(works.examples, works.MLP_TINY)),
+    "cnn": (convolutional, lambda batches: works.images(128 * batches)),
+    "resnet18": (
+        partial(resnet, ResNetConfig(outputs=10, stem="small")),
+        lambda batches: works.images(32 * batches, 32, 3),
+    ),
+    "lstm": (partial(recurrent, jnn.lstm), partial(works.characters, works.RECURRENT)),
+    "gru": (partial(recurrent, jnn.gru), partial(works.characters, works.RECURRENT)),
+    "gpt_s": (partial(decoder, works.GPT_S), partial(works.characters, works.GPT_S)),
+    "gpt_m": (partial(decoder, works.GPT_M), partial(works.characters, works.GPT_M)),
+}
+"""The model of each workload, and its data for a number of batches."""
+
+
+def train(name: str, devices: int = 1) -> Call:
+    """A step of a workload, one call each."""
+    model, data = NETWORKS[name]
+    return by_call(model(), *data(1), devices)
+
+
+def train_many_steps(name: str) -> Call:
+    """Many steps of a workload in one dispatch."""
+    model, data = NETWORKS[name]
+    return by_dispatch(model(), *data(works.STEPS))
+
+
+def write(batch: int, devices: int = 1) -> Call:
+    """The most probable token each time, as many as fit, in one program."""
+    work = works.GPT_M
+    model, prompt = decoder(work, work.length + 1), works.characters(work, batch)[0][:batch, :1]
+    params, state = jax.jit(model.init)(jax.random.key(0), prompt)
+    mesh = device_mesh(devices)
+    split = jax.P(mesh.axis_names[0])
+    written = lambda params, prompt: (
+        generate(
+            model, params, state, prompt, length=work.length, key=jax.random.key(0), sampling=GREEDY
+        ).tokens
+    )
+    if devices > 1:
+        params = on_each(mesh, params)
+        prompt = jax.device_put(prompt, jax.NamedSharding(mesh, split))
+        written = jax.shard_map(
+            written, mesh=mesh, in_specs=(jax.P(), split), out_specs=split, check_vma=False
+        )
+    written = jax.jit(written)
+    return lambda: written(params, prompt)
+
+
+def member(name: str) -> tuple[jnn.Model, np.ndarray, np.ndarray]:
+    """One of many networks, and the batch that all of them see."""
+    if name == "mlps":
+        return perceptron(works.MLP_OF_MANY), *works.examples(works.MLP_OF_MANY)
+    settings = CNNConfig(outputs=10, channels=works.CHANNELS_OF_MANY, convolutions=1, hidden=())
+    return cnn_model(settings), *works.images(32)
+
+
+def ensemble(name: str) -> Call:
+    """A step of `jnn.ensemble`, on the mean of the members' losses."""
+    model, x, label = member(name)
+    many = jnn.ensemble(model, works.MEMBERS)
+    optimizer = optax.adam(works.LEARNING_RATE)
+
+    def objective(params, state, batch, key):
+        logits, state = many.apply(params, state, batch["x"], key=key, train=True)
+        return jnp.sum(jnp.mean(cross_entropy(logits, batch["label"]), -1)), (state, {})
+
+    step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
+    kept = [init_train_state(seed_key(0), many, optimizer, x[:1])]
+    batch = jax.device_put({"x": x, "label": label})
+
+    def call():
+        kept[0], metrics = step(kept[0], batch)
+        return metrics["loss"]
+
+    return call
+
+
+def vmapped(name: str) -> Call:
+    """A step under ``jax.vmap``, as `jnn sweep` makes it."""
+    model, x, label = member(name)
+    optimizer = optax.adam(works.LEARNING_RATE)
+    step = make_step(objective_of(model), optimizer, guarded=False)
+    steps = jax.jit(jax.vmap(step, (0, None)), donate_argnums=0)
+    init = jax.vmap(lambda key: init_train_state(key, model, optimizer, x[:1]))
+    kept = [init(jax.random.split(seed_key(0), works.MEMBERS))]
+    batch = jax.device_put({"x": x, "label": label})
+
+    def call():
+        kept[0], metrics = steps(kept[0], batch)
+        return metrics["loss"]
+
+    return call
