@@ -94,7 +94,8 @@ def measure(name: str, workload: Workload, chosen: list[str], rounds: int) -> di
     reference = np.array(times[next(iter(times))])
     ways = {way: _summary(np.array(own), np.array(own) / reference) for way, own in times.items()}
     for way, found in ways.items():
-        found["first_call_seconds"] = round(workers[way].ready["first_call"], 3)
+        first, run = workers[way].ready["first_call"], found["median_seconds"] * workers[way].units
+        found["compilation_seconds"] = round(max(0.0, first - run), 3)
     return {
         "about": workload.about,
         "flops": workload.flops,

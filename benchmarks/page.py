@@ -39,14 +39,14 @@ def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
     if others is None or others > QUIET:
         busy = "an unknown number of cores" if others is None else f"{others:g} cores"
         title += f" (a busy machine: others kept {busy})"
-    head = ["way", "time / first way", "processor time / first way", "median time", "first call"]
+    head = ["way", "time / first way", "processor time / first way", "median time", "compilation"]
     if result["flops"]:
         head.append("of the peak")
     lines = [title, "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for i, (way, own) in enumerate(result["ways"].items()):
         ratio = f"{number(own['ratio'])} ({number(own['low'])} to {number(own['high'])})"
         cells = [way, ratio if i else "1", number(own["processor_ratio"]) if i else "1"]
-        cells += [duration(own["median_seconds"]), f"{own['first_call_seconds']:.1f} s"]
+        cells += [duration(own["median_seconds"]), f"{own['compilation_seconds']:.1f} s"]
         if result["flops"]:
             share = result["flops"] / own["least_seconds"] / peak / 1e9
             cells.append(f"{100 * share:.0f} %")

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -126,3 +127,33 @@ def test_a_workload_is_measured_from_the_command_line():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "| jnn | 1 | 1 |" in done.stdout
     assert "| sorting |" in done.stdout
+
+
+def test_the_formula_of_attention_has_the_gradients_of_finite_differences():
+    from benchmarks.gpu import by_formula
+
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((1, 5, heads, 3)) for heads in (4, 2, 2))
+    options = {"bias": rng.standard_normal((1, 4, 5, 5)), "mask": rng.random((5, 5)) < 0.8}
+    value = lambda *operands: np.sum(np.sin(by_formula(*operands, True, options)[0]))
+    _, slopes = by_formula(q, k, v, True, options)
+    operands, step = (q, k, v), 1e-5
+    directions = [rng.standard_normal(slope.shape) for slope in slopes]
+    for i, (slope, direction) in enumerate(zip(slopes, directions, strict=True)):
+        move = [step * direction if j == i else 0.0 for j in range(3)]
+        ahead = value(*(a + b for a, b in zip(operands, move, strict=True)))
+        behind = value(*(a - b for a, b in zip(operands, move, strict=True)))
+        assert np.vdot(slope, direction) == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_runs_small_on_a_cpu(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.gpu", "--small", "--out", tmp_path / "gpu.json"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert found["laws"]["mlp"] == "hold"
+    assert found["gpt2"]["batch 2"]["last_loss"] < found["gpt2"]["batch 2"]["first_loss"]
+    assert found["experiments"]["digits"]["exit"] == 0
+    errors = {name: each["error"] for name, each in found["attention"].items() if name != "seconds"}
+    assert len(errors) > 30
+    assert all(error < (1e-5 if "float32" in name else 0.01) for name, error in errors.items())
