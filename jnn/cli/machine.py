@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import shutil
 from pathlib import Path
@@ -42,17 +43,22 @@ def use_device(name: str) -> None:
 MOST_CPUS = 1024
 
 
-def several_cpus(count: Any) -> None:
-    """Let JAX see a CPU as ``count`` devices, for a run over several.
+def several_cpus(count: Any, mesh: Any = None) -> None:
+    """Let JAX see a CPU as ``count`` devices, or as many as a ``mesh`` has, for a run over several.
 
     To be called before JAX computes. Anything but a number from 2 on changes nothing, and a number
     of devices in ``XLA_FLAGS`` takes precedence.
     """
+    if mesh and isinstance(mesh, str):
+        from jnn.sharding import mesh_sizes
+
+        count = math.prod(mesh_sizes(mesh).values())
     is_set = "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if str(count).isdecimal() and int(count) > 1 and not is_set:
         if int(count) > MOST_CPUS:
             expected = f"at most {MOST_CPUS} devices of a CPU"
-            raise mistake("--devices", got=str(count), expected=expected)
+            option = "--mesh" if mesh else "--devices"
+            raise mistake(option, got=str(count), expected=expected)
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))

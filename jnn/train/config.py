@@ -13,6 +13,7 @@ import optax
 from jnn.errors import mistake
 from jnn.integers import as_integer, spelled
 from jnn.model import Model
+from jnn.sharding import BATCH, mesh_sizes
 from jnn.train.optimizers import make_optimizer
 from jnn.train.state import seed_key
 from jnn.transform import cast
@@ -69,6 +70,10 @@ class TrainingConfig:
     """Parts that a batch is cut into, to save memory."""
     devices: int = 1
     """Devices over which each batch is split. Of a CPU, each core can be one."""
+    mesh: str = ""
+    """Devices by the axes of a mesh, such as data=2,fsdp=4: data splits each batch, fsdp also the
+    params, tensor the products. Of a CPU, each core can be one.
+    """
     average_decay: float = 0.0
     """Decay of the moving average of params, which is then what predicts; 0 for none."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -107,10 +112,26 @@ class TrainingConfig:
             several = " and ".join(f"{name}={n}" for name, n in parts.items() if n > 1)
             got = f"{several} for batch_size={self.batch_size}"
             raise mistake("config", got=got, expected="numbers whose product divides it")
+        self._check_mesh()
         if not 0 <= self.average_decay < 1:
             got = f"average_decay={self.average_decay}"
             raise mistake("config", got=got, expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
+
+    def _check_mesh(self) -> None:
+        """Refuse a mesh that does not fit the batch, or that stands beside ``devices``."""
+        if not self.mesh:
+            return
+        sizes = mesh_sizes(self.mesh)
+        if self.devices > 1:
+            got = f"mesh={self.mesh!r} and devices={self.devices}"
+            raise mistake("config", got=got, expected="one of them")
+        parts = self.accumulate * math.prod(sizes.get(axis, 1) for axis in BATCH)
+        if self.batch_size % parts:
+            several = f" and accumulate={self.accumulate}" if self.accumulate > 1 else ""
+            got = f"mesh={self.mesh!r}{several} for batch_size={self.batch_size}"
+            expected = f"a batch size that is a multiple of {parts}"
+            raise mistake("config", got=got, expected=expected)
 
     def require(self, *names: str, least: float, most: float = math.inf) -> None:
         """Raise `JnnError` for settings that are not from ``least`` to ``most``, both included.

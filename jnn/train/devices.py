@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
+from jnn.sharding import make_mesh
 from jnn.train.feed import Feed
 from jnn.train.weights import WEIGHT, weighted_mean
 
@@ -43,6 +44,13 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     )
 
 
+def check_devices(config: Any) -> None:
+    """Refuse settings that ask for more devices than there are, before anything is made."""
+    device_mesh(getattr(config, "devices", 1))
+    if mesh := getattr(config, "mesh", ""):
+        make_mesh(mesh)
+
+
 def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
     """A copy of ``tree`` on every device of ``mesh``."""
     return jax.device_put(tree, jax.NamedSharding(mesh, jax.P()))
@@ -51,8 +59,11 @@ def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
 def on_one(tree: Any) -> Any:
     """The copy on the first device of a ``tree`` that `on_each` copied.
 
-    What every device would compute alike is then computed once.
+    What every device would compute alike is then computed once. A tree with arrays that are split
+    over devices stays as it is.
     """
+    if not all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(tree)):
+        return tree
     first = lambda leaf: leaf.addressable_data(0) if len(leaf.devices()) > 1 else leaf
     return jax.tree.map(first, tree)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jnn.data.batches import padded_batches
 from jnn.metrics import Metric
+from jnn.sharding import beside
 
 Predict = Callable[[Any, Any, Mapping[str, jax.Array]], Any]
 
@@ -54,7 +55,7 @@ def make_evaluate(
         return metric.compute(total)
 
     def evaluate(params, state):
-        values = sums(params, state, batches, weights)
+        values = sums(params, state, *beside(params, (batches, weights), axis=1))
         return {f"{split}/{name}": value for name, value in values.items()}
 
     return evaluate

@@ -1,5 +1,6 @@
 """All that training changes, in one pytree."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -68,11 +69,14 @@ def init_train_state(
     *,
     average: bool = False,
     loss_scale: float | None = None,
+    place: Callable[[TrainState], Any] | None = None,
 ) -> TrainState:
     """The state before the first step, for a model of inputs like ``x`` (arrays or their shapes).
 
     ``average`` adds the moving average of params, ``loss_scale`` (2**15 is usual) a dynamic loss
-    scale, as `jnn.train.make_step` uses them. It takes one compilation.
+    scale, as `jnn.train.make_step` uses them. ``place`` makes the shardings of a train state of
+    shapes, such as those of `jnn.sharding.shardings`: each array is then made where it lives, and
+    never whole on one device. It takes one compilation.
 
     >>> import jnn
     >>> train_state = init_train_state(seed_key(0), jnn.dense(2), optax.adam(1e-3), jnp.ones(3))
@@ -81,7 +85,6 @@ def init_train_state(
     """
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
 
-    @jax.jit
     def init(key):
         params, state = model.init(child_key(key, "init"), shapes)
         scale = ()
@@ -98,4 +101,5 @@ def init_train_state(
             scale,
         )
 
-    return init(key)
+    out_shardings = place(jax.eval_shape(init, key)) if place else None
+    return jax.jit(init, out_shardings=out_shardings)(key)

@@ -122,9 +122,11 @@ def check(config: TrainingConfig) -> None:
             got=f"patience={config.patience}, skip_bad={config.skip_bad}",
             expected="0: members of one program stop together",
         )
-    if config.devices > 1:
+    if config.devices > 1 or config.mesh:
         remedy = "Omit it: members are spread over all devices automatically."
-        raise mistake("sweep", got=f"devices={config.devices}", expected="1", remedy=remedy)
+        got = f"mesh={config.mesh!r}" if config.mesh else f"devices={config.devices}"
+        expected = "no mesh" if config.mesh else "1"
+        raise mistake("sweep", got=got, expected=expected, remedy=remedy)
 
 
 def make_train(task: Task, config: TrainingConfig) -> Callable:

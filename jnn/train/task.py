@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.model import Model
 from jnn.runs.run import Run
+from jnn.sharding import RULES, Rule, make_mesh, sharded, shardings
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
@@ -44,6 +45,7 @@ class Task(NamedTuple):
     ``save``         writes what `jnn generate` needs besides params, such as a tokenizer, to the
                      run
     ``on_evaluate``  see `jnn.train.fit`
+    ``rules``        where params live on a mesh: see `jnn.sharding`
     """
 
     model: Model
@@ -60,6 +62,7 @@ class Task(NamedTuple):
     preparation: Preparation | None = None
     save: Callable[[Path], Any] | None = None
     on_evaluate: OnEvaluate | None = None
+    rules: tuple[Rule, ...] = RULES
 
 
 def start(
@@ -80,6 +83,8 @@ def start(
     not compute in the precision of the config.
     """
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
+    mesh = make_mesh(config.mesh) if config.mesh else None
+    place = partial(shardings, mesh=mesh, rules=task.rules) if mesh else None
     train_state = init_train_state(
         key,
         task.model,
@@ -87,6 +92,7 @@ def start(
         task.example,
         average=config.average_decay > 0,
         loss_scale=FIRST_LOSS_SCALE if config.precision == "float16" else None,
+        place=place,
     )
     if transfer is not None:
         params, state = transfer(train_state.params, train_state.state)
@@ -96,18 +102,21 @@ def start(
             optimizer_state=jax.jit(optimizer.init)(params),
             average=jax.tree.map(jnp.copy, params) if config.average_decay > 0 else (),
         )
+        train_state = jax.device_put(train_state, place(train_state)) if place else train_state
     check_precision(task, config, train_state)
-    mesh = device_mesh(config.devices) if config.devices > 1 else None
+    devices = device_mesh(config.devices) if config.devices > 1 else None
     step = make_step(
         task.objective,
         optimizer,
         accumulate=config.accumulate,
-        mesh=mesh,
+        mesh=devices,
         average_decay=config.average_decay,
         statistics=config.statistics,
         guarded=guarded,
     )
-    return on_each(mesh, train_state) if mesh else train_state, step
+    if mesh:
+        return train_state, sharded(step, mesh, task.rules)
+    return on_each(devices, train_state) if devices else train_state, step
 
 
 def check_precision(task: Task, config: TrainingConfig, train_state: TrainState) -> None:

@@ -30,6 +30,7 @@ CHOSEN = {
     "patience": [3],
     "accumulate": [2],
     "devices": [2],
+    "mesh": ["data=2"],
 }
 """Other values, where halves and doubles will not do."""
 MEASURED = {

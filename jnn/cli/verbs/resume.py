@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
 
     folder = Path(arguments.run)
     record = read_record(folder)
-    several_cpus(record["config"].get("devices"))
+    several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
     use_device(arguments.device)
     keep_programs()
 
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     from jnn.files import plain
     from jnn.runs.run import Run, RunOptions
     from jnn.runs.settings import changes
-    from jnn.train.devices import device_mesh
+    from jnn.train.devices import check_devices
 
     is_done = read_status(folder).get("state") == "done" and (folder / "summary.json").is_file()
     if is_done and arguments.epochs is None:
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
         remedy = "Begin a new run of it with --config."
         got = f"other settings than the run has ({', '.join(changed)})"
         raise mistake(str(listing.path), got=got, expected="the same", remedy=remedy)
-    device_mesh(getattr(config, "devices", 1))  # refuses more than there are
+    check_devices(config)
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
     run = Run.open(
         folder,

@@ -52,7 +52,8 @@ def main(argv: list[str]) -> int:
 
     replayed = taken_out(rest, "--config")[0]
     settings = config_file(Path(replayed), listing.name) if replayed else {}
-    several_cpus(taken_out(rest, "--devices")[0] or settings.get("devices"))
+    asked = lambda name: taken_out(rest, f"--{name}")[0] or settings.get(name)
+    several_cpus(asked("devices"), asked("mesh"))
     use_device(taken_out(rest, "--device")[0] or "auto")
     keep_programs()
     module = load(listing)
@@ -61,7 +62,7 @@ def main(argv: list[str]) -> int:
     from jnn.cli.layers import model_lines
     from jnn.files import plain
     from jnn.runs.run import Run
-    from jnn.train.devices import device_mesh
+    from jnn.train.devices import check_devices
 
     defaults = config_from(module.Config, settings, replayed) if replayed else module.Config
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> int:
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
     # refuses more devices than there are, before the folder is created
-    device_mesh(getattr(config, "devices", 1))
+    check_devices(config)
     run = Run.create(
         listing.name,
         config,

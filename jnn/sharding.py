@@ -1,0 +1,254 @@
+"""Where arrays live on many devices: meshes by name, and placement as data beside a pure function.
+
+No layer knows of devices. A mesh has some of the axes `AXES`, and a rule says which of them split
+the last axes of the params whose path ends in a pattern:
+
+    ("(query|key|value)/kernel", ("fsdp", "tensor"))
+
+From rules and a mesh follows the placement of each array in a train state, since optimizer state
+and moving average repeat the paths of params, and ``jax.jit`` does the rest:
+
+    mesh = make_mesh("data=2,fsdp=2,tensor=2")
+    train_state = jax.device_put(train_state, shardings(train_state, mesh))
+
+``data``    splits the batch; params are whole on each part.
+``fsdp``    splits the batch and the params too, and those of a layer are gathered when it computes
+            (Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054, stage 3).
+``tensor``  splits products: the first of a pair by its outputs, the second by its inputs, so that
+            what lies between is never whole on a device (Shoeybi et al. 2019,
+            https://arxiv.org/abs/1909.08053).
+
+A run computes the same function of its config on every mesh: init and dropout draw the same bits,
+and values differ by the order of sums alone.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jnn.errors import mistake
+from jnn.paths import path_name
+
+AXES = ("data", "fsdp", "tensor")
+BATCH = ("data", "fsdp")
+"""The axes that split a batch."""
+
+Rule = tuple[str, tuple[str | None, ...]]
+"""The end of a path, a regular expression of whole names, and the axis of the mesh for each of the
+last axes of the array, None where it is not split.
+"""
+
+INTO, OUT_OF = ("fsdp", "tensor"), ("tensor", "fsdp")
+RULES: tuple[Rule, ...] = (
+    ("bias|scale", ()),
+    ("(query|key|value|gate|expand)/kernel", INTO),
+    (r"hidden\d*(/dense)?/kernel", INTO),
+    ("(output|out|merge|contract)/kernel", OUT_OF),
+    ("embedding", OUT_OF),
+)
+"""What holds for a model without rules of its own, by the names that jnn's layers and architectures
+give. Of arrays that no rule matches, ``fsdp`` splits the longest axis that it divides.
+"""
+
+
+class Placement(NamedTuple):
+    """Where an array lives, and why."""
+
+    path: str
+    shape: tuple[int, ...]
+    spec: PartitionSpec
+    reason: str
+    """The rule, or why the array is whole on every device."""
+
+    def __str__(self) -> str:
+        """One line."""
+        axes = ", ".join(
+            "+".join((a,) if isinstance(a, str) else a) if a else "-" for a in self.spec
+        )
+        return f"{self.path} {list(self.shape)}: {axes or 'whole'} ({self.reason})"
+
+
+def mesh_sizes(text: str) -> dict[str, int]:
+    """The axes of a mesh and their sizes, as ``--mesh`` takes them.
+
+    >>> mesh_sizes("data=2,tensor=4")
+    {'data': 2, 'tensor': 4}
+
+    Raises `JnnError` for unknown axes, axes twice, and sizes that are no positive integers.
+    """
+    sizes: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        if not (
+            equals and name in AXES and number.isascii() and number.isdecimal() and int(number)
+        ):
+            raise mistake(
+                "mesh",
+                got=repr(text),
+                expected=f"axes among {', '.join(AXES)} and their sizes, as data=2,fsdp=4",
+            )
+        if name in sizes:
+            raise mistake("mesh", got=f"{name} twice in {text!r}", expected="each axis once")
+        sizes[name] = int(number)
+    return sizes
+
+
+def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = None) -> Mesh:
+    """A mesh of all `AXES`, those not in ``sizes`` of size 1, over the first devices.
+
+    >>> dict(make_mesh("data=1").shape)
+    {'data': 1, 'fsdp': 1, 'tensor': 1}
+
+    Raises `JnnError` where there are fewer devices than it needs.
+    """
+    sizes = mesh_sizes(sizes) if isinstance(sizes, str) else sizes
+    shape = tuple(sizes.get(axis, 1) for axis in AXES)
+    present = list(jax.devices() if devices is None else devices)
+    if (count := math.prod(shape)) > len(present):
+        raise mistake(
+            "mesh",
+            got=f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {count} devices",
+            expected=f"at most {len(present)}, those that JAX finds here",
+            remedy="A CPU is seen as several devices by `jnn run --mesh`, or by "
+            'jax.config.update("jax_num_cpu_devices", n) before JAX computes.',
+        )
+    types = (AxisType.Auto,) * len(AXES)
+    return jax.make_mesh(shape, AXES, axis_types=types, devices=present[:count])
+
+
+def placements(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> list[Placement]:
+    """Where each array of a tree lives, in the order of its leaves.
+
+    ``tree``  a tree of arrays or their shapes: params, or all of a train state.
+    ``rules`` the first whose pattern the end of a path matches applies.
+
+    An axis that the size of the mesh does not divide is left whole, and so are arrays of rank 0
+    and 1, of which there is little.
+
+    >>> params = {"query": {"kernel": jax.ShapeDtypeStruct((4, 8), "float32")}}
+    >>> print(*placements(params, make_mesh("data=1")))
+    query/kernel [4, 8]: fsdp, tensor ((query|key|value|gate|expand)/kernel)
+
+    Raises `JnnError` for a rule with an axis unknown or twice, or with more axes than an array that
+    it matches.
+    """
+    rules = tuple(rules)
+    for rule in rules:
+        _check(rule, mesh)
+    return [
+        _placed(path_name(path), leaf, mesh, rules)
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    ]
+
+
+def shardings(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> Any:
+    """The `placements` of a tree as a tree of ``jax.sharding.NamedSharding``."""
+    specs = [NamedSharding(mesh, placement.spec) for placement in placements(tree, mesh, rules)]
+    return jax.tree.unflatten(jax.tree.structure(tree), specs)
+
+
+def check_rules(tree: Any, rules: Iterable[Rule]) -> None:
+    """Refuse a rule that matches no array of the tree, for rules made for one model."""
+    names = [path_name(path) for path, _ in jax.tree.leaves_with_path(tree)]
+    for pattern, _ in rules:
+        if not any(_matches(pattern, name) for name in names):
+            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            raise mistake(
+                "sharding",
+                got=f"a rule {pattern!r} that matches no array",
+                expected=f"the end of some path among {shown}",
+            )
+
+
+def split_batch(batch: Any, mesh: Mesh) -> Any:
+    """A batch, its leading axis split over `BATCH`, within ``jax.jit``.
+
+    Raises `JnnError` where the devices do not divide it.
+    """
+    parts = math.prod(mesh.shape[axis] for axis in BATCH)
+    for size in {leaf.shape[0] for leaf in jax.tree.leaves(batch)}:
+        if size % parts:
+            got = f"a batch of {size} over data={mesh.shape['data']}, fsdp={mesh.shape['fsdp']}"
+            raise mistake("mesh", got=got, expected=f"a multiple of {parts}")
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(BATCH)))
+
+
+def sharded(step: Callable, mesh: Mesh, rules: Iterable[Rule] = RULES) -> Callable:
+    """A step ``(train_state, batch) -> train_state, metrics`` over the mesh, within ``jax.jit``.
+
+    Each device has its part of the batch, and of the new train state what the rules say.
+    """
+    rules = tuple(rules)
+
+    def run(train_state: Any, batch: Any):
+        new, metrics = step(train_state, split_batch(batch, mesh))
+        return jax.lax.with_sharding_constraint(new, shardings(new, mesh, rules)), metrics
+
+    return run
+
+
+def beside(tree: Any, batches: Any, *, axis: int) -> Any:
+    """Batches on the mesh of the arrays of ``tree``, if they have one, split along ``axis``.
+
+    Those that the devices do not divide are whole on each.
+    """
+    places = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(tree))
+    meshes = [place.mesh for place in places if isinstance(place, NamedSharding)]
+    if not meshes or not set(BATCH) <= set(meshes[0].shape):
+        return batches
+    mesh = meshes[0]
+    parts = math.prod(mesh.shape[name] for name in BATCH)
+
+    def place(leaf):
+        spec = (*(None,) * axis, BATCH) if leaf.shape[axis] % parts == 0 else ()
+        return jax.device_put(leaf, NamedSharding(mesh, PartitionSpec(*spec)))
+
+    return jax.tree.map(place, batches)
+
+
+def _placed(name: str, leaf: Any, mesh: Mesh, rules: tuple[Rule, ...]) -> Placement:
+    shape = tuple(leaf.shape)
+    place = lambda axes, reason: Placement(name, shape, PartitionSpec(*axes), reason)
+    for pattern, axes in rules:
+        if not _matches(pattern, name):
+            continue
+        if len(axes) > len(shape):
+            got = f"{len(axes)} axes in the rule {pattern!r} for {name} {list(shape)}"
+            raise mistake("sharding", got=got, expected="at most as many as the array has")
+        last = list(zip(shape[len(shape) - len(axes) :], axes, strict=True))
+        odd = {axis: mesh.shape[axis] for n, axis in last if axis and n % mesh.shape[axis]}
+        kept = (axis if axis not in odd else None for _, axis in last)
+        why = "".join(f"; {axis}={n} does not divide" for axis, n in odd.items())
+        return place((*(None,) * (len(shape) - len(axes)), *kept), pattern + why)
+    if len(shape) < 2:
+        return place((), "small")
+    by_size = sorted(range(len(shape)), key=lambda axis: shape[axis], reverse=True)
+    for axis in by_size:
+        if shape[axis] % mesh.shape["fsdp"] == 0:
+            return place((*(None,) * axis, "fsdp"), "no rule: the longest axis that fsdp divides")
+    return place((), "no rule, and no axis that fsdp divides")
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return re.search(f"(?:^|/)(?:{pattern})$", name) is not None
+
+
+def _check(rule: Rule, mesh: Mesh) -> None:
+    pattern, axes = rule
+    named = [axis for axis in axes if axis is not None]
+    if unknown := [axis for axis in named if axis not in mesh.shape]:
+        got = f"the axis {unknown[0]!r} in the rule {pattern!r}"
+        raise mistake("sharding", got=got, expected=f"one of {', '.join(mesh.shape)}, or None")
+    if len(set(named)) < len(named):
+        got = f"an axis twice in the rule {pattern!r}: {axes}"
+        raise mistake("sharding", got=got, expected="each axis of the mesh once")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise mistake(
+            "sharding", got=f"the pattern {pattern!r}: {error}", expected="a regular expression"
+        ) from error
