@@ -53,7 +53,7 @@ def test_the_block_runs(run, block, capsys):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
 
 
 def test_the_transformer_learns_to_copy(run):

@@ -27,6 +27,7 @@ VERBS = {
     "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
+    "plan": "what a training step needs on each device of a mesh",
     "data": "the sets of data: list, get, path",
     "doctor": "check this machine: versions, devices, memory, data",
 }

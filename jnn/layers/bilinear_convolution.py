@@ -181,23 +181,20 @@ def _depthwise(x, kernel, geometry):
 
 
 def _chunks(x, kernel, geometry):
-    """The sum over a few chunks of the channels, each a convolution that stays in the cache."""
-    groups, channels = geometry.groups, kernel.shape[-2]
+    """The sum over a few chunks of the channels, each a convolution that stays in the cache.
+
+    Chunk i has every n-th channel, from the i-th on: of a batch that is split over devices, a part
+    of each.
+    """
+    channels = kernel.shape[-2]
     chunk = next(
         d
         for d in range(1, channels + 1)
         if channels % d == 0 and d >= min(channels, LEAST_CHUNK) and d * MOST_CHUNKS >= channels
     )
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    by_group = _split(x, groups)
-    parts = [
-        _plain(
-            _merge(by_group[..., start : start + chunk]),
-            kernel[..., start : start + chunk, :],
-            geometry,
-        ).astype(wide)
-        for start in range(0, channels, chunk)
-    ]
+    wide, n = jnp.promote_types(x.dtype, jnp.float32), channels // chunk
+    x, kernel = _split(_split(x, geometry.groups), chunk), _split(kernel, chunk, -2)
+    parts = [_plain(_merge(x[..., i]), kernel[..., i, :], geometry).astype(wide) for i in range(n)]
     return functools.reduce(jnp.add, parts).astype(x.dtype)
 
 

@@ -24,10 +24,11 @@ def flops(model: Model, x: Any) -> int:
     """
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)
-    return _of_jaxpr(jax.make_jaxpr(model.apply)(params, state, x).jaxpr)
+    return operations(jax.make_jaxpr(model.apply)(params, state, x).jaxpr)
 
 
-def _of_jaxpr(jaxpr) -> int:
+def operations(jaxpr: Any) -> int:
+    """Those of a jaxpr, such as that of a training step: see `flops`."""
     return sum(_of_equation(equation) for equation in jaxpr.eqns)
 
 
@@ -42,7 +43,7 @@ def _of_equation(equation) -> int:
         return _of_convolution(equation, math.prod(kernel) // kernel[outputs])
     if kind == "convolution":  # that of jnn, whose kernels are (members, *window, inputs, outputs)
         return _of_convolution(equation, math.prod(equation.invars[1].aval.shape[1:-1]))
-    inside = [_of_jaxpr(jaxpr) for jaxpr in core.jaxprs_in_params(parameters)]
+    inside = [operations(jaxpr) for jaxpr in core.jaxprs_in_params(parameters)]
     if kind == "cond":
         return max(inside)
     return sum(inside) * (parameters["length"] if kind == "scan" else 1)

@@ -1,0 +1,250 @@
+"""What a training step needs on each device of a mesh, found without the devices.
+
+The step is compiled for as many devices of a CPU as the mesh has, from shapes alone: nothing is
+allocated, however large the model is. What the compiler says of memory, and the collectives that it
+put in, are then those of one device of the mesh. Temporaries are those of XLA's compiler for CPUs,
+which fuses less than others do and computes bfloat16 in float32: an upper estimate.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jnn.errors import mistake
+from jnn.explain.inside.operations import operations
+from jnn.sharding import BATCH, RULES, Rule, sharded, shardings
+
+GIGA = 1e9
+
+
+class Chip(NamedTuple):
+    """A device's memory in bytes, its dense bfloat16 peak in operations a second, and the bytes a
+    second of its memory and of its links to others, one way.
+    """
+
+    memory: float
+    peak: float
+    memory_rate: float
+    link_rate: float
+
+
+CHIPS = {
+    "a100": Chip(80e9, 312e12, 2.04e12, 300e9),
+    "h100": Chip(80e9, 989e12, 3.35e12, 450e9),
+    "h200": Chip(141e9, 989e12, 4.8e12, 450e9),
+    "v5e": Chip(16e9, 197e12, 0.819e12, 200e9),
+    "v5p": Chip(95e9, 459e12, 2.765e12, 600e9),
+    "v6e": Chip(32e9, 918e12, 1.64e12, 448e9),
+}
+"""As NVIDIA and Google state them in their data sheets."""
+
+KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
+
+
+class Collectives(NamedTuple):
+    """The collectives of one kind that a device takes part in, in one step."""
+
+    count: int
+    bytes: int
+    """Of what they give, on one device."""
+
+
+class Plan(NamedTuple):
+    """What one step needs, on each device."""
+
+    devices: int
+    parameters: int
+    """Of the model, over all devices."""
+    params: int
+    """Bytes of params, like all that follow on one device."""
+    optimizer_state: int
+    rest: int
+    """Bytes of state, moving average, key and counters."""
+    batch: int
+    temporaries: int
+    operations: int
+    """In products and convolutions, the device's part of all."""
+    collectives: dict[str, Collectives]
+
+    @property
+    def peak(self) -> int:
+        """Bytes in use at most; the new train state takes the place of the old one."""
+        return self.params + self.optimizer_state + self.rest + self.batch + self.temporaries
+
+    def seconds(self, chip: Chip) -> dict[str, float]:
+        """The least time of a step by operations, by memory and by links, each alone."""
+        touched = self.params + self.optimizer_state  # read, and written
+        sent = sum(each.bytes for each in self.collectives.values())
+        return {
+            "operations": self.operations / chip.peak,
+            "memory": 2 * touched / chip.memory_rate,
+            "links": sent / chip.link_rate,
+        }
+
+
+def plan(
+    step: Callable, train_state: Any, batch: Any, mesh: Mesh, rules: tuple[Rule, ...] = RULES
+) -> Plan:
+    """The plan of ``step`` for a train state and a batch of these shapes.
+
+    ``step``         ``(train_state, batch) -> train_state, metrics``, as `jnn.train.make_step`
+                     makes it
+    ``train_state``  arrays or their shapes, as ``jax.eval_shape`` gives them
+    ``batch``        likewise, with the size of the whole batch in front
+
+    >>> import jnn, optax, jax.numpy as jnp
+    >>> from jnn.sharding import make_mesh
+    >>> from jnn.train import init_train_state, make_step, seed_key
+    >>> model, optimizer = jnn.dense(4), optax.sgd(0.1)
+    >>> def objective(params, state, x, key):
+    ...     return jnp.mean(model.apply(params, state, x)[0] ** 2), (state, {})
+    >>> x = jax.ShapeDtypeStruct((8, 3), jnp.float32)
+    >>> start = jax.eval_shape(lambda: init_train_state(seed_key(0), model, optimizer, x))
+    >>> found = plan(make_step(objective, optimizer), start, x, make_mesh("data=1"))
+    >>> found.parameters, found.params, found.operations  # twice 2 · 8 · 3 · 4
+    (16, 64, 384)
+    """
+    places = shardings(train_state, mesh, rules)
+    with_place = lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+    start = jax.tree.map(with_place, train_state, places)
+    split = NamedSharding(mesh, PartitionSpec(BATCH))
+    data = jax.tree.map(lambda leaf: with_place(leaf, split), batch)
+    counted = operations(jax.make_jaxpr(step)(train_state, batch).jaxpr)
+    compiled = jax.jit(sharded(step, mesh, rules), donate_argnums=0).lower(start, data).compile()
+    memory = compiled.memory_analysis()
+    rest = start._replace(params=(), optimizer_state=())
+    return Plan(
+        devices=mesh.size,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(train_state.params)),
+        params=_bytes(start.params),
+        optimizer_state=_bytes(start.optimizer_state),
+        rest=_bytes(rest),
+        batch=_bytes(data),
+        temporaries=memory.temp_size_in_bytes if memory else 0,
+        operations=counted // mesh.size,
+        collectives=collectives(compiled.as_text() or ""),
+    )
+
+
+def _bytes(tree: Any) -> int:
+    """Of arrays with their shardings, on one device."""
+
+    def of_leaf(leaf):
+        shape = leaf.sharding.shard_shape(leaf.shape)
+        if jax.numpy.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return 8 * math.prod(shape)
+        return np.dtype(leaf.dtype).itemsize * math.prod(shape)
+
+    return sum(map(of_leaf, jax.tree.leaves(tree)))
+
+
+_COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
+_CALL = re.compile(
+    r"(?:to_apply|calls|body|condition|branch_computations)=\{?(%[^,}\s]+(?:, %[^,}\s]+)*)"
+)
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_COLLECTIVE = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
+_ARRAY = re.compile(r"\b([a-z]+\d+(?:e\d+m\d+\w*)?|pred)\[([\d,]*)\]")
+
+
+def collectives(hlo: str) -> dict[str, Collectives]:
+    """The collectives of a compiled program, by kind, those in a loop as often as it iterates.
+
+    ``hlo`` is ``jax.jit(f).lower(...).compile().as_text()``.
+    """
+    own: dict[str, list[tuple[str, int]]] = {}
+    inside: dict[str, list[tuple[str, int]]] = {}
+    entry, name = "", ""
+    for line in hlo.splitlines():
+        if head := _COMPUTATION.match(line):
+            name = head.group(2)
+            own[name], inside[name] = [], []
+            entry = name if head.group(1) else entry
+        elif name:
+            if found := _COLLECTIVE.search(line):
+                own[name].append((found.group(2), _size(found.group(1))))
+            trips = _TRIPS.search(line)
+            for called in _CALL.findall(line):
+                times = int(trips.group(1)) if trips else 1
+                inside[name] += [(each.strip(" %"), times) for each in called.split(",")]
+    counts, sizes = Counter(), Counter()
+
+    def visit(name: str, times: int) -> None:
+        for kind, size in own.get(name, ()):
+            counts[kind] += times
+            sizes[kind] += times * size
+        for called, trips in inside.get(name, ()):
+            visit(called, times * trips)
+
+    visit(entry, 1)
+    return {kind: Collectives(counts[kind], sizes[kind]) for kind in KINDS if counts[kind]}
+
+
+def _size(types: str) -> int:
+    """The bytes of an array or of a tuple of them, as HLO writes their type."""
+
+    def of_array(kind: str, shape: str) -> int:
+        bits = re.findall(r"\d+", kind)
+        width = int(bits[0]) // 8 if bits else 1  # pred
+        return width * math.prod(int(n) for n in shape.split(",") if n)
+
+    return sum(of_array(*array) for array in _ARRAY.findall(types))
+
+
+def lines(found: Plan, chip: str) -> list[str]:
+    """A plan as text, with the verdict for a device of `CHIPS`."""
+    if chip not in CHIPS:
+        raise mistake("--chip", got=repr(chip), expected=f"one of {', '.join(CHIPS)}")
+    device = CHIPS[chip]
+    parts = {
+        "params": found.params,
+        "optimizer state": found.optimizer_state,
+        "state and counters": found.rest,
+        "batch": found.batch,
+        "temporaries": found.temporaries,
+    }
+    said = [f"{found.parameters:,} parameters on {found.devices:,} x {chip}, on each:"]
+    said += [f"  {name:<20}{_bytes_in_words(n)}" for name, n in parts.items()]
+    most = _bytes_in_words(device.memory).strip()
+    said.append(f"  {'at most':<20}{_bytes_in_words(found.peak)} of {most}")
+    said.append(f"  {'operations':<20}{found.operations / GIGA:10,.3f} billion")
+    said += [
+        f"  {kind:<20}{_bytes_in_words(each.bytes)} in {each.count:,}"
+        for kind, each in found.collectives.items()
+    ]
+    times = found.seconds(device)
+    bound = max(times, key=lambda name: times[name])
+    said.append(f"A step takes at least {1e3 * times[bound]:.3g} ms: its {bound}.")
+    return [*said, verdict(found, device)]
+
+
+def _bytes_in_words(n: float) -> str:
+    """A number of bytes in the largest unit that is not larger, in a column."""
+    units = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
+    unit = next((unit for unit, size in units.items() if n >= size), "B")
+    return f"{n / units.get(unit, 1):10.4g} {unit}"
+
+
+def verdict(found: Plan, chip: Chip) -> str:
+    """Whether it fits, and else what would help most."""
+    if found.peak <= chip.memory:
+        return f"It fits: {100 * found.peak / chip.memory:.0f} % of the memory."
+    kept = found.params + found.optimizer_state + found.rest
+    if kept > chip.memory / 2:
+        return "It does not fit: params and optimizer state need more devices in fsdp or tensor."
+    return (
+        "It does not fit: temporaries need remat, more parts (accumulate), or more devices in data "
+        "or fsdp."
+    )
+
+
+def as_json(found: Plan) -> Mapping[str, Any]:
+    """A plan as JSON values."""
+    named = {kind: each._asdict() for kind, each in found.collectives.items()}
+    return {**found._asdict(), "collectives": named, "peak": found.peak}
