@@ -92,7 +92,9 @@ SCHEMAS: dict[str, Schema] = {
         "config_hash": _text,
         "source": _optional(_text),
         "start": _optional(_fields({"run": _text, "paths": _text})),
-        "began": _optional(_fields({"learning_rate": _optional(_number)})),
+        "began": _optional(
+            _fields({"learning_rate": _optional(_number), "mesh": _optional(_text)})
+        ),
     },
     "env.json": {"config_at_start": _optional(_table(_anything))},
     "status.json": {

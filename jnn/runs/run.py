@@ -192,14 +192,15 @@ class Run:
         *,
         epochs: int | None = None,
         learning_rate: float | None = None,
+        mesh: str | None = None,
         options: RunOptions | None = None,
         command: str = "",
     ) -> Run:
         """Continue the run in ``folder``, to another number of ``epochs`` where that is given.
 
-        From here on it has another ``learning_rate`` where that is given. `keep_config` saves both,
-        and as ``began`` the learning rate that the run began with. Raises JnnError where the folder
-        holds no run or is in use, and where its config was edited.
+        From here on it has another ``learning_rate`` or ``mesh`` where they are given.
+        `keep_config` saves all, and as ``began`` what the run began with of these two. Raises
+        JnnError where the folder holds no run or is in use, and where its config was edited.
         """
         folder = Path(folder).absolute().resolve()
         record = read_record(folder)
@@ -208,12 +209,12 @@ class Run:
             sweep(folder)
             if epochs is not None:
                 record["config"]["epochs"] = epochs
-            if learning_rate is not None:
-                record["began"] = {
-                    "learning_rate": record["config"].get("learning_rate"),
-                    **(record.get("began") or {}),
-                }
-                record["config"]["learning_rate"] = learning_rate
+            asked = {"learning_rate": learning_rate, "mesh": mesh}
+            changed = {name: value for name, value in asked.items() if value is not None}
+            if changed:
+                was = {name: record["config"].get(name) for name in changed}
+                record["began"] = was | (record.get("began") or {})
+                record["config"] |= changed
                 record["config_hash"] = hash_of(record["config"])
             run = cls(
                 folder,

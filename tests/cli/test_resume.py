@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 from jnn.cli import main
 
 
@@ -76,3 +78,37 @@ def test_another_learning_rate_is_recorded_beside_that_of_the_start(folder, caps
     for wrong in ("0", "nan", "fast"):
         assert main(["resume", "here", "--epochs", "+1", "--learning-rate", wrong]) == 2
         assert f"--learning-rate: got {wrong!r}, expected a number > 0" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_over_another_mesh(folder, monkeypatch):
+    monkeypatch.undo()  # the experiments that come with jnn
+    settings = ["--smoke", "--offline", "--quiet", "--schedule", "constant", "--warmup", "0"]
+
+    def run(name, *words):
+        words = ["run", "image_classification", *settings, "--out", str(folder / name), *words]
+        assert main(words) == 0
+
+    run("here", "--mesh", "data=2,fsdp=2", "--epochs", "1")
+    meshes = (["--mesh", "fsdp=4,tensor=2"], [], ["--mesh", ""])
+    for words in meshes:
+        assert main(["resume", str(folder / "here"), "--epochs", "+1", *words, "--quiet"]) == 0
+    record = json.loads((folder / "here/config.json").read_text())
+    assert record["config"]["mesh"] == ""
+    assert record["began"] == {"mesh": "data=2,fsdp=2"}
+    run("alone", "--epochs", "4")
+    losses = {
+        name: [
+            row["validation/loss"]
+            for line in (folder / name / "metrics.jsonl").read_text().splitlines()
+            if "validation/loss" in (row := json.loads(line))
+        ]
+        for name in ("here", "alone")
+    }
+    assert losses["here"] == pytest.approx(losses["alone"], rel=1e-3)
+
+
+def test_a_mesh_is_for_experiments_that_have_one(folder, capsys):
+    main(["run", "line.py", "--out", "here", "--quiet"])
+    assert main(["resume", "here", "--epochs", "+1", "--mesh", "data=2"]) == 2
+    assert "--mesh: got data=2, expected an experiment with mesh" in capsys.readouterr().err

@@ -37,7 +37,8 @@ def main(argv: list[str]) -> int:
 
     folder = Path(arguments.run)
     record = read_record(folder)
-    several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
+    mesh = record["config"].get("mesh") if arguments.mesh is None else arguments.mesh
+    several_cpus(record["config"].get("devices"), mesh)
     use_device(arguments.device)
     keep_programs()
 
@@ -60,7 +61,10 @@ def main(argv: list[str]) -> int:
     module = load(listing)
     epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
     rate = wanted_rate(arguments.learning_rate, record["config"])
-    asked = {"epochs": epochs, "learning_rate": rate}
+    if arguments.mesh is not None and "mesh" not in record["config"]:
+        got, expected = arguments.mesh, "an experiment with mesh"
+        raise mistake("--mesh", got=got, expected=expected, remedy="Omit it.")
+    asked = {"epochs": epochs, "learning_rate": rate, "mesh": arguments.mesh}
     asked = {name: value for name, value in asked.items() if value is not None}
     settings = record["config"] | asked
     config = config_from(module.Config, settings, str(folder / "config.json"))
@@ -74,6 +78,7 @@ def main(argv: list[str]) -> int:
         folder,
         epochs=epochs,
         learning_rate=rate,
+        mesh=arguments.mesh,
         options=options,
         command=shlex.join(["jnn", "resume", *argv]),
     )
@@ -132,6 +137,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--epochs", metavar="N", help="train to N epochs, or +N more than planned")
     parser.add_argument(
         "--learning-rate", metavar="X", help="the peak of the schedule from here on, for this run"
+    )
+    parser.add_argument(
+        "--mesh",
+        metavar="SIZES",
+        help="another mesh, as data=2,fsdp=4; '' for one device",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
     parser.add_argument(
