@@ -1,15 +1,17 @@
 """Beam search: the most probable continuations of a prompt."""
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jnn.decoding.generate import check_prompt, model_input, prefill
+from jnn.decoding.checks import NO_TOKEN, check_chosen, check_prompt, check_stop
+from jnn.decoding.generate import logits_shape, model_input, prefill
 from jnn.errors import mistake
-from jnn.integers import check_integer
+from jnn.integers import as_number, check_integer, spelled
 from jnn.model import Model
 from jnn.precision import numerics
 
@@ -18,7 +20,7 @@ class Beams(NamedTuple):
     """The best continuations of each prompt, best first."""
 
     tokens: jax.Array
-    """``(..., beams, length)`` int32; zeros after a stop token."""
+    """``(..., beams, length)`` int32; zeros after a stop token, -1 where logits were NaN."""
     lengths: jax.Array
     """``(..., beams)`` int32: the number of tokens, the stop token included."""
     scores: jax.Array
@@ -37,6 +39,8 @@ class _Search(NamedTuple):
     tokens: jax.Array
     log_p: jax.Array
     ended: Beams
+    failed: jax.Array
+    """Whether the logits after one of the prefixes were NaN."""
 
 
 def beam_search(
@@ -72,12 +76,14 @@ def beam_search(
     >>> beam_search(model, params, state, jnp.array([1, 2]), length=6, beams=3).tokens.shape
     (3, 6)
     """
-    length = check_prompt("beam_search", model, prompt, length, mask)
-    beams = check_integer("beam_search", "beams", beams)
-    if length_penalty < 0:
-        got = f"length_penalty={length_penalty!r}"
-        raise mistake("beam_search", got=got, expected="a number >= 0")
-    penalty = lambda tokens: ((5 + tokens) / 6) ** length_penalty
+    caller = "beam_search"
+    length, stop = check_prompt(caller, model, params, state, prompt, length, stop, mask, context)
+    beams = check_integer(caller, "beams", beams)
+    exponent = as_number(length_penalty)
+    if exponent is None or not 0 <= exponent < math.inf:
+        got = f"length_penalty={spelled(length_penalty)}"
+        raise mistake(caller, got=got, expected="a number >= 0")
+    penalty = lambda tokens: ((5 + tokens) / 6) ** exponent
 
     def search(prompt: jax.Array, mask: jax.Array, context: Any) -> Beams:
         step = jax.vmap(
@@ -86,10 +92,12 @@ def beam_search(
 
         def can_improve(search: _Search):
             reachable = jnp.max(search.log_p) / penalty(length)
-            return (search.i < length) & (reachable > jnp.min(search.ended.scores))
+            return ~search.failed & (search.i < length) & (reachable > jnp.min(search.ended.scores))
 
         def advance(search: _Search) -> _Search:
-            log_p = search.log_p[:, None] + _log_softmax(search.logits)
+            next_log_p = _log_softmax(search.logits)
+            failed = jnp.any(jnp.isnan(next_log_p[:, 0]) & (search.log_p > -jnp.inf))
+            log_p = search.log_p[:, None] + next_log_p
             parent, token, log_p = _best((1 + len(stop)) * beams, log_p)
             tokens = search.tokens[parent].at[:, search.i].set(token)
             ends = functools.reduce(
@@ -102,22 +110,32 @@ def beam_search(
             log_p, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, log_p), beams)
             carry = jax.tree.map(lambda leaf: leaf[parent[chosen]], search.carry)
             logits, carry = step(carry, token[chosen])
-            return _Search(search.i + 1, carry, logits, tokens[chosen], log_p, ended)
+            return _Search(search.i + 1, carry, logits, tokens[chosen], log_p, ended, failed)
 
         capacity = prompt.shape[-1] + length
         logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
+        check_stop(caller, stop, logits.shape[-1])
         repeat = lambda leaf: jnp.broadcast_to(leaf[None], (beams, *leaf.shape))
         carry, logits = jax.tree.map(repeat, (carry, logits))
         tokens = jnp.zeros((beams, length), jnp.int32)
         impossible = jnp.full(beams, -jnp.inf, numerics(logits).dtype)
         ended = Beams(tokens, jnp.zeros(beams, jnp.int32), impossible)
         log_p = impossible.at[0].set(0)  # the prompt alone, not K copies of it
-        start = _Search(jnp.int32(0), carry, logits, tokens, log_p, ended)
-        return jax.lax.while_loop(can_improve, advance, start).ended
+        start = _Search(jnp.int32(0), carry, logits, tokens, log_p, ended, jnp.array(False))
+        found = jax.lax.while_loop(can_improve, advance, start)
+        tokens, lengths, scores = found.ended
+        return Beams(
+            jnp.where(found.failed, NO_TOKEN, tokens),
+            lengths,
+            jnp.where(found.failed, jnp.nan, scores),
+        )
 
     for _ in prompt.shape[:-1]:
         search = jax.vmap(search)
-    return search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
+    found = search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
+    logits = functools.partial(logits_shape, model, params, state, prompt, context)
+    check_chosen(caller, found.tokens[..., 0, :], prompt, mask, logits)
+    return found
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:

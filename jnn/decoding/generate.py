@@ -9,19 +9,24 @@ other; `jnn.decoding.beam_search` searches for the most probable continuation.
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from jnn.decoding.checks import (
+    NO_TOKEN,
+    check_chosen,
+    check_draws,
+    check_prompt,
+    check_stop,
+    without_nonsense,
+)
 from jnn.decoding.loop_invariants import hoist_invariants
 from jnn.decoding.sampling import Sampling, sample
-from jnn.errors import mistake
-from jnn.integers import check_integer
 from jnn.layers.sliding_windows import real_part
-from jnn.model import Model, reader, streams
+from jnn.model import Model, reader
 from jnn.precision import numerics
 
 LONGEST_STAGE = 64  # tokens before the cache grows
@@ -47,7 +52,7 @@ class Generated(NamedTuple):
     """The continuation of each prompt."""
 
     tokens: jax.Array
-    """``(..., length)`` int32; zeros after a stop token."""
+    """``(..., length)`` int32; zeros after a stop token, -1 where logits were NaN."""
     lengths: jax.Array
     """``(...)`` int32: the number of tokens generated, the stop token included."""
     log_probabilities: jax.Array
@@ -89,14 +94,17 @@ def generate(
 
     Args:
         model: makes logits ``(..., V)`` from tokens ``(...)``, and has ``carry`` and ``step``.
-        prompt: integers ``(..., T)``, T >= 1; prompts of unequal length are padded.
+        prompt: integers ``(..., T)`` in [0, V), T >= 1; those of unequal length are padded.
         mask: ``(..., T)``, True for real tokens, of which each prompt has at least one.
         stop: tokens after which a continuation ends.
         context: further inputs of the model, such as a sentence to translate, with the prompt's
             leading axes: x is then ``{"tokens": tokens, **context}``.
 
     Raises:
-        JnnError: an empty prompt, or a model without ``step``.
+        JnnError: a prompt without a real token or with one outside of the vocabulary, logits that
+            are NaN or +inf, a model without ``step``, arguments of another type. Within a
+            transformation of JAX, where values cannot raise, the tokens of such a prompt, and from
+            such logits on, are -1, and their log-probabilities NaN.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
@@ -105,9 +113,15 @@ def generate(
     >>> generate(model, params, state, prompts, length=6, key=jax.random.key(1)).tokens.shape
     (2, 6)
     """
-    length = check_prompt("generate", model, prompt, length, mask)
-    settings = {"length": length, "sampling": sampling, "stop": tuple(stop)}
-    return _generate(model, params, state, prompt, mask, context, key, **settings)
+    length, stop = check_prompt(
+        "generate", model, params, state, prompt, length, stop, mask, context
+    )
+    check_draws("generate", key, sampling)
+    settings = {"length": length, "sampling": sampling, "stop": stop}
+    found = _generate(model, params, state, prompt, mask, context, key, **settings)
+    logits = functools.partial(logits_shape, model, params, state, prompt, context)
+    check_chosen("generate", found.tokens, prompt, mask, logits)
+    return found
 
 
 @functools.partial(jax.jit, static_argnames=("model", "length", "sampling", "stop"))
@@ -162,6 +176,7 @@ def stream(
     """The tokens of `generate`, ``(...)`` at a time, each as soon as it is drawn.
 
     It ends where all continuations have ended. The arguments are those of `generate`.
+    Logits that are NaN are refused when their token is due.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(jnn.embedding(5, 8), jnn.dense(5))
@@ -170,20 +185,28 @@ def stream(
     >>> [token.shape for token in tokens]
     [(), (), ()]
     """
-    length = check_prompt("stream", model, prompt, length, mask)
-    settings = {"sampling": sampling, "stop": tuple(stop)}
+    length, stop = check_prompt("stream", model, params, state, prompt, length, stop, mask, context)
+    check_draws("stream", key, sampling)
+    settings = {"sampling": sampling, "stop": stop}
     capacity = prompt.shape[-1] + length
     decode_state = _begin(
         model, params, state, prompt, mask, context, key, capacity=capacity, **settings
     )
-    yield np.asarray(decode_state.token)
+    logits = functools.partial(logits_shape, model, params, state, prompt, context)
+
+    def chosen(i: int) -> np.ndarray:
+        token = np.asarray(decode_state.token)
+        check_chosen("stream", token[..., None], prompt, mask, logits, first=i)
+        return token
+
+    yield chosen(0)
     for i in range(1, length):
         if np.all(decode_state.done):
             return
         decode_state = _advance(
             model, params, state, decode_state, context, key, jnp.int32(i), **settings
         )
-        yield np.asarray(decode_state.token)
+        yield chosen(i)
 
 
 # Compiled once for a model, not once for each stream.
@@ -230,39 +253,6 @@ def model_input(tokens: jax.Array, context: Mapping[str, Any] | None) -> Any:
     return tokens if context is None else {"tokens": tokens, **context}
 
 
-def check_prompt(
-    caller: str, model: Model, prompt: jax.Array, length: int, mask: jax.Array | None
-) -> int:
-    """Refuse what cannot be continued; ``length`` as a Python int."""
-    if not streams(model):
-        got, expected = "a model without carry and step", "one that streams, element by element"
-        raise mistake(caller, got=got, expected=expected)
-    length = check_integer(caller, "length", length)
-    if not hasattr(prompt, "dtype"):
-        _refuse_prompt(caller, f"type {type(prompt).__name__}")
-    integers = jnp.issubdtype(prompt.dtype, jnp.integer)
-    if not integers or prompt.ndim < 1 or prompt.shape[-1] < 1:
-        _refuse_prompt(caller, f"shape {prompt.shape} and dtype {prompt.dtype}")
-    if mask is not None and mask.shape != prompt.shape:
-        expected = f"that of the prompt, {prompt.shape}"
-        raise mistake(caller, got=f"mask of shape {mask.shape}", expected=expected)
-    if mask is not None and not isinstance(mask, Tracer):
-        empty = np.argwhere(~np.any(np.asarray(mask), axis=-1))
-        if len(empty):
-            got = f"no real token in prompt {tuple(empty[0].tolist())}"
-            raise mistake(caller, got=got, expected="a mask that is True for one at least")
-    return length
-
-
-def _refuse_prompt(caller: str, description: str) -> NoReturn:
-    raise mistake(
-        caller,
-        got=f"a prompt of {description}",
-        expected="integers (..., T), T >= 1",
-        remedy="Begin with a token that starts a text, such as a line break.",
-    )
-
-
 def prefill(
     model: Model, params, state, prompt, mask, context, capacity: int
 ) -> tuple[jax.Array, Any]:
@@ -273,10 +263,21 @@ def prefill(
     carry = model.carry(params, model_input(prompt[..., 0], context), capacity)
     logits, carry = reader(model)(params, state, carry, model_input(prompt, context), mask=mask)
     if mask is None:
-        return logits[..., -1, :], carry
+        return without_nonsense(logits[..., -1, :], prompt, mask), carry
     first, span = real_part(mask)
     last = jnp.maximum(first + span - 1, 0)
-    return jnp.take_along_axis(logits, last[..., None, None], axis=-2)[..., 0, :], carry
+    logits = jnp.take_along_axis(logits, last[..., None, None], axis=-2)[..., 0, :]
+    return without_nonsense(logits, prompt, mask), carry
+
+
+def logits_shape(model: Model, params, state, prompt, context) -> tuple[int, ...]:
+    """The shape ``(..., V)`` of the logits of one token."""
+
+    def logits(params, state, prompt, context):
+        token = model_input(prompt[..., 0], context)
+        return model.step(params, state, model.carry(params, token, 1), token)[0]
+
+    return jax.eval_shape(logits, params, state, prompt, context).shape
 
 
 def _initial(carry, logits, prompt, mask, sampling: Sampling) -> DecodeState:
@@ -286,16 +287,20 @@ def _initial(carry, logits, prompt, mask, sampling: Sampling) -> DecodeState:
         is_token = jax.nn.one_hot(prompt, logits.shape[-1], dtype=bool)
         real = True if mask is None else mask[..., None]
         seen = jnp.any(is_token & real, axis=-2)
-    return DecodeState(carry, prompt[..., 0], jnp.zeros(prompt.shape[:-1], bool), seen)
+    batch = prompt.shape[:-1]
+    return DecodeState(carry, jnp.zeros(batch, jnp.int32), jnp.zeros(batch, bool), seen)
 
 
 def _choose(key, sampling: Sampling, stop: tuple[int, ...], i, logits, decode_state: DecodeState):
     """The state after token i, the token, its log-probability, and whether it counts."""
-    _, _, done, seen = decode_state
+    _, last, done, seen = decode_state
+    check_stop("generate", stop, logits.shape[-1])
     alive = ~done
     token = jnp.where(alive, sample(jax.random.fold_in(key, i), logits, sampling, seen), 0)
     log_p = jax.nn.log_softmax(numerics(logits), axis=-1)
     log_p = jnp.where(alive, jnp.take_along_axis(log_p, token[..., None], axis=-1)[..., 0], 0)
+    failed = alive & (jnp.isnan(log_p) | (last == NO_TOKEN))
+    token, log_p = jnp.where(failed, NO_TOKEN, token), jnp.where(failed, jnp.nan, log_p)
     for end in stop:
         done = done | (alive & (token == end))
     if seen is not None:

@@ -5,12 +5,13 @@ is ruled out. The most probable token is never ruled out.
 """
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import check_integer, spelled
+from jnn.integers import as_number, check_integer, spelled
 from jnn.precision import numerics
 
 
@@ -34,15 +35,16 @@ class Sampling:
         top_k = check_integer("Sampling", "top_k", self.top_k, least=0)
         object.__setattr__(self, "top_k", top_k)
         for name, valid, expected in (
-            ("temperature", self.temperature >= 0, "a number >= 0"),
-            ("top_p", 0 < self.top_p <= 1, "a probability in (0, 1]"),
-            ("min_p", 0 <= self.min_p < 1, "a fraction in [0, 1)"),
-            ("repetition_penalty", self.repetition_penalty > 0, "a number > 0"),
+            ("temperature", lambda t: 0 <= t < math.inf, "a number >= 0"),
+            ("top_p", lambda p: 0 < p <= 1, "a probability in (0, 1]"),
+            ("min_p", lambda p: 0 <= p < 1, "a fraction in [0, 1)"),
+            ("repetition_penalty", lambda penalty: 0 < penalty < math.inf, "a number > 0"),
         ):
-            if not valid:
-                raise mistake(
-                    "Sampling", got=f"{name}={spelled(getattr(self, name))}", expected=expected
-                )
+            value = getattr(self, name)
+            number = as_number(value)
+            if number is None or not valid(number):
+                raise mistake("Sampling", got=f"{name}={spelled(value)}", expected=expected)
+            object.__setattr__(self, name, number)
 
 
 GREEDY = Sampling(temperature=0.0)

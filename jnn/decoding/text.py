@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.data.batches import padded_batches
 from jnn.data.sequences import pad
 from jnn.data.tokenizers import Tokenizer
 from jnn.decoding.beam_search import beam_search
+from jnn.decoding.checks import check_chosen
 from jnn.decoding.generate import stream
 from jnn.decoding.sampling import Sampling
 from jnn.model import Model, Params, State
@@ -119,5 +121,8 @@ def translate(
         return jax.lax.map(best, batches)
 
     tokens, lengths = jax.device_get(search(params, state, batches))
-    rows = zip(tokens.reshape(-1, length), lengths.ravel(), strict=True)
-    return [tokenizer.decode(row[:n]).strip() for row, n in rows][: len(sources)]
+    starts = np.full((len(sources), 1), tokenizer.start)
+    best = tokens.reshape(-1, length)[: len(sources)]
+    check_chosen("translate", best, starts, None, lambda: (tokenizer.vocabulary,))
+    rows = zip(best, lengths.ravel()[: len(sources)], strict=True)
+    return [tokenizer.decode(row[:n]).strip() for row, n in rows]

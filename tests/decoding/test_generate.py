@@ -33,6 +33,10 @@ MODEL = jnn.chain(jnn.embedding(V, 8), jnn.conv(8, (3,), padding="CAUSAL"), jnp.
 APPLY = jax.jit(MODEL.apply)
 LONGEST = 16
 PROMPT = np.array([[1, 2, 3, 0], [4, 4, 1, 2]])
+ONE_HOT = {
+    "model": jnn.chain(lambda tokens: jax.nn.one_hot(tokens.astype(int), V)),
+    "params": {},
+}
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +229,24 @@ def test_one_beam_is_the_greedy_choice(trained):
         ({"prompt": np.ones((2, 3), np.float32)}, "dtype float32, expected integers"),
         ({"length": 0}, "length=0"),
         ({"mask": np.ones((2, 3), bool)}, r"mask of shape \(2, 3\)"),
+        ({"mask": np.ones((2, 4), int)}, "dtype int64, expected bool"),
+        ({"mask": [[True] * 4] * 2}, "mask of type list"),
+        ({"prompt": np.array([1, -1])}, r"the token -1 at \(1,\) of the prompt"),
+        (ONE_HOT | {"prompt": np.array([[1, 2], [V, 0]])}, r"token 5 at \(1, 0\).*in \[0, 5\)"),
+        ({"stop": 2}, "stop=2, expected integers in a tuple"),
+        ({"stop": "ab"}, "stop='ab'"),
+        ({"stop": np.array([[1, 2]])}, r"stop of shape \(1, 2\)"),
+        ({"stop": [[1]]}, r"the stop token \[1\]"),
+        ({"stop": (1.0,)}, "the stop token 1.0"),
+        (ONE_HOT | {"stop": (V,)}, r"the stop token 5, expected tokens in \[0, 5\)"),
+        ({"stop": (-1,)}, "the stop token -1"),
+        ({"params": None}, "params of type NoneType, expected a dict"),
+        ({"state": []}, "state of type list, expected a dict"),
+        ({"context": [1]}, "context of type list"),
+        ({"context": {"tokens": PROMPT}}, "context with 'tokens'"),
+        ({"context": {"source": np.ones(3)}}, r"context\['source'\] of shape \(3,\)"),
+        ({"context": {"source": "a"}}, r"context\['source'\] of type str"),
+        ({"model": None}, "a model of type NoneType"),
         (
             {"model": jnn.chain(jnn.embedding(V, 2), jnn.flatten(2))},
             "a model without carry and step",
@@ -232,17 +254,102 @@ def test_one_beam_is_the_greedy_choice(trained):
     ],
 )
 def test_what_cannot_be_continued_is_refused(trained, change, message):
-    options = {"model": MODEL, "prompt": PROMPT, "length": 2} | change
-    model, prompt = options.pop("model"), options.pop("prompt")
+    options = dict(zip(("model", "params", "state"), (MODEL, *trained), strict=True))
+    options |= {"prompt": PROMPT, "length": 2} | change
     with pytest.raises(jnn.JnnError, match=message):
-        generate(model, *trained, prompt, key=jax.random.key(0), **options)
+        generate(**options, key=KEY)
     with pytest.raises(jnn.JnnError, match=message):
-        beam_search(model, *trained, prompt, **options)
+        list(stream(**options, key=KEY))
+    with pytest.raises(jnn.JnnError, match=message):
+        beam_search(**options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"key": None}, "key of type NoneType, expected one key"),
+        ({"key": 0}, "key of type int"),
+        ({"key": jax.random.split(KEY)}, r"key of shape \(2,\)"),
+        ({"key": np.array([0, 1])}, "dtype int64, expected one key"),
+        ({"sampling": "greedy"}, "sampling of type str"),
+        ({"sampling": {}}, "sampling of type dict"),
+        ({"sampling": np.array(1.0)}, "sampling of type ndarray"),
+    ],
+)
+@pytest.mark.parametrize("write", [generate, lambda *x, **options: next(stream(*x, **options))])
+def test_what_draws_nothing_is_refused(trained, write, change, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        write(MODEL, *trained, PROMPT, length=2, **({"key": KEY} | change))
+
+
+@pytest.mark.parametrize("key", [jax.random.PRNGKey(1), np.array([0, 1], np.uint32)])
+def test_keys_of_both_kinds_and_tokens_of_numpy_are_the_same(key):
+    write = functools.partial(generate, spoiled(-2), {}, {}, PROMPT, length=2)
+    found = write(key=key, stop=np.array([2, 3]), sampling=Sampling(temperature=np.float32(2)))
+    typed = jax.random.wrap_key_data(key)
+    expected = write(key=typed, stop=(2, np.int64(3)), sampling=Sampling(temperature=2))
+    np.testing.assert_array_equal(found.tokens, expected.tokens)
+
+
+def spoiled(at):
+    """A model that streams, with logits that are numbers until it reads the token ``at``."""
+    spoil = lambda tokens: jnp.where(tokens[..., None] == at, jnp.nan, -jnp.arange(0.0, V))
+    return jnn.chain(spoil)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(), Sampling(top_k=2, top_p=0.5, min_p=0.1)])
+def test_a_token_is_never_drawn_from_logits_that_are_no_numbers(sampling):
+    first, then, prompt = spoiled(2), spoiled(0), np.array([[1, 1], [1, 2]])
+    message = r"logits without a distribution for token 0 after prompt \(1,\)"
+    options = {"length": 3, "key": KEY, "sampling": sampling}
+    with pytest.raises(jnn.JnnError, match=message):
+        generate(first, {}, {}, prompt, **options)
+    found = compiled_generate(first, {}, {}, prompt, **options)
+    assert found.tokens[1].tolist() == [-1] * 3
+    assert np.isnan(found.log_probabilities[1]).all()
+    assert (np.isfinite(found.log_probabilities[0]) | (found.tokens[0] == -1)).all()
+
+    with pytest.raises(jnn.JnnError, match="logits without a distribution for token 1"):
+        generate(then, {}, {}, prompt, **options | {"sampling": GREEDY})
+    tokens = stream(then, {}, {}, prompt, **options | {"sampling": GREEDY})
+    assert next(tokens).tolist() == [0, 0]
+    with pytest.raises(jnn.JnnError, match=r"for token 1 after prompt \(0,\)"):
+        next(tokens)
+
+
+def test_a_beam_search_is_never_led_by_logits_that_are_no_numbers():
+    search = functools.partial(beam_search, length=3, beams=2)
+    with pytest.raises(jnn.JnnError, match=r"logits without a distribution.*after prompt \(1,\)"):
+        search(spoiled(4), {}, {}, np.array([[1], [4]]))
+    found = jax.jit(functools.partial(search, spoiled(0)))({}, {}, np.array([1]))
+    assert (found.tokens == -1).all()
+    assert np.isnan(found.scores).all()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mask"), [([[1, 2], [1, 2]], ["TT", "FF"]), ([[1, V], [V, 1]], ["TF", "TT"])]
+)
+def test_a_compiled_prompt_that_is_none_has_no_continuation(prompt, mask):
+    mask = np.array([[letter == "T" for letter in row] for row in mask])
+    model = ONE_HOT["model"]
+    found = compiled_generate(model, {}, {}, np.array(prompt), length=2, key=KEY, mask=mask)
+    assert found.tokens[0].tolist() != [-1, -1]
+    assert found.tokens[1].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"min_p": 1}, {"repetition_penalty": 0}],
+    [
+        {"temperature": -1},
+        {"temperature": "1"},
+        {"temperature": np.ones(1)},
+        {"temperature": np.inf},
+        {"top_k": -1},
+        {"top_p": 0},
+        {"top_p": None},
+        {"min_p": 1},
+        {"repetition_penalty": 0},
+    ],
 )
 def test_wrong_settings_of_sampling_are_refused(wrong):
     with pytest.raises(jnn.JnnError, match=next(iter(wrong))):
