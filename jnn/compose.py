@@ -24,6 +24,8 @@ from jnn.model import (
     check_children,
     check_names,
     init_child,
+    no_memory,
+    pointwise,
     read_child,
     reader,
     same_mask,
@@ -110,10 +112,15 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
 
 
 def assembled(parts: Iterable[Model], whole: Model) -> Model:
-    """The model made of ``parts``: it streams if all of them do, and keeps a mask if all do."""
+    """The model made of ``parts``: it streams if all of them do, and keeps a mask if all do.
+
+    It is pointwise if all of them are.
+    """
     parts = list(parts)
     if all(part.follow is same_mask for part in parts):
         whole = whole._replace(follow=same_mask)
+    if all(part.carry is no_memory for part in parts):
+        return pointwise(whole.init, whole.apply)._replace(follow=whole.follow)
     return whole if streams(*parts) else Model(whole.init, whole.apply, follow=whole.follow)
 
 

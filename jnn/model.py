@@ -126,6 +126,11 @@ def no_carry(params: Params, x_t: Any, length: int) -> Any:
     raise _does_not_stream("carry")
 
 
+def no_memory(params: Params, x_t: Any, length: int) -> Any:
+    """The ``carry`` of a model that treats each element of a sequence alone: it is empty."""
+    return {}
+
+
 def no_step(params: Params, state: State, carry: Any, x_t: Any) -> tuple[Any, Any]:
     """The ``step`` of a model that does not stream: it raises."""
     raise _does_not_stream("step")
@@ -195,14 +200,17 @@ class Model(NamedTuple):
     follow: Follow = same_mask
 
     def __repr__(self) -> str:
-        """The function that made it, and whether it streams.
+        """The function that made it, and whether it is pointwise, or streams with a memory.
+
+        A pointwise model treats the elements of a sequence, or the rows of a table, each alone.
 
         >>> import jnn
-        >>> jnn.dense(2), jnn.flatten(3)
-        (<Model dense, streams>, <Model flatten>)
+        >>> jnn.dense(2), jnn.lstm(2), jnn.flatten(3)
+        (<Model dense, pointwise>, <Model recurrent, streams>, <Model flatten>)
         """
         name = getattr(self.apply, "__qualname__", "").split(".")[0] or type(self.apply).__name__
-        return f"<Model {name}{', streams' if streams(self) else ''}>"
+        kind = ", pointwise" if self.carry is no_memory else ", streams" if streams(self) else ""
+        return f"<Model {name}{kind}>"
 
 
 def streams(*models: Model) -> bool:
@@ -273,16 +281,13 @@ def where(mask: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
 def pointwise(init: Init, apply: Apply) -> Model:
     """The model of a layer that treats each element of a sequence alone: its carry is empty."""
 
-    def carry(params, x_t, length):
-        return {}
-
     def step(params, state, carry, x_t):
         return apply(params, state, x_t)[0], carry
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         return apply(params, state, x, key=key, train=train, mask=mask)[0], carry
 
-    return Model(init, apply, carry, step, read)
+    return Model(init, apply, no_memory, step, read)
 
 
 def child_key(key: Any, name: str) -> Any:
@@ -319,6 +324,13 @@ def scope(name: str) -> Iterator[None]:
         got = f"params or state without {error.args[0]!r}"
         expected = "those that this model's init made"
         raise mistake(f"in {name}", got=got, expected=expected) from error
+    except AttributeError as error:
+        several = isinstance(error.obj, tuple | list | Mapping)
+        if not several or not hasattr(jax.Array, str(error.name)):
+            raise
+        got = f"a {type(error.obj).__name__} of {len(error.obj)} where it takes one array"
+        remedy = "Combine several, as in jnn.parallel(a, b, combine=jnp.add)."
+        raise mistake(f"in {name}", got=got, expected="an array", remedy=remedy) from error
     except TypeError as error:
         if "PRNG key type" not in str(error):
             raise

@@ -12,7 +12,7 @@ from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.integers import check_integer
 from jnn.masks import following
-from jnn.model import Model, reader, streams
+from jnn.model import Carry, Model, no_memory, reader, streams
 from jnn.paths import path_name
 
 
@@ -73,7 +73,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
 
     if not streams(model):
         return Model(init, apply, follow=follow)
-    return Model(init, apply, carry, step, read, follow)
+    return Model(init, apply, _no_memory_or(carry, model), step, read, follow)
 
 
 def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
@@ -140,7 +140,9 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
         return to(output, y), carry
 
     cast_model = model._replace(apply=apply)
-    return cast_model._replace(carry=carry, step=step, read=read) if streams(model) else cast_model
+    if not streams(model):
+        return cast_model
+    return cast_model._replace(carry=_no_memory_or(carry, model), step=step, read=read)
 
 
 def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Model:
@@ -175,7 +177,9 @@ def reparameterized(model: Model | Callable, change: Callable[[Any], Any]) -> Mo
         return model.follow(change(params), state, x, mask)
 
     changed = model._replace(apply=apply, follow=follow)
-    return changed._replace(carry=carry, step=step, read=read) if streams(model) else changed
+    if not streams(model):
+        return changed
+    return changed._replace(carry=_no_memory_or(carry, model), step=step, read=read)
 
 
 def frozen(model: Model | Callable, paths: str = ".*") -> Model:
@@ -225,3 +229,8 @@ def path_mask(params: Any, paths: str) -> Any:
             expected=f"a regular expression for some of {', '.join(names)}",
         )
     return structure.unflatten(matches)
+
+
+def _no_memory_or(carry: Carry, model: Model) -> Carry:
+    """``carry``, or that of pointwise models where ``model`` is one."""
+    return no_memory if model.carry is no_memory else carry

@@ -272,3 +272,28 @@ def test_combine_gets_the_outputs_in_the_order_of_the_parts():
     ordered.apply(*ordered.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))
     assert set(seen) == {((6,), (3,))}
     assert model.apply(params, state, jnp.ones(4))[0].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        jnn.last_element(),
+        lambda x: x[: x.shape[0]],
+        jnn.Model(jnn.identity.init, lambda params, state, x, **_: (x.reshape(x.shape), state)),
+    ],
+)
+def test_several_arrays_where_a_part_takes_one_are_a_mistake(part):
+    model = jnn.chain(jnn.parallel(jnn.dense(3), jnn.dense(3)), part)
+    with pytest.raises(jnn.JnnError, match=r"in 1: .*tuple.*expected an array"):
+        model.init(jax.random.key(0), jnp.ones((5, 2)))
+
+
+def test_a_repr_tells_models_of_rows_from_streams_with_a_memory():
+    rows = jnn.chain(
+        jnn.dense(3), jnp.tanh, jnn.residual(jnn.dense(3)), jnn.repeat(jnn.dense(3), 2)
+    )
+    for wrap in (lambda m: m, jnn.cast, jnn.remat, lambda m: jnn.ensemble(m, 2)):
+        assert repr(wrap(rows)).endswith(", pointwise>")
+        assert repr(wrap(jnn.chain(rows, jnn.gru(2)))).endswith(", streams>")
+    params, _ = jax.eval_shape(rows.init, jax.random.key(0), jnp.ones(3))
+    assert jax.tree.leaves(rows.carry(params, jnp.ones(3), 4)) == []

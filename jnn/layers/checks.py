@@ -28,8 +28,8 @@ def check_fraction(caller: str, **settings: Any) -> None:
             raise mistake(caller, got=got, expected="a fraction in [0, 1)")
 
 
-def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
-    """Check that x is a floating-point array with at least the axes of one example."""
+def check_array(caller: str, x: Any) -> None:
+    """Check that x is one array, no tuple of several."""
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
         raise mistake(
             caller,
@@ -37,6 +37,11 @@ def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., fe
             expected="an array",
             remedy="Pass one array, such as jnp.asarray(x).",
         )
+
+
+def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., features)") -> None:
+    """Check that x is a floating-point array with at least the axes of one example."""
+    check_array(caller, x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise mistake(
             caller,

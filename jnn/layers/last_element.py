@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive, element_mask
+from jnn.layers.checks import check_array, check_positive, element_mask
 from jnn.model import Model, no_params
 
 
@@ -14,8 +14,8 @@ def last_element(rank: int = 1) -> Model:
     After a recurrent or a causal network it has seen the whole sequence, so that it is the usual
     summary for one answer a sequence. With a mask ``(..., T)`` it is the last element for which the
     mask is True, and 0 if there is none; ``y[..., -1, :]`` would be padding. ``rank`` is the number
-    of axes of an element, 1 for features. Raises `JnnError` for x of fewer axes, or without an
-    element.
+    of axes of an element, 1 for features. Raises `JnnError` for x of fewer axes, without an
+    element, or of several arrays.
 
     >>> import jax.numpy as jnp
     >>> x, mask = jnp.array([[1.0], [3.0], [8.0]]), jnp.array([True, True, False])
@@ -26,6 +26,7 @@ def last_element(rank: int = 1) -> Model:
     check_positive("last_element", rank=rank)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_array("last_element", x)
         time = x.ndim - rank - 1
         if time < 0 or not x.shape[time]:
             expected = f"a sequence of elements with {rank} axes, and at least one of them"
