@@ -325,10 +325,10 @@ def scope(name: str) -> Iterator[None]:
         expected = "those that this model's init made"
         raise mistake(f"in {name}", got=got, expected=expected) from error
     except AttributeError as error:
-        several = isinstance(error.obj, tuple | list | Mapping)
-        if not several or not hasattr(jax.Array, str(error.name)):
+        x, attribute = error.obj, str(error.name)
+        if not isinstance(x, tuple | list | Mapping) or not hasattr(jax.Array, attribute):
             raise
-        got = f"a {type(error.obj).__name__} of {len(error.obj)} where it takes one array"
+        got = f"a {type(x).__name__} of {len(x)} where it takes one array"
         remedy = "Combine several, as in jnn.parallel(a, b, combine=jnp.add)."
         raise mistake(f"in {name}", got=got, expected="an array", remedy=remedy) from error
     except TypeError as error:

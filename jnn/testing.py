@@ -189,7 +189,11 @@ def law_stream(model: Model, x: Any) -> str | None:
 
 
 def law_padding(model: Model, x: Any) -> None:
-    """Masked elements change nothing, whatever they hold: NaN, where x is floating-point."""
+    """Masked elements change nothing, whatever they hold: NaN, where x is floating-point.
+
+    It is violated where a part looks across time without the mask, such as a mean over all elements
+    in the flow of `jnn.wired`.
+    """
     with jax.enable_x64(True):
         batch = _batch(_float64(x))
         params, state = jax.jit(model.init)(jax.random.key(0), _float64(x))
@@ -205,7 +209,8 @@ def law_padding(model: Model, x: Any) -> None:
         y, _ = apply(params, state, jax.tree.map(pad, batch), mask=mask)
         cut = lambda leaf, like: leaf[:, : like.shape[1]] if leaf.shape != like.shape else leaf
         y = jax.tree.map(cut, y, expected)
-        _same(y, expected, SAME_TO_ROUNDING, "with padding and without")
+        names = "with padding, which the model takes for elements, and without"
+        _same(y, expected, SAME_TO_ROUNDING, names)
 
 
 def law_gradient(model: Model, x: Any) -> None:

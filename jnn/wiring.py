@@ -113,7 +113,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
 
     ``flow``       a plain JAX function. The same function takes a whole sequence and one element of
                    it, so that it must not mix elements of time; if it does, set
-                   ``streaming=False``.
+                   ``streaming=False``, and use ``run.mask`` in the flow, or it takes the padding of
+                   sequences for elements: ``check_model(model, x, sequence=True)`` of `jnn.testing`
+                   tells.
     ``parts``      the models, by name. A part that is called twice has one set of params, but other
                    draws and a carry of its own for each call. ``run.params[name]`` are the params
                    of a part, for tied weights: call the part first.

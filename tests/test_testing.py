@@ -1,5 +1,7 @@
 """The laws catch models that break them, and let through a layer of one's own that keeps them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -134,6 +136,22 @@ def test_a_key_used_twice_is_found():
 def test_broken_laws_of_sequences_are_found(law, change):
     with pytest.raises(AssertionError):
         check_model(change(running_mean()), SERIES, sequence=True, laws=[law])
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_a_flow_that_takes_padding_for_elements_is_found(is_masked):
+    def flow(run, x):
+        h = run("value", x)
+        real = run.mask[..., None] if is_masked and run.mask is not None else True
+        return h + jnp.mean(h, axis=-2, keepdims=True, where=real)
+
+    model = jnn.wired(flow, {"value": jnn.dense(4)}, streaming=False)
+    check = functools.partial(check_model, model, SERIES, sequence=True, laws=["padding"])
+    if is_masked:
+        assert check() == {"padding": "holds"}
+    else:
+        with pytest.raises(AssertionError, match="padding, which the model takes for elements"):
+            check()
 
 
 def test_all_broken_laws_are_reported_together_with_what_differs():
