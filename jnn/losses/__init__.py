@@ -8,7 +8,8 @@ tracing (nothing is broadcast silently) and sums and logarithms in at least floa
 The module of a loss depends on its targets: `classification` (labels), `regression` (numbers),
 `divergence` (distributions), `embedding` and `margin` (which examples are alike), `sequence`
 (sequences without an alignment), `adversarial` (two networks). `labels` has label checks and class
-weights, `checks` the checks of arguments. The losses of boxes are in `jnn.detection.losses`.
+weights, `checks` the checks of arguments, `rows` what saves memory where classes are many. The
+losses of boxes are in `jnn.detection.losses`.
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])
@@ -37,6 +38,7 @@ from jnn.losses.regression import (
     quantile,
     squared_error,
 )
+from jnn.losses.rows import by_rows
 from jnn.losses.sequence import ctc
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "arcface",
     "balanced_weights",
     "binary_cross_entropy",
+    "by_rows",
     "check_labels",
     "contrastive",
     "cosface",
