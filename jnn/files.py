@@ -73,6 +73,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def overwrite_json(path: Path, value: Any) -> None:
+    """Write ``value`` over an existing file, in place: of a few kB, it needs no free space.
+
+    It is not atomic: for a file that cannot be replaced, as on a full disk. Raises OSError.
+    """
+    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    with path.open("r+b") as stream:
+        stream.write(text.encode(errors="backslashreplace"))
+        stream.truncate()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; raises JnnError where there is none."""
     try:

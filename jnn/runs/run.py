@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
-from jnn.files import JsonLines, plain, replacing, writable, write_json, write_text
+from jnn.files import (
+    JsonLines,
+    overwrite_json,
+    plain,
+    replacing,
+    writable,
+    write_json,
+    write_text,
+)
 from jnn.runs.comparison import by_metric, first_of_test
 from jnn.runs.environment import device_line, environment, version, versions
 from jnn.runs.folders import (
@@ -359,9 +367,26 @@ class Run:
             # the error that ended the run is the one to report, not a failure to record it
             suppressed = (JnnError,) if error else ()
             with contextlib.suppress(*suppressed):
-                self._note_end(error)
+                try:
+                    self._note_end(error)
+                except JnnError as failure:  # such as a full disk
+                    self._note_end_in_place(failure)
+                    raise
         finally:
             self.close()
+
+    def _note_end_in_place(self, failure: JnnError) -> None:
+        """Write the state over that in ``status.json``, which would say ``running`` for ever.
+
+        A run that ended well but for this ``failure`` has failed. Unlike an atomic write it needs
+        no space: a short file keeps its block of the disk.
+        """
+        if self._status["state"] == "done":
+            self._status |= {"state": "failed", "message": str(failure)}
+        message = str(self._status["message"])[:500]
+        status = self._status | {"message": message, "resume": self.resume_command}
+        with contextlib.suppress(OSError):  # the folder is gone, say
+            overwrite_json(self.folder / "status.json", status)
 
     def _note_end(self, error: BaseException | None) -> None:
         match error:

@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from jnn.errors import Diverged, Interrupted, JnnError
 from jnn.files import JsonLines, read_json, write_json
 from jnn.runs.environment import environment
+from jnn.runs.folders import read_status
 from jnn.runs.run import Run, RunOptions
 
 QUIET = RunOptions(quiet=True)
@@ -373,6 +374,35 @@ def test_truncate_drops_the_rows_after_a_step(tmp_path):
     log.write(30, {"x": -1.0})
     assert log.rows() == [{"step": 10, "x": 1.0}, {"step": 20, "x": 2.0}, {"step": 30, "x": -1.0}]
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [
+        (None, "failed", "status.json: got No space left on device"),
+        (KeyError("x" * 9000), "failed", "KeyError: 'xxx"),
+        (Diverged("NaN at step 3"), "diverged", "NaN at step 3"),
+        (Interrupted(signal.SIGTERM), "interrupted", "stopped by SIGTERM"),
+    ],
+)
+def test_a_run_that_ends_on_a_full_disk_does_not_say_running(
+    tmp_path, monkeypatch, error, state, message
+):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(JnnError if error is None else type(error)), create(tmp_path) as run:
+        monkeypatch.setattr(os, "fsync", full)
+        if error is not None:
+            raise error
+    status = read_status(run.folder)
+    assert status["state"] == state
+    assert message in status["message"]
+    assert status["resume"] == run.resume_command
+    monkeypatch.undo()
+    with Run.open(run.folder, options=QUIET):
+        pass
+    assert read_status(run.folder)["state"] == "done"
 
 
 def test_a_full_disk_is_said_and_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
