@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.model import Model
 from jnn.runs.run import Run
-from jnn.sharding import RULES, Rule, make_mesh, sharded, shardings
+from jnn.sharding import RULES, Rule, check_rules, make_mesh, sharded, shardings
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
@@ -115,6 +115,7 @@ def start(
         guarded=guarded,
     )
     if mesh:
+        check_rules(train_state.params, [rule for rule in task.rules if rule not in RULES])
         return train_state, sharded(step, mesh, task.rules)
     return on_each(devices, train_state) if devices else train_state, step
 

@@ -21,7 +21,7 @@ from jnn.sharding import RULES, check_rules, make_mesh, mesh_sizes, placements, 
 from jnn.train import in_memory, init_train_state, make_evaluate, make_step, seed_key
 from jnn.train.config import TrainingConfig
 from jnn.train.sweep import sweep
-from jnn.train.task import Task, train
+from jnn.train.task import Task, start, train
 from tests.compiled import init
 
 MESHES = ("data=8", "data=2,fsdp=4", "data=2,fsdp=2,tensor=2", "fsdp=2,tensor=4")
@@ -258,6 +258,15 @@ def test_a_task_trains_on_a_mesh_as_on_one_device():
         for mesh in ("", "data=2,fsdp=2,tensor=2")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=FLOAT32)
+
+
+def test_rules_of_a_task_match_its_params():
+    config = TrainingConfig(batch_size=16, mesh="data=2")
+    with pytest.raises(JnnError, match="a rule 'querry/kernel' that matches no array"):
+        start(task()._replace(rules=(("querry/kernel", ()), *RULES)), config, seed_key(0))
+    fits = task()._replace(rules=(("0/kernel", (None, "data")), *RULES))
+    train_state, _ = start(fits, config, seed_key(0))
+    assert train_state.params["0"]["kernel"].sharding.spec == P(None, "data")
 
 
 def test_a_run_from_the_command_line_refuses_more_devices_than_there_are(capsys):
