@@ -103,7 +103,8 @@ def law_purity(model: Model, x: Any) -> None:
     tracer leaks, and no key is used twice.
     """
     with jax.enable_x64(True), jax.checking_leaks(), jax.debug_key_reuse(True):
-        x, key, traces = _float64(x), jax.random.key(0), []
+        x, batch = jax.tree.map(jnp.asarray, (_float64(x), _batch(_float64(x))))
+        key, traces = jax.random.key(0), []
 
         def apply(params, state, x, key):
             traces.append(1)
@@ -116,7 +117,7 @@ def law_purity(model: Model, x: Any) -> None:
         )
         eager = model.init(jax.random.key(0), x)
         _same(eager, (params, state), SAME_TO_ROUNDING, "init, eager and jitted")
-        batch, key, jitted = _batch(x), jax.random.key(1), jax.jit(apply)
+        key, jitted = jax.random.key(1), jax.jit(apply)
         first = jitted(params, state, batch, jax.random.key(1))
         second = jitted(params, state, batch, jax.random.key(1))
         assert len(traces) == 1, f"apply was traced {len(traces)} times for the same shapes"
@@ -138,11 +139,12 @@ def law_batch(model: Model, x: Any) -> None:
         run = lambda x: apply(params, state, x)[0]
         batch = _batch(x)
         ys = [run(_take(batch, i)) for i in range(BATCH)]
-        looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *ys)
+        looped = jax.tree.map(lambda *leaves: np.stack(leaves), *ys)
         _same(run(batch), looped, SAME_TO_ROUNDING, "a batch and a loop over it")
         _same(jax.jit(jax.vmap(run))(batch), looped, SAME_TO_ROUNDING, "vmap and a loop")
         two_axes = jax.tree.map(lambda leaf: leaf.reshape(2, BATCH // 2, *leaf.shape[1:]), batch)
-        folded = jax.tree.map(lambda leaf: leaf.reshape(BATCH, *leaf.shape[2:]), run(two_axes))
+        ys = jax.device_get(run(two_axes))
+        folded = jax.tree.map(lambda leaf: leaf.reshape(BATCH, *leaf.shape[2:]), ys)
         _same(folded, looped, SAME_TO_ROUNDING, "two leading axes and a loop")
 
 
@@ -154,20 +156,20 @@ def law_stream(model: Model, x: Any) -> str | None:
     if not streams(model):
         return f"{NOT_APPLICABLE}: the model has no step"
     between = lambda tree, start, end: jax.tree.map(lambda leaf: leaf[:, start:end], tree)
-    join = lambda a, b: jax.tree.map(lambda *ys: jnp.concatenate(ys, axis=1), a, b)
+    join = lambda a, b: jax.tree.map(lambda *ys: np.concatenate(ys, axis=1), a, b)
     with jax.enable_x64(True):
         batch = _batch(_float64(x))
         params, state = jax.jit(model.init)(jax.random.key(0), _float64(x))
         apply = _jitted(model)
         y, _ = apply(params, state, batch)
 
-        elements = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), batch)
+        elements = jax.tree.map(lambda leaf: np.moveaxis(leaf, 1, 0), batch)
         length = jax.tree.leaves(elements)[0].shape[0]
         empty = jax.jit(model.carry, static_argnums=2)
         carry = empty(params, _take(elements, 0), length)
         advance = lambda carry, x_t: model.step(params, state, carry, x_t)[::-1]
         last, streamed = jax.jit(lambda carry: jax.lax.scan(advance, carry, elements))(carry)
-        streamed = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), streamed)
+        streamed = jax.tree.map(lambda leaf: np.moveaxis(leaf, 0, 1), jax.device_get(streamed))
         _same(streamed, y, SAME_STREAM, "step by step and apply")
 
         read, cut = jax.jit(reader(model), static_argnames="train"), length // 2
@@ -176,10 +178,10 @@ def law_stream(model: Model, x: Any) -> str | None:
         _same(join(y_1, y_2), y, SAME_STREAM, "chunk by chunk and apply")
         _same(whole, last, SAME_STREAM, "the carry after chunks and after steps")
 
-        is_real = (jnp.arange(length) < cut)[None].repeat(BATCH, 0)
+        is_real = (np.arange(length) < cut)[None].repeat(BATCH, 0)
         y_1, masked = read(params, state, carry, batch, mask=is_real)
         y_2, _ = read(params, state, masked, between(batch, cut, length))
-        padded = join(between(y_1, 0, cut), y_2)
+        padded = join(between(jax.device_get(y_1), 0, cut), y_2)
         _same(padded, y, SAME_STREAM, "with padding after a chunk and apply")
 
         options = {"key": jax.random.key(1), "train": True}
@@ -200,13 +202,13 @@ def law_padding(model: Model, x: Any) -> None:
         length, padding = jax.tree.leaves(batch)[0].shape[1], 3
 
         def pad(leaf):
-            junk = jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.max()
-            return jnp.concatenate([leaf, jnp.full_like(leaf[:, :padding], junk)], axis=1)
+            junk = np.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf.max()
+            return np.concatenate([leaf, np.full_like(leaf[:, :padding], junk)], axis=1)
 
-        mask = jnp.arange(length + padding)[None].repeat(BATCH, 0) < length
+        mask = np.arange(length + padding)[None].repeat(BATCH, 0) < length
         apply = _jitted(model)
         expected, _ = apply(params, state, batch, mask=mask[:, :length])
-        y, _ = apply(params, state, jax.tree.map(pad, batch), mask=mask)
+        y, _ = jax.device_get(apply(params, state, jax.tree.map(pad, batch), mask=mask))
         cut = lambda leaf, like: leaf[:, : like.shape[1]] if leaf.shape != like.shape else leaf
         y = jax.tree.map(cut, y, expected)
         names = "with padding, which the model takes for elements, and without"
@@ -221,11 +223,10 @@ def law_gradient(model: Model, x: Any) -> None:
     """
     with jax.enable_x64(True):
         x = _float64(x)
-        params, state = jax.jit(model.init)(jax.random.key(0), x)
+        params, state = jax.device_get(jax.jit(model.init)(jax.random.key(0), x))
         floats, restore = _floats(_batch(x))
         y, _ = jax.eval_shape(model.apply, params, state, restore(floats))
-        draw = lambda i, leaf: jax.random.normal(jax.random.key(i), leaf.shape)
-        weights = [draw(i, leaf) for i, leaf in enumerate(jax.tree.leaves(y))]
+        weights = jax.tree.leaves(_like(y, 3))
 
         def loss(model, params, floats):
             y, _ = model.apply(params, state, restore(floats), key=jax.random.key(3), train=True)
@@ -235,7 +236,8 @@ def law_gradient(model: Model, x: Any) -> None:
         plain = functools.partial(loss, model)
         point = (params, floats)
         direction = _like(point, 4)
-        slope = jax.jit(jax.value_and_grad(plain, argnums=(0, 1)))
+        jitted = jax.jit(jax.value_and_grad(plain, argnums=(0, 1)))
+        slope = lambda *point: jax.device_get(jitted(*point))
         along = lambda size: slope(*jax.tree.map(lambda a, v: a + size * v, point, direction))
         value, gradient = slope(*point)
         numeric, curvature = jax.tree.map(
@@ -255,7 +257,7 @@ def law_gradient(model: Model, x: Any) -> None:
         for i, (path, leaf) in enumerate(jax.tree.leaves_with_path(gradient[0])):
             if not np.any(leaf):
                 # NaN reaches all that the leaf takes part in, also where its influence cancels
-                poisoned = [*flat[:i], jnp.full_like(flat[i], jnp.nan), *flat[i + 1 :]]
+                poisoned = [*flat[:i], np.full_like(flat[i], np.nan), *flat[i + 1 :]]
                 value, _ = slope(structure.unflatten(poisoned), floats)
                 assert np.isnan(value), f"no gradient reaches {path_name(path)}"
         recomputed = jax.jit(jax.grad(functools.partial(loss, remat(model))))(params, floats)
@@ -297,7 +299,8 @@ def law_ensemble(model: Model, x: Any) -> None:
 
         def run(model, key):
             params, state = jax.jit(model.init)(key, x)
-            return (params, state), _jitted(model)(params, state, batch, key=key, train=True)
+            y = _jitted(model)(params, state, batch, key=key, train=True)
+            return jax.device_get(((params, state), y))
 
         trees, ys = run(committee, key)
         for i in range(2):
@@ -344,7 +347,7 @@ def law_depth(model: Model, x: Any) -> str | None:
             result, gradient = compute(functools.partial(stacked, unroll))
             _same(result, expected, SAME_TO_ROUNDING, f"{name} and a loop")
             _same(gradient, slope, SAME_TO_ROUNDING, f"gradients, {name} and a loop")
-        first = jax.tree.map(lambda leaf: leaf[:2], (params, state))
+        first = jax.tree.map(lambda leaf: leaf[:2], jax.device_get((params, state)))
         shallow = jax.jit(repeat(model, 2).init)(key, batch)
         _same(first, shallow, SAME_TO_ROUNDING, "the first copies and a shallower stack")
 
@@ -408,15 +411,18 @@ BATCH = 4
 
 
 def _batch(x: Any, n: int = BATCH) -> Any:
-    """``n`` different examples like x: x shifted along its axes, with noise on floating-point."""
+    """``n`` different examples like x: x shifted along its axes, with noise on floating-point.
+
+    In NumPy, as all that the laws compute around a model: of JAX, each operation is a program.
+    """
     rng = np.random.default_rng(0)
 
     def stack(leaf):
         values = np.asarray(leaf)
         shifted = np.stack([np.roll(values, i) for i in range(n)])
         if np.issubdtype(values.dtype, np.integer) or values.dtype == bool:
-            return jnp.asarray(shifted)
-        return jnp.asarray(shifted + 0.3 * rng.standard_normal(shifted.shape).astype(values.dtype))
+            return shifted
+        return shifted + 0.3 * rng.standard_normal(shifted.shape).astype(values.dtype)
 
     return jax.tree.map(stack, x)
 
@@ -430,19 +436,19 @@ def _like(tree: Any, seed: int) -> Any:
     """Normal numbers in the shapes of a tree."""
     leaves, structure = jax.tree.flatten(tree)
     rng = np.random.default_rng(seed)
-    normal = [jnp.asarray(rng.standard_normal(a.shape).astype(a.dtype)) for a in leaves]
+    normal = [np.asarray(rng.standard_normal(a.shape), a.dtype) for a in leaves]
     return structure.unflatten(normal)
 
 
-def _inner(a: Any, b: Any) -> jax.Array:
-    """The inner product of two trees."""
-    products = jax.tree.map(lambda a, b: jnp.sum(a * b), a, b)
-    return sum(jax.tree.leaves(products), jnp.zeros(()))
+def _inner(a: Any, b: Any) -> Any:
+    """The inner product of two trees, whose leaves are NumPy's or traced."""
+    products = jax.tree.map(lambda a, b: (a * b).sum(), a, b)
+    return sum(jax.tree.leaves(products), np.zeros(()))
 
 
 def _float64(x: Any) -> Any:
     is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64 if is_float(leaf) else None), x)
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64 if is_float(leaf) else None), x)
 
 
 def _take(tree: Any, i: int) -> Any:
