@@ -1,0 +1,5 @@
+"""Weights from other libraries and back: folders of Hugging Face's transformers."""
+
+from jnn._lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(__name__, {"folder": ["Loaded", "load", "save"]})

@@ -1,0 +1,160 @@
+"""A folder with a pretrained model, as Hugging Face's transformers keep it: ``config.json``,
+``model.safetensors``, and ``tokenizer.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jnn.data.tokenizers import Tokenizer
+from jnn.errors import mistake
+from jnn.files import read_json, write_json
+from jnn.interop.families import FAMILIES, Family
+from jnn.interop.maps import Row, read, write
+from jnn.interop.settings import read_settings
+from jnn.interop.tensor_files import TensorFolder, write_tensors
+from jnn.model import Model, Params, State
+from jnn.paths import path_name
+from jnn.sharding import shardings
+
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A pretrained model: ``model, params, state, tokenizer = loaded``.
+
+    ``tokenizer``  None where the folder has none
+    ``settings``   of the architecture, such as a `TransformerConfig`
+    ``family``     the map by which it was read
+    ``config``     the contents of ``config.json``
+    ``ignored``    tensors that were not needed, and why
+    """
+
+    model: Model
+    params: Params
+    state: State
+    tokenizer: Tokenizer | None
+    settings: Any
+    family: str
+    config: Mapping[str, Any]
+    has_prefix: bool = True
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Model, params, state and tokenizer."""
+        return iter((self.model, self.params, self.state, self.tokenizer))
+
+
+def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
+    """The pretrained model in a folder.
+
+    Weights are read leaf by leaf from files that are mapped into memory, and keep their dtype.
+
+    ``dtype``  of all params, as ``"float32"``; by default that of the files
+    ``mesh``   of `jnn.sharding.make_mesh`: each leaf goes to its devices at once
+
+    Dropout is 0. Raises `JnnError` for a folder without config or weights, a family that there is
+    no map for, settings that jnn does not have, tensors too many, too few or of another shape, and
+    damaged or pickled files.
+    """
+    folder = Path(folder)
+    config = _config(folder)
+    family = _family(folder, config)
+    settings = _settings(family, config, str(folder / CONFIG))
+    tensors = TensorFolder(folder)
+    model = family.build(settings)
+    like = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
+    has_prefix = any(key.startswith(family.prefix) for key in tensors.shapes())
+    places = None
+    if mesh is not None:
+        where = jax.tree.leaves_with_path(shardings(like[0], mesh))
+        places = {path_name(path): place for path, place in where}
+    params, ignored = read(
+        _rows(family, settings, has_prefix),
+        tensors,
+        like[0],
+        caller=str(folder),
+        ignored=family.ignored,
+        dtype=dtype,
+        places=places,
+    )
+    return Loaded(
+        model=model,
+        params=params,
+        state={},
+        tokenizer=None,
+        settings=settings,
+        family=family.name,
+        config=config,
+        has_prefix=has_prefix,
+        ignored=ignored,
+    )
+
+
+def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) -> None:
+    """Write what `load` returned, or ``dataclasses.replace(loaded, params=trained)``, to a folder.
+
+    ``shard_bytes``  the most of one file; more are several files with an index
+
+    Each tensor has the bytes that were read. Raises `JnnError` for a folder that has a model.
+    """
+    folder = Path(folder)
+    if (folder / CONFIG).exists():
+        raise mistake(
+            str(folder),
+            got=f"a folder with a {CONFIG}",
+            expected="one without",
+            remedy="Remove it.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    family = FAMILIES[loaded.family]
+    rows = _rows(family, loaded.settings, loaded.has_prefix)
+    write_tensors(folder, write(rows, loaded.params), shard_bytes=shard_bytes)
+    dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
+    name = "torch_dtype" if "torch_dtype" in loaded.config else "dtype"
+    kept = {name: dtypes.pop()} if len(dtypes) == 1 else {}
+    write_json(folder / CONFIG, {**loaded.config, **kept})
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise mistake(str(folder), got="no such folder", expected="a folder with a model")
+    if not (folder / CONFIG).is_file():
+        raise mistake(str(folder), got=f"no {CONFIG}", expected="a folder with a model")
+    return read_json(folder / CONFIG)
+
+
+def _family(folder: Path, config: Mapping[str, Any]) -> Family:
+    name = config.get("model_type")
+    if name not in FAMILIES:
+        raise mistake(
+            str(folder / CONFIG),
+            got=f"the family {name!r}",
+            expected=f"one of {', '.join(sorted(FAMILIES))}",
+        )
+    return FAMILIES[name]
+
+
+def _settings(family: Family, config: Mapping[str, Any], caller: str) -> Any:
+    names = config.get("architectures") or [next(iter(family.architectures))]
+    if not isinstance(names, list) or len(names) != 1 or names[0] not in family.architectures:
+        raise mistake(
+            caller,
+            got=f"architectures={names!r}",
+            expected=f"one of {', '.join(family.architectures)}",
+        )
+    values = read_settings(family.settings, family.fixed, config, caller)
+    return family.config(**{**family.constants, **values, **family.architectures[names[0]]})
+
+
+def _rows(family: Family, settings: Any, has_prefix: bool) -> tuple[Row, ...]:
+    rows = family.rows(settings)
+    if has_prefix:
+        return rows
+    return tuple(row._replace(key=row.key.removeprefix(family.prefix)) for row in rows)

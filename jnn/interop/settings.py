@@ -1,0 +1,132 @@
+"""Between the entries of a ``config.json`` and the settings of an architecture of jnn: a table,
+read in both directions.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from jnn.errors import mistake
+
+
+class Setting(NamedTuple):
+    """One setting of jnn.
+
+    ``name``   of the setting
+    ``read``   ``config.json`` -> its value; raises ValueError with what is wrong
+    ``write``  the value -> entries of ``config.json``
+    """
+
+    name: str
+    read: Callable[[Mapping[str, Any]], Any]
+    write: Callable[[Any], dict[str, Any]]
+
+
+def entry(name: str, key: str, kind: type, default: Any = None) -> Setting:
+    """A setting that is an entry of ``config.json``.
+
+    ``default`` holds where the entry is absent or null; without one it must be there.
+
+    >>> entry("width", "n_embd", int, 768).read({}), entry("width", "n_embd", int).write(8)
+    (768, {'n_embd': 8})
+    """
+
+    def read(config):
+        value = config.get(key)
+        value = default if value is None else value
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            found = f"{key}={value!r}" if key in config else f"no {key}"
+            raise ValueError(f"{found} in place of {'a number' if kind is not bool else 'a bool'}")
+        return value
+
+    return Setting(name, read, lambda value: {key: value})
+
+
+def optional(name: str, key: str) -> Setting:
+    """An integer for which jnn has 0 where ``config.json`` has null or nothing."""
+    number = entry(name, key, int, 0)
+    return Setting(name, number.read, lambda value: {key: value or None})
+
+
+ACTIVATIONS = {
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu": "gelu",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+"""Names of Hugging Face, and of jnn; of several, the last before ``gelu`` is written."""
+
+
+def activation(key: str, default: str) -> Setting:
+    """The activation function, by its names there and here."""
+
+    def read(config):
+        name = config.get(key) or default
+        if name not in ACTIVATIONS:
+            raise ValueError(f"{key}={name!r} in place of one of {', '.join(ACTIVATIONS)}")
+        return ACTIVATIONS[name]
+
+    names = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
+    names |= {"gelu_tanh": "gelu_pytorch_tanh"}
+    return Setting("activation", read, lambda value: {key: names[value]})
+
+
+def tied(default: bool) -> Setting:
+    """The read-out: the transposed embedding, or a dense layer."""
+    flag = entry("head", "tie_word_embeddings", bool, default)
+    return Setting(
+        "head",
+        lambda config: "tied" if flag.read(config) else "dense",
+        lambda head: flag.write(head == "tied"),
+    )
+
+
+def rotary_base(default: float) -> Setting:
+    """The base of rotary positions, of old files and new."""
+
+    def read(config):
+        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default":
+            raise ValueError(f"rotary positions scaled by {kind!r} in place of plain ones")
+        return float(rope.get("rope_theta", config.get("rope_theta") or default))
+
+    return Setting(
+        "rotary_base",
+        read,
+        lambda base: {"rope_parameters": {"rope_type": "default", "rope_theta": base}},
+    )
+
+
+def read_settings(
+    settings: Iterable[Setting], fixed: Mapping[str, Any], config: Mapping[str, Any], caller: str
+) -> dict[str, Any]:
+    """The settings of jnn that a ``config.json`` describes.
+
+    ``fixed`` has the entries that jnn knows one value of: any other is refused, by a `JnnError`, as
+    are values that make no sense.
+    """
+    for key, value in fixed.items():
+        if key in config and config[key] not in (value, None):
+            raise mistake(
+                caller, got=f"{key}={config[key]!r}", expected=f"{value!r}, all that jnn has here"
+            )
+    values = {}
+    for setting in settings:
+        try:
+            values[setting.name] = setting.read(config)
+        except ValueError as error:
+            raise mistake(caller, got=str(error), expected="a model that jnn has") from None
+    return values
+
+
+def write_settings(settings: Iterable[Setting], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries of ``config.json`` from which `read_settings` makes these values."""
+    entries: dict[str, Any] = {}
+    for setting in settings:
+        entries |= setting.write(values[setting.name])
+    return entries

@@ -1,0 +1,97 @@
+"""Models of Hugging Face's transformers: the same outputs, and the same bytes when written back."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from jnn.files import read_json
+from jnn.interop import load, save
+from jnn.interop.families import FAMILIES
+from jnn.interop.maps import read, write
+from jnn.interop.operations import SAME, TRANSPOSED
+from jnn.interop.tensor_files import TensorFolder
+from tests.interop.conftest import written
+from tests.references.cases_interop import CASES
+
+CLOSE = 1e-8  # float64: the same sums in another order
+
+
+def inputs(case):
+    """x and the mask, as jnn's model takes them."""
+    given = {key.removeprefix("x/"): value for key, value in case.items() if key.startswith("x/")}
+    return jnp.asarray(given["input_ids"])
+
+
+def outputs(loaded, case):
+    model, params, state, _ = loaded
+    return jax.jit(model.apply)(params, state, inputs(case))[0]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_outputs_are_those_of_transformers(name, reference, tmp_path, float64):
+    case = reference("interop", name)
+    y = outputs(load(written(tmp_path, case), dtype="float64"), case)
+    assert y.dtype == jnp.float64
+    np.testing.assert_allclose(y, case["y"], rtol=0, atol=CLOSE * np.abs(case["y"]).max())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_saved_has_the_bytes_that_were_loaded(name, pretrained, tmp_path):
+    folder = pretrained(name)
+    loaded = load(folder)
+    save(tmp_path / "again", loaded)
+    before, after = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "again"))
+    assert before.keys() == after.keys()
+    for key, tensor in before.items():
+        assert (tensor.dtype, tensor.shape) == (after[key].dtype, after[key].shape)
+        assert tensor.tobytes() == after[key].tobytes(), key
+    assert read_json(folder / "config.json") == read_json(tmp_path / "again/config.json")
+    assert {leaf.dtype for leaf in jax.tree.leaves(loaded.params)} == {np.dtype("float16")}
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_another_operation_in_a_row_is_another_model(name, pretrained, float64):
+    """Of square kernels, which shapes do not tell from their transposes."""
+    folder = pretrained(name)
+    loaded, tensors = load(folder, dtype="float64"), TensorFolder(folder)
+    rows = FAMILIES[loaded.family].rows(loaded.settings)
+    swapped = {SAME: TRANSPOSED, TRANSPOSED: SAME}
+    square = [
+        row
+        for row in rows
+        if row.operation in swapped and loaded_leaf(loaded, row).shape[-2:] == (8, 8)
+    ]
+    assert square
+    tokens = jnp.arange(7)
+    y = loaded.model.apply(loaded.params, {}, tokens)[0]
+    for row in square:
+        others = [r._replace(operation=swapped[r.operation]) if r == row else r for r in rows]
+        params, _ = read(others, tensors, loaded.params, caller="test", dtype="float64")
+        assert not np.allclose(loaded.model.apply(params, {}, tokens)[0], y)
+
+
+def loaded_leaf(loaded, row):
+    leaf = loaded.params
+    for name in row.paths[0].split("/"):
+        leaf = leaf[name]
+    return leaf
+
+
+def test_trained_params_are_saved_by_the_same_map(pretrained, tmp_path):
+    loaded = load(pretrained("gpt2"), dtype="float32")
+    trained = dataclasses.replace(loaded, params=jax.tree.map(lambda a: a * 2, loaded.params))
+    save(tmp_path / "trained", trained, shard_bytes=500)
+    assert len(list((tmp_path / "trained").glob("*.safetensors"))) > 1
+    again = load(tmp_path / "trained")
+    assert again.config["dtype"] == "float32"
+    jax.tree.map(np.testing.assert_array_equal, again.params, trained.params)
+
+
+def test_a_map_writes_what_it_reads(pretrained):
+    loaded, tensors = load(pretrained("llama")), TensorFolder(pretrained("llama"))
+    rows = FAMILIES["llama"].rows(loaded.settings)
+    assert {key for key, _ in write(rows, loaded.params)} == set(tensors.shapes())
