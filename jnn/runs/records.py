@@ -92,6 +92,7 @@ SCHEMAS: dict[str, Schema] = {
         "config_hash": _text,
         "source": _optional(_text),
         "start": _optional(_fields({"run": _text, "paths": _text})),
+        "files": _optional(_table(_text)),
         "began": _optional(
             _fields({"learning_rate": _optional(_number), "mesh": _optional(_text)})
         ),

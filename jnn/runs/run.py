@@ -258,6 +258,15 @@ class Run:
         """
         write_json(self.folder / "config.json", self._record)
 
+    def own(self, name: str, sha256: str) -> None:
+        """Save in ``config.json`` that the file ``name`` of this checksum belongs to this run.
+
+        It is done when a run begins: a copy of another run's file is noticed from then on.
+        """
+        if not self.resuming:
+            self._record["files"] = self._record.get("files", {}) | {name: sha256}
+            self.keep_config()
+
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that the checkpoints of the run share: those it began with, but epochs."""

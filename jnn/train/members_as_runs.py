@@ -7,6 +7,7 @@ import jax
 from jnn.runs.run import Run
 from jnn.train.experiment import data_of
 from jnn.train.loop import Ledger
+from jnn.train.preparation import FILE as PREPARATION
 from jnn.train.preparation import keep_preparation
 from jnn.train.recorder import Recorder
 from jnn.train.sweep import Trained
@@ -20,7 +21,7 @@ def keep_as_run(trained: Trained, run: Run, **about: Any) -> dict[str, Any]:
     """
     task, config, member, result = trained
     if task.preparation:
-        keep_preparation(run.folder, task.preparation)
+        run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if task.save:
         task.save(run.folder)
     train_state, kept = member.train_state, result["kept"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jnn.data.checks import check_finite
+from jnn.data.checks import check_finite, check_float32
 from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.scaling import Scaling, scale, unscale
 from jnn.data.sequences import pad
@@ -19,6 +19,8 @@ from jnn.data.sets.images import to_float
 from jnn.data.tokenizers import Tokenizer, from_json
 from jnn.errors import JnnError, MissingExtraError, mistake
 from jnn.files import plain, read_json, write_json
+from jnn.integers import as_integer
+from jnn.runs import records
 
 FILE = "preparation.json"
 
@@ -90,11 +92,14 @@ class Preparation(NamedTuple):
         x = to_float(x) if self.pixels else x
         if self.scaling is not None:
             with np.errstate(over="ignore"):  # what is too large for float32 is refused
-                x = scale(self.scaling, x)
-            check_finite(x, "predict, scaled")
+                scaled = scale(self.scaling, x)
+            check_float32(x, "predict, scaled", scaled)
+            x = scaled
         x = x if self.pieces is None else np.asarray(encode_pieces(self.pieces, x))
         if np.issubdtype(self.example.dtype, np.integer) and x.dtype.kind == "f":
             raise mistake("predict", got=f"dtype {x.dtype}", expected="integers")
+        if self.example.dtype == np.float32:
+            check_float32(x, "predict")
         return x.astype(self.example.dtype), None
 
     def decode(self, y: Any, mask: np.ndarray | None = None) -> Any:
@@ -150,16 +155,18 @@ class Preparation(NamedTuple):
         }
 
 
-def keep_preparation(folder: Path, preparation: Preparation) -> None:
-    """Save the preparation of a new run in its folder; check that of a resumed run.
+def keep_preparation(folder: Path, preparation: Preparation) -> str:
+    """Save the preparation of a new run in its folder, check that of a resumed run; its SHA-256.
 
     Raises `JnnError` where the data of a resumed run gives another one than that which was saved.
     """
     now = json.loads(json.dumps(preparation.to_json()))
     path = folder / FILE
+    digest = _digest(now)
     if not path.exists():
-        write_json(path, {**now, "sha256": _digest(now)})
-        return
+        _check_owner(path, digest)
+        write_json(path, {**now, "sha256": digest})
+        return digest
     was = _verified(path)
     if changed := [name for name in now if now[name] != was.get(name)]:
         raise mistake(
@@ -168,12 +175,14 @@ def keep_preparation(folder: Path, preparation: Preparation) -> None:
             expected="the same data",
             remedy="Put the data back, or begin a new run.",
         )
+    return digest
 
 
 def read_preparation(folder: Path) -> Preparation | None:
     """The preparation that was saved with a run, None where none was.
 
-    Raises `JnnError` where the file was altered.
+    Raises `JnnError` where the file was altered, is that of another run, or has values that no data
+    gives.
     """
     path = folder / FILE
     if not path.exists():
@@ -188,28 +197,57 @@ def read_preparation(folder: Path) -> Preparation | None:
 
 
 def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
-    def scaling(name: str) -> Scaling | None:
-        values = record[name]
-        return values and Scaling(np.array(values["mean"]), np.array(values["deviation"]))
-
     pieces, tokenizer, example = record["pieces"], record["tokenizer"], record["example"]
+    classes, longest = record["classes"], record["longest"]
+    _require(isinstance(record["pixels"], bool), "pixels that are no truth value")
+    _require(all(isinstance(name, str) for name in classes), "names of classes that are no text")
+    _require(longest is None or (as_integer(longest) or 0) > 0, f"longest={longest!r}")
+    pieces = None if pieces is None else np.array(pieces, np.float32)
+    _require(pieces is None or bool(np.isfinite(pieces).all()), "pieces that are not finite")
     return Preparation(
         example=jax.ShapeDtypeStruct(tuple(example["shape"]), np.dtype(example["dtype"])),
         pixels=record["pixels"],
-        scaling=scaling("scaling"),
-        pieces=None if pieces is None else np.array(pieces, np.float32),
+        scaling=_scaling(record["scaling"], "scaling"),
+        pieces=pieces,
         tokenizer=tokenizer and from_json(tokenizer, caller),
-        longest=record["longest"],
-        target=scaling("target"),
-        classes=tuple(record["classes"]),
+        longest=longest,
+        target=_scaling(record["target"], "target"),
+        classes=tuple(classes),
     )
+
+
+def _scaling(values: Mapping[str, Any] | None, name: str) -> Scaling | None:
+    """The scaling of a record; raises ValueError for one that `fit_scaling` does not make."""
+    if values is None:
+        return None
+    mean, deviation = (np.array(values[part], np.float64) for part in Scaling._fields)
+    is_sound = mean.shape == deviation.shape and np.isfinite(mean).all()
+    is_sound = is_sound and np.isfinite(deviation).all() and (deviation > 0).all()
+    _require(bool(is_sound), f"a {name} without a finite mean and a deviation > 0 of each column")
+    return Scaling(mean, deviation)
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise ValueError(otherwise)
 
 
 def _verified(path: Path) -> dict[str, Any]:
     record = read_json(path)
-    if record.pop("sha256", None) != _digest(record):
+    digest = record.pop("sha256", None)
+    if digest != _digest(record):
         raise _altered(path, "a file that was altered")
+    _check_owner(path, digest)
     return record
+
+
+def _check_owner(path: Path, digest: str) -> None:
+    """Refuse the preparation of another run than that of the folder, whose config.json names it."""
+    if not (path.parent / "config.json").exists():
+        return
+    files = records.read(path.parent, "config.json").get("files") or {}
+    if files.get(FILE, digest) != digest:
+        raise _altered(path, "the preparation of another run, or of other data")
 
 
 def _altered(path: Path, got: str) -> JnnError:

@@ -16,6 +16,7 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
 from jnn.train.loop import Evaluate, Fitted, OnEvaluate, fit
+from jnn.train.preparation import FILE as PREPARATION
 from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
@@ -150,7 +151,7 @@ def train(
 ) -> Fitted:
     """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder."""
     if run and task.preparation:
-        keep_preparation(run.folder, task.preparation)
+        run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     transfer = partial(transferred, run=run) if run and run.start else None
     train_state, step = start(task, config, key, transfer=transfer)
     return fit(

@@ -1,5 +1,6 @@
 """What is saved with a run to predict from raw inputs."""
 
+import hashlib
 import json
 
 import jax
@@ -9,6 +10,8 @@ import pytest
 from jnn.data.scaling import Scaling, fit_scaling
 from jnn.data.tokenizers import word_tokenizer
 from jnn.errors import JnnError
+from jnn.files import write_json
+from jnn.runs.run import Run, RunOptions
 from jnn.train import Preparation, read_preparation
 from jnn.train.preparation import FILE, keep_preparation
 
@@ -46,6 +49,48 @@ def test_other_data_at_a_resume_and_an_altered_file_are_refused(tmp_path):
             call(tmp_path)
     path.unlink()
     assert read_preparation(tmp_path) is None
+
+
+def test_the_preparation_of_another_run_is_refused(tmp_path):
+    pictures = PICTURES._replace(classes=("b", "a"))
+    folders = []
+    for name, preparation in {"a": PICTURES, "b": pictures}.items():
+        options = {"out": tmp_path / name, "options": RunOptions(quiet=True)}
+        with Run.create("toy", {"seed": 0}, **options) as run:
+            run.own(FILE, keep_preparation(run.folder, preparation))
+        folders.append(run.folder)
+    assert read_preparation(folders[0]).classes == ("a", "b")
+    (folders[0] / FILE).write_bytes((folders[1] / FILE).read_bytes())
+    for call in (read_preparation, lambda folder: keep_preparation(folder, pictures)):
+        with pytest.raises(JnnError, match="got the preparation of another run"):
+            call(folders[0])
+    (folders[0] / FILE).unlink()
+    with pytest.raises(JnnError, match="got the preparation of another run, or of other data"):
+        keep_preparation(folders[0], pictures)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("scaling", {"mean": [0, 0], "deviation": [0, 1]}, "a scaling without .* deviation > 0"),
+        ("scaling", {"mean": [0, 0], "deviation": [-1, 1]}, "a scaling without"),
+        ("scaling", {"mean": [None, 0], "deviation": [1, 1]}, "got "),
+        ("scaling", {"mean": [0], "deviation": [1, 1]}, "a scaling without"),
+        ("target", {"mean": 0, "deviation": 0}, "a target without"),
+        ("target", {"mean": 0}, "got KeyError"),
+        ("classes", ["a", 3], "names of classes that are no text"),
+        ("longest", 0, "longest=0"),
+        ("pixels", "no", "pixels that are no truth value"),
+        ("pieces", [[None]], "pieces that are not finite"),
+    ],
+)
+def test_values_that_no_data_gives_are_refused(tmp_path, name, value, message):
+    record = ROWS.to_json() | {name: value}
+    record = json.loads(json.dumps(record))
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    write_json(tmp_path / FILE, record | {"sha256": digest})
+    with pytest.raises(JnnError, match=message):
+        read_preparation(tmp_path)
 
 
 def test_texts_are_padded_and_cut():
