@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from jnn.data.checks import FLOAT32_MAX
+from jnn.data.classes import number_classes
 from jnn.data.text_files import existing_file, read_text
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
+
+DELIMITERS = ",;\t|"
+"""Of CSV files; where several divide the first line into equally many names, the first of these."""
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -48,24 +56,40 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndarray]:
+def read_columns(
+    path: str | Path,
+    *,
+    words: Collection[str] = (),
+    delimiter: str | None = None,
+    missing: float | None = None,
+) -> dict[str, np.ndarray]:
     """The columns of a CSV file of numbers, each (N,) float64, by the names in its first line.
 
-    The file is text as `jnn.data.text_files.read_text` reads it. Blank lines are skipped, and an
-    empty field becomes NaN. Raises JnnError for a field that is no number, with its line and
-    column, for a line with another number of fields, and for quotes that are not closed.
+    The file is text as `jnn.data.text_files.read_text` reads it. Without a ``delimiter`` it is the
+    one of comma, semicolon, tab and ``|`` that divides the first line into the most names. Blanks
+    around names and fields do not count, and blank lines are skipped. The columns named in
+    ``words`` are read as strings. ``missing`` takes the place of an empty field of numbers.
+
+    Raises JnnError, with line and column, for a field that is empty, unless ``missing`` is given,
+    that is no number, or not in float32's range; for a line with another number of fields; and for
+    quotes that are not closed.
     """
-    lines = csv.reader(io.StringIO(read_text(path)), delimiter=delimiter, strict=True)
+    text = read_text(path)
+    delimiter = delimiter or _delimiter(text)
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True)
     names: list[str] = []
     rows = []
     try:
         for fields in lines:
-            if not "".join(fields).strip() and len(fields) < 2:
+            fields = [field.strip() for field in fields]
+            if not any(fields) and len(fields) < 2:
                 continue
             if names:
-                rows.append(_numbers(fields, names, f"{path}, line {lines.line_num}"))
+                rows.append(_row(fields, names, f"{path}, line {lines.line_num}", words, missing))
             else:
                 names = fields
+                for name in set(words) - set(names):
+                    raise _no_column(str(path), name, names)
     except csv.Error as error:
         raise mistake(
             f"{path}, line {lines.line_num}",
@@ -79,54 +103,87 @@ def read_columns(path: str | Path, *, delimiter: str = ",") -> dict[str, np.ndar
             got=f"{len(rows)} rows, columns {names}",
             expected="a line of different names, then lines of numbers",
         )
-    return dict(zip(names, np.array(rows).T, strict=True))
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    return {name: np.array(column, str if name in words else float) for name, column in columns}
 
 
 def features_and_labels(
     columns: Mapping[str, np.ndarray], label: str
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """All columns but ``label`` as features, (N, D) float64, and ``label`` as classes, (N,) int32.
 
-    Raises JnnError for a missing column, where there is no other, and, with the row, for classes
-    that are not integers >= 0.
+    The third result names the classes, as `jnn.data.classes.number_classes` does: those that occur.
+    Raises JnnError for a missing column, where there is no other, for features that are words, and,
+    with the row, for classes that are neither whole numbers nor words.
 
-    >>> columns = {"a": np.array([0.5, 0.6]), "b": np.array([1.0, 2.0]), "kind": np.array([0.0, 1])}
-    >>> features, labels = features_and_labels(columns, "kind")
-    >>> features.tolist(), labels.tolist()
-    ([[0.5, 1.0], [0.6, 2.0]], [0, 1])
+    >>> columns = {"a": np.array([0.5, 0.6]), "b": np.array([1.0, 2.0]), "kind": np.array([5.0, 1])}
+    >>> features, labels, classes = features_and_labels(columns, "kind")
+    >>> features.tolist(), labels.tolist(), classes
+    ([[0.5, 1.0], [0.6, 2.0]], [1, 0], ('1', '5'))
     """
     if label not in columns or len(columns) < 2:
-        got = f"columns {', '.join(columns)}"
-        raise mistake("table", got=got, expected=f"{label!r} and at least one other")
-    classes = columns[label]
-    wrong = np.flatnonzero(~((classes >= 0) & (classes < 2**31) & (classes == np.floor(classes))))
-    if len(wrong):
-        raise mistake(
-            f"column {label!r}",
-            got=f"{classes[wrong[0]]} at row {wrong[0]}",
-            expected="classes 0, 1, 2, ...",
-            remedy="Number the classes from 0.",
-        )
-    others = [column for name, column in columns.items() if name != label]
-    return np.stack(others, axis=1), classes.astype(np.int32)
+        raise _no_column("table", label, columns)
+    labels, classes = number_classes(columns[label], f"column {label!r}")
+    others = {name: column for name, column in columns.items() if name != label}
+    for name, column in others.items():
+        if column.dtype.kind not in "biuf":
+            got, remedy = f"dtype {column.dtype}", "Encode words as numbers."
+            raise mistake(f"column {name!r}", got=got, expected="numbers", remedy=remedy)
+    return np.stack(list(others.values()), axis=1), labels, classes
 
 
-def _numbers(fields: list[str], names: list[str], caller: str) -> list[float]:
+def _no_column(caller: str, name: str, columns: Collection[str]) -> JnnError:
+    alike = [column for column in columns if column.casefold() == name.strip().casefold()]
+    near = alike or difflib.get_close_matches(name, columns, n=1)
+    remedy = f"Did you mean {near[0]!r}?" if near and name not in columns else ""
+    got, expected = f"columns {', '.join(columns)}", f"{name!r} and at least one other"
+    return mistake(caller, got=got, expected=expected, remedy=remedy)
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that divides the first line of a CSV file into the most names."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    names = lambda delimiter: next(csv.reader([first], delimiter=delimiter), [])
+    return max(DELIMITERS, key=lambda delimiter: len(names(delimiter)))
+
+
+def _row(
+    fields: list[str], names: list[str], caller: str, words: Collection[str], missing: float | None
+) -> list[float | str]:
     if len(fields) != len(names):
         expected = f"{len(names)}, as in the first line"
         raise mistake(caller, got=f"{len(fields)} fields", expected=expected)
-    values = []
-    for name, field in zip(names, fields, strict=True):
-        try:
-            values.append(parse_number(field) if field.strip() else float("nan"))
-        except ValueError:
-            raise mistake(
-                caller,
-                got=f"{field!r} in column {name!r}",
-                expected="a number",
-                remedy="Encode words as numbers.",
-            ) from None
-    return values
+    return [
+        _word(field, name, caller) if name in words else _number(field, name, caller, missing)
+        for name, field in zip(names, fields, strict=True)
+    ]
+
+
+def _word(field: str, name: str, caller: str) -> str:
+    if not field:
+        got, remedy = f"no value in column {name!r}", "Fill it in, or drop the line."
+        raise mistake(caller, got=got, expected="a word or a number", remedy=remedy)
+    return field
+
+
+def _number(field: str, name: str, caller: str, missing: float | None) -> float:
+    if not field and missing is not None:
+        return missing
+    got, expected, remedy = f"{field!r} in column {name!r}", "a number", "Encode words as numbers."
+    try:
+        number = parse_number(field) if field else math.nan
+    except ValueError:
+        if re.fullmatch(r"[-+]?\d*,\d+", field):
+            remedy = "Write decimal points, not commas."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy) from None
+    if math.isnan(number):
+        got = got if field else f"no value in column {name!r}"
+        remedy = "Fill it in, or drop the line; read_columns(missing=...) takes a number for all."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
+    if abs(number) > FLOAT32_MAX:
+        expected = f"a number in float32's range, at most {FLOAT32_MAX:.1e} in size"
+        raise mistake(caller, got=got, expected=expected, remedy="Choose a larger unit.")
+    return number
 
 
 def parse_number(field: str) -> float:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.checks import check_arrays
+from jnn.data.checks import check_arrays, check_float32
 from jnn.errors import mistake
 from jnn.integers import check_integer
 
@@ -104,9 +104,13 @@ def _walk(
 def to_device(arrays: Mapping[str, np.ndarray], caller: str = "data") -> dict[str, jax.Array]:
     """The arrays, checked by ``check_arrays``, on the default device.
 
-    64-bit numbers become 32-bit ones unless JAX is in 64-bit mode.
+    64-bit numbers become 32-bit ones unless JAX is in 64-bit mode; JnnError is raised for one that
+    is out of their range.
     """
     check_arrays(arrays, caller)
+    for name, array in arrays.items():
+        if jax.dtypes.canonicalize_dtype(array.dtype) == np.float32:
+            check_float32(array, f"{caller}[{name!r}]")
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 

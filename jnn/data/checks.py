@@ -18,6 +18,8 @@ from jnn.integers import spelled
 
 Arrays = Mapping[str, np.ndarray]
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 _INT32 = np.iinfo(np.int32)
 _REMEDIES = {
     "U": "Encode the values as numbers.",
@@ -118,12 +120,40 @@ def check_finite(x: np.ndarray, caller: str = "data") -> None:
     x = np.asarray(x)
     bad = np.argwhere(~np.isfinite(x))
     if len(bad):
-        row, *column = (int(i) for i in bad[0])
-        place = f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
         rows = len(np.unique(bad[:, 0]))
-        got = f"{x[tuple(bad[0])]} at {place}"
+        got = f"{x[tuple(bad[0])]} at {_place(bad[0])}"
         remedy = f"Drop or fill the {rows} row{'s' if rows > 1 else ''} that hold such values."
         raise mistake(caller, got=got, expected="finite numbers", remedy=remedy)
+
+
+def check_float32(x: np.ndarray, caller: str = "data", narrowed: np.ndarray | None = None) -> None:
+    """Raise JnnError for a finite number of ``x``, (N, ...), that is infinite as float32.
+
+    ``narrowed`` is float32 already, such as ``x`` scaled; a device has float32 alone.
+
+    >>> check_float32(np.array([1.0, 1e39]))
+    Traceback (most recent call last):
+    jnn.errors.JnnError: data: got 1e+39 at row 1, expected numbers in float32's range, at most \
+3.4e+38 in size. Choose a larger unit.
+    """
+    if narrowed is None:
+        if x.dtype.kind != "f" or x.dtype.itemsize <= 4:
+            return
+        with np.errstate(over="ignore"):
+            narrowed = x.astype(np.float32)
+    bad = np.argwhere(np.isinf(narrowed) & np.isfinite(x))
+    if len(bad):
+        raise mistake(
+            caller,
+            got=f"{x[tuple(bad[0])]} at {_place(bad[0])}",
+            expected=f"numbers in float32's range, at most {FLOAT32_MAX:.1e} in size",
+            remedy="Choose a larger unit.",
+        )
+
+
+def _place(index: np.ndarray) -> str:
+    row, *column = index.tolist()
+    return f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
 
 
 def check_labels(labels: np.ndarray, classes: int, caller: str = "label") -> None:

@@ -133,7 +133,10 @@ def _check_classes(labels: list[np.ndarray], target: str) -> None:
     if len(found) == 1:
         got, remedy = f"one class, {found[0]}, in {target!r}", ""
     elif len(found) and found[0] > 0:
-        got, remedy = f"classes from {found[0]} to {found[-1]} in {target!r}", "Subtract the first."
+        got, remedy = (
+            f"classes from {found[0]} to {found[-1]} in {target!r}",
+            "Number them by jnn.data.classes.number_classes.",
+        )
     else:
         return
     expected = "two classes or more, numbered from 0"

@@ -104,10 +104,19 @@ def test_arrays_come_in_types_that_devices_have(tmp_path, dtype):
 
 def test_columns_are_read_by_their_names(tmp_path):
     (tmp_path / "x.csv").write_text('"a","b c"\n1,2.5\n\n-3e2, \n')
-    columns = read_columns(tmp_path / "x.csv")
+    columns = read_columns(tmp_path / "x.csv", missing=np.nan)
     assert list(columns) == ["a", "b c"]
     np.testing.assert_array_equal(columns["a"], [1.0, -300.0])
     np.testing.assert_array_equal(columns["b c"], [2.5, np.nan])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_and_blanks_around_fields_do_not_count(tmp_path, delimiter):
+    lines = [["a", ' "b;c"', " kind "], ["1", "2.5 ", "red"], [" 3", ' "4"', ' " blue "']]
+    (tmp_path / "x.csv").write_text("\n".join(map(delimiter.join, lines)))
+    columns = read_columns(tmp_path / "x.csv", words=["kind"])
+    columns = {name: column.tolist() for name, column in columns.items()}
+    assert columns == {"a": [1.0, 3.0], "b;c": [2.5, 4.0], "kind": ["red", "blue"]}
 
 
 @pytest.mark.parametrize(
@@ -160,6 +169,19 @@ def test_what_is_no_text_is_refused(tmp_path, content, message):
         ("a,b\n1,2\n" + "1" * 131_073 + ",2\n", r"line 3: got field larger than field limit"),
         ('a,b\n1,"2\n3,4\n', r"line 3: got unexpected end of data.*Is a quote not closed"),
         ('a,b\n1,"2"3\n', r"line 2: got .*expected after '\"'"),
+        ("a,b\n\n1,\n", r"line 3: got no value in column 'b', expected a number.*drop the line"),
+        ("a,b\n1,nan\n", r"line 2: got 'nan' in column 'b', expected a number"),
+        (
+            "a,b\n1,1e39\n",
+            r"line 2: got '1e39' in column 'b', .* in float32's range",
+        ),
+        (
+            "a,b\n1,-inf\n",
+            r"line 2: got '-inf' in column 'b', .* in float32's range",
+        ),
+        ("a;b\n1;2,5\n", r"line 2: got '2,5' in column 'b'.*Write decimal points"),
+        ("a;b\n1,2\n", r"line 2: got 1 fields, expected 2"),
+        ("a, a\n1,2\n", r"columns \['a', 'a'\], expected a line of different names"),
         ("a,b\n", "got 0 rows"),
         ("", "got 0 rows"),
     ],
@@ -170,19 +192,30 @@ def test_other_text_is_refused_by_line_and_column(tmp_path, text, message):
         read_columns(tmp_path / "x.csv")
 
 
-def test_classes_are_integers_from_zero_on():
-    columns = {"a": np.array([0.5, 0.6, 0.7]), "kind": np.array([0.0, 2.0, 1.0])}
-    features, labels = features_and_labels(columns, "kind")
+def test_labels_are_numbered_by_the_classes_that_occur():
+    columns = {"a": np.array([0.5, 0.6, 0.7]), "kind": np.array([0.0, 5.0, 2.0])}
+    features, labels, classes = features_and_labels(columns, "kind")
     assert (features.tolist(), labels.tolist()) == ([[0.5], [0.6], [0.7]], [0, 2, 1])
-    assert labels.dtype == np.int32
-    for wrong in (np.nan, 0.5, -1.0, 2.0**31, np.inf):
-        kind = np.array([0.0, wrong, 1.0])
-        with pytest.raises(JnnError, match=rf"column 'kind': got {wrong} at row 1, expected class"):
-            features_and_labels({**columns, "kind": kind}, "kind")
+    assert classes == ("0", "2", "5")
+    words = {**columns, "kind": np.array(["b", "a", "b"])}
+    assert features_and_labels(words, "kind")[2] == ("a", "b")
+    with pytest.raises(JnnError, match="column 'kind': got dtype <U1, expected numbers"):
+        features_and_labels({**words, "a": np.arange(3)}, "a")
+    with pytest.raises(JnnError, match=r"column 'kind': got 0\.5 at row 1, expected classes"):
+        features_and_labels({**columns, "kind": np.array([0.0, 0.5, 1.0])}, "kind")
     with pytest.raises(JnnError, match="got columns a, kind, expected 'label' and at least one"):
         features_and_labels(columns, "label")
     with pytest.raises(JnnError, match="got columns kind, expected 'kind' and at least one other"):
         features_and_labels({"kind": columns["kind"]}, "kind")
+
+
+@pytest.mark.parametrize(("name", "near"), [("LABEL", "Label"), ("lable", "Label"), ("A", "a")])
+def test_a_column_of_another_case_is_suggested(tmp_path, name, near):
+    (tmp_path / "x.csv").write_text(" a,Label \n1,red\n")
+    with pytest.raises(JnnError, match=rf"x\.csv: got columns a, Label.*Did you mean '{near}'\?"):
+        read_columns(tmp_path / "x.csv", words=(name,))
+    with pytest.raises(JnnError, match=rf"got columns a, Label.*Did you mean '{near}'\?"):
+        features_and_labels(read_columns(tmp_path / "x.csv", words=("Label",)), name)
 
 
 @pytest.mark.parametrize("read", [read_arrays, read_columns])

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jnn.data.batches import to_device
 from jnn.data.checks import check_arrays, check_finite, check_fraction, check_labels, fingerprint
 from jnn.errors import JnnError
 
@@ -127,3 +128,11 @@ def test_the_fingerprint_tells_names_dtypes_shapes_and_values_apart():
         {"x": x, "y": x},
     ]
     assert len({fingerprint(arrays) for arrays in sets}) == len(sets)
+
+
+def test_a_number_that_float32_has_not_is_named_before_it_is_infinite():
+    x = np.array([[0.0, 3.4e38], [1.0, -1e39]])
+    with pytest.raises(JnnError, match=r"\['x'\]: got -1e\+39 at row 1, column 1, .*float32"):
+        to_device({"x": x})
+    assert np.isfinite(to_device({"x": x[:1]})["x"]).all()
+    assert np.isinf(to_device({"x": np.array([np.inf])})["x"]).all()

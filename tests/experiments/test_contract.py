@@ -192,13 +192,16 @@ def test_new_replaces_nothing(tmp_path, monkeypatch, capsys):
 
 def test_a_template_reads_files_of_its_user(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    rows = "\n".join(f"{i % 7},{i % 5},{int(i % 7 > 3)}" for i in range(200))
-    (tmp_path / "table.csv").write_text(f"a,b,kind\n{rows}\n")
+    rows = "\n".join(f"{i % 7};{i % 5};{5 * (i % 7 > 3)}" for i in range(200))
+    (tmp_path / "table.csv").write_text(f"a;b; kind\n{rows}\n")
     write(tmp_path / "mine.py", "csv")
     options = ["--file", "table.csv", "--target", "kind", "--epochs", "60"]
     summary = run("mine.py", tmp_path / "run", *options)
     assert summary["metrics"]["test/accuracy"] > 0.9
     assert summary["data"]["test"] == 40
+    answer = jnn.load(tmp_path / "run").predict([[6.0, 1.0], [0.0, 1.0]])
+    assert answer.label.tolist() == ["5", "0"]
+    assert answer.classes == ("0", "5")
 
 
 def choices(config):

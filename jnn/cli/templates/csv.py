@@ -25,7 +25,7 @@ class Config(TrainingConfig):
     file: str = ""
     """A CSV file of numbers with a line of names; without one, a table of scikit-learn."""
     target: str = "label"
-    """The column to predict: classes 0, 1, 2, ..."""
+    """The column to predict: classes, as whole numbers or words."""
     width: int = 64
     """Features of the hidden layer."""
     epochs: int = SUITED  # `suited` says what; what a user asks for is never changed
@@ -39,11 +39,13 @@ class Config(TrainingConfig):
 def load_data(config, *, offline=False):
     """Training, validation and test part of the table."""
     if config.file:
-        features, label = features_and_labels(read_columns(config.file), config.target)
+        columns = read_columns(config.file, words=(config.target,))
+        features, label, classes = features_and_labels(columns, config.target)
     else:
         features, label = load_breast_cancer(return_X_y=True)
+        classes = ("malignant", "benign")
     arrays = {"features": features, "label": np.int32(label)}
-    return from_arrays(arrays, stratify="label")
+    return from_arrays(arrays, stratify="label", classes=classes)
 
 
 def build_model(config, classes):
@@ -58,7 +60,7 @@ def predictor(config, preparation):
 
 def task(config, splits):
     """What is trained, on what, and how it is judged: by cross entropy, on the validation part."""
-    model = build_model(config, int(splits.train_and_validation["label"].max()) + 1)
+    model = build_model(config, len(splits.classes))
 
     def baselines():  # what the model has to beat, on the same test part
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
