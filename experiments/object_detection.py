@@ -45,7 +45,16 @@ from jnn.detection import average_precision as precision
 from jnn.detection import center_points
 from jnn.detection.objective import image_losses, loss_of_objects, per_object
 from jnn.runs import About
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    once,
+    predict_all,
+)
 
 ABOUT = About(
     task="object detection",
@@ -207,11 +216,13 @@ def task(config: Config, splits: Splits) -> Task:
             *object_detection.precision(results(*kept), splits.classes, methods),
         ]
 
+    example = jax.ShapeDtypeStruct(splits.train["image"].shape[1:], jnp.float32)
     return Task(
         model=model,
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
-        example=jax.ShapeDtypeStruct(splits.train["image"].shape[1:], jnp.float32),
+        example=example,
+        preparation=Preparation(example, pixels=True),
         validate=evaluate(splits.validation, split="validation"),
         best="validation/loss",
         lowest=True,

@@ -50,6 +50,7 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
         jax.random.key(0), np.zeros(task.example.shape, np.float32)
     )
     image = images.to_float(splits.test["image"])
+    np.testing.assert_array_equal(task.preparation.encode(splits.test["image"])[0], image)
     output, _ = jax.jit(task.model.apply)(params, state, image)
     objects = {name: jnp.asarray(splits.test[name]) for name in ("box", "label", "mask")}
     sums = object_detection.image_losses(output, objects, image.shape[-3:-1])
