@@ -120,7 +120,7 @@ def class_map(
 ) -> Figure:
     """Two-dimensional codes ``(N, 2)`` as dots in the colours of their classes.
 
-    There is a panel for each method, with the name of a class at the median of its codes.
+    There is a panel for each method, with the name of a class above nine tenths of its codes.
     ``labels`` are integers ``(N,)`` below ``len(classes)``, which is at most 20.
 
     The frame is around the middle 96 % of each coordinate, so that a few outliers do not push the
@@ -162,11 +162,13 @@ def class_map(
                 markeredgewidth=0,
                 rasterized=len(labels) > 1000,
             )
-            text = ax.text(
-                *np.median(of_class, axis=0),
+            text = ax.annotate(
                 name,
+                (np.median(of_class[:, 0]), np.quantile(of_class[:, 1], 0.9)),
+                xytext=(0, 3),
+                textcoords="offset points",
                 ha="center",
-                va="center",
+                va="bottom",
                 fontsize=10,
                 fontweight="bold",
                 color=style.INK,
