@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jnn.data.tokenizers import Tokenizer
+from jnn.data.tokenizers import Tokenizer, read_pretrained_tokenizer
 from jnn.errors import mistake
-from jnn.files import read_json, write_json
+from jnn.files import read_json, write_json, write_text
 from jnn.interop.families import FAMILIES, Family
 from jnn.interop.maps import Row, read, write
 from jnn.interop.settings import read_settings
@@ -22,14 +23,14 @@ from jnn.model import Model, Params, State
 from jnn.paths import path_name
 from jnn.sharding import shardings
 
-CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loaded:
     """A pretrained model: ``model, params, state, tokenizer = loaded``.
 
-    ``tokenizer``  None where the folder has none
+    ``tokenizer``  None where the folder has no ``tokenizer.json``
     ``settings``   of the architecture, such as a `TransformerConfig`
     ``family``     the map by which it was read
     ``config``     the contents of ``config.json``
@@ -43,6 +44,7 @@ class Loaded:
     settings: Any
     family: str
     config: Mapping[str, Any]
+    tokenizer_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     has_prefix: bool = True
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -67,6 +69,7 @@ def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
     config = _config(folder)
     family = _family(folder, config)
     settings = _settings(family, config, str(folder / CONFIG))
+    tokenizer, tokenizer_config = _tokenizer(folder, settings)
     tensors = TensorFolder(folder)
     model = family.build(settings)
     like = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
@@ -81,6 +84,7 @@ def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
         like[0],
         caller=str(folder),
         ignored=family.ignored,
+        copies=family.copies,
         dtype=dtype,
         places=places,
     )
@@ -88,10 +92,11 @@ def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
         model=model,
         params=params,
         state={},
-        tokenizer=None,
+        tokenizer=tokenizer,
         settings=settings,
         family=family.name,
         config=config,
+        tokenizer_config=tokenizer_config,
         has_prefix=has_prefix,
         ignored=ignored,
     )
@@ -119,20 +124,31 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
     name = "torch_dtype" if "torch_dtype" in loaded.config else "dtype"
     kept = {name: dtypes.pop()} if len(dtypes) == 1 else {}
+    if loaded.tokenizer is not None:
+        definition = json.dumps(loaded.tokenizer.definition["tokenizer"], ensure_ascii=False)
+        write_text(folder / TOKENIZER, definition)
+        write_json(folder / TOKENIZER_CONFIG, loaded.tokenizer_config)
     write_json(folder / CONFIG, {**loaded.config, **kept})
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise mistake(str(folder), got="no such folder", expected="a folder with a model")
     if not (folder / CONFIG).is_file():
-        raise mistake(str(folder), got=f"no {CONFIG}", expected="a folder with a model")
-    return read_json(folder / CONFIG)
+        raise mistake(
+            str(folder),
+            got=f"no {CONFIG}" if folder.is_dir() else "no such folder",
+            expected=f"a folder with {CONFIG} and safetensors",
+            remedy="Fetch one first: hf download NAME --local-dir FOLDER",
+        )
+    config = read_json(folder / CONFIG)
+    if kind := config.get("quantization_config"):
+        got = f"quantized weights ({kind.get('quant_method') if isinstance(kind, dict) else kind})"
+        raise mistake(str(folder / CONFIG), got=got, expected="floating-point weights")
+    return config
 
 
 def _family(folder: Path, config: Mapping[str, Any]) -> Family:
     name = config.get("model_type")
-    if name not in FAMILIES:
+    if name not in list(FAMILIES):  # a list cannot be looked up in a dict
         raise mistake(
             str(folder / CONFIG),
             got=f"the family {name!r}",
@@ -143,7 +159,7 @@ def _family(folder: Path, config: Mapping[str, Any]) -> Family:
 
 def _settings(family: Family, config: Mapping[str, Any], caller: str) -> Any:
     names = config.get("architectures") or [next(iter(family.architectures))]
-    if not isinstance(names, list) or len(names) != 1 or names[0] not in family.architectures:
+    if not isinstance(names, list) or len(names) != 1 or names[0] not in list(family.architectures):
         raise mistake(
             caller,
             got=f"architectures={names!r}",
@@ -151,6 +167,23 @@ def _settings(family: Family, config: Mapping[str, Any], caller: str) -> Any:
         )
     values = read_settings(family.settings, family.fixed, config, caller)
     return family.config(**{**family.constants, **values, **family.architectures[names[0]]})
+
+
+def _tokenizer(folder: Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:
+    """The tokenizer, if there is one, and the contents of its config."""
+    path, config = folder / TOKENIZER, folder / TOKENIZER_CONFIG
+    if not path.is_file():
+        return None, {}
+    names = read_json(config) if config.is_file() else {}
+    tokenizer = read_pretrained_tokenizer(path, names)
+    if tokenizer.vocabulary > settings.vocabulary:
+        raise mistake(
+            str(path),
+            got=f"{tokenizer.vocabulary} tokens, as {tokenizer.tokens[-1]!r}",
+            expected=f"at most {settings.vocabulary}, the vocabulary of the model",
+            remedy="Put the tokenizer of the model there.",
+        )
+    return tokenizer, names
 
 
 def _rows(family: Family, settings: Any, has_prefix: bool) -> tuple[Row, ...]:

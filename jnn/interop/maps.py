@@ -2,6 +2,7 @@
 directions.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -66,20 +67,24 @@ def read(
     *,
     caller: str,
     ignored: Mapping[str, str] | None = None,
+    copies: Mapping[str, str] | None = None,
     dtype: Any = None,
     places: Mapping[str, Any] | None = None,
 ) -> tuple[Any, dict[str, str]]:
     """The tree of the shapes of ``like``, read leaf by leaf, and the keys that were ignored.
 
     ``ignored``  regular expressions of whole keys, and why each is not needed
+    ``copies``   keys of tensors that may repeat another one, and the key of that
     ``dtype``    of floating leaves; by default that of the file
     ``places``   where each leaf is put, by path: a device or a sharding
 
     Raises `JnnError` that names keys that are missing, keys that have no row, tensors of another
-    shape, and leaves that no row fills.
+    shape, copies that differ, and leaves that no row fills.
     """
     rows, leaves = list(rows), _leaves(like)
-    unused = _check_keys(rows, tensors.shapes(), leaves, caller, ignored or {})
+    needed = _check_rows(rows, len(tensors.shapes()), leaves, caller)
+    others = _check_copies(tensors, copies or {}, needed, caller)
+    unused = _check_keys(needed, tensors.shapes(), {**(ignored or {}), **others}, caller)
     filled: dict[str, jax.Array] = {}
     for row in rows:
         for path, array in zip(row.paths, _read_row(row, tensors, leaves, caller), strict=True):
@@ -128,24 +133,54 @@ def _file_shape(row: Row, leaves: Mapping[str, Any]) -> tuple[int, ...]:
     return jax.eval_shape(row.operation.write, *_inner(row, leaves)).shape
 
 
-def _check_keys(rows, shapes, leaves, caller, ignored) -> dict[str, str]:
-    """Refuse keys and leaves without a partner; the keys that are ignored, and why."""
+def _check_rows(rows, count: int, leaves, caller: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of the tensors that fill the leaves, each of which has one row."""
     has_row = [path for row in rows for path in row.paths]
     if wrong := [path for path in leaves if has_row.count(path) != 1]:
         raise mistake(caller, got=f"no single row for {_some(wrong)}", expected="one for each leaf")
-    needed = expected(rows, dict_of(leaves))
+    for row in rows:
+        sizes = leaves[row.paths[0]].shape[: row.first_axes]
+        if math.prod(sizes) > count:  # else millions of keys might be listed
+            raise mistake(
+                caller,
+                got=f"{count} tensors",
+                expected=f"{row.key} for {math.prod(sizes)} numbers, as config.json says",
+            )
+    return expected(rows, dict_of(leaves))
+
+
+def _check_copies(tensors: Tensors, copies, needed, caller: str) -> dict[str, str]:
+    """The copies that are there, and of what."""
+    there = {
+        key: original
+        for key, original in copies.items()
+        if key in tensors.shapes() and key not in needed and original in tensors.shapes()
+    }
+    for key, original in there.items():
+        if not np.array_equal(tensors.read(key), tensors.read(original)):
+            raise mistake(
+                caller,
+                got=f"{key} that differs from {original}",
+                expected="the same numbers, as config.json ties them",
+                remedy="Set tie_word_embeddings to false there, if the family can be untied.",
+            )
+    return {re.escape(key): f"the same as {original}" for key, original in there.items()}
+
+
+def _check_keys(needed, shapes, ignored, caller: str) -> dict[str, str]:
+    """Refuse tensors without a row, and rows without a tensor; the keys that are ignored, and why."""
     if missing := [key for key in needed if key not in shapes]:
         raise mistake(
             caller,
             got=f"no tensor {_some(missing)}",
             expected=f"all {len(needed)} of the model that config.json describes",
         )
-    reasons = {}
-    for key in shapes:
-        if key not in needed:
-            why = [why for pattern, why in ignored.items() if re.fullmatch(pattern, key)]
-            reasons[key] = why[0] if why else None
-    if extra := [key for key, why in reasons.items() if why is None]:
+    unused = {
+        key: next((why for pattern, why in ignored.items() if re.fullmatch(pattern, key)), "")
+        for key in shapes
+        if key not in needed
+    }
+    if extra := [key for key, why in unused.items() if not why]:
         raise mistake(
             caller,
             got=f"the tensor {_some(extra)}",
@@ -158,7 +193,7 @@ def _check_keys(rows, shapes, leaves, caller, ignored) -> dict[str, str]:
                 got=f"{key} of shape {tuple(shapes[key].shape)}",
                 expected=f"{shape}, as config.json says",
             )
-    return reasons
+    return unused
 
 
 def dict_of(leaves: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from jnn.errors import mistake
 
+_MOST = 2**31
+_KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a name"}
+
 
 class Setting(NamedTuple):
     """One setting of jnn.
@@ -37,7 +40,9 @@ def entry(name: str, key: str, kind: type, default: Any = None) -> Setting:
             value = float(value)
         if type(value) is not kind:
             found = f"{key}={value!r}" if key in config else f"no {key}"
-            raise ValueError(f"{found} in place of {'a number' if kind is not bool else 'a bool'}")
+            raise ValueError(f"{found} in place of {_KINDS[kind]}")
+        if kind is int and not 0 <= value < _MOST:
+            raise ValueError(f"{key}={value} in place of a number from 0 to {_MOST - 1}")
         return value
 
     return Setting(name, read, lambda value: {key: value})
@@ -66,7 +71,7 @@ def activation(key: str, default: str) -> Setting:
 
     def read(config):
         name = config.get(key) or default
-        if name not in ACTIVATIONS:
+        if name not in list(ACTIVATIONS):
             raise ValueError(f"{key}={name!r} in place of one of {', '.join(ACTIVATIONS)}")
         return ACTIVATIONS[name]
 

@@ -93,6 +93,8 @@ def _write_file(path: Path, tensors: dict[str, np.ndarray]) -> None:
 
 
 def _paths(folder: Path) -> list[Path]:
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
     if (folder / INDEX).exists():
         names = sorted(set(_weight_map(folder).values()))
         if outside := [name for name in names if Path(name).name != name]:
@@ -107,8 +109,6 @@ def _paths(folder: Path) -> list[Path]:
                 remedy="Fetch the missing ones.",
             )
         return [folder / name for name in names]
-    if (folder / SINGLE).is_file():
-        return [folder / SINGLE]
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:
         raise mistake(
@@ -132,7 +132,7 @@ def _weight_map(folder: Path) -> Mapping[str, str]:
 
 
 def _check_index(folder: Path, files: Mapping[str, Any]) -> None:
-    if not (folder / INDEX).exists():
+    if (folder / SINGLE).is_file():
         return
     weight_map = _weight_map(folder)
     if wrong := sorted(set(weight_map) ^ set(files)):

@@ -1,12 +1,14 @@
 """Models of Hugging Face's transformers: the same outputs, and the same bytes when written back."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tokenizers import Tokenizer, models
 
 from jnn.files import read_json
 from jnn.interop import load, save
@@ -95,3 +97,17 @@ def test_a_map_writes_what_it_reads(pretrained):
     loaded, tensors = load(pretrained("llama")), TensorFolder(pretrained("llama"))
     rows = FAMILIES["llama"].rows(loaded.settings)
     assert {key for key, _ in write(rows, loaded.params)} == set(tensors.shapes())
+
+
+def test_the_tokenizer_comes_along(pretrained, tmp_path):
+    folder = pretrained("llama")
+    words = {word: i for i, word in enumerate(["<s>", "</s>", "a", "b"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="a"))
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {"bos_token": "<s>", "eos_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names))
+    loaded = load(folder)
+    save(tmp_path / "again", loaded)
+    for each in (loaded, load(tmp_path / "again")):
+        assert each.tokenizer.encode("b").tolist() == [3]
+        assert each.tokenizer.end == 1

@@ -1,4 +1,5 @@
-"""Text to tokens and back: by character, by word, and by byte pairs.
+"""Text to tokens and back: by character, by word, and by byte pairs; or as a pretrained model
+has them.
 
 A token is an integer in [0, vocabulary). Every function that makes a tokenizer returns the record
 `Tokenizer`, which is saved with a run.
@@ -12,6 +13,7 @@ from jnn.data.tokenizers.byte_pairs import (
     token_bytes,
 )
 from jnn.data.tokenizers.characters import character_tokenizer
+from jnn.data.tokenizers.pretrained import read_pretrained_tokenizer
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.saved import from_json, keep_tokenizer, read_tokenizer, write_tokenizer
 from jnn.data.tokenizers.words import split_words, word_tokenizer
@@ -26,6 +28,7 @@ __all__ = [
     "from_json",
     "keep_tokenizer",
     "read_byte_pairs",
+    "read_pretrained_tokenizer",
     "read_tokenizer",
     "split_words",
     "token_bytes",

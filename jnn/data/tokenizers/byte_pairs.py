@@ -57,7 +57,7 @@ def byte_pair_tokenizer(
     >>> tokenizer.decode(tokenizer.encode("lower 🙂")), tokenizer.end
     ('lower 🙂', 261)
     """
-    library = _library()
+    library = tokenizers_library()
     numbered, smallest = number_special(special), 256 + len(special)
     vocabulary = check_integer("byte_pair_tokenizer", "vocabulary", vocabulary)
     if vocabulary < smallest:
@@ -88,7 +88,7 @@ def read_byte_pairs(path: str | Path, *, special: Mapping[str, str] | None = Non
     number_special(tuple(names))
     try:
         definition = json.loads(read_text(path))
-        tokens = _library().Tokenizer.from_str(json.dumps(definition)).get_vocab()
+        tokens = tokenizers_library().Tokenizer.from_str(json.dumps(definition)).get_vocab()
         if missing := [token for token in names.values() if token not in tokens]:
             got = f"no token {missing[0]!r}"
             raise mistake(str(path), got=got, expected="special tokens of its own vocabulary")
@@ -115,7 +115,7 @@ def from_byte_pairs(definition: Mapping[str, Any], special: dict[str, int]) -> T
         "padding": None,
         "model": {**definition["model"], "dropout": None},
     }
-    library = _library().Tokenizer.from_str(json.dumps(definition))
+    library = tokenizers_library().Tokenizer.from_str(json.dumps(definition))
     library.encode_special_tokens = True
     contents = _contents(definition, special)
     names = dict(zip(special.values(), written(special), strict=True))
@@ -212,7 +212,8 @@ def _alphabet() -> list[str]:
 _ALPHABET = _alphabet()
 
 
-def _library() -> Any:
+def tokenizers_library() -> Any:
+    """Hugging Face's ``tokenizers``; raises MissingExtraError where it is not installed."""
     try:
         import tokenizers
     except ImportError:

@@ -10,6 +10,7 @@ from typing import Any
 from jnn.data.text_files import read_text
 from jnn.data.tokenizers.byte_pairs import from_byte_pairs
 from jnn.data.tokenizers.characters import from_characters
+from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.words import from_words
 from jnn.errors import JnnError, MissingExtraError, mistake
@@ -21,6 +22,7 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
         data["words"], data["special"], data["lower"], data["pattern"]
     ),
     "byte pairs": lambda data: from_byte_pairs(data["tokenizer"], data["special"]),
+    "pretrained": lambda data: from_pretrained(data["tokenizer"], data["special"]),
 }
 
 

@@ -31,6 +31,8 @@ class Family(NamedTuple):
     """What keys begin with, but for files of the model without a head."""
     ignored: Mapping[str, str] = {}
     """Keys that are not needed, as regular expressions, and why."""
+    copies: Mapping[str, str] = {}
+    """Keys of tied tensors that some files have a second time, and the key of the first."""
     config: Callable[..., Any] = TransformerConfig
     """Makes the settings."""
     build: Callable[[Any], Model] = transformer

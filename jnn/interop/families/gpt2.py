@@ -53,5 +53,6 @@ GPT2 = Family(
     rows=_rows,
     prefix="transformer.",
     ignored={r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias": "the causal mask"},
+    copies={"lm_head.weight": "transformer.wte.weight"},
 )
 """Radford et al. 2019, Language Models are Unsupervised Multitask Learners."""

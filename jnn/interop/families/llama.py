@@ -56,5 +56,6 @@ LLAMA = Family(
     rows=_rows,
     prefix="model.",
     ignored={r".*\.rotary_emb\.inv_freq": "the frequencies of rotary positions"},
+    copies={"lm_head.weight": "model.embed_tokens.weight"},
 )
 """Touvron et al. 2023, https://arxiv.org/abs/2302.13971."""
