@@ -5,6 +5,7 @@ params, state and captured paths; a child passed by position is named by its pos
 each child depends on its name alone.
 """
 
+import collections
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -114,13 +115,17 @@ def chain(*parts: Model | Callable, **named: Model | Callable) -> Model:
 def assembled(parts: Iterable[Model], whole: Model) -> Model:
     """The model made of ``parts``: it streams if all of them do, and keeps a mask if all do.
 
-    It is pointwise if all of them are.
+    It is pointwise if all of them are; its step is that of the parts, from empty memories.
     """
     parts = list(parts)
     if all(part.follow is same_mask for part in parts):
         whole = whole._replace(follow=same_mask)
     if all(part.carry is no_memory for part in parts):
-        return pointwise(whole.init, whole.apply)._replace(follow=whole.follow)
+
+        def step(params, state, carry, x_t):
+            return whole.step(params, state, collections.defaultdict(dict), x_t)[0], carry
+
+        return pointwise(whole.init, whole.apply)._replace(step=step, follow=whole.follow)
     return whole if streams(*parts) else Model(whole.init, whole.apply, follow=whole.follow)
 
 
@@ -344,7 +349,11 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             mask = following(model, params_i, state_i, x, x, mask)
         return mask
 
-    return assembled([model], Model(init, apply, carry, step, read, follow))
+    def step_without_memory(params, state, carry, x_t):  # unrolled too, with memories in a tuple
+        return step(params, state, ({},) * n, x_t)[0], carry
+
+    deep = assembled([model], Model(init, apply, carry, step, read, follow))
+    return deep._replace(step=step_without_memory) if deep.carry is no_memory else deep
 
 
 def fold_in_each(key: jax.Array, n: int) -> jax.Array:
