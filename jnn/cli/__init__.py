@@ -28,6 +28,7 @@ VERBS = {
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
     "plan": "what a training step needs on each device of a mesh",
+    "glossary": "the terms of the field, and where jnn has them",
     "data": "the sets of data: list, get, path",
     "doctor": "check this machine: versions, devices, memory, data",
 }

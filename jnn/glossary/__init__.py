@@ -1,0 +1,105 @@
+"""The terms of the field, each with its formula, jnn's function and the place that shows it.
+
+They are data, in ``terms.toml``.
+
+>>> term = find("dropout")
+>>> term.formula
+'h ← h · m / (1 - p),  m ~ Bernoulli(1 - p)'
+>>> find("droput")
+Traceback (most recent call last):
+jnn.errors.JnnError: glossary: got 'droput', expected a term. Did you mean dropout?
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import tomllib
+from importlib import resources
+from typing import NamedTuple
+
+from jnn.errors import mistake
+
+
+class Term(NamedTuple):
+    """A term of the field."""
+
+    name: str
+    definition: str
+    """Two sentences."""
+    formula: str = ""
+    function: str = ""
+    """The dotted name of jnn's function or module."""
+    shown: str = ""
+    """The file of the repository that shows it, with ``#heading``."""
+    see: tuple[str, ...] = ()
+    """Related terms."""
+
+
+@functools.cache
+def terms() -> dict[str, Term]:
+    """All terms by name, in alphabetical order."""
+    text = resources.files("jnn.glossary").joinpath("terms.toml").read_text(encoding="utf-8")
+    fields = tomllib.loads(text)
+    return {
+        name: Term(name, **{**each, "see": tuple(each.get("see", ()))})
+        for name, each in fields.items()
+    }
+
+
+def find(name: str) -> Term:
+    """The term of this name, in any case.
+
+    Raises `JnnError` for an unknown one, with the terms that are alike or mention it.
+    """
+    known = {term.casefold(): term for term in terms()}
+    wanted = " ".join(name.split()).casefold()
+    if wanted in known:
+        return terms()[known[wanted]]
+    alike = difflib.get_close_matches(wanted, known, n=3) if wanted else []
+    within = [term for term in known if wanted and wanted in term]
+    names = list(dict.fromkeys(known[term] for term in [*within, *alike]))[:5]
+    remedy = f"Did you mean {', '.join(names)}?" if names else "`jnn glossary` lists them."
+    raise mistake("glossary", got=repr(name), expected="a term", remedy=remedy)
+
+
+def lines(term: Term) -> list[str]:
+    """A term as text."""
+    found = [term.definition]
+    labelled = {"formula": term.formula, "jnn": term.function, "shown in": term.shown}
+    found += [f"  {label}: {value}" for label, value in labelled.items() if value]
+    return [*found, f"  see also: {', '.join(term.see)}"] if term.see else found
+
+
+def page() -> str:
+    """All terms as one page of HTML, with links between them."""
+    from html import escape
+
+    from jnn.explain.page import html
+
+    def entry(term: Term) -> str:
+        code = lambda text: f"<code>{escape(text)}</code>" if text else ""
+        links = ", ".join(f'<a href="#{anchor(name)}">{escape(name)}</a>' for name in term.see)
+        facts = {
+            "Formula": code(term.formula),
+            "jnn": code(term.function),
+            "Shown in": escape(term.shown.replace("#", ": ")),
+            "See also": links,
+        }
+        rows = "".join(f"<dt>{label}</dt><dd>{fact}</dd>" for label, fact in facts.items() if fact)
+        body = f'<dl class="term">{rows}</dl>' if rows else ""
+        return html.section(anchor(term.name), term.name, term.definition, body)
+
+    body = "\n".join(map(entry, terms().values()))
+    lead = f"{len(terms())} terms of the field, and where jnn has them."
+    return html.page("Glossary", "jnn", lead, body)
+
+
+def anchor(name: str) -> str:
+    """The name of a term in a link.
+
+    >>> anchor("query, key, and value")
+    'query-key-and-value'
+    """
+    words = "".join(letter if letter.isalnum() else " " for letter in name.lower())
+    return "-".join(words.split())
