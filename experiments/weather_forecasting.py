@@ -39,14 +39,24 @@ from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
 from jnn.baselines.forecasts import hourly_forecasts
 from jnn.data.calendar import calendar_features
-from jnn.data.scaling import Scaling, fit_scaling
+from jnn.data.scaling import Scaling, fit_scaling, unscale
 from jnn.data.series_splits import TimeSplit, split_at, split_time
 from jnn.data.series_windows import fill_forward, forecast_sequences
-from jnn.data.sets.series import WINDS, load_beijing_weather
+from jnn.data.sets.series import WINDS, Series, load_beijing_weather
 from jnn.data.sets.synthetic_series import synthetic_weather
+from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores.forecasts import by_horizon
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    once,
+    predict_all,
+)
 
 ABOUT = About(
     task="weather forecasting",
@@ -107,11 +117,16 @@ def load_data(config: Config, *, offline: bool = False) -> Weather:
     else:
         series = load_beijing_weather(offline=offline)
         split = split_at(series.time, "2013-01-01", "2014-01-01")
+    return Weather(series.time, inputs_of(series), split)
+
+
+def inputs_of(series: Series) -> np.ndarray:
+    """The columns of each hour (T, D) float32 that forecasts are made from, in their own units."""
     columns = lambda *names: np.stack([series.column(name) for name in names], axis=1)
     measured = columns("temperature", "dew_point", "pressure")
     skewed = fill_forward(np.log1p(columns("wind", "snow", "rain", "particles")))
     inputs = np.hstack([measured, skewed, columns(*WINDS), calendar_features(series.time)])
-    return Weather(series.time, inputs.astype(np.float32), split)
+    return inputs.astype(np.float32)
 
 
 class Scales(NamedTuple):
@@ -167,13 +182,21 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((HOURS, columns), jnp.float32)
 
 
-def forecast(scales: Scales, model: jnn.Model, params, state, x, **options):
-    """Mean ``(members, N, origins, H)`` and quantiles ``(..., H, Q)`` of the scaled change."""
-    mean, deviation = (jnp.asarray(moment, jnp.float32) for moment in scales.inputs)
-    y, _ = model.apply(params, state, (x - mean) / deviation, **options)
-    y = y[:, :, HOURS - 1 :].astype(jnp.float32)
+def forecast(model: jnn.Model, params, state, x, **options):
+    """Mean ``(members, N, origins, H)`` and quantiles ``(..., H, Q)`` of the scaled change.
+
+    ``x`` is scaled.
+    """
+    y, _ = model.apply(params, state, x, **options)
+    y = y[..., HOURS - 1 :, :].astype(jnp.float32)
     y = y.reshape(*y.shape[:-1], len(HORIZONS), -1)
     return y[..., 0], y[..., 1:]
+
+
+def scaled(scales: Scales, inputs: jax.Array) -> jax.Array:
+    """``inputs`` (..., T, D) with mean 0 and deviation 1 over the training part."""
+    mean, deviation = (jnp.asarray(moment, jnp.float32) for moment in scales.inputs)
+    return (inputs - mean) / deviation
 
 
 def predict(scales: Scales, model: jnn.Model, params, state, batch) -> dict[str, jax.Array]:
@@ -182,8 +205,8 @@ def predict(scales: Scales, model: jnn.Model, params, state, batch) -> dict[str,
     Both are means over members. Quantiles are sorted, as they may cross: sorting brings none
     further from the truth (Chernozhukov, Fernández-Val, Galichon 2010).
     """
-    mean, quantiles = forecast(scales, model, params, state, batch["inputs"])
-    now = batch["inputs"][:, HOURS - 1 :, :1]
+    mean, quantiles = forecast(model, params, state, scaled(scales, batch["inputs"]))
+    now = batch["inputs"][..., HOURS - 1 :, :1]
     quantiles = jnp.sort(jnp.mean(quantiles, axis=0), axis=-1)
     return {
         "mean": now + scales.change * jnp.mean(mean, axis=0),
@@ -191,9 +214,33 @@ def predict(scales: Scales, model: jnn.Model, params, state, batch) -> dict[str,
     }
 
 
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Scaled hours ``(..., T, D)`` -> temperatures from hour 48 on, in deviations of their change.
+
+    That is for `jnn.load`, whose inputs are rows of `inputs_of` and whose answers are in degrees:
+    ``mean`` ``(..., T - 47, H)`` and ``quantiles`` ``(..., T - 47, Q, H)``.
+    """
+    assert preparation.scaling, "the inputs of a run are scaled"
+    assert preparation.target, "and so are its forecasts"
+    model, change = build_model(config), jnp.asarray(preparation.target.deviation, jnp.float32)
+    temperature = Scaling(*(moment[0] for moment in preparation.scaling))
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        if x.ndim < 2 or x.shape[-2] < HOURS:
+            expected = f"{HOURS} hours (..., T, D) or more"
+            raise mistake("weather_forecasting", got=f"shape {x.shape}", expected=expected)
+        mean, quantiles = (jnp.mean(y, axis=0) for y in forecast(model, params, state, x))
+        now = unscale(temperature, x[..., HOURS - 1 :, :1]) / change
+        quantiles = jnp.moveaxis(jnp.sort(quantiles, axis=-1), -1, -2)
+        return {"mean": now + mean, "quantiles": now[..., None, :] + quantiles}, state
+
+    return jnn.Model(model.init, apply)
+
+
 def task(config: Config, weather: Weather) -> Task:
     """Squared error and pinball loss; params are kept by the squared error on validation data."""
-    model, scales = build_model(config), fit_scales(weather)
+    model, scales, example = build_model(config), fit_scales(weather), describe(config)[1]
+    temperature = Scaling(np.zeros(len(HORIZONS)), scales.change)
     train = windows(weather, weather.split.train, ORIGINS, stride=ORIGINS // 4)
     validation = windows(weather, weather.split.validation, ORIGINS)
     tested = windows(weather, weather.split.test, 1)
@@ -201,7 +248,8 @@ def task(config: Config, weather: Weather) -> Task:
     def objective(params, state, batch, key):
         """The sum over members: no member's gradient depends on another."""
         x = batch["inputs"]
-        mean, quantiles = forecast(scales, model, params, state, x, key=key, train=True)
+        options = {"key": key, "train": True}
+        mean, quantiles = forecast(model, params, state, scaled(scales, x), **options)
         change = (batch["targets"] - x[:, HOURS - 1 :, :1]) / scales.change
         change = jnp.broadcast_to(change, mean.shape)
         squared = jnp.mean(losses.squared_error(mean, change))
@@ -241,7 +289,8 @@ def task(config: Config, weather: Weather) -> Task:
         model=model,
         objective=objective,
         feed=in_memory(train, config.batch_size),
-        example=describe(config)[1],
+        example=example,
+        preparation=Preparation(example, scaling=scales.inputs, target=temperature),
         validate=evaluate(validation, split="validation", batch_size=32),
         best="validation/mse",
         lowest=True,

@@ -44,7 +44,7 @@ class Preparation(NamedTuple):
     ``scaling``    mean and deviation of each column of a table
     ``pieces``     the ends of pieces of each scaled column, see `jnn.data.piecewise_linear`
     ``tokenizer``  of texts, of which the first ``longest`` tokens are read, without it all
-    ``target``     mean and deviation of the number that is predicted
+    ``target``     mean and deviation of the number, or the (D,) numbers, that are predicted
     ``classes``    their names, where outputs are logits or log probabilities ``(..., classes)``
 
     >>> scaling = Scaling(np.array([1.0, 20.0]), np.array([0.5, 10.0]))
@@ -120,8 +120,8 @@ class Preparation(NamedTuple):
             probabilities = np.where(is_real[..., None], probabilities, np.nan)
             label = np.where(is_real, label, "")
             return Classified(label if label.ndim else str(label), probabilities, self.classes)
-        if self.target is not None:
-            return unscale(self.target, np.asarray(y))
+        if (target := self.target) is not None:
+            return jax.tree.map(lambda leaf: unscale(target, np.asarray(leaf)), y)
         return y
 
     def _encode_texts(self, tokenizer: Tokenizer, raw: Any) -> tuple[np.ndarray, np.ndarray]:

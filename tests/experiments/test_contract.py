@@ -98,7 +98,7 @@ def check_loaded(loaded):
     if preparation and preparation.tokenizer:
         one = "what is it ?"
     elif preparation and preparation.scaling:
-        one = np.zeros_like(preparation.scaling.mean)
+        one = np.zeros((*loaded.example.shape[:-1], *preparation.scaling.mean.shape))
     answer = loaded.predict(one)
     if isinstance(answer, Classified):
         assert set(np.ravel(answer.label)) <= set(answer.classes)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from experiments import weather_forecasting as experiment
+from jnn.cli.load import Loaded
+from jnn.data.scaling import Scaling
+from jnn.errors import JnnError
+from jnn.train import Preparation
 
 CONFIG = experiment.Config(smoke=True)
 WEATHER = experiment.load_data(CONFIG)
+SINGLE = 1e-4  # float32: sums in another order
 
 
 def changed_after(weather, time):
@@ -37,24 +42,44 @@ def test_what_is_seen_ends_at_the_origin():
     assert test["origin"][0] + 1 == WEATHER.split.test.start
 
 
-def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window():
-    """The network is causal, and sees no more than a window has: training on sequences is training
-    on windows.
-    """
+@pytest.fixture(scope="module")
+def forecaster():
+    """Scales, params and state of a network, and its compiled `predict` of inputs."""
     model, scales = experiment.build_model(CONFIG), experiment.fit_scales(WEATHER)
     params, state = jax.jit(model.init)(
         jax.random.key(0), jnp.ones(experiment.describe(CONFIG)[1].shape)
     )
+    predict = lambda inputs: experiment.predict(scales, model, params, state, {"inputs": inputs})
+    return scales, params, state, jax.jit(predict)
+
+
+def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window(forecaster):
+    """The network is causal, and sees no more than a window has: training on sequences is training
+    on windows.
+    """
+    *_, predict = forecaster
     part = WEATHER.split.validation
     sequence, windows = experiment.windows(WEATHER, part, 8), experiment.windows(WEATHER, part, 1)
-    predict = jax.jit(
-        lambda inputs: experiment.predict(scales, model, params, state, {"inputs": inputs})
-    )
     together, alone = predict(sequence["inputs"][:1]), predict(windows["inputs"][:8])
     for name in ("mean", "quantiles"):
-        # float32: sums in another order
-        np.testing.assert_allclose(together[name][0], alone[name][:, 0], rtol=1e-4)
+        np.testing.assert_allclose(together[name][0], alone[name][:, 0], rtol=SINGLE)
     assert (np.diff(alone["quantiles"], axis=-1) >= 0).all()
+
+
+def test_a_run_forecasts_in_degrees_from_hours_in_their_own_units(forecaster):
+    """What `jnn.load` predicts, by what is saved with a run, is what the run itself tests."""
+    scales, params, state, predict = forecaster
+    example, change = experiment.describe(CONFIG)[1], Scaling(np.zeros(3), scales.change)
+    preparation = Preparation(example, scaling=scales.inputs, target=change)
+    model = experiment.predictor(CONFIG, preparation)
+    loaded = Loaded(model, params, state, CONFIG, example, preparation)
+    inputs = experiment.windows(WEATHER, WEATHER.split.validation, 8)["inputs"][:1]
+    expected, found = predict(inputs), loaded.predict(inputs[0])
+    np.testing.assert_allclose(found["mean"], expected["mean"][0], rtol=SINGLE)
+    quantiles = np.swapaxes(found["quantiles"], -1, -2)
+    np.testing.assert_allclose(quantiles, expected["quantiles"][0], rtol=SINGLE)
+    with pytest.raises(JnnError, match=r"got shape \(47, 19\), expected 48 hours"):
+        loaded.predict(inputs[0, :47])
 
 
 def test_the_same_hour_of_yesterday_is_persistence_a_day_ahead():
