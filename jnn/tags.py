@@ -8,7 +8,9 @@ bound as a whole, so that custom gradient rules are kept.
 
 The path of a value is the ``jax.named_scope`` in which it was tagged, then its name, as in
 ``block/attention/weights``. The second value with one path is ``path#2``. Values inside a ``scan``
-are stacked along a new first axis. Values inside ``cond`` and ``while`` are not captured.
+are stacked along a new first axis. Those of a ``cond`` or ``switch`` are of the branch taken, those
+of a ``while`` loop of its last iteration; a value that was not computed is NaN, or zero where it is
+no floating-point number.
 """
 
 import contextlib
@@ -63,7 +65,8 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     is cast to the dtype of the old one.
 
     Inside a ``scan`` a value is stacked, as `capture` returns it; a function gets the value of one
-    iteration at a time, and `at_iteration` changes a single iteration.
+    iteration at a time, and `at_iteration` changes a single iteration. Inside a ``while`` loop a
+    change applies to every iteration.
 
     Raises `JnnError` for a name that ``f`` does not tag, a value of another shape, and an iteration
     outside of the scan.
@@ -178,10 +181,10 @@ def _run_equation(equation, inputs, path, changes, seen):
     kind, parameters = equation.primitive.name, equation.params
     if kind == "name":
         return _run_tag(parameters["name"], inputs[0], path, changes, seen)
-    if kind not in (*_CALLS, *_REMATS, "scan") or not _holds_tags(parameters):
+    if kind not in (*_CALLS, *_REMATS, *_CONTROL) or not _holds_tags(parameters):
         return bind(equation, inputs), {}
-    if kind == "scan":
-        return _run_scan(parameters, inputs, path, changes, seen)
+    if kind in _CONTROL:
+        return _CONTROL[kind](parameters, inputs, path, changes, seen)
     inner, consts = callee(equation)
     run = lambda *args: _run(inner, consts, args, path, changes, seen)
     if kind not in _REMATS:
@@ -297,6 +300,69 @@ def _run_scan(parameters, inputs, path, changes, seen):
                 expected=f"one of 0 to {length - 1}",
             )
     return [*last, *ys], dict(zip(paths, values, strict=True))
+
+
+def _run_cond(parameters, inputs, path, changes, seen):
+    """A ``cond`` or ``switch`` whose branches also return the tagged values of all of them.
+
+    A path that two branches share is one value if it has the same shape and dtype in both.
+    """
+    index, *operands = inputs
+    branches, shapes = [], {}
+    for closed in parameters["branches"]:
+        others = {}
+        for _ in range(2):  # the second time, values that differ in shape get paths of their own
+            run = _of_branch(closed, path, changes, seen | others.keys())
+            own = jax.eval_shape(run, *operands)[1]
+            others = {
+                name: shape for name, shape in shapes.items() if own.get(name, shape) != shape
+            }
+        branches.append(run)
+        shapes |= own
+
+    def with_all(run):
+        def branch(*operands):
+            outputs, values = run(*operands)
+            return outputs, [
+                values[name] if name in values else _absent(shape) for name, shape in shapes.items()
+            ]
+
+        return branch
+
+    outputs, values = jax.lax.switch(index, [with_all(run) for run in branches], *operands)
+    return outputs, dict(zip(shapes, values, strict=True))
+
+
+def _of_branch(closed, path, changes, seen):
+    return lambda *operands: _run(closed.jaxpr, closed.consts, operands, path, changes, seen)
+
+
+def _run_while(parameters, inputs, path, changes, seen):
+    """A ``while`` loop that carries the tagged values of its last iteration along."""
+    condition, body = parameters["cond_jaxpr"], parameters["body_jaxpr"]
+    of_condition, of_body = parameters["cond_nconsts"], parameters["body_nconsts"]
+    consts, rest = inputs[:of_condition], inputs[of_condition:]
+    body_consts, start = rest[:of_body], rest[of_body:]
+
+    def run(*carry):
+        return _run(body.jaxpr, body.consts, [*body_consts, *carry], path, changes, seen)
+
+    listed, paths = _listed(run)
+    absent = [_absent(shape) for shape in jax.eval_shape(listed, *start)[1]]
+    goes_on = lambda carry: _run(
+        condition.jaxpr, condition.consts, [*consts, *carry[0]], path, {}, frozenset()
+    )[0][0]
+    last, values = jax.lax.while_loop(goes_on, lambda carry: listed(*carry[0]), (start, absent))
+    return list(last), dict(zip(paths, values, strict=True))
+
+
+def _absent(shape: Any) -> jax.Array:
+    """What stands for a value that was not computed."""
+    is_float = jnp.issubdtype(shape.dtype, jnp.inexact)
+    return jnp.full(shape.shape, jnp.nan if is_float else 0, shape.dtype)
+
+
+_CONTROL = {"scan": _run_scan, "cond": _run_cond, "while": _run_while}
 
 
 def _scan_counts(parameters) -> tuple[int, int]:

@@ -234,3 +234,95 @@ def test_what_capture_returned_changes_nothing_where_names_end_alike():
     np.testing.assert_array_equal(again, y)
     changed, _ = jnn.intervene(model.apply, {"0/output": 0 * values["0/output"]})(params, state, x)
     assert np.any(changed != y)
+
+
+def branching(index, x):
+    """One of three branches, of which two share a path and one has another shape."""
+    with jax.named_scope("choice"):
+        return jax.lax.switch(
+            index,
+            [
+                lambda x: tag(2 * x, "scaled") + 1,
+                lambda x: tag(tag(3 * x, "scaled") ** 2, "square"),
+                lambda x: x + tag(jnp.sum(x), "scaled"),
+            ],
+            x,
+        )
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
+def test_the_values_of_a_branch_are_those_of_the_one_taken(transform):
+    captured = transform(capture(branching))
+    x, absent = jnp.arange(1.0, 4.0), np.full(3, np.nan)
+    for index, scaled, square, total in (
+        (0, 2 * x, absent, np.nan),
+        (1, 3 * x, 9 * x**2, np.nan),
+        (2, absent, absent, 6.0),
+    ):
+        y, values = captured(index, x)
+        np.testing.assert_array_equal(y, branching(index, x))
+        expected = {"choice/scaled": scaled, "choice/square": square, "choice/scaled#2": total}
+        assert set(values) == set(expected)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(values[name], value)
+
+
+def test_branches_under_vmap_and_grad_are_looked_into():
+    x = jnp.arange(6.0).reshape(2, 3)
+    y, values = jax.vmap(capture(branching))(jnp.array([0, 1]), x)
+    np.testing.assert_array_equal(y, [branching(0, x[0]), branching(1, x[1])])
+    np.testing.assert_array_equal(values["choice/scaled"], [2 * x[0], 3 * x[1]])
+    loss = lambda x: jnp.sum(capture(branching)(1, x)[0])
+    np.testing.assert_array_equal(jax.grad(loss)(x[1]), 18 * x[1])
+
+
+def test_a_change_in_a_branch_counts_where_it_is_taken():
+    x = jnp.arange(3.0)
+    changed = intervene(branching, {"scaled": lambda old: 10 * old})
+    np.testing.assert_array_equal(changed(0, x), 20 * x + 1)
+    np.testing.assert_array_equal(changed(1, x), 900 * x**2)
+    np.testing.assert_array_equal(changed(2, x), x + 30)
+    one = intervene(branching, {"choice/scaled#2": jnp.float32(5)})
+    np.testing.assert_array_equal(one(2, x), x + 5)
+    np.testing.assert_array_equal(one(0, x), 2 * x + 1)
+
+
+def halving(x, least):
+    """Halve until the sum is below a bound; the number of iterations is not known before."""
+    with jax.named_scope("loop"):
+        return jax.lax.while_loop(
+            lambda carry: jnp.sum(carry[0]) > least,
+            lambda carry: (tag(carry[0] / 2, "half"), tag(carry[1] + 1, "count")),
+            (x, 0),
+        )
+
+
+def test_the_values_of_a_loop_are_those_of_its_last_iteration():
+    x = jnp.array([8.0, 8.0])
+    (y, count), values = jax.jit(capture(halving))(x, 3.0)
+    assert (y.tolist(), int(count)) == ([1.0, 1.0], 3)
+    assert values["loop/half"].tolist() == [1.0, 1.0]
+    assert int(values["loop/count"]) == 3
+    _, values = capture(halving)(x, 100.0)  # no iteration
+    assert np.isnan(values["loop/half"]).all()
+    assert int(values["loop/count"]) == 0
+
+
+def test_a_change_in_a_loop_applies_to_each_iteration():
+    x = jnp.array([8.0, 8.0])
+    changed = intervene(halving, {"half": lambda old: old / 2})
+    y, count = changed(x, 3.0)
+    assert (y.tolist(), int(count)) == ([0.5, 0.5], 2)
+    with pytest.raises(jnn.JnnError, match="an iteration for 'loop/half'"):
+        intervene(halving, {"half": at_iteration(0, jnp.zeros(2))})(x, 3.0)
+
+
+def test_a_branch_in_a_scan_is_stacked():
+    def f(x):
+        step = lambda carry, i: (
+            (jax.lax.cond(i > 0, lambda c: tag(c + 1, "sum"), lambda c: c, carry),) * 2
+        )
+        return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+    _, values = capture(f)(0.0)
+    np.testing.assert_array_equal(values["sum"], [np.nan, 1.0, 2.0])
