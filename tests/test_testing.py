@@ -58,6 +58,7 @@ def test_a_layer_of_ones_own_keeps_the_laws():
     assert set(report.values()) == {"holds"}
 
 
+@pytest.mark.slow  # the laws of the layer alone are above, those of compositions in the registry
 def test_so_does_a_composition_with_it():
     model = jnn.chain(
         jnn.dense(4),

@@ -27,7 +27,7 @@ def set_up(**settings):
     return config, task, batch, start(task, config, seed_key(0))
 
 
-@pytest.mark.parametrize("model", ["dcgan", "wgan_gp"])
+@pytest.mark.parametrize("model", [pytest.param("dcgan", marks=pytest.mark.slow), "wgan_gp"])
 def test_each_player_has_the_gradient_of_its_own_loss_alone(model):
     _, task, batch, (train_state, _) = set_up(model=model)
     run = partial(task.objective, state=train_state.state, batch=batch, key=jax.random.key(1))

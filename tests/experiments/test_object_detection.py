@@ -31,9 +31,9 @@ def test_half_of_the_scenes_get_noise():
 
 def test_photographs_are_turned_and_lit_otherwise():
     config, image = Config(smoke=True, data="trees"), jnp.full((400, 8, 8, 3), 0.5)
-    augmented, _ = object_detection.augmented(
-        config, jax.random.key(0), image, jnp.zeros((400, 1, 4))
-    )
+    augmented, _ = jax.jit(
+        lambda key: object_detection.augmented(config, key, image, jnp.zeros((400, 1, 4)))
+    )(jax.random.key(0))
     light = np.asarray(augmented).mean(axis=(1, 2))
     np.testing.assert_allclose(
         [light.min(axis=0), light.max(axis=0)], [[0.35] * 3, [0.7] * 3], atol=0.01
@@ -52,8 +52,9 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     image = images.to_float(splits.test["image"])
     np.testing.assert_array_equal(task.preparation.encode(splits.test["image"])[0], image)
     output, _ = jax.jit(task.model.apply)(params, state, image)
-    objects = {name: jnp.asarray(splits.test[name]) for name in ("box", "label", "mask")}
-    sums = object_detection.image_losses(output, objects, image.shape[-3:-1])
+    objects = {name: splits.test[name] for name in ("box", "label", "mask")}
+    losses = jax.jit(object_detection.image_losses, static_argnums=2)
+    sums = jax.device_get(losses(output, objects, image.shape[-3:-1]))
     total = sums["heat"].sum() + config.box_weight * sums["box"].sum()
     loss = task.test(params, state)["test/loss"]
     np.testing.assert_allclose(loss, total / splits.test["mask"].sum(), rtol=1e-5)

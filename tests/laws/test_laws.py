@@ -64,6 +64,16 @@ STREAM_ANEW = (
 )
 
 
+def is_variant(name):
+    """Whether a model is another one of the registry with other settings."""
+    model, _, setting = name.partition(", ")
+    return bool(setting and model in SETTINGS) or name in ALIKE
+
+
+def with_variants_slow(names):
+    return [pytest.param(name, marks=[pytest.mark.slow] * is_variant(name)) for name in names]
+
+
 def is_slow(name, law):
     """Whether `make test` leaves this law of this model to `make test-all`, which checks every law
     on every model.
@@ -99,7 +109,7 @@ def test_what_make_test_leaves_out_is_named_as_it_is_registered():
     assert {*FEW, *REPRESENTATIVES, *SMALL, *ALIKE, *STREAM_ANEW} <= set(CASES)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", with_variants_slow(CASES))
 def test_nothing_is_promoted_on_the_way(name):
     case = CASES[name]
     x = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), case.x)
@@ -129,7 +139,7 @@ STREAMS = [
 ]
 
 
-@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("name", with_variants_slow(STREAMS))
 def test_nothing_is_promoted_in_a_stream_with_x64(name):
     """Integers of a stream have one type, where the default one is int64 too."""
     model, (leaf,) = CASES[name].model, jax.tree.leaves(CASES[name].x)
