@@ -166,7 +166,7 @@ def tied(vocabulary, width, trunk):
 
 def test_tied_embeddings_get_the_gradients_of_both_uses():
     with jax.enable_x64(True):
-        model, tokens = tied(5, 4, jnn.chain(jnn.dense(4), jnp.tanh)), jnp.array([1, 4, 1])
+        model, tokens = tied(5, 4, jnn.chain(jnn.dense(4), jnp.tanh)), np.array([1, 4, 1])
         params, state = jax.jit(model.init)(jax.random.key(0), tokens)
         assert set(params) == {"embedding", "trunk"}
         total = lambda params: jnp.sum(jnp.sin(model.apply(params, state, tokens)[0]))
@@ -180,9 +180,15 @@ def test_tied_embeddings_get_the_gradients_of_both_uses():
         gradients = jax.jit(jax.grad(untied, argnums=(0, 1)))
         both = sum(gradients(params["embedding"], params["embedding"]))
         np.testing.assert_allclose(jax.jit(jax.grad(total))(params)["embedding"], both, atol=1e-12)
-    jnn.testing.check_model(
-        model, np.array([1, 4, 1]), sequence=True, laws=["purity", "batch", "stream", "capture"]
-    )
+
+
+SLOW_PURITY = pytest.param("purity", marks=pytest.mark.slow)  # one operation at a time
+
+
+@pytest.mark.parametrize("law", ["batch", "stream", "capture", SLOW_PURITY])
+def test_tied_embeddings_keep_the_laws(law):
+    model = tied(5, 4, jnn.chain(jnn.dense(4), jnp.tanh))
+    jnn.testing.check_model(model, np.array([1, 4, 1]), sequence=True, laws=[law])
 
 
 @pytest.mark.parametrize("unroll", [1, 2, True])

@@ -1,5 +1,7 @@
 """Transformed models: ensembles, recomputation, mixed precision, frozen params."""
 
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,9 @@ import optax
 import pytest
 
 import jnn
+from tests.compiled import apply, init
 
-X = jnp.linspace(-1, 1, 12).reshape(4, 3)
+X = jnp.asarray(np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3))
 MODEL = jnn.chain(hidden=jnn.dense(5), tanh=jnp.tanh, out=jnn.dense(2))
 
 
@@ -18,12 +21,12 @@ def total(model, state):
 
 def test_ensemble_members_may_see_inputs_of_their_own():
     many = jnn.ensemble(MODEL, 3, x_axis=0)
-    xs = jnp.stack([X, 2 * X, 3 * X])
-    params, state = many.init(jax.random.key(0), xs)
-    ys, _ = many.apply(params, state, xs)
+    xs = np.stack([X, 2 * X, 3 * X])
+    params, state = init(many, xs)
+    ys = np.asarray(apply(many, params, state, xs)[0])
+    start = jax.jit(lambda i: MODEL.init(jax.random.fold_in(jax.random.key(0), i), X)[0])
     for i in range(3):
-        solo, _ = MODEL.init(jax.random.fold_in(jax.random.key(0), i), X)
-        np.testing.assert_allclose(ys[i], MODEL.apply(solo, {}, xs[i])[0], atol=1e-6)
+        np.testing.assert_allclose(ys[i], apply(MODEL, start(i), {}, xs[i])[0], atol=1e-6)
 
 
 def kept_for_the_way_back(model, params, state):
@@ -49,24 +52,28 @@ def test_cast_computes_in_bfloat16_and_trains_float32():
     seen = []
     spy = jnn.function(lambda x: seen.append(x.dtype) or x)
     model = jnn.cast(jnn.chain(jnn.dense(4), spy, jnn.dense(2)))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     seen.clear()
-    gradient = jax.grad(total(model, state))(params)
+    gradient = jax.jit(jax.grad(total(model, state)))(params)
     assert set(seen) == {jnp.dtype(jnp.bfloat16)}
     assert {leaf.dtype.name for leaf in jax.tree.leaves((params, gradient))} == {"float32"}
-    assert model.apply(params, state, X)[0].dtype == jnp.float32
+    assert apply(model, params, state, X)[0].dtype == jnp.float32
 
 
 def test_frozen_params_stay_where_they_are():
     model = jnn.frozen(MODEL, "hidden/.*")
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     optimizer = optax.adamw(
-        0.1, mask=lambda params: jax.tree.map(jnp.logical_not, jnn.path_mask(params, "hidden/.*"))
+        0.1, mask=lambda params: jax.tree.map(operator.not_, jnn.path_mask(params, "hidden/.*"))
     )
-    updates, _ = optimizer.update(
-        jax.grad(total(model, state))(params), optimizer.init(params), params
-    )
-    new = optax.apply_updates(params, updates)
+
+    @jax.jit
+    def updated(params):
+        gradient = jax.grad(total(model, state))(params)
+        updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+        return optax.apply_updates(params, updates)
+
+    new = updated(params)
     jax.tree.map(np.testing.assert_array_equal, new["hidden"], params["hidden"])
     assert np.all(new["out"]["kernel"] != params["out"]["kernel"])
 
@@ -82,6 +89,6 @@ def test_frozen_refuses_a_path_that_matches_nothing():
 
 def test_transformations_compose():
     model = jnn.ensemble(jnn.cast(jnn.remat(jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 2))), 4)
-    params, state = jax.jit(model.init)(jax.random.key(0), X)
+    params, state = init(model, X)
     assert params["0"]["kernel"].shape == (4, 2, 3, 3)
-    assert jax.jit(model.apply)(params, state, X)[0].shape == (4, 4, 3)
+    assert apply(model, params, state, X)[0].shape == (4, 4, 3)

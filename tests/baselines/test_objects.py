@@ -23,9 +23,9 @@ def rectangles(number):
 
 
 def test_components_are_the_rectangles_and_their_classes():
-    train, test = rectangles(60), rectangles(12)
+    train, test = rectangles(30), rectangles(6)
     detections = objects.components(train)(test["image"])
-    for boxes, scores, labels, i in zip(*detections, range(12), strict=True):
+    for boxes, scores, labels, i in zip(*detections, range(6), strict=True):
         true_labels = {
             tuple(box): label
             for box, label in zip(
@@ -40,7 +40,7 @@ def test_components_are_the_rectangles_and_their_classes():
 
 
 def test_what_is_dark_or_small_is_no_component():
-    train = rectangles(30)
+    train = rectangles(15)
     image = np.full((2, 40, 40, 1), 15, np.uint8)
     image[1, 3:8, 3:8] = 200  # 25 pixels
     assert not np.isfinite(objects.components(train)(image).scores).any()
@@ -48,7 +48,7 @@ def test_what_is_dark_or_small_is_no_component():
 
 
 def test_blur_removes_noise():
-    train, test = rectangles(60), rectangles(12)
+    train, test = rectangles(30), rectangles(6)
     noisy = np.clip(test["image"] + RNG.normal(0, 25, test["image"].shape), 0, 255).astype(np.uint8)
     detect, count = objects.components(train), test["mask"].sum()
     blurred = np.isfinite(detect(noisy, threshold=45, blur=1.5).scores).sum()

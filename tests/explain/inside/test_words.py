@@ -23,6 +23,7 @@ from jnn.explain.inside.words import (
     right_and_worst,
 )
 from jnn.layers.gru import gru
+from tests.compiled import apply, init
 
 COMPLETE = 1e-4  # what the middle rule with 256 steps leaves on a small smooth network
 EXACT = 1e-10  # float64
@@ -46,7 +47,7 @@ def classifier(*layers, classes):
 @functools.cache
 def reader(classes=2):
     model = classifier(("memory", gru(6)), classes=classes)
-    return model, *model.init(jax.random.key(0), TOKENS[0])
+    return model, *init(model, TOKENS[0])
 
 
 def bag_of_words():
@@ -59,8 +60,7 @@ def bag_of_words():
     model = jnn.chain(
         embedding=jnn.embedding(V, 2), total=jnn.Model(lambda key, x: ({}, {}), total)
     )
-    params, state = model.init(jax.random.key(0), TOKENS[0])
-    return model, params, state
+    return model, *init(model, TOKENS[0])
 
 
 def odds(logits, target):
@@ -93,13 +93,11 @@ def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
     model, params, state = reader(classes)
     values = integrated_words(model, params, state, TOKENS, TARGETS, steps=256)
     inner = jnn.chain(memory=gru(6), last=jnn.last_element(), out=jnn.dense(classes))
-    nothing = inner.apply(
-        {name: params[name] for name in ("memory", "out")}, state, jnp.zeros((T, D))
-    )[0]
+    own = {name: params[name] for name in ("memory", "out")}
+    nothing, _ = apply(inner, own, state, np.zeros((T, D)))
     for row, tokens, target in zip(values, TOKENS, TARGETS, strict=True):
-        rise = odds(np.asarray(model.apply(params, state, tokens)[0]), target) - odds(
-            np.asarray(nothing), target
-        )
+        logits, _ = apply(model, params, state, tokens)
+        rise = odds(np.asarray(logits), target) - odds(np.asarray(nothing), target)
         assert_allclose(row.sum(), rise, atol=COMPLETE)
 
 
