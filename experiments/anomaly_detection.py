@@ -54,6 +54,7 @@ from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.baselines.anomalies import autoregression_score, components_score
+from jnn.data.scaling import Scaling
 from jnn.data.series_windows import forecast_windows, standardize_series, stretches, windows
 from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording, split_clean
@@ -63,7 +64,16 @@ from jnn.runs import About
 from jnn.scores import anomaly
 from jnn.scores.anomaly import AnomalyScore, step_means
 from jnn.scores.recording import RecordingJudge
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    once,
+    predict_all,
+)
 
 ABOUT = About(
     task="detection of anomalies in sensor data",
@@ -183,12 +193,14 @@ class Prepared(NamedTuple):
     """(T,) float32."""
     train: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
+    scaling: Scaling
+    """(1,): of the readings."""
 
 
 def prepare(config: Config, recording: Recording) -> Prepared:
     """Windows: ``inputs`` (N, length / every, 1), and ``targets``, equal or (N,) to forecast."""
     train, validation = split_clean(recording)
-    x, _ = standardize_series(recording.values, [*train, *validation])
+    x, scaling = standardize_series(recording.values, [*train, *validation])
     if config.model == "autoencoder":
         cut = partial(windows, x, length=config.length)
     else:
@@ -200,7 +212,8 @@ def prepare(config: Config, recording: Recording) -> Prepared:
         is_forecast = "targets" in arrays
         return {"inputs": steps, "targets": arrays["targets"][:, 0] if is_forecast else steps}
 
-    return Prepared(x, examples(train), examples(validation))
+    one_column = Scaling(*(np.reshape(moment, 1) for moment in scaling))
+    return Prepared(x, examples(train), examples(validation), one_column)
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -224,15 +237,40 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((steps, 1), jnp.float32)
 
 
+def outputs_of(config: Config, model: jnn.Model, params, state, x, **options) -> jax.Array:
+    """Of each member the reconstructions ``(members, ..., T, 1)``, or forecasts (members, ...)."""
+    y = model.apply(params, state, x, **options)[0].astype(jnp.float32)
+    return x[None, ..., -1, 0] + y[..., -1, 0] if config.model == "forecaster" else y
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """A window of scaled readings ``(..., length, 1)`` -> its steps as the members have them.
+
+    That is for `jnn.load`, whose windows and answers are in the unit of the sensor: the mean of the
+    reconstructions ``(..., length / every, 1)``, or of the forecasts ``(..., 1)``.
+    """
+    model, window = build_model(config), preparation.example.shape
+
+    def init(key, x):
+        return model.init(key, step_means(x, config.every))
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        if x.shape[-2:] != window:
+            expected = f"windows (..., {config.length}, 1)"
+            raise mistake("anomaly_detection", got=f"shape {x.shape}", expected=expected)
+        y = outputs_of(config, model, params, state, step_means(x, config.every))
+        y = jnp.mean(y, axis=0)
+        return y[..., None] if config.model == "forecaster" else y, state
+
+    return jnn.Model(init, apply)
+
+
 def task(config: Config, recording: Recording) -> Task:
     """Squared error; params are kept by that on validation data."""
     model, data = build_model(config), prepare(config, recording)
     forecasts = config.model == "forecaster"
-
-    def outputs(params, state, x, **options):
-        """Of each member the reconstructions ``(members, N, T, 1)``, or forecasts (members, N)."""
-        y = model.apply(params, state, x, **options)[0].astype(jnp.float32)
-        return x[None, ..., -1, 0] + y[..., -1, 0] if forecasts else y
+    outputs = partial(outputs_of, config, model)
+    window = jax.ShapeDtypeStruct((config.length, 1), jnp.float32)
 
     def predict(params, state, batch):
         return jnp.mean(outputs(params, state, batch["inputs"]), axis=0)
@@ -287,6 +325,7 @@ def task(config: Config, recording: Recording) -> Task:
         objective=objective,
         feed=in_memory(data.train, config.batch_size),
         example=describe(config)[1],
+        preparation=Preparation(window, scaling=data.scaling, target=data.scaling),
         validate=validate,
         best="validation/loss",
         lowest=True,

@@ -46,7 +46,7 @@ from jnn.data.sets.faces import load_faces, synthetic_faces
 from jnn.data.splits import Splits
 from jnn.runs import About
 from jnn.scores import verification
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, once, predict_all
+from jnn.train import SUITED, Preparation, Task, TrainingConfig, in_memory, once, predict_all
 
 ABOUT = About(
     task="face verification",
@@ -129,7 +129,7 @@ def training_people(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reduced(image: jax.Array | np.ndarray) -> jax.Array:
-    """Bytes ``(N, 112, 92, 1)`` -> means of 4 x 4 pixels, from 0 to 1, ``(N, 28, 23, 1)``."""
+    """Images ``(N, 112, 92, 1)`` -> means of 4 x 4 pixels, from 0 to 1, ``(N, 28, 23, 1)``."""
     height, width = (side // REDUCTION for side in SIZE)
     blocks = images.to_float(image).reshape(-1, height, REDUCTION, width, REDUCTION, 1)
     return jnp.mean(blocks, axis=(2, 4))
@@ -179,6 +179,23 @@ def embed(config: Config, params, state, batch: Mapping[str, Any]) -> jax.Array:
     return jnp.moveaxis(both, 0, 1).reshape(len(image), -1) / config.members**0.5
 
 
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Images ``(..., 112, 92, 1)`` -> their embeddings ``(..., members features)``, for `jnn.load`.
+
+    The cosine of two embeddings, their inner product, says whether they are of one person.
+    """
+    model, example = describe(config)
+
+    def init(key, x):
+        return model.init(key, example)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        z = embed(config, params, state, {"image": x.reshape(-1, *preparation.example.shape)})
+        return z.reshape(*x.shape[:-3], -1), state
+
+    return jnn.Model(init, apply)
+
+
 def task(config: Config, splits: Splits) -> Task:
     """A margin loss of the cosines to the people of the training part."""
     model, example = describe(config)
@@ -217,6 +234,7 @@ def task(config: Config, splits: Splits) -> Task:
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
         example=example,
+        preparation=Preparation(jax.ShapeDtypeStruct((*SIZE, 1), jnp.float32), pixels=True),
         validate=validation_auc() if config.validation else None,
         best="validation/auc" if config.validation else None,
         test=lambda *kept: {f"test/{k}": value for k, value in scores(embed_test(*kept)).items()},

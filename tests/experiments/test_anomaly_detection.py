@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from experiments import anomaly_detection as experiment
+from jnn.cli.load import Loaded
+from jnn.data.scaling import Scaling
 from jnn.errors import JnnError
+from jnn.scores.anomaly import step_means
+from jnn.train import Preparation
 
 RECORDING = experiment.synthetic_recording()
 
@@ -61,3 +65,28 @@ def test_a_setting_that_is_asked_for_is_kept_where_another_suits():
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(JnnError, match=message):
         dataclasses.replace(experiment.Config(), **settings)
+
+
+@pytest.mark.parametrize(("model", "every"), [("forecaster", 1), ("autoencoder", 4)])
+def test_a_run_answers_windows_in_the_unit_of_the_sensor(model, every):
+    """What `jnn.load` predicts, by what is saved with a run, is what the network is trained for."""
+    settings = {"members": 2, "width": 4, "latent": 3, "length": 8, "every": every}
+    config = experiment.Config(smoke=True, model=model, **settings)
+    scaling = Scaling(np.array([50.0]), np.array([4.0]))
+    window = jax.ShapeDtypeStruct((8, 1), np.float32)
+    preparation = Preparation(window, scaling=scaling, target=scaling)
+    predictor = experiment.predictor(config, preparation)
+    network, example = experiment.describe(config)
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), example)
+    draw = lambda leaf: rng.normal(size=leaf.shape).astype(np.float32)
+    params, state = jax.tree.map(draw, shapes)
+    loaded = Loaded(predictor, params, state, config, window, preparation)
+    raw = rng.normal(50, 4, (3, 8, 1))
+    steps = step_means(((raw - 50) / 4).astype(np.float32), every)
+    y = np.mean(jax.jit(network.apply)(params, state, steps)[0], axis=0)
+    expected = steps[:, -1] + y[:, -1] if model == "forecaster" else y
+    answer = loaded.predict(raw)
+    np.testing.assert_allclose(answer, 50 + 4 * expected, rtol=1e-5)  # float32
+    with pytest.raises(JnnError, match=r"shape \(7, 1\), expected windows \(\.\.\., 8, 1\)"):
+        loaded.predict(raw[0, 1:])

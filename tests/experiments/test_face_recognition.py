@@ -9,6 +9,7 @@ import sklearn.metrics
 from scipy.spatial.distance import pdist
 
 from experiments import face_recognition as experiment
+from jnn.cli.load import Loaded
 from jnn.errors import JnnError
 from jnn.train import seed_key, start
 
@@ -22,6 +23,14 @@ def begun():
     splits = experiment.load_data(config)
     task = experiment.task(config, splits)
     return config, splits, task, start(task, config, seed_key(0))[0]
+
+
+@pytest.fixture(scope="module")
+def embedded(begun):
+    """The embeddings of the test part."""
+    config, splits, _, train_state = begun
+    embed = jax.jit(partial(experiment.embed, config))
+    return embed(train_state.params, train_state.state, {"image": splits.test["image"]})
 
 
 @pytest.mark.parametrize("validation", [False, True])
@@ -40,12 +49,25 @@ def test_the_folds_hold_everyone_out_once():
     assert sorted(k for people in folds for k in people) == list(range(40))
 
 
-def test_cosines_of_embeddings_are_the_mean_of_the_members(begun):
-    config, splits, _, train_state = begun
-    z = experiment.embed(config, train_state.params, train_state.state, splits.test)
+def test_cosines_of_embeddings_are_the_mean_of_the_members(begun, embedded):
+    config, z = begun[0], embedded
     members = np.moveaxis(np.reshape(z, (len(z), config.members, config.features)), 1, 0)
     expected = np.mean([1 - pdist(member, "cosine") for member in members], axis=0)
     np.testing.assert_allclose(1 - pdist(z, "cosine"), expected, atol=SINGLE)
+
+
+def test_a_run_embeds_the_bytes_of_photographs(begun, embedded):
+    """What `jnn.load` predicts, by what is saved with a run, is what the run itself tests."""
+    config, splits, task, train_state = begun
+    kept = train_state.params, train_state.state
+    predictor = experiment.predictor(config, task.preparation)
+    loaded = Loaded(predictor, *kept, config, task.preparation.example, task.preparation)
+    np.testing.assert_allclose(loaded.predict(splits.test["image"]), embedded, atol=SINGLE)
+    shapes = jax.eval_shape(predictor.init, jax.random.key(0), loaded.example)
+    same = jax.tree.map(lambda a, b: a.shape == b.shape, shapes, kept)
+    assert all(jax.tree.leaves(same))
+    with pytest.raises(JnnError, match=r"shape \(2, 64, 64, 1\), expected pictures"):
+        loaded.predict(np.zeros((2, 64, 64, 1), np.uint8))
 
 
 def test_an_image_and_its_mirror_image_have_one_embedding(begun):
@@ -59,7 +81,8 @@ def test_an_image_and_its_mirror_image_have_one_embedding(begun):
 def test_the_validation_metric_is_scikit_learns_auc(begun):
     config, splits, task, train_state = begun
     auc = task.validate(train_state.params, train_state.state)["validation/auc"]
-    z = experiment.embed(config, train_state.params, train_state.state, splits.validation)
+    embed = jax.jit(partial(experiment.embed, config))
+    z = embed(train_state.params, train_state.state, {"image": splits.validation["image"]})
     person = splits.validation["person"]
     same = (person[:, None] == person[None])[np.triu_indices(len(person), 1)]
     expected = sklearn.metrics.roc_auc_score(same, 1 - pdist(z, "cosine"))
