@@ -40,6 +40,10 @@ class TransformerConfig(BlockConfig):
     """What makes logits: the transposed embedding, a dense layer without bias, or nothing: the
     output is then features.
     """
+    head_bias: bool = False
+    """Whether logits of a dense head have a bias, as in Phi."""
+    first_position: int = 0
+    """Rows of the table of learned positions before the one of the first position, as in OPT."""
     segments: int = 0
     """Kinds of segments, each with a vector that is added, as in BERT; 0 for none."""
     embedding_deviation: float = 0.02
@@ -93,7 +97,7 @@ def transformer(config: TransformerConfig) -> Model:
         parts["segments"] = _embedding(config, config.segments)
     if config.positions in ("learned", "sinusoidal"):
         parts["positions"] = (
-            learned_positions(config.length)
+            learned_positions(config.length, first=config.first_position)
             if config.positions == "learned"
             else sinusoidal_positions()
         )
@@ -104,7 +108,9 @@ def transformer(config: TransformerConfig) -> Model:
     if config.norm_first:
         parts["norm"] = norm(config)
     if config.head == "dense":
-        parts["head"] = dense(config.vocabulary, use_bias=False, kernel_init=kernel_init(config))
+        parts["head"] = dense(
+            config.vocabulary, use_bias=config.head_bias, kernel_init=kernel_init(config)
+        )
     if config.pooled:
         parts["pooler"] = dense(config.width, kernel_init=kernel_init(config))
 

@@ -19,10 +19,17 @@ from jnn.layers.dropout import dropout
 from jnn.layers.feed_forward import feed_forward
 from jnn.layers.mixture_of_experts import mixture_of_experts
 from jnn.layers.normalization import layer_norm, rms_norm
-from jnn.layers.positions import alibi, relative_buckets, rotary
+from jnn.layers.positions import RotaryScaling, alibi, relative_buckets, rotary
 from jnn.model import Model
 from jnn.transform import remat, reparameterized
 from jnn.wiring import Run, wired
+
+_BIASES = {
+    "all": True,
+    "none": False,
+    "inputs": ("query", "key", "value"),
+    "output": ("output",),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,16 +62,34 @@ class BlockConfig:
     """Whether norms come before each residual branch (pre-norm) or after its sum (post-norm)."""
     norm_epsilon: float = 1e-5
     """What is added to the variance."""
+    norm_scale: Literal["factor", "one_plus", "none"] = "factor"
+    """Whether what is normalized is multiplied by ``scale``, by ``1 + scale`` (rms alone, as in
+    Gemma), or by nothing, and has no bias (as in OLMo).
+    """
+    query_norm: bool = False
+    """Whether queries and keys are divided by the root mean square of each head, as in Qwen3."""
+    branches: Literal["sequential", "parallel", "shared_norm"] = "sequential"
+    """Whether the feed-forward network reads what attention has added to, or with norms first the
+    same as attention, by a norm of its own (GPT-NeoX) or by that of attention (Phi).
+    """
     positions: Literal["learned", "sinusoidal", "rotary", "alibi", "relative", "none"] = "learned"
     """Position encoding: vectors that are added to embeddings, or within attention."""
     rotary_base: float = 10_000.0
     """The longest wavelength of rotary positions, over 2 pi, nearly."""
+    rotary_fraction: float = 1.0
+    """The share of the features of each head that rotary positions rotate."""
+    rotary_scaling: RotaryScaling | None = None
+    """Slower rotation, for long sequences."""
     window: int = 0
     """The elements that each attends to, itself included; 0 for all."""
     scaled: bool = True
     """Whether logits are divided by ``sqrt(head_features)``; T5's are not."""
     use_bias: bool = True
-    """Whether dense layers have biases."""
+    """Whether dense layers and layer norms have biases."""
+    attention_bias: Literal["same", "all", "inputs", "output", "none"] = "same"
+    """The projections of attention that have biases: those of ``use_bias``, all, queries, keys and
+    values, the output, or none.
+    """
     dropout: float = 0.0
     """Fraction dropped in training: of residual branches, attention weights and embeddings."""
     kernel_deviation: float = 0.0
@@ -93,6 +118,15 @@ class BlockConfig:
                 expected="a divisor",
                 remedy=remedy,
             )
+        if self.branches != "sequential" and not self.norm_first:
+            raise mistake(
+                type(self).__name__,
+                got=f"branches={self.branches!r} and norm_first=False",
+                expected="norm_first=True where branches are parallel",
+            )
+        if self.norm_scale == "one_plus" and self.norm != "rms":
+            got = f"norm_scale='one_plus' and norm={self.norm!r}"
+            raise mistake(type(self).__name__, got=got, expected="norm='rms'")
 
 
 def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
@@ -100,6 +134,7 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
 
         h = x + attention(norm(x)),   y = h + feed_forward(norm(h))     pre-norm
         h = norm(x + attention(x)),   y = norm(h + feed_forward(h))     post-norm
+        y = x + attention(norm(x)) + feed_forward(norm(x))              parallel branches
 
     x ``(..., T, width)`` -> y ``(..., T, width)``. With ``cross`` there is attention to a memory
     between the two, and x and y are dicts:
@@ -117,7 +152,8 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     parts = {"attention": _attention(config, causal), "feed_forward": _feed_forward(config)}
     if cross:
         parts["cross_attention"] = cross_attention(**_attention_settings(config))
-    parts |= {f"{name}_norm": norm(config) for name in parts}
+    normed = [name for name in parts if name != "feed_forward" or config.branches != "shared_norm"]
+    parts |= {f"{name}_norm": norm(config) for name in normed}
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
 
@@ -125,13 +161,21 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
         run: Run, name: str, h: jax.Array, call: Callable[[jax.Array], jax.Array]
     ) -> jax.Array:
         """The residual branch ``call``, with its norm and dropout, added to h."""
-        dropped = lambda y: run("dropout", y) if config.dropout else y
         if config.norm_first:
-            return h + dropped(call(run(f"{name}_norm", h)))
-        return run(f"{name}_norm", h + dropped(call(h)))
+            return h + branch(run, name, h, call)
+        return run(f"{name}_norm", h + dropped(run, call(h)))
+
+    def branch(
+        run: Run, name: str, h: jax.Array, call: Callable[[jax.Array], jax.Array]
+    ) -> jax.Array:
+        is_shared = name == "feed_forward" and config.branches == "shared_norm"
+        return dropped(run, call(run("attention_norm" if is_shared else f"{name}_norm", h)))
+
+    def dropped(run: Run, y: jax.Array) -> jax.Array:
+        return run("dropout", y) if config.dropout else y
 
     def flow(run: Run, x: Any) -> Any:
-        h = x["x"] if cross else x
+        before = h = x["x"] if cross else x
         if h.shape[-1] != config.width:
             raise mistake(
                 "block",
@@ -143,7 +187,11 @@ def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
         if cross:
             attend = lambda h: run("cross_attention", {**x, "x": h}, mask=None)
             h = residual(single, "cross_attention", h, attend)
-        h = residual(single, "feed_forward", h, lambda h: single("feed_forward", h))
+        feed = lambda h: single("feed_forward", h)
+        if config.branches == "sequential":
+            h = residual(single, "feed_forward", h, feed)
+        else:
+            h = h + branch(single, "feed_forward", before, feed)
         return {**x, "x": h} if cross else h
 
     return wired(flow, parts)
@@ -168,10 +216,11 @@ def without_pairs(run: Run, h: jax.Array) -> Run:
 
 def norm(config: BlockConfig) -> Model:
     """The normalization of the config."""
-    epsilon = config.norm_epsilon
+    epsilon, has_scale = config.norm_epsilon, config.norm_scale != "none"
     if config.norm == "rms":
-        return rms_norm(epsilon=epsilon)
-    return layer_norm(epsilon=epsilon, use_bias=config.use_bias)
+        offset = 1.0 if config.norm_scale == "one_plus" else 0.0
+        return rms_norm(epsilon=epsilon, use_scale=has_scale, scale_offset=offset)
+    return layer_norm(epsilon=epsilon, use_scale=has_scale, use_bias=has_scale and config.use_bias)
 
 
 def kernel_init(config: BlockConfig, *, outputs: bool = False) -> Callable:
@@ -200,18 +249,25 @@ def _attention_settings(config: BlockConfig) -> dict[str, Any]:
         "dropout": config.dropout,
         "fused": config.fused,
         **_kernels(config),
+        "use_bias": _BIASES.get(config.attention_bias, config.use_bias),
     }
 
 
 def _attention(config: BlockConfig, causal: bool) -> Model:
     within = {
-        "rotary": rotary(config.rotary_base),
+        "rotary": rotary(
+            config.rotary_base, fraction=config.rotary_fraction, scaling=config.rotary_scaling
+        ),
         "alibi": alibi(),
         "relative": relative_buckets(),
     }
     positions, window = within.get(config.positions), config.window or None
     return attention(
-        causal=causal, positions=positions, window=window, **_attention_settings(config)
+        causal=causal,
+        positions=positions,
+        window=window,
+        query_norm=rms_norm(epsilon=config.norm_epsilon) if config.query_norm else None,
+        **_attention_settings(config),
     )
 
 

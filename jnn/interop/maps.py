@@ -168,7 +168,7 @@ def _check_copies(tensors: Tensors, copies, needed, caller: str) -> dict[str, st
 
 
 def _check_keys(needed, shapes, ignored, caller: str) -> dict[str, str]:
-    """Refuse tensors without a row, and rows without a tensor; the keys that are ignored, and why."""
+    """Refuse tensors without a row and rows without a tensor; what is ignored, and why."""
     if missing := [key for key in needed if key not in shapes]:
         raise mistake(
             caller,

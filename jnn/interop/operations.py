@@ -17,11 +17,13 @@ class Operation(NamedTuple):
     ``name``   for documentation
     ``read``   a tensor of the file -> a tuple of leaves
     ``write``  these leaves -> the tensor
+    ``leaves`` how many they are
     """
 
     name: str
     read: Callable[[Any], tuple[Any, ...]]
     write: Callable[..., Any]
+    leaves: int = 1
 
 
 SAME = Operation("same", lambda tensor: (tensor,), lambda leaf: leaf)
@@ -55,6 +57,7 @@ def split(*sizes: int) -> Operation:
         f"split {sizes}",
         lambda tensor: tuple(tensor[..., a:b] for a, b in bounds),
         lambda *leaves: _module(leaves[0]).concatenate(leaves, axis=-1),
+        len(sizes),
     )
 
 
@@ -69,20 +72,30 @@ def reshaped(file: tuple[int, ...], leaf: tuple[int, ...]) -> Operation:
     )
 
 
-def then(first: Operation, second: Operation) -> Operation:
-    """``second``, applied to each of the leaves of ``first``.
-
-    ``second`` makes one leaf of one tensor.
+def then(*operations: Operation) -> Operation:
+    """One operation after the other, each on all leaves of the one before; at most one splits.
 
     >>> k, v = then(split(1, 1), reshaped((2, 1), (2,))).read(np.array([[1, 2], [3, 4]]))
     >>> k.tolist(), v.tolist()
     ([1, 3], [2, 4])
     """
-    return Operation(
-        f"{first.name}, {second.name}",
-        lambda tensor: tuple(second.read(part)[0] for part in first.read(tensor)),
-        lambda *leaves: first.write(*(second.write(leaf) for leaf in leaves)),
-    )
+
+    def read(tensor):
+        parts = (tensor,)
+        for operation in operations:
+            parts = tuple(leaf for part in parts for leaf in operation.read(part))
+        return parts
+
+    def write(*leaves):
+        for operation in reversed(operations):
+            if operation.leaves == 1:
+                leaves = tuple(operation.write(leaf) for leaf in leaves)
+            else:
+                leaves = (operation.write(*leaves),)
+        return leaves[0]
+
+    name = ", ".join(operation.name for operation in operations)
+    return Operation(name, read, write, max(operation.leaves for operation in operations))
 
 
 def _module(array: Any) -> Any:

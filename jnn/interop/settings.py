@@ -90,21 +90,21 @@ def tied(default: bool) -> Setting:
     )
 
 
-def rotary_base(default: float) -> Setting:
-    """The base of rotary positions, of old files and new."""
+def window(default: int = 0) -> Setting:
+    """The window of attention, which all layers have or none."""
 
     def read(config):
-        rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-        kind = rope.get("rope_type", rope.get("type", "default"))
-        if kind != "default":
-            raise ValueError(f"rotary positions scaled by {kind!r} in place of plain ones")
-        return float(rope.get("rope_theta", config.get("rope_theta") or default))
+        size = config.get("sliding_window", default) or 0
+        if not config.get("use_sliding_window", True):
+            return 0
+        if type(size) is not int or size < 0:
+            raise ValueError(f"sliding_window={size!r} in place of an integer")
+        kinds = set(config.get("layer_types") or ())
+        if size and len(kinds) > 1:
+            raise ValueError(f"layers of {' and of '.join(sorted(kinds))} in place of one kind")
+        return 0 if kinds == {"full_attention"} else size
 
-    return Setting(
-        "rotary_base",
-        read,
-        lambda base: {"rope_parameters": {"rope_type": "default", "rope_theta": base}},
-    )
+    return Setting("window", read, lambda size: {"sliding_window": size or None})
 
 
 def read_settings(
@@ -133,5 +133,7 @@ def write_settings(settings: Iterable[Setting], values: Mapping[str, Any]) -> di
     """Entries of ``config.json`` from which `read_settings` makes these values."""
     entries: dict[str, Any] = {}
     for setting in settings:
-        entries |= setting.write(values[setting.name])
+        for key, value in setting.write(values[setting.name]).items():
+            within = isinstance(value, dict) and key in entries
+            entries[key] = entries[key] | value if within else value
     return entries

@@ -1,5 +1,7 @@
 """Multi-head self-attention."""
 
+from collections.abc import Collection
+
 import jax
 import jax.numpy as jnp
 
@@ -31,7 +33,8 @@ def attention(
     window: int | None = None,
     positions: Positions | None = None,
     scale: float | None = None,
-    use_bias: bool = True,
+    query_norm: Model | None = None,
+    use_bias: bool | Collection[str] = True,
     dropout: float = 0.0,
     fused: bool = False,
     kernel_init: Init = lecun_normal(),
@@ -43,7 +46,7 @@ def attention(
         y = [head_1 ... head_H] W_o,   head_h = dot_product_attention(x W_q, x W_k, x W_v)
 
     x ``(..., T, D)`` -> y ``(..., T, D)``; params ``query``, ``key``, ``value`` and ``output``,
-    each a ``kernel`` and, with ``use_bias``, a ``bias``, and ``positions`` if these have params.
+    each a ``kernel`` and, by ``use_bias``, a ``bias``, and ``positions`` if these have params.
 
     ``key_value_heads``  fewer than ``heads``, and a divisor of it: grouped-query attention, or
                          multi-query attention with 1
@@ -54,6 +57,9 @@ def attention(
     ``positions``        `rotary`, `alibi` or `relative_buckets`; by default none: without positions
                          and mask the order of x plays no role
     ``scale``            of the logits, by default ``head_features ** -0.5`` (T5 has 1)
+    ``query_norm``       a norm over the features of each head, of queries and of keys, before they
+                         are rotated, with params ``query_norm`` and ``key_norm`` (Qwen3)
+    ``use_bias``         whether there are biases, or the names of the params that have one
     ``dropout``          of the weights, in training
     ``fused``            see `dot_product_attention`; streaming is never fused
     ``output_init``      of the output's kernel, by default ``kernel_init``
@@ -111,11 +117,21 @@ def attention(
         check_float("attention", x, min_rank=1)
         projections_key, positions_key = jax.random.split(key)
         params = projections.init(projections_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
+        if query_norm is not None:
+            d = params["query"]["kernel"].shape[-1] // heads
+            of_head = jax.ShapeDtypeStruct((d,), parameter_dtype(x))
+            for name in ("query_norm", "key_norm"):
+                params |= named(name, query_norm.init(projections_key, of_head)[0])
         of_positions = encoding.init(positions_key, heads, parameter_dtype(x))
         return params | named("positions", of_positions), {}
 
     def project(params, x, position):
         q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
+        if query_norm is not None:
+            q, k = (
+                query_norm.apply(params.get(f"{name}_norm", {}), {}, a)[0]
+                for name, a in (("query", q), ("key", k))
+            )
         if encoding.rotate is not None:
             q, k = encoding.rotate(q, position), encoding.rotate(k, position)
         return q, k, v

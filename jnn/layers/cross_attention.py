@@ -1,5 +1,7 @@
 """Multi-head cross attention, from one sequence to another, the memory."""
 
+from collections.abc import Collection
+
 import jax
 import jax.numpy as jnp
 
@@ -19,7 +21,7 @@ def cross_attention(
     key_value_heads: int | None = None,
     head_features: int | None = None,
     scale: float | None = None,
-    use_bias: bool = True,
+    use_bias: bool | Collection[str] = True,
     dropout: float = 0.0,
     fused: bool = False,
     kernel_init: Init = lecun_normal(),

@@ -53,10 +53,11 @@ def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool 
     return pointwise(init, apply)
 
 
-def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
-    """RMS normalization: ``y = x / sqrt(mean(x²) + epsilon) * scale``.
+def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True, scale_offset: float = 0.0) -> Model:
+    """RMS normalization: ``y = x / sqrt(mean(x²) + epsilon) * (scale_offset + scale)``.
 
-    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)`` of ones. The mean is over the
+    x ``(..., D)`` -> y ``(..., D)``; params ``scale`` ``(D,)``, first ``1 - scale_offset``: with an
+    offset of 1, as in Gemma, weight decay draws the factor to 1. The mean is over the
     features; everything is computed in float32 at least. Raises `JnnError` for another D than in
     params and for integer x.
 
@@ -72,13 +73,15 @@ def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True) -> Model:
 
     def init(key, x):
         check_input("rms_norm", x)
-        return affine_params(x, use_scale, use_bias=False), {}
+        params = affine_params(x, use_scale, use_bias=False)
+        return jax.tree.map(lambda ones: ones - scale_offset, params), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_input("rms_norm", x, params)
         h = numerics(x)
         mean_square = jnp.mean(jnp.square(h), axis=-1, keepdims=True)
-        return affine(params, h * jax.lax.rsqrt(mean_square + epsilon)).astype(x.dtype), state
+        factors = jax.tree.map(lambda scale: numerics(scale) + scale_offset, params)
+        return affine(factors, h * jax.lax.rsqrt(mean_square + epsilon)).astype(x.dtype), state
 
     return pointwise(init, apply)
 

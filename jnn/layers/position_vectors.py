@@ -11,12 +11,13 @@ from jnn.model import Model
 from jnn.precision import numerics, parameter_dtype
 
 
-def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Model:
+def learned_positions(length: int, *, first: int = 0, embedding_init: Init = normal(0.02)) -> Model:
     """Add a learned vector for each position: ``y_t = x_t + embedding[t]``, t = 0 ... length - 1.
 
     x ``(..., T, D)`` -> y ``(..., T, D)``; params ``embedding`` ``(length, D)``, drawn from
-    N(0, 0.02²) as in GPT-2 and BERT. With a mask, only real elements are counted. It streams: the
-    carry is ``position`` ``(...,)``, how many elements each example has read.
+    N(0, 0.02²) as in GPT-2 and BERT. With ``first``, as in OPT and RoBERTa, the table has as many
+    rows more, before that of the first position, which are not used. With a mask, only real
+    elements are counted. It streams: the carry is ``position`` ``(...,)``, how many elements each example has read.
 
     A sequence longer than ``length`` raises `JnnError`; in a stream under ``jax.jit``, where the
     count is not known, y is NaN for elements beyond it.
@@ -31,12 +32,13 @@ def learned_positions(length: int, *, embedding_init: Init = normal(0.02)) -> Mo
 
     def init(key, x):
         check_float("learned_positions", x, min_rank=1)
-        return {"embedding": embedding_init(key, (length, x.shape[-1]), parameter_dtype(x))}, {}
+        shape = (first + length, x.shape[-1])
+        return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
 
     def vectors(params, x, position):
         check_features("learned_positions", x, params["embedding"].shape[1])
         # A masked element before all real ones has the position -1.
-        rows = jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0)]
+        rows = jnp.asarray(params["embedding"]).at[jnp.maximum(position, 0) + first]
         return rows.get(mode="fill", fill_value=jnp.nan)
 
     return _adding("learned_positions", init, vectors, length)

@@ -35,7 +35,40 @@ class Positions(NamedTuple):
     bias: Callable | None = None
 
 
-def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = False) -> Positions:
+class RotaryScaling(NamedTuple):
+    """Slower rotation, by which a model reads sequences longer than those that it was trained on.
+
+    Every frequency is divided by ``factor``; with a ``length``, as in Llama 3, only those that make
+    less than ``low`` turns over it, while those of more than ``high`` turns stay, and between the
+    two the frequency is interpolated. Sources: Chen et al. 2023, https://arxiv.org/abs/2306.15595;
+    Grattafiori et al. 2024, https://arxiv.org/abs/2407.21783, with the authors' code.
+    """
+
+    factor: float
+    length: int = 0
+    low: float = 1.0
+    high: float = 4.0
+
+    def scaled(self, frequency: np.ndarray) -> np.ndarray:
+        """The frequencies, in radians for each element.
+
+        >>> RotaryScaling(2.0).scaled(np.array([1.0, 0.5])).tolist()
+        [0.5, 0.25]
+        """
+        if not self.length:
+            return frequency / self.factor
+        turns = frequency * self.length / (2 * math.pi)
+        share = np.clip((turns - self.low) / (self.high - self.low), 0, 1)
+        return (1 - share) * frequency / self.factor + share * frequency
+
+
+def rotary(
+    base: float = 10000.0,
+    *,
+    fraction: float = 1.0,
+    interleaved: bool = False,
+    scaling: RotaryScaling | None = None,
+) -> Positions:
     """Rotary positions: pair i of features is rotated at position p by ``p base^(-2i/n)``.
 
     As complex numbers, ``a + ib`` becomes ``(a + ib) exp(i p θ)``, θ being the angle at p = 1: then
@@ -71,7 +104,9 @@ def rotary(base: float = 10000.0, *, fraction: float = 1.0, interleaved: bool = 
                 remedy="Change fraction.",
             )
         h, rest = numerics(x[..., :n]), x[..., n:]
-        frequency = jnp.asarray(base ** (-np.arange(0, n, 2) / n), h.dtype)
+        frequency = base ** (-np.arange(0, n, 2) / n)
+        frequency = frequency if scaling is None else scaling.scaled(frequency)
+        frequency = jnp.asarray(frequency, h.dtype)
         frequency = frequency.reshape((1,) * position.ndim + (-1,))
         angle = position.astype(h.dtype)[..., None] * frequency
         angle = angle.reshape((1,) * (x.ndim - angle.ndim - 1) + (*angle.shape[:-1], 1, n // 2))

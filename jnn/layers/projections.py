@@ -1,6 +1,7 @@
 """The projections of multi-head attention: to queries, keys and values, and from heads back."""
 
 import dataclasses
+from collections.abc import Collection
 
 import jax
 
@@ -11,20 +12,23 @@ from jnn.layers.dense import linear
 from jnn.model import Params
 from jnn.tags import tag
 
+NAMES = ("query", "key", "value", "output")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Projections:
     """The projections, as settings and functions of their params.
 
     params are ``query``, ``key``, ``value`` and ``output``, each with ``kernel`` and ``bias`` as in
-    `dense`. Head h has columns ``h d`` to ``(h + 1) d`` of the first three, as in PyTorch.
+    `dense`; ``use_bias`` may name those with a bias. Head h has columns ``h d`` to ``(h + 1) d`` of
+    the first three, as in PyTorch.
     """
 
     caller: str
     heads: int
     key_value_heads: int
     head_features: int | None
-    use_bias: bool
+    use_bias: bool | Collection[str]
     kernel_init: Init
     output_init: Init
     bias_init: Init
@@ -38,6 +42,12 @@ class Projections:
                 self.caller,
                 got=f"heads={self.heads} and key_value_heads={self.key_value_heads}",
                 expected="heads to be a multiple of key_value_heads",
+            )
+        if not isinstance(self.use_bias, bool) and (
+            unknown := [name for name in self.use_bias if name not in NAMES]
+        ):
+            raise mistake(
+                self.caller, got=f"use_bias={unknown}", expected=f"some of {', '.join(NAMES)}"
             )
 
     def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
@@ -62,7 +72,7 @@ class Projections:
             kernel_key, bias_key = jax.random.split(child_key)
             kernel_init = self.output_init if name == "output" else self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
-            if self.use_bias:
+            if self.use_bias is True or (self.use_bias and name in self.use_bias):
                 params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
         return params
 

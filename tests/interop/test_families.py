@@ -15,8 +15,10 @@ from jnn.interop import load, save
 from jnn.interop.families import FAMILIES
 from jnn.interop.maps import read, write
 from jnn.interop.operations import SAME, TRANSPOSED
+from jnn.interop.settings import read_settings, write_settings
 from jnn.interop.tensor_files import TensorFolder
 from tests.interop.conftest import written
+from tests.references import from_table
 from tests.references.cases_interop import CASES
 
 CLOSE = 1e-8  # float64: the same sums in another order
@@ -25,34 +27,41 @@ CLOSE = 1e-8  # float64: the same sums in another order
 def inputs(case):
     """x and the mask, as jnn's model takes them."""
     given = {key.removeprefix("x/"): value for key, value in case.items() if key.startswith("x/")}
-    return jnp.asarray(given["input_ids"])
-
-
-def outputs(loaded, case):
-    model, params, state, _ = loaded
-    return jax.jit(model.apply)(params, state, inputs(case))[0]
+    return jnp.asarray(given["input_ids"]), None
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_outputs_are_those_of_transformers(name, reference, tmp_path, float64):
+def test_outputs_are_those_of_transformers_and_so_is_what_is_saved(
+    name, reference, tmp_path, float64
+):
     case = reference("interop", name)
-    y = outputs(load(written(tmp_path, case), dtype="float64"), case)
+    folder, again = written(tmp_path / "given", case), tmp_path / "again"
+    loaded = load(folder)
+    model, params, state, _ = loaded
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype("float16")}
+
+    wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), params)
+    x, mask = inputs(case)
+    y = jax.jit(model.apply)(wide, state, x, mask=mask)[0]
     assert y.dtype == jnp.float64
     np.testing.assert_allclose(y, case["y"], rtol=0, atol=CLOSE * np.abs(case["y"]).max())
 
+    save(again, loaded)
+    before, after = (load_file(f / "model.safetensors") for f in (folder, again))
+    assert before.keys() == after.keys() | loaded.ignored.keys()
+    for key, tensor in after.items():
+        assert (tensor.dtype, tensor.shape) == (before[key].dtype, before[key].shape)
+        assert tensor.tobytes() == before[key].tobytes(), key
+    assert read_json(folder / "config.json") == read_json(again / "config.json")
+
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_saved_has_the_bytes_that_were_loaded(name, pretrained, tmp_path):
-    folder = pretrained(name)
-    loaded = load(folder)
-    save(tmp_path / "again", loaded)
-    before, after = (load_file(f / "model.safetensors") for f in (folder, tmp_path / "again"))
-    assert before.keys() == after.keys()
-    for key, tensor in before.items():
-        assert (tensor.dtype, tensor.shape) == (after[key].dtype, after[key].shape)
-        assert tensor.tobytes() == after[key].tobytes(), key
-    assert read_json(folder / "config.json") == read_json(tmp_path / "again/config.json")
-    assert {leaf.dtype for leaf in jax.tree.leaves(loaded.params)} == {np.dtype("float16")}
+def test_settings_are_written_as_they_are_read(name):
+    config = json.loads(from_table("interop", name)["config"].tobytes())
+    family = FAMILIES[config["model_type"]]
+    values = read_settings(family.settings, family.fixed, config, "test")
+    entries = write_settings(family.settings, values)
+    assert read_settings(family.settings, family.fixed, {**config, **entries}, "test") == values
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])

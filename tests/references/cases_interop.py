@@ -30,6 +30,7 @@ def _model(torch, rng, name, settings):
         mean, deviation = (0, 1.5 / math.sqrt(WIDTH)) if p.ndim > 1 else (0.7, 0.3)
         values = mean + deviation * rng.normal(size=tuple(p.shape))
         p.data = torch.tensor(values.astype(np.float16)).double()
+    model.config._experts_implementation = "eager"  # the fast one has no float64
     return model.double().eval()
 
 
@@ -72,6 +73,22 @@ GPT2 = {
     "n_head": HEADS,
 }
 GROUPED = SIZES | {"num_attention_heads": 4, "num_key_value_heads": 2}
+PARTIAL = {
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10_000.0,
+        "partial_rotary_factor": 0.5,
+    }
+}
+OPT = {
+    "vocab_size": TOKENS,
+    "hidden_size": WIDTH,
+    "ffn_dim": HIDDEN,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": HEADS,
+    "max_position_embeddings": LENGTH,
+    "word_embed_proj_dim": WIDTH,
+}
 CASES = {
     "gpt2": _case("GPT2LMHeadModel", _text, **GPT2),
     "gpt2 without a head": _case(
@@ -84,6 +101,62 @@ CASES = {
         **SIZES,
         head_dim=6,
         tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
+        attention_bias=True,
+        rope_parameters={"rope_type": "linear", "rope_theta": 100.0, "factor": 3.0},
+    ),
+    "llama 3": _case(
+        "LlamaForCausalLM",
+        _text,
+        **{**GROUPED, "hidden_size": 32},
+        rope_parameters={
+            "rope_type": "llama3",
+            "rope_theta": 100.0,
+            "factor": 4.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64,
+        },
+    ),
+    "mistral": _case("MistralForCausalLM", _text, **GROUPED, sliding_window=3),
+    "mixtral": _case("MixtralForCausalLM", _text, **GROUPED, num_local_experts=3),
+    "qwen2": _case("Qwen2ForCausalLM", _text, **GROUPED),
+    "qwen3": _case("Qwen3ForCausalLM", _text, **GROUPED, head_dim=4),
+    "gemma": _case("GemmaForCausalLM", _text, **SIZES | {"num_key_value_heads": 1}, head_dim=6),
+    "phi3": _case("Phi3ForCausalLM", _text, **GROUPED, pad_token_id=0),
+    "olmo": _case("OlmoForCausalLM", _text, **GROUPED, pad_token_id=0),
+    "starcoder2": _case("Starcoder2ForCausalLM", _text, **GROUPED),
+    "gpt_neo": _case(
+        "GPTNeoForCausalLM",
+        _text,
+        vocab_size=TOKENS,
+        hidden_size=WIDTH,
+        num_layers=DEPTH,
+        num_heads=HEADS,
+        max_position_embeddings=LENGTH,
+        attention_types=[[["local"], DEPTH]],
+        window_size=3,
+    ),
+    "gpt_neox": _case("GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL),
+    "gpt_neox, sequential": _case(
+        "GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL, use_parallel_residual=False
+    ),
+    "phi": _case("PhiForCausalLM", _text, **SIZES, **PARTIAL),
+    "opt": _case("OPTForCausalLM", _text, **OPT),
+    "opt, post-norm": _case("OPTForCausalLM", _text, **OPT, do_layer_norm_before=False),
+    "bloom": _case(
+        "BloomForCausalLM",
+        _text,
+        vocab_size=TOKENS,
+        hidden_size=3 * 4,
+        n_layer=DEPTH,
+        n_head=3,
+    ),
+    "mpt": _case(
+        "MptForCausalLM",
+        _text,
+        vocab_size=TOKENS,
+        d_model=3 * 4,
+        n_layers=DEPTH,
+        n_heads=3,
     ),
 }

@@ -1,0 +1,74 @@
+"""Settings of rotary positions, of old files and new."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jnn.interop.settings import Setting
+from jnn.layers.positions import RotaryScaling
+
+
+def rope(base: float = 10_000.0, fraction: float = 1.0) -> tuple[Setting, ...]:
+    """``rotary_base``, ``rotary_fraction`` and ``rotary_scaling``, and what holds by default."""
+
+    def read_base(config):
+        return float(_entries(config).get("rope_theta") or config.get("rope_theta") or base)
+
+    def read_fraction(config):
+        names = ("partial_rotary_factor", "rotary_pct")
+        given = [e[name] for e in (_entries(config), config) for name in names if e.get(name)]
+        return float(given[0]) if given else fraction
+
+    return (
+        Setting("rotary_base", read_base, lambda value: _written(rope_theta=value)),
+        Setting(
+            "rotary_fraction",
+            read_fraction,
+            lambda value: _written(partial_rotary_factor=value) if value != 1 else {},
+        ),
+        Setting("rotary_scaling", _read_scaling, _write_scaling),
+    )
+
+
+def _entries(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    entries = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(entries, Mapping):
+        raise ValueError(f"rotary positions as {entries!r}")
+    return entries
+
+
+def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | None:
+    entries = _entries(config)
+    kind = entries.get("rope_type") or entries.get("type") or "default"
+    try:
+        if kind == "default":
+            return None
+        if kind == "linear":
+            return RotaryScaling(float(entries["factor"]))
+        if kind == "llama3":
+            return RotaryScaling(
+                float(entries["factor"]),
+                int(entries["original_max_position_embeddings"]),
+                float(entries["low_freq_factor"]),
+                float(entries["high_freq_factor"]),
+            )
+    except KeyError as error:
+        raise ValueError(f"rotary positions of type {kind!r} without {error}") from None
+    raise ValueError(f"rotary positions of type {kind!r} in place of default, linear or llama3")
+
+
+def _write_scaling(scaling: RotaryScaling | None) -> dict[str, Any]:
+    if scaling is None:
+        return _written(rope_type="default")
+    if not scaling.length:
+        return _written(rope_type="linear", factor=scaling.factor)
+    return _written(
+        rope_type="llama3",
+        factor=scaling.factor,
+        original_max_position_embeddings=scaling.length,
+        low_freq_factor=scaling.low,
+        high_freq_factor=scaling.high,
+    )
+
+
+def _written(**entries: Any) -> dict[str, Any]:
+    return {"rope_parameters": entries}
