@@ -1,6 +1,6 @@
 """Evaluating a traced function equation by equation, with public JAX alone.
 
-Shared by `jnn.tags` and `jnn.decoding.loop_invariants`.
+Shared by `jnn.tags`, `jnn.not_finite` and `jnn.decoding.loop_invariants`.
 """
 
 import re
@@ -35,3 +35,12 @@ def scope_of(equation: Any) -> str:
     """
     names = re.sub(r"\w+\(|\)", "", str(equation.source_info.name_stack)).split("/")
     return "/".join(name for name in names if name not in ("", "rematted_computation"))
+
+
+def scan_counts(parameters: Any) -> tuple[int, int]:
+    """How many of a scan's inputs are constants, and how many are its carry."""
+    if "num_consts" in parameters:
+        return parameters["num_consts"], parameters["num_carry"]
+    # Newer versions of JAX keep them grouped.
+    constants, carry, _ = parameters["ft_in"].unpack()
+    return len(constants), len(carry)

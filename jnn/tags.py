@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core
 
-from jnn._jaxprs import CALLS, bind, callee, scope_of
+from jnn._jaxprs import CALLS, bind, callee, scan_counts, scope_of
 from jnn.errors import mistake
 
 
@@ -255,7 +255,7 @@ def _run_scan(parameters, inputs, path, changes, seen):
     of the iteration too.
     """
     body, length = parameters["jaxpr"], parameters["length"]
-    constants, carries = _scan_counts(parameters)
+    constants, carries = scan_counts(parameters)
     consts, rest = inputs[:constants], inputs[constants:]
     init, xs = rest[:carries], rest[carries:]
 
@@ -363,12 +363,3 @@ def _absent(shape: Any) -> jax.Array:
 
 
 _CONTROL = {"scan": _run_scan, "cond": _run_cond, "while": _run_while}
-
-
-def _scan_counts(parameters) -> tuple[int, int]:
-    """How many of a scan's inputs are constants, and how many are its carry."""
-    if "num_consts" in parameters:
-        return parameters["num_consts"], parameters["num_carry"]
-    # Newer versions of JAX keep them grouped.
-    constants, carry, _ = parameters["ft_in"].unpack()
-    return len(constants), len(carry)
