@@ -51,7 +51,7 @@ CASES = {
         jnn.residual(jnn.chain(jnn.layer_norm(), attention(2, use_bias=False, causal=True)))
     ),
     "cross_attention": Case(cross_attention(2, use_bias=False), PAIR),
-    "learned_positions": of(learned_positions(8)),
+    "learned_positions": of(learned_positions(8, first=2)),
     "sinusoidal_positions": of(jnn.chain(sinusoidal_positions(), jnn.dense(3))),
     "feed_forward": of(feed_forward(5, dropout=0.2)),
     "feed_forward, gated": of(feed_forward(5, activation=jax.nn.silu, gated=True, use_bias=False)),

@@ -9,6 +9,7 @@ from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_deco
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.architectures.transformer_block import BlockConfig, block
 from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
+from jnn.layers.positions import RotaryScaling
 from tests.laws.case import Case, example
 
 SIZES = {"width": 4, "depth": 2, "heads": 2, "hidden": 3, "use_bias": False}
@@ -68,6 +69,17 @@ TRANSFORMERS = {
         gated=True,
         head="dense",
         unroll=True,
+    ),
+    "transformer, parallel branches": decoder(
+        positions="rotary",
+        head_features=4,
+        rotary_fraction=0.5,
+        rotary_scaling=RotaryScaling(2.0),
+        norm="rms",
+        norm_scale="one_plus",
+        query_norm=True,
+        branches="shared_norm",
+        dropout=0.2,
     ),
     "transformer, experts": decoder(experts=3, positions="none"),
     "transformer, encoder": decoder(
