@@ -56,7 +56,16 @@ __getattr__, __dir__, __all__ = lazy(
             "streams",
         ],
         "tags": ["at_iteration", "capture", "intervene", "tag"],
-        "transform": ["cast", "ensemble", "frozen", "path_mask", "remat", "reparameterized"],
+        "transform": [
+            "cast",
+            "ensemble",
+            "frozen",
+            "lora",
+            "merge_lora",
+            "path_mask",
+            "remat",
+            "reparameterized",
+        ],
         "wiring": ["wired"],
     },
 )

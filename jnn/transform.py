@@ -1,4 +1,4 @@
-"""Transformations of models: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`."""
+"""Transformations of models: `ensemble`, `remat`, `cast`, `reparameterized`, `frozen`, `lora`."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.integers import check_integer
 from jnn.masks import following
-from jnn.model import Carry, Model, no_memory, reader, streams
+from jnn.model import Carry, Model, Params, child_key, no_memory, reader, streams
 from jnn.paths import path_name
 
 
@@ -210,6 +210,80 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
     return reparameterized(model, stop)._replace(init=init)
 
 
+def lora(model: Model | Callable, rank: int, paths: str = ".*kernel") -> Model:
+    """The same model, of which only low-rank additions to its kernels are trained (LoRA).
+
+        W' = W + down up,   down (..., inputs, rank),   up (..., rank, outputs)
+
+    params are ``base``, those of ``model``, whose gradient is exactly zero, and ``lora``, with
+    ``down`` and ``up`` at each path of ``base`` that ``paths``, a regular expression for the whole
+    path, matches. At first ``up`` is zero: the model is the one that it was. ``down`` is drawn from
+    N(0, 1 / inputs). Axes before the last two, such as those of stacked blocks, are kept.
+
+    To adapt pretrained params, put them in place of ``base``; `merge_lora` makes params of
+    ``model`` of the result. Of an optimizer with weight decay, mask ``base`` with `path_mask`.
+
+    ``init`` raises `JnnError` if no path matches, or one of a leaf that is no matrix. Source: Hu et
+    al. 2021, https://arxiv.org/abs/2106.09685; their factor ``alpha / rank`` is 1 here: choose the
+    learning rate.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = jnn.lora(jnn.chain(jnn.dense(6), jnn.dense(2)), 1, "0/kernel")
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(3))
+    >>> jax.tree.map(jnp.shape, params["lora"])
+    {'0': {'kernel': {'down': (3, 1), 'up': (1, 6)}}}
+    """
+    model = as_model(model)
+    rank = check_integer("lora", "rank", rank)
+
+    def init(key, x):
+        base, state = model.init(key, x)
+        chosen = path_mask(base, paths)
+
+        def factors(path, leaf, is_chosen):
+            if not is_chosen:
+                return None
+            if leaf.ndim < 2:
+                raise mistake(
+                    "lora",
+                    got=f"{path_name(path)} of shape {leaf.shape}",
+                    expected="paths of kernels, of two axes or more",
+                )
+            *first, inputs, outputs = leaf.shape
+            draws = child_key(key, path_name(path))
+            down = jax.random.normal(draws, (*first, inputs, rank), leaf.dtype)
+            up = jnp.zeros((*first, rank, outputs), leaf.dtype)
+            return {"down": down * inputs**-0.5, "up": up}
+
+        added = jax.tree.map_with_path(factors, base, chosen)
+        return {"base": base, "lora": _without_none(added)}, state
+
+    def change(params):
+        return merge_lora({**params, "base": jax.lax.stop_gradient(params["base"])})
+
+    return reparameterized(model, change)._replace(init=init)
+
+
+def merge_lora(params: Params) -> Params:
+    """The params of ``model`` that compute the same as these of ``lora(model, ...)``.
+
+    >>> import jax.numpy as jnp
+    >>> factors = {"down": jnp.ones((2, 1)), "up": jnp.ones((1, 2))}
+    >>> merge_lora({"base": {"kernel": jnp.eye(2)}, "lora": {"kernel": factors}})["kernel"].tolist()
+    [[2.0, 1.0], [1.0, 2.0]]
+    """
+
+    def merged(base, added):
+        if not isinstance(base, dict):
+            return base + (added["down"] @ added["up"]).astype(base.dtype)
+        return {
+            name: merged(part, added[name]) if name in added else part
+            for name, part in base.items()
+        }
+
+    return merged(params["base"], params["lora"])
+
+
 def path_mask(params: Any, paths: str) -> Any:
     """A tree like ``params``, True at each leaf whose path, such as ``"0/kernel"``, matches.
 
@@ -234,3 +308,12 @@ def path_mask(params: Any, paths: str) -> Any:
 def _no_memory_or(carry: Carry, model: Model) -> Carry:
     """``carry``, or that of pointwise models where ``model`` is one."""
     return no_memory if model.carry is no_memory else carry
+
+
+def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    """The nested dict without leaves of None, and without dicts that have nothing else."""
+    parts = {
+        name: (_without_none(part) or None) if isinstance(part, dict) else part
+        for name, part in tree.items()
+    }
+    return {name: part for name, part in parts.items() if part is not None}

@@ -1,4 +1,4 @@
-"""Transformed models: ensembles, recomputation, mixed precision, frozen params."""
+"""Transformed models: ensembles, recomputation, mixed precision, params frozen or of low rank."""
 
 import operator
 
@@ -85,6 +85,63 @@ def test_frozen_refuses_a_path_that_matches_nothing():
         "hidden/kernel",
     ):
         jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
+
+
+def test_lora_begins_with_the_same_function_and_trains_a_low_rank():
+    deep = jnn.chain(jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 2), out=jnn.dense(2))
+    model = jnn.lora(deep, 1, ".*kernel")
+    before, state = init(deep, X)
+    params, _ = init(model, X)
+    jax.tree.map(np.testing.assert_array_equal, params["base"], before)
+    y = apply(deep, before, state, X)[0]
+    np.testing.assert_array_equal(apply(model, params, state, X)[0], y)
+
+    @jax.jit
+    def trained(params):
+        for _ in range(3):
+            gradient = jax.grad(total(model, state))(params)
+            params = jax.tree.map(lambda a, g: a - 0.1 * g, params, gradient)
+        return params
+
+    after = trained(params)
+    jax.tree.map(np.testing.assert_array_equal, after["base"], before)
+    moved = jax.tree.map(lambda a, b: bool(np.any(a != b)), after["lora"], params["lora"])
+    assert all(jax.tree.leaves(moved))
+    merged = jnn.merge_lora(after)
+    y_after = apply(model, after, state, X)[0]
+    np.testing.assert_allclose(apply(deep, merged, state, X)[0], y_after, atol=1e-6)
+    assert np.abs(y_after - y).max() > 1e-3
+    difference = np.asarray(merged["0"]["0"]["kernel"] - before["0"]["0"]["kernel"])
+    assert difference.shape == (2, 3, 3)
+    assert np.linalg.matrix_rank(difference, tol=1e-5).tolist() == [1, 1]
+
+
+def test_lora_draws_factors_of_matrices_alone():
+    big = jax.eval_shape(jnn.lora(MODEL, 4, "hidden/kernel").init, jax.random.key(0), X)[0]
+    assert jax.tree.map(jnp.shape, big["lora"]) == {
+        "hidden": {"kernel": {"down": (3, 4), "up": (4, 5)}}
+    }
+    wide = jnn.lora(jnn.dense(1), 100)
+    down = init(wide, jnp.ones(400))[0]["lora"]["kernel"]["down"]
+    # the standard deviation of 40,000 draws, within four standard errors
+    assert abs(down.std() * 20 - 1) < 4 / np.sqrt(2 * 40_000)
+
+
+@pytest.mark.parametrize(
+    ("rank", "paths", "message"),
+    [
+        (0, ".*", "lora: got rank=0, expected an integer >= 1"),
+        (
+            2,
+            "out/.*",
+            r"lora: got out/bias of shape \(2,\), expected paths of kernels",
+        ),
+        (2, "query", "path_mask: got 'query', which matches no path"),
+    ],
+)
+def test_lora_refuses(rank, paths, message):
+    with pytest.raises(jnn.JnnError, match=message):
+        jnn.lora(MODEL, rank, paths).init(jax.random.key(0), X)
 
 
 def test_transformations_compose():
