@@ -182,7 +182,7 @@ def test_what_would_mix_padding_in_is_refused(name):
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param(first, second, marks=[] if FEW[0] in (first, second) else SLOW)
+        pytest.param(first, second, marks=[] if FEW[0] == first else SLOW)
         for first, second in itertools.product(FEW, [*FEW, "bidirectional", *SUMMARIES])
     ],
 )

@@ -127,9 +127,12 @@ def test_dropout_without_hidden_layers_drops_features():
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"normalization": "batch", "global_pooling": True, "hidden": ()},
-        {"activation": "tanh", "pooling": "average", "padding": "VALID"},
+        pytest.param(
+            {"activation": "tanh", "pooling": "average", "padding": "VALID"},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_it_learns_eight_labels(settings):

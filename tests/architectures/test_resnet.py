@@ -147,6 +147,7 @@ def test_with_a_last_scale_of_zero_a_block_begins_as_its_shortcut():
     np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.slow  # test_cnn.py has another network of convolutions that learns
 def test_it_learns_eight_labels():
     labels = jnp.arange(8) % 4
     model = resnet(ResNetConfig(outputs=4, stem="small", width=4))

@@ -40,7 +40,7 @@ def made(**settings):
     params=[
         {"cell": "lstm"},
         {"cell": "gru", "depth": 1, "target_vocabulary": 5},
-        {"cell": "rnn", "depth": 3, "dropout": 0.3},
+        pytest.param({"cell": "rnn", "depth": 3, "dropout": 0.3}, marks=pytest.mark.slow),
     ]
 )
 def model_and_params(request, float64):

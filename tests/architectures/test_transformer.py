@@ -22,6 +22,7 @@ from jnn.explain.inside.summary import parameter_count, table
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order
 FLOAT32 = 1e-5  # float32: the same sums in another order, through two blocks
+SLOW = pytest.mark.slow
 STATISTICAL = 0.05  # the deviation of some thousands of draws
 SIZES = {"width": 8, "depth": 2, "heads": 2, "hidden": 6}
 TINY = {"vocabulary": 7, "length": 16, **SIZES}
@@ -74,7 +75,11 @@ def test_a_preset_has_the_published_number_of_params(model, x, published):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"positions": kind} for kind in ("none", "rotary", "alibi", "relative")] + [{"window": 2}],
+    [
+        *({"positions": kind} for kind in ("none", "rotary")),
+        *(pytest.param({"positions": kind}, marks=SLOW) for kind in ("alibi", "relative")),
+        {"window": 2},
+    ],
     ids=str,
 )
 def test_an_element_depends_on_those_before_it_alone(settings):
@@ -99,13 +104,20 @@ def test_later_tokens_change_nothing_before_them():
     assert np.all(np.any(before[:, 4:] != after[:, 4:], axis=-1)[:, 1:])
 
 
-KINDS = [{"positions": kind} for kind in ("learned", "sinusoidal", "rotary", "alibi", "relative")]
+KINDS = [
+    *({"positions": kind} for kind in ("learned", "relative")),
+    *(pytest.param({"positions": kind}, marks=SLOW) for kind in ("sinusoidal", "rotary", "alibi")),
+]
 
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "settings",
-    [*KINDS, {"causal": False, "norm_first": False}, {"experts": 3, "dropout": 0.1}],
+    [
+        *KINDS,
+        pytest.param({"causal": False, "norm_first": False}, marks=SLOW),
+        pytest.param({"experts": 3, "dropout": 0.1}, marks=SLOW),
+    ],
     ids=str,
 )
 def test_packed_documents_are_read_as_if_each_were_alone(settings):
@@ -146,7 +158,9 @@ def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("settings", [{"unroll": True}, {"remat": True}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"unroll": True}, pytest.param({"remat": True}, marks=SLOW)], ids=str
+)
 def test_how_the_stack_runs_changes_nothing(settings):
     values = []
     for changed in ({}, settings):

@@ -39,6 +39,7 @@ def test_time_and_class_are_seen_in_every_block():
             assert not np.allclose(values[path], others[path], atol=1e-6)
 
 
+@pytest.mark.slow  # other networks of convolutions learn in make test
 def test_it_learns_eight_velocities():
     x, target = some(), jnp.flip(eight(8, 8, 1), axis=0)
     first, last = loss_after_training(

@@ -62,7 +62,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         (
             "frobnicate",
             "Unknown verb 'frobnicate'. The verbs are list, describe, run, new, resume, generate, "
-            "compare, sweep, plan, glossary, data, doctor.",
+            "compare, sweep, replay, plan, glossary, data, doctor.",
         ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),

@@ -11,7 +11,8 @@ from jnn.cli import main
 from jnn.runs.settings import hash_of
 from tests.cli.test_compare import made
 
-JUNK = [None, True, -1, 10**30, 1.5, "", "\x1b[31m", "\ud800", [], [[1]], {}, {"\x1b[2J": "\x07"}]
+FEW = [None, 10**30, "\x1b[31m", "\ud800", [[1]], {"\x1b[2J": "\x07"}]
+MORE = [True, -1, 1.5, "", [], {}]
 TEXTS = [b"", b"\xff\xfe", b"null", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 10**5, b"9" * 5000]
 TEXTS += [b'{"a": ' * 500 + b"1" + b"}" * 500, b'{"state": "\\ud800"}']
 COMPARE, RESUME, GENERATE = ["compare", "runs"], ["resume", "runs/0"], ["generate", "runs/0"]
@@ -52,7 +53,9 @@ def ends_well(command, capsys):
 
 
 @pytest.mark.parametrize("file", COMMANDS)
-@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize(
+    "junk", [*FEW, *(pytest.param(junk, marks=pytest.mark.slow) for junk in MORE)], ids=repr
+)
 def test_an_altered_value_ends_in_a_message(runs, capsys, file, junk):
     path = runs / "0" / file
     whole = json.loads(path.read_text())

@@ -66,7 +66,9 @@ def test_the_tail_left_out_is_another_one_each_epoch():
     assert len(set(left)) > 20
 
 
-@pytest.mark.parametrize("size", [2, 3, 5, 8, 10, 37, 100])
+@pytest.mark.parametrize(
+    "size", [2, 5, 10, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, 8, 37, 100))]
+)
 def test_the_shuffle_is_fair(size):
     """Over many epochs every example meets every position, and every two examples the first two
     places, equally often.

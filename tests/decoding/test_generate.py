@@ -181,8 +181,18 @@ def test_a_penalty_counts_what_was_read_and_what_was_written():
     assert found.tokens.tolist() == [4, 2, 1, 0, 4]
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.5])
-@pytest.mark.parametrize("stop", [(), (0,), (0, 3)])
+WIDE = ((0.0, ()), (0.6, (0,)), (1.5, (0, 3)))
+"""The cases of a wide beam search in `make test`."""
+
+
+@pytest.mark.parametrize(
+    ("penalty", "stop"),
+    [
+        pytest.param(penalty, stop, marks=[pytest.mark.slow] * ((penalty, stop) not in WIDE))
+        for penalty in (0.0, 0.6, 1.5)
+        for stop in ((), (0,), (0, 3))
+    ],
+)
 def test_a_wide_beam_search_finds_the_best_continuation_of_all(trained, penalty, stop):
     length = 3
     prompt = PROMPT[0].tolist()

@@ -58,7 +58,7 @@ QUICK = ("csv",)
 """The template whose whole contract `make test` runs; `make test-all` runs that of the others and
 of the experiments.
 """
-FEW_CHOICES = ("object_detection", "stock_prediction", "text_generation", "translation")
+FEW_CHOICES = ("object_detection", "stock_prediction")
 """Those whose choices take little to combine."""
 KINDS = (
     "image_classification",

@@ -84,7 +84,7 @@ def test_what_is_seen_without_a_class_does_not_depend_on_it():
     assert losses[0.0][0] != losses[0.0][1]
 
 
-@pytest.mark.parametrize("guidance", [1.0, 2.5])
+@pytest.mark.parametrize("guidance", [pytest.param(1.0, marks=pytest.mark.slow), 2.5])
 def test_one_step_from_noise_is_the_guided_velocity(guidance):
     method = diffusing(DENOISER, guidance=guidance, steps=1)
     params, state = drawn(method)

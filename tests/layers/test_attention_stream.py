@@ -41,7 +41,7 @@ def read(layer, params, state, carry, x, *, mask=None):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@pytest.mark.parametrize("prompt", [1, 4, 7])
+@pytest.mark.parametrize("prompt", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7))])
 def test_a_prompt_and_steps_equal_apply(float64, name, prompt):
     layer, x = LAYERS[name], draw(2, 7, 8)
     params, state = init(layer, x)

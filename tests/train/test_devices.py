@@ -68,7 +68,7 @@ DROPPING = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dropout(0.5), jnn.dense(1))
 @pytest.mark.parametrize(
     ("model", "one", "many"),
     [
-        (PLAIN, {}, {"devices": DEVICES}),
+        pytest.param(PLAIN, {}, {"devices": DEVICES}, marks=pytest.mark.slow),
         (PLAIN, {}, {"devices": 2, "accumulate": 2}),
         (DROPPING, {"accumulate": DEVICES}, {"devices": DEVICES}),
     ],
@@ -85,7 +85,13 @@ def test_devices_make_the_updates_of_one(float64, model, one, many):
         assert a == pytest.approx(b, abs=SAME)
 
 
-@pytest.mark.parametrize("settings", [{"devices": DEVICES}, {"devices": 2, "accumulate": 2}])
+SETTINGS = [
+    pytest.param({"devices": DEVICES}, marks=pytest.mark.slow),
+    {"devices": 2, "accumulate": 2},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
 def test_devices_count_by_the_weight_of_their_parts(float64, settings):
     """A mean over real examples, of which the parts have different numbers."""
 

@@ -179,7 +179,7 @@ def whole(tmp_path_factory):
     [
         pytest.param(3, Interrupted, marks=pytest.mark.slow),
         (13, Interrupted),
-        (6, KeyError),
+        pytest.param(6, KeyError, marks=pytest.mark.slow),
         pytest.param(23, KeyError, marks=pytest.mark.slow),
     ],
 )

@@ -118,7 +118,7 @@ def test_every_optimizer_of_optax_makes_steps(name):
 def test_every_schedule_of_optax_starts_and_ends_within_its_peak(name):
     options = {"interpolate_type": "linear"} if name == "piecewise_interpolate_schedule" else None
     schedule = make_schedule(name, learning_rate=0.1, steps=20, options=options)
-    rates = np.array([schedule(step) for step in range(21)])
+    rates = jax.jit(lambda: jnp.stack([schedule(step) for step in range(21)]))()
     assert rates.max() <= 0.1 + 1e-7
     assert rates.min() >= 0
     assert rates.max() > 0.05

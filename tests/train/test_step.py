@@ -105,7 +105,10 @@ def test_what_is_not_finite_changes_nothing(data, spoil, leaf):
     assert_same_bits(kept, train_state)
 
 
-@pytest.mark.parametrize("cuts", [[7], [1] * 7, [3, 4], [5, 0, 2]])
+CUTS = [[3, 4], *(pytest.param(cuts, marks=pytest.mark.slow) for cuts in ([7], [1] * 7, [5, 0, 2]))]
+
+
+@pytest.mark.parametrize("cuts", CUTS)
 def test_steps_give_the_same_bits_however_they_are_cut(data, cuts):
     optimizer, feed = optax.adam(1e-2), in_memory(data, 6)
     steps = jax.jit(make_steps(make_step(objective, optimizer), feed.batch_of, 8))

@@ -115,7 +115,9 @@ def test_array_records_of_the_same_examples_train_to_the_same_bits(folder, whole
     assert fitted.history == whole.history
 
 
-@pytest.mark.parametrize(("cut", "kind"), [(6, KeyError), (9, Interrupted)])
+@pytest.mark.parametrize(
+    ("cut", "kind"), [pytest.param(6, KeyError, marks=pytest.mark.slow), (9, Interrupted)]
+)
 def test_a_run_that_was_cut_ends_in_the_same_bits(folder, whole, tmp_path, cut, kind):
     with pytest.raises(kind), start(tmp_path / "run") as run:
         write = run.metrics.write

@@ -43,7 +43,11 @@ def set_up(splits=SPLITS, **settings):
     return texts, model, answer, task, init(model, np.zeros(task.example.shape, np.int32))
 
 
-@pytest.mark.parametrize("trained", [["one"], ["several"], ["several", "one"]])
+SLOW = pytest.mark.slow
+TRAINED = [["several", "one"], *(pytest.param([name], marks=SLOW) for name in ("one", "several"))]
+
+
+@pytest.mark.parametrize("trained", TRAINED)
 def test_the_loss_is_the_sum_of_the_members_cross_entropies(trained):
     texts, model, _, task, (params, state) = set_up(trained=trained)
     batch = texts.splits.test.to_arrays(texts.tokenizer)

@@ -25,7 +25,11 @@ def gpt(depth, **changes):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
-    "changes", [{}, {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True}]
+    "changes",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"head": "dense", "positions": "rotary", "norm": "rms", "unroll": True},
+    ],
 )
 def test_each_block_has_the_logits_of_a_model_of_that_depth(changes):
     model = gpt(2, **changes)

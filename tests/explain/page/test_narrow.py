@@ -61,6 +61,7 @@ def page(tmp_path_factory):
     return write_report(folder, title=LONG, summary=summary, rows=rows, sections=sections)
 
 
+@pytest.mark.slow  # a browser takes seconds; the rules of the page are checked below
 @pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 def test_no_screen_needs_sideways_scrolling(page, tmp_path):
     widths = (320, 390, 500, 1400)
