@@ -87,7 +87,8 @@ class Preparation(NamedTuple):
         shape = self.example.shape if columns is None else columns
         if x.shape[-len(shape) :] != shape and (self.pixels or columns):
             expected = f"{'pictures' if self.pixels else 'rows'} (..., {_spelled(shape)})"
-            raise mistake("predict", got=f"shape {x.shape}", expected=expected)
+            remedy = "Crop or resize them, with as many channels." if self.pixels else ""
+            raise mistake("predict", got=f"shape {x.shape}", expected=expected, remedy=remedy)
         check_finite(x, "predict")
         x = to_float(x) if self.pixels else x
         if self.scaling is not None:
