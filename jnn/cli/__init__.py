@@ -27,6 +27,7 @@ VERBS = {
     "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
+    "replay": "a step of a run, made again, and what was inside",
     "plan": "what a training step needs on each device of a mesh",
     "glossary": "the terms of the field, and where jnn has them",
     "data": "the sets of data: list, get, path",

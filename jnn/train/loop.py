@@ -192,7 +192,7 @@ def fit(
         if feed.steps_per_epoch < FEW_STEPS and not (run and run.config.get("smoke")):
             recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):
-            dispatch = _compiled(step, feed, train_state)
+            dispatch = compiled(step, feed, train_state)
         data = feed.read(child_key(train_state.key, "batches"), at)
         while at < steps and not ledger.done:
             started, count = time.perf_counter(), min(pace, steps - at)
@@ -279,7 +279,7 @@ def _guess(train_state: TrainState) -> tuple[Any, Any]:
     return on_one((train_state.best_guess, train_state.state))
 
 
-def _compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
+def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
     """``(train_state, data, count) -> train_state, metrics``: up to ``feed.most_steps`` steps.
 
     The train state is donated, and keeps its sharding over several devices.

@@ -1,0 +1,168 @@
+"""``jnn replay``: a step of a run, made again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jnn.cli.arguments import Parser
+from jnn.cli.experiments import find, load
+from jnn.cli.machine import several_cpus, use_device
+from jnn.cli.programs import keep_programs
+from jnn.cli.terminal import bold
+from jnn.errors import mistake
+from jnn.tables import table
+
+EXAMPLES = (
+    "jnn replay runs/image_classification/latest --step 100",
+    "jnn replay runs/text_generation/latest --step 1 --capture weights",
+    "jnn replay runs/tabular_regression/latest --out step.npz",
+)
+MOST_ROWS = 20
+
+
+def main(argv: list[str]) -> int:
+    """Print what a step saw and computed; write its arrays to a file."""
+    arguments = _parse(argv)
+    from jnn.runs.folders import read_record, read_status
+
+    folder = Path(arguments.run)
+    record = read_record(folder)
+    several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
+    use_device(arguments.device)
+    keep_programs()
+    listing = find(record.get("source") or record["experiment"])
+    module = load(listing)
+    if not hasattr(module, "task"):
+        got, expected = f"{listing.name}, whose training is its own", "an experiment with a task"
+        raise mistake("replay", got=got, expected=expected)
+
+    import jax
+
+    from jnn.cli.options import config_from
+    from jnn.paths import path_name
+    from jnn.train.replay import cause, inside, replay
+
+    config = config_from(module.Config, record["config"], str(folder / "config.json"))
+    task = module.task(config, module.load_data(config, offline=arguments.offline))
+    status = read_status(folder)
+    step = arguments.step if arguments.step is not None else _last(folder, status)
+    replayed = replay(task, config, folder, step, transfer=_transfer(folder, record))
+    gradient, values = inside(task, replayed)
+    chosen = {path: value for path, value in values.items() if _wanted(path, arguments.capture)}
+    if arguments.capture and not chosen:
+        shown = ", ".join(list(values)[:8]) or "none"
+        got, expected = ", ".join(arguments.capture), f"the ends of paths among {shown}"
+        raise mistake("--capture", got=got, expected=expected)
+    named = lambda name, tree: {
+        "/".join(filter(None, [name, path_name(path)])): leaf
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+    arrays = {
+        **named("batch", replayed.batch),
+        **named("gradient", gradient),
+        **named("params", replayed.before.params),
+        **{f"captured/{path}": value for path, value in chosen.items()},
+    }
+    found = cause(task, replayed) if replayed.bad_leaf else None
+    if arguments.out:
+        _write(Path(arguments.out), arrays)
+    if arguments.json:
+        bad = {"bad_leaf": replayed.bad_leaf, "cause": str(found) if found else None}
+        print(json.dumps({"step": step, "since": replayed.since, **replayed.metrics, **bad}))
+        return 0
+    print(bold(f"Step {step:,} of {folder}, made again from step {replayed.since:,}"))
+    print("\n".join(table([[f"  {k}", f"{v:.6g}"] for k, v in replayed.metrics.items()])))
+    for name in ("batch", "gradient", "captured"):
+        rows = [
+            [f"  {path}", *_summary(array)]
+            for path, array in arrays.items()
+            if path.startswith(f"{name}/") or path == name
+        ]
+        shown = rows if arguments.capture else rows[:MOST_ROWS]
+        if rows:
+            head = f"\n{name}" + (f", {len(shown)} of {len(rows)}" if shown != rows else "")
+            columns = [f"  {name}", "shape", "least", "mean", "largest"]
+            print("\n".join([head, *table([columns, *shown])]))
+    if replayed.bad_leaf:
+        print(f"\nThe first bad value is in the {replayed.bad_leaf}. {found or ''}".rstrip())
+    if arguments.out:
+        print(f"\n{arguments.out}")
+    return 0
+
+
+def _wanted(path: str, names: list[str]) -> bool:
+    """Whether a path ends in one of the names, or no name was given."""
+    return not names or any(path == name or path.endswith(f"/{name}") for name in names)
+
+
+def _last(folder: Path, status: dict) -> int:
+    """The step that diverged, which is the one after the last that was kept, or the last one."""
+    from jnn.checkpoints import Checkpoints
+
+    steps = []
+    if (folder / "checkpoints").is_dir():
+        with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+            steps = checkpoints.steps()
+    if not steps:
+        return 1
+    return max(steps) + 1 if status.get("state") == "diverged" else max(steps)
+
+
+def _transfer(folder: Path, record: dict):
+    """What the run began with from another run, of which it keeps a copy."""
+    if not record.get("start"):
+        return None
+    from functools import partial
+    from types import SimpleNamespace
+
+    from jnn.train.transfer import COPY, transferred
+
+    if not (folder / COPY).is_dir():
+        got = f"no {COPY} folder"
+        raise mistake(str(folder), got=got, expected="the copy of what the run began with")
+    run: Any = SimpleNamespace(folder=folder, start=record["start"], say=lambda text: None)
+    return partial(transferred, run=run)
+
+
+def _summary(array) -> list[str]:
+    """Shape, least, mean and largest value."""
+    import numpy as np
+
+    array = np.asarray(array)
+    if not array.size or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+        return [str(list(array.shape)), "", "", ""]
+    numbers = array.astype(np.float64)
+    values = (numbers.min(), numbers.mean(), numbers.max())
+    return [str(list(array.shape)), *(f"{value:.4g}" for value in values)]
+
+
+def _write(path: Path, arrays: dict) -> None:
+    import numpy as np
+
+    from jnn.files import replacing
+
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        found: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+        np.savez(file, **found)
+
+
+def _parse(argv: list[str]):
+    parser = Parser(
+        "replay",
+        "Make a step of a run again: its batch, loss, gradient, and the values inside the model.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "--step", type=int, metavar="N", help="which; the last kept, or the one that diverged"
+    )
+    parser.add_argument(
+        "--capture", nargs="+", default=[], metavar="PATH", help="values inside, by end of path"
+    )
+    parser.add_argument("--out", metavar="FILE.npz", help="write all arrays to a file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
+    parser.add_argument("--offline", action="store_true", help="download nothing")
+    parser.add_argument("--json", action="store_true", help="an object for machines")
+    return parser.parse(argv)

@@ -1,0 +1,153 @@
+"""A step of a run, made again with its bits."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.checkpoints import Checkpoints
+from jnn.cli import main
+from jnn.errors import Diverged, JnnError
+from jnn.runs import Run, RunOptions
+from jnn.train import Task, TrainingConfig, in_memory, seed_key, train
+from jnn.train.replay import cause, inside, replay
+from tests.train.same import assert_same_bits
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 3)).astype(np.float32)
+Y = np.sin(X[:, :1])
+CONFIG = TrainingConfig(epochs=3, batch_size=8, learning_rate=1e-2)
+MODEL = jnn.chain(hidden=jnn.dense(8), act=jnp.tanh, drop=jnn.dropout(0.3), out=jnn.dense(1))
+
+
+def task(bad_from=None):
+    """Regression with dropout and noise; with ``bad_from`` a square root of a negative number from
+    that step on, which the data has a counter for.
+    """
+    arrays = {"x": X, "y": Y}
+
+    def objective(params, state, batch, key):
+        noise, key = jax.random.split(key)
+        x = batch["x"] + 0.1 * jax.random.normal(noise, batch["x"].shape)
+        y, state = MODEL.apply(params, state, x, key=key, train=True)
+        loss = jnp.mean((y - batch["y"]) ** 2)
+        if bad_from is not None:
+            with jax.named_scope("planted"):
+                loss = loss + jnp.sqrt(jnp.where(jnp.any(batch["bad"]), -1 - loss, 1.0))
+        return loss, (state, {})
+
+    feed = in_memory(arrays, 8)
+    if bad_from is not None:
+        draw = feed.batch_of
+        add = lambda data, key, step: {
+            **draw(data, key, step),
+            "bad": jnp.full(8, step >= bad_from),
+        }
+        feed = feed._replace(batch_of=add)
+    return Task(MODEL, objective, feed, X[0])
+
+
+def run_of(tmp_path, config, *, bad_from=None):
+    """A run, its last train state, and the metrics of each step."""
+    options = RunOptions(quiet=True)
+    with Run.create("noisy", config, out=tmp_path / "run", options=options) as run:
+        fitted = train(task(bad_from), config, seed_key(config.seed), run)
+    rows = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    return fitted, {row["step"]: row for row in map(json.loads, rows)}
+
+
+@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"mesh": "data=2"}], ids=str)
+def test_each_step_has_the_bits_that_the_run_had(tmp_path, settings):
+    config = dataclasses.replace(CONFIG, **settings)
+    fitted, rows = run_of(tmp_path, config)
+    steps = config.epochs * task().feed.steps_per_epoch
+    for step in (1, 7, steps):
+        found = replay(task(), config, tmp_path / "run", step)
+        expected = {name: rows[step][f"train/{name}"] for name in found.metrics}
+        assert found.metrics == expected
+        assert int(found.after.step) == step
+        assert not found.bad_leaf
+    assert_same_bits(found.after, fitted.train_state)
+    drawn = task().feed
+    key = jnn.child_key(found.before.key, "batches")
+    assert_same_bits(found.batch, drawn.batch_of(drawn.data, key, jnp.int32(steps - 1)))
+
+
+def test_the_last_checkpoint_before_the_step_is_where_it_begins(tmp_path):
+    run_of(tmp_path, CONFIG)
+    at_start = replay(task(), CONFIG, tmp_path / "run", 9)
+    assert at_start.since == 0
+    middle = replay(task(), CONFIG, tmp_path / "run", 6)
+    with Checkpoints(tmp_path / "run/checkpoints", keep=9) as checkpoints:
+        for step in checkpoints.steps():
+            checkpoints.restore((at_start.before, ()), step=step, partial=True)
+        checkpoints.save(6, (middle.after, ()), {})
+    from_middle = replay(task(), CONFIG, tmp_path / "run", 9)
+    assert from_middle.since == 6
+    assert_same_bits(from_middle.after, at_start.after)
+
+
+def test_what_is_inside_belongs_to_the_step(tmp_path):
+    run_of(tmp_path, CONFIG)
+    found = replay(task(), CONFIG, tmp_path / "run", 5)
+    gradient, values = inside(task(), found)
+    squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(jnp.sqrt(squares), found.metrics["gradient_norm"], rtol=1e-5)
+    assert list(values) == ["hidden/output", "act/output", "drop/output", "out/output"]
+    dropped = np.mean(np.asarray(values["drop/output"]) == 0)
+    assert 0.1 < dropped < 0.5
+
+
+def test_the_cause_of_a_divergence_is_named(tmp_path):
+    with pytest.raises(Diverged):
+        run_of(tmp_path, CONFIG, bad_from=6)
+    found = replay(task(6), CONFIG, tmp_path / "run", 7)
+    assert found.bad_leaf == "loss"
+    origin = cause(task(6), found)
+    assert (origin.kind, origin.operation, origin.path) == ("NaN", "sqrt", "planted")
+    assert origin.source.startswith("test_replay.py:")
+    assert not replay(task(6), CONFIG, tmp_path / "run", 6).bad_leaf
+
+
+def test_a_skipped_update_is_skipped_again(tmp_path):
+    config = dataclasses.replace(CONFIG, skip_bad=3)
+    steps = config.epochs * task().feed.steps_per_epoch
+    fitted, _ = run_of(tmp_path, config, bad_from=steps - 2)
+    found = replay(task(steps - 2), config, tmp_path / "run", steps)
+    assert found.bad_leaf == "loss"
+    assert_same_bits(found.after.params, fitted.train_state.params)
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [(0, "step"), (16, "replay: got step 16, expected 1 to 15"), (2.5, "step")],
+)
+def test_a_step_that_the_run_has_not_is_refused(tmp_path, step, message):
+    with pytest.raises(JnnError, match=message):
+        replay(task(), CONFIG, tmp_path, step)
+
+
+@pytest.mark.slow
+def test_a_step_from_the_command_line(tmp_path, capsys):
+    run = str(tmp_path / "run")
+    words = ["run", "text_generation", "--smoke", "--offline", "--quiet", "--out", run]
+    assert main(words) == 0
+    rows = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    row = next(row for row in map(json.loads, rows) if row["step"] == 9)
+    capsys.readouterr()
+    assert main(["replay", run, "--step", "9", "--offline", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["loss"] == row["train/loss"]
+    file = str(tmp_path / "step.npz")
+    assert main(["replay", run, "--step", "9", "--capture", "layer0/output", "--out", file]) == 0
+    said = capsys.readouterr().out
+    assert "captured/layer0/output" in said
+    assert "captured/out/output" not in said
+    with np.load(file) as arrays:
+        assert arrays["captured/layer0/output"].shape[0] == arrays["batch/tokens"].shape[0]
+    assert main(["replay", run, "--step", "9", "--capture", "nothing"]) == 2
+    assert "--capture: got nothing, expected the ends of paths among" in capsys.readouterr().err
