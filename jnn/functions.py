@@ -1,6 +1,7 @@
 """Plain functions as models, and whether a function treats each element of a sequence alone."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -138,11 +139,16 @@ def _keeps_leading_axes(f: Callable, element: Any) -> bool | None:
 
 
 def _shape_of_output(f: Callable, x: Any) -> Any:
-    """The output of f as shapes and dtypes, None where f fails on such an x."""
-    try:
-        return jax.eval_shape(f, x)
-    except Exception:  # of a user's function: any
-        return None
+    """The output of f as shapes and dtypes, None where f fails on such an x.
+
+    What f warns of is about a guess, which its user never gave it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return jax.eval_shape(f, x)
+        except Exception:  # of a user's function: any
+            return None
 
 
 def _batch(element: Any) -> Any:

@@ -2,6 +2,8 @@
 failed on.
 """
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -303,3 +305,17 @@ def test_a_repr_tells_models_of_rows_from_streams_with_a_memory():
         assert repr(wrap(jnn.chain(rows, jnn.gru(2)))).endswith(", streams>")
     params, _ = jax.eval_shape(rows.init, jax.random.key(0), jnp.ones(3))
     assert jax.tree.leaves(rows.carry(params, jnp.ones(3), 4)) == []
+
+
+def test_a_function_warns_of_its_own_inputs_alone():
+    def f(x):
+        if x.dtype == jnp.int32:
+            warnings.warn("tokens are no features", stacklevel=1)
+        return x / 2
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = jnn.chain(f)
+        assert not caught
+        jax.eval_shape(model.apply, {}, {}, jnp.ones(3, jnp.int32))
+        assert [str(warning.message) for warning in caught] == ["tokens are no features"]
