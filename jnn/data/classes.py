@@ -13,7 +13,7 @@ from jnn.integers import spelled
 def number_classes(labels: Any, caller: str = "labels") -> tuple[np.ndarray, tuple[str, ...]]:
     """``labels`` (N,) as int32 indices of the classes that occur, and the names of these classes.
 
-    Classes that are whole numbers, or words that spell such, are in the order of the numbers;
+    Numbers are in their order, as are words where all of them spell numbers, such as ``1.0`` for 1;
     other words are in that of the alphabet. A number without a label is no class, so that a network
     has an output for each class that occurs and for no other. Pass the names on with the data, as
     in ``from_arrays(..., classes=names)``, and predictions are those names.
@@ -29,6 +29,8 @@ def number_classes(labels: Any, caller: str = "labels") -> tuple[np.ndarray, tup
     if array.ndim != 1 or array.dtype.kind not in "biufU" or not len(array):
         got = f"dtype {array.dtype} and shape {array.shape}"
         raise mistake(caller, got=got, expected="one whole number or word a row")
+    if array.dtype.kind == "U" and (numbers := _numbers(array.tolist())):
+        array = np.array(numbers)
     if array.dtype.kind == "f":
         whole = (array == np.floor(array)) & (np.abs(array) < 2**53)
         if len(wrong := np.flatnonzero(~whole)):
@@ -37,13 +39,12 @@ def number_classes(labels: Any, caller: str = "labels") -> tuple[np.ndarray, tup
             raise mistake(caller, got=got, expected="classes, whole numbers", remedy=remedy)
         array = array.astype(np.int64)
     found, index = np.unique(array, return_inverse=True)
-    if array.dtype.kind == "U" and (numbers := _whole_numbers(found.tolist())):
-        order = np.argsort(numbers, kind="stable")
-        found, index = found[order], np.argsort(order)[index]
     return index.astype(np.int32), tuple(str(name) for name in found.tolist())
 
 
-def _whole_numbers(words: list[str]) -> list[int] | None:
-    """What the words spell, where all of them are whole numbers that a float64 has."""
-    short = all(word.lstrip("-").isdecimal() and len(word) < 16 for word in words)
-    return [int(word) for word in words] if short else None
+def _numbers(words: list[str]) -> list[float] | None:
+    """What the words spell, where all of them are numbers."""
+    try:
+        return None if any("_" in word for word in words) else list(map(float, words))
+    except ValueError:
+        return None

@@ -28,11 +28,14 @@ def test_labels_are_numbered_as_by_scikit_learn(labels):
     )
 
 
-def test_words_that_spell_numbers_are_in_the_order_of_these():
-    labels, names = number_classes(["10", "2", "-3", "2", "02"])
-    assert names == ("-3", "02", "2", "10")
-    assert np.array(names)[labels].tolist() == ["10", "2", "-3", "2", "02"]
-    assert number_classes(["10", "2", "x"])[1] == ("10", "2", "x")
+def test_words_that_all_spell_numbers_are_these():
+    labels, names = number_classes(["10", "2.0", "-3", "2", "02"])
+    assert names == ("-3", "2", "10")
+    assert np.array(names)[labels].tolist() == ["10", "2", "-3", "2", "2"]
+    assert number_classes(["10", "2", "x", "1_0"])[1] == ("10", "1_0", "2", "x")
+    for words in (["1", "0.5"], ["1", "nan"], ["1", "inf"]):
+        with pytest.raises(JnnError, match="at row 1, expected classes, whole numbers"):
+            number_classes(words)
 
 
 def test_whole_numbers_of_a_file_are_named_without_a_point():
