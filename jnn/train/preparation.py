@@ -182,11 +182,13 @@ def keep_preparation(folder: Path, preparation: Preparation) -> str:
 def read_preparation(folder: Path) -> Preparation | None:
     """The preparation that was saved with a run, None where none was.
 
-    Raises `JnnError` where the file was altered, is that of another run, or has values that no data
-    gives.
+    Raises `JnnError` where the file is gone, was altered, is that of another run, or has values
+    that no data gives.
     """
     path = folder / FILE
     if not path.exists():
+        if _owned(folder):
+            raise _altered(path, "no such file")
         return None
     record = _verified(path)
     try:
@@ -244,11 +246,15 @@ def _verified(path: Path) -> dict[str, Any]:
 
 def _check_owner(path: Path, digest: str) -> None:
     """Refuse the preparation of another run than that of the folder, whose config.json names it."""
-    if not (path.parent / "config.json").exists():
-        return
-    files = records.read(path.parent, "config.json").get("files") or {}
-    if files.get(FILE, digest) != digest:
+    if _owned(path.parent) not in (None, digest):
         raise _altered(path, "the preparation of another run, or of other data")
+
+
+def _owned(folder: Path) -> str | None:
+    """The SHA-256 of the preparation of a run by its config.json; None where that names none."""
+    if not (folder / "config.json").exists():
+        return None
+    return (records.read(folder, "config.json").get("files") or {}).get(FILE)
 
 
 def _altered(path: Path, got: str) -> JnnError:

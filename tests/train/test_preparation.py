@@ -65,6 +65,8 @@ def test_the_preparation_of_another_run_is_refused(tmp_path):
         with pytest.raises(JnnError, match="got the preparation of another run"):
             call(folders[0])
     (folders[0] / FILE).unlink()
+    with pytest.raises(JnnError, match=r"preparation\.json: got no such file"):
+        read_preparation(folders[0])
     with pytest.raises(JnnError, match="got the preparation of another run, or of other data"):
         keep_preparation(folders[0], pictures)
 
