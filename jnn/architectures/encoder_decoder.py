@@ -5,13 +5,13 @@ from typing import Any
 
 import jax
 
+from jnn.architectures.transformer import vectors_of_positions
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.compose import chain
 from jnn.layers.checks import check_names, check_positive
-from jnn.layers.dense import dense
+from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
-from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
 from jnn.model import Model, apply_child, init_child, named, read_child, scope
 from jnn.wiring import Run, wired
 
@@ -32,6 +32,12 @@ class EncoderDecoderConfig(BlockConfig):
     """Whether embeddings are multiplied by ``sqrt(width)``, as in the first transformer."""
     scale_logits: bool = False
     """Whether tied logits are multiplied by ``1 / sqrt(width)``, as in T5."""
+    logits_bias: bool = False
+    """Whether logits have a bias of their own, as in BART."""
+    embedding_norm: bool = False
+    """Whether embeddings with positions are normalized before the first block, as in BART."""
+    first_position: int = 0
+    """Rows of the tables of learned positions before the one of the first position, as in BART."""
     embedding_deviation: float = 0.02
     """Standard deviation of the first embeddings."""
 
@@ -75,6 +81,7 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
     names = {kind: "embedding" if shared else f"{kind}_embedding" for kind in embed}
     outputs = config.target_vocabulary or config.source_vocabulary
     head = dense(outputs, use_bias=False, kernel_init=kernel_init(config))
+    bias = added_bias()
 
     def embedded(kind: str, params, tokens):
         return scale * apply_child(names[kind], embed[kind], params, {}, tokens)[0]
@@ -84,7 +91,8 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
             y = unembed(params[names["target"]], h)
         else:
             y, _ = apply_child("head", head, params, {}, h)
-        return y / config.width**0.5 if config.scale_logits else y
+        y = y / config.width**0.5 if config.scale_logits else y
+        return apply_child("logits", bias, params, {}, y)[0] if config.logits_bias else y
 
     def init(key, x):
         check_names("encoder_decoder", x, "tokens", "source")
@@ -95,6 +103,9 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
             "decoder", decoder, key, {"x": h, "memory": memory}
         )
         head_params = {} if config.tied else init_child("head", head, key, h)[0]
+        if config.logits_bias:
+            like = jax.ShapeDtypeStruct((outputs,), h.dtype)
+            head_params |= init_child("logits", bias, key, like)[0]
         return (
             source_params | encoder_params | target_params | decoder_params | head_params,
             encoder_state | decoder_state,
@@ -147,11 +158,8 @@ def _embedding(config: EncoderDecoderConfig, tokens: int) -> Model:
 
 def _before(config: EncoderDecoderConfig) -> dict[str, Model]:
     """The parts between an embedding and the first block."""
-    vectors = {
-        "learned": lambda: learned_positions(config.length),
-        "sinusoidal": sinusoidal_positions,
-    }
-    parts = {"positions": vectors[config.positions]()} if config.positions in vectors else {}
+    parts = vectors_of_positions(config)
+    parts |= {"embedding_norm": norm(config)} if config.embedding_norm else {}
     return parts | ({"dropout": dropout(config.dropout)} if config.dropout else {})
 
 
@@ -168,7 +176,7 @@ def _decoder(config: EncoderDecoderConfig) -> Model:
 
     def flow(run: Run, x: dict[str, Any]) -> jax.Array:
         h = x["x"]
-        for name in ("positions", "dropout"):
+        for name in ("positions", "embedding_norm", "dropout"):
             h = run(name, h) if name in parts else h
         h = run("blocks", {**x, "x": h})["x"]
         return run("norm", h) if config.norm_first else h

@@ -14,9 +14,11 @@ from jnn.architectures.transformer_block import (
     norm,
     without_pairs,
 )
+from jnn.compose import chain
 from jnn.errors import mistake
+from jnn.layers.activation import activation
 from jnn.layers.checks import check_positive
-from jnn.layers.dense import dense
+from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
@@ -41,11 +43,15 @@ class TransformerConfig(BlockConfig):
     output is then features.
     """
     head_bias: bool = False
-    """Whether logits of a dense head have a bias, as in Phi."""
+    """Whether logits have a bias, as in Phi and BERT."""
+    head_transform: bool = False
+    """Whether a dense layer, the activation and a norm come before the logits, as in BERT."""
     first_position: int = 0
     """Rows of the table of learned positions before the one of the first position, as in OPT."""
     segments: int = 0
-    """Kinds of segments, each with a vector that is added, as in BERT; 0 for none."""
+    """Kinds of segments, each with a vector that is added, as in BERT; 0 for none; of 1, as in
+    RoBERTa, x need not say which.
+    """
     embedding_deviation: float = 0.02
     """Standard deviation of the first embeddings."""
     scale_embeddings: bool = False
@@ -95,12 +101,7 @@ def transformer(config: TransformerConfig) -> Model:
     }
     if config.segments:
         parts["segments"] = _embedding(config, config.segments)
-    if config.positions in ("learned", "sinusoidal"):
-        parts["positions"] = (
-            learned_positions(config.length, first=config.first_position)
-            if config.positions == "learned"
-            else sinusoidal_positions()
-        )
+    parts |= vectors_of_positions(config)
     if config.embedding_norm:
         parts["embedding_norm"] = norm(config)
     if config.dropout:
@@ -110,6 +111,14 @@ def transformer(config: TransformerConfig) -> Model:
     if config.head == "dense":
         parts["head"] = dense(
             config.vocabulary, use_bias=config.head_bias, kernel_init=kernel_init(config)
+        )
+    elif config.head == "tied" and config.head_bias:
+        parts["head"] = added_bias()
+    if config.head_transform:
+        parts["transform"] = chain(
+            dense=dense(config.width, kernel_init=kernel_init(config)),
+            activation=activation(config.activation),
+            norm=norm(config),
         )
     if config.pooled:
         parts["pooler"] = dense(config.width, kernel_init=kernel_init(config))
@@ -133,7 +142,10 @@ def transformer(config: TransformerConfig) -> Model:
             return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
         if config.head == "none":
             return h
-        return single("head", h) if config.head == "dense" else unembed(run.params["embedding"], h)
+        h = single("transform", h) if config.head_transform else h
+        if config.head == "tied":
+            h = unembed(run.params["embedding"], h)
+        return single("head", h) if "head" in parts else h
 
     model = wired(flow, parts, streaming=not config.pooled)
     if not streams(model):
@@ -145,6 +157,16 @@ def transformer(config: TransformerConfig) -> Model:
     )
 
 
+def vectors_of_positions(config: Any) -> dict[str, Model]:
+    """The part ``positions`` that adds vectors to embeddings, if the config has such."""
+    match config.positions:
+        case "learned":
+            return {"positions": learned_positions(config.length, first=config.first_position)}
+        case "sinusoidal" | "sinusoidal_halves":
+            return {"positions": sinusoidal_positions(interleaved=config.positions == "sinusoidal")}
+    return {}
+
+
 def _embedding(config: TransformerConfig, tokens: int) -> Model:
     return embedding(
         tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation)
@@ -154,6 +176,8 @@ def _embedding(config: TransformerConfig, tokens: int) -> Model:
 def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:
     """x as a dict that has what the model reads, and no segments that it would not."""
     x = x if isinstance(x, Mapping) else {"tokens": x}
+    if config.segments == 1:
+        x = {"segments": jnp.zeros_like(x["tokens"]), **x} if "tokens" in x else x
     names = ("tokens", "segments") if config.segments else ("tokens",)
     if missing := [name for name in names if name not in x]:
         raise mistake(

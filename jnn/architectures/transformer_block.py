@@ -72,8 +72,12 @@ class BlockConfig:
     """Whether the feed-forward network reads what attention has added to, or with norms first the
     same as attention, by a norm of its own (GPT-NeoX) or by that of attention (Phi).
     """
-    positions: Literal["learned", "sinusoidal", "rotary", "alibi", "relative", "none"] = "learned"
-    """Position encoding: vectors that are added to embeddings, or within attention."""
+    positions: Literal[
+        "learned", "sinusoidal", "sinusoidal_halves", "rotary", "alibi", "relative", "none"
+    ] = "learned"
+    """Position encoding: vectors that are added to embeddings, or within attention; in halves,
+    all sines come before all cosines.
+    """
     rotary_base: float = 10_000.0
     """The longest wavelength of rotary positions, over 2 pi, nearly."""
     rotary_fraction: float = 1.0

@@ -27,6 +27,8 @@ class VisionTransformerConfig(BlockConfig):
     """Height and width."""
     patch_size: int = 16
     """Height and width of a patch; it must divide those of the image."""
+    distilled: bool = False
+    """Whether a second learned token follows the class token, as in DeiT."""
     activation: str = "gelu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     norm_epsilon: float = 1e-6
@@ -74,11 +76,13 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
             kernel_init=kernel_init(config),
         ),
         "class_token": class_token(),
-        "positions": learned_positions(patches + 1),
+        "positions": learned_positions(patches + (2 if config.distilled else 1)),
         "blocks": blocks(config, causal=False),
         "norm": norm(config),
         "head": dense(config.outputs, kernel_init=kernel_init(config)),
     }
+    if config.distilled:
+        parts["distillation_token"] = class_token()
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
 
@@ -93,7 +97,9 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
                 remedy=remedy,
             )
         h = run("patches", x)
-        h = run("positions", run("class_token", h.reshape(*h.shape[:-3], patches, config.width)))
+        h = h.reshape(*h.shape[:-3], patches, config.width)
+        h = run("distillation_token", h) if config.distilled else h
+        h = run("positions", run("class_token", h))
         h = run("blocks", run("dropout", h) if config.dropout else h)
         return run("head", run("norm", h)[..., 0, :])
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Loaded:
     ``settings``   of the architecture, such as a `TransformerConfig`
     ``family``     the map by which it was read
     ``config``     the contents of ``config.json``
+    ``names``      parts of the map's keys, as regular expressions, that the file has otherwise
     ``ignored``    tensors that were not needed, and why
     """
 
@@ -45,7 +47,7 @@ class Loaded:
     family: str
     config: Mapping[str, Any]
     tokenizer_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    has_prefix: bool = True
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Any]:
@@ -53,33 +55,43 @@ class Loaded:
         return iter((self.model, self.params, self.state, self.tokenizer))
 
 
-def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
+def load(
+    folder: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    dtype: Any = None,
+    mesh: Any = None,
+) -> Loaded:
     """The pretrained model in a folder.
 
     Weights are read leaf by leaf from files that are mapped into memory, and keep their dtype.
 
-    ``dtype``  of all params, as ``"float32"``; by default that of the files
-    ``mesh``   of `jnn.sharding.make_mesh`: each leaf goes to its devices at once
+    ``settings``  other ones of the architecture than ``config.json`` says, such as
+                  ``{"dropout": 0.1}``, which is 0 by default, or ``{"pooled": False}``
+    ``dtype``     of all params, as ``"float32"``; by default that of the files
+    ``mesh``      of `jnn.sharding.make_mesh`: each leaf goes to its devices at once
 
-    Dropout is 0. Raises `JnnError` for a folder without config or weights, a family that there is
+    Raises `JnnError` for a folder without config or weights, a family that there is
     no map for, settings that jnn does not have, tensors too many, too few or of another shape, and
     damaged or pickled files.
     """
     folder = Path(folder)
     config = _config(folder)
     family = _family(folder, config)
-    settings = _settings(family, config, str(folder / CONFIG))
-    tokenizer, tokenizer_config = _tokenizer(folder, settings)
+    values = _values(family, config, str(folder / CONFIG))
     tensors = TensorFolder(folder)
-    model = family.build(settings)
-    like = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
-    has_prefix = any(key.startswith(family.prefix) for key in tensors.shapes())
+    keys = tensors.shapes().keys()
+    made = family.config(**{**values, **family.seen(keys), **(settings or {})})
+    tokenizer, tokenizer_config = _tokenizer(folder, made)
+    model = family.build(made)
+    like = jax.eval_shape(model.init, jax.random.key(0), family.example(made))
+    names = _names(family, keys)
     places = None
     if mesh is not None:
         where = jax.tree.leaves_with_path(shardings(like[0], mesh))
         places = {path_name(path): place for path, place in where}
     params, ignored = read(
-        _rows(family, settings, has_prefix),
+        _rows(family, made, names),
         tensors,
         like[0],
         caller=str(folder),
@@ -93,11 +105,11 @@ def load(folder: str | Path, *, dtype: Any = None, mesh: Any = None) -> Loaded:
         params=params,
         state={},
         tokenizer=tokenizer,
-        settings=settings,
+        settings=made,
         family=family.name,
         config=config,
         tokenizer_config=tokenizer_config,
-        has_prefix=has_prefix,
+        names=names,
         ignored=ignored,
     )
 
@@ -119,7 +131,7 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
         )
     folder.mkdir(parents=True, exist_ok=True)
     family = FAMILIES[loaded.family]
-    rows = _rows(family, loaded.settings, loaded.has_prefix)
+    rows = _rows(family, loaded.settings, loaded.names)
     write_tensors(folder, write(rows, loaded.params), shard_bytes=shard_bytes)
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
     name = "torch_dtype" if "torch_dtype" in loaded.config else "dtype"
@@ -157,7 +169,8 @@ def _family(folder: Path, config: Mapping[str, Any]) -> Family:
     return FAMILIES[name]
 
 
-def _settings(family: Family, config: Mapping[str, Any], caller: str) -> Any:
+def _values(family: Family, config: Mapping[str, Any], caller: str) -> dict[str, Any]:
+    """The settings that ``config.json`` describes."""
     names = config.get("architectures") or [next(iter(family.architectures))]
     if not isinstance(names, list) or len(names) != 1 or names[0] not in list(family.architectures):
         raise mistake(
@@ -166,7 +179,7 @@ def _settings(family: Family, config: Mapping[str, Any], caller: str) -> Any:
             expected=f"one of {', '.join(family.architectures)}",
         )
     values = read_settings(family.settings, family.fixed, config, caller)
-    return family.config(**{**family.constants, **values, **family.architectures[names[0]]})
+    return {**family.constants, **values, **family.architectures[names[0]]}
 
 
 def _tokenizer(folder: Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:
@@ -176,18 +189,31 @@ def _tokenizer(folder: Path, settings: Any) -> tuple[Tokenizer | None, dict[str,
         return None, {}
     names = read_json(config) if config.is_file() else {}
     tokenizer = read_pretrained_tokenizer(path, names)
-    if tokenizer.vocabulary > settings.vocabulary:
+    vocabulary = getattr(settings, "vocabulary", getattr(settings, "source_vocabulary", 0))
+    if tokenizer.vocabulary > vocabulary:
         raise mistake(
             str(path),
             got=f"{tokenizer.vocabulary} tokens, as {tokenizer.tokens[-1]!r}",
-            expected=f"at most {settings.vocabulary}, the vocabulary of the model",
+            expected=f"at most {vocabulary}, the vocabulary of the model",
             remedy="Put the tokenizer of the model there.",
         )
     return tokenizer, names
 
 
-def _rows(family: Family, settings: Any, has_prefix: bool) -> tuple[Row, ...]:
+def _names(family: Family, keys: Collection[str]) -> dict[str, str]:
+    """What the file has otherwise than the map: no prefix, and names of old."""
+    names = {
+        re.escape(new) + "$": old
+        for new, old in family.old_names.items()
+        if any(key.endswith(old) for key in keys)
+    }
+    if not any(key.startswith(family.prefix) for key in keys):
+        names["^" + re.escape(family.prefix)] = ""
+    return names
+
+
+def _rows(family: Family, settings: Any, names: Mapping[str, str]) -> tuple[Row, ...]:
     rows = family.rows(settings)
-    if has_prefix:
-        return rows
-    return tuple(row._replace(key=row.key.removeprefix(family.prefix)) for row in rows)
+    for pattern, name in names.items():
+        rows = tuple(row._replace(key=re.sub(pattern, name, row.key)) for row in rows)
+    return rows

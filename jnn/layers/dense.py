@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.initializers import lecun_normal, zeros
+from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, refuse_mask
 from jnn.model import Model, no_params, pointwise
 from jnn.precision import parameter_dtype
@@ -58,6 +58,28 @@ def linear(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> ja
     if bias is not None:
         y = y + bias[None]
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
+def added_bias(*, bias_init: Init = zeros) -> Model:
+    """``y = x + b``, such as the bias of logits whose kernel is that of the embedding.
+
+    x ``(..., D)`` -> y ``(..., D)``; params ``bias`` b ``(D,)``.
+
+    >>> import jax.numpy as jnp
+    >>> added_bias().apply({"bias": jnp.array([1.0, 2.0])}, {}, jnp.zeros(2))[0].tolist()
+    [1.0, 2.0]
+    """
+
+    def init(key, x):
+        check_float("added_bias", x, min_rank=1)
+        return {"bias": bias_init(key, x.shape[-1:], parameter_dtype(x))}, {}
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_params("added_bias", params, "bias")
+        check_features("added_bias", x, params["bias"].shape[0])
+        return x + params["bias"].reshape((1,) * (x.ndim - 1) + (-1,)), state
+
+    return pointwise(init, apply)
 
 
 def flatten(rank: int) -> Model:

@@ -16,7 +16,7 @@ import numpy as np
 WIDTH, DEPTH, HEADS, HIDDEN, TOKENS, LENGTH = 8, 2, 2, 12, 13, 7
 
 
-def _model(torch, rng, name, settings):
+def _model(torch, rng, name, settings, untied):
     """The model of a class, with weights of the order of one."""
     import transformers
 
@@ -26,10 +26,16 @@ def _model(torch, rng, name, settings):
     ends = {"bos_token_id": None, "eos_token_id": None}
     torch.manual_seed(0)
     model = kind(kind.config_class(**ends, **settings))
-    for p in model.parameters():
+    if untied:
+        model.lm_head.weight = torch.nn.Parameter(torch.zeros_like(model.lm_head.weight))
+    for p in filter(lambda p: p.requires_grad, model.parameters()):
         mean, deviation = (0, 1.5 / math.sqrt(WIDTH)) if p.ndim > 1 else (0.7, 0.3)
         values = mean + deviation * rng.normal(size=tuple(p.shape))
         p.data = torch.tensor(values.astype(np.float16)).double()
+    for name, buffer in model.named_buffers():
+        if name == "final_logits_bias":
+            values = rng.normal(size=tuple(buffer.shape)).astype(np.float16)
+            buffer.data = torch.tensor(values).double()
     model.config._experts_implementation = "eager"  # the fast one has no float64
     return model.double().eval()
 
@@ -42,11 +48,13 @@ def _files(model):
         return {"config": read("config.json"), "tensors": read("model.safetensors")}
 
 
-def _case(name, inputs, output="logits", **settings):
+def _case(name, inputs, output="logits", untied=False, **settings):
     def case(torch, rng):
-        exactly = mock.patch.multiple(torch, float32=torch.float64, float=torch.float64)
+        exactly = mock.patch.multiple(
+            torch, float32=torch.float64, float=torch.float64, FloatTensor=torch.DoubleTensor
+        )
         with exactly, mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
-            model = _model(torch, rng, name, settings)
+            model = _model(torch, rng, name, settings, untied)
             given = inputs(torch, rng)
             y = model(**given)[output].detach().numpy()
         return {**{f"x/{key}": value for key, value in given.items()}, "y": y, **_files(model)}
@@ -58,6 +66,27 @@ def _text(torch, rng):
     return {"input_ids": torch.tensor(rng.integers(1, TOKENS, (2, LENGTH)))}
 
 
+def _padded(torch, rng):
+    real = (torch.arange(LENGTH)[None] < torch.tensor([LENGTH, 4])[:, None]).long()
+    # with the padding that RoBERTa takes positions from
+    return {"input_ids": torch.where(real == 1, _text(torch, rng)["input_ids"] % 11 + 2, 1)} | {
+        "attention_mask": real
+    }
+
+
+def _segments(torch, rng):
+    return _padded(torch, rng) | {"token_type_ids": torch.tensor(rng.integers(0, 2, (2, LENGTH)))}
+
+
+def _images(torch, rng):
+    return {"pixel_values": torch.tensor(rng.normal(size=(2, 3, 8, 12)))}
+
+
+def _pairs(torch, rng):
+    return _padded(torch, rng) | {"decoder_input_ids": _text(torch, rng)["input_ids"][:, :5]}
+
+
+HIDDEN_STATE = "last_hidden_state"
 SIZES = {
     "vocab_size": TOKENS,
     "hidden_size": WIDTH,
@@ -89,10 +118,42 @@ OPT = {
     "max_position_embeddings": LENGTH,
     "word_embed_proj_dim": WIDTH,
 }
+ENCODER = SIZES | {"max_position_embeddings": LENGTH}
+DISTILBERT = {
+    "vocab_size": TOKENS,
+    "dim": WIDTH,
+    "n_layers": DEPTH,
+    "n_heads": HEADS,
+    "hidden_dim": HIDDEN,
+    "max_position_embeddings": LENGTH,
+}
+VISION = {key: value for key, value in SIZES.items() if key != "vocab_size"} | {
+    "image_size": (8, 12),
+    "patch_size": 4,
+    "num_labels": 3,
+}
+T5 = {
+    "vocab_size": TOKENS,
+    "d_model": WIDTH,
+    "d_kv": 3,
+    "d_ff": HIDDEN,
+    "num_layers": DEPTH,
+    "num_heads": HEADS,
+}
+BART = {
+    "vocab_size": TOKENS,
+    "d_model": WIDTH,
+    "max_position_embeddings": LENGTH,
+    "pad_token_id": 1,
+} | {
+    f"{stack}_{name}": value
+    for stack in ("encoder", "decoder")
+    for name, value in (("layers", DEPTH), ("attention_heads", HEADS), ("ffn_dim", HIDDEN))
+}
 CASES = {
     "gpt2": _case("GPT2LMHeadModel", _text, **GPT2),
     "gpt2 without a head": _case(
-        "GPT2Model", _text, "last_hidden_state", n_inner=HIDDEN, activation_function="relu", **GPT2
+        "GPT2Model", _text, HIDDEN_STATE, n_inner=HIDDEN, activation_function="relu", **GPT2
     ),
     "llama": _case("LlamaForCausalLM", _text, **GROUPED, rms_norm_eps=1e-5),
     "llama, tied": _case(
@@ -159,4 +220,23 @@ CASES = {
         n_layers=DEPTH,
         n_heads=3,
     ),
+    "bert": _case("BertModel", _segments, "pooler_output", **ENCODER),
+    "bert, masked": _case("BertForMaskedLM", _segments, **ENCODER),
+    "roberta": _case(
+        "RobertaForMaskedLM",
+        _padded,
+        **SIZES,
+        max_position_embeddings=LENGTH + 2,
+        type_vocab_size=1,
+    ),
+    "electra": _case("ElectraModel", _segments, HIDDEN_STATE, **ENCODER, embedding_size=WIDTH),
+    "distilbert": _case("DistilBertForMaskedLM", _padded, **DISTILBERT),
+    "vit": _case("ViTForImageClassification", _images, **VISION),
+    "deit": _case("DeiTForImageClassification", _images, **VISION, qkv_bias=False),
+    "t5": _case("T5ForConditionalGeneration", _pairs, **T5),
+    "t5, gated": _case(
+        "T5ForConditionalGeneration", _pairs, **T5, feed_forward_proj="gated-gelu", untied=True
+    ),
+    "bart": _case("BartForConditionalGeneration", _pairs, **BART),
+    "marian": _case("MarianMTModel", _pairs, **BART, scale_embedding=True),
 }

@@ -1,8 +1,9 @@
 """The record of a family of models: settings, and a map of its tensors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jnn.architectures.transformer import TransformerConfig, transformer
@@ -37,8 +38,17 @@ class Family(NamedTuple):
     """Makes the settings."""
     build: Callable[[Any], Model] = transformer
     """Makes the model of the settings."""
-    example: Callable[[Any], Any] = lambda config: jnp.zeros(1, jnp.int32)
-    """An input."""
+    example: Callable[[Any], Any] = lambda settings: _text(settings)
+    """An input of the model of these settings."""
+    seen: Callable[[Collection[str]], dict[str, Any]] = lambda keys: {}
+    """Settings that the keys of the tensors show."""
+    old_names: Mapping[str, str] = {}
+    """Ends of keys, and what old files have instead."""
+
+
+def _text(settings: TransformerConfig) -> dict[str, jax.Array]:
+    tokens = jnp.zeros(1, jnp.int32)
+    return {"tokens": tokens} | ({"segments": tokens} if settings.segments else {})
 
 
 def rows_of(prefix: str, leaves: str, names: Mapping[str, str | tuple]) -> tuple[Row, ...]:
