@@ -1,0 +1,103 @@
+"""How a module of Flax is called, and what of it has no place in a model."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.errors import mistake
+
+BATCH_STATS = "batch_stats"
+"""The collection of Linen that is the state of a model."""
+_TRAINS = {
+    "train": True,
+    "training": True,
+    "is_training": True,
+    "deterministic": False,
+    "use_running_average": False,
+}
+"""Names that arguments of modules have, and their values in training."""
+
+
+def call_of(method: Callable, module: Any) -> Callable[[Any, Any, bool], Any]:
+    """The call of a module, with what tells it that it trains."""
+    names = [
+        name
+        for name in inspect.signature(method).parameters
+        if name in _TRAINS and getattr(module, name, None) is None
+    ]
+
+    def called(module, x, train):
+        return module(x, **{name: train == _TRAINS[name] for name in names})
+
+    return called
+
+
+def zeros(x: Any) -> Any:
+    """Zeros in place of shapes: modules of Linen need arrays."""
+    return jax.tree.map(
+        lambda leaf: (
+            jnp.zeros(leaf.shape, leaf.dtype) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+        ),
+        x,
+    )
+
+
+def one_leading_axis(x: Any, rank: int | None) -> Any:
+    """x with its leading axes, of which there may be none, as one."""
+    if rank is None:
+        return x
+
+    def reshaped(leaf):
+        first, rest = _cut(leaf, rank)
+        shape = (math.prod(first), *rest)
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            return jax.ShapeDtypeStruct(shape, leaf.dtype)
+        return leaf.reshape(shape)
+
+    return jax.tree.map(reshaped, x)
+
+
+def leading_axes_of(x: Any, y: Any, rank: int | None) -> Any:
+    """y, of one leading axis, with the leading axes of x."""
+    if rank is None:
+        return y
+    first, _ = _cut(jax.tree.leaves(x)[0], rank)
+    return jax.tree.map(lambda leaf: leaf.reshape(*first, *leaf.shape[1:]), y)
+
+
+def _cut(leaf: Any, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The leading axes, and those of an example."""
+    if leaf.ndim < rank:
+        raise mistake(
+            "from_linen or from_nnx",
+            got=f"x of shape {leaf.shape}",
+            expected=f"{rank} axes at least",
+        )
+    return leaf.shape[: leaf.ndim - rank], leaf.shape[leaf.ndim - rank :]
+
+
+def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: str) -> None:
+    """Refuse variables of kinds that are neither params nor state."""
+    if others := sorted(set(found) - set(known)):
+        raise mistake(
+            caller,
+            got=f"variables of the kind {', '.join(others)}",
+            expected="params and batch statistics alone, which a model has a place for",
+        )
+
+
+def check_mask(mask: Any, caller: str) -> None:
+    """Refuse a mask."""
+    if mask is not None:
+        raise mistake(
+            caller,
+            got="a mask",
+            expected="none: modules of Flax have no mask in common",
+            remedy="Make it a part of x, and give call=.",
+        )

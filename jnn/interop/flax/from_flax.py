@@ -1,0 +1,182 @@
+"""Models of modules of Flax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import errors, linen, nnx
+
+from jnn.errors import mistake
+from jnn.interop.flax.calls import (
+    BATCH_STATS,
+    call_of,
+    check_collections,
+    check_mask,
+    leading_axes_of,
+    one_leading_axis,
+    zeros,
+)
+from jnn.model import Model, Params, State, child_key
+
+
+def from_linen(
+    module: linen.Module,
+    *,
+    rank: int | None = None,
+    call: Callable[[Any, Any, bool], Any] | None = None,
+    rngs: Iterable[str] = ("dropout",),
+) -> Model:
+    """The model of a module of Flax's Linen.
+
+    params are its variables of ``params``, and the state those of ``batch_stats``, as
+    ``module.init`` names them.
+
+    ``rank``  axes of one example: the module then sees batches of exactly one leading axis; by
+              default it gets x as it is
+    ``call``  ``(module, x, train)`` -> y; by default ``module(x)``, with an argument such as
+              ``train`` or ``deterministic`` if the module has one
+    ``rngs``  names of the random streams that it draws from in training
+
+    Raises `JnnError` for variables of other collections, such as the cache of a decoder, which have
+    no place in a model, and for a mask, which modules do not have in common.
+
+    >>> import jax, jax.numpy as jnp, jnn
+    >>> model = jnn.chain(from_linen(linen.Dense(3)), jnp.tanh)
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(2))
+    >>> jax.tree.map(jnp.shape, params), model.apply(params, state, jnp.ones((5, 2)))[0].shape
+    ({'0': {'bias': (3,), 'kernel': (2, 3)}}, (5, 3))
+    """
+    rngs = tuple(rngs)
+    called = call or call_of(type(module).__call__, module)
+
+    def draws(key: jax.Array | None, names: tuple[str, ...]) -> dict[str, jax.Array]:
+        return {} if key is None else {name: child_key(key, name) for name in names}
+
+    def init(key, x):
+        variables: Any = module.init(
+            draws(key, ("params", *rngs)),
+            zeros(one_leading_axis(x, rank)),
+            method=lambda m, x: called(m, x, False),
+        )
+        check_collections(variables, ("params", BATCH_STATS), f"{type(module).__name__} of Linen")
+        return variables.get("params", {}), variables.get(BATCH_STATS, {})
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_mask(mask, "from_linen")
+        variables = {"params": params} | ({BATCH_STATS: state} if state else {})
+        try:
+            y, new = module.apply(
+                variables,
+                one_leading_axis(x, rank),
+                method=lambda m, x: called(m, x, train),
+                rngs=draws(key if train else None, rngs),
+                mutable=[BATCH_STATS] if train else [],
+            )
+        except errors.InvalidRngError as error:
+            raise mistake(
+                "from_linen",
+                got=f"a random stream that is missing ({error})",
+                expected="train=True with a key, and all streams in rngs",
+            ) from None
+        return leading_axes_of(x, y, rank), dict(new).get(BATCH_STATS, state)
+
+    return Model(init, apply)
+
+
+def from_nnx(
+    module: nnx.Module | Callable[[nnx.Rngs], nnx.Module],
+    *,
+    rank: int | None = None,
+    call: Callable[[Any, Any, bool], Any] | None = None,
+) -> Model:
+    """The model of a module of Flax's NNX, or of a function of ``rngs`` that makes it.
+
+    params are its `nnx.Param`s, and the state its `nnx.BatchStat`s, by the names of attributes. Of
+    a module, ``init`` returns the values that it has, and of a function those that it draws.
+    ``rank`` and ``call`` are as in `from_linen`; modules are set to ``train()`` and ``eval()``.
+
+    Raises `JnnError` for variables of other kinds, such as caches, and for a mask.
+
+    >>> import jax, jax.numpy as jnp
+    >>> model = from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones(2))
+    >>> jax.tree.map(jnp.shape, params), model.apply(params, state, jnp.ones((5, 2)))[0].shape
+    ({'bias': (3,), 'kernel': (2, 3)}, (5, 3))
+    """
+    is_made = isinstance(module, nnx.Module)
+    like = module if is_made else nnx.eval_shape(lambda: module(nnx.Rngs(0)))
+    called = call or call_of(type(like).__call__, like)
+    caller = f"{type(like).__name__} of NNX"
+
+    def parts(module):
+        graph, params, state, draws, others = nnx.split(
+            module, nnx.Param, nnx.BatchStat, nnx.RngState, ...
+        )
+        kinds = {type(variable).__name__: 0 for _, variable in nnx.to_flat_state(others)}
+        check_collections(kinds, (), caller)
+        return graph, params, state, draws
+
+    template = parts(like)[1:]
+
+    def init(key, x):
+        made = module if is_made else module(nnx.Rngs(key))
+        _, params, state, _ = parts(made)
+        return _as_dict(params), _as_dict(state)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_mask(mask, "from_nnx")
+        if train and template[2] and key is None:
+            raise mistake("from_nnx", got="train=True without a key", expected="a key to draw from")
+        graph = nnx.graphdef(like)
+        trees = (
+            _as_state(template[0], params),
+            _as_state(template[1], state),
+            _drawn(template[2], key),
+        )
+        merged = nnx.merge(graph, *trees)
+        merged.train() if train else merged.eval()
+        y = called(merged, one_leading_axis(x, rank), train)
+        return leading_axes_of(x, y, rank), _as_dict(
+            nnx.state(merged, nnx.BatchStat)
+        ) if train else state
+
+    return Model(init, apply)
+
+
+def _as_dict(state: nnx.State) -> Params | State:
+    """The values of variables, as a nested dict of which the keys are text."""
+    tree: dict[str, Any] = {}
+    for path, variable in nnx.to_flat_state(state):
+        *names, last = map(str, path)
+        node = tree
+        for name in names:
+            node = node.setdefault(name, {})
+        node[last] = variable.get_value()
+    return tree
+
+
+def _as_state(template: nnx.State, tree: Mapping[str, Any]) -> nnx.State:
+    """The variables of ``template`` with the values of the dict."""
+    variables = []
+    for path, variable in nnx.to_flat_state(template):
+        value: Any = tree
+        for name in map(str, path):
+            value = value[name]
+        variables.append((path, variable.replace(value)))
+    return nnx.from_flat_state(variables)
+
+
+def _drawn(template: nnx.State, key: jax.Array | None) -> nnx.State:
+    """The random streams of a module, begun anew from a key."""
+    start = jax.random.key(0) if key is None else key
+    variables = []
+    for path, variable in nnx.to_flat_state(template):
+        if isinstance(variable, nnx.RngKey):
+            value = child_key(start, "/".join(map(str, path)))
+        else:
+            value = jnp.zeros((), jnp.uint32)
+        variables.append((path, variable.replace(value)))
+    return nnx.from_flat_state(variables)
