@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import jnn
+from tests.compiled import apply, init
 
 FLOAT32 = 1e-6
 
@@ -31,7 +32,7 @@ def recorder(seen):
 def test_chain_is_the_composition_of_its_children():
     model = jnn.chain(jnn.dense(5), jnp.tanh, out=jnn.dense(2))
     x = jnp.arange(12.0).reshape(4, 3)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     assert shapes(params) == {
         "0": {"kernel": (3, 5), "bias": (5,)},
         "out": {"kernel": (5, 2), "bias": (2,)},
@@ -39,7 +40,7 @@ def test_chain_is_the_composition_of_its_children():
     assert state == {}
     h = jnp.tanh(x @ params["0"]["kernel"] + params["0"]["bias"])
     expected = h @ params["out"]["kernel"] + params["out"]["bias"]
-    np.testing.assert_allclose(model.apply(params, state, x)[0], expected, atol=FLOAT32)
+    np.testing.assert_allclose(apply(model, params, state, x)[0], expected, atol=FLOAT32)
 
 
 def test_init_needs_shapes_alone_and_is_one_compilation():
@@ -57,7 +58,7 @@ def test_a_new_layer_leaves_the_draws_of_the_others_as_they_were():
         {"a": recorder(seen), "new": jnn.dense(3), "b": recorder(seen)},
     ):
         model = jnn.chain(**parts)
-        params, state = model.init(jax.random.key(0), jnp.ones(3))
+        params, state = init(model, jnp.ones(3))
         seen.clear()
         model.apply(params, state, jnp.ones(3), key=jax.random.key(1), train=True)
         keys.append([key for key, _ in seen])
@@ -78,7 +79,7 @@ def test_the_mask_travels_until_a_part_makes_one_value_of_the_sequence():
     pool = jnn.global_average_pool(1)
     model = jnn.chain(recorder(seen), jnn.dense(4), recorder(seen), pool, recorder(seen))
     x, mask = jnp.ones((2, 5, 3)), jnp.ones((2, 5), bool)
-    model.apply(*model.init(jax.random.key(0), x), x, mask=mask)
+    apply(model, *init(model, x), x, mask=mask)
     assert [given is not None for _, given in seen[-3:]] == [True, True, False]
 
 
@@ -125,7 +126,7 @@ def test_params_of_another_model_are_named():
 def test_residual_adds_and_refuses_another_shape():
     x = jnp.arange(6.0).reshape(2, 3)
     block = jnn.residual(lambda x: 2 * x)
-    np.testing.assert_array_equal(block.apply({}, {}, x)[0], 3 * x)
+    np.testing.assert_array_equal(apply(block, {}, {}, x)[0], 3 * x)
     with pytest.raises(
         jnn.JnnError,
         match=r"residual: got a body that makes \(2, 4\) and a shortcut that makes \(2, "
@@ -171,7 +172,7 @@ def test_tied_embeddings_get_the_gradients_of_both_uses():
         model, tokens = tied(5, 4, jnn.chain(jnn.dense(4), jnp.tanh)), np.array([1, 4, 1])
         params, state = jax.jit(model.init)(jax.random.key(0), tokens)
         assert set(params) == {"embedding", "trunk"}
-        total = lambda params: jnp.sum(jnp.sin(model.apply(params, state, tokens)[0]))
+        total = lambda params: jnp.sum(jnp.sin(apply(model, params, state, tokens)[0]))
 
         def untied(read, write):
             h = jnp.tanh(
@@ -196,12 +197,12 @@ def test_tied_embeddings_keep_the_laws(law):
 @pytest.mark.parametrize("unroll", [1, 2, True])
 def test_repeat_is_a_loop_over_its_copies(unroll):
     model, x = jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4, unroll=unroll), jnp.ones((2, 3))
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     assert params["0"]["kernel"].shape == (4, 3, 3)
     expected = x
     for kernel, bias in zip(params["0"]["kernel"], params["0"]["bias"], strict=True):
         expected = jnp.tanh(expected @ kernel + bias)
-    np.testing.assert_allclose(model.apply(params, state, x)[0], expected, atol=FLOAT32)
+    np.testing.assert_allclose(apply(model, params, state, x)[0], expected, atol=FLOAT32)
 
 
 @pytest.mark.parametrize(
@@ -250,14 +251,14 @@ def test_a_plain_class_is_not_taken_for_a_layer():
 
 def test_params_and_inputs_of_another_model_are_refused():
     model = jnn.chain(a=jnn.dense(2), b=jnn.dense(2))
-    params, state = model.init(jax.random.key(0), jnp.ones(3))
+    params, state = init(model, jnp.ones(3))
     with pytest.raises(jnn.JnnError, match="chain: got parameters named c, expected only a, b"):
         model.apply({**params, "c": {}}, state, jnp.ones(3))
     with pytest.raises(
         jnn.JnnError,
         match=r"in a: dense: got x of shape \(4,\), expected 3 features in its last axis",
     ):
-        model.apply(params, state, jnp.ones(4))
+        apply(model, params, state, jnp.ones(4))
     with pytest.raises(
         jnn.JnnError,
         match="carry: got a model that sees the whole of x at once, "
@@ -272,14 +273,14 @@ def test_combine_gets_the_outputs_in_the_order_of_the_parts():
         features=jnn.dense(3),
         combine=lambda matrix, features: matrix[..., :2] * features[..., :1],
     )
-    params, state = model.init(jax.random.key(0), jnp.ones(4))
+    params, state = init(model, jnp.ones(4))
     seen = []
     ordered = jnn.parallel(
         b=jnn.dense(6), a=jnn.dense(3), combine=lambda b, a: (seen.append((b.shape, a.shape)), b)[1]
     )
-    ordered.apply(*ordered.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))
+    apply(ordered, *init(ordered, jnp.ones(4)), jnp.ones(4))
     assert set(seen) == {((6,), (3,))}
-    assert model.apply(params, state, jnp.ones(4))[0].shape == (2,)
+    assert apply(model, params, state, jnp.ones(4))[0].shape == (2,)
 
 
 @pytest.mark.parametrize(

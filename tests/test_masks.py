@@ -105,9 +105,9 @@ def padded(x, before=0):
 @functools.partial(jax.jit, static_argnums=0)
 def outputs(model, x, whole, mask):
     """The outputs for x alone and for it within padding, and the mask of the latter."""
-    params, state = model.init(jax.random.key(0), x)
-    alone, _ = model.apply(params, state, x, mask=jnp.ones(x.shape[:-1], bool))
-    y, _ = model.apply(params, state, whole, mask=mask)
+    params, state = init(model, x)
+    alone, _ = apply(model, params, state, x, mask=jnp.ones(x.shape[:-1], bool))
+    y, _ = apply(model, params, state, whole, mask=mask)
     return alone, y, following(model, params, state, whole, y, mask)
 
 
@@ -203,7 +203,7 @@ def test_gradients_of_padding_are_zero():
     model = jnn.chain(jnn.conv(4, (3,), strides=2), jnn.max_pool((2,)), jnn.last_element())
     whole, mask = padded(sequences(), before=2)
     params, state = init(model, whole)
-    loss = lambda params, x: model.apply(params, state, x, mask=mask)[0].sum()
+    loss = lambda params, x: apply(model, params, state, x, mask=mask)[0].sum()
     of_params, of_x = jax.jit(jax.grad(loss, (0, 1)))(params, whole)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of_params))
     assert not np.any(np.asarray(of_x)[~np.asarray(mask)])
@@ -291,7 +291,7 @@ def test_a_scan_inside_a_flow():
     expected = x
     for i in range(3):
         kept = jax.random.fold_in(key, i)
-        expected = drop.apply({}, {}, expected, key=jnn.child_key(kept, "part"), train=True)[0]
+        expected = apply(drop, {}, {}, expected, key=jnn.child_key(kept, "part"), train=True)[0]
     np.testing.assert_array_equal(y, expected)
     with pytest.raises(JnnError, match=r"in part: dropout: got train=True without a key"):
         jnn.wired(silent, {"part": drop}).apply({}, {}, x, key=key, train=True)
@@ -306,9 +306,9 @@ def test_a_scan_inside_a_flow():
 
     model = jnn.wired(silent, {"part": jnn.batch_norm()})
     params, state = init(model, x)
-    assert model.apply(params, state, x)[0].shape == (4, 2)
+    assert apply(model, params, state, x)[0].shape == (4, 2)
     with pytest.raises(JnnError, match=r"run\('part', x\): got a part that changes its state"):
-        model.apply(params, state, x, train=True)
+        apply(model, params, state, x, train=True)
 
 
 def test_a_vmap_inside_a_flow_needs_its_mask():
@@ -317,7 +317,7 @@ def test_a_vmap_inside_a_flow_needs_its_mask():
     x, mask = padded(sequences())
     params, state = init(model, x)
     with pytest.raises(JnnError, match=r"run\('part', x\): .* expected the mask of this x"):
-        model.apply(params, state, x, mask=mask)
+        apply(model, params, state, x, mask=mask)
 
     def given(run, x):
         return jax.vmap(lambda x, mask: run("part", x, mask=mask))(x, run.mask)
@@ -338,7 +338,7 @@ def test_a_flow_passes_the_mask_that_follows():
     model = jnn.wired(flow, parts)
     params, state = init(model, x)
     with pytest.raises(JnnError, match=r"run\('pool', x\): got x of shape \(2, 6, 2\)"):
-        model.apply(params, state, x, mask=mask)
+        apply(model, params, state, x, mask=mask)
 
 
 def test_masks_promote_nothing():
@@ -347,7 +347,7 @@ def test_masks_promote_nothing():
         for name in (*FEW, *SUMMARIES, "conv_transpose cropped"):
             params, state = jax.eval_shape(LAYERS[name].init, jax.random.key(0), whole)
             jax.eval_shape(
-                lambda *trees, model=LAYERS[name]: model.apply(*trees, whole, mask=mask),
+                lambda *trees, model=LAYERS[name]: apply(model, *trees, whole, mask=mask),
                 params,
                 state,
             )

@@ -9,6 +9,7 @@ import pytest
 
 import jnn
 from jnn import at_iteration, capture, intervene, tag
+from tests.compiled import init
 
 X = jnp.array([0.3, -0.5, 0.8])
 
@@ -125,7 +126,7 @@ def test_a_value_or_a_function_replaces_what_was_there():
 
 def test_one_iteration_of_a_scan_is_changed_and_later_ones_follow():
     model = jnn.chain(stack=jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4), out=jnn.dense(2))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     y, values = capture(
         intervene(model.apply, {"stack/1/output": at_iteration(1, lambda h: h + 1)})
     )(params, state, X)
@@ -167,7 +168,7 @@ def test_gradients_flow_into_what_replaces():
 
 def test_the_last_parts_of_a_path_name_a_value():
     model = jnn.chain(block=jnn.chain(attention=jnn.dense(3), mlp=jnn.dense(3)))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     run = lambda changes: intervene(model.apply, changes)(params, state, X)[0]
     zero = {"attention/output": jnp.zeros_like}
     np.testing.assert_array_equal(run(zero), params["block"]["mlp"]["bias"])
@@ -216,7 +217,7 @@ def test_a_change_that_does_not_fit_is_refused(changes, message):
 
 def test_layers_of_a_scanned_stack_come_stacked():
     model = jnn.chain(stack=jnn.repeat(jnn.chain(jnn.dense(3), jnp.tanh), 4))
-    params, state = model.init(jax.random.key(0), X)
+    params, state = init(model, X)
     (y, _), values = capture(model.apply)(params, state, X)
     np.testing.assert_array_equal(values["stack/1/output"][-1], y)
     assert values["stack/1/output"].shape == (4, 3)
@@ -227,7 +228,7 @@ def test_what_capture_returned_changes_nothing_where_names_end_alike():
     block = jnn.chain(jnn.dense(3), jnp.tanh)
     model = jnn.chain(jnn.dense(3), blocks=jnn.repeat(block, 2))
     x = np.ones((4, 3), np.float32)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, x)
     (y, _), values = jnn.capture(model.apply)(params, state, x)
     assert {"0/output", "blocks/0/output"} <= set(values)
     again, _ = jnn.intervene(model.apply, values)(params, state, x)

@@ -15,6 +15,7 @@ from jnn.decoding.generate import generate
 from jnn.decoding.sampling import GREEDY
 from jnn.losses import cross_entropy
 from tests.architectures import loss_after_training
+from tests.compiled import apply
 
 LEARNED = 0.05  # nats, of 2.1 at first
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -64,7 +65,7 @@ def test_it_writes_what_its_logits_say(cell):
 def test_in_both_directions_the_first_output_depends_on_the_last_token_and_it_does_not_stream():
     model = network("gru", bidirectional=True)
     params, state = jax.jit(model.init)(jax.random.key(0), TOKENS)
-    first = lambda tokens: model.apply(params, state, tokens)[0][:, 0]
+    first = lambda tokens: apply(model, params, state, tokens)[0][:, 0]
     assert (first(TOKENS) != first(TOKENS.at[:, -1].set(0))).any()
     assert not jnn.streams(model)
 

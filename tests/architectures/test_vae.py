@@ -9,6 +9,7 @@ import jnn
 from jnn import losses
 from jnn.architectures.vae import VAEConfig, drawn_code, vae, vae_decoder, vae_encoder
 from tests.architectures import eight, loss_after_training
+from tests.compiled import apply
 
 CONFIG = VAEConfig(shape=(8, 8, 1), classes=2, channels=(8, 16), hidden=32, latent=4)
 
@@ -34,7 +35,7 @@ def test_a_draw_passes_gradients_to_mean_and_deviation():
     x = {"mean": jnp.zeros(3), "log_variance": jnp.zeros(3)}
     noise = jax.random.normal(jax.random.key(0), (3,))
     slope = jax.grad(
-        lambda x: jnp.sum(drawn_code.apply({}, {}, x, key=jax.random.key(0), train=True)[0])
+        lambda x: jnp.sum(apply(drawn_code, {}, {}, x, key=jax.random.key(0), train=True)[0])
     )(x)
     np.testing.assert_array_equal(slope["mean"], 1)
     # the derivative of exp(s / 2) at 0, in float32
@@ -74,7 +75,7 @@ def test_training_needs_a_key_and_dicts_need_their_names():
     model, x = vae(CONFIG), some()
     params, state = jax.jit(model.init)(jax.random.key(0), x)
     with pytest.raises(jnn.JnnError, match="vae: got train=True without a key"):
-        model.apply(params, state, x, train=True)
+        apply(model, params, state, x, train=True)
     with pytest.raises(
         jnn.JnnError, match="vae_encoder: got a dict of image, expected a dict with image and label"
     ):

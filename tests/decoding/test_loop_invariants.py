@@ -9,6 +9,7 @@ import pytest
 
 import jnn
 from jnn.decoding.loop_invariants import hoist_invariants
+from tests.compiled import init
 
 
 def primitives(f, *args):
@@ -19,7 +20,7 @@ def primitives(f, *args):
 def test_a_step_of_stacked_layers_slices_no_weights(cast):
     model = jnn.repeat(jnn.chain(jnn.dense(4), jnp.tanh), 3)
     model = jnn.chain(jnn.embedding(7, 4), jnn.cast(model, jnp.bfloat16) if cast else model)
-    params, state = model.init(jax.random.key(0), jnp.array([1]))
+    params, state = init(model, jnp.array([1]))
     token, carry = jnp.array([3, 5]), model.carry(params, jnp.array([3, 5]), 4)
     step = lambda fixed, carry, token: model.step(*fixed, carry, token)
     inside = hoist_invariants(step, (params, state), carry, token)

@@ -9,6 +9,7 @@ import pytest
 
 import jnn
 from jnn.layers.batch_normalization import batch_norm
+from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: a few more sums, divided by a standard deviation
@@ -22,7 +23,7 @@ def assert_same(got, expected, tolerance=FORWARD):
 
 def weighted_values_and_gradients(model, params, state, x, weights, **options):
     def weighted(params, x):
-        y, new_state = model.apply(params, state, x, **options)
+        y, new_state = apply(model, params, state, x, **options)
         return jnp.sum(weights * y), (y, new_state)
 
     (_, outputs), gradients = jax.jit(jax.value_and_grad(weighted, (0, 1), has_aux=True))(
@@ -34,7 +35,7 @@ def weighted_values_and_gradients(model, params, state, x, weights, **options):
 def test_training_then_evaluation_is_that_of_pytorch(reference, float64):
     case, layer = reference("normalization", "batch_norm"), batch_norm(momentum=0.8)
     params = {name: jnp.asarray(case[f"params/{name}"]) for name in ("scale", "bias")}
-    _, state = layer.init(jax.random.key(0), case["0/x"])
+    _, state = init(layer, case["0/x"])
     for i in range(3):
         x, weights = case[f"{i}/x"], case[f"{i}/weights"]
         (y, state), (gradient, gradient_x) = weighted_values_and_gradients(
@@ -51,7 +52,7 @@ def test_training_then_evaluation_is_that_of_pytorch(reference, float64):
 def test_a_mean_far_from_zero_does_not_cancel_the_variance():
     x = (1e4 + np.random.default_rng(0).normal(size=(4096, 2))).astype(np.float32)
     layer = batch_norm(momentum=0)
-    y, state = layer.apply(*layer.init(jax.random.key(0), x), jnp.asarray(x), train=True)
+    y, state = apply(layer, *init(layer, x), jnp.asarray(x), train=True)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(
         y, (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-5), atol=FLOAT32
@@ -63,7 +64,7 @@ def test_masked_statistics_are_those_of_the_real_elements(float64):
     x = jax.random.normal(jax.random.key(0), (3, 6, 2))
     mask = jnp.arange(6) < jnp.array([[6], [4], [1]])
     layer = batch_norm()
-    params, state = layer.init(jax.random.key(0), x)
+    params, state = init(layer, x)
     junk = jnp.where(mask[..., None], x, jnp.nan)
     weights = jnp.where(mask[..., None], jax.random.normal(jax.random.key(1), x.shape), 0)
     (y, new), (gradient, gradient_x) = weighted_values_and_gradients(
@@ -85,7 +86,7 @@ def test_inside_repeat_remat_and_vmap_it_equals_a_plain_loop(float64):
 
     def mapped(params, x):
         y, new = jax.vmap(
-            lambda x: deep.apply(params, state, x, train=True),
+            lambda x: apply(deep, params, state, x, train=True),
             axis_name="batch",
             out_axes=(0, None),
         )(x)
@@ -124,7 +125,7 @@ def test_a_model_that_maps_a_stateful_one_equals_the_batched(float64):
     x, weights = jax.random.normal(jax.random.key(0), (2, 6, 3))
     inner = lambda **options: jnn.chain(jnn.dense(3), norm=batch_norm(**options))
     mapped, batched = mapped_over_the_batch(inner(axis_name="batch")), jnn.chain(inner=inner())
-    params, state = mapped.init(jax.random.key(1), x)
+    params, state = init(mapped, x, 1)
     for train in (True, False):
         got, gradient = weighted_values_and_gradients(
             mapped, params, state, x, weights, train=train
@@ -143,22 +144,22 @@ def test_a_model_that_maps_a_stateful_one_equals_the_batched(float64):
 def test_shards_share_their_statistics():
     x = jax.random.normal(jax.random.key(0), (16, 3))
     layer, whole = batch_norm(axis_name="data"), batch_norm()
-    params, state = layer.init(jax.random.key(1), x)
+    params, state = init(layer, x, 1)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     split, copied = jax.sharding.PartitionSpec("data"), jax.sharding.PartitionSpec()
-    run = lambda params, state, x: layer.apply(params, state, x, train=True)
+    run = lambda params, state, x: apply(layer, params, state, x, train=True)
     sharded = jax.jit(
         jax.shard_map(run, mesh=mesh, in_specs=(copied, copied, split), out_specs=(split, copied))
     )
-    assert_same(sharded(params, state, x), whole.apply(params, state, x, train=True), SHARDED)
+    assert_same(sharded(params, state, x), apply(whole, params, state, x, train=True), SHARDED)
 
 
 def test_the_state_has_no_gradient_and_stays_in_evaluation():
     layer, x = batch_norm(), jax.random.normal(jax.random.key(0), (6, 3))
-    params, state = layer.init(jax.random.key(1), x)
+    params, state = init(layer, x, 1)
     gradient = jax.grad(
         lambda x: sum(
-            jax.tree.leaves(jax.tree.map(jnp.sum, layer.apply(params, state, x, train=True)[1]))
+            jax.tree.leaves(jax.tree.map(jnp.sum, apply(layer, params, state, x, train=True)[1]))
         )
     )(x)
     assert not np.any(gradient)
@@ -167,14 +168,14 @@ def test_the_state_has_no_gradient_and_stays_in_evaluation():
 
 def test_the_state_is_float32_at_least():
     layer, x = batch_norm(), jax.random.normal(jax.random.key(0), (6, 3), jnp.bfloat16)
-    params, state = layer.init(jax.random.key(1), x)
-    y, state = layer.apply(params, state, x, train=True)
+    params, state = init(layer, x, 1)
+    y, state = apply(layer, params, state, x, train=True)
     assert {leaf.dtype for leaf in jax.tree.leaves((params, state))} == {np.dtype("float32")}
     assert y.dtype == jnp.bfloat16
 
 
 def train(layer, x, **options):
-    return layer.apply(*layer.init(jax.random.key(0), x), x, train=True, **options)
+    return apply(layer, *init(layer, x), x, train=True, **options)
 
 
 MISTAKES = {

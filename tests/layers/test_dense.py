@@ -8,6 +8,7 @@ import pytest
 import jnn
 from jnn import losses
 from jnn.architectures.mlp import MLPConfig, mlp
+from tests.compiled import apply, init
 
 FORWARD, GRADIENT = 1e-10, 1e-9  # float64: the same sums in another order
 
@@ -19,8 +20,8 @@ def test_dense_equals_pytorch(float64, reference):
         jnp.asarray(case["x"]),
     )
     layer = jnn.dense(3)
-    np.testing.assert_allclose(layer.apply(params, {}, x)[0], case["y"], atol=FORWARD)
-    total = lambda params, x: jnp.sum(jnp.sin(layer.apply(params, {}, x)[0]))
+    np.testing.assert_allclose(apply(layer, params, {}, x)[0], case["y"], atol=FORWARD)
+    total = lambda params, x: jnp.sum(jnp.sin(apply(layer, params, {}, x)[0]))
     to_params, to_x = jax.grad(total, argnums=(0, 1))(params, x)
     for name, gradient in {**to_params, "x": to_x}.items():
         np.testing.assert_allclose(gradient, case[f"grad_{name}"], atol=GRADIENT)
@@ -40,7 +41,7 @@ def test_mlp_and_its_loss_equal_pytorch(float64, reference):
     }
     loss = lambda params: jnp.mean(
         losses.cross_entropy(
-            model.apply(params, {}, jnp.asarray(case["x"]))[0], jnp.asarray(case["label"])
+            apply(model, params, {}, jnp.asarray(case["x"]))[0], jnp.asarray(case["label"])
         )
     )
     np.testing.assert_allclose(loss(params), case["loss"], atol=FORWARD)
@@ -62,7 +63,7 @@ def test_params_are_drawn_as_declared():
 
 def test_channels_first_is_named():
     layer = jnn.dense(2)
-    params, state = layer.init(jax.random.key(0), jnp.ones(3))
+    params, state = init(layer, jnp.ones(3))
     with pytest.raises(
         jnn.JnnError,
         match=(
@@ -70,7 +71,7 @@ def test_channels_first_is_named():
             r"axis.*Channels come last"
         ),
     ):
-        layer.apply(params, state, jnp.ones((8, 3, 5)))
+        apply(layer, params, state, jnp.ones((8, 3, 5)))
 
 
 def test_flatten_keeps_leading_axes_and_refuses_too_few():

@@ -8,6 +8,7 @@ import pytest
 
 import jnn
 from jnn.layers.embedding import check_tokens, embedding, unembed
+from tests.compiled import apply
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9
@@ -15,7 +16,7 @@ GRADIENT = 1e-9
 
 def test_values_and_gradient_are_those_of_pytorch(reference, float64):
     case, layer = reference("embedding", "embedding"), embedding(7, 3)
-    run = lambda params: layer.apply(params, {}, jnp.asarray(case["tokens"]))[0]
+    run = lambda params: apply(layer, params, {}, jnp.asarray(case["tokens"]))[0]
     params = {"embedding": jnp.asarray(case["embedding"])}
     np.testing.assert_array_equal(run(params), case["y"])
     gradient = jax.grad(lambda params: jnp.sum(case["weights"] * run(params)))(params)
@@ -35,8 +36,8 @@ def test_tied_weights_are_those_of_pytorch(reference, float64):
     tokens = jnp.asarray(case["tokens"])
 
     def loss(params):
-        h, _ = embed.apply(params["embedding"], {}, tokens[:, :-1])
-        h, _ = trunk.apply(params["trunk"], {}, h)
+        h, _ = apply(embed, params["embedding"], {}, tokens[:, :-1])
+        h, _ = apply(trunk, params["trunk"], {}, h)
         logits = unembed(params["embedding"], h)
         return optax.losses.softmax_cross_entropy_with_integer_labels(
             logits, tokens[:, 1:]

@@ -11,6 +11,7 @@ import jnn
 from jnn.layers.activation import activation
 from jnn.layers.feed_forward import feed_forward
 from jnn.layers.mixture_of_experts import mixture_of_experts
+from tests.compiled import apply, init
 
 EXACT = 1e-12  # float64: the same sums
 E = 4
@@ -23,7 +24,7 @@ def draw(*shape, seed=0):
 def made(top, x, mask=None):
     layer = mixture_of_experts(feed_forward(5), E, top=top)
     params, state = jax.jit(layer.init)(jax.random.key(0), x)
-    return params, lambda params: layer.apply(params, state, x, mask=mask)
+    return params, lambda params: apply(layer, params, state, x, mask=mask)
 
 
 def member(params, i):
@@ -115,16 +116,16 @@ def test_feed_forward_is_its_formula(float64):
         feed_forward(7, activation=jnp.tanh),
         feed_forward(7, activation=jax.nn.silu, gated=True),
     )
-    params, _ = plain.init(jax.random.key(0), x)
+    params, _ = init(plain, x)
     W, V = params["hidden"], params["output"]
     expected = jnp.tanh(x @ W["kernel"] + W["bias"]) @ V["kernel"] + V["bias"]
-    np.testing.assert_allclose(plain.apply(params, {}, x)[0], expected, atol=EXACT)
-    params, _ = gated.init(jax.random.key(0), x)
+    np.testing.assert_allclose(apply(plain, params, {}, x)[0], expected, atol=EXACT)
+    params, _ = init(gated, x)
     W, U, V = params["hidden"]["gate"], params["hidden"]["value"], params["output"]
     expected = (jax.nn.silu(x @ W["kernel"] + W["bias"]) * (x @ U["kernel"] + U["bias"])) @ V[
         "kernel"
     ] + V["bias"]
-    np.testing.assert_allclose(gated.apply(params, {}, x)[0], expected, atol=EXACT)
+    np.testing.assert_allclose(apply(gated, params, {}, x)[0], expected, atol=EXACT)
 
 
 def test_the_default_activation_is_the_exact_gelu():

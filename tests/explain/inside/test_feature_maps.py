@@ -10,6 +10,7 @@ import jnn
 from jnn.errors import JnnError
 from jnn.explain import style
 from jnn.explain.inside.feature_maps import feature_maps, filters
+from tests.compiled import init
 
 RNG = np.random.default_rng(0)
 
@@ -21,7 +22,7 @@ def tiles(ax):
 def test_captured_maps_are_drawn_as_they_are_under_their_paths():
     model = jnn.chain(mix=jnn.dense(3), relu=jax.nn.relu, flatten=jnn.flatten(3), out=jnn.dense(5))
     image = jnp.asarray(RNG.normal(size=(4, 6, 2)), jnp.float32)
-    _, values = jnn.capture(model.apply)(*model.init(jax.random.key(0), image), image)
+    _, values = jnn.capture(model.apply)(*init(model, image), image)
     figure = feature_maps(values, image=np.zeros((4, 6)))
     labels, pictures = figure.axes[::2], figure.axes[1::2]
     assert [ax.texts[0].get_text().strip() for ax in labels] == [
