@@ -1,5 +1,6 @@
 """Every Python block of the README runs as it stands, and its transformer learns."""
 
+import contextlib
 import functools
 import pathlib
 import re
@@ -10,9 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tokenizers
 
 from jnn.losses import cross_entropy
 from tests.compiled import apply
+from tests.interop.conftest import written
+from tests.references import from_table
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -23,11 +27,17 @@ SAME_IN_FLOAT32 = 1e-4  # logits of the order of 10, which a stream sums in anot
 def run(tmp_path_factory):
     """``run(block) -> names``: what a block defines; it runs once."""
     path = tmp_path_factory.mktemp("readme") / "block.py"
+    pretrained = written(path.parent / "SmolLM2-135M", from_table("interop", "llama, tied"))
+    letters = {letter: i for i, letter in enumerate("To be,rnt")}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(letters, unk_token="T"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
+    tokenizer.save(str(pretrained / "tokenizer.json"))
 
     @functools.cache
     def names(block):
         path.write_text(block, encoding="utf-8")
-        return runpy.run_path(str(path))
+        with contextlib.chdir(path.parent):
+            return runpy.run_path(str(path))
 
     return names
 
@@ -47,13 +57,16 @@ def test_the_block_runs(run, block, capsys):
     if "classifier" in names:
         alone, _ = names["classifier"].apply(names["params"], {}, names["texts"][0, :3])
         np.testing.assert_allclose(names["logits"][0], alone, atol=1e-6)
+    if "pretrained" in names:
+        assert names["logits"].shape == (len("To be, or not to be"), 13)
+        assert capsys.readouterr().out.strip("\n") in "To be,rnt"
     if "written_BT" in names:
         assert names["logits_BTV"].shape == (1, 5, 16)
         assert names["written_BT"].shape == (1, 8)
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
 
 
 def test_the_transformer_learns_to_copy(run):
