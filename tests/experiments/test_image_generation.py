@@ -1,7 +1,6 @@
 """image_generation: each player has the gradient of its own loss; images of one class."""
 
 import dataclasses
-import json
 from functools import partial
 
 import jax
@@ -15,6 +14,7 @@ from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.errors import JnnError
 from jnn.train import seed_key, start
+from tests.compiled import init
 
 SMALL = {"data": "digits", "smoke": True}
 
@@ -83,16 +83,11 @@ def test_the_settings_of_a_run_are_accepted_again(model):
     assert experiment.Config(**dataclasses.asdict(config)) == config
 
 
-def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
-    folder = str(tmp_path / "run")
-    words = ["--model", "vae", "--data", "digits", "--smoke", "--quiet", "--out", folder]
-    assert main(["run", "image_generation", *words]) == 0
-    summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert len(list((tmp_path / "run/samples").glob("*.npy"))) == 2
-    capsys.readouterr()
-    config = experiment.Config(**summary["config"])
+def test_a_picture_of_the_class_that_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "trained", lambda model, example, folder: init(model, example))
+    config = experiment.Config(model="vae", **SMALL)
     draw = lambda prompt, seed=0: experiment.generate(
-        config, tmp_path / "run", Request(prompt=prompt, length=1, sampling=Sampling(), seed=seed)
+        config, tmp_path, Request(prompt=prompt, length=1, sampling=Sampling(), seed=seed)
     )
     rows = lambda figure: [label.get_text() for label in figure.axes[0].get_yticklabels()]
     pixels = lambda figure: np.asarray(figure.axes[0].images[0].get_array())
@@ -103,3 +98,13 @@ def test_a_picture_of_the_class_that_is_asked_for(tmp_path, capsys):
     message = "image_generation: got prompt='ten', expected nothing, or one of 0, 1, 2"
     with pytest.raises(JnnError, match=message):
         draw("ten")
+
+
+@pytest.mark.slow  # a whole run
+def test_a_run_keeps_samples_of_each_epoch_and_draws_pictures_of_a_class(tmp_path, capsys):
+    folder = str(tmp_path / "run")
+    words = ["--model", "vae", "--data", "digits", "--smoke", "--quiet", "--out", folder]
+    assert main(["run", "image_generation", *words]) == 0
+    assert len(list((tmp_path / "run/samples").glob("*.npy"))) == 2
+    assert main(["generate", folder, "--prompt", "7"]) == 0
+    assert capsys.readouterr().out.endswith("\n")
