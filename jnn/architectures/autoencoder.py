@@ -6,9 +6,9 @@ which takes its own part of the params:
 >>> import jax, jax.numpy as jnp
 >>> config = DenseAutoencoderConfig(shape=(8, 8, 1), hidden=(32,), latent=2)
 >>> images = jnp.ones((5, 8, 8, 1))
->>> params, state = dense_autoencoder(config).init(jax.random.key(0), images)
->>> code, _ = dense_encoder(config).apply(params["encoder"], {}, images)
->>> image, _ = dense_decoder(config).apply(params["decoder"], {}, code)
+>>> params, state = jax.jit(dense_autoencoder(config).init)(jax.random.key(0), images)
+>>> code, _ = jax.jit(dense_encoder(config).apply)(params["encoder"], {}, images)
+>>> image, _ = jax.jit(dense_decoder(config).apply)(params["decoder"], {}, code)
 >>> code.shape, image.shape
 ((5, 2), (5, 8, 8, 1))
 

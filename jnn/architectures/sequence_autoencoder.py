@@ -4,9 +4,10 @@ Each half is a model too, which takes its own part of the params:
 
 >>> import jax, jax.numpy as jnp
 >>> config = SequenceAutoencoderConfig(length=24, features=1, width=8, latent=3)
->>> params, state = lstm_autoencoder(config).init(jax.random.key(0), jnp.ones((24, 1)))
->>> code, _ = lstm_encoder(config).apply(params["encoder"], {}, jnp.ones((5, 24, 1)))
->>> code.shape, lstm_decoder(config).apply(params["decoder"], {}, code)[0].shape
+>>> params, state = jax.jit(lstm_autoencoder(config).init)(jax.random.key(0), jnp.ones((24, 1)))
+>>> encode, decode = jax.jit(lstm_encoder(config).apply), jax.jit(lstm_decoder(config).apply)
+>>> code, _ = encode(params["encoder"], {}, jnp.ones((5, 24, 1)))
+>>> code.shape, decode(params["decoder"], {}, code)[0].shape
 ((5, 3), (5, 24, 1))
 """
 

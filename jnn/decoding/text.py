@@ -101,7 +101,8 @@ def translate(
     >>> tokenizer = word_tokenizer("good day buen día", special=("padding", "start", "end"))
     >>> model = seq2seq(Seq2SeqConfig(source_vocabulary=tokenizer.vocabulary, width=8, depth=1))
     >>> x = {"tokens": jnp.zeros(3, int), "source": jnp.zeros(3, int)}
-    >>> params, state = model.init(jax.random.key(0), {**x, "source_mask": jnp.ones(3, bool)})
+    >>> x = {**x, "source_mask": jnp.ones(3, bool)}
+    >>> params, state = jax.jit(model.init)(jax.random.key(0), x)
     >>> len(translate(model, params, state, tokenizer, ["good day", "good"], length=4))
     2
     """

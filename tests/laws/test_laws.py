@@ -12,10 +12,12 @@ from tests.laws.registry import ARCHITECTURES, CASES
 OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
 """Laws that combinators break rather than layers: `make test` checks them on a few models."""
 FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
+EAGER = (*FEW, "attention", "gru")
+"""The models on which `make test` checks purity, which runs each operation as a program."""
 EXPENSIVE = ("purity", "gradient")
 """Laws that run a model one operation at a time or differentiate it twice, so that each model takes
-seconds of compiling: `make test` checks them on the models below, at least one of each family of
-layers."""
+seconds of compiling: `make test` checks gradients on the models below, at least one of each family
+of layers."""
 REPRESENTATIVES = (
     *FEW,
     "attention",
@@ -89,6 +91,8 @@ def is_slow(name, law):
         return law in OF_PARTS and not (law == "batch" and name in SMALL)
     if law in OF_COMBINATORS:
         return name not in FEW
+    if law == "purity":
+        return name not in EAGER
     return law in EXPENSIVE and name not in REPRESENTATIVES
 
 
@@ -106,7 +110,7 @@ def test_law(name, law):
 
 
 def test_what_make_test_leaves_out_is_named_as_it_is_registered():
-    assert {*FEW, *REPRESENTATIVES, *SMALL, *ALIKE, *STREAM_ANEW} <= set(CASES)
+    assert {*EAGER, *REPRESENTATIVES, *SMALL, *ALIKE, *STREAM_ANEW} <= set(CASES)
 
 
 @pytest.mark.parametrize("name", with_variants_slow(CASES))
