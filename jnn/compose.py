@@ -34,6 +34,7 @@ from jnn.model import (
     step_child,
     streams,
 )
+from jnn.precision import numerics
 
 
 def _children(caller: str, parts: tuple, named: dict) -> dict[str, Model]:
@@ -161,6 +162,8 @@ def state_like(model: Model, params: Params, x_t: Any) -> State:
     def init(features):
         def as_sequence(leaf):
             is_token = jnp.issubdtype(leaf.dtype, jnp.integer)
+            # params that were cast to half precision were made for an input of full precision
+            leaf = numerics(leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
             return jnp.expand_dims(leaf, max(leaf.ndim - (0 if is_token else features), 0))
 
         sequence = jax.tree.map(as_sequence, x_t)

@@ -297,6 +297,21 @@ def test_several_arrays_where_a_part_takes_one_are_a_mistake(part):
         model.init(jax.random.key(0), jnp.ones((5, 2)))
 
 
+def test_a_repeated_model_streams_in_half_precision():
+    block = jnn.residual(jnn.chain(jnn.layer_norm(), jnn.attention(2, causal=True)))
+    model, x = jnn.repeat(block, 2), jnp.cos(jnp.arange(12.0)).reshape(3, 4)
+    params, state = jax.jit(model.init)(jax.random.key(0), x)
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    x = x.astype(jnp.bfloat16)
+    carry, ys = model.carry(half, x[0], 3), []
+    for x_t in x:
+        y_t, carry = jax.jit(model.step)(half, state, carry, x_t)
+        ys.append(y_t)
+    y = jax.jit(model.apply)(half, state, x)[0]
+    assert y_t.dtype == jnp.bfloat16
+    np.testing.assert_allclose(*(np.asarray(a, np.float32) for a in (jnp.stack(ys), y)), atol=0.05)
+
+
 def test_a_repr_tells_models_of_rows_from_streams_with_a_memory():
     rows = jnn.chain(
         jnn.dense(3), jnp.tanh, jnn.residual(jnn.dense(3)), jnn.repeat(jnn.dense(3), 2)

@@ -2,4 +2,6 @@
 
 from jnn._lazy import lazy
 
-__getattr__, __dir__, __all__ = lazy(__name__, {"folder": ["Loaded", "load", "save"]})
+__getattr__, __dir__, __all__ = lazy(
+    __name__, {"folder": ["Description", "Loaded", "describe", "load", "save"]}
+)

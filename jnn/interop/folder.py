@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -17,7 +17,7 @@ from jnn.data.tokenizers import Tokenizer, read_pretrained_tokenizer
 from jnn.errors import mistake
 from jnn.files import read_json, write_json, write_text
 from jnn.interop.families import FAMILIES, Family
-from jnn.interop.maps import Row, read, write
+from jnn.interop.maps import Row, read, shapes_of, write
 from jnn.interop.settings import read_settings
 from jnn.interop.tensor_files import TensorFolder, write_tensors
 from jnn.model import Model, Params, State
@@ -75,43 +75,65 @@ def load(
     no map for, settings that jnn does not have, tensors too many, too few or of another shape, and
     damaged or pickled files.
     """
-    folder = Path(folder)
-    config = _config(folder)
-    family = _family(folder, config)
-    values = _values(family, config, str(folder / CONFIG))
-    tensors = TensorFolder(folder)
-    keys = tensors.shapes().keys()
-    made = family.config(**{**values, **family.seen(keys), **(settings or {})})
-    tokenizer, tokenizer_config = _tokenizer(folder, made)
-    model = family.build(made)
-    like = jax.eval_shape(model.init, jax.random.key(0), family.example(made))
-    names = _names(family, keys)
+    opened = _opened(Path(folder), settings)
     places = None
     if mesh is not None:
-        where = jax.tree.leaves_with_path(shardings(like[0], mesh))
+        where = jax.tree.leaves_with_path(shardings(opened.like, mesh))
         places = {path_name(path): place for path, place in where}
     params, ignored = read(
-        _rows(family, made, names),
-        tensors,
-        like[0],
+        opened.rows,
+        opened.tensors,
+        opened.like,
         caller=str(folder),
-        ignored=family.ignored,
-        copies=family.copies,
+        ignored=opened.family.ignored,
+        copies=opened.family.copies,
         dtype=dtype,
         places=places,
     )
     return Loaded(
-        model=model,
+        model=opened.model,
         params=params,
         state={},
-        tokenizer=tokenizer,
-        settings=made,
-        family=family.name,
-        config=config,
-        tokenizer_config=tokenizer_config,
-        names=names,
+        tokenizer=opened.tokenizer,
+        settings=opened.settings,
+        family=opened.family.name,
+        config=opened.config,
+        tokenizer_config=opened.tokenizer_config,
+        names=opened.names,
         ignored=ignored,
     )
+
+
+class Description(NamedTuple):
+    """What is in a folder, and by which map it is read."""
+
+    family: str
+    """The ``model_type`` of its ``config.json``."""
+    settings: Any
+    """Those of the architecture of jnn."""
+    shapes: Any
+    """The params, as their shapes and dtypes, those of the files."""
+    rows: tuple[Row, ...]
+    """The map."""
+    vocabulary: int
+    """Tokens of the tokenizer; 0 where there is none."""
+
+
+def describe(folder: str | Path) -> Description:
+    """What `load` would make of a folder, without reading any weights.
+
+    Raises `JnnError` as `load` does.
+    """
+    opened = _opened(Path(folder), None)
+    shapes = shapes_of(
+        opened.rows,
+        opened.tensors,
+        opened.like,
+        caller=str(folder),
+        ignored={**opened.family.ignored, **opened.family.copies},
+    )
+    tokens = opened.tokenizer.vocabulary if opened.tokenizer else 0
+    return Description(opened.family.name, opened.settings, shapes, opened.rows, tokens)
 
 
 def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) -> None:
@@ -130,8 +152,7 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
             remedy="Remove it.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    family = FAMILIES[loaded.family]
-    rows = _rows(family, loaded.settings, loaded.names)
+    rows = _renamed(FAMILIES[loaded.family].rows(loaded.settings), loaded.names)
     write_tensors(folder, write(rows, loaded.params), shard_bytes=shard_bytes)
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
     name = "torch_dtype" if "torch_dtype" in loaded.config else "dtype"
@@ -141,6 +162,38 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
         write_text(folder / TOKENIZER, definition)
         write_json(folder / TOKENIZER_CONFIG, loaded.tokenizer_config)
     write_json(folder / CONFIG, {**loaded.config, **kept})
+
+
+class _Opened(NamedTuple):
+    """A folder before its weights are read."""
+
+    config: dict[str, Any]
+    family: Family
+    settings: Any
+    model: Model
+    like: Any
+    tensors: TensorFolder
+    names: dict[str, str]
+    rows: tuple[Row, ...]
+    tokenizer: Tokenizer | None
+    tokenizer_config: dict[str, Any]
+
+
+def _opened(folder: Path, other: Mapping[str, Any] | None) -> _Opened:
+    config = _config(folder)
+    family = _family(folder, config)
+    values = _values(family, config, str(folder / CONFIG))
+    tensors = TensorFolder(folder)
+    keys = tensors.shapes().keys()
+    settings = family.config(**{**values, **family.seen(keys), **(other or {})})
+    model = family.build(settings)
+    like, _ = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
+    names = _names(family, keys)
+    rows = _renamed(family.rows(settings), names)
+    tokenizer, tokenizer_config = _tokenizer(folder, settings)
+    return _Opened(
+        config, family, settings, model, like, tensors, names, rows, tokenizer, tokenizer_config
+    )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -185,11 +238,11 @@ def _values(family: Family, config: Mapping[str, Any], caller: str) -> dict[str,
 def _tokenizer(folder: Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:
     """The tokenizer, if there is one, and the contents of its config."""
     path, config = folder / TOKENIZER, folder / TOKENIZER_CONFIG
-    if not path.is_file():
+    vocabulary = getattr(settings, "vocabulary", getattr(settings, "source_vocabulary", None))
+    if vocabulary is None or not path.is_file():
         return None, {}
     names = read_json(config) if config.is_file() else {}
     tokenizer = read_pretrained_tokenizer(path, names)
-    vocabulary = getattr(settings, "vocabulary", getattr(settings, "source_vocabulary", 0))
     if tokenizer.vocabulary > vocabulary:
         raise mistake(
             str(path),
@@ -212,8 +265,7 @@ def _names(family: Family, keys: Collection[str]) -> dict[str, str]:
     return names
 
 
-def _rows(family: Family, settings: Any, names: Mapping[str, str]) -> tuple[Row, ...]:
-    rows = family.rows(settings)
+def _renamed(rows: tuple[Row, ...], names: Mapping[str, str]) -> tuple[Row, ...]:
     for pattern, name in names.items():
         rows = tuple(row._replace(key=re.sub(pattern, name, row.key)) for row in rows)
     return rows

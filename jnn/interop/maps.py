@@ -96,6 +96,30 @@ def read(
     return jax.tree.unflatten(structure, [filled[path_name(path)] for path, _ in flat]), unused
 
 
+def shapes_of(
+    rows: Iterable[Row],
+    tensors: Tensors,
+    like: Any,
+    *,
+    caller: str,
+    ignored: Mapping[str, str] | None = None,
+) -> Any:
+    """The tree of the shapes of ``like`` with the dtypes that `read` would give its leaves.
+
+    Raises `JnnError` as `read` does for missing and unknown keys and for other shapes.
+    """
+    rows, leaves, found = list(rows), _leaves(like), tensors.shapes()
+    needed = _check_rows(rows, len(found), leaves, caller)
+    _check_keys(needed, found, ignored or {}, caller)
+    dtypes = {}
+    for row in rows:
+        first = next(key for _, key in row.keys(leaves[row.paths[0]].shape[: row.first_axes]))
+        dtypes |= dict.fromkeys(row.paths, found[first].dtype)
+    flat, structure = jax.tree.flatten_with_path(like)
+    typed = [jax.ShapeDtypeStruct(leaf.shape, dtypes[path_name(path)]) for path, leaf in flat]
+    return jax.tree.unflatten(structure, typed)
+
+
 def write(rows: Iterable[Row], tree: Any) -> Iterator[tuple[str, np.ndarray]]:
     """The tensors of a tree, row by row: the inverse of `read`."""
     leaves = _leaves(tree)

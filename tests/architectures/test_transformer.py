@@ -58,14 +58,15 @@ def distinct(model, x):
     ("model", "x", "published"),
     [
         (transformer(GPT2), jnp.arange(3), 124_439_808),
-        (
+        pytest.param(
             transformer(BERT_BASE),
             {"tokens": jnp.arange(3), "segments": jnp.zeros(3, int)},
             109_482_240,
+            marks=SLOW,
         ),
         (vision_transformer(VIT_B16), jnp.ones((224, 224, 3)), 86_567_656),
         (encoder_decoder(T5_SMALL), {"tokens": jnp.arange(3), "source": jnp.arange(3)}, 60_506_624),
-        (transformer(TINY_LLAMA), jnp.arange(3), 1_100_048_384),
+        pytest.param(transformer(TINY_LLAMA), jnp.arange(3), 1_100_048_384, marks=SLOW),
     ],
     ids=["GPT-2", "BERT", "ViT", "T5", "TinyLlama"],
 )

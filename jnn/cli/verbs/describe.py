@@ -7,14 +7,17 @@ import shlex
 
 from jnn.cli.arguments import examples_text
 from jnn.cli.experiments import find, load
+from jnn.cli.pretrained import description, description_lines, is_pretrained
 from jnn.cli.terminal import bold, dim
-from jnn.errors import JnnError
+from jnn.errors import JnnError, mistake
 from jnn.tables import table
 
 HELP = """\
 usage: jnn describe NAME [options of the experiment] [--json]
+       jnn describe FOLDER [--json]
 
-Show what an experiment does, its settings, and the layers of its model with shapes and parameters.
+Show what an experiment does, its settings, and the layers of its model with shapes and parameters;
+or what is in a folder with a pretrained model, and where its tensors go.
 """
 
 EXAMPLES = (
@@ -32,6 +35,8 @@ def main(argv: list[str]) -> int:
         return 0
     if name.startswith("-"):
         raise JnnError(f"The experiment comes first: jnn describe NAME {shlex.join(argv)}")
+    if is_pretrained(name):
+        return _describe_folder(name, rest)
     listing = find(name)
     module = load(listing)
 
@@ -56,4 +61,15 @@ def main(argv: list[str]) -> int:
     lines = [bold(listing.name), "", listing.doc, "", dim("Settings"), *table(rows)]
     lines += ["", dim("Model"), *model_lines(module, config)]
     print("\n".join(lines))
+    return 0
+
+
+def _describe_folder(name: str, rest: list[str]) -> int:
+    """Print what a folder with a pretrained model has."""
+    if rest not in ([], ["--json"]):
+        raise mistake("jnn describe FOLDER", got=shlex.join(rest), expected="--json, or nothing")
+    if rest:
+        print(json.dumps(description(name), ensure_ascii=False))
+    else:
+        print("\n".join(description_lines(name)))
     return 0

@@ -15,6 +15,7 @@ from jnn.errors import mistake
 EXAMPLES = (
     "jnn generate runs/text_generation/latest --prompt 'ROMEO:'",
     "jnn generate runs/translation/latest --prompt 'Where is the station?' --beams 4",
+    "jnn generate gpt2 --prompt 'Once upon a time' --length 50",
     "jnn generate runs/image_generation/latest --prompt Sandal --out sandals.png",
 )
 
@@ -29,12 +30,13 @@ def main(argv: list[str]) -> int:
     keep_programs()
 
     from jnn.cli.load import experiment_of
+    from jnn.cli.pretrained import is_pretrained
     from jnn.decoding.generate import Request
     from jnn.decoding.sampling import Sampling
 
     folder = Path(arguments.run).resolve()
-    module, config = experiment_of(folder)
-    if not hasattr(module, "generate"):
+    module, config = (None, None) if is_pretrained(arguments.run) else experiment_of(folder)
+    if module is not None and not hasattr(module, "generate"):
         raise mistake(
             module.__name__.rpartition(".")[2],
             got="an experiment that cannot generate",
@@ -54,7 +56,12 @@ def main(argv: list[str]) -> int:
         beams=arguments.beams,
         seed=arguments.seed,
     )
-    output = module.generate(config, folder, request)
+    if module is None:
+        from jnn.interop.text import write_text
+
+        output = write_text(folder, request)
+    else:
+        output = module.generate(config, folder, request)
     if hasattr(output, "savefig"):
         path = Path(arguments.out).absolute() if arguments.out else folder / "generated.png"
         print(_save(output, path))
@@ -87,7 +94,7 @@ def _save(figure: Any, path: Path) -> Path:
 def _parse(argv: list[str]) -> argparse.Namespace:
     about = "Write, translate or draw with a trained model."
     parser = Parser("generate", about, examples=EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="the run's folder")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or of a pretrained model")
     parser.add_argument(
         "--prompt", default="", help="the beginning of the text, or what to translate or draw"
     )

@@ -1,0 +1,56 @@
+"""A folder with a pretrained model on the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+
+def is_pretrained(name: str) -> bool:
+    """Whether ``name`` is a folder with a model of `jnn.interop.load`, and no run."""
+    folder = Path(name)
+    if not folder.is_dir() or (folder / "status.json").exists():
+        return False
+    return (folder / "config.json").exists() or any(folder.glob("*.safetensors*"))
+
+
+def description(name: str) -> dict[str, Any]:
+    """What is in the folder, as strict JSON has it."""
+    import jax
+
+    from jnn.files import plain
+    from jnn.interop import describe
+
+    found = describe(name)
+    leaves = jax.tree.leaves(found.shapes)
+    return {
+        "folder": name,
+        "family": found.family,
+        "settings": plain(dataclasses.asdict(found.settings)),
+        "parameters": sum(leaf.size for leaf in leaves),
+        "bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
+        "dtypes": sorted({str(leaf.dtype) for leaf in leaves}),
+        "tokens": found.vocabulary,
+        "map": [str(row) for row in found.rows],
+    }
+
+
+def description_lines(name: str) -> list[str]:
+    """The `description` for a terminal."""
+    from jnn.cli.terminal import bold, dim
+    from jnn.tables import table
+
+    found = description(name)
+    size = f"{found['parameters']:,} parameters, {', '.join(found['dtypes'])}"
+    tokens = f"a tokenizer of {found['tokens']:,} tokens" if found["tokens"] else "no tokenizer"
+    settings = [[f"  {key}", json.dumps(value)] for key, value in found["settings"].items()]
+    rows = [["  " + row.split(" -> ")[0], row.split(" -> ", 1)[1]] for row in found["map"]]
+    lines = [
+        bold(f"{found['family']} in {name}"),
+        "",
+        f"{size}, {found['bytes']:,} bytes; {tokens}",
+    ]
+    lines += ["", dim("Settings of the architecture"), *table(settings)]
+    return [*lines, "", dim("Tensors of the files, and where they are in params"), *table(rows)]

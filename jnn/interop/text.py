@@ -1,0 +1,67 @@
+"""The text that a pretrained model writes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.data.tokenizers import with_ends
+from jnn.decoding.generate import Request, stream
+from jnn.decoding.text import pieces
+from jnn.errors import mistake
+from jnn.interop.folder import Loaded, load
+from jnn.model import streams
+
+
+def write_text(folder: str | Path, request: Request) -> Iterator[str]:
+    """The prompt and what the model in a folder writes after it, piece by piece.
+
+    A model of pairs, such as Marian's, writes what the prompt is to become. It ends with the end
+    token, and where its positions do. Raises `JnnError` for a model that writes no text, and for a
+    folder without tokenizer.
+    """
+    loaded = load(folder)
+    tokenizer, settings, caller = loaded.tokenizer, loaded.settings, str(folder)
+    if not streams(loaded.model) or getattr(settings, "head", "tied") == "none":
+        got = f"a {loaded.family} that has no next token"
+        raise mistake(caller, got=got, expected="a model that writes text")
+    if tokenizer is None:
+        raise mistake(caller, got="no tokenizer.json", expected="one to read the prompt with")
+    if request.beams:
+        raise mistake("--beams", got=str(request.beams), expected="sampling, for a folder")
+    tokens = with_ends(tokenizer, request.prompt)
+    context = None
+    if hasattr(settings, "source_vocabulary"):
+        context, tokens = {"source": jnp.asarray(tokens)}, _start(loaded, caller)
+    elif not len(tokens):
+        raise mistake("--prompt", got="no token", expected="the beginning of a text")
+    length = request.length
+    if settings.positions == "learned":
+        length = min(length, settings.length - len(tokens))
+        if length < 1:
+            got, most = f"{len(tokens)} tokens", settings.length - 1
+            raise mistake("--prompt", got=got, expected=f"at most {most}, to write one more")
+    written = stream(
+        loaded.model,
+        loaded.params,
+        loaded.state,
+        jnp.asarray(tokens),
+        length=length,
+        key=jax.random.key(request.seed),
+        sampling=request.sampling,
+        stop=(tokenizer.end,) if "end" in tokenizer.special else (),
+        context=context,
+    )
+    if context is None:
+        yield request.prompt
+    yield from pieces(tokenizer, tokens, written)
+
+
+def _start(loaded: Loaded, caller: str) -> np.ndarray:
+    token = loaded.config.get("decoder_start_token_id")
+    if type(token) is not int:
+        got = f"decoder_start_token_id={token!r} in config.json"
+        raise mistake(caller, got=got, expected="the token that a target begins with")
+    return np.array([token], np.int32)
