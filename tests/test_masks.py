@@ -126,7 +126,8 @@ SLOW = [pytest.mark.slow]
 
 def is_slow(name, length):
     """Whether `make test` leaves it to `make test-all`: some settings stand for all."""
-    return length != LENGTH or name.startswith(("conv 3", "max_pool 3")) or name.endswith(", 2")
+    others = ("conv 3", "max_pool 3", "average_pool 1", "average_pool 3")
+    return length != LENGTH or name.startswith(others) or name.endswith(", 2")
 
 
 @pytest.mark.parametrize(

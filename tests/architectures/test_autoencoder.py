@@ -106,6 +106,7 @@ def test_it_learns_eight_images(config, autoencoder, encoder, decoder):
     assert last < LEARNED < first
 
 
+@pytest.mark.slow  # those of a classifier are read in test_cnn.py
 def test_captured_values_read_well():
     model, x = convolutional_autoencoder(CONVOLUTIONAL), jnp.ones((8, 8, 1))
     params, state = drawn(model, 8, 8, 1)

@@ -72,6 +72,7 @@ def test_padding_of_the_source_changes_nothing(model_and_params):
     )
 
 
+@pytest.mark.slow  # that of transformer and seq2seq is checked in make test
 def test_greedy_generation_is_the_most_probable_token_of_apply(model_and_params):
     model, params = model_and_params
     context = {"source": SOURCE, "source_mask": REAL}
@@ -114,6 +115,7 @@ def test_a_beam_search_as_wide_as_the_vocabulary_finds_the_best_two_tokens():
         np.testing.assert_allclose(found.scores[row], totals[best], rtol=0, atol=FLOAT32)
 
 
+@pytest.mark.slow  # that of a transformer is checked in test_transformer.py
 def test_its_summary_names_each_part():
     model = encoder_decoder(
         EncoderDecoderConfig(source_vocabulary=7, length=12, **SIZES, **FIRST["learned"])

@@ -83,9 +83,10 @@ def test_a_small_stem_differs_by_its_kernel():
     ("stem", "shapes"),
     [
         ("imagenet", [(56, 56, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048)]),
-        (
+        pytest.param(
             "small",
             [(224, 224, 64), (224, 224, 256), (112, 112, 512), (56, 56, 1024), (28, 28, 2048)],
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -100,6 +101,7 @@ def test_feature_maps_are_those_of_the_paper(stem, shapes):
     ] == shapes
 
 
+@pytest.mark.slow  # those of smaller networks are read in test_cnn.py
 def test_captured_values_read_well():
     model, x = resnet(ResNetConfig(outputs=3, width=2)), jnp.ones((16, 16, 3))
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)

@@ -56,8 +56,11 @@ def value_and_gradients(model, params, x, weights, mask):
     return y, ravel_pytree(gradients[0])[0], gradients[1]
 
 
+KINDS = [pytest.param("relu, post-norm", marks=pytest.mark.slow), "gelu, pre-norm"]
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", ["relu, post-norm", "gelu, pre-norm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_block_is_an_encoder_layer_of_torch(reference, kind):
     case, (activation, norm) = reference("transformer", f"encoder, {kind}"), kind.split(", ")
     model = block(
@@ -80,7 +83,7 @@ def test_a_block_is_an_encoder_layer_of_torch(reference, kind):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("kind", ["relu, post-norm", "gelu, pre-norm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_block_with_a_memory_is_a_decoder_layer_of_torch(reference, kind):
     case, (activation, norm) = reference("transformer", f"decoder, {kind}"), kind.split(", ")
     config = BlockConfig(

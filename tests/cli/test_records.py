@@ -13,8 +13,8 @@ from tests.cli.test_compare import made
 
 FEW = [None, 10**30, "\x1b[31m", "\ud800", [[1]], {"\x1b[2J": "\x07"}]
 MORE = [True, -1, 1.5, "", [], {}]
-TEXTS = [b"", b"\xff\xfe", b"null", b'{"a": NaN}', b'{"a": 1e999}', b"[" * 10**5, b"9" * 5000]
-TEXTS += [b'{"a": ' * 500 + b"1" + b"}" * 500, b'{"state": "\\ud800"}']
+TEXTS = [b"", b"\xff\xfe", b"[" * 10**5, b'{"a": ' * 500 + b"1" + b"}" * 500]
+MORE_TEXTS = [b"null", b'{"a": NaN}', b'{"a": 1e999}', b"9" * 5000, b'{"state": "\\ud800"}']
 COMPARE, RESUME, GENERATE = ["compare", "runs"], ["resume", "runs/0"], ["generate", "runs/0"]
 COMMANDS = {
     "config.json": (COMPARE, RESUME, GENERATE),
@@ -81,7 +81,11 @@ def test_an_altered_value_ends_in_a_message(runs, capsys, file, junk):
 
 
 @pytest.mark.parametrize("file", COMMANDS)
-@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize(
+    "text",
+    [*TEXTS, *(pytest.param(text, marks=pytest.mark.slow) for text in MORE_TEXTS)],
+    ids=range(len(TEXTS) + len(MORE_TEXTS)),
+)
 def test_a_file_of_another_kind_is_named(runs, capsys, file, text):
     (runs / "0" / file).write_bytes(text)
     read_by_compare = file != "env.json"

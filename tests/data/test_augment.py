@@ -59,7 +59,7 @@ def compiled(augment):
 
 
 @EVERY
-@pytest.mark.parametrize("dtype", ["uint8", jnp.bfloat16])
+@pytest.mark.parametrize("dtype", ["uint8", pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_same_key_same_result_under_strict_promotion_and_the_dtype_stays(augment, dtype):
     x = images(dtype=dtype)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):

@@ -34,8 +34,8 @@ def raw_and_truth(data, inputs):
     return data.test[inputs], data.test["label" if "label" in data.test else "target"]
 
 
-SLOW = ("pictures", "numbers", "sentences")
-"""Those whose like is among the others."""
+SLOW = ("pictures", "clothes", "numbers", "sentences")
+"""Those whose like is among the others, or in tests/cli/test_load.py."""
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,9 @@ LARGE = {
 
 
 @pytest.mark.parametrize("form", ["_chunks", "_products"])
-@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "image")) for name in LARGE]
+)
 def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name, form):
     geometry, *shapes = LARGE[name]
     rng, used = np.random.default_rng(0), []

@@ -27,8 +27,15 @@ def train(folder, average=0.0, **settings):
         return fit(step, start, in_memory(DATA, 4), epochs=3, run=run, **settings)
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-@pytest.mark.parametrize("best", [None, "validation/loss"])
+@pytest.mark.parametrize(
+    ("best", "average"),
+    [
+        (None, 0.9),
+        ("validation/loss", 0.0),
+        pytest.param(None, 0.0, marks=pytest.mark.slow),
+        pytest.param("validation/loss", 0.9, marks=pytest.mark.slow),
+    ],
+)
 def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best, average):
     losses = iter([2.0, 1.0, 3.0])
     fitted = train(

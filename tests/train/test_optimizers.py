@@ -105,8 +105,18 @@ def test_decay_reaches_every_matrix_of_a_cell_and_nothing_else(cell):
     assert decay_mask(params) == is_matrix
 
 
+COMMON = ("adam", "adamw", "lamb", "lbfgs", "lion", "muon", "prodigy", "rmsprop", "sgd")
+"""Optimizers of different kinds, which `make test` checks."""
+
+
 @pytest.mark.filterwarnings("ignore:Specifying a key", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", available_optimizers())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name not in COMMON))
+        for name in available_optimizers()
+    ],
+)
 def test_every_optimizer_of_optax_makes_steps(name):
     optimizer = make_optimizer(name, learning_rate=1e-3, steps=10, options=NEEDS_OPTIONS.get(name))
     params = trained(optimizer, steps=2)

@@ -185,7 +185,7 @@ def masked(params, state, batch, key):
     return mean((y - batch["y"]) ** 2), (state, {"size": mean(jnp.abs(y)), "weight": count})
 
 
-@pytest.mark.parametrize("real", [12, 7, 1])
+@pytest.mark.parametrize("real", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 1))])
 def test_parts_count_by_the_weight_that_the_objective_gives(float64, real):
     rng = np.random.default_rng(0)
     data = {

@@ -42,7 +42,7 @@ def test_the_weights_are_softmax_of_queries_and_keys():
         assert_allclose(weights[0, head], softmax(z), atol=EXACT)
 
 
-@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("unroll", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_row_of_a_transformer_sums_to_one(unroll):
     model = transformer(
         TransformerConfig(vocabulary=9, length=8, width=8, depth=2, heads=2, unroll=unroll)
