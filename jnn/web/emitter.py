@@ -1,0 +1,202 @@
+"""Writing JavaScript: buffers, loops, and the equations of a jaxpr by their rules."""
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from jnn._jaxprs import scope_of
+from jnn.errors import mistake
+from jnn.web.values import (
+    ARRAYS,
+    Expression,
+    Value,
+    View,
+    dtype_of,
+    is_key,
+    literal,
+    shape_of,
+    view,
+)
+
+Rule = Callable[["Emitter", Any, list[Value]], Sequence[Value]]
+"""``(emitter, equation, inputs) -> outputs``"""
+
+RULES: dict[str, Rule] = {}
+"""The rule of each primitive, by its name."""
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register the rule of a primitive, or of several."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            RULES[name] = function
+        return function
+
+    return register
+
+
+class Emitter:
+    """The source of one function, as it grows."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.buffers: list[str] = []
+        self.constants: dict[str, np.ndarray] = {}
+        self.path = ""
+        """The named scopes of the equation that is being written."""
+        self._depth, self._names = 1, Counter()
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        self.lines.append("  " * self._depth + text)
+
+    def name(self, start: str) -> str:
+        """A name that is not used yet."""
+        self._names[start] += 1
+        return f"{start}{self._names[start]}"
+
+    @contextlib.contextmanager
+    def block(self, head: str = "") -> Iterator[None]:
+        """Lines in braces, after ``head``."""
+        self.line(f"{head} {{" if head else "{")
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self.line("}")
+
+    @contextlib.contextmanager
+    def loops(self, shape: Sequence[int]) -> Iterator[list[str]]:
+        """A loop for each axis that is longer than one; gives the index."""
+        with contextlib.ExitStack() as stack:
+            index = []
+            for n in shape:
+                if n == 1:
+                    index.append("0")
+                    continue
+                i = self.name("i")
+                stack.enter_context(self.block(f"for (let {i} = 0; {i} < {n}; {i}++)"))
+                index.append(i)
+            yield index
+
+    def buffer(self, dtype: str, shape: Sequence[int]) -> View:
+        """A new buffer."""
+        name = self.name("b")
+        self.buffers.append(f"const {name} = new {ARRAYS[dtype]}({max(1, math.prod(shape))});")
+        return view(name, dtype, shape)
+
+    def output(self, equation: Any, i: int = 0) -> View:
+        """A new buffer for an output of an equation."""
+        aval = equation.outvars[i].aval
+        return self.buffer(dtype_of(aval), shape_of(aval))
+
+    def constant(self, array: Any) -> View:
+        """An array that the source contains."""
+        if is_key(array):
+            array = jax.random.key_data(array)
+        array = np.asarray(array)
+        name = self.name("c")
+        self.constants[name] = array
+        return view(name, checked(str(array.dtype), "a constant"), array.shape)
+
+    def store(self, value: Value, target: View) -> None:
+        """Copy a value."""
+        if 0 in value.shape:
+            return
+        shape, (value, target) = flattened(value.shape, [value, target])
+        with self.loops(shape) as index:
+            self.line(f"{target.at(index)} = {value.at(index)};")
+
+    def stored(self, value: Value) -> View:
+        """The value as a view: itself, or in a new buffer."""
+        if isinstance(value, View):
+            return value
+        target = self.buffer(value.dtype, value.shape)
+        self.store(value, target)
+        return target
+
+    def dense(self, value: Value) -> View:
+        """The value as a contiguous view."""
+        if isinstance(value, View) and value.is_contiguous:
+            return value
+        target = self.buffer(value.dtype, value.shape)
+        self.store(value, target)
+        return target
+
+    def run(
+        self, jaxpr: Any, consts: Sequence[Any], inputs: Sequence[Value], scope: str = ""
+    ) -> list[Value]:
+        """Write the equations of a jaxpr; returns its outputs.
+
+        A result that is read more than once is stored.
+        """
+        atoms = [atom for equation in jaxpr.eqns for atom in equation.invars]
+        uses = Counter(atom for atom in [*atoms, *jaxpr.outvars] if isinstance(atom, core.Var))
+        known: dict[Any, Value] = dict(
+            zip(jaxpr.constvars, map(self.constant, consts), strict=True)
+        )
+        for variable, value in zip(jaxpr.invars, inputs, strict=True):
+            known[variable] = self._kept(value, uses[variable])
+        read = lambda atom: self.literal(atom) if isinstance(atom, core.Literal) else known[atom]
+        for equation in jaxpr.eqns:
+            path = "/".join(filter(None, [scope, scope_of(equation)]))
+            outputs = self.equation(equation, [read(atom) for atom in equation.invars], path)
+            for variable, value in zip(equation.outvars, outputs, strict=True):
+                known[variable] = self._kept(value, uses[variable])
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def _kept(self, value: Value, uses: int) -> Value:
+        """The value, stored if it is computed and read more than once."""
+        if uses <= 1 or (isinstance(value, Expression) and not value.size):
+            return value
+        return self.stored(value)
+
+    def equation(self, equation: Any, inputs: list[Value], path: str) -> Sequence[Value]:
+        """Write an equation by its rule."""
+        name = equation.primitive.name
+        for variable in equation.outvars:
+            checked(dtype_of(variable.aval), f"{name}{f' in {path}' if path else ''}")
+        if name not in RULES:
+            raise mistake(
+                "javascript",
+                got=f"the primitive {name}{f' in {path}' if path else ''}",
+                expected="one that there is a rule for",
+                remedy=f'Add it: @jnn.web.rule("{name}"), of (emitter, equation, inputs).',
+            )
+        around, self.path = self.path, path
+        outputs = RULES[name](self, equation, inputs)
+        self.path = around
+        return outputs
+
+    def literal(self, atom: Any) -> Value:
+        """A literal of a jaxpr."""
+        if np.ndim(atom.val):
+            return self.constant(atom.val)
+        text = literal(atom.val)
+        return Expression(dtype_of(atom.aval), (), lambda index: text, 0)
+
+
+def flattened(shape: tuple[int, ...], values: Sequence[Any]) -> tuple[tuple[int, ...], list[Any]]:
+    """One axis in place of all, where every value is a contiguous view of this shape."""
+    if len(shape) > 1 and all(isinstance(v, View) and v.is_contiguous for v in values):
+        n = (math.prod(shape),)
+        return n, [v._replace(shape=n, strides=(1,)) for v in values]
+    return shape, list(values)
+
+
+def checked(dtype: str, what: str) -> str:
+    """The dtype, refused where JavaScript has none of its kind."""
+    if dtype not in ARRAYS and dtype != "float0":
+        raise mistake(
+            "javascript",
+            got=f"{dtype} in {what}",
+            expected=f"one of {', '.join(ARRAYS)}",
+            remedy="Trace the function in float32, with jax_enable_x64 off.",
+        )
+    return dtype

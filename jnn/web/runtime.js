@@ -1,0 +1,132 @@
+// What the rules of jnn.web call: functions that JavaScript's Math does not have.
+
+/** The typed array that base64 text holds, as `data(Float32Array, "AACAPw==")`. */
+function data(kind, text) {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return new kind(bytes.buffer);
+}
+
+/** base64, where the engine has none. */
+function atob(text) {
+  if (typeof globalThis.atob === "function") return globalThis.atob(text);
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  let bits = 0;
+  let count = 0;
+  let result = "";
+  for (const letter of text.replace(/=+$/, "")) {
+    bits = ((bits << 6) | letters.indexOf(letter)) & 0xffffff;
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      result += String.fromCharCode((bits >> count) & 255);
+    }
+  }
+  return result;
+}
+
+const square = (x) => x * x;
+
+/** x to the power y; JavaScript gives NaN for 1 to an infinite power, where C gives 1. */
+const power = (x, y) => (x === 1 ? 1 : Math.pow(x, y));
+
+/** An integer power, which wraps. */
+function integerPower(x, n) {
+  let y = 1;
+  for (let i = 0; i < n; i++) y = Math.imul(y, x);
+  return y;
+}
+
+/** Half goes to the even neighbour. */
+function roundToEven(x) {
+  const down = Math.floor(x);
+  const rest = x - down;
+  if (rest < 0.5) return down;
+  if (rest > 0.5) return down + 1;
+  return down % 2 === 0 ? down : down + 1;
+}
+
+const roundFromZero = (x) => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
+
+/** A float as an integer, cut and clamped as XLA does it. */
+const toInteger = (x, least, most) =>
+  x !== x ? 0 : Math.min(Math.max(Math.trunc(x), least), most);
+
+/** The float32 next to x, towards y. */
+function nextAfter(x, y) {
+  if (x === y || x !== x || y !== y) return x === y ? y : NaN;
+  const float = new Float32Array([x]);
+  const word = new Int32Array(float.buffer);
+  if (x === 0) word[0] = y > 0 ? 1 : -2147483647;
+  else word[0] += x < y === x > 0 ? 1 : -1;
+  return float[0];
+}
+
+function bits(x) {
+  let count = 0;
+  for (let rest = x >>> 0; rest; rest &= rest - 1) count++;
+  return count;
+}
+
+/** The error function: its series near zero, a continued fraction further out. */
+function erf(x) {
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  if (a < 2.5) {
+    let term = x;
+    let total = x;
+    for (let n = 1; n < 60 && Math.abs(term) > 1e-17 * Math.abs(total); n++) {
+      term *= (-x * x) / n;
+      total += term / (2 * n + 1);
+    }
+    return (2 / Math.sqrt(Math.PI)) * total;
+  }
+  let fraction = 0;
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction);
+  const tail = Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction));
+  return Math.sign(x) * (1 - tail);
+}
+
+/** The inverse of erf, by Newton's method from Winitzki's formula. */
+function inverseErf(y) {
+  if (Math.abs(y) >= 1) return y === 1 ? Infinity : y === -1 ? -Infinity : NaN;
+  const l = Math.log(1 - y * y);
+  const a = 2 / (Math.PI * 0.147) + l / 2;
+  let x = Math.sign(y) * Math.sqrt(Math.sqrt(a * a - l / 0.147) - a);
+  for (let i = 0; i < 4; i++) {
+    const slope = (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x);
+    if (slope > 0) x -= (erf(x) - y) / slope;
+  }
+  return x;
+}
+
+function logAddExp(a, b) {
+  const most = Math.max(a, b);
+  return most === -Infinity ? most : most + Math.log(Math.exp(a - most) + Math.exp(b - most));
+}
+
+/** The order of numbers, NaN being larger than all. */
+const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : a === b ? 0 : a !== a ? (b !== b ? 0 : 1) : -1);
+const descending = (a, b) => ascending(b, a);
+
+const ROTATIONS = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+];
+
+/** Threefry-2x32 with 20 rounds (Salmon et al. 2011): two random words for a key and a counter. */
+function threefry(k0, k1, x, y) {
+  const keys = [k0, k1, k0 ^ k1 ^ 0x1bd11bda];
+  x = (x + k0) | 0;
+  y = (y + k1) | 0;
+  for (let round = 0; round < 5; round++) {
+    for (const r of ROTATIONS[round % 2]) {
+      x = (x + y) | 0;
+      y = ((y << r) | (y >>> (32 - r))) ^ x;
+    }
+    x = (x + keys[(round + 1) % 3]) | 0;
+    y = (y + keys[(round + 2) % 3] + round + 1) | 0;
+  }
+  return [x >>> 0, y >>> 0];
+}
