@@ -3,5 +3,9 @@
 from jnn._lazy import lazy
 
 __getattr__, __dir__, __all__ = lazy(
-    __name__, {"folder": ["Description", "Loaded", "describe", "load", "save"]}
+    __name__,
+    {
+        "folder": ["Description", "Loaded", "describe", "load", "save"],
+        "own": ["as_pretrained"],
+    },
 )

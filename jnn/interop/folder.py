@@ -17,7 +17,7 @@ from jnn.data.tokenizers import Tokenizer, read_pretrained_tokenizer
 from jnn.errors import mistake
 from jnn.files import read_json, write_json, write_text
 from jnn.interop.families import FAMILIES, Family
-from jnn.interop.maps import Row, read, shapes_of, write
+from jnn.interop.maps import Row, joined, part_of, read, shapes_of, write
 from jnn.interop.settings import read_settings
 from jnn.interop.tensor_files import TensorFolder, write_tensors
 from jnn.model import Model, Params, State
@@ -76,14 +76,15 @@ def load(
     damaged or pickled files.
     """
     opened = _opened(Path(folder), settings)
+    like = joined(opened.params, opened.state)
     places = None
     if mesh is not None:
-        where = jax.tree.leaves_with_path(shardings(opened.like, mesh))
+        where = jax.tree.leaves_with_path(shardings(like, mesh))
         places = {path_name(path): place for path, place in where}
-    params, ignored = read(
+    tree, ignored = read(
         opened.rows,
         opened.tensors,
-        opened.like,
+        like,
         caller=str(folder),
         ignored=opened.family.ignored,
         copies=opened.family.copies,
@@ -92,8 +93,8 @@ def load(
     )
     return Loaded(
         model=opened.model,
-        params=params,
-        state={},
+        params=part_of(tree, opened.params),
+        state=part_of(tree, opened.state),
         tokenizer=opened.tokenizer,
         settings=opened.settings,
         family=opened.family.name,
@@ -128,12 +129,13 @@ def describe(folder: str | Path) -> Description:
     shapes = shapes_of(
         opened.rows,
         opened.tensors,
-        opened.like,
+        joined(opened.params, opened.state),
         caller=str(folder),
         ignored={**opened.family.ignored, **opened.family.copies},
     )
     tokens = opened.tokenizer.vocabulary if opened.tokenizer else 0
-    return Description(opened.family.name, opened.settings, shapes, opened.rows, tokens)
+    params = part_of(shapes, opened.params)
+    return Description(opened.family.name, opened.settings, params, opened.rows, tokens)
 
 
 def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) -> None:
@@ -153,7 +155,7 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
         )
     folder.mkdir(parents=True, exist_ok=True)
     rows = _renamed(FAMILIES[loaded.family].rows(loaded.settings), loaded.names)
-    write_tensors(folder, write(rows, loaded.params), shard_bytes=shard_bytes)
+    write_tensors(folder, write(rows, joined(loaded.params, loaded.state)), shard_bytes=shard_bytes)
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
     name = "torch_dtype" if "torch_dtype" in loaded.config else "dtype"
     kept = {name: dtypes.pop()} if len(dtypes) == 1 else {}
@@ -171,7 +173,8 @@ class _Opened(NamedTuple):
     family: Family
     settings: Any
     model: Model
-    like: Any
+    params: Any
+    state: Any
     tensors: TensorFolder
     names: dict[str, str]
     rows: tuple[Row, ...]
@@ -187,13 +190,11 @@ def _opened(folder: Path, other: Mapping[str, Any] | None) -> _Opened:
     keys = tensors.shapes().keys()
     settings = family.config(**{**values, **family.seen(keys), **(other or {})})
     model = family.build(settings)
-    like, _ = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
+    params, state = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
     names = _names(family, keys)
     rows = _renamed(family.rows(settings), names)
-    tokenizer, tokenizer_config = _tokenizer(folder, settings)
-    return _Opened(
-        config, family, settings, model, like, tensors, names, rows, tokenizer, tokenizer_config
-    )
+    described = (config, family, settings, model, params, state)
+    return _Opened(*described, tensors, names, rows, *_tokenizer(folder, settings))
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -213,6 +214,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _family(folder: Path, config: Mapping[str, Any]) -> Family:
     name = config.get("model_type")
+    if name is None and isinstance(architecture := config.get("architecture"), str):  # timm
+        name = architecture.partition(".")[0]
     if name not in list(FAMILIES):  # a list cannot be looked up in a dict
         raise mistake(
             str(folder / CONFIG),

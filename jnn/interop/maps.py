@@ -236,6 +236,25 @@ def dict_of(leaves: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def joined(params: Any, state: Any) -> dict[str, Any]:
+    """Params and state as one tree, as the paths of a map have them.
+
+    >>> joined({"norm": {"scale": 1}}, {"norm": {"mean": 2}})
+    {'norm': {'scale': 1, 'mean': 2}}
+    """
+    return dict_of(_leaves(params) | _leaves(state))
+
+
+def part_of(tree: Any, like: Any) -> Any:
+    """The leaves of ``tree`` at the paths of ``like``, the inverse of `joined`.
+
+    >>> part_of({"norm": {"scale": 1, "mean": 2}}, {"norm": {"mean": 0}})
+    {'norm': {'mean': 2}}
+    """
+    leaves = _leaves(tree)
+    return jax.tree.map_with_path(lambda path, _: leaves[path_name(path)], like)
+
+
 def _read_row(row: Row, tensors: Tensors, leaves: Mapping[str, Any], caller: str) -> list:
     """The leaves of a row; tensors are read one at a time into the stack over their first axes."""
     stacked = [leaves[path].shape for path in row.paths]

@@ -36,6 +36,9 @@ def _model(torch, rng, name, settings, untied):
         if name == "final_logits_bias":
             values = rng.normal(size=tuple(buffer.shape)).astype(np.float16)
             buffer.data = torch.tensor(values).double()
+        if name.endswith(("running_mean", "running_var")):
+            values = np.abs(rng.normal(size=tuple(buffer.shape))) + 0.5
+            buffer.data = torch.tensor(values.astype(np.float16)).double()
     model.config._experts_implementation = "eager"  # the fast one has no float64
     return model.double().eval()
 
@@ -48,7 +51,9 @@ def _files(model):
         return {"config": read("config.json"), "tensors": read("model.safetensors")}
 
 
-def _case(name, inputs, output="logits", untied=False, **settings):
+def case_of(name, inputs, output="logits", untied=False, **settings):
+    """The case of a class of transformers."""
+
     def case(torch, rng):
         exactly = mock.patch.multiple(
             torch, float32=torch.float64, float=torch.float64, FloatTensor=torch.DoubleTensor
@@ -151,12 +156,12 @@ BART = {
     for name, value in (("layers", DEPTH), ("attention_heads", HEADS), ("ffn_dim", HIDDEN))
 }
 CASES = {
-    "gpt2": _case("GPT2LMHeadModel", _text, **GPT2),
-    "gpt2 without a head": _case(
+    "gpt2": case_of("GPT2LMHeadModel", _text, **GPT2),
+    "gpt2 without a head": case_of(
         "GPT2Model", _text, HIDDEN_STATE, n_inner=HIDDEN, activation_function="relu", **GPT2
     ),
-    "llama": _case("LlamaForCausalLM", _text, **GROUPED, rms_norm_eps=1e-5),
-    "llama, tied": _case(
+    "llama": case_of("LlamaForCausalLM", _text, **GROUPED, rms_norm_eps=1e-5),
+    "llama, tied": case_of(
         "LlamaForCausalLM",
         _text,
         **SIZES,
@@ -165,7 +170,7 @@ CASES = {
         attention_bias=True,
         rope_parameters={"rope_type": "linear", "rope_theta": 100.0, "factor": 3.0},
     ),
-    "llama 3": _case(
+    "llama 3": case_of(
         "LlamaForCausalLM",
         _text,
         **{**GROUPED, "hidden_size": 32},
@@ -178,15 +183,15 @@ CASES = {
             "original_max_position_embeddings": 64,
         },
     ),
-    "mistral": _case("MistralForCausalLM", _text, **GROUPED, sliding_window=3),
-    "mixtral": _case("MixtralForCausalLM", _text, **GROUPED, num_local_experts=3),
-    "qwen2": _case("Qwen2ForCausalLM", _text, **GROUPED),
-    "qwen3": _case("Qwen3ForCausalLM", _text, **GROUPED, head_dim=4),
-    "gemma": _case("GemmaForCausalLM", _text, **SIZES | {"num_key_value_heads": 1}, head_dim=6),
-    "phi3": _case("Phi3ForCausalLM", _text, **GROUPED, pad_token_id=0),
-    "olmo": _case("OlmoForCausalLM", _text, **GROUPED, pad_token_id=0),
-    "starcoder2": _case("Starcoder2ForCausalLM", _text, **GROUPED),
-    "gpt_neo": _case(
+    "mistral": case_of("MistralForCausalLM", _text, **GROUPED, sliding_window=3),
+    "mixtral": case_of("MixtralForCausalLM", _text, **GROUPED, num_local_experts=3),
+    "qwen2": case_of("Qwen2ForCausalLM", _text, **GROUPED),
+    "qwen3": case_of("Qwen3ForCausalLM", _text, **GROUPED, head_dim=4),
+    "gemma": case_of("GemmaForCausalLM", _text, **SIZES | {"num_key_value_heads": 1}, head_dim=6),
+    "phi3": case_of("Phi3ForCausalLM", _text, **GROUPED, pad_token_id=0),
+    "olmo": case_of("OlmoForCausalLM", _text, **GROUPED, pad_token_id=0),
+    "starcoder2": case_of("Starcoder2ForCausalLM", _text, **GROUPED),
+    "gpt_neo": case_of(
         "GPTNeoForCausalLM",
         _text,
         vocab_size=TOKENS,
@@ -197,14 +202,14 @@ CASES = {
         attention_types=[[["local"], DEPTH]],
         window_size=3,
     ),
-    "gpt_neox": _case("GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL),
-    "gpt_neox, sequential": _case(
+    "gpt_neox": case_of("GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL),
+    "gpt_neox, sequential": case_of(
         "GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL, use_parallel_residual=False
     ),
-    "phi": _case("PhiForCausalLM", _text, **SIZES, **PARTIAL),
-    "opt": _case("OPTForCausalLM", _text, **OPT),
-    "opt, post-norm": _case("OPTForCausalLM", _text, **OPT, do_layer_norm_before=False),
-    "bloom": _case(
+    "phi": case_of("PhiForCausalLM", _text, **SIZES, **PARTIAL),
+    "opt": case_of("OPTForCausalLM", _text, **OPT),
+    "opt, post-norm": case_of("OPTForCausalLM", _text, **OPT, do_layer_norm_before=False),
+    "bloom": case_of(
         "BloomForCausalLM",
         _text,
         vocab_size=TOKENS,
@@ -212,7 +217,7 @@ CASES = {
         n_layer=DEPTH,
         n_head=3,
     ),
-    "mpt": _case(
+    "mpt": case_of(
         "MptForCausalLM",
         _text,
         vocab_size=TOKENS,
@@ -220,23 +225,23 @@ CASES = {
         n_layers=DEPTH,
         n_heads=3,
     ),
-    "bert": _case("BertModel", _segments, "pooler_output", **ENCODER),
-    "bert, masked": _case("BertForMaskedLM", _segments, **ENCODER),
-    "roberta": _case(
+    "bert": case_of("BertModel", _segments, "pooler_output", **ENCODER),
+    "bert, masked": case_of("BertForMaskedLM", _segments, **ENCODER),
+    "roberta": case_of(
         "RobertaForMaskedLM",
         _padded,
         **SIZES,
         max_position_embeddings=LENGTH + 2,
         type_vocab_size=1,
     ),
-    "electra": _case("ElectraModel", _segments, HIDDEN_STATE, **ENCODER, embedding_size=WIDTH),
-    "distilbert": _case("DistilBertForMaskedLM", _padded, **DISTILBERT),
-    "vit": _case("ViTForImageClassification", _images, **VISION),
-    "deit": _case("DeiTForImageClassification", _images, **VISION, qkv_bias=False),
-    "t5": _case("T5ForConditionalGeneration", _pairs, **T5),
-    "t5, gated": _case(
+    "electra": case_of("ElectraModel", _segments, HIDDEN_STATE, **ENCODER, embedding_size=WIDTH),
+    "distilbert": case_of("DistilBertForMaskedLM", _padded, **DISTILBERT),
+    "vit": case_of("ViTForImageClassification", _images, **VISION),
+    "deit": case_of("DeiTForImageClassification", _images, **VISION, qkv_bias=False),
+    "t5": case_of("T5ForConditionalGeneration", _pairs, **T5),
+    "t5, gated": case_of(
         "T5ForConditionalGeneration", _pairs, **T5, feed_forward_proj="gated-gelu", untied=True
     ),
-    "bart": _case("BartForConditionalGeneration", _pairs, **BART),
-    "marian": _case("MarianMTModel", _pairs, **BART, scale_embedding=True),
+    "bart": case_of("BartForConditionalGeneration", _pairs, **BART),
+    "marian": case_of("MarianMTModel", _pairs, **BART, scale_embedding=True),
 }

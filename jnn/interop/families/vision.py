@@ -1,5 +1,8 @@
 """Vision transformers."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -38,12 +41,14 @@ def _rows(config: VisionTransformerConfig, prefix: str) -> tuple[Row, ...]:
     )
 
 
-def _outputs(config):
+def number_of_labels(config: Mapping[str, Any]) -> int:
+    """The classes that ``config.json`` names or counts."""
     names = config.get("id2label")
     return len(names) if names else entry("outputs", "num_labels", int, 2).read(config)
 
 
-def _write_outputs(number):
+def write_labels(number: int) -> dict[str, Any]:
+    """Names for so many classes."""
     names = {str(i): f"LABEL_{i}" for i in range(number)}
     return {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
 
@@ -69,7 +74,7 @@ _SETTINGS = (
     activation("hidden_act", "gelu"),
     entry("patch_size", "patch_size", int, 16),
     Setting("image_size", _image_size, lambda sizes: {"image_size": list(sizes)}),
-    Setting("outputs", _outputs, _write_outputs),
+    Setting("outputs", number_of_labels, write_labels),
     Setting("attention_bias", _attention_bias, lambda value: {"qkv_bias": value == "all"}),
 )
 

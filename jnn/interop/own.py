@@ -1,0 +1,144 @@
+"""A model that was trained here, as `jnn.interop.save` writes it for others to read."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jnn.data.tokenizers import Tokenizer
+from jnn.errors import mistake
+from jnn.interop.families import FAMILIES, Family
+from jnn.interop.folder import Loaded
+from jnn.interop.settings import read_settings, write_settings
+from jnn.model import Params, State
+
+_OF_TRAINING = {
+    "dropout",
+    "embedding_deviation",
+    "fused",
+    "kernel_deviation",
+    "remat",
+    "unroll",
+}
+"""Settings that the function of a model does not depend on, nor the shapes of its params."""
+
+
+def as_pretrained(
+    family: str,
+    settings: Any,
+    params: Params,
+    *,
+    state: State | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Loaded:
+    """A model of jnn as one of a family of Hugging Face's transformers.
+
+    ``family``    a ``model_type``, such as ``"gpt2"``
+    ``settings``  of the architecture, such as a `TransformerConfig`
+    ``tokenizer`` of byte pairs, or that of a pretrained model; others have no file there
+
+    Raises `JnnError` for a family that there is no map for, and for settings that it does not have,
+    of which it names the first.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from jnn.architectures.transformer import TransformerConfig, transformer
+    >>> settings = TransformerConfig(vocabulary=9, length=8, width=4, depth=1, heads=2)
+    >>> params, _ = jax.jit(transformer(settings).init)(jax.random.key(0), jnp.arange(3))
+    >>> loaded = as_pretrained("gpt2", settings, params)
+    >>> loaded.config["architectures"], loaded.config["n_embd"]
+    (['GPT2LMHeadModel'], 4)
+    """
+    if family not in FAMILIES:
+        expected = f"one of {', '.join(sorted(FAMILIES))}"
+        raise mistake("as_pretrained", got=f"the family {family!r}", expected=expected)
+    record = FAMILIES[family]
+    if not isinstance(settings, record.config):
+        got, expected = type(settings).__name__, getattr(record.config, "__name__", "others")
+        raise mistake("as_pretrained", got=f"settings of type {got}", expected=expected)
+    if tokenizer is not None and "tokenizer" not in tokenizer.definition:
+        got = f"a tokenizer of {tokenizer.kind}"
+        raise mistake("as_pretrained", got=got, expected="one of byte pairs")
+    model = record.build(settings)
+    _check_params(model, record.example(settings), params)
+    return Loaded(
+        model=model,
+        params=params,
+        state=state or {},
+        tokenizer=tokenizer,
+        settings=settings,
+        family=family,
+        config=_config(record, settings),
+        tokenizer_config=_special(tokenizer) if tokenizer else {},
+    )
+
+
+def _config(family: Family, settings: Any) -> dict[str, Any]:
+    """The ``config.json`` of the class that has these settings."""
+    values = dataclasses.asdict(settings) | {
+        field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)
+    }
+    entries = {key: value for key, value in family.fixed.items() if value is not None}
+    entries |= write_settings(family.settings, values)
+    read = read_settings(family.settings, family.fixed, entries, "as_pretrained")
+    closest: list[str] | None = None
+    for name, of_class in family.architectures.items():
+        made = family.config(**{**family.constants, **read, **_shown(family, values), **of_class})
+        other = _differences(settings, made)
+        if not other:
+            return {"model_type": family.name, "architectures": [name], **entries}
+        closest = other if closest is None or len(other) < len(closest) else closest
+    raise mistake(
+        "as_pretrained",
+        got=f"{', '.join(closest or [])}",
+        expected=f"settings that {family.name} has",
+        remedy="Choose another family, or these settings before training.",
+    )
+
+
+def _shown(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that keys of tensors show: they are what they are."""
+    return {name: values[name] for name in family.seen(())}
+
+
+def _differences(settings: Any, made: Any) -> list[str]:
+    skipped = set(_OF_TRAINING)
+    if getattr(settings, "positions", "learned") != "learned":
+        skipped.add("length")
+    pairs = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
+    return [
+        f"{name}={value!r} (there {getattr(made, name)!r})"
+        for name, value in pairs
+        if name not in skipped and not _same(name, settings, made)
+    ]
+
+
+def _same(name: str, settings: Any, made: Any) -> bool:
+    """Whether a setting is the same, 0 standing for what it stands for."""
+    stands_for = {
+        "hidden": lambda s: 4 * s.width,
+        "key_value_heads": lambda s: s.heads,
+        "head_features": lambda s: s.width // s.heads,
+    }
+    ours, theirs = (
+        getattr(s, name) or (stands_for[name](s) if name in stands_for else getattr(s, name))
+        for s in (settings, made)
+    )
+    return ours == theirs
+
+
+def _check_params(model: Any, example: Any, params: Params) -> None:
+    like, _ = jax.eval_shape(model.init, jax.random.key(0), example)
+    shapes = lambda tree: jax.tree.map(jnp.shape, tree)
+    if shapes(like) != shapes(params):
+        raise mistake(
+            "as_pretrained", got="params of another model", expected="those of these settings"
+        )
+
+
+def _special(tokenizer: Tokenizer) -> dict[str, str]:
+    """The names of special tokens in ``tokenizer_config.json``."""
+    names = {"padding": "pad_token", "unknown": "unk_token", "start": "bos_token"}
+    names |= {"end": "eos_token"}
+    return {names[name]: tokenizer.tokens[i] for name, i in tokenizer.special.items()}
