@@ -60,7 +60,15 @@ def run_of(tmp_path, config, *, bad_from=None):
     return fitted, {row["step"]: row for row in map(json.loads, rows)}
 
 
-@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"mesh": "data=2"}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        pytest.param({"accumulate": 2}, marks=pytest.mark.slow),
+        pytest.param({"mesh": "data=2"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_each_step_has_the_bits_that_the_run_had(tmp_path, settings):
     config = dataclasses.replace(CONFIG, **settings)
     fitted, rows = run_of(tmp_path, config)
@@ -113,6 +121,7 @@ def test_the_cause_of_a_divergence_is_named(tmp_path):
     assert not replay(task(6), CONFIG, tmp_path / "run", 6).bad_leaf
 
 
+@pytest.mark.slow
 def test_a_skipped_update_is_skipped_again(tmp_path):
     config = dataclasses.replace(CONFIG, skip_bad=3)
     steps = config.epochs * task().feed.steps_per_epoch
