@@ -55,7 +55,7 @@ def test_the_block_runs(run, block, capsys):
     if "written" in names:
         assert names["written"].shape == (1, 20)
     if "classifier" in names:
-        alone, _ = names["classifier"].apply(names["params"], {}, names["texts"][0, :3])
+        alone, _ = apply(names["classifier"], names["params"], {}, names["texts"][0, :3])
         np.testing.assert_allclose(names["logits"][0], alone, atol=1e-6)
     if "pretrained" in names:
         assert names["logits"].shape == (len("To be, or not to be"), 13)
