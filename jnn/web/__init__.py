@@ -18,7 +18,7 @@ that a chain of elementwise operations is one loop. Every other equation is one 
 static shapes, which the emitter (`jnn.web.emitter`) writes. A scan is a loop, a call is inlined,
 and random numbers are JAX's own, to the bit.
 
-Numbers. float32 is computed in double precision and rounded where it is stored; int32 and uint32
+Numbers. Every operation on float32 is rounded to float32, a sum where it ends; int32 and uint32
 wrap at 32 bits; booleans are bytes. Other dtypes are refused: a page cannot say that it shows what
 a model computes in bfloat16 or float64 if it does not.
 

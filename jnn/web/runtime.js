@@ -38,6 +38,12 @@ function integerPower(x, n) {
   return y;
 }
 
+/** The quotient of integers, which wraps; of a division by zero all bits are set. */
+const quotient = (x, y) => (y === 0 ? -1 : (x / y) | 0);
+
+/** The rest of integers; of a division by zero it is the number itself. */
+const remainder = (x, y) => (y === 0 ? x : x % y);
+
 /** Half goes to the even neighbour. */
 function roundToEven(x) {
   const down = Math.floor(x);

@@ -56,12 +56,13 @@ FLOATS = {
     "nextafter": "nextAfter({0}, {1})",
 }
 INTEGERS = {
-    **{name: FLOATS[name] for name in ("max", "min", "sign", "clamp", "rem")},
+    **{name: FLOATS[name] for name in ("max", "min", "sign", "clamp")},
     "add": "({0} + {1} | 0)",
     "add_any": "({0} + {1} | 0)",
     "sub": "({0} - {1} | 0)",
     "mul": "Math.imul({0}, {1})",
-    "div": "Math.trunc({0} / {1})",
+    "div": "quotient({0}, {1})",
+    "rem": "remainder({0}, {1})",
     "neg": "(-{0} | 0)",
     "abs": "(Math.abs({0}) | 0)",
     "square": "Math.imul({0}, {0})",
@@ -86,6 +87,8 @@ BOOLEANS = {
     "add": "({0} | {1})",
     "mul": "({0} & {1})",
 }
+EXACT = ("max", "min", "neg", "abs", "sign", "floor", "ceil", "clamp", "is_finite")
+"""Operations whose results on floats need no rounding."""
 COMPARISONS = {
     "eq": "({0} === {1} ? 1 : 0)",
     "ne": "({0} !== {1} ? 1 : 0)",
@@ -122,7 +125,9 @@ def _operation(emitter, equation, inputs):
         return [elementwise(emitter, equation, inputs, COMPARISONS[name])]
     tables = {"float32": FLOATS, "bool": BOOLEANS}
     template = tables.get(dtype, INTEGERS)[name]
-    if dtype == "uint32" and name not in ("max", "min", "clamp", "rem", "div", "is_finite"):
+    if dtype == "float32" and name not in EXACT:
+        template = f"Math.fround({template})"
+    if dtype == "uint32" and name not in ("max", "min", "clamp", "is_finite"):
         template = f"({template} >>> 0)"
     return [elementwise(emitter, equation, inputs, template)]
 
@@ -154,6 +159,8 @@ def _integer_pow(emitter, equation, inputs):
     template = "square({0})" if exponent == 2 else f"Math.pow({{0}}, {exponent})"
     if inputs[0].dtype != "float32":
         template = f"integerPower({{0}}, {exponent})"
+    else:
+        template = f"Math.fround({template})"
     return [elementwise(emitter, equation, inputs, template)]
 
 

@@ -15,6 +15,7 @@ def _dot(emitter, equation, inputs):
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     a, b = map(emitter.stored, inputs)
     output = emitter.output(equation)
+    add = "{0} += {1} * {2};" if a.dtype == "float32" else "{0} = ({0} + Math.imul({1}, {2})) | 0;"
     rank_a, rank_b = len(a.shape), len(b.shape)
     left = [k for k in range(rank_a) if k not in (*left_sum, *left_batch)]
     right = [k for k in range(rank_b) if k not in (*right_sum, *right_batch)]
@@ -37,7 +38,7 @@ def _dot(emitter, equation, inputs):
                 emitter.line(f"const t = {at(batch, free, inner, a, left_batch, left, left_sum)};")
                 with emitter.loops(sizes(b, right)) as other:
                     second = at(batch, other, inner, b, right_batch, right, right_sum)
-                    emitter.line(f"{output.at([*index, *other])} += t * {second};")
+                    emitter.line(add.format(output.at([*index, *other]), "t", second))
         return [output]
     with emitter.loops(outer) as index, emitter.loops(sizes(b, right)) as other:
         batch, free = index[: len(left_batch)], index[len(left_batch) :]
@@ -46,7 +47,7 @@ def _dot(emitter, equation, inputs):
             with emitter.loops(sizes(a, left_sum)) as inner:
                 first = at(batch, free, inner, a, left_batch, left, left_sum)
                 second = at(batch, other, inner, b, right_batch, right, right_sum)
-                emitter.line(f"t += {first} * {second};")
+                emitter.line(add.format("t", first, second))
             emitter.line(f"{output.at([*index, *other])} = t;")
     return [output]
 

@@ -117,6 +117,17 @@ def _unstack(emitter, equation, inputs):
     ]
 
 
+@rule("tile")
+def _tile(emitter, equation, inputs):
+    value, aval = emitter.stored(inputs[0]), equation.outvars[0].aval
+
+    def text(index):
+        pairs = zip(index, value.shape, strict=True)
+        return value.at([f"({i} % {n})" if n != 1 else "0" for i, n in pairs])
+
+    return [Expression(value.dtype, tuple(aval.shape), text, 1)]
+
+
 @rule("pad")
 def _pad(emitter, equation, inputs):
     value, padding = inputs
