@@ -1,6 +1,7 @@
 """A model that was trained here, as `jnn.interop.save` writes it for others to read."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.data.tokenizers import Tokenizer
+from jnn.data.tokenizers.byte_pairs import tokenizers_library
+from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.errors import mistake
 from jnn.interop.families import FAMILIES, Family
 from jnn.interop.folder import Loaded
@@ -23,6 +26,12 @@ _OF_TRAINING = {
     "unroll",
 }
 """Settings that the function of a model does not depend on, nor the shapes of its params."""
+_ZEROS = {
+    "hidden": lambda settings: 4 * settings.width,
+    "key_value_heads": lambda settings: settings.heads,
+    "head_features": lambda settings: settings.width // settings.heads,
+}
+"""What a setting of 0 stands for."""
 
 
 def as_pretrained(
@@ -54,7 +63,7 @@ def as_pretrained(
         expected = f"one of {', '.join(sorted(FAMILIES))}"
         raise mistake("as_pretrained", got=f"the family {family!r}", expected=expected)
     record = FAMILIES[family]
-    if not isinstance(settings, record.config):
+    if type(settings) is not record.config:
         got, expected = type(settings).__name__, getattr(record.config, "__name__", "others")
         raise mistake("as_pretrained", got=f"settings of type {got}", expected=expected)
     if tokenizer is not None and "tokenizer" not in tokenizer.definition:
@@ -66,7 +75,7 @@ def as_pretrained(
         model=model,
         params=params,
         state=state or {},
-        tokenizer=tokenizer,
+        tokenizer=_for_files(tokenizer) if tokenizer else None,
         settings=settings,
         family=family,
         config=_config(record, settings),
@@ -76,16 +85,15 @@ def as_pretrained(
 
 def _config(family: Family, settings: Any) -> dict[str, Any]:
     """The ``config.json`` of the class that has these settings."""
-    values = dataclasses.asdict(settings) | {
-        field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)
-    }
+    values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    values |= {name: value(settings) for name, value in _ZEROS.items() if not values.get(name)}
     entries = {key: value for key, value in family.fixed.items() if value is not None}
     entries |= write_settings(family.settings, values)
     read = read_settings(family.settings, family.fixed, entries, "as_pretrained")
     closest: list[str] | None = None
     for name, of_class in family.architectures.items():
         made = family.config(**{**family.constants, **read, **_shown(family, values), **of_class})
-        other = _differences(settings, made)
+        other = differences(settings, made)
         if not other:
             return {"model_type": family.name, "architectures": [name], **entries}
         closest = other if closest is None or len(other) < len(closest) else closest
@@ -102,7 +110,8 @@ def _shown(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in family.seen(())}
 
 
-def _differences(settings: Any, made: Any) -> list[str]:
+def differences(settings: Any, made: Any) -> list[str]:
+    """The settings that make another function, and what they are in ``made``."""
     skipped = set(_OF_TRAINING)
     if getattr(settings, "positions", "learned") != "learned":
         skipped.add("length")
@@ -116,16 +125,8 @@ def _differences(settings: Any, made: Any) -> list[str]:
 
 def _same(name: str, settings: Any, made: Any) -> bool:
     """Whether a setting is the same, 0 standing for what it stands for."""
-    stands_for = {
-        "hidden": lambda s: 4 * s.width,
-        "key_value_heads": lambda s: s.heads,
-        "head_features": lambda s: s.width // s.heads,
-    }
-    ours, theirs = (
-        getattr(s, name) or (stands_for[name](s) if name in stands_for else getattr(s, name))
-        for s in (settings, made)
-    )
-    return ours == theirs
+    meant = lambda s: getattr(s, name) or _ZEROS.get(name, lambda s: getattr(s, name))(s)
+    return meant(settings) == meant(made)
 
 
 def _check_params(model: Any, example: Any, params: Params) -> None:
@@ -135,6 +136,21 @@ def _check_params(model: Any, example: Any, params: Params) -> None:
         raise mistake(
             "as_pretrained", got="params of another model", expected="those of these settings"
         )
+
+
+def _for_files(tokenizer: Tokenizer) -> Tokenizer:
+    """A tokenizer of byte pairs with its decoder and its special tokens in the definition."""
+    if tokenizer.kind != "byte pairs":
+        return tokenizer
+    library = tokenizers_library()
+    made = library.Tokenizer.from_str(json.dumps(tokenizer.definition["tokenizer"]))
+    made.decoder = library.decoders.ByteLevel()
+    numbers = sorted(set(tokenizer.special.values()))
+    made.add_special_tokens([tokenizer.tokens[i] for i in numbers])
+    if any(made.token_to_id(tokenizer.tokens[i]) != i for i in numbers):
+        got = f"the special tokens {dict(tokenizer.special)}"
+        raise mistake("as_pretrained", got=got, expected="tokens after all others, in their order")
+    return from_pretrained(json.loads(made.to_str()), dict(tokenizer.special))
 
 
 def _special(tokenizer: Tokenizer) -> dict[str, str]:

@@ -17,6 +17,7 @@ from jnn.interop.maps import read, write
 from jnn.interop.operations import SAME, TRANSPOSED
 from jnn.interop.settings import read_settings, write_settings
 from jnn.interop.tensor_files import TensorFolder
+from jnn.sharding import make_mesh
 from tests.interop.conftest import written
 from tests.references import from_table
 from tests.references.cases_interop import CASES
@@ -112,6 +113,20 @@ def test_trained_params_are_saved_by_the_same_map(pretrained, tmp_path):
     again = load(tmp_path / "trained")
     assert again.config["dtype"] == "float32"
     jax.tree.map(np.testing.assert_array_equal, again.params, trained.params)
+
+
+def test_bfloat16_stays_bit_by_bit_and_leaves_go_to_their_devices(pretrained, tmp_path):
+    loaded = load(pretrained("llama"))
+    half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), loaded.params)
+    save(tmp_path / "half", dataclasses.replace(loaded, params=half))
+    again = load(tmp_path / "half", mesh=make_mesh("fsdp=2,tensor=2"))
+    assert again.config["dtype"] == "bfloat16"
+    for leaf, before in zip(*map(jax.tree.leaves, (again.params, half)), strict=True):
+        assert leaf.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(*(np.asarray(a).view(np.uint16) for a in (leaf, before)))
+    kernel = again.params["blocks"]["attention"]["query"]["kernel"]
+    assert kernel.sharding.spec == (None, "fsdp", "tensor")
+    assert kernel.addressable_shards[0].data.shape == (2, 4, 4)
 
 
 def test_a_map_writes_what_it_reads(pretrained):

@@ -1,0 +1,113 @@
+"""Models of jnn, written for Hugging Face's transformers to read."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer
+from jnn.errors import JnnError
+from jnn.interop import as_pretrained, load, save
+from jnn.interop.own import differences
+
+SIZES = {"vocabulary": 13, "length": 9, "width": 8, "depth": 2, "heads": 2, "hidden": 12}
+LLAMA = {"gated": True, "norm": "rms", "positions": "rotary", "activation": "silu"}
+SETTINGS = {
+    "gpt2": TransformerConfig(**SIZES, dropout=0.1),
+    "llama": TransformerConfig(**SIZES, **LLAMA, use_bias=False, attention_bias="none"),
+    "mistral": TransformerConfig(**SIZES, **LLAMA, use_bias=False, window=3, head="dense"),
+    "gpt_neox": TransformerConfig(
+        **SIZES, positions="rotary", rotary_fraction=0.5, head="dense", branches="parallel"
+    ),
+    "opt": TransformerConfig(**SIZES, activation="relu", first_position=2),
+    "bloom": TransformerConfig(
+        **SIZES | {"hidden": 0}, positions="alibi", embedding_norm=True, head="none"
+    ),
+}
+TOKENS = np.arange(7)
+
+
+def drawn(settings):
+    """Params of which norms and biases are drawn too, which are ones and zeros at first."""
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(transformer(settings).init, jax.random.key(0), TOKENS)[0]
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0.3, 0.3, leaf.shape), "f4"), shapes)
+
+
+def own(family):
+    settings = SETTINGS[family]
+    return as_pretrained(family, settings, drawn(settings))
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=[] if family in ("gpt2", "mistral") else pytest.mark.slow)
+        for family in SETTINGS
+    ],
+)
+def test_what_is_written_is_read_as_the_same_model(family, tmp_path):
+    loaded = own(family)
+    save(tmp_path / "own", loaded)
+    again = load(tmp_path / "own")
+    assert jax.tree.structure(again.params) == jax.tree.structure(loaded.params)
+    jax.tree.map(np.testing.assert_array_equal, again.params, loaded.params)
+    assert differences(loaded.settings, again.settings) == []
+    assert differences(dataclasses.replace(loaded.settings, heads=4), again.settings)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("family", SETTINGS)
+def test_transformers_read_it_as_the_same_function(family, tmp_path):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    loaded = own(family)
+    save(tmp_path / "own", loaded)
+    (name,) = loaded.config["architectures"]
+    theirs, report = getattr(transformers, name).from_pretrained(
+        tmp_path / "own", output_loading_info=True
+    )
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys"))
+    y = theirs.float().eval()(torch.tensor(TOKENS[None]))[0].detach().numpy()[0]
+    ours = jax.jit(loaded.model.apply)(loaded.params, {}, TOKENS)[0]
+    np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
+
+
+def test_a_tokenizer_of_byte_pairs_comes_along(tmp_path):
+    tokenizer = byte_pair_tokenizer("low lower lowest " * 9, vocabulary=262, special=("end",))
+    settings = dataclasses.replace(SETTINGS["gpt2"], vocabulary=300, depth=1)
+    params = drawn(settings)
+    save(tmp_path / "own", as_pretrained("gpt2", settings, params, tokenizer=tokenizer))
+    again = load(tmp_path / "own").tokenizer
+    text = "lower néé"
+    assert again.encode(text).tolist() == tokenizer.encode(text).tolist()
+    assert again.decode(again.encode(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        ("mamba", {}, r"got the family 'mamba', expected one of bart, "),
+        ("gpt2", {"use_bias": False}, r"got use_bias=False \(there True\), expected settings that"),
+        ("gpt2", {"head": "dense"}, r"got head='dense' \(there "),
+        ("llama", {}, r"got .*positions='learned' \(there 'rotary'\)"),
+        ("vit", {}, r"got settings of type TransformerConfig, expected VisionTransformerConfig"),
+        ("gpt2", {"width": 4}, r"got params of another model"),
+    ],
+)
+def test_settings_that_a_family_does_not_have_are_refused(family, changes, message):
+    params = drawn(SETTINGS["gpt2"])
+    settings = dataclasses.replace(SETTINGS["gpt2"], **changes)
+    if "head" in changes or "use_bias" in changes:
+        params = drawn(settings)
+    with pytest.raises(JnnError, match=message):
+        as_pretrained(family, settings, params)
+
+
+def test_a_tokenizer_of_characters_has_no_file_there():
+    params = drawn(SETTINGS["gpt2"])
+    with pytest.raises(JnnError, match=r"got a tokenizer of characters, expected one of byte"):
+        as_pretrained("gpt2", SETTINGS["gpt2"], params, tokenizer=character_tokenizer("abc"))
