@@ -17,17 +17,17 @@ from jnn.interop.operations import axes
 from jnn.interop.settings import Setting, activation, entry
 
 _KERNEL = axes(2, 3, 1, 0)
-_COUNTS = {r".*\.num_batches_tracked": "the number of batches, which nothing reads"}
+COUNTS = {r".*\.num_batches_tracked": "the number of batches, which nothing reads"}
 
 
-def _batch_norm(name: str, path: str) -> dict:
+def batch_norm_rows(name: str, path: str) -> dict:
     """Scale and bias, and the running mean and variance, which are state."""
     state = {"running_mean": "mean", "running_var": "variance"}
     return norm(name, path) | {f"{name}.{key}": f"{path}/{leaf}" for key, leaf in state.items()}
 
 
 def _conv_norm(conv: str, bn: str, path: str, number: int | str = "") -> dict:
-    return {f"{conv}.weight": (f"{path}/conv{number}/kernel", _KERNEL)} | _batch_norm(
+    return {f"{conv}.weight": (f"{path}/conv{number}/kernel", _KERNEL)} | batch_norm_rows(
         bn, f"{path}/norm{number}"
     )
 
@@ -127,7 +127,7 @@ RESNET = Family(
         "downsample_in_bottleneck": False,
     },
     rows=_hugging_face_rows,
-    ignored=_COUNTS,
+    ignored=COUNTS,
     config=ResNetConfig,
     build=resnet,
     example=_example,
@@ -143,7 +143,7 @@ def _torchvision(depth: int) -> Family:
         constants={"depth": depth},
         fixed={"in_chans": 3},
         rows=_torchvision_rows,
-        ignored=_COUNTS,
+        ignored=COUNTS,
         config=ResNetConfig,
         build=resnet,
         example=_example,
