@@ -17,6 +17,7 @@ from jnn.losses import cross_entropy
 from tests.compiled import apply
 from tests.interop.conftest import written
 from tests.references import from_table
+from tests.web import engine
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -60,13 +61,18 @@ def test_the_block_runs(run, block, capsys):
     if "pretrained" in names:
         assert names["logits"].shape == (len("To be, or not to be"), 13)
         assert capsys.readouterr().out.strip("\n") in "To be,rnt"
+    if "flower" in names:
+        source = pathlib.Path(names["__file__"]).with_name("flower.js").read_text(encoding="utf-8")
+        expected = jax.jit(names["saliency"])(names["flower"])
+        for got, value in zip(engine.run(source, [names["flower"]]), expected, strict=True):
+            np.testing.assert_allclose(got, value, atol=engine.TOLERANCE)
     if "written_BT" in names:
         assert names["logits_BTV"].shape == (1, 5, 16)
         assert names["written_BT"].shape == (1, 8)
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9
 
 
 def test_the_transformer_learns_to_copy(run):
