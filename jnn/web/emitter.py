@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -27,6 +28,9 @@ from jnn.web.values import (
 Rule = Callable[["Emitter", Any, list[Value]], Sequence[Value]]
 """``(emitter, equation, inputs) -> outputs``"""
 
+_NAME = re.compile(r"\b(?:b|c|x|t|o|branch|order)\d+\b")
+"""Names of buffers, constants, arguments, and of what is declared outside of loop nests."""
+
 RULES: dict[str, Rule] = {}
 """The rule of each primitive, by its name."""
 
@@ -47,11 +51,12 @@ class Emitter:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.functions: list[str] = []
         self.buffers: list[str] = []
         self.constants: dict[str, np.ndarray] = {}
         self.path = ""
         """The named scopes of the equation that is being written."""
-        self._depth, self._names = 1, Counter()
+        self._depth, self._names, self._is_nested = 1, Counter(), False
 
     def line(self, text: str) -> None:
         """Write a line."""
@@ -73,7 +78,33 @@ class Emitter:
 
     @contextlib.contextmanager
     def loops(self, shape: Sequence[int]) -> Iterator[list[str]]:
-        """A loop for each axis that is longer than one; gives the index."""
+        """A loop for each axis that is longer than one; gives the index.
+
+        The outermost loops, and all within, are a function of their own: engines compile small
+        functions well, and interpret very large ones.
+        """
+        if self._is_nested:
+            with self._nest(shape) as index:
+                yield index
+            return
+        outside, self.lines, self._is_nested, depth = self.lines, [], True, self._depth
+        self._depth = 1
+        with self._nest(shape) as index:
+            yield index
+        body, self.lines, self._is_nested, self._depth = self.lines, outside, False, depth
+        text = "\n".join(body)
+        if "for (" not in text:
+            for line in body:
+                self.line(line.strip())
+            return
+        own = set(re.findall(r"(?:const|let) (\w+)", text))
+        free = dict.fromkeys(name for name in _NAME.findall(text) if name not in own)
+        name = self.name("nest")
+        self.functions.append(f"function {name}({', '.join(free)}) {{\n{text}\n}}")
+        self.line(f"{name}({', '.join(free)});")
+
+    @contextlib.contextmanager
+    def _nest(self, shape: Sequence[int]) -> Iterator[list[str]]:
         with contextlib.ExitStack() as stack:
             index = []
             for n in shape:

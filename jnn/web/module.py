@@ -64,6 +64,8 @@ def javascript(f: Callable, *examples: Any) -> str:
             *constants,
             *emitter.buffers,
             "",
+            *emitter.functions,
+            "",
             f"function call({', '.join(argument.buffer for argument in arguments)}) {{",
             *emitter.lines,
             "}",

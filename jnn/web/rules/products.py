@@ -6,6 +6,9 @@ from jnn.web.emitter import rule
 from jnn.web.rules.reductions import merged
 from jnn.web.values import plus, times
 
+FOUR = 4
+"""So many rows are added at once, so that a sum is read and written a quarter as often."""
+
 
 @rule("dot_general")
 def _dot(emitter, equation, inputs):
@@ -26,12 +29,29 @@ def _dot(emitter, equation, inputs):
         axes = [*axes_batch, *axes_free]
         return value.at(merged(axes, [*batch, *free], axes_sum, inner, len(value.shape)))
 
+    is_float = output.dtype == "float32"
+    by_fours = is_float and len(left_sum) == 1 and a.shape[left_sum[0]] % FOUR == 0
     by_rows = right and b.strides[right[-1]] == 1 and output.shape and output.shape[-1] > 3
     if 0 in a.shape or 0 in b.shape:
         emitter.line(f"{output.buffer}.fill(0);")
         return [output]
     if by_rows:
         emitter.line(f"{output.buffer}.fill(0);")
+        if by_fours:
+            steps = [a.shape[left_sum[0]] // FOUR]
+            with emitter.loops(outer) as index, emitter.loops(steps) as (k,), emitter.block():
+                batch, free = index[: len(left_batch)], index[len(left_batch) :]
+                places = [plus(times(k, FOUR), str(j)) for j in range(FOUR)]
+                for j, k in enumerate(places):
+                    first = at(batch, free, [k], a, left_batch, left, left_sum)
+                    emitter.line(f"const t{j}_ = {first};")
+                with emitter.loops(sizes(b, right)) as other:
+                    terms = " + ".join(
+                        f"t{j}_ * {at(batch, other, [k], b, right_batch, right, right_sum)}"
+                        for j, k in enumerate(places)
+                    )
+                    emitter.line(f"{output.at([*index, *other])} += {terms};")
+            return [output]
         with emitter.loops(outer) as index, emitter.loops(sizes(a, left_sum)) as inner:
             batch, free = index[: len(left_batch)], index[len(left_batch) :]
             with emitter.block():
