@@ -115,6 +115,7 @@ def test_a_sentence_of_padding_alone_gives_finite_logits(model_and_params):
     ).all()
 
 
+@pytest.mark.slow  # that of a transformer is checked in make test
 def test_greedy_generation_and_a_beam_of_one_are_the_most_probable_tokens_of_apply():
     model, params = made(target_vocabulary=5)
     write = jax.jit(functools.partial(generate, model, length=4, sampling=GREEDY))

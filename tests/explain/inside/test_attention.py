@@ -53,6 +53,7 @@ def test_every_row_of_a_transformer_sums_to_one(unroll):
     assert_allclose(weights["blocks/attention"].sum(axis=-1), 1, atol=EXACT)
 
 
+@pytest.mark.slow
 def test_a_translator_has_three_attentions():
     settings = EncoderDecoderConfig(source_vocabulary=9, width=8, depth=2, heads=2, length=16)
     model, x = encoder_decoder(settings), {"tokens": jnp.arange(3), "source": jnp.arange(5)}
