@@ -24,6 +24,7 @@ _OF_TRAINING = {
     "kernel_deviation",
     "remat",
     "unroll",
+    "zero_last_scale",
 }
 """Settings that the function of a model does not depend on, nor the shapes of its params."""
 _ZEROS = {
@@ -46,6 +47,7 @@ def as_pretrained(
 
     ``family``    a ``model_type``, such as ``"gpt2"``
     ``settings``  of the architecture, such as a `TransformerConfig`
+    ``state``     of a model that has one, such as running statistics
     ``tokenizer`` of byte pairs, or that of a pretrained model; others have no file there
 
     Raises `JnnError` for a family that there is no map for, and for settings that it does not have,
@@ -70,7 +72,7 @@ def as_pretrained(
         got = f"a tokenizer of {tokenizer.kind}"
         raise mistake("as_pretrained", got=got, expected="one of byte pairs")
     model = record.build(settings)
-    _check_params(model, record.example(settings), params)
+    _check_params(model, record.example(settings), params, state or {})
     return Loaded(
         model=model,
         params=params,
@@ -86,9 +88,10 @@ def as_pretrained(
 def _config(family: Family, settings: Any) -> dict[str, Any]:
     """The ``config.json`` of the class that has these settings."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    values |= {name: value(settings) for name, value in _ZEROS.items() if not values.get(name)}
+    zeros = [name for name in _ZEROS if name in values and not values[name]]
+    values |= {name: _ZEROS[name](settings) for name in zeros}
     entries = {key: value for key, value in family.fixed.items() if value is not None}
-    entries |= write_settings(family.settings, values)
+    entries |= write_settings(family.settings, values) | family.derived(settings)
     read = read_settings(family.settings, family.fixed, entries, "as_pretrained")
     closest: list[str] | None = None
     for name, of_class in family.architectures.items():
@@ -129,13 +132,13 @@ def _same(name: str, settings: Any, made: Any) -> bool:
     return meant(settings) == meant(made)
 
 
-def _check_params(model: Any, example: Any, params: Params) -> None:
-    like, _ = jax.eval_shape(model.init, jax.random.key(0), example)
+def _check_params(model: Any, example: Any, params: Params, state: State) -> None:
+    like = jax.eval_shape(model.init, jax.random.key(0), example)
     shapes = lambda tree: jax.tree.map(jnp.shape, tree)
-    if shapes(like) != shapes(params):
-        raise mistake(
-            "as_pretrained", got="params of another model", expected="those of these settings"
-        )
+    for kind, given, needed in zip(("params", "state"), (params, state), like, strict=True):
+        if shapes(needed) != shapes(given):
+            got = f"{kind} of another model" if given else f"no {kind}"
+            raise mistake("as_pretrained", got=got, expected="those of these settings")
 
 
 def _for_files(tokenizer: Tokenizer) -> Tokenizer:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.errors import JnnError
-from jnn.interop import load, save
+from jnn.interop import as_pretrained, load, save
 from jnn.interop.families import FAMILIES
 from tests.interop.conftest import written
 from tests.references import from_table
@@ -47,7 +48,7 @@ def test_outputs_are_those_of_transformers(name, reference, tmp_path, float64):
     np.testing.assert_allclose(y, case["y"], rtol=0, atol=CLOSE * np.abs(case["y"]).max())
 
 
-@pytest.mark.slow
+@pytest.mark.torch
 @pytest.mark.parametrize("depth", [18, 50])
 def test_outputs_are_those_of_torchvision(depth, tmp_path, float64):
     torch = pytest.importorskip("torch")
@@ -106,3 +107,37 @@ def test_networks_that_are_none_of_these_are_refused(changes, message, tmp_path)
     (folder / "config.json").write_text(json.dumps({**config, **changes}))
     with pytest.raises(JnnError, match=message):
         load(folder)
+
+
+OWN = ResNetConfig(outputs=3, width=2, zero_last_scale=True)
+
+
+def own():
+    """A network of jnn, and its statistics, as one of transformers."""
+    init = lambda key: resnet(OWN).init(key, jnp.ones((32, 32, 3)))
+    like = jax.eval_shape(init, jax.random.key(0))
+    rng = np.random.default_rng(0)
+    draw = lambda leaf: jnp.asarray(np.abs(rng.normal(0.3, 0.3, leaf.shape)), jnp.float32)
+    return jax.tree.map(draw, like)
+
+
+def test_a_network_of_jnn_is_written_with_its_statistics(tmp_path):
+    params, state = own()
+    save(tmp_path / "own", as_pretrained("resnet", OWN, params, state=state))
+    again = load(tmp_path / "own")
+    jax.tree.map(np.testing.assert_array_equal, (again.params, again.state), (params, state))
+    with pytest.raises(JnnError, match="as_pretrained: got no state, expected those of these"):
+        as_pretrained("resnet", OWN, params)
+
+
+@pytest.mark.torch
+def test_transformers_read_a_network_of_jnn(tmp_path):
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    params, state = own()
+    save(tmp_path / "own", as_pretrained("resnet", OWN, params, state=state))
+    theirs = transformers.ResNetForImageClassification.from_pretrained(tmp_path / "own").eval()
+    images = np.random.default_rng(1).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    y = theirs.float()(torch.tensor(images)).logits.detach().numpy()
+    ours = jax.jit(resnet(OWN).apply)(params, state, np.moveaxis(images, 1, -1))[0]
+    np.testing.assert_allclose(ours, y, rtol=0, atol=2e-5 * np.abs(y).max())  # float32

@@ -48,7 +48,7 @@ def test_the_map_has_the_names_and_shapes_of_torchvision(name, last, shape):
     assert sum(len(shape) > 1 for shape in shapes.values()) == depth
 
 
-@pytest.mark.slow
+@pytest.mark.torch
 @pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
 def test_outputs_are_those_of_torchvision(name, tmp_path, float64):
     torch = pytest.importorskip("torch")

@@ -42,6 +42,8 @@ class Family(NamedTuple):
     """An input of the model of these settings."""
     seen: Callable[[Collection[str]], dict[str, Any]] = lambda keys: {}
     """Settings that the keys of the tensors show."""
+    derived: Callable[[Any], dict[str, Any]] = lambda settings: {}
+    """Entries of ``config.json`` that follow from several settings."""
     old_names: Mapping[str, str] = {}
     """Ends of keys, and what old files have instead."""
 

@@ -100,11 +100,15 @@ def _write_depth(depth):
 
 def _width(config):
     width = entry("width", "embedding_size", int, 64).read(config)
-    first = width * (EXPANSION if _depth(config) in BOTTLENECK else 1)
-    sizes, doubled = config.get("hidden_sizes"), [first * 2**i for i in range(4)]
+    sizes, doubled = config.get("hidden_sizes"), _hidden_sizes(_depth(config), width)
     if sizes not in (doubled, None):
         raise ValueError(f"hidden_sizes={sizes!r} in place of {doubled}")
     return width
+
+
+def _hidden_sizes(depth: int, width: int) -> list[int]:
+    first = width * (EXPANSION if depth in BOTTLENECK else 1)
+    return [first * 2**i for i in range(4)]
 
 
 def _example(config: ResNetConfig) -> jax.ShapeDtypeStruct:
@@ -126,6 +130,7 @@ RESNET = Family(
         "downsample_in_first_stage": False,
         "downsample_in_bottleneck": False,
     },
+    derived=lambda settings: {"hidden_sizes": _hidden_sizes(settings.depth, settings.width)},
     rows=_hugging_face_rows,
     ignored=COUNTS,
     config=ResNetConfig,
