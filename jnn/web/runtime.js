@@ -114,7 +114,51 @@ function logAddExp(a, b) {
 
 /** The order of numbers, NaN being larger than all. */
 const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : a === b ? 0 : a !== a ? (b !== b ? 0 : 1) : -1);
+/** The total order of IEEE 754, in which -0 is less than 0. */
+const inOrder = (a, b) => (a === 0 && b === 0 ? Object.is(a, 0) - Object.is(b, 0) : ascending(a, b));
 const descending = (a, b) => ascending(b, a);
+
+/**
+ * Householder's decomposition of m rows and n columns of `a`, signs as LAPACK's: k columns of `q`,
+ * and `r` above the diagonal. Matrices are in C order, and begin at `atA`, `atQ` and `atR`.
+ */
+function qr(m, n, k, a, atA, q, atQ, r, atR) {
+  const work = Float64Array.from(a.subarray(atA, atA + m * n));
+  const scales = [];
+  for (let j = 0; j < Math.min(m, n); j++) {
+    let below = 0;
+    for (let i = j + 1; i < m; i++) below += square(work[i * n + j]);
+    const first = work[j * n + j];
+    if (below === 0) {
+      scales.push(0);
+      continue;
+    }
+    const norm = Math.sqrt(square(first) + below);
+    const diagonal = first >= 0 ? -norm : norm;
+    scales.push((diagonal - first) / diagonal);
+    for (let i = j + 1; i < m; i++) work[i * n + j] /= first - diagonal;
+    work[j * n + j] = diagonal;
+    for (let column = j + 1; column < n; column++) reflect(work, n, column, work, n, j, m, scales[j]);
+  }
+  const columns = new Float64Array(m * k);
+  for (let i = 0; i < Math.min(m, k); i++) columns[i * k + i] = 1;
+  for (let j = Math.min(m, n) - 1; j >= 0; j--) {
+    for (let column = 0; column < k; column++) reflect(columns, k, column, work, n, j, m, scales[j]);
+  }
+  q.set(columns, atQ);
+  for (let i = 0; i < k; i++) {
+    for (let j = 0; j < n; j++) r[atR + i * n + j] = j >= i ? work[i * n + j] : 0;
+  }
+}
+
+/** A column of x less scale v (v . column), where v is 1 and then column j of the work below it. */
+function reflect(x, width, column, work, n, j, m, scale) {
+  let t = x[j * width + column];
+  for (let i = j + 1; i < m; i++) t += work[i * n + j] * x[i * width + column];
+  t *= scale;
+  x[j * width + column] -= t;
+  for (let i = j + 1; i < m; i++) x[i * width + column] -= t * work[i * n + j];
+}
 
 const ROTATIONS = [
   [13, 15, 26, 6],

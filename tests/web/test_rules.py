@@ -244,6 +244,42 @@ def test_places_that_are_computed(shape, way):
     check(f, numbers(shape), rows, numbers((5, shape[1]), seed=1))
 
 
+@few(max_examples=4)
+@given(
+    strides=st.tuples(*[st.integers(1, 2)] * 2),
+    padding=st.sampled_from(["SAME", "VALID", ((1, 0), (0, 2))]),
+    dilation=st.tuples(*[st.integers(1, 2)] * 4),
+    way=st.sampled_from(WAYS),
+)
+def test_windows(strides, padding, dilation, way):
+    def f(x):
+        x = laid(x, way)
+        pool = lambda x, start, by, *more: lax.reduce_window(
+            x, start, by, (2, 3), strides, padding, *more
+        )
+        return (
+            pool(x, -jnp.inf, lax.max, dilation[:2], dilation[2:]),
+            pool(x, jnp.inf, lax.min),
+            pool(x, 0.0, lax.add, dilation[:2], dilation[2:]),
+            jax.grad(lambda x: jnp.sum(jnp.sin(pool(x, -jnp.inf, lax.max))))(x),
+            jax.grad(lambda x: jnp.sum(jnp.sin(pool(x, 0.0, lax.add))))(jnp.round(x)),
+        )
+
+    check(f, numbers((5, 6)))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4, 3), (3, 5), (4, 1)])
+def test_decompositions(shape):
+    x = numbers(shape)
+    check(lambda x: (jnp.linalg.qr(x), jnp.linalg.qr(jnp.tril(x), mode="complete")), x)
+
+
+def test_interpolation():
+    x, places = numbers((4,)), np.sort(numbers((6,), seed=1))
+    f = lambda x, places: (jnp.interp(x, places, places**2), jnp.searchsorted(places, x))
+    check(f, x, places)
+
+
 def test_loops_and_branches():
     x = numbers((5, 2, 2))
 

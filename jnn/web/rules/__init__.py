@@ -4,20 +4,24 @@ from jnn.web.rules import (
     control,
     elementwise,
     indexing,
+    linear_algebra,
     products,
     random_numbers,
     reductions,
     sorting,
     structure,
+    windows,
 )
 
 __all__ = [
     "control",
     "elementwise",
     "indexing",
+    "linear_algebra",
     "products",
     "random_numbers",
     "reductions",
     "sorting",
     "structure",
+    "windows",
 ]

@@ -2,10 +2,12 @@
 
 from jnn._jaxprs import CALLS, callee, scan_counts
 from jnn.web.emitter import rule
-from jnn.web.values import View, times
+from jnn.web.values import Expression, View, times
+
+CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vmap_call", "custom_lin")
 
 
-@rule(*CALLS, "custom_jvp_call", "custom_vjp_call", "remat2", "remat", "checkpoint", "custom_lin")
+@rule(*CALLS, *CUSTOM, "remat2", "remat", "checkpoint")
 def _call(emitter, equation, inputs):
     inner, consts = callee(equation)
     return emitter.run(inner, consts, inputs, emitter.path)
@@ -76,6 +78,14 @@ def _while(emitter, equation, inputs):
         outputs = emitter.run(body.jaxpr, body.consts, [*of_body, *carry], emitter.path)
         _overwrite(emitter, carry, outputs)
     return carry
+
+
+@rule("platform_index")
+def _platform(emitter, equation, inputs):
+    """A page takes the branch of a CPU."""
+    platforms = equation.params["platforms"]
+    chosen = next(i for i, names in enumerate(platforms) if names is None or "cpu" in names)
+    return [Expression("int32", (), lambda index: str(chosen), 0)]
 
 
 @rule("cond")

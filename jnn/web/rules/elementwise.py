@@ -96,6 +96,8 @@ COMPARISONS = {
     "le": "({0} <= {1} ? 1 : 0)",
     "gt": "({0} > {1} ? 1 : 0)",
     "ge": "({0} >= {1} ? 1 : 0)",
+    "lt_to": "(inOrder({0}, {1}) < 0 ? 1 : 0)",
+    "le_to": "(inOrder({0}, {1}) <= 0 ? 1 : 0)",
 }
 SAME = ("copy", "copy_p", "stop_gradient", "name", "reduce_precision", "device_put", "pvary")
 
