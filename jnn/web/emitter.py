@@ -132,6 +132,8 @@ class Emitter:
         if is_key(array):
             array = jax.random.key_data(array)
         array = np.asarray(array)
+        if array.dtype == jax.dtypes.float0:
+            array = array.astype(bool)
         name = self.name("c")
         self.constants[name] = array
         return view(name, checked(str(array.dtype), "a constant"), array.shape)
@@ -223,7 +225,7 @@ def flattened(shape: tuple[int, ...], values: Sequence[Any]) -> tuple[tuple[int,
 
 def checked(dtype: str, what: str) -> str:
     """The dtype, refused where JavaScript has none of its kind."""
-    if dtype not in ARRAYS and dtype != "float0":
+    if dtype not in ARRAYS:
         raise mistake(
             "javascript",
             got=f"{dtype} in {what}",

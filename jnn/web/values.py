@@ -104,7 +104,8 @@ def times(a: str, n: int) -> str:
 
 def literal(value: object) -> str:
     """A number as JavaScript has it."""
-    number = np.asarray(value).item()
+    array = np.asarray(value)
+    number = array.astype(bool).item() if array.dtype == jax.dtypes.float0 else array.item()
     if isinstance(number, bool):
         return "1" if number else "0"
     if isinstance(number, float):
@@ -117,7 +118,9 @@ def literal(value: object) -> str:
 
 
 def dtype_of(aval: Any) -> str:
-    """The dtype of a value; keys are their uint32 data."""
+    """The dtype of a value; keys are their uint32 data, and what has no gradient is false."""
+    if aval.dtype == jax.dtypes.float0:
+        return "bool"
     return "uint32" if is_key(aval) else str(aval.dtype)
 
 

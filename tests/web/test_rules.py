@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from tests.web.engine import check
+from jnn.web import javascript
+from tests.web.engine import TOLERANCE, check, run
 
 few = functools.partial(settings, max_examples=3, deadline=None, derandomize=True)
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
@@ -304,6 +305,15 @@ def test_loops_and_branches():
         )
 
     check(f, x, np.int32(4))
+
+
+def test_a_gradient_to_integers_holds_nothing():
+    loss = lambda both: jnp.sum(jnp.sin(both[0] * both[1]))
+    both = (numbers((3,)), np.arange(3, dtype=np.int32))
+    gradient = jax.grad(loss, allow_int=True)
+    found, nothing = run(javascript(gradient, both), both)
+    np.testing.assert_allclose(found, jax.jit(gradient)(both)[0], rtol=TOLERANCE)
+    assert nothing.tolist() == [0, 0, 0]
 
 
 def test_draws():
