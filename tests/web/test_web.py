@@ -11,6 +11,7 @@ from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.errors import JnnError
 from jnn.losses import cross_entropy
 from jnn.model import streams
+from jnn.testing import _batch
 from jnn.train import init_train_state, make_step, seed_key
 from jnn.web import elementwise, javascript, rule
 from jnn.web.emitter import RULES
@@ -22,8 +23,8 @@ LAWS = ("apply", "capture", "step", "gradient")
 
 
 def inputs_of(model, x):
-    """A small batch, params and state."""
-    batch = jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * 2), x)
+    """A batch of two different examples, params and state."""
+    batch = jax.tree.map(jnp.asarray, _batch(x, 2))
     params, state = jax.jit(model.init)(jax.random.key(0), batch)
     return batch, params, state
 
