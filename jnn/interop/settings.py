@@ -97,8 +97,8 @@ def window(default: int = 0) -> Setting:
         size = config.get("sliding_window", default) or 0
         if not config.get("use_sliding_window", True):
             return 0
-        if type(size) is not int or size < 0:
-            raise ValueError(f"sliding_window={size!r} in place of an integer")
+        if type(size) is not int or not 0 <= size < _MOST:
+            raise ValueError(f"sliding_window={size!r} in place of an integer below {_MOST}")
         kinds = set(config.get("layer_types") or ())
         if size and len(kinds) > 1:
             raise ValueError(f"layers of {' and of '.join(sorted(kinds))} in place of one kind")
@@ -126,6 +126,9 @@ def read_settings(
             values[setting.name] = setting.read(config)
         except ValueError as error:
             raise mistake(caller, got=str(error), expected="a model that jnn has") from None
+        except (AttributeError, TypeError) as error:  # of a value within lists and objects
+            got = f"no {setting.name} to read ({error})"
+            raise mistake(caller, got=got, expected="values as transformers write them") from None
     return values
 
 

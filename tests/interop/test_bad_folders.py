@@ -74,6 +74,19 @@ def test_a_config_that_does_not_fit(folder, changes, message):
     refused(folder, message)
 
 
+def test_values_that_no_config_has(pretrained):
+    for name, changes, message in (
+        ("mistral", {"sliding_window": 10**12}, r"got sliding_window=10+ in place of an integer"),
+        ("gpt_neo", {"attention_layers": None, "attention_types": 3}, r"got no window to read \("),
+        ("llama", {"rope_parameters": [1]}, r"got rotary positions as \[1\]"),
+        ("llama", {"rope_parameters": {"rope_type": "yarn"}}, r"type 'yarn' in place of default"),
+        ("llama 3", {"rope_parameters": {"rope_type": "llama3"}}, r"'llama3' without 'factor'"),
+    ):
+        folder = pretrained(name)
+        change_config(folder, **changes)
+        refused(folder, message)
+
+
 def test_a_config_that_is_no_json(folder):
     (folder / "config.json").write_text("{'n_embd': 8}")
     refused(folder, r"config.json: got no JSON")

@@ -125,7 +125,7 @@ def test_bfloat16_stays_bit_by_bit_and_leaves_go_to_their_devices(pretrained, tm
         assert leaf.dtype == jnp.bfloat16
         np.testing.assert_array_equal(*(np.asarray(a).view(np.uint16) for a in (leaf, before)))
     kernel = again.params["blocks"]["attention"]["query"]["kernel"]
-    assert kernel.sharding.spec == (None, "fsdp", "tensor")
+    assert tuple(kernel.sharding.spec) == (None, "fsdp", "tensor")
     assert kernel.addressable_shards[0].data.shape == (2, 4, 4)
 
 

@@ -98,7 +98,8 @@ def _gpt_neo_window(config):
     kinds = set(config.get("attention_layers") or ())
     if not kinds:
         kinds = {kind for kinds, _ in config.get("attention_types", ()) for kind in kinds}
-    size, length = config.get("window_size", 256), config.get("max_position_embeddings", 2048)
+    size = entry("window", "window_size", int, 256).read(config)
+    length = entry("length", "max_position_embeddings", int, 2048).read(config)
     if kinds <= {"global"} or size >= length:
         return 0
     if kinds == {"local"}:
