@@ -231,7 +231,7 @@ def test_its_summary_names_each_part():
             {"positions": "rotery"},
             (
                 r"TransformerConfig: got positions='rotery', expected one of "
-                r"'learned', 'sinusoidal', 'rotary', "
+                r"'learned', 'sinusoidal', "
             ),
         ),
         ({"norm": "batch"}, r"TransformerConfig: got norm='batch', expected one of 'layer', 'rms'"),
