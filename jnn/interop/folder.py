@@ -87,7 +87,7 @@ def load(
         like,
         caller=str(folder),
         ignored=opened.family.ignored,
-        copies=opened.family.copies,
+        copies={key: _name(first, opened.names) for key, first in opened.family.copies.items()},
         dtype=dtype,
         places=places,
     )
@@ -269,6 +269,10 @@ def _names(family: Family, keys: Collection[str]) -> dict[str, str]:
 
 
 def _renamed(rows: tuple[Row, ...], names: Mapping[str, str]) -> tuple[Row, ...]:
+    return tuple(row._replace(key=_name(row.key, names)) for row in rows)
+
+
+def _name(key: str, names: Mapping[str, str]) -> str:
     for pattern, name in names.items():
-        rows = tuple(row._replace(key=re.sub(pattern, name, row.key)) for row in rows)
-    return rows
+        key = re.sub(pattern, name, key)
+    return key

@@ -139,6 +139,30 @@ def test_what_old_files_have_too_is_ignored_and_named(folder):
     }
 
 
+def test_names_of_old_files(pretrained, tmp_path):
+    def renamed(folder, names):
+        tensors = load_file(folder / SINGLE)
+        for new, old in names.items():
+            tensors = {key.replace(new, old): tensor for key, tensor in tensors.items()}
+        save_file(tensors, folder / SINGLE)
+        return tensors
+
+    gamma = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    for name, names in (("gpt2", {"transformer.": ""}), ("bert, masked", gamma)):
+        folder = pretrained(name)
+        tensors = renamed(folder, names)
+        tied = "wte.weight" if name == "gpt2" else "bert.embeddings.word_embeddings.weight"
+        copy = "lm_head.weight" if name == "gpt2" else "cls.predictions.decoder.weight"
+        save_file({**tensors, copy: tensors[tied]}, folder / SINGLE)
+        loaded = load(folder)
+        assert loaded.ignored == {copy: f"the same as {tied}"}
+        save(tmp_path / f"{name} again", loaded)
+        again = load_file(tmp_path / f"{name} again" / SINGLE)
+        assert {key: a.tobytes() for key, a in again.items()} == {
+            key: a.tobytes() for key, a in tensors.items()
+        }
+
+
 def tensor(*offsets, shape=(1,), dtype="F32"):
     return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
 
