@@ -62,8 +62,19 @@ def _scan(emitter, equation, inputs):
     return [*carry, *ys]
 
 
+def _where(condition, new, old):
+    """The new value where the condition, on the first axes, holds, and the old one elsewhere."""
+    rank = len(condition.shape)
+
+    def text(index):
+        return f"({condition.at(index[:rank])} ? {new.at(index)} : {old.at(index)})"
+
+    return Expression(old.dtype, old.shape, text, 1)
+
+
 @rule("while")
 def _while(emitter, equation, inputs):
+    """Under ``jax.vmap`` each element has its condition: the loop ends with the last of them."""
     parameters = equation.params
     condition, body = parameters["cond_jaxpr"], parameters["body_jaxpr"]
     first, second = parameters["cond_nconsts"], parameters["body_nconsts"]
@@ -74,8 +85,14 @@ def _while(emitter, equation, inputs):
         (goes_on,) = emitter.run(
             condition.jaxpr, condition.consts, [*of_condition, *carry], emitter.path
         )
-        emitter.line(f"if (!{goes_on.at([])}) break;")
+        if goes_on.shape:
+            (goes_on,) = _copied(emitter, [goes_on])
+            emitter.line(f"if (!{goes_on.buffer}.includes(1)) break;")
+        else:
+            emitter.line(f"if (!{goes_on.at([])}) break;")
         outputs = emitter.run(body.jaxpr, body.consts, [*of_body, *carry], emitter.path)
+        if goes_on.shape:
+            outputs = [_where(goes_on, *pair) for pair in zip(outputs, carry, strict=True)]
         _overwrite(emitter, carry, outputs)
     return carry
 
