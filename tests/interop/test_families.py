@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models
 
+from jnn.errors import JnnError
 from jnn.files import read_json
 from jnn.interop import load, save
 from jnn.interop.families import FAMILIES
@@ -147,3 +148,11 @@ def test_the_tokenizer_comes_along(pretrained, tmp_path):
     for each in (loaded, load(tmp_path / "again")):
         assert each.tokenizer.encode("b").tolist() == [3]
         assert each.tokenizer.end == 1
+
+
+def test_a_map_has_one_row_for_each_leaf(pretrained):
+    loaded, tensors = load(pretrained("gpt2")), TensorFolder(pretrained("gpt2"))
+    rows = FAMILIES["gpt2"].rows(loaded.settings)
+    for wrong in (rows[1:], (*rows, rows[0])):
+        with pytest.raises(JnnError, match=r"test: got no single row for embedding/embedding, exp"):
+            read(wrong, tensors, loaded.params, caller="test")
