@@ -53,11 +53,16 @@ def write_labels(number: int) -> dict[str, Any]:
     return {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
 
 
+_MOST = 2**15
+
+
 def _image_size(config):
     size = config.get("image_size", 224)
     sizes = [size, size] if type(size) is int else size
     if not isinstance(sizes, list) or [type(n) for n in sizes] != [int, int]:
         raise ValueError(f"image_size={size!r} in place of one or two integers")
+    if not all(0 < n < _MOST for n in sizes):
+        raise ValueError(f"image_size={size!r} in place of integers from 1 to {_MOST - 1}")
     return tuple(sizes)
 
 
