@@ -1,5 +1,7 @@
 """Calls are inlined; scans and loops are loops, branches are branches."""
 
+import jax
+
 from jnn._jaxprs import CALLS, callee, scan_counts
 from jnn.web.emitter import rule
 from jnn.web.values import Expression, View, times
@@ -11,6 +13,15 @@ CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vmap_call", "custom_lin"
 def _call(emitter, equation, inputs):
     inner, consts = callee(equation)
     return emitter.run(inner, consts, inputs, emitter.path)
+
+
+@rule("call_hi_primitive")
+def _expanded(emitter, equation, inputs):
+    """A primitive of later versions of JAX that is a function of others."""
+    primitive, shapes = equation.params["_prim"], [variable.aval for variable in equation.invars]
+    expand = lambda *flat: primitive.expand(*jax.tree.unflatten(primitive.in_tree, flat))
+    closed = jax.make_jaxpr(expand)(*shapes)
+    return emitter.run(closed.jaxpr, closed.consts, inputs, emitter.path)
 
 
 def _copied(emitter, values):

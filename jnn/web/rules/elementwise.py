@@ -48,6 +48,7 @@ FLOATS = {
     "ceil": "Math.ceil({0})",
     "pow": "power({0}, {1})",
     "square": "square({0})",
+    "one_minus_square": "(1 - square({0}))",
     "erf": "erf({0})",
     "erfc": "(1 - erf({0}))",
     "erf_inv": "inverseErf({0})",
