@@ -252,8 +252,13 @@ def _wide(leaf: jax.Array) -> Any:
 
 
 def _square(leaf: jax.Array) -> jax.Array:
-    """The sum of squares, as a product, which XLA computes faster on a CPU."""
-    return jnp.vdot(leaf, leaf, preferred_element_type=_wide(leaf))
+    """The sum of squares, as a product, which XLA computes faster on a CPU.
+
+    Over all axes as they are: flattened, an array that is split over devices would be gathered.
+    """
+    axes = tuple(range(leaf.ndim))
+    over_all = ((axes, axes), ((), ()))
+    return jax.lax.dot_general(leaf, leaf, over_all, preferred_element_type=_wide(leaf))
 
 
 def finite_leaves(tree: Any) -> jax.Array:

@@ -16,7 +16,6 @@ EXAMPLES = (
     "jnn generate runs/text_generation/latest --prompt 'ROMEO:'",
     "jnn generate runs/translation/latest --prompt 'Where is the station?' --beams 4",
     "jnn generate gpt2 --prompt 'Once upon a time' --length 50",
-    "jnn generate runs/image_generation/latest --prompt Sandal --out sandals.png",
 )
 
 
