@@ -177,6 +177,17 @@ def split_batch(batch: Any, mesh: Mesh) -> Any:
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(BATCH)))
 
 
+def drawn(init: Callable, key: jax.Array, places: Any) -> Any:
+    """``init(key)``, each array where ``places`` says: made there, and never whole on a device.
+
+    On a CPU, whose devices share one memory, it is made as on one device and then divided: how a
+    processor rounds depends on how it vectorizes, and so on the shape of a part.
+    """
+    if jax.default_backend() == "cpu":
+        return jax.device_put(jax.jit(init)(key), places)
+    return jax.jit(init, out_shardings=places)(key)
+
+
 def sharded(step: Callable, mesh: Mesh, rules: Iterable[Rule] = RULES) -> Callable:
     """A step ``(train_state, batch) -> train_state, metrics`` over the mesh, within ``jax.jit``.
 

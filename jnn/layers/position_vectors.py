@@ -17,7 +17,8 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
     x ``(..., T, D)`` -> y ``(..., T, D)``; params ``embedding`` ``(length, D)``, drawn from
     N(0, 0.02²) as in GPT-2 and BERT. With ``first``, as in OPT and RoBERTa, the table has as many
     rows more, before that of the first position, which are not used. With a mask, only real
-    elements are counted. It streams: the carry is ``position`` ``(...,)``, how many elements each example has read.
+    elements are counted. It streams: the carry is ``position`` ``(...,)``, how many elements each
+    example has read.
 
     A sequence longer than ``length`` raises `JnnError`; in a stream under ``jax.jit``, where the
     count is not known, y is NaN for elements beyond it.

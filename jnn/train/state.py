@@ -10,6 +10,7 @@ import optax
 from jnn.errors import mistake
 from jnn.integers import as_integer, spelled
 from jnn.model import Model, child_key
+from jnn.sharding import drawn
 
 
 class TrainState(NamedTuple):
@@ -101,5 +102,4 @@ def init_train_state(
             scale,
         )
 
-    out_shardings = place(jax.eval_shape(init, key)) if place else None
-    return jax.jit(init, out_shardings=out_shardings)(key)
+    return drawn(init, key, place(jax.eval_shape(init, key))) if place else jax.jit(init)(key)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.sharding import make_mesh, shardings, split_batch
+from jnn.sharding import drawn, make_mesh, shardings, split_batch
 from tests.laws.registry import ARCHITECTURES, CASES
 from tests.sharding.test_sharding import MESHES
 
@@ -29,8 +29,9 @@ def test_a_mesh_changes_nothing_but_the_order_of_sums(name, mesh):
         return sum(jnp.mean(jnp.sin(leaf)) for leaf in floats), new
 
     def run(mesh):
-        place = None if mesh is None else shardings(shapes, mesh)
-        params, state = jax.jit(draw, out_shardings=place)(jax.random.key(0))
+        params, state = jax.jit(draw)(jax.random.key(0))
+        if mesh is not None:
+            params, state = drawn(draw, jax.random.key(0), shardings(shapes, mesh))
         split = (lambda tree: tree) if mesh is None else lambda tree: split_batch(tree, mesh)
         f = jax.jit(
             lambda params, state, batch: jax.value_and_grad(loss, has_aux=True)(
@@ -39,9 +40,9 @@ def test_a_mesh_changes_nothing_but_the_order_of_sums(name, mesh):
         )
         return (params, state), f(params, state, batch)
 
-    drawn, found = run(make_mesh(mesh))
-    expected_drawn, expected = run(None)
-    jax.tree.map(np.testing.assert_array_equal, drawn, expected_drawn)
+    begun, found = run(make_mesh(mesh))
+    expected_begun, expected = run(None)
+    jax.tree.map(np.testing.assert_array_equal, begun, expected_begun)
     largest = max(float(jnp.max(jnp.abs(leaf))) for leaf in jax.tree.leaves(expected) if leaf.size)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, atol=FLOAT32 * max(1.0, largest))

@@ -172,8 +172,9 @@ def value_and_gradient(mesh):
         lambda leaf: leaf.astype(float), model.init(key, tokens[:, :-1])[0]
     )
     shapes = jax.eval_shape(draw, jax.random.key(0))
-    place = None if mesh is None else shardings(shapes, mesh)
-    params = jax.jit(draw, out_shardings=place)(jax.random.key(0))
+    params = jax.jit(draw)(jax.random.key(0))
+    if mesh is not None:
+        params = sharding.drawn(draw, jax.random.key(0), shardings(shapes, mesh))
 
     def loss(params):
         batch = tokens if mesh is None else sharding.split_batch(tokens, mesh)
