@@ -28,6 +28,9 @@ function atob(text) {
 
 const square = (x) => x * x;
 
+/** A polynomial by Horner's rule, coefficients from the lowest degree to the highest. */
+const polynomial = (x, ...coefficients) => coefficients.reduceRight((sum, a) => sum * x + a, 0);
+
 /** x to the power y; JavaScript gives NaN for 1 to an infinite power, where C gives 1. */
 const power = (x, y) => (x === 1 ? 1 : Math.pow(x, y));
 

@@ -167,6 +167,12 @@ def _integer_pow(emitter, equation, inputs):
     return [elementwise(emitter, equation, inputs, template)]
 
 
+@rule("polynomial")
+def _polynomial(emitter, equation, inputs):
+    parts = ", ".join(f"{{{i}}}" for i in range(len(inputs)))
+    return [elementwise(emitter, equation, inputs, f"Math.fround(polynomial({parts}))")]
+
+
 @rule("round")
 def _round(emitter, equation, inputs):
     to_even = "TO_NEAREST_EVEN" in str(equation.params["rounding_method"])

@@ -82,6 +82,14 @@ def _split(emitter, equation, inputs):
     return parts
 
 
+@rule("empty")
+def _empty(emitter, equation, inputs):
+    """Zeros, as on a CPU."""
+    output = emitter.output(equation)
+    emitter.line(f"{output.buffer}.fill(0);")
+    return [output]
+
+
 @rule("iota")
 def _iota(emitter, equation, inputs):
     aval, axis = equation.outvars[0].aval, equation.params["dimension"]
