@@ -22,6 +22,7 @@ A run computes the same function of its config on every mesh: init and dropout d
 and values differ by the order of sums alone.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -196,10 +197,29 @@ def sharded(step: Callable, mesh: Mesh, rules: Iterable[Rule] = RULES) -> Callab
     rules = tuple(rules)
 
     def run(train_state: Any, batch: Any):
-        new, metrics = step(train_state, split_batch(batch, mesh))
+        with within(mesh):
+            new, metrics = step(train_state, split_batch(batch, mesh))
         return jax.lax.with_sharding_constraint(new, shardings(new, mesh, rules)), metrics
 
     return run
+
+
+def mesh_of(tree: Any) -> Any:
+    """The mesh of `make_mesh` that the arrays of a tree live on; None if they do not."""
+    places = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(tree))
+    meshes = (place.mesh for place in places if isinstance(place, NamedSharding))
+    return next((mesh for mesh in meshes if set(AXES) <= set(mesh.shape)), None)
+
+
+def within(mesh: Any) -> contextlib.AbstractContextManager:
+    """A context in which layers know the mesh that functions are compiled for, if there is one.
+
+    Convolutions need it: see `jnn.layers.bilinear_convolution`. `sharded` steps and `jnn.train.fit`
+    set it; set it around what you compile yourself for params on a mesh.
+    """
+    if mesh is None:
+        return contextlib.nullcontext()
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
 def beside(tree: Any, batches: Any, *, axis: int) -> Any:
@@ -207,11 +227,9 @@ def beside(tree: Any, batches: Any, *, axis: int) -> Any:
 
     Those that the devices do not divide are whole on each.
     """
-    places = (getattr(leaf, "sharding", None) for leaf in jax.tree.leaves(tree))
-    meshes = [place.mesh for place in places if isinstance(place, NamedSharding)]
-    if not meshes or not set(BATCH) <= set(meshes[0].shape):
+    mesh = mesh_of(tree)
+    if mesh is None:
         return batches
-    mesh = meshes[0]
     parts = math.prod(mesh.shape[name] for name in BATCH)
 
     def place(leaf):

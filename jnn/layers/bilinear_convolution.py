@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import AxisType, PartitionSpec
 
 from jnn.precision import numerics
 from jnn.processor import instructions
@@ -60,8 +61,23 @@ def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     y is ``(N, *out, O)``; ``x'`` is x with ``input_dilation - 1`` zeros between its elements and
     zeros around it.
     """
-    x, kernel = _varying_alike(x, kernel)
-    return _convolution.bind(x[None], kernel[None], geometry=geometry)[0]
+    x, kernel = _varying_alike(_whole_in_space(x), kernel)
+    return _whole_in_space(_convolution.bind(x[None], kernel[None], geometry=geometry)[0])
+
+
+def _whole_in_space(x):
+    """x ``(N, *space, C)``, of which devices have parts by N and C alone, on a mesh that is set.
+
+    XLA's partitioner (jaxlib 0.10.2) gives wrong gradients of convolutions that are split in space,
+    as they are after a dense layer whose outputs are, and which are reshaped to an image.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    is_traced = isinstance(x, jax.core.Tracer)
+    if mesh.empty or not is_traced or any(kind != AxisType.Auto for kind in mesh.axis_types):
+        return x
+    free = PartitionSpec.UNCONSTRAINED
+    spec = PartitionSpec(free, *(None,) * (x.ndim - 2), free)
+    return lax.with_sharding_constraint(x, spec)
 
 
 def _varying_alike(*operands):

@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from jnn.runs.run import Run
+from jnn.sharding import mesh_of, within
 from jnn.train.config import TrainingConfig
 from jnn.train.state import seed_key
 from jnn.train.task import Task, train
@@ -51,13 +52,14 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
     if task.save:
         task.save(run.folder)
     fitted = train(task, config, seed_key(config.seed), run)
-    return {
-        "metrics": task.test(fitted.params, fitted.state),
-        "baselines": task.baselines(),
-        **fitted.counts,
-        "data": data_of(task, config),
-        "sections": task.sections(fitted),
-    }
+    with within(mesh_of(fitted.params)):
+        return {
+            "metrics": task.test(fitted.params, fitted.state),
+            "baselines": task.baselines(),
+            **fitted.counts,
+            "data": data_of(task, config),
+            "sections": task.sections(fitted),
+        }
 
 
 def data_of(task: Task, config: TrainingConfig) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.model import child_key
 from jnn.runs.run import Run
+from jnn.sharding import mesh_of, within
 from jnn.train.devices import beside, on_one
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
@@ -185,7 +186,11 @@ def fit(
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
 
-    with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
+    with (
+        stop_signals() as stop,
+        Recorder(run, feed, quiet=quiet) as recorder,
+        within(mesh_of(train_state.params)),
+    ):
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
         feed = beside(train_state, feed)

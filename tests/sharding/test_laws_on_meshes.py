@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.sharding import drawn, make_mesh, shardings, split_batch
+from jnn.sharding import drawn, make_mesh, shardings, split_batch, within
 from tests.laws.registry import ARCHITECTURES, CASES
 from tests.sharding.test_sharding import MESHES
 
@@ -38,7 +38,8 @@ def test_a_mesh_changes_nothing_but_the_order_of_sums(name, mesh):
                 params, state, split(batch)
             )
         )
-        return (params, state), f(params, state, batch)
+        with within(mesh):
+            return (params, state), f(params, state, batch)
 
     begun, found = run(make_mesh(mesh))
     expected_begun, expected = run(None)
