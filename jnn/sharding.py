@@ -222,6 +222,11 @@ def within(mesh: Any) -> contextlib.AbstractContextManager:
     return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
+def gathered(tree: Any) -> Any:
+    """Arrays that live on a mesh, whole on the first device: for what looks into a model."""
+    return tree if mesh_of(tree) is None else jax.device_put(tree, jax.devices()[0])
+
+
 def beside(tree: Any, batches: Any, *, axis: int) -> Any:
     """Batches on the mesh of the arrays of ``tree``, if they have one, split along ``axis``.
 

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType, PartitionSpec
@@ -72,7 +73,7 @@ def _whole_in_space(x):
     as they are after a dense layer whose outputs are, and which are reshaped to an image.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    is_traced = isinstance(x, jax.core.Tracer)
+    is_traced = isinstance(x, Tracer)
     if mesh.empty or not is_traced or any(kind != AxisType.Auto for kind in mesh.axis_types):
         return x
     free = PartitionSpec.UNCONSTRAINED

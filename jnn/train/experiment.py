@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 from jnn.runs.run import Run
-from jnn.sharding import mesh_of, within
+from jnn.sharding import gathered, mesh_of, within
 from jnn.train.config import TrainingConfig
 from jnn.train.state import seed_key
 from jnn.train.task import Task, train
@@ -53,13 +53,15 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
         task.save(run.folder)
     fitted = train(task, config, seed_key(config.seed), run)
     with within(mesh_of(fitted.params)):
-        return {
-            "metrics": task.test(fitted.params, fitted.state),
-            "baselines": task.baselines(),
-            **fitted.counts,
-            "data": data_of(task, config),
-            "sections": task.sections(fitted),
-        }
+        metrics = task.test(fitted.params, fitted.state)
+    params, state = gathered((fitted.params, fitted.state))
+    return {
+        "metrics": metrics,
+        "baselines": task.baselines(),
+        **fitted.counts,
+        "data": data_of(task, config),
+        "sections": task.sections(fitted._replace(params=params, state=state)),
+    }
 
 
 def data_of(task: Task, config: TrainingConfig) -> dict[str, Any]:

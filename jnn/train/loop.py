@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.model import child_key
 from jnn.runs.run import Run
-from jnn.sharding import mesh_of, within
+from jnn.sharding import gathered, mesh_of, within
 from jnn.train.devices import beside, on_one
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
@@ -159,8 +159,8 @@ def fit(
                           ``evaluate_every`` steps (an epoch) and at the end, with the moving
                           average of params where there is one
     ``on_evaluate``       ``(step, params, state)``, called at the same steps, to record something
-                          of these params; called again after a resume for the steps since the last
-                          checkpoint, so what it writes must depend on its arguments alone
+                          of these params, whole on one device; called again after a resume for
+                          the steps since the last checkpoint, so what it writes must depend on its arguments alone
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
                           or with ``lowest`` the lowest; of equal ones the later. A run's summary
                           says which were kept
@@ -186,11 +186,7 @@ def fit(
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
 
-    with (
-        stop_signals() as stop,
-        Recorder(run, feed, quiet=quiet) as recorder,
-        within(mesh_of(train_state.params)),
-    ):
+    with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
         at, pace, saved = int(train_state.step), 1, time.perf_counter()
         feed = beside(train_state, feed)
@@ -217,9 +213,10 @@ def fit(
                 at = _log([{}], at, log_every, ledger, recorder)
             is_time = at % evaluate_every == 0 or at == steps
             if on_evaluate and is_time:
-                on_evaluate(at, *_guess(train_state))
+                on_evaluate(at, *gathered(_guess(train_state)))
             if evaluate and is_time:
-                values = evaluate(*_guess(train_state))
+                with within(mesh_of(train_state.params)):
+                    values = evaluate(*_guess(train_state))
                 recorder.row(at, values)
                 if best and ledger.judge(
                     at, _watched(values, best), lowest=lowest, patience=patience
