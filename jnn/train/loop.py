@@ -160,7 +160,8 @@ def fit(
                           average of params where there is one
     ``on_evaluate``       ``(step, params, state)``, called at the same steps, to record something
                           of these params, whole on one device; called again after a resume for
-                          the steps since the last checkpoint, so what it writes must depend on its arguments alone
+                          the steps since the last checkpoint, so what it writes must depend on
+                          its arguments alone
     ``best``              the metric of ``evaluate`` by which the best params are kept: the highest,
                           or with ``lowest`` the lowest; of equal ones the later. A run's summary
                           says which were kept
