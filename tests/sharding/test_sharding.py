@@ -217,22 +217,6 @@ def test_the_new_train_state_stays_where_it_was():
     )
 
 
-def test_an_image_that_a_split_layer_made_is_convolved_whole():
-    """XLA's partitioner multiplied this gradient by the number of parts."""
-    to_image = jnn.function(lambda x: x.reshape(*x.shape[:-1], 2, 2, 4))
-    larger = jnn.conv_transpose(3, (2, 2), strides=2)
-    model, x = jnn.chain(jnn.dense(16), to_image, larger), np.eye(8, dtype=np.float32)
-    params, state = init(model, x)
-    loss = lambda params, x: jnp.mean(jnp.sin(model.apply(params, state, x)[0]))
-    expected = jax.jit(jax.value_and_grad(loss))(params, x)
-    mesh = make_mesh("fsdp=2,tensor=4")
-    placed = jax.device_put(params, shardings(params, mesh, [("0/kernel", (None, "tensor"))]))
-    with sharding.within(mesh):
-        split = lambda params, x: loss(params, sharding.split_batch(x, mesh))
-        found = jax.jit(jax.value_and_grad(split))(placed, x)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=FLOAT32), found, expected)
-
-
 def test_batch_normalization_sees_the_whole_batch():
     model, x = jnn.chain(jnn.dense(8), jnn.batch_norm()), np.eye(16, 4, dtype=np.float32)
     params, state = init(model, x)
