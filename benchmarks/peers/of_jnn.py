@@ -179,12 +179,12 @@ def member(name: str) -> tuple[jnn.Model, np.ndarray, np.ndarray]:
 def ensemble(name: str) -> Call:
     """A step of `jnn.ensemble`, on the mean of the members' losses."""
     model, x, label = member(name)
-    many = jnn.ensemble(model, works.MEMBERS)
+    many, of_members = jnn.ensemble(model, works.MEMBERS), jax.vmap(cross_entropy, (0, None))
     optimizer = optax.adam(works.LEARNING_RATE)
 
     def objective(params, state, batch, key):
         logits, state = many.apply(params, state, batch["x"], key=key, train=True)
-        return jnp.sum(jnp.mean(cross_entropy(logits, batch["label"]), -1)), (state, {})
+        return jnp.sum(jnp.mean(of_members(logits, batch["label"]), -1)), (state, {})
 
     step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
     kept = [init_train_state(seed_key(0), many, optimizer, x[:1])]
