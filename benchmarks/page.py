@@ -98,6 +98,10 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
                 panel.plot(x, y, marks[i % len(marks)], label=way, color=f"C{i % 10}", alpha=0.8)
         panel.axvline(1, color="black", linewidth=1)
         panel.set_xscale("log")
+        low, high = panel.get_xlim()
+        ticks = [2.0**k for k in range(-12, 13) if low <= 2.0**k <= high]
+        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
         panel.set_title(found[name]["machine"]["processor"], fontsize=9)
         panel.set_xlabel("time / jnn's time (left of the line: faster than jnn)")
         panel.grid(alpha=0.3)
