@@ -16,6 +16,7 @@ from jnn.errors import mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.not_finite import Origin, origin
+from jnn.sharding import gathered
 from jnn.tags import capture
 from jnn.train.config import TrainingConfig
 from jnn.train.loop import compiled
@@ -98,7 +99,7 @@ def inside(task: Task, replayed: Replayed) -> tuple[Any, Mapping[str, jax.Array]
     They are of the whole batch at once, as without ``accumulate``, ``devices`` and ``mesh``, and
     computed by a program of their own, so that last bits may differ from those in the run.
     """
-    train_state, batch, key = replayed.before, replayed.batch, _key(replayed)
+    train_state, batch, key = _parts(replayed)
     paths = []
 
     def objective(params):
@@ -112,12 +113,13 @@ def inside(task: Task, replayed: Replayed) -> tuple[Any, Mapping[str, jax.Array]
 
 def cause(task: Task, replayed: Replayed) -> Origin | None:
     """Where the first value of the loss, else of the gradient, comes from that is not finite."""
-    train_state, batch, key = replayed.before, replayed.batch, _key(replayed)
+    train_state, batch, key = _parts(replayed)
     loss = lambda params: task.objective(params, train_state.state, batch, key)[0]
     return origin(loss, train_state.params) or origin(jax.grad(loss), train_state.params)
 
 
-def _key(replayed: Replayed) -> jax.Array:
-    """The key of the objective, as the step makes it."""
-    key = replayed.before.key
-    return child_key(jax.random.fold_in(key, replayed.before.step), "objective")
+def _parts(replayed: Replayed) -> tuple[TrainState, Any, jax.Array]:
+    """The train state and the batch, whole on one device, and the key of the objective."""
+    train_state, batch = gathered((replayed.before, replayed.batch))
+    key = jax.random.fold_in(train_state.key, train_state.step)
+    return train_state, batch, child_key(key, "objective")
