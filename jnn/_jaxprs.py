@@ -10,6 +10,10 @@ from jax.extend import core
 
 CALLS = ("jit", "pjit", "closed_call", "core_call")
 """Primitives that call a function and do nothing else."""
+CUSTOM = ("custom_jvp_call", "custom_vjp_call")
+"""Those that call a function with a derivative of its own."""
+REMATS = ("remat2", "remat", "checkpoint")
+"""Those that call a function whose values are computed again for its gradient."""
 
 
 def bind(equation: Any, inputs: list) -> list:

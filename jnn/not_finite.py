@@ -17,10 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from jnn._jaxprs import CALLS, bind, callee, scan_counts, scope_of
+from jnn._jaxprs import CALLS, CUSTOM, REMATS, bind, callee, scan_counts, scope_of
 
 _ARGUMENT, _CONSTANT = "an argument", "a constant"
-_INLINED = (*CALLS, "custom_jvp_call", "custom_vjp_call", "remat2", "remat", "checkpoint")
 
 
 class Origin(NamedTuple):
@@ -126,7 +125,7 @@ def _evaluate(jaxpr, consts, inputs: Sequence[_Value], scope: str) -> list[_Valu
 
 def _evaluate_equation(equation, inputs: list[_Value], path: str) -> list[_Value]:
     kind, parameters = equation.primitive.name, equation.params
-    if kind in _INLINED:
+    if kind in (*CALLS, *CUSTOM, *REMATS):
         inner, consts = callee(equation)
         return _evaluate(inner, consts, inputs, path)
     if kind == "cond":

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend import core
 
-from jnn._jaxprs import CALLS, bind, callee, scan_counts, scope_of
+from jnn._jaxprs import CALLS, CUSTOM, REMATS, bind, callee, scan_counts, scope_of
 from jnn.errors import mistake
 
 
@@ -181,13 +181,13 @@ def _run_equation(equation, inputs, path, changes, seen):
     kind, parameters = equation.primitive.name, equation.params
     if kind == "name":
         return _run_tag(parameters["name"], inputs[0], path, changes, seen)
-    if kind not in (*_CALLS, *_REMATS, *_CONTROL) or not _holds_tags(parameters):
+    if kind not in (*CALLS, *CUSTOM, *REMATS, *_CONTROL) or not _holds_tags(parameters):
         return bind(equation, inputs), {}
     if kind in _CONTROL:
         return _CONTROL[kind](parameters, inputs, path, changes, seen)
     inner, consts = callee(equation)
     run = lambda *args: _run(inner, consts, args, path, changes, seen)
-    if kind not in _REMATS:
+    if kind not in REMATS:
         return run(*inputs)
     listed, paths = _listed(run)
     settings = {name: parameters[name] for name in ("policy", "prevent_cse")}
@@ -208,10 +208,6 @@ def _listed(run):
         return outputs, list(values.values())
 
     return listed, paths
-
-
-_CALLS = (*CALLS, "custom_jvp_call", "custom_vjp_call")
-_REMATS = ("remat2", "remat", "checkpoint")
 
 
 def _holds_tags(parameters) -> bool:

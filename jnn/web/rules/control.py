@@ -2,14 +2,12 @@
 
 import jax
 
-from jnn._jaxprs import CALLS, callee, scan_counts
+from jnn._jaxprs import CALLS, CUSTOM, REMATS, callee, scan_counts
 from jnn.web.emitter import rule
 from jnn.web.values import Expression, View, times
 
-CUSTOM = ("custom_jvp_call", "custom_vjp_call", "custom_vmap_call", "custom_lin")
 
-
-@rule(*CALLS, *CUSTOM, "remat2", "remat", "checkpoint")
+@rule(*CALLS, *CUSTOM, *REMATS, "custom_vmap_call", "custom_lin")
 def _call(emitter, equation, inputs):
     inner, consts = callee(equation)
     return emitter.run(inner, consts, inputs, emitter.path)
