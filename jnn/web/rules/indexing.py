@@ -68,7 +68,7 @@ def _gather(emitter, equation, inputs):
             whole[axis] = row[k]
         for axis, k in zip(window, numbers.offset_dims, strict=True):
             whole[axis] = plus(index[k], whole[axis]) if sizes[axis] != 1 else whole[axis]
-        text = f"{value.buffer}[{_place(value, whole)}]"
+        text = value.at(whole)
         if fills and inside:
             nothing = {"float32": "NaN", "bool": "1", "int32": "-2147483648"}.get(
                 value.dtype, "4294967295"
@@ -76,16 +76,6 @@ def _gather(emitter, equation, inputs):
             text = f"{' && '.join(inside)} ? {text} : {nothing}"
         emitter.line(f"{output.at(index)} = {text};")
     return [output]
-
-
-def _place(value, index) -> str:
-    """The place of an index whose axes may be of length one."""
-    terms = [
-        f"({i}) * {stride}"
-        for i, stride in zip(index, value.strides, strict=True)
-        if i != "0" and stride
-    ]
-    return " + ".join([*([value.offset] if value.offset != "0" else []), *terms]) or "0"
 
 
 COMBINED = {
@@ -133,7 +123,7 @@ def _scatter(emitter, equation, inputs):
             whole[axis] = row[k]
         for axis, k in zip(window, numbers.update_window_dims, strict=True):
             whole[axis] = plus(index[k], whole[axis]) if sizes[axis] != 1 else whole[axis]
-        target = f"{output.buffer}[{_place(output, whole)}]"
+        target = output.at(whole)
         line = COMBINED[equation.primitive.name].format(target, updates.at(index))
         emitter.line(f"if ({' && '.join(inside)}) {line}" if inside else line)
     return [output]

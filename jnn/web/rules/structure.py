@@ -4,7 +4,7 @@ Arrays of keys have an axis more, the last, than their equation says: it goes al
 """
 
 from jnn.web.emitter import rule
-from jnn.web.values import Expression, View, contiguous, plus, shape_of, times
+from jnn.web.values import Expression, contiguous, plus, shape_of, times
 
 
 @rule("broadcast_in_dim")
@@ -149,10 +149,6 @@ def _pad(emitter, equation, inputs):
             place = plus(times(i, inner + 1), str(low))
             places.append(place)
             conditions += [f"{place} >= 0"] * int(low < 0) + [f"{place} < {n}"] * int(high < 0)
-        line = f"{output.at(_at_one(places, output))} = {value.at(index)};"
+        line = f"{output.at(places)} = {value.at(index)};"
         emitter.line(f"if ({' && '.join(conditions)}) {line}" if conditions else line)
     return [output]
-
-
-def _at_one(places: list[str], output: View) -> list[str]:
-    return [place if n != 1 else "0" for place, n in zip(places, output.shape, strict=True)]
