@@ -165,12 +165,21 @@ def check_rules(tree: Any, rules: Iterable[Rule]) -> None:
             )
 
 
+def batch_parts(sizes: Mapping[str, int]) -> int:
+    """Into how many parts a mesh with axes of these sizes splits a batch.
+
+    >>> batch_parts({"data": 2, "tensor": 4})
+    2
+    """
+    return math.prod(sizes.get(axis, 1) for axis in BATCH)
+
+
 def split_batch(batch: Any, mesh: Mesh) -> Any:
     """A batch, its leading axis split over `BATCH`, within ``jax.jit``.
 
     Raises `JnnError` where the devices do not divide it.
     """
-    parts = math.prod(mesh.shape[axis] for axis in BATCH)
+    parts = batch_parts(mesh.shape)
     for size in {leaf.shape[0] for leaf in jax.tree.leaves(batch)}:
         if size % parts:
             got = f"a batch of {size} over data={mesh.shape['data']}, fsdp={mesh.shape['fsdp']}"
@@ -235,7 +244,7 @@ def beside(tree: Any, batches: Any, *, axis: int) -> Any:
     mesh = mesh_of(tree)
     if mesh is None:
         return batches
-    parts = math.prod(mesh.shape[name] for name in BATCH)
+    parts = batch_parts(mesh.shape)
 
     def place(leaf):
         spec = (*(None,) * axis, BATCH) if leaf.shape[axis] % parts == 0 else ()

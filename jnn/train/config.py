@@ -13,7 +13,7 @@ import optax
 from jnn.errors import mistake
 from jnn.integers import as_integer, spelled
 from jnn.model import Model
-from jnn.sharding import BATCH, mesh_sizes
+from jnn.sharding import batch_parts, mesh_sizes
 from jnn.train.optimizers import make_optimizer
 from jnn.train.state import seed_key
 from jnn.transform import cast
@@ -126,7 +126,7 @@ class TrainingConfig:
         if self.devices > 1:
             got = f"mesh={self.mesh!r} and devices={self.devices}"
             raise mistake("config", got=got, expected="one of them")
-        parts = self.accumulate * math.prod(sizes.get(axis, 1) for axis in BATCH)
+        parts = self.accumulate * batch_parts(sizes)
         if self.batch_size % parts:
             several = f" and accumulate={self.accumulate}" if self.accumulate > 1 else ""
             got = f"mesh={self.mesh!r}{several} for batch_size={self.batch_size}"
