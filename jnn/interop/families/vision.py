@@ -101,15 +101,10 @@ VIT = Family(
 )
 """Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929."""
 
-DEIT = Family(
+DEIT = VIT._replace(
     name="deit",
     architectures={"DeiTForImageClassification": {}},
-    settings=_SETTINGS,
     constants={"distilled": True},
-    fixed={"num_channels": 3},
     rows=lambda config: _rows(config, "deit."),
-    config=VisionTransformerConfig,
-    build=vision_transformer,
-    example=_example,
 )
 """Touvron et al. 2021, https://arxiv.org/abs/2012.12877."""
