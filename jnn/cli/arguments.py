@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import shlex
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -57,6 +58,23 @@ class Parser(argparse.ArgumentParser):
 def examples_text(examples: Iterable[str]) -> str:
     """The last lines of a help text."""
     return "\n".join(["examples:", *(f"  {example}" for example in examples)])
+
+
+def name_first(verb: str, argv: list[str]) -> tuple[str, list[str]]:
+    """The experiment and the other words of a verb; ``"--help"`` where that is asked for.
+
+    >>> name_first("run", ["digits", "--smoke"]), name_first("run", ["-h"])
+    (('digits', ['--smoke']), ('--help', []))
+    >>> name_first("run", ["--smoke", "digits"])
+    Traceback (most recent call last):
+    jnn.errors.JnnError: The experiment comes first: jnn run NAME --smoke digits
+    """
+    name, *rest = argv or ["--help"]
+    if name in ("-h", "--help"):
+        return "--help", []
+    if name.startswith("-"):
+        raise JnnError(f"The experiment comes first: jnn {verb} NAME {shlex.join(argv)}")
+    return name, rest
 
 
 def taken_out(argv: list[str], option: str) -> tuple[str | None, list[str]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 
-from jnn.cli.arguments import examples_text
+from jnn.cli.arguments import examples_text, name_first
 from jnn.cli.experiments import find, load
 from jnn.cli.pretrained import description, description_lines, is_pretrained
 from jnn.cli.terminal import bold, dim
-from jnn.errors import JnnError, mistake
+from jnn.errors import mistake
 from jnn.tables import table
 
 HELP = """\
@@ -29,12 +29,10 @@ EXAMPLES = (
 
 def main(argv: list[str]) -> int:
     """Print the docstring, the settings and the layers of an experiment, for the options given."""
-    name, *rest = argv or ["--help"]
-    if name in ("-h", "--help"):
+    name, rest = name_first("describe", argv)
+    if name == "--help":
         print(f"{HELP}\n{examples_text(EXAMPLES)}")
         return 0
-    if name.startswith("-"):
-        raise JnnError(f"The experiment comes first: jnn describe NAME {shlex.join(argv)}")
     if is_pretrained(name):
         return _describe_folder(name, rest)
     listing = find(name)

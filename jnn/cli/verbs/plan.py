@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
 
-from jnn.cli.arguments import examples_text, taken_out
+from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import find, load
 from jnn.cli.machine import several_cpus, use_device
-from jnn.errors import JnnError
 
 HELP = """\
 usage: jnn plan NAME [options of the experiment] [--mesh data=2,fsdp=4] [--chip h100] [--json]
@@ -38,12 +36,10 @@ class PlanArguments:
 
 def main(argv: list[str]) -> int:
     """Print the plan of an experiment."""
-    name, *rest = argv or ["--help"]
-    if name in ("-h", "--help"):
+    name, rest = name_first("plan", argv)
+    if name == "--help":
         print(f"{HELP}\n{examples_text(EXAMPLES)}")
         return 0
-    if name.startswith("-"):
-        raise JnnError(f"The experiment comes first: jnn plan NAME {shlex.join(argv)}")
     listing = find(name)
     several_cpus(None, taken_out(rest, "--mesh")[0])
     use_device("cpu")

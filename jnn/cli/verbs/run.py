@@ -8,11 +8,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from jnn.cli.arguments import examples_text, taken_out
+from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
 from jnn.cli.programs import keep_programs
-from jnn.errors import JnnError, mistake
+from jnn.errors import mistake
 
 HELP = """\
 usage: jnn run NAME [options]
@@ -36,14 +36,12 @@ EXAMPLES = (
 
 def main(argv: list[str]) -> int:
     """Run an experiment and print its result; progress goes to standard error."""
-    name, *rest = argv or ["--help"]
-    if name in ("-h", "--help"):
+    name, rest = name_first("run", argv)
+    if name == "--help":
         names = "\n  ".join(listing.name for listing in listings()) or "none found"
         print(HELP.format(names=names, contract=contract()))
         print(examples_text(EXAMPLES))
         return 0
-    if name.startswith("-"):
-        raise JnnError(f"The experiment comes first: jnn run NAME {shlex.join(argv)}")
     listing = find(name)
     if "--keep-memory" in rest:
         keep_memory()

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jnn.cli.arguments import examples_text, taken_out
+from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import Listing, find, load
 from jnn.cli.machine import use_device
 from jnn.cli.programs import keep_programs
-from jnn.errors import Diverged, Interrupted, JnnError, mistake
+from jnn.errors import Diverged, Interrupted, mistake
 
 HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
@@ -63,12 +63,10 @@ class SweepArguments:
 
 def main(argv: list[str]) -> int:
     """Run the sweep and print its table on standard output; progress goes to standard error."""
-    name, *rest = argv or ["--help"]
-    if name in ("-h", "--help") or "--help" in rest:
+    name, rest = name_first("sweep", argv)
+    if name == "--help" or "--help" in rest:
         print(f"{HELP}\n{examples_text(EXAMPLES)}")
         return 0
-    if name.startswith("-"):
-        raise JnnError(f"The experiment comes first: jnn sweep NAME {shlex.join(argv)}")
     options = [word.split("=")[0].replace("_", "-") for word in rest]
     if of_a_run := [option for option in options if option in OF_A_RUN]:
         raise mistake(
