@@ -10,9 +10,10 @@ Source: Sennrich, Haddow and Birch, Neural machine translation of rare words wit
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,21 +87,13 @@ def read_byte_pairs(path: str | Path, *, special: Mapping[str, str] | None = Non
     path = Path(path)
     names = dict(special or {})
     number_special(tuple(names))
-    try:
+    with reading(path):
         definition = json.loads(read_text(path))
         tokens = tokenizers_library().Tokenizer.from_str(json.dumps(definition)).get_vocab()
         if missing := [token for token in names.values() if token not in tokens]:
             got = f"no token {missing[0]!r}"
             raise mistake(str(path), got=got, expected="special tokens of its own vocabulary")
         return from_byte_pairs(definition, {name: tokens[token] for name, token in names.items()})
-    except JnnError:
-        raise
-    except Exception as error:  # the library raises Exception itself
-        raise mistake(
-            str(path),
-            got=f"{type(error).__name__}: {error}",
-            expected="a tokenizer.json of Hugging Face's tokenizers",
-        ) from error
 
 
 def from_byte_pairs(definition: Mapping[str, Any], special: dict[str, int]) -> Tokenizer:
@@ -210,6 +203,21 @@ def _alphabet() -> list[str]:
 
 
 _ALPHABET = _alphabet()
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of whatever goes wrong within that it is in a ``tokenizer.json``, and where that is."""
+    try:
+        yield
+    except JnnError:
+        raise
+    except Exception as error:  # the library raises Exception itself
+        raise mistake(
+            str(path),
+            got=f"{type(error).__name__}: {error}",
+            expected="a tokenizer.json of Hugging Face's tokenizers",
+        ) from error
 
 
 def tokenizers_library() -> Any:

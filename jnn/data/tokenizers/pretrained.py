@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jnn.data.text_files import read_text
-from jnn.data.tokenizers.byte_pairs import MOST, tokenizers_library
+from jnn.data.tokenizers.byte_pairs import MOST, reading, tokenizers_library
 from jnn.data.tokenizers.record import Tokenizer, check_text, check_tokens
-from jnn.errors import JnnError, mistake
+from jnn.errors import mistake
 
 _NAMES = {
     "padding": ("pad_token",),
@@ -35,17 +35,9 @@ def read_pretrained_tokenizer(path: str | Path, names: Mapping[str, Any]) -> Tok
     Raises JnnError for a missing or damaged file.
     """
     path = Path(path)
-    try:
+    with reading(path):
         definition = json.loads(read_text(path))
         return from_pretrained(definition, _special(definition, names))
-    except JnnError:
-        raise
-    except Exception as error:  # the library raises Exception itself
-        raise mistake(
-            str(path),
-            got=f"{type(error).__name__}: {error}",
-            expected="a tokenizer.json of Hugging Face's tokenizers",
-        ) from error
 
 
 def from_pretrained(definition: Mapping[str, Any], special: dict[str, int]) -> Tokenizer:
