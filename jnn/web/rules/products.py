@@ -18,7 +18,15 @@ def _dot(emitter, equation, inputs):
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     a, b = map(emitter.stored, inputs)
     output = emitter.output(equation)
-    add = "{0} += {1} * {2};" if a.dtype == "float32" else "{0} = ({0} + Math.imul({1}, {2})) | 0;"
+
+    def added(total, factors):
+        """A line that adds products of two factors."""
+        if a.dtype == "float32":
+            return f"{total} += {' + '.join(f'{x} * {y}' for x, y in factors)};"
+        return (
+            f"{total} = ({total} + {' + '.join(f'Math.imul({x}, {y})' for x, y in factors)}) | 0;"
+        )
+
     rank_a, rank_b = len(a.shape), len(b.shape)
     left = [k for k in range(rank_a) if k not in (*left_sum, *left_batch)]
     right = [k for k in range(rank_b) if k not in (*right_sum, *right_batch)]
@@ -29,36 +37,29 @@ def _dot(emitter, equation, inputs):
         axes = [*axes_batch, *axes_free]
         return value.at(merged(axes, [*batch, *free], axes_sum, inner, len(value.shape)))
 
-    is_float = output.dtype == "float32"
-    by_fours = is_float and len(left_sum) == 1 and a.shape[left_sum[0]] % FOUR == 0
-    by_rows = right and b.strides[right[-1]] == 1 and output.shape and output.shape[-1] > 3
     if 0 in a.shape or 0 in b.shape:
         emitter.line(f"{output.buffer}.fill(0);")
         return [output]
-    if by_rows:
+    if right and b.strides[right[-1]] == 1 and output.shape[-1] >= FOUR:
+        summed = sizes(a, left_sum)
+        by_fours = a.dtype == "float32" and len(summed) == 1 and summed[0] % FOUR == 0
         emitter.line(f"{output.buffer}.fill(0);")
-        if by_fours:
-            steps = [a.shape[left_sum[0]] // FOUR]
-            with emitter.loops(outer) as index, emitter.loops(steps) as (k,), emitter.block():
-                batch, free = index[: len(left_batch)], index[len(left_batch) :]
-                places = [plus(times(k, FOUR), str(j)) for j in range(FOUR)]
-                for j, k in enumerate(places):
-                    first = at(batch, free, [k], a, left_batch, left, left_sum)
-                    emitter.line(f"const t{j}_ = {first};")
-                with emitter.loops(sizes(b, right)) as other:
-                    terms = " + ".join(
-                        f"t{j}_ * {at(batch, other, [k], b, right_batch, right, right_sum)}"
-                        for j, k in enumerate(places)
-                    )
-                    emitter.line(f"{output.at([*index, *other])} += {terms};")
-            return [output]
-        with emitter.loops(outer) as index, emitter.loops(sizes(a, left_sum)) as inner:
+        steps = [summed[0] // FOUR] if by_fours else summed
+        with emitter.loops(outer) as index, emitter.loops(steps) as inner, emitter.block():
             batch, free = index[: len(left_batch)], index[len(left_batch) :]
-            with emitter.block():
-                emitter.line(f"const t = {at(batch, free, inner, a, left_batch, left, left_sum)};")
-                with emitter.loops(sizes(b, right)) as other:
-                    second = at(batch, other, inner, b, right_batch, right, right_sum)
-                    emitter.line(add.format(output.at([*index, *other]), "t", second))
+            if by_fours:
+                places = [[plus(times(inner[0], FOUR), str(j))] for j in range(FOUR)]
+            else:
+                places = [inner]
+            for j, place in enumerate(places):
+                first = at(batch, free, place, a, left_batch, left, left_sum)
+                emitter.line(f"const t{j}_ = {first};")
+            with emitter.loops(sizes(b, right)) as other:
+                factors = [
+                    (f"t{j}_", at(batch, other, place, b, right_batch, right, right_sum))
+                    for j, place in enumerate(places)
+                ]
+                emitter.line(added(output.at([*index, *other]), factors))
         return [output]
     with emitter.loops(outer) as index, emitter.loops(sizes(b, right)) as other:
         batch, free = index[: len(left_batch)], index[len(left_batch) :]
@@ -67,7 +68,7 @@ def _dot(emitter, equation, inputs):
             with emitter.loops(sizes(a, left_sum)) as inner:
                 first = at(batch, free, inner, a, left_batch, left, left_sum)
                 second = at(batch, other, inner, b, right_batch, right, right_sum)
-                emitter.line(add.format("t", first, second))
+                emitter.line(added("t", [(first, second)]))
             emitter.line(f"{output.at([*index, *other])} = t;")
     return [output]
 
