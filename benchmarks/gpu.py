@@ -30,11 +30,11 @@ import optax
 
 import jnn
 from benchmarks import machine
+from benchmarks.peers.of_jnn import objective_of
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.presets import GPT2
 from jnn.architectures.transformer import TransformerConfig, transformer
-from jnn.losses import cross_entropy
 from jnn.testing import check_model
 from jnn.train import init_train_state, make_step, seed_key
 
@@ -85,15 +85,11 @@ def train_gpt(config: TransformerConfig, batch: int) -> dict[str, Any]:
     model, optimizer = jnn.cast(transformer(config)), optax.adamw(6e-4)
     text = np.random.default_rng(0).integers(config.vocabulary, size=(batch, config.length + 1))
     text = jnp.asarray(text, jnp.int32)
-
-    def objective(params, state, text, key):
-        logits, state = model.apply(params, state, text[:, :-1], key=key, train=True)
-        return jnp.mean(cross_entropy(logits, text[:, 1:])), (state, {})
-
-    train_state = init_train_state(seed_key(0), model, optimizer, text[:1, :-1])
+    text = {"x": text[:, :-1], "label": text[:, 1:]}
+    train_state = init_train_state(seed_key(0), model, optimizer, text["x"][:1])
     params = sum(leaf.size for leaf in jax.tree.leaves(train_state.params))
     started = time.perf_counter()
-    step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
+    step = jax.jit(make_step(objective_of(model), optimizer), donate_argnums=0)
     step = step.lower(train_state, text).compile()
     compiled = time.perf_counter() - started
     losses = []

@@ -18,10 +18,10 @@ import numpy as np
 import optax
 
 import jnn
+from benchmarks.peers.of_jnn import objective_of
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.transformer import TransformerConfig, transformer
-from jnn.losses import cross_entropy
 from jnn.train import init_train_state, make_step, seed_key
 from jnn.web import javascript
 
@@ -95,14 +95,9 @@ def _digit():
 def _training_step():
     model = mlp(MLPConfig(outputs=2, hidden=(8, 8, 8, 8), activation="tanh"))
     x = np.random.default_rng(0).standard_normal((32, 2)).astype(np.float32)
-    labels, optimizer = (x[:, 0] * x[:, 1] > 0).astype(np.int32), optax.adam(1e-2)
-
-    def objective(params, state, batch, key):
-        logits, state = model.apply(params, state, batch["x"], key=key, train=True)
-        return jnp.mean(cross_entropy(logits, batch["labels"])), (state, {})
-
+    label, optimizer = (x[:, 0] * x[:, 1] > 0).astype(np.int32), optax.adam(1e-2)
     start = init_train_state(seed_key(0), model, optimizer, x[0])
-    return make_step(objective, optimizer), (start, {"x": x, "labels": labels})
+    return make_step(objective_of(model), optimizer), (start, {"x": x, "label": label})
 
 
 WORKS = {
