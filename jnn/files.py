@@ -70,7 +70,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as strict JSON, atomically."""
-    write_text(path, json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, _json_text(value))
 
 
 def overwrite_json(path: Path, value: Any) -> None:
@@ -78,10 +78,14 @@ def overwrite_json(path: Path, value: Any) -> None:
 
     It is not atomic: for a file that cannot be replaced, as on a full disk. Raises OSError.
     """
-    text = json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     with path.open("r+b") as stream:
-        stream.write(text.encode(errors="backslashreplace"))
+        stream.write(_json_text(value).encode(errors="backslashreplace"))
         stream.truncate()
+
+
+def _json_text(value: Any) -> str:
+    """A value as it stands in files."""
+    return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
