@@ -2,8 +2,8 @@
 
 Each epoch visits the examples in a new order. Sorting random numbers for that order takes 20 ms for
 48,000 examples on a CPU, far too long for a step. So the order is a keyed bijection that is
-computed for the positions of the batch alone: about 3 us for any size
-(``python -m benchmarks order crop``).
+computed for the positions of the batch alone: about 4 us for any size
+(``python -m benchmarks order``).
 """
 
 from __future__ import annotations

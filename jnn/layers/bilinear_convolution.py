@@ -11,12 +11,13 @@ members, which a CPU runs one after the other; a depthwise convolution is a sum 
 there. Since the primitive is bilinear, derivatives of every order need nothing more.
 
 Time of ``lax.conv_general_dilated`` over that of this primitive, value and both gradients, batch 32
-of 28x28, 3x3, float32, two cores with AVX-512 (``python -m benchmarks convolution``):
+of 28x28, 3x3, float32, two cores with AVX-512 (``python -m benchmarks convolution`` and the other
+workloads of that name):
 
-    32 -> 64 features              1.0, inside ``lax.scan`` 44
-    32 -> 64 features, 4 groups    4.9, inside ``lax.scan`` 5.2
-    32 features, depthwise         4.9, inside ``lax.scan`` 31
-    16 small networks by vmap      2.4
+    32 -> 64 features              1.0, of batch 256 1.6, inside ``lax.scan`` 36
+    32 -> 64 features, 4 groups    3.4
+    32 features, depthwise         4.1
+    16 small networks by vmap      2.5
 """
 
 import functools

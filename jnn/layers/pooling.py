@@ -1,7 +1,7 @@
 """Pooling and resizing over the axes of space, channels last.
 
 Windows are reduced axis by axis, as strided slices: on a CPU the gradient of ``lax.reduce_window``
-with ``max`` takes six to ten times as long (``python -m benchmarks pooling``).
+with ``max`` takes ten to twelve times as long (``python -m benchmarks pooling``).
 """
 
 import functools
