@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.workloads import WORKLOADS
+
 HERE = Path(__file__).parent
 RESULTS, PAGE, PICTURE = HERE / "results", HERE / "README.md", HERE / "results" / "ratios.svg"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+LIBRARIES = {
+    name
+    for name, workload in WORKLOADS.items()
+    if all(way.make.startswith("peers.") for way in workload.ways.values())
+}
+"""The workloads that compare libraries, not parts of jnn; they are in the picture."""
 QUIET = 0.1  # cores; with others busier than that, a table says so
 
 
@@ -71,7 +79,7 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
         name: {
             workload: result
             for workload, result in each["workloads"].items()
-            if len(result["ways"]) > 1 and "jnn" in result["ways"]
+            if workload in LIBRARIES and len(result["ways"]) > 1
         }
         for name, each in found.items()
     }
