@@ -20,6 +20,8 @@ lint: .venv/installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m pyright
+	.venv/bin/oxlint jnn
+	.venv/bin/oxfmt --check 'jnn/**/*.js'
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .jax_cache

@@ -12,15 +12,15 @@ function data(kind, text) {
 function atob(text) {
   if (typeof globalThis.atob === "function") return globalThis.atob(text);
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  let bits = 0;
+  let pending = 0;
   let count = 0;
   let result = "";
   for (const letter of text.replace(/=+$/, "")) {
-    bits = ((bits << 6) | letters.indexOf(letter)) & 0xffffff;
+    pending = ((pending << 6) | letters.indexOf(letter)) & 0xffffff;
     count += 6;
     if (count >= 8) {
       count -= 8;
-      result += String.fromCharCode((bits >> count) & 255);
+      result += String.fromCharCode((pending >> count) & 255);
     }
   }
   return result;
@@ -116,9 +116,11 @@ function logAddExp(a, b) {
 }
 
 /** The order of numbers, NaN being larger than all. */
-const ascending = (a, b) => (a < b ? -1 : a > b ? 1 : a === b ? 0 : a !== a ? (b !== b ? 0 : 1) : -1);
+const ascending = (a, b) =>
+  a < b ? -1 : a > b ? 1 : a === b ? 0 : a !== a ? (b !== b ? 0 : 1) : -1;
 /** The total order of IEEE 754, in which -0 is less than 0. */
-const inOrder = (a, b) => (a === 0 && b === 0 ? Object.is(a, 0) - Object.is(b, 0) : ascending(a, b));
+const inOrder = (a, b) =>
+  a === 0 && b === 0 ? Object.is(a, 0) - Object.is(b, 0) : ascending(a, b);
 const descending = (a, b) => ascending(b, a);
 
 /**
@@ -141,12 +143,16 @@ function qr(m, n, k, a, atA, q, atQ, r, atR) {
     scales.push((diagonal - first) / diagonal);
     for (let i = j + 1; i < m; i++) work[i * n + j] /= first - diagonal;
     work[j * n + j] = diagonal;
-    for (let column = j + 1; column < n; column++) reflect(work, n, column, work, n, j, m, scales[j]);
+    for (let column = j + 1; column < n; column++) {
+      reflect(work, n, column, work, n, j, m, scales[j]);
+    }
   }
   const columns = new Float64Array(m * k);
   for (let i = 0; i < Math.min(m, k); i++) columns[i * k + i] = 1;
   for (let j = Math.min(m, n) - 1; j >= 0; j--) {
-    for (let column = 0; column < k; column++) reflect(columns, k, column, work, n, j, m, scales[j]);
+    for (let column = 0; column < k; column++) {
+      reflect(columns, k, column, work, n, j, m, scales[j]);
+    }
   }
   q.set(columns, atQ);
   for (let i = 0; i < k; i++) {
