@@ -21,7 +21,7 @@ def fingerprint_files(folder: Path, paths: Sequence[Path], *, contents: bool = T
 
     def line(path: Path) -> bytes:
         try:
-            size, digest = path.stat().st_size, _sha256(path) if contents else ""
+            size, digest = path.stat().st_size, file_sha256(path) if contents else ""
         except OSError as error:
             got = f"{error.strerror}"
             raise mistake(str(path), got=got, expected="a file that can be read") from error
@@ -34,6 +34,7 @@ def fingerprint_files(folder: Path, paths: Sequence[Path], *, contents: bool = T
     return whole.hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """The sha256 of the bytes of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

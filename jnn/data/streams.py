@@ -7,8 +7,9 @@ in checkpoints.
 
 Examples come in the order of `jnn.data.batches`, a pure function of a key and the step. So a stream
 can begin at any step, only the step needs to be saved, and the batches are the same bit by bit as
-those of the same data in memory. Grain (https://google-grain.readthedocs.io) reads ahead in
-threads, and keeps that order.
+those of the same data in memory. Of several processes each reads the rows of its own devices; all
+rows together are the same batch, whatever their number. Grain
+(https://google-grain.readthedocs.io) reads ahead in threads, and keeps that order.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from jnn.data import batches, checks
 from jnn.errors import MissingExtraError, mistake
-from jnn.integers import check_integer
+from jnn.integers import as_integer, check_integer
 
 Example = Mapping[str, Any]
 Transform = Callable[[Any], Example]
@@ -48,6 +49,7 @@ def stream(
     batch_size: int,
     transform: Transform | None = None,
     threads: int = 8,
+    part: tuple[int, int] = (0, 1),
 ) -> Generator[dict[str, np.ndarray]]:
     """The batches of step ``step``, ``step + 1``, ... without end, arrays (batch_size, ...).
 
@@ -56,29 +58,33 @@ def stream(
     its own thread: NumPy and Pillow run in parallel there, Python itself does not. Closing the
     iterator ends its threads.
 
-    Raises MissingExtraError without Grain, and JnnError for a batch larger than the data and for
-    examples that do not stack.
+    With ``part = (i, n)`` it is the i-th of n equal parts of each batch, arrays
+    (batch_size / n, ...), and no other example is read: for process i of n.
+
+    Raises MissingExtraError without Grain, and JnnError for a batch larger than the data, for one
+    that n does not divide, and for examples that do not stack.
 
     >>> squares = [{"x": np.float32(i * i)} for i in range(10)]
     >>> sorted(next(stream(squares, jax.random.key(0), 0, batch_size=10))["x"].tolist())
     [0.0, 1.0, 4.0, 9.0, 16.0, 25.0, 36.0, 49.0, 64.0, 81.0]
     """
     grain = grain_module()
-    steps, host = batches.steps_per_epoch(len(source), batch_size), _host()
+    size, host = len(source), _host()
+    batches.steps_per_epoch(size, batch_size)
     threads = check_integer("stream", "threads", threads)
+    rows = part_rows(batch_size, part)
 
-    @functools.lru_cache(maxsize=2)
-    def order(epoch: int) -> np.ndarray:
+    def indices(step: int) -> np.ndarray:
+        """Of a batch alone: the order of an epoch may be larger than memory."""
         with jax.default_device(host):
-            return np.asarray(batches.epoch_order(jax.device_put(key, host), epoch, len(source)))
+            of_step = {"size": size, "batch_size": batch_size}
+            return np.asarray(batches.batch_indices(jax.device_put(key, host), step, **of_step))
 
     def read(step: int) -> dict[str, np.ndarray]:
-        epoch, place = divmod(step, steps)
-        indices = order(epoch)[place * batch_size : (place + 1) * batch_size]
-        return stack([read_example(source, int(i), transform) for i in indices])
+        return stack([read_example(source, int(i), transform) for i in indices(step)[rows]])
 
     def generate() -> Generator[dict[str, np.ndarray]]:
-        order(step // steps)  # compiled once, before all threads need it
+        indices(step)  # compiled once, before all threads need it
         options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
         data_set = grain.MapDataset.range(step, sys.maxsize).map(read)
         read_ahead = iter(data_set.to_iter_dataset(options))
@@ -86,6 +92,22 @@ def stream(
             yield from read_ahead
 
     return generate()
+
+
+def part_rows(batch_size: int, part: tuple[int, int]) -> slice:
+    """The rows of the i-th of n equal parts of a batch, for ``part = (i, n)``.
+
+    >>> part_rows(8, (1, 4))
+    slice(2, 4, None)
+    """
+    index, count = (as_integer(number) for number in part)
+    if index is None or count is None or not 0 <= index < count:
+        raise mistake("stream", got=f"part={part}", expected="(i, n) with 0 <= i < n")
+    if batch_size % count:
+        got = f"batch_size={batch_size} in {count} parts"
+        raise mistake("stream", got=got, expected=f"a multiple of {count}")
+    size = batch_size // count
+    return slice(index * size, (index + 1) * size)
 
 
 def load(

@@ -78,8 +78,8 @@ def beside(train_state: Any, feed: Feed) -> Feed:
     stream = feed.stream
     placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=home)
 
-    def read(key: jax.Array, step: int) -> Iterator[Any]:
-        return (jax.device_put(data, home) for data in stream(key, step))
+    def read(key: jax.Array, step: int, part: tuple[int, int]) -> Iterator[Any]:
+        return (jax.device_put(data, home) for data in stream(key, step, part))
 
     return feed._replace(data=jax.tree.map(placed, feed.data), stream=read)
 

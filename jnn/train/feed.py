@@ -23,16 +23,17 @@ class Feed(NamedTuple):
     ``batch_of(data, key, step) -> batch`` is pure. ``identity`` is stored in checkpoints, so that a
     run is not resumed on other data.
 
-    Streamed data is read a step at a time: ``stream(key, step)`` yields that of step ``step``,
-    ``step + 1``, ... on the device, and ``data`` has its shapes and dtypes. Data in memory has no
-    ``stream``.
+    Streamed data is read a step at a time: ``stream(key, step, part)`` yields that of step
+    ``step``, ``step + 1``, ... on the device, and ``data`` has the shapes and dtypes of whole
+    batches. ``part`` is (0, 1) for these, and (i, n) for the i-th of n equal parts, of process i of
+    n. Data in memory has no ``stream``.
     """
 
     data: Any
     batch_of: Callable[[Any, jax.Array, jax.Array], Any]
     steps_per_epoch: int
     identity: dict[str, Any]
-    stream: Callable[[jax.Array, int], Iterator[Any]] | None = None
+    stream: Callable[[jax.Array, int, tuple[int, int]], Iterator[Any]] | None = None
 
     @property
     def most_steps(self) -> int:
@@ -42,9 +43,9 @@ class Feed(NamedTuple):
         """
         return 1 if self.stream else MOST_STEPS
 
-    def read(self, key: jax.Array, step: int) -> Iterator[Any]:
+    def read(self, key: jax.Array, step: int, part: tuple[int, int] = (0, 1)) -> Iterator[Any]:
         """The ``data`` of one dispatch after the other, from step ``step`` on."""
-        return self.stream(key, step) if self.stream else itertools.repeat(self.data)
+        return self.stream(key, step, part) if self.stream else itertools.repeat(self.data)
 
 
 def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
@@ -106,12 +107,9 @@ def streamed(
             remedy="Draw random changes in the objective, from its key.",
         )
 
-    def stream(key: jax.Array, step: int) -> Iterator[Any]:
-        return _on_device(
-            streams.stream(
-                source, key, step, batch_size=batch_size, transform=transform, threads=threads
-            )
-        )
+    def stream(key: jax.Array, step: int, part: tuple[int, int]) -> Iterator[Any]:
+        options = {"batch_size": batch_size, "transform": transform, "threads": threads}
+        return _on_device(streams.stream(source, key, step, part=part, **options))
 
     shapes = {
         name: jax.ShapeDtypeStruct((batch_size, *x.shape[1:]), x.dtype)

@@ -28,13 +28,17 @@ class Slow:
     """A source whose reads take different times, and are counted."""
 
     def __init__(self):
-        self.reads = 0
+        self.places = []
+
+    @property
+    def reads(self):
+        return len(self.places)
 
     def __len__(self):
         return SIZE
 
     def __getitem__(self, index):
-        self.reads += 1
+        self.places.append(index)
         time.sleep(0.01 * (index % 3))
         return EXAMPLES[index]
 
@@ -48,6 +52,36 @@ def test_a_stream_gives_the_batches_of_data_in_memory_from_any_step_on(start):
     read = stream(Slow(), KEY, start, batch_size=BATCH, threads=5)
     for step in range(start, start + 6):
         jax.tree.map(np.testing.assert_array_equal, next(read), dict(in_memory(step)))
+
+
+def test_the_parts_of_a_batch_are_read_by_themselves_and_are_the_batch_together():
+    sources = [Slow() for _ in range(2)]
+    reads = [
+        stream(source, KEY, 1, batch_size=BATCH, part=(i, 2), threads=1)
+        for i, source in enumerate(sources)
+    ]
+    for step in range(1, 4):
+        parts = [next(read) for read in reads]
+        joined = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+        jax.tree.map(np.testing.assert_array_equal, joined, dict(in_memory(step)))
+    for i, source in enumerate(sources):
+        reads[i].close()
+        own = [in_memory(step)["label"][2 * i : 2 * i + 2].tolist() for step in range(1, 4)]
+        assert source.places[:6] == sum(own, [])
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ((0, 3), "batch_size=4 in 3 parts, expected a multiple of 3"),
+        ((2, 2), r"part=\(2, 2\), expected \(i, n\) with 0 <= i < n"),
+        ((-1, 2), r"part=\(-1, 2\)"),
+        ((0.0, 2), r"part=\(0.0, 2\)"),
+    ],
+)
+def test_parts_that_there_are_not_are_refused(part, message):
+    with pytest.raises(JnnError, match=message):
+        next(stream(EXAMPLES, KEY, 0, batch_size=BATCH, part=part))
 
 
 def test_a_transform_and_a_grain_dataset_are_read_alike():

@@ -193,6 +193,6 @@ def test_what_cannot_be_swept_is_refused():
 
 def test_data_that_streams_is_refused():
     streaming = task(CONFIG)
-    streaming = streaming._replace(feed=streaming.feed._replace(stream=lambda key, step: iter(())))
+    streaming = streaming._replace(feed=streaming.feed._replace(stream=lambda *place: iter(())))
     with pytest.raises(JnnError, match="got data that streams, expected data in memory"):
         make_train(streaming, CONFIG)

@@ -1,0 +1,309 @@
+"""Tokens in files, for texts larger than memory: written once, read in windows by memory map.
+
+A set is a folder of raw files, ``tokens-00000.bin``, ... and a header ``tokens.json``:
+
+    {"format": 1, "dtype": "uint16", "vocabulary": 50257, "tokenizer": null,
+     "files": [{"tokens": 268435456, "sha256": "..."}, ...], "sha256": "..."}
+
+The files have the tokens alone, little-endian, one after the other, and are one long sequence
+together. Each has its sha256 in the header, which has its own. The header is written last: a
+folder without one is not complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from jnn.data.fingerprint import READERS, file_sha256
+from jnn.data.tokenizers.record import Tokenizer
+from jnn.errors import mistake
+from jnn.files import read_json, replacing, writable, write_json
+from jnn.integers import as_integer, check_integer
+
+HEADER = "tokens.json"
+FORMAT = 1
+MOST_TOKENS = 2**28
+"""In one file: half a gigabyte of 16-bit tokens."""
+_LARGEST = {"uint16": 2**16, "uint32": 2**31}  # vocabularies; JAX has tokens in int32
+_REMEDY = "Put a copy back, or write the set again."
+
+
+def write_token_files(
+    folder: str | Path,
+    pieces: Iterable[ArrayLike],
+    *,
+    vocabulary: int,
+    tokenizer: Tokenizer | None = None,
+    file_tokens: int = MOST_TOKENS,
+) -> int:
+    """Write a sequence of tokens, piece by piece, into ``folder``, and return its length.
+
+    ``pieces``       arrays (T,) of integers in [0, vocabulary), such as those of
+                     `tokens_of_texts`; one at a time is in memory
+    ``tokenizer``    what made them: its fingerprint is kept, so that `token_files` can tell
+    ``file_tokens``  the tokens in a file; the last file has fewer
+
+    Raises JnnError for pieces that are no integers, a token outside the vocabulary, no tokens at
+    all, and a folder that has a set already or cannot be written to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     count = write_token_files(folder, [[3, 1, 4], [1, 5]], vocabulary=6)
+    ...     print(count, token_files(folder).read(2, 5))
+    5 [4 1 5]
+    """
+    folder = Path(folder)
+    vocabulary = check_integer("write_token_files", "vocabulary", vocabulary)
+    file_tokens = check_integer("write_token_files", "file_tokens", file_tokens)
+    kinds = [name for name, largest in _LARGEST.items() if vocabulary <= largest]
+    if not kinds:
+        got, expected = f"vocabulary={vocabulary}", f"at most {_LARGEST['uint32']}"
+        raise mistake("write_token_files", got=got, expected=expected)
+    if (folder / HEADER).exists():
+        remedy = "Choose another folder, or remove that one."
+        got = f"{folder}, which has a set of tokens"
+        raise mistake("write_token_files", got=got, expected="a new folder", remedy=remedy)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    dtype = np.dtype(kinds[0]).newbyteorder("<")
+    checked = _checked(pieces, vocabulary, dtype)
+    files: list[dict[str, Any]] = []
+    rest = next(checked, None)
+    while rest is not None:
+        digest, count = hashlib.sha256(), 0
+        with replacing(folder / _name(len(files))) as temporary, temporary.open("wb") as stream:
+            while rest is not None and count < file_tokens:
+                part, rest = rest[: file_tokens - count], rest[file_tokens - count :]
+                content = part.tobytes()
+                digest.update(content)
+                stream.write(content)
+                count += len(part)
+                rest = rest if len(rest) else next(checked, None)
+        files.append({"tokens": count, "sha256": digest.hexdigest()})
+    if not files:
+        raise mistake("write_token_files", got="no tokens", expected="at least one")
+    header = {
+        "format": FORMAT,
+        "dtype": kinds[0],
+        "vocabulary": vocabulary,
+        "tokenizer": tokenizer.fingerprint if tokenizer else None,
+        "files": files,
+    }
+    write_json(folder / HEADER, {**header, "sha256": _digest(header)})
+    return sum(file["tokens"] for file in files)
+
+
+def _checked(pieces: Iterable[ArrayLike], vocabulary: int, dtype: np.dtype) -> Iterator[np.ndarray]:
+    """The pieces that are not empty, as ``dtype``."""
+    position = 0
+    for number, piece in enumerate(pieces):
+        array = np.asarray(piece)
+        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+            raise mistake(
+                f"write_token_files: piece {number}",
+                got=f"{array.dtype} of shape {array.shape}",
+                expected="integers of shape (T,)",
+            )
+        check_range(array, vocabulary, "write_token_files", position)
+        position += len(array)
+        if len(array):
+            yield array.astype(dtype)
+
+
+def check_range(tokens: np.ndarray, vocabulary: int, caller: str, position: int = 0) -> None:
+    """Raise JnnError for the first token that is not in [0, vocabulary).
+
+    ``position`` is that of the first of ``tokens`` in the whole sequence.
+    """
+    if not len(tokens) or (tokens.min() >= 0 and tokens.max() < vocabulary):
+        return
+    wrong = int(np.flatnonzero((tokens < 0) | (tokens >= vocabulary))[0])
+    raise mistake(
+        caller,
+        got=f"the token {tokens[wrong]} at position {position + wrong:,}",
+        expected=f"integers from 0 to {vocabulary - 1}",
+        remedy="Use a larger vocabulary, or the tokenizer that belongs to the model.",
+    )
+
+
+def tokens_of_texts(
+    texts: Iterable[str], tokenizer: Tokenizer, *, end: bool = True
+) -> Iterator[np.ndarray]:
+    """The tokens of each text, with ``end`` followed by the tokenizer's token of an end.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> tokenizer = character_tokenizer("ab", special=("end",))
+    >>> [tokens.tolist() for tokens in tokens_of_texts(["ab", "b"], tokenizer)]
+    [[1, 2, 0], [2, 0]]
+    """
+    last = np.array([tokenizer.end] if end else [], np.int32)
+    for text in texts:
+        yield np.concatenate([tokenizer.encode(text), last])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenFiles:
+    """One long sequence of tokens in files; made by `token_files`."""
+
+    folder: Path
+    vocabulary: int
+    tokenizer: str | None
+    """The fingerprint of the tokenizer, where the writer gave it."""
+    identity: dict[str, Any]
+    maps: tuple[np.ndarray, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.maps))
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The tokens ``start`` to ``stop - 1``, (stop - start,) int32.
+
+        What is not in memory is read from the files. Raises JnnError for a place that there is
+        not, and for a token outside the vocabulary, as an altered file has.
+        """
+        if not 0 <= start <= stop <= len(self):
+            got, expected = f"{start} to {stop}", f"a part of 0 to {len(self)}"
+            raise mistake(f"tokens {self.folder}", got=got, expected=expected)
+        parts, begin = [], 0
+        for tokens in self.maps:
+            end = begin + len(tokens)
+            if begin < stop and start < end:
+                parts.append(tokens[max(start - begin, 0) : stop - begin])
+            begin = end
+        joined = np.concatenate([np.empty(0, np.uint16), *parts])
+        check_range(joined, self.vocabulary, f"tokens {self.folder}", start)
+        return joined.astype(np.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileWindows:
+    """Windows of some `TokenFiles`, a source for `jnn.train.streamed`; made by `file_windows`.
+
+    An example is ``{"tokens": (length,), "targets": (length,)}`` int32, where the targets are the
+    tokens that follow each.
+    """
+
+    files: TokenFiles
+    length: int
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The set, and the length of a window."""
+        return {**self.files.identity, "length": self.length}
+
+    def __len__(self) -> int:
+        return (len(self.files) - 1) // self.length
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        start = index * self.length
+        tokens = self.files.read(start, start + self.length + 1)
+        return {"tokens": tokens[:-1], "targets": tokens[1:]}
+
+
+def file_windows(files: TokenFiles, length: int) -> FileWindows:
+    """Windows of ``length`` tokens, one after the other, so that each target occurs once.
+
+    Raises JnnError for fewer tokens than one window and its last target.
+    """
+    length = check_integer("file_windows", "length", length)
+    if len(files) < length + 1:
+        raise mistake(
+            f"tokens {files.folder}",
+            got=f"{len(files):,} tokens",
+            expected=f"at least {length + 1:,}, a window and its last target",
+            remedy="Choose shorter windows.",
+        )
+    return FileWindows(files=files, length=length)
+
+
+def token_files(folder: str | Path, *, contents: bool = True) -> TokenFiles:
+    """The tokens that `write_token_files` wrote into ``folder``.
+
+    ``contents`` reads every byte once now, and compares the checksums; without it only the sizes of
+    files are compared, and a run on altered files would not be noticed.
+
+    Raises JnnError for a missing or altered header, and for files that are missing, truncated or
+    altered.
+    """
+    folder = Path(folder)
+    header = _header(folder / HEADER)
+    paths = [folder / _name(i) for i in range(len(header["files"]))]
+    dtype = np.dtype(header["dtype"]).newbyteorder("<")
+    for path, record in zip(paths, header["files"], strict=True):
+        _check_size(path, record["tokens"] * dtype.itemsize)
+    if contents:
+        with ThreadPoolExecutor(READERS) as readers:
+            for path, record, digest in zip(
+                paths, header["files"], readers.map(file_sha256, paths), strict=True
+            ):
+                if digest != record["sha256"]:
+                    got, expected = f"sha256 {digest[:12]}...", f"{record['sha256'][:12]}..."
+                    raise mistake(str(path), got=got, expected=expected, remedy=_REMEDY)
+    return TokenFiles(
+        folder=folder,
+        vocabulary=header["vocabulary"],
+        tokenizer=header["tokenizer"],
+        identity={"kind": "token_files", "sha256": header["sha256"]},
+        maps=tuple(np.memmap(path, dtype, mode="r") for path in paths),
+    )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a set, checked."""
+    if not path.is_file():
+        got = f"no {HEADER}" if path.parent.is_dir() else "no such folder"
+        expected = "a set that write_token_files has written whole"
+        raise mistake(f"tokens {path.parent}", got=got, expected=expected)
+    header = read_json(path)
+    digest = header.pop("sha256", None)
+    if digest != _digest(header) or not _is_header(header):
+        expected = "the header that was written"
+        raise mistake(str(path), got="an altered header", expected=expected, remedy=_REMEDY)
+    return {**header, "sha256": digest}
+
+
+def _is_header(header: dict[str, Any]) -> bool:
+    """Whether a header whose checksum is right is one of this format."""
+    files, kind = header.get("files"), header.get("dtype")
+    vocabulary = as_integer(header.get("vocabulary")) or 0
+    return (
+        header.get("format") == FORMAT
+        and kind in _LARGEST
+        and 0 < vocabulary <= _LARGEST[kind]
+        and isinstance(header.get("tokenizer"), str | None)
+        and isinstance(files, list)
+        and all(
+            isinstance(file, dict)
+            and (as_integer(file.get("tokens")) or 0) > 0
+            and isinstance(file.get("sha256"), str)
+            for file in files
+        )
+    )
+
+
+def _check_size(path: Path, size: int) -> None:
+    try:
+        there = path.stat().st_size
+    except OSError as error:
+        got = error.strerror or str(error)
+        raise mistake(str(path), got=got, expected=f"{size:,} bytes", remedy=_REMEDY) from error
+    if there != size:
+        got = f"{there:,} bytes"
+        raise mistake(str(path), got=got, expected=f"{size:,} bytes", remedy=_REMEDY)
+
+
+def _name(number: int) -> str:
+    return f"tokens-{number:05d}.bin"
+
+
+def _digest(header: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
