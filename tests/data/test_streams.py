@@ -66,8 +66,8 @@ def test_the_parts_of_a_batch_are_read_by_themselves_and_are_the_batch_together(
         jax.tree.map(np.testing.assert_array_equal, joined, dict(in_memory(step)))
     for i, source in enumerate(sources):
         reads[i].close()
-        own = [in_memory(step)["label"][2 * i : 2 * i + 2].tolist() for step in range(1, 4)]
-        assert source.places[:6] == sum(own, [])
+        rows = [in_memory(step)["label"][2 * i : 2 * i + 2] for step in range(1, 4)]
+        assert source.places[:6] == np.concatenate(rows).tolist()
 
 
 @pytest.mark.parametrize(
