@@ -43,7 +43,7 @@ Result    test AUC and average precision (AP), mean and standard deviation over 
 
 import dataclasses
 from functools import cache, partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -54,26 +54,16 @@ from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.baselines.anomalies import autoregression_score, components_score
-from jnn.data.scaling import Scaling
-from jnn.data.series_windows import forecast_windows, standardize_series, stretches, windows
+from jnn.data.series_windows import stretches
 from jnn.data.sets import anomalies
-from jnn.data.sets.anomalies import Recording, split_clean
+from jnn.data.sets.anomalies import Recording
 from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.errors import mistake
 from jnn.runs import About
-from jnn.scores import anomaly
-from jnn.scores.anomaly import AnomalyScore, step_means
+from jnn.scores.anomaly import trailing_mean
 from jnn.scores.recording import RecordingJudge
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    once,
-    predict_all,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig, in_memory, make_evaluate, once
+from jnn.train.window_detector import WindowDetector
 
 ABOUT = About(
     task="detection of anomalies in sensor data",
@@ -166,12 +156,6 @@ class Config(TrainingConfig):
             unused = ("horizon", "cleaning", "dropout")
             self.refuse(unused, "for an autoencoder", expected="--model forecaster")
 
-    @property
-    def reach(self) -> int:
-        """Readings that the score of one depends on, itself included."""
-        ahead = self.horizon if self.model == "forecaster" else self.length
-        return self.length + ahead + self.smoothing - 1
-
 
 def load_data(config: Config, *, offline: bool = False) -> Recording:
     """The recording; in a smoke run a synthetic one."""
@@ -180,133 +164,65 @@ def load_data(config: Config, *, offline: bool = False) -> Recording:
     return getattr(anomalies, f"load_{config.data}")(offline=offline)
 
 
-def judge_of(config: Config, recording: Recording) -> RecordingJudge:
-    """The threshold and the metrics; those of internal_bleeding are of the UCR archive too."""
-    is_ucr = config.data == "internal_bleeding"
-    return RecordingJudge(recording, config.quantile, config.reach, one_event=is_ucr)
-
-
-class Prepared(NamedTuple):
-    """The readings, standardized by those for training outside events, and their windows."""
-
-    x: np.ndarray
-    """(T,) float32."""
-    train: dict[str, np.ndarray]
-    validation: dict[str, np.ndarray]
-    scaling: Scaling
-    """(1,): of the readings."""
-
-
-def prepare(config: Config, recording: Recording) -> Prepared:
-    """Windows: ``inputs`` (N, length / every, 1), and ``targets``, equal or (N,) to forecast."""
-    train, validation = split_clean(recording)
-    x, scaling = standardize_series(recording.values, [*train, *validation])
-    if config.model == "autoencoder":
-        cut = partial(windows, x, length=config.length)
-    else:
-        cut = partial(forecast_windows, x, x, length=config.length, horizons=[config.horizon])
-
-    def examples(within: list[range]) -> dict[str, np.ndarray]:
-        arrays = cut(within=within)
-        steps = step_means(arrays["inputs"], config.every)
-        is_forecast = "targets" in arrays
-        return {"inputs": steps, "targets": arrays["targets"][:, 0] if is_forecast else steps}
-
-    one_column = Scaling(*(np.reshape(moment, 1) for moment in scaling))
-    return Prepared(x, examples(train), examples(validation), one_column)
-
-
 def build_model(config: Config) -> jnn.Model:
     """x ``(..., length / every, 1)`` -> y ``(members, ..., length / every, 1)``.
 
     A reconstruction, or at each step the change from its reading to the one that is forecast.
     """
     if config.model == "autoencoder":
-        length, width = config.length // config.every, config.width
-        settings = SequenceAutoencoderConfig(length=length, width=width, latent=config.latent)
-        model = lstm_autoencoder(settings)
+        sizes = {"width": config.width, "latent": config.latent}
+        steps = config.length // config.every
+        model = lstm_autoencoder(SequenceAutoencoderConfig(length=steps, **sizes))
     else:
         settings = {"cell": "lstm", "width": config.width, "depth": 1, "dropout": config.dropout}
         model = rnn(RNNConfig(outputs=1, **settings))
     return jnn.ensemble(config.cast(model), config.members)
 
 
+def detector(config: Config) -> WindowDetector:
+    """The ensemble, and how windows are cut and readings scored for it."""
+    horizon = config.horizon if config.model == "forecaster" else 0
+    settings = {"smoothing": config.smoothing, "cleaning": config.cleaning}
+    return WindowDetector(build_model(config), config.length, config.every, horizon, **settings)
+
+
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one window."""
-    steps = config.length // config.every
-    return build_model(config), jax.ShapeDtypeStruct((steps, 1), jnp.float32)
-
-
-def outputs_of(config: Config, model: jnn.Model, params, state, x, **options) -> jax.Array:
-    """Of each member the reconstructions ``(members, ..., T, 1)``, or forecasts (members, ...)."""
-    y = model.apply(params, state, x, **options)[0].astype(jnp.float32)
-    return x[None, ..., -1, 0] + y[..., -1, 0] if config.model == "forecaster" else y
+    return build_model(config), detector(config).example
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
-    """A window of scaled readings ``(..., length, 1)`` -> its steps as the members have them.
+    """The mean over members of a window's reconstruction, or of the forecast that follows it."""
+    return detector(config).predictor()
 
-    That is for `jnn.load`, whose windows and answers are in the unit of the sensor: the mean of the
-    reconstructions ``(..., length / every, 1)``, or of the forecasts ``(..., 1)``.
-    """
-    model, window = build_model(config), preparation.example.shape
 
-    def init(key, x):
-        return model.init(key, step_means(x, config.every))
-
-    def apply(params, state, x, *, key=None, train=False, mask=None):
-        if x.shape[-2:] != window:
-            expected = f"windows (..., {config.length}, 1)"
-            raise mistake("anomaly_detection", got=f"shape {x.shape}", expected=expected)
-        y = outputs_of(config, model, params, state, step_means(x, config.every))
-        y = jnp.mean(y, axis=0)
-        return y[..., None] if config.model == "forecaster" else y, state
-
-    return jnn.Model(init, apply)
+def judge_of(config: Config, recording: Recording) -> RecordingJudge:
+    """The threshold and the metrics; those of internal_bleeding are of the UCR archive too."""
+    is_ucr, reach = config.data == "internal_bleeding", detector(config).reach
+    return RecordingJudge(recording, config.quantile, reach, one_event=is_ucr)
 
 
 def task(config: Config, recording: Recording) -> Task:
     """Squared error; params are kept by that on validation data."""
-    model, data = build_model(config), prepare(config, recording)
-    forecasts = config.model == "forecaster"
-    outputs = partial(outputs_of, config, model)
-    window = jax.ShapeDtypeStruct((config.length, 1), jnp.float32)
-
-    def predict(params, state, batch):
-        return jnp.mean(outputs(params, state, batch["inputs"]), axis=0)
+    ensemble, judge = detector(config), judge_of(config, recording)
+    data = ensemble.windows(recording)
 
     def objective(params, state, batch, key):
         """The sum over members: no member's gradient depends on another."""
         x = batch["inputs"]
         x = x + config.noise * jax.random.normal(jnn.child_key(key, "noise"), x.shape, x.dtype)
-        y = outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
+        y = ensemble.outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
         return config.members * jnp.mean((y - batch["targets"][None]) ** 2), (state, {})
 
-    @once
-    def score(params, state) -> AnomalyScore:
-        settings = {"length": config.length, "smoothing": config.smoothing}
-        if not forecasts:
-            reconstruct = lambda steps: predict_all(predict, params, state, {"inputs": steps})
-            return anomaly.reconstruction_score(reconstruct, data.x, step=config.every, **settings)
-        error = predict_all(predict, params, state, data.validation) - data.validation["targets"]
-        steps = lambda window: {"inputs": step_means(window[:, None], config.every)}
-        return anomaly.forecast_score(
-            lambda window: predict(params, state, steps(window)),
-            data.x,
-            deviation=float(np.sqrt(np.mean(error**2))),
-            horizon=config.horizon,
-            cleaning=config.cleaning,
-            **settings,
-        )
-
     mse = metrics.collection({"loss": metrics.mean_squared_error()})
-    validate = make_evaluate(predict, mse, data.validation, target="targets", split="validation")
+    evaluate = partial(make_evaluate, ensemble.predict, mse, target="targets")
+    validate = evaluate(data.validation, split="validation")
+    score = once(partial(ensemble.score, data=data))
     baseline_scores = cache(partial(baselines, config, recording, data.x))
-    judge, tested = judge_of(config, recording), recording.under_test
 
     def test(params, state):
-        metrics = judge.metrics(score(params, state).score)
-        return {f"test/{name}": value for name, value in metrics.items()} | validate(params, state)
+        values = judge.metrics(score(params, state).score)
+        return {f"test/{name}": value for name, value in values.items()} | validate(params, state)
 
     def sections(fitted):
         from jnn.explain.sections import anomaly_detection
@@ -316,29 +232,23 @@ def task(config: Config, recording: Recording) -> Task:
             score(fitted.params, fitted.state),
             baseline_scores(),
             model_name=f"this model ({config.model})",
-            name="forecast" if forecasts else "reconstruction",
+            name="forecast" if ensemble.horizon else "reconstruction",
             margin=config.length,
         )
 
     return Task(
-        model=model,
+        model=ensemble.model,
         objective=objective,
         feed=in_memory(data.train, config.batch_size),
-        example=describe(config)[1],
-        preparation=Preparation(window, scaling=data.scaling, target=data.scaling),
+        example=ensemble.example,
+        preparation=ensemble.preparation(data),
         validate=validate,
         best="validation/loss",
         lowest=True,
         test=test,
-        baselines=lambda: {
-            name: judge.metrics(score)["auc"] for name, score in baseline_scores().items()
-        },
+        baselines=lambda: {name: judge.metrics(x)["auc"] for name, x in baseline_scores().items()},
         sections=sections,
-        data={
-            "validation": len(data.validation["inputs"]),
-            "test": int(tested.sum()),
-            "test_anomalous": float(recording.anomalous[tested].mean()),
-        },
+        data={"validation": len(data.validation["inputs"]), **recording.tested_sizes},
     )
 
 
@@ -347,7 +257,7 @@ def baselines(config: Config, recording: Recording, x: np.ndarray) -> dict[str, 
     clean, lags = stretches(recording.clean), LAGS[config.data]
     scores = {"|z|": np.abs(x), f"AR-{lags}": autoregression_score(x, clean, length=lags).score}
     if config.smoothing > 1:
-        scores[f"|z| over {config.smoothing}"] = anomaly.trailing_mean(np.abs(x), config.smoothing)
+        scores[f"|z| over {config.smoothing}"] = trailing_mean(np.abs(x), config.smoothing)
     if config.data == "machine_temperature":
         scores["low value"] = -x
     settings = {"length": config.length, "step": config.every, "smoothing": config.smoothing}

@@ -22,7 +22,7 @@ def test_what_is_tested_does_not_change_what_is_learned_from(model):
     other = RECORDING._replace(
         values=np.where(tested, -7.0, RECORDING.values), anomalous=RECORDING.anomalous ^ tested
     )
-    a, b = experiment.prepare(config, RECORDING), experiment.prepare(config, other)
+    a, b = (experiment.detector(config).windows(recording) for recording in (RECORDING, other))
     jax.tree.map(np.testing.assert_array_equal, (a.train, a.validation), (b.train, b.validation))
     np.testing.assert_array_equal(a.x[~tested], b.x[~tested])
     assert np.abs(a.x - b.x).max() > 1
@@ -32,7 +32,7 @@ def test_what_is_tested_does_not_change_what_is_learned_from(model):
 def test_no_window_holds_a_known_event(model):
     config = experiment.Config(smoke=True, model=model, data="machine_temperature")
     marked = np.where(RECORDING.anomalous, 1e6, RECORDING.values)
-    data = experiment.prepare(config, RECORDING._replace(values=marked))
+    data = experiment.detector(config).windows(RECORDING._replace(values=marked))
     for part in (data.train, data.validation):
         assert all(np.abs(array).max() < 10 for array in part.values())
 
@@ -40,7 +40,7 @@ def test_no_window_holds_a_known_event(model):
 def test_the_threshold_depends_on_times_that_no_event_reaches():
     config = experiment.Config(smoke=True, quantile=0.5)
     clean = RECORDING.clean
-    near = np.convolve(~clean, np.ones(config.reach))[: len(clean)] > 0
+    near = np.convolve(~clean, np.ones(experiment.detector(config).reach))[: len(clean)] > 0
     score = np.where(near, 1e6, np.arange(len(clean)) % 7)
     assert experiment.judge_of(config, RECORDING).threshold(score) == 3
 

@@ -55,6 +55,13 @@ class Recording(NamedTuple):
         return mask
 
     @property
+    def tested_sizes(self) -> dict[str, float]:
+        """How many times are tested, ``test``, and the share of them in events."""
+        tested = self.under_test
+        share = float(self.anomalous[tested].mean())
+        return {"test": int(tested.sum()), "test_anomalous": share}
+
+    @property
     def clean(self) -> np.ndarray:
         """(T,) bool, True at training times outside of events."""
         mask = ~self.anomalous
