@@ -300,6 +300,7 @@ def test_loops_and_branches():
             lax.cond(n > 2, lambda x: (x, 1), lambda x: (x * 2, 2), x),
             lax.map(lambda row: lax.scan(lambda c, v: (c + v, c * v), row[0], row)[1], x),
             jax.grad(lambda x: jnp.sum(lax.scan(scanned, start, jnp.sin(x))[1][0]))(x),
+            jax.grad(lambda x: jnp.sum(lax.switch(n - 3, [jnp.sin, lambda x: x * x * x], x)))(x),
             jax.jit(lambda y: y * y + y)(jnp.exp(x) + 1),
             jax.checkpoint(lambda y: jnp.sin(y) * y)(x),
         )

@@ -82,7 +82,7 @@ def _split(emitter, equation, inputs):
     return parts
 
 
-@rule("empty")
+@rule("empty", "empty2")
 def _empty(emitter, equation, inputs):
     """Zeros, as on a CPU."""
     output = emitter.output(equation)
