@@ -1,0 +1,19 @@
+// Numbers as people read them.
+
+/** A number in few digits, with a proper minus sign. */
+export function short(value, digits = 3) {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "not a number" : "∞";
+  const size = Math.abs(value);
+  const text =
+    size !== 0 && (size < 1e-3 || size >= 1e5)
+      ? value.toExponential(1)
+      : String(Number(value.toPrecision(digits)));
+  return text.replace("-", "−");
+}
+
+/** A number with so many decimals. */
+export function fixed(value, decimals = 2) {
+  if (!Number.isFinite(value)) return short(value);
+  const text = value.toFixed(decimals);
+  return (Number(text) === 0 ? (0).toFixed(decimals) : text).replace("-", "−");
+}
