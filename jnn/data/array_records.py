@@ -99,7 +99,7 @@ class ArrayRecords:
             raise mistake(name, got=str(error), expected=expected, remedy=remedy) from error
         try:
             return self._decode(record)
-        except JnnError:
+        except (JnnError, MemoryError):
             raise
         except Exception as error:
             raise mistake(

@@ -175,6 +175,8 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
                 image = image.convert("RGBA")
             image = image.convert(MODES[channels])
             pixels = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
+    except MemoryError:
+        raise
     except Exception as error:  # decoders raise many classes
         raise mistake(
             str(path),

@@ -64,6 +64,15 @@ def test_records_of_other_tools_are_read_with_their_own_function(tmp_path):
     assert source[3]["x"].tolist() == [9]
 
 
+def test_memory_that_is_full_is_no_fault_of_the_record(tmp_path):
+    def decode(record):
+        raise MemoryError
+
+    write_array_records(tmp_path / "some.array_record", EXAMPLES[:1])
+    with pytest.raises(MemoryError):
+        array_records(tmp_path / "some.array_record", decode=decode)[0]
+
+
 def test_an_altered_record_is_found(tmp_path):
     path = tmp_path / "some.array_record"
     write_array_records(path, EXAMPLES)

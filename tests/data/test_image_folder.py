@@ -75,6 +75,16 @@ def test_a_picture_is_turned_as_its_tag_says(tmp_path):
     )
 
 
+def raise_memory_error(*arguments, **options):
+    raise MemoryError
+
+
+def test_memory_that_is_full_is_no_fault_of_the_file(folder, monkeypatch):
+    monkeypatch.setattr("PIL.ImageOps.fit", raise_memory_error)
+    with pytest.raises(MemoryError):
+        image_folder(folder, size=(2, 2))[0]
+
+
 def test_a_damaged_file_is_named(folder):
     path = folder / "dog/b.png"
     path.write_bytes(path.read_bytes()[:60])
