@@ -76,29 +76,64 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
     return Model(init, apply, _no_memory_or(carry, model), step, read, follow)
 
 
-def remat(model: Model | Callable, save: Iterable[str] = ()) -> Model:
-    """The same model, which recomputes its inner values in the backward pass (``jax.checkpoint``).
+def _is_product(primitive: Any, *arrays: Any, **parameters: Any) -> bool:
+    return primitive.name in ("dot_general", "conv_general_dilated", "convolution")
 
-    Only tagged values named in ``save`` are kept. It takes less memory and about one more forward
-    pass; values and gradients are the same.
+
+def _is_product_with_params(primitive: Any, *arrays: Any, **parameters: Any) -> bool:
+    """Those of two activations, as within attention, have axes of a batch in both."""
+    if primitive.name == "dot_general":
+        _, batch = parameters["dimension_numbers"]
+        return not any(batch)
+    return _is_product(primitive)
+
+
+REMAT_POLICIES: dict[str, Callable[..., bool] | None] = {
+    "none": None,
+    "products": _is_product,
+    "projections": _is_product_with_params,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+"""What `remat` keeps of the inner values of a model, from most to least: all, the results of
+products and convolutions, those of products with params alone (not what is as large as the square
+of a sequence), or nothing.
+"""
+
+
+def remat(model: Model | Callable, save: Iterable[str] = (), *, policy: str = "full") -> Model:
+    """The same model, which recomputes inner values in the backward pass (``jax.checkpoint``).
+
+    ``policy``  what is kept, a name in `REMAT_POLICIES`: ``"full"`` recomputes everything, which
+                takes the least memory and about one more forward pass; ``"projections"`` and
+                ``"products"`` recompute what is cheap; ``"none"`` nothing
+    ``save``    names of tagged values that are kept besides
+
+    Values and gradients are the same. Raises `JnnError` for another policy.
 
     >>> import jax, jnn
     >>> deep = jnn.repeat(jnn.remat(jnn.chain(jnn.dense(64), jax.nn.gelu), save=("output",)), 12)
     """
     model = as_model(model)
-    policy = jax.checkpoint_policies.save_only_these_names(*save)
+    if policy not in REMAT_POLICIES:
+        expected = f"one of {', '.join(REMAT_POLICIES)}"
+        raise mistake("remat", got=f"policy={policy!r}", expected=expected)
+    kept = REMAT_POLICIES[policy]
+    if kept is None:
+        return model
+    named = jax.checkpoint_policies.save_only_these_names(*save)
+    both = jax.checkpoint_policies.save_from_both_policies(kept, named)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         run = lambda params, state, x, key, mask: model.apply(
             params, state, x, key=key, train=train, mask=mask
         )
-        return jax.checkpoint(run, policy=policy)(params, state, x, key, mask)
+        return jax.checkpoint(run, policy=both)(params, state, x, key, mask)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         run = lambda params, state, carry, x, key, mask: reader(model)(
             params, state, carry, x, key=key, train=train, mask=mask
         )
-        return jax.checkpoint(run, policy=policy)(params, state, carry, x, key, mask)
+        return jax.checkpoint(run, policy=both)(params, state, carry, x, key, mask)
 
     if not streams(model):
         return model._replace(apply=apply)

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import jnn
+from jnn.errors import JnnError
 from tests.compiled import apply, init
 
 X = jnp.asarray(np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3))
@@ -46,6 +47,29 @@ def test_remat_keeps_less_and_gives_the_same_gradient():
         assert kept_for_the_way_back(none, params, state) < kept_for_the_way_back(
             some, params, state
         )
+
+
+def test_policies_of_remat_keep_less_from_one_to_the_next():
+    """Of attention: all, with its logits, queries to values and outputs, and nothing."""
+    model, x = jnn.attention(2, causal=True), jnp.ones((12, 4))
+    params, state = jax.eval_shape(model.init, jax.random.key(0), x)
+    kept = {}
+    for policy in jnn.transform.REMAT_POLICIES:
+        block = jnn.remat(model, policy=policy)
+        loss = lambda params, block=block: jnp.sum(block.apply(params, state, x)[0])
+        backward = jax.eval_shape(lambda params, loss=loss: jax.vjp(loss, params)[1], params)
+        kept[policy] = sum(leaf.size for leaf in jax.tree.leaves(backward))
+    squares, features, kernel = 2 * 12 * 12, 12 * 4, 4 * 4
+    assert list(kept.values()) == sorted(kept.values(), reverse=True)
+    assert kept["products"] - kept["projections"] >= squares
+    # queries, keys and values in place of the kernels that make them
+    assert kept["projections"] - kept["full"] == 3 * (features - kernel)
+
+
+def test_a_policy_that_there_is_not_is_refused():
+    with pytest.raises(JnnError, match="policy='dots', expected one of none, products, projec"):
+        jnn.remat(jnn.dense(2), policy="dots")
+    assert jnn.remat(model := jnn.dense(2), policy="none") is model
 
 
 def test_cast_computes_in_bfloat16_and_trains_float32():

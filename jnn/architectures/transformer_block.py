@@ -104,8 +104,10 @@ class BlockConfig:
     """Whether attention is `jax.nn.dot_product_attention`, a fused kernel on GPUs, of which no
     weights can be captured.
     """
-    remat: bool = False
-    """Whether the backward pass recomputes blocks, which saves memory."""
+    remat: Literal["none", "products", "projections", "full"] = "none"
+    """What the backward pass recomputes of each block, which saves memory: a policy of
+    `jnn.remat`.
+    """
     unroll: bool = False
     """Whether the loop over depth is unrolled, which compiles longer and may run faster."""
 
@@ -208,7 +210,7 @@ def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     all blocks share.
     """
     one = block(config, causal=causal, cross=cross)
-    stack = repeat(remat(one) if config.remat else one, config.depth, unroll=config.unroll)
+    stack = repeat(remat(one, policy=config.remat), config.depth, unroll=config.unroll)
     return _with_shared_table(stack, config.depth) if config.positions == "relative" else stack
 
 

@@ -160,7 +160,15 @@ def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
 
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
-    "settings", [{"unroll": True}, pytest.param({"remat": True}, marks=SLOW)], ids=str
+    "settings",
+    [
+        {"unroll": True},
+        *(
+            pytest.param({"remat": policy}, marks=SLOW)
+            for policy in ("products", "projections", "full")
+        ),
+    ],
+    ids=str,
 )
 def test_how_the_stack_runs_changes_nothing(settings):
     values = []

@@ -55,7 +55,7 @@ TRANSFORMERS = {
     ),
     "transformer": decoder(dropout=0.2),
     "transformer, sinusoidal": decoder(
-        positions="sinusoidal", scale_embeddings=True, head="dense", remat=True
+        positions="sinusoidal", scale_embeddings=True, head="dense", remat="full"
     ),
     "transformer, alibi": decoder(positions="alibi", window=3),
     "transformer, relative": decoder(positions="relative", scaled=False, kernel_deviation=0.5),
