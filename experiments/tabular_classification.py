@@ -130,7 +130,9 @@ def task(config: Config, splits: Splits) -> Task:
     """
     splits, scaling = standardize(splits)
     model, example = describe(config)
-    preparation = Preparation(example, scaling=scaling, classes=splits.classes)
+    preparation = Preparation(
+        example, scaling=scaling, classes=splits.classes, columns=splits.columns
+    )
     answer, classes = predictor(config, preparation), len(splits.classes)
     balanced = config.class_weights == "balanced"
     weights = losses.balanced_weights(splits.train["label"], classes) if balanced else None

@@ -110,7 +110,8 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
     if config.smoke:
         rng = np.random.default_rng(0)
         x = rng.normal(size=(600, FEATURES["diamonds"])).astype(np.float32)
-        return from_arrays({"features": x, "target": 8 + x[:, 0] + x[:, 3] * x[:, 0] / 4})
+        arrays = {"features": x, "target": 8 + x[:, 0] + x[:, 3] * x[:, 0] / 4}
+        return from_arrays(arrays, columns=tables.DIAMOND_FEATURES)
     return tables.load_diamonds(offline=offline)
 
 
@@ -147,7 +148,9 @@ def task(config: Config, splits: Splits) -> Task:
     scaling = fit_scaling(splits.train["target"], "target")
     pieces = fit_pieces(splits.train["features"], config.pieces) if config.pieces > 1 else None
     encode = (lambda x: x) if pieces is None else partial(encode_pieces, pieces)
-    preparation = Preparation(example, scaling=columns, pieces=pieces, target=scaling)
+    preparation = Preparation(
+        example, scaling=columns, pieces=pieces, target=scaling, columns=splits.columns
+    )
     answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):

@@ -24,6 +24,7 @@ VERBS = {
     "run": "train and measure an experiment, or your own FILE.py",
     "new": "write an experiment of your own to start from",
     "resume": "continue a run that stopped",
+    "predict": "what a trained model says of files",
     "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",

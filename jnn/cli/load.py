@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -15,9 +16,12 @@ from jnn.cli.experiments import load as load_module
 from jnn.cli.options import config_from
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
-from jnn.runs.folders import read_record
+from jnn.runs.folders import read_record, settings_at_hand
 from jnn.runs.loading import trained
 from jnn.train.preparation import Preparation, read_preparation
+
+_TRIED = 97
+"""A size of a batch that no other axis has."""
 
 
 class Loaded(NamedTuple):
@@ -97,11 +101,30 @@ def load(run: Path | str, model: Model | None = None) -> Loaded:
     return _loaded(task.model, example, folder, config, preparation)
 
 
+def batch_first(model: Model, params: Params, state: State, example: Any) -> Callable[..., Any]:
+    """``f(params, state, x, mask) -> y``, for a batch x, whose outputs have it as first axis.
+
+    That is ``model.apply``, which is fast, where its outputs have; by `jax.vmap` it is where
+    members of an ensemble come first, and where the model takes no batch.
+    """
+
+    def apply(params: Params, state: State, x: Any, mask: jax.Array | None) -> Any:
+        return model.apply(params, state, x, mask=mask)[0]
+
+    batch = lambda leaf: jax.ShapeDtypeStruct((_TRIED, *leaf.shape), leaf.dtype)
+    with contextlib.suppress(TypeError, ValueError):  # of a model that takes no batch
+        y = jax.eval_shape(apply, params, state, jax.tree.map(batch, example), None)
+        if all(leaf.shape[:1] == (_TRIED,) for leaf in jax.tree.leaves(y)):
+            return apply
+    return jax.vmap(apply, in_axes=(None, None, 0, 0))
+
+
 def experiment_of(folder: Path) -> tuple[ModuleType, Any]:
     """The experiment of the run in a folder, and the settings of the run as its ``Config``."""
     record = read_record(folder)
     module = load_module(find(record.get("source") or record["experiment"]))
-    return module, config_from(module.Config, record["config"], str(folder / "config.json"))
+    settings = settings_at_hand(folder, record)
+    return module, config_from(module.Config, settings, str(folder / "config.json"))
 
 
 def _loaded(

@@ -7,7 +7,7 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,7 @@ def read_columns(
     words: Collection[str] = (),
     delimiter: str | None = None,
     missing: float | None = None,
+    only: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """The columns of a CSV file of numbers, each (N,) float64, by the names in its first line.
 
@@ -69,6 +70,7 @@ def read_columns(
     one of comma, semicolon, tab and ``|`` that divides the first line into the most names. Blanks
     around names and fields do not count, and blank lines are skipped. The columns named in
     ``words`` are read as strings. ``missing`` takes the place of an empty field of numbers.
+    ``only`` names the columns to read, and their order; what is in others does not count.
 
     Raises JnnError, with line and column, for a field that is empty, unless ``missing`` is given,
     that is no number, or not in float32's range; for a line with another number of fields; and for
@@ -78,6 +80,7 @@ def read_columns(
     delimiter = delimiter or _delimiter(text)
     lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True)
     names: list[str] = []
+    chosen: list[str] = []
     rows = []
     try:
         for fields in lines:
@@ -85,11 +88,13 @@ def read_columns(
             if not any(fields) and len(fields) < 2:
                 continue
             if names:
-                rows.append(_row(fields, names, f"{path}, line {lines.line_num}", words, missing))
+                place = f"{path}, line {lines.line_num}"
+                rows.append(_row(fields, names, chosen, place, words, missing))
             else:
-                names = fields
-                for name in set(words) - set(names):
-                    raise _no_column(str(path), name, names)
+                names, chosen = fields, list(fields if only is None else only)
+                for name in [*words, *chosen]:
+                    if name not in names:
+                        raise _no_column(str(path), name, names)
     except csv.Error as error:
         raise mistake(
             f"{path}, line {lines.line_num}",
@@ -103,7 +108,7 @@ def read_columns(
             got=f"{len(rows)} rows, columns {names}",
             expected="a line of different names, then lines of numbers",
         )
-    columns = zip(names, zip(*rows, strict=True), strict=True)
+    columns = zip(chosen, zip(*rows, strict=True), strict=True)
     return {name: np.array(column, str if name in words else float) for name, column in columns}
 
 
@@ -148,14 +153,22 @@ def _delimiter(text: str) -> str:
 
 
 def _row(
-    fields: list[str], names: list[str], caller: str, words: Collection[str], missing: float | None
+    fields: list[str],
+    names: list[str],
+    chosen: list[str],
+    caller: str,
+    words: Collection[str],
+    missing: float | None,
 ) -> list[float | str]:
     if len(fields) != len(names):
         expected = f"{len(names)}, as in the first line"
         raise mistake(caller, got=f"{len(fields)} fields", expected=expected)
+    named = dict(zip(names, fields, strict=True))
     return [
-        _word(field, name, caller) if name in words else _number(field, name, caller, missing)
-        for name, field in zip(names, fields, strict=True)
+        _word(named[name], name, caller)
+        if name in words
+        else _number(named[name], name, caller, missing)
+        for name in chosen
     ]
 
 

@@ -75,4 +75,4 @@ def standardize(splits: Splits, name: str = "features") -> tuple[Splits, Scaling
     check_finite(splits.validation[name], f"validation[{name!r}]")
     check_finite(splits.test[name], f"test[{name!r}]")
     train, validation, test = ({**part, name: scale(scaling, part[name])} for part in splits[:3])
-    return Splits(train, validation, test, splits.classes), scaling
+    return splits._replace(train=train, validation=validation, test=test), scaling

@@ -13,12 +13,13 @@ from jnn.integers import as_integer, spelled
 
 
 class Splits(NamedTuple):
-    """Three dicts of arrays with the same names, and the names of the classes, if any."""
+    """Three dicts of arrays with the same names; the names of classes and of columns, if any."""
 
     train: dict[str, np.ndarray]
     validation: dict[str, np.ndarray]
     test: dict[str, np.ndarray]
     classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def train_and_validation(self) -> dict[str, np.ndarray]:
@@ -93,6 +94,7 @@ def from_arrays(
     test_seed: int = 0,
     stratify: str | None = None,
     classes: Sequence[str] = (),
+    columns: Sequence[str] = (),
 ) -> Splits:
     """Your own arrays as Splits.
 
@@ -101,6 +103,7 @@ def from_arrays(
     test part.
 
     With ``classes`` the array ``"label"`` is checked to be integers from 0 to ``len(classes) - 1``.
+    ``columns`` are the names of those of a table.
     Raises JnnError as ``check_arrays``, ``check_finite``, ``check_labels`` and ``hold_out`` do.
 
     >>> images, labels = np.zeros((100, 8, 8, 1), np.uint8), np.arange(100) % 2
@@ -118,7 +121,8 @@ def from_arrays(
             raise mistake("from_arrays", got=got, expected='an array named "label"')
         check_labels(arrays["label"], len(classes), "from_arrays['label']")
     rest, held = hold_out(arrays, test, seed=test_seed, stratify=stratify)
-    return with_validation(rest, held, validation, seed=seed, stratify=stratify, classes=classes)
+    settings = {"seed": seed, "stratify": stratify, "classes": classes}
+    return with_validation(rest, held, validation, **settings)._replace(columns=tuple(columns))
 
 
 def with_validation(

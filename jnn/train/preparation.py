@@ -46,6 +46,8 @@ class Preparation(NamedTuple):
     ``tokenizer``  of texts, of which the first ``longest`` tokens are read, without it all
     ``target``     mean and deviation of the number, or the (D,) numbers, that are predicted
     ``classes``    their names, where outputs are logits or log probabilities ``(..., classes)``
+    ``columns``    the names of the columns of a table, in their order
+    ``unit``       that of the number that is predicted, such as "degrees Celsius"
 
     >>> scaling = Scaling(np.array([1.0, 20.0]), np.array([0.5, 10.0]))
     >>> example = jax.ShapeDtypeStruct((2,), np.float32)
@@ -65,6 +67,8 @@ class Preparation(NamedTuple):
     longest: int | None = None
     target: Scaling | None = None
     classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    unit: str = ""
 
     def encode(self, raw: Any) -> tuple[Any, np.ndarray | None]:
         """The prepared x of one input or a batch, and the mask of texts.
@@ -153,6 +157,8 @@ class Preparation(NamedTuple):
             "longest": self.longest,
             "target": of_scaling(self.target),
             "classes": list(self.classes),
+            "columns": list(self.columns),
+            "unit": self.unit,
         }
 
 
@@ -169,14 +175,14 @@ def keep_preparation(folder: Path, preparation: Preparation) -> str:
         write_json(path, {**now, "sha256": digest})
         return digest
     was = _verified(path)
-    if changed := [name for name in now if now[name] != was.get(name)]:
+    if changed := [name for name in now if now[name] != was.get(name, now[name])]:
         raise mistake(
             str(path),
             got=f"data that gives another {', '.join(changed)} than the run began with",
             expected="the same data",
             remedy="Put the data back, or begin a new run.",
         )
-    return digest
+    return _digest(was)
 
 
 def read_preparation(folder: Path) -> Preparation | None:
@@ -205,6 +211,10 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
     _require(isinstance(record["pixels"], bool), "pixels that are no truth value")
     _require(all(isinstance(name, str) for name in classes), "names of classes that are no text")
     _require(longest is None or (as_integer(longest) or 0) > 0, f"longest={longest!r}")
+    columns, unit = record.get("columns", ()), record.get("unit", "")
+    _require(all(isinstance(name, str) for name in [unit, *columns]), "names that are no text")
+    scaled = np.size((record["scaling"] or {}).get("mean", ()))
+    _require(len(columns) in (0, scaled), f"{len(columns)} names of {scaled} columns")
     pieces = None if pieces is None else np.array(pieces, np.float32)
     _require(pieces is None or bool(np.isfinite(pieces).all()), "pieces that are not finite")
     return Preparation(
@@ -216,6 +226,8 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
         longest=longest,
         target=_scaling(record["target"], "target"),
         classes=tuple(classes),
+        columns=tuple(columns),
+        unit=unit,
     )
 
 

@@ -124,6 +124,7 @@ def _preparation(
         scaling=columns,
         target=fit_scaling(t, target) if columns is not None and not of_classes else None,
         classes=names,
+        columns=splits.columns if columns is not None else (),
     )
 
 

@@ -61,8 +61,8 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
         (
             "frobnicate",
-            "Unknown verb 'frobnicate'. The verbs are list, describe, run, new, resume, generate, "
-            "compare, sweep, replay, plan, glossary, data, doctor.",
+            "Unknown verb 'frobnicate'. The verbs are list, describe, run, new, resume, predict, "
+            "generate, compare, sweep, replay, plan, glossary, data, doctor.",
         ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),

@@ -110,6 +110,17 @@ def test_columns_are_read_by_their_names(tmp_path):
     np.testing.assert_array_equal(columns["b c"], [2.5, np.nan])
 
 
+def test_some_columns_alone_are_read_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "x.csv").write_text("kind,a,b\nred,1,2\nblue,3,4\n")
+    columns = read_columns(tmp_path / "x.csv", only=["b", "a"])
+    assert [(name, column.tolist()) for name, column in columns.items()] == [
+        ("b", [2.0, 4.0]),
+        ("a", [1.0, 3.0]),
+    ]
+    with pytest.raises(JnnError, match=r"got columns kind, a, b, expected 'A' .*mean 'a'"):
+        read_columns(tmp_path / "x.csv", only=["A"])
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_the_delimiter_is_found_and_blanks_around_fields_do_not_count(tmp_path, delimiter):
     lines = [["a", ' "b;c"', " kind "], ["1", "2.5 ", "red"], [" 3", ' "4"', ' " blue "']]

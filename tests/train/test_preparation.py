@@ -51,6 +51,21 @@ def test_other_data_at_a_resume_and_an_altered_file_are_refused(tmp_path):
     assert read_preparation(tmp_path) is None
 
 
+def test_names_of_columns_are_kept_and_a_run_without_them_is_resumed(tmp_path):
+    named = ROWS._replace(columns=("width", "depth"), unit="m")
+    record = named.to_json()
+    before = {name: value for name, value in record.items() if name not in ("columns", "unit")}
+    digest = hashlib.sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()
+    write_json(tmp_path / FILE, {**before, "sha256": digest})
+    assert keep_preparation(tmp_path, named) == digest
+    assert read_preparation(tmp_path).columns == ()
+    (tmp_path / FILE).unlink()
+    keep_preparation(tmp_path, named)
+    assert read_preparation(tmp_path)[-2:] == (("width", "depth"), "m")
+    with pytest.raises(JnnError, match="another columns than"):
+        keep_preparation(tmp_path, named._replace(columns=("depth", "width")))
+
+
 def test_the_preparation_of_another_run_is_refused(tmp_path):
     pictures = PICTURES._replace(classes=("b", "a"))
     folders = []

@@ -1,6 +1,7 @@
 """Predict the class in one column of a CSV file from the others, with a multilayer perceptron."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -41,11 +42,13 @@ def load_data(config, *, offline=False):
     if config.file:
         columns = read_columns(config.file, words=(config.target,))
         features, label, classes = features_and_labels(columns, config.target)
+        names = [name for name in columns if name != config.target]
     else:
-        features, label = load_breast_cancer(return_X_y=True)
+        table: Any = load_breast_cancer()
+        features, label, names = table.data, table.target, table.feature_names
         classes = ("malignant", "benign")
     arrays = {"features": features, "label": np.int32(label)}
-    return from_arrays(arrays, stratify="label", classes=classes)
+    return from_arrays(arrays, stratify="label", classes=classes, columns=list(map(str, names)))
 
 
 def build_model(config, classes):

@@ -40,7 +40,8 @@ def load_diabetes(*, validation: float = 0.1, seed: int = 0) -> Splits:
     # scikit-learn's default scaling would use the test part too.
     bunch: Any = load_diabetes(scaled=False)
     arrays = {"features": bunch.data.astype(np.float32), "target": bunch.target.astype(np.float32)}
-    return from_arrays(arrays, test=0.25, validation=validation, seed=seed)
+    names = tuple(bunch.feature_names)
+    return from_arrays(arrays, test=0.25, validation=validation, seed=seed, columns=names)
 
 
 def load_breast_cancer(*, validation: float = 0.1, seed: int = 0) -> Splits:
@@ -68,7 +69,13 @@ def _classes(bunch: Any, validation: float, seed: int) -> Splits:
     arrays = {"features": bunch.data.astype(np.float32), "label": bunch.target.astype(np.int32)}
     names = tuple(str(name) for name in bunch.target_names)
     return from_arrays(
-        arrays, test=0.25, validation=validation, seed=seed, stratify="label", classes=names
+        arrays,
+        test=0.25,
+        validation=validation,
+        seed=seed,
+        stratify="label",
+        classes=names,
+        columns=tuple(map(str, bunch.feature_names)),
     )
 
 
@@ -85,7 +92,8 @@ def load_diamonds(*, validation: float = 0.1, seed: int = 0, offline: bool = Fal
     price = np.array([float(row["price"]) for row in rows])
     target = np.log(price).astype(np.float32)
     arrays = {"features": np.array(features, np.float32), "target": target}
-    return from_arrays(arrays, test=0.2, validation=validation, seed=seed)
+    settings = {"test": 0.2, "validation": validation, "columns": DIAMOND_FEATURES}
+    return from_arrays(arrays, seed=seed, **settings)
 
 
 def _diamond_feature(row: dict[str, str], name: str) -> float:

@@ -1,0 +1,251 @@
+"""``jnn predict``: a model says of files what it says in Python, and a bad file is named."""
+
+import csv
+import functools
+import io
+import json
+import sys
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import jnn
+from jnn.cli import main
+from jnn.cli.load import Loaded
+from jnn.cli.prediction import predict_files
+from jnn.cli.prediction_output import lines
+from jnn.data.scaling import Scaling
+from jnn.data.tokenizers import word_tokenizer
+from jnn.errors import JnnError
+from jnn.train import Preparation
+
+SAME = 1e-5  # float32, as a batch and alone
+FLOAT = np.float32
+
+
+def shaped(*shape, dtype=FLOAT):
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+COLUMNS = Scaling(np.array([10.0, -4.0]), np.array([2.0, 0.5]))
+NAMED = {"scaling": COLUMNS, "columns": ("width", "depth")}
+TARGET = Scaling(np.array(100.0), np.array(7.0))
+TOKENIZER = word_tokenizer(["so good", "so bad a thing"], lower=True)
+TOKENS = Preparation(
+    shaped(3, dtype=np.int32), tokenizer=TOKENIZER, longest=5, classes=("no", "yes")
+)
+EMBEDDED = jnn.embedding(TOKENIZER.vocabulary, 4)
+MODELS = {
+    "rows": (
+        jnn.chain(jnn.dense(1), lambda y: y[..., 0]),
+        Preparation(shaped(2), target=TARGET, unit="kg", **NAMED),
+    ),
+    "pictures": (
+        jnn.chain(jnn.flatten(3), jnn.dense(2)),
+        Preparation(shaped(4, 6, 1), pixels=True, classes=("cat", "dog")),
+    ),
+    "texts": (jnn.chain(EMBEDDED, jnn.global_average_pool(1), jnn.dense(2)), TOKENS),
+    "tags": (jnn.chain(EMBEDDED, jnn.dense(2)), TOKENS),
+    "committee": (jnn.ensemble(jnn.dense(2), 3), Preparation(shaped(2))),
+    "series": (jnn.dense(1), Preparation(shaped(3, 2), **NAMED)),
+}
+
+
+@functools.cache
+def loaded(name):
+    model, preparation = MODELS[name]
+    kept = jax.jit(model.init)(jax.random.key(0), preparation.example)
+    return Loaded(model, *kept, None, preparation.example, preparation)
+
+
+def predicted(run, *files, stdin="", say=lambda text: None, **options):
+    return predict_files(run, list(map(str, files)), io.StringIO(stdin), say, **options)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table with other columns than those of the model, in another order."""
+    rows = np.random.default_rng(0).normal([10, -4], [2, 0.5], (7, 2))
+    text = "".join(f"{depth},some words,{width}\n" for width, depth in rows)
+    (tmp_path / "table.csv").write_text(f"depth,note,width\n{text}")
+    return tmp_path / "table.csv", rows
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_columns_are_found_by_name_and_answers_are_those_of_python(table, batch_size):
+    path, rows = table
+    found = predicted(loaded("rows"), path, batch_size=batch_size)
+    assert [(answer.file, answer.row) for answer in found] == [(str(path), i) for i in range(1, 8)]
+    numbers = [answer.values["prediction"] for answer in found]
+    np.testing.assert_allclose(numbers, loaded("rows").predict(rows), rtol=SAME)
+    assert lines(found, "kg")[0] == f"{path}:1\t{float(numbers[0]):.6g} kg"
+
+
+def test_a_picture_is_scaled_as_those_of_a_folder_are_and_that_is_said(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 1), np.uint8)
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")
+    Image.fromarray(pixels[..., 0]).resize((12, 8)).convert("RGB").save(tmp_path / "b.png")
+    np.save(tmp_path / "c.npy", np.stack([pixels, pixels[::-1]]))
+    said = []
+    names = [tmp_path / name for name in ("a.png", "b.png", "c.npy")]
+    found = predicted(loaded("pictures"), *names, say=said.append)
+    assert [(answer.row, answer.file) for answer in found] == [
+        (row, str(name)) for row, name in zip([None, None, 1, 2], [*names, names[2]], strict=True)
+    ]
+    assert said == [f"cropped and scaled to 4 x 6 pixels: {names[1]}"]
+    expected = loaded("pictures").predict(pixels)
+    for answer in (found[0], found[2]):
+        assert answer.values["label"] == expected.label
+        by_class = list(answer.values["probabilities"].values())
+        np.testing.assert_allclose(by_class, expected.probabilities, atol=SAME)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_each_line_is_a_text_and_padding_changes_nothing(tmp_path, batch_size):
+    (tmp_path / "a.txt").write_text("so good\n\nso bad a thing so bad a thing\n")
+    found = predicted(
+        loaded("texts"), tmp_path / "a.txt", "-", stdin="good\n", batch_size=batch_size
+    )
+    assert [answer.row for answer in found] == [1, 3, 1]
+    assert found[-1].file == "standard input"
+    for text, answer in zip(["so good", "so bad a thing so", "good"], found, strict=True):
+        expected = loaded("texts").predict(text)
+        assert answer.values["label"] == expected.label
+        assert answer.values["probability"] == pytest.approx(expected.probabilities.max(), abs=SAME)
+
+
+def test_the_tokens_of_a_text_have_an_answer_each():
+    (answer,) = predicted(loaded("tags"), stdin="so bad a\n")
+    assert answer.values["label"] == loaded("tags").predict("so bad a").label.tolist()
+    assert lines([answer]) == ["standard input:1\t" + " ".join(answer.values["label"])]
+
+
+def test_the_members_of_an_ensemble_are_not_taken_for_rows(tmp_path):
+    x = np.random.default_rng(0).normal(size=(5, 2)).astype(FLOAT)
+    np.save(tmp_path / "x.npy", x)
+    found = predicted(loaded("committee")._replace(preparation=None), tmp_path / "x.npy")
+    y = np.stack([answer.values["prediction"] for answer in found])
+    np.testing.assert_allclose(y, np.moveaxis(loaded("committee").predict(x), 0, 1), rtol=SAME)
+
+
+def test_a_table_is_one_series_where_the_model_takes_them(tmp_path, table):
+    path, rows = table
+    (answer,) = predicted(loaded("series"), path)
+    assert answer.row is None
+    np.testing.assert_allclose(
+        answer.values["prediction"], loaded("series").predict(rows), rtol=SAME
+    )
+
+
+def test_all_answers_go_into_one_file(monkeypatch, tmp_path, table, capsys):
+    path, rows = table
+    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("rows"))
+    for name in ("out.csv", "out.json"):
+        assert main(["predict", "run", str(path), "--out", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / name}\n"
+    from_csv = list(csv.DictReader((tmp_path / "out.csv").open()))
+    from_json = json.loads((tmp_path / "out.json").read_text())
+    assert from_json[2]["unit"] == "kg"
+    for records in (from_csv, from_json):
+        numbers = [float(record["prediction"]) for record in records]
+        np.testing.assert_allclose(numbers, loaded("rows").predict(rows), rtol=SAME)
+
+
+def test_probabilities_of_classes_are_columns(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("texts"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("so good\n"))
+    assert main(["predict", "run", "--out", str(tmp_path / "out.csv")]) == 0
+    (record,) = csv.DictReader((tmp_path / "out.csv").open())
+    expected = loaded("texts").predict("so good")
+    assert record["label"] == expected.label
+    p = [float(record["p(no)"]), float(record["p(yes)"])]
+    np.testing.assert_allclose(p, expected.probabilities, atol=SAME)
+
+
+BAD = {
+    "a table without a column": (
+        "rows",
+        "a.csv",
+        "width,dept\n1,2\n",
+        r"a\.csv: got columns width, dept, expected 'depth' .* Did you mean 'dept'\?",
+    ),
+    "a field that is no number": (
+        "rows",
+        "a.csv",
+        "width,depth\n1,2\n3,deep\n",
+        r"a\.csv, line 3: got 'deep' in column 'depth', expected a number",
+    ),
+    "a table for a model of pictures": (
+        "pictures",
+        "a.csv",
+        "a\n1\n",
+        r"a\.csv: got a file of kind \.csv, expected pictures .*, or an array \(4, 6, 1\)",
+    ),
+    "a damaged picture": ("pictures", "a.png", "no picture", r"a\.png: got UnidentifiedImageError"),
+    "an array of another shape": (
+        "pictures",
+        "a.npy",
+        np.zeros((6, 4, 1), np.uint8),
+        r"a\.npy: got shape \(6, 4, 1\), expected pictures",
+    ),
+    "an array of numbers that are not finite": (
+        "rows",
+        "a.npy",
+        np.array([[1.0, np.nan]]),
+        r"a\.npy: got nan at row 0, column 1",
+    ),
+    "a file without a text": ("texts", "a.txt", " \n\n", r"a\.txt: got no text, expected a text"),
+    "a file that is no text": ("texts", "a.txt", b"\xff", r"a\.txt, line 1: got the byte 0xff"),
+    "a missing file": ("rows", "b.csv", None, r"b\.csv: got no such file"),
+    "too few columns without names": (
+        "committee",
+        "a.csv",
+        "a\n1\n",
+        r"a\.csv: got 1 columns, expected 2, in the order",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_named_and_nothing_is_written(monkeypatch, tmp_path, capsys, table, case):
+    kind, name, content, message = BAD[case]
+    run = loaded(kind)
+    path = tmp_path / name
+    if isinstance(content, np.ndarray):
+        np.save(path, content)
+    elif content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(JnnError, match=message):
+        predicted(run, path)
+    monkeypatch.setattr("jnn.cli.load.load", lambda folder: run)
+    good = [str(table[0])] if kind == "rows" else []
+    assert main(["predict", "run", *good, str(path), "--out", str(tmp_path / "out.csv")]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert name in err
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--out", "a.xls"], "--out: got a.xls, expected a file that ends with .csv or .json."),
+        (["--out", "nowhere/a.csv"], "--out: got no folder nowhere, expected an existing one."),
+        (["--batch-size", "0"], "--batch-size=0, expected"),
+        ([], "jnn predict: got no FILE, expected files: a table in .csv, or an array (2)"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said(monkeypatch, capsys, words, message):
+    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("rows"))
+    assert main(["predict", "run", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_of_several_inputs_says_what_to_use():
+    several = loaded("rows")._replace(
+        example={"tokens": shaped(3), "source": shaped(3)}, preparation=None
+    )
+    with pytest.raises(JnnError, match=r"a model of several inputs.* Use `jnn generate`"):
+        predicted(several, "a.csv")
