@@ -3,7 +3,7 @@
 /** The state that an address has after its #, of the kinds of the defaults; others are ignored. */
 export function readAddress(hash, defaults) {
   const state = { ...defaults };
-  for (const [name, text] of new Pairs(hash.replace(/^#/, ""))) {
+  for (const [name, text] of pairsOf(hash.replace(/^#/, ""))) {
     if (!Object.hasOwn(defaults, name)) continue;
     if (typeof defaults[name] !== "number") state[name] = text;
     else if (text !== "" && Number.isFinite(Number(text))) state[name] = Number(text);
@@ -18,18 +18,15 @@ export function writeAddress(state, defaults) {
   return names.map((name) => `${name}=${escapeValue(String(state[name]))}`).join("&");
 }
 
-/** Pairs of names and values; an engine without a page has no URLSearchParams. */
-class Pairs {
-  constructor(text) {
-    this.parts = text.split("&").filter(Boolean);
-  }
-
-  *[Symbol.iterator]() {
-    for (const part of this.parts) {
+/** The pairs of names and values in the text; an engine without a page has no URLSearchParams. */
+function pairsOf(text) {
+  return text
+    .split("&")
+    .filter(Boolean)
+    .map((part) => {
       const [name, ...value] = part.split("=");
-      yield [name, decoded(value.join("="))];
-    }
-  }
+      return [name, decoded(value.join("="))];
+    });
 }
 
 /** The text that an escaped one stands for; one that is badly escaped stands for itself. */

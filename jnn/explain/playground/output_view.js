@@ -1,0 +1,106 @@
+// What the network gives: a surface over the plane, or a curve, with the data.
+
+import { css, isDark, signedColour } from "../scripts/colours.js";
+import { element } from "../scripts/elements.js";
+import { drawHeatmap } from "./heatmap.js";
+
+const SIZE = 640;
+
+/** The large picture; `press(x, y)` is called with the place where the reader presses it. */
+export class OutputView {
+  constructor(box, facts, press) {
+    this.facts = facts;
+    this.surface = element("canvas", { class: "surface", "aria-hidden": "true" });
+    this.points = element("canvas", { width: SIZE, height: SIZE, class: "points", role: "img" });
+    this.points.addEventListener("pointerdown", (event) => {
+      const frame = this.points.getBoundingClientRect();
+      const across = (2 * (event.clientX - frame.left)) / frame.width - 1;
+      const down = (2 * (event.clientY - frame.top)) / frame.height - 1;
+      press(facts.edge * across, -facts.edge * down);
+    });
+    this.caption = element("p", { class: "hint" });
+    this.frame = element("div", { class: "picture" }, this.surface, this.points);
+    box.replaceChildren(this.frame, this.caption);
+  }
+
+  /** Draws a surface, `value(i)` for each point of the grid, with training and test points. */
+  drawPlane(value, trainer, text) {
+    const dark = isDark();
+    drawHeatmap(this.surface, this.facts.grid, value, dark);
+    const context = this.cleared();
+    this.scatter(context, trainer.test, (y) => ring(y, dark), 5);
+    this.scatter(context, trainer.train, (y) => disc(y, dark), 8);
+    this.name(text);
+  }
+
+  /** Draws the points of one part of the data. */
+  scatter(context, { x, y, weight }, style, radius) {
+    for (let i = 0; i < weight.length; i++) {
+      if (weight[i] === 0) continue;
+      context.beginPath();
+      context.arc(this.across(x[2 * i]), this.across(-x[2 * i + 1]), radius, 0, 7);
+      Object.assign(context, style(y[i]));
+      context.fill();
+      context.stroke();
+    }
+  }
+
+  /** Draws a function of x, `value(i)` for each column of the grid, with the data. */
+  drawCurve(value, trainer, text) {
+    const dark = isDark();
+    const { grid } = this.facts;
+    drawHeatmap(this.surface, grid, () => 0, dark);
+    const context = this.cleared();
+    const high = (y) => SIZE * (0.5 - y / 3);
+    Object.assign(context, {
+      strokeStyle: css(dark ? [90, 95, 106] : [200, 198, 192]),
+      lineWidth: 2,
+    });
+    this.line(context, [0, SIZE], () => high(0));
+    const flat = (part) => ({ ...part, x: part.x.map((x, i) => (i % 2 ? -flatY(part.y, i) : x)) });
+    const flatY = (y, i) => -(y[(i - 1) / 2] / 1.5) * this.facts.edge;
+    this.scatter(context, flat(trainer.test), () => ring(-1, dark), 5);
+    this.scatter(context, flat(trainer.train), () => disc(-1, dark), 8);
+    Object.assign(context, { strokeStyle: css(signedColour(1, dark)), lineWidth: 6 });
+    const columns = Array.from({ length: grid }, (_, i) => ((i + 0.5) / grid) * SIZE);
+    this.line(context, columns, (i) => high(value(i)));
+    this.name(text);
+  }
+
+  /** A line through places across, at `high(i)`. */
+  line(context, places, high) {
+    context.beginPath();
+    places.forEach((place, i) => context.lineTo(place, high(i)));
+    context.stroke();
+  }
+
+  /** The picture of the points, empty. */
+  cleared() {
+    const context = this.points.getContext("2d");
+    context.clearRect(0, 0, SIZE, SIZE);
+    return context;
+  }
+
+  /** Where a coordinate of the plane is in the picture. */
+  across(x) {
+    return (SIZE / 2) * (1 + x / this.facts.edge);
+  }
+
+  /** Says what the picture shows. */
+  name(text) {
+    if (this.caption.textContent === text) return;
+    this.caption.textContent = text;
+    this.points.setAttribute("aria-label", text);
+  }
+}
+
+/** How a training point looks. */
+function disc(y, dark) {
+  const strokeStyle = dark ? "#15171c" : "#ffffff";
+  return { fillStyle: css(signedColour(y, dark)), strokeStyle, lineWidth: 2.5 };
+}
+
+/** How a test point looks: hollow. */
+function ring(y, dark) {
+  return { fillStyle: "transparent", strokeStyle: css(signedColour(y, dark), 0.75), lineWidth: 2 };
+}

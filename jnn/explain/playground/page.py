@@ -1,0 +1,30 @@
+"""The playground as one file, which needs no network and no server."""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import jnn.explain.page
+import jnn.explain.playground
+from jnn.explain.playground.programs import compiled, facts
+from jnn.explain.scripts.bundle import bundle, embedded
+
+
+def playground() -> str:
+    """The text of the page. It takes some seconds, in which its functions are compiled."""
+    here, shared = resources.files(jnn.explain.playground), resources.files(jnn.explain.page)
+    read = lambda name: here.joinpath(name).read_text(encoding="utf-8")
+    style = shared.joinpath("report.css").read_text(encoding="utf-8") + read("playground.css")
+    script = "\n".join(
+        [compiled(), f"globalThis.facts = {json.dumps(facts())};", scripts("main.js")]
+    )
+    parts = {"STYLE": style, "SCRIPT": embedded(script)}
+    page = read("page.html")
+    for name, text in parts.items():
+        page = page.replace(f"<!-- {name} -->", text)
+    return page
+
+
+def scripts(entry: str) -> str:
+    """A script of the playground, with all that it imports."""
+    return bundle(Path(str(resources.files(jnn.explain.playground).joinpath(entry))))
