@@ -46,8 +46,10 @@ from jnn.data.token_windows import evaluation_windows, predicted_characters
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.decoding.text import stream_text
+from jnn.interop.pretrained import Pretrained, decoder_settings, pretrained_decoder
+from jnn.interop.text import within_positions
 from jnn.runs import About, trained
-from jnn.train import SUITED, Task, TrainingConfig, language_model_feed, make_evaluate, seed_key
+from jnn.train import SUITED, FineTuningConfig, Task, language_model_feed, make_evaluate, seed_key
 
 ABOUT = About(
     task="text generation",
@@ -71,13 +73,13 @@ HEADS = 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(FineTuningConfig):
     """The settings of a run. An epoch has as many windows as it takes to see the text once."""
 
     data: Literal["tiny_shakespeare", "wikitext2"] = "tiny_shakespeare"
     """The text."""
-    model: Literal["rnn", "lstm", "gru", "transformer"] = "lstm"
-    """The architecture."""
+    model: Literal["rnn", "lstm", "gru", "transformer"] = SUITED
+    """The architecture: an lstm, or that of the pretrained model."""
     vocabulary: int = 0
     """Tokens of a byte-pair encoding; 0 for a token for each character."""
     length: int = SUITED
@@ -88,25 +90,39 @@ class Config(TrainingConfig):
     """Layers, or blocks."""
     heads: int = SUITED
     """Heads of attention, of the transformer alone."""
-    dropout: float = 0.2
+    dropout: float = SUITED
     """Fraction of features that is dropped in training."""
     epochs: int = SUITED
     batch_size: int = SUITED
-    learning_rate: float = 3e-3
+    learning_rate: float = SUITED
     weight_decay: float = 0.1
     clip: float = 1.0
 
     def suited(self) -> dict[str, Any]:
-        """The epochs that suit the data, and the sizes of a smoke run."""
-        if self.smoke:
+        """The epochs that suit the data, and the sizes of a smoke run or of a pretrained model."""
+        if self.pretrained:
+            sizes = self.pretrained_sizes()
+        elif self.smoke:
             sizes = {"length": 16, "width": 24, "depth": 1, "epochs": 1, "batch_size": 16}
         else:
             sizes = {"length": 128, "width": 256, "depth": 2, "batch_size": 64}
-        return {"epochs": EPOCHS[self.data], "heads": HEADS, **sizes}
+        sizes = {"epochs": EPOCHS[self.data], "heads": HEADS, **sizes}
+        return {"model": "lstm", "dropout": 0.2, "learning_rate": 3e-3, **sizes}
+
+    def pretrained_sizes(self) -> dict[str, Any]:
+        """Those of the pretrained model, and of steps that change it slowly."""
+        its = decoder_settings(self.pretrained)
+        length, epochs = min(its.length, 16 if self.smoke else 128), {"epochs": 1}
+        rates = {"learning_rate": 2e-4 if self.lora else 5e-5, "dropout": 0.0, "batch_size": 8}
+        sizes = {"width": its.width, "depth": its.depth, "heads": its.heads, "length": length}
+        return {"model": "transformer", "vocabulary": 0, **sizes, **rates, **epochs}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
         super().__post_init__()
+        if self.pretrained:
+            of_its_own = ["model", "vocabulary", "width", "depth", "heads"]
+            self.refuse(of_its_own, "for a pretrained model", expected="what that has")
         if self.model != "transformer":
             self.refuse(["heads"], f"for model={self.model!r}", expected="--model transformer")
 
@@ -127,13 +143,24 @@ def load_data(config: Config, *, offline: bool = False) -> Corpus:
         texts = split_text(100 * PANGRAMS[config.data])
     else:
         texts = LOAD[config.data](offline=offline)
+    if config.pretrained:
+        tokenizer = of_folder(config).tokenizer
+        assert tokenizer, "a decoder has one"
+        return Corpus(texts, tokenizer)
     if vocabulary := config.vocabulary:
         return Corpus(texts, tokenizers.byte_pair_tokenizer(texts.train, vocabulary=vocabulary))
     return Corpus(texts, tokenizers.character_tokenizer(texts.train, special=("unknown",)))
 
 
+def of_folder(config: Config) -> Pretrained:
+    """The pretrained model."""
+    return config.adapted(pretrained_decoder(config.pretrained, dropout=config.dropout))
+
+
 def build_model(config: Config, vocabulary: int) -> jnn.Model:
     """Tokens ``(..., T)`` -> logits of the next ones ``(..., T, vocabulary)``."""
+    if config.pretrained:
+        return config.cast(of_folder(config).model)
     width, depth, dropout = config.width, config.depth, config.dropout
     if config.model == "transformer":
         settings = TransformerConfig(
@@ -207,6 +234,7 @@ def task(config: Config, corpus: Corpus) -> Task:
         sections=partial(sections, config, corpus, model),
         data={part: len(text) for part, text in texts._asdict().items()},
         save=lambda folder: tokenizers.keep_tokenizer(folder / "tokenizer.json", tokenizer),
+        pretrained=of_folder(config) if config.pretrained else None,
     )
 
 
@@ -224,8 +252,17 @@ def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
     params, state = trained(model, example(config), folder)
     yield request.prompt
     prompt, key = request.prompt or "\n", seed_key(request.seed)
-    settings = {"length": request.length, "key": key, "sampling": request.sampling}
+    length = most_tokens(config, tokenizer, prompt, request.length)
+    settings = {"length": length, "key": key, "sampling": request.sampling}
     yield from stream_text(model, params, state, tokenizer, prompt, **settings)
+
+
+def most_tokens(config: Config, tokenizer: tokenizers.Tokenizer, prompt: str, length: int) -> int:
+    """As many of ``length`` tokens as the model has positions for, after a prompt."""
+    if not config.pretrained:
+        return length
+    its = decoder_settings(config.pretrained)
+    return within_positions(its, len(tokenizer.encode(prompt)), length)
 
 
 def sections(config: Config, corpus: Corpus, model: jnn.Model, fitted) -> list:
@@ -234,7 +271,8 @@ def sections(config: Config, corpus: Corpus, model: jnn.Model, fitted) -> list:
 
     (texts, tokenizer), trained = corpus, (model, fitted.params, fitted.state)
     tokens = tokenizer.encode(texts.test[: 8 * config.length])[: config.length]
-    settings = {"length": 400, "key": seed_key(0), "sampling": Sampling(temperature=0.8)}
+    length = most_tokens(config, tokenizer, "\n", 400)
+    settings = {"length": length, "key": seed_key(0), "sampling": Sampling(temperature=0.8)}
     sample = "".join(stream_text(*trained, tokenizer, "\n", **settings))
     of_any = [
         *language_model.generated(sample, "After a line break, at temperature 0.8."),

@@ -47,8 +47,8 @@ class RunArguments(RunOptions):
     """Keep freed memory for the next step: faster on a CPU (Linux with glibc), but uses more."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
     """The config.json of a run, whose settings become the defaults here."""
-    start: Annotated[Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = None
-    """The folder of another run, to begin with the params that it kept."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    """The folder of another run, whose params it begins with, or of a pretrained model."""
     paths: str = ".*"
     """Which of the params of --start: a regular expression for whole paths, such as 'blocks/.*'."""
     dry_run: bool = False

@@ -5,7 +5,16 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "folder": ["Description", "Loaded", "describe", "load", "save"],
+        "folder": [
+            "Architecture",
+            "Description",
+            "Loaded",
+            "architecture",
+            "describe",
+            "load",
+            "save",
+        ],
         "own": ["as_pretrained"],
+        "pretrained": ["Pretrained", "pretrained_decoder"],
     },
 )

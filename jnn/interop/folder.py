@@ -166,6 +166,38 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
     write_json(folder / CONFIG, {**loaded.config, **kept})
 
 
+class Architecture(NamedTuple):
+    """What ``config.json`` says of the model in a folder."""
+
+    config: dict[str, Any]
+    """Its contents."""
+    family: Family
+    settings: Any
+    """Those of the architecture of jnn."""
+
+
+def architecture(
+    folder: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    keys: Collection[str] = (),
+) -> Architecture:
+    """The family and the settings of the model in a folder, of which nothing else is read.
+
+    ``settings``  other ones than ``config.json`` says, as for `load`
+    ``keys``      of the tensors, which show what the config of some families does not say
+
+    Raises `JnnError` for a folder without config, a family that there is no map for, and settings
+    that jnn does not have.
+    """
+    folder = Path(folder)
+    config = _config(folder)
+    family = _family(folder, config)
+    values = _values(family, config, str(folder / CONFIG))
+    made = family.config(**{**values, **family.seen(keys), **(settings or {})})
+    return Architecture(config, family, made)
+
+
 class _Opened(NamedTuple):
     """A folder before its weights are read."""
 
@@ -183,18 +215,17 @@ class _Opened(NamedTuple):
 
 
 def _opened(folder: Path, other: Mapping[str, Any] | None) -> _Opened:
-    config = _config(folder)
-    family = _family(folder, config)
-    values = _values(family, config, str(folder / CONFIG))
+    _family(folder, _config(folder))  # of two faults, that of the config is told
     tensors = TensorFolder(folder)
     keys = tensors.shapes().keys()
-    settings = family.config(**{**values, **family.seen(keys), **(other or {})})
+    found = architecture(folder, settings=other, keys=keys)
+    config, family, settings = found
     model = family.build(settings)
     params, state = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
     names = _names(family, keys)
     rows = _renamed(family.rows(settings), names)
     described = (config, family, settings, model, params, state)
-    return _Opened(*described, tensors, names, rows, *_tokenizer(folder, settings))
+    return _Opened(*described, tensors, names, rows, *tokenizer_of(folder, settings))
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -238,8 +269,12 @@ def _values(family: Family, config: Mapping[str, Any], caller: str) -> dict[str,
     return {**family.constants, **values, **family.architectures[names[0]]}
 
 
-def _tokenizer(folder: Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:
-    """The tokenizer, if there is one, and the contents of its config."""
+def tokenizer_of(folder: str | Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:
+    """The tokenizer in a folder, if there is one, and the contents of its config.
+
+    Raises `JnnError` where it has more tokens than the model with these settings.
+    """
+    folder = Path(folder)
     path, config = folder / TOKENIZER, folder / TOKENIZER_CONFIG
     vocabulary = getattr(settings, "vocabulary", getattr(settings, "source_vocabulary", None))
     if vocabulary is None or not path.is_file():

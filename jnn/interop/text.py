@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -37,12 +38,7 @@ def write_text(folder: str | Path, request: Request) -> Iterator[str]:
         context, tokens = {"source": jnp.asarray(tokens)}, _start(loaded, caller)
     elif not len(tokens):
         raise mistake("--prompt", got="no token", expected="the beginning of a text")
-    length = request.length
-    if settings.positions == "learned":
-        length = min(length, settings.length - len(tokens))
-        if length < 1:
-            got, most = f"{len(tokens)} tokens", settings.length - 1
-            raise mistake("--prompt", got=got, expected=f"at most {most}, to write one more")
+    length = within_positions(settings, len(tokens), request.length)
     written = stream(
         loaded.model,
         loaded.params,
@@ -57,6 +53,23 @@ def write_text(folder: str | Path, request: Request) -> Iterator[str]:
     if context is None:
         yield request.prompt
     yield from pieces(tokenizer, tokens, written)
+
+
+def within_positions(settings: Any, prompt: int, length: int) -> int:
+    """As many of ``length`` tokens as the model has positions for, after a prompt of ``prompt``.
+
+    Raises `JnnError` where there are none.
+
+    >>> from jnn.architectures.transformer import TransformerConfig
+    >>> within_positions(TransformerConfig(length=32), 30, 300)
+    2
+    """
+    if settings.positions != "learned":
+        return length
+    if prompt >= settings.length:
+        got, most = f"{prompt} tokens", settings.length - 1
+        raise mistake("--prompt", got=got, expected=f"at most {most}, to write one more")
+    return min(length, settings.length - prompt)
 
 
 def _start(loaded: Loaded, caller: str) -> np.ndarray:

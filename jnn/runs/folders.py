@@ -23,7 +23,7 @@ FILES = (
     "metrics.jsonl timings.jsonl"
 )
 TEXTS = "command.txt log.txt README.md report.html"
-FOLDERS = "checkpoints start plots explain samples profile tensorboard"
+FOLDERS = "checkpoints start pretrained plots explain samples profile tensorboard"
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}
@@ -117,6 +117,18 @@ def read_record(folder: Path) -> dict[str, Any]:
             remedy=f"Undo the edit; or begin a new run of it: jnn run {name} --config {path}",
         )
     return record
+
+
+PRETRAINED = "pretrained"
+"""The folder in a run with a copy of what describes the pretrained model that it began with."""
+
+
+def settings_at_hand(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run, with its own copy of a pretrained model, which may be gone."""
+    settings, copy = record["config"], folder.resolve() / PRETRAINED
+    if settings.get("pretrained") and copy.is_dir():
+        return settings | {"pretrained": str(copy)}
+    return settings
 
 
 def read_status(folder: Path) -> dict[str, Any]:

@@ -161,7 +161,8 @@ class Run:
             "jnn": version("jnn"),
         }
         if start is not None:
-            read_record(start)
+            if not settings.get("pretrained"):  # whose folder is no run's
+                read_record(start)
             check_expression(paths)
             if out is not None and Path(out).resolve() == start.resolve():
                 got = f"--start of {out}, which the new run replaces"

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "devices": ["device_mesh", "on_each", "on_one"],
         "evaluate": ["make_evaluate", "predict_all"],
         "experiment": ["once", "run_task"],
+        "fine_tuning": ["FineTuningConfig"],
         "feed": ["Feed", "in_memory", "streamed"],
         "loop": ["Fitted", "fit"],
         "optimizers": ["make_optimizer", "make_schedule"],

@@ -184,6 +184,11 @@ class TrainingConfig:
         }
         return make_optimizer(self.optimizer, steps=steps, **{**settings, **overrides})
 
+    @property
+    def untrained(self) -> str:
+        """A regular expression for the paths of params that are not trained; "" for none."""
+        return ""
+
     def cast(self, model: Model) -> Model:
         """The model, computing in ``precision``."""
         if self.precision == "float32":

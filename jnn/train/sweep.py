@@ -122,6 +122,9 @@ def check(config: TrainingConfig) -> None:
             got=f"patience={config.patience}, skip_bad={config.skip_bad}",
             expected="0: members of one program stop together",
         )
+    if pretrained := getattr(config, "pretrained", ""):
+        got, expected = f"the pretrained model {pretrained}", "params that are drawn"
+        raise mistake("sweep", got=got, expected=expected, remedy="Run each with --start.")
     if config.devices > 1 or config.mesh:
         remedy = "Omit it: members are spread over all devices automatically."
         got = f"mesh={config.mesh!r}" if config.mesh else f"devices={config.devices}"

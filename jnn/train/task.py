@@ -1,12 +1,15 @@
 """What an experiment trains, as one record: all that one run of it needs, or many at once."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jnn.errors import mistake
 from jnn.model import Model
@@ -21,6 +24,10 @@ from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
 from jnn.train.step import Objective, Step, make_step
 from jnn.train.transfer import transferred
+from jnn.transform import path_mask
+
+if TYPE_CHECKING:
+    from jnn.interop.pretrained import Pretrained
 
 Transfer = Callable[[Any, Any], tuple[Any, Any]]
 """``(params, state) -> params, state``"""
@@ -47,6 +54,7 @@ class Task(NamedTuple):
                      run
     ``on_evaluate``  see `jnn.train.fit`
     ``rules``        where params live on a mesh: see `jnn.sharding`
+    ``pretrained``   the model that it begins with, as a part of ``model``
     """
 
     model: Model
@@ -64,6 +72,7 @@ class Task(NamedTuple):
     save: Callable[[Path], Any] | None = None
     on_evaluate: OnEvaluate | None = None
     rules: tuple[Rule, ...] = RULES
+    pretrained: Pretrained | None = None
 
 
 def start(
@@ -84,6 +93,9 @@ def start(
     not compute in the precision of the config.
     """
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
+    objective = task.objective
+    if config.untrained:
+        optimizer, objective = trained_alone(optimizer, objective, config.untrained)
     mesh = make_mesh(config.mesh) if config.mesh else None
     place = partial(shardings, mesh=mesh, rules=task.rules) if mesh else None
     train_state = init_train_state(
@@ -107,7 +119,7 @@ def start(
     check_precision(task, config, train_state)
     devices = device_mesh(config.devices) if config.devices > 1 else None
     step = make_step(
-        task.objective,
+        objective,
         optimizer,
         accumulate=config.accumulate,
         mesh=devices,
@@ -119,6 +131,25 @@ def start(
         check_rules(train_state.params, [rule for rule in task.rules if rule not in RULES])
         return train_state, sharded(step, mesh, task.rules)
     return on_each(devices, train_state) if devices else train_state, step
+
+
+def trained_alone(
+    optimizer: optax.GradientTransformation, objective: Objective, untrained: str
+) -> tuple[optax.GradientTransformation, Objective]:
+    """An optimizer and an objective that leave the params at the paths ``untrained`` as they are.
+
+    These have a gradient of exactly zero, no weight decay, and no place in the optimizer's state.
+    Raises `JnnError` where no path matches.
+    """
+
+    def mask(params):
+        return jax.tree.map(lambda matches: not matches, path_mask(params, untrained))
+
+    def stopped(params, state, batch, key):
+        stop = lambda leaf, is_trained: leaf if is_trained else jax.lax.stop_gradient(leaf)
+        return objective(jax.tree.map(stop, params, mask(params)), state, batch, key)
+
+    return optax.masked(optimizer, mask), stopped
 
 
 def check_precision(task: Task, config: TrainingConfig, train_state: TrainState) -> None:
@@ -152,7 +183,11 @@ def train(
     """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder."""
     if run and task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
-    transfer = partial(transferred, run=run) if run and run.start else None
+    if run and task.pretrained:
+        task.pretrained.keep(run.folder)
+    transfer = None
+    if task.pretrained or (run and run.start):
+        transfer = partial(transferred, run=run, pretrained=task.pretrained)
     train_state, step = start(task, config, key, transfer=transfer)
     return fit(
         step,

@@ -1,10 +1,12 @@
-"""Transfer learning: a run that begins with the params that another run kept."""
+"""Transfer learning: a run that begins with the params that another run kept, or with those of a
+pretrained model.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -16,22 +18,29 @@ from jnn.paths import path_name
 from jnn.runs.loading import kept
 from jnn.runs.run import Run
 
+if TYPE_CHECKING:
+    from jnn.interop.pretrained import Pretrained
+
 COPY = "start"
 """The folder in a run with a copy of the params that it began with, for when it is resumed."""
 
 
-def transferred(params: Params, state: State, run: Run) -> tuple[Params, State]:
-    """``params`` and ``state`` with the leaves of the run that ``run`` starts from.
+def transferred(
+    params: Params, state: State, run: Run | None, pretrained: Pretrained | None = None
+) -> tuple[Params, State]:
+    """``params`` and ``state`` with the leaves of what ``run`` starts from.
 
-    ``run.start`` has its folder and a regular expression for whole paths, such as ``"0/kernel"``. A
-    copy is saved in the folder of ``run``, and read from there when it is resumed. Raises
-    `JnnError` for an expression that matches no param, and names each leaf that is not there or has
-    another shape or dtype.
+    ``run.start`` has its folder, that of another run or of the model ``pretrained``, and a regular
+    expression for whole paths, such as ``"0/kernel"``. A copy is saved in the folder of ``run``,
+    and read from there when it is resumed. Raises `JnnError` for an expression that matches no
+    param, and names each leaf that is not there or has another shape or dtype.
     """
-    if run.start is None:
+    start = run.start if run else None
+    if start is None and pretrained is None:
         return params, state
-    source, paths = Path(run.start["run"]), run.start["paths"]
-    chosen = _matching(params, paths), _matching(state, paths)
+    paths = start["paths"] if start else ".*"
+    offered = pretrained.paths if pretrained else ".*"
+    chosen = _matching(params, paths, offered), _matching(state, paths, offered)
     if not jax.tree.leaves(chosen[0]):
         names = [path_name(path) for path, _ in jax.tree.leaves_with_path(params)]
         raise mistake(
@@ -39,32 +48,46 @@ def transferred(params: Params, state: State, run: Run) -> tuple[Params, State]:
             got=f"{paths!r}, which matches no path",
             expected=f"a regular expression for some of {', '.join(names)}",
         )
-    copy = run.folder / COPY
-    if copy.is_dir():
+    copy = run.folder / COPY if run else None
+    if copy and copy.is_dir():
         with Checkpoints(copy, read_only=True) as checkpoints:
             restored = checkpoints.restore(chosen)
         if restored is not None:
             return _merged(params, restored.tree[0]), _merged(state, restored.tree[1])
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), chosen)
-    learned = kept(shapes, source)
-    with Checkpoints(copy) as checkpoints:
-        checkpoints.save(0, learned, {})
-        checkpoints.wait()
-    run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
+    if pretrained:
+        source = pretrained.folder
+        learned = tuple(map(_part, pretrained.read(), shapes))
+    else:
+        assert start
+        source = Path(start["run"])
+        learned = kept(shapes, source)
+    if run and copy:
+        with Checkpoints(copy) as checkpoints:
+            checkpoints.save(0, learned, {})
+            checkpoints.wait()
+        run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
     return _merged(params, learned[0]), _merged(state, learned[1])
 
 
-def _matching(tree: Any, paths: str, prefix: str = "") -> Any:
-    """The nested dict of the leaves whose path matches."""
+def _matching(tree: Any, paths: str, offered: str, prefix: str = "") -> Any:
+    """The nested dict of the leaves whose path matches both expressions."""
     chosen = {}
     for name, item in tree.items():
         path = f"{prefix}{name}"
         if isinstance(item, dict):
-            if inner := _matching(item, paths, f"{path}/"):
+            if inner := _matching(item, paths, offered, f"{path}/"):
                 chosen[name] = inner
-        elif re.fullmatch(paths, path):
+        elif re.fullmatch(paths, path) and re.fullmatch(offered, path):
             chosen[name] = item
     return chosen
+
+
+def _part(tree: Any, like: Any) -> Any:
+    """The leaves of ``tree`` that ``like`` has."""
+    if not isinstance(like, dict):
+        return tree
+    return {name: _part(tree[name], item) for name, item in like.items()}
 
 
 def _merged(tree: Any, new: Any) -> Any:

@@ -31,6 +31,9 @@ CHOSEN = {
     "accumulate": [2],
     "devices": [2],
     "mesh": ["data=2"],
+    "pretrained": ["a folder"],
+    "lora_paths": [".*"],
+    "frozen": ["a path"],
 }
 """Other values, where halves and doubles will not do."""
 MEASURED = {

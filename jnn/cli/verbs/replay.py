@@ -25,7 +25,7 @@ MOST_ROWS = 20
 def main(argv: list[str]) -> int:
     """Print what a step saw and computed; write its arrays to a file."""
     arguments = _parse(argv)
-    from jnn.runs.folders import read_record, read_status
+    from jnn.runs.folders import read_record, read_status, settings_at_hand
 
     folder = Path(arguments.run)
     record = read_record(folder)
@@ -44,11 +44,12 @@ def main(argv: list[str]) -> int:
     from jnn.paths import path_name
     from jnn.train.replay import cause, inside, replay
 
-    config = config_from(module.Config, record["config"], str(folder / "config.json"))
+    settings = settings_at_hand(folder, record)
+    config = config_from(module.Config, settings, str(folder / "config.json"))
     task = module.task(config, module.load_data(config, offline=arguments.offline))
     status = read_status(folder)
     step = arguments.step if arguments.step is not None else _last(folder, status)
-    replayed = replay(task, config, folder, step, transfer=_transfer(folder, record))
+    replayed = replay(task, config, folder, step, transfer=_transfer(folder, record, task))
     gradient, values = inside(task, replayed)
     chosen = {path: value for path, value in values.items() if _wanted(path, arguments.capture)}
     if arguments.capture and not chosen:
@@ -110,9 +111,9 @@ def _last(folder: Path, status: dict) -> int:
     return max(steps) + 1 if status.get("state") == "diverged" else max(steps)
 
 
-def _transfer(folder: Path, record: dict):
-    """What the run began with from another run, of which it keeps a copy."""
-    if not record.get("start"):
+def _transfer(folder: Path, record: dict, task: Any):
+    """What the run began with from another run or model, of which it keeps a copy."""
+    if not record.get("start") and not task.pretrained:
         return None
     from functools import partial
     from types import SimpleNamespace
@@ -122,8 +123,8 @@ def _transfer(folder: Path, record: dict):
     if not (folder / COPY).is_dir():
         got = f"no {COPY} folder"
         raise mistake(str(folder), got=got, expected="the copy of what the run began with")
-    run: Any = SimpleNamespace(folder=folder, start=record["start"], say=lambda text: None)
-    return partial(transferred, run=run)
+    run: Any = SimpleNamespace(folder=folder, start=record.get("start"), say=lambda text: None)
+    return partial(transferred, run=run, pretrained=task.pretrained)
 
 
 def _summary(array) -> list[str]:

@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     if arguments.keep_memory:
         keep_memory()
 
-    from jnn.runs.folders import read_record, read_status
+    from jnn.runs.folders import read_record, read_status, settings_at_hand
 
     folder = Path(arguments.run)
     record = read_record(folder)
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
         raise mistake("--mesh", got=got, expected=expected, remedy="Omit it.")
     asked = {"epochs": epochs, "learning_rate": rate, "mesh": arguments.mesh}
     asked = {name: value for name, value in asked.items() if value is not None}
-    settings = record["config"] | asked
+    settings = settings_at_hand(folder, record) | asked
     config = config_from(module.Config, settings, str(folder / "config.json"))
     if changed := changes(settings, plain(config)):
         remedy = "Begin a new run of it with --config."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import shlex
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
+from jnn.cli.pretrained import is_pretrained
 from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
 
@@ -55,6 +57,7 @@ def main(argv: list[str]) -> int:
     use_device(taken_out(rest, "--device")[0] or "auto")
     keep_programs()
     module = load(listing)
+    rest = _pretrained(name, module.Config, rest)
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
@@ -92,6 +95,17 @@ def main(argv: list[str]) -> int:
         command=shlex.join(["jnn", "run", *argv]),
     )
     return execute(module, config, run, listing)
+
+
+def _pretrained(name: str, config: type, argv: list[str]) -> list[str]:
+    """The arguments, with the folder of a pretrained model in --start as a setting too."""
+    start = taken_out(argv, "--start")[0]
+    if not start or not is_pretrained(start):
+        return argv
+    if "pretrained" not in {field.name for field in dataclasses.fields(config)}:
+        got = f"the pretrained model {start}, which {name} cannot begin with"
+        raise mistake("--start", got=got, expected="the folder of a run")
+    return [*argv, "--pretrained", str(Path(start).resolve())]
 
 
 def contract() -> str:

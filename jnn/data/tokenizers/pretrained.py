@@ -40,8 +40,14 @@ def read_pretrained_tokenizer(path: str | Path, names: Mapping[str, Any]) -> Tok
         return from_pretrained(definition, _special(definition, names))
 
 
-def from_pretrained(definition: Mapping[str, Any], special: dict[str, int]) -> Tokenizer:
-    """The tokenizer of a definition by Hugging Face's ``tokenizers``, with its ``special`` ones."""
+def from_pretrained(
+    definition: Mapping[str, Any], special: Mapping[str, int], *, ends: bool = False
+) -> Tokenizer:
+    """The tokenizer of a definition by Hugging Face's ``tokenizers``, with its ``special`` ones.
+
+    With ``ends``, encoded text has the tokens around it that the definition adds, such as BERT's
+    ``[CLS]`` and ``[SEP]``.
+    """
     definition = {**definition, "truncation": None, "padding": None}
     library = tokenizers_library().Tokenizer.from_str(json.dumps(definition))
     library.encode_special_tokens = True
@@ -52,12 +58,14 @@ def from_pretrained(definition: Mapping[str, Any], special: dict[str, int]) -> T
     for token, number in numbers.items():
         tokens[number] = token
 
+    added = {"ends": True} if ends else {}
+
     def encode(text: str) -> np.ndarray:
         check_text(text)
         if lone := re.search("[\ud800-\udfff]", text):
             got = f"the lone surrogate U+{ord(lone.group()):04X} at position {lone.start()}"
             raise mistake("encode", got=got, expected="text that has bytes in UTF-8")
-        return np.array(library.encode(text, add_special_tokens=False).ids, np.int32)
+        return np.array(library.encode(text, add_special_tokens=ends).ids, np.int32)
 
     def decode(tokens_of_text: ArrayLike) -> str:
         return library.decode(check_tokens(tokens_of_text, tokens), skip_special_tokens=True)
@@ -66,7 +74,7 @@ def from_pretrained(definition: Mapping[str, Any], special: dict[str, int]) -> T
         kind="pretrained",
         tokens=tuple(tokens),
         special=special,
-        definition={"tokenizer": definition, "special": special},
+        definition={"tokenizer": definition, "special": dict(special), **added},
         encode=encode,
         decode=decode,
     )

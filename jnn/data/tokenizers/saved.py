@@ -22,7 +22,9 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
         data["words"], data["special"], data["lower"], data["pattern"]
     ),
     "byte pairs": lambda data: from_byte_pairs(data["tokenizer"], data["special"]),
-    "pretrained": lambda data: from_pretrained(data["tokenizer"], data["special"]),
+    "pretrained": lambda data: from_pretrained(
+        data["tokenizer"], data["special"], ends=data.get("ends", False)
+    ),
 }
 
 
