@@ -28,7 +28,9 @@ VERBS = {
     "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",
+    "explain": "a page in which the trained model of a run runs",
     "replay": "a step of a run, made again, and what was inside",
+    "playground": "small networks that train in a page, with lessons",
     "plan": "what a training step needs on each device of a mesh",
     "glossary": "the terms of the field, and where jnn has them",
     "data": "the sets of data: list, get, path",
@@ -124,7 +126,7 @@ def _dispatch(argv: list[str]) -> int:
     verb, *rest = argv or ["--help"]
     _check_text(argv)
     if verb in ("-h", "--help", "help"):
-        verbs = "\n".join(f"  {name:<10}{about}" for name, about in VERBS.items())
+        verbs = "\n".join(f"  {name:<12}{about}" for name, about in VERBS.items())
         print(HELP.format(verbs=verbs), end="")
         return 0
     if verb in ("-V", "--version"):

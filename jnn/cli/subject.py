@@ -1,0 +1,84 @@
+"""What `jnn explain` shows of a run: its model, and examples of its data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jax
+
+from jnn.cli.load import experiment_of, load
+from jnn.data.tokenizers import read_tokenizer
+from jnn.errors import JnnError, MissingDataError
+from jnn.explain.lab.inputs import find_examples
+from jnn.explain.lab.subject import Subject
+from jnn.files import read_json
+from jnn.runs import About
+from jnn.wording import metric_name, number
+
+
+def subject_of(folder: Path) -> Subject:
+    """The model of the run in a folder, with examples where its data is on this machine.
+
+    Raises `JnnError` as `jnn.load` does.
+    """
+    module, config = experiment_of(folder)
+    loaded = load(folder)
+    preparation = loaded.preparation
+    tokenizer = preparation.tokenizer if preparation else None
+    if tokenizer is None and (folder / "tokenizer.json").exists():
+        tokenizer = read_tokenizer(folder / "tokenizer.json")
+    data, batch = _data(module, config)
+    found = find_examples(loaded.example, preparation, tokenizer, data, batch)
+    return Subject(
+        title=_title(module, loaded.config),
+        model=loaded.model,
+        params=loaded.params,
+        state=loaded.state,
+        example=loaded.example,
+        preparation=preparation,
+        tokenizer=tokenizer,
+        examples=found,
+        facts=_facts(folder),
+    )
+
+
+def _data(module: ModuleType, config: Any) -> tuple[Any, Any]:
+    """The data of the run and a batch for training; None where it is not on this machine."""
+    if not hasattr(module, "load_data"):
+        return None, None
+    try:
+        data = module.load_data(config, offline=True)
+    except MissingDataError:
+        return None, None
+    if not hasattr(module, "task"):
+        return data, None
+    try:
+        feed = module.task(config, data).feed
+        key = jax.random.key(0)
+        return data, jax.jit(feed.batch_of)(next(feed.read(key, 0)), key, 0)
+    except JnnError:
+        return data, None
+
+
+def _title(module: ModuleType, config: Any) -> str:
+    about = getattr(module, "ABOUT", None) or About(module.__name__.rpartition(".")[2])
+    names = [name for name in ("data", "target", "model") if hasattr(config, name)]
+    subject = ", ".join(str(getattr(config, name)).replace("_", " ") for name in names)
+    task = about.task.replace("_", " ").capitalize()
+    return f"{task}: {subject}" if subject else task
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    """The metrics of the test, the number of params, the steps, as the summary has them."""
+    path = folder / "summary.json"
+    if not path.exists():
+        return {}
+    summary = read_json(path)
+    metrics = list(summary.get("metrics", {}).items())[:1]
+    facts = {metric_name(name): number(value) for name, value in metrics}
+    for name in ("parameters", "steps"):
+        if summary.get(name) is not None:
+            facts[name] = number(summary[name])
+    return facts

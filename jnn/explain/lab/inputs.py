@@ -1,0 +1,219 @@
+"""Examples for a page, found in the data of a run by their shapes.
+
+An experiment does not say which of its arrays are inputs of the model. They are looked for where
+`load_data` and the batches have them: in the test part by preference, as what the model has not
+seen says more.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.data.tokenizers import Tokenizer
+from jnn.errors import JnnError
+from jnn.train.preparation import Preparation
+
+MOST = 12
+"""Examples of a page."""
+LABELS = ("label", "target", "person", "y")
+CHANNELS = (1, 3, 4)
+
+
+class Example(NamedTuple):
+    """One input: a text, or a prepared x, and the true answer where it is known."""
+
+    x: Any
+    truth: str = ""
+
+
+class Examples(NamedTuple):
+    """Inputs of a model, and the part of the data that they are from, "" for none."""
+
+    part: str
+    found: Sequence[Example]
+
+
+NONE = Examples("", ())
+
+
+def find_examples(
+    example: Any,
+    preparation: Preparation | None = None,
+    tokenizer: Tokenizer | None = None,
+    data: Any = None,
+    batch: Mapping[str, Any] | None = None,
+) -> Examples:
+    """Inputs like ``example``: of the test part of ``data``, else of a ``batch`` for training.
+
+    ``example`` is a pytree of shapes, prepared; texts, if there is a ``tokenizer``, are returned as
+    they are. What has another length is cut to that of the example.
+    """
+    kind = kind_of(example, tokenizer)
+    test = next(_named("test", data), None)
+    if kind == "text":
+        texts = list(_texts(test))
+        return Examples("test", texts) if texts else NONE
+    classes = preparation.classes if preparation else ()
+    if kind == "arrays":
+        found = _of_batch(example, batch or {})
+        return Examples("training", found) if found else NONE
+    for part, arrays in (("test", test), ("training", batch)):
+        if found := list(_of_arrays(example, preparation, classes, arrays, part)):
+            return Examples(part, found)
+    windows = list(_windows(example, preparation, data)) if kind == "series" else []
+    return Examples("data", windows) if windows else NONE
+
+
+def kind_of(example: Any, tokenizer: Tokenizer | None = None) -> str:
+    """``picture``, ``text``, ``table`` (D,), ``series`` (T, D), or ``arrays`` for all others."""
+    if not hasattr(example, "shape"):
+        return "arrays"
+    shape, is_float = example.shape, np.issubdtype(example.dtype, np.floating)
+    if not is_float:
+        return "text" if tokenizer and len(shape) == 1 else "arrays"
+    if len(shape) == 3 and shape[-1] in CHANNELS:
+        return "picture"
+    return {1: "table", 2: "series"}.get(len(shape), "arrays")
+
+
+def _named(name: str, value: Any, depth: int = 3) -> Iterator[Any]:
+    """What is called ``name`` within records, nearest first."""
+    fields = _fields(value)
+    if name in fields:
+        yield fields[name]
+    if depth:
+        for field in fields.values():
+            yield from _named(name, field, depth - 1)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, tuple):
+        return dict(zip(getattr(value, "_fields", ()), value, strict=False))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _texts(test: Any) -> Iterator[Example]:
+    """Texts of a part: a long one in pieces, or a list of them with their labels."""
+    if isinstance(test, str):
+        step = max(1, len(test) // MOST)
+        for start in range(0, len(test), step)[:MOST]:
+            yield Example(test[start : start + 40])
+        return
+    fields = _fields(test)
+    lists = [v for v in fields.values() if isinstance(v, list | tuple) and v]
+    texts = next((v for v in lists if all(isinstance(text, str) for text in v[:3])), ())
+    labels = next((v for v in fields.values() if np.ndim(v) == 1 and not isinstance(v, tuple)), [])
+    for i in _chosen(labels if len(labels) == len(texts) else np.arange(len(texts))):
+        truth = str(labels[i]) if len(labels) == len(texts) else ""
+        yield Example(texts[i], truth)
+
+
+def _of_arrays(
+    example: Any, preparation: Preparation | None, classes: Sequence[str], arrays: Any, part: str
+) -> Iterator[Example]:
+    """Rows of the first array that is prepared to the shape of the example."""
+    arrays = {name: np.asarray(a) for name, a in _fields(arrays).items() if np.ndim(a)}
+    size = max((len(a) for a in arrays.values()), default=0)
+    labels = next((arrays[n] for n in LABELS if n in arrays and arrays[n].ndim == 1), None)
+    chosen = _chosen(labels if labels is not None else np.arange(size))
+    for array in arrays.values():
+        if len(array) != size or array.dtype.kind not in "uif":
+            continue
+        x = _prepared(array[chosen], example, preparation, is_raw=part == "test")
+        if x is None:
+            continue
+        for i, row in zip(chosen, x, strict=True):
+            yield Example(row, _truth(labels[i], classes) if labels is not None else "")
+        return
+
+
+def _prepared(
+    x: np.ndarray, example: Any, preparation: Preparation | None, *, is_raw: bool
+) -> np.ndarray | None:
+    """Rows as the model takes them; None for an array that is something else."""
+    columns = columns_of(example, preparation)
+    x = _cut(x, columns.shape)
+    if x.shape[1:] != columns.shape:
+        return None
+    if preparation is None or preparation.tokenizer:
+        return x.astype(example.dtype) if x.dtype.kind == "f" else None
+    plain = preparation._replace(pieces=None, example=columns)
+    try:
+        encoded = plain.encode(x)[0]
+    except JnnError:
+        return None
+    # batches may be scaled already: then they look more like standard numbers than if they were
+    # scaled once more
+    scaled = plain.scaling is not None and not is_raw and _oddness(x) < _oddness(encoded)
+    return x.astype(np.float32) if scaled else encoded
+
+
+def columns_of(example: Any, preparation: Preparation | None) -> Any:
+    """The shape of an input before its columns are cut into pieces."""
+    if preparation is None or preparation.pieces is None or preparation.scaling is None:
+        return example
+    return jax.ShapeDtypeStruct(np.shape(preparation.scaling.mean), np.dtype(np.float32))
+
+
+def _oddness(x: np.ndarray) -> float:
+    return abs(float(np.mean(x))) + abs(float(np.std(x)) - 1)
+
+
+def _cut(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Rows cut to a shape along all axes but the last."""
+    if x.ndim != len(shape) + 1:
+        return x
+    return x[(slice(None), *(slice(n) for n in shape[:-1]))]
+
+
+def _windows(example: Any, preparation: Preparation | None, data: Any) -> Iterator[Example]:
+    """Windows of a long series within the data, spread over its end."""
+    length, columns = example.shape
+    for value in _fields(data).values():
+        series = value if isinstance(value, np.ndarray) else np.zeros(0)
+        series = series[:, None] if series.ndim == 1 and columns == 1 else series
+        if series.dtype.kind != "f" or series.shape[1:] != (columns,) or len(series) <= length:
+            continue
+        starts = np.linspace(len(series) // 2, len(series) - length, MOST).astype(int)
+        cut = np.stack([series[start : start + length] for start in starts])
+        x = _prepared(cut, example, preparation, is_raw=True)
+        yield from (Example(row) for row in (() if x is None else x))
+        return
+
+
+def _of_batch(example: Any, batch: Mapping[str, Any]) -> list[Example]:
+    """Inputs of several arrays, each by its name; one array by its rank, cut to its shape."""
+    arrays = {name: np.asarray(array) for name, array in _fields(batch).items()}
+    if isinstance(example, Mapping):
+        if not set(example) <= set(arrays):
+            return []
+        rows = min(MOST, *(len(arrays[name]) for name in example))
+        return [Example({name: arrays[name][i] for name in example}) for i in range(rows)]
+    shape, kind = jnp.shape(example), np.dtype(getattr(example, "dtype", float)).kind
+    for array in arrays.values():
+        x = _cut(array, shape)
+        if x.shape[1:] == shape and x.dtype.kind == kind:
+            return [Example(row) for row in x[:MOST]]
+    return []
+
+
+def _truth(label: Any, classes: Sequence[str]) -> str:
+    if np.issubdtype(np.asarray(label).dtype, np.integer) and 0 <= label < len(classes):
+        return classes[int(label)]
+    return f"{label:.4g}" if isinstance(label, float | np.floating) else str(label)
+
+
+def _chosen(labels: Any) -> list[int]:
+    """Indices of at most `MOST` examples, of every class where there are classes."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        return list(range(min(MOST, len(labels))))
+    _, first = np.unique(labels, return_index=True)
+    others = np.setdiff1d(np.arange(len(labels)), first)
+    return sorted([*first, *others][:MOST], key=lambda i: (labels[i], i))

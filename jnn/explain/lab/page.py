@@ -1,0 +1,247 @@
+"""``lab.html``: one file in which the trained model of a run runs.
+
+The page needs no network and no server. It has the model as JavaScript (`jnn.web`), its params,
+some examples, and the scripts that draw what they compute.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.errors import JnnError, mistake
+from jnn.explain.lab.inputs import Example, kind_of
+from jnn.explain.lab.program import Program, program
+from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
+from jnn.explain.scripts.bundle import bundle, embedded
+from jnn.files import write_text
+from jnn.paths import path_name
+
+FOLDER = Path(__file__).parent
+MOST_FLOAT32, MOST_FLOAT16 = 1_500_000, 3_300_000
+"""Bytes of params that a page has in that precision; more than that it does not show."""
+
+
+def write_lab(path: Path, subject: Subject) -> Path:
+    """Write the page of a trained model; returns its path.
+
+    Where the model cannot run in a page, as its params are too large or `jnn.web` has no rule for
+    something that it computes, the page says so, and why.
+    """
+    write_text(path, lab_page(subject))
+    return path
+
+
+def lab_page(subject: Subject) -> str:
+    """The HTML of the page."""
+    subject = prepared(subject)
+    try:
+        compiled = source_of(subject)
+        data = page_data(subject, compiled)
+    except JnnError as error:
+        return _page(subject, _refusal(subject, error), "")
+    scripts = (
+        f"const LAB = {json_in_script(data)};\n"
+        f"const PROGRAM = (() => {{\n{_as_function(compiled.source)}\n}})();\n"
+        f"{bundle(FOLDER / 'scripts' / 'lab.js')}\n"
+        "startLab(LAB, PROGRAM);"
+    )
+    notes = "".join(f'<p class="warning">{escape(note)}</p>' for note in _notes(data))
+    return _page(subject, notes, scripts)
+
+
+def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
+    """What the scripts need besides the compiled model, as JSON values."""
+    params = jax.tree.leaves((subject.params, subject.state))
+    preparation, outputs = subject.preparation, compiled.answers
+    kind, classes, target = "values", (), None
+    if preparation and preparation.classes and outputs[0].shape[-1:] == (len(preparation.classes),):
+        kind, classes = "classes", preparation.classes
+    elif preparation and preparation.target is not None and len(outputs) == 1:
+        kind, target = "numbers", _scaling(preparation.target)
+    precision = _precision(params)
+    return {
+        "kind": kind,
+        "classes": list(classes),
+        "target": target,
+        "input": _input(subject),
+        "answers": [{**value._asdict(), "factors": 0} for value in outputs],
+        "values": [{**value._asdict(), "factors": value.factors} for value in compiled.values],
+        "scaled": [
+            {"path": path, "n": value.factors}
+            for path in compiled.scaled
+            for value in compiled.values
+            if value.path == path
+        ],
+        "precision": precision,
+        "params": [_packed(leaf, precision) for leaf in params],
+        "moments": [],
+    }
+
+
+def source_of(subject: Subject) -> Program:
+    """The model as JavaScript; the subject is `prepared`."""
+    mask = None
+    if has_mask(subject):
+        mask = jax.ShapeDtypeStruct(subject.example.shape, jnp.bool_)
+    params, state = jax.eval_shape(lambda: (subject.params, subject.state))
+    return program(subject.model, params, state, subject.example, mask)
+
+
+def _input(subject: Subject) -> dict[str, Any]:
+    """What the input is, and examples of it."""
+    example, preparation = subject.example, subject.preparation
+    leaves = [
+        {
+            "path": path_name(path),
+            "shape": list(leaf.shape),
+            "dtype": str(leaf.dtype),
+            "size": int(np.prod(leaf.shape)),
+        }
+        for path, leaf in jax.tree.leaves_with_path(example)
+    ]
+    kind = kind_of(example, subject.tokenizer)
+    if has_mask(subject):
+        leaves.append({**leaves[0], "path": "mask", "dtype": "bool"})
+    pixels = bool(preparation and preparation.pixels and kind == "picture")
+    scaling = preparation.scaling if preparation else None
+    examples = subject.examples.found or [blank(subject)]
+    return {
+        "kind": kind,
+        "leaves": leaves,
+        "mask": has_mask(subject),
+        "pixels": pixels,
+        "scaling": None if scaling is None else _scaling(scaling),
+        "part": subject.examples.part,
+        "examples": [_example(item, pixels=pixels) for item in examples],
+    }
+
+
+def _example(example: Example, *, pixels: bool) -> dict[str, Any]:
+    if isinstance(example.x, str):
+        return {"text": example.x, "truth": example.truth}
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(example.x)]
+    if pixels:
+        leaves = [np.rint(leaf * 255).astype(np.uint8) for leaf in leaves]
+    leaves = [
+        a if a.dtype == bool or a.dtype.itemsize <= 4 else a.astype(_narrow(a)) for a in leaves
+    ]
+    return {"x": [_base64(leaf) for leaf in leaves], "truth": example.truth}
+
+
+def _narrow(array: np.ndarray) -> type:
+    return np.float32 if array.dtype.kind == "f" else np.int32
+
+
+def _precision(params: Sequence[Any]) -> str:
+    """How exactly params are in the page. Raises `JnnError` where they are too large for it."""
+    count = sum(leaf.size for leaf in params)
+    if 4 * count <= MOST_FLOAT32:
+        return "float32"
+    if 2 * count <= MOST_FLOAT16:
+        return "float16"
+    raise mistake(
+        "lab",
+        got=f"{count:,} params",
+        expected=f"at most {MOST_FLOAT16 // 2:,}, so that the page stays small",
+        remedy="Train a smaller model to look into it.",
+    )
+
+
+def _packed(leaf: Any, precision: str) -> dict[str, Any]:
+    array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+    if array.dtype == np.float32:
+        array = array.astype(precision)
+    return {"dtype": str(array.dtype), "data": _base64(array)}
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _scaling(scaling: Any) -> dict[str, list[float]]:
+    return {name: np.ravel(moment).tolist() for name, moment in scaling._asdict().items()}
+
+
+def _base64(array: np.ndarray) -> str:
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    return base64.b64encode(little.tobytes()).decode()
+
+
+def json_in_script(value: Any) -> str:
+    """JSON that a script element can contain, whatever texts are in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _as_function(module: str) -> str:
+    return embedded(module.replace("export default model;", "return model;"))
+
+
+def _notes(data: dict[str, Any]) -> list[str]:
+    notes = []
+    if data["precision"] == "float16":
+        notes.append(
+            "The params are rounded to float16 in this page, so that it stays small: numbers may "
+            "differ from those of the run in their third digit."
+        )
+    if not data["input"]["part"]:
+        notes.append(
+            "The data of the run was not at hand when this page was written, or has no array like "
+            "the input: it begins with zeros."
+        )
+    return notes
+
+
+def _refusal(subject: Subject, error: JnnError) -> str:
+    text = f"This model does not run in a page. {error}"
+    return f'<p class="warning" role="note">{escape(text)}</p>'
+
+
+def _page(subject: Subject, notes: str, scripts: str) -> str:
+    style = (FOLDER / "lab.css").read_text(encoding="utf-8")
+    facts = " · ".join(f"{name} {value}" for name, value in subject.facts.items())
+    body = _BODY if scripts else ""
+    script = f"<script>\n{scripts}\n</script>" if scripts else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(subject.title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{escape(subject.title)}</h1>
+<p class="quiet">{escape(facts)}</p>
+{notes}
+</header>
+{body}
+{script}
+</body>
+</html>
+"""
+
+
+_BODY = """<main>
+<div class="side">
+<section class="card" aria-labelledby="input-title"><h2 id="input-title">Input</h2>
+<div id="input"></div></section>
+<section class="card" aria-labelledby="answer-title"><h2 id="answer-title">Answer</h2>
+<div id="answer"></div><p class="quiet" id="time"></p></section>
+</div>
+<div id="walk"></div>
+<aside class="card side" id="inspector" aria-label="The number that is looked at" hidden></aside>
+</main>"""

@@ -1,0 +1,125 @@
+// The page: an input, the model that runs on it, and what is seen of it.
+
+import { readAddress, writeAddress } from "../../scripts/address.js";
+import { byId, element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
+import { Answers } from "./answers.js";
+import { largest } from "./arrays.js";
+import { Inspector } from "./inspector.js";
+import { makeInput } from "./inputs.js";
+import { TrainedModel, inputsOf } from "./model.js";
+import { boxes } from "./walk.js";
+
+const DEFAULTS = { example: 0, off: "", at: "" };
+
+/** The page of a run. */
+class Page {
+  constructor(lab, program) {
+    this.lab = lab;
+    this.model = new TrainedModel(lab, program);
+    this.selected = null;
+    this.real = null;
+    this.truth = "";
+    this.state = readAddress(location.hash, DEFAULTS);
+    this.tip = element("div", { class: "tip", role: "status" });
+    document.body.append(this.tip);
+    this.answers = new Answers(this, byId("answer"));
+    const walk = boxes(this, lab.values);
+    this.figures = walk.figures;
+    byId("walk").append(...walk.nodes);
+    this.inspector = new Inspector(this, byId("inspector"));
+    this.input = makeInput(this, byId("input"));
+    this.asked = false;
+    addEventListener("resize", () => this.show());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
+  }
+
+  /** Take an example as the input. */
+  choose(i) {
+    const example = this.lab.input.examples[i];
+    this.state.example = i;
+    this.truth = example?.truth ?? "";
+    this.inputs = inputsOf(this.lab, example);
+    this.input.take(example);
+    this.changed(true);
+  }
+
+  /** The input or a factor has changed: compute at the next frame. */
+  changed(isExample = false) {
+    if (!isExample) this.truth = "";
+    if (this.asked) return;
+    this.asked = true;
+    requestAnimationFrame(() => this.compute());
+  }
+
+  compute() {
+    this.asked = false;
+    const start = performance.now();
+    this.model.run(this.inputs);
+    byId("time").textContent = `computed here in ${short(performance.now() - start, 2)} ms`;
+    this.show();
+  }
+
+  /** Draw everything anew. */
+  show() {
+    if (!this.model.results) return;
+    this.input.update();
+    this.answers.update(this.model.results.answers, this.truth);
+    this.figures.forEach((figure, i) => figure.update(this.model.results.values[i]));
+    this.inspector.update();
+    this.remember();
+  }
+
+  /** The size of a number that has the full colour. */
+  scaleOf(data) {
+    return largest(data);
+  }
+
+  /** Look at one number of a figure. */
+  select(figure, cell) {
+    this.selected = { figure, value: figure.value, cell };
+    this.show();
+  }
+
+  /** A text beside the pointer. */
+  tell(text, event) {
+    this.tip.textContent = text;
+    if (!event) return;
+    const left = Math.min(event.pageX + 14, document.documentElement.clientWidth - 190);
+    this.tip.style.left = `${Math.max(4, left)}px`;
+    this.tip.style.top = `${event.pageY + 18}px`;
+  }
+
+  remember() {
+    const changes = this.model.changes();
+    this.state.off = changes.map(({ path, part, factor }) => `${path}:${part}:${factor}`).join(",");
+    const { selected } = this;
+    this.state.at = selected
+      ? `${selected.value.path}:${Object.values(selected.cell).join(":")}`
+      : "";
+    history.replaceState(null, "", `#${writeAddress(this.state, DEFAULTS)}`);
+  }
+
+  /** Begin with what the address says. */
+  start() {
+    for (const change of this.state.off.split(",").filter(Boolean)) {
+      const [path, part, factor] = change.split(":");
+      const factors = this.model.factors.get(path);
+      if (factors && Number(part) < factors.length) factors[Number(part)] = Number(factor);
+    }
+    const [path, ...cell] = this.state.at.split(":");
+    const figure = this.figures.find(({ value }) => value.path === path);
+    if (figure && cell.length === 3) {
+      const [tile, row, column] = cell.map(Number);
+      this.selected = { figure, value: figure.value, cell: { tile, row, column } };
+    }
+    this.choose(Math.min(this.state.example, Math.max(0, this.lab.input.examples.length - 1)));
+  }
+}
+
+/** Start the page. */
+export function startLab(lab, program) {
+  const page = new Page(lab, program);
+  page.start();
+  return page;
+}

@@ -1,0 +1,100 @@
+// How a value lies in its picture: which axis are tiles, rows and columns.
+
+import { product } from "./arrays.js";
+
+const PLACES = {
+  maps: { tile: "unit", row: "row", column: "column" },
+  attention: { tile: "head", row: "query", column: "key" },
+  sequence: { row: "unit", column: "time" },
+  steps: { column: "time" },
+};
+
+/** The strides of C order. */
+export function strides(shape) {
+  return shape.map((_, axis) => product(shape.slice(axis + 1)));
+}
+
+/** Indices along several axes for one number, the last axis running fastest. */
+export function unravel(number, sizes) {
+  const index = [];
+  for (let axis = sizes.length - 1; axis >= 0; axis--) {
+    index.unshift(number % sizes[axis]);
+    number = Math.floor(number / sizes[axis]);
+  }
+  return index;
+}
+
+/** How many stacks, such as members or blocks, a value has. */
+export function stacks(value) {
+  return product(value.shape.filter((_, axis) => value.axes[axis] === "stack"));
+}
+
+const TIMES = new Set(["time", "query", "key"]);
+
+/**
+ * The picture of one stack of a value: `bars` or not, the numbers of tiles, rows and columns, and
+ * `at(tile, row, column)`, where an element lies. Of a padded sequence `real` elements are shown.
+ */
+export function layout(value, stack = 0, real = null) {
+  const steps = strides(value.shape);
+  const shown = (name, n) => (real && n === real.of && TIMES.has(name) ? real.length : n);
+  const axes = value.axes.map((name, axis) => {
+    return { name, n: shown(name, value.shape[axis]), step: steps[axis] };
+  });
+  const stacked = axes.filter((axis) => axis.name === "stack");
+  const own = axes.filter((axis) => axis.name !== "stack");
+  const chosen = unravel(
+    stack,
+    stacked.map((axis) => axis.n),
+  );
+  const start = stacked.reduce((sum, axis, i) => sum + axis.step * chosen[i], 0);
+  const places = PLACES[value.kind];
+  const find = (name) => own.find((axis) => axis.name === name) ?? { n: 1, step: 0 };
+  if (places) {
+    const [tile, row, column] = ["tile", "row", "column"].map((place) => find(places[place]));
+    const at = (t, r, c) => start + t * tile.step + r * row.step + c * column.step;
+    const names = [places.tile, places.row, places.column];
+    return {
+      bars: value.kind === "steps",
+      tiles: tile.n,
+      rows: row.n,
+      columns: column.n,
+      at,
+      names,
+    };
+  }
+  const column = own.length ? own[own.length - 1] : { n: 1, step: 0 };
+  const others = own.slice(0, -1);
+  const sizes = others.map((axis) => axis.n);
+  const at = (t, r, c) => {
+    const index = unravel(r, sizes);
+    return start + c * column.step + others.reduce((sum, axis, i) => sum + axis.step * index[i], 0);
+  };
+  const rows = product(sizes);
+  return { bars: rows === 1, tiles: 1, rows, columns: column.n, at, names: ["", "row", "unit"] };
+}
+
+/** Which part of a value, as factors count them, an element of its picture is of. */
+export function partOf(value, { tile, row, column }) {
+  if (!value.factors) return -1;
+  if (value.kind === "maps") return tile;
+  if (value.kind === "attention") return value.axes.includes("head") ? tile : column;
+  if (value.kind === "sequence") return row;
+  return column;
+}
+
+/** What the parts of a value are called. */
+export function partName(value) {
+  if (value.kind === "maps") return "channel";
+  if (value.kind === "attention" && value.axes.includes("head")) return "head";
+  return value.kind === "steps" ? "step" : "unit";
+}
+
+/** An element in words, as "channel 3, row 2, column 5", counted from 0 as arrays are. */
+export function inWords(value, { tile, row, column }, shape) {
+  const parts = [];
+  if (shape.tiles > 1) parts.push(`${value.kind === "maps" ? "channel" : shape.names[0]} ${tile}`);
+  if (shape.rows > 1) parts.push(`${shape.names[1]} ${row}`);
+  if (shape.columns > 1) parts.push(`${shape.names[2]} ${column}`);
+  return parts.join(", ");
+}

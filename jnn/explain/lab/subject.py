@@ -1,0 +1,77 @@
+"""What a lab shows: a trained model, its inputs and what its answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jnn.data.piecewise_linear import encode_pieces
+from jnn.data.tokenizers import Tokenizer
+from jnn.explain.lab.inputs import NONE, Example, Examples, columns_of, kind_of
+from jnn.model import Model
+from jnn.train.preparation import Preparation
+
+LONGEST = 64
+"""Tokens of a text that a page reads."""
+
+
+class Subject(NamedTuple):
+    """A trained model, and what a page needs to let it run.
+
+    ``model``        from one prepared input to the answer; its values are captured
+    ``example``      a pytree of shapes, such an input
+    ``preparation``  how raw inputs are prepared, and outputs are answers
+    ``tokenizer``    of texts, which a language model has without a preparation
+    ``examples``     inputs to begin with
+    ``facts``        what the head of the page says, such as the test accuracy
+    """
+
+    title: str
+    model: Model
+    params: Any
+    state: Any
+    example: Any
+    preparation: Preparation | None = None
+    tokenizer: Tokenizer | None = None
+    examples: Examples = NONE
+    facts: Mapping[str, str] = {}
+
+
+def prepared(subject: Subject) -> Subject:
+    """The same with inputs that a page can change.
+
+    The columns of a table are not cut into pieces yet: the model does that. A text has at most
+    `LONGEST` tokens. Several arrays are as long as those of the examples.
+    """
+    example, preparation, model = subject.example, subject.preparation, subject.model
+    columns = columns_of(example, preparation)
+    pieces = None if preparation is None else preparation.pieces
+    if pieces is not None and columns is not example:
+        inner = model
+
+        def apply(params, state, x, **options):
+            return inner.apply(params, state, encode_pieces(pieces, x), **options)
+
+        return subject._replace(model=Model(model.init, apply), example=columns)
+    if kind_of(example, subject.tokenizer) == "text":
+        length = min(LONGEST, example.shape[0])
+        return subject._replace(example=jax.ShapeDtypeStruct((length,), jnp.int32))
+    if kind_of(example, subject.tokenizer) == "arrays" and subject.examples.found:
+        x = subject.examples.found[0].x
+        like = lambda a: jax.ShapeDtypeStruct(np.shape(a), jax.dtypes.canonicalize_dtype(a.dtype))
+        return subject._replace(example=jax.tree.map(like, x))
+    return subject
+
+
+def has_mask(subject: Subject) -> bool:
+    """Whether the model is told which elements of a text are real."""
+    return subject.preparation is not None and subject.preparation.tokenizer is not None
+
+
+def blank(subject: Subject) -> Example:
+    """An input of zeros, where there is no other."""
+    return Example(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), subject.example))

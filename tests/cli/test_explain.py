@@ -1,0 +1,49 @@
+"""`jnn explain` on a user's own experiment, without a line of his for it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from jnn.cli import main
+from jnn.cli.experiments import find, load
+from jnn.runs import RunOptions
+from jnn.runs.run import Run
+from jnn.train.experiment import main_of
+
+OWN = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    source = tmp_path_factory.mktemp("explain") / "own.py"
+    source.write_text(OWN.replace("jnn.dense(2)", "jnn.chain(out=jnn.dense(2))"))
+    module = load(find(str(source)))
+    options = RunOptions(quiet=True)
+    config, out = module.Config(epochs=1), source.parent / "out"
+    with Run.create("own", config, out=out, source=source, options=options) as run:
+        run.finish(main_of(module)(config, run))  # and no report, which takes its time
+    return out
+
+
+def test_it_writes_a_page_that_needs_nothing_else(run, capsys):
+    capsys.readouterr()
+    assert main(["explain", str(run)]) == 0
+    assert capsys.readouterr().out.strip() == str(run / "lab.html")
+    page = (run / "lab.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r"const LAB = (\{.*\});\n", page)[1])
+    assert [value["path"] for value in data["values"]] == ["out/output"]
+    assert (data["kind"], data["input"]["kind"], data["input"]["part"]) == (
+        "classes",
+        "table",
+        "test",
+    )
+    assert len(data["input"]["examples"]) == 12
+    assert str(run.parent) not in page
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page)
+
+
+def test_what_is_no_run_is_named(tmp_path, capsys):
+    assert main(["explain", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err

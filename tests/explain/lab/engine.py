@@ -1,0 +1,63 @@
+"""The scripts of a lab in V8, without a page."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import py_mini_racer
+
+import jnn.explain.lab
+from jnn.explain.lab.page import json_in_script, page_data, source_of
+from jnn.explain.lab.subject import prepared
+from jnn.explain.scripts.bundle import bundle
+
+SCRIPTS = Path(jnn.explain.lab.__file__).parent / "scripts"
+ATOB = """
+const atob = (text) => {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const found = [];
+  let bits = 0;
+  let count = 0;
+  for (const letter of text.replace(/=+$/, "")) {
+    bits = ((bits << 6) | letters.indexOf(letter)) & 0xffffff;
+    count += 6;
+    if (count >= 8) found.push(String.fromCharCode((bits >> (count -= 8)) & 255));
+  }
+  return found.join("");
+};
+"""
+
+
+class Engine:
+    """V8 with one module of the lab and what it imports."""
+
+    def __init__(self, module: str):
+        self.context = py_mini_racer.MiniRacer()
+        self.context.eval(ATOB + bundle(SCRIPTS / module))
+
+    def value(self, expression: str):
+        """An expression of JavaScript as a value of Python."""
+        return json.loads(self.context.eval(f"JSON.stringify({expression})"))
+
+
+class Lab(Engine):
+    """The trained model of a page, as the page itself calls it."""
+
+    def __init__(self, subject, module: str = "model.js"):
+        super().__init__(module)
+        subject = prepared(subject)
+        compiled = source_of(subject)
+        self.data = page_data(subject, compiled)
+        self.context.eval(f"const LAB = {json_in_script(self.data)};")
+        module = compiled.source.replace("export default model;", "return model;")
+        self.context.eval(f"const MODEL = new TrainedModel(LAB, (() => {{{module}}})());")
+
+    def run(self, inputs: str = "inputsOf(LAB, LAB.input.examples[0])"):
+        """The answers, and the captured values by their paths."""
+        plain = "Object.fromEntries(Object.entries(r).map(([k, v]) => [k, v.map((a) => [...a])]))"
+        found = self.value(f"((r) => ({plain}))(MODEL.run({inputs}))")
+        shaped = lambda value, array: np.array(array).reshape(value["shape"])
+        values = zip(self.data["values"], found["values"], strict=True)
+        answers = zip(self.data["answers"], found["answers"], strict=True)
+        named = {value["path"]: shaped(value, array) for value, array in values}
+        return [shaped(value, array) for value, array in answers], named

@@ -1,0 +1,68 @@
+"""The law of the lab: the page's numbers are jnn's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.explain.lab.inputs import Example, Examples
+from jnn.explain.lab.subject import Subject
+from jnn.train import Preparation
+from tests.explain.lab.engine import Lab
+
+TOLERANCE = 1e-4  # relative to the largest value, which the page shows with four digits
+
+
+def near(a, b):
+    scale = max(1.0, float(np.abs(b).max()))
+    np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE * scale)
+
+
+@pytest.fixture(scope="module")
+def subject():
+    model = jnn.chain(
+        conv=jnn.conv(4, (3, 3)), relu=jax.nn.relu, flatten=jnn.flatten(3), out=jnn.dense(3)
+    )
+    example = jax.ShapeDtypeStruct((6, 6, 1), jnp.float32)
+    params, state = jax.jit(model.init)(jax.random.key(0), example)
+    preparation = Preparation(example, pixels=True, classes=("a", "</script>", "c"))
+    picture = np.random.default_rng(0).integers(0, 256, (6, 6, 1)) / np.float32(255)
+    examples = Examples("test", [Example(picture.astype(np.float32), "a")])
+    return Subject("A <b>", model, params, state, example, preparation, examples=examples)
+
+
+@pytest.fixture(scope="module")
+def lab(subject):
+    return Lab(subject)
+
+
+@pytest.fixture(scope="module")
+def expected(subject):
+    predict = jax.jit(jnn.capture(lambda p, s, x: subject.model.apply(p, s, x)[0]))
+    return lambda params, x: predict(params, subject.state, x)
+
+
+def test_the_page_computes_the_answer_and_every_value(subject, lab, expected):
+    (logits,), values = lab.run()
+    y, captured = expected(subject.params, subject.examples.found[0].x)
+    near(logits, y)
+    assert {"conv/output", "relu/output", "out/output"} <= set(values)
+    for path, value in values.items():
+        near(value, captured[path])
+    kinds = {value["path"]: value["kind"] for value in lab.data["values"]}
+    assert (kinds["conv/output"], kinds["out/output"]) == ("maps", "vector")
+
+
+def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
+    lab.context.eval('MODEL.scale("conv/output", 2, 0.5)')
+    (logits,), values = lab.run()
+    assert lab.value("MODEL.changes()") == [{"path": "conv/output", "part": 2, "factor": 0.5}]
+    lab.context.eval("MODEL.restore()")
+    half = lambda conv: conv * jnp.array([1, 1, 0.5, 1])
+    predict = lambda x: subject.model.apply(subject.params, subject.state, x)[0]
+    changed = jnn.intervene(predict, {"conv/output": half})
+    y, captured = jax.jit(jnn.capture(changed))(subject.examples.found[0].x)
+    near(logits, y)
+    near(values["relu/output"], captured["relu/output"])
+    near(lab.run()[0][0], predict(subject.examples.found[0].x))

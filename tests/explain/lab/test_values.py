@@ -1,0 +1,55 @@
+"""What the axes of captured values are."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jnn
+from jnn.explain.lab.program import values_of
+from jnn.layers.attention import attention
+
+VECTOR, SERIES = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4,), (4, 4)))
+PICTURE = jax.ShapeDtypeStruct((4, 4, 4), jnp.float32)
+TOKENS = jax.ShapeDtypeStruct((4,), jnp.int32)
+
+
+def kinds(model, example):
+    model = jnn.chain(it=model)
+    params, state = jax.eval_shape(model.init, jax.random.key(0), example)
+    return {
+        value.path: (value.kind, value.axes)
+        for value in values_of(model, params, state, example)[1]
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "path", "expected"),
+    [
+        (jnn.dense(4), VECTOR, "output", ("vector", ("unit",))),
+        (jnn.ensemble(jnn.dense(4), 4), VECTOR, "output", ("vector", ("stack", "unit"))),
+        (jnn.lstm(4), SERIES, "hidden", ("sequence", ("time", "unit"))),
+        (jnn.conv(4, (3, 3)), PICTURE, "output", ("maps", ("row", "column", "unit"))),
+        (attention(4), SERIES, "weights", ("attention", ("head", "query", "key"))),
+        (
+            jnn.repeat(jnn.chain(dense=jnn.dense(4)), 4),
+            SERIES,
+            "dense/output",
+            ("sequence", ("stack", "time", "unit")),
+        ),
+        (
+            jnn.chain(words=jnn.embedding(4, 4), mean=lambda x: jnp.mean(x, axis=-2)),
+            TOKENS,
+            "mean/output",
+            ("vector", ("unit",)),
+        ),
+    ],
+)
+def test_axes_are_told_apart_though_all_have_one_length(model, example, path, expected):
+    found = kinds(model, example)
+    named = next(name for name in found if name.endswith(path))
+    assert found[named] == expected
+
+
+def test_a_value_with_several_names_is_there_once():
+    model = jnn.chain(block=jnn.chain(dense=jnn.dense(2)))
+    assert list(kinds(model, VECTOR)) == ["it/block/dense/output"]
