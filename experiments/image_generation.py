@@ -38,29 +38,26 @@ Result    fashion_mnist, with the processor time of a run on an Intel Xeon; of d
 
 import dataclasses
 import math
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import optax
 
 import jnn
 from jnn.architectures.gan import GANConfig
 from jnn.architectures.unet import DenoiserConfig
 from jnn.architectures.vae import VAEConfig
-from jnn.baselines.images import generator_scores
 from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.decoding.generate import Request
 from jnn.errors import mistake
-from jnn.generative import samples
-from jnn.generative import scores as judging
 from jnn.generative.objectives import Generative, adversarial, diffusing, variational
 from jnn.generative.optimizer import of_two_players
+from jnn.generative.samples import samples_of_classes
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.runs import About, Run, trained
-from jnn.train import SUITED, Fitted, Task, TrainingConfig, in_memory, once, run_task
+from jnn.train import SUITED, Task, TrainingConfig, run_task
+from jnn.train.image_generation_task import FEW, image_generation, keeping_samples
 
 ABOUT = About(
     task="image generation",
@@ -88,7 +85,6 @@ USED_BY = {
     "penalty": ("wgan_gp",),
     **dict.fromkeys(("unlabelled", "guidance", "sampling_steps"), ("diffusion",)),
 }
-FEW = 10  # images of a class in pictures
 PART = 100  # images that are drawn at once
 
 
@@ -222,76 +218,19 @@ def generate(config: Config, folder: Path, request: Request):
         expected = f"nothing, or one of {', '.join(classes)}"
         raise mistake("image_generation", got=f"prompt={request.prompt!r}", expected=expected)
     generative = build(config)
-    params, state = trained(generative.model, generative.example, folder)
-    draw = partial(samples.samples_of_classes, generative, params, state, len(classes), FEW)
-    drawn = draw(seed=request.seed)
+    kept = trained(generative.model, generative.example, folder)
+    drawn = samples_of_classes(generative, *kept, len(classes), FEW, seed=request.seed)
     return image_rows({name: drawn[classes.index(name)] for name in chosen})
 
 
 def task(config: Config, splits: Splits) -> Task:
     """The last moving average of params is kept, for no loss of a GAN says which is best."""
-    generative = build(config)
-    floats = lambda part: {**part, "image": images.to_float(part["image"])}
-    judge = cache(lambda: judging.judge(floats(splits.train), floats(splits.test)))
-    baselines = cache(lambda: generator_scores(judge(), floats(splits.train), config.samples))
-    label = np.tile(np.arange(10), config.samples // 10)
-
-    @once
-    def judged(params, state) -> tuple[dict[str, float], np.ndarray]:
-        """The scores of generated images, and their classes as a classifier sees them."""
-        drawn = samples.draw_images(generative, params, state, label, seed=config.seed)
-        seen = judge().classify(judge().project(drawn))
-        return judging.scores(judge(), drawn, label), seen
-
-    def metrics(params, state) -> dict[str, float]:
-        scores, seen = judged(params, state)
-        least = float(judging.class_shares(seen, 10).min())
-        agreement = float(np.mean(seen == label))
-        scores = scores | {"least_class_share": least, "class_as_asked": agreement}
-        return {f"test/{name}": score for name, score in scores.items()}
-
-    def sections(fitted: Fitted) -> list:
-        from jnn.explain.sections import image_generation
-
-        classes, params, state = CLASSES[config.data], fitted.params, fitted.state
-        scores, seen = judged(params, state)
-        some = floats({name: array[-config.samples :] for name, array in splits.train.items()})
-        real = judging.scores(judge(), some["image"], some["label"])
-        methods = {config.model: scores, "real images": real, **baselines()}
-        labels = {"generated": seen, "real": judge().classify(judge().real)}
-        few = samples.samples_of_classes(generative, params, state, len(classes), FEW, seed=1)
-        path = samples.interpolations(generative, params, state, len(classes), FEW, seed=2)
-        return [
-            *image_generation.scores(methods, labels, classes),
-            *image_generation.samples(few, path, classes),
-            *(image_generation.adversarial_losses(fitted.history) if config.is_adversarial else ()),
-        ]
-
-    return Task(
-        model=generative.model,
-        objective=generative.objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=generative.example,
-        test=metrics,
-        baselines=lambda: {name: x["two_sample_accuracy"] for name, x in baselines().items()},
-        sections=sections,
-        data=splits.sizes,
-    )
+    scored = {"count": config.samples, "seed": config.seed, "name": config.model}
+    return image_generation(build(config), splits, batch_size=config.batch_size, **scored)
 
 
 def main(config: Config, run: Run) -> dict[str, Any]:
     """`run_task`, which after each epoch keeps an image of each class, always of the same noise."""
-    generative, folder = build(config), run.folder / "samples"
     whole = task(config, load_data(config, offline=run.options.offline))
-
-    def keep(step, params, state):
-        few = samples.samples_of_classes(generative, params, state, 10, FEW, seed=1)
-        samples.keep_samples(folder, step, few[:, 0])
-
-    def sections(fitted: Fitted) -> list:
-        from jnn.explain.sections.image_generation import samples_over_time
-
-        over_time = samples_over_time(samples.kept_samples(folder), CLASSES[config.data])
-        return [*whole.sections(fitted), *over_time]
-
-    return run_task(whole._replace(on_evaluate=keep, sections=sections), config, run)
+    keeping = whole, build(config), CLASSES[config.data], run.folder / "samples"
+    return run_task(keeping_samples(*keeping), config, run)
