@@ -34,23 +34,36 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jnn
 from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
-from jnn.baselines.returns import ReturnForecasts, mean_qlike, return_baselines, rmse_ratio
-from jnn.baselines.volatility import weighted_variances
-from jnn.data.series_splits import TimeSplit, side_by_side, walk_forward
-from jnn.data.series_windows import forecast_sequences
-from jnn.data.sets.series import Series, load_stocks
-from jnn.data.sets.stock_market import Market, Stock, changes, market_of
+from jnn.baselines.returns import ReturnForecasts, market_baselines, mean_qlike, rmse_ratio
+from jnn.data.series_splits import walk_forward
+from jnn.data.sets.series import load_stocks
+from jnn.data.sets.stock_market import Market, market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
-from jnn.data.splits import Splits
+from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores.returns import of_returns
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once, predict_all
+from jnn.train import (
+    SUITED,
+    Preparation,
+    Task,
+    TrainingConfig,
+    in_memory,
+    make_evaluate,
+    once,
+    predict_all,
+)
+from jnn.train.return_windows import (
+    FEATURES,
+    market_preparation,
+    of_stock,
+    prepared_features,
+    walk_forward_windows,
+)
 
 ABOUT = About(
     task="stock prediction",
@@ -74,7 +87,6 @@ SUFFIXES = {
 """Of the metrics, by method."""
 DAYS = 40  # before a forecast that a network sees, at least
 ORIGINS = 60  # days of a training window that forecasts are made from
-FEATURES = 5
 TESTED = 0.2  # of the days of each stock
 
 
@@ -111,67 +123,6 @@ def load_data(config: Config, *, offline: bool = False) -> Market:
     return market_of({ticker: series[ticker] for ticker in TICKERS})
 
 
-def observations(days: Series) -> np.ndarray:
-    """(D, 4): the return, its size, the log range of the day, the change of the log volume."""
-    r, volume = changes(days.column("adjusted_close")), changes(days.column("volume") + 1)
-    spread = np.log(np.log(days.column("high") / days.column("low")) + 1e-3)
-    return np.stack([r, np.abs(r), spread, volume], axis=1)
-
-
-def windows(
-    market: Market, fold: TimeSplit, part: str, origins: int, stride: int
-) -> dict[str, np.ndarray]:
-    """Windows of all stocks in one part of a fold, with scales of the fold's training days alone.
-
-    ``inputs`` (N, T, FEATURES), the first of which is the logarithm of the exponentially weighted
-    variance; ``target`` (N, origins), the next return in units of its deviation; and all (N,), that
-    ``deviation``, of the last target the ``return`` itself and its ``day``, and the number of the
-    ``stock``.
-    """
-    parts = []
-    for number, stock in enumerate(market.stocks.values()):
-        first, r, observed = stock.first, stock.returns, observations(stock.series)
-        train, days = slice(0, fold.train.stop - first), getattr(fold, part)
-        deviation = np.sqrt(np.mean(r[train] ** 2))
-        # of the day after each
-        variance = weighted_variances(np.append(r, 0.0) / deviation, 1.0)[1:]
-        scaled = (observed - observed[train].mean(axis=0)) / observed[train].std(axis=0)
-        cut = forecast_sequences(
-            np.column_stack([np.log(variance), scaled]),
-            r / deviation,
-            length=DAYS,
-            origins=origins,
-            horizons=[1],
-            within=range(max(days.start - first, 0), days.stop - first),
-            stride=stride,
-            reach_back=part != "train",
-        )
-        day = cut["origin"] + 1
-        parts.append(
-            {
-                "inputs": cut["inputs"].astype(np.float32),
-                "target": cut["targets"][:, :, 0].astype(np.float32),
-                "deviation": np.full(len(day), deviation, np.float32),
-                "return": r[day].astype(np.float32),
-                "day": (day + first).astype(np.int32),
-                "stock": np.full(len(day), number, np.int32),
-            }
-        )
-    return {name: np.concatenate([arrays[name] for arrays in parts]) for name in parts[0]}
-
-
-def all_windows(market: Market, folds: list[TimeSplit]) -> Splits:
-    """Windows of all folds side by side; test days before a stock's own have the weight 0."""
-    parts = {"train": (ORIGINS, ORIGINS // 3), "validation": (1, 1), "test": (1, 1)}
-    train, validation, test = (
-        side_by_side([windows(market, fold, part, *sizes) for fold in folds])
-        for part, sizes in parts.items()
-    )
-    starts = np.array([stock.last(TESTED).start for stock in market.stocks.values()])
-    test["count"] = test["count"] * (test["day"] >= starts[test["stock"]])
-    return Splits(train, validation, test)
-
-
 def build_model(config: Config) -> jnn.Model:
     """x ``(folds, ..., T, FEATURES)`` -> {network: y ``(folds, ..., T, 2)``}."""
     settings = {"outputs": 2, "dropout": config.dropout}
@@ -186,50 +137,76 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((config.folds, DAYS, FEATURES), jnp.float32)
 
 
+def forecast(model: jnn.Model, params, state, inputs: jax.Array, **options):
+    """Mean and log variance of the next scaled return, ``(N, folds, origins)`` by network.
+
+    An output is small at first, so that training starts from a mean near zero and from the
+    exponentially weighted variance.
+    """
+    outputs, _ = model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
+    last = lambda y: 0.1 * jnp.moveaxis(y, 0, 1)[:, :, DAYS - 1 :].astype(jnp.float32)
+    changes = {name: last(y) for name, y in outputs.items()}
+    log_variance = inputs[:, :, DAYS - 1 :, 0]
+    return {name: (y[..., 0], log_variance + y[..., 1]) for name, y in changes.items()}
+
+
+def both(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The values of each network, and their mean."""
+    return {**values, "both": sum(values.values(), jnp.zeros(())) / len(values)}
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Scaled days ``(..., T, 4 S)`` -> mean and deviation of the next return of S stocks.
+
+    They are those of the networks of the last fold, ``(..., S)``. For `jnn.load`, whose inputs are
+    the `jnn.train.return_windows.observations` of all stocks side by side.
+    """
+    model = build_model(config)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        if x.ndim < 2 or x.shape[-2] < DAYS:
+            expected = f"{DAYS} days (..., T, D) or more"
+            raise mistake("stock_prediction", got=f"shape {x.shape}", expected=expected)
+        inputs = prepared_features(preparation, x)[..., -DAYS:, :]
+        each = inputs.reshape(-1, 1, *inputs.shape[-2:])
+        moments = forecast(model, params, state, jnp.repeat(each, config.folds, axis=1))
+        last = lambda values: values[:, -1, -1].reshape(inputs.shape[:-2])
+        mean = both({name: last(m) for name, (m, _) in moments.items()})["both"]
+        variance = both({name: jnp.exp(last(h)) for name, (_, h) in moments.items()})["both"]
+        return {"mean": mean, "deviation": jnp.sqrt(variance)}, state
+
+    return jnn.Model(model.init, apply)
+
+
 def task(config: Config, market: Market) -> Task:
     """Normal log-likelihood; params are kept by that of the validation days."""
     model, folds = build_model(config), walk_forward(len(market.time), folds=config.folds)
-    splits = all_windows(market, folds)
-
-    def forecast(params, state, inputs, **options):
-        """Mean and log variance of the next scaled return, ``(N, folds, origins)`` by network.
-
-        An output is small at first, so that training starts from a mean near zero and from the
-        exponentially weighted variance.
-        """
-        outputs, _ = model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
-        last = lambda y: 0.1 * jnp.moveaxis(y, 0, 1)[:, :, DAYS - 1 :].astype(jnp.float32)
-        changes = {name: last(y) for name, y in outputs.items()}
-        log_variance = inputs[:, :, DAYS - 1 :, 0]
-        return {name: (y[..., 0], log_variance + y[..., 1]) for name, y in changes.items()}
+    sizes = {"length": DAYS, "origins": ORIGINS, "tested": TESTED}
+    splits = walk_forward_windows(market, folds, **sizes)
 
     def objective(params, state, batch, key):
         """The sum over networks and folds: no network's gradient depends on another."""
-        forecasts = forecast(params, state, batch["inputs"], key=key, train=True)
+        forecasts = forecast(model, params, state, batch["inputs"], key=key, train=True)
         loss = losses.gaussian_negative_log_likelihood
         nll = {name: jnp.mean(loss(*forecasts[name], batch["target"])) for name in NETWORKS}
         return config.folds * sum(nll.values()), (state, nll)
 
     def predict(params, state, batch):
         """``mean`` and ``variance`` of the next return ``(N, folds)``, by network and of both."""
-        forecasts, scale = forecast(params, state, batch["inputs"]), batch["deviation"]
+        forecasts, scale = forecast(model, params, state, batch["inputs"]), batch["deviation"]
         mean = {name: m[..., -1] * scale for name, (m, _) in forecasts.items()}
         variance = {name: jnp.exp(h[..., -1]) * scale**2 for name, (_, h) in forecasts.items()}
-        both = lambda values: {**values, "both": sum(values.values()) / len(values)}
         return {"mean": both(mean), "variance": both(variance), "count": batch["count"]}
 
-    baseline_forecasts = cache(partial(baselines, market, folds))
+    baseline_forecasts = cache(partial(market_baselines, market, folds, tested=TESTED))
 
     @once
     def forecasts(params, state) -> dict[str, ReturnForecasts]:
         """Those of the networks and of the baselines for the test days, by stock."""
-        predictions, by_stock = predict_all(predict, params, state, splits.test), {}
+        predicted, by_stock = predict_all(predict, params, state, splits.test), {}
         for number, (ticker, others) in enumerate(baseline_forecasts().items()):
-            rows = np.flatnonzero((splits.test["stock"] == number) & (splits.test["count"] > 0))
-            rows = rows[np.argsort(splits.test["day"].ravel()[rows])]
-            of_stock = partial(jax.tree.map, lambda values, rows=rows: values.ravel()[rows])
-            mean, variance = (of_stock(predictions[name]) for name in ("mean", "variance"))
-            by_stock[ticker] = others.with_methods(mean, variance)
+            moments = of_stock(splits.test, number, (predicted["mean"], predicted["variance"]))
+            by_stock[ticker] = others.with_methods(*moments)
         return by_stock
 
     def test(params, state):
@@ -252,6 +229,7 @@ def task(config: Config, market: Market) -> Task:
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
         example=describe(config)[1],
+        preparation=market_preparation(market, folds[-1], length=DAYS),
         validate=evaluate(splits.validation, split="validation"),
         best="validation/nll",
         lowest=True,
@@ -266,14 +244,3 @@ def task(config: Config, market: Market) -> Task:
             "test": {name: len(stock.last(TESTED)) for name, stock in market.stocks.items()},
         },
     )
-
-
-def baselines(market: Market, folds: list[TimeSplit]) -> dict[str, ReturnForecasts]:
-    """The forecasts of the baselines for the test days of each stock."""
-
-    def of_stock(stock: Stock) -> ReturnForecasts:
-        days = [(fold.test.start - stock.first, fold.test.stop - stock.first) for fold in folds]
-        forecasts = return_baselines(stock.price, [range(*ends) for ends in days])
-        return forecasts.part(slice(-len(stock.last(TESTED)), None))
-
-    return {ticker: of_stock(stock) for ticker, stock in market.stocks.items()}

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jnn.baselines.volatility import fit_garch, garch_variances, qlike, weighted_variances
+from jnn.data.series_splits import TimeSplit
+from jnn.data.sets.stock_market import Market
 from jnn.errors import mistake
 
 RIDGE_DAYS = 20
@@ -117,6 +119,21 @@ def return_baselines(price: np.ndarray, stretches: Sequence[range]) -> ReturnFor
     mean["mean of 5 days"] = np.log(last_five / price[days - 1])
     variance = _joined(variances)
     return ReturnForecasts(price[days - 1], r[days], mean, variance)
+
+
+def market_baselines(
+    market: Market, folds: Sequence[TimeSplit], *, tested: float
+) -> dict[str, ReturnForecasts]:
+    """`return_baselines` of each stock, fitted for the test part of each fold.
+
+    They are of the last share of the days of each stock, ``tested``.
+    """
+    forecasts = {}
+    for ticker, stock in market.stocks.items():
+        tests = [(fold.test.start - stock.first, fold.test.stop - stock.first) for fold in folds]
+        of_stock = return_baselines(stock.price, [range(*ends) for ends in tests])
+        forecasts[ticker] = of_stock.part(slice(-len(stock.last(tested)), None))
+    return forecasts
 
 
 def _of_stretch(

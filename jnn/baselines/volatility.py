@@ -14,6 +14,8 @@ import numpy as np
 from jnn.data.checks import check_finite, check_fraction
 from jnn.errors import mistake
 
+DECAY = 0.94
+"""Of the exponentially weighted mean of squares of daily returns (RiskMetrics 1996)."""
 MOST_PERSISTENT = 0.9999
 """The largest alpha + beta of a fit: at 1 there is no mean variance."""
 STARTS = ((0.05, 0.9), (0.1, 0.8), (0.2, 0.5))
@@ -28,7 +30,7 @@ class Garch(NamedTuple):
     beta: float
 
 
-def weighted_variances(returns: np.ndarray, start: float, *, decay: float = 0.94) -> np.ndarray:
+def weighted_variances(returns: np.ndarray, start: float, *, decay: float = DECAY) -> np.ndarray:
     """The exponentially weighted mean of past squares, (T,).
 
         h_t = decay h_{t-1} + (1 - decay) r_{t-1}²,   h_0 = start
