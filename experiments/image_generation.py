@@ -38,6 +38,7 @@ Result    fashion_mnist, with the processor time of a run on an Intel Xeon; of d
 
 import dataclasses
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -218,8 +219,9 @@ def generate(config: Config, folder: Path, request: Request):
         expected = f"nothing, or one of {', '.join(classes)}"
         raise mistake("image_generation", got=f"prompt={request.prompt!r}", expected=expected)
     generative = build(config)
-    kept = trained(generative.model, generative.example, folder)
-    drawn = samples_of_classes(generative, *kept, len(classes), FEW, seed=request.seed)
+    params, state = trained(generative.model, generative.example, folder)
+    draw = partial(samples_of_classes, generative, params, state, len(classes), FEW)
+    drawn = draw(seed=request.seed)
     return image_rows({name: drawn[classes.index(name)] for name in chosen})
 
 
