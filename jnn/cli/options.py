@@ -12,7 +12,7 @@ import io
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +63,8 @@ class DescribeArguments:
 
     json: bool = False
     """An object for machines."""
+    diagram: str = ""
+    """Draw the model, as an SVG in this file."""
 
 
 def parse(
@@ -70,8 +72,8 @@ def parse(
 ) -> tuple[Any, Any]:
     """The experiment's config and the command's own ``arguments``, parsed from ``argv``.
 
-    ``defaults`` is a config, or the class of one; in a class, a default can depend on other
-    settings. A boolean setting x has ``--x``, which its help describes, and ``--no-x``. With
+    ``defaults`` is a config, or the class of one. Of both, what was not asked for follows the other
+    settings, and what is asked for must have an effect. A boolean setting x has ``--x``, which its help describes, and ``--no-x``. With
     --help, prints help and exits. Raises JnnError for an unknown option and an invalid value.
     """
     of_command = {field.name for field in dataclasses.fields(arguments)}
@@ -86,7 +88,7 @@ def parse(
     negated = {f"no-{name}" for name, hint in typing.get_type_hints(kind).items() if hint is bool}
     _check_names(argv, of_command | of_experiment | negated, f"jnn {verb} {name}")
     fields = [
-        ("experiment", with_suited(kind) if defaults is kind else kind),
+        ("experiment", with_suited(kind)),
         (
             "command",
             tyro.conf.FlagCreatePairsOff[arguments],
@@ -94,7 +96,7 @@ def parse(
         ),
     ]
     both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
-    given = {} if defaults is kind else {"default": both(experiment=defaults)}
+    given = {} if defaults is kind else {"default": both(experiment=_opened(defaults))}
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
@@ -111,10 +113,28 @@ def parse(
             print(examples_text(examples))
             raise
         raise JnnError(f"{_unboxed(printed.getvalue())} See jnn {verb} {name} --help.") from None
-    config = options.experiment
-    if type(config) is not kind:
-        config = kind(**{field.name: getattr(config, field.name) for field in fields_of(kind)})
+    config = kind(**_settings(options.experiment))
+    for setting, error in getattr(config, "unused", {}).items():
+        if setting in config.asked:
+            raise error
     return config, options.command
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    """What makes a config again: without what nobody asked for, where it knows."""
+    if hasattr(config, "settings"):
+        return config.settings()
+    return {field.name: getattr(config, field.name) for field in fields_of(config)}
+
+
+def _opened(config: Any) -> Any:
+    """A config as defaults of the command line: what was not asked for is left open."""
+    opened = object.__new__(with_suited(type(config)))
+    for field in fields_of(opened):
+        object.__setattr__(opened, field.name, field.default)
+    for name, value in _settings(config).items():
+        object.__setattr__(opened, name, getattr(value, "value", value))
+    return opened
 
 
 def fields_of(kind: Any) -> list[dataclasses.Field]:
@@ -182,24 +202,28 @@ def _unboxed(message: str) -> str:
 
 
 def config_file(path: Path, experiment: str) -> dict[str, Any]:
-    """The settings in a run's ``config.json``, or in a file of settings alone.
+    """The record in a run's ``config.json``, or that of a file of settings alone.
 
-    Raises JnnError where they are another experiment's.
+    Its ``config`` has the settings; ``asked``, where it is there, the names of those that were
+    asked for. Raises JnnError where they are another experiment's.
     """
     record = read_json(path)
     if not isinstance(record.get("config"), dict):
-        return record
+        return {"config": record}
     if record.get("experiment", experiment) != experiment:
         raise mistake(
             str(path), got=f"the config of {record['experiment']}", expected=f"one of {experiment}"
         )
-    return record["config"]
+    return record
 
 
-def config_from(kind: type, values: Mapping[str, Any], caller: str) -> Any:
+def config_from(
+    kind: type, values: Mapping[str, Any], caller: str, asked: Iterable[str] | None = None
+) -> Any:
     """The dataclass ``kind`` from JSON values.
 
-    Raises JnnError for an unknown name and a value of another type.
+    ``asked`` are the names of those that were asked for, by default all. Raises JnnError for an
+    unknown name and a value of another type.
     """
     hints = typing.get_type_hints(kind)
     names = [field.name for field in dataclasses.fields(kind) if field.init]
@@ -213,6 +237,11 @@ def config_from(kind: type, values: Mapping[str, Any], caller: str) -> Any:
     settings = {
         name: _typed(hints[name], value, f"{caller}, {name}") for name, value in values.items()
     }
+    if asked is not None:
+        from jnn.train.config import SUITED, Suited
+
+        follow = {field.name for field in fields_of(kind) if field.default is SUITED} - {*asked}
+        settings |= {name: Suited(settings[name]) for name in follow & {*settings}}
     return kind(**settings)
 
 

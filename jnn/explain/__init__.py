@@ -30,6 +30,8 @@ Each is imported by its name, as in ``from jnn.explain.results import curves``.
         two_players          a GAN in two dimensions
         vectors              a model of tokens as a function of their vectors
 
+    diagrams/  `structure`, the parts of a model as data, and `diagram`, its picture as an SVG
+
     sections/  the parts of a report by kind of task
     page/      HTML: the report of a run, coloured text, embedded figures
     style      the look that all figures share
@@ -39,3 +41,9 @@ A function that draws takes plain arrays and returns a `matplotlib.figure.Figure
 global state of Matplotlib, so that it works without a display, in notebooks and in threads. Save
 one by ``figure.savefig("name.png")``.
 """
+
+from jnn._lazy import lazy
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__, {"diagrams.structure": ["Box", "structure"], "diagrams.diagram": ["diagram"]}
+)

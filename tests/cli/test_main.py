@@ -101,6 +101,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
             "run line.py --name a/b",
             "name of a run: got 'a/b', expected letters, digits, dots, - and _.",
         ),
+        ("describe line.py --diagram line.png", "--diagram: got line.png, expected the name of a "),
         ("describe line.py --out here", "Unknown option --out. See jnn describe line.py --help."),
         ("resume", "jnn resume: the following arguments are required: RUN. See jnn resume --help."),
         ("resume nowhere", "nowhere: got no run, expected the folder of a run."),
@@ -176,8 +177,10 @@ def test_list_reads_experiments_without_running_them(folder, capsys):
 
 
 def test_describe_and_dry_run_show_settings_and_parameters_and_train_nothing(folder, capsys):
-    assert main(["describe", "line.py", "--epochs", "8"]) == 0
+    assert main(["describe", "line.py", "--epochs", "8", "--diagram", "line.svg"]) == 0
     out = capsys.readouterr().out
+    assert out.endswith("line.svg\n")
+    assert (folder / "line.svg").read_text().count("<circle ") == 3 + 4 + 2
     assert "Fit a line.\n\nMore about it." in out
     assert "--epochs         8" in out
     assert re.search(r"total +26\n", out)  # 3 x 4 + 4, and 4 x 2 + 2

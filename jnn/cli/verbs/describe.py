@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from jnn.cli.arguments import examples_text, name_first
 from jnn.cli.experiments import find, load
@@ -13,7 +16,7 @@ from jnn.errors import mistake
 from jnn.tables import table
 
 HELP = """\
-usage: jnn describe NAME [options of the experiment] [--json]
+usage: jnn describe NAME [options of the experiment] [--diagram FILE.svg] [--json]
        jnn describe FOLDER [--json]
 
 Show what an experiment does, its settings, and the layers of its model with shapes and parameters;
@@ -22,7 +25,7 @@ or what is in a folder with a pretrained model, and where its tensors go.
 
 EXAMPLES = (
     "jnn describe image_classification",
-    "jnn describe image_classification --model resnet",
+    "jnn describe image_classification --model resnet --diagram resnet.svg",
     "jnn describe image_classification --json",
 )
 
@@ -45,6 +48,8 @@ def main(argv: list[str]) -> int:
     examples = [f"jnn describe {name}", f"jnn describe {name} --json", f"jnn run {name}"]
     config, arguments = parse("describe", name, module.Config, DescribeArguments, rest, examples)
     settings = plain(config)
+    if arguments.diagram:
+        _draw(Path(arguments.diagram), module, config)
     if arguments.json:
         more = {
             "doc": listing.doc,
@@ -58,8 +63,20 @@ def main(argv: list[str]) -> int:
     ]
     lines = [bold(listing.name), "", listing.doc, "", dim("Settings"), *table(rows)]
     lines += ["", dim("Model"), *model_lines(module, config)]
+    lines += ["", arguments.diagram] if arguments.diagram else []
     print("\n".join(lines))
     return 0
+
+
+def _draw(path: Path, module: ModuleType, config: Any) -> None:
+    """Write the picture of the model, which needs the experiment's ``describe``."""
+    from jnn.cli.layers import described
+    from jnn.explain import diagram
+    from jnn.files import write_text
+
+    if path.suffix != ".svg":
+        raise mistake("--diagram", got=str(path), expected="the name of a file that ends in .svg")
+    write_text(path, diagram(*described(module, config)))
 
 
 def _describe_folder(name: str, rest: list[str]) -> int:

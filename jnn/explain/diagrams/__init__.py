@@ -1,0 +1,1 @@
+"""Diagrams of models: their structure as data, and its picture."""
