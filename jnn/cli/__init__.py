@@ -25,6 +25,7 @@ VERBS = {
     "new": "write an experiment of your own to start from",
     "resume": "continue a run that stopped",
     "predict": "what a trained model says of files",
+    "export": "a trained model for use without jnn",
     "generate": "write, translate or draw with a trained model",
     "compare": "show runs side by side, over their seeds",
     "sweep": "an experiment for many settings at once",

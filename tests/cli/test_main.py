@@ -41,7 +41,7 @@ def test_python_m_jnn_is_jnn():
     )
     assert done.stdout.splitlines()[0] == "usage: jnn VERB [options]"
     assert all(f"\n  {verb} " in done.stdout for verb in VERBS)
-    assert len(done.stdout.splitlines()) <= 30
+    assert len(done.stdout.splitlines()) <= len(VERBS) + 16
     assert HELP.endswith("jnn describe image_classification --model mlp\n")
 
 
@@ -61,8 +61,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         ("lst", "Unknown verb 'lst'. Did you mean list?"),
         (
             "frobnicate",
-            "Unknown verb 'frobnicate'. The verbs are list, describe, run, new, resume, predict, "
-            "generate, compare, sweep, replay, plan, glossary, data, doctor.",
+            f"Unknown verb 'frobnicate'. The verbs are {', '.join(VERBS)}.",
         ),
         ("list --jsn", "Unknown option or argument '--jsn'. Did you mean --json?"),
         ("run strait_line", "Unknown experiment 'strait_line'. Did you mean straight_line?"),

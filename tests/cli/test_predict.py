@@ -1,63 +1,21 @@
 """``jnn predict``: a model says of files what it says in Python, and a bad file is named."""
 
 import csv
-import functools
 import io
 import json
 import sys
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-import jnn
 from jnn.cli import main
-from jnn.cli.load import Loaded
 from jnn.cli.prediction import predict_files
 from jnn.cli.prediction_output import lines
-from jnn.data.scaling import Scaling
-from jnn.data.tokenizers import word_tokenizer
 from jnn.errors import JnnError
-from jnn.train import Preparation
+from tests.trained import loaded, shaped
 
 SAME = 1e-5  # float32, as a batch and alone
-FLOAT = np.float32
-
-
-def shaped(*shape, dtype=FLOAT):
-    return jax.ShapeDtypeStruct(shape, dtype)
-
-
-COLUMNS = Scaling(np.array([10.0, -4.0]), np.array([2.0, 0.5]))
-NAMED = {"scaling": COLUMNS, "columns": ("width", "depth")}
-TARGET = Scaling(np.array(100.0), np.array(7.0))
-TOKENIZER = word_tokenizer(["so good", "so bad a thing"], lower=True)
-TOKENS = Preparation(
-    shaped(3, dtype=np.int32), tokenizer=TOKENIZER, longest=5, classes=("no", "yes")
-)
-EMBEDDED = jnn.embedding(TOKENIZER.vocabulary, 4)
-MODELS = {
-    "rows": (
-        jnn.chain(jnn.dense(1), lambda y: y[..., 0]),
-        Preparation(shaped(2), target=TARGET, unit="kg", **NAMED),
-    ),
-    "pictures": (
-        jnn.chain(jnn.flatten(3), jnn.dense(2)),
-        Preparation(shaped(4, 6, 1), pixels=True, classes=("cat", "dog")),
-    ),
-    "texts": (jnn.chain(EMBEDDED, jnn.global_average_pool(1), jnn.dense(2)), TOKENS),
-    "tags": (jnn.chain(EMBEDDED, jnn.dense(2)), TOKENS),
-    "committee": (jnn.ensemble(jnn.dense(2), 3), Preparation(shaped(2))),
-    "series": (jnn.dense(1), Preparation(shaped(3, 2), **NAMED)),
-}
-
-
-@functools.cache
-def loaded(name):
-    model, preparation = MODELS[name]
-    kept = jax.jit(model.init)(jax.random.key(0), preparation.example)
-    return Loaded(model, *kept, None, preparation.example, preparation)
 
 
 def predicted(run, *files, stdin="", say=lambda text: None, **options):
@@ -123,7 +81,7 @@ def test_the_tokens_of_a_text_have_an_answer_each():
 
 
 def test_the_members_of_an_ensemble_are_not_taken_for_rows(tmp_path):
-    x = np.random.default_rng(0).normal(size=(5, 2)).astype(FLOAT)
+    x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
     found = predicted(loaded("committee")._replace(preparation=None), tmp_path / "x.npy")
     y = np.stack([answer.values["prediction"] for answer in found])

@@ -13,7 +13,7 @@ from jnn.cli.programs import keep_programs
 EXAMPLES = (
     "jnn predict runs/image_classification/latest photo.png drawing.jpg",
     "jnn predict runs/tabular_regression/latest patients.csv --out predictions.csv",
-    "echo 'Where is Prague?' | jnn predict runs/text_classification/latest",
+    "jnn predict runs/text_classification/latest < questions.txt",
 )
 
 

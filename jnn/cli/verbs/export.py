@@ -1,0 +1,40 @@
+"""``jnn export``: a trained model for use without jnn."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from jnn.cli.arguments import Parser
+from jnn.cli.machine import use_device
+
+EXAMPLES = (
+    "jnn export runs/image_classification/latest",
+    "jnn export runs/tabular_regression/latest --out diabetes",
+    "jnn export runs/text_classification/seed1 --out questions",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Write the folder, and print its path."""
+    arguments = _parse(argv)
+    use_device("cpu")  # what is written is for all devices, and tried on this one
+
+    from jnn.cli.load import load
+    from jnn.export import export
+    from jnn.runs.folders import read_record
+
+    run = Path(arguments.run)
+    loaded = load(run)
+    out = Path(arguments.out) if arguments.out else run.resolve() / "export"
+    title = f"{read_record(run.resolve())['experiment']}: {run.resolve().name}"
+    print(export(loaded, out, title=title))
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    about = "Write a trained model as a folder that is used without jnn."
+    parser = Parser("export", about, examples=EXAMPLES)
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--out", default="", metavar="FOLDER", help="a new folder (RUN/export)")
+    return parser.parse(argv)

@@ -1,0 +1,102 @@
+"""Writing the folder, each file of which is run before any is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jnn.cli.load import Loaded
+from jnn.errors import mistake
+from jnn.export.checks import check_same, run_script
+from jnn.export.program import program_of
+from jnn.export.stablehlo import Artifact, stablehlo
+from jnn.export.uses import PREDICT, readme
+from jnn.files import TEMPORARY, plain, writable, write_json, write_text
+from jnn.interop.tensor_files import write_tensors
+from jnn.train.preparation import Preparation
+
+TRIED = 3
+"""Examples that what is exported is tried on, where it takes a batch."""
+
+
+def export(loaded: Loaded, folder: Path | str, *, title: str = "A trained model") -> Path:
+    """Write a trained model as a folder that is used without jnn; returns its path.
+
+    It has the weights, the program as StableHLO, ``predict.py``, ``config.json`` and
+    ``README.md``. ``predict.py`` is run in a process without jnn, on a CPU, and its outputs are
+    compared with those of the model: where it fails or they differ, no folder is left.
+
+    Raises `JnnError` for a folder that exists, for an operation that StableHLO does not have, and
+    where a check fails.
+    """
+    folder = Path(folder).absolute()
+    with _new_folder(folder) as temporary:
+        program = program_of(loaded)
+        artifact = stablehlo(program)
+        config = _config(loaded, artifact, title)
+        with writable(temporary):
+            write_tensors(temporary, program.weights.items(), shard_bytes=2**63)
+            (temporary / "model.stablehlo").write_bytes(artifact.content)
+        write_json(temporary / "config.json", config)
+        write_text(temporary / "predict.py", PREDICT)
+        write_text(temporary / "README.md", readme(config, {}))
+        inputs = program.samples(artifact.batch or TRIED)
+        expected = program.expected(inputs)
+        check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
+    return folder
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes ``folder`` after the block, unless that raises."""
+    if folder.exists():
+        raise mistake(str(folder), got="a folder that exists", expected="a new one")
+    with writable(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        name = tempfile.mkdtemp(prefix=f"{TEMPORARY}{folder.name}-", dir=folder.parent)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with writable(folder):
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _config(loaded: Loaded, artifact: Artifact, title: str) -> dict[str, Any]:
+    """What config.json says."""
+    preparation = loaded.preparation or Preparation(loaded.example)
+    return {
+        "title": title,
+        "taken": _taken(loaded.preparation),
+        "inputs": artifact.inputs,
+        "outputs": artifact.outputs,
+        "classes": list(preparation.classes),
+        "columns": list(preparation.columns),
+        "unit": preparation.unit,
+        "platforms": list(artifact.platforms),
+        "jax": jax.__version__,
+        "settings": plain(loaded.config),
+    }
+
+
+def _taken(preparation: Preparation | None) -> str:
+    """What the inputs are, in a sentence."""
+    if preparation is None:
+        return (
+            "Inputs are prepared as the experiment prepares them; outputs are those of the model."
+        )
+    if preparation.tokenizer:
+        return "Inputs are the tokens of texts, and a mask that is true where a token is real."
+    if preparation.pixels:
+        return "`x` are pictures as bytes."
+    if preparation.scaling is not None:
+        return "`x` are rows of a table in their own units, which the program scales."
+    return "`x` are rows of numbers, as the model was trained on."

@@ -1,0 +1,112 @@
+"""The files of an exported folder that say how it is used: ``predict.py`` and ``README.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PREDICT = '''\
+"""The model of this folder: python predict.py INPUTS.npz OUTPUTS.npz. See README.md."""
+
+import pathlib
+import sys
+
+import jax.export
+import numpy as np
+from safetensors.numpy import load_file
+
+folder = pathlib.Path(__file__).parent
+weights = load_file(folder / "model.safetensors")
+program = jax.export.deserialize(bytearray((folder / "model.stablehlo").read_bytes()))
+run = jax.jit(program.call)
+
+
+def predict(**inputs):
+    """Arrays by name, of a batch -> arrays by name."""
+    return run(weights, inputs)
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[2], **predict(**np.load(sys.argv[1])))
+'''
+
+README = """\
+# {title}
+
+{about}
+
+| file | what it is |
+|---|---|
+{files}
+
+```console
+pip install "jax>={jax}" numpy safetensors flatbuffers
+python predict.py INPUTS.npz OUTPUTS.npz
+```
+
+In Python, `from predict import predict`, then `predict({call})`.
+
+| array | shape | dtype |
+|---|---|---|
+{arrays}
+
+{sizes}
+
+JAX promises to read `model.stablehlo` with its versions of the six months after {jax}, by which it
+was written, and of the three weeks before. It is for {platforms}, and was tried on a CPU.
+`model.safetensors` has no such end: it is JSON and raw bytes.
+"""
+
+_FILES = {
+    "model.safetensors": "the weights, by their paths in params and state",
+    "model.stablehlo": "the program, as `jax.export` reads it",
+    "predict.py": "loads and runs both, without jnn",
+    "config.json": "inputs, outputs, names of classes, how the model was trained",
+}
+_MOST_NAMES = 12
+
+
+def readme(config: Mapping[str, Any], more: Mapping[str, str]) -> str:
+    """The text of README.md; ``more`` are the other files, and what they are."""
+    inputs, outputs = config["inputs"], config["outputs"]
+    rows = [_row(f"input `{name}`", spec) for name, spec in inputs.items()]
+    rows += [_row(f"output `{name}`", spec) for name, spec in outputs.items()]
+    files = {**_FILES, **more}
+    return README.format(
+        title=config["title"],
+        about=_about(config),
+        files="\n".join(f"| `{name}` | {about} |" for name, about in files.items()),
+        call=", ".join(f"{name}={name}" for name in inputs),
+        arrays="\n".join(rows),
+        sizes=_sizes(inputs),
+        jax=config["jax"],
+        platforms=", ".join(config["platforms"]),
+    )
+
+
+def _row(name: str, spec: Mapping[str, Any]) -> str:
+    return f"| {name} | ({', '.join(map(str, spec['shape']))}) | {spec['dtype']} |"
+
+
+def _about(config: Mapping[str, Any]) -> str:
+    """What goes in, and what comes out."""
+    sentences = [config["taken"]]
+    if classes := config["classes"]:
+        more = ", ..." if len(classes) > _MOST_NAMES else ""
+        names = ", ".join(classes[:_MOST_NAMES])
+        sentences.append(f"`probabilities` are those of the classes {names}{more}.")
+    if config["columns"]:
+        sentences.append(f"The columns are {', '.join(config['columns'])}.")
+    if config["unit"]:
+        sentences.append(f"`prediction` is in {config['unit']}.")
+    return " ".join(sentences)
+
+
+def _sizes(inputs: Mapping[str, Any]) -> str:
+    """What the names in the shapes stand for."""
+    sizes = {size for spec in inputs.values() for size in spec["shape"]}
+    if "batch" not in sizes:
+        return "A batch is of one example: the program has no form for more."
+    if "length" in sizes:
+        return "`batch` and `length` are of any size."
+    return "`batch` is of any size."

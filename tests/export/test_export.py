@@ -1,0 +1,141 @@
+"""An exported folder answers as the model does, without jnn; one that does not is not kept."""
+
+import json
+import runpy
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import jnn
+from jnn.errors import JnnError
+from jnn.export import export, program_of
+from jnn.export.checks import check_same, run_script
+from jnn.export.stablehlo import stablehlo
+from jnn.train import Preparation
+from tests.trained import NAMED, loaded, loaded_of, shaped
+
+SAME = 1e-5  # float32, whose sums a compiler takes in its order
+
+
+def in_process(script, inputs):
+    """The outputs of ``predict.py``, in this process, where it cannot import jnn either."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("jnn", "experiments"):
+            patch.setitem(sys.modules, name, None)
+        outputs = runpy.run_path(str(script))["predict"](**inputs)
+    return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Scripts run in this process: another one takes seconds to import JAX."""
+    monkeypatch.setattr("jnn.export.folder.run_script", in_process)
+
+
+def test_rows_in_their_own_units_become_numbers_in_that_of_the_target(tmp_path):
+    model = loaded("rows")
+    folder = export(model, tmp_path / "rows", title="A table")
+    rows = np.random.default_rng(1).normal([10, -4], [2, 0.5], (5, 2)).astype(np.float32)
+    found = in_process(folder / "predict.py", {"x": rows})
+    np.testing.assert_allclose(found["prediction"], model.predict(rows), rtol=SAME)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["inputs"] == {"x": {"shape": ["batch", 2], "dtype": "float32"}}
+    assert (config["columns"], config["unit"]) == (["width", "depth"], "kg")
+    assert config["platforms"] == ["cpu", "cuda", "tpu"]
+    text = (folder / "README.md").read_text()
+    assert text.startswith("# A table\n")
+    assert "The columns are width, depth. `prediction` is in kg." in text
+
+
+def test_a_large_mean_loses_no_digits():
+    scaling = NAMED["scaling"]._replace(mean=np.array([123456.789, -4.0]))
+    preparation = loaded("rows").preparation._replace(scaling=scaling)
+    model = loaded("rows")._replace(preparation=preparation)
+    program = program_of(model)
+    x = np.array([[123456.75, -4.0]], np.float32)
+    found = jax.jit(program.call)(program.weights, {"x": x})
+    np.testing.assert_allclose(found["prediction"], model.predict(x), rtol=SAME)
+
+
+def test_pictures_as_bytes_become_probabilities_by_convolutions_of_any_batch(tmp_path):
+    convolutional = jnn.chain(jnn.conv(2, (3, 3)), jax.nn.relu, jnn.flatten(3), jnn.dense(2))
+    preparation = Preparation(shaped(4, 5, 1), pixels=True, classes=("cat", "dog"))
+    model = loaded_of(convolutional, preparation)
+    folder = export(model, tmp_path / "pictures")
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 4, 5, 1), np.uint8)
+    found = in_process(folder / "predict.py", {"x": pixels})
+    expected = model.predict(pixels).probabilities
+    np.testing.assert_allclose(found["probabilities"], expected, atol=SAME)
+    assert json.loads((folder / "config.json").read_text())["classes"] == ["cat", "dog"]
+
+
+def test_texts_of_any_length(tmp_path):
+    model = loaded("texts")
+    folder = export(model, tmp_path / "texts")
+    texts = ["so good", "so bad a thing"]
+    tokens, mask = model.preparation.encode(texts)
+    found = in_process(folder / "predict.py", {"tokens": tokens, "mask": mask})
+    expected = model.predict(texts).probabilities
+    np.testing.assert_allclose(found["probabilities"], expected, atol=SAME)
+    assert "`batch` and `length` are of any size" in (folder / "README.md").read_text()
+
+
+def test_without_a_preparation_and_with_members_outputs_are_by_row(tmp_path):
+    model = loaded("committee")._replace(preparation=None)
+    folder = export(model, tmp_path / "committee")
+    x = np.random.default_rng(1).standard_normal((4, 2)).astype(np.float32)
+    found = in_process(folder / "predict.py", {"x": x})["prediction"]
+    np.testing.assert_allclose(found, np.moveaxis(model.predict(x), 0, 1), rtol=SAME)
+
+
+def test_what_needs_to_know_the_batch_is_exported_for_one_example():
+    stubborn = jnn.function(lambda x: x * float(x.shape[0]))
+    artifact = stablehlo(program_of(loaded_of(stubborn, Preparation(shaped(3)))))
+    assert artifact.batch == 1
+    assert artifact.inputs == {"x": {"shape": [1, 3], "dtype": "float32"}}
+
+
+def test_an_operation_without_a_portable_form_is_named():
+    callback = lambda x: jax.pure_callback(np.sin, x, x, vmap_method="sequential")
+    program = program_of(loaded_of(jnn.function(callback), Preparation(shaped(3))))
+    with pytest.raises(JnnError, match=r"StableHLO: got .*callback.*, expected"):
+        stablehlo(program)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"prediction": np.full(3, 7.0)}, r"predict\.py: got prediction that differs by"),
+        ({"prediction": np.full(3, np.nan)}, "got prediction that differs by nan"),
+        ({"prediction": np.zeros(4)}, r"got prediction of shape \(4,\), expected \(3,\)"),
+        ({"y": np.zeros(3)}, "got the outputs y, expected prediction"),
+    ],
+)
+def test_a_folder_that_answers_otherwise_is_not_kept(monkeypatch, tmp_path, outputs, message):
+    monkeypatch.setattr("jnn.export.folder.run_script", lambda script, inputs: outputs)
+    with pytest.raises(JnnError, match=message):
+        export(loaded("rows"), tmp_path / "deep" / "rows")
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+def test_an_existing_folder_is_left_as_it_is(tmp_path):
+    with pytest.raises(JnnError, match="got a folder that exists, expected a new one"):
+        export(loaded("rows"), tmp_path)
+
+
+def test_small_differences_are_those_of_float32():
+    value = {"y": np.array([1000.0, 1.0])}
+    check_same("x", {"y": np.array([1000.0, 1.05])}, value)
+    with pytest.raises(JnnError):
+        check_same("x", {"y": np.array([1000.0, 1.2])}, value)
+
+
+@pytest.mark.slow
+def test_scripts_run_in_a_process_without_jnn(monkeypatch, tmp_path):
+    monkeypatch.setattr("jnn.export.folder.run_script", run_script)
+    folder = export(loaded("rows"), tmp_path / "rows")
+    (folder / "bad.py").write_text("import jnn\n")
+    with pytest.raises(JnnError, match=r"bad\.py: got .*import of jnn halted"):
+        run_script(folder / "bad.py", {})
