@@ -11,7 +11,7 @@ import jax
 from jnn.cli.load import experiment_of, load
 from jnn.data.tokenizers import read_tokenizer
 from jnn.errors import JnnError, MissingDataError
-from jnn.explain.lab.inputs import find_examples
+from jnn.explain.lab.inputs import columns_in, columns_of, find_examples
 from jnn.explain.lab.subject import Subject
 from jnn.files import read_json
 from jnn.runs import About
@@ -40,6 +40,9 @@ def subject_of(folder: Path) -> Subject:
         preparation=preparation,
         tokenizer=tokenizer,
         examples=found,
+        columns=columns_in(data, columns_of(loaded.example, preparation).shape[-1])
+        if hasattr(loaded.example, "shape") and loaded.example.shape
+        else (),
         facts=_facts(folder),
     )
 

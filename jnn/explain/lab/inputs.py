@@ -52,13 +52,12 @@ def find_examples(
     ``example`` is a pytree of shapes, prepared; texts, if there is a ``tokenizer``, are returned as
     they are. What has another length is cut to that of the example.
     """
-    kind = kind_of(example, tokenizer)
+    kind, classes = kind_of(example, tokenizer), preparation.classes if preparation else ()
     test = next(_named("test", data), None)
     if kind == "text":
-        texts = list(_texts(test))
+        texts = list(_texts(test, classes))
         return Examples("test", texts) if texts else NONE
-    classes = preparation.classes if preparation else ()
-    if kind == "arrays":
+    if kind in ("arrays", "pair"):
         found = _of_batch(example, batch or {})
         return Examples("training", found) if found else NONE
     for part, arrays in (("test", test), ("training", batch)):
@@ -68,10 +67,23 @@ def find_examples(
     return Examples("data", windows) if windows else NONE
 
 
+def columns_in(data: Any, count: int) -> Sequence[str]:
+    """The names of so many columns, where the data has them."""
+    for name in ("columns", "feature_names", "features", "names"):
+        for found in _named(name, data):
+            is_list = isinstance(found, list | tuple) and len(found) == count
+            if is_list and all(isinstance(column, str) for column in found):
+                return found
+    return ()
+
+
 def kind_of(example: Any, tokenizer: Tokenizer | None = None) -> str:
-    """``picture``, ``text``, ``table`` (D,), ``series`` (T, D), or ``arrays`` for all others."""
-    if not hasattr(example, "shape"):
-        return "arrays"
+    """``picture``, ``text``, ``pair`` (of texts), ``table``, ``series``, ``arrays`` for others."""
+    if isinstance(example, Mapping) or not hasattr(example, "shape"):
+        is_pair = (
+            tokenizer and isinstance(example, Mapping) and {"tokens", "source"} <= set(example)
+        )
+        return "pair" if is_pair else "arrays"
     shape, is_float = example.shape, np.issubdtype(example.dtype, np.floating)
     if not is_float:
         return "text" if tokenizer and len(shape) == 1 else "arrays"
@@ -98,7 +110,7 @@ def _fields(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _texts(test: Any) -> Iterator[Example]:
+def _texts(test: Any, classes: Sequence[str]) -> Iterator[Example]:
     """Texts of a part: a long one in pieces, or a list of them with their labels."""
     if isinstance(test, str):
         step = max(1, len(test) // MOST)
@@ -110,7 +122,7 @@ def _texts(test: Any) -> Iterator[Example]:
     texts = next((v for v in lists if all(isinstance(text, str) for text in v[:3])), ())
     labels = next((v for v in fields.values() if np.ndim(v) == 1 and not isinstance(v, tuple)), [])
     for i in _chosen(labels if len(labels) == len(texts) else np.arange(len(texts))):
-        truth = str(labels[i]) if len(labels) == len(texts) else ""
+        truth = _truth(labels[i], classes) if len(labels) == len(texts) else ""
         yield Example(texts[i], truth)
 
 

@@ -17,16 +17,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.data.tokenizers import Tokenizer
 from jnn.errors import JnnError, mistake
 from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
+from jnn.explain.lab.tokens import tokenizer_data
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
 from jnn.paths import path_name
 
 FOLDER = Path(__file__).parent
-MOST_FLOAT32, MOST_FLOAT16 = 1_500_000, 3_300_000
+MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
 """Bytes of params that a page has in that precision; more than that it does not show."""
 
 
@@ -67,6 +69,8 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
         kind, classes = "classes", preparation.classes
     elif preparation and preparation.target is not None and len(outputs) == 1:
         kind, target = "numbers", _scaling(preparation.target)
+    elif subject.tokenizer and outputs[0].shape[1:] == (subject.tokenizer.vocabulary,):
+        kind = "tokens"
     precision = _precision(params)
     return {
         "kind": kind,
@@ -108,7 +112,7 @@ def _input(subject: Subject) -> dict[str, Any]:
         }
         for path, leaf in jax.tree.leaves_with_path(example)
     ]
-    kind = kind_of(example, subject.tokenizer)
+    kind, tokenizer = kind_of(example, subject.tokenizer), subject.tokenizer
     if has_mask(subject):
         leaves.append({**leaves[0], "path": "mask", "dtype": "bool"})
     pixels = bool(preparation and preparation.pixels and kind == "picture")
@@ -120,21 +124,30 @@ def _input(subject: Subject) -> dict[str, Any]:
         "mask": has_mask(subject),
         "pixels": pixels,
         "scaling": None if scaling is None else _scaling(scaling),
+        "columns": list(subject.columns),
+        "tokenizer": None if tokenizer is None else tokenizer_data(tokenizer),
+        "padding": tokenizer.special.get("padding", 0) if tokenizer else 0,
         "part": subject.examples.part,
-        "examples": [_example(item, pixels=pixels) for item in examples],
+        "examples": [_example(item, tokenizer, pixels=pixels) for item in examples],
     }
 
 
-def _example(example: Example, *, pixels: bool) -> dict[str, Any]:
+def _example(example: Example, tokenizer: Tokenizer | None, *, pixels: bool) -> dict[str, Any]:
     if isinstance(example.x, str):
-        return {"text": example.x, "truth": example.truth}
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(example.x)]
+        assert tokenizer, "texts are read by one"
+        tokens = tokenizer.encode(example.x).tolist()
+        return {"text": example.x, "tokens": tokens, "truth": example.truth}
+    named = [(path_name(path), np.asarray(x)) for path, x in jax.tree.leaves_with_path(example.x)]
+    real = {name: int(array.sum()) for name, array in named if array.dtype == bool}
+    leaves = [array for _, array in named]
     if pixels:
         leaves = [np.rint(leaf * 255).astype(np.uint8) for leaf in leaves]
-    leaves = [
-        a if a.dtype == bool or a.dtype.itemsize <= 4 else a.astype(_narrow(a)) for a in leaves
-    ]
-    return {"x": [_base64(leaf) for leaf in leaves], "truth": example.truth}
+    leaves = [a if a.itemsize <= 4 else a.astype(_narrow(a)) for a in leaves]
+    packed = {"x": [_base64(leaf) for leaf in leaves], "real": real, "truth": example.truth}
+    if tokenizer and "source" in dict(named):
+        source = dict(named)["source"]
+        packed["text"] = tokenizer.decode(source[: real.get("source_mask", len(source))])
+    return packed
 
 
 def _narrow(array: np.ndarray) -> type:

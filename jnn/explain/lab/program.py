@@ -58,8 +58,7 @@ def values_of(
         outputs = jax.tree.leaves_with_path(answer)
         return {_ANSWER + path_name(path): leaf for path, leaf in outputs} | values
 
-    leaves = jax.tree.leaves(example)
-    is_picture = len(leaves) == 1 and leaves[0].ndim == 3
+    is_picture = hasattr(example, "shape") and len(example.shape) == 3
     found = describe(shapes, (example, mask), is_picture=is_picture)
     is_answer = lambda value: value.path.startswith(_ANSWER)
     answers = [value._replace(path=value.path[1:]) for value in found if is_answer(value)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +27,7 @@ class Subject(NamedTuple):
     ``preparation``  how raw inputs are prepared, and outputs are answers
     ``tokenizer``    of texts, which a language model has without a preparation
     ``examples``     inputs to begin with
+    ``columns``      the names of those of a table or a series, where they are known
     ``facts``        what the head of the page says, such as the test accuracy
     """
 
@@ -38,6 +39,7 @@ class Subject(NamedTuple):
     preparation: Preparation | None = None
     tokenizer: Tokenizer | None = None
     examples: Examples = NONE
+    columns: Sequence[str] = ()
     facts: Mapping[str, str] = {}
 
 
@@ -60,7 +62,7 @@ def prepared(subject: Subject) -> Subject:
     if kind_of(example, subject.tokenizer) == "text":
         length = min(LONGEST, example.shape[0])
         return subject._replace(example=jax.ShapeDtypeStruct((length,), jnp.int32))
-    if kind_of(example, subject.tokenizer) == "arrays" and subject.examples.found:
+    if kind_of(example, subject.tokenizer) in ("arrays", "pair") and subject.examples.found:
         x = subject.examples.found[0].x
         like = lambda a: jax.ShapeDtypeStruct(np.shape(a), jax.dtypes.canonicalize_dtype(a.dtype))
         return subject._replace(example=jax.tree.map(like, x))

@@ -22,9 +22,12 @@ class Value(NamedTuple):
     """A captured value of one example.
 
     ``axes`` names each axis: ``stack`` (members, blocks), ``time``, ``head``, ``query``, ``key``,
-    ``row``, ``column``, ``unit``; of other axes ``axis``. ``kind`` says how it is drawn, without
-    its stacks: ``number``, ``vector`` (unit), ``sequence`` (time, unit), ``steps`` (time), ``maps``
-    (row, column, unit), ``attention`` (head, query, key) or ``grid`` for all others.
+    ``row``, ``column``, ``unit``; of other axes ``axis``. ``follows`` says for each axis of which
+    input it has the length, such as ``source`` of a translation, "" for none or for the only one.
+
+    ``kind`` says how it is drawn, without its stacks: ``number``, ``vector`` (unit), ``sequence``
+    (time, unit), ``heads`` (time, head, unit), ``steps`` (time), ``maps`` (row, column, unit),
+    ``attention`` (head, query, key) or ``grid`` for all others.
     """
 
     path: str
@@ -32,6 +35,7 @@ class Value(NamedTuple):
     dtype: str
     axes: tuple[str, ...]
     kind: str
+    follows: tuple[str, ...] = ()
 
     @property
     def factors(self) -> int:
@@ -43,7 +47,7 @@ class Value(NamedTuple):
     @property
     def factor_axis(self) -> int:
         """The axis of these parts, counted from the end, as scans take stacks away in front."""
-        if self.kind != "attention" or "head" not in self.axes:
+        if self.kind not in ("attention", "heads") or "head" not in self.axes:
             return -1
         return self.axes.index("head") - len(self.axes)
 
@@ -52,14 +56,18 @@ def describe(capture: Callable[[Any], Values], example: Any, *, is_picture: bool
     """The values that ``capture`` has for inputs like ``example``, a pytree of shapes."""
     shapes = capture(example)
     batched = _traced(capture, _with_batch(example))
-    longer = {} if is_picture else _traced(capture, _longer(example))
+    inputs = [] if is_picture else _inputs(example)
+    longer = {name: _traced(capture, _longer(example, name)) for name in inputs}
     found = []
     for path, shape in shapes.items():
-        in_batch, when_longer = batched.get(path), longer.get(path)
+        in_batch = batched.get(path)
         stacks = _place_of_batch(shape.shape, in_batch.shape if in_batch else ())
-        grown = when_longer.shape if when_longer else shape.shape
-        axes = _axes(shape.shape, stacks, grown, is_picture)
-        found.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes)))
+        follows = _followed(
+            shape.shape, {name: values.get(path) for name, values in longer.items()}
+        )
+        axes = _axes(shape.shape, stacks, [name is not None for name in follows])
+        names = tuple(name or "" for name in follows)
+        found.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))
     return found
 
 
@@ -72,20 +80,45 @@ def _traced(capture: Callable[[Any], Values], example: Any) -> Values:
 
 
 def _with_batch(example: Any) -> Any:
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((BATCH, *leaf.shape), leaf.dtype), example
-    )
+    batched = lambda leaf: jax.ShapeDtypeStruct((BATCH, *leaf.shape), leaf.dtype)
+    return jax.tree.map(batched, example)
 
 
-def _longer(example: Any) -> Any:
-    """A longer sequence; what has no time is as it was."""
+def _inputs(example: Any) -> list[str]:
+    """The names of the arrays of an input, without those of masks; "" for the only one."""
+    names = {_name(path) for path, leaf in jax.tree.leaves_with_path(example) if leaf.shape}
+    return sorted(names)
 
-    def grown(leaf):
-        first, *rest = leaf.shape or (0,)
-        shape = (first + LONGER, *rest) if leaf.shape else ()
-        return jax.ShapeDtypeStruct(shape, leaf.dtype)
 
-    return jax.tree.map(grown, example)
+def _name(path: Any) -> str:
+    """The last name in a path, that of a mask being the name of what it is for."""
+    last = getattr(path[-1], "key", "") if path else ""
+    return last.removesuffix("_mask") if isinstance(last, str) else ""
+
+
+def _longer(example: Any, name: str) -> Any:
+    """An input of which one array is longer."""
+
+    def grown(path, leaf):
+        if not leaf.shape or _name(path) != name:
+            return leaf
+        first, *rest = leaf.shape
+        return jax.ShapeDtypeStruct((first + LONGER, *rest), leaf.dtype)
+
+    return jax.tree.map_with_path(grown, example)
+
+
+def _followed(
+    shape: tuple[int, ...], longer: Mapping[str, jax.ShapeDtypeStruct | None]
+) -> list[str | None]:
+    """For each axis the name of the input that makes it longer; None for none."""
+    followed: list[str | None] = [None] * len(shape)
+    for name, grown in longer.items():
+        if grown is not None and len(grown.shape) == len(shape):
+            for axis, n in enumerate(shape):
+                if grown.shape[axis] != n:
+                    followed[axis] = name
+    return followed
 
 
 def _place_of_batch(shape: tuple[int, ...], batched: tuple[int, ...]) -> int:
@@ -96,16 +129,12 @@ def _place_of_batch(shape: tuple[int, ...], batched: tuple[int, ...]) -> int:
     return 0
 
 
-def _axes(
-    shape: tuple[int, ...], stacks: int, grown: tuple[int, ...], is_picture: bool
-) -> tuple[str, ...]:
-    same_rank = len(grown) == len(shape)
-    is_time = [same_rank and grown[axis] != n for axis, n in enumerate(shape)]
+def _axes(shape: tuple[int, ...], stacks: int, is_time: list[bool]) -> tuple[str, ...]:
     front = ["time" if is_time[axis] else "stack" for axis in range(stacks)]
     own = list(range(stacks, len(shape)))
-    if is_picture and len(own) == 3:
-        return (*front, "row", "column", "unit")
     times = [axis for axis in own if is_time[axis]]
+    if len(own) == 3 and not times:
+        return (*front, "row", "column", "unit")
     names = dict.fromkeys(own, "axis")
     if own and not is_time[own[-1]]:
         names[own[-1]] = "unit"
@@ -114,6 +143,8 @@ def _axes(
         names |= dict.fromkeys(own[-3:-2], "head")
     elif times:
         names[times[0]] = "time"
+        if len(own) == 3 and times == own[:1]:
+            names[own[1]] = "head"
     return (*front, *(names[axis] for axis in own))
 
 
@@ -124,6 +155,7 @@ def _kind(axes: tuple[str, ...]) -> str:
         ("unit",): "vector",
         ("axis",): "vector",
         ("time", "unit"): "sequence",
+        ("time", "head", "unit"): "heads",
         ("time",): "steps",
         ("row", "column", "unit"): "maps",
         ("head", "query", "key"): "attention",

@@ -12,7 +12,7 @@ from jnn.explain.lab.subject import prepared
 from jnn.explain.scripts.bundle import bundle
 
 SCRIPTS = Path(jnn.explain.lab.__file__).parent / "scripts"
-ATOB = """
+OF_BROWSERS = """
 const atob = (text) => {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const found = [];
@@ -25,6 +25,12 @@ const atob = (text) => {
   }
   return found.join("");
 };
+class TextEncoder {
+  encode(text) {
+    const escaped = encodeURIComponent(text).match(/%..|[^%]/g);
+    return escaped.map((c) => (c[0] === "%" ? parseInt(c.slice(1), 16) : c.charCodeAt(0)));
+  }
+}
 """
 
 
@@ -33,7 +39,7 @@ class Engine:
 
     def __init__(self, module: str):
         self.context = py_mini_racer.MiniRacer()
-        self.context.eval(ATOB + bundle(SCRIPTS / module))
+        self.context.eval(OF_BROWSERS + bundle(SCRIPTS / module))
 
     def value(self, expression: str):
         """An expression of JavaScript as a value of Python."""

@@ -8,6 +8,8 @@ import { largest } from "./arrays.js";
 import { Inspector } from "./inspector.js";
 import { makeInput } from "./inputs.js";
 import { TrainedModel, inputsOf } from "./model.js";
+import { NextTokens } from "./next_tokens.js";
+import { tokenizer } from "./tokenizers.js";
 import { boxes } from "./walk.js";
 
 const DEFAULTS = { example: 0, off: "", at: "" };
@@ -18,12 +20,16 @@ class Page {
     this.lab = lab;
     this.model = new TrainedModel(lab, program);
     this.selected = null;
-    this.real = null;
+    this.real = {};
+    this.last = 0;
+    this.labels = [];
     this.truth = "";
     this.state = readAddress(location.hash, DEFAULTS);
     this.tip = element("div", { class: "tip", role: "status" });
     document.body.append(this.tip);
-    this.answers = new Answers(this, byId("answer"));
+    this.tokenizer = lab.input.tokenizer && tokenizer(lab.input.tokenizer);
+    const Answer = lab.kind === "tokens" ? NextTokens : Answers;
+    this.answers = new Answer(this, byId("answer"));
     const walk = boxes(this, lab.values);
     this.figures = walk.figures;
     byId("walk").append(...walk.nodes);

@@ -6,6 +6,7 @@ const PLACES = {
   maps: { tile: "unit", row: "row", column: "column" },
   attention: { tile: "head", row: "query", column: "key" },
   sequence: { row: "unit", column: "time" },
+  heads: { tile: "head", row: "unit", column: "time" },
   steps: { column: "time" },
 };
 
@@ -29,17 +30,16 @@ export function stacks(value) {
   return product(value.shape.filter((_, axis) => value.axes[axis] === "stack"));
 }
 
-const TIMES = new Set(["time", "query", "key"]);
-
 /**
  * The picture of one stack of a value: `bars` or not, the numbers of tiles, rows and columns, and
- * `at(tile, row, column)`, where an element lies. Of a padded sequence `real` elements are shown.
+ * `at(tile, row, column)`, where an element lies. `real` has the lengths of padded inputs.
  */
-export function layout(value, stack = 0, real = null) {
+export function layout(value, stack = 0, real = {}) {
   const steps = strides(value.shape);
-  const shown = (name, n) => (real && n === real.of && TIMES.has(name) ? real.length : n);
   const axes = value.axes.map((name, axis) => {
-    return { name, n: shown(name, value.shape[axis]), step: steps[axis] };
+    const isTime = name === "time" || name === "query" || name === "key";
+    const length = isTime ? (real[value.follows[axis]] ?? Infinity) : Infinity;
+    return { name, n: Math.min(value.shape[axis], length), step: steps[axis] };
   });
   const stacked = axes.filter((axis) => axis.name === "stack");
   const own = axes.filter((axis) => axis.name !== "stack");
@@ -54,14 +54,9 @@ export function layout(value, stack = 0, real = null) {
     const [tile, row, column] = ["tile", "row", "column"].map((place) => find(places[place]));
     const at = (t, r, c) => start + t * tile.step + r * row.step + c * column.step;
     const names = [places.tile, places.row, places.column];
-    return {
-      bars: value.kind === "steps",
-      tiles: tile.n,
-      rows: row.n,
-      columns: column.n,
-      at,
-      names,
-    };
+    const sizes = { tiles: tile.n, rows: row.n, columns: column.n };
+    const stretched = value.kind === "sequence" || value.kind === "heads";
+    return { bars: value.kind === "steps", stretched, ...sizes, at, names };
   }
   const column = own.length ? own[own.length - 1] : { n: 1, step: 0 };
   const others = own.slice(0, -1);
@@ -77,7 +72,7 @@ export function layout(value, stack = 0, real = null) {
 /** Which part of a value, as factors count them, an element of its picture is of. */
 export function partOf(value, { tile, row, column }) {
   if (!value.factors) return -1;
-  if (value.kind === "maps") return tile;
+  if (value.kind === "maps" || value.kind === "heads") return tile;
   if (value.kind === "attention") return value.axes.includes("head") ? tile : column;
   if (value.kind === "sequence") return row;
   return column;
@@ -86,7 +81,7 @@ export function partOf(value, { tile, row, column }) {
 /** What the parts of a value are called. */
 export function partName(value) {
   if (value.kind === "maps") return "channel";
-  if (value.kind === "attention" && value.axes.includes("head")) return "head";
+  if (value.factors && value.axes.includes("head")) return "head";
   return value.kind === "steps" ? "step" : "unit";
 }
 

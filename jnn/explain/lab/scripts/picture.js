@@ -7,20 +7,27 @@ const GAP = 3;
 const BARS = 64;
 
 /** How large the cells are, and how the tiles lie side by side in so many pixels. */
-export function geometry({ bars, tiles, rows, columns }, width, { tallest = 190 } = {}) {
-  if (bars) return { cell: width / columns, across: 1, width, height: BARS };
+export function geometry({ bars, tiles, rows, columns, stretched }, width, { tallest = 190 } = {}) {
+  if (bars) return { wide: width / columns, tall: BARS, across: 1, width, height: BARS };
   const side = tiles === 1 ? width : Math.sqrt((width * tallest) / tiles) - GAP;
-  const fits = Math.min(20, (tiles === 1 ? width : Math.min(width, Math.max(26, side))) / columns);
-  const size = Math.min(fits, tallest / rows);
-  const cell = size >= 1 ? Math.floor(size) : size;
-  const across = Math.max(1, Math.min(tiles, Math.floor((width + GAP) / (columns * cell + GAP))));
+  const most = tiles === 1 ? width : Math.min(width, Math.max(26, side));
+  let wide = whole(Math.min(24, most / columns));
+  let tall = whole(Math.min(20, tallest / rows));
+  if (!stretched) wide = tall = Math.min(wide, tall);
+  const across = Math.max(1, Math.min(tiles, Math.floor((width + GAP) / (columns * wide + GAP))));
   const down = Math.ceil(tiles / across);
   return {
-    cell,
+    wide,
+    tall,
     across,
-    width: across * (columns * cell + GAP) - GAP,
-    height: down * (rows * cell + GAP) - GAP,
+    width: across * (columns * wide + GAP) - GAP,
+    height: down * (rows * tall + GAP) - GAP,
   };
+}
+
+/** Whole pixels for a cell, where it has one at least. */
+function whole(pixels) {
+  return pixels >= 1 ? Math.floor(pixels) : pixels;
 }
 
 /** Draw a value; returns where its cells are, for `cellAt`. `marked` has a frame around it. */
@@ -45,7 +52,7 @@ function drawTiles(context, shape, data, place, scale, dark) {
   const image = new ImageData(shape.columns, shape.rows);
   const small = new OffscreenCanvas(shape.columns, shape.rows);
   const brush = small.getContext("2d");
-  context.imageSmoothingEnabled = place.cell < 1;
+  context.imageSmoothingEnabled = place.wide < 1 || place.tall < 1;
   for (let tile = 0; tile < shape.tiles; tile++) {
     for (let row = 0; row < shape.rows; row++) {
       for (let column = 0; column < shape.columns; column++) {
@@ -55,7 +62,7 @@ function drawTiles(context, shape, data, place, scale, dark) {
     }
     brush.putImageData(image, 0, 0);
     const [x, y] = corner(shape, place, tile);
-    context.drawImage(small, x, y, shape.columns * place.cell, shape.rows * place.cell);
+    context.drawImage(small, x, y, shape.columns * place.wide, shape.rows * place.tall);
   }
 }
 
@@ -67,11 +74,11 @@ function drawBars(context, shape, data, place, scale, dark) {
     const share = data[shape.at(0, 0, column)] / scale;
     context.fillStyle = css(signedColour(Math.sign(share) * (0.35 + 0.65 * Math.abs(share)), dark));
     const length = Number.isFinite(share) ? Math.abs(share) * height : 0;
-    const gap = place.cell > 4 ? 1 : 0;
+    const gap = place.wide > 4 ? 1 : 0;
     context.fillRect(
-      column * place.cell,
+      column * place.wide,
       share < 0 ? zero : zero - length,
-      place.cell - gap,
+      place.wide - gap,
       length,
     );
   }
@@ -82,7 +89,7 @@ function drawBars(context, shape, data, place, scale, dark) {
 function corner(shape, place, tile) {
   const down = Math.floor(tile / place.across);
   const across = tile % place.across;
-  return [across * (shape.columns * place.cell + GAP), down * (shape.rows * place.cell + GAP)];
+  return [across * (shape.columns * place.wide + GAP), down * (shape.rows * place.tall + GAP)];
 }
 
 function frame(context, shape, place, { tile, row, column }, dark) {
@@ -90,24 +97,23 @@ function frame(context, shape, place, { tile, row, column }, dark) {
   context.strokeStyle = dark ? "#ffffff" : "#000000";
   if (shape.tiles > 1) {
     context.lineWidth = 2;
-    context.strokeRect(x, y, shape.columns * place.cell, shape.rows * place.cell);
+    context.strokeRect(x, y, shape.columns * place.wide, shape.rows * place.tall);
   }
   context.lineWidth = 1.5;
-  const height = shape.bars ? BARS : place.cell;
-  const size = [Math.max(3, place.cell), Math.max(3, height)];
-  context.strokeRect(x + column * place.cell, y + (shape.bars ? 0 : row * place.cell), ...size);
+  const size = [Math.max(3, place.wide), Math.max(3, place.tall)];
+  context.strokeRect(x + column * place.wide, y + (shape.bars ? 0 : row * place.tall), ...size);
 }
 
 /** The tile, row and column at a point of a canvas; null beside the cells. */
 export function cellAt(shape, place, x, y) {
   if (shape.bars) {
-    const column = Math.floor(x / place.cell);
+    const column = Math.floor(x / place.wide);
     return column >= 0 && column < shape.columns ? { tile: 0, row: 0, column } : null;
   }
-  const [wide, high] = [shape.columns * place.cell + GAP, shape.rows * place.cell + GAP];
+  const [wide, high] = [shape.columns * place.wide + GAP, shape.rows * place.tall + GAP];
   const tile = Math.floor(y / high) * place.across + Math.floor(x / wide);
-  const column = Math.floor((x % wide) / place.cell);
-  const row = Math.floor((y % high) / place.cell);
+  const column = Math.floor((x % wide) / place.wide);
+  const row = Math.floor((y % high) / place.tall);
   const inside = x >= 0 && y >= 0 && tile < shape.tiles && x < place.width;
   if (!inside || column >= shape.columns || row >= shape.rows) return null;
   return { tile, row, column };

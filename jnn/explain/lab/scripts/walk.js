@@ -14,6 +14,7 @@ export function sizeInWords({ kind, shape, axes }) {
     vector: `${of("unit") ?? of("axis")} numbers`,
     steps: `${of("time")} steps`,
     sequence: `${of("time")} steps × ${of("unit")} units`,
+    heads: `${of("head")} heads × ${of("unit")} units, ${of("time")} steps`,
     maps: `${of("unit")} channels of ${of("row")} × ${of("column")}`,
     attention: `${of("head") ?? 1} heads, ${of("query")} × ${of("key")}`,
   };

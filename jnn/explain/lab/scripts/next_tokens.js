@@ -1,0 +1,88 @@
+// What a model of texts says comes next, and what it writes.
+
+import { element } from "../../scripts/elements.js";
+import { fixed, short } from "../../scripts/numbers.js";
+import { bars } from "./answers.js";
+import { softmax } from "./arrays.js";
+import { adjusted, drawn } from "./sampling.js";
+
+const SHOWN = 10;
+const SETTINGS = [
+  ["temperature", "temperature", 0, 2, 0.05, 0.8],
+  ["topK", "top-k (0 for all)", 0, 50, 1, 0],
+  ["topP", "top-p", 0.05, 1, 0.05, 1],
+  ["minP", "min-p", 0, 0.5, 0.01, 0],
+];
+
+/** A token as people can see it. */
+export function visible(text) {
+  return text === " " ? "␣" : text.replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
+}
+
+/** The part of the page with the next token. */
+export class NextTokens {
+  constructor(page, node) {
+    this.page = page;
+    this.sampling = {};
+    this.list = element("div", { "aria-live": "polite" });
+    const one = element("button", { type: "button", onclick: () => this.write() }, "Write one");
+    this.button = element("button", { type: "button", onclick: () => this.toggle() }, "Write on");
+    const controls = SETTINGS.map((setting) => this.slider(setting));
+    const box = element(
+      "details",
+      {},
+      element("summary", {}, "How the token is drawn"),
+      ...controls,
+    );
+    node.append(this.list, element("p", { class: "buttons" }, one, " ", this.button), box);
+  }
+
+  slider([name, text, min, max, step, value]) {
+    this.sampling[name] = value;
+    const shown = element("output", {}, short(value));
+    const change = (event) => {
+      this.sampling[name] = Number(event.target.value);
+      shown.textContent = short(this.sampling[name]);
+      this.page.show();
+    };
+    const input = element("input", { type: "range", min, max, step, value, oninput: change });
+    return element("label", { class: "control" }, element("span", {}, `${text} `, shown), input);
+  }
+
+  /** Show the probabilities after the last token that is real. */
+  update([logits]) {
+    const V = this.page.lab.answers[0].shape.at(-1);
+    const { last } = this.page;
+    const row = logits.subarray(last * V, (last + 1) * V);
+    this.probabilities = softmax(adjusted(row, this.sampling));
+    const order = Array.from(this.probabilities.keys());
+    order.sort((a, b) => this.probabilities[b] - this.probabilities[a]);
+    const rows = order.slice(0, SHOWN).map((token, i) => {
+      const share = this.probabilities[token];
+      const name = visible(this.page.tokenizer.text(token));
+      return { name, share, text: fixed(share, 3), marked: i === 0 };
+    });
+    this.list.replaceChildren(element("p", { class: "quiet" }, "The next token:"), bars(rows));
+  }
+
+  write() {
+    const token = drawn(this.probabilities, Math.random());
+    const goesOn = this.page.input.append(token);
+    if (!goesOn) this.stop();
+    return goesOn;
+  }
+
+  toggle() {
+    if (this.writing) this.stop();
+    else {
+      this.button.textContent = "Stop";
+      this.writing = setInterval(() => this.write(), 60);
+    }
+  }
+
+  stop() {
+    clearInterval(this.writing);
+    this.writing = null;
+    this.button.textContent = "Write on";
+  }
+}

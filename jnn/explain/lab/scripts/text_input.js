@@ -1,0 +1,133 @@
+// A text as input: what is typed is read as tokens, and shown as such.
+
+import { element } from "../../scripts/elements.js";
+import { visible } from "./next_tokens.js";
+
+const PAUSE = 120;
+
+/** A field for a text, and the tokens that it is read as. */
+class TextField {
+  /** `changed(tokens)` is called a moment after the text has changed. */
+  constructor(page, label, changed) {
+    this.page = page;
+    const typed = () => {
+      clearTimeout(this.waiting);
+      this.waiting = setTimeout(() => changed(page.tokenizer.encode(this.area.value)), PAUSE);
+    };
+    const disabled = !page.tokenizer.canEncode;
+    this.area = element("textarea", { rows: 4, spellcheck: "false", disabled, oninput: typed });
+    this.chips = element("p", { class: "tokens", "aria-label": `the tokens of the ${label}` });
+    this.node = element("div", {}, element("label", {}, label, this.area), this.chips);
+  }
+
+  /** Show the text of tokens, and those that are read of it, from `start` on. */
+  show(tokens, start, isTyped) {
+    if (!isTyped) this.area.value = this.page.tokenizer.written(tokens);
+    const chips = tokens.map((token, i) => {
+      const text = visible(this.page.tokenizer.text(token));
+      return element("span", { class: i < start ? "token unread" : "token" }, text);
+    });
+    this.chips.replaceChildren(...chips);
+  }
+}
+
+/** One text: a language model reads the end of a long one, other models its beginning. */
+export class TextInput {
+  constructor(page, node) {
+    this.page = page;
+    this.length = page.lab.input.leaves[0].size;
+    this.fromEnd = page.lab.kind === "tokens";
+    this.field = new TextField(page, "text", (tokens) => this.set(tokens, true));
+    const note = element("p", { class: "quiet" }, `It reads ${this.length} tokens at most.`);
+    node.append(this.field.node, note);
+  }
+
+  take(example) {
+    const { tokenizer } = this.page;
+    const canRead = tokenizer.canEncode && example.text !== undefined;
+    this.set(canRead ? tokenizer.encode(example.text) : (example.tokens ?? []), false);
+    if (example.text !== undefined) this.field.area.value = example.text;
+  }
+
+  set(tokens, isTyped) {
+    this.tokens = tokens.length ? tokens : [0];
+    const start = this.fromEnd ? Math.max(0, this.tokens.length - this.length) : 0;
+    const read = this.tokens.slice(start, start + this.length);
+    const [x, mask] = this.page.inputs;
+    x.fill(this.page.lab.input.padding).set(read);
+    mask?.fill(0).fill(1, 0, read.length);
+    this.page.real = { "": read.length };
+    this.page.last = read.length - 1;
+    this.page.labels = read.map((token) => visible(this.page.tokenizer.text(token)));
+    this.field.show(this.tokens, start, isTyped);
+    this.page.changed(!isTyped);
+  }
+
+  /** Add a token that was drawn; false where the text has ended. */
+  append(token) {
+    if (token === this.page.tokenizer.special.end) return false;
+    this.set([...this.tokens, token], false);
+    this.page.truth = "";
+    return true;
+  }
+
+  update() {}
+}
+
+/** A source text, and the beginning of its translation. */
+export class PairInput {
+  constructor(page, node) {
+    this.page = page;
+    const { leaves } = page.lab.input;
+    this.place = Object.fromEntries(leaves.map(({ path }, i) => [path, i]));
+    this.length = leaves[this.place.tokens].size;
+    this.tokens = { source: [], tokens: [] };
+    const field = (name, label, first) =>
+      new TextField(page, label, (tokens) => this.set(name, [...first, ...tokens], true));
+    const { start } = page.tokenizer.special;
+    this.first = start === undefined ? [] : [start];
+    this.fields = {
+      source: field("source", "source", []),
+      tokens: field("tokens", "translation so far", this.first),
+    };
+    const clear = () => this.set("tokens", this.first, false);
+    const again = element("button", { type: "button", onclick: clear }, "Translate anew");
+    node.append(this.fields.source.node, this.fields.tokens.node, again);
+  }
+
+  take(example) {
+    const real = (name, mask) => {
+      const length = example.real?.[mask ?? name] ?? this.page.inputs[this.place[name]].length;
+      return [...this.page.inputs[this.place[name]].subarray(0, length)];
+    };
+    this.tokens = { source: real("source", "source_mask"), tokens: this.first };
+    this.set("source", this.tokens.source, false);
+    this.set("tokens", this.first.length ? this.first : real("tokens").slice(0, 1), false);
+  }
+
+  set(name, tokens, isTyped) {
+    const { inputs, lab } = this.page;
+    this.tokens[name] = tokens;
+    const read = tokens.slice(0, this.length);
+    inputs[this.place[name]].fill(lab.input.padding).set(read);
+    if (name === "source" && "source_mask" in this.place) {
+      inputs[this.place.source_mask].fill(0).fill(1, 0, read.length);
+    }
+    this.fields[name].show(tokens, 0, isTyped);
+    const { source, tokens: target } = this.tokens;
+    const length = Math.max(1, Math.min(this.length, target.length));
+    this.page.real = { source: Math.min(this.length, source.length), tokens: length };
+    this.page.last = length - 1;
+    this.page.changed(!isTyped);
+  }
+
+  /** Add a token that was drawn; false where the translation has ended, or has no room. */
+  append(token) {
+    const { end } = this.page.tokenizer.special;
+    if (token === end || this.tokens.tokens.length >= this.length) return false;
+    this.set("tokens", [...this.tokens.tokens, token], false);
+    return true;
+  }
+
+  update() {}
+}

@@ -1,0 +1,93 @@
+// Texts as tokens, and tokens as texts, as jnn's tokenizers have them.
+
+const WORD = String.raw`\p{L}\p{M}\p{N}_`;
+const PIECES = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
+/** The tokenizer that the page's data describe: `encode(text)`, `text(token)`, `canEncode`. */
+export function tokenizer(data) {
+  const encoders = { characters, words, "byte pairs": bytePairs };
+  const make = encoders[data.kind];
+  const encode = make && data.encodes ? make(data) : null;
+  return {
+    canEncode: encode !== null,
+    encode: encode ?? (() => []),
+    text: (token) => data.tokens[token] ?? "",
+    written: (tokens) => written(data, tokens),
+    special: data.special,
+  };
+}
+
+/** A token for each character; those that are not known are `unknown`, or left out. */
+function characters({ tokens, special }) {
+  const index = ordinary(tokens, special);
+  return (text) => known(Array.from(text), index, special.unknown);
+}
+
+/** A token for each match of a pattern, which is written as Python has it. */
+function words({ tokens, special, lower, pattern }) {
+  const index = ordinary(tokens, special);
+  const expression = new RegExp(unicode(pattern), "gu");
+  return (text) =>
+    known((lower ? text.toLowerCase() : text).match(expression) ?? [], index, special.unknown);
+}
+
+/** Pairs of bytes merged in the order in which they were learned (Sennrich et al. 2016). */
+function bytePairs({ pieces, merges }) {
+  const index = new Map(pieces.map((piece, i) => [piece, i]));
+  const rank = new Map(merges.map((pair, i) => [pair, i]));
+  return (text) =>
+    (text.match(PIECES) ?? []).flatMap((word) =>
+      merged(word, rank).map((piece) => index.get(piece)),
+    );
+}
+
+function merged(word, rank) {
+  const parts = Array.from(new TextEncoder().encode(word), byteCharacter);
+  for (;;) {
+    const ranks = parts.slice(1).map((part, i) => rank.get(`${parts[i]} ${part}`) ?? Infinity);
+    const best = Math.min(...ranks);
+    if (best === Infinity || !ranks.length) return parts;
+    const i = ranks.indexOf(best);
+    parts.splice(i, 2, parts[i] + parts[i + 1]);
+  }
+}
+
+/** The character by which byte-level tokenizers write a byte. */
+export function byteCharacter(byte) {
+  if (isPrinted(byte)) return String.fromCodePoint(byte);
+  let others = 0;
+  for (let b = 0; b < byte; b++) if (!isPrinted(b)) others++;
+  return String.fromCodePoint(0x100 + others);
+}
+
+function isPrinted(byte) {
+  return (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);
+}
+
+/** The tokens that are not special, by their text. */
+function ordinary(tokens, special) {
+  const hidden = new Set(Object.values(special));
+  return new Map(tokens.flatMap((text, i) => (hidden.has(i) ? [] : [[text, i]])));
+}
+
+function known(parts, index, unknown) {
+  return parts.map((part) => index.get(part) ?? unknown).filter((token) => token !== undefined);
+}
+
+/** A regular expression of Python, in which \w is a letter of any language. */
+export function unicode(pattern) {
+  let isInside = false;
+  return pattern.replaceAll(/\\.|\[|\]/gu, (part) => {
+    if (part === "[") isInside = true;
+    if (part === "]") isInside = false;
+    if (part === String.raw`\w`) return isInside ? WORD : `[${WORD}]`;
+    return part;
+  });
+}
+
+/** The text of tokens, without the special ones. */
+function written(data, tokens) {
+  const hidden = new Set(Object.values(data.special));
+  const texts = tokens.filter((token) => !hidden.has(token)).map((token) => data.tokens[token]);
+  return texts.join(data.kind === "words" ? " " : "");
+}

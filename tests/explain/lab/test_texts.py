@@ -1,0 +1,71 @@
+"""Texts in the page: its tokenizers and its sampling are jnn's."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer, word_tokenizer
+from jnn.decoding.sampling import Sampling, adjusted
+from jnn.explain.lab.tokens import tokenizer_data
+from tests.explain.lab.engine import Engine
+
+TEXTS = ["low lower lowest", "It's 3 o'clock, naïve\tÉtoile_漢字!  ", "a<b>\n🙂", " newer  12 wide"]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine("next_tokens.js")
+
+
+def byte_pairs(texts, special):
+    pytest.importorskip("tokenizers")
+    return byte_pair_tokenizer(texts, vocabulary=300, special=special)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: character_tokenizer("low erst", special=("unknown",)),
+        lambda: word_tokenizer(TEXTS, lower=True),
+        lambda: word_tokenizer(TEXTS, pattern=r"\S+|\n"),
+        lambda: byte_pairs(TEXTS * 3, ("start", "end")),
+    ],
+)
+def test_texts_are_the_tokens_of_jnn(make):
+    tokenizer = make()
+    engine = Engine("tokenizers.js")
+    engine.context.eval(f"const T = tokenizer({json.dumps(tokenizer_data(tokenizer))});")
+    assert engine.value("T.canEncode")
+    for text in [*TEXTS, "new words"]:
+        expected = tokenizer.encode(text).tolist()
+        assert engine.value(f"T.encode({json.dumps(text)})") == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.5},
+        {"top_k": 3},
+        {"top_p": 0.6},
+        {"min_p": 0.2},
+        {"temperature": 2.0, "top_k": 5, "top_p": 0.9, "min_p": 0.1},
+    ],
+)
+def test_tokens_are_drawn_from_the_distribution_of_jnn(engine, settings):
+    logits = np.random.default_rng(0).normal(size=9).astype(np.float32)
+    names = {"top_k": "topK", "top_p": "topP", "min_p": "minP", "temperature": "temperature"}
+    options = {names[name]: value for name, value in settings.items()}
+    found = engine.value(f"softmax(adjusted({logits.tolist()}, {json.dumps(options)}))")
+    expected = np.exp(adjusted(jnp.asarray(logits), Sampling(**settings)))
+    np.testing.assert_allclose(found, expected / expected.sum(), atol=1e-6)
+
+
+def test_a_draw_has_the_probability_of_its_token(engine):
+    assert engine.value("[0, 0.19, 0.21, 0.99].map((u) => drawn([0.2, 0.5, 0.3], u))") == [
+        0,
+        0,
+        1,
+        2,
+    ]
