@@ -5,7 +5,7 @@
     training   its step, with the optimizer's settings as arguments
     inspect    what each neuron sees, and every number of backpropagation
     descent    optimizers on the loss surface of two params
-    adversarial    a generator and a discriminator in the plane
+    adversarial a generator and a discriminator in the plane
     lessons    the texts beside it
     page       all of them as one file
 

@@ -18,17 +18,21 @@ export function gridPoints(side, edge) {
 export function drawHeatmap(canvas, side, value, dark) {
   if (canvas.width !== side) Object.assign(canvas, { width: side, height: side });
   const context = canvas.getContext("2d");
-  const image = context.createImageData(side, side);
+  const image = (images[side] ??= context.createImageData(side, side));
+  const pixels = new Uint32Array(image.data.buffer);
   const table = dark ? tables.dark : tables.light;
   for (let i = 0; i < side * side; i++) {
-    const level = Math.round(127 * Math.max(-1, Math.min(1, value(i) || 0))) + 127;
-    image.data.set(table[level], 4 * i);
+    pixels[i] = table[Math.round(127 * Math.max(-1, Math.min(1, value(i) || 0))) + 127];
   }
   context.putImageData(image, 0, 0);
 }
 
+const images = {};
 const levels = Array.from({ length: 255 }, (_, i) => (i - 127) / 127);
-const tables = {
-  light: levels.map((level) => signedColour(level, false).concat(255)),
-  dark: levels.map((level) => signedColour(level, true).concat(255)),
-};
+const tables = { light: packed(false), dark: packed(true) };
+
+/** The colours of all levels, each in 32 bits as a canvas has them. */
+function packed(dark) {
+  const bytes = Uint8Array.from(levels.flatMap((level) => signedColour(level, dark).concat(255)));
+  return new Uint32Array(bytes.buffer);
+}

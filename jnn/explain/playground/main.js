@@ -3,7 +3,9 @@
 import { readAddress, writeAddress } from "../scripts/address.js";
 import { byId, element } from "../scripts/elements.js";
 import { program } from "../scripts/program.js";
-import { showControls } from "./controls.js";
+import { DescentPage } from "./descent_page.js";
+import { GanPage } from "./gan_page.js";
+import { Lessons } from "./lessons.js";
 import { NetworkPage } from "./network_page.js";
 import { DEFAULTS, checkedState } from "./state.js";
 
@@ -16,15 +18,19 @@ const VIEWS = { network: "Network", descent: "Gradient descent", gan: "Two netwo
 const read = () => checkedState(readAddress(location.hash, DEFAULTS), facts);
 let state = read();
 
-/** Takes a setting, and keeps it in the address. */
-function change(name, value) {
-  const before = state;
-  state = checkedState({ ...state, [name]: value }, facts);
+/** Takes settings, and keeps them in the address. */
+function change(settings, before = state) {
+  state = checkedState({ ...state, ...settings }, facts);
   history.replaceState(null, "", `#${writeAddress(state, DEFAULTS)}`);
   show(before);
 }
 
-const pages = { network: new NetworkPage(programs, facts, change) };
+const pages = {
+  network: new NetworkPage(programs, facts, change),
+  descent: new DescentPage(programs, facts, change),
+  gan: new GanPage(programs, facts, change),
+};
+const lessons = new Lessons(change);
 
 /** Shows the state. */
 function show(before) {
@@ -33,20 +39,22 @@ function show(before) {
     const tab = ([name, words]) =>
       element(
         "button",
-        { "aria-current": name === state.view && "page", onclick: () => change("view", name) },
+        {
+          id: `view-${name}`,
+          "aria-current": name === state.view ? "page" : null,
+          onclick: () => change({ view: name }),
+        },
         words,
       );
-    byId("views").replaceChildren(
-      ...Object.entries(VIEWS)
-        .filter(([name]) => pages[name])
-        .map(tab),
-    );
+    const focused = document.activeElement?.id;
+    byId("views").replaceChildren(...Object.entries(VIEWS).map(tab));
+    if (focused) byId(focused)?.focus();
   }
-  showControls(state, facts, change);
-  pages[state.view].show(state, before);
+  lessons.show(state);
+  pages[state.view].show(state, before?.view === state.view ? before : null);
 }
 
-/** A moment of time, for the page that is shown. */
+/** A moment of time, for the view that is shown. */
 function tick(now) {
   pages[state.view].tick(now);
   requestAnimationFrame(tick);
@@ -59,7 +67,7 @@ addEventListener("hashchange", () => {
 });
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
-  byId("training").querySelector("button").focus();
+  byId(state.view).querySelector("button").focus();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => show(null));
 show(null);

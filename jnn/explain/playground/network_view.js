@@ -35,8 +35,31 @@ export class NetworkView {
     this.out = element("span", { class: "out", title: "the output" });
     columns.push(this.column("Output", [this.out], null));
     this.box.replaceChildren(this.svg, ...columns);
+    this.buildLayers();
     if (focused) byId(focused)?.focus();
     this.place();
+  }
+
+  /** The buttons that add a layer and take one away. */
+  buildLayers() {
+    const { widths } = this;
+    const set = (layers) => () => this.change({ layers: layers.join(",") });
+    const fewer = { id: "fewer-layers", disabled: widths.length === 0 };
+    const more = { id: "more-layers", disabled: widths.length >= this.facts.depth };
+    const count = widths.length === 1 ? "1 hidden layer" : `${widths.length} hidden layers`;
+    byId("network-controls").replaceChildren(
+      element(
+        "button",
+        { ...fewer, "aria-label": "One layer fewer", onclick: set(widths.slice(0, -1)) },
+        "−",
+      ),
+      element("span", {}, count),
+      element(
+        "button",
+        { ...more, "aria-label": "One layer more", onclick: set([...widths, 2]) },
+        "+",
+      ),
+    );
   }
 
   /** A column of the drawing: its name, its settings, and what is in it. */
@@ -51,13 +74,13 @@ export class NetworkView {
   head(layer, n, activations) {
     const resize = (change) => () => {
       const widths = this.widths.with(layer, n + change);
-      this.change("layers", widths.filter((width) => width > 0).join(","));
+      this.change({ layers: widths.filter((width) => width > 0).join(",") });
     };
     const button = (id, sign, label, change, disabled) =>
       element("button", { id, "aria-label": label, disabled, onclick: resize(change) }, sign);
     const activate = (event) => {
       const names = activations.slice(0, this.widths.length).with(layer, event.target.value);
-      this.change("activation", new Set(names).size === 1 ? names[0] : names.join(","));
+      this.change({ activation: new Set(names).size === 1 ? names[0] : names.join(",") });
     };
     const options = this.facts.activations.map((name) =>
       element("option", { value: name, selected: name === activations[layer] }, name),
@@ -86,7 +109,7 @@ export class NetworkView {
       const rest = this.facts.features.filter((other) =>
         other === name ? !isOn : this.chosen.includes(other),
       );
-      if (rest.length > 0) this.change("features", rest.join(","));
+      if (rest.length > 0) this.change({ features: rest.join(",") });
     };
     const attributes = {
       class: "unit feature",

@@ -24,13 +24,22 @@ export class OutputView {
   }
 
   /** Draws a surface, `value(i)` for each point of the grid, with training and test points. */
-  drawPlane(value, trainer, text) {
+  drawPlane(value, trainer, text, marked) {
     const dark = isDark();
     drawHeatmap(this.surface, this.facts.grid, value, dark);
     const context = this.cleared();
     this.scatter(context, trainer.test, (y) => ring(y, dark), 5);
     this.scatter(context, trainer.train, (y) => disc(y, dark), 8);
+    if (marked !== null) this.mark(context, trainer.train.x, marked, dark);
     this.name(text);
+  }
+
+  /** Draws a circle about the point whose numbers are shown. */
+  mark(context, x, i, dark) {
+    context.beginPath();
+    context.arc(this.across(x[2 * i]), this.across(-x[2 * i + 1]), 18, 0, 7);
+    Object.assign(context, { strokeStyle: dark ? "#ffffff" : "#000000", lineWidth: 4 });
+    context.stroke();
   }
 
   /** Draws the points of one part of the data. */

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jnn.explain.page
 import jnn.explain.playground
+from jnn.explain.playground.lessons import lessons
 from jnn.explain.playground.programs import compiled, facts
 from jnn.explain.scripts.bundle import bundle, embedded
 
@@ -18,7 +19,7 @@ def playground() -> str:
     script = "\n".join(
         [compiled(), f"globalThis.facts = {json.dumps(facts())};", scripts("main.js")]
     )
-    parts = {"STYLE": style, "SCRIPT": embedded(script)}
+    parts = {"STYLE": style, "LESSONS": lessons(), "SCRIPT": embedded(script)}
     page = read("page.html")
     for name, text in parts.items():
         page = page.replace(f"<!-- {name} -->", text)

@@ -5,11 +5,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnn.explain.playground import inspect, network, points, training
+from jnn.explain.playground import adversarial, descent, inspect, network, points, training
 from jnn.web import javascript
 
 GRID = 40
 """Points along a side of the pictures."""
+FINE = 160
+"""Points along a side of a loss surface."""
 
 
 def functions() -> dict[str, tuple[Any, Any]]:
@@ -43,6 +45,38 @@ def functions() -> dict[str, tuple[Any, Any]]:
         "look": (inspect.look, trained | {"x": real(GRID * GRID, 2)}),
         "evaluate": (inspect.evaluate, trained | batch),
         "backpropagate": (inspect.backpropagate, trained | {"x": real(1, 2), "y": real(1)}),
+        **_of_descent(hyper),
+        **_of_two_networks(),
+    }
+
+
+def _of_descent(hyper):
+    here = {"a": _shapes(jnp.float32)(), "b": _shapes(jnp.float32)(), "hyper": hyper}
+    surface = {"surface": _shapes(jnp.int32)()}
+    step = {
+        "state": jax.eval_shape(descent.begin, here),
+        "hyper": hyper,
+        "noise": _shapes(jnp.float32)(),
+        "seed": _shapes(jnp.uint32)(),
+        "step": _shapes(jnp.int32)(),
+    }
+    return {
+        "begin": (descent.begin, here),
+        "descend": (descent.descend, step | surface),
+        "heights": (descent.heights, surface | {"x": _shapes(jnp.float32)(FINE * FINE, 2)}),
+    }
+
+
+def _of_two_networks():
+    natural, whole, real = _shapes(jnp.uint32), _shapes(jnp.int32), _shapes(jnp.float32)
+    rates = {"generator": real(), "discriminator": real()}
+    beginning = {"seed": natural(), "rates": rates}
+    state = jax.eval_shape(adversarial.begin_game, beginning)
+    seen = {"params": state.params, "target": whole(), "seed": natural()}
+    return {
+        "beginGame": (adversarial.begin_game, beginning),
+        "play": (adversarial.play, {"state": state, "rates": rates, "target": whole()}),
+        "judge": (adversarial.judge, seen | {"x": real(GRID * GRID, 2)}),
     }
 
 
@@ -61,8 +95,10 @@ def facts() -> dict[str, Any]:
         "depth": network.LAYERS,
         "width": network.WIDTH,
         "grid": GRID,
-        "surfaces": ["bowl"],
-        "targets": ["ring"],
+        "fine": FINE,
+        "surfaces": list(descent.SURFACES),
+        "targets": list(adversarial.TARGETS),
+        "shown": adversarial.SHOWN,
     }
 
 

@@ -27,6 +27,8 @@ export const DEFAULTS = {
   surface: "bowl",
   a: -2.2,
   b: 1.6,
+  push: 0.9,
+  jitter: 0,
   gan: "ring",
   generator: 0.002,
   discriminator: 0.004,
@@ -49,6 +51,8 @@ const RANGES = {
   example: [0, 199, true],
   a: [-3, 3],
   b: [-3, 3],
+  push: [0, 0.99],
+  jitter: [0, 1],
   generator: [0, 0.1],
   discriminator: [0, 0.1],
 };
