@@ -124,7 +124,8 @@ def experiment_of(folder: Path) -> tuple[ModuleType, Any]:
     record = read_record(folder)
     module = load_module(find(record.get("source") or record["experiment"]))
     settings = settings_at_hand(folder, record)
-    return module, config_from(module.Config, settings, str(folder / "config.json"))
+    path, asked = str(folder / "config.json"), record.get("asked")
+    return module, config_from(module.Config, settings, path, asked)
 
 
 def _loaded(

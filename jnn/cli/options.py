@@ -73,8 +73,9 @@ def parse(
     """The experiment's config and the command's own ``arguments``, parsed from ``argv``.
 
     ``defaults`` is a config, or the class of one. Of both, what was not asked for follows the other
-    settings, and what is asked for must have an effect. A boolean setting x has ``--x``, which its help describes, and ``--no-x``. With
-    --help, prints help and exits. Raises JnnError for an unknown option and an invalid value.
+    settings, and what is asked for must have an effect. A boolean setting x has ``--x``, which its
+    help describes, and ``--no-x``. With --help, prints help and exits. Raises JnnError for an
+    unknown option and an invalid value.
     """
     of_command = {field.name for field in dataclasses.fields(arguments)}
     of_experiment = {field.name for field in dataclasses.fields(defaults)}
@@ -87,8 +88,9 @@ def parse(
     kind = defaults if isinstance(defaults, type) else type(defaults)
     negated = {f"no-{name}" for name, hint in typing.get_type_hints(kind).items() if hint is bool}
     _check_names(argv, of_command | of_experiment | negated, f"jnn {verb} {name}")
+    opened = with_suited(kind)
     fields = [
-        ("experiment", with_suited(kind)),
+        ("experiment", opened),
         (
             "command",
             tyro.conf.FlagCreatePairsOff[arguments],
@@ -96,7 +98,7 @@ def parse(
         ),
     ]
     both = dataclasses.make_dataclass("Options", fields, frozen=True, kw_only=True)
-    given = {} if defaults is kind else {"default": both(experiment=_opened(defaults))}
+    given = {} if defaults is kind else {"default": both(experiment=_as(opened, defaults))}
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
@@ -127,14 +129,14 @@ def _settings(config: Any) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in fields_of(config)}
 
 
-def _opened(config: Any) -> Any:
+def _as(opened: type, config: Any) -> Any:
     """A config as defaults of the command line: what was not asked for is left open."""
-    opened = object.__new__(with_suited(type(config)))
+    default = object.__new__(opened)
     for field in fields_of(opened):
-        object.__setattr__(opened, field.name, field.default)
+        object.__setattr__(default, field.name, field.default)
     for name, value in _settings(config).items():
-        object.__setattr__(opened, name, getattr(value, "value", value))
-    return opened
+        object.__setattr__(default, name, getattr(value, "value", value))
+    return default
 
 
 def fields_of(kind: Any) -> list[dataclasses.Field]:

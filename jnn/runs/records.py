@@ -71,6 +71,10 @@ def _table(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
+def _list(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
 def _fields(schema: Schema) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and not misfits(value, schema)
 
@@ -90,6 +94,7 @@ SCHEMAS: dict[str, Schema] = {
         "experiment": _text,
         "config": _fields({"seed": _optional(_either(_text, _number))}),
         "config_hash": _text,
+        "asked": _optional(_list(_text)),
         "source": _optional(_text),
         "start": _optional(_fields({"run": _text, "paths": _text})),
         "files": _optional(_table(_text)),

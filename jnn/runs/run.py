@@ -40,7 +40,7 @@ from jnn.runs.folders import (
     sweep,
 )
 from jnn.runs.records import STATES
-from jnn.runs.settings import hash_of
+from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.wording import printable
 
@@ -157,6 +157,7 @@ class Run:
             "experiment": experiment,
             "source": str(source.resolve()) if source else None,
             "config": settings,
+            **asked_of(config),
             "config_hash": hash_of(settings),
             "jnn": version("jnn"),
         }
@@ -216,10 +217,12 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
             sweep(folder)
-            if epochs is not None:
-                record["config"]["epochs"] = epochs
-            asked = {"learning_rate": learning_rate, "mesh": mesh}
+            asked = {"epochs": epochs, "learning_rate": learning_rate, "mesh": mesh}
             changed = {name: value for name, value in asked.items() if value is not None}
+            if "asked" in record:
+                record["asked"] = sorted({*record["asked"], *changed})
+            if epochs is not None:
+                record["config"]["epochs"] = changed.pop("epochs")
             if changed:
                 was = {name: record["config"].get(name) for name in changed}
                 record["began"] = was | (record.get("began") or {})

@@ -43,6 +43,18 @@ def changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def asked_of(config: Any) -> dict[str, list[str]]:
+    """``{"asked": names}``, the settings that were asked for where what suits was left open.
+
+    It is empty for a config that does not tell.
+
+    >>> asked_of({"seed": 0})
+    {}
+    """
+    asked = getattr(config, "asked", None)
+    return {} if asked is None else {"asked": sorted(asked)}
+
+
 def hash_of(config: Mapping[str, Any]) -> str:
     """The SHA-256 of a config as JSON, without its ``epochs``, which a resumed run may change.
 

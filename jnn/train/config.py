@@ -5,12 +5,12 @@ import math
 import typing
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import jax.numpy as jnp
 import optax
 
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.integers import as_integer, spelled
 from jnn.model import Model
 from jnn.sharding import batch_parts, mesh_sizes
@@ -20,6 +20,12 @@ from jnn.transform import cast
 
 SUITED: Any = None
 """The default of a setting whose value follows from others, by `TrainingConfig.suited`."""
+
+
+class Suited(NamedTuple):
+    """The value that a `SUITED` setting had, given again without being asked for."""
+
+    value: Any
 
 
 MOST = 2**31 - 1  # steps are counted in int32
@@ -93,15 +99,7 @@ class TrainingConfig:
 
     def __post_init__(self):
         """Fill in what was not asked for, and refuse what cannot be right."""
-        suited = self.suited()
-        for name, hint in typing.get_type_hints(type(self)).items():
-            if getattr(self, name) is not SUITED:
-                continue
-            if name in suited:
-                object.__setattr__(self, name, suited[name])
-            elif type(None) not in typing.get_args(hint):
-                got, expected = f"no value of {name} in suited()", "one of each SUITED setting"
-                raise mistake(type(self).__qualname__, got=got, expected=expected)
+        self._fill_in()
         seed_key(self.seed)
         counts = ("epochs", "batch_size", "accumulate", "devices")
         self.require(*counts, least=1, most=MOST)
@@ -117,6 +115,68 @@ class TrainingConfig:
             got = f"average_decay={self.average_decay}"
             raise mistake("config", got=got, expected="a fraction in [0, 1)")
         self.make_optimizer(steps=100)
+
+    def _fill_in(self) -> None:
+        """Give each `SUITED` setting that was not asked for its value."""
+        asked = set()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Suited):
+                object.__setattr__(self, field.name, value.value)
+            elif field.default is SUITED and value is not SUITED:
+                asked.add(field.name)
+        suited, hints = self.suited(), typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) is not SUITED:
+                continue
+            if field.name in suited:
+                object.__setattr__(self, field.name, suited[field.name])
+            elif type(None) not in typing.get_args(hints[field.name]):
+                got = f"no value of {field.name} in suited()"
+                expected = "one of each SUITED setting"
+                raise mistake(type(self).__qualname__, got=got, expected=expected)
+        object.__setattr__(self, "_asked", frozenset(asked))
+        object.__setattr__(self, "_unused", {})
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The names of the `SUITED` settings that were given a value, be it the one that suits."""
+        return self._asked  # pyright: ignore
+
+    @property
+    def unused(self) -> dict[str, JnnError]:
+        """The settings that have no effect here, by `refuse`, with what to say of them."""
+        return self._unused  # pyright: ignore
+
+    def settings(self) -> dict[str, Any]:
+        """What makes this config again: its settings, but for those that follow from others.
+
+        What was not asked for and is no longer what suits is among them, as `Suited`.
+        """
+        suited, settings = self.suited(), {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not field.init or (field.default is SUITED and value is SUITED):
+                continue
+            if field.default is not SUITED or field.name in self.asked:
+                settings[field.name] = value
+            elif suited.get(field.name, SUITED) != value:
+                settings[field.name] = Suited(value)
+        return settings
+
+    def replace(self, **changes: Any) -> Self:
+        """This config with other settings. What was not asked for follows, as in a new one.
+
+        >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+        ... class Config(TrainingConfig):
+        ...     epochs: int = SUITED
+        ...
+        ...     def suited(self):
+        ...         return {"epochs": 1 if self.smoke else 80}
+        >>> [config.replace(smoke=True).epochs for config in (Config(), Config(epochs=80))]
+        [1, 80]
+        """
+        return type(self)(**(self.settings() | changes))
 
     def _check_mesh(self) -> None:
         """Refuse a mesh that does not fit the batch, or that stands beside ``devices``."""
@@ -160,13 +220,15 @@ class TrainingConfig:
         """Refuse `SUITED` settings that this model or data does not use.
 
         For ``__post_init__`` of an experiment's config. A setting is refused where it is not what
-        suits, for then it was asked for; ``whose`` says of what it is, as in "for trees".
+        suits, for then it was asked for; ``whose`` says of what it is, as in "for trees". One that
+        is asked for on the command line is refused in any case.
         """
         suited = self.suited()
         for name in names:
+            got = f"{name}={getattr(self, name)} {whose}"
+            self.unused[name] = mistake("config", got=got, expected=expected)
             if getattr(self, name) != suited[name]:
-                got = f"{name}={getattr(self, name)} {whose}"
-                raise mistake("config", got=got, expected=expected)
+                raise self.unused[name]
 
     def make_optimizer(self, steps: int, **overrides: Any) -> optax.GradientTransformation:
         """The optimizer of a run of ``steps`` steps.

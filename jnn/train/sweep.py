@@ -167,7 +167,7 @@ def product(config: TrainingConfig, choices: dict[str, Sequence[Any]]) -> list[T
         expected = f"some of {', '.join(sorted(settings))}"
         raise mistake("sweep", got=f"a setting {unknown[0]!r}", expected=expected)
     return [
-        dataclasses.replace(config, **dict(zip(choices, values, strict=True)))
+        config.replace(**dict(zip(choices, values, strict=True)))
         for values in itertools.product(*choices.values())
     ]
 

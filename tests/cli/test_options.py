@@ -127,3 +127,68 @@ def test_a_last_value_of_a_session_that_has_no_hash_does_not_matter(monkeypatch)
     spec.loader.exec_module(again)
     assert again.parse
     assert builtins._ is last
+
+
+FOLLOWS = """
+    data: str = "few"
+    width: int = SUITED
+    power: int = SUITED
+    epochs: int = SUITED
+
+    def suited(self):
+        return {"width": 4 if self.smoke else 64, "power": 2, "epochs": 2 if self.smoke else 50}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.data == "few":
+            self.refuse(["power"], "of few", expected="--data many")
+"""
+
+
+@pytest.fixture
+def follows(folder):
+    """An experiment whose settings follow from others."""
+    text = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    text = text.replace("    epochs: int = 2\n", FOLLOWS).replace(
+        "import Tra", "import SUITED, Tra"
+    )
+    (folder / "follows.py").write_text(text)
+    return folder
+
+
+def printed(capsys, *words):
+    """What `jnn run follows.py` prints of its settings with these options."""
+    assert main(["run", "follows.py", *words, "--print-config"]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_config_file_tells_what_was_asked_for_from_what_suited(follows, capsys):
+    (follows / "asked.json").write_text(printed(capsys, "--width", "64"))
+    (follows / "suited.json").write_text(printed(capsys))
+    asked, suited = (json.loads((follows / f).read_text()) for f in ("asked.json", "suited.json"))
+    assert asked["config"] == suited["config"]
+    assert (asked["asked"], suited["asked"]) == (["width"], [])
+    widths = {}
+    for name in ("asked.json", "suited.json"):
+        again = json.loads(printed(capsys, "--config", name, "--smoke"))
+        widths[name] = (again["config"]["width"], again["config"]["epochs"])
+        assert json.loads(printed(capsys, "--config", name)) == json.loads(
+            (follows / name).read_text()
+        )
+    assert widths == {"asked.json": (64, 2), "suited.json": (4, 2)}
+
+
+def test_settings_alone_in_a_file_are_all_asked_for(follows, capsys):
+    (follows / "mine.json").write_text('{"width": 64, "epochs": 50}')
+    found = json.loads(printed(capsys, "--config", "mine.json", "--smoke"))
+    assert (found["config"]["width"], found["config"]["epochs"]) == (64, 50)
+
+
+def test_a_setting_without_effect_that_is_asked_for_is_refused_where_it_equals_what_suits(
+    follows, capsys
+):
+    printed(capsys, "--data", "many", "--power", "2")
+    for power in ("2", "3"):
+        assert main(["run", "follows.py", "--power", power, "--print-config"]) == 2
+        message = f"config: got power={power} of few, expected --data many."
+        assert message in capsys.readouterr().err

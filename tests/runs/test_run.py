@@ -20,6 +20,7 @@ from jnn.files import JsonLines, read_json, write_json
 from jnn.runs.environment import environment
 from jnn.runs.folders import read_status
 from jnn.runs.run import Run, RunOptions
+from jnn.train import TrainingConfig
 
 QUIET = RunOptions(quiet=True)
 
@@ -53,6 +54,16 @@ def test_a_run_is_a_dated_folder_with_its_settings_and_latest_leads_to_it(tmp_pa
         assert (run.folder / "command.txt").read_text() == "jnn run toy --name first\n"
         assert strict(run.folder / "status.json")["state"] == "running"
         assert strict(run.folder / "env.json")["versions"]["numpy"] == np.__version__
+
+
+def test_a_run_tells_which_settings_were_asked_for(tmp_path):
+    config = TrainingConfig(seed=3, epochs=2)
+    object.__setattr__(config, "_asked", frozenset({"width"}))
+    with Run.create("toy", config, out=tmp_path / "run", options=QUIET):
+        assert read_json(tmp_path / "run/config.json")["asked"] == ["width"]
+    with Run.open(tmp_path / "run", epochs=7, options=QUIET) as run:
+        run.keep_config()
+    assert read_json(tmp_path / "run/config.json")["asked"] == ["epochs", "width"]
 
 
 def test_two_runs_of_one_second_get_two_folders(tmp_path):
@@ -120,6 +131,7 @@ def test_one_folder_has_one_process(tmp_path):
 KILLED = """
 import os, signal, sys
 from jnn.runs.run import Run, RunOptions
+from jnn.train import TrainingConfig
 run = Run.create("toy", {"seed": 0, "epochs": 1}, out=sys.argv[1], options=RunOptions(quiet=True))
 run.metrics.write(1, {"train/loss": 0.5})
 run.metrics.write(2, {"train/loss": 0.4})

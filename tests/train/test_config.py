@@ -9,6 +9,7 @@ import pytest
 import jnn
 from jnn.errors import JnnError
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, seed_key, start
+from jnn.train.config import Suited
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,23 @@ def test_what_is_asked_for_is_never_changed_even_where_it_equals_a_default():
 def test_a_config_that_was_saved_comes_back_as_it_was():
     for config in (Config(data="many"), Config(smoke=True, epochs=7)):
         assert Config(**dataclasses.asdict(config)) == config
+
+
+def test_what_was_asked_for_is_told_from_what_suits():
+    suits, asks = Config(), Config(width=64, epochs=100)
+    assert suits == asks
+    assert (suits.asked, asks.asked) == (frozenset(), {"width", "epochs"})
+    for changes, epochs in (({"data": "many"}, 10), ({"smoke": True}, 2), ({"seed": 1}, 100)):
+        assert suits.replace(**changes).epochs == epochs
+        assert asks.replace(**changes).epochs == 100
+    assert suits.replace(epochs=3).replace(data="many").epochs == 3
+
+
+def test_a_value_that_was_not_asked_for_and_suits_no_longer_is_kept():
+    old = Config(width=Suited(32), epochs=Suited(100))
+    assert (old.width, old.epochs, old.asked) == (32, 100, frozenset())
+    changed = old.replace(data="many")
+    assert (changed.width, changed.epochs, changed.asked) == (32, 10, frozenset())
 
 
 def test_a_setting_that_nothing_suits_is_found():

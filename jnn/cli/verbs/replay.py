@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     from jnn.train.replay import cause, inside, replay
 
     settings = settings_at_hand(folder, record)
-    config = config_from(module.Config, settings, str(folder / "config.json"))
+    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
     task = module.task(config, module.load_data(config, offline=arguments.offline))
     status = read_status(folder)
     step = arguments.step if arguments.step is not None else _last(folder, status)

@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     asked = {"epochs": epochs, "learning_rate": rate, "mesh": arguments.mesh}
     asked = {name: value for name, value in asked.items() if value is not None}
     settings = settings_at_hand(folder, record) | asked
-    config = config_from(module.Config, settings, str(folder / "config.json"))
+    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
     if changed := changes(settings, plain(config)):
         remedy = "Begin a new run of it with --config."
         got = f"other settings than the run has ({', '.join(changed)})"

@@ -51,7 +51,8 @@ def main(argv: list[str]) -> int:
     from jnn.cli.options import RunArguments, config_file, config_from, parse
 
     replayed = taken_out(rest, "--config")[0]
-    settings = config_file(Path(replayed), listing.name) if replayed else {}
+    record = config_file(Path(replayed), listing.name) if replayed else {"config": {}}
+    settings = record["config"]
     asked = lambda name: taken_out(rest, f"--{name}")[0] or settings.get(name)
     several_cpus(asked("devices"), asked("mesh"))
     use_device(taken_out(rest, "--device")[0] or "auto")
@@ -63,12 +64,16 @@ def main(argv: list[str]) -> int:
     from jnn.cli.layers import model_lines
     from jnn.files import plain
     from jnn.runs.run import Run
+    from jnn.runs.settings import asked_of
     from jnn.train.devices import check_devices
 
-    defaults = config_from(module.Config, settings, replayed) if replayed else module.Config
+    defaults = module.Config
+    if replayed:
+        defaults = config_from(module.Config, settings, replayed, record.get("asked"))
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
     if arguments.print_config:
-        print(json.dumps({"experiment": listing.name, "config": plain(config)}, indent=2))
+        printed = {"experiment": listing.name, "config": plain(config), **asked_of(config)}
+        print(json.dumps(printed, indent=2))
         return 0
     if arguments.dry_run:
         print("\n".join([json.dumps(plain(config), indent=2), "", *model_lines(module, config)]))
