@@ -1,15 +1,17 @@
 """The nodes of a box from left to right, and the edges between them."""
 
+import itertools
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from jnn.explain.diagrams.figures import GAP, PORT, Figure, moved
 from jnn.explain.diagrams.graph import Edge
 
-LANE, ROW, APART, SIDE = 14, 40, 18, 20
+LANE, ROW, APART, SIDE = 14, 44, 18, 26
 """Pixels between edges that pass above nodes, between rows, between nodes in a column, and at the
-sides of several rows, where an edge goes from one to the next."""
+sides of several rows, where edges go from one to the next."""
+MOST_VALUES, TOO_SHORT = 3, 160
+"""So many values may go from one row to the next, and what is shorter is no row of its own."""
 
 
 class _Place(NamedTuple):
@@ -28,38 +30,58 @@ class _Place(NamedTuple):
         return self.x + self.figure.width, self.y + self.figure.exit
 
 
+class _Row(NamedTuple):
+    figure: Figure
+    places: dict[str, _Place]
+    columns: list[list[str]]
+
+    def column(self, i: int) -> list[_Place]:
+        """The places of a column, from the top."""
+        return sorted((self.places[name] for name in self.columns[i]), key=lambda place: place.y)
+
+
 def arranged(figures: Mapping[str, Figure], edges: Sequence[Edge], widest: float) -> Figure:
     """The figures in columns, each after those that it reads, and arrows from one to another.
 
     An edge that passes by other columns runs above them. A row that would be wider than ``widest``
-    goes on in the next where a single value passes.
+    goes on in the next, where few values pass.
     """
     rows = _rows(_columns(list(figures), edges), figures, edges, widest)
-    if len(rows) == 1:
-        return _row(rows[0], figures, edges)
-    drawn, values = [], [_value_into(row, edges) for row in rows[1:]]
-    for row, value in zip(rows, [None, *values], strict=True):
-        names = {name for column in row for name in column}
-        start = [[value]] if value else []
-        ports = {value: PORT} if value else {}
-        inside = [(a, b) for a, b in edges if b in names and (a in names or a == value)]
-        goes_on = [(value, "") for value in values if value in names]
-        end = [[""]] if goes_on else []
-        drawn.append(_row([*start, *row, *end], {**figures, **ports, "": PORT}, inside + goes_on))
-    width = max(figure.width for figure in drawn) + 2 * SIDE
-    marks, y, turns = [], 0.0, []
-    for figure in drawn:
-        marks.append(moved(figure.marks, SIDE, y))
-        turns.append((figure.width + SIDE, y, figure))
-        y += figure.height + ROW
-    for (x, top, above), (_, below, figure) in pairwise(turns):
-        marks.append(_turn(x, top + above.exit, below - ROW / 2, below + figure.entry))
-    last_x, last_y, last = turns[-1]
+    row_of = {name: i for i, row in enumerate(rows) for column in row for name in column}
+    drawn: list[_Row] = []
+    entering: list[str] = []
+    for i, row in enumerate(rows):
+        leaving = dict.fromkeys(a for a, b in edges if row_of[a] <= i < row_of[b])
+        ends = {name: f"{name} goes on" for name in leaving}
+        inside = [(a, b) for a, b in edges if row_of[b] == i and (row_of[a] == i or a in entering)]
+        columns = [column for column in (entering, *row, list(ends.values())) if column]
+        ports = dict.fromkeys([*entering, *ends.values()], PORT)
+        drawn.append(_row(columns, {**figures, **ports}, [*inside, *ends.items()]))
+        entering = sorted(leaving, key=lambda name: drawn[-1].places[ends[name]].y)
+    return drawn[0].figure if len(rows) == 1 else _stacked(drawn, figures, rows)
+
+
+def _stacked(
+    drawn: list[_Row], figures: Mapping[str, Figure], rows: list[list[list[str]]]
+) -> Figure:
+    """Rows under each other, and what goes on from one to the next."""
+    width = max(row.figure.width for row in drawn) + 2 * SIDE
+    tops = list(itertools.accumulate((row.figure.height + ROW for row in drawn), initial=0.0))
+    marks = [moved(row.figure.marks, SIDE, top) for row, top in zip(drawn, tops, strict=False)]
+    for i, (above, below) in enumerate(itertools.pairwise(drawn)):
+        pairs = list(zip(above.column(-1), below.column(0), strict=True))
+        for k, (a, b) in enumerate(pairs):
+            nested = len(pairs) - 1 - k  # an edge that leaves higher runs outside of the others
+            right, left = above.figure.width + SIDE + 6 * nested, SIDE - 6 * k
+            between = tops[i + 1] - ROW / 2 + 6 * nested - 3 * len(pairs)
+            marks.append(_turn((above.figure.width + SIDE, tops[i] + a.y), right, between, left,
+                               (SIDE, tops[i + 1] + b.y)))  # fmt: skip
+    first, last, top = drawn[0].figure, drawn[-1].figure, tops[len(drawn) - 1]
     if figures[rows[0][0][0]] is PORT:
-        marks.append(_line(f"M0 {drawn[0].entry:.1f}H{SIDE}"))
+        marks.append(_line(f"M0 {first.entry:.1f}H{SIDE}"))
     if figures[rows[-1][-1][-1]] is PORT:
-        marks.append(_line(f"M{last_x:.1f} {last_y + last.exit:.1f}H{width:.1f}"))
-    return Figure(width, y - ROW, drawn[0].entry, last_y + last.exit, "".join(marks))
+        marks.append(_line(f"M{last.width + SIDE:.1f} {top + last.exit:.1f}H{width:.1f}"))
+    return Figure(width, top + last.height, first.entry, top + last.exit, "".join(marks))
 
 
 def _columns(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
@@ -83,28 +105,31 @@ def _columns(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
 def _rows(
     columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequence[Edge], widest: float
 ) -> list[list[list[str]]]:
-    """Columns in rows that are not too wide, cut only where a single value passes."""
+    """Columns in rows that are not too wide, cut where the fewest values pass, and late."""
     at = {name: i for i, column in enumerate(columns) for name in column}
-    wide = lambda column: max(figures[name].width for name in column)
-    rows, width = [[columns[0]]], wide(columns[0])
-    for i, column in enumerate(columns[1:], start=1):
-        width += GAP + wide(column)
-        sources = {a for a, b in edges if at[a] < i <= at[b]}
-        may_cut = sources <= set(columns[i - 1]) and len(sources) == 1 and wide(column)
-        if may_cut and width > widest:
-            rows.append([])
-            width = wide(column)
-        rows[-1].append(column)
-    return rows
+    wide = [max(figures[name].width for name in column) for column in columns]
+    passing = lambda i: len({a for a, b in edges if at[a] < i <= at[b]})
+    width = lambda start, end: sum(wide[start:end]) + GAP * (end - start - 1)
+    cuts = [0]
+    while width(cuts[-1], len(columns)) > widest:
+        start = cuts[-1]
+        possible = [
+            i
+            for i in range(start + 1, len(columns))
+            if wide[i]
+            and any(wide[start:i])
+            and width(i, len(columns)) > TOO_SHORT
+            and passing(i) <= MOST_VALUES
+        ]
+        fitting = [i for i in possible if width(start, i) <= widest] or possible[:1]
+        if not fitting:
+            break
+        full = [i for i in fitting if width(start, i) > widest / 2] or fitting
+        cuts.append(min(full, key=lambda i: (passing(i), -i)))
+    return [columns[a:b] for a, b in itertools.pairwise([*cuts, len(columns)])]
 
 
-def _value_into(row: list[list[str]], edges: Sequence[Edge]) -> str:
-    """The node of an earlier row whose value this row reads."""
-    names = {name for column in row for name in column}
-    return next(a for a, b in edges if b in names and a not in names)
-
-
-def _row(columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequence[Edge]) -> Figure:
+def _row(columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequence[Edge]) -> _Row:
     """One row of columns."""
     at = {name: i for i, column in enumerate(columns) for name in column}
     long = [(a, b) for a, b in edges if at[b] - at[a] > 1]
@@ -132,10 +157,15 @@ def _row(columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequenc
     ]
     first, last = places[columns[0][0]], places[columns[-1][-1]]
     entry = first.entry[1] if len(columns[0]) == 1 else 0.0
-    return Figure(
-        x, bottom - lanes_top, entry - lanes_top, last.exit[1] - lanes_top,
+    figure = Figure(
+        x,
+        bottom - lanes_top,
+        entry - lanes_top,
+        last.exit[1] - lanes_top,
         moved("".join(marks), 0, -lanes_top),
-    )  # fmt: skip
+    )
+    down = {name: place._replace(y=place.y - lanes_top) for name, place in places.items()}
+    return _Row(figure, down, columns)
 
 
 def _mean_of_sources(name: str, edges: Sequence[Edge], places: Mapping[str, _Place]) -> float:
@@ -179,18 +209,21 @@ def _edge(a: _Place, b: _Place) -> str:
 def _over(a: _Place, b: _Place, y: float) -> str:
     """An edge above what lies between."""
     (x0, y0), (x1, y1) = a.exit, b.entry
-    start = f"M{x0:.1f} {y0:.1f}h4q6 0 6 -6V{y + 6:.1f}q0 -6 6 -6"
+    start = f"M{x0:.1f} {y0:.1f}H{a.column[1] + 4:.1f}q6 0 6 -6V{y + 6:.1f}q0 -6 6 -6"
     if b.figure.is_round:
         middle = b.x + b.figure.width / 2
         return _line(f"{start}H{middle - 6:.1f}q6 0 6 6V{b.y - 1:.1f}", b)
     end = x1 - 1 if b.figure.width else x1
-    return _line(f"{start}H{x1 - 20:.1f}q6 0 6 6V{y1 - 6:.1f}q0 6 6 6H{end:.1f}", b)
+    return _line(f"{start}H{b.column[0] - 20:.1f}q6 0 6 6V{y1 - 6:.1f}q0 6 6 6H{end:.1f}", b)
 
 
-def _turn(x: float, start: float, between: float, end: float) -> str:
+def _turn(
+    start: tuple[float, float], right: float, between: float, left: float, end: tuple[float, float]
+) -> str:
     """The edge from the end of a row to the start of the next."""
-    down = f"M{x:.1f} {start:.1f}h4q6 0 6 6V{between - 6:.1f}q0 6 -6 6"
-    return _line(f"{down}H{SIDE - 4:.1f}q-6 0 -6 6V{end - 6:.1f}q0 6 6 6H{SIDE:.1f}")
+    down = f"M{start[0]:.1f} {start[1]:.1f}H{right:.1f}q6 0 6 6V{between - 6:.1f}q0 6 -6 6"
+    back = f"H{left:.1f}q-6 0 -6 6V{end[1] - 6:.1f}q0 6 6 6H{end[0]:.1f}"
+    return _line(down + back)
 
 
 def _line(path: str, target: _Place | None = None) -> str:
