@@ -10,7 +10,7 @@ import math
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -209,11 +209,13 @@ class JsonLines:
     """A log of one line ``{"step": 50, "train/loss": 0.31}`` a step, readable while it grows.
 
     A line that a crash left half-written is dropped before the next one is written. Reading raises
-    JnnError, with the number of the line, for a line that is no such row.
+    JnnError, with the number of the line, for a line that is no such row. ``sink(step, values)``,
+    if there is one, takes each row too.
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self.sink: Callable[[int, Mapping[str, Any]], None] | None = None
         self._stream: IO[bytes] | None = None
         self._size, self._crc32 = 0, 0  # of what was read and written, while the file is open
 
@@ -231,6 +233,8 @@ class JsonLines:
                 self.close()  # the line may be half-written
                 raise
         self._size, self._crc32 = _checksum(content, self._size, self._crc32)
+        if self.sink:
+            self.sink(int(step), plain(values))
 
     def rows(self) -> list[dict[str, Any]]:
         """All rows so far; null is NaN, and "inf" and "-inf" are infinite."""

@@ -20,10 +20,10 @@ LOCK = ".lock"
 
 FILES = (
     "config.json env.json status.json summary.json preparation.json tokenizer.json "
-    "metrics.jsonl timings.jsonl"
+    "metrics.jsonl timings.jsonl tracker.json"
 )
 TEXTS = "command.txt log.txt README.md report.html"
-FOLDERS = "checkpoints start pretrained plots explain samples profile tensorboard"
+FOLDERS = "checkpoints start pretrained plots explain samples profile tensorboard wandb"
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}

@@ -42,6 +42,7 @@ from jnn.runs.folders import (
 from jnn.runs.records import STATES
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
+from jnn.runs.trackers import check_tracker, tracker_of, tracking
 from jnn.wording import printable
 
 
@@ -73,6 +74,8 @@ class RunOptions:
     """End with the summary as JSON on one line."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well, into the run's folder."""
+    track: Literal["none", "mlflow", "trackio", "wandb"] = "none"
+    """A tracker of experiments that is told the metrics as well."""
     profile: bool = False
     """Record a profile of every operation into the run's folder; for a short run."""
 
@@ -115,6 +118,10 @@ class Run:
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
         self.timings = JsonLines(folder / "timings.jsonl")
+        tracker = options.track if options.track != "none" else resuming and tracker_of(folder)
+        if tracker:
+            told = tracking(folder, self.experiment, self.config, tracker, self.say)
+            self.metrics.sink = holding.enter_context(told)
         self._status = read_status(folder) if resuming else {}
         seconds = self._status.get("seconds")
         self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
@@ -152,6 +159,8 @@ class Run:
         """
         if options and options.tensorboard:
             events_writer()
+        if options and options.track != "none":
+            check_tracker(options.track)
         machine, settings = environment(), plain(config)
         record = {
             "experiment": experiment,
@@ -363,6 +372,8 @@ class Run:
         }
         summary |= {name: value for name, value in result.items() if name != "sections"}
         summary |= {"config": self.config, "folder": str(self.folder)}
+        if self.metrics.sink:
+            self.metrics.sink(int(result.get("steps") or 0), plain(result["metrics"]))
         summary["metric"] = metric or {"name": first_of_test(result["metrics"]), "direction": None}
         self.keep_config()
         write_json(self.folder / "summary.json", summary)

@@ -46,7 +46,15 @@ EXAMPLES = (
     "jnn sweep tabular_regression --seed 0..2 --learning-rate 1e-2,1e-3 --out runs/rates",
 )
 MOST = 10_000
-OF_A_RUN = ("--tensorboard", "--name", "--overwrite", "--config", "--dry-run", "--print-config")
+OF_A_RUN = (
+    "--tensorboard",
+    "--track",
+    "--name",
+    "--overwrite",
+    "--config",
+    "--dry-run",
+    "--print-config",
+)
 """Options of `jnn run` that a sweep does not have."""
 
 

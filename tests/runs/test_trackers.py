@@ -1,0 +1,152 @@
+"""Trackers are told the log, by the functions that they have."""
+
+import contextlib
+import importlib.util
+import math
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from jnn.errors import JnnError, MissingExtraError
+from jnn.runs import Run, RunOptions
+from jnn.runs.trackers import FILE, TRACKERS, check_tracker
+
+CONFIG = {"seed": 0, "rate": 0.5}
+
+
+class Told:
+    """What a tracker was told: its runs by id, each a name, a config, and rows."""
+
+    def __init__(self):
+        self.runs, self.ended = {}, 0
+
+    def begin(self, id, name, config):
+        id = id or f"id of {name}"
+        self.active = self.runs.setdefault(id, SimpleNamespace(name=name, config=config, rows=[]))
+        return id
+
+    def log(self, values, step):
+        self.active.rows.append((step, values))
+
+    def end(self):
+        self.ended += 1
+
+
+def fake_mlflow(told):
+    @contextlib.contextmanager
+    def start_run(run_id=None, run_name=None):
+        yield SimpleNamespace(info=SimpleNamespace(run_id=told.begin(run_id, run_name, {})))
+        told.end()
+
+    return SimpleNamespace(
+        set_experiment=lambda name: None,
+        start_run=start_run,
+        log_params=lambda config: told.active.config.update(config),
+        log_metrics=lambda values, step: told.log(values, step),
+    )
+
+
+def fake_trackio(told):
+    def init(project, name, config, resume):
+        assert resume == ("must" if name in told.runs else "never")
+        told.begin(name, name, config)
+
+    return SimpleNamespace(
+        init=init, log=lambda values, step: told.log(values, step), finish=told.end
+    )
+
+
+def fake_wandb(told):
+    def init(project, name, config, dir, mode, id, resume):
+        assert mode == "offline"
+        assert resume == ("allow" if id else None)
+        return SimpleNamespace(
+            id=told.begin(id, name, config),
+            log=lambda values, step: told.log(values, step),
+            finish=told.end,
+        )
+
+    return SimpleNamespace(init=init)
+
+
+FAKES = {"mlflow": fake_mlflow, "trackio": fake_trackio, "wandb": fake_wandb}
+
+
+def test_there_is_a_fake_of_each():
+    assert set(FAKES) == set(TRACKERS)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_tracker_is_told_the_finite_numbers_of_the_log_and_of_the_result(
+    name, tmp_path, monkeypatch
+):
+    told = Told()
+    monkeypatch.setitem(sys.modules, name, FAKES[name](told))
+    options = RunOptions(quiet=True, track=name)
+    with Run.create("toy", CONFIG, out=tmp_path / "run", options=options) as run:
+        run.metrics.write(1, {"loss": 0.5, "note": "text"})
+        run.metrics.write(2, {"loss": math.nan, "accuracy": 1.0})
+    with Run.open(tmp_path / "run", options=RunOptions(quiet=True)) as run:
+        run.metrics.write(3, {"loss": 0.25})
+        run.finish({"metrics": {"test/loss": 2.0}, "steps": 3})
+    (one,) = told.runs.values()
+    assert one.name == "run"
+    assert one.config == CONFIG
+    rows = [
+        (1, {"loss": 0.5}),
+        (2, {"accuracy": 1.0}),
+        (3, {"loss": 0.25}),
+        (3, {"test/loss": 2.0}),
+    ]
+    assert one.rows == rows
+    assert told.ended == 2
+
+
+def test_a_tracker_that_fails_is_told_no_more_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    told = Told()
+    module = fake_wandb(told)
+    told.log = lambda values, step: 1 / 0
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    with Run.create("toy", {}, out=tmp_path / "run", options=RunOptions(track="wandb")) as run:
+        for step in (1, 2):
+            run.metrics.write(step, {"loss": 0.5})
+    assert capsys.readouterr().err.count("wandb is told no more of this run, but the log has") == 1
+    assert len(run.metrics.rows()) == 2
+    assert told.ended == 1
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_one_that_is_not_installed_is_named_with_its_extra(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=rf'pip install "jnn\[{name}\]"'):
+        Run.create("toy", {}, out=tmp_path / "run", options=RunOptions(track=name))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_one_is_refused():
+    with pytest.raises(JnnError, match="got 'neptune', expected one of mlflow, trackio, wandb"):
+        check_tracker("neptune")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRACKERS)
+def test_the_package_itself_takes_what_it_is_told(name, tmp_path, monkeypatch, capsys):
+    if importlib.util.find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    monkeypatch.chdir(tmp_path)
+    with Run.create("toy", CONFIG, out=tmp_path / "run", options=RunOptions(track=name)) as run:
+        run.metrics.write(1, {"loss": 0.5})
+    with Run.open(tmp_path / "run") as run:
+        run.metrics.write(2, {"loss": 0.25})
+    assert "is told no more" not in capsys.readouterr().err
+    assert (run.folder / FILE).is_file()
+    if name == "mlflow":
+        import mlflow
+
+        (found,) = mlflow.search_runs(experiment_names=["toy"], output_format="list")
+        points = mlflow.MlflowClient().get_metric_history(found.info.run_id, "loss")
+        assert [(point.step, point.value) for point in points] == [(1, 0.5), (2, 0.25)]
+        assert found.data.params == {"seed": "0", "rate": "0.5"}
