@@ -19,6 +19,7 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
 from jnn.train.loop import Evaluate, Fitted, OnEvaluate, fit
+from jnn.train.moments import with_moments
 from jnn.train.preparation import FILE as PREPARATION
 from jnn.train.preparation import Preparation, keep_preparation
 from jnn.train.state import TrainState, init_train_state
@@ -189,13 +190,17 @@ def train(
     if task.pretrained or (run and run.start):
         transfer = partial(transferred, run=run, pretrained=task.pretrained)
     train_state, step = start(task, config, key, transfer=transfer)
+    on_evaluate = task.on_evaluate
+    if run:
+        steps = task.feed.steps_per_epoch
+        on_evaluate = with_moments(run, train_state, config.epochs, steps, on_evaluate)
     return fit(
         step,
         train_state,
         task.feed,
         epochs=config.epochs,
         evaluate=task.validate,
-        on_evaluate=task.on_evaluate,
+        on_evaluate=on_evaluate,
         best=task.best,
         lowest=task.lowest,
         patience=config.patience,
