@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jax.typing import ArrayLike
 
 from jnn.data.checks import check_fraction
 from jnn.errors import mistake
+from jnn.integers import as_number, check_integer, spelled
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -59,11 +61,12 @@ def random_crop(
     multiplication by 0-1 matrices several times as long: ``python -m benchmarks crop``.
     """
     height, width, channels = _image_shape(x, "random_crop")
-    rows, columns = size or (height, width)
+    padding = check_integer("random_crop", "padding", padding, least=0)
+    rows, columns = _window(size) if size is not None else (height, width)
     room = height + 2 * padding - rows, width + 2 * padding - columns
-    if padding < 0 or min(rows, columns) < 1 or min(room) < 0:
+    if min(room) < 0:
         got = f"size=({rows}, {columns}), padding={padding} for images of {height} x {width}"
-        expected = "padding >= 0 and a window within the padded image"
+        expected = "a window within the padded image"
         raise mistake("random_crop", got=got, expected=expected)
     margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     images = jnp.pad(x.reshape(-1, height, width, channels), margins)
@@ -76,7 +79,7 @@ def random_crop(
 
 def random_translate(key: jax.Array, x: jax.Array, *, pixels: int) -> jax.Array:
     """Each image translated by up to ``pixels`` in either direction, and filled up with zeros."""
-    return random_crop(key, x, padding=pixels)
+    return random_crop(key, x, padding=check_integer("random_translate", "pixels", pixels, least=0))
 
 
 def affine(x: jax.Array, *, angle: ArrayLike, zoom: ArrayLike, shift: ArrayLike) -> jax.Array:
@@ -129,9 +132,11 @@ def random_affine(
     log-uniform.
     """
     _image_shape(x, "random_affine")
-    if not (0 <= degrees <= 180 and scale >= 0 and pixels >= 0):
-        got = f"degrees={degrees}, scale={scale}, pixels={pixels}"
-        expected = "degrees from 0 to 180, and scale and pixels >= 0"
+    limits = {"degrees": degrees, "scale": scale, "pixels": pixels}
+    numbers = [as_number(value) for value in limits.values()]
+    if not all(number is not None and number >= 0 for number in numbers) or degrees > 180:
+        got = ", ".join(f"{name}={spelled(value)}" for name, value in limits.items())
+        expected = "numbers: degrees from 0 to 180, and scale and pixels >= 0"
         raise mistake("random_affine", got=got, expected=expected)
 
     def within(key: jax.Array, limit: float, *axes: int) -> jax.Array:
@@ -149,7 +154,8 @@ def cutout(key: jax.Array, x: jax.Array, *, size: int) -> jax.Array:
     is erased near the border. For an even ``size`` the centre is the pixel right below the middle.
     """
     height, width, _ = _image_shape(x, "cutout")
-    if not 1 <= size <= 2 * max(height, width):
+    size = check_integer("cutout", "size", size)
+    if size > 2 * max(height, width):
         expected = f"1 to {2 * max(height, width)} pixels for images of {height} x {width}"
         raise mistake("cutout", got=f"size={size}", expected=expected)
     row_key, column_key = jax.random.split(key)
@@ -182,10 +188,11 @@ def mixup(
         got = f"dtypes {x.dtype} and {target.dtype}"
         remedy = "Use images.to_float and jax.nn.one_hot."
         raise mistake("mixup", got=got, expected="floats", remedy=remedy)
-    if x.shape[:1] != target.shape[:1] or alpha <= 0:
+    number = as_number(alpha)
+    if x.shape[:1] != target.shape[:1] or number is None or not number > 0:
         raise mistake(
             "mixup",
-            got=f"shapes {x.shape} and {target.shape}, alpha={alpha}",
+            got=f"shapes {x.shape} and {target.shape}, alpha={spelled(alpha)}",
             expected="equally many examples and alpha > 0",
         )
     order_key, weight_key = jax.random.split(key)
@@ -197,6 +204,14 @@ def mixup(
         return w * a + (1 - w) * a[partner]
 
     return mix(x), mix(target)
+
+
+def _window(size: Any) -> tuple[int, int]:
+    """The height and width of a window; raises JnnError where they are no two integers >= 1."""
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise mistake("random_crop", got=f"size={spelled(size)}", expected="(height, width)")
+    height, width = (check_integer("random_crop", "size", side) for side in size)
+    return height, width
 
 
 def _image_shape(x: jax.Array, caller: str) -> tuple[int, int, int]:
