@@ -2,7 +2,8 @@
 
 A source is anything with ``len(source)`` and ``source[i]``, a dict of arrays:
 `jnn.data.image_folder`, `jnn.data.array_records`, a ``grain.MapDataset``, or a class of your own;
-it must allow reads from several threads at once. Its ``identity``, a dict of JSON values, is saved
+`jnn.data.named_rows` makes one of data sets of PyTorch and Hugging Face. It must allow reads from
+several threads at once. Its ``identity``, a dict of JSON values, is saved
 in checkpoints.
 
 Examples come in the order of `jnn.data.batches`, a pure function of a key and the step. So a stream
@@ -81,7 +82,8 @@ def stream(
             return np.asarray(batches.batch_indices(jax.device_put(key, host), step, **of_step))
 
     def read(step: int) -> dict[str, np.ndarray]:
-        return stack([read_example(source, int(i), transform) for i in indices(step)[rows]])
+        numbers = indices(step)[rows].tolist()
+        return stack([read_example(source, i, transform) for i in numbers], numbers)
 
     def generate() -> Generator[dict[str, np.ndarray]]:
         indices(step)  # compiled once, before all threads need it
@@ -133,15 +135,21 @@ def read_example(
     return {name: np.asarray(value) for name, value in example.items()}
 
 
-def stack(examples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Examples as one array for each name, checked by `jnn.data.checks.check_arrays`."""
+def stack(
+    examples: Sequence[Mapping[str, np.ndarray]], numbers: Sequence[int] | None = None
+) -> dict[str, np.ndarray]:
+    """Examples as one array for each name, checked by `jnn.data.checks.check_arrays`.
+
+    ``numbers`` are theirs in the source, for messages; by default they are the first ones.
+    """
+    numbers = range(len(examples)) if numbers is None else numbers
     first = _form(examples[0]) if examples else {}
-    for example in examples:
+    for number, example in zip(numbers, examples, strict=True):
         if _form(example) != first:
             raise mistake(
-                "stream",
-                got=f"examples {first} and {_form(example)}",
-                expected="the same names, shapes and dtypes in all",
+                f"example {number}",
+                got=str(_form(example)),
+                expected=f"the names, shapes and dtypes of example {numbers[0]}, {first}",
                 remedy="Give a transform that crops, resizes or pads to one shape.",
             )
     stacked = {name: np.stack([example[name] for example in examples]) for name in first}

@@ -96,7 +96,8 @@ def streamed(
 
     def read_sample():
         indices = (0, size // 2, size - 1)
-        return streams.stack([streams.read_example(source, i, transform) for i in indices])
+        examples = [streams.read_example(source, i, transform) for i in indices]
+        return streams.stack(examples, indices)
 
     sample = read_sample()
     if checks.fingerprint(sample) != checks.fingerprint(read_sample()):
