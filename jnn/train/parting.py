@@ -1,0 +1,211 @@
+"""Where two runs part: the first step that differs, and what differs there first."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jnn.paths import path_name
+from jnn.train.config import TrainingConfig
+from jnn.train.replay import Replayed, inside, replay
+from jnn.train.task import Task, Transfer
+
+START, BATCH, CAPTURED, METRICS, GRADIENT, UPDATE = PARTS = (
+    "start",
+    "batch",
+    "captured values",
+    "metrics",
+    "gradient",
+    "update",
+)
+"""The parts of a step in the order in which they are computed. The start is what the first step
+begins from, and the update all that the step leaves."""
+
+
+class Side(NamedTuple):
+    """One of two runs: the arguments of `jnn.train.replay.replay`, but for the step."""
+
+    task: Task
+    config: TrainingConfig
+    folder: Path
+    transfer: Transfer | None = None
+
+    def replay(self, step: int) -> Replayed:
+        """A step of the run, made again."""
+        return replay(self.task, self.config, self.folder, step, transfer=self.transfer)
+
+
+class Difference(NamedTuple):
+    """An array that differs between two runs."""
+
+    path: str
+    how: str
+    """In words, as "3 of 8 values, by 0.01 at most"."""
+
+
+class Parting(NamedTuple):
+    """The first step that two runs do not share."""
+
+    step: int
+    differences: dict[str, list[Difference]]
+    """What differs, by part of the step; empty lists for parts that are equal."""
+    sizes: dict[str, int]
+    """How many arrays each part has."""
+    replayed: tuple[Replayed, Replayed]
+
+    @property
+    def first(self) -> tuple[str, Difference] | None:
+        """The first part that differs, and in it the first array; None where all are equal."""
+        return next(((part, found[0]) for part, found in self.differences.items() if found), None)
+
+
+def first_row(
+    rows: Iterable[Mapping[str, Any]], others: Iterable[Mapping[str, Any]]
+) -> tuple[int, str, Any, Any] | None:
+    """The first step at which the logs of two runs differ, with the metric and both values.
+
+    ``rows`` are those of ``metrics.jsonl``. Steps that only one of them logs do not count, and nor
+    do metrics that only one has.
+
+    >>> first_row([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}], [{"step": 2, "loss": 0.3}])
+    (2, 'loss', 0.4, 0.3)
+    """
+    a, b = _by_step(rows), _by_step(others)
+    for step in sorted(a.keys() & b.keys()):
+        for name in a[step].keys() & b[step].keys():
+            values = a[step][name], b[step][name]
+            if values[0] != values[1] and not all(map(_is_nan, values)):
+                return (step, name, *values)
+    return None
+
+
+def part(a: Side, b: Side, step: int) -> Parting | None:
+    """The first step that differs, where it is known that ``step`` or one before it does.
+
+    Steps are made again, as few as bisection needs. None where no bit of the steps that were made
+    again differs here, as for runs of two machines or two versions of a package.
+    """
+    pairs: dict[int, tuple[Replayed, Replayed]] = {}
+
+    def at(step: int) -> tuple[Replayed, Replayed]:
+        if step not in pairs:
+            pairs.clear()  # train states may be large
+            pairs[step] = a.replay(step), b.replay(step)
+        return pairs[step]
+
+    def differ(step: int) -> tuple[bool, bool]:
+        left, right = at(step)
+        of = lambda a, b: bool(_differences(_state(a), _state(b)))
+        return of(left.before, right.before), of(left.after, right.after)
+
+    first = first_step(differ, step)
+    found = compared(a, b, first, at(first))
+    return found if found.first else None
+
+
+def first_step(differ: Callable[[int], tuple[bool, bool]], step: int) -> int:
+    """The first step that differs, of which it is known that it is ``step`` or one before it.
+
+    ``differ(step)`` says whether what the step begins from differs, and whether what it leaves
+    does; what has parted stays so.
+
+    >>> first_step(lambda step: (step > 3, step >= 3), 100)
+    3
+    """
+    low, high, probe = 1, step, step
+    while low < high:
+        before, after = differ(probe)
+        if before:
+            high = max(low, probe - 1)
+            probe = high if probe == step else (low + high) // 2  # mostly it is the step before
+        elif after or probe == high:
+            low = high = probe
+        else:
+            low = probe + 1
+            probe = (low + high) // 2
+    return high
+
+
+def compared(a: Side, b: Side, step: int, replayed: tuple[Replayed, Replayed]) -> Parting:
+    """All that differs in one step of two runs."""
+    sides = [_parts_of(side, found) for side, found in zip((a, b), replayed, strict=True)]
+    differences = {name: _differences(sides[0][name], sides[1][name]) for name in PARTS}
+    return Parting(
+        step,
+        differences,
+        {name: len(sides[0][name].keys() | sides[1][name].keys()) for name in PARTS},
+        replayed,
+    )
+
+
+def _parts_of(side: Side, replayed: Replayed) -> dict[str, dict[str, Any]]:
+    """The arrays of a step by path, by part."""
+    gradient, values = inside(side.task, replayed)
+    return {
+        START: _state(replayed.before) if replayed.step == 1 else {},
+        BATCH: _named(replayed.batch),
+        CAPTURED: dict(values),
+        METRICS: dict(replayed.metrics),
+        GRADIENT: _named(gradient),
+        UPDATE: _state(replayed.after),
+    }
+
+
+def _state(train_state: Any) -> dict[str, Any]:
+    """The arrays of a train state, params first; those of an optimizer have long paths."""
+    return _named(train_state.params, "params") | _named(train_state._asdict())
+
+
+def _named(tree: Any, start: str = "") -> dict[str, Any]:
+    leaves = jax.tree.leaves_with_path(tree)
+    return {"/".join(filter(None, [start, path_name(path)])): leaf for path, leaf in leaves}
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    """What differs between arrays by path, in their order; those that only b has come last."""
+    found = []
+    for path in dict.fromkeys([*a, *b]):
+        if path not in a or path not in b:
+            how = f"only in the {'first' if path in a else 'second'} run"
+        else:
+            how = _how(_array(a[path]), _array(b[path]))
+        if how:
+            found.append(Difference(path, how))
+    return found
+
+
+def _array(leaf: Any) -> np.ndarray:
+    dtype = getattr(leaf, "dtype", np.dtype(float))
+    if jax.numpy.issubdtype(dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def _how(a: np.ndarray, b: np.ndarray) -> str:
+    """How two arrays differ, in words; empty where all bits are equal."""
+    if (a.shape, a.dtype) != (b.shape, b.dtype):
+        return f"{a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
+    if a.tobytes() == b.tobytes():
+        return ""
+    if a.size == 1:
+        return f"{a.item():.9g} and {b.item():.9g}"
+    wide = np.complex128 if np.iscomplexobj(a) else np.float64
+    a, b = a.astype(wide), b.astype(wide)
+    differ = (a != b) & ~(np.isnan(a) & np.isnan(b))
+    most = np.max(np.abs(a - b), initial=0.0, where=differ & np.isfinite(a - b))
+    return f"{differ.sum():,} of {a.size:,} values, by {most:.3g} at most"
+
+
+def _by_step(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """All that was logged at each step."""
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(row["step"], {}).update(row)
+    return found
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
