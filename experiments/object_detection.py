@@ -27,6 +27,7 @@ Result    mAP is that of COCO: map50 at an overlap (IoU) of at least 0.5, map th
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -43,6 +44,7 @@ from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
 from jnn.detection import average_precision as precision
 from jnn.detection import center_points
+from jnn.detection.center_points import Detections
 from jnn.detection.objective import image_losses, loss_of_objects, per_object
 from jnn.runs import About
 from jnn.train import (
@@ -156,6 +158,31 @@ def augmented(
     return jnp.clip(image + deviation * jax.random.normal(light, image.shape), 0, 1), boxes
 
 
+def detections_of(config: Config, maps: Callable[[Any], Any], image: jax.Array) -> Detections:
+    """Detections by the mean heat of images ``(..., H, W, C)`` and their mirror images."""
+    output, mirrored = maps(image), maps(jnp.flip(image, axis=-2))
+    heat = (output["heat"] + jnp.flip(mirrored["heat"], axis=-2)) / 2
+    settings = {"candidates": config.candidates, "threshold": config.overlap}
+    return center_points.decode({**output, "heat": heat}, **settings)
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Images -> ``label`` and ``score`` ``(..., N)`` and ``box`` ``(..., N, 4)``, for `jnn.load`.
+
+    N is the number of candidates, by decreasing score; that of a box which is
+    suppressed is 0. Corners are ``left, top, right, bottom``, in pixels. Classes are numbered as in
+    the data: scenes have those of `jnn.data.sets.images.FASHION_CLASSES`.
+    """
+    model = build_model(config)
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        found = detections_of(config, lambda image: model.apply(params, state, image)[0], x)
+        score = jnp.maximum(found.scores, 0)  # -inf of what is suppressed
+        return {"label": found.labels, "score": score, "box": found.boxes}, state
+
+    return jnn.Model(model.init, apply)
+
+
 def task(config: Config, splits: Splits) -> Task:
     """The mean loss of an object; params are kept by that on validation data."""
     precision.pycocotools()  # which the test needs: without it, no hour of training is lost
@@ -174,12 +201,7 @@ def task(config: Config, splits: Splits) -> Task:
         return means.pop("loss"), (state, {**means, "weight": jnp.maximum(sums["objects"], 1)})
 
     def detect(params, state, batch):
-        """Detections by the mean heat of the image and its mirror image."""
-        output = maps(params, state, batch["image"])
-        mirrored = maps(params, state, jnp.flip(batch["image"], axis=-2))
-        heat = (output["heat"] + jnp.flip(mirrored["heat"], axis=-2)) / 2
-        settings = {"candidates": config.candidates, "threshold": config.overlap}
-        return center_points.decode({**output, "heat": heat}, **settings)
+        return detections_of(config, partial(maps, params, state), batch["image"])
 
     def losses_of(params, state, batch):
         size = batch["image"].shape[-3:-1]

@@ -1,5 +1,7 @@
 """object_detection: its augmentation, and its loss of an object."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,11 @@ import pytest
 
 from experiments import object_detection
 from experiments.object_detection import Config
+from jnn.cli.load import Loaded
 from jnn.data.sets import images
 from jnn.errors import JnnError
+from jnn.train import Preparation
+from tests.compiled import init
 
 SIGMAS = 4
 
@@ -58,6 +63,28 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     total = sums["heat"].sum() + config.box_weight * sums["box"].sum()
     loss = task.test(params, state)["test/loss"]
     np.testing.assert_allclose(loss, total / splits.test["mask"].sum(), rtol=1e-5)
+
+
+def test_a_run_finds_the_boxes_in_bytes_of_pictures_that_its_test_finds():
+    config = Config(smoke=True, candidates=6)
+    model, example = object_detection.describe(config)
+    params, state = init(model, example)
+    preparation = Preparation(example, pixels=True)
+    predictor = object_detection.predictor(config, preparation)
+    loaded = Loaded(predictor, params, state, config, example, preparation)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, *example.shape), np.uint8)
+    answer = loaded.predict(pictures)
+    maps = lambda image: model.apply(params, state, image)[0]
+    found = jax.jit(partial(object_detection.detections_of, config, maps))(
+        images.to_float(pictures)
+    )
+    kept = np.isfinite(found.scores)
+    np.testing.assert_array_equal(answer["score"] > 0, kept)
+    assert answer["box"].shape == (3, 6, 4)
+    for name, expected in zip(("box", "score", "label"), found, strict=True):
+        np.testing.assert_allclose(answer[name][kept], expected[kept], rtol=1e-5)
+    with pytest.raises(JnnError, match=r"shape \(64, 32, 1\), expected pictures \(\.\.\., 64, 64"):
+        loaded.predict(pictures[0, :, :32])
 
 
 @pytest.mark.parametrize(
