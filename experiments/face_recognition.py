@@ -44,6 +44,7 @@ from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.sets.faces import load_faces, synthetic_faces
 from jnn.data.splits import Splits
+from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores import verification
 from jnn.train import SUITED, Preparation, Task, TrainingConfig, in_memory, once, predict_all
@@ -190,6 +191,10 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
         return model.init(key, example)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        if x.shape[-3:] != (*SIZE, 1):
+            height, width = SIZE
+            expected = f"photographs (..., {height}, {width}, 1), of one channel"
+            raise mistake("face_recognition", got=f"shape {x.shape}", expected=expected)
         z = embed(config, params, state, {"image": x.reshape(-1, *preparation.example.shape)})
         return z.reshape(*x.shape[:-3], -1), state
 

@@ -68,6 +68,11 @@ def test_a_run_embeds_the_bytes_of_photographs(begun, embedded):
     assert all(jax.tree.leaves(same))
     with pytest.raises(JnnError, match=r"shape \(2, 64, 64, 1\), expected pictures"):
         loaded.predict(np.zeros((2, 64, 64, 1), np.uint8))
+    turned = np.zeros((2, 92, 112, 1), np.float32)  # as many numbers, in another order
+    with pytest.raises(
+        JnnError, match=r"\(2, 92, 112, 1\), expected photographs \(\.\.\., 112, 92"
+    ):
+        predictor.apply(*kept, turned)
 
 
 def test_an_image_and_its_mirror_image_have_one_embedding(begun):
