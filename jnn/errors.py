@@ -31,6 +31,12 @@ class Diverged(JnnError):  # noqa: N818
     exit_code = 4
 
 
+class Lost(JnnError):  # noqa: N818
+    """Another process of the run is gone or stuck; its last checkpoint is kept."""
+
+    exit_code = 5
+
+
 class Interrupted(BaseException):
     """Training was stopped by a signal, and its checkpoint is saved.
 

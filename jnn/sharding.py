@@ -26,9 +26,12 @@ import contextlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jnn.errors import mistake
@@ -108,17 +111,32 @@ def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = No
     """
     sizes = mesh_sizes(sizes) if isinstance(sizes, str) else sizes
     shape = tuple(sizes.get(axis, 1) for axis in AXES)
-    present = list(jax.devices() if devices is None else devices)
-    if (count := math.prod(shape)) > len(present):
+    got = f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {math.prod(shape)} devices"
+    first = first_devices("mesh", math.prod(shape), got=got, present=devices)
+    types = (AxisType.Auto,) * len(AXES)
+    return jax.make_mesh(shape, AXES, axis_types=types, devices=first)
+
+
+def first_devices(
+    caller: str, count: int, *, got: str = "", present: Iterable[Any] | None = None
+) -> list[Any]:
+    """The first ``count`` devices of those ``present``, by default of all that JAX finds.
+
+    Raises `JnnError` for fewer than one, and where there are fewer; ``got`` is what asks for them.
+
+    >>> len(first_devices("mesh", 1))
+    1
+    """
+    devices = list(jax.devices() if present is None else present)
+    if not 1 <= count <= len(devices):
         raise mistake(
-            "mesh",
-            got=f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {count} devices",
-            expected=f"at most {len(present)}, those that JAX finds here",
-            remedy="A CPU is seen as several devices by `jnn run --mesh`, or by "
+            caller,
+            got=got or str(count),
+            expected=f"1 to {len(devices)} devices, those that JAX finds here",
+            remedy="A CPU is seen as several devices by `jnn run` with --devices or --mesh, or by "
             'jax.config.update("jax_num_cpu_devices", n) before JAX computes.',
         )
-    types = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh(shape, AXES, axis_types=types, devices=present[:count])
+    return devices[:count]
 
 
 def placements(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> list[Placement]:
@@ -194,7 +212,7 @@ def drawn(init: Callable, key: jax.Array, places: Any) -> Any:
     processor rounds depends on how it vectorizes, and so on the shape of a part.
     """
     if jax.default_backend() == "cpu":
-        return jax.device_put(jax.jit(init)(key), places)
+        return placed(jax.jit(init)(key), places)
     return jax.jit(init, out_shardings=places)(key)
 
 
@@ -231,8 +249,53 @@ def within(mesh: Any) -> contextlib.AbstractContextManager:
     return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
+def placed(tree: Any, places: Any) -> Any:
+    """``jax.device_put(tree, places)``, also onto devices of other processes.
+
+    Each process has the whole tree, the same one; ``places`` is a tree of shardings, or one of all.
+    """
+    if jax.process_count() == 1:
+        return jax.device_put(tree, places)
+    if isinstance(places, jax.sharding.Sharding):
+        return jax.tree.map(lambda leaf: _placed_leaf(leaf, places), tree)
+    return jax.tree.map(_placed_leaf, tree, places)
+
+
+def _placed_leaf(leaf: Any, place: Any) -> Any:
+    if place.is_fully_addressable:
+        return jax.device_put(leaf, place)
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+        return jax.jit(lambda x: x, out_shardings=place)(leaf)
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = _placed_leaf(jax.random.key_data(leaf), place)
+        wrap = partial(jax.random.wrap_key_data, impl=jax.random.key_impl(leaf))
+        return jax.jit(wrap, out_shardings=place)(data)
+    array = np.asarray(leaf)
+    return jax.make_array_from_callback(array.shape, place, lambda index: array[index])
+
+
+def whole(tree: Any) -> Any:
+    """Arrays that other processes have parts of, whole on a device of this one.
+
+    All processes call it together. What this one has whole already stays as it is.
+    """
+    parts = [
+        leaf for leaf in jax.tree.leaves(tree) if not getattr(leaf, "is_fully_addressable", True)
+    ]
+    if not parts:
+        return tree
+    on_all = NamedSharding(parts[0].sharding.mesh, PartitionSpec())
+    copies = iter(jax.jit(lambda parts: parts, out_shardings=on_all)(parts))
+    is_part = lambda leaf: not getattr(leaf, "is_fully_addressable", True)
+    return jax.tree.map(
+        lambda leaf: next(copies).addressable_data(0) if is_part(leaf) else leaf, tree
+    )
+
+
 def gathered(tree: Any) -> Any:
     """Arrays that live on a mesh, whole on the first device: for what looks into a model."""
+    if jax.process_count() > 1:
+        return whole(tree)
     return tree if mesh_of(tree) is None else jax.device_put(tree, jax.devices()[0])
 
 
@@ -248,7 +311,7 @@ def beside(tree: Any, batches: Any, *, axis: int) -> Any:
 
     def place(leaf):
         spec = (*(None,) * axis, BATCH) if leaf.shape[axis] % parts == 0 else ()
-        return jax.device_put(leaf, NamedSharding(mesh, PartitionSpec(*spec)))
+        return placed(leaf, NamedSharding(mesh, PartitionSpec(*spec)))
 
     return jax.tree.map(place, batches)
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.errors import mistake
+from jnn.sharding import placed
 
 LeafPath: TypeAlias = tuple[str | int, ...]
 
@@ -138,7 +139,7 @@ def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
     # An uncommitted array stays uncommitted: it may be used together with arrays on a mesh.
     sharding = None if isinstance(target, jax.Array) and not target.committed else target.sharding
     value = jax.random.wrap_key_data(jnp.asarray(array), impl=leaf.key) if leaf.key else array
-    value = jax.device_put(value, sharding)
+    value = jax.device_put(value) if sharding is None else placed(value, sharding)
     if value.dtype != target.dtype:
         raise mistake(
             "restore",
@@ -151,16 +152,21 @@ def place(leaf: Leaf, array: np.ndarray, target: Any) -> Any:
 
 def verify(leaf: Leaf, array: np.ndarray) -> None:
     """Raise `DamagedError` unless ``array`` has the shape, dtype and CRC-32 of ``leaf``."""
-    shape, dtype = leaf.stored
+    verify_array(f"leaf {name(leaf.path)}", array, *leaf.stored, leaf.crc32)
+
+
+def verify_array(
+    what: str, array: np.ndarray, shape: tuple[int, ...], dtype: str, crc: int
+) -> None:
+    """Raise `DamagedError`, which says ``what`` it is, for an array that is not as described."""
     if (array.shape, array.dtype.name) != (shape, dtype):
         raise DamagedError(
-            f"leaf {name(leaf.path)} is {array.dtype.name}{list(array.shape)}, "
+            f"{what} is {array.dtype.name}{list(array.shape)}, "
             f"the manifest says {dtype}{list(shape)}"
         )
-    if (checksum := crc32(array)) != leaf.crc32:
+    if (checksum := crc32(array)) != crc:
         raise DamagedError(
-            f"leaf {name(leaf.path)} is altered: its CRC-32 is {checksum:08x}, "
-            f"the manifest says {leaf.crc32:08x}"
+            f"{what} is altered: its CRC-32 is {checksum:08x}, the manifest says {crc:08x}"
         )
 
 

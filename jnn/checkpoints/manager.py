@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jnn.checkpoints import leaves, manifest, storage
+from jnn.checkpoints import leaves, manifest, parts, shards, storage
 from jnn.checkpoints.background import Background
 from jnn.checkpoints.leaves import DamagedError, Leaf, LeafPath
 from jnn.checkpoints.manifest import JSON
 from jnn.errors import JnnError, mistake
 from jnn.files import check_text
+from jnn.processes.together import Processes
 
 _ARRAYS = "arrays"
 _ATTEMPTS = 100  # to remove what a failed save may still be writing, 20 ms apart
@@ -50,6 +51,8 @@ class Checkpoints:
         fingerprint: what a run must share with the run that saved (settings, data, seed); None for
             no check.
         read_only: write, create and clean up nothing.
+        processes: those that write it together, each the shards on its own devices, to a folder
+            that they share. Each then calls every method, and in the same order.
 
     Saving is asynchronous, and its failure is raised by the next ``save``, ``check``, ``wait`` or
     ``close``. A program that ends without them exits with code 1 if a save failed or was not
@@ -72,6 +75,7 @@ class Checkpoints:
         keep: int = 2,
         fingerprint: dict[str, JSON] | None = None,
         read_only: bool = False,
+        processes: Processes | None = None,
     ):
         if keep < 1:
             raise mistake("checkpoints", got=f"keep={keep}", expected="an integer >= 1")
@@ -79,24 +83,28 @@ class Checkpoints:
         self._keep = keep
         self._fingerprint = manifest.as_json(fingerprint, "checkpoints: fingerprint")
         self._read_only = read_only
+        self._processes = processes or Processes()
         self._resumed = False
         self._background = Background()
         if not read_only:
-            try:
-                self._directory.mkdir(parents=True, exist_ok=True)
-                self._sweep()
-            except OSError as error:
-                raise mistake(
-                    f"checkpoints in {self._directory}",
-                    got=storage.reason(error),
-                    expected="a folder that can be written to",
-                ) from error
+            self._processes.told(self._make)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         self.close()
+
+    def _make(self) -> None:
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+        except OSError as error:
+            raise mistake(
+                f"checkpoints in {self._directory}",
+                got=storage.reason(error),
+                expected="a folder that can be written to",
+            ) from error
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, in ascending order; `restore` verifies them."""
@@ -128,6 +136,16 @@ class Checkpoints:
         host_copy = manifest.as_json(host, f"{name}: host")
         by_path = leaves.flatten(tree, name)
         self._background.wait()
+        if self._processes.count > 1:
+            token = self._processes.told(lambda: self._begin(step, name))
+            part = parts.Part.of(by_path, self._processes.index)
+            self._background.submit(self._write_part, step, token, part, host_copy)
+            return
+        self._check_later(step, name)
+        described, arrays = leaves.describe(by_path), leaves.to_host(by_path, name)
+        self._background.submit(self._write, step, described, arrays, host_copy)
+
+    def _check_later(self, step: int, name: str) -> None:
         later = [other for other in self.steps() if other > step]
         if later and not self._resumed:
             raise mistake(
@@ -136,8 +154,6 @@ class Checkpoints:
                 expected="a folder without",
                 remedy="Restore from it first to resume that run, or save to another folder.",
             )
-        described, arrays = leaves.describe(by_path), leaves.to_host(by_path, name)
-        self._background.submit(self._write, step, described, arrays, host_copy)
 
     def check(self) -> None:
         """Raise the failure of a save that has ended; fast enough to be called at every step."""
@@ -170,21 +186,21 @@ class Checkpoints:
         self._background.wait()
         wanted = leaves.flatten(like, "restore")
         damaged: list[str] = []
-        for candidate in self._candidates(step):
-            folder = self._directory / str(candidate)
+        for candidate in self._processes.told(lambda: self._candidates(step)):
+            folder, damage = self._directory / str(candidate), None
+            body, values, notes = {}, {}, []
             try:
                 body, saved = manifest.read(folder, candidate)
                 self._check_fingerprint(folder, body["fingerprint"])
                 notes = _check_leaves(folder, saved, wanted, cast=cast, partial=partial)
-                arrays = _read(folder / _ARRAYS, body["files"], list(saved.values()))
+                values = _read(folder, body, list(saved.values()), wanted)
             except DamagedError as error:
-                damaged.append(f"step {candidate} does not verify: {error}")
+                damage = str(error)
+            if found := [text for text in self._processes.gather(damage) if text]:
+                damaged.append(f"step {candidate} does not verify: {found[0]}")
                 continue
-            values = [
-                leaves.place(saved[path], arrays[path], target) if path in saved else target
-                for path, target in wanted.items()
-            ]
-            tree = jax.tree.unflatten(jax.tree.structure(like), values)
+            leaves_of_tree = [values.get(path, target) for path, target in wanted.items()]
+            tree = jax.tree.unflatten(jax.tree.structure(like), leaves_of_tree)
             self._resumed = True
             fallback = [f"step {candidate} is restored instead"] if damaged else []
             return Restored(candidate, tree, body["host"], damaged + fallback + notes)
@@ -229,13 +245,7 @@ class Checkpoints:
             saving.mkdir()
             begun = saving.stat()
             storage.write_arrays(saving / _ARRAYS, {_name(i): x for i, x in enumerate(arrays)})
-            body = {
-                "step": step,
-                "host": host,
-                "fingerprint": self._fingerprint,
-                "versions": _versions(),
-                "files": storage.checksums(saving / _ARRAYS),
-            }
+            body = self._body(step, host) | {"files": storage.checksums(saving / _ARRAYS)}
             checksummed = [leaf.of(x) for leaf, x in zip(described, arrays, strict=True)]
             manifest.write(saving, body, checksummed)
             storage.synchronize(*saving.rglob("*"), saving)
@@ -253,6 +263,37 @@ class Checkpoints:
                     if not saving.exists():
                         break
                     shutil.rmtree(saving, ignore_errors=True)
+            raise self._failure(step, error) from error
+
+    def _body(self, step: int, host: JSON) -> dict[str, Any]:
+        fingerprint, versions = self._fingerprint, _versions()
+        return {"step": step, "host": host, "fingerprint": fingerprint, "versions": versions}
+
+    def _begin(self, step: int, name: str) -> str:
+        """Make the folder that all processes write into; returns what distinguishes this save."""
+        self._check_later(step, name)
+        saving = self._directory / f".saving-{step}"
+        try:
+            shutil.rmtree(saving, ignore_errors=True)
+            saving.mkdir()
+        except OSError as error:
+            raise self._failure(step, error) from error
+        return os.urandom(8).hex()
+
+    def _write_part(self, step: int, token: str, part: parts.Part, host: JSON) -> None:
+        """Write the shards of this process; the first commits the step once all have written."""
+        saving = self._directory / f".saving-{step}"
+        try:
+            part.write(saving, token)
+            if self._processes.is_first:
+                written = parts.collected(saving, token, self._processes.count, part.described)
+                manifest.write(saving, self._body(step, host) | written, part.described)
+                storage.synchronize(saving / manifest.FILE, saving)
+                self._commit(saving, step)
+                self._retire(step)
+        except Exception as error:
+            if self._processes.is_first:
+                shutil.rmtree(saving, ignore_errors=True)
             raise self._failure(step, error) from error
 
     def _failure(self, step: int, error: Exception) -> JnnError:
@@ -333,26 +374,24 @@ def _check_leaves(
     return allowed
 
 
-def _read(folder: Path, files: dict[str, int], saved: list[Leaf]) -> dict[LeafPath, np.ndarray]:
-    """The arrays by path; each file is verified before it is read, and each leaf after.
+def _read(
+    folder: Path, body: dict[str, Any], saved: list[Leaf], wanted: dict[LeafPath, Any]
+) -> dict[LeafPath, Any]:
+    """The leaves that are wanted, as their targets are, by path.
 
-    Orbax reports altered files by any exception, or not at all.
+    Each file is verified before it is read, and each leaf or shard after.
     """
+    if "shards" in body:
+        return shards.read(folder, body["files"], saved, parts.shards_of(body, saved), wanted)
     stored = {_name(i): leaf.stored for i, leaf in enumerate(saved)}
-    try:
-        actual = storage.checksums(folder)
-        for file, checksum in files.items():
-            if actual.get(file) != checksum:
-                damage = "altered" if file in actual else "missing"
-                raise DamagedError(f"file {folder.name}/{file} is {damage}")
-        arrays = storage.read_arrays(folder, stored)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(f"its arrays cannot be read ({storage.reason(error)})") from error
+    arrays = storage.read_verified(folder / _ARRAYS, body["files"], stored)
     for i, leaf in enumerate(saved):
         leaves.verify(leaf, arrays[_name(i)])
-    return {leaf.path: arrays[_name(i)] for i, leaf in enumerate(saved)}
+    return {
+        leaf.path: leaves.place(leaf, arrays[_name(i)], wanted[leaf.path])
+        for i, leaf in enumerate(saved)
+        if leaf.path in wanted
+    }
 
 
 def _versions() -> dict[str, JSON]:

@@ -11,7 +11,8 @@ from jnn.errors import mistake
 
 JSON: TypeAlias = dict[str, Any] | list[Any] | str | int | float | bool | None
 
-FORMAT = 1
+FORMAT, SHARDED = 1, 2
+"""The formats: of whole arrays, and of shards that several processes wrote."""
 FILE = "manifest.json"
 
 
@@ -43,7 +44,8 @@ def _canonical(body: JSON) -> bytes:
 
 def write(folder: Path, body: dict[str, JSON], leaves: Iterable[Leaf]) -> None:
     """Write ``manifest.json``: the body, the leaves, and the CRC-32 of both in canonical JSON."""
-    body = {"format": FORMAT, **body, "leaves": [leaf._asdict() for leaf in leaves]}
+    format = SHARDED if "shards" in body else FORMAT
+    body = {"format": format, **body, "leaves": [leaf._asdict() for leaf in leaves]}
     document = {"crc32": zlib.crc32(_canonical(body)), "manifest": body}
     # not replaced atomically: the folder itself is not yet under its final name
     (folder / FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -64,11 +66,11 @@ def read(folder: Path, step: int) -> tuple[dict[str, Any], dict[LeafPath, Leaf]]
         raise DamagedError(f"{FILE} cannot be read ({error})") from error
     if crc32 != claimed or not isinstance(body, dict):
         raise DamagedError(f"{FILE} is altered: its CRC-32 is not the one written in it")
-    if body.get("format") != FORMAT:
+    if body.get("format") not in (FORMAT, SHARDED):
         raise mistake(
             str(folder),
             got=f"format {body.get('format')}",
-            expected=f"format {FORMAT}",
+            expected=f"format {FORMAT} or {SHARDED}",
             remedy="Use the version of jnn that wrote it.",
         )
     if body.get("step") != step:

@@ -1,6 +1,6 @@
 """Arrays in a folder, by Orbax; the only module that knows their format.
 
-Arrays that are read are not verified here.
+`read_arrays` verifies nothing, `read_verified` the files.
 """
 
 import functools
@@ -15,6 +15,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jnn.checkpoints.leaves import DamagedError
 
 
 @functools.cache
@@ -55,6 +57,11 @@ def _as_bytes(dtype: np.dtype) -> bool:
     return dtype.kind == "V" and dtype.itemsize == 1
 
 
+def as_dtype(name: str) -> np.dtype:
+    """The dtype of a name in a manifest."""
+    return jnp.dtype(name)
+
+
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write ``{name: array}`` to a new folder, without empty arrays, which Orbax refuses."""
     bytes_or_array = lambda x: x.view(np.uint8) if _as_bytes(x.dtype) else x
@@ -87,6 +94,26 @@ def _read(folder: Path, names: Collection[str]) -> dict[str, np.ndarray]:
     return _checkpointer().restore(
         folder, args=orbax.args.PyTreeRestore(restore_args=dict.fromkeys(names, as_numpy))
     )
+
+
+def read_verified(
+    folder: Path, files: Mapping[str, int], expected: Mapping[str, tuple[tuple[int, ...], str]]
+) -> dict[str, np.ndarray]:
+    """What `read_arrays` returns, once the CRC-32 of each of ``files`` is verified.
+
+    Raises `DamagedError`. Orbax reports altered files by any exception, or not at all.
+    """
+    try:
+        actual = checksums(folder)
+        for file, checksum in files.items():
+            if actual.get(file) != checksum:
+                damage = "altered" if file in actual else "missing"
+                raise DamagedError(f"file {folder.name}/{file} is {damage}")
+        return read_arrays(folder, expected)
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(f"its arrays cannot be read ({reason(error)})") from error
 
 
 def checksums(folder: Path) -> dict[str, int]:

@@ -2,8 +2,8 @@
 
 Each verb is a module of `jnn.cli.verbs`, imported when it is typed: nothing here imports jax, so
 that help and lists come at once, and what is imported here is little, so that Ctrl-C finds `main`.
-Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 130 and 143
-interrupted with the checkpoint saved.
+Exit codes: 0 done, 1 a bug, 2 a user's mistake, 3 missing data or extra, 4 diverged, 5 another
+process of the run is gone or stuck, 130 and 143 interrupted with the checkpoint saved.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ VERBS = {
     "sweep": "an experiment for many settings at once",
     "explain": "a page in which the trained model of a run runs",
     "replay": "a step of a run, made again, and what was inside",
+    "diff": "where two runs part: the first step, and what differs",
     "playground": "small networks that train in a page, with lessons",
     "plan": "what a training step needs on each device of a mesh",
     "glossary": "the terms of the field, and where jnn has them",

@@ -19,22 +19,29 @@ import jax
 from jnn.cli.experiments import Listing
 from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError, mistake
+from jnn.processes import here
+from jnn.processes.lookout import Lookout
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 
 
-def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
+def execute(
+    module: ModuleType, config: Any, run: Run, listing: Listing, *, stuck_after: float = 0.0
+) -> int:
     """Run the experiment, write its report, and print its result on standard output.
 
-    The result is printed as a table, or with ``--json`` as the summary on one line.
+    The result is printed as a table, or with ``--json`` as the summary on one line. Of several
+    processes the first does so. ``stuck_after`` is that of `jnn.processes.lookout.Lookout`.
     """
     main = main_of(module)
-    with run, terminable():
+    with run, watched(run, stuck_after), terminable():
         try:
             with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():
                 result = main(config, run)
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
+        if not here().is_first:
+            return 0
         summary = run.finish(result, metric=listing.metric)
         report(run, listing, summary, result.get("sections", []))
     if run.options.json:
@@ -44,14 +51,36 @@ def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def watched(run: Run, stuck_after: float) -> Iterator[None]:
+    """Within the block a lookout ends this process where another one of the run is gone."""
+    processes = here()
+    if processes.count == 1 and not stuck_after:
+        yield
+        return
+
+    def note(words: str) -> None:
+        run.log(f"error: {words}")
+        run.status("failed", message=words)
+
+    with Lookout(run.home, processes, stuck_after=stuck_after, tell=note) as lookout:
+        run.stepped = lookout.step
+        yield
+
+
 def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[Any]) -> None:
-    """Write ``report.html``, and each figure of its sections as a file of its own in ``plots``."""
+    """Write ``report.html``, and each figure of its sections as a file of its own in ``plots``.
+
+    Before it, write ``lab.html``, in which the model runs, for the report to link to.
+    """
+    from jnn.cli.subject import keep_lab
     from jnn.explain.page.report import write_report
     from jnn.runs import About
 
     for section in sections:
         if hasattr(section.figure, "savefig"):
             run.save_figure(re.sub(r"\W+", "-", section.title.lower()).strip("-"), section.figure)
+    keep_lab(run)
     about = About(**{"task": listing.name, **listing.about})
     names = [name for name in ("data", "target", "model") if name in run.config]
     subject = ", ".join(str(run.config[name]).replace("_", " ") for name in names)

@@ -51,6 +51,22 @@ class RunArguments(RunOptions):
     """The folder of another run, whose params it begins with, or of a pretrained model."""
     paths: str = ".*"
     """Which of the params of --start: a regular expression for whole paths, such as 'blocks/.*'."""
+    processes: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    """Processes that train together, each on its own devices: started here, unless SLURM, Open MPI
+    or Kubernetes have started them, or --coordinator is given.
+    """
+    devices_per_process: Annotated[
+        int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")
+    ] = None
+    """Devices that each process makes of its CPU; by default those of --mesh by --processes."""
+    coordinator: Annotated[str, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="")] = ""
+    """Where process 0 listens, for processes that are started by hand."""
+    process_id: Annotated[int | None, tyro.conf.arg(metavar="I", help_behavior_hint="")] = None
+    """Which process this is, from 0, for processes that are started by hand."""
+    connect_within: float = 300.0
+    """Seconds in which all processes must have joined."""
+    stuck_after: Annotated[float, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="")] = 0.0
+    """Seconds without a step after which a run ends as stuck; 600 with --processes."""
     dry_run: bool = False
     """Show layers, shapes and parameters; do not train."""
     print_config: bool = False

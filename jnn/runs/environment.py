@@ -6,6 +6,7 @@ Versions of packages, the device, the source revision, and the compiler's settin
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -64,7 +65,25 @@ def conditions() -> dict[str, str]:
         **{f"jax_{name}": getattr(jax.config, f"jax_{name}", "") for name in OF_JAX},
         **{name: os.environ.get(name, "") for name in ("XLA_FLAGS", "OMP_NUM_THREADS")},
     }
+    if jax.distributed.is_initialized():  # which adds in the order of gloo
+        facts["processes"] = jax.process_count()
     return {name: str(fact) for name, fact in facts.items()}
+
+
+def code(experiment: Path | None = None) -> dict[str, str]:
+    """What all processes of a run must have in common: versions, and the sources of jnn.
+
+    The SHA-256 of these, and of the file of an experiment.
+    """
+    sources = hashlib.sha256()
+    package = Path(__file__).resolve().parents[1]
+    for path in sorted(package.rglob("*.py")):
+        sources.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    facts = {name: version(name) for name in ("jnn", "jax", "jaxlib", "numpy", "optax")}
+    facts["sources of jnn"] = sources.hexdigest()[:16]
+    if experiment is not None:
+        facts[experiment.name] = hashlib.sha256(experiment.read_bytes()).hexdigest()[:16]
+    return facts
 
 
 def versions() -> dict[str, str]:

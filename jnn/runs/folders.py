@@ -23,7 +23,9 @@ FILES = (
     "metrics.jsonl timings.jsonl tracker.json"
 )
 TEXTS = "command.txt log.txt README.md report.html lab.html"
-FOLDERS = "checkpoints moments start pretrained plots explain samples profile tensorboard wandb"
+FOLDERS = (
+    "checkpoints moments processes start pretrained plots explain samples profile tensorboard wandb"
+)
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""
 _FIRST = {"status.json", "command.txt", "log.txt", "env.json"}

@@ -10,9 +10,10 @@ import datetime
 import re
 import shlex
 import sys
+import tempfile
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -92,7 +93,8 @@ class Run:
     that it began from, and which params it took; None for its own. ``kept`` is the metric, its
     direction, the step and the value by which params were kept; None where the last ones were.
     ``resumed_on`` has the steps from which it went on under other conditions, such as another
-    processor or version of JAX, and what changed.
+    processor or version of JAX, and what changed. ``stepped`` is called with each step that
+    training has come to, and with None at its end; ``home`` is ``folder``, but for `Run.follow`.
     """
 
     def __init__(
@@ -114,6 +116,8 @@ class Run:
         self.start: dict[str, str] | None = record.get("start")
         self.kept: dict[str, Any] | None = None
         self.resumed_on: list[dict[str, Any]] = []
+        self.stepped: Callable[[int | None], Any] = lambda at: None
+        self.home = folder
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -247,6 +251,29 @@ class Run:
         run._begin(command)
         return run
 
+    @classmethod
+    def follow(cls, home: Path, record: dict[str, Any], *, resuming: bool) -> Run:
+        """The run that another process writes into ``home``, with its ``record``.
+
+        Of it this process writes its part of the checkpoints alone. Everything else, and what an
+        experiment writes into ``folder``, goes into one that is removed at the end. It is quiet.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="jnn-")))
+            (folder / "checkpoints").symlink_to(home / "checkpoints")
+            if resuming and (home / "start").is_dir():
+                (folder / "start").symlink_to(home / "start")
+            options = RunOptions(offline=True, quiet=True)
+            run = cls(folder, record, resuming=resuming, options=options, holding=stack.pop_all())
+        run.home = home
+        run.status("running", message="")
+        return run
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What ``config.json`` has, or is to have, as JSON values."""
+        return plain(self._record)
+
     def _begin(self, command: str) -> None:
         self.status("running", message="")
         self._append("command.txt", (command or shlex.join(["jnn", *sys.argv[1:]])) + "\n")
@@ -300,7 +327,7 @@ class Run:
     @property
     def resume_command(self) -> str:
         """The command that continues this run."""
-        return shlex.join(["jnn", "resume", str(self.folder)])
+        return shlex.join(["jnn", "resume", str(self.home)])
 
     @property
     def seconds(self) -> float:

@@ -12,9 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType
 
 from jnn.errors import mistake
-from jnn.sharding import make_mesh
+from jnn.sharding import AXES, BATCH, first_devices, make_mesh, placed
 from jnn.train.feed import Feed
 from jnn.train.weights import WEIGHT, weighted_mean
 
@@ -28,20 +30,8 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     >>> dict(device_mesh(1).shape)
     {'devices': 1}
     """
-    if not 1 <= count <= jax.device_count():
-        remedy = (
-            "`jnn run --devices` splits a CPU into several; in Python, call "
-            'jax.config.update("jax_num_cpu_devices", n) before JAX computes.'
-        )
-        raise mistake(
-            "devices",
-            got=f"{count}",
-            expected=f"1 to {jax.device_count()}, those that JAX finds here",
-            remedy=remedy,
-        )
-    return jax.make_mesh(
-        (count,), (AXIS,), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:count]
-    )
+    first = first_devices("devices", count)
+    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=first)
 
 
 def check_devices(config: Any) -> None:
@@ -51,9 +41,23 @@ def check_devices(config: Any) -> None:
         make_mesh(mesh)
 
 
+def check_all_used(config: Any) -> None:
+    """Refuse settings that leave devices of some process without work."""
+    mesh = getattr(config, "mesh", "")
+    used = make_mesh(mesh).size if mesh else getattr(config, "devices", 1)
+    if used != (count := jax.device_count()):
+        got = f"{mesh or f'devices={used}'} for {count} devices of {jax.process_count()} processes"
+        raise mistake(
+            "mesh",
+            got=got,
+            expected="one over all of them",
+            remedy=f"Try --mesh data={count}, or other --devices-per-process.",
+        )
+
+
 def on_each(mesh: jax.sharding.Mesh, tree: Any) -> Any:
     """A copy of ``tree`` on every device of ``mesh``."""
-    return jax.device_put(tree, jax.NamedSharding(mesh, jax.P()))
+    return placed(tree, jax.NamedSharding(mesh, jax.P()))
 
 
 def on_one(tree: Any) -> Any:
@@ -74,14 +78,47 @@ def beside(train_state: Any, feed: Feed) -> Feed:
     if len(home.device_set) == 1:
         return feed
     if not feed.stream:
-        return feed._replace(data=jax.device_put(feed.data, home))
+        return feed._replace(data=placed(feed.data, home))
     stream = feed.stream
-    placed = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=home)
+    size = {leaf.shape[0] for leaf in jax.tree.leaves(feed.data)}
+    split = _batch_sharding(home.mesh)
+    part = rows_of_process(split, size.pop()) if len(size) == 1 else None
+    place = split if part else home
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), feed.data
+    )
 
-    def read(key: jax.Array, step: int, part: tuple[int, int]) -> Iterator[Any]:
-        return (jax.device_put(data, home) for data in stream(key, step, part))
+    def read(key: jax.Array, step: int, whole: tuple[int, int]) -> Iterator[Any]:
+        if part is None:
+            return (placed(data, home) for data in stream(key, step, whole))
+        join = lambda leaf, shape: jax.make_array_from_process_local_data(
+            split, np.asarray(leaf), shape.shape
+        )
+        return (jax.tree.map(join, data, shapes) for data in stream(key, step, part))
 
-    return feed._replace(data=jax.tree.map(placed, feed.data), stream=read)
+    return feed._replace(data=shapes, stream=read)
+
+
+def _batch_sharding(mesh: jax.sharding.Mesh) -> jax.NamedSharding:
+    return jax.NamedSharding(mesh, jax.P(BATCH if set(AXES) <= set(mesh.shape) else AXIS))
+
+
+def rows_of_process(split: jax.NamedSharding, size: int) -> tuple[int, int] | None:
+    """The rows of a batch of this ``size`` on the devices of this process: the i-th of n parts.
+
+    None where each process has all of them, and where its rows are no such part.
+
+    >>> rows_of_process(jax.NamedSharding(device_mesh(1), jax.P(AXIS)), 8) is None
+    True
+    """
+    if split.is_fully_addressable:
+        return None
+    indices = split.addressable_devices_indices_map((size,)).values()
+    rows = {index[0].indices(size)[:2] for index in indices if index}
+    start, stop = min(first for first, _ in rows), max(last for _, last in rows)
+    length = stop - start
+    is_part = sum(last - first for first, last in rows) == length and start % length == 0
+    return (start // length, size // length) if is_part and size % length == 0 else None
 
 
 def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:

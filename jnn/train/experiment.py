@@ -26,6 +26,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import jax
+import numpy as np
+
+from jnn.processes import here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, mesh_of, within
 from jnn.train.config import TrainingConfig
@@ -55,12 +59,13 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
     with within(mesh_of(fitted.params)):
         metrics = task.test(fitted.params, fitted.state)
     params, state = gathered((fitted.params, fitted.state))
+    is_first = here().is_first  # the others have no report to write
     return {
         "metrics": metrics,
-        "baselines": task.baselines(),
+        "baselines": task.baselines() if is_first else {},
         **fitted.counts,
         "data": data_of(task, config),
-        "sections": task.sections(fitted._replace(params=params, state=state)),
+        "sections": task.sections(fitted._replace(params=params, state=state)) if is_first else [],
     }
 
 
@@ -73,17 +78,35 @@ def data_of(task: Task, config: TrainingConfig) -> dict[str, Any]:
 def once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """``(params, state) -> value`` with a memory of one: the test and the report share predictions.
 
+    They do also where the report has a copy of params that are split over devices, which has the
+    same values.
+
     >>> predictions = once(lambda params, state: print("predicting") or params["w"] + 1)
     >>> params, state = {"w": 1}, {}
     >>> predictions(params, state) + predictions(params, state)
     predicting
     4
     """
-    last: list[Any] = [None, None, None]
+    last: list[Any] = []
 
     def call(params: Any, state: Any) -> Any:
-        if last[0] is not params or last[1] is not state:
-            last[:] = [params, state, function(params, state)]
-        return last[2]
+        kept = (params, state)
+        if not last or not _same(last[0], kept):
+            last[:] = [kept, function(params, state)]
+        return last[1]
 
     return call
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two trees have the same bits; not where another process has a part of one."""
+    leaves, others = jax.tree.leaves(one), jax.tree.leaves(other)
+    pairs = list(zip(leaves, others, strict=False))
+    if jax.tree.structure(one) != jax.tree.structure(other) or len(leaves) != len(others):
+        return False
+    if all(a is b for a, b in pairs):
+        return True
+    is_here = lambda leaf: getattr(leaf, "is_fully_addressable", True)
+    if not all(map(is_here, [*leaves, *others])):
+        return False
+    return all(np.array_equal(*jax.device_get(pair)) for pair in pairs)

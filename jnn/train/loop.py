@@ -23,8 +23,9 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import child_key
+from jnn.processes import Together, here
 from jnn.runs.run import Run
-from jnn.sharding import gathered, mesh_of, within
+from jnn.sharding import gathered, mesh_of, whole, within
 from jnn.train.devices import beside, on_one
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
@@ -186,6 +187,8 @@ def fit(
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch
+    processes = here()
+    together = Together(processes)
 
     with stop_signals() as stop, Recorder(run, feed, quiet=quiet) as recorder:
         train_state, kept, ledger = _begin(train_state, bool(best), steps, recorder)
@@ -218,6 +221,8 @@ def fit(
             if evaluate and is_time:
                 with within(mesh_of(train_state.params)):
                     values = evaluate(*_guess(train_state))
+                if processes.count > 1:  # which may round differently
+                    values = processes.told(partial(_floats, values))
                 recorder.row(at, values)
                 if best and ledger.judge(
                     at, _watched(values, best), lowest=lowest, patience=patience
@@ -225,11 +230,13 @@ def fit(
                     kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
-            if ending or stop.signum or time.perf_counter() - saved >= checkpoint_every:
+            is_due = time.perf_counter() - saved >= checkpoint_every
+            pace, is_due, signum = together.decide(pace, is_due, stop.signum)
+            if ending or signum or is_due:
                 recorder.save(at, (train_state, kept), ledger)
                 saved = time.perf_counter()
-            if stop.signum:
-                recorder.interrupted(stop.signum)
+            if signum:
+                recorder.interrupted(signum)
     if ledger.best is None:  # no metric is monitored, or none was finite
         kept = _guess(train_state)
     elif run and best:
@@ -287,13 +294,15 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
 
     The train state is donated, and keeps its sharding over several devices.
     """
-    sharding = None
+    sharding, of_metrics = None, None
     if len(train_state.step.devices()) > 1:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
+    if not train_state.step.is_fully_addressable:  # each process reads all metrics
+        of_metrics = train_state.step.sharding
     steps = jax.jit(
         make_steps(step, feed.batch_of, feed.most_steps),
         donate_argnums=0,
-        out_shardings=(sharding, None),
+        out_shardings=(sharding, of_metrics),
     )
     return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
 
@@ -318,6 +327,10 @@ def _log(
         if at % every == 0:
             recorder.row(at, ledger.means())
     return at
+
+
+def _floats(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}
 
 
 def _copy(tree: Any) -> Any:
@@ -361,7 +374,7 @@ def _skip(
     message = f"Step {at} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
-        recorder.diverged(at, message, batch())
+        recorder.diverged(at, message, whole(batch()))
     ledger.skipped += 1
     recorder.say(f"{message} Its update is skipped ({ledger.skipped} of at most {allowed}).")
     return train_state._replace(step=train_state.step + 1)

@@ -17,7 +17,8 @@ import jax
 
 from jnn.checkpoints import Checkpoints
 from jnn.errors import Diverged, Interrupted, JnnError, mistake
-from jnn.files import JsonLines
+from jnn.files import JsonLines, plain
+from jnn.processes import here
 from jnn.runs.environment import conditions
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
@@ -39,12 +40,14 @@ class Recorder:
         self._checkpoints: Checkpoints | None = None
         if run:
             self._open.push(self._rescue)
-            self._conditions = conditions()
+            self._conditions, processes = conditions(), here()
             identity = {"experiment": run.experiment, "config": run.identity}
             identity |= {"data": feed.identity, **precision()}
+            processes.agree("data", plain(feed.identity))
             self._checkpoints = self._open.enter_context(
-                Checkpoints(run.checkpoints, fingerprint=identity)
+                Checkpoints(run.checkpoints, fingerprint=identity, processes=processes)
             )
+            self._open.callback(run.stepped, None)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -122,6 +125,7 @@ class Recorder:
         if self._checkpoints:
             self._checkpoints.check()
         if self.run:
+            self.run.stepped(at)
             self.run.timings.write(at, {"seconds": seconds, "steps": count})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
 

@@ -14,7 +14,7 @@ import optax
 from jnn.errors import mistake
 from jnn.model import Model
 from jnn.runs.run import Run
-from jnn.sharding import RULES, Rule, check_rules, make_mesh, sharded, shardings
+from jnn.sharding import RULES, Rule, check_rules, make_mesh, placed, sharded, shardings
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
@@ -95,8 +95,10 @@ def start(
     """
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
     objective = task.objective
-    if config.untrained:
-        optimizer, objective = trained_alone(optimizer, objective, config.untrained)
+    untrained = [config.untrained, task.pretrained.untrained if task.pretrained else ""]
+    if any(untrained):
+        paths = "|".join(f"({paths})" for paths in untrained if paths)
+        optimizer, objective = trained_alone(optimizer, objective, paths)
     mesh = make_mesh(config.mesh) if config.mesh else None
     place = partial(shardings, mesh=mesh, rules=task.rules) if mesh else None
     train_state = init_train_state(
@@ -116,7 +118,7 @@ def start(
             optimizer_state=jax.jit(optimizer.init)(params),
             average=jax.tree.map(jnp.copy, params) if config.average_decay > 0 else (),
         )
-        train_state = jax.device_put(train_state, place(train_state)) if place else train_state
+        train_state = placed(train_state, place(train_state)) if place else train_state
     check_precision(task, config, train_state)
     devices = device_mesh(config.devices) if config.devices > 1 else None
     step = make_step(

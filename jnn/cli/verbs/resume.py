@@ -11,7 +11,8 @@ from typing import Any
 
 from jnn.cli.arguments import Parser
 from jnn.cli.experiments import find, load
-from jnn.cli.machine import keep_memory, several_cpus, use_device
+from jnn.cli.launch import division, joined, launch, shared
+from jnn.cli.machine import keep_memory, use_device
 from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
 
@@ -33,18 +34,33 @@ def main(argv: list[str]) -> int:
     if arguments.keep_memory:
         keep_memory()
 
-    from jnn.runs.folders import read_record, read_status, settings_at_hand
+    from jnn.runs.folders import read_record
 
     folder = Path(arguments.run)
     record = read_record(folder)
     mesh = record["config"].get("mesh") if arguments.mesh is None else arguments.mesh
-    several_cpus(record["config"].get("devices"), mesh)
-    use_device(arguments.device)
-    keep_programs()
+    divided = division(argv)
+    if divided.is_started_here:
+        return launch(["resume", *argv], divided.processes or 1)
+    devices, device = record["config"].get("devices"), arguments.device
+    with joined(divided, devices=devices, mesh=mesh, device=device):
+        use_device(device)
+        keep_programs()
+        return _resume(argv, arguments, folder, record, divided.stuck_after)
 
+
+def _resume(
+    argv: list[str],
+    arguments: argparse.Namespace,
+    folder: Path,
+    record: dict[str, Any],
+    stuck_after: float,
+) -> int:
+    """Continue the run in this process, or in its part of several."""
     from jnn.cli.execution import execute
     from jnn.cli.options import config_from
     from jnn.files import plain
+    from jnn.runs.folders import read_status, settings_at_hand
     from jnn.runs.run import Run, RunOptions
     from jnn.runs.settings import changes
     from jnn.train.devices import check_devices
@@ -74,7 +90,7 @@ def main(argv: list[str]) -> int:
         raise mistake(str(listing.path), got=got, expected="the same", remedy=remedy)
     check_devices(config)
     options = RunOptions(offline=arguments.offline, quiet=arguments.quiet, json=arguments.json)
-    run = Run.open(
+    make = lambda: Run.open(
         folder,
         epochs=epochs,
         learning_rate=rate,
@@ -82,7 +98,8 @@ def main(argv: list[str]) -> int:
         options=options,
         command=shlex.join(["jnn", "resume", *argv]),
     )
-    return execute(module, config, run, listing)
+    run = shared(make, config, listing)
+    return execute(module, config, run, listing, stuck_after=stuck_after)
 
 
 def wanted_epochs(text: str | None, planned: Any) -> int | None:
@@ -149,6 +166,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         action="store_true",
         help="keep freed memory for the next step: faster on a CPU",
     )
+    parser.add_argument("--processes", metavar="N", help="processes that train together")
+    parser.add_argument("--devices-per-process", metavar="N", help="devices of each CPU")
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
+    parser.add_argument("--process-id", metavar="I", help="which process this is, from 0")
+    parser.add_argument("--connect-within", metavar="SECONDS", help="for all processes to join")
+    parser.add_argument("--stuck-after", metavar="SECONDS", help="without a step a run ends")
     parser.add_argument("--offline", action="store_true", help="download nothing")
     parser.add_argument("--quiet", action="store_true", help="no progress and no messages")
     parser.add_argument(

@@ -8,10 +8,12 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from jnn.cli.arguments import examples_text, name_first, taken_out
-from jnn.cli.experiments import find, listings, load
-from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, several_cpus, use_device
+from jnn.cli.experiments import Listing, find, listings, load
+from jnn.cli.launch import division, joined, launch, shared
+from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, use_device
 from jnn.cli.pretrained import is_pretrained
 from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
@@ -48,20 +50,38 @@ def main(argv: list[str]) -> int:
     if "--keep-memory" in rest:
         keep_memory()
 
-    from jnn.cli.options import RunArguments, config_file, config_from, parse
+    from jnn.cli.options import config_file
 
     replayed = taken_out(rest, "--config")[0]
     record = config_file(Path(replayed), listing.name) if replayed else {"config": {}}
     settings = record["config"]
     asked = lambda name: taken_out(rest, f"--{name}")[0] or settings.get(name)
-    several_cpus(asked("devices"), asked("mesh"))
-    use_device(taken_out(rest, "--device")[0] or "auto")
-    keep_programs()
+    device = taken_out(rest, "--device")[0] or "auto"
+    divided = division(rest)
+    if divided.is_started_here:
+        return launch(["run", *argv], divided.processes or 1)
+    with joined(divided, devices=asked("devices"), mesh=asked("mesh"), device=device):
+        use_device(device)
+        keep_programs()
+        return _run(name, listing, rest, replayed, record, divided.stuck_after)
+
+
+def _run(
+    name: str,
+    listing: Listing,
+    rest: list[str],
+    replayed: str | None,
+    record: dict[str, Any],
+    stuck_after: float,
+) -> int:
+    """Run the experiment in this process, or in its part of several."""
+    argv, settings = [name, *rest], record["config"]
     module = load(listing)
     rest = _pretrained(name, module.Config, rest)
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
+    from jnn.cli.options import RunArguments, config_from, parse
     from jnn.files import plain
     from jnn.runs.run import Run
     from jnn.runs.settings import asked_of
@@ -87,7 +107,7 @@ def main(argv: list[str]) -> int:
         print(GPU_HINT, file=sys.stderr)
     # refuses more devices than there are, before the folder is created
     check_devices(config)
-    run = Run.create(
+    make = lambda: Run.create(
         listing.name,
         config,
         out=arguments.out,
@@ -99,7 +119,8 @@ def main(argv: list[str]) -> int:
         paths=arguments.paths,
         command=shlex.join(["jnn", "run", *argv]),
     )
-    return execute(module, config, run, listing)
+    run = shared(make, config, listing)
+    return execute(module, config, run, listing, stuck_after=stuck_after)
 
 
 def _pretrained(name: str, config: type, argv: list[str]) -> list[str]:
