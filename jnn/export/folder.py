@@ -46,7 +46,7 @@ def export(loaded: Loaded, folder: Path | str, *, title: str = "A trained model"
         write_json(temporary / "config.json", config)
         write_text(temporary / "predict.py", PREDICT)
         write_text(temporary / "README.md", readme(config, {}))
-        inputs = program.samples(artifact.batch or TRIED)
+        inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
         expected = program.expected(inputs)
         check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
     return folder
@@ -78,6 +78,7 @@ def _config(loaded: Loaded, artifact: Artifact, title: str) -> dict[str, Any]:
         "taken": _taken(loaded.preparation),
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
+        "sizes": artifact.sizes._asdict(),
         "classes": list(preparation.classes),
         "columns": list(preparation.columns),
         "unit": preparation.unit,

@@ -35,12 +35,14 @@ class Program(NamedTuple):
     """Params and state, as in ``"params/0/kernel"``."""
     inputs: dict[str, jax.ShapeDtypeStruct]
     """Of one example."""
-    samples: Callable[[int], Named]
-    """Inputs to try it on, of a batch of this size."""
+    samples: Callable[..., Named]
+    """``(n, length=None)``: n inputs to try it on, of texts of this length."""
     expected: Callable[[Named], Named]
     """The outputs for such inputs, by the model and the preparation of jnn."""
-    any_length: bool
-    """Whether the second axis of each input is the length of a text."""
+    of_text: bool
+    """Whether the inputs are tokens and their mask ``(T,)``."""
+    longest: int | None
+    """The most tokens of a text, None for any number."""
 
 
 def program_of(loaded: Loaded) -> Program:
@@ -93,7 +95,7 @@ def program_of(loaded: Loaded) -> Program:
         return _named(preparation.decode(y), "prediction")
 
     samples = partial(_samples, preparation, inputs)
-    return Program(call, weights, inputs, samples, expected, of_text)
+    return Program(call, weights, inputs, samples, expected, of_text, preparation.longest)
 
 
 def _names(tree: Any, alone: str) -> Any:
@@ -113,7 +115,7 @@ def _named(tree: Any, alone: str) -> dict[str, np.ndarray]:
 def _inputs(preparation: Preparation, example: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """The shape and dtype of each input of one example."""
     if preparation.tokenizer:
-        shape = preparation.example.shape
+        shape = (preparation.longest or preparation.example.shape[0],)
         dtypes = {"tokens": np.int32, "mask": np.bool_}
         return {name: jax.ShapeDtypeStruct(shape, dtype) for name, dtype in dtypes.items()}
     if preparation.pixels:
@@ -153,12 +155,15 @@ def _answer(preparation: Preparation, y: Any) -> Named:
 
 
 def _samples(
-    preparation: Preparation, inputs: Mapping[str, jax.ShapeDtypeStruct], n: int
+    preparation: Preparation,
+    inputs: Mapping[str, jax.ShapeDtypeStruct],
+    n: int,
+    length: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Inputs drawn at random, such as those that the model was trained on."""
     rng = np.random.default_rng(0)
     if (tokenizer := preparation.tokenizer) is not None:
-        shape = (n, *inputs["tokens"].shape)
+        shape = (n, length or inputs["tokens"].shape[0])
         lengths = rng.integers(1, shape[1] + 1, (n, 1))
         tokens = rng.integers(0, tokenizer.vocabulary, shape).astype(np.int32)
         return {"tokens": tokens, "mask": np.arange(shape[1]) < lengths}

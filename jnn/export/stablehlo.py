@@ -13,8 +13,29 @@ from jnn.export.program import Program
 
 PLATFORMS = (("cpu", "cuda", "tpu"), ("cpu",))
 """Those that a program is lowered for: all, or where that cannot be, that on which it is tried."""
-SIZES = ("batch, length", "batch", "1")
-"""The leading axes of the inputs, the least restricted first."""
+LEAST_LENGTH = 16
+"""Texts that long have room for every window, where a program for shorter ones cannot be."""
+
+
+class Sizes(NamedTuple):
+    """Of which sizes the first axes of the inputs are."""
+
+    batch: int | None = None
+    """The one size of a batch, None for any."""
+    least: int | None = None
+    """Of a text of any length, the fewest tokens; None where the length is fixed."""
+    most: int | None = None
+    """And the most; None for any number."""
+
+    def leading(self) -> tuple[Any, ...]:
+        """The axes, as `jax.export` has them."""
+        if self.batch is not None:
+            return (self.batch,)
+        if self.least is None:
+            return tuple(jax.export.symbolic_shape("batch"))
+        bounds = [f"length >= {self.least}"]
+        bounds += [f"length <= {self.most}"] if self.most else []
+        return tuple(jax.export.symbolic_shape("batch, length", constraints=bounds))
 
 
 class Artifact(NamedTuple):
@@ -25,12 +46,7 @@ class Artifact(NamedTuple):
     inputs: dict[str, Any]
     """The shape, in which ``"batch"`` and ``"length"`` are any, and the dtype of each input."""
     outputs: dict[str, Any]
-
-    @property
-    def batch(self) -> int | None:
-        """The one size of a batch that it takes, None for any."""
-        size = next(iter(self.inputs.values()))["shape"][0]
-        return None if size == "batch" else size
+    sizes: Sizes
 
 
 def stablehlo(program: Program) -> Artifact:
@@ -44,10 +60,9 @@ def stablehlo(program: Program) -> Artifact:
         import flatbuffers  # noqa: F401, by which jax.export writes
     except ImportError:
         raise MissingExtraError('StableHLO needs flatbuffers: pip install "jnn[export]".') from None
-    sizes = SIZES if program.any_length else SIZES[1:]
     failures = []
-    for size, platforms in itertools.product(sizes, PLATFORMS):
-        shapes = program.weights, _sized(program, size)
+    for sizes, platforms in itertools.product(_sizes(program), PLATFORMS):
+        shapes = program.weights, _shapes(program, sizes)
         try:
             exported = jax.export.export(jax.jit(program.call), platforms=platforms)(*shapes)
             content = bytes(exported.serialize())
@@ -56,7 +71,7 @@ def stablehlo(program: Program) -> Artifact:
             continue
         inputs = jax.tree.unflatten(exported.in_tree, exported.in_avals)[0][1]
         outputs = jax.tree.unflatten(exported.out_tree, exported.out_avals)
-        return Artifact(content, platforms, _described(inputs), _described(outputs))
+        return Artifact(content, platforms, _described(inputs), _described(outputs), sizes)
     raise mistake(
         "StableHLO",
         got=f"{type(failures[-1]).__name__}: {str(failures[-1]).splitlines()[0]}",
@@ -64,9 +79,19 @@ def stablehlo(program: Program) -> Artifact:
     ) from failures[-1]
 
 
-def _sized(program: Program, size: str) -> dict[str, jax.ShapeDtypeStruct]:
+def _sizes(program: Program) -> list[Sizes]:
+    """What to try, the least restricted first."""
+    sizes = [Sizes(), Sizes(batch=1)]
+    if not program.of_text:
+        return sizes
+    longest = program.longest or LEAST_LENGTH
+    free = [Sizes(None, least, program.longest) for least in (1, LEAST_LENGTH) if least <= longest]
+    return [*free, *sizes]
+
+
+def _shapes(program: Program, sizes: Sizes) -> dict[str, jax.ShapeDtypeStruct]:
     """The shapes of the inputs, whose first axes have these sizes."""
-    leading = (1,) if size == "1" else jax.export.symbolic_shape(size)
+    leading = sizes.leading()
     return {
         name: jax.ShapeDtypeStruct((*leading, *spec.shape[len(leading) - 1 :]), spec.dtype)
         for name, spec in program.inputs.items()

@@ -78,7 +78,7 @@ def readme(config: Mapping[str, Any], more: Mapping[str, str]) -> str:
         files="\n".join(f"| `{name}` | {about} |" for name, about in files.items()),
         call=", ".join(f"{name}={name}" for name in inputs),
         arrays="\n".join(rows),
-        sizes=_sizes(inputs),
+        sizes=_sizes(config["sizes"]),
         jax=config["jax"],
         platforms=", ".join(config["platforms"]),
     )
@@ -102,11 +102,12 @@ def _about(config: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _sizes(inputs: Mapping[str, Any]) -> str:
+def _sizes(sizes: Mapping[str, int | None]) -> str:
     """What the names in the shapes stand for."""
-    sizes = {size for spec in inputs.values() for size in spec["shape"]}
-    if "batch" not in sizes:
-        return "A batch is of one example: the program has no form for more."
-    if "length" in sizes:
-        return "`batch` and `length` are of any size."
-    return "`batch` is of any size."
+    if sizes["batch"] is not None:
+        return f"A batch is of {sizes['batch']} example: the program has no form for more."
+    if (least := sizes["least"]) is None:
+        return "`batch` is of any size."
+    most = f" to {sizes['most']}" if sizes["most"] else " on"
+    padded = "; the mask of padding is false" if least > 1 else ""
+    return f"`batch` is of any size, `length` from {least}{most}{padded}."

@@ -124,8 +124,9 @@ def _form(x, kernel, geometry):
     *window, channels, _ = kernel
     if geometry.groups > 1 and channels == 1 and math.prod(window) <= MOST_TAPS:
         return _depthwise
-    outputs = math.prod(_sizes_of_outputs(x[1:-1], window, geometry))
-    if channels and 0 < outputs <= MOST_TAPS and outputs * FAR_MORE <= math.prod(window):
+    most = min(MOST_TAPS, math.prod(window) // FAR_MORE)
+    # of a small window, sizes are not compared: those of x may be symbols, as in an export
+    if channels and most and 0 < math.prod(_sizes_of_outputs(x[1:-1], window, geometry)) <= most:
         return _form_of_gradient()
     return _plain
 

@@ -4,7 +4,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_fraction, check_positive
@@ -226,6 +225,6 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
 
 def _broadcasts(shape, target) -> bool:
     try:
-        return np.broadcast_shapes(shape, target) == tuple(target)
+        return jnp.broadcast_shapes(shape, target) == tuple(target)
     except ValueError:
         return False

@@ -79,7 +79,20 @@ def test_texts_of_any_length(tmp_path):
     found = in_process(folder / "predict.py", {"tokens": tokens, "mask": mask})
     expected = model.predict(texts).probabilities
     np.testing.assert_allclose(found["probabilities"], expected, atol=SAME)
-    assert "`batch` and `length` are of any size" in (folder / "README.md").read_text()
+    assert "`length` from 1 to 5." in (folder / "README.md").read_text()
+
+
+def test_a_text_has_room_for_a_window_that_needs_it():
+    tokenizer = loaded("texts").preparation.tokenizer
+    preparation = Preparation(shaped(20, dtype=np.int32), tokenizer=tokenizer)
+    windows = jnn.chain(
+        jnn.embedding(tokenizer.vocabulary, 2),
+        jnn.function(lambda x: x[..., : min(x.shape[-2], 9), :].mean(axis=(-1, -2))),
+    )
+    unmasked = windows._replace(apply=lambda *args, mask=None, **rest: windows.apply(*args, **rest))
+    artifact = stablehlo(program_of(loaded_of(unmasked, preparation)))
+    assert artifact.sizes == (None, 16, None)
+    assert artifact.inputs["tokens"]["shape"] == ["batch", "length"]
 
 
 def test_without_a_preparation_and_with_members_outputs_are_by_row(tmp_path):
@@ -93,7 +106,7 @@ def test_without_a_preparation_and_with_members_outputs_are_by_row(tmp_path):
 def test_what_needs_to_know_the_batch_is_exported_for_one_example():
     stubborn = jnn.function(lambda x: x * float(x.shape[0]))
     artifact = stablehlo(program_of(loaded_of(stubborn, Preparation(shaped(3)))))
-    assert artifact.batch == 1
+    assert artifact.sizes.batch == 1
     assert artifact.inputs == {"x": {"shape": [1, 3], "dtype": "float32"}}
 
 
