@@ -12,10 +12,13 @@ from jnn.cli.load import experiment_of, load
 from jnn.data.tokenizers import read_tokenizer
 from jnn.errors import JnnError, MissingDataError
 from jnn.explain.lab.inputs import columns_in, columns_of, find_examples
+from jnn.explain.lab.page import lab_page
 from jnn.explain.lab.subject import Subject
-from jnn.files import read_json
+from jnn.files import JsonLines, read_json, write_text
 from jnn.runs import About
-from jnn.wording import metric_name, number
+from jnn.runs.run import Run
+from jnn.train.moments import kept_moments
+from jnn.wording import is_finite, metric_name, number
 
 
 def subject_of(folder: Path) -> Subject:
@@ -44,6 +47,8 @@ def subject_of(folder: Path) -> Subject:
         if hasattr(loaded.example, "shape") and loaded.example.shape
         else (),
         facts=_facts(folder),
+        moments=kept_moments(folder, loaded.params, loaded.state),
+        curves=_curves(folder),
     )
 
 
@@ -73,6 +78,20 @@ def _title(module: ModuleType, config: Any) -> str:
     return f"{task}: {subject}" if subject else task
 
 
+def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """The losses over the steps; without a loss of validation, its first metric."""
+    path = folder / "metrics.jsonl"
+    rows = JsonLines(path).rows() if path.exists() else []
+    names = dict.fromkeys(name for row in rows for name in row)
+    validation = [name for name in names if name.startswith("validation/")]
+    losses = [name for name in ("train/loss", "validation/loss") if name in names]
+    chosen = losses if len(losses) == 2 else [*losses, *validation[:1]]
+    return {
+        name: [(row["step"], row[name]) for row in rows if is_finite(row.get(name))]
+        for name in chosen
+    }
+
+
 def _facts(folder: Path) -> dict[str, str]:
     """The metrics of the test, the number of params, the steps, as the summary has them."""
     path = folder / "summary.json"
@@ -85,3 +104,22 @@ def _facts(folder: Path) -> dict[str, str]:
         if summary.get(name) is not None:
             facts[name] = number(summary[name])
     return facts
+
+
+def keep_lab(run: Run, most: int = 5_000_000) -> None:
+    """Write ``lab.html`` into the folder of a run that has its result, if it is small enough.
+
+    Not in a smoke run, whose numbers mean nothing. Whatever is wrong with the page is logged: a run
+    that has its result does not fail by it.
+    """
+    if run.config.get("smoke") or not (run.folder / "checkpoints").is_dir():
+        return
+    try:
+        page = lab_page(subject_of(run.folder))
+    except Exception as error:
+        run.log(f"No lab.html: {type(error).__name__}: {error}")
+        return
+    if len(page) > most:
+        run.log(f"No lab.html, which would have {len(page):,} bytes: jnn explain {run.folder}")
+        return
+    write_text(run.folder / "lab.html", page)

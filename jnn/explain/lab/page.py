@@ -26,10 +26,13 @@ from jnn.explain.lab.tokens import tokenizer_data
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
 from jnn.paths import path_name
+from jnn.train.moments import Moment
 
 FOLDER = Path(__file__).parent
 MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
 """Bytes of params that a page has in that precision; more than that it does not show."""
+MOST_BYTES = 3_400_000
+"""Bytes of params and of all moments together; a page has them as base64, a third more."""
 
 
 def write_lab(path: Path, subject: Subject) -> Path:
@@ -38,18 +41,19 @@ def write_lab(path: Path, subject: Subject) -> Path:
     Where the model cannot run in a page, as its params are too large or `jnn.web` has no rule for
     something that it computes, the page says so, and why.
     """
-    write_text(path, lab_page(subject))
+    try:
+        page = lab_page(subject)
+    except JnnError as error:
+        page = _page(subject, _refusal(error), "")
+    write_text(path, page)
     return path
 
 
 def lab_page(subject: Subject) -> str:
-    """The HTML of the page."""
+    """The HTML of the page. Raises `JnnError` where the model cannot run in it."""
     subject = prepared(subject)
-    try:
-        compiled = source_of(subject)
-        data = page_data(subject, compiled)
-    except JnnError as error:
-        return _page(subject, _refusal(subject, error), "")
+    compiled = source_of(subject)
+    data = page_data(subject, compiled)
     scripts = (
         f"const LAB = {json_in_script(data)};\n"
         f"const PROGRAM = (() => {{\n{_as_function(compiled.source)}\n}})();\n"
@@ -87,7 +91,11 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
         ],
         "precision": precision,
         "params": [_packed(leaf, precision) for leaf in params],
-        "moments": [],
+        "moments": [
+            {"step": moment.step, "data": _base64(moment.values)}
+            for moment in _thinned(subject.moments, params)
+        ],
+        "curves": {name: _sparse(points) for name, points in subject.curves.items()},
     }
 
 
@@ -169,6 +177,24 @@ def _precision(params: Sequence[Any]) -> str:
     )
 
 
+def _thinned(moments: Sequence[Moment], params: Sequence[Any]) -> Sequence[Moment]:
+    """So many moments that the page stays small, the first and the last among them."""
+    room = MOST_BYTES - 4 * sum(leaf.size for leaf in params)
+    most = room // max(1, moments[0].values.nbytes) if moments else 0
+    if len(moments) <= most:
+        return moments
+    if most < 2:
+        return ()
+    chosen = {round(i) for i in np.linspace(0, len(moments) - 1, int(most))}
+    return [moments[i] for i in sorted(chosen)]
+
+
+def _sparse(points: Sequence[tuple[int, float]], most: int = 200) -> list[tuple[int, float]]:
+    """At most so many points of a curve, the last among them."""
+    stride = max(1, -(-len(points) // most))
+    return [*points[:-1:stride], *points[-1:]]
+
+
 def _packed(leaf: Any, precision: str) -> dict[str, Any]:
     array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
     if array.dtype == np.float32:
@@ -214,7 +240,7 @@ def _notes(data: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _refusal(subject: Subject, error: JnnError) -> str:
+def _refusal(error: JnnError) -> str:
     text = f"This model does not run in a page. {error}"
     return f'<p class="warning" role="note">{escape(text)}</p>'
 
@@ -255,6 +281,9 @@ _BODY = """<main>
 <section class="card" aria-labelledby="answer-title"><h2 id="answer-title">Answer</h2>
 <div id="answer"></div><p class="quiet" id="time"></p></section>
 </div>
+<div>
+<section class="card" id="training" aria-label="Through training"></section>
 <div id="walk"></div>
-<aside class="card side" id="inspector" aria-label="The number that is looked at" hidden></aside>
+</div>
+<aside class="card side" id="inspector" aria-label="The number that is looked at"></aside>
 </main>"""

@@ -13,6 +13,7 @@ from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.tokenizers import Tokenizer
 from jnn.explain.lab.inputs import NONE, Example, Examples, columns_of, kind_of
 from jnn.model import Model
+from jnn.train.moments import Moment
 from jnn.train.preparation import Preparation
 
 LONGEST = 64
@@ -28,6 +29,8 @@ class Subject(NamedTuple):
     ``tokenizer``    of texts, which a language model has without a preparation
     ``examples``     inputs to begin with
     ``columns``      the names of those of a table or a series, where they are known
+    ``moments``      params of earlier steps of the training
+    ``curves``       ``{"train/loss": [(step, value), ...]}`` of the training
     ``facts``        what the head of the page says, such as the test accuracy
     """
 
@@ -40,6 +43,8 @@ class Subject(NamedTuple):
     tokenizer: Tokenizer | None = None
     examples: Examples = NONE
     columns: Sequence[str] = ()
+    moments: Sequence[Moment] = ()
+    curves: Mapping[str, Sequence[tuple[int, float]]] = {}
     facts: Mapping[str, str] = {}
 
 

@@ -101,6 +101,7 @@ def write_report(
     pairs = enumerate(zip(sections, images, strict=True))
     parts = [
         _result(metric, summary),
+        _lab(folder),
         *(_section(i, section, image) for i, (section, image) in pairs),
         _reproduction(folder, summary),
         _settings(summary),
@@ -110,6 +111,15 @@ def write_report(
     path = folder / "report.html"
     write_text(path, html.page(title, task, result_in_words(metric, summary), body))
     return path
+
+
+def _lab(folder: Path) -> str:
+    """A link to ``lab.html``, where the run has one."""
+    if not (folder / "lab.html").exists():
+        return ""
+    link = '<p><a href="lab.html">Look inside: the trained model runs in a page.</a></p>'
+    text = "Give it inputs, see every value in it, and change what is inside."
+    return html.section("lab", "See inside", text, link)
 
 
 def main_metric(summary: Mapping[str, Any], about: Any = None) -> MainMetric:

@@ -12,13 +12,18 @@ export class Inspector {
     this.about = element("div");
     this.changes = element("div");
     this.refresh = () => {};
+    this.about.append(
+      element("h2", {}, "Look closer"),
+      element("p", { class: "quiet" }, "Point at any number in the network to read it. "),
+      element("p", { class: "quiet" }, "Click it to see how it is made, and to change it."),
+    );
     node.append(this.about, this.changes);
   }
 
   /** Show the selected number; what is about it is made anew where another one is selected. */
   update() {
     const { selected, model } = this.page;
-    this.node.hidden = !selected && !model.changes().length;
+    this.node.classList.toggle("empty", !selected && !model.changes().length);
     if (selected !== this.shown) {
       this.shown = selected;
       this.refresh = selected ? this.look(selected) : () => {};

@@ -10,9 +10,10 @@ import { makeInput } from "./inputs.js";
 import { TrainedModel, inputsOf } from "./model.js";
 import { NextTokens } from "./next_tokens.js";
 import { tokenizer } from "./tokenizers.js";
+import { Training } from "./training.js";
 import { boxes } from "./walk.js";
 
-const DEFAULTS = { example: 0, off: "", at: "" };
+const DEFAULTS = { example: 0, off: "", at: "", moment: -1 };
 
 /** The page of a run. */
 class Page {
@@ -33,6 +34,7 @@ class Page {
     const walk = boxes(this, lab.values);
     this.figures = walk.figures;
     byId("walk").append(...walk.nodes);
+    this.training = new Training(this, byId("training"));
     this.inspector = new Inspector(this, byId("inspector"));
     this.input = makeInput(this, byId("input"));
     this.asked = false;
@@ -53,7 +55,7 @@ class Page {
   /** The input or a factor has changed: compute at the next frame. */
   changed(isExample = false) {
     if (!isExample) this.truth = "";
-    if (this.asked) return;
+    if (this.asked || !this.inputs) return;
     this.asked = true;
     requestAnimationFrame(() => this.compute());
   }
@@ -72,6 +74,7 @@ class Page {
     this.input.update();
     this.answers.update(this.model.results.answers, this.truth);
     this.figures.forEach((figure, i) => figure.update(this.model.results.values[i]));
+    this.training.update();
     this.inspector.update();
     this.remember();
   }
@@ -113,6 +116,9 @@ class Page {
       const factors = this.model.factors.get(path);
       if (factors && Number(part) < factors.length) factors[Number(part)] = Number(factor);
     }
+    const { moment } = this.state;
+    if (moment >= 0 && moment < this.lab.moments.length) this.training.go(moment);
+    else this.state.moment = -1;
     const [path, ...cell] = this.state.at.split(":");
     const figure = this.figures.find(({ value }) => value.path === path);
     if (figure && cell.length === 3) {

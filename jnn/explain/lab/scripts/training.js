@@ -1,0 +1,99 @@
+// Through training: the params of earlier steps, and the curves of the losses.
+
+import { isDark } from "../../scripts/colours.js";
+import { element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
+
+const CURVE_HEIGHT = 90;
+const CURVE_COLOURS = {
+  light: ["#c85400", "#0062a0"],
+  dark: ["#f08a38", "#48a0de"],
+};
+
+/** A slider over the moments of the run; the last place has the params that were kept. */
+export class Training {
+  constructor(page, node) {
+    this.page = page;
+    const { moments, curves } = page.lab;
+    node.hidden = !moments.length;
+    this.node = node;
+    this.last = moments.length;
+    this.canvas = element("canvas", { role: "img", "aria-label": "the losses over the steps" });
+    const slide = (event) => this.go(Number(event.target.value));
+    const range = { id: "moment", type: "range", min: 0, max: this.last, step: 1 };
+    this.slider = element("input", { ...range, value: this.last, oninput: slide });
+    this.text = element("output", { for: "moment" });
+    const names = Object.keys(curves).map((name, i) => {
+      return element("span", { class: `curve-${i}` }, `${name.replaceAll(/[/_]/g, " ")} `);
+    });
+    node.append(
+      element("h2", {}, "Through training"),
+      element(
+        "p",
+        { class: "quiet" },
+        "The same input with the params of earlier steps. ",
+        ...names,
+      ),
+      element("div", { class: "canvas" }, this.canvas),
+      element("label", { for: "moment" }, this.text),
+      this.slider,
+    );
+  }
+
+  /** Take the params of a moment. */
+  go(moment) {
+    this.page.model.at(moment < this.last ? moment : -1);
+    this.page.state.moment = moment < this.last ? moment : -1;
+    this.slider.value = moment;
+    this.page.changed(true);
+  }
+
+  /** The step that is shown; Infinity for the params that were kept. */
+  get step() {
+    const { moment } = this.page.state;
+    return moment < 0 ? Infinity : this.page.lab.moments[moment].step;
+  }
+
+  update() {
+    if (this.node.hidden) return;
+    const { step } = this;
+    const losses = Object.entries(this.page.lab.curves).map(([name, points]) => {
+      const near = points.findLast(([at]) => at <= step);
+      return near ? `, ${name.replaceAll(/[/_]/g, " ")} ${short(near[1])}` : "";
+    });
+    const isKept = step === Infinity;
+    this.text.textContent = isKept
+      ? "the params that the run kept"
+      : `step ${step}${losses.join("")}`;
+    this.draw(step);
+  }
+
+  draw(step) {
+    const width = this.canvas.parentElement.clientWidth;
+    const ratio = globalThis.devicePixelRatio ?? 1;
+    this.canvas.width = width * ratio;
+    this.canvas.height = CURVE_HEIGHT * ratio;
+    this.canvas.style.width = `${width}px`;
+    this.canvas.style.height = `${CURVE_HEIGHT}px`;
+    const context = this.canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    const curves = Object.values(this.page.lab.curves);
+    const all = curves.flat();
+    if (!all.length) return;
+    const most = Math.max(...all.map(([at]) => at));
+    const values = all.map(([, value]) => value);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const x = (at) => (at / most) * (width - 4) + 2;
+    const y = (value) =>
+      CURVE_HEIGHT - 6 - ((value - low) / (high - low || 1)) * (CURVE_HEIGHT - 12);
+    curves.forEach((points, i) => {
+      context.strokeStyle = CURVE_COLOURS[isDark() ? "dark" : "light"][i % 2];
+      context.lineWidth = 1.5;
+      context.beginPath();
+      points.forEach(([at, value], k) => context[k ? "lineTo" : "moveTo"](x(at), y(value)));
+      context.stroke();
+    });
+    context.fillStyle = isDark() ? "#e7e9ee" : "#1f2430";
+    if (step !== Infinity) context.fillRect(x(step) - 0.75, 0, 1.5, CURVE_HEIGHT);
+  }
+}
