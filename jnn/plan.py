@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jnn.errors import mistake
 from jnn.explain.inside.operations import operations
 from jnn.sharding import BATCH, RULES, Rule, sharded, shardings
+from jnn.wording import size_in_words
 
 GIGA = 1e9
 
@@ -227,10 +228,9 @@ def lines(found: Plan, chip: str) -> list[str]:
 
 
 def _bytes_in_words(n: float) -> str:
-    """A number of bytes in the largest unit that is not larger, in a column."""
-    units = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
-    unit = next((unit for unit, size in units.items() if n >= size), "B")
-    return f"{n / units.get(unit, 1):10.4g} {unit}"
+    """A number of bytes, in a column."""
+    number, unit = size_in_words(n, digits=4).split()
+    return f"{number:>10} {unit}"
 
 
 def verdict(found: Plan, chip: Chip) -> str:

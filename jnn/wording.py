@@ -51,6 +51,18 @@ def printable(text: str) -> str:
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def size_in_words(size: float, *, digits: int = 3) -> str:
+    """A size in bytes, in the largest unit that is not larger.
+
+    >>> size_in_words(1_355_323), size_in_words(999_900), size_in_words(800, digits=4)
+    ('1.36 MB', '1 MB', '800 B')
+    """
+    rounded = float(f"{size:.{digits}g}")
+    units = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
+    unit = next((unit for unit, least in units.items() if rounded >= least), "B")
+    return f"{rounded / units.get(unit, 1):.{digits}g} {unit}"
+
+
 def metric_name(metric: str) -> str:
     """A metric's name in words.
 

@@ -13,6 +13,7 @@ import jnn
 from jnn.errors import JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.runs import Run, RunOptions
+from jnn.sharding import gathered, make_mesh
 from jnn.train import (
     Task,
     TrainingConfig,
@@ -25,6 +26,7 @@ from jnn.train import (
     seed_key,
     train,
 )
+from jnn.train.experiment import once
 from jnn.train.feed import streamed
 from jnn.train.sweep import sweep
 from jnn.train.task import start
@@ -175,13 +177,28 @@ def test_a_stream_gives_what_memory_gives():
     assert_same_bits(found[0].train_state, found[1].train_state)
 
 
+def test_what_is_predicted_on_a_mesh_is_not_predicted_again_for_the_report():
+    calls = []
+    predict = once(lambda params, state: calls.append(params) or float(params["w"].sum()))
+    split = jax.NamedSharding(make_mesh({"data": 4}), jax.P("data"))
+    params, state = {"w": jax.device_put(jnp.arange(8.0), split)}, {}
+    assert predict(params, state) == predict(gathered(params), {}) == 28
+    assert len(calls) == 1
+    assert predict({"w": params["w"] + 1}, state) == 36
+    assert predict({"w": params["w"][:4]}, state) == 6
+    assert predict({"v": params["w"][:4]} | params, state) == 28
+    assert len(calls) == 4
+
+
 def test_mistakes_are_named():
+    most = jax.device_count()
+    expected = f"expected 1 to {most} devices, those that JAX finds here"
+    with pytest.raises(JnnError, match=f"^devices: got {most + 1}, {expected}"):
+        device_mesh(most + 1)
     with pytest.raises(
-        JnnError,
-        match=f"devices: got {jax.device_count() + 1}, expected 1 to {jax.device_count()}, "
-        "those that JAX finds",
+        JnnError, match=f"^mesh: got data={most + 1}, {most + 1} devices, {expected}"
     ):
-        device_mesh(jax.device_count() + 1)
+        make_mesh({"data": most + 1})
     with pytest.raises(
         JnnError,
         match="got accumulate=2 and devices=3 for batch_size=8, "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jnn.wording import size_in_words
+
 
 @dataclass(frozen=True, kw_only=True)
 class File:
@@ -40,7 +42,7 @@ class Package:
 
     def __str__(self) -> str:
         kind = "wheel" if self.wheel else "source distribution"
-        return f"the {kind} of {self.name} {self.version} ({megabytes(self.download)})"
+        return f"the {kind} of {self.name} {self.version} ({size_in_words(self.download)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Debian:
     download: int
 
     def __str__(self) -> str:
-        return f"the Debian package {self.name} ({megabytes(self.download)})"
+        return f"the Debian package {self.name} ({size_in_words(self.download)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class Address:
     download: int
 
     def __str__(self) -> str:
-        return f"{self.base} ({megabytes(self.download)})"
+        return f"{self.base} ({size_in_words(self.download)})"
 
 
 Origin = Package | Debian | Address
@@ -87,12 +89,3 @@ class Source:
     files: tuple[File, ...] = ()
     origins: tuple[Origin, ...] = ()
     folders: tuple[str, ...] = ()
-
-
-def megabytes(size: int) -> str:
-    """A size in bytes as text.
-
-    >>> megabytes(1_355_323), megabytes(42_000)
-    ('1.4 MB', '42 kB')
-    """
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
