@@ -1,4 +1,4 @@
-"""Classify images with an MLP, a CNN or a ResNet.
+"""Classify images with an MLP, a CNN, a ResNet or a vision transformer.
 
 Data      digits: scikit-learn's 1,797 handwritten digits, 8x8. mnist5k: 5,000 digits of MNIST,
           28x28. fashion_mnist: 60,000 + 10,000 pictures of clothes, 28x28 (Xiao et al. 2017,
@@ -6,7 +6,8 @@ Data      digits: scikit-learn's 1,797 handwritten digits, 8x8. mnist5k: 5,000 d
 Baselines Logistic regression and a support vector machine (RBF kernel, C = 10) on the same split;
           for Fashion-MNIST on 50 principal components, the machine fitted on 10,000 examples.
 Command   jnn run image_classification [--data digits|mnist5k|fashion_mnist]
-          [--model mlp|cnn|resnet]
+          [--model mlp|cnn|resnet|vit]
+          jnn run image_classification --start FOLDER, of a pretrained ViT, DeiT or ResNet
 Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel
           Xeon, time of one run; the support vector machine has 0.9944 and 0.8612, logistic
           regression 0.9667 and 0.8282:
@@ -29,15 +30,17 @@ from jnn import losses, metrics
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import ResNetConfig, resnet
+from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.splits import Splits
+from jnn.interop.pretrained import Pretrained, image_settings, pretrained_image_classifier
 from jnn.runs import About
 from jnn.train import (
     SUITED,
+    FineTuningConfig,
     Preparation,
     Task,
-    TrainingConfig,
     in_memory,
     make_evaluate,
     predict_all,
@@ -45,7 +48,7 @@ from jnn.train import (
 
 ABOUT = About(
     task="image classification",
-    models=("mlp", "cnn", "resnet"),
+    models=("mlp", "cnn", "resnet", "vit"),
     data=("digits", "mnist5k", "fashion_mnist"),
     metric="test/accuracy",
     direction="highest",
@@ -57,27 +60,39 @@ SHIFT = {"digits": 1, "mnist5k": 2, "fashion_mnist": 1}  # pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(FineTuningConfig):
     """The settings of a run."""
 
     data: Literal["digits", "mnist5k", "fashion_mnist"] = "digits"
     """The images."""
-    model: Literal["mlp", "cnn", "resnet"] = "cnn"
-    """The architecture."""
+    model: Literal["mlp", "cnn", "resnet", "vit"] = SUITED
+    """The architecture: a cnn, or that of the pretrained model."""
     epochs: int = SUITED
     batch_size: int = 64
-    learning_rate: float = 3e-3
+    learning_rate: float = SUITED
     weight_decay: float = 0.05
-    dropout: float = 0.3
-    """Fraction of hidden activities that is dropped in training (mlp and cnn)."""
+    dropout: float = SUITED
+    """Fraction of hidden activities that is dropped in training (mlp, cnn and vit)."""
     label_smoothing: float = 0.05
     """Share of the target's probability that is spread over all classes."""
     augmentation: bool = True
     """Shift training images by a pixel or two, and mirror clothes."""
 
     def suited(self) -> dict[str, Any]:
-        """The epochs that suit the data."""
-        return {"epochs": 2 if self.smoke else EPOCHS[self.data]}
+        """The epochs that suit the data, and what suits a pretrained model."""
+        epochs = 2 if self.smoke else EPOCHS[self.data]
+        if self.pretrained:
+            is_vit = isinstance(image_settings(self.pretrained), VisionTransformerConfig)
+            rates = {"learning_rate": 5e-4 if self.lora else 1e-4, "dropout": 0.0}
+            return {"model": "vit" if is_vit else "resnet", **rates, "epochs": min(epochs, 5)}
+        return {"model": "cnn", "learning_rate": 3e-3, "dropout": 0.3, "epochs": epochs}
+
+    def __post_init__(self):
+        """Fill in what suits, and refuse what a pretrained model does not have."""
+        super().__post_init__()
+        if self.pretrained:
+            unused = ["model", "dropout"]
+            self.refuse(unused, "for a pretrained model", expected="what that has")
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
@@ -90,14 +105,25 @@ def load_data(config: Config, *, offline: bool = False) -> Splits:
     return load[config.data](offline=offline)
 
 
+def of_folder(config: Config) -> Pretrained:
+    """The pretrained model, with a new head."""
+    return config.adapted(pretrained_image_classifier(config.pretrained, outputs=10))
+
+
 def build_model(config: Config) -> jnn.Model:
     """Images ``(..., H, W, 1)`` -> logits ``(..., 10)``."""
+    if config.pretrained:
+        return config.cast(of_folder(config).model)
     if config.model == "mlp":
         settings = MLPConfig(outputs=10, hidden=(256, 256), dropout=config.dropout, input_rank=3)
         return config.cast(mlp(settings))
     if config.model == "resnet":
         return config.cast(resnet(ResNetConfig(outputs=10, stem="small", width=16)))
     small = config.data == "digits"
+    if config.model == "vit":
+        sizes = {"image_size": (8, 8) if small else (28, 28), "patch_size": 2 if small else 4}
+        sizes |= {"width": 64, "depth": 4, "heads": 4, "dropout": config.dropout}
+        return config.cast(vision_transformer(VisionTransformerConfig(outputs=10, **sizes)))
     settings = CNNConfig(
         outputs=10,
         channels=(32,) if small else (32, 48, 96),
@@ -168,9 +194,10 @@ def task(config: Config, splits: Splits) -> Task:
         lowest=True,
         test=evaluate(splits.test, split="test"),
         baselines=partial(baselines, config, splits),
-        sections=partial(sections, model, predict, splits),
+        sections=partial(sections, config, model, predict, splits),
         data=splits.sizes,
         preparation=preparation,
+        pretrained=of_folder(config) if config.pretrained else None,
     )
 
 
@@ -200,7 +227,7 @@ def baselines(config: Config, splits: Splits) -> dict[str, float]:
     }
 
 
-def sections(model: jnn.Model, predict, splits: Splits, fitted) -> list:
+def sections(config: Config, model: jnn.Model, predict, splits: Splits, fitted) -> list:
     """What it gets right and wrong on the test part, and what it sees in the first image."""
     from jnn.explain.sections import image_classification
 
@@ -208,7 +235,10 @@ def sections(model: jnn.Model, predict, splits: Splits, fitted) -> list:
     image, label = images.to_float(splits.test["image"]), splits.test["label"]
     logits = predict_all(predict, params, state, splits.test)
     name = splits.classes[label[0]]
+    right_and_wrong = image_classification.predictions(image, label, logits, splits.classes)
+    if config.model == "vit":  # which has no maps
+        return right_and_wrong
     return [
-        *image_classification.predictions(image, label, logits, splits.classes),
+        *right_and_wrong,
         *image_classification.inside(model, params, state, image[0], int(label[0]), name),
     ]

@@ -36,14 +36,22 @@ from jnn.data.sets.labelled_texts import WordSplits, load_movie_sentences, with_
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.data.tokenizers import split_words
+from jnn.interop.pretrained import encoder_settings
 from jnn.runs import About
 from jnn.train import (
     SUITED,
+    FineTuningConfig,
     Preparation,
     Task,
-    TrainingConfig,
     class_probabilities,
     text_classification,
+)
+from jnn.train.pretrained_texts import (
+    log_probabilities,
+    pretrained_text_classification,
+    pretrained_words,
+    suited_to_encoder,
+    text_classifier,
 )
 
 ABOUT = About(
@@ -60,7 +68,7 @@ CLASSES = ("negative", "positive")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(FineTuningConfig):
     """The settings of a run, chosen on a held-out quarter of what is not test data."""
 
     data: Literal["movie_sentences"] = "movie_sentences"
@@ -71,7 +79,7 @@ class Config(TrainingConfig):
     """The number of words in each kind of window."""
     channels: int = SUITED
     """Features of each kind of window."""
-    bayes_share: float = 0.5
+    bayes_share: float = SUITED
     """Weight of naive Bayes against that of the networks, from 0 (the networks alone) to 1 (naive
     Bayes alone)."""
     bayes_scale: float = 0.6
@@ -79,11 +87,11 @@ class Config(TrainingConfig):
     independent of each other."""
     epochs: int = SUITED
     batch_size: int = SUITED
-    learning_rate: float = 3e-3
+    learning_rate: float = SUITED
     weight_decay: float = 0.5
-    dropout: float = 0.3
+    dropout: float = SUITED
     """Fraction of a sentence's features that is dropped in training."""
-    word_dropout: float = 0.3
+    word_dropout: float = SUITED
     """Fraction of words that are replaced by the unknown token in training."""
     class_weights: Literal["none", "balanced"] = "none"
     """Whether each class has the same total weight in the networks' loss, however rare it is."""
@@ -92,15 +100,23 @@ class Config(TrainingConfig):
     it is lowest; otherwise all of it is trained on, and the last params are kept."""
 
     def suited(self) -> dict[str, Any]:
-        """Sizes, and those of a smoke run."""
+        """Sizes, and those of a smoke run or of a pretrained encoder."""
+        if self.pretrained:
+            its = encoder_settings(self.pretrained)
+            sizes = {"members": 1, "bayes_share": 0.0, "channels": its.width}
+            return {**suited_to_encoder(self), **sizes}
+        settings = {"bayes_share": 0.5, "learning_rate": 3e-3, "dropout": 0.3, "word_dropout": 0.3}
         if self.smoke:
-            return {"epochs": 2, "channels": 4, "members": 2, "batch_size": 8}
-        return {"epochs": 7, "channels": 40, "members": 4, "batch_size": 64}
+            return {**settings, "epochs": 2, "channels": 4, "members": 2, "batch_size": 8}
+        return {**settings, "epochs": 7, "channels": 40, "members": 4, "batch_size": 64}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
         super().__post_init__()
         self.require("bayes_share", least=0.0, most=1.0)
+        if self.pretrained:
+            unused = ["members", "channels", "bayes_share"]
+            self.refuse(unused, "for a pretrained model", expected="that model alone")
 
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:
@@ -108,6 +124,8 @@ def load_data(config: Config, *, offline: bool = False) -> WordSplits:
     load = partial(load_movie_sentences, offline=offline)
     splits = synthetic_labelled_texts(sentence, 180, CLASSES) if config.smoke else load()
     splits = splits if config.validation else splits.without_validation()
+    if config.pretrained:
+        return pretrained_words(config, splits)
     return with_vectors(splits, glove=not config.smoke, offline=offline)
 
 
@@ -145,7 +163,12 @@ def build_bayes(vocabulary: int, train: dict[str, np.ndarray] | None = None) -> 
 def build_model(
     config: Config, vectors: np.ndarray, train: dict[str, np.ndarray] | None = None
 ) -> jnn.Model:
-    """Tokens ``(..., T)`` -> ``{"bayes": (..., 2), "networks": (members, ..., 2)}``, logits."""
+    """Tokens ``(..., T)`` -> ``{"bayes": (..., 2), "networks": (members, ..., 2)}``, logits.
+
+    A pretrained model has ``"networks"`` alone, of which there is one.
+    """
+    if config.pretrained:
+        return text_classifier(config, len(CLASSES), config.dropout).model
     bayes, networks = build_bayes(len(vectors), train), build_networks(config, vectors)
     return jnn.parallel(bayes=bayes, networks=networks)
 
@@ -158,6 +181,8 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 def committee(config: Config, model: jnn.Model) -> jnn.Model:
     """Tokens ``(..., T)`` -> logarithms of the classes' probabilities ``(..., 2)``."""
+    if config.pretrained:
+        return log_probabilities(model)
     weights = {"share": config.bayes_share, "scale": config.bayes_scale}
     return product_of_experts(model, ensemble="networks", other="bayes", **weights)
 
@@ -172,6 +197,11 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
 def task(config: Config, sentences: WordSplits) -> Task:
     """Cross entropy of each network, on batches of like lengths; naive Bayes is counted."""
     splits, tokenizer = sentences.splits, sentences.tokenizer
+    balanced = config.class_weights == "balanced"
+    if config.pretrained:
+        settings = {"word_dropout": config.word_dropout, "balanced": balanced, "name": "sentences"}
+        fine = pretrained_text_classification(config, sentences, rate=config.dropout, **settings)
+        return fine._replace(baselines=partial(linear_classifiers, splits))
     model = build_model(config, sentences.vectors, splits.train.to_arrays(tokenizer))
     answer = committee(config, model)
 
@@ -192,6 +222,6 @@ def task(config: Config, sentences: WordSplits) -> Task:
         trained=["networks"],
         batch_size=config.batch_size,
         word_dropout=config.word_dropout,
-        balanced=config.class_weights == "balanced",
+        balanced=balanced,
     )
     return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)

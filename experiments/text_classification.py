@@ -39,17 +39,25 @@ from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits, with_vector
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.data.tokenizers import split_words
+from jnn.interop.pretrained import encoder_settings
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
 from jnn.runs import About
 from jnn.train import (
     SUITED,
+    FineTuningConfig,
     Preparation,
     Task,
-    TrainingConfig,
     class_probabilities,
     text_classification,
+)
+from jnn.train.pretrained_texts import (
+    log_probabilities,
+    pretrained_text_classification,
+    pretrained_words,
+    suited_to_encoder,
+    text_classifier,
 )
 
 ABOUT = About(
@@ -69,13 +77,13 @@ LONGEST = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(TrainingConfig):
+class Config(FineTuningConfig):
     """The settings of a run, chosen on a held-out quarter of what is not test data."""
 
     data: Literal["trec", "sms_spam"] = "trec"
     """The texts."""
-    model: Literal["cnn", "lstm", "transformer"] = "cnn"
-    """The architecture."""
+    model: Literal["cnn", "lstm", "transformer"] = SUITED
+    """The architecture: a cnn, or that of the pretrained model."""
     members: int = SUITED
     """Networks whose probabilities are averaged."""
     width: int = SUITED
@@ -83,13 +91,13 @@ class Config(TrainingConfig):
     block's feed-forward layer (transformer)."""
     epochs: int = SUITED
     batch_size: int = SUITED
-    learning_rate: float = 4e-3
+    learning_rate: float = SUITED
     weight_decay: float = 0.1
-    dropout: float = 0.5
+    dropout: float = SUITED
     """Fraction of a text's features that is dropped in training."""
-    word_dropout: float = 0.1
+    word_dropout: float = SUITED
     """Fraction of words that are replaced by the unknown token in training."""
-    linear_share: float = 0.5
+    linear_share: float = SUITED
     """Weight of a linear model of words and pairs of words against that of the networks, from 0
     (the networks alone) to 1."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -99,15 +107,24 @@ class Config(TrainingConfig):
     it is lowest; otherwise all of it is trained on, and the last params are kept."""
 
     def suited(self) -> dict[str, Any]:
-        """Sizes, and those of a smoke run."""
+        """Sizes, and those of a smoke run or of a pretrained encoder."""
+        if self.pretrained:
+            sizes = {"model": "transformer", "members": 1, "linear_share": 0.0}
+            its = encoder_settings(self.pretrained)
+            return {**suited_to_encoder(self), **sizes, "width": its.hidden // 2}
+        settings = {"model": "cnn", "linear_share": 0.5, "dropout": 0.5, "word_dropout": 0.1}
+        settings["learning_rate"] = 4e-3
         if self.smoke:
-            return {"epochs": 2, "width": 4, "members": 2, "batch_size": 8}
-        return {"epochs": 12, "width": 100, "members": 4, "batch_size": 32}
+            return {**settings, "epochs": 2, "width": 4, "members": 2, "batch_size": 8}
+        return {**settings, "epochs": 12, "width": 100, "members": 4, "batch_size": 32}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
         super().__post_init__()
         self.require("linear_share", least=0.0, most=1.0)
+        if self.pretrained:
+            unused = ["model", "members", "width", "linear_share"]
+            self.refuse(unused, "for a pretrained model", expected="that model alone")
 
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:
@@ -115,6 +132,8 @@ def load_data(config: Config, *, offline: bool = False) -> WordSplits:
     load = {"trec": labelled_texts.load_trec, "sms_spam": labelled_texts.load_sms_spam}[config.data]
     splits = synthetic(SIZES[config.data][1]) if config.smoke else load(offline=offline)
     splits = splits if config.validation else splits.without_validation()
+    if config.pretrained:
+        return pretrained_words(config, splits)
     return with_vectors(splits, glove=not config.smoke, offline=offline)
 
 
@@ -144,9 +163,13 @@ def build_model(config: Config, vectors: np.ndarray) -> jnn.Model:
     """Tokens ``(..., T)`` -> the logits of both kinds of model.
 
     ``{"linear": (..., classes), "networks": (members, ..., classes)}``. The networks share the
-    vectors of words, which are trained too.
+    vectors of words, which are trained too. A pretrained model has ``"networks"`` alone, of which
+    there is one.
     """
-    classes, initial = SIZES[config.data][1], lambda key, shape, dtype: jnp.asarray(vectors, dtype)
+    classes = SIZES[config.data][1]
+    if config.pretrained:
+        return text_classifier(config, classes, config.dropout).model
+    initial = lambda key, shape, dtype: jnp.asarray(vectors, dtype)
     words = jnn.embedding(*vectors.shape, embedding_init=initial)
     members = jnn.ensemble(member(config, classes), config.members)
     bag = bag_of_ngrams(BagOfNgramsConfig(outputs=classes, vocabulary=len(vectors), buckets=2**16))
@@ -163,6 +186,8 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 def committee(config: Config, model: jnn.Model) -> jnn.Model:
     """Tokens ``(..., T)`` -> logarithms of the classes' probabilities ``(..., classes)``."""
+    if config.pretrained:
+        return log_probabilities(model)
     share = config.linear_share
     return product_of_experts(model, ensemble="networks", other="linear", share=share)
 
@@ -177,6 +202,11 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
 def task(config: Config, texts: WordSplits) -> Task:
     """Cross entropy of each network and of the linear model, on batches of like lengths."""
     splits, tokenizer = texts.splits, texts.tokenizer
+    balanced = config.class_weights == "balanced"
+    if config.pretrained:
+        settings = {"longest": LONGEST, "word_dropout": config.word_dropout, "balanced": balanced}
+        fine = pretrained_text_classification(config, texts, rate=config.dropout, **settings)
+        return fine._replace(baselines=partial(linear_classifiers, splits))
     model = build_model(config, texts.vectors)
     answer = committee(config, model)
 
@@ -201,6 +231,6 @@ def task(config: Config, texts: WordSplits) -> Task:
         batch_size=config.batch_size,
         longest=LONGEST,
         word_dropout=config.word_dropout,
-        balanced=config.class_weights == "balanced",
+        balanced=balanced,
     )
     return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)

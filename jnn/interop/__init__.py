@@ -15,6 +15,11 @@ __getattr__, __dir__, __all__ = lazy(
             "save",
         ],
         "own": ["as_pretrained"],
-        "pretrained": ["Pretrained", "pretrained_decoder"],
+        "pretrained": [
+            "Pretrained",
+            "pretrained_decoder",
+            "pretrained_encoder",
+            "pretrained_image_classifier",
+        ],
     },
 )

@@ -10,8 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.data.tokenizers import Tokenizer
+from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.errors import mistake
 from jnn.files import replacing
 from jnn.interop.families import FAMILIES, Family
@@ -24,11 +30,12 @@ from jnn.interop.folder import (
     load,
     tokenizer_of,
 )
+from jnn.interop.pictures import PREPROCESSOR, of_pictures, read_pictures
 from jnn.model import Model, Params, State
 from jnn.runs.folders import PRETRAINED
-from jnn.transform import lora
+from jnn.transform import lora, merge_lora, reparameterized
 
-PREPROCESSOR = "preprocessor_config.json"
+_NO_HEAD = {"head": "none", "head_bias": False, "head_transform": False, "pooled": False}
 _KEPT = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, PREPROCESSOR)
 
 
@@ -41,6 +48,7 @@ class Pretrained:
     ``tokenizer``  of its texts; None for images
     ``paths``      of the leaves of params and state that ``read`` gives: a regular expression
     ``read``       ``() -> params, state``, those of the folder, at their places in the model
+    ``untrained``  the paths of leaves that are not to be trained; "" for none
     """
 
     folder: Path
@@ -49,19 +57,25 @@ class Pretrained:
     tokenizer: Tokenizer | None
     paths: str
     read: Callable[[], tuple[Params, State]]
+    untrained: str = ""
 
     def adapted(self, rank: int, paths: str) -> Pretrained:
-        """The same, of which `jnn.lora` trains low-rank additions to the kernels at ``paths``."""
+        """The same with low-rank additions to the kernels at ``paths``, as `jnn.lora` makes them.
+
+        They are trained in place of what the folder has; what it does not have is trained in full.
+        """
+        added = lora(self.model, rank, paths)
+        model = reparameterized(self.model, merge_lora)._replace(init=added.init)
         read = lambda: _around(self.read(), lambda params: {"base": params}, lambda state: state)
-        return dataclasses.replace(
-            self, model=lora(self.model, rank, paths), paths=f"base/({self.paths})", read=read
-        )
+        its = f"base/({self.paths})"
+        return dataclasses.replace(self, model=model, paths=its, untrained=its, read=read)
 
     def within(self, part: str, model: Model) -> Pretrained:
         """The same as the part called ``part`` of ``model``."""
         put = lambda tree: {part: tree}
         read = lambda: _around(self.read(), put, put)
-        return dataclasses.replace(self, model=model, paths=f"{part}/({self.paths})", read=read)
+        its, untrained = (paths and f"{part}/({paths})" for paths in (self.paths, self.untrained))
+        return dataclasses.replace(self, model=model, paths=its, untrained=untrained, read=read)
 
     def keep(self, run: Path) -> None:
         """Copy what describes the model, but no weights, into the folder of a run."""
@@ -104,6 +118,95 @@ def pretrained_decoder(folder: str | Path, **settings: Any) -> Pretrained:
     )
 
 
+def encoder_settings(folder: str | Path, **settings: Any) -> TransformerConfig:
+    """The settings of an encoder of texts, such as BERT, without a read-out.
+
+    ``settings`` are other ones than the folder has. Raises `JnnError` for a family of other models.
+    """
+    found = architecture(folder)
+    if not _encodes(found.family):
+        raise _of_no_use(folder, found, "classes of texts", _encodes)
+    return dataclasses.replace(found.settings, **{**_NO_HEAD, **settings})
+
+
+def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
+    """An encoder of texts: tokens ``(..., T)`` -> features ``(..., T, width)``.
+
+    What the folder has of a read-out is left out. Its tokenizer puts the tokens around a text that
+    the model was trained with. ``settings`` as for `encoder_settings`. Raises `JnnError` as it
+    does, and for a folder without tokenizer.
+    """
+    made = encoder_settings(folder, **settings)
+    model = _of_one_segment(transformer(made)) if made.segments else transformer(made)
+    parts = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(1, int))[0]
+
+    def read():
+        params = load(folder, settings={"dropout": made.dropout}, dtype="float32").params
+        return {name: params[name] for name in parts}, {}
+
+    return Pretrained(
+        folder=Path(folder),
+        model=model,
+        settings=made,
+        tokenizer=_with_ends(_tokenizer(folder, made)),
+        paths=".*",
+        read=read,
+    )
+
+
+def image_settings(folder: str | Path) -> VisionTransformerConfig | ResNetConfig:
+    """The settings of a classifier of images, a vision transformer or a ResNet.
+
+    Raises `JnnError` for a family of other models.
+    """
+    found = architecture(folder)
+    if not _sees(found.family):
+        raise _of_no_use(folder, found, "classes of images", _sees)
+    return found.settings
+
+
+def pretrained_image_classifier(folder: str | Path, outputs: int) -> Pretrained:
+    """A classifier of images with a new head: x ``(..., H, W, C)`` -> logits ``(..., outputs)``.
+
+    x has values from 0 to 1. Images are resized, grey ones repeated in three channels, and the
+    channels scaled, as ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings`
+    does.
+    """
+    made: Any = dataclasses.replace(image_settings(folder), outputs=outputs)
+    is_transformer = isinstance(made, VisionTransformerConfig)
+    model = vision_transformer(made) if is_transformer else resnet(made)
+    size = made.image_size if is_transformer else None
+    head = "head" if is_transformer else "out"
+    return Pretrained(
+        folder=Path(folder),
+        model=of_pictures(model, read_pictures(folder, size)),
+        settings=made,
+        tokenizer=None,
+        paths=f"(?!{head}/).*",
+        read=lambda: _read(folder, {}),
+    )
+
+
+def _of_one_segment(model: Model) -> Model:
+    """A model of tokens and segments as one of tokens, which are all of the first segment."""
+    whole = lambda tokens: {"tokens": tokens, "segments": jnp.zeros_like(tokens)}
+
+    def init(key, x):
+        return model.init(key, whole(x))
+
+    def apply(params, state, x, **options):
+        return model.apply(params, state, whole(x), **options)
+
+    return Model(init, apply, follow=lambda params, state, x, mask: mask)
+
+
+def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with ends around a text, and with tokens for padding and for unknown words."""
+    special = {"padding": 0, **tokenizer.special}  # which a mask hides
+    special = {"unknown": special["padding"], **special}
+    return from_pretrained(tokenizer.definition["tokenizer"], special, ends=True)
+
+
 def _read(folder: str | Path, settings: Mapping[str, Any]) -> tuple[Params, State]:
     loaded = load(folder, settings=settings, dtype="float32")
     return loaded.params, loaded.state
@@ -112,6 +215,16 @@ def _read(folder: str | Path, settings: Mapping[str, Any]) -> tuple[Params, Stat
 def _decodes(family: Family) -> bool:
     """Whether models of the family predict next tokens."""
     return family.config is TransformerConfig and family.constants.get("causal", True)
+
+
+def _encodes(family: Family) -> bool:
+    """Whether models of the family make features of texts."""
+    return family.config is TransformerConfig and not family.constants.get("causal", True)
+
+
+def _sees(family: Family) -> bool:
+    """Whether models of the family classify images."""
+    return family.config in (VisionTransformerConfig, ResNetConfig)
 
 
 def _around(trees: tuple[Any, Any], of_params: Callable, of_state: Callable) -> tuple[Any, Any]:

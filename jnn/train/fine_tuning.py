@@ -48,5 +48,4 @@ class FineTuningConfig(TrainingConfig):
     @property
     def untrained(self) -> str:
         """A regular expression for the paths of params that are not trained; "" for none."""
-        base = ["(.*/)?base/.*"] if self.lora else []
-        return "|".join(f"({paths})" for paths in [self.frozen, *base] if paths)
+        return self.frozen
