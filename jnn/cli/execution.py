@@ -19,22 +19,29 @@ import jax
 from jnn.cli.experiments import Listing
 from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError, mistake
+from jnn.processes import here
+from jnn.processes.lookout import Lookout
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 
 
-def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
+def execute(
+    module: ModuleType, config: Any, run: Run, listing: Listing, *, stuck_after: float = 0.0
+) -> int:
     """Run the experiment, write its report, and print its result on standard output.
 
-    The result is printed as a table, or with ``--json`` as the summary on one line.
+    The result is printed as a table, or with ``--json`` as the summary on one line. Of several
+    processes the first does so. ``stuck_after`` is that of `jnn.processes.lookout.Lookout`.
     """
     main = main_of(module)
-    with run, terminable():
+    with run, watched(run, stuck_after), terminable():
         try:
             with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():
                 result = main(config, run)
         except jax.errors.TracerBoolConversionError as error:
             raise JnnError(plain_sentence(error)) from error
+        if not here().is_first:
+            return 0
         summary = run.finish(result, metric=listing.metric)
         report(run, listing, summary, result.get("sections", []))
     if run.options.json:
@@ -42,6 +49,23 @@ def execute(module: ModuleType, config: Any, run: Run, listing: Listing) -> int:
     else:
         print("\n".join(result_lines(summary)))
     return 0
+
+
+@contextlib.contextmanager
+def watched(run: Run, stuck_after: float) -> Iterator[None]:
+    """Within the block a lookout ends this process where another one of the run is gone."""
+    processes = here()
+    if processes.count == 1 and not stuck_after:
+        yield
+        return
+
+    def note(words: str) -> None:
+        run.log(f"error: {words}")
+        run.status("failed", message=words)
+
+    with Lookout(run.home, processes, stuck_after=stuck_after, tell=note) as lookout:
+        run.stepped = lookout.step
+        yield
 
 
 def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[Any]) -> None:
