@@ -17,6 +17,7 @@ from jnn.export.checks import check_same, run_script
 from jnn.export.program import program_of
 from jnn.export.stablehlo import Artifact, stablehlo
 from jnn.export.uses import PREDICT, readme
+from jnn.export.web import FILES, write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
 from jnn.interop.tensor_files import write_tensors
 from jnn.train.preparation import Preparation
@@ -25,15 +26,22 @@ TRIED = 3
 """Examples that what is exported is tried on, where it takes a batch."""
 
 
-def export(loaded: Loaded, folder: Path | str, *, title: str = "A trained model") -> Path:
+def export(
+    loaded: Loaded,
+    folder: Path | str,
+    *,
+    title: str = "A trained model",
+    web: bool = False,
+) -> Path:
     """Write a trained model as a folder that is used without jnn; returns its path.
 
     It has the weights, the program as StableHLO, ``predict.py``, ``config.json`` and
-    ``README.md``. ``predict.py`` is run in a process without jnn, on a CPU, and its outputs are
-    compared with those of the model: where it fails or they differ, no folder is left.
+    ``README.md``; with ``web`` a module of JavaScript, and a page. ``predict.py`` is run in a
+    process without jnn, on a CPU, and its outputs are compared with those of the model, and so are
+    those of the module: where one fails or they differ, no folder is left.
 
-    Raises `JnnError` for a folder that exists, for an operation that StableHLO does not have, and
-    where a check fails.
+    Raises `JnnError` for a folder that exists, for an operation that StableHLO or JavaScript does
+    not have, and where a check fails.
     """
     folder = Path(folder).absolute()
     with _new_folder(folder) as temporary:
@@ -45,10 +53,12 @@ def export(loaded: Loaded, folder: Path | str, *, title: str = "A trained model"
             (temporary / "model.stablehlo").write_bytes(artifact.content)
         write_json(temporary / "config.json", config)
         write_text(temporary / "predict.py", PREDICT)
-        write_text(temporary / "README.md", readme(config, {}))
+        write_text(temporary / "README.md", readme(config, FILES if web else {}))
         inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
         expected = program.expected(inputs)
         check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
+        if web:
+            write_web(temporary, program, title)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 
 import jax
@@ -13,6 +14,7 @@ from jnn.errors import JnnError
 from jnn.export import export, program_of
 from jnn.export.checks import check_same, run_script
 from jnn.export.stablehlo import stablehlo
+from jnn.export.web import run_javascript, write_web
 from jnn.train import Preparation
 from tests.trained import NAMED, loaded, loaded_of, shaped
 
@@ -143,6 +145,47 @@ def test_small_differences_are_those_of_float32():
     check_same("x", {"y": np.array([1000.0, 1.05])}, value)
     with pytest.raises(JnnError):
         check_same("x", {"y": np.array([1000.0, 1.2])}, value)
+
+
+@pytest.mark.parametrize("name", ["rows", "pictures", "texts"])
+def test_javascript_answers_for_one_example(monkeypatch, tmp_path, name):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    model = loaded(name)
+    write_web(tmp_path, program_of(model), "A model")
+    if name == "texts":
+        tokens = model.preparation.encode("so good")[0].tolist()
+        inputs = {"tokens": [*tokens, 0, 0, 0], "mask": [1, 1, 0, 0, 0]}
+        expected = {"probabilities": model.predict("so good").probabilities}
+    elif name == "pictures":
+        pixels = np.random.default_rng(1).integers(0, 256, (4, 6, 1), np.uint8)
+        inputs = {"x": pixels.ravel().tolist()}
+        expected = {"probabilities": model.predict(pixels).probabilities}
+    else:
+        inputs = {"x": [9.5, -3.0]}
+        expected = {"prediction": model.predict([9.5, -3.0])}
+    found = run_javascript(tmp_path, inputs)
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key], np.ravel(value), rtol=1e-4)
+    page = (tmp_path / "index.html").read_text()
+    assert '<script type="module">' in page
+
+
+def test_javascript_that_answers_otherwise_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("jnn.export.web.run_javascript", lambda *_: {"prediction": [7.0]})
+    with pytest.raises(JnnError, match=r"predict\.mjs: got prediction that differs"):
+        write_web(tmp_path, program_of(loaded("rows")), "A model")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+def test_node_runs_the_module(tmp_path):
+    folder = export(loaded("rows"), tmp_path / "rows", web=True)
+    found = run_javascript(folder, {"x": [9.5, -3.0]})
+    expected = loaded("rows").predict([9.5, -3.0])
+    np.testing.assert_allclose(found["prediction"], [expected], rtol=1e-4)
+    assert "`model.mjs`" in (folder / "README.md").read_text()
+    with pytest.raises(JnnError, match=r"predict\.mjs: got .*Error"):
+        run_javascript(folder, {"y": [1.0]})
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from jnn.cli.machine import use_device
 
 EXAMPLES = (
     "jnn export runs/image_classification/latest",
-    "jnn export runs/tabular_regression/latest --out diabetes",
+    "jnn export runs/tabular_regression/latest --out diabetes --web",
     "jnn export runs/text_classification/seed1 --out questions",
 )
 
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     loaded = load(run)
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
     title = f"{read_record(run.resolve())['experiment']}: {run.resolve().name}"
-    print(export(loaded, out, title=title))
+    print(export(loaded, out, title=title, web=arguments.web))
     return 0
 
 
@@ -37,4 +37,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser("export", about, examples=EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--out", default="", metavar="FOLDER", help="a new folder (RUN/export)")
+    parser.add_argument(
+        "--web", action="store_true", help="also as JavaScript, for a browser or Node"
+    )
     return parser.parse(argv)
