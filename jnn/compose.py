@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.activations import with_examples
 from jnn.errors import JnnError, mistake
 from jnn.functions import as_model, identity
 from jnn.integers import check_integer
@@ -316,10 +317,10 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         def layer(x, copy):
             (x, mask), (params, state, key) = x, copy
             y, new_state = model.apply(params, state, x, key=key, train=train, mask=mask)
-            return (y, following(model, params, state, x, y, mask)), new_state
+            return (with_examples(y), following(model, params, state, x, y, mask)), new_state
 
         keys = None if key is None else fold_in_each(key, n)
-        copies = params, state, keys
+        copies, x = (params, state, keys), with_examples(x)
         (y, _), state = jax.lax.scan(layer, (x, mask), copies, length=n, unroll=unroll)
         return y, state
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.activations import with_examples
 from jnn.errors import mistake
 from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.dense import linear
@@ -42,8 +43,9 @@ def embedding(
         # Indexing computes in the type of the tokens, which may be uint8.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
         check_params("embedding", params, "embedding")
-        vectors = jnp.asarray(params["embedding"]).at[tokens]
-        return vectors.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False), state
+        at = jnp.asarray(params["embedding"]).at[tokens]
+        vectors = at.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
+        return with_examples(vectors), state
 
     return pointwise(init, apply)
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jnn.activations import with_examples
 from jnn.errors import mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
@@ -178,6 +179,7 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
     def gradient(params, state, batch, key):
         check_divided(batch, parts, f"accumulate={parts}", "it divides")
         pieces = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
+        pieces = with_examples(pieces, axis=1)  # else each device would have pieces of its own
 
         def add(carry, piece):
             state, total = carry

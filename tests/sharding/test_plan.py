@@ -16,7 +16,7 @@ from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.cli import main
 from jnn.explain.inside.operations import flops
-from jnn.losses import cross_entropy
+from jnn.losses import by_rows, cross_entropy
 from jnn.plan import CHIPS, Collectives, Plan, collectives, lines, plan
 from jnn.sharding import make_mesh, shardings
 from jnn.train import init_train_state, make_step, seed_key
@@ -86,6 +86,37 @@ def test_collectives_in_loops_count_as_often_as_they_iterate():
 
 def test_a_program_for_one_device_has_no_collectives():
     assert planned("mlp", "data=1")[0].collectives == {}
+
+
+def moved(mesh, *, accumulate=1, rows=0):
+    """The bytes of collectives of a wide embedding and a tied read-out, and of its params."""
+    model, x = jnn.embedding(64, 32), jax.ShapeDtypeStruct((BATCH, 32), jnp.int32)
+
+    def objective(params, state, batch, key):
+        h, state = model.apply(params, state, batch)
+        of_rows = lambda h, y: cross_entropy(jnn.unembed(params, h), y)
+        each = by_rows(of_rows, h, batch, rows=rows, axes=2) if rows else of_rows(h, batch)
+        return jnp.mean(each), (state, {})
+
+    start = jax.eval_shape(lambda: init_train_state(seed_key(0), model, optax.sgd(0.1), x))
+    step = make_step(objective, optax.sgd(0.1), accumulate=accumulate)
+    found = plan(step, start, x, make_mesh(mesh))
+    return {kind: each.bytes for kind, each in found.collectives.items()}
+
+
+def test_activations_stay_with_their_examples_and_params_move():
+    """Nothing as large as all logits is sent, or all features: each (16, 32, ...)."""
+    found, table, features = moved("fsdp=8"), 4 * 64 * 32, 4 * BATCH * 32 * 32
+    assert found.pop("all-to-all", 0) <= features // 4  # own features, once there and back
+    assert sum(found.values()) <= 3 * table + 64
+
+
+@pytest.mark.parametrize("options", [{"accumulate": 2}, {"rows": 64}], ids=str)
+def test_parts_of_a_batch_have_examples_of_every_device(options):
+    """Of each part the gradient is sent; of examples nothing but their tokens."""
+    found, parts, table = moved("data=8", **options), BATCH * 32 // 64, 4 * 64 * 32
+    assert found.pop("all-reduce") <= max(options.get("accumulate", 0), parts + 1) * (table + 64)
+    assert sum(found.values()) <= 2 * 4 * BATCH * 32
 
 
 def golden():
