@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jnn.checkpoints import Checkpoints
 from jnn.paths import path_name
 from jnn.train.config import TrainingConfig
-from jnn.train.replay import Replayed, inside, replay
-from jnn.train.task import Task, Transfer
+from jnn.train.replay import Replayed, inside, replay, restored
+from jnn.train.state import TrainState, seed_key
+from jnn.train.task import Task, Transfer, start
 
 START, BATCH, CAPTURED, METRICS, GRADIENT, UPDATE = PARTS = (
     "start",
@@ -36,6 +38,20 @@ class Side(NamedTuple):
     def replay(self, step: int) -> Replayed:
         """A step of the run, made again."""
         return replay(self.task, self.config, self.folder, step, transfer=self.transfer)
+
+    def checkpoint(self, step: int) -> TrainState:
+        """What the run kept after a step of which it has a checkpoint."""
+        key = seed_key(self.config.seed)
+        train_state, _ = start(self.task, self.config, key, transfer=self.transfer)
+        return restored(self.folder / "checkpoints", train_state, before=step + 1)[1]
+
+    def steps_kept(self) -> list[int]:
+        """The steps of which the run has checkpoints."""
+        folder = self.folder / "checkpoints"
+        if not folder.is_dir():
+            return []
+        with Checkpoints(folder, read_only=True) as checkpoints:
+            return checkpoints.steps()
 
 
 class Difference(NamedTuple):
@@ -75,11 +91,23 @@ def first_row(
     """
     a, b = _by_step(rows), _by_step(others)
     for step in sorted(a.keys() & b.keys()):
-        for name in a[step].keys() & b[step].keys():
-            values = a[step][name], b[step][name]
-            if values[0] != values[1] and not all(map(_is_nan, values)):
-                return (step, name, *values)
+        for name, value in a[step].items():
+            other = b[step].get(name, value)
+            if value != other and not (_is_nan(value) and _is_nan(other)):
+                return step, name, value, other
     return None
+
+
+def last_checkpoints(a: Side, b: Side) -> tuple[int, list[Difference]] | None:
+    """What differs in the checkpoints of the last step of which both runs have one, and the step.
+
+    None where they have none in common.
+    """
+    common = set(a.steps_kept()) & set(b.steps_kept())
+    if not common:
+        return None
+    step = max(common)
+    return step, _differences(_state(a.checkpoint(step)), _state(b.checkpoint(step)))
 
 
 def part(a: Side, b: Side, step: int) -> Parting | None:
@@ -154,7 +182,7 @@ def _parts_of(side: Side, replayed: Replayed) -> dict[str, dict[str, Any]]:
     }
 
 
-def _state(train_state: Any) -> dict[str, Any]:
+def _state(train_state: TrainState) -> dict[str, Any]:
     """The arrays of a train state, params first; those of an optimizer have long paths."""
     return _named(train_state.params, "params") | _named(train_state._asdict())
 
@@ -192,11 +220,13 @@ def _how(a: np.ndarray, b: np.ndarray) -> str:
         return ""
     if a.size == 1:
         return f"{a.item():.9g} and {b.item():.9g}"
+    is_inexact = not (a.dtype == bool or np.issubdtype(a.dtype, np.integer))
     wide = np.complex128 if np.iscomplexobj(a) else np.float64
     a, b = a.astype(wide), b.astype(wide)
     differ = (a != b) & ~(np.isnan(a) & np.isnan(b))
     most = np.max(np.abs(a - b), initial=0.0, where=differ & np.isfinite(a - b))
-    return f"{differ.sum():,} of {a.size:,} values, by {most:.3g} at most"
+    count = f"{differ.sum():,} of {a.size:,} values"
+    return f"{count}, by {most:.3g} at most" if is_inexact else count
 
 
 def _by_step(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:

@@ -61,7 +61,7 @@ def replay(
         raise mistake("replay", got=f"step {step:,}", expected=f"1 to {steps:,}")
     train_state, one = start(task, config, seed_key(config.seed), transfer=transfer)
     train_state = jax.tree.map(jnp.copy, train_state)
-    since, train_state = _restored(folder / "checkpoints", train_state, before=step)
+    since, train_state = restored(folder / "checkpoints", train_state, before=step)
     dispatch, feed, at = compiled(one, task.feed, train_state), task.feed, since
     data = feed.read(child_key(train_state.key, "batches"), at)
     while at < step - 1:
@@ -81,16 +81,19 @@ def replay(
     return Replayed(step, since, batch, before, after, row, bad_leaf)
 
 
-def _restored(folder: Path, train_state: TrainState, *, before: int) -> tuple[int, TrainState]:
-    """The last checkpoint before a step; the train state itself where there is none."""
+def restored(folder: Path, train_state: TrainState, *, before: int) -> tuple[int, TrainState]:
+    """The last checkpoint before a step, of the shapes of a train state, and its step.
+
+    Where there is none it is the train state itself.
+    """
     if not folder.is_dir():
         return 0, train_state
     with Checkpoints(folder, read_only=True) as checkpoints:
         earlier = [at for at in checkpoints.steps() if at < before]
         if not earlier:
             return 0, train_state
-        restored = checkpoints.restore((train_state, ()), step=max(earlier), partial=True)
-    return (0, train_state) if restored is None else (restored.step, restored.tree[0])
+        found = checkpoints.restore((train_state, ()), step=max(earlier), partial=True)
+    return (0, train_state) if found is None else (found.step, found.tree[0])
 
 
 def inside(task: Task, replayed: Replayed) -> tuple[Any, Mapping[str, jax.Array]]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.experiments import find, load
 from jnn.cli.machine import several_cpus, use_device
 from jnn.cli.programs import keep_programs
 from jnn.cli.terminal import bold
@@ -25,31 +24,23 @@ MOST_ROWS = 20
 def main(argv: list[str]) -> int:
     """Print what a step saw and computed; write its arrays to a file."""
     arguments = _parse(argv)
-    from jnn.runs.folders import read_record, read_status, settings_at_hand
+    from jnn.runs.folders import read_record, read_status
 
     folder = Path(arguments.run)
     record = read_record(folder)
     several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
     use_device(arguments.device)
     keep_programs()
-    listing = find(record.get("source") or record["experiment"])
-    module = load(listing)
-    if not hasattr(module, "task"):
-        got, expected = f"{listing.name}, whose training is its own", "an experiment with a task"
-        raise mistake("replay", got=got, expected=expected)
-
     import jax
 
-    from jnn.cli.options import config_from
+    from jnn.cli.replayable import replayable
     from jnn.paths import path_name
     from jnn.train.replay import cause, inside, replay
 
-    settings = settings_at_hand(folder, record)
-    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
-    task = module.task(config, module.load_data(config, offline=arguments.offline))
+    task, config, _, transfer = replayable(folder, record, offline=arguments.offline)
     status = read_status(folder)
     step = arguments.step if arguments.step is not None else _last(folder, status)
-    replayed = replay(task, config, folder, step, transfer=_transfer(folder, record, task))
+    replayed = replay(task, config, folder, step, transfer=transfer)
     gradient, values = inside(task, replayed)
     chosen = {path: value for path, value in values.items() if _wanted(path, arguments.capture)}
     if arguments.capture and not chosen:
@@ -109,22 +100,6 @@ def _last(folder: Path, status: dict) -> int:
     if not steps:
         return 1
     return max(steps) + 1 if status.get("state") == "diverged" else max(steps)
-
-
-def _transfer(folder: Path, record: dict, task: Any):
-    """What the run began with from another run or model, of which it keeps a copy."""
-    if not record.get("start") and not task.pretrained:
-        return None
-    from functools import partial
-    from types import SimpleNamespace
-
-    from jnn.train.transfer import COPY, transferred
-
-    if not (folder / COPY).is_dir():
-        got = f"no {COPY} folder"
-        raise mistake(str(folder), got=got, expected="the copy of what the run began with")
-    run: Any = SimpleNamespace(folder=folder, start=record.get("start"), say=lambda text: None)
-    return partial(transferred, run=run, pretrained=task.pretrained)
 
 
 def _summary(array) -> list[str]:

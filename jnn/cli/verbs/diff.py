@@ -1,0 +1,234 @@
+"""``jnn diff``: where two runs part."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jnn.cli.arguments import Parser
+from jnn.cli.machine import several_cpus, use_device
+from jnn.cli.programs import keep_programs
+from jnn.cli.terminal import bold, dim
+from jnn.errors import mistake
+from jnn.tables import table
+
+EXAMPLES = (
+    "jnn diff runs/tabular_regression/A runs/tabular_regression/B",
+    "jnn diff RUN_A RUN_B --logs",
+    "jnn diff RUN_A RUN_B --step 100",
+)
+MOST_ROWS = 10
+
+
+def main(argv: list[str]) -> int:
+    """Print what differs between two runs, and where; returns 1 if a step differs, else 0."""
+    arguments = _parse(argv)
+    from jnn.files import JsonLines
+    from jnn.runs.folders import read_record
+    from jnn.train.parting import first_row
+
+    folders = [Path(arguments.first), Path(arguments.second)]
+    records = [read_record(folder) for folder in folders]
+    _check(folders, records)
+    rows = [JsonLines(folder / "metrics.jsonl").rows() for folder in folders]
+    steps = min(max((row["step"] for row in log), default=0) for log in rows)
+    logged = first_row(*rows)
+    found: dict[str, Any] = {
+        "settings": _settings(records),
+        "environment": _environment(folders),
+        "steps": steps,
+        "logs": dict(zip(("step", "metric", "values"), (*logged[:2], logged[2:]), strict=True))
+        if logged
+        else None,
+    }
+    if not arguments.logs:
+        use_device(arguments.device)
+        several_cpus(max(_devices(record["config"]) for record in records))
+        keep_programs()
+        found |= _made_again(folders, records, rows, logged, arguments)
+    if arguments.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(folders, found)))
+    return int(bool(logged or found.get("parting") or found.get("checkpoint", {}).get("differ")))
+
+
+def _check(folders: list[Path], records: list[dict[str, Any]]) -> None:
+    """Refuse one run twice, and runs of two experiments."""
+    if folders[0].resolve() == folders[1].resolve():
+        raise mistake("diff", got=f"{folders[0]} twice", expected="two runs")
+    names = [record["experiment"] for record in records]
+    if names[0] != names[1]:
+        got, expected = f"runs of {names[0]} and of {names[1]}", "two runs of one experiment"
+        raise mistake("diff", got=got, expected=expected, remedy="See `jnn compare` for results.")
+
+
+def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
+    """Where the runs part, and whether their steps are on this machine what they were."""
+    from jnn.cli.replayable import replayable
+    from jnn.train.parting import PARTS, Side, last_checkpoints, part
+
+    a, b = (
+        Side(*replayable(folder, record, offline=arguments.offline))
+        for folder, record in zip(folders, records, strict=True)
+    )
+    found: dict[str, Any] = {}
+    step = logged[0] if logged else None
+    if arguments.step is not None:
+        step = arguments.step
+    elif step is None:
+        kept = last_checkpoints(a, b)
+        if kept:
+            found["checkpoint"] = {"step": kept[0], "differ": [d._asdict() for d in kept[1]]}
+        if not kept or not kept[1]:
+            return found
+        step = kept[0]
+    parting = part(a, b, step)
+    found["parting"] = None
+    if parting:
+        found["parting"] = {
+            "step": parting.step,
+            "parts": {
+                name: {
+                    "arrays": parting.sizes[name],
+                    "differ": [d._asdict() for d in parting.differences[name]],
+                }
+                for name in PARTS
+            },
+        }
+        found["not_as_logged"] = [
+            _not_as_logged(log, replayed)
+            for log, replayed in zip(rows, parting.replayed, strict=True)
+        ]
+    return found
+
+
+def _not_as_logged(rows: list[dict[str, Any]], replayed: Any) -> str:
+    """How a step that was made again differs from the log of the run; empty where it does not."""
+    for row in rows:
+        if row["step"] == replayed.step:
+            for name, value in replayed.metrics.items():
+                was = row.get(f"train/{name}", value)
+                if was != value and not (math.isnan(was) and math.isnan(value)):
+                    return f"train/{name} is {value:.9g}, the log has {was:.9g}"
+    return ""
+
+
+def _settings(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    from jnn.runs.settings import flat
+
+    return _different(*(flat(record["config"]) for record in records))
+
+
+def _environment(folders: list[Path]) -> dict[str, list[Any]]:
+    """What differs in versions, devices, processors, variables and sources."""
+    from jnn.files import read_json
+    from jnn.runs.settings import flat
+
+    found = []
+    for folder in folders:
+        path = folder / "env.json"
+        record = read_json(path) if path.exists() else {}
+        record.pop("config_at_start", None)
+        found.append(flat(record))
+    return _different(*found)
+
+
+def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {
+        name: [a.get(name), b.get(name)]
+        for name in dict.fromkeys([*a, *b])
+        if a.get(name) != b.get(name)
+    }
+
+
+def _devices(config: Mapping[str, Any]) -> int:
+    """The devices that a run divides its batches over."""
+    if config.get("mesh"):
+        from jnn.sharding import mesh_sizes
+
+        return math.prod(mesh_sizes(config["mesh"]).values())
+    devices = config.get("devices")
+    return devices if isinstance(devices, int) else 1
+
+
+def _lines(folders: list[Path], found: dict[str, Any]) -> list[str]:
+    lines = [bold(_headline(found)), ""]
+    lines += [f"  first   {folders[0]}", f"  second  {folders[1]}"]
+    for name in ("settings", "environment"):
+        if found[name]:
+            rows = [
+                [f"  {key}", *(json.dumps(value, ensure_ascii=False) for value in values)]
+                for key, values in found[name].items()
+            ]
+            lines += ["", *table([[f"  {name}", "first", "second"], *rows])]
+    if found["logs"]:
+        first, second = found["logs"]["values"]
+        lines += ["", f"The logs part at step {found['logs']['step']:,}: {found['logs']['metric']} "
+                  f"is {first:.9g} in the first run, {second:.9g} in the second."]  # fmt: skip
+    if parting := found.get("parting"):
+        lines += ["", *_step_table(parting)]
+        differ = {name for name, of in parting["parts"].items() if of["differ"]}
+        if differ and differ <= {"metrics", "update"}:
+            lines += ["", "The values inside and the gradient are equal where one device computes "
+                      "them for the whole batch:", "the runs differ in the optimizer, or in how a "
+                      "step is divided and compiled."]  # fmt: skip
+        for which, text in zip(("first", "second"), found["not_as_logged"], strict=True):
+            if text:
+                lines += ["", f"Made again here, step {parting['step']:,} of the {which} run is "
+                          f"not what it was: {text}."]  # fmt: skip
+    return lines
+
+
+def _headline(found: dict[str, Any]) -> str:
+    if parting := found.get("parting"):
+        part = next(name for name, of in parting["parts"].items() if of["differ"])
+        path = parting["parts"][part]["differ"][0]["path"]
+        where = "before" if part == "start" else "at"
+        inside = "" if part == "start" else f", in the {part}"
+        return f"The runs part {where} step {parting['step']:,}{inside}: {path}"
+    differ = found["logs"] or found.get("checkpoint", {}).get("differ")
+    if differ and "parting" in found:
+        return (
+            "The runs differ, but their steps are equal when they are made again here: what "
+            "differs is where they ran"
+        )
+    if differ:
+        return f"The logs of the runs part at step {found['logs']['step']:,}"
+    kept = found.get("checkpoint")
+    also = f", and the checkpoint of step {kept['step']:,} to the bit" if kept else ""
+    return f"The runs are the same: the logs of all {found['steps']:,} steps in common{also}"
+
+
+def _step_table(parting: dict[str, Any]) -> list[str]:
+    """For each part of the step how many arrays differ, and the first ones."""
+    rows = [["  part", "differ", "first", ""]]
+    for name, of in parting["parts"].items():
+        if not of["arrays"]:
+            continue
+        differ = of["differ"]
+        first = [differ[0]["path"], differ[0]["how"]] if differ else ["", ""]
+        rows.append([f"  {name}", f"{len(differ)} of {of['arrays']}", *first])
+        rows += [["", "", d["path"], d["how"]] for d in differ[1:MOST_ROWS] if name == "start"]
+    return [dim(line) if " 0 of " in line else line for line in table(rows)]
+
+
+def _parse(argv: list[str]):
+    parser = Parser(
+        "diff",
+        "Find the first step at which two runs of an experiment part, and what differs there:\n"
+        "the batch, a value inside the model, the gradient or the update. And what differs in\n"
+        "their settings, versions and devices. Exit code 0: no step differs; 1: one does.",
+        examples=EXAMPLES,
+    )
+    parser.add_argument("first", metavar="RUN_A", help="a run's folder")
+    parser.add_argument("second", metavar="RUN_B", help="another's")
+    parser.add_argument("--logs", action="store_true", help="compare records alone, at once")
+    parser.add_argument("--step", type=int, metavar="N", help="a step by which they have parted")
+    parser.add_argument("--device", default="auto", help="auto, cpu, gpu or tpu")
+    parser.add_argument("--offline", action="store_true", help="download nothing")
+    parser.add_argument("--json", action="store_true", help="an object for machines")
+    return parser.parse(argv)

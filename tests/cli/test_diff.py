@@ -1,0 +1,75 @@
+"""`jnn diff`, on records of runs and on runs."""
+
+import json
+
+import pytest
+
+from jnn.cli import main
+from jnn.files import write_json
+from jnn.runs import Run, RunOptions
+from jnn.train import TrainingConfig
+
+
+def run_of(folder, losses, *, experiment="noisy", **settings):
+    """A run that has logged these losses."""
+    config = TrainingConfig(**settings)
+    with Run.create(experiment, config, out=folder, options=RunOptions(quiet=True)) as run:
+        for step, loss in enumerate(losses, start=1):
+            run.metrics.write(step, {"train/loss": loss, "train/norm": 1.0})
+    return str(folder)
+
+
+def diff(capsys, *words):
+    code = main(["diff", *words])
+    return code, capsys.readouterr().out
+
+
+def test_the_logs_and_settings_of_two_runs(tmp_path, capsys):
+    a = run_of(tmp_path / "a", [0.5, 0.4, 0.3])
+    b = run_of(tmp_path / "b", [0.5, 0.4, 0.2], seed=3)
+    env = json.loads((tmp_path / "b/env.json").read_text())
+    env["versions"]["jax"] = "0.9"
+    write_json(tmp_path / "b/env.json", env)
+    code, out = diff(capsys, a, b, "--logs", "--json")
+    found = json.loads(out)
+    assert (code, found["logs"]) == (1, {"step": 3, "metric": "train/loss", "values": [0.3, 0.2]})
+    assert found["settings"] == {"seed": [0, 3]}
+    assert found["environment"]["versions.jax"][1] == "0.9"
+    code, out = diff(capsys, a, b, "--logs")
+    assert (code, out.splitlines()[0]) == (1, "The logs of the runs part at step 3")
+    same = run_of(tmp_path / "same", [0.5, 0.4])
+    code, out = diff(capsys, a, same, "--logs")
+    assert code == 0
+    assert out.startswith("The runs are the same: the logs of all 2 steps in common\n")
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
+    a, other = run_of(tmp_path / "a", [1.0]), run_of(tmp_path / "b", [1.0], experiment="other")
+    for words, message in {
+        (a, str(tmp_path / "a/../a")): "diff: got",
+        (a, other): "diff: got runs of noisy and of other, expected two runs of one experiment.",
+        (a, str(tmp_path)): "got no run, expected the folder of a run",
+        (a,): "the following arguments are required: RUN_B",
+    }.items():
+        assert main(["diff", *words, "--logs"]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_runs_of_an_experiment(tmp_path, capsys):
+    train = ["run", "tabular_regression", "--smoke", "--offline", "--quiet"]
+    folders = {name: str(tmp_path / name) for name in ("a", "same", "rate")}
+    for name, more in (("a", []), ("same", []), ("rate", ["--weight-decay", "0.5"])):
+        assert main([*train, *more, "--out", folders[name]]) == 0
+    capsys.readouterr()
+    code, out = diff(capsys, folders["a"], folders["same"], "--offline")
+    assert (code, "checkpoint of step" in out) == (0, True)
+    code, out = diff(capsys, folders["a"], folders["rate"], "--offline", "--json")
+    found = json.loads(out)
+    parts = found["parting"]["parts"]
+    assert code == 1
+    assert found["settings"].keys() == {"weight_decay"}
+    assert not parts["gradient"]["differ"]
+    assert parts["update"]["differ"][0]["path"].startswith("params/")
+    assert found["not_as_logged"] == ["", ""]
+    assert found["parting"]["step"] <= found["logs"]["step"]
