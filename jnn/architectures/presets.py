@@ -9,6 +9,9 @@ GPT2 = TransformerConfig(kernel_deviation=0.02)
 Unsupervised Multitask Learners.
 """
 
+GPT2_XL = TransformerConfig(width=1600, depth=48, heads=25, kernel_deviation=0.02)
+"""GPT-2, the largest of four, 1,557,611,200 params."""
+
 BERT_BASE = TransformerConfig(
     vocabulary=30_522,
     length=512,
@@ -66,4 +69,23 @@ TINY_LLAMA = TransformerConfig(
 )
 """TinyLlama, the architecture of Llama 2 in small, 1,100,048,384 params: Zhang et al. 2024,
 https://arxiv.org/abs/2401.02385.
+"""
+
+LLAMA2_7B = TransformerConfig(
+    vocabulary=32_000,
+    length=4096,
+    width=4096,
+    depth=32,
+    heads=32,
+    hidden=11_008,
+    activation="silu",
+    gated=True,
+    norm="rms",
+    positions="rotary",
+    use_bias=False,
+    head="dense",
+    kernel_deviation=0.02,
+)
+"""Llama 2, the smallest of three, 6,738,415,616 params: Touvron et al. 2023,
+https://arxiv.org/abs/2307.09288.
 """

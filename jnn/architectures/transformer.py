@@ -22,7 +22,7 @@ from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
-from jnn.model import Model, streams
+from jnn.model import Model, Params, streams
 from jnn.wiring import Run, wired
 
 
@@ -32,6 +32,10 @@ class TransformerConfig(BlockConfig):
 
     vocabulary: int = 50_257
     """Tokens."""
+    embedding_rows: int = 0
+    """Rows of the table of embeddings, and logits, where a mesh divides more than ``vocabulary``,
+    such as 50,304; 0 for ``vocabulary``. Logits beyond ``vocabulary`` are ``-inf``.
+    """
     length: int = 1024
     """The longest sequence, where positions are learned."""
     causal: bool = True
@@ -72,6 +76,14 @@ class TransformerConfig(BlockConfig):
                 got=got,
                 expected="causal=False and head='none' for a vector of the whole sequence",
             )
+        if self.embedding_rows and self.embedding_rows < self.vocabulary:
+            got = f"embedding_rows={self.embedding_rows} for vocabulary={self.vocabulary}"
+            raise mistake("TransformerConfig", got=got, expected="at least a row for each token")
+
+    @property
+    def rows(self) -> int:
+        """Those of the table of embeddings."""
+        return self.embedding_rows or self.vocabulary
 
 
 def transformer(config: TransformerConfig) -> Model:
@@ -96,7 +108,7 @@ def transformer(config: TransformerConfig) -> Model:
     (6, 65)
     """
     parts = {
-        "embedding": _embedding(config, config.vocabulary),
+        "embedding": _embedding(config, config.rows),
         "blocks": blocks(config, causal=config.causal),
     }
     if config.segments:
@@ -108,18 +120,7 @@ def transformer(config: TransformerConfig) -> Model:
         parts["dropout"] = dropout(config.dropout)
     if config.norm_first:
         parts["norm"] = norm(config)
-    if config.head == "dense":
-        parts["head"] = dense(
-            config.vocabulary, use_bias=config.head_bias, kernel_init=kernel_init(config)
-        )
-    elif config.head == "tied" and config.head_bias:
-        parts["head"] = added_bias()
-    if config.head_transform:
-        parts["transform"] = chain(
-            dense=dense(config.width, kernel_init=kernel_init(config)),
-            activation=activation(config.activation),
-            norm=norm(config),
-        )
+    parts |= _head(config)
     if config.pooled:
         parts["pooler"] = dense(config.width, kernel_init=kernel_init(config))
 
@@ -142,10 +143,7 @@ def transformer(config: TransformerConfig) -> Model:
             return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
         if config.head == "none":
             return h
-        h = single("transform", h) if config.head_transform else h
-        if config.head == "tied":
-            h = unembed(run.params["embedding"], h)
-        return single("head", h) if "head" in parts else h
+        return _logits(single, run.params, h, config)
 
     model = wired(flow, parts, streaming=not config.pooled)
     if not streams(model):
@@ -155,6 +153,79 @@ def transformer(config: TransformerConfig) -> Model:
         model.apply,
         *(_of_one_document(f) for f in (model.carry, model.step, model.read)),
     )
+
+
+def features_and_read_out(config: TransformerConfig) -> tuple[Model, Model]:
+    """A `transformer` in two: tokens -> features ``(..., T, width)``, and features -> logits.
+
+    Both take the params of the whole, and one after the other they are the whole. For a loss that
+    makes the logits of some elements at a time, by `jnn.losses.by_rows`:
+
+        features, read_out = features_and_read_out(config)
+        h, state = features.apply(params, state, tokens, key=key, train=True)
+        of_rows = lambda h, y: cross_entropy(read_out.apply(params, {}, h)[0], y)
+        loss = by_rows(of_rows, h, targets, rows=1024, axes=2)
+
+    Raises `JnnError` where ``config`` has no logits.
+
+    >>> import jax, jax.numpy as jnp
+    >>> config = TransformerConfig(vocabulary=9, length=8, width=4, depth=1, heads=2)
+    >>> features, read_out = features_and_read_out(config)
+    >>> params, state = jax.jit(transformer(config).init)(jax.random.key(0), jnp.arange(5))
+    >>> h, _ = jax.jit(features.apply)(params, state, jnp.arange(5))
+    >>> h.shape, read_out.apply(params, {}, h)[0].shape
+    ((5, 4), (5, 9))
+    """
+    if config.head == "none":
+        got, expected = "head='none'", "a config with logits"
+        raise mistake("features_and_read_out", got=got, expected=expected)
+    parts, init = _head(config), transformer(config).init
+    without = dataclasses.replace(config, head="none", head_bias=False, head_transform=False)
+    features = transformer(without)
+
+    def apply(params, state, x, **options):
+        own = {name: part for name, part in params.items() if name not in parts}
+        return features.apply(own, state, x, **options)
+
+    def read_out(params, state, x, *, key=None, train=False, mask=None):
+        run = lambda name, h: parts[name].apply(params[name], {}, h)[0]
+        return _logits(run, params, x, config), state
+
+    return Model(init, apply), Model(init, read_out)
+
+
+def _head(config: TransformerConfig) -> dict[str, Model]:
+    """The parts that make logits of features."""
+    parts = {}
+    if config.head == "dense":
+        parts["head"] = dense(
+            config.rows, use_bias=config.head_bias, kernel_init=kernel_init(config)
+        )
+    elif config.head == "tied" and config.head_bias:
+        parts["head"] = added_bias()
+    if config.head_transform:
+        parts["transform"] = chain(
+            dense=dense(config.width, kernel_init=kernel_init(config)),
+            activation=activation(config.activation),
+            norm=norm(config),
+        )
+    return parts
+
+
+def _logits(
+    run: Callable[[str, jax.Array], jax.Array],
+    params: Params,
+    h: jax.Array,
+    config: TransformerConfig,
+) -> jax.Array:
+    """Features as logits; ``run`` is of the parts of `_head`."""
+    h = run("transform", h) if config.head_transform else h
+    y = unembed(params["embedding"], h) if config.head == "tied" else h
+    y = run("head", y) if config.head == "dense" or config.head_bias else y
+    if config.rows == config.vocabulary:
+        return y
+    is_token = jnp.arange(config.rows) < config.vocabulary
+    return jnp.where(is_token, y, jnp.asarray(-jnp.inf, y.dtype))
 
 
 def vectors_of_positions(config: Any) -> dict[str, Model]:

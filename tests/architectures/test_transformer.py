@@ -12,13 +12,27 @@ import pytest
 
 import jnn
 from jnn.architectures.encoder_decoder import encoder_decoder
-from jnn.architectures.presets import BERT_BASE, GPT2, T5_SMALL, TINY_LLAMA, VIT_B16
-from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.architectures.presets import (
+    BERT_BASE,
+    GPT2,
+    GPT2_XL,
+    LLAMA2_7B,
+    T5_SMALL,
+    TINY_LLAMA,
+    VIT_B16,
+)
+from jnn.architectures.transformer import (
+    TransformerConfig,
+    features_and_read_out,
+    transformer,
+)
 from jnn.architectures.transformer_block import BlockConfig, block, blocks
 from jnn.architectures.vision_transformer import vision_transformer
 from jnn.decoding.generate import generate
 from jnn.decoding.sampling import GREEDY
+from jnn.errors import JnnError
 from jnn.explain.inside.summary import parameter_count, table
+from jnn.losses import by_rows, cross_entropy
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order
 FLOAT32 = 1e-5  # float32: the same sums in another order, through two blocks
@@ -67,8 +81,10 @@ def distinct(model, x):
         (vision_transformer(VIT_B16), jnp.ones((224, 224, 3)), 86_567_656),
         (encoder_decoder(T5_SMALL), {"tokens": jnp.arange(3), "source": jnp.arange(3)}, 60_506_624),
         pytest.param(transformer(TINY_LLAMA), jnp.arange(3), 1_100_048_384, marks=SLOW),
+        pytest.param(transformer(GPT2_XL), jnp.arange(3), 1_557_611_200, marks=SLOW),
+        pytest.param(transformer(LLAMA2_7B), jnp.arange(3), 6_738_415_616, marks=SLOW),
     ],
-    ids=["GPT-2", "BERT", "ViT", "T5", "TinyLlama"],
+    ids=["GPT-2", "BERT", "ViT", "T5", "TinyLlama", "GPT-2 XL", "Llama 2"],
 )
 def test_a_preset_has_the_published_number_of_params(model, x, published):
     assert parameter_count(model, x) == published
@@ -357,3 +373,53 @@ def test_a_block_for_another_width():
         match=r"block: got x of shape \(3, 6\), expected 4 features, the width of the settings",
     ):
         block(BlockConfig(width=4, heads=2), causal=True).init(jax.random.key(0), jnp.ones((3, 6)))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"head": "tied", "head_bias": True, "head_transform": True},
+        pytest.param({"embedding_rows": 16}, marks=SLOW),
+    ],
+    ids=str,
+)
+def test_features_and_read_out_are_the_whole_and_so_are_losses_some_rows_at_a_time(settings):
+    model, params = made(**{**LLAMA, **settings})
+    config = TransformerConfig(**{**TINY, **LLAMA, **settings})
+    features, read_out = features_and_read_out(config)
+    tokens, targets = TOKENS[:, :-1], TOKENS[:, 1:]
+
+    def whole(params):
+        return jnp.mean(cross_entropy(model.apply(params, {}, tokens)[0], targets))
+
+    def by_some(params):
+        h, _ = features.apply(params, {}, tokens)
+        of_rows = lambda h, y: cross_entropy(read_out.apply(params, {}, h)[0], y)
+        return jnp.mean(by_rows(of_rows, h, targets, rows=3, axes=2))
+
+    expected = jax.jit(jax.value_and_grad(whole))(params)
+    got = jax.jit(jax.value_and_grad(by_some))(params)
+    for leaf, same in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(leaf, same, rtol=0, atol=FLOAT32 * max(1, np.abs(same).max()))
+
+
+def test_rows_beyond_the_vocabulary_are_no_tokens():
+    """They have no probability, and no gradient."""
+    tied = {**LLAMA, "head": "tied"}
+    (plain, params), (model, more) = made(**tied), made(**tied, embedding_rows=16)
+    vocabulary = TINY["vocabulary"]
+    table = more["embedding"]["embedding"]
+    assert table.shape[0] == 16 > vocabulary
+    more = {
+        **params,
+        "embedding": {"embedding": table.at[:vocabulary].set(params["embedding"]["embedding"])},
+    }
+    y, expected = (jax.jit(m.apply)(p, {}, TOKENS)[0] for m, p in ((model, more), (plain, params)))
+    np.testing.assert_array_equal(y[..., :vocabulary], expected)
+    assert np.isneginf(y[..., vocabulary:]).all()
+    loss = lambda params: jnp.mean(cross_entropy(model.apply(params, {}, TOKENS)[0], TOKENS))
+    slope = jax.jit(jax.grad(loss))(more)["embedding"]["embedding"]
+    assert np.abs(slope[:vocabulary]).max() > 0
+    assert not np.any(slope[vocabulary:])
+    with pytest.raises(JnnError, match=r"embedding_rows=3 for vocabulary=.* a row for each token"):
+        TransformerConfig(vocabulary=4, embedding_rows=3)
