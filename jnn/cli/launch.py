@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 GRACE = 15.0
 """Seconds in which the others end after the first that failed; then they are killed."""
+STOPPED = 3.0
+"""The same after one that ended since it missed another."""
 MOST = 1024
 
 
@@ -226,16 +228,17 @@ def free_port() -> int:
 def _wait(children: Sequence[subprocess.Popen]) -> int | None:
     """Wait until all have ended; the first that ended badly, None where none did."""
     first, deadline = None, 0.0
-    while any(child.poll() is None for child in children):
+    while True:
+        codes = [child.poll() for child in children]
         if first is None:
-            first = next((i for i, child in enumerate(children) if child.returncode), None)
-            deadline = time.monotonic() + GRACE
-        elif time.monotonic() > deadline:
+            first = next((i for i, code in enumerate(codes) if code), None)
+            is_verdict = first is not None and codes[first] == Lost.exit_code
+            deadline = time.monotonic() + (STOPPED if is_verdict else GRACE)
+        if None not in codes:
+            return first
+        if first is not None and time.monotonic() > deadline:
             _kill(children)
         time.sleep(0.05)
-    if first is None:
-        first = next((i for i, child in enumerate(children) if child.returncode), None)
-    return first
 
 
 def _kill(children: Sequence[subprocess.Popen]) -> None:

@@ -13,11 +13,14 @@ import fcntl
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+import jax
 
 from jnn.errors import Diverged, Interrupted, Lost, mistake
 from jnn.files import writable
@@ -29,6 +32,7 @@ STUCK_AFTER = 600.0
 """Seconds without a step after which training counts as stuck."""
 EVERY = 1.0  # seconds between two looks
 _SILENT = 4.0  # seconds after which a process that does not answer is named first
+_TO_NOTICE = 3.0  # looks until a process that is gone has been noticed
 _PATIENCE = 3.0  # seconds in which the lock of a process that is gone is released
 
 
@@ -74,15 +78,20 @@ class Lookout:
         self._write(0, None)
         self._processes.gather(None)  # all hold their locks
         if self._processes.count > 1:
-            on_abort(self.blame, Lost.exit_code)
+            on_abort(self._last_words, Lost.exit_code)
         threading.Thread(target=self._watch, name="lookout", daemon=True).start()
         return self
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
-        """What ended this process, which others report when they miss it, is in its file."""
+        """What ended this process, which others report when they miss it, is in its file.
+
+        Where another one is gone, an operation over both may raise before this lookout sees it.
+        """
         self.step(None)
         if self._stream is None:
             return
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            self._over.wait(_TO_NOTICE * EVERY)  # in which the lookout ends this process
         self._ended, agreed = True, error is None or isinstance(error, Interrupted | Diverged)
         if self._processes.count == 1 or not agreed:
             self._over.set()
@@ -99,12 +108,24 @@ class Lookout:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.1)
-        now = time.monotonic()
-        silent = [i for i, (_, at) in self._beats.items() if now - at > _SILENT]
-        others = silent or [i for i in range(self._processes.count) if i != self._processes.index]
-        names = ", ".join(self._name(i) for i in others)
-        what = "does not answer: it is stopped, or its host is lost" if silent else "may be gone"
-        return f"{names} {what}. {self._remedy}"
+        if silent := self._silent():
+            return f"{silent} {self._remedy}"
+        return f"The runtime of JAX ended this process; see its message. {self._remedy}"
+
+    def _last_words(self) -> str:
+        words = self.blame()
+        with contextlib.suppress(Exception):
+            self._tell(words)
+        return words
+
+    def _silent(self) -> str:
+        """Which processes do not answer, in words."""
+        now, me = time.monotonic(), self._processes.index
+        beats = self._beats.items()
+        silent = [self._name(i) for i, (_, at) in beats if i != me and now - at > _SILENT]
+        are = "do not answer: they are stopped, or their hosts are"
+        are = are if len(silent) > 1 else "does not answer: it is stopped, or its host is"
+        return f"{', '.join(silent[:4])} {are} lost." if silent else ""
 
     @property
     def _remedy(self) -> str:
@@ -190,7 +211,7 @@ class Lookout:
                 self._say_and_end(self._missing(*gone[0]))
             idle = time.monotonic() - self._since
             if self._stuck_after and self._step is not None and idle > self._stuck_after:
-                faulthandler.dump_traceback(all_threads=True)
+                faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
                 self._say_and_end(self._stuck(idle))
 
     def _stuck(self, idle: float) -> str:
@@ -199,9 +220,9 @@ class Lookout:
         behind = ""
         if len(slowest) < self._processes.count:
             behind = f" Behind the others: {', '.join(slowest[:4])}."
-        return (
-            f"no step for {idle:.0f} s; the stacks above say where it hangs.{behind} {self._remedy}"
-        )
+        behind = f" {text}" if (text := self._silent()) else behind
+        where = "the stacks above say where this process waits"
+        return f"no step for {idle:.0f} s; {where}.{behind} {self._remedy}"
 
     def _say_and_end(self, words: str) -> None:
         with contextlib.suppress(Exception):
