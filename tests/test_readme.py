@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import pathlib
+import pkgutil
 import re
 import runpy
 
@@ -29,6 +30,7 @@ def run(tmp_path_factory):
     """``run(block) -> names``: what a block defines; it runs once."""
     path = tmp_path_factory.mktemp("readme") / "block.py"
     pretrained = written(path.parent / "SmolLM2-135M", from_table("interop", "llama, tied"))
+    written(path.parent / "vit-base-patch16-224", from_table("interop", "vit"))
     letters = {letter: i for i, letter in enumerate("To be,rnt")}
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(letters, unk_token="T"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
@@ -71,8 +73,33 @@ def test_the_block_runs(run, block, capsys):
         assert names["written_BT"].shape == (1, 8)
 
 
+def names_of_table(column, prefix):
+    """The names in code in a column of the table of names of other libraries."""
+    table = README.read_text(encoding="utf-8").split("## Coming from")[1].split("\n## ")[0]
+    rows = [line.split("|")[1 + column] for line in table.splitlines() if line.startswith("| `")]
+    return re.findall(rf"(?<![\w.]){prefix}(?:\.\w+)+", " ".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("column", "prefix", "module", "least"),
+    [
+        (0, "jnn", "jnn", 25),
+        (3, "nnx", "flax.nnx", 18),
+        pytest.param(1, "nn", "torch.nn", 15, marks=pytest.mark.torch),
+        pytest.param(1, "torch", "torch", 4, marks=pytest.mark.torch),
+    ],
+)
+def test_each_name_in_the_table_of_other_libraries_is_there(column, prefix, module, least):
+    if prefix in ("nn", "torch"):
+        pytest.importorskip("torch")
+    names = names_of_table(column, prefix)
+    assert len(names) >= least
+    for name in names:
+        assert pkgutil.resolve_name(module + name.removeprefix(prefix)), name
+
+
 def test_there_are_blocks():
-    assert len(BLOCKS) == 9
+    assert len(BLOCKS) == 10
 
 
 def test_the_transformer_learns_to_copy(run):
