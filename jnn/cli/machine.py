@@ -41,6 +41,11 @@ def use_device(name: str) -> None:
 
 
 MOST_CPUS = 1024
+THREADS = 8
+"""For each of several devices of a CPU. A thread of XLA's pool waits in each collective until all
+devices are there, and the pool has one for each device, if no more: where two collectives do not
+need each other, the devices may wait in different ones for ever, which XLA ends after 40 seconds.
+"""
 
 
 def several_cpus(count: Any, mesh: Any = None) -> None:
@@ -53,12 +58,13 @@ def several_cpus(count: Any, mesh: Any = None) -> None:
         from jnn.sharding import mesh_sizes
 
         count = math.prod(mesh_sizes(mesh).values())
-    is_set = "host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
-    if str(count).isdecimal() and int(count) > 1 and not is_set:
-        if int(count) > MOST_CPUS:
-            expected = f"at most {MOST_CPUS} devices of a CPU"
-            option = "--mesh" if mesh else "--devices"
-            raise mistake(option, got=str(count), expected=expected)
+    if not str(count).isdecimal() or int(count) < 2:
+        return
+    if int(count) > MOST_CPUS:
+        expected = f"at most {MOST_CPUS} devices of a CPU"
+        raise mistake("--mesh" if mesh else "--devices", got=str(count), expected=expected)
+    os.environ.setdefault("NPROC", str(THREADS * int(count)))  # read when JAX starts
+    if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))
