@@ -102,14 +102,12 @@ class Lookout:
     def blame(self) -> str:
         """Which process is gone, or does not answer, in words."""
         deadline = time.monotonic() + _PATIENCE
-        while True:
+        while time.monotonic() < deadline:
             if gone := self._gone():
                 return self._missing(*gone[0])
-            if time.monotonic() > deadline:
-                break
+            if silent := self._silent():
+                return f"{silent} {self._remedy}"
             time.sleep(0.1)
-        if silent := self._silent():
-            return f"{silent} {self._remedy}"
         return f"The runtime of JAX ended this process; see its message. {self._remedy}"
 
     def _last_words(self) -> str:
