@@ -90,7 +90,12 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
             if value.path == path
         ],
         "precision": precision,
-        "params": [_packed(leaf, precision) for leaf in params],
+        "params": [
+            {"path": path_name(path), **_packed(leaf, precision)}
+            for path, leaf in jax.tree.leaves_with_path(
+                {"params": subject.params, "state": subject.state}
+            )
+        ],
         "moments": [
             {"step": moment.step, "data": _base64(moment.values)}
             for moment in _thinned(subject.moments, params)
@@ -199,7 +204,7 @@ def _packed(leaf: Any, precision: str) -> dict[str, Any]:
     array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
     if array.dtype == np.float32:
         array = array.astype(precision)
-    return {"dtype": str(array.dtype), "data": _base64(array)}
+    return {"shape": list(array.shape), "dtype": str(array.dtype), "data": _base64(array)}
 
 
 def _is_key(leaf: Any) -> bool:

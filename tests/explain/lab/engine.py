@@ -49,8 +49,8 @@ class Engine:
 class Lab(Engine):
     """The trained model of a page, as the page itself calls it."""
 
-    def __init__(self, subject, module: str = "model.js"):
-        super().__init__(module)
+    def __init__(self, subject):
+        super().__init__("lab.js")
         subject = prepared(subject)
         compiled = source_of(subject)
         self.data = page_data(subject, compiled)

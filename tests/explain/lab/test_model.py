@@ -7,8 +7,10 @@ import pytest
 
 import jnn
 from jnn.explain.lab.inputs import Example, Examples
+from jnn.explain.lab.page import lab_page
 from jnn.explain.lab.subject import Subject
 from jnn.train import Preparation
+from jnn.train.moments import Moment
 from tests.explain.lab.engine import Lab
 
 TOLERANCE = 1e-4  # relative to the largest value, which the page shows with four digits
@@ -25,11 +27,15 @@ def subject():
         conv=jnn.conv(4, (3, 3)), relu=jax.nn.relu, flatten=jnn.flatten(3), out=jnn.dense(3)
     )
     example = jax.ShapeDtypeStruct((6, 6, 1), jnp.float32)
-    params, state = jax.jit(model.init)(jax.random.key(0), example)
+    rng, shapes = np.random.default_rng(1), jax.eval_shape(model.init, jax.random.key(0), example)
+    params, state = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(a.dtype), shapes)
     preparation = Preparation(example, pixels=True, classes=("a", "</script>", "c"))
     picture = np.random.default_rng(0).integers(0, 256, (6, 6, 1)) / np.float32(255)
     examples = Examples("test", [Example(picture.astype(np.float32), "a")])
-    return Subject("A <b>", model, params, state, example, preparation, examples=examples)
+    halves = [np.ravel(leaf / 2).astype(np.float16) for leaf in jax.tree.leaves(params)]
+    moments = [Moment(0, np.concatenate(halves))]
+    subject = Subject("A <b>", model, params, state, example, preparation, examples=examples)
+    return subject._replace(moments=moments)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +72,18 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     near(logits, y)
     near(values["relu/output"], captured["relu/output"])
     near(lab.run()[0][0], predict(subject.examples.found[0].x))
+
+
+def test_a_moment_has_other_params(subject, lab, expected):
+    lab.context.eval("MODEL.at(0)")
+    (logits,), _ = lab.run()
+    lab.context.eval("MODEL.at(-1)")
+    half = lambda leaf: (leaf / 2).astype(np.float16).astype(np.float32)
+    near(logits, expected(jax.tree.map(half, subject.params), subject.examples.found[0].x)[0])
+
+
+def test_texts_of_the_data_cannot_become_code(subject):
+    page = lab_page(subject)
+    assert "<title>A &lt;b&gt;</title>" in page
+    assert page.count("</script>") == 1
+    assert "\\u003c/script>" in page

@@ -2,7 +2,9 @@
 
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
-import { inWords, partName, partOf } from "./layout.js";
+import { Making } from "./making.js";
+import { shown } from "./making_view.js";
+import { inWords, partName, partOf, placeOf } from "./layout.js";
 
 /** The part of the page about one number. */
 export class Inspector {
@@ -12,6 +14,7 @@ export class Inspector {
     this.about = element("div");
     this.changes = element("div");
     this.refresh = () => {};
+    this.making = new Making(page);
     this.about.append(
       element("h2", {}, "Look closer"),
       element("p", { class: "quiet" }, "Point at any number in the network to read it. "),
@@ -37,15 +40,19 @@ export class Inspector {
     const { tile, row, column } = cell;
     const number = element("p", { class: "large" });
     const control = this.control(value, partOf(value, cell));
+    const how = element("div", { class: "how" });
+    const go = (path, place) => this.page.goTo(path, place);
     this.about.replaceChildren(
       element("h2", {}, value.path),
       element("p", { class: "quiet" }, inWords(value, cell, figure.shape)),
       number,
       ...control.nodes,
+      how,
     );
     return () => {
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
       control.refresh();
+      how.replaceChildren(...shown(this.making.of(value), placeOf(value, cell, figure.stack), go));
     };
   }
 

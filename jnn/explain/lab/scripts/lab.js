@@ -7,6 +7,7 @@ import { Answers } from "./answers.js";
 import { largest } from "./arrays.js";
 import { Inspector } from "./inspector.js";
 import { makeInput } from "./inputs.js";
+import { cellOf } from "./layout.js";
 import { TrainedModel, inputsOf } from "./model.js";
 import { NextTokens } from "./next_tokens.js";
 import { tokenizer } from "./tokenizers.js";
@@ -88,6 +89,15 @@ class Page {
   select(figure, cell) {
     this.selected = { figure, value: figure.value, cell };
     this.show();
+  }
+
+  /** Look at the number of a captured value at a place, and bring it into view. */
+  goTo(path, place) {
+    const figure = this.figures.find(({ value }) => value.path === path);
+    if (!figure) return;
+    figure.choose(place.stack ?? 0);
+    this.select(figure, cellOf(figure.value, place));
+    figure.node.scrollIntoView({ block: "nearest" });
   }
 
   /** A text beside the pointer. */

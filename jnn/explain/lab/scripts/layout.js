@@ -93,3 +93,33 @@ export function inWords(value, { tile, row, column }, shape) {
   if (shape.columns > 1) parts.push(`${shape.names[2]} ${column}`);
   return parts.join(", ");
 }
+
+/** The place of an element of a picture, as a reader takes it: `{stack, time, unit}`. */
+export function placeOf(value, { tile, row, column }, stack) {
+  const places = PLACES[value.kind];
+  if (places) return { stack, [places.tile]: tile, [places.row]: row, [places.column]: column };
+  const own = value.axes.flatMap((name, axis) =>
+    name === "stack" ? [] : [{ name, n: value.shape[axis] }],
+  );
+  const place = { stack };
+  unravel(
+    row,
+    own.slice(0, -1).map(({ n }) => n),
+  ).forEach((i, axis) => (place[own[axis].name] = i));
+  if (own.length) place[own.at(-1).name] = column;
+  return place;
+}
+
+/** The element of a picture at such a place. */
+export function cellOf(value, place) {
+  const places = PLACES[value.kind];
+  if (places) {
+    const at = (name) => place[name] ?? 0;
+    return { tile: at(places.tile), row: at(places.row), column: at(places.column) };
+  }
+  const own = value.axes.flatMap((name, axis) =>
+    name === "stack" ? [] : [{ name, n: value.shape[axis] }],
+  );
+  const row = own.slice(0, -1).reduce((sum, { name, n }) => sum * n + (place[name] ?? 0), 0);
+  return { tile: 0, row, column: own.length ? (place[own.at(-1).name] ?? 0) : 0 };
+}

@@ -43,7 +43,7 @@ export class ValueFigure {
     this.canvas = element("canvas", {
       tabindex: "0",
       role: "img",
-      onclick: (event) => this.choose(event),
+      onclick: (event) => this.click(event),
       onpointermove: (event) => this.point(event),
       onpointerleave: () => page.tell(""),
       onkeydown: (event) => this.key(event),
@@ -60,10 +60,18 @@ export class ValueFigure {
     });
     const pick = (event) => {
       this.stack = Number(event.target.value);
-      this.update(this.data);
+      this.page.show();
     };
     const label = `which member or layer of ${this.value.path}`;
-    return element("select", { onchange: pick, "aria-label": label }, ...options);
+    this.picker = element("select", { onchange: pick, "aria-label": label }, ...options);
+    return this.picker;
+  }
+
+  /** Show one of several members or layers. */
+  choose(stack) {
+    if (!this.picker || stack >= stacks(this.value)) return;
+    this.stack = stack;
+    this.picker.value = stack;
   }
 
   /** Draw the value; the canvas is as wide as its box. */
@@ -100,7 +108,7 @@ export class ValueFigure {
     this.page.tell(cell ? this.text(cell) : "", event);
   }
 
-  choose(event) {
+  click(event) {
     const cell = this.cellOf(event);
     if (cell) this.page.select(this, cell);
   }

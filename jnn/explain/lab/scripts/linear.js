@@ -1,0 +1,181 @@
+// Weighted sums: what a dense layer, a convolution or a gate adds up for one number.
+
+import { product } from "./arrays.js";
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const NONLINEAR = [
+  ["", (x) => x],
+  ["sigmoid", sigmoid],
+  ["tanh", Math.tanh],
+];
+
+/** The kernels that can belong to a value: `{shape, data}` for each number of its axes. */
+function kernelsOf(reader, params) {
+  const { path, parent } = names(reader.path);
+  const stacked = reader.stacked.length;
+  const found = [];
+  for (const start of [path, parent]) {
+    for (const stack of [stacked, 0]) {
+      const own = params.rank(`${start}kernel`) - stack;
+      const direction = params.rank(`${start}kernel/direction`) - stack;
+      if (own >= 2) found.push({ start, kernel: (s) => params.get(`${start}kernel`, own, s) });
+      if (direction >= 2) {
+        found.push({ start, kernel: (s) => normalized(params, start, direction, s) });
+      }
+    }
+  }
+  return found;
+}
+
+/** The kernel of a weight normalization: magnitude times direction of length 1. */
+function normalized(params, start, rank, stack) {
+  const { shape, data } = params.get(`${start}kernel/direction`, rank, stack);
+  const magnitude = params.get(`${start}kernel/magnitude`, 1, stack).data;
+  const outputs = shape.at(-1);
+  const squares = new Float64Array(outputs);
+  data.forEach((w, i) => (squares[i % outputs] += w * w));
+  const scaled = data.map((w, i) => (w * magnitude[i % outputs]) / Math.sqrt(squares[i % outputs]));
+  return { shape, data: scaled };
+}
+
+/** The path of a value, and of what it is the output of, each with a slash at its end. */
+export function names(path) {
+  const parts = path.split("/");
+  const parent = parts.slice(0, -1).join("/");
+  return { path: `${path}/`, parent: parent ? `${parent}/` : "", name: parts.at(-1) };
+}
+
+/** The unit of a place among all that a kernel has: those of all heads follow one another. */
+function unitOf(reader, place) {
+  return (place.head ?? 0) * reader.size("unit") + (place.unit ?? place.axis ?? 0);
+}
+
+/** Where the windows of a convolution lie: pairs of stride and padding to try. */
+function windows(size, from, to) {
+  const stride = Math.max(1, Math.round(from / Math.max(1, to)));
+  const paddings = new Set([0, size - 1, Math.floor((size - 1) / 2), Math.floor(size / 2)]);
+  const found = [];
+  for (const dilation of [1, 2, 4, 8, 16]) {
+    for (const padding of paddings) found.push({ stride, dilation, padding: padding * dilation });
+  }
+  return found;
+}
+
+/** The places of a source that a number is the weighted sum of, with the number of the weight. */
+function* connections(reader, source, shape) {
+  const [inputs] = shape.slice(-2);
+  if (shape.length === 2) {
+    const isAlong =
+      source.size("time") && reader.size("time") && source.count === inputs * source.size("time");
+    if (!isAlong && source.count !== inputs) return;
+    const place = (i, time) => (isAlong ? placeOfUnit(source, i, time) : source.placeOf(i));
+    yield (at) => Array.from({ length: inputs }, (_, i) => ({ i, place: place(i, at.time) }));
+    return;
+  }
+  const axes = shape.length === 3 ? ["time"] : ["row", "column"];
+  if (axes.some((axis) => !source.size(axis) || !reader.size(axis))) return;
+  const groups = source.size("unit") / inputs;
+  if (!Number.isInteger(groups) || source.own.length !== axes.length + 1) return;
+  for (const window of windows(shape[0], source.size(axes[0]), reader.size(axes[0]))) {
+    yield (at) => {
+      const group = Math.floor(((at.unit ?? 0) * groups) / shape.at(-1));
+      return Array.from({ length: product(shape.slice(0, -1)) }, (_, i) => {
+        const place = { unit: group * inputs + (i % inputs) };
+        let rest = Math.floor(i / inputs);
+        for (let axis = axes.length - 1; axis >= 0; axis--) {
+          const k = rest % shape[axis];
+          rest = Math.floor(rest / shape[axis]);
+          place[axes[axis]] = at[axes[axis]] * window.stride + k * window.dilation - window.padding;
+        }
+        return { i, place };
+      });
+    };
+  }
+}
+
+function placeOfUnit(source, i, time) {
+  const units = source.size("unit");
+  return source.size("head")
+    ? { time, head: Math.floor(i / units), unit: i % units }
+    : { time, unit: i };
+}
+
+/** The explanations of a value as a weighted sum that can be tried; see `making.js`. */
+export function* linear(reader, { earlier, params, sibling }) {
+  for (const { start, kernel } of kernelsOf(reader, params)) {
+    const { shape } = kernel(0);
+    const outputs = shape.at(-1);
+    const units =
+      Math.max(1, reader.size("head")) * (reader.size("unit") || reader.size("axis") || 1);
+    const blocks = outputs / units;
+    if (!Number.isInteger(blocks) || blocks > 4) continue;
+    const recurrent = params.rank(`${start}recurrent_kernel`) ? sibling("hidden") : null;
+    for (const source of earlier) {
+      for (const connected of connections(reader, source, shape)) {
+        for (let block = 0; block < blocks; block++) {
+          for (const [name, f] of NONLINEAR.slice(0, blocks > 1 ? 3 : 1)) {
+            yield sum({
+              reader,
+              source,
+              kernel,
+              connected,
+              block,
+              units,
+              name,
+              f,
+              params,
+              start,
+              recurrent,
+            });
+          }
+        }
+      }
+    }
+  }
+}
+
+/** One weighted sum, of the terms and the bias, inside of a function. */
+function sum({
+  reader,
+  source,
+  kernel,
+  connected,
+  block,
+  units,
+  name,
+  f,
+  params,
+  start,
+  recurrent,
+}) {
+  const terms = (at) => {
+    const stack = at.stack ?? 0;
+    const { shape, data } = kernel(stack);
+    const column = block * units + unitOf(reader, at);
+    const found = connected(at).map(({ i, place }) => {
+      const full = { ...place, stack };
+      return {
+        source,
+        place: full,
+        value: source.get(full),
+        weight: data[i * shape.at(-1) + column],
+      };
+    });
+    if (!recurrent) return found;
+    const U = params.get(`${start}recurrent_kernel`, 2, stack);
+    for (let i = 0; i < U.shape[0]; i++) {
+      const place = { time: at.time - 1, unit: i, stack };
+      const weight = U.data[i * U.shape[1] + column];
+      found.push({ source: recurrent, place, value: recurrent.get(place), weight });
+    }
+    return found;
+  };
+  const bias = (at) => {
+    const b = params.get(`${start}bias`, 1, at.stack ?? 0);
+    return b ? b.data[block * units + unitOf(reader, at)] : 0;
+  };
+  const number = (at) =>
+    f(terms(at).reduce((s, { value, weight }) => s + value * weight, bias(at)));
+  const inside = recurrent ? "Σ w x + Σ u h + b" : "Σ w x + b";
+  return { kind: "sum", text: name ? `${name}(${inside})` : inside, name, f, number, terms, bias };
+}

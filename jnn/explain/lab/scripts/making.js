@@ -1,0 +1,119 @@
+// How a number was made: explanations are tried, and shown where they give the same numbers.
+//
+// The page knows no architecture. What a value can be made of is guessed from the names of its
+// params and from the values before it, and a guess counts if it is right at many places.
+
+import { Computed, Params, Reader } from "./reader.js";
+import { linear, names } from "./linear.js";
+import {
+  activations,
+  attention,
+  cells,
+  embeddings,
+  flattened,
+  norms,
+  pools,
+  sums,
+} from "./steps.js";
+
+const RULES = [embeddings, linear, cells, attention, norms, pools, flattened, activations, sums];
+const CHECKED = 12;
+const TOLERANCE = 1e-3;
+const MOST_TRIES = 4000;
+
+/** Explanations of the values of a page, found once for each value. */
+export class Making {
+  constructor(page) {
+    this.page = page;
+    this.found = new Map();
+  }
+
+  /** What the rules may look at, for a value of the page. */
+  context(value) {
+    const { lab, model, inputs } = this.page;
+    const { values } = lab;
+    const readers = values.map((other, i) => new Reader(other, model.results.values[i]));
+    const at = values.indexOf(value);
+    const { parent } = names(value.path);
+    const sibling = (name) => readers.find(({ path }) => path === `${parent}${name}`) ?? null;
+    const sources = lab.input.leaves.map((leaf, i) => new Reader(inputValue(leaf), inputs[i]));
+    const earlier = [...readers.slice(0, at < 0 ? readers.length : at), ...sources].toReversed();
+    const place = lab.input.leaves.findIndex(
+      ({ path, dtype }) => dtype === "int32" && (!path || path === "tokens"),
+    );
+    return {
+      reader: at < 0 ? null : readers[at],
+      earlier: [
+        ...attended(sibling),
+        ...earlier.filter((reader) => reader.value.dtype === "float32"),
+      ],
+      params: new Params(lab, model.params),
+      tokens: inputs[place],
+      sibling,
+    };
+  }
+
+  /** The explanation of a value, made of the numbers of now; null where none is right. */
+  of(value) {
+    const context = this.context(value);
+    const { reader } = context;
+    if (!reader || this.page.model.changes().some(({ path }) => path === value.path)) return null;
+    const known = this.found.get(value.path);
+    let tries = 0;
+    for (const rule of known ? [known] : RULES) {
+      for (const explanation of rule(reader, context)) {
+        if (tries++ > MOST_TRIES) return null;
+        if (!isRight(explanation, reader)) continue;
+        this.found.set(value.path, rule);
+        return explanation;
+      }
+    }
+    return null;
+  }
+}
+
+/** An input as a value, whose axes are named by its shape. */
+function inputValue({ path, shape, dtype }) {
+  const axes = { 1: ["unit"], 2: ["time", "unit"], 3: ["row", "column", "unit"] }[shape.length];
+  return { path: path || "input", shape, dtype, axes: axes ?? shape.map(() => "axis") };
+}
+
+/** What heads attend to, Σ weight · value, which is not captured itself. */
+function attended(sibling) {
+  const [weights, values] = [sibling("weights"), sibling("value")];
+  if (!weights?.size("head") || !values?.size("head")) return [];
+  const share = Math.max(1, Math.round(weights.size("head") / values.size("head")));
+  const keys = weights.size("key");
+  const at = ({ time, head, unit, stack }) => {
+    let sum = 0;
+    for (let key = 0; key < keys; key++) {
+      const v = values.get({ time: key, head: Math.floor(head / share), unit, stack });
+      sum += weights.get({ head, query: time, key, stack }) * v;
+    }
+    return sum;
+  };
+  const shape = [
+    ...weights.stacked.map(({ n }) => n),
+    weights.size("query"),
+    weights.size("head"),
+    values.size("unit"),
+  ];
+  const axes = [...weights.stacked.map(() => "stack"), "time", "head", "unit"];
+  return [new Computed({ path: "weights · value", shape, axes, dtype: "float32" }, at)];
+}
+
+/** Whether an explanation gives the numbers of a value, at places all over it. */
+function isRight(explanation, reader) {
+  let scale = 0;
+  const places = Array.from({ length: Math.min(CHECKED, reader.count) }, (_, i) => {
+    const stack = i % reader.stacks;
+    const place = reader.placeOf(
+      Math.floor(((i + 0.37) * reader.count) / Math.min(CHECKED, reader.count)),
+    );
+    const number = reader.get({ ...place, stack });
+    scale = Math.max(scale, Math.abs(number));
+    return { place: { ...place, stack }, number };
+  });
+  const limit = TOLERANCE * Math.max(scale, 1e-6);
+  return places.every(({ place, number }) => Math.abs(explanation.number(place) - number) <= limit);
+}

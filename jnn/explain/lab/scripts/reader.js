@@ -1,0 +1,108 @@
+// Values and params, read by the names of their axes.
+
+import { product } from "./arrays.js";
+import { strides, unravel } from "./layout.js";
+
+/** A value whose elements are read at a place such as `{stack: 1, time: 3, unit: 5}`. */
+export class Reader {
+  constructor(value, data) {
+    this.value = value;
+    this.data = data;
+    this.path = value.path;
+    const steps = strides(value.shape);
+    const axes = value.axes.map((name, i) => ({ name, n: value.shape[i], step: steps[i] }));
+    this.stacked = axes.filter(({ name }) => name === "stack");
+    this.own = axes.filter(({ name }) => name !== "stack");
+    this.stacks = product(this.stacked.map(({ n }) => n));
+    this.count = product(this.own.map(({ n }) => n));
+  }
+
+  /** How long an axis is; 0 where there is none. */
+  size(name) {
+    return this.own.find((axis) => axis.name === name)?.n ?? 0;
+  }
+
+  /** Whether the axes have the same names and lengths as those of another value. */
+  isLike(other) {
+    return (
+      this.own.length === other.own.length &&
+      this.own.every(({ name, n }, axis) => {
+        return other.own[axis].name === name && other.own[axis].n === n;
+      })
+    );
+  }
+
+  /** The element at a place; 0 beside the axes, as padding has it. */
+  get(place) {
+    let at = this.start(place.stack ?? 0);
+    for (const { name, n, step } of this.own) {
+      const i = place[name] ?? 0;
+      if (i < 0 || i >= n) return 0;
+      at += i * step;
+    }
+    return this.data[at];
+  }
+
+  /** An element by its number among those of one stack. */
+  flat(i, stack = 0) {
+    return this.get({ ...this.placeOf(i), stack });
+  }
+
+  /** The place of an element by its number. */
+  placeOf(i) {
+    const index = unravel(
+      i,
+      this.own.map(({ n }) => n),
+    );
+    return Object.fromEntries(this.own.map(({ name }, axis) => [name, index[axis]]));
+  }
+
+  start(stack) {
+    const index = unravel(
+      stack % this.stacks,
+      this.stacked.map(({ n }) => n),
+    );
+    return this.stacked.reduce((sum, { step }, i) => sum + step * index[i], 0);
+  }
+}
+
+/** What is computed of values that were captured, read like them. */
+export class Computed extends Reader {
+  constructor(value, at) {
+    super(value, null);
+    this.at = at;
+  }
+
+  get(place) {
+    const isInside = this.own.every(
+      ({ name, n }) => (place[name] ?? 0) >= 0 && (place[name] ?? 0) < n,
+    );
+    return isInside ? this.at(place) : 0;
+  }
+}
+
+/** Params and state by their paths; of stacked ones the part of one stack. */
+export class Params {
+  constructor(lab, arrays) {
+    this.found = new Map(
+      lab.params.map(({ path, shape }, i) => [path, { shape, data: arrays[i] }]),
+    );
+  }
+
+  /** `{shape, data}` of one stack of so many, of as many axes as `rank`; null where there is none. */
+  get(path, rank, stack = 0) {
+    const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
+    if (!found || found.shape.length < rank) return null;
+    const extra = found.shape.length - rank;
+    const shape = found.shape.slice(extra);
+    const size = product(shape);
+    const start = extra ? size * (stack % product(found.shape.slice(0, extra))) : 0;
+    return { shape, data: found.data.subarray(start, start + size) };
+  }
+
+  /** How many axes it has, of which `stacked` are those of stacks. */
+  rank(path) {
+    const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
+    return found ? found.shape.length : 0;
+  }
+}

@@ -1,0 +1,238 @@
+// What layers without a kernel compute for one number: activations, norms, pools, gates, attention.
+
+import { names } from "./linear.js";
+
+const SIGMOID = (x) => 1 / (1 + Math.exp(-x));
+const gelu = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+const FUNCTIONS = {
+  "the same number": (x) => x,
+  relu: (x) => Math.max(0, x),
+  sigmoid: SIGMOID,
+  tanh: Math.tanh,
+  gelu,
+  silu: (x) => x * SIGMOID(x),
+  "leaky relu": (x) => (x < 0 ? 0.01 * x : x),
+  "leaky relu (0.2)": (x) => (x < 0 ? 0.2 * x : x),
+  elu: (x) => (x < 0 ? Math.expm1(x) : x),
+  softplus: (x) => Math.log1p(Math.exp(x)),
+  square: (x) => x * x,
+};
+const EPSILONS = [1e-5, 1e-6, 1e-3, 1e-12];
+
+/** A made number: `parts(place)` are the numbers that it is made of, by what they are. */
+function made(kind, text, number, parts) {
+  return { kind, text, number, parts };
+}
+
+const part = (source, place, name = source.path) => ({
+  name,
+  source,
+  place,
+  value: source.get(place),
+});
+
+/** A function of the number at the same place of an earlier value. */
+export function* activations(reader, { earlier }) {
+  for (const source of earlier.filter((other) => other.isLike(reader))) {
+    for (const [name, f] of Object.entries(FUNCTIONS)) {
+      const text = name === "the same number" ? name : `${name}(x)`;
+      yield made(
+        "function",
+        text,
+        (at) => f(source.get(at)),
+        (at) => [part(source, at, "x")],
+      );
+    }
+  }
+}
+
+/** The elements of an earlier value in another shape. */
+export function* flattened(reader, { earlier }) {
+  for (const source of earlier) {
+    if (source.count !== reader.count || source.isLike(reader) || reader.own.length !== 1) continue;
+    const place = (at) => ({ ...source.placeOf(at.unit ?? 0), stack: at.stack });
+    yield made(
+      "function",
+      "the same number, in a row",
+      (at) => source.get(place(at)),
+      (at) => [part(source, place(at), "x")],
+    );
+  }
+}
+
+/** The largest or the mean of a window, of a whole picture or of a whole sequence. */
+export function* pools(reader, { earlier }) {
+  for (const source of earlier) {
+    const axes = ["row", "column", "time"].filter((axis) => source.size(axis));
+    const units = reader.size("unit") || reader.size("axis");
+    const sizes = axes.map((axis) => source.size(axis) / Math.max(1, reader.size(axis)));
+    if (source.size("unit") !== units || sizes.every((size) => size === 1)) continue;
+    const places = (at) =>
+      windowPlaces({ unit: at.unit ?? at.axis, stack: at.stack }, at, axes, sizes);
+    const values = (at) => places(at).map((place) => source.get(place));
+    const parts = (at) => places(at).map((place) => part(source, place, "x"));
+    yield made("window", "the largest of a window", (at) => Math.max(...values(at)), parts);
+    const mean = (at) => values(at).reduce((a, b) => a + b, 0) / values(at).length;
+    yield made("window", "the mean of a window", mean, parts);
+  }
+}
+
+/** The places of a window, whose sizes are also its strides. */
+function windowPlaces(first, at, axes, sizes) {
+  let found = [first];
+  axes.forEach((axis, i) => {
+    const size = Math.floor(sizes[i]);
+    const start = (at[axis] ?? 0) * size;
+    const numbers = Array.from({ length: size }, (_, k) => start + k);
+    found = found.flatMap((place) => numbers.map((k) => Object.assign({ [axis]: k }, place)));
+  });
+  return found;
+}
+
+/** (x - mean) / deviation · scale + bias, with the moments of the training or of the units. */
+export function* norms(reader, { earlier, params }) {
+  const { parent } = names(reader.path);
+  const param = (name, at) => params.get(`${parent}${name}`, 1, at.stack ?? 0)?.data[at.unit ?? 0];
+  if (!params.rank(`${parent}scale`)) return;
+  for (const source of earlier.filter((other) => other.isLike(reader))) {
+    for (const epsilon of EPSILONS) {
+      for (const moments of [ofTraining, ofUnits, ofSquares]) {
+        const all = (at) => {
+          const [mean, variance] = moments(source, at, param);
+          const deviation = Math.sqrt(variance + epsilon);
+          return { mean, deviation, scale: param("scale", at) ?? 1, bias: param("bias", at) ?? 0 };
+        };
+        const number = (at) => {
+          const { mean, deviation, scale, bias } = all(at);
+          return ((source.get(at) - mean) / deviation) * scale + bias;
+        };
+        yield made("norm", "(x − mean) / deviation · scale + bias", number, (at) => [
+          part(source, at, "x"),
+          ...Object.entries(all(at)).map(([name, value]) => ({ name, value })),
+        ]);
+      }
+    }
+  }
+}
+
+const ofTraining = (source, at, param) => [param("mean", at) ?? NaN, param("variance", at) ?? NaN];
+
+function unitsOf(source, at) {
+  return Array.from({ length: source.size("unit") }, (_, unit) => source.get({ ...at, unit }));
+}
+
+function ofUnits(source, at) {
+  const x = unitsOf(source, at);
+  const mean = x.reduce((a, b) => a + b, 0) / x.length;
+  return [mean, x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length];
+}
+
+function ofSquares(source, at) {
+  const x = unitsOf(source, at);
+  return [0, x.reduce((sum, v) => sum + v * v, 0) / x.length];
+}
+
+/** The state of a recurrent cell from its gates. */
+export function* cells(reader, { sibling }) {
+  const { name } = names(reader.path);
+  const [f, i, g, c] = ["forget_gate", "input_gate", "candidate", "cell"].map(sibling);
+  if (name === "cell" && f && i && g) {
+    const parts = (at) => [
+      part(f, at, "forget gate f"),
+      part(reader, oneBefore(at), "cell before c"),
+      part(i, at, "input gate i"),
+      part(g, at, "candidate g"),
+    ];
+    yield made(
+      "gates",
+      "f c + i g",
+      (at) => f.get(at) * reader.get(oneBefore(at)) + i.get(at) * g.get(at),
+      parts,
+    );
+  }
+  const o = sibling("output_gate");
+  if (name === "hidden" && o && c) {
+    const parts = (at) => [part(o, at, "output gate o"), part(c, at, "cell c")];
+    yield made("gates", "o tanh(c)", (at) => o.get(at) * Math.tanh(c.get(at)), parts);
+  }
+  const u = sibling("update_gate");
+  if (name === "hidden" && u && g) {
+    const parts = (at) => [
+      part(u, at, "update gate u"),
+      part(reader, oneBefore(at), "hidden before h"),
+      part(g, at, "candidate n"),
+    ];
+    const number = (at) => u.get(at) * reader.get(oneBefore(at)) + (1 - u.get(at)) * g.get(at);
+    yield made("gates", "u h + (1 − u) n", number, parts);
+  }
+}
+
+/** The place one step before. */
+function oneBefore(at) {
+  return { ...at, time: at.time - 1 };
+}
+
+/** softmax(q k / √d) over the keys, of all positions or of those up to the query. */
+export function* attention(reader, { sibling }) {
+  const [q, k] = ["query", "key"].map(sibling);
+  if (names(reader.path).name !== "weights" || !q?.size("head") || !k?.size("head")) return;
+  const d = q.size("unit");
+  const share = Math.max(1, Math.round(q.size("head") / k.size("head")));
+  const logit = ({ head, query, stack }, key) => {
+    let sum = 0;
+    for (let unit = 0; unit < d; unit++) {
+      sum +=
+        q.get({ time: query, head, unit, stack }) *
+        k.get({ time: key, head: Math.floor(head / share), unit, stack });
+    }
+    return sum / Math.sqrt(d);
+  };
+  for (const isCausal of [true, false]) {
+    const logits = (at) => {
+      const count = isCausal ? at.query + 1 : reader.size("key");
+      return Array.from({ length: count }, (_, key) => logit(at, key));
+    };
+    const number = (at) => {
+      if (isCausal && at.key > at.query) return 0;
+      const z = logits(at);
+      const most = Math.max(...z);
+      return Math.exp(z[at.key] - most) / z.reduce((sum, x) => sum + Math.exp(x - most), 0);
+    };
+    const parts = (at) => [
+      { name: "q · k / √d", value: logit(at, at.key) },
+      { name: "largest q · k / √d of this query", value: Math.max(...logits(at)) },
+    ];
+    yield made("softmax", `softmax(q k / √d)${isCausal ? ", up to the query" : ""}`, number, parts);
+  }
+}
+
+/** A row of the table of an embedding. */
+export function* embeddings(reader, { tokens, params }) {
+  const { parent } = names(reader.path);
+  const table = params.get(`${parent}embedding`, 2);
+  if (!table || !tokens) return;
+  const D = table.shape[1];
+  for (const factor of [1, Math.sqrt(D)]) {
+    const number = (at) => factor * table.data[tokens[at.time] * D + at.unit];
+    const text =
+      factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
+    yield made("row", text, number, (at) => [{ name: "token", value: tokens[at.time] }]);
+  }
+}
+
+/** The sum or the product of two or three earlier values, as in a residual connection. */
+export function* sums(reader, { earlier }) {
+  const like = earlier.filter((other) => other.isLike(reader)).slice(0, 10);
+  const pairs = like.flatMap((a, i) => like.slice(i + 1).map((b) => [a, b]));
+  const triples = pairs.flatMap(([a, b]) => like.slice(like.indexOf(b) + 1).map((c) => [a, b, c]));
+  for (const group of [...pairs, ...triples]) {
+    const parts = (at) => group.map((source) => part(source, at));
+    const text = group.map((_, i) => "abc"[i]).join(" + ");
+    yield made("residual", text, (at) => group.reduce((s, source) => s + source.get(at), 0), parts);
+  }
+  for (const [a, b] of pairs) {
+    const parts = (at) => [part(a, at), part(b, at)];
+    yield made("product", "a b", (at) => a.get(at) * b.get(at), parts);
+    yield made("function", "relu(a + b)", (at) => Math.max(0, a.get(at) + b.get(at)), parts);
+  }
+}

@@ -1,0 +1,100 @@
+"""How numbers are made: an explanation is shown where it gives the numbers of the model."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.data.tokenizers import character_tokenizer
+from jnn.explain.lab.inputs import Example, Examples
+from jnn.explain.lab.subject import Subject
+from jnn.layers.pooling import max_pool
+from tests.explain.lab.engine import Lab
+
+
+def lab_of(model, example, x, tokenizer=None):
+    shapes, rng = jax.eval_shape(model.init, jax.random.key(0), example), np.random.default_rng(1)
+    drawn = lambda leaf: rng.uniform(0.1, 0.9, leaf.shape).astype(leaf.dtype)
+    params, state = jax.tree.map(drawn, shapes)  # which takes no compilation
+    examples = Examples("test", [Example(x)])
+    subject = Subject("", model, params, state, example, tokenizer=tokenizer, examples=examples)
+    lab = Lab(subject)
+    first = "INPUTS" if tokenizer else "inputsOf(LAB, LAB.input.examples[0])"
+    tokens = json.dumps(np.asarray(x).tolist() if tokenizer else [])
+    lab.context.eval(f"const INPUTS = [Int32Array.from({tokens})];")
+    lab.context.eval(f"const PAGE = {{ lab: LAB, model: MODEL, inputs: {first} }};")
+    lab.run("PAGE.inputs")
+    lab.context.eval("const MAKING = new Making(PAGE);")
+    return lab
+
+
+def found(lab):
+    """``{path: text}`` of all values, "" where none is right."""
+    return lab.value(
+        "Object.fromEntries(LAB.values.map((v) => [v.path, MAKING.of(v)?.text ?? '']))"
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    model = jnn.chain(
+        conv=jnn.conv(4, (3, 3), use_bias=True),
+        norm=jnn.batch_norm(),
+        relu=jax.nn.relu,
+        pool=max_pool((2, 2)),
+        grouped=jnn.conv(4, (3, 3), groups=2, dilation=2),
+        flatten=jnn.flatten(3),
+        out=jnn.dense(3),
+    )
+    x = np.random.default_rng(0).standard_normal((8, 8, 2)).astype(np.float32)
+    return lab_of(model, jax.ShapeDtypeStruct((8, 8, 2), jnp.float32), x)
+
+
+def test_numbers_of_a_convolutional_network_are_explained(pictures):
+    assert found(pictures) == {
+        "conv/output": "Σ w x + b",
+        "norm/output": "(x − mean) / deviation · scale + bias",
+        "relu/output": "relu(x)",
+        "pool/output": "the largest of a window",
+        "grouped/output": "Σ w x + b",
+        "flatten/output": "the same number, in a row",
+        "out/output": "Σ w x + b",
+    }
+
+
+def test_the_terms_of_a_sum_add_up_to_the_number(pictures):
+    value = "LAB.values.find((v) => v.path === 'conv/output')"
+    place = "{ row: 0, column: 3, unit: 2 }"
+    terms = pictures.value(f"MAKING.of({value}).terms({place}).map((t) => t.value * t.weight)")
+    bias = pictures.value(f"MAKING.of({value}).bias({place})")
+    _, values = pictures.run("PAGE.inputs")
+    assert len(terms) == 3 * 3 * 2
+    np.testing.assert_allclose(sum(terms) + bias, values["conv/output"][0, 3, 2], atol=1e-5)
+
+
+def test_numbers_of_recurrence_and_attention_are_explained():
+    tokenizer = character_tokenizer("abcdefgh")
+    block = jnn.chain(norm=jnn.layer_norm(), attend=jnn.attention(2, causal=True))
+    model = jnn.chain(
+        embedding=jnn.embedding(8, 6),
+        lstm=jnn.lstm(4),
+        gru=jnn.gru(6),
+        blocks=jnn.repeat(jnn.residual(block), 2),
+        out=jnn.dense(8),
+    )
+    x = np.array([3, 1, 4, 1, 5], np.int32)
+    lab = lab_of(model, jax.ShapeDtypeStruct((5,), jnp.int32), x, tokenizer)
+    texts = found(lab)
+    assert texts["embedding/output"] == "the token's row of the table"
+    assert texts["lstm/forget_gate"] == "sigmoid(Σ w x + Σ u h + b)"
+    assert texts["lstm/candidate"] == "tanh(Σ w x + Σ u h + b)"
+    assert texts["lstm/cell"] == "f c + i g"
+    assert texts["lstm/hidden"] == "o tanh(c)"
+    assert texts["gru/hidden"] == "u h + (1 − u) n"
+    ends = lambda end: next(text for path, text in texts.items() if path.endswith(end))
+    assert ends("/query") == "Σ w x + b"
+    assert ends("/weights") == "softmax(q k / √d), up to the query"
+    assert texts["out/output"] == "Σ w x + b"
