@@ -235,10 +235,10 @@ def _of_no_use(
     folder: str | Path, found: Architecture, task: str, fits: Callable[[Family], bool]
 ) -> Exception:
     """The refusal of a model that cannot be trained for a task, with the families that can."""
-    classes = found.config.get("architectures") or [found.family.name]
+    classes = found.config.get("architectures") or ["a model"]
     return mistake(
         str(folder),
-        got=f"{classes[0]}, of the family {found.family.name}, to train for {task}",
+        got=f"{classes[0]} of the family {found.family.name}, to train for {task}",
         expected=f"one of {', '.join(sorted(name for name in FAMILIES if fits(FAMILIES[name])))}",
     )
 

@@ -1,0 +1,77 @@
+"""Experiments that begin with a pretrained model, by `jnn run NAME --start FOLDER`."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import jnn
+from jnn.cli import main
+from tests.interop import tiny
+
+MAKERS = {
+    "text_generation": [tiny.decoder],
+    "text_classification": [tiny.encoder],
+    "sentiment_analysis": [lambda folder: tiny.encoder(folder, "roberta")],
+    "image_classification": [tiny.vision_transformer_folder, tiny.resnet_folder],
+}
+LORA = {"text_generation", "text_classification"}
+SHORT = ["--smoke", "--offline", "--quiet", "--epochs", "1"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "maker"), [(name, maker) for name, makers in MAKERS.items() for maker in makers]
+)
+def test_it_trains_and_all_that_follows_needs_the_folder_no_more(name, maker, tmp_path, capsys):
+    folder, run = maker(tmp_path / "given"), str(tmp_path / "run")
+    adapters = ["--lora", "2", "--warmup", "0"] if name in LORA else []
+    assert main(["run", name, "--start", str(folder), *SHORT, *adapters, "--out", run]) == 0
+    shutil.rmtree(folder)
+    assert main(["resume", run, "--epochs", "+1", "--offline", "--quiet"]) == 0
+    steps = json.loads((tmp_path / "run" / "summary.json").read_text())["steps"]
+    capsys.readouterr()
+    assert main(["replay", run, "--step", "1", "--offline", "--json"]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    first = next(row for row in map(json.loads, rows) if "train/loss" in row)
+    assert steps > 1
+    if first["step"] == 1:
+        assert replayed["loss"] == pytest.approx(first["train/loss"], rel=1e-6)
+    loaded = jnn.load(run)
+    if name == "text_generation":
+        assert main(["generate", run, "--prompt", "low", "--length", "3"]) == 0
+        assert capsys.readouterr().out.startswith("low")
+    elif name == "image_classification":
+        assert loaded.predict(np.zeros((8, 8, 1), np.uint8)).label in loaded.preparation.classes
+    else:
+        assert loaded.predict("what is it ?").label in loaded.preparation.classes
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["tabular_regression"], "which tabular_regression cannot begin with, expected the folder"),
+        (
+            ["image_classification"],
+            "got a model of the family gpt2, to train for classes of images, ",
+        ),
+        (["text_classification"], "to train for classes of texts, expected one of bert, distil"),
+        (["text_generation", "--width", "9"], "got width=9 for a pretrained model, expected what"),
+        (["text_generation", "--model", "lstm"], "got model=lstm for a pretrained model"),
+        (["text_generation", "--lora", "-1"], "got lora=-1, expected an integer >= 0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_the_run_begins(
+    words, message, tmp_path, capsys
+):
+    name, *options = words
+    folder = tmp_path / "gpt2"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_head": 2}))
+    run = tmp_path / "run"
+    command = ["run", name, "--start", str(folder), *options, "--smoke", "--out", str(run)]
+    assert main(command) == 2
+    assert message in capsys.readouterr().err
+    assert not run.exists()
