@@ -22,13 +22,13 @@ export function numbersFor(values, current, unit = "") {
 /** Shows controls in a place; `change({name: value})` is called with what the reader sets. */
 export function showControls(place, controls, state, change) {
   const focused = document.activeElement?.id;
-  byId(place).replaceChildren(...controls.map((control) => row(control, state, change)));
+  byId(place).replaceChildren(...controls.map((control) => row(place, control, state, change)));
   if (focused) byId(focused)?.focus();
 }
 
-/** A control with its label. */
-function row(control, state, change) {
-  const id = `set-${control.name}`;
+/** A control with its label; views have controls of the same name, so its place is in its id. */
+function row(place, control, state, change) {
+  const id = `${place}-${control.name}`;
   const value = state[control.name];
   const shown = element("output", { for: id }, control.options ? "" : short(value));
   const name = element("label", { for: id }, control.label, " ", shown);

@@ -24,7 +24,7 @@ def _neuron(a, b):
 SURFACES = {
     "bowl": lambda a, b: (a**2 + b**2) / 4,
     "valley": lambda a, b: a**2 / 20 + b**2,
-    "two": lambda a, b: (a**2 - 3) ** 2 / 8 + a / 4 + b**2 / 4,
+    "two": lambda a, b: (a**2 - 3) ** 2 / 8 + a / 4 + b**2 / 4 + 0.45,
     "saddle": lambda a, b: (b**2 - a**2) / 4 + a**4 / 40 + 0.9,
     "plateau": lambda a, b: 1 - jnp.exp(-(a**2 + b**2) / 1.5),
     "neuron": _neuron,

@@ -14,8 +14,8 @@ import { Player } from "./player.js";
 const MAP = 700;
 const BANDS = 14;
 const MOST = 3000;
-const HIGH = { light: [238, 236, 230], dark: [38, 42, 50] };
-const LOW = { light: [120, 140, 160], dark: [120, 140, 165] };
+const HIGH = { light: [240, 238, 233], dark: [112, 122, 138] };
+const LOW = { light: [126, 146, 166], dark: [26, 30, 38] };
 
 /** Three runs from one start: gradient descent, with momentum, and Adam. */
 export class DescentPage {

@@ -25,7 +25,7 @@ export class Lessons {
   steps(number) {
     const go = (to, words) => element("button", { onclick: () => this.open(to) }, words);
     const bar = element("div", { class: "buttons" });
-    if (number > 1) bar.append(go(number - 1, "← Before"));
+    if (number > 1) bar.append(go(number - 1, "← Previous"));
     if (number < this.texts.length) bar.append(go(number + 1, "Next →"));
     bar.append(go(0, "Close the lesson"));
     return bar;

@@ -1,6 +1,7 @@
 // The page: its state, and what happens when the reader changes it or lets time run.
 
 import { readAddress, writeAddress } from "../scripts/address.js";
+import { runCompressed } from "../scripts/compressed.js";
 import { byId, element } from "../scripts/elements.js";
 import { program } from "../scripts/program.js";
 import { DescentPage } from "./descent_page.js";
@@ -9,6 +10,7 @@ import { Lessons } from "./lessons.js";
 import { NetworkPage } from "./network_page.js";
 import { DEFAULTS, checkedState } from "./state.js";
 
+await runCompressed(byId("programs"));
 const { compiled, facts } = globalThis;
 const programs = Object.fromEntries(
   Object.entries(compiled).map(([name, module]) => [name, program(module)]),

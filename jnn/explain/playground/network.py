@@ -48,10 +48,12 @@ def features(x: jax.Array) -> jax.Array:
 
 
 def init_params(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Weights drawn from a normal distribution of standard deviation ``scale / sqrt(inputs)``.
+    """Weights and biases, normal with a standard deviation of ``scale / sqrt(inputs)``.
 
-    ``seed``, ``scale`` and ``settings``. A neuron has as many inputs as the layer before has
-    neurons; drawn as if all were there, so that others stay as they are when one is added.
+    Of ``seed``, ``scale`` and ``settings``. The biases of hidden layers are drawn too, so that the
+    lines that neurons draw are spread over the plane. A neuron has as many inputs as the layer
+    before has neurons. All are drawn as if they were there, so that the others stay as they are
+    when one is added.
     """
     key, settings = jax.random.key(arguments["seed"]), arguments["settings"]
     params, inputs = {}, jnp.sum(settings["features"])
@@ -59,12 +61,14 @@ def init_params(arguments: dict[str, Any]) -> dict[str, Any]:
         params[f"hidden{i}"] = _dense(child_key(key, f"hidden{i}"), inputs, WIDTH, arguments)
         exists = settings["layers"][i] > 0
         inputs = jnp.where(exists, jnp.sum(settings["neurons"][i]), inputs)
-    return params | {"out": _dense(child_key(key, "out"), inputs, 1, arguments)}
+    out = _dense(child_key(key, "out"), inputs, 1, arguments)
+    return params | {"out": out | {"bias": jnp.zeros(1)}}
 
 
 def _dense(key, inputs, width, arguments):
-    kernel = jax.random.normal(key, (WIDTH, width)) * arguments["scale"]
-    return {"kernel": kernel / jnp.sqrt(jnp.maximum(inputs, 1)), "bias": jnp.zeros(width)}
+    drawn = jax.random.normal(key, (WIDTH + 1, width)) * arguments["scale"]
+    drawn /= jnp.sqrt(jnp.maximum(inputs, 1))
+    return {"kernel": drawn[:WIDTH], "bias": drawn[WIDTH]}
 
 
 def forward(

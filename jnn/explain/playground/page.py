@@ -1,5 +1,7 @@
 """The playground as one file, which needs no network and no server."""
 
+import base64
+import gzip
 import json
 from importlib import resources
 from pathlib import Path
@@ -16,14 +18,22 @@ def playground() -> str:
     here, shared = resources.files(jnn.explain.playground), resources.files(jnn.explain.page)
     read = lambda name: here.joinpath(name).read_text(encoding="utf-8")
     style = shared.joinpath("report.css").read_text(encoding="utf-8") + read("playground.css")
-    script = "\n".join(
-        [compiled(), f"globalThis.facts = {json.dumps(facts())};", scripts("main.js")]
-    )
-    parts = {"STYLE": style, "LESSONS": lessons(), "SCRIPT": embedded(script)}
+    script = f"globalThis.facts = {json.dumps(facts())};\n{scripts('main.js')}"
+    parts = {
+        "STYLE": style,
+        "LESSONS": lessons(),
+        "PROGRAMS": _compressed(compiled()),
+        "SCRIPT": embedded(script),
+    }
     page = read("page.html")
     for name, text in parts.items():
         page = page.replace(f"<!-- {name} -->", text)
     return page
+
+
+def _compressed(text: str) -> str:
+    """A text as base64 of gzip, the same bytes for the same text."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def scripts(entry: str) -> str:

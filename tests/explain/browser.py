@@ -1,0 +1,55 @@
+"""Chromium, driven by Selenium, for tests that use a page as a person does."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+
+@contextmanager
+def chromium(width: int = 1400, height: int = 1000, *, dark: bool = False) -> Iterator[Any]:
+    """A driver of a window of this size; the test is skipped where there is no Chromium."""
+    selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not browser or not driver:
+        pytest.skip("there is no chromium with its chromedriver on this machine")
+    options = selenium.ChromeOptions()
+    options.binary_location = browser
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    window = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    try:
+        resize(window, width, height)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        yield window
+    finally:
+        window.quit()
+
+
+def resize(window: Any, width: int, height: int) -> None:
+    """Give the page a size, narrower than a window can be."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def complaints(window: Any) -> list[str]:
+    """What the console has said since the last time."""
+    return [entry["message"] for entry in window.get_log("browser")]
+
+
+def is_wider_than_the_screen(window: Any) -> bool:
+    """Whether the page scrolls sideways."""
+    return window.execute_script("return document.documentElement.scrollWidth > innerWidth")
+
+
+NAMELESS = """
+const named = (node) =>
+  node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length;
+return [...document.querySelectorAll("button, select, input, textarea, summary")]
+  .filter((node) => node.offsetParent && !named(node)).map((node) => node.outerHTML);
+"""
+"""A script for the controls that a screen reader would have no name for."""

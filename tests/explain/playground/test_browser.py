@@ -1,0 +1,189 @@
+"""The page in Chromium: by pointer, by keyboard, on a telephone."""
+
+import json
+import re
+
+import pytest
+
+from jnn.explain.playground import playground
+from jnn.explain.playground.lessons import lesson_texts, states
+from tests.explain.browser import (
+    NAMELESS,
+    chromium,
+    complaints,
+    is_wider_than_the_screen,
+    resize,
+)
+from tests.explain.playground.engine import trainer
+
+pytestmark = pytest.mark.slow
+PATIENCE = 60
+"""Seconds, on a machine with other work."""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "playground.html"
+    path.write_text(playground())
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def window():
+    with chromium() as window:
+        yield window
+
+
+@pytest.fixture
+def visit(window, address):
+    """Opens the page in a state; afterwards nothing may have been complained about."""
+
+    def visit(state="", width=1400):
+        window.get("about:blank")
+        resize(window, width, 1000)
+        window.get(f"{address}#{state}")
+        wait(window, "return document.querySelector('#views button') !== null")
+        return window
+
+    complaints(window)
+    yield visit
+    assert complaints(window) == []
+
+
+def wait(window, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(window, PATIENCE, 0.05).until(lambda w: w.execute_script(script))
+
+
+def text(window, selector):
+    return window.execute_script(f"return document.querySelector('{selector}').textContent")
+
+
+def press(window, selector):
+    window.find_element("css selector", selector).click()
+
+
+def frame(window):
+    """Let the page draw."""
+    window.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+def test_losses_of_the_page_are_those_of_the_programs(visit):
+    window = visit("layers=3&batch=20&seed=4&momentum=0.5")
+    for _ in range(6):
+        press(window, "#play-step")
+    frame(window)
+    shown = float(re.search(r"[\d.]+", text(window, "#curve .train"))[0])
+    expected = trainer()("""(() => {
+      const t = make({ layers: "3", batch: 20, seed: 4, momentum: 0.5 });
+      for (let i = 0; i < 6; i++) t.step();
+      return t.record().train.loss;
+    })()""")
+    assert shown == round(expected, 3)
+    assert text(window, "#play-count") == "epoch 1, step 1 of 5"
+
+
+def test_it_trains_by_keyboard_alone(visit):
+    from selenium.webdriver import ActionChains, Keys
+
+    window = visit("set=clusters&layers=&rate=0.1")
+    keys = lambda *keys: ActionChains(window).send_keys(*keys).perform()
+    focused = "return document.activeElement.id"
+    keys(Keys.TAB, Keys.ENTER)  # the link that skips to the stage
+    assert window.execute_script(focused) == "play"
+    keys(Keys.ENTER)
+    wait(window, "return !document.querySelector('#play-count').textContent.startsWith('epoch 0')")
+    keys(Keys.ENTER)
+    assert text(window, "#play") == "▶ Train"
+    keys(Keys.TAB, Keys.TAB, Keys.TAB)
+    assert window.execute_script(focused) == "play-again"
+    keys(Keys.ENTER)
+    frame(window)
+    assert text(window, "#play-count").startswith("epoch 0, step 0")
+
+
+def test_what_is_set_is_in_the_address_and_comes_back(visit, address):
+    window = visit()
+    press(window, "#more-layers")
+    press(window, "#more-0")
+    press(window, "#feature-xy")
+    window.execute_script("""
+      const select = document.getElementById("activation-1");
+      select.value = "relu";
+      select.dispatchEvent(new Event("change"));
+    """)
+    state = window.current_url.partition("#")[2]
+    assert "layers=5,2,2" in state
+    assert "features=x,y,xy" in state
+    assert "activation=tanh,relu,tanh" in state
+    window = visit(state)
+    count = "return document.querySelectorAll('#neurons .unit').length"
+    assert window.execute_script(count) == 8 + 5 + 2 + 2
+    on = "return document.querySelectorAll('#neurons [aria-pressed=true]').length"
+    assert window.execute_script(on) == 3
+
+
+def test_points_are_drawn_and_pasted(visit):
+    from selenium.webdriver import ActionChains
+
+    window = visit("set=own")
+    picture = window.find_element("css selector", ".points")
+    ActionChains(window).move_to_element_with_offset(picture, 40, -30).click().perform()
+    press(window, "#drawn-blue")
+    ActionChains(window).move_to_element_with_offset(picture, -40, 30).click().perform()
+    points = [point.split(",") for point in window.current_url.split("own=")[-1].split(";")]
+    assert [point[2] for point in points] == ["1", "-1"]
+    assert float(points[0][0]) > 0 > float(points[1][0])
+    box = window.find_element("css selector", "#table")
+    box.send_keys("a,b,kind\n1,2,x\n3,4\n")
+    press(window, "#use")
+    assert "Row 3" in text(window, "#own .message")
+    box.clear()
+    box.send_keys("\n".join(f"{i},{i * i},{'xy'[i % 2]}" for i in range(8)))
+    press(window, "#use")
+    assert "y is orange, x is blue" in text(window, "#own .message")
+    assert window.current_url.count(";") == 7
+
+
+def test_other_views_run(visit):
+    window = visit("view=descent&surface=valley&rate=0.1")
+    for _ in range(3):
+        press(window, "#descend-step")
+    assert text(window, "#descend-count") == "step 3"
+    a = -2.2 * (1 - 0.1 / 10) ** 3
+    assert f"a = −{abs(a):.2f}" in text(window, ".runs li")
+    press(window, "#view-gan")
+    press(window, "#game-step")
+    assert text(window, "#game-count") == "step 1"
+    assert "discriminator" in text(window, "#gan .legend")
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_every_lesson_fits_and_every_control_has_a_name(visit, width):
+    window = visit("", width)
+    for number, lesson in enumerate(lesson_texts(), 1):
+        for state in states(lesson):
+            window.execute_script(f"location.hash = {json.dumps('#' + state)}")
+            frame(window)
+            assert not is_wider_than_the_screen(window), state
+            assert window.execute_script(NAMELESS) == []
+        title = f"return document.querySelector('[data-lesson=\"{number}\"] h2').offsetParent"
+        assert window.execute_script(title) is not None
+
+
+def test_a_term_opens_its_definition(visit):
+    window = visit("lesson=8")
+    press(window, '[popovertarget="term-overfitting"]')
+    open_now = "return document.querySelector('#term-overfitting').matches(':popover-open')"
+    assert window.execute_script(open_now)
+    assert "overfitting" in text(window, "#term-overfitting")
+
+
+def test_steps_that_are_too_large_are_said(visit):
+    window = visit("set=slope&loss=squared&layers=&rate=10&features=x²,y²")
+    press(window, "#play")
+    wait(
+        window, "return document.querySelector('#message').textContent.includes('no longer finite')"
+    )
+    assert text(window, "#play") == "▶ Train"
