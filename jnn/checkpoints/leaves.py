@@ -51,8 +51,24 @@ class Leaf(NamedTuple):
 
 def crc32(array: np.ndarray) -> int:
     """CRC-32 of the elements' bytes, in C order and little-endian."""
+    return zlib.crc32(elements(array).data)
+
+
+def elements(array: np.ndarray) -> np.ndarray:
+    """The elements' bytes, in C order and little-endian, (bytes,) uint8."""
     array = array.byteswap() if sys.byteorder == "big" else array
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def of_elements(data: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The elements ``(N,)`` of which `elements` makes these bytes."""
+    array = data.view(dtype)
+    return array.byteswap() if sys.byteorder == "big" else array
+
+
+def as_dtype(name: str) -> np.dtype:
+    """The dtype of a name in a manifest."""
+    return jnp.dtype(name)
 
 
 def name(path: LeafPath) -> str:

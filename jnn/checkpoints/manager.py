@@ -382,7 +382,7 @@ def _read(
     Each file is verified before it is read, and each leaf or shard after.
     """
     if "shards" in body:
-        return shards.read(folder, body["files"], saved, parts.shards_of(body, saved), wanted)
+        return shards.read(folder, saved, parts.shards_of(body, saved), wanted)
     stored = {_name(i): leaf.stored for i, leaf in enumerate(saved)}
     arrays = storage.read_verified(folder / _ARRAYS, body["files"], stored)
     for i, leaf in enumerate(saved):

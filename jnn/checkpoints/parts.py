@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn.checkpoints import storage
 from jnn.checkpoints.leaves import DamagedError, Leaf, LeafPath
-from jnn.checkpoints.shards import Shard, check_sizes, folder_of, owned
+from jnn.checkpoints.shards import Shard, check_sizes, file_of, owned, write
 from jnn.files import read_json, write_json
 
 _EVERY = 0.02  # seconds between two looks for the parts of others
@@ -31,18 +30,11 @@ class Part(NamedTuple):
         return cls(process, *owned(leaves, process))
 
     def write(self, folder: Path, token: str) -> None:
-        """Write the arrays, and once they are on the disk the list of them."""
-        place = folder / folder_of(self.process)
-        names = [shard.stored_name for shard in self.shards]
-        storage.write_arrays(place, dict(zip(names, self.arrays, strict=True)))
-        if place.exists():  # a process may have no shard to write
-            storage.synchronize(*place.rglob("*"), place)
-        files = storage.checksums(place) if place.exists() else {}
-        record = {
-            "token": token,
-            "shards": [shard._asdict() for shard in self.shards],
-            "files": {f"{place.name}/{file}": checksum for file, checksum in files.items()},
-        }
+        """Write the shards, and once they are on the disk the list of them."""
+        path = folder / file_of(self.process)
+        write(path, self.arrays)
+        shards = [shard._asdict() for shard in self.shards]
+        record = {"token": token, "shards": shards, "bytes": path.stat().st_size}
         write_json(_list(folder, self.process), record)
 
 
@@ -63,7 +55,7 @@ def collected(folder: Path, token: str, count: int, described: list[Leaf]) -> di
             if record.get("token") == token:
                 break
             time.sleep(_EVERY)
-        files |= record["files"]
+        files[file_of(process)] = record["bytes"]
         shards += record["shards"]
         path.unlink()
     check_sizes(described, _from_json(shards))

@@ -1,27 +1,31 @@
 """Arrays that several processes hold the parts of, in a checkpoint.
 
-Each process writes the shards on its own devices, one copy of each, into a folder of its own, and
-beside it a list of them with their checksums. The manifest has the lists of all.
+Each process writes the shards on its own devices, one copy of each, into a file of its own, one
+after the other as plain little-endian numbers. The manifest says where each begins, and its
+checksum. (Orbax writes NumPy arrays from process 0 alone.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jnn.checkpoints import storage
 from jnn.checkpoints.leaves import (
     DamagedError,
     Leaf,
     LeafPath,
+    as_dtype,
     crc32,
+    elements,
     is_key,
     name,
+    of_elements,
     place,
     verify_array,
 )
@@ -32,9 +36,9 @@ class Shard(NamedTuple):
 
     leaf: int
     """The number of the leaf in the manifest."""
-    number: int
-    """Among the shards that the process wrote."""
     process: int
+    offset: int
+    """In bytes, in the file of the process."""
     start: tuple[int, ...]
     shape: tuple[int, ...]
     bytes: int
@@ -44,11 +48,6 @@ class Shard(NamedTuple):
     def from_json(cls, fields: dict[str, Any]) -> Shard:
         """The shard of a dictionary that ``_asdict`` and JSON have made."""
         return cls(**{**fields, "start": tuple(fields["start"]), "shape": tuple(fields["shape"])})
-
-    @property
-    def stored_name(self) -> str:
-        """The name of its array in the folder of the process."""
-        return f"{self.number:05d}"
 
     def overlap(self, start: tuple[int, ...], shape: tuple[int, ...]) -> tuple | None:
         """The slices of this shard, and of the box given, that are the same elements."""
@@ -63,9 +62,18 @@ class Shard(NamedTuple):
         return within(self.start), within(start)
 
 
-def folder_of(process: int) -> str:
-    """The name of the folder with the arrays of a process."""
-    return f"arrays-{process}"
+def file_of(process: int) -> str:
+    """The name of the file with the shards of a process."""
+    return f"shards-{process}.bin"
+
+
+def write(path: Path, arrays: Iterable[np.ndarray]) -> None:
+    """Write the elements of arrays into a new file, one array after the other, to the disk."""
+    with path.open("xb") as stream:
+        for array in arrays:
+            stream.write(elements(array).data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def owned(
@@ -76,7 +84,7 @@ def owned(
     Of the copies of a shard on several devices the first is written, by the process that has it.
     What is whole on each process is written by process 0. All processes call it together.
     """
-    described, shards, arrays = [], [], []
+    described, shards, arrays, offset = [], [], [], 0
     for number, (path, leaf) in enumerate(leaves.items()):
         key = str(jax.random.key_impl(leaf)) if is_key(leaf) else None
         stored = jax.random.key_data(leaf) if key else leaf
@@ -85,10 +93,10 @@ def owned(
         )
         for start, part in _parts(stored, process):
             array = np.array(part, dtype=part.dtype.newbyteorder("="), order="C")
-            shards.append(
-                Shard(number, len(shards), process, start, array.shape, array.nbytes, crc32(array))
-            )
+            box = start, array.shape
+            shards.append(Shard(number, process, offset, *box, array.nbytes, crc32(array)))
             arrays.append(array)
+            offset += array.nbytes
     return described, shards, arrays
 
 
@@ -114,17 +122,12 @@ class _Wanted(NamedTuple):
 
 
 def read(
-    folder: Path,
-    files: Mapping[str, int],
-    saved: list[Leaf],
-    shards: list[Shard],
-    wanted: Mapping[LeafPath, Any],
+    folder: Path, saved: list[Leaf], shards: list[Shard], wanted: Mapping[LeafPath, Any]
 ) -> dict[LeafPath, Any]:
     """The leaves that are wanted, with the dtype and placement of their targets.
 
     Each is put together from the shards that overlap what this process needs of it, whatever mesh
-    they come from. The folder of a process is read where one of them lies there, one folder at a
-    time; each file is verified before, and each shard after.
+    they come from. These alone are read, and verified.
 
     Raises `DamagedError`, which names the file or the shard.
     """
@@ -133,43 +136,46 @@ def read(
         for number, leaf in enumerate(saved)
         if leaf.path in wanted
     }
+    is_needed = lambda shard: any(
+        shard.overlap(box.start, box.array.shape) for box in boxes.get(shard.leaf, ())
+    )
     for process in sorted({shard.process for shard in shards}):
-        mine = [shard for shard in shards if shard.process == process]
-        needed = [
-            shard
-            for shard in mine
-            if any(shard.overlap(box.start, box.array.shape) for box in boxes.get(shard.leaf, ()))
-        ]
-        if needed:
-            arrays = _read_folder(folder, files, process, saved, mine)
-            for shard in needed:
-                _fill(boxes[shard.leaf], shard, arrays[shard.stored_name])
+        needed = [shard for shard in shards if shard.process == process and is_needed(shard)]
+        for shard, array in _read_file(folder / file_of(process), saved, needed):
+            _fill(boxes[shard.leaf], shard, array)
     _check_filled(saved, shards, boxes)
     return {saved[n].path: _joined(saved[n], wanted[saved[n].path], boxes[n]) for n in boxes}
 
 
-def _read_folder(
-    folder: Path, files: Mapping[str, int], process: int, saved: list[Leaf], mine: list[Shard]
-) -> dict[str, np.ndarray]:
-    """The arrays of the shards that a process wrote, verified."""
-    place = folder_of(process)
-    its = {file: checksum for file, checksum in files.items() if file.startswith(f"{place}/")}
-    stored = {shard.stored_name: (shard.shape, saved[shard.leaf].stored[1]) for shard in mine}
-    arrays = storage.read_verified(
-        folder / place, {file.partition("/")[2]: checksum for file, checksum in its.items()}, stored
-    )
-    for shard in mine:
-        leaf = saved[shard.leaf]
-        what = f"the shard of {name(leaf.path)} from {list(shard.start)}, by process {process},"
-        shape, dtype = stored[shard.stored_name]
-        verify_array(what, arrays[shard.stored_name], shape, dtype, shard.crc32)
-    return arrays
+def _read_file(
+    path: Path, saved: list[Leaf], needed: list[Shard]
+) -> Iterator[tuple[Shard, np.ndarray]]:
+    """The shards that are needed of the file of a process, verified, one after the other."""
+    if not needed:
+        return
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise DamagedError(f"file {path.name} is missing") from None
+    except OSError as error:
+        raise DamagedError(f"file {path.name} cannot be read ({error.strerror})") from error
+    with stream:
+        for shard in needed:
+            leaf, dtype = saved[shard.leaf], saved[shard.leaf].stored[1]
+            what = f"the shard of {name(leaf.path)} from {list(shard.start)} in {path.name}"
+            stream.seek(shard.offset)
+            data = np.frombuffer(stream.read(shard.bytes), np.uint8)
+            if data.size != shard.bytes:
+                raise DamagedError(f"{what} has {data.size} of its {shard.bytes} bytes")
+            array = of_elements(data, as_dtype(dtype)).reshape(shard.shape)
+            verify_array(what, array, shard.shape, dtype, shard.crc32)
+            yield shard, array
 
 
 def _boxes(leaf: Leaf, target: Any) -> list[_Wanted]:
     """What this process needs of a leaf: the parts on its devices, or all of it."""
     shape, dtype = leaf.stored
-    whole = [_Wanted((0,) * len(shape), np.empty(shape, storage.as_dtype(dtype)))]
+    whole = [_Wanted((0,) * len(shape), np.empty(shape, as_dtype(dtype)))]
     sharding = getattr(target, "sharding", None)
     if sharding is None or sharding.is_fully_addressable:
         return whole
@@ -180,7 +186,7 @@ def _boxes(leaf: Leaf, target: Any) -> list[_Wanted]:
         ends = [part.indices(n)[:2] for part, n in zip(index, leaf.shape, strict=True)]
         start = (*(a for a, _ in ends), *(0 for _ in more))
         boxes[start] = (*(b - a for a, b in ends), *more)
-    empty = lambda box: np.empty(box, storage.as_dtype(dtype))
+    empty = lambda box: np.empty(box, as_dtype(dtype))
     return [_Wanted(start, empty(box)) for start, box in boxes.items()]
 
 

@@ -57,11 +57,6 @@ def _as_bytes(dtype: np.dtype) -> bool:
     return dtype.kind == "V" and dtype.itemsize == 1
 
 
-def as_dtype(name: str) -> np.dtype:
-    """The dtype of a name in a manifest."""
-    return jnp.dtype(name)
-
-
 def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write ``{name: array}`` to a new folder, without empty arrays, which Orbax refuses."""
     bytes_or_array = lambda x: x.view(np.uint8) if _as_bytes(x.dtype) else x
