@@ -32,6 +32,8 @@ class Term(NamedTuple):
     """The dotted name of jnn's function or module."""
     shown: str = ""
     """The file of the repository that shows it, with ``#heading``."""
+    playground: str = ""
+    """The state of the page of `jnn playground` to play with it, as it stands in its address."""
     see: tuple[str, ...] = ()
     """Related terms."""
 
@@ -66,7 +68,12 @@ def find(name: str) -> Term:
 def lines(term: Term) -> list[str]:
     """A term as text."""
     found = [term.definition]
-    labelled = {"formula": term.formula, "jnn": term.function, "shown in": term.shown}
+    labelled = {
+        "formula": term.formula,
+        "jnn": term.function,
+        "shown in": term.shown,
+        "to play with": term.playground and f"playground.html#{term.playground}",
+    }
     found += [f"  {label}: {value}" for label, value in labelled.items() if value]
     return [*found, f"  see also: {', '.join(term.see)}"] if term.see else found
 
@@ -79,11 +86,14 @@ def page() -> str:
 
     def entry(term: Term) -> str:
         code = lambda text: f"<code>{escape(text)}</code>" if text else ""
+        address = lambda state: escape(f"playground.html#{state}")
+        play = lambda state: f'<a href="{address(state)}">the playground</a>' if state else ""
         links = ", ".join(f'<a href="#{anchor(name)}">{escape(name)}</a>' for name in term.see)
         facts = {
             "Formula": code(term.formula),
             "jnn": code(term.function),
             "Shown in": escape(term.shown.replace("#", ": ")),
+            "To play with": play(term.playground),
             "See also": links,
         }
         rows = "".join(f"<dt>{label}</dt><dd>{fact}</dd>" for label, fact in facts.items() if fact)
@@ -91,7 +101,10 @@ def page() -> str:
         return html.section(anchor(term.name), term.name, term.definition, body)
 
     body = "\n".join(map(entry, terms().values()))
-    lead = f"{len(terms())} terms of the field, and where jnn has them."
+    lead = (
+        f"{len(terms())} terms of the field, and where jnn has them. What can be played with opens "
+        "in the page that `jnn playground` writes, in the same folder."
+    )
     return html.page("Glossary", "jnn", lead, body)
 
 

@@ -10,6 +10,7 @@ import pytest
 import jnn.explain.scripts
 from jnn.explain.playground.lessons import lesson_texts, lessons, states
 from jnn.explain.scripts.bundle import bundle
+from jnn.glossary import terms
 from tests.explain.playground.engine import Engine
 
 TITLES = [
@@ -69,6 +70,15 @@ class Tags(HTMLParser):
     def handle_endtag(self, tag):
         """A tag that ends."""
         assert self.open.pop() == tag
+
+
+def test_terms_of_the_glossary_open_states_that_there_are(engine):
+    linked = {name: term.playground for name, term in terms().items() if term.playground}
+    assert len(linked) >= 40
+    for name, link in linked.items():
+        read = engine(f"readAddress({json.dumps(link)}, DEFAULTS)")
+        assert engine(f"checkedState({json.dumps(read)}, facts)") == read, name
+        assert set(dict(pair.split("=") for pair in link.split("&"))) <= set(read)
 
 
 def test_terms_open_their_definitions():
