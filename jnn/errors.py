@@ -40,15 +40,16 @@ class Lost(JnnError):  # noqa: N818
 class Interrupted(BaseException):
     """Training was stopped by a signal, and its checkpoint is saved.
 
-    Like KeyboardInterrupt, it is not caught by ``except Exception``.
+    Like KeyboardInterrupt, it is not caught by ``except Exception``. ``of_all`` says that all
+    processes of the run have stopped at the same step.
 
     >>> Interrupted(15).exit_code, str(Interrupted(15))
     (143, 'stopped by SIGTERM')
     """
 
-    def __init__(self, signum: int):
+    def __init__(self, signum: int, *, of_all: bool = False):
         super().__init__(f"stopped by {signal.Signals(signum).name}")
-        self.signum = signum
+        self.signum, self.of_all = signum, of_all
         self.exit_code = 128 + signum
 
 

@@ -28,6 +28,8 @@ GRACE = 15.0
 STOPPED = 3.0
 """The same after one that ended since it missed another."""
 MOST = 1024
+_ONLY_SHOWN = {"-h", "--help", "--print-config", "--dry-run"}
+"""Options with which nothing is trained."""
 
 
 class Division(NamedTuple):
@@ -63,6 +65,8 @@ def division(argv: Sequence[str]) -> Division:
 
     Raises `JnnError` for values that are no numbers, and options that lack others.
     """
+    if _ONLY_SHOWN.intersection(argv):
+        argv = []
     text = lambda option: taken_out(list(argv), f"--{option}")[0]
     processes = _count("processes", text("processes"), 1)
     index = _count("process-id", text("process-id"), 0)

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from jnn.errors import Diverged, Interrupted, JnnError, Lost, mistake
+from jnn.errors import Diverged, JnnError, Lost, mistake
 from jnn.processes.together import Processes, here
 
 HEARTBEAT = 10
@@ -196,16 +196,15 @@ def _own_streams(processes: Processes) -> None:
 def _leaving() -> Iterator[None]:
     """A process that raises ends without waiting for the others, the first one last.
 
-    JAX would wait for all of them when Python ends. `Interrupted` and `Diverged` are raised by all
-    at the same step, and are waited for.
+    JAX would wait for all of them when Python ends. What all raise at the same step is waited for.
     """
     try:
         yield
-    except (Interrupted, Diverged):
-        jax.distributed.shutdown()
-        raise
     except BaseException as error:
-        code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+        if is_of_all(error):
+            jax.distributed.shutdown()
+            raise
+        code = _exit_code(error)
         is_first = jax.process_index() == 0
 
         def end() -> None:
@@ -216,3 +215,18 @@ def _leaving() -> Iterator[None]:
 
         atexit.register(end)
         raise
+
+
+def is_of_all(error: BaseException | None) -> bool:
+    """Whether all processes end at the same step: there is no error, or all raise this one."""
+    return error is None or isinstance(error, Diverged) or getattr(error, "of_all", False)
+
+
+def _exit_code(error: BaseException) -> int:
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        case KeyboardInterrupt():
+            return 128 + signal.SIGINT
+        case _:
+            return getattr(error, "exit_code", 1)

@@ -22,9 +22,9 @@ from typing import IO, Any
 
 import jax
 
-from jnn.errors import Diverged, Interrupted, Lost, mistake
+from jnn.errors import Lost, mistake
 from jnn.files import writable
-from jnn.processes.joining import leave, on_abort
+from jnn.processes.joining import is_of_all, leave, on_abort
 from jnn.processes.together import Processes
 
 FOLDER = "processes"
@@ -92,7 +92,7 @@ class Lookout:
             return
         if isinstance(error, jax.errors.JaxRuntimeError):
             self._over.wait(_TO_NOTICE * EVERY)  # in which the lookout ends this process
-        self._ended, agreed = True, error is None or isinstance(error, Interrupted | Diverged)
+        self._ended, agreed = True, is_of_all(error)
         if self._processes.count == 1 or not agreed:
             self._over.set()
         words = "" if agreed else f"{type(error).__name__}: {error}"
@@ -171,7 +171,7 @@ class Lookout:
         return f"process {index} of {self._processes.count}{place}"
 
     def _missing(self, index: int, why: str) -> str:
-        reason = f": {why}" if why else ""
+        reason = f": {why.rstrip('.')}" if why else ""
         return f"{self._name(index)} has ended{reason}. {self._remedy}"
 
     def _gone(self) -> list[tuple[int, str]]:

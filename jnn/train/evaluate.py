@@ -11,7 +11,7 @@ import numpy as np
 
 from jnn.data.batches import padded_batches
 from jnn.metrics import Metric
-from jnn.sharding import beside
+from jnn.sharding import beside, whole
 
 Predict = Callable[[Any, Any, Mapping[str, jax.Array]], Any]
 
@@ -77,7 +77,7 @@ def predict_all(
     def predict_batches(params, state, batches):
         return jax.lax.map(lambda batch: predict(params, state, batch), batches)
 
-    stacked = predict_batches(params, state, batches)
+    stacked = whole(predict_batches(params, state, batches))
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
 
 

@@ -159,7 +159,7 @@ class Recorder:
         """End the run after a signal, once its checkpoint is on disk."""
         if self._checkpoints:
             self._checkpoints.wait()
-        raise Interrupted(signum)
+        raise Interrupted(signum, of_all=True)
 
     def diverged(self, at: int, message: str, batch: Any) -> None:
         """End a run whose values are no longer finite, once its last good state is on disk.

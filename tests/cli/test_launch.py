@@ -26,8 +26,9 @@ def alone(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
 
-def test_a_run_without_the_options_is_one_process():
-    divided = launch.division(["--epochs", "3"])
+@pytest.mark.parametrize("words", ["--epochs 3", "--processes 2 --help", "--processes 2 --dry-run"])
+def test_a_run_without_the_options_or_training_is_one_process(words):
+    divided = launch.division(words.split())
     assert not divided.is_joined
     assert not divided.is_started_here
     assert divided.stuck_after == 0

@@ -76,16 +76,23 @@ def test_a_process_that_was_killed_is_named_and_the_run_told(ended, tmp_path):
     assert told == [text]
 
 
-def test_a_process_that_ended_with_an_error_says_why(ended):
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (JnnError("no data here."), "JnnError: no data here."),
+        (Interrupted(15), "Interrupted: stopped by SIGTERM."),  # outside training: it alone
+    ],
+)
+def test_a_process_that_ended_with_an_error_says_why(ended, error, why):
     other, _ = ended(1, stuck_after=0)
     _, words = ended(0, stuck_after=0)
-    other.__exit__(JnnError, JnnError("no data here"), None)
+    other.__exit__(type(error), error, None)
     drop_lock(other)
     [(text, _)] = wait_for(words)
-    assert "has ended: JnnError: no data here. " in text
+    assert f"has ended: {why} This process ends too" in text
 
 
-@pytest.mark.parametrize("error", [None, Interrupted(15)])
+@pytest.mark.parametrize("error", [None, Interrupted(15, of_all=True)])
 def test_a_process_that_is_done_is_not_missed(ended, error):
     other, _ = ended(1, stuck_after=0)
     ours, words = ended(0, stuck_after=0)
