@@ -168,7 +168,7 @@ def state_like(model: Model, params: Params, x_t: Any) -> State:
             return jnp.expand_dims(leaf, max(leaf.ndim - (0 if is_token else features), 0))
 
         sequence = jax.tree.map(as_sequence, x_t)
-        return jax.eval_shape(lambda x: model.init(jax.random.key(0), x), sequence)
+        return jax.eval_shape(model.init, jax.random.key(0), sequence)
 
     for features in range(1, max(rank, 1) + 1):
         try:

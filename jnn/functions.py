@@ -1,7 +1,9 @@
 """Plain functions as models, and whether a function treats each element of a sequence alone."""
 
+import contextlib
 import inspect
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,8 @@ GUESSES += [jax.ShapeDtypeStruct((), jnp.int32)]
 """Elements to try a function on before its input is known: features, and a token."""
 LEADING = (2, 3)
 """The leading axes of the values that a function is tried on."""
+_FOUND: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+"""What was found of functions that were tried before, such as ``jax.nn.relu``."""
 
 
 def function(f: Callable[[Any], Any]) -> Model:
@@ -40,9 +44,18 @@ def function(f: Callable[[Any], Any]) -> Model:
         return f(x), state
 
     model = pointwise(no_params, apply)
+    return Model(model.init, model.apply) if _looks_across(f) else model
+
+
+def _looks_across(f: Callable) -> bool:
+    """Whether no guess at an element lets f treat it alone, and some tell that it does not."""
+    with contextlib.suppress(TypeError, KeyError):  # not every callable has a hash
+        return _FOUND[f]
     verdicts = {_keeps_leading_axes(f, element) for element in GUESSES}
-    looks_across = False in verdicts and True not in verdicts
-    return Model(model.init, model.apply) if looks_across else model
+    found = False in verdicts and True not in verdicts
+    with contextlib.suppress(TypeError):
+        _FOUND[f] = found
+    return found
 
 
 def _same(params, state, x, *, key=None, train=False, mask=None):

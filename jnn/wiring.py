@@ -147,29 +147,30 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             )
         return models[name]
 
-    def shapes_of_inputs(x):
-        """What the flow passes to each part, as shapes and dtypes."""
+    def inputs_of_parts(key, x):
+        """What the flow passes to each part at its first call, by shape: the values are zeros.
+
+        JAX remembers the shapes of functions that it has traced, so that each part is traced once
+        for them, however deep it lies.
+        """
         inputs: dict[str, Any] = {}
 
-        def trace(x):
-            def call(call: Call):
-                name, model = call.name, part(call.name)
-                with scope(name):
-                    init = lambda x: model.init(jax.random.key(0), x)
-                    params, state = zeros_like(jax.eval_shape(init, call.x))
-                    if name not in inputs:
-                        inputs[name] = jax.eval_shape(lambda x: x, call.x)
-                        run.params[name] = params
-                    return model.apply(run.params[name], state, call.x)[0]
+        def call(call: Call):
+            name, model = call.name, part(call.name)
+            with scope(name):
+                params, state = jax.eval_shape(model.init, key, call.x)
+                if name not in inputs:
+                    inputs[name] = jax.eval_shape(_identity, call.x)
+                    run.params[name] = zeros_like(params)
+                y, _ = jax.eval_shape(model.apply, run.params[name], state, call.x)
+                return zeros_like(y)
 
-            run = Run(call, {})
-            return flow(run, x)
-
-        jax.eval_shape(trace, x)
-        return inputs
+        run = Run(call, {})
+        flow(run, x)
+        return zeros_like(inputs)
 
     def init(key, x):
-        inputs = shapes_of_inputs(x)
+        inputs = jax.eval_shape(inputs_of_parts, key, x)
         params: Params = {}
         state: State = {}
         for name, model in models.items():
@@ -239,6 +240,10 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     if not streaming or not streams(*models.values()):
         return Model(init, apply)
     return Model(init, apply, carry, step, read)
+
+
+def _identity(x: Any) -> Any:
+    return x
 
 
 def _run(call: Callable, params: Params, x: Any, key: Any, mask: jax.Array | None) -> Run:

@@ -30,6 +30,8 @@ os.environ |= {
 }
 os.environ.setdefault("NPROC", "64")  # see THREADS in jnn.cli.machine
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# To leave JAX's own frames out of a traceback takes its time at each of thousands of mistakes.
+os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax

@@ -77,3 +77,31 @@ def test_a_flow_that_looks_across_time_does_not_stream():
 def test_a_flow_that_does_not_fit_its_parts_is_refused(flow, message):
     with pytest.raises(jnn.JnnError, match=message):
         jnn.wired(flow, {"dense": jnn.dense(4)}).init(jax.random.key(0), X)
+
+
+def test_how_often_a_part_is_traced_grows_with_its_depth_no_faster():
+    made = []
+
+    def init(key, x):
+        made.append(jnp.shape(x))
+        return {"scale": jnp.ones(())}, {}
+
+    part = jnn.Model(init, lambda params, state, x, **options: (params["scale"] * x, state))
+    for name in "abcdef":
+        part = jnn.wired(lambda run, x, name=name: run(name, x), {name: part})
+    params, _ = part.init(jax.random.key(0), jnp.ones(3))
+    assert params["f"]["e"]["d"]["c"]["b"]["a"]["scale"] == 1
+    assert len(made) <= len("abcdef") + 1
+
+
+def test_a_function_is_tried_once():
+    tried = []
+
+    def double(x):
+        tried.append(x.shape)
+        return 2 * x
+
+    jnn.chain(double)
+    once = len(tried)
+    jnn.chain(double, double)
+    assert len(tried) == once > 0

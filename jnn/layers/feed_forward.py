@@ -1,5 +1,6 @@
 """The position-wise feed-forward network of a transformer."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -49,6 +50,7 @@ def feed_forward(
     check_fraction("feed_forward", dropout=dropout)
     out_init = kernel_init if output_init is None else output_init
 
+    @functools.cache
     def network(features: int) -> Model:
         project = dense(hidden, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
         back = dense(features, use_bias=use_bias, kernel_init=out_init, bias_init=bias_init)
