@@ -20,7 +20,7 @@ import numpy as np
 from jnn.data.tokenizers import Tokenizer
 from jnn.errors import JnnError, mistake
 from jnn.explain.lab.inputs import Example, kind_of
-from jnn.explain.lab.program import Program, program
+from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
 from jnn.explain.scripts.bundle import bundle, embedded
@@ -54,11 +54,13 @@ def lab_page(subject: Subject) -> str:
     subject = prepared(subject)
     compiled = source_of(subject)
     data = page_data(subject, compiled)
+    backward, data["gradients"] = gradients_of(subject, compiled)
     scripts = (
         f"const LAB = {json_in_script(data)};\n"
-        f"const PROGRAM = (() => {{\n{_as_function(compiled.source)}\n}})();\n"
+        f"const PROGRAM = (() => {{\n{as_function(compiled.source)}\n}})();\n"
+        f"const BACKWARD = {f'(() => {{{as_function(backward)}}})()' if backward else 'null'};\n"
         f"{bundle(FOLDER / 'scripts' / 'lab.js')}\n"
-        "startLab(LAB, PROGRAM);"
+        "startLab(LAB, PROGRAM, BACKWARD);"
     )
     notes = "".join(f'<p class="warning">{escape(note)}</p>' for note in _notes(data))
     return _page(subject, notes, scripts)
@@ -106,11 +108,27 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
 
 def source_of(subject: Subject) -> Program:
     """The model as JavaScript; the subject is `prepared`."""
-    mask = None
-    if has_mask(subject):
-        mask = jax.ShapeDtypeStruct(subject.example.shape, jnp.bool_)
     params, state = jax.eval_shape(lambda: (subject.params, subject.state))
-    return program(subject.model, params, state, subject.example, mask)
+    return program(subject.model, params, state, subject.example, _mask(subject))
+
+
+def gradients_of(subject: Subject, compiled: Program) -> tuple[str, list[str]]:
+    """The gradient to the input as JavaScript, and the paths of what stands for tokens.
+
+    It is "" where `jnn.web` has no rule for something in the backward pass.
+    """
+    params, state = jax.eval_shape(lambda: (subject.params, subject.state))
+    try:
+        source, paths = gradients(
+            compiled, subject.model, params, state, subject.example, _mask(subject)
+        )
+    except (JnnError, NotImplementedError):
+        return "", []
+    return source, list(paths)
+
+
+def _mask(subject: Subject) -> Any:
+    return jax.ShapeDtypeStruct(subject.example.shape, jnp.bool_) if has_mask(subject) else None
 
 
 def _input(subject: Subject) -> dict[str, Any]:
@@ -226,7 +244,8 @@ def json_in_script(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _as_function(module: str) -> str:
+def as_function(module: str) -> str:
+    """The body of a function that returns what an ES module exports."""
     return embedded(module.replace("export default model;", "return model;"))
 
 

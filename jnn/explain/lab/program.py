@@ -1,7 +1,8 @@
 """The trained model as a program of the page: its answer and every captured value.
 
-    values(model)     what there is to see, by shapes alone
-    program(model)    (params, state, x, mask, factors) -> answer, captured values, as JavaScript
+    values_of    what there is to see, by shapes alone
+    program      (params, state, x, mask, factors) -> answer, captured values, as JavaScript
+    gradients    (params, state, x, mask, factors, weights) -> the gradient of Σ weight · value
 
 ``factors`` has numbers for the parts (units, channels, heads) of each captured value, which
 multiply it where it is computed: with ones the model is as it was trained, a zero switches a part
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from jnn.errors import mistake
 from jnn.explain.lab.values import Value, describe
 from jnn.model import Model
 from jnn.paths import path_name
@@ -73,30 +75,95 @@ def program(model: Model, params: Any, state: Any, example: Any, mask: Any = Non
         for value in values
         if value.factors
     }
-    run, paths = _listed(model, {value.path: value.factor_axis for value in values})
-    kept = [value.path for value in values]
-
-    def chosen(params, state, x, mask, factors):
-        answer, arrays = run(params, state, x, mask, factors)
-        found = dict(zip(paths, arrays, strict=True))
-        return answer, [found[path] for path in kept]
-
+    chosen = _chosen(model, values)
     source = javascript(chosen, params, state, example, mask, factors)
     return Program(source, answers, values, tuple(sorted(factors)))
 
 
-def _listed(model: Model, axes: Mapping[str, int] | None = None):
-    """``(params, state, x, mask, factors) -> answer, values``, and the paths of these values.
+def gradients(
+    compiled: Program, model: Model, params: Any, state: Any, example: Any, mask: Any = None
+) -> tuple[str, tuple[str, ...]]:
+    """The gradient of any number of a program to its input, as JavaScript, and to what it is.
 
-    The list of paths is filled when the function is traced.
+    ``call(...params, ...state, ...x, ...mask, ...factors, ...weights)`` has weights like the
+    answers and the values, and gives the gradient of the sum of all of them times their weights. It
+    is with respect to the floating-point arrays of the input; where there are none, as for tokens,
+    to the vectors of embeddings, else to the first sequence, whose paths are returned.
+
+    Raises `JnnError` as `javascript` does, and where there is nothing to differentiate.
+    """
+    answers, values = compiled.answers, compiled.values
+    leaves, structure = jax.tree.flatten(example)
+    is_float = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
+    inner = () if any(is_float) else _vectors(values)
+    if not any(is_float) and not inner:
+        raise mistake("gradients", got="an input without numbers", expected="a captured sequence")
+    chosen = _chosen(model, values)
+    shape = lambda value: jax.ShapeDtypeStruct(value.shape, jnp.float32)
+    weights = [shape(value) for value in (*answers, *values)]
+    factors = {
+        value.path: jax.ShapeDtypeStruct((value.factors,), jnp.float32)
+        for value in values
+        if value.path in compiled.scaled
+    }
+
+    def gradient(params, state, x, mask, factors, weights):
+        leaves = jax.tree.leaves(x)
+
+        def total(floats, added):
+            remaining = iter(floats)
+            pairs = zip(leaves, is_float, strict=True)
+            x = structure.unflatten([next(remaining) if f else leaf for leaf, f in pairs])
+            answer, found = chosen(params, state, x, mask, factors, added)
+            outputs = zip(weights, [*jax.tree.leaves(answer), *found], strict=True)
+            is_number = lambda output: jnp.issubdtype(output.dtype, jnp.floating)
+            return sum(jnp.sum(weight * y) for weight, y in outputs if is_number(y))
+
+        floats = [leaf for leaf, f in zip(leaves, is_float, strict=True) if f]
+        added = {value.path: jnp.zeros(value.shape, jnp.float32) for value in inner}
+        of_floats, of_added = jax.grad(total, argnums=(0, 1))(floats, added)
+        return [*of_floats, *(of_added[value.path] for value in inner)]
+
+    source = javascript(gradient, params, state, example, mask, factors, weights)
+    return source, tuple(value.path for value in inner)
+
+
+def _vectors(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The vectors of tokens: those of embeddings, else the first sequence of vectors."""
+    sequences = [value for value in values if value.kind == "sequence" and value.factors]
+    embedded = [value for value in sequences if "embedding" in value.path.split("/")]
+    return tuple(embedded or sequences[:1])
+
+
+def _chosen(model: Model, values: tuple[Value, ...]):
+    """``(params, state, x, mask, factors, added) -> answer, values``, those that are shown."""
+    run, paths = _listed(model, {value.path: value.factor_axis for value in values})
+    kept = [value.path for value in values]
+
+    def chosen(params, state, x, mask, factors, added=None):
+        answer, arrays = run(params, state, x, mask, factors, added)
+        found = dict(zip(paths, arrays, strict=True))
+        return answer, [found[path] for path in kept]
+
+    return chosen
+
+
+def _listed(model: Model, axes: Mapping[str, int] | None = None):
+    """``(params, state, x, mask, factors, added) -> answer, values``, and the paths of the values.
+
+    ``factors`` multiply parts of values, ``added`` is added to values. The list of paths is filled
+    when the function is traced.
     """
     paths: list[str] = []
 
-    def run(params, state, x, mask, factors):
+    def run(params, state, x, mask, factors, added=None):
         def scaled(factor, axis):
             return lambda old: old * factor.reshape(-1, *[1] * (-1 - axis))
 
         changes = {path: scaled(factor, (axes or {})[path]) for path, factor in factors.items()}
+        for path, more in (added or {}).items():
+            scale = changes.get(path, lambda old: old)
+            changes[path] = lambda old, scale=scale, more=more: scale(old) + more
         predict = lambda params, state, x: model.apply(params, state, x, mask=mask)[0]
         changed = intervene(predict, changes) if changes else predict
         answer, values = capture(changed)(params, state, x)

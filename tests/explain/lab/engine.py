@@ -7,7 +7,7 @@ import numpy as np
 import py_mini_racer
 
 import jnn.explain.lab
-from jnn.explain.lab.page import json_in_script, page_data, source_of
+from jnn.explain.lab.page import as_function, gradients_of, json_in_script, page_data, source_of
 from jnn.explain.lab.subject import prepared
 from jnn.explain.scripts.bundle import bundle
 
@@ -54,9 +54,10 @@ class Lab(Engine):
         subject = prepared(subject)
         compiled = source_of(subject)
         self.data = page_data(subject, compiled)
+        backward, self.data["gradients"] = gradients_of(subject, compiled)
         self.context.eval(f"const LAB = {json_in_script(self.data)};")
-        module = compiled.source.replace("export default model;", "return model;")
-        self.context.eval(f"const MODEL = new TrainedModel(LAB, (() => {{{module}}})());")
+        called = [f"(() => {{{as_function(source)}}})()" for source in (compiled.source, backward)]
+        self.context.eval(f"const MODEL = new TrainedModel(LAB, {', '.join(called)});")
 
     def run(self, inputs: str = "inputsOf(LAB, LAB.input.examples[0])"):
         """The answers, and the captured values by their paths."""

@@ -74,6 +74,20 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     near(lab.run()[0][0], predict(subject.examples.found[0].x))
 
 
+def test_the_gradient_of_any_number_to_the_input(subject, lab):
+    x = "inputsOf(LAB, LAB.input.examples[0])"
+    value = "LAB.values.find((v) => v.path === 'conv/output')"
+    found = lab.value(f"MODEL.gradient({x}, {value}, {4 * (6 * 2 + 3) + 1}).map((a) => [...a])")
+    predict = jnn.capture(lambda x: subject.model.apply(subject.params, subject.state, x)[0])
+    number = lambda x: predict(x)[1]["conv/output"][2, 3, 1]
+    expected = jax.jit(jax.grad(number))(subject.examples.found[0].x)
+    assert np.abs(expected).max() > 0
+    near(np.reshape(found[0], (6, 6, 1)), expected)
+    logit = lab.value(f"MODEL.gradient({x}, LAB.answers[0], 2).map((a) => [...a])")
+    score = lambda x: subject.model.apply(subject.params, subject.state, x)[0][2]
+    near(np.reshape(logit[0], (6, 6, 1)), jax.jit(jax.grad(score))(subject.examples.found[0].x))
+
+
 def test_a_moment_has_other_params(subject, lab, expected):
     lab.context.eval("MODEL.at(0)")
     (logits,), _ = lab.run()

@@ -14,18 +14,20 @@ export function bars(rows) {
   return element("ol", { class: "bars", style }, ...rows.map(bar));
 }
 
-function bar({ name, share, text, marked }) {
+function bar({ name, share, text, marked, onclick }) {
+  const tag = onclick ? "button" : "span";
+  const label = element(tag, { class: "name", title: name, onclick: onclick ?? false }, name);
   return element(
     "li",
     { class: marked ? "marked" : "" },
-    element("span", { class: "name", title: name }, name),
+    label,
     element("span", { class: "bar", style: `--share:${(100 * share).toFixed(2)}%` }),
     element("span", { class: "number" }, text),
   );
 }
 
 /** The probabilities of classes as bars, the most probable ones where there are many. */
-export function classBars(logits, classes, truth) {
+export function classBars(logits, classes, truth, choose) {
   const p = softmax(logits);
   let order = p.map((_, i) => i);
   if (classes.length > MOST + 2) order = order.toSorted((a, b) => p[b] - p[a]).slice(0, MOST);
@@ -34,7 +36,13 @@ export function classBars(logits, classes, truth) {
   sentence.append(`with probability ${fixed(p[best], 3)}`);
   if (truth) sentence.append(truth === classes[best] ? ", which is right" : `; it is ${truth}`);
   const rows = order.map((i) => {
-    return { name: classes[i], share: p[i], text: fixed(p[i], 3), marked: i === best };
+    return {
+      name: classes[i],
+      share: p[i],
+      text: fixed(p[i], 3),
+      marked: i === best,
+      onclick: () => choose(i),
+    };
   });
   return [sentence, bars(rows)];
 }
@@ -57,15 +65,18 @@ export class Answers {
     this.node = node;
     const { answers, kind } = page.lab;
     this.text = element("div", { "aria-live": "polite" });
-    const isDrawn = kind === "values" || kind === "numbers";
-    this.figures = isDrawn ? answers.map((value) => new ValueFigure(page, value, value.path)) : [];
-    node.append(this.text, ...this.figures.map((figure) => figure.node));
+    this.figures = answers.map((value) => new ValueFigure(page, value, value.path));
+    node.append(this.text);
+    if (kind !== "classes") node.append(...this.figures.map((figure) => figure.node));
   }
 
   /** Show the answers, arrays in the order of the page's data. */
   update(answers, truth) {
     const { kind, classes, target } = this.page.lab;
-    if (kind === "classes") this.text.replaceChildren(...classBars(answers[0], classes, truth));
+    if (kind === "classes") {
+      const choose = (column) => this.page.select(this.figures[0], { tile: 0, row: 0, column });
+      this.text.replaceChildren(...classBars(answers[0], classes, truth, choose));
+    }
     if (kind === "numbers") this.text.replaceChildren(...numbersOf(answers[0], target, truth));
     this.figures.forEach((figure, i) => figure.update(answers[i]));
   }

@@ -2,6 +2,7 @@
 
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
+import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
 import { shown } from "./making_view.js";
 import { inWords, partName, partOf, placeOf } from "./layout.js";
@@ -43,7 +44,7 @@ export class Inspector {
     const how = element("div", { class: "how" });
     const go = (path, place) => this.page.goTo(path, place);
     this.about.replaceChildren(
-      element("h2", {}, value.path),
+      element("h2", {}, value.path || "answer"),
       element("p", { class: "quiet" }, inWords(value, cell, figure.shape)),
       number,
       ...control.nodes,
@@ -52,8 +53,19 @@ export class Inspector {
     return () => {
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
       control.refresh();
-      how.replaceChildren(...shown(this.making.of(value), placeOf(value, cell, figure.stack), go));
+      const explained = shown(this.making.of(value), placeOf(value, cell, figure.stack), go);
+      how.replaceChildren(
+        ...explained,
+        ...this.gradient(value, figure.shape.at(tile, row, column)),
+      );
     };
+  }
+
+  /** The gradient of the number, where there is one to compute. */
+  gradient(value, place) {
+    const { model, inputs } = this.page;
+    if (!model.backward || value.dtype !== "float32") return [];
+    return gradientNodes(this.page, model.gradient(inputs, value, place));
   }
 
   /** A slider and a switch for the part of a value that a number is in. */

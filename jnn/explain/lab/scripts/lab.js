@@ -18,13 +18,13 @@ const DEFAULTS = { example: 0, off: "", at: "", moment: -1 };
 
 /** The page of a run. */
 class Page {
-  constructor(lab, program) {
+  constructor(lab, program, backward) {
     this.lab = lab;
-    this.model = new TrainedModel(lab, program);
+    this.model = new TrainedModel(lab, program, backward);
     this.selected = null;
     this.real = {};
     this.last = 0;
-    this.labels = [];
+    this.tokens = {};
     this.truth = "";
     this.state = readAddress(location.hash, DEFAULTS);
     this.tip = element("div", { class: "tip", role: "status" });
@@ -78,6 +78,11 @@ class Page {
     this.training.update();
     this.inspector.update();
     this.remember();
+  }
+
+  /** The texts of the tokens that are read of an input, by its name. */
+  tokensOf(name) {
+    return this.tokens[name] ?? [];
   }
 
   /** The size of a number that has the full colour. */
@@ -140,8 +145,8 @@ class Page {
 }
 
 /** Start the page. */
-export function startLab(lab, program) {
-  const page = new Page(lab, program);
+export function startLab(lab, program, backward) {
+  const page = new Page(lab, program, backward);
   page.start();
   return page;
 }

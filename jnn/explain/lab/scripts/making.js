@@ -3,7 +3,7 @@
 // The page knows no architecture. What a value can be made of is guessed from the names of its
 // params and from the values before it, and a guess counts if it is right at many places.
 
-import { Computed, Params, Reader } from "./reader.js";
+import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
 import {
   activations,
@@ -70,12 +70,6 @@ export class Making {
     }
     return null;
   }
-}
-
-/** An input as a value, whose axes are named by its shape. */
-function inputValue({ path, shape, dtype }) {
-  const axes = { 1: ["unit"], 2: ["time", "unit"], 3: ["row", "column", "unit"] }[shape.length];
-  return { path: path || "input", shape, dtype, axes: axes ?? shape.map(() => "axis") };
 }
 
 /** What heads attend to, Σ weight · value, which is not captured itself. */

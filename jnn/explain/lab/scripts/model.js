@@ -1,13 +1,16 @@
 // The trained model of the page: its arguments, and what it computes.
 
-import { fromBase64, zeros } from "./arrays.js";
+import { fromBase64, product, zeros } from "./arrays.js";
 
 /** The model: `run(inputs)` gives answers and captured values as typed arrays. */
 export class TrainedModel {
-  /** `lab` is the data of the page, `program` what jnn.web has compiled. */
-  constructor(lab, program) {
+  /** `lab` is the data of the page; jnn.web has compiled `program` and its gradient, if any. */
+  constructor(lab, program, backward = null) {
     this.lab = lab;
     this.program = program;
+    this.backward = backward;
+    const sizes = [...lab.answers, ...lab.values].map(({ shape }) => product(shape));
+    this.weights = sizes.map((size) => new Float32Array(size));
     this.kept = lab.params.map(({ dtype, data }) => fromBase64(dtype, data));
     this.params = this.kept;
     this.factors = new Map(lab.scaled.map(({ path, n }) => [path, new Float32Array(n).fill(1)]));
@@ -19,6 +22,16 @@ export class TrainedModel {
     const answers = this.lab.answers.length;
     this.results = { answers: results.slice(0, answers), values: results.slice(answers) };
     return this.results;
+  }
+
+  /** The gradient of an element of a value to the input, an array for each of its leaves. */
+  gradient(inputs, value, element) {
+    const place = [...this.lab.answers, ...this.lab.values].indexOf(value);
+    this.weights[place][element] = 1;
+    const arrays = [...this.params, ...inputs, ...this.factors.values(), ...this.weights];
+    const found = this.backward.call(...arrays);
+    this.weights[place][element] = 0;
+    return found;
   }
 
   /** The array of a captured value. */

@@ -106,3 +106,9 @@ export class Params {
     return found ? found.shape.length : 0;
   }
 }
+
+/** An input as a value, whose axes are named by its shape. */
+export function inputValue({ path, shape, dtype }) {
+  const axes = { 1: ["unit"], 2: ["time", "unit"], 3: ["row", "column", "unit"] }[shape.length];
+  return { path: path || "input", shape, dtype, axes: axes ?? shape.map(() => "axis") };
+}

@@ -58,7 +58,7 @@ export class TextInput {
     mask?.fill(0).fill(1, 0, read.length);
     this.page.real = { "": read.length };
     this.page.last = read.length - 1;
-    this.page.labels = read.map((token) => visible(this.page.tokenizer.text(token)));
+    this.page.tokens[""] = read.map((token) => visible(this.page.tokenizer.text(token)));
     this.field.show(this.tokens, start, isTyped);
     this.page.changed(!isTyped);
   }
@@ -113,6 +113,7 @@ export class PairInput {
     if (name === "source" && "source_mask" in this.place) {
       inputs[this.place.source_mask].fill(0).fill(1, 0, read.length);
     }
+    this.page.tokens[name] = read.map((token) => visible(this.page.tokenizer.text(token)));
     this.fields[name].show(tokens, 0, isTyped);
     const { source, tokens: target } = this.tokens;
     const length = Math.max(1, Math.min(this.length, target.length));

@@ -1,0 +1,72 @@
+// The gradient of a number to the input, drawn like the input.
+
+import { css, isDark, signedColour } from "../../scripts/colours.js";
+import { element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
+import { largest } from "./arrays.js";
+import { layout } from "./layout.js";
+import { draw } from "./picture.js";
+import { Reader, inputValue } from "./reader.js";
+
+/** The nodes that show the gradients, an array for each leaf of numbers, or of vectors of tokens. */
+export function gradientNodes(page, gradients) {
+  const { lab } = page;
+  const title = element("h3", {}, "Its gradient to the input");
+  if (lab.gradients.length) {
+    const nodes = lab.gradients.map((path, i) => tokensNode(page, path, gradients[i]));
+    const text =
+      "How much a small change of each token's vector would move it: the length of the gradient.";
+    return [title, element("p", { class: "quiet" }, text), ...nodes];
+  }
+  const text = "Orange: more of it would make the number larger. Blue: smaller.";
+  const leaves = lab.input.leaves.filter(({ dtype }) => dtype === "float32");
+  return [
+    title,
+    element("p", { class: "quiet" }, text),
+    ...leaves.map((leaf, i) => leafNode(page, leaf, gradients[i])),
+  ];
+}
+
+/** The gradient to one array: a picture, or the columns that matter most. */
+function leafNode(page, leaf, gradient) {
+  if (leaf.shape.length === 1 && leaf.size <= 64) return columnsNode(page, gradient);
+  const value = {
+    ...inputValue(leaf),
+    kind: { 2: "sequence", 3: "maps" }[leaf.shape.length] ?? "grid",
+  };
+  const canvas = element("canvas", { role: "img", "aria-label": "the gradient to the input" });
+  const shape = layout({ ...value, follows: [] });
+  draw(canvas, shape, gradient, { width: 270, scale: largest(gradient) });
+  const most = element("p", { class: "quiet" }, `largest ${short(largest(gradient))}`);
+  return element("div", {}, canvas, most);
+}
+
+function columnsNode(page, gradient) {
+  const { columns } = page.lab.input;
+  const order = Array.from(gradient.keys());
+  order.sort((a, b) => Math.abs(gradient[b]) - Math.abs(gradient[a]));
+  const rows = order.slice(0, 8).map((i) => {
+    const name = element("th", { scope: "row" }, columns[i] ?? `column ${i + 1}`);
+    return element("tr", {}, name, element("td", {}, short(gradient[i])));
+  });
+  return element("table", {}, element("tbody", {}, ...rows));
+}
+
+/** Tokens, the more coloured the longer the gradient to their vectors is. */
+function tokensNode(page, path, gradient) {
+  const value = page.lab.values.find((other) => other.path === path);
+  const reader = new Reader(value, gradient);
+  const follows = value.follows[value.axes.indexOf("time")] ?? "";
+  const tokens = page.tokensOf(follows);
+  const lengths = tokens.map((_, time) => {
+    let sum = 0;
+    for (let unit = 0; unit < reader.size("unit"); unit++) sum += reader.get({ time, unit }) ** 2;
+    return Math.sqrt(sum);
+  });
+  const most = largest(lengths);
+  const chips = tokens.map((text, i) => {
+    const style = `background:${css(signedColour(lengths[i] / most, isDark()))}`;
+    return element("span", { class: "token", style, title: short(lengths[i]) }, text);
+  });
+  return element("p", { class: "tokens" }, ...chips);
+}
