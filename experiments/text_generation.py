@@ -10,6 +10,7 @@ Command   jnn run text_generation [--data tiny_shakespeare|wikitext2]
           [--model rnn|lstm|gru|transformer]; on a GPU, not measured yet:
           jnn run text_generation --model transformer --width 384 --depth 6 --heads 6 --length 256
           --epochs 80 --learning-rate 1e-3 --precision bfloat16
+          jnn run text_generation --preset gpt2 --data wikitext2 --precision bfloat16 --fused
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare after 880 steps, mean and standard deviation
           over seeds 0, 1, 2, and processor time of a run on an Intel Xeon; a 5-gram has 1.669, a
@@ -26,7 +27,7 @@ Result    test nats per character of tiny_shakespeare after 880 steps, mean and 
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -36,9 +37,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import losses, metrics
+from jnn import metrics
+from jnn.architectures.presets import GPT2, GPT2_XL, LLAMA2_7B
 from jnn.architectures.rnn import RNNConfig, rnn
-from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.architectures.transformer import (
+    TransformerConfig,
+    features_and_read_out,
+    transformer,
+)
 from jnn.baselines.ngram import ngram_nats
 from jnn.data import tokenizers
 from jnn.data.sets.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
@@ -46,10 +52,20 @@ from jnn.data.token_windows import evaluation_windows, predicted_characters
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
 from jnn.decoding.text import stream_text
+from jnn.errors import mistake
 from jnn.interop.pretrained import Pretrained, decoder_settings, pretrained_decoder
 from jnn.interop.text import within_positions
 from jnn.runs import About, trained
-from jnn.train import SUITED, FineTuningConfig, Task, language_model_feed, make_evaluate, seed_key
+from jnn.train import (
+    SUITED,
+    FineTuningConfig,
+    Task,
+    language_model_feed,
+    make_evaluate,
+    next_token_losses,
+    next_token_losses_by_rows,
+    seed_key,
+)
 
 ABOUT = About(
     task="text generation",
@@ -70,6 +86,10 @@ PANGRAMS = {
     "wikitext2": "pack my box with five dozen liquor jugs. ",
 }
 HEADS = 4
+PRESETS = {"gpt2": GPT2, "gpt2_xl": GPT2_XL, "llama2_7b": LLAMA2_7B}
+RATES = {"gpt2": 6e-4, "gpt2_xl": 2e-4, "llama2_7b": 3e-4}
+TILE = 128
+"""A table of embeddings has a multiple of so many rows, which a mesh divides."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,8 +100,12 @@ class Config(FineTuningConfig):
     """The text."""
     model: Literal["rnn", "lstm", "gru", "transformer"] = SUITED
     """The architecture: an lstm, or that of the pretrained model."""
-    vocabulary: int = 0
-    """Tokens of a byte-pair encoding; 0 for a token for each character."""
+    preset: Literal["none", "gpt2", "gpt2_xl", "llama2_7b"] = "none"
+    """A published transformer, to be trained from scratch: its sizes, positions and norms, byte
+    pairs, and what saves memory. --smoke makes it small.
+    """
+    vocabulary: int = SUITED
+    """Most tokens of a byte-pair encoding; 0 for a token for each character."""
     length: int = SUITED
     """Tokens in a window: how far gradients, and the attention of a transformer, reach back."""
     width: int = SUITED
@@ -90,6 +114,12 @@ class Config(FineTuningConfig):
     """Layers, or blocks."""
     heads: int = SUITED
     """Heads of attention, of the transformer alone."""
+    remat: Literal["none", "products", "projections", "full"] = SUITED
+    """What a transformer recomputes in the backward pass, to save memory: see `jnn.remat`."""
+    loss_rows: int = SUITED
+    """Tokens for which a transformer makes logits at a time, to save memory; 0 for all."""
+    fused: bool = False
+    """Attention of a transformer by a fused kernel, where a GPU has one; without dropout."""
     dropout: float = SUITED
     """Fraction of features that is dropped in training."""
     epochs: int = SUITED
@@ -99,15 +129,29 @@ class Config(FineTuningConfig):
     clip: float = 1.0
 
     def suited(self) -> dict[str, Any]:
-        """The epochs that suit the data, and the sizes of a smoke run or of a pretrained model."""
+        """The epochs that suit the data, and the sizes of a smoke run or of a published model."""
         if self.pretrained:
             sizes = self.pretrained_sizes()
         elif self.smoke:
             sizes = {"length": 16, "width": 24, "depth": 1, "epochs": 1, "batch_size": 16}
         else:
             sizes = {"length": 128, "width": 256, "depth": 2, "batch_size": 64}
-        sizes = {"epochs": EPOCHS[self.data], "heads": HEADS, **sizes}
-        return {"model": "lstm", "dropout": 0.2, "learning_rate": 3e-3, **sizes}
+        any_size = {"model": "lstm", "vocabulary": 0, "dropout": 0.2, "learning_rate": 3e-3}
+        saving = {"remat": "none", "loss_rows": 0}
+        preset = self.preset_sizes() if self.preset != "none" else {}
+        epochs = {"epochs": EPOCHS[self.data]}
+        return {**epochs, "heads": HEADS, **any_size, **saving, **sizes, **preset}
+
+    def preset_sizes(self) -> dict[str, Any]:
+        """Those of the published model, but for a smoke run, and what saves memory."""
+        its = PRESETS[self.preset]
+        sizes = {"length": its.length, "width": its.width, "depth": its.depth, "heads": its.heads}
+        sizes |= {"vocabulary": its.vocabulary, "learning_rate": RATES[self.preset]}
+        sizes |= {"loss_rows": 8192, "batch_size": 64}
+        if self.smoke:
+            small = {"length": 16, "width": 24, "depth": 1, "heads": HEADS, "vocabulary": 300}
+            sizes |= {**small, "learning_rate": 3e-3, "loss_rows": 64, "batch_size": 16}
+        return {"model": "transformer", "dropout": 0.0, "remat": "full", **sizes}
 
     def pretrained_sizes(self) -> dict[str, Any]:
         """Those of the pretrained model, and of steps that change it slowly."""
@@ -120,11 +164,19 @@ class Config(FineTuningConfig):
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
         super().__post_init__()
+        self.require("vocabulary", "loss_rows", least=0)
         if self.pretrained:
-            of_its_own = ["model", "vocabulary", "width", "depth", "heads"]
+            of_its_own = ["model", "vocabulary", "width", "depth", "heads", "remat", "loss_rows"]
             self.refuse(of_its_own, "for a pretrained model", expected="what that has")
+        if self.preset != "none":
+            self.refuse(["model"], f"for preset={self.preset!r}", expected="--model transformer")
         if self.model != "transformer":
-            self.refuse(["heads"], f"for model={self.model!r}", expected="--model transformer")
+            only = ["heads", "remat", "loss_rows"]
+            self.refuse(only, f"for model={self.model!r}", expected="--model transformer")
+        if self.fused and (self.model != "transformer" or self.pretrained or self.dropout):
+            got = f"fused=True, model={self.model!r}, dropout={self.dropout}"
+            expected = "a transformer that is trained from scratch, with --dropout 0"
+            raise mistake("config", got=got, expected=expected)
 
 
 class Corpus(NamedTuple):
@@ -161,31 +213,40 @@ def build_model(config: Config, vocabulary: int) -> jnn.Model:
     """Tokens ``(..., T)`` -> logits of the next ones ``(..., T, vocabulary)``."""
     if config.pretrained:
         return config.cast(of_folder(config).model)
-    width, depth, dropout = config.width, config.depth, config.dropout
     if config.model == "transformer":
-        settings = TransformerConfig(
-            vocabulary=vocabulary,
-            length=config.length,
-            width=width,
-            depth=depth,
-            heads=config.heads,
-            positions="rotary",
-            # in a longer text too, no token attends further back than in training
-            window=config.length,
-            dropout=dropout,
-            kernel_deviation=0.02,
-        )
-        return config.cast(transformer(settings))
+        return config.cast(transformer(transformer_settings(config, vocabulary)))
     settings = RNNConfig(
         outputs=vocabulary,
         vocabulary=vocabulary,
-        embedding=width // 2,
+        embedding=config.width // 2,
         cell=config.model,
-        width=width,
-        depth=depth,
-        dropout=dropout,
+        width=config.width,
+        depth=config.depth,
+        dropout=config.dropout,
     )
     return config.cast(rnn(settings))
+
+
+def transformer_settings(config: Config, vocabulary: int) -> TransformerConfig:
+    """Those of the preset, or of a small GPT-2 with rotary positions."""
+    names = ("length", "width", "depth", "heads", "dropout", "remat", "fused")
+    sizes: dict[str, Any] = {name: getattr(config, name) for name in names}
+    if config.preset != "none":
+        its = PRESETS[config.preset]
+        sizes["hidden"] = its.hidden * config.width // its.width
+        sizes["embedding_rows"] = -(-vocabulary // TILE) * TILE
+        return dataclasses.replace(its, vocabulary=vocabulary, **sizes)
+    # in a longer text too, no token attends further back than in training
+    sizes |= {"positions": "rotary", "window": config.length}
+    return TransformerConfig(vocabulary=vocabulary, kernel_deviation=0.02, **sizes)
+
+
+def losses_of(config: Config, model: jnn.Model, vocabulary: int) -> Callable:
+    """``(params, state, batch, key=, train=) -> losses, state``, some rows at a time if asked."""
+    if not config.loss_rows:
+        return next_token_losses(model)
+    halves = features_and_read_out(transformer_settings(config, vocabulary))
+    return next_token_losses_by_rows(*map(config.cast, halves), rows=config.loss_rows)
 
 
 def example(config: Config) -> jax.ShapeDtypeStruct:
@@ -203,14 +264,15 @@ def task(config: Config, corpus: Corpus) -> Task:
     texts, tokenizer = corpus
     model = build_model(config, tokenizer.vocabulary)
 
+    losses = losses_of(config, model, tokenizer.vocabulary)
+
     def objective(params, state, batch, key):
-        logits, state = model.apply(params, state, batch["tokens"], key=key, train=True)
-        return jnp.mean(losses.cross_entropy(logits, batch["targets"])), (state, {})
+        each, state = losses(params, state, batch, key, train=True)
+        return jnp.mean(each), (state, {})
 
     def nats(params, state, batch):
         """What each window adds to the negative log-probability of the text, ``(windows,)``."""
-        logits, _ = model.apply(params, state, batch["tokens"])
-        return jnp.sum(batch["weight"] * losses.cross_entropy(logits, batch["targets"]), axis=-1)
+        return jnp.sum(batch["weight"] * losses(params, state, batch)[0], axis=-1)
 
     def evaluate(text: str, split: str):
         """Nats per character, whatever the tokens are."""
@@ -259,9 +321,10 @@ def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
 
 def most_tokens(config: Config, tokenizer: tokenizers.Tokenizer, prompt: str, length: int) -> int:
     """As many of ``length`` tokens as the model has positions for, after a prompt."""
-    if not config.pretrained:
+    if config.model != "transformer":
         return length
-    its = decoder_settings(config.pretrained)
+    its = transformer_settings(config, tokenizer.vocabulary)
+    its = decoder_settings(config.pretrained) if config.pretrained else its
     return within_positions(its, len(tokenizer.encode(prompt)), length)
 
 
@@ -279,7 +342,10 @@ def sections(config: Config, corpus: Corpus, model: jnn.Model, fitted) -> list:
         *language_model.predictions(*trained, tokens, tokenizer),
     ]
     if config.model == "transformer":
-        return [*of_any, *language_model.attention_and_lens(*trained, tokens[:32], tokenizer)]
+        # a fused kernel has no weights to look at
+        seen = build_model(dataclasses.replace(config, fused=False), tokenizer.vocabulary)
+        looked_into = seen, fitted.params, fitted.state
+        return [*of_any, *language_model.attention_and_lens(*looked_into, tokens[:32], tokenizer)]
     windows = evaluation_windows(tokenizer.encode(texts.test), config.length)
     models = {f"this {config.model.upper()}, trained": trained}
     for name in ("rnn", "lstm", "gru"):

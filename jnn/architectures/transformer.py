@@ -33,8 +33,8 @@ class TransformerConfig(BlockConfig):
     vocabulary: int = 50_257
     """Tokens."""
     embedding_rows: int = 0
-    """Rows of the table of embeddings, and logits, where a mesh divides more than ``vocabulary``,
-    such as 50,304; 0 for ``vocabulary``. Logits beyond ``vocabulary`` are ``-inf``.
+    """Rows of the table of embeddings, more than tokens where a mesh divides them, such as 50,304;
+    0 for ``vocabulary``.
     """
     length: int = 1024
     """The longest sequence, where positions are learned."""
@@ -143,7 +143,7 @@ def transformer(config: TransformerConfig) -> Model:
             return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
         if config.head == "none":
             return h
-        return _logits(single, run.params, h, config)
+        return _logits(single, run.params, h, config)[..., : config.vocabulary]
 
     model = wired(flow, parts, streaming=not config.pooled)
     if not streams(model):
@@ -158,8 +158,10 @@ def transformer(config: TransformerConfig) -> Model:
 def features_and_read_out(config: TransformerConfig) -> tuple[Model, Model]:
     """A `transformer` in two: tokens -> features ``(..., T, width)``, and features -> logits.
 
-    Both take the params of the whole, and one after the other they are the whole. For a loss that
-    makes the logits of some elements at a time, by `jnn.losses.by_rows`:
+    Both take the params of the whole, and one after the other they are the whole, but that there is
+    a logit for each of ``embedding_rows``, which is ``-inf`` beyond the vocabulary: as many as a
+    mesh divides. For a loss that makes the logits of some elements at a time, by
+    `jnn.losses.by_rows`:
 
         features, read_out = features_and_read_out(config)
         h, state = features.apply(params, state, tokens, key=key, train=True)
@@ -189,7 +191,8 @@ def features_and_read_out(config: TransformerConfig) -> tuple[Model, Model]:
 
     def read_out(params, state, x, *, key=None, train=False, mask=None):
         run = lambda name, h: parts[name].apply(params[name], {}, h)[0]
-        return _logits(run, params, x, config), state
+        y, is_token = _logits(run, params, x, config), jnp.arange(config.rows) < config.vocabulary
+        return jnp.where(is_token, y, jnp.asarray(-jnp.inf, y.dtype)), state
 
     return Model(init, apply), Model(init, read_out)
 
@@ -218,14 +221,10 @@ def _logits(
     h: jax.Array,
     config: TransformerConfig,
 ) -> jax.Array:
-    """Features as logits; ``run`` is of the parts of `_head`."""
+    """Features as a logit for each row of the table; ``run`` is of the parts of `_head`."""
     h = run("transform", h) if config.head_transform else h
     y = unembed(params["embedding"], h) if config.head == "tied" else h
-    y = run("head", y) if config.head == "dense" or config.head_bias else y
-    if config.rows == config.vocabulary:
-        return y
-    is_token = jnp.arange(config.rows) < config.vocabulary
-    return jnp.where(is_token, y, jnp.asarray(-jnp.inf, y.dtype))
+    return run("head", y) if config.head == "dense" or config.head_bias else y
 
 
 def vectors_of_positions(config: Any) -> dict[str, Model]:

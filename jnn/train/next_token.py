@@ -1,0 +1,61 @@
+"""The loss of language models: the cross entropy of each next token."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jnn.losses import by_rows, cross_entropy
+from jnn.model import Model, Params, State
+
+
+def next_token_losses(model: Model) -> Callable[..., tuple[jax.Array, State]]:
+    """``(params, state, batch, key=, train=) -> losses, state``, in nats, ``(..., T)``.
+
+    ``model`` takes ``batch["tokens"]`` and gives logits; ``batch["targets"]`` are the tokens that
+    follow them, both ``(..., T)``.
+
+    >>> import jax.numpy as jnp, jnn
+    >>> losses_of = next_token_losses(jnn.function(lambda x: jnp.zeros((*x.shape, 10))))
+    >>> tokens = jnp.arange(4)
+    >>> losses, _ = losses_of({}, {}, {"tokens": tokens, "targets": tokens + 1})
+    >>> [round(float(loss), 3) for loss in losses]  # log 10 each
+    [2.303, 2.303, 2.303, 2.303]
+    """
+
+    def losses(
+        params: Params,
+        state: State,
+        batch: Mapping[str, Any],
+        key: jax.Array | None = None,
+        train: bool = False,
+    ) -> tuple[jax.Array, State]:
+        logits, state = model.apply(params, state, batch["tokens"], key=key, train=train)
+        return cross_entropy(logits, batch["targets"]), state
+
+    return losses
+
+
+def next_token_losses_by_rows(
+    features: Model, read_out: Model, rows: int
+) -> Callable[..., tuple[jax.Array, State]]:
+    """`next_token_losses` of a model in two, as `features_and_read_out` makes it of a transformer.
+
+    Logits are made for ``rows`` elements at a time, forward and backward: for a batch of B windows
+    of T tokens they take ``rows / (B T)`` of the memory, and are computed twice. The losses and
+    gradients are the same but for the order of sums.
+    """
+
+    def losses(
+        params: Params,
+        state: State,
+        batch: Mapping[str, Any],
+        key: jax.Array | None = None,
+        train: bool = False,
+    ) -> tuple[jax.Array, State]:
+        h, state = features.apply(params, state, batch["tokens"], key=key, train=train)
+        of_rows = lambda h, y: cross_entropy(read_out.apply(params, {}, h)[0], y)
+        targets = batch["targets"]
+        return by_rows(of_rows, h, targets, rows=rows, axes=targets.ndim), state
+
+    return losses
