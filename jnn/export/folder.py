@@ -13,11 +13,12 @@ import jax
 
 from jnn.cli.load import Loaded
 from jnn.errors import mistake
+from jnn.export import onnx as onnx_file
+from jnn.export import web as web_files
 from jnn.export.checks import check_same, run_script
 from jnn.export.program import program_of
 from jnn.export.stablehlo import Artifact, stablehlo
 from jnn.export.uses import PREDICT, readme
-from jnn.export.web import FILES, write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
 from jnn.interop.tensor_files import write_tensors
 from jnn.train.preparation import Preparation
@@ -32,16 +33,18 @@ def export(
     *,
     title: str = "A trained model",
     web: bool = False,
+    onnx: bool = False,
 ) -> Path:
     """Write a trained model as a folder that is used without jnn; returns its path.
 
     It has the weights, the program as StableHLO, ``predict.py``, ``config.json`` and
-    ``README.md``; with ``web`` a module of JavaScript, and a page. ``predict.py`` is run in a
-    process without jnn, on a CPU, and its outputs are compared with those of the model, and so are
-    those of the module: where one fails or they differ, no folder is left.
+    ``README.md``; with ``web`` a module of JavaScript, and a page; with ``onnx`` an ONNX file.
+    ``predict.py`` is run in a process without jnn, on a CPU, and its outputs are compared with
+    those of the model, and so are those of the module in Node and of the file in ONNX Runtime:
+    where one fails or they differ, no folder is left.
 
-    Raises `JnnError` for a folder that exists, for an operation that StableHLO or JavaScript does
-    not have, and where a check fails.
+    Raises `JnnError` for a folder that exists, for an operation that StableHLO, JavaScript or ONNX
+    does not have, and where a check fails; `MissingExtraError` where a package is missing.
     """
     folder = Path(folder).absolute()
     with _new_folder(folder) as temporary:
@@ -53,12 +56,15 @@ def export(
             (temporary / "model.stablehlo").write_bytes(artifact.content)
         write_json(temporary / "config.json", config)
         write_text(temporary / "predict.py", PREDICT)
-        write_text(temporary / "README.md", readme(config, FILES if web else {}))
+        more = (web_files.FILES if web else {}) | (onnx_file.FILES if onnx else {})
+        write_text(temporary / "README.md", readme(config, more))
         inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
         expected = program.expected(inputs)
         check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
         if web:
-            write_web(temporary, program, title)
+            web_files.write_web(temporary, program, title)
+        if onnx:
+            onnx_file.write_onnx(temporary, program)
     return folder
 
 

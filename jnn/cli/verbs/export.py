@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     loaded = load(run)
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
     title = f"{read_record(run.resolve())['experiment']}: {run.resolve().name}"
-    print(export(loaded, out, title=title, web=arguments.web))
+    print(export(loaded, out, title=title, web=arguments.web, onnx=arguments.onnx))
     return 0
 
 
@@ -39,5 +39,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", default="", metavar="FOLDER", help="a new folder (RUN/export)")
     parser.add_argument(
         "--web", action="store_true", help="also as JavaScript, for a browser or Node"
+    )
+    parser.add_argument(
+        "--onnx", action="store_true", help="also as ONNX, by jax2onnx (extra: onnx)"
     )
     return parser.parse(argv)

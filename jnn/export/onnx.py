@@ -1,0 +1,174 @@
+"""A program as ONNX, by jax2onnx, run by ONNX Runtime before it is kept."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from jnn._jaxprs import CALLS, CUSTOM, bind, callee
+from jnn.errors import JnnError, MissingExtraError, mistake
+from jnn.export.checks import check_same
+from jnn.export.program import Program
+from jnn.layers.bilinear_convolution import Geometry
+
+FILES = {"model.onnx": "the program and its weights as ONNX"}
+BATCHES = ("batch", 1)
+"""The sizes of a batch, any or one, the less restricted first."""
+TRIED = 3
+"""Examples that a file for any batch is tried on."""
+
+
+def write_onnx(folder: Path, program: Program) -> None:
+    """Write ``model.onnx``, after ONNX Runtime gave the outputs of the model.
+
+    It is for a batch of any size, or where that cannot be, for one example. Raises `JnnError` for
+    an operation that jax2onnx does not have, which is named, for what ONNX Runtime refuses, and for
+    other outputs; `MissingExtraError` without these packages.
+    """
+    failure: JnnError | None = None
+    for batch in BATCHES:
+        samples = program.samples(TRIED if batch == "batch" else 1)
+        try:
+            content, found = _converted(program, samples, batch)
+            check_same("model.onnx", found, program.expected(samples))
+        except MissingExtraError:
+            raise
+        except JnnError as error:
+            failure = error
+            continue
+        (folder / "model.onnx").write_bytes(content)
+        return
+    assert failure is not None, "what was not written failed"
+    raise failure
+
+
+def _converted(
+    program: Program, samples: dict[str, np.ndarray], batch: str | int
+) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The file for a batch of any size or of one, and its outputs for the samples."""
+    to_onnx, runtime = _libraries()
+    weights = jax.tree.map(jnp.asarray, dict(program.weights))
+    names = list(jax.eval_shape(program.call, weights, samples))
+
+    def call(*inputs: jax.Array) -> tuple[jax.Array, ...]:
+        outputs = program.call(weights, dict(zip(samples, inputs, strict=True)))
+        return tuple(outputs[name] for name in names)
+
+    shapes: Any = [jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in samples.values()]
+    given, taken = [*map(_plain, samples)], [*map(_plain, names)]
+    settings = {"inputs": shapes, "input_names": given, "output_names": taken}
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # those of jax2onnx about itself
+            model = to_onnx(with_lax_convolutions(call), model_name="model", **settings)
+        content = model.SerializeToString()
+    except Exception as error:  # of whichever operation
+        raise _refused(error) from error
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    try:
+        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        outputs = session.run(taken, dict(zip(given, samples.values(), strict=True)))
+    except Exception as error:  # its errors have no common class
+        got = str(error).splitlines()[0]
+        raise mistake("model.onnx", got=got, expected="a file that ONNX Runtime runs") from error
+    return content, dict(zip(names, outputs, strict=True))
+
+
+def _plain(name: str) -> str:
+    """A name without the slashes that ONNX has for its own scopes."""
+    return name.replace("/", ".")
+
+
+def with_lax_convolutions(f: Callable) -> Callable:
+    """f, in whose trace the convolutions of jnn are those of JAX, one for each member and group.
+
+    jax2onnx does not know the primitive of jnn, and takes a wrong order of grouped channels. Those
+    within loops and branches stay as they are.
+
+    >>> import jnn
+    >>> model, x = jnn.conv(2, (3,), groups=2), jnp.ones((1, 5, 4))
+    >>> params, _ = jax.jit(model.init)(jax.random.key(0), x)
+    >>> f = with_lax_convolutions(lambda x: model.apply(params, {}, x)[0])
+    >>> str(jax.make_jaxpr(f)(x)).count("conv_general_dilated")
+    2
+    """
+
+    def g(*args: Any) -> Any:
+        closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
+        outputs = _evaluated(closed.jaxpr, closed.consts, jax.tree.leaves(args))
+        return jax.tree.unflatten(jax.tree.structure(shape), outputs)
+
+    return g
+
+
+def _evaluated(jaxpr: Any, consts: list, inputs: list) -> list:
+    """The outputs of a jaxpr, equation by equation."""
+    # constants of NumPy may be of float64, which ONNX would take as such
+    consts = [
+        jnp.asarray(value, v.aval.dtype) for v, value in zip(jaxpr.constvars, consts, strict=True)
+    ]
+    values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *inputs], strict=True))
+    literal = lambda atom: np.asarray(atom.val, atom.aval.dtype)
+    read = lambda atom: literal(atom) if isinstance(atom, core.Literal) else values[atom]
+    for equation in jaxpr.eqns:
+        operands, name = [*map(read, equation.invars)], equation.primitive.name
+        if name == "convolution":
+            outputs = [_convolved(*operands, **equation.params)]
+        elif name == "gather" and operands[0].dtype == bool:  # ONNX Runtime chooses no booleans
+            (taken,) = bind(equation, [operands[0].astype(jnp.int32), *operands[1:]])
+            outputs = [taken != 0]
+        elif name in (*CALLS, *CUSTOM):
+            outputs = _evaluated(*callee(equation), operands)
+        else:
+            outputs = bind(equation, operands)
+        values.update(zip(equation.outvars, outputs, strict=True))
+    return [*map(read, jaxpr.outvars)]
+
+
+def _convolved(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+    """The convolutions of all members: x is (M, N, *space, C), kernel (M, *window, C/G, O)."""
+    strides, padding, input_dilation, dilation, groups = geometry
+    space = "DHW"[-(x.ndim - 3) :]
+    orders = (f"N{space}C", f"{space}IO", f"N{space}C")
+
+    def one(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jax.lax.conv_general_dilated(
+            x, kernel, strides, padding, input_dilation, dilation, orders
+        )
+
+    def member(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        parts = zip(*(jnp.split(operand, groups, axis=-1) for operand in (x, kernel)), strict=True)
+        return jnp.concatenate([one(*part) for part in parts], axis=-1)
+
+    return jnp.stack([member(x[m], kernel[m]) for m in range(kernel.shape[0])])
+
+
+def _refused(error: Exception) -> Exception:
+    """What jax2onnx says of an operation that it does not have."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    found = re.search(r"primitive '([^']+)'", text)
+    got = f"the operation {found[1]}" if found else f"{type(error).__name__}: {text}"
+    remedy = "Export without --onnx: StableHLO and JavaScript have more operations."
+    return mistake("model.onnx", got=got, expected="those that jax2onnx has", remedy=remedy)
+
+
+def _libraries() -> tuple[Any, Any]:
+    try:
+        import onnxruntime  # pyright: ignore[reportMissingImports]
+        from jax2onnx import to_onnx  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise MissingExtraError(
+            'ONNX needs jax2onnx and onnxruntime: pip install "jnn[onnx]".'
+        ) from None
+    return to_onnx, onnxruntime
