@@ -44,7 +44,7 @@ export class GanPage {
       element(
         "div",
         { class: "columns three" },
-        card("Game", element("div", { id: "gan-controls", class: "controls" })),
+        card("Game", element("div", { id: "gan-controls", class: "controls" }), ...tries()),
         card(
           "Plane",
           element("div", { class: "picture" }, this.belief, this.points),
@@ -183,4 +183,19 @@ function lossLine(name, values, kind) {
 /** Every second value. */
 function everySecond(values) {
   return values.filter((_, i) => i % 2 === 1);
+}
+
+/** Links to states that are worth a try. */
+function tries() {
+  const links = {
+    "one cluster": "view=gan&gan=blob",
+    "eight clusters: which does it find?": "view=gan&gan=eight",
+    "a discriminator that hardly learns": "view=gan&discriminator=0.0003",
+    "a generator that does not learn": "view=gan&generator=0",
+    "both too fast": "view=gan&generator=0.03&discriminator=0.03",
+  };
+  const items = Object.entries(links).map(([words, state]) =>
+    element("li", {}, element("a", { href: `#${state}` }, words)),
+  );
+  return [element("h3", {}, "Try"), element("ul", { class: "tries" }, ...items)];
 }

@@ -38,6 +38,19 @@ def evaluate(arguments: dict[str, Any]) -> dict[str, jax.Array]:
     return {"loss": mean(losses(settings, z, y), weight), "accuracy": mean(is_right, weight)}
 
 
+def gradients(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The gradient of the mean loss, without regularization, with respect to the params.
+
+    Of ``params``, ``settings``, and points ``x``, ``y`` weighted by ``weight``.
+    """
+    settings, y, weight = arguments["settings"], arguments["y"], arguments["weight"]
+
+    def loss(params):
+        return mean(losses(settings, forward(params, settings, arguments["x"]), y), weight)
+
+    return jax.grad(loss)(arguments["params"])
+
+
 def backpropagate(arguments: dict[str, Any]) -> dict[str, Any]:
     """Every number of one example: forwards, and backwards from its loss.
 

@@ -13,6 +13,7 @@ import { OwnPointsView } from "./own_points_view.js";
 import { Player } from "./player.js";
 import { activationsOf, kindOf, lossesFor } from "./state.js";
 import { Trainer } from "./trainer.js";
+import { WeightsTable } from "./weights_table.js";
 
 const OF_DATA = ["set", "points", "noise", "flips", "own"];
 const OF_START = ["seed", "layers", "features", "scale"];
@@ -30,6 +31,9 @@ export class NetworkPage {
     this.own = new OwnPointsView(byId("own"), facts, change);
     this.output = new OutputView(byId("output"), facts, (x, y) => this.own.add(x, y));
     this.numbers = new NumbersView(byId("numbers"), facts, change);
+    this.weights = new WeightsTable(byId("weights"), () => {
+      this.isStale = true;
+    });
     this.legend = element("div");
     byId("curve").replaceChildren(this.legend);
     this.chart = new LineChart(byId("curve"));
@@ -94,7 +98,7 @@ export class NetworkPage {
     this.trainer.configure(state);
     if (changed([...OF_DATA, "seed"])) this.trainer.makeData(state);
     if (changed([...OF_DATA, ...OF_START, "loss"])) this.restart();
-    if (changed([...OF_START, "activation"])) this.network.build(state);
+    if (changed([...OF_START, "activation", "lines"])) this.network.build(state);
     this.recordAll();
   }
 
@@ -111,7 +115,9 @@ export class NetworkPage {
     const kind = kindOf(state, facts);
     const { neurons, output } = trainer.look(this.grid);
     const activations = activationsOf(state, facts);
-    this.network.weigh(trainer.params);
+    const shown = state.lines === "weights" ? trainer.params : trainer.gradients();
+    this.network.weigh(shown);
+    this.weights.show(state, facts, shown);
     this.network.draw(neurons, activations);
     const { value, text } = this.shown(neurons, output, activations);
     if (kind === "curve") {

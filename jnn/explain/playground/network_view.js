@@ -2,7 +2,7 @@
 
 import { isDark } from "../scripts/colours.js";
 import { byId, element, svgElement } from "../scripts/elements.js";
-import { fixed } from "../scripts/numbers.js";
+import { short } from "../scripts/numbers.js";
 import { drawHeatmap } from "./heatmap.js";
 import { activationsOf, namesIn, widthsOf } from "./state.js";
 
@@ -20,6 +20,7 @@ export class NetworkView {
   build(state) {
     const focused = document.activeElement?.id;
     this.widths = widthsOf(state);
+    this.what = state.lines;
     this.chosen = namesIn(state.features);
     this.lines = [];
     this.svg = svgElement("svg", { class: "lines", "aria-hidden": "true" });
@@ -46,6 +47,10 @@ export class NetworkView {
     const set = (layers) => () => this.change({ layers: layers.join(",") });
     const fewer = { id: "fewer-layers", disabled: widths.length === 0 };
     const more = { id: "more-layers", disabled: widths.length >= this.facts.depth };
+    const choose = (event) => this.change({ lines: event.target.value });
+    const options = ["weights", "gradients"].map((name) =>
+      element("option", { value: name, selected: name === this.what }, name),
+    );
     const count = widths.length === 1 ? "1 hidden layer" : `${widths.length} hidden layers`;
     byId("network-controls").replaceChildren(
       element(
@@ -59,6 +64,8 @@ export class NetworkView {
         { ...more, "aria-label": "One layer more", onclick: set([...widths, 2]) },
         "+",
       ),
+      element("label", { for: "lines" }, "Lines show"),
+      element("select", { id: "lines", onchange: choose }, ...options),
     );
   }
 
@@ -174,19 +181,25 @@ export class NetworkView {
       });
     }
     this.svg.replaceChildren(...drawn);
-    if (this.params) this.weigh(this.params);
+    if (this.values) this.weigh(this.values);
   }
 
-  /** Gives each line the width and the colour of its weight. */
-  weigh(params) {
-    this.params = params;
-    for (const { path, level, i, j } of this.lines) {
-      const weight = weightOf(params, this.widths.length, level, i, j, this.facts.width);
-      const width = Math.min(WIDEST, 0.4 + 1.6 * Math.abs(weight));
-      path.setAttribute("class", weight < 0 ? "negative" : "positive");
+  /** Gives each line the width and the colour of its weight, or of its gradient. */
+  weigh(values) {
+    this.values = values;
+    const depth = this.widths.length;
+    const numbers = this.lines.map(({ level, i, j }) =>
+      weightOf(values, depth, level, i, j, this.facts.width),
+    );
+    const isWeight = this.what === "weights";
+    const most = numbers.reduce((size, number) => Math.max(size, Math.abs(number)), 1e-12);
+    const factor = isWeight ? 1.6 : (WIDEST - 0.4) / most;
+    this.lines.forEach(({ path }, k) => {
+      const width = Math.min(WIDEST, 0.4 + factor * Math.abs(numbers[k]));
+      path.setAttribute("class", numbers[k] < 0 ? "negative" : "positive");
       path.setAttribute("stroke-width", width.toFixed(2));
-      path.firstChild.textContent = `weight ${fixed(weight)}`;
-    }
+      path.firstChild.textContent = `${isWeight ? "weight" : "gradient"} ${short(numbers[k])}`;
+    });
   }
 
   /** Draws what each unit sees: `neurons` is (levels, points, units). */

@@ -1,5 +1,6 @@
 """The functions of the playground as JavaScript, each with the shapes that it is compiled for."""
 
+from importlib import resources
 from typing import Any
 
 import jax
@@ -44,6 +45,7 @@ def functions() -> dict[str, tuple[Any, Any]]:
         "order": (training.order, order),
         "look": (inspect.look, trained | {"x": real(GRID * GRID, 2)}),
         "evaluate": (inspect.evaluate, trained | batch),
+        "gradients": (inspect.gradients, trained | batch),
         "backpropagate": (inspect.backpropagate, trained | {"x": real(1, 2), "y": real(1)}),
         **_of_descent(hyper),
         **_of_two_networks(),
@@ -103,13 +105,18 @@ def facts() -> dict[str, Any]:
 
 
 def compiled(*names: str) -> str:
-    """The script that makes ``compiled``, with the module of each function, or of some."""
-    parts, all_of_them = [], functions()
-    for name in names or all_of_them:
-        function, arguments = all_of_them[name]
-        source = javascript(function, arguments).replace("export default model;", "return model;")
-        parts.append(f"{name}: (() => {{\n{source}}})(),\n")
-    return f"globalThis.compiled = {{\n{''.join(parts)}}};\n"
+    """The script that makes ``compiled``, with the module of each function, or of some.
+
+    What all modules begin with, the functions that JavaScript does not have, is in it once.
+    """
+    all_of_them = functions()
+    sources = {name: javascript(*all_of_them[name]) for name in names or all_of_them}
+    shared = resources.files("jnn.web").joinpath("runtime.js").read_text(encoding="utf-8")
+    parts = []
+    for name, source in sources.items():
+        body = source.removeprefix(shared).replace("export default model;", "return model;")
+        parts.append(f"{name}: (() => {{\n{body}}})(),\n")
+    return f"globalThis.compiled = (() => {{\n{shared}\nreturn {{\n{''.join(parts)}}};\n}})();\n"
 
 
 def _shapes(dtype):

@@ -22,6 +22,7 @@ export const DEFAULTS = {
   decay: 0,
   l1: 0,
   dropout: 0,
+  lines: "weights",
   numbers: 0,
   example: 0,
   surface: "bowl",
@@ -70,6 +71,7 @@ export function checkedState(state, facts) {
   among("set", [...facts.sets, "own"]);
   among("loss", facts.losses);
   among("optimizer", facts.optimizers);
+  among("lines", ["weights", "gradients"]);
   among("surface", facts.surfaces);
   among("gan", facts.targets);
   const features = namesIn(state.features).filter((name) => facts.features.includes(name));

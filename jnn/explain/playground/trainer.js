@@ -125,6 +125,15 @@ export class Trainer {
     return this.programs.look({ ...under("params", this.params), ...this.settings, x });
   }
 
+  /** The gradient of the mean loss over all training points, by the paths of params. */
+  gradients() {
+    return this.programs.gradients({
+      ...under("params", this.params),
+      ...this.settings,
+      ...this.train,
+    });
+  }
+
   /** Every number of backpropagation for one training point. */
   backpropagate(i) {
     const x = this.train.x.slice(2 * i, 2 * i + 2);

@@ -28,7 +28,7 @@ class Engine:
 @functools.cache
 def trainer() -> Engine:
     """An engine that trains: ``make(changes)`` gives a trainer for a state."""
-    engine = Engine("trainer.js", "points", "start", "step", "order", "evaluate")
+    engine = Engine("trainer.js", "points", "start", "step", "order", "evaluate", "gradients")
     engine.context.eval("""
       const programs = Object.fromEntries(
         Object.entries(compiled).map(([name, module]) => [name, program(module)]));

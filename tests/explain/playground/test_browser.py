@@ -172,6 +172,20 @@ def test_every_lesson_fits_and_every_control_has_a_name(visit, width):
         assert window.execute_script(title) is not None
 
 
+def test_lines_and_tables_show_gradients(visit):
+    window = visit("layers=3&lines=gradients&set=xor")
+    press(window, "#weights-summary")
+    frame(window)
+    cells = "return [...document.querySelectorAll('#weights td')].map((cell) => cell.textContent)"
+    numbers = [cell for cell in window.execute_script(cells) if cell]
+    assert len(numbers) == 3 * 3 + 3 + 1
+    state = json.dumps({"layers": "3", "set": "xor"})
+    bias = trainer()(f"make({state}).gradients()['out/bias'][0]")
+    assert float(numbers[-1].replace("−", "-")) == pytest.approx(bias, rel=0.01)
+    title = "return document.querySelector('.lines path title').textContent"
+    assert window.execute_script(title).startswith("gradient ")
+
+
 def test_a_term_opens_its_definition(visit):
     window = visit("lesson=8")
     press(window, '[popovertarget="term-overfitting"]')

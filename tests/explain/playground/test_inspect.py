@@ -78,6 +78,25 @@ def test_backpropagation_on_two_two_one_is_what_one_computes_by_hand():
     assert not slopes["hidden1"]["kernel"].any()  # of a layer that is not there
 
 
+def test_the_gradient_of_the_mean_is_the_mean_of_those_of_examples():
+    params, chosen = drawn_params(), settings((3,), loss="squared")
+    x, y = RNG.uniform(-3, 3, (3, 2)).astype(np.float32), np.array([1, -1, 7], np.float32)
+    weight = np.array([1, 1, 0], np.float32)
+    batch = {"params": params, "settings": chosen, "x": x, "y": y, "weight": weight}
+    found = jax.jit(inspect.gradients)(batch)
+    one = jax.jit(inspect.backpropagate)
+    slopes = [
+        one({"params": params, "settings": chosen, "x": x[i : i + 1], "y": y[i : i + 1]})["slopes"]
+        for i in range(2)
+    ]
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, *slopes)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=TOLERANCE * np.abs(b).max() + TOLERANCE),
+        found,
+        mean,
+    )
+
+
 def test_equations_say_what_was_computed():
     params, x, found = example()
     by_path = lambda tree: {
