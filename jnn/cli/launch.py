@@ -28,6 +28,7 @@ GRACE = 15.0
 STOPPED = 3.0
 """The same after one that ended since it missed another."""
 MOST = 1024
+_OF_DEVICES = "xla_force_host_platform_device_count"
 _ONLY_SHOWN = {"-h", "--help", "--print-config", "--dry-run"}
 """Options with which nothing is trained."""
 
@@ -113,6 +114,8 @@ def joined(division: Division, *, devices: Any, mesh: Any, device: str) -> Itera
     from jnn.sharding import mesh_sizes
 
     whole = math.prod(mesh_sizes(mesh).values()) if mesh else int(devices or 1)
+    flags = os.environ.get("XLA_FLAGS", "").split()  # which would count more than the options
+    os.environ["XLA_FLAGS"] = " ".join(flag for flag in flags if _OF_DEVICES not in flag)
     several_cpus(division.devices(whole))
     if device == "cpu":
         jax.config.update("jax_platforms", "cpu")  # as no other backend may start now

@@ -114,11 +114,17 @@ def device() -> dict[str, Any]:
 
 
 def device_line() -> str:
-    """The device in words, as in ``cpu (2 cores)`` or ``4 gpus (NVIDIA H100)``."""
+    """The device in words, as in ``cpu (2 cores)`` or ``4 gpus (NVIDIA H100)``.
+
+    Of several processes it ends in ``, 2 processes``.
+    """
+    import jax
+
     devices = device()
     platform, count = devices["platform"], devices["count"]
     detail = f"{cpu_count()} cores" if platform == "cpu" else devices["kind"]
-    return f"{platform if count == 1 else f'{count} {platform}s'} ({detail})"
+    processes = f", {n} processes" if (n := jax.process_count()) > 1 else ""
+    return f"{platform if count == 1 else f'{count} {platform}s'} ({detail}){processes}"
 
 
 def cpu_count() -> int:
