@@ -19,7 +19,7 @@ from jnn.layers.dropout import dropout
 from jnn.layers.feed_forward import feed_forward
 from jnn.layers.mixture_of_experts import mixture_of_experts
 from jnn.layers.normalization import layer_norm, rms_norm
-from jnn.layers.positions import RotaryScaling, alibi, relative_buckets, rotary
+from jnn.layers.positions import RotaryScaling, YarnScaling, alibi, relative_buckets, rotary
 from jnn.model import Model
 from jnn.transform import remat, reparameterized
 from jnn.wiring import Run, wired
@@ -82,7 +82,7 @@ class BlockConfig:
     """The longest wavelength of rotary positions, over 2 pi, nearly."""
     rotary_fraction: float = 1.0
     """The share of the features of each head that rotary positions rotate."""
-    rotary_scaling: RotaryScaling | None = None
+    rotary_scaling: RotaryScaling | YarnScaling | None = None
     """Slower rotation, for long sequences."""
     window: int = 0
     """The elements that each attends to, itself included; 0 for all."""

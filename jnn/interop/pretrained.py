@@ -36,6 +36,7 @@ from jnn.runs.folders import PRETRAINED
 from jnn.transform import lora, merge_lora, reparameterized
 
 _NO_HEAD = {"head": "none", "head_bias": False, "head_transform": False, "pooled": False}
+_USUAL = {"padding": ("[PAD]", "<pad>"), "unknown": ("[UNK]", "<unk>")}
 _KEPT = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, PREPROCESSOR)
 
 
@@ -201,9 +202,14 @@ def _of_one_segment(model: Model) -> Model:
 
 
 def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with ends around a text, and with tokens for padding and for unknown words."""
-    special = {"padding": 0, **tokenizer.special}  # which a mask hides
-    special = {"unknown": special["padding"], **special}
+    """The tokenizer with ends around a text, and with tokens for padding and for unknown words.
+
+    Old folders do not say which these are. Without any, token 0 fills up rows, which a mask hides.
+    """
+    special = dict(tokenizer.special)
+    for name, usual in _USUAL.items():
+        found = [tokenizer.tokens.index(token) for token in usual if token in tokenizer.tokens]
+        special.setdefault(name, found[0] if found else special.get("padding", 0))
     return from_pretrained(tokenizer.definition["tokenizer"], special, ends=True)
 
 

@@ -49,6 +49,11 @@ class RotaryScaling(NamedTuple):
     low: float = 1.0
     high: float = 4.0
 
+    @property
+    def amplitude(self) -> float:
+        """What queries and keys are multiplied by."""
+        return 1.0
+
     def scaled(self, frequency: np.ndarray) -> np.ndarray:
         """The frequencies, in radians for each element.
 
@@ -62,12 +67,52 @@ class RotaryScaling(NamedTuple):
         return (1 - share) * frequency / self.factor + share * frequency
 
 
+class YarnScaling(NamedTuple):
+    """YaRN: slower rotation of the slow pairs alone, and larger logits, for longer sequences.
+
+    Pairs are counted from the fastest, i = 0, 1, ... Those up to the one of ``fast`` turns over
+    ``length`` keep their frequency, those from the one of ``slow`` turns on have it divided by
+    ``factor``, and between the two it is interpolated, linearly in i; with ``rounded`` these two
+    numbers i are whole. Queries and keys are multiplied by ``magnitude``, in the paper
+    ``1 + ln(factor) / 10``. Source: Peng et al. 2023, https://arxiv.org/abs/2309.00071, sections
+    3.2 and 3.4, with the authors' code.
+    """
+
+    factor: float
+    length: int
+    fast: float = 32.0
+    slow: float = 1.0
+    magnitude: float = 1.0
+    rounded: bool = True
+
+    @property
+    def amplitude(self) -> float:
+        """What queries and keys are multiplied by."""
+        return self.magnitude
+
+    def scaled(self, frequency: np.ndarray) -> np.ndarray:
+        """The frequencies, in radians for each element.
+
+        >>> YarnScaling(2.0, 64, fast=8.0).scaled(np.array([1.0, 0.1, 0.01])).round(4).tolist()
+        [1.0, 0.075, 0.005]
+        """
+        ratio = -math.log(frequency[1] / frequency[0]) if len(frequency) > 1 else math.inf
+        pair = lambda turns: math.log(self.length / (2 * math.pi * turns)) / ratio
+        first, last = pair(self.fast), pair(self.slow)
+        if self.rounded:
+            first, last = math.floor(first), math.ceil(last)
+        first, last = max(first, 0), min(last, 2 * len(frequency) - 1)
+        last = last if last != first else last + 0.001
+        slowed = np.clip((np.arange(len(frequency)) - first) / (last - first), 0, 1)
+        return slowed * frequency / self.factor + (1 - slowed) * frequency
+
+
 def rotary(
     base: float = 10000.0,
     *,
     fraction: float = 1.0,
     interleaved: bool = False,
-    scaling: RotaryScaling | None = None,
+    scaling: RotaryScaling | YarnScaling | None = None,
 ) -> Positions:
     """Rotary positions: pair i of features is rotated at position p by ``p base^(-2i/n)``.
 
@@ -105,7 +150,9 @@ def rotary(
             )
         h, rest = numerics(x[..., :n]), x[..., n:]
         frequency = base ** (-np.arange(0, n, 2) / n)
-        frequency = frequency if scaling is None else scaling.scaled(frequency)
+        if scaling is not None:
+            frequency = scaling.scaled(frequency)
+            h = h * scaling.amplitude if scaling.amplitude != 1 else h
         frequency = jnp.asarray(frequency, h.dtype)
         frequency = frequency.reshape((1,) * position.ndim + (-1,))
         angle = position.astype(h.dtype)[..., None] * frequency

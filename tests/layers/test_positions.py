@@ -11,7 +11,14 @@ import pytest
 import jnn
 from jnn.layers.attention import attention
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
-from jnn.layers.positions import alibi, alibi_slopes, bucket_of, relative_buckets, rotary
+from jnn.layers.positions import (
+    YarnScaling,
+    alibi,
+    alibi_slopes,
+    bucket_of,
+    relative_buckets,
+    rotary,
+)
 from tests.compiled import apply, init
 
 EXACT = 1e-12  # float64: sines and cosines of the same angles
@@ -51,6 +58,21 @@ def test_rotary_by_halves_is_that_of_hugging_face(float64):
         x * np.cos(embedding) + rotate_half * np.sin(embedding),
         atol=EXACT,
     )
+
+
+def test_yarn_slows_the_slow_pairs_and_enlarges_queries_and_keys(float64):
+    """Peng et al. 2023, section 3.2: over 402 elements, pair i makes 63.98 / 2^i turns, so that 4
+    and 1 turns lie a little below i = 4 and 6, and are rounded to 3 and 6.
+    """
+    frequency = 0.5 ** np.arange(9.0)
+    scaling = YarnScaling(10.0, 402, fast=4.0, slow=1.0, magnitude=1.25)
+    ramp = np.array([1, 1, 1, 1, 2 / 3, 1 / 3, 0, 0, 0])
+    expected = ramp * frequency + (1 - ramp) * frequency / 10
+    np.testing.assert_allclose(scaling.scaled(frequency), expected, rtol=EXACT)
+    x, position = draw(5, 2, 6), np.arange(5)
+    plain = jax.jit(rotary(scaling=scaling._replace(magnitude=1.0)).rotate)(x, position)
+    larger = jax.jit(rotary(scaling=scaling).rotate)(x, position)
+    np.testing.assert_allclose(larger, 1.25 * plain, rtol=EXACT)
 
 
 @pytest.mark.parametrize("options", [{}, {"interleaved": True}, {"fraction": 0.5}])

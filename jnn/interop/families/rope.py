@@ -1,10 +1,11 @@
 """Settings of rotary positions, of old files and new."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from jnn.interop.settings import Setting
-from jnn.layers.positions import RotaryScaling
+from jnn.layers.positions import RotaryScaling, YarnScaling
 
 
 def rope(base: float = 10_000.0, fraction: float = 1.0) -> tuple[Setting, ...]:
@@ -36,7 +37,7 @@ def _entries(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return entries
 
 
-def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | None:
+def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | YarnScaling | None:
     entries = _entries(config)
     kind = entries.get("rope_type") or entries.get("type") or "default"
     try:
@@ -51,14 +52,48 @@ def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | None:
                 float(entries["low_freq_factor"]),
                 float(entries["high_freq_factor"]),
             )
+        if kind == "yarn":
+            return _read_yarn(entries, config)
     except KeyError as error:
         raise ValueError(f"rotary positions of type {kind!r} without {error}") from None
-    raise ValueError(f"rotary positions of type {kind!r} in place of default, linear or llama3")
+    kinds = "default, linear, llama3 or yarn"
+    raise ValueError(f"rotary positions of type {kind!r} in place of {kinds}")
 
 
-def _write_scaling(scaling: RotaryScaling | None) -> dict[str, Any]:
+def _read_yarn(entries: Mapping[str, Any], config: Mapping[str, Any]) -> YarnScaling:
+    name, longest = "original_max_position_embeddings", config.get("max_position_embeddings")
+    length = int(entries.get(name) or longest or 0)
+    if length < 1:
+        raise KeyError(name)
+    factor, magnitude = float(entries["factor"]), entries.get("attention_factor")
+    if magnitude is None:
+        scales = entries.get("mscale"), entries.get("mscale_all_dim")
+        scales = scales if all(scales) else (1, 0)
+        of_scale = lambda scale: 1 + float(scale) * math.log(max(factor, 1)) / 10
+        magnitude = of_scale(scales[0]) / of_scale(scales[1])
+    return YarnScaling(
+        factor,
+        length,
+        float(entries.get("beta_fast") or 32),
+        float(entries.get("beta_slow") or 1),
+        float(magnitude),
+        bool(entries.get("truncate", True)),
+    )
+
+
+def _write_scaling(scaling: RotaryScaling | YarnScaling | None) -> dict[str, Any]:
     if scaling is None:
         return _written(rope_type="default")
+    if isinstance(scaling, YarnScaling):
+        return _written(
+            rope_type="yarn",
+            factor=scaling.factor,
+            original_max_position_embeddings=scaling.length,
+            beta_fast=scaling.fast,
+            beta_slow=scaling.slow,
+            attention_factor=scaling.magnitude,
+            truncate=scaling.rounded,
+        )
     if not scaling.length:
         return _written(rope_type="linear", factor=scaling.factor)
     return _written(
