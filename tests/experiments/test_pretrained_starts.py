@@ -75,3 +75,10 @@ def test_what_does_not_go_together_is_refused_before_the_run_begins(
     assert main(command) == 2
     assert message in capsys.readouterr().err
     assert not run.exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
+    gone = str(tmp_path / "gone")
+    assert main(["run", "text_generation", "--start", gone, "--lora", "2"]) == 2
+    expected = "which is no folder, expected the folder of a run, or of a pretrained model"
+    assert f"--start: got {gone}, {expected}" in capsys.readouterr().err

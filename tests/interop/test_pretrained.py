@@ -33,7 +33,8 @@ def with_words(pretrained):
 
     def make(name):
         folder = pretrained(name)
-        tokenizer = Tokenizer(models.WordLevel({f"w{i}": i for i in range(9)}, unk_token="w0"))
+        words = {f"w{i}": i for i in range(7)} | {"[UNK]": 7, "[PAD]": 8}
+        tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         ends = [("w1", 1), ("w2", 2)]
         tokenizer.post_processor = processors.TemplateProcessing("w1 $A w2", None, ends)
@@ -96,7 +97,7 @@ def test_an_encoder_reads_texts_with_the_tokens_around_them(with_words):
     assert tokenizer.encode("w5 w3").tolist() == [1, 5, 3, 2]
     again = from_json(json.loads(json.dumps(tokenizer.to_json())))
     assert again.encode("w5 w3").tolist() == [1, 5, 3, 2]
-    assert (tokenizer.padding, tokenizer.unknown) == (0, 0)
+    assert (tokenizer.padding, tokenizer.unknown) == (8, 7)
 
 
 def test_pictures_are_resized_and_scaled_and_all_but_the_head_is_loaded(pretrained):

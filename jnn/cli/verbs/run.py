@@ -126,6 +126,9 @@ def _run(
 def _pretrained(name: str, config: type, argv: list[str]) -> list[str]:
     """The arguments, with the folder of a pretrained model in --start as a setting too."""
     start = taken_out(argv, "--start")[0]
+    if start and not Path(start).is_dir():
+        expected = "the folder of a run, or of a pretrained model"
+        raise mistake("--start", got=f"{start}, which is no folder", expected=expected)
     if not start or not is_pretrained(start):
         return argv
     if "pretrained" not in {field.name for field in dataclasses.fields(config)}:
