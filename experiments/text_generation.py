@@ -58,6 +58,7 @@ from jnn.interop.text import within_positions
 from jnn.runs import About, trained
 from jnn.train import (
     SUITED,
+    Feed,
     FineTuningConfig,
     Task,
     language_model_feed,
@@ -266,10 +267,6 @@ def task(config: Config, corpus: Corpus) -> Task:
 
     losses = losses_of(config, model, tokenizer.vocabulary)
 
-    def objective(params, state, batch, key):
-        each, state = losses(params, state, batch, key, train=True)
-        return jnp.mean(each), (state, {})
-
     def nats(params, state, batch):
         """What each window adds to the negative log-probability of the text, ``(windows,)``."""
         return jnp.sum(batch["weight"] * losses(params, state, batch)[0], axis=-1)
@@ -285,7 +282,7 @@ def task(config: Config, corpus: Corpus) -> Task:
 
     return Task(
         model=model,
-        objective=objective,
+        objective=mean_of(losses),
         feed=language_model_feed(tokenizer.encode(texts.train), config.length, config.batch_size),
         example=example(config),
         validate=evaluate(texts.validation, "validation"),
@@ -298,6 +295,27 @@ def task(config: Config, corpus: Corpus) -> Task:
         save=lambda folder: tokenizers.keep_tokenizer(folder / "tokenizer.json", tokenizer),
         pretrained=of_folder(config) if config.pretrained else None,
     )
+
+
+def mean_of(losses: Callable) -> Callable:
+    """The objective: the mean of the losses of all tokens."""
+
+    def objective(params, state, batch, key):
+        each, state = losses(params, state, batch, key, train=True)
+        return jnp.mean(each), (state, {})
+
+    return objective
+
+
+def outline(config: Config) -> Task:
+    """The task of any text that is long enough, for `jnn plan`."""
+    vocabulary = config.vocabulary or CHARACTERS[config.data]
+    model = build_model(config, vocabulary)
+    losses = losses_of(config, model, vocabulary)
+    windows = jax.ShapeDtypeStruct((config.batch_size, config.length), jnp.int32)
+    batch = {"tokens": windows, "targets": windows}
+    feed = Feed(batch, lambda data, key, step: data, steps_per_epoch=1000, identity={})
+    return Task(model, mean_of(losses), feed, example(config))
 
 
 def baselines(texts: Texts) -> dict[str, float]:

@@ -45,6 +45,25 @@ CHIPS = {
 }
 """As NVIDIA and Google state them in their data sheets."""
 
+
+def topology(text: str) -> tuple[str, int]:
+    """A kind of device of `CHIPS` and a number of them, as ``--topology`` takes them.
+
+    >>> topology("v5e:16x16"), topology("h100:64")
+    (('v5e', 256), ('h100', 64))
+
+    Raises `JnnError` for another chip, and for what is no number.
+    """
+    chip, _, sides = text.partition(":")
+    numbers = sides.split("x")
+    if chip not in CHIPS or not all(n.isascii() and n.isdecimal() and int(n) for n in numbers):
+        expected = (
+            f"a chip and a number of them, as h100:64 or v5e:16x16; one of {', '.join(CHIPS)}"
+        )
+        raise mistake("--topology", got=repr(text), expected=expected)
+    return chip, math.prod(map(int, numbers))
+
+
 KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
@@ -77,6 +96,10 @@ class Plan(NamedTuple):
     def peak(self) -> int:
         """Bytes in use at most; the new train state takes the place of the old one."""
         return self.params + self.optimizer_state + self.rest + self.batch + self.temporaries
+
+    def fits(self, chip: Chip) -> bool:
+        """Whether a device of this kind has the memory."""
+        return self.peak <= chip.memory
 
     def seconds(self, chip: Chip) -> dict[str, float]:
         """The least time of a step by operations, by memory and by links, each alone."""
@@ -235,7 +258,7 @@ def _bytes_in_words(n: float) -> str:
 
 def verdict(found: Plan, chip: Chip) -> str:
     """Whether it fits, and else what would help most."""
-    if found.peak <= chip.memory:
+    if found.fits(chip):
         return f"It fits: {100 * found.peak / chip.memory:.0f} % of the memory."
     kept = found.params + found.optimizer_state + found.rest
     if kept > chip.memory / 2:

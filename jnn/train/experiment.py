@@ -13,6 +13,7 @@
 and, where they make sense,
 
     describe   ``(config) -> (model, example)`` without loading data, for `jnn describe`
+    outline    ``(config) -> Task`` without loading data, its feed of shapes alone, for `jnn plan`
     predictor  ``(config, preparation) -> model``: from prepared inputs to predictions, with the
                params of the task's model, for `jnn.load` where the data is not at hand
     generate   ``(config, folder, request) -> pieces of text, or a figure``, for `jnn generate`
@@ -31,8 +32,9 @@ import numpy as np
 
 from jnn.processes import here
 from jnn.runs.run import Run
-from jnn.sharding import gathered, mesh_of, within
+from jnn.sharding import gathered
 from jnn.train.config import TrainingConfig
+from jnn.train.evaluate import evaluated
 from jnn.train.state import seed_key
 from jnn.train.task import Task, train
 
@@ -56,8 +58,7 @@ def run_task(task: Task, config: TrainingConfig, run: Run) -> dict[str, Any]:
     if task.save:
         task.save(run.folder)
     fitted = train(task, config, seed_key(config.seed), run)
-    with within(mesh_of(fitted.params)):
-        metrics = task.test(fitted.params, fitted.state)
+    metrics = evaluated(task.test, fitted.params, fitted.state)
     params, state = gathered((fitted.params, fitted.state))
     is_first = here().is_first  # the others have no report to write
     return {

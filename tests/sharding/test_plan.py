@@ -12,12 +12,15 @@ import pytest
 from jax import lax
 
 import jnn
+from experiments import text_generation
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.cli import main
-from jnn.explain.inside.operations import flops
+from jnn.cli.verbs.plan import of_step, variants
+from jnn.errors import JnnError
+from jnn.explain.inside.operations import flops, operations
 from jnn.losses import by_rows, cross_entropy
-from jnn.plan import CHIPS, Collectives, Plan, collectives, lines, plan
+from jnn.plan import CHIPS, Collectives, Plan, collectives, lines, plan, topology
 from jnn.sharding import make_mesh, shardings
 from jnn.train import init_train_state, make_step, seed_key
 from tests.sharding.test_sharding import MESHES, gpt
@@ -68,6 +71,30 @@ def test_bytes_are_those_of_arrays_on_a_mesh():
     first = 2 * BATCH * 64 * 16  # the gradient to images is not computed
     norm = 2 * found.parameters  # of the gradient, which is a product as well
     assert found.operations == (3 * flops(model, images) - first + norm) // 8
+
+
+@pytest.mark.parametrize("settings", [{}, {"remat": "full"}, {"loss_rows": 64}], ids=str)
+def test_operations_and_params_of_a_transformer_are_those_of_closed_forms(settings):
+    """6 a token for each weight in a product, and what attention adds, over all of a step.
+
+    L blocks of width D with 12 D^2 weights in products, T tokens in B windows, V rows of the table.
+    """
+    L, D, T, B, V = 3, 32, 16, 8, 128
+    sizes = {"width": D, "depth": L, "length": T, "heads": 4, "batch_size": B, "vocabulary": V}
+    plain = {"remat": "none", "loss_rows": 0, **settings}
+    config = text_generation.Config(preset="gpt2", smoke=True, **sizes, **plain)
+    step, train_state, batch, _ = of_step(text_generation, config)
+    found = operations(jax.make_jaxpr(step)(train_state, batch).jaxpr)
+    count = sum(leaf.size for leaf in jax.tree.leaves(train_state.params))
+    tokens, blocks, read_out = B * T, 2 * 12 * L * D**2, 2 * V * D
+    attention = 2 * 2 * L * T * D  # every pair, also those that the mask hides
+    # of each block again but its last product, (4 D, D), whose result no gradient needs
+    again = {"remat": blocks + attention - 2 * L * 4 * D**2, "loss_rows": read_out}
+    recomputed = sum(again[name] for name in settings)
+    norm = 2 * count  # of the gradient
+    assert found == tokens * (3 * (blocks + attention + read_out) + recomputed) + norm
+    embeddings, biases = (V + T) * D, L * (4 * D + 4 * D + D) + (2 * L + 1) * 2 * D
+    assert count == 12 * L * D**2 + embeddings + biases
 
 
 def test_collectives_in_loops_count_as_often_as_they_iterate():
@@ -155,6 +182,33 @@ def test_the_verdict_says_what_would_help(change, chip, said):
     assert said in lines(PLAN._replace(**change), chip)[-1]
 
 
+@pytest.mark.parametrize(
+    "text", ["h100", "h100:", "h100:8x", "h100:0", "h100:-1", "abacus:8", "v5e:16x1.5", ""]
+)
+def test_a_topology_that_there_is_not_is_refused(text):
+    with pytest.raises(JnnError, match=r"--topology: got .* expected a chip and a number of them"):
+        topology(text)
+
+
+def test_what_would_save_memory_is_tried_alone_and_together():
+    config = text_generation.Config(
+        model="transformer", batch_size=32, accumulate=2, mesh="data=4,tensor=2"
+    )
+    found = dict(variants(config))
+    assert list(found) == [
+        "--remat full",
+        "--loss-rows 8192",
+        "--accumulate 8",
+        "--mesh fsdp=4,tensor=2",
+        "--remat full --loss-rows 8192 --accumulate 8 --mesh fsdp=4,tensor=2",
+    ]
+    for words, changed in found.items():
+        for name, value in zip(*[iter(words.split())] * 2, strict=True):
+            assert str(getattr(changed, name.strip("-").replace("-", "_"))) == value
+    lstm = text_generation.Config(batch_size=32, accumulate=32)
+    assert list(variants(lstm)) == []
+
+
 def test_the_bound_is_the_largest_of_three():
     by_links = PLAN._replace(operations=1, collectives={"all-reduce": Collectives(1, 450 * 10**9)})
     assert PLAN.seconds(CHIPS["h100"])["operations"] == 10**14 / 989e12
@@ -168,6 +222,8 @@ def test_a_plan_from_the_command_line(capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["devices"], found["chip"]) == (2, "h100")
     assert set(found["collectives"]) == {"all-reduce"}
+    assert main([*words, "--topology", "v5e:2x2"]) == 2
+    assert "--topology: got 4 devices for mesh=data=2" in capsys.readouterr().err
     assert main([*words, "--chip", "abacus"]) == 2
     assert "--chip: got 'abacus', expected one of a100, h100" in capsys.readouterr().err
 
