@@ -5,6 +5,8 @@ import { element } from "../scripts/elements.js";
 import { drawHeatmap } from "./heatmap.js";
 
 const SIZE = 640;
+/** The surface is paler than the points on it. */
+const FAINT = 0.7;
 
 /** The large picture; `press(x, y)` is called with the place where the reader presses it. */
 export class OutputView {
@@ -26,7 +28,12 @@ export class OutputView {
   /** Draws a surface, `value(i)` for each point of the grid, with training and test points. */
   drawPlane(value, trainer, text, marked) {
     const dark = isDark();
-    drawHeatmap(this.surface, this.facts.grid, value, dark);
+    drawHeatmap(
+      this.surface,
+      this.facts.grid,
+      (i) => FAINT * Math.max(-1, Math.min(1, value(i))),
+      dark,
+    );
     const context = this.cleared();
     this.scatter(context, trainer.test, (y) => ring(y, dark), 5);
     this.scatter(context, trainer.train, (y) => disc(y, dark), 8);
