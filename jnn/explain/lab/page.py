@@ -19,6 +19,7 @@ import numpy as np
 
 from jnn.data.tokenizers import Tokenizer
 from jnn.errors import JnnError, mistake
+from jnn.explain.lab.answer import answer_kind
 from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
@@ -68,20 +69,13 @@ def lab_page(subject: Subject) -> str:
 
 def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
     """What the scripts need besides the compiled model, as JSON values."""
-    params = jax.tree.leaves((subject.params, subject.state))
-    preparation, outputs = subject.preparation, compiled.answers
-    kind, classes, target = "values", (), None
-    if preparation and preparation.classes and outputs[0].shape[-1:] == (len(preparation.classes),):
-        kind, classes = "classes", preparation.classes
-    elif preparation and preparation.target is not None and len(outputs) == 1:
-        kind, target = "numbers", _scaling(preparation.target)
-    elif subject.tokenizer and outputs[0].shape[1:] == (subject.tokenizer.vocabulary,):
-        kind = "tokens"
+    params, outputs = jax.tree.leaves((subject.params, subject.state)), compiled.answers
+    kind, classes, target = answer_kind(subject, outputs)
     precision = _precision(params)
     return {
         "kind": kind,
         "classes": list(classes),
-        "target": target,
+        "target": None if target is None else _scaling(target),
         "input": _input(subject),
         "answers": [{**value._asdict(), "factors": 0} for value in outputs],
         "values": [{**value._asdict(), "factors": value.factors} for value in compiled.values],
@@ -256,7 +250,8 @@ def _notes(data: dict[str, Any]) -> list[str]:
             "The params are rounded to float16 in this page, so that it stays small: numbers may "
             "differ from those of the run in their third digit."
         )
-    if not data["input"]["part"]:
+    has_noise = any("noise" in leaf["path"] for leaf in data["input"]["leaves"])
+    if not data["input"]["part"] and not has_noise:
         notes.append(
             "The data of the run was not at hand when this page was written, or has no array like "
             "the input: it begins with zeros."

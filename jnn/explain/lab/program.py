@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from jnn._jaxprs import scan_counts
 from jnn.errors import mistake
 from jnn.explain.lab.values import Value, describe
 from jnn.model import Model
@@ -175,16 +176,21 @@ def _listed(model: Model, axes: Mapping[str, int] | None = None):
 
 def _first_names(jaxpr: Any, skip: int) -> list[bool]:
     """For each output but the first ``skip`` whether no output before it is the same value."""
-    marked = {
-        equation.outvars[0]: equation.invars[0]
-        for equation in jaxpr.eqns
-        if equation.primitive.name == "name"
-    }
-
-    def origin(atom):
-        while isinstance(atom, core.Var) and atom in marked:
-            atom = marked[atom]
-        return id(atom)
-
-    origins = [origin(atom) for atom in jaxpr.outvars[skip:]]
+    origins = [_origin(atom, jaxpr) for atom in jaxpr.outvars[skip:]]
     return [origin not in origins[:i] for i, origin in enumerate(origins)]
+
+
+def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:
+    """What identifies a value whatever names it has: where it was computed, within scans too."""
+    if not isinstance(atom, core.Var):
+        return (id(atom),)
+    made = next((equation for equation in jaxpr.eqns if atom in equation.outvars), None)
+    if made is None:
+        return (id(atom),)
+    if made.primitive.name == "name":
+        return _origin(made.invars[0], jaxpr)
+    place = made.outvars.index(atom)
+    if made.primitive.name == "scan" and place >= scan_counts(made.params)[1]:
+        body = made.params["jaxpr"].jaxpr
+        return (id(made), *_origin(body.outvars[place], body))
+    return (id(atom),)

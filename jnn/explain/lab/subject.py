@@ -11,6 +11,7 @@ import numpy as np
 
 from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.tokenizers import Tokenizer
+from jnn.detection import center_points
 from jnn.explain.lab.inputs import NONE, Example, Examples, columns_of, kind_of
 from jnn.model import Model
 from jnn.train.moments import Moment
@@ -18,6 +19,10 @@ from jnn.train.preparation import Preparation
 
 LONGEST = 64
 """Tokens of a text that a page reads."""
+
+
+DETECTIONS = 20
+"""Candidates for boxes that a page shows."""
 
 
 class Subject(NamedTuple):
@@ -52,8 +57,10 @@ def prepared(subject: Subject) -> Subject:
     """The same with inputs that a page can change.
 
     The columns of a table are not cut into pieces yet: the model does that. A text has at most
-    `LONGEST` tokens. Several arrays are as long as those of the examples.
+    `LONGEST` tokens. Several arrays are as long as those of the examples. The maps of a detector
+    become boxes.
     """
+    subject = subject._replace(model=_with_boxes(subject))
     example, preparation, model = subject.example, subject.preparation, subject.model
     columns = columns_of(example, preparation)
     pieces = None if preparation is None else preparation.pieces
@@ -72,6 +79,22 @@ def prepared(subject: Subject) -> Subject:
         like = lambda a: jax.ShapeDtypeStruct(np.shape(a), jax.dtypes.canonicalize_dtype(a.dtype))
         return subject._replace(example=jax.tree.map(like, x))
     return subject
+
+
+def _with_boxes(subject: Subject) -> Model:
+    """The model, which answers with `Detections` where its output is maps of centers and boxes."""
+    model, example = subject.model, subject.example
+    predict = lambda params, state, x: model.apply(params, state, x)[0]
+    output = jax.eval_shape(predict, subject.params, subject.state, example)
+    if not isinstance(output, Mapping) or set(output) != {"heat", "box"}:
+        return model
+    stride = example.shape[-3] // output["heat"].shape[-3]
+
+    def apply(params, state, x, **options):
+        maps, state = model.apply(params, state, x, **options)
+        return center_points.decode(maps, stride=stride, candidates=DETECTIONS), state
+
+    return Model(model.init, apply)
 
 
 def has_mask(subject: Subject) -> bool:

@@ -3,6 +3,8 @@
 import { element } from "../../scripts/elements.js";
 import { fixed, short } from "../../scripts/numbers.js";
 import { softmax } from "./arrays.js";
+import { drawFan } from "./fan.js";
+import { paint } from "./picture_input.js";
 import { ValueFigure } from "./walk.js";
 
 const MOST = 10;
@@ -47,15 +49,28 @@ export function classBars(logits, classes, truth, choose) {
   return [sentence, bars(rows)];
 }
 
-/** Numbers in the unit of the target. */
-export function numbersOf(y, target, truth) {
-  const D = target.mean.length;
-  const values = Array.from(y, (x, i) => x * target.deviation[i % D] + target.mean[i % D]);
-  const shown = values.slice(0, 24).map((x) => short(x, 4));
-  const text = shown.join(", ") + (values.length > shown.length ? ", …" : "");
-  const sentence = element("p", { class: "verdict" }, element("strong", {}, text));
+/** Numbers in the unit of the target, as arrays like those of the model. */
+export function inUnit(y, { mean, deviation }) {
+  const D = mean.length;
+  return y.map((x, i) => x * deviation[i % D] + mean[i % D]);
+}
+
+/** The numbers of an answer in a sentence. */
+function numbersSentence(path, numbers, truth) {
+  const shown = Array.from(numbers.subarray(0, 24), (x) => short(x, 4));
+  const text = shown.join(", ") + (numbers.length > shown.length ? ", …" : "");
+  const sentence = element("p", { class: "verdict" }, path ? `${path} ` : "");
+  sentence.append(element("strong", {}, text));
   if (truth) sentence.append(` where ${truth} is true`);
-  return [sentence];
+  return sentence;
+}
+
+/** Whether an answer is a picture: one of a generator, or like the picture of the input. */
+export function isPicture(lab, { path, shape, kind }) {
+  const [input] = lab.input.leaves;
+  const isLike = lab.input.kind === "picture" && String(input.shape) === String(shape);
+  const channels = shape.at(-1) === 1 || shape.at(-1) === 3;
+  return kind === "maps" && channels && (isLike || path.includes("image"));
 }
 
 /** The part of the page with the answer. */
@@ -66,18 +81,54 @@ export class Answers {
     const { answers, kind } = page.lab;
     this.text = element("div", { "aria-live": "polite" });
     this.figures = answers.map((value) => new ValueFigure(page, value, value.path));
-    node.append(this.text);
-    if (kind !== "classes") node.append(...this.figures.map((figure) => figure.node));
+    this.pictures = answers.map((value) => isPicture(page.lab, value) && element("canvas"));
+    this.isFan = kind === "numbers" && answers.map(({ path }) => path).join() === "mean,quantiles";
+    this.fan = element("canvas", { role: "img", "aria-label": "the forecast with its quantiles" });
+    node.append(this.text, element("div", { class: "canvas" }, this.isFan ? this.fan : ""));
+    this.pictures.forEach((canvas, i) => {
+      if (!canvas) return;
+      const size = `width:100%;max-width:${14 * 16}px;height:auto`;
+      canvas.setAttribute("style", size);
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", answers[i].path || "the answer");
+      node.append(element("p", { class: "quiet" }, answers[i].path), canvas);
+    });
+    const drawn = this.figures.filter((_, i) => kind === "values" && !this.pictures[i]);
+    node.append(...drawn.map((figure) => figure.node));
   }
 
   /** Show the answers, arrays in the order of the page's data. */
   update(answers, truth) {
-    const { kind, classes, target } = this.page.lab;
+    const { lab } = this.page;
+    const { kind, classes, target } = lab;
     if (kind === "classes") {
       const choose = (column) => this.page.select(this.figures[0], { tile: 0, row: 0, column });
       this.text.replaceChildren(...classBars(answers[0], classes, truth, choose));
     }
-    if (kind === "numbers") this.text.replaceChildren(...numbersOf(answers[0], target, truth));
+    if (kind === "numbers") {
+      const numbers = answers.map((y) => inUnit(y, target));
+      this.showNumbers(numbers, truth);
+    }
     this.figures.forEach((figure, i) => figure.update(answers[i]));
+    this.pictures.forEach((canvas, i) => {
+      if (canvas) paint(canvas, brightness(answers[i]), lab.answers[i].shape);
+    });
   }
+
+  showNumbers(numbers, truth) {
+    const { answers } = this.page.lab;
+    const sentences = numbers.map((y, i) => numbersSentence(answers[i].path, y, truth));
+    this.text.replaceChildren(...sentences);
+    if (this.isFan) {
+      const H = this.page.lab.answers[0].shape.at(-1);
+      const Q = this.page.lab.answers[1].shape.at(-2);
+      const [means, quantiles] = [numbers[0].subarray(0, H), numbers[1].subarray(0, Q * H)];
+      drawFan(this.fan, means, quantiles, this.fan.parentElement.clientWidth);
+    }
+  }
+}
+
+/** Values from 0 to 1 of a picture, of one from -1 to 1 too. */
+function brightness(x) {
+  return x.some((value) => value < -0.05) ? x.map((value) => (value + 1) / 2) : x;
 }

@@ -9,6 +9,10 @@ export function normal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
 
+function fillNormal(array) {
+  for (let i = 0; i < array.length; i++) array[i] = normal();
+}
+
 /** An input of any arrays. */
 export class ArraysInput {
   constructor(page, node) {
@@ -28,7 +32,7 @@ export class ArraysInput {
     const node = element("div", {}, title, ` ${shape.join(" × ")}`, holder);
     if (path.includes("noise")) {
       const again = () => {
-        this.page.inputs[i].forEach((_, place, array) => (array[place] = normal()));
+        fillNormal(this.page.inputs[i]);
         this.page.changed();
       };
       node.append(element("button", { type: "button", onclick: again }, "Draw noise"));
@@ -50,6 +54,13 @@ export class ArraysInput {
       if (input !== document.activeElement) input.value = this.page.inputs[i][0];
     };
     return { node: element("label", {}, title, input), update };
+  }
+
+  /** Draw the noise with which the page begins. */
+  begin() {
+    this.page.lab.input.leaves.forEach(({ path }, i) => {
+      if (path.includes("noise")) fillNormal(this.page.inputs[i]);
+    });
   }
 
   update() {

@@ -31,6 +31,7 @@ export function makeInput(page, node) {
   };
   return {
     take(example) {
+      if (!part) input.begin?.();
       input.take?.(example);
       mark();
     },

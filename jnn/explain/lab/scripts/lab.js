@@ -4,6 +4,7 @@ import { readAddress, writeAddress } from "../../scripts/address.js";
 import { byId, element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { Answers } from "./answers.js";
+import { BoxesAnswer } from "./boxes_answer.js";
 import { largest } from "./arrays.js";
 import { Inspector } from "./inspector.js";
 import { makeInput } from "./inputs.js";
@@ -30,7 +31,7 @@ class Page {
     this.tip = element("div", { class: "tip", role: "status" });
     document.body.append(this.tip);
     this.tokenizer = lab.input.tokenizer && tokenizer(lab.input.tokenizer);
-    const Answer = lab.kind === "tokens" ? NextTokens : Answers;
+    const Answer = { tokens: NextTokens, boxes: BoxesAnswer }[lab.kind] ?? Answers;
     this.answers = new Answer(this, byId("answer"));
     const walk = boxes(this, lab.values);
     this.figures = walk.figures;

@@ -1,0 +1,30 @@
+"""What the output of a model means, by its shapes and by the preparation of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jnn.data.scaling import Scaling
+from jnn.explain.lab.subject import Subject
+from jnn.explain.lab.values import Value
+
+
+def answer_kind(
+    subject: Subject, outputs: Sequence[Value]
+) -> tuple[str, tuple[str, ...], Scaling | None]:
+    """The kind of an answer, the names of classes, and the scaling of its numbers.
+
+    ``classes`` (logits of one of them), ``tokens`` (logits of the next one), ``boxes``, ``numbers``
+    in the unit of the target, or ``values``, which are drawn as they are.
+    """
+    preparation, tokenizer = subject.preparation, subject.tokenizer
+    classes = preparation.classes if preparation else ()
+    if classes and outputs[0].shape == (len(classes),):
+        return "classes", classes, None
+    if {output.path for output in outputs} == {"boxes", "scores", "labels"}:
+        return "boxes", classes, None
+    if preparation and preparation.target is not None:
+        return "numbers", (), preparation.target
+    if tokenizer and outputs[0].shape[1:] == (tokenizer.vocabulary,):
+        return "tokens", (), None
+    return "values", (), None
