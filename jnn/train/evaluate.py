@@ -11,7 +11,9 @@ import numpy as np
 
 from jnn.data.batches import padded_batches
 from jnn.metrics import Metric
-from jnn.sharding import beside, whole
+from jnn.sharding import beside, gathered, mesh_of, whole, within
+
+_OF_OTHERS = "non-addressable"  # devices, in what JAX says of such arrays
 
 Predict = Callable[[Any, Any, Mapping[str, jax.Array]], Any]
 
@@ -79,6 +81,21 @@ def predict_all(
 
     stacked = whole(predict_batches(params, state, batches))
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
+
+
+def evaluated(evaluate: Callable[[Any, Any], Any], params: Any, state: Any) -> Any:
+    """``evaluate(params, state)``, of params that may live on a mesh.
+
+    Over several processes one that fetches arrays of which others have parts, as ``np.asarray``
+    does, gets params that are whole on each process instead.
+    """
+    with within(mesh_of(params)):
+        try:
+            return evaluate(params, state)
+        except RuntimeError as error:
+            if jax.process_count() == 1 or _OF_OTHERS not in str(error):
+                raise
+    return evaluate(*gathered((params, state)))
 
 
 def _first(tree: Any) -> Any:

@@ -25,8 +25,9 @@ from jnn.errors import mistake
 from jnn.model import child_key
 from jnn.processes import Together, here
 from jnn.runs.run import Run
-from jnn.sharding import gathered, mesh_of, whole, within
+from jnn.sharding import gathered, whole
 from jnn.train.devices import beside, on_one
+from jnn.train.evaluate import evaluated
 from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
 from jnn.train.signals import stop_signals
@@ -219,8 +220,7 @@ def fit(
             if on_evaluate and is_time:
                 on_evaluate(at, *gathered(_guess(train_state)))
             if evaluate and is_time:
-                with within(mesh_of(train_state.params)):
-                    values = evaluate(*_guess(train_state))
+                values = evaluated(evaluate, *_guess(train_state))
                 if processes.count > 1:  # which may round differently
                     values = processes.told(partial(_floats, values))
                 recorder.row(at, values)

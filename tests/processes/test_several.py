@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,9 +24,10 @@ LONG = ("--epochs", "100000", "--slow", "0.02")
 pytestmark = pytest.mark.slow
 
 
-def start(*words, **streams):
+def start(*words, **variables):
     """``jnn`` with these words in a process of its own, without the devices of these tests."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    environment |= variables
     return subprocess.Popen(
         [sys.executable, "-m", "jnn", *map(str, words)],
         cwd=ROOT,
@@ -111,6 +113,33 @@ def test_two_processes_have_the_bits_of_one(tmp_path, whole, mesh):
     ]
     assert summary[0]["metrics"] == summary[1]["metrics"]
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_processes_that_slurm_starts_know_each_other(tmp_path, whole):
+    """By the variables of a task; JAX makes the port from the number of the job."""
+    job = {
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+    }
+    words = ("run", EXPERIMENT, "--mesh", MESHES[0], "--processes", 2, "--out", tmp_path / "run")
+    tasks = [
+        start(*words, **job, SLURM_PROCID=str(index), SLURM_LOCALID=str(index))
+        for index in range(2)
+    ]
+    codes, errors = ends(tasks)
+    assert codes == [0, 0], errors
+    assert metrics(tmp_path / "run") == metrics(whole(MESHES[0]))
+
+
+def test_a_run_of_one_process_goes_on_in_two(tmp_path, whole):
+    for count in (1, 2):
+        shutil.copytree(whole(MESHES[1]), tmp_path / str(count))
+        code, error = run("resume", tmp_path / str(count), "--epochs", "+1", "--processes", count)
+        assert code == 0, error
+    assert metrics(tmp_path / "1") == metrics(tmp_path / "2")
+    assert (tmp_path / "2" / "checkpoints" / "12" / "shards-1.bin").is_file()
 
 
 @pytest.mark.parametrize("victim", [0, 1])

@@ -26,6 +26,7 @@ from jnn.train import (
     seed_key,
     train,
 )
+from jnn.train.evaluate import evaluated
 from jnn.train.experiment import once
 from jnn.train.feed import streamed
 from jnn.train.sweep import sweep
@@ -223,3 +224,21 @@ def test_mistakes_are_named():
             [dataclasses.replace(CONFIG, devices=2)],
             say=lambda text: None,
         )
+
+
+def test_what_fetches_the_parts_of_others_gets_params_that_are_whole(monkeypatch):
+    """As an evaluation by scikit-learn does, of several processes."""
+    given = []
+
+    def fetch(params, state):
+        given.append(params)
+        if params == "parts":
+            raise RuntimeError("a jax.Array that spans non-addressable devices")
+        return {"test/accuracy": 0.5}
+
+    with pytest.raises(RuntimeError, match="non-addressable"):
+        evaluated(fetch, "parts", {})
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr("jnn.train.evaluate.gathered", lambda trees: ("whole", trees[1]))
+    assert evaluated(fetch, "parts", {}) == {"test/accuracy": 0.5}
+    assert given == ["parts", "parts", "whole"]
