@@ -88,6 +88,8 @@ def join(
     """
     if coordinator is not None:
         check_coordinator(coordinator)
+    # it handles SIGTERM, which is left to those who save on it
+    jax.config.update("jax_enable_preemption_service", False)
     on_abort(lambda: str(_unanswered(coordinator, count, index, within)), JnnError.exit_code)
     try:
         with _silent_runtime():
@@ -101,12 +103,7 @@ def join(
                 shutdown_timeout_seconds=FINISHING,
             )
     except (ValueError, RuntimeError) as error:
-        raise mistake(
-            "--processes",
-            got=str(error).splitlines()[0],
-            expected="processes that SLURM, Open MPI or Kubernetes started",
-            remedy="By hand, give --coordinator HOST:PORT, --process-id I and --processes N.",
-        ) from error
+        raise _not_begun(coordinator, error) from error
     on_abort(lambda: f"another process of the {jax.process_count()} is gone.", Lost.exit_code)
     processes = here()
     _own_streams(processes)
@@ -118,6 +115,19 @@ def join(
             raise _of_loopback(coordinator, f"the hosts {', '.join(hosts[:4])}")
         yield processes
         jax.distributed.shutdown()
+
+
+def _not_begun(coordinator: str | None, error: Exception) -> JnnError:
+    reason = str(error).splitlines()[0]
+    if coordinator:
+        got, expected = f"an address that cannot be used ({reason})", "one where nothing listens"
+        return mistake(coordinator, got=got, expected=expected)
+    return mistake(
+        "--processes",
+        got=reason,
+        expected="processes that SLURM, Open MPI or Kubernetes started",
+        remedy="By hand, give --coordinator HOST:PORT, --process-id I and --processes N.",
+    )
 
 
 def _unanswered(
