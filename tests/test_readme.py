@@ -14,7 +14,11 @@ import optax
 import pytest
 import tokenizers
 
+from experiments import image_classification
+from jnn.checkpoints import Checkpoints
 from jnn.losses import cross_entropy
+from jnn.runs.run import Run, RunOptions
+from jnn.train.preparation import FILE, Preparation, keep_preparation
 from tests.compiled import apply
 from tests.interop.conftest import written
 from tests.references import from_table
@@ -35,6 +39,7 @@ def run(tmp_path_factory):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(letters, unk_token="T"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex("."), "isolated")
     tokenizer.save(str(pretrained / "tokenizer.json"))
+    untrained(path.parent)
 
     @functools.cache
     def names(block):
@@ -43,6 +48,20 @@ def run(tmp_path_factory):
             return runpy.run_path(str(path))
 
     return names
+
+
+def untrained(folder):
+    """A run of digits in ``folder/runs`` whose params are the initial ones."""
+    config = image_classification.Config(model="mlp")
+    model, example = image_classification.describe(config)
+    preparation = Preparation(example, pixels=True, classes=tuple("0123456789"))
+    kept = jax.jit(model.init)(jax.random.key(0), example)
+    options = RunOptions(quiet=True)
+    with Run.create("image_classification", config, root=folder / "runs", options=options) as run:
+        run.own(FILE, keep_preparation(run.folder, preparation))
+        with Checkpoints(run.folder / "checkpoints") as checkpoints:
+            checkpoints.save(1, ((), kept), {})
+            checkpoints.wait()
 
 
 @pytest.mark.parametrize("block", range(len(BLOCKS)))
@@ -63,6 +82,10 @@ def test_the_block_runs(run, block, capsys):
     if "pretrained" in names:
         assert names["logits"].shape == (len("To be, or not to be"), 13)
         assert capsys.readouterr().out.strip("\n") in "To be,rnt"
+    if "load_digits" in names:
+        pictures = names["load_digits"]().test["image"][:5]
+        logits = apply(*names["run"][:3], pictures)[0]
+        assert names["answer"].label.tolist() == [str(row.argmax()) for row in logits]
     if "flower" in names:
         source = pathlib.Path(names["__file__"]).with_name("flower.js").read_text(encoding="utf-8")
         expected = jax.jit(names["saliency"])(names["flower"])
@@ -99,7 +122,7 @@ def test_each_name_in_the_table_of_other_libraries_is_there(column, prefix, modu
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11
 
 
 def test_the_transformer_learns_to_copy(run):
