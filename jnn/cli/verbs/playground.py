@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jnn.cli.arguments import Parser
 
+NAME = "playground.html"
 EXAMPLES = (
     "jnn playground",
     "jnn playground --open",
@@ -18,7 +19,7 @@ def main(argv: list[str]) -> int:
     about = "Write a page in which small networks train, with eight lessons."
     parser = Parser("playground", about, examples=EXAMPLES)
     parser.add_argument(
-        "--out", metavar="FILE", default="playground.html", help="where to write it"
+        "--out", metavar="FILE", default=NAME, help=f"where to write it; in a folder, {NAME}"
     )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     arguments = parser.parse(argv)
@@ -27,6 +28,7 @@ def main(argv: list[str]) -> int:
     from jnn.files import writable, write_text
 
     path = Path(arguments.out)
+    path = path / NAME if path.is_dir() else path
     with writable(path):
         write_text(path, playground())
     print(path)

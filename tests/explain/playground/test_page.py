@@ -75,6 +75,8 @@ def test_the_command_writes_it_and_prints_its_path(tmp_path, monkeypatch, capsys
     assert opened == []
     assert main(["playground", "--out", str(path), "--open"]) == 0
     assert opened == [path.resolve().as_uri()]
+    assert main(["playground", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "playground.html").read_text() == path.read_text()
     assert main(["playground", "--out", str(tmp_path / "no" / "play.html")]) == 2
     assert "expected a place to write to" in capsys.readouterr().err
     assert main(["playground", "--opn"]) == 2
