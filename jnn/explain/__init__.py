@@ -34,6 +34,8 @@ Each is imported by its name, as in ``from jnn.explain.results import curves``.
 
     sections/  the parts of a report by kind of task
     page/      HTML: the report of a run, coloured text, embedded figures
+    playground/ small networks that train in a page, with lessons
+    scripts/   JavaScript that pages share
     style      the look that all figures share
     tokens     tokens as labels
 
