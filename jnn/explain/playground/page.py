@@ -38,4 +38,5 @@ def _compressed(text: str) -> str:
 
 def scripts(entry: str) -> str:
     """A script of the playground, with all that it imports."""
-    return bundle(Path(str(resources.files(jnn.explain.playground).joinpath(entry))))
+    folder = resources.files(jnn.explain.playground).joinpath("scripts")
+    return bundle(Path(str(folder.joinpath(entry))))

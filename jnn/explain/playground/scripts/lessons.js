@@ -1,6 +1,6 @@
 // The lessons beside the stage: texts in the page, of which one is shown.
 
-import { byId, element } from "../scripts/elements.js";
+import { byId, element } from "../../scripts/elements.js";
 
 /** The list of lessons, and the one that is read. */
 export class Lessons {

@@ -1,7 +1,7 @@
 // All weights and biases of the network, or their gradients, as tables.
 
-import { element } from "../scripts/elements.js";
-import { short } from "../scripts/numbers.js";
+import { element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
 import { namesIn, widthsOf } from "./state.js";
 
 /** A table that is closed until the reader opens it; only an open one is kept up to date. */

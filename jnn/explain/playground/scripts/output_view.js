@@ -1,7 +1,7 @@
 // What the network gives: a surface over the plane, or a curve, with the data.
 
-import { css, isDark, signedColour } from "../scripts/colours.js";
-import { element } from "../scripts/elements.js";
+import { css, isDark, signedColour } from "../../scripts/colours.js";
+import { element } from "../../scripts/elements.js";
 import { drawHeatmap } from "./heatmap.js";
 
 const SIZE = 640;

@@ -1,6 +1,6 @@
 // A part of a view.
 
-import { element } from "../scripts/elements.js";
+import { element } from "../../scripts/elements.js";
 
 /** A part of a view under its title. */
 export function card(title, ...content) {

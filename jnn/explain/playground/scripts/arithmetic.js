@@ -1,6 +1,6 @@
 // The numbers of one example, by unit and by weight, and as equations.
 
-import { fixed } from "../scripts/numbers.js";
+import { fixed } from "../../scripts/numbers.js";
 import { activationsOf, namesIn, widthsOf } from "./state.js";
 
 /** What there is to show of a small network: its levels of units, its edges, and equations. */

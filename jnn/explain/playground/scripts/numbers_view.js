@@ -1,7 +1,7 @@
 // Every number of one example: forwards to the loss, and backwards from it.
 
-import { element, svgElement } from "../scripts/elements.js";
-import { fixed } from "../scripts/numbers.js";
+import { element, svgElement } from "../../scripts/elements.js";
+import { fixed } from "../../scripts/numbers.js";
 import { arithmetic } from "./arithmetic.js";
 import { namesIn, widthsOf } from "./state.js";
 

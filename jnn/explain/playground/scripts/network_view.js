@@ -1,8 +1,8 @@
 // The network: what each neuron sees, in a picture of its own, and weights as lines.
 
-import { isDark } from "../scripts/colours.js";
-import { byId, element, svgElement } from "../scripts/elements.js";
-import { short } from "../scripts/numbers.js";
+import { isDark } from "../../scripts/colours.js";
+import { byId, element, svgElement } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
 import { drawHeatmap } from "./heatmap.js";
 import { activationsOf, namesIn, widthsOf } from "./state.js";
 

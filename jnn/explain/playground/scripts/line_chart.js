@@ -1,7 +1,7 @@
 // Lines over steps: losses, of one or more runs.
 
-import { element, svgElement } from "../scripts/elements.js";
-import { short } from "../scripts/numbers.js";
+import { element, svgElement } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
 
 const WIDTH = 320;
 const HEIGHT = 130;

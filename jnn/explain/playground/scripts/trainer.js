@@ -1,6 +1,6 @@
 // Training without a page: data, batches, steps, and what came out.
 
-import { below, under } from "../scripts/program.js";
+import { below, under } from "../../scripts/program.js";
 import { parsePoints } from "./own_points.js";
 import { networkSettings, optimizerSettings } from "./state.js";
 

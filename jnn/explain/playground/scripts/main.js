@@ -1,9 +1,9 @@
 // The page: its state, and what happens when the reader changes it or lets time run.
 
-import { readAddress, writeAddress } from "../scripts/address.js";
-import { runCompressed } from "../scripts/compressed.js";
-import { byId, element } from "../scripts/elements.js";
-import { program } from "../scripts/program.js";
+import { readAddress, writeAddress } from "../../scripts/address.js";
+import { runCompressed } from "../../scripts/compressed.js";
+import { byId, element } from "../../scripts/elements.js";
+import { program } from "../../scripts/program.js";
 import { DescentPage } from "./descent_page.js";
 import { GanPage } from "./gan_page.js";
 import { Lessons } from "./lessons.js";

@@ -1,6 +1,6 @@
 // Values over the plane as a picture.
 
-import { signedColour } from "../scripts/colours.js";
+import { signedColour } from "../../scripts/colours.js";
 
 /** The points of a grid over the plane, row by row from the top, as x, y, x, y, ... */
 export function gridPoints(side, edge) {

@@ -1,7 +1,7 @@
 // The view of a network in training.
 
-import { byId, element } from "../scripts/elements.js";
-import { fixed } from "../scripts/numbers.js";
+import { byId, element } from "../../scripts/elements.js";
+import { fixed } from "../../scripts/numbers.js";
 import { showControls } from "./control.js";
 import { gridPoints } from "./heatmap.js";
 import { LineChart, lineLegend } from "./line_chart.js";

@@ -1,6 +1,6 @@
 // Where a reader draws points, or pastes a table.
 
-import { element } from "../scripts/elements.js";
+import { element } from "../../scripts/elements.js";
 import { parsePoints, pointsText, readTable } from "./own_points.js";
 
 const CLASSES = { 1: "orange", "-1": "blue" };

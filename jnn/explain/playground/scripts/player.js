@@ -1,6 +1,6 @@
 // Buttons that let time run: train, pause, one step, start again.
 
-import { element } from "../scripts/elements.js";
+import { element } from "../../scripts/elements.js";
 
 const SPEEDS = { slow: 1, normal: 10, fast: 1000 };
 const BUDGET = 10;

@@ -1,9 +1,9 @@
 // The view of three optimizers on the loss surface of two params.
 
-import { css, isDark } from "../scripts/colours.js";
-import { byId, element } from "../scripts/elements.js";
-import { fixed } from "../scripts/numbers.js";
-import { below, under } from "../scripts/program.js";
+import { css, isDark } from "../../scripts/colours.js";
+import { byId, element } from "../../scripts/elements.js";
+import { fixed } from "../../scripts/numbers.js";
+import { below, under } from "../../scripts/program.js";
 import { card } from "./card.js";
 import { showControls } from "./control.js";
 import { descentControls } from "./descent_controls.js";

@@ -1,7 +1,7 @@
 // Settings as labelled selects and sliders.
 
-import { byId, element } from "../scripts/elements.js";
-import { short } from "../scripts/numbers.js";
+import { byId, element } from "../../scripts/elements.js";
+import { short } from "../../scripts/numbers.js";
 
 /** A control that offers pairs of values and words. */
 export function select(name, label, options) {

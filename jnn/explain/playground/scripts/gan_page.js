@@ -1,9 +1,9 @@
 // The view of two networks: a generator of points, and a discriminator that judges them.
 
-import { css, isDark } from "../scripts/colours.js";
-import { byId, element } from "../scripts/elements.js";
-import { fixed } from "../scripts/numbers.js";
-import { below, under } from "../scripts/program.js";
+import { css, isDark } from "../../scripts/colours.js";
+import { byId, element } from "../../scripts/elements.js";
+import { fixed } from "../../scripts/numbers.js";
+import { below, under } from "../../scripts/program.js";
 import { numbersFor, select, showControls, slider } from "./control.js";
 import { card } from "./card.js";
 import { drawHeatmap, gridPoints } from "./heatmap.js";
