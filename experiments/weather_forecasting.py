@@ -39,12 +39,10 @@ from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
 from jnn.baselines.forecasts import hourly_forecasts
 from jnn.data.calendar import calendar_features
-from jnn.data.scaling import Scaling, fit_scaling, unscale
 from jnn.data.series_splits import TimeSplit, split_at, split_time
 from jnn.data.series_windows import fill_forward, forecast_sequences
 from jnn.data.sets.series import WINDS, Series, load_beijing_weather
 from jnn.data.sets.synthetic_series import synthetic_weather
-from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores.forecasts import by_horizon
 from jnn.train import (
@@ -57,6 +55,7 @@ from jnn.train import (
     once,
     predict_all,
 )
+from jnn.train.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
 
 ABOUT = About(
     task="weather forecasting",
@@ -129,20 +128,6 @@ def inputs_of(series: Series) -> np.ndarray:
     return inputs.astype(np.float32)
 
 
-class Scales(NamedTuple):
-    """The scaling of the inputs, and the deviation (H,) of the change up to each horizon."""
-
-    inputs: Scaling
-    change: np.ndarray
-
-
-def fit_scales(weather: Weather) -> Scales:
-    """The scales of the training part alone."""
-    train = weather.inputs[weather.split.train]
-    change = [np.std(train[h:, 0] - train[:-h, 0]) for h in HORIZONS]
-    return Scales(fit_scaling(train, "inputs"), np.array(change, np.float32))
-
-
 def windows(
     weather: Weather, part: range, origins: int, stride: int | None = None
 ) -> dict[str, np.ndarray]:
@@ -182,65 +167,20 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct((HOURS, columns), jnp.float32)
 
 
-def forecast(model: jnn.Model, params, state, x, **options):
-    """Mean ``(members, N, origins, H)`` and quantiles ``(..., H, Q)`` of the scaled change.
-
-    ``x`` is scaled.
-    """
-    y, _ = model.apply(params, state, x, **options)
-    y = y[..., HOURS - 1 :, :].astype(jnp.float32)
-    y = y.reshape(*y.shape[:-1], len(HORIZONS), -1)
-    return y[..., 0], y[..., 1:]
-
-
-def scaled(scales: Scales, inputs: jax.Array) -> jax.Array:
-    """``inputs`` (..., T, D) with mean 0 and deviation 1 over the training part."""
-    mean, deviation = (jnp.asarray(moment, jnp.float32) for moment in scales.inputs)
-    return (inputs - mean) / deviation
-
-
-def predict(scales: Scales, model: jnn.Model, params, state, batch) -> dict[str, jax.Array]:
-    """``mean`` ``(N, origins, H)`` and ``quantiles`` ``(N, origins, H, Q)`` of the temperature.
-
-    Both are means over members. Quantiles are sorted, as they may cross: sorting brings none
-    further from the truth (Chernozhukov, Fernández-Val, Galichon 2010).
-    """
-    mean, quantiles = forecast(model, params, state, scaled(scales, batch["inputs"]))
-    now = batch["inputs"][..., HOURS - 1 :, :1]
-    quantiles = jnp.sort(jnp.mean(quantiles, axis=0), axis=-1)
-    return {
-        "mean": now + scales.change * jnp.mean(mean, axis=0),
-        "quantiles": now[..., None] + scales.change[:, None] * quantiles,
-    }
+def forecaster(config: Config, weather: Weather) -> QuantileForecaster:
+    """The networks, with the scales of the training part alone."""
+    scales = change_scales(weather.inputs, weather.split.train, HORIZONS)
+    return QuantileForecaster(build_model(config), scales, HOURS)
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
-    """Scaled hours ``(..., T, D)`` -> temperatures from hour 48 on, in deviations of their change.
-
-    That is for `jnn.load`, whose inputs are rows of `inputs_of` and whose answers are in degrees:
-    ``mean`` ``(..., T - 47, H)`` and ``quantiles`` ``(..., T - 47, Q, H)``.
-    """
-    assert preparation.scaling, "the inputs of a run are scaled"
-    assert preparation.target, "and so are its forecasts"
-    model, change = build_model(config), jnp.asarray(preparation.target.deviation, jnp.float32)
-    temperature = Scaling(*(moment[0] for moment in preparation.scaling))
-
-    def apply(params, state, x, *, key=None, train=False, mask=None):
-        if x.ndim < 2 or x.shape[-2] < HOURS:
-            expected = f"{HOURS} hours (..., T, D) or more"
-            raise mistake("weather_forecasting", got=f"shape {x.shape}", expected=expected)
-        mean, quantiles = (jnp.mean(y, axis=0) for y in forecast(model, params, state, x))
-        now = unscale(temperature, x[..., HOURS - 1 :, :1]) / change
-        quantiles = jnp.moveaxis(jnp.sort(quantiles, axis=-1), -1, -2)
-        return {"mean": now + mean, "quantiles": now[..., None, :] + quantiles}, state
-
-    return jnn.Model(model.init, apply)
+    """Hours ``(..., T, D)``, rows of `inputs_of`, -> temperatures from hour 48 on."""
+    return prepared_forecaster(build_model(config), preparation).predictor()
 
 
 def task(config: Config, weather: Weather) -> Task:
     """Squared error and pinball loss; params are kept by the squared error on validation data."""
-    model, scales, example = build_model(config), fit_scales(weather), describe(config)[1]
-    temperature = Scaling(np.zeros(len(HORIZONS)), scales.change)
+    networks, example = forecaster(config, weather), describe(config)[1]
     train = windows(weather, weather.split.train, ORIGINS, stride=ORIGINS // 4)
     validation = windows(weather, weather.split.validation, ORIGINS)
     tested = windows(weather, weather.split.test, 1)
@@ -248,10 +188,8 @@ def task(config: Config, weather: Weather) -> Task:
     def objective(params, state, batch, key):
         """The sum over members: no member's gradient depends on another."""
         x = batch["inputs"]
-        options = {"key": key, "train": True}
-        mean, quantiles = forecast(model, params, state, scaled(scales, x), **options)
-        change = (batch["targets"] - x[:, HOURS - 1 :, :1]) / scales.change
-        change = jnp.broadcast_to(change, mean.shape)
+        mean, quantiles = networks.changes(params, state, x, key=key, train=True)
+        change = jnp.broadcast_to(networks.targets(x, batch["targets"]), mean.shape)
         squared = jnp.mean(losses.squared_error(mean, change))
         pinball = [
             jnp.mean(losses.quantile(quantiles[..., i], change, level=level))
@@ -259,9 +197,9 @@ def task(config: Config, weather: Weather) -> Task:
         ]
         return config.members * (squared + sum(pinball) / len(LEVELS)), (state, {"mse": squared})
 
-    metric = by_horizon([f"{h}h" for h in HORIZONS], scales.change)
-    evaluate = partial(make_evaluate, partial(predict, scales, model), metric, target="targets")
-    predictions = once(partial(predict_all, partial(predict, scales, model), arrays=tested))
+    metric = by_horizon([f"{h}h" for h in HORIZONS], networks.scales.change)
+    evaluate = partial(make_evaluate, networks.predict, metric, target="targets")
+    predictions = once(partial(predict_all, networks.predict, arrays=tested))
     errors = cache(partial(baselines, config, weather, tested))
 
     def test(params, state):
@@ -286,11 +224,11 @@ def task(config: Config, weather: Weather) -> Task:
         ]
 
     return Task(
-        model=model,
+        model=networks.model,
         objective=objective,
         feed=in_memory(train, config.batch_size),
         example=example,
-        preparation=Preparation(example, scaling=scales.inputs, target=temperature),
+        preparation=networks.preparation(example),
         validate=evaluate(validation, split="validation", batch_size=32),
         best="validation/mse",
         lowest=True,

@@ -7,9 +7,7 @@ import pytest
 
 from experiments import weather_forecasting as experiment
 from jnn.cli.load import Loaded
-from jnn.data.scaling import Scaling
 from jnn.errors import JnnError
-from jnn.train import Preparation
 
 CONFIG = experiment.Config(smoke=True)
 WEATHER = experiment.load_data(CONFIG)
@@ -26,7 +24,7 @@ def test_scales_and_training_windows_know_the_training_part_alone():
     split = WEATHER.split
     other = changed_after(WEATHER, split.train.stop)
     for found, expected in (
-        (experiment.fit_scales(other), experiment.fit_scales(WEATHER)),
+        [experiment.forecaster(CONFIG, weather).scales for weather in (other, WEATHER)],
         (experiment.windows(other, split.train, 4), experiment.windows(WEATHER, split.train, 4)),
     ):
         jax.tree.map(np.testing.assert_array_equal, found, expected)
@@ -44,13 +42,13 @@ def test_what_is_seen_ends_at_the_origin():
 
 @pytest.fixture(scope="module")
 def forecaster():
-    """Scales, params and state of a network, and its compiled `predict` of inputs."""
-    model, scales = experiment.build_model(CONFIG), experiment.fit_scales(WEATHER)
-    params, state = jax.jit(model.init)(
+    """The forecaster, params and state of its networks, and its compiled `predict` of inputs."""
+    networks = experiment.forecaster(CONFIG, WEATHER)
+    params, state = jax.jit(networks.model.init)(
         jax.random.key(0), jnp.ones(experiment.describe(CONFIG)[1].shape)
     )
-    predict = lambda inputs: experiment.predict(scales, model, params, state, {"inputs": inputs})
-    return scales, params, state, jax.jit(predict)
+    predict = lambda inputs: networks.predict(params, state, {"inputs": inputs})
+    return networks, params, state, jax.jit(predict)
 
 
 def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window(forecaster):
@@ -68,9 +66,9 @@ def test_forecasts_of_an_hour_in_a_sequence_are_those_of_its_window(forecaster):
 
 def test_a_run_forecasts_in_degrees_from_hours_in_their_own_units(forecaster):
     """What `jnn.load` predicts, by what is saved with a run, is what the run itself tests."""
-    scales, params, state, predict = forecaster
-    example, change = experiment.describe(CONFIG)[1], Scaling(np.zeros(3), scales.change)
-    preparation = Preparation(example, scaling=scales.inputs, target=change)
+    networks, params, state, predict = forecaster
+    example = experiment.describe(CONFIG)[1]
+    preparation = networks.preparation(example)
     model = experiment.predictor(CONFIG, preparation)
     loaded = Loaded(model, params, state, CONFIG, example, preparation)
     inputs = experiment.windows(WEATHER, WEATHER.split.validation, 8)["inputs"][:1]
@@ -78,7 +76,7 @@ def test_a_run_forecasts_in_degrees_from_hours_in_their_own_units(forecaster):
     np.testing.assert_allclose(found["mean"], expected["mean"][0], rtol=SINGLE)
     quantiles = np.swapaxes(found["quantiles"], -1, -2)
     np.testing.assert_allclose(quantiles, expected["quantiles"][0], rtol=SINGLE)
-    with pytest.raises(JnnError, match=r"got shape \(47, 19\), expected 48 hours"):
+    with pytest.raises(JnnError, match=r"got shape \(47, 19\), expected 48 times"):
         loaded.predict(inputs[0, :47])
 
 
