@@ -13,12 +13,12 @@ import jax
 
 from jnn.cli.load import Loaded
 from jnn.errors import mistake
-from jnn.export import onnx as onnx_file
-from jnn.export import web as web_files
 from jnn.export.checks import check_same, run_script
+from jnn.export.onnx import write_onnx
 from jnn.export.program import program_of
 from jnn.export.stablehlo import Artifact, stablehlo
 from jnn.export.uses import PREDICT, readme
+from jnn.export.web import write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
 from jnn.interop.tensor_files import write_tensors
 from jnn.train.preparation import Preparation
@@ -56,15 +56,12 @@ def export(
             (temporary / "model.stablehlo").write_bytes(artifact.content)
         write_json(temporary / "config.json", config)
         write_text(temporary / "predict.py", PREDICT)
-        more = (web_files.FILES if web else {}) | (onnx_file.FILES if onnx else {})
-        write_text(temporary / "README.md", readme(config, more))
         inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
         expected = program.expected(inputs)
         check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
-        if web:
-            web_files.write_web(temporary, program, title)
-        if onnx:
-            onnx_file.write_onnx(temporary, program)
+        more = write_web(temporary, program, title) if web else {}
+        more |= write_onnx(temporary, program) if onnx else {}
+        write_text(temporary / "README.md", readme(config, more))
     return folder
 
 

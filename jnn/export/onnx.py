@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
@@ -20,19 +21,18 @@ from jnn.export.checks import check_same
 from jnn.export.program import Program
 from jnn.layers.bilinear_convolution import Geometry
 
-FILES = {"model.onnx": "the program and its weights as ONNX"}
 BATCHES = ("batch", 1)
 """The sizes of a batch, any or one, the less restricted first."""
 TRIED = 3
 """Examples that a file for any batch is tried on."""
 
 
-def write_onnx(folder: Path, program: Program) -> None:
+def write_onnx(folder: Path, program: Program) -> dict[str, str]:
     """Write ``model.onnx``, after ONNX Runtime gave the outputs of the model.
 
-    It is for a batch of any size, or where that cannot be, for one example. Raises `JnnError` for
-    an operation that jax2onnx does not have, which is named, for what ONNX Runtime refuses, and for
-    other outputs; `MissingExtraError` without these packages.
+    It is for a batch of any size, or where that cannot be, for one example; what it is is returned
+    by its name. Raises `JnnError` for an operation that jax2onnx does not have, which is named, for
+    what ONNX Runtime refuses, and for other outputs; `MissingExtraError` without these packages.
     """
     failure: JnnError | None = None
     for batch in BATCHES:
@@ -46,7 +46,8 @@ def write_onnx(folder: Path, program: Program) -> None:
             failure = error
             continue
         (folder / "model.onnx").write_bytes(content)
-        return
+        size = "a batch of any size" if batch == "batch" else "one example"
+        return {"model.onnx": f"the program and its weights as ONNX, for {size}"}
     assert failure is not None, "what was not written failed"
     raise failure
 
@@ -59,18 +60,20 @@ def _converted(
     weights = jax.tree.map(jnp.asarray, dict(program.weights))
     names = list(jax.eval_shape(program.call, weights, samples))
 
-    def call(*inputs: jax.Array) -> tuple[jax.Array, ...]:
+    def plain(*inputs: jax.Array) -> tuple[jax.Array, ...]:
         outputs = program.call(weights, dict(zip(samples, inputs, strict=True)))
         return tuple(outputs[name] for name in names)
 
-    shapes: Any = [jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in samples.values()]
+    size = jax.export.symbolic_shape("batch")[0] if batch == "batch" else batch
+    shapes = [jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for x in samples.values()]
     given, taken = [*map(_plain, samples)], [*map(_plain, names)]
     settings = {"inputs": shapes, "input_names": given, "output_names": taken}
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of jax2onnx about itself
-            model = to_onnx(with_lax_convolutions(call), model_name="model", **settings)
+            call = with_lax_convolutions(plain, *shapes)
+            model = to_onnx(call, model_name="model", **settings)
         content = model.SerializeToString()
     except Exception as error:  # of whichever operation
         raise _refused(error) from error
@@ -90,22 +93,24 @@ def _plain(name: str) -> str:
     return name.replace("/", ".")
 
 
-def with_lax_convolutions(f: Callable) -> Callable:
-    """f, in whose trace the convolutions of jnn are those of JAX, one for each member and group.
+def with_lax_convolutions(f: Callable, *shapes: Any) -> Callable:
+    """f for arrays of these shapes, whose convolutions are those of JAX, one for each group.
 
     jax2onnx does not know the primitive of jnn, and takes a wrong order of grouped channels. Those
-    within loops and branches stay as they are.
+    within loops and branches stay as they are. f is traced here: within its own trace, jax2onnx has
+    other functions in the place of ``jnp.where`` and the like, which promote to float64.
 
     >>> import jnn
     >>> model, x = jnn.conv(2, (3,), groups=2), jnp.ones((1, 5, 4))
     >>> params, _ = jax.jit(model.init)(jax.random.key(0), x)
-    >>> f = with_lax_convolutions(lambda x: model.apply(params, {}, x)[0])
+    >>> f = with_lax_convolutions(lambda x: model.apply(params, {}, x)[0], x)
     >>> str(jax.make_jaxpr(f)(x)).count("conv_general_dilated")
     2
     """
 
+    closed, shape = jax.make_jaxpr(f, return_shape=True)(*shapes)
+
     def g(*args: Any) -> Any:
-        closed, shape = jax.make_jaxpr(f, return_shape=True)(*args)
         outputs = _evaluated(closed.jaxpr, closed.consts, jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(shape), outputs)
 
@@ -136,7 +141,7 @@ def _evaluated(jaxpr: Any, consts: list, inputs: list) -> list:
     return [*map(read, jaxpr.outvars)]
 
 
-def _convolved(x: jax.Array, kernel: jax.Array, *, geometry: Geometry) -> jax.Array:
+def _convolved(x: Any, kernel: Any, *, geometry: Geometry) -> jax.Array:
     """The convolutions of all members: x is (M, N, *space, C), kernel (M, *window, C/G, O)."""
     strides, padding, input_dilation, dilation, groups = geometry
     space = "DHW"[-(x.ndim - 3) :]

@@ -45,7 +45,7 @@ PAGE = """\
   show();
 </script>
 """
-FILES = {
+_FILES = {
     "model.mjs": "the program and its weights in JavaScript, for one example",
     "predict.mjs": "`predict({...})` of arrays by name, in a browser or in Node",
     "index.html": "a page that runs it: `python -m http.server`, then http://localhost:8000",
@@ -57,8 +57,10 @@ console.log(JSON.stringify(predict(JSON.parse(readFileSync(0, "utf8")))));
 """
 
 
-def write_web(folder: Path, program: Program, title: str) -> None:
-    """Write `FILES`, after the module was run and compared with the model.
+def write_web(folder: Path, program: Program, title: str) -> dict[str, str]:
+    """Write the module, its use and a page, after it was run and compared with the model.
+
+    Returns what each file is, by its name.
 
     Raises `JnnError` for an operation that `jnn.web` does not have, and for other numbers than the
     model's; `MissingExtraError` where there is nothing to run JavaScript with.
@@ -79,6 +81,7 @@ def write_web(folder: Path, program: Program, title: str) -> None:
     found = run_javascript(folder, flat)
     shaped = {name: np.reshape(y, expected[name].shape) for name, y in found.items()}
     check_same("predict.mjs", shaped, expected)
+    return _FILES
 
 
 def _known(x: np.ndarray) -> np.ndarray:
