@@ -306,13 +306,12 @@ def _run_cond(parameters, inputs, path, changes, seen):
     index, *operands = inputs
     branches, shapes = [], {}
     for closed in parameters["branches"]:
-        others = {}
-        for _ in range(2):  # the second time, values that differ in shape get paths of their own
-            run = _of_branch(closed, path, changes, seen | others.keys())
+        others, found = frozenset(), True
+        while found:  # values that differ in shape get paths of their own
+            run = _of_branch(closed, path, changes, seen | others)
             own = jax.eval_shape(run, *operands)[1]
-            others = {
-                name: shape for name, shape in shapes.items() if own.get(name, shape) != shape
-            }
+            found = {name for name, shape in own.items() if shapes.get(name, shape) != shape}
+            others |= found
         branches.append(run)
         shapes |= own
 

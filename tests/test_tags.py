@@ -251,6 +251,24 @@ def branching(index, x):
         )
 
 
+def test_branches_may_all_have_other_shapes():
+    sizes = (1, 2, 3)
+    branches = [lambda x, n=n: jnp.sum(tag(tag(x[:n], "part") + 1, "part")) for n in sizes]
+    pick = lambda index: jax.lax.switch(index, branches, jnp.arange(3.0))
+    for index, n in enumerate(sizes):
+        _, values = jax.jit(capture(pick))(index)
+        assert sorted(value.shape for value in values.values()) == [
+            (1,),
+            (1,),
+            (2,),
+            (2,),
+            (3,),
+            (3,),
+        ]
+        real = [value for value in values.values() if not np.isnan(value).any()]
+        np.testing.assert_array_equal(np.stack(real), np.arange(n) + np.array([[0.0], [1.0]]))
+
+
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
 def test_the_values_of_a_branch_are_those_of_the_one_taken(transform):
     captured = transform(capture(branching))
