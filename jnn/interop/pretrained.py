@@ -149,7 +149,7 @@ def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
         folder=Path(folder),
         model=model,
         settings=made,
-        tokenizer=_with_ends(_tokenizer(folder, made)),
+        tokenizer=_with_ends(_tokenizer(folder, made), made.vocabulary),
         paths=".*",
         read=read,
     )
@@ -201,7 +201,7 @@ def _of_one_segment(model: Model) -> Model:
     return Model(init, apply, follow=lambda params, state, x, mask: mask)
 
 
-def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
+def _with_ends(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
     """The tokenizer with ends around a text, and with tokens for padding and for unknown words.
 
     Old folders do not say which these are. Without any, token 0 fills up rows, which a mask hides.
@@ -210,7 +210,8 @@ def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
     for name, usual in _USUAL.items():
         found = [tokenizer.tokens.index(token) for token in usual if token in tokenizer.tokens]
         special.setdefault(name, found[0] if found else special.get("padding", 0))
-    return from_pretrained(tokenizer.definition["tokenizer"], special, ends=True)
+    definition = tokenizer.definition["tokenizer"]
+    return from_pretrained(definition, special, ends=True, vocabulary=vocabulary)
 
 
 def _read(folder: str | Path, settings: Mapping[str, Any]) -> tuple[Params, State]:
@@ -253,4 +254,5 @@ def _tokenizer(folder: str | Path, settings: Any) -> Tokenizer:
     tokenizer, _ = tokenizer_of(folder, settings)
     if tokenizer is None:
         raise mistake(str(folder), got=f"no {TOKENIZER}", expected="one to read texts with")
-    return tokenizer
+    definition, vocabulary = tokenizer.definition["tokenizer"], settings.vocabulary
+    return from_pretrained(definition, tokenizer.special, vocabulary=vocabulary)

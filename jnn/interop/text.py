@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn.data.tokenizers import with_ends
+from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.decoding.generate import Request, stream
 from jnn.decoding.text import pieces
 from jnn.errors import mistake
@@ -32,6 +33,8 @@ def write_text(folder: str | Path, request: Request) -> Iterator[str]:
         raise mistake(caller, got="no tokenizer.json", expected="one to read the prompt with")
     if request.beams:
         raise mistake("--beams", got=str(request.beams), expected="sampling, for a folder")
+    definition, special = tokenizer.definition["tokenizer"], tokenizer.special
+    tokenizer = from_pretrained(definition, special, vocabulary=_vocabulary(settings))
     tokens = with_ends(tokenizer, request.prompt)
     context = None
     if hasattr(settings, "source_vocabulary"):
@@ -70,6 +73,13 @@ def within_positions(settings: Any, prompt: int, length: int) -> int:
         got, most = f"{prompt} tokens", settings.length - 1
         raise mistake("--prompt", got=got, expected=f"at most {most}, to write one more")
     return min(length, settings.length - prompt)
+
+
+def _vocabulary(settings: Any) -> int:
+    """The tokens that the model may write."""
+    if hasattr(settings, "source_vocabulary"):
+        return settings.target_vocabulary or settings.source_vocabulary
+    return settings.vocabulary
 
 
 def _start(loaded: Loaded, caller: str) -> np.ndarray:

@@ -95,8 +95,11 @@ def test_an_encoder_gives_the_features_that_the_whole_model_reads_out(with_words
 def test_an_encoder_reads_texts_with_the_tokens_around_them(with_words):
     tokenizer = pretrained_encoder(with_words("bert")).tokenizer
     assert tokenizer.encode("w5 w3").tolist() == [1, 5, 3, 2]
+    assert tokenizer.vocabulary == 13  # tokens 9 to 12 of the model have no text
+    assert tokenizer.decode([5, 12, 3]) == tokenizer.decode([5, 3])
     again = from_json(json.loads(json.dumps(tokenizer.to_json())))
     assert again.encode("w5 w3").tolist() == [1, 5, 3, 2]
+    assert again.vocabulary == 13
     assert (tokenizer.padding, tokenizer.unknown) == (8, 7)
 
 

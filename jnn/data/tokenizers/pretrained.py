@@ -41,12 +41,17 @@ def read_pretrained_tokenizer(path: str | Path, names: Mapping[str, Any]) -> Tok
 
 
 def from_pretrained(
-    definition: Mapping[str, Any], special: Mapping[str, int], *, ends: bool = False
+    definition: Mapping[str, Any],
+    special: Mapping[str, int],
+    *,
+    ends: bool = False,
+    vocabulary: int = 0,
 ) -> Tokenizer:
     """The tokenizer of a definition by Hugging Face's ``tokenizers``, with its ``special`` ones.
 
     With ``ends``, encoded text has the tokens around it that the definition adds, such as BERT's
-    ``[CLS]`` and ``[SEP]``.
+    ``[CLS]`` and ``[SEP]``. Where a model has a larger ``vocabulary``, the tokens beyond those of
+    the definition have no text.
     """
     definition = {**definition, "truncation": None, "padding": None}
     library = tokenizers_library().Tokenizer.from_str(json.dumps(definition))
@@ -54,11 +59,12 @@ def from_pretrained(
     numbers = library.get_vocab()
     if (most := max(numbers.values(), default=0)) >= MOST:
         raise mistake("tokenizer", got=f"the token {most}", expected=f"tokens below {MOST}")
-    tokens = [""] * (most + 1)
+    tokens = [""] * max(most + 1, vocabulary)
     for token, number in numbers.items():
         tokens[number] = token
 
     added = {"ends": True} if ends else {}
+    added |= {"vocabulary": vocabulary} if vocabulary > most + 1 else {}
 
     def encode(text: str) -> np.ndarray:
         check_text(text)

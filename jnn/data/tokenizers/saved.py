@@ -23,7 +23,10 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
     ),
     "byte pairs": lambda data: from_byte_pairs(data["tokenizer"], data["special"]),
     "pretrained": lambda data: from_pretrained(
-        data["tokenizer"], data["special"], ends=data.get("ends", False)
+        data["tokenizer"],
+        data["special"],
+        ends=data.get("ends", False),
+        vocabulary=data.get("vocabulary", 0),
     ),
 }
 
