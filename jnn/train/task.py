@@ -13,6 +13,7 @@ import optax
 
 from jnn.errors import mistake
 from jnn.model import Model
+from jnn.processes.connections import connect
 from jnn.runs.run import Run
 from jnn.sharding import RULES, Rule, check_rules, make_mesh, placed, sharded, shardings
 from jnn.train.config import TrainingConfig
@@ -100,6 +101,9 @@ def start(
         paths = "|".join(f"({paths})" for paths in untrained if paths)
         optimizer, objective = trained_alone(optimizer, objective, paths)
     mesh = make_mesh(config.mesh) if config.mesh else None
+    devices = device_mesh(config.devices) if config.devices > 1 else None
+    if over := mesh or devices:
+        connect(over)
     place = partial(shardings, mesh=mesh, rules=task.rules) if mesh else None
     train_state = init_train_state(
         key,
@@ -120,7 +124,6 @@ def start(
         )
         train_state = placed(train_state, place(train_state)) if place else train_state
     check_precision(task, config, train_state)
-    devices = device_mesh(config.devices) if config.devices > 1 else None
     step = make_step(
         objective,
         optimizer,

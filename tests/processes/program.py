@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jnn.checkpoints import Checkpoints
 from jnn.processes import join
+from jnn.processes.connections import connect
 from jnn.sharding import gathered, make_mesh, placed
 from jnn.train.devices import beside, rows_of_process
 from jnn.train.feed import Feed
@@ -51,6 +52,7 @@ def main(index, port, folder):
     jax.config.update("jax_num_cpu_devices", 2)
     with join(f"127.0.0.1:{port}", count=2, index=index, within=60) as processes:
         mesh = make_mesh("data=2,fsdp=2")
+        connect(mesh)
         tree = placed(values(), shardings(mesh))
         read = []
         state = type(
