@@ -21,7 +21,7 @@ def answer_kind(
     classes = preparation.classes if preparation else ()
     if classes and outputs[0].shape == (len(classes),):
         return "classes", classes, None
-    if {output.path for output in outputs} == {"boxes", "scores", "labels"}:
+    if {output.path for output in outputs} == {"box", "label", "score"}:
         return "boxes", classes, None
     if preparation and preparation.target is not None:
         return "numbers", (), preparation.target

@@ -24,6 +24,7 @@ from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
+from jnn.explain.lab.words import explained
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
 from jnn.paths import path_name
@@ -85,6 +86,7 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
             for value in compiled.values
             if value.path == path
         ],
+        **explained(value.path for value in compiled.values),
         "precision": precision,
         "params": [
             {"path": path_name(path), **_packed(leaf, precision)}

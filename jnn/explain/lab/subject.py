@@ -82,7 +82,10 @@ def prepared(subject: Subject) -> Subject:
 
 
 def _with_boxes(subject: Subject) -> Model:
-    """The model, which answers with `Detections` where its output is maps of centers and boxes."""
+    """The model, which answers with boxes where its output is maps of centers and boxes.
+
+    They are ``box`` (N, 4), ``label`` and ``score`` (N,), 0 of what is suppressed.
+    """
     model, example = subject.model, subject.example
     predict = lambda params, state, x: model.apply(params, state, x)[0]
     output = jax.eval_shape(predict, subject.params, subject.state, example)
@@ -92,7 +95,9 @@ def _with_boxes(subject: Subject) -> Model:
 
     def apply(params, state, x, **options):
         maps, state = model.apply(params, state, x, **options)
-        return center_points.decode(maps, stride=stride, candidates=DETECTIONS), state
+        found = center_points.decode(maps, stride=stride, candidates=DETECTIONS)
+        score = jnp.maximum(found.scores, 0)
+        return {"label": found.labels, "score": score, "box": found.boxes}, state
 
     return Model(model.init, apply)
 

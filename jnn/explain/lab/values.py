@@ -22,7 +22,7 @@ class Value(NamedTuple):
     """A captured value of one example.
 
     ``axes`` names each axis: ``stack`` (members, blocks), ``time``, ``head``, ``query``, ``key``,
-    ``row``, ``column``, ``unit``; of other axes ``axis``. ``follows`` says for each axis of which
+    ``row``, ``column``, ``unit``; others are ``axis``, ``axis2``, ... ``follows`` says for each axis of which
     input it has the length, such as ``source`` of a translation, "" for none or for the only one.
 
     ``kind`` says how it is drawn, without its stacks: ``number``, ``vector`` (unit), ``sequence``
@@ -145,6 +145,8 @@ def _axes(shape: tuple[int, ...], stacks: int, is_time: list[bool]) -> tuple[str
         names[times[0]] = "time"
         if len(own) == 3 and times == own[:1]:
             names[own[1]] = "head"
+    others = [axis for axis in own if names[axis] == "axis"]
+    names |= {axis: f"axis{i}" for i, axis in enumerate(others[1:], 2)}
     return (*front, *(names[axis] for axis in own))
 
 

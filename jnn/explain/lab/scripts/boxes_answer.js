@@ -40,18 +40,18 @@ export class BoxesAnswer {
     const context = this.canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
     context.drawImage(this.small, 0, 0, this.canvas.width, this.canvas.height);
-    const found = Array.from(named.scores.keys()).filter((i) => named.scores[i] >= this.least);
+    const found = Array.from(named.score.keys()).filter((i) => named.score[i] >= this.least);
     context.font = "12px sans-serif";
     for (const i of found) {
-      const [x0, y0, x1, y1] = [...named.boxes.subarray(4 * i, 4 * i + 4)].map((x) => x * scale);
+      const [x0, y0, x1, y1] = [...named.box.subarray(4 * i, 4 * i + 4)].map((x) => x * scale);
       context.strokeStyle = "#f08a38";
       context.lineWidth = 2;
       context.strokeRect(x0, y0, x1 - x0, y1 - y0);
       context.fillStyle = "#f08a38";
-      context.fillText(this.name(named.labels[i]), x0 + 2, y0 + 12);
+      context.fillText(this.name(named.label[i]), x0 + 2, y0 + 12);
     }
     const rows = found.map((i) => {
-      const [name, share] = [this.name(named.labels[i]), named.scores[i]];
+      const [name, share] = [this.name(named.label[i]), named.score[i]];
       return { name, share, text: fixed(share, 2), marked: false };
     });
     const none = element("p", { class: "quiet" }, "No box is that sure.");

@@ -49,6 +49,7 @@ export class Inspector {
       number,
       ...control.nodes,
       how,
+      ...this.term(value.path),
     );
     return () => {
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
@@ -59,6 +60,19 @@ export class Inspector {
         ...this.gradient(value, figure.shape.at(tile, row, column)),
       );
     };
+  }
+
+  /** What the glossary says of a value. */
+  term(path) {
+    const { terms, definitions } = this.page.lab;
+    const name = terms[path];
+    if (!name) return [];
+    const { definition, formula } = definitions[name];
+    const nodes = [
+      element("h3", {}, `Glossary: ${name}`),
+      element("p", { class: "quiet" }, definition),
+    ];
+    return formula ? [...nodes, element("p", { class: "formula" }, formula)] : nodes;
   }
 
   /** The gradient of the number, where there is one to compute. */

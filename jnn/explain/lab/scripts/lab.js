@@ -9,6 +9,7 @@ import { largest } from "./arrays.js";
 import { Inspector } from "./inspector.js";
 import { makeInput } from "./inputs.js";
 import { cellOf } from "./layout.js";
+import { legend } from "./legend.js";
 import { TrainedModel, inputsOf } from "./model.js";
 import { NextTokens } from "./next_tokens.js";
 import { tokenizer } from "./tokenizers.js";
@@ -35,7 +36,7 @@ class Page {
     this.answers = new Answer(this, byId("answer"));
     const walk = boxes(this, lab.values);
     this.figures = walk.figures;
-    byId("walk").append(...walk.nodes);
+    byId("walk").append(legend(lab.values), ...walk.nodes);
     this.training = new Training(this, byId("training"));
     this.inspector = new Inspector(this, byId("inspector"));
     this.input = makeInput(this, byId("input"));
@@ -75,7 +76,7 @@ class Page {
     if (!this.model.results) return;
     this.input.update();
     this.answers.update(this.model.results.answers, this.truth);
-    this.figures.forEach((figure, i) => figure.update(this.model.results.values[i]));
+    for (const figure of this.figures) figure.update(this.model.valueOf(figure.value));
     this.training.update();
     this.inspector.update();
     this.remember();

@@ -35,8 +35,8 @@ export class TrainedModel {
   }
 
   /** The array of a captured value. */
-  value(path) {
-    return this.results.values[this.lab.values.findIndex((value) => value.path === path)];
+  valueOf(value) {
+    return this.results.values[this.lab.values.indexOf(value)];
   }
 
   /** Multiply a part of a value, in all that follows. */

@@ -21,16 +21,24 @@ export function sizeInWords({ kind, shape, axes }) {
   return words[kind] ?? shape.join(" × ");
 }
 
-/** Values by the first part of their path, in the order of the computation. */
+/** Values by the first part of their path, in the order of the computation; repeated ones apart. */
 export function scopes(values) {
   const groups = new Map();
   for (const value of values) {
     const [first, ...rest] = value.path.split("/");
-    const name = rest.length ? first : "";
+    const [again] = value.path.match(/#\d+$/) ?? [""];
+    const name = rest.length ? `${first}${again}` : "";
     if (!groups.has(name)) groups.set(name, []);
     groups.get(name).push(value);
   }
   return [...groups];
+}
+
+/** The name of a value within its scope. */
+function nameWithin(scope, path) {
+  const start = scope.replace(/#\d+$/, "");
+  const rest = scope ? path.slice(start.length + 1) : path;
+  return rest.replace(/#\d+$/, "").replace(/\/output$/, "") || path;
 }
 
 /** The figure of a value: its canvas, and `update(array)`, which draws it anew. */
@@ -143,8 +151,7 @@ export function boxes(page, values) {
   const figures = [];
   const nodes = scopes(values).map(([name, group]) => {
     const inside = group.map((value) => {
-      const rest = name ? value.path.slice(name.length + 1) : value.path;
-      figures.push(new ValueFigure(page, value, rest.replace(/\/output$/, "") || rest));
+      figures.push(new ValueFigure(page, value, nameWithin(name, value.path)));
       return figures.at(-1).node;
     });
     const title = element("h3", {}, name || "values");
