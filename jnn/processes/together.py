@@ -14,7 +14,7 @@ import numpy as np
 
 from jnn.errors import JnnError, mistake
 
-_MOST_TURNS = 100
+_MOST_TURNS = 8  # between two exchanges: the turns to come may be slower
 _FIRST_ROUND = 4096  # bytes that `gather` exchanges by one compiled program
 
 
@@ -114,14 +114,17 @@ class Together:
         self._processes, self._seconds = processes, seconds
         self._left, self._pace, self._turns, self._last = 0, 1, 1, time.monotonic()
 
-    def decide(self, pace: int, is_due: bool, signum: int | None) -> tuple[int, bool, int | None]:
+    def decide(
+        self, pace: int, is_due: bool, signum: int | None, *, at_once: bool = False
+    ) -> tuple[int, bool, int | None]:
         """``pace`` and ``is_due`` of the first process, and the signal that any of them got.
 
-        Between two exchanges: the last pace, that nothing is due, and no signal.
+        Between two exchanges: the last pace, that nothing is due, and no signal. ``at_once``, after
+        a turn that takes longer than others, does not wait for the next; it is alike on all.
         """
         if self._processes.count == 1:
             return pace, is_due, signum
-        if self._left:
+        if self._left and not at_once:
             self._left -= 1
             return self._pace, False, None
         now = time.monotonic()

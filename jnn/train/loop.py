@@ -231,7 +231,7 @@ def fit(
             ending = at == steps or ledger.done
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
-            pace, is_due, signum = together.decide(pace, is_due, stop.signum)
+            pace, is_due, signum = together.decide(pace, is_due, stop.signum, at_once=is_time)
             if ending or signum or is_due:
                 recorder.save(at, (train_state, kept), ledger)
                 saved = time.perf_counter()

@@ -72,12 +72,11 @@ def test_between_two_exchanges_nothing_is_decided(monkeypatch):
 
     def loop(processes):
         pact = Together(processes, seconds=60.0)
-        return [pact.decide(turn, True, 2)[1:] for turn in range(5)]
+        return [pact.decide(turn, True, 2, at_once=turn == 5)[1:] for turn in range(16)]
 
     first, second = results(ring.run(monkeypatch, 2, loop))
     assert first == second
-    assert first[0] == (True, 2)
-    assert first[1:] == [(False, None)] * 4
+    assert [turn for turn, decided in enumerate(first) if decided == (True, 2)] == [0, 5, 14]
 
 
 def test_one_process_decides_for_itself():
