@@ -38,7 +38,8 @@ def test_a_picture_has_each_number_of_its_stack_once_and_where_readers_find_it(
     value = {"path": "v", "kind": kind, "axes": axes, "shape": shape, "follows": [""] * len(axes)}
     engine.context.eval(f"""
       var value = {value!r};
-      var reader = new Reader(value, Float32Array.from({{length: product(value.shape)}}, (_, i) => i));
+      var numbers = Float32Array.from({{length: product(value.shape)}}, (_, i) => i);
+      var reader = new Reader(value, numbers);
       var stack = stacks(value) - 1;
       var picture = layout(value, stack);
       var found = [];
