@@ -12,6 +12,7 @@ Baselines The most frequent class; logistic regression, a linear support vector 
           complement naive Bayes on the TF-IDF of words and pairs of words, fitted on all that is
           not test data.
 Command   jnn run sentiment_analysis
+          jnn run sentiment_analysis --start FOLDER, of a pretrained BERT, RoBERTa or DistilBERT
 Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two cores of an Intel
           Xeon; a run took 2 to 7 minutes with much other work on the same cores:
 
