@@ -11,6 +11,7 @@ Command   jnn run text_generation [--data tiny_shakespeare|wikitext2]
           jnn run text_generation --model transformer --width 384 --depth 6 --heads 6 --length 256
           --epochs 80 --learning-rate 1e-3 --precision bfloat16
           jnn run text_generation --preset gpt2 --data wikitext2 --precision bfloat16 --fused
+          jnn run text_generation --preset gpt2 --tokens FOLDER, of jnn.data.token_files
           jnn run text_generation --start FOLDER [--lora 8], of a pretrained GPT-2, Llama, Qwen3, ...
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare after 880 steps, mean and standard deviation
@@ -49,6 +50,7 @@ from jnn.architectures.transformer import (
 from jnn.baselines.ngram import ngram_nats
 from jnn.data import tokenizers
 from jnn.data.sets.texts import Texts, load_tiny_shakespeare, load_wikitext2, split_text
+from jnn.data.token_files import TokenFiles, file_windows, token_files
 from jnn.data.token_windows import evaluation_windows, predicted_characters
 from jnn.decoding.generate import Request
 from jnn.decoding.sampling import Sampling
@@ -67,6 +69,7 @@ from jnn.train import (
     next_token_losses,
     next_token_losses_by_rows,
     seed_key,
+    streamed,
 )
 
 ABOUT = About(
@@ -100,6 +103,10 @@ class Config(FineTuningConfig):
 
     data: Literal["tiny_shakespeare", "wikitext2"] = "tiny_shakespeare"
     """The text."""
+    tokens: str = ""
+    """A folder of tokens in files, with their tokenizer, as jnn.data.token_files writes it, to
+    train on in place of the training part of the text.
+    """
     model: Literal["rnn", "lstm", "gru", "transformer"] = SUITED
     """The architecture: an lstm, or that of the pretrained model."""
     preset: Literal["none", "gpt2", "gpt2_xl", "llama2_7b"] = "none"
@@ -141,7 +148,7 @@ class Config(FineTuningConfig):
         any_size = {"model": "lstm", "vocabulary": 0, "dropout": 0.2, "learning_rate": 3e-3}
         saving = {"remat": "none", "loss_rows": 0}
         preset = self.preset_sizes() if self.preset != "none" else {}
-        epochs = {"epochs": EPOCHS[self.data]}
+        epochs = {"epochs": 1 if self.tokens else EPOCHS[self.data]}
         return {**epochs, "heads": HEADS, **any_size, **saving, **sizes, **preset}
 
     def preset_sizes(self) -> dict[str, Any]:
@@ -165,6 +172,9 @@ class Config(FineTuningConfig):
 
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
+        if self.tokens and self.pretrained:
+            got = f"tokens={self.tokens!r} and a pretrained model"
+            raise mistake("config", got=got, expected="one of them: each has its tokenizer")
         super().__post_init__()
         self.require("vocabulary", "loss_rows", least=0)
         if self.pretrained:
@@ -186,6 +196,8 @@ class Corpus(NamedTuple):
 
     texts: Texts
     tokenizer: tokenizers.Tokenizer
+    files: TokenFiles | None = None
+    """Tokens to train on in place of those of ``texts.train``."""
 
 
 def load_data(config: Config, *, offline: bool = False) -> Corpus:
@@ -197,6 +209,9 @@ def load_data(config: Config, *, offline: bool = False) -> Corpus:
         texts = split_text(100 * PANGRAMS[config.data])
     else:
         texts = LOAD[config.data](offline=offline)
+    if config.tokens:
+        files = token_files(config.tokens)
+        return Corpus(texts, files.read_tokenizer(), files)
     if config.pretrained:
         tokenizer = of_folder(config).tokenizer
         assert tokenizer, "a decoder has one"
@@ -258,12 +273,19 @@ def example(config: Config) -> jax.ShapeDtypeStruct:
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model, for as many tokens as the training part has, and the shape of one example."""
-    return build_model(config, config.vocabulary or CHARACTERS[config.data]), example(config)
+    return build_model(config, tokens_of(config)), example(config)
+
+
+def tokens_of(config: Config) -> int:
+    """How many tokens there are, without loading the text."""
+    if config.tokens:
+        return token_files(config.tokens, contents=False).vocabulary
+    return config.vocabulary or CHARACTERS[config.data]
 
 
 def task(config: Config, corpus: Corpus) -> Task:
     """Cross entropy of each next token; params are kept by the loss on validation text."""
-    texts, tokenizer = corpus
+    texts, tokenizer, files = corpus
     model = build_model(config, tokenizer.vocabulary)
 
     losses = losses_of(config, model, tokenizer.vocabulary)
@@ -281,10 +303,15 @@ def task(config: Config, corpus: Corpus) -> Task:
         options = {"target": "targets", "split": split, "batch_size": config.batch_size}
         return make_evaluate(nats, metric, windows, **options)
 
+    if files is not None:
+        feed = streamed(file_windows(files, config.length), config.batch_size)
+    else:
+        train = tokenizer.encode(texts.train)
+        feed = language_model_feed(train, config.length, config.batch_size)
     return Task(
         model=model,
         objective=mean_of(losses),
-        feed=language_model_feed(tokenizer.encode(texts.train), config.length, config.batch_size),
+        feed=feed,
         example=example(config),
         validate=evaluate(texts.validation, "validation"),
         best="validation/nats_per_character",
@@ -310,7 +337,7 @@ def mean_of(losses: Callable) -> Callable:
 
 def outline(config: Config) -> Task:
     """The task of any text that is long enough, for `jnn plan`."""
-    vocabulary = config.vocabulary or CHARACTERS[config.data]
+    vocabulary = tokens_of(config)
     model = build_model(config, vocabulary)
     losses = losses_of(config, model, vocabulary)
     windows = jax.ShapeDtypeStruct((config.batch_size, config.length), jnp.int32)
@@ -351,7 +378,7 @@ def sections(config: Config, corpus: Corpus, model: jnn.Model, fitted) -> list:
     """What it writes and predicts, what its units remember or its heads attend to."""
     from jnn.explain.sections import language_model
 
-    (texts, tokenizer), trained = corpus, (model, fitted.params, fitted.state)
+    (texts, tokenizer, _), trained = corpus, (model, fitted.params, fitted.state)
     tokens = tokenizer.encode(texts.test[: 8 * config.length])[: config.length]
     length = most_tokens(config, tokenizer, "\n", 400)
     settings = {"length": length, "key": seed_key(0), "sampling": Sampling(temperature=0.8)}

@@ -25,11 +25,12 @@ from numpy.typing import ArrayLike
 
 from jnn.data.fingerprint import READERS, file_sha256
 from jnn.data.tokenizers.record import Tokenizer
+from jnn.data.tokenizers.saved import read_tokenizer, write_tokenizer
 from jnn.errors import mistake
 from jnn.files import read_json, replacing, writable, write_json
 from jnn.integers import as_integer, check_integer
 
-HEADER = "tokens.json"
+HEADER, TOKENIZER = "tokens.json", "tokenizer.json"
 FORMAT = 1
 MOST_TOKENS = 2**28
 """In one file: half a gigabyte of 16-bit tokens."""
@@ -49,7 +50,7 @@ def write_token_files(
 
     ``pieces``       arrays (T,) of integers in [0, vocabulary), such as those of
                      `tokens_of_texts`; one at a time is in memory
-    ``tokenizer``    what made them: its fingerprint is kept, so that `token_files` can tell
+    ``tokenizer``    what made them, which is kept beside them, for `TokenFiles.read_tokenizer`
     ``file_tokens``  the tokens in a file; the last file has fewer
 
     Raises JnnError for pieces that are no integers, a token outside the vocabulary, no tokens at
@@ -91,6 +92,8 @@ def write_token_files(
         files.append({"tokens": count, "sha256": digest.hexdigest()})
     if not files:
         raise mistake("write_token_files", got="no tokens", expected="at least one")
+    if tokenizer:
+        write_tokenizer(folder / TOKENIZER, tokenizer)
     header = {
         "format": FORMAT,
         "dtype": kinds[0],
@@ -163,6 +166,20 @@ class TokenFiles:
 
     def __len__(self) -> int:
         return sum(map(len, self.maps))
+
+    def read_tokenizer(self) -> Tokenizer:
+        """What made the tokens; raises JnnError where it was not kept, and for another one."""
+        path = self.folder / TOKENIZER
+        if self.tokenizer is None:
+            remedy = "Write them with write_token_files(..., tokenizer=tokenizer)."
+            got, expected = "tokens without a tokenizer", f"{TOKENIZER} beside them"
+            raise mistake(f"tokens {self.folder}", got=got, expected=expected, remedy=remedy)
+        tokenizer = read_tokenizer(path)
+        if tokenizer.fingerprint != self.tokenizer or tokenizer.vocabulary > self.vocabulary:
+            got = f"a tokenizer with fingerprint {tokenizer.fingerprint[:12]}"
+            expected = f"that of the tokens, {self.tokenizer[:12]}"
+            raise mistake(str(path), got=got, expected=expected, remedy=_REMEDY)
+        return tokenizer
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """The tokens ``start`` to ``stop - 1``, (stop - start,) int32.

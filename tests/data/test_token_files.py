@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jnn.data.token_files import file_windows, token_files, tokens_of_texts, write_token_files
-from jnn.data.tokenizers import character_tokenizer
+from jnn.data.tokenizers import character_tokenizer, write_tokenizer
 from jnn.errors import JnnError
 
 RNG = np.random.default_rng(0)
@@ -62,7 +62,15 @@ def test_texts_end_with_a_token_and_keep_the_name_of_their_tokenizer(tmp_path):
     files = token_files(tmp_path)
     assert tokenizer.decode(files.read(0, count)) == "cabb"
     assert (files.read(0, count) == tokenizer.end).sum() == 3
-    assert files.tokenizer == tokenizer.fingerprint
+    assert files.tokenizer == tokenizer.fingerprint == files.read_tokenizer().fingerprint
+    write_tokenizer(tmp_path / "tokenizer.json", character_tokenizer("abd", special=("end",)))
+    with pytest.raises(JnnError, match=r"tokenizer.json: got a tokenizer .* that of the tokens"):
+        files.read_tokenizer()
+
+
+def test_tokens_without_a_tokenizer_are_said_to_be_so(tmp_path):
+    with pytest.raises(JnnError, match=r"got tokens without a tokenizer, expected tokenizer.json"):
+        token_files(written(tmp_path)).read_tokenizer()
 
 
 @pytest.mark.parametrize(

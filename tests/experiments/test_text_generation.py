@@ -11,10 +11,16 @@ from experiments.text_generation import (
     Config,
     build_model,
     describe,
+    load_data,
     losses_of,
+    task,
+    tokens_of,
     transformer_settings,
 )
 from jnn.architectures.presets import GPT2, LLAMA2_7B
+from jnn.cli import main
+from jnn.data.token_files import tokens_of_texts, write_token_files
+from jnn.data.tokenizers import character_tokenizer
 from jnn.errors import JnnError
 from jnn.explain.inside.summary import parameter_count
 from tests.compiled import apply, init
@@ -77,6 +83,39 @@ def test_each_setting_that_saves_memory_is_in_the_program():
     assert "bf16[4,16,24]" not in plain
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """A set of 200 tokens of characters."""
+    tokenizer = character_tokenizer("abc", special=("end", "unknown"))
+    pieces = tokens_of_texts(["abcab" * 10] * 4, tokenizer)
+    write_token_files(tmp_path, pieces, vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
+    return tmp_path
+
+
+def test_training_tokens_may_come_from_files_and_the_rest_from_the_text(folder):
+    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    config = Config(tokens=str(folder), smoke=True, batch_size=4)
+    corpus = load_data(config)
+    of_files = task(config, corpus)
+    assert of_files.feed.identity["source"]["kind"] == "token_files"
+    assert of_files.feed.steps_per_epoch == 203 // 16 // 4
+    batch = next(of_files.feed.read(jax.random.key(0), 0))
+    assert corpus.tokenizer.decode(batch["tokens"][0]).strip("abc") == ""
+    np.testing.assert_array_equal(batch["tokens"][:, 1:], batch["targets"][:, :-1])
+    assert of_files.data["test"] == len(load_data(Config(smoke=True)).texts.test)
+    assert tokens_of(config) == 5
+
+
+@pytest.mark.slow
+def test_a_run_on_tokens_in_files_resumes_and_generates(folder, tmp_path, capsys):
+    run = str(tmp_path / "run")
+    words = ["--smoke", "--offline", "--quiet", "--preset", "gpt2", "--tokens", str(folder)]
+    assert main(["run", "text_generation", *words, "--batch-size", "4", "--out", run]) == 0
+    assert main(["resume", run, "--epochs", "2", "--quiet"]) == 0
+    assert main(["generate", run, "--prompt", "ab", "--length", "5"]) == 0
+    assert "ab" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -84,6 +123,7 @@ def test_each_setting_that_saves_memory_is_in_the_program():
         ({"loss_rows": 8}, "got loss_rows=8 for model='lstm', expected --model transformer"),
         ({"loss_rows": -1, "model": "transformer"}, "loss_rows=-1, expected an integer >= 0"),
         ({"preset": "gpt2", "model": "gru"}, "got model=gru for preset='gpt2'"),
+        ({"tokens": "a", "pretrained": "b"}, "tokens='a' and a pretrained model"),
         ({"fused": True}, "got fused=True, model='lstm', dropout=0.2, expected a transformer"),
         ({"fused": True, "preset": "gpt2", "dropout": 0.1}, "model='transformer', dropout=0.1"),
     ],
