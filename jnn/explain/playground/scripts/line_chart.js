@@ -23,6 +23,7 @@ export class LineChart {
   /** Draws nothing. */
   clear() {
     this.svg.replaceChildren();
+    this.svg.setAttribute("aria-label", "No losses yet");
   }
 
   /** Draws lines `{name, values, kind}`; `steps` has the step of each value, else it is its place. */
