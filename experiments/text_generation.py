@@ -12,7 +12,7 @@ Command   jnn run text_generation [--data tiny_shakespeare|wikitext2]
           --epochs 80 --learning-rate 1e-3 --precision bfloat16
           jnn run text_generation --preset gpt2 --data wikitext2 --precision bfloat16 --fused
           jnn run text_generation --preset gpt2 --tokens FOLDER, of jnn.data.token_files
-          jnn run text_generation --start FOLDER [--lora 8], of a pretrained GPT-2, Llama, Qwen3, ...
+          jnn run text_generation --start FOLDER [--lora 8], of a pretrained GPT-2 or Llama, say
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare after 880 steps, mean and standard deviation
           over seeds 0, 1, 2, and processor time of a run on an Intel Xeon; a 5-gram has 1.669, a
