@@ -17,6 +17,7 @@ from jnn.export.checks import check_same, run_script
 from jnn.export.onnx import write_onnx
 from jnn.export.program import program_of
 from jnn.export.stablehlo import Artifact, stablehlo
+from jnn.export.texts import write_texts
 from jnn.export.uses import PREDICT, readme
 from jnn.export.web import write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
@@ -59,7 +60,10 @@ def export(
         inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
         expected = program.expected(inputs)
         check_same("predict.py", run_script(temporary / "predict.py", inputs), expected)
-        more = write_web(temporary, program, title) if web else {}
+        more = {}
+        if program.of_text and loaded.preparation:
+            more = write_texts(temporary, loaded.preparation, artifact.sizes, run_script)
+        more |= write_web(temporary, program, title) if web else {}
         more |= write_onnx(temporary, program) if onnx else {}
         write_text(temporary / "README.md", readme(config, more))
     return folder
@@ -108,7 +112,7 @@ def _taken(preparation: Preparation | None) -> str:
             "Inputs are prepared as the experiment prepares them; outputs are those of the model."
         )
     if preparation.tokenizer:
-        return "Inputs are the tokens of texts, and a mask that is true where a token is real."
+        return "Inputs are the tokens of texts, and a mask, as `encode` of `texts.py` makes them."
     if preparation.pixels:
         return "`x` are pictures as bytes."
     if preparation.scaling is not None:

@@ -44,7 +44,7 @@ pip install "jax>={jax}" numpy safetensors flatbuffers
 python predict.py INPUTS.npz OUTPUTS.npz
 ```
 
-In Python, `from predict import predict`, then `predict({call})`.
+In Python, `from predict import predict`, then `{call}`.
 
 | array | shape | dtype |
 |---|---|---|
@@ -76,7 +76,7 @@ def readme(config: Mapping[str, Any], more: Mapping[str, str]) -> str:
         title=config["title"],
         about=_about(config),
         files="\n".join(f"| `{name}` | {about} |" for name, about in files.items()),
-        call=", ".join(f"{name}={name}" for name in inputs),
+        call=_call(inputs, more),
         arrays="\n".join(rows),
         sizes=_sizes(config["sizes"]),
         jax=config["jax"],
@@ -86,6 +86,12 @@ def readme(config: Mapping[str, Any], more: Mapping[str, str]) -> str:
 
 def _row(name: str, spec: Mapping[str, Any]) -> str:
     return f"| {name} | ({', '.join(map(str, spec['shape']))}) | {spec['dtype']} |"
+
+
+def _call(inputs: Mapping[str, Any], more: Mapping[str, str]) -> str:
+    if "texts.py" in more:
+        return 'predict(**encode(["a text", "another"]))` after `from texts import encode'
+    return f"predict({', '.join(f'{name}={name}' for name in inputs)})"
 
 
 def _about(config: Mapping[str, Any]) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer, word_tokenizer
 from jnn.errors import JnnError
 from jnn.export import export, program_of
 from jnn.export.checks import check_same, run_script
-from jnn.export.stablehlo import stablehlo
+from jnn.export.stablehlo import Sizes, stablehlo
+from jnn.export.texts import write_texts
 from jnn.export.web import run_javascript, write_web
 from jnn.train import Preparation
 from tests.trained import NAMED, loaded, loaded_of, shaped
@@ -26,7 +28,10 @@ def in_process(script, inputs):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("jnn", "experiments"):
             patch.setitem(sys.modules, name, None)
-        outputs = runpy.run_path(str(script))["predict"](**inputs)
+        names = runpy.run_path(str(script))
+        if "encode" in names:
+            return names["encode"](inputs["texts"].tolist())
+        outputs = names["predict"](**inputs)
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
@@ -81,7 +86,43 @@ def test_texts_of_any_length(tmp_path):
     found = in_process(folder / "predict.py", {"tokens": tokens, "mask": mask})
     expected = model.predict(texts).probabilities
     np.testing.assert_allclose(found["probabilities"], expected, atol=SAME)
-    assert "`length` from 1 to 5." in (folder / "README.md").read_text()
+    text = (folder / "README.md").read_text()
+    assert "`length` from 1 to 5." in text
+    assert "from texts import encode" in text
+    encoded = in_process(folder / "texts.py", {"texts": np.array(texts)})
+    np.testing.assert_array_equal(encoded["tokens"], tokens)
+    np.testing.assert_array_equal(encoded["mask"], mask)
+
+
+TOKENIZERS = {
+    "characters": character_tokenizer("so good", special=("padding", "unknown")),
+    "characters, all known": character_tokenizer("so good"),
+    "words": word_tokenizer(["So good!", "so bad"], special=("unknown", "padding")),
+    "byte pairs": byte_pair_tokenizer("so good " * 9, vocabulary=260, special=("padding",)),
+}
+
+
+@pytest.mark.parametrize("sizes", [Sizes(None, 16, None), Sizes(None, 1, 4), Sizes()])
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_texts_become_the_same_tokens(tmp_path, name, sizes):
+    example = shaped(6, dtype=np.int32)
+    preparation = Preparation(example, tokenizer=TOKENIZERS[name], longest=sizes.most)
+    write_texts(tmp_path, preparation, sizes, in_process)
+    texts = ["so good so good so good", "so"]
+    found = in_process(tmp_path / "texts.py", {"texts": np.array(texts)})
+    most = sizes.most or (6 if sizes.least is None else None)
+    for text, tokens, mask in zip(texts, found["tokens"], found["mask"], strict=True):
+        assert tokens[mask].tolist() == TOKENIZERS[name].encode(text)[:most].tolist()
+    assert found["tokens"].shape[1] == {16: max(16, len(tokens)), 1: len(tokens)}.get(
+        sizes.least, 6
+    )
+
+
+def test_other_tokens_are_refused(tmp_path):
+    preparation = loaded("texts").preparation
+    run = lambda script, inputs: {"tokens": np.zeros((3, 5)), "mask": np.ones((3, 5), bool)}
+    with pytest.raises(JnnError, match=r"texts\.py: got tokens that differs"):
+        write_texts(tmp_path, preparation, Sizes(None, 1, 5), run)
 
 
 def test_a_text_has_room_for_a_window_that_needs_it():
