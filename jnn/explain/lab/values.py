@@ -22,9 +22,8 @@ class Value(NamedTuple):
     """A captured value of one example.
 
     ``axes`` names each axis: ``stack`` (members, blocks), ``time``, ``head``, ``query``, ``key``,
-    ``row``, ``column``, ``unit``; others are ``axis``, ``axis2``, ... ``follows`` says for each axis
-    of which input it has the length, such as ``source`` of a translation, "" for none or for the
-    only one.
+    ``row``, ``column``, ``unit``; others are ``axis``, ``axis2``, ... ``follows`` says for each
+    axis the length of which input it has, such as ``source`` of a translation; "" for the only one.
 
     ``kind`` says how it is drawn, without its stacks: ``number``, ``vector`` (unit), ``sequence``
     (time, unit), ``heads`` (time, head, unit), ``steps`` (time), ``maps`` (row, column, unit),

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.explain.lab.inputs import Example, Examples
 from jnn.explain.lab.page import lab_page
-from jnn.explain.lab.subject import Subject
-from jnn.train import Preparation
-from jnn.train.moments import Moment
 from tests.explain.lab.engine import Lab
+from tests.explain.lab.subjects import classifier
 
 TOLERANCE = 1e-4  # relative to the largest value, which the page shows with four digits
 
@@ -23,19 +20,7 @@ def near(a, b):
 
 @pytest.fixture(scope="module")
 def subject():
-    model = jnn.chain(
-        conv=jnn.conv(4, (3, 3)), relu=jax.nn.relu, flatten=jnn.flatten(3), out=jnn.dense(3)
-    )
-    example = jax.ShapeDtypeStruct((6, 6, 1), jnp.float32)
-    rng, shapes = np.random.default_rng(1), jax.eval_shape(model.init, jax.random.key(0), example)
-    params, state = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(a.dtype), shapes)
-    preparation = Preparation(example, pixels=True, classes=("a", "</script>", "c"))
-    picture = np.random.default_rng(0).integers(0, 256, (6, 6, 1)) / np.float32(255)
-    examples = Examples("test", [Example(picture.astype(np.float32), "a")])
-    halves = [np.ravel(leaf / 2).astype(np.float16) for leaf in jax.tree.leaves(params)]
-    moments = [Moment(0, np.concatenate(halves))]
-    subject = Subject("A <b>", model, params, state, example, preparation, examples=examples)
-    return subject._replace(moments=moments)
+    return classifier()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ export class BoxesAnswer {
       this.page.show();
     };
     const range = { type: "range", min: 0.01, max: 0.99, step: 0.01, value: 0.3, oninput: change };
-    const slider = element("input", range);
+    const slider = element("input", { ...range, "aria-label": "least confidence" });
     const text = element("span", {}, "confidence of at least ", shown);
     node.append(this.canvas, element("label", { class: "control" }, text, slider), this.list);
   }

@@ -45,7 +45,8 @@ export class NextTokens {
       shown.textContent = short(this.sampling[name]);
       this.page.show();
     };
-    const input = element("input", { type: "range", min, max, step, value, oninput: change });
+    const range = { type: "range", min, max, step, value, oninput: change };
+    const input = element("input", { ...range, "aria-label": text });
     return element("label", { class: "control" }, element("span", {}, `${text} `, shown), input);
   }
 

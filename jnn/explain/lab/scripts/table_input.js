@@ -26,6 +26,7 @@ export class TableInput {
     };
     const slider = element("input", {
       type: "range",
+      "aria-label": name,
       min: mean - REACH * deviation,
       max: mean + REACH * deviation,
       step: deviation / 50,

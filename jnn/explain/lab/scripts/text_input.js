@@ -10,14 +10,23 @@ class TextField {
   /** `changed(tokens)` is called a moment after the text has changed. */
   constructor(page, label, changed) {
     this.page = page;
+    this.changed = () => changed(page.tokenizer.encode(this.area.value));
     const typed = () => {
       clearTimeout(this.waiting);
-      this.waiting = setTimeout(() => changed(page.tokenizer.encode(this.area.value)), PAUSE);
+      this.waiting = setTimeout(() => this.flush(), PAUSE);
     };
     const disabled = !page.tokenizer.canEncode;
     this.area = element("textarea", { rows: 4, spellcheck: "false", disabled, oninput: typed });
     this.chips = element("p", { class: "tokens", "aria-label": `the tokens of the ${label}` });
     this.node = element("div", {}, element("label", {}, label, this.area), this.chips);
+  }
+
+  /** Read what was typed a moment ago. */
+  flush() {
+    if (!this.waiting) return;
+    clearTimeout(this.waiting);
+    this.waiting = null;
+    this.changed();
   }
 
   /** Show the text of tokens, and those that are read of it, from `start` on. */
@@ -65,6 +74,7 @@ export class TextInput {
 
   /** Add a token that was drawn; false where the text has ended. */
   append(token) {
+    this.field.flush();
     if (token === this.page.tokenizer.special.end) return false;
     this.set([...this.tokens, token], false);
     this.page.truth = "";
@@ -124,6 +134,8 @@ export class PairInput {
 
   /** Add a token that was drawn; false where the translation has ended, or has no room. */
   append(token) {
+    this.fields.source.flush();
+    this.fields.tokens.flush();
     const { end } = this.page.tokenizer.special;
     if (token === end || this.tokens.tokens.length >= this.length) return false;
     this.set("tokens", [...this.tokens.tokens, token], false);

@@ -1,0 +1,55 @@
+"""Small models with random params, as labs show them."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jnn
+from jnn.data.tokenizers import character_tokenizer
+from jnn.explain.lab.inputs import Example, Examples
+from jnn.explain.lab.subject import Subject
+from jnn.train import Preparation
+from jnn.train.moments import Moment
+
+
+def drawn(model: jnn.Model, example: Any) -> tuple[Any, Any]:
+    """Params and state, which takes no compilation."""
+    shapes, rng = jax.eval_shape(model.init, jax.random.key(0), example), np.random.default_rng(1)
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), shapes)
+
+
+def classifier() -> Subject:
+    """A convolutional network with three classes, two examples and an earlier moment."""
+    model = jnn.chain(
+        conv=jnn.conv(4, (3, 3)), relu=jax.nn.relu, flatten=jnn.flatten(3), out=jnn.dense(3)
+    )
+    example = jax.ShapeDtypeStruct((6, 6, 1), jnp.float32)
+    params, state = drawn(model, example)
+    preparation = Preparation(example, pixels=True, classes=("a", "</script>", "c"))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 1))
+    pictures = pixels.astype(np.float32) / np.float32(255)
+    found = [Example(picture, name) for picture, name in zip(pictures, "ac", strict=True)]
+    halves = [np.ravel(leaf / 2).astype(np.float16) for leaf in jax.tree.leaves(params)]
+    return Subject(
+        "A <b>",
+        model,
+        params,
+        state,
+        example,
+        preparation,
+        examples=Examples("test", found),
+        moments=[Moment(0, np.concatenate(halves))],
+        curves={"train/loss": [(0, 2.0), (10, 1.0)]},
+    )
+
+
+def writer() -> Subject:
+    """A recurrent language model of eight letters."""
+    model = jnn.chain(embedding=jnn.embedding(8, 6), lstm=jnn.lstm(4), out=jnn.dense(8))
+    example = jax.ShapeDtypeStruct((12,), jnp.int32)
+    params, state = drawn(model, example)
+    examples = Examples("test", [Example("abcd"), Example("hgfedcba")])
+    tokenizer = character_tokenizer("abcdefgh")
+    return Subject("", model, params, state, example, tokenizer=tokenizer, examples=examples)

@@ -1,0 +1,137 @@
+"""The lab in Chromium: by pointer, by keyboard, on a telephone."""
+
+import jax
+import numpy as np
+import pytest
+
+from jnn.explain.lab.page import lab_page
+from tests.explain.browser import NAMELESS, chromium, complaints, is_wider_than_the_screen, resize
+from tests.explain.lab.subjects import classifier, writer
+
+pytestmark = pytest.mark.slow
+PATIENCE = 60
+"""Seconds, on a machine with other work."""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lab")
+    for name, subject in (("classifier", classifier()), ("writer", writer())):
+        (folder / f"{name}.html").write_text(lab_page(subject), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def window():
+    with chromium() as window:
+        yield window
+
+
+@pytest.fixture
+def visit(window, pages):
+    """Opens a page in a state; afterwards nothing may have been complained about."""
+
+    def visit(name, state="", width=1400):
+        window.get("about:blank")
+        resize(window, width, 1000)
+        window.get(f"{(pages / name).as_uri()}.html#{state}")
+        wait(window, "return document.getElementById('time').textContent !== ''")
+        return window
+
+    complaints(window)
+    yield visit
+    assert complaints(window) == []
+
+
+def wait(window, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(window, PATIENCE).until(lambda w: w.execute_script(condition))
+
+
+def text(window, selector):
+    return window.execute_script(f"return document.querySelector({selector!r}).textContent")
+
+
+def click(window, script):
+    window.execute_script(f"{script}.click()")
+    window.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
+def test_the_answer_is_that_of_the_model_and_follows_a_changed_channel(visit):
+    window, subject = visit("classifier", "at=conv/output:2:1:1"), classifier()
+    predict = lambda x: jax.nn.softmax(subject.model.apply(subject.params, subject.state, x)[0])
+    expected = np.asarray(jax.jit(predict)(subject.examples.found[0].x))
+    shown = (
+        "return [...document.querySelectorAll('#answer .number')].map((n) => Number(n.textContent))"
+    )
+    np.testing.assert_allclose(window.execute_script(shown), expected, atol=1e-3)
+    before = window.execute_script(shown)
+    click(window, "document.querySelector('#inspector .control button')")
+    assert window.execute_script(shown) != before
+    assert "off=conv%2Foutput%3A2%3A0" in window.current_url
+    assert "Σ w x + b" not in text(window, "#inspector .how")
+    click(
+        window,
+        "[...document.querySelectorAll('button')].find((b) => b.textContent.includes('Undo'))",
+    )
+    assert window.execute_script(shown) == before
+    assert "Σ w x + b" in text(window, "#inspector .how")
+
+
+def test_a_picture_is_drawn_with_the_pointer_and_the_slider_goes_through_training(visit):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    window = visit("classifier")
+    answer = text(window, "#answer")
+    click(window, "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Clear')")
+    blank = text(window, "#answer")
+    pen = window.find_element(By.CSS_SELECTOR, "canvas.pen")
+    ActionChains(window).move_to_element(pen).click_and_hold().move_by_offset(
+        30, 40
+    ).release().perform()
+    wait(window, f"return document.querySelector('#answer').textContent !== {blank!r}")
+    click(window, "document.querySelector('.examples button')")
+    assert text(window, "#answer") == answer
+    slider = "const slider = document.getElementById('moment'); slider.value = 0;"
+    window.execute_script(f"{slider} slider.dispatchEvent(new Event('input'))")
+    wait(window, f"return document.querySelector('#answer').textContent !== {answer!r}")
+    assert "moment=0" in window.current_url
+
+
+def test_the_keyboard_goes_from_number_to_number(visit):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    window = visit("classifier")
+    window.execute_script("document.querySelector('#walk canvas').focus()")
+    ActionChains(window).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN).perform()
+    wait(window, "return document.querySelector('#inspector .large') !== null")
+    assert "channel 0, row 1, column 1" in text(window, "#inspector")
+    assert "Its gradient to the input" in text(window, "#inspector")
+
+
+def test_a_text_is_typed_and_the_model_writes_on(visit):
+    from selenium.webdriver.common.by import By
+
+    window = visit("writer")
+    area = window.find_element(By.TAG_NAME, "textarea")
+    area.clear()
+    area.send_keys("hadebc")
+    wait(window, "return document.querySelectorAll('.tokens .token').length === 6")
+    click(
+        window, "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Write on')"
+    )
+    wait(window, "return document.querySelector('textarea').value.length > 15")
+    assert window.execute_script("return document.querySelector('textarea').value")[:6] == "hadebc"
+    assert window.execute_script("return document.querySelectorAll('.token.unread').length") > 0
+
+
+@pytest.mark.parametrize("name", ["classifier", "writer"])
+def test_nothing_scrolls_sideways_on_a_telephone_and_all_controls_have_names(visit, name):
+    window = visit(name, width=390)
+    assert not is_wider_than_the_screen(window)
+    assert window.execute_script(NAMELESS) == []
+    window.execute_script("document.querySelector('#walk canvas').click()")
+    assert not is_wider_than_the_screen(window)
