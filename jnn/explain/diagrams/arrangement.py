@@ -117,8 +117,7 @@ def _rows(
             i
             for i in range(start + 1, len(columns))
             if wide[i]
-            and any(wide[start:i])
-            and width(i, len(columns)) > TOO_SHORT
+            and min(width(start, i), width(i, len(columns))) > TOO_SHORT
             and passing(i) <= MOST_VALUES
         ]
         fitting = [i for i in possible if width(start, i) <= widest] or possible[:1]
