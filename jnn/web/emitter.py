@@ -13,6 +13,7 @@ from jax.extend import core
 
 from jnn._jaxprs import scope_of
 from jnn.errors import mistake
+from jnn.web.memory import Buffer
 from jnn.web.values import (
     ARRAYS,
     Expression,
@@ -52,7 +53,7 @@ class Emitter:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.functions: list[str] = []
-        self.buffers: list[str] = []
+        self.buffers: dict[str, Buffer] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.path = ""
         """The named scopes of the equation that is being written."""
@@ -117,9 +118,9 @@ class Emitter:
             yield index
 
     def buffer(self, dtype: str, shape: Sequence[int]) -> View:
-        """A new buffer."""
+        """A new buffer. Its contents are not zero: it may have been that of an earlier value."""
         name = self.name("b")
-        self.buffers.append(f"const {name} = new {ARRAYS[dtype]}({max(1, math.prod(shape))});")
+        self.buffers[name] = Buffer(dtype, max(1, math.prod(shape)))
         return view(name, dtype, shape)
 
     def output(self, equation: Any, i: int = 0) -> View:
@@ -145,6 +146,11 @@ class Emitter:
         shape, (value, target) = flattened(value.shape, [value, target])
         with self.loops(shape) as index:
             self.line(f"{target.at(index)} = {value.at(index)};")
+
+    def fill(self, target: View, text: str) -> None:
+        """Set all elements of a new buffer, which may be larger than the value in it."""
+        n = math.prod(target.shape)
+        self.line(f"{target.buffer}.fill({text}, 0, {n});")
 
     def stored(self, value: Value) -> View:
         """The value as a view: itself, or in a new buffer."""

@@ -13,6 +13,7 @@ from jnn.errors import mistake
 from jnn.paths import path_name
 from jnn.web import rules  # noqa: F401, which registers them
 from jnn.web.emitter import Emitter, checked
+from jnn.web.memory import shared
 from jnn.web.values import ARRAYS, dtype_of, shape_of, view
 
 
@@ -57,17 +58,21 @@ def javascript(f: Callable, *examples: Any) -> str:
         f'const {name} = data({ARRAYS[str(array.dtype)]}, "{_text(array)}");'
         for name, array in emitter.constants.items()
     ]
+    lines, buffers = shared(emitter.lines, emitter.buffers)
     about = f"inputs: {json.dumps(inputs)}, outputs: {json.dumps(outputs)}"
     return "\n".join(
         [
             runtime,
             *constants,
-            *emitter.buffers,
+            *(
+                f"const {name} = new {ARRAYS[dtype]}({size});"
+                for name, (dtype, size) in buffers.items()
+            ),
             "",
             *emitter.functions,
             "",
             f"function call({', '.join(argument.buffer for argument in arguments)}) {{",
-            *emitter.lines,
+            *lines,
             "}",
             "",
             f"const model = {{ call, {about} }};",

@@ -1,5 +1,7 @@
 """Calls are inlined; scans and loops are loops, branches are branches."""
 
+import math
+
 import jax
 
 from jnn._jaxprs import CALLS, CUSTOM, REMATS, callee, scan_counts
@@ -96,7 +98,8 @@ def _while(emitter, equation, inputs):
         )
         if goes_on.shape:
             (goes_on,) = _copied(emitter, [goes_on])
-            emitter.line(f"if (!{goes_on.buffer}.includes(1)) break;")
+            n = math.prod(goes_on.shape)
+            emitter.line(f"if (!{goes_on.buffer}.subarray(0, {n}).includes(1)) break;")
         else:
             emitter.line(f"if (!{goes_on.at([])}) break;")
         outputs = emitter.run(body.jaxpr, body.consts, [*of_body, *carry], emitter.path)

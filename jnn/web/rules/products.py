@@ -38,12 +38,12 @@ def _dot(emitter, equation, inputs):
         return value.at(merged(axes, [*batch, *free], axes_sum, inner, len(value.shape)))
 
     if 0 in a.shape or 0 in b.shape:
-        emitter.line(f"{output.buffer}.fill(0);")
+        emitter.fill(output, "0")
         return [output]
     if right and b.strides[right[-1]] == 1 and output.shape[-1] >= FOUR:
         summed = sizes(a, left_sum)
         by_fours = a.dtype == "float32" and len(summed) == 1 and summed[0] % FOUR == 0
-        emitter.line(f"{output.buffer}.fill(0);")
+        emitter.fill(output, "0")
         steps = [summed[0] // FOUR] if by_fours else summed
         with emitter.loops(outer) as index, emitter.loops(steps) as inner, emitter.block():
             batch, free = index[: len(left_batch)], index[len(left_batch) :]
@@ -81,7 +81,7 @@ def _convolution(emitter, equation, inputs):
     y_n, y_c, *y_space = numbers.out_spec
     groups, batch_groups = parameters["feature_group_count"], parameters["batch_group_count"]
     features, channels = kernel.shape[o_axis], kernel.shape[i_axis]
-    emitter.line(f"{output.buffer}.fill(0);")
+    emitter.fill(output, "0")
     if 0 in x.shape or 0 in kernel.shape:
         return [output]
     places = zip(

@@ -86,7 +86,7 @@ def _split(emitter, equation, inputs):
 def _empty(emitter, equation, inputs):
     """Zeros, as on a CPU."""
     output = emitter.output(equation)
-    emitter.line(f"{output.buffer}.fill(0);")
+    emitter.fill(output, "0")
     return [output]
 
 
@@ -140,7 +140,7 @@ def _tile(emitter, equation, inputs):
 def _pad(emitter, equation, inputs):
     value, padding = inputs
     output, config = emitter.output(equation), equation.params["padding_config"]
-    emitter.line(f"{output.buffer}.fill({padding.at([])});")
+    emitter.fill(output, padding.at([]))
     if 0 in value.shape:
         return [output]
     with emitter.loops(value.shape) as index:

@@ -49,7 +49,7 @@ def _scatter(emitter, equation, inputs):
         (stride, padding, 1, 1)
         for stride, padding in zip(parameters["window_strides"], parameters["padding"], strict=True)
     ]
-    emitter.line(f"{output.buffer}.fill(0);")
+    emitter.fill(output, "0")
     with emitter.loops(source.shape) as index, emitter.block():
         emitter.line("let k = -1, a = 0;")
         with emitter.loops(parameters["window_dimensions"]) as taps:
