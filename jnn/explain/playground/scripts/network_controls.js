@@ -4,7 +4,7 @@ import { numbersFor, select, slider } from "./control.js";
 import { kindOf, lossesFor } from "./state.js";
 
 const SETS = {
-  circles: "circles, one in the other",
+  circles: "circles",
   xor: "four corners (xor)",
   clusters: "two clusters",
   spirals: "two spirals",
@@ -16,7 +16,7 @@ const SETS = {
   bump: "a bump",
   steps: "steps",
   kink: "a kink",
-  wave: "a wave that gets faster",
+  wave: "a faster wave",
   own: "your own points",
 };
 const KIND_NAMES = {

@@ -3,7 +3,7 @@
 import { element, svgElement } from "../../scripts/elements.js";
 import { fixed } from "../../scripts/numbers.js";
 import { arithmetic } from "./arithmetic.js";
-import { namesIn, widthsOf } from "./state.js";
+import { kindOf, namesIn, widthsOf } from "./state.js";
 
 const COLUMN = 324;
 const ROW = 136;
@@ -83,7 +83,9 @@ export class NumbersView {
   /** Which example it is, and buttons to others. */
   chooser(example, count, { x, y }, net) {
     const go = (by) => () => this.change({ example: (example + by + count) % count });
-    const what = `Training point ${example + 1} of ${count}: x = ${fixed(x[0])}, y = ${fixed(x[1])}, `;
+    const isCurve = kindOf(this.state, this.facts) === "curve";
+    const place = `x = ${fixed(x[0])}${isCurve ? "" : `, y = ${fixed(x[1])}`}`;
+    const what = `Training point ${example + 1} of ${count}: ${place}, `;
     return element(
       "div",
       { class: "buttons" },
