@@ -177,7 +177,7 @@ def embed(config: Config, params, state, batch: Mapping[str, Any]) -> jax.Array:
     model = config.cast(jnn.ensemble(embedder(config), config.members))
     one = lambda image: model.apply(params["embedding"], state["embedding"], image)[0]
     both = networks.unit_length(one(image) + one(jnp.flip(image, axis=-2)))
-    return jnp.moveaxis(both, 0, 1).reshape(len(image), -1) / config.members**0.5
+    return jnp.moveaxis(both, 0, 1).reshape(image.shape[0], -1) / config.members**0.5
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
@@ -253,5 +253,5 @@ def baseline_embeddings(splits: Splits) -> dict[str, np.ndarray]:
     """Embeddings of the test images by methods that were fitted to the images of all others."""
     train = splits.train_and_validation
     pixels = [np.asarray(standardized(reduced(part["image"]))) for part in (train, splits.test)]
-    x, test = (image.reshape(len(image), -1) for image in pixels)
+    x, test = (image.reshape(image.shape[0], -1) for image in pixels)
     return linear_embeddings(x, train["person"], test)

@@ -18,8 +18,6 @@ TEXTS = '''\
 
 import json
 import pathlib
-import sys
-
 {imports}
 
 spec = json.loads((pathlib.Path(__file__).parent / "tokenizer.json").read_text("utf-8"))
@@ -47,7 +45,6 @@ def tokens_of(text):
     text = text.lower() if spec["lower"] else text
     words = [match[0] for match in re.finditer(spec["pattern"], text)]
     return [index[w] if w in index else special["unknown"] for w in words]
-
 '''
 _CHARACTERS = '''
 index = {character: len(special) + i for i, character in enumerate(spec["characters"])}
@@ -56,7 +53,6 @@ index = {character: len(special) + i for i, character in enumerate(spec["charact
 def tokens_of(text):
     """The number of each character."""
     return [index[c] if c in index else special["unknown"] for c in text]
-
 '''
 _LIBRARY = '''
 tokenizer = tokenizers.Tokenizer.from_str(json.dumps(spec["tokenizer"]))
@@ -68,13 +64,12 @@ tokenizer.encode_special_tokens = True
 def tokens_of(text):
     """The number of each piece of the text."""
     return tokenizer.encode(text, add_special_tokens=spec.get("ends", False)).ids
-
 '''
 _KINDS = {
-    "words": ("import re\n\nimport numpy as np", _WORDS),
-    "characters": ("import numpy as np", _CHARACTERS),
+    "words": ("import re\nimport sys\n\nimport numpy as np", _WORDS),
+    "characters": ("import sys\n\nimport numpy as np", _CHARACTERS),
 }
-_OTHERS = ("import numpy as np\nimport tokenizers", _LIBRARY)
+_OTHERS = ("import sys\n\nimport numpy as np\nimport tokenizers", _LIBRARY)
 """Of byte pairs, and of pretrained models."""
 
 

@@ -111,11 +111,11 @@ def test_texts_become_the_same_tokens(tmp_path, name, sizes):
     texts = ["so good so good so good", "so"]
     found = in_process(tmp_path / "texts.py", {"texts": np.array(texts)})
     most = sizes.most or (6 if sizes.least is None else None)
-    for text, tokens, mask in zip(texts, found["tokens"], found["mask"], strict=True):
-        assert tokens[mask].tolist() == TOKENIZERS[name].encode(text)[:most].tolist()
-    assert found["tokens"].shape[1] == {16: max(16, len(tokens)), 1: len(tokens)}.get(
-        sizes.least, 6
-    )
+    expected = [TOKENIZERS[name].encode(text)[:most].tolist() for text in texts]
+    rows = zip(found["tokens"], found["mask"], strict=True)
+    assert [tokens[mask].tolist() for tokens, mask in rows] == expected
+    length = 6 if sizes.least is None else max(sizes.least, *map(len, expected))
+    assert found["tokens"].shape == (2, length)
 
 
 def test_other_tokens_are_refused(tmp_path):
