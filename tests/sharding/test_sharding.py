@@ -106,7 +106,7 @@ def test_the_reason_says_what_does_not_divide():
         (lambda: mesh_sizes("data=0"), "mesh: got 'data=0', expected axes among"),
         (lambda: mesh_sizes("data"), "mesh: got 'data', expected axes among"),
         (lambda: mesh_sizes("data=2,data=2"), "mesh: got data twice in 'data=2,data=2'"),
-        (lambda: make_mesh("data=16"), "got data=16, 16 devices, expected at most 8"),
+        (lambda: make_mesh("data=16"), "got data=16, 16 devices, expected 1 to 8 devices"),
         (
             lambda: spec("a/kernel", (4, 4), rules=[("kernel", ("model", None))]),
             "the axis 'model' in the rule 'kernel', expected one of data, fsdp, tensor, or None",
@@ -274,4 +274,4 @@ def test_rules_of_a_task_match_its_params():
 def test_a_run_from_the_command_line_refuses_more_devices_than_there_are(capsys):
     words = ["run", "image_classification", "--smoke", "--offline", "--mesh", "data=16"]
     assert main(words) == 2
-    assert re.search("mesh: got data=16, 16 devices, expected at most 8", capsys.readouterr().err)
+    assert re.search("mesh: got data=16, 16 devices, expected 1 to 8 devices", capsys.readouterr().err)
