@@ -27,12 +27,13 @@ _OF_TRAINING = {
     "zero_last_scale",
 }
 """Settings that the function of a model does not depend on, nor the shapes of its params."""
-_ZEROS = {
-    "hidden": lambda settings: 4 * settings.width,
-    "key_value_heads": lambda settings: settings.heads,
-    "head_features": lambda settings: settings.width // settings.heads,
+_MEANT = {
+    "hidden": lambda settings: settings.hidden or 4 * settings.width,
+    "key_value_heads": lambda settings: settings.key_value_heads or settings.heads,
+    "head_features": lambda settings: settings.head_features or settings.width // settings.heads,
+    "attention_bias": lambda settings: _biases(settings),
 }
-"""What a setting of 0 stands for."""
+"""What the value of a setting stands for, where that is another one."""
 
 
 def as_pretrained(
@@ -88,8 +89,7 @@ def as_pretrained(
 def _config(family: Family, settings: Any) -> dict[str, Any]:
     """The ``config.json`` of the class that has these settings."""
     values = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
-    zeros = [name for name in _ZEROS if name in values and not values[name]]
-    values |= {name: _ZEROS[name](settings) for name in zeros}
+    values |= {name: meant(settings) for name, meant in _MEANT.items() if name in values}
     entries = {key: value for key, value in family.fixed.items() if value is not None}
     entries |= write_settings(family.settings, values) | family.derived(settings)
     read = read_settings(family.settings, family.fixed, entries, "as_pretrained")
@@ -127,9 +127,17 @@ def differences(settings: Any, made: Any) -> list[str]:
 
 
 def _same(name: str, settings: Any, made: Any) -> bool:
-    """Whether a setting is the same, 0 standing for what it stands for."""
-    meant = lambda s: getattr(s, name) or _ZEROS.get(name, lambda s: getattr(s, name))(s)
-    return meant(settings) == meant(made)
+    """Whether a setting is the same, or means the same."""
+    if getattr(settings, name) == getattr(made, name):
+        return True
+    return name in _MEANT and _MEANT[name](settings) == _MEANT[name](made)
+
+
+def _biases(settings: Any) -> str:
+    """The projections of attention with biases, by name."""
+    if settings.attention_bias != "same":
+        return settings.attention_bias
+    return "all" if settings.use_bias else "none"
 
 
 def _check_params(model: Any, example: Any, params: Params, state: State) -> None:

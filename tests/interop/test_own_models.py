@@ -1,6 +1,7 @@
 """Models of jnn, written for Hugging Face's transformers to read."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer
 from jnn.errors import JnnError
 from jnn.interop import as_pretrained, load, save
 from jnn.interop.own import differences
+from tests.interop import tiny
 
 SIZES = {"vocabulary": 13, "length": 9, "width": 8, "depth": 2, "heads": 2, "hidden": 12}
 LLAMA = {"gated": True, "norm": "rms", "positions": "rotary", "activation": "silu"}
@@ -57,6 +59,16 @@ def test_what_is_written_is_read_as_the_same_model(family, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again.params, loaded.params)
     assert differences(loaded.settings, again.settings) == []
     assert differences(dataclasses.replace(loaded.settings, heads=4), again.settings)
+
+
+def test_a_vision_transformer_is_written_and_read_as_the_same_model(tmp_path):
+    folder = tiny.vision_transformer_folder(tmp_path / "vit")
+    again = load(folder)
+    assert json.loads((folder / "config.json").read_text())["qkv_bias"] is True
+    assert {leaf.dtype for leaf in jax.tree.leaves(again.params)} == {np.dtype("float32")}
+    save(tmp_path / "again", again)
+    names = [each / "model.safetensors" for each in (folder, tmp_path / "again")]
+    assert names[0].read_bytes() == names[1].read_bytes()
 
 
 @pytest.mark.torch

@@ -52,7 +52,6 @@ def encoder(folder, family="bert", **changes):
 def vision_transformer_folder(folder):
     """A ViT of pictures of 8 x 8."""
     sizes = {"image_size": (8, 8), "patch_size": 4, "width": 8, "depth": 1, "heads": 2}
-    sizes |= {"attention_bias": "all"}
     settings = VisionTransformerConfig(outputs=3, hidden=8, norm_epsilon=1e-12, **sizes)
     return _images(folder, "vit", settings, vision_transformer(settings))
 
