@@ -20,7 +20,11 @@ def lesson_texts() -> list[str]:
 
 
 def states(text: str) -> Iterator[str]:
-    """The states that a lesson opens, as they stand after # in an address."""
+    """The states that a lesson opens, as they stand after # in an address.
+
+    >>> list(states('<a href="#lesson=1&set=xor">four corners</a>'))
+    ['lesson=1&set=xor']
+    """
     yield from map(unescape, _STATE.findall(text))
 
 

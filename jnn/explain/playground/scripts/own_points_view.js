@@ -25,7 +25,11 @@ export class OwnPointsView {
     });
     this.error = element("p", { class: "message", role: "alert" });
     box.replaceChildren(
-      element("p", { class: "hint" }, "Press the picture of the output to add points."),
+      element(
+        "p",
+        { class: "hint" },
+        "Press the picture of the output to add points. Every fourth is for testing.",
+      ),
       element(
         "fieldset",
         {},
