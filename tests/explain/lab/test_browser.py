@@ -92,6 +92,9 @@ def test_a_picture_is_drawn_with_the_pointer_and_the_slider_goes_through_trainin
         30, 40
     ).release().perform()
     wait(window, f"return document.querySelector('#answer').textContent !== {blank!r}")
+    mine, state = text(window, "#answer .bars"), window.current_url.partition("#")[2]
+    visit("classifier", state)
+    assert text(window, "#answer .bars") == mine
     click(window, "document.querySelector('.examples button')")
     assert text(window, "#answer") == answer
     slider = "const slider = document.getElementById('moment'); slider.value = 0;"
@@ -110,6 +113,8 @@ def test_the_keyboard_goes_from_number_to_number(visit):
     wait(window, "return document.querySelector('#inspector .large') !== null")
     assert "channel 0, row 1, column 1" in text(window, "#inspector")
     assert "Its gradient to the input" in text(window, "#inspector")
+    click(window, "document.querySelector('#inspector .close')")
+    assert "Look closer" in text(window, "#inspector")
 
 
 def test_a_text_is_typed_and_the_model_writes_on(visit):
@@ -120,6 +125,7 @@ def test_a_text_is_typed_and_the_model_writes_on(visit):
     area.clear()
     area.send_keys("hadebc")
     wait(window, "return document.querySelectorAll('.tokens .token').length === 6")
+    wait(window, "return location.hash.includes('x=hadebc')")
     click(
         window, "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Write on')"
     )

@@ -117,7 +117,8 @@ export class Answers {
 
   showNumbers(numbers, truth) {
     const { answers } = this.page.lab;
-    const sentences = numbers.map((y, i) => numbersSentence(answers[i].path, y, truth));
+    const shown = this.isFan ? numbers.slice(0, 1) : numbers;
+    const sentences = shown.map((y, i) => numbersSentence(answers[i].path, y, truth));
     this.text.replaceChildren(...sentences);
     if (this.isFan) {
       const H = this.page.lab.answers[0].shape.at(-1);

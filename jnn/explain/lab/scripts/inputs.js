@@ -36,6 +36,8 @@ export function makeInput(page, node) {
       mark();
     },
     append: (token) => input.append(token),
+    written: input.written && (() => input.written()),
+    read: input.read && ((text) => input.read(text)),
     update: () => input.update(),
   };
 }

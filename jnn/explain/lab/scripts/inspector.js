@@ -16,11 +16,7 @@ export class Inspector {
     this.changes = element("div");
     this.refresh = () => {};
     this.making = new Making(page);
-    this.about.append(
-      element("h2", {}, "Look closer"),
-      element("p", { class: "quiet" }, "Point at any number in the network to read it. "),
-      element("p", { class: "quiet" }, "Click it to see how it is made, and to change it."),
-    );
+    this.invite();
     node.append(this.about, this.changes);
   }
 
@@ -30,10 +26,20 @@ export class Inspector {
     this.node.classList.toggle("empty", !selected && !model.changes().length);
     if (selected !== this.shown) {
       this.shown = selected;
+      if (!selected) this.invite();
       this.refresh = selected ? this.look(selected) : () => {};
     }
     this.refresh();
     this.changes.replaceChildren(...this.listed());
+  }
+
+  /** Say what can be looked at, while nothing is. */
+  invite() {
+    this.about.replaceChildren(
+      element("h2", {}, "Look closer"),
+      element("p", { class: "quiet" }, "Point at any number in the network to read it."),
+      element("p", { class: "quiet" }, "Click it to see how it is made, and to change it."),
+    );
   }
 
   /** Show what a number is of; returns what brings it up to date. */
@@ -43,7 +49,10 @@ export class Inspector {
     const control = this.control(value, partOf(value, cell));
     const how = element("div", { class: "how" });
     const go = (path, place) => this.page.goTo(path, place);
+    const leave = () => this.page.leave();
+    const label = { type: "button", class: "close", "aria-label": "close", onclick: leave };
     this.about.replaceChildren(
+      element("button", label, "×"),
       element("h2", {}, value.path || "answer"),
       element("p", { class: "quiet" }, inWords(value, cell, figure.shape)),
       number,

@@ -11,12 +11,13 @@ import { makeInput } from "./inputs.js";
 import { cellOf } from "./layout.js";
 import { legend } from "./legend.js";
 import { TrainedModel, inputsOf } from "./model.js";
+import { packed, unpack } from "./packing.js";
 import { NextTokens } from "./next_tokens.js";
 import { tokenizer } from "./tokenizers.js";
 import { Training } from "./training.js";
 import { boxes } from "./walk.js";
 
-const DEFAULTS = { example: 0, off: "", at: "", moment: -1 };
+const DEFAULTS = { example: 0, x: "", off: "", at: "", moment: -1 };
 
 /** The page of a run. */
 class Page {
@@ -50,6 +51,7 @@ class Page {
     const example = this.lab.input.examples[i];
     this.state.example = i;
     this.truth = example?.truth ?? "";
+    this.state.x = "";
     this.inputs = inputsOf(this.lab, example);
     this.input.take(example);
     this.changed(true);
@@ -57,7 +59,10 @@ class Page {
 
   /** The input or a factor has changed: compute at the next frame. */
   changed(isExample = false) {
-    if (!isExample) this.truth = "";
+    if (!isExample) {
+      this.truth = "";
+      this.state.x = this.input.written?.() ?? packed(this.lab.input, this.inputs);
+    }
     if (this.asked || !this.inputs) return;
     this.asked = true;
     requestAnimationFrame(() => this.compute());
@@ -95,6 +100,12 @@ class Page {
   /** Look at one number of a figure. */
   select(figure, cell) {
     this.selected = { figure, value: figure.value, cell };
+    this.show();
+  }
+
+  /** Look at no number any more. */
+  leave() {
+    this.selected = null;
     this.show();
   }
 
@@ -142,7 +153,11 @@ class Page {
       const [tile, row, column] = cell.map(Number);
       this.selected = { figure, value: figure.value, cell: { tile, row, column } };
     }
+    const { x } = this.state;
     this.choose(Math.min(this.state.example, Math.max(0, this.lab.input.examples.length - 1)));
+    if (!x) return;
+    if (this.input.read) this.input.read(x);
+    else if (unpack(this.lab.input, x, this.inputs)) this.changed();
   }
 }
 

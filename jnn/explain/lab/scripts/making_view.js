@@ -62,11 +62,20 @@ function windowNodes(terms) {
   const columns = new Set(terms.map(({ place }) => place.column)).size;
   const channels = terms.length / (rows * columns);
   if (rows * columns < 2 || !Number.isInteger(channels)) return [];
+  const weightOf = (channel) => {
+    const own = terms.filter((_, i) => i % channels === channel);
+    return Math.abs(own.reduce((sum, { value, weight }) => sum + value * weight, 0));
+  };
+  const order = Array.from({ length: channels }, (_, channel) => channel);
+  order.sort((a, b) => weightOf(b) - weightOf(a));
   const tiles = Math.min(channels, 12);
-  const at = (tile, r, c) => (r * columns + c) * channels + tile;
+  const at = (tile, r, c) => (r * columns + c) * channels + order[tile];
   const shape = { bars: false, tiles, rows, columns, at };
   const pictures = [
-    ["window", terms.map(({ value }) => value)],
+    [
+      channels > tiles ? `window, of the ${tiles} channels that matter most` : "window",
+      terms.map(({ value }) => value),
+    ],
     ["× kernel", terms.map(({ weight }) => weight)],
     ["= products", terms.map(({ value, weight }) => value * weight)],
   ];

@@ -81,6 +81,19 @@ export class TextInput {
     return true;
   }
 
+  /** The text, for the address; "" for a long one. */
+  written() {
+    const text = this.page.tokenizer.written(this.tokens);
+    return this.page.tokenizer.canEncode && text.length <= 500 ? text : "";
+  }
+
+  /** Read the text of an address. */
+  read(text) {
+    const tokens = this.page.tokenizer.encode(text.slice(0, 500));
+    if (tokens.length) this.set(tokens, false);
+    this.page.changed();
+  }
+
   update() {}
 }
 
