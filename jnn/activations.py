@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+from jax.core import Tracer
 from jax.sharding import AxisType, PartitionSpec
 
 from jnn.sharding import BATCH, batch_parts
@@ -19,17 +20,28 @@ def with_examples(tree: Any, axis: int = 0) -> Any:
     all layers behind it. With their examples split, it gathers the params of a layer instead, which
     is what ``fsdp`` means.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    is_known = set(BATCH) <= set(mesh.axis_names)
-    if not is_known or any(kind != AxisType.Auto for kind in mesh.axis_types):
+    if not (parts := _parts_of_a_batch()):
         return tree
-    parts = batch_parts(mesh.shape)
 
     def split(leaf: Any) -> Any:
-        is_traced = isinstance(leaf, jax.core.Tracer)
+        is_traced = isinstance(leaf, Tracer)
         if not is_traced or leaf.ndim <= axis or leaf.shape[axis] % parts:
             return leaf
         spec = PartitionSpec(*(None,) * axis, BATCH)
         return jax.lax.with_sharding_constraint(leaf, spec)
 
     return jax.tree.map(split, tree)
+
+
+def devices_of_examples() -> int:
+    """Over how many devices examples are split where layers know the mesh; elsewhere 1."""
+    return _parts_of_a_batch() or 1
+
+
+def _parts_of_a_batch() -> int:
+    """Those of the mesh that layers know, 0 without one."""
+    mesh = jax.sharding.get_abstract_mesh()
+    is_known = set(BATCH) <= set(mesh.axis_names)
+    if not is_known or any(kind != AxisType.Auto for kind in mesh.axis_types):
+        return 0
+    return batch_parts(mesh.shape)

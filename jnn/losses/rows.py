@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jnn.activations import devices_of_examples
 from jnn.errors import mistake
 from jnn.integers import check_integer
 
@@ -22,7 +23,8 @@ def by_rows(
         loss: of arrays with one leading axis, ``(n, ...)`` each, to ``(n,)``; row by row.
         arrays: with the same ``axes`` leading axes, such as features ``(B, T, D)`` and labels
             ``(B, T)`` for ``axes=2``.
-        rows: how many at a time; the last are padded with zeros, which the result omits.
+        rows: how many at a time, on a mesh on each device that examples are split over; the last
+            are padded with zeros, which the result omits.
 
     Returns:
         The losses, with the leading axes of the arrays.
@@ -38,7 +40,7 @@ def by_rows(
     >>> found.shape, bool(jnp.allclose(found, jnp.log(50)))
     ((2, 3), True)
     """
-    rows = check_integer("by_rows", "rows", rows)
+    rows = check_integer("by_rows", "rows", rows) * devices_of_examples()
     leading = {array.shape[:axes] for array in arrays}
     if len(leading) != 1 or len(next(iter(leading))) < axes:
         shapes = ", ".join(str(tuple(array.shape)) for array in arrays) or "no arrays"
