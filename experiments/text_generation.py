@@ -126,7 +126,9 @@ class Config(FineTuningConfig):
     remat: Literal["none", "products", "projections", "full"] = SUITED
     """What a transformer recomputes in the backward pass, to save memory: see `jnn.remat`."""
     loss_rows: int = SUITED
-    """Tokens for which a transformer makes logits at a time, to save memory; 0 for all."""
+    """Tokens for which a transformer makes logits at a time on each device, to save memory; 0 for
+    all.
+    """
     fused: bool = False
     """Attention of a transformer by a fused kernel, where a GPU has one; without dropout."""
     dropout: float = SUITED
