@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jnn.web.memory import Buffer, shared
@@ -17,25 +17,30 @@ STEPS = st.recursive(
 def program(steps, results):
     """Lines in which each step makes a new buffer of two earlier ones.
 
-    A list is a loop that carries one value from iteration to iteration.
+    A list is a loop that carries one value from iteration to iteration, and has a result with a row
+    of each.
     """
     lines, names = ["b0 = x"], ["b0"]
 
+    def new():
+        names.append(f"b{len(names)}")
+        return names[-1]
+
     def write(step, visible):
-        name = f"b{len(names)}"
         if isinstance(step, tuple):
-            names.append(name)
             a, b = (visible[i % len(visible)] for i in step)
+            name = new()
             lines.append(f"{name} = {a} {b}")
             visible.append(name)
             return
-        names.append(name)
-        lines.extend([f"{name} = {visible[-1]}", "while (true) {"])
-        inside = [*visible, name]
+        carry, rows = new(), new()
+        lines.extend([f"{carry} = {visible[-1]}", "while (true) {"])
+        inside = [*visible, carry]
         for other in step:
             write(other, inside)
-        lines.extend([f"{name} = {inside[-1]} {name}", "}"])
-        visible.append(name)
+        lines.append(f"{rows} row {inside[-1]}")
+        lines.extend([f"{carry} = {inside[-1]} {carry}", "}"])
+        visible.extend([carry, rows])
 
     visible = ["b0"]
     for step in steps:
@@ -45,29 +50,33 @@ def program(steps, results):
 
 
 def run(lines):
-    """What the lines return; loops have three iterations, and fresh buffers hold junk."""
+    """What the lines return; loops have three iterations, and new buffers hold junk."""
     memory = {}
 
-    def block(start):
-        i = start
-        while i < len(lines):
-            line = lines[i]
-            if line == "}":
-                return i, None
-            if line.endswith("{"):
-                for _ in range(3):
-                    end, _ = block(i + 1)
-                i = end
-            else:
-                *target, source = re.split(" = |return ", line)
-                value = hash(tuple(memory.get(name, "junk") for name in source.split()))
-                if not target[0]:
-                    return i, [memory[name] for name in source.split()]
-                memory[target[0]] = value
-            i += 1
-        return i, None
+    def read(text):
+        found = (memory.get(name, "junk") for name in text.split())
+        return tuple(tuple(sorted(x.items())) if isinstance(x, dict) else x for x in found)
 
-    return block(0)[1]
+    def block(i, iteration):
+        while i < len(lines) and lines[i] != "}":
+            line = lines[i]
+            if line.endswith("{"):
+                for t in range(3):
+                    end = block(i + 1, t)
+                i = end
+            elif " row " in line:
+                target, source = line.split(" row ")
+                old = memory.get(target)
+                rows = old if isinstance(old, dict) else {}
+                memory[target] = rows | {iteration: hash(read(source))}
+            elif " = " in line:
+                target, source = line.split(" = ")
+                memory[target] = hash(read(source))
+            i += 1
+        return i
+
+    block(0, 0)
+    return read(lines[-1].removeprefix("return "))
 
 
 @given(
