@@ -489,3 +489,31 @@ def test_infinite_values_of_a_log_stay_infinite(tmp_path):
     (row,) = log.rows()
     assert (row["norm"], row["low"]) == (np.inf, -np.inf)
     assert np.isnan(row["loss"])
+
+
+def test_a_process_that_follows_writes_its_part_of_the_checkpoints_alone(tmp_path):
+    with create(tmp_path, out=tmp_path / "run") as run:
+        before = sorted(run.folder.iterdir())
+        with Run.follow(run.folder, run.record, resuming=False) as follower:
+            scratch = follower.folder
+            follower.metrics.write(1, {"train/loss": 0.5})
+            follower.say("nothing of it is shown")
+            (follower.folder / "samples").mkdir()
+            follower.keep_config()
+            follower.checkpoints.resolve().mkdir()
+            (follower.checkpoints / "3").mkdir()
+            assert follower.config == run.config
+            assert follower.identity == run.identity
+            assert follower.resume_command == run.resume_command
+        assert not scratch.exists()
+        assert sorted(run.folder.iterdir()) == sorted([*before, run.checkpoints])
+        assert (run.checkpoints / "3").is_dir()
+        assert read_status(run.folder)["state"] == "running"
+
+
+def test_a_process_that_follows_begins_with_the_params_that_the_run_began_with(tmp_path):
+    with create(tmp_path, out=tmp_path / "run") as run:
+        (run.folder / "start").mkdir()
+        with Run.follow(run.folder, run.record, resuming=True) as follower:
+            assert (follower.folder / "start").resolve() == (run.folder / "start").resolve()
+        assert (run.folder / "start").is_dir()
