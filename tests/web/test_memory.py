@@ -79,6 +79,7 @@ def run(lines):
     return read(lines[-1].removeprefix("return "))
 
 
+@settings(max_examples=60)
 @given(
     st.lists(STEPS, min_size=1, max_size=8), st.lists(st.integers(0, 99), min_size=1, max_size=3)
 )
