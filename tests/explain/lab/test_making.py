@@ -77,12 +77,14 @@ def test_the_terms_of_a_sum_add_up_to_the_number(pictures):
 
 def test_numbers_of_recurrence_and_attention_are_explained():
     tokenizer = character_tokenizer("abcdefgh")
-    block = jnn.chain(norm=jnn.layer_norm(), attend=jnn.attention(2, causal=True))
+    block = jnn.chain(norm=jnn.layer_norm(), attend=jnn.attention(3, causal=True))
+    rotary = jnn.attention(1, causal=True, positions=jnn.rotary())
     model = jnn.chain(
         embedding=jnn.embedding(8, 6),
         lstm=jnn.lstm(4),
         gru=jnn.gru(6),
         blocks=jnn.repeat(jnn.residual(block), 2),
+        rotary=rotary,
         out=jnn.dense(8),
     )
     x = np.array([3, 1, 4, 1, 5], np.int32)
@@ -97,4 +99,5 @@ def test_numbers_of_recurrence_and_attention_are_explained():
     ends = lambda end: next(text for path, text in texts.items() if path.endswith(end))
     assert ends("/query") == "Σ w x + b"
     assert ends("/weights") == "softmax(q k / √d), up to the query"
-    assert texts["out/output"] == "Σ w x + b"
+    assert texts["rotary/weights"] == "softmax(q k / √d), up to the query, q and k rotated"
+    assert texts["rotary/output"] == texts["out/output"] == "Σ w x + b"

@@ -5,16 +5,8 @@
 
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
-import {
-  activations,
-  attention,
-  cells,
-  embeddings,
-  flattened,
-  norms,
-  pools,
-  sums,
-} from "./steps.js";
+import { attention } from "./softmax.js";
+import { activations, cells, embeddings, flattened, norms, pools, sums } from "./steps.js";
 
 const RULES = [embeddings, linear, cells, attention, norms, pools, flattened, activations, sums];
 const CHECKED = 12;

@@ -172,40 +172,6 @@ function oneBefore(at) {
   return { ...at, time: at.time - 1 };
 }
 
-/** softmax(q k / √d) over the keys, of all positions or of those up to the query. */
-export function* attention(reader, { sibling }) {
-  const [q, k] = ["query", "key"].map(sibling);
-  if (names(reader.path).name !== "weights" || !q?.size("head") || !k?.size("head")) return;
-  const d = q.size("unit");
-  const share = Math.max(1, Math.round(q.size("head") / k.size("head")));
-  const logit = ({ head, query, stack }, key) => {
-    let sum = 0;
-    for (let unit = 0; unit < d; unit++) {
-      sum +=
-        q.get({ time: query, head, unit, stack }) *
-        k.get({ time: key, head: Math.floor(head / share), unit, stack });
-    }
-    return sum / Math.sqrt(d);
-  };
-  for (const isCausal of [true, false]) {
-    const logits = (at) => {
-      const count = isCausal ? at.query + 1 : reader.size("key");
-      return Array.from({ length: count }, (_, key) => logit(at, key));
-    };
-    const number = (at) => {
-      if (isCausal && at.key > at.query) return 0;
-      const z = logits(at);
-      const most = Math.max(...z);
-      return Math.exp(z[at.key] - most) / z.reduce((sum, x) => sum + Math.exp(x - most), 0);
-    };
-    const parts = (at) => [
-      { name: "q · k / √d", value: logit(at, at.key) },
-      { name: "largest q · k / √d of this query", value: Math.max(...logits(at)) },
-    ];
-    yield made("softmax", `softmax(q k / √d)${isCausal ? ", up to the query" : ""}`, number, parts);
-  }
-}
-
 /** A row of the table of an embedding. */
 export function* embeddings(reader, { tokens, params }) {
   const { parent } = names(reader.path);
