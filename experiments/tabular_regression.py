@@ -74,6 +74,7 @@ OF_DATA = {
 }
 FEATURES = {"diabetes": 10, "diamonds": len(tables.DIAMOND_FEATURES)}
 TARGET = {"diabetes": "progression", "diamonds": "log price"}
+UNITS = {"diabetes": "", "diamonds": "log dollars"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,7 +150,12 @@ def task(config: Config, splits: Splits) -> Task:
     pieces = fit_pieces(splits.train["features"], config.pieces) if config.pieces > 1 else None
     encode = (lambda x: x) if pieces is None else partial(encode_pieces, pieces)
     preparation = Preparation(
-        example, scaling=columns, pieces=pieces, target=scaling, columns=splits.columns
+        example,
+        scaling=columns,
+        pieces=pieces,
+        target=scaling,
+        columns=splits.columns,
+        unit=UNITS[config.data],
     )
     answer = predictor(config, preparation)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ SUFFIXES = (".csv", ".json")
 SHOWN = 16
 """The most numbers of an answer on one line of a terminal."""
 MOST_COLUMNS = 1000
+DETECTION = {"box", "label", "score"}
+LEAST_SCORE = 0.1
+"""Objects of a lower score are not reported."""
 
 
 class Answer(NamedTuple):
@@ -29,14 +32,16 @@ class Answer(NamedTuple):
     file: str
     row: int | None
     values: dict[str, Any]
-    """``label``, ``probability`` and ``probabilities`` of a classifier; else arrays by name."""
+    """``label``, ``probability`` and ``probabilities`` of a classifier; ``label``, ``score`` and
+    the sides of the box of one object, of which an input may have several; else arrays by name."""
 
 
 def answers(inputs: Sequence[Prepared], predicted: Any) -> list[Answer]:
     """The answers for these inputs.
 
     ``predicted`` is a `Classified`, or a pytree of arrays, whose first axis is that of the inputs.
-    Where each token of a text has an answer, those of padding are dropped.
+    Where each token of a text has an answer, those of padding are dropped. Each detected object is
+    an answer of its own.
 
     >>> x = np.zeros(2)
     >>> found = answers([Prepared("a.csv", 1, x), Prepared("a.csv", 2, x)], np.array([3.0, 4.0]))
@@ -50,11 +55,23 @@ def answers(inputs: Sequence[Prepared], predicted: Any) -> list[Answer]:
             pairs = zip(values, (len(item.x) for item in inputs), strict=True)
             values = [{name: part[:length] for name, part in v.items()} for v, length in pairs]
     else:
+        if isinstance(predicted, Mapping) and set(predicted) == DETECTION:
+            objects = _objects(**{name: np.asarray(predicted[name]) for name in DETECTION})
+            return [Answer(inputs[i].file, inputs[i].row, values) for i, values in objects]
         leaves = jax.tree.leaves_with_path(predicted)
         named = {path_name(path) or "prediction": np.asarray(leaf) for path, leaf in leaves}
         values = [{name: leaf[i] for name, leaf in named.items()} for i in range(len(inputs))]
     pairs = zip(inputs, values, strict=True)
     return [Answer(item.file, item.row, value) for item, value in pairs]
+
+
+def _objects(
+    box: np.ndarray, label: np.ndarray, score: np.ndarray
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The input that each detected object is in, and its values."""
+    for i, j in zip(*np.nonzero(score >= LEAST_SCORE), strict=True):
+        sides = dict(zip(("left", "top", "right", "bottom"), box[i, j], strict=True))
+        yield int(i), {"label": label[i, j], "score": score[i, j], **sides}
 
 
 def _classified(label: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -79,10 +96,9 @@ def _place(answer: Answer) -> str:
 
 
 def _cells(values: Mapping[str, Any], unit: str) -> list[str]:
-    if isinstance(label := values.get("label"), list):
-        return [" ".join(label)]
-    if label is not None:
-        return [label, f"{values['probability']:.4f}"]
+    if "probability" in values:
+        label, p = values["label"], values["probability"]
+        return [" ".join(label)] if isinstance(label, list) else [label, f"{p:.4f}"]
     title = lambda name: "" if name == "prediction" else f"{name} "
     return [title(name) + _numbers(value, unit) for name, value in values.items()]
 
@@ -117,7 +133,7 @@ def write_answers(path: Path, found: Sequence[Answer], unit: str = "") -> None:
         write_json(path, records)
         return
     rows = [{"file": a.file, "row": a.row, **_flat(a.values)} for a in found]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = list(dict.fromkeys(["file", "row", *(name for row in rows for name in row)]))
     if len(names) > MOST_COLUMNS:
         got = f"{len(names):,} columns"
         expected = f"at most {MOST_COLUMNS:,} in a CSV file"

@@ -5,10 +5,13 @@ import io
 import json
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+import jnn
 from jnn.cli import main
 from jnn.cli.prediction import predict_files
 from jnn.cli.prediction_output import lines
@@ -86,6 +89,26 @@ def test_the_members_of_an_ensemble_are_not_taken_for_rows(tmp_path):
     found = predicted(loaded("committee")._replace(preparation=None), tmp_path / "x.npy")
     y = np.stack([answer.values["prediction"] for answer in found])
     np.testing.assert_allclose(y, np.moveaxis(loaded("committee").predict(x), 0, 1), rtol=SAME)
+
+
+def test_each_detected_object_has_a_line(tmp_path):
+    found = {
+        "label": jnp.array([3, 1, 2]),
+        "score": jnp.array([0.9, 0.5, 0.01]),
+        "box": jnp.arange(12.0).reshape(3, 4),
+    }
+    model = jnn.function(lambda x: jax.tree.map(lambda y: y + 0 * x.sum().astype(y.dtype), found))
+    run = loaded("committee")._replace(model=model, params={}, preparation=None)
+    np.save(tmp_path / "x.npy", np.zeros((2, 2), np.float32))
+    answers = predicted(run, tmp_path / "x.npy")
+    assert [(answer.row, int(answer.values["label"])) for answer in answers] == [
+        (1, 3),
+        (1, 1),
+        (2, 3),
+        (2, 1),
+    ]
+    line = "label 1\tscore 0.5\tleft 4\ttop 5\tright 6\tbottom 7"
+    assert lines(answers)[1] == f"{tmp_path / 'x.npy'}:1\t{line}"
 
 
 def test_a_table_is_one_series_where_the_model_takes_them(tmp_path, table):

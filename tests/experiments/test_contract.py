@@ -168,6 +168,8 @@ def test_a_smoke_run_leaves_a_whole_folder(tmp_path, capsys, name):
 @pytest.mark.parametrize("name", LISTINGS)
 def test_every_verb_takes_it(tmp_path, capsys, name):
     check_contract(name, LISTINGS[name].about, tmp_path, capsys)
+    assert main(["export", str(tmp_path / "sweep/best"), "--out", str(tmp_path / "export")]) == 0
+    assert (tmp_path / "export/predict.py").exists()
 
 
 @pytest.mark.parametrize("data", slow_but(QUICK, TEMPLATES))

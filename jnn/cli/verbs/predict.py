@@ -39,7 +39,10 @@ def main(argv: list[str]) -> int:
     if out is None:
         from jnn.wording import printable
 
-        print("\n".join(map(printable, lines(found, unit))))
+        for line in lines(found, unit):
+            print(printable(line))
+        if not found:
+            _say("nothing was found")
         return 0
     write_answers(out, found, unit)
     print(out.absolute())
