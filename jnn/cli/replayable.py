@@ -47,5 +47,6 @@ def _transfer(folder: Path, record: dict[str, Any], task: Task) -> Any:
     if not (folder / COPY).is_dir():
         got = f"no {COPY} folder"
         raise mistake(str(folder), got=got, expected="the copy of what the run began with")
-    run: Any = SimpleNamespace(folder=folder, start=record.get("start"), say=lambda text: None)
+    parts = {"start": record.get("start"), "config": record["config"]}
+    run: Any = SimpleNamespace(folder=folder, say=lambda text: None, **parts)
     return partial(transferred, run=run, pretrained=task.pretrained)

@@ -175,7 +175,7 @@ class Run:
             "jnn": version("jnn"),
         }
         if start is not None:
-            if not settings.get("pretrained"):  # whose folder is no run's
+            if settings.get("pretrained") != str(start.resolve()):  # whose folder is no run's
                 read_record(start)
             check_expression(paths)
             if out is not None and Path(out).resolve() == start.resolve():

@@ -31,7 +31,8 @@ def transferred(
     """``params`` and ``state`` with the leaves of what ``run`` starts from.
 
     ``run.start`` has its folder, that of another run or of the model ``pretrained``, and a regular
-    expression for whole paths, such as ``"0/kernel"``. A copy is saved in the folder of ``run``,
+    expression for whole paths, such as ``"0/kernel"``; without it, all is from ``pretrained``. A
+    run may be one that began with that model. A copy is saved in the folder of ``run``,
     and read from there when it is resumed. Raises `JnnError` for an expression that matches no
     param, and names each leaf that is not there or has another shape or dtype.
     """
@@ -39,6 +40,8 @@ def transferred(
     if start is None and pretrained is None:
         return params, state
     paths = start["paths"] if start else ".*"
+    if start and run and run.config.get("pretrained") != start["run"]:
+        pretrained = None  # it has been trained on in the other run
     offered = pretrained.paths if pretrained else ".*"
     chosen = _matching(params, paths, offered), _matching(state, paths, offered)
     if not jax.tree.leaves(chosen[0]):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jnn import losses
+from jnn.checkpoints import Checkpoints
 from jnn.errors import JnnError
 from jnn.interop import load
 from jnn.interop.pretrained import pretrained_decoder
@@ -100,6 +101,20 @@ def test_a_run_keeps_what_it_began_with_and_needs_the_folder_no_more(folder, tmp
     with Run.open(tmp_path / "run", options=QUIET) as run:
         again = begun(config_of(run.folder / PRETRAINED), run)[1]  # where no weights are
     assert_equal(again.params, train_state.params)
+
+
+def test_a_run_begins_with_what_such_a_run_has_learned(folder, tmp_path):
+    config, out = config_of(folder), {"options": QUIET}
+    learned = jax.tree.map(lambda leaf: leaf + 1, load(folder, dtype="float32").params)
+    with (
+        Run.create("old", config, start=folder, out=tmp_path / "old", **out) as run,
+        Checkpoints(run.checkpoints) as checkpoints,
+    ):
+        task_of(config).pretrained.keep(run.folder)
+        checkpoints.save(1, ((), (learned, {})), {})
+    again = config_of(tmp_path / "old" / PRETRAINED)
+    with Run.create("new", again, start=tmp_path / "old", out=tmp_path / "new", **out) as run:
+        assert_equal(begun(again, run)[1].params, learned)
 
 
 def test_additions_to_no_model_and_paths_of_none_are_refused():

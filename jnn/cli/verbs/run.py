@@ -17,6 +17,7 @@ from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, use_device
 from jnn.cli.pretrained import is_pretrained
 from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
+from jnn.runs.folders import PRETRAINED, is_run
 
 HELP = """\
 usage: jnn run NAME [options]
@@ -124,11 +125,17 @@ def _run(
 
 
 def _pretrained(name: str, config: type, argv: list[str]) -> list[str]:
-    """The arguments, with the folder of a pretrained model in --start as a setting too."""
+    """The arguments, with the folder of a pretrained model in --start as a setting too.
+
+    Of a run that began with such a model it is the copy that the run keeps.
+    """
     start = taken_out(argv, "--start")[0]
     if start and not Path(start).is_dir():
         expected = "the folder of a run, or of a pretrained model"
         raise mistake("--start", got=f"{start}, which is no folder", expected=expected)
+    copy = Path(start or ".") / PRETRAINED
+    if start and is_run(Path(start)) and copy.is_dir():
+        return [*argv, "--pretrained", str(copy.resolve())]
     if not start or not is_pretrained(start):
         return argv
     if "pretrained" not in {field.name for field in dataclasses.fields(config)}:
