@@ -74,25 +74,28 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
     Before it, write ``lab.html``, in which the model runs, for the report to link to.
     """
     from jnn.cli.subject import keep_lab
+    from jnn.explain.page.figures import laid_out
     from jnn.explain.page.report import write_report
     from jnn.runs import About
 
-    for section in sections:
-        if hasattr(section.figure, "savefig"):
-            run.save_figure(re.sub(r"\W+", "-", section.title.lower()).strip("-"), section.figure)
     keep_lab(run)
     about = About(**{"task": listing.name, **listing.about})
     names = [name for name in ("data", "target", "model") if name in run.config]
     subject = ", ".join(str(run.config[name]).replace("_", " ") for name in names)
     title = f"{about.task.capitalize()}: {subject}" if subject else about.task.capitalize()
-    write_report(
-        run.folder,
-        title=title,
-        summary=summary,
-        rows=run.metrics.rows(),
-        sections=sections,
-        about=about,
-    )
+    with laid_out(section.figure for section in sections):
+        for section in sections:
+            if hasattr(section.figure, "savefig"):
+                name = re.sub(r"\W+", "-", section.title.lower()).strip("-")
+                run.save_figure(name, section.figure)
+        write_report(
+            run.folder,
+            title=title,
+            summary=summary,
+            rows=run.metrics.rows(),
+            sections=sections,
+            about=about,
+        )
 
 
 def plain_sentence(error: BaseException) -> str:

@@ -368,7 +368,7 @@ class Run:
         with writable(path):
             path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")
+            figure.savefig(temporary, format="png", dpi=150, bbox_inches=bounds(figure))
         return path
 
     def finish(self, result: Any, *, metric: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -506,3 +506,13 @@ report.html its pictures.
   bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its
   params and state are `run.model`, `run.params` and `run.state`.
 """
+
+
+def bounds(figure: Any) -> Any:
+    """What of a matplotlib figure is saved: its contents, and a margin.
+
+    Those of a figure without a layout engine are known before it is drawn.
+    """
+    if figure.get_layout_engine() is not None:
+        return "tight"
+    return figure.get_tightbbox().padded(0.1)

@@ -1,13 +1,15 @@
 """Figures as data that a page embeds."""
 
 import base64
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from jnn.errors import mistake
+from jnn.runs.run import bounds
 
 MOST = 1_900_000
 """Characters of all images of a page, so that the page with its text is under 2 MB."""
@@ -24,14 +26,15 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
 
     Raises `JnnError` where even the lowest resolution makes them too large.
     """
-    vectors = [_svg(figure) if isinstance(figure, Figure) else None for figure in figures]
-    for resolution in RESOLUTIONS:
-        urls = [
-            vector or (_png(figure, resolution) if isinstance(figure, Figure) else None)
-            for figure, vector in zip(figures, vectors, strict=True)
-        ]
-        if sum(len(url) for url in urls if url) <= MOST:
-            return urls
+    with laid_out(figures):
+        vectors = [_svg(figure) if isinstance(figure, Figure) else None for figure in figures]
+        for resolution in RESOLUTIONS:
+            urls = [
+                vector or (_png(figure, resolution) if isinstance(figure, Figure) else None)
+                for figure, vector in zip(figures, vectors, strict=True)
+            ]
+            if sum(len(url) for url in urls if url) <= MOST:
+                return urls
     raise mistake(
         "report",
         got=f"{len(figures)} figures of more than {MOST:,} characters",
@@ -40,17 +43,36 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
     )
 
 
+@contextlib.contextmanager
+def laid_out(figures: Iterable[object]) -> Iterator[None]:
+    """Within the block each figure stays as it is laid out now, however often it is saved.
+
+    Matplotlib lays a figure out, and draws it once more, whenever it is saved.
+    """
+    engines = {}
+    for figure in figures:
+        if isinstance(figure, Figure) and (engine := figure.get_layout_engine()) is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)
+            engines[figure] = engine
+    try:
+        yield
+    finally:
+        for figure, engine in engines.items():
+            figure.set_layout_engine(engine)
+
+
 def _svg(figure: Figure) -> str | None:
     """The figure as SVG where that is small; equal figures give equal text."""
     stream = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "jnn"}):
-        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+        figure.savefig(stream, format="svg", bbox_inches=bounds(figure), metadata={"Date": None})
     return _url("image/svg+xml", stream.getvalue()) if len(stream.getvalue()) <= SMALL else None
 
 
 def _png(figure: Figure, resolution: int) -> str:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=resolution, bbox_inches="tight")
+    figure.savefig(stream, format="png", dpi=resolution, bbox_inches=bounds(figure))
     return _url("image/png", stream.getvalue())
 
 
