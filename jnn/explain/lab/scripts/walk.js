@@ -57,7 +57,14 @@ export class ValueFigure {
       onkeydown: (event) => this.key(event),
     });
     const holder = element("div", { class: "canvas" }, this.canvas);
-    const caption = element("figcaption", {}, element("b", {}, name), ` ${sizeInWords(value)} `);
+    this.number = element("output");
+    const caption = element(
+      "figcaption",
+      {},
+      element("b", {}, name),
+      ` ${sizeInWords(value)} `,
+      this.number,
+    );
     if (stacks(value) > 1) caption.append(this.stackPicker());
     this.node = element("figure", {}, caption, holder);
   }
@@ -86,6 +93,8 @@ export class ValueFigure {
   update(data) {
     this.data = data;
     this.shape = layout(this.value, this.stack, this.page.real);
+    const isNumber = this.value.kind === "number";
+    this.number.textContent = isNumber ? short(data[this.shape.at(0, 0, 0)], 5) : "";
     const { selected } = this.page;
     const marked = selected?.value === this.value ? selected.cell : null;
     const width = this.canvas.parentElement.clientWidth;
