@@ -73,7 +73,8 @@ def export(
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes ``folder`` after the block, unless that raises."""
     if folder.exists():
-        raise mistake(str(folder), got="a folder that exists", expected="a new one")
+        remedy = "Choose another, or remove it."
+        raise mistake(str(folder), got="a folder that exists", expected="a new one", remedy=remedy)
     with writable(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         name = tempfile.mkdtemp(prefix=f"{TEMPORARY}{folder.name}-", dir=folder.parent)

@@ -224,6 +224,17 @@ def test_what_cannot_be_asked_for_is_said(monkeypatch, capsys, words, message):
     assert message in capsys.readouterr().err
 
 
+def test_of_a_run_without_a_preparation_inputs_are_prepared_arrays(monkeypatch, tmp_path, capsys):
+    run = loaded("committee")._replace(preparation=None)
+    monkeypatch.setattr("jnn.cli.load.load", lambda folder: run)
+    np.save(tmp_path / "x.npy", np.ones(2, np.float32))
+    assert main(["predict", "run", str(tmp_path / "x.npy")]) == 0
+    out, err = capsys.readouterr()
+    assert "the run has no preparation" in err
+    numbers = [float(word) for word in out.split()[1:]]
+    np.testing.assert_allclose(numbers, run.predict(np.ones(2, np.float32)).ravel(), rtol=1e-4)
+
+
 def test_a_model_of_several_inputs_says_what_to_use():
     several = loaded("rows")._replace(
         example={"tokens": shaped(3), "source": shaped(3)}, preparation=None

@@ -34,6 +34,8 @@ def main(argv: list[str]) -> int:
 
     size = check_integer("jnn predict", "--batch-size", arguments.batch_size)
     loaded = load(arguments.run)
+    if loaded.preparation is None:
+        _say("inputs are arrays as the experiment prepares them: the run has no preparation")
     found = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)
     unit = loaded.preparation.unit if loaded.preparation else ""
     if out is None:
