@@ -94,9 +94,16 @@ def test_every_boolean_can_be_set_and_unset_whatever_its_default(listing):
     names = [field.name for field in dataclasses.fields(kind) if isinstance(field.default, bool)]
     assert "smoke" in names
     for value, start in ((True, "--"), (False, "--no-")):
-        words = [start + name.replace("_", "-") for name in names]
-        config, _ = parse("run", listing.name, kind, RunArguments, words, [])
-        assert {getattr(config, name) for name in names} == {value}
+        words = {name: start + name.replace("_", "-") for name in names}
+        try:
+            config, _ = parse("run", listing.name, kind, RunArguments, [*words.values()], [])
+        except JnnError as error:  # one does not fit the other settings, and is named
+            refused = [name for name in names if f"{name}={value}" in str(error)]
+            assert refused
+            for name in refused:
+                del words[name]
+            config, _ = parse("run", listing.name, kind, RunArguments, [*words.values()], [])
+        assert {getattr(config, name) for name in words} == {value}
 
 
 def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
