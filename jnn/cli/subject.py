@@ -32,8 +32,11 @@ def subject_of(folder: Path) -> Subject:
     tokenizer = preparation.tokenizer if preparation else None
     if tokenizer is None and (folder / "tokenizer.json").exists():
         tokenizer = read_tokenizer(folder / "tokenizer.json")
-    data, batch = _data(module, config)
-    found = find_examples(loaded.example, preparation, tokenizer, data, batch)
+    data = _data(module, config)
+    found = find_examples(loaded.example, preparation, tokenizer, data)
+    if data is not None and not found.part:
+        batch = _batch(module, config, data)
+        found = find_examples(loaded.example, preparation, tokenizer, data, batch)
     return Subject(
         title=_title(module, loaded.config),
         model=loaded.model,
@@ -52,22 +55,26 @@ def subject_of(folder: Path) -> Subject:
     )
 
 
-def _data(module: ModuleType, config: Any) -> tuple[Any, Any]:
-    """The data of the run and a batch for training; None where it is not on this machine."""
+def _data(module: ModuleType, config: Any) -> Any:
+    """The data of the run; None where it is not on this machine."""
     if not hasattr(module, "load_data"):
-        return None, None
+        return None
     try:
-        data = module.load_data(config, offline=True)
+        return module.load_data(config, offline=True)
     except MissingDataError:
-        return None, None
+        return None
+
+
+def _batch(module: ModuleType, config: Any, data: Any) -> Any:
+    """A batch for training; None where the experiment has a training of its own."""
     if not hasattr(module, "task"):
-        return data, None
+        return None
     try:
         feed = module.task(config, data).feed
         key = jax.random.key(0)
-        return data, jax.jit(feed.batch_of)(next(feed.read(key, 0)), key, 0)
+        return jax.jit(feed.batch_of)(next(feed.read(key, 0)), key, 0)
     except JnnError:
-        return data, None
+        return None
 
 
 def _title(module: ModuleType, config: Any) -> str:
