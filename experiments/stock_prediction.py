@@ -161,7 +161,10 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
     They are those of the networks of the last fold, ``(..., S)``. For `jnn.load`, whose inputs are
     the `jnn.train.return_windows.observations` of all stocks side by side.
     """
-    model = build_model(config)
+    model, example = describe(config)
+
+    def init(key, x):
+        return model.init(key, example)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         if x.ndim < 2 or x.shape[-2] < DAYS:
@@ -175,7 +178,7 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
         variance = both({name: jnp.exp(last(h)) for name, (_, h) in moments.items()})["both"]
         return {"mean": mean, "deviation": jnp.sqrt(variance)}, state
 
-    return jnn.Model(model.init, apply)
+    return jnn.Model(init, apply)
 
 
 def task(config: Config, market: Market) -> Task:

@@ -1,6 +1,7 @@
 """stock_prediction: a run answers for days that are new to it as it does in its own test."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -28,6 +29,8 @@ def test_the_answer_for_the_days_up_to_a_test_day_is_the_forecast_of_the_test():
     preparation = market_preparation(market, fold, length=experiment.DAYS)
     predictor = experiment.predictor(config, preparation)
     loaded = Loaded(predictor, params, state, config, preparation.example, preparation)
+    shapes = jax.eval_shape(predictor.init, jax.random.key(0), loaded.example)[0]
+    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, params)
     stocks = list(market.stocks.values())
     days = min(len(stock.price) for stock in stocks)
     seen = np.hstack([observations(stock)[-days:-1] for stock in stocks])  # all but the last day
