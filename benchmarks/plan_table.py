@@ -1,7 +1,7 @@
 """``python -m benchmarks.plan_table``: language models from 1 to 256 chips, on paper.
 
 Each row is what ``jnn plan`` says of one step, and needs no chip: some minutes on two cores. With
-``--write`` the table goes into docs/many_devices.md.
+``--write`` the table goes into experiments/many_devices/README.md.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from jnn.plan import CHIPS
 
-PAGE = Path(__file__).parents[1] / "docs" / "many_devices.md"
+PAGE = Path(__file__).parents[1] / "experiments" / "many_devices" / "README.md"
 BEGIN, END = "<!-- plan -->", "<!-- end of plan -->"
 
 

@@ -15,10 +15,10 @@ from jnn.cli.launch import division
 from jnn.errors import Diverged, JnnError, Lost, MissingDataError
 from jnn.sharding import mesh_sizes
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGE = (DOCS / "many_devices.md").read_text(encoding="utf-8")
-SBATCH = DOCS / "slurm.sbatch"
-SERVICE, JOB = yaml.safe_load_all((DOCS / "kubernetes.yaml").read_text(encoding="utf-8"))
+FOLDER = Path(__file__).parents[1] / "experiments" / "many_devices"
+PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
+SBATCH = FOLDER / "slurm.sbatch"
+SERVICE, JOB = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text(encoding="utf-8"))
 POD = JOB["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 
@@ -134,7 +134,7 @@ def test_the_table_of_plans_has_a_row_for_each_command():
 def test_links_lead_somewhere():
     links = re.findall(r"\]\(([^)]+)\)", PAGE)
     assert len(links) >= 3
-    assert all((DOCS / link).exists() for link in links)
+    assert all((FOLDER / link).exists() for link in links)
 
 
 def test_the_code_runs():
@@ -142,7 +142,7 @@ def test_the_code_runs():
     pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names = {}
-    exec(compile(block, "many_devices.md", "exec"), names)
+    exec(compile(block, "README.md", "exec"), names)
     feed = names["feed"]
     assert feed.data["tokens"].shape == (8, 32)
     assert feed.steps_per_epoch > 1
