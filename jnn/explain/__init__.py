@@ -34,6 +34,7 @@ Each is imported by its name, as in ``from jnn.explain.results import curves``.
 
     sections/  the parts of a report by kind of task
     page/      HTML: the report of a run, coloured text, embedded figures
+    lab/       a page in which the trained model of a run runs
     playground/ small networks that train in a page, with lessons
     scripts/   JavaScript that pages share
     style      the look that all figures share

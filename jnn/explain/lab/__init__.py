@@ -1,9 +1,12 @@
 """``lab.html``: the trained model of a run, running in a page.
 
-    subject    what a lab shows: a model, its inputs, what its answer means
+    subject    what a lab shows: a model, its inputs, its training
     inputs     examples, found in the data of a run by their shapes
     values     what the axes of a captured value are
-    program    the model with its captured values, and factors on them, as JavaScript
+    program    the model with its captured values, factors on them and its gradient, as JavaScript
+    answer     what the output means: classes, the next token, boxes, numbers in a unit
+    tokens     tokenizers as data of the page
+    words      the term of the glossary for a captured value
     page       the file
     scripts/   the modules of the page
 
