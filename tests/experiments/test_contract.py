@@ -33,6 +33,7 @@ LISTINGS = {listing.name: listing for listing in listings()}
 OTHERS = [
     ("image_classification", "--model", "mlp"),
     ("image_classification", "--model", "resnet"),
+    ("image_classification", "--model", "vit"),
     ("image_classification", "--data", "fashion_mnist"),
     ("universal_approximation", "--target", "ripples"),
     ("autoencoder", "--data", "fashion_mnist"),
