@@ -1,5 +1,7 @@
 """Generative models: what their objectives and draws are made of."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -39,9 +41,10 @@ def normal(*shape):
     return np.random.default_rng(2).standard_normal(shape).astype(np.float32)
 
 
-def drawn(method):
+@functools.cache
+def drawn(name):
     """Params without a part that is zero at first."""
-    params, state = jax.device_get(init(method.model, method.example))
+    params, state = jax.device_get(init(MODELS[name].model, MODELS[name].example))
     leaves, structure = jax.tree.flatten(params)
     rng = np.random.default_rng(1)
     return structure.unflatten(
@@ -52,7 +55,7 @@ def drawn(method):
 @pytest.mark.parametrize("name", MODELS)
 def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
     method = MODELS[name]
-    params, state = drawn(method)
+    params, state = drawn(name)
     x = {"noise": normal(6, *method.noise), "label": np.arange(6) % 3}
     image = np.asarray(method.draw(params, state, x))
     assert image.shape == (6, *SHAPE)
@@ -68,7 +71,7 @@ def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
 def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():
     method = MODELS["variational"]
     objective = jax.jit(method.objective)
-    loss, (_, metrics) = jax.device_get(objective(*drawn(method), BATCH, KEY))
+    loss, (_, metrics) = jax.device_get(objective(*drawn("variational"), BATCH, KEY))
     np.testing.assert_allclose(loss, sum(metrics.values()), rtol=SINGLE)
     assert metrics["divergence_loss"] > 0
 
@@ -77,7 +80,7 @@ def test_what_is_seen_without_a_class_does_not_depend_on_it():
     losses = {}
     for unlabelled in (0.0, 1.0):
         method = diffusing(DENOISER, unlabelled=unlabelled)
-        objective, (params, state) = jax.jit(method.objective), drawn(method)
+        objective, (params, state) = jax.jit(method.objective), drawn("diffusing")
         batches = [BATCH | {"label": label} for label in (BATCH["label"], (BATCH["label"] + 1) % 3)]
         losses[unlabelled] = [float(objective(params, state, batch, KEY)[0]) for batch in batches]
     assert losses[1.0][0] == losses[1.0][1]
@@ -87,7 +90,7 @@ def test_what_is_seen_without_a_class_does_not_depend_on_it():
 @pytest.mark.parametrize("guidance", [pytest.param(1.0, marks=pytest.mark.slow), 2.5])
 def test_one_step_from_noise_is_the_guided_velocity(guidance):
     method = diffusing(DENOISER, guidance=guidance, steps=1)
-    params, state = drawn(method)
+    params, state = drawn("diffusing")
     noise, label = normal(6, *SHAPE), np.arange(6) % 3
     at = {"image": noise, "time": np.ones(6, np.float32)}
     labels = (label, np.full(6, CLASSES))
