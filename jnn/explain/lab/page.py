@@ -53,6 +53,7 @@ def write_lab(path: Path, subject: Subject) -> Path:
 
 def lab_page(subject: Subject) -> str:
     """The HTML of the page. Raises `JnnError` where the model cannot run in it."""
+    _precision(jax.tree.leaves((subject.params, subject.state)))  # before anything that takes time
     subject = prepared(subject)
     compiled = source_of(subject)
     data = page_data(subject, compiled)

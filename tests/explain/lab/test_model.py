@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.explain.lab.page import lab_page
+from jnn.explain.lab import page
+from jnn.explain.lab.page import lab_page, write_lab
+from jnn.explain.lab.subject import Subject
 from tests.explain.lab.engine import Lab
 from tests.explain.lab.subjects import classifier
 
@@ -82,7 +84,21 @@ def test_a_moment_has_other_params(subject, lab, expected):
 
 
 def test_texts_of_the_data_cannot_become_code(subject):
-    page = lab_page(subject)
-    assert "<title>A &lt;b&gt;</title>" in page
-    assert page.count("</script>") == 1
-    assert "\\u003c/script>" in page
+    text = lab_page(subject)
+    assert "<title>A &lt;b&gt;</title>" in text
+    assert text.count("</script>") == 1
+    assert "\\u003c/script>" in text
+
+
+def test_a_model_that_is_too_large_or_has_no_rule_says_so_in_its_page(
+    subject, tmp_path, monkeypatch
+):
+    model = jnn.chain(fft=lambda x: jnp.abs(jnp.fft.fft(x)))
+    vector = jax.ShapeDtypeStruct((4,), jnp.float32)
+    spectrum = write_lab(tmp_path / "fft.html", Subject("", model, {}, {}, vector))
+    assert "got complex64 in fft" in spectrum.read_text()
+    monkeypatch.setattr(page, "MOST_FLOAT32", 100)
+    monkeypatch.setattr(page, "MOST_FLOAT16", 200)
+    text = write_lab(tmp_path / "large.html", subject).read_text()
+    assert "params, expected at most 100, so that the page stays small" in text
+    assert "<script>" not in text

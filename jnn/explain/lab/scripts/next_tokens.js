@@ -7,6 +7,7 @@ import { softmax } from "./arrays.js";
 import { adjusted, drawn } from "./sampling.js";
 
 const SHOWN = 10;
+const PACE = 50; // milliseconds
 const SETTINGS = [
   ["temperature", "temperature", 0, 2, 0.05, 0.8],
   ["topK", "top-k (0 for all)", 0, 50, 1, 0],
@@ -64,6 +65,7 @@ export class NextTokens {
       return { name, share, text: fixed(share, 3), marked: i === 0 };
     });
     this.list.replaceChildren(element("p", { class: "quiet" }, "The next token:"), bars(rows));
+    this.goOn();
   }
 
   write() {
@@ -74,16 +76,25 @@ export class NextTokens {
   }
 
   toggle() {
-    if (this.writing) this.stop();
-    else {
-      this.button.textContent = "Stop";
-      this.writing = setInterval(() => this.write(), 60);
+    if (this.isWriting) {
+      this.stop();
+      return;
     }
+    this.isWriting = true;
+    this.button.textContent = "Stop";
+    this.write();
+  }
+
+  /** Draw the next token once the page has computed its probabilities, and was seen. */
+  goOn() {
+    if (!this.isWriting) return;
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.isWriting && this.write(), PACE);
   }
 
   stop() {
-    clearInterval(this.writing);
-    this.writing = null;
+    this.isWriting = false;
+    clearTimeout(this.waiting);
     this.button.textContent = "Write on";
   }
 }
