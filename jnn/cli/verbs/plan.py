@@ -29,7 +29,6 @@ each of them holds, computes and sends, whether it fits, and the least time of a
 not fit, settings that would make it fit are compiled too.
 """
 EXAMPLES = (
-    "jnn plan text_generation --model transformer --mesh data=4,fsdp=2",
     "jnn plan text_generation --preset llama2_7b --topology v5e:16x16 --batch-size 256",
     "jnn plan image_classification --mesh data=8 --chip v5e",
     "jnn plan my_experiment.py --mesh fsdp=8 --json",
