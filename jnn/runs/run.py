@@ -501,6 +501,8 @@ report.html its pictures.
 
 - Continue it: `jnn resume {folder}`
 - Repeat it: `jnn run {name} --config {folder}/config.json{start}`
+- Use it on files: `jnn predict {folder} FILE...`; elsewhere, without jnn: `jnn export {folder}`
+- Look into it: `jnn explain {folder}` writes lab.html, in which the model runs
 - Use it in Python: `import jnn; run = jnn.load("{folder}")`, then `run.predict(x)`. Where the
   folder has a preparation.json, x is a text, rows of a table in their own units, or pictures as
   bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its
