@@ -81,7 +81,7 @@ def test_values_that_no_config_has(pretrained):
         ("vit", {"image_size": 10**12}, r"got image_size=10+ in place of integers from 1 to"),
         ("vit", {"id2label": -1}, r"got no outputs to read"),
         ("llama", {"rope_parameters": [1]}, r"got rotary positions as \[1\]"),
-        ("llama", {"rope_parameters": {"rope_type": "yarn"}}, r"type 'yarn' in place of default"),
+        ("llama", {"rope_parameters": {"rope_type": "longrope"}}, r"type 'longrope' in place of"),
         ("llama 3", {"rope_parameters": {"rope_type": "llama3"}}, r"'llama3' without 'factor'"),
     ):
         folder = pretrained(name)

@@ -64,13 +64,12 @@ def test_parts_share_no_pixel(tmp_path, monkeypatch):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(tree_crowns, "fetch", lambda source, offline: tmp_path)
-    train, validation, test, classes = tree_crowns.load_tree_crowns(
-        size=20, stride=10, validation=0.3
-    )
+    splits = tree_crowns.load_tree_crowns(size=20, stride=10, validation=0.3)
+    train, validation, test = splits[:3]
     assert train["image"].max() == 69
     assert validation["image"].min() == 70
     assert np.all(test["image"] == 200)
-    assert classes == ("tree",)
+    assert splits.classes == ("tree",)
     np.testing.assert_array_equal(validation["box"][validation["mask"]], [[4, 12, 14, 20]])
     assert train["box"][train["mask"]][:, 1].tolist() == [2] * train["mask"].sum()
 
