@@ -1,6 +1,5 @@
 """Placement over a mesh: the rules, and that a run is the same function of its config on each."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
