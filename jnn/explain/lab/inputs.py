@@ -120,7 +120,8 @@ def _texts(test: Any, classes: Sequence[str]) -> Iterator[Example]:
     fields = _fields(test)
     lists = [v for v in fields.values() if isinstance(v, list | tuple) and v]
     texts = next((v for v in lists if all(isinstance(text, str) for text in v[:3])), ())
-    labels = next((v for v in fields.values() if np.ndim(v) == 1 and not isinstance(v, tuple)), [])
+    others = [v for v in fields.values() if v is not texts and np.ndim(v) == 1]
+    labels = next((v for v in others if np.asarray(v).dtype.kind in "iuf"), [])
     for i in _chosen(labels if len(labels) == len(texts) else np.arange(len(texts))):
         truth = _truth(labels[i], classes) if len(labels) == len(texts) else ""
         yield Example(texts[i], truth)
@@ -200,19 +201,32 @@ def _windows(example: Any, preparation: Preparation | None, data: Any) -> Iterat
 
 
 def _of_batch(example: Any, batch: Mapping[str, Any]) -> list[Example]:
-    """Inputs of several arrays, each by its name; one array by its rank, cut to its shape."""
+    """Inputs of several arrays, each by its name; without names by its shape, cut to it."""
     arrays = {name: np.asarray(array) for name, array in _fields(batch).items()}
     if isinstance(example, Mapping):
         if not set(example) <= set(arrays):
             return []
-        rows = min(MOST, *(len(arrays[name]) for name in example))
-        return [Example({name: arrays[name][i] for name in example}) for i in range(rows)]
-    shape, kind = jnp.shape(example), np.dtype(getattr(example, "dtype", float)).kind
-    for array in arrays.values():
-        x = _cut(array, shape)
-        if x.shape[1:] == shape and x.dtype.kind == kind:
-            return [Example(row) for row in x[:MOST]]
-    return []
+        found = {name: arrays[name] for name in example}
+    else:
+        leaves, structure = jax.tree.flatten(example)
+        rest, chosen = list(arrays.values()), []
+        for leaf in leaves:
+            cut = [_cut(array, jnp.shape(leaf)) for array in rest]
+            place = next((i for i, x in enumerate(cut) if _is_like(x, leaf)), None)
+            if place is None:
+                return []
+            chosen.append(cut[place])
+            rest.pop(place)
+        found = structure.unflatten(chosen)
+    rows = min(MOST, *(len(array) for array in jax.tree.leaves(found)))
+    row = lambda i: jax.tree.map(lambda array: array[i], found)
+    return [Example(row(i)) for i in range(rows)]
+
+
+def _is_like(x: np.ndarray, leaf: Any) -> bool:
+    """Whether rows of x are such arrays."""
+    kind = np.dtype(getattr(leaf, "dtype", float)).kind
+    return x.ndim > 0 and x.shape[1:] == jnp.shape(leaf) and x.dtype.kind == kind
 
 
 def _truth(label: Any, classes: Sequence[str]) -> str:

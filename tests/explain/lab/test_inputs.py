@@ -87,6 +87,24 @@ def test_several_arrays_are_taken_by_their_names_and_else_nothing():
     assert find_examples(shape(7), data=splits(features=np.zeros((3, 5), FLOAT))).found == ()
 
 
+def test_several_arrays_without_names_are_taken_by_their_shapes():
+    batch = {"label": np.arange(4), "user": RNG.normal(size=(4, 5)).astype(FLOAT)}
+    batch["item"] = RNG.normal(size=(4, 5)).astype(FLOAT)
+    part, found = find_examples((shape(5), shape(5)), batch=batch)
+    assert part == "training"
+    np.testing.assert_array_equal([one.x[0] for one in found], batch["user"])
+    np.testing.assert_array_equal([one.x[1] for one in found], batch["item"])
+    assert find_examples((shape(5), shape(5), shape(5)), batch=batch).found == ()
+
+
+def test_the_labels_of_a_list_of_texts_are_its_numbers():
+    test = {"text": ["a b", "b c"], "label": np.array([1, 0], np.int32)}
+    tokenizer, example = character_tokenizer("abc "), shape(9, dtype=np.int32)
+    preparation = Preparation(example, tokenizer=tokenizer, classes=("no", "yes"))
+    found = find_examples(example, preparation, tokenizer, {"test": test}).found
+    assert [(one.x, one.truth) for one in found] == [("b c", "no"), ("a b", "yes")]
+
+
 @pytest.mark.parametrize(
     ("example", "kind"),
     [
