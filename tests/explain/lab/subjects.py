@@ -53,3 +53,25 @@ def writer() -> Subject:
     examples = Examples("test", [Example("abcd"), Example("hgfedcba")])
     tokenizer = character_tokenizer("abcdefgh")
     return Subject("", model, params, state, example, tokenizer=tokenizer, examples=examples)
+
+
+def towers() -> Subject:
+    """A model of two arrays without names."""
+    left, right = jnn.chain(hidden=jnn.dense(3)), jnn.chain(hidden=jnn.dense(3))
+
+    def init(key, x):
+        params = [tower.init(key, part)[0] for tower, part in zip((left, right), x, strict=True)]
+        return dict(zip(("left", "right"), params, strict=True)), {}
+
+    def apply(params, state, x, **options):
+        with jax.named_scope("left"):
+            a, _ = left.apply(params["left"], {}, x[0])
+        with jax.named_scope("right"):
+            b, _ = right.apply(params["right"], {}, x[1])
+        return jnp.tanh(a * b), state
+
+    model, rng = jnn.Model(init, apply), np.random.default_rng(0)
+    example = tuple(jax.ShapeDtypeStruct((size,), jnp.float32) for size in (4, 5))
+    params, state = drawn(model, example)
+    x = tuple(rng.normal(size=leaf.shape).astype(np.float32) for leaf in example)
+    return Subject("", model, params, state, example, examples=Examples("test", [Example(x)]))

@@ -6,7 +6,7 @@ import pytest
 
 from jnn.explain.lab.page import lab_page
 from tests.explain.browser import NAMELESS, chromium, complaints, is_wider_than_the_screen, resize
-from tests.explain.lab.subjects import classifier, writer
+from tests.explain.lab.subjects import classifier, towers, writer
 
 pytestmark = pytest.mark.slow
 PATIENCE = 60
@@ -16,7 +16,8 @@ PATIENCE = 60
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
-    for name, subject in (("classifier", classifier()), ("writer", writer())):
+    subjects = {"classifier": classifier(), "writer": writer(), "towers": towers()}
+    for name, subject in subjects.items():
         (folder / f"{name}.html").write_text(lab_page(subject), encoding="utf-8")
     return folder
 
@@ -134,7 +135,20 @@ def test_a_text_is_typed_and_the_model_writes_on(visit):
     assert window.execute_script("return document.querySelectorAll('.token.unread').length") > 0
 
 
-@pytest.mark.parametrize("name", ["classifier", "writer"])
+def test_the_gradient_to_each_of_several_arrays_has_its_name(visit):
+    window, subject = visit("towers", "at=left/hidden/output:0:0:1"), towers()
+    names = "[...document.querySelectorAll('#inspector .how h4')].map((n) => n.textContent)"
+    assert window.execute_script(f"return {names}") == ["0", "1"]
+    cells = "[...document.querySelectorAll('#inspector .how h4 + table')]"
+    rows = f"return {cells}.map((t) => [...t.querySelectorAll('td')].map((n) => n.textContent))"
+    first, second = window.execute_script(rows)
+    kernel = subject.params["left"]["hidden"]["kernel"][:, 1]
+    shown = sorted(float(number.replace("−", "-")) for number in first)
+    np.testing.assert_allclose(shown, sorted(kernel), rtol=1e-2)
+    assert second == ["0"] * 5
+
+
+@pytest.mark.parametrize("name", ["classifier", "towers", "writer"])
 def test_nothing_scrolls_sideways_on_a_telephone_and_all_controls_have_names(visit, name):
     window = visit(name, width=390)
     assert not is_wider_than_the_screen(window)

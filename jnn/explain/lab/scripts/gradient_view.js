@@ -18,18 +18,28 @@ export function gradientNodes(page, gradients) {
       "How much a small change of each token's vector would move it: the length of the gradient.";
     return [title, element("p", { class: "quiet" }, text), ...nodes];
   }
-  const text = "Orange: more of it would make the number larger. Blue: smaller.";
   const leaves = lab.input.leaves.filter(({ dtype }) => dtype === "float32");
+  const text = leaves.every(isTable)
+    ? "How much the number would grow with each column: the columns that matter most."
+    : "Orange: more of it would make the number larger. Blue: smaller.";
   return [
     title,
     element("p", { class: "quiet" }, text),
-    ...leaves.map((leaf, i) => leafNode(page, leaf, gradients[i])),
+    ...leaves.flatMap((leaf, i) => [
+      leaves.length > 1 ? element("h4", {}, leaf.path) : "",
+      leafNode(page, leaf, gradients[i]),
+    ]),
   ];
+}
+
+/** Whether the gradient to an array is a table of its columns. */
+function isTable({ shape, size }) {
+  return shape.length === 1 && size <= 64;
 }
 
 /** The gradient to one array: a picture, or the columns that matter most. */
 function leafNode(page, leaf, gradient) {
-  if (leaf.shape.length === 1 && leaf.size <= 64) return columnsNode(page, gradient);
+  if (isTable(leaf)) return columnsNode(page, gradient);
   const value = {
     ...inputValue(leaf),
     kind: { 2: "sequence", 3: "maps" }[leaf.shape.length] ?? "grid",
