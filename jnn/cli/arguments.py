@@ -42,8 +42,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments. Raises JnnError for unknown, missing and invalid ones."""
-        arguments, unknown = self.parse_known_args(argv)
+        """The arguments, where options may stand before, between and after the others.
+
+        Raises JnnError for unknown, missing and invalid ones.
+        """
+        arguments, unknown = self.parse_known_intermixed_args(argv)
         if unknown:
             suggestion = did_you_mean(unknown[0].split("=")[0], self._option_string_actions)
             suggestion = suggestion or f"See {self.prog} --help."

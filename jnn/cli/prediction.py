@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -19,7 +20,7 @@ from jnn.train.preparation import Preparation
 def predict_files(
     loaded: Loaded,
     files: Sequence[str],
-    stdin: TextIO,
+    stdin: TextIO | None,
     say: Callable[[str], None],
     *,
     batch_size: int = 64,
@@ -34,10 +35,12 @@ def predict_files(
     kept = loaded.params, loaded.state
     apply = jax.jit(batch_first(loaded.model, *kept, loaded.example))
     found: list[Answer] = []
+    largest = 0  # batches are filled up to it, so that few shapes are compiled
     for batch in batches:
         n = len(batch)
         inputs = [item.x for item in batch]
-        inputs += inputs[-1:] * (batch_size - n if found else 0)  # so that few shapes are compiled
+        largest = max(largest, n)
+        inputs += inputs[-1:] * (largest - n)
         x, mask = _stacked(inputs, preparation)
         y = jax.tree.map(lambda leaf: np.asarray(leaf)[:n], apply(*kept, x, mask))  # noqa: B023
         predicted = preparation.decode(y, None if mask is None else mask[:n])
@@ -48,7 +51,7 @@ def predict_files(
 def _batches(items: Iterable[Prepared], size: int, *, alike: bool) -> Iterator[list[Prepared]]:
     """Successive inputs, at most ``size`` of them, which are of one shape where they are alike."""
     for _, group in itertools.groupby(items, key=lambda item: item.x.shape if alike else None):
-        while batch := list(itertools.islice(group, size)):
+        while batch := list(itertools.islice(group, min(size, sys.maxsize))):
             yield batch
 
 

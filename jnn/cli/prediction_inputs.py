@@ -12,13 +12,13 @@ import numpy as np
 from jnn.cli.load import Loaded
 from jnn.data.array_files import read_arrays, read_columns
 from jnn.data.image_folder import MODES, SUFFIXES, read_image
-from jnn.data.text_files import existing_file, read_text
+from jnn.data.text_files import existing_file, read_text, text_of
 from jnn.errors import JnnError, mistake
 from jnn.train.preparation import Preparation
 
 ARRAYS = (".npy", ".npz")
-STDIN = "-"
-"""The name of standard input among files."""
+STDIN, STANDARD_INPUT = "-", "standard input"
+"""The name of standard input among files, and in messages and answers."""
 
 
 class Prepared(NamedTuple):
@@ -32,7 +32,7 @@ class Prepared(NamedTuple):
 
 
 def read_inputs(
-    files: Sequence[str], loaded: Loaded, stdin: TextIO, say: Callable[[str], None]
+    files: Sequence[str], loaded: Loaded, stdin: TextIO | None, say: Callable[[str], None]
 ) -> Iterator[Prepared]:
     """The inputs of all files, one after the other.
 
@@ -57,7 +57,8 @@ def read_inputs(
             yield from _texts(file, preparation, stdin)
         return
     if not files or STDIN in files:
-        raise mistake("jnn predict", got="no FILE", expected=f"files: {_kinds(preparation)}")
+        got = STANDARD_INPUT if files else "no FILE"
+        raise mistake("jnn predict", got=got, expected=f"files: {_kinds(preparation)}")
     scaled: list[str] = []
     for file in files:
         suffix = existing_file(file).suffix.lower()
@@ -92,18 +93,29 @@ def _shape(preparation: Preparation) -> tuple[int, ...]:
     return (*preparation.example.shape[:-1], *np.shape(preparation.scaling.mean))
 
 
-def _texts(file: str, preparation: Preparation, stdin: TextIO) -> Iterator[Prepared]:
-    """One text a line; blank lines are none."""
+def _texts(file: str, preparation: Preparation, stdin: TextIO | None) -> Iterator[Prepared]:
+    """One text a line; blank lines are none.
+
+    Lines end where they do for an editor: a form feed or a separator of Unicode is inside one.
+    """
     if Path(file).suffix.lower() in (*ARRAYS, *SUFFIXES):
         raise mistake(file, got=f"a file of kind {Path(file).suffix}", expected="lines of text")
-    name = "standard input" if file == STDIN else file
-    lines = (stdin.read() if file == STDIN else read_text(file)).splitlines()
+    name = STANDARD_INPUT if file == STDIN else file
+    lines = (_typed(stdin) if file == STDIN else read_text(file)).split("\n")
     for number, line in enumerate(lines, start=1):
         if line.strip():
             x = _encoded(preparation, line.strip(), f"{name}, line {number}")
             yield Prepared(name, number, x)
     if not any(line.strip() for line in lines):
         raise mistake(name, got="no text", expected="a text a line")
+
+
+def _typed(stdin: TextIO | None) -> str:
+    """The text of standard input, decoded as that of a file is; none where that is closed."""
+    if stdin is None:
+        return ""
+    buffer = getattr(stdin, "buffer", None)
+    return text_of(buffer.read(), STANDARD_INPUT) if buffer else stdin.read()
 
 
 def _of_picture(file: str, preparation: Preparation, scaled: list[str]) -> Prepared:
@@ -129,6 +141,8 @@ def _of_arrays(file: str, preparation: Preparation) -> Iterator[Prepared]:
     shape = _shape(preparation)
     if array.ndim not in (len(shape), len(shape) + 1) or not _fits(array.shape, preparation):
         raise mistake(file, got=f"shape {array.shape}", expected=_kinds(preparation))
+    if not array.size:
+        raise mistake(file, got=f"no input, shape {array.shape}", expected="one or more")
     x = _encoded(preparation, array, file)
     if array.ndim == len(shape):
         yield Prepared(file, None, x)

@@ -109,12 +109,17 @@ def _numbers(value: np.ndarray, unit: str) -> str:
     return " ".join(f"{number:.6g}" for number in value.ravel().tolist()) + f" {unit}" * bool(unit)
 
 
-def check_path(path: Path) -> None:
-    """Refuse a file of another kind, or in no folder, before hours of predictions."""
+def check_path(path: Path, files: Sequence[str] = ()) -> None:
+    """Refuse a file of another kind, in no folder, or of inputs, before hours of predictions."""
     if path.suffix not in SUFFIXES:
         raise mistake("--out", got=path.name, expected=f"a file that ends with {_listed()}")
     if not path.absolute().parent.is_dir():
         raise mistake("--out", got=f"no folder {path.parent}", expected="an existing one")
+    if path.is_dir():
+        raise mistake("--out", got=f"the folder {path}", expected="a file")
+    if path.resolve() in [Path(file).resolve() for file in files]:
+        got, remedy = f"{path}, a FILE of inputs", "Choose another name."
+        raise mistake("--out", got=got, expected="a file of its own", remedy=remedy)
 
 
 def _listed() -> str:

@@ -37,24 +37,32 @@ def read_text(path: str | Path) -> str:
     ...     read_text(path)
     'née'
     """
-    content = existing_file(path).read_bytes()
+    return text_of(existing_file(path).read_bytes(), str(path))
+
+
+def text_of(content: bytes, caller: str) -> str:
+    r"""The text that bytes of a user are, decoded as `read_text` does; ``caller`` is their source.
+
+    >>> text_of(b"\xef\xbb\xbfone\r\ntwo", "standard input")
+    'one\ntwo'
+    """
     for start, kind in _PACKED.items():
         if content.startswith(start):
-            raise mistake(str(path), got=kind, expected="text", remedy="Unpack it first.")
+            raise mistake(caller, got=kind, expected="text", remedy="Unpack it first.")
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
     encoding, content = _MARKS.get(mark, "utf-8"), content.removeprefix(mark)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise mistake(
-            f"{path}, line {content.count(10, 0, error.start) + 1}",
+            f"{caller}, line {content.count(10, 0, error.start) + 1}",
             got=f"the byte 0x{content[error.start]:02x}, which is not {encoding.upper()}",
             expected="text in UTF-8",
             remedy="Is it Latin-1? Save it as UTF-8.",
         ) from error
     if "\0" in text:
         raise mistake(
-            str(path),
+            caller,
             got=f"a zero byte, at character {text.index(chr(0))}",
             expected="text in UTF-8",
             remedy="Is it a binary file, or UTF-16 without a byte order mark?",

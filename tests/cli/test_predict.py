@@ -77,6 +77,38 @@ def test_each_line_is_a_text_and_padding_changes_nothing(tmp_path, batch_size):
         assert answer.values["probability"] == pytest.approx(expected.probabilities.max(), abs=SAME)
 
 
+TYPED = {
+    "the mark of UTF-8": b"\xef\xbb\xbfso good\n",
+    "UTF-16": "so good\r\n".encode("utf-16"),
+    "a separator inside": "so\u2028good\n".encode(),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_standard_input_is_decoded_as_a_file_is(name):
+    stdin = io.TextIOWrapper(io.BytesIO(TYPED[name]), encoding="latin-1")
+    (found,) = predict_files(loaded("texts"), [], stdin, lambda text: None)
+    assert found[1] == 1
+    p = loaded("texts").predict("so good").probabilities
+    np.testing.assert_allclose(found.values["probability"], p.max(), atol=SAME)
+
+
+def test_what_is_no_text_on_standard_input_is_refused():
+    stdin = io.TextIOWrapper(io.BytesIO(b"so good\ncaf\xe9\n"), encoding="latin-1")
+    with pytest.raises(JnnError, match="standard input, line 2: got the byte 0xe9"):
+        predict_files(loaded("texts"), [], stdin, lambda text: None)
+    with pytest.raises(JnnError, match="standard input: got no text"):  # it is closed
+        predict_files(loaded("texts"), [], None, lambda text: None)
+
+
+def test_inputs_of_two_shapes_are_filled_up_to_no_more_than_was_read(tmp_path, table):
+    path, _ = table
+    (tmp_path / "short.csv").write_text("".join(path.read_text().splitlines(True)[:4]))
+    for size in (10**9, 10**20):  # gigabytes, if a batch were filled up to its size
+        found = predicted(loaded("series"), path, tmp_path / "short.csv", batch_size=size)
+        assert [answer.file for answer in found] == [str(path), str(tmp_path / "short.csv")]
+
+
 def test_the_tokens_of_a_text_have_an_answer_each():
     (answer,) = predicted(loaded("tags"), stdin="so bad a\n")
     assert answer.values["label"] == loaded("tags").predict("so bad a").label.tolist()
@@ -180,6 +212,12 @@ BAD = {
     "a file without a text": ("texts", "a.txt", " \n\n", r"a\.txt: got no text, expected a text"),
     "a file that is no text": ("texts", "a.txt", b"\xff", r"a\.txt, line 1: got the byte 0xff"),
     "a missing file": ("rows", "b.csv", None, r"b\.csv: got no such file"),
+    "an array of no rows": (
+        "rows",
+        "a.npy",
+        np.zeros((0, 2)),
+        r"a\.npy: got no input, shape \(0, 2\)",
+    ),
     "too few columns without names": (
         "committee",
         "a.csv",
@@ -214,7 +252,9 @@ def test_a_bad_file_is_named_and_nothing_is_written(monkeypatch, tmp_path, capsy
     [
         (["--out", "a.xls"], "--out: got a.xls, expected a file that ends with .csv or .json."),
         (["--out", "nowhere/a.csv"], "--out: got no folder nowhere, expected an existing one."),
+        (["--out", "a.csv", "./a.csv"], "--out: got a.csv, a FILE of inputs, expected a file of"),
         (["--batch-size", "0"], "--batch-size=0, expected"),
+        (["-"], "jnn predict: got standard input, expected files: a table in .csv"),
         ([], "jnn predict: got no FILE, expected files: a table in .csv, or an array (2)"),
     ],
 )

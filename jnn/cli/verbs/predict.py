@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
 
     out = Path(arguments.out) if arguments.out else None
     if out is not None:
-        check_path(out)
+        check_path(out, arguments.files)
     use_device(arguments.device)
     keep_programs()
 
@@ -65,6 +65,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "files",
         metavar="FILE",
         nargs="*",
+        default=[],
         help="pictures, CSV or .npy files, or texts, one a line; these without a file, or of the "
         "name -, from standard input",
     )
