@@ -7,7 +7,7 @@ import difflib
 import io
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from jnn.errors import JnnError, mistake
 
 DELIMITERS = ",;\t|"
 """Of CSV files; where several divide the first line into equally many names, the first of these."""
+_SHOWN = 8  # names in a message
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -92,9 +93,8 @@ def read_columns(
                 rows.append(_row(fields, names, chosen, place, words, missing))
             else:
                 names, chosen = fields, list(fields if only is None else only)
-                for name in [*words, *chosen]:
-                    if name not in names:
-                        raise _no_column(str(path), name, names)
+                if lacking := [name for name in [*words, *chosen] if name not in names]:
+                    raise _no_column(str(path), lacking, names, "among them")
     except csv.Error as error:
         raise mistake(
             f"{path}, line {lines.line_num}",
@@ -102,12 +102,11 @@ def read_columns(
             expected="fields of a CSV file",
             remedy="Is a quote not closed?",
         ) from error
-    if not rows or len(set(names)) < len(names):
-        raise mistake(
-            str(path),
-            got=f"{len(rows)} rows, columns {names}",
-            expected="a line of different names, then lines of numbers",
-        )
+    doubled = [name for name in dict.fromkeys(chosen) if names.count(name) > 1]
+    if not rows or doubled:
+        got = f"the column {_few(doubled)} twice" if doubled else "no rows"
+        expected = "a line of different names, then lines of numbers"
+        raise mistake(str(path), got=got, expected=expected)
     columns = zip(chosen, zip(*rows, strict=True), strict=True)
     return {name: np.array(column, str if name in words else float) for name, column in columns}
 
@@ -127,7 +126,7 @@ def features_and_labels(
     ([[0.5, 1.0], [0.6, 2.0]], [1, 0], ('1', '5'))
     """
     if label not in columns or len(columns) < 2:
-        raise _no_column("table", label, columns)
+        raise _no_column("table", [label], columns, "and at least one other")
     labels, classes = number_classes(columns[label], f"column {label!r}")
     others = {name: column for name, column in columns.items() if name != label}
     for name, column in others.items():
@@ -137,12 +136,23 @@ def features_and_labels(
     return np.stack(list(others.values()), axis=1), labels, classes
 
 
-def _no_column(caller: str, name: str, columns: Collection[str]) -> JnnError:
+def _no_column(
+    caller: str, lacking: Sequence[str], columns: Collection[str], more: str
+) -> JnnError:
+    """The error for names that columns do not have; ``more`` ends what is expected."""
+    name = lacking[0]
     alike = [column for column in columns if column.casefold() == name.strip().casefold()]
     near = alike or difflib.get_close_matches(name, columns, n=1)
     remedy = f"Did you mean {near[0]!r}?" if near and name not in columns else ""
-    got, expected = f"columns {', '.join(columns)}", f"{name!r} and at least one other"
+    got, expected = f"columns {_few(columns, str)}", f"{_few(lacking)} {more}"
     return mistake(caller, got=got, expected=expected, remedy=remedy)
+
+
+def _few(names: Collection[str], form: Callable[[str], str] = repr) -> str:
+    """The first names, and how many others there are."""
+    names = list(map(form, names))
+    others = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + others
 
 
 def _delimiter(text: str) -> str:
@@ -188,6 +198,8 @@ def _number(field: str, name: str, caller: str, missing: float | None) -> float:
     except ValueError:
         if re.fullmatch(r"[-+]?\d*,\d+", field):
             remedy = "Write decimal points, not commas."
+        elif re.fullmatch(r"[-+]?\d{1,3}([, ']\d{3})+(\.\d*)?", field):
+            remedy = "Write no separators of thousands."
         raise mistake(caller, got=got, expected=expected, remedy=remedy) from None
     if math.isnan(number):
         got = got if field else f"no value in column {name!r}"
@@ -195,7 +207,8 @@ def _number(field: str, name: str, caller: str, missing: float | None) -> float:
         raise mistake(caller, got=got, expected=expected, remedy=remedy)
     if abs(number) > FLOAT32_MAX:
         expected = f"a number in float32's range, at most {FLOAT32_MAX:.1e} in size"
-        raise mistake(caller, got=got, expected=expected, remedy="Choose a larger unit.")
+        remedy = "Fill it in, or drop the line." if math.isinf(number) else "Choose a larger unit."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
     return number
 
 

@@ -175,7 +175,7 @@ def test_what_is_no_text_is_refused(tmp_path, content, message):
     [
         ("a,b\n1,2\n3,red\n", r"line 3: got 'red' in column 'b', expected a number"),
         ("a,b\n1,2,3\n", r"line 2: got 3 fields, expected 2"),
-        ("a,a\n1,2\n", r"columns \['a', 'a'\], expected a line of different names"),
+        ("a,a\n1,2\n", r"the column 'a' twice, expected a line of different names"),
         ("a,b\n1,1_000\n", r"line 2: got '1_000' in column 'b', expected a number"),
         ("a,b\n1,2\n" + "1" * 131_073 + ",2\n", r"line 3: got field larger than field limit"),
         ('a,b\n1,"2\n3,4\n', r"line 3: got unexpected end of data.*Is a quote not closed"),
@@ -192,9 +192,14 @@ def test_what_is_no_text_is_refused(tmp_path, content, message):
         ),
         ("a;b\n1;2,5\n", r"line 2: got '2,5' in column 'b'.*Write decimal points"),
         ("a;b\n1,2\n", r"line 2: got 1 fields, expected 2"),
-        ("a, a\n1,2\n", r"columns \['a', 'a'\], expected a line of different names"),
-        ("a,b\n", "got 0 rows"),
-        ("", "got 0 rows"),
+        ("a, a\n1,2\n", r"the column 'a' twice, expected a line of different names"),
+        (
+            "a,b\n1,17'990.5\n",
+            r"line 2: got \"17'990.5\" .*no separators of thousands",
+        ),
+        ('a,b\n1,"17,990"\n', r"line 2: got '17,990' in column 'b'.*Write decimal points"),
+        ("a,b\n", "got no rows"),
+        ("", "got no rows"),
     ],
 )
 def test_other_text_is_refused_by_line_and_column(tmp_path, text, message):
@@ -218,6 +223,19 @@ def test_labels_are_numbered_by_the_classes_that_occur():
         features_and_labels(columns, "label")
     with pytest.raises(JnnError, match="got columns kind, expected 'kind' and at least one other"):
         features_and_labels({"kind": columns["kind"]}, "kind")
+
+
+def test_columns_that_are_missing_are_listed_and_those_that_are_not_read_may_be_doubled(tmp_path):
+    path, names = tmp_path / "x.csv", list("abcdefghijkl")
+    path.write_text("z,z,a\n1,2,3\n")
+    assert read_columns(path, only=("a",))["a"].tolist() == [3]
+    message = (
+        "got columns z, z, a, expected 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i' and 3 more among"
+    )
+    with pytest.raises(JnnError, match=message):
+        read_columns(path, only=names)
+    with pytest.raises(JnnError, match="the column 'z' twice"):
+        read_columns(path, only=("z", "a"))
 
 
 @pytest.mark.parametrize(("name", "near"), [("LABEL", "Label"), ("lable", "Label"), ("A", "a")])
