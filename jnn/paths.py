@@ -1,6 +1,10 @@
-"""The text of a path to a leaf of a pytree."""
+"""The text of a path to a leaf of a pytree, and regular expressions for such paths."""
+
+import re
 
 import jax
+
+from jnn.errors import mistake
 
 
 def path_name(path: tuple) -> str:
@@ -10,3 +14,15 @@ def path_name(path: tuple) -> str:
     ['0/bias', '0/kernel']
     """
     return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def check_expression(pattern: str, caller: str) -> None:
+    """Raise JnnError for what is no regular expression.
+
+    >>> check_expression(".*/kernel", "--paths")
+    """
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        got = f"{pattern!r} ({error})"
+        raise mistake(caller, got=got, expected="a regular expression") from None

@@ -35,7 +35,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jnn.errors import mistake
-from jnn.paths import path_name
+from jnn.paths import check_expression, path_name
 
 AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
@@ -352,9 +352,4 @@ def _check(rule: Rule, mesh: Mesh) -> None:
     if len(set(named)) < len(named):
         got = f"an axis twice in the rule {pattern!r}: {axes}"
         raise mistake("sharding", got=got, expected="each axis of the mesh once")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise mistake(
-            "sharding", got=f"the pattern {pattern!r}: {error}", expected="a regular expression"
-        ) from error
+    check_expression(pattern, "sharding")

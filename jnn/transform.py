@@ -13,7 +13,7 @@ from jnn.functions import as_model
 from jnn.integers import check_integer
 from jnn.masks import following
 from jnn.model import Carry, Model, Params, child_key, no_memory, reader, streams
-from jnn.paths import path_name
+from jnn.paths import check_expression, path_name
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
@@ -323,11 +323,12 @@ def path_mask(params: Any, paths: str) -> Any:
     """A tree like ``params``, True at each leaf whose path, such as ``"0/kernel"``, matches.
 
     ``paths`` is a regular expression for the whole path. Raises `JnnError`, which lists the paths,
-    if none matches.
+    if none matches, and where it is none.
 
     >>> path_mask({"0": {"kernel": 1, "bias": 2}}, ".*/kernel")
     {'0': {'bias': False, 'kernel': True}}
     """
+    check_expression(paths, "path_mask")
     leaves, structure = jax.tree.flatten_with_path(params)
     names = [path_name(path) for path, _ in leaves]
     matches = [re.fullmatch(paths, name) is not None for name in names]

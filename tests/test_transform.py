@@ -109,6 +109,8 @@ def test_frozen_refuses_a_path_that_matches_nothing():
         "hidden/kernel",
     ):
         jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
+    with pytest.raises(jnn.JnnError, match=r"path_mask: got 'hidden/\(' \(missing \), unterm"):
+        jnn.frozen(MODEL, "hidden/(").init(jax.random.key(0), X)
 
 
 def test_lora_begins_with_the_same_function_and_trains_a_low_rank():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import re
 import shlex
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from jnn.files import (
     write_json,
     write_text,
 )
+from jnn.paths import check_expression
 from jnn.runs.comparison import by_metric, first_of_test
 from jnn.runs.environment import device_line, environment, version, versions
 from jnn.runs.folders import (
@@ -177,7 +177,7 @@ class Run:
         if start is not None:
             if settings.get("pretrained") != str(start.resolve()):  # whose folder is no run's
                 read_record(start)
-            check_expression(paths)
+            check_expression(paths, "--paths")
             if out is not None and Path(out).resolve() == start.resolve():
                 got = f"--start of {out}, which the new run replaces"
                 raise mistake("--out", got=got, expected="another folder")
@@ -459,15 +459,6 @@ class Run:
         path = self.folder / name
         with writable(path), path.open("ab") as stream:
             stream.write(text.encode(errors="backslashreplace"))
-
-
-def check_expression(paths: str) -> None:
-    """Raise JnnError for what is no regular expression."""
-    try:
-        re.compile(paths)
-    except re.error as error:
-        got = f"{paths!r} ({error})"
-        raise mistake("--paths", got=got, expected="a regular expression") from None
 
 
 def check_result(result: Any, experiment: str) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 from jnn.errors import mistake
 from jnn.interop.pretrained import Pretrained
+from jnn.paths import check_expression
 from jnn.train.config import TrainingConfig
 
 LORA_PATHS = ".*attention/(query|value)/kernel"
@@ -30,9 +31,11 @@ class FineTuningConfig(TrainingConfig):
     """Params that are not trained: a regular expression for whole paths, such as 'blocks/.*'."""
 
     def __post_init__(self):
-        """Refuse additions to no model, and paths of no additions."""
+        """Refuse additions to no model, paths of no additions, and what is no expression."""
         super().__post_init__()
         self.require("lora", least=0)
+        check_expression(self.lora_paths, "config: lora_paths")
+        check_expression(self.frozen, "config: frozen")
         if self.lora and not self.pretrained:
             remedy = "Give one by --start FOLDER."
             got = f"lora={self.lora}"

@@ -145,11 +145,15 @@ def trained_alone(
     """An optimizer and an objective that leave the params at the paths ``untrained`` as they are.
 
     These have a gradient of exactly zero, no weight decay, and no place in the optimizer's state.
-    Raises `JnnError` where no path matches.
+    Raises `JnnError` where no path matches, and where all do.
     """
 
     def mask(params):
-        return jax.tree.map(lambda matches: not matches, path_mask(params, untrained))
+        is_trained = jax.tree.map(lambda matches: not matches, path_mask(params, untrained))
+        if not any(jax.tree.leaves(is_trained)):
+            got, remedy = f"{untrained!r}, which matches every path", "Leave some params to train."
+            raise mistake("frozen", got=got, expected="some of the params", remedy=remedy)
+        return is_trained
 
     def stopped(params, state, batch, key):
         stop = lambda leaf, is_trained: leaf if is_trained else jax.lax.stop_gradient(leaf)

@@ -119,7 +119,7 @@ def test_the_reason_says_what_does_not_divide():
         ),
         (
             lambda: spec("a/kernel", (4,), rules=[("(kernel", ("fsdp",))]),
-            r"the pattern '\(kernel': .*expected a regular expression",
+            r"sharding: got '\(kernel' .*expected a regular expression",
         ),
         (
             lambda: check_rules({"a": jnp.ones(2)}, [("kernel", ())]),

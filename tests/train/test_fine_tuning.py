@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jnn import losses
@@ -15,6 +16,7 @@ from jnn.interop.pretrained import pretrained_decoder
 from jnn.runs import Run, RunOptions
 from jnn.runs.folders import PRETRAINED
 from jnn.train import FineTuningConfig, Task, language_model_feed, seed_key, start
+from jnn.train.task import trained_alone
 from jnn.train.transfer import transferred
 from tests.interop import tiny
 
@@ -122,3 +124,17 @@ def test_additions_to_no_model_and_paths_of_none_are_refused():
         FineTuningConfig(lora=4)
     with pytest.raises(JnnError, match=r"got lora_paths='.\*', expected --lora RANK"):
         FineTuningConfig(lora_paths=".*")
+
+
+@pytest.mark.parametrize("paths", ["blocks/(", "a)|(b", "a{99999999999}"])
+def test_what_is_no_regular_expression_is_refused_before_a_run_begins(paths):
+    with pytest.raises(JnnError, match=r"config: frozen: got '.*, expected a regular expression"):
+        FineTuningConfig(frozen=paths)
+    with pytest.raises(JnnError, match=r"config: lora_paths: got '.*, expected a regular expr"):
+        FineTuningConfig(pretrained="folder", lora=2, lora_paths=paths)
+
+
+def test_a_model_of_which_nothing_is_trained_is_refused():
+    optimizer, _ = trained_alone(optax.sgd(0.1), lambda *_: None, ".*")
+    with pytest.raises(JnnError, match=r"frozen: got '\.\*', which matches every path"):
+        optimizer.init({"kernel": jnp.ones(2)})

@@ -19,6 +19,7 @@ from jnn.data.tokenizers.record import (
 )
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.paths import check_expression
 
 PATTERN = r"\w+|[^\w\s]"
 """A run of letters, digits and underscores, or one other character that is not white space."""
@@ -68,11 +69,7 @@ def word_tokenizer(
         got = f"vocabulary={vocabulary}"
         expected = f"a vocabulary larger than the {len(special)} special tokens"
         raise mistake("word_tokenizer", got=got, expected=expected)
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        got = f"pattern={pattern!r}: {error}"
-        raise mistake("word_tokenizer", got=got, expected="a regular expression") from error
+    check_expression(pattern, "word_tokenizer")
     counts: Counter[str] = Counter()
     for text in check_texts(texts, "word_tokenizer"):
         counts.update(split_words(text, lower=lower, pattern=pattern))
