@@ -49,6 +49,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, capsys):
         (a, str(tmp_path / "a/../a")): "diff: got",
         (a, other): "diff: got runs of noisy and of other, expected two runs of one experiment.",
         (a, str(tmp_path)): "got no run, expected the folder of a run",
+        (a, run_of(tmp_path / "c", [])): "c: got a run that has logged no step, expected one to",
         (a,): "the following arguments are required: RUN_B",
     }.items():
         assert main(["diff", *words, "--logs"]) == 2

@@ -34,7 +34,12 @@ def main(argv: list[str]) -> int:
     records = [read_record(folder) for folder in folders]
     _check(folders, records)
     rows = [JsonLines(folder / "metrics.jsonl").rows() for folder in folders]
-    steps = min(max((row["step"] for row in log), default=0) for log in rows)
+    for folder, log in zip(folders, rows, strict=True):
+        if not log:
+            remedy = "Train it, or put a copy of metrics.jsonl back."
+            got = "a run that has logged no step"
+            raise mistake(str(folder), got=got, expected="one to compare", remedy=remedy)
+    steps = min(max(row["step"] for row in log) for log in rows)
     logged = first_row(*rows)
     found: dict[str, Any] = {
         "settings": _settings(records),
