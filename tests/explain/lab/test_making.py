@@ -31,6 +31,9 @@ def lab_of(model, example, x, tokenizer=None):
     return lab
 
 
+LINEAR, TANH = "Σ w x + b", "tanh(x)"
+
+
 def found(lab):
     """``{path: text}`` of all values, "" where none is right."""
     return lab.value(
@@ -63,6 +66,33 @@ def test_numbers_of_a_convolutional_network_are_explained(pictures):
         "flatten/output": "the same number, in a row",
         "out/output": "Σ w x + b",
     }
+
+
+def test_windows_of_other_heights_than_widths_are_explained():
+    model = jnn.chain(
+        wide=jnn.conv(4, (1, 3), dilation=(1, 2)),
+        uneven=jnn.conv(4, (3, 2), strides=(2, 1), padding="VALID", groups=2),
+        large=jnn.conv(2, (4, 5), padding="VALID"),
+    )
+    x = np.random.default_rng(0).standard_normal((9, 8, 2)).astype(np.float32)
+    lab = lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x)
+    assert found(lab) == dict.fromkeys(("wide/output", "uneven/output", "large/output"), LINEAR)
+
+
+def test_of_functions_that_are_nearly_right_the_nearest_is_shown():
+    model = jnn.chain(scale=lambda x: x / 50, tanh=jnp.tanh)
+    x = np.random.default_rng(0).uniform(1, 2, 8).astype(np.float32)
+    assert found(lab_of(model, jax.ShapeDtypeStruct((8,), jnp.float32), x))["tanh/output"] == TANH
+
+
+def test_an_explanation_is_right_at_the_number_that_is_looked_at():
+    model = jnn.chain(half=lambda x: x / 2, relu=jax.nn.relu, twice=lambda x: 2 * x)
+    x = np.arange(1, 101, dtype=np.float32)
+    x[5] = -1  # which is not among those that are checked always
+    lab = lab_of(model, jax.ShapeDtypeStruct((100,), jnp.float32), x)
+    value = "LAB.values.find((v) => v.path === 'relu/output')"
+    place = f"{{ [{value}.axes[0]]: 5 }}"
+    assert lab.value(f"MAKING.of({value}, {place}).text") == "relu(x)"
 
 
 def test_the_terms_of_a_sum_add_up_to_the_number(pictures):

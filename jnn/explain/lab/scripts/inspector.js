@@ -63,7 +63,8 @@ export class Inspector {
     return () => {
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
       control.refresh();
-      const explained = shown(this.making.of(value), placeOf(value, cell, figure.stack), go);
+      const at = placeOf(value, cell, figure.stack);
+      const explained = shown(this.making.of(value, at), at, go);
       how.replaceChildren(
         ...explained,
         ...this.gradient(value, figure.shape.at(tile, row, column)),

@@ -50,15 +50,38 @@ function unitOf(reader, place) {
   return (place.head ?? 0) * reader.size("unit") + (place.unit ?? place.axis ?? 0);
 }
 
-/** Where the windows of a convolution lie: pairs of stride and padding to try. */
-function windows(size, from, to) {
-  const stride = Math.max(1, Math.round(from / Math.max(1, to)));
-  const paddings = new Set([0, size - 1, Math.floor((size - 1) / 2), Math.floor(size / 2)]);
+const STRIDES = [1, 2, 3, 4];
+const DILATIONS = [1, 2, 3, 4, 8, 16];
+
+/**
+ * Where windows of a size can lie along an axis, of which they make so many numbers: strides,
+ * dilations and paddings in front. It may be the half of what all windows lack, or all of it.
+ */
+function windowsAlong(size, from, to) {
   const found = [];
-  for (const dilation of [1, 2, 4, 8, 16]) {
-    for (const padding of paddings) found.push({ stride, dilation, padding: padding * dilation });
+  for (const stride of STRIDES) {
+    for (const dilation of size > 1 ? DILATIONS : [1]) {
+      const span = (size - 1) * dilation;
+      const extra = Math.max(0, (to - 1) * stride + span + 1 - from);
+      const count = (padding) => Math.floor((from + padding - span - 1) / stride) + 1;
+      const half = [Math.floor((size - 1) / 2) * dilation, Math.floor(size / 2) * dilation];
+      const paddings = [0, ...half].filter((padding) => count(2 * padding) === to);
+      if (Math.ceil(from / stride) === to) paddings.unshift(Math.floor(extra / 2), extra);
+      for (const padding of new Set(paddings)) found.push({ stride, dilation, padding });
+    }
   }
   return found;
+}
+
+/** Windows of a convolution, one for each axis; those that are the same along all come first. */
+function windows(sizes, from, to) {
+  const along = sizes.map((size, axis) => windowsAlong(size, from[axis], to[axis]));
+  let found = [[]];
+  for (const own of along) found = found.flatMap((start) => own.map((next) => [...start, next]));
+  const unlike = (window) =>
+    new Set(window.map(({ stride }) => stride)).size +
+    new Set(window.map(({ dilation }) => dilation)).size;
+  return found.toSorted((a, b) => unlike(a) - unlike(b));
 }
 
 /** The places of a source that a number is the weighted sum of, with the number of the weight. */
@@ -76,7 +99,8 @@ function* connections(reader, source, shape) {
   if (axes.some((axis) => !source.size(axis) || !reader.size(axis))) return;
   const groups = source.size("unit") / inputs;
   if (!Number.isInteger(groups) || source.own.length !== axes.length + 1) return;
-  for (const window of windows(shape[0], source.size(axes[0]), reader.size(axes[0]))) {
+  const sizes = [source, reader].map((value) => axes.map((axis) => value.size(axis)));
+  for (const window of windows(shape.slice(0, -2), ...sizes)) {
     yield (at) => {
       const group = Math.floor(((at.unit ?? 0) * groups) / shape.at(-1));
       return Array.from({ length: product(shape.slice(0, -1)) }, (_, i) => {
@@ -85,7 +109,8 @@ function* connections(reader, source, shape) {
         for (let axis = axes.length - 1; axis >= 0; axis--) {
           const k = rest % shape[axis];
           rest = Math.floor(rest / shape[axis]);
-          place[axes[axis]] = at[axes[axis]] * window.stride + k * window.dilation - window.padding;
+          const { stride, dilation, padding } = window[axis];
+          place[axes[axis]] = at[axes[axis]] * stride + k * dilation - padding;
         }
         return { i, place };
       });

@@ -45,20 +45,24 @@ export class Making {
     };
   }
 
-  /** The explanation of a value, made of the numbers of now; null where none is right. */
-  of(value) {
+  /** The explanation of a value, right at a place too, made of the numbers of now; null for none. */
+  of(value, at = null) {
     const context = this.context(value);
     const { reader } = context;
     if (!reader || this.page.model.changes().some(({ path }) => path === value.path)) return null;
     const known = this.found.get(value.path);
     let tries = 0;
     for (const rule of known ? [known] : RULES) {
+      let best = { error: Infinity };
       for (const explanation of rule(reader, context)) {
         if (tries++ > MOST_TRIES) return null;
-        if (!isRight(explanation, reader)) continue;
-        this.found.set(value.path, rule);
-        return explanation;
+        const error = errorOf(explanation, reader, at);
+        if (error < best.error) best = { error, explanation };
+        if (best.explanation && best.explanation.kind !== "function") break;
       }
+      if (!best.explanation) continue;
+      this.found.set(value.path, rule);
+      return best.explanation;
     }
     return null;
   }
@@ -88,18 +92,24 @@ function attended(sibling) {
   return [new Computed({ path: "weights · value", shape, axes, dtype: "float32" }, at)];
 }
 
-/** Whether an explanation gives the numbers of a value, at places all over it. */
-function isRight(explanation, reader) {
+/**
+ * How far an explanation is from the numbers of a value, at places all over it; Infinity where it
+ * is wrong. Of several functions the nearest one counts: tanh of small numbers is almost these.
+ */
+function errorOf(explanation, reader, chosen) {
   let scale = 0;
-  const places = Array.from({ length: Math.min(CHECKED, reader.count) }, (_, i) => {
+  const checked = Math.min(CHECKED, reader.count);
+  const places = Array.from({ length: checked }, (_, i) => {
     const stack = i % reader.stacks;
-    const place = reader.placeOf(
-      Math.floor(((i + 0.37) * reader.count) / Math.min(CHECKED, reader.count)),
-    );
-    const number = reader.get({ ...place, stack });
-    scale = Math.max(scale, Math.abs(number));
-    return { place: { ...place, stack }, number };
+    return { ...reader.placeOf(Math.floor(((i + 0.37) * reader.count) / checked)), stack };
   });
+  if (chosen) places.push(chosen);
+  for (const place of places) scale = Math.max(scale, Math.abs(reader.get(place)));
   const limit = TOLERANCE * Math.max(scale, 1e-6);
-  return places.every(({ place, number }) => Math.abs(explanation.number(place) - number) <= limit);
+  let error = 0;
+  for (const place of places) {
+    error = Math.max(error, Math.abs(explanation.number(place) - reader.get(place)));
+    if (!(error <= limit)) return Infinity;
+  }
+  return error;
 }
