@@ -125,9 +125,19 @@ def test_numbers_of_recurrence_and_attention_are_explained():
     assert texts["lstm/candidate"] == "tanh(Σ w x + Σ u h + b)"
     assert texts["lstm/cell"] == "f c + i g"
     assert texts["lstm/hidden"] == "o tanh(c)"
+    assert texts["gru/reset_gate"] == "sigmoid(Σ w x + Σ u h + b)"
+    assert texts["gru/candidate"] == "tanh(Σ w x + r (Σ u h + d) + b)"
     assert texts["gru/hidden"] == "u h + (1 − u) n"
     ends = lambda end: next(text for path, text in texts.items() if path.endswith(end))
     assert ends("/query") == "Σ w x + b"
     assert ends("/weights") == "softmax(q k / √d), up to the query"
     assert texts["rotary/weights"] == "softmax(q k / √d), up to the query, q and k rotated"
     assert texts["rotary/output"] == texts["out/output"] == "Σ w x + b"
+
+
+def test_the_memory_of_a_gru_is_reset_before_or_after_its_sum():
+    model = jnn.chain(after=jnn.gru(3), before=jnn.gru(3, reset="before"), out=jnn.dense(2))
+    x = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
+    texts = found(lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x))
+    assert texts["after/candidate"] == "tanh(Σ w x + r (Σ u h + d) + b)"
+    assert texts["before/candidate"] == "tanh(Σ w x + Σ u r h + b)"

@@ -135,23 +135,14 @@ export function* linear(reader, { earlier, params, sibling }) {
     const blocks = outputs / units;
     if (!Number.isInteger(blocks) || blocks > 4) continue;
     const recurrent = params.rank(`${start}recurrent_kernel`) ? sibling("hidden") : null;
+    const reset = recurrent && names(reader.path).name === "candidate" && sibling("reset_gate");
+    const gated = reset ? ["after", "before"] : [""];
     for (const source of earlier) {
       for (const connected of connections(reader, source, shape)) {
         for (let block = 0; block < blocks; block++) {
           for (const [name, f] of NONLINEAR.slice(0, blocks > 1 ? 3 : 1)) {
-            yield sum({
-              reader,
-              source,
-              kernel,
-              connected,
-              block,
-              units,
-              name,
-              f,
-              params,
-              start,
-              recurrent,
-            });
+            const of = { reader, source, kernel, connected, block, units, name, f, params, start };
+            for (const when of gated) yield sum({ ...of, recurrent, reset, when });
           }
         }
       }
@@ -159,7 +150,10 @@ export function* linear(reader, { earlier, params, sibling }) {
   }
 }
 
-/** One weighted sum, of the terms and the bias, inside of a function. */
+/**
+ * One weighted sum, of the terms and the bias, inside of a function. The memory of a GRU counts as
+ * much as its reset gate says, `when` the sum of it is known or before: its weights are so scaled.
+ */
 function sum({
   reader,
   source,
@@ -172,6 +166,8 @@ function sum({
   params,
   start,
   recurrent,
+  reset,
+  when,
 }) {
   const terms = (at) => {
     const stack = at.stack ?? 0;
@@ -190,17 +186,21 @@ function sum({
     const U = params.get(`${start}recurrent_kernel`, 2, stack);
     for (let i = 0; i < U.shape[0]; i++) {
       const place = { time: at.time - 1, unit: i, stack };
-      const weight = U.data[i * U.shape[1] + column];
+      const r = when ? reset.get(when === "after" ? at : { ...at, unit: i }) : 1;
+      const weight = r * U.data[i * U.shape[1] + column];
       found.push({ source: recurrent, place, value: recurrent.get(place), weight });
     }
     return found;
   };
-  const bias = (at) => {
-    const b = params.get(`${start}bias`, 1, at.stack ?? 0);
-    return b ? b.data[block * units + unitOf(reader, at)] : 0;
+  const biasOf = (name, at) => {
+    const b = params.get(`${start}${name}`, 1, at.stack ?? 0);
+    return b ? b.data[(name === "bias" ? block * units : 0) + unitOf(reader, at)] : 0;
   };
+  const bias = (at) =>
+    biasOf("bias", at) + (when === "after" ? reset.get(at) * biasOf("recurrent_bias", at) : 0);
   const number = (at) =>
     f(terms(at).reduce((s, { value, weight }) => s + value * weight, bias(at)));
-  const inside = recurrent ? "Σ w x + Σ u h + b" : "Σ w x + b";
+  const ofMemory = { after: "r (Σ u h + d)", before: "Σ u r h" }[when] ?? "Σ u h";
+  const inside = recurrent ? `Σ w x + ${ofMemory} + b` : "Σ w x + b";
   return { kind: "sum", text: name ? `${name}(${inside})` : inside, name, f, number, terms, bias };
 }
