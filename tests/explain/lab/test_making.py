@@ -79,6 +79,19 @@ def test_windows_of_other_heights_than_widths_are_explained():
     assert found(lab) == dict.fromkeys(("wide/output", "uneven/output", "large/output"), LINEAR)
 
 
+def test_pools_of_what_does_not_divide_and_the_end_of_a_sequence_are_explained():
+    pools = jnn.chain(
+        odd=max_pool((2, 2)), overlap=max_pool((3, 3), strides=2), flatten=jnn.flatten(3)
+    )
+    x = np.random.default_rng(0).standard_normal((11, 14, 2)).astype(np.float32)
+    texts = found(lab_of(pools, jax.ShapeDtypeStruct(x.shape, jnp.float32), x))
+    assert texts["odd/output"] == texts["overlap/output"] == "the largest of a window"
+    ends = jnn.chain(conv=jnn.conv(3, (1,)), last=jnn.last_element(), out=jnn.dense(2))
+    x = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
+    texts = found(lab_of(ends, jax.ShapeDtypeStruct(x.shape, jnp.float32), x))
+    assert texts["last/output"] == "the last step"
+
+
 def test_of_functions_that_are_nearly_right_the_nearest_is_shown():
     model = jnn.chain(scale=lambda x: x / 50, tanh=jnp.tanh)
     x = np.random.default_rng(0).uniform(1, 2, 8).astype(np.float32)

@@ -6,9 +6,10 @@
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
 import { attention } from "./softmax.js";
-import { activations, cells, embeddings, flattened, norms, pools, sums } from "./steps.js";
+import { activations, cells, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
 
-const RULES = [embeddings, linear, cells, attention, norms, pools, flattened, activations, sums];
+const LAYERS = [embeddings, linear, cells, attention, norms, ends, pools];
+const RULES = [...LAYERS, flattened, activations, sums];
 const CHECKED = 12;
 const TOLERANCE = 1e-3;
 const MOST_TRIES = 4000;
@@ -45,7 +46,7 @@ export class Making {
     };
   }
 
-  /** The explanation of a value, right at a place too, made of the numbers of now; null for none. */
+  /** The explanation of a value, right at a place too, made of the numbers of now; else null. */
   of(value, at = null) {
     const context = this.context(value);
     const { reader } = context;

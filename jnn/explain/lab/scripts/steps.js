@@ -60,29 +60,71 @@ export function* flattened(reader, { earlier }) {
   }
 }
 
+/** The element of a sequence at its end or its beginning. */
+export function* ends(reader, { earlier }) {
+  for (const source of earlier) {
+    const steps = source.size("time");
+    const units = reader.size("unit") || reader.size("axis");
+    if (!steps || reader.own.length !== 1 || source.own.length !== 2) continue;
+    if (source.size("unit") !== units) continue;
+    for (const [name, time] of Object.entries({ last: steps - 1, first: 0 })) {
+      const place = (at) => ({ time, unit: at.unit ?? at.axis, stack: at.stack });
+      const number = (at) => source.get(place(at));
+      yield made("function", `the ${name} step`, number, (at) => [part(source, place(at), "x")]);
+    }
+  }
+}
+
 /** The largest or the mean of a window, of a whole picture or of a whole sequence. */
 export function* pools(reader, { earlier }) {
   for (const source of earlier) {
     const axes = ["row", "column", "time"].filter((axis) => source.size(axis));
     const units = reader.size("unit") || reader.size("axis");
-    const sizes = axes.map((axis) => source.size(axis) / Math.max(1, reader.size(axis)));
-    if (source.size("unit") !== units || sizes.every((size) => size === 1)) continue;
-    const places = (at) =>
-      windowPlaces({ unit: at.unit ?? at.axis, stack: at.stack }, at, axes, sizes);
-    const values = (at) => places(at).map((place) => source.get(place));
-    const parts = (at) => places(at).map((place) => part(source, place, "x"));
-    yield made("window", "the largest of a window", (at) => Math.max(...values(at)), parts);
-    const mean = (at) => values(at).reduce((a, b) => a + b, 0) / values(at).length;
-    yield made("window", "the mean of a window", mean, parts);
+    const steps = axes.map((axis) => source.size(axis) / Math.max(1, reader.size(axis)));
+    if (source.size("unit") !== units || steps.every((step) => step === 1)) continue;
+    for (const windows of poolWindows(steps)) {
+      const places = (at) =>
+        windowPlaces({ unit: at.unit ?? at.axis, stack: at.stack }, at, axes, windows).filter(
+          (place) => axes.every((axis) => place[axis] >= 0 && place[axis] < source.size(axis)),
+        );
+      const values = (at) => places(at).map((place) => source.get(place));
+      const parts = (at) => places(at).map((place) => part(source, place, "x"));
+      yield made("window", "the largest of a window", (at) => Math.max(...values(at)), parts);
+      const mean = (at) => values(at).reduce((a, b) => a + b, 0) / values(at).length;
+      yield made("window", "the mean of a window", mean, parts);
+    }
   }
 }
 
-/** The places of a window, whose sizes are also its strides. */
-function windowPlaces(first, at, axes, sizes) {
+/**
+ * Windows to try where they begin so many steps apart: side by side, as many as fit or as begin,
+ * and those of the usual sizes, overlapping, whose padding is even or at the end.
+ */
+function poolWindows(steps) {
+  const along = (size, stride, padding) => ({ size, stride, padding });
+  const found = [Math.floor, Math.round, Math.ceil].map((whole) =>
+    steps.map((step) => along(whole(step), whole(step), 0)),
+  );
+  for (const [size, stride] of [
+    [2, 2],
+    [3, 3],
+    [3, 2],
+    [2, 1],
+    [3, 1],
+  ]) {
+    for (const padding of [0, Math.floor(size / 2)]) {
+      found.push(steps.map(() => along(size, stride, padding)));
+    }
+  }
+  return found;
+}
+
+/** The places of a window, of a size, a stride and a padding in front along each axis. */
+function windowPlaces(first, at, axes, windows) {
   let found = [first];
   axes.forEach((axis, i) => {
-    const size = Math.floor(sizes[i]);
-    const start = (at[axis] ?? 0) * size;
+    const { size, stride, padding } = windows[i];
+    const start = (at[axis] ?? 0) * stride - padding;
     const numbers = Array.from({ length: size }, (_, k) => start + k);
     found = found.flatMap((place) => numbers.map((k) => Object.assign({ [axis]: k }, place)));
   });
