@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from jnn.cli.load import Loaded
+from jnn.data.fingerprint import file_sha256
 from jnn.errors import mistake
 from jnn.export.checks import check_same, run_script
 from jnn.export.onnx import write_onnx
@@ -55,6 +56,8 @@ def export(
         with writable(temporary):
             write_tensors(temporary, program.weights.items(), shard_bytes=2**63)
             (temporary / "model.stablehlo").write_bytes(artifact.content)
+        kept = ("model.safetensors", "model.stablehlo")
+        config["sha256"] = {name: file_sha256(temporary / name) for name in kept}
         write_json(temporary / "config.json", config)
         write_text(temporary / "predict.py", PREDICT)
         inputs = program.samples(artifact.sizes.batch or TRIED, artifact.sizes.least)
@@ -74,7 +77,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes ``folder`` after the block, unless that raises."""
     if folder.exists():
         remedy = "Choose another, or remove it."
-        raise mistake(str(folder), got="a folder that exists", expected="a new one", remedy=remedy)
+        got = f"a {'folder' if folder.is_dir() else 'file'} that exists"
+        raise mistake(str(folder), got=got, expected="a new folder", remedy=remedy)
     with writable(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         name = tempfile.mkdtemp(prefix=f"{TEMPORARY}{folder.name}-", dir=folder.parent)

@@ -8,6 +8,9 @@ from typing import Any
 PREDICT = '''\
 """The model of this folder: python predict.py INPUTS.npz OUTPUTS.npz. See README.md."""
 
+import functools
+import hashlib
+import json
 import pathlib
 import sys
 
@@ -16,18 +19,53 @@ import numpy as np
 from safetensors.numpy import load_file
 
 folder = pathlib.Path(__file__).parent
-weights = load_file(folder / "model.safetensors")
-program = jax.export.deserialize(bytearray((folder / "model.stablehlo").read_bytes()))
-run = jax.jit(program.call)
+config = json.loads((folder / "config.json").read_text("utf-8"))
+
+
+def verified(name):
+    """The path of a file of this folder; raises ValueError where it is not the one written."""
+    path = folder / name
+    with path.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != config["sha256"][name]:
+            raise ValueError(f"{path}: got an altered file, expected the one that was exported")
+    return path
+
+
+@functools.cache
+def model():
+    """The compiled program, and its weights."""
+    program = jax.export.deserialize(bytearray(verified("model.stablehlo").read_bytes()))
+    return jax.jit(program.call), load_file(verified("model.safetensors"))
+
+
+def checked(name, x):
+    """An input in its dtype; raises ValueError for a dtype or a shape that is not its own."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    dtype, sizes = np.dtype(config["inputs"][name]["dtype"]), config["inputs"][name]["shape"]
+    fits = [n == size if isinstance(size, int) else n > 0 for n, size in zip(x.shape, sizes)]
+    if x.ndim != len(sizes) or not all(fits):
+        raise ValueError(f"{name}: got shape {x.shape}, expected ({', '.join(map(str, sizes))})")
+    if x.dtype != dtype and not np.can_cast(x.dtype, dtype, "same_kind"):
+        raise ValueError(f"{name}: got {x.dtype}, expected {dtype}")
+    return x if x.dtype == dtype else x.astype(dtype)
 
 
 def predict(**inputs):
     """Arrays by name, of a batch -> arrays by name."""
-    return run(weights, inputs)
+    if set(inputs) != set(config["inputs"]):
+        names = [", ".join(arrays) or "none" for arrays in (inputs, config["inputs"])]
+        raise ValueError(f"got the arrays {names[0]}, expected {names[1]}")
+    run, weights = model()
+    return run(weights, {name: checked(name, x) for name, x in inputs.items()})
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[2], **predict(**np.load(sys.argv[1])))
+    try:
+        source, target = sys.argv[1:]
+        np.savez(target, **predict(**np.load(source)))
+    except Exception as error:
+        print("error:", *str(error).split(), file=sys.stderr)
+        sys.exit(2)
 '''
 
 README = """\
@@ -61,7 +99,7 @@ _FILES = {
     "model.safetensors": "the weights, by their paths in params and state",
     "model.stablehlo": "the program, as `jax.export` reads it",
     "predict.py": "loads and runs both, without jnn",
-    "config.json": "inputs, outputs, names of classes, how the model was trained",
+    "config.json": "inputs, outputs, names of classes, how the model was trained, checksums",
 }
 _MOST_NAMES = 12
 

@@ -56,6 +56,30 @@ def test_rows_in_their_own_units_become_numbers_in_that_of_the_target(tmp_path):
     assert "The columns are width, depth. `prediction` is in kg." in text
 
 
+def test_what_was_altered_and_inputs_that_do_not_fit_are_refused_without_jnn(tmp_path):
+    model = loaded("rows")
+    folder = export(model, tmp_path / "rows")
+    rows = np.array([[10, -4], [11, -3]])
+    names = runpy.run_path(str(folder / "predict.py"))
+    found = names["predict"](x=rows)["prediction"]  # integers are numbers of the table too
+    np.testing.assert_allclose(found, model.predict(rows), rtol=SAME)
+    for inputs, message in {
+        "wrong name": ({"rows": rows}, "got the arrays rows, expected x"),
+        "no batch": ({"x": rows[0]}, r"x: got shape \(2,\), expected \(batch, 2\)"),
+        "other columns": ({"x": rows[:, :1]}, r"x: got shape \(2, 1\), expected \(batch, 2\)"),
+        "no rows": ({"x": rows[:0]}, r"x: got shape \(0, 2\), expected \(batch, 2\)"),
+        "words": ({"x": rows.astype(str)}, "x: got <U21, expected float32"),
+    }.values():
+        with pytest.raises(ValueError, match=message):
+            names["predict"](**inputs)
+    for name in ("model.stablehlo", "model.safetensors"):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(ValueError, match=f"{name}: got an altered file, expected the one"):
+            in_process(folder / "predict.py", {"x": rows})
+        (folder / name).write_bytes(content)
+
+
 def test_a_large_mean_loses_no_digits():
     scaling = NAMED["scaling"]._replace(mean=np.array([123456.789, -4.0]))
     preparation = loaded("rows").preparation._replace(scaling=scaling)
@@ -177,8 +201,11 @@ def test_a_folder_that_answers_otherwise_is_not_kept(monkeypatch, tmp_path, outp
 
 
 def test_an_existing_folder_is_left_as_it_is(tmp_path):
-    with pytest.raises(JnnError, match="got a folder that exists, expected a new one"):
+    with pytest.raises(JnnError, match="got a folder that exists, expected a new folder"):
         export(loaded("rows"), tmp_path)
+    (tmp_path / "a").touch()
+    with pytest.raises(JnnError, match="got a file that exists, expected a new folder"):
+        export(loaded("rows"), tmp_path / "a")
 
 
 def test_small_differences_are_those_of_float32():
