@@ -26,7 +26,10 @@ special = spec["special"]
 
 def encode(texts):
     """The tokens of texts, in rows of one length, and a mask that is true where one is real."""
+    texts = [texts] if isinstance(texts, str) else texts
     rows = [tokens_of(text)[:{most}] for text in texts]
+    if not all(rows):
+        raise ValueError(f"got {{texts[rows.index([])]!r}}, expected texts with a token or more")
     length = {length}
     padding = special.get("padding", 0)
     tokens = np.array([row + [padding] * (length - len(row)) for row in rows], np.int32)

@@ -116,6 +116,10 @@ def test_texts_of_any_length(tmp_path):
     encoded = in_process(folder / "texts.py", {"texts": np.array(texts)})
     np.testing.assert_array_equal(encoded["tokens"], tokens)
     np.testing.assert_array_equal(encoded["mask"], mask)
+    encode = runpy.run_path(str(folder / "texts.py"))["encode"]
+    assert encode("so good")["tokens"].tolist() == encode(["so good"])["tokens"].tolist()
+    with pytest.raises(ValueError, match="got '', expected texts with a token or more"):
+        encode(["so good", ""])
 
 
 TOKENIZERS = {
