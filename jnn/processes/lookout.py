@@ -20,9 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-import jax
-
-from jnn.errors import Lost, mistake
+from jnn.errors import JnnError, Lost, mistake
 from jnn.files import writable
 from jnn.processes.joining import is_of_all, leave, on_abort
 from jnn.processes.together import Processes
@@ -85,12 +83,13 @@ class Lookout:
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
         """What ended this process, which others report when they miss it, is in its file.
 
-        Where another one is gone, an operation over both may raise before this lookout sees it.
+        Where another one is gone, an operation over both may raise before this lookout sees it, by
+        an error of JAX's runtime or a ValueError of what waited for it.
         """
         self.step(None)
         if self._stream is None:
             return
-        if isinstance(error, jax.errors.JaxRuntimeError):
+        if isinstance(error, Exception) and not isinstance(error, JnnError):
             self._over.wait(_TO_NOTICE * EVERY)  # in which the lookout ends this process
         self._ended, agreed = True, is_of_all(error)
         if self._processes.count == 1 or not agreed:

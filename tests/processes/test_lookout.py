@@ -128,13 +128,14 @@ def test_the_process_that_is_behind_is_named(ended):
     assert "Behind the others: process 1 of 2 (host " in text
 
 
-def test_an_error_of_an_operation_over_both_waits_for_the_lookout(ended, monkeypatch):
+@pytest.mark.parametrize("kind", [jax.errors.JaxRuntimeError, ValueError])
+def test_an_error_of_an_operation_over_both_waits_for_the_lookout(ended, monkeypatch, kind):
     """JAX raises where a connection is closed, maybe before the lookout has seen it."""
     other, _ = ended(1, stuck_after=0)
     ours, words = ended(0, stuck_after=0)
     drop_lock(other)
     monkeypatch.setattr(lookout, "_TO_NOTICE", SOON / lookout.EVERY)
-    ours.__exit__(jax.errors.JaxRuntimeError, jax.errors.JaxRuntimeError("closed by peer"), None)
+    ours.__exit__(kind, kind("closed by peer"), None)
     assert "process 1 of 2" in words[0][0]
 
 
