@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +19,13 @@ class NamedRows:
     """
 
     def __init__(self, source: Source, *names: str):
-        if not names or len(set(names)) < len(names):
+        is_named = names and all(isinstance(name, str) and name for name in names)
+        if not is_named or len(set(names)) < len(names):
             raise mistake("NamedRows", got=f"names {names}", expected="one or more, each once")
+        has_rows = hasattr(source, "__len__") and hasattr(source, "__getitem__")
+        if not has_rows or isinstance(source, Mapping | str):
+            got, expected = type(source).__name__, "a sequence of rows, with len and []"
+            raise mistake("NamedRows", got=got, expected=expected)
         self._source, self._names = source, names
         self.identity: Any = {"names": list(names), "of": getattr(source, "identity", None)}
 
@@ -28,7 +34,7 @@ class NamedRows:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Row ``index``; raises `JnnError` for one without these values."""
-        row = self._source[int(index)]
+        row = self._source[operator.index(index)]
         if isinstance(row, Mapping):
             if missing := [name for name in self._names if name not in row]:
                 got = f"no {missing[0]!r} among {', '.join(map(str, row))}"
@@ -49,7 +55,8 @@ def named_rows(source: Source, *names: str) -> NamedRows:
     the ones to take of a row that is a dict. Values are numbers, arrays, tensors or pictures. Rows
     may be read by several threads at once.
 
-    Raises `JnnError` where a row has other values, when it is read.
+    Raises `JnnError` for a source that has no rows, and where a row has other values, when it is
+    read.
 
     >>> import numpy as np
     >>> from jnn.train import streamed

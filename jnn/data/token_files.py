@@ -221,7 +221,7 @@ class FileWindows:
         return (len(self.files) - 1) // self.length
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        start = index * self.length
+        start = range(len(self))[index] * self.length  # an IndexError ends an iteration
         tokens = self.files.read(start, start + self.length + 1)
         return {"tokens": tokens[:-1], "targets": tokens[1:]}
 

@@ -66,8 +66,8 @@ def test_a_row_that_does_not_fit_is_named(row, message):
         streamed(named_rows(Rows(row), "x", "label"), batch_size=4)
 
 
-def test_names_are_given_each_once():
-    for names in ((), ("x", "x")):
+def test_names_are_words_given_each_once():
+    for names in ((), ("x", "x"), ("x", ""), (0, 1)):
         with pytest.raises(JnnError, match="expected one or more, each once"):
             named_rows(Rows(lambda i: ()), *names)
 
@@ -84,3 +84,9 @@ def test_a_data_set_of_hugging_face():
     datasets = pytest.importorskip("datasets")
     data = datasets.Dataset.from_dict({"x": X, "label": LABEL, "text": ["text"] * 10})
     check_batches(named_rows(data.with_format("numpy"), "x", "label"))
+
+
+@pytest.mark.parametrize("source", [iter([(1, 2)]), None, 5, "text", {"x": X, "label": LABEL}])
+def test_what_has_no_rows_is_refused_at_once(source):
+    with pytest.raises(JnnError, match=r"got \w+, expected a sequence of rows, with len and \[\]"):
+        named_rows(source, "x", "label")

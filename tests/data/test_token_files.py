@@ -147,6 +147,10 @@ def test_without_a_look_at_contents_a_token_outside_the_vocabulary_is_found_when
 def test_windows_longer_than_the_text_and_places_outside_are_refused(tmp_path):
     files = token_files(written(tmp_path, count=16))
     assert len(file_windows(files, 15)) == 1
+    windows = file_windows(files, 7)
+    found = [window["targets"] for window in windows]  # which ends after the last one
+    np.testing.assert_array_equal(np.concatenate(found), files.read(1, 15))
+    np.testing.assert_array_equal(windows[-1]["tokens"], windows[1]["tokens"])
     with pytest.raises(JnnError, match="got 16 tokens, expected at least 17, a window and its"):
         file_windows(files, 16)
     with pytest.raises(JnnError, match="got 10 to 17, expected a part of 0 to 16"):
