@@ -17,7 +17,7 @@ from jnn.cli.options import config_from
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 from jnn.runs.folders import read_record, settings_at_hand
-from jnn.runs.loading import trained
+from jnn.runs.loading import check_trained, trained
 from jnn.train.preparation import Preparation, read_preparation
 
 _TRIED = 97
@@ -86,6 +86,7 @@ def load(run: Path | str, model: Model | None = None) -> Loaded:
             raise mistake(str(folder), got="one without", expected=expected)
         return _loaded(model, preparation.example, folder, config, preparation)
     module, config = experiment_of(folder)
+    check_trained(folder)  # before what may need data that a failed run did not find either
     if preparation and hasattr(module, "predictor"):
         predictor = module.predictor(config, preparation)
         return _loaded(predictor, preparation.example, folder, config, preparation)

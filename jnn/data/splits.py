@@ -79,7 +79,8 @@ def hold_out(
             np.arange(size), test_size=fraction, random_state=number, stratify=labels
         )
     except ValueError as error:
-        got = f"{size} examples, fraction={fraction}: {error}"
+        reason = str(error).split(". ")[0]  # what follows lists all classes
+        got = f"{size} examples, fraction={fraction}: {reason}"
         raise mistake("hold_out", got=got, expected="enough examples for both parts") from error
     take = lambda rows: {name: array[rows] for name, array in arrays.items()}
     return take(kept), take(held)

@@ -24,19 +24,22 @@ def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, Sta
     return kept(jax.eval_shape(model.init, jax.random.key(0), example), folder)
 
 
+def check_trained(folder: Path) -> None:
+    """Raise `JnnError` for a run without a checkpoint, such as one that failed at its start."""
+    checkpoints = folder / "checkpoints"
+    if not any(checkpoints.glob("[0-9]*")):
+        got = "no checkpoint" if checkpoints.is_dir() else "a folder without checkpoints"
+        expected, remedy = "a run that has made one", "Train it further."
+        raise mistake(str(folder), got=got, expected=expected, remedy=remedy)
+
+
 def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]:
     """The best params and state of a run, or a part of them, with the shapes of ``like``.
 
     Raises `JnnError` as `trained` does; it names the leaves that do not fit.
     """
     folder = Path(folder)
-    if not (folder / "checkpoints").is_dir():
-        raise mistake(
-            str(folder),
-            got="a folder without checkpoints",
-            expected="a run that has made one",
-            remedy="Train it further.",
-        )
+    check_trained(folder)
     errors = []
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
         for tree in (((), like), (_Averaged(*like), ()), (_OnlyModel(*like), ())):

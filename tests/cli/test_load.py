@@ -48,6 +48,18 @@ def test_the_model_may_be_given_and_needs_no_experiment(run, source):
         jnn.load(run, jnn.dense(3))
 
 
+def test_a_run_that_failed_at_its_start_is_named_and_not_what_it_lacked(tmp_path, capsys):
+    begins = "def load_data(config, *, offline=False):\n"
+    assert begins in OWN
+    fails = f"{begins}    from jnn import JnnError\n    raise JnnError('no data')\n"
+    (tmp_path / "own.py").write_text(OWN.replace(begins, fails))
+    out = tmp_path / "out"
+    assert main(["run", str(tmp_path / "own.py"), "--quiet", "--out", str(out)]) == 2
+    assert "no data" in capsys.readouterr().err
+    with pytest.raises(JnnError, match="out: got a folder without checkpoints, expected a run"):
+        jnn.load(out)
+
+
 def test_what_is_no_run_or_has_changed_is_named(run, source, tmp_path):
     with pytest.raises(JnnError, match="nowhere"):
         jnn.load(tmp_path / "nowhere")
