@@ -6,6 +6,8 @@ read one at a time.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -84,12 +86,18 @@ def write_tensors(
 
 
 def _write_file(path: Path, tensors: dict[str, np.ndarray]) -> None:
-    _library()
+    library = _library()
     from safetensors.numpy import save_file
 
     with replacing(path) as temporary:
-        # transformers reads no file that does not name the layout of its tensors
-        save_file(tensors, temporary, {"format": "pt"})
+        try:
+            # transformers reads no file that does not name the layout of its tensors
+            save_file(tensors, temporary, {"format": "pt"})
+        except library.SafetensorError as error:
+            if system := re.search(r"\(os error (\d+)\)", str(error)):
+                number = int(system[1])
+                raise OSError(number, os.strerror(number)) from error
+            raise
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Folders that cannot be loaded, and what is said of each."""
 
 import json
+import resource
 import struct
 
 import numpy as np
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer, models
 from jnn.errors import JnnError
 from jnn.files import read_json
 from jnn.interop import load, save
-from jnn.interop.tensor_files import INDEX, SINGLE
+from jnn.interop.tensor_files import INDEX, SINGLE, write_tensors
 
 
 @pytest.fixture
@@ -237,3 +238,14 @@ def test_a_tokenizer_that_does_not_fit(folder):
 def test_a_folder_with_a_model_is_not_overwritten(folder):
     with pytest.raises(JnnError, match=r"got a folder with a config.json, expected one without"):
         save(folder, load(folder))
+
+
+def test_a_disk_that_does_not_take_the_tensors_is_named_and_nothing_is_left(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        with pytest.raises(JnnError, match="got File too large, expected a place to write to"):
+            write_tensors(tmp_path, [("kernel", np.ones(1000, np.float32))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
