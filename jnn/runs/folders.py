@@ -24,7 +24,8 @@ FILES = (
 )
 TEXTS = "command.txt log.txt README.md report.html lab.html"
 FOLDERS = (
-    "checkpoints moments processes start pretrained plots explain samples profile tensorboard wandb"
+    "checkpoints moments processes start pretrained plots explain samples export profile "
+    "tensorboard wandb"
 )
 CONTENTS = tuple(f"{FILES} {TEXTS} {FOLDERS}".split())
 """What a run may write into its folder, and so what ``overwrite`` may delete."""

@@ -96,10 +96,12 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
     with create(tmp_path, out=tmp_path / "run") as run:
         run.checkpoints.mkdir()
         (run.checkpoints / "old").write_text("")
+        (run.folder / "export").mkdir()
         run.metrics.write(1, {"train/loss": 1.0})
         (run.folder / "notes.txt").write_text("the user's own")
     with create(tmp_path, out=tmp_path / "run", overwrite=True) as run:
         assert not run.checkpoints.exists()
+        assert not (run.folder / "export").exists()
         assert run.metrics.rows() == []
         assert (run.folder / "notes.txt").read_text() == "the user's own"
 
