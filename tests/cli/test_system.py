@@ -161,7 +161,7 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.slow  # four processes
 @pytest.mark.parametrize(
     ("limit", "place"),
-    [(600, "env.json"), (1_500, "metrics.jsonl"), (3_000, "checkpoint"), (20_000, "report.html")],
+    [(600, "env.json"), (1_500, "metrics.jsonl"), (3_000, "checkpoint"), (20_000, "lab.html")],
 )
 def test_a_limit_on_the_size_of_files_is_said(tmp_path, limit, place):
     words = ["run", str(OWN), "--offline", "--quiet", "--out", str(tmp_path / "run")]
