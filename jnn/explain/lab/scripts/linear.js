@@ -73,14 +73,17 @@ function windowsAlong(size, from, to) {
   return found;
 }
 
+/** The number of strides and dilations among the axes of a window. */
+function unlike(window) {
+  const strides = new Set(window.map(({ stride }) => stride));
+  return strides.size + new Set(window.map(({ dilation }) => dilation)).size;
+}
+
 /** Windows of a convolution, one for each axis; those that are the same along all come first. */
 function windows(sizes, from, to) {
   const along = sizes.map((size, axis) => windowsAlong(size, from[axis], to[axis]));
   let found = [[]];
-  for (const own of along) found = found.flatMap((start) => own.map((next) => [...start, next]));
-  const unlike = (window) =>
-    new Set(window.map(({ stride }) => stride)).size +
-    new Set(window.map(({ dilation }) => dilation)).size;
+  for (const own of along) found = found.flatMap((start) => own.map((next) => start.concat(next)));
   return found.toSorted((a, b) => unlike(a) - unlike(b));
 }
 
@@ -192,9 +195,9 @@ function sum({
     }
     return found;
   };
-  const biasOf = (name, at) => {
-    const b = params.get(`${start}${name}`, 1, at.stack ?? 0);
-    return b ? b.data[(name === "bias" ? block * units : 0) + unitOf(reader, at)] : 0;
+  const biasOf = (leaf, at) => {
+    const b = params.get(`${start}${leaf}`, 1, at.stack ?? 0);
+    return b ? b.data[(leaf === "bias" ? block * units : 0) + unitOf(reader, at)] : 0;
   };
   const bias = (at) =>
     biasOf("bias", at) + (when === "after" ? reset.get(at) * biasOf("recurrent_bias", at) : 0);

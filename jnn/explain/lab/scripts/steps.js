@@ -96,12 +96,14 @@ export function* pools(reader, { earlier }) {
   }
 }
 
+/** A window along one axis. */
+const along = (size, stride, padding) => ({ size, stride, padding });
+
 /**
  * Windows to try where they begin so many steps apart: side by side, as many as fit or as begin,
  * and those of the usual sizes, overlapping, whose padding is even or at the end.
  */
 function poolWindows(steps) {
-  const along = (size, stride, padding) => ({ size, stride, padding });
   const found = [Math.floor, Math.round, Math.ceil].map((whole) =>
     steps.map((step) => along(whole(step), whole(step), 0)),
   );
