@@ -55,7 +55,7 @@ def javascript(f: Callable, *examples: Any) -> str:
     emitter.line(f"return [{', '.join(parts)}];")
     runtime = resources.files("jnn.web").joinpath("runtime.js").read_text(encoding="utf-8")
     constants = [
-        f'const {name} = data({ARRAYS[str(array.dtype)]}, "{_text(array)}");'
+        f'const {name} = data({ARRAYS[str(array.dtype)]}, "{base64_text(array)}");'
         for name, array in emitter.constants.items()
     ]
     lines, buffers = shared(emitter.lines, emitter.buffers)
@@ -82,7 +82,7 @@ def javascript(f: Callable, *examples: Any) -> str:
     )
 
 
-def _text(array: np.ndarray) -> str:
+def base64_text(array: np.ndarray) -> str:
     """The bytes of an array in C order, little-endian, as base64."""
     if array.dtype.hasobject:
         raise mistake("javascript", got="a constant of Python objects", expected="numbers")

@@ -6,7 +6,6 @@ some examples, and the scripts that draw what they compute.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from html import escape
@@ -29,6 +28,7 @@ from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
 from jnn.paths import path_name
 from jnn.train.moments import Moment
+from jnn.web.module import base64_text
 
 FOLDER = Path(__file__).parent
 MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
@@ -96,7 +96,7 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
             )
         ],
         "moments": [
-            {"step": moment.step, "data": _base64(moment.values)}
+            {"step": moment.step, "data": base64_text(moment.values)}
             for moment in _thinned(subject.moments, params)
         ],
         "curves": {name: _sparse(points) for name, points in subject.curves.items()},
@@ -171,7 +171,7 @@ def _example(example: Example, tokenizer: Tokenizer | None, *, pixels: bool) -> 
     if pixels:
         leaves = [np.rint(leaf * 255).astype(np.uint8) for leaf in leaves]
     leaves = [a if a.itemsize <= 4 else a.astype(_narrow(a)) for a in leaves]
-    packed = {"x": [_base64(leaf) for leaf in leaves], "real": real, "truth": example.truth}
+    packed = {"x": [base64_text(leaf) for leaf in leaves], "real": real, "truth": example.truth}
     if tokenizer and "source" in dict(named):
         source = dict(named)["source"]
         packed["text"] = tokenizer.decode(source[: real.get("source_mask", len(source))])
@@ -219,7 +219,7 @@ def _packed(leaf: Any, precision: str) -> dict[str, Any]:
     array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
     if array.dtype == np.float32:
         array = array.astype(precision)
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "data": _base64(array)}
+    return {"shape": list(array.shape), "dtype": str(array.dtype), "data": base64_text(array)}
 
 
 def _is_key(leaf: Any) -> bool:
@@ -228,11 +228,6 @@ def _is_key(leaf: Any) -> bool:
 
 def _scaling(scaling: Any) -> dict[str, list[float]]:
     return {name: np.ravel(moment).tolist() for name, moment in scaling._asdict().items()}
-
-
-def _base64(array: np.ndarray) -> str:
-    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
-    return base64.b64encode(little.tobytes()).decode()
 
 
 def json_in_script(value: Any) -> str:
