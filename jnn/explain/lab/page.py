@@ -23,6 +23,7 @@ from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
+from jnn.explain.page.html import document
 from jnn.explain.lab.words import explained
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
@@ -267,28 +268,14 @@ def _page(subject: Subject, notes: str, scripts: str) -> str:
     facts = " · ".join(f"{name} {value}" for name, value in subject.facts.items())
     body = _BODY if scripts else ""
     script = f"<script>\n{scripts}\n</script>" if scripts else ""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(subject.title)}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<header>
+    content = f"""<header>
 <h1>{escape(subject.title)}</h1>
 <p class="quiet">{escape(facts)}</p>
 {notes}
 </header>
 {body}
-{script}
-</body>
-</html>
-"""
+{script}"""
+    return document(subject.title, style, content)
 
 
 _BODY = """<main>

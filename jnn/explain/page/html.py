@@ -13,6 +13,19 @@ import jnn.explain.page
 def page(title: str, kicker: str, lead: str, body: str) -> str:
     """A whole page: a small line, the title and the sentence that matters, then the ``body``."""
     style = resources.files(jnn.explain.page).joinpath("report.css").read_text(encoding="utf-8")
+    content = f"""<main>
+<header>
+{f'<p class="kicker">{escape(kicker)}</p>' if kicker else ""}
+<h1>{escape(title)}</h1>
+<p class="lead">{escape(lead)}</p>
+</header>
+{body}
+</main>"""
+    return document(title, style, content)
+
+
+def document(title: str, style: str, body: str) -> str:
+    """A file of HTML that needs no other one: light and dark, as wide as the screen."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -25,14 +38,7 @@ def page(title: str, kicker: str, lead: str, body: str) -> str:
 {style}</style>
 </head>
 <body>
-<main>
-<header>
-{f'<p class="kicker">{escape(kicker)}</p>' if kicker else ""}
-<h1>{escape(title)}</h1>
-<p class="lead">{escape(lead)}</p>
-</header>
 {body}
-</main>
 </body>
 </html>
 """
