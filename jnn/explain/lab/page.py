@@ -23,8 +23,8 @@ from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
-from jnn.explain.page.html import document
 from jnn.explain.lab.words import explained
+from jnn.explain.page.html import document
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
 from jnn.paths import path_name
