@@ -19,6 +19,7 @@ from jnn.cli.arguments import taken_out
 from jnn.cli.experiments import Listing
 from jnn.cli.machine import several_cpus
 from jnn.errors import Interrupted, Lost, mistake
+from jnn.train.signals import handled
 
 if TYPE_CHECKING:
     from jnn.runs.run import Run
@@ -267,12 +268,8 @@ def _passed_on(children: Sequence[subprocess.Popen]):
         elif children and children[0].poll() is None:
             children[0].send_signal(signum)
 
-    previous = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(pass_on):
         yield received
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
 
 
 def _show(logs: Sequence[IO[bytes]], codes: Sequence[int]) -> None:

@@ -4,7 +4,8 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 
 class Stop:
@@ -34,9 +35,16 @@ def stop_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
+    with handled(handle):
+        yield stop
+
+
+@contextlib.contextmanager
+def handled(handle: Callable[[int, Any], None]) -> Iterator[None]:
+    """Within the block, in the main thread, ``handle(signum, frame)`` gets SIGINT and SIGTERM."""
     previous = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
