@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jnn.explain.diagrams.figures import GAP, PORT, Figure, moved
 from jnn.explain.diagrams.graph import Edge
+from jnn.explain.diagrams.ranks import lanes_of, ranks_of
 
 LANE, ROW, APART, SIDE = 14, 44, 18, 26
 """Pixels between edges that pass above nodes, between rows, between nodes in a column, and at the
@@ -46,7 +47,7 @@ def arranged(figures: Mapping[str, Figure], edges: Sequence[Edge], widest: float
     An edge that passes by other columns runs above them. A row that would be wider than ``widest``
     goes on in the next, where few values pass.
     """
-    rows = _rows(_columns(list(figures), edges), figures, edges, widest)
+    rows = _rows(ranks_of(list(figures), edges), figures, edges, widest)
     row_of = {name: i for i, row in enumerate(rows) for column in row for name in column}
     drawn: list[_Row] = []
     entering: list[str] = []
@@ -84,24 +85,6 @@ def _stacked(
     return Figure(width, top + last.height, first.entry, top + last.exit, "".join(marks))
 
 
-def _columns(names: Sequence[str], edges: Sequence[Edge]) -> list[list[str]]:
-    """Names by the length of the longest way to them.
-
-    What nothing feeds stands directly before the first that reads it.
-    """
-    rank = dict.fromkeys(names, 0)
-    for _ in names:
-        for a, b in edges:
-            rank[b] = max(rank[b], rank[a] + 1)
-    fed = {b for _, b in edges}
-    readers = {a: min(rank[b] for x, b in edges if x == a) for a, _ in edges}
-    for name in readers.keys() - fed:
-        if not name.startswith("@"):
-            rank[name] = readers[name] - 1
-    columns = [[name for name in names if rank[name] == r] for r in range(max(rank.values()) + 1)]
-    return [column for column in columns if column]
-
-
 def _rows(
     columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequence[Edge], widest: float
 ) -> list[list[list[str]]]:
@@ -132,7 +115,7 @@ def _row(columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequenc
     """One row of columns."""
     at = {name: i for i, column in enumerate(columns) for name in column}
     long = [(a, b) for a, b in edges if at[b] - at[a] > 1]
-    lanes = _lanes([(at[a], at[b]) for a, b in long])
+    lanes = lanes_of([(at[a], at[b]) for a, b in long])
     places: dict[str, _Place] = {}
     x = 0.0
     for i, column in enumerate(columns):
@@ -170,27 +153,6 @@ def _row(columns: list[list[str]], figures: Mapping[str, Figure], edges: Sequenc
 def _mean_of_sources(name: str, edges: Sequence[Edge], places: Mapping[str, _Place]) -> float:
     heights = [places[a].exit[1] for a, b in edges if b == name and a in places]
     return sum(heights) / len(heights) if heights else 0.0
-
-
-def _lanes(spans: Sequence[tuple[int, int]]) -> list[int]:
-    """A lane for each span, those that overlap in different ones, short spans lowest.
-
-    >>> _lanes([(0, 5), (1, 3), (3, 5)])
-    [1, 0, 0]
-    """
-    lanes = [0] * len(spans)
-    taken: list[list[tuple[int, int]]] = []
-    for i in sorted(range(len(spans)), key=lambda i: spans[i][1] - spans[i][0]):
-        fits = [n for n, lane in enumerate(taken) if not any(_overlap(spans[i], b) for b in lane)]
-        lanes[i] = fits[0] if fits else len(taken)
-        if not fits:
-            taken.append([])
-        taken[lanes[i]].append(spans[i])
-    return lanes
-
-
-def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    return a[0] < b[1] and b[0] < a[1]
 
 
 def _edge(a: _Place, b: _Place) -> str:

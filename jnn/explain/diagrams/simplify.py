@@ -1,6 +1,7 @@
 """What a picture of a structure leaves out."""
 
 import itertools
+from collections.abc import Callable
 
 from jnn.explain.diagrams.graph import Edge
 from jnn.explain.diagrams.structure import Box
@@ -12,14 +13,24 @@ def simplified(box: Box) -> Box:
     The shortcut of a residual connection is then an edge, and a stage of three equal blocks is one
     block with ``repeat=3``, whose id says from where to where: ``block0 … block2``.
     """
-    if not box.nodes:
-        return box
-    nodes = {node.id: simplified(node) for node in box.nodes}
+    return _merged(without_shortcuts(box))
+
+
+def without_shortcuts(box: Box, is_kept: Callable[[Box], bool] = lambda box: False) -> Box:
+    """The box without identities beside other branches, which become edges; some may be kept."""
+    nodes = {node.id: without_shortcuts(node, is_kept) for node in box.nodes}
     edges = list(box.edges)
     for node in box.nodes:
-        if _is_shortcut(node, edges):
+        if _is_shortcut(node, edges) and not is_kept(node):
             edges = _without(node.id, edges)
             del nodes[node.id]
+    return box._replace(nodes=tuple(nodes.values()), edges=tuple(edges))
+
+
+def _merged(box: Box) -> Box:
+    """The box with equal parts in a row as one."""
+    nodes = {node.id: _merged(node) for node in box.nodes}
+    edges = list(box.edges)
     while pair := _equal_pair(nodes, edges):
         first, second = (nodes[name] for name in pair)
         start, end = first.id.partition(" … ")[0], second.id.rpartition(" … ")[2]
@@ -88,4 +99,4 @@ def _form(box: Box) -> Box:
 
 
 def _without_paths(box: Box) -> Box:
-    return box._replace(path="", nodes=tuple(map(_without_paths, box.nodes)))
+    return box._replace(path="", values=(), nodes=tuple(map(_without_paths, box.nodes)))

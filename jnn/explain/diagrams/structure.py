@@ -32,6 +32,8 @@ class Box(NamedTuple):
     nodes: "tuple[Box, ...]" = ()
     edges: tuple[Edge, ...] = ()
     """From node to node, by their ids."""
+    values: tuple[str, ...] = ()
+    """The paths of the values that it tags itself, as `jnn.capture` has them."""
 
     def record(self) -> dict[str, Any]:
         """The box as plain data, for JSON."""
@@ -43,7 +45,7 @@ class Box(NamedTuple):
         }
 
 
-def structure(model: Model, x: Any) -> Box:
+def structure(model: Model, x: Any, variables: tuple[Any, Any] | None = None) -> Box:
     """The parts of ``model`` for an input of the shape of ``x``, as a tree of boxes.
 
     Nothing is computed: the model is traced, parts are known by the scopes in which they run, and
@@ -51,6 +53,8 @@ def structure(model: Model, x: Any) -> Box:
     `jnn.repeat` and `jnn.wired` need no rule of their own. A part that is called twice is two
     nodes, of which the first has its parameters. The model is as it is in evaluation, where dropout
     is the identity.
+
+    ``variables`` are params and state, where they are not such as ``model.init`` makes.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(skip=jnn.residual(jnn.dense(4)), relu=jax.nn.relu, out=jnn.dense(2))
@@ -64,7 +68,7 @@ def structure(model: Model, x: Any) -> Box:
     shortcut @+
     @+ @output
     """
-    return _box(Parts(trace(model, x)), ())
+    return _box(Parts(trace(model, x, variables)), ())
 
 
 def _box(parts: Parts, location: Location) -> Box:
@@ -83,6 +87,7 @@ def _box(parts: Parts, location: Location) -> Box:
         repeat=parts.repeats.get(location, 1),
         nodes=nodes,
         edges=edges,
+        values=tuple(operation.path for operation in parts.own(location) if operation.tag),
     )
 
 

@@ -1,5 +1,6 @@
 """The operations of a model in the order in which they run, each with the part it belongs to."""
 
+import collections
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ class Operation(NamedTuple):
     location: Location
     inputs: tuple[Array, ...]
     outputs: tuple[Array, ...]
+    path: str = ""
+    """That of the value that it tags, as `jnn.capture` has it."""
 
 
 class Trace(NamedTuple):
@@ -52,13 +55,17 @@ class Trace(NamedTuple):
     arrays: dict[int, Array]
 
 
-def trace(model: Model, x: Any) -> Trace:
-    """What ``model`` computes for an input of the shape of ``x``; nothing is computed."""
+def trace(model: Model, x: Any, variables: tuple[Any, Any] | None = None) -> Trace:
+    """What ``model`` computes for an input of the shape of ``x``; nothing is computed.
+
+    ``variables`` are params and state, where they are not such as ``model.init`` makes.
+    """
     shapes = lambda tree: jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree
     )
     x = shapes(x)
-    params, state = jax.eval_shape(model.init, jax.random.key(0), x)
+    variables = shapes(variables) if variables else None
+    params, state = variables or jax.eval_shape(model.init, jax.random.key(0), x)
     apply = lambda params, state, x: model.apply(params, state, x)[0]
     jaxpr = jax.make_jaxpr(apply)(params, state, x).jaxpr
     tracer = _Tracer()
@@ -92,6 +99,8 @@ class _Tracer:
         """The values that depend on x."""
         self.repeats: dict[Location, int] = {}
         self._calls: dict[tuple[Location, str], int] = {}
+        self._tagged: collections.Counter[str] = collections.Counter()
+        """How often each path was tagged."""
         self._ended: set[Location] = set()
         self._ending: Operation | None = None
 
@@ -147,13 +156,20 @@ class _Tracer:
         kind = _function_name(equation) if primitive in (*CALLS, *CUSTOM) else primitive
         outputs = [self.new(variable) for variable in equation.outvars]
         self._end_of_call(tag, inputs, scope)
-        operation = Operation(kind, tag, self._at(scope), tuple(inputs), tuple(outputs))
+        path = self._path_of(tag, scope) if tag else ""
+        operation = Operation(kind, tag, self._at(scope), tuple(inputs), tuple(outputs), path)
         self.operations.append(operation)
         if tag == "output":
             self._ending = operation
         if any(array.id in self.active for array in inputs):
             self.active |= {array.id for array in outputs}
         return outputs
+
+    def _path_of(self, tag: str, scope: tuple[str, ...]) -> str:
+        """The path of a tagged value: the second one with a path is ``path#2``."""
+        path = "/".join((*scope, tag))
+        self._tagged[path] += 1
+        return _numbered(path, self._tagged[path])
 
     def _end_of_call(self, tag: str, inputs: list[Array], scope: tuple[str, ...]) -> None:
         """A call ends with its output, all leaves of which are tagged one after the other."""

@@ -79,6 +79,15 @@ def test_copies_are_counted_and_have_the_shape_of_one():
     assert (box.parameters, named(box, "lstm").kind) == (3 * 20 + 4 * 5 * (4 + 5 + 1), "LSTM")
 
 
+def test_values_belong_to_the_call_that_tags_them():
+    box = structure(tied(), jnp.zeros(6, int))
+    assert {node.id: node.values for node in box.nodes if node.values} == {
+        "embedding": ("embedding/output",),
+        "twice": ("twice/output",),
+        "twice#2": ("twice/output#2",),
+    }
+
+
 def test_two_inputs_have_their_names_and_masks_are_no_edges():
     def flow(run, x):
         return run("a", x["left"]) + run("b", x["right"]) * x["seen"]
@@ -125,7 +134,19 @@ def test_the_structure_of_every_architecture_is_whole(name):
     box = structure(case.model, case.x)
     assert box.parameters == parameter_count(case.model, case.x)
     check_flow(box)
+    assert sorted(values_in(box)) == sorted(captured(case.model, case.x))
     assert json.loads(json.dumps(box.record()))["parameters"] == box.parameters
+
+
+def values_in(box):
+    return [*box.values, *(path for node in box.nodes for path in values_in(node))]
+
+
+def captured(model, x):
+    """The paths of captured values."""
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    predict = lambda variables, x: model.apply(*variables, x)[0]
+    return jax.eval_shape(jnn.capture(predict), variables, x)[1]
 
 
 def check_flow(box):
