@@ -35,7 +35,7 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "module": ["javascript"],
+        "module": ["javascript", "modules"],
         "emitter": ["Emitter", "rule"],
         "rules.elementwise": ["elementwise"],
     },

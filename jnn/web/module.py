@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -37,6 +37,32 @@ def javascript(f: Callable, *examples: Any) -> str:
     >>> "Math.exp(" in source, source.rstrip().endswith("export default model;")
     (True, True)
     """
+    return "\n".join([_runtime(), _module(f, examples), "export default model;", ""])
+
+
+def modules(functions: Mapping[str, Sequence[Any]]) -> str:
+    """The modules of several functions as one expression: an object that has them by name.
+
+    Each function comes with its examples, ``(f, *examples)``, which are those of `javascript`. What
+    all modules need is in the text once. Raises `JnnError` as `javascript`.
+
+    >>> text = modules({"twice": (lambda x: 2 * x, 1.0), "half": (lambda x: x / 2, 1.0)})
+    >>> text.count("function threefry("), text.count("return model;")
+    (1, 2)
+    """
+    parts = [
+        f"{json.dumps(name)}: (() => {{\n{_module(f, examples)}\nreturn model;\n}})(),"
+        for name, (f, *examples) in functions.items()
+    ]
+    return "\n".join(["(() => {", _runtime(), "return {", *parts, "};", "})()"])
+
+
+def _runtime() -> str:
+    return resources.files("jnn.web").joinpath("runtime.js").read_text(encoding="utf-8")
+
+
+def _module(f: Callable, examples: Sequence[Any]) -> str:
+    """The statements that declare the constant ``model``."""
     closed, shape = jax.make_jaxpr(f, return_shape=True)(*examples)
     emitter, arguments, inputs = Emitter(), [], []
     paths = [path_name(path) for path, _ in jax.tree.leaves_with_path(examples)]
@@ -53,7 +79,6 @@ def javascript(f: Callable, *examples: Any) -> str:
         for value in dense
     )
     emitter.line(f"return [{', '.join(parts)}];")
-    runtime = resources.files("jnn.web").joinpath("runtime.js").read_text(encoding="utf-8")
     constants = [
         f'const {name} = data({ARRAYS[str(array.dtype)]}, "{base64_text(array)}");'
         for name, array in emitter.constants.items()
@@ -62,7 +87,6 @@ def javascript(f: Callable, *examples: Any) -> str:
     about = f"inputs: {json.dumps(inputs)}, outputs: {json.dumps(outputs)}"
     return "\n".join(
         [
-            runtime,
             *constants,
             *(
                 f"const {name} = new {ARRAYS[dtype]}({size});"
@@ -76,8 +100,6 @@ def javascript(f: Callable, *examples: Any) -> str:
             "}",
             "",
             f"const model = {{ call, {about} }};",
-            "export default model;",
-            "",
         ]
     )
 

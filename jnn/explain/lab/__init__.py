@@ -7,6 +7,7 @@
     answer     what the output means: classes, the next token, boxes, numbers in a unit
     tokens     tokenizers as data of the page
     words      the term of the glossary for a captured value
+    writing    the model read token by token, to write on
     page       the file
     scripts/   the modules of the page
 

@@ -1,13 +1,12 @@
 """The functions of the playground as JavaScript, each with the shapes that it is compiled for."""
 
-from importlib import resources
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnn.explain.playground import adversarial, descent, inspect, network, points, training
-from jnn.web import javascript
+from jnn.web import modules
 
 GRID = 40
 """Points along a side of the pictures."""
@@ -105,18 +104,10 @@ def facts() -> dict[str, Any]:
 
 
 def compiled(*names: str) -> str:
-    """The script that makes ``compiled``, with the module of each function, or of some.
-
-    What all modules begin with, the functions that JavaScript does not have, is in it once.
-    """
+    """The script that makes ``compiled``, with the module of each function, or of some."""
     all_of_them = functions()
-    sources = {name: javascript(*all_of_them[name]) for name in names or all_of_them}
-    shared = resources.files("jnn.web").joinpath("runtime.js").read_text(encoding="utf-8")
-    parts = []
-    for name, source in sources.items():
-        body = source.removeprefix(shared).replace("export default model;", "return model;")
-        parts.append(f"{name}: (() => {{\n{body}}})(),\n")
-    return f"globalThis.compiled = (() => {{\n{shared}\nreturn {{\n{''.join(parts)}}};\n}})();\n"
+    chosen = {name: all_of_them[name] for name in names or all_of_them}
+    return f"globalThis.compiled = {modules(chosen)};\n"
 
 
 def _shapes(dtype):

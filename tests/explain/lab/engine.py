@@ -47,14 +47,16 @@ class Engine:
 
 
 class Lab(Engine):
-    """The trained model of a page, as the page itself calls it."""
+    """The trained model of a page, as the page itself calls it, at will without gradients."""
 
-    def __init__(self, subject):
+    def __init__(self, subject, *, has_gradients: bool = True):
         super().__init__("lab.js")
         subject = prepared(subject)
         compiled = source_of(subject)
         self.data = page_data(subject, compiled)
-        backward, self.data["gradients"] = gradients_of(subject, compiled)
+        backward, self.data["gradients"] = "return null;", []
+        if has_gradients:
+            backward, self.data["gradients"] = gradients_of(subject, compiled)
         self.context.eval(f"const LAB = {json_in_script(self.data)};")
         called = [f"(() => {{{as_function(source)}}})()" for source in (compiled.source, backward)]
         self.context.eval(f"const MODEL = new TrainedModel(LAB, {', '.join(called)});")

@@ -1,7 +1,5 @@
 """How numbers are made: an explanation is shown where it gives the numbers of the model."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,36 +7,10 @@ import pytest
 
 import jnn
 from jnn.data.tokenizers import character_tokenizer
-from jnn.explain.lab.inputs import Example, Examples
-from jnn.explain.lab.subject import Subject
 from jnn.layers.pooling import max_pool
-from tests.explain.lab.engine import Lab
-
-
-def lab_of(model, example, x, tokenizer=None):
-    shapes, rng = jax.eval_shape(model.init, jax.random.key(0), example), np.random.default_rng(1)
-    drawn = lambda leaf: rng.uniform(0.1, 0.9, leaf.shape).astype(leaf.dtype)
-    params, state = jax.tree.map(drawn, shapes)  # which takes no compilation
-    examples = Examples("test", [Example(x)])
-    subject = Subject("", model, params, state, example, tokenizer=tokenizer, examples=examples)
-    lab = Lab(subject)
-    first = "INPUTS" if tokenizer else "inputsOf(LAB, LAB.input.examples[0])"
-    tokens = json.dumps(np.asarray(x).tolist() if tokenizer else [])
-    lab.context.eval(f"const INPUTS = [Int32Array.from({tokens})];")
-    lab.context.eval(f"const PAGE = {{ lab: LAB, model: MODEL, inputs: {first} }};")
-    lab.run("PAGE.inputs")
-    lab.context.eval("const MAKING = new Making(PAGE);")
-    return lab
-
+from tests.explain.lab.makings import found, lab_of
 
 LINEAR, TANH = "Σ w x + b", "tanh(x)"
-
-
-def found(lab):
-    """``{path: text}`` of all values, "" where none is right."""
-    return lab.value(
-        "Object.fromEntries(LAB.values.map((v) => [v.path, MAKING.of(v)?.text ?? '']))"
-    )
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ const DEFAULTS = { example: 0, x: "", off: "", at: "", moment: -1 };
 
 /** The page of a run. */
 class Page {
-  constructor(lab, program, backward) {
+  constructor(lab, program, backward, streamed) {
     this.lab = lab;
     this.model = new TrainedModel(lab, program, backward);
     this.selected = null;
@@ -34,7 +34,7 @@ class Page {
     document.body.append(this.tip);
     this.tokenizer = lab.input.tokenizer && tokenizer(lab.input.tokenizer);
     const Answer = { tokens: NextTokens, boxes: BoxesAnswer }[lab.kind] ?? Answers;
-    this.answers = new Answer(this, byId("answer"));
+    this.answers = new Answer(this, byId("answer"), streamed);
     const walk = boxes(this, lab.values);
     this.figures = walk.figures;
     byId("walk").append(legend(lab.values), ...walk.nodes);
@@ -42,6 +42,7 @@ class Page {
     this.inspector = new Inspector(this, byId("inspector"));
     this.input = makeInput(this, byId("input"));
     this.asked = false;
+    this.isBehind = false;
     addEventListener("resize", () => this.show());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
   }
@@ -68,16 +69,38 @@ class Page {
     requestAnimationFrame(() => this.compute());
   }
 
+  /** Compute what is shown: everything, or while the model writes on its next token alone. */
   compute() {
     this.asked = false;
+    this.isBehind = true;
+    const start = performance.now();
+    if (this.answers.readsOn?.()) {
+      this.tellTime(start);
+      this.input.update();
+      this.remember();
+    } else this.show();
+  }
+
+  /** Compute everything. */
+  run() {
     const start = performance.now();
     this.model.run(this.inputs);
+    this.tellTime(start);
+    this.isBehind = false;
+  }
+
+  tellTime(start) {
     byId("time").textContent = `computed here in ${short(performance.now() - start, 2)} ms`;
-    this.show();
+  }
+
+  /** Run the model and draw everything, if what is drawn is not of this input. */
+  catchUp() {
+    if (this.isBehind) this.show();
   }
 
   /** Draw everything anew. */
   show() {
+    if (this.isBehind) this.run();
     if (!this.model.results) return;
     this.input.update();
     this.answers.update(this.model.results.answers, this.truth);
@@ -162,8 +185,8 @@ class Page {
 }
 
 /** Start the page. */
-export function startLab(lab, program, backward) {
-  const page = new Page(lab, program, backward);
+export function startLab(lab, program, backward, streamed) {
+  const page = new Page(lab, program, backward, streamed);
   page.start();
   return page;
 }

@@ -1,12 +1,14 @@
 // Weighted sums: what a dense layer, a convolution or a gate adds up for one number.
 
 import { product } from "./arrays.js";
+import { hasBefore } from "./made.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const NONLINEAR = [
   ["", (x) => x],
   ["sigmoid", sigmoid],
   ["tanh", Math.tanh],
+  ["relu", (x) => Math.max(0, x)],
 ];
 
 /** The kernels that can belong to a value: `{shape, data}` for each number of its axes. */
@@ -88,14 +90,18 @@ function windows(sizes, from, to) {
 }
 
 /** The places of a source that a number is the weighted sum of, with the number of the weight. */
-function* connections(reader, source, shape) {
+function* connections(reader, source, shape, length) {
   const [inputs] = shape.slice(-2);
   if (shape.length === 2) {
     const isAlong =
       source.size("time") && reader.size("time") && source.count === inputs * source.size("time");
     if (!isAlong && source.count !== inputs) return;
     const place = (i, time) => (isAlong ? placeOfUnit(source, i, time) : source.placeOf(i));
-    yield (at) => Array.from({ length: inputs }, (_, i) => ({ i, place: place(i, at.time) }));
+    const units = Array.from({ length: inputs }, (_, i) => i);
+    const ofUnits = (time) => units.map((i) => ({ i, place: place(i, time) }));
+    yield (at) => ofUnits(at.time);
+    const isBackward = isAlong && reader.path.split("/").includes("backward");
+    if (isBackward) yield (at) => ofUnits(length(source) - 1 - at.time);
     return;
   }
   const axes = shape.length === 3 ? ["time"] : ["row", "column"];
@@ -129,7 +135,7 @@ function placeOfUnit(source, i, time) {
 }
 
 /** The explanations of a value as a weighted sum that can be tried; see `making.js`. */
-export function* linear(reader, { earlier, params, sibling }) {
+export function* linear(reader, { earlier, params, sibling, length }) {
   for (const { start, kernel } of kernelsOf(reader, params)) {
     const { shape } = kernel(0);
     const outputs = shape.at(-1);
@@ -141,9 +147,9 @@ export function* linear(reader, { earlier, params, sibling }) {
     const reset = recurrent && names(reader.path).name === "candidate" && sibling("reset_gate");
     const gated = reset ? ["after", "before"] : [""];
     for (const source of earlier) {
-      for (const connected of connections(reader, source, shape)) {
+      for (const connected of connections(reader, source, shape, length)) {
         for (let block = 0; block < blocks; block++) {
-          for (const [name, f] of NONLINEAR.slice(0, blocks > 1 ? 3 : 1)) {
+          for (const [name, f] of NONLINEAR.slice(0, recurrent ? 4 : blocks > 1 ? 3 : 1)) {
             const of = { reader, source, kernel, connected, block, units, name, f, params, start };
             for (const when of gated) yield sum({ ...of, recurrent, reset, when });
           }
@@ -205,5 +211,6 @@ function sum({
     f(terms(at).reduce((s, { value, weight }) => s + value * weight, bias(at)));
   const ofMemory = { after: "r (Σ u h + d)", before: "Σ u r h" }[when] ?? "Σ u h";
   const inside = recurrent ? `Σ w x + ${ofMemory} + b` : "Σ w x + b";
-  return { kind: "sum", text: name ? `${name}(${inside})` : inside, name, f, number, terms, bias };
+  const text = name ? `${name}(${inside})` : inside;
+  return { kind: "sum", text, name, f, number, terms, bias, isFor: recurrent && hasBefore };
 }

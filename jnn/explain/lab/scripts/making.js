@@ -5,11 +5,12 @@
 
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
+import { cells, joined } from "./recurrent.js";
 import { attention } from "./softmax.js";
-import { activations, cells, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
+import { activations, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
 
 const LAYERS = [embeddings, linear, cells, attention, norms, ends, pools];
-const RULES = [...LAYERS, flattened, activations, sums];
+const RULES = [...LAYERS, flattened, activations, joined, sums];
 const CHECKED = 12;
 const TOLERANCE = 1e-3;
 const MOST_TRIES = 4000;
@@ -43,6 +44,7 @@ export class Making {
       params: new Params(lab, model.params),
       tokens: inputs[place],
       sibling,
+      length: (source) => realSize(source, "time", this.page.real),
     };
   }
 
@@ -57,7 +59,7 @@ export class Making {
       let best = { error: Infinity };
       for (const explanation of rule(reader, context)) {
         if (tries++ > MOST_TRIES) return null;
-        const error = errorOf(explanation, reader, at);
+        const error = errorOf(explanation, reader, at, this.page.real);
         if (error < best.error) best = { error, explanation };
         if (best.explanation && best.explanation.kind !== "function") break;
       }
@@ -93,19 +95,36 @@ function attended(sibling) {
   return [new Computed({ path: "weights · value", shape, axes, dtype: "float32" }, at)];
 }
 
+/** How many elements an axis has that are real, where the input is padded. */
+function realSize(reader, name, real = {}) {
+  const { axes, follows = [] } = reader.value;
+  const n = reader.size(name);
+  const isTime = name === "time" || name === "query" || name === "key";
+  return isTime ? Math.min(n, real[follows[axes.indexOf(name)]] ?? n) : n;
+}
+
+/** Places all over a value, where it is real. */
+function checkedPlaces(reader, real) {
+  const checked = Math.min(CHECKED, reader.count);
+  return Array.from({ length: checked }, (_, i) => {
+    const place = reader.placeOf(Math.floor(((i + 0.37) * reader.count) / checked));
+    for (const { name, n } of reader.own) {
+      place[name] = Math.floor((place[name] * realSize(reader, name, real)) / n);
+    }
+    return { ...place, stack: i % reader.stacks };
+  });
+}
+
 /**
  * How far an explanation is from the numbers of a value, at places all over it; Infinity where it
  * is wrong. Of several functions the nearest one counts: tanh of small numbers is almost these.
  */
-function errorOf(explanation, reader, chosen) {
-  let scale = 0;
-  const checked = Math.min(CHECKED, reader.count);
-  const places = Array.from({ length: checked }, (_, i) => {
-    const stack = i % reader.stacks;
-    return { ...reader.placeOf(Math.floor(((i + 0.37) * reader.count) / checked)), stack };
-  });
+function errorOf(explanation, reader, chosen, real) {
+  const { isFor } = explanation;
+  const places = checkedPlaces(reader, real).filter((place) => !isFor || isFor(place));
   if (chosen) places.push(chosen);
-  for (const place of places) scale = Math.max(scale, Math.abs(reader.get(place)));
+  if (!places.length) return Infinity;
+  const scale = Math.max(...places.map((place) => Math.abs(reader.get(place))));
   const limit = TOLERANCE * Math.max(scale, 1e-6);
   let error = 0;
   for (const place of places) {

@@ -5,6 +5,7 @@ import { fixed, short } from "../../scripts/numbers.js";
 import { bars } from "./answers.js";
 import { softmax } from "./arrays.js";
 import { adjusted, drawn } from "./sampling.js";
+import { Stream } from "./stream.js";
 
 const SHOWN = 10;
 const PACE = 50; // milliseconds
@@ -20,10 +21,11 @@ export function visible(text) {
   return text === " " ? "␣" : text.replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
 }
 
-/** The part of the page with the next token. */
+/** The part of the page with the next token; `streamed` are the modules of a stream, if any. */
 export class NextTokens {
-  constructor(page, node) {
+  constructor(page, node, streamed = null) {
     this.page = page;
+    this.stream = streamed && new Stream(page.model, streamed);
     this.sampling = {};
     this.list = element("div", { "aria-live": "polite" });
     const one = element("button", { type: "button", onclick: () => this.write() }, "Write one");
@@ -44,19 +46,36 @@ export class NextTokens {
     const change = (event) => {
       this.sampling[name] = Number(event.target.value);
       shown.textContent = short(this.sampling[name]);
-      this.page.show();
+      this.draw();
     };
     const range = { type: "range", min, max, step, value, oninput: change };
     const input = element("input", { ...range, "aria-label": text });
     return element("label", { class: "control" }, element("span", {}, `${text} `, shown), input);
   }
 
-  /** Show the probabilities after the last token that is real. */
+  /** Show the probabilities after the last token that is real, by the answer of the model. */
   update([logits]) {
     const V = this.page.lab.answers[0].shape.at(-1);
     const { last } = this.page;
-    const row = logits.subarray(last * V, (last + 1) * V);
-    this.probabilities = softmax(adjusted(row, this.sampling));
+    this.logits = logits.slice(last * V, (last + 1) * V);
+    this.draw();
+    this.goOn();
+  }
+
+  /** While it writes, read on token by token; false where the whole model has to be computed. */
+  readsOn() {
+    const { page } = this;
+    if (!this.isWriting || !this.stream || page.model.changes().length) return false;
+    this.logits = this.stream.logits(page.inputs, page.last + 1);
+    this.draw();
+    this.goOn();
+    return true;
+  }
+
+  /** Draw the probabilities of the most probable tokens. */
+  draw() {
+    if (!this.logits) return;
+    this.probabilities = softmax(adjusted(this.logits, this.sampling));
     const order = Array.from(this.probabilities.keys());
     order.sort((a, b) => this.probabilities[b] - this.probabilities[a]);
     const rows = order.slice(0, SHOWN).map((token, i) => {
@@ -65,7 +84,6 @@ export class NextTokens {
       return { name, share, text: fixed(share, 3), marked: i === 0 };
     });
     this.list.replaceChildren(element("p", { class: "quiet" }, "The next token:"), bars(rows));
-    this.goOn();
   }
 
   write() {
@@ -96,5 +114,6 @@ export class NextTokens {
     this.isWriting = false;
     clearTimeout(this.waiting);
     this.button.textContent = "Write on";
+    this.page.catchUp();
   }
 }

@@ -1,6 +1,7 @@
-// What layers without a kernel compute for one number: activations, norms, pools, gates, attention.
+// What layers without a kernel compute for one number: activations, norms, pools.
 
 import { names } from "./linear.js";
+import { made, part } from "./made.js";
 
 const SIGMOID = (x) => 1 / (1 + Math.exp(-x));
 const gelu = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
@@ -18,18 +19,6 @@ const FUNCTIONS = {
   square: (x) => x * x,
 };
 const EPSILONS = [1e-5, 1e-6, 1e-3, 1e-12];
-
-/** A made number: `parts(place)` are the numbers that it is made of, by what they are. */
-function made(kind, text, number, parts) {
-  return { kind, text, number, parts };
-}
-
-const part = (source, place, name = source.path) => ({
-  name,
-  source,
-  place,
-  value: source.get(place),
-});
 
 /** A function of the number at the same place of an earlier value. */
 export function* activations(reader, { earlier }) {
@@ -174,46 +163,6 @@ function ofUnits(source, at) {
 function ofSquares(source, at) {
   const x = unitsOf(source, at);
   return [0, x.reduce((sum, v) => sum + v * v, 0) / x.length];
-}
-
-/** The state of a recurrent cell from its gates. */
-export function* cells(reader, { sibling }) {
-  const { name } = names(reader.path);
-  const [f, i, g, c] = ["forget_gate", "input_gate", "candidate", "cell"].map(sibling);
-  if (name === "cell" && f && i && g) {
-    const parts = (at) => [
-      part(f, at, "forget gate f"),
-      part(reader, oneBefore(at), "cell before c"),
-      part(i, at, "input gate i"),
-      part(g, at, "candidate g"),
-    ];
-    yield made(
-      "gates",
-      "f c + i g",
-      (at) => f.get(at) * reader.get(oneBefore(at)) + i.get(at) * g.get(at),
-      parts,
-    );
-  }
-  const o = sibling("output_gate");
-  if (name === "hidden" && o && c) {
-    const parts = (at) => [part(o, at, "output gate o"), part(c, at, "cell c")];
-    yield made("gates", "o tanh(c)", (at) => o.get(at) * Math.tanh(c.get(at)), parts);
-  }
-  const u = sibling("update_gate");
-  if (name === "hidden" && u && g) {
-    const parts = (at) => [
-      part(u, at, "update gate u"),
-      part(reader, oneBefore(at), "hidden before h"),
-      part(g, at, "candidate n"),
-    ];
-    const number = (at) => u.get(at) * reader.get(oneBefore(at)) + (1 - u.get(at)) * g.get(at);
-    yield made("gates", "u h + (1 − u) n", number, parts);
-  }
-}
-
-/** The place one step before. */
-function oneBefore(at) {
-  return { ...at, time: at.time - 1 };
 }
 
 /** A row of the table of an embedding. */

@@ -2,6 +2,7 @@
 
 import { element } from "../../scripts/elements.js";
 import { visible } from "./next_tokens.js";
+import { startOf } from "./stream.js";
 
 const PAUSE = 120;
 
@@ -60,7 +61,7 @@ export class TextInput {
 
   set(tokens, isTyped) {
     this.tokens = tokens.length ? tokens : [0];
-    const start = this.fromEnd ? Math.max(0, this.tokens.length - this.length) : 0;
+    const start = this.fromEnd ? startOf(this.tokens.length, this.length) : 0;
     const read = this.tokens.slice(start, start + this.length);
     const [x, mask] = this.page.inputs;
     x.fill(this.page.lab.input.padding).set(read);

@@ -1,0 +1,16 @@
+// An explanation of a number that is not a sum: the numbers that it is made of.
+
+/** A made number: `parts(place)` are the numbers that it is made of, by what they are. */
+export function made(kind, text, number, parts) {
+  return { kind, text, number, parts };
+}
+
+/** A number of an earlier value, by its name. */
+export function part(source, place, name = source.path) {
+  return { name, source, place, value: source.get(place) };
+}
+
+/** Whether there is a step before; what the memory was before the first one may not be seen. */
+export function hasBefore(at) {
+  return at.time > 0;
+}

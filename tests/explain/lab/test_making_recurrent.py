@@ -1,0 +1,66 @@
+"""How numbers of recurrent networks are made, in both directions, padded, and at their start."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.data.tokenizers import character_tokenizer
+from tests.explain.lab.makings import found, lab_of
+
+GATES = {
+    "reset_gate": "sigmoid(Σ w x + Σ u h + b)",
+    "update_gate": "sigmoid(Σ w x + Σ u h + b)",
+    "candidate": "tanh(Σ w x + r (Σ u h + d) + b)",
+    "hidden": "u h + (1 − u) n",
+}
+
+
+def series(length, columns):
+    x = np.random.default_rng(0).standard_normal((length, columns)).astype(np.float32)
+    return jax.ShapeDtypeStruct(x.shape, jnp.float32), x
+
+
+def test_the_state_of_an_elman_network_is_a_function_of_a_sum():
+    model = jnn.chain(relu=jnn.elman(3, activation="relu"), tanh=jnn.elman(4), out=jnn.dense(2))
+    example, x = series(6, 2)
+    signs = np.float32([[9], [-9]] * 3)  # so that the relu is zero at every other step
+    texts = found(lab_of(model, example, signs * np.abs(x)))
+    assert texts["relu/hidden"] == "relu(Σ w x + Σ u h + b)"
+    assert texts["tanh/hidden"] == "tanh(Σ w x + Σ u h + b)"
+
+
+def padded(model):
+    """The model, for which token 0 is padding."""
+
+    def apply(params, state, x, **options):
+        return model.apply(params, state, x, **options | {"mask": x != 0})
+
+    return jnn.Model(model.init, apply)
+
+
+@pytest.mark.parametrize("tokens", [[3, 1, 4, 1, 5, 2, 6], [3, 1, 4, 1, 0, 0, 0]])
+def test_both_directions_are_explained_where_the_input_is_real(tokens):
+    model = jnn.chain(embedding=jnn.embedding(8, 2), both=jnn.bidirectional(jnn.gru(3)))
+    x = np.array(tokens, np.int32)
+    example, tokenizer = jax.ShapeDtypeStruct(x.shape, jnp.int32), character_tokenizer("abcdefgh")
+    texts = found(lab_of(padded(model), example, x, tokenizer, real=int((x > 0).sum())))
+    for direction in ("forward", "backward"):
+        gates = {name: texts[f"both/{direction}/{name}"] for name in GATES}
+        assert gates == GATES, direction
+    assert texts["both/output"] == "a beside b, which is read from the end"
+
+
+def test_where_the_memory_begins_with_something_unseen_only_its_start_is_not_explained():
+    layer = jnn.gru(3)
+
+    def apply(params, state, x, **options):
+        memory = {"hidden": jnp.full(3, 0.5)}
+        return layer.read(params, state, memory, x, **options)[0], state
+
+    lab = lab_of(jnn.Model(layer.init, apply), *series(6, 2))
+    assert found(lab) == GATES
+    value = "LAB.values.find((v) => v.path === 'hidden')"
+    at = f"[0, 1, 5].map((time) => MAKING.of({value}, {{ time, unit: 1 }})?.text ?? '')"
+    assert lab.value(at) == ["", GATES["hidden"], GATES["hidden"]]
