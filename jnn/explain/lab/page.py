@@ -7,6 +7,7 @@ some examples, and the scripts that draw what they compute.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -23,6 +24,7 @@ from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
 from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
+from jnn.explain.lab.walk import walk
 from jnn.explain.lab.words import explained
 from jnn.explain.lab.writing import streamed
 from jnn.explain.page.html import document
@@ -69,7 +71,8 @@ def lab_page(subject: Subject) -> str:
         f"{bundle(FOLDER / 'scripts' / 'lab.js')}\n"
         "startLab(LAB, PROGRAM, BACKWARD, STREAMED);"
     )
-    notes = "".join(f'<p class="warning">{escape(note)}</p>' for note in _notes(data))
+    sentences = [*subject.notes, *_notes(data)]
+    notes = "".join(f'<p class="warning">{escape(note)}</p>' for note in sentences)
     return _page(subject, notes, scripts)
 
 
@@ -77,7 +80,7 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
     """What the scripts need besides the compiled model, as JSON values."""
     params, outputs = jax.tree.leaves((subject.params, subject.state)), compiled.answers
     kind, classes, target = answer_kind(subject, outputs)
-    precision = _precision(params)
+    precision, paths = _precision(params), [value.path for value in compiled.values]
     return {
         "kind": kind,
         "classes": list(classes),
@@ -86,12 +89,13 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
         "answers": [{**value._asdict(), "factors": 0} for value in outputs],
         "values": [{**value._asdict(), "factors": value.factors} for value in compiled.values],
         "scaled": [
-            {"path": path, "n": value.factors}
+            {"path": path, "n": math.prod((*value.stacks, value.factors))}
             for path in compiled.scaled
             for value in compiled.values
             if value.path == path
         ],
-        **explained(value.path for value in compiled.values),
+        "walk": walk(subject.model, subject.params, subject.state, subject.example, paths),
+        **explained(paths),
         "precision": precision,
         "params": [
             {"path": path_name(path), **_packed(leaf, precision)}

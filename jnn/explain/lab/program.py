@@ -4,24 +4,24 @@
     program      (params, state, x, mask, factors) -> answer, captured values, as JavaScript
     gradients    (params, state, x, mask, factors, weights) -> the gradient of Σ weight · value
 
-``factors`` has numbers for the parts (units, channels, heads) of each captured value, which
-multiply it where it is computed: with ones the model is as it was trained, a zero switches a part
-off, and everything behind it is computed with the change.
+``factors`` has numbers for the parts (units, channels, heads) of each captured value, of each
+member or layer its own, which multiply it where it is computed: with ones the model is as it was
+trained, a zero switches a part off, and everything behind it is computed with the change.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from jnn._jaxprs import scan_counts
+from jnn._jaxprs import REMATS, callee, scan_counts
 from jnn.errors import mistake
 from jnn.explain.lab.values import Value, describe
 from jnn.model import Model
 from jnn.paths import path_name
-from jnn.tags import capture, intervene
+from jnn.tags import at_iteration, capture, intervene
 from jnn.web import javascript
 
 _ANSWER = "\0"
@@ -51,28 +51,31 @@ def values_of(
     """
 
     run, paths = _listed(model)
+    scans: dict[str, int] = {}
 
     def shapes(inputs):
         closed, (answer, arrays) = jax.make_jaxpr(run, return_shape=True)(
             params, state, *inputs, {}
         )
-        first = _first_names(closed.jaxpr, len(jax.tree.leaves(answer)))
-        values = {path: a for path, a, new in zip(paths, arrays, first, strict=True) if new}
         outputs = jax.tree.leaves_with_path(answer)
+        origins = [_origin(atom, closed.jaxpr) for atom in closed.jaxpr.outvars[len(outputs) :]]
+        scans.update((path, len(origin) - 1) for path, origin in zip(paths, origins, strict=True))
+        first = [origin not in origins[:i] for i, origin in enumerate(origins)]
+        values = {path: a for path, a, new in zip(paths, arrays, first, strict=True) if new}
         return {_ANSWER + path_name(path): leaf for path, leaf in outputs} | values
 
-    is_picture = hasattr(example, "shape") and len(example.shape) == 3
-    found = describe(shapes, (example, mask), is_picture=is_picture)
+    found = describe(shapes, (example, mask))
     is_answer = lambda value: value.path.startswith(_ANSWER)
     answers = [value._replace(path=value.path[1:]) for value in found if is_answer(value)]
-    return tuple(answers), tuple(value for value in found if not is_answer(value))
+    values = [value._replace(scans=scans[value.path]) for value in found if not is_answer(value)]
+    return tuple(answers), tuple(values)
 
 
 def program(model: Model, params: Any, state: Any, example: Any, mask: Any = None) -> Program:
     """A model and its captured values as JavaScript. Raises `JnnError` as `javascript` does."""
     answers, values = values_of(model, params, state, example, mask)
     factors = {
-        value.path: jax.ShapeDtypeStruct((value.factors,), jnp.float32)
+        value.path: jax.ShapeDtypeStruct((*value.stacks, value.factors), jnp.float32)
         for value in values
         if value.factors
     }
@@ -103,7 +106,7 @@ def gradients(
     shape = lambda value: jax.ShapeDtypeStruct(value.shape, jnp.float32)
     weights = [shape(value) for value in (*answers, *values)]
     factors = {
-        value.path: jax.ShapeDtypeStruct((value.factors,), jnp.float32)
+        value.path: jax.ShapeDtypeStruct((*value.stacks, value.factors), jnp.float32)
         for value in values
         if value.path in compiled.scaled
     }
@@ -138,7 +141,7 @@ def _vectors(values: tuple[Value, ...]) -> tuple[Value, ...]:
 
 def _chosen(model: Model, values: tuple[Value, ...]):
     """``(params, state, x, mask, factors, added) -> answer, values``, those that are shown."""
-    run, paths = _listed(model, {value.path: value.factor_axis for value in values})
+    run, paths = _listed(model, values)
     kept = [value.path for value in values]
 
     def chosen(params, state, x, mask, factors, added=None):
@@ -149,39 +152,55 @@ def _chosen(model: Model, values: tuple[Value, ...]):
     return chosen
 
 
-def _listed(model: Model, axes: Mapping[str, int] | None = None):
+def _listed(model: Model, values: Sequence[Value] = ()):
     """``(params, state, x, mask, factors, added) -> answer, values``, and the paths of the values.
 
-    ``factors`` multiply parts of values, ``added`` is added to values. The list of paths is filled
-    when the function is traced.
+    ``factors`` multiply parts of ``values``, ``added`` is added to them. The list of paths is
+    filled when the function is traced.
     """
     paths: list[str] = []
+    known = {value.path: value for value in values}
 
     def run(params, state, x, mask, factors, added=None):
-        def scaled(factor, axis):
-            return lambda old: old * factor.reshape(-1, *[1] * (-1 - axis))
-
-        changes = {path: scaled(factor, (axes or {})[path]) for path, factor in factors.items()}
-        for path, more in (added or {}).items():
-            scale = changes.get(path, lambda old: old)
-            changes[path] = lambda old, scale=scale, more=more: scale(old) + more
+        added = added or {}
+        changes = {
+            path: _changed(known[path], factor, added.get(path)) for path, factor in factors.items()
+        }
         predict = lambda params, state, x: model.apply(params, state, x, mask=mask)[0]
         changed = intervene(predict, changes) if changes else predict
-        answer, values = capture(changed)(params, state, x)
-        paths[:] = values
-        return answer, list(values.values())
+        answer, found = capture(changed)(params, state, x)
+        paths[:] = found
+        return answer, list(found.values())
 
     return run, paths
 
 
-def _first_names(jaxpr: Any, skip: int) -> list[bool]:
-    """For each output but the first ``skip`` whether no output before it is the same value."""
-    origins = [_origin(atom, jaxpr) for atom in jaxpr.outvars[skip:]]
-    return [origin not in origins[:i] for i, origin in enumerate(origins)]
+def _changed(value: Value, factor: Any, more: Any = None) -> Any:
+    """The change of a value, for `intervene`: times ``factor``, plus ``more``, which is like it."""
+    sizes = [n if name == "stack" else 1 for name, n in zip(value.axes, value.shape, strict=True)]
+    sizes[value.factor_axis] = value.factors
+    arrays = [factor.reshape(sizes)] if more is None else [factor.reshape(sizes), more]
+    change = lambda old, factor, more=0: old * factor + more
+    return _in_scans(change, arrays, value.scans)
+
+
+def _in_scans(change: Callable[..., Any], arrays: Sequence[Any], scans: int) -> Any:
+    """``change(old, *arrays)`` of a value within so many scans, the first axes of the arrays."""
+    return _InScans(0, (change, arrays, scans)) if scans else lambda old: change(old, *arrays)
+
+
+class _InScans(at_iteration):
+    """A change in all iterations, with that element of arrays that belongs to each."""
+
+    def within(self, iteration: jax.Array) -> Any:
+        change, arrays, scans = self.change
+        element = lambda x: jax.lax.dynamic_index_in_dim(x, iteration, keepdims=False)
+        own = [element(x) if x.shape[0] > 1 else x[0] for x in arrays]
+        return _in_scans(change, own, scans - 1)
 
 
 def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:
-    """What identifies a value whatever names it has: where it was computed, within scans too."""
+    """What identifies a value whatever names it has: the scans around it, and where it is made."""
     if not isinstance(atom, core.Var):
         return (id(atom),)
     made = next((equation for equation in jaxpr.eqns if atom in equation.outvars), None)
@@ -190,6 +209,9 @@ def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:
     if made.primitive.name == "name":
         return _origin(made.invars[0], jaxpr)
     place = made.outvars.index(atom)
+    if made.primitive.name in REMATS:
+        body = callee(made)[0]
+        return _origin(body.outvars[place], body)
     if made.primitive.name == "scan" and place >= scan_counts(made.params)[1]:
         body = made.params["jaxpr"].jaxpr
         return (id(made), *_origin(body.outvars[place], body))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jnn.errors import JnnError
 
@@ -24,6 +25,7 @@ class Value(NamedTuple):
     ``axes`` names each axis: ``stack`` (members, blocks), ``time``, ``head``, ``query``, ``key``,
     ``row``, ``column``, ``unit``; others are ``axis``, ``axis2``, ... ``follows`` says for each
     axis the length of which input it has, such as ``source`` of a translation; "" for the only one.
+    ``scans`` counts the first axes that are those of loops, which have one element at a time.
 
     ``kind`` says how it is drawn, without its stacks: ``number``, ``vector`` (unit), ``sequence``
     (time, unit), ``heads`` (time, head, unit), ``steps`` (time), ``maps`` (row, column, unit),
@@ -36,13 +38,20 @@ class Value(NamedTuple):
     axes: tuple[str, ...]
     kind: str
     follows: tuple[str, ...] = ()
+    scans: int = 0
 
     @property
     def factors(self) -> int:
         """How many parts of it can be scaled: units, channels or heads; 0 for none."""
-        if self.dtype != "float32" or not self.shape:
+        if self.dtype != "float32" or self.kind == "number":
             return 0
         return self.shape[self.factor_axis]
+
+    @property
+    def stacks(self) -> tuple[int, ...]:
+        """The sizes of the axes of stacks."""
+        sizes = zip(self.axes, self.shape, strict=True)
+        return tuple(n for name, n in sizes if name == "stack")
 
     @property
     def factor_axis(self) -> int:
@@ -52,12 +61,11 @@ class Value(NamedTuple):
         return self.axes.index("head") - len(self.axes)
 
 
-def describe(capture: Callable[[Any], Values], example: Any, *, is_picture: bool) -> list[Value]:
+def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     """The values that ``capture`` has for inputs like ``example``, a pytree of shapes."""
     shapes = capture(example)
     batched = _traced(capture, _with_batch(example))
-    inputs = [] if is_picture else _inputs(example)
-    longer = {name: _traced(capture, _longer(example, name)) for name in inputs}
+    longer = {name: _traced(capture, _longer(example, name)) for name in _inputs(example)}
     found = []
     for path, shape in shapes.items():
         in_batch = batched.get(path)
@@ -85,9 +93,15 @@ def _with_batch(example: Any) -> Any:
 
 
 def _inputs(example: Any) -> list[str]:
-    """The names of the arrays of an input, without those of masks; "" for the only one."""
-    names = {_name(path) for path, leaf in jax.tree.leaves_with_path(example) if leaf.shape}
+    """The names of the arrays of an input that are sequences; "" for the only one."""
+    names = {_name(path) for path, leaf in jax.tree.leaves_with_path(example) if _has_time(leaf)}
     return sorted(names)
+
+
+def _has_time(leaf: Any) -> bool:
+    """Whether an array can be a sequence: no number, no row of a table and no picture is one."""
+    is_row = len(leaf.shape) == 1 and jnp.issubdtype(leaf.dtype, jnp.floating)
+    return len(leaf.shape) not in (0, 3) and not is_row
 
 
 def _name(path: Any) -> str:
@@ -100,7 +114,7 @@ def _longer(example: Any, name: str) -> Any:
     """An input of which one array is longer."""
 
     def grown(path, leaf):
-        if not leaf.shape or _name(path) != name:
+        if not _has_time(leaf) or _name(path) != name:
             return leaf
         first, *rest = leaf.shape
         return jax.ShapeDtypeStruct((first + LONGER, *rest), leaf.dtype)

@@ -75,3 +75,13 @@ def towers() -> Subject:
     params, state = drawn(model, example)
     x = tuple(rng.normal(size=leaf.shape).astype(np.float32) for leaf in example)
     return Subject("", model, params, state, example, examples=Examples("test", [Example(x)]))
+
+
+def deep() -> Subject:
+    """Three copies of a residual block, which read the input themselves."""
+    block = jnn.residual(jnn.chain(norm=jnn.layer_norm(), dense=jnn.dense(4), tanh=jnp.tanh))
+    model = jnn.chain(blocks=jnn.repeat(block, 3), out=jnn.dense(2))
+    example = jax.ShapeDtypeStruct((4,), jnp.float32)
+    params, state = drawn(model, example)
+    x = np.random.default_rng(0).normal(size=4).astype(np.float32)
+    return Subject("", model, params, state, example, examples=Examples("test", [Example(x)]))

@@ -7,10 +7,11 @@ import pytest
 
 import jnn
 from jnn.explain.lab import page
+from jnn.explain.lab.inputs import Example, Examples
 from jnn.explain.lab.page import lab_page, write_lab
 from jnn.explain.lab.subject import Subject
 from tests.explain.lab.engine import Lab
-from tests.explain.lab.subjects import classifier
+from tests.explain.lab.subjects import classifier, drawn
 
 TOLERANCE = 1e-4  # relative to the largest value, which the page shows with four digits
 
@@ -59,6 +60,46 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     near(logits, y)
     near(values["relu/output"], captured["relu/output"])
     near(lab.run()[0][0], predict(subject.examples.found[0].x))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "path", "change"),
+    [
+        (
+            jnn.chain(blocks=jnn.repeat(jnn.chain(dense=jnn.dense(4), tanh=jnp.tanh), 3)),
+            (4,),
+            "blocks/tanh/output",
+            lambda half: jnn.at_iteration(1, half),
+        ),
+        (
+            jnn.chain(blocks=jnn.repeat(jnn.chain(lstm=jnn.lstm(4)), 2)),
+            (5, 4),
+            "blocks/lstm/hidden",
+            lambda half: jnn.at_iteration(1, half),
+        ),
+        (
+            jnn.chain(members=jnn.ensemble(jnn.chain(hidden=jnn.dense(4), tanh=jnp.tanh), 3)),
+            (4,),
+            "members/hidden/output",
+            lambda half: lambda old: old.at[1].set(half(old[1])),
+        ),
+    ],
+)
+def test_a_factor_is_of_one_layer_or_member_alone(model, shape, path, change):
+    example = jax.ShapeDtypeStruct(shape, jnp.float32)
+    params, state = drawn(model, example)
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    subject = Subject("", model, params, state, example, examples=Examples("", [Example(x)]))
+    lab = Lab(subject)
+    lab.context.eval(f"MODEL.scale({path!r}, {1 * 4 + 2}, 0.5)")
+    (y,), values = lab.run()
+    half = lambda old: old * jnp.array([1, 1, 0.5, 1])
+    predict = lambda x: model.apply(params, state, x)[0]
+    changed = jnn.intervene(predict, {path: change(half)})
+    expected, captured = jax.jit(jnn.capture(changed))(x)
+    near(y, expected)
+    near(values[path], captured[path])
+    assert np.abs(expected - jax.jit(predict)(x)).max() > 10 * TOLERANCE
 
 
 def test_the_gradient_of_any_number_to_the_input(subject, lab):

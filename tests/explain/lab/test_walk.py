@@ -1,10 +1,19 @@
-"""The boxes of the page, without a page."""
+"""The parts of a model on the page: rows of nodes, each value in the part that makes it."""
 
 import math
 
+import jax
+import jax.numpy as jnp
 import pytest
 
+import jnn
+from jnn.explain.lab.program import values_of
+from jnn.explain.lab.walk import walk
 from tests.explain.lab.engine import Engine
+from tests.laws.registry import ARCHITECTURES, CASES
+
+FAST = ("resnet", "transformer")
+SERIES = jax.ShapeDtypeStruct((5, 4), jnp.float32)
 
 
 @pytest.fixture(scope="module")
@@ -12,12 +21,93 @@ def engine():
     return Engine("lab.js")
 
 
-def test_values_are_in_the_boxes_of_their_scopes_and_repeated_ones_apart(engine):
-    paths = '["a/x", "b/y/output", "z", "a/x#2", "a/v"].map((path) => ({ path }))'
-    found = engine.value(
-        f"scopes({paths}).map(([name, group]) => [name, group.map((v) => v.path)])"
+def walk_of(model, example):
+    params, state = jax.eval_shape(model.init, jax.random.key(0), example)
+    _, values = values_of(model, params, state, example)
+    paths = [value.path for value in values]
+    return walk(model, params, state, example, paths), paths
+
+
+def parts(part):
+    return [part, *(inner for row in part["rows"] for node in row for inner in parts(node))]
+
+
+def names(part):
+    return [[node["name"] for node in row] for row in part["rows"]]
+
+
+def test_branches_are_beside_one_another_and_a_skip_connection_is_an_edge():
+    block = jnn.residual(
+        jnn.parallel(a=jnn.dense(4), b=jnn.chain(jnn.dense(4), jnp.tanh), combine=jnp.add)
     )
-    assert found == [["a", ["a/x", "a/v"]], ["b", ["b/y/output"]], ["", ["z"]], ["a#2", ["a/x#2"]]]
+    model = jnn.chain(first=jnn.dense(4), block=block, out=jnn.dense(2))
+    whole, _ = walk_of(model, SERIES)
+    assert names(whole) == [["input"], ["first"], ["block"], ["out"]]
+    block = whole["rows"][2][0]
+    assert names(block) == [["body"], ["+"]]
+    assert {(a, b): lane for a, b, lane in block["edges"]} == {
+        ("@input", "body"): -1,
+        ("body", "@+"): -1,
+        ("@input", "@+"): 0,
+        ("@+", "@output"): -1,
+    }
+    assert ["a", "b"] in names(block["rows"][0][0])
+    assert ["0", "1"] not in names(block)
+
+
+def test_copies_of_a_repeated_part_are_one_part_with_their_number():
+    block = jnn.residual(jnn.chain(norm=jnn.layer_norm(), dense=jnn.dense(4)))
+    whole, _ = walk_of(jnn.chain(blocks=jnn.repeat(block, 3), out=jnn.dense(2)), SERIES)
+    (blocks,) = (part for part in parts(whole) if part["repeat"] > 1)
+    assert (blocks["name"], blocks["repeat"]) == ("blocks", 3)
+    assert {"norm", "dense"} <= {part["name"] for part in parts(blocks)}
+
+
+def test_a_part_that_holds_one_part_alone_is_one_with_it():
+    whole, _ = walk_of(jnn.chain(head=jnn.chain(out=jnn.dense(2))), SERIES)
+    assert names(whole) == [["input"], ["head/out"]]
+    assert whole["rows"][1][0]["values"] == ["head/out/output"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+        for name in sorted(ARCHITECTURES)
+    ],
+)
+def test_every_value_is_in_one_part_and_edges_are_between_what_is_there(name):
+    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), CASES[name].x)
+    whole, paths = walk_of(CASES[name].model, shapes)
+    found = [path for part in parts(whole) for path in part["values"]]
+    assert sorted(found) == sorted(paths)
+    for part in parts(whole):
+        ids = {node["id"] for row in part["rows"] for node in row}
+        ends = {end for a, b, _ in part["edges"] for end in (a, b)}
+        assert all(end in ids or end.startswith(("@input", "@output")) for end in ends)
+        assert len(ids) == sum(map(len, part["rows"]))
+
+
+def test_a_node_says_what_it_reads_where_it_is_not_the_one_above(engine):
+    part = {
+        "rows": [[{"id": "a"}, {"id": "b"}], [{"id": "@+"}], [{"id": "c"}]],
+        "edges": [["a", "@+", -1], ["b", "@+", -1], ["@+", "c", -1], ["@input/x", "a", -1]],
+    }
+    read = lambda node: engine.value(f"reads({node!r}, {part!r})")
+    assert [read("@+"), read("c"), read("a")] == ["a and b", "", ""]
+
+
+def test_long_edges_pass_in_their_lane(engine):
+    box = lambda x, top: (
+        f"{{left: {x - 5}, x: {x}, top: {top}, bottom: {top + 10}, rowBottom: {top + 12}}}"
+    )
+    ends = "{top: {x: 50, y: 0}, bottom: {x: 50, y: 99}}"
+    short = engine.value(f"pathOf({box(40, 0)}, {box(60, 30)}, -1, {ends})")
+    assert short.startswith("M40 10V12C")
+    assert "60 30" in short
+    long = engine.value(f"pathOf(null, {box(60, 30)}, 1, {ends})")
+    assert long.startswith("M18 0V20H60V30")
+    assert engine.value(f"pathOf(null, null, 0, {ends})") == "M6 0V99"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import { fixed, short } from "../../scripts/numbers.js";
 import { softmax } from "./arrays.js";
 import { drawFan } from "./fan.js";
 import { paint } from "./picture_input.js";
-import { ValueFigure } from "./walk.js";
+import { ValueFigure } from "./figure.js";
 
 const MOST = 10;
 
@@ -104,6 +104,10 @@ export class Answers {
     if (kind === "classes") {
       const choose = (column) => this.page.select(this.figures[0], { tile: 0, row: 0, column });
       this.text.replaceChildren(...classBars(answers[0], classes, truth, choose));
+    }
+    if (kind === "values") {
+      const known = truth ? [element("p", { class: "quiet" }, `The true answer is ${truth}.`)] : [];
+      this.text.replaceChildren(...known);
     }
     if (kind === "numbers") {
       const numbers = answers.map((y) => inUnit(y, target));

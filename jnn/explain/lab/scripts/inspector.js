@@ -2,10 +2,11 @@
 
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
+import { control, partInWords } from "./control.js";
 import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
 import { shown } from "./making_view.js";
-import { inWords, partName, partOf, placeOf } from "./layout.js";
+import { inWords, partOf, placeOf, stacks } from "./layout.js";
 
 /** The part of the page about one number. */
 export class Inspector {
@@ -46,7 +47,8 @@ export class Inspector {
   look({ figure, value, cell }) {
     const { tile, row, column } = cell;
     const number = element("p", { class: "large" });
-    const control = this.control(value, partOf(value, cell));
+    const where = element("p", { class: "quiet" });
+    const own = control(this.page, value, partOf(value, cell), figure);
     const how = element("div", { class: "how" });
     const go = (path, place) => this.page.goTo(path, place);
     const leave = () => this.page.leave();
@@ -54,15 +56,17 @@ export class Inspector {
     this.about.replaceChildren(
       element("button", label, "×"),
       element("h2", {}, value.path || "answer"),
-      element("p", { class: "quiet" }, inWords(value, cell, figure.shape)),
-      number,
-      ...control.nodes,
+      element("div", { "aria-live": "polite" }, where, number),
+      ...own.nodes,
       how,
       ...this.term(value.path),
     );
     return () => {
+      const copies = stacks(value);
+      const copy = copies > 1 ? `, copy ${figure.stack + 1} of ${copies}` : "";
+      where.textContent = `${inWords(value, cell, figure.shape)}${copy}`;
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
-      control.refresh();
+      own.refresh();
       const at = placeOf(value, cell, figure.stack);
       const explained = shown(this.making.of(value, at), at, go);
       how.replaceChildren(
@@ -92,37 +96,14 @@ export class Inspector {
     return gradientNodes(this.page, model.gradient(inputs, value, place));
   }
 
-  /** A slider and a switch for the part of a value that a number is in. */
-  control(value, part) {
-    const { model } = this.page;
-    const factors = model.factors.get(value.path);
-    if (!factors || part < 0) return { nodes: [], refresh: () => {} };
-    const change = (factor) => {
-      model.scale(value.path, part, factor);
-      this.page.changed(true);
-    };
-    const name = `${partName(value)} ${part}`;
-    const slide = (event) => change(Number(event.target.value));
-    const toggle = () => change(factors[part] === 0 ? 1 : 0);
-    const range = { id: "factor", type: "range", min: 0, max: 2, step: 0.05, oninput: slide };
-    const slider = element("input", range);
-    const button = element("button", { type: "button", onclick: toggle });
-    const label = element("label", { for: "factor" });
-    const refresh = () => {
-      slider.value = factors[part];
-      label.textContent = `${name} times ${short(factors[part])}`;
-      button.textContent = `Switch ${name} ${factors[part] === 0 ? "on" : "off"}`;
-    };
-    return { nodes: [element("div", { class: "control" }, label, slider, button)], refresh };
-  }
-
   /** What is changed, and a button that undoes it. */
   listed() {
-    const { model } = this.page;
+    const { lab, model } = this.page;
     const changes = model.changes();
     if (!changes.length) return [];
     const lines = changes.map(({ path, part, factor }) => {
-      return element("li", {}, `${path}, ${part}: × ${short(factor)}`);
+      const value = lab.values.find((other) => other.path === path);
+      return element("li", {}, `${path}, ${partInWords(value, part)}: × ${short(factor)}`);
     });
     const restore = () => {
       model.restore();

@@ -15,7 +15,7 @@ import { packed, unpack } from "./packing.js";
 import { NextTokens } from "./next_tokens.js";
 import { tokenizer } from "./tokenizers.js";
 import { Training } from "./training.js";
-import { boxes } from "./walk.js";
+import { Walk } from "./walk.js";
 
 const DEFAULTS = { example: 0, x: "", off: "", at: "", moment: -1 };
 
@@ -35,9 +35,9 @@ class Page {
     this.tokenizer = lab.input.tokenizer && tokenizer(lab.input.tokenizer);
     const Answer = { tokens: NextTokens, boxes: BoxesAnswer }[lab.kind] ?? Answers;
     this.answers = new Answer(this, byId("answer"), streamed);
-    const walk = boxes(this, lab.values);
+    const walk = new Walk(this, lab);
     this.figures = walk.figures;
-    byId("walk").append(legend(lab.values), ...walk.nodes);
+    byId("walk").append(legend(lab.values), walk.node);
     this.training = new Training(this, byId("training"));
     this.inspector = new Inspector(this, byId("inspector"));
     this.input = makeInput(this, byId("input"));
@@ -136,7 +136,7 @@ class Page {
   goTo(path, place) {
     const figure = this.figures.find(({ value }) => value.path === path);
     if (!figure) return;
-    figure.choose(place.stack ?? 0);
+    figure.picker.choose(place.stack ?? 0);
     this.select(figure, cellOf(figure.value, place));
     figure.node.scrollIntoView({ block: "nearest" });
   }
@@ -155,7 +155,7 @@ class Page {
     this.state.off = changes.map(({ path, part, factor }) => `${path}:${part}:${factor}`).join(",");
     const { selected } = this;
     this.state.at = selected
-      ? `${selected.value.path}:${Object.values(selected.cell).join(":")}`
+      ? [selected.value.path, ...Object.values(selected.cell), selected.figure.stack].join(":")
       : "";
     history.replaceState(null, "", `#${writeAddress(this.state, DEFAULTS)}`);
   }
@@ -172,8 +172,9 @@ class Page {
     else this.state.moment = -1;
     const [path, ...cell] = this.state.at.split(":");
     const figure = this.figures.find(({ value }) => value.path === path);
-    if (figure && cell.length === 3) {
-      const [tile, row, column] = cell.map(Number);
+    if (figure && cell.length >= 3) {
+      const [tile, row, column, stack = 0] = cell.map(Number);
+      figure.picker.choose(stack);
       this.selected = { figure, value: figure.value, cell: { tile, row, column } };
     }
     const { x } = this.state;

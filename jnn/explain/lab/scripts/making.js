@@ -3,6 +3,7 @@
 // The page knows no architecture. What a value can be made of is guessed from the names of its
 // params and from the values before it, and a guess counts if it is right at many places.
 
+import { aroundCopies } from "./copies.js";
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
 import { cells, joined } from "./recurrent.js";
@@ -39,6 +40,7 @@ export class Making {
       reader: at < 0 ? null : readers[at],
       earlier: [
         ...attended(sibling),
+        ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
         ...earlier.filter((reader) => reader.value.dtype === "float32"),
       ],
       params: new Params(lab, model.params),

@@ -26,7 +26,7 @@ function sumNodes(explanation, at, go) {
     const { source, place, value, weight } = term;
     const name = `${source.path.replace(/\/output$/, "")} ${placeText(source, place)}`;
     const text = `${short(value)} × ${short(weight)} = ${short(value * weight)}`;
-    return row(name, text, () => go(source.path, place));
+    return row(name, text, link(source, place, go));
   });
   if (order.length > TERMS) rows.push(row(`${order.length - TERMS} more terms`, short(rest)));
   rows.push(row("bias", short(explanation.bias(at))));
@@ -48,7 +48,7 @@ function sizeOf({ value, weight }) {
 function partNodes(explanation, at, go) {
   const parts = explanation.parts(at);
   const rows = parts.slice(0, 2 * TERMS).map(({ name, source, place, value }) => {
-    return row(name, short(value, 5), source && (() => go(source.path, place)));
+    return row(name, short(value, 5), source && link(source, place, go));
   });
   rows.push(row("this number", short(explanation.number(at), 5)));
   return [table(rows)];
@@ -84,6 +84,12 @@ function windowNodes(terms) {
     draw(canvas, shape, numbers, { width: 270, tallest: 60, scale: largest(numbers) });
     return element("div", { class: "window" }, element("span", { class: "quiet" }, name), canvas);
   });
+}
+
+/** What selects an element of a captured value; null where there is none. */
+function link(source, place, go) {
+  const origin = source.origin(place);
+  return origin && (() => go(origin.path, origin.place));
 }
 
 function placeText(source, place) {

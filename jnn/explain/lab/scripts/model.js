@@ -39,7 +39,7 @@ export class TrainedModel {
     return this.results.values[this.lab.values.indexOf(value)];
   }
 
-  /** Multiply a part of a value, in all that follows. */
+  /** Multiply a part of a value, in all that follows; parts of copies follow one another. */
   scale(path, part, factor) {
     this.factors.get(path)[part] = factor;
   }

@@ -57,6 +57,11 @@ export class Reader {
     return Object.fromEntries(this.own.map(({ name }, axis) => [name, index[axis]]));
   }
 
+  /** Which captured value an element is of, and where in it; null where it is computed here. */
+  origin(place) {
+    return { path: this.path, place };
+  }
+
   start(stack) {
     const index = unravel(
       stack % this.stacks,
@@ -68,9 +73,11 @@ export class Reader {
 
 /** What is computed of values that were captured, read like them. */
 export class Computed extends Reader {
-  constructor(value, at) {
+  /** `at(place)` is an element; `origin(place)` says which captured value it is of, if it is. */
+  constructor(value, at, origin = () => null) {
     super(value, null);
     this.at = at;
+    this.origin = origin;
   }
 
   get(place) {

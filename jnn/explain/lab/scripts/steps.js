@@ -1,5 +1,6 @@
 // What layers without a kernel compute for one number: activations, norms, pools.
 
+import { moments, ofGroups } from "./groups.js";
 import { names } from "./linear.js";
 import { made, part } from "./made.js";
 
@@ -122,16 +123,17 @@ function windowPlaces(first, at, axes, windows) {
   return found;
 }
 
-/** (x - mean) / deviation · scale + bias, with the moments of the training or of the units. */
+/** (x - mean) / deviation · scale + bias, with the moments of the training, of units or of groups. */
 export function* norms(reader, { earlier, params }) {
   const { parent } = names(reader.path);
   const param = (name, at) => params.get(`${parent}${name}`, 1, at.stack ?? 0)?.data[at.unit ?? 0];
   if (!params.rank(`${parent}scale`)) return;
   for (const source of earlier.filter((other) => other.isLike(reader))) {
+    const choices = [ofTraining, ofUnits, ofSquares, ...ofGroups(source)];
     for (const epsilon of EPSILONS) {
-      for (const moments of [ofTraining, ofUnits, ofSquares]) {
+      for (const momentsAt of choices) {
         const all = (at) => {
-          const [mean, variance] = moments(source, at, param);
+          const [mean, variance] = momentsAt(source, at, param);
           const deviation = Math.sqrt(variance + epsilon);
           return { mean, deviation, scale: param("scale", at) ?? 1, bias: param("bias", at) ?? 0 };
         };
@@ -155,9 +157,7 @@ function unitsOf(source, at) {
 }
 
 function ofUnits(source, at) {
-  const x = unitsOf(source, at);
-  const mean = x.reduce((a, b) => a + b, 0) / x.length;
-  return [mean, x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length];
+  return moments(unitsOf(source, at));
 }
 
 function ofSquares(source, at) {

@@ -1,0 +1,43 @@
+"""How numbers are made that depend on what enters a repeated part, and those of groups of units."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from tests.explain.lab.makings import found, lab_of
+
+NORM = "(x − mean) / deviation · scale + bias"
+
+
+def explained(model, *shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return found(lab_of(model, jax.ShapeDtypeStruct(shape, jnp.float32), x))
+
+
+def test_what_enters_and_leaves_repeated_parts_is_known():
+    block = jnn.residual(jnn.chain(norm=jnn.layer_norm(), act=jnp.tanh, dense=jnn.dense(4)))
+    model = jnn.chain(inner=jnn.dense(4), blocks=jnn.repeat(block, 3), out=jnn.dense(2))
+    texts = explained(model, 6, 2)
+    ends = lambda end: next(text for path, text in texts.items() if path.endswith(end))
+    assert ends("norm/output") == NORM
+    assert ends("shortcut/output") == "the same number"
+    assert texts["blocks/output"] == "a + b"
+    assert texts["out/output"] == "Σ w x + b"
+
+
+def test_the_first_of_repeated_parts_may_read_the_input():
+    block = jnn.chain(norm=jnn.layer_norm(), dense=jnn.dense(4))
+    texts = explained(jnn.chain(blocks=jnn.repeat(block, 2)), 5, 4)
+    assert texts == {
+        "blocks/norm/output": NORM,
+        "blocks/dense/output": "Σ w x + b",
+        "blocks/output": "the same number",
+    }
+
+
+@pytest.mark.parametrize("norm", [jnn.group_norm(2, rank=3), jnn.group_norm(3, rank=2)])
+def test_norms_of_groups_of_channels(norm):
+    texts = explained(jnn.chain(conv=jnn.conv(6, (3, 3)), norm=norm), 5, 4, 2)
+    assert texts["norm/output"] == NORM
