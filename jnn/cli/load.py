@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -63,13 +64,14 @@ class Loaded(NamedTuple):
         return self.preparation.decode(y, is_real)
 
 
-def load(run: Path | str, model: Model | None = None) -> Loaded:
+def load(run: Path | str, model: Model | None = None, *, precision: str | None = None) -> Loaded:
     """The trained model of the run in a folder, for new inputs.
 
     The experiment says what the model is: by ``predictor(config, preparation)``, which needs no
     data; else by ``describe(config)``; else by its ``task`` on the data, which must be at hand. A
-    run of no experiment, such as that of a notebook, needs the ``model`` that it trained. Every bit
-    of params and state is verified. Raises `JnnError` for a folder that is no run, one without a
+    run of no experiment, such as that of a notebook, needs the ``model`` that it trained. The model
+    computes in the ``precision`` of the run, or in another one. Every bit of params and state is
+    verified. Raises `JnnError` for a folder that is no run, one without a
     checkpoint, and an experiment that is gone or has changed its model.
 
         loaded = jnn.load("runs/image_classification/latest")
@@ -86,6 +88,8 @@ def load(run: Path | str, model: Model | None = None) -> Loaded:
             raise mistake(str(folder), got="one without", expected=expected)
         return _loaded(model, preparation.example, folder, config, preparation)
     module, config = experiment_of(folder)
+    if precision:
+        config = dataclasses.replace(config, precision=precision)
     check_trained(folder)  # before what may need data that a failed run did not find either
     if preparation and hasattr(module, "predictor"):
         predictor = module.predictor(config, preparation)

@@ -20,6 +20,11 @@ from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
 from jnn.wording import is_finite, metric_name, number
 
+_ROUNDED = (
+    "The run computed in {}, and this page computes in float32: its numbers may differ from those "
+    "of the run in their third digit."
+)
+
 
 def subject_of(folder: Path) -> Subject:
     """The model of the run in a folder, with examples where its data is on this machine.
@@ -27,7 +32,8 @@ def subject_of(folder: Path) -> Subject:
     Raises `JnnError` as `jnn.load` does.
     """
     module, config = experiment_of(folder)
-    loaded = load(folder)
+    precision = getattr(config, "precision", "float32")
+    loaded = load(folder, precision=None if precision == "float32" else "float32")
     preparation = loaded.preparation
     tokenizer = preparation.tokenizer if preparation else None
     if tokenizer is None and (folder / "tokenizer.json").exists():
@@ -52,6 +58,7 @@ def subject_of(folder: Path) -> Subject:
         facts=_facts(folder),
         moments=kept_moments(folder, loaded.params, loaded.state),
         curves=_curves(folder),
+        notes=[] if precision == "float32" else [_ROUNDED.format(precision)],
     )
 
 

@@ -20,6 +20,7 @@ from jnn.train.preparation import Preparation
 MOST = 12
 """Examples of a page."""
 LABELS = ("label", "target", "person", "y")
+"""Names of true answers, a number for each input."""
 CHANNELS = (1, 3, 4)
 
 
@@ -58,7 +59,7 @@ def find_examples(
         texts = list(_texts(test, classes))
         return Examples("test", texts) if texts else NONE
     if kind in ("arrays", "pair"):
-        found = _of_batch(example, batch or {})
+        found = _of_batch(example, batch or {}, classes)
         return Examples("training", found) if found else NONE
     for part, arrays in (("test", test), ("training", batch)):
         if found := list(_of_arrays(example, preparation, classes, arrays, part)):
@@ -133,7 +134,7 @@ def _of_arrays(
     """Rows of the first array that is prepared to the shape of the example."""
     arrays = {name: np.asarray(a) for name, a in _fields(arrays).items() if np.ndim(a)}
     size = max((len(a) for a in arrays.values()), default=0)
-    labels = next((arrays[n] for n in LABELS if n in arrays and arrays[n].ndim == 1), None)
+    labels = _labels(arrays)
     chosen = _chosen(labels if labels is not None else np.arange(size))
     for array in arrays.values():
         if len(array) != size or array.dtype.kind not in "uif":
@@ -200,27 +201,42 @@ def _windows(example: Any, preparation: Preparation | None, data: Any) -> Iterat
         return
 
 
-def _of_batch(example: Any, batch: Mapping[str, Any]) -> list[Example]:
+def _of_batch(example: Any, batch: Any, classes: Sequence[str]) -> list[Example]:
     """Inputs of several arrays, each by its name; without names by its shape, cut to it."""
     arrays = {name: np.asarray(array) for name, array in _fields(batch).items()}
-    if isinstance(example, Mapping):
-        if not set(example) <= set(arrays):
-            return []
-        found = {name: arrays[name] for name in example}
+    is_named = isinstance(example, Mapping)
+    names = list(example) if is_named else _names_by_shape(jax.tree.leaves(example), arrays)
+    if names is None or not set(names) <= set(arrays):
+        return []
+    labels = _labels({name: array for name, array in arrays.items() if name not in names})
+    if is_named:
+        found = {name: arrays[name] for name in names}
     else:
         leaves, structure = jax.tree.flatten(example)
-        rest, chosen = list(arrays.values()), []
-        for leaf in leaves:
-            cut = [_cut(array, jnp.shape(leaf)) for array in rest]
-            place = next((i for i, x in enumerate(cut) if _is_like(x, leaf)), None)
-            if place is None:
-                return []
-            chosen.append(cut[place])
-            rest.pop(place)
-        found = structure.unflatten(chosen)
+        pairs = zip(names, leaves, strict=True)
+        found = structure.unflatten(_cut(arrays[name], jnp.shape(leaf)) for name, leaf in pairs)
     rows = min(MOST, *(len(array) for array in jax.tree.leaves(found)))
     row = lambda i: jax.tree.map(lambda array: array[i], found)
-    return [Example(row(i)) for i in range(rows)]
+    truth = lambda i: "" if labels is None else _truth(labels[i], classes)
+    return [Example(row(i), truth(i)) for i in range(rows)]
+
+
+def _names_by_shape(leaves: Sequence[Any], arrays: Mapping[str, np.ndarray]) -> list[str] | None:
+    """For each leaf the first array that is like it and not taken yet; None where one has none."""
+    names: list[str] = []
+    for leaf in leaves:
+        rest = (name for name in arrays if name not in names)
+        is_like = lambda name, leaf=leaf: _is_like(_cut(arrays[name], jnp.shape(leaf)), leaf)
+        name = next(filter(is_like, rest), None)
+        if name is None:
+            return None
+        names.append(name)
+    return names
+
+
+def _labels(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The true answers among arrays, a number for each row."""
+    return next((arrays[n] for n in LABELS if n in arrays and arrays[n].ndim == 1), None)
 
 
 def _is_like(x: np.ndarray, leaf: Any) -> bool:

@@ -37,6 +37,7 @@ class Subject(NamedTuple):
     ``moments``      params of earlier steps of the training
     ``curves``       ``{"train/loss": [(step, value), ...]}`` of the training
     ``facts``        what the head of the page says, such as the test accuracy
+    ``notes``        sentences on what differs from the run
     """
 
     title: str
@@ -51,6 +52,7 @@ class Subject(NamedTuple):
     moments: Sequence[Moment] = ()
     curves: Mapping[str, Sequence[tuple[int, float]]] = {}
     facts: Mapping[str, str] = {}
+    notes: Sequence[str] = ()
 
 
 def prepared(subject: Subject) -> Subject:
