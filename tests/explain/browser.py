@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +54,20 @@ return [...document.querySelectorAll("button, select, input, textarea, summary")
   .filter((node) => node.offsetParent && !named(node)).map((node) => node.outerHTML);
 """
 """A script for the controls that a screen reader would have no name for."""
+
+
+def violations(window: Any) -> list[str]:
+    """What axe finds wrong with the page for people who use a screen reader or a keyboard alone, or
+    see little; skipped where axe is not installed.
+    """
+    package = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    window.execute_script((Path(package.__file__).parent / "axe.min.js").read_text("utf-8"))
+    return window.execute_async_script(_RUN_AXE)
+
+
+_RUN_AXE = """
+const [done] = arguments;
+const inWords = ({ id, help, nodes }) =>
+  nodes.map(({ html, any }) => `${id}: ${help}: ${html.slice(0, 160)} ${any[0]?.message ?? ""}`);
+axe.run(document, {}).then(({ violations }) => done(violations.flatMap(inWords)));
+"""

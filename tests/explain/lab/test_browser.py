@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 
 from jnn.explain.lab.page import lab_page
-from tests.explain.browser import NAMELESS, chromium, complaints, is_wider_than_the_screen, resize
-from tests.explain.lab.subjects import classifier, towers, writer
+from tests.explain.browser import (
+    NAMELESS,
+    chromium,
+    complaints,
+    is_wider_than_the_screen,
+    resize,
+    violations,
+)
+from tests.explain.lab.subjects import classifier, deep, towers, writer
 
 pytestmark = pytest.mark.slow
 PATIENCE = 60
@@ -17,6 +24,7 @@ PATIENCE = 60
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     subjects = {"classifier": classifier(), "writer": writer(), "towers": towers()}
+    subjects["deep"] = deep()
     for name, subject in subjects.items():
         (folder / f"{name}.html").write_text(lab_page(subject), encoding="utf-8")
     return folder
@@ -148,10 +156,46 @@ def test_the_gradient_to_each_of_several_arrays_has_its_name(visit):
     assert second == ["0"] * 5
 
 
-@pytest.mark.parametrize("name", ["classifier", "towers", "writer"])
+@pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])
 def test_nothing_scrolls_sideways_on_a_telephone_and_all_controls_have_names(visit, name):
     window = visit(name, width=390)
     assert not is_wider_than_the_screen(window)
     assert window.execute_script(NAMELESS) == []
     window.execute_script("document.querySelector('#walk canvas').click()")
     assert not is_wider_than_the_screen(window)
+
+
+@pytest.mark.parametrize("name", ["classifier", "towers", "writer", "deep"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_wrong(visit, name, dark):
+    window = visit(name)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    window.execute_script("document.querySelector('#walk canvas').click()")
+    assert violations(window) == []
+
+
+def test_branches_are_side_by_side_where_there_is_room_and_edges_lead_to_them(visit):
+    window = visit("towers")
+    tops = "[...document.querySelectorAll('.branches > *')].map((node) => node.offsetTop)"
+    left, right = window.execute_script(f"return {tops}")
+    assert left == right
+    wait(window, "return document.querySelectorAll('#walk > .flow > .edges path').length >= 4")
+    window = visit("towers", width=390)
+    left, right = window.execute_script(f"return {tops}")
+    assert left < right
+    wait(window, "return document.querySelectorAll('.wrapped').length === 1")
+
+
+def test_a_copy_of_a_repeated_part_is_chosen_and_changed_alone(visit):
+    window = visit("deep", "at=blocks/body/tanh/output:0:0:2:1")
+    assert "copy 2 of 3" in text(window, "#inspector")
+    picked = "return document.querySelector('#walk select').value"
+    assert window.execute_script(picked) == "1"
+    click(window, "document.querySelector('#inspector .control button')")
+    assert "off=blocks%2Fbody%2Ftanh%2Foutput%3A6%3A0" in window.current_url
+    assert "unit 2 of copy 2" in text(window, "#inspector")
+    click(window, "document.querySelector('#inspector .control input[type=checkbox]')")
+    click(window, "document.querySelector('#inspector .control button')")
+    click(window, "document.querySelector('#inspector .control button')")
+    assert window.execute_script("return document.querySelectorAll('#inspector li').length") == 3
