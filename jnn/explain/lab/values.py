@@ -65,7 +65,7 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     """The values that ``capture`` has for inputs like ``example``, a pytree of shapes."""
     shapes = capture(example)
     batched = _traced(capture, _with_batch(example))
-    longer = {name: _traced(capture, _longer(example, name)) for name in _inputs(example)}
+    longer = {name: _in_other_lengths(capture, example, name) for name in _inputs(example)}
     found = []
     for path, shape in shapes.items():
         in_batch = batched.get(path)
@@ -110,14 +110,20 @@ def _name(path: Any) -> str:
     return last.removesuffix("_mask") if isinstance(last, str) else ""
 
 
-def _longer(example: Any, name: str) -> Any:
+def _in_other_lengths(capture: Callable[[Any], Values], example: Any, name: str) -> Values:
+    """The values for an input of which one array is longer, or shorter where that is too long."""
+    found = _traced(capture, _longer(example, name, LONGER))
+    return found or _traced(capture, _longer(example, name, -1))
+
+
+def _longer(example: Any, name: str, more: int) -> Any:
     """An input of which one array is longer."""
 
     def grown(path, leaf):
         if not _has_time(leaf) or _name(path) != name:
             return leaf
         first, *rest = leaf.shape
-        return jax.ShapeDtypeStruct((first + LONGER, *rest), leaf.dtype)
+        return jax.ShapeDtypeStruct((max(0, first + more), *rest), leaf.dtype)
 
     return jax.tree.map_with_path(grown, example)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jnn
+from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.explain.lab.program import values_of
 from jnn.layers.attention import attention
 
@@ -48,6 +49,13 @@ def test_axes_are_told_apart_though_all_have_one_length(model, example, path, ex
     found = kinds(model, example)
     named = next(name for name in found if name.endswith(path))
     assert found[named] == expected
+
+
+def test_a_model_that_takes_no_longer_input_has_time_too():
+    config = TransformerConfig(vocabulary=4, length=4, width=4, depth=1, heads=1)
+    found = kinds(transformer(config), TOKENS)
+    weights = next(kind for path, kind in found.items() if path.endswith("attention/weights"))
+    assert weights == ("attention", ("stack", "head", "query", "key"))
 
 
 def test_a_value_with_several_names_is_there_once():
