@@ -52,7 +52,7 @@ def writer() -> Subject:
     params, state = drawn(model, example)
     examples = Examples("test", [Example("abcd"), Example("hgfedcba")])
     tokenizer = character_tokenizer("abcdefgh")
-    return Subject("", model, params, state, example, tokenizer=tokenizer, examples=examples)
+    return Subject("Writer", model, params, state, example, tokenizer=tokenizer, examples=examples)
 
 
 def towers() -> Subject:
@@ -74,7 +74,8 @@ def towers() -> Subject:
     example = tuple(jax.ShapeDtypeStruct((size,), jnp.float32) for size in (4, 5))
     params, state = drawn(model, example)
     x = tuple(rng.normal(size=leaf.shape).astype(np.float32) for leaf in example)
-    return Subject("", model, params, state, example, examples=Examples("test", [Example(x)]))
+    examples = Examples("test", [Example(x)])
+    return Subject("Towers", model, params, state, example, examples=examples)
 
 
 def deep() -> Subject:
@@ -84,4 +85,5 @@ def deep() -> Subject:
     example = jax.ShapeDtypeStruct((4,), jnp.float32)
     params, state = drawn(model, example)
     x = np.random.default_rng(0).normal(size=4).astype(np.float32)
-    return Subject("", model, params, state, example, examples=Examples("test", [Example(x)]))
+    examples = Examples("test", [Example(x)])
+    return Subject("Deep", model, params, state, example, examples=examples)

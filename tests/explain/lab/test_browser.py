@@ -177,7 +177,7 @@ def test_axe_finds_nothing_wrong(visit, name, dark):
 
 def test_branches_are_side_by_side_where_there_is_room_and_edges_lead_to_them(visit):
     window = visit("towers")
-    tops = "[...document.querySelectorAll('.branches > *')].map((node) => node.offsetTop)"
+    tops = "[...document.querySelectorAll('.branches > .box')].map((node) => node.offsetTop)"
     left, right = window.execute_script(f"return {tops}")
     assert left == right
     wait(window, "return document.querySelectorAll('#walk > .flow > .edges path').length >= 4")

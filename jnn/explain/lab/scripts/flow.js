@@ -13,7 +13,7 @@ export function flow(part, nodeOf) {
       nodes.set(node.id, nodeOf(node));
       return nodes.get(node.id);
     });
-    const group = element("div", { class: row.length > 1 ? "row branches" : "row" }, ...inside);
+    const group = element("div", { class: rowClass(row) }, ...inside);
     for (const { id } of row) groups.set(id, group);
     return group;
   });
@@ -32,6 +32,14 @@ export function flow(part, nodeOf) {
   };
   new ResizeObserver(draw).observe(holder);
   return holder;
+}
+
+/** The class of a row: of one node, of branches, or of marks alone, which are narrow. */
+function rowClass(row) {
+  if (row.length === 1) return "row";
+  return row.some(({ values, rows }) => values.length || rows.length)
+    ? "row branches"
+    : "row marks";
 }
 
 /** Whether branches do not fit beside each other, and lie one under the other. */
