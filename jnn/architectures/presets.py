@@ -1,5 +1,8 @@
 """Published transformers as settings: the same number of params, in the same places."""
 
+import dataclasses
+from typing import Any
+
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig
 from jnn.architectures.transformer import TransformerConfig
 from jnn.architectures.vision_transformer import VisionTransformerConfig
@@ -89,3 +92,23 @@ LLAMA2_7B = TransformerConfig(
 """Llama 2, the smallest of three, 6,738,415,616 params: Touvron et al. 2023,
 https://arxiv.org/abs/2307.09288.
 """
+
+DECODERS = {"gpt2": GPT2, "gpt2_xl": GPT2_XL, "llama2_7b": LLAMA2_7B}
+"""Those that write text and are trained from scratch by ``--preset``."""
+
+PEAK_LEARNING_RATES = {"gpt2": 6e-4, "gpt2_xl": 2e-4, "llama2_7b": 3e-4}
+"""Of AdamW for `DECODERS`: that of Llama 2, and for GPT-2, which does not say its own, those of
+GPT-3 in these sizes: Brown et al. 2020, https://arxiv.org/abs/2005.14165, table 2.1.
+"""
+
+
+def resized(config: TransformerConfig, width: int, **others: Any) -> TransformerConfig:
+    """A model of another width, whose feed-forward layers are wider by the same factor.
+
+    ``others`` are further settings that differ, such as ``depth`` and ``heads``.
+
+    >>> resized(LLAMA2_7B, 512, depth=2, heads=4).hidden
+    1376
+    """
+    hidden = config.hidden * width // config.width
+    return dataclasses.replace(config, width=width, hidden=hidden, **others)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -49,6 +51,19 @@ def ngram_nats(train: ArrayLike, test: ArrayLike, order: int) -> np.ndarray:
         p = np.where(n[h] > 0, (c[follows[at]] + u[h] * p) / np.maximum(n[h] + u[h], 1), p)
         context = np.concatenate([[0], follows[:-1]])
     return -np.log(p)
+
+
+def character_ngrams(train: str, test: str, orders: Sequence[int] = (1, 3, 5)) -> dict[str, float]:
+    """Nats per character of ``test`` by n-gram models of these orders, by name.
+
+    They are means of `ngram_nats`, which leaves out the first characters, as many as the order.
+
+    >>> scores = character_ngrams("abababab", "abab", orders=(1, 2))
+    >>> {name: round(nats, 3) for name, nats in scores.items()}
+    {'1-gram': 0.762, '2-gram': 0.128}
+    """
+    a, b = (np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in (train, test))
+    return {f"{order}-gram": float(np.mean(ngram_nats(a, b, order))) for order in orders}
 
 
 def _numbered(x: np.ndarray) -> np.ndarray:

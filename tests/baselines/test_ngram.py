@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from jnn.baselines.ngram import ngram_nats
+from jnn.baselines.ngram import character_ngrams, ngram_nats
 from jnn.errors import JnnError
 
 
@@ -54,3 +54,12 @@ def test_impossible_orders_are_refused(order):
         JnnError, match=rf"order={order}, 9 and 4 tokens, expected order >= 1, and longer texts"
     ):
         ngram_nats(np.arange(9), np.arange(4), order)
+
+
+def test_characters_are_scored_by_their_code_points():
+    """One of them is outside of the basic plane, two units of UTF-16."""
+    train, test = "a😀b a😀c ab", "a😀 b"
+    codes = [[ord(character) for character in text] for text in (train, test)]
+    scores = character_ngrams(train, test, orders=(1, 2))
+    expected = {f"{order}-gram": np.mean(ngram_nats(*codes, order)) for order in (1, 2)}
+    assert scores == pytest.approx(expected, rel=1e-12)

@@ -118,6 +118,24 @@ def gradients(
     ]
 
 
+def gradients_and_untrained(
+    model: Model,
+    params: Params,
+    state: State,
+    tokens: ArrayLike,
+    targets: ArrayLike,
+    *,
+    name: str,
+    others: Mapping[str, Model],
+) -> list[Section]:
+    """`gradients` of a model called ``name``, beside those of ``others``, which are untrained."""
+    models = {f"this {name}, trained": (model, params, state)}
+    for other, untrained in others.items():
+        first = jax.jit(untrained.init)(jax.random.key(0), np.asarray(tokens)[0])
+        models[f"{other}, untrained"] = (untrained, *first)
+    return gradients(models, tokens, targets)
+
+
 def attention_and_lens(
     model: Model,
     params: Params,
