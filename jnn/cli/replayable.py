@@ -11,6 +11,7 @@ from jnn.cli.experiments import find, load
 from jnn.cli.options import config_from
 from jnn.errors import mistake
 from jnn.runs.folders import settings_at_hand
+from jnn.train.additions import with_additions
 from jnn.train.task import Task
 from jnn.train.transfer import COPY, transferred
 
@@ -37,6 +38,7 @@ def replayable(folder: Path, record: dict[str, Any], *, offline: bool) -> Replay
     settings = settings_at_hand(folder, record)
     config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
     task = module.task(config, module.load_data(config, offline=offline))
+    task, _ = with_additions(task, config, record.get("start"))
     return Replayable(task, config, folder, _transfer(folder, record, task))
 
 

@@ -1,13 +1,17 @@
 """Loading the params that a run trained."""
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from jnn.checkpoints import Checkpoints
+from jnn.checkpoints import Checkpoints, manifest
+from jnn.checkpoints.leaves import DamagedError, Leaf
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
+from jnn.transform import merge_lora
 
 
 def trained(model: Model, example: Any, folder: Path | str) -> tuple[Params, State]:
@@ -36,13 +40,19 @@ def check_trained(folder: Path) -> None:
 def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]:
     """The best params and state of a run, or a part of them, with the shapes of ``like``.
 
-    Raises `JnnError` as `trained` does; it names the leaves that do not fit.
+    Where the run has trained low-rank additions to some of these params, they are added. Raises
+    `JnnError` as `trained` does; it names the leaves that do not fit.
     """
     folder = Path(folder)
     check_trained(folder)
-    errors = []
+    errors, (params, state) = [], like
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
-        for tree in (((), like), (_Averaged(*like), ()), (_OnlyModel(*like), ())):
+        saved = _saved(folder / "checkpoints", checkpoints.steps())
+        best = _with_additions(params, saved, (1, 0)), state
+        average = _with_additions(params, saved, (0, "average"))
+        last = _with_additions(params, saved, (0, "params"))
+        trees = (((), best), (_Averaged(average, state), ()), (_OnlyModel(last, state), ()))
+        for tree in trees:
             try:
                 restored = checkpoints.restore(tree, partial=True)
             except JnnError as error:
@@ -55,10 +65,57 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
                     expected="a run that has made one",
                     remedy="Train it further.",
                 )
-            last, best = restored.tree
-            return best or tuple(last)
+            of_run, state = restored.tree[1] or restored.tree[0]
+            return _merged(of_run, params), state
     # the tree that the run has is the one of which the least is missing
     raise min(errors, key=lambda error: str(error).count("not in the checkpoint"))
+
+
+def _saved(folder: Path, steps: list[int]) -> dict[tuple, Leaf]:
+    """The leaves of the newest checkpoint that says which it has."""
+    for step in reversed(steps):
+        with contextlib.suppress(DamagedError):
+            return manifest.read(folder / str(step), step)[1]
+    return {}
+
+
+def _with_additions(like: Any, saved: Mapping[tuple, Leaf], path: tuple) -> Any:
+    """``like`` as the checkpoint has it: where that has additions, as ``{"base", "lora"}``."""
+    if not isinstance(like, dict):
+        return like
+    at = len(path)
+    parts = {leaf[at] for leaf in saved if leaf[:at] == path and len(leaf) > at}
+    if parts != {"base", "lora"} or parts == like.keys():
+        return {name: _with_additions(item, saved, (*path, name)) for name, item in like.items()}
+    return {"base": like, "lora": _additions(like, saved, (*path, "lora"))}
+
+
+def _additions(like: dict[str, Any], saved: Mapping[tuple, Leaf], path: tuple) -> dict[str, Any]:
+    """The factors that the checkpoint has of the kernels of ``like``, as shapes."""
+    found = {}
+    for name, item in like.items():
+        its = (*path, name)
+        if isinstance(item, dict):
+            within = _additions(item, saved, its)
+        else:
+            factors = {factor: saved.get((*its, factor)) for factor in ("down", "up")}
+            within = {name: _shape(leaf) for name, leaf in factors.items() if leaf is not None}
+        if within:
+            found[name] = within
+    return found
+
+
+def _shape(leaf: Leaf) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _merged(tree: Any, like: Any) -> Any:
+    """The inverse of `_with_additions`: additions are added to the kernels."""
+    if not isinstance(tree, dict):
+        return tree
+    if tree.keys() == {"base", "lora"} != like.keys():
+        return merge_lora(tree)
+    return {name: _merged(item, like[name]) for name, item in tree.items()}
 
 
 class _Averaged(NamedTuple):

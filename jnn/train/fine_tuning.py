@@ -15,15 +15,20 @@ LORA_PATHS = ".*attention/(query|value)/kernel"
 class FineTuningConfig(TrainingConfig):
     """A `TrainingConfig` for an experiment whose model may be a pretrained one.
 
-    With ``lora``, weights of the pretrained model are not trained, but low-rank additions to some
-    of its kernels, and what the task adds to it, such as a new head.
+    With ``lora``, weights of the pretrained model, or of the run that is begun with, are not
+    trained, but low-rank additions to some of its kernels, and what is not from there, such as a
+    new head.
     """
 
     pretrained: str = ""
     """The folder of a pretrained model to begin with: what --start FOLDER sets."""
+    adapted_run: str = ""
+    """The folder of a run that additions are made to: what --start RUN sets where --lora is
+    given.
+    """
     lora: int = 0
-    """Rank of the additions to kernels of a pretrained model that are trained in its place; 0
-    trains all of it.
+    """Rank of the additions to kernels of a pretrained model, or of a run, that are trained in its
+    place; 0 trains all of it.
     """
     lora_paths: str = LORA_PATHS
     """Which kernels have such additions: a regular expression for whole paths."""
@@ -36,10 +41,12 @@ class FineTuningConfig(TrainingConfig):
         self.require("lora", least=0)
         check_expression(self.lora_paths, "config: lora_paths")
         check_expression(self.frozen, "config: frozen")
-        if self.lora and not self.pretrained:
-            remedy = "Give one by --start FOLDER."
-            got = f"lora={self.lora}"
-            raise mistake("config", got=got, expected="a pretrained model", remedy=remedy)
+        if self.lora and not self.pretrained and not self.adapted_run:
+            remedy, got = "Give its folder by --start.", f"lora={self.lora}"
+            raise mistake("config", got=got, expected="a model to begin with", remedy=remedy)
+        if self.adapted_run and (self.pretrained or not self.lora):
+            got = f"adapted_run={self.adapted_run!r}"
+            raise mistake("config", got=got, expected="--start RUN and --lora RANK in its place")
         if self.lora_paths != LORA_PATHS and not self.lora:
             got = f"lora_paths={self.lora_paths!r}"
             raise mistake("config", got=got, expected="--lora RANK with it")

@@ -16,6 +16,7 @@ from jnn.model import Model
 from jnn.processes.connections import connect
 from jnn.runs.run import Run
 from jnn.sharding import RULES, Rule, check_rules, make_mesh, placed, sharded, shardings
+from jnn.train.additions import Plain, with_additions
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import device_mesh, on_each
 from jnn.train.feed import Feed
@@ -57,6 +58,8 @@ class Task(NamedTuple):
     ``on_evaluate``  see `jnn.train.fit`
     ``rules``        where params live on a mesh: see `jnn.sharding`
     ``pretrained``   the model that it begins with, as a part of ``model``
+    ``untrained``    the paths of params that are not trained, besides those that the config says:
+                     a regular expression
     """
 
     model: Model
@@ -75,6 +78,7 @@ class Task(NamedTuple):
     on_evaluate: OnEvaluate | None = None
     rules: tuple[Rule, ...] = RULES
     pretrained: Pretrained | None = None
+    untrained: str = ""
 
 
 def start(
@@ -96,7 +100,8 @@ def start(
     """
     optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
     objective = task.objective
-    untrained = [config.untrained, task.pretrained.untrained if task.pretrained else ""]
+    of_folder = task.pretrained.untrained if task.pretrained else ""
+    untrained = [config.untrained, task.untrained, of_folder]
     if any(untrained):
         paths = "|".join(f"({paths})" for paths in untrained if paths)
         optimizer, objective = trained_alone(optimizer, objective, paths)
@@ -190,7 +195,11 @@ def train(
     *,
     quiet: bool = False,
 ) -> Fitted:
-    """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder."""
+    """One run of the task, by `jnn.train.fit`; its preparation is saved in the run's folder.
+
+    With additions to params of another run, what is returned has them added, as the task's model
+    takes them; the train state and the checkpoints have them apart.
+    """
     if run and task.preparation:
         run.own(PREPARATION, keep_preparation(run.folder, task.preparation))
     if run and task.pretrained:
@@ -198,18 +207,20 @@ def train(
     transfer = None
     if task.pretrained or (run and run.start):
         transfer = partial(transferred, run=run, pretrained=task.pretrained)
-    train_state, step = start(task, config, key, transfer=transfer)
+    trained, plain = with_additions(task, config, run.start if run else None)
+    train_state, step = start(trained, config, key, transfer=transfer)
     on_evaluate = task.on_evaluate
     if run:
+        first = train_state._replace(params=plain(train_state.params))
         steps = task.feed.steps_per_epoch
-        on_evaluate = with_moments(run, train_state, config.epochs, steps, on_evaluate)
-    return fit(
+        on_evaluate = with_moments(run, first, config.epochs, steps, on_evaluate)
+    fitted = fit(
         step,
         train_state,
         task.feed,
         epochs=config.epochs,
-        evaluate=task.validate,
-        on_evaluate=on_evaluate,
+        evaluate=trained.validate,
+        on_evaluate=_of_plain(on_evaluate, plain) if on_evaluate else None,
         best=task.best,
         lowest=task.lowest,
         patience=config.patience,
@@ -217,3 +228,9 @@ def train(
         run=run,
         quiet=quiet,
     )
+    return fitted._replace(params=plain(fitted.params))
+
+
+def _of_plain(on_evaluate: OnEvaluate, plain: Plain) -> OnEvaluate:
+    """The same for the params that are trained."""
+    return lambda step, params, state: on_evaluate(step, plain(params), state)

@@ -21,6 +21,8 @@ from jnn.runs.run import Run
 if TYPE_CHECKING:
     from jnn.interop.pretrained import Pretrained
 
+ADDED = {"base", "lora"}
+"""The parts of params that have additions, as `jnn.lora` names them."""
 COPY = "start"
 """The folder in a run with a copy of the params that it began with, for when it is resumed."""
 
@@ -32,9 +34,11 @@ def transferred(
 
     ``run.start`` has its folder, that of another run or of the model ``pretrained``, and a regular
     expression for whole paths, such as ``"0/kernel"``; without it, all is from ``pretrained``. A
-    run may be one that began with that model. A copy is saved in the folder of ``run``,
-    and read from there when it is resumed. Raises `JnnError` for an expression that matches no
-    param, and names each leaf that is not there or has another shape or dtype.
+    run may be one that began with that model. Of another run come the params of its model:
+    additions that it has trained are added, and those that ``run`` trains are made to them. A copy
+    is saved in the folder of ``run``, and read from there when it is resumed. Raises `JnnError` for
+    an expression that matches no param, and names each leaf that is not there or has another shape
+    or dtype.
     """
     start = run.start if run else None
     if start is None and pretrained is None:
@@ -43,9 +47,11 @@ def transferred(
     if start and run and run.config.get("pretrained") != start["run"]:
         pretrained = None  # it has been trained on in the other run
     offered = pretrained.paths if pretrained else ".*"
-    chosen = _matching(params, paths, offered), _matching(state, paths, offered)
+    has_additions = bool(start and not pretrained and run and run.config.get("lora"))
+    its = _without_additions(params) if has_additions else params
+    chosen = _matching(its, paths, offered), _matching(state, paths, offered)
     if not jax.tree.leaves(chosen[0]):
-        names = [path_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+        names = [path_name(path) for path, _ in jax.tree.leaves_with_path(its)]
         raise mistake(
             "--paths",
             got=f"{paths!r}, which matches no path",
@@ -56,7 +62,9 @@ def transferred(
         with Checkpoints(copy, read_only=True) as checkpoints:
             restored = checkpoints.restore(chosen)
         if restored is not None:
-            return _merged(params, restored.tree[0]), _merged(state, restored.tree[1])
+            return _merged(params, restored.tree[0], has_additions), _merged(
+                state, restored.tree[1]
+            )
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), chosen)
     if pretrained:
         source = pretrained.folder
@@ -70,7 +78,7 @@ def transferred(
             checkpoints.save(0, learned, {})
             checkpoints.wait()
         run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
-    return _merged(params, learned[0]), _merged(state, learned[1])
+    return _merged(params, learned[0], has_additions), _merged(state, learned[1])
 
 
 def _matching(tree: Any, paths: str, offered: str, prefix: str = "") -> Any:
@@ -93,8 +101,22 @@ def _part(tree: Any, like: Any) -> Any:
     return {name: _part(tree[name], item) for name, item in like.items()}
 
 
-def _merged(tree: Any, new: Any) -> Any:
-    """``tree`` with the leaves of ``new``, a part of it."""
+def _merged(tree: Any, new: Any, has_additions: bool = False) -> Any:
+    """``tree`` with the leaves of ``new``, a part of it, or with ``has_additions`` of its base."""
     if not isinstance(tree, dict):
         return jnp.asarray(new)
-    return {name: _merged(item, new[name]) if name in new else item for name, item in tree.items()}
+    if has_additions and tree.keys() == ADDED:
+        return tree | {"base": _merged(tree["base"], new)}
+    return {
+        name: _merged(item, new[name], has_additions) if name in new else item
+        for name, item in tree.items()
+    }
+
+
+def _without_additions(tree: Any) -> Any:
+    """The params of the model, where some of its parts have additions."""
+    if not isinstance(tree, dict):
+        return tree
+    if tree.keys() == ADDED:
+        return tree["base"]
+    return {name: _without_additions(item) for name, item in tree.items()}

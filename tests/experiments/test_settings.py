@@ -32,6 +32,7 @@ CHOSEN = {
     "devices": [2],
     "mesh": ["data=2"],
     "pretrained": ["a folder"],
+    "adapted_run": ["a folder"],
     "lora_paths": [".*"],
     "frozen": ["a path"],
 }

@@ -120,7 +120,7 @@ def test_a_run_begins_with_what_such_a_run_has_learned(folder, tmp_path):
 
 
 def test_additions_to_no_model_and_paths_of_none_are_refused():
-    with pytest.raises(JnnError, match=r"got lora=4, expected a pretrained model. Give one by"):
+    with pytest.raises(JnnError, match=r"got lora=4, expected a model to begin with. Give"):
         FineTuningConfig(lora=4)
     with pytest.raises(JnnError, match=r"got lora_paths='.\*', expected --lora RANK"):
         FineTuningConfig(lora_paths=".*")

@@ -78,7 +78,7 @@ def _run(
     """Run the experiment in this process, or in its part of several."""
     argv, settings = [name, *rest], record["config"]
     module = load(listing)
-    rest = _pretrained(name, module.Config, rest)
+    rest = _started(name, module.Config, rest, settings)
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
@@ -104,6 +104,9 @@ def _run(
         raise mistake("--start", got=f"{name}, which has a main alone", expected=expected)
     if arguments.paths != ".*" and not arguments.start:
         raise mistake("--paths", got=arguments.paths, expected="--start with it")
+    if getattr(config, "adapted_run", "") and not arguments.start:
+        got = f"additions to the run {config.adapted_run}"
+        raise mistake("--lora", got=got, expected="--start with it")
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
     # refuses more devices than there are, before the folder is created
@@ -124,21 +127,27 @@ def _run(
     return execute(module, config, run, listing, stuck_after=stuck_after)
 
 
-def _pretrained(name: str, config: type, argv: list[str]) -> list[str]:
-    """The arguments, with the folder of a pretrained model in --start as a setting too.
+def _started(name: str, config: type, argv: list[str], defaults: dict[str, Any]) -> list[str]:
+    """The arguments, with the folder in --start as a setting too, where the config has it.
 
-    Of a run that began with such a model it is the copy that the run keeps.
+    It is ``pretrained`` for a pretrained model, and for a run that began with one, of which it is
+    the copy that the run keeps; ``adapted_run`` for another one that gets additions.
     """
     start = taken_out(argv, "--start")[0]
-    if start and not Path(start).is_dir():
+    if not start:
+        return argv
+    if not Path(start).is_dir():
         expected = "the folder of a run, or of a pretrained model"
         raise mistake("--start", got=f"{start}, which is no folder", expected=expected)
-    copy = Path(start or ".") / PRETRAINED
-    if start and is_run(Path(start)) and copy.is_dir():
+    names = {field.name for field in dataclasses.fields(config)}
+    copy = Path(start) / PRETRAINED
+    if is_run(Path(start)) and copy.is_dir():
         return [*argv, "--pretrained", str(copy.resolve())]
-    if not start or not is_pretrained(start):
-        return argv
-    if "pretrained" not in {field.name for field in dataclasses.fields(config)}:
+    if not is_pretrained(start):
+        rank = taken_out(argv, "--lora")[0] or str(defaults.get("lora", 0))
+        has_additions = "adapted_run" in names and rank.strip("0")
+        return [*argv, "--adapted-run", str(Path(start).resolve())] if has_additions else argv
+    if "pretrained" not in names:
         got = f"the pretrained model {start}, which {name} cannot begin with"
         raise mistake("--start", got=got, expected="the folder of a run")
     return [*argv, "--pretrained", str(Path(start).resolve())]
