@@ -36,6 +36,7 @@ VERBS = {
     "plan": "what a training step needs on each device of a mesh",
     "glossary": "the terms of the field, and where jnn has them",
     "data": "the sets of data: list, get, path",
+    "tokens": "texts as tokens in files, to train on text larger than memory",
     "doctor": "check this machine: versions, devices, memory, data",
 }
 

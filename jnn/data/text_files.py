@@ -46,28 +46,50 @@ def text_of(content: bytes, caller: str) -> str:
     >>> text_of(b"\xef\xbb\xbfone\r\ntwo", "standard input")
     'one\ntwo'
     """
+    encoding, mark = read_mark(content, caller)
+    content = content[mark:]
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise undecodable(caller, error, encoding) from error
+    if "\0" in text:
+        raise zero_byte(caller, text.index("\0"))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_mark(content: bytes, caller: str) -> tuple[str, int]:
+    r"""The encoding that the byte order mark in front of ``content`` says, and its length.
+
+    Raises JnnError for the beginning of a compressed file.
+
+    >>> read_mark(b"\xef\xbb\xbfone", "a.txt"), read_mark(b"one", "a.txt")
+    (('utf-8', 3), ('utf-8', 0))
+    """
     for start, kind in _PACKED.items():
         if content.startswith(start):
             raise mistake(caller, got=kind, expected="text", remedy="Unpack it first.")
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
-    encoding, content = _MARKS.get(mark, "utf-8"), content.removeprefix(mark)
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise mistake(
-            f"{caller}, line {content.count(10, 0, error.start) + 1}",
-            got=f"the byte 0x{content[error.start]:02x}, which is not {encoding.upper()}",
-            expected="text in UTF-8",
-            remedy="Is it Latin-1? Save it as UTF-8.",
-        ) from error
-    if "\0" in text:
-        raise mistake(
-            caller,
-            got=f"a zero byte, at character {text.index(chr(0))}",
-            expected="text in UTF-8",
-            remedy="Is it a binary file, or UTF-16 without a byte order mark?",
-        )
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return _MARKS.get(mark, "utf-8"), len(mark)
+
+
+def undecodable(caller: str, error: UnicodeDecodeError, encoding: str, line: int = 1) -> Exception:
+    """The refusal of bytes, the first of which are on the line of that number."""
+    return mistake(
+        f"{caller}, line {line + error.object.count(10, 0, error.start)}",
+        got=f"the byte 0x{error.object[error.start]:02x}, which is not {encoding.upper()}",
+        expected="text in UTF-8",
+        remedy="Is it Latin-1? Save it as UTF-8.",
+    )
+
+
+def zero_byte(caller: str, position: int) -> Exception:
+    """The refusal of a text with a zero byte, at the character of that position."""
+    return mistake(
+        caller,
+        got=f"a zero byte, at character {position}",
+        expected="text in UTF-8",
+        remedy="Is it a binary file, or UTF-16 without a byte order mark?",
+    )
 
 
 def existing_file(path: str | Path) -> Path:

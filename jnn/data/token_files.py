@@ -69,12 +69,7 @@ def write_token_files(
     if not kinds:
         got, expected = f"vocabulary={vocabulary}", f"at most {_LARGEST['uint32']}"
         raise mistake("write_token_files", got=got, expected=expected)
-    if (folder / HEADER).exists():
-        remedy = "Choose another folder, or remove that one."
-        got = f"{folder}, which has a set of tokens"
-        raise mistake("write_token_files", got=got, expected="a new folder", remedy=remedy)
-    with writable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    check_new(folder)
     dtype = np.dtype(kinds[0]).newbyteorder("<")
     checked = _checked(pieces, vocabulary, dtype)
     files: list[dict[str, Any]] = []
@@ -91,7 +86,7 @@ def write_token_files(
                 rest = rest if len(rest) else next(checked, None)
         files.append({"tokens": count, "sha256": digest.hexdigest()})
     if not files:
-        raise mistake("write_token_files", got="no tokens", expected="at least one")
+        raise mistake(f"tokens {folder}", got="no tokens", expected="at least one")
     if tokenizer:
         write_tokenizer(folder / TOKENIZER, tokenizer)
     header = {
@@ -103,6 +98,16 @@ def write_token_files(
     }
     write_json(folder / HEADER, {**header, "sha256": _digest(header)})
     return sum(file["tokens"] for file in files)
+
+
+def check_new(folder: Path) -> None:
+    """Make a folder for a set; raises JnnError where it has one, or cannot be written to."""
+    if (folder / HEADER).exists():
+        remedy = "Choose another folder, or remove that one."
+        got = "a folder that has a set of tokens"
+        raise mistake(f"tokens {folder}", got=got, expected="a new folder", remedy=remedy)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _checked(pieces: Iterable[ArrayLike], vocabulary: int, dtype: np.dtype) -> Iterator[np.ndarray]:
@@ -151,6 +156,25 @@ def tokens_of_texts(
     last = np.array([tokenizer.end] if end else [], np.int32)
     for text in texts:
         yield np.concatenate([tokenizer.encode(text), last])
+
+
+def tokens_of_documents(
+    documents: Iterable[Iterable[str]], tokenizer: Tokenizer
+) -> Iterator[np.ndarray]:
+    """The tokens of documents in pieces, `jnn.data.text_pieces.documents`, a piece at a time.
+
+    Each document is followed by the token of an end, if the tokenizer has one.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> tokenizer = character_tokenizer("ab", special=("end",))
+    >>> [tokens.tolist() for tokens in tokens_of_documents([["a", "b"], []], tokenizer)]
+    [[1], [2], [0], [0]]
+    """
+    last = [np.array([tokenizer.end], np.int32)] if "end" in tokenizer.special else []
+    for document in documents:
+        for piece in document:
+            yield tokenizer.encode(piece)
+        yield from last
 
 
 @dataclass(frozen=True, kw_only=True)

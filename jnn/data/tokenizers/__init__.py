@@ -13,6 +13,7 @@ from jnn.data.tokenizers.byte_pairs import (
     token_bytes,
 )
 from jnn.data.tokenizers.characters import character_tokenizer
+from jnn.data.tokenizers.found import find_tokenizer
 from jnn.data.tokenizers.pretrained import read_pretrained_tokenizer, with_ends
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.saved import from_json, keep_tokenizer, read_tokenizer, write_tokenizer
@@ -25,6 +26,7 @@ __all__ = [
     "check_same_tokenizer",
     "decode_bytes",
     "encode_bytes",
+    "find_tokenizer",
     "from_json",
     "keep_tokenizer",
     "read_byte_pairs",
