@@ -21,7 +21,6 @@ EXAMPLES = (
     "jnn tokens book.txt another.txt --out tokens --vocabulary 8192",
     "jnn tokens articles.jsonl --out tokens --tokenizer runs/text_generation/latest",
     "zcat corpus.gz | jnn tokens - --out tokens --tokenizer tokenizer.json",
-    "jnn run text_generation --tokens tokens",
 )
 LEARNED = 2**25
 """Characters that a vocabulary is learned from, at most."""
