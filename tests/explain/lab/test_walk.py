@@ -90,16 +90,37 @@ def test_every_value_is_in_one_part_and_edges_are_between_what_is_there(name):
 
 def test_a_node_says_what_it_reads_where_it_is_not_the_one_above(engine):
     part = {
-        "rows": [[{"id": "a"}, {"id": "b"}], [{"id": "@+"}], [{"id": "c"}]],
+        "rows": [
+            [{"id": "a", "name": "a"}, {"id": "b", "name": "b"}],
+            [{"id": "@+"}],
+            [{"id": "c"}],
+        ],
         "edges": [["a", "@+", -1], ["b", "@+", -1], ["@+", "c", -1], ["@input/x", "a", -1]],
     }
     read = lambda node: engine.value(f"reads({node!r}, {part!r})")
     assert [read("@+"), read("c"), read("a")] == ["a and b", "", ""]
 
 
+def test_layers_that_follow_one_another_are_a_chain_and_wide_parts_stand_alone(engine):
+    leaf = lambda name: {"id": name, "values": [name], "rows": []}
+    wide, mark = {"id": "wide", "values": [], "rows": [[leaf("x")]]}, {"values": [], "rows": []}
+    rows = [[leaf("a")], [leaf("b")], [wide], [leaf("c")], [leaf("d"), leaf("e")]]
+    rows += [[mark | {"id": "+"}, mark | {"id": "×"}]]
+    edges = [["a", "b", -1], ["b", "wide", -1], ["wide", "c", -1], ["c", "d", -1], ["c", "e", -1]]
+    found = engine.value(f"groupedRows({{rows: {rows!r}, edges: {edges!r}}})")
+    assert [(row["kind"], [node["id"] for node in row["nodes"]]) for row in found] == [
+        ("chain", ["a", "b"]),
+        ("single", ["wide"]),
+        ("single", ["c"]),
+        ("branches", ["d", "e"]),
+        ("marks", ["+", "×"]),
+    ]
+
+
 def test_long_edges_pass_in_their_lane(engine):
     box = lambda x, top: (
-        f"{{left: {x - 5}, x: {x}, top: {top}, bottom: {top + 10}, rowBottom: {top + 12}}}"
+        f"{{group: {top}, left: {x - 5}, right: {x + 5}, x: {x}, top: {top}, "
+        f"bottom: {top + 10}, rowBottom: {top + 12}}}"
     )
     ends = "{top: {x: 50, y: 0}, bottom: {x: 50, y: 99}}"
     short = engine.value(f"pathOf({box(40, 0)}, {box(60, 30)}, -1, {ends})")
@@ -108,6 +129,8 @@ def test_long_edges_pass_in_their_lane(engine):
     long = engine.value(f"pathOf(null, {box(60, 30)}, 1, {ends})")
     assert long.startswith("M18 0V20H60V30")
     assert engine.value(f"pathOf(null, null, 0, {ends})") == "M6 0V99"
+    beside = engine.value(f"pathOf({box(20, 0)}, {box(90, 0)}, -1, {ends})")
+    assert beside.startswith("M25 24H85m")
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,20 @@
 // Nodes in rows, and the edges between them, drawn behind the nodes.
 
 import { element, svgElement } from "../../scripts/elements.js";
+import { groupedRows } from "./rows.js";
 
-const [LANE, BEND, HEAD] = [12, 10, 5];
+const [LANE, BEND, HEAD, TITLE] = [12, 10, 5, 24];
 
 /** The rows of a part, `{rows, edges}`; `nodeOf(node)` makes the element of each of its nodes. */
 export function flow(part, nodeOf) {
   const nodes = new Map();
   const groups = new Map();
-  const rows = part.rows.map((row) => {
+  const rows = groupedRows(part).map(({ kind, nodes: row }) => {
     const inside = row.map((node) => {
       nodes.set(node.id, nodeOf(node));
       return nodes.get(node.id);
     });
-    const group = element("div", { class: rowClass(row) }, ...inside);
+    const group = element("div", { class: `row ${kind}` }, ...inside);
     for (const { id } of row) groups.set(id, group);
     return group;
   });
@@ -34,16 +35,9 @@ export function flow(part, nodeOf) {
   return holder;
 }
 
-/** The class of a row: of one node, of branches, or of marks alone, which are narrow. */
-function rowClass(row) {
-  if (row.length === 1) return "row";
-  return row.some(({ values, rows }) => values.length || rows.length)
-    ? "row branches"
-    : "row marks";
-}
-
 /** Whether branches do not fit beside each other, and lie one under the other. */
-function isWrapped({ firstChild, lastChild }) {
+function isWrapped({ classList, firstChild, lastChild }) {
+  if (!classList.contains("branches")) return false;
   return lastChild.offsetTop >= firstChild.offsetTop + firstChild.offsetHeight;
 }
 
@@ -53,7 +47,9 @@ function boxOf(node, group, left, top) {
   const box = (isWrapped(group) ? group : node).getBoundingClientRect();
   return {
     isRound: node.classList.contains("operation"),
+    group,
     left: box.left - left,
+    right: box.right - left,
     x: box.left - left + box.width / 2,
     top: box.top - top,
     bottom: box.bottom - top,
@@ -66,6 +62,7 @@ export function pathOf(from, to, lane, ends) {
   const start = from ? { x: from.x, y: from.rowBottom } : ends.top;
   const down = from ? `M${from.x} ${from.bottom}V${from.rowBottom}` : `M${start.x} 0`;
   const end = to ? { x: to.x, y: to.top } : ends.bottom;
+  if (from && to && from.group === to.group) return alongChain(from, to);
   if (lane < 0) return `${down}${curve(start, end)}${to ? head(end) : ""}`;
   const x = LANE * (lane + 0.5);
   const out = from ? `${down}v${BEND / 2}H${x}` : `M${x} 0`;
@@ -75,6 +72,19 @@ export function pathOf(from, to, lane, ends) {
     return `${out}V${middle}H${to.left}m${-HEAD} ${-HEAD}l${HEAD} ${HEAD}l${-HEAD} ${HEAD}`;
   }
   return `${out}V${end.y - BEND}H${end.x}V${end.y}${head(end)}`;
+}
+
+/** An edge from a layer to the next of a chain, beside it or in the next line. */
+function alongChain(from, to) {
+  if (to.left < from.right) {
+    const [start, end] = [
+      { x: from.x, y: from.bottom },
+      { x: to.x, y: to.top },
+    ];
+    return `M${start.x} ${start.y}${curve(start, end)}${head(end)}`;
+  }
+  const y = to.top + TITLE;
+  return `M${from.right} ${y}H${to.left}m${-HEAD} ${-HEAD}l${HEAD} ${HEAD}l${-HEAD} ${HEAD}`;
 }
 
 function curve(start, end) {

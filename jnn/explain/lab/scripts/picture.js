@@ -4,11 +4,14 @@ import { css, isDark, signedColour } from "../../scripts/colours.js";
 import { largest } from "./arrays.js";
 
 const GAP = 3;
-const BARS = 64;
+const [BARS, WIDEST_BAR] = [64, 60];
 
 /** How large the cells are, and how the tiles lie side by side in so many pixels. */
 export function geometry({ bars, tiles, rows, columns, stretched }, width, { tallest = 190 } = {}) {
-  if (bars) return { wide: width / columns, tall: BARS, across: 1, width, height: BARS };
+  if (bars) {
+    const wide = Math.min(width / columns, WIDEST_BAR);
+    return { wide, tall: BARS, across: 1, width: wide * columns, height: BARS };
+  }
   const side = tiles === 1 ? width : Math.sqrt((width * tallest) / tiles) - GAP;
   const most = tiles === 1 ? width : Math.min(width, Math.max(26, side));
   let wide = whole(Math.min(24, most / columns));

@@ -19,11 +19,14 @@ export function reads(id, { rows, edges }) {
   const above = (rows[row - 1] ?? []).map((node) => node.id);
   const isSimple =
     sources.length < 2 && above.length < 2 && (!above.length || above[0] === sources[0]);
-  return isSimple || !sources.length ? "" : sources.map((name) => nodeInWords(name)).join(" and ");
+  return isSimple || !sources.length
+    ? ""
+    : sources.map((name) => nodeInWords(name, rows)).join(" and ");
 }
 
-function nodeInWords(id) {
-  return id.startsWith("@input") ? id.slice(7) || "the input" : id.replace("@", "");
+function nodeInWords(id, rows) {
+  if (id.startsWith("@input")) return id.slice(7) || "the input";
+  return rows.flat().find((node) => node.id === id)?.name ?? id;
 }
 
 /** The whole walk: its `node`, and the `figures` of all values in it. */
