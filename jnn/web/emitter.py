@@ -32,6 +32,9 @@ Rule = Callable[["Emitter", Any, list[Value]], Sequence[Value]]
 _NAME = re.compile(r"\b(?:b|c|x|t|o|branch|order)\d+\b")
 """Names of buffers, constants, arguments, and of what is declared outside of loop nests."""
 
+_NUMBERED = re.compile(r"\b(b|c|x|t|o|i|branch|order)\d+\b")
+"""These, and those of indices."""
+
 RULES: dict[str, Rule] = {}
 """The rule of each primitive, by its name."""
 
@@ -52,7 +55,10 @@ class Emitter:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.functions: list[str] = []
+        self.functions: dict[str, str] = {}
+        """The name of each function by its text."""
+        self.arguments: dict[str, str] = {}
+        """The dtype of each argument by its name."""
         self.buffers: dict[str, Buffer] = {}
         self.constants: dict[str, np.ndarray] = {}
         self.path = ""
@@ -82,7 +88,7 @@ class Emitter:
         """A loop for each axis that is longer than one; gives the index.
 
         The outermost loops, and all within, are a function of their own: engines compile small
-        functions well, and interpret very large ones.
+        functions well, and interpret very large ones. Those that are alike are one function.
         """
         if self._is_nested:
             with self._nest(shape) as index:
@@ -100,9 +106,27 @@ class Emitter:
             return
         own = set(re.findall(r"(?:const|let) (\w+)", text))
         free = dict.fromkeys(name for name in _NAME.findall(text) if name not in own)
-        name = self.name("nest")
-        self.functions.append(f"function {name}({', '.join(free)}) {{\n{text}\n}}")
-        self.line(f"{name}({', '.join(free)});")
+        self.line(f"{self._function(text, list(free))}({', '.join(free)});")
+
+    def _function(self, text: str, parameters: list[str]) -> str:
+        """The name of a function with this text, where names do not matter but dtypes do."""
+        renamed = {name: f"p{i}" for i, name in enumerate(parameters)}
+        found = (match for match in _NUMBERED.finditer(text) if match[0] not in renamed)
+        for match in found:
+            renamed.setdefault(match[0], f"{match[1]}{len(renamed)}")
+        body = _NUMBERED.sub(lambda match: renamed[match[0]], text)
+        dtypes = " ".join(map(self._dtype, parameters))
+        head = ", ".join(renamed[name] for name in parameters)
+        function = f"({head}) {{ // {dtypes}\n{body}\n}}"
+        return self.functions.setdefault(function, f"nest{len(self.functions) + 1}")
+
+    def _dtype(self, name: str) -> str:
+        """What a name stands for: engines compile a function best for one kind of arrays."""
+        if name in self.buffers:
+            return self.buffers[name].dtype
+        if name in self.constants:
+            return str(self.constants[name].dtype)
+        return self.arguments.get(name, "number")
 
     @contextlib.contextmanager
     def _nest(self, shape: Sequence[int]) -> Iterator[list[str]]:

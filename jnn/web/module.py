@@ -69,6 +69,7 @@ def _module(f: Callable, examples: Sequence[Any]) -> str:
     for i, (variable, path) in enumerate(zip(closed.jaxpr.invars, paths, strict=True)):
         dtype = checked(dtype_of(variable.aval), f"the argument {path or i}")
         arguments.append(view(f"x{i}", dtype, shape_of(variable.aval)))
+        emitter.arguments[f"x{i}"] = dtype
         inputs.append({"path": path, "shape": list(arguments[-1].shape), "dtype": dtype})
     results = emitter.run(closed.jaxpr, closed.consts, arguments)
     dense, outputs = [emitter.dense(result) for result in results], []
@@ -93,7 +94,7 @@ def _module(f: Callable, examples: Sequence[Any]) -> str:
                 for name, (dtype, size) in buffers.items()
             ),
             "",
-            *emitter.functions,
+            *(f"function {name}{text}" for text, name in emitter.functions.items()),
             "",
             f"function call({', '.join(argument.buffer for argument in arguments)}) {{",
             *lines,

@@ -122,6 +122,12 @@ def test_what_a_call_returns_is_not_changed_by_the_next():
     assert found == "2,4"
 
 
+def test_loops_that_are_alike_are_one_function_for_each_dtype():
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    source = check(lambda *arrays: [array.T for array in arrays], x, -x, x.astype(np.int32))
+    assert source.count("function nest") == 2
+
+
 def test_the_source_says_what_goes_in_and_out():
     source = javascript(lambda params, x: {"y": params["w"] * x}, {"w": jnp.ones(3)}, jnp.ones(3))
     assert '"path": "0/w", "shape": [3], "dtype": "float32"' in source
