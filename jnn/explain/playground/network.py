@@ -38,6 +38,7 @@ LOSSES = {
 """Element-wise, of the network's output z and the target y, which is -1 or 1 for a class."""
 
 _ACTIVATIONS = [ACTIVATIONS[name] for name in NAMES]
+_IDENTITY = NAMES.index("identity")
 
 
 def features(x: jax.Array) -> jax.Array:
@@ -82,8 +83,9 @@ def forward(
     h = tag(features(x) * settings["features"], "features")
     for i in range(LAYERS):
         layer, exists = params[f"hidden{i}"], settings["layers"][i] > 0
+        which = jnp.where(exists, settings["activation"][i], _IDENTITY)  # which costs least
         z = tag(h @ layer["kernel"] + layer["bias"], f"hidden{i}/before")
-        y = activate(settings["activation"][i], z) * settings["neurons"][i]
+        y = activate(which, z) * settings["neurons"][i]
         if key is not None:
             y *= _kept(child_key(key, f"hidden{i}"), settings["dropout"], y.shape)
         h = tag(jnp.where(exists, y, h), f"hidden{i}/after")

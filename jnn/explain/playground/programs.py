@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jnn.explain.playground import adversarial, descent, inspect, network, points, training
 from jnn.web import modules
 
+BATCHES = (10, 32, points.POINTS)
+"""Points of a step: that of the smallest batch with room for all is taken."""
 GRID = 40
 """Points along a side of the pictures."""
 FINE = 160
@@ -30,21 +32,19 @@ def functions() -> dict[str, tuple[Any, Any]]:
     beginning = {"seed": natural(), "scale": real(), "settings": settings, "hyper": hyper}
     state = jax.eval_shape(training.start, beginning)
     trained = {"params": state.params, "settings": settings}
-    batch = {
-        "x": real(points.POINTS, 2),
-        "y": real(points.POINTS),
-        "weight": real(points.POINTS),
-    }
+    batch = lambda n: {"x": real(n, 2), "y": real(n), "weight": real(n)}
+    everything = trained | batch(points.POINTS)
+    stepped = {"state": state, "settings": settings, "hyper": hyper}
     order = {"seed": natural(), "epoch": whole(), "count": whole()}
     drawn = {"set": whole(), "seed": natural(), "noise": real(), "flips": real()}
     return {
         "points": (points.make_points, drawn),
         "start": (training.start, beginning),
-        "step": (training.step, {"state": state, "settings": settings, "hyper": hyper, **batch}),
+        **{f"step{n}": (training.step, stepped | batch(n)) for n in BATCHES},
         "order": (training.order, order),
         "look": (inspect.look, trained | {"x": real(GRID * GRID, 2)}),
-        "evaluate": (inspect.evaluate, trained | batch),
-        "gradients": (inspect.gradients, trained | batch),
+        "evaluate": (inspect.evaluate, everything),
+        "gradients": (inspect.gradients, everything),
         "backpropagate": (inspect.backpropagate, trained | {"x": real(1, 2), "y": real(1)}),
         **_of_descent(hyper),
         **_of_two_networks(),
@@ -88,6 +88,7 @@ def facts() -> dict[str, Any]:
         "classes": len(points.CLASSES),
         "planes": len(points.SURFACES),
         "points": points.POINTS,
+        "batches": BATCHES,
         "edge": points.EDGE,
         "features": network.FEATURES,
         "activations": network.NAMES,

@@ -51,9 +51,9 @@ def start(arguments: dict[str, Any]) -> TrainState:
 def step(arguments: dict[str, Any]) -> dict[str, Any]:
     """One step of `jnn.train.make_step`.
 
-    Of the train state ``state``, ``settings``, ``hyper``, and a batch: points ``x (200, 2)`` with
-    targets ``y (200,)``, each weighted by ``weight (200,)``, which is 0 for those that are not in
-    the batch. Returns the new ``state`` and ``metrics``.
+    Of the train state ``state``, ``settings``, ``hyper``, and a batch: points ``x (N, 2)`` with
+    targets ``y (N,)``, each weighted by ``weight (N,)``, which is 0 for those that fill it up. The
+    draws of dropout depend on N. Returns the new ``state`` and ``metrics``.
     """
     settings, hyper = arguments["settings"], arguments["hyper"]
 

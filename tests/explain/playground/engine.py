@@ -4,7 +4,9 @@ import functools
 import json
 
 from jnn.explain.playground.page import scripts
-from jnn.explain.playground.programs import compiled, facts
+from jnn.explain.playground.programs import BATCHES, compiled, facts
+
+STEPS = [f"step{n}" for n in BATCHES]
 
 
 class Engine:
@@ -27,8 +29,8 @@ class Engine:
 
 @functools.cache
 def trainer() -> Engine:
-    """An engine that trains: ``make(changes)`` gives a trainer for a state."""
-    engine = Engine("trainer.js", "points", "start", "step", "order", "evaluate", "gradients")
+    """An engine that trains in small batches: ``make(changes)`` gives a trainer for a state."""
+    engine = Engine("trainer.js", "points", "start", *STEPS[:2], "order", "evaluate", "gradients")
     engine.context.eval("""
       const programs = Object.fromEntries(
         Object.entries(compiled).map(([name, module]) => [name, program(module)]));

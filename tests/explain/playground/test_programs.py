@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from jnn.explain.playground.programs import functions
+from tests.explain.playground.engine import STEPS
 from tests.web.engine import check
 
 pytestmark = pytest.mark.slow
 NAMES = (
-    *("points", "start", "step", "order", "look", "evaluate", "gradients", "backpropagate"),
+    *("points", "start", *STEPS, "order", "look", "evaluate", "gradients", "backpropagate"),
     *("begin", "descend", "heights", "beginGame", "play", "judge"),
 )
 MASKS = ("features", "layers", "neurons", "weight")

@@ -104,6 +104,21 @@ def test_a_step_is_that_of_the_small_network(changes, widths, loss):
     )
 
 
+def test_a_batch_may_have_room_for_more_points():
+    exact, roomy, changed = trainer()("""[[10], [11], [10, 11, 10]].map((sizes) => {
+      const t = make({ points: 10, momentum: 0.9 });
+      for (let i = 0; i < 6; i++) {
+        const batch = sizes[i % sizes.length];
+        t.configure(checkedState({ ...DEFAULTS, momentum: 0.9, batch }, facts));
+        t.step();
+      }
+      return [...t.params["hidden0/kernel"], t.steps, t.epoch];
+    })""")
+    np.testing.assert_allclose(roomy, exact, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(changed, exact, rtol=0, atol=TOLERANCE)
+    assert exact[-2:] == [6, 6]
+
+
 def test_a_seed_repeats_and_another_differs():
     run = """(seed) => {
       const t = make({ seed, dropout: 0.5, flips: 0.2, batch: 7 });

@@ -1,6 +1,6 @@
 // Training without a page: data, batches, steps, and what came out.
 
-import { below, under } from "../../scripts/program.js";
+import { Recurrence, below, under } from "../../scripts/program.js";
 import { parsePoints } from "./own_points.js";
 import { networkSettings, optimizerSettings } from "./state.js";
 
@@ -10,6 +10,7 @@ const MOST_KEPT = 300;
 export class Trainer {
   constructor(programs, facts) {
     Object.assign(this, { programs, facts });
+    this.stepsOf = {};
   }
 
   /** Takes all settings of a state, makes its data, and begins. */
@@ -25,6 +26,12 @@ export class Trainer {
     this.hyper = optimizerSettings(state, this.facts);
     this.batch = state.batch;
     this.seed = state.seed;
+    const size = this.facts.batches.find((n) => n >= state.batch);
+    const before = this.training ? under("state", this.state) : {};
+    this.rows = padded([], size);
+    this.stepsOf[size] ??= new Recurrence(this.programs[`step${size}`].module, "state");
+    this.training = this.stepsOf[size];
+    this.training.give({ ...before, ...this.settings, ...this.hyper, ...this.rows });
   }
 
   /** Makes the points of the state, and how many of them are for training. */
@@ -53,10 +60,16 @@ export class Trainer {
   /** New weights, and no step taken. */
   restart(state) {
     const { seed, scale } = state;
-    this.state = this.programs.start({ seed, scale, ...this.settings, ...this.hyper });
+    const first = this.programs.start({ seed, scale, ...this.settings, ...this.hyper });
+    this.training.give(under("state", first));
     Object.assign(this, { epoch: 0, place: 0, rank: null, history: [], isFinite: true });
     this.every = 1;
     this.record();
+  }
+
+  /** Params, those of the optimizer, the number of steps and the key, by path. */
+  get state() {
+    return this.training.state;
   }
 
   /** The params by path. */
@@ -81,18 +94,30 @@ export class Trainer {
     this.rank ??= this.programs.order({ seed, epoch, count })[""];
     const first = this.place * this.batch;
     const last = Math.min(first + this.batch, count);
-    const weight = Float32Array.from(this.rank, (r) => (r >= first && r < last ? 1 : 0));
-    const { x, y } = this.train;
-    const state = under("state", this.state);
-    const result = this.programs.step({ ...state, ...this.settings, ...this.hyper, x, y, weight });
-    this.state = below(result, "state");
-    this.isFinite = result["metrics/finite"][0] === 1;
+    this.fill(first, last);
+    this.training.next();
+    this.isFinite = this.training.result("metrics/finite")[0] === 1;
     this.place += 1;
     if (this.place >= this.batches) {
       Object.assign(this, { place: 0, rank: null });
       this.epoch += 1;
     }
     return this.isFinite;
+  }
+
+  /** Put the points of these places of the epoch into the batch. */
+  fill(first, last) {
+    const { x, y, weight } = this.rows;
+    const { train } = this;
+    let row = 0;
+    this.rank.forEach((place, i) => {
+      if (place < first || place >= last) return;
+      x[2 * row] = train.x[2 * i];
+      x[2 * row + 1] = train.x[2 * i + 1];
+      y[row] = train.y[i];
+      row += 1;
+    });
+    weight.fill(1, 0, row).fill(0, row);
   }
 
   /** Loss and accuracy on one part of the data. */
