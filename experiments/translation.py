@@ -22,30 +22,26 @@ Result    test BLEU, mean and standard deviation over seeds 0, 1, 2, and process
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 import jnn
-from jnn import losses, metrics
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
-from jnn.baselines.translations import nearest_translations
-from jnn.data import tokenizers
-from jnn.data.sequence_pairs import sequence_pairs
+from jnn.baselines.translations import translation_scores
 from jnn.data.sets.synthetic_texts import synthetic_translations
-from jnn.data.sets.translations import TranslationSplits, load_tatoeba_spanish, pairs_of
+from jnn.data.sets.translations import TranslationSplits, load_tatoeba_spanish
+from jnn.data.tokenizers import Tokenizer, read_tokenizer, split_words
 from jnn.decoding.generate import Request
-from jnn.decoding.text import translate
 from jnn.errors import mistake
 from jnn.runs import About, trained
-from jnn.scores.translation import bleu, sacrebleu_module
-from jnn.train import SUITED, Task, TrainingConfig, in_memory, make_evaluate, once
+from jnn.train import SUITED, Task, TrainingConfig
+from jnn.train.translation_task import translation_task
+from jnn.train.translator import EXAMPLE, Translator, shared_byte_pairs
 
 ABOUT = About(
     task="translation of sentences",
@@ -56,21 +52,18 @@ ABOUT = About(
     expected="0.421 ± 0.006 (rnn)",
     cost="23 min of processor time",
 )
-SPECIAL = ("padding", "start", "end")
-HEADS = 4
-MOST = 32  # tokens of a translation
-SHOWN = 20  # translations in the report
+USUAL = {"vocabulary": 5000, "width": 256, "depth": 2, "heads": 4, "longest": 12}
+USUAL |= {"epochs": 5, "batch_size": 128}
+SMALL = {"vocabulary": 300, "width": 16, "depth": 1, "longest": 16, "epochs": 2, "batch_size": 16}
 ALIGNMENT = {"rnn": "decoder/attention", "transformer": "decoder/blocks/cross_attention"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(TrainingConfig):
-    """The settings of a run.
+    """The settings of a run."""
 
-    Training pairs are padded to one length: branches for several would each be compiled, and
-    computed again for the gradient, which costs more than the padding does.
-    """
-
+    data: Literal["tatoeba_spanish"] = "tatoeba_spanish"
+    """The sentences."""
     model: Literal["rnn", "transformer"] = "rnn"
     """The architecture."""
     vocabulary: int = SUITED
@@ -99,11 +92,7 @@ class Config(TrainingConfig):
 
     def suited(self) -> dict[str, Any]:
         """Sizes, and those of a smoke run."""
-        if self.smoke:
-            sizes = {"vocabulary": 300, "width": 16, "depth": 1, "longest": 16}
-            return {**sizes, "heads": HEADS, "epochs": 2, "batch_size": 16}
-        sizes = {"vocabulary": 5000, "width": 256, "depth": 2, "longest": 12}
-        return {**sizes, "heads": HEADS, "epochs": 5, "batch_size": 128}
+        return {**USUAL, **(SMALL if self.smoke else {})}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what the model does not have."""
@@ -116,158 +105,63 @@ class Sentences(NamedTuple):
     """Sentences with their translations, and the tokenizer of both languages."""
 
     splits: TranslationSplits
-    tokenizer: tokenizers.Tokenizer
+    tokenizer: Tokenizer
 
 
 def load_data(config: Config, *, offline: bool = False) -> Sentences:
     """Sentences, and the byte pairs of their training part; synthetic in a smoke run."""
-    load = partial(load_tatoeba_spanish, offline=offline)
-    splits = synthetic_translations() if config.smoke else load()
-    sides = (spaced(side) for pair in pairs_of(splits.train) for side in pair)
-    settings = {"vocabulary": config.vocabulary, "special": SPECIAL}
-    return Sentences(splits, tokenizers.byte_pair_tokenizer(sides, **settings))
-
-
-def spaced(sentence: str) -> str:
-    """A space before the first word too, so that a word is the same tokens wherever it stands."""
-    return f" {sentence}"
-
-
-def encode(
-    tokenizer: tokenizers.Tokenizer, pairs: Sequence[tuple[str, str]], longest: int | None = None
-) -> dict[str, np.ndarray]:
-    """Pairs of sentences as the arrays of `jnn.data.sequence_pairs.sequence_pairs`."""
-    sources, targets = zip(*pairs, strict=True)
-    tokens = lambda sentences: [tokenizer.encode(spaced(sentence)) for sentence in sentences]
-    special = {"start": tokenizer.start, "end": tokenizer.end, "padding": tokenizer.padding}
-    return sequence_pairs(tokens(sources), tokens(targets), **special, longest=longest)
+    splits = synthetic_translations() if config.smoke else load_tatoeba_spanish(offline=offline)
+    return Sentences(splits, shared_byte_pairs(splits.train, config.vocabulary))
 
 
 def build_model(config: Config, vocabulary: int) -> jnn.Model:
     """``{"tokens", "source", "source_mask"}``, ``(..., T)`` -> logits ``(..., T, vocabulary)``."""
-    width, depth, dropout = config.width, config.depth, config.dropout
+    sizes = {"width": config.width, "depth": config.depth, "dropout": config.dropout}
     if config.model == "rnn":
-        sizes = Seq2SeqConfig(
-            source_vocabulary=vocabulary, width=width, depth=depth, dropout=dropout
-        )
-        return config.cast(seq2seq(sizes))
+        return config.cast(seq2seq(Seq2SeqConfig(source_vocabulary=vocabulary, **sizes)))
     settings = EncoderDecoderConfig(
         source_vocabulary=vocabulary,
-        width=width,
-        depth=depth,
+        **sizes,
         heads=config.heads,
-        dropout=dropout,
         positions="sinusoidal",
         scale_embeddings=True,
-        embedding_deviation=width**-0.5,
+        embedding_deviation=config.width**-0.5,
     )
     return config.cast(encoder_decoder(settings))
 
 
-def example() -> dict[str, jax.ShapeDtypeStruct]:
-    """The shape of one example."""
-    tokens = jax.ShapeDtypeStruct((8,), jnp.int32)
-    return {"tokens": tokens, "source": tokens, "source_mask": jax.ShapeDtypeStruct((8,), bool)}
+def translator(config: Config, tokenizer: Tokenizer) -> Translator:
+    """The model and its beam search."""
+    search = {"beams": config.beams, "length_penalty": config.length_penalty}
+    return Translator(build_model(config, tokenizer.vocabulary), tokenizer, **search)
 
 
 def describe(config: Config) -> tuple[jnn.Model, dict[str, jax.ShapeDtypeStruct]]:
     """The model, for a vocabulary that is full, and the shape of one example."""
-    return build_model(config, config.vocabulary), example()
-
-
-def search(config: Config) -> dict[str, Any]:
-    """The settings of the beam search."""
-    return {"length": MOST, "beams": config.beams, "length_penalty": config.length_penalty}
+    return build_model(config, config.vocabulary), EXAMPLE
 
 
 def task(config: Config, sentences: Sentences) -> Task:
     """Cross entropy of each next token; params are kept by the loss on validation sentences."""
-    sacrebleu_module()  # missed before training, not after
     splits, tokenizer = sentences
-    model = build_model(config, tokenizer.vocabulary)
-
-    def losses_of(params, state, batch, *, label_smoothing=0.0, **options):
-        """The cross entropy of each token of the translations, in nats, ``(..., T)``."""
-        x = {name: batch[name] for name in ("tokens", "source", "source_mask")}
-        logits, _ = model.apply(params, state, x, mask=batch["target_mask"], **options)
-        return losses.cross_entropy(logits, batch["targets"], label_smoothing=label_smoothing)
-
-    def objective(params, state, batch, key):
-        options = {"key": key, "train": True, "label_smoothing": config.label_smoothing}
-        loss = losses.mean(losses_of(params, state, batch, **options), batch["target_mask"])
-        return loss, (state, {"weight": jnp.sum(batch["target_mask"])})
-
-    def nats(params, state, batch):
-        """The negative log-probability of each translation, ``(sentences,)``."""
-        per_token = losses_of(params, state, batch)
-        return jnp.sum(jnp.where(batch["target_mask"], per_token, 0), axis=-1)
-
-    def evaluate(part, split: str):
-        """The loss per token."""
-        arrays = encode(tokenizer, pairs_of(part))
-        metric = metrics.collection({"loss": metrics.sum_per(int(arrays["target_mask"].sum()))})
-        return make_evaluate(nats, metric, arrays, target="targets", split=split)
-
-    sources = [sentence.source for sentence in splits.test]
-    references = [sentence.targets for sentence in splits.test]
-    test_loss = evaluate(splits.test, "test")
-
-    @once
-    def translated(params, state):
-        """The translations of the test sentences."""
-        texts = [spaced(source) for source in sources]
-        return translate(model, params, state, tokenizer, texts, **search(config))
-
-    def test(params, state):
-        score = bleu(translated(params, state), references)
-        return {"test/bleu": score, **test_loss(params, state)}
-
-    def sections(fitted) -> list:
-        """Some translations, the alignment of the longest of them, and BLEU by length."""
-        from jnn.explain.sections import translation as report
-
-        params, state = fitted.params, fitted.state
-        results = translated(params, state)
-        chosen = np.random.default_rng(0).permutation(len(results))[:SHOWN].tolist()
-        columns = [[column[i] for i in chosen] for column in (sources, results, references)]
-        i = max(chosen, key=lambda i: len(results[i].split()))
-        source, target = (tokenizer.encode(spaced(side[i])) for side in (sources, results))
-        parts, path = (model, params, state), ALIGNMENT[config.model]
-        return [
-            *report.examples(*columns),
-            *report.cross_attention(*parts, source, target, tokenizer, path=path),
-            *report.bleu_by_length(sources, results, references),
-        ]
-
-    train = encode(tokenizer, pairs_of(splits.train), config.longest)
-    sizes = {part: len(sentences) for part, sentences in splits._asdict().items()}
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(train, config.batch_size),
-        example=example(),
-        validate=evaluate(splits.validation, "validation"),
-        best="validation/loss",
-        lowest=True,
-        test=test,
-        baselines=lambda: {
-            "nearest neighbour": bleu(nearest_translations(splits), references),
-            "copy": bleu(sources, references),
-        },
-        sections=sections,
-        data={"name": "tatoeba_spanish", **sizes},
-        save=lambda folder: tokenizers.keep_tokenizer(folder / "tokenizer.json", tokenizer),
+    of_sentences = translation_task(
+        translator(config, tokenizer),
+        splits,
+        batch_size=config.batch_size,
+        longest=config.longest,
+        label_smoothing=config.label_smoothing,
+        alignment=ALIGNMENT[config.model],
     )
+    return of_sentences._replace(baselines=partial(translation_scores, splits))
 
 
 def generate(config: Config, folder: Path, request: Request) -> Iterator[str]:
     """The translation of a sentence."""
-    sentence = " ".join(tokenizers.split_words(request.prompt, lower=True))
+    sentence = " ".join(split_words(request.prompt, lower=True))
     if not sentence:
         got = f"prompt={request.prompt!r}"
         raise mistake("translation", got=got, expected="an English sentence")
-    tokenizer = tokenizers.read_tokenizer(folder / "tokenizer.json")
-    model = build_model(config, tokenizer.vocabulary)
-    params, state = trained(model, example(), folder)
-    settings = search(dataclasses.replace(config, beams=request.beams or config.beams))
-    yield from translate(model, params, state, tokenizer, [spaced(sentence)], **settings)
+    its = translator(config, read_tokenizer(folder / "tokenizer.json"))
+    its = its._replace(beams=request.beams or config.beams)
+    params, state = trained(its.model, EXAMPLE, folder)
+    yield from its.translate(params, state, [sentence])

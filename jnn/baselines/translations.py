@@ -3,6 +3,7 @@
 import numpy as np
 
 from jnn.data.sets.translations import TranslationSplits
+from jnn.scores.translation import bleu
 
 
 def nearest_translations(splits: TranslationSplits) -> list[str]:
@@ -25,3 +26,11 @@ def nearest_translations(splits: TranslationSplits) -> list[str]:
     parts = [b[i : i + 100] for i in range(0, len(splits.test), 100)]  # the products are dense
     best = np.concatenate([np.asarray((part @ a.T).argmax(axis=1)).ravel() for part in parts])
     return [memory[i].targets[0] for i in best]
+
+
+def translation_scores(splits: TranslationSplits) -> dict[str, float]:
+    """The BLEU on the test part of the nearest sentence's translation, and of the source itself."""
+    sources = [sentence.source for sentence in splits.test]
+    references = [sentence.targets for sentence in splits.test]
+    translations = {"nearest neighbour": nearest_translations(splits), "copy": sources}
+    return {name: bleu(texts, references) for name, texts in translations.items()}

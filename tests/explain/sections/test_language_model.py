@@ -1,5 +1,6 @@
 """What the report of a language model shows."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,6 +50,20 @@ def test_gates_of_the_cells_that_have_them(cell, has_gates):
     assert titles[3:] == (["Gates"] if has_gates else [])
     (gradient,) = language_model.gradients({"this one": model}, TOKENS[None], np.array([0]))
     assert "geometric mean over 1 windows" in gradient.text
+
+
+def test_untrained_networks_stand_beside_the_trained_one(monkeypatch):
+    compared = {}
+    monkeypatch.setattr(language_model, "gradients", lambda models, *_: compared.update(models))
+    make = lambda cell: rnn(RNNConfig(outputs=4, vocabulary=4, cell=cell, width=5, depth=1))
+    others, model = {"RNN": make("rnn")}, make("gru")
+    windows = np.stack([TOKENS, TOKENS]), TOKENS[:2]
+    settings = {"name": "GRU", "others": others}
+    language_model.gradients_and_untrained(model, {"own": 1}, {}, *windows, **settings)
+    trained, untrained = compared["this GRU, trained"], compared["RNN, untrained"]
+    assert trained == (model, {"own": 1}, {})
+    first, _ = init(others["RNN"], TOKENS)
+    assert all(map(np.array_equal, *map(jax.tree.leaves, (untrained[1], first))))
 
 
 def test_a_transformer_has_maps_and_a_lens():

@@ -1,0 +1,64 @@
+"""Sentences as arrays, and what is left of padding in the loss of their translations."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jnn
+from jnn.data.sets.synthetic_texts import synthetic_translations
+from jnn.data.sets.translations import pairs_of
+from jnn.train.translation_task import translation_task
+from jnn.train.translator import Translator, shared_byte_pairs
+
+SINGLE = 1e-5  # float32: sums of some hundred numbers
+SPLITS = synthetic_translations()
+pytest.importorskip("tokenizers", reason='byte pairs need pip install "jnn[text]"')
+TOKENIZER = shared_byte_pairs(SPLITS.train, vocabulary=300)
+TABLE = np.random.default_rng(0).normal(size=(TOKENIZER.vocabulary,) * 2).astype(np.float32)
+
+
+def of_last(params, state, x, **options):
+    """Logits that depend on the last token of the translation alone."""
+    return jnp.asarray(TABLE)[x["tokens"]], state
+
+
+TRANSLATOR = Translator(jnn.Model(lambda key, x: ({}, {}), of_last), TOKENIZER)
+
+
+def test_each_target_follows_the_tokens_before_it():
+    pairs = pairs_of(SPLITS.train)
+    arrays = TRANSLATOR.encode(pairs)
+    assert (arrays["tokens"][:, 0] == TOKENIZER.start).all()
+    later = arrays["target_mask"][:, 1:]
+    np.testing.assert_array_equal(arrays["tokens"][:, 1:][later], arrays["targets"][:, :-1][later])
+    last = arrays["target_mask"].sum(axis=1) - 1
+    assert (arrays["targets"][np.arange(len(pairs)), last] == TOKENIZER.end).all()
+    sources, targets = (
+        [TOKENIZER.decode(row).strip() for row in arrays[name]] for name in ("source", "targets")
+    )
+    assert list(zip(sources, targets, strict=True)) == pairs
+
+
+def test_pairs_that_are_too_long_are_omitted():
+    pairs = [
+        ("tom eats now .", "tom come ahora ."),
+        ("mary sings here again and again and again .", "mary canta ."),
+    ]
+    alone = TRANSLATOR.encode(pairs[:1])
+    both = TRANSLATOR.encode(pairs, longest=alone["tokens"].shape[1])
+    assert all(np.array_equal(alone[name], both[name]) for name in alone)
+
+
+def test_the_loss_is_that_of_each_real_token():
+    task = translation_task(TRANSLATOR, SPLITS, batch_size=4, alignment="none")
+    arrays = TRANSLATOR.encode(pairs_of(SPLITS.validation))
+    log_p = jax.nn.log_softmax(TABLE.astype(np.float64))[arrays["tokens"], arrays["targets"]]
+    expected = -log_p[arrays["target_mask"]].mean()
+    assert task.validate
+    np.testing.assert_allclose(task.validate({}, {})["validation/loss"], expected, rtol=SINGLE)
+    batch = {name: array[:5] for name, array in arrays.items()}
+    loss, (_, logged) = jax.jit(task.objective)({}, {}, batch, jax.random.key(0))
+    mask = batch["target_mask"]
+    np.testing.assert_allclose(loss, -log_p[:5][mask].mean(), rtol=SINGLE)
+    assert int(logged["weight"]) == mask.sum()
