@@ -94,6 +94,8 @@ def _rows(
     passing = lambda i: len({a for a, b in edges if at[a] < i <= at[b]})
     width = lambda start, end: sum(wide[start:end]) + GAP * (end - start - 1)
     cuts = [0]
+    if width(0, len(columns)) > widest:
+        widest -= 2 * (SIDE + GAP)  # for what goes on from row to row
     while width(cuts[-1], len(columns)) > widest:
         start = cuts[-1]
         possible = [

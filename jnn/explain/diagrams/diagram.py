@@ -6,12 +6,12 @@ from jnn.explain.diagrams import figures
 from jnn.explain.diagrams.arrangement import arranged
 from jnn.explain.diagrams.figures import PORT, Figure
 from jnn.explain.diagrams.perceptron import perceptron, perceptron_layers
-from jnn.explain.diagrams.simplify import is_stack, simplified
+from jnn.explain.diagrams.simplify import is_stack, simplified, unnested
 from jnn.explain.diagrams.structure import Box, structure
 from jnn.explain.diagrams.svg import svg
 from jnn.model import Model
 
-_WIDEST, _WIDEST_INSIDE = 1060, 760
+_WIDEST, _WIDEST_INSIDE = 1050, 760
 """The pixels from which on the nodes of a model, and of a part of it, go on in another row."""
 
 
@@ -24,7 +24,8 @@ def diagram(model: Model, x: Any, params: Any = None) -> str:
 
     Boxes from left to right have the name, the kind, the shape of the output and the parameters of
     a layer; layers that follow each other within a part stand from the top down; equal parts in a
-    row, and those of a `jnn.repeat`, are drawn once, with their number. Its colours suit light and
+    row, and those of a `jnn.repeat`, are drawn once, with their number; where parts within parts
+    are too wide for a page, chains of parts have no frame around them. Its colours suit light and
     dark pages, and its description says the same in words.
 
     >>> import jax, jax.numpy as jnp, jnn
@@ -35,6 +36,8 @@ def diagram(model: Model, x: Any, params: Any = None) -> str:
     box = structure(model, x)
     layers = perceptron_layers(box)
     figure = perceptron(layers, params) if layers else _whole(simplified(box))
+    if figure.width > _WIDEST and not layers:
+        figure = _whole(unnested(simplified(box)))
     return svg(figure, "Diagram of a model", description(box))
 
 

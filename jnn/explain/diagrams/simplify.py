@@ -100,3 +100,30 @@ def _form(box: Box) -> Box:
 
 def _without_paths(box: Box) -> Box:
     return box._replace(path="", values=(), nodes=tuple(map(_without_paths, box.nodes)))
+
+
+def unnested(box: Box) -> Box:
+    """The box with the nodes of chains in place of the chains, at all levels.
+
+    A chain of layers alone stays, since it is drawn as one; so does one with copies. Parts keep
+    their paths, and have ids such as ``stage/block0``.
+    """
+    nodes: list[Box] = []
+    edges = list(box.edges)
+    for node in map(unnested, box.nodes):
+        if not _is_open(node):
+            nodes.append(node)
+            continue
+        inner = [part._replace(id=f"{node.id}/{part.id}") for part in node.nodes[1:-1]]
+        first, last = inner[0].id, inner[-1].id
+        edges = [(last if a == node.id else a, first if b == node.id else b) for a, b in edges]
+        edges += itertools.pairwise(part.id for part in inner)
+        nodes += inner
+    return box._replace(nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _is_open(box: Box) -> bool:
+    """Whether it is a chain of parts, of which some have parts of their own."""
+    names = [node.id for node in box.nodes]
+    in_order = set(box.edges) == set(itertools.pairwise(names)) and len(names) > 2
+    return in_order and box.repeat == 1 and any(node.nodes for node in box.nodes)

@@ -11,7 +11,8 @@ import pytest
 
 import jnn
 from jnn.explain import diagram, structure
-from jnn.explain.diagrams.simplify import simplified
+from jnn.explain.diagrams.simplify import simplified, unnested
+from tests.explain.diagrams.test_structure import check_flow
 from tests.laws.registry import ARCHITECTURES, CASES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -117,3 +118,31 @@ def test_equal_blocks_are_drawn_once_and_a_shortcut_is_a_line():
         ("@+", "@output"),
     }
     assert "a … c × 3" in texts(parsed(model, jnp.ones(4)))
+
+
+def pyramid(levels):
+    """Chains and branches within each other, as in a feature pyramid."""
+    stage = lambda: jnn.chain(a=jnn.chain(dense=jnn.dense(4), relu=jax.nn.relu), b=jnn.dense(4))
+    if levels == 1:
+        return jnn.chain(stage=stage(), lateral=jnn.dense(4))
+    coarser = jnn.chain(pyramid=pyramid(levels - 1), larger=jnn.dense(4))
+    branches = {"lateral": jnn.dense(4), "coarser": coarser}
+    return jnn.chain(stage=stage(), merged=jnn.parallel(**branches, combine=jnp.add))
+
+
+def test_parts_within_parts_fit_into_a_page():
+    model = jnn.chain(pyramid=pyramid(3), out=jnn.dense(2))
+    picture = parsed(model, jnp.ones(4))
+    assert float(picture.get("width")) <= 1100  # which a page has room for
+    layers = 3 * 2 + 3 + 2 + 1  # of the stages, laterals, larger ones, and the last
+    assert sum(text == "dense" for text in texts(picture)) == layers
+
+
+def test_chains_without_their_frames_have_the_same_layers_and_ways():
+    box = structure(jnn.chain(pyramid=pyramid(3), out=jnn.dense(2)), jnp.ones(4))
+    flat = unnested(box)
+    layers = lambda box: [leaf for node in box.nodes for leaf in layers(node)] or [box]
+    assert {leaf.path for leaf in layers(flat)} == {leaf.path for leaf in layers(box)}
+    assert ("@input", "pyramid/stage/a") in flat.edges
+    assert ("pyramid/stage/b", "pyramid/merged") in flat.edges
+    check_flow(flat)
