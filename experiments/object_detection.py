@@ -27,8 +27,7 @@ Result    mAP is that of COCO: map50 at an overlap (IoU) of at least 0.5, map th
 
 import dataclasses
 import math
-from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -42,21 +41,11 @@ from jnn.data import box_augment
 from jnn.data.sets import images, scenes
 from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
-from jnn.detection import average_precision as precision
-from jnn.detection import center_points
-from jnn.detection.center_points import Detections
-from jnn.detection.objective import image_losses, loss_of_objects, per_object
+from jnn.detection.center_detector import CenterDetector
+from jnn.detection.objective import mean_losses
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    once,
-    predict_all,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
+from jnn.train.object_detection_task import Detectors, object_detection
 
 ABOUT = About(
     task="object detection",
@@ -118,13 +107,16 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Images with their boxes; in a smoke run scenes of handwritten digits, or discs on grass."""
-    if config.smoke:
-        if config.data == "trees":
-            return scenes.load_discs()
-        return scenes.load_digit_scenes(train=config.scenes)
     if config.data == "trees":
-        return load_tree_crowns(offline=offline)
+        return scenes.load_discs() if config.smoke else load_tree_crowns(offline=offline)
+    if config.smoke:
+        return scenes.load_digit_scenes(train=config.scenes)
     return scenes.load_scenes(train=config.scenes, offline=offline)
+
+
+def views_of(config: Config, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Test images as they are, and of scenes also with noise."""
+    return {"clean": image, **({"noisy": scenes.noisy(image)} if config.data == "scenes" else {})}
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -143,6 +135,16 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     return build_model(config), jax.ShapeDtypeStruct(SHAPES[config.data], jnp.float32)
 
 
+def detector_of(config: Config) -> CenterDetector:
+    """The model, and how detections are read from its maps."""
+    return CenterDetector(build_model(config), config.candidates, config.overlap)
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """Images -> labels, scores and boxes; classes of scenes are `images.FASHION_CLASSES`."""
+    return detector_of(config).predictor()
+
+
 def augmented(
     config: Config, key: jax.Array, image: jax.Array, boxes: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -158,133 +160,40 @@ def augmented(
     return jnp.clip(image + deviation * jax.random.normal(light, image.shape), 0, 1), boxes
 
 
-def detections_of(config: Config, maps: Callable[[Any], Any], image: jax.Array) -> Detections:
-    """Detections by the mean heat of images ``(..., H, W, C)`` and their mirror images."""
-    output, mirrored = maps(image), maps(jnp.flip(image, axis=-2))
-    heat = (output["heat"] + jnp.flip(mirrored["heat"], axis=-2)) / 2
-    settings = {"candidates": config.candidates, "threshold": config.overlap}
-    return center_points.decode({**output, "heat": heat}, **settings)
-
-
-def predictor(config: Config, preparation: Preparation) -> jnn.Model:
-    """Images -> ``label`` and ``score`` ``(..., N)`` and ``box`` ``(..., N, 4)``, for `jnn.load`.
-
-    N is the number of candidates, by decreasing score; that of a box which is
-    suppressed is 0. Corners are ``left, top, right, bottom``, in pixels. Classes are numbered as in
-    the data: scenes have those of `jnn.data.sets.images.FASHION_CLASSES`.
-    """
-    model = build_model(config)
-
-    def apply(params, state, x, *, key=None, train=False, mask=None):
-        found = detections_of(config, lambda image: model.apply(params, state, image)[0], x)
-        score = jnp.maximum(found.scores, 0)  # -inf of what is suppressed
-        return {"label": found.labels, "score": score, "box": found.boxes}, state
-
-    return jnn.Model(model.init, apply)
-
-
 def task(config: Config, splits: Splits) -> Task:
     """The mean loss of an object; params are kept by that on validation data."""
-    precision.pycocotools()  # which the test needs: without it, no hour of training is lost
-    model = build_model(config)
-    maps = lambda params, state, image: model.apply(params, state, images.to_float(image))[0]
+    network = detector_of(config)
 
     def objective(params, state, batch, key):
         image = images.to_float(batch["image"])
         image, boxes = augmented(config, jnn.child_key(key, "augmentation"), image, batch["box"])
         model_key = jnn.child_key(key, "model")
-        output, state = model.apply(params, state, image, key=model_key, train=True)
-        size = batch["image"].shape[-3:-1]
-        losses = image_losses(output, {**batch, "box": boxes}, size)
-        sums = jax.tree.map(jnp.sum, losses)
-        means = per_object(sums, box_weight=config.box_weight)
-        return means.pop("loss"), (state, {**means, "weight": jnp.maximum(sums["objects"], 1)})
+        maps, state = network.model.apply(params, state, image, key=model_key, train=True)
+        truth, size = {**batch, "box": boxes}, batch["image"].shape[-3:-1]
+        loss, means = mean_losses(maps, truth, size, box_weight=config.box_weight)
+        return loss, (state, means)
 
-    def detect(params, state, batch):
-        return detections_of(config, partial(maps, params, state), batch["image"])
-
-    def losses_of(params, state, batch):
-        size = batch["image"].shape[-3:-1]
-        return image_losses(maps(params, state, batch["image"]), batch, size)
-
-    metric = loss_of_objects(config.box_weight)
-    evaluate = partial(make_evaluate, losses_of, metric, target="label", batch_size=100)
-    test_losses = evaluate(splits.test, split="test")
-
-    @once
-    def detections(params, state):
-        """Those of each view of the test images."""
-        find = lambda image: predict_all(detect, params, state, {"image": image}, batch_size=100)
-        return {view: find(image) for view, image in test_images(config, splits).items()}
-
-    judge = partial(precision.of_views, truth=splits.test, classes=len(splits.classes))
-    results = once(lambda *kept: judge(detections(*kept)))
-    baseline_scores = cache(partial(baselines, config, splits))
-
-    def sections(fitted) -> list:
-        """What it detects and what not, the maps behind it, and how precise it is."""
-        from jnn.explain.sections import object_detection
-
-        kept, images = (fitted.params, fitted.state), test_images(config, splits)
-        views = {view: (images[view], seen) for view, seen in detections(*kept).items()}
-        hardest = list(views.values())[-1]
-        image = hardest[0][0]
-        heat = jax.nn.sigmoid(jax.jit(maps)(*kept, image)["heat"])
-        methods = {"this model": summary(results(*kept)), **baseline_scores()}
-        drawn = {"least": CONFIDENT[config.data], "examples": hardest}
-        return [
-            *object_detection.boxes(*views["clean"], splits.test, splits.classes, **drawn),
-            *object_detection.center_maps(image, np.asarray(heat), splits.classes),
-            *object_detection.precision(results(*kept), splits.classes, methods),
-        ]
-
-    example = jax.ShapeDtypeStruct(splits.train["image"].shape[1:], jnp.float32)
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=example,
-        preparation=Preparation(example, pixels=True),
-        validate=evaluate(splits.validation, split="validation"),
-        best="validation/loss",
-        lowest=True,
-        test=lambda *kept: summary(results(*kept)) | test_losses(*kept),
-        baselines=lambda: {name: x["test/map50"] for name, x in baseline_scores().items()},
-        sections=sections,
-        data=splits.sizes,
+    return object_detection(
+        network,
+        objective,
+        splits,
+        batch_size=config.batch_size,
+        box_weight=config.box_weight,
+        views=views_of(config, splits.test["image"]),
+        baselines=partial(baselines, config, splits.train),
+        least=CONFIDENT[config.data],
     )
 
 
-def test_images(config: Config, splits: Splits) -> dict[str, np.ndarray]:
-    """The test images as they are, and of scenes also with noise."""
-    clean = splits.test["image"]
-    noisy = {"noisy": scenes.noisy(clean)} if config.data == "scenes" else {}
-    return {"clean": clean, **noisy}
-
-
-def summary(results: precision.Views) -> dict[str, float]:
-    """The metrics of each view of the test images, and of boxes whatever their class."""
-    further = {"test/map50_noisy": "noisy", "test/ap50_agnostic": "any class"}
-    others = {metric: results[name].at_half for metric, name in further.items() if name in results}
-    return {"test/map50": results["clean"].at_half, "test/map": results["clean"].mean, **others}
-
-
-def baselines(config: Config, splits: Splits) -> dict[str, dict[str, float]]:
-    """The metrics of methods without a network."""
-    train = {name: array[:10_000] for name, array in splits.train.items()}
-    views = test_images(config, splits)
-    in_views = lambda detect: {view: detect(image) for view, image in views.items()}
-    mean_box = in_views(partial(objects.mean_box, train))
+def baselines(config: Config, train: objects.Objects) -> Detectors:
+    """Methods without a network, for each view of the test images."""
+    train = {name: array[:10_000] for name, array in train.items()}
+    in_views = lambda detect: {"clean": detect, "noisy": detect}
+    mean_box = {"a mean box": in_views(partial(objects.mean_box, train))}
     if config.data == "trees":
-        detections = {
-            "blobs of colour": in_views(objects.colour_blobs(train)),
-            "grid of mean boxes": in_views(partial(objects.grid_of_boxes, train)),
-            "a mean box": mean_box,
-        }
-    else:
-        components = objects.components(train)
-        noisy = components(views["noisy"], threshold=60, blur=1)
-        parts = {"clean": components(views["clean"]), "noisy": noisy}
-        detections = {"components, support vectors": parts, "a mean box": mean_box}
-    judge = partial(precision.of_views, truth=splits.test, classes=len(splits.classes))
-    return {name: summary(judge(seen)) for name, seen in detections.items()}
+        grid = partial(objects.grid_of_boxes, train)
+        blobs = {"blobs of colour": in_views(objects.colour_blobs(train))}
+        return {**blobs, "grid of mean boxes": in_views(grid), **mean_box}
+    components = objects.components(train)
+    parts = {"clean": components, "noisy": partial(components, threshold=60, blur=1)}
+    return {"components, support vectors": parts, **mean_box}

@@ -23,6 +23,9 @@ OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 """Where precision is measured."""
 
+ANY_CLASS = "any class"
+"""The results of boxes whatever their classes, among those of several versions of images."""
+
 MOST = 100  # detections of an image and class that count
 
 
@@ -129,8 +132,27 @@ def of_views(
     """
     results = {name: average_precision(view, truth, classes) for name, view in views.items()}
     if classes > 1:
-        results["any class"] = class_agnostic(next(iter(views.values())), truth)
+        results[ANY_CLASS] = class_agnostic(next(iter(views.values())), truth)
     return results
+
+
+def metrics_of_views(results: Views) -> dict[str, float]:
+    """The metrics of the results of several versions of the test images, those of `of_views`.
+
+    ``test/map50`` and ``test/map`` are `AveragePrecision.at_half` and `AveragePrecision.mean` of
+    the first version, ``test/map50_noisy`` is that of another, named "noisy", and
+    ``test/ap50_agnostic`` that of boxes whatever their classes.
+
+    >>> precision = np.array([[1.0], [0.5]])
+    >>> metrics_of_views({"clean": AveragePrecision(precision, precision[:, None])})
+    {'test/map50': 1.0, 'test/map': 0.75}
+    """
+    first = next(iter(results.values()))
+    others = {
+        "test/ap50_agnostic" if name == ANY_CLASS else f"test/map50_{name}": result.at_half
+        for name, result in list(results.items())[1:]
+    }
+    return {"test/map50": first.at_half, "test/map": first.mean, **others}
 
 
 def _data_set(boxes, labels, mask, scores, classes: int) -> dict[str, Any]:

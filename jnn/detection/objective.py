@@ -34,6 +34,30 @@ def image_losses(
     return {**center_points.loss({**maps}, targets), "objects": count}
 
 
+def mean_losses(
+    maps: Mapping[str, jax.Array],
+    objects: Mapping[str, Any],
+    size: tuple[int, int],
+    *,
+    box_weight: float,
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The mean loss of an object in a batch of images, to train by, and its metrics.
+
+    The arguments are those of `image_losses` and `per_object`. Metrics are ``heat`` and ``box``,
+    and ``weight``, the number of objects, so that a mean over batches is one over objects.
+
+    >>> objects = {"box": jnp.array([[0.0, 0.0, 4.0, 4.0]]), "label": jnp.array([0])}
+    >>> maps = {"heat": jnp.zeros((1, 2, 1)), "box": jnp.zeros((1, 2, 4))}
+    >>> objects |= {"mask": jnp.array([True])}
+    >>> loss, metrics = mean_losses(maps, objects, size=(4, 8), box_weight=2.0)
+    >>> float(loss) == float(metrics["heat"]), float(metrics["weight"])
+    (True, 1.0)
+    """
+    sums = jax.tree.map(jnp.sum, image_losses(maps, objects, size))
+    means = per_object(sums, box_weight=box_weight)
+    return means.pop("loss"), {**means, "weight": jnp.maximum(sums["objects"], 1)}
+
+
 def per_object(sums: Mapping[str, jax.Array], *, box_weight: float) -> dict[str, jax.Array]:
     """The means ``heat`` and ``box`` over objects, and ``loss``, heat + ``box_weight`` box.
 

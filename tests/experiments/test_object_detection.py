@@ -1,7 +1,5 @@
 """object_detection: its augmentation, and its loss of an object."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +9,7 @@ from experiments import object_detection
 from experiments.object_detection import Config
 from jnn.cli.load import Loaded
 from jnn.data.sets import images
+from jnn.detection.objective import image_losses
 from jnn.errors import JnnError
 from jnn.train import Preparation
 from tests.compiled import init
@@ -58,7 +57,7 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     np.testing.assert_array_equal(task.preparation.encode(splits.test["image"])[0], image)
     output, _ = jax.jit(task.model.apply)(params, state, image)
     objects = {name: splits.test[name] for name in ("box", "label", "mask")}
-    losses = jax.jit(object_detection.image_losses, static_argnums=2)
+    losses = jax.jit(image_losses, static_argnums=2)
     sums = jax.device_get(losses(output, objects, image.shape[-3:-1]))
     total = sums["heat"].sum() + config.box_weight * sums["box"].sum()
     loss = task.test(params, state)["test/loss"]
@@ -74,10 +73,8 @@ def test_a_run_finds_the_boxes_in_bytes_of_pictures_that_its_test_finds():
     loaded = Loaded(predictor, params, state, config, example, preparation)
     pictures = np.random.default_rng(0).integers(0, 256, (3, *example.shape), np.uint8)
     answer = loaded.predict(pictures)
-    maps = lambda image: model.apply(params, state, image)[0]
-    found = jax.jit(partial(object_detection.detections_of, config, maps))(
-        images.to_float(pictures)
-    )
+    detect = jax.jit(object_detection.detector_of(config).detect)
+    found = detect(params, state, {"image": images.to_float(pictures)})
     kept = np.isfinite(found.scores)
     np.testing.assert_array_equal(answer["score"] > 0, kept)
     assert answer["box"].shape == (3, 6, 4)

@@ -19,7 +19,13 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from jnn.detection.average_precision import OVERLAPS, RECALLS, AveragePrecision
+from jnn.detection.average_precision import (
+    OVERLAPS,
+    RECALLS,
+    AveragePrecision,
+    Views,
+    metrics_of_views,
+)
 from jnn.detection.boxes import intersection_over_union
 from jnn.detection.center_points import Detections, suppress_across_classes
 from jnn.explain.page.report import Section
@@ -28,6 +34,35 @@ from jnn.tables import metric_table
 
 MOST_IMAGES = 8
 """Images that are drawn in a section."""
+
+
+def report(
+    views: Mapping[str, np.ndarray],
+    detections: Mapping[str, Detections],
+    results: Views,
+    truth: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    heat: np.ndarray,
+    baselines: Mapping[str, Mapping[str, float]],
+    least: float,
+) -> list[Section]:
+    """What is detected and what not, the maps behind it, and how precise it is.
+
+    ``views`` are versions of the test images, the first as they are, with the ``detections`` in
+    each and their ``results`` by `jnn.detection.average_precision.of_views`. ``heat``
+    ``(h, w, classes)`` is that of the first image of the last version, ``baselines`` are the
+    metrics of other methods, and ``least`` is the least score that is drawn.
+    """
+    first, last = next(iter(views)), list(views)[-1]
+    examples = views[last], detections[last]
+    methods = {"this model": metrics_of_views(results), **baselines}
+    settings = {"least": least, "examples": examples}
+    return [
+        *boxes(views[first], detections[first], truth, classes, **settings),
+        *center_maps(views[last][0], heat, classes),
+        *precision(results, classes, methods),
+    ]
 
 
 def boxes(
