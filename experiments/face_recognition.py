@@ -29,7 +29,7 @@ Result    mean and standard deviation over seeds 0, 1, 2; of folds over all five
 
 import dataclasses
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -41,13 +41,13 @@ from jnn import losses
 from jnn.architectures import embedding_network as networks
 from jnn.baselines.embeddings import linear_embeddings
 from jnn.data import augment
-from jnn.data.sets import images
-from jnn.data.sets.faces import load_faces, synthetic_faces
+from jnn.data.image_scaling import block_means, standardize_images
+from jnn.data.sets.faces import HEIGHT, WIDTH, load_faces, split_people, synthetic_faces
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.runs import About
-from jnn.scores import verification
-from jnn.train import SUITED, Preparation, Task, TrainingConfig, in_memory, once, predict_all
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
+from jnn.train.verification_task import verification
 
 ABOUT = About(
     task="face verification",
@@ -58,8 +58,8 @@ ABOUT = About(
     expected="0.964 ± 0.005 (last10)",
     cost="about 3 min of processor time",
 )
-PEOPLE, SIZE, REDUCTION = 40, (112, 92), 4
-HELD = 5  # people that are held out for validation
+PEOPLE, HELD = 40, 5  # people, and those of them that are held out for validation
+REDUCTION = 4  # pixels of a photograph in each direction that become one
 LOSSES = {"arcface": losses.arcface, "cosface": losses.cosface}
 TEST = {"last10": range(30, 40), **{f"fold{k}": range(8 * k - 8, 8 * k) for k in range(1, 6)}}
 
@@ -115,11 +115,7 @@ class Config(TrainingConfig):
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Photographs and the numbers of their people; in a smoke run random patterns."""
     faces = synthetic_faces() if config.smoke else load_faces(offline=offline)
-    test = np.isin(faces["person"], TEST[config.people])
-    held = np.isin(faces["person"], training_people(config)[1])
-    part = lambda rows: {name: array[rows] for name, array in faces.items()}
-    names = tuple(f"s{k + 1}" for k in range(PEOPLE))
-    return Splits(part(~test & ~held), part(held), part(test), names)
+    return split_people(faces, TEST[config.people], held=training_people(config)[1])
 
 
 def training_people(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -130,31 +126,21 @@ def training_people(config: Config) -> tuple[np.ndarray, np.ndarray]:
 
 
 def reduced(image: jax.Array | np.ndarray) -> jax.Array:
-    """Images ``(N, 112, 92, 1)`` -> means of 4 x 4 pixels, from 0 to 1, ``(N, 28, 23, 1)``."""
-    height, width = (side // REDUCTION for side in SIZE)
-    blocks = images.to_float(image).reshape(-1, height, REDUCTION, width, REDUCTION, 1)
-    return jnp.mean(blocks, axis=(2, 4))
-
-
-def standardized(image: jax.Array) -> jax.Array:
-    """Each image with mean 0 and deviation 1: without its brightness and contrast."""
-    centred = image - jnp.mean(image, axis=(-3, -2, -1), keepdims=True)
-    return centred / jnp.sqrt(jnp.mean(centred**2, axis=(-3, -2, -1), keepdims=True) + 1e-4)
+    """Photographs ``(..., 112, 92, 1)`` -> means of 4 x 4 pixels, ``(..., 28, 23, 1)``."""
+    return block_means(image, REDUCTION)
 
 
 def embedder(config: Config) -> jnn.Model:
     """One network: image -> embedding ``(..., features)`` of length 1."""
-    settings = networks.EmbeddingNetworkConfig(
-        features=config.features, channels=config.channels, dropout=config.dropout
-    )
-    return networks.embedding_network(settings)
+    settings = {name: getattr(config, name) for name in ("features", "channels", "dropout")}
+    return networks.embedding_network(networks.EmbeddingNetworkConfig(**settings))
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """Image -> cosines to a direction for each person ``(members, ..., people)``; an example."""
     prototypes = networks.prototypes(len(training_people(config)[0]))
     member = jnn.chain(embedding=embedder(config), prototypes=prototypes)
-    shape = (*(side // REDUCTION for side in SIZE), 1)
+    shape = (HEIGHT // REDUCTION, WIDTH // REDUCTION, 1)
     model = config.cast(jnn.ensemble(member, config.members))
     return model, jax.ShapeDtypeStruct(shape, jnp.float32)
 
@@ -163,21 +149,21 @@ def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
     """Images mirrored, rotated, scaled and shifted at random, with a square erased."""
     limits = {"degrees": config.degrees, "scale": config.zoom, "pixels": config.shift}
     moved = partial(augment.random_affine, **limits)
+    standard = lambda key, image: standardize_images(image)
     erased = [partial(augment.cutout, size=config.hidden)] if config.hidden else []
-    standard = lambda key, image: standardized(image)
     return augment.compose(augment.random_flip, moved, standard, *erased)(key, image)
 
 
 def embed(config: Config, params, state, batch: Mapping[str, Any]) -> jax.Array:
-    """Embeddings ``(N, members features)`` of length 1, whose cosine is the members' mean.
+    """Embeddings ``(..., members features)`` of length 1, whose cosine is the members' mean.
 
     Each member's is the normalized sum of those of the image and its mirror image.
     """
-    image = standardized(reduced(batch["image"]))
+    image = standardize_images(reduced(batch["image"]))
     model = config.cast(jnn.ensemble(embedder(config), config.members))
     one = lambda image: model.apply(params["embedding"], state["embedding"], image)[0]
     both = networks.unit_length(one(image) + one(jnp.flip(image, axis=-2)))
-    return jnp.moveaxis(both, 0, 1).reshape(image.shape[0], -1) / config.members**0.5
+    return jnp.moveaxis(both, 0, -2).reshape(*image.shape[:-3], -1) / config.members**0.5
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
@@ -187,25 +173,19 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
     """
     model, example = describe(config)
 
-    def init(key, x):
-        return model.init(key, example)
-
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        if x.shape[-3:] != (*SIZE, 1):
-            height, width = SIZE
-            expected = f"photographs (..., {height}, {width}, 1), of one channel"
+        if x.shape[-3:] != (HEIGHT, WIDTH, 1):
+            expected = f"photographs (..., {HEIGHT}, {WIDTH}, 1), of one channel"
             raise mistake("face_recognition", got=f"shape {x.shape}", expected=expected)
-        z = embed(config, params, state, {"image": x.reshape(-1, *preparation.example.shape)})
-        return z.reshape(*x.shape[:-3], -1), state
+        return embed(config, params, state, {"image": x}), state
 
-    return jnn.Model(init, apply)
+    return jnn.Model(lambda key, x: model.init(key, example), apply)
 
 
 def task(config: Config, splits: Splits) -> Task:
     """A margin loss of the cosines to the people of the training part."""
     model, example = describe(config)
     people = jnp.asarray(training_people(config)[0])
-    person = splits.test["person"]
 
     def objective(params, state, batch, key):
         """The sum over members of the mean loss, so that no gradient depends on another member."""
@@ -213,45 +193,24 @@ def task(config: Config, splits: Splits) -> Task:
         model_key = jnn.child_key(key, "model")
         cosines, state = model.apply(params, state, image, key=model_key, train=True)
         label = jnp.searchsorted(people, batch["person"])
-        label = jnp.broadcast_to(label[None], cosines.shape[:-1])
+        label = jnp.broadcast_to(label, cosines.shape[:-1])
         loss = LOSSES[config.loss](cosines, label, scale=config.scale, margin=config.margin)
         correct = jnp.argmax(cosines, axis=-1) == label
         return config.members * jnp.mean(loss), (state, {"accuracy": jnp.mean(correct)})
 
-    embed_test = once(lambda *kept: predict_all(partial(embed, config), *kept, splits.test))
-    without_network = cache(partial(baseline_embeddings, splits))
-    scores = lambda embedding: verification.summarize(embedding, person)
-
-    def validation_auc():
-        auc = verification.area_under_curve(splits.validation["person"])
-        embed_validation = partial(embed, config, batch=splits.validation)
-        return jax.jit(lambda *kept: {"validation/auc": auc(embed_validation(*kept))})
-
-    def sections(fitted) -> list:
-        from jnn.explain.sections import face_verification
-
-        embeddings = {"networks": embed_test(fitted.params, fitted.state), **without_network()}
-        image, mapped = splits.test["image"], ("networks", "pixels")
-        return face_verification.report(image, person, embeddings, splits.classes, mapped=mapped)
-
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
+    photograph = jax.ShapeDtypeStruct((HEIGHT, WIDTH, 1), jnp.float32)
+    of_faces = verification(
+        *(model, objective, partial(embed, config), splits),
         example=example,
-        preparation=Preparation(jax.ShapeDtypeStruct((*SIZE, 1), jnp.float32), pixels=True),
-        validate=validation_auc() if config.validation else None,
-        best="validation/auc" if config.validation else None,
-        test=lambda *kept: {f"test/{k}": value for k, value in scores(embed_test(*kept)).items()},
-        baselines=lambda: {name: scores(z)["auc"] for name, z in without_network().items()},
-        sections=sections,
-        data={"name": "faces", **splits.sizes},
+        preparation=Preparation(photograph, pixels=True),
+        batch_size=config.batch_size,
+        baselines=partial(baselines, splits),
     )
+    return of_faces._replace(data={"name": "faces", **splits.sizes})
 
 
-def baseline_embeddings(splits: Splits) -> dict[str, np.ndarray]:
+def baselines(splits: Splits) -> dict[str, np.ndarray]:
     """Embeddings of the test images by methods that were fitted to the images of all others."""
     train = splits.train_and_validation
-    pixels = [np.asarray(standardized(reduced(part["image"]))) for part in (train, splits.test)]
-    x, test = (image.reshape(image.shape[0], -1) for image in pixels)
-    return linear_embeddings(x, train["person"], test)
+    flat = lambda image: np.asarray(standardize_images(reduced(image))).reshape(len(image), -1)
+    return linear_embeddings(flat(train["image"]), train["person"], flat(splits.test["image"]))

@@ -94,13 +94,6 @@ def test_the_validation_metric_is_scikit_learns_auc(begun):
     np.testing.assert_allclose(auc, expected, atol=1e-3)  # float32 makes a few ties
 
 
-def test_brightness_and_contrast_do_not_matter():
-    image = np.random.default_rng(0).uniform(0.3, 0.7, (3, 28, 23, 1)).astype(np.float32)
-    plain = experiment.standardized(image)
-    # the variance has a floor
-    np.testing.assert_allclose(experiment.standardized(0.5 + 1.3 * (image - 0.6)), plain, atol=0.02)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"), [({"members": 0}, "members=0"), ({"hidden": -1}, "hidden=-1")]
 )

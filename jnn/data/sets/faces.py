@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 
 from jnn.data.fetch.sources import SOURCES, fetch
+from jnn.data.splits import Splits
 from jnn.errors import mistake
 
 HEIGHT, WIDTH = 112, 92
@@ -36,6 +38,24 @@ def synthetic_faces() -> dict[str, np.ndarray]:
     image = image + rng.integers(-90, 90, image.shape)
     person = np.arange(40, dtype=np.int32).repeat(10)
     return {"image": np.clip(image, 0, 255).astype(np.uint8)[..., None], "person": person}
+
+
+def split_people(
+    faces: dict[str, np.ndarray], test: Collection[int], *, held: Collection[int] = ()
+) -> Splits:
+    """All photographs of some persons for the test, of others held out for validation.
+
+    The classes are the names of all persons in the published set, s1, s2, ...
+
+    >>> faces = {"image": np.zeros((8, 2, 2, 1)), "person": np.arange(8) // 2}
+    >>> splits = split_people(faces, [3], held=[0])
+    >>> splits.sizes, splits.test["person"].tolist(), splits.classes
+    ({'train': 4, 'validation': 2, 'test': 2}, [3, 3], ('s1', 's2', 's3', 's4'))
+    """
+    tested, kept = (np.isin(faces["person"], list(people)) for people in (test, held))
+    part = lambda rows: {name: array[rows] for name, array in faces.items()}
+    names = tuple(f"s{k + 1}" for k in range(faces["person"].max() + 1))
+    return Splits(part(~tested & ~kept), part(kept), part(tested), names)
 
 
 def read_faces(content: bytes) -> np.ndarray:
