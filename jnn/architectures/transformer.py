@@ -56,6 +56,10 @@ class TransformerConfig(BlockConfig):
     """Kinds of segments, each with a vector that is added, as in BERT; 0 for none; of 1, as in
     RoBERTa, x need not say which.
     """
+    embedding_width: int = 0
+    """Features of the embeddings, which a dense layer makes ``width`` of, as in ELECTRA; 0 for
+    ``width``.
+    """
     embedding_deviation: float = 0.02
     """Standard deviation of the first embeddings."""
     scale_embeddings: bool = False
@@ -63,7 +67,13 @@ class TransformerConfig(BlockConfig):
     embedding_norm: bool = False
     """Whether embeddings are normalized before the first block, as in BERT."""
     pooled: bool = False
-    """Whether the output is ``tanh(dense(first element))``, as in BERT."""
+    """Whether the output is ``f(dense(first element))``, as in BERT, where f is tanh."""
+    pooled_activation: Literal["tanh", "relu", "gelu"] = "tanh"
+    """The f of ``pooled``."""
+    outputs: int = 0
+    """Classes of the whole sequence, of which a dense layer makes logits of the pooled vector; 0
+    for the vector.
+    """
 
     def __post_init__(self):
         """Refuse what does not fit together."""
@@ -76,6 +86,12 @@ class TransformerConfig(BlockConfig):
                 got=got,
                 expected="causal=False and head='none' for a vector of the whole sequence",
             )
+        if self.outputs and not self.pooled:
+            got = f"outputs={self.outputs} and pooled=False"
+            raise mistake("TransformerConfig", got=got, expected="pooled=True for classes")
+        if self.embedding_width and self.head == "tied":
+            got = f"embedding_width={self.embedding_width} and head='tied'"
+            raise mistake("TransformerConfig", got=got, expected="another head")
         if self.embedding_rows and self.embedding_rows < self.vocabulary:
             got = f"embedding_rows={self.embedding_rows} for vocabulary={self.vocabulary}"
             raise mistake("TransformerConfig", got=got, expected="at least a row for each token")
@@ -96,7 +112,8 @@ def transformer(config: TransformerConfig) -> Model:
     ``documents``  optional, numbers of the documents that are packed into a row one after the
                    other: each is read as if it were alone
 
-    y is logits ``(..., T, vocabulary)``, features ``(..., T, width)``, or pooled ``(..., width)``.
+    y is logits ``(..., T, vocabulary)``, features ``(..., T, width)``, pooled ``(..., width)``, or
+    the logits of classes ``(..., outputs)``.
     ``mask`` is of elements, ``(..., T)``, or of pairs, ``(..., T, T)``, as in `attention`. A causal
     model streams, with a key-value cache as its carry.
 
@@ -116,6 +133,8 @@ def transformer(config: TransformerConfig) -> Model:
     parts |= vectors_of_positions(config)
     if config.embedding_norm:
         parts["embedding_norm"] = norm(config)
+    if config.embedding_width:
+        parts["embedding_dense"] = dense(config.width, kernel_init=kernel_init(config))
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
     if config.norm_first:
@@ -123,6 +142,9 @@ def transformer(config: TransformerConfig) -> Model:
     parts |= _head(config)
     if config.pooled:
         parts["pooler"] = dense(config.width, kernel_init=kernel_init(config))
+    if config.outputs:
+        parts["out"] = dense(config.outputs, kernel_init=kernel_init(config))
+    pooled_activation = activation(config.pooled_activation)
 
     def flow(run: Run, x: Any) -> jax.Array:
         x = _checked(x, config)
@@ -135,12 +157,14 @@ def transformer(config: TransformerConfig) -> Model:
             mask = _pairs(same, run.mask, h)
         if "positions" in parts:
             h = _placed(run, h, same) if "documents" in x else single("positions", h)
-        for name in ("embedding_norm", "dropout"):
+        for name in ("embedding_norm", "dropout", "embedding_dense"):
             h = single(name, h) if name in parts else h
         h = run("blocks", h, mask=mask)
         h = single("norm", h) if config.norm_first else h
         if config.pooled:
-            return jnp.tanh(run("pooler", h[..., 0, :], mask=None))
+            h = pooled_activation(run("pooler", h[..., 0, :], mask=None))
+            h = run("dropout", h, mask=None) if config.outputs and config.dropout else h
+            return run("out", h, mask=None) if config.outputs else h
         if config.head == "none":
             return h
         return _logits(single, run.params, h, config)[..., : config.vocabulary]
@@ -238,9 +262,9 @@ def vectors_of_positions(config: Any) -> dict[str, Model]:
 
 
 def _embedding(config: TransformerConfig, tokens: int) -> Model:
-    return embedding(
-        tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation)
-    )
+    width = config.embedding_width or config.width
+    initial = jax.nn.initializers.normal(config.embedding_deviation)
+    return embedding(tokens, width, embedding_init=initial)
 
 
 def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:

@@ -15,6 +15,7 @@ from jax.core import Tracer
 from jnn.cli.experiments import find
 from jnn.cli.experiments import load as load_module
 from jnn.cli.options import config_from
+from jnn.cli.pretrained import classifier, is_pretrained
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 from jnn.runs.folders import read_record, settings_at_hand
@@ -71,8 +72,9 @@ def load(run: Path | str, model: Model | None = None, *, precision: str | None =
     data; else by ``describe(config)``; else by its ``task`` on the data, which must be at hand. A
     run of no experiment, such as that of a notebook, needs the ``model`` that it trained. The model
     computes in the ``precision`` of the run, or in another one. Every bit of params and state is
-    verified. Raises `JnnError` for a folder that is no run, one without a
-    checkpoint, and an experiment that is gone or has changed its model.
+    verified. A folder with a pretrained classifier of images or texts is loaded too, see
+    `jnn.interop.pretrained_classifier`. Raises `JnnError` for a folder that is no run, one without
+    a checkpoint, and an experiment that is gone or has changed its model.
 
         loaded = jnn.load("runs/image_classification/latest")
         answer = loaded.predict(images)  # .label, .probabilities
@@ -80,6 +82,8 @@ def load(run: Path | str, model: Model | None = None, *, precision: str | None =
     if not isinstance(run, str | Path):
         raise mistake("load", got=repr(run)[:80], expected="the path of a run's folder")
     folder = Path(run).resolve()
+    if model is None and is_pretrained(str(folder)):
+        return classifier(folder)
     preparation = read_preparation(folder)
     if model is not None:
         config = read_record(folder)["config"]

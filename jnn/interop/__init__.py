@@ -5,6 +5,7 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
+        "classifiers": ["Classifier", "pretrained_classifier"],
         "folder": [
             "Architecture",
             "Description",

@@ -193,9 +193,8 @@ def architecture(
     folder = Path(folder)
     config = _config(folder)
     family = _family(folder, config)
-    values = _values(family, config, str(folder / CONFIG))
-    made = family.config(**{**values, **family.seen(keys), **(settings or {})})
-    return Architecture(config, family, made)
+    values = _values(family, config, keys, str(folder / CONFIG))
+    return Architecture(config, family, family.config(**{**values, **(settings or {})}))
 
 
 class _Opened(NamedTuple):
@@ -256,8 +255,10 @@ def _family(folder: Path, config: Mapping[str, Any]) -> Family:
     return FAMILIES[name]
 
 
-def _values(family: Family, config: Mapping[str, Any], caller: str) -> dict[str, Any]:
-    """The settings that ``config.json`` describes."""
+def _values(
+    family: Family, config: Mapping[str, Any], keys: Collection[str], caller: str
+) -> dict[str, Any]:
+    """The settings that ``config.json`` describes, or where it does not, the keys of tensors."""
     names = config.get("architectures") or [next(iter(family.architectures))]
     if not isinstance(names, list) or len(names) != 1 or names[0] not in list(family.architectures):
         raise mistake(
@@ -266,7 +267,7 @@ def _values(family: Family, config: Mapping[str, Any], caller: str) -> dict[str,
             expected=f"one of {', '.join(family.architectures)}",
         )
     values = read_settings(family.settings, family.fixed, config, caller)
-    return {**family.constants, **values, **family.architectures[names[0]]}
+    return {**family.constants, **values, **family.seen(keys), **family.architectures[names[0]]}
 
 
 def tokenizer_of(folder: str | Path, settings: Any) -> tuple[Tokenizer | None, dict[str, Any]]:

@@ -92,13 +92,14 @@ def _config(family: Family, settings: Any) -> dict[str, Any]:
     values |= {name: meant(settings) for name, meant in _MEANT.items() if name in values}
     entries = {key: value for key, value in family.fixed.items() if value is not None}
     entries |= write_settings(family.settings, values) | family.derived(settings)
-    read = read_settings(family.settings, family.fixed, entries, "as_pretrained")
     closest: list[str] | None = None
     for name, of_class in family.architectures.items():
+        config = {"model_type": family.name, "architectures": [name], **entries}
+        read = read_settings(family.settings, family.fixed, config, "as_pretrained")
         made = family.config(**{**family.constants, **read, **_shown(family, values), **of_class})
         other = differences(settings, made)
         if not other:
-            return {"model_type": family.name, "architectures": [name], **entries}
+            return config
         closest = other if closest is None or len(other) < len(closest) else closest
     raise mistake(
         "as_pretrained",

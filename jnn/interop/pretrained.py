@@ -35,7 +35,8 @@ from jnn.model import Model, Params, State
 from jnn.runs.folders import PRETRAINED
 from jnn.transform import lora, merge_lora, reparameterized
 
-_NO_HEAD = {"head": "none", "head_bias": False, "head_transform": False, "pooled": False}
+_NO_HEAD = {"head": "none", "head_bias": False, "head_transform": False}
+_NO_HEAD |= {"pooled": False, "outputs": 0}
 _USUAL = {"padding": ("[PAD]", "<pad>"), "unknown": ("[UNK]", "<unk>")}
 _KEPT = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, PREPROCESSOR)
 
@@ -125,8 +126,8 @@ def encoder_settings(folder: str | Path, **settings: Any) -> TransformerConfig:
     ``settings`` are other ones than the folder has. Raises `JnnError` for a family of other models.
     """
     found = architecture(folder)
-    if not _encodes(found.family):
-        raise _of_no_use(folder, found, "classes of texts", _encodes)
+    if not encodes(found.family):
+        raise _of_no_use(folder, found, "classes of texts", encodes)
     return dataclasses.replace(found.settings, **{**_NO_HEAD, **settings})
 
 
@@ -138,7 +139,7 @@ def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
     does, and for a folder without tokenizer.
     """
     made = encoder_settings(folder, **settings)
-    model = _of_one_segment(transformer(made)) if made.segments else transformer(made)
+    model = of_one_segment(transformer(made)) if made.segments else transformer(made)
     parts = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(1, int))[0]
 
     def read():
@@ -149,7 +150,7 @@ def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
         folder=Path(folder),
         model=model,
         settings=made,
-        tokenizer=_with_ends(_tokenizer(folder, made), made.vocabulary),
+        tokenizer=with_ends(folder, made),
         paths=".*",
         read=read,
     )
@@ -161,19 +162,20 @@ def image_settings(folder: str | Path) -> VisionTransformerConfig | ResNetConfig
     Raises `JnnError` for a family of other models.
     """
     found = architecture(folder)
-    if not _sees(found.family):
-        raise _of_no_use(folder, found, "classes of images", _sees)
+    if not sees(found.family):
+        raise _of_no_use(folder, found, "classes of images", sees)
     return found.settings
 
 
-def pretrained_image_classifier(folder: str | Path, outputs: int) -> Pretrained:
-    """A classifier of images with a new head: x ``(..., H, W, C)`` -> logits ``(..., outputs)``.
+def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) -> Pretrained:
+    """A classifier of images: x ``(..., H, W, C)`` -> logits ``(..., outputs)``.
 
-    x has values from 0 to 1. Images are resized, grey ones repeated in three channels, and the
-    channels scaled, as ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings`
-    does.
+    It has a new head for so many ``outputs``, or with None that of the folder. x has values from 0
+    to 1. Images are resized, grey ones repeated in three channels, and the channels scaled, as
+    ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings` does.
     """
-    made: Any = dataclasses.replace(image_settings(folder), outputs=outputs)
+    its = image_settings(folder)
+    made: Any = its if outputs is None else dataclasses.replace(its, outputs=outputs)
     is_transformer = isinstance(made, VisionTransformerConfig)
     model = vision_transformer(made) if is_transformer else resnet(made)
     size = made.image_size if is_transformer else None
@@ -183,12 +185,12 @@ def pretrained_image_classifier(folder: str | Path, outputs: int) -> Pretrained:
         model=of_pictures(model, read_pictures(folder, size)),
         settings=made,
         tokenizer=None,
-        paths=f"(?!{head}/).*",
+        paths=".*" if outputs is None else f"(?!{head}/).*",
         read=lambda: _read(folder, {}),
     )
 
 
-def _of_one_segment(model: Model) -> Model:
+def of_one_segment(model: Model) -> Model:
     """A model of tokens and segments as one of tokens, which are all of the first segment."""
     whole = lambda tokens: {"tokens": tokens, "segments": jnp.zeros_like(tokens)}
 
@@ -201,17 +203,18 @@ def _of_one_segment(model: Model) -> Model:
     return Model(init, apply, follow=lambda params, state, x, mask: mask)
 
 
-def _with_ends(tokenizer: Tokenizer, vocabulary: int) -> Tokenizer:
-    """The tokenizer with ends around a text, and with tokens for padding and for unknown words.
+def with_ends(folder: str | Path, settings: TransformerConfig) -> Tokenizer:
+    """The tokenizer of a folder with ends around a text, and tokens for padding and unknown words.
 
     Old folders do not say which these are. Without any, token 0 fills up rows, which a mask hides.
     """
+    tokenizer = _tokenizer(folder, settings)
     special = dict(tokenizer.special)
     for name, usual in _USUAL.items():
         found = [tokenizer.tokens.index(token) for token in usual if token in tokenizer.tokens]
         special.setdefault(name, found[0] if found else special.get("padding", 0))
     definition = tokenizer.definition["tokenizer"]
-    return from_pretrained(definition, special, ends=True, vocabulary=vocabulary)
+    return from_pretrained(definition, special, ends=True, vocabulary=settings.vocabulary)
 
 
 def _read(folder: str | Path, settings: Mapping[str, Any]) -> tuple[Params, State]:
@@ -224,12 +227,12 @@ def _decodes(family: Family) -> bool:
     return family.config is TransformerConfig and family.constants.get("causal", True)
 
 
-def _encodes(family: Family) -> bool:
+def encodes(family: Family) -> bool:
     """Whether models of the family make features of texts."""
     return family.config is TransformerConfig and not family.constants.get("causal", True)
 
 
-def _sees(family: Family) -> bool:
+def sees(family: Family) -> bool:
     """Whether models of the family classify images."""
     return family.config in (VisionTransformerConfig, ResNetConfig)
 

@@ -41,7 +41,12 @@ def inputs(case):
     return tokens, mask
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = {"bert, classes", "roberta, classes", "electra"}  # as others, but for a name or two
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
+)
 def test_outputs_are_those_of_transformers_and_so_is_what_is_saved(
     name, reference, tmp_path, float64
 ):

@@ -25,6 +25,17 @@ SETTINGS = {
         **SIZES, positions="rotary", rotary_fraction=0.5, head="dense", branches="parallel"
     ),
     "opt": TransformerConfig(**SIZES, activation="relu", first_position=2),
+    "electra": TransformerConfig(
+        **SIZES,
+        **tiny.ENCODER,
+        head="none",
+        norm_epsilon=1e-12,
+        segments=2,
+        embedding_width=6,
+        pooled=True,
+        pooled_activation="gelu",
+        outputs=3,
+    ),
     "bloom": TransformerConfig(
         **SIZES | {"hidden": 0}, positions="alibi", embedding_norm=True, head="none"
     ),
@@ -32,10 +43,15 @@ SETTINGS = {
 TOKENS = np.arange(7)
 
 
+def x_of(settings):
+    return {"tokens": TOKENS, "segments": 0 * TOKENS} if settings.segments else TOKENS
+
+
 def drawn(settings):
     """Params of which norms and biases are drawn too, which are ones and zeros at first."""
     rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(transformer(settings).init, jax.random.key(0), TOKENS)[0]
+    x = x_of(settings)
+    shapes = jax.eval_shape(transformer(settings).init, jax.random.key(0), x)[0]
     return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0.3, 0.3, leaf.shape), "f4"), shapes)
 
 
@@ -84,7 +100,7 @@ def test_transformers_read_it_as_the_same_function(family, tmp_path):
     )
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys"))
     y = theirs.float().eval()(torch.tensor(TOKENS[None]))[0].detach().numpy()[0]
-    ours = jax.jit(loaded.model.apply)(loaded.params, {}, TOKENS)[0]
+    ours = jax.jit(loaded.model.apply)(loaded.params, {}, x_of(loaded.settings))[0]
     np.testing.assert_allclose(ours, y, atol=2e-5 * np.abs(y).max())  # float32
 
 

@@ -39,7 +39,7 @@ def encoder(folder, family="bert", **changes):
     if family == "roberta":
         sizes |= {"segments": 1, "first_position": 2}
     head = {"head": "tied", "head_bias": True, "head_transform": True}
-    settings = dataclasses.replace(DECODER, **ENCODER, **head, **sizes, **changes)
+    settings = dataclasses.replace(DECODER, **{**ENCODER, **head, **sizes, **changes})
     x = jnp.arange(3)
     x = {"tokens": x, "segments": 0 * x} if settings.segments else x
     params, _ = jax.jit(transformer(settings).init)(jax.random.key(0), x)

@@ -265,6 +265,21 @@ CASES = {
         max_position_embeddings=LENGTH + 2,
         type_vocab_size=1,
     ),
+    "bert, classes": case_of("BertForSequenceClassification", _segments, **ENCODER, num_labels=3),
+    "roberta, classes": case_of(
+        "RobertaForSequenceClassification",
+        _padded,
+        **SIZES,
+        max_position_embeddings=LENGTH + 2,
+        type_vocab_size=1,
+        num_labels=3,
+    ),
+    "electra, classes": case_of(
+        "ElectraForSequenceClassification", _segments, **ENCODER, embedding_size=4, num_labels=3
+    ),
+    "distilbert, classes": case_of(
+        "DistilBertForSequenceClassification", _padded, **DISTILBERT, num_labels=3
+    ),
     "electra": case_of("ElectraModel", _segments, HIDDEN_STATE, **ENCODER, embedding_size=WIDTH),
     "distilbert": case_of("DistilBertForMaskedLM", _padded, **DISTILBERT),
     "vit": case_of("ViTForImageClassification", _images, **VISION),

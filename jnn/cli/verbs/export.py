@@ -21,13 +21,15 @@ def main(argv: list[str]) -> int:
     use_device("cpu")  # what is written is for all devices, and tried on this one
 
     from jnn.cli.load import load
+    from jnn.cli.pretrained import is_pretrained
     from jnn.export import export
     from jnn.runs.folders import read_record
 
     run = Path(arguments.run)
     loaded = load(run)
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
-    title = f"{read_record(run.resolve())['experiment']}: {run.resolve().name}"
+    kind = "" if is_pretrained(arguments.run) else read_record(run.resolve())["experiment"]
+    title = f"{kind or 'classification'}: {run.resolve().name}"
     print(export(loaded, out, title=title, web=arguments.web, onnx=arguments.onnx))
     return 0
 
@@ -35,7 +37,8 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     about = "Write a trained model as a folder that is used without jnn."
     parser = Parser("export", about, examples=EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    kind = "the folder of a run, or of a pretrained classifier"
+    parser.add_argument("run", metavar="RUN", help=kind)
     parser.add_argument("--out", default="", metavar="FOLDER", help="a new folder (RUN/export)")
     parser.add_argument(
         "--web", action="store_true", help="also as JavaScript, for a browser or Node"

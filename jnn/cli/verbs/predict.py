@@ -60,7 +60,8 @@ def _say(text: str) -> None:
 def _parse(argv: list[str]) -> argparse.Namespace:
     about = "Print what a trained model says of pictures, rows of tables, or texts, a line each."
     parser = Parser("predict", about, examples=EXAMPLES)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    kind = "the folder of a run, or of a pretrained classifier"
+    parser.add_argument("run", metavar="RUN", help=kind)
     parser.add_argument(
         "files",
         metavar="FILE",

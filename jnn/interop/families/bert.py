@@ -2,6 +2,7 @@
 
 from jnn.architectures.transformer import TransformerConfig
 from jnn.interop.families.family import Family, dense, norm, rows_of
+from jnn.interop.families.labels import number_of_labels, write_labels
 from jnn.interop.maps import Row
 from jnn.interop.settings import Setting, activation, entry
 
@@ -11,9 +12,10 @@ _ENCODER = {
     "embedding_norm": True,
     "head": "none",
 }
-_MASKED = {"head": "tied", "head_bias": True, "head_transform": True}
+_MASKED = {"head": "tied", "head_bias": True, "head_transform": True, "pooled": False}
 _HEADS = {
     r"(.*\.)?pooler\..*": "the pooled vector, without which the model was loaded",
+    r"discriminator_predictions\..*": "the head that tells which tokens were replaced",
     r"cls\.seq_relationship\..*": "the head that tells whether two sentences follow each other",
     r"(.*\.)?embeddings\.position_ids": "the numbers of positions",
 }
@@ -26,15 +28,27 @@ _NO_DECODER = {
 }
 
 
-def _sizes(vocabulary: int) -> tuple[Setting, ...]:
+def _read_outputs(config):
+    names = config.get("architectures") or ()
+    is_classifier = any(str(name).endswith("ForSequenceClassification") for name in names)
+    return number_of_labels(config) if is_classifier else 0
+
+
+_OUTPUTS = Setting("outputs", _read_outputs, lambda n: write_labels(n) if n else {})
+
+
+def _sizes(
+    vocabulary: int, *, width: int = 768, heads: int = 12, hidden: int = 3072
+) -> tuple[Setting, ...]:
     return (
         entry("vocabulary", "vocab_size", int, vocabulary),
-        entry("width", "hidden_size", int, 768),
+        entry("width", "hidden_size", int, width),
         entry("depth", "num_hidden_layers", int, 12),
-        entry("heads", "num_attention_heads", int, 12),
-        entry("hidden", "intermediate_size", int, 3072),
+        entry("heads", "num_attention_heads", int, heads),
+        entry("hidden", "intermediate_size", int, hidden),
         entry("norm_epsilon", "layer_norm_eps", float, 1e-12),
         activation("hidden_act", "gelu"),
+        _OUTPUTS,
     )
 
 
@@ -63,12 +77,21 @@ def _encoder(config: TransformerConfig, prefix: str) -> tuple[Row, ...]:
     if not config.segments:
         del around["token_type_embeddings.weight"]
     around |= norm("LayerNorm", "embedding_norm")
-    pooler = dense("pooler.dense", "pooler") if config.pooled else {}
+    inputs = dense("embeddings_project", "embedding_dense") if config.embedding_width else {}
     return (
         *rows_of(f"{prefix}embeddings.", "", around),
+        *rows_of(prefix, "", inputs),
         *rows_of(f"{prefix}encoder.layer.{{block}}.", "blocks/", _block()),
-        *rows_of(prefix, "", pooler),
     )
+
+
+def _classes(
+    config: TransformerConfig, pooler: str, out: str, *, alone: str = ""
+) -> tuple[Row, ...]:
+    """The rows of the classes of a text; ``alone`` is the pooler's name in a model without."""
+    if config.outputs:
+        return rows_of("", "", dense(pooler, "pooler") | dense(out, "out"))
+    return rows_of("", "", dense(alone, "pooler")) if config.pooled else ()
 
 
 def _head(config: TransformerConfig, layer: str, normal: str, bias: str) -> tuple[Row, ...]:
@@ -79,9 +102,12 @@ def _head(config: TransformerConfig, layer: str, normal: str, bias: str) -> tupl
 
 
 def _bert_rows(config: TransformerConfig) -> tuple[Row, ...]:
-    head = "cls.predictions."
-    return _encoder(config, "bert.") + _head(
-        config, f"{head}transform.dense", f"{head}transform.LayerNorm", f"{head}bias"
+    pooler, head = "bert.pooler.dense", "cls.predictions."
+    names = (f"{head}transform.dense", f"{head}transform.LayerNorm", f"{head}bias")
+    return (
+        *_encoder(config, "bert."),
+        *_classes(config, pooler, "classifier", alone=pooler),
+        *_head(config, *names),
     )
 
 
@@ -94,7 +120,12 @@ def _pooled(keys):
 _BERT_TIED = "bert.embeddings.word_embeddings.weight"
 BERT = Family(
     name="bert",
-    architectures={"BertModel": {}, "BertForMaskedLM": _MASKED, "BertForPreTraining": _MASKED},
+    architectures={
+        "BertModel": {},
+        "BertForMaskedLM": _MASKED,
+        "BertForPreTraining": _MASKED,
+        "BertForSequenceClassification": {"pooled": True},
+    },
     settings=(*_sizes(30_522), _LENGTH, entry("segments", "type_vocab_size", int, 2)),
     constants=_ENCODER,
     fixed=_NO_DECODER,
@@ -111,9 +142,14 @@ BERT = Family(
 """Devlin et al. 2018, https://arxiv.org/abs/1810.04805."""
 
 
+_OWN_POOLER = ("classifier.dense", "classifier.out_proj")
+
+
 def _roberta_rows(config: TransformerConfig) -> tuple[Row, ...]:
-    return _encoder(config, "roberta.") + _head(
-        config, "lm_head.dense", "lm_head.layer_norm", "lm_head.bias"
+    return (
+        *_encoder(config, "roberta."),
+        *_classes(config, *_OWN_POOLER, alone="roberta.pooler.dense"),
+        *_head(config, "lm_head.dense", "lm_head.layer_norm", "lm_head.bias"),
     )
 
 
@@ -128,7 +164,11 @@ def _roberta_length(config):
 
 ROBERTA = Family(
     name="roberta",
-    architectures={"RobertaModel": {}, "RobertaForMaskedLM": _MASKED},
+    architectures={
+        "RobertaModel": {},
+        "RobertaForMaskedLM": _MASKED,
+        "RobertaForSequenceClassification": {"pooled": True},
+    },
     settings=(
         *_sizes(50_265),
         entry("segments", "type_vocab_size", int, 2),
@@ -150,34 +190,38 @@ ROBERTA = Family(
 """Liu et al. 2019, https://arxiv.org/abs/1907.11692."""
 
 
+def _electra_rows(config: TransformerConfig) -> tuple[Row, ...]:
+    return (*_encoder(config, "electra."), *_classes(config, *_OWN_POOLER))
+
+
+def _embedding_width(config):
+    width = entry("width", "hidden_size", int, 256).read(config)
+    its = entry("embedding_width", "embedding_size", int, 128).read(config)
+    return 0 if its == width else its
+
+
 ELECTRA = Family(
     name="electra",
-    architectures={"ElectraModel": {}},
+    architectures={
+        "ElectraModel": {},
+        "ElectraForPreTraining": {},
+        "ElectraForSequenceClassification": {"pooled": True, "pooled_activation": "gelu"},
+    },
     settings=(
-        *_sizes(30_522),
+        *_sizes(30_522, width=256, heads=4, hidden=1024),
         _LENGTH,
         entry("segments", "type_vocab_size", int, 2),
-        Setting(
-            "width",
-            lambda config: _electra_width(config),
-            lambda value: {"hidden_size": value, "embedding_size": value},
-        ),
+        Setting("embedding_width", _embedding_width, lambda n: {"embedding_size": n} if n else {}),
     ),
     constants=_ENCODER,
     fixed={key: value for key, value in _NO_DECODER.items() if key != "tie_word_embeddings"},
-    rows=lambda config: _encoder(config, "electra."),
+    rows=_electra_rows,
     prefix="electra.",
     ignored=_HEADS,
+    derived=lambda settings: {"embedding_size": settings.embedding_width or settings.width},
     old_names=_OLD,
 )
 """Clark et al. 2020, https://arxiv.org/abs/2003.10555; the discriminator, without its head."""
-
-
-def _electra_width(config):
-    width = entry("width", "hidden_size", int, 256).read(config)
-    if config.get("embedding_size", 128) != width:
-        raise ValueError(f"embedding_size={config.get('embedding_size', 128)} for width={width}")
-    return width
 
 
 def _distilbert_rows(config: TransformerConfig) -> tuple[Row, ...]:
@@ -193,6 +237,7 @@ def _distilbert_rows(config: TransformerConfig) -> tuple[Row, ...]:
     block |= norm("output_layer_norm", "feed_forward_norm")
     names = ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")
     return (
+        *_classes(config, "pre_classifier", "classifier"),
         *rows_of("distilbert.embeddings.", "", around | norm("LayerNorm", "embedding_norm")),
         *rows_of("distilbert.transformer.layer.{block}.", "blocks/", block),
         *_head(config, *names),
@@ -201,7 +246,11 @@ def _distilbert_rows(config: TransformerConfig) -> tuple[Row, ...]:
 
 DISTILBERT = Family(
     name="distilbert",
-    architectures={"DistilBertModel": {}, "DistilBertForMaskedLM": _MASKED},
+    architectures={
+        "DistilBertModel": {},
+        "DistilBertForMaskedLM": _MASKED,
+        "DistilBertForSequenceClassification": {"pooled": True, "pooled_activation": "relu"},
+    },
     settings=(
         entry("vocabulary", "vocab_size", int, 30_522),
         _LENGTH,
@@ -210,6 +259,7 @@ DISTILBERT = Family(
         entry("heads", "n_heads", int, 12),
         entry("hidden", "hidden_dim", int, 3072),
         activation("activation", "gelu"),
+        _OUTPUTS,
     ),
     constants=_ENCODER | {"norm_epsilon": 1e-12},
     fixed={"tie_word_embeddings": True},  # sines are kept as a table of positions

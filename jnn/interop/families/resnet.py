@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jnn.architectures.resnet import BLOCKS, BOTTLENECK, EXPANSION, ResNetConfig, resnet
 from jnn.interop.families.family import Family, dense, norm, rows_of
-from jnn.interop.families.vision import number_of_labels, write_labels
+from jnn.interop.families.labels import number_of_labels, write_labels
 from jnn.interop.maps import Row
 from jnn.interop.operations import axes
 from jnn.interop.settings import Setting, activation, entry

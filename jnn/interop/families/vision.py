@@ -1,13 +1,11 @@
 """Vision transformers."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.interop.families.family import Family, dense, norm, rows_of
+from jnn.interop.families.labels import number_of_labels, write_labels
 from jnn.interop.maps import Row
 from jnn.interop.operations import axes, reshaped
 from jnn.interop.settings import Setting, activation, entry
@@ -39,18 +37,6 @@ def _rows(config: VisionTransformerConfig, prefix: str) -> tuple[Row, ...]:
         *rows_of(f"{prefix}encoder.layer.{{block}}.", "blocks/", block),
         *rows_of("", "", dense("classifier", "head")),
     )
-
-
-def number_of_labels(config: Mapping[str, Any]) -> int:
-    """The classes that ``config.json`` names or counts."""
-    names = config.get("id2label")
-    return len(names) if names else entry("outputs", "num_labels", int, 2).read(config)
-
-
-def write_labels(number: int) -> dict[str, Any]:
-    """Names for so many classes."""
-    names = {str(i): f"LABEL_{i}" for i in range(number)}
-    return {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
 
 
 _MOST = 2**15

@@ -1,0 +1,87 @@
+"""Classifiers of pretrained folders, as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jnn.architectures.transformer import transformer
+from jnn.errors import mistake
+from jnn.interop.families.labels import labels_of, write_labels
+from jnn.interop.folder import CONFIG, Architecture, architecture, load
+from jnn.interop.pictures import read_pictures
+from jnn.interop.pretrained import (
+    Pretrained,
+    encodes,
+    of_one_segment,
+    pretrained_image_classifier,
+    sees,
+    with_ends,
+)
+
+
+class Classifier(NamedTuple):
+    """A pretrained classifier, and what its inputs and outputs are."""
+
+    pretrained: Pretrained
+    """Its model has logits; the tokenizer is None for images."""
+    example: jax.ShapeDtypeStruct
+    """The longest text, as tokens, or an image of the size that the model takes."""
+    classes: tuple[str, ...]
+    """Their names, in the order of the logits; none where the only output is a number."""
+
+
+def pretrained_classifier(folder: str | Path) -> Classifier:
+    """The classifier of texts, such as a BERT for sequences, or of images in a folder.
+
+    Raises `JnnError` for models of another kind, for several labels of one input, and for a
+    classifier of texts without tokenizer.
+    """
+    found = architecture(folder)
+    if found.config.get("problem_type") == "multi_label_classification":
+        remedy = "jnn.interop.load gives the logits."
+        got = "a model of several labels for each input"
+        raise mistake(str(folder), got=got, expected="one class for each", remedy=remedy)
+    if sees(found.family):
+        pretrained = pretrained_image_classifier(folder)
+        size = getattr(pretrained.settings, "image_size", None)
+        shape = (*read_pictures(folder, size).size, 3)
+        example = jax.ShapeDtypeStruct(shape, jnp.float32)
+    else:
+        pretrained = _of_texts(folder, found)
+        example = jax.ShapeDtypeStruct((pretrained.settings.length,), jnp.int32)
+    return Classifier(pretrained, example, _classes(folder, found, pretrained.settings.outputs))
+
+
+def _of_texts(folder: str | Path, found: Architecture) -> Pretrained:
+    settings = found.settings
+    if not encodes(found.family) or not settings.outputs:
+        names = found.config.get("architectures") or [found.family.name]
+        expected = "a model for the classification of images or of sequences"
+        raise mistake(str(folder), got=str(names[0]), expected=expected)
+    model = transformer(settings)
+
+    def read():
+        loaded = load(folder, dtype="float32")
+        return loaded.params, loaded.state
+
+    return Pretrained(
+        folder=Path(folder),
+        model=of_one_segment(model) if settings.segments else model,
+        settings=settings,
+        tokenizer=with_ends(folder, settings),
+        paths=".*",
+        read=read,
+    )
+
+
+def _classes(folder: str | Path, found: Architecture, outputs: int) -> tuple[str, ...]:
+    try:
+        names = labels_of(found.config) or tuple(write_labels(outputs)["label2id"])
+    except ValueError as error:  # of a family that does not read them
+        caller = str(Path(folder) / CONFIG)
+        raise mistake(caller, got=str(error), expected="a name for each class") from None
+    return names if outputs > 1 else ()
