@@ -22,6 +22,7 @@ from benchmarks.peers.of_jnn import objective_of
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.explain.playground.programs import functions
 from jnn.train import init_train_state, make_step, seed_key
 from jnn.web import javascript
 
@@ -100,11 +101,17 @@ def _training_step():
     return make_step(objective_of(model), optimizer), (start, {"x": x, "label": label})
 
 
+def _playground():
+    step, shapes = functions()["step32"]
+    return step, (jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), shapes),)
+
+
 WORKS = {
     "GPT of 4 x 128, 64 characters, all captured": Work(_captured_text, 250),
     "one streamed character of it": Work(_character, 10),
     "CNN of the digits, one image": Work(_digit, 5),
     "training step, 4 x 8 neurons, batch 32, Adam": Work(_training_step, 0.3),
+    "step of the playground, batch 32": Work(_playground, 0.3),
 }
 
 
