@@ -102,16 +102,17 @@ def _without_paths(box: Box) -> Box:
     return box._replace(path="", values=(), nodes=tuple(map(_without_paths, box.nodes)))
 
 
-def unnested(box: Box) -> Box:
+def unnested(box: Box, is_kept: Callable[[Box, Box], bool] = lambda around, box: False) -> Box:
     """The box with the nodes of chains in place of the chains, at all levels.
 
-    A chain of layers alone stays, since it is drawn as one; so does one with copies. Parts keep
-    their paths, and have ids such as ``stage/block0``.
+    A chain of layers alone stays, since it is drawn as one; so does one with copies, and what
+    ``is_kept(box around it, box)``. Parts keep their paths, and have ids such as ``stage/block0``.
     """
     nodes: list[Box] = []
     edges = list(box.edges)
-    for node in map(unnested, box.nodes):
-        if not _is_open(node):
+    for node in box.nodes:
+        node = unnested(node, is_kept)
+        if not _is_open(node) or is_kept(box, node):
             nodes.append(node)
             continue
         inner = [part._replace(id=f"{node.id}/{part.id}") for part in node.nodes[1:-1]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from jnn.explain.diagrams.figures import shapes_text
 from jnn.explain.diagrams.ranks import lanes_of, ranks_of
-from jnn.explain.diagrams.simplify import without_shortcuts
+from jnn.explain.diagrams.simplify import unnested, without_shortcuts
 from jnn.explain.diagrams.structure import Box, structure
 from jnn.model import Model
 
@@ -30,7 +30,8 @@ def walk(
     box = structure(model, example, (params, state))
     shown = _placed(box, paths)
     box = _with_values(box._replace(values=("", *box.values)), shown)
-    return _part(without_shortcuts(box, _has_values), is_whole=True)
+    box = unnested(without_shortcuts(box, _has_values), _is_framed)
+    return _part(box, is_whole=True)
 
 
 def _placed(box: Box, paths: Sequence[str]) -> dict[str, list[str]]:
@@ -66,6 +67,12 @@ def _with_values(box: Box, shown: dict[str, list[str]]) -> Box:
 
 def _has_values(box: Box) -> bool:
     return any(part.values for part in _parts(box))
+
+
+def _is_framed(around: Box, box: Box) -> bool:
+    """Whether a chain has a frame of its own: for values that it makes itself, and as a branch."""
+    ranks = ranks_of([node.id for node in around.nodes], around.edges)
+    return bool(box.values) or [box.id] not in ranks
 
 
 def _part(box: Box, *, is_whole: bool = False) -> dict[str, Any]:

@@ -63,6 +63,17 @@ def test_copies_of_a_repeated_part_are_one_part_with_their_number():
     assert {"norm", "dense"} <= {part["name"] for part in parts(blocks)}
 
 
+def test_chains_have_no_frames_within_chains_and_branches_have_them():
+    tower = lambda: jnn.chain(
+        stage=jnn.chain(a=jnn.chain(x=jnn.dense(4), y=jnp.tanh), b=jnn.dense(4))
+    )
+    whole, _ = walk_of(jnn.chain(deep=tower(), both=jnn.parallel(l=tower(), r=tower())), SERIES)
+    assert names(whole) == [["input"], ["deep/stage/a"], ["deep/stage/b"], ["both"]]
+    both = whole["rows"][-1][0]
+    assert names(both) == [["l", "r"]]
+    assert names(both["rows"][0][0]) == [["stage/a"], ["stage/b"]]
+
+
 def test_a_part_that_holds_one_part_alone_is_one_with_it():
     whole, _ = walk_of(jnn.chain(head=jnn.chain(out=jnn.dense(2))), SERIES)
     assert names(whole) == [["input"], ["head/out"]]
