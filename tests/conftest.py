@@ -28,10 +28,12 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
-os.environ.setdefault("NPROC", "64")  # see THREADS in jnn.cli.machine
+os.environ.setdefault("NPROC", "64")  # see THREADS in jnn.sharding
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # To leave JAX's own frames out of a traceback takes its time at each of thousands of mistakes.
 os.environ.setdefault("JAX_TRACEBACK_FILTERING", "off")
+# So does a stack of source lines for each operation of a program: a fifth of the time, when warm.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
@@ -53,7 +55,7 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
-PROGRAMS_IN_MEMORY = 500
+PROGRAMS_IN_MEMORY = 1000
 """So many compiled programs a process keeps: those of all tests take gigabytes."""
 compiled = []
 jax.monitoring.register_event_duration_secs_listener(
