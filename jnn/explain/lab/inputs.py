@@ -208,7 +208,9 @@ def _of_batch(example: Any, batch: Any, classes: Sequence[str]) -> list[Example]
     names = list(example) if is_named else _names_by_shape(jax.tree.leaves(example), arrays)
     if names is None or not set(names) <= set(arrays):
         return []
-    labels = _labels({name: array for name, array in arrays.items() if name not in names})
+    rest = {name: array for name, array in arrays.items() if name not in names}
+    numbers = [array for array in rest.values() if array.ndim == 1 and array.dtype.kind in "iuf"]
+    labels = numbers[0] if len(numbers) == 1 else _labels(rest)
     if is_named:
         found = {name: arrays[name] for name in names}
     else:

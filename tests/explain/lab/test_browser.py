@@ -141,6 +141,19 @@ def test_a_text_is_typed_and_the_model_writes_on(visit):
     wait(window, "return document.querySelector('textarea').value.length > 15")
     assert window.execute_script("return document.querySelector('textarea').value")[:6] == "hadebc"
     assert window.execute_script("return document.querySelectorAll('.token.unread').length") > 0
+    by_step, by_window = window.execute_async_script("""
+      const [done] = arguments;
+      const next = document.querySelector("#answer [aria-live]");
+      const shares = () => [...next.querySelectorAll(".number")].map((n) => Number(n.textContent));
+      const stop = [...document.querySelectorAll("button")].find((b) => b.textContent === "Stop");
+      new MutationObserver((_, observer) => {
+        observer.disconnect();
+        const shown = shares();
+        stop.click();
+        done([shown, shares()]);
+      }).observe(next, { childList: true });
+    """)
+    np.testing.assert_allclose(by_step, by_window, atol=2e-3)
 
 
 def test_the_gradient_to_each_of_several_arrays_has_its_name(visit):

@@ -83,6 +83,7 @@ def test_several_arrays_are_taken_by_their_names_and_else_nothing():
     part, found = find_examples(example, batch=batch)
     assert part == "training"
     assert [int(one.x["item"]) for one in found] == [0, 1, 2, 3]
+    assert [one.truth for one in found] == ["1"] * 4
     assert find_examples(example, batch={"user": batch["user"]}).part == ""
     assert find_examples(shape(7), data=splits(features=np.zeros((3, 5), FLOAT))).found == ()
 
@@ -94,6 +95,7 @@ def test_several_arrays_without_names_are_taken_by_their_shapes():
     assert part == "training"
     np.testing.assert_array_equal([one.x[0] for one in found], batch["user"])
     np.testing.assert_array_equal([one.x[1] for one in found], batch["item"])
+    assert [one.truth for one in found] == ["0", "1", "2", "3"]
     assert find_examples((shape(5), shape(5), shape(5)), batch=batch).found == ()
 
 

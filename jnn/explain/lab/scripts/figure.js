@@ -3,7 +3,7 @@
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { largest } from "./arrays.js";
-import { inWords, layout, stacks } from "./layout.js";
+import { inWords, layout, stackSizes, stacks } from "./layout.js";
 import { cellAt, draw } from "./picture.js";
 import { StackPicker } from "./stack_picker.js";
 
@@ -25,10 +25,10 @@ export function sizeInWords({ kind, shape, axes }) {
 /** The figure of a value: its canvas, and `update(array)`, which draws it anew. */
 export class ValueFigure {
   /**
-   * `page` has `select(figure, cell)`, `selected`, `real`, and `tell(text, event)`. A `picker` that
-   * is shared with other figures says which copy is shown; without one it has its own.
+   * `page` has `select(figure, cell)`, `selected`, `real`, and `tell(text, event)`. `outer` picks the
+   * copy of the part around it, for all its figures; other stacks have a picker of their own.
    */
-  constructor(page, value, name, picker = null) {
+  constructor(page, value, name, outer = null) {
     this.page = page;
     this.value = value;
     this.canvas = element("canvas", {
@@ -48,14 +48,22 @@ export class ValueFigure {
       ` ${sizeInWords(value)} `,
       this.number,
     );
-    this.picker = picker || new StackPicker(page, stacks(value), value.path);
-    if (!picker && stacks(value) > 1) caption.append(this.picker.node);
+    this.outer = outer && stackSizes(value)[0] === outer.count ? outer : null;
+    this.own = new StackPicker(page, stacks(value) / (this.outer?.count ?? 1), value.path);
+    if (this.outer) this.outer.isUsed = true;
+    if (this.own.count > 1) caption.append(this.own.node);
     this.node = element("figure", {}, caption, holder);
   }
 
   /** Which of several copies is shown. */
   get stack() {
-    return this.picker.stack;
+    return (this.outer?.stack ?? 0) * this.own.count + this.own.stack;
+  }
+
+  /** Show one of several copies. */
+  choose(stack) {
+    this.outer?.choose(Math.floor(stack / this.own.count));
+    this.own.choose(stack % this.own.count);
   }
 
   /** Draw the value; the canvas is as wide as its box. */

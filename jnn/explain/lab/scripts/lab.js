@@ -136,7 +136,7 @@ class Page {
   goTo(path, place) {
     const figure = this.figures.find(({ value }) => value.path === path);
     if (!figure) return;
-    figure.picker.choose(place.stack ?? 0);
+    figure.choose(place.stack ?? 0);
     this.select(figure, cellOf(figure.value, place));
     figure.node.scrollIntoView({ block: "nearest" });
   }
@@ -174,7 +174,7 @@ class Page {
     const figure = this.figures.find(({ value }) => value.path === path);
     if (figure && cell.length >= 3) {
       const [tile, row, column, stack = 0] = cell.map(Number);
-      figure.picker.choose(stack);
+      figure.choose(stack);
       this.selected = { figure, value: figure.value, cell: { tile, row, column } };
     }
     const { x } = this.state;

@@ -25,9 +25,14 @@ export function unravel(number, sizes) {
   return index;
 }
 
-/** How many stacks, such as members or blocks, a value has. */
+/** The sizes of the axes of stacks, such as layers and members. */
+export function stackSizes(value) {
+  return value.shape.filter((_, axis) => value.axes[axis] === "stack");
+}
+
+/** How many stacks a value has. */
 export function stacks(value) {
-  return product(value.shape.filter((_, axis) => value.axes[axis] === "stack"));
+  return product(stackSizes(value));
 }
 
 /**

@@ -8,6 +8,7 @@ export class StackPicker {
     this.page = page;
     this.count = count;
     this.stack = 0;
+    this.isUsed = false;
     const options = Array.from({ length: count }, (_, i) => {
       return element("option", { value: i }, `${i + 1} of ${count}`);
     });

@@ -3,7 +3,6 @@
 import { element } from "../../scripts/elements.js";
 import { ValueFigure } from "./figure.js";
 import { flow } from "./flow.js";
-import { stacks } from "./layout.js";
 import { StackPicker } from "./stack_picker.js";
 
 /** The name of a value within the part that makes it; "" for what it is there for, its output. */
@@ -61,11 +60,11 @@ export class Walk {
     const title = element(`h${Math.min(level, 6)}`, {}, node.name, " ");
     title.append(element("span", { class: "quiet" }, text));
     const section = element("section", { class: "box" }, title);
-    if (picker !== around) section.append(picker.node);
     if (node.rows.length) {
       section.append(flow(node, (inner) => this.nodeOf(inner, node, level + 1, picker)));
     }
     if (node.values.length) section.append(this.figuresOf(node, picker));
+    if (picker !== around && picker.isUsed) title.after(picker.node);
     return section;
   }
 
@@ -74,11 +73,10 @@ export class Walk {
     const outputs = part.values.filter((path) => !nameWithin(path));
     const nodes = part.values.map((path) => {
       const value = this.values.get(path);
-      const isOfPart = picker && stacks(value) === picker.count;
       const number = outputs.length > 1 && outputs.includes(path) ? outputs.indexOf(path) + 1 : "";
       const output = part.rows.length || number ? `output ${number}` : "";
       const name = nameWithin(path) || output.trim();
-      const figure = new ValueFigure(this.page, value, name, isOfPart && picker);
+      const figure = new ValueFigure(this.page, value, name, picker);
       this.figures.push(figure);
       return figure.node;
     });
