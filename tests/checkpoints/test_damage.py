@@ -330,8 +330,8 @@ def kill_while_saving(folder, times):
         start = restored.step  # saved again, as by a run that resumes
 
 
-def test_killed_20_times(tmp_path):
-    kill_while_saving(tmp_path, 20)
+def test_killed_10_times(tmp_path):
+    kill_while_saving(tmp_path, 10)
 
 
 @pytest.mark.slow

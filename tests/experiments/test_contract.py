@@ -64,10 +64,9 @@ FEW_CHOICES = ("object_detection", "stock_prediction")
 KINDS = (
     "image_classification",
     "stock_prediction",
-    "text_classification",
 )
-"""One of each kind of data, whose smoke runs `make test` makes; those of the others take ten
-seconds each, mostly to compile, and are left to `make test-all`."""
+"""Whose smoke runs `make test` makes; those of the others take seconds each, mostly to compile, and
+are left to `make test-all`."""
 
 
 def slow_but(quick, names):

@@ -44,7 +44,7 @@ def small(tmp_path_factory):
     return undisturbed(killed.everything, [], tmp_path_factory.mktemp("small"))
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_again_and_again(tmp_path, small, kills):
     kill_often(killed.everything, [], tmp_path, *small, kills=kills)
 
