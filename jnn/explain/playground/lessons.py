@@ -43,4 +43,6 @@ def _button(found: re.Match[str]) -> str:
 def _definition(term: Term) -> str:
     formula = f'<p class="formula">{escape(term.formula)}</p>' if term.formula else ""
     text = f"<p><b>{escape(term.name)}</b>: {escape(term.definition)}</p>"
-    return f'<div popover id="term-{anchor(term.name)}">{text}{formula}</div>'
+    place = escape(term.shown.replace("#", ": "))
+    shown = f'<p class="hint">Shown in {place}</p>' if place else ""
+    return f'<div popover id="term-{anchor(term.name)}">{text}{formula}{shown}</div>'

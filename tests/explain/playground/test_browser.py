@@ -13,6 +13,7 @@ from tests.explain.browser import (
     complaints,
     is_wider_than_the_screen,
     resize,
+    violations,
 )
 from tests.explain.playground.engine import trainer
 
@@ -148,6 +149,9 @@ def test_points_are_drawn_and_pasted(visit):
 
 def test_other_views_run(visit):
     window = visit("view=descent&surface=valley&rate=0.1")
+    assert (
+        window.execute_script("return document.querySelector('#descent svg').children.length") == 0
+    )
     for _ in range(3):
         press(window, "#descend-step")
     assert text(window, "#descend-count") == "step 3"
@@ -170,6 +174,26 @@ def test_every_lesson_fits_and_every_control_has_a_name(visit, width):
             assert window.execute_script(NAMELESS) == []
         title = f"return document.querySelector('[data-lesson=\"{number}\"] h2').offsetParent"
         assert window.execute_script(title) is not None
+
+
+VIEWS = (
+    "lesson=6&set=xor&layers=2&numbers=1",
+    "lesson=3&set=bump&features=x&layers=2&loss=squared",
+    "set=own",
+    "lesson=5&view=descent",
+    "view=gan",
+)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_wrong(address, dark):
+    with chromium(dark=dark) as window:
+        for state in VIEWS:
+            window.get("about:blank")
+            window.get(f"{address}#{state}")
+            wait(window, "return document.querySelector('#views button') !== null")
+            frame(window)
+            assert violations(window) == [], state
 
 
 def test_lines_and_tables_show_gradients(visit):

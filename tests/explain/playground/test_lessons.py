@@ -87,6 +87,7 @@ def test_terms_open_their_definitions():
     assert tags.open == []
     assert len(tags.targets) >= 15
     assert tags.targets == tags.ids
+    assert "Shown in notebooks/training.ipynb: Overfitting" in lessons()
 
 
 JUNK = [

@@ -5,7 +5,7 @@ import { short } from "../../scripts/numbers.js";
 
 const WIDTH = 320;
 const HEIGHT = 130;
-const LEFT = 36;
+const LEFT = 44;
 const BOTTOM = 18;
 const MOST_DRAWN = 300;
 
@@ -29,6 +29,10 @@ export class LineChart {
   /** Draws lines `{name, values, kind}`; `steps` has the step of each value, else it is its place. */
   draw(lines, unit, steps = null) {
     const finite = lines.flatMap(({ values }) => values.filter(Number.isFinite));
+    if (!finite.length) {
+      this.clear();
+      return;
+    }
     const top = niceTop(finite.reduce((most, value) => Math.max(most, value), 1e-6));
     const longest = Math.max(...lines.map(({ values }) => values.length));
     const last = steps ? Math.max(1, steps.at(-1)) : Math.max(1, longest);
