@@ -21,7 +21,6 @@ Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two 
 """
 
 import dataclasses
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -32,28 +31,14 @@ import jnn
 from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams, naive_bayes
 from jnn.architectures.product_of_experts import product_of_experts
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
-from jnn.baselines.text_classifiers import linear_classifiers
-from jnn.data.sets.labelled_texts import WordSplits, load_movie_sentences, with_vectors
+from jnn.data.sets.labelled_texts import WordSplits, load_movie_sentences
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.data.tokenizers import split_words
 from jnn.interop.pretrained import encoder_settings
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    FineTuningConfig,
-    Preparation,
-    Task,
-    class_probabilities,
-    text_classification,
-)
-from jnn.train.pretrained_texts import (
-    log_probabilities,
-    pretrained_text_classification,
-    pretrained_words,
-    suited_to_encoder,
-    text_classifier,
-)
+from jnn.train import SUITED, Preparation, Task
+from jnn.train.pretrained_texts import log_probabilities, text_classifier
+from jnn.train.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 
 ABOUT = About(
     task="sentiment analysis",
@@ -66,50 +51,35 @@ ABOUT = About(
 )
 VOCABULARY = 15_755
 CLASSES = ("negative", "positive")
+USUAL = {"bayes_share": 0.5, "learning_rate": 3e-3, "dropout": 0.3, "word_dropout": 0.3}
+USUAL |= {"epochs": 7, "channels": 40, "members": 4, "batch_size": 64}
+SMALL = {"epochs": 2, "channels": 4, "members": 2, "batch_size": 8}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(FineTuningConfig):
+class Config(TextCommitteeConfig):
     """The settings of a run, chosen on a held-out quarter of what is not test data."""
 
     data: Literal["movie_sentences"] = "movie_sentences"
     """The sentences."""
-    members: int = SUITED
-    """Networks whose probabilities are averaged."""
     widths: tuple[int, ...] = (2, 3, 4)
     """The number of words in each kind of window."""
     channels: int = SUITED
     """Features of each kind of window."""
+    weight_decay: float = 0.5
     bayes_share: float = SUITED
     """Weight of naive Bayes against that of the networks, from 0 (the networks alone) to 1 (naive
     Bayes alone)."""
     bayes_scale: float = 0.6
     """Factor on the logits of naive Bayes, which is overconfident, as it takes words for
     independent of each other."""
-    epochs: int = SUITED
-    batch_size: int = SUITED
-    learning_rate: float = SUITED
-    weight_decay: float = 0.5
-    dropout: float = SUITED
-    """Fraction of a sentence's features that is dropped in training."""
-    word_dropout: float = SUITED
-    """Fraction of words that are replaced by the unknown token in training."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether each class has the same total weight in the networks' loss, however rare it is."""
-    validation: bool = False
-    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on
-    it is lowest; otherwise all of it is trained on, and the last params are kept."""
 
     def suited(self) -> dict[str, Any]:
         """Sizes, and those of a smoke run or of a pretrained encoder."""
-        if self.pretrained:
-            its = encoder_settings(self.pretrained)
-            sizes = {"members": 1, "bayes_share": 0.0, "channels": its.width}
-            return {**suited_to_encoder(self), **sizes}
-        settings = {"bayes_share": 0.5, "learning_rate": 3e-3, "dropout": 0.3, "word_dropout": 0.3}
-        if self.smoke:
-            return {**settings, "epochs": 2, "channels": 4, "members": 2, "batch_size": 8}
-        return {**settings, "epochs": 7, "channels": 40, "members": 4, "batch_size": 64}
+        suited = {**USUAL, **(SMALL if self.smoke else {}), **super().suited()}
+        if not self.pretrained:
+            return suited
+        return {**suited, "bayes_share": 0.0, "channels": encoder_settings(self.pretrained).width}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
@@ -122,12 +92,9 @@ class Config(FineTuningConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:
     """Sentences, with GloVe's vectors of the training part's words; synthetic in a smoke run."""
-    load = partial(load_movie_sentences, offline=offline)
-    splits = synthetic_labelled_texts(sentence, 180, CLASSES) if config.smoke else load()
-    splits = splits if config.validation else splits.without_validation()
-    if config.pretrained:
-        return pretrained_words(config, splits)
-    return with_vectors(splits, glove=not config.smoke, offline=offline)
+    if config.smoke:
+        return config.words(synthetic_labelled_texts(sentence, 180, CLASSES))
+    return config.words(load_movie_sentences(offline=offline), offline=offline)
 
 
 def sentence(i: int, label: int) -> str:
@@ -197,32 +164,9 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
 
 def task(config: Config, sentences: WordSplits) -> Task:
     """Cross entropy of each network, on batches of like lengths; naive Bayes is counted."""
-    splits, tokenizer = sentences.splits, sentences.tokenizer
-    balanced = config.class_weights == "balanced"
     if config.pretrained:
-        settings = {"word_dropout": config.word_dropout, "balanced": balanced, "name": "sentences"}
-        fine = pretrained_text_classification(config, sentences, rate=config.dropout, **settings)
-        return fine._replace(baselines=partial(linear_classifiers, splits))
-    model = build_model(config, sentences.vectors, splits.train.to_arrays(tokenizer))
-    answer = committee(config, model)
-
-    def sections(fitted) -> list:
-        """What it gets right and wrong in the test part, and the words that moved it."""
-        from jnn.explain.sections.text_classification import classified_texts
-
-        kept, test = (fitted.params, fitted.state), splits.test.to_arrays(tokenizer)
-        p = class_probabilities(answer, *kept, test)
-        words = [split_words(text) for text in splits.test.texts]
-        settings = {"classes": CLASSES, "replacement": tokenizer.unknown, "name": "sentences"}
-        return classified_texts(answer, *kept, test, p, words=words, **settings)
-
-    of_committee = text_classification(
-        model,
-        answer,
-        sentences,
-        trained=["networks"],
-        batch_size=config.batch_size,
-        word_dropout=config.word_dropout,
-        balanced=balanced,
-    )
-    return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)
+        return fine_tuning_task(config, sentences, name="sentences")
+    counted = sentences.splits.train.to_arrays(sentences.tokenizer)
+    model = build_model(config, sentences.vectors, counted)
+    parts = model, committee(config, model)
+    return committee_task(config, sentences, *parts, trained=["networks"], name="sentences")

@@ -22,7 +22,6 @@ Result    test accuracy, mean and standard deviation over seeds 0, 1, 2, on two 
 """
 
 import dataclasses
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -34,32 +33,17 @@ from jnn.architectures.bag_of_ngrams import BagOfNgramsConfig, bag_of_ngrams
 from jnn.architectures.product_of_experts import product_of_experts
 from jnn.architectures.text_cnn import TextCNNConfig, text_cnn
 from jnn.architectures.transformer_block import BlockConfig, blocks
-from jnn.baselines.text_classifiers import linear_classifiers
-from jnn.data.sets import labelled_texts
-from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits, with_vectors
+from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits, load_sms_spam, load_trec
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.data.tokenizers import split_words
 from jnn.interop.pretrained import encoder_settings
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    FineTuningConfig,
-    Preparation,
-    Task,
-    class_probabilities,
-    text_classification,
-)
-from jnn.train.pretrained_texts import (
-    log_probabilities,
-    pretrained_text_classification,
-    pretrained_words,
-    suited_to_encoder,
-    text_classifier,
-)
+from jnn.train import SUITED, Preparation, Task
+from jnn.train.pretrained_texts import log_probabilities, text_classifier
+from jnn.train.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 
 ABOUT = About(
     task="text classification",
@@ -70,7 +54,11 @@ ABOUT = About(
     expected="0.9153 ± 0.0042 (trec, cnn)",
     cost="about 4 min on 2 busy cores",
 )
+LOAD = {"trec": load_trec, "sms_spam": load_sms_spam}
 SIZES = {"trec": (8_458, 6), "sms_spam": (7_870, 2)}  # tokens, classes
+USUAL = {"model": "cnn", "linear_share": 0.5, "dropout": 0.5, "word_dropout": 0.1}
+USUAL |= {"epochs": 12, "width": 100, "members": 4, "batch_size": 32, "learning_rate": 4e-3}
+SMALL = {"epochs": 2, "width": 4, "members": 2, "batch_size": 8}
 # Adam's steps have one size: the weights of rare phrases, which move seldom, would stay too small
 PHRASE_SCALE = 5.0
 # tokens that are read of a text: all of each question, and of more than 99 % of the messages
@@ -78,46 +66,28 @@ LONGEST = 80
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(FineTuningConfig):
+class Config(TextCommitteeConfig):
     """The settings of a run, chosen on a held-out quarter of what is not test data."""
 
     data: Literal["trec", "sms_spam"] = "trec"
     """The texts."""
     model: Literal["cnn", "lstm", "transformer"] = SUITED
     """The architecture: a cnn, or that of the pretrained model."""
-    members: int = SUITED
-    """Networks whose probabilities are averaged."""
     width: int = SUITED
     """Features: of each kind of window (cnn), in each direction (lstm), or half of those of each
     block's feed-forward layer (transformer)."""
-    epochs: int = SUITED
-    batch_size: int = SUITED
-    learning_rate: float = SUITED
     weight_decay: float = 0.1
-    dropout: float = SUITED
-    """Fraction of a text's features that is dropped in training."""
-    word_dropout: float = SUITED
-    """Fraction of words that are replaced by the unknown token in training."""
     linear_share: float = SUITED
     """Weight of a linear model of words and pairs of words against that of the networks, from 0
     (the networks alone) to 1."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Whether each class has the same total weight in the loss, however rare it is."""
-    validation: bool = False
-    """Whether a tenth of what is not test data is held out, and the params are kept whose loss on
-    it is lowest; otherwise all of it is trained on, and the last params are kept."""
 
     def suited(self) -> dict[str, Any]:
         """Sizes, and those of a smoke run or of a pretrained encoder."""
-        if self.pretrained:
-            sizes = {"model": "transformer", "members": 1, "linear_share": 0.0}
-            its = encoder_settings(self.pretrained)
-            return {**suited_to_encoder(self), **sizes, "width": its.hidden // 2}
-        settings = {"model": "cnn", "linear_share": 0.5, "dropout": 0.5, "word_dropout": 0.1}
-        settings["learning_rate"] = 4e-3
-        if self.smoke:
-            return {**settings, "epochs": 2, "width": 4, "members": 2, "batch_size": 8}
-        return {**settings, "epochs": 12, "width": 100, "members": 4, "batch_size": 32}
+        suited = {**USUAL, **(SMALL if self.smoke else {}), **super().suited()}
+        if not self.pretrained:
+            return suited
+        width = encoder_settings(self.pretrained).hidden // 2
+        return {**suited, "model": "transformer", "linear_share": 0.0, "width": width}
 
     def __post_init__(self):
         """Fill in what suits, and refuse what cannot be right."""
@@ -130,12 +100,9 @@ class Config(FineTuningConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> WordSplits:
     """Texts, with GloVe's vectors of the words in the training part; synthetic in a smoke run."""
-    load = {"trec": labelled_texts.load_trec, "sms_spam": labelled_texts.load_sms_spam}[config.data]
-    splits = synthetic(SIZES[config.data][1]) if config.smoke else load(offline=offline)
-    splits = splits if config.validation else splits.without_validation()
-    if config.pretrained:
-        return pretrained_words(config, splits)
-    return with_vectors(splits, glove=not config.smoke, offline=offline)
+    if config.smoke:
+        return config.words(synthetic(SIZES[config.data][1]))
+    return config.words(LOAD[config.data](offline=offline), offline=offline)
 
 
 def synthetic(classes: int) -> LabelledSplits:
@@ -202,36 +169,8 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
 
 def task(config: Config, texts: WordSplits) -> Task:
     """Cross entropy of each network and of the linear model, on batches of like lengths."""
-    splits, tokenizer = texts.splits, texts.tokenizer
-    balanced = config.class_weights == "balanced"
     if config.pretrained:
-        settings = {"longest": LONGEST, "word_dropout": config.word_dropout, "balanced": balanced}
-        fine = pretrained_text_classification(config, texts, rate=config.dropout, **settings)
-        return fine._replace(baselines=partial(linear_classifiers, splits))
+        return fine_tuning_task(config, texts, longest=LONGEST)
     model = build_model(config, texts.vectors)
-    answer = committee(config, model)
-
-    def sections(fitted) -> list:
-        """What it gets right and wrong in the test part, and the words that moved it."""
-        from jnn.explain.sections.text_classification import classified_texts
-
-        kept, test = (
-            (fitted.params, fitted.state),
-            splits.test.to_arrays(tokenizer, longest=LONGEST),
-        )
-        p = class_probabilities(answer, *kept, test)
-        words = [split_words(text)[:LONGEST] for text in splits.test.texts]
-        settings = {"classes": splits.classes, "replacement": tokenizer.unknown}
-        return classified_texts(answer, *kept, test, p, words=words, **settings)
-
-    of_committee = text_classification(
-        model,
-        answer,
-        texts,
-        trained=("networks", "linear"),
-        batch_size=config.batch_size,
-        longest=LONGEST,
-        word_dropout=config.word_dropout,
-        balanced=balanced,
-    )
-    return of_committee._replace(baselines=partial(linear_classifiers, splits), sections=sections)
+    parts = model, committee(config, model)
+    return committee_task(config, texts, *parts, trained=("networks", "linear"), longest=LONGEST)

@@ -1,4 +1,4 @@
-"""The task of classifying texts by a pretrained encoder with a new head."""
+"""Classifiers of texts that begin with a pretrained encoder, and have a new head."""
 
 from typing import Any
 
@@ -8,14 +8,12 @@ import numpy as np
 from jnn.compose import chain, parallel
 from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.interop.pretrained import Pretrained, encoder_settings, pretrained_encoder
+from jnn.interop.pretrained import Pretrained, pretrained_encoder
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.pooling import global_average_pool
 from jnn.model import Model
 from jnn.train.fine_tuning import FineTuningConfig
-from jnn.train.task import Task
-from jnn.train.text_classification_task import class_probabilities, text_classification
 
 
 def suited_to_encoder(config: FineTuningConfig) -> dict[str, Any]:
@@ -52,51 +50,3 @@ def log_probabilities(model: Model) -> Model:
         return jax.nn.log_softmax(logits["networks"], axis=-1), state
 
     return Model(model.init, apply)
-
-
-def pretrained_text_classification(
-    config: FineTuningConfig,
-    texts: WordSplits,
-    *,
-    rate: float,
-    longest: int | None = None,
-    word_dropout: float = 0.0,
-    balanced: bool = False,
-    name: str = "texts",
-) -> Task:
-    """Cross entropy of a pretrained encoder with a new head, and the report of what it does.
-
-    The arguments are those of `text_classification`; ``rate`` is as for `text_classifier`, and
-    ``name`` the plural of what the texts are. At most as many tokens of a text are read as the
-    encoder has positions for. Add baselines with ``task._replace(baselines=...)``.
-    """
-    splits, tokenizer = texts.splits, texts.tokenizer
-    pretrained = text_classifier(config, len(splits.classes), rate)
-    answer = log_probabilities(pretrained.model)
-    most = encoder_settings(config.pretrained).length
-    longest = min(most, longest or most)
-
-    def sections(fitted) -> list:
-        from jnn.explain.sections.text_classification import classified_texts
-
-        kept, test = (
-            (fitted.params, fitted.state),
-            splits.test.to_arrays(tokenizer, longest=longest),
-        )
-        p = class_probabilities(answer, *kept, test)
-        rows = zip(test["tokens"], test["mask"], strict=True)
-        words = [[tokenizer.tokens[token] for token in row[mask]] for row, mask in rows]
-        settings = {"classes": splits.classes, "replacement": tokenizer.unknown, "name": name}
-        return classified_texts(answer, *kept, test, p, words=words, **settings)
-
-    task = text_classification(
-        pretrained.model,
-        answer,
-        texts,
-        trained=["networks"],
-        batch_size=config.batch_size,
-        longest=longest,
-        word_dropout=word_dropout,
-        balanced=balanced,
-    )
-    return task._replace(pretrained=pretrained, sections=sections)

@@ -54,16 +54,6 @@ def test_naive_bayes_is_counted_and_the_networks_are_trained():
     assert not any(same(before["networks"]["members"], after["networks"]["members"]))
 
 
-def test_without_validation_all_but_the_test_part_is_trained_on():
-    for experiment, _, _ in CASES.values():
-        whole, held = (
-            experiment.load_data(experiment.Config(smoke=True, validation=value)).splits
-            for value in (False, True)
-        )
-        assert sorted(whole.train.texts) == sorted(held.train.texts + held.validation.texts)
-        assert not whole.validation.texts
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_a_share_that_is_no_fraction_is_refused(name):
     experiment, _, share = CASES[name]
