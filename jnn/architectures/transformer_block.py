@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from jnn.compose import repeat
+from jnn.compose import chain, repeat
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal
 from jnn.layers.activation import activation
@@ -19,7 +19,7 @@ from jnn.layers.dropout import dropout
 from jnn.layers.feed_forward import feed_forward
 from jnn.layers.mixture_of_experts import mixture_of_experts
 from jnn.layers.normalization import layer_norm, rms_norm
-from jnn.layers.positions import RotaryScaling, YarnScaling, alibi, relative_buckets, rotary
+from jnn.layers.positions import Scaling, alibi, relative_buckets, rotary
 from jnn.model import Model
 from jnn.transform import remat, reparameterized
 from jnn.wiring import Run, wired
@@ -82,10 +82,12 @@ class BlockConfig:
     """The longest wavelength of rotary positions, over 2 pi, nearly."""
     rotary_fraction: float = 1.0
     """The share of the features of each head that rotary positions rotate."""
-    rotary_scaling: RotaryScaling | YarnScaling | None = None
+    rotary_scaling: Scaling | None = None
     """Slower rotation, for long sequences."""
-    window: int = 0
-    """The elements that each attends to, itself included; 0 for all."""
+    window: int | tuple[int, ...] = 0
+    """The elements that each attends to, itself included; 0 for all. Of several windows successive
+    blocks have one after the other, again and again, as in GPT-Neo.
+    """
     scaled: bool = True
     """Whether logits are divided by ``sqrt(head_features)``; T5's are not."""
     use_bias: bool = True
@@ -130,9 +132,21 @@ class BlockConfig:
                 got=f"branches={self.branches!r} and norm_first=False",
                 expected="norm_first=True where branches are parallel",
             )
+        if not self.windows or self.depth % len(self.windows):
+            got = f"window={self.window!r} for depth={self.depth}"
+            expected = "a number, or as many of them as divide the depth"
+            raise mistake(type(self).__name__, got=got, expected=expected)
+        if len(self.windows) > 1 and self.positions == "relative":
+            got = "several windows and positions='relative'"
+            raise mistake(type(self).__name__, got=got, expected="one window, or other positions")
         if self.norm_scale == "one_plus" and self.norm != "rms":
             got = f"norm_scale='one_plus' and norm={self.norm!r}"
             raise mistake(type(self).__name__, got=got, expected="norm='rms'")
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Those of the first blocks, which the others repeat."""
+        return self.window if isinstance(self.window, tuple) else (self.window,)
 
 
 def block(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
@@ -209,8 +223,12 @@ def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     Params have a first axis of length ``depth``, except for the table of relative positions, which
     all blocks share.
     """
-    one = block(config, causal=causal, cross=cross)
-    stack = repeat(remat(one, policy=config.remat), config.depth, unroll=config.unroll)
+    kinds = [dataclasses.replace(config, window=size) for size in config.windows]
+    ones = [remat(block(kind, causal=causal, cross=cross), policy=kind.remat) for kind in kinds]
+    if len(ones) > 1:
+        stack = repeat(chain(*ones), config.depth // len(ones), unroll=config.unroll)
+        return _of_successive_params(stack, len(ones))
+    stack = repeat(ones[0], config.depth, unroll=config.unroll)
     return _with_shared_table(stack, config.depth) if config.positions == "relative" else stack
 
 
@@ -267,11 +285,14 @@ def _attention(config: BlockConfig, causal: bool) -> Model:
         "alibi": alibi(),
         "relative": relative_buckets(),
     }
-    positions, window = within.get(config.positions), config.window or None
+    window, *others = config.windows
+    if others:
+        got = f"window={config.window!r}"
+        raise mistake("block", got=got, expected="one", remedy="Call blocks.")
     return attention(
         causal=causal,
-        positions=positions,
-        window=window,
+        positions=within.get(config.positions),
+        window=window or None,
         query_norm=rms_norm(epsilon=config.norm_epsilon) if config.query_norm else None,
         **_attention_settings(config),
     )
@@ -285,6 +306,25 @@ def _feed_forward(config: BlockConfig) -> Model:
     if not config.experts:
         return network
     return mixture_of_experts(network, config.experts, top=config.experts_each)
+
+
+def _of_successive_params(stack: Model, n: int) -> Model:
+    """A repeated chain of n blocks with the params of a repeated block.
+
+    Params i, n + i, 2n + i, ... of its leaves are those of part i of the chain.
+    """
+
+    def apart(params: dict) -> dict:
+        of_part = lambda i: jax.tree.map(lambda leaf: leaf[i::n], params)
+        return {str(i): of_part(i) for i in range(n)}
+
+    def init(key, x):
+        params, state = stack.init(key, x)
+        parts = [params[str(i)] for i in range(n)]
+        joined = lambda *leaves: jnp.stack(leaves, 1).reshape(-1, *leaves[0].shape[1:])
+        return jax.tree.map(joined, *parts), state
+
+    return reparameterized(stack, apart)._replace(init=init)
 
 
 def _with_shared_table(stack: Model, depth: int) -> Model:

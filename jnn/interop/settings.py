@@ -91,20 +91,66 @@ def tied(default: bool) -> Setting:
 
 
 def window(default: int = 0) -> Setting:
-    """The window of attention, which all layers have or none."""
+    """The window of attention, of which all layers have the same or none."""
 
     def read(config):
         size = config.get("sliding_window", default) or 0
-        if not config.get("use_sliding_window", True):
-            return 0
         if type(size) is not int or not 0 <= size < _MOST:
             raise ValueError(f"sliding_window={size!r} in place of an integer below {_MOST}")
-        kinds = set(config.get("layer_types") or ())
-        if size and len(kinds) > 1:
-            raise ValueError(f"layers of {' and of '.join(sorted(kinds))} in place of one kind")
-        return 0 if kinds == {"full_attention"} else size
+        return size
 
     return Setting("window", read, lambda size: {"sliding_window": size or None})
+
+
+def windows(default: int) -> Setting:
+    """The windows of attention, which some of the layers have, as in Qwen2.
+
+    What it is written as follows from the depth too, see `layers_with_windows`.
+    """
+    size_of = window(default)
+
+    def read(config):
+        if not config.get("use_sliding_window"):
+            return 0
+        size, depth = size_of.read(config), entry("depth", "num_hidden_layers", int).read(config)
+        first = entry("window", "max_window_layers", int, 28).read(config)
+        kinds = config.get("layer_types") or [_FULL] * first + [_SLIDING] * (depth - first)
+        if other := set(kinds) - {_FULL, _SLIDING}:
+            raise ValueError(f"layers of {', '.join(sorted(map(str, other)))}")
+        if len(kinds := kinds[:depth]) != depth:
+            raise ValueError(f"{len(kinds)} layer_types for {depth} layers")
+        return periodic([size if kind == _SLIDING else 0 for kind in kinds])
+
+    return Setting("window", read, lambda size: {})
+
+
+def layers_with_windows(settings: Any) -> dict[str, Any]:
+    """The entries of ``config.json`` for the `windows` of these settings, where there are any.
+
+    >>> from jnn.architectures.transformer import TransformerConfig
+    >>> layers_with_windows(TransformerConfig(depth=2, window=(0, 9)))["layer_types"]
+    ['full_attention', 'sliding_attention']
+    """
+    if not any(settings.windows):
+        return {}
+    kinds = [_SLIDING if size else _FULL for size in settings.windows]
+    layers = kinds * (settings.depth // len(kinds))
+    size = max(settings.windows)
+    return {"use_sliding_window": True, "sliding_window": size, "layer_types": layers}
+
+
+_FULL, _SLIDING = "full_attention", "sliding_attention"
+
+
+def periodic(values: list[int]) -> int | tuple[int, ...]:
+    """The shortest tuple that the values repeat; of one value, that.
+
+    >>> periodic([0, 4, 0, 4]), periodic([4, 4]), periodic([0, 4, 4])
+    ((0, 4), 4, (0, 4, 4))
+    """
+    n = len(values)
+    period = next(p for p in range(1, n + 1) if n % p == 0 and values[:p] * (n // p) == values)
+    return tuple(values[:period]) if period > 1 else values[0]
 
 
 def read_settings(

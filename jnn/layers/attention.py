@@ -125,15 +125,16 @@ def attention(
         of_positions = encoding.init(positions_key, heads, parameter_dtype(x))
         return params | named("positions", of_positions), {}
 
-    def project(params, x, position):
+    def project(params, x, position, length):
+        rotate = encoding.within(length).rotate if encoding.within else encoding.rotate
         q, k, v = (projections.project(name, params, x) for name in ("query", "key", "value"))
         if query_norm is not None:
             q, k = (
                 query_norm.apply(params.get(f"{name}_norm", {}), {}, a)[0]
                 for name, a in (("query", q), ("key", k))
             )
-        if encoding.rotate is not None:
-            q, k = encoding.rotate(q, position), encoding.rotate(k, position)
+        if rotate is not None:
+            q, k = rotate(q, position), rotate(k, position)
         return q, k, v
 
     def bias_of(params, distance):
@@ -153,7 +154,7 @@ def attention(
             # Positions count real elements, and so does the window.
             allowed, reach = real[..., None, :] & visible(distance, False, window), None
         y = dot_product_attention(
-            *project(params, x, position),
+            *project(params, x, position, x.shape[-2]),
             mask=allowed,
             bias=bias_of(params, distance),
             scale=scale,
@@ -188,7 +189,7 @@ def attention(
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         position, count = cache.advance(carry["position"], T, mask)
-        q, k, v = project(params, x, position)
+        q, k, v = project(params, x, position, capacity)
         k = cache.write(carry["key"], k, position, mask)
         v = cache.write(carry["value"], v, position, mask)
         place = jnp.arange(capacity, dtype=position.dtype).reshape((1,) * position.ndim + (-1,))

@@ -22,17 +22,20 @@ class Positions(NamedTuple):
         init  (key, heads, dtype)               -> params, ``{}`` if there are none
         rotate(x, position)                     -> x, rotated by position
         bias  (params, distance, heads, causal) -> what is added to the logits
+        within(length)                          -> the encoding in a sequence of this length
 
     ``x``         queries or keys ``(..., T, H, d)``; ``position`` integers ``(..., T)``
     ``distance``  the position of the key less that of the query, ``(..., T, S)``; the bias is
                   ``(..., heads, T, S)``
 
-    None stands for a function that an encoding does not need.
+    None stands for a function that an encoding does not need. The length is that of all elements,
+    or of a stream the most that it may have.
     """
 
     init: Callable = lambda key, heads, dtype: {}
     rotate: Callable | None = None
     bias: Callable | None = None
+    within: Callable[[int], "Positions"] | None = None
 
 
 class RotaryScaling(NamedTuple):
@@ -107,12 +110,52 @@ class YarnScaling(NamedTuple):
         return slowed * frequency / self.factor + (1 - slowed) * frequency
 
 
+class LongScaling(NamedTuple):
+    """LongRoPE: each pair is slowed by a factor of its own, other ones in a long sequence.
+
+    The frequency of pair i is divided by ``short[i]``, or in a sequence of more than ``length``
+    elements by ``long[i]``. Queries and keys are multiplied by ``magnitude``, which for sequences
+    of ``factor * length`` is ``sqrt(1 + ln(factor) / ln(length))`` in the paper. Source: Ding et
+    al. 2024, https://arxiv.org/abs/2402.13753, equations 2 and 3, as in Phi-3.
+    """
+
+    short: tuple[float, ...]
+    long: tuple[float, ...]
+    length: int
+    magnitude: float = 1.0
+    is_long: bool = False
+
+    @property
+    def amplitude(self) -> float:
+        """What queries and keys are multiplied by."""
+        return self.magnitude
+
+    def scaled(self, frequency: np.ndarray) -> np.ndarray:
+        """The frequencies, in radians for each element.
+
+        >>> LongScaling((1.0, 2.0), (4.0, 8.0), 64).scaled(np.array([1.0, 0.1])).tolist()
+        [1.0, 0.05]
+        """
+        factors = self.long if self.is_long else self.short
+        if len(factors) != len(frequency):
+            got = f"{len(factors)} factors for {len(frequency)} pairs of features"
+            raise mistake("LongScaling", got=got, expected="one for each")
+        return frequency / np.array(factors)
+
+    def within(self, length: int) -> "LongScaling":
+        """The scaling in a sequence of this length."""
+        return self._replace(is_long=length > self.length)
+
+
+Scaling = RotaryScaling | YarnScaling | LongScaling
+
+
 def rotary(
     base: float = 10000.0,
     *,
     fraction: float = 1.0,
     interleaved: bool = False,
-    scaling: RotaryScaling | YarnScaling | None = None,
+    scaling: Scaling | None = None,
 ) -> Positions:
     """Rotary positions: pair i of features is rotated at position p by ``p base^(-2i/n)``.
 
@@ -169,7 +212,15 @@ def rotary(
         h = h.astype(x.dtype)
         return jnp.concatenate([h, rest], axis=-1) if n < x.shape[-1] else h
 
-    return Positions(rotate=rotate)
+    if not isinstance(scaling, LongScaling):
+        return Positions(rotate=rotate)
+
+    def within(length: int) -> Positions:
+        return rotary(
+            base, fraction=fraction, interleaved=interleaved, scaling=scaling.within(length)
+        )
+
+    return Positions(rotate=rotate, within=within)
 
 
 def alibi() -> Positions:

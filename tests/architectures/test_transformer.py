@@ -32,6 +32,7 @@ from jnn.decoding.generate import generate
 from jnn.decoding.sampling import GREEDY
 from jnn.errors import JnnError
 from jnn.explain.inside.summary import parameter_count, table
+from jnn.layers.positions import LongScaling
 from jnn.losses import by_rows, cross_entropy
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order
@@ -49,6 +50,7 @@ LLAMA = {
     "gated": True,
     "head": "dense",
 }
+LONG = LongScaling((1.5,), (4.0,), 5)  # of the one pair of a head
 TOKENS = jnp.array([[3, 1, 4, 1, 5, 6, 2], [2, 0, 6, 5, 3, 5, 1]])
 
 
@@ -156,10 +158,11 @@ def test_packed_documents_are_read_as_if_each_were_alone(settings):
     "settings",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        LLAMA,
+        {**LLAMA, "window": (0, 3)},
         pytest.param({"positions": "relative", "window": 4}, marks=pytest.mark.slow),
+        pytest.param({**LLAMA, "rotary_scaling": LONG}, marks=pytest.mark.slow),
     ],
-    ids=["GPT", "Llama", "relative, window"],
+    ids=["GPT", "Llama, windows", "relative, window", "LongRoPE"],
 )
 def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
     model, params = made(**settings)
@@ -217,6 +220,15 @@ def test_kernels_are_drawn_as_gpt2_draws_them():
     assert math.isclose(params["feed_forward"]["hidden"]["kernel"].std(), 0.02, rel_tol=STATISTICAL)
     for outputs in (params["attention"]["output"], params["feed_forward"]["output"]):
         assert math.isclose(outputs["kernel"].std(), 0.02 / math.sqrt(16), rel_tol=STATISTICAL)
+
+
+def test_blocks_of_several_windows_have_the_params_of_blocks_of_one():
+    several, one = ({**TINY, "depth": 4, "window": window} for window in ((0, 3), 3))
+    shapes = [
+        jax.eval_shape(transformer(TransformerConfig(**settings)).init, jax.random.key(0), TOKENS)
+        for settings in (several, one)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_all_blocks_share_one_table_of_relative_positions():
@@ -281,6 +293,11 @@ def test_its_summary_names_each_part():
         ({"experts": 2, "experts_each": 3}, r"mixture_of_experts: got top=3 of 2 experts"),
         ({"fused": True, "dropout": 0.1}, r"attention: got dropout=0.1 and fused=True"),
         ({"window": -1}, r"attention: got window=-1"),
+        (
+            {"window": (0, 2, 3)},
+            r"got window=\(0, 2, 3\) for depth=2, expected a number, or as many",
+        ),
+        ({"outputs": 3}, r"got outputs=3 and pooled=False, expected pooled=True"),
     ],
     ids=str,
 )

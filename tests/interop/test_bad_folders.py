@@ -80,9 +80,10 @@ def test_values_that_no_config_has(pretrained):
         ("mistral", {"sliding_window": 10**12}, r"got sliding_window=10+ in place of an integer"),
         ("gpt_neo", {"attention_layers": None, "attention_types": 3}, r"got no window to read \("),
         ("vit", {"image_size": 10**12}, r"got image_size=10+ in place of integers from 1 to"),
-        ("vit", {"id2label": -1}, r"got no outputs to read"),
+        ("vit", {"id2label": -1}, r"got id2label=-1 in place of a name for each"),
         ("llama", {"rope_parameters": [1]}, r"got rotary positions as \[1\]"),
-        ("llama", {"rope_parameters": {"rope_type": "longrope"}}, r"type 'longrope' in place of"),
+        ("llama", {"rope_parameters": {"rope_type": "dynamic"}}, r"type 'dynamic' in place of"),
+        ("phi3", {"rope_parameters": {"rope_type": "longrope"}}, r"'longrope' without 'short"),
         ("llama 3", {"rope_parameters": {"rope_type": "llama3"}}, r"'llama3' without 'factor'"),
     ):
         folder = pretrained(name)

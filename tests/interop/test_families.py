@@ -41,7 +41,10 @@ def inputs(case):
     return tokens, mask
 
 
-SLOW = {"bert, classes", "roberta, classes", "electra"}  # as others, but for a name or two
+SLOW = {  # as others, but for a name or a number
+    *("bert, classes", "roberta, classes", "electra", "gpt_neo", "phi3", "phi3, short text"),
+    *("qwen2", "llama, yarn", "gpt_neox, sequential"),
+}
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,35 @@ CASES = {
     "mistral": case_of("MistralForCausalLM", _text, **GROUPED, sliding_window=3),
     "mixtral": case_of("MixtralForCausalLM", _text, **GROUPED, num_local_experts=3),
     "qwen2": case_of("Qwen2ForCausalLM", _text, **GROUPED),
+    "qwen2, some windows": case_of(
+        "Qwen2ForCausalLM",
+        _text,
+        **GROUPED,
+        use_sliding_window=True,
+        sliding_window=3,
+        max_window_layers=1,
+    ),
     "qwen3": case_of("Qwen3ForCausalLM", _text, **GROUPED, head_dim=4),
     "gemma": case_of("GemmaForCausalLM", _text, **SIZES | {"num_key_value_heads": 1}, head_dim=6),
     "phi3": case_of("Phi3ForCausalLM", _text, **GROUPED, pad_token_id=0),
+    **{
+        f"phi3, {name} text": case_of(
+            "Phi3ForCausalLM",
+            _text,
+            **GROUPED | {"hidden_size": 16},
+            pad_token_id=0,
+            max_position_embeddings=64,
+            original_max_position_embeddings=length,
+            rope_parameters={
+                "rope_type": "longrope",
+                "rope_theta": 100.0,
+                "short_factor": [1.0, 1.5],
+                "long_factor": [2.0, 9.0],
+                "original_max_position_embeddings": length,
+            },
+        )
+        for name, length in (("short", 32), ("long", 5))
+    },
     "olmo": case_of("OlmoForCausalLM", _text, **GROUPED, pad_token_id=0),
     "starcoder2": case_of("Starcoder2ForCausalLM", _text, **GROUPED),
     "gpt_neo": case_of(
@@ -231,6 +257,17 @@ CASES = {
         num_heads=HEADS,
         max_position_embeddings=LENGTH,
         attention_types=[[["local"], DEPTH]],
+        window_size=3,
+    ),
+    "gpt_neo, global and local": case_of(
+        "GPTNeoForCausalLM",
+        _text,
+        vocab_size=TOKENS,
+        hidden_size=WIDTH,
+        num_layers=4,
+        num_heads=HEADS,
+        max_position_embeddings=LENGTH,
+        attention_types=[[["global", "local"], 2]],
         window_size=3,
     ),
     "gpt_neox": case_of("GPTNeoXForCausalLM", _text, **SIZES, **PARTIAL),

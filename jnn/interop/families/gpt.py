@@ -5,7 +5,7 @@ from jnn.interop.families.family import Family, dense, norm, rows_of
 from jnn.interop.families.rope import rope
 from jnn.interop.maps import Row
 from jnn.interop.operations import SAME, TRANSPOSED, Operation, reshaped, split, then
-from jnn.interop.settings import Setting, activation, entry, optional, tied
+from jnn.interop.settings import Setting, activation, entry, optional, periodic, tied
 
 _INPUTS = ("query", "key", "value")
 _MASK = "the causal mask"
@@ -95,16 +95,22 @@ def _gpt_neo_rows(config: TransformerConfig) -> tuple[Row, ...]:
 
 
 def _gpt_neo_window(config):
-    kinds = set(config.get("attention_layers") or ())
-    if not kinds:
-        kinds = {kind for kinds, _ in config.get("attention_types", ()) for kind in kinds}
+    depth = entry("depth", "num_layers", int, 24).read(config)
+    types = config.get("attention_types", [[["global", "local"], 12]])
+    kinds = config.get("attention_layers") or [
+        kind for several, count in types for _ in range(count) for kind in several
+    ]
+    if set(kinds) - {"global", "local"} or len(kinds) != depth:
+        raise ValueError(f"attention_types={types!r} for {depth} layers")
     size = entry("window", "window_size", int, 256).read(config)
     length = entry("length", "max_position_embeddings", int, 2048).read(config)
-    if kinds <= {"global"} or size >= length:
-        return 0
-    if kinds == {"local"}:
-        return size
-    raise ValueError(f"layers of {' and of '.join(sorted(kinds))} attention in place of one kind")
+    return periodic([size if kind == "local" and size < length else 0 for kind in kinds])
+
+
+def _attention_types(settings: TransformerConfig) -> dict:
+    kinds = ["local" if size else "global" for size in settings.windows]
+    types = [[kinds, settings.depth // len(kinds)]]
+    return {"attention_types": types, "window_size": max(settings.windows) or 256}
 
 
 GPT_NEO = Family(
@@ -119,10 +125,11 @@ GPT_NEO = Family(
         optional("hidden", "intermediate_size"),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
         activation("activation_function", "gelu_new"),
-        Setting("window", _gpt_neo_window, lambda size: {"window_size": size or 256}),
+        Setting("window", _gpt_neo_window, lambda sizes: {}),
     ),
     constants={"scaled": False, "attention_bias": "output"},
     fixed={"tie_word_embeddings": True},
+    derived=_attention_types,
     rows=_gpt_neo_rows,
     prefix="transformer.",
     ignored={r"(transformer\.)?h\.\d+\.attn\.attention\.(masked_)?bias": _MASK},

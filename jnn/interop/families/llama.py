@@ -5,7 +5,16 @@ from jnn.interop.families.family import Family, dense, norm, rows_of
 from jnn.interop.families.rope import rope
 from jnn.interop.maps import Row
 from jnn.interop.operations import TRANSPOSED, split, then
-from jnn.interop.settings import Setting, activation, entry, optional, tied, window
+from jnn.interop.settings import (
+    Setting,
+    activation,
+    entry,
+    layers_with_windows,
+    optional,
+    tied,
+    window,
+    windows,
+)
 
 CONSTANTS = {"gated": True, "norm": "rms", "positions": "rotary", "use_bias": False}
 SIZES = (
@@ -220,9 +229,10 @@ QWEN2 = decoder(
         _silu,
         *rope(),
         tied(False),
-        window(4096),
+        windows(4096),
     ),
     constants=CONSTANTS | {"attention_bias": "inputs"},
+    derived=layers_with_windows,
 )
 """Yang et al. 2024, https://arxiv.org/abs/2407.10671."""
 
@@ -237,10 +247,11 @@ QWEN3 = decoder(
         _silu,
         *rope(),
         tied(False),
-        window(4096),
+        windows(4096),
         _biases,
     ),
     constants=CONSTANTS | {"query_norm": True},
+    derived=layers_with_windows,
 )
 """Yang et al. 2025, https://arxiv.org/abs/2505.09388."""
 

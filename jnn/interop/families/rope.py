@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jnn.interop.settings import Setting
-from jnn.layers.positions import RotaryScaling, YarnScaling
+from jnn.layers.positions import LongScaling, RotaryScaling, Scaling, YarnScaling
 
 
 def rope(base: float = 10_000.0, fraction: float = 1.0) -> tuple[Setting, ...]:
@@ -37,9 +37,11 @@ def _entries(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return entries
 
 
-def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | YarnScaling | None:
+def _read_scaling(config: Mapping[str, Any]) -> Scaling | None:
     entries = _entries(config)
     kind = entries.get("rope_type") or entries.get("type") or "default"
+    if "long_factor" in entries:  # which old files of Phi-3 have under other names
+        kind = "longrope"
     try:
         if kind == "default":
             return None
@@ -54,9 +56,11 @@ def _read_scaling(config: Mapping[str, Any]) -> RotaryScaling | YarnScaling | No
             )
         if kind == "yarn":
             return _read_yarn(entries, config)
+        if kind == "longrope":
+            return _read_long(entries, config)
     except KeyError as error:
         raise ValueError(f"rotary positions of type {kind!r} without {error}") from None
-    kinds = "default, linear, llama3 or yarn"
+    kinds = "default, linear, llama3, yarn or longrope"
     raise ValueError(f"rotary positions of type {kind!r} in place of {kinds}")
 
 
@@ -81,9 +85,33 @@ def _read_yarn(entries: Mapping[str, Any], config: Mapping[str, Any]) -> YarnSca
     )
 
 
-def _write_scaling(scaling: RotaryScaling | YarnScaling | None) -> dict[str, Any]:
+def _read_long(entries: Mapping[str, Any], config: Mapping[str, Any]) -> LongScaling:
+    name = "original_max_position_embeddings"
+    length = int(config.get(name) or entries.get(name) or 0)
+    if length < 2:
+        raise KeyError(name)
+    longest = config.get("max_position_embeddings") or length
+    factor = float(entries.get("factor") or longest / length)
+    magnitude = entries.get("attention_factor")
+    if magnitude is None:
+        magnitude = math.sqrt(1 + math.log(factor) / math.log(length)) if factor > 1 else 1.0
+    short, long = (tuple(map(float, entries[f"{name}_factor"])) for name in ("short", "long"))
+    if not min(short + long, default=0) > 0:
+        raise ValueError(f"factors {short + long} of rotary positions in place of numbers > 0")
+    return LongScaling(short, long, length, float(magnitude))
+
+
+def _write_scaling(scaling: Scaling | None) -> dict[str, Any]:
     if scaling is None:
         return _written(rope_type="default")
+    if isinstance(scaling, LongScaling):
+        return _written(
+            rope_type="longrope",
+            short_factor=list(scaling.short),
+            long_factor=list(scaling.long),
+            original_max_position_embeddings=scaling.length,
+            attention_factor=scaling.magnitude,
+        ) | {"original_max_position_embeddings": scaling.length}
     if isinstance(scaling, YarnScaling):
         return _written(
             rope_type="yarn",
