@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy(
         "next_token": ["next_token_losses", "next_token_losses_by_rows"],
         "optimizers": ["make_optimizer", "make_schedule"],
         "preparation": ["Classified", "Preparation", "read_preparation"],
+        "split_task": ["task_on_splits"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],
         "supervised_task": ["supervised"],
         "text_classification_task": ["class_probabilities", "text_classification"],

@@ -16,9 +16,8 @@ from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
-from jnn.train.evaluate import make_evaluate
-from jnn.train.feed import in_memory
 from jnn.train.preparation import Preparation
+from jnn.train.split_task import task_on_splits
 from jnn.train.task import Task
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
@@ -86,20 +85,8 @@ def supervised(
         measures = {"accuracy": metrics.accuracy()} if of_classes else {}
     of_scaled = lambda y, t: loss(scaled(y), scaled(t))
     metric = metrics.collection({**measures, "loss": metrics.mean_of(of_scaled)})
-    evaluate = partial(make_evaluate, predict, metric, target=target)
-    validated = len(splits.validation[target]) > 0
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, batch_size),
-        example=preparation.example,
-        validate=evaluate(splits.validation, split="validation") if validated else None,
-        best="validation/loss" if validated else None,
-        lowest=True,
-        test=evaluate(splits.test, split="test"),
-        data=splits.sizes,
-        preparation=preparation,
-    )
+    settings: Any = {"target": target, "batch_size": batch_size}
+    return task_on_splits(model, objective, predict, metric, splits, preparation, **settings)
 
 
 def _preparation(
