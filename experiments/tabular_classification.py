@@ -23,25 +23,17 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jnn
 from jnn import losses, metrics
+from jnn.architectures.averages import mean_probabilities
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.baselines import tabular
 from jnn.data.scaling import standardize
 from jnn.data.sets import tables
 from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    predict_all,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig, task_on_splits
 
 ABOUT = About(
     task="classification of tables",
@@ -113,14 +105,7 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
     """Logarithms of the mean probabilities, ``log((1 / M) Σ_m softmax(z_m))``."""
-    model = build_model(config)
-
-    def apply(params, state, x, **options):
-        logits, state = model.apply(params, state, x, **options)
-        log_p = jax.nn.log_softmax(logits, axis=-1)
-        return jax.nn.logsumexp(log_p, axis=0) - jnp.log(len(logits)), state
-
-    return jnn.Model(model.init, apply)
+    return mean_probabilities(build_model(config))
 
 
 def task(config: Config, splits: Splits) -> Task:
@@ -130,9 +115,8 @@ def task(config: Config, splits: Splits) -> Task:
     """
     splits, scaling = standardize(splits)
     model, example = describe(config)
-    preparation = Preparation(
-        example, scaling=scaling, classes=splits.classes, columns=splits.columns
-    )
+    names = {"classes": splits.classes, "columns": splits.columns}
+    preparation = Preparation(example, scaling=scaling, **names)
     answer, classes = predictor(config, preparation), len(splits.classes)
     balanced = config.class_weights == "balanced"
     weights = losses.balanced_weights(splits.train["label"], classes) if balanced else None
@@ -149,46 +133,16 @@ def task(config: Config, splits: Splits) -> Task:
     def predict(params, state, batch):
         return answer.apply(params, state, batch["features"])[0]
 
-    measures = {
-        "loss": metrics.mean_of(loss),
-        "accuracy": metrics.accuracy(),
-        "balanced_accuracy": metrics.recall(classes),
-        "calibration_error": metrics.expected_calibration_error(),
-    }
-    evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="label")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=example,
-        validate=evaluate(splits.validation, split="validation") if config.validation else None,
-        best="validation/loss" if config.validation else None,
-        lowest=True,
-        test=evaluate(splits.test, split="test"),
-        baselines=partial(tabular.classifiers, splits),
-        sections=partial(sections, config, predict, splits),
-        data=splits.sizes,
-        preparation=preparation,
+    def sections(fitted):
+        """Which rows it gets wrong, whether it knows, and which features it needs."""
+        from jnn.explain.sections import tabular
+
+        of_rows = lambda x: predict(fitted.params, fitted.state, {"features": x})
+        x, label = splits.test["features"], splits.test["label"]
+        return tabular.classification(of_rows, x, label, **names)
+
+    committee = task_on_splits(
+        *(model, objective, predict, metrics.of_classes(classes, loss=loss), splits, preparation),
+        batch_size=config.batch_size,
     )
-
-
-def sections(config: Config, predict, splits: Splits, fitted) -> list:
-    """Which rows it gets wrong, whether it knows, and which features it needs."""
-    import sklearn.datasets
-
-    from jnn.explain.sections import classification, tabular
-
-    params, state, label = fitted.params, fitted.state, splits.test["label"]
-    probabilities = np.exp(predict_all(predict, params, state, splits.test))
-    names = getattr(sklearn.datasets, f"load_{config.data}")()["feature_names"]
-
-    def log_likelihood(x):
-        """The mean logarithm of the true class's probability."""
-        return -jnp.mean(losses.cross_entropy(predict(params, state, {"features": x}), label))
-
-    return [
-        *classification.predicted_classes(label, probabilities, splits.classes),
-        *tabular.feature_importance(
-            log_likelihood, splits.test["features"], list(map(str, names)), of="log-likelihood"
-        ),
-    ]
+    return committee._replace(baselines=partial(tabular.classifiers, splits), sections=sections)

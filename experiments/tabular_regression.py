@@ -23,26 +23,18 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jnn
 from jnn import metrics
+from jnn.architectures.averages import mean_of_members
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.baselines import tabular
 from jnn.data.piecewise_linear import encode_pieces, fit_pieces
 from jnn.data.scaling import fit_scaling, scale, standardize, unscale
 from jnn.data.sets import tables
-from jnn.data.splits import Splits, from_arrays
+from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    predict_all,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig, task_on_splits
 
 ABOUT = About(
     task="regression of tables",
@@ -54,23 +46,13 @@ ABOUT = About(
     cost="10 s (diabetes), 1.5 to 3 min (diamonds) on 2 cores",
 )
 # chosen by cross-validation on what is not test data, and for diamonds on the validation part
-OF_DATA = {
-    "diabetes": {
-        "hidden": (32,),
-        "pieces": 1,
-        "members": 8,
-        "batch_size": 32,
-        "weight_decay": 1.0,
-        "dropout": 0.2,
-    },
-    "diamonds": {
-        "hidden": (128, 128),
-        "pieces": 32,
-        "members": 4,
-        "batch_size": 256,
-        "weight_decay": 0.1,
-        "dropout": 0.0,
-    },
+NETWORKS = {
+    "diabetes": {"hidden": (32,), "pieces": 1, "members": 8, "dropout": 0.2},
+    "diamonds": {"hidden": (128, 128), "pieces": 32, "members": 4, "dropout": 0.0},
+}
+TRAINING = {
+    "diabetes": {"batch_size": 32, "weight_decay": 1.0},
+    "diamonds": {"batch_size": 256, "weight_decay": 0.1},
 }
 FEATURES = {"diabetes": 10, "diamonds": len(tables.DIAMOND_FEATURES)}
 TARGET = {"diabetes": "progression", "diamonds": "log price"}
@@ -98,21 +80,16 @@ class Config(TrainingConfig):
 
     def suited(self) -> dict[str, Any]:
         """The settings that suit the data."""
-        return {"epochs": 2 if self.smoke else 60, **OF_DATA[self.data]}
+        epochs = 2 if self.smoke else 60
+        return {"epochs": epochs, **NETWORKS[self.data], **TRAINING[self.data]}
 
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
-    """Features and targets in their own units.
-
-    In a smoke run the diamonds are some hundred random ones.
-    """
+    """Features and targets in their own units; in a smoke run random diamonds."""
     if config.data == "diabetes":
         return tables.load_diabetes()
     if config.smoke:
-        rng = np.random.default_rng(0)
-        x = rng.normal(size=(600, FEATURES["diamonds"])).astype(np.float32)
-        arrays = {"features": x, "target": 8 + x[:, 0] + x[:, 3] * x[:, 0] / 4}
-        return from_arrays(arrays, columns=tables.DIAMOND_FEATURES)
+        return tables.synthetic_diamonds()
     return tables.load_diamonds(offline=offline)
 
 
@@ -130,13 +107,7 @@ def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
     """The mean over members of the standardized target, ``(...)``."""
-    model = build_model(config)
-
-    def apply(params, state, x, **options):
-        y, state = model.apply(params, state, x, **options)
-        return jnp.mean(y[..., 0], axis=0), state
-
-    return jnn.Model(model.init, apply)
+    return mean_of_members(build_model(config), lambda y: y[..., 0])
 
 
 def task(config: Config, splits: Splits) -> Task:
@@ -149,14 +120,8 @@ def task(config: Config, splits: Splits) -> Task:
     scaling = fit_scaling(splits.train["target"], "target")
     pieces = fit_pieces(splits.train["features"], config.pieces) if config.pieces > 1 else None
     encode = (lambda x: x) if pieces is None else partial(encode_pieces, pieces)
-    preparation = Preparation(
-        example,
-        scaling=columns,
-        pieces=pieces,
-        target=scaling,
-        columns=splits.columns,
-        unit=UNITS[config.data],
-    )
+    inputs = Preparation(example, scaling=columns, pieces=pieces, columns=splits.columns)
+    preparation = inputs._replace(target=scaling, unit=UNITS[config.data])
     answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):
@@ -172,46 +137,21 @@ def task(config: Config, splits: Splits) -> Task:
         y, _ = answer.apply(params, state, encode(batch["features"]))
         return unscale(scaling, y)
 
-    measures = {
-        "rmse": metrics.root_mean_squared_error(),
-        "mae": metrics.mean_absolute_error(),
-        "r2": metrics.r2(),
-    }
-    evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="target")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=example,
-        validate=evaluate(splits.validation, split="validation"),
-        best="validation/rmse",
-        lowest=True,
-        test=evaluate(splits.test, split="test"),
-        baselines=partial(tabular.regressors, splits),
-        sections=partial(sections, config, predict, splits),
-        data=splits.sizes,
-        preparation=preparation,
+    def sections(fitted):
+        """Where predictions are wrong, and which features they need."""
+        from jnn.explain.sections import tabular
+
+        of_rows = lambda x: predict(fitted.params, fitted.state, {"features": x})
+        x, target = splits.test["features"], splits.test["target"]
+        name, columns = TARGET[config.data], splits.columns
+        return tabular.regression(of_rows, x, target, name, columns=columns)
+
+    rmse, mae = metrics.root_mean_squared_error(), metrics.mean_absolute_error()
+    measures = metrics.collection({"rmse": rmse, "mae": mae, "r2": metrics.r2()})
+    regression = task_on_splits(
+        *(model, objective, predict, measures, splits, preparation),
+        target="target",
+        best="rmse",
+        batch_size=config.batch_size,
     )
-
-
-def sections(config: Config, predict, splits: Splits, fitted) -> list:
-    """Where predictions are wrong, and which features they need."""
-    import sklearn.datasets
-
-    from jnn.explain.sections import tabular
-
-    params, state, target = fitted.params, fitted.state, splits.test["target"]
-    names: Any = tables.DIAMOND_FEATURES
-    if config.data == "diabetes":
-        names = sklearn.datasets.load_diabetes()["feature_names"]  # pyright: ignore
-
-    def accuracy(x):
-        """The RMSE with its sign turned."""
-        error = predict(params, state, {"features": x}) - target
-        return -jnp.sqrt(jnp.mean(error**2))
-
-    prediction = predict_all(predict, params, state, splits.test)
-    return [
-        *tabular.predicted_numbers(target, prediction, TARGET[config.data]),
-        *tabular.feature_importance(accuracy, splits.test["features"], names, of="negative RMSE"),
-    ]
+    return regression._replace(baselines=partial(tabular.regressors, splits), sections=sections)

@@ -132,10 +132,12 @@ def sum_per(count: float) -> Metric:
     return Metric(measure, compute=lambda total: total / count)
 
 
-def of_classes(classes: int) -> Metric:
+def of_classes(
+    classes: int, *, loss: Callable[[ArrayLike, ArrayLike], ArrayLike] = cross_entropy
+) -> Metric:
     """What a classifier is judged by, of its logits ``(..., classes)``: four metrics by name.
 
-    ``loss`` (cross entropy), ``accuracy``, ``balanced_accuracy``, and
+    ``loss`` (the mean of the ``loss``), ``accuracy``, ``balanced_accuracy``, and
     ``calibration_error`` (expected calibration error).
 
     >>> metric = of_classes(2)
@@ -145,7 +147,7 @@ def of_classes(classes: int) -> Metric:
     """
     return collection(
         {
-            "loss": mean_of(cross_entropy),
+            "loss": mean_of(loss),
             "accuracy": accuracy(),
             "balanced_accuracy": balanced_accuracy(classes),
             "calibration_error": expected_calibration_error(),

@@ -4,11 +4,55 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from jnn import losses
 from jnn.explain.inside import importance
 from jnn.explain.page.report import Section
-from jnn.explain.results import regression
+from jnn.explain.results.regression import predicted_against_true
+from jnn.explain.sections.classification import predicted_classes
+
+
+def regression(
+    predict: Callable[[Any], jax.Array],
+    x: np.ndarray,
+    target: np.ndarray,
+    name: str,
+    *,
+    columns: Sequence[str],
+) -> list[Section]:
+    """Where predictions of a number are wrong, and which features they need.
+
+    ``predict`` takes the features ``x`` ``(N, D)``, and is written in JAX; ``target`` ``(N,)`` has
+    the ``name``, the features those of ``columns``.
+    """
+    accuracy = lambda x: -jnp.sqrt(jnp.mean((predict(x) - target) ** 2))
+    return [
+        *predicted_numbers(target, np.asarray(jax.jit(predict)(x)), name),
+        *feature_importance(accuracy, x, columns, of="negative RMSE"),
+    ]
+
+
+def classification(
+    log_probabilities: Callable[[Any], jax.Array],
+    x: np.ndarray,
+    label: np.ndarray,
+    *,
+    classes: Sequence[str],
+    columns: Sequence[str],
+) -> list[Section]:
+    """Which rows are classified wrongly, how probable they seemed, and which features it needs.
+
+    ``log_probabilities`` takes the features ``x`` ``(N, D)``, and is written in JAX; ``label``
+    ``(N,)`` are numbers of ``classes``, the features have the names ``columns``.
+    """
+    log_likelihood = lambda x: -jnp.mean(losses.cross_entropy(log_probabilities(x), label))
+    probabilities = np.exp(jax.jit(log_probabilities)(x))
+    return [
+        *predicted_classes(label, probabilities, classes),
+        *feature_importance(log_likelihood, x, columns, of="log-likelihood"),
+    ]
 
 
 def predicted_numbers(target: np.ndarray, prediction: np.ndarray, name: str) -> list[Section]:
@@ -17,7 +61,7 @@ def predicted_numbers(target: np.ndarray, prediction: np.ndarray, name: str) -> 
         Section(
             "Predictions and residuals",
             "Each dot is a test example.",
-            regression.predicted_against_true(prediction, target, name=name),
+            predicted_against_true(prediction, target, name=name),
         )
     ]
 
