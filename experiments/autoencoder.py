@@ -23,12 +23,12 @@ Result    test MSE by the numbers in the code, dense: mean and standard deviatio
 """
 
 import dataclasses
+import math
 from functools import cache, partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jnn
 from jnn import losses, metrics
@@ -50,7 +50,6 @@ ABOUT = About(
     cost="1 min of processor time (digits), 6 min (fashion_mnist)",
 )
 EPOCHS = {"digits": 150, "fashion_mnist": 15}
-SHAPES = {"digits": (8, 8, 1), "fashion_mnist": (28, 28, 1)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Check the sizes of codes too."""
         super().__post_init__()
-        pixels = SHAPES[self.data][0] * SHAPES[self.data][1]
+        pixels = math.prod(images.SHAPES[self.data])
         increasing = list(self.latents) == sorted(set(self.latents))
         if not (self.latents and increasing and 1 <= self.latents[0] <= self.latents[-1] <= pixels):
             expected = f"increasing numbers from 1 to {pixels}, the pixels of an image"
@@ -92,16 +91,13 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Images and labels; in a smoke run random ones where the real ones are not embedded."""
-    if config.data == "digits":
-        return images.load_digits()
-    if config.smoke:
-        return images.synthetic_images(400, images.FASHION_CLASSES)
-    return images.load_fashion_mnist(offline=offline)
+    synthetic = 400 if config.smoke else None
+    return images.load_images(config.data, offline=offline, synthetic=synthetic)
 
 
 def halves(config: Config, latent: int) -> tuple[jnn.Model, jnn.Model]:
     """The encoder to a code of ``latent`` numbers, and the decoder."""
-    common: Any = {"shape": SHAPES[config.data], "latent": latent, "activation": "gelu"}
+    common: Any = {"shape": images.SHAPES[config.data], "latent": latent, "activation": "gelu"}
     if config.model == "dense":
         dense = autoencoder.DenseAutoencoderConfig(hidden=config.hidden, **common)
         return autoencoder.dense_encoder(dense), autoencoder.dense_decoder(dense)
@@ -109,25 +105,23 @@ def halves(config: Config, latent: int) -> tuple[jnn.Model, jnn.Model]:
     return autoencoder.convolutional_encoder(conv), autoencoder.convolutional_decoder(conv)
 
 
-def build_model(config: Config) -> jnn.Model:
-    """Autoencoders side by side: x ``(..., H, W, 1)`` -> {size: y ``(..., H, W, 1)``}."""
-
-    def network(latent: int) -> jnn.Model:
-        encoder, decoder = halves(config, latent)
-        return jnn.chain(encoder=encoder, decoder=decoder)
-
-    networks = {of_size(latent): network(latent) for latent in config.latents}
-    return config.cast(jnn.parallel(**networks))
-
-
 def of_size(latent: int) -> str:
     """The name of an autoencoder in params and outputs."""
     return f"latent{latent}"
 
 
+def build_model(config: Config) -> jnn.Model:
+    """Autoencoders side by side: x ``(..., H, W, 1)`` -> {size: y ``(..., H, W, 1)``}."""
+    networks = {}
+    for latent in config.latents:
+        encoder, decoder = halves(config, latent)
+        networks[of_size(latent)] = jnn.chain(encoder=encoder, decoder=decoder)
+    return config.cast(jnn.parallel(**networks))
+
+
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    return build_model(config), jax.ShapeDtypeStruct(SHAPES[config.data], jnp.float32)
+    return build_model(config), jax.ShapeDtypeStruct(images.SHAPES[config.data], jnp.float32)
 
 
 def task(config: Config, splits: Splits) -> Task:
@@ -145,12 +139,13 @@ def task(config: Config, splits: Splits) -> Task:
 
     def predict(params, state, batch):
         """What each size decodes from its codes of the images."""
-        return model.apply(params, state, images.to_float(batch["image"]))[0]
+        decoded, _ = model.apply(params, state, images.to_float(batch["image"]))
+        return {latent: decoded[of_size(latent)] for latent in latents}
 
     def mse(latent: int) -> metrics.Metric:
         """The mean squared error of one size."""
-        error = lambda y, image: losses.squared_error(y[of_size(latent)], images.to_float(image))
-        return metrics.mean_of(error)
+        squares = lambda y, image: losses.squared_error(y[latent], images.to_float(image))
+        return metrics.mean_of(squares)
 
     measures = {"mse": mse(latents[-1]), **{f"mse_{latent}": mse(latent) for latent in latents}}
     evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="image")
@@ -172,12 +167,26 @@ def task(config: Config, splits: Splits) -> Task:
         image = splits.train_and_validation["image"]
         return principal_components(images.to_float(image), latents[-1])
 
-    def baselines():
-        """The mean squared error of the mean image, and of PCA for each size of the code."""
-        image = images.to_float(splits.test["image"])
-        name = lambda latent: f"PCA with {latent} component{'s' if latent > 1 else ''}"
-        of_components = {name(latent): pca().error(image, latent) for latent in latents}
-        return {"mean image": pca().error(image, 0), **of_components}
+    def codes(params):
+        """The codes of two numbers of the test images."""
+        encoder = config.cast(halves(config, 2)[0])
+        encode = lambda params, state, batch: encoder.apply(params, state, batch["image"])[0]
+        image = {"image": images.to_float(splits.test["image"])}
+        return predict_all(encode, params[of_size(2)]["encoder"], {}, image)
+
+    def sections(fitted):
+        """The error by the size of the code, reconstructions, and the latent space."""
+        from jnn.explain.sections import reconstruction as report
+
+        image, label = images.to_float(splits.test["image"]), splits.test["label"]
+        values, few = test(fitted.params, fitted.state), {"image": image[report.one_of_each(label)]}
+        return report.report(
+            *(image, label, splits.classes),
+            errors={latent: float(values[f"test/mse_{latent}"]) for latent in latents},
+            decoded=jax.device_get(predict(fitted.params, fitted.state, few)),
+            codes=codes(fitted.params) if 2 in latents else None,
+            pca=pca(),
+        )
 
     return Task(
         model=model,
@@ -188,37 +197,7 @@ def task(config: Config, splits: Splits) -> Task:
         best="validation/loss",
         lowest=True,
         test=test,
-        baselines=baselines,
-        sections=lambda fitted: report(config, splits, fitted, predict, test, pca()),
+        baselines=lambda: pca().errors(images.to_float(splits.test["image"]), latents),
+        sections=sections,
         data=splits.sizes,
     )
-
-
-def report(config: Config, splits: Splits, fitted, predict, test, pca) -> list:
-    """The error by the size of the code, reconstructions, and the latent space of two numbers."""
-    from jnn.explain.sections import reconstruction
-
-    params, state, latents = fitted.params, fitted.state, config.latents
-    image, label = images.to_float(splits.test["image"]), splits.test["label"]
-    values = test(params, state)
-    errors = {
-        "autoencoder": [float(values[f"test/mse_{latent}"]) for latent in latents],
-        "PCA": [pca.error(image, latent) for latent in latents],
-    }
-    classes, first = np.unique(label, return_index=True)
-    decoded = predict(params, state, {"image": image[first]})
-    rows = {"original": image[first]}
-    for latent in latents:
-        rows[f"code of {latent}"] = np.asarray(decoded[of_size(latent)])
-        rows[f"PCA, {latent}"] = pca.reconstruct(image[first], latent)
-    sections = [
-        *reconstruction.error_by_size(latents, errors),
-        *reconstruction.decoded_images(rows, [splits.classes[k] for k in classes]),
-    ]
-    if 2 in latents:
-        encoder = config.cast(halves(config, 2)[0])
-        encode = lambda params, state, batch: encoder.apply(params, state, batch["image"])[0]
-        codes = predict_all(encode, params[of_size(2)]["encoder"], {}, {"image": image})
-        codes = {"autoencoder": codes, "PCA": pca.encode(image, 2)}
-        sections += reconstruction.latent_space(codes, label, splits.classes)
-    return sections

@@ -23,28 +23,21 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 import jnn
 from jnn import losses, metrics
+from jnn.architectures.averages import mean_over_mirror_images
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
+from jnn.baselines.image_classifiers import pixel_classifiers
 from jnn.data import augment
 from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.interop.pretrained import Pretrained, image_settings, pretrained_image_classifier
 from jnn.runs import About
-from jnn.train import (
-    SUITED,
-    FineTuningConfig,
-    Preparation,
-    Task,
-    in_memory,
-    make_evaluate,
-    predict_all,
-)
+from jnn.train import SUITED, FineTuningConfig, Preparation, Task, predict_all, task_on_splits
 
 ABOUT = About(
     task="image classification",
@@ -97,12 +90,8 @@ class Config(FineTuningConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Images and labels; in a smoke run random ones where the real ones are not embedded."""
-    if config.data == "digits":
-        return images.load_digits()
-    if config.smoke:
-        return images.synthetic_images(400, images.DIGIT_CLASSES)
-    load = {"mnist5k": images.load_mnist5k, "fashion_mnist": images.load_fashion_mnist}
-    return load[config.data](offline=offline)
+    synthetic = 400 if config.smoke else None
+    return images.load_images(config.data, offline=offline, synthetic=synthetic)
 
 
 def of_folder(config: Config) -> Pretrained:
@@ -137,21 +126,13 @@ def build_model(config: Config) -> jnn.Model:
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    side = 8 if config.data == "digits" else 28
-    return build_model(config), jax.ShapeDtypeStruct((side, side, 1), jnp.float32)
+    return build_model(config), jax.ShapeDtypeStruct(images.SHAPES[config.data], jnp.float32)
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
     """Images -> logits; for clothes, the mean over the image and its mirror image."""
     model = build_model(config)
-    if config.data != "fashion_mnist":
-        return model
-
-    def apply(params, state, x, **options):
-        views = [model.apply(params, state, view, **options)[0] for view in (x, jnp.flip(x, -2))]
-        return jnp.mean(jnp.stack(views), axis=0), state
-
-    return jnn.Model(model.init, apply)
+    return mean_over_mirror_images(model) if config.data == "fashion_mnist" else model
 
 
 def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
@@ -165,9 +146,8 @@ def augmented(config: Config, key: jax.Array, image: jax.Array) -> jax.Array:
 
 def task(config: Config, splits: Splits) -> Task:
     """Cross entropy with label smoothing; params are kept by the loss on validation data."""
-    model = build_model(config)
-    example = images.to_float(splits.train["image"][0])
-    preparation = Preparation(jax.eval_shape(lambda: example), pixels=True, classes=splits.classes)
+    model, example = describe(config)
+    preparation = Preparation(example, pixels=True, classes=splits.classes)
     answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):
@@ -182,63 +162,27 @@ def task(config: Config, splits: Splits) -> Task:
     def predict(params, state, batch):
         return answer.apply(params, state, images.to_float(batch["image"]))[0]
 
+    def sections(fitted):
+        """What it gets right and wrong in the test part, and what it sees in the first image."""
+        from jnn.explain.sections import image_classification as report
+
+        kept = fitted.params, fitted.state
+        image, label = images.to_float(splits.test["image"]), splits.test["label"]
+        logits = predict_all(predict, *kept, splits.test)
+        right_and_wrong = report.predictions(image, label, logits, splits.classes)
+        if config.model == "vit":  # which has no maps
+            return right_and_wrong
+        first = image[0], int(label[0]), splits.classes[label[0]]
+        return [*right_and_wrong, *report.inside(model, *kept, *first)]
+
     measures = {"loss": metrics.mean_of(losses.cross_entropy), "accuracy": metrics.accuracy()}
-    evaluate = partial(make_evaluate, predict, metrics.collection(measures), target="label")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=example,
-        validate=evaluate(splits.validation, split="validation"),
-        best="validation/loss",
-        lowest=True,
-        test=evaluate(splits.test, split="test"),
-        baselines=partial(baselines, config, splits),
-        sections=partial(sections, config, model, predict, splits),
-        data=splits.sizes,
-        preparation=preparation,
+    metric = metrics.collection(measures)
+    classification = task_on_splits(
+        *(model, objective, predict, metric, splits, preparation), batch_size=config.batch_size
+    )
+    components = 50 if config.data == "fashion_mnist" else None
+    return classification._replace(
+        baselines=partial(pixel_classifiers, splits, components=components),
+        sections=sections,
         pretrained=of_folder(config) if config.pretrained else None,
     )
-
-
-def baselines(config: Config, splits: Splits) -> dict[str, float]:
-    """Test accuracy of classifiers that were fitted to all that is not test data."""
-    from sklearn.decomposition import PCA
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVC
-
-    flat = lambda image: images.to_float(image).reshape(len(image), -1)
-    train = splits.train_and_validation
-    x, y = flat(train["image"]), train["label"]
-    test, truth = flat(splits.test["image"]), splits.test["label"]
-    components = []
-    scaling = []  # pixels have one scale, components have not
-    if config.data == "fashion_mnist":
-        components, scaling = [PCA(50, svd_solver="randomized", random_state=0)], [StandardScaler()]
-    logistic = make_pipeline(*components, *scaling, LogisticRegression(max_iter=300))
-    machine = make_pipeline(*components, SVC(C=10))
-    few = np.random.default_rng(0).permutation(len(y))[:10_000]  # 60,000 would take an hour
-    return {
-        "most frequent class": float(np.mean(truth == np.bincount(y).argmax())),
-        "logistic regression": float(logistic.fit(x, y).score(test, truth)),
-        "support vector machine": float(machine.fit(x[few], y[few]).score(test, truth)),
-    }
-
-
-def sections(config: Config, model: jnn.Model, predict, splits: Splits, fitted) -> list:
-    """What it gets right and wrong on the test part, and what it sees in the first image."""
-    from jnn.explain.sections import image_classification
-
-    params, state = fitted.params, fitted.state
-    image, label = images.to_float(splits.test["image"]), splits.test["label"]
-    logits = predict_all(predict, params, state, splits.test)
-    name = splits.classes[label[0]]
-    right_and_wrong = image_classification.predictions(image, label, logits, splits.classes)
-    if config.model == "vit":  # which has no maps
-        return right_and_wrong
-    return [
-        *right_and_wrong,
-        *image_classification.inside(model, params, state, image[0], int(label[0]), name),
-    ]

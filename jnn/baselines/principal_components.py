@@ -1,5 +1,6 @@
 """Principal component analysis: the best linear code, which an autoencoder has to beat."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,11 @@ class PrincipalComponents(NamedTuple):
         """The mean squared error of the reconstruction from ``size`` numbers, summed in float64."""
         return float(np.mean((self.reconstruct(x, size) - x) ** 2, dtype=np.float64))
 
+    def errors(self, x: np.ndarray, sizes: Sequence[int]) -> dict[str, float]:
+        """The `error` of the mean image and of each of the ``sizes``, by the name of the method."""
+        name = lambda size: f"PCA with {size} component{'s' if size > 1 else ''}"
+        return {"mean image": self.error(x, 0), **{name(k): self.error(x, k) for k in sizes}}
+
 
 def principal_components(x: np.ndarray, size: int) -> PrincipalComponents:
     """The first ``size`` components of examples ``(N, ...)``, by scikit-learn's PCA.
@@ -35,6 +41,8 @@ def principal_components(x: np.ndarray, size: int) -> PrincipalComponents:
     >>> pca = principal_components(x, 1)
     >>> abs(pca.components).round(3).tolist(), pca.error(x, 0), pca.error(x, 1)
     ([[1.0, 0.0]], 2.5, 0.25)
+    >>> pca.errors(x, [1])
+    {'mean image': 2.5, 'PCA with 1 component': 0.25}
     """
     from sklearn.decomposition import PCA
 

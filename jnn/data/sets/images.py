@@ -35,6 +35,27 @@ FASHION_CLASSES = (
     "Ankle boot",
 )
 DIGIT_CLASSES = tuple("0123456789")
+SHAPES = {"digits": (8, 8, 1), "mnist5k": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
+CLASSES = {"digits": DIGIT_CLASSES, "mnist5k": DIGIT_CLASSES, "fashion_mnist": FASHION_CLASSES}
+
+
+def load_images(name: str, *, offline: bool = False, synthetic: int | None = None) -> Splits:
+    """Labelled images by the name of their set: digits, mnist5k or fashion_mnist.
+
+    Their shape is in ``SHAPES``, the names of their classes are in ``CLASSES``. With ``synthetic``,
+    so many `synthetic_images` of the same classes take the place of those that are not embedded.
+    Raises JnnError for another name.
+
+    >>> load_images("fashion_mnist", synthetic=200).sizes
+    {'train': 144, 'validation': 16, 'test': 40}
+    """
+    if name not in SHAPES:
+        raise mistake("load_images", got=name, expected=f"one of {', '.join(SHAPES)}")
+    if name == "digits":
+        return load_digits()
+    if synthetic is not None:
+        return synthetic_images(synthetic, CLASSES[name])
+    return {"mnist5k": load_mnist5k, "fashion_mnist": load_fashion_mnist}[name](offline=offline)
 
 
 def to_float(image: Any) -> Any:
