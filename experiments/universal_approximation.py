@@ -28,6 +28,7 @@ import numpy as np
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.baselines.functions import approximations
 from jnn.runs import About
 from jnn.train import SUITED, Task, TrainingConfig, in_memory, once
 
@@ -94,10 +95,9 @@ class Config(TrainingConfig):
         return {**suits, "batch_size": min(256, examples)}
 
     @property
-    def sizes(self) -> dict[str, tuple[int, int]]:
-        """Width and depth of each network, by its name."""
-        sizes = [(width, depth) for width in self.widths for depth in self.depths]
-        return {size_name(*size): size for size in sizes}
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and depth of each network."""
+        return [(width, depth) for width in self.widths for depth in self.depths]
 
 
 def size_name(width: int, depth: int) -> str:
@@ -128,7 +128,7 @@ def build_model(config: Config) -> jnn.Model:
         hidden = (width,) * depth
         return mlp(MLPConfig(outputs=1, hidden=hidden, activation=config.activation))
 
-    networks = {name: network(*size) for name, size in config.sizes.items()}
+    networks = {size_name(*size): network(*size) for size in config.sizes}
     return config.cast(jnn.ensemble(jnn.parallel(**networks), config.members))
 
 
@@ -151,37 +151,23 @@ def task(config: Config, data: Data) -> Task:
 
     @once
     def predictions(params, state):
-        """The values of each size on the grid, ``(members, N)``."""
+        """The values on the grid ``(members, N)``, by width and depth."""
         outputs, _ = apply(params, state, data.test["x"])
-        return {name: np.asarray(outputs[name])[..., 0] for name in config.sizes}
-
-    def errors(params, state):
-        """RMSE of each network on the grid, ``(members, widths, depths)``."""
-        squares = [(y - data.test["y"]) ** 2 for y in predictions(params, state).values()]
-        rmse = np.stack([np.sqrt(np.mean(square, axis=-1)) for square in squares], axis=-1)
-        return rmse.reshape(config.members, len(config.widths), len(config.depths))
+        return {size: np.asarray(outputs[size_name(*size)])[..., 0] for size in config.sizes}
 
     def test(params, state):
-        middle = np.median(errors(params, state), axis=0)
-        of_sizes = {f"test/rmse_{name}": middle.flat[i] for i, name in enumerate(config.sizes)}
-        return {"test/rmse": middle.min(), **of_sizes}
+        rmse = lambda values: np.sqrt(np.mean((values - data.test["y"]) ** 2, axis=-1))
+        found = {size: np.median(rmse(y)) for size, y in predictions(params, state).items()}
+        of_sizes = {f"test/rmse_{size_name(*size)}": error for size, error in found.items()}
+        return {"test/rmse": min(found.values()), **of_sizes}
 
     def sections(fitted):
         """The error against the size, and functions that the deepest networks learned."""
-        from jnn.explain.sections import function_approximation as report
+        from jnn.explain.sections import function_approximation
 
-        x, y, depth = data.test["x"], data.test["y"], config.depths[-1]
-        of_size = predictions(fitted.params, fitted.state)
-        learned = lambda width: of_size[size_name(width, depth)][0]
-        rmse = errors(fitted.params, fitted.state)
-        grid = report.error_by_size(rmse, config.widths, config.depths)
-        if x.shape[1] == 1:
-            curves = {f"width {width}": learned(width) for width in config.widths}
-            samples = (data.train["x"][:, 0], data.train["y"])
-            return [*grid, *report.curves(x[:, 0], y, curves, samples=samples)]
-        ends = (config.widths[0], config.widths[-1])
-        surfaces = {f"width {width}, depth {depth}": learned(width) for width in ends}
-        return [*grid, *report.surfaces(x, y, surfaces)]
+        learned = predictions(fitted.params, fitted.state)
+        truth, samples = ((part["x"], part["y"]) for part in (data.test, data.train))
+        return function_approximation.report(*truth, learned, samples=samples)
 
     return Task(
         model=model,
@@ -189,31 +175,7 @@ def task(config: Config, data: Data) -> Task:
         feed=in_memory(data.train, config.batch_size),
         example=data.train["x"][0],
         test=test,
-        baselines=partial(baselines, data),
+        baselines=partial(approximations, data.train, data.test),
         sections=sections,
         data={"name": config.target},
     )
-
-
-def baselines(data: Data) -> dict[str, float]:
-    """Test RMSE of classical approximation from the same samples."""
-    from sklearn.linear_model import LinearRegression
-    from sklearn.model_selection import cross_val_score
-    from sklearn.neighbors import KNeighborsRegressor
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import PolynomialFeatures
-
-    x, y = data.train["x"], data.train["y"]
-    rmse = lambda prediction: float(np.sqrt(np.mean((prediction - data.test["y"]) ** 2)))
-    fitted = lambda regressor: rmse(regressor.fit(x, y).predict(data.test["x"]))
-    polynomial = lambda degree: make_pipeline(PolynomialFeatures(degree), LinearRegression())
-
-    def score(degree: int) -> float:
-        return cross_val_score(polynomial(degree), x, y, scoring="neg_mean_squared_error").mean()
-
-    degree = max(range(1, 21), key=score)
-    return {
-        "mean": rmse(np.mean(y)),
-        "nearest neighbour": fitted(KNeighborsRegressor(1)),
-        f"polynomial of degree {degree}": fitted(polynomial(degree)),
-    }
