@@ -112,9 +112,9 @@ def language_model(
 
     >>> settings = RNNConfig(outputs=9, vocabulary=9, embedding=4, width=4, depth=1)
     >>> lm = language_model(settings, length=5)
-    >>> params, state = jax.jit(lm.model.init)(jax.random.key(0), lm.example)
-    >>> batch = {"tokens": jnp.arange(5), "targets": jnp.arange(1, 6)}
-    >>> jax.jit(lm.losses)(params, state, batch)[0].shape
+    >>> first = jax.eval_shape(lm.model.init, jax.random.key(0), lm.example)
+    >>> batch = {"tokens": lm.example, "targets": lm.example}
+    >>> jax.eval_shape(lm.losses, *first, batch)[0].shape
     (5,)
     """
     model = cast(_of_settings(settings))

@@ -39,16 +39,21 @@ class LanguageModelConfig(FineTuningConfig):
     """A `FineTuningConfig` whose model may be recurrent, or a transformer, published or not.
 
     An experiment's config inherits it. Its ``suited`` says what suits its text, and adds that of
-    this class, which is what follows from a preset or a pretrained model, last:
+    this class, which is what follows from a preset or a pretrained model, last. An epoch has as
+    many windows as it takes to see the text once.
 
-        def suited(self):
-            return {**USUAL, **super().suited()}
-
-    An epoch has as many windows as it takes to see the text once.
+    >>> sizes = {"length": 64, "width": 128, "depth": 1, "heads": 4, "epochs": 5, "batch_size": 32}
+    >>> usual = {"model": "gru", "vocabulary": 0, "dropout": 0.0, "learning_rate": 3e-3, **sizes}
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Config(LanguageModelConfig):
+    ...     def suited(self):
+    ...         return {**usual, **super().suited()}
+    >>> [config.width for config in (Config(), Config(width=9), Config(preset="gpt2"))]
+    [128, 9, 768]
     """
 
     tokens: str = ""
-    """A folder of tokens in files, with their tokenizer, as jnn.data.token_files writes it, to
+    """A folder of tokens in files, with their tokenizer, as `jnn tokens` writes them, to
     train on in place of the training part of the text.
     """
     model: Literal["rnn", "lstm", "gru", "transformer"] = SUITED

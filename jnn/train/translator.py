@@ -49,10 +49,10 @@ class Translator(NamedTuple):
     >>> from jnn.data.tokenizers import word_tokenizer
     >>> tokenizer = word_tokenizer("good day buen día", special=SPECIAL)
     >>> model = seq2seq(Seq2SeqConfig(source_vocabulary=tokenizer.vocabulary, width=8, depth=1))
-    >>> translator = Translator(model, tokenizer, beams=2, most=4)
-    >>> kept = jax.jit(model.init)(jax.random.key(0), EXAMPLE)
-    >>> len(translator.translate(*kept, ["good day", "good"]))
-    2
+    >>> translator = Translator(model, tokenizer, beams=2)
+    >>> arrays = translator.encode([("good day", "buen día"), ("good", "buen")])
+    >>> arrays["target_mask"].sum(axis=-1).tolist()  # words, and the end
+    [3, 2]
     """
 
     model: Model
