@@ -72,6 +72,23 @@ function nextAfter(x, y) {
   return float[0];
 }
 
+/** A float32 rounded to an exponent and a mantissa of so many bits, half to even. */
+function reducePrecision(x, exponent, mantissa) {
+  if (!Number.isFinite(x) || x === 0) return x;
+  const float = new Float32Array([x]);
+  const word = new Int32Array(float.buffer);
+  const last = 1 << (23 - mantissa);
+  if (last > 1) {
+    word[0] += (last >> 1) - 1 + (word[0] & last ? 1 : 0);
+    word[0] &= -last;
+  }
+  const size = (word[0] >> 23) & 255;
+  const range = 2 ** (exponent - 1) - 1;
+  if (size > 127 + range) return x > 0 ? Infinity : -Infinity;
+  if (exponent < 8 && size <= 127 - range) return x > 0 ? 0 : -0;
+  return float[0];
+}
+
 function bits(x) {
   let count = 0;
   for (let rest = x >>> 0; rest; rest &= rest - 1) count++;

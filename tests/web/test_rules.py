@@ -65,6 +65,7 @@ def test_floats(shape, one, other):
             [g(inside) for g in BOUNDED],
             [g(positive) for g in POSITIVE],
             [g(x, y) for g in BINARY],
+            [jnp.arccosh(1 + positive), lax.reduce_precision(x, 5, 10)],
             [jnp.arctan2(x, y), jnp.power(positive, y), lax.clamp(-0.5, x, 0.5)],
             [x < y, x <= y, x > y, x >= y, x == x, x != y, jnp.where(x < y, x, y)],
             lax.round(x * 2, lax.RoundingMethod.AWAY_FROM_ZERO),
@@ -93,6 +94,18 @@ def test_values_at_the_edge():
     check(f, x)
 
 
+def test_reduced_precision_rounds_to_even_and_keeps_to_its_range():
+    words = np.random.default_rng(0).integers(0, 2**32, 400, dtype=np.uint32)
+    ties = np.float32(1 + np.arange(40) / 512)
+    edges = np.float32([0.0, -0.0, np.inf, -np.inf, np.nan, 65519, 65520, 6.1e-5, 6e-8, 3.4e38])
+    x = np.concatenate([words.view(np.float32), ties, -ties, edges])
+    formats = ((8, 7), (5, 10), (4, 3), (8, 23), (8, 1))
+    f = lambda x: [lax.reduce_precision(x, *bits) for bits in formats]
+    found = run(javascript(f, x), [x])
+    for a, b in zip(found, jax.jit(f)(x), strict=True):
+        np.testing.assert_array_equal(a.astype(np.float32), b)
+
+
 @few()
 @given(SHAPES, st.sampled_from(WAYS), st.sampled_from(["int32", "uint32"]))
 def test_integers_wrap(shape, way, dtype):
@@ -107,7 +120,14 @@ def test_integers_wrap(shape, way, dtype):
             [lax.shift_right_arithmetic(x, by), lax.population_count(x), lax.clz(x)],
             [x.astype(t) for t in ("int32", "uint32", "float32", "bool")],
             [x.sum(), x.max(), x.min(), x.prod()],
-            [lax.reduce_and(x, (0,)), lax.reduce_or(x, (0,)), jnp.cumsum(x, 0)] if shape else [],
+            [
+                lax.reduce_and(x, (0,)),
+                lax.reduce_or(x, (0,)),
+                lax.reduce_xor(x, (0,)),
+                jnp.cumsum(x, 0),
+            ]
+            if shape
+            else [],
         )
 
     check(f, numbers(shape, dtype), numbers(shape, dtype, seed=1))

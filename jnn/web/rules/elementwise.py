@@ -100,7 +100,9 @@ COMPARISONS = {
     "lt_to": "(inOrder({0}, {1}) < 0 ? 1 : 0)",
     "le_to": "(inOrder({0}, {1}) <= 0 ? 1 : 0)",
 }
-SAME = ("copy", "copy_p", "stop_gradient", "name", "reduce_precision", "device_put", "pvary")
+FLOAT32 = (8, 23)
+"""The bits of its exponent and of its mantissa."""
+SAME = ("copy", "copy_p", "stop_gradient", "name", "device_put", "pvary")
 
 
 def elementwise(emitter: Emitter, equation: Any, inputs: list[Value], template: str) -> Value:
@@ -164,6 +166,15 @@ def _integer_pow(emitter, equation, inputs):
         template = f"integerPower({{0}}, {exponent})"
     else:
         template = f"Math.fround({template})"
+    return [elementwise(emitter, equation, inputs, template)]
+
+
+@rule("reduce_precision")
+def _reduce_precision(emitter, equation, inputs):
+    bits = equation.params["exponent_bits"], equation.params["mantissa_bits"]
+    if bits == FLOAT32:
+        return inputs
+    template = f"reducePrecision({{0}}, {bits[0]}, {bits[1]})"
     return [elementwise(emitter, equation, inputs, template)]
 
 
