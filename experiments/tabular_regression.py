@@ -121,7 +121,8 @@ def task(config: Config, splits: Splits) -> Task:
     pieces = fit_pieces(splits.train["features"], config.pieces) if config.pieces > 1 else None
     encode = (lambda x: x) if pieces is None else partial(encode_pieces, pieces)
     inputs = Preparation(example, scaling=columns, pieces=pieces, columns=splits.columns)
-    preparation = inputs._replace(target=scaling, unit=UNITS[config.data])
+    grades = tables.DIAMOND_ORDER if config.data == "diamonds" else {}
+    preparation = inputs._replace(target=scaling, unit=UNITS[config.data], grades=grades)
     answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):

@@ -11,6 +11,7 @@ import numpy as np
 
 from jnn.cli.load import Loaded
 from jnn.data.array_files import read_arrays, read_columns
+from jnn.data.grades import numbered
 from jnn.data.image_folder import MODES, SUFFIXES, read_image
 from jnn.data.text_files import existing_file, read_text, text_of
 from jnn.errors import JnnError, mistake
@@ -164,12 +165,14 @@ def _of_table(
     """The rows of a CSV file; all of it is one input where that is a series."""
     *length, width = _shape(preparation) or (1,)
     names = preparation.columns
-    columns = read_columns(file, only=names or None)
+    columns = read_columns(file, only=names or None, words=preparation.grades)
     if len(columns) != width:
         expected = f"{width}, in the order of those that the model was trained on"
         raise mistake(file, got=f"{len(columns)} columns", expected=expected)
     if not names:
         say(f"{file}: the run has no names of columns, so they are taken in their order")
+    for name, words in preparation.grades.items():
+        columns[name] = numbered(columns[name], words, f"{file}, column {name!r}")
     table = np.stack(list(columns.values()), axis=-1)
     if length:
         yield Prepared(file, None, _encoded(preparation, table, file))

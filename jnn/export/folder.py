@@ -103,6 +103,7 @@ def _config(loaded: Loaded, artifact: Artifact, title: str) -> dict[str, Any]:
         "sizes": artifact.sizes._asdict(),
         "classes": list(preparation.classes),
         "columns": list(preparation.columns),
+        "grades": plain(preparation.grades),
         "unit": preparation.unit,
         "platforms": list(artifact.platforms),
         "jax": jax.__version__,
@@ -121,5 +122,9 @@ def _taken(preparation: Preparation | None) -> str:
     if preparation.pixels:
         return "`x` are pictures as bytes."
     if preparation.scaling is not None:
-        return "`x` are rows of a table in their own units, which the program scales."
+        grades = "".join(
+            f" {name} is 0 for {words[0]} to {len(words) - 1} for {words[-1]}."
+            for name, words in preparation.grades.items()
+        )
+        return f"`x` are rows of a table in their own units, which the program scales.{grades}"
     return "`x` are rows of numbers, as the model was trained on."

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jnn.data.checks import check_finite, check_float32
+from jnn.data.grades import Grades, numbered
 from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.scaling import Scaling, scale, unscale
 from jnn.data.sequences import pad
@@ -23,6 +25,8 @@ from jnn.integers import as_integer
 from jnn.runs import records
 
 FILE = "preparation.json"
+SLACK = 1e-3
+"""By which a picture of floats may leave 0 .. 1, as what was resized does."""
 
 
 class Classified(NamedTuple):
@@ -47,6 +51,7 @@ class Preparation(NamedTuple):
     ``target``     mean and deviation of the number, or the (D,) numbers, that are predicted
     ``classes``    their names, where outputs are logits or log probabilities ``(..., classes)``
     ``columns``    the names of the columns of a table, in their order
+    ``grades``     the words of some of these columns, each of which is the number of its place
     ``unit``       that of the number that is predicted, such as "degrees Celsius"
 
     >>> scaling = Scaling(np.array([1.0, 20.0]), np.array([0.5, 10.0]))
@@ -69,13 +74,15 @@ class Preparation(NamedTuple):
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     unit: str = ""
+    grades: Grades = MappingProxyType({})
 
     def encode(self, raw: Any) -> tuple[Any, np.ndarray | None]:
         """The prepared x of one input or a batch, and the mask of texts.
 
-        ``raw`` is a text or a list of texts; rows of a table ``(..., D)`` in their own units; or
-        pictures ``(..., H, W, C)``, uint8, or floats in the range of those trained on. Raises
-        `JnnError` for another shape, for what is no number, and for NaN and infinity.
+        ``raw`` is a text or a list of texts; rows of a table ``(..., D)`` in their own units, in
+        which grades may be words; or pictures ``(..., H, W, C)``, uint8, or floats from 0 to 1.
+        Raises `JnnError` for another shape, for what is no number, for NaN and infinity, and for
+        pictures and grades out of their range.
         """
         if self.tokenizer:
             return self._encode_texts(self.tokenizer, raw)
@@ -85,6 +92,7 @@ class Preparation(NamedTuple):
             x = np.asarray(raw)
         except ValueError:
             raise mistake("predict", got="rows of unequal lengths", expected="an array") from None
+        x = self._graded(x) if self.grades else x
         if x.dtype.kind not in "biuf":
             raise mistake("predict", got=f"dtype {x.dtype}", expected="numbers")
         columns = None if self.scaling is None else np.shape(self.scaling.mean)
@@ -94,7 +102,7 @@ class Preparation(NamedTuple):
             remedy = "Crop or resize them, with as many channels." if self.pixels else ""
             raise mistake("predict", got=f"shape {x.shape}", expected=expected, remedy=remedy)
         check_finite(x, "predict")
-        x = to_float(x) if self.pixels else x
+        x = _picture(x) if self.pixels else x
         if self.scaling is not None:
             with np.errstate(over="ignore"):  # what is too large for float32 is refused
                 scaled = scale(self.scaling, x)
@@ -145,6 +153,19 @@ class Preparation(NamedTuple):
         one = isinstance(raw, str)
         return (padded.tokens[0], padded.mask[0]) if one else (padded.tokens, padded.mask)
 
+    def _graded(self, x: np.ndarray) -> np.ndarray:
+        """Rows of numbers, of rows in which grades may be words."""
+        names, rows = self.columns, x.reshape(-1, x.shape[-1] if x.ndim else 1)
+        if rows.shape[-1] != len(names):
+            return x  # which is refused for its shape
+        columns = [
+            numbered(column, self.grades[name], f"predict: {name}")
+            if name in self.grades
+            else _as_numbers(column, name)
+            for name, column in zip(names, rows.T, strict=True)
+        ]
+        return np.stack(columns, axis=-1).reshape(x.shape)
+
     def to_json(self) -> dict[str, Any]:
         """The preparation as JSON values, without loss."""
         of_scaling = lambda scaling: scaling and plain(scaling._asdict())
@@ -159,6 +180,7 @@ class Preparation(NamedTuple):
             "classes": list(self.classes),
             "columns": list(self.columns),
             "unit": self.unit,
+            **({"grades": plain(self.grades)} if self.grades else {}),
         }
 
 
@@ -213,6 +235,10 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
     _require(longest is None or (as_integer(longest) or 0) > 0, f"longest={longest!r}")
     columns, unit = record.get("columns", ()), record.get("unit", "")
     _require(all(isinstance(name, str) for name in [unit, *columns]), "names that are no text")
+    grades = {name: tuple(words) for name, words in record.get("grades", {}).items()}
+    words = [word for its in grades.values() for word in its]
+    _require(all(isinstance(word, str) for word in words), "grades that are no text")
+    _require(grades.keys() <= set(columns), "grades of no column")
     scaled = np.size((record["scaling"] or {}).get("mean", ()))
     _require(len(columns) in (0, scaled), f"{len(columns)} names of {scaled} columns")
     pieces = None if pieces is None else np.array(pieces, np.float32)
@@ -228,7 +254,25 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
         classes=tuple(classes),
         columns=tuple(columns),
         unit=unit,
+        grades=grades,
     )
+
+
+def _as_numbers(column: np.ndarray, name: str) -> np.ndarray:
+    """A column of a table that has words in others."""
+    try:
+        return column.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise mistake(f"predict: {name}", got=str(error), expected="numbers") from None
+
+
+def _picture(x: np.ndarray) -> np.ndarray:
+    """A picture as floats from 0 to 1; refuses floats that are bytes, or have another range."""
+    x = to_float(x)
+    if x.size and not -SLACK <= x.min() <= x.max() <= 1 + SLACK:
+        got, remedy = f"floats from {x.min():.4g} to {x.max():.4g}", "Scale them, or give bytes."
+        raise mistake("predict", got=got, expected="floats from 0 to 1", remedy=remedy)
+    return x
 
 
 def _scaling(values: Mapping[str, Any] | None, name: str) -> Scaling | None:

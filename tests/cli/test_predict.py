@@ -44,6 +44,18 @@ def test_columns_are_found_by_name_and_answers_are_those_of_python(table, batch_
     assert lines(found, "kg")[0] == f"{path}:1\t{float(numbers[0]):.6g} kg"
 
 
+def test_grades_in_a_table_are_words_or_numbers(tmp_path):
+    run = loaded("rows")
+    graded = run.preparation._replace(grades={"depth": ("low", "high")})
+    run, path = run._replace(preparation=graded), tmp_path / "table.csv"
+    path.write_text("width,depth\n9,low\n\n9,1\n9,high\n")
+    low, one, high = (answer.values["prediction"] for answer in predicted(run, path))
+    assert one == high != low
+    path.write_text("width,depth\n9,lo\n")
+    with pytest.raises(JnnError, match="column 'depth', row 1: got 'lo', expected one of low, "):
+        predicted(run, path)
+
+
 def test_a_picture_is_scaled_as_those_of_a_folder_are_and_that_is_said(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 1), np.uint8)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "a.png")

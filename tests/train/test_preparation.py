@@ -23,7 +23,10 @@ TOKENIZER = word_tokenizer(["so good", "bad"], lower=True)
 TEXTS = Preparation(jax.ShapeDtypeStruct((3,), np.int32), tokenizer=TOKENIZER, longest=2)
 
 
-@pytest.mark.parametrize("preparation", [ROWS, PICTURES, TEXTS])
+GRADED = ROWS._replace(columns=("size", "cut"), grades={"cut": ("fair", "good", "best")})
+
+
+@pytest.mark.parametrize("preparation", [ROWS, PICTURES, TEXTS, GRADED])
 def test_what_is_read_is_what_was_saved(tmp_path, preparation):
     keep_preparation(tmp_path, preparation)
     keep_preparation(tmp_path, preparation)
@@ -33,6 +36,29 @@ def test_what_is_read_is_what_was_saved(tmp_path, preparation):
     if preparation is ROWS:
         np.testing.assert_array_equal(again.encode(TABLE)[0], ROWS.encode(TABLE)[0])
         np.testing.assert_array_equal(again.decode(TABLE[:, 0]), ROWS.decode(TABLE[:, 0]))
+
+
+def test_grades_are_words_or_the_numbers_of_their_places():
+    expected = GRADED.encode([[3.0, 1.0], [4.0, 2.0]])[0]
+    for rows in ([[3.0, "good"], ["4", "best"]], np.array([[3, "1"], [4, 2.0]], object)):
+        np.testing.assert_array_equal(GRADED.encode(rows)[0], expected)
+    np.testing.assert_array_equal(GRADED.encode([3.0, "good"])[0], expected[0])
+    words = "expected one of fair, good, best, or of the numbers 0 to 2"
+    for row, got in (([3, "great"], "'great'"), ([3, 7], "'7'"), ([3, None], "'None'")):
+        with pytest.raises(JnnError, match=f"predict: cut, row 1: got {got}, {words}"):
+            GRADED.encode(np.array(row, object))
+    with pytest.raises(JnnError, match=r"predict: size: got could not convert .*large"):
+        GRADED.encode(["large", "good"])
+    with pytest.raises(JnnError, match="got dtype <U"):
+        ROWS.encode(["3", "good"])
+
+
+def test_a_picture_of_floats_is_from_0_to_1():
+    x = np.array([[[0.0], [0.2]], [[1.0], [0.9995]]])
+    np.testing.assert_allclose(PICTURES.encode(x)[0], x, rtol=1e-6)
+    for wrong, message in ((255 * x, "floats from 0 to 255"), (2 * x - 1, "floats from -1 to 1")):
+        with pytest.raises(JnnError, match=f"got {message}, expected floats from 0 to 1. Scale"):
+            PICTURES.encode(wrong)
 
 
 def test_other_data_at_a_resume_and_an_altered_file_are_refused(tmp_path):
@@ -61,7 +87,8 @@ def test_names_of_columns_are_kept_and_a_run_without_them_is_resumed(tmp_path):
     assert read_preparation(tmp_path).columns == ()
     (tmp_path / FILE).unlink()
     keep_preparation(tmp_path, named)
-    assert read_preparation(tmp_path)[-2:] == (("width", "depth"), "m")
+    again = read_preparation(tmp_path)
+    assert (again.columns, again.unit) == (("width", "depth"), "m")
     with pytest.raises(JnnError, match="another columns than"):
         keep_preparation(tmp_path, named._replace(columns=("depth", "width")))
 
