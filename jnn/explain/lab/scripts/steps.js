@@ -51,13 +51,13 @@ export function* flattened(reader, { earlier }) {
 }
 
 /** The element of a sequence at its end or its beginning. */
-export function* ends(reader, { earlier }) {
+export function* ends(reader, { earlier, length }) {
   for (const source of earlier) {
     const steps = source.size("time");
     const units = reader.size("unit") || reader.size("axis");
     if (!steps || reader.own.length !== 1 || source.own.length !== 2) continue;
     if (source.size("unit") !== units) continue;
-    for (const [name, time] of Object.entries({ last: steps - 1, first: 0 })) {
+    for (const [name, time] of Object.entries({ last: length(source) - 1, first: 0 })) {
       const place = (at) => ({ time, unit: at.unit ?? at.axis, stack: at.stack });
       const number = (at) => source.get(place(at));
       yield made("function", `the ${name} step`, number, (at) => [part(source, place(at), "x")]);
@@ -66,16 +66,17 @@ export function* ends(reader, { earlier }) {
 }
 
 /** The largest or the mean of a window, of a whole picture or of a whole sequence. */
-export function* pools(reader, { earlier }) {
+export function* pools(reader, { earlier, length }) {
   for (const source of earlier) {
     const axes = ["row", "column", "time"].filter((axis) => source.size(axis));
     const units = reader.size("unit") || reader.size("axis");
     const steps = axes.map((axis) => source.size(axis) / Math.max(1, reader.size(axis)));
     if (source.size("unit") !== units || steps.every((step) => step === 1)) continue;
+    const real = (axis) => (axis === "time" ? length(source) : source.size(axis));
     for (const windows of poolWindows(steps)) {
       const places = (at) =>
         windowPlaces({ unit: at.unit ?? at.axis, stack: at.stack }, at, axes, windows).filter(
-          (place) => axes.every((axis) => place[axis] >= 0 && place[axis] < source.size(axis)),
+          (place) => axes.every((axis) => place[axis] >= 0 && place[axis] < real(axis)),
         );
       const values = (at) => places(at).map((place) => source.get(place));
       const parts = (at) => places(at).map((place) => part(source, place, "x"));

@@ -1,4 +1,4 @@
-"""How numbers of recurrent networks are made, in both directions, padded, and at their start."""
+"""How numbers of sequences are made: in both directions, padded, and at their start."""
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +50,16 @@ def test_both_directions_are_explained_where_the_input_is_real(tokens):
         gates = {name: texts[f"both/{direction}/{name}"] for name in GATES}
         assert gates == GATES, direction
     assert texts["both/output"] == "a beside b, which is read from the end"
+
+
+def test_the_end_and_the_mean_of_a_padded_sequence_are_those_of_what_is_real():
+    ends = jnn.parallel(last=jnn.last_element(), mean=jnn.global_average_pool(1))
+    x = np.array([3, 1, 4, 1, 0, 0, 0], np.int32)
+    example, tokenizer = jax.ShapeDtypeStruct(x.shape, jnp.int32), character_tokenizer("abcdefgh")
+    model = padded(jnn.chain(embedding=jnn.embedding(8, 2), ends=ends))
+    texts = found(lab_of(model, example, x, tokenizer, real=4))
+    assert texts["ends/last/output"] == "the last step"
+    assert texts["ends/mean/output"] == "the mean of a window"
 
 
 def test_where_the_memory_begins_with_something_unseen_only_its_start_is_not_explained():
