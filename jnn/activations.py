@@ -33,6 +33,20 @@ def with_examples(tree: Any, axis: int = 0) -> Any:
     return jax.tree.map(split, tree)
 
 
+def gathered_once(params: Any) -> Any:
+    """Params that are whole on each device before a loop that uses them in every iteration.
+
+    For layers where a mesh is known; elsewhere they are as they are. Values are the same.
+
+    The compiler would leave a weight that is split over devices where it is, and send what the loop
+    makes of it at each step.
+    """
+    if not _parts_of_a_batch():
+        return params
+    whole = lambda leaf: jax.lax.with_sharding_constraint(leaf, PartitionSpec())
+    return jax.tree.map(lambda leaf: whole(leaf) if isinstance(leaf, Tracer) else leaf, params)
+
+
 def devices_of_examples() -> int:
     """Over how many devices examples are split where layers know the mesh; elsewhere 1."""
     return _parts_of_a_batch() or 1

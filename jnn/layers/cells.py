@@ -8,7 +8,6 @@ import numpy as np
 
 from jnn.layers import recurrence
 from jnn.layers.checks import check_features, check_params
-from jnn.layers.dense import linear
 from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
 
@@ -43,8 +42,8 @@ def cell(
 
 
 def affine(params: Params, x: jax.Array) -> jax.Array:
-    """``x kernel + bias``."""
-    return linear(x, params["kernel"], params["bias"])
+    """``x kernel + bias``, for one element or a sequence of them, time first."""
+    return recurrence.over_time(x, params["kernel"], params["bias"])
 
 
 def memory_dtype(params: Params, x_t: jax.Array) -> np.dtype:

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.activations import devices_of_examples
 from jnn.layers.dense import linear
 from jnn.model import where
 
@@ -44,7 +45,7 @@ def scan(
         outputs, (before, products) = _forward(step, *primals)
         z = {name: z for name, (_, z) in products.items()}
         d_z = {
-            name: _add(d_x.get(name), linear(h, d_weights[name]))
+            name: _add(d_x.get(name), over_time(h, d_weights[name]))
             for name, (h, _) in products.items()
         }
 
@@ -68,6 +69,18 @@ def scan(
     run = jax.custom_jvp(evaluate)
     run.defjvp(tangent)
     return run(weights, params, memory, x, mask)
+
+
+def over_time(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """``x @ kernel + bias`` for all elements of a sequence, time first.
+
+    On a mesh, which splits the axis behind that of time, the two stay apart: merged into one, as
+    `linear` does, each device would have all of it.
+    """
+    if devices_of_examples() == 1:
+        return linear(x, kernel, bias)
+    y = x @ kernel
+    return y if bias is None else y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
 
 
 def advance(step: Callable, weights: dict, params: Any, memory: Any, x_t: dict) -> tuple[Any, Any]:

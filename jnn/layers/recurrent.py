@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jnn.activations import gathered_once, with_examples
 from jnn.layers.checks import check_float, element_mask
 from jnn.model import Model, scan_step, where
 
@@ -69,6 +70,9 @@ def recurrent(
     def read_model(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float(name, x, min_rank=2, axes="(..., T, features)")
         mask = element_mask(name, x, mask)
+        params = gathered_once(params)
+        if x.ndim > 2:
+            x, carry = with_examples(x), with_examples(carry)
         if read is None:
             y, memory = scan_step(partial(step, params), carry, x, mask)
         else:
