@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import os
 import signal
@@ -195,7 +196,8 @@ def launch(argv: Sequence[str], count: int) -> int:
     """Start ``jnn`` with these words in ``count`` processes of this machine; their exit code.
 
     Where one of them ends badly, the others get `GRACE` seconds to end too. A signal is passed on
-    to the first process, and all save and stop; the second one kills them.
+    to the first process, and all save and stop; the second one kills them. They stop too, by
+    SIGTERM, where this process is killed itself, on Linux.
     """
     options = ["--coordinator", f"127.0.0.1:{free_port()}", "--process-id"]
     command = [sys.executable, "-m", "jnn", *argv, *options]
@@ -209,6 +211,7 @@ def launch(argv: Sequence[str], count: int) -> int:
                 subprocess.Popen(
                     [*command, str(index)],
                     start_new_session=True,
+                    preexec_fn=_stopped_with_parent(),
                     stdin=subprocess.DEVNULL if index else None,
                     stderr=logs[index - 1] if index else None,
                 )
@@ -224,6 +227,25 @@ def launch(argv: Sequence[str], count: int) -> int:
         name = signal.Signals(-codes[first]).name
         raise Lost(f"process {first} of {count} was killed by {name}.")
     return codes[first]
+
+
+_PR_SET_PDEATHSIG = 1  # of prctl, in Linux's prctl.h
+
+
+def _stopped_with_parent() -> Callable[[], None] | None:
+    """What a child does before it begins: to get SIGTERM when this process, its parent, is gone.
+
+    None where the system has no such thing.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    parent = os.getpid()
+
+    def begin() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # gone meanwhile
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return begin if prctl is not None else None
 
 
 def free_port() -> int:

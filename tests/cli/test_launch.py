@@ -170,3 +170,15 @@ def test_a_process_that_was_killed_is_named(monkeypatch):
     fake(monkeypatch, "[ $1 = 1 ] && kill -9 $$; sleep 0.2; exit 5")
     with pytest.raises(Lost, match=r"process 1 of 2 was killed by SIGKILL\."):
         launch.launch(["run", "digits"], 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_a_child_gets_sigterm_when_its_parent_is_gone():
+    """As Linux says it of the child; `tests/processes/test_several.py` kills a parent."""
+    program = (
+        "import ctypes; signum = ctypes.c_int();"
+        "ctypes.CDLL(None).prctl(2, ctypes.byref(signum)); print(signum.value)"  # PR_GET_PDEATHSIG
+    )
+    command = [sys.executable, "-S", "-c", program]
+    said = subprocess.check_output(command, preexec_fn=launch._stopped_with_parent())
+    assert int(said) == launch.signal.SIGTERM
