@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import jax
 
 from jnn.errors import Diverged, JnnError, Lost, mistake
+from jnn.processes.streams import drop_output, error_stream, own_streams
 from jnn.processes.together import Processes, here
 
 HEARTBEAT = 10
@@ -27,7 +27,6 @@ LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 _LEAVING = 3.0  # seconds in which others, that have the same error, end by themselves
 
 _kept: list[Any] = []  # what C calls must not be collected
-_streams: list[int] = []  # standard error, while the runtime's messages are dropped
 
 
 def check_coordinator(address: str) -> None:
@@ -82,31 +81,33 @@ def join(
     a process waits for the others; where it raises, it leaves without them.
 
     Ends the process with a message and code 2 where not all have joined ``within`` so many seconds,
-    and with code 5 where another one is gone: see `on_abort`. What the runtime prints on standard
-    output is dropped, and so is all of it on other processes than the first. Raises `JnnError`
-    where the processes are not ``count``, and for a loopback address beside other hosts.
+    and with code 5 where another one is gone: see `on_abort`. What native code prints is kept off
+    the streams of Python (see `jnn.processes.streams`), and what other processes than the first
+    print on standard output is dropped. Raises `JnnError` where the processes are not ``count``,
+    and for a loopback address beside other hosts.
     """
     if coordinator is not None:
         check_coordinator(coordinator)
     # it handles SIGTERM, which is left to those who save on it
     jax.config.update("jax_enable_preemption_service", False)
     on_abort(lambda: str(_unanswered(coordinator, count, index, within)), JnnError.exit_code)
+    own_streams()
     try:
-        with _silent_runtime():
-            jax.distributed.initialize(
-                coordinator,
-                count if coordinator else None,
-                index,
-                cluster_detection_method="deactivate" if coordinator else None,
-                initialization_timeout=max(1, round(within)),
-                heartbeat_timeout_seconds=HEARTBEAT,
-                shutdown_timeout_seconds=FINISHING,
-            )
+        jax.distributed.initialize(
+            coordinator,
+            count if coordinator else None,
+            index,
+            cluster_detection_method="deactivate" if coordinator else None,
+            initialization_timeout=max(1, round(within)),
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=FINISHING,
+        )
     except (ValueError, RuntimeError) as error:
         raise _not_begun(coordinator, error) from error
     on_abort(lambda: f"another process of the {jax.process_count()} is gone.", Lost.exit_code)
     processes = here()
-    _own_streams(processes)
+    if not processes.is_first:
+        drop_output(sys.stdout.fileno())
     with _leaving():
         if count is not None and processes.count != count:
             raise mistake("--processes", got=f"{processes.count}", expected=f"{count} as asked for")
@@ -168,38 +169,8 @@ def on_abort(words: Callable[[], str], code: int) -> None:
 def leave(words: str, code: int) -> None:
     """End this process at once, with an error on standard error, from whatever thread."""
     with contextlib.suppress(OSError):
-        os.write(_error_stream(), f"error: {words}\n".encode(errors="backslashreplace"))
+        os.write(error_stream(), f"error: {words}\n".encode(errors="backslashreplace"))
     os._exit(code)
-
-
-def _error_stream() -> int:
-    return _streams[-1] if _streams else 2
-
-
-@contextlib.contextmanager
-def _silent_runtime() -> Iterator[None]:
-    """Within the block the runtime's own messages, on standard error, are dropped."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    _streams.append(kept)
-    try:
-        with tempfile.TemporaryFile() as dropped:
-            os.dup2(dropped.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        _streams.remove(kept)
-        os.close(kept)
-
-
-def _own_streams(processes: Processes) -> None:
-    """Keep what gloo prints off standard output, and all that other processes than the first do."""
-    sys.stdout.flush()
-    if processes.is_first:
-        sys.stdout = os.fdopen(os.dup(1), "w", errors="backslashreplace")
-    dropped = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(dropped, 1)
-    os.close(dropped)
 
 
 @contextlib.contextmanager

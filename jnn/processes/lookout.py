@@ -2,7 +2,7 @@
 
 In the folder of a run, which the hosts share, each process has a file ``processes/<index>.json``
 that says where it is and at which step. It holds a lock on it, which the operating system releases
-however the process ends.
+however the process ends. Beside it, ``<index>.log`` has what the runtime of JAX prints.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import fcntl
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import IO, Any
 from jnn.errors import JnnError, Lost, mistake
 from jnn.files import writable
 from jnn.processes.joining import is_of_all, leave, on_abort
+from jnn.processes.streams import error_stream, log_native_to
 from jnn.processes.together import Processes
 
 FOLDER = "processes"
@@ -74,6 +74,7 @@ class Lookout:
             self._stream = path.open("w+", encoding="utf-8")
             fcntl.flock(self._stream, fcntl.LOCK_EX)
         self._write(0, None)
+        log_native_to(self._log)
         self._processes.gather(None)  # all hold their locks
         if self._processes.count > 1:
             on_abort(self._last_words, Lost.exit_code)
@@ -107,7 +108,7 @@ class Lookout:
             if silent := self._silent():
                 return f"{silent} {self._remedy}"
             time.sleep(0.1)
-        return f"The runtime of JAX ended this process; see its message. {self._remedy}"
+        return f"The runtime of JAX ended this process; see {self._log}. {self._remedy}"
 
     def _last_words(self) -> str:
         words = self.blame()
@@ -131,8 +132,9 @@ class Lookout:
     def _make(self) -> None:
         with writable(self._folder):
             self._folder.mkdir(exist_ok=True)
-            for path in self._folder.glob("*.json"):
-                path.unlink()
+            for path in self._folder.iterdir():
+                if path.suffix in (".json", ".log"):
+                    path.unlink()
 
     def _check_shared(self) -> None:
         seen = self._processes.gather(self._folder.is_dir())
@@ -147,6 +149,11 @@ class Lookout:
 
     def _path(self, index: int) -> Path:
         return self._folder / f"{index}.json"
+
+    @property
+    def _log(self) -> Path:
+        """What native code prints."""
+        return self._folder / f"{self._processes.index}.log"
 
     def _write(self, beat: int, ended: str | None) -> None:
         """Write this process's file in place, since a new one would not be locked."""
@@ -208,7 +215,7 @@ class Lookout:
                 self._say_and_end(self._missing(*gone[0]))
             idle = time.monotonic() - self._since
             if self._stuck_after and self._step is not None and idle > self._stuck_after:
-                faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
+                faulthandler.dump_traceback(file=error_stream(), all_threads=True)
                 self._say_and_end(self._stuck(idle))
 
     def _stuck(self, idle: float) -> str:

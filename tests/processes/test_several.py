@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -185,6 +186,9 @@ def test_a_process_that_is_killed_is_named_and_the_other_ends(tmp_path, victim):
     assert codes[1 - victim] == Lost.exit_code, errors
     last = errors[1 - victim].splitlines()[-1]
     assert last.startswith(f"error: process {victim} of 2 (host ")
+    is_native = [re.match(r"[EFIW]\d{4} ", line) for line in errors[1 - victim].splitlines()]
+    assert not any(is_native), "what the runtime prints is in the log"
+    assert (folder / "processes" / f"{1 - victim}.log").is_file()
     assert f"pid {pid}" in last
     assert f"jnn resume {folder}" in last
     steps = [path.name for path in (folder / "checkpoints").iterdir()]
@@ -202,6 +206,21 @@ def test_the_launcher_ends_with_the_others(tmp_path):
     assert code == Lost.exit_code
     assert error.splitlines()[-1] == "error: process 1 of 2 was killed by SIGKILL."
     assert "process 1 of 2" in status(folder)["message"]
+
+
+def test_the_others_save_and_stop_where_the_launcher_is_killed(tmp_path):
+    folder = tmp_path / "run"
+    launcher = start(
+        "run", EXPERIMENT, "--mesh", "data=2", "--processes", 2, *LONG, "--out", folder
+    )
+    pids = [record["pid"] for record in until_training(folder, [launcher])]
+    launcher.kill()
+    deadline = time.monotonic() + FINISHES
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert status(folder)["state"] == "interrupted"
+    launcher.communicate()
 
 
 def test_a_stopped_process_is_noticed_with_the_stacks_of_the_others(tmp_path):
