@@ -41,6 +41,13 @@ AXES = ("data", "fsdp", "tensor")
 BATCH = ("data", "fsdp")
 """The axes that split a batch."""
 
+THREADS = 8
+"""For each of several devices of a CPU, by the variable ``NPROC`` when JAX starts. A thread of
+XLA's pool waits in each collective until all devices are there, and the pool has one for each
+device, if no more: where two collectives do not need each other, the devices may wait in different
+ones for ever, which XLA ends after 40 seconds.
+"""
+
 Rule = tuple[str, tuple[str | None, ...]]
 """The end of a path, a regular expression of whole names, and the axis of the mesh for each of the
 last axes of the array, None where it is not split.
@@ -133,10 +140,19 @@ def first_devices(
             caller,
             got=got or str(count),
             expected=f"1 to {len(devices)} devices, those that JAX finds here",
-            remedy="A CPU is seen as several devices by `jnn run` with --devices or --mesh, or by "
-            'jax.config.update("jax_num_cpu_devices", n) before JAX computes.',
+            remedy=_several_cpus(max(count, 1)),
         )
     return devices[:count]
+
+
+def _several_cpus(count: int) -> str:
+    """How a CPU is seen as so many devices, in words."""
+    return (
+        f"A CPU is seen as {count} devices by `jnn run` with --devices or --mesh; in a script of "
+        f'your own by os.environ["NPROC"] = "{THREADS * count}" and '
+        f'jax.config.update("jax_num_cpu_devices", {count}) before JAX computes. Without NPROC, '
+        "which is the number of threads, collectives may wait for each other for ever."
+    )
 
 
 def placements(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> list[Placement]:

@@ -41,11 +41,6 @@ def use_device(name: str) -> None:
 
 
 MOST_CPUS = 1024
-THREADS = 8
-"""For each of several devices of a CPU. A thread of XLA's pool waits in each collective until all
-devices are there, and the pool has one for each device, if no more: where two collectives do not
-need each other, the devices may wait in different ones for ever, which XLA ends after 40 seconds.
-"""
 
 
 def several_cpus(count: Any, mesh: Any = None) -> None:
@@ -63,6 +58,8 @@ def several_cpus(count: Any, mesh: Any = None) -> None:
     if int(count) > MOST_CPUS:
         expected = f"at most {MOST_CPUS} devices of a CPU"
         raise mistake("--mesh" if mesh else "--devices", got=str(count), expected=expected)
+    from jnn.sharding import THREADS
+
     os.environ.setdefault("NPROC", str(THREADS * int(count)))  # read when JAX starts
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         import jax

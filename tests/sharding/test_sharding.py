@@ -273,4 +273,6 @@ def test_a_run_from_the_command_line_refuses_more_devices_than_there_are(capsys)
     words = ["run", "image_classification", "--smoke", "--offline", "--mesh", "data=16"]
     assert main(words) == 2
     said = "mesh: got data=16, 16 devices, expected 1 to 8 devices"
-    assert said in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert said in told
+    assert 'os.environ["NPROC"] = "128"' in told
