@@ -3,6 +3,7 @@
     subject    what a lab shows: a model, its inputs, its training
     inputs     examples, found in the data of a run by their shapes
     values     what the axes of a captured value are
+    walk       its parts in rows, with the values that each makes
     program    the model with its captured values, factors on them and its gradient, as JavaScript
     answer     what the output means: classes, the next token, boxes, numbers in a unit
     tokens     tokenizers as data of the page

@@ -208,6 +208,8 @@ def _of_batch(example: Any, batch: Any, classes: Sequence[str]) -> list[Example]
     names = list(example) if is_named else _names_by_shape(jax.tree.leaves(example), arrays)
     if names is None or not set(names) <= set(arrays):
         return []
+    if is_named and not all(_has_kind(arrays[name], example[name]) for name in names):
+        return []  # such as bytes: which floats the model takes for them is not known here
     rest = {name: array for name, array in arrays.items() if name not in names}
     numbers = [array for array in rest.values() if array.ndim == 1 and array.dtype.kind in "iuf"]
     labels = numbers[0] if len(numbers) == 1 else _labels(rest)
@@ -243,8 +245,12 @@ def _labels(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
 
 def _is_like(x: np.ndarray, leaf: Any) -> bool:
     """Whether rows of x are such arrays."""
-    kind = np.dtype(getattr(leaf, "dtype", float)).kind
-    return x.ndim > 0 and x.shape[1:] == jnp.shape(leaf) and x.dtype.kind == kind
+    return x.ndim > 0 and x.shape[1:] == jnp.shape(leaf) and _has_kind(x, leaf)
+
+
+def _has_kind(x: np.ndarray, leaf: Any) -> bool:
+    """Whether both have floats, integers or booleans."""
+    return x.dtype.kind == np.dtype(getattr(leaf, "dtype", float)).kind
 
 
 def _truth(label: Any, classes: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jnn.explain.diagrams.figures import shapes_text
+from jnn.explain.diagrams.graph import OUTPUT
 from jnn.explain.diagrams.ranks import lanes_of, ranks_of
 from jnn.explain.diagrams.simplify import unnested, without_shortcuts
 from jnn.explain.diagrams.structure import Box, structure
@@ -21,11 +22,11 @@ def walk(
 ) -> dict[str, Any]:
     """The whole model as a part, as plain data for the page; ``paths`` are those of shown values.
 
-    A part has its ``name`` and ``kind``, its ``path`` among params, how often its content runs
+    A part has its ``name``, ``kind`` and ``shape``, how often its content runs
     (``repeat``), the ``values`` that it makes itself, and ``rows`` of nodes, each of which reads
     what stands above it. Nodes have the ``role`` of `jnn.explain.diagrams.structure.Box`. ``edges``
-    are ``(from, to, lane)`` by the ids of nodes, ``@output`` being the end of the part; the lane is
-    -1 where an edge leads to the next row.
+    are ``(from, to, lane)`` by the ids of nodes, ``@output`` being the end of a part within the
+    model; the lane is -1 where an edge leads to the next row.
     """
     box = structure(model, example, (params, state))
     shown = _placed(box, paths)
@@ -100,7 +101,11 @@ def _part(box: Box, *, is_whole: bool = False) -> dict[str, Any]:
         "repeat": box.repeat,
         "values": list(box.values),
         "rows": [row for row in rows if row],
-        "edges": [[a, b, lanes.get(i, -1)] for i, (a, b) in enumerate(box.edges)],
+        "edges": [
+            [a, b, lanes.get(i, -1)]
+            for i, (a, b) in enumerate(box.edges)
+            if not (is_whole and b == OUTPUT)
+        ],
     }
 
 

@@ -85,6 +85,8 @@ def test_several_arrays_are_taken_by_their_names_and_else_nothing():
     assert [int(one.x["item"]) for one in found] == [0, 1, 2, 3]
     assert [one.truth for one in found] == ["1"] * 4
     assert find_examples(example, batch={"user": batch["user"]}).part == ""
+    of_bytes = {**batch, "user": np.zeros((4, 5), np.uint8)}  # of which the model takes floats
+    assert find_examples(example, batch=of_bytes).part == ""
     assert find_examples(shape(7), data=splits(features=np.zeros((3, 5), FLOAT))).found == ()
 
 

@@ -3,7 +3,7 @@
 import { element, svgElement } from "../../scripts/elements.js";
 import { groupedRows } from "./rows.js";
 
-const [LANE, BEND, HEAD, TITLE] = [12, 10, 5, 24];
+const [LANE, BEND, HEAD, TITLE, BETWEEN] = [12, 10, 5, 24, 26];
 
 /** The rows of a part, `{rows, edges}`; `nodeOf(node)` makes the element of each of its nodes. */
 export function flow(part, nodeOf) {
@@ -77,11 +77,9 @@ export function pathOf(from, to, lane, ends) {
 /** An edge from a layer to the next of a chain, beside it or in the next line. */
 function alongChain(from, to) {
   if (to.left < from.right) {
-    const [start, end] = [
-      { x: from.x, y: from.bottom },
-      { x: to.x, y: to.top },
-    ];
-    return `M${start.x} ${start.y}${curve(start, end)}${head(end)}`;
+    const end = { x: to.x, y: to.top };
+    const start = { x: from.x, y: to.top - BETWEEN };
+    return `M${from.x} ${from.bottom}V${start.y}${curve(start, end)}${head(end)}`;
   }
   const y = to.top + TITLE;
   return `M${from.right} ${y}H${to.left}m${-HEAD} ${-HEAD}l${HEAD} ${HEAD}l${-HEAD} ${HEAD}`;
