@@ -192,6 +192,22 @@ def sweep(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def latest_of(parent: Path) -> Path | None:
+    """The folder that the link ``latest`` in ``parent`` leads to; None where there is none."""
+    link = parent / "latest"
+    return link.resolve() if link.is_symlink() and link.exists() else None
+
+
+def leave_latest(folder: Path, before: Path | None) -> None:
+    """Point ``latest`` to the folder it led to before, unless it leads to another one by now."""
+    if latest_of(folder.parent) != folder.resolve():
+        return
+    if before is not None and before.is_dir():
+        point_latest(before)
+    else:
+        (folder.parent / "latest").unlink(missing_ok=True)
+
+
 def point_latest(folder: Path) -> None:
     """Point the link ``latest`` beside the folder to it, where the file system has links."""
     link, temporary = folder.parent / "latest", folder.parent / f".latest-{os.getpid()}"

@@ -34,6 +34,8 @@ from jnn.runs.folders import (
     chosen_folder,
     clear,
     dated_folder,
+    latest_of,
+    leave_latest,
     lock,
     point_latest,
     read_record,
@@ -118,6 +120,7 @@ class Run:
         self.resumed_on: list[dict[str, Any]] = []
         self.stepped: Callable[[int | None], Any] = lambda at: None
         self.home = folder
+        self._before: Path | None = None
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -154,9 +157,10 @@ class Run:
 
         The folder is exactly ``out`` where that is given, else
         ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest`` beside it leads to
-        it. ``source`` is the experiment's file where it is the user's own; ``start`` is the run to
-        begin from, with those of its params whose path the regular expression ``paths`` matches;
-        ``command`` is the command line, by default from ``sys.argv``.
+        it; where the run fails before its first checkpoint, ``latest`` leads again to the run that
+        it led to before. ``source`` is the experiment's file where it is the user's own; ``start``
+        is the run to begin from, with those of its params whose path the regular expression
+        ``paths`` matches; ``command`` is the command line, by default from ``sys.argv``.
 
         Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is not a run's), in
         use, or cannot be written.
@@ -189,6 +193,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
             clear(folder)
+            before = latest_of(folder.parent)
             if out is None:
                 point_latest(folder)
             run = cls(
@@ -198,6 +203,7 @@ class Run:
                 options=options or RunOptions(),
                 holding=stack.pop_all(),
             )
+        run._before = before
         try:
             run._begin(command)
             write_json(folder / "env.json", machine | {"config_at_start": settings})
@@ -440,6 +446,8 @@ class Run:
             overwrite_json(self.folder / "status.json", status)
 
     def _note_end(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception) and not any(self.checkpoints.glob("[0-9]*")):
+            leave_latest(self.folder, self._before)  # there is nothing to use
         match error:
             case None:
                 if self._status["state"] == "running":

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.checkpoints import Checkpoints
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.model import Params, State
 from jnn.paths import path_name
 from jnn.runs.loading import kept
@@ -51,12 +51,7 @@ def transferred(
     its = _without_additions(params) if has_additions else params
     chosen = _matching(its, paths, offered), _matching(state, paths, offered)
     if not jax.tree.leaves(chosen[0]):
-        names = [path_name(path) for path, _ in jax.tree.leaves_with_path(its)]
-        raise mistake(
-            "--paths",
-            got=f"{paths!r}, which matches no path",
-            expected=f"a regular expression for some of {', '.join(names)}",
-        )
+        raise no_match(paths, its)
     copy = run.folder / COPY if run else None
     if copy and copy.is_dir():
         with Checkpoints(copy, read_only=True) as checkpoints:
@@ -79,6 +74,16 @@ def transferred(
             checkpoints.wait()
         run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
     return _merged(params, learned[0], has_additions), _merged(state, learned[1])
+
+
+def no_match(paths: str, params: Params) -> JnnError:
+    """The refusal of an expression that matches no path of the params."""
+    names = [path_name(path) for path, _ in jax.tree.leaves_with_path(params)]
+    return mistake(
+        "--paths",
+        got=f"{paths!r}, which matches no path",
+        expected=f"a regular expression for some of {', '.join(names)}",
+    )
 
 
 def _matching(tree: Any, paths: str, offered: str, prefix: str = "") -> Any:

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.checkpoints import Checkpoints
 from jnn.cli import main
+from jnn.cli.experiments import find, load
+from jnn.interop.tensor_files import write_tensors
+from jnn.runs import Run, RunOptions
 from tests.interop import tiny
 
 MAKERS = {
@@ -82,3 +86,46 @@ def test_a_folder_that_is_not_there_is_named(tmp_path, capsys):
     assert main(["run", "text_generation", "--start", gone, "--lora", "2"]) == 2
     expected = "which is no folder, expected the folder of a run, or of a pretrained model"
     assert f"--start: got {gone}, {expected}" in capsys.readouterr().err
+
+
+DAMAGED = {
+    "the weights are cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "a tensor is missing": lambda path: write_tensors(path.parent, [], shard_bytes=2**30),
+    "no weights": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_pretrained_model_is_refused_before_the_run_begins(damage, tmp_path, capsys):
+    folder = tiny.decoder(tmp_path / "gpt2")
+    DAMAGED[damage](folder / "model.safetensors")
+    refused(tmp_path, folder, capsys, str(folder))
+
+
+def test_damaged_params_and_paths_of_none_are_refused_before_the_run_begins(tmp_path, capsys):
+    old, config = tmp_path / "old", find_config()
+    with Run.create("text_generation", config, out=old, options=RunOptions(quiet=True)) as run:
+        pass
+    refused(tmp_path, old, capsys, "got a folder without checkpoints")
+    with Checkpoints(run.checkpoints) as checkpoints:
+        checkpoints.save(1, ((), ({"w": np.zeros(4)}, {})), {})
+    refused(tmp_path, old, capsys, "--paths: got 'tail', which matches no path", "--paths", "tail")
+    refused(tmp_path, old, capsys, "'tail', which matches no path", "--frozen", "tail")
+    more = ["--lora", "2", "--lora-paths", "tail"]
+    refused(tmp_path, old, capsys, "'tail', which matches no path", *more)
+    for path in (run.checkpoints / "1").rglob("*"):
+        if path.is_file() and path.name != "manifest.json":
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+    refused(tmp_path, old, capsys, "got none that verifies")
+
+
+def find_config():
+    return load(find("text_generation")).Config(smoke=True)
+
+
+def refused(tmp_path, start, capsys, message, *options):
+    run = tmp_path / "run"
+    command = ["run", "text_generation", "--start", str(start), "--smoke", "--out", str(run)]
+    assert main([*command, *options]) == 2
+    assert message in capsys.readouterr().err
+    assert not run.exists()

@@ -72,6 +72,23 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path):
         assert (tmp_path / "toy" / "latest").resolve() == second.folder
 
 
+def test_latest_does_not_lead_to_a_run_that_failed_before_its_first_checkpoint(tmp_path):
+    latest = tmp_path / "toy" / "latest"
+    with pytest.raises(OSError, match="gone"), create(tmp_path):
+        raise OSError("gone")
+    assert not latest.is_symlink()
+    with create(tmp_path) as good:
+        pass
+    for checkpoint, error in ((False, JnnError), (False, KeyboardInterrupt), (True, JnnError)):
+        with pytest.raises(error), create(tmp_path) as run:
+            if checkpoint:
+                (run.checkpoints / "3").mkdir(parents=True)
+            raise error("no")
+        kept = error is KeyboardInterrupt or checkpoint  # it can be resumed
+        assert latest.resolve() == (run.folder if kept else good.folder)
+        good = run if kept else good
+
+
 def test_out_is_used_exactly_and_nothing_is_written_beside_it(tmp_path):
     out = tmp_path / "a" / "b"
     with create(tmp_path / "elsewhere", out=out) as run:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import json
 import shlex
 import sys
@@ -14,10 +13,9 @@ from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import Listing, find, listings, load
 from jnn.cli.launch import division, joined, launch, shared
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, use_device
-from jnn.cli.pretrained import is_pretrained
 from jnn.cli.programs import keep_programs
+from jnn.cli.start import check_start, started
 from jnn.errors import mistake
-from jnn.runs.folders import PRETRAINED, is_run
 
 HELP = """\
 usage: jnn run NAME [options]
@@ -78,7 +76,7 @@ def _run(
     """Run the experiment in this process, or in its part of several."""
     argv, settings = [name, *rest], record["config"]
     module = load(listing)
-    rest = _started(name, module.Config, rest, settings)
+    rest = started(name, module.Config, rest, settings)
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
@@ -99,9 +97,6 @@ def _run(
     if arguments.dry_run:
         print("\n".join([json.dumps(plain(config), indent=2), "", *model_lines(module, config)]))
         return 0
-    if arguments.start and not hasattr(module, "task"):
-        expected = "an experiment with task(config, data)"
-        raise mistake("--start", got=f"{name}, which has a main alone", expected=expected)
     if arguments.paths != ".*" and not arguments.start:
         raise mistake("--paths", got=arguments.paths, expected="--start with it")
     if getattr(config, "adapted_run", "") and not arguments.start:
@@ -109,8 +104,10 @@ def _run(
         raise mistake("--lora", got=got, expected="--start with it")
     if arguments.device == "auto" and not arguments.quiet and gpu_unused():
         print(GPU_HINT, file=sys.stderr)
-    # refuses more devices than there are, before the folder is created
+    # what can be refused is refused before the folder is created
     check_devices(config)
+    if arguments.start:
+        check_start(module, config, arguments.start, arguments.paths)
     make = lambda: Run.create(
         listing.name,
         config,
@@ -125,32 +122,6 @@ def _run(
     )
     run = shared(make, config, listing)
     return execute(module, config, run, listing, stuck_after=stuck_after)
-
-
-def _started(name: str, config: type, argv: list[str], defaults: dict[str, Any]) -> list[str]:
-    """The arguments, with the folder in --start as a setting too, where the config has it.
-
-    It is ``pretrained`` for a pretrained model, and for a run that began with one, of which it is
-    the copy that the run keeps; ``adapted_run`` for another one that gets additions.
-    """
-    start = taken_out(argv, "--start")[0]
-    if not start:
-        return argv
-    if not Path(start).is_dir():
-        expected = "the folder of a run, or of a pretrained model"
-        raise mistake("--start", got=f"{start}, which is no folder", expected=expected)
-    names = {field.name for field in dataclasses.fields(config)}
-    copy = Path(start) / PRETRAINED
-    if is_run(Path(start)) and copy.is_dir():
-        return [*argv, "--pretrained", str(copy.resolve())]
-    if not is_pretrained(start):
-        rank = taken_out(argv, "--lora")[0] or str(defaults.get("lora", 0))
-        has_additions = "adapted_run" in names and rank.strip("0")
-        return [*argv, "--adapted-run", str(Path(start).resolve())] if has_additions else argv
-    if "pretrained" not in names:
-        got = f"the pretrained model {start}, which {name} cannot begin with"
-        raise mistake("--start", got=got, expected="the folder of a run")
-    return [*argv, "--pretrained", str(Path(start).resolve())]
 
 
 def contract() -> str:
