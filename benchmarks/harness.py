@@ -29,6 +29,10 @@ SHORT = 0.02  # seconds; what is faster is called several times for one time
 QUARTILES = [0.25, 0.5, 0.75]
 
 
+class UnavailableError(Exception):
+    """A way that this installation does not have: a library, or a flag of the compiler."""
+
+
 class Worker:
     """A way in its process."""
 
@@ -63,7 +67,10 @@ class Worker:
         self._errors.seek(0)
         errors = self._errors.read()
         if self._process.returncode == worker.MISSING:
-            raise ModuleNotFoundError(errors.strip().splitlines()[-1])
+            raise UnavailableError(errors.strip().splitlines()[-1])
+        _, unknown, flags = errors.partition("Unknown flag in XLA_FLAGS: ")
+        if unknown:
+            raise UnavailableError(flags.split()[0])
         raise RuntimeError(errors[-2000:])
 
     def time(self, calls: int) -> np.ndarray:
@@ -77,13 +84,13 @@ class Worker:
 
 
 def measure(name: str, workload: Workload, chosen: list[str], rounds: int) -> dict[str, Any]:
-    """Times and ratios of the chosen ways, as JSON; what is not installed is named."""
+    """Times and ratios of the chosen ways, as JSON; what is unavailable is named."""
     workers, missing = {}, {}
     try:
         for way in chosen:
             try:
                 workers[way] = Worker(name, way, workload.ways[way])
-            except ModuleNotFoundError as error:
+            except UnavailableError as error:
                 missing[way] = str(error)
         if workload.tolerance is not None:
             _check_same({way: w.ready["result"] for way, w in workers.items()}, workload.tolerance)

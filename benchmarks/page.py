@@ -14,6 +14,7 @@ LIBRARIES = {
     name
     for name, workload in WORKLOADS.items()
     if all(way.make.startswith("peers.") for way in workload.ways.values())
+    and not name.startswith("flags_")
 }
 """The workloads that compare libraries, not parts of jnn; they are in the picture."""
 QUIET = 0.1  # cores; with others busier than that, a table says so
@@ -60,7 +61,7 @@ def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
             cells.append(f"{100 * share:.0f} %")
         lines.append(f"| {' | '.join(cells)} |")
     if result["missing"]:
-        lines += ["", f"Not installed: {', '.join(sorted(set(result['missing'].values())))}."]
+        lines += ["", f"Not available: {', '.join(sorted(set(result['missing'].values())))}."]
     return lines
 
 

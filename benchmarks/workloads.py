@@ -15,6 +15,16 @@ KEEP_MEMORY = {
 """glibc then keeps what XLA frees, as ``jnn run --keep-memory`` has it."""
 DEVICE_EACH_CORE = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}
 """JAX then takes each core of the CPU for a device, as ``jnn run --devices`` has it."""
+FLAGS = (
+    "xla_cpu_use_fusion_emitters=false",
+    "xla_cpu_prefer_vector_width=512",
+    "xla_cpu_enable_concurrency_optimized_scheduler=true",
+    "xla_cpu_enable_fast_math=true",
+    "xla_cpu_experimental_onednn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
+    "xla_cpu_experimental_xnn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
+    "xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
+)
+"""What XLA's compiler for CPUs may be told, of what could make training faster."""
 PEERS = {
     "jnn": "of_jnn",
     "JAX alone": "jax_alone",
@@ -133,6 +143,13 @@ def _writing(batch: int) -> Workload:
     return Workload(about, ways, None, flops)
 
 
+def _flags(name: str) -> Workload:
+    many = Way("peers.of_jnn:train_many_steps", (name,), {}, works.STEPS)
+    told = {flag: many._replace(environment={"XLA_FLAGS": f"--{flag}"}) for flag in FLAGS}
+    about = f"a step of {name}, many in one dispatch, by what XLA's compiler is told"
+    return Workload(about, {"as it is": many, **told})
+
+
 def _many(name: str, about: str, ways: Mapping[str, Way]) -> Workload:
     of_jnn = {
         "jnn": Way("peers.of_jnn:vmapped", (name,)),
@@ -203,6 +220,7 @@ WORKLOADS = {
         "first step, jnn; first step, JAX alone",
         True,
     ),
+    **{f"flags_{name}": _flags(name) for name in ("mlp", "cnn", "lstm", "gpt_s")},
     "guard": _parts(f"a step of an MLP {works.MLP.sizes}", "guard:step", "jnn, plain", works.MLP),
     "guard_tiny": _parts(
         f"a step of an MLP {works.MLP_TINY.sizes}", "guard:step", "jnn, plain", works.MLP_TINY
