@@ -114,7 +114,8 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
         inputs = {"x": embedded("target", params, x_t["tokens"]), "memory": memory}
         if real is not None:
             inputs["memory_mask"] = real
-        carry = decoder.carry(params["decoder"], inputs, length)
+        with scope("decoder"):
+            carry = decoder.carry(params["decoder"], inputs, length)
         h = jnp.tanh(apply_child("start", start, params, {}, _mean(memory, real))[0])
         h = h.astype(carry["layer0"]["hidden"].dtype)
         return carry | {"layer0": carry["layer0"] | {"hidden": h}}

@@ -52,12 +52,15 @@ def test_both_directions_are_explained_where_the_input_is_real(tokens):
     assert texts["both/output"] == "a beside b, which is read from the end"
 
 
-def test_the_end_and_the_mean_of_a_padded_sequence_are_those_of_what_is_real():
+def test_attention_ends_and_means_of_a_padded_sequence_are_of_what_is_real():
+    attend = jnn.residual(jnn.attention(1))
     ends = jnn.parallel(last=jnn.last_element(), mean=jnn.global_average_pool(1))
     x = np.array([3, 1, 4, 1, 0, 0, 0], np.int32)
     example, tokenizer = jax.ShapeDtypeStruct(x.shape, jnp.int32), character_tokenizer("abcdefgh")
-    model = padded(jnn.chain(embedding=jnn.embedding(8, 2), ends=ends))
+    model = padded(jnn.chain(embedding=jnn.embedding(8, 2), attend=attend, ends=ends))
     texts = found(lab_of(model, example, x, tokenizer, real=4))
+    weights = next(text for path, text in texts.items() if path.endswith("/weights"))
+    assert weights == "softmax(q k / √d)"
     assert texts["ends/last/output"] == "the last step"
     assert texts["ends/mean/output"] == "the mean of a window"
 

@@ -33,9 +33,6 @@ export class Making {
     const sibling = (name) => readers.find(({ path }) => path === `${parent}${name}`) ?? null;
     const sources = lab.input.leaves.map((leaf, i) => new Reader(inputValue(leaf), inputs[i]));
     const earlier = [...readers.slice(0, at < 0 ? readers.length : at), ...sources].toReversed();
-    const place = lab.input.leaves.findIndex(
-      ({ path, dtype }) => dtype === "int32" && (!path || path === "tokens"),
-    );
     return {
       reader: at < 0 ? null : readers[at],
       earlier: [
@@ -44,7 +41,7 @@ export class Making {
         ...earlier.filter((reader) => reader.value.dtype === "float32"),
       ],
       params: new Params(lab, model.params),
-      tokens: inputs[place],
+      tokens: inputs.filter((_, i) => lab.input.leaves[i].dtype === "int32"),
       sibling,
       length: (source) => realSize(source, "time", this.page.real),
     };

@@ -23,18 +23,20 @@ export function rotated(x, position, pairs) {
 }
 
 /** softmax(q k / √d) over the keys: explanations that can be tried, see `making.js`. */
-export function* attention(reader, { sibling }) {
+export function* attention(reader, { sibling, length }) {
   const [q, k] = ["query", "key"].map(sibling);
   if (names(reader.path).name !== "weights" || !q?.size("head") || !k?.size("head")) return;
+  const keys = Math.min(reader.size("key"), length(k));
   for (const isCausal of [true, false]) {
     for (const [how, pairs] of Object.entries(PAIRS)) {
       const text = `softmax(q k / √d)${isCausal ? ", up to the query" : ""}${how}`;
-      yield softmaxOf({ q, k, reader, isCausal, pairs, text });
+      yield softmaxOf({ q, k, keys, isCausal, pairs, text });
     }
   }
 }
 
-function softmaxOf({ q, k, reader, isCausal, pairs, text }) {
+/** Over so many keys, those that are real. */
+function softmaxOf({ q, k, keys, isCausal, pairs, text }) {
   const share = Math.max(1, Math.round(q.size("head") / k.size("head")));
   const d = q.size("unit");
   const vector = (source, time, head, stack) => {
@@ -43,13 +45,13 @@ function softmaxOf({ q, k, reader, isCausal, pairs, text }) {
   };
   const logits = ({ head, query, stack }) => {
     const left = vector(q, query, head, stack);
-    return Array.from({ length: isCausal ? query + 1 : reader.size("key") }, (_, key) => {
+    return Array.from({ length: isCausal ? query + 1 : keys }, (_, key) => {
       const right = vector(k, key, Math.floor(head / share), stack);
       return left.reduce((sum, x, unit) => sum + x * right[unit], 0) / Math.sqrt(d);
     });
   };
   const number = (at) => {
-    if (isCausal && at.key > at.query) return 0;
+    if (at.key >= keys || (isCausal && at.key > at.query)) return 0;
     const z = logits(at);
     const most = Math.max(...z);
     return Math.exp(z[at.key] - most) / z.reduce((sum, x) => sum + Math.exp(x - most), 0);

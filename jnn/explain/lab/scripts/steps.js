@@ -170,13 +170,15 @@ function ofSquares(source, at) {
 export function* embeddings(reader, { tokens, params }) {
   const { parent } = names(reader.path);
   const table = params.get(`${parent}embedding`, 2);
-  if (!table || !tokens) return;
+  if (!table) return;
   const D = table.shape[1];
-  for (const factor of [1, Math.sqrt(D)]) {
-    const number = (at) => factor * table.data[tokens[at.time] * D + at.unit];
-    const text =
-      factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
-    yield made("row", text, number, (at) => [{ name: "token", value: tokens[at.time] }]);
+  for (const ids of tokens) {
+    for (const factor of [1, Math.sqrt(D)]) {
+      const number = (at) => factor * table.data[ids[at.time] * D + at.unit];
+      const text =
+        factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
+      yield made("row", text, number, (at) => [{ name: "token", value: ids[at.time] }]);
+    }
   }
 }
 
