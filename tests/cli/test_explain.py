@@ -18,10 +18,10 @@ OWN = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     source = tmp_path_factory.mktemp("explain") / "own.py"
-    source.write_text(OWN.replace("jnn.dense(2)", "jnn.chain(out=jnn.dense(2))"))
+    source.write_text(OWN.replace("jnn.dense(2)", "config.cast(jnn.chain(out=jnn.dense(2)))"))
     module = load(find(str(source)))
     options = RunOptions(quiet=True)
-    config, out = module.Config(epochs=1), source.parent / "out"
+    config, out = module.Config(epochs=1, precision="bfloat16"), source.parent / "out"
     with Run.create("own", config, out=out, source=source, options=options) as run:
         run.finish(main_of(module)(config, run))  # and no report, which takes its time
     return out
@@ -41,6 +41,7 @@ def test_it_writes_a_page_that_needs_nothing_else(run, capsys):
     )
     assert len(data["input"]["examples"]) == 12
     assert str(run.parent) not in page
+    assert "computed in bfloat16, and this page computes in float32" in page
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
 
 
