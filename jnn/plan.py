@@ -3,13 +3,17 @@
 The step is compiled for as many devices of a CPU as the mesh has, from shapes alone: nothing is
 allocated, however large the model is. What the compiler says of memory, and the collectives that it
 put in, are then those of one device of the mesh. Temporaries are those of XLA's compiler for CPUs,
-which fuses less than others do and computes bfloat16 in float32: an upper estimate.
+which fuses less than others do and computes bfloat16 in float32: an upper estimate. It sends
+bfloat16 as float32 too; that is counted as it is before the compiler widens it, in bfloat16.
 """
 
+import contextlib
 import math
 import re
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -142,7 +146,8 @@ def plan(
     split = NamedSharding(mesh, PartitionSpec(BATCH))
     data = jax.tree.map(lambda leaf: with_place(leaf, split), batch)
     counted = operations(jax.make_jaxpr(step)(train_state, batch).jaxpr)
-    compiled = jax.jit(sharded(step, mesh, rules), donate_argnums=0).lower(start, data).compile()
+    lowered = jax.jit(sharded(step, mesh, rules), donate_argnums=0).lower(start, data)
+    compiled, half = _compiled(lowered)
     memory = compiled.memory_analysis()
     rest = start._replace(params=(), optimizer_state=())
     return Plan(
@@ -154,8 +159,42 @@ def plan(
         batch=_bytes(data),
         temporaries=memory.temp_size_in_bytes if memory else 0,
         operations=counted // mesh.size,
-        collectives=collectives(compiled.as_text() or ""),
+        collectives=collectives(compiled.as_text() or "", half),
     )
+
+
+@contextlib.contextmanager
+def _compiled_anew() -> Iterator[None]:
+    """Within the block no program is read from the folder in which JAX keeps them."""
+    from jax.experimental.compilation_cache import compilation_cache
+
+    name = "jax_enable_compilation_cache"
+    before = getattr(jax.config, name)
+    try:
+        jax.config.update(name, False)
+        compilation_cache.reset_cache()  # it looks at this setting once
+        yield
+    finally:
+        jax.config.update(name, before)
+        compilation_cache.reset_cache()
+
+
+_WIDENING = "float-normalization-bf16"
+"""The pass of the compiler for CPUs that makes float32 of bfloat16."""
+
+
+def _compiled(lowered: Any) -> tuple[Any, frozenset[str]]:
+    """A program compiled, and the channels of its collectives that are in bfloat16 elsewhere."""
+    if "bf16" not in lowered.as_text():
+        return lowered.compile(), frozenset()
+    with tempfile.TemporaryDirectory() as folder:
+        dump = {"xla_dump_to": folder, "xla_dump_hlo_pass_re": _WIDENING}
+        with _compiled_anew():
+            compiled = lowered.compile(compiler_options=dump)
+        before = [path.read_text() for path in Path(folder).glob(f"*.before_{_WIDENING}.txt")]
+    lines = (line for text in before for line in text.splitlines())
+    found = (_CHANNEL.search(line) for line in lines if _HALF.search(line))
+    return compiled, frozenset(channel[1] for channel in found if channel)
 
 
 def _bytes(tree: Any) -> int:
@@ -176,14 +215,24 @@ _CALL = re.compile(
 )
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _COLLECTIVE = re.compile(rf"= (.*?) ({'|'.join(KINDS)})(?:-start)?\(")
+_HALF = re.compile(rf"= \(?bf16\[[^=]*? ({'|'.join(KINDS)})(?:-start)?\(")
+_CHANNEL = re.compile(r"channel_id=(\d+)")
+_PROMOTED = re.compile(r"to_apply=%[\w.\-]*_promoted\b")  # a sum of bfloat16 as one of float32
 _ARRAY = re.compile(r"\b([a-z]+\d+(?:e\d+m\d+\w*)?|pred)\[([\d,]*)\]")
 
 
-def collectives(hlo: str) -> dict[str, Collectives]:
+def collectives(hlo: str, half: Collection[str] = ()) -> dict[str, Collectives]:
     """The collectives of a compiled program, by kind, those in a loop as often as it iterates.
 
-    ``hlo`` is ``jax.jit(f).lower(...).compile().as_text()``.
+    ``hlo`` is ``jax.jit(f).lower(...).compile().as_text()``; of the channels ``half``, and of sums
+    that were promoted from bfloat16, half of the bytes count.
     """
+
+    def size_of(line: str, types: str) -> int:
+        channel = _CHANNEL.search(line)
+        is_half = _PROMOTED.search(line) or (channel and channel[1] in half)
+        return _size(types) // (2 if is_half else 1)
+
     own: dict[str, list[tuple[str, int]]] = {}
     inside: dict[str, list[tuple[str, int]]] = {}
     entry, name = "", ""
@@ -194,7 +243,7 @@ def collectives(hlo: str) -> dict[str, Collectives]:
             entry = name if head.group(1) else entry
         elif name:
             if found := _COLLECTIVE.search(line):
-                own[name].append((found.group(2), _size(found.group(1))))
+                own[name].append((found.group(2), size_of(line, found.group(1))))
             trips = _TRIPS.search(line)
             for called in _CALL.findall(line):
                 times = int(trips.group(1)) if trips else 1

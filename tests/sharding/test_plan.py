@@ -151,6 +151,23 @@ def test_parts_of_a_batch_have_examples_of_every_device(options, reductions):
     assert sum(found.values()) <= 2 * 4 * BATCH * 32
 
 
+def test_what_is_computed_in_bfloat16_is_sent_in_bfloat16():
+    """Params are cast before they are gathered, though the compiler for CPUs widens them again."""
+    x = jax.ShapeDtypeStruct((512, 32), jnp.float32)
+
+    def sent(model):
+        def objective(params, state, batch, key):
+            return jnp.mean(jnp.float32(model.apply(params, state, batch)[0]) ** 2), (state, {})
+
+        start = jax.eval_shape(lambda: init_train_state(seed_key(0), model, optax.sgd(0.1), x))
+        return plan(make_step(objective, optax.sgd(0.1)), start, x, make_mesh("fsdp=8")).collectives
+
+    model = jnn.chain(jnn.dense(64), jnp.tanh, jnn.dense(32))
+    wide, half = sent(model), sent(jnn.cast(model, compute=jnp.bfloat16))
+    assert wide["all-gather"].bytes == 2 * half["all-gather"].bytes == 4 * 2 * 32 * 64
+    assert half["all-reduce"].bytes < wide["all-reduce"].bytes
+
+
 def golden():
     """What is committed for this version of JAX."""
     return json.loads(GOLDEN.read_text()).get(version("jax"), {})
