@@ -42,7 +42,7 @@ Result    test AUC and average precision (AP), mean and standard deviation over 
 """
 
 import dataclasses
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -50,10 +50,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
-from jnn import metrics
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.baselines.anomalies import autoregression_score, components_score
+from jnn.data.checks import check_fraction
 from jnn.data.series_windows import stretches
 from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording
@@ -62,7 +62,8 @@ from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores.anomaly import trailing_mean
 from jnn.scores.recording import RecordingJudge
-from jnn.train import SUITED, Preparation, Task, TrainingConfig, in_memory, make_evaluate, once
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
+from jnn.train.anomaly_detection_task import anomaly_detection
 from jnn.train.window_detector import WindowDetector
 
 ABOUT = About(
@@ -149,9 +150,7 @@ class Config(TrainingConfig):
         if self.length % self.every:
             got = f"length={self.length}, every={self.every}"
             raise mistake("config", got=got, expected="whole steps: an every that divides it")
-        if not 0 < self.quantile < 1:
-            got, expected = f"quantile={self.quantile}", "a number between 0 and 1, both excluded"
-            raise mistake("config", got=got, expected=expected)
+        check_fraction("config", "quantile", self.quantile)
         if self.model == "autoencoder":
             unused = ("horizon", "cleaning", "dropout")
             self.refuse(unused, "for an autoencoder", expected="--model forecaster")
@@ -204,7 +203,7 @@ def judge_of(config: Config, recording: Recording) -> RecordingJudge:
 
 def task(config: Config, recording: Recording) -> Task:
     """Squared error; params are kept by that on validation data."""
-    ensemble, judge = detector(config), judge_of(config, recording)
+    ensemble = detector(config)
     data = ensemble.windows(recording)
 
     def objective(params, state, batch, key):
@@ -214,41 +213,11 @@ def task(config: Config, recording: Recording) -> Task:
         y = ensemble.outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
         return config.members * jnp.mean((y - batch["targets"][None]) ** 2), (state, {})
 
-    mse = metrics.collection({"loss": metrics.mean_squared_error()})
-    evaluate = partial(make_evaluate, ensemble.predict, mse, target="targets")
-    validate = evaluate(data.validation, split="validation")
-    score = once(partial(ensemble.score, data=data))
-    baseline_scores = cache(partial(baselines, config, recording, data.x))
-
-    def test(params, state):
-        values = judge.metrics(score(params, state).score)
-        return {f"test/{name}": value for name, value in values.items()} | validate(params, state)
-
-    def sections(fitted):
-        from jnn.explain.sections import anomaly_detection
-
-        return anomaly_detection.report(
-            judge,
-            score(fitted.params, fitted.state),
-            baseline_scores(),
-            model_name=f"this model ({config.model})",
-            name="forecast" if ensemble.horizon else "reconstruction",
-            margin=config.length,
-        )
-
-    return Task(
-        model=ensemble.model,
-        objective=objective,
-        feed=in_memory(data.train, config.batch_size),
-        example=ensemble.example,
-        preparation=ensemble.preparation(data),
-        validate=validate,
-        best="validation/loss",
-        lowest=True,
-        test=test,
-        baselines=lambda: {name: judge.metrics(x)["auc"] for name, x in baseline_scores().items()},
-        sections=sections,
-        data={"validation": len(data.validation["inputs"]), **recording.tested_sizes},
+    return anomaly_detection(
+        *(ensemble, objective, data, judge_of(config, recording)),
+        batch_size=config.batch_size,
+        baselines=partial(baselines, config, recording, data.x),
+        name=f"this model ({config.model})",
     )
 
 
