@@ -65,6 +65,23 @@ def test_attention_ends_and_means_of_a_padded_sequence_are_of_what_is_real():
     assert texts["ends/mean/output"] == "the mean of a window"
 
 
+def test_a_table_that_two_sequences_share_explains_both():
+    words = jnn.embedding(8, 3)
+
+    def init(key, x):
+        return {"embedding": words.init(key, x["tokens"])[0]}, {}
+
+    def apply(params, state, x, **options):
+        vectors = lambda name: words.apply(params["embedding"], {}, x[name])[0]
+        return {name: jnn.tag(vectors(name), f"{name}/vectors") for name in x}, state
+
+    x = {"source": np.array([2, 0, 1], np.int32), "tokens": np.array([3, 1, 4, 1], np.int32)}
+    example = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), x)
+    texts = found(lab_of(jnn.Model(init, apply), example, x))
+    for name in x:
+        assert texts[f"{name}/vectors"] == "the token's row of the table"
+
+
 def test_where_the_memory_begins_with_something_unseen_only_its_start_is_not_explained():
     layer = jnn.gru(3)
 

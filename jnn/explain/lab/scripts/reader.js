@@ -107,6 +107,12 @@ export class Params {
     return { shape, data: found.data.subarray(start, start + size) };
   }
 
+  /** The matrices whose paths end in a name. */
+  tables(name) {
+    const all = [...this.found].filter(([path]) => path.endsWith(`/${name}`));
+    return all.map(([, found]) => found).filter(({ shape }) => shape.length === 2);
+  }
+
   /** How many axes it has, of which `stacked` are those of stacks. */
   rank(path) {
     const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);

@@ -166,18 +166,19 @@ function ofSquares(source, at) {
   return [0, x.reduce((sum, v) => sum + v * v, 0) / x.length];
 }
 
-/** A row of the table of an embedding. */
+/** A row of the table of an embedding, which may be shared, and so have another path. */
 export function* embeddings(reader, { tokens, params }) {
-  const { parent } = names(reader.path);
-  const table = params.get(`${parent}embedding`, 2);
-  if (!table) return;
-  const D = table.shape[1];
-  for (const ids of tokens) {
-    for (const factor of [1, Math.sqrt(D)]) {
-      const number = (at) => factor * table.data[ids[at.time] * D + at.unit];
-      const text =
-        factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
-      yield made("row", text, number, (at) => [{ name: "token", value: ids[at.time] }]);
+  for (const { shape, data } of params.tables("embedding")) {
+    const D = shape[1];
+    const ofTime = tokens.filter((ids) => ids.length === reader.size("time"));
+    if (reader.own.length !== 2 || reader.size("unit") !== D) continue;
+    for (const ids of ofTime) {
+      for (const factor of [1, Math.sqrt(D)]) {
+        const number = (at) => factor * data[ids[at.time] * D + at.unit];
+        const text =
+          factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
+        yield made("row", text, number, (at) => [{ name: "token", value: ids[at.time] }]);
+      }
     }
   }
 }
