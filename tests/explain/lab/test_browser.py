@@ -124,6 +124,9 @@ def test_the_keyboard_goes_from_number_to_number(visit):
     assert "Its gradient to the input" in text(window, "#inspector")
     click(window, "document.querySelector('#inspector .close')")
     assert "Look closer" in text(window, "#inspector")
+    window.execute_script("document.querySelector('#walk canvas').focus()")
+    ActionChains(window).send_keys(Keys.ENTER, Keys.ESCAPE).perform()
+    assert "Look closer" in text(window, "#inspector")
 
 
 def test_a_text_is_typed_and_the_model_writes_on(visit):

@@ -19,6 +19,9 @@ export class Inspector {
     this.making = new Making(page);
     this.invite();
     node.append(this.about, this.changes);
+    document.addEventListener("keydown", ({ key }) => {
+      if (key === "Escape" && page.selected) page.leave();
+    });
   }
 
   /** Show the selected number; what is about it is made anew where another one is selected. */
