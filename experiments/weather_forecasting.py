@@ -26,7 +26,7 @@ Result    test RMSE in degrees, mean and standard deviation over seeds 0, 1, 2; 
 """
 
 import dataclasses
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -37,24 +37,16 @@ import jnn
 from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
-from jnn.baselines.forecasts import hourly_forecasts
+from jnn.baselines.forecasts import errors_by_horizon, hourly_forecasts
 from jnn.data.calendar import calendar_features
 from jnn.data.series_splits import TimeSplit, split_at, split_time
 from jnn.data.series_windows import fill_forward, forecast_sequences
 from jnn.data.sets.series import WINDS, Series, load_beijing_weather
 from jnn.data.sets.synthetic_series import synthetic_weather
+from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.scores.forecasts import by_horizon
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    once,
-    predict_all,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
+from jnn.train.forecasting_task import ForecastSeries, forecasting
 from jnn.train.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
 
 ABOUT = About(
@@ -135,16 +127,9 @@ def windows(
 
     Targets are the temperatures that follow each origin at each horizon.
     """
-    return forecast_sequences(
-        weather.inputs,
-        weather.inputs[:, 0],
-        length=HOURS,
-        origins=origins,
-        horizons=HORIZONS,
-        within=part,
-        stride=stride,
-        reach_back=part.start > 0,
-    )
+    x, is_later = weather.inputs, part.start > 0
+    settings = {"length": HOURS, "origins": origins, "horizons": HORIZONS, "stride": stride}
+    return forecast_sequences(x, x[:, 0], within=part, reach_back=is_later, **settings)
 
 
 def build_model(config: Config) -> jnn.Model:
@@ -180,7 +165,7 @@ def predictor(config: Config, preparation: Preparation) -> jnn.Model:
 
 def task(config: Config, weather: Weather) -> Task:
     """Squared error and pinball loss; params are kept by the squared error on validation data."""
-    networks, example = forecaster(config, weather), describe(config)[1]
+    networks = forecaster(config, weather)
     train = windows(weather, weather.split.train, ORIGINS, stride=ORIGINS // 4)
     validation = windows(weather, weather.split.validation, ORIGINS)
     tested = windows(weather, weather.split.test, 1)
@@ -191,74 +176,34 @@ def task(config: Config, weather: Weather) -> Task:
         mean, quantiles = networks.changes(params, state, x, key=key, train=True)
         change = jnp.broadcast_to(networks.targets(x, batch["targets"]), mean.shape)
         squared = jnp.mean(losses.squared_error(mean, change))
-        pinball = [
-            jnp.mean(losses.quantile(quantiles[..., i], change, level=level))
-            for i, level in enumerate(LEVELS)
-        ]
-        return config.members * (squared + sum(pinball) / len(LEVELS)), (state, {"mse": squared})
+        pinball = lambda i, q: jnp.mean(losses.quantile(quantiles[..., i], change, level=q))
+        of_levels = [pinball(i, level) for i, level in enumerate(LEVELS)]
+        loss = squared + sum(of_levels) / len(LEVELS)
+        return config.members * loss, (state, {"mse": squared})
 
-    metric = by_horizon([f"{h}h" for h in HORIZONS], networks.scales.change)
-    evaluate = partial(make_evaluate, networks.predict, metric, target="targets")
-    predictions = once(partial(predict_all, networks.predict, arrays=tested))
-    errors = cache(partial(baselines, config, weather, tested))
-
-    def test(params, state):
-        values = metric.compute(metric.measure(predictions(params, state), tested["targets"]))
-        names = [f"{name}_{h}h" for name in ("rmse", "coverage") for h in reversed(HORIZONS)]
-        return {f"test/{name}": values[name] for name in names}
-
-    def sections(fitted):
-        from jnn.explain.sections import forecasting
-
-        values, names = test(fitted.params, fitted.state), {f"{h} h": h for h in HORIZONS}
-        model_errors = {"this model": [float(values[f"test/rmse_{h}h"]) for h in HORIZONS]}
-        return [
-            *forecasting.errors(model_errors | errors(), list(names), unit="degrees Celsius"),
-            *forecasting.quantiles(
-                *(weather.time, weather.inputs[:, 0], tested["origin"], names),
-                *(values[:, 0] for values in predictions(fitted.params, fitted.state).values()),
-                levels=LEVELS,
-                past=HOURS,
-                name="temperature in °C",
-            ),
-        ]
-
-    return Task(
-        model=networks.model,
-        objective=objective,
-        feed=in_memory(train, config.batch_size),
-        example=example,
-        preparation=networks.preparation(example),
-        validate=evaluate(validation, split="validation", batch_size=32),
-        best="validation/mse",
-        lowest=True,
-        test=test,
-        baselines=lambda: {name: values[-1] for name, values in errors().items()},
-        sections=sections,
-        data={
-            "name": "beijing_weather",
-            **{part: len(hours) for part, hours in weather.split._asdict().items()},
-        },
+    temperature = weather.inputs[:, 0], "temperature in °C", "degrees Celsius"
+    of_weather = forecasting(
+        *(networks, objective, Splits(train, validation, tested)),
+        ForecastSeries(weather.time, *temperature),
+        horizons=HORIZONS,
+        levels=LEVELS,
+        batch_size=config.batch_size,
+        baselines=partial(baselines, config, weather, tested),
     )
+    return of_weather._replace(data={"name": "beijing_weather", **weather.split.sizes})
 
 
 def baselines(
     config: Config, weather: Weather, test: dict[str, np.ndarray]
 ) -> dict[str, list[float]]:
     """Test RMSE of each baseline at each horizon."""
+    train, x = weather.split.train, weather.inputs
     measured = lambda part: {**part, "inputs": part["inputs"][..., :-CALENDAR]}
     forecasts = hourly_forecasts(
-        weather.time,
-        weather.inputs[:, 0],
-        measured(windows(weather, weather.split.train, 1)),
-        measured(test),
-        within=weather.split.train,
+        *(weather.time, x[:, 0], measured(windows(weather, train, 1)), measured(test)),
+        within=train,
         horizons=HORIZONS,
-        calendar=weather.inputs[:, -CALENDAR:],
+        calendar=x[:, -CALENDAR:],
         trees=3 if config.smoke else 150,
     )
-    squares = lambda forecast: np.square(forecast - test["targets"][:, 0], dtype=np.float64)
-    return {
-        name: np.sqrt(np.mean(squares(forecast), axis=0)).tolist()
-        for name, forecast in forecasts.items()
-    }
+    return errors_by_horizon(forecasts, test["targets"][:, 0])

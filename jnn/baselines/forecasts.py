@@ -138,3 +138,16 @@ def hourly_forecasts(
         "ridge regression": regress(make_pipeline(StandardScaler(), Ridge(10.0))),
         "gradient boosting": regress(HistGradientBoostingRegressor(max_iter=trees, random_state=0)),
     }
+
+
+def errors_by_horizon(
+    forecasts: Mapping[str, np.ndarray], targets: np.ndarray
+) -> dict[str, list[float]]:
+    """The RMSE of forecasts ``(N, H)`` or ``(N, 1)`` of ``targets`` ``(N, H)``, at each horizon.
+
+    >>> errors_by_horizon({"zero": np.zeros((2, 1))}, np.array([[1.0, 2.0], [1.0, 2.0]]))
+    {'zero': [1.0, 2.0]}
+    """
+    squares = lambda forecast: np.square(forecast - targets, dtype=np.float64)
+    rmse = lambda forecast: np.sqrt(np.mean(squares(forecast), axis=0)).tolist()
+    return {name: rmse(forecast) for name, forecast in forecasts.items()}

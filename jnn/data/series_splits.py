@@ -24,6 +24,15 @@ class TimeSplit(NamedTuple):
     validation: range
     test: range
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of times in each part.
+
+        >>> TimeSplit(range(3), range(3, 5), range(5, 6)).sizes
+        {'train': 3, 'validation': 2, 'test': 1}
+        """
+        return {part: len(times) for part, times in self._asdict().items()}
+
 
 def split_time(size: int, *, validation: float = 0.1, test: float = 0.2) -> TimeSplit:
     """The last fraction ``test`` of ``size`` times as the test part, and those before it.
