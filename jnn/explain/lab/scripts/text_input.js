@@ -48,8 +48,9 @@ export class TextInput {
     this.length = page.lab.input.leaves[0].size;
     this.fromEnd = page.lab.kind === "tokens";
     this.field = new TextField(page, "text", (tokens) => this.set(tokens, true));
-    const note = element("p", { class: "quiet" }, `It reads ${this.length} tokens at most.`);
-    node.append(this.field.node, note);
+    const most = `It reads ${this.length} tokens at most`;
+    const note = `${most}, of a longer text its ${this.fromEnd ? "end" : "beginning"}.`;
+    node.append(this.field.node, element("p", { class: "quiet" }, note));
   }
 
   take(example) {
