@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jnn.data.scaling import Scaling
+from jnn.data.tokenizers import Tokenizer
 from jnn.explain.lab.subject import Subject
 from jnn.explain.lab.values import Value
 
@@ -25,6 +26,11 @@ def answer_kind(
         return "boxes", classes, None
     if preparation and preparation.target is not None:
         return "numbers", (), preparation.target
-    if tokenizer and outputs[0].shape[1:] == (tokenizer.vocabulary,):
+    if tokenizer and _are_of_tokens(outputs[0], tokenizer):
         return "tokens", (), None
     return "values", (), None
+
+
+def _are_of_tokens(output: Value, tokenizer: Tokenizer) -> bool:
+    """Whether it is logits of tokens at each step; a model may have more than the tokenizer."""
+    return len(output.shape) == 2 and output.shape[-1] >= tokenizer.vocabulary

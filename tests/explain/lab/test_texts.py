@@ -62,6 +62,11 @@ def test_tokens_are_drawn_from_the_distribution_of_jnn(engine, settings):
     np.testing.assert_allclose(found, expected / expected.sum(), atol=1e-6)
 
 
+def test_what_is_no_token_is_never_drawn(engine):
+    found = engine.value("nextProbabilities(Float32Array.of(0, 0, 9), 2, {})")
+    assert found == [0.5, 0.5]
+
+
 def test_a_draw_has_the_probability_of_its_token(engine):
     assert engine.value("[0, 0.19, 0.21, 0.99].map((u) => drawn([0.2, 0.5, 0.3], u))") == [
         0,

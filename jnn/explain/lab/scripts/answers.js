@@ -106,7 +106,9 @@ export class Answers {
       this.text.replaceChildren(...classBars(answers[0], classes, truth, choose));
     }
     if (kind === "values") {
-      const known = truth ? [element("p", { class: "quiet" }, `Its label in the data is ${truth}.`)] : [];
+      const known = truth
+        ? [element("p", { class: "quiet" }, `Its label in the data is ${truth}.`)]
+        : [];
       this.text.replaceChildren(...known);
     }
     if (kind === "numbers") {

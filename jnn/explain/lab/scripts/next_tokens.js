@@ -21,6 +21,11 @@ export function visible(text) {
   return text === " " ? "␣" : text.replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
 }
 
+/** What the next token is drawn from: of logits those of the `count` tokens that there are. */
+export function nextProbabilities(logits, count, sampling) {
+  return softmax(adjusted(logits.slice(0, count), sampling));
+}
+
 /** The part of the page with the next token; `streamed` are the modules of a stream, if any. */
 export class NextTokens {
   constructor(page, node, streamed = null) {
@@ -75,7 +80,8 @@ export class NextTokens {
   /** Draw the probabilities of the most probable tokens. */
   draw() {
     if (!this.logits) return;
-    this.probabilities = softmax(adjusted(this.logits, this.sampling));
+    const count = this.page.lab.input.tokenizer.tokens.length;
+    this.probabilities = nextProbabilities(this.logits, count, this.sampling);
     const order = Array.from(this.probabilities.keys());
     order.sort((a, b) => this.probabilities[b] - this.probabilities[a]);
     const rows = order.slice(0, SHOWN).map((token, i) => {
