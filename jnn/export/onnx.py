@@ -96,9 +96,10 @@ def _plain(name: str) -> str:
 def with_lax_convolutions(f: Callable, *shapes: Any) -> Callable:
     """f for arrays of these shapes, whose convolutions are those of JAX, one for each group.
 
-    jax2onnx does not know the primitive of jnn, and takes a wrong order of grouped channels. Those
-    within loops and branches stay as they are. f is traced here: within its own trace, jax2onnx has
-    other functions in the place of ``jnp.where`` and the like, which promote to float64.
+    jax2onnx does not know the primitive of jnn, and takes a wrong order of grouped channels. What
+    is padded is joined with its edges, since jax2onnx pads no batch of any size. What is within
+    loops and branches stays as it is. f is traced here: within its own trace, jax2onnx has other
+    functions in the place of ``jnp.where`` and the like, which promote to float64.
 
     >>> import jnn
     >>> model, x = jnn.conv(2, (3,), groups=2), jnp.ones((1, 5, 4))
@@ -130,6 +131,8 @@ def _evaluated(jaxpr: Any, consts: list, inputs: list) -> list:
         operands, name = [*map(read, equation.invars)], equation.primitive.name
         if name == "convolution":
             outputs = [_convolved(*operands, **equation.params)]
+        elif name == "pad" and all(min(edges) >= 0 == edges[2] for edges in _edges(equation)):
+            outputs = [_padded(*operands, _edges(equation))]
         elif name == "gather" and operands[0].dtype == bool:  # ONNX Runtime chooses no booleans
             (taken,) = bind(equation, [operands[0].astype(jnp.int32), *operands[1:]])
             outputs = [taken != 0]
@@ -139,6 +142,25 @@ def _evaluated(jaxpr: Any, consts: list, inputs: list) -> list:
             outputs = bind(equation, operands)
         values.update(zip(equation.outvars, outputs, strict=True))
     return [*map(read, jaxpr.outvars)]
+
+
+def _edges(equation: Any) -> Any:
+    """How many elements a ``pad`` adds before, after and between those of each axis."""
+    return equation.params["padding_config"]
+
+
+def _padded(x: jax.Array, value: jax.Array, edges: Any) -> jax.Array:
+    """x with the value around it, as what is joined."""
+    for axis, (before, after, _) in enumerate(edges):
+        around = [_edge(x, value, axis, n) for n in (before, after)]
+        parts = [*around[0], x, *around[1]]
+        x = jax.lax.concatenate(parts, axis) if len(parts) > 1 else x
+    return x
+
+
+def _edge(x: jax.Array, value: jax.Array, axis: int, n: int) -> list[jax.Array]:
+    shape = (*x.shape[:axis], n, *x.shape[axis + 1 :])
+    return [jax.lax.broadcast(value, shape)] if n else []
 
 
 def _convolved(x: Any, kernel: Any, *, geometry: Geometry) -> jax.Array:
