@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.transformer import TransformerConfig
 from jnn.data.tokenizers import Tokenizer
 from jnn.data.tokenizers.byte_pairs import tokenizers_library
 from jnn.data.tokenizers.pretrained import from_pretrained
@@ -81,7 +82,7 @@ def as_pretrained(
         tokenizer=_for_files(tokenizer) if tokenizer else None,
         settings=settings,
         family=family,
-        config=_config(record, settings),
+        config={**_token_ids(record, tokenizer), **_config(record, settings)},
         tokenizer_config=_special(tokenizer) if tokenizer else {},
     )
 
@@ -107,6 +108,18 @@ def _config(family: Family, settings: Any) -> dict[str, Any]:
         expected=f"settings that {family.name} has",
         remedy="Choose another family, or these settings before training.",
     )
+
+
+def _token_ids(family: Family, tokenizer: Tokenizer | None) -> dict[str, int | None]:
+    """The numbers of special tokens in ``config.json``, null for none.
+
+    Without them transformers take those of a published model, which may be beyond the vocabulary.
+    """
+    if family.config is not TransformerConfig:
+        return {}
+    special = tokenizer.special if tokenizer else {}
+    names = {"bos_token_id": "start", "eos_token_id": "end", "pad_token_id": "padding"}
+    return {key: special.get(name) for key, name in names.items()}
 
 
 def _shown(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from jnn.data.tokenizers import byte_pair_tokenizer, character_tokenizer
 from jnn.errors import JnnError
 from jnn.interop import as_pretrained, load, save
 from jnn.interop.own import differences
+from jnn.layers.positions import LongScaling
 from tests.interop import tiny
 
 SIZES = {"vocabulary": 13, "length": 9, "width": 8, "depth": 2, "heads": 2, "hidden": 12}
@@ -23,6 +24,17 @@ SETTINGS = {
     "mistral": TransformerConfig(**SIZES, **LLAMA, use_bias=False, window=3, head="dense"),
     "gpt_neox": TransformerConfig(
         **SIZES, positions="rotary", rotary_fraction=0.5, head="dense", branches="parallel"
+    ),
+    "gpt_neo": TransformerConfig(**SIZES, window=(0, 3), scaled=False, attention_bias="output"),
+    "qwen2": TransformerConfig(
+        **SIZES, **LLAMA, use_bias=False, attention_bias="inputs", window=(0, 3), norm_epsilon=1e-6
+    ),
+    "phi3": TransformerConfig(
+        **{**SIZES, "width": 16},
+        **LLAMA,
+        use_bias=False,
+        head="dense",
+        rotary_scaling=LongScaling((1.0, 2.0, 3.0, 4.0), (2.0, 4.0, 6.0, 9.0), 5, 1.2),
     ),
     "opt": TransformerConfig(**SIZES, activation="relu", first_position=2),
     "electra": TransformerConfig(
@@ -113,6 +125,8 @@ def test_a_tokenizer_of_byte_pairs_comes_along(tmp_path):
     text = "lower néé"
     assert again.encode(text).tolist() == tokenizer.encode(text).tolist()
     assert again.decode(again.encode(text)) == text
+    config = json.loads((tmp_path / "own" / "config.json").read_text())
+    assert (config["eos_token_id"], config["pad_token_id"]) == (tokenizer.end, None)
 
 
 @pytest.mark.parametrize(
