@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "jnn tokens book.txt another.txt --out tokens --vocabulary 8192",
     "jnn tokens articles.jsonl --out tokens --tokenizer runs/text_generation/latest",
-    "zcat corpus.gz | jnn tokens - --out tokens --tokenizer tokenizer.json",
+    "jnn tokens - --out tokens --tokenizer tokenizer.json < corpus.txt",
 )
 LEARNED = 2**25
 """Characters that a vocabulary is learned from, at most."""
