@@ -29,7 +29,6 @@ Result    Mean and standard deviation over seeds 0, 1, 2; a run takes 1.5 min of
 """
 
 import dataclasses
-from functools import cache, partial
 from typing import Any
 
 import jax
@@ -39,31 +38,15 @@ import jnn
 from jnn import losses
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.tcn import TCNConfig, tcn
-from jnn.baselines.returns import ReturnForecasts, market_baselines, mean_qlike, rmse_ratio
 from jnn.data.series_splits import walk_forward
 from jnn.data.sets.series import load_stocks
 from jnn.data.sets.stock_market import Market, market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
-from jnn.errors import mistake
 from jnn.runs import About
-from jnn.scores.returns import of_returns
-from jnn.train import (
-    SUITED,
-    Preparation,
-    Task,
-    TrainingConfig,
-    in_memory,
-    make_evaluate,
-    once,
-    predict_all,
-)
-from jnn.train.return_windows import (
-    FEATURES,
-    market_preparation,
-    of_stock,
-    prepared_features,
-    walk_forward_windows,
-)
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
+from jnn.train.return_forecaster import ReturnForecaster
+from jnn.train.return_windows import walk_forward_windows
+from jnn.train.returns_task import return_forecasting
 
 ABOUT = About(
     task="stock prediction",
@@ -76,15 +59,6 @@ ABOUT = About(
 )
 TICKERS = ("AAPL", "IBM", "MSFT", "GOOG")
 NETWORKS = ("lstm", "tcn")
-SUFFIXES = {
-    "both": "",
-    "lstm": "_lstm",
-    "tcn": "_tcn",
-    "constant": "_constant",
-    "weighted": "_weighted",
-    "GARCH(1,1)": "_garch",
-}
-"""Of the metrics, by method."""
 DAYS = 40  # before a forecast that a network sees, at least
 ORIGINS = 60  # days of a training window that forecasts are made from
 TESTED = 0.2  # of the days of each stock
@@ -132,118 +106,38 @@ def build_model(config: Config) -> jnn.Model:
     return jnn.ensemble(networks, config.folds, x_axis=0)
 
 
+def forecaster(config: Config) -> ReturnForecaster:
+    """The networks, whose outputs are the mean and the change of the logarithm of the variance."""
+    return ReturnForecaster(build_model(config), config.folds, DAYS, mixture="both")
+
+
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
-    return build_model(config), jax.ShapeDtypeStruct((config.folds, DAYS, FEATURES), jnp.float32)
-
-
-def forecast(model: jnn.Model, params, state, inputs: jax.Array, **options):
-    """Mean and log variance of the next scaled return, ``(N, folds, origins)`` by network.
-
-    An output is small at first, so that training starts from a mean near zero and from the
-    exponentially weighted variance.
-    """
-    outputs, _ = model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
-    last = lambda y: 0.1 * jnp.moveaxis(y, 0, 1)[:, :, DAYS - 1 :].astype(jnp.float32)
-    changes = {name: last(y) for name, y in outputs.items()}
-    log_variance = inputs[:, :, DAYS - 1 :, 0]
-    return {name: (y[..., 0], log_variance + y[..., 1]) for name, y in changes.items()}
-
-
-def both(values: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The values of each network, and their mean."""
-    return {**values, "both": sum(values.values(), jnp.zeros(())) / len(values)}
+    return build_model(config), forecaster(config).example
 
 
 def predictor(config: Config, preparation: Preparation) -> jnn.Model:
-    """Scaled days ``(..., T, 4 S)`` -> mean and deviation of the next return of S stocks.
-
-    They are those of the networks of the last fold, ``(..., S)``. For `jnn.load`, whose inputs are
-    the `jnn.train.return_windows.observations` of all stocks side by side.
-    """
-    model, example = describe(config)
-
-    def init(key, x):
-        return model.init(key, example)
-
-    def apply(params, state, x, *, key=None, train=False, mask=None):
-        if x.ndim < 2 or x.shape[-2] < DAYS:
-            expected = f"{DAYS} days (..., T, D) or more"
-            raise mistake("stock_prediction", got=f"shape {x.shape}", expected=expected)
-        inputs = prepared_features(preparation, x)[..., -DAYS:, :]
-        each = inputs.reshape(-1, 1, *inputs.shape[-2:])
-        moments = forecast(model, params, state, jnp.repeat(each, config.folds, axis=1))
-        last = lambda values: values[:, -1, -1].reshape(inputs.shape[:-2])
-        mean = both({name: last(m) for name, (m, _) in moments.items()})["both"]
-        variance = both({name: jnp.exp(last(h)) for name, (_, h) in moments.items()})["both"]
-        return {"mean": mean, "deviation": jnp.sqrt(variance)}, state
-
-    return jnn.Model(init, apply)
+    """Days of all stocks -> mean and deviation of their next returns, by the last fold."""
+    return forecaster(config).predictor(preparation)
 
 
 def task(config: Config, market: Market) -> Task:
     """Normal log-likelihood; params are kept by that of the validation days."""
-    model, folds = build_model(config), walk_forward(len(market.time), folds=config.folds)
+    networks, folds = forecaster(config), walk_forward(len(market.time), folds=config.folds)
     sizes = {"length": DAYS, "origins": ORIGINS, "tested": TESTED}
     splits = walk_forward_windows(market, folds, **sizes)
 
     def objective(params, state, batch, key):
         """The sum over networks and folds: no network's gradient depends on another."""
-        forecasts = forecast(model, params, state, batch["inputs"], key=key, train=True)
+        forecasts = networks.forecast(params, state, batch["inputs"], key=key, train=True)
         loss = losses.gaussian_negative_log_likelihood
         nll = {name: jnp.mean(loss(*forecasts[name], batch["target"])) for name in NETWORKS}
-        return config.folds * sum(nll.values()), (state, nll)
+        return config.folds * (nll["lstm"] + nll["tcn"]), (state, nll)
 
-    def predict(params, state, batch):
-        """``mean`` and ``variance`` of the next return ``(N, folds)``, by network and of both."""
-        forecasts, scale = forecast(model, params, state, batch["inputs"]), batch["deviation"]
-        mean = {name: m[..., -1] * scale for name, (m, _) in forecasts.items()}
-        variance = {name: jnp.exp(h[..., -1]) * scale**2 for name, (_, h) in forecasts.items()}
-        return {"mean": both(mean), "variance": both(variance), "count": batch["count"]}
-
-    baseline_forecasts = cache(partial(market_baselines, market, folds, tested=TESTED))
-
-    @once
-    def forecasts(params, state) -> dict[str, ReturnForecasts]:
-        """Those of the networks and of the baselines for the test days, by stock."""
-        predicted, by_stock = predict_all(predict, params, state, splits.test), {}
-        for number, (ticker, others) in enumerate(baseline_forecasts().items()):
-            moments = of_stock(splits.test, number, (predicted["mean"], predicted["variance"]))
-            by_stock[ticker] = others.with_methods(*moments)
-        return by_stock
-
-    def test(params, state):
-        stocks = list(forecasts(params, state).values())
-        ratios = {name: rmse_ratio(stocks, name) for name in ("both", *NETWORKS)}
-        return {
-            **{f"test/rmse_ratio{SUFFIXES[name]}": ratio for name, ratio in ratios.items()},
-            **{f"test/qlike{end}": mean_qlike(stocks, name) for name, end in SUFFIXES.items()},
-        }
-
-    def sections(fitted):
-        from jnn.explain.sections import returns
-
-        time = market.time[market.stocks[TICKERS[0]].last(TESTED)]
-        return returns.report(forecasts(fitted.params, fitted.state), time, "both")
-
-    evaluate = partial(make_evaluate, predict, of_returns(NETWORKS, "both"), target="return")
-    return Task(
-        model=model,
-        objective=objective,
-        feed=in_memory(splits.train, config.batch_size),
-        example=describe(config)[1],
-        preparation=market_preparation(market, folds[-1], length=DAYS),
-        validate=evaluate(splits.validation, split="validation"),
-        best="validation/nll",
-        lowest=True,
-        test=test,
-        baselines=lambda: {
-            name: rmse_ratio(baseline_forecasts().values(), name)
-            for name in baseline_forecasts()[TICKERS[0]].mean
-        },
-        sections=sections,
-        data={
-            "name": "stocks",
-            "test": {name: len(stock.last(TESTED)) for name, stock in market.stocks.items()},
-        },
+    of_stocks = return_forecasting(
+        *(networks, objective, splits, market, folds),
+        networks=NETWORKS,
+        tested=TESTED,
+        batch_size=config.batch_size,
     )
+    return of_stocks._replace(data={"name": "stocks", **of_stocks.data})
