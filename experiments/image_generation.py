@@ -54,7 +54,7 @@ from jnn.decoding.generate import Request
 from jnn.errors import mistake
 from jnn.generative.objectives import Generative, adversarial, diffusing, variational
 from jnn.generative.optimizer import of_two_players
-from jnn.generative.samples import samples_of_classes
+from jnn.generative.samples import asked_classes, samples_of_classes
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.runs import About, Run, trained
 from jnn.train import SUITED, Task, TrainingConfig, run_task
@@ -69,9 +69,9 @@ ABOUT = About(
     expected="0.638 ± 0.009 (fashion_mnist, dcgan)",
     cost="15 min of processor time",
 )
-CLASSES = {"fashion_mnist": images.FASHION_CLASSES, "digits": images.DIGIT_CLASSES}
-SHAPES = {"fashion_mnist": (28, 28, 1), "digits": (8, 8, 1)}
 EPOCHS = {"dcgan": 15, "wgan_gp": 9, "vae": 12, "diffusion": 5}  # ten times as many for digits
+USUAL = {"discriminator_rate": 2.0, "discriminator_steps": 1, "penalty": 10.0}
+USUAL |= {"unlabelled": 0.1, "guidance": 1.0, "sampling_steps": 20}
 GAN = {"channels": (64, 32), "noise": 64, "learning_rate": 5e-4, "batch_size": 64}
 SETTINGS = {
     "dcgan": GAN,
@@ -124,19 +124,9 @@ class Config(TrainingConfig):
     def suited(self) -> dict[str, Any]:
         """The settings that suit the model, the data, or a smoke run."""
         epochs = EPOCHS[self.model] * (10 if self.data == "digits" else 1)  # of 40 times fewer
-        suited = {
-            "noise": math.prod(SHAPES[self.data]),
-            "epochs": epochs,
-            "samples": 10_000,
-            "discriminator_rate": 2.0,
-            "discriminator_steps": 1,
-            "penalty": 10.0,
-            "unlabelled": 0.1,
-            "guidance": 1.0,
-            "sampling_steps": 20,
-        }
+        sizes = {"noise": math.prod(images.SHAPES[self.data]), "epochs": epochs, "samples": 10_000}
         small = {"epochs": 2, "channels": (8,), "samples": 200, "sampling_steps": 3}
-        return suited | SETTINGS[self.model] | (small if self.smoke else {})
+        return sizes | USUAL | SETTINGS[self.model] | (small if self.smoke else {})
 
     def __post_init__(self):
         """Refuse settings that no model can have, or that this one does not use."""
@@ -172,31 +162,20 @@ class Config(TrainingConfig):
 
 def load_data(config: Config, *, offline: bool = False) -> Splits:
     """Images and labels; in a smoke run random ones where the real ones are not embedded."""
-    if config.data == "digits":
-        return images.load_digits()
-    if config.smoke:
-        return images.synthetic_images(1000, images.FASHION_CLASSES)
-    return images.load_fashion_mnist(offline=offline)
+    synthetic = 1000 if config.smoke else None
+    return images.load_images(config.data, offline=offline, synthetic=synthetic)
 
 
 def build(config: Config) -> Generative:
     """The model with its objective and its sampler."""
-    sizes = {
-        "shape": SHAPES[config.data],
-        "classes": len(CLASSES[config.data]),
-        "channels": config.channels,
-    }
+    shape, classes = images.SHAPES[config.data], len(images.CLASSES[config.data])
+    sizes = {"shape": shape, "classes": classes, "channels": config.channels}
     if config.model == "vae":
         return variational(VAEConfig(**sizes, latent=config.noise), config.cast)
     if config.model == "diffusion":
         settings = DenoiserConfig(**sizes, patch=2 if config.data == "fashion_mnist" else 1)
-        return diffusing(
-            settings,
-            config.cast,
-            unlabelled=config.unlabelled,
-            guidance=config.guidance,
-            steps=config.sampling_steps,
-        )
+        guided = {"unlabelled": config.unlabelled, "guidance": config.guidance}
+        return diffusing(settings, config.cast, **guided, steps=config.sampling_steps)
     is_wasserstein = config.model == "wgan_gp"
     settings = GANConfig(**sizes, noise=config.noise, spectral=not is_wasserstein)
     loss, penalty = (WASSERSTEIN, config.penalty) if is_wasserstein else (HINGE, 0.0)
@@ -213,16 +192,12 @@ def generate(config: Config, folder: Path, request: Request):
     """A figure of images of all classes, or of the one that the prompt names."""
     from jnn.explain.results.reconstruction import image_rows
 
-    classes, prompt = CLASSES[config.data], request.prompt.strip().lower()
-    chosen = [name for name in classes if prompt in ("", name.lower())]
-    if not chosen:
-        expected = f"nothing, or one of {', '.join(classes)}"
-        raise mistake("image_generation", got=f"prompt={request.prompt!r}", expected=expected)
-    generative = build(config)
+    classes, generative = images.CLASSES[config.data], build(config)
+    asked = asked_classes(request.prompt, classes)
     params, state = trained(generative.model, generative.example, folder)
-    draw = partial(samples_of_classes, generative, params, state, len(classes), FEW)
-    drawn = draw(seed=request.seed)
-    return image_rows({name: drawn[classes.index(name)] for name in chosen})
+    sampler = partial(samples_of_classes, generative, params, state)
+    drawn = sampler(len(classes), FEW, seed=request.seed)
+    return image_rows({classes[k]: drawn[k] for k in asked})
 
 
 def task(config: Config, splits: Splits) -> Task:
@@ -234,5 +209,5 @@ def task(config: Config, splits: Splits) -> Task:
 def main(config: Config, run: Run) -> dict[str, Any]:
     """`run_task`, which after each epoch keeps an image of each class, always of the same noise."""
     whole = task(config, load_data(config, offline=run.options.offline))
-    keeping = whole, build(config), CLASSES[config.data], run.folder / "samples"
+    keeping = whole, build(config), images.CLASSES[config.data], run.folder / "samples"
     return run_task(keeping_samples(*keeping), config, run)

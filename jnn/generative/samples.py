@@ -1,5 +1,6 @@
 """Images that a generative model draws, and samples that are kept while it trains."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,22 @@ def draw_images(
     starts = range(0, len(padded), batch_size)
     images = [generative.draw(params, state, batch(i)) for i in starts]
     return np.concatenate([np.asarray(image, np.float32) for image in images])[:count]
+
+
+def asked_classes(prompt: str, classes: Sequence[str]) -> list[int]:
+    """The numbers of the classes that a prompt asks for: of all where it is empty, or of one.
+
+    Case and outer spaces do not matter. Raises `JnnError` for what is no name of a class.
+
+    >>> asked_classes(" dog", ["Cat", "Dog"]), asked_classes("", ["Cat", "Dog"])
+    ([1], [0, 1])
+    """
+    name = prompt.strip().lower()
+    asked = [k for k, other in enumerate(classes) if name in ("", other.lower())]
+    if not asked:
+        expected = f"nothing, or one of {', '.join(classes)}"
+        raise mistake("generate", got=f"prompt={prompt!r}", expected=expected)
+    return asked
 
 
 def samples_of_classes(
