@@ -132,7 +132,7 @@ def _evaluated(jaxpr: Any, consts: list, inputs: list) -> list:
         if name == "convolution":
             outputs = [_convolved(*operands, **equation.params)]
         elif name == "pad" and all(min(edges) >= 0 == edges[2] for edges in _edges(equation)):
-            outputs = [_padded(*operands, _edges(equation))]
+            outputs = [_padded(operands[0], operands[1], _edges(equation))]
         elif name == "gather" and operands[0].dtype == bool:  # ONNX Runtime chooses no booleans
             (taken,) = bind(equation, [operands[0].astype(jnp.int32), *operands[1:]])
             outputs = [taken != 0]
@@ -149,7 +149,7 @@ def _edges(equation: Any) -> Any:
     return equation.params["padding_config"]
 
 
-def _padded(x: jax.Array, value: jax.Array, edges: Any) -> jax.Array:
+def _padded(x: Any, value: Any, edges: Any) -> Any:
     """x with the value around it, as what is joined."""
     for axis, (before, after, _) in enumerate(edges):
         around = [_edge(x, value, axis, n) for n in (before, after)]
@@ -158,7 +158,7 @@ def _padded(x: jax.Array, value: jax.Array, edges: Any) -> jax.Array:
     return x
 
 
-def _edge(x: jax.Array, value: jax.Array, axis: int, n: int) -> list[jax.Array]:
+def _edge(x: Any, value: Any, axis: int, n: int) -> list:
     shape = (*x.shape[:axis], n, *x.shape[axis + 1 :])
     return [jax.lax.broadcast(value, shape)] if n else []
 

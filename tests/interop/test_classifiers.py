@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, processors
 
 import jnn
 from jnn.cli import main
-from jnn.interop import load
+from jnn.interop import load, pretrained_encoder
 from tests.interop import tiny
 
 START, END = 260, 261  # of the tokens of `tiny.encoder`
@@ -50,6 +50,16 @@ def test_a_text_has_the_class_of_its_tokens_between_their_ends(texts, tmp_path, 
     assert main(["predict", str(texts), str(tmp_path / "texts.txt")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[1] for line in lines] == answer.label.tolist()
+
+
+def test_training_begins_with_the_encoder_of_a_classifier(texts):
+    encoder = pretrained_encoder(texts, dropout=0.1)
+    params, _ = encoder.read()
+    its = load(texts).params
+    assert its.keys() - params.keys() == {"pooler", "out"}
+    jax.tree.map(np.testing.assert_array_equal, params, {name: its[name] for name in params})
+    shapes = jax.eval_shape(encoder.model.init, jax.random.key(0), jnp.arange(3))[0]
+    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, params)
 
 
 def test_a_picture_is_classified_as_its_pixels_are(tmp_path, capsys):

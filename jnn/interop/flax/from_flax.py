@@ -98,7 +98,8 @@ def from_nnx(
     a module, ``init`` returns the values that it has, and of a function those that it draws.
     ``rank`` and ``call`` are as in `from_linen`; modules are set to ``train()`` and ``eval()``.
 
-    Raises `JnnError` for variables of other kinds, such as caches, and for a mask.
+    Raises `JnnError` for variables of other kinds, such as caches, for arrays that are no
+    variables, such as the scales of `nnx.WeightNorm`, and for a mask.
 
     >>> import jax, jax.numpy as jnp
     >>> model = from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
@@ -115,7 +116,7 @@ def from_nnx(
         graph, params, state, draws, others = nnx.split(
             module, nnx.Param, nnx.BatchStat, nnx.RngState, ...
         )
-        kinds = {type(variable).__name__: 0 for _, variable in nnx.to_flat_state(others)}
+        kinds = {_kind(variable): 0 for _, variable in nnx.to_flat_state(others)}
         check_collections(kinds, (), caller)
         return graph, params, state, draws
 
@@ -146,6 +147,11 @@ def from_nnx(
     return Model(init, apply)
 
 
+def _kind(variable: Any) -> str:
+    """What a variable is called; modules may have arrays that are none, which are not trained."""
+    return type(variable).__name__ if isinstance(variable, nnx.Variable) else "plain array"
+
+
 def _as_dict(state: nnx.State) -> Params | State:
     """The values of variables, as a nested dict of which the keys are text."""
     tree: dict[str, Any] = {}
@@ -170,13 +176,15 @@ def _as_state(template: nnx.State, tree: Mapping[str, Any]) -> nnx.State:
 
 
 def _drawn(template: nnx.State, key: jax.Array | None) -> nnx.State:
-    """The random streams of a module, begun anew from a key."""
+    """The random streams of a module, or of each of its stacked layers, begun anew from a key."""
     start = jax.random.key(0) if key is None else key
     variables = []
     for path, variable in nnx.to_flat_state(template):
+        shape = variable.get_value().shape
         if isinstance(variable, nnx.RngKey):
             value = child_key(start, "/".join(map(str, path)))
+            value = jax.random.split(value, shape) if shape else value
         else:
-            value = jnp.zeros((), jnp.uint32)
+            value = jnp.zeros(shape, jnp.uint32)
         variables.append((path, variable.replace(value)))
     return nnx.from_flat_state(variables)

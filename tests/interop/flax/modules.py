@@ -64,3 +64,34 @@ class NNXBlock(nnx.Module):
         mask = nnx.make_causal_mask(jnp.ones(x.shape[:-1]))
         x = x + self.attention(self.norms[0](x), mask=mask)
         return x + self.output(nnx.gelu(self.hidden(self.norms[1](x))))
+
+
+class NNXLayer(nnx.Module):
+    """One of several layers as one."""
+
+    def __init__(self, *, rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x):
+        return self.dropout(self.norm(self.linear(x)))
+
+
+class NNXScanned(nnx.Module):
+    """Three layers, of which each leaf has a first axis, one after the other by a scan."""
+
+    def __init__(self, *, rngs):
+        @nnx.split_rngs(splits=3)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def make(rngs):
+            return NNXLayer(rngs=rngs)
+
+        self.layers = make(rngs)
+
+    def __call__(self, x):
+        @nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
+        def deep(layer, x):
+            return layer(x)
+
+        return deep(self.layers, x)

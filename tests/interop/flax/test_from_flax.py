@@ -9,7 +9,7 @@ from flax import linen, nnx
 import jnn
 from jnn.interop.flax import from_linen, from_nnx
 from jnn.testing import check_model
-from tests.interop.flax.modules import NNXCNN, LinenBlock, LinenCNN, NNXBlock
+from tests.interop.flax.modules import NNXCNN, LinenBlock, LinenCNN, NNXBlock, NNXScanned
 
 IMAGES = jnp.asarray(np.linspace(-1, 1, 2 * 3 * 16, dtype=np.float32).reshape(2, 3, 4, 4, 1))
 SEQUENCES = jnp.asarray(np.sin(np.arange(48, dtype=np.float32)).reshape(2, 6, 4))
@@ -54,6 +54,21 @@ def test_a_layer_of_linen_computes_what_it_does_in_linen(module, x):
         return module.apply(variables, x, **evaluation), model.apply(params, state, x)[0]
 
     np.testing.assert_array_equal(*both(variables, x))
+
+
+def test_layers_of_nnx_that_are_scanned_draw_each_for_itself():
+    model = from_nnx(lambda rngs: NNXScanned(rngs=rngs))
+    x = SEQUENCES[0]
+    params, state = started(model, x)
+    assert params["layers"]["linear"]["kernel"].shape == (3, 4, 4)
+    trained = jax.jit(lambda key: model.apply(params, state, x, key=key, train=True))
+    (y, after), (other, _) = trained(KEY), trained(jax.random.key(1))
+    assert np.any(y != other)
+    assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+    made = nnx.jit(lambda: NNXScanned(rngs=nnx.Rngs(KEY)))()
+    made.eval()
+    expected = nnx.jit(lambda module, x: module(x))(made, x)
+    np.testing.assert_allclose(jax.jit(model.apply)(params, state, x)[0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -183,5 +198,9 @@ def test_variables_of_other_kinds_are_refused():
         def __init__(self):
             self.count = nnx.Variable(jnp.zeros(()))
 
+    with pytest.raises(
+        jnn.JnnError, match="WeightNorm of NNX: got variables of the kind plain arr"
+    ):
+        from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs))
     with pytest.raises(jnn.JnnError, match="Counter of NNX: got variables of the kind Variable"):
         from_nnx(Counter())
