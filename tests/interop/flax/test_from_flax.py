@@ -198,9 +198,8 @@ def test_variables_of_other_kinds_are_refused():
         def __init__(self):
             self.count = nnx.Variable(jnp.zeros(()))
 
-    with pytest.raises(
-        jnn.JnnError, match="WeightNorm of NNX: got variables of the kind plain arr"
-    ):
-        from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs))
+    scaled = from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs))
+    with pytest.raises(jnn.JnnError, match="WeightNorm of NNX: got variables of the kind plain a"):
+        jax.eval_shape(scaled.init, KEY, jnp.ones(2))
     with pytest.raises(jnn.JnnError, match="Counter of NNX: got variables of the kind Variable"):
         from_nnx(Counter())
