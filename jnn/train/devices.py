@@ -89,6 +89,7 @@ def beside(train_state: Any, feed: Feed) -> Feed:
     )
 
     def read(key: jax.Array, step: int, whole: tuple[int, int]) -> Iterator[Any]:
+        key = on_one(key)  # other processes have copies too, which the host cannot read
         if part is None:
             return (placed(data, home) for data in stream(key, step, whole))
         join = lambda leaf, shape: jax.make_array_from_process_local_data(

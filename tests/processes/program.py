@@ -37,6 +37,7 @@ def stream(read):
     """A feed that notes the part of each batch that was read."""
 
     def batches(key, step, part):
+        jax.device_put(key, jax.local_devices()[0])  # as what draws the order of examples does
         index, count = part
         read.append(part)
         while True:
@@ -58,7 +59,7 @@ def main(index, port, folder):
         state = type(
             "State", (), {"step": placed(np.int32(0), NamedSharding(mesh, PartitionSpec()))}
         )
-        data = beside(state, stream(read)).read(jax.random.key(0), 5)
+        data = beside(state, stream(read)).read(tree["key"], 5)
         total = jax.jit(jnp.sum)
         sums = [int(total(next(data)["x"])) for _ in range(2)]
         with Checkpoints(folder, processes=processes) as checkpoints:
