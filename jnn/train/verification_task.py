@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -64,9 +64,9 @@ def verification(
     others = cache(baselines)
 
     def validation_auc():
-        auc = area_under_curve(splits.validation[label])
-        of_validation = lambda params, state: embed(params, state, splits.validation)
-        return jax.jit(lambda *kept: {"validation/auc": auc(of_validation(*kept))})
+        auc, part = area_under_curve(splits.validation[label]), cast(Any, splits.validation)
+        of_part = lambda params, state: {"validation/auc": auc(embed(params, state, part))}
+        return jax.jit(of_part)
 
     def test(params: Any, state: Any) -> dict[str, float]:
         scores = summarize(of_test(params, state), truth)
