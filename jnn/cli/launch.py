@@ -237,15 +237,17 @@ def _stopped_with_parent() -> Callable[[], None] | None:
 
     None where the system has no such thing.
     """
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "prctl"):
+        return None
     parent = os.getpid()
 
     def begin() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        library.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # gone meanwhile
             os.kill(os.getpid(), signal.SIGTERM)
 
-    return begin if prctl is not None else None
+    return begin
 
 
 def free_port() -> int:
