@@ -24,12 +24,13 @@ def names(tokenizer: Tokenizer, tokens: ArrayLike) -> list[str]:
 
 
 def readable(token: str, most: int = 14) -> str:
-    """A token with visible blanks; of a long one the beginning.
+    """A token with visible blanks, and escapes for what no font has; of a long one the beginning.
 
-    >>> readable(" the\\n"), readable("")
-    ('␣the↵', '∅')
+    >>> readable(" the\\n"), readable(""), readable("\\x0f")
+    ('␣the↵', '∅', '\\\\x0f')
     """
     token = token.translate(VISIBLE) or "∅"
+    token = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in token)
     return token if len(token) <= most else token[: most - 1] + "…"
 
 
