@@ -41,7 +41,7 @@ def graph(parts: Parts, location: Location) -> Graph:
     param; other operations are part of the edge. Masks, which are boolean, are no edges.
     """
     flow = _Flow(parts, location)
-    edges, operations = _used(flow.edges), flow.operations
+    edges, operations = _used(_forward(flow.edges)), flow.operations
     if len(operations) > MANY:
         edges, operations = _merged(edges, operations, lambda a, b: True)
     edges, operations = _merged(edges, operations, lambda a, b: a == b and a in ("+", "×"))
@@ -119,6 +119,22 @@ class _Flow:
         name = f"@{symbol}#{taken + 1}" if taken else f"@{symbol}"
         self.operations[name] = symbol
         return name
+
+
+def _forward(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """Without edges that lead back, as from one step in time to the next, in the order of edges.
+
+    >>> _forward((("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")))
+    (('a', 'b'), ('b', 'c'), ('c', 'd'))
+    """
+    kept: list[Edge] = []
+    for start, end in edges:
+        reached = [end]
+        for name in reached:
+            reached += [b for a, b in kept if a == name and b not in reached]
+        if start not in reached:
+            kept.append((start, end))
+    return tuple(kept)
 
 
 def _used(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
