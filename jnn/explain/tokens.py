@@ -1,5 +1,6 @@
 """Tokens as readable text, and as the ticks of an axis."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
@@ -30,8 +31,13 @@ def readable(token: str, most: int = 14) -> str:
     ('␣the↵', '∅', '\\\\x0f')
     """
     token = token.translate(VISIBLE) or "∅"
-    token = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in token)
+    token = "".join(map(_drawn, token))
     return token if len(token) <= most else token[: most - 1] + "…"
+
+
+def _drawn(character: str) -> str:
+    is_control = unicodedata.category(character) == "Cc"
+    return character.encode("unicode_escape").decode() if is_control else character
 
 
 def ticks(
