@@ -12,7 +12,7 @@ SINGLE = 1e-5  # float32 against float64: sums over a hundred examples
 def test_a_setting_of_zero_is_not_taken_for_none():
     config = experiment.Config(data="diabetes", dropout=0.0, weight_decay=0.0)
     assert (config.dropout, config.weight_decay) == (0, 0)
-    assert (config.hidden, config.epochs) == (experiment.OF_DATA["diabetes"]["hidden"], 60)
+    assert (config.hidden, config.epochs) == (experiment.NETWORKS["diabetes"]["hidden"], 60)
 
 
 def test_the_error_is_that_of_the_mean_over_members_in_units_of_the_target():
