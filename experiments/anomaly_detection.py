@@ -62,9 +62,9 @@ from jnn.errors import mistake
 from jnn.runs import About
 from jnn.scores.anomaly import trailing_mean
 from jnn.scores.recording import RecordingJudge
+from jnn.tasks.anomaly_detection_task import anomaly_detection
+from jnn.tasks.window_detector import WindowDetector
 from jnn.train import SUITED, Preparation, Task, TrainingConfig
-from jnn.train.anomaly_detection_task import anomaly_detection
-from jnn.train.window_detector import WindowDetector
 
 ABOUT = About(
     task="detection of anomalies in sensor data",

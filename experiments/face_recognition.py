@@ -46,8 +46,8 @@ from jnn.data.sets.faces import HEIGHT, WIDTH, load_faces, split_people, synthet
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.runs import About
+from jnn.tasks.verification_task import verification
 from jnn.train import SUITED, Preparation, Task, TrainingConfig
-from jnn.train.verification_task import verification
 
 ABOUT = About(
     task="face verification",

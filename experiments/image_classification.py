@@ -37,7 +37,8 @@ from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.interop.pretrained import Pretrained, image_settings, pretrained_image_classifier
 from jnn.runs import About
-from jnn.train import SUITED, FineTuningConfig, Preparation, Task, predict_all, task_on_splits
+from jnn.tasks import task_on_splits
+from jnn.train import SUITED, FineTuningConfig, Preparation, Task, predict_all
 
 ABOUT = About(
     task="image classification",

@@ -57,8 +57,8 @@ from jnn.generative.optimizer import of_two_players
 from jnn.generative.samples import asked_classes, samples_of_classes
 from jnn.losses.adversarial import HINGE, WASSERSTEIN
 from jnn.runs import About, Run, trained
+from jnn.tasks.image_generation_task import FEW, image_generation, keeping_samples
 from jnn.train import SUITED, Task, TrainingConfig, run_task
-from jnn.train.image_generation_task import FEW, image_generation, keeping_samples
 
 ABOUT = About(
     task="image generation",

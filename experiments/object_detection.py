@@ -44,8 +44,8 @@ from jnn.data.splits import Splits
 from jnn.detection.center_detector import CenterDetector
 from jnn.detection.objective import mean_losses
 from jnn.runs import About
+from jnn.tasks.object_detection_task import Detectors, object_detection
 from jnn.train import SUITED, Preparation, Task, TrainingConfig
-from jnn.train.object_detection_task import Detectors, object_detection
 
 ABOUT = About(
     task="object detection",

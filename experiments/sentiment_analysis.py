@@ -36,9 +36,9 @@ from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
 from jnn.interop.pretrained import encoder_settings
 from jnn.runs import About
+from jnn.tasks.pretrained_texts import log_probabilities, text_classifier
+from jnn.tasks.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 from jnn.train import SUITED, Preparation, Task
-from jnn.train.pretrained_texts import log_probabilities, text_classifier
-from jnn.train.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 
 ABOUT = About(
     task="sentiment analysis",

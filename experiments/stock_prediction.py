@@ -43,10 +43,10 @@ from jnn.data.sets.series import load_stocks
 from jnn.data.sets.stock_market import Market, market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
 from jnn.runs import About
+from jnn.tasks.return_forecaster import ReturnForecaster
+from jnn.tasks.return_windows import walk_forward_windows
+from jnn.tasks.returns_task import return_forecasting
 from jnn.train import SUITED, Preparation, Task, TrainingConfig
-from jnn.train.return_forecaster import ReturnForecaster
-from jnn.train.return_windows import walk_forward_windows
-from jnn.train.returns_task import return_forecasting
 
 ABOUT = About(
     task="stock prediction",

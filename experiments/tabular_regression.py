@@ -34,7 +34,8 @@ from jnn.data.scaling import fit_scaling, scale, standardize, unscale
 from jnn.data.sets import tables
 from jnn.data.splits import Splits
 from jnn.runs import About
-from jnn.train import SUITED, Preparation, Task, TrainingConfig, task_on_splits
+from jnn.tasks import task_on_splits
+from jnn.train import SUITED, Preparation, Task, TrainingConfig
 
 ABOUT = About(
     task="regression of tables",

@@ -41,9 +41,9 @@ from jnn.layers.bidirectional import bidirectional
 from jnn.layers.lstm import lstm
 from jnn.layers.pooling import global_max_pool
 from jnn.runs import About
+from jnn.tasks.pretrained_texts import log_probabilities, text_classifier
+from jnn.tasks.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 from jnn.train import SUITED, Preparation, Task
-from jnn.train.pretrained_texts import log_probabilities, text_classifier
-from jnn.train.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 
 ABOUT = About(
     task="text classification",

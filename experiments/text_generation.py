@@ -44,10 +44,10 @@ from jnn.data.sets.texts import load_tiny_shakespeare, load_wikitext2, split_tex
 from jnn.data.tokenizers import read_tokenizer
 from jnn.decoding.generate import Request
 from jnn.runs import About
+from jnn.tasks.language_model import LanguageModel
+from jnn.tasks.language_model_config import LanguageModelConfig
+from jnn.tasks.language_model_task import language_model_outline, language_model_task
 from jnn.train import Task
-from jnn.train.language_model import LanguageModel
-from jnn.train.language_model_config import LanguageModelConfig
-from jnn.train.language_model_task import language_model_outline, language_model_task
 
 ABOUT = About(
     task="text generation",

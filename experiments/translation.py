@@ -39,9 +39,9 @@ from jnn.data.tokenizers import Tokenizer, read_tokenizer, split_words
 from jnn.decoding.generate import Request
 from jnn.errors import mistake
 from jnn.runs import About, trained
+from jnn.tasks.translation_task import translation_task
+from jnn.tasks.translator import EXAMPLE, Translator, shared_byte_pairs
 from jnn.train import SUITED, Task, TrainingConfig
-from jnn.train.translation_task import translation_task
-from jnn.train.translator import EXAMPLE, Translator, shared_byte_pairs
 
 ABOUT = About(
     task="translation of sentences",

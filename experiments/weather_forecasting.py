@@ -45,9 +45,9 @@ from jnn.data.sets.series import WINDS, Series, load_beijing_weather
 from jnn.data.sets.synthetic_series import synthetic_weather
 from jnn.data.splits import Splits
 from jnn.runs import About
+from jnn.tasks.forecasting_task import ForecastSeries, forecasting
+from jnn.tasks.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
 from jnn.train import SUITED, Preparation, Task, TrainingConfig
-from jnn.train.forecasting_task import ForecastSeries, forecasting
-from jnn.train.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
 
 ABOUT = About(
     task="weather forecasting",

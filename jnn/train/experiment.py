@@ -22,10 +22,10 @@ and, where they make sense,
 
 A file without ``task`` needs ``main``, and cannot be swept.
 
-`jnn.train.supervised` makes a whole task of a model and a data set, and `jnn.train.task_on_splits`
+`jnn.tasks.supervised` makes a whole task of a model and a data set, and `jnn.tasks.task_on_splits`
 one of an objective, a prediction and a metric. Tasks of a kind, with their scores and their report,
-are in ``jnn/train/*_task.py``: text classification, image generation, object detection,
-verification, anomaly detection, forecasts of a series, returns.
+lie beside them in ``jnn/tasks/``: text classification, translation, language models, image
+generation, object detection, verification, anomaly detection, forecasts of a series, returns.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,8 @@ import numpy as np
 
 import jnn
 from jnn.data.splits import from_arrays
-from jnn.train import TrainingConfig, supervised
+from jnn.tasks import supervised
+from jnn.train import TrainingConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

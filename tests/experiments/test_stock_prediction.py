@@ -9,7 +9,7 @@ from experiments import stock_prediction as experiment
 from jnn.cli.load import Loaded
 from jnn.data.series_splits import walk_forward
 from jnn.errors import JnnError
-from jnn.train.return_windows import market_preparation, observations, return_windows
+from jnn.tasks.return_windows import market_preparation, observations, return_windows
 from tests.compiled import init
 
 SINGLE = 1e-4  # float32: logarithms of variances that are computed anew

@@ -11,7 +11,8 @@ from jnn.data.splits import from_arrays
 from jnn.errors import JnnError
 from jnn.runs import Run, RunOptions
 from jnn.runs.loading import kept
-from jnn.train import FineTuningConfig, seed_key, start, supervised, train
+from jnn.tasks import supervised
+from jnn.train import FineTuningConfig, seed_key, start, train
 from jnn.train.additions import with_additions
 from jnn.train.moments import kept_moments
 from jnn.train.replay import replay

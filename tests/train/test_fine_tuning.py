@@ -15,7 +15,8 @@ from jnn.interop import load
 from jnn.interop.pretrained import pretrained_decoder
 from jnn.runs import Run, RunOptions
 from jnn.runs.folders import PRETRAINED
-from jnn.train import FineTuningConfig, Task, language_model_feed, seed_key, start
+from jnn.tasks import language_model_feed
+from jnn.train import FineTuningConfig, Task, seed_key, start
 from jnn.train.task import trained_alone
 from jnn.train.transfer import transferred
 from tests.interop import tiny

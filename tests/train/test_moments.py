@@ -8,7 +8,8 @@ import jnn
 from jnn.data.splits import from_arrays
 from jnn.runs import RunOptions
 from jnn.runs.run import Run
-from jnn.train import TrainingConfig, seed_key, supervised, train
+from jnn.tasks import supervised
+from jnn.train import TrainingConfig, seed_key, train
 from jnn.train.moments import FOLDER, epochs_to_keep, kept_moments
 
 

@@ -14,7 +14,8 @@ from jnn.checkpoints import Checkpoints
 from jnn.data.splits import from_arrays
 from jnn.errors import JnnError
 from jnn.runs import Run, RunOptions
-from jnn.train import TrainingConfig, seed_key, start, supervised, train
+from jnn.tasks import supervised
+from jnn.train import TrainingConfig, seed_key, start, train
 from jnn.train.transfer import transferred
 
 QUIET = RunOptions(quiet=True)

@@ -13,7 +13,8 @@ from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.data.array_files import features_and_labels, read_columns
 from jnn.data.splits import from_arrays
 from jnn.runs import About
-from jnn.train import SUITED, TrainingConfig, supervised
+from jnn.tasks import supervised
+from jnn.train import SUITED, TrainingConfig
 
 # What `jnn list` says of it. The direction tells which values of the metric are better.
 ABOUT = About(task="classify the rows of a table", metric="test/accuracy", direction="highest")

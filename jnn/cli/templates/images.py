@@ -10,7 +10,8 @@ from jnn.data.sets.images import load_digits, to_float
 from jnn.data.splits import from_arrays
 from jnn.data.streams import load
 from jnn.runs import About
-from jnn.train import SUITED, TrainingConfig, supervised
+from jnn.tasks import supervised
+from jnn.train import SUITED, TrainingConfig
 
 # What `jnn list` says of it. The direction tells which values of the metric are better.
 ABOUT = About(task="classify pictures", metric="test/accuracy", direction="highest")

@@ -17,15 +17,8 @@ from jnn.data.token_windows import evaluation_windows
 from jnn.data.tokenizers import Tokenizer, character_tokenizer
 from jnn.decoding.generate import stream
 from jnn.runs import About, trained
-from jnn.train import (
-    Preparation,
-    Task,
-    TrainingConfig,
-    language_model_feed,
-    make_evaluate,
-    read_preparation,
-    seed_key,
-)
+from jnn.tasks import language_model_feed
+from jnn.train import Preparation, Task, TrainingConfig, make_evaluate, read_preparation, seed_key
 
 # What `jnn list` says of it. The direction tells which values of the metric are better.
 ABOUT = About(task="write like a text", metric="test/nats_per_token", direction="lowest")

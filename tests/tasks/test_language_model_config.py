@@ -13,7 +13,7 @@ from jnn.data.token_files import write_token_files
 from jnn.data.tokenizers import character_tokenizer
 from jnn.errors import JnnError
 from jnn.explain.inside.summary import parameter_count
-from jnn.train.language_model_config import LanguageModelConfig
+from jnn.tasks.language_model_config import LanguageModelConfig
 
 SMALL = {"model": "lstm", "vocabulary": 0, "dropout": 0.2, "learning_rate": 3e-3}
 SMALL |= {"length": 16, "width": 24, "depth": 1, "heads": 4, "epochs": 1, "batch_size": 16}

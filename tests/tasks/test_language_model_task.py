@@ -13,9 +13,9 @@ from jnn.data.sets.texts import Texts
 from jnn.data.token_files import token_files, tokens_of_texts, write_token_files
 from jnn.data.tokenizers import character_tokenizer
 from jnn.errors import JnnError
-from jnn.train import next_token_losses
-from jnn.train.language_model import LanguageModel, language_model
-from jnn.train.language_model_task import language_model_outline, language_model_task
+from jnn.tasks import next_token_losses
+from jnn.tasks.language_model import LanguageModel, language_model
+from jnn.tasks.language_model_task import language_model_outline, language_model_task
 
 SINGLE = 1e-5  # float32: sums of some hundred numbers
 LENGTH = 6
@@ -81,7 +81,7 @@ def test_training_tokens_may_come_from_files_and_the_rest_from_the_text(tmp_path
 def test_it_writes_as_far_as_there_are_positions(monkeypatch):
     """The prompt of 4 letters has room for 2 more; a recurrent network has no positions."""
     asked = lambda *parts, **options: iter([options["length"]])
-    monkeypatch.setattr("jnn.train.language_model.stream_text", asked)
+    monkeypatch.setattr("jnn.tasks.language_model.stream_text", asked)
     tokenizer, key = character_tokenizer("abc"), jax.random.key(0)
     settings = TransformerConfig(vocabulary=3, length=LENGTH, width=8, depth=1, heads=2)
     of_positions, recurrent = (

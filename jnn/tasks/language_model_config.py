@@ -11,13 +11,13 @@ from jnn.data.sets.texts import Texts
 from jnn.data.token_files import token_files
 from jnn.errors import mistake
 from jnn.interop.pretrained import Pretrained, decoder_settings, pretrained_decoder
-from jnn.train.config import SUITED
-from jnn.train.fine_tuning import FineTuningConfig
-from jnn.train.language_model import (
+from jnn.tasks.language_model import (
     LanguageModel,
     language_model,
     pretrained_language_model,
 )
+from jnn.train.config import SUITED
+from jnn.train.fine_tuning import FineTuningConfig
 
 TILE = 128
 """A table of embeddings has a multiple of so many rows, which a mesh divides."""

@@ -16,8 +16,8 @@ from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.metrics import Metric
 from jnn.model import Model, child_key
+from jnn.tasks.split_task import task_on_splits
 from jnn.train.preparation import Preparation
-from jnn.train.split_task import task_on_splits
 from jnn.train.task import Task
 
 Augment = Callable[[jax.Array, jax.Array], jax.Array]

@@ -8,8 +8,8 @@ import pytest
 import jnn
 from jnn.data.sets.synthetic_texts import synthetic_translations
 from jnn.data.sets.translations import pairs_of
-from jnn.train.translation_task import translation_task
-from jnn.train.translator import Translator, shared_byte_pairs
+from jnn.tasks.translation_task import translation_task
+from jnn.tasks.translator import Translator, shared_byte_pairs
 
 SINGLE = 1e-5  # float32: sums of some hundred numbers
 SPLITS = synthetic_translations()

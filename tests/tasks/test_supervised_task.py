@@ -10,7 +10,7 @@ from jnn.data.splits import from_arrays
 from jnn.errors import JnnError
 from jnn.losses import squared_error
 from jnn.metrics import root_mean_squared_error
-from jnn.train import supervised
+from jnn.tasks import supervised
 from tests.compiled import apply
 
 IMAGES = np.random.default_rng(0).standard_normal((40, 8, 8, 3)).astype(np.float32)

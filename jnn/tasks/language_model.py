@@ -24,7 +24,7 @@ from jnn.interop.pretrained import Pretrained
 from jnn.interop.text import within_positions
 from jnn.model import Model, Params, State
 from jnn.runs.loading import trained
-from jnn.train.next_token import next_token_losses, next_token_losses_by_rows
+from jnn.tasks.next_token import next_token_losses, next_token_losses_by_rows
 from jnn.train.state import seed_key
 
 Losses = Callable[..., tuple[jax.Array, State]]
@@ -36,7 +36,7 @@ class LanguageModel(NamedTuple):
 
     ``model``       tokens ``(..., T)`` -> logits ``(..., T, vocabulary)``, causal; it streams
     ``losses``      ``(params, state, batch, key=, train=) -> losses, state``, in nats ``(..., T)``,
-                    as in `jnn.train.next_token_losses`
+                    as in `jnn.tasks.next_token_losses`
     ``settings``    of its architecture
     ``length``      tokens in a window of training
     ``cast``        puts a model into the precision of this one, as `TrainingConfig.cast` does
@@ -108,7 +108,7 @@ def language_model(
     """The language model of an architecture's settings, to be trained on windows of ``length``.
 
     The loss of a transformer makes logits for ``loss_rows`` tokens at a time, by
-    `jnn.train.next_token_losses_by_rows`; 0 for all. That of a recurrent network makes all.
+    `jnn.tasks.next_token_losses_by_rows`; 0 for all. That of a recurrent network makes all.
 
     >>> settings = RNNConfig(outputs=9, vocabulary=9, embedding=4, width=4, depth=1)
     >>> lm = language_model(settings, length=5)

@@ -6,7 +6,7 @@ import pytest
 from jnn.data.sequences import pad
 from jnn.data.token_windows import next_windows, random_windows
 from jnn.errors import JnnError
-from jnn.train.text_feeds import bucketed, language_model_feed
+from jnn.tasks.text_feeds import bucketed, language_model_feed
 
 TOKENS = np.random.default_rng(0).integers(0, 30, 200)
 KEY = jax.random.key(0)

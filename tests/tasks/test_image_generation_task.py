@@ -9,7 +9,7 @@ import numpy as np
 from jnn.data.sets.images import synthetic_images, to_float
 from jnn.generative.objectives import Generative
 from jnn.model import Model
-from jnn.train.image_generation_task import image_generation, keeping_samples
+from jnn.tasks.image_generation_task import image_generation, keeping_samples
 
 LARGE = synthetic_images(200, ("cat", "dog"))
 SPLITS = LARGE._replace(

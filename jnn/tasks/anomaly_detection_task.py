@@ -8,13 +8,13 @@ import numpy as np
 
 from jnn import metrics
 from jnn.scores.recording import RecordingJudge
+from jnn.tasks.window_detector import RecordingWindows, WindowDetector
 from jnn.train.evaluate import make_evaluate
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
 from jnn.train.loop import Fitted
 from jnn.train.step import Objective
 from jnn.train.task import Task
-from jnn.train.window_detector import RecordingWindows, WindowDetector
 
 
 def anomaly_detection(

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import Model
+from jnn.tasks.return_windows import FEATURES, prepared_features
 from jnn.train.preparation import Preparation
-from jnn.train.return_windows import FEATURES, prepared_features
 
 SMALL = 0.1  # what outputs are multiplied by, so that training starts near the simplest forecast
 
@@ -17,7 +17,7 @@ SMALL = 0.1  # what outputs are multiplied by, so that training starts near the 
 class ReturnForecaster(NamedTuple):
     """Networks side by side, an ensemble over folds, and the mean of their forecasts.
 
-    ``model``    inputs ``(folds, ..., T, FEATURES)``, by `jnn.train.return_windows`, ->
+    ``model``    inputs ``(folds, ..., T, FEATURES)``, by `jnn.tasks.return_windows`, ->
                  ``{network: y (folds, ..., T, 2)}``, each of them causal
     ``folds``    stretches of test days, each with networks of its own
     ``length``   days that a forecast is made from, at least
@@ -64,7 +64,7 @@ class ReturnForecaster(NamedTuple):
     def predict(self, params: Any, state: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
         """``mean`` and ``variance`` of the next return ``(N, folds)``, by network and mixed.
 
-        ``batch`` is one of `jnn.train.return_windows.walk_forward_windows`, whose ``count`` goes
+        ``batch`` is one of `jnn.tasks.return_windows.walk_forward_windows`, whose ``count`` goes
         along, as `jnn.scores.returns.of_returns` wants it.
         """
         forecasts, scale = self.forecast(params, state, batch["inputs"]), batch["deviation"]
@@ -77,8 +77,8 @@ class ReturnForecaster(NamedTuple):
         """Scaled days ``(..., T, 4 S)`` -> mean and deviation of the next return of S stocks.
 
         They are those of the networks of the last fold, ``(..., S)``. For `jnn.load`, whose inputs
-        are the `jnn.train.return_windows.observations` of all stocks side by side, which a
-        `jnn.train.return_windows.market_preparation` has scaled. Raises `JnnError` for fewer than
+        are the `jnn.tasks.return_windows.observations` of all stocks side by side, which a
+        `jnn.tasks.return_windows.market_preparation` has scaled. Raises `JnnError` for fewer than
         ``length`` days.
         """
 

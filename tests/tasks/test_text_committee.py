@@ -10,9 +10,9 @@ import jnn
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.explain.sections import text_classification as report
 from jnn.layers.pooling import global_max_pool
-from jnn.train import text_committee
-from jnn.train.pretrained_texts import log_probabilities
-from jnn.train.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
+from jnn.tasks import text_committee
+from jnn.tasks.pretrained_texts import log_probabilities
+from jnn.tasks.text_committee import TextCommitteeConfig, committee_task, fine_tuning_task
 from tests.compiled import init
 
 SPLITS = synthetic_labelled_texts(lambda i, c: f"Word{c} {'and ' * (i % 5)}", 60, ["a", "b"])

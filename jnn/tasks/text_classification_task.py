@@ -14,10 +14,10 @@ from jnn.data.buckets import bucket_lengths, shortest
 from jnn.data.sets.labelled_texts import LabelledTexts, WordSplits
 from jnn.data.token_augment import random_replace
 from jnn.model import Model, child_key
+from jnn.tasks.text_feeds import bucketed
 from jnn.train.evaluate import make_evaluate, predict_all
 from jnn.train.preparation import Preparation
 from jnn.train.task import Task
-from jnn.train.text_feeds import bucketed
 
 
 def text_classification(

@@ -11,12 +11,12 @@ from jnn import losses, metrics
 from jnn.data.sets.translations import TranslationSplits, pairs_of
 from jnn.data.tokenizers import keep_tokenizer
 from jnn.scores.translation import bleu, sacrebleu_module
+from jnn.tasks.translator import EXAMPLE, Translator
 from jnn.train.evaluate import make_evaluate
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
 from jnn.train.loop import Fitted
 from jnn.train.task import Task
-from jnn.train.translator import EXAMPLE, Translator
 
 SHOWN = 20
 """Translations in the report."""

@@ -9,12 +9,12 @@ from jnn.data.series_splits import TimeSplit
 from jnn.data.sets.stock_market import Market
 from jnn.data.splits import Splits
 from jnn.scores.returns import of_returns
+from jnn.tasks.return_forecaster import ReturnForecaster
+from jnn.tasks.return_windows import market_preparation, of_stock
 from jnn.train.evaluate import make_evaluate, predict_all
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
 from jnn.train.loop import Fitted
-from jnn.train.return_forecaster import ReturnForecaster
-from jnn.train.return_windows import market_preparation, of_stock
 from jnn.train.step import Objective
 from jnn.train.task import Task
 
@@ -35,7 +35,7 @@ def return_forecasting(
 ) -> Task:
     """Train networks of all folds; test the forecasts of the last days of each stock.
 
-    ``splits`` are those of `jnn.train.return_windows.walk_forward_windows`, with the same ``folds``
+    ``splits`` are those of `jnn.tasks.return_windows.walk_forward_windows`, with the same ``folds``
     and share of days that is ``tested``. Params are kept by the ``nll`` of
     `jnn.scores.returns.of_returns` on validation days. Metrics are ``test/rmse_ratio`` of the
     mixture of the ``networks``, that of the baselines of `jnn.baselines.returns.market_baselines`,

@@ -7,7 +7,7 @@ from jnn.data.scaling import scale
 from jnn.data.series_splits import walk_forward
 from jnn.data.sets.stock_market import market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
-from jnn.train.return_windows import (
+from jnn.tasks.return_windows import (
     market_preparation,
     observations,
     prepared_features,

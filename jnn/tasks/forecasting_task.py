@@ -9,11 +9,11 @@ import numpy as np
 
 from jnn.data.splits import Splits
 from jnn.scores.forecasts import by_horizon
+from jnn.tasks.quantile_forecaster import QuantileForecaster
 from jnn.train.evaluate import make_evaluate, predict_all
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
 from jnn.train.loop import Fitted
-from jnn.train.quantile_forecaster import QuantileForecaster
 from jnn.train.step import Objective
 from jnn.train.task import Task
 
@@ -58,7 +58,7 @@ def forecasting(
 
     >>> import jnn, jax.numpy as jnp
     >>> from jnn.data.series_windows import forecast_sequences
-    >>> from jnn.train.quantile_forecaster import change_scales
+    >>> from jnn.tasks.quantile_forecaster import change_scales
     >>> x = np.arange(40.0)[:, None] % 7
     >>> cut = lambda part, origins: forecast_sequences(
     ...     x, x[:, 0], length=3, origins=origins, horizons=[2], within=part

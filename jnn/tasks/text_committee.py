@@ -14,17 +14,17 @@ from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits, with_vector
 from jnn.data.tokenizers import split_words
 from jnn.interop.pretrained import encoder_settings
 from jnn.model import Model
-from jnn.train.config import SUITED
-from jnn.train.fine_tuning import FineTuningConfig
-from jnn.train.loop import Fitted
-from jnn.train.pretrained_texts import (
+from jnn.tasks.pretrained_texts import (
     log_probabilities,
     pretrained_words,
     suited_to_encoder,
     text_classifier,
 )
+from jnn.tasks.text_classification_task import class_probabilities, text_classification
+from jnn.train.config import SUITED
+from jnn.train.fine_tuning import FineTuningConfig
+from jnn.train.loop import Fitted
 from jnn.train.task import Task
-from jnn.train.text_classification_task import class_probabilities, text_classification
 
 WordsOf = Callable[[Mapping[str, np.ndarray]], Sequence[Sequence[str]]]
 """The words of each of the texts that are given as arrays, one a token."""
@@ -79,7 +79,7 @@ def committee_task(
     longest: int | None = None,
     name: str = "texts",
 ) -> Task:
-    """`jnn.train.text_classification` as ``config`` says, with linear classifiers as baselines.
+    """`jnn.tasks.text_classification` as ``config`` says, with linear classifiers as baselines.
 
     The report shows what the committee gets right and wrong in the test part, and the words that
     moved it; ``name`` is the plural of what the texts are there.

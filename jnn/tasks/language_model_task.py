@@ -15,14 +15,14 @@ from jnn.data.token_files import file_windows
 from jnn.data.token_windows import evaluation_windows, predicted_characters
 from jnn.data.tokenizers import keep_tokenizer
 from jnn.decoding.sampling import Sampling
+from jnn.tasks.language_model import LanguageModel, Losses
+from jnn.tasks.text_feeds import language_model_feed
 from jnn.train.evaluate import make_evaluate
 from jnn.train.feed import Feed, streamed
-from jnn.train.language_model import LanguageModel, Losses
 from jnn.train.loop import Fitted
 from jnn.train.state import seed_key
 from jnn.train.step import Objective
 from jnn.train.task import Task
-from jnn.train.text_feeds import language_model_feed
 
 STEPS = 1000
 """Of an epoch, where the text is not known."""
@@ -46,7 +46,7 @@ def language_model_task(lm: LanguageModel, corpus: Corpus, *, batch_size: int) -
     >>> from jnn.architectures.rnn import RNNConfig
     >>> from jnn.data.corpus import tokenized
     >>> from jnn.data.sets.texts import Texts
-    >>> from jnn.train.language_model import language_model
+    >>> from jnn.tasks.language_model import language_model
     >>> corpus = tokenized(Texts("banana and bread. " * 20, "a bandana", "a bean and bread"))
     >>> vocabulary = corpus.tokenizer.vocabulary
     >>> settings = RNNConfig(outputs=vocabulary, vocabulary=vocabulary, width=8, depth=1)

@@ -7,7 +7,7 @@ import pytest
 import jnn
 from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.scores.anomaly import forecast_score, step_means
-from jnn.train.window_detector import WindowDetector
+from jnn.tasks.window_detector import WindowDetector
 
 RECORDING = synthetic_recording()
 SINGLE = 1e-5  # float32: sums in another order

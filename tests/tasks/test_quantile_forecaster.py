@@ -7,7 +7,7 @@ import pytest
 
 import jnn
 from jnn.errors import JnnError
-from jnn.train.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
+from jnn.tasks.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
 
 RNG = np.random.default_rng(0)
 SERIES = RNG.normal([10.0, 0.0], [3.0, 1.0], (60, 2)).astype(np.float32)

@@ -9,7 +9,7 @@ import jnn
 from jnn.data.sets.labelled_texts import with_vectors
 from jnn.data.sets.synthetic_texts import synthetic_labelled_texts
 from jnn.layers.pooling import global_max_pool
-from jnn.train import class_probabilities, text_classification
+from jnn.tasks import class_probabilities, text_classification
 from tests.compiled import apply, init
 
 SINGLE = 1e-5  # float32: means of a few numbers
