@@ -11,7 +11,7 @@ Command   jnn run text_generation [--data tiny_shakespeare|wikitext2]
           jnn run text_generation --model transformer --width 384 --depth 6 --heads 6 --length 256
           --epochs 80 --learning-rate 1e-3 --precision bfloat16
           jnn run text_generation --preset gpt2 --data wikitext2 --precision bfloat16 --fused
-          jnn run text_generation --preset gpt2 --tokens FOLDER, of jnn.data.token_files
+          jnn run text_generation --preset gpt2 --tokens FOLDER, that `jnn tokens` wrote
           jnn run text_generation --start FOLDER [--lora 8], of a pretrained GPT-2 or Llama, say
           jnn generate runs/text_generation/latest --prompt "ROMEO:"
 Result    test nats per character of tiny_shakespeare after 880 steps, mean and standard deviation

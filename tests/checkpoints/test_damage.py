@@ -11,14 +11,14 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from jnn.checkpoints import Checkpoints, manifest, storage
+from jnn.checkpoints import Checkpoints, manager, manifest, storage
 from jnn.errors import JnnError
 from tests.checkpoints.test_manager import bits, restore, save, small_tree
 from tests.forks import forks
@@ -266,14 +266,18 @@ def test_what_a_failed_save_still_writes_is_removed(tmp_path, monkeypatch):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "late").write_text("")
 
-        late.append(threading.Timer(0.01, write))
-        late[0].start()
+        late.append(write)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def sleep(seconds):
+        if late:
+            late.pop()()
+
     monkeypatch.setattr(storage, "write_arrays", fail)
+    monkeypatch.setattr(manager, "time", SimpleNamespace(sleep=sleep))
     with pytest.raises(JnnError, match="got No space left on device"):
         save(tmp_path, 1)
-    late[0].join()
+    assert not late
     assert list(tmp_path.iterdir()) == []
 
 

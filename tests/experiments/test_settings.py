@@ -16,7 +16,7 @@ import jnn.train.task as tasks
 from jnn.cli.experiments import find, listings, load
 from jnn.cli.verbs.new import TEMPLATES, write
 from jnn.errors import JnnError
-from jnn.train import TrainingConfig, seed_key
+from jnn.train import Fitted, TrainingConfig, seed_key
 
 NAMES = [listing.name for listing in listings()]
 CHOSEN = {
@@ -31,6 +31,7 @@ CHOSEN = {
     "accumulate": [2],
     "devices": [2],
     "mesh": ["data=2"],
+    "tokens": ["a folder"],
     "pretrained": ["a folder"],
     "adapted_run": ["a folder"],
     "lora_paths": [".*"],
@@ -100,8 +101,13 @@ def fingerprint(module, config, monkeypatch):
         return step(train_state, task.feed.batch_of(data, train_state.key, train_state.step))
 
     told = {}
+
+    def fit(*arguments, **settings):
+        told.update(settings)
+        return Fitted(*(None for _ in Fitted._fields))
+
     with monkeypatch.context() as patch:
-        patch.setattr(tasks, "fit", lambda *arguments, **settings: told.update(settings))
+        patch.setattr(tasks, "fit", fit)
         patch.setattr(tasks, "start", lambda *arguments, **options: (None, None))
         tasks.train(task, config, key)
     programs = [jax.make_jaxpr(begin)(key), jax.make_jaxpr(one)(train_state, data)]
