@@ -42,6 +42,36 @@ def complaints(window: Any) -> list[str]:
     return [entry["message"] for entry in window.get_log("browser")]
 
 
+PATIENCE = 60
+"""Seconds, on a machine with other work."""
+
+
+def wait(window: Any, script: str) -> Any:
+    """The value of a script, once it is true."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(window, PATIENCE, 0.05).until(lambda w: w.execute_script(script))
+
+
+def visited(window: Any, address: str, width: int, ready: str) -> Any:
+    """The window, when a page is opened anew in this width and the script ``ready`` is true."""
+    window.get("about:blank")
+    resize(window, width, 1000)
+    window.get(address)
+    wait(window, ready)
+    return window
+
+
+def text(window: Any, selector: str) -> str:
+    """The text of the first node of a CSS selector."""
+    return window.execute_script(f"return document.querySelector({selector!r}).textContent")
+
+
+def drawn(window: Any) -> None:
+    """Let the page draw."""
+    window.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+
+
 def is_wider_than_the_screen(window: Any) -> bool:
     """Whether the page scrolls sideways."""
     return window.execute_script("return document.documentElement.scrollWidth > innerWidth")

@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.explain.browser import chromium
+from tests.explain.browser import chromium, wait
 
 STATE = "example=3&at=stage0/conv1/output:2:3:4"
 
@@ -18,7 +17,7 @@ def main(run: str, path: str) -> None:
     with chromium(1400, 1000) as window:
         window.get(f"{(Path(run).absolute() / 'lab.html').as_uri()}#{STATE}")
         done = "return document.getElementById('time').textContent !== ''"
-        WebDriverWait(window, 60).until(lambda window: window.execute_script(done))
+        wait(window, done)
         window.save_screenshot(path)
     Image.open(path).convert("RGB").quantize(96).save(path, optimize=True)
 

@@ -9,15 +9,16 @@ from tests.explain.browser import (
     NAMELESS,
     chromium,
     complaints,
+    drawn,
     is_wider_than_the_screen,
-    resize,
+    text,
     violations,
+    visited,
+    wait,
 )
 from tests.explain.lab.subjects import classifier, deep, towers, writer
 
 pytestmark = pytest.mark.slow
-PATIENCE = 60
-"""Seconds, on a machine with other work."""
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +42,18 @@ def visit(window, pages):
     """Opens a page in a state; afterwards nothing may have been complained about."""
 
     def visit(name, state="", width=1400):
-        window.get("about:blank")
-        resize(window, width, 1000)
-        window.get(f"{(pages / name).as_uri()}.html#{state}")
-        wait(window, "return document.getElementById('time').textContent !== ''")
-        return window
+        address = f"{(pages / name).as_uri()}.html#{state}"
+        ready = "return document.getElementById('time').textContent !== ''"
+        return visited(window, address, width, ready)
 
     complaints(window)
     yield visit
     assert complaints(window) == []
 
 
-def wait(window, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(window, PATIENCE).until(lambda w: w.execute_script(condition))
-
-
-def text(window, selector):
-    return window.execute_script(f"return document.querySelector({selector!r}).textContent")
-
-
 def click(window, script):
     window.execute_script(f"{script}.click()")
-    window.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+    drawn(window)
 
 
 def test_the_answer_is_that_of_the_model_and_follows_a_changed_channel(visit):

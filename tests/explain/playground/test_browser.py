@@ -11,15 +11,16 @@ from tests.explain.browser import (
     NAMELESS,
     chromium,
     complaints,
+    drawn,
     is_wider_than_the_screen,
-    resize,
+    text,
     violations,
+    visited,
+    wait,
 )
 from tests.explain.playground.engine import trainer
 
 pytestmark = pytest.mark.slow
-PATIENCE = 60
-"""Seconds, on a machine with other work."""
 
 
 @pytest.fixture(scope="module")
@@ -40,41 +41,23 @@ def visit(window, address):
     """Opens the page in a state; afterwards nothing may have been complained about."""
 
     def visit(state="", width=1400):
-        window.get("about:blank")
-        resize(window, width, 1000)
-        window.get(f"{address}#{state}")
-        wait(window, "return document.querySelector('#views button') !== null")
-        return window
+        ready = "return document.querySelector('#views button') !== null"
+        return visited(window, f"{address}#{state}", width, ready)
 
     complaints(window)
     yield visit
     assert complaints(window) == []
 
 
-def wait(window, script):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(window, PATIENCE, 0.05).until(lambda w: w.execute_script(script))
-
-
-def text(window, selector):
-    return window.execute_script(f"return document.querySelector('{selector}').textContent")
-
-
 def press(window, selector):
     window.find_element("css selector", selector).click()
-
-
-def frame(window):
-    """Let the page draw."""
-    window.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
 
 def test_losses_of_the_page_are_those_of_the_programs(visit):
     window = visit("layers=3&batch=20&seed=4&momentum=0.5")
     for _ in range(6):
         press(window, "#play-step")
-    frame(window)
+    drawn(window)
     shown = float(re.search(r"[\d.]+", text(window, "#curve .train"))[0])
     expected = trainer()("""(() => {
       const t = make({ layers: "3", batch: 20, seed: 4, momentum: 0.5 });
@@ -100,7 +83,7 @@ def test_it_trains_by_keyboard_alone(visit):
     keys(Keys.TAB, Keys.TAB, Keys.TAB)
     assert window.execute_script(focused) == "play-again"
     keys(Keys.ENTER)
-    frame(window)
+    drawn(window)
     assert text(window, "#play-count").startswith("epoch 0, step 0")
 
 
@@ -169,7 +152,7 @@ def test_every_lesson_fits_and_every_control_has_a_name(visit, width):
     for number, lesson in enumerate(lesson_texts(), 1):
         for state in states(lesson):
             window.execute_script(f"location.hash = {json.dumps('#' + state)}")
-            frame(window)
+            drawn(window)
             assert not is_wider_than_the_screen(window), state
             assert window.execute_script(NAMELESS) == []
         title = f"return document.querySelector('[data-lesson=\"{number}\"] h2').offsetParent"
@@ -192,14 +175,14 @@ def test_axe_finds_nothing_wrong(address, dark):
             window.get("about:blank")
             window.get(f"{address}#{state}")
             wait(window, "return document.querySelector('#views button') !== null")
-            frame(window)
+            drawn(window)
             assert violations(window) == [], state
 
 
 def test_lines_and_tables_show_gradients(visit):
     window = visit("layers=3&lines=gradients&set=xor")
     press(window, "#weights-summary")
-    frame(window)
+    drawn(window)
     cells = "return [...document.querySelectorAll('#weights td')].map((cell) => cell.textContent)"
     numbers = [cell for cell in window.execute_script(cells) if cell]
     assert len(numbers) == 3 * 3 + 3 + 1
