@@ -1,10 +1,13 @@
 """Settings and fixtures shared by all tests."""
 
 import gc
+import math
 import os
 import signal
+from collections import defaultdict
 from importlib.metadata import version
 from pathlib import Path
+from zlib import crc32
 
 from tests import programs
 
@@ -47,6 +50,21 @@ gc.set_threshold(100_000, 20, 50)
 
 # A process that was started in the background ignores SIGINT, and so would the tests that raise it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test that is marked ``sampled(n)``, `make test` runs one case in ``n``: always the same
+    ones, picked by their names as if at random. The others are slow.
+    """
+    cases = defaultdict(list)
+    for item in items:
+        if (mark := item.get_closest_marker("sampled")) and not item.get_closest_marker("slow"):
+            cases[item.parent.nodeid, item.originalname, *mark.args].append(item)
+    for (*_, n), of_one_test in cases.items():
+        of_one_test.sort(key=lambda item: crc32(item.name.encode()))
+        for item in of_one_test[math.ceil(len(of_one_test) / n) :]:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish(session):

@@ -96,6 +96,7 @@ def is_slow(name, law):
     return law in EXPENSIVE and name not in REPRESENTATIVES
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "law"),
     [
