@@ -74,9 +74,9 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
     Before it, write ``lab.html``, in which the model runs, for the report to link to.
     """
     from jnn.cli.subject import keep_lab
-    from jnn.explain.page.figures import laid_out
     from jnn.explain.page.report import write_report
     from jnn.runs import About
+    from jnn.runs.figures import laid_out
 
     keep_lab(run)
     about = About(**{"task": listing.name, **listing.about})

@@ -30,6 +30,7 @@ from jnn.files import (
 from jnn.paths import check_expression
 from jnn.runs.comparison import by_metric, first_of_test
 from jnn.runs.environment import device_line, environment, version, versions
+from jnn.runs.figures import png
 from jnn.runs.folders import (
     chosen_folder,
     clear,
@@ -374,7 +375,7 @@ class Run:
         with writable(path):
             path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=150, bbox_inches=bounds(figure))
+            temporary.write_bytes(png(figure))
         return path
 
     def finish(self, result: Any, *, metric: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -507,13 +508,3 @@ report.html its pictures.
   bytes; otherwise it is prepared as the experiment's `load_data` prepares it. The model, its
   params and state are `run.model`, `run.params` and `run.state`.
 """
-
-
-def bounds(figure: Any) -> Any:
-    """What of a matplotlib figure is saved: its contents, and a margin.
-
-    Those of a figure without a layout engine are known before it is drawn.
-    """
-    if figure.get_layout_engine() is not None:
-        return "tight"
-    return figure.get_tightbbox().padded(0.1)

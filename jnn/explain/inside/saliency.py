@@ -18,6 +18,7 @@ Selvaraju et al. 2016, https://arxiv.org/abs/1610.02391; Zeiler and Fergus 2013,
 https://arxiv.org/abs/1311.2901; the check: Adebayo et al. 2018, https://arxiv.org/abs/1810.03292.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping
 
@@ -165,22 +166,25 @@ def explanations(
     """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels.
 
     Positive values support ``target``. ``path`` is that of the feature maps for Grad-CAM. All
-    methods are compiled together.
+    methods are compiled together; where ``f`` is a `jax.tree_util.Partial` of params, once for all
+    params.
     """
-
-    @jax.jit
-    def all_maps(x, key):
-        maps = {
-            "gradient": gradient(f, x, target),
-            "SmoothGrad": smooth_grad(f, x, target, key),
-            "integrated gradients": integrated_gradients(f, x, target),
-            "Grad-CAM": grad_cam(f, x, target, path)[..., None],
-            "occlusion": occlusion(f, x, target, size=patch)[..., None],
-        }
-        return {name: jnp.sum(numerics(values), axis=-1) for name, values in maps.items()}
-
-    maps = jax.device_get(all_maps(x, key))
+    _check(f, x, target)
+    f = f if isinstance(f, jax.tree_util.Partial) else jax.tree_util.Partial(f)
+    maps = jax.device_get(_all_maps(f, x, target, key, path=path, patch=patch))
     return {name: maps[name] for name in METHODS}
+
+
+@functools.partial(jax.jit, static_argnames=("path", "patch"))
+def _all_maps(f, x, target, key, *, path, patch):
+    maps = {
+        "gradient": gradient(f, x, target),
+        "SmoothGrad": smooth_grad(f, x, target, key),
+        "integrated gradients": integrated_gradients(f, x, target),
+        "Grad-CAM": grad_cam(f, x, target, path)[..., None],
+        "occlusion": occlusion(f, x, target, size=patch)[..., None],
+    }
+    return {name: jnp.sum(numerics(values), axis=-1) for name, values in maps.items()}
 
 
 def compare(

@@ -1,15 +1,14 @@
 """Figures as data that a page embeds."""
 
 import base64
-import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from jnn.errors import mistake
-from jnn.runs.run import bounds
+from jnn.runs.figures import RESOLUTION, bounds, laid_out, png
 
 MOST = 1_900_000
 """Characters of all images of a page, so that the page with its text is under 2 MB."""
@@ -17,7 +16,7 @@ MOST = 1_900_000
 SMALL = 60_000
 """Bytes up to which a figure is kept as SVG, which is sharp at every size."""
 
-RESOLUTIONS = (144, 110, 84, 60, 42)
+RESOLUTIONS = (RESOLUTION, 110, 84, 60, 42)
 """Dots per inch of the other figures; the first at which all images fit."""
 
 
@@ -43,25 +42,6 @@ def inline_images(figures: Sequence[object]) -> list[str | None]:
     )
 
 
-@contextlib.contextmanager
-def laid_out(figures: Iterable[object]) -> Iterator[None]:
-    """Within the block each figure stays as it is laid out now, however often it is saved.
-
-    Matplotlib lays a figure out, and draws it once more, whenever it is saved.
-    """
-    engines = {}
-    for figure in figures:
-        if isinstance(figure, Figure) and (engine := figure.get_layout_engine()) is not None:
-            figure.draw_without_rendering()
-            figure.set_layout_engine(None)
-            engines[figure] = engine
-    try:
-        yield
-    finally:
-        for figure, engine in engines.items():
-            figure.set_layout_engine(engine)
-
-
 def _svg(figure: Figure) -> str | None:
     """The figure as SVG where that is small; equal figures give equal text."""
     stream = io.BytesIO()
@@ -71,9 +51,7 @@ def _svg(figure: Figure) -> str | None:
 
 
 def _png(figure: Figure, resolution: int) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=resolution, bbox_inches=bounds(figure))
-    return _url("image/png", stream.getvalue())
+    return _url("image/png", png(figure, resolution))
 
 
 def _url(kind: str, data: bytes) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 import jnn
 from jnn.explain.inside import feature_maps, saliency
@@ -39,15 +40,15 @@ def inside(
     ``label`` is its class, and ``name`` that of the class.
     """
     x = jnp.asarray(image)
-    logits = lambda params: lambda x: model.apply(params, state, x)[0]
-    _, values = jnn.capture(logits(params))(image)
+    logits = lambda params, x: model.apply(params, state, x)[0]
+    _, values = jax.jit(jnn.capture(logits))(params, image)
     maps = [path for path, value in values.items() if value.ndim == 3]
     if not maps:
         return []
-    untrained, _ = model.init(jax.random.key(1), image)
+    untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
     patch = max(2, image.shape[0] // 7)
     explain = lambda params: saliency.explanations(
-        logits(params), x, label, jax.random.key(0), path=maps[-1], patch=patch
+        Partial(logits, params), x, label, jax.random.key(0), path=maps[-1], patch=patch
     )
     return [
         Section(

@@ -5,9 +5,9 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from jnn.explain.page.figures import inline_images, laid_out
+from jnn.explain.page.figures import inline_images
 from jnn.explain.results.classification import confusion
-from jnn.runs.run import bounds
+from jnn.runs.figures import bounds, laid_out, png
 
 MATRIX = np.array([[9, 1], [2, 8]])
 
@@ -25,8 +25,11 @@ def test_saving_draws_once_and_in_the_same_place(monkeypatch):
             figure.savefig(io.BytesIO(), bbox_inches=bounds(figure))
             sizes.append(bounds(figure).size)
         assert len(drawn) == 4
+        assert png(figure) == png(figure)
+        assert len(drawn) == 5
         inline_images([figure])
-        assert len(drawn) <= 6  # as SVG, and as PNG where that is large
+        assert len(drawn) == 6  # as SVG alone: as PNG it is there
+    assert png(figure) != png(figure, 42)
     np.testing.assert_allclose(sizes, [sizes[0]] * 3)
     assert figure.get_layout_engine() is engine
     assert bounds(figure) == "tight"
