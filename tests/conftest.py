@@ -55,7 +55,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Of a test that is marked ``sampled(n)``, `make test` runs one case in ``n``: always the same
-    ones, picked by their names as if at random. The others are slow.
+    ones, picked by their names as if at random. The others are slow. ``sampled(group, n)`` does
+    so within each group of the cases.
     """
     cases = defaultdict(list)
     for item in items:

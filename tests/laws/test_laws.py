@@ -10,32 +10,13 @@ from jnn.testing import LAWS, check_model
 from tests.laws.registry import ARCHITECTURES, CASES
 
 OF_COMBINATORS = ("ensemble", "depth", "sharding", "capture")
-"""Laws that combinators break rather than layers: `make test` checks them on a few models."""
-FEW = ("dense", "chain", "repeat", "conv, image", "batch_norm", "dropout", "embedding")
-EAGER = ("dense", "chain", "batch_norm", "dropout", "embedding")
-"""The models on which `make test` checks purity, which runs each operation as a program."""
-EXPENSIVE = ("purity", "gradient")
-"""Laws that run a model one operation at a time or differentiate it twice, so that each model takes
-seconds of compiling: `make test` checks gradients on the models below, at least one of each family
-of layers."""
-REPRESENTATIVES = (
-    *FEW,
-    "attention",
-    "conv_transpose",
-    "group_norm, image",
-    "gru",
-    "layer_norm",
-    "max_pool",
-    "mixture_of_experts",
-    "prelu",
-    "prototypes",
-    "weight_norm",
-    "wired",
-)
-OF_PARTS = ("batch", "precision", *EXPENSIVE, *OF_COMBINATORS)
-"""Laws that an architecture keeps if its layers do: `make test` checks them on no architecture but
-`SMALL`, which it checks with batches."""
-SMALL = ("mlp", "cnn, batch norm", "bag_of_ngrams")
+"""Laws that combinators break rather than layers."""
+OF_PARTS = ("batch", "precision", "purity", "gradient", *OF_COMBINATORS)
+"""Laws that an architecture keeps if its layers do: `make test` checks them on no architecture."""
+ONE_IN = {"purity": 40, "gradient": 12} | dict.fromkeys(OF_COMBINATORS, 25)
+"""Of how many models `make test` checks these laws on one, which run a model one operation at a
+time, differentiate it twice or make several of it: of the others, one in 4.
+"""
 ALIKE = (
     "alpha_dropout",
     "gaussian_noise",
@@ -43,7 +24,7 @@ ALIKE = (
     "stacked with dropout",
     "wired, in a chain",
 )
-"""Models made as others are, which `make test` checks: on these it checks padding alone."""
+"""Models made as others are, which `make test` checks."""
 SETTINGS = (
     "attention",
     "bidirectional",
@@ -55,15 +36,10 @@ SETTINGS = (
     "mixture_of_experts",
     "transformer",
 )
-"""Models of sequences that are registered with many settings, as "lstm, peephole": `make test`
-checks how those of layers treat padding, and how those stream whose setting changes that."""
+"""Models of sequences that are registered with many settings, as "lstm, peephole": of those of
+layers `make test` checks how they treat padding.
+"""
 WHOLE = ("encoder_decoder", "transformer")
-STREAM_ANEW = (
-    "attention, causal",
-    "attention, relative causal",
-    "attention, rotary",
-    "gru, reset before",
-)
 
 
 def is_variant(name):
@@ -80,27 +56,21 @@ def is_slow(name, law):
     """Whether `make test` leaves this law of this model to `make test-all`, which checks every law
     on every model.
     """
-    model, _, setting = name.partition(", ")
-    if setting and model in SETTINGS:
-        return not (
-            (law == "padding" and model not in WHOLE) or (law == "stream" and name in STREAM_ANEW)
-        )
-    if name in ALIKE:
-        return law != "padding"
-    if name in ARCHITECTURES:
-        return law in OF_PARTS and not (law == "batch" and name in SMALL)
-    if law in OF_COMBINATORS:
-        return name not in FEW
-    if law == "purity":
-        return name not in EAGER
-    return law in EXPENSIVE and name not in REPRESENTATIVES
+    if is_variant(name):
+        return law != "padding" or name.startswith(WHOLE)
+    return name in ARCHITECTURES and law in OF_PARTS
 
 
-@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "law"),
     [
-        pytest.param(name, law, marks=[pytest.mark.slow] if is_slow(name, law) else [])
+        pytest.param(
+            name,
+            law,
+            marks=pytest.mark.slow
+            if is_slow(name, law)
+            else pytest.mark.sampled(law, ONE_IN.get(law, 4)),
+        )
         for name in CASES
         for law in LAWS
     ],
@@ -111,9 +81,11 @@ def test_law(name, law):
 
 
 def test_what_make_test_leaves_out_is_named_as_it_is_registered():
-    assert {*EAGER, *REPRESENTATIVES, *SMALL, *ALIKE, *STREAM_ANEW} <= set(CASES)
+    assert set(ALIKE) <= set(CASES)
+    assert set(SETTINGS) <= {name.partition(", ")[0] for name in CASES}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", with_variants_slow(CASES))
 def test_nothing_is_promoted_on_the_way(name):
     case = CASES[name]
@@ -144,6 +116,7 @@ STREAMS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", with_variants_slow(STREAMS))
 def test_nothing_is_promoted_in_a_stream_with_x64(name):
     """Integers of a stream have one type, where the default one is int64 too."""
