@@ -19,8 +19,9 @@ static shapes, which the emitter (`jnn.web.emitter`) writes. A scan is a loop, a
 and random numbers are JAX's own, to the bit.
 
 Numbers. Every operation on float32 is rounded to float32, a sum where it ends; int32 and uint32
-wrap at 32 bits; booleans are bytes. Other dtypes are refused: a page cannot say that it shows what
-a model computes in bfloat16 or float64 if it does not.
+wrap at 32 bits; booleans are bytes. Every operation on bfloat16 or float16 is rounded to it too,
+and its results are kept as float32, which has all their numbers. Other dtypes are refused: a page
+cannot say that it shows what a model computes in float64 or int8 if it does not.
 
 A primitive without a rule raises `JnnError` with its name and the scope it is in. Add a rule from
 outside by `rule`:

@@ -16,10 +16,12 @@ from jnn.errors import mistake
 from jnn.web.memory import Buffer
 from jnn.web.values import (
     ARRAYS,
+    HALVES,
     Expression,
     Value,
     View,
     dtype_of,
+    is_half,
     is_key,
     literal,
     shape_of,
@@ -159,6 +161,8 @@ class Emitter:
         array = np.asarray(array)
         if array.dtype == jax.dtypes.float0:
             array = array.astype(bool)
+        if is_half(array):
+            array = array.astype(np.float32)
         name = self.name("c")
         self.constants[name] = array
         return view(name, checked(str(array.dtype), "a constant"), array.shape)
@@ -235,7 +239,10 @@ class Emitter:
         around, self.path = self.path, path
         outputs = RULES[name](self, equation, inputs)
         self.path = around
-        return outputs
+        return [
+            rounded(value, variable.aval) if _is_new(value, variable, equation, inputs) else value
+            for value, variable in zip(outputs, equation.outvars, strict=True)
+        ]
 
     def literal(self, atom: Any) -> Value:
         """A literal of a jaxpr."""
@@ -253,6 +260,22 @@ def flattened(shape: tuple[int, ...], values: Sequence[Any]) -> tuple[tuple[int,
     return shape, list(values)
 
 
+def rounded(value: Value, aval: Any) -> Value:
+    """The value, rounded to the dtype that it has in JAX, if that is half as wide as float32."""
+    if not is_half(aval):
+        return value
+    round_to, size = HALVES[str(aval.dtype)], getattr(value, "size", 0) + 1
+    return Expression("float32", value.shape, lambda index: round_to.format(value.at(index)), size)
+
+
+def _is_new(value: Value, variable: Any, equation: Any, inputs: Sequence[Value]) -> bool:
+    """Whether an equation computes an output, rather than to show an input of its dtype anew."""
+    place = lambda other: other.buffer if isinstance(other, View) else id(other)
+    pairs = zip(inputs, equation.invars, strict=True)
+    alike = [other for other, atom in pairs if atom.aval.dtype == variable.aval.dtype]
+    return all(place(other) != place(value) for other in alike)
+
+
 def checked(dtype: str, what: str) -> str:
     """The dtype, refused where JavaScript has none of its kind."""
     if dtype not in ARRAYS:
@@ -260,6 +283,6 @@ def checked(dtype: str, what: str) -> str:
             "javascript",
             got=f"{dtype} in {what}",
             expected=f"one of {', '.join(ARRAYS)}",
-            remedy="Trace the function in float32, with jax_enable_x64 off.",
+            remedy="Trace the function in float32 and int32, with jax_enable_x64 off.",
         )
     return dtype

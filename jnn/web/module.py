@@ -27,10 +27,11 @@ def javascript(f: Callable, *examples: Any) -> str:
         inputs, outputs   for each of them ``{path, shape, dtype}``
 
     Arrays that ``f`` closes over, such as params, are part of the source. The results of ``call``
-    are its own: the next call does not change them.
+    are its own: the next call does not change them. Arrays of bfloat16 and float16 are float32
+    there, whose numbers are rounded, as those of arguments have to be.
 
-    Raises `JnnError` for a primitive without a rule, and for dtypes other than float32, int32,
-    uint32 and bool.
+    Raises `JnnError` for a primitive without a rule, and for dtypes other than these two, float32,
+    int32, uint32 and bool.
 
     >>> import jax.numpy as jnp
     >>> source = javascript(lambda x: jnp.exp(x) + 1, jnp.ones(3))

@@ -65,18 +65,19 @@ const toInteger = (x, least, most) =>
 /** The float32 next to x, towards y. */
 function nextAfter(x, y) {
   if (x === y || x !== x || y !== y) return x === y ? y : NaN;
-  const float = new Float32Array([x]);
-  const word = new Int32Array(float.buffer);
+  float[0] = x;
   if (x === 0) word[0] = y > 0 ? 1 : -2147483647;
   else word[0] += x < y === x > 0 ? 1 : -1;
   return float[0];
 }
 
+const float = new Float32Array(1);
+const word = new Int32Array(float.buffer);
+
 /** A float32 rounded to an exponent and a mantissa of so many bits, half to even. */
 function reducePrecision(x, exponent, mantissa) {
   if (!Number.isFinite(x) || x === 0) return x;
-  const float = new Float32Array([x]);
-  const word = new Int32Array(float.buffer);
+  float[0] = x;
   const last = 1 << (23 - mantissa);
   if (last > 1) {
     word[0] += (last >> 1) - 1 + (word[0] & last ? 1 : 0);
@@ -87,6 +88,16 @@ function reducePrecision(x, exponent, mantissa) {
   if (size > 127 + range) return x > 0 ? Infinity : -Infinity;
   if (exponent < 8 && size <= 127 - range) return x > 0 ? 0 : -0;
   return float[0];
+}
+
+/** A number rounded to bfloat16. */
+const bfloat16 = (x) => reducePrecision(x, 8, 7);
+
+/** A number rounded to float16, which has smaller numbers of fewer bits too. */
+function float16(x) {
+  const single = Math.fround(x);
+  if (Math.abs(single) >= 2 ** -14) return reducePrecision(single, 5, 10);
+  return Math.sign(single) * roundToEven(Math.abs(single) * 2 ** 24) * 2 ** -24;
 }
 
 function bits(x) {

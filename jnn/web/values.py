@@ -15,6 +15,9 @@ ARRAYS = {
 }
 """The typed array of each dtype that there is."""
 
+HALVES = {"bfloat16": "bfloat16({0})", "float16": "float16({0})"}
+"""Dtypes whose numbers are kept as float32, and how a number is rounded to them."""
+
 Index = Sequence[str]
 """An expression for each axis."""
 
@@ -118,10 +121,17 @@ def literal(value: object) -> str:
 
 
 def dtype_of(aval: Any) -> str:
-    """The dtype of a value; keys are their uint32 data, and what has no gradient is false."""
+    """The dtype of a value here; keys are their uint32 data, and what has no gradient is false."""
     if aval.dtype == jax.dtypes.float0:
         return "bool"
+    if is_half(aval):
+        return "float32"
     return "uint32" if is_key(aval) else str(aval.dtype)
+
+
+def is_half(aval: Any) -> bool:
+    """Whether its numbers are kept as float32, rounded."""
+    return str(aval.dtype) in HALVES
 
 
 def shape_of(aval: Any) -> tuple[int, ...]:

@@ -33,6 +33,7 @@ from jnn.files import write_text
 from jnn.paths import path_name
 from jnn.train.moments import Moment
 from jnn.web.module import base64_text
+from jnn.web.values import HALVES, dtype_of, is_half
 
 FOLDER = Path(__file__).parent
 MOST_FLOAT32, MOST_FLOAT16 = 2_400_000, 3_300_000
@@ -143,7 +144,7 @@ def _input(subject: Subject) -> dict[str, Any]:
         {
             "path": path_name(path),
             "shape": list(leaf.shape),
-            "dtype": str(leaf.dtype),
+            "dtype": dtype_of(leaf),
             "size": int(np.prod(leaf.shape)),
         }
         for path, leaf in jax.tree.leaves_with_path(example)
@@ -175,7 +176,7 @@ def _example(example: Example, tokenizer: Tokenizer | None, *, pixels: bool) -> 
         return {"text": example.x, "tokens": tokens, "truth": example.truth}
     named = [(path_name(path), np.asarray(x)) for path, x in jax.tree.leaves_with_path(example.x)]
     real = {name: int(array.sum()) for name, array in named if array.dtype == bool}
-    leaves = [array for _, array in named]
+    leaves = [a.astype(np.float32) if is_half(a) else a for _, a in named]
     if pixels:
         leaves = [np.rint(leaf * 255).astype(np.uint8) for leaf in leaves]
     leaves = [a if a.itemsize <= 4 else a.astype(_narrow(a)) for a in leaves]
@@ -225,7 +226,7 @@ def _sparse(points: Sequence[tuple[int, float]], most: int = 200) -> list[tuple[
 
 def _packed(leaf: Any, precision: str) -> dict[str, Any]:
     array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-    if array.dtype == np.float32:
+    if array.dtype == np.float32 or is_half(array):
         array = array.astype(precision)
     return {"shape": list(array.shape), "dtype": str(array.dtype), "data": base64_text(array)}
 
@@ -255,6 +256,11 @@ def _notes(data: dict[str, Any]) -> list[str]:
         notes.append(
             "The params are rounded to float16 in this page, so that it stays small: numbers may "
             "differ from those of the run in their third digit."
+        )
+    computed = {value["dtype"] for value in (*data["answers"], *data["values"])}
+    if halves := " and ".join(sorted(computed & set(HALVES))):
+        notes.append(
+            f"Parts of this model compute in {halves}; the page rounds their numbers as they do."
         )
     has_noise = any("noise" in leaf["path"] for leaf in data["input"]["leaves"])
     if not data["input"]["part"] and not has_noise:

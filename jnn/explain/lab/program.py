@@ -180,7 +180,7 @@ def _changed(value: Value, factor: Any, more: Any = None) -> Any:
     sizes = [n if name == "stack" else 1 for name, n in zip(value.axes, value.shape, strict=True)]
     sizes[value.factor_axis] = value.factors
     arrays = [factor.reshape(sizes)] if more is None else [factor.reshape(sizes), more]
-    change = lambda old, factor, more=0: old * factor + more
+    change = lambda old, factor, more=0: (old * factor + more).astype(old.dtype)
     return _in_scans(change, arrays, value.scans)
 
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import JnnError
+from jnn.web.values import HALVES
 
 BATCH, LONGER = 13, 11
 """A size of a batch, and how much longer an input is, that no other axis has by chance."""
@@ -43,7 +44,7 @@ class Value(NamedTuple):
     @property
     def factors(self) -> int:
         """How many parts of it can be scaled: units, channels or heads; 0 for none."""
-        if self.dtype != "float32" or self.kind == "number":
+        if self.dtype not in ("float32", *HALVES) or self.kind == "number":
             return 0
         return self.shape[self.factor_axis]
 

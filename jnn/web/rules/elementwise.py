@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from jnn.errors import mistake
 from jnn.web.emitter import Emitter, rule
-from jnn.web.values import ARRAYS, Expression, Value, dtype_of, shape_of
+from jnn.web.values import ARRAYS, Expression, Value, dtype_of, is_half, shape_of
 
 MOST = 12
 """So many operations are one expression; a longer one is stored on the way."""
@@ -193,7 +194,7 @@ def _round(emitter, equation, inputs):
 
 @rule("convert_element_type")
 def _convert(emitter, equation, inputs):
-    new, old = str(np.dtype(equation.params["new_dtype"])), inputs[0].dtype
+    new, old = dtype_of(equation.outvars[0].aval), inputs[0].dtype
     templates = {
         "float32": "{0}" if old == "bool" else "Math.fround({0})",
         "int32": "toInteger({0}, -2147483648, 2147483647)" if old == "float32" else "({0} | 0)",
@@ -207,7 +208,15 @@ def _convert(emitter, equation, inputs):
 
 @rule("bitcast_convert_type")
 def _bitcast(emitter, equation, inputs):
-    new, value = dtype_of(equation.outvars[0].aval), emitter.dense(inputs[0])
+    avals = equation.invars[0].aval, equation.outvars[0].aval
+    if any(map(is_half, avals)):
+        raise mistake(
+            "javascript",
+            got=f"the bits of {avals[0].dtype} as {avals[1].dtype}",
+            expected="those of a number of 32 bits",
+            remedy="Convert it to float32 first.",
+        )
+    new, value = dtype_of(avals[1]), emitter.dense(inputs[0])
     if value.dtype == new:
         return [value]
     output = emitter.output(equation)

@@ -4,7 +4,7 @@ Arrays of keys have an axis more, the last, than their equation says: it goes al
 """
 
 from jnn.web.emitter import rule
-from jnn.web.values import Expression, contiguous, plus, shape_of, times
+from jnn.web.values import Expression, contiguous, dtype_of, plus, shape_of, times
 
 
 @rule("broadcast_in_dim")
@@ -93,7 +93,7 @@ def _empty(emitter, equation, inputs):
 @rule("iota")
 def _iota(emitter, equation, inputs):
     aval, axis = equation.outvars[0].aval, equation.params["dimension"]
-    return [Expression(str(aval.dtype), tuple(aval.shape), lambda index: str(index[axis]), 0)]
+    return [Expression(dtype_of(aval), tuple(aval.shape), lambda index: str(index[axis]), 0)]
 
 
 @rule("concatenate")

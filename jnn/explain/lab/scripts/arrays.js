@@ -16,6 +16,16 @@ export function fromBase64(dtype, text) {
   return dtype === "float16" ? Float32Array.from(array, half) : array;
 }
 
+/** Whether numbers of a dtype are floats; all of them are kept as float32. */
+export function isFloat(dtype) {
+  return dtype.includes("float");
+}
+
+/** Whether floats of a dtype have fewer bits than float32. */
+export function isHalf(dtype) {
+  return isFloat(dtype) && dtype !== "float32";
+}
+
 /** Zeros of a dtype. */
 export function zeros(dtype, length) {
   return new DTYPES[dtype](length);

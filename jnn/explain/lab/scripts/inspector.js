@@ -2,6 +2,7 @@
 
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
+import { isFloat } from "./arrays.js";
 import { control, partInWords } from "./control.js";
 import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
@@ -95,7 +96,7 @@ export class Inspector {
   /** The gradient of the number, where there is one to compute. */
   gradient(value, place) {
     const { model, inputs } = this.page;
-    if (!model.backward || value.dtype !== "float32") return [];
+    if (!model.backward || !isFloat(value.dtype)) return [];
     return gradientNodes(this.page, model.gradient(inputs, value, place));
   }
 

@@ -3,6 +3,7 @@
 // The page knows no architecture. What a value can be made of is guessed from the names of its
 // params and from the values before it, and a guess counts if it is right at many places.
 
+import { isFloat, isHalf } from "./arrays.js";
 import { aroundCopies } from "./copies.js";
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
@@ -14,6 +15,7 @@ const LAYERS = [embeddings, linear, cells, attention, norms, ends, pools];
 const RULES = [...LAYERS, flattened, activations, joined, sums];
 const CHECKED = 12;
 const TOLERANCE = 1e-3;
+const TOLERANCE_OF_HALVES = 2e-2; // bfloat16 has 8 bits, and what is added up was rounded too
 const MOST_TRIES = 4000;
 
 /** Explanations of the values of a page, found once for each value. */
@@ -21,6 +23,8 @@ export class Making {
   constructor(page) {
     this.page = page;
     this.found = new Map();
+    const inHalves = page.lab.values.some(({ dtype }) => isHalf(dtype));
+    this.tolerance = inHalves ? TOLERANCE_OF_HALVES : TOLERANCE;
   }
 
   /** What the rules may look at, for a value of the page. */
@@ -38,7 +42,7 @@ export class Making {
       earlier: [
         ...attended(sibling),
         ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
-        ...earlier.filter((reader) => reader.value.dtype === "float32"),
+        ...earlier.filter((reader) => isFloat(reader.value.dtype)),
       ],
       params: new Params(lab, model.params),
       tokens: inputs.filter((_, i) => lab.input.leaves[i].dtype === "int32"),
@@ -58,7 +62,7 @@ export class Making {
       let best = { error: Infinity };
       for (const explanation of rule(reader, context)) {
         if (tries++ > MOST_TRIES) return null;
-        const error = errorOf(explanation, reader, at, this.page.real);
+        const error = errorOf(explanation, reader, at, this.page.real, this.tolerance);
         if (error < best.error) best = { error, explanation };
         if (best.explanation && best.explanation.kind !== "function") break;
       }
@@ -118,13 +122,13 @@ function checkedPlaces(reader, real) {
  * How far an explanation is from the numbers of a value, at places all over it; Infinity where it
  * is wrong. Of several functions the nearest one counts: tanh of small numbers is almost these.
  */
-function errorOf(explanation, reader, chosen, real) {
+function errorOf(explanation, reader, chosen, real, tolerance) {
   const { isFor } = explanation;
   const places = checkedPlaces(reader, real).filter((place) => !isFor || isFor(place));
   if (chosen) places.push(chosen);
   if (!places.length) return Infinity;
   const scale = Math.max(...places.map((place) => Math.abs(reader.get(place))));
-  const limit = TOLERANCE * Math.max(scale, 1e-6);
+  const limit = tolerance * Math.max(scale, 1e-6);
   let error = 0;
   for (const place of places) {
     error = Math.max(error, Math.abs(explanation.number(place) - reader.get(place)));
