@@ -5,9 +5,9 @@ import math
 import os
 import signal
 from collections import defaultdict
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from zlib import crc32
 
 from tests import programs
 
@@ -60,10 +60,11 @@ def pytest_collection_modifyitems(items):
     """
     cases = defaultdict(list)
     for item in items:
-        if (mark := item.get_closest_marker("sampled")) and not item.get_closest_marker("slow"):
+        is_left_out = item.get_closest_marker("slow") or item.get_closest_marker("torch")
+        if (mark := item.get_closest_marker("sampled")) and not is_left_out:
             cases[item.parent.nodeid, item.originalname, *mark.args].append(item)
     for (*_, n), of_one_test in cases.items():
-        of_one_test.sort(key=lambda item: crc32(item.name.encode()))
+        of_one_test.sort(key=lambda item: sha256(item.name.encode()).digest())
         for item in of_one_test[math.ceil(len(of_one_test) / n) :]:
             item.add_marker(pytest.mark.slow)
 
