@@ -80,7 +80,7 @@ def report(run: Run, listing: Listing, summary: dict[str, Any], sections: list[A
 
     keep_lab(run)
     about = About(**{"task": listing.name, **listing.about})
-    names = [name for name in ("data", "target", "model") if name in run.config]
+    names = [name for name in ("data", "target", "model") if run.config.get(name)]
     subject = ", ".join(str(run.config[name]).replace("_", " ") for name in names)
     title = f"{about.task.capitalize()}: {subject}" if subject else about.task.capitalize()
     with laid_out(section.figure for section in sections):
@@ -119,7 +119,9 @@ def profiled(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     Afterwards, say how to view the profile. Raises JnnError where it cannot be written.
     """
     folder = folder / "profile"
-    jax.profiler.start_trace(str(folder))
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0  # its calls alone are more than the events that a trace keeps
+    jax.profiler.start_trace(str(folder), profiler_options=options)
     try:
         yield
     except BaseException:
