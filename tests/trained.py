@@ -37,6 +37,10 @@ MODELS = {
     ),
     "texts": (jnn.chain(EMBEDDED, jnn.global_average_pool(1), jnn.dense(2)), TOKENS),
     "tags": (jnn.chain(EMBEDDED, jnn.dense(2)), TOKENS),
+    "next tokens": (
+        jnn.chain(EMBEDDED, jnn.lstm(3), jnn.dense(TOKENIZER.vocabulary)),
+        TOKENS._replace(classes=(), next_token=True),
+    ),
     "committee": (jnn.ensemble(jnn.dense(2), 3), Preparation(shaped(2))),
     "series": (jnn.dense(1), Preparation(shaped(3, 2), **NAMED)),
 }

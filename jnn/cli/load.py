@@ -20,6 +20,7 @@ from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
 from jnn.runs.folders import read_record, settings_at_hand
 from jnn.runs.loading import check_trained, trained
+from jnn.tasks.next_token import likelihood
 from jnn.train.preparation import Preparation, read_preparation
 
 _TRIED = 97
@@ -50,14 +51,15 @@ class Loaded(NamedTuple):
 
         Where the run has a ``preparation``, x is what a user has: texts, rows of a table in their
         own units, pictures as bytes; and the answer is a `jnn.train.Classified`, with the name and
-        the probability of each class, or a number in the unit of the target. Otherwise x is
-        prepared as the ``load_data`` of the experiment prepares it, with its ``mask`` if it is
-        padded, and the answer is the output of the model.
+        the probability of each class, or a number in the unit of the target; a language model says
+        how probable texts are, by ``nats_per_token`` and ``perplexity``. Otherwise x is prepared as
+        the ``load_data`` of the experiment prepares it, with its ``mask`` if it is padded, and the
+        answer is the output of the model.
         """
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
             remedy = "Use .model, .params and .state inside of jax.jit."
             raise mistake("predict", got="a traced x", expected="arrays or texts", remedy=remedy)
-        apply = jax.jit(self.model.apply)
+        apply = jax.jit(answering(self.model, self.preparation).apply)
         if self.preparation is None:
             return apply(self.params, self.state, x, mask=mask)[0]
         prepared, is_real = self.preparation.encode(x)
@@ -108,6 +110,14 @@ def load(run: Path | str, model: Model | None = None, *, precision: str | None =
     task = module.task(config, module.load_data(config, offline=True))
     example = jax.eval_shape(lambda: task.example)
     return _loaded(task.model, example, folder, config, preparation)
+
+
+def answering(model: Model, preparation: Preparation | None) -> Model:
+    """The model whose outputs are answers, or become them: of logits of next tokens the likelihood.
+
+    That is ``model`` itself where its outputs are of another kind.
+    """
+    return likelihood(model) if preparation and preparation.next_token else model
 
 
 def batch_first(model: Model, params: Params, state: State, example: Any) -> Callable[..., Any]:

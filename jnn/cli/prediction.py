@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import jax
 import numpy as np
 
-from jnn.cli.load import Loaded, batch_first
+from jnn.cli.load import Loaded, answering, batch_first
 from jnn.cli.prediction_inputs import Prepared, read_inputs
 from jnn.cli.prediction_output import Answer, answers
 from jnn.data.sequences import Padded, pad
@@ -33,7 +33,8 @@ def predict_files(
     items = read_inputs(files, loaded, stdin, say)
     batches = _batches(items, batch_size, alike=preparation.tokenizer is None)
     kept = loaded.params, loaded.state
-    apply = jax.jit(batch_first(loaded.model, *kept, loaded.example))
+    model = answering(loaded.model, loaded.preparation)
+    apply = jax.jit(batch_first(model, *kept, loaded.example))
     found: list[Answer] = []
     largest = 0  # batches are filled up to it, so that few shapes are compiled
     for batch in batches:

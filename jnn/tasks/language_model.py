@@ -55,6 +55,12 @@ class LanguageModel(NamedTuple):
         """The shape of one window."""
         return jax.ShapeDtypeStruct((self.length,), jnp.int32)
 
+    @property
+    def positions(self) -> int | None:
+        """The most tokens of a text; None for a model that takes any number of them."""
+        its = self.settings
+        return None if isinstance(its, RNNConfig) or its.positions != "learned" else its.length
+
     def variant(self, **changes: Any) -> Model:
         """The model that other settings make, from scratch."""
         return self.cast(_of_settings(dataclasses.replace(self.settings, **changes)))

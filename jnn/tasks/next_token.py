@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jnn.losses import by_rows, cross_entropy
 from jnn.model import Model, Params, State
@@ -59,3 +60,28 @@ def next_token_losses_by_rows(
         return by_rows(of_rows, h, targets, rows=rows, axes=targets.ndim), state
 
     return losses
+
+
+def likelihood(model: Model) -> Model:
+    """How probable texts are: tokens ``(..., T)`` -> two numbers for each text, ``(...)``.
+
+    ``nats_per_token`` is the mean negative log-probability of its tokens but the first, which is
+    only read; ``perplexity`` is e to the power of it. Masked tokens, those of padding, do not
+    count. Without a token to predict both are NaN.
+
+    >>> import jnn
+    >>> of_texts = likelihood(jnn.function(lambda x: jnp.zeros((*x.shape, 10))))
+    >>> mask = jnp.array([True, True, True, False])
+    >>> found, _ = of_texts.apply({}, {}, jnp.array([1, 2, 3, 0]), mask=mask)
+    >>> {name: round(float(value), 3) for name, value in found.items()}  # as if of ten tokens
+    {'nats_per_token': 2.303, 'perplexity': 10.0}
+    """
+
+    def apply(params, state, x, *, key=None, train=False, mask=None):
+        logits, state = model.apply(params, state, x, key=key, train=train, mask=mask)
+        is_counted = jnp.ones(x.shape, bool)[..., 1:] if mask is None else mask[..., 1:]
+        nats = cross_entropy(logits[..., :-1, :], x[..., 1:])
+        mean = jnp.mean(nats, axis=-1, where=is_counted)
+        return {"nats_per_token": mean, "perplexity": jnp.exp(mean)}, state
+
+    return Model(model.init, apply)

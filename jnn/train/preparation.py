@@ -53,6 +53,8 @@ class Preparation(NamedTuple):
     ``columns``    the names of the columns of a table, in their order
     ``grades``     the words of some of these columns, each of which is the number of its place
     ``unit``       that of the number that is predicted, such as "degrees Celsius"
+    ``next_token`` whether outputs are logits of the token that follows each token of a text, which
+                   is read whole: the answer is how probable the text is
 
     >>> scaling = Scaling(np.array([1.0, 20.0]), np.array([0.5, 10.0]))
     >>> example = jax.ShapeDtypeStruct((2,), np.float32)
@@ -75,6 +77,7 @@ class Preparation(NamedTuple):
     columns: tuple[str, ...] = ()
     unit: str = ""
     grades: Grades = MappingProxyType({})
+    next_token: bool = False
 
     def encode(self, raw: Any) -> tuple[Any, np.ndarray | None]:
         """The prepared x of one input or a batch, and the mask of texts.
@@ -144,10 +147,16 @@ class Preparation(NamedTuple):
         is_list = isinstance(texts, Sequence) and len(texts)
         if not is_list or not all(isinstance(text, str) for text in texts):
             raise mistake("predict", got=repr(raw)[:80], expected="a text, or a list of texts")
-        tokens = [tokenizer.encode(text)[: self.longest] for text in texts]
-        for text, its in zip(texts, tokens, strict=True):
-            if not len(its):
-                raise mistake("predict", got=repr(text), expected="a text with a token or more")
+        encoded = [tokenizer.encode(text) for text in texts]
+        least, most = 2 if self.next_token else 1, self.longest
+        for text, its in zip(texts, encoded, strict=True):
+            if len(its) < least:
+                expected = f"a text with {'two tokens' if self.next_token else 'a token'} or more"
+                raise mistake("predict", got=repr(text), expected=expected)
+            if self.next_token and most and len(its) > most:
+                got, remedy = f"a text of {len(its)} tokens", "Give it in parts."
+                raise mistake("predict", got=got, expected=f"at most {most}", remedy=remedy)
+        tokens = [its[:most] for its in encoded]
         padding = tokenizer.padding if "padding" in tokenizer.special else 0
         padded = pad(tokens, value=padding)
         one = isinstance(raw, str)
@@ -181,6 +190,7 @@ class Preparation(NamedTuple):
             "columns": list(self.columns),
             "unit": self.unit,
             **({"grades": plain(self.grades)} if self.grades else {}),
+            **({"next_token": True} if self.next_token else {}),
         }
 
 
@@ -232,6 +242,8 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
     classes, longest = record["classes"], record["longest"]
     _require(isinstance(record["pixels"], bool), "pixels that are no truth value")
     _require(all(isinstance(name, str) for name in classes), "names of classes that are no text")
+    next_token = record.get("next_token", False)
+    _require(isinstance(next_token, bool), "a next_token that is no truth value")
     _require(longest is None or (as_integer(longest) or 0) > 0, f"longest={longest!r}")
     columns, unit = record.get("columns", ()), record.get("unit", "")
     _require(all(isinstance(name, str) for name in [unit, *columns]), "names that are no text")
@@ -255,6 +267,7 @@ def _from_json(record: Mapping[str, Any], caller: str) -> Preparation:
         columns=tuple(columns),
         unit=unit,
         grades=grades,
+        next_token=next_token,
     )
 
 

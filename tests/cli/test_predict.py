@@ -127,6 +127,25 @@ def test_the_tokens_of_a_text_have_an_answer_each():
     assert lines([answer]) == ["standard input:1\t" + " ".join(answer.values["label"])]
 
 
+def test_of_a_language_model_the_answer_is_how_probable_each_text_is(tmp_path):
+    run, texts = loaded("next tokens"), ["so bad a thing so", "so good"]
+    model, tokenizer = run.model, run.preparation.tokenizer
+    nats = []
+    for text in texts:
+        tokens = tokenizer.encode(text)
+        logits = np.asarray(jax.jit(model.apply)(run.params, run.state, tokens)[0], np.float64)
+        log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        nats.append(-np.mean([log_p[t, tokens[t + 1]] for t in range(len(tokens) - 1)]))
+    found = predicted(run, stdin="\n".join(texts))
+    for name, expected in {"nats_per_token": nats, "perplexity": np.exp(nats)}.items():
+        np.testing.assert_allclose([answer.values[name] for answer in found], expected, rtol=SAME)
+        np.testing.assert_allclose(run.predict(texts)[name], expected, rtol=SAME)
+    with pytest.raises(JnnError, match="line 2: got 'so', expected a text with two tokens or more"):
+        predicted(run, stdin="so good\nso")
+    with pytest.raises(JnnError, match="line 1: got a text of 6 tokens, expected at most 5"):
+        predicted(run, stdin="so bad a thing so good")
+
+
 def test_the_members_of_an_ensemble_are_not_taken_for_rows(tmp_path):
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)

@@ -124,6 +124,7 @@ def test_the_preparation_of_another_run_is_refused(tmp_path):
         ("target", {"mean": 0}, "got KeyError"),
         ("classes", ["a", 3], "names of classes that are no text"),
         ("longest", 0, "longest=0"),
+        ("next_token", 1, "a next_token that is no truth value"),
         ("pixels", "no", "pixels that are no truth value"),
         ("pieces", [[None]], "pieces that are not finite"),
     ],
@@ -135,6 +136,11 @@ def test_values_that_no_data_gives_are_refused(tmp_path, name, value, message):
     write_json(tmp_path / FILE, record | {"sha256": digest})
     with pytest.raises(JnnError, match=message):
         read_preparation(tmp_path)
+
+
+def test_that_the_next_token_is_predicted_is_kept(tmp_path):
+    keep_preparation(tmp_path, TEXTS._replace(next_token=True))
+    assert read_preparation(tmp_path).next_token
 
 
 def test_texts_are_padded_and_cut():
