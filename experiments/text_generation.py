@@ -49,7 +49,7 @@ from jnn.runs import About
 from jnn.tasks.language_model import LanguageModel
 from jnn.tasks.language_model_config import LanguageModelConfig
 from jnn.tasks.language_model_task import language_model_outline, language_model_task
-from jnn.train import Task
+from jnn.train import SUITED, Preparation, Task
 
 ABOUT = About(
     task="text generation",
@@ -66,6 +66,7 @@ PANGRAMS = {
     "tiny_shakespeare": "the quick brown fox jumps over the lazy dog. ",
     "wikitext2": "pack my box with five dozen liquor jugs. ",
 }
+USUAL_DATA = "tiny_shakespeare"
 EPOCHS = {"tiny_shakespeare": 8, "wikitext2": 1}
 USUAL = {"model": "lstm", "vocabulary": 0, "dropout": 0.2, "learning_rate": 3e-3}
 SIZES = {"length": 128, "width": 256, "depth": 2, "heads": 4, "batch_size": 64}
@@ -76,23 +77,32 @@ SMALL = {"length": 16, "width": 24, "depth": 1, "epochs": 1, "batch_size": 16}
 class Config(LanguageModelConfig):
     """The settings of a run. An epoch has as many windows as it takes to see the text once."""
 
-    data: Literal["tiny_shakespeare", "wikitext2"] = "tiny_shakespeare"
-    """The text."""
+    data: Literal["tiny_shakespeare", "wikitext2"] = SUITED
+    """The text: tiny_shakespeare, or none where --tokens has it."""
     weight_decay: float = 0.1
     clip: float = 1.0
 
     def suited(self) -> dict[str, Any]:
         """What suits a text of some million characters, a smoke run, or a published model."""
-        epochs = 1 if self.tokens else EPOCHS[self.data]
-        sizes = {**SIZES, "epochs": epochs, **(SMALL if self.smoke else {})}
-        return {**USUAL, **sizes, **super().suited()}
+        if self.tokens:
+            own = {"data": None, "epochs": 1}
+        else:
+            own = {"data": USUAL_DATA, "epochs": EPOCHS[self.data or USUAL_DATA]}
+        small = SMALL if self.smoke else {}
+        return {**USUAL, **SIZES, **own, **small, **super().suited()}
+
+    def __post_init__(self):
+        """Refuse two texts."""
+        super().__post_init__()
+        if self.tokens:
+            self.refuse(["data"], "for tokens in files", expected="one of them")
 
 
 def load_data(config: Config, *, offline: bool = False) -> Corpus:
     """The text and its tokenizer; in a smoke run a sentence a hundred times."""
     if config.smoke:
-        return config.tokenized(split_text(100 * PANGRAMS[config.data]))
-    return config.tokenized(LOAD[config.data](offline=offline))
+        return config.corpus(lambda: split_text(100 * PANGRAMS[config.data]))
+    return config.corpus(lambda: LOAD[config.data](offline=offline))
 
 
 def build(config: Config, vocabulary: int) -> LanguageModel:
@@ -118,13 +128,19 @@ def build(config: Config, vocabulary: int) -> LanguageModel:
 
 def outlined(config: Config) -> LanguageModel:
     """The model, for as many tokens as the training part has."""
-    return build(config, config.tokens_of(CHARACTERS[config.data]))
+    return build(config, config.tokens_of(CHARACTERS.get(config.data, 0)))
 
 
 def describe(config: Config) -> tuple[jnn.Model, jax.ShapeDtypeStruct]:
     """The model and the shape of one example."""
     lm = outlined(config)
     return lm.model, lm.example
+
+
+def predictor(config: Config, preparation: Preparation) -> jnn.Model:
+    """The model, for as many tokens as the tokenizer of the run has."""
+    assert preparation.tokenizer, "a language model has a tokenizer"
+    return build(config, preparation.tokenizer.vocabulary).model
 
 
 def outline(config: Config) -> Task:

@@ -86,7 +86,7 @@ def _batch(module: ModuleType, config: Any, data: Any) -> Any:
 
 def _title(module: ModuleType, config: Any) -> str:
     about = getattr(module, "ABOUT", None) or About(module.__name__.rpartition(".")[2])
-    names = [name for name in ("data", "target", "model") if hasattr(config, name)]
+    names = [name for name in ("data", "target", "model") if getattr(config, name, None)]
     subject = ", ".join(str(getattr(config, name)).replace("_", " ") for name in names)
     task = about.task.replace("_", " ").capitalize()
     return f"{task}: {subject}" if subject else task

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from jnn.data.sets.texts import Texts
-from jnn.data.token_files import TokenFiles
+from jnn.data.token_files import TokenFiles, text_of_tokens
+from jnn.data.token_windows import predicted_characters
 from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, character_tokenizer
+
+READ = 2**20
+"""Tokens of the training part in files that are read as text."""
 
 
 class Corpus(NamedTuple):
     """The three parts of a text, and the tokenizer."""
 
     texts: Texts
+    """With ``files``, their text: of the training part the end, since it may be long."""
     tokenizer: Tokenizer
     files: TokenFiles | None = None
-    """Tokens to train on in place of those of ``texts.train``."""
+    """The tokens, where they are not those of ``texts``."""
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """The number of characters in each part."""
-        return {part: len(text) for part, text in self.texts._asdict().items()}
+    def sizes(self) -> dict[str, Any]:
+        """The number of characters in each part, or of tokens in files."""
+        if self.files is None:
+            return {part: len(text) for part, text in self.texts._asdict().items()}
+        return {"tokens": {part: len(self.files.part(part)) for part in self.files.parts}}
+
+    def tokens(self, part: str) -> np.ndarray:
+        """The tokens of ``train``, ``validation`` or ``test``, (T,) int32."""
+        if self.files is None:
+            return self.tokenizer.encode(getattr(self.texts, part))
+        tokens = self.files.part(part)
+        return tokens.read(0, len(tokens))
+
+    def predicted(self, part: str) -> int:
+        """The characters of a part but those of its first token, for nats per character."""
+        text = getattr(self.texts, part)
+        if self.files is None:
+            return predicted_characters(text, self.tokenizer)
+        first = self.files.part(part).read(0, 1)
+        return len(text) - len(text_of_tokens(first, self.tokenizer))
+
+
+def corpus_of_files(files: TokenFiles) -> Corpus:
+    """Tokens in files, with their tokenizer and the texts of their parts."""
+    tokenizer = files.read_tokenizer()
+    train, validation, test = map(files.part, Texts._fields)
+    ranges = (train, max(len(train) - READ, 0)), (validation, 0), (test, 0)
+    read = (part.read(start, len(part)) for part, start in ranges)
+    return Corpus(Texts(*(text_of_tokens(tokens, tokenizer) for tokens in read)), tokenizer, files)
 
 
 def tokenized(texts: Texts, vocabulary: int = 0) -> Corpus:

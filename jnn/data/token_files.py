@@ -3,20 +3,24 @@
 A set is a folder of raw files, ``tokens-00000.bin``, ... and a header ``tokens.json``:
 
     {"format": 1, "dtype": "uint16", "vocabulary": 50257, "tokenizer": null,
+     "parts": {"train": [0, 9000000], "validation": [9000000, 9500000], ...},
      "files": [{"tokens": 268435456, "sha256": "..."}, ...], "sha256": "..."}
 
 The files have the tokens alone, little-endian, one after the other, and are one long sequence
-together. Each has its sha256 in the header, which has its own. The header is written last: a
-folder without one is not complete.
+together, of which each part is a range. Each file has its sha256 in the header, which has its own.
+The header is written last: a folder without one is not complete.
+
+The split belongs to the set, so that all who train on it test on the same tokens. Validation and
+test are texts of their own where the writer has some, or else the end of the training text.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,8 @@ HEADER, TOKENIZER = "tokens.json", "tokenizer.json"
 FORMAT = 1
 MOST_TOKENS = 2**28
 """In one file: half a gigabyte of 16-bit tokens."""
+HELD_OUT, MOST_HELD_OUT = 20, 2**19
+"""Of a set without a text for it, validation and test are each a twentieth, if no more tokens."""
 _LARGEST = {"uint16": 2**16, "uint32": 2**31}  # vocabularies; JAX has tokens in int32
 _REMEDY = "Put a copy back, or write the set again."
 
@@ -44,12 +50,16 @@ def write_token_files(
     *,
     vocabulary: int,
     tokenizer: Tokenizer | None = None,
+    validation: Iterable[ArrayLike] = (),
+    test: Iterable[ArrayLike] = (),
     file_tokens: int = MOST_TOKENS,
 ) -> int:
     """Write a sequence of tokens, piece by piece, into ``folder``, and return its length.
 
     ``pieces``       arrays (T,) of integers in [0, vocabulary), such as those of
                      `tokens_of_texts`; one at a time is in memory
+    ``validation``   those of a part that is not trained on, and so ``test``. Where one is empty,
+                     the last tokens of ``pieces`` are that part: a twentieth, at most 2**19
     ``tokenizer``    what made them, which is kept beside them, for `TokenFiles.read_tokenizer`
     ``file_tokens``  the tokens in a file; the last file has fewer
 
@@ -71,7 +81,10 @@ def write_token_files(
         raise mistake("write_token_files", got=got, expected=expected)
     check_new(folder)
     dtype = np.dtype(kinds[0]).newbyteorder("<")
-    checked = _checked(pieces, vocabulary, dtype)
+    given = {"train": pieces, "validation": validation, "test": test}
+    counts = dict.fromkeys(given, 0)
+    each = ((name, piece) for name, those in given.items() for piece in those)
+    checked = _checked(each, vocabulary, dtype, counts)
     files: list[dict[str, Any]] = []
     rest = next(checked, None)
     while rest is not None:
@@ -94,6 +107,7 @@ def write_token_files(
         "dtype": kinds[0],
         "vocabulary": vocabulary,
         "tokenizer": tokenizer.fingerprint if tokenizer else None,
+        "parts": _parts(**counts),
         "files": files,
     }
     write_json(folder / HEADER, {**header, "sha256": _digest(header)})
@@ -110,10 +124,31 @@ def check_new(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _checked(pieces: Iterable[ArrayLike], vocabulary: int, dtype: np.dtype) -> Iterator[np.ndarray]:
-    """The pieces that are not empty, as ``dtype``."""
+def _parts(train: int, validation: int = 0, test: int = 0) -> dict[str, list[int]]:
+    """The range of each part of a sequence, in which the tokens of these texts follow each other.
+
+    >>> _parts(100), _parts(100, validation=9)["test"]
+    ({'train': [0, 90], 'validation': [90, 95], 'test': [95, 100]}, [95, 100])
+    """
+    share = min(train // HELD_OUT, MOST_HELD_OUT)
+    tests = train + validation
+    ranges = {"validation": [train, tests], "test": [tests, tests + test]}
+    for name, given in (("test", test), ("validation", validation)):
+        if not given:
+            ranges[name] = [train - share, train]
+            train -= share
+    return {"train": [0, train], **ranges}
+
+
+def _checked(
+    pieces: Iterable[tuple[str, ArrayLike]],
+    vocabulary: int,
+    dtype: np.dtype,
+    counts: dict[str, int],
+) -> Iterator[np.ndarray]:
+    """The pieces that are not empty, as ``dtype``; their tokens are added to the part's count."""
     position = 0
-    for number, piece in enumerate(pieces):
+    for number, (part, piece) in enumerate(pieces):
         array = np.asarray(piece)
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
             raise mistake(
@@ -123,6 +158,7 @@ def _checked(pieces: Iterable[ArrayLike], vocabulary: int, dtype: np.dtype) -> I
             )
         check_range(array, vocabulary, "write_token_files", position)
         position += len(array)
+        counts[part] += len(array)
         if len(array):
             yield array.astype(dtype)
 
@@ -177,19 +213,55 @@ def tokens_of_documents(
         yield from last
 
 
+def text_of_tokens(tokens: np.ndarray, tokenizer: Tokenizer) -> str:
+    """The text of documents, as tokens with their ends, each end as a line break.
+
+    >>> from jnn.data.tokenizers import character_tokenizer
+    >>> text_of_tokens(np.array([1, 2, 0, 2]), character_tokenizer("ab", special=("end",)))
+    'ab\\nb'
+    """
+    end = tokenizer.special.get("end", -1)
+    documents = np.split(tokens, np.flatnonzero(tokens == end))
+    first, *others = [tokenizer.decode(document[document != end]) for document in documents]
+    return "\n".join([first, *others])
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenFiles:
-    """One long sequence of tokens in files; made by `token_files`."""
+    """One long sequence of tokens in files, or a range of it; made by `token_files`."""
 
     folder: Path
     vocabulary: int
     tokenizer: str | None
     """The fingerprint of the tokenizer, where the writer gave it."""
     identity: dict[str, Any]
+    parts: dict[str, list[int]]
+    """The range of ``train``, ``validation`` and ``test``, first token and the one after the last.
+    """
     maps: tuple[np.ndarray, ...] = field(repr=False)
+    start: int = 0
+    """The position of the first token in the files."""
 
     def __len__(self) -> int:
         return sum(map(len, self.maps))
+
+    def part(self, name: str) -> TokenFiles:
+        """The tokens of ``train``, ``validation`` or ``test``, of the whole sequence."""
+        return self.cut(*self.parts[name])
+
+    def shortened(self, most: Mapping[str, int]) -> TokenFiles:
+        """With at most so many tokens in parts of these names, the first ones."""
+        shorter = {
+            name: [start, min(stop, start + most.get(name, stop - start))]
+            for name, (start, stop) in self.parts.items()
+        }
+        return replace(self, parts=shorter)
+
+    def cut(self, start: int, stop: int) -> TokenFiles:
+        """The tokens ``start`` to ``stop - 1``, as a sequence of its own; nothing is read."""
+        at = self.start + start
+        identity = {**self.identity, "range": [at, self.start + stop]}
+        return replace(self, maps=tuple(self._between(start, stop)), start=at, identity=identity)
 
     def read_tokenizer(self) -> Tokenizer:
         """What made the tokens; raises JnnError where it was not kept, and for another one."""
@@ -211,18 +283,21 @@ class TokenFiles:
         What is not in memory is read from the files. Raises JnnError for a place that there is
         not, and for a token outside the vocabulary, as an altered file has.
         """
+        joined = np.concatenate([np.empty(0, np.uint16), *self._between(start, stop)])
+        check_range(joined, self.vocabulary, f"tokens {self.folder}", self.start + start)
+        return joined.astype(np.int32)
+
+    def _between(self, start: int, stop: int) -> Iterator[np.ndarray]:
+        """What the files have of a range."""
         if not 0 <= start <= stop <= len(self):
             got, expected = f"{start} to {stop}", f"a part of 0 to {len(self)}"
             raise mistake(f"tokens {self.folder}", got=got, expected=expected)
-        parts, begin = [], 0
+        begin = 0
         for tokens in self.maps:
             end = begin + len(tokens)
             if begin < stop and start < end:
-                parts.append(tokens[max(start - begin, 0) : stop - begin])
+                yield tokens[max(start - begin, 0) : stop - begin]
             begin = end
-        joined = np.concatenate([np.empty(0, np.uint16), *parts])
-        check_range(joined, self.vocabulary, f"tokens {self.folder}", start)
-        return joined.astype(np.int32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +369,7 @@ def token_files(folder: str | Path, *, contents: bool = True) -> TokenFiles:
         vocabulary=header["vocabulary"],
         tokenizer=header["tokenizer"],
         identity={"kind": "token_files", "sha256": header["sha256"]},
+        parts=header.get("parts") or _parts(sum(file["tokens"] for file in header["files"])),
         maps=tuple(np.memmap(path, dtype, mode="r") for path in paths),
     )
 
@@ -321,6 +397,7 @@ def _is_header(header: dict[str, Any]) -> bool:
         and kind in _LARGEST
         and 0 < vocabulary <= _LARGEST[kind]
         and isinstance(header.get("tokenizer"), str | None)
+        and _are_parts(header.get("parts"))
         and isinstance(files, list)
         and all(
             isinstance(file, dict)
@@ -328,6 +405,18 @@ def _is_header(header: dict[str, Any]) -> bool:
             and isinstance(file.get("sha256"), str)
             for file in files
         )
+    )
+
+
+def _are_parts(parts: Any) -> bool:
+    """Whether there are ranges; a set that was written before there were parts has none."""
+    if parts is None:
+        return True
+    is_range = lambda pair: isinstance(pair, list) and len(pair) == 2 and pair[0] <= pair[1]
+    return (
+        isinstance(parts, dict)
+        and set(parts) == set(_parts(0))
+        and all(is_range(pair) for pair in parts.values())
     )
 
 

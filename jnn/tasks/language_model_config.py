@@ -1,12 +1,13 @@
 """The settings of experiments that train a model of the next token."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Literal
 
 from jnn.architectures.presets import DECODERS, PEAK_LEARNING_RATES, resized
 from jnn.architectures.rnn import RNNConfig
 from jnn.architectures.transformer import TransformerConfig
-from jnn.data.corpus import Corpus, tokenized
+from jnn.data.corpus import Corpus, corpus_of_files, tokenized
 from jnn.data.sets.texts import Texts
 from jnn.data.token_files import token_files
 from jnn.errors import mistake
@@ -53,8 +54,8 @@ class LanguageModelConfig(FineTuningConfig):
     """
 
     tokens: str = ""
-    """A folder of tokens in files, with their tokenizer, as `jnn tokens` writes them, to
-    train on in place of the training part of the text.
+    """A folder of tokens in files, with their tokenizer, as `jnn tokens` writes them: the text to
+    train, validate and test on.
     """
     model: Literal["rnn", "lstm", "gru", "transformer"] = SUITED
     """The architecture: an lstm, or that of the pretrained model."""
@@ -134,11 +135,17 @@ class LanguageModelConfig(FineTuningConfig):
             expected = "a transformer that is trained from scratch, with --dropout 0"
             raise mistake("config", got=got, expected=expected)
 
+    def corpus(self, load: Callable[[], Texts]) -> Corpus:
+        """The tokens of files, of which --smoke takes a few; without any, `tokenized` texts."""
+        if not self.tokens:
+            return self.tokenized(load())
+        files = token_files(self.tokens)
+        few = self.batch_size * self.length + 1
+        most = {"train": 16 * few, "validation": few, "test": few} if self.smoke else {}
+        return corpus_of_files(files.shortened(most))
+
     def tokenized(self, texts: Texts) -> Corpus:
-        """The texts with the tokenizer that these settings ask for, and the tokens of files."""
-        if self.tokens:
-            files = token_files(self.tokens)
-            return Corpus(texts, files.read_tokenizer(), files)
+        """The texts with the tokenizer that these settings ask for."""
         if self.pretrained:
             tokenizer = self.pretrained_decoder().tokenizer
             assert tokenizer, "a decoder has one"

@@ -12,7 +12,7 @@ from jnn.architectures.rnn import CELLS
 from jnn.architectures.transformer import TransformerConfig
 from jnn.data.corpus import Corpus
 from jnn.data.token_files import file_windows
-from jnn.data.token_windows import evaluation_windows, predicted_characters
+from jnn.data.token_windows import evaluation_windows
 from jnn.data.tokenizers import keep_tokenizer
 from jnn.decoding.sampling import Sampling
 from jnn.tasks.language_model import LanguageModel, Losses
@@ -20,6 +20,7 @@ from jnn.tasks.text_feeds import language_model_feed
 from jnn.train.evaluate import make_evaluate
 from jnn.train.feed import Feed, streamed
 from jnn.train.loop import Fitted
+from jnn.train.preparation import Preparation
 from jnn.train.state import seed_key
 from jnn.train.step import Objective
 from jnn.train.task import Task
@@ -35,13 +36,13 @@ WINDOWS = 16
 
 
 def language_model_task(lm: LanguageModel, corpus: Corpus, *, batch_size: int) -> Task:
-    """Cross entropy of each next token, on random windows of the training part.
+    """Cross entropy of each next token, on windows of the training part in random order.
 
-    These are of the corpus' files, if it has some, or else of its text. Validation and test are in
-    nats per character, whatever the tokens are, each with half a window of context at least; params
-    are kept by the validation. The tokenizer is saved with the run. The report shows what the model
-    writes and predicts, and what its units remember or its heads attend to. Add baselines with
-    ``task._replace(baselines=...)``.
+    Validation and test are in nats per character, whatever the tokens are, each with half a window
+    of context at least; params are kept by the validation. Where the tokens are in files, the end
+    of a document counts as a character. The tokenizer is saved with the run. The report shows what
+    the model writes and predicts, and what its units remember or its heads attend to. Add baselines
+    with ``task._replace(baselines=...)``.
 
     >>> from jnn.architectures.rnn import RNNConfig
     >>> from jnn.data.corpus import tokenized
@@ -54,36 +55,41 @@ def language_model_task(lm: LanguageModel, corpus: Corpus, *, batch_size: int) -
     >>> task.feed.steps_per_epoch, task.data, task.best
     (11, {'train': 360, 'validation': 9, 'test': 16}, 'validation/nats_per_character')
     """
-    texts, tokenizer, files = corpus
 
     def nats(params, state, batch):
         """What each window adds to the negative log-probability of the text, ``(windows,)``."""
         return jnp.sum(batch["weight"] * lm.losses(params, state, batch)[0], axis=-1)
 
-    def evaluate(text: str, split: str):
-        count = predicted_characters(text, tokenizer)
+    def evaluate(split: str):
+        count = corpus.predicted(split)
         metric = metrics.collection({"nats_per_character": metrics.sum_per(count)})
         stride = max(1, lm.length // 2)
-        windows = evaluation_windows(tokenizer.encode(text), lm.length, stride=stride)
+        windows = evaluation_windows(corpus.tokens(split), lm.length, stride=stride)
         options = {"target": "targets", "split": split, "batch_size": batch_size}
         return make_evaluate(nats, metric, windows, **options)
 
-    if files is not None:
-        feed = streamed(file_windows(files, lm.length), batch_size)
+    if corpus.files is not None:
+        feed = streamed(file_windows(corpus.files.part("train"), lm.length), batch_size)
     else:
-        feed = language_model_feed(tokenizer.encode(texts.train), lm.length, batch_size)
+        feed = language_model_feed(corpus.tokens("train"), lm.length, batch_size)
     return Task(
         model=lm.model,
         objective=_mean_of(lm.losses),
         feed=feed,
         example=lm.example,
-        validate=evaluate(texts.validation, "validation"),
+        validate=evaluate("validation"),
         best="validation/nats_per_character",
         lowest=True,
-        test=evaluate(texts.test, "test"),
+        test=evaluate("test"),
         sections=lambda fitted: _sections(lm, corpus, fitted),
         data=corpus.sizes,
-        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", tokenizer),
+        preparation=Preparation(
+            lm.example,
+            tokenizer=corpus.tokenizer,
+            longest=lm.positions,
+            next_token=True,
+        ),
+        save=lambda folder: keep_tokenizer(folder / "tokenizer.json", corpus.tokenizer),
         pretrained=lm.pretrained,
     )
 
@@ -107,8 +113,9 @@ def _mean_of(losses: Losses) -> Objective:
 def _sections(lm: LanguageModel, corpus: Corpus, fitted: Fitted) -> list[Any]:
     from jnn.explain.sections import language_model as report
 
-    (texts, tokenizer, _), kept = corpus, (fitted.params, fitted.state)
-    tokens = tokenizer.encode(texts.test[: 8 * lm.length])[: lm.length]
+    tokenizer, kept = corpus.tokenizer, (fitted.params, fitted.state)
+    tested = corpus.tokens("test")
+    tokens = tested[: lm.length]
     sampling = Sampling(temperature=0.8)
     options = {"length": SAMPLED, "key": seed_key(0), "sampling": sampling}
     sample = "".join(lm.write(*kept, tokenizer, "\n", **options))
@@ -121,7 +128,7 @@ def _sections(lm: LanguageModel, corpus: Corpus, fitted: Fitted) -> list[Any]:
         seen = lm.variant(fused=False) if lm.settings.fused else lm.model
         return [*of_any, *report.attention_and_lens(seen, *kept, tokens[:MAPPED], tokenizer)]
     others = {cell.upper(): lm.variant(cell=cell) for cell in CELLS}
-    windows = evaluation_windows(tokenizer.encode(texts.test), lm.length)
+    windows = evaluation_windows(tested, lm.length)
     few = windows["tokens"][:WINDOWS], windows["targets"][:WINDOWS, -1]
     name = lm.settings.cell.upper()
     return [

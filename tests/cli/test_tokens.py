@@ -35,8 +35,26 @@ def test_documents_become_tokens_with_ends_and_their_tokenizer(corpus, capsys):
     assert tokenizer.fingerprint == find_tokenizer("run").fingerprint
     expected = np.concatenate([*tokens_of_texts([TEXT, "one", "two"], tokenizer)])
     np.testing.assert_array_equal(files.read(0, len(files)), expected)
-    sizes = f"tokens {len(expected)}, vocabulary {tokenizer.vocabulary}, documents 3"
-    assert f"{sizes}, characters {len(TEXT) + 6}\n" in err
+    held = len(expected) // 20
+    parts = f"train {len(expected) - 2 * held}, validation {held}, test {held}"
+    sizes = f"vocabulary {tokenizer.vocabulary}, documents 3, characters {len(TEXT) + 6}"
+    assert f"tokens {len(expected)}, {parts}, {sizes}\n" in err
+
+
+def test_texts_of_their_own_are_for_validation_and_test(corpus, capsys):
+    given = ["--validation", "b.jsonl", "--test", "b.jsonl", "--test", "c.txt"]
+    (corpus / "c.txt").write_text("not")
+    words = ["tokens", "a.txt", *given, "--out", "set", "--tokenizer", "run", "--json"]
+    assert main(words) == 0
+    files, tokenizer = token_files("set"), find_tokenizer("run")
+    expected = {"train": [TEXT], "validation": ["one", "two"], "test": ["one", "two", "not"]}
+    for name, texts in expected.items():
+        part = files.part(name)
+        tokens = np.concatenate([*tokens_of_texts(texts, tokenizer)])
+        np.testing.assert_array_equal(part.read(0, len(part)), tokens)
+    counts = json.loads(capsys.readouterr().out)
+    assert {name: counts[name] for name in expected} == {"train": 861, "validation": 8, "test": 12}
+    assert counts["documents"] == 6
 
 
 @pytest.mark.parametrize(("asked", "most"), [(300, 300), (0, len(set(TEXT)) + 2)])
@@ -51,6 +69,7 @@ def test_a_vocabulary_is_learned_from_the_files(corpus, capsys, asked, most):
     assert printed == {
         "folder": str(corpus / "set"),
         "tokens": len(files),
+        **{name: len(files.part(name)) for name in ("train", "validation", "test")},
         "vocabulary": files.vocabulary,
         "documents": 1,
         "characters": len(TEXT),
@@ -71,6 +90,8 @@ def test_standard_input_is_a_document(corpus, monkeypatch):
         ("a.txt --vocabulary 5", "got vocabulary=5, expected at least 257"),
         ("a.txt --vocabulary -1", "got vocabulary=-1, expected"),
         ("- ", "got standard input, which can be read once, expected a --tokenizer"),
+        ("- --test - --tokenizer run", "got standard input twice"),
+        ("a.txt --test none.txt --tokenizer run", "none.txt: got no such file"),
         ("none.txt", "none.txt: got no such file"),
         (". --tokenizer run", ".: got a folder, expected an existing file"),
         ("a.txt --tokenizer none", "none: got no such file"),

@@ -1,6 +1,7 @@
 """Tokens in files: the sequence that was written, in any windows, and whatever is wrong with it."""
 
 import contextlib
+import hashlib
 import json
 import resource
 from pathlib import Path
@@ -51,6 +52,63 @@ def test_the_identity_is_that_of_the_tokens_wherever_they_lie(tmp_path):
     a, b, c = (token_files(tmp_path / name).identity for name in sets)
     assert a == b != c
     assert token_files(tmp_path / "a", contents=False).identity == a
+
+
+def test_without_texts_for_them_validation_and_test_are_the_end(tmp_path):
+    write_token_files(tmp_path, np.split(np.arange(100), 4), vocabulary=100, file_tokens=30)
+    files = token_files(tmp_path)
+    parts = [files.part(name).read(0, len(files.part(name))).tolist() for name in files.parts]
+    assert list(files.parts) == ["train", "validation", "test"]
+    assert parts == [[*range(90)], [*range(90, 95)], [*range(95, 100)]]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"validation": [[7]]}, {"train": 38, "test": 2, "validation": 1}),
+        ({"test": [[7], [8]]}, {"train": 38, "validation": 2, "test": 2}),
+        ({"validation": [[7]], "test": [[8]]}, {"train": 40, "validation": 1, "test": 1}),
+    ],
+)
+def test_a_text_of_its_own_takes_nothing_from_training(tmp_path, given, expected):
+    """The parts follow each other in the order of ``expected``, in whichever files they lie."""
+    count = write_token_files(tmp_path, [np.arange(40)], vocabulary=40, file_tokens=39, **given)
+    files = token_files(tmp_path)
+    assert {name: len(files.part(name)) for name in expected} == expected
+    joined = np.concatenate([files.part(name).read(0, expected[name]) for name in expected])
+    np.testing.assert_array_equal(joined, files.read(0, count))
+    assert files.part("test").identity != files.part("train").identity
+
+
+def test_a_range_is_a_sequence_of_its_own(tmp_path):
+    write_token_files(tmp_path, [np.arange(50)], vocabulary=50, file_tokens=7)
+    files = token_files(tmp_path)
+    inner = files.cut(10, 40).cut(5, 20)
+    assert inner.read(0, len(inner)).tolist() == [*range(15, 30)]
+    assert inner.identity == {**files.identity, "range": [15, 30]}
+    assert file_windows(inner, 6)[1]["tokens"].tolist() == [*range(21, 27)]
+    with pytest.raises(JnnError, match="got 0 to 16, expected a part of 0 to 15"):
+        inner.read(0, 16)
+    shorter = files.shortened({"train": 3, "test": 99})
+    assert [len(shorter.part(name)) for name in shorter.parts] == [3, 2, 2]
+
+
+def test_a_set_without_ranges_has_those_of_its_length(tmp_path):
+    written(tmp_path)
+    header = json.loads((tmp_path / "tokens.json").read_text())
+    expected = header.pop("parts")
+    del header["sha256"]
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
+    (tmp_path / "tokens.json").write_text(json.dumps({**header, "sha256": digest}))
+    assert (
+        token_files(tmp_path).parts
+        == expected
+        == {
+            "train": [0, 90],
+            "validation": [90, 95],
+            "test": [95, 100],
+        }
+    )
 
 
 def test_texts_end_with_a_token_and_keep_the_name_of_their_tokenizer(tmp_path):

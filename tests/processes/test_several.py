@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from jnn.cli.launch import free_port
+from jnn.data.token_files import tokens_of_texts, write_token_files
+from jnn.data.tokenizers import character_tokenizer
 from jnn.errors import Lost
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +116,27 @@ def test_two_processes_have_the_bits_of_one(tmp_path, whole, mesh):
     ]
     assert summary[0]["metrics"] == summary[1]["metrics"]
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_language_model_of_token_files_is_trained_tested_and_reported(tmp_path):
+    """Each process reads its half of each batch; both evaluate and the first one reports."""
+    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    tokenizer = character_tokenizer("abc", special=("end", "unknown"))
+    texts = tokens_of_texts(["abcab" * 10] * 40, tokenizer)
+    tokens, folders = tmp_path / "tokens", [tmp_path / "1", tmp_path / "2"]
+    write_token_files(tokens, texts, vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
+    words = ("--smoke", "--preset", "gpt2", "--batch-size", 8, "--mesh", "data=2,fsdp=2")
+    for count, folder in enumerate(folders, 1):
+        divided = ("--processes", count, "--devices-per-process", 4 // count, "--out", folder)
+        code, error = run("run", "text_generation", *words, "--tokens", tokens, *divided)
+        assert code == 0, error
+    assert metrics(folders[0]) == metrics(folders[1])
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    assert "test/nats_per_character" in summaries[0]["metrics"]
+    assert summaries[0]["metrics"] == summaries[1]["metrics"]
+    assert summaries[0]["data"] == summaries[1]["data"]
+    assert all("Attention" in (folder / "report.html").read_text() for folder in folders)
+    assert sorted(path.name for path in folders[1].glob("processes/*.json")) == ["0.json", "1.json"]
 
 
 def test_processes_that_slurm_starts_know_each_other(tmp_path, whole):

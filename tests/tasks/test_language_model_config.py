@@ -96,15 +96,22 @@ def test_networks_compute_in_the_precision_that_is_asked_for():
 
 def test_the_number_of_tokens_is_known_without_the_text(tmp_path):
     tokenizer = character_tokenizer("abc", special=("end", "unknown"))
-    write_token_files(tmp_path, [[0, 1, 2]], vocabulary=5, tokenizer=tokenizer)
+    write_token_files(tmp_path, [[0, 1, 2] * 20_000], vocabulary=5, tokenizer=tokenizer)
     of_files = Config(tokens=str(tmp_path))
     assert of_files.tokens_of(9) == 5
-    corpus = of_files.tokenized(Texts("abc", "a", "b"))
-    assert corpus.tokenizer.tokens == tokenizer.tokens
-    assert corpus.files is not None
+    unread = lambda: pytest.fail("no other text is loaded")
+    assert of_files.corpus(unread).tokenizer.tokens == tokenizer.tokens
+    assert of_files.corpus(unread).sizes["tokens"]["train"] == 54_000
+    few = of_files.batch_size * of_files.length + 1
+    smoke = of_files.replace(smoke=True, length=of_files.length, batch_size=of_files.batch_size)
+    assert smoke.corpus(unread).sizes["tokens"] == {
+        "train": min(16 * few, 54_000),
+        "validation": min(few, 3_000),
+        "test": min(few, 3_000),
+    }
     assert Config(vocabulary=300).tokens_of(9) == 300
     texts = Texts("banana", "a", "b")
-    assert Config().tokens_of(3) == Config().tokenized(texts).tokenizer.vocabulary == 4
+    assert Config().tokens_of(3) == Config().corpus(lambda: texts).tokenizer.vocabulary == 4
 
 
 @pytest.mark.parametrize(

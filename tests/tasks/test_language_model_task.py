@@ -8,7 +8,7 @@ import pytest
 import jnn
 from jnn.architectures.rnn import RNNConfig
 from jnn.architectures.transformer import TransformerConfig
-from jnn.data.corpus import Corpus, tokenized
+from jnn.data.corpus import corpus_of_files, tokenized
 from jnn.data.sets.texts import Texts
 from jnn.data.token_files import token_files, tokens_of_texts, write_token_files
 from jnn.data.tokenizers import character_tokenizer
@@ -63,19 +63,29 @@ def test_the_objective_is_the_mean_of_a_batch_of_the_training_part():
     assert jax.tree.map(jnp.shape, planned) == jax.tree.map(jnp.shape, batch)
 
 
-def test_training_tokens_may_come_from_files_and_the_rest_from_the_text(tmp_path):
+def test_all_tokens_may_come_from_files(tmp_path):
+    """A test in nats per character, of which the end of a document is one."""
     pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
     tokenizer = character_tokenizer("abc", special=("end", "unknown"))
-    pieces = tokens_of_texts(["abcab" * 10] * 4, tokenizer)
-    count = write_token_files(tmp_path, pieces, vocabulary=5, tokenizer=tokenizer)
-    corpus = Corpus(TEXTS, tokenizer, token_files(tmp_path))
-    task = language_model_task(of_pairs(5)[1], corpus, batch_size=4)
+    texts = {"train": ["abcab" * 10] * 4, "validation": ["cab", "abba"], "test": ["bacca", "abc"]}
+    train, *held = (tokens_of_texts(part, tokenizer) for part in texts.values())
+    options = {"vocabulary": 5, "tokenizer": tokenizer}
+    write_token_files(tmp_path, train, validation=held[0], test=held[1], **options)
+    corpus = corpus_of_files(token_files(tmp_path))
+    table, lm = of_pairs(5)
+    task = language_model_task(lm, corpus, batch_size=4)
     assert task.feed.identity["source"]["kind"] == "token_files"
-    assert task.feed.steps_per_epoch == (count - 1) // LENGTH // 4
+    assert task.feed.steps_per_epoch == (4 * 51 - 1) // LENGTH // 4
     batch = next(task.feed.read(jax.random.key(0), 0))
     assert tokenizer.decode(np.asarray(batch["tokens"])[0]).strip("abc") == ""
     np.testing.assert_array_equal(batch["tokens"][:, 1:], batch["targets"][:, :-1])
-    assert task.data == {"train": 279, "validation": 11, "test": 23}
+    assert task.data == {"tokens": {"train": 204, "validation": 9, "test": 10}}
+    for evaluate, split in ((task.validate, "validation"), (task.test, "test")):
+        tokens = np.concatenate([*tokens_of_texts(texts[split], tokenizer)])
+        log_p = jax.nn.log_softmax(table.astype(np.float64))[tokens[:-1], tokens[1:]]
+        (value,) = evaluate({}, {}).values()
+        np.testing.assert_allclose(value, -log_p.mean(), rtol=SINGLE)
+        assert getattr(corpus.texts, split) == "\n".join([*texts[split], ""])
 
 
 def test_it_writes_as_far_as_there_are_positions(monkeypatch):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "jnn tokens book.txt another.txt --out tokens --vocabulary 8192",
+    "jnn tokens train.jsonl --validation valid.jsonl --test test.jsonl --out tokens",
     "jnn tokens articles.jsonl --out tokens --tokenizer runs/text_generation/latest",
     "jnn tokens - --out tokens --tokenizer tokenizer.json < corpus.txt",
 )
@@ -31,17 +32,33 @@ SAID_EVERY = 30.0  # seconds
 def main(argv: list[str]) -> int:
     """Write the tokens of text files into a folder, whose path is printed."""
     arguments = _parse(argv)
-    from jnn.data.token_files import check_new, tokens_of_documents, write_token_files
+    from jnn.data.token_files import (
+        check_new,
+        token_files,
+        tokens_of_documents,
+        write_token_files,
+    )
 
     folder = Path(arguments.out)
     check_new(folder)
     tokenizer = _tokenizer(arguments)
     if "end" not in tokenizer.special:
         _say("the tokenizer has no token of an end: documents follow each other without one")
-    counted = Counted(_documents(arguments))
-    tokens = tokens_of_documents(counted, tokenizer)
-    count = write_token_files(folder, tokens, vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
-    sizes = {"tokens": count, "vocabulary": tokenizer.vocabulary}
+    counted = Counted()
+    part = lambda names: tokens_of_documents(
+        counted.read(_documents(names, arguments.field)), tokenizer
+    )
+    count = write_token_files(
+        folder,
+        part(arguments.files),
+        validation=part(arguments.validation),
+        test=part(arguments.test),
+        vocabulary=tokenizer.vocabulary,
+        tokenizer=tokenizer,
+    )
+    parts = token_files(folder, contents=False).parts
+    sizes = {"tokens": count, **{name: stop - start for name, (start, stop) in parts.items()}}
+    sizes |= {"vocabulary": tokenizer.vocabulary}
     sizes |= {"documents": counted.documents, "characters": counted.characters}
     _say(", ".join(f"{name} {number:,}" for name, number in sizes.items()))
     if arguments.json:
@@ -54,12 +71,13 @@ def main(argv: list[str]) -> int:
 class Counted:
     """Documents that are counted as they are read, with their characters, and reported."""
 
-    def __init__(self, documents: Iterable[Iterable[str]], *, every: float = SAID_EVERY):
-        self._read, self._every, self._said = documents, every, time.monotonic()
+    def __init__(self, *, every: float = SAID_EVERY):
+        self._every, self._said = every, time.monotonic()
         self.documents = self.characters = 0
 
-    def __iter__(self) -> Iterator[Iterator[str]]:
-        for document in self._read:
+    def read(self, documents: Iterable[Iterable[str]]) -> Iterator[Iterator[str]]:
+        """The documents, counted as they are taken."""
+        for document in documents:
             self.documents += 1
             yield map(self._counted, document)
 
@@ -71,14 +89,14 @@ class Counted:
         return piece
 
 
-def _documents(arguments: argparse.Namespace) -> Iterator[Iterator[str]]:
+def _documents(names: Iterable[str], field: str) -> Iterator[Iterator[str]]:
     from jnn.data.text_pieces import documents, pieces
 
-    for name in arguments.files:
+    for name in names:
         if name == STDIN:
             yield pieces(sys.stdin.buffer, "standard input")
         else:
-            yield from documents([name], field=arguments.field)
+            yield from documents([name], field=field)
 
 
 def _tokenizer(arguments: argparse.Namespace) -> Tokenizer:
@@ -87,7 +105,7 @@ def _tokenizer(arguments: argparse.Namespace) -> Tokenizer:
 
     if arguments.tokenizer:
         return find_tokenizer(arguments.tokenizer)
-    if STDIN in arguments.files:
+    if STDIN in arguments.files:  # a vocabulary is learned from what is trained on
         raise mistake(
             "jnn tokens",
             got="standard input, which can be read once",
@@ -95,7 +113,8 @@ def _tokenizer(arguments: argparse.Namespace) -> Tokenizer:
             remedy="To learn a vocabulary, name files.",
         )
     if arguments.vocabulary == 0:
-        characters = set().union(*itertools.chain.from_iterable(_documents(arguments)))
+        documents = _documents(arguments.files, arguments.field)
+        characters = set().union(*itertools.chain.from_iterable(documents))
         return character_tokenizer("".join(sorted(characters)), special=("unknown", "end"))
     share = LEARNED // len(arguments.files)
     beginnings = [
@@ -135,6 +154,15 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
         help="text files, a document each; *.jsonl with a document on each line; - for standard "
         "input",
     )
+    for part in ("validation", "test"):
+        parser.add_argument(
+            f"--{part}",
+            action="append",
+            metavar="FILE",
+            default=[],
+            help=f"a text for {part} alone, or several by giving it again; without any, the last "
+            "twentieth of the tokens, at most 524,288",
+        )
     parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder for them")
     parser.add_argument(
         "--tokenizer",
@@ -157,6 +185,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse(list(argv))
     if arguments.tokenizer and arguments.vocabulary is not None:
         got, expected = "--tokenizer and --vocabulary", "one of them: a tokenizer has its own"
+        raise mistake("jnn tokens", got=got, expected=expected)
+    if [*arguments.files, *arguments.validation, *arguments.test].count(STDIN) > 1:
+        got, expected = "standard input twice", "it once: it can be read once"
         raise mistake("jnn tokens", got=got, expected=expected)
     if arguments.vocabulary is None:
         arguments.vocabulary = 2**15
