@@ -384,9 +384,13 @@ def _pair(caller: str, result: Any, names: str) -> tuple[Any, Any]:
 def step_child(
     name: str, model: Model, params: Params, state: State, carry: Any, x_t: Any
 ) -> tuple[Any, Any]:
-    """One step of the child ``name`` with its own params and state, from its ``carry``."""
+    """One step of the child ``name`` with its own params and state, from its ``carry``.
+
+    Returns its output, tagged "output", and its carry.
+    """
     with scope(name):
-        return model.step(params.get(name, {}), state.get(name, {}), carry, x_t)
+        y_t, carry = model.step(params.get(name, {}), state.get(name, {}), carry, x_t)
+        return tag(y_t, "output"), carry
 
 
 def read_child(

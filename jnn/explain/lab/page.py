@@ -26,7 +26,7 @@ from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
 from jnn.explain.lab.tokens import tokenizer_data
 from jnn.explain.lab.walk import walk
 from jnn.explain.lab.words import explained
-from jnn.explain.lab.writing import streamed
+from jnn.explain.lab.writing import Streamed, streamed
 from jnn.explain.page.html import document
 from jnn.explain.scripts.bundle import bundle, embedded
 from jnn.files import write_text
@@ -63,12 +63,13 @@ def lab_page(subject: Subject) -> str:
     compiled = source_of(subject)
     data = page_data(subject, compiled)
     backward, data["gradients"] = gradients_of(subject, compiled)
-    writer = streamed(subject) if data["kind"] == "tokens" else ""
+    writer = streamed(subject, compiled) if data["kind"] == "tokens" else Streamed()
+    data["steps"] = list(writer.scaled)
     scripts = (
         f"const LAB = {json_in_script(data)};\n"
         f"const PROGRAM = (() => {{\n{as_function(compiled.source)}\n}})();\n"
         f"const BACKWARD = {f'(() => {{{as_function(backward)}}})()' if backward else 'null'};\n"
-        f"const STREAMED = {embedded(writer) or 'null'};\n"
+        f"const STREAMED = {embedded(writer.source) or 'null'};\n"
         f"{bundle(FOLDER / 'scripts' / 'lab.js')}\n"
         "startLab(LAB, PROGRAM, BACKWARD, STREAMED);"
     )

@@ -54,11 +54,8 @@ def values_of(
     scans: dict[str, int] = {}
 
     def shapes(inputs):
-        closed, (answer, arrays) = jax.make_jaxpr(run, return_shape=True)(
-            params, state, *inputs, {}
-        )
+        answer, arrays, origins = traced(run, params, state, *inputs, {})
         outputs = jax.tree.leaves_with_path(answer)
-        origins = [_origin(atom, closed.jaxpr) for atom in closed.jaxpr.outvars[len(outputs) :]]
         scans.update((path, len(origin) - 1) for path, origin in zip(paths, origins, strict=True))
         first = [origin not in origins[:i] for i, origin in enumerate(origins)]
         values = {path: a for path, a, new in zip(paths, arrays, first, strict=True) if new}
@@ -69,6 +66,16 @@ def values_of(
     answers = [value._replace(path=value.path[1:]) for value in found if is_answer(value)]
     values = [value._replace(scans=scans[value.path]) for value in found if not is_answer(value)]
     return tuple(answers), tuple(values)
+
+
+def traced(f: Callable[..., Any], *args: Any) -> tuple[Any, Any, list[tuple[int, ...]]]:
+    """The shapes of both results of a function, and where each array of the second one is made.
+
+    That is the scans around it, from the outermost one, and what identifies it within them.
+    """
+    closed, (answer, arrays) = jax.make_jaxpr(f, return_shape=True)(*args)
+    inner = closed.jaxpr.outvars[len(jax.tree.leaves(answer)) :]
+    return answer, arrays, [_origin(atom, closed.jaxpr) for atom in inner]
 
 
 def program(model: Model, params: Any, state: Any, example: Any, mask: Any = None) -> Program:
@@ -177,14 +184,20 @@ def _listed(model: Model, values: Sequence[Value] = ()):
 
 def _changed(value: Value, factor: Any, more: Any = None) -> Any:
     """The change of a value, for `intervene`: times ``factor``, plus ``more``, which is like it."""
+    factor = factor.reshape(sizes_of_factors(value))
+    arrays = [factor] if more is None else [factor, more]
+    change = lambda old, factor, more=0: (old * factor + more).astype(old.dtype)
+    return in_scans(change, arrays, value.scans)
+
+
+def sizes_of_factors(value: Value) -> list[int]:
+    """The shape of the factors of a value, as they multiply it: 1 along the other axes."""
     sizes = [n if name == "stack" else 1 for name, n in zip(value.axes, value.shape, strict=True)]
     sizes[value.factor_axis] = value.factors
-    arrays = [factor.reshape(sizes)] if more is None else [factor.reshape(sizes), more]
-    change = lambda old, factor, more=0: (old * factor + more).astype(old.dtype)
-    return _in_scans(change, arrays, value.scans)
+    return sizes
 
 
-def _in_scans(change: Callable[..., Any], arrays: Sequence[Any], scans: int) -> Any:
+def in_scans(change: Callable[..., Any], arrays: Sequence[Any], scans: int) -> Any:
     """``change(old, *arrays)`` of a value within so many scans, the first axes of the arrays."""
     return _InScans(0, (change, arrays, scans)) if scans else lambda old: change(old, *arrays)
 
@@ -196,7 +209,7 @@ class _InScans(at_iteration):
         change, arrays, scans = self.change
         element = lambda x: jax.lax.dynamic_index_in_dim(x, iteration, keepdims=False)
         own = [element(x) if x.shape[0] > 1 else x[0] for x in arrays]
-        return _in_scans(change, own, scans - 1)
+        return in_scans(change, own, scans - 1)
 
 
 def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """Writing on by the step: the text is that which the whole window writes."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,10 @@ import jnn
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.explain.lab.inputs import Example, Examples
+from jnn.explain.lab.page import source_of
+from jnn.explain.lab.program import Program
 from jnn.explain.lab.subject import Subject, prepared
-from jnn.explain.lab.writing import streamed
+from jnn.explain.lab.writing import Streamed, streamed
 from tests.explain.lab.engine import Engine, Lab
 from tests.explain.lab.subjects import drawn, writer
 
@@ -39,7 +43,10 @@ const byStep = (count) => STREAM.logits(INPUTS, count);
 
 def lab_of(subject):
     lab = Lab(subject, has_gradients=False)
-    lab.context.eval(f"const STREAM = new Stream(MODEL, {streamed(prepared(subject))}); {WRITE}")
+    subject = prepared(subject)
+    found = streamed(subject, source_of(subject))
+    lab.context.eval(f"LAB.steps = {json.dumps(found.scaled)};")
+    lab.context.eval(f"const STREAM = new Stream(MODEL, {found.source}); {WRITE}")
     lab.context.eval(
         "const INPUTS = LAB.input.leaves.map(({ dtype, size }) => zeros(dtype, size));"
     )
@@ -84,6 +91,16 @@ def test_other_params_are_read_anew(of_letters):
     check(of_letters, [3, 1, 2], 6, f"(i) => (i === 2 ? ({halved})() : i === 4 && ({whole})())")
 
 
+def test_it_writes_by_the_step_with_parts_switched_off(of_letters):
+    plain = check(of_letters, [3, 1, 2], 30)
+    off = "MODEL.scale('lstm/forget_gate', 1, 0); MODEL.scale('out/output', 3, -1)"
+    change = f"(i) => {{ if (i === 4) {{ {off} }} if (i === 29) MODEL.restore(); }}"
+    changed = check(of_letters, [3, 1, 2], 30, change)
+    assert changed[:8] == plain[:8]
+    assert changed != plain
+    assert of_letters.value("[...MODEL.factors.keys()]") == of_letters.value("LAB.steps")
+
+
 def subject_of(model, example, examples=()):
     params, state = drawn(model, example)
     scaled = jax.tree.map(lambda leaf: (0.4 * leaf).astype(leaf.dtype), params)
@@ -94,7 +111,13 @@ def subject_of(model, example, examples=()):
 def test_a_transformer_writes_the_same_beyond_its_window():
     config = TransformerConfig(vocabulary=8, length=12, width=8, depth=2, heads=2)
     subject = subject_of(transformer(config), jax.ShapeDtypeStruct((12,), jnp.int32))
-    check(lab_of(subject._replace(tokenizer=writer().tokenizer)), [3, 1, 2], 30)
+    lab = lab_of(subject._replace(tokenizer=writer().tokenizer))
+    plain = check(lab, [3, 1, 2], 30)
+    assert lab.value("[...MODEL.factors.keys()]") == lab.value("LAB.steps")
+    changes = [("attention/weights", 3), ("attention/query", 1), ("feed_forward/hidden/output", 40)]
+    for path, part in [*changes, ("attention_norm/output", 9), ("output", 3)]:
+        lab.context.eval(f"MODEL.scale('blocks/{path}', {part}, -1)")
+    assert check(lab, [3, 1, 2], 30) != plain
 
 
 @pytest.mark.slow
@@ -115,7 +138,8 @@ def test_a_translation_is_read_anew_with_another_source():
 
 def test_what_does_not_stream_has_none():
     pooled = jnn.chain(embedding=jnn.embedding(8, 4), out=jnn.bidirectional(jnn.lstm(4)))
-    assert streamed(subject_of(pooled, jax.ShapeDtypeStruct((5,), jnp.int32))) == ""
+    subject = subject_of(pooled, jax.ShapeDtypeStruct((5,), jnp.int32))
+    assert streamed(subject, Program("", (), (), ())) == Streamed()
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 12, 64])

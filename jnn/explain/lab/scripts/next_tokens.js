@@ -70,7 +70,7 @@ export class NextTokens {
   /** While it writes, read on token by token; false where the whole model has to be computed. */
   readsOn() {
     const { page } = this;
-    if (!this.isWriting || !this.stream || page.model.changes().length) return false;
+    if (!this.isWriting || !this.stream?.isWhole) return false;
     this.logits = this.stream.logits(page.inputs, page.last + 1);
     this.draw();
     this.goOn();
