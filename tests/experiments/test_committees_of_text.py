@@ -24,6 +24,7 @@ def set_up(experiment, **settings):
     return config, data, task, *start(task, config, seed_key(0))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CASES)
 def test_probabilities_are_the_weighted_product(name):
     experiment, other, share = CASES[name]

@@ -13,7 +13,7 @@ import pytest
 import jnn
 from jnn.cli import main
 from jnn.cli.experiments import find, listings, load
-from jnn.cli.verbs.new import TEMPLATES, write
+from jnn.cli.verbs.new import TEMPLATES
 from jnn.train import Classified
 
 KEYS = {
@@ -55,18 +55,11 @@ OTHERS = [
 ]
 """Other models and data, which `make test-all` runs."""
 CHOSEN = ("model", "data", "target", "people", "loss")
-QUICK = ("csv",)
-"""The template whose whole contract `make test` runs; `make test-all` runs that of the others and
-of the experiments.
-"""
 FEW_CHOICES = ("object_detection", "stock_prediction")
 """Those whose choices take little to combine."""
-KINDS = (
-    "image_classification",
-    "stock_prediction",
-)
-"""Whose smoke runs `make test` makes; those of the others take seconds each, mostly to compile, and
-are left to `make test-all`."""
+KINDS = ("tabular_regression", "stock_prediction")
+"""Whose smoke runs `make test` makes, beside that of a template for classes; those of the others
+take many seconds each, mostly to compile and to draw, and are left to `make test-all`."""
 
 
 def slow_but(quick, names):
@@ -148,6 +141,7 @@ def prompt(name):
     return ["--prompt", "where is it ?"] if name == "translation" else []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", LISTINGS)
 def test_each_is_listed_described_and_explains_its_options(name, capsys):
     check_listed(name, capsys)
@@ -172,7 +166,8 @@ def test_every_verb_takes_it(tmp_path, capsys, name):
     assert (tmp_path / "export/predict.py").exists()
 
 
-@pytest.mark.parametrize("data", slow_but(QUICK, TEMPLATES))
+@pytest.mark.slow  # some runs each; one is below
+@pytest.mark.parametrize("data", TEMPLATES)
 def test_every_verb_takes_what_new_writes(tmp_path, monkeypatch, capsys, data):
     monkeypatch.chdir(tmp_path)
     path = f"my_{data}.py"
@@ -196,9 +191,12 @@ def test_a_template_reads_files_of_its_user(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rows = "\n".join(f"{i % 7};{i % 5};{5 * (i % 7 > 3)}" for i in range(200))
     (tmp_path / "table.csv").write_text(f"a;b; kind\n{rows}\n")
-    write(tmp_path / "mine.py", "csv")
+    assert main(["new", "mine.py", "--data", "csv"]) == 0
+    assert "jnn run mine.py --smoke" in capsys.readouterr().out
+    check_listed("mine.py", capsys)
     options = ["--file", "table.csv", "--target", "kind", "--epochs", "60"]
     summary = run("mine.py", tmp_path / "run", *options)
+    check_summary(summary, find("mine.py").about)
     assert summary["metrics"]["test/accuracy"] > 0.9
     assert summary["data"]["test"] == 40
     answer = jnn.load(tmp_path / "run").predict([[6.0, 1.0], [0.0, 1.0]])

@@ -34,13 +34,8 @@ def raw_and_truth(data, inputs):
     return data.test[inputs], data.test["label" if "label" in data.test else "target"]
 
 
-SLOW = ("pictures", "clothes", "numbers", "sentences")
-"""Those whose like is among the others, or in tests/cli/test_load.py."""
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
-)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", CASES)
 def test_the_answers_have_the_score_of_the_run(tmp_path, name):
     file, settings, inputs = CASES[name]
     module = importlib.import_module(f"experiments.{file}")

@@ -95,6 +95,7 @@ DAMAGED = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_pretrained_model_is_refused_before_the_run_begins(damage, tmp_path, capsys):
     folder = tiny.decoder(tmp_path / "gpt2")

@@ -1,4 +1,7 @@
-"""An experiment that is killed anywhere, and resumed in a new process, ends in the same bits."""
+"""An experiment that is killed anywhere, and resumed in a new process, ends in the same bits.
+
+All this takes `make test-all`: that a run goes on in the same bits is a test of the loop.
+"""
 
 import json
 import random
@@ -16,6 +19,7 @@ from tests.experiments import killed
 from tests.experiments.test_contract import OTHERS
 from tests.forks import forks
 
+pytestmark = pytest.mark.slow
 NAMES = [listing.name for listing in listings()]
 OPTIONS = ["--smoke", "--average-decay", "0.9", "--accumulate", "2"]
 CASES = [[name] for name in NAMES] + [list(words) for words in OTHERS]
@@ -44,9 +48,8 @@ def small(tmp_path_factory):
     return undisturbed(killed.everything, [], tmp_path_factory.mktemp("small"))
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_again_and_again(tmp_path, small, kills):
-    kill_often(killed.everything, [], tmp_path, *small, kills=kills)
+def test_killed_again_and_again(tmp_path, small):
+    kill_often(killed.everything, [], tmp_path, *small, kills=20)
 
 
 def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, small):
@@ -69,7 +72,6 @@ def test_a_full_disk_stops_a_run_which_goes_on_when_there_is_room(tmp_path, smal
     assert killed.result(tmp_path / "cut") == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", CASES, ids=" ".join)
 def test_killed_200_times_in_all(tmp_path, words):
     words = [*words, *OPTIONS]
@@ -101,7 +103,6 @@ def whole(request, tmp_path_factory):
     return words, folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_run_ends_in_the_same_bits(tmp_path, whole, signum):
     words, expected = whole

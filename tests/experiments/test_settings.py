@@ -145,17 +145,15 @@ def without_effect(module, name, monkeypatch, skip=()):
     return idle
 
 
-@pytest.mark.slow  # a template's settings, below, are those of training and some more
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_of_an_experiment_has_an_effect(name, monkeypatch):
     module = load(find(name))
     assert without_effect(module, name, monkeypatch, MEASURED.get(name, ())) == []
 
 
-@pytest.mark.parametrize(
-    "data",
-    [data if data == "csv" else pytest.param(data, marks=pytest.mark.slow) for data in TEMPLATES],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("data", TEMPLATES)
 def test_every_setting_of_a_template_has_an_effect(data, tmp_path, monkeypatch):
     write(tmp_path / f"of_{data}.py", data)
     module = load(find(str(tmp_path / f"of_{data}.py")))
