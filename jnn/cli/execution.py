@@ -23,17 +23,25 @@ from jnn.processes import here
 from jnn.processes.lookout import Lookout
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
+from jnn.train.task import Task
 
 
 def execute(
-    module: ModuleType, config: Any, run: Run, listing: Listing, *, stuck_after: float = 0.0
+    module: ModuleType,
+    config: Any,
+    run: Run,
+    listing: Listing,
+    *,
+    task: Task | None = None,
+    stuck_after: float = 0.0,
 ) -> int:
     """Run the experiment, write its report, and print its result on standard output.
 
     The result is printed as a table, or with ``--json`` as the summary on one line. Of several
-    processes the first does so. ``stuck_after`` is that of `jnn.processes.lookout.Lookout`.
+    processes the first does so. ``task`` is that of the experiment, where it is made already.
+    ``stuck_after`` is that of `jnn.processes.lookout.Lookout`.
     """
-    main = main_of(module)
+    main = main_of(module, task)
     with run, watched(run, stuck_after), terminable():
         try:
             with profiled(run.folder, run.say) if run.options.profile else contextlib.nullcontext():

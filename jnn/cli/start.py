@@ -6,12 +6,15 @@ import dataclasses
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jnn.cli.arguments import taken_out
 from jnn.cli.pretrained import is_pretrained
 from jnn.errors import mistake
 from jnn.runs.folders import PRETRAINED, is_run, read_record
+
+if TYPE_CHECKING:
+    from jnn.train.task import Task
 
 
 def started(name: str, config: type, argv: list[str], defaults: dict[str, Any]) -> list[str]:
@@ -40,12 +43,25 @@ def started(name: str, config: type, argv: list[str], defaults: dict[str, Any]) 
     return [*argv, "--pretrained", str(Path(start).resolve())]
 
 
+def fitting_task(module: ModuleType, config: Any, arguments: Any) -> Task:
+    """The task of an experiment on its data, to which the params in --start fit.
+
+    Raises `JnnError` that names each leaf that the run in --start lacks, or has of another shape.
+    """
+    from jnn.train.transfer import check_fits
+
+    task = module.task(config, module.load_data(config, offline=arguments.offline))
+    if not is_pretrained(str(arguments.start)):
+        check_fits(task, config, arguments.start, arguments.paths)
+    return task
+
+
 def check_start(module: ModuleType, config: Any, start: Path, paths: str) -> None:
     """Refuse what a run cannot begin with, before it has a folder.
 
     Raises `JnnError` for an experiment whose training is its own, for weights that are missing or
     damaged, and for ``paths`` and settings that match no param of the model, as far as that is
-    known without the data.
+    known without the data. `fitting_task` knows the rest.
     """
     import jax
 

@@ -44,12 +44,17 @@ from jnn.train.state import seed_key
 from jnn.train.task import Task, train
 
 
-def main_of(module: ModuleType) -> Callable[[Any, Run], dict[str, Any]]:
-    """The ``main`` of an experiment: its own, or `run_task` on the task of the loaded data."""
+def main_of(module: ModuleType, task: Task | None = None) -> Callable[[Any, Run], dict[str, Any]]:
+    """The ``main`` of an experiment: its own, or `run_task` on the task of the loaded data.
+
+    That is ``task``, where it is made already.
+    """
 
     def main(config: Any, run: Run) -> dict[str, Any]:
-        data = module.load_data(config, offline=run.options.offline)
-        return run_task(module.task(config, data), config, run)
+        made = task
+        if made is None:
+            made = module.task(config, module.load_data(config, offline=run.options.offline))
+        return run_task(made, config, run)
 
     return getattr(module, "main", main)
 

@@ -20,6 +20,8 @@ from jnn.runs.run import Run
 
 if TYPE_CHECKING:
     from jnn.interop.pretrained import Pretrained
+    from jnn.train.config import TrainingConfig
+    from jnn.train.task import Task
 
 ADDED = {"base", "lora"}
 """The parts of params that have additions, as `jnn.lora` names them."""
@@ -49,9 +51,7 @@ def transferred(
     offered = pretrained.paths if pretrained else ".*"
     has_additions = bool(start and not pretrained and run and run.config.get("lora"))
     its = _without_additions(params) if has_additions else params
-    chosen = _matching(its, paths, offered), _matching(state, paths, offered)
-    if not jax.tree.leaves(chosen[0]):
-        raise no_match(paths, its)
+    chosen = _chosen(its, state, paths, offered)
     copy = run.folder / COPY if run else None
     if copy and copy.is_dir():
         with Checkpoints(copy, read_only=True) as checkpoints:
@@ -60,7 +60,7 @@ def transferred(
             return _merged(params, restored.tree[0], has_additions), _merged(
                 state, restored.tree[1]
             )
-    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), chosen)
+    shapes = jax.eval_shape(lambda: chosen)
     if pretrained:
         source = pretrained.folder
         learned = tuple(map(_part, pretrained.read(), shapes))
@@ -74,6 +74,25 @@ def transferred(
             checkpoints.wait()
         run.say(f"starting from {len(jax.tree.leaves(learned))} leaves of {source}")
     return _merged(params, learned[0], has_additions), _merged(state, learned[1])
+
+
+def check_fits(task: Task, config: TrainingConfig, folder: Path, paths: str) -> None:
+    """Raise `JnnError` where the params of a task cannot begin as those of the run in ``folder``.
+
+    Every bit of what they would begin as is verified. It names each leaf at ``paths`` that is not
+    there, or has another shape or dtype.
+    """
+    params, state = jax.eval_shape(task.model.init, jax.random.key(0), task.example)
+    its = _without_additions(params) if getattr(config, "lora", 0) else params
+    kept(_chosen(its, state, paths), folder)
+
+
+def _chosen(params: Params, state: State, paths: str, offered: str = ".*") -> tuple[Params, State]:
+    """The leaves that begin as others: raises `JnnError` where these are none of the params."""
+    chosen = _matching(params, paths, offered), _matching(state, paths, offered)
+    if not jax.tree.leaves(chosen[0]):
+        raise no_match(paths, params)
+    return chosen
 
 
 def no_match(paths: str, params: Params) -> JnnError:

@@ -110,6 +110,7 @@ def test_damaged_params_and_paths_of_none_are_refused_before_the_run_begins(tmp_
     refused(tmp_path, old, capsys, "got a folder without checkpoints")
     with Checkpoints(run.checkpoints) as checkpoints:
         checkpoints.save(1, ((), ({"w": np.zeros(4)}, {})), {})
+    refused(tmp_path, old, capsys, "out/kernel: not in the checkpoint")
     refused(tmp_path, old, capsys, "--paths: got 'tail', which matches no path", "--paths", "tail")
     refused(tmp_path, old, capsys, "'tail', which matches no path", "--frozen", "tail")
     more = ["--lora", "2", "--lora-paths", "tail"]

@@ -16,7 +16,7 @@ from jnn.errors import JnnError
 from jnn.runs import Run, RunOptions
 from jnn.tasks import supervised
 from jnn.train import TrainingConfig, seed_key, start, train
-from jnn.train.transfer import transferred
+from jnn.train.transfer import check_fits, transferred
 
 QUIET = RunOptions(quiet=True)
 X = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
@@ -95,6 +95,11 @@ def test_paths_choose_and_the_others_are_drawn(tmp_path, learned):
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, learned, paths, message):
+    if paths != "body/(":
+        check_fits(task_of(2), CONFIG, tmp_path / "old", ".*")
+        check_fits(task_of(5), CONFIG, tmp_path / "old", "body/.*")
+        with pytest.raises(JnnError, match=message):
+            check_fits(task_of(5), CONFIG, tmp_path / "old", paths)
     with pytest.raises(JnnError, match=message), new(tmp_path, paths=paths) as run:
         begun(5, run)
 

@@ -14,7 +14,7 @@ from jnn.cli.experiments import Listing, find, listings, load
 from jnn.cli.launch import division, joined, launch, shared
 from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, use_device
 from jnn.cli.programs import keep_programs
-from jnn.cli.start import check_start, started
+from jnn.cli.start import check_start, fitting_task, started
 from jnn.errors import mistake
 
 HELP = """\
@@ -106,8 +106,10 @@ def _run(
         print(GPU_HINT, file=sys.stderr)
     # what can be refused is refused before the folder is created
     check_devices(config)
+    task = None
     if arguments.start:
         check_start(module, config, arguments.start, arguments.paths)
+        task = fitting_task(module, config, arguments)
     make = lambda: Run.create(
         listing.name,
         config,
@@ -121,7 +123,7 @@ def _run(
         command=shlex.join(["jnn", "run", *argv]),
     )
     run = shared(make, config, listing)
-    return execute(module, config, run, listing, stuck_after=stuck_after)
+    return execute(module, config, run, listing, task=task, stuck_after=stuck_after)
 
 
 def contract() -> str:
