@@ -193,6 +193,7 @@ def test_a_mesh_changes_nothing_but_the_order_of_sums(float64, alone, mesh):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=FLOAT64), slope, gradient)
 
 
+@pytest.mark.slow
 def test_the_new_train_state_stays_where_it_was():
     model, optimizer, mesh = (
         gpt(),
@@ -250,14 +251,19 @@ def test_a_checkpoint_of_one_mesh_is_restored_on_another(tmp_path):
         np.testing.assert_array_equal(plain(a), plain(b))
 
 
-def test_a_task_trains_on_a_mesh_as_on_one_device():
-    losses = [
-        train(
-            task(), TrainingConfig(epochs=2, batch_size=16, mesh=mesh), seed_key(0), quiet=True
-        ).history[-1]["validation/loss"]
+def test_a_task_trains_on_a_mesh_as_on_one_device_and_its_params_stay_where_they_were():
+    split = task()._replace(rules=(("0/kernel", ("fsdp", "tensor")), *RULES))
+    alone, spread = (
+        train(split, TrainingConfig(epochs=2, batch_size=16, mesh=mesh), seed_key(0), quiet=True)
         for mesh in ("", "data=2,fsdp=2,tensor=2")
-    ]
+    )
+    losses = [fitted.history[-1]["validation/loss"] for fitted in (alone, spread)]
     assert losses[0] == pytest.approx(losses[1], rel=FLOAT32)
+    last = spread.train_state
+    for tree in (last.params, last.optimizer_state):
+        kernels = [leaf for leaf in jax.tree.leaves(tree) if leaf.shape == (4, 16)]
+        assert kernels
+        assert all(leaf.sharding.spec == P("fsdp", "tensor") for leaf in kernels)
 
 
 def test_rules_of_a_task_match_its_params():

@@ -72,7 +72,7 @@ DROPPING = jnn.chain(jnn.dense(8), jnp.tanh, jnn.dropout(0.5), jnn.dense(1))
     ("model", "one", "many"),
     [
         pytest.param(PLAIN, {}, {"devices": DEVICES}, marks=pytest.mark.slow),
-        (PLAIN, {}, {"devices": 2, "accumulate": 2}),
+        pytest.param(PLAIN, {}, {"devices": 2, "accumulate": 2}, marks=pytest.mark.slow),
         (DROPPING, {"accumulate": DEVICES}, {"devices": DEVICES}),
     ],
     ids=["the whole batch", "with accumulation", "draws"],
@@ -148,6 +148,7 @@ def test_running_averages_are_means_over_the_devices(float64):
     assert_same(state, jax.tree.map(lambda *leaves: sum(leaves) / DEVICES, *parts), SAME)
 
 
+@pytest.mark.slow  # that of one device is in test_loop.py
 def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
     config, options = (
         dataclasses.replace(CONFIG, devices=DEVICES, schedule="constant", warmup=0.0),
@@ -163,6 +164,7 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
     assert all(len(leaf.devices()) == DEVICES for leaf in jax.tree.leaves(resumed.train_state))
 
 
+@pytest.mark.slow  # on one device that is shown in test_stream_feed.py
 def test_a_stream_gives_what_memory_gives():
     pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
     train_state, step = start(

@@ -118,6 +118,7 @@ def test_training_stops_when_patience_ends():
     assert fitted.ledger.best_step == 6
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("values", "lowest", "step"),
     [
@@ -146,6 +147,7 @@ def test_equal_evaluations_do_not_renew_patience():
     assert trained.ledger.best_step == 4 * 6
 
 
+@pytest.mark.slow
 def test_a_run_that_patience_ended_goes_on_with_more_epochs(tmp_path):
     worse = lambda: iter(range(100))
 

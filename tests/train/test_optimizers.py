@@ -81,6 +81,7 @@ def decayed(params, rate):
     return optax.apply_updates(params, updates)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "model",
     [
@@ -105,18 +106,9 @@ def test_decay_reaches_every_matrix_of_a_cell_and_nothing_else(cell):
     assert decay_mask(params) == is_matrix
 
 
-COMMON = ("adam", "adamw", "lamb", "lbfgs", "lion", "muon", "prodigy", "rmsprop", "sgd")
-"""Optimizers of different kinds, which `make test` checks."""
-
-
 @pytest.mark.filterwarnings("ignore:Specifying a key", "ignore::DeprecationWarning")
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name not in COMMON))
-        for name in available_optimizers()
-    ],
-)
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("name", available_optimizers())
 def test_every_optimizer_of_optax_makes_steps(name):
     optimizer = make_optimizer(name, learning_rate=1e-3, steps=10, options=NEEDS_OPTIONS.get(name))
     params = trained(optimizer, steps=2)
@@ -124,6 +116,7 @@ def test_every_optimizer_of_optax_makes_steps(name):
     assert jax.tree.structure(params) == jax.tree.structure(PARAMS)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", available_schedules())
 def test_every_schedule_of_optax_starts_and_ends_within_its_peak(name):
     options = {"interpolate_type": "linear"} if name == "piecewise_interpolate_schedule" else None

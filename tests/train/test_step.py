@@ -39,7 +39,7 @@ def start(optimizer):
 def test_step_is_the_update_of_optax(data):
     optimizer = optax.adam(1e-2)
     train_state = start(optimizer)
-    new, metrics = make_step(objective, optimizer)(train_state, data)
+    new, metrics = jax.jit(make_step(objective, optimizer))(train_state, data)
     key = jnn.child_key(jax.random.fold_in(train_state.key, 0), "objective")
 
     @jax.jit
@@ -73,6 +73,7 @@ def test_a_step_without_guard_is_the_same_where_all_is_finite_and_is_taken_where
     assert np.isnan(new.params["out"]["kernel"]).all()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("spoil", "leaf"),
     [("x", "loss"), ("gradient", "gradient of hidden/bias"), ("update", "params of hidden/bias")],
@@ -105,10 +106,8 @@ def test_what_is_not_finite_changes_nothing(data, spoil, leaf):
     assert_same_bits(kept, train_state)
 
 
-CUTS = [[3, 4], *(pytest.param(cuts, marks=pytest.mark.slow) for cuts in ([7], [1] * 7, [5, 0, 2]))]
-
-
-@pytest.mark.parametrize("cuts", CUTS)
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("cuts", [[3, 4], [7], [1] * 7, [5, 0, 2]], ids=str)
 def test_steps_give_the_same_bits_however_they_are_cut(data, cuts):
     optimizer, feed = optax.adam(1e-2), in_memory(data, 6)
     steps = jax.jit(make_steps(make_step(objective, optimizer), feed.batch_of, 8))
@@ -116,6 +115,7 @@ def test_steps_give_the_same_bits_however_they_are_cut(data, cuts):
     train_state, losses = start(optimizer), []
     for count in cuts:
         train_state, found = steps(train_state, feed.data, count)
+        found = jax.device_get(found)
         losses += list(found["loss"][found["taken"]])
     assert_same_bits(train_state, whole)
     np.testing.assert_array_equal(losses, metrics["loss"][:7])
@@ -185,7 +185,8 @@ def masked(params, state, batch, key):
     return mean((y - batch["y"]) ** 2), (state, {"size": mean(jnp.abs(y)), "weight": count})
 
 
-@pytest.mark.parametrize("real", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (12, 1))])
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("real", [7, 12, 1])
 def test_parts_count_by_the_weight_that_the_objective_gives(float64, real):
     rng = np.random.default_rng(0)
     data = {
@@ -264,7 +265,7 @@ def test_the_loss_scale_recovers_from_overflow_and_changes_no_update(data):
 def test_statistics_name_every_parameter(data):
     optimizer = optax.sgd(0.5)
     train_state = start(optimizer)
-    new, metrics = make_step(objective, optimizer, statistics=True)(train_state, data)
+    new, metrics = jax.jit(make_step(objective, optimizer, statistics=True))(train_state, data)
     kernel, now = train_state.params["out"]["kernel"], new.params["out"]["kernel"]
     np.testing.assert_allclose(
         metrics["update_ratio/out/kernel"],

@@ -26,23 +26,11 @@ HARMS = {
 
 
 MIDWAY, END = 6, 24
-ALWAYS = {
-    "renamed": MIDWAY,
-    "renamed and made again": END,
-    "log edited": MIDWAY,
-    "checkpoints renamed": END,
-}
-"""Some harms have one time in every test run; all have both in those of all tests."""
 
 
-@pytest.mark.parametrize(
-    ("harm", "at"),
-    [
-        pytest.param(harm, at, marks=[pytest.mark.slow] * (at != ALWAYS.get(harm)))
-        for harm in HARMS
-        for at in (MIDWAY, END)
-    ],
-)
+@pytest.mark.sampled(5)
+@pytest.mark.parametrize("at", [MIDWAY, END])
+@pytest.mark.parametrize("harm", HARMS)
 def test_what_is_taken_away_is_missed_and_the_rows_are_kept(tmp_path, harm, at):
     folder, steps = tmp_path / "run", []
 
