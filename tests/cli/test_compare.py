@@ -128,6 +128,7 @@ def test_a_run_that_was_killed_is_listed(folder, capsys):
     assert capsys.readouterr().out.endswith("Not done, so not counted:\n  b  running, or killed\n")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "text"),
     [

@@ -63,6 +63,16 @@ def devices(folder):
 OWN = Path(__file__).parent / "own.py"
 
 
+def test_more_devices_than_there_are_are_refused(tmp_path, monkeypatch, capsys):
+    one = jax.devices()[:1]
+    monkeypatch.setattr(jax, "devices", lambda: one)
+    words = ["run", OWN, "--devices", "2", "--offline", "--quiet", "--out", tmp_path / "none"]
+    assert main(list(map(str, words))) == 2
+    expected = "devices: got 2, expected 1 to 1 devices, those that JAX finds here."
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.fixture(scope="module")
 def on_two(tmp_path_factory):
     """A run on two devices, in a process of its own, with its memory kept where that can be."""
@@ -73,17 +83,12 @@ def on_two(tmp_path_factory):
     return out
 
 
-def test_each_core_may_be_a_device(on_two, tmp_path, monkeypatch, capsys):
+@pytest.mark.slow  # the variables that make devices of cores have a test in test_machine.py
+def test_each_core_may_be_a_device(on_two):
     assert devices(on_two) == 2
-    one = jax.devices()[:1]
-    monkeypatch.setattr(jax, "devices", lambda: one)
-    options = ["--config", on_two / "config.json", "--out", tmp_path / "none"]
-    assert main(list(map(str, ["run", OWN, *options, "--offline", "--quiet"]))) == 2
-    expected = "devices: got 2, expected 1 to 1 devices, those that JAX finds here."
-    assert expected in capsys.readouterr().err
-    assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_memory_ends_the_same(on_two, tmp_path):
     words = ["run", OWN, "--devices", "2", "--offline", "--quiet", "--out", tmp_path / "plain"]
     assert main(list(map(str, words))) == 0

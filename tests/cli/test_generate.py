@@ -44,6 +44,7 @@ def test_text_goes_to_the_screen(run, capsys):
     assert capsys.readouterr().out == "Once 3 7\n"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("out", ["", "some.png"])
 def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, out):
     here = run(PICTURE)
@@ -53,6 +54,7 @@ def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, o
     assert matplotlib.image.imread(path).ndim == 3
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("more", "words", "text"),
     [

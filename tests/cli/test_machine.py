@@ -1,12 +1,15 @@
 import json
+import os
 import sys
 
+import jax
 import pytest
 
 from jnn.cli import main
 from jnn.cli.machine import several_cpus
 from jnn.cli.verbs import doctor
 from jnn.errors import JnnError
+from jnn.sharding import THREADS
 
 
 def test_doctor_finds_this_machine_ready(folder, capsys):
@@ -58,6 +61,17 @@ def test_data_lists_what_is_here(capsys):
     assert "digits " in capsys.readouterr().out
     assert main(["data", "get", "digits"]) == 0
     assert capsys.readouterr().out == "digits comes with scikit-learn\n"
+
+
+@pytest.mark.parametrize(("count", "mesh"), [("3", None), (None, "data=3")])
+def test_cores_become_devices_before_jax_starts(monkeypatch, count, mesh):
+    monkeypatch.delenv("XLA_FLAGS")
+    monkeypatch.delenv("NPROC")
+    told = {}
+    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    several_cpus(count, mesh)
+    assert told == {"jax_num_cpu_devices": 3}
+    assert os.environ["NPROC"] == str(3 * THREADS)
 
 
 def test_a_number_of_devices_that_no_cpu_can_be_is_refused(monkeypatch):

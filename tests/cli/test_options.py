@@ -88,6 +88,7 @@ def test_settings_of_another_kind_are_refused(values, text):
         config_from(Outer, values, "test")
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("listing", listings(), ids=lambda listing: listing.name)
 def test_every_boolean_can_be_set_and_unset_whatever_its_default(listing):
     kind = load(listing).Config

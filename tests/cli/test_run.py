@@ -72,6 +72,7 @@ def test_the_first_metric_of_the_test_split_counts_where_none_is_named(folder):
     assert summary["metric"] == {"name": "test/rmse", "direction": None}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("encoding", "start"), [("utf-8-sig", ""), ("latin-1", "# coding: latin-1\n")]
 )

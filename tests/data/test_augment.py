@@ -58,8 +58,9 @@ def compiled(augment):
     return lambda key, x: np.asarray(program(key, x))
 
 
+@pytest.mark.sampled(3)
 @EVERY
-@pytest.mark.parametrize("dtype", ["uint8", pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dtype", ["uint8", jnp.bfloat16])
 def test_same_key_same_result_under_strict_promotion_and_the_dtype_stays(augment, dtype):
     x = images(dtype=dtype)
     with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
@@ -74,12 +75,14 @@ def test_same_result_outside_jit():
     assert np.array_equal(augment(KEY, x), compiled(augment)(KEY, x))
 
 
+@pytest.mark.sampled(3)
 @EVERY
 def test_every_image_gets_its_own_draw(augment):
     changed = compiled(augment)(KEY, images()).reshape(len(images()), -1)
     assert len(np.unique(changed, axis=0)) > 1
 
 
+@pytest.mark.sampled(3)
 @EVERY
 def test_any_leading_axes(augment):
     x = images((6, 7, 9, 2))
@@ -89,6 +92,7 @@ def test_any_leading_axes(augment):
     assert jax.eval_shape(augment, KEY, x[0]).shape == flat.shape[1:]
 
 
+@pytest.mark.sampled(3)
 @MOVING
 def test_pixels_are_moved_or_zeroed_and_never_made(augment):
     x = images()
@@ -98,6 +102,7 @@ def test_pixels_are_moved_or_zeroed_and_never_made(augment):
         assert set(kept.tolist()) <= set(before.ravel().tolist())
 
 
+@pytest.mark.sampled(3)
 @EVERY
 def test_an_image_without_a_channel_is_refused(augment):
     with pytest.raises(
@@ -117,6 +122,7 @@ def test_flips_are_mirror_images_with_the_given_probability(probability):
     assert abs(mirrored.mean() - probability) <= SIGMAS * deviation
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("size", "padding"),
     [((4, 5), 0), ((4, 5), 2), (None, 2), ((7, 9), 0), ((1, 1), 0), ((11, 13), 2)],
@@ -210,6 +216,7 @@ def test_random_affine_of_nothing_changes_nothing():
     assert np.array_equal(compiled(random_affine)(KEY, x), x)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("size", [1, 3, 4, 20])
 def test_cutout_hides_one_square_around_a_pixel(size):
     x = images((300, 7, 9, 2))

@@ -33,7 +33,7 @@ def epoch(key, number, size, batch_size):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     size=SIZES,
     batch_size=st.sampled_from([1, 2, 7, 32]),

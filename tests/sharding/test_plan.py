@@ -73,6 +73,7 @@ def test_bytes_are_those_of_arrays_on_a_mesh():
     assert found.operations == (3 * flops(model, images) - first + norm) // 8
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("settings", [{}, {"remat": "full"}, {"loss_rows": 64}], ids=str)
 def test_operations_and_params_of_a_transformer_are_those_of_closed_forms(settings):
     """6 a token for each weight in a product, and what attention adds, over all of a step.
@@ -138,6 +139,7 @@ def test_activations_stay_with_their_examples_and_params_move():
     assert sum(found.values()) <= 3 * table + 64
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("options", "reductions"), [({"accumulate": 2}, 2 * 2), ({"rows": 16}, 4 + 1)], ids=str
 )
@@ -174,13 +176,10 @@ def golden():
 
 
 CASES = [(name, mesh) for name in MODELS for mesh in MESHES]
-IN_MAKE_TEST = [("lstm", MESHES[0]), ("gpt", MESHES[2])]
 
 
-@pytest.mark.parametrize(
-    ("name", "mesh"),
-    [pytest.param(*case, marks=() if case in IN_MAKE_TEST else pytest.mark.slow) for case in CASES],
-)
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize(("name", "mesh"), CASES)
 def test_no_edit_adds_a_collective_unseen(name, mesh):
     expected = golden()
     if not expected:
@@ -239,7 +238,7 @@ def test_the_bound_is_the_largest_of_three():
 
 
 def test_a_plan_from_the_command_line(capsys):
-    words = ["plan", "image_classification", "--smoke", "--offline", "--mesh", "data=2"]
+    words = ["plan", "tabular_regression", "--smoke", "--offline", "--mesh", "data=2"]
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["devices"], found["chip"]) == (2, "h100")

@@ -120,6 +120,7 @@ def test_an_altered_package_is_refused_by_its_digest_before_pip_runs_its_code(ca
     assert not cache.exists()
 
 
+@pytest.mark.slow  # pip once more: what comes from elsewhere is altered below
 def test_an_altered_member_is_refused_by_its_digest(cache, index):
     package = dataclasses.replace(wheel_package(index, {"a.csv": CONTENT[:-1] + b"!"}), sha256=None)
     with pytest.raises(
@@ -130,6 +131,7 @@ def test_an_altered_member_is_refused_by_its_digest(cache, index):
     assert not cache.exists()
 
 
+@pytest.mark.slow
 def test_an_unknown_package_says_what_was_tried_and_the_command(cache, index):
     tiny = source(
         file("a.csv"),

@@ -26,6 +26,7 @@ SAMPLINGS = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 def test_tokens_are_drawn_as_often_as_the_distribution_says(sampling):
     logits = jnp.broadcast_to(jnp.asarray(LOGITS, jnp.float32), (DRAWS, len(LOGITS)))

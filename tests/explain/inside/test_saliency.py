@@ -79,6 +79,7 @@ def test_on_a_linear_function_covering_one_pixel_takes_its_term_away():
     assert_allclose(values, np.sum(x * w[..., 2], axis=-1), atol=EXACT)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("baseline", [0.0, "image"])
 def test_integrated_gradients_are_complete(baseline):
     f, x = network(), normal(H, W, C)

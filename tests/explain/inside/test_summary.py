@@ -19,6 +19,7 @@ MODELS = {
 X = jnp.ones((6, 3))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("depth", [None, 1])
 def test_the_rows_hold_every_parameter_once(name, depth):
@@ -31,6 +32,7 @@ def test_the_rows_hold_every_parameter_once(name, depth):
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_the_shapes_are_those_of_a_real_run(name):
     model = MODELS[name]

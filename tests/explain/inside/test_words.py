@@ -88,6 +88,7 @@ def test_where_words_are_summed_both_methods_give_each_words_own_term():
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("classes", [2, 4])
 def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):
     model, params, state = reader(classes)
@@ -119,7 +120,7 @@ def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
     labels = np.array([1, 0, 1])
     words = [[f"word{token}" for token in row[m]] for row, m in zip(TOKENS, MASK, strict=True)]
     examples = {"tokens": TOKENS, "mask": MASK, "label": labels}
-    p = np.asarray(jax.nn.softmax(model.apply(params, state, TOKENS, mask=MASK)[0]))
+    p = np.asarray(jax.nn.softmax(apply(model, params, state, TOKENS, mask=MASK)[0]))
     decided = decisions(
         model, params, state, examples, p, words=words, classes=("no", "yes"), replacement=0
     )

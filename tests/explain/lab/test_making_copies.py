@@ -37,6 +37,7 @@ def test_the_first_of_repeated_parts_may_read_the_input():
     }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("norm", [jnn.group_norm(2, rank=3), jnn.group_norm(3, rank=2)])
 def test_norms_of_groups_of_channels(norm):
     texts = explained(jnn.chain(conv=jnn.conv(6, (3, 3)), norm=norm), 5, 4, 2)

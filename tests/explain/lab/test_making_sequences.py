@@ -40,6 +40,7 @@ def padded(model):
     return jnn.Model(model.init, apply)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tokens", [[3, 1, 4, 1, 5, 2, 6], [3, 1, 4, 1, 0, 0, 0]])
 def test_both_directions_are_explained_where_the_input_is_real(tokens):
     model = jnn.chain(embedding=jnn.embedding(8, 2), both=jnn.bidirectional(jnn.gru(3)))

@@ -62,6 +62,7 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     near(lab.run()[0][0], predict(subject.examples.found[0].x))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("model", "shape", "path", "change"),
     [

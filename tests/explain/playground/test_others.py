@@ -22,6 +22,7 @@ def data(name, noise=0.0, flips=0.0, seed=0):
     return jax.tree.map(np.asarray, make({"set": which, **arguments}))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", points.SETS)
 def test_a_set_is_balanced_and_in_the_plane(name):
     found = data(name)

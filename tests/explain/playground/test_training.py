@@ -46,6 +46,7 @@ def batches(count, size, steps):
         yield (rank >= first) & (rank < min(first + size, count))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("changes", "widths", "loss"),
     [
