@@ -106,7 +106,8 @@ def per_element(model: Model | Callable) -> Model:
     >>> frame = jnn.chain(jnn.conv(4, (3, 3)), jax.nn.relu, jnn.global_average_pool())
     >>> film = jnn.chain(jnn.per_element(frame), jnn.lstm(6))
     >>> x = jnp.ones((9, 8, 8, 3))
-    >>> film.apply(*film.init(jax.random.key(0), x), x)[0].shape
+    >>> params, state = jax.jit(film.init)(jax.random.key(0), x)
+    >>> jax.jit(film.apply)(params, state, x)[0].shape
     (9, 6)
     """
     model = as_model(model)
