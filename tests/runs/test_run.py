@@ -77,10 +77,11 @@ def test_latest_does_not_lead_to_a_run_that_failed_before_its_first_checkpoint(t
     with pytest.raises(OSError, match="gone"), create(tmp_path):
         raise OSError("gone")
     assert not latest.is_symlink()
-    with create(tmp_path) as good:
+    with create(tmp_path, name="good") as good:
         pass
-    for checkpoint, error in ((False, JnnError), (False, KeyboardInterrupt), (True, JnnError)):
-        with pytest.raises(error), create(tmp_path) as run:
+    ends = ((False, JnnError), (False, KeyboardInterrupt), (True, JnnError))
+    for name, (checkpoint, error) in zip("abc", ends, strict=True):  # names save a second each
+        with pytest.raises(error), create(tmp_path, name=name) as run:
             if checkpoint:
                 (run.checkpoints / "3").mkdir(parents=True)
             raise error("no")
