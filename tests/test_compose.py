@@ -188,6 +188,7 @@ def test_tied_embeddings_get_the_gradients_of_both_uses():
 SLOW_PURITY = pytest.param("purity", marks=pytest.mark.slow)  # one operation at a time
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("law", ["batch", "stream", "capture", SLOW_PURITY])
 def test_tied_embeddings_keep_the_laws(law):
     model = tied(5, 4, jnn.chain(jnn.dense(4), jnp.tanh))

@@ -206,6 +206,7 @@ def test_mistakes_are_named(call, message):
         call()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("make", [initializers.orthogonal, initializers.delta_orthogonal])
 def test_orthogonal_under_vmap_equals_one_by_one(make):
     keys, shape = jax.random.split(jax.random.key(0), 6).reshape(2, 3), (3, 4, 4)

@@ -24,12 +24,13 @@ from jnn.errors import JnnError
 from jnn.integers import check_integer
 from jnn.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from jnn.train import TrainingConfig, make_step, seed_key
+from tests.compiled import init
 
 X = np.arange(12.0)
 DAYS = np.arange("2022-01-01", "2022-01-13", dtype="datetime64[D]")
 
 EMBEDDING = jnn.chain(jnn.embedding(5, 4), jnn.dense(5))
-MODEL = (EMBEDDING, *EMBEDDING.init(jax.random.key(0), jnp.array([1])))
+MODEL = (EMBEDDING, *init(EMBEDDING, jnp.array([1])))
 
 SETTINGS = {
     "sizes": lambda n: steps_per_epoch(n, 1),
@@ -65,6 +66,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_integers_of_numpy_are_integers_and_bools_and_floats_are_none(name):
     expected = jax.tree.leaves(SETTINGS[name](2))

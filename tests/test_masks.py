@@ -121,22 +121,9 @@ def check_alike(model, length=LENGTH, before=0):
     np.testing.assert_allclose(y, expected, atol=2e-6)
 
 
-SLOW = [pytest.mark.slow]
-
-
-def is_slow(name, length):
-    """Whether `make test` leaves it to `make test-all`: some settings stand for all."""
-    others = ("conv 3", "max_pool 3", "average_pool 1", "average_pool 3")
-    return length != LENGTH or name.startswith(others) or name.endswith(", 2")
-
-
-@pytest.mark.parametrize(
-    ("name", "length"),
-    [
-        pytest.param(name, length, marks=SLOW if is_slow(name, length) else [])
-        for name, length in itertools.product(LAYERS, (5, 6, LENGTH))
-    ],
-)
+@pytest.mark.sampled(9)
+@pytest.mark.parametrize("length", [5, 6, LENGTH])
+@pytest.mark.parametrize("name", LAYERS)
 def test_a_padded_sequence_gives_what_the_short_one_gives(name, length):
     check_alike(LAYERS[name], length)
 
@@ -157,14 +144,8 @@ FEW = (
 )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in FEW else SLOW)
-        for name in LAYERS
-        if name != "bidirectional"
-    ],
-)
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "bidirectional"])
 def test_padding_may_come_first(name):
     check_alike(LAYERS[name], before=3)
 
@@ -180,13 +161,9 @@ def test_what_would_mix_padding_in_is_refused(name):
         jax.eval_shape(model.apply, params, state, whole, mask=mask)
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        pytest.param(first, second, marks=[] if FEW[0] == first else SLOW)
-        for first, second in itertools.product(FEW, [*FEW, "bidirectional", *SUMMARIES])
-    ],
-)
+@pytest.mark.sampled(32)
+@pytest.mark.parametrize("second", [*FEW, "bidirectional", *SUMMARIES])
+@pytest.mark.parametrize("first", FEW)
 def test_pairs_of_layers(first, second):
     check_alike(jnn.chain(LAYERS[first], LAYERS[second]), length=LONG)
 

@@ -143,7 +143,9 @@ def accumulate(metric):
     )
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.sampled(name.split()[0], 4)) for name in METRICS]
+)
 def test_equals_scikit_learn_at_once_and_over_padded_batches(name):
     metric, (predictions, targets), expected = METRICS[name]
     weights = np.floor(10 * WEIGHTS) if name == "calibration" else WEIGHTS

@@ -26,6 +26,8 @@ from tests.web import engine
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+SLOW = ("check_model", "pretrained_image_classifier")
+"""What the blocks call that take seconds: it has tests of its own."""
 SAME_IN_FLOAT32 = 1e-4  # logits of the order of 10, which a stream sums in another order
 
 
@@ -64,7 +66,13 @@ def untrained(folder):
             checkpoints.wait()
 
 
-@pytest.mark.parametrize("block", range(len(BLOCKS)))
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(i, marks=[pytest.mark.slow] * any(name in block for name in SLOW))
+        for i, block in enumerate(BLOCKS)
+    ],
+)
 def test_the_block_runs(run, block, capsys):
     names = run(BLOCKS[block])
     if "check_model" in names:
@@ -125,6 +133,7 @@ def test_there_are_blocks():
     assert len(BLOCKS) == 11
 
 
+@pytest.mark.slow
 def test_the_transformer_learns_to_copy(run):
     (block,) = (block for block in BLOCKS if "def transformer(" in block)
     names = run(block)

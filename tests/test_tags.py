@@ -109,6 +109,7 @@ def test_a_call_without_tags_keeps_its_own_gradient():
     np.testing.assert_array_equal(jax.grad(lambda x: capture(f)(x)[0])(X), [7, 7, 7])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("path", PATHS)
 def test_putting_a_captured_value_back_changes_nothing(path):
     y, values = capture(winding)(X)

@@ -54,6 +54,7 @@ def test_without_hidden_layers_it_can_be_a_principal_component_analysis(float64)
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_the_halves_are_models_with_their_part_of_the_params(config, autoencoder, encoder, decoder):
     model, x = autoencoder(config), eight(*config.shape)
@@ -90,6 +91,7 @@ def test_parameters_of_the_convolutional_one_mirror_each_other():
     assert count == 2 * weights + (16 + 32 + 16) + (7 * 7 * 32 + 16 + 1)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_the_decoder_begins_at_the_scale_of_its_code(config, autoencoder, encoder, decoder):
     model, code = decoder(config), jax.random.normal(jax.random.key(1), (100, config.latent))
@@ -97,6 +99,7 @@ def test_the_decoder_begins_at_the_scale_of_its_code(config, autoencoder, encode
     assert 0.3 < image.std() < 3
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("config", "autoencoder", "encoder", "decoder"), HALVES)
 def test_it_learns_eight_images(config, autoencoder, encoder, decoder):
     x = eight(*config.shape)

@@ -49,6 +49,7 @@ def test_lenet5_has_the_known_number_of_parameters():
     assert parameters(cnn(lenet5()), 32, 32, 1) == 156 + 2_416 + 48_120 + 10_164 + 850 == 61_706
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("depth", "count"), [(11, 132_863_336), (13, 133_047_848), (16, 138_357_544), (19, 143_667_240)]
 )

@@ -29,6 +29,7 @@ def test_parameters_are_those_of_its_parts():
     )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stride", [2, 4, 8])
 def test_a_cell_sees_what_is_around_it(float64, stride):
     """A shift of the image by the coarsest cell shifts the maps, and in no other direction."""
@@ -87,6 +88,7 @@ def test_maps_have_a_cell_for_every_pixel(size):
     assert found["box"].shape == maps.boxes.shape
 
 
+@pytest.mark.slow
 def test_it_learns_where_squares_are():
     model = detector(DetectorConfig(classes=1, channels=(4, 8), convolutions=(1, 1), width=8))
     rng = np.random.default_rng(0)

@@ -32,6 +32,7 @@ def test_cosines_are_those_of_scipy(float64):
     np.testing.assert_allclose(y, 1 - cdist(x, kernel.T, "cosine"), atol=SAME)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e4])
 @pytest.mark.parametrize("train", [False, True])
 def test_embeddings_have_length_one(scale, train):

@@ -55,6 +55,7 @@ def test_it_learns_eight_labels():
     assert last < LEARNED < first
 
 
+@pytest.mark.slow  # it learns labels in make test
 def test_it_learns_eight_values():
     targets = jnp.sin(3 * eight(2))
     first, last = loss_after_training(

@@ -51,7 +51,8 @@ def test_it_learns_to_say_again_what_came_before(cell):
     assert after < LEARNED
 
 
-@pytest.mark.parametrize("cell", ONE_OF_GATES)
+@pytest.mark.slow  # tests of `jnn.decoding` write with a recurrent network in make test
+@pytest.mark.parametrize("cell", GATES)
 def test_it_writes_what_its_logits_say(cell):
     model = network(cell)
     params, state = jax.jit(model.init)(jax.random.key(0), TOKENS)

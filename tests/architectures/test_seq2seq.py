@@ -78,6 +78,7 @@ def test_it_is_what_pytorchs_layers_make(reference):
     assert not expected
 
 
+@pytest.mark.sampled(2)
 def test_it_streams_over_the_target(model_and_params):
     model, params = model_and_params
     y = jax.jit(model.apply)(params, {}, X)[0]
@@ -97,6 +98,7 @@ def test_it_streams_over_the_target(model_and_params):
         np.testing.assert_allclose(got, expected, rtol=0, atol=STREAM)
 
 
+@pytest.mark.sampled(2)
 def test_padding_changes_nothing(model_and_params):
     model, params = model_and_params
     run = jax.jit(model.apply)
@@ -108,6 +110,7 @@ def test_padding_changes_nothing(model_and_params):
     np.testing.assert_allclose(short[1, :2], alone[:2], rtol=0, atol=STREAM)
 
 
+@pytest.mark.sampled(2)
 def test_a_sentence_of_padding_alone_gives_finite_logits(model_and_params):
     model, params = model_and_params
     assert np.isfinite(

@@ -41,6 +41,7 @@ def test_it_is_what_pytorchs_layers_make(reference):
     assert not expected
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("channels", "kernel_size"),
     [((3,), 2), ((4, 4), 3), pytest.param((3, 4, 4), 2, marks=pytest.mark.slow)],
@@ -62,7 +63,8 @@ def test_it_remembers_what_convolutions_need():
     assert jnn.streams(model)
 
 
-@pytest.mark.parametrize("dropout", [pytest.param(0.0, marks=pytest.mark.slow), 0.1])
+@pytest.mark.slow
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_it_learns_to_say_again_what_came_six_before(dropout):
     x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 24, 1)), jnp.float32)
     model = tcn(TCNConfig(outputs=1, channels=(16, 16), kernel_size=3, dropout=dropout))

@@ -46,6 +46,7 @@ def test_number_of_parameters_is_the_papers():
     assert parameters(text_cnn(TextCNNConfig(outputs=6)), 20, 300) == windows + 300 * 6 + 6
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("real", [1, 2, 6])
 def test_padding_changes_nothing_not_even_in_texts_shorter_than_a_window(real):
     model = text_cnn(TextCNNConfig(outputs=2, vocabulary=9, embedding=4, channels=3))

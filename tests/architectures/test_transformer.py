@@ -70,6 +70,7 @@ def distinct(model, x):
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("model", "x", "published"),
     [
@@ -92,6 +93,7 @@ def test_a_preset_has_the_published_number_of_params(model, x, published):
     assert parameter_count(model, x) == published
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -115,6 +117,7 @@ def test_an_element_depends_on_those_before_it_alone(settings):
     np.testing.assert_array_equal(depends, (distance >= 0) & (distance < settings.get("window", 5)))
 
 
+@pytest.mark.slow
 def test_later_tokens_change_nothing_before_them():
     model, params = made(**LLAMA)
     run = jax.jit(lambda tokens: model.apply(params, {}, tokens)[0])
@@ -129,6 +132,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "settings",
@@ -153,14 +157,15 @@ def test_packed_documents_are_read_as_if_each_were_alone(settings):
     )
 
 
+@pytest.mark.slow  # of smaller networks that stream it is a test of `jnn.decoding`
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({}, marks=pytest.mark.slow),
+        {},
         {**LLAMA, "window": (0, 3)},
-        pytest.param({"positions": "relative", "window": 4}, marks=pytest.mark.slow),
-        pytest.param({**LLAMA, "rotary_scaling": LONG}, marks=pytest.mark.slow),
+        {"positions": "relative", "window": 4},
+        {**LLAMA, "rotary_scaling": LONG},
     ],
     ids=["GPT", "Llama, windows", "relative, window", "LongRoPE"],
 )
@@ -239,7 +244,7 @@ def test_all_blocks_share_one_table_of_relative_positions():
 
 def test_the_losses_of_experts_are_captured_for_each_block():
     model, params = made(experts=3, experts_each=1)
-    _, values = jnn.capture(model.apply)(params, {}, TOKENS)
+    _, values = jax.eval_shape(jnn.capture(model.apply), params, {}, TOKENS)
     assert values["blocks/feed_forward/load_balance"].shape == (2,)
     assert values["blocks/feed_forward/gates"].shape == (2, 2, 7, 3)
 

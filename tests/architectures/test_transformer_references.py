@@ -123,6 +123,7 @@ def compare(model, x, case, output, mask=None):
     return params
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_gpt2(hugging_face):
     case = hugging_face("gpt2")
@@ -132,6 +133,7 @@ def test_gpt2(hugging_face):
     compare(model, jnp.asarray(case["input_ids"]), case, "logits")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_bert(hugging_face):
     case = hugging_face("bert")
@@ -150,6 +152,7 @@ def test_bert(hugging_face):
     same(features[real], case["last_hidden_state"][real], FORWARD)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_t5(hugging_face):
     case = hugging_face("t5")
@@ -187,6 +190,7 @@ def test_llama(hugging_face):
     compare(model, jnp.asarray(case["input_ids"]), case, "logits")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 def test_vision_transformer(hugging_face):
     case = hugging_face("vit")

@@ -20,20 +20,32 @@ def some():
     return {"image": eight(8, 8, 1), "time": jnp.linspace(0.1, 0.9, 8), "label": jnp.arange(8) % 3}
 
 
-def test_it_begins_near_zero_for_every_time_and_class():
-    model, x = denoiser(CONFIG), some()
-    y, _ = jax.jit(model.apply)(*jax.jit(model.init)(jax.random.key(0), x), x)
+@pytest.fixture(scope="module")
+def captured():
+    """``captured(x) -> y, values``: of an untrained denoiser."""
+    model = denoiser(CONFIG)
+    params, state = jax.jit(model.init)(jax.random.key(0), some())
+    run = jax.jit(lambda x: jnn.capture(model.apply)(params, state, x))
+
+    def output_and_values(x):
+        (y, _), values = run(x)
+        return y, values
+
+    return output_and_values
+
+
+def test_it_begins_near_zero_for_every_time_and_class(captured):
+    x = some()
+    y, _ = captured(x)
     assert y.shape == x["image"].shape
     assert 0 < float(y.std()) < 0.2
 
 
-def test_time_and_class_are_seen_in_every_block():
-    model, x = denoiser(CONFIG), some()
-    params, state = jax.jit(model.init)(jax.random.key(0), x)
-    inside = jax.jit(lambda x: jnn.capture(model.apply)(params, state, x)[1])
-    values = inside(x)
+def test_time_and_class_are_seen_in_every_block(captured):
+    x = some()
+    _, values = captured(x)
     for name in ("time", "label"):
-        others = inside(x | {name: jnp.roll(x[name], 1)})
+        _, others = captured(x | {name: jnp.roll(x[name], 1)})
         for block in ("down0_0", "down1_0", "up1_0", "up0_0"):
             path = f"{block}/norm/output"
             assert not np.allclose(values[path], others[path], atol=1e-6)

@@ -64,6 +64,7 @@ def test_variances_are_those_of_their_recursions():
             generalized = garch.omega + garch.alpha * r[t - 1] ** 2 + garch.beta * generalized
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("day", [230, 270, 300])
 def test_the_future_changes_no_forecast(day):
     """Of the days up to ``day``, where the prices from then on are others."""

@@ -16,6 +16,7 @@ def primitives(f, *args):
     return [equation.primitive.name for equation in jax.make_jaxpr(f)(*args).eqns]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cast", [False, True])
 def test_a_step_of_stacked_layers_slices_no_weights(cast):
     model = jnn.repeat(jnn.chain(jnn.dense(4), jnp.tanh), 3)

@@ -110,6 +110,7 @@ def greedy(a, scores, labels, threshold):
     return np.isin(np.arange(len(scores)), kept)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5, 1.0])
 def test_suppression_is_greedy(float64, threshold):
     # some scores are equal

@@ -92,6 +92,7 @@ def test_the_velocity_is_the_derivative_by_the_angle():
     np.testing.assert_allclose(*slope_and_velocity(np.array(0.4)), atol=SAME)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_the_flow_of_a_gaussian_ends_where_it_is_known_to(schedule):
     noise, predict = np.linspace(-2, 2, 9), gaussian(schedule)

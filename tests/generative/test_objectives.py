@@ -52,6 +52,7 @@ def drawn(name):
     ), state
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
     method = MODELS[name]
@@ -66,6 +67,23 @@ def test_images_are_drawn_from_noise_alone_and_bytes_are_images_too(name):
     floats = BATCH | {"image": BATCH["image"].astype(np.float32) / 255}
     losses = [objective(params, state, batch, KEY)[0] for batch in (BATCH, floats)]
     np.testing.assert_allclose(*losses, rtol=SINGLE)
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_reads_what_its_objective_gives_it_and_its_pictures_are_from_0_to_1(name):
+    generative, (params, state) = MODELS[name], drawn(name)
+
+    @jax.jit
+    def seen(key):
+        x = generative.read(BATCH, key)
+        return x, generative.view(x, generative.model.apply(params, state, x)[0])
+
+    x, y = seen(KEY)
+    like = lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+    assert jax.tree.map(like, x) == generative.example
+    assert 0 <= float(y["image"].min()) <= float(y["image"].max()) <= 1
+    assert float(x["image"].min()) < -0.5 if "image" in x else len(np.unique(x["noise"])) > 6
 
 
 def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():

@@ -49,6 +49,7 @@ def test_pickled_weights_are_refused_with_a_way_to_convert_them(folder):
     refused(folder, r"got pytorch_model.bin, .* may run any code .* safe_serialization=True")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -96,6 +97,7 @@ def test_a_config_that_is_no_json(folder):
     refused(folder, r"config.json: got no JSON")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

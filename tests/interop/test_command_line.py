@@ -70,6 +70,7 @@ def test_what_a_model_of_pairs_writes_begins_with_its_start_token(folder, capsys
     assert capsys.readouterr().out == f"{WORDS[int(np.argmax(logits[-1]))]}\n"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("name", "more", "words"),
     [

@@ -41,15 +41,8 @@ def inputs(case):
     return tokens, mask
 
 
-SLOW = {  # as others, but for a name or a number
-    *("bert, classes", "roberta, classes", "electra", "gpt_neo", "phi3", "phi3, short text"),
-    *("qwen2", "llama, yarn", "gpt_neox, sequential"),
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
-)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("name", CASES)
 def test_outputs_are_those_of_transformers_and_so_is_what_is_saved(
     name, reference, tmp_path, float64
 ):
@@ -86,6 +79,7 @@ def test_settings_are_written_as_they_are_read(name):
     assert read_settings(family.settings, family.fixed, {**config, **entries}, "test") == values
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_another_operation_in_a_row_is_another_model(name, pretrained, float64):
     """Of square kernels, which shapes do not tell from their transposes."""

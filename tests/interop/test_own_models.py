@@ -72,6 +72,7 @@ def own(family):
     return as_pretrained(family, settings, drawn(settings))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "family",
     [
@@ -129,6 +130,7 @@ def test_a_tokenizer_of_byte_pairs_comes_along(tmp_path):
     assert (config["eos_token_id"], config["pad_token_id"]) == (tokenizer.end, None)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("family", "changes", "message"),
     [

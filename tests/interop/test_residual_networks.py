@@ -80,6 +80,7 @@ def test_the_map_of_torchvision_has_its_names(depth):
     assert some <= set(keys)
 
 
+@pytest.mark.slow  # those of a network of jnn are written and read in make test
 def test_statistics_are_state_and_go_with_params(tmp_path):
     loaded = load(written(tmp_path / "given", from_table("interop_images", "resnet18")))
     assert set(loaded.state["stem"]["norm"]) == {"mean", "variance"}

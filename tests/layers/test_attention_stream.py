@@ -40,6 +40,7 @@ def read(layer, params, state, carry, x, *, mask=None):
     return layer.read(params, state, carry, x, mask=mask)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize("prompt", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7))])
 def test_a_prompt_and_steps_equal_apply(float64, name, prompt):
@@ -56,6 +57,7 @@ def test_a_prompt_and_steps_equal_apply(float64, name, prompt):
     assert carry["position"].tolist() == [7, 7]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAYERS)
 def test_unequal_prompts_are_each_prompt_alone(float64, name):
     layer, x, lengths = LAYERS[name], draw(3, 5, 8), (5, 2, 3)
@@ -75,6 +77,7 @@ def test_unequal_prompts_are_each_prompt_alone(float64, name):
     assert carry["position"].tolist() == [7, 4, 5]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAYERS)
 def test_padding_anywhere_is_as_if_it_were_not_there(float64, name):
     layer, x = LAYERS[name], draw(8, 8)

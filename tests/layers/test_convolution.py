@@ -104,9 +104,14 @@ def all_derivatives(f, x, kernel):
     return f(x, kernel), jax.jvp(jax.grad(loss, (0, 1)), (x, kernel), (jnp.cos(x), jnp.sin(kernel)))
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(geometries())
-def test_derivatives_are_those_of_jax(drawn):
+@pytest.mark.parametrize("examples", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_derivatives_are_those_of_jax(examples):
+    settings(max_examples=examples, deadline=None, derandomize=True)(
+        given(geometries())(check_derivatives)
+    )()
+
+
+def check_derivatives(drawn):
     geometry, *shapes = drawn
     with jax.enable_x64(True):
         x, kernel = (draw(shape, seed) for seed, shape in enumerate(shapes))
@@ -138,6 +143,7 @@ LARGE = {
 """Convolutions whose gradient to the kernel has far fewer elements than the image."""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("form", ["_chunks", "_products"])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "image")) for name in LARGE]
@@ -179,6 +185,7 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
     assert plain is bilinear_convolution._plain
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("axes", "groups"), [((1, None), 2), ((None, 2), 2), ((0, 0), 1), ((1, 3), 2), ((0, 0), 4)]
 )

@@ -35,6 +35,7 @@ def probabilities(params, x):
     return jax.nn.softmax(x @ params["router"]["kernel"])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("top", [1, 2, 4])
 def test_each_element_is_the_mean_of_its_experts(float64, top):
     x = draw(7, 3)
@@ -48,6 +49,7 @@ def test_each_element_is_the_mean_of_its_experts(float64, top):
         np.testing.assert_allclose(y[t], expected, atol=EXACT)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_formula(
     float64, masked

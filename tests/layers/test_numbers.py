@@ -17,6 +17,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAYERS)
 def test_numbers_of_numpy_are_those_of_python(name):
     x, key = jnp.ones((4, 3), jnp.float16), jax.random.key(0)

@@ -53,6 +53,7 @@ def test_values_and_gradients_are_those_of_pytorch(reference, float64, name):
     np.testing.assert_allclose(gradient, case["gradient"], atol=EXACT)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("layer", "outside", "combine"),
     [(max_pool, -np.inf, jax.lax.max), (average_pool, 0.0, jax.lax.add)],

@@ -148,6 +148,7 @@ def test_buckets_are_those_of_t5(buckets, longest, causal):
     np.testing.assert_array_equal(bias[:, 0], params["embedding"][np.array(expected)].T)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("positions", [rotary(), alibi(), relative_buckets(8, 16)])
 def test_attention_adds_and_turns_as_the_positions_say(float64, positions):
     """One layer, one query at a time, by the definition."""

@@ -106,6 +106,7 @@ def test_spectral_norm_makes_the_largest_singular_value_one():
     assert abs(np.linalg.norm(kernel, 2) - 1) < CONVERGED
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("law", ["batch", "stream", "depth", SLOW_PURITY])
 def test_spectral_norm_keeps_the_state_of_its_model(float64, law):
     """Its gradient leaves out the vectors' own, as in the paper, so that the law of gradients

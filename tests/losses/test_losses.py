@@ -303,6 +303,7 @@ def test_every_loss_is_held_to_the_laws():
     assert set(LAWS) == set(losses.__all__) - helpers
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAWS)
 def test_a_batch_is_vmapped_and_looped_over_examples(name):
     loss, inputs, rest = LAWS[name]
@@ -320,6 +321,7 @@ def test_a_batch_is_vmapped_and_looped_over_examples(name):
     np.testing.assert_allclose(whole, looped, rtol=SINGLE, atol=SINGLE)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAWS)
 def test_half_precision_is_computed_in_float32(name):
     loss, inputs, rest = LAWS[name]
@@ -333,6 +335,7 @@ def test_half_precision_is_computed_in_float32(name):
     np.testing.assert_array_equal(of_halves, of_singles)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", LAWS)
 def test_values_and_gradients_are_finite_at_extremes(name):
     loss, inputs, rest = LAWS[name]
@@ -605,6 +608,7 @@ ZERO_TIMES_INFINITY = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ZERO_TIMES_INFINITY)
 def test_what_has_weight_zero_is_not_multiplied_by_infinity(name, float64):
     loss, x, value, gradient = ZERO_TIMES_INFINITY[name]
@@ -631,6 +635,7 @@ def test_a_label_out_of_range_is_nan_even_beside_a_class_of_weight_zero():
 ctc = jax.jit(losses.ctc)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("frames", [0, 1, 5])
 def test_ctc_of_no_labels_is_that_all_frames_are_blank(frames, float64):
     x = np.random.default_rng(0).normal(size=(2, frames, 4))

@@ -36,6 +36,7 @@ def loss_of(rows):
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rows", [1, 3, 5, 10, 64])
 def test_values_and_gradients_are_those_of_all_rows(float64, rows):
     (loss, slopes), (expected, expected_slopes) = (

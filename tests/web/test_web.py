@@ -35,6 +35,7 @@ def real(tree):
     return sum(jnp.sum(jnp.sin(leaf)) for leaf in leaves)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("name", "law"),
     [
@@ -68,6 +69,7 @@ X = np.random.default_rng(0).standard_normal((16, 2)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32) + (X[:, 1] > 0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "optimizer",
     [

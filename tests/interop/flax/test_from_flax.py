@@ -23,6 +23,7 @@ def started(model, x):
     return jax.jit(model.init)(KEY, x)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("module", "x"),
     [
@@ -71,6 +72,7 @@ def test_layers_of_nnx_that_are_scanned_draw_each_for_itself():
     np.testing.assert_allclose(jax.jit(model.apply)(params, state, x)[0], expected, atol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("module", "x"),
     [
@@ -90,6 +92,7 @@ def test_a_layer_of_nnx_computes_what_it_does_in_nnx(module, x):
     np.testing.assert_allclose(y, nnx.jit(lambda m, x: m(x))(made, x), atol=1e-6)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("model", [from_linen(LinenCNN(), rank=3), from_nnx(nnx_cnn, rank=3)])
 def test_the_mnist_example_trains(model):
     """Any leading axes, dropout from the key, and running averages of batch statistics."""
@@ -121,6 +124,7 @@ def test_batch_statistics_are_those_of_linen():
     jax.tree.map(np.testing.assert_array_equal, *both(KEY))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("block", [LinenBlock(), lambda rngs: NNXBlock(4, rngs=rngs)])
 def test_a_block_of_flax_repeats_and_is_captured(block):
     is_linen = isinstance(block, linen.Module)
