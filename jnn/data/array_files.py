@@ -74,9 +74,12 @@ def read_columns(
     ``only`` names the columns to read, and their order; what is in others does not count.
 
     Raises JnnError, with line and column, for a field that is empty, unless ``missing`` is given,
-    that is no number, or not in float32's range; for a line with another number of fields; and for
-    quotes that are not closed.
+    that is no number, or not in float32's range; for a line with another number of fields; for
+    quotes that are not closed; and for a column to be read that has no name.
     """
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        got = f"delimiter={delimiter!r}"
+        raise mistake("read_columns", got=got, expected="one character")
     text = read_text(path)
     delimiter = delimiter or _delimiter(text)
     lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True)
@@ -95,6 +98,8 @@ def read_columns(
                 names, chosen = fields, list(fields if only is None else only)
                 if lacking := [name for name in [*words, *chosen] if name not in names]:
                     raise _no_column(str(path), lacking, names, "among them")
+                if "" in chosen:
+                    raise _nameless(str(path), names)
     except csv.Error as error:
         raise mistake(
             f"{path}, line {lines.line_num}",
@@ -146,6 +151,18 @@ def _no_column(
     remedy = f"Did you mean {near[0]!r}?" if near and name not in columns else ""
     got, expected = f"columns {_few(columns, str)}", f"{_few(lacking)} {more}"
     return mistake(caller, got=got, expected=expected, remedy=remedy)
+
+
+def _nameless(caller: str, names: Sequence[str]) -> JnnError:
+    """The error for a column without a name, such as the numbers of rows that pandas writes."""
+    place = names.index("")
+    remedy = "Name it, or drop it."
+    if place == 0:
+        remedy = "Is it the index of a pandas table? Write that with index=False."
+    elif place == len(names) - 1:
+        remedy = "Does each line end in a delimiter? Drop it."
+    got = f"no name of column {place + 1} of {len(names)}"
+    return mistake(caller, got=got, expected="a name for each", remedy=remedy)
 
 
 def _few(names: Collection[str], form: Callable[[str], str] = repr) -> str:
@@ -200,6 +217,8 @@ def _number(field: str, name: str, caller: str, missing: float | None) -> float:
             remedy = "Write decimal points, not commas."
         elif re.fullmatch(r"[-+]?\d{1,3}([, ']\d{3})+(\.\d*)?", field):
             remedy = "Write no separators of thousands."
+        elif re.search(r"\d", field):
+            remedy = "Write numbers as in -1234.5, dates and units as numbers."
         raise mistake(caller, got=got, expected=expected, remedy=remedy) from None
     if math.isnan(number):
         got = got if field else f"no value in column {name!r}"

@@ -82,14 +82,17 @@ def labelled(caller: str, scores: ArrayLike, labels: ArrayLike) -> tuple[jax.Arr
             remedy=remedy,
         )
     if scores.ndim == 0 or scores.shape[:-1] != labels.shape:
+        remedy = (
+            "Take the argmax of one-hot labels, or use jnn.losses.soft_cross_entropy; "
+            "scores have the classes on the last axis."
+        )
+        if labels.shape == (*scores.shape[:-1], 1):
+            remedy = "Drop the last axis, labels[..., 0]."
         raise mistake(
             caller,
             got=f"scores {scores.shape} and labels {labels.shape}",
             expected="scores (..., classes) and labels (...) with equal leading axes",
-            remedy=(
-                "Take the argmax of one-hot labels, or use jnn.losses.soft_cross_entropy; "
-                "scores have the classes on the last axis."
-            ),
+            remedy=remedy,
         )
     return scores, labels.astype(jnp.int32)
 

@@ -62,10 +62,14 @@ def supervised(
     1
     """
 
+    for role, name in {"inputs": inputs, "target": target}.items():
+        if name not in splits.train:
+            got, expected = f"{role}={name!r}", f"one of {', '.join(map(repr, splits.train))}"
+            raise mistake("supervised", got=got, expected=expected)
     columns = None
     if standardize:
         splits, columns = standardized(splits, inputs)
-    preparation = _preparation(model, splits, inputs, target, columns)
+    preparation = _preparation(model, splits, inputs, target, columns, loss)
     scaling = preparation.target
     scaled = (lambda t: t) if scaling is None else partial(scale, scaling)
     prepare = to_float if preparation.pixels else lambda x: x
@@ -90,7 +94,12 @@ def supervised(
 
 
 def _preparation(
-    model: Model, splits: Splits, inputs: str, target: str, columns: Scaling | None
+    model: Model,
+    splits: Splits,
+    inputs: str,
+    target: str,
+    columns: Scaling | None,
+    loss: Callable[[Any, Any], jax.Array],
 ) -> Preparation:
     """What is done to the inputs and the target; ``columns`` are scaled already."""
     x, t = splits.train[inputs], splits.train[target]
@@ -101,8 +110,13 @@ def _preparation(
     dtype = jnp.float32 if pixels else jnp.asarray(x[:0]).dtype
     example = jax.ShapeDtypeStruct(x.shape[1:], dtype)
     y = _output(model, example, t)
+    has_scores = hasattr(y, "shape") and y.ndim == t.ndim
+    if of_classes and has_scores and loss is losses.cross_entropy:
+        for name, part in zip(splits._fields[:3], splits[:3], strict=True):
+            if len(part[target]):
+                losses.check_labels(part[target], y.shape[-1], f"supervised: {target!r} of {name}")
     names = ()
-    if of_classes and hasattr(y, "shape") and y.ndim == t.ndim and y.shape[-1] > t.max():
+    if of_classes and has_scores and y.shape[-1] > t.max():
         names = tuple(map(str, range(y.shape[-1])))
         names = splits.classes if len(splits.classes) == len(names) else names
     return Preparation(
@@ -123,7 +137,7 @@ def _check_classes(labels: list[np.ndarray], target: str) -> None:
     elif len(found) and found[0] > 0:
         got, remedy = (
             f"classes from {found[0]} to {found[-1]} in {target!r}",
-            "Number them by jnn.data.classes.number_classes.",
+            "Number them by jnn.data.classes.number_classes; numbers that are no classes are floats.",
         )
     else:
         return

@@ -34,12 +34,16 @@ def ranges_of_integers(batch: Any) -> str:
 
     >>> ranges_of_integers({"x": np.ones((3, 1)), "label": np.array([1, 10, 3])})
     'label has 1 to 10, the largest in row 1'
+    >>> ranges_of_integers({"label": np.array([1, 0, -1])})
+    'label has -1 to 1, the least in row 2'
     """
     found = []
     for path, leaf in jax.tree.leaves_with_path(batch):
         values = np.asarray(leaf)
         if np.issubdtype(values.dtype, np.integer) and values.ndim and values.size:
-            row = np.unravel_index(np.argmax(values), values.shape)[0]
+            least, largest = values.min(), values.max()
+            odd, which = (np.argmin, "least") if least < 0 else (np.argmax, "largest")
+            row = np.unravel_index(odd(values), values.shape)[0]
             name = path_name(path) or "the batch"
-            found.append(f"{name} has {values.min()} to {values.max()}, the largest in row {row}")
+            found.append(f"{name} has {least} to {largest}, the {which} in row {row}")
     return "; ".join(found)

@@ -62,6 +62,8 @@ class Recorder:
         """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
         if self.run:
+            if self.run.metrics.rows() and not restored:
+                self.say("no checkpoint to continue from: training begins again at step 0")
             self.run.metrics.truncate(restored.step if restored else 0)
             self.rows = self.run.metrics.rows()
         if not restored:

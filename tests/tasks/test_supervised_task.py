@@ -63,9 +63,14 @@ def test_pictures_of_bytes_are_fractions_and_classes_have_names():
     assert task.feed.data["features"].dtype == np.uint8
 
 
+def squared_of_counts(y, counts):
+    return (y[..., 0] - counts) ** 2
+
+
 def test_integers_that_are_no_classes_get_no_names():
     splits = from_arrays({"features": IMAGES[:, 0, 0], "label": np.arange(40) % 5})
-    assert supervised(jnn.dense(1), splits, batch_size=8).preparation.classes == ()
+    of_counts = supervised(jnn.dense(1), splits, batch_size=8, loss=squared_of_counts)
+    assert of_counts.preparation.classes == ()
     assert supervised(jnn.dense(5), splits, batch_size=8).preparation.classes == tuple("01234")
 
 
@@ -74,9 +79,17 @@ def test_integers_that_are_no_classes_get_no_names():
     [
         (np.full(40, 3), "got one class, 3, in 'label', expected two classes or more"),
         (np.arange(40) % 3 + 1, "got classes from 1 to 3 in 'label'.*number_classes"),
+        (np.arange(40) % 3 - 1, r"'label' of train: got label -1 in row \d+, .*\[0, 5\)"),
+        (np.arange(40) % 9, r"'label' of train: got label [5678] in row \d+, .*\[0, 5\)"),
     ],
 )
 def test_classes_that_cannot_be_told_apart_or_begin_at_one_are_refused(labels, message):
     splits = from_arrays({"features": np.ones((40, 2), np.float32), "label": labels})
     with pytest.raises(JnnError, match=message):
         supervised(jnn.dense(5), splits, batch_size=4)
+
+
+def test_names_of_no_array_are_refused():
+    splits = from_arrays({"features": np.ones((40, 2), np.float32), "price": np.arange(40) / 7})
+    with pytest.raises(JnnError, match="got target='label', expected one of 'features', 'price'"):
+        supervised(jnn.dense(1), splits)

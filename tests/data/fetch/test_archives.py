@@ -48,9 +48,17 @@ def test_an_archive_inside_an_archive_is_entered(form, inner, archive):
 @FORMS
 def test_a_pattern_joins_the_matching_members_in_natural_order(form, archive):
     path = archive(
-        form({"t/s10.txt": b"ten", "t/s2.txt": b"two", "t/other": b"no", "t/s1.txt": b"one"})
+        form(
+            {
+                "t/s10.txt": b"ten",
+                "t/s2.txt": b"two",
+                "t/other": b"no",
+                "t/s1.txt": b"one",
+                "t/s1\N{SUPERSCRIPT TWO}2.txt": b"squared",
+            }
+        )
     )
-    assert read_member(path, "t/*.txt", 100, b"|") == b"one|two|ten"
+    assert read_member(path, "t/*.txt", 100, b"|") == b"one|squared|two|ten"
 
 
 @FORMS
