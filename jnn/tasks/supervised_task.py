@@ -137,7 +137,7 @@ def _check_classes(labels: list[np.ndarray], target: str) -> None:
     elif len(found) and found[0] > 0:
         got, remedy = (
             f"classes from {found[0]} to {found[-1]} in {target!r}",
-            "Number them by jnn.data.classes.number_classes; numbers that are no classes are floats.",
+            "Number them by jnn.data.classes.number_classes; give numbers of no class as floats.",
         )
     else:
         return

@@ -100,7 +100,9 @@ def test_without_checkpoints_a_run_begins_anew(folder):
     with pytest.raises(JnnError, match=r"step 10 does not verify: manifest\.json is missing"):
         restore(folder)
     (folder / "checkpoints" / "10").rename(folder / "moved")
-    assert restore(folder)[:2] == (None, [])
+    restored, rows, log = restore(folder)
+    assert (restored, rows) == (None, [])
+    assert "no checkpoint to continue from: training begins again at step 0" in log
 
 
 @pytest.mark.parametrize(
