@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jnn.cli.load import experiment_of, load
 from jnn.data.tokenizers import read_tokenizer
@@ -18,6 +20,8 @@ from jnn.files import JsonLines, read_json, write_text
 from jnn.runs import About
 from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
+from jnn.train.preparation import Preparation
+from jnn.train.task import Task
 from jnn.wording import is_finite, metric_name, number
 
 _ROUNDED = (
@@ -40,8 +44,9 @@ def subject_of(folder: Path) -> Subject:
         tokenizer = read_tokenizer(folder / "tokenizer.json")
     data = _data(module, config)
     found = find_examples(loaded.example, preparation, tokenizer, data)
-    if data is not None and not found.part:
-        batch = _batch(module, config, data)
+    task = None if data is None or found.part else _task(module, config, data)
+    if task is not None:
+        batch = _batch(task)
         found = find_examples(loaded.example, preparation, tokenizer, data, batch)
     return Subject(
         title=_title(module, loaded.config),
@@ -52,13 +57,12 @@ def subject_of(folder: Path) -> Subject:
         preparation=preparation,
         tokenizer=tokenizer,
         examples=found,
-        columns=columns_in(data, columns_of(loaded.example, preparation).shape[-1])
-        if hasattr(loaded.example, "shape") and loaded.example.shape
-        else (),
+        columns=_columns(loaded.example, preparation, data),
         facts=_facts(folder),
         moments=kept_moments(folder, loaded.params, loaded.state),
         curves=_curves(folder),
         notes=[] if precision == "float32" else [_ROUNDED.format(precision)],
+        view=task.view if task else None,
     )
 
 
@@ -72,14 +76,33 @@ def _data(module: ModuleType, config: Any) -> Any:
         return None
 
 
-def _batch(module: ModuleType, config: Any, data: Any) -> Any:
-    """A batch for training; None where the experiment has a training of its own."""
-    if not hasattr(module, "task"):
-        return None
+def _columns(example: Any, preparation: Preparation | None, data: Any) -> Sequence[str]:
+    """The names of the columns of a table or a series, where they are known."""
+    if preparation is not None and preparation.columns:
+        return preparation.columns
+    if not getattr(example, "shape", ()):
+        return ()
+    return columns_in(data, columns_of(example, preparation).shape[-1])
+
+
+def _task(module: ModuleType, config: Any, data: Any) -> Task | None:
+    """The task of the run; None where the experiment has a training of its own."""
     try:
-        feed = module.task(config, data).feed
-        key = jax.random.key(0)
-        return jax.jit(feed.batch_of)(next(feed.read(key, 0)), key, 0)
+        return module.task(config, data) if hasattr(module, "task") else None
+    except JnnError:
+        return None
+
+
+def _batch(task: Task) -> Any:
+    """A batch for training, or the inputs of the model in it; None where it cannot be read."""
+    feed, key = task.feed, jax.random.key(0)
+
+    def batch_of(raw: Any) -> Any:
+        batch = feed.batch_of(raw, key, jnp.int32(0))
+        return task.read(batch, key) if task.read else batch
+
+    try:
+        return jax.jit(batch_of)(next(feed.read(key, 0)))
     except JnnError:
         return None
 

@@ -53,6 +53,10 @@ class Generative(NamedTuple):
     """
     noise: tuple[int, ...]
     """The shape of the normal noise that an image is generated from."""
+    read: Callable = lambda batch, key: batch
+    """``(batch, key) -> x``, the input of the model in training."""
+    view: Callable = lambda x, y: y
+    """``(x, y) -> y``, the output of the model with images whose pixels are from 0 to 1."""
 
 
 def adversarial(
@@ -70,10 +74,14 @@ def adversarial(
     generate, discriminate = cast(generator(config)), cast(discriminator(config))
     constant = jax.lax.stop_gradient
 
+    def read(batch, key):
+        shape = len(batch["label"]), config.noise
+        noise = jax.random.normal(child_key(key, "noise"), shape)
+        return {"noise": noise, "label": batch["label"]}
+
     def objective(params, state, batch, key):
         real, label = _to_signed(batch["image"]), batch["label"]
-        noise = jax.random.normal(child_key(key, "noise"), (len(label), config.noise))
-        x = {"noise": noise, "label": label}
+        x = read(batch, key)
         g_state, d_state = state.get("generator", {}), state.get("discriminator", {})
         fake, g_state = generate.apply(params["generator"], g_state, x, train=True)
 
@@ -97,7 +105,9 @@ def adversarial(
         return _to_unit(generate.apply(params["generator"], state.get("generator", {}), x)[0])
 
     example = {"noise": jax.ShapeDtypeStruct((config.noise,), jnp.float32), "label": LABEL}
-    return Generative(cast(gan(config)), example, objective, jax.jit(draw), (config.noise,))
+    view = lambda x, y: {**y, "image": _to_unit(y["image"])}
+    of_noise = (config.noise,)
+    return Generative(cast(gan(config)), example, objective, jax.jit(draw), of_noise, read, view)
 
 
 def variational(config: VAEConfig, cast: Cast = lambda model: model) -> Generative:
@@ -108,8 +118,11 @@ def variational(config: VAEConfig, cast: Cast = lambda model: model) -> Generati
     """
     model, decoder = cast(vae(config)), cast(vae_decoder(config))
 
+    def read(batch, key):
+        return {"image": _to_signed(batch["image"]), "label": batch["label"]}
+
     def objective(params, state, batch, key):
-        x = {"image": _to_signed(batch["image"]), "label": batch["label"]}
+        x = read(batch, key)
         y, state = model.apply(params, state, x, key=child_key(key, "model"), train=True)
         errors = binary_cross_entropy(y["image"], to_float(batch["image"]))
         reconstruction = jnp.mean(jnp.sum(errors, axis=(-3, -2, -1)))
@@ -122,7 +135,8 @@ def variational(config: VAEConfig, cast: Cast = lambda model: model) -> Generati
         return jax.nn.sigmoid(logits)
 
     example = {"image": jax.ShapeDtypeStruct(config.shape, jnp.float32), "label": LABEL}
-    return Generative(model, example, objective, jax.jit(draw), (config.latent,))
+    view = lambda x, y: {**y, "image": jax.nn.sigmoid(y["image"])}
+    return Generative(model, example, objective, jax.jit(draw), (config.latent,), read, view)
 
 
 def diffusing(
@@ -142,15 +156,24 @@ def diffusing(
     """
     model = cast(denoiser(config))
 
-    def objective(params, state, batch, key):
+    def noised(batch, key):
+        """Images, the noise in them, and the input that they become."""
         x, count = _to_signed(batch["image"]), batch["label"].shape
         keys = [child_key(key, name) for name in ("noise", "time", "label")]
         noise, t = jax.random.normal(keys[0], x.shape), jax.random.uniform(keys[1], count)
         is_unlabelled = jax.random.bernoulli(keys[2], unlabelled, count)
         label = jnp.where(is_unlabelled, config.classes, batch["label"])
-        x_t = {"image": diffusion.diffused(x, noise, t), "time": t, "label": label}
+        return x, noise, {"image": diffusion.diffused(x, noise, t), "time": t, "label": label}
+
+    def objective(params, state, batch, key):
+        x, noise, x_t = noised(batch, key)
         v, state = model.apply(params, state, x_t, train=True)
-        return jnp.mean(squared_error(v, diffusion.velocity(x, noise, t))), (state, {})
+        target = diffusion.velocity(x, noise, x_t["time"])
+        return jnp.mean(squared_error(v, target)), (state, {})
+
+    def view(x_t, v):
+        clean = diffusion.denoised(x_t["image"], v, x_t["time"])
+        return {"image": jnp.clip(_to_unit(clean), 0, 1), "velocity": v}
 
     def draw(params, state, x):
         def velocity(image, t, label):
@@ -171,7 +194,8 @@ def diffusing(
         "time": jax.ShapeDtypeStruct((), jnp.float32),
         "label": LABEL,
     }
-    return Generative(model, example, objective, jax.jit(draw), config.shape)
+    read = lambda batch, key: noised(batch, key)[-1]
+    return Generative(model, example, objective, jax.jit(draw), config.shape, read, view)
 
 
 def _to_signed(image: jax.Array) -> jax.Array:

@@ -95,6 +95,8 @@ def image_generation(
         baselines=lambda: {name: x["two_sample_accuracy"] for name, x in baselines().items()},
         sections=sections,
         data=splits.sizes,
+        read=generative.read,
+        view=generative.view,
     )
 
 

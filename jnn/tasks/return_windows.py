@@ -152,7 +152,9 @@ def market_preparation(market: Market, fold: TimeSplit, *, length: int) -> Prepa
     observed = Scaling(*map(np.concatenate, zip(*(s.observed for s in scales), strict=True)))
     deviation = np.array([s.deviation for s in scales])
     example = jax.ShapeDtypeStruct((length, len(observed.mean)), jnp.float32)
-    return Preparation(example, scaling=observed, target=Scaling(0 * deviation, deviation))
+    columns = tuple(f"{name} {observed}" for name in market.stocks for observed in OBSERVED)
+    target = Scaling(0 * deviation, deviation)
+    return Preparation(example, scaling=observed, target=target, columns=columns)
 
 
 def prepared_features(preparation: Preparation, x: jax.Array) -> jax.Array:

@@ -60,6 +60,10 @@ class Task(NamedTuple):
     ``pretrained``   the model that it begins with, as a part of ``model``
     ``untrained``    the paths of params that are not trained, besides those that the config says:
                      a regular expression
+    ``read``         ``(batch, key) -> x``, the input of the model in training, where a batch does
+                     not have it as it is: `jnn explain` has such examples
+    ``view``         ``(x, y) -> y``, what people look at in place of an output, such as pixels in
+                     place of their logits
     """
 
     model: Model
@@ -79,6 +83,8 @@ class Task(NamedTuple):
     rules: tuple[Rule, ...] = RULES
     pretrained: Pretrained | None = None
     untrained: str = ""
+    read: Callable[[Any, jax.Array], Any] | None = None
+    view: Callable[[Any, Any], Any] | None = None
 
 
 def start(

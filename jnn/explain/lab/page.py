@@ -22,7 +22,7 @@ from jnn.errors import JnnError, mistake
 from jnn.explain.lab.answer import answer_kind
 from jnn.explain.lab.inputs import Example, kind_of
 from jnn.explain.lab.program import Program, gradients, program
-from jnn.explain.lab.subject import Subject, blank, has_mask, prepared
+from jnn.explain.lab.subject import Subject, blank, has_mask, prepared, viewed
 from jnn.explain.lab.tokens import tokenizer_data
 from jnn.explain.lab.walk import walk
 from jnn.explain.lab.words import explained
@@ -116,7 +116,7 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
 def source_of(subject: Subject) -> Program:
     """The model as JavaScript; the subject is `prepared`."""
     params, state = jax.eval_shape(lambda: (subject.params, subject.state))
-    return program(subject.model, params, state, subject.example, _mask(subject))
+    return program(viewed(subject), params, state, subject.example, _mask(subject))
 
 
 def gradients_of(subject: Subject, compiled: Program) -> tuple[str, list[str]]:
@@ -127,7 +127,7 @@ def gradients_of(subject: Subject, compiled: Program) -> tuple[str, list[str]]:
     params, state = jax.eval_shape(lambda: (subject.params, subject.state))
     try:
         source, paths = gradients(
-            compiled, subject.model, params, state, subject.example, _mask(subject)
+            compiled, viewed(subject), params, state, subject.example, _mask(subject)
         )
     except (JnnError, NotImplementedError):
         return "", []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +30,7 @@ class Subject(NamedTuple):
 
     ``model``        from one prepared input to the answer; its values are captured
     ``example``      a pytree of shapes, such an input
+    ``view``         ``(x, y) -> y``, what people look at in place of an output
     ``preparation``  how raw inputs are prepared, and outputs are answers
     ``tokenizer``    of texts, which a language model has without a preparation
     ``examples``     inputs to begin with
@@ -53,6 +54,7 @@ class Subject(NamedTuple):
     curves: Mapping[str, Sequence[tuple[int, float]]] = {}
     facts: Mapping[str, str] = {}
     notes: Sequence[str] = ()
+    view: Callable[[Any, Any], Any] | None = None
 
 
 def prepared(subject: Subject) -> Subject:
@@ -62,7 +64,7 @@ def prepared(subject: Subject) -> Subject:
     `LONGEST` tokens. Several arrays are as long as those of the examples. The maps of a detector
     become boxes.
     """
-    subject = subject._replace(model=_with_boxes(subject))
+    subject = _with_boxes(subject)
     example, preparation, model = subject.example, subject.preparation, subject.model
     columns = columns_of(example, preparation)
     pieces = None if preparation is None else preparation.pieces
@@ -83,8 +85,21 @@ def prepared(subject: Subject) -> Subject:
     return subject
 
 
-def _with_boxes(subject: Subject) -> Model:
-    """The model, which answers with boxes where its output is maps of centers and boxes.
+def viewed(subject: Subject) -> Model:
+    """The model, with what people look at in place of its output."""
+    inner, view = subject.model, subject.view
+    if view is None:
+        return inner
+
+    def apply(params, state, x, **options):
+        y, state = inner.apply(params, state, x, **options)
+        return view(x, y), state
+
+    return Model(inner.init, apply)
+
+
+def _with_boxes(subject: Subject) -> Subject:
+    """The same with boxes to look at where the output is maps of centers and boxes.
 
     They are ``box`` (N, 4), ``label`` and ``score`` (N,), 0 of what is suppressed.
     """
@@ -92,16 +107,15 @@ def _with_boxes(subject: Subject) -> Model:
     predict = lambda params, state, x: model.apply(params, state, x)[0]
     output = jax.eval_shape(predict, subject.params, subject.state, example)
     if not isinstance(output, Mapping) or set(output) != {"heat", "box"}:
-        return model
+        return subject
     stride = example.shape[-3] // output["heat"].shape[-3]
 
-    def apply(params, state, x, **options):
-        maps, state = model.apply(params, state, x, **options)
+    def boxes(_, maps):
         found = center_points.decode(maps, stride=stride, candidates=DETECTIONS)
         score = jnp.maximum(found.scores, 0)
-        return {"label": found.labels, "score": score, "box": found.boxes}, state
+        return {"label": found.labels, "score": score, "box": found.boxes}
 
-    return Model(model.init, apply)
+    return subject._replace(view=boxes)
 
 
 def has_mask(subject: Subject) -> bool:

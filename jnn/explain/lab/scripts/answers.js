@@ -4,7 +4,7 @@ import { element } from "../../scripts/elements.js";
 import { fixed, short } from "../../scripts/numbers.js";
 import { softmax } from "./arrays.js";
 import { drawFan } from "./fan.js";
-import { paint } from "./picture_input.js";
+import { brightness, paint } from "./picture_input.js";
 import { ValueFigure } from "./figure.js";
 
 const MOST = 10;
@@ -133,9 +133,4 @@ export class Answers {
       drawFan(this.fan, means, quantiles, this.fan.parentElement.clientWidth);
     }
   }
-}
-
-/** Values from 0 to 1 of a picture, of one from -1 to 1 too. */
-function brightness(x) {
-  return x.some((value) => value < -0.05) ? x.map((value) => (value + 1) / 2) : x;
 }

@@ -3,6 +3,9 @@
 import { element } from "../../scripts/elements.js";
 import { layout } from "./layout.js";
 import { draw } from "./picture.js";
+import { brightness, paint } from "./picture_input.js";
+
+const PICTURE = "width:100%;max-width:224px;height:auto";
 
 /** A number from the normal distribution (Box and Muller 1958). */
 export function normal() {
@@ -11,6 +14,50 @@ export function normal() {
 
 function fillNormal(array) {
   for (let i = 0; i < array.length; i++) array[i] = normal();
+}
+
+/** What lies between two arrays of normal numbers at a share of the way, which is normal too. */
+export function between(a, b, share) {
+  const angle = (share * Math.PI) / 2;
+  return a.map((x, i) => Math.cos(angle) * x + Math.sin(angle) * b[i]);
+}
+
+/** An array of noise: drawn anew, or between the one that is drawn and another one. */
+class Noise {
+  constructor(page, place) {
+    Object.assign(this, { page, place });
+    const again = () => {
+      this.draw();
+      page.changed();
+    };
+    const move = () => {
+      page.inputs[place].set(between(this.first, this.second, Number(this.slider.value)));
+      page.changed();
+    };
+    const range = { type: "range", min: 0, max: 1, step: 0.02, value: 0, oninput: move };
+    this.slider = element("input", range);
+    const label = element(
+      "label",
+      { class: "control" },
+      "From this noise to another one",
+      this.slider,
+    );
+    const button = element("button", { type: "button", onclick: again }, "Draw noise");
+    this.node = element("div", {}, button, label);
+  }
+
+  /** Draw the first noise, and the other one. */
+  draw() {
+    fillNormal(this.page.inputs[this.place]);
+    this.restart();
+  }
+
+  /** Take the noise of now as the first one. */
+  restart() {
+    this.first = Float32Array.from(this.page.inputs[this.place]);
+    this.second = this.first.map(normal);
+    this.slider.value = 0;
+  }
 }
 
 /** An input of any arrays. */
@@ -23,44 +70,48 @@ export class ArraysInput {
 
   part({ path, shape, dtype, size }, i) {
     const title = element("b", {}, path || "x");
-    if (size === 1 && dtype !== "float32") return this.whole(title, i);
+    if (size === 1) return this.single(title, i, dtype === "float32" ? 0.01 : 1);
     const canvas = element("canvas", {
       role: "img",
       "aria-label": `${path}: ${shape.join(" × ")}`,
     });
     const holder = element("div", { class: "canvas" }, canvas);
     const node = element("div", {}, title, ` ${shape.join(" × ")}`, holder);
-    if (path.includes("noise")) {
-      const again = () => {
-        fillNormal(this.page.inputs[i]);
-        this.page.changed();
-      };
-      node.append(element("button", { type: "button", onclick: again }, "Draw noise"));
+    const noise = path.includes("noise") ? new Noise(this.page, i) : null;
+    if (noise) node.append(noise.node);
+    if (shape.length === 3 && (shape[2] === 1 || shape[2] === 3)) {
+      canvas.setAttribute("style", PICTURE);
+      return { node, noise, update: () => paint(canvas, brightness(this.page.inputs[i]), shape) };
     }
     const axes = shape.map(() => "axis");
     const value = { shape, axes, kind: "grid" };
     const update = () =>
       draw(canvas, layout(value), this.page.inputs[i], { width: holder.clientWidth });
-    return { node, update };
+    return { node, noise, update };
   }
 
-  whole(title, i) {
+  /** A number that can be typed, in steps of so much. */
+  single(title, i, step) {
     const change = (event) => {
       this.page.inputs[i][0] = Number(event.target.value);
       this.page.changed();
     };
-    const input = element("input", { type: "number", min: 0, step: 1, value: 0, oninput: change });
+    const input = element("input", { type: "number", min: 0, step, value: 0, oninput: change });
     const update = () => {
-      if (input !== document.activeElement) input.value = this.page.inputs[i][0];
+      const number = this.page.inputs[i][0];
+      if (input !== document.activeElement) input.value = Number(number.toPrecision(4));
     };
     return { node: element("label", {}, title, input), update };
   }
 
   /** Draw the noise with which the page begins. */
   begin() {
-    this.page.lab.input.leaves.forEach(({ path }, i) => {
-      if (path.includes("noise")) fillNormal(this.page.inputs[i]);
-    });
+    for (const { noise } of this.parts) noise?.draw();
+  }
+
+  /** Go on from the noise of an example. */
+  take() {
+    for (const { noise } of this.parts) noise?.restart();
   }
 
   update() {

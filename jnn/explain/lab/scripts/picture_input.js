@@ -5,6 +5,11 @@ import { element } from "../../scripts/elements.js";
 const SIDE = 224;
 const BRUSH = 0.85;
 
+/** Values from 0 to 1 of a picture, of one from -1 to 1 too. */
+export function brightness(x) {
+  return x.some((value) => value < -0.05) ? x.map((value) => (value + 1) / 2) : x;
+}
+
 /** Draw a picture of 1, 3 or 4 channels with values from 0 to 1 on a canvas, a pixel for each. */
 export function paint(canvas, x, [height, width, channels]) {
   canvas.width = width;
