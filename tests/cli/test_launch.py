@@ -167,7 +167,8 @@ def test_an_error_that_all_have_is_shown_once(monkeypatch, capfd):
 
 
 def test_a_process_that_was_killed_is_named(monkeypatch):
-    fake(monkeypatch, "[ $1 = 1 ] && kill -9 $$; sleep 0.2; exit 5")
+    monkeypatch.setattr(launch, "GRACE", 0.0)  # the other one ends since it is killed too
+    fake(monkeypatch, "[ $1 = 1 ] && kill -9 $$; while :; do sleep 0.1; done")
     with pytest.raises(Lost, match=r"process 1 of 2 was killed by SIGKILL\."):
         launch.launch(["run", "digits"], 2)
 
