@@ -228,6 +228,7 @@ def memory(more: int):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.slow
 def test_a_set_larger_than_the_memory_that_is_allowed_is_read_whole(tmp_path):
     """80 MB of tokens where the process may have 32 MB more, and cannot read the file at once."""
     piece = np.arange(2**21, dtype=np.int32) % 1000

@@ -57,7 +57,7 @@ OTHERS = [
 CHOSEN = ("model", "data", "target", "people", "loss")
 FEW_CHOICES = ("object_detection", "stock_prediction")
 """Those whose choices take little to combine."""
-KINDS = ("tabular_regression", "stock_prediction")
+KINDS = ("tabular_regression", "universal_approximation")
 """Whose smoke runs `make test` makes, beside that of a template for classes; those of the others
 take many seconds each, mostly to compile and to draw, and are left to `make test-all`."""
 

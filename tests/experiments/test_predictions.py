@@ -34,7 +34,7 @@ def raw_and_truth(data, inputs):
     return data.test[inputs], data.test["label" if "label" in data.test else "target"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", CASES)
 def test_the_answers_have_the_score_of_the_run(tmp_path, name):
     file, settings, inputs = CASES[name]

@@ -106,6 +106,7 @@ def test_a_run_keeps_what_it_began_with_and_needs_the_folder_no_more(folder, tmp
     assert_equal(again.params, train_state.params)
 
 
+@pytest.mark.slow  # test_transfer.py has the params of other runs
 def test_a_run_begins_with_what_such_a_run_has_learned(folder, tmp_path):
     config, out = config_of(folder), {"options": QUIET}
     learned = jax.tree.map(lambda leaf: leaf + 1, load(folder, dtype="float32").params)
