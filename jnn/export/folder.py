@@ -19,6 +19,7 @@ from jnn.export.onnx import write_onnx
 from jnn.export.program import program_of
 from jnn.export.stablehlo import Artifact, stablehlo
 from jnn.export.texts import write_texts
+from jnn.export.transformers import write_transformers
 from jnn.export.uses import PREDICT, readme
 from jnn.export.web import write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
@@ -36,11 +37,14 @@ def export(
     title: str = "A trained model",
     web: bool = False,
     onnx: bool = False,
+    transformers: bool = False,
 ) -> Path:
     """Write a trained model as a folder that is used without jnn; returns its path.
 
     It has the weights, the program as StableHLO, ``predict.py``, ``config.json`` and
-    ``README.md``; with ``web`` a module of JavaScript, and a page; with ``onnx`` an ONNX file.
+    ``README.md``; with ``web`` a module of JavaScript, and a page; with ``onnx`` an ONNX file; with
+    ``transformers``, of a run that began with a pretrained model, a folder of that name that
+    Hugging Face's transformers read, see `jnn.interop.of_trained`.
     ``predict.py`` is run in a process without jnn, on a CPU, and its outputs are compared with
     those of the model, and so are those of the module in Node and of the file in ONNX Runtime:
     where one fails or they differ, no folder is left.
@@ -68,6 +72,7 @@ def export(
             more = write_texts(temporary, loaded.preparation, artifact.sizes, run_script)
         more |= write_web(temporary, program, title) if web else {}
         more |= write_onnx(temporary, program) if onnx else {}
+        more |= write_transformers(temporary, loaded) if transformers else {}
         write_text(temporary / "README.md", readme(config, more))
     return folder
 

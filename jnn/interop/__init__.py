@@ -21,6 +21,8 @@ __getattr__, __dir__, __all__ = lazy(
             "pretrained_decoder",
             "pretrained_encoder",
             "pretrained_image_classifier",
+            "pretrained_text_classifier",
         ],
+        "trained": ["of_trained"],
     },
 )

@@ -8,18 +8,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnn.architectures.transformer import transformer
 from jnn.errors import mistake
 from jnn.interop.families.labels import labels_of, write_labels
-from jnn.interop.folder import CONFIG, Architecture, architecture, load
+from jnn.interop.folder import CONFIG, Architecture, architecture
 from jnn.interop.pictures import read_pictures
 from jnn.interop.pretrained import (
     Pretrained,
-    encodes,
-    of_one_segment,
     pretrained_image_classifier,
+    pretrained_text_classifier,
     sees,
-    with_ends,
 )
 
 
@@ -51,31 +48,9 @@ def pretrained_classifier(folder: str | Path) -> Classifier:
         shape = (*read_pictures(folder, size).size, 3)
         example = jax.ShapeDtypeStruct(shape, jnp.float32)
     else:
-        pretrained = _of_texts(folder, found)
+        pretrained = pretrained_text_classifier(folder)
         example = jax.ShapeDtypeStruct((pretrained.settings.length,), jnp.int32)
     return Classifier(pretrained, example, _classes(folder, found, pretrained.settings.outputs))
-
-
-def _of_texts(folder: str | Path, found: Architecture) -> Pretrained:
-    settings = found.settings
-    if not encodes(found.family) or not settings.outputs:
-        names = found.config.get("architectures") or [found.family.name]
-        expected = "a model for the classification of images or of sequences"
-        raise mistake(str(folder), got=str(names[0]), expected=expected)
-    model = transformer(settings)
-
-    def read():
-        loaded = load(folder, dtype="float32")
-        return loaded.params, loaded.state
-
-    return Pretrained(
-        folder=Path(folder),
-        model=of_one_segment(model) if settings.segments else model,
-        settings=settings,
-        tokenizer=with_ends(folder, settings),
-        paths=".*",
-        read=read,
-    )
 
 
 def _classes(folder: str | Path, found: Architecture, outputs: int) -> tuple[str, ...]:

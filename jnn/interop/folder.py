@@ -25,6 +25,7 @@ from jnn.paths import path_name
 from jnn.sharding import shardings
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class Loaded:
     ``tokenizer``  None where the folder has no ``tokenizer.json``
     ``settings``   of the architecture, such as a `TransformerConfig`
     ``family``     the map by which it was read
-    ``config``     the contents of ``config.json``
+    ``config``     the contents of ``config.json``; those of ``tokenizer_config.json`` and
+                   ``preprocessor_config.json`` are ``tokenizer_config`` and ``preprocessor``
     ``names``      parts of the map's keys, as regular expressions, that the file has otherwise
     ``ignored``    tensors that were not needed, and why
     """
@@ -47,6 +49,7 @@ class Loaded:
     family: str
     config: Mapping[str, Any]
     tokenizer_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    preprocessor: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -100,6 +103,7 @@ def load(
         family=opened.family.name,
         config=opened.config,
         tokenizer_config=opened.tokenizer_config,
+        preprocessor=preprocessor_of(folder),
         names=opened.names,
         ignored=ignored,
     )
@@ -163,6 +167,8 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
         definition = json.dumps(loaded.tokenizer.definition["tokenizer"], ensure_ascii=False)
         write_text(folder / TOKENIZER, definition)
         write_json(folder / TOKENIZER_CONFIG, loaded.tokenizer_config)
+    if loaded.preprocessor:
+        write_json(folder / PREPROCESSOR, loaded.preprocessor)
     write_json(folder / CONFIG, {**loaded.config, **kept})
 
 
@@ -290,6 +296,12 @@ def tokenizer_of(folder: str | Path, settings: Any) -> tuple[Tokenizer | None, d
             remedy="Put the tokenizer of the model there.",
         )
     return tokenizer, names
+
+
+def preprocessor_of(folder: str | Path) -> dict[str, Any]:
+    """The contents of ``preprocessor_config.json`` in a folder; nothing where it has none."""
+    path = Path(folder) / PREPROCESSOR
+    return read_json(path) if path.is_file() else {}
 
 
 def _names(family: Family, keys: Collection[str]) -> dict[str, str]:

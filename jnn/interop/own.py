@@ -179,7 +179,11 @@ def _for_files(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _special(tokenizer: Tokenizer) -> dict[str, str]:
-    """The names of special tokens in ``tokenizer_config.json``."""
+    """``tokenizer_config.json``: the names of special tokens, and that ``tokenizer.json`` has all.
+
+    Without the class transformers take the family's, which has a vocabulary of another kind.
+    """
     names = {"padding": "pad_token", "unknown": "unk_token", "start": "bos_token"}
     names |= {"end": "eos_token"}
-    return {names[name]: tokenizer.tokens[i] for name, i in tokenizer.special.items()}
+    tokens = {names[name]: tokenizer.tokens[i] for name, i in tokenizer.special.items()}
+    return {"tokenizer_class": "PreTrainedTokenizerFast", **tokens}

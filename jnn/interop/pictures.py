@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.files import read_json
+from jnn.interop.folder import PREPROCESSOR, preprocessor_of
 from jnn.model import Model
 
-PREPROCESSOR = "preprocessor_config.json"
 _MOST = 2**13
 
 
@@ -31,8 +30,7 @@ def read_pictures(folder: str | Path, size: tuple[int, int] | None = None) -> Pi
     Without such a file the channels are scaled to -1 .. 1 and the size is 224, as for ViT. Raises
     `JnnError` for values that make no sense.
     """
-    path = Path(folder) / PREPROCESSOR
-    config = read_json(path) if path.is_file() else {}
+    path, config = Path(folder) / PREPROCESSOR, preprocessor_of(folder)
     size = size or _size(config, str(path))
     if not config.get("do_normalize", True):
         return Pictures(size, (0.0,) * 3, (1.0,) * 3)

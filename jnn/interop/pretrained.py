@@ -5,6 +5,7 @@ a task.
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from jnn.files import replacing
 from jnn.interop.families import FAMILIES, Family
 from jnn.interop.folder import (
     CONFIG,
+    PREPROCESSOR,
     TOKENIZER,
     TOKENIZER_CONFIG,
     Architecture,
@@ -30,13 +32,14 @@ from jnn.interop.folder import (
     load,
     tokenizer_of,
 )
-from jnn.interop.pictures import PREPROCESSOR, of_pictures, read_pictures
+from jnn.interop.pictures import of_pictures, read_pictures
 from jnn.model import Model, Params, State
 from jnn.runs.folders import PRETRAINED
 from jnn.transform import lora, merge_lora, reparameterized
 
 _NO_HEAD = {"head": "none", "head_bias": False, "head_transform": False}
 _NO_HEAD |= {"pooled": False, "outputs": 0}
+_CLASSES = "ForSequenceClassification"
 _USUAL = {"padding": ("[PAD]", "<pad>"), "unknown": ("[UNK]", "<unk>")}
 _KEPT = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, PREPROCESSOR)
 
@@ -51,6 +54,7 @@ class Pretrained:
     ``paths``      of the leaves of params and state that ``read`` gives: a regular expression
     ``read``       ``() -> params, state``, those of the folder, at their places in the model
     ``untrained``  the paths of leaves that are not to be trained; "" for none
+    ``read_out``   the paths of leaves of ``model`` that a new task trains in full; "" for none
     """
 
     folder: Path
@@ -60,24 +64,30 @@ class Pretrained:
     paths: str
     read: Callable[[], tuple[Params, State]]
     untrained: str = ""
+    read_out: str = ""
 
     def adapted(self, rank: int, paths: str) -> Pretrained:
         """The same with low-rank additions to the kernels at ``paths``, as `jnn.lora` makes them.
 
-        They are trained in place of what the folder has; what it does not have is trained in full.
+        They are trained in place of what the folder has; the read-out, and what the folder does not
+        have, are trained in full.
         """
         added = lora(self.model, rank, paths)
         model = reparameterized(self.model, merge_lora)._replace(init=added.init)
         read = lambda: _around(self.read(), lambda params: {"base": params}, lambda state: state)
-        its = f"base/({self.paths})"
-        return dataclasses.replace(self, model=model, paths=its, untrained=its, read=read)
+        its, read_out = f"base/({self.paths})", f"base/({self.read_out})" if self.read_out else ""
+        untrained = f"(?!({read_out})$){its}" if read_out else its
+        changed = {"paths": its, "untrained": untrained, "read_out": read_out}
+        return dataclasses.replace(self, model=model, read=read, **changed)
 
     def within(self, part: str, model: Model) -> Pretrained:
         """The same as the part called ``part`` of ``model``."""
         put = lambda tree: {part: tree}
         read = lambda: _around(self.read(), put, put)
-        its, untrained = (paths and f"{part}/({paths})" for paths in (self.paths, self.untrained))
-        return dataclasses.replace(self, model=model, paths=its, untrained=untrained, read=read)
+        names = ("paths", "untrained", "read_out")
+        its = {name: getattr(self, name) for name in names}
+        its = {name: paths and f"{part}/({paths})" for name, paths in its.items()}
+        return dataclasses.replace(self, model=model, read=read, **its)
 
     def keep(self, run: Path) -> None:
         """Copy what describes the model, but no weights, into the folder of a run."""
@@ -156,6 +166,64 @@ def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
     )
 
 
+def text_classifier_settings(
+    folder: str | Path, outputs: int | None = None, **settings: Any
+) -> TransformerConfig:
+    """The settings of a classifier of texts, with the read-out that its family has for classes.
+
+    ``outputs``   of classes; with None those of the folder
+    ``settings``  other ones than the folder has, such as ``dropout=0.1``
+
+    Raises `JnnError` for a family of other models, and without ``outputs`` for a folder that is no
+    classifier.
+    """
+    found = architecture(folder)
+    classes = [values for name, values in found.family.architectures.items() if _CLASSES in name]
+    if not encodes(found.family) or not classes:
+        raise _of_no_use(folder, found, "classes of texts", encodes)
+    outputs = found.settings.outputs if outputs is None else outputs
+    if not outputs:
+        names = found.config.get("architectures") or [found.family.name]
+        expected = "a model for the classification of images or of sequences"
+        raise mistake(str(folder), got=str(names[0]), expected=expected)
+    its = {**_NO_HEAD, **classes[0], "outputs": outputs}
+    return dataclasses.replace(found.settings, **{**its, **settings})
+
+
+def pretrained_text_classifier(
+    folder: str | Path, outputs: int | None = None, **settings: Any
+) -> Pretrained:
+    """A classifier of texts: tokens ``(..., T)`` -> logits ``(..., outputs)``.
+
+    Its read-out is that of the family in Hugging Face's transformers: of the features of the first
+    token, a dense layer, an activation, and a dense layer to logits. Both layers are new where the
+    folder has no classifier, and the last one where it has another number of classes; with
+    ``outputs=None`` all is the folder's. Its tokenizer puts the tokens around a text that the
+    model was trained with. ``settings`` as for `text_classifier_settings`. Raises `JnnError` as it
+    does, and for a folder without tokenizer.
+    """
+    made = text_classifier_settings(folder, outputs, **settings)
+    model = of_one_segment(transformer(made)) if made.segments else transformer(made)
+    its = architecture(folder).settings.outputs
+    new = "" if its == made.outputs else "out" if its else "pooler|out"
+    paths = f"(?!({new})/).*" if new else ".*"
+
+    def read():
+        params = load(folder, dtype="float32").params
+        names = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(1, int))[0]
+        return {name: params[name] for name in names if re.match(paths, f"{name}/")}, {}
+
+    return Pretrained(
+        folder=Path(folder),
+        model=model,
+        settings=made,
+        tokenizer=with_ends(folder, made),
+        paths=paths,
+        read=read,
+        read_out="(pooler|out)/.*",
+    )
+
+
 def image_settings(folder: str | Path) -> VisionTransformerConfig | ResNetConfig:
     """The settings of a classifier of images, a vision transformer or a ResNet.
 
@@ -170,8 +238,8 @@ def image_settings(folder: str | Path) -> VisionTransformerConfig | ResNetConfig
 def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) -> Pretrained:
     """A classifier of images: x ``(..., H, W, C)`` -> logits ``(..., outputs)``.
 
-    It has a new head for so many ``outputs``, or with None that of the folder. x has values from 0
-    to 1. Images are resized, grey ones repeated in three channels, and the channels scaled, as
+    It has a new head where the folder has another number of ``outputs``. x has values from 0 to 1.
+    Images are resized, grey ones repeated in three channels, and the channels scaled, as
     ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings` does.
     """
     its = image_settings(folder)
@@ -185,8 +253,9 @@ def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) 
         model=of_pictures(model, read_pictures(folder, size)),
         settings=made,
         tokenizer=None,
-        paths=".*" if outputs is None else f"(?!{head}/).*",
+        paths=".*" if made.outputs == its.outputs else f"(?!{head}/).*",
         read=lambda: _read(folder, {}),
+        read_out=f"{head}/.*",
     )
 
 

@@ -1,17 +1,14 @@
-"""Classifiers of texts that begin with a pretrained encoder, and have a new head."""
+"""Classifiers of texts that begin with a pretrained encoder, or with a classifier."""
 
 from typing import Any
 
 import jax
 import numpy as np
 
-from jnn.compose import chain, parallel
+from jnn.compose import parallel
 from jnn.data.sets.labelled_texts import LabelledSplits, WordSplits
 from jnn.data.sets.word_vectors import GLOVE_FEATURES
-from jnn.interop.pretrained import Pretrained, pretrained_encoder
-from jnn.layers.dense import dense
-from jnn.layers.dropout import dropout
-from jnn.layers.pooling import global_average_pool
+from jnn.interop.pretrained import Pretrained, pretrained_encoder, pretrained_text_classifier
 from jnn.model import Model
 from jnn.train.fine_tuning import FineTuningConfig
 
@@ -31,15 +28,12 @@ def pretrained_words(config: FineTuningConfig, splits: LabelledSplits) -> WordSp
 
 
 def text_classifier(config: FineTuningConfig, classes: int, rate: float) -> Pretrained:
-    """Tokens ``(..., T)`` -> ``{"networks": logits (..., classes)}``, of the mean of features.
+    """Tokens ``(..., T)`` -> ``{"networks": logits (..., classes)}``, read out as in the family.
 
     ``rate`` is the fraction of features that is dropped in training.
     """
-    encoder = config.adapted(pretrained_encoder(config.pretrained, dropout=rate))
-    head = {"pool": global_average_pool(1), "dropout": dropout(rate), "out": dense(classes)}
-    network = config.cast(chain(encoder=encoder.model, **head))
-    model = parallel(networks=network)
-    return encoder.within("encoder", network).within("networks", model)
+    its = config.adapted(pretrained_text_classifier(config.pretrained, classes, dropout=rate))
+    return its.within("networks", parallel(networks=config.cast(its.model)))
 
 
 def log_probabilities(model: Model) -> Model:

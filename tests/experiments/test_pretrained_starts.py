@@ -10,17 +10,25 @@ import jnn
 from jnn.checkpoints import Checkpoints
 from jnn.cli import main
 from jnn.cli.experiments import find, load
+from jnn.interop import of_trained
 from jnn.interop.tensor_files import write_tensors
 from jnn.runs import Run, RunOptions
 from tests.interop import tiny
 
+
+def classifier(folder):
+    """A RoBERTa of two classes."""
+    read_out = {"head": "none", "head_bias": False, "head_transform": False, "pooled": True}
+    return tiny.encoder(folder, "roberta", **read_out, outputs=2)
+
+
 MAKERS = {
     "text_generation": [tiny.decoder],
     "text_classification": [tiny.encoder],
-    "sentiment_analysis": [lambda folder: tiny.encoder(folder, "roberta")],
+    "sentiment_analysis": [classifier],
     "image_classification": [tiny.vision_transformer_folder, tiny.resnet_folder],
 }
-LORA = {"text_generation", "text_classification"}
+LORA = {"text_generation", "text_classification", "sentiment_analysis"}
 SHORT = ["--smoke", "--offline", "--quiet", "--epochs", "1"]
 
 
@@ -44,6 +52,8 @@ def test_it_trains_and_all_that_follows_needs_the_folder_no_more(name, maker, tm
     if first["step"] == 1:
         assert replayed["loss"] == pytest.approx(first["train/loss"], rel=1e-6)
     loaded = jnn.load(run)
+    own = of_trained(loaded)
+    assert own.family in ("gpt2", "bert", "roberta", "vit", "resnet")
     if name == "text_generation":
         assert main(["generate", run, "--prompt", "low", "--length", "3"]) == 0
         assert capsys.readouterr().out.startswith("low")

@@ -19,6 +19,7 @@ from jnn.interop.pretrained import (
     pretrained_decoder,
     pretrained_encoder,
     pretrained_image_classifier,
+    pretrained_text_classifier,
 )
 from jnn.paths import path_name
 from tests.interop import tiny
@@ -106,15 +107,16 @@ def test_an_encoder_reads_texts_with_the_tokens_around_them(with_words):
 def test_pictures_are_resized_and_scaled_and_all_but_the_head_is_loaded(pretrained):
     folder = pretrained("vit")
     given = load(folder, dtype="float32")
-    classifier = pretrained_image_classifier(folder, given.settings.outputs)
+    classifier = pretrained_image_classifier(folder)
     params, state = classifier.read()
     x = np.random.default_rng(0).random((2, *given.settings.image_size, 1), np.float32)
     y = jax.jit(classifier.model.apply)(params, state, x)[0]
     expected = jax.jit(given.model.apply)(given.params, {}, jnp.repeat(2 * x - 1, 3, axis=-1))[0]
     np.testing.assert_allclose(y, expected, rtol=SINGLE, atol=SINGLE)
     paths = [path_name(path) for path, _ in jax.tree.leaves_with_path(params)]
-    loaded = [path for path in paths if re.fullmatch(classifier.paths, path)]
-    assert set(paths) - set(loaded) == {"head/kernel", "head/bias"}
+    for outputs, new in {3: set(), 4: {"head/kernel", "head/bias"}}.items():
+        its = pretrained_image_classifier(folder, outputs).paths
+        assert {path for path in paths if not re.fullmatch(its, path)} == new
 
 
 def test_the_size_and_the_scale_of_pictures_are_those_of_the_folder(tmp_path):
@@ -136,11 +138,35 @@ def test_the_size_and_the_scale_of_pictures_are_those_of_the_folder(tmp_path):
             told(**config)
 
 
+@pytest.mark.parametrize(
+    ("folder", "outputs", "new"),
+    [
+        ("bert, masked", 3, {"pooler", "out"}),
+        ("bert, classes", 4, {"out"}),
+        ("bert, classes", 3, set()),
+    ],
+)
+def test_a_classifier_of_texts_has_of_the_read_out_what_fits(with_words, folder, outputs, new):
+    classifier = pretrained_text_classifier(with_words(folder), outputs)
+    shapes = jax.eval_shape(classifier.model.init, jax.random.key(0), TOKENS)[0]
+    params, _ = classifier.read()
+    assert shapes.keys() - params.keys() == new
+    like = {name: shapes[name] for name in params}
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, like)
+    assert {name for name in shapes if not re.match(classifier.paths, f"{name}/")} == new
+
+
 def test_as_a_part_with_additions_it_is_what_is_not_trained():
     model = jnn.chain(body=jnn.dense(4), head=jnn.dense(2))
     read = lambda: ({"body": {"kernel": 1.0, "bias": 2.0}}, {})
     pretrained = Pretrained(
-        folder=None, model=model, settings=None, tokenizer=None, paths="body/.*", read=read
+        folder=None,
+        model=model,
+        settings=None,
+        tokenizer=None,
+        paths=".*",
+        read=read,
+        read_out="head/.*",
     )
     adapted = pretrained.adapted(2, ".*kernel")
     whole = adapted.within("network", jnn.chain(network=adapted.model, out=jnn.dense(1)))

@@ -11,7 +11,7 @@ from jnn.cli.machine import use_device
 EXAMPLES = (
     "jnn export runs/image_classification/latest",
     "jnn export runs/tabular_regression/latest --out diabetes --web",
-    "jnn export runs/text_classification/seed1 --out questions",
+    "jnn export runs/text_classification/seed1 --out questions --transformers",
 )
 
 
@@ -30,7 +30,8 @@ def main(argv: list[str]) -> int:
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
     kind = "" if is_pretrained(arguments.run) else read_record(run.resolve())["experiment"]
     title = f"{kind or 'classification'}: {run.resolve().name}"
-    print(export(loaded, out, title=title, web=arguments.web, onnx=arguments.onnx))
+    kinds = {name: getattr(arguments, name) for name in ("web", "onnx", "transformers")}
+    print(export(loaded, out, title=title, **kinds))
     return 0
 
 
@@ -45,5 +46,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--onnx", action="store_true", help="also as ONNX, by jax2onnx (extra: onnx)"
+    )
+    parser.add_argument(
+        "--transformers",
+        action="store_true",
+        help="also as a folder that Hugging Face's transformers read, of a run that began with one",
     )
     return parser.parse(argv)

@@ -1,6 +1,6 @@
 """The classes of a classifier in its ``config.json``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jnn.interop.settings import entry
@@ -27,5 +27,14 @@ def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def write_labels(number: int) -> dict[str, Any]:
     """Names for so many classes."""
-    names = {str(i): f"LABEL_{i}" for i in range(number)}
+    return named_labels([f"LABEL_{i}" for i in range(number)])
+
+
+def named_labels(classes: Sequence[str]) -> dict[str, Any]:
+    """The entries of ``config.json`` for classes of these names.
+
+    >>> named_labels(["bad", "good"])
+    {'id2label': {'0': 'bad', '1': 'good'}, 'label2id': {'bad': 0, 'good': 1}}
+    """
+    names = {str(i): name for i, name in enumerate(classes)}
     return {"id2label": names, "label2id": {name: int(i) for i, name in names.items()}}
