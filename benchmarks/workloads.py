@@ -18,11 +18,13 @@ DEVICE_EACH_CORE = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES
 FLAGS = (
     "xla_cpu_use_fusion_emitters=false",
     "xla_cpu_prefer_vector_width=512",
-    "xla_cpu_enable_concurrency_optimized_scheduler=true",
+    "xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_RUNTIME",
     "xla_cpu_enable_fast_math=true",
     "xla_cpu_experimental_onednn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
     "xla_cpu_experimental_xnn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
     "xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT",
+    "xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE",
+    "xla_cpu_experimental_ynn_fusion_type=-individual_convolution",
 )
 """What XLA's compiler for CPUs may be told, of what could make training faster."""
 PEERS = {

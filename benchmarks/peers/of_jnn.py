@@ -21,6 +21,7 @@ from jnn.decoding.generate import generate
 from jnn.decoding.sampling import GREEDY
 from jnn.losses import cross_entropy
 from jnn.train import (
+    compile_program,
     device_mesh,
     in_memory,
     init_train_state,
@@ -65,6 +66,7 @@ def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
     step = make_step(objective_of(model), optimizer)
     steps = jax.jit(make_steps(step, feed.batch_of, works.STEPS), donate_argnums=0)
     kept = [init_train_state(seed_key(0), model, optimizer, x[:1])]
+    steps = compile_program(steps.lower(kept[0], feed.data, jnp.int32(works.STEPS)))
 
     def call():
         kept[0], metrics = steps(kept[0], feed.data, jnp.int32(works.STEPS))

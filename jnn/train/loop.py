@@ -26,6 +26,7 @@ from jnn.model import child_key
 from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
+from jnn.train.compilation import compile_program
 from jnn.train.devices import beside, on_one
 from jnn.train.evaluate import evaluated
 from jnn.train.feed import Feed
@@ -304,7 +305,7 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
     )
-    return steps.lower(train_state, feed.data, jnp.int32(1)).compile()
+    return compile_program(steps.lower(train_state, feed.data, jnp.int32(1)))
 
 
 def _next_pace(pace: int, seconds: float, most: int) -> int:
