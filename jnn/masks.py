@@ -13,6 +13,13 @@ from jnn.errors import mistake
 from jnn.model import Model, Params, State, scope
 
 
+def check_mask(caller: str, mask: Any) -> None:
+    """Refuse a mask that is no array, such as a list."""
+    if not hasattr(mask, "dtype"):
+        got, remedy = f"a mask of type {type(mask).__name__}", "Pass jnp.asarray(mask)."
+        raise mistake(caller, got=got, expected="an array of bool", remedy=remedy)
+
+
 def is_of_pairs(mask: jax.Array, x: Any) -> bool:
     """Whether a mask is of pairs of elements of x: it has more axes than elements are along.
 
@@ -20,6 +27,7 @@ def is_of_pairs(mask: jax.Array, x: Any) -> bool:
     >>> is_of_pairs(jnp.ones((5, 7), bool), x), is_of_pairs(jnp.ones((5, 7, 7), bool), x)
     (False, True)
     """
+    check_mask("mask", mask)
     return all(_axes(leaf) < mask.ndim for leaf in jax.tree.leaves(x))
 
 

@@ -295,7 +295,17 @@ def child_key(key: Any, name: str) -> Any:
 
     It depends on that name alone: adding or removing other children does not change its draws.
     """
-    return None if key is None else jax.random.fold_in(key, zlib.crc32(name.encode()))
+    if key is None:
+        return None
+    check_key(key, name)
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def check_key(key: Any, caller: str) -> None:
+    """Refuse a seed, or what else is no key, before JAX does."""
+    if not hasattr(key, "dtype"):
+        got, remedy = f"a key of type {type(key).__name__}", "Pass jax.random.key(seed)."
+        raise mistake(caller, got=got, expected="a key of JAX", remedy=remedy)
 
 
 def required_key(key: jax.Array | None, caller: str) -> jax.Array:

@@ -114,6 +114,8 @@ def remat(model: Model | Callable, save: Iterable[str] = (), *, policy: str = "f
     >>> deep = jnn.repeat(jnn.remat(jnn.chain(jnn.dense(64), jax.nn.gelu), save=("output",)), 12)
     """
     model = as_model(model)
+    if isinstance(save, str):
+        raise mistake("remat", got=f"save={save!r}", expected=f"names, as in ({save!r},)")
     if policy not in REMAT_POLICIES:
         expected = f"one of {', '.join(REMAT_POLICIES)}"
         raise mistake("remat", got=f"policy={policy!r}", expected=expected)
@@ -145,7 +147,7 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
 
     Params and x are cast to ``compute``, and y to ``output``. Params are stored and trained in
     their own type, in which gradients arrive too; the state keeps its type, and layers still
-    compute in float32 what needs it (norms, softmax).
+    compute in float32 what needs it (norms, softmax). Raises `JnnError` for a type of integers.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.cast(jnn.dense(2))
@@ -154,6 +156,10 @@ def cast(model: Model | Callable, compute: Any = jnp.bfloat16, output: Any = jnp
     ('float32', 'float32')
     """
     model = as_model(model)
+    for name, dtype in {"compute": compute, "output": output}.items():
+        if not jnp.issubdtype(jnp.dtype(dtype), jnp.floating):
+            got, expected = f"{name}={jnp.dtype(dtype)}", "a floating-point type"
+            raise mistake("cast", got=got, expected=expected)
 
     def to(dtype, tree):
         is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -70,6 +70,16 @@ def test_a_policy_that_there_is_not_is_refused():
     with pytest.raises(JnnError, match="policy='dots', expected one of none, products, projec"):
         jnn.remat(jnn.dense(2), policy="dots")
     assert jnn.remat(model := jnn.dense(2), policy="none") is model
+    with pytest.raises(
+        JnnError, match=r"remat: got save='output', expected names, as in \('output"
+    ):
+        jnn.remat(model, save="output")
+
+
+def test_cast_to_integers_is_refused():
+    with pytest.raises(JnnError, match="cast: got compute=int32, expected a floating-point type"):
+        jnn.cast(jnn.dense(2), compute=jnp.int32)
+    assert jnn.cast(jnn.dense(2), compute="bfloat16")
 
 
 def test_cast_computes_in_bfloat16_and_trains_float32():

@@ -80,6 +80,9 @@ def read_columns(
     if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
         got = f"delimiter={delimiter!r}"
         raise mistake("read_columns", got=got, expected="one character")
+    for role, given in {"words": words, "only": only}.items():
+        if isinstance(given, str):
+            raise mistake("read_columns", got=f"{role}={given!r}", expected=f"names: [{given!r}]")
     text = read_text(path)
     delimiter = delimiter or _delimiter(text)
     lines = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True)

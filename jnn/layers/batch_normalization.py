@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_fraction
+from jnn.layers.checks import check_features, check_float, check_fraction, check_params
 from jnn.layers.normalization import (
     affine,
     affine_params,
@@ -72,6 +72,7 @@ def batch_norm(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("batch_norm", x, min_rank=1)
+        check_params("batch_norm", state, "mean", "variance", kind="state")
         check_features("batch_norm", x, state["mean"].shape[0])
         mask = mask_of_elements("batch_norm", x, mask)
         h = real(numerics(x), mask)

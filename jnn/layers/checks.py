@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.integers import check_integer, spelled
+from jnn.masks import check_mask
 
 
 def check_positive(caller: str, **settings: Any) -> None:
@@ -66,6 +67,7 @@ def element_mask(
     """
     if mask is None:
         return None
+    check_mask(caller, mask)
     shape, is_bool = tuple(x.shape[: x.ndim - rank]), mask.dtype == bool
     if is_bool and mask.shape == shape:
         return mask
@@ -96,17 +98,17 @@ def check_names(caller: str, x: Any, *names: str) -> None:
     raise mistake(caller, got=got, expected=f"a dict with {' and '.join(names)}")
 
 
-def check_params(caller: str, params: Mapping[str, Any], *names: str) -> None:
-    """Check that params have these names: those of another model do not."""
+def check_params(caller: str, params: Mapping[str, Any], *names: str, kind: str = "params") -> None:
+    """Check that params, or the state, have these names: those of another model do not."""
     if not isinstance(params, Mapping):
-        got, expected = f"params of type {type(params).__name__}", "a dict, as init makes it"
+        got, expected = f"{kind} of type {type(params).__name__}", "a dict, as init makes it"
         raise mistake(caller, got=got, expected=expected)
     if missing := [name for name in names if name not in params]:
         raise mistake(
             caller,
-            got=f"params without {', '.join(map(repr, missing))}",
-            expected=f"those with {' and '.join(names)}",
-            remedy="Use the params that this model's init made.",
+            got=f"{kind} without {', '.join(map(repr, missing))}",
+            expected=f"{'that' if kind == 'state' else 'those'} with {' and '.join(names)}",
+            remedy=f"Use the {kind} that this model's init made.",
         )
 
 

@@ -21,7 +21,7 @@ from jnn.layers.sliding_windows import (
     real_part,
     windows,
 )
-from jnn.model import Model
+from jnn.model import Model, check_key
 from jnn.precision import parameter_dtype
 
 
@@ -311,6 +311,7 @@ def _layer(
 
 
 def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
+    check_key(key, "conv")
     kernel_key, bias_key = jax.random.split(key)
     params = {"kernel": kernel_init(kernel_key, shape, parameter_dtype(x))}
     if bias_init is not None:

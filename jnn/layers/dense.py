@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.checks import check_features, check_float, check_params, check_positive, refuse_mask
-from jnn.model import Model, no_params, pointwise
+from jnn.model import Model, check_key, no_params, pointwise
 from jnn.precision import parameter_dtype
 
 
@@ -33,6 +33,7 @@ def dense(
 
     def init(key, x):
         check_float("dense", x, min_rank=1)
+        check_key(key, "dense")
         kernel_key, bias_key = jax.random.split(key)
         params = {"kernel": kernel_init(kernel_key, (x.shape[-1], features), parameter_dtype(x))}
         if use_bias:

@@ -8,7 +8,7 @@ from jnn.activations import with_examples
 from jnn.errors import mistake
 from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.dense import linear
-from jnn.model import Model, Params, pointwise
+from jnn.model import Model, Params, check_key, pointwise
 
 
 def embedding(
@@ -35,6 +35,7 @@ def embedding(
 
     def init(key, x):
         _check_integer(x)
+        check_key(key, "embedding")
         vectors = embedding_init(key, (vocabulary, features), jnp.result_type(float))
         return {"embedding": vectors}, {}
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jnn.activations import gathered_once, with_examples
 from jnn.layers.checks import check_float, element_mask
-from jnn.model import Model, scan_step, where
+from jnn.model import Model, check_key, scan_step, where
 
 
 def recurrent(
@@ -58,6 +58,7 @@ def recurrent(
 
     def init_model(key, x):
         check_float(name, x, min_rank=1)
+        check_key(key, name)
         return init(key, jax.ShapeDtypeStruct(x.shape[-1:], x.dtype)), {}
 
     def carry_model(params, x_t, length):

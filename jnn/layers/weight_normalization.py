@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.functions import as_model
-from jnn.layers.checks import check_positive
+from jnn.layers.checks import check_params, check_positive
 from jnn.model import Model, Params, child_key, named, reader, streams
 from jnn.paths import path_name
 from jnn.precision import numerics
@@ -109,6 +109,10 @@ def spectral_norm(
             vectors[path] = _power_iteration(K, _unit(left, epsilon), FIRST_STEPS, epsilon)
         return params, named("model", state) | {"vectors": vectors}
 
+    def vectors_of(state):
+        check_params("spectral_norm", state, "vectors", kind="state")
+        return state["vectors"]
+
     def normalized(params, vectors):
         kernels = _matching("spectral_norm", params, paths)
         divided = {path: _divided(kernel, **vectors[path]) for path, kernel in kernels.items()}
@@ -122,21 +126,21 @@ def spectral_norm(
         }
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        vectors = updated(params, state["vectors"]) if train else state["vectors"]
+        vectors = updated(params, vectors_of(state)) if train else vectors_of(state)
         params, inner = normalized(params, vectors), state.get("model", {})
         y, inner = model.apply(params, inner, x, key=key, train=train, mask=mask)
         return y, named("model", inner) | {"vectors": vectors}
 
     def step(params, state, carry, x_t):
-        return model.step(normalized(params, state["vectors"]), state.get("model", {}), carry, x_t)
+        return model.step(normalized(params, vectors_of(state)), state.get("model", {}), carry, x_t)
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
-        vectors = updated(params, state["vectors"]) if train else state["vectors"]
+        vectors = updated(params, vectors_of(state)) if train else vectors_of(state)
         params, inner = normalized(params, vectors), state.get("model", {})
         return reader(model)(params, inner, carry, x, key=key, train=train, mask=mask)
 
     def follow(params, state, x, mask):
-        params = normalized(params, state["vectors"])
+        params = normalized(params, vectors_of(state))
         return model.follow(params, state.get("model", {}), x, mask)
 
     if not streams(model):

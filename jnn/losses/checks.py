@@ -133,6 +133,19 @@ def times(weights: jax.Array, values: jax.Array) -> jax.Array:
     return weights * jnp.where((weights == 0) & jnp.isinf(values), 0, values)
 
 
+def magnitude(x: jax.Array) -> jax.Array:
+    """The largest of 1 and the numbers of each vector, ``(..., 1)``, a constant to gradients.
+
+    Squares of ``x / magnitude(x)`` do not overflow, and vectors of small numbers stay as they are.
+
+    >>> print(magnitude(jnp.array([[3.0, -8.0], [0.1, 0.2]])))
+    [[8.]
+     [1.]]
+    """
+    largest = jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=1)
+    return jax.lax.stop_gradient(jnp.where(jnp.isfinite(largest), largest, 1))
+
+
 def spread(caller: str, weights: ArrayLike | None, shape: tuple[int, ...], dtype) -> jax.Array:
     """Weights for every element of ``shape``, ones for None.
 

@@ -189,9 +189,9 @@ def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
     [0.  0.5]
     """
     s, y = checks.labelled("multiclass_hinge", scores, labels)
-    right = jax.nn.one_hot(y, s.shape[-1], dtype=s.dtype)
-    s_y = jnp.take_along_axis(s, jnp.where(y < 0, s.shape[-1], y)[..., None], axis=-1)[..., 0]
-    return jnp.max(s + 1 - right, axis=-1) - s_y
+    right = jax.nn.one_hot(y, s.shape[-1], dtype=bool)
+    s_y = jnp.take_along_axis(s, jnp.where(y < 0, s.shape[-1], y)[..., None], axis=-1)
+    return jnp.max(jnp.where(right, 0, 1 + s - s_y), axis=-1)  # infinity less itself is 0 here
 
 
 def _expected(logits, weights):

@@ -118,12 +118,14 @@ def _row_numbers(x):
 
 
 def _unit(x):
+    x = x / checks.magnitude(x)  # or the squares of 1e20 are infinite
     squared_norm = jnp.sum(x**2, axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(jnp.maximum(squared_norm, SMALLEST_SQUARED_NORM))
 
 
 def _distance(a, b):
-    d2 = jnp.sum((a - b) ** 2, axis=-1)
+    scale = checks.magnitude(a - b)
+    d2 = jnp.sum(((a - b) / scale) ** 2, axis=-1)
     apart = d2 > 0
     # The root is taken of one where the two coincide: its derivative at zero is infinite.
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, d2, 1)), 0)
+    return scale[..., 0] * jnp.where(apart, jnp.sqrt(jnp.where(apart, d2, 1)), 0)

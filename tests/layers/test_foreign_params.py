@@ -26,3 +26,26 @@ def test_params_of_another_model_are_refused_by_name(name):
     foreign = {"0": {"kernel": jnp.ones((3, 2))}}
     with pytest.raises(jnn.JnnError, match=rf"{name}: got params without .*that this model's init"):
         jax.eval_shape(lambda x: layer.apply(foreign, {}, x), x)
+
+
+@pytest.mark.parametrize("layer", [jnn.batch_norm(), jnn.spectral_norm(jnn.dense(2))])
+def test_a_state_of_another_model_is_refused(layer):
+    params, _ = jax.eval_shape(layer.init, jax.random.key(0), X)
+    with pytest.raises(jnn.JnnError, match=r"_norm: got state without .*that this model's init"):
+        jax.eval_shape(lambda params, x: layer.apply(params, {}, x), params, X)
+
+
+@pytest.mark.parametrize("name", ["dense", "embedding", "conv", "conv_transpose", "lstm"])
+def test_a_seed_is_no_key(name):
+    layer, x = LAYERS[name]
+    message = r"got a key of type int, expected a key of JAX. Pass jax.random.key\(seed\)"
+    for model in (layer, jnn.chain(layer)):
+        with pytest.raises(jnn.JnnError, match=message):
+            model.init(0, x)
+
+
+@pytest.mark.parametrize("model", [jnn.lstm(2), jnn.chain(jnn.dense(2), jnn.dense(2))])
+def test_a_list_is_no_mask(model):
+    params, state = jax.eval_shape(model.init, jax.random.key(0), X)
+    with pytest.raises(jnn.JnnError, match=r"got a mask of type list, .*Pass jnp.asarray\(mask\)"):
+        jax.eval_shape(lambda *trees: model.apply(*trees, X, mask=[True] * 4), params, state)

@@ -354,6 +354,23 @@ def test_values_and_gradients_are_finite_at_extremes(name):
         assert all(np.isfinite(gradient).all() for gradient in gradients)
 
 
+def test_directions_and_distances_of_large_vectors_do_not_overflow():
+    a, b = jnp.array([[3e25, 0.0], [0.0, 1e30]]), jnp.array([[3e25, 4e25], [0.0, 2e30]])
+    zero = jnp.zeros(2)
+
+    @jax.jit
+    def found(a, b):
+        gradient = jax.grad(losses.triplet)(b[0], a[0], b[0], margin=1.0)
+        cosines = losses.cosine_distance(a, b), losses.info_nce(a, b)
+        return *cosines, losses.triplet(zero, b[0], zero), gradient
+
+    distance, contrast, triplet, gradient = found(a, b)
+    np.testing.assert_allclose(distance, [0.4, 0], atol=SINGLE)
+    np.testing.assert_allclose(contrast, found(1e-24 * a, 1e-24 * b)[1], rtol=SINGLE)
+    np.testing.assert_allclose(triplet, 5e25, rtol=SINGLE)
+    np.testing.assert_allclose(gradient, [0, 1], atol=SINGLE)  # away from a[0]
+
+
 def test_distances_have_gradient_zero_where_there_is_none():
     x = jnp.ones((1, 3))
     for loss in (
@@ -622,6 +639,12 @@ def test_what_has_weight_zero_is_not_multiplied_by_infinity(name, float64):
     if gradient is not None:
         for of_mode in gradients:
             np.testing.assert_allclose(of_mode, gradient, atol=GRADIENT)
+
+
+def test_an_infinite_score_of_the_right_class_has_no_hinge_loss():
+    scores, labels = jnp.array([[jnp.inf, 0.0], [0.0, jnp.inf], [jnp.inf, 0]]), jnp.array([0, 0, 2])
+    found = jax.jit(losses.multiclass_hinge)(scores, labels)
+    np.testing.assert_array_equal(found, [0, jnp.inf, jnp.nan])
 
 
 def test_a_label_out_of_range_is_nan_even_beside_a_class_of_weight_zero():

@@ -6,6 +6,7 @@ import jax
 
 from jnn import tables
 from jnn.explain.inside.operations import flops
+from jnn.layers.checks import check_array
 from jnn.model import Model
 from jnn.paths import path_name
 from jnn.tags import capture
@@ -121,6 +122,8 @@ def summary(model: Model, x: Any, *, depth: int | None = None) -> str:
 
 def _shapes(model: Model, x: Any) -> tuple[Any, Any, Any]:
     """Params, state and x as shapes."""
+    for leaf in jax.tree.leaves(x):
+        check_array("summary", leaf)
     x = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)
     return params, state, x

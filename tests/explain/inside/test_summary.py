@@ -101,3 +101,8 @@ def test_the_table_is_aligned():
     assert lines[-1].endswith(
         "floating-point operations in matrix products and convolutions for an input of this shape"
     )
+
+
+def test_a_shape_is_no_input():
+    with pytest.raises(jnn.JnnError, match="summary: got x of type int, expected an array"):
+        jnn.summary(jnn.dense(2), (3, 4))
