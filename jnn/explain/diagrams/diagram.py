@@ -11,8 +11,9 @@ from jnn.explain.diagrams.structure import Box, structure
 from jnn.explain.diagrams.svg import svg
 from jnn.model import Model
 
-_WIDEST, _WIDEST_INSIDE = 1050, 760
-"""The pixels from which on the nodes of a model, and of a part of it, go on in another row."""
+_WIDEST, _WIDEST_INSIDE = 1050, (760, 600, 450, 300)
+"""The pixels from which on the nodes of a model, and of a part of it, go on in another row: of a
+part the first that leave the whole narrow enough."""
 
 
 def diagram(model: Model, x: Any, params: Any = None) -> str:
@@ -35,9 +36,7 @@ def diagram(model: Model, x: Any, params: Any = None) -> str:
     """
     box = structure(model, x)
     layers = perceptron_layers(box)
-    figure = perceptron(layers, params) if layers else _whole(simplified(box))
-    if figure.width > _WIDEST and not layers:
-        figure = _whole(unnested(simplified(box)))
+    figure = perceptron(layers, params) if layers else _narrow(simplified(box))
     return svg(figure, "Diagram of a model", description(box))
 
 
@@ -74,15 +73,26 @@ def _word(name: str) -> str:
     return name.removeprefix("@").replace("/", " ")
 
 
-def _whole(box: Box) -> Figure:
+def _narrow(box: Box) -> Figure:
+    """The whole model in the first way to draw it that a page has room for, else the narrowest."""
+    first, *narrower = _WIDEST_INSIDE
+    drawn = [_whole(box, first)]
+    for inside in (first, *narrower):
+        if drawn[-1].width <= _WIDEST:
+            return drawn[-1]
+        drawn.append(_whole(unnested(box), inside))
+    return min(drawn, key=lambda figure: figure.width)
+
+
+def _whole(box: Box, inside: float) -> Figure:
     """The whole model, between its inputs and its outputs; a single layer stands alone."""
     if not box.nodes:
         return figures.card(box)
-    content = arranged({node.id: _node(node) for node in box.nodes}, box.edges, _WIDEST)
+    content = arranged({node.id: _node(node, inside) for node in box.nodes}, box.edges, _WIDEST)
     return content if box.repeat == 1 else figures.frame(box, content)
 
 
-def _part(box: Box) -> Figure:
+def _part(box: Box, inside: float) -> Figure:
     """A part with all that is in it."""
     if not box.nodes:
         return figures.card(box)
@@ -91,15 +101,15 @@ def _part(box: Box) -> Figure:
     names = {name for edge in box.edges for name in edge}
     nodes = [node for node in box.nodes if node.role == "box" or node.id in names]
     ends = ("input", "output")
-    drawn = {node.id: PORT if node.role in ends else _node(node) for node in nodes}
-    content = arranged(drawn, box.edges, _WIDEST_INSIDE)
+    drawn = {node.id: PORT if node.role in ends else _node(node, inside) for node in nodes}
+    content = arranged(drawn, box.edges, inside)
     return figures.frame(box, content, with_ports=True)
 
 
-def _node(node: Box) -> Figure:
+def _node(node: Box, inside: float) -> Figure:
     if node.role == "operation":
         return figures.circle(node.kind)
     if node.role == "box":
-        return _part(node)
+        return _part(node, inside)
     name = node.path or node.role
     return figures.pill(name, style="end", rest=figures.shapes_text(node))

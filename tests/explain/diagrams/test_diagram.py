@@ -133,9 +133,21 @@ def pyramid(levels):
 def test_parts_within_parts_fit_into_a_page():
     model = jnn.chain(pyramid=pyramid(3), out=jnn.dense(2))
     picture = parsed(model, jnp.ones(4))
-    assert float(picture.get("width")) <= 1100  # which a page has room for
+    assert float(picture.get("width")) <= 1100
     layers = 3 * 2 + 3 + 2 + 1  # of the stages, laterals, larger ones, and the last
     assert sum(text == "dense" for text in texts(picture)) == layers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "transformer, experts" else pytest.mark.slow)
+        for name in CASES
+    ],
+)
+def test_a_page_has_room_for_every_model(name):
+    model, x, _ = CASES[name]
+    assert float(parsed(model, x).get("width")) <= 1100
 
 
 def test_chains_without_their_frames_have_the_same_layers_and_ways():
