@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.data.tokenizers import character_tokenizer
+from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
 from tests.explain.lab.makings import found, lab_of
 
 GATES = {
@@ -95,3 +97,29 @@ def test_where_the_memory_begins_with_something_unseen_only_its_start_is_not_exp
     value = "LAB.values.find((v) => v.path === 'hidden')"
     at = f"[0, 1, 5].map((time) => MAKING.of({value}, {{ time, unit: 1 }})?.text ?? '')"
     assert lab.value(at) == ["", GATES["hidden"], GATES["hidden"]]
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (learned_positions(9), "x + the row of its position"),
+        (learned_positions(9, first=2), "x + the row of its position"),
+        (sinusoidal_positions(), "x + the sine or cosine of its position"),
+        (sinusoidal_positions(interleaved=False), "x + the sine or cosine of its position"),
+    ],
+)
+def test_vectors_of_positions_are_explained(layer, text):
+    example, x = series(6, 4)
+    assert found(lab_of(jnn.chain(positions=layer), example, x))["positions/output"] == text
+
+
+def test_norms_of_what_blocks_add_up_are_explained():
+    """The sum of what enters a block and of what its first part adds is not captured itself."""
+    config = TransformerConfig(vocabulary=8, length=6, width=4, depth=2, heads=2)
+    x = np.array([3, 1, 4, 1, 5, 2], np.int32)
+    example, tokenizer = jax.ShapeDtypeStruct(x.shape, jnp.int32), character_tokenizer("abcdefgh")
+    texts = found(lab_of(transformer(config), example, x, tokenizer))
+    norm = "(x − mean) / deviation · scale + bias"
+    norms = {path: text for path, text in texts.items() if "norm" in path}
+    assert set(norms.values()) == {norm}
+    assert len(norms) == 3

@@ -31,7 +31,7 @@ export function aroundCopies(walk, readers, at, sources) {
 }
 
 /** The shortcuts, and what enters each copy, if a copy gives its last value or adds a shortcut. */
-function entering(readers, at, { shortcuts, last, first }, sources) {
+function entering(readers, at, { inside, shortcuts, last, first }, sources) {
   const others = shortcuts.filter((reader) => reader !== readers[at]);
   const nearest = [...sources, ...readers.slice(0, first)].findLast((reader) => {
     return last && reader.isLike(last);
@@ -39,7 +39,26 @@ function entering(readers, at, { shortcuts, last, first }, sources) {
   if (!nearest) return others;
   const before = nearest.stacks > 1 ? ofLast(nearest) : nearest;
   const given = [last, ...shortcuts.filter((reader) => reader.isLike(last)).map(plus(last))];
-  return [...others, ...given.map((reader) => ofCopyBefore(reader, before))];
+  const added = inside.filter((reader) => isAdded(reader) && reader.isLike(last));
+  const sum = added.length > 1 && !shortcuts.length ? [withAdded(before, added)] : [];
+  return [...others, ...given.map((reader) => ofCopyBefore(reader, before)), ...sum];
+}
+
+/** Whether a value may be added to what enters its copy, which no norm is. */
+function isAdded({ path }) {
+  return path.endsWith("output") && !path.includes("norm");
+}
+
+/** What enters each copy, if every copy adds several values to what enters it. */
+function withAdded(before, added) {
+  const get = ({ stack = 0, ...place }) => {
+    let sum = before.get(place);
+    for (const reader of added) {
+      for (let copy = 0; copy < stack; copy++) sum += reader.get({ ...place, stack: copy });
+    }
+    return sum;
+  };
+  return new Computed({ ...added[0].value, path: "what enters this copy" }, get);
 }
 
 /** The sum of two values. */

@@ -8,10 +8,11 @@ import { aroundCopies } from "./copies.js";
 import { Computed, Params, Reader, inputValue } from "./reader.js";
 import { linear, names } from "./linear.js";
 import { cells, joined } from "./recurrent.js";
+import { positions } from "./positions.js";
 import { attention } from "./softmax.js";
 import { activations, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
 
-const LAYERS = [embeddings, linear, cells, attention, norms, ends, pools];
+const LAYERS = [embeddings, linear, cells, attention, positions, norms, ends, pools];
 const RULES = [...LAYERS, flattened, activations, joined, sums];
 const CHECKED = 12;
 const TOLERANCE = 1e-3;

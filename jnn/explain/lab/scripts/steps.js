@@ -3,6 +3,7 @@
 import { moments, ofGroups } from "./groups.js";
 import { names } from "./linear.js";
 import { made, part } from "./made.js";
+import { Computed } from "./reader.js";
 
 const SIGMOID = (x) => 1 / (1 + Math.exp(-x));
 const gelu = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
@@ -19,6 +20,7 @@ const FUNCTIONS = {
   softplus: (x) => Math.log1p(Math.exp(x)),
   square: (x) => x * x,
 };
+const SUMMED = 7; // so many of the nearest values may be added up
 const EPSILONS = [1e-5, 1e-6, 1e-3, 1e-12];
 
 /** A function of the number at the same place of an earlier value. */
@@ -129,7 +131,8 @@ export function* norms(reader, { earlier, params }) {
   const { parent } = names(reader.path);
   const param = (name, at) => params.get(`${parent}${name}`, 1, at.stack ?? 0)?.data[at.unit ?? 0];
   if (!params.rank(`${parent}scale`)) return;
-  for (const source of earlier.filter((other) => other.isLike(reader))) {
+  const like = earlier.filter((other) => other.isLike(reader));
+  for (const source of [...like, ...groupsOf(like.slice(0, SUMMED)).map(summed)]) {
     const choices = [ofTraining, ofUnits, ofSquares, ...ofGroups(source)];
     for (const epsilon of EPSILONS) {
       for (const momentsAt of choices) {
@@ -143,6 +146,7 @@ export function* norms(reader, { earlier, params }) {
           return ((source.get(at) - mean) / deviation) * scale + bias;
         };
         yield made("norm", "(x − mean) / deviation · scale + bias", number, (at) => [
+          ...(source.terms ?? []).map((term) => part(term, at)),
           part(source, at, "x"),
           ...Object.entries(all(at)).map(([name, value]) => ({ name, value })),
         ]);
@@ -183,17 +187,32 @@ export function* embeddings(reader, { tokens, params }) {
   }
 }
 
+function couplesOf(values) {
+  return values.flatMap((a, i) => values.slice(i + 1).map((b) => [a, b]));
+}
+
+/** All pairs of values, then all triples. */
+function groupsOf(values) {
+  const pairs = couplesOf(values);
+  const after = (value) => values.slice(values.indexOf(value) + 1);
+  return [...pairs, ...pairs.flatMap(([a, b]) => after(b).map((c) => [a, b, c]))];
+}
+
+/** The sum of values, which was not captured, and its terms. */
+function summed(terms) {
+  const at = (place) => terms.reduce((sum, term) => sum + term.get(place), 0);
+  return Object.assign(new Computed({ ...terms[0].value, path: "their sum" }, at), { terms });
+}
+
 /** The sum or the product of two or three earlier values, as in a residual connection. */
 export function* sums(reader, { earlier }) {
   const like = earlier.filter((other) => other.isLike(reader)).slice(0, 10);
-  const pairs = like.flatMap((a, i) => like.slice(i + 1).map((b) => [a, b]));
-  const triples = pairs.flatMap(([a, b]) => like.slice(like.indexOf(b) + 1).map((c) => [a, b, c]));
-  for (const group of [...pairs, ...triples]) {
+  for (const group of groupsOf(like)) {
     const parts = (at) => group.map((source) => part(source, at));
     const text = group.map((_, i) => "abc"[i]).join(" + ");
     yield made("residual", text, (at) => group.reduce((s, source) => s + source.get(at), 0), parts);
   }
-  for (const [a, b] of pairs) {
+  for (const [a, b] of couplesOf(like)) {
     const parts = (at) => [part(a, at), part(b, at)];
     yield made("product", "a b", (at) => a.get(at) * b.get(at), parts);
     yield made("function", "relu(a + b)", (at) => Math.max(0, a.get(at) + b.get(at)), parts);

@@ -1,0 +1,44 @@
+// What tells a sequence its order: vectors of positions, added to what is at them.
+
+import { names } from "./linear.js";
+import { made, part } from "./made.js";
+
+const LONGEST_WAVE = 10000;
+const FIRST = [0, 2]; // rows before that of the first position, as of RoBERTa and OPT
+const SOURCES = 8;
+
+/** An earlier value plus the vector of a position: a learned row, or sines and cosines. */
+export function* positions(reader, { earlier, params }) {
+  if (!reader.size("time") || !reader.size("unit") || reader.own.length !== 2) return;
+  const vectors = [...learned(reader, params), ...waves(reader)];
+  for (const source of earlier.filter((other) => other.isLike(reader)).slice(0, SOURCES)) {
+    for (const [text, vector] of vectors) {
+      const number = (at) => source.get(at) + vector(at);
+      const parts = (at) => [part(source, at), { name: "of the position", value: vector(at) }];
+      yield made("position", `x + ${text}`, number, parts);
+    }
+  }
+}
+
+/** The rows of a table. */
+function learned(reader, params) {
+  const table = params.get(`${names(reader.path).parent}embedding`, 2);
+  const D = reader.size("unit");
+  if (!table || table.shape[1] !== D) return [];
+  return FIRST.filter((first) => reader.size("time") + first <= table.shape[0]).map((first) => [
+    "the row of its position",
+    ({ time, unit }) => table.data[(time + first) * D + unit],
+  ]);
+}
+
+/** Sines and cosines of decreasing frequency (Vaswani et al. 2017), in turn or one after another. */
+function waves(reader) {
+  const D = reader.size("unit");
+  const wave = (time, pair, isSine) => {
+    const angle = time * LONGEST_WAVE ** ((-2 * pair) / D);
+    return isSine ? Math.sin(angle) : Math.cos(angle);
+  };
+  const inTurn = ({ time, unit }) => wave(time, Math.floor(unit / 2), unit % 2 === 0);
+  const halves = ({ time, unit }) => wave(time, unit % (D / 2), unit < D / 2);
+  return [inTurn, halves].map((vector) => ["the sine or cosine of its position", vector]);
+}
