@@ -56,7 +56,7 @@ def find_examples(
     kind, classes = kind_of(example, tokenizer), preparation.classes if preparation else ()
     test = next(_named("test", data), None)
     if kind == "text":
-        texts = list(_texts(test, classes))
+        texts = list(_texts(test, classes, tokenizer))
         return Examples("test", texts) if texts else NONE
     if kind in ("arrays", "pair"):
         found = _of_batch(example, batch or {}, classes)
@@ -111,12 +111,14 @@ def _fields(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _texts(test: Any, classes: Sequence[str]) -> Iterator[Example]:
-    """Texts of a part: a long one in pieces, or a list of them with their labels."""
-    if isinstance(test, str):
+def _texts(test: Any, classes: Sequence[str], tokenizer: Tokenizer | None) -> Iterator[Example]:
+    """Texts of a part: a long one or its tokens in pieces, or a list of them with their labels."""
+    is_tokens = isinstance(test, np.ndarray) and test.ndim == 1 and test.dtype.kind in "iu"
+    if isinstance(test, str) or is_tokens:
         step = max(1, len(test) // MOST)
-        for start in range(0, len(test), step)[:MOST]:
-            yield Example(test[start : start + 40])
+        pieces = [test[start : start + 40] for start in range(0, len(test), step)[:MOST]]
+        text = tokenizer.decode if tokenizer is not None and is_tokens else str
+        yield from (Example(text(piece)) for piece in pieces)
         return
     fields = _fields(test)
     lists = [v for v in fields.values() if isinstance(v, list | tuple) and v]

@@ -95,8 +95,18 @@ def _with_batch(example: Any) -> Any:
 
 def _inputs(example: Any) -> list[str]:
     """The names of the arrays of an input that are sequences; "" for the only one."""
-    names = {_name(path) for path, leaf in jax.tree.leaves_with_path(example) if _has_time(leaf)}
-    return sorted(names)
+    return sorted(set(_names(example).values()))
+
+
+def _names(example: Any) -> dict[Any, str]:
+    """For the path of each sequence its name; that of a mask is the name of what it is for."""
+    leaves = [(path, leaf) for path, leaf in jax.tree.leaves_with_path(example) if _has_time(leaf)]
+    names = {path: _name(path) for path, _ in leaves}
+    for path, leaf in leaves:
+        if names[path] == "mask":
+            like = (other for other, x in leaves if other != path and x.shape[:1] == leaf.shape)
+            names[path] = names[next(like, path)]
+    return names
 
 
 def _has_time(leaf: Any) -> bool:
@@ -120,8 +130,10 @@ def _in_other_lengths(capture: Callable[[Any], Values], example: Any, name: str)
 def _longer(example: Any, name: str, more: int) -> Any:
     """An input of which one array is longer."""
 
+    names = _names(example)
+
     def grown(path, leaf):
-        if not _has_time(leaf) or _name(path) != name:
+        if names.get(path) != name:
             return leaf
         first, *rest = leaf.shape
         return jax.ShapeDtypeStruct((max(0, first + more), *rest), leaf.dtype)

@@ -73,6 +73,9 @@ def test_texts_of_a_list_with_their_classes_and_pieces_of_a_long_one():
     assert [(example.x, example.truth) for example in found] == [("b c", "no"), ("a b", "yes")]
     corpus = Corpus({"train": "", "test": "abc " * 100}, tokenizer)
     pieces = find_examples(example, None, tokenizer, corpus).found
+    tokens = {"test": tokenizer.encode("abc " * 100)}
+    of_tokens = find_examples(example, None, tokenizer, tokens).found
+    assert [piece.x for piece in of_tokens] == [piece.x for piece in pieces]
     assert len(pieces) == MOST
     assert all(piece.x in "abc " * 100 for piece in pieces)
 

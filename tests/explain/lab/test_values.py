@@ -51,6 +51,19 @@ def test_axes_are_told_apart_though_all_have_one_length(model, example, path, ex
     assert found[named] == expected
 
 
+def test_a_mask_beside_a_series_is_as_long_as_it():
+    gru = jnn.gru(4)
+
+    def apply(params, state, x, **options):
+        return gru.apply(params, state, x["signal"], **options | {"mask": x["mask"]})
+
+    model = jnn.Model(lambda key, x: gru.init(key, x["signal"]), apply)
+    example = {"signal": SERIES, "mask": jax.ShapeDtypeStruct((4,), jnp.bool_)}
+    params, state = jax.eval_shape(model.init, jax.random.key(0), example)
+    (hidden,) = (v for v in values_of(model, params, state, example)[1] if v.path == "hidden")
+    assert (hidden.kind, hidden.follows) == ("sequence", ("signal", ""))
+
+
 def test_a_model_that_takes_no_longer_input_has_time_too():
     config = TransformerConfig(vocabulary=4, length=4, width=4, depth=1, heads=1)
     found = kinds(transformer(config), TOKENS)

@@ -60,6 +60,17 @@ class Noise {
   }
 }
 
+/** The name of the sequence that a mask is for; of one that is called "mask" the first as long. */
+export function maskedName(path, leaves) {
+  const own = leaves.find((leaf) => leaf.path === path);
+  const like = leaves.find((leaf) => leaf !== own && leaf.shape[0] === own?.shape[0]);
+  const name = path.split("/").at(-1) === "mask" ? (like?.path ?? path) : path;
+  return name
+    .split("/")
+    .at(-1)
+    .replace(/_mask$/, "");
+}
+
 /** An input of any arrays. */
 export class ArraysInput {
   constructor(page, node) {
@@ -83,8 +94,9 @@ export class ArraysInput {
       canvas.setAttribute("style", PICTURE);
       return { node, noise, update: () => paint(canvas, brightness(this.page.inputs[i]), shape) };
     }
-    const axes = shape.map(() => "axis");
-    const value = { shape, axes, kind: "grid" };
+    const isSequence = shape.length === 2;
+    const axes = isSequence ? ["time", "unit"] : shape.map(() => "axis");
+    const value = { shape, axes, kind: isSequence ? "sequence" : "grid", follows: [] };
     const update = () =>
       draw(canvas, layout(value), this.page.inputs[i], { width: holder.clientWidth });
     return { node, noise, update };
@@ -109,9 +121,13 @@ export class ArraysInput {
     for (const { noise } of this.parts) noise?.draw();
   }
 
-  /** Go on from the noise of an example. */
-  take() {
+  /** Go on from the noise of an example, and from how much of its sequences is real. */
+  take(example) {
     for (const { noise } of this.parts) noise?.restart();
+    const real = Object.entries(example?.real ?? {});
+    this.page.real = Object.fromEntries(
+      real.map(([path, length]) => [maskedName(path, this.page.lab.input.leaves), length]),
+    );
   }
 
   update() {

@@ -12,10 +12,12 @@ export function* positions(reader, { earlier, params }) {
   if (!reader.size("time") || !reader.size("unit") || reader.own.length !== 2) return;
   const vectors = [...learned(reader, params), ...waves(reader)];
   for (const source of earlier.filter((other) => other.isLike(reader)).slice(0, SOURCES)) {
-    for (const [text, vector] of vectors) {
-      const number = (at) => source.get(at) + vector(at);
-      const parts = (at) => [part(source, at), { name: "of the position", value: vector(at) }];
-      yield made("position", `x + ${text}`, number, parts);
+    for (const factor of [1, Math.sqrt(reader.size("unit"))]) {
+      for (const [text, vector] of vectors) {
+        const number = (at) => factor * source.get(at) + vector(at);
+        const parts = (at) => [part(source, at), { name: "of the position", value: vector(at) }];
+        yield made("position", `${factor === 1 ? "x" : "√D x"} + ${text}`, number, parts);
+      }
     }
   }
 }
