@@ -7,17 +7,23 @@ import { inWords, layout, stackSizes, stacks } from "./layout.js";
 import { cellAt, draw } from "./picture.js";
 import { StackPicker } from "./stack_picker.js";
 
+/** So many of something, as "1 step" or "2 steps". */
+function some(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** What a kind of value is, in words for its shape. */
 export function sizeInWords({ kind, shape, axes }) {
   const of = (name) => shape[axes.indexOf(name)];
+  const [units, steps] = [some(of("unit"), "unit"), some(of("time"), "step")];
   const words = {
     number: "a number",
-    vector: `${of("unit") ?? of("axis")} numbers`,
-    steps: `${of("time")} steps`,
-    sequence: `${of("time")} steps × ${of("unit")} units`,
-    heads: `${of("head")} heads × ${of("unit")} units, ${of("time")} steps`,
-    maps: `${of("unit")} channels of ${of("row")} × ${of("column")}`,
-    attention: `${of("head") ?? 1} heads, ${of("query")} × ${of("key")}`,
+    vector: some(of("unit") ?? of("axis"), "number"),
+    steps,
+    sequence: `${steps} × ${units}`,
+    heads: `${some(of("head"), "head")} × ${units}, ${steps}`,
+    maps: `${some(of("unit"), "channel")} of ${of("row")} × ${of("column")}`,
+    attention: `${some(of("head") ?? 1, "head")}, ${of("query")} × ${of("key")}`,
   };
   return words[kind] ?? shape.join(" × ");
 }
