@@ -152,6 +152,8 @@ def test_long_edges_pass_in_their_lane(engine):
         ("heads", ["stack", "time", "head", "unit"], [2, 3, 4, 5]),
         ("sequence", ["time", "unit"], [3, 4]),
         ("grid", ["time", "axis", "axis2", "unit"], [2, 3, 2, 4]),
+        ("grid", ["axis", "axis2", "time"], [2, 3, 4]),
+        ("grid", ["axis", "axis2", "axis3"], [2, 3, 4]),
         ("vector", ["stack", "unit"], [3, 4]),
     ],
 )
@@ -181,6 +183,15 @@ def test_a_picture_has_each_number_of_its_stack_once_and_where_readers_find_it(
     assert all(same for _, _, same in found)
     own = [n for n, axis in zip(shape, axes, strict=True) if axis != "stack"]
     assert len(found) == len({at for at, _, _ in found}) == math.prod(own)
+
+
+def test_several_sequences_are_tiles_over_time(engine):
+    value = """{ kind: "grid", axes: ["axis", "time", "axis2", "unit"], shape: [2, 5, 3, 4],
+      follows: ["", "", "", ""], factors: 4 }"""
+    picture = f"layout({value})"
+    sizes = f"[{picture}.tiles, {picture}.rows, {picture}.columns, {picture}.bars]"
+    assert engine.value(sizes) == [6, 4, 5, False]
+    assert engine.value(f"partOf({value}, {{ tile: 5, row: 3, column: 1 }})") == 3
 
 
 def test_padding_of_a_sequence_is_not_drawn(engine):

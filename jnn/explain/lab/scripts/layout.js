@@ -63,15 +63,39 @@ export function layout(value, stack = 0, real = {}) {
     const stretched = value.kind === "sequence" || value.kind === "heads";
     return { bars: value.kind === "steps", stretched, ...sizes, at, names };
   }
-  const column = own.length ? own[own.length - 1] : { n: 1, step: 0 };
-  const others = own.slice(0, -1);
-  const sizes = others.map((axis) => axis.n);
-  const at = (t, r, c) => {
-    const index = unravel(r, sizes);
-    return start + c * column.step + others.reduce((sum, axis, i) => sum + axis.step * index[i], 0);
+  const sides = sidesOf(own);
+  const [tiles, rows, columns] = sides.map((side) => product(side.map(({ n }) => n)));
+  const at = (...cell) => {
+    const along = (side, i) => {
+      const index = unravel(
+        cell[i],
+        side.map(({ n }) => n),
+      );
+      return side.reduce((sum, axis, j) => sum + axis.step * index[j], 0);
+    };
+    return sides.reduce((sum, side, i) => sum + along(side, i), start);
   };
-  const rows = product(sizes);
-  return { bars: rows === 1, tiles: 1, rows, columns: column.n, at, names: ["", "row", "unit"] };
+  const names = isOverTime(own) ? ["part", "unit", "time"] : ["", "row", "unit"];
+  return { bars: tiles * rows === 1, stretched: isOverTime(own), tiles, rows, columns, at, names };
+}
+
+/** Whether a value of no known kind is drawn over time, its other axes but the last as tiles. */
+function isOverTime(own) {
+  return own.length > 2 && own.at(-1).name !== "time" && own.some(({ name }) => name === "time");
+}
+
+/** The axes of such a value that are tiles, rows and columns. */
+function sidesOf(own) {
+  const others = own.slice(0, -1);
+  if (!isOverTime(own)) return [[], others, own.slice(-1)];
+  const time = others.find(({ name }) => name === "time");
+  return [others.filter((axis) => axis !== time), [own.at(-1)], [time]];
+}
+
+/** The axes of a value that are not stacks, with their lengths. */
+function ownAxes({ axes, shape }) {
+  const named = axes.map((name, axis) => ({ name, n: shape[axis] }));
+  return named.filter(({ name }) => name !== "stack");
 }
 
 /** Which part of a value, as factors count them, an element of its picture is of. */
@@ -79,7 +103,7 @@ export function partOf(value, { tile, row, column }) {
   if (!value.factors) return -1;
   if (value.kind === "maps" || value.kind === "heads") return tile;
   if (value.kind === "attention") return value.axes.includes("head") ? tile : column;
-  if (value.kind === "sequence") return row;
+  if (value.kind === "sequence" || isOverTime(ownAxes(value))) return row;
   return column;
 }
 
@@ -103,15 +127,14 @@ export function inWords(value, { tile, row, column }, shape) {
 export function placeOf(value, { tile, row, column }, stack) {
   const places = PLACES[value.kind];
   if (places) return { stack, [places.tile]: tile, [places.row]: row, [places.column]: column };
-  const own = value.axes.flatMap((name, axis) =>
-    name === "stack" ? [] : [{ name, n: value.shape[axis] }],
-  );
   const place = { stack };
-  unravel(
-    row,
-    own.slice(0, -1).map(({ n }) => n),
-  ).forEach((i, axis) => (place[own[axis].name] = i));
-  if (own.length) place[own.at(-1).name] = column;
+  sidesOf(ownAxes(value)).forEach((side, i) => {
+    const index = unravel(
+      [tile, row, column][i],
+      side.map(({ n }) => n),
+    );
+    side.forEach(({ name }, axis) => (place[name] = index[axis]));
+  });
   return place;
 }
 
@@ -122,9 +145,8 @@ export function cellOf(value, place) {
     const at = (name) => place[name] ?? 0;
     return { tile: at(places.tile), row: at(places.row), column: at(places.column) };
   }
-  const own = value.axes.flatMap((name, axis) =>
-    name === "stack" ? [] : [{ name, n: value.shape[axis] }],
+  const [tile, row, column] = sidesOf(ownAxes(value)).map((side) =>
+    side.reduce((sum, { name, n }) => sum * n + (place[name] ?? 0), 0),
   );
-  const row = own.slice(0, -1).reduce((sum, { name, n }) => sum * n + (place[name] ?? 0), 0);
-  return { tile: 0, row, column: own.length ? (place[own.at(-1).name] ?? 0) : 0 };
+  return { tile, row, column };
 }
