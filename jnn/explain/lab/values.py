@@ -67,6 +67,7 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     shapes = capture(example)
     batched = _traced(capture, _with_batch(example))
     longer = {name: _in_other_lengths(capture, example, name) for name in _inputs(example)}
+    lengths = {name: n for name, n in _lengths(example).items() if _is_cut(shapes, longer[name])}
     found = []
     for path, shape in shapes.items():
         in_batch = batched.get(path)
@@ -74,6 +75,9 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
         follows = _followed(
             shape.shape, {name: values.get(path) for name, values in longer.items()}
         )
+        for name, length in lengths.items():
+            if length in shape.shape and not any(follows):
+                follows[shape.shape.index(length)] = name
         axes = _axes(shape.shape, stacks, [name is not None for name in follows])
         names = tuple(name or "" for name in follows)
         found.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))
@@ -96,6 +100,22 @@ def _with_batch(example: Any) -> Any:
 def _inputs(example: Any) -> list[str]:
     """The names of the arrays of an input that are sequences; "" for the only one."""
     return sorted(set(_names(example).values()))
+
+
+def _lengths(example: Any) -> dict[str, int]:
+    """The length of each sequence by its name."""
+    names = _names(example)
+    leaves = dict(jax.tree.leaves_with_path(example))
+    return {name: leaves[path].shape[0] for path, name in names.items()}
+
+
+def _is_cut(shapes: Values, longer: Values) -> bool:
+    """Whether a model reads so many elements of a sequence at most: nothing in it grows with more.
+
+    What has that length is over time then.
+    """
+    grows = lambda path: path in shapes and longer[path].shape != shapes[path].shape
+    return bool(longer) and not any(map(grows, longer))
 
 
 def _names(example: Any) -> dict[Any, str]:

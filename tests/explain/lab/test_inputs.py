@@ -12,6 +12,7 @@ from jnn.data.splits import Splits
 from jnn.data.tokenizers import character_tokenizer
 from jnn.explain.lab.inputs import MOST, find_examples, kind_of
 from jnn.train import Preparation
+from tests.explain.lab.engine import Engine
 
 RNG = np.random.default_rng(0)
 FLOAT = np.float32
@@ -126,3 +127,15 @@ def test_the_labels_of_a_list_of_texts_are_its_numbers():
 )
 def test_the_kind_of_an_input_follows_from_its_shape(example, kind):
     assert kind_of(example, character_tokenizer("ab")) == kind
+
+
+def test_between_two_noises_is_noise_and_a_mask_is_of_the_sequence_that_is_as_long():
+    engine = Engine("arrays_input.js")
+    a, b = np.random.default_rng(0).standard_normal((2, 4000))
+    for share, expected in ((0, a), (1, b), (0.5, (a + b) / np.sqrt(2))):
+        found = engine.value(f"between({a.tolist()}, {b.tolist()}, {share})")
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    leaves = """[{ path: "mask", shape: [5] }, { path: "number", shape: [] },
+      { path: "x/signal", shape: [5, 3] }, { path: "source_mask", shape: [5] }]"""
+    names = f"['mask', 'source_mask'].map((path) => maskedName(path, {leaves}))"
+    assert engine.value(names) == ["signal", "source"]

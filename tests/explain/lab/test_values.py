@@ -64,6 +64,19 @@ def test_a_mask_beside_a_series_is_as_long_as_it():
     assert (hidden.kind, hidden.follows) == ("sequence", ("signal", ""))
 
 
+def test_of_a_model_that_reads_the_end_of_a_series_what_has_its_length_is_over_time():
+    gru = jnn.gru(3)
+    last = lambda x: jnp.stack([x[..., -6:, :], -x[..., -6:, :]])
+    model = jnn.Model(
+        lambda key, x: gru.init(key, x),
+        lambda params, state, x, **options: gru.apply(params, state, last(x), **options),
+    )
+    example = jax.ShapeDtypeStruct((6, 2), jnp.float32)
+    params, state = jax.eval_shape(model.init, jax.random.key(0), example)
+    (hidden,) = (v for v in values_of(model, params, state, example)[1] if v.path == "hidden")
+    assert dict(zip(hidden.axes, hidden.shape, strict=True)) == {"time": 6, "stack": 2, "unit": 3}
+
+
 def test_a_model_that_takes_no_longer_input_has_time_too():
     config = TransformerConfig(vocabulary=4, length=4, width=4, depth=1, heads=1)
     found = kinds(transformer(config), TOKENS)
