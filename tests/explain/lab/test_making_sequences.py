@@ -123,3 +123,4 @@ def test_norms_of_what_blocks_add_up_are_explained():
     norms = {path: text for path, text in texts.items() if "norm" in path}
     assert set(norms.values()) == {norm}
     assert len(norms) == 3
+    assert texts["blocks/output"] == "the same number"  # as what leaves the last copy

@@ -22,25 +22,29 @@ export function aroundCopies(walk, readers, at, sources) {
     const inside = readers.filter(({ path, stacks }) => paths.includes(path) && stacks === repeat);
     const shortcuts = inside.filter(({ path }) => path.endsWith("shortcut/output"));
     const last = inside.findLast((reader) => !shortcuts.includes(reader));
-    return { inside, shortcuts, last, first: readers.indexOf(inside[0]) };
+    const first = readers.indexOf(inside[0]);
+    const isEntering = (reader) => last && reader.isLike(last);
+    const nearest = [...sources, ...readers.slice(0, Math.max(0, first))].findLast(isEntering);
+    const before = nearest?.stacks > 1 ? ofLast(nearest) : nearest;
+    const terms = inside.filter((reader) => isAdded(reader) && reader.isLike(last));
+    const added = before && terms.length > 1 && !shortcuts.length ? terms : [];
+    return { inside, shortcuts, last, first, before, added };
   });
   const around = parts.find(({ inside }) => inside.includes(readers[at]));
-  if (around) return entering(readers, at, around, sources);
+  if (around) return entering(readers[at], around);
   const behind = parts.findLast(({ first, last }) => last && first < at);
-  return behind ? [behind.last, ...behind.shortcuts].map((reader) => ofLast(reader)) : [];
+  if (!behind) return [];
+  const { last, shortcuts, before, added } = behind;
+  const sum = added.length ? [withAdded(before, added, "what leaves this copy", 1)] : [];
+  return [last, ...shortcuts, ...sum].map((reader) => ofLast(reader));
 }
 
 /** The shortcuts, and what enters each copy, if a copy gives its last value or adds a shortcut. */
-function entering(readers, at, { inside, shortcuts, last, first }, sources) {
-  const others = shortcuts.filter((reader) => reader !== readers[at]);
-  const nearest = [...sources, ...readers.slice(0, first)].findLast((reader) => {
-    return last && reader.isLike(last);
-  });
-  if (!nearest) return others;
-  const before = nearest.stacks > 1 ? ofLast(nearest) : nearest;
+function entering(own, { shortcuts, last, before, added }) {
+  const others = shortcuts.filter((reader) => reader !== own);
+  if (!before) return others;
   const given = [last, ...shortcuts.filter((reader) => reader.isLike(last)).map(plus(last))];
-  const added = inside.filter((reader) => isAdded(reader) && reader.isLike(last));
-  const sum = added.length > 1 && !shortcuts.length ? [withAdded(before, added)] : [];
+  const sum = added.length ? [withAdded(before, added, "what enters this copy", 0)] : [];
   return [...others, ...given.map((reader) => ofCopyBefore(reader, before)), ...sum];
 }
 
@@ -49,16 +53,16 @@ function isAdded({ path }) {
   return path.endsWith("output") && !path.includes("norm");
 }
 
-/** What enters each copy, if every copy adds several values to what enters it. */
-function withAdded(before, added) {
+/** What enters each copy, or with 1 `more` leaves it, if each adds values to what enters it. */
+function withAdded(before, added, path, more) {
   const get = ({ stack = 0, ...place }) => {
     let sum = before.get(place);
     for (const reader of added) {
-      for (let copy = 0; copy < stack; copy++) sum += reader.get({ ...place, stack: copy });
+      for (let copy = 0; copy < stack + more; copy++) sum += reader.get({ ...place, stack: copy });
     }
     return sum;
   };
-  return new Computed({ ...added[0].value, path: "what enters this copy" }, get);
+  return new Computed({ ...added[0].value, path }, get);
 }
 
 /** The sum of two values. */
