@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jnn.explain.page
 import jnn.explain.playground
+from jnn.explain.page.html import document
 from jnn.explain.playground.lessons import lessons
 from jnn.explain.playground.programs import compiled, facts
 from jnn.explain.scripts.bundle import bundle, embedded
@@ -20,15 +21,14 @@ def playground() -> str:
     style = shared.joinpath("report.css").read_text(encoding="utf-8") + read("playground.css")
     script = f"globalThis.facts = {json.dumps(facts())};\n{scripts('main.js')}"
     parts = {
-        "STYLE": style,
         "LESSONS": lessons(),
         "PROGRAMS": _compressed(compiled()),
         "SCRIPT": embedded(script),
     }
-    page = read("page.html")
+    body = read("page.html").rstrip()
     for name, text in parts.items():
-        page = page.replace(f"<!-- {name} -->", text)
-    return page
+        body = body.replace(f"<!-- {name} -->", text)
+    return document("Playground of neural networks", style, body)
 
 
 def _compressed(text: str) -> str:
