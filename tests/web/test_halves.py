@@ -30,7 +30,8 @@ def test_numbers_are_rounded_to_the_nearest_and_half_to_even(dtype):
     special = np.float32([0, np.inf, -np.inf, np.nan, 65504, 65519, 65520, 3.4e38, 1e-40])
     x = np.concatenate([(rng.uniform(1, 2, 400) * sizes).astype(np.float32), halfway, special])
     (found,) = computed(lambda x: x.astype(dtype), x)
-    expected = x.astype(jnp.dtype(dtype)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        expected = x.astype(jnp.dtype(dtype)).astype(np.float32)
     np.testing.assert_array_equal(found, expected)
 
 
