@@ -24,6 +24,8 @@ class EncoderDecoderConfig(BlockConfig):
     """Tokens of the source."""
     target_vocabulary: int = 0
     """Tokens of the target; 0 if source and target share one vocabulary, and one embedding."""
+    decoder_depth: int = 0
+    """Blocks of the decoder; 0 for as many as the encoder has, which are ``depth``."""
     length: int = 512
     """The longest sequence, if positions are learned."""
     tied: bool = True
@@ -44,9 +46,9 @@ class EncoderDecoderConfig(BlockConfig):
     def __post_init__(self):
         """Refuse what does not fit together."""
         super().__post_init__()
-        check_positive(
-            "EncoderDecoderConfig", source_vocabulary=self.source_vocabulary, length=self.length
-        )
+        sizes = {"source_vocabulary": self.source_vocabulary, "length": self.length}
+        sizes |= {"decoder_depth": self.decoder_depth} if self.decoder_depth else {}
+        check_positive("EncoderDecoderConfig", **sizes)
 
 
 def encoder_decoder(config: EncoderDecoderConfig) -> Model:
@@ -170,7 +172,8 @@ def _encoder(config: EncoderDecoderConfig) -> Model:
 
 def _decoder(config: EncoderDecoderConfig) -> Model:
     """From ``{"x", "memory", "memory_mask"}`` to features."""
-    parts = {**_before(config), "blocks": blocks(config, causal=True, cross=True)}
+    its = dataclasses.replace(config, depth=config.decoder_depth or config.depth, decoder_depth=0)
+    parts = {**_before(config), "blocks": blocks(its, causal=True, cross=True)}
     if config.norm_first:
         parts["norm"] = norm(config)
 

@@ -29,6 +29,8 @@ class VisionTransformerConfig(BlockConfig):
     """Height and width of a patch; it must divide those of the image."""
     distilled: bool = False
     """Whether a second learned token follows the class token, as in DeiT."""
+    distillation_head: bool = False
+    """Whether a second dense layer reads that token, and logits are the mean of both."""
     activation: str = "gelu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     norm_epsilon: float = 1e-6
@@ -43,6 +45,9 @@ class VisionTransformerConfig(BlockConfig):
             raise mistake(
                 "VisionTransformerConfig", got=got, expected="a divisor of height and width"
             )
+        if self.distillation_head and not self.distilled:
+            got = "distillation_head=True and distilled=False"
+            raise mistake("VisionTransformerConfig", got=got, expected="distilled=True")
         if self.positions != "learned":
             raise mistake(
                 "VisionTransformerConfig", got=f"positions={self.positions!r}", expected="'learned'"
@@ -83,6 +88,8 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
     }
     if config.distilled:
         parts["distillation_token"] = class_token()
+    if config.distillation_head:
+        parts["distillation_head"] = dense(config.outputs, kernel_init=kernel_init(config))
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
 
@@ -101,7 +108,9 @@ def vision_transformer(config: VisionTransformerConfig) -> Model:
         h = run("distillation_token", h) if config.distilled else h
         h = run("positions", run("class_token", h))
         h = run("blocks", run("dropout", h) if config.dropout else h)
-        return run("head", run("norm", h)[..., 0, :])
+        h = run("norm", h)
+        y = run("head", h[..., 0, :])
+        return (y + run("distillation_head", h[..., 1, :])) / 2 if config.distillation_head else y
 
     return wired(flow, parts, streaming=False)
 

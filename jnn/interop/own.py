@@ -33,6 +33,7 @@ _MEANT = {
     "key_value_heads": lambda settings: settings.key_value_heads or settings.heads,
     "head_features": lambda settings: settings.head_features or settings.width // settings.heads,
     "attention_bias": lambda settings: _biases(settings),
+    "decoder_depth": lambda settings: settings.decoder_depth or settings.depth,
 }
 """What the value of a setting stands for, where that is another one."""
 

@@ -179,10 +179,11 @@ def text_classifier_settings(
     """
     found = architecture(folder)
     classes = [values for name, values in found.family.architectures.items() if _CLASSES in name]
-    if not encodes(found.family) or not classes:
+    is_encoder = bool(classes) and encodes(found.family)
+    if outputs is not None and not is_encoder:
         raise _of_no_use(folder, found, "classes of texts", encodes)
-    outputs = found.settings.outputs if outputs is None else outputs
-    if not outputs:
+    outputs = found.settings.outputs if outputs is None and is_encoder else outputs
+    if not is_encoder or not outputs:
         names = found.config.get("architectures") or [found.family.name]
         expected = "a model for the classification of images or of sequences"
         raise mistake(str(folder), got=str(names[0]), expected=expected)
@@ -247,7 +248,7 @@ def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) 
     is_transformer = isinstance(made, VisionTransformerConfig)
     model = vision_transformer(made) if is_transformer else resnet(made)
     size = made.image_size if is_transformer else None
-    head = "head" if is_transformer else "out"
+    head = "(distillation_)?head" if is_transformer else "out"
     return Pretrained(
         folder=Path(folder),
         model=of_pictures(model, read_pictures(folder, size)),

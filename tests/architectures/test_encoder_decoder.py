@@ -28,7 +28,7 @@ REAL = jnp.arange(6)[None] < jnp.array([[6], [3]])
 X = {"tokens": TARGET, "source": SOURCE, "source_mask": REAL}
 FIRST = {
     "learned": {"target_vocabulary": V, "tied": False},
-    "T5": {"positions": "relative", "norm": "rms", "scale_logits": True},
+    "T5": {"positions": "relative", "norm": "rms", "scale_logits": True, "decoder_depth": 1},
 }
 
 
@@ -173,6 +173,7 @@ def test_a_memory_that_is_full(model_and_params):
     [
         ({"source_vocabulary": 0}, r"EncoderDecoderConfig: got source_vocabulary=0"),
         ({"heads": 5}, r"EncoderDecoderConfig: got heads=5 for width=8"),
+        ({"decoder_depth": -1}, r"EncoderDecoderConfig: got decoder_depth=-1"),
         (
             {"positions": "relativ"},
             r"EncoderDecoderConfig: got positions='relativ', expected one of ",

@@ -39,6 +39,10 @@ def test_every_pixel_matters_and_so_does_its_place():
         ),
         ({"outputs": 0}, r"VisionTransformerConfig: got outputs=0"),
         ({"heads": 3}, r"VisionTransformerConfig: got heads=3 for width=8"),
+        (
+            {"distillation_head": True},
+            r"got distillation_head=True and distilled=False, expected distilled=True",
+        ),
     ],
     ids=str,
 )

@@ -76,7 +76,9 @@ def test_a_picture_is_classified_as_its_pixels_are(tmp_path, capsys):
     np.testing.assert_allclose(answer.probabilities, p, atol=1e-6)
 
 
-def test_what_is_no_classifier_of_one_class_is_refused(texts, tmp_path):
+def test_what_is_no_classifier_of_one_class_is_refused(texts, pretrained, tmp_path):
+    with pytest.raises(jnn.JnnError, match="got BartForConditionalGeneration, expected a model fo"):
+        jnn.load(pretrained("bart"))
     with pytest.raises(jnn.JnnError, match="got GPT2LMHeadModel, expected a model for the classif"):
         jnn.load(tiny.decoder(tmp_path / "gpt2"))
     path = texts / "config.json"

@@ -160,6 +160,7 @@ CASES = {
     "gpt2 without a head": case_of(
         "GPT2Model", _text, HIDDEN_STATE, n_inner=HIDDEN, activation_function="relu", **GPT2
     ),
+    "gpt2, untied": case_of("GPT2LMHeadModel", _text, **GPT2, tie_word_embeddings=False),
     "llama": case_of("LlamaForCausalLM", _text, **GROUPED, rms_norm_eps=1e-5),
     "llama, tied": case_of(
         "LlamaForCausalLM",
@@ -302,6 +303,13 @@ CASES = {
         max_position_embeddings=LENGTH + 2,
         type_vocab_size=1,
     ),
+    "xlm-roberta": case_of(
+        "XLMRobertaForMaskedLM",
+        _padded,
+        **SIZES,
+        max_position_embeddings=LENGTH + 2,
+        type_vocab_size=1,
+    ),
     "bert, classes": case_of("BertForSequenceClassification", _segments, **ENCODER, num_labels=3),
     "roberta, classes": case_of(
         "RobertaForSequenceClassification",
@@ -321,10 +329,14 @@ CASES = {
     "distilbert": case_of("DistilBertForMaskedLM", _padded, **DISTILBERT),
     "vit": case_of("ViTForImageClassification", _images, **VISION),
     "deit": case_of("DeiTForImageClassification", _images, **VISION, qkv_bias=False),
+    "deit, two heads": case_of("DeiTForImageClassificationWithTeacher", _images, **VISION),
     "t5": case_of("T5ForConditionalGeneration", _pairs, **T5),
     "t5, gated": case_of(
         "T5ForConditionalGeneration", _pairs, **T5, feed_forward_proj="gated-gelu", untied=True
     ),
     "bart": case_of("BartForConditionalGeneration", _pairs, **BART),
+    "bart, one block of the decoder": case_of(
+        "BartForConditionalGeneration", _pairs, **BART | {"decoder_layers": 1}
+    ),
     "marian": case_of("MarianMTModel", _pairs, **BART, scale_embedding=True),
 }

@@ -189,6 +189,12 @@ ROBERTA = Family(
 )
 """Liu et al. 2019, https://arxiv.org/abs/1907.11692."""
 
+XLM_ROBERTA = ROBERTA._replace(
+    name="xlm-roberta",
+    architectures={f"XLM{name}": values for name, values in ROBERTA.architectures.items()},
+)
+"""Conneau et al. 2019, https://arxiv.org/abs/1911.02116."""
+
 
 def _electra_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (*_encoder(config, "electra."), *_classes(config, *_OWN_POOLER))

@@ -29,6 +29,19 @@ def _both(name: str, keys: tuple[str, str], default: int) -> Setting:
     return Setting(name, read, lambda value: dict.fromkeys(keys, value))
 
 
+def _depths(keys: tuple[str, str], default: int) -> tuple[Setting, Setting]:
+    """The blocks of the encoder, and those of the decoder if it has others."""
+    first, second = (entry("depth", key, int, default) for key in keys)
+
+    def of_decoder(config):
+        depth = first.read(config)
+        its = second.read(config) if config.get(keys[1]) is not None else depth
+        return 0 if its == depth else its
+
+    write = lambda depth: {keys[1]: depth} if depth else {}
+    return first, Setting("decoder_depth", of_decoder, write)
+
+
 def _t5_rows(config: EncoderDecoderConfig) -> tuple[Row, ...]:
     rows = list(rows_of("", "", {"shared.weight": "embedding/embedding"}))
     for stack in _STACKS:
@@ -93,7 +106,7 @@ T5 = Family(
         entry("width", "d_model", int, 512),
         entry("head_features", "d_kv", int, 64),
         entry("hidden", "d_ff", int, 2048),
-        _both("depth", ("num_layers", "num_decoder_layers"), 6),
+        *_depths(("num_layers", "num_decoder_layers"), 6),
         entry("heads", "num_heads", int, 8),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-6),
         Setting("gated", _read_gated, lambda value: {}),
@@ -140,7 +153,7 @@ def _bart_rows(config: EncoderDecoderConfig) -> tuple[Row, ...]:
 _BART_SIZES = (
     entry("source_vocabulary", "vocab_size", int, 50_265),
     entry("width", "d_model", int, 1024),
-    _both("depth", ("encoder_layers", "decoder_layers"), 12),
+    *_depths(("encoder_layers", "decoder_layers"), 12),
     _both("heads", ("encoder_attention_heads", "decoder_attention_heads"), 16),
     _both("hidden", ("encoder_ffn_dim", "decoder_ffn_dim"), 4096),
     entry("length", "max_position_embeddings", int, 1024),

@@ -36,6 +36,11 @@ def _by_head(config: TransformerConfig) -> tuple[Operation, Operation]:
     return then(TRANSPOSED, apart(D)), apart()
 
 
+def _head(config: TransformerConfig, name: str = "lm_head") -> tuple[Row, ...]:
+    """The read-out, where it is not the embedding."""
+    return rows_of("", "", dense(name, "head", bias=False)) if config.head == "dense" else ()
+
+
 def _gpt2_rows(config: TransformerConfig) -> tuple[Row, ...]:
     thirds = split(*[config.width] * 3)
     block = (  # of Conv1D, whose weight is not transposed
@@ -50,12 +55,13 @@ def _gpt2_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (
         *rows_of("transformer.", "", around | norm("ln_f", "norm")),
         *rows_of("transformer.h.{block}.", "blocks/", block),
+        *_head(config),
     )
 
 
 GPT2 = Family(
     name="gpt2",
-    architectures={"GPT2LMHeadModel": {"head": "tied"}, "GPT2Model": {"head": "none"}},
+    architectures={"GPT2LMHeadModel": {}, "GPT2Model": {"head": "none"}},
     settings=(
         entry("vocabulary", "vocab_size", int, 50_257),
         entry("length", "n_positions", int, 1024),
@@ -65,13 +71,13 @@ GPT2 = Family(
         optional("hidden", "n_inner"),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
         activation("activation_function", "gelu_new"),
+        tied(True),
     ),
     constants={},
     fixed={
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,
         "add_cross_attention": False,
-        "tie_word_embeddings": True,
     },
     rows=_gpt2_rows,
     prefix="transformer.",
@@ -91,6 +97,7 @@ def _gpt_neo_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (
         *rows_of("transformer.", "", around | norm("ln_f", "norm")),
         *rows_of("transformer.h.{block}.", "blocks/", block),
+        *_head(config),
     )
 
 
@@ -115,7 +122,7 @@ def _attention_types(settings: TransformerConfig) -> dict:
 
 GPT_NEO = Family(
     name="gpt_neo",
-    architectures={"GPTNeoForCausalLM": {"head": "tied"}, "GPTNeoModel": {"head": "none"}},
+    architectures={"GPTNeoForCausalLM": {}, "GPTNeoModel": {"head": "none"}},
     settings=(
         entry("vocabulary", "vocab_size", int, 50_257),
         entry("length", "max_position_embeddings", int, 2048),
@@ -126,9 +133,10 @@ GPT_NEO = Family(
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
         activation("activation_function", "gelu_new"),
         Setting("window", _gpt_neo_window, lambda sizes: {}),
+        tied(True),
     ),
     constants={"scaled": False, "attention_bias": "output"},
-    fixed={"tie_word_embeddings": True},
+    fixed={},
     derived=_attention_types,
     rows=_gpt_neo_rows,
     prefix="transformer.",
@@ -147,12 +155,11 @@ def _gpt_neox_rows(config: TransformerConfig) -> tuple[Row, ...]:
         | dense("mlp.dense_h_to_4h", "feed_forward/hidden")
         | dense("mlp.dense_4h_to_h", "feed_forward/output")
     )
-    head = dense("embed_out", "head", bias=False) if config.head == "dense" else {}
     around = {"embed_in.weight": "embedding/embedding"} | norm("final_layer_norm", "norm")
     return (
         *rows_of("gpt_neox.", "", around),
         *rows_of("gpt_neox.layers.{block}.", "blocks/", block),
-        *rows_of("", "", head),
+        *_head(config, "embed_out"),
     )
 
 
@@ -248,12 +255,13 @@ def _opt_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (
         *rows_of("model.decoder.", "", around),
         *rows_of("model.decoder.layers.{block}.", "blocks/", block),
+        *_head(config),
     )
 
 
 OPT = Family(
     name="opt",
-    architectures={"OPTForCausalLM": {"head": "tied"}, "OPTModel": {"head": "none"}},
+    architectures={"OPTForCausalLM": {}, "OPTModel": {"head": "none"}},
     settings=(
         entry("vocabulary", "vocab_size", int, 50_272),
         entry("length", "max_position_embeddings", int, 2048),
@@ -263,13 +271,13 @@ OPT = Family(
         entry("hidden", "ffn_dim", int, 3072),
         activation("activation_function", "relu"),
         entry("norm_first", "do_layer_norm_before", bool, True),
+        tied(True),
     ),
     constants={"first_position": 2},
     fixed={
         "enable_bias": True,
         "layer_norm_elementwise_affine": True,
         "_remove_final_layer_norm": False,
-        "tie_word_embeddings": True,
     },
     rows=_opt_rows,
     prefix="model.",
@@ -292,6 +300,7 @@ def _bloom_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (
         *rows_of("transformer.", "", around),
         *rows_of("transformer.h.{block}.", "blocks/", block),
+        *_head(config),
     )
 
 
@@ -307,16 +316,17 @@ def _first_of(name: str, keys: tuple[str, ...], default: int) -> Setting:
 
 BLOOM = Family(
     name="bloom",
-    architectures={"BloomForCausalLM": {"head": "tied"}, "BloomModel": {"head": "none"}},
+    architectures={"BloomForCausalLM": {}, "BloomModel": {"head": "none"}},
     settings=(
         entry("vocabulary", "vocab_size", int, 250_880),
         _first_of("width", ("hidden_size", "n_embed"), 64),
         _first_of("depth", ("n_layer", "num_hidden_layers"), 2),
         _first_of("heads", ("n_head", "num_attention_heads"), 8),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
+        tied(True),
     ),
     constants={"positions": "alibi", "embedding_norm": True},
-    fixed={"apply_residual_connection_post_layernorm": False, "tie_word_embeddings": True},
+    fixed={"apply_residual_connection_post_layernorm": False},
     rows=_bloom_rows,
     prefix="transformer.",
     copies={"lm_head.weight": "transformer.word_embeddings.weight"},
@@ -338,6 +348,7 @@ def _mpt_rows(config: TransformerConfig) -> tuple[Row, ...]:
     return (
         *rows_of("transformer.", "", around),
         *rows_of("transformer.blocks.{block}.", "blocks/", block),
+        *_head(config),
     )
 
 
@@ -353,7 +364,7 @@ def _mpt_hidden(config):
 
 MPT = Family(
     name="mpt",
-    architectures={"MptForCausalLM": {"head": "tied"}, "MptModel": {"head": "none"}},
+    architectures={"MptForCausalLM": {}, "MptModel": {"head": "none"}},
     settings=(
         entry("vocabulary", "vocab_size", int, 50_368),
         entry("length", "max_seq_len", int, 2048),
@@ -362,9 +373,10 @@ MPT = Family(
         entry("heads", "n_heads", int, 16),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
         Setting("hidden", _mpt_hidden, lambda value: {}),
+        tied(True),
     ),
     constants={"positions": "alibi", "use_bias": False, "activation": "gelu"},
-    fixed={"no_bias": True, "expansion_ratio": 4, "logit_scale": None, "tie_word_embeddings": True},
+    fixed={"no_bias": True, "expansion_ratio": 4, "logit_scale": None},
     rows=_mpt_rows,
     prefix="transformer.",
     copies={"lm_head.weight": "transformer.wte.weight"},

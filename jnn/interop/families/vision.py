@@ -32,10 +32,14 @@ def _rows(config: VisionTransformerConfig, prefix: str) -> tuple[Row, ...]:
     block |= dense("attention.output.dense", "attention/output")
     block |= dense("intermediate.dense", "feed_forward/hidden")
     block |= dense("output.dense", "feed_forward/output")
+    heads = dense("classifier", "head")
+    if config.distillation_head:
+        heads = dense("cls_classifier", "head")
+        heads |= dense("distillation_classifier", "distillation_head")
     return (
         *rows_of(prefix, "", around | norm("layernorm", "norm")),
         *rows_of(f"{prefix}encoder.layer.{{block}}.", "blocks/", block),
-        *rows_of("", "", dense("classifier", "head")),
+        *rows_of("", "", heads),
     )
 
 
@@ -89,7 +93,10 @@ VIT = Family(
 
 DEIT = VIT._replace(
     name="deit",
-    architectures={"DeiTForImageClassification": {}},
+    architectures={
+        "DeiTForImageClassification": {},
+        "DeiTForImageClassificationWithTeacher": {"distillation_head": True},
+    },
     constants={"distilled": True},
     rows=lambda config: _rows(config, "deit."),
 )
