@@ -42,9 +42,13 @@ def checked(name, x):
     """An input in its dtype; raises ValueError for a dtype or a shape that is not its own."""
     x = x if hasattr(x, "dtype") else np.asarray(x)
     dtype, sizes = np.dtype(config["inputs"][name]["dtype"]), config["inputs"][name]["shape"]
-    fits = [n == size if isinstance(size, int) else n > 0 for n, size in zip(x.shape, sizes)]
-    if x.ndim != len(sizes) or not all(fits):
-        raise ValueError(f"{name}: got shape {x.shape}, expected ({', '.join(map(str, sizes))})")
+    least, most = config["sizes"]["least"] or 1, config["sizes"]["most"] or 2**31
+    bounds = {"batch": (1, 2**31), "length": (least, most)}
+    ranges = [bounds.get(size, (size, size)) for size in sizes]
+    if x.ndim != len(sizes) or not all(a <= n <= b for n, (a, b) in zip(x.shape, ranges)):
+        expected = f"({', '.join(map(str, sizes))})"
+        expected += f", length from {least} to {most}" if "length" in sizes else ""
+        raise ValueError(f"{name}: got shape {x.shape}, expected {expected}")
     if x.dtype != dtype and not np.can_cast(x.dtype, dtype, "same_kind"):
         raise ValueError(f"{name}: got {x.dtype}, expected {dtype}")
     return x if x.dtype == dtype else x.astype(dtype)
@@ -55,8 +59,14 @@ def predict(**inputs):
     if set(inputs) != set(config["inputs"]):
         names = [", ".join(arrays) or "none" for arrays in (inputs, config["inputs"])]
         raise ValueError(f"got the arrays {names[0]}, expected {names[1]}")
+    arrays = {name: checked(name, x) for name, x in inputs.items()}
+    shapes = [(config["inputs"][name]["shape"], x.shape) for name, x in arrays.items()]
+    sizes = {pair for names, shape in shapes for pair in zip(names, shape)}
+    if len(sizes) > len(dict(sizes)):
+        found = ", ".join(f"{name} {x.shape}" for name, x in arrays.items())
+        raise ValueError(f"got the shapes {found}, expected the same batch and length")
     run, weights = model()
-    return run(weights, {name: checked(name, x) for name, x in inputs.items()})
+    return run(weights, arrays)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,13 @@ def test_texts_of_any_length(tmp_path):
     encoded = in_process(folder / "texts.py", {"texts": np.array(texts)})
     np.testing.assert_array_equal(encoded["tokens"], tokens)
     np.testing.assert_array_equal(encoded["mask"], mask)
+    predict = runpy.run_path(str(folder / "predict.py"))["predict"]
+    with pytest.raises(ValueError, match=r"got shape \(1, 6\), expected .*, length from 1 to 5"):
+        predict(tokens=np.ones((1, 6), np.int32), mask=np.ones((1, 6), bool))
+    with pytest.raises(
+        ValueError, match=r"tokens \(2, \d\), mask \(1, \d\), expected the same bat"
+    ):
+        predict(tokens=tokens, mask=mask[:1])
     encode = runpy.run_path(str(folder / "texts.py"))["encode"]
     assert encode("so good")["tokens"].tolist() == encode(["so good"])["tokens"].tolist()
     with pytest.raises(ValueError, match="got '', expected texts with a token or more"):
