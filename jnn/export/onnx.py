@@ -46,7 +46,7 @@ def write_onnx(folder: Path, program: Program) -> dict[str, str]:
             failure = error
             continue
         (folder / "model.onnx").write_bytes(content)
-        size = "a batch of any size" if batch == "batch" else "one example"
+        size = "a batch of any size" if batch == "batch" else program.one_example
         return {"model.onnx": f"the program and its weights as ONNX, for {size}"}
     assert failure is not None, "what was not written failed"
     raise failure

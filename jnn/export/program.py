@@ -44,6 +44,13 @@ class Program(NamedTuple):
     longest: int | None
     """The most tokens of a text, None for any number."""
 
+    @property
+    def one_example(self) -> str:
+        """What a program for one example takes, in words."""
+        if not self.of_text:
+            return "one example"
+        return f"one text of {self.inputs['tokens'].shape[0]} tokens; the mask of padding is false"
+
 
 def program_of(loaded: Loaded) -> Program:
     """The program of a trained model.

@@ -25,8 +25,19 @@ import model from "./model.mjs";
 
 const kinds = { float32: Float32Array, int32: Int32Array, uint32: Uint32Array, bool: Uint8Array };
 
+/** An input as a typed array; throws where it has another size than that of the model. */
+function checked({ path, shape, dtype }, inputs) {
+  const name = path.slice(2);
+  const size = shape.reduce((product, n) => product * n, 1);
+  const found = inputs[name]?.length ?? 0;
+  if (found !== size) {
+    throw new Error(`${name}: got ${found} numbers, expected ${size} of shape [${shape}]`);
+  }
+  return kinds[dtype].from(inputs[name]);
+}
+
 export function predict(inputs) {
-  const arrays = model.inputs.map(({ path, dtype }) => kinds[dtype].from(inputs[path.slice(2)]));
+  const arrays = model.inputs.map((input) => checked(input, inputs));
   const outputs = model.call(...arrays).map((output) => Array.from(output));
   return Object.fromEntries(model.outputs.map(({ path }, i) => [path, outputs[i]]));
 }
@@ -40,14 +51,20 @@ PAGE = """\
 <script type="module">
   import {{ predict }} from "./predict.mjs";
   const [inputs, outputs] = ["inputs", "outputs"].map((id) => document.getElementById(id));
-  const show = () => (outputs.textContent = JSON.stringify(predict(JSON.parse(inputs.value))));
+  const show = () => {{
+    try {{
+      outputs.textContent = JSON.stringify(predict(JSON.parse(inputs.value)));
+    }} catch (error) {{
+      outputs.textContent = error.message;
+    }}
+  }};
   inputs.addEventListener("input", show);
   show();
 </script>
 """
 _FILES = {
-    "model.mjs": "the program and its weights in JavaScript, for one example",
-    "predict.mjs": "`predict({...})` of arrays by name, in a browser or in Node",
+    "model.mjs": "the program and its weights in JavaScript, for {one}",
+    "predict.mjs": "`predict({{...}})` of arrays by name, in a browser or in Node",
     "index.html": "a page that runs it: `python -m http.server`, then http://localhost:8000",
 }
 _IN_NODE = """\
@@ -81,7 +98,7 @@ def write_web(folder: Path, program: Program, title: str) -> dict[str, str]:
     found = run_javascript(folder, flat)
     shaped = {name: np.reshape(y, expected[name].shape) for name, y in found.items()}
     check_same("predict.mjs", shaped, expected)
-    return _FILES
+    return {name: about.format(one=program.one_example) for name, about in _FILES.items()}
 
 
 def _known(x: np.ndarray) -> np.ndarray:

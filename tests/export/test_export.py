@@ -230,7 +230,9 @@ def test_small_differences_are_those_of_float32():
 def test_javascript_answers_for_one_example(monkeypatch, tmp_path, name):
     monkeypatch.setattr("shutil.which", lambda name: None)
     model = loaded(name)
-    write_web(tmp_path, program_of(model), "A model")
+    about = write_web(tmp_path, program_of(model), "A model")
+    one = "one text of 5 tokens; the mask of padding is false" if name == "texts" else "one example"
+    assert about["model.mjs"].endswith(one)
     if name == "texts":
         tokens = model.preparation.encode("so good")[0].tolist()
         inputs = {"tokens": [*tokens, 0, 0, 0], "mask": [1, 1, 0, 0, 0]}
@@ -245,6 +247,10 @@ def test_javascript_answers_for_one_example(monkeypatch, tmp_path, name):
     found = run_javascript(tmp_path, inputs)
     for key, value in expected.items():
         np.testing.assert_allclose(found[key], np.ravel(value), rtol=1e-4)
+    short = {key: value[1:] for key, value in inputs.items()}
+    size = len(next(iter(inputs.values())))
+    with pytest.raises(Exception, match=rf"got {size - 1} numbers, expected {size} of shape"):
+        run_javascript(tmp_path, short)
     page = (tmp_path / "index.html").read_text()
     assert '<script type="module">' in page
 
