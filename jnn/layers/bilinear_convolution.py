@@ -35,6 +35,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from jnn.precision import numerics
 from jnn.processor import instructions
+from jnn.sharding import BATCH
 
 MOST_TAPS = 64  # a sum over the window is unrolled, and compiles longer the larger it is
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
@@ -63,8 +64,34 @@ def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     y is ``(N, *out, O)``; ``x'`` is x with ``input_dilation - 1`` zeros between its elements and
     zeros around it.
     """
+    if geometry.groups > 1 and isinstance(x, Tracer) and _is_for_mesh():
+        return _by_examples(x, kernel, geometry)
     x, kernel = _varying_alike(_whole_in_space(x), kernel)
     return _whole_in_space(_convolution.bind(x[None], kernel[None], geometry=geometry)[0])
+
+
+def _is_for_mesh() -> bool:
+    """Whether a program is made for a mesh that XLA divides it over: see `jnn.sharding.within`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and all(kind == AxisType.Auto for kind in mesh.axis_types)
+
+
+def _by_examples(x, kernel, geometry):
+    """The convolution of x, each device for its examples with the whole kernel, on a mesh.
+
+    XLA's partitioner (jaxlib 0.10.2) gathers the examples of all devices for a convolution in
+    groups, and for its gradients.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    axes = tuple(axis for axis in BATCH if axis in mesh.shape)
+    parts = math.prod(mesh.shape[axis] for axis in axes)
+    examples = PartitionSpec(axes) if x.shape[0] % parts == 0 else PartitionSpec()
+    own = jax.shard_map(
+        functools.partial(convolution, geometry=geometry),
+        in_specs=(examples, PartitionSpec()),
+        out_specs=examples,
+    )
+    return own(x, kernel)
 
 
 def _whole_in_space(x):
@@ -73,9 +100,7 @@ def _whole_in_space(x):
     XLA's partitioner (jaxlib 0.10.2) gives wrong gradients of convolutions that are split in space,
     as they are after a dense layer whose outputs are, and which are reshaped to an image.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    is_traced = isinstance(x, Tracer)
-    if mesh.empty or not is_traced or any(kind != AxisType.Auto for kind in mesh.axis_types):
+    if not isinstance(x, Tracer) or not _is_for_mesh():
         return x
     free = PartitionSpec.UNCONSTRAINED
     spec = PartitionSpec(free, *(None,) * (x.ndim - 2), free)

@@ -73,7 +73,7 @@ def mixture_of_experts(
         """The gates ``(..., experts)`` of each element."""
         logits = linear(numerics(x), numerics(params["router"]["kernel"]))
         p = jax.nn.softmax(logits, axis=-1)
-        chosen = jnp.sum(jax.nn.one_hot(jax.lax.top_k(p, top)[1], experts, dtype=p.dtype), axis=-2)
+        chosen = _largest(p, top).astype(p.dtype)
         tag(experts * jnp.sum(_mean(chosen, mask) / top * _mean(p, mask)), "load_balance")
         tag(_mean(jax.nn.logsumexp(logits, axis=-1, keepdims=True) ** 2, mask)[0], "router_z")
         gates = p * chosen
@@ -93,6 +93,21 @@ def mixture_of_experts(
         return y, named("experts", new)
 
     return pointwise(init, apply)
+
+
+def _largest(p: jax.Array, top: int) -> jax.Array:
+    """Where the ``top`` largest of the last axis are, of equal ones the first, as in `lax.top_k`.
+
+    By comparing each with each, which every device does for its own elements: `lax.top_k` would
+    gather those of all devices.
+
+    >>> _largest(jnp.array([0.3, 0.1, 0.3, 0.3]), 2).astype(int).tolist()
+    [1, 0, 1, 0]
+    """
+    order = jnp.arange(p.shape[-1])
+    other, own = p[..., None, :], p[..., :, None]
+    is_before = (other > own) | ((other == own) & (order[None, :] < order[:, None]))
+    return jnp.sum(is_before, axis=-1) < top
 
 
 def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:

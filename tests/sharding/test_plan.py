@@ -19,6 +19,7 @@ from jnn.cli import main
 from jnn.cli.verbs.plan import of_step, variants
 from jnn.errors import JnnError
 from jnn.explain.inside.operations import flops, operations
+from jnn.layers.feed_forward import feed_forward
 from jnn.losses import by_rows, cross_entropy
 from jnn.plan import CHIPS, Collectives, Plan, collectives, lines, plan, topology
 from jnn.sharding import make_mesh, shardings
@@ -38,8 +39,27 @@ MODELS = {
         cnn(CNNConfig(outputs=16, channels=(8, 16), convolutions=1, normalization="batch")),
         images,
     ),
+    "cnn, groups": (
+        jnn.chain(
+            jnn.conv(8, (3, 3)),
+            jnn.depthwise_conv((3, 3)),
+            jax.nn.relu,
+            jnn.conv(16, (3, 3), strides=2, groups=4),
+            lambda x: x.mean((-3, -2)),
+            jnn.dense(16),
+        ),
+        images,
+    ),
     "lstm": (jnn.chain(jnn.embedding(16, 8), jnn.lstm(16), jnn.dense(16)), tokens),
     "gpt": (gpt(), tokens),
+    "mixture of experts": (
+        jnn.chain(
+            jnn.embedding(16, 8),
+            jnn.residual(jnn.mixture_of_experts(feed_forward(16), 4)),
+            jnn.dense(16),
+        ),
+        tokens,
+    ),
 }
 
 
@@ -168,6 +188,21 @@ def test_what_is_computed_in_bfloat16_is_sent_in_bfloat16():
     wide, half = sent(model), sent(jnn.cast(model, compute=jnp.bfloat16))
     assert wide["all-gather"].bytes == 2 * half["all-gather"].bytes == 4 * 2 * 32 * 64
     assert half["all-reduce"].bytes < wide["all-reduce"].bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "mesh"),
+    [
+        ("mixture of experts", MESHES[0]),
+        pytest.param("cnn, groups", MESHES[0], marks=pytest.mark.slow),
+    ],
+)
+def test_examples_stay_where_they_are_and_the_gradient_alone_is_sent(name, mesh):
+    """Neither what a router chooses by nor the images of a convolution in groups."""
+    found, start = planned(name, mesh)
+    size = sum(4 * leaf.size for leaf in jax.tree.leaves(start.params))
+    assert set(found.collectives) == {"all-reduce"}
+    assert found.collectives["all-reduce"].bytes <= size + 64
 
 
 def golden():

@@ -234,6 +234,24 @@ def test_batch_normalization_sees_the_whole_batch():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=FLOAT32), new, kept)
 
 
+def test_convolutions_in_groups_have_the_gradient_of_one_device():
+    """XLA's partitioner may count that of a kernel twice, where tensor splits the channels."""
+    model = jnn.chain(jnn.depthwise_conv((3, 3), 2), jnp.sin, jnn.conv(8, (2, 2), groups=4))
+    x = np.random.default_rng(0).standard_normal((8, 5, 4, 4)).astype(np.float32)
+    params, state = init(model, x)
+    loss = lambda params, x: jnp.sum(jnp.sin(model.apply(params, state, x)[0]))
+    gradient = jax.grad(loss, (0, 1))
+    mesh = make_mesh("data=2,fsdp=2,tensor=2")
+    with sharding.within(mesh):
+        on_mesh = jax.jit(lambda params, x: gradient(params, sharding.split_batch(x, mesh)))
+        found = on_mesh(jax.device_put(params, shardings(params, mesh)), x)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=FLOAT32 * float(jnp.max(jnp.abs(b)))),
+        found,
+        jax.jit(gradient)(params, x),
+    )
+
+
 def test_a_checkpoint_of_one_mesh_is_restored_on_another(tmp_path):
     def on(mesh):
         mesh = make_mesh(mesh)
