@@ -89,6 +89,7 @@ def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: 
             caller,
             got=f"variables of the kind {', '.join(others)}",
             expected="params and batch statistics alone, which a model has a place for",
+            remedy="Make what is trained a param, and what is counted a batch statistic.",
         )
 
 

@@ -75,6 +75,13 @@ def from_linen(
                 rngs=draws(key if train else None, rngs),
                 mutable=[BATCH_STATS] if train else [],
             )
+        except errors.ModifyScopeVariableError as error:
+            raise mistake(
+                "from_linen",
+                got=f"a module that changes variables in evaluation ({error})",
+                expected="one that does so in training alone",
+                remedy="Give it an argument such as use_running_average, or call=.",
+            ) from None
         except errors.InvalidRngError as error:
             raise mistake(
                 "from_linen",
@@ -98,8 +105,9 @@ def from_nnx(
     a module, ``init`` returns the values that it has, and of a function those that it draws.
     ``rank`` and ``call`` are as in `from_linen`; modules are set to ``train()`` and ``eval()``.
 
-    Raises `JnnError` for variables of other kinds, such as caches, for arrays that are no
-    variables, such as the scales of `nnx.WeightNorm`, and for a mask.
+    Raises `JnnError` for variables of other kinds, such as caches, and for a mask; and for arrays
+    that are no variables, such as the scales of `nnx.WeightNorm`: Flax does not train them either,
+    and with ``use_scale=False`` it has none. `jnn.weight_norm` has scales that are trained.
 
     >>> import jax, jax.numpy as jnp
     >>> model = from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))

@@ -183,6 +183,14 @@ def test_arguments_of_a_module_are_given_by_call():
             "from_nnx: got train=True without a key",
         ),
         (
+            lambda: from_linen(linen.BatchNorm(use_running_average=False)).apply(
+                {"scale": jnp.ones(4), "bias": jnp.zeros(4)},
+                {"mean": jnp.zeros(4), "var": jnp.ones(4)},
+                SEQUENCES,
+            ),
+            "from_linen: got a module that changes variables in evaluation .* use_running_average",
+        ),
+        (
             lambda: from_linen(linen.Dense(3)).apply({}, {}, SEQUENCES, mask=jnp.ones((2, 6))),
             "from_linen: got a mask, expected none.*give call=",
         ),
@@ -205,5 +213,8 @@ def test_variables_of_other_kinds_are_refused():
     scaled = from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs))
     with pytest.raises(jnn.JnnError, match="WeightNorm of NNX: got variables of the kind plain a"):
         jax.eval_shape(scaled.init, KEY, jnp.ones(2))
+    whole = {"use_scale": False}
+    scaled = from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs, **whole))
+    assert jax.eval_shape(scaled.init, KEY, jnp.ones(2))[0].keys() == {"layer_instance"}
     with pytest.raises(jnn.JnnError, match="Counter of NNX: got variables of the kind Variable"):
         from_nnx(Counter())
