@@ -252,8 +252,11 @@ def config_from(
             expected=f"those of the experiment: {', '.join(names)}",
             remedy=did_you_mean(unknown[0], names),
         )
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     settings = {
-        name: _typed(hints[name], value, f"{caller}, {name}") for name, value in values.items()
+        name: _typed(hints[name], value, f"{caller}, {name}")
+        for name, value in values.items()
+        if value is not None or defaults[name] is not None  # what has no value has none again
     }
     if asked is not None:
         from jnn.train.config import SUITED, Suited

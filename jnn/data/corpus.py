@@ -10,6 +10,7 @@ from jnn.data.sets.texts import Texts
 from jnn.data.token_files import TokenFiles, text_of_tokens
 from jnn.data.token_windows import predicted_characters
 from jnn.data.tokenizers import Tokenizer, byte_pair_tokenizer, character_tokenizer
+from jnn.errors import mistake
 
 READ = 2**20
 """Tokens of the training part in files that are read as text."""
@@ -31,11 +32,22 @@ class Corpus(NamedTuple):
             return {part: len(text) for part, text in self.texts._asdict().items()}
         return {"tokens": {part: len(self.files.part(part)) for part in self.files.parts}}
 
-    def tokens(self, part: str) -> np.ndarray:
-        """The tokens of ``train``, ``validation`` or ``test``, (T,) int32."""
+    def tokens(self, part: str, *, least: int = 0) -> np.ndarray:
+        """The tokens of ``train``, ``validation`` or ``test``, (T,) int32.
+
+        Raises JnnError where files have fewer than ``least``.
+        """
         if self.files is None:
             return self.tokenizer.encode(getattr(self.texts, part))
         tokens = self.files.part(part)
+        if len(tokens) < least:
+            raise mistake(
+                f"{part} of tokens {tokens.folder}",
+                got=f"{len(tokens):,} tokens",
+                expected=f"at least {least:,}, a window and its last target",
+                remedy="Write the set with more text, or texts for validation and test; or choose "
+                "a smaller --length.",
+            )
         return tokens.read(0, len(tokens))
 
     def predicted(self, part: str) -> int:

@@ -104,10 +104,11 @@ def _largest(p: jax.Array, top: int) -> jax.Array:
     >>> _largest(jnp.array([0.3, 0.1, 0.3, 0.3]), 2).astype(int).tolist()
     [1, 0, 1, 0]
     """
-    order = jnp.arange(p.shape[-1])
     other, own = p[..., None, :], p[..., :, None]
-    is_before = (other > own) | ((other == own) & (order[None, :] < order[:, None]))
-    return jnp.sum(is_before, axis=-1) < top
+    is_earlier = jnp.tril(jnp.ones(p.shape[-1:] * 2, bool), -1)
+    is_earlier = jnp.broadcast_to(is_earlier, (*p.shape, p.shape[-1]))
+    is_before = (other > own) | ((other == own) & is_earlier)
+    return jnp.sum(is_before, axis=-1, dtype=jnp.int32) < top
 
 
 def _mean(values: jax.Array, mask: jax.Array | None) -> jax.Array:

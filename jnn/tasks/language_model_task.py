@@ -64,7 +64,8 @@ def language_model_task(lm: LanguageModel, corpus: Corpus, *, batch_size: int) -
         count = corpus.predicted(split)
         metric = metrics.collection({"nats_per_character": metrics.sum_per(count)})
         stride = max(1, lm.length // 2)
-        windows = evaluation_windows(corpus.tokens(split), lm.length, stride=stride)
+        tokens = corpus.tokens(split, least=lm.length + 1)
+        windows = evaluation_windows(tokens, lm.length, stride=stride)
         options = {"target": "targets", "split": split, "batch_size": batch_size}
         return make_evaluate(nats, metric, windows, **options)
 

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.data.array_files import read_arrays
+from jnn.errors import JnnError, mistake
 from jnn.files import replacing, writable
 from jnn.runs.run import Run
 from jnn.sharding import gathered
@@ -89,10 +91,20 @@ def keep_moment(folder: Path, step: int, params: Any, state: Any) -> None:
 
 
 def kept_moments(folder: Path, params: Any, state: Any) -> list[Moment]:
-    """The moments of a run in the order of their steps; those of another model are omitted."""
+    """The moments of a run in the order of their steps; those of another model are omitted.
+
+    Raises `JnnError` that names a damaged file.
+    """
     count, found = _numbers(params, state), []
     for path in sorted((folder / FOLDER).glob("*.npy")):
-        values = np.load(path, allow_pickle=False)
+        if not path.stem.isdecimal():
+            continue  # of another owner
+        try:
+            values = read_arrays(path)[path.stem]
+        except JnnError:
+            expected, remedy = "the file that the run wrote", "Remove it: the page does without."
+            got = "a damaged file"
+            raise mistake(str(path), got=got, expected=expected, remedy=remedy) from None
         if values.shape == (count,) and values.dtype == np.float16:
             found.append(Moment(int(path.stem), values))
     return found

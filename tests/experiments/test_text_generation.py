@@ -25,7 +25,7 @@ def test_in_a_long_text_the_transformer_attends_as_far_back_as_in_training():
 @pytest.mark.slow
 def test_a_run_on_tokens_in_files_resumes_and_generates(tmp_path, capsys):
     tokenizer = character_tokenizer("abc", special=("end", "unknown"))
-    pieces = tokens_of_texts(["abcab" * 10] * 4, tokenizer)
+    pieces = tokens_of_texts(["abcab" * 10] * 40, tokenizer)
     folder, run = tmp_path / "tokens", str(tmp_path / "run")
     write_token_files(folder, pieces, vocabulary=tokenizer.vocabulary, tokenizer=tokenizer)
     words = ["--smoke", "--offline", "--quiet", "--preset", "gpt2", "--tokens", str(folder)]

@@ -88,6 +88,14 @@ def test_all_tokens_may_come_from_files(tmp_path):
         assert getattr(corpus.texts, split) == "\n".join([*texts[split], ""])
 
 
+def test_a_part_of_files_shorter_than_a_window_is_named(tmp_path):
+    tokenizer = character_tokenizer("abc", special=("end", "unknown"))
+    write_token_files(tmp_path, [[2, 3] * 50], vocabulary=5, tokenizer=tokenizer)
+    corpus = corpus_of_files(token_files(tmp_path))
+    with pytest.raises(JnnError, match=r"validation of tokens .*: got 5 tokens, .* at least 7"):
+        language_model_task(of_pairs(5)[1], corpus, batch_size=4)
+
+
 def test_it_writes_as_far_as_there_are_positions(monkeypatch):
     """The prompt of 4 letters has room for 2 more; a recurrent network has no positions."""
     asked = lambda *parts, **options: iter([options["length"]])

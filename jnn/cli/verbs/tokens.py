@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "jnn tokens book.txt another.txt --out tokens --vocabulary 8192",
     "jnn tokens train.jsonl --validation valid.jsonl --test test.jsonl --out tokens",
-    "jnn tokens articles.jsonl --out tokens --tokenizer runs/text_generation/latest",
     "jnn tokens - --out tokens --tokenizer tokenizer.json < corpus.txt",
 )
 LEARNED = 2**25
