@@ -85,7 +85,7 @@ def test_a_profile_that_cannot_be_written_is_one_line(folder, capsys, monkeypatc
             "RESOURCE_EXHAUSTED: vm.xplane.pb; No space left on device"
         )
 
-    monkeypatch.setattr(jax.profiler, "start_trace", lambda path: profile.mkdir())
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda path, **options: profile.mkdir())
     monkeypatch.setattr(jax.profiler, "stop_trace", full)
     words = ["run", "line.py", "--quiet", "--profile", "--out"]
     assert main([*words, "here"]) == 2
