@@ -34,14 +34,16 @@ def compile_program(lowered: jax.stages.Lowered, **known: Any) -> jax.stages.Com
     >>> compile_program(jax.jit(jnp.sum).lower(jnp.ones(3)))(jnp.ones(3)).item()
     3.0
     """
-    return lowered.compile(compiler_options={**compiler_options(lowered), **known})
+    convolutions = "stablehlo.convolution" in lowered.as_text()
+    options = {**compiler_options(convolutions=convolutions), **known}
+    return lowered.compile(compiler_options=options)
 
 
-def compiler_options(lowered: jax.stages.Lowered) -> dict[str, str]:
-    """The options of XLA that make a program fast: none for most.
+def compiler_options(*, convolutions: bool) -> dict[str, str]:
+    """The options of XLA that make a program with or without convolutions fast.
 
     By backend, version and operations alone, so that a run repeats its bits on a machine.
     """
     if not jaxlib.version.__version__.startswith("0.10.") or jax.default_backend() != "cpu":
         return {}
-    return ON_ALL_CORES if "stablehlo.convolution" in lowered.as_text() else {}
+    return ON_ALL_CORES if convolutions else {}

@@ -20,6 +20,7 @@ from jnn.files import plain
 from jnn.model import child_key
 from jnn.runs.environment import conditions
 from jnn.runs.settings import changes
+from jnn.train.compilation import compiler_options
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
 from jnn.train.loop import kept_by
@@ -237,7 +238,13 @@ def _together(
         if getattr(first, name) > 0
     }
     members = jax.jit(jax.vmap(begin))(*_spread((keys, traced)))
-    advance = jax.jit(_over_members(epoch, members), donate_argnums=0)
+    params = members.train_state.params
+    convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
+    advance = jax.jit(
+        _over_members(epoch, one_by_one=convolutions and jax.default_backend() == "cpu"),
+        donate_argnums=0,
+        compiler_options=compiler_options(convolutions=convolutions),
+    )
     rows: list[dict[str, Any]] = []
     identity = {"configs": plain(configs), "data": task.feed.identity, **precision()}
     now = conditions()
@@ -294,13 +301,9 @@ def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
     return kept_by(task.best, task.lowest, step, best if task.lowest else -best)
 
 
-def _over_members(epoch: Callable, members: Any) -> Callable:
-    """``epoch`` for all members: vmapped, or one by one for convolutions on a CPU.
-
-    Convolutions are slower there under vmap.
-    """
-    convolves = any(leaf.ndim > 3 for leaf in jax.tree.leaves(members.train_state.params))
-    if jax.default_backend() == "cpu" and convolves:
+def _over_members(epoch: Callable, *, one_by_one: bool) -> Callable:
+    """``epoch`` for all members: vmapped, or one by one, as convolutions are faster on a CPU."""
+    if one_by_one:
         return lambda members, traced, data: jax.lax.map(
             lambda member: epoch(*member, data), (members, traced)
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.train import compilation
 from jnn.train.compilation import ON_ALL_CORES, compile_program, compiler_options
 
 SAME = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
@@ -23,14 +24,21 @@ def convolutions():
     return f.lower(x, kernel), f, x, kernel
 
 
-def test_the_options_are_those_of_the_version_and_of_convolutions(monkeypatch, convolutions):
-    lowered, *_ = convolutions
-    products = jax.jit(jnp.matmul).lower(jnp.ones((2, 2)), jnp.ones((2, 2)))
+def test_a_program_with_convolutions_is_told_from_one_without(monkeypatch, convolutions):
+    found = []
+    told = lambda **options: found.append(options["convolutions"]) or {}
+    monkeypatch.setattr(compilation, "compiler_options", told)
+    compile_program(convolutions[0])
+    compile_program(jax.jit(jnp.matmul).lower(jnp.ones((2, 2)), jnp.ones((2, 2))))
+    assert found == [True, False]
+
+
+def test_the_options_are_those_of_the_version(monkeypatch):
     monkeypatch.setattr(jaxlib.version, "__version__", "0.10.2")
-    assert compiler_options(lowered) == ON_ALL_CORES
-    assert compiler_options(products) == {}
+    assert compiler_options(convolutions=True) == ON_ALL_CORES
+    assert compiler_options(convolutions=False) == {}
     monkeypatch.setattr(jaxlib.version, "__version__", "0.12.0")
-    assert compiler_options(lowered) == {}
+    assert compiler_options(convolutions=True) == {}
 
 
 def test_the_function_stays_the_same(convolutions):
