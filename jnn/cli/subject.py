@@ -46,7 +46,7 @@ def subject_of(folder: Path) -> Subject:
     found = find_examples(loaded.example, preparation, tokenizer, data)
     task = None if data is None or found.part else _task(module, config, data)
     if task is not None:
-        batch = _batch(task)
+        data, batch = task.raw() if task.raw else data, _batch(task)
         found = find_examples(loaded.example, preparation, tokenizer, data, batch)
     return Subject(
         title=_title(module, loaded.config),

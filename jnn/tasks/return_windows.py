@@ -42,6 +42,19 @@ def observations(stock: Stock) -> np.ndarray:
     return np.stack([r, np.abs(r), spread, volume], axis=1)
 
 
+def observed_days(market: Market) -> np.ndarray:
+    """The observations of all S stocks side by side, on the days that all have, (T, 4 S).
+
+    >>> from jnn.data.sets.stock_market import market_of
+    >>> from jnn.data.sets.synthetic_series import synthetic_stocks
+    >>> observed_days(market_of(synthetic_stocks(("A", "B")))).shape
+    (450, 8)
+    """
+    stocks = market.stocks.values()
+    days = min(len(stock.price) for stock in stocks)
+    return np.hstack([observations(stock)[-days:] for stock in stocks])
+
+
 def return_scales(stock: Stock, train: range) -> ReturnScales:
     """The scales of the days of the stock in ``train``, days of the calendar, and before."""
     days = slice(0, train.stop - stock.first)

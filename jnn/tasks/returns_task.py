@@ -10,7 +10,7 @@ from jnn.data.sets.stock_market import Market
 from jnn.data.splits import Splits
 from jnn.scores.returns import of_returns
 from jnn.tasks.return_forecaster import ReturnForecaster
-from jnn.tasks.return_windows import market_preparation, of_stock
+from jnn.tasks.return_windows import market_preparation, observed_days, of_stock
 from jnn.train.evaluate import make_evaluate, predict_all
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
@@ -90,5 +90,6 @@ def return_forecasting(
         test=test,
         baselines=ratios,
         sections=sections,
+        raw=lambda: {"observed": observed_days(market)},
         data={"test": {name: len(stock.last(tested)) for name, stock in market.stocks.items()}},
     )

@@ -62,6 +62,8 @@ class Task(NamedTuple):
                      a regular expression
     ``read``         ``(batch, key) -> x``, the input of the model in training, where a batch does
                      not have it as it is: `jnn explain` has such examples
+    ``raw``          ``() -> {"inputs": array}``, what `jnn.load` predicts from, where the data has
+                     it in no array: `jnn explain` takes its examples from there
     ``view``         ``(x, y) -> y``, what people look at in place of an output, such as pixels in
                      place of their logits
     """
@@ -84,6 +86,7 @@ class Task(NamedTuple):
     pretrained: Pretrained | None = None
     untrained: str = ""
     read: Callable[[Any, jax.Array], Any] | None = None
+    raw: Callable[[], Mapping[str, Any]] | None = None
     view: Callable[[Any, Any], Any] | None = None
 
 

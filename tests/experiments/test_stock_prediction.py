@@ -9,7 +9,7 @@ from experiments import stock_prediction as experiment
 from jnn.cli.load import Loaded
 from jnn.data.series_splits import walk_forward
 from jnn.errors import JnnError
-from jnn.tasks.return_windows import market_preparation, observations, return_windows
+from jnn.tasks.return_windows import market_preparation, observed_days, return_windows
 from tests.compiled import init
 
 SINGLE = 1e-4  # float32: logarithms of variances that are computed anew
@@ -31,9 +31,7 @@ def test_the_answer_for_the_days_up_to_a_test_day_is_the_forecast_of_the_test():
     loaded = Loaded(predictor, params, state, config, preparation.example, preparation)
     shapes = jax.eval_shape(predictor.init, jax.random.key(0), loaded.example)[0]
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, params)
-    stocks = list(market.stocks.values())
-    days = min(len(stock.price) for stock in stocks)
-    seen = np.hstack([observations(stock)[-days:-1] for stock in stocks])  # all but the last day
+    seen = observed_days(market)[:-1]
     answer = loaded.predict(seen)
     test = return_windows(market, fold, "test", length=experiment.DAYS)
     last = test["day"] == len(market.time) - 1

@@ -9,7 +9,7 @@ from jnn.data.sets.stock_market import market_of
 from jnn.data.sets.synthetic_series import synthetic_stocks
 from jnn.tasks.return_windows import (
     market_preparation,
-    observations,
+    observed_days,
     prepared_features,
     return_features,
     return_scales,
@@ -73,9 +73,8 @@ def test_every_test_day_of_a_stock_is_predicted_once():
 def test_days_that_a_run_prepares_have_the_features_that_it_was_trained_on():
     fold, stocks = FOLDS[-1], list(MARKET.stocks.values())
     preparation = market_preparation(MARKET, fold, length=LENGTH)
-    most = min(len(stock.price) for stock in stocks)
-    raw = np.hstack([observations(stock)[-most:] for stock in stocks])
-    x = scale(preparation.scaling, raw)
+    raw = observed_days(MARKET)
+    most, x = len(raw), scale(preparation.scaling, raw)
     found = jax.jit(lambda x: prepared_features(preparation, x))(x)
     assert found.shape == (3, most, 5)
     for features, stock in zip(found, stocks, strict=True):
