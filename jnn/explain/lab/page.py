@@ -64,7 +64,7 @@ def lab_page(subject: Subject) -> str:
     data = page_data(subject, compiled)
     backward, data["gradients"] = gradients_of(subject, compiled)
     writer = streamed(subject, compiled) if data["kind"] == "tokens" else Streamed()
-    data["steps"] = list(writer.scaled)
+    data |= {"steps": list(writer.scaled), "rereads": writer.rereads}
     scripts = (
         f"const LAB = {json_in_script(data)};\n"
         f"const PROGRAM = (() => {{\n{as_function(compiled.source)}\n}})();\n"

@@ -28,11 +28,20 @@ class Streamed(NamedTuple):
 
     x are the arrays of the input, of which ``tokens``, or the only one, is a single token. The
     carry has room for as many tokens as the input of the subject. ``scaled`` are the paths of the
-    values that have factors in a step, in the order of the arguments.
+    values that have factors in a step, in the order of the arguments. ``rereads`` says why the page
+    reads the text anew for each token, where there is no source.
     """
 
     source: str = ""
     scaled: tuple[str, ...] = ()
+    rereads: str = ""
+
+
+NO_STEP = (
+    "For each token that it writes, this model reads its text anew: it, or one of its layers, has "
+    "no step that reads a single token."
+)
+NO_RULE = "For each token that it writes, this model reads its text anew. {}"
 
 
 def streamed(subject: Subject, compiled: Program) -> Streamed:
@@ -43,7 +52,7 @@ def streamed(subject: Subject, compiled: Program) -> Streamed:
     """
     model, example = subject.model, subject.example
     if not streams(model):
-        return Streamed()
+        return Streamed(rereads=NO_STEP)
     tokens = example["tokens"] if isinstance(example, Mapping) else example
     token = jax.ShapeDtypeStruct((), tokens.dtype)
     x_t = {**example, "tokens": token} if isinstance(example, Mapping) else token
@@ -71,8 +80,8 @@ def streamed(subject: Subject, compiled: Program) -> Streamed:
                 "step": (step, params, state, carry, x_t, factors),
             }
         )
-    except (JnnError, NotImplementedError):
-        return Streamed()
+    except (JnnError, NotImplementedError) as error:
+        return Streamed(rereads=NO_RULE.format(error))
     return Streamed(source, tuple(sorted(factors)))
 
 

@@ -41,6 +41,25 @@ def test_texts_are_the_tokens_of_jnn(make):
     for text in [*TEXTS, "new words"]:
         expected = tokenizer.encode(text).tolist()
         assert engine.value(f"T.encode({json.dumps(text)})") == expected
+        missing = engine.value(f"T.missing({json.dumps(text)})")
+        unknown = tokenizer.special.get("unknown")
+        assert bool(missing) == (unknown in expected)
+        assert all(tokenizer.encode(part).tolist() == [unknown] for part in missing)
+
+
+def test_what_the_vocabulary_lacks_is_named():
+    engine, words = Engine("lab.js"), word_tokenizer(["a cat"], pattern=r"\S+")
+    named = lambda tokenizer, text: engine.value(
+        f"missingText(tokenizer({json.dumps(tokenizer_data(tokenizer))}), {json.dumps(text)})"
+    )
+    assert named(words, "a cat a") == ""
+    assert named(words, "a dog a dog <i>") == (
+        "The vocabulary lacks “dog”, “<i>”: the model reads <unknown>."
+    )
+    assert named(words, "1 2 3 4 5 6 7").endswith("“5” and 2 more: the model reads <unknown>.")
+    assert named(character_tokenizer("ab"), "a\nb") == (
+        "The vocabulary lacks “⏎”: the model leaves them out."
+    )
 
 
 @pytest.mark.parametrize(

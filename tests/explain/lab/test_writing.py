@@ -14,7 +14,7 @@ from jnn.explain.lab.inputs import Example, Examples
 from jnn.explain.lab.page import source_of
 from jnn.explain.lab.program import Program
 from jnn.explain.lab.subject import Subject, prepared
-from jnn.explain.lab.writing import Streamed, streamed
+from jnn.explain.lab.writing import NO_STEP, Streamed, streamed
 from tests.explain.lab.engine import Engine, Lab
 from tests.explain.lab.subjects import drawn, writer
 
@@ -139,7 +139,13 @@ def test_a_translation_is_read_anew_with_another_source():
 def test_what_does_not_stream_has_none():
     pooled = jnn.chain(embedding=jnn.embedding(8, 4), out=jnn.bidirectional(jnn.lstm(4)))
     subject = subject_of(pooled, jax.ShapeDtypeStruct((5,), jnp.int32))
-    assert streamed(subject, Program("", (), (), ())) == Streamed()
+    assert streamed(subject, Program("", (), (), ())) == Streamed(rereads=NO_STEP)
+    without_rule = lambda params, state, carry, x: (jnp.linalg.eigh(jnp.eye(2)), carry)
+    model = jnn.Model(pooled.init, pooled.apply, lambda params, x, length: (), without_rule)
+    found = streamed(subject._replace(model=model), Program("", (), (), ()))
+    assert not found.source
+    assert "reads its text anew" in found.rereads
+    assert "eigh" in found.rereads
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 12, 64])

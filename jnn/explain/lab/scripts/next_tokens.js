@@ -43,6 +43,7 @@ export class NextTokens {
       ...controls,
     );
     node.append(this.list, element("p", { class: "buttons" }, one, " ", this.button), box);
+    if (page.lab.rereads) node.append(element("p", { class: "quiet" }, page.lab.rereads));
   }
 
   slider([name, text, min, max, step, value]) {

@@ -5,6 +5,18 @@ import { visible } from "./next_tokens.js";
 import { startOf } from "./stream.js";
 
 const PAUSE = 120;
+const NAMED = 5;
+
+/** What the model reads in place of parts of a text for which its vocabulary has no token. */
+export function missingText(tokenizer, text) {
+  const missing = tokenizer.missing(text);
+  if (!missing.length) return "";
+  const named = missing.slice(0, NAMED).map((part) => `“${visible(part)}”`);
+  const more = missing.length > NAMED ? ` and ${missing.length - NAMED} more` : "";
+  const { unknown } = tokenizer.special;
+  const what = unknown === undefined ? "leaves them out" : `reads ${tokenizer.text(unknown)}`;
+  return `The vocabulary lacks ${named.join(", ")}${more}: the model ${what}.`;
+}
 
 /** A field for a text, and the tokens that it is read as. */
 class TextField {
@@ -19,7 +31,9 @@ class TextField {
     const disabled = !page.tokenizer.canEncode;
     this.area = element("textarea", { rows: 4, spellcheck: "false", disabled, oninput: typed });
     this.chips = element("p", { class: "tokens", "aria-label": `the tokens of the ${label}` });
-    this.node = element("div", {}, element("label", {}, label, this.area), this.chips);
+    this.missing = element("p", { class: "quiet", role: "status" });
+    const field = element("label", {}, label, this.area);
+    this.node = element("div", {}, field, this.chips, this.missing);
   }
 
   /** Read what was typed a moment ago. */
@@ -30,14 +44,17 @@ class TextField {
     this.changed();
   }
 
-  /** Show the text of tokens, and those that are read of it, from `start` on. */
-  show(tokens, start, isTyped) {
-    if (!isTyped) this.area.value = this.page.tokenizer.written(tokens);
+  /** Show tokens, those that are read from `start` on, and a text, by default theirs. */
+  show(tokens, start, isTyped, text = this.page.tokenizer.written(tokens)) {
+    const { tokenizer } = this.page;
+    if (!isTyped) this.area.value = text;
     const chips = tokens.map((token, i) => {
-      const text = visible(this.page.tokenizer.text(token));
-      return element("span", { class: i < start ? "token unread" : "token" }, text);
+      const unread = i < start ? " unread" : "";
+      const unknown = token === tokenizer.special.unknown ? " unknown" : "";
+      return element("span", { class: `token${unread}${unknown}` }, visible(tokenizer.text(token)));
     });
     this.chips.replaceChildren(...chips);
+    this.missing.textContent = missingText(tokenizer, this.area.value);
   }
 }
 
@@ -56,11 +73,11 @@ export class TextInput {
   take(example) {
     const { tokenizer } = this.page;
     const canRead = tokenizer.canEncode && example.text !== undefined;
-    this.set(canRead ? tokenizer.encode(example.text) : (example.tokens ?? []), false);
-    if (example.text !== undefined) this.field.area.value = example.text;
+    const tokens = canRead ? tokenizer.encode(example.text) : (example.tokens ?? []);
+    this.set(tokens, false, example.text);
   }
 
-  set(tokens, isTyped) {
+  set(tokens, isTyped, text) {
     this.tokens = tokens.length ? tokens : [0];
     const start = this.fromEnd ? startOf(this.tokens.length, this.length) : 0;
     const read = this.tokens.slice(start, start + this.length);
@@ -70,7 +87,7 @@ export class TextInput {
     this.page.real = { "": read.length };
     this.page.last = read.length - 1;
     this.page.tokens[""] = read.map((token) => visible(this.page.tokenizer.text(token)));
-    this.field.show(this.tokens, start, isTyped);
+    this.field.show(this.tokens, start, isTyped, text);
     this.page.changed(!isTyped);
   }
 

@@ -3,42 +3,48 @@
 const WORD = String.raw`\p{L}\p{M}\p{N}_`;
 const PIECES = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
-/** The tokenizer that the page's data describe: `encode(text)`, `text(token)`, `canEncode`. */
+const NOTHING = { index: new Map(), parts: () => [] };
+
+/**
+ * The tokenizer that the page's data describe: `encode(text)`, the parts `missing(text)` for which
+ * there is no token, `text(token)`, `canEncode`.
+ */
 export function tokenizer(data) {
-  const encoders = { characters, words, "byte pairs": bytePairs };
-  const make = encoders[data.kind];
-  const encode = make && data.encodes ? make(data) : null;
+  const kinds = { characters, words, "byte pairs": bytePairs };
+  const canEncode = Boolean(kinds[data.kind] && data.encodes);
+  const { parts, index } = canEncode ? kinds[data.kind](data) : NOTHING;
+  const { unknown } = data.special;
   return {
-    canEncode: encode !== null,
-    encode: encode ?? (() => []),
+    canEncode,
+    encode: (text) =>
+      parts(text)
+        .map((part) => index.get(part) ?? unknown)
+        .filter((token) => token !== undefined),
+    missing: (text) => [...new Set(parts(text).filter((part) => !index.has(part)))],
     text: (token) => data.tokens[token] ?? "",
     written: (tokens) => written(data, tokens),
     special: data.special,
   };
 }
 
-/** A token for each character; those that are not known are `unknown`, or left out. */
+/** A token for each character. */
 function characters({ tokens, special }) {
-  const index = ordinary(tokens, special);
-  return (text) => known(Array.from(text), index, special.unknown);
+  return { index: ordinary(tokens, special), parts: (text) => Array.from(text) };
 }
 
 /** A token for each match of a pattern, which is written as Python has it. */
 function words({ tokens, special, lower, pattern }) {
-  const index = ordinary(tokens, special);
   const expression = new RegExp(unicode(pattern), "gu");
-  return (text) =>
-    known((lower ? text.toLowerCase() : text).match(expression) ?? [], index, special.unknown);
+  const parts = (text) => (lower ? text.toLowerCase() : text).match(expression) ?? [];
+  return { index: ordinary(tokens, special), parts };
 }
 
 /** Pairs of bytes merged in the order in which they were learned (Sennrich et al. 2016). */
 function bytePairs({ pieces, merges }) {
   const index = new Map(pieces.map((piece, i) => [piece, i]));
   const rank = new Map(merges.map((pair, i) => [pair, i]));
-  return (text) =>
-    (text.match(PIECES) ?? []).flatMap((word) =>
-      merged(word, rank).map((piece) => index.get(piece)),
-    );
+  const parts = (text) => (text.match(PIECES) ?? []).flatMap((word) => merged(word, rank));
+  return { index, parts };
 }
 
 function merged(word, rank) {
@@ -68,10 +74,6 @@ function isPrinted(byte) {
 function ordinary(tokens, special) {
   const hidden = new Set(Object.values(special));
   return new Map(tokens.flatMap((text, i) => (hidden.has(i) ? [] : [[text, i]])));
-}
-
-function known(parts, index, unknown) {
-  return parts.map((part) => index.get(part) ?? unknown).filter((token) => token !== undefined);
 }
 
 /** A regular expression of Python, in which \w is a letter of any language. */
