@@ -7,6 +7,7 @@ import difflib
 import io
 import math
 import re
+import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from jnn.errors import JnnError, mistake
 
 DELIMITERS = ",;\t|"
 """Of CSV files; where several divide the first line into equally many names, the first of these."""
-_SHOWN = 8  # names in a message
+_SHOWN, _LONGEST = 8, 60  # names in a message, and letters of a field
+_LONGEST_END = 22 + 2**16  # bytes of the record at the end of a zip file, with its comment
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
@@ -33,10 +35,11 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            arrays = {path.stem: loaded}
+            arrays, members = {path.stem: loaded}, 1
         else:
             with loaded:
                 arrays = {name: loaded[name] for name in loaded.files}
+            members = _members(path)
     except Exception as error:  # a damaged file makes the decoders raise many classes
         got, expected = f"{type(error).__name__}: {error}", "an .npy or .npz file of numbers"
         remedy = "It is damaged or incomplete: write it again."
@@ -48,12 +51,29 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         if not isinstance(array, np.ndarray):  # numpy gives other members of a zip file as bytes
             got = f"a member {name!r} that is no array"
             raise mistake(str(path), got=got, expected="an .npy or .npz file of numbers")
+    if not arrays or min(len(arrays), 2**16 - 1) != members:
+        got, expected = f"{len(arrays)} different arrays", f"{members or 'some'}, as its end says"
+        raise mistake(
+            str(path), got=got, expected=expected, remedy="It is damaged: write it again."
+        )
     return {name: _native(array) for name, array in arrays.items()}
 
 
+def _members(path: Path) -> int:
+    """How many members a zip file has by the record at its end; 65,535 for that or more.
+
+    `zipfile` does not compare: by one altered length in its directory the next entries are taken
+    for a comment.
+    """
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - _LONGEST_END))
+        end = stream.read()
+    return struct.unpack_from("<H", end, end.rfind(b"PK\5\6") + 10)[0]
+
+
 def _native(array: np.ndarray) -> np.ndarray:
-    if array.dtype == np.longdouble:
-        return array.astype(np.float64)
+    if array.dtype in (np.longdouble, np.clongdouble):
+        return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -178,8 +198,14 @@ def _few(names: Collection[str], form: Callable[[str], str] = repr) -> str:
 def _delimiter(text: str) -> str:
     """The delimiter that divides the first line of a CSV file into the most names."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    names = lambda delimiter: next(csv.reader([first], delimiter=delimiter), [])
-    return max(DELIMITERS, key=lambda delimiter: len(names(delimiter)))
+
+    def names(delimiter: str) -> int:
+        try:
+            return len(next(csv.reader([first], delimiter=delimiter), []))
+        except csv.Error:  # which reading the line will say
+            return 0
+
+    return max(DELIMITERS, key=names)
 
 
 def _row(
@@ -212,7 +238,8 @@ def _word(field: str, name: str, caller: str) -> str:
 def _number(field: str, name: str, caller: str, missing: float | None) -> float:
     if not field and missing is not None:
         return missing
-    got, expected, remedy = f"{field!r} in column {name!r}", "a number", "Encode words as numbers."
+    shown = field if len(field) <= _LONGEST else f"{field[: _LONGEST - 4]} ..."
+    got, expected, remedy = f"{shown!r} in column {name!r}", "a number", "Encode words as numbers."
     try:
         number = parse_number(field) if field else math.nan
     except ValueError:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jnn.data.fingerprint import fingerprint_files
-from jnn.errors import mistake
+from jnn.data.text_files import existing_file
+from jnn.errors import JnnError, mistake
 from jnn.files import check_text
 from jnn.integers import as_integer
 
@@ -66,12 +67,7 @@ def image_folder(
     class, and for a link that leads nowhere or to a folder that it is in.
     """
     path = Path(path)
-    pixels = [as_integer(side) or 0 for side in size]
-    if channels not in MODES or len(pixels) != 2 or min(pixels) < 1:
-        got = f"size={size}, channels={channels}"
-        expected = "(height, width) of at least 1 and 1, 3 or 4 channels"
-        raise mistake("image_folder", got=got, expected=expected)
-    height, width = pixels
+    height, width = _checked_size("image_folder", size, channels)
     folder = f"image folder {path}"
     if not path.is_dir():
         raise mistake(folder, got="no such folder", expected="one with a sub-folder for each class")
@@ -101,6 +97,15 @@ def image_folder(
         channels=channels,
         identity=identity,
     )
+
+
+def _checked_size(caller: str, size: tuple[int, int], channels: int) -> list[int]:
+    pixels = [as_integer(side) or 0 for side in size]
+    if channels not in MODES or len(pixels) != 2 or min(pixels) < 1:
+        got = f"size={size}, channels={channels}"
+        expected = "(height, width) of at least 1 and 1, 3 or 4 channels"
+        raise mistake(caller, got=got, expected=expected)
+    return pixels
 
 
 def _pictures(path: Path) -> dict[str, list[Path]]:
@@ -166,16 +171,16 @@ def read_image(path: str | Path, *, size: tuple[int, int], channels: int = 3) ->
     """
     from PIL import Image, ImageOps  # comes with matplotlib
 
-    height, width = size
+    height, width = _checked_size("read_image", size, channels)
     try:
-        with Image.open(path) as image:
+        with Image.open(existing_file(path)) as image:
             depth = _depth(image)
             image = ImageOps.exif_transpose(image)
             if image.mode == "P":  # a palette may be transparent
                 image = image.convert("RGBA")
             image = image.convert(MODES[channels])
             pixels = np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
-    except MemoryError:
+    except (JnnError, MemoryError):
         raise
     except Exception as error:  # decoders raise many classes
         raise mistake(

@@ -37,7 +37,17 @@ def read_text(path: str | Path) -> str:
     ...     read_text(path)
     'née'
     """
-    return text_of(existing_file(path).read_bytes(), str(path))
+    return text_of(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file; raises JnnError for one that is missing, or cannot be read."""
+    path = existing_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:  # such as of a damaged disk
+        got = error.strerror or str(error)
+        raise mistake(str(path), got=got, expected="a file that can be read") from error
 
 
 def text_of(content: bytes, caller: str) -> str:
@@ -54,6 +64,7 @@ def text_of(content: bytes, caller: str) -> str:
         raise undecodable(caller, error, encoding) from error
     if "\0" in text:
         raise zero_byte(caller, text.index("\0"))
+    text = text.lstrip("\ufeff")  # a program may have put its own before that of another
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -99,8 +110,8 @@ def existing_file(path: str | Path) -> Path:
         if path.is_file():
             with path.open("rb"):
                 return path
-    except OSError as error:
-        got = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # such as of a zero in the path
+        got = getattr(error, "strerror", None) or str(error)
         raise mistake(str(path), got=got, expected="a file that can be read") from error
     got = "no such file"
     if path.exists():

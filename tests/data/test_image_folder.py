@@ -93,6 +93,15 @@ def test_a_damaged_file_is_named(folder):
         match=r"dog/b.png: got .*, expected a picture that can be read. Repair or remove the file.",
     ):
         image_folder(folder, size=SIZE)[2]
+    path.unlink()
+    with pytest.raises(JnnError, match=r"dog/b\.png: got no such file"):
+        read_image(path, size=SIZE)
+
+
+def test_a_picture_of_no_pixels_is_no_fault_of_the_file(folder):
+    for size, channels in (((0, 2), 3), (SIZE, 2)):
+        with pytest.raises(JnnError, match=r"read_image: got size=.*, channels=\d, expected"):
+            read_image(folder / "dog/b.png", size=size, channels=channels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])

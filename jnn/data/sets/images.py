@@ -19,7 +19,7 @@ import numpy as np
 
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.splits import Splits, from_arrays, with_validation
-from jnn.data.text_files import existing_file
+from jnn.data.text_files import read_bytes
 from jnn.errors import mistake
 
 FASHION_CLASSES = (
@@ -145,10 +145,10 @@ def load_fashion_mnist(*, validation: float = 0.1, seed: int = 0, offline: bool 
 def read_idx(path: Path) -> np.ndarray:
     """The array of bytes in an IDX file, the format of MNIST, gzipped or not.
 
-    Its contents are 0, 0, 8, the rank, the sizes as big-endian int32, then the bytes. Raises
+    Its contents are 0, 0, 8, the rank, the sizes as big-endian uint32, then the bytes. Raises
     JnnError for a missing, damaged or other file.
     """
-    content = existing_file(path).read_bytes()
+    content = read_bytes(path)
     try:
         content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
     except (OSError, EOFError, zlib.error) as error:
@@ -160,9 +160,9 @@ def read_idx(path: Path) -> np.ndarray:
         ) from error
     rank = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
     start = 4 + 4 * rank
-    sizes = np.frombuffer(content, ">i4", rank, offset=4) if len(content) >= start else ()
+    sizes = np.frombuffer(content, ">u4", rank, offset=4) if len(content) >= start else ()
     shape = tuple(int(size) for size in sizes)
-    if not rank or min(shape, default=0) < 0 or len(content) - start != math.prod(shape):
-        got = f"{len(content)} bytes, shape {shape}"
+    if not rank or len(content) - start != math.prod(shape):
+        got = f"{len(content)} bytes, shape {str(shape)[:60]}"
         raise mistake(path.name, got=got, expected="an IDX file of bytes")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from jnn.data.array_files import parse_number
+from jnn.data.checks import FLOAT32_MAX
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.errors import mistake
 
@@ -48,7 +48,9 @@ def read_vectors(
         if not rows:
             break
         line = line.removeprefix(codecs.BOM_UTF8)
-        if line.partition(b" ")[0] not in beginnings:  # as almost all are: splitting takes long
+        if (
+            next(iter(line.split(None, 1)), b"") not in beginnings
+        ):  # as almost all are: splitting takes long
             continue
         word, fields = _parts(line, features)
         if (place := rows.pop(word, None)) is not None:
@@ -80,9 +82,9 @@ def _vector(word: bytes, fields: list[str], features: int, line: int) -> list[fl
         raise mistake("word vectors", got=got, expected=f"{features}")
     try:
         vector = [parse_number(field) for field in fields]
-        if all(map(math.isfinite, vector)):
+        if all(abs(number) <= FLOAT32_MAX for number in vector):
             return vector
-        got = f"a number that is not finite {of}"
+        got = f"a number that is not finite, or not in float32's range, {of}"
     except ValueError as error:
         got = f"{error} {of}"
     raise mistake("word vectors", got=got, expected=f"{features} finite numbers")

@@ -85,11 +85,12 @@ def test_fashion_mnist_keeps_the_published_test_part(folder):
         idx(np.zeros((2, 3), np.uint8))[:-1],
         b"\0\0\x08\x02\0",
         struct.pack(">BBBBii", 0, 0, 8, 2, -2, -3) + bytes(6),
+        b"\0\0\x08\xff" + b"\xff" * 1020,
     ],
 )
 def test_other_files_than_idx_are_refused(tmp_path, content):
     (tmp_path / "x.gz").write_bytes(gzip.compress(content))
-    with pytest.raises(JnnError, match=r"x\.gz: got \d+ bytes.*an IDX file"):
+    with pytest.raises(JnnError, match=r"x\.gz: got \d+ bytes.{,80} an IDX file"):
         images.read_idx(tmp_path / "x.gz")
 
 

@@ -46,13 +46,13 @@ def test_words_may_have_spaces():
 
 
 def test_a_byte_order_mark_and_blank_lines_hide_no_word():
-    lines = [b"\xef\xbb\xbfcat 1 2\r\n", b"\n", b"dog 3 4\r\n"]
-    vectors, has_vector = word_vectors.read_vectors(lines, ["cat", "dog"], 2)
+    lines = [b"\xef\xbb\xbfcat 1 2\r\n", b"\n", b"dog\t3\t4\r\n", b" owl  5 6"]
+    vectors, has_vector = word_vectors.read_vectors(lines, ["cat", "dog", "owl"], 2)
     assert has_vector.all()
-    assert vectors.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert vectors.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
 
 
-@pytest.mark.parametrize("field", [b"red", b"1_0", b"nan", b"inf", b"\xff"])
+@pytest.mark.parametrize("field", [b"red", b"1_0", b"nan", b"inf", b"1e39", b"\xff"])
 def test_what_is_no_number_is_refused_by_word_and_line(field):
     with pytest.raises(JnnError, match=r"for 'cat' in line 2, expected 2 finite numbers"):
         word_vectors.read_vectors([b"dog 1 2", b"cat 1 " + field], ["cat"], 2)
