@@ -42,7 +42,8 @@ def batch_norm(
 
     ``axis_name``  an axis of ``jax.vmap`` or ``jax.shard_map`` to take statistics over too;
                    ``jax.jit`` with a sharded batch needs none
-    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements
+    ``mask``       of shape ``x.shape[:-1]``: the statistics are those of the real elements;
+                   without one the state does not change, and with one its variance does not
 
     Statistics are computed in float32 at least, in two passes. Raises `JnnError` in training for a
     single value a feature, which has no variance, and for a mask of another shape, another D than
@@ -81,7 +82,8 @@ def batch_norm(
             axes, is_real = tuple(range(x.ndim - 1)), None if mask is None else mask[..., None]
             mean, variance, n = moments(h, axes, is_real, axis_name)
             unbiased = variance * n / jnp.maximum(n - 1, 1)
-            state = _updated(state, {"mean": mean, "variance": unbiased}, momentum)
+            updated = _updated(state, {"mean": mean, "variance": unbiased}, momentum)
+            state = updated if mask is None else _where_known(n, updated, state)
         else:
             row = lambda leaf: leaf.astype(h.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
             mean, variance = row(state["mean"]), row(state["variance"])
@@ -95,6 +97,12 @@ def _updated(state: State, batch: State, momentum: float) -> State:
         return momentum * old + (1 - momentum) * new.reshape(old.shape).astype(old.dtype)
 
     return jax.lax.stop_gradient(jax.tree.map(average, state, batch))
+
+
+def _where_known(n: jax.Array, updated: State, state: State) -> State:
+    """The updated statistics, but for those that a batch of ``n`` real elements does not have."""
+    is_known = {"mean": n.ravel() >= 1, "variance": n.ravel() >= 2}
+    return jax.tree.map(jnp.where, is_known, updated, state)
 
 
 def _check_number(x, axis_name) -> None:

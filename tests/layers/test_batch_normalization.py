@@ -78,6 +78,21 @@ def test_masked_statistics_are_those_of_the_real_elements(float64):
     assert not np.any(gradient_x[~mask])
 
 
+@pytest.mark.parametrize(
+    ("count", "changed"), [(0, set()), (1, {"mean"}), (2, {"mean", "variance"})]
+)
+def test_statistics_that_a_batch_does_not_have_are_not_updated(count, changed):
+    layer = batch_norm(momentum=0.5)
+    mask = jnp.arange(6).reshape(2, 3) < count
+    x = jnp.where(mask[..., None], jnp.arange(12.0).reshape(2, 3, 2), jnp.nan)
+    params, state = init(layer, x)
+    state = {"mean": state["mean"] + 3, "variance": state["variance"] + 4}
+    y, new = apply(layer, params, state, x, train=True, mask=mask)
+    assert {name for name in state if np.any(new[name] != state[name])} == changed
+    assert np.all(np.isfinite([*new.values()]))
+    assert np.all(np.isfinite(y))
+
+
 def test_inside_repeat_remat_and_vmap_it_equals_a_plain_loop(float64):
     depth, x = 3, jax.random.normal(jax.random.key(0), (5, 4))
     block = lambda **options: jnn.chain(jnn.dense(4), batch_norm(**options), jnp.tanh)
