@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.model import Model
+from jnn.tags import tag
 from jnn.tasks.return_windows import FEATURES, prepared_features
 from jnn.train.preparation import Preparation
 
@@ -87,6 +88,7 @@ class ReturnForecaster(NamedTuple):
                 expected = f"{self.length} days (..., T, D) or more"
                 raise mistake("returns", got=f"shape {x.shape}", expected=expected)
             inputs = prepared_features(preparation, x)[..., -self.length :, :]
+            inputs = tag(inputs, "features")
             each = inputs.reshape(-1, 1, *inputs.shape[-2:])
             moments = self.forecast(params, state, jnp.repeat(each, self.folds, axis=1))
             last = lambda values: values[:, -1, -1].reshape(inputs.shape[:-2])

@@ -1,15 +1,12 @@
 // Weighted sums: what a dense layer, a convolution or a gate adds up for one number.
 
 import { product } from "./arrays.js";
+import { FUNCTIONS } from "./functions.js";
 import { hasBefore } from "./made.js";
+import { masked } from "./reader.js";
+import { unseen } from "./unseen.js";
 
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const NONLINEAR = [
-  ["", (x) => x],
-  ["sigmoid", sigmoid],
-  ["tanh", Math.tanh],
-  ["relu", (x) => Math.max(0, x)],
-];
+const NONLINEAR = [["", (x) => x], ...["sigmoid", "tanh", "relu"].map((f) => [f, FUNCTIONS[f]])];
 
 /** The kernels that can belong to a value: `{shape, data}` for each number of its axes. */
 function kernelsOf(reader, params) {
@@ -17,7 +14,7 @@ function kernelsOf(reader, params) {
   const stacked = reader.stacked.length;
   const found = [];
   for (const start of [path, parent]) {
-    for (const stack of [stacked, 0]) {
+    for (let stack = stacked; stack >= 0; stack--) {
       const own = params.rank(`${start}kernel`) - stack;
       const direction = params.rank(`${start}kernel/direction`) - stack;
       if (own >= 2) found.push({ start, kernel: (s) => params.get(`${start}kernel`, own, s) });
@@ -93,15 +90,17 @@ function windows(sizes, from, to) {
 function* connections(reader, source, shape, length) {
   const [inputs] = shape.slice(-2);
   if (shape.length === 2) {
+    const along = source.own.filter(({ name }) => name !== "unit" && name !== "head");
     const isAlong =
-      source.size("time") && reader.size("time") && source.count === inputs * source.size("time");
+      along.every(({ name }) => reader.size(name)) &&
+      source.count === inputs * product(along.map(({ n }) => n));
     if (!isAlong && source.count !== inputs) return;
-    const place = (i, time) => (isAlong ? placeOfUnit(source, i, time) : source.placeOf(i));
+    const place = (i, at) => (isAlong ? placeOfUnit(source, i, at) : source.placeOf(i));
     const units = Array.from({ length: inputs }, (_, i) => i);
-    const ofUnits = (time) => units.map((i) => ({ i, place: place(i, time) }));
-    yield (at) => ofUnits(at.time);
+    const ofUnits = (at) => units.map((i) => ({ i, place: place(i, at) }));
+    yield ofUnits;
     const isBackward = isAlong && reader.path.split("/").includes("backward");
-    if (isBackward) yield (at) => ofUnits(length(source) - 1 - at.time);
+    if (isBackward) yield (at) => ofUnits({ ...at, time: length(source) - 1 - at.time });
     return;
   }
   const axes = shape.length === 3 ? ["time"] : ["row", "column"];
@@ -127,32 +126,52 @@ function* connections(reader, source, shape, length) {
   }
 }
 
-function placeOfUnit(source, i, time) {
+function placeOfUnit(source, i, at) {
   const units = source.size("unit");
   return source.size("head")
-    ? { time, head: Math.floor(i / units), unit: i % units }
-    : { time, unit: i };
+    ? { ...at, head: Math.floor(i / units), unit: i % units }
+    : { ...at, unit: i };
 }
 
 /** The explanations of a value as a weighted sum that can be tried; see `making.js`. */
-export function* linear(reader, { earlier, params, sibling, length }) {
-  for (const { start, kernel } of kernelsOf(reader, params)) {
-    const { shape } = kernel(0);
-    const outputs = shape.at(-1);
-    const units =
-      Math.max(1, reader.size("head")) * (reader.size("unit") || reader.size("axis") || 1);
-    const blocks = outputs / units;
-    if (!Number.isInteger(blocks) || blocks > 4) continue;
-    const recurrent = params.rank(`${start}recurrent_kernel`) ? sibling("hidden") : null;
-    const reset = recurrent && names(reader.path).name === "candidate" && sibling("reset_gate");
-    const gated = reset ? ["after", "before"] : [""];
-    for (const source of earlier) {
-      for (const connected of connections(reader, source, shape, length)) {
-        for (let block = 0; block < blocks; block++) {
-          for (const [name, f] of NONLINEAR.slice(0, recurrent ? 4 : blocks > 1 ? 3 : 1)) {
-            const of = { reader, source, kernel, connected, block, units, name, f, params, start };
-            for (const when of gated) yield sum({ ...of, recurrent, reset, when });
-          }
+export function* linear(reader, context) {
+  for (const found of kernelsOf(reader, context.params)) {
+    yield* sumsOf(reader, found, context.earlier, context);
+  }
+}
+
+/** The same of what was not captured, but may be made of values that were. */
+export function* linearOfUnseen(reader, context) {
+  for (const found of kernelsOf(reader, context.params)) {
+    const [inputs] = found.kernel(0).shape.slice(-2);
+    yield* sumsOf(reader, found, unseen(inputs, context), context);
+  }
+}
+
+/** Sources, and those of them that are padded without what is not real. */
+function* readings(sources, length) {
+  for (const source of sources) {
+    yield source;
+    if (length(source) < source.size("time")) yield masked(source, length(source));
+  }
+}
+
+/** The sums of one kernel with each of some sources. */
+function* sumsOf(reader, { start, kernel }, sources, { params, sibling, length }) {
+  const { shape } = kernel(0);
+  const units =
+    Math.max(1, reader.size("head")) * (reader.size("unit") || reader.size("axis") || 1);
+  const blocks = shape.at(-1) / units;
+  if (!Number.isInteger(blocks) || blocks > 4) return;
+  const recurrent = params.rank(`${start}recurrent_kernel`) ? sibling("hidden") : null;
+  const reset = recurrent && names(reader.path).name === "candidate" && sibling("reset_gate");
+  const gated = reset ? ["after", "before"] : [""];
+  for (const source of readings(sources, length)) {
+    for (const connected of connections(reader, source, shape, length)) {
+      for (let block = 0; block < blocks; block++) {
+        for (const [name, f] of NONLINEAR.slice(0, recurrent ? 4 : blocks > 1 ? 3 : 1)) {
+          const of = { reader, source, kernel, connected, block, units, name, f, params, start };
+          for (const when of gated) yield sum({ ...of, recurrent, reset, when });
         }
       }
     }

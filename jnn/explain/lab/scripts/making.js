@@ -6,14 +6,28 @@
 import { isFloat, isHalf } from "./arrays.js";
 import { aroundCopies } from "./copies.js";
 import { Computed, Params, Reader, inputValue } from "./reader.js";
-import { linear, names } from "./linear.js";
-import { cells, joined } from "./recurrent.js";
-import { positions } from "./positions.js";
+import { linear, linearOfUnseen, names } from "./linear.js";
+import { joined, sideBySide } from "./joined.js";
+import { cells } from "./recurrent.js";
+import { dots, modulations } from "./products.js";
+import { rearranged } from "./rearranged.js";
+import { positions, times } from "./positions.js";
 import { attention } from "./softmax.js";
 import { activations, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
 
-const LAYERS = [embeddings, linear, cells, attention, positions, norms, ends, pools];
-const RULES = [...LAYERS, flattened, activations, joined, sums];
+const LAYERS = [embeddings, linear, cells, attention, positions, times, norms, ends, pools];
+const OTHERS = [
+  flattened,
+  activations,
+  rearranged,
+  joined,
+  sideBySide,
+  modulations,
+  sums,
+  dots,
+  linearOfUnseen,
+];
+const RULES = [...LAYERS, ...OTHERS];
 const CHECKED = 12;
 const TOLERANCE = 1e-3;
 const TOLERANCE_OF_HALVES = 2e-2; // bfloat16 has 8 bits, and what is added up was rounded too
@@ -35,18 +49,20 @@ export class Making {
     const { values } = lab;
     const readers = values.map((other, i) => new Reader(other, model.results.values[i]));
     const at = values.indexOf(value);
+    const answer = lab.answers.indexOf(value);
+    const own = at < 0 ? new Reader(value, model.results.answers[answer]) : readers[at];
     const { parent } = names(value.path);
     const sibling = (name) => readers.find(({ path }) => path === `${parent}${name}`) ?? null;
     const sources = lab.input.leaves.map((leaf, i) => new Reader(inputValue(leaf), inputs[i]));
     const earlier = [...readers.slice(0, at < 0 ? readers.length : at), ...sources].toReversed();
     return {
-      reader: at < 0 ? null : readers[at],
+      reader: own,
       earlier: [
         ...attended(sibling),
         ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
         ...earlier.filter((reader) => isFloat(reader.value.dtype)),
       ],
-      params: new Params(lab, model.params),
+      params: new Params(lab, model.params, own),
       tokens: inputs.filter((_, i) => lab.input.leaves[i].dtype === "int32"),
       sibling,
       length: (source) => realSize(source, "time", this.page.real),
@@ -57,14 +73,15 @@ export class Making {
   of(value, at = null) {
     const context = this.context(value);
     const { reader } = context;
-    if (!reader || this.page.model.changes().some(({ path }) => path === value.path)) return null;
+    if (this.page.model.changes().some(({ path }) => path === value.path)) return null;
+    const chosen = at && reader.located(at);
     const known = this.found.get(value.path);
-    let tries = 0;
     for (const rule of known ? [known] : RULES) {
+      let tries = 0;
       let best = { error: Infinity };
       for (const explanation of rule(reader, context)) {
-        if (tries++ > MOST_TRIES) return null;
-        const error = errorOf(explanation, reader, at, this.page.real, this.tolerance);
+        if (tries++ > MOST_TRIES) break;
+        const error = errorOf(explanation, reader, chosen, this.page.real, this.tolerance);
         if (error < best.error) best = { error, explanation };
         if (best.explanation && best.explanation.kind !== "function") break;
       }

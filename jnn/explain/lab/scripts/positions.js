@@ -33,6 +33,21 @@ function learned(reader, params) {
   ]);
 }
 
+/** The sines, then the cosines of a time from 0 to 1, of half a turn and doubled numbers of turns. */
+export function* times(reader, { earlier }) {
+  const half = reader.size("unit") / 2;
+  if (reader.own.length !== 1 || !Number.isInteger(half)) return;
+  for (const source of earlier.filter(({ count }) => count === 1)) {
+    const angle = (at) => 2 * Math.PI * 2 ** ((at.unit % half) - 1) * source.flat(0, at.stack);
+    const number = (at) => (at.unit < half ? Math.sin : Math.cos)(angle(at));
+    const parts = (at) => [
+      part(source, source.placeOf(0), "t"),
+      { name: "angle", value: angle(at) },
+    ];
+    yield made("position", "the sine or cosine of 2ᵏ π t", number, parts);
+  }
+}
+
 /** Sines and cosines of decreasing frequency (Vaswani et al. 2017), in turn or one after another. */
 function waves(reader) {
   const D = reader.size("unit");

@@ -11,8 +11,10 @@ export class Reader {
     this.path = value.path;
     const steps = strides(value.shape);
     const axes = value.axes.map((name, i) => ({ name, n: value.shape[i], step: steps[i] }));
-    this.stacked = axes.filter(({ name }) => name === "stack");
-    this.own = axes.filter(({ name }) => name !== "stack");
+    const isOverTime = value.axes.includes("time") && value.axes.includes("unit");
+    const isStacked = ({ name }) => name === "stack" || (isOverTime && name.startsWith("axis"));
+    this.stacked = axes.filter(isStacked);
+    this.own = axes.filter((axis) => !isStacked(axis));
     this.stacks = product(this.stacked.map(({ n }) => n));
     this.count = product(this.own.map(({ n }) => n));
   }
@@ -57,16 +59,39 @@ export class Reader {
     return Object.fromEntries(this.own.map(({ name }, axis) => [name, index[axis]]));
   }
 
-  /** Which captured value an element is of, and where in it; null where it is computed here. */
-  origin(place) {
-    return { path: this.path, place };
+  /** A place in which axes beside those of stacks, as of several sequences, count as stacks. */
+  located(place) {
+    let rest = place.stack ?? 0;
+    const stacks = this.stacked.filter(({ name }) => name === "stack").map(({ n }) => n);
+    const index = unravel(rest, stacks);
+    rest = 0;
+    for (const { name, n } of this.stacked) {
+      rest = rest * n + (name === "stack" ? index.shift() : (place[name] ?? 0));
+    }
+    return { ...place, stack: rest };
   }
 
-  start(stack) {
-    const index = unravel(
+  /** Which captured value an element is of, and where in it; null where it is computed here. */
+  origin(place) {
+    const index = this.indexOf(place.stack ?? 0);
+    const there = { ...place, stack: 0 };
+    this.stacked.forEach(({ name, n }, i) => {
+      if (name === "stack") there.stack = there.stack * n + index[i];
+      else there[name] = index[i];
+    });
+    return { path: this.path, place: there };
+  }
+
+  /** The numbers of a stack along all axes of stacks. */
+  indexOf(stack) {
+    return unravel(
       stack % this.stacks,
       this.stacked.map(({ n }) => n),
     );
+  }
+
+  start(stack) {
+    const index = this.indexOf(stack);
     return this.stacked.reduce((sum, { step }, i) => sum + step * index[i], 0);
   }
 }
@@ -88,9 +113,10 @@ export class Computed extends Reader {
   }
 }
 
-/** Params and state by their paths; of stacked ones the part of one stack. */
+/** Params and state by their paths; of stacked ones the part of one stack of a value. */
 export class Params {
-  constructor(lab, arrays) {
+  constructor(lab, arrays, reader = null) {
+    this.sizes = reader ? reader.stacked.map(({ n }) => n) : [];
     this.found = new Map(
       lab.params.map(({ path, shape }, i) => [path, { shape, data: arrays[i] }]),
     );
@@ -103,7 +129,10 @@ export class Params {
     const extra = found.shape.length - rank;
     const shape = found.shape.slice(extra);
     const size = product(shape);
-    const start = extra ? size * (stack % product(found.shape.slice(0, extra))) : 0;
+    const own = found.shape.slice(0, extra);
+    const isFirst = own.every((n, axis) => n === this.sizes[axis]); // members of several inputs
+    const number = isFirst ? Math.floor(stack / product(this.sizes.slice(extra))) : stack;
+    const start = size * (number % product(own));
     return { shape, data: found.data.subarray(start, start + size) };
   }
 
@@ -118,6 +147,24 @@ export class Params {
     const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
     return found ? found.shape.length : 0;
   }
+}
+
+/** A sequence as a masked layer reads it: 0 behind the elements that are real. */
+export function masked(source, length) {
+  const get = (place) => (place.time < length ? source.get(place) : 0);
+  return new Computed(source.value, get, (place) => source.origin(place));
+}
+
+/** The axes along which a value has units. */
+export function placesOfUnits(source) {
+  return source.own.filter(({ name }) => name !== "unit");
+}
+
+/** Whether two values have the same axes but for their units. */
+export function haveSamePlaces(a, b) {
+  const [one, other] = [a, b].map((source) => placesOfUnits(source));
+  const isLike = ({ name, n }, axis) => other[axis].name === name && other[axis].n === n;
+  return one.length === other.length && one.every(isLike);
 }
 
 /** An input as a value, whose axes are named by its shape. */

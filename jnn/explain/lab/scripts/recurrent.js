@@ -1,4 +1,4 @@
-// How numbers of recurrent networks are made: states from gates, and both directions joined.
+// How the state of a recurrent cell is made from its gates.
 
 import { names } from "./linear.js";
 import { hasBefore, made, part } from "./made.js";
@@ -37,26 +37,4 @@ export function* cells(reader, { sibling }) {
 /** The place one step before. */
 function oneBefore(at) {
   return { ...at, time: at.time - 1 };
-}
-
-/** The units of one sequence beside those of another, which may have been read from its end. */
-export function* joined(reader, { earlier, length }) {
-  if (!reader.size("unit") || !reader.size("time") || reader.own.length !== 2) return;
-  const like = earlier.filter((other) => other.own.length === 2 && other.size("time")).slice(0, 10);
-  for (const first of like) {
-    const units = first.size("unit");
-    for (const second of like) {
-      if (second === first || units + second.size("unit") !== reader.size("unit")) continue;
-      for (const end of [length(second) - 1, null]) {
-        const from = (at) => {
-          if (at.unit < units) return [first, at];
-          const time = end === null ? at.time : end - at.time;
-          return [second, { ...at, time, unit: at.unit - units }];
-        };
-        const text = end === null ? "a beside b" : "a beside b, which is read from the end";
-        const number = (at) => from(at)[0].get(from(at)[1]);
-        yield made("joined", text, number, (at) => [part(...from(at))]);
-      }
-    }
-  }
 }

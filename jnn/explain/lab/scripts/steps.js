@@ -1,40 +1,25 @@
 // What layers without a kernel compute for one number: activations, norms, pools.
 
+import { FUNCTIONS } from "./functions.js";
 import { moments, ofGroups } from "./groups.js";
 import { names } from "./linear.js";
 import { made, part } from "./made.js";
 import { Computed } from "./reader.js";
 
-const SIGMOID = (x) => 1 / (1 + Math.exp(-x));
-const gelu = (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-const FUNCTIONS = {
-  "the same number": (x) => x,
-  relu: (x) => Math.max(0, x),
-  sigmoid: SIGMOID,
-  tanh: Math.tanh,
-  gelu,
-  silu: (x) => x * SIGMOID(x),
-  "leaky relu": (x) => (x < 0 ? 0.01 * x : x),
-  "leaky relu (0.2)": (x) => (x < 0 ? 0.2 * x : x),
-  elu: (x) => (x < 0 ? Math.expm1(x) : x),
-  softplus: (x) => Math.log1p(Math.exp(x)),
-  square: (x) => x * x,
-};
 const SUMMED = 7; // so many of the nearest values may be added up
 const EPSILONS = [1e-5, 1e-6, 1e-3, 1e-12];
 
 /** A function of the number at the same place of an earlier value. */
 export function* activations(reader, { earlier }) {
   for (const source of earlier.filter((other) => other.isLike(reader))) {
+    const parts = (at) => [part(source, at, "x")];
+    yield made("function", "the same number", (at) => source.get(at), parts);
     for (const [name, f] of Object.entries(FUNCTIONS)) {
-      const text = name === "the same number" ? name : `${name}(x)`;
-      yield made(
-        "function",
-        text,
-        (at) => f(source.get(at)),
-        (at) => [part(source, at, "x")],
-      );
+      yield made("function", `${name}(x)`, (at) => f(source.get(at)), parts);
     }
+    const size = (at) => Math.sqrt(unitsOf(source, at).reduce((sum, x) => sum + x * x, 0));
+    const scaled = (at) => source.get(at) / size(at);
+    if (source.size("unit")) yield made("function", "x / √Σ x²", scaled, parts);
   }
 }
 
@@ -130,7 +115,7 @@ function windowPlaces(first, at, axes, windows) {
 export function* norms(reader, { earlier, params }) {
   const { parent } = names(reader.path);
   const param = (name, at) => params.get(`${parent}${name}`, 1, at.stack ?? 0)?.data[at.unit ?? 0];
-  if (!params.rank(`${parent}scale`)) return;
+  if (!params.rank(`${parent}scale`) && !parent.includes("norm")) return;
   const like = earlier.filter((other) => other.isLike(reader));
   for (const source of [...like, ...groupsOf(like.slice(0, SUMMED)).map(summed)]) {
     const choices = [ofTraining, ofUnits, ofSquares, ...ofGroups(source)];
@@ -174,14 +159,15 @@ function ofSquares(source, at) {
 export function* embeddings(reader, { tokens, params }) {
   for (const { shape, data } of params.tables("embedding")) {
     const D = shape[1];
-    const ofTime = tokens.filter((ids) => ids.length === reader.size("time"));
-    if (reader.own.length !== 2 || reader.size("unit") !== D) continue;
-    for (const ids of ofTime) {
+    const steps = reader.size("time");
+    if (reader.own.length > 2 || reader.size("unit") !== D) continue;
+    for (const ids of tokens.filter((other) => other.length === (steps || 1))) {
       for (const factor of [1, Math.sqrt(D)]) {
-        const number = (at) => factor * data[ids[at.time] * D + at.unit];
+        const token = (at) => ids[at.time ?? 0];
+        const number = (at) => factor * data[token(at) * D + at.unit];
         const text =
           factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
-        yield made("row", text, number, (at) => [{ name: "token", value: ids[at.time] }]);
+        yield made("row", text, number, (at) => [{ name: "token", value: token(at) }]);
       }
     }
   }

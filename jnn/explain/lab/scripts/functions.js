@@ -1,0 +1,16 @@
+// Functions of one number, by their names.
+
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+export const FUNCTIONS = {
+  relu: (x) => Math.max(0, x),
+  sigmoid,
+  tanh: Math.tanh,
+  gelu: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  silu: (x) => x * sigmoid(x),
+  "leaky relu": (x) => (x < 0 ? 0.01 * x : x),
+  "leaky relu (0.2)": (x) => (x < 0 ? 0.2 * x : x),
+  elu: (x) => (x < 0 ? Math.expm1(x) : x),
+  softplus: (x) => Math.log1p(Math.exp(x)),
+  square: (x) => x * x,
+};

@@ -1,0 +1,43 @@
+// Pictures whose squares of pixels are channels.
+
+import { made, part } from "./made.js";
+
+/** The same numbers with squares of pixels as channels, or the other way round (Shi et al. 2016). */
+export function* rearranged(reader, { earlier }) {
+  const own = reader.size("row");
+  for (const source of earlier) {
+    if (!own || !source.size("row") || source.count !== reader.count) continue;
+    const [side, inverse] = [source.size("row") / own, own / source.size("row")];
+    const factor = Math.max(side, inverse);
+    if (factor < 2 || !Number.isInteger(factor)) continue;
+    const place = side > 1 ? ofSquare(factor, source) : ofChannel(factor, reader);
+    const text = `the same number, squares of ${factor} × ${factor} being channels`;
+    const parts = (at) => [part(source, place(at), "x")];
+    yield made("function", text, (at) => source.get(place(at)), parts);
+  }
+}
+
+/** Where an element of squares as channels is in the picture. */
+function ofSquare(factor, picture) {
+  const channels = picture.size("unit");
+  return (at) => {
+    const pixel = Math.floor(at.unit / channels);
+    return {
+      ...at,
+      row: at.row * factor + Math.floor(pixel / factor),
+      column: at.column * factor + (pixel % factor),
+      unit: at.unit % channels,
+    };
+  };
+}
+
+/** Where an element of the picture is among squares as channels. */
+function ofChannel(factor, picture) {
+  const channels = picture.size("unit");
+  return (at) => ({
+    ...at,
+    row: Math.floor(at.row / factor),
+    column: Math.floor(at.column / factor),
+    unit: ((at.row % factor) * factor + (at.column % factor)) * channels + at.unit,
+  });
+}
