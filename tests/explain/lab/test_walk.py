@@ -173,8 +173,9 @@ def test_a_picture_has_each_number_of_its_stack_once_and_where_readers_find_it(
         for (let row = 0; row < picture.rows; row++)
           for (let column = 0; column < picture.columns; column++) {{
             const place = placeOf(value, {{ tile, row, column }}, stack);
-            const back = cellOf(value, place);
-            found.push([picture.at(tile, row, column), reader.get(place), back.tile === tile &&
+            const there = reader.located(place);
+            const back = cellOf(value, reader.origin(there).place);
+            found.push([picture.at(tile, row, column), reader.get(there), back.tile === tile &&
               back.row === row && back.column === column]);
           }}
     """)
