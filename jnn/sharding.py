@@ -25,13 +25,14 @@ and values differ by the order of sums alone.
 import contextlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.mesh_utils import create_device_mesh
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jnn.errors import mistake
@@ -120,8 +121,31 @@ def make_mesh(sizes: str | Mapping[str, int], devices: Iterable[Any] | None = No
     shape = tuple(sizes.get(axis, 1) for axis in AXES)
     got = f"{','.join(f'{axis}={n}' for axis, n in sizes.items())}, {math.prod(shape)} devices"
     first = first_devices("mesh", math.prod(shape), got=got, present=devices)
-    types = (AxisType.Auto,) * len(AXES)
-    return jax.make_mesh(shape, AXES, axis_types=types, devices=first)
+    return arranged("mesh", shape, AXES, first)
+
+
+def arranged(
+    caller: str, shape: tuple[int, ...], axes: tuple[str, ...], devices: Sequence[Any]
+) -> Mesh:
+    """Devices as a mesh of this shape: on a TPU, neighbours in it are neighbours on its torus.
+
+    An axis of the torus may be divided among several of the mesh, which ``jax.make_mesh`` refuses
+    for most kinds of TPU: (2, 8, 4) over its 4 x 4 x 4 chips.
+
+    >>> dict(arranged("mesh", (1,), ("devices",), jax.devices()[:1]).shape)
+    {'devices': 1}
+
+    Raises `JnnError` for chips that are no block of the torus.
+    """
+    try:
+        places = create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    except (AssertionError, NotImplementedError) as error:
+        raise mistake(
+            caller,
+            got=f"{len(devices)} of the chips, which are no block of their torus",
+            expected="all chips, or such a block",
+        ) from error
+    return Mesh(places, axes, axis_types=(AxisType.Auto,) * len(axes))
 
 
 def first_devices(

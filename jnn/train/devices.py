@@ -13,10 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType
 
 from jnn.errors import mistake
-from jnn.sharding import AXES, BATCH, first_devices, make_mesh, placed
+from jnn.sharding import AXES, BATCH, arranged, first_devices, make_mesh, placed
 from jnn.train.feed import Feed
 from jnn.train.weights import WEIGHT, weighted_mean
 
@@ -30,8 +29,7 @@ def device_mesh(count: int) -> jax.sharding.Mesh:
     >>> dict(device_mesh(1).shape)
     {'devices': 1}
     """
-    first = first_devices("devices", count)
-    return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=first)
+    return arranged("devices", (count,), (AXIS,), first_devices("devices", count))
 
 
 def check_devices(config: Any) -> None:

@@ -1,5 +1,8 @@
 """Placement over a mesh: the rules, and that a run is the same function of its config on each."""
 
+import dataclasses
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,6 +152,30 @@ def test_what_does_not_fit_is_refused(call, message):
         return
     with pytest.raises(JnnError, match=message):
         call()
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """A chip of a TPU, as far as the order of a mesh depends on it."""
+
+    id: int
+    coords: tuple[int, ...]
+    core_on_chip: int = 0
+    platform: str = "tpu"
+    device_kind: str = "TPU v5"
+    process_index: int = 0
+
+
+def test_a_mesh_divides_the_torus_of_a_tpu_as_it_likes():
+    chips = [Chip(i, place) for i, place in enumerate(itertools.product(range(4), repeat=3))]
+    for text in ("data=2,fsdp=8,tensor=4", "data=32,tensor=2", "fsdp=64"):
+        mesh = make_mesh(text, chips)
+        assert sorted(chip.id for chip in mesh.devices.flat) == list(range(64))
+    places = np.array([chip.coords for chip in make_mesh("data=8,tensor=8", chips).devices.flat])
+    of_tensor = places.reshape(8, 8, 3)
+    assert (np.ptp(of_tensor, axis=1).sum(-1) <= 4).all(), "4 x 2 chips that are next to each other"
+    with pytest.raises(JnnError, match="mesh: got 5 of the chips, which are no block"):
+        make_mesh("data=5", chips)
 
 
 def test_members_of_a_sweep_have_no_mesh():
