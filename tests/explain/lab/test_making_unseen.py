@@ -103,8 +103,8 @@ def test_members_that_read_several_sequences(merged):
     place = dict(zip(value["axes"], (1, 2, 4, 0), strict=True)) | {"unit": 1}
     stack = place.pop("stack", 0)
     at = f"{{ ...{place}, stack: {stack} }}"
-    made = f"MAKING.of(LAB.values.find((v) => v.path === 'conv/output'), {at})"
     names = f"READER.located({at})"
+    made = f"MAKING.of(VALUE, {names})"
     lab.context.eval("const VALUE = LAB.values.find((v) => v.path === 'conv/output');")
     lab.context.eval("const READER = new Reader(VALUE, MODEL.valueOf(VALUE));")
     assert lab.value(f"{made}.number({names})") == pytest.approx(

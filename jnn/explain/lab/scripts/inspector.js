@@ -8,6 +8,7 @@ import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
 import { shown } from "./making_view.js";
 import { inWords, partOf, placeOf, stacks } from "./layout.js";
+import { Reader } from "./reader.js";
 
 /** The part of the page about one number. */
 export class Inspector {
@@ -71,7 +72,7 @@ export class Inspector {
       where.textContent = `${inWords(value, cell, figure.shape)}${copy}`;
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
       own.refresh();
-      const at = placeOf(value, cell, figure.stack);
+      const at = new Reader(value, figure.data).located(placeOf(value, cell, figure.stack));
       const explained = shown(this.making.of(value, at), at, go);
       how.replaceChildren(
         ...explained,

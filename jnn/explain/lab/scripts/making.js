@@ -69,19 +69,18 @@ export class Making {
     };
   }
 
-  /** The explanation of a value, right at a place too, made of the numbers of now; else null. */
+  /** The explanation of a value, right at a `located` place too, by the numbers of now; else null. */
   of(value, at = null) {
     const context = this.context(value);
     const { reader } = context;
     if (this.page.model.changes().some(({ path }) => path === value.path)) return null;
-    const chosen = at && reader.located(at);
     const known = this.found.get(value.path);
     for (const rule of known ? [known] : RULES) {
       let tries = 0;
       let best = { error: Infinity };
       for (const explanation of rule(reader, context)) {
         if (tries++ > MOST_TRIES) break;
-        const error = errorOf(explanation, reader, chosen, this.page.real, this.tolerance);
+        const error = errorOf(explanation, reader, at, this.page.real, this.tolerance);
         if (error < best.error) best = { error, explanation };
         if (best.explanation && best.explanation.kind !== "function") break;
       }
