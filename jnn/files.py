@@ -244,15 +244,19 @@ class JsonLines:
     def truncate(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run is going to write again."""
         self.close()
-        lines = enumerate(self._lines(), start=1)
-        kept = [line for number, line in lines if self._row(number, line)["step"] <= step]
+        kept = self._until(step)
         if self.path.exists():
             with writable(self.path):
                 self._opened(kept)
 
-    def digest(self) -> dict[str, int]:
-        """The size and the CRC-32 of the rows so far, by which a change is detected."""
-        if self._stream is None:
+    def digest(self, step: int | None = None) -> dict[str, int]:
+        """The size and the CRC-32 of the rows so far, by which a change is detected.
+
+        With a ``step`` they are those of the rows up to it.
+        """
+        if step is not None:
+            size, crc32 = _checksum(b"".join(self._until(step)))
+        elif self._stream is None:
             size, crc32 = _checksum(b"".join(self._lines()))
         else:
             size, crc32 = self._size, self._crc32
@@ -313,6 +317,11 @@ class JsonLines:
                 remedy=_RESTORE,
             ) from None
         return [line for line in lines if line.endswith(b"\n")]
+
+    def _until(self, step: int) -> list[bytes]:
+        """The lines of the rows up to a step."""
+        lines = enumerate(self._lines(), start=1)
+        return [line for number, line in lines if self._row(number, line)["step"] <= step]
 
     def _row(self, number: int, line: bytes) -> dict[str, Any]:
         try:

@@ -16,8 +16,9 @@ from jnn.errors import JnnError, MissingDataError
 from jnn.explain.lab.inputs import columns_in, columns_of, find_examples
 from jnn.explain.lab.page import lab_page
 from jnn.explain.lab.subject import Subject
-from jnn.files import JsonLines, read_json, write_text
-from jnn.runs import About
+from jnn.files import write_text
+from jnn.runs import About, records
+from jnn.runs.loading import logged
 from jnn.runs.run import Run
 from jnn.train.moments import kept_moments
 from jnn.train.preparation import Preparation
@@ -117,8 +118,7 @@ def _title(module: ModuleType, config: Any) -> str:
 
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """The losses over the steps; without a loss of validation, its first metric."""
-    path = folder / "metrics.jsonl"
-    rows = JsonLines(path).rows() if path.exists() else []
+    rows = logged(folder)
     names = dict.fromkeys(name for row in rows for name in row)
     validation = [name for name in names if name.startswith("validation/")]
     losses = [name for name in ("train/loss", "validation/loss") if name in names]
@@ -134,13 +134,11 @@ def _facts(folder: Path) -> dict[str, str]:
     path = folder / "summary.json"
     if not path.exists():
         return {}
-    summary = read_json(path)
-    metrics = list(summary.get("metrics", {}).items())[:1]
-    facts = {metric_name(name): number(value) for name, value in metrics}
-    for name in ("parameters", "steps"):
-        if summary.get(name) is not None:
-            facts[name] = number(summary[name])
-    return facts
+    summary = records.read(folder, path.name)
+    facts = dict(list(summary["metrics"].items())[:1])
+    facts |= {name: summary.get(name) for name in ("parameters", "steps")}
+    shown = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    return {metric_name(name): number(value) for name, value in shown.items()}
 
 
 def keep_lab(run: Run, most: int = 5_000_000) -> None:

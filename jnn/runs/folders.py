@@ -113,6 +113,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         at_start = records.read(folder, "env.json").get("config_at_start") or {}
         edits = changes(at_start, record["config"] | (record.get("began") or {}))
         edited = ", ".join(edit for edit in edits if not edit.startswith("epochs:"))
+        edited = edited or "config_hash"
         raise mistake(
             str(path),
             got=f"a config edited since the run began ({edited})",

@@ -10,6 +10,7 @@ import jax
 from jnn.checkpoints import Checkpoints, manifest
 from jnn.checkpoints.leaves import DamagedError, Leaf
 from jnn.errors import JnnError, mistake
+from jnn.files import JsonLines
 from jnn.model import Model, Params, State
 from jnn.transform import merge_lora
 
@@ -47,7 +48,7 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
     check_trained(folder)
     errors, (params, state) = [], like
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
-        saved = _saved(folder / "checkpoints", checkpoints.steps())
+        saved = _newest(folder / "checkpoints", checkpoints.steps())[2]
         best = _with_additions(params, saved, (1, 0)), state
         average = _with_additions(params, saved, (0, "average"))
         last = _with_additions(params, saved, (0, "params"))
@@ -71,12 +72,35 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
     raise min(errors, key=lambda error: str(error).count("not in the checkpoint"))
 
 
-def _saved(folder: Path, steps: list[int]) -> dict[tuple, Leaf]:
-    """The leaves of the newest checkpoint that says which it has."""
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's ``metrics.jsonl``; none where there is no such file.
+
+    Raises `JnnError` where they are no rows, or no longer those that the newest checkpoint knows.
+    Rows may be missing, such as those of a line that was damaged and deleted.
+    """
+    log, checkpoints = JsonLines(folder / "metrics.jsonl"), folder / "checkpoints"
+    rows = log.rows()
+    steps = sorted(int(path.name) for path in checkpoints.glob("[0-9]*") if path.name.isdecimal())
+    step, host = _newest(checkpoints, steps)[:2]
+    is_whole = sum(row["step"] <= step for row in rows) == host.get("rows")
+    if is_whole and host.get("log") not in (None, log.digest(step)):
+        raise altered(log.path, step, "Put a copy of the file back.")
+    return rows
+
+
+def altered(log: Path, step: int, remedy: str) -> JnnError:
+    """The error to raise where rows are not those that the checkpoint of a step knows."""
+    got = f"rows up to step {step} that were altered since the run wrote them"
+    return mistake(str(log), got=got, expected="the same", remedy=remedy)
+
+
+def _newest(folder: Path, steps: list[int]) -> tuple[int, Mapping[str, Any], Mapping[tuple, Leaf]]:
+    """The step, the host's part and the leaves of the newest checkpoint whose manifest verifies."""
     for step in reversed(steps):
         with contextlib.suppress(DamagedError):
-            return manifest.read(folder / str(step), step)[1]
-    return {}
+            body, leaves = manifest.read(folder / str(step), step)
+            return step, body["host"], leaves
+    return 0, {}, {}
 
 
 def _with_additions(like: Any, saved: Mapping[tuple, Leaf], path: tuple) -> Any:

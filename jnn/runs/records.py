@@ -5,12 +5,14 @@ What is returned has the types that the schema says, so that nothing else of the
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jnn.errors import mistake
-from jnn.files import read_json
+from jnn.files import plain, read_json
 
 STATES = ("running", "done", "diverged", "interrupted", "failed")
 """The states of a run; one that was killed still says ``running``, and its folder is free."""
@@ -28,7 +30,34 @@ def read(folder: Path, file: str) -> dict[str, Any]:
         raise mistake(
             str(path), got=f"no valid {', '.join(wrong)}", expected=expected, remedy=remedy
         )
-    return record
+    return check_seal(path, record)
+
+
+def sealed(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as JSON values, with the SHA-256 of all of them as ``sha256``.
+
+    >>> sealed({"metrics": {"test/rmse": 0.1}})["sha256"][:8]
+    '0169e5a4'
+    """
+    record = plain(record)
+    return {**record, "sha256": _digest(record)}
+
+
+def check_seal(path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """The record itself. Raises JnnError where it was `sealed` and is no longer what it was."""
+    if record.get("sha256") in (None, _digest(record)):
+        return record
+    raise mistake(
+        str(path),
+        got="a file that was altered",
+        expected="the file that the run wrote",
+        remedy="Put a copy of the file back.",
+    )
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    others = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def misfits(record: Any, schema: Schema) -> list[str]:

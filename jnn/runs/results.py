@@ -55,6 +55,7 @@ def read_results(folder: Path) -> list[Result]:
         remedy = "Put a copy of the file back, or give the same `jnn sweep` again."
         expected = "the file that the sweep wrote"
         raise mistake(str(path), got="no valid runs", expected=expected, remedy=remedy)
+    records.check_seal(path, record)
     return [
         Result(
             experiment=record["experiment"],

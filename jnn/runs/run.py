@@ -43,7 +43,7 @@ from jnn.runs.folders import (
     read_status,
     sweep,
 )
-from jnn.runs.records import STATES
+from jnn.runs.records import STATES, sealed
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.runs.trackers import check_tracker, tracker_of, tracking
@@ -386,8 +386,8 @@ class Run:
         report's. ``metric`` is the one that counts (``{"name", "direction"}``; without it the first
         of the test split, in no direction). ``kept`` says by which metric and at which step params
         were kept, as `jnn.train.fit` notes it, and ``resumed_on`` what had changed where it went
-        on. The status becomes ``done`` at the end of the ``with``. Raises JnnError for anything but
-        a dict whose metrics are numbers.
+        on. ``sha256`` is of all of it, so that a change is noticed. The status becomes ``done`` at
+        the end of the ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
         check_result(result, self.experiment)
         self.metrics.check()
@@ -410,8 +410,9 @@ class Run:
             self.metrics.sink(int(result.get("steps") or 0), plain(result["metrics"]))
         summary["metric"] = metric or {"name": first_of_test(result["metrics"]), "direction": None}
         self.keep_config()
+        summary = sealed(summary)
         write_json(self.folder / "summary.json", summary)
-        return plain(summary)
+        return summary
 
     def close(self) -> None:
         """Unlock the folder for other processes."""

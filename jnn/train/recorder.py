@@ -20,6 +20,7 @@ from jnn.errors import Diverged, Interrupted, JnnError, mistake
 from jnn.files import JsonLines, plain
 from jnn.processes import here
 from jnn.runs.environment import conditions
+from jnn.runs.loading import altered
 from jnn.runs.progress import Progress
 from jnn.runs.run import Run
 from jnn.runs.settings import changes
@@ -84,12 +85,8 @@ class Recorder:
                 f"{restored.step}; the others are lost"
             )
         elif self.run and digest not in (None, self.run.metrics.digest()):
-            raise mistake(
-                str(self.run.metrics.path),
-                got=f"rows up to step {restored.step} that were altered since the run wrote them",
-                expected="the same",
-                remedy="Put a copy of the file back, or delete it to resume without these rows.",
-            )
+            remedy = "Put a copy of the file back, or delete it to resume without these rows."
+            raise altered(self.run.metrics.path, restored.step, remedy)
         return restored
 
     def start(self, at: int, steps: int) -> Progress:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_it_writes_a_page_that_needs_nothing_else(run, capsys):
     assert str(run.parent) not in page
     assert "computed in bfloat16, and this page computes in float32" in page
     assert not re.search(r"(?:src|href)=\"(?!data:)", page)
+
+
+def test_what_it_shows_of_a_run_is_what_the_run_wrote(run, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    log = (run / "metrics.jsonl").read_text()
+    other = "1" if (digit := re.search(r'"train/loss": 0\.(\d)', log))[1] == "0" else "0"
+    (copy / "metrics.jsonl").write_text(log[: digit.start(1)] + other + log[digit.end(1) :])
+    for words in (["explain", str(copy)], ["diff", str(copy), str(run), "--logs"]):
+        assert main(words) == 2
+        assert "metrics.jsonl: got rows up to step" in capsys.readouterr().err
+    (copy / "metrics.jsonl").write_text(log)
+    (copy / "summary.json").write_text('{"metrics": 5}')
+    assert main(["explain", str(copy)]) == 2
+    assert "summary.json: got no valid metrics, metric" in capsys.readouterr().err
 
 
 def test_what_is_no_run_is_named(tmp_path, capsys):

@@ -92,6 +92,18 @@ def test_a_file_of_another_kind_is_named(runs, capsys, file, text):
         ends_well(command, capsys)
 
 
+def test_another_number_in_a_summary_is_noticed(runs, capsys):
+    path = runs / "0" / "summary.json"
+    text = path.read_text()
+    path.write_text(text.replace('"test/rmse": 0.1', '"test/rmse": 0.2'))
+    assert main(["compare", "runs"]) == 2
+    assert "summary.json: got a file that was altered" in capsys.readouterr().err
+    record = json.loads(text)
+    del record["sha256"]  # as runs of before had none
+    path.write_text(json.dumps(record))
+    assert main(["compare", "runs"]) == 0
+
+
 def test_what_is_wrong_in_a_record_is_named(runs, capsys):
     path = runs / "0" / "summary.json"
     record = json.loads(path.read_text())

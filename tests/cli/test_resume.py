@@ -64,6 +64,10 @@ def test_resume_refuses_another_config_than_the_run_began_with(folder, capsys):
         "got a config edited since the run began (learning_rate: 0.1 -> 0.2), expected the same."
         in capsys.readouterr().err
     )
+    text = config.read_text().replace('"learning_rate": 0.2', '"learning_rate": 0.1')
+    config.write_text(text.replace('"config_hash": "', '"config_hash": "0'))
+    assert main(["resume", "here"]) == 2
+    assert "got a config edited since the run began (config_hash)," in capsys.readouterr().err
 
 
 def test_another_learning_rate_is_recorded_beside_that_of_the_start(folder, capsys):

@@ -26,39 +26,39 @@ MOST_ROWS = 10
 def main(argv: list[str]) -> int:
     """Print what differs between two runs, and where; returns 1 if a step differs, else 0."""
     arguments = _parse(argv)
-    from jnn.files import JsonLines
     from jnn.runs.folders import read_record
+    from jnn.runs.loading import logged
     from jnn.train.parting import first_row
 
     folders = [Path(arguments.first), Path(arguments.second)]
     records = [read_record(folder) for folder in folders]
     _check(folders, records)
-    rows = [JsonLines(folder / "metrics.jsonl").rows() for folder in folders]
+    rows = [logged(folder) for folder in folders]
     for folder, log in zip(folders, rows, strict=True):
         if not log:
             remedy = "Train it, or put a copy of metrics.jsonl back."
             got = "a run that has logged no step"
             raise mistake(str(folder), got=got, expected="one to compare", remedy=remedy)
     steps = min(max(row["step"] for row in log) for log in rows)
-    logged = first_row(*rows)
+    parted = first_row(*rows)
     found: dict[str, Any] = {
         "settings": _settings(records),
         "environment": _environment(folders),
         "steps": steps,
-        "logs": dict(zip(("step", "metric", "values"), (*logged[:2], logged[2:]), strict=True))
-        if logged
+        "logs": dict(zip(("step", "metric", "values"), (*parted[:2], parted[2:]), strict=True))
+        if parted
         else None,
     }
     if not arguments.logs:
         use_device(arguments.device)
         several_cpus(max(_devices(record["config"]) for record in records))
         keep_programs()
-        found |= _made_again(folders, records, rows, logged, arguments)
+        found |= _made_again(folders, records, rows, parted, arguments)
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
         print("\n".join(_lines(folders, found)))
-    return int(bool(logged or found.get("parting") or found.get("checkpoint", {}).get("differ")))
+    return int(bool(parted or found.get("parting") or found.get("checkpoint", {}).get("differ")))
 
 
 def _check(folders: list[Path], records: list[dict[str, Any]]) -> None:

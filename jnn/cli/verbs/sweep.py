@@ -160,6 +160,7 @@ def _run(
 ) -> int:
     from jnn.cli.execution import profiled, terminable
     from jnn.files import plain, write_json
+    from jnn.runs.records import sealed
     from jnn.train.sweep import check, sweep
 
     for config in configs:
@@ -180,7 +181,7 @@ def _run(
                 runs = sweep(task_of, configs, folder=folder, say=say, on_member=best.offer)
             about = listing.metric or {}
             record = {"experiment": listing.name, "metric": about, "runs": runs}
-            write_json(folder / "sweep.json", record)
+            write_json(folder / "sweep.json", sealed(record))
             lines = _results(listing, runs, folder)
             lines += best.keep(folder / "best", command)
     except (KeyboardInterrupt, Interrupted):
