@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,15 +26,20 @@ _TRAINS = {
 
 
 def call_of(method: Callable, module: Any) -> Callable[[Any, Any, bool], Any]:
-    """The call of a module, with what tells it that it trains."""
-    names = [
-        name
-        for name in inspect.signature(method).parameters
-        if name in _TRAINS and getattr(module, name, None) is None
-    ]
+    """The call of a module, with what tells it that it trains.
+
+    Flags that follow x are passed by position: `linen.remat` traces those that have a name.
+    """
+    others = list(inspect.signature(method).parameters.values())[2:]  # than module and x
+    is_flag = lambda p: p.name in _TRAINS and getattr(module, p.name, None) is None
+    names = [p.name for p in filter(is_flag, others)]
+    is_next = lambda p: is_flag(p) and p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    count = len(list(itertools.takewhile(is_next, others)))
 
     def called(module, x, train):
-        return module(x, **{name: train == _TRAINS[name] for name in names})
+        flags = {name: train == _TRAINS[name] for name in names}
+        by_name = {name: flags[name] for name in names[count:]}
+        return module(x, *(flags[name] for name in names[:count]), **by_name)
 
     return called
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -56,18 +57,19 @@ def from_linen(
         return {} if key is None else {name: child_key(key, name) for name in names}
 
     def init(key, x):
-        variables: Any = module.init(
-            draws(key, ("params", *rngs)),
-            zeros(one_leading_axis(x, rank)),
-            method=lambda m, x: called(m, x, False),
-        )
+        with _in_words():
+            variables: Any = module.init(
+                draws(key, ("params", *rngs)),
+                zeros(one_leading_axis(x, rank)),
+                method=lambda m, x: called(m, x, False),
+            )
         check_collections(variables, ("params", BATCH_STATS), f"{type(module).__name__} of Linen")
         return variables.get("params", {}), variables.get(BATCH_STATS, {})
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_mask(mask, "from_linen")
         variables = {"params": params} | ({BATCH_STATS: state} if state else {})
-        try:
+        with _in_words():
             y, new = module.apply(
                 variables,
                 one_leading_axis(x, rank),
@@ -75,22 +77,37 @@ def from_linen(
                 rngs=draws(key if train else None, rngs),
                 mutable=[BATCH_STATS] if train else [],
             )
-        except errors.ModifyScopeVariableError as error:
-            raise mistake(
-                "from_linen",
-                got=f"a module that changes variables in evaluation ({error})",
-                expected="one that does so in training alone",
-                remedy="Give it an argument such as use_running_average, or call=.",
-            ) from None
-        except errors.InvalidRngError as error:
-            raise mistake(
-                "from_linen",
-                got=f"a random stream that is missing ({error})",
-                expected="train=True with a key, and all streams in rngs",
-            ) from None
         return leading_axes_of(x, y, rank), dict(new).get(BATCH_STATS, state)
 
     return Model(init, apply)
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Errors of Linen as a `JnnError` that names the remedy."""
+    try:
+        yield
+    except errors.ModifyScopeVariableError as error:
+        raise mistake(
+            "from_linen",
+            got=f"a module that changes variables in evaluation ({error})",
+            expected="one that does so in training alone",
+            remedy="Give it an argument such as use_running_average, or call=.",
+        ) from None
+    except errors.InvalidRngError as error:
+        raise mistake(
+            "from_linen",
+            got=f"a random stream that is missing ({error})",
+            expected="train=True with a key, and all streams in rngs",
+        ) from None
+    except jax.errors.ConcretizationTypeError as error:
+        raise mistake(
+            "from_linen",
+            got=f"a module that decides by a traced value ({str(error).splitlines()[0]})",
+            expected="one that decides by values that Python knows",
+            remedy="In linen.remat name flags such as deterministic by their places, of which self "
+            "has 0: linen.remat(Block, static_argnums=(2,)).",
+        ) from error
 
 
 def from_nnx(
@@ -101,13 +118,14 @@ def from_nnx(
 ) -> Model:
     """The model of a module of Flax's NNX, or of a function of ``rngs`` that makes it.
 
-    params are its `nnx.Param`s, and the state its `nnx.BatchStat`s, by the names of attributes. Of
-    a module, ``init`` returns the values that it has, and of a function those that it draws.
+    params are its `nnx.Param`s, and the state its `nnx.BatchStat`s, by the names of attributes, and
+    its arrays that are no variables: constants, which an optimizer does not change, in Flax as
+    here. Of this kind are the scales of `nnx.WeightNorm`; those of `jnn.weight_norm` are trained.
+    Of a module, ``init`` returns the values that it has, and of a function those that it draws.
     ``rank`` and ``call`` are as in `from_linen`; modules are set to ``train()`` and ``eval()``.
 
-    Raises `JnnError` for variables of other kinds, such as caches, and for a mask; and for arrays
-    that are no variables, such as the scales of `nnx.WeightNorm`: Flax does not train them either,
-    and with ``use_scale=False`` it has none. `jnn.weight_norm` has scales that are trained.
+    Raises `JnnError` for variables of other kinds, such as caches, for a random key that is no
+    variable, and for a mask.
 
     >>> import jax, jax.numpy as jnp
     >>> model = from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
@@ -119,10 +137,11 @@ def from_nnx(
     like = module if is_made else nnx.eval_shape(lambda: module(nnx.Rngs(0)))
     called = call or call_of(type(like).__call__, like)
     caller = f"{type(like).__name__} of NNX"
+    _check_arrays(like, caller)
 
     def parts(module):
         graph, params, state, draws, others = nnx.split(
-            module, nnx.Param, nnx.BatchStat, nnx.RngState, ...
+            module, nnx.Param, _STATE, nnx.RngState, ...
         )
         kinds = {_kind(variable): 0 for _, variable in nnx.to_flat_state(others)}
         check_collections(kinds, (), caller)
@@ -148,16 +167,37 @@ def from_nnx(
         merged = nnx.merge(graph, *trees)
         merged.train() if train else merged.eval()
         y = called(merged, one_leading_axis(x, rank), train)
-        return leading_axes_of(x, y, rank), _as_dict(
-            nnx.state(merged, nnx.BatchStat)
-        ) if train else state
+        new = _as_dict(nnx.state(merged, _STATE)) if train else state
+        return leading_axes_of(x, y, rank), new
 
     return Model(init, apply)
 
 
+def _is_constant(path: Any, leaf: Any) -> bool:
+    """Whether a leaf is an array of numbers that is no variable."""
+    is_variable = isinstance(leaf, nnx.Variable)
+    return not is_variable and not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _check_arrays(module: nnx.Module, caller: str) -> None:
+    """Refuse attributes that NNX, where it traces, does not see to be arrays."""
+    for _, part in nnx.iter_modules(module):
+        for name, value in vars(part).items():
+            if isinstance(value, jax.Array) and not nnx.is_data(value):
+                raise mistake(
+                    caller,
+                    got=f"the array {type(part).__name__}.{name}, which NNX loses in a program",
+                    expected="one that it keeps",
+                    remedy="Assign it as nnx.data(...), or give a module in place of a function.",
+                )
+
+
+_STATE = nnx.filterlib.Any(nnx.BatchStat, _is_constant)
+
+
 def _kind(variable: Any) -> str:
-    """What a variable is called; modules may have arrays that are none, which are not trained."""
-    return type(variable).__name__ if isinstance(variable, nnx.Variable) else "plain array"
+    """What a variable is called, or a random key that is none."""
+    return type(variable).__name__ if isinstance(variable, nnx.Variable) else "random key"
 
 
 def _as_dict(state: nnx.State) -> Params | State:
@@ -168,7 +208,7 @@ def _as_dict(state: nnx.State) -> Params | State:
         node = tree
         for name in names:
             node = node.setdefault(name, {})
-        node[last] = variable.get_value()
+        node[last] = variable.get_value() if isinstance(variable, nnx.Variable) else variable
     return tree
 
 
@@ -179,7 +219,8 @@ def _as_state(template: nnx.State, tree: Mapping[str, Any]) -> nnx.State:
         value: Any = tree
         for name in map(str, path):
             value = value[name]
-        variables.append((path, variable.replace(value)))
+        is_variable = isinstance(variable, nnx.Variable)
+        variables.append((path, variable.replace(value) if is_variable else value))
     return nnx.from_flat_state(variables)
 
 

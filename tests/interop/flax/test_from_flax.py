@@ -1,5 +1,7 @@
 """Modules of Flax as models: the same numbers as in Flax, and the laws of models."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -205,16 +207,55 @@ def test_what_has_no_place_is_refused(act, message):
         act()
 
 
+def test_arrays_that_are_no_variables_are_state_that_training_leaves_alone():
+    made = nnx.WeightNorm(nnx.Linear(4, 3, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(1))
+    made.scales = nnx.data({("kernel",): 1 + jnp.arange(3.0)})
+    model, x = from_nnx(made), SEQUENCES[0]
+    params, state = model.init(KEY, x)
+    assert params.keys() == {"layer_instance"}
+    np.testing.assert_array_equal(jax.tree.leaves(state), [[1, 2, 3]])
+    y, new = jax.jit(functools.partial(model.apply, train=True))(params, state, x)
+    jax.tree.map(np.testing.assert_array_equal, new, state)
+    np.testing.assert_allclose(y, nnx.jit(lambda module, x: module(x))(made, x), atol=1e-6)
+
+
+class Table(nnx.Module):
+    """Arrays that are no variables: one by its own name, and a random key."""
+
+    def __init__(self, key=None):
+        self.table, self.key = jnp.arange(4.0), key
+
+    def __call__(self, x):
+        return x + self.table
+
+
+def test_an_array_that_nnx_loses_where_it_traces_is_named():
+    of_instance = from_nnx(Table())
+    state = of_instance.init(KEY, SEQUENCES)[1]
+    np.testing.assert_array_equal(of_instance.apply({}, state, jnp.ones(4))[0], 1 + jnp.arange(4))
+    with pytest.raises(
+        jnn.JnnError, match=r"Table of NNX: got the array Table.table, .*nnx.data\("
+    ):
+        from_nnx(lambda rngs: Table())
+
+
 def test_variables_of_other_kinds_are_refused():
     class Counter(nnx.Module):
         def __init__(self):
             self.count = nnx.Variable(jnp.zeros(()))
 
-    scaled = from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs))
-    with pytest.raises(jnn.JnnError, match="WeightNorm of NNX: got variables of the kind plain a"):
-        jax.eval_shape(scaled.init, KEY, jnp.ones(2))
-    whole = {"use_scale": False}
-    scaled = from_nnx(lambda rngs: nnx.WeightNorm(nnx.Linear(2, 3, rngs=rngs), rngs=rngs, **whole))
-    assert jax.eval_shape(scaled.init, KEY, jnp.ones(2))[0].keys() == {"layer_instance"}
     with pytest.raises(jnn.JnnError, match="Counter of NNX: got variables of the kind Variable"):
         from_nnx(Counter())
+    with pytest.raises(jnn.JnnError, match="Table of NNX: got variables of the kind random key"):
+        from_nnx(Table(key=KEY))
+
+
+def test_flags_of_a_module_that_is_recomputed():
+    """`linen.remat` traces what has a name, so that flags are passed by position."""
+    module = linen.remat(LinenBlock, static_argnums=(2,))()
+    params, state = started(from_linen(module), SEQUENCES)
+    y = jax.jit(from_linen(module).apply)(params, state, SEQUENCES)[0]
+    expected = jax.jit(lambda x: module.apply({"params": params}, x, True))(SEQUENCES)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+    with pytest.raises(jnn.JnnError, match=r"by a traced value .* static_argnums=\(2,\)"):
+        jax.eval_shape(from_linen(linen.remat(LinenBlock)()).init, KEY, SEQUENCES)
