@@ -15,9 +15,9 @@ import jax.numpy as jnp
 
 from jnn.activations import with_examples
 from jnn.errors import JnnError, mistake
-from jnn.functions import as_model, identity
+from jnn.functions import as_model, check_keeps_apart, identity, looks_across
 from jnn.integers import check_integer
-from jnn.masks import follow_child, following
+from jnn.masks import axes_of_elements, follow_child, following, is_of_pairs
 from jnn.model import (
     Model,
     Params,
@@ -220,6 +220,8 @@ def parallel(
                 name, model, params, state, x, key=key, train=train, mask=mask
             )
             new_state |= child_state
+        if mask is not None and combine is not None:
+            _check_combination(combine, x, tuple(outputs.values()), mask)
         return join(outputs), new_state
 
     def carry(params, x_t, length):
@@ -259,7 +261,19 @@ def parallel(
             )
         return functools.reduce(jnp.logical_and, of_sequences) if of_sequences else None
 
+    if combine is not None and looks_across(combine, len(models)):
+        return Model(init, apply, follow=follow)
     return assembled(models.values(), Model(init, apply, carry, step, read, follow))
+
+
+def _check_combination(combine: Callable, x: Any, outputs: tuple, mask: jax.Array) -> None:
+    """Refuse a ``combine`` that looks across the elements of padded sequences."""
+    n = mask.ndim - is_of_pairs(mask, x)
+    sequences = [leaf for leaf in jax.tree.leaves(outputs) if axes_of_elements(leaf) >= n]
+    found = [leaf.shape[:n] for leaf in sequences]
+    if found:
+        leading = mask.shape[:n] if mask.shape[:n] in found else found[0]
+        check_keeps_apart("parallel", lambda outputs: combine(*outputs), outputs, leading)
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
@@ -273,18 +287,18 @@ def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> M
     >>> block.apply(*block.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4))[0].shape
     (4,)
     """
+    return parallel(body=body, shortcut=shortcut, combine=_sum)
 
-    def add(y, x):
-        if y.shape != x.shape:
-            raise mistake(
-                "residual",
-                got=f"a body that makes {y.shape} and a shortcut that makes {x.shape}",
-                expected="equal shapes",
-                remedy="Pass a shortcut such as dense(features).",
-            )
-        return y + x
 
-    return parallel(body=body, shortcut=shortcut, combine=add)
+def _sum(y: Any, x: Any) -> Any:
+    if y.shape != x.shape:
+        raise mistake(
+            "residual",
+            got=f"a body that makes {y.shape} and a shortcut that makes {x.shape}",
+            expected="equal shapes",
+            remedy="Pass a shortcut such as dense(features).",
+        )
+    return y + x
 
 
 def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import itertools
 import warnings
 import weakref
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import numpy as np
 from jax.core import Tracer
 
 from jnn.errors import mistake
-from jnn.masks import fits, is_of_pairs
-from jnn.model import Model, no_params, pointwise
+from jnn.masks import axes_of_elements, is_of_pairs
+from jnn.model import Model, no_params, pointwise, where
+
+Shape = tuple[int, ...]
 
 GUESSES = [jax.ShapeDtypeStruct((features,), jnp.float32) for features in (60, 4, 1)]
 GUESSES += [jax.ShapeDtypeStruct((), jnp.int32)]
@@ -40,18 +43,23 @@ def function(f: Callable[[Any], Any]) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         if mask is not None:
-            _check_mask(f, x, mask)
+            n = mask.ndim - is_of_pairs(mask, x)
+            check_keeps_apart("chain", f, x, mask.shape[:n])
         return f(x), state
 
     model = pointwise(no_params, apply)
-    return Model(model.init, model.apply) if _looks_across(f) else model
+    return Model(model.init, model.apply) if looks_across(f) else model
 
 
-def _looks_across(f: Callable) -> bool:
-    """Whether no guess at an element lets f treat it alone, and some tell that it does not."""
+def looks_across(f: Callable, values: int = 1) -> bool:
+    """Whether no guess at an element lets f treat it alone, and some tell that it does not.
+
+    f takes so many ``values``, such as the outputs of several parts.
+    """
     with contextlib.suppress(TypeError, KeyError):  # not every callable has a hash
         return _FOUND[f]
-    verdicts = {_keeps_leading_axes(f, element) for element in GUESSES}
+    alike = lambda element: f(*[element] * values)
+    verdicts = {_keeps_leading_axes(alike, element) for element in GUESSES}
     found = False in verdicts and True not in verdicts
     with contextlib.suppress(TypeError):
         _FOUND[f] = found
@@ -140,8 +148,11 @@ def treats_alone(f: Callable[[Any], Any], element: Any) -> bool | None:
         pairs = list(zip(*map(jax.tree.leaves, (f(values), each(values))), strict=True))
     if any(isinstance(leaf, Tracer) for pair in pairs for leaf in pair):
         return True  # f has traced values of its own: its shapes are all that is known
-    same = lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-3, equal_nan=True)
-    return all(same(a, b) for a, b in pairs)
+    return all(itertools.starmap(_alike, pairs))
+
+
+def _alike(a: Any, b: Any) -> bool:
+    return np.allclose(a, b, rtol=1e-3, atol=1e-3, equal_nan=True)
 
 
 def _keeps_leading_axes(f: Callable, element: Any) -> bool | None:
@@ -170,16 +181,31 @@ def _batch(element: Any) -> Any:
     return jax.tree.map(more, element)
 
 
-def _check_mask(f: Callable, x: Any, mask: jax.Array) -> None:
-    """Refuse a function that looks across the elements of a padded sequence."""
-    n = mask.ndim - is_of_pairs(mask, x)
-    if not all(fits(mask, leaf, pairs=n < mask.ndim) for leaf in jax.tree.leaves(x)):
+def check_keeps_apart(caller: str, f: Callable[[Any], Any], x: Any, leading: Shape) -> None:
+    """Refuse a function of x that looks across the elements of a padded sequence.
+
+    x is an array or a pytree of them, such as the outputs of several parts. Those with the leading
+    axes ``(..., T)`` are sequences, the others belong to all elements alike.
+    """
+    n = len(leading)
+    leaves, structure = jax.tree.flatten(x)
+    along = [axes_of_elements(leaf) >= n and leaf.shape[:n] == leading for leaf in leaves]
+    if not any(along):
         return
-    element = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[n:], leaf.dtype), x)
-    if treats_alone(f, element) is False:
+
+    def with_leading(axes: Shape) -> Any:
+        first = [(axes, n) if sequence else (axes[:-1], n - 1) for sequence in along]
+        shapes = [(*axes, *leaf.shape[k:]) for leaf, (axes, k) in zip(leaves, first, strict=True)]
+        pairs = zip(shapes, leaves, strict=True)
+        return structure.unflatten(jax.ShapeDtypeStruct(a, leaf.dtype) for a, leaf in pairs)
+
+    verdict = treats_alone(f, with_leading(())) if all(along) else None
+    for axes in ((2,) * (n - 1) + (3,), leading):  # f may know the sizes of x
+        verdict = _keeps_apart(f, with_leading(axes), axes, along) if verdict is None else verdict
+    if verdict is False:
         name = getattr(f, "__name__", repr(f))
         raise mistake(
-            "chain",
+            caller,
             got=f"a mask, and the function {name}, which looks across time",
             expected="a layer that knows which elements are real",
             remedy=(
@@ -187,3 +213,32 @@ def _check_mask(f: Callable, x: Any, mask: jax.Array) -> None:
                 "apply takes the mask."
             ),
         )
+
+
+def _keeps_apart(f: Callable, x: Any, leading: Shape, along: list[bool]) -> bool | None:
+    """Whether no element of f(x) depends on another element; None where f cannot take such an x.
+
+    Every second element is replaced: only these may change.
+    """
+    if _shape_of_output(f, x) is None:
+        return None
+    rng = np.random.default_rng(0)
+    leaves, structure = jax.tree.flatten(x)
+    draw = lambda leaf: jnp.asarray(4 * rng.random(leaf.shape), leaf.dtype)
+    n, is_odd = len(leading), np.arange(leading[-1]) % 2 == 1
+    for is_new in (is_odd, ~is_odd):
+        with jax.ensure_compile_time_eval():  # inside of jax.jit too
+            places, before = jnp.broadcast_to(is_new, leading), list(map(draw, leaves))
+            pairs = zip(before, along, strict=True)
+            after = [
+                where(places, draw(leaf), leaf) if sequence else leaf for leaf, sequence in pairs
+            ]
+            y = [jax.tree.leaves(f(structure.unflatten(leaves))) for leaves in (before, after)]
+        for a, b in zip(*y, strict=True):
+            if isinstance(a, Tracer) or isinstance(b, Tracer):
+                continue  # f has traced values of its own: its shapes are all that is known
+            if a.shape[:n] == leading:
+                a, b = (np.compress(~is_new, leaf, axis=n - 1) for leaf in (a, b))
+            if not _alike(a, b):
+                return False
+    return True

@@ -20,6 +20,11 @@ def check_mask(caller: str, mask: Any) -> None:
         raise mistake(caller, got=got, expected="an array of bool", remedy=remedy)
 
 
+def axes_of_elements(leaf: Any) -> int:
+    """The number of axes that elements are along: not the last one, of features."""
+    return leaf.ndim - 1 if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.ndim
+
+
 def is_of_pairs(mask: jax.Array, x: Any) -> bool:
     """Whether a mask is of pairs of elements of x: it has more axes than elements are along.
 
@@ -28,7 +33,7 @@ def is_of_pairs(mask: jax.Array, x: Any) -> bool:
     (False, True)
     """
     check_mask("mask", mask)
-    return all(_axes(leaf) < mask.ndim for leaf in jax.tree.leaves(x))
+    return all(axes_of_elements(leaf) < mask.ndim for leaf in jax.tree.leaves(x))
 
 
 def fits(mask: jax.Array, x: Any, *, pairs: bool = False) -> bool:
@@ -40,7 +45,10 @@ def fits(mask: jax.Array, x: Any, *, pairs: bool = False) -> bool:
     """
     shape = mask.shape[:-1] if pairs else mask.shape
     leaves = jax.tree.leaves(x)
-    return any(_axes(leaf) >= len(shape) and leaf.shape[: len(shape)] == shape for leaf in leaves)
+    return any(
+        axes_of_elements(leaf) >= len(shape) and leaf.shape[: len(shape)] == shape
+        for leaf in leaves
+    )
 
 
 def has_time(mask: jax.Array, x: Any, *, pairs: bool = False) -> bool:
@@ -50,7 +58,7 @@ def has_time(mask: jax.Array, x: Any, *, pairs: bool = False) -> bool:
     >>> has_time(mask, jnp.ones((5, 4, 3))), has_time(mask, jnp.ones((5, 3)))
     (True, False)
     """
-    return any(_axes(leaf) >= mask.ndim - pairs for leaf in jax.tree.leaves(x))
+    return any(axes_of_elements(leaf) >= mask.ndim - pairs for leaf in jax.tree.leaves(x))
 
 
 def following(
@@ -83,8 +91,3 @@ def follow_child(
     """The mask of y, the output for x of the child ``name`` with its own params and state."""
     with scope(name):
         return following(model, params.get(name, {}), state.get(name, {}), x, y, mask)
-
-
-def _axes(leaf: Any) -> int:
-    """The number of axes that elements are along: not the last one of features."""
-    return leaf.ndim - 1 if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf.ndim

@@ -51,14 +51,21 @@ class Run:
     call: Callable[[Call], Any]
     params: Params
     """The params of all parts."""
-    mask: jax.Array | None = None
-    """The mask that the whole model was given."""
+    whole_mask: jax.Array | None = None
     key: jax.Array | None = None
     """The key that the whole model was given."""
     is_of_pairs: bool = False
     """Whether the mask is of pairs of elements."""
     calls: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     trace: Any = dataclasses.field(default_factory=_trace_state)
+    knows_padding: bool = False
+    """Whether the flow has looked at the mask, or a part has made one value of a sequence."""
+
+    @property
+    def mask(self) -> jax.Array | None:
+        """The mask that the whole model was given."""
+        self.knows_padding = True
+        return self.whole_mask
 
     def __call__(self, name: str, x: Any, **options: Any) -> Any:
         """The output of the part for x.
@@ -80,7 +87,11 @@ class Run:
         if "key" not in options:
             options["key"] = self._key_of_call(earlier, is_inside)
         label = f"{name} {earlier + 1}" if earlier else name
-        return self.call(Call(name, x, label=label, is_inside=is_inside, **options))
+        y = self.call(Call(name, x, label=label, is_inside=is_inside, **options))
+        mask = options["mask"]
+        if mask is not None and not has_time(mask, y, pairs=is_of_pairs(mask, x)):
+            self.knows_padding = True
+        return y
 
     def _key_of_call(self, earlier: int, is_inside: bool) -> jax.Array | None:
         if self.key is None or is_inside:
@@ -89,17 +100,18 @@ class Run:
 
     def _mask_for(self, name: str, x: Any, is_inside: bool) -> jax.Array | None:
         """The mask of the whole model where x has its elements, None where x has no time."""
-        if self.mask is None:
+        mask = self.whole_mask
+        if mask is None:
             return None
-        if not is_inside and fits(self.mask, x, pairs=self.is_of_pairs):
-            return self.mask
-        if not is_inside and not has_time(self.mask, x, pairs=self.is_of_pairs):
+        if not is_inside and fits(mask, x, pairs=self.is_of_pairs):
+            return mask
+        if not is_inside and not has_time(mask, x, pairs=self.is_of_pairs):
             return None
         shapes = ", ".join(str(leaf.shape) for leaf in jax.tree.leaves(x))
         where = " inside a transformation of JAX" if is_inside else ""
         raise mistake(
             f"wired: run({name!r}, x)",
-            got=f"x of shape {shapes}{where}, and a model with a mask of shape {self.mask.shape}",
+            got=f"x of shape {shapes}{where}, and a model with a mask of shape {mask.shape}",
             expected="the mask of this x",
             remedy=f"Pass it, or None: run({name!r}, x, mask=...).",
         )
@@ -114,8 +126,9 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
     ``flow``       a plain JAX function. The same function takes a whole sequence and one element of
                    it, so that it must not mix elements of time; if it does, set
                    ``streaming=False``, and use ``run.mask`` in the flow, or it takes the padding of
-                   sequences for elements: ``check_model(model, x, sequence=True)`` of `jnn.testing`
-                   tells.
+                   sequences for elements. A flow that makes one value of a sequence without
+                   ``run.mask`` refuses masks; of those that keep its length,
+                   ``check_model(model, x, sequence=True)`` of `jnn.testing` tells.
     ``parts``      the models, by name. A part that is called twice has one set of params, but other
                    draws and a carry of its own for each call. ``run.params[name]`` are the params
                    of a part, for tied weights: call the part first.
@@ -198,7 +211,10 @@ def wired(flow: Flow, parts: Mapping[str, Model | Callable], *, streaming: bool 
             new_state.update(child_state)
             return y
 
-        return flow(_run(call, params, x, key, mask), x), new_state
+        run = _run(call, params, x, key, mask)
+        y = flow(run, x)
+        _check_padding(run, y)
+        return y, new_state
 
     def carry(params, x_t, length):
         carries = {}
@@ -249,6 +265,19 @@ def _identity(x: Any) -> Any:
 def _run(call: Callable, params: Params, x: Any, key: Any, mask: jax.Array | None) -> Run:
     pairs = mask is not None and is_of_pairs(mask, x)
     return Run(call, params, mask, key, pairs)
+
+
+def _check_padding(run: Run, y: Any) -> None:
+    """Refuse a flow that makes one value of a sequence, and cannot know its padding."""
+    mask = run.whole_mask
+    if mask is None or run.knows_padding or has_time(mask, y, pairs=run.is_of_pairs):
+        return
+    raise mistake(
+        "wired",
+        got="a mask, and a flow that makes one value of a sequence without it",
+        expected="a flow that knows which elements are real",
+        remedy="Use run.mask in the flow, or a part such as jnn.last_element().",
+    )
 
 
 def _check_same_state(name: str, state: State, child_state: State) -> None:

@@ -69,7 +69,18 @@ LAYERS = {
     "residual": jnn.residual(jnn.conv(2, (3,), strides=2), jnn.conv(2, (1,), strides=2)),
     "chain": jnn.chain(jnn.conv(2, (3,), strides=2), jnn.chain(jnn.max_pool((2,)), jnn.gru(2))),
     "per_element": jnn.per_element(jnn.dense(2)),
+    "gated by a summary": jnn.parallel(
+        jnn.conv(2, (3,), strides=2),
+        jnn.global_average_pool(1),
+        combine=lambda a, b: a * b[..., None, :],
+    ),
+    "mean in a flow": jnn.wired(
+        lambda run, x: jnp.mean(run("part", x), -2, where=run.mask[..., None]),
+        {"part": jnn.dense(2)},
+        streaming=False,
+    ),
 }
+REVERSED = lambda a, b: a + b[..., ::-1, :]
 REFUSED = {
     "flatten": jnn.flatten(2),
     "adaptive_average_pool": jnn.adaptive_average_pool((3,)),
@@ -82,6 +93,26 @@ REFUSED = {
     "reversal of all axes": jnn.function(jnp.flip),
     "centring": jnn.function(lambda h: h - h.mean()),
     "sum over time": jnn.function(lambda h: jnp.cumsum(h, axis=1)),
+    "mean of two parts": jnn.parallel(
+        jnn.dense(2), jnn.dense(2), combine=lambda a, b: (a * b).mean(-2)
+    ),
+    "one part, reversed": jnn.parallel(jnn.dense(2), jnn.identity, combine=REVERSED),
+    "mean of shorter parts": jnn.parallel(
+        jnn.conv(2, (3,), strides=2),
+        jnn.global_average_pool(1),
+        combine=lambda a, b: (a * b[..., None, :]).mean(-2),
+    ),
+    "weights of all elements": jnn.function(
+        lambda h: jnp.einsum("...td,t->...d", h, jnp.arange(float(PADDED)))
+    ),
+    "mean in a flow": jnn.wired(
+        lambda run, x: run("part", x).mean(-2), {"part": jnn.dense(2)}, streaming=False
+    ),
+    "last element in a flow": jnn.wired(
+        lambda run, x: run("out", run("rnn", x)[..., -1, :]),
+        {"rnn": jnn.gru(2), "out": jnn.dense(2)},
+        streaming=False,
+    ),
     "tuple of lengths": jnn.parallel(jnn.conv(2, (3,), strides=2), jnn.conv(2, (3,))),
 }
 SUMMARIES = ("last_element", "global_average_pool", "global_max_pool")
@@ -191,6 +222,8 @@ def test_functions_that_look_across_time_do_not_stream():
     assert jnn.streams(jnn.chain(jnn.lstm(4), jax.nn.relu, lambda h: 2 * h))
     assert not jnn.streams(jnn.chain(jnn.lstm(4), lambda h: h[..., -1, :]))
     assert not jnn.streams(jnn.chain(jnn.lstm(4), lambda h: h.mean(-2)))
+    assert not jnn.streams(jnn.parallel(jnn.lstm(4), jnn.gru(4), combine=REVERSED))
+    assert jnn.streams(jnn.parallel(jnn.lstm(4), jnn.gru(4), combine=jnp.multiply))
     assert jnn.streams(jnn.function(lambda tokens: jax.nn.one_hot(tokens, 5)))
 
 

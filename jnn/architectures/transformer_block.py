@@ -235,7 +235,7 @@ def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
 def without_pairs(run: Run, h: jax.Array) -> Run:
     """The run without a mask of pairs, which only self-attention accepts."""
     is_of_pairs = run.mask is not None and run.mask.ndim >= h.ndim
-    return dataclasses.replace(run, mask=None) if is_of_pairs else run
+    return dataclasses.replace(run, whole_mask=None) if is_of_pairs else run
 
 
 def norm(config: BlockConfig) -> Model:
