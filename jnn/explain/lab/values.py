@@ -67,7 +67,9 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     shapes = capture(example)
     batched = _traced(capture, _with_batch(example))
     longer = {name: _in_other_lengths(capture, example, name) for name in _inputs(example)}
-    lengths = {name: n for name, n in _lengths(example).items() if _is_cut(shapes, longer[name])}
+    lengths = _lengths(example)
+    cut = {name: n for name, n in lengths.items() if _is_cut(shapes, longer[name])}
+    only = {name: n for name, n in lengths.items() if not longer[name]}  # that the model takes
     found = []
     for path, shape in shapes.items():
         in_batch = batched.get(path)
@@ -75,9 +77,10 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
         follows = _followed(
             shape.shape, {name: values.get(path) for name, values in longer.items()}
         )
-        for name, length in lengths.items():
-            if length in shape.shape and not any(follows):
-                follows[shape.shape.index(length)] = name
+        for name, length in (cut | only).items():
+            sizes = shape.shape[:-1] if name in only else shape.shape  # the last one has units
+            if length in sizes and not any(follows):
+                follows[sizes.index(length)] = name
         axes = _axes(shape.shape, stacks, [name is not None for name in follows])
         names = tuple(name or "" for name in follows)
         found.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))

@@ -37,6 +37,16 @@ def test_the_first_of_repeated_parts_may_read_the_input():
     }
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("depth", [2, 3])
+def test_copies_within_members(depth):
+    body = jnn.chain(norm=jnn.layer_norm(), dense=jnn.dense(4))
+    network = jnn.chain(inner=jnn.dense(4), blocks=jnn.repeat(jnn.residual(body), depth))
+    texts = explained(jnn.chain(members=jnn.ensemble(network, 2)), 5, 3)
+    assert "" not in texts.values()
+    assert [text for path, text in texts.items() if path.endswith("norm/output")] == [NORM]
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("norm", [jnn.group_norm(2, rank=3), jnn.group_norm(3, rank=2)])
 def test_norms_of_groups_of_channels(norm):

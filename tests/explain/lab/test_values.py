@@ -84,6 +84,17 @@ def test_a_model_that_takes_no_longer_input_has_time_too():
     assert weights == ("attention", ("stack", "head", "query", "key"))
 
 
+def test_a_model_that_takes_one_length_alone_has_time_too():
+    gru = jnn.gru(3)
+
+    def apply(params, state, x, **options):
+        return gru.apply(params, state, x.reshape(*x.shape[:-2], 6, 2), **options)
+
+    model = jnn.Model(lambda key, x: gru.init(key, x), apply)
+    found = kinds(model, jax.ShapeDtypeStruct((6, 2), jnp.float32))
+    assert found["it/hidden"] == ("sequence", ("time", "unit"))
+
+
 def test_a_value_with_several_names_is_there_once():
     model = jnn.chain(block=jnn.chain(dense=jnn.dense(2)))
     assert list(kinds(model, VECTOR)) == ["it/block/dense/output"]

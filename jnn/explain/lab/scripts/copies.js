@@ -2,10 +2,10 @@
 
 import { Computed } from "./reader.js";
 
-/** The paths of values within each repeated part of a walk, in a part of the outermost. */
+/** The paths of values within each repeated part of a walk, those within others first. */
 export function repeatedPaths(part) {
-  if (part.repeat > 1) return [{ repeat: part.repeat, paths: pathsIn(part) }];
-  return part.rows.flat().flatMap((node) => repeatedPaths(node));
+  const within = part.rows.flat().flatMap((node) => repeatedPaths(node));
+  return part.repeat > 1 ? [...within, { repeat: part.repeat, paths: pathsIn(part) }] : within;
 }
 
 function pathsIn(part) {
@@ -19,24 +19,36 @@ function pathsIn(part) {
  */
 export function aroundCopies(walk, readers, at, sources) {
   const parts = repeatedPaths(walk).map(({ repeat, paths }) => {
-    const inside = readers.filter(({ path, stacks }) => paths.includes(path) && stacks === repeat);
+    const inside = readers.filter((reader) => paths.includes(reader.path) && has(reader, repeat));
     const shortcuts = inside.filter(({ path }) => path.endsWith("shortcut/output"));
     const last = inside.findLast((reader) => !shortcuts.includes(reader));
     const first = readers.indexOf(inside[0]);
     const isEntering = (reader) => last && reader.isLike(last);
     const nearest = [...sources, ...readers.slice(0, Math.max(0, first))].findLast(isEntering);
-    const before = nearest?.stacks > 1 ? ofLast(nearest) : nearest;
+    const isRepeated = nearest && nearest.stacks === inside[0].stacks;
+    const before = isRepeated && has(nearest, repeat) ? ofLast(nearest) : nearest;
     const terms = inside.filter((reader) => isAdded(reader) && reader.isLike(last));
     const added = before && terms.length > 1 && !shortcuts.length ? terms : [];
     return { inside, shortcuts, last, first, before, added };
   });
   const around = parts.find(({ inside }) => inside.includes(readers[at]));
   if (around) return entering(readers[at], around);
-  const behind = parts.findLast(({ first, last }) => last && first < at);
+  const known = parts.filter(({ first, last }) => last && first < at).toReversed();
+  const behind = known.toSorted((a, b) => a.first - b.first).at(-1);
   if (!behind) return [];
   const { last, shortcuts, before, added } = behind;
   const sum = added.length ? [withAdded(before, added, "what leaves this copy", 1)] : [];
   return [last, ...shortcuts, ...sum].map((reader) => ofLast(reader));
+}
+
+/** Whether the first axis of a value is that of so many copies; behind it may be that of members. */
+function has({ value }, copies) {
+  return value.scans > 0 && value.axes[0] === "stack" && value.shape[0] === copies;
+}
+
+/** How many stacks each copy of a value has: those of members. */
+function membersOf({ stacks, value }) {
+  return stacks / value.shape[0];
 }
 
 /** The shortcuts, and what enters each copy, if a copy gives its last value or adds a shortcut. */
@@ -55,10 +67,15 @@ function isAdded({ path }) {
 
 /** What enters each copy, or with 1 `more` leaves it, if each adds values to what enters it. */
 function withAdded(before, added, path, more) {
-  const get = ({ stack = 0, ...place }) => {
-    let sum = before.get(place);
+  const members = membersOf(added[0]);
+  const get = (at) => {
+    const member = (at.stack ?? 0) % members;
+    const copies = Math.floor((at.stack ?? 0) / members) + more;
+    let sum = before.get({ ...at, stack: member });
     for (const reader of added) {
-      for (let copy = 0; copy < stack + more; copy++) sum += reader.get({ ...place, stack: copy });
+      for (let copy = 0; copy < copies; copy++) {
+        sum += reader.get({ ...at, stack: copy * members + member });
+      }
     }
     return sum;
   };
@@ -72,8 +89,11 @@ function plus(a) {
 
 /** What the copy before gives, the first one being given `before`. */
 function ofCopyBefore(given, before) {
-  const from = ({ stack, ...place }) =>
-    stack ? [given, { ...place, stack: stack - 1 }] : [before, place];
+  const members = membersOf(given);
+  const from = ({ stack = 0, ...place }) => {
+    const isFirst = stack < members;
+    return [isFirst ? before : given, { ...place, stack: isFirst ? stack : stack - members }];
+  };
   const get = (place) => {
     const [reader, there] = from(place);
     return reader.get(there);
@@ -88,8 +108,10 @@ function ofCopyBefore(given, before) {
 /** A stacked value of the last copy. */
 function ofLast(reader) {
   const { value } = reader;
-  const kept = value.axes.flatMap((name, axis) => (name === "stack" ? [] : [axis]));
-  const there = (place) => ({ ...place, stack: reader.stacks - 1 });
+  const members = membersOf(reader);
+  const kept = value.axes.map((_, axis) => axis).slice(1);
+  const last = reader.stacks - members;
+  const there = (place) => ({ ...place, stack: last + ((place.stack ?? 0) % members) });
   return new Computed(
     {
       ...value,

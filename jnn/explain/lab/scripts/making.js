@@ -13,11 +13,12 @@ import { dots, modulations } from "./products.js";
 import { rearranged } from "./rearranged.js";
 import { positions, times } from "./positions.js";
 import { attention } from "./softmax.js";
-import { activations, embeddings, ends, flattened, norms, pools, sums } from "./steps.js";
+import { activations, embeddings, ends, flattened, norms, pools, spread, sums } from "./steps.js";
 
 const LAYERS = [embeddings, linear, cells, attention, positions, times, norms, ends, pools];
 const OTHERS = [
   flattened,
+  spread,
   activations,
   rearranged,
   joined,
@@ -62,7 +63,6 @@ export class Making {
         ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
         ...earlier.filter((reader) => isFloat(reader.value.dtype)),
       ],
-      params: new Params(lab, model.params, own),
       tokens: inputs.filter((_, i) => lab.input.leaves[i].dtype === "int32"),
       sibling,
       length: (source) => realSize(source, "time", this.page.real),
@@ -74,21 +74,32 @@ export class Making {
     const context = this.context(value);
     const { reader } = context;
     if (this.page.model.changes().some(({ path }) => path === value.path)) return null;
+    const { lab, model } = this.page;
+    const orders = reader.stacked.length > 1 ? [false, true] : [false];
+    const params = orders.map((isReversed) => new Params(lab, model.params, reader, isReversed));
     const known = this.found.get(value.path);
     for (const rule of known ? [known] : RULES) {
-      let tries = 0;
-      let best = { error: Infinity };
-      for (const explanation of rule(reader, context)) {
-        if (tries++ > MOST_TRIES) break;
-        const error = errorOf(explanation, reader, at, this.page.real, this.tolerance);
-        if (error < best.error) best = { error, explanation };
-        if (best.explanation && best.explanation.kind !== "function") break;
-      }
-      if (!best.explanation) continue;
+      const tried = params.map((own) => this.best(rule, { ...context, params: own }, at));
+      const explanation = tried.find((found) => found !== null);
+      if (!explanation) continue;
       this.found.set(value.path, rule);
-      return best.explanation;
+      return explanation;
     }
     return null;
+  }
+
+  /** The explanation of a rule that is right, of several functions the nearest one; else null. */
+  best(rule, context, at) {
+    const { reader } = context;
+    let tries = 0;
+    let best = { error: Infinity, explanation: null };
+    for (const explanation of rule(reader, context)) {
+      if (tries++ > MOST_TRIES) break;
+      const error = errorOf(explanation, reader, at, this.page.real, this.tolerance);
+      if (error < best.error) best = { error, explanation };
+      if (best.explanation && best.explanation.kind !== "function") break;
+    }
+    return best.explanation;
   }
 }
 

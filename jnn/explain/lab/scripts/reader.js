@@ -71,6 +71,11 @@ export class Reader {
     return { ...place, stack: rest };
   }
 
+  /** The number of an element among those of one stack. */
+  numberOf(place) {
+    return this.own.reduce((number, { name, n }) => number * n + (place[name] ?? 0), 0);
+  }
+
   /** Which captured value an element is of, and where in it; null where it is computed here. */
   origin(place) {
     const index = this.indexOf(place.stack ?? 0);
@@ -115,23 +120,27 @@ export class Computed extends Reader {
 
 /** Params and state by their paths; of stacked ones the part of one stack of a value. */
 export class Params {
-  constructor(lab, arrays, reader = null) {
-    this.sizes = reader ? reader.stacked.map(({ n }) => n) : [];
+  /** Of a value with several axes of stacks the params may have them the other way round. */
+  constructor(lab, arrays, reader = null, isReversed = false) {
+    const sizes = reader ? reader.stacked.map(({ n }) => n) : [];
+    this.indexOf = (stack) =>
+      isReversed ? unravel(stack, sizes).toReversed() : unravel(stack, sizes);
+    this.sizes = isReversed ? sizes.toReversed() : sizes;
     this.found = new Map(
       lab.params.map(({ path, shape }, i) => [path, { shape, data: arrays[i] }]),
     );
   }
 
-  /** `{shape, data}` of one stack of so many, of as many axes as `rank`; null where there is none. */
+  /** `{shape, data}` of one stack, of as many axes as `rank`; null where there is none. */
   get(path, rank, stack = 0) {
     const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
     if (!found || found.shape.length < rank) return null;
     const extra = found.shape.length - rank;
-    const shape = found.shape.slice(extra);
+    const [own, shape] = [found.shape.slice(0, extra), found.shape.slice(extra)];
+    const index = this.indexOf(stack).slice(0, extra); // the last axes are those of sequences
+    const isOfMembers = own.every((n, axis) => n === this.sizes[axis]);
+    const number = isOfMembers ? index.reduce((sum, i, axis) => sum * own[axis] + i, 0) : stack;
     const size = product(shape);
-    const own = found.shape.slice(0, extra);
-    const isFirst = own.every((n, axis) => n === this.sizes[axis]); // members of several inputs
-    const number = isFirst ? Math.floor(stack / product(this.sizes.slice(extra))) : stack;
     const start = size * (number % product(own));
     return { shape, data: found.data.subarray(start, start + size) };
   }

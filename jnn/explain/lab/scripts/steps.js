@@ -26,14 +26,22 @@ export function* activations(reader, { earlier }) {
 /** The elements of an earlier value in another shape. */
 export function* flattened(reader, { earlier }) {
   for (const source of earlier) {
-    if (source.count !== reader.count || source.isLike(reader) || reader.own.length !== 1) continue;
-    const place = (at) => ({ ...source.placeOf(at.unit ?? 0), stack: at.stack });
-    yield made(
-      "function",
-      "the same number, in a row",
-      (at) => source.get(place(at)),
-      (at) => [part(source, place(at), "x")],
-    );
+    if (source.count !== reader.count || source.isLike(reader)) continue;
+    const place = (at) => ({ ...source.placeOf(reader.numberOf(at)), stack: at.stack });
+    const text = `the same number, in ${reader.own.length === 1 ? "a row" : "another shape"}`;
+    const parts = (at) => [part(source, place(at), "x")];
+    yield made("function", text, (at) => source.get(place(at)), parts);
+  }
+}
+
+/** The elements of a vector at each step of a sequence. */
+export function* spread(reader, { earlier }) {
+  const units = reader.size("unit");
+  if (!units || !reader.size("time") || reader.own.length !== 2) return;
+  for (const source of earlier) {
+    if (source.own.length !== 1 || source.size("unit") !== units) continue;
+    const parts = (at) => [part(source, { unit: at.unit, stack: at.stack }, "x")];
+    yield made("function", "the same number at each step", (at) => source.get(at), parts);
   }
 }
 
