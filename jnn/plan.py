@@ -5,14 +5,21 @@ allocated, however large the model is. What the compiler says of memory, and the
 put in, are then those of one device of the mesh. Temporaries are those of XLA's compiler for CPUs,
 which fuses less than others do and computes bfloat16 in float32: an upper estimate. It sends
 bfloat16 as float32 too; that is counted as it is before the compiler widens it, in bfloat16.
+
+The compiler of a TPU runs without one, where the extra ``tpu`` is installed: it is then what says
+the temporaries, and whether the step fits. Collectives stay those that the partitioner put in,
+which is the same for all: what a TPU makes of them is in pieces, to overlap with products.
 """
 
 import contextlib
+import importlib.metadata
+import importlib.util
 import math
+import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +29,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jnn.errors import mistake
 from jnn.explain.inside.operations import operations
-from jnn.sharding import BATCH, RULES, Rule, sharded, shardings
+from jnn.sharding import BATCH, RULES, Rule, make_mesh, sharded, shardings
 from jnn.wording import size_in_words
 
 GIGA = 1e9
@@ -68,6 +75,47 @@ def topology(text: str) -> tuple[str, int]:
     return chip, math.prod(map(int, numbers))
 
 
+FOR_CPUS = "XLA for CPUs, an upper estimate"
+_TPUS = ("v5e", "v5p", "v6e")
+_ALONE = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-8",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
+}
+"""Without these, libtpu asks the hosts of Google's cloud which TPU there is here."""
+
+
+def tpu_devices(text: str) -> tuple[Any, ...]:
+    """The devices of a topology such as v5e:4x4, for which the compiler of a TPU compiles.
+
+    None of them for a GPU, for a number without sides, and where libtpu is not installed.
+
+    >>> tpu_devices("h100:8")
+    ()
+
+    Raises `JnnError` for sides that no TPU of the kind has.
+    """
+    chip, _, sides = text.partition(":")
+    if chip not in _TPUS or not importlib.util.find_spec("libtpu"):
+        return ()
+    if "x" not in sides and sides != "1":
+        return ()
+    from jax.experimental.topologies import get_topology_desc
+
+    for name, value in _ALONE.items():
+        os.environ.setdefault(name, value)
+    alone = {"topology_name": f"{chip}:1x1", "chips_per_host_bounds": (1, 1, 1)}
+    is_one = set(sides.split("x")) == {"1"}
+    options = alone if is_one else {"topology_name": text}
+    try:
+        return tuple(get_topology_desc(platform="tpu", **options).devices)
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        expected = "sides of a TPU of this kind, as v5e:4x4 or v5p:2x2x4"
+        raise mistake("--topology", got=f"{text!r} ({reason})", expected=expected) from error
+
+
 KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter")
 
 
@@ -95,6 +143,10 @@ class Plan(NamedTuple):
     operations: int
     """In products and convolutions, the device's part of all."""
     collectives: dict[str, Collectives]
+    compiler: str = FOR_CPUS
+    """Whose the temporaries are."""
+    refused: str = ""
+    """Why the compiler of the device has refused the step for its memory; then they are not its."""
 
     @property
     def peak(self) -> int:
@@ -103,7 +155,7 @@ class Plan(NamedTuple):
 
     def fits(self, chip: Chip) -> bool:
         """Whether a device of this kind has the memory."""
-        return self.peak <= chip.memory
+        return not self.refused and self.peak <= chip.memory
 
     def seconds(self, chip: Chip) -> dict[str, float]:
         """The least time of a step by operations, by memory and by links, each alone."""
@@ -117,7 +169,13 @@ class Plan(NamedTuple):
 
 
 def plan(
-    step: Callable, train_state: Any, batch: Any, mesh: Mesh, rules: tuple[Rule, ...] = RULES
+    step: Callable,
+    train_state: Any,
+    batch: Any,
+    mesh: Mesh,
+    rules: tuple[Rule, ...] = RULES,
+    *,
+    tpu: Sequence[Any] = (),
 ) -> Plan:
     """The plan of ``step`` for a train state and a batch of these shapes.
 
@@ -125,6 +183,7 @@ def plan(
                      makes it
     ``train_state``  arrays or their shapes, as ``jax.eval_shape`` gives them
     ``batch``        likewise, with the size of the whole batch in front
+    ``tpu``          devices of `tpu_devices`, as many as the mesh has, whose compiler is asked
 
     >>> import jnn, optax, jax.numpy as jnp
     >>> from jnn.sharding import make_mesh
@@ -140,27 +199,57 @@ def plan(
     >>> found.operations  # twice 2 · 8 · 3 · 4, and 2 · 16 for the norm of the gradient
     416
     """
-    places = shardings(train_state, mesh, rules)
-    with_place = lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
-    start = jax.tree.map(with_place, train_state, places)
-    split = NamedSharding(mesh, PartitionSpec(BATCH))
-    data = jax.tree.map(lambda leaf: with_place(leaf, split), batch)
     counted = operations(jax.make_jaxpr(step)(train_state, batch).jaxpr)
-    lowered = jax.jit(sharded(step, mesh, rules), donate_argnums=0).lower(start, data)
+    lowered, start, data = _lowered(step, train_state, batch, mesh, rules)
     compiled, half = _compiled(lowered)
-    memory = compiled.memory_analysis()
     rest = start._replace(params=(), optimizer_state=())
-    return Plan(
+    found = Plan(
         devices=mesh.size,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(train_state.params)),
         params=_bytes(start.params),
         optimizer_state=_bytes(start.optimizer_state),
         rest=_bytes(rest),
         batch=_bytes(data),
-        temporaries=memory.temp_size_in_bytes if memory else 0,
+        temporaries=_temporaries(compiled),
         operations=counted // mesh.size,
         collectives=collectives(compiled.as_text() or "", half),
     )
+    if not tpu:
+        return found
+    on_tpu = make_mesh(dict(mesh.shape), tpu)
+    return _by_tpu(found, _lowered(step, train_state, batch, on_tpu, rules)[0])
+
+
+def _lowered(
+    step: Callable, train_state: Any, batch: Any, mesh: Mesh, rules: tuple[Rule, ...]
+) -> tuple[Any, Any, Any]:
+    """The step for a mesh, and the shapes of its train state and batch with their places."""
+    places = shardings(train_state, mesh, rules)
+    with_place = lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+    start = jax.tree.map(with_place, train_state, places)
+    split = NamedSharding(mesh, PartitionSpec(BATCH))
+    data = jax.tree.map(lambda leaf: with_place(leaf, split), batch)
+    placed_step = jax.jit(sharded(step, mesh, rules), donate_argnums=0)
+    return placed_step.lower(start, data), start, data
+
+
+def _by_tpu(found: Plan, lowered: Any) -> Plan:
+    """A plan with the temporaries of the compiler of a TPU, or why it refuses the step."""
+    name = f"libtpu {importlib.metadata.version('libtpu')}"
+    try:
+        with _compiled_anew():
+            compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).splitlines()[0]
+        if not reason.startswith("RESOURCE_EXHAUSTED"):
+            raise
+        return found._replace(refused=f"{name}: {reason.partition(': ')[2]}")
+    return found._replace(temporaries=_temporaries(compiled), compiler=name)
+
+
+def _temporaries(compiled: Any) -> int:
+    memory = compiled.memory_analysis()
+    return memory.temp_size_in_bytes if memory else 0
 
 
 @contextlib.contextmanager
@@ -293,6 +382,7 @@ def lines(found: Plan, chip: str) -> list[str]:
         f"  {kind:<20}{_bytes_in_words(each.bytes)} in {each.count:,}"
         for kind, each in found.collectives.items()
     ]
+    said.append(f"Temporaries are those of {found.compiler}.")
     times = found.seconds(device)
     bound = max(times, key=lambda name: times[name])
     said.append(f"A step takes at least {1e3 * times[bound]:.3g} ms: its {bound}.")
@@ -307,6 +397,8 @@ def _bytes_in_words(n: float) -> str:
 
 def verdict(found: Plan, chip: Chip) -> str:
     """Whether it fits, and else what would help most."""
+    if found.refused:
+        return f"It does not fit: {found.refused}"
     if found.fits(chip):
         return f"It fits: {100 * found.peak / chip.memory:.0f} % of the memory."
     kept = found.params + found.optimizer_state + found.rest

@@ -3,6 +3,7 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jax import lax
 
 import jnn
 from experiments import text_generation
+from jnn import plan as plans
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.cli import main
@@ -128,7 +130,7 @@ def test_collectives_in_loops_count_as_often_as_they_iterate():
         once = total(x)
         return lax.fori_loop(0, 5, lambda i, y: y + total(x * y.sum()), once)
 
-    hlo = jax.jit(f).lower(jnp.ones((4, 3))).compile().as_text()
+    hlo = jax.jit(f).lower(jnp.ones((4, 3))).compile().as_text() or ""
     assert collectives(hlo) == {"all-reduce": Collectives(6, 6 * 3 * 4)}
 
 
@@ -244,6 +246,48 @@ def test_the_verdict_says_what_would_help(change, chip, said):
 def test_a_topology_that_there_is_not_is_refused(text):
     with pytest.raises(JnnError, match=r"--topology: got .* expected a chip and a number of them"):
         topology(text)
+
+
+@pytest.fixture
+def by_tpu(monkeypatch):
+    """``by(compile)``: a plan, where ``compile()`` is the compiler of a TPU."""
+    monkeypatch.setattr(plans.importlib.metadata, "version", lambda name: "0.0.42")
+    return lambda compile: plans._by_tpu(PLAN, SimpleNamespace(compile=compile))
+
+
+def test_the_compiler_of_a_tpu_says_the_temporaries(by_tpu):
+    memory = SimpleNamespace(temp_size_in_bytes=1234)
+    found = by_tpu(lambda: SimpleNamespace(memory_analysis=lambda: memory))
+    assert found == PLAN._replace(temporaries=1234, compiler="libtpu 0.0.42")
+    assert "Temporaries are those of libtpu 0.0.42." in lines(found, "v5e")
+    assert "Temporaries are those of XLA for CPUs, an upper estimate." in lines(PLAN, "h100")
+
+
+def test_what_the_compiler_of_a_tpu_refuses_does_not_fit(by_tpu):
+    def refuse(words="RESOURCE_EXHAUSTED: Ran out of memory on HBM: 128.00G"):
+        raise jax.errors.JaxRuntimeError(words)
+
+    found = by_tpu(refuse)
+    assert not found.fits(CHIPS["h200"])
+    expected = "It does not fit: libtpu 0.0.42: Ran out of memory on HBM: 128.00G"
+    assert lines(found, "v5e")[-1] == expected
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+        by_tpu(lambda: refuse("INTERNAL: a fault of the compiler"))
+
+
+@pytest.mark.parametrize("text", ["h100:8", "v5e:8"])
+def test_other_topologies_have_no_compiler(text):
+    assert plans.tpu_devices(text) == ()
+
+
+@pytest.mark.slow
+def test_a_plan_by_libtpu(capsys):
+    pytest.importorskip("libtpu", reason='the compiler of a TPU: pip install "jnn[tpu]"')
+    words = ["plan", "tabular_regression", "--smoke", "--offline", "--topology"]
+    assert main([*words, "v5e:2x4"]) == 0
+    assert "Temporaries are those of libtpu " in capsys.readouterr().out
+    assert main([*words, "v5e:1x8"]) == 2
+    assert "expected sides of a TPU of this kind" in capsys.readouterr().err
 
 
 def test_what_would_save_memory_is_tried_alone_and_together():

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ usage: jnn plan NAME [options of the experiment] [--mesh data=2,fsdp=4] [--topol
 
 Compile a training step of an experiment for a mesh of devices that need not be there, and show what
 each of them holds, computes and sends, whether it fits, and the least time of a step. Where it does
-not fit, settings that would make it fit are compiled too.
+not fit, settings that would make it fit are compiled too. Temporaries are those of XLA for CPUs, an
+upper estimate; for a TPU, as v5e:4x4, those of its own compiler where the extra tpu is installed.
 """
 EXAMPLES = (
     "jnn plan text_generation --preset llama2_7b --topology v5e:16x16 --batch-size 256",
@@ -43,7 +45,7 @@ class PlanArguments:
     """The kind of device: a100, h100, h200, v5e, v5p or v6e."""
     topology: str = ""
     """The kind of device and how many there are, as h100:64 or v5e:16x16; without --mesh, all of
-    them are in fsdp.
+    them are in fsdp. The compiler of a TPU wants its sides.
     """
     offline: bool = False
     """Download nothing."""
@@ -79,25 +81,29 @@ def main(argv: list[str]) -> int:
     chip = chip or arguments.chip
     if chip not in plan.CHIPS:
         raise mistake("--chip", got=repr(chip), expected=f"one of {', '.join(plan.CHIPS)}")
-    found = planned(module, config, offline=arguments.offline)
+    tpu = plan.tpu_devices(topology or "")
+    planned_for = partial(planned, module, offline=arguments.offline, tpu=tpu)
+    found = planned_for(config)
     if arguments.json:
         print(json.dumps({"chip": chip, **plan.as_json(found)}))
         return 0
     print("\n".join(plan.lines(found, chip)))
     if not found.fits(plan.CHIPS[chip]):
         for words, changed in variants(config):
-            other = planned(module, changed, offline=arguments.offline)
+            other = planned_for(changed)
             print(f"  {words:<40}{plan.verdict(other, plan.CHIPS[chip])}")
     return 0
 
 
-def planned(module: ModuleType, config: Any, *, offline: bool = True) -> plan.Plan:
+def planned(
+    module: ModuleType, config: Any, *, offline: bool = True, tpu: Sequence[Any] = ()
+) -> plan.Plan:
     """The plan of an experiment's step on the mesh of the config."""
     from jnn import plan
     from jnn.sharding import make_mesh
 
     step, train_state, batch, rules = of_step(module, config, offline=offline)
-    return plan.plan(step, train_state, batch, make_mesh(config.mesh or "data=1"), rules)
+    return plan.plan(step, train_state, batch, make_mesh(config.mesh or "data=1"), rules, tpu=tpu)
 
 
 def of_step(
