@@ -1,8 +1,8 @@
-"""Residual networks for images: ResNet-18, 34, 50, 101 and 152."""
+"""Residual networks for images: ResNet-18, 34, 50, 101, 152, ResNeXt and wide ones."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
@@ -25,6 +25,28 @@ EXPANSION = 4  # the outputs of a bottleneck, over the channels of its 3x3 convo
 he_normal = variance_scaling(2, "fan_out", "normal")
 
 
+class Stage(NamedTuple):
+    """The blocks of one resolution.
+
+    ``blocks``    how many
+    ``features``  channels of their 3x3 convolutions
+    ``outputs``   channels at the end of each
+    """
+
+    blocks: int
+    features: int
+    outputs: int
+
+
+def depth_of(blocks: tuple[int, ...], *, bottleneck: bool = False) -> int:
+    """Layers with weights of a network of these blocks.
+
+    >>> depth_of((2, 2, 2, 2)), depth_of((3, 4, 6, 3), bottleneck=True)
+    (18, 50)
+    """
+    return 2 + (3 if bottleneck else 2) * sum(blocks)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ResNetConfig:
     """The settings of a `resnet`."""
@@ -32,16 +54,43 @@ class ResNetConfig:
     outputs: int
     """Classes, or values to predict; the last layer has no activation."""
     depth: int = 18
-    """Layers with weights: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks."""
+    """Layers with weights: 18 or 34, of basic blocks; 50, 101 or 152, of bottlenecks; with
+    ``blocks`` two more than those of all blocks, two each or in bottlenecks three."""
+    blocks: tuple[int, ...] = ()
+    """Blocks of each stage, as (2, 2, 2, 2) of a ``depth`` of 26; () for those of the paper."""
     stem: Literal["imagenet", "small"] = "imagenet"
     """How images enter: ``"imagenet"``, 7x7 with a stride of 2 and a max pooling, to a quarter of
     height and width; ``"small"``, 3x3 alone, for images from 8x8 to 64x64."""
     width: int = 64
     """Channels of the stem and of the first stage; each next stage has twice as many."""
+    outputs_of_stages: tuple[int, ...] = ()
+    """Channels that each stage has at its end; () for ``width``, times 4 for bottlenecks, doubled
+    from stage to stage."""
+    groups: int = 1
+    """Groups of the 3x3 convolutions of bottlenecks, 32 or 64 in ResNeXt."""
+    widening: int = 1
+    """How many times as many channels these convolutions have: 2 in wide ResNets, and 2 or 4 in
+    ResNeXt."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
     zero_last_scale: bool = False
     """Whether each block starts as its shortcut, with a last scale of 0 (Goyal et al. 2017)."""
+
+    @property
+    def is_bottleneck(self) -> bool:
+        """Whether blocks are bottlenecks, of three convolutions, and not of two."""
+        return self.depth in BOTTLENECK if not self.blocks else self.depth != depth_of(self.blocks)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Those of the network, in their order."""
+        expansion = EXPANSION if self.is_bottleneck else 1
+        blocks = self.blocks or BLOCKS[self.depth]
+        doubled = [self.width * expansion * 2**i for i in range(len(blocks))]
+        return [
+            Stage(n, outputs // expansion * self.widening, outputs)
+            for n, outputs in zip(blocks, self.outputs_of_stages or doubled, strict=True)
+        ]
 
 
 def resnet(config: ResNetConfig) -> Model:
@@ -65,30 +114,47 @@ def resnet(config: ResNetConfig) -> Model:
     >>> shapes["stage3"]["block1"]["body"]["conv1"]["kernel"].shape
     (3, 3, 32, 32)
     """
-    check_positive("resnet", outputs=config.outputs, width=config.width)
-    if config.depth not in BLOCKS:
-        raise mistake(
-            "resnet",
-            got=f"depth={config.depth!r}",
-            expected=f"one of {', '.join(map(str, BLOCKS))}",
-        )
-    block, expansion = (
-        (bottleneck_block, EXPANSION) if config.depth in BOTTLENECK else (basic_block, 1)
-    )
+    _check(config)
+    settings = {"activation": config.activation, "zero_last_scale": config.zero_last_scale}
     channels, stages = config.width, {}
-    for i, n in enumerate(BLOCKS[config.depth]):
-        features, blocks = config.width * 2**i, {}
+    for i, (n, features, outputs) in enumerate(config.stages):
+        blocks = {}
         for j in range(n):
             strides = 2 if i > 0 and j == 0 else 1
-            settings = {"activation": config.activation, "zero_last_scale": config.zero_last_scale}
-            blocks[f"block{j}"], channels = (
-                block(channels, features, strides, **settings),
-                features * expansion,
-            )
+            if config.is_bottleneck:
+                more = {"outputs": outputs, "groups": config.groups}
+                block = bottleneck_block(channels, features, strides, **more, **settings)
+            else:
+                block = basic_block(channels, features, strides, **settings)
+            blocks[f"block{j}"], channels = block, outputs
         stages[f"stage{i}"] = chain(**blocks)
     return chain(
         stem=_stem(config), **stages, pool=global_average_pool(), out=dense(config.outputs)
     )
+
+
+def _check(config: ResNetConfig) -> None:
+    """Refuse settings that do not fit together."""
+    sizes = {"outputs": config.outputs, "width": config.width}
+    check_positive("resnet", **sizes, groups=config.groups, widening=config.widening)
+    for name in ("blocks", "outputs_of_stages"):
+        for n in getattr(config, name):
+            check_positive("resnet", **{name: n})
+    depths = [depth_of(config.blocks, bottleneck=is_one) for is_one in (False, True)]
+    if config.depth not in (depths if config.blocks else BLOCKS):
+        expected = f"{depths[0]}, of basic blocks, or {depths[1]}, of bottlenecks"
+        raise mistake(
+            "resnet",
+            got=f"depth={config.depth!r}" + (f" and blocks={config.blocks}" * bool(config.blocks)),
+            expected=expected if config.blocks else f"one of {', '.join(map(str, BLOCKS))}",
+        )
+    stages = len(config.blocks or BLOCKS[config.depth])
+    if len(config.outputs_of_stages) not in (0, stages):
+        got = f"outputs_of_stages={config.outputs_of_stages}"
+        raise mistake("resnet", got=got, expected=f"one for each of {stages} stages")
+    if not config.is_bottleneck and (config.groups, config.widening) != (1, 1):
+        got = f"groups={config.groups}, widening={config.widening} and basic blocks"
+        raise mistake("resnet", got=got, expected="a depth of bottlenecks, such as 50")
 
 
 def basic_block(
@@ -127,25 +193,30 @@ def bottleneck_block(
     features: int,
     strides: int = 1,
     *,
+    outputs: int | None = None,
+    groups: int = 1,
     activation: str = "relu",
     zero_last_scale: bool = False,
 ) -> Model:
     """The residual block of deeper ResNets: a 3x3 convolution between two of 1x1.
 
-    As `basic_block`, but y has ``4 features`` channels.
+    As `basic_block`, but y has ``outputs`` channels, by default ``4 features``, and the 3x3
+    convolution may be in ``groups``, as in ResNeXt (Xie et al. 2017,
+    https://arxiv.org/abs/1611.05431).
     """
+    outputs = features * EXPANSION if outputs is None else outputs
     f = activations.activation(activation)
     body = chain(
         conv0=_conv(features, 1),
         norm0=batch_norm(),
         activation0=f,
-        conv1=_conv(features, 3, strides),
+        conv1=_conv(features, 3, strides, groups),
         norm1=batch_norm(),
         activation1=f,
-        conv2=_conv(features * EXPANSION, 1),
+        conv2=_conv(outputs, 1),
         norm2=_last_norm(zero_last_scale),
     )
-    return _residual(body, channels, features * EXPANSION, strides, f)
+    return _residual(body, channels, outputs, strides, f)
 
 
 def _residual(body: Model, channels: int, outputs: int, strides: int, f: Callable) -> Model:
@@ -185,11 +256,12 @@ def _stem(config: ResNetConfig) -> Model:
     )
 
 
-def _conv(features: int, size: int, strides: int = 1) -> Model:
+def _conv(features: int, size: int, strides: int = 1, groups: int = 1) -> Model:
     return conv(
         features,
         (size, size),
         strides=strides,
+        groups=groups,
         padding=size // 2,
         use_bias=False,
         kernel_init=he_normal,

@@ -34,6 +34,11 @@ _MEANT = {
     "head_features": lambda settings: settings.head_features or settings.width // settings.heads,
     "attention_bias": lambda settings: _biases(settings),
     "decoder_depth": lambda settings: settings.decoder_depth or settings.depth,
+    "embedding_projection": lambda settings: (
+        settings.embedding_width and settings.embedding_projection
+    ),
+    "blocks": lambda settings: [stage.blocks for stage in settings.stages],
+    "outputs_of_stages": lambda settings: [stage.outputs for stage in settings.stages],
 }
 """What the value of a setting stands for, where that is another one."""
 

@@ -56,13 +56,25 @@ def test_it_is_that_of_pytorch(reference, float64, name, config):
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize(
-    ("depth", "count"),
-    [(18, 11_689_512), (34, 21_797_672), (50, 25_557_032), (101, 44_549_160), (152, 60_192_808)],
+    ("settings", "count"),
+    [
+        ({"depth": 18}, 11_689_512),
+        ({"depth": 34}, 21_797_672),
+        ({"depth": 50}, 25_557_032),
+        ({"depth": 101}, 44_549_160),
+        ({"depth": 152}, 60_192_808),
+        ({"depth": 50, "widening": 2}, 68_883_240),
+        ({"depth": 101, "widening": 2}, 126_886_696),
+        ({"depth": 50, "groups": 32, "widening": 2}, 25_028_904),
+        ({"depth": 101, "groups": 32, "widening": 4}, 88_791_336),
+        ({"depth": 101, "groups": 64, "widening": 4}, 83_455_272),
+    ],
 )
-def test_it_has_the_published_number_of_parameters(depth, count):
-    assert parameters(resnet(ResNetConfig(outputs=1000, depth=depth)), 224, 224, 3) == count
+def test_it_has_the_published_number_of_parameters(settings, count):
+    assert parameters(resnet(ResNetConfig(outputs=1000, **settings)), 224, 224, 3) == count
 
 
+@pytest.mark.slow
 def test_a_small_stem_differs_by_its_kernel():
     imagenet, small = (
         parameters(resnet(ResNetConfig(outputs=10, stem=stem)), 32, 32, 3)
@@ -167,6 +179,10 @@ def test_it_obeys_the_laws(law):
     [
         ({"outputs": 0}, r"resnet: got outputs=0, expected an integer >= 1"),
         ({"depth": 20}, r"resnet: got depth=20, expected one of 18, 34, 50, 101, 152"),
+        ({"depth": 20, "blocks": (2, 2)}, r"blocks=\(2, 2\), expected 10, of basic .* or 14, of"),
+        ({"depth": 4, "blocks": (1, 0)}, r"resnet: got blocks=0, expected an integer >= 1"),
+        ({"outputs_of_stages": (8,)}, r"outputs_of_stages=\(8,\), expected one for each of 4 st"),
+        ({"groups": 2}, r"got groups=2, widening=1 and basic blocks, expected a depth of bottlen"),
         ({"stem": "tiny"}, r"resnet: got stem='tiny', expected 'imagenet' or 'small'"),
         ({"width": 0}, r"resnet: got width=0, expected an integer >= 1"),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),

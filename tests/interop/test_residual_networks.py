@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.errors import JnnError
 from jnn.interop import as_pretrained, load, save
 from jnn.interop.families import FAMILIES
 from tests.interop.conftest import written
+from tests.interop.torch_vision import CLOSE, compare_with_torchvision, outputs
 from tests.references import from_table
 
-CLOSE = 1e-8  # float64: the same sums in another order
 COUNT = "num_batches_tracked"
 
 
@@ -34,13 +34,16 @@ def loaded_twice(folder, tmp_path):
     return loaded
 
 
-def outputs(loaded, images):
-    wide = lambda tree: jax.tree.map(lambda leaf: leaf.astype(jnp.float64), tree)
-    x = jnp.moveaxis(jnp.asarray(images), -3, -1)
-    return jax.jit(loaded.model.apply)(wide(loaded.params), wide(loaded.state), x)[0]
-
-
-@pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bottlenecks, other sizes",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("basic blocks, other sizes", "resnet18", "resnet50")
+        ),
+    ],
+)
 def test_outputs_are_those_of_transformers(name, reference, tmp_path, float64):
     case = reference("interop_images", name)
     loaded = loaded_twice(written(tmp_path / "given", case), tmp_path)
@@ -48,34 +51,26 @@ def test_outputs_are_those_of_transformers(name, reference, tmp_path, float64):
     np.testing.assert_allclose(y, case["y"], rtol=0, atol=CLOSE * np.abs(case["y"]).max())
 
 
+TORCHVISION = "resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2"
+TORCHVISION = [*TORCHVISION.split(), "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"]
+
+
 @pytest.mark.torch
-@pytest.mark.parametrize("depth", [18, 50])
-def test_outputs_are_those_of_torchvision(depth, tmp_path, float64):
-    torch = pytest.importorskip("torch")
-    torchvision = pytest.importorskip("torchvision")
-    torch.manual_seed(0)
-    model = getattr(torchvision.models, f"resnet{depth}")(num_classes=3).double()
-    images = torch.randn(2, 3, 40, 48, dtype=torch.float64)
-    model.train()(images)  # other running statistics than at first
-    (tmp_path / "given").mkdir()
-    tensors = {key: value.numpy() for key, value in model.state_dict().items()}
-    save_file(tensors, tmp_path / "given/model.safetensors")
-    config = {"architecture": f"resnet{depth}.a_recipe", "num_classes": 3}
-    (tmp_path / "given/config.json").write_text(json.dumps(config))
-    loaded = loaded_twice(tmp_path / "given", tmp_path)
-    expected = model.eval()(images).detach().numpy()
-    np.testing.assert_allclose(outputs(loaded, images.numpy()), expected, atol=CLOSE)
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_outputs_are_those_of_torchvision_and_it_reads_what_is_written(name, tmp_path, float64):
+    compare_with_torchvision(name, tmp_path, size=(40, 48))
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
-def test_the_map_of_torchvision_has_its_names(depth):
-    family = FAMILIES[f"resnet{depth}"]
-    keys = [row.key for row in family.rows(family.config(outputs=1000, depth=depth))]
+@pytest.mark.parametrize("name", [*TORCHVISION, "resnet26"])
+def test_the_map_of_torchvision_has_its_names(name):
+    family = FAMILIES[name]
+    config = family.config(outputs=1000, **family.constants)
+    keys, depth = [row.key for row in family.rows(config)], config.depth
     assert len(keys) == len(set(keys))
     convolutions = [key for key in keys if ".conv" in key or key.startswith("conv")]
     shortcuts = [key for key in keys if key.endswith("downsample.0.weight")]
     assert len(convolutions) + 1 == depth  # and the last layer
-    assert len(shortcuts) == (3 if depth < 50 else 4)
+    assert len(shortcuts) == (4 if config.is_bottleneck else 3)
     some = {"conv1.weight", "bn1.running_var", "layer4.1.bn2.weight", "fc.bias"}
     assert some <= set(keys)
 
@@ -94,11 +89,14 @@ def test_statistics_are_state_and_go_with_params(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"depths": [1, 1, 1, 1]}, r"depths=\[1, 1, 1, 1\] of 'basic' blocks in place of"),
-        (
-            {"hidden_sizes": [2, 4, 8, 8]},
-            r"\[2, 4, 8, 8\] in place of \[2, 4, 8, 16\]",
-        ),
+        ({"depths": [1, 1, 1, 1]}, r"got the tensor resnet.encoder.stages.0.layers.1.layer.0."),
+        ({"depths": [2, 0, 2, 2]}, r"depths=\[2, 0, 2, 2\] in place of an integer for each st"),
+        ({"depths": [10**9] * 4}, r"depths=\[10+, .* in place of"),
+        ({"depths": 4}, r"depths=4 in place of an integer for each stage"),
+        ({"layer_type": "wide"}, r"layer_type='wide' in place of 'basic' or 'bottleneck'"),
+        ({"hidden_sizes": [2, 4, 8]}, r"\[2, 4, 8\] for depths=\[2, 2, 2, 2\]"),
+        ({"hidden_sizes": [2, 4, 8, 8]}, r"shape \(16, 8, 3, 3\), expected \(8, 8, 3, 3\)"),
+        ({"hidden_act": "gelu"}, "hidden_act='gelu', expected 'relu'"),
         ({"downsample_in_first_stage": True}, "downsample_in_first_stage=True, expected False"),
     ],
 )
@@ -110,25 +108,31 @@ def test_networks_that_are_none_of_these_are_refused(changes, message, tmp_path)
         load(folder)
 
 
-OWN = ResNetConfig(outputs=3, width=2, zero_last_scale=True)
+OWN = ResNetConfig(outputs=3, width=2, depth=6, blocks=(1, 1), zero_last_scale=True)
 
 
-def own():
+def own(settings=OWN):
     """A network of jnn, and its statistics, as one of transformers."""
-    init = lambda key: resnet(OWN).init(key, jnp.ones((32, 32, 3)))
+    init = lambda key: resnet(settings).init(key, jnp.ones((32, 32, 3)))
     like = jax.eval_shape(init, jax.random.key(0))
     rng = np.random.default_rng(0)
     draw = lambda leaf: jnp.asarray(np.abs(rng.normal(0.3, 0.3, leaf.shape)), jnp.float32)
     return jax.tree.map(draw, like)
 
 
+@pytest.mark.slow
 def test_a_network_of_jnn_is_written_with_its_statistics(tmp_path):
     params, state = own()
     save(tmp_path / "own", as_pretrained("resnet", OWN, params, state=state))
     again = load(tmp_path / "own")
+    assert again.settings == dataclasses.replace(OWN, zero_last_scale=False)
     jax.tree.map(np.testing.assert_array_equal, (again.params, again.state), (params, state))
+    grouped = dataclasses.replace(OWN, depth=5, blocks=(1,), groups=2)
+    params, state = own(grouped)
+    with pytest.raises(JnnError, match=r"as_pretrained: got groups=2 \(there 1\), expected setti"):
+        as_pretrained("resnet", grouped, params, state=state)
     with pytest.raises(JnnError, match="as_pretrained: got no state, expected those of these"):
-        as_pretrained("resnet", OWN, params)
+        as_pretrained("resnet", grouped, params)
 
 
 @pytest.mark.torch

@@ -1,20 +1,14 @@
 """VGG of torchvision: outputs, names, and the dense layer on flattened feature maps."""
 
-import json
-
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save_file
 
 from jnn.architectures.vgg import vgg
-from jnn.interop import load, save
 from jnn.interop.families import FAMILIES
 from jnn.interop.families.vgg import of_channels_first
 from jnn.interop.maps import expected, joined
-
-CLOSE = 1e-8  # float64: the same sums in another order
+from tests.interop.torch_vision import compare_with_torchvision
 
 
 def test_a_dense_layer_reads_feature_maps_in_another_order():
@@ -49,28 +43,6 @@ def test_the_map_has_the_names_and_shapes_of_torchvision(name, last, shape):
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", ["vgg11", "vgg11_bn"])
-def test_outputs_are_those_of_torchvision(name, tmp_path, float64):
-    torch = pytest.importorskip("torch")
-    torchvision = pytest.importorskip("torchvision")
-    torch.manual_seed(0)
-    model = getattr(torchvision.models, name)(num_classes=3)
-    images = torch.randn(2, 3, 64, 96, dtype=torch.float64)
-    (tmp_path / "given").mkdir()
-    tensors = {key: value.numpy() for key, value in model.state_dict().items()}
-    save_file(tensors, tmp_path / "given/model.safetensors")
-    config = {"architecture": name, "num_classes": 3}
-    (tmp_path / "given/config.json").write_text(json.dumps(config))
-    loaded = load(tmp_path / "given")
-    y = jax.jit(loaded.model.apply)(
-        *(
-            jax.tree.map(lambda leaf: leaf.astype(jnp.float64), tree)
-            for tree in (loaded.params, loaded.state)
-        ),
-        jnp.moveaxis(jnp.asarray(images.numpy()), 1, -1),
-    )[0]
-    expected_y = model.double().eval()(images).detach().numpy()
-    np.testing.assert_allclose(y, expected_y, rtol=0, atol=CLOSE * np.abs(expected_y).max())
-    save(tmp_path / "again", loaded)
-    for key, tensor in load_file(tmp_path / "again/model.safetensors").items():
-        np.testing.assert_array_equal(tensor, tensors[key])
+@pytest.mark.parametrize("name", [f"vgg{n}{bn}" for n in (11, 13, 16, 19) for bn in ("", "_bn")])
+def test_outputs_are_those_of_torchvision_and_it_reads_what_is_written(name, tmp_path, float64):
+    compare_with_torchvision(name, tmp_path, size=(64, 96))

@@ -12,12 +12,12 @@ def _images(torch, rng):
     return {"pixel_values": torch.tensor(images).double()}
 
 
-def _resnet(depths, kind, width, first):
+def _resnet(depths, kind, width, first, sizes=()):
     return case_of(
         "ResNetForImageClassification",
         _images,
         embedding_size=width,
-        hidden_sizes=[first * 2**i for i in range(4)],
+        hidden_sizes=sizes or [first * 2**i for i in range(4)],
         depths=depths,
         layer_type=kind,
         num_labels=3,
@@ -27,4 +27,6 @@ def _resnet(depths, kind, width, first):
 CASES = {
     "resnet18": _resnet([2, 2, 2, 2], "basic", 2, 2),
     "resnet50": _resnet([3, 4, 6, 3], "bottleneck", 1, 4),
+    "basic blocks, other sizes": _resnet([2, 1], "basic", 3, 3, [5, 8]),
+    "bottlenecks, other sizes": _resnet([1, 2], "bottleneck", 3, 3, [8, 13]),
 }
