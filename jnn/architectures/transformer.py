@@ -57,8 +57,11 @@ class TransformerConfig(BlockConfig):
     RoBERTa, x need not say which.
     """
     embedding_width: int = 0
-    """Features of the embeddings, which a dense layer makes ``width`` of, as in ELECTRA; 0 for
-    ``width``.
+    """Features of the embeddings, which a dense layer makes ``width`` of; 0 for ``width``."""
+    embedding_projection: Literal["after_positions", "in_and_out"] = "after_positions"
+    """Where that layer stands: behind positions, norm and dropout, as in ELECTRA; or, without bias,
+    before them, with another one at the end of the features, which makes ``embedding_width`` of
+    them again, as in OPT-350m.
     """
     embedding_deviation: float = 0.02
     """Standard deviation of the first embeddings."""
@@ -89,12 +92,21 @@ class TransformerConfig(BlockConfig):
         if self.outputs and not self.pooled:
             got = f"outputs={self.outputs} and pooled=False"
             raise mistake("TransformerConfig", got=got, expected="pooled=True for classes")
-        if self.embedding_width and self.head == "tied":
+        if self.embedding_width and self.head == "tied" and not self.projects_out:
             got = f"embedding_width={self.embedding_width} and head='tied'"
-            raise mistake("TransformerConfig", got=got, expected="another head")
+            remedy = "Set another head, or embedding_projection='in_and_out'."
+            raise mistake("TransformerConfig", got=got, expected="the same width", remedy=remedy)
+        if self.projects_out and (self.segments or self.pooled or self.head_transform):
+            got = "embedding_projection='in_and_out' and segments, pooled or head_transform"
+            raise mistake("TransformerConfig", got=got, expected="a model of tokens alone")
         if self.embedding_rows and self.embedding_rows < self.vocabulary:
             got = f"embedding_rows={self.embedding_rows} for vocabulary={self.vocabulary}"
             raise mistake("TransformerConfig", got=got, expected="at least a row for each token")
+
+    @property
+    def projects_out(self) -> bool:
+        """Whether dense layers are before positions and at the end."""
+        return bool(self.embedding_width) and self.embedding_projection == "in_and_out"
 
     @property
     def rows(self) -> int:
@@ -134,7 +146,10 @@ def transformer(config: TransformerConfig) -> Model:
     if config.embedding_norm:
         parts["embedding_norm"] = norm(config)
     if config.embedding_width:
-        parts["embedding_dense"] = dense(config.width, kernel_init=kernel_init(config))
+        settings = {"use_bias": not config.projects_out, "kernel_init": kernel_init(config)}
+        parts["embedding_dense"] = dense(config.width, **settings)
+        if config.projects_out:
+            parts["output_dense"] = dense(config.embedding_width, **settings)
     if config.dropout:
         parts["dropout"] = dropout(config.dropout)
     if config.norm_first:
@@ -155,12 +170,16 @@ def transformer(config: TransformerConfig) -> Model:
         if "documents" in x:
             same = x["documents"][..., :, None] == x["documents"][..., None, :]
             mask = _pairs(same, run.mask, h)
+        h = single("embedding_dense", h) if config.projects_out else h
         if "positions" in parts:
             h = _placed(run, h, same) if "documents" in x else single("positions", h)
-        for name in ("embedding_norm", "dropout", "embedding_dense"):
+        for name in ("embedding_norm", "dropout"):
             h = single(name, h) if name in parts else h
+        if config.embedding_width and not config.projects_out:
+            h = single("embedding_dense", h)
         h = run("blocks", h, mask=mask)
         h = single("norm", h) if config.norm_first else h
+        h = single("output_dense", h) if config.projects_out else h
         if config.pooled:
             h = pooled_activation(run("pooler", h[..., 0, :], mask=None))
             h = run("dropout", h, mask=None) if config.outputs and config.dropout else h

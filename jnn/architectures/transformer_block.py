@@ -90,6 +90,10 @@ class BlockConfig:
     """
     scaled: bool = True
     """Whether logits are divided by ``sqrt(head_features)``; T5's are not."""
+    scaled_by_depth: bool = False
+    """Whether the logits of self-attention are divided by the number of their block too, from 1 on,
+    as in a GPT-2 with ``scale_attn_by_inverse_layer_idx``.
+    """
     use_bias: bool = True
     """Whether dense layers and layer norms have biases."""
     attention_bias: Literal["same", "all", "inputs", "output", "none"] = "same"
@@ -139,6 +143,9 @@ class BlockConfig:
         if len(self.windows) > 1 and self.positions == "relative":
             got = "several windows and positions='relative'"
             raise mistake(type(self).__name__, got=got, expected="one window, or other positions")
+        if self.scaled_by_depth and self.query_norm:
+            got = "scaled_by_depth=True and query_norm=True"
+            raise mistake(type(self).__name__, got=got, expected="one of them")
         if self.norm_scale == "one_plus" and self.norm != "rms":
             got = f"norm_scale='one_plus' and norm={self.norm!r}"
             raise mistake(type(self).__name__, got=got, expected="norm='rms'")
@@ -227,8 +234,11 @@ def blocks(config: BlockConfig, *, causal: bool, cross: bool = False) -> Model:
     ones = [remat(block(kind, causal=causal, cross=cross), policy=kind.remat) for kind in kinds]
     if len(ones) > 1:
         stack = repeat(chain(*ones), config.depth // len(ones), unroll=config.unroll)
-        return _of_successive_params(stack, len(ones))
-    stack = repeat(ones[0], config.depth, unroll=config.unroll)
+        stack = _of_successive_params(stack, len(ones))
+    else:
+        stack = repeat(ones[0], config.depth, unroll=config.unroll)
+    if config.scaled_by_depth:
+        stack = _scaled_by_depth(stack, config.depth)
     return _with_shared_table(stack, config.depth) if config.positions == "relative" else stack
 
 
@@ -325,6 +335,20 @@ def _of_successive_params(stack: Model, n: int) -> Model:
         return jax.tree.map(joined, *parts), state
 
     return reparameterized(stack, apart)._replace(init=init)
+
+
+def _scaled_by_depth(stack: Model, depth: int) -> Model:
+    """The stack with logits of block i divided by i + 1: with so much smaller queries."""
+
+    def smaller(params: dict) -> dict:
+        def divided(leaf):
+            number = jnp.arange(1, depth + 1, dtype=leaf.dtype)
+            return leaf / number.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+        query = jax.tree.map(divided, params["attention"]["query"])
+        return {**params, "attention": {**params["attention"], "query": query}}
+
+    return reparameterized(stack, smaller)
 
 
 def _with_shared_table(stack: Model, depth: int) -> Model:

@@ -50,6 +50,7 @@ LLAMA = {
     "gated": True,
     "head": "dense",
 }
+PROJECTED = {"embedding_width": 5, "embedding_projection": "in_and_out"}
 LONG = LongScaling((1.5,), (4.0,), 5)  # of the one pair of a head
 TOKENS = jnp.array([[3, 1, 4, 1, 5, 6, 2], [2, 0, 6, 5, 3, 5, 1]])
 
@@ -166,8 +167,9 @@ def test_packed_documents_are_read_as_if_each_were_alone(settings):
         {**LLAMA, "window": (0, 3)},
         {"positions": "relative", "window": 4},
         {**LLAMA, "rotary_scaling": LONG},
+        {**PROJECTED, "window": (0, 3), "scaled_by_depth": True},
     ],
-    ids=["GPT", "Llama, windows", "relative, window", "LongRoPE"],
+    ids=["GPT", "Llama, windows", "relative, window", "LongRoPE", "projected, by depth"],
 )
 def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
     model, params = made(**settings)
@@ -182,15 +184,13 @@ def test_greedy_generation_is_the_most_probable_token_of_apply(settings):
         np.testing.assert_allclose(found.log_probabilities[row], log_p.max(axis=-1), atol=FLOAT32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize(
     "settings",
     [
         {"unroll": True},
-        *(
-            pytest.param({"remat": policy}, marks=SLOW)
-            for policy in ("products", "projections", "full")
-        ),
+        *({"remat": policy} for policy in ("products", "projections", "full")),
     ],
     ids=str,
 )
@@ -353,6 +353,23 @@ def test_bad_input(settings, x, message):
         model.init(jax.random.key(0), x)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scaled_by_depth": True, "query_norm": True}, "query_norm=True, expected one of them"),
+        ({"embedding_width": 5}, r"embedding_width=5 and head='tied', .*embedding_projection='in_"),
+        ({**PROJECTED, "segments": 2}, r"in_and_out' and segments, .* expected a model of tokens"),
+        (
+            {**PROJECTED, "embedding_projection": "in"},
+            r"got embedding_projection='in', expected on",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together(settings, message):
+    with pytest.raises(JnnError, match=message):
+        TransformerConfig(**{**TINY, **settings})
+
+
 def test_a_token_out_of_range_is_not_taken_for_another():
     model, params = made()
     y = jax.jit(model.apply)(params, {}, jnp.array([[1, 2, 3], [1, 7, 3]]))[0]
@@ -402,6 +419,7 @@ def test_a_block_for_another_width():
     [
         {"head": "tied", "head_bias": True, "head_transform": True},
         pytest.param({"embedding_rows": 16}, marks=SLOW),
+        pytest.param({"head": "tied", **PROJECTED}, marks=SLOW),
     ],
     ids=str,
 )

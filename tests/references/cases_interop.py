@@ -161,6 +161,14 @@ CASES = {
         "GPT2Model", _text, HIDDEN_STATE, n_inner=HIDDEN, activation_function="relu", **GPT2
     ),
     "gpt2, untied": case_of("GPT2LMHeadModel", _text, **GPT2, tie_word_embeddings=False),
+    "gpt2, scaled by depth": case_of(
+        "GPT2LMHeadModel",
+        _text,
+        **GPT2,
+        scale_attn_weights=False,
+        scale_attn_by_inverse_layer_idx=True,
+        reorder_and_upcast_attn=True,
+    ),
     "llama": case_of("LlamaForCausalLM", _text, **GROUPED, rms_norm_eps=1e-5),
     "llama, tied": case_of(
         "LlamaForCausalLM",
@@ -278,6 +286,12 @@ CASES = {
     "phi": case_of("PhiForCausalLM", _text, **SIZES, **PARTIAL),
     "opt": case_of("OPTForCausalLM", _text, **OPT),
     "opt, post-norm": case_of("OPTForCausalLM", _text, **OPT, do_layer_norm_before=False),
+    "opt, projected": case_of(
+        "OPTForCausalLM", _text, **{**OPT, "word_embed_proj_dim": 5}, do_layer_norm_before=False
+    ),
+    "opt, projected features": case_of(
+        "OPTModel", _text, HIDDEN_STATE, **{**OPT, "word_embed_proj_dim": 5}
+    ),
     "bloom": case_of(
         "BloomForCausalLM",
         _text,

@@ -71,14 +71,12 @@ GPT2 = Family(
         optional("hidden", "n_inner"),
         entry("norm_epsilon", "layer_norm_epsilon", float, 1e-5),
         activation("activation_function", "gelu_new"),
+        entry("scaled", "scale_attn_weights", bool, True),
+        entry("scaled_by_depth", "scale_attn_by_inverse_layer_idx", bool, False),
         tied(True),
     ),
     constants={},
-    fixed={
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "add_cross_attention": False,
-    },
+    fixed={"add_cross_attention": False},
     rows=_gpt2_rows,
     prefix="transformer.",
     ignored={r"(transformer\.)?h\.\d+\.attn\.(masked_)?bias": _MASK},
@@ -252,11 +250,19 @@ def _opt_rows(config: TransformerConfig) -> tuple[Row, ...]:
         "embed_tokens.weight": "embedding/embedding",
         "embed_positions.weight": "positions/embedding",
     } | (norm("final_layer_norm", "norm") if config.norm_first else {})
+    if config.embedding_width:
+        around |= dense("project_in", "embedding_dense", bias=False)
+        around |= dense("project_out", "output_dense", bias=False)
     return (
         *rows_of("model.decoder.", "", around),
         *rows_of("model.decoder.layers.{block}.", "blocks/", block),
         *_head(config),
     )
+
+
+def _opt_embedding_width(config):
+    its = optional("embedding_width", "word_embed_proj_dim").read(config)
+    return 0 if its == entry("width", "hidden_size", int, 768).read(config) else its
 
 
 OPT = Family(
@@ -271,9 +277,11 @@ OPT = Family(
         entry("hidden", "ffn_dim", int, 3072),
         activation("activation_function", "relu"),
         entry("norm_first", "do_layer_norm_before", bool, True),
+        Setting("embedding_width", _opt_embedding_width, lambda value: {}),
         tied(True),
     ),
-    constants={"first_position": 2},
+    constants={"first_position": 2, "embedding_projection": "in_and_out"},
+    derived=lambda settings: {"word_embed_proj_dim": settings.embedding_width or settings.width},
     fixed={
         "enable_bias": True,
         "layer_norm_elementwise_affine": True,
