@@ -20,9 +20,8 @@ FLAGS = (
 )
 if version("jaxlib").startswith("0.10."):  # later ones have no such flag, and end at once
     FLAGS = (*FLAGS, "xla_cpu_use_fusion_emitters=false")
-os.environ["XLA_FLAGS"] = " ".join(
-    [os.environ.get("XLA_FLAGS", ""), *(f"--{flag}" for flag in FLAGS)]
-)
+given = os.environ.get("XLA_FLAGS", "").split()  # of a worker: those of its parent process
+os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys([*given, *(f"--{flag}" for flag in FLAGS)]))
 # Most of the time goes into compiling: what one process has compiled the others read, those of the
 # next test run too.
 CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", Path(__file__).parents[1] / ".jax_cache")
@@ -52,17 +51,25 @@ gc.set_threshold(100_000, 20, 50)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def computes(item):
+    """Whether a doctest computes with JAX: it takes many times as long as others."""
+    words = ("jax.", "jnp.", ".init(")
+    return any(word in example.source for example in item.dtest.examples for word in words)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Of a test that is marked ``sampled(n)``, `make test` runs one case in ``n``: always the same
     ones, picked by their names as if at random. The others are slow. ``sampled(group, n)`` does
-    so within each group of the cases.
+    so within each group of the cases. Of the doctests that compute it runs a third.
     """
     cases = defaultdict(list)
     for item in items:
         is_left_out = item.get_closest_marker("slow") or item.get_closest_marker("torch")
         if (mark := item.get_closest_marker("sampled")) and not is_left_out:
             cases[item.parent.nodeid, item.originalname, *mark.args].append(item)
+        elif isinstance(item, pytest.DoctestItem) and computes(item):
+            cases["doctests", 3].append(item)
     for (*_, n), of_one_test in cases.items():
         of_one_test.sort(key=lambda item: sha256(item.name.encode()).digest())
         for item in of_one_test[math.ceil(len(of_one_test) / n) :]:

@@ -61,6 +61,7 @@ def test_what_the_function_was_given_is_told():
     assert str(found) == "The first NaN is made by an argument."
 
 
+@pytest.mark.slow
 def test_masked_logits_are_infinite_on_purpose():
     config = TransformerConfig(vocabulary=7, length=5, width=8, depth=2, heads=2)
     model, tokens = transformer(config), jnp.arange(5)

@@ -125,15 +125,13 @@ def test_dropout_without_hidden_layers_drops_features():
     assert 0 < kept.sum() < 0.5 * (values["features/output"] != 0).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param({}, marks=pytest.mark.slow),
+        {},
         {"normalization": "batch", "global_pooling": True, "hidden": ()},
-        pytest.param(
-            {"activation": "tanh", "pooling": "average", "padding": "VALID"},
-            marks=pytest.mark.slow,
-        ),
+        {"activation": "tanh", "pooling": "average", "padding": "VALID"},
     ],
 )
 def test_it_learns_eight_labels(settings):

@@ -55,6 +55,7 @@ def test_parameters_are_convolutions_one_dense_layer_and_normalizations_without_
     assert parameters(embedding_network(SMALL), 16, 12, 1) == convolutions + dense + normalizations
 
 
+@pytest.mark.slow
 def test_classes_it_learns_become_neighbours():
     x, labels = eight(8, 8, 1), jnp.arange(8) // 2
     model = jnn.chain(

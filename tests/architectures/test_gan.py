@@ -99,7 +99,8 @@ def parameters_of(model, name):
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
-@pytest.mark.parametrize("normalization", ["batch", pytest.param("group", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("normalization", ["batch", "group"])
 def test_two_players_learn_what_each_class_looks_like(normalization):
     config = GANConfig(
         shape=(4, 4, 1),

@@ -83,14 +83,14 @@ def test_a_small_stem_differs_by_its_kernel():
     assert imagenet - small == (7 * 7 - 3 * 3) * 3 * 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stem", "shapes"),
     [
         ("imagenet", [(56, 56, 64), (56, 56, 256), (28, 28, 512), (14, 14, 1024), (7, 7, 2048)]),
-        pytest.param(
+        (
             "small",
             [(224, 224, 64), (224, 224, 256), (112, 112, 512), (56, 56, 1024), (28, 28, 2048)],
-            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -121,6 +121,7 @@ def test_inputs_of_two_shapes_are_filled_up_to_no_more_than_was_read(tmp_path, t
         assert [answer.file for answer in found] == [str(path), str(tmp_path / "short.csv")]
 
 
+@pytest.mark.slow
 def test_the_tokens_of_a_text_have_an_answer_each():
     (answer,) = predicted(loaded("tags"), stdin="so bad a\n")
     assert answer.values["label"] == loaded("tags").predict("so bad a").label.tolist()

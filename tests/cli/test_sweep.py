@@ -109,6 +109,7 @@ def test_what_a_sweep_cannot_do_is_said(tmp_path, monkeypatch, capsys, words, te
 TABULAR = ["sweep", "tabular_regression", "--smoke", "--seed", "0..1"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_every_run_diverges_ends_with_4(tmp_path, capsys):
     wild = [
         "--learning-rate",

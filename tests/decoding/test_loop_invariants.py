@@ -33,6 +33,7 @@ def test_a_step_of_stacked_layers_slices_no_weights(cast):
     )
 
 
+@pytest.mark.slow
 def test_it_works_under_transformations():
     f = lambda w, x: (
         jax.nn.relu(x @ jnp.linalg.inv(w)) + jax.lax.cond(x[0] > 0, jnp.sin, jnp.cos, x)

@@ -45,6 +45,7 @@ def test_probabilities_are_the_weighted_product(name):
     np.testing.assert_allclose(log_p, expected, rtol=SINGLE, atol=SINGLE)
 
 
+@pytest.mark.slow
 def test_naive_bayes_is_counted_and_the_networks_are_trained():
     _, _, task, train_state, step = set_up(sentiment_analysis, warmup=0.0)
     batch = task.feed.batch_of(task.feed.data, jax.random.key(0), 0)

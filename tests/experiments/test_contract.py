@@ -57,8 +57,8 @@ OTHERS = [
 CHOSEN = ("model", "data", "target", "people", "loss")
 FEW_CHOICES = ("object_detection", "stock_prediction")
 """Those whose choices take little to combine."""
-KINDS = ("tabular_regression", "universal_approximation")
-"""Whose smoke runs `make test` makes, beside that of a template for classes; those of the others
+QUICK = ("tabular_regression",)
+"""Whose smoke run `make test` makes, beside that of a template for classes; those of the others
 take many seconds each, mostly to compile and to draw, and are left to `make test-all`."""
 
 
@@ -147,7 +147,7 @@ def test_each_is_listed_described_and_explains_its_options(name, capsys):
     check_listed(name, capsys)
 
 
-@pytest.mark.parametrize("name", slow_but(KINDS, LISTINGS))
+@pytest.mark.parametrize("name", slow_but(QUICK, LISTINGS))
 def test_a_smoke_run_leaves_a_whole_folder(tmp_path, capsys, name):
     summary = run(name, tmp_path / "run")
     check_summary(summary, LISTINGS[name].about)

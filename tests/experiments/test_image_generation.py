@@ -27,7 +27,8 @@ def set_up(**settings):
     return config, task, batch, start(task, config, seed_key(0))
 
 
-@pytest.mark.parametrize("model", [pytest.param("dcgan", marks=pytest.mark.slow), "wgan_gp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["dcgan", "wgan_gp"])
 def test_each_player_has_the_gradient_of_its_own_loss_alone(model):
     _, task, batch, (train_state, _) = set_up(model=model)
     run = partial(task.objective, state=train_state.state, batch=batch, key=jax.random.key(1))
@@ -42,6 +43,7 @@ def test_each_player_has_the_gradient_of_its_own_loss_alone(model):
         )
 
 
+@pytest.mark.slow
 def test_the_generator_moves_in_the_last_of_the_discriminators_steps():
     _, _, batch, (train_state, step) = set_up(model="dcgan", discriminator_steps=3)
     step, moved = jax.jit(step), []

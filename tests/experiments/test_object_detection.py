@@ -45,6 +45,7 @@ def test_photographs_are_turned_and_lit_otherwise():
     assert abs(np.corrcoef(light.T)[0, 1]) < SIGMAS / np.sqrt(400)  # each colour for itself
 
 
+@pytest.mark.slow
 def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     """Images with more objects count more."""
     config = Config(smoke=True)

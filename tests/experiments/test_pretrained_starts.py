@@ -113,6 +113,7 @@ def test_a_damaged_pretrained_model_is_refused_before_the_run_begins(damage, tmp
     refused(tmp_path, folder, capsys, str(folder))
 
 
+@pytest.mark.slow
 def test_damaged_params_and_paths_of_none_are_refused_before_the_run_begins(tmp_path, capsys):
     old, config = tmp_path / "old", find_config()
     with Run.create("text_generation", config, out=old, options=RunOptions(quiet=True)) as run:

@@ -20,6 +20,7 @@ def test_folds_must_be_one_at_least():
         experiment.Config(folds=0)
 
 
+@pytest.mark.slow
 def test_the_answer_for_the_days_up_to_a_test_day_is_the_forecast_of_the_test():
     config = experiment.Config(smoke=True)
     market, (model, example) = experiment.load_data(config), experiment.describe(config)

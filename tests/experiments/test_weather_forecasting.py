@@ -80,6 +80,7 @@ def test_a_run_forecasts_in_degrees_from_hours_in_their_own_units(forecaster):
         loaded.predict(inputs[0, :47])
 
 
+@pytest.mark.slow
 def test_the_same_hour_of_yesterday_is_persistence_a_day_ahead():
     found = experiment.baselines(
         CONFIG, WEATHER, experiment.windows(WEATHER, WEATHER.split.test, 1)

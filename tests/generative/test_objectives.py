@@ -94,6 +94,7 @@ def test_the_objective_of_an_autoencoder_is_the_sum_of_its_parts():
     assert metrics["divergence_loss"] > 0
 
 
+@pytest.mark.slow
 def test_what_is_seen_without_a_class_does_not_depend_on_it():
     losses = {}
     for unlabelled in (0.0, 1.0):

@@ -62,6 +62,7 @@ def test_training_begins_with_the_encoder_of_a_classifier(texts):
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, params)
 
 
+@pytest.mark.slow
 def test_a_picture_is_classified_as_its_pixels_are(tmp_path, capsys):
     folder = tiny.vision_transformer_folder(tmp_path / "vit")
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)

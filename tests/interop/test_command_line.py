@@ -58,6 +58,7 @@ def test_text_is_what_the_model_makes_of_the_prompt(folder, capsys):
     assert tokens[3:] == np.argmax(logits[2:-1], axis=-1).tolist()
 
 
+@pytest.mark.slow
 def test_what_a_model_of_pairs_writes_begins_with_its_start_token(folder, capsys):
     here = folder("marian")
     path = here / "config.json"

@@ -90,6 +90,7 @@ def test_what_is_written_is_read_as_the_same_model(family, tmp_path):
     assert differences(dataclasses.replace(loaded.settings, heads=4), again.settings)
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_is_written_and_read_as_the_same_model(tmp_path):
     folder = tiny.vision_transformer_folder(tmp_path / "vit")
     again = load(folder)

@@ -89,6 +89,7 @@ def test_a_trained_classifier_of_pictures_keeps_their_size_and_scale(tmp_path):
     assert json.loads(written.read_text()) == about
 
 
+@pytest.mark.slow
 def test_a_trained_decoder_is_one_of_its_family(tmp_path):
     folder = tiny.decoder(tmp_path / "gpt2")
     its, example = pretrained_decoder(folder), jax.ShapeDtypeStruct((4,), jnp.int32)

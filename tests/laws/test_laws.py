@@ -15,7 +15,7 @@ OF_PARTS = ("batch", "precision", "purity", "gradient", *OF_COMBINATORS)
 """Laws that an architecture keeps if its layers do: `make test` checks them on no architecture."""
 ONE_IN = {"purity": 40, "gradient": 12} | dict.fromkeys(OF_COMBINATORS, 25)
 """Of how many models `make test` checks these laws on one, which run a model one operation at a
-time, differentiate it twice or make several of it: of the others, one in 4.
+time, differentiate it twice or make several of it: of the others, one in 6.
 """
 ALIKE = (
     "alpha_dropout",
@@ -69,7 +69,7 @@ def is_slow(name, law):
             law,
             marks=pytest.mark.slow
             if is_slow(name, law)
-            else pytest.mark.sampled(law, ONE_IN.get(law, 4)),
+            else pytest.mark.sampled(law, ONE_IN.get(law, 6)),
         )
         for name in CASES
         for law in LAWS

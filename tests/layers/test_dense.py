@@ -54,7 +54,7 @@ def test_mlp_and_its_loss_equal_pytorch(float64, reference):
 
 
 def test_params_are_drawn_as_declared():
-    params, _ = jnn.dense(400).init(jax.random.key(0), jnp.ones(300))
+    params, _ = init(jnn.dense(400), jnp.ones(300))
     kernel, size = np.asarray(params["kernel"]), 300 * 400
     assert abs(kernel.mean()) < 4 * kernel.std() / size**0.5
     assert abs(kernel.var() * 300 - 1) < 4 * (2 / size) ** 0.5

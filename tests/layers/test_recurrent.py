@@ -149,13 +149,9 @@ def test_peepholes_equal_the_paper(float64):
     np.testing.assert_allclose(apply(layer, params, {}, x)[0], expected, atol=FORWARD)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "model",
-    [
-        lstm(3, peephole=True, projection=2),
-        pytest.param(gru(3, reset="before"), marks=pytest.mark.slow),
-    ],
-    ids=["lstm", "gru"],
+    "model", [lstm(3, peephole=True, projection=2), gru(3, reset="before")], ids=["lstm", "gru"]
 )
 def test_derivatives_equal_those_of_a_plain_scan(float64, model, monkeypatch):
     """The scan with the weights' products taken out, against ``lax.scan``: gradient, Hessian, and

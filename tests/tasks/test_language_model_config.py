@@ -68,6 +68,7 @@ def traced(**settings):
     return str(jax.make_jaxpr(jax.grad(loss))(params))
 
 
+@pytest.mark.slow
 def test_each_setting_that_saves_memory_is_in_the_program():
     """Logits of 4 windows of 16 tokens out of 9, or of 16 rows; features are 24."""
     plain = traced()

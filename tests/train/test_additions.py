@@ -57,6 +57,7 @@ def assert_equal(tree, other):
     jax.tree.map(np.testing.assert_array_equal, tree, other)
 
 
+@pytest.mark.slow
 def test_additions_and_what_is_drawn_are_trained_and_the_other_params_are_not(runs):
     _, (learned, _), fitted, _ = runs
     base, added = fitted.train_state.params["base"], fitted.train_state.params["lora"]

@@ -82,6 +82,7 @@ def test_with_low_rank_additions_the_function_is_that_of_the_folder_and_they_alo
     assert moments == {leaf.shape for leaf in jax.tree.leaves(adapters)}
 
 
+@pytest.mark.slow
 def test_frozen_params_stay_and_the_others_are_trained(folder):
     _, before, step, batch = begun(config_of(folder, frozen="blocks/.*"))
     after, _ = jax.jit(step)(before, batch)

@@ -94,6 +94,7 @@ def test_each_step_has_the_bits_that_the_run_had(tmp_path, settings):
     assert_same_bits(found.batch, drawn.batch_of(drawn.data, key, jnp.int32(steps - 1)))
 
 
+@pytest.mark.slow
 def test_the_last_checkpoint_before_the_step_is_where_it_begins(tmp_path, whole):
     shutil.copytree(whole, tmp_path / "run")
     at_start = replay(task(), CONFIG, tmp_path / "run", 9)

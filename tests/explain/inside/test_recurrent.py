@@ -44,6 +44,7 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
         assert_allclose(values[name], value, atol=EXACT)
 
 
+@pytest.mark.slow
 def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     model = jnn.chain(both=bidirectional(gru(F)), out=jnn.dense(2))
     params, state = init(model, X)

@@ -115,6 +115,7 @@ def test_leaving_one_out_is_what_brute_force_finds():
         assert_allclose(values[n, i], fall, atol=EXACT)
 
 
+@pytest.mark.slow
 def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
     model, params, state = reader()
     labels = np.array([1, 0, 1])

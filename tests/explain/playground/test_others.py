@@ -110,6 +110,7 @@ def test_lessons_tell_the_truth_of_surfaces():
     assert np.hypot(*ran) < 1
 
 
+@pytest.mark.slow
 def test_each_network_moves_by_its_own_rate():
     start, game = jax.jit(adversarial.begin_game), jax.jit(adversarial.play)
 

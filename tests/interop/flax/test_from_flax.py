@@ -94,7 +94,7 @@ def test_a_layer_of_nnx_computes_what_it_does_in_nnx(module, x):
     np.testing.assert_allclose(y, nnx.jit(lambda m, x: m(x))(made, x), atol=1e-6)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [from_linen(LinenCNN(), rank=3), from_nnx(nnx_cnn, rank=3)])
 def test_the_mnist_example_trains(model):
     """Any leading axes, dropout from the key, and running averages of batch statistics."""
