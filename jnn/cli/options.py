@@ -205,17 +205,31 @@ def _check_names(argv: list[str], fields: set[str], command: str) -> None:
             raise JnnError(f"Unknown option {option}. {suggestion}")
 
 
+_PARSED = (
+    (r".*invalid literal for int\(\) with base 10: (['\"].*['\"])", "an integer"),
+    (r".*could not convert string to float: (['\"].*['\"])", "a number"),
+    (r"no type matching \{(?P<of>.*)\} could be instantiated from \[(.*)\]\. Got", "values {of}"),
+)
+"""What is said of a text that is no such value, and what was expected."""
+
+
 def _unboxed(message: str) -> str:
     """The message in tyro's coloured box as one plain sentence, without its advice."""
     lines = re.sub(r"\033\[[0-9;]*m|[─-]{5,}|\{None\}\|", "", message).splitlines()[1:]
     words = " ".join(" ".join(line.strip("│╰╯|+ ") for line in lines).split())
-    words = re.sub(r" - <class 'NoneType'>:.*?\('None',\)", "", words)
+    words = re.sub(r" - <class 'NoneType'>:.*?\('None',\)|'None', |, 'None'", "", words)
     sentence = (
         words.split(" Argument helptext:")[0]
         .split(" For full helptext")[0]
+        .split(" Perhaps you meant:")[0]
+        .replace("Expected 1 values", "Expected one")
         .removeprefix("Error parsing experiment: ")
         .strip()
     )
+    for pattern, expected in _PARSED:
+        if found := re.match(rf"Error parsing (\S+): {pattern}", sentence):
+            got, kind = found[found.lastindex or 0], expected.format(**found.groupdict())
+            return f"{found[1]}: got {got}, expected {kind}."
     return f"{sentence.rstrip('.')}."
 
 

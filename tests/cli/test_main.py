@@ -76,8 +76,14 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
         ),
         (
             "run line.py --learning-rate fast",
-            "could not convert string to float: 'fast'. See jnn run line.py --help.",
+            "--learning-rate: got 'fast', expected a number. See jnn run line.py --help.",
         ),
+        ("run line.py --epochs 1e3", "--epochs: got '1e3', expected an integer. See jnn run"),
+        (
+            "run line.py --widths a",
+            "--widths: got 'a', expected values [INT [INT ...]]. See jnn run",
+        ),
+        ("run line.py --augment", "Unknown option --augment. See jnn run line.py --help."),
         (
             "run line.py --learning-rate -1",
             "config: got learning_rate=-1.0, expected a number > 0.",

@@ -2,9 +2,11 @@ import builtins
 import dataclasses
 import importlib.util
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +15,7 @@ from jnn.cli.experiments import listings, load
 from jnn.cli.options import RunArguments, config_from, parse
 from jnn.errors import JnnError
 from jnn.files import plain
+from jnn.train import SUITED, TrainingConfig
 
 
 def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, capsys):
@@ -121,6 +124,28 @@ def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
     (folder / "c.json").write_text(printed)
     assert main(["run", "line.py", "--config", "c.json", "--mirror", "--print-config"]) == 0
     assert '"mirror": true' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--width", "1e3"], "--width: got '1e3', expected an integer. See"),
+        (["--power", "cubic"], "choice 'cubic' for argument '--power'. Expected one of ('two')."),
+        (["--clip", "it's"], '--clip: got "it\'s", expected a number. See'),
+        (["--optimizer-options.b1", "1"], "options: --optimizer-options.b1, 1. See"),
+    ],
+)
+def test_what_the_parser_says_is_put_plainly(words, message):
+    @dataclass(frozen=True, kw_only=True)
+    class Config(TrainingConfig):
+        width: int = SUITED
+        power: Literal["two"] = SUITED
+
+        def suited(self):
+            return {"width": 8, "power": "two"}
+
+    with pytest.raises(JnnError, match=re.escape(message)):
+        parse("run", "mine.py", Config, RunArguments, words, [])
 
 
 def test_a_last_value_of_a_session_that_has_no_hash_does_not_matter(monkeypatch):
