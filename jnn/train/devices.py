@@ -80,20 +80,20 @@ def beside(train_state: Any, feed: Feed) -> Feed:
     stream = feed.stream
     size = {leaf.shape[0] for leaf in jax.tree.leaves(feed.data)}
     split = _batch_sharding(home.mesh)
-    part = rows_of_process(split, size.pop()) if len(size) == 1 else None
-    place = split if part else home
+    own = parts_of_process(split, size.pop()) if len(size) == 1 else None
+    place = split if own else home
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), feed.data
     )
 
     def read(key: jax.Array, step: int, whole: tuple[int, int]) -> Iterator[Any]:
         key = on_one(key)  # other processes have copies too, which the host cannot read
-        if part is None:
+        if own is None:
             return (placed(data, home) for data in stream(key, step, whole))
-        join = lambda leaf, shape: jax.make_array_from_process_local_data(
-            split, np.asarray(leaf), shape.shape
-        )
-        return (jax.tree.map(join, data, shapes) for data in stream(key, step, part))
+        numbers, count = own
+        join = lambda shape, *parts: joined(dict(zip(numbers, parts, strict=True)), shape)
+        each = zip(*(stream(key, step, (number, count)) for number in numbers), strict=True)
+        return (jax.tree.map(join, shapes, *parts) for parts in each)
 
     return feed._replace(data=shapes, stream=read)
 
@@ -102,22 +102,40 @@ def _batch_sharding(mesh: jax.sharding.Mesh) -> jax.NamedSharding:
     return jax.NamedSharding(mesh, jax.P(BATCH if set(AXES) <= set(mesh.shape) else AXIS))
 
 
-def rows_of_process(split: jax.NamedSharding, size: int) -> tuple[int, int] | None:
-    """The rows of a batch of this ``size`` on the devices of this process: the i-th of n parts.
+def parts_of_process(split: jax.NamedSharding, size: int) -> tuple[tuple[int, ...], int] | None:
+    """The equal parts of a batch of this ``size`` on the devices of this process, and their number.
 
-    None where each process has all of them, and where its rows are no such part.
+    They are one part where its rows follow each other, as they do on a CPU or GPU; on the torus of
+    a TPU the rows of a host may be several. None where each process has all rows, and where its
+    rows are no such parts.
 
-    >>> rows_of_process(jax.NamedSharding(device_mesh(1), jax.P(AXIS)), 8) is None
+    >>> parts_of_process(jax.NamedSharding(device_mesh(1), jax.P(AXIS)), 8) is None
     True
     """
     if split.is_fully_addressable:
         return None
     indices = split.addressable_devices_indices_map((size,)).values()
-    rows = {index[0].indices(size)[:2] for index in indices if index}
-    start, stop = min(first for first, _ in rows), max(last for _, last in rows)
+    rows = sorted({index[0].indices(size)[:2] for index in indices if index})
+    start, stop = rows[0][0], rows[-1][1]
     length = stop - start
-    is_part = sum(last - first for first, last in rows) == length and start % length == 0
-    return (start // length, size // length) if is_part and size % length == 0 else None
+    if sum(last - first for first, last in rows) == length and start % length == 0:
+        rows = [(start, stop)]
+    length = rows[0][1] - rows[0][0]
+    if size % length or any(first % length or last - first != length for first, last in rows):
+        return None
+    return tuple(first // length for first, _ in rows), size // length
+
+
+def joined(parts: dict[int, Any], shape: jax.ShapeDtypeStruct) -> jax.Array:
+    """A batch on all devices, of its parts on those of this process, by their numbers."""
+    length = len(next(iter(parts.values())))
+
+    def rows(index: Any) -> np.ndarray:
+        first, last, _ = index[0].indices(shape.shape[0])
+        number, start = divmod(first, length)
+        return np.asarray(parts[number])[start : start + last - first]
+
+    return jax.make_array_from_callback(shape.shape, shape.sharding, rows)
 
 
 def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:

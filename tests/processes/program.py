@@ -13,7 +13,7 @@ from jnn.checkpoints import Checkpoints
 from jnn.processes import join
 from jnn.processes.connections import connect
 from jnn.sharding import gathered, make_mesh, placed
-from jnn.train.devices import beside, rows_of_process
+from jnn.train.devices import beside, parts_of_process
 from jnn.train.feed import Feed
 
 ROWS = 8
@@ -48,6 +48,12 @@ def stream(read):
     return Feed(shape, lambda data, key, step: data, 1, {}, batches)
 
 
+def batches_on(mesh, read, key):
+    """From step 5 on, on a mesh; ``read`` gets the parts that this process reads."""
+    state = type("State", (), {"step": placed(np.int32(0), NamedSharding(mesh, PartitionSpec()))})
+    return beside(state, stream(read)).read(key, 5)
+
+
 def main(index, port, folder):
     jax.config.update("jax_platforms", "cpu")
     jax.config.update("jax_num_cpu_devices", 2)
@@ -56,12 +62,15 @@ def main(index, port, folder):
         connect(mesh)
         tree = placed(values(), shardings(mesh))
         read = []
-        state = type(
-            "State", (), {"step": placed(np.int32(0), NamedSharding(mesh, PartitionSpec()))}
-        )
-        data = beside(state, stream(read)).read(tree["key"], 5)
+        data = batches_on(mesh, read, tree["key"])
         total = jax.jit(jnp.sum)
         sums = [int(total(next(data)["x"])) for _ in range(2)]
+        first, second, third, fourth = jax.devices()
+        torus = make_mesh("data=2,fsdp=2", [first, third, second, fourth])
+        apart, read_apart = [], []
+        batch = next(batches_on(torus, read_apart, tree["key"]))["x"]
+        for shard in batch.addressable_shards:
+            apart.append([shard.index[0].start or 0, np.asarray(shard.data).tolist()])
         with Checkpoints(folder, processes=processes) as checkpoints:
             checkpoints.save(7, tree, {"rows": 1})
             checkpoints.wait()
@@ -73,7 +82,8 @@ def main(index, port, folder):
             "index": processes.index,
             "gathered": processes.gather({"index": index}),
             "sums": sums,
-            "parts": [*read, rows_of_process(split, ROWS)],
+            "parts": [*read, parts_of_process(split, ROWS)],
+            "apart": [read_apart, apart],
             "kernel": np.asarray(whole["kernel"]).tolist(),
             "key": jax.random.key_data(whole["key"]).tolist(),
         }

@@ -43,7 +43,10 @@ def test_two_processes_are_one_program(tmp_path):
         assert result["index"] == index
         assert result["gathered"] == [{"index": 0}, {"index": 1}]
         assert result["sums"] == [int(rows_of(step).sum()) for step in (5, 6)]
-        assert result["parts"] == [[index, 2], [index, 2]], "each reads its half of a batch"
+        assert result["parts"] == [[index, 2], [[index], 2]], "each reads its half of a batch"
+        read, shards = result["apart"]
+        assert read == [[index, 4], [index + 2, 4]], "two quarters, as on the torus of a TPU"
+        assert shards == [[i, rows_of(5)[i : i + 2].tolist()] for i in (2 * index, 2 * index + 4)]
         assert result["kernel"] == values()["kernel"].tolist()
         assert result["key"] == jax.random.key_data(values()["key"]).tolist()
     # one process goes on, on another mesh
