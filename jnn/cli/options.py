@@ -208,7 +208,7 @@ def _check_names(argv: list[str], fields: set[str], command: str) -> None:
 _PARSED = (
     (r".*invalid literal for int\(\) with base 10: (['\"].*['\"])", "an integer"),
     (r".*could not convert string to float: (['\"].*['\"])", "a number"),
-    (r"no type matching \{(?P<of>.*)\} could be instantiated from \[(.*)\]\. Got", "values {of}"),
+    (r".*Could not find valid parse for arguments: \[(.*?)\]", "other values"),
 )
 """What is said of a text that is no such value, and what was expected."""
 
@@ -228,8 +228,7 @@ def _unboxed(message: str) -> str:
     )
     for pattern, expected in _PARSED:
         if found := re.match(rf"Error parsing (\S+): {pattern}", sentence):
-            got, kind = found[found.lastindex or 0], expected.format(**found.groupdict())
-            return f"{found[1]}: got {got}, expected {kind}."
+            return f"{found[1]}: got {found[2]}, expected {expected}."
     return f"{sentence.rstrip('.')}."
 
 

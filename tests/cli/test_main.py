@@ -79,10 +79,7 @@ def test_every_help_ends_with_three_examples(folder, capsys, command):
             "--learning-rate: got 'fast', expected a number. See jnn run line.py --help.",
         ),
         ("run line.py --epochs 1e3", "--epochs: got '1e3', expected an integer. See jnn run"),
-        (
-            "run line.py --widths a",
-            "--widths: got 'a', expected values [INT [INT ...]]. See jnn run",
-        ),
+        ("run line.py --widths a", "--widths: got 'a', expected other values. See jnn run"),
         ("run line.py --augment", "Unknown option --augment. See jnn run line.py --help."),
         (
             "run line.py --learning-rate -1",
