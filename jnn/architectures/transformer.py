@@ -70,7 +70,7 @@ class TransformerConfig(BlockConfig):
     embedding_norm: bool = False
     """Whether embeddings are normalized before the first block, as in BERT."""
     pooled: bool = False
-    """Whether the output is ``f(dense(first element))``, as in BERT, where f is tanh."""
+    """Whether the output is ``f(dense(first real element))``, as in BERT, where f is tanh."""
     pooled_activation: Literal["tanh", "relu", "gelu"] = "tanh"
     """The f of ``pooled``."""
     outputs: int = 0
@@ -181,7 +181,7 @@ def transformer(config: TransformerConfig) -> Model:
         h = single("norm", h) if config.norm_first else h
         h = single("output_dense", h) if config.projects_out else h
         if config.pooled:
-            h = pooled_activation(run("pooler", h[..., 0, :], mask=None))
+            h = pooled_activation(run("pooler", _first(h, single.mask), mask=None))
             h = run("dropout", h, mask=None) if config.outputs and config.dropout else h
             return run("out", h, mask=None) if config.outputs else h
         if config.head == "none":
@@ -307,6 +307,14 @@ def _checked(x: Any, config: TransformerConfig) -> Mapping[str, jax.Array]:
             remedy=remedy,
         )
     return x
+
+
+def _first(h: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The first element that is real."""
+    if mask is None:
+        return h[..., 0, :]
+    place = jnp.argmax(mask, axis=-1)[..., None, None]
+    return jnp.take_along_axis(h, place, axis=-2)[..., 0, :]
 
 
 def _pairs(same: jax.Array, mask: jax.Array | None, h: jax.Array) -> jax.Array:

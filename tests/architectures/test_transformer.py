@@ -34,6 +34,7 @@ from jnn.errors import JnnError
 from jnn.explain.inside.summary import parameter_count, table
 from jnn.layers.positions import LongScaling
 from jnn.losses import by_rows, cross_entropy
+from tests.compiled import apply, init
 
 SAME_TO_ROUNDING = 1e-12  # float64: the same sums in another order
 FLOAT32 = 1e-5  # float32: the same sums in another order, through two blocks
@@ -466,3 +467,14 @@ def test_rows_beyond_the_vocabulary_are_no_tokens():
     assert not np.any(slope[vocabulary:])
     with pytest.raises(JnnError, match=r"embedding_rows=3 for vocabulary=.* a row for each token"):
         TransformerConfig(vocabulary=4, embedding_rows=3)
+
+
+def test_the_first_real_element_is_pooled_wherever_padding_is():
+    settings = {"vocabulary": 7, "length": 8, "width": 4, "depth": 1, "heads": 2}
+    config = TransformerConfig(causal=False, head="none", pooled=True, **settings)
+    model, tokens = transformer(config), np.array([[3, 1, 2], [4, 1, 5]])
+    params, state = init(model, tokens)
+    expected, _ = apply(model, params, state, tokens)
+    padded = np.pad(tokens, ((0, 0), (2, 1)))
+    y, _ = apply(model, params, state, padded, mask=padded > 0)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
