@@ -72,7 +72,10 @@ class Lookout:
         path = self._path(self._processes.index)
         with writable(path):
             self._stream = path.open("w+", encoding="utf-8")
-            fcntl.flock(self._stream, fcntl.LOCK_EX)
+            with contextlib.suppress(
+                OSError
+            ):  # without locks the heartbeats of JAX are left to tell
+                fcntl.flock(self._stream, fcntl.LOCK_EX)
         self._write(0, None)
         log_native_to(self._log)
         self._processes.gather(None)  # all hold their locks
@@ -108,7 +111,10 @@ class Lookout:
             if silent := self._silent():
                 return f"{silent} {self._remedy}"
             time.sleep(0.1)
-        return f"The runtime of JAX ended this process; see {self._log}. {self._remedy}"
+        others = [self._name(i) for i in range(self._processes.count) if i != self._processes.index]
+        lost = others[0] if len(others) == 1 else "another process"
+        reason = f"maybe as it has lost the connection to {lost}, which runs"
+        return f"The runtime of JAX ended this process, {reason}; see {self._log}. {self._remedy}"
 
     def _last_words(self) -> str:
         words = self.blame()

@@ -1,6 +1,8 @@
 """Lookouts of several processes in one: a lock on a file is of the stream that holds it."""
 
+import errno
 import json
+import os
 import time
 
 import jax
@@ -137,6 +139,24 @@ def test_an_error_of_an_operation_over_both_waits_for_the_lookout(ended, monkeyp
     monkeypatch.setattr(lookout, "_TO_NOTICE", SOON / lookout.EVERY)
     ours.__exit__(kind, kind("closed by peer"), None)
     assert "process 1 of 2" in words[0][0]
+
+
+def test_a_process_that_runs_without_a_connection_is_named(ended, monkeypatch):
+    """As when a cable is pulled: the runtime of JAX ends both."""
+    monkeypatch.setattr(lookout, "_PATIENCE", 0.05)
+    ended(1, stuck_after=0)
+    ours, _ = ended(0, stuck_after=0)
+    assert "has lost the connection to process 1 of 2 (host " in ours.blame()
+
+
+def test_a_file_system_without_locks_leaves_it_to_heartbeats(ended, monkeypatch):
+    def flock(stream, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(lookout.fcntl, "flock", flock)
+    ended(1, stuck_after=0)
+    ours, words = ended(0, stuck_after=0)
+    assert ours._gone() == words == []
 
 
 def test_a_folder_that_a_host_does_not_see(tmp_path):
