@@ -1,7 +1,6 @@
 """``python -m benchmarks [WORKLOAD ...]``: jnn and its peers on the same work, side by side."""
 
 import argparse
-import json
 import sys
 from typing import Any
 
@@ -29,9 +28,7 @@ def main() -> None:
         found = harness.measure(name, workload, _chosen(workload, peers), arguments.rounds)
         print("\n".join([*page.table(name, found, peak), ""]), flush=True)
         if arguments.write:
-            _keep(name, found, here)
-    if arguments.write:
-        page.write()
+            page.keep(name, found, here)
 
 
 def _check(kind: str, names: list[str], known: Any, parser: argparse.ArgumentParser) -> None:
@@ -43,18 +40,6 @@ def _chosen(workload: Workload, peers: list[str]) -> list[str]:
     """The ways of jnn's own forms and of the peers that were asked for."""
     others = set(PEERS) - set(peers) - {"jnn"}
     return [way for way in workload.ways if way.split(",")[0] not in others]
-
-
-def _keep(name: str, found: dict[str, Any], here: dict[str, Any]) -> None:
-    """Put a result into the file of this processor."""
-    path = page.RESULTS / f"{machine.slug()}.json"
-    kept = json.loads(path.read_text()) if path.exists() else {"workloads": {}}
-    workloads = kept["workloads"] | {name: found}
-    ordered = {each: workloads[each] for each in WORKLOADS if each in workloads}
-    page.RESULTS.mkdir(exist_ok=True)
-    path.write_text(
-        json.dumps({"machine": here, "workloads": ordered}, indent=1, ensure_ascii=False) + "\n"
-    )
 
 
 if __name__ == "__main__":

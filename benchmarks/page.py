@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import machine
 from benchmarks.workloads import WORKLOADS
+from jnn import files
 
 HERE = Path(__file__).parent
 RESULTS, PAGE, PICTURE = HERE / "results", HERE / "README.md", HERE / "results" / "ratios.svg"
@@ -25,20 +27,48 @@ def results() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
 
 
+def merged(
+    kept: Mapping[str, Any], name: str, result: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The results of a processor with a new one among them.
+
+    The peak is the highest rate that was ever measured, since a busy machine shows a lower one.
+    What is not installed now keeps the version that it was measured with.
+    """
+    known = kept.get("machine", {"versions": {}, "peak_gflops": {}})
+    old, new = known["peak_gflops"], here["peak_gflops"]
+    peaks = {way: max(old.get(way, 0), new.get(way, 0)) for way in old | new}
+    versions = known["versions"] | here["versions"]
+    before = {"versions": known["versions"]}  # of results that do not say
+    workloads = {each: before | found for each, found in kept.get("workloads", {}).items()}
+    workloads[name] = {**result, "versions": here["versions"]}
+    return {
+        "machine": {**here, "versions": versions, "peak_gflops": peaks},
+        "workloads": {each: workloads[each] for each in WORKLOADS if each in workloads},
+    }
+
+
 def section(found: Mapping[str, Any]) -> str:
     """One processor's tables, as Markdown."""
-    machine, peak = found["machine"], max(found["machine"]["peak_gflops"].values())
-    kinds = ", ".join(kind.upper().replace("_TILE", "") for kind in machine["instructions"])
-    rates = ", ".join(f"{rate} by {name}" for name, rate in machine["peak_gflops"].items())
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    own, peak = found["machine"], max(found["machine"]["peak_gflops"].values())
+    kinds = ", ".join(kind.upper().replace("_TILE", "") for kind in own["instructions"])
+    rates = ", ".join(f"{rate} by {name}" for name, rate in own["peak_gflops"].items())
     lines = [
-        f"### {machine['processor']} ({kinds}), {machine['cores']} cores",
+        f"### {own['processor']} ({kinds}), {own['cores']} cores",
         "",
-        f"Python {machine['python']}, {versions}. A product of 2048 x 2048: {rates} GFLOP/s.",
+        f"Python {own['python']}, {_listed(own['versions'])}. "
+        f"A product of 2048 x 2048: {rates} GFLOP/s.",
     ]
     for name, result in found["workloads"].items():
         lines += ["", *table(name, result, peak)]
+        measured = result.get("versions", {}).items()
+        if others := {each: v for each, v in measured if own["versions"][each] != v}:
+            lines += ["", f"Measured with {_listed(others)}."]
     return "\n".join(lines)
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
@@ -138,8 +168,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / scale:.3g} {unit}"
 
 
-def write() -> None:
-    """Bring README.md and the picture up to date."""
-    found = results()
-    PAGE.write_text(page(PAGE.read_text(), found))
-    picture(found).savefig(PICTURE, metadata={"Date": None})
+def keep(name: str, result: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Put a result into the file of this processor, and bring the page and the picture up to date.
+
+    All are made before the first is written, and each replaces its file at once: what interrupts
+    later workloads leaves those that are done.
+    """
+    RESULTS.mkdir(exist_ok=True)
+    path, found = RESULTS / f"{machine.slug()}.json", results()
+    found[path.stem] = merged(found.get(path.stem, {}), name, result, here)
+    found = dict(sorted(found.items()))
+    text, figure = page(PAGE.read_text(), found), picture(found)
+    rows = json.dumps(found[path.stem], indent=1, ensure_ascii=False)
+    with files.replacing(PICTURE) as temporary:
+        figure.savefig(temporary, metadata={"Date": None})
+    files.write_text(path, f"{rows}\n")
+    files.write_text(PAGE, text)

@@ -152,6 +152,14 @@ def _flags(name: str) -> Workload:
     return Workload(about, {"as it is": many, **told})
 
 
+def _compiling(name: str) -> Workload:
+    ways = {
+        "jnn, many steps": Way("parts.compilation:program", ("jnn", name)),
+        "JAX alone": Way("parts.compilation:program", ("JAX alone", name)),
+    }
+    return Workload(f"tracing and compiling a step of {name}", ways)
+
+
 def _many(name: str, about: str, ways: Mapping[str, Way]) -> Workload:
     of_jnn = {
         "jnn": Way("peers.of_jnn:vmapped", (name,)),
@@ -222,6 +230,7 @@ WORKLOADS = {
         "first step, jnn; first step, JAX alone",
         True,
     ),
+    **{f"compile_{name}": _compiling(name) for name in ("mlp", "cnn", "lstm", "gpt_s")},
     **{f"flags_{name}": _flags(name) for name in ("mlp", "cnn", "lstm", "gpt_s")},
     "guard": _parts(f"a step of an MLP {works.MLP.sizes}", "guard:step", "jnn, plain", works.MLP),
     "guard_tiny": _parts(

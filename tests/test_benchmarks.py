@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -106,6 +107,32 @@ def test_what_is_unknown_is_refused(monkeypatch, capsys, arguments, message):
 def test_the_page_shows_the_results():
     text = page.PAGE.read_text()
     assert page.page(text, page.results()) == text
+
+
+def test_a_result_that_is_kept_brings_the_page_up_to_date(tmp_path, monkeypatch):
+    for name, path in {"RESULTS": "", "PAGE": "README.md", "PICTURE": "ratios.svg"}.items():
+        monkeypatch.setattr(page, name, tmp_path / path)
+    monkeypatch.setattr(page, "picture", lambda found: Figure())
+    page.PAGE.write_text(f"Before {page.BEGIN}{page.END} after")
+    way = {"ratio": 2.0, "low": 1.0, "high": 3.0, "processor_ratio": 2.0}
+    way |= {"median_seconds": 1.0, "least_seconds": 0.5, "compilation_seconds": 0.0}
+    result = {"about": "a step", "flops": 10**11, "missing": {}, "cores_busy_with_others": 0.0}
+    result |= {"ways": {"jnn": way}}
+    here = {"processor": "A", "instructions": ["avx2"], "cores": 2, "python": "3.11.7"}
+    first = here | {"versions": {"jax": "1", "torch": "2"}, "peak_gflops": {"XLA": 400}}
+    later = here | {"versions": {"jax": "3"}, "peak_gflops": {"XLA": 300, "numpy": 100}}
+    page.keep("mlp", result, first)
+    page.keep("cnn", result, later)
+    (found,) = page.results().values()
+    assert found["machine"]["peak_gflops"] == {"XLA": 400, "numpy": 100}
+    assert found["machine"]["versions"] == {"jax": "3", "torch": "2"}
+    text = page.PAGE.read_text()
+    assert page.page(text, page.results()) == text
+    assert text.count("| 50 % |") == 2
+    mlp, cnn = text.split("**cnn**")
+    assert "Measured with jax 1." in mlp
+    assert "Measured with" not in cnn
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".md", ".svg"}
 
 
 def test_a_busy_machine_stands_in_the_title():

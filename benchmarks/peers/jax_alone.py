@@ -31,8 +31,26 @@ def step_of(logits_of: Callable, optimizer) -> Callable:
     return step
 
 
+def ready(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
+    """The compilation of a step of Adam."""
+    step, held, x, label = _prepared(init, logits_of, x, label, members)
+    return lambda: step.lower(held, x, label).compile()
+
+
 def training(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
     """Steps of Adam, one call each; with members, of all under ``jax.vmap``."""
+    step, held, x, label = _prepared(init, logits_of, x, label, members)
+    kept = [held]
+
+    def call():
+        kept[0], loss = step(kept[0], x, label)
+        return loss
+
+    return call
+
+
+def _prepared(init: Callable, logits_of: Callable, x, label, members: int):
+    """The step, what it updates, and its batch."""
     optimizer = optax.adam(works.LEARNING_RATE)
     step, start = step_of(logits_of, optimizer), lambda key: _with_state(optimizer, init(key))
     key = jax.random.key(0)
@@ -40,13 +58,7 @@ def training(init: Callable, logits_of: Callable, x, label, members: int = 0) ->
         step, start = jax.vmap(step, (0, None, None)), jax.vmap(start)
         key = jax.random.split(key, members)
     step, x, label = jax.jit(step, donate_argnums=0), jnp.asarray(x), jnp.asarray(label)
-    kept = [jax.jit(start)(key)]
-
-    def call():
-        kept[0], loss = step(kept[0], x, label)
-        return loss
-
-    return call
+    return step, jax.jit(start)(key), x, label
 
 
 def _with_state(optimizer, params):
@@ -69,10 +81,10 @@ def perceptron(params, x):
     return x
 
 
-def mlp(work: works.Perceptron, members: int = 0) -> Call:
+def mlp(work: works.Perceptron, members: int = 0, make: Callable = training) -> Call:
     """A step of mlp, mlp_tiny, or of many MLPs."""
     init = lambda key: dense_init(key, *work.sizes)
-    return training(init, perceptron, *works.examples(work), members)
+    return make(init, perceptron, *works.examples(work), members)
 
 
 def conv(params, x):
@@ -91,7 +103,7 @@ def pool(x):
     return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-def cnn() -> Call:
+def cnn(make: Callable = training) -> Call:
     """A step of cnn."""
     one, two = works.CHANNELS
 
@@ -104,7 +116,7 @@ def cnn() -> Call:
         h = jax.nn.relu(conv(params["two"], jax.nn.relu(conv(params["one"], x))))
         return perceptron(params["dense"], pool(h).reshape(len(x), -1))
 
-    return training(init, logits_of, *works.images(128))
+    return make(init, logits_of, *works.images(128))
 
 
 def cnns(in_sequence: bool) -> Call:
@@ -127,7 +139,7 @@ def cnns(in_sequence: bool) -> Call:
     return lambda: [call() for call in calls]
 
 
-def lstm() -> Call:
+def lstm(make: Callable = training) -> Call:
     """A step of lstm, by ``lax.scan`` over the input's products."""
     work = works.RECURRENT
 
@@ -161,10 +173,10 @@ def lstm() -> Call:
         h = jnp.swapaxes(layer(params["two"], layer(params["one"], x)), 0, 1)
         return perceptron(params["out"], h)
 
-    return training(init, logits_of, *works.characters(work))
+    return make(init, logits_of, *works.characters(work))
 
 
-def gpt(work: works.GPT) -> Call:
+def gpt(work: works.GPT, make: Callable = training) -> Call:
     """A step of gpt_s and gpt_m."""
     d = work.width
 
@@ -199,4 +211,4 @@ def gpt(work: works.GPT) -> Call:
             x = x + jax.nn.gelu(normalized(block["norm2"], x) @ block["up"]) @ block["down"]
         return normalized(params["norm"], x) @ params["token"].T
 
-    return training(init, logits_of, *works.characters(work))
+    return make(init, logits_of, *works.characters(work))
