@@ -109,6 +109,14 @@ def _preparation(
         _check_classes([part[target] for part in splits[:3]], target)
     dtype = jnp.float32 if pixels else jnp.asarray(x[:0]).dtype
     example = jax.ShapeDtypeStruct(x.shape[1:], dtype)
+    if loss is losses.cross_entropy and jnp.issubdtype(t.dtype, jnp.floating) and t.ndim < 2:
+        raise mistake(
+            "supervised",
+            got=f"floats in {target!r} for cross_entropy",
+            expected="integers from 0, the classes",
+            remedy="Pass loss=jnn.losses.squared_error to predict numbers, or number classes by "
+            "jnn.data.classes.number_classes.",
+        )
     y = _output(model, example, t)
     has_scores = hasattr(y, "shape") and y.ndim == t.ndim
     if of_classes and has_scores and loss is losses.cross_entropy:

@@ -93,3 +93,9 @@ def test_names_of_no_array_are_refused():
     splits = from_arrays({"features": np.ones((40, 2), np.float32), "price": np.arange(40) / 7})
     with pytest.raises(JnnError, match="got target='label', expected one of 'features', 'price'"):
         supervised(jnn.dense(1), splits)
+
+
+def test_numbers_are_no_classes():
+    splits = from_arrays({"features": np.ones((50, 2)), "price": np.linspace(1.0, 9.0, 50)})
+    with pytest.raises(JnnError, match=r"got floats in 'price' for cross_entropy.*squared_error"):
+        supervised(jnn.dense(1), splits, target="price")

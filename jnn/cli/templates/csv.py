@@ -30,6 +30,7 @@ class Config(TrainingConfig):
     """The column to predict: classes, as whole numbers or words."""
     width: int = 64
     """Features of the hidden layer."""
+    batch_size: int = 32  # no larger than the part to train on, which is 32 of 45 rows
     epochs: int = SUITED  # `suited` says what; what a user asks for is never changed
     learning_rate: float = 3e-3
 
