@@ -136,7 +136,7 @@ def make_step(
             )
             return new._replace(**kept), good
 
-        leave = lambda before, gradient: (before, finite_leaves(before.params))
+        leave = lambda before, gradient: (before, _all_true(before.params))
         sound, sound_state = jnp.isfinite(jnp.stack([loss, *squares])), finite_leaves(state)
         if guarded or train_state.loss_scale:
             new, good = jax.lax.cond(
