@@ -59,6 +59,9 @@ class MainMetric(NamedTuple):
     """Whether the lowest value is the best; None where it is not stated."""
 
 
+NO_METRIC = "Its task has no test, so there is no metric to report."
+
+
 def write_report(
     folder: Path | str,
     *,
@@ -80,15 +83,16 @@ def write_report(
     ``about``    whose ``metric`` and ``direction`` are used where the summary has none. Without
                  either the first metric is shown, and nothing is ranked.
 
-    The command is read from ``command.txt`` in the folder where there is one. Raises `JnnError`
-    without a metric, for an unknown direction, and for a missing folder.
+    The command is read from ``command.txt`` in the folder where there is one. A task without a
+    test has no metrics, which the report says. Raises `JnnError` for a summary without ``metrics``,
+    for an unknown direction, and for a missing folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise mistake(
             "write_report", got=f"{folder}, which is no folder", expected="the folder of a run"
         )
-    if not summary.get("metrics"):
+    if "metrics" not in summary:
         raise mistake(
             "write_report",
             got="a summary without metrics",
@@ -123,7 +127,7 @@ def _lab(folder: Path) -> str:
 
 
 def main_metric(summary: Mapping[str, Any], about: Any = None) -> MainMetric:
-    """The main metric of a run: that of its summary, else of its experiment, else the first.
+    """The main metric of a run: that of its summary, else of its experiment, else the first or "".
 
     >>> metric = {"name": "test/nll", "direction": "lowest"}
     >>> main_metric({"metrics": {"test/nll": 0.1}, "metric": metric})
@@ -138,7 +142,7 @@ def main_metric(summary: Mapping[str, Any], about: Any = None) -> MainMetric:
     ):
         if name and name in summary["metrics"]:
             return MainMetric(name, lowest_is_best(direction))
-    return MainMetric(next(iter(summary["metrics"])), None)
+    return MainMetric(next(iter(summary["metrics"]), ""), None)
 
 
 def result_in_words(metric: MainMetric, summary: Mapping[str, Any]) -> str:
@@ -148,6 +152,8 @@ def result_in_words(metric: MainMetric, summary: Mapping[str, Any]) -> str:
     >>> result_in_words(MainMetric("test/accuracy", lowest=False), summary)
     'Test accuracy is 0.991, better than the best baseline, logistic regression (0.96), by 0.031.'
     """
+    if not metric.name:
+        return NO_METRIC
     value, baselines = summary["metrics"][metric.name], _baselines(metric.name, summary)
     start = f"{sentence(metric_name(metric.name))} is {number(value)}"
     finite = {name: baseline for name, baseline in baselines.items() if is_finite(baseline)}
@@ -178,6 +184,18 @@ def _baselines(metric: str, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 def _result(metric: MainMetric, summary: Mapping[str, Any]) -> str:
     config = summary.get("config") or {}
+    warning = html.warning(*SMOKE) if config.get("smoke") else ""
+    seconds = summary.get("seconds")
+    facts = {
+        "parameters": summary.get("parameters"),
+        "steps": summary.get("steps"),
+        "time": duration(seconds) if is_finite(seconds) else None,
+    }
+    facts = html.facts(
+        {label: number(value) for label, value in facts.items() if value is not None}
+    )
+    if not metric.name:
+        return html.section("result", "Result", "", warning + facts)
     model = config.get("model")
     name = f"this model ({model})" if isinstance(model, str) else "this model"
     values = {name: summary["metrics"][metric.name], **_baselines(metric.name, summary)}
@@ -192,16 +210,8 @@ def _result(metric: MainMetric, summary: Mapping[str, Any]) -> str:
             for label in ranked(values, metric.lowest)
         ],
     )
-    seconds = summary.get("seconds")
-    facts = {
-        "parameters": summary.get("parameters"),
-        "steps": summary.get("steps"),
-        "time": duration(seconds) if is_finite(seconds) else None,
-    }
-    facts = {label: number(value) for label, value in facts.items() if value is not None}
-    warning = html.warning(*SMOKE) if config.get("smoke") else ""
     others = _other_metrics(name, metric.name, summary)
-    return html.section("result", "Result", "", warning + bars + html.facts(facts) + others)
+    return html.section("result", "Result", "", warning + bars + facts + others)
 
 
 def _other_metrics(model: str, main: str, summary: Mapping[str, Any]) -> str:

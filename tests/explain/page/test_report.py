@@ -404,11 +404,18 @@ def test_the_sentence(value, baselines, expected):
     assert result_in_words(MainMetric("test/rmse", lowest=True), summary) == expected
 
 
+def test_a_task_without_a_test_has_a_report_that_says_so(tmp_path):
+    summary = {key: value for key, value in SUMMARY.items() if key not in ("metric", "baselines")}
+    page = report(tmp_path, summary=summary | {"metrics": {}}).read_text(encoding="utf-8")
+    assert "Its task has no test, so there is no metric to report." in page
+    assert "learning curves" in page.lower()
+
+
 @pytest.mark.parametrize(
     ("folder", "summary", "text"),
     [
         ("missing", SUMMARY, "which is no folder"),
-        ("", {"metrics": {}}, "got a summary without metrics"),
+        ("", {"experiment": "mine"}, "got a summary without metrics"),
     ],
 )
 def test_mistakes(tmp_path, folder, summary, text):

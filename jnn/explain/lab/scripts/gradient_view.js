@@ -1,6 +1,6 @@
 // The gradient of a number to the input, drawn like the input.
 
-import { css, isDark, signedColour } from "../../scripts/colours.js";
+import { css, inkOn, isDark, signedColour } from "../../scripts/colours.js";
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { largest } from "./arrays.js";
@@ -75,7 +75,8 @@ function tokensNode(page, path, gradient) {
   });
   const most = largest(lengths);
   const chips = tokens.map((text, i) => {
-    const style = `background:${css(signedColour(lengths[i] / most, isDark()))}`;
+    const colour = signedColour(lengths[i] / most, isDark());
+    const style = `background:${css(colour)};color:${inkOn(colour)}`;
     return element("span", { class: "token", style, title: short(lengths[i]) }, text);
   });
   return element("p", { class: "tokens" }, ...chips);

@@ -42,8 +42,8 @@ export class NextTokens {
       element("summary", {}, "How the token is drawn"),
       ...controls,
     );
-    node.append(this.list, element("p", { class: "buttons" }, one, " ", this.button), box);
-    if (page.lab.rereads) node.append(element("p", { class: "quiet" }, page.lab.rereads));
+    const why = page.lab.rereads ? element("p", { class: "quiet" }, page.lab.rereads) : "";
+    node.append(this.list, element("p", { class: "buttons" }, one, " ", this.button), why, box);
   }
 
   slider([name, text, min, max, step, value]) {

@@ -28,6 +28,12 @@ function nodeInWords(id, rows) {
   return rows.flat().find((node) => node.id === id)?.name ?? id;
 }
 
+/** Whether all values of a node are computed after that of a path. */
+function isBehind(node, path, paths) {
+  const own = node.values.every((other) => paths.indexOf(other) > paths.indexOf(path));
+  return own && node.rows.flat().every((inner) => isBehind(inner, path, paths));
+}
+
 /** The whole walk: its `node`, and the `figures` of all values in it. */
 export class Walk {
   constructor(page, { walk, values }) {
@@ -35,7 +41,11 @@ export class Walk {
     this.values = new Map(values.map((value) => [value.path, value]));
     this.figures = [];
     this.node = flow(walk, (node) => this.nodeOf(node, walk, 3));
-    if (walk.values.length) this.node.prepend(this.figuresOf(walk, null));
+    const paths = values.map(({ path }) => path);
+    const isFirst = (path) => walk.rows.flat().every((node) => isBehind(node, path, paths));
+    const [first, last] = [walk.values.filter(isFirst), walk.values.filter((p) => !isFirst(p))];
+    if (first.length) this.node.prepend(this.figuresOf({ ...walk, values: first }, null));
+    if (last.length) this.node.append(this.figuresOf({ ...walk, values: last }, null));
   }
 
   /** The element of a node of a part; `level` is that of its heading. */
