@@ -182,6 +182,8 @@ class Recorder:
             )
         else:
             message += "Try a smaller learning rate, or clip gradients (--clip 1)."
+            if ranges:
+                message += f" Or look at the data of this step, where {ranges}."
         if self.run:
             message += (
                 f" The state of step {at} is saved, but with the same settings and data "

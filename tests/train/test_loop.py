@@ -277,8 +277,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state_saved(t
             lambda data: data["label"].__iadd__(1),
             "look at the data: label has 1 to 2, the largest in row",
         ),
+        (
+            lambda data: data["label"].__setitem__(0, 5),
+            r"Step [1-4] .* look at the data of this step, where label has 0 to 5, the largest in",
+        ),
     ],
-    ids=["NaN", "labels from 1"],
+    ids=["NaN", "labels from 1", "a label of its own"],
 )
 def test_data_that_cannot_be_learned_from_is_named(spoil, advice):
     rng = np.random.default_rng(0)
