@@ -85,6 +85,11 @@ def test_values_that_no_config_has(pretrained):
         ("vit", {"id2label": -1}, r"got id2label=-1 in place of a name for each"),
         ("llama", {"rope_parameters": [1]}, r"got rotary positions as \[1\]"),
         ("llama", {"rope_parameters": {"rope_type": "dynamic"}}, r"type 'dynamic' in place of"),
+        (
+            "llama",
+            {"partial_rotary_factor": 0.5},
+            r"factor=0.5 in place of 1, as in all of the fam",
+        ),
         ("phi3", {"rope_parameters": {"rope_type": "longrope"}}, r"'longrope' without 'short"),
         ("llama 3", {"rope_parameters": {"rope_type": "llama3"}}, r"'llama3' without 'factor'"),
     ):

@@ -79,6 +79,14 @@ def test_settings_are_written_as_they_are_read(name):
     assert read_settings(family.settings, family.fixed, {**config, **entries}, "test") == values
 
 
+def test_what_a_config_of_gemma_calls_gelu_is_the_approximation():
+    read = next(s for s in FAMILIES["gemma"].settings if s.name == "activation").read
+    old = {"hidden_act": "gelu", "hidden_activation": "gelu_pytorch_tanh"}
+    for config in ({}, {"hidden_act": "gelu"}, old):
+        assert read(config) == "gelu_tanh"
+    assert read({"hidden_act": "silu"}) == "silu"
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_another_operation_in_a_row_is_another_model(name, pretrained, float64):

@@ -154,13 +154,17 @@ def _read_biases(config):
     return "all" if config.get("attention_bias") else "none"
 
 
+def _gelu_of_gemma(config):
+    # old files have the name that counts under another key, and "gelu" for the approximation
+    name = config.get("hidden_activation") or config.get("hidden_act")
+    return "gelu_pytorch_tanh" if name == "gelu" else name
+
+
 _biases = Setting("attention_bias", _read_biases, lambda value: {"attention_bias": value == "all"})
 _silu = activation("hidden_act", "silu")
 _gelu = activation("hidden_act", "gelu_pytorch_tanh")
-_gelu = _gelu._replace(  # old files have the one that counts under another name
-    read=lambda config, read=_gelu.read: read(
-        {**config, "hidden_act": config.get("hidden_activation") or config.get("hidden_act")}
-    )
+_gelu = _gelu._replace(
+    read=lambda config, read=_gelu.read: read({**config, "hidden_act": _gelu_of_gemma(config)})
 )
 _head_features = optional("head_features", "head_dim")
 
@@ -280,7 +284,7 @@ PHI3 = decoder(
         length(4096),
         epsilon(1e-5),
         _silu,
-        *rope(),
+        *rope(fraction=1.0),
         tied(False),
         window(),
     ),

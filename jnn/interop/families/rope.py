@@ -8,8 +8,11 @@ from jnn.interop.settings import Setting
 from jnn.layers.positions import LongScaling, RotaryScaling, Scaling, YarnScaling
 
 
-def rope(base: float = 10_000.0, fraction: float = 1.0) -> tuple[Setting, ...]:
-    """``rotary_base``, ``rotary_fraction`` and ``rotary_scaling``, and what holds by default."""
+def rope(base: float = 10_000.0, fraction: float | None = None) -> tuple[Setting, ...]:
+    """``rotary_base``, ``rotary_fraction`` and ``rotary_scaling``, and what holds by default.
+
+    Without a ``fraction`` the family rotates all features, whatever its files say.
+    """
 
     def read_base(config):
         return float(_entries(config).get("rope_theta") or config.get("rope_theta") or base)
@@ -17,7 +20,12 @@ def rope(base: float = 10_000.0, fraction: float = 1.0) -> tuple[Setting, ...]:
     def read_fraction(config):
         names = ("partial_rotary_factor", "rotary_pct")
         given = [e[name] for e in (_entries(config), config) for name in names if e.get(name)]
-        return float(given[0]) if given else fraction
+        value = float(given[0]) if given else fraction or 1.0
+        if fraction is None and value != 1:
+            raise ValueError(
+                f"partial_rotary_factor={value} in place of 1, as in all of the family"
+            )
+        return value
 
     return (
         Setting("rotary_base", read_base, lambda value: _written(rope_theta=value)),
