@@ -165,7 +165,10 @@ def test_equals_scikit_learn_at_once_and_over_padded_batches(name):
     )
 
 
-@pytest.mark.parametrize("name", ["accuracy", "confusion", "mse", "r2", "calibration"])
+@pytest.mark.parametrize(
+    "name",
+    ["accuracy", "confusion", "mse", "r2", pytest.param("calibration", marks=pytest.mark.slow)],
+)
 def test_merging_is_a_commutative_monoid(name):
     metric, (predictions, targets), _ = METRICS[name]
     measure, merge = jax.jit(metric.measure), jax.jit(metric.merge)

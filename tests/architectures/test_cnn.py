@@ -74,6 +74,7 @@ def test_small_vgg_has_the_published_convolutions(depth, convolutions):
     )
 
 
+@pytest.mark.slow
 def test_captured_values_read_well():
     model = cnn(
         CNNConfig(

@@ -44,6 +44,7 @@ def test_the_discriminator_projects_the_features_on_the_vector_of_the_class():
     np.testing.assert_allclose(y, expected, atol=SINGLE)
 
 
+@pytest.mark.slow
 def test_every_matrix_of_the_discriminator_has_a_largest_singular_value_of_one():
     model, x = discriminator(CONFIG), some()
     params, state = jax.jit(model.init)(jax.random.key(0), x)

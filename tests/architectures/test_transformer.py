@@ -448,6 +448,7 @@ def test_features_and_read_out_are_the_whole_and_so_are_losses_some_rows_at_a_ti
         np.testing.assert_allclose(leaf, same, rtol=0, atol=FLOAT32 * max(1, np.abs(same).max()))
 
 
+@pytest.mark.slow
 def test_rows_beyond_the_vocabulary_are_no_tokens():
     """They have no probability, and no gradient."""
     tied = {**LLAMA, "head": "tied"}

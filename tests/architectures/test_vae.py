@@ -44,6 +44,7 @@ def test_a_draw_passes_gradients_to_mean_and_deviation():
     np.testing.assert_allclose(slope["log_variance"], noise / 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_halves_are_models_with_their_part_of_the_params():
     model, x = vae(CONFIG), some()
     params, state = jax.jit(model.init)(jax.random.key(0), x)

@@ -14,6 +14,7 @@ TINY = {"outputs": 3, "image_size": (4, 8), "patch_size": 2, "width": 8, "depth"
 IMAGE = jnp.cos(jnp.arange(64.0)).reshape(4, 8, 2)
 
 
+@pytest.mark.slow
 def test_every_pixel_matters_and_so_does_its_place():
     model = vision_transformer(VisionTransformerConfig(**TINY))
     params, _ = jax.jit(model.init)(jax.random.key(0), IMAGE)

@@ -94,7 +94,9 @@ def random_bits(dtype, shape, rng):
     )
 
 
-@pytest.mark.parametrize("asarray", [np.asarray, jnp.asarray], ids=["numpy", "jax"])
+@pytest.mark.parametrize(
+    "asarray", [np.asarray, pytest.param(jnp.asarray, marks=pytest.mark.slow)], ids=["numpy", "jax"]
+)
 def test_every_dtype_comes_back_bit_for_bit(tmp_path, float64, asarray):
     rng = np.random.default_rng(0)
     shapes = {"matrix": (3, 50), "scalar": (), "empty": (0, 2), "vector": (1,)}

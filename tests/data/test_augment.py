@@ -70,6 +70,7 @@ def test_same_key_same_result_under_strict_promotion_and_the_dtype_stays(augment
     assert not np.array_equal(augmented[0], augmented[2])
 
 
+@pytest.mark.slow
 def test_same_result_outside_jit():
     x, augment = images(), AUGMENTATIONS["compose"]
     assert np.array_equal(augment(KEY, x), compiled(augment)(KEY, x))

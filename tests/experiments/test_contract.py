@@ -55,8 +55,8 @@ OTHERS = [
 ]
 """Other models and data, which `make test-all` runs."""
 CHOSEN = ("model", "data", "target", "people", "loss")
-FEW_CHOICES = ("object_detection", "stock_prediction")
-"""Those whose choices take little to combine."""
+FEW_CHOICES = ("stock_prediction",)
+"""Whose choices take little to combine."""
 QUICK = ("tabular_regression",)
 """Whose smoke run `make test` makes, beside that of a template for classes; those of the others
 take many seconds each, mostly to compile and to draw, and are left to `make test-all`."""
@@ -141,7 +141,7 @@ def prompt(name):
     return ["--prompt", "where is it ?"] if name == "translation" else []
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", LISTINGS)
 def test_each_is_listed_described_and_explains_its_options(name, capsys):
     check_listed(name, capsys)

@@ -67,6 +67,7 @@ def test_a_trained_classifier_of_texts_is_one_of_its_family(adapted, tmp_path):
     assert words[0] == words[1]
 
 
+@pytest.mark.slow
 def test_one_that_answers_otherwise_is_refused(adapted, tmp_path):
     other = adapted._replace(model=jnn.chain(adapted.model, lambda y: 2 * y))
     other = other._replace(params={"0": adapted.params, "1": {}}, state={"0": {}, "1": {}})

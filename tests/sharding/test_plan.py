@@ -192,16 +192,11 @@ def test_what_is_computed_in_bfloat16_is_sent_in_bfloat16():
     assert half["all-reduce"].bytes < wide["all-reduce"].bytes
 
 
-@pytest.mark.parametrize(
-    ("name", "mesh"),
-    [
-        ("mixture of experts", MESHES[0]),
-        pytest.param("cnn, groups", MESHES[0], marks=pytest.mark.slow),
-    ],
-)
-def test_examples_stay_where_they_are_and_the_gradient_alone_is_sent(name, mesh):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mixture of experts", "cnn, groups"])
+def test_examples_stay_where_they_are_and_the_gradient_alone_is_sent(name):
     """Neither what a router chooses by nor the images of a convolution in groups."""
-    found, start = planned(name, mesh)
+    found, start = planned(name, MESHES[0])
     size = sum(4 * leaf.size for leaf in jax.tree.leaves(start.params))
     assert set(found.collectives) == {"all-reduce"}
     assert found.collectives["all-reduce"].bytes <= size + 64

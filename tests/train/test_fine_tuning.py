@@ -92,6 +92,7 @@ def test_frozen_params_stay_and_the_others_are_trained(folder):
         begun(config_of(folder, frozen="body/.*"))
 
 
+@pytest.mark.slow
 def test_a_run_keeps_what_it_began_with_and_needs_the_folder_no_more(folder, tmp_path):
     config = config_of(folder)
     options = {"out": tmp_path / "run", "options": QUIET}

@@ -109,6 +109,7 @@ def test_the_last_checkpoint_before_the_step_is_where_it_begins(tmp_path, whole)
     assert_same_bits(from_middle.after, at_start.after)
 
 
+@pytest.mark.slow
 def test_what_is_inside_belongs_to_the_step(whole):
     found = replay(task(), CONFIG, whole, 5)
     gradient, values = inside(task(), found)

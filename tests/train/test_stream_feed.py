@@ -162,6 +162,7 @@ def half(example):
     return {**flat(example), "x": flat(example)["x"] / 2}
 
 
+@pytest.mark.slow
 def test_other_data_is_refused_where_a_run_is_resumed(folder, tmp_path):
     feeds = {
         "data.batch_size: 4 in the checkpoint, 2 here": streamed(

@@ -28,7 +28,7 @@ HARMS = {
 MIDWAY, END = 6, 24
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("at", [MIDWAY, END])
 @pytest.mark.parametrize("harm", HARMS)
 def test_what_is_taken_away_is_missed_and_the_rows_are_kept(tmp_path, harm, at):

@@ -32,15 +32,13 @@ def test_an_exact_linear_model_loses_twice_the_variance_of_each_term():
     assert_array_equal(importance[3], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "y"),
     [
         pytest.param(LinearRegression(), X @ W + RNG.normal(size=200), id="r2"),
         pytest.param(
-            LogisticRegression(),
-            (X @ W + RNG.normal(size=200) > 0).astype(int),
-            id="accuracy",
-            marks=pytest.mark.slow,
+            LogisticRegression(), (X @ W + RNG.normal(size=200) > 0).astype(int), id="accuracy"
         ),
     ],
 )

@@ -38,6 +38,7 @@ def test_a_linear_recurrence_keeps_a_power_of_its_weight():
     assert_allclose(norms, 5 * 0.5 ** np.arange(T)[::-1], atol=EXACT)
 
 
+@pytest.mark.slow
 def test_the_gradients_of_a_models_last_loss_are_finite_differences():
     model = jnn.chain(embedding=jnn.embedding(V, D), memory=gru(4), out=jnn.dense(V))
     tokens, targets = np.random.default_rng(0).integers(0, V, (2, T)), np.array([1, 4])

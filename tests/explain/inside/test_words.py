@@ -88,6 +88,7 @@ def test_where_words_are_summed_both_methods_give_each_words_own_term():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("classes", [2, 4])
 def test_integrated_gradients_add_up_to_the_rise_of_the_log_odds(classes):

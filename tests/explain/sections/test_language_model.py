@@ -33,10 +33,8 @@ def test_a_token_has_the_probability_that_those_before_it_give():
     assert following.title == "Next-token distribution"
 
 
-@pytest.mark.parametrize(
-    ("cell", "has_gates"),
-    [pytest.param("rnn", False, marks=pytest.mark.slow), ("gru", True)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("cell", "has_gates"), [("rnn", False), ("gru", True)])
 def test_gates_of_the_cells_that_have_them(cell, has_gates):
     settings = RNNConfig(outputs=4, vocabulary=4, embedding=3, cell=cell, width=5, depth=1)
     model = started(rnn(settings))

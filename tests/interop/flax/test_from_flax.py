@@ -59,6 +59,7 @@ def test_a_layer_of_linen_computes_what_it_does_in_linen(module, x):
     np.testing.assert_array_equal(*both(variables, x))
 
 
+@pytest.mark.slow
 def test_layers_of_nnx_that_are_scanned_draw_each_for_itself():
     model = from_nnx(lambda rngs: NNXScanned(rngs=rngs))
     x = SEQUENCES[0]
