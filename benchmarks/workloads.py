@@ -102,6 +102,11 @@ def _of_cnn() -> int:
     return 6 * 128 * (convolutions + 14 * 14 * two * works.HIDDEN + works.HIDDEN * 10)
 
 
+def _products(name: str) -> dict[str, Way]:
+    """What bounds jnn's step: its products alone."""
+    return {"jnn, its products alone": Way("parts.products:alone", (name,))}
+
+
 def _jax(function: str, *arguments) -> dict[str, Way]:
     return {"JAX alone": Way(f"peers.jax_alone:{function}", arguments)}
 
@@ -117,7 +122,12 @@ def _perceptron(name: str, work: works.Perceptron) -> Workload:
 
 def _gpt(name: str, work: works.GPT) -> Workload:
     kept = {"jnn, memory kept": Way("peers.of_jnn:train", (name,), KEEP_MEMORY)}
-    ways = kept | _jax("gpt", work) | _peers("torch flax_nnx flax_linen", "gpt", work)
+    ways = (
+        kept
+        | _products(name)
+        | _jax("gpt", work)
+        | _peers("torch flax_nnx flax_linen", "gpt", work)
+    )
     about = f"a step of a GPT of {work.depth} x {work.width}, {work.batch} x {work.length} tokens"
     return _training(name, about, ways, _of_gpt(work))
 
@@ -127,6 +137,7 @@ def _recurrent(kind: str, gates: int) -> Workload:
     several = {
         "jnn, memory kept": Way("peers.of_jnn:train", (kind,), KEEP_MEMORY),
         "jnn, a device for each core": Way("peers.of_jnn:train", (kind, CORES), DEVICE_EACH_CORE),
+        **_products(kind),
     }
     ways = several | (_jax("lstm") if kind == "lstm" else {})
     ways |= _peers(names, "recurrent", kind, units=keras)
@@ -193,7 +204,11 @@ WORKLOADS = {
     ),
     "resnet18": Workload(
         "a step of a ResNet-18, 32 x 32x32x3",
-        {"jnn": Way("peers.of_jnn:train", ("resnet18",)), **_peers("torch", "resnet18")},
+        {
+            "jnn": Way("peers.of_jnn:train", ("resnet18",)),
+            **_products("resnet18"),
+            **_peers("torch", "resnet18"),
+        },
         None,
         6 * 32 * 555_422_720,
     ),

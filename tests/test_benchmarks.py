@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,6 +86,31 @@ def test_operations_of_a_step_are_three_times_those_of_the_model():
     for name in ("mlp_tiny", "cnn", "resnet18"):
         model, data = NETWORKS[name]
         assert WORKLOADS[name].flops == 3 * flops(model(), data(1)[0])
+
+
+def test_a_product_in_a_loop_occurs_as_often_as_it_is_computed():
+    import jax
+
+    from benchmarks.parts.products import products
+
+    def loop(w, x):
+        return jax.lax.scan(lambda h, _: (h @ w, None), x, length=5)[0] @ w
+
+    found = products(jax.make_jaxpr(jax.jit(loop))(np.ones((3, 3)), np.ones((2, 3))).jaxpr)
+    assert [(each.primitive.name, count) for each, count in found] == [
+        ("dot_general", 5),
+        ("dot_general", 1),
+    ]
+
+
+@pytest.mark.slow
+def test_products_alone_are_those_of_a_step():
+    from benchmarks.parts.products import gradient, products
+    from jnn.explain.inside.operations import operations
+
+    found = products(gradient("lstm"))
+    counted = sum(operations(SimpleNamespace(eqns=[each])) * count for each, count in found)
+    assert counted == WORKLOADS["lstm"].flops
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""The products and convolutions of a training step, each in a program of its own: the time that a
+step would take if all else took none, at the rate that XLA has for their shapes.
+"""
+
+import collections
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from benchmarks.peers.of_jnn import NETWORKS, objective_of
+from jnn._jaxprs import bind
+from jnn.train import compile_program
+
+KINDS = ("dot_general", "conv_general_dilated", "convolution")  # the last is that of jnn
+
+
+def alone(name: str) -> Callable[[], Any]:
+    """The products of a workload's step, one after the other, as often as they occur in it."""
+    alike = collections.defaultdict(list)
+    for equation, count in products(gradient(name)):
+        shapes = tuple(v.aval.shape for v in equation.invars)
+        alike[str(equation.primitive), shapes, str(equation.params)].append((equation, count))
+    calls = []
+    for (_, shapes, _), found in alike.items():
+        operands = [jax.random.normal(jax.random.key(0), shape) for shape in shapes]
+        program = compile_program(jax.jit(partial(_once, found[0][0])).lower(*operands))
+        calls.append((partial(program, *operands), sum(count for _, count in found)))
+    return lambda: [[call() for _ in range(count)][-1] for call, count in calls]
+
+
+def _once(equation, *operands: jax.Array) -> jax.Array:
+    return bind(equation, list(operands))[0]
+
+
+def gradient(name: str) -> Any:
+    """The jaxpr of a workload's loss and gradient."""
+    network, data = NETWORKS[name]
+    model, (x, label) = network(), map(jnp.asarray, data(1))
+    params, state = jax.eval_shape(model.init, jax.random.key(0), x[:1])
+    find = jax.value_and_grad(objective_of(model), has_aux=True)
+    return jax.make_jaxpr(find)(params, state, {"x": x, "label": label}, jax.random.key(0)).jaxpr
+
+
+def products(jaxpr: Any) -> Iterator[tuple[Any, int]]:
+    """Each product and convolution, and how often it is computed."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name in KINDS:
+            yield equation, 1
+            continue
+        times = equation.params["length"] if equation.primitive.name == "scan" else 1
+        for inner in core.jaxprs_in_params(equation.params):
+            yield from ((each, times * count) for each, count in products(inner))
