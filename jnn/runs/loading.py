@@ -43,11 +43,14 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
 
     Where the run has trained low-rank additions to some of these params, they are added. Raises
     `JnnError` as `trained` does; it names the leaves that do not fit.
+
+    Those of an older checkpoint are others: they are not taken where the newest does not verify.
     """
     folder = Path(folder)
     check_trained(folder)
     errors, (params, state) = [], like
     with Checkpoints(folder / "checkpoints", read_only=True) as checkpoints:
+        newest = max(checkpoints.steps(), default=0)
         saved = _newest(folder / "checkpoints", checkpoints.steps())[2]
         best = _with_additions(params, saved, (1, 0)), state
         average = _with_additions(params, saved, (0, "average"))
@@ -65,6 +68,15 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
                     got="no checkpoint",
                     expected="a run that has made one",
                     remedy="Train it further.",
+                )
+            if restored.step < newest:
+                damaged = [note for note in restored.notes if " does not verify: " in note]
+                raise mistake(
+                    str(folder / "checkpoints"),
+                    got="; ".join(damaged),
+                    expected="the bits that were saved",
+                    remedy="Put a copy back; or remove the folders of these steps, to take the "
+                    f"params of step {restored.step}.",
                 )
             of_run, state = restored.tree[1] or restored.tree[0]
             return _merged(of_run, params), state

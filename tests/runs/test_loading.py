@@ -1,5 +1,7 @@
 """What a run has learned can be loaded with its model alone."""
 
+import shutil
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +33,7 @@ def train(folder, average=0.0, **settings):
     ("best", "average"),
     [
         (None, 0.9),
-        ("validation/loss", 0.0),
+        pytest.param("validation/loss", 0.0, marks=pytest.mark.slow),
         pytest.param(None, 0.0, marks=pytest.mark.slow),
         pytest.param("validation/loss", 0.9, marks=pytest.mark.slow),
     ],
@@ -47,6 +49,18 @@ def test_the_best_params_of_a_run_are_loaded_or_else_the_last(tmp_path, best, av
     )
     params, state = trained(MODEL, jax.ShapeDtypeStruct((3,), jnp.float32), tmp_path / "run")
     jax.tree.map(np.testing.assert_array_equal, (params, state), (fitted.params, fitted.state))
+
+
+def test_params_of_an_older_checkpoint_are_not_taken_for_those_of_the_run(tmp_path):
+    train(tmp_path / "run", checkpoint_every=0.0)
+    older, newest = sorted((tmp_path / "run/checkpoints").glob("[0-9]*"), key=lambda p: int(p.name))
+    manifest = newest / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    message = rf"step {newest.name} does not verify: .* to take the params of step {older.name}\."
+    with pytest.raises(jnn.JnnError, match=message):
+        trained(MODEL, DATA["x"][0], tmp_path / "run")
+    shutil.rmtree(newest)
+    trained(MODEL, DATA["x"][0], tmp_path / "run")
 
 
 def test_another_model_and_a_run_without_checkpoints_are_refused(tmp_path):
