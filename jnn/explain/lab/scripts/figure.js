@@ -25,6 +25,9 @@ export function sizeInWords({ kind, shape, axes }) {
     maps: `${some(of("unit"), "channel")} of ${of("row")} × ${of("column")}`,
     attention: `${some(of("head") ?? 1, "head")}, ${of("query")} × ${of("key")}`,
   };
+  const parts = axes.flatMap((name, axis) => (name.startsWith("axis") ? [shape[axis]] : []));
+  const isOverTime = parts.length && axes.includes("time") && axes.includes("unit");
+  if (kind === "grid" && isOverTime) return `${parts.join(" × ")} parts, ${steps} × ${units}`;
   return words[kind] ?? shape.join(" × ");
 }
 
