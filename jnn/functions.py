@@ -5,7 +5,7 @@ import inspect
 import itertools
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -77,11 +77,14 @@ def as_model(part: Model | Callable) -> Model:
     """``part`` itself if it is a model, else the model of a function such as ``jax.nn.relu``."""
     if isinstance(part, Model):
         _check_options(part.apply)
+        _check_init(part.init)
         return part
     if callable(part) and not isinstance(part, type):
         return function(part)
     got, remedy = repr(part), ""
-    if isinstance(part, list | tuple):
+    if isinstance(part, Mapping):
+        got, remedy = f"a {type(part).__name__}", "Pass the parts by name: chain(**parts)."
+    elif isinstance(part, list | tuple | Iterator):
         got, remedy = f"a {type(part).__name__}", "Pass the parts one by one: chain(*parts)."
     expected = "a Model or a function of one argument"
     raise mistake("jnn", got=f"{got} as a part of a model", expected=expected, remedy=remedy)
@@ -101,6 +104,19 @@ def _check_options(apply: Callable) -> None:
             got=f"an apply without {', '.join(missing)}",
             expected="apply(params, state, x, *, key=None, train=False, mask=None)",
         )
+
+
+def _check_init(init: Callable) -> None:
+    """Check that the ``init`` of a layer takes a key and an x."""
+    try:
+        signature = inspect.signature(init)
+    except (TypeError, ValueError):  # not every callable tells
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        got = f"init{signature}"
+        raise mistake("Model", got=got, expected="init(key, x)") from None
 
 
 def per_element(model: Model | Callable) -> Model:

@@ -104,6 +104,9 @@ def draws(params, state, x, *, key=None, train=False, mask=None):
             r"got an apply without key, train, mask, expected apply\(params, state, x",
         ),
         ({"a": layer(apply=draws)}, r"in a: got no key where it draws, .*Pass key="),
+        ({"a": layer(init=lambda key: ({}, {}))}, r"got init\(key\), expected init\(key, x\)"),
+        ({"a": {"b": jnn.dense(2)}}, r"got a dict as a part of .*by name: chain\(\*\*parts\)"),
+        ({"a": map(jnn.dense, (2, 3))}, r"got a map as a part of .*one by one: chain\(\*parts\)"),
     ],
 )
 def test_a_layer_that_is_written_wrongly_is_named(parts, message):
