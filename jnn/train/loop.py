@@ -372,7 +372,7 @@ def _skip(
     at = int(train_state.step)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
     leaf = trouble["leaf"]
-    message = f"Step {at} is not finite; the first bad value is in the {leaf} ({numbers})."
+    message = f"Step {at + 1} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)
         recorder.diverged(at, message, whole(batch()))

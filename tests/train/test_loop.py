@@ -261,7 +261,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_last_good_state_saved(t
     with pytest.raises(Diverged) as raised, start(tmp_path / "run") as run:
         train_spoiled([7], run)
     message = str(raised.value)
-    assert "Step 7 is not finite; the first bad value is in the loss (" in message
+    assert "Step 8 is not finite; the first bad value is in the loss (" in message
     assert "The gradient norm was" in message
     assert f"jnn resume {tmp_path / 'run'} ends at this step again" in message
     assert "Try a smaller learning rate" in message
