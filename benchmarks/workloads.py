@@ -202,14 +202,10 @@ WORKLOADS = {
         ),
         _of_cnn(),
     ),
-    "resnet18": Workload(
+    "resnet18": _training(
+        "resnet18",
         "a step of a ResNet-18, 32 x 32x32x3",
-        {
-            "jnn": Way("peers.of_jnn:train", ("resnet18",)),
-            **_products("resnet18"),
-            **_peers("torch", "resnet18"),
-        },
-        None,
+        _products("resnet18") | _peers("torch", "resnet18"),
         6 * 32 * 555_422_720,
     ),
     "lstm": _recurrent("lstm", 4),

@@ -191,6 +191,7 @@ def ensemble(name: str) -> Call:
     step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
     kept = [init_train_state(seed_key(0), many, optimizer, x[:1])]
     batch = jax.device_put({"x": x, "label": label})
+    step = compile_program(step.lower(kept[0], batch))
 
     def call():
         kept[0], metrics = step(kept[0], batch)
@@ -208,6 +209,7 @@ def vmapped(name: str) -> Call:
     init = jax.vmap(lambda key: init_train_state(key, model, optimizer, x[:1]))
     kept = [init(jax.random.split(seed_key(0), works.MEMBERS))]
     batch = jax.device_put({"x": x, "label": label})
+    steps = compile_program(steps.lower(kept[0], batch))
 
     def call():
         kept[0], metrics = steps(kept[0], batch)
