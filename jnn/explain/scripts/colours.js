@@ -26,13 +26,6 @@ export function signedColour(value, dark) {
   return middle.map((m, i) => Math.round(m + (end[i] - m) * Math.abs(x)));
 }
 
-/** Black or white, whichever is read more easily on a colour, by its relative luminance. */
-export function inkOn(colour) {
-  const linear = colour.map((part) => (part / 255) ** 2.2);
-  const light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-  return light > 0.18 ? "#000" : "#fff";
-}
-
 /** A colour as CSS has it. */
 export function css([red, green, blue], alpha = 1) {
   return `rgb(${red} ${green} ${blue} / ${alpha})`;

@@ -1,6 +1,6 @@
 // The gradient of a number to the input, drawn like the input.
 
-import { css, inkOn, isDark, signedColour } from "../../scripts/colours.js";
+import { css, isDark, signedColour } from "../../scripts/colours.js";
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { largest } from "./arrays.js";
@@ -60,6 +60,13 @@ function columnsNode(page, gradient) {
     return element("tr", {}, name, element("td", {}, short(gradient[i])));
   });
   return element("table", {}, element("tbody", {}, ...rows));
+}
+
+/** Black or white, whichever is read more easily on a colour, by its relative luminance. */
+function inkOn(colour) {
+  const linear = colour.map((part) => (part / 255) ** 2.2);
+  const light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return light > 0.18 ? "#000" : "#fff";
 }
 
 /** Tokens, the more coloured the longer the gradient to their vectors is. */
