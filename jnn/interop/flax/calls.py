@@ -21,6 +21,7 @@ _TRAINS = {
     "is_training": True,
     "deterministic": False,
     "use_running_average": False,
+    "update_stats": True,
 }
 """Names that arguments of modules have, and their values in training."""
 

@@ -33,6 +33,7 @@ def started(model, x):
         (linen.Conv(3, (2,)), SEQUENCES),
         (linen.LayerNorm(), SEQUENCES),
         (linen.BatchNorm(), SEQUENCES),
+        (linen.SpectralNorm(linen.Dense(3)), SEQUENCES),
         (linen.Embed(7, 2), TOKENS),
         (linen.Dropout(0.5), SEQUENCES),
         (linen.MultiHeadDotProductAttention(2), SEQUENCES),
@@ -47,6 +48,7 @@ def test_a_layer_of_linen_computes_what_it_does_in_linen(module, x):
     params, state = started(model, x)
     evaluation = {
         linen.BatchNorm: {"use_running_average": True},
+        linen.SpectralNorm: {"update_stats": False},
         linen.Dropout: {"deterministic": True},
         LinenBlock: {"deterministic": True},
     }.get(type(module), {})
@@ -54,7 +56,8 @@ def test_a_layer_of_linen_computes_what_it_does_in_linen(module, x):
 
     @jax.jit
     def both(variables, x):
-        return module.apply(variables, x, **evaluation), model.apply(params, state, x)[0]
+        y, _ = model.apply(variables["params"], variables["batch_stats"], x)
+        return module.apply(variables, x, **evaluation), y
 
     np.testing.assert_array_equal(*both(variables, x))
 
