@@ -48,8 +48,9 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
         "sweep.png",
     }
     best = json.loads((tmp_path / "sweep/best/summary.json").read_text())
-    top = max(each["metrics"]["test/accuracy"] for each in runs)
-    assert best["metrics"]["test/accuracy"] == top
+    chosen = min(runs, key=lambda each: each["kept"]["value"])  # on validation data
+    assert (best["kept"], best["config"]["seed"]) == (chosen["kept"], chosen["config"]["seed"])
+    assert best["metrics"]["test/accuracy"] == chosen["metrics"]["test/accuracy"]
     assert main(["compare", str(tmp_path / "sweep"), str(tmp_path / "sweep/best")]) == 0
     assert "4 runs of 2 configs" in capsys.readouterr().out
     assert main(["resume", str(tmp_path / "sweep/best")]) == 2

@@ -28,8 +28,8 @@ Train an experiment for every combination of settings. VALUES is a list, 1e-2,3e
 of integers, 0..7 (both ends included). Runs that differ in seed, learning rate, weight decay and
 clip alone are one compiled program, split over all devices (a weight decay or clip of 0 is another
 program than those above 0). The table and the picture at the end have means over seeds. The best
-run becomes a run of its own in FOLDER/best, to load, generate with, or resume with more epochs; its
-seed was chosen by the same metric, so its result is better than the mean. `jnn compare FOLDER`
+run, on the validation data by which runs keep their params where there are such, becomes a run of
+its own in FOLDER/best, to load, generate with, or resume with more epochs. `jnn compare FOLDER`
 shows all runs again. The same command with the same --out continues where it stopped.
 
   --out FOLDER   where to save the results; otherwise runs/NAME/sweep-DATE-TIME
@@ -198,7 +198,11 @@ def _run(
 
 
 class _Best:
-    """The best member so far, by the metric and direction of the experiment."""
+    """The best member so far, by the metric by which runs keep their params.
+
+    That is one of validation data. Of runs that keep their last params, the best is chosen by the
+    metric of the experiment, so that its result is better than what to expect of another.
+    """
 
     def __init__(self, listing: Listing):
         self._listing = listing
@@ -211,11 +215,14 @@ class _Best:
 
     def _rank(self, trained: Any) -> float:
         """Its value, the lower the better; infinite where it has none or diverged."""
-        about = self._listing.metric or {}
-        value = trained.result["metrics"].get(about.get("name"), math.nan)
-        if not about.get("direction") or not math.isfinite(value):
+        about, kept = self._listing.metric or {}, trained.result["kept"]
+        tested = trained.result["metrics"].get(about.get("name"), math.nan)
+        value, direction = (
+            (kept["value"], kept["direction"]) if kept else (tested, about.get("direction"))
+        )
+        if not direction or not math.isfinite(value) or (about and not math.isfinite(tested)):
             return math.inf
-        return value if about["direction"] == "lowest" else -value
+        return value if direction == "lowest" else -value
 
     def keep(self, folder: Path, command: str) -> list[str]:
         """Write it as a run into the folder; returns the lines to print."""
@@ -224,6 +231,8 @@ class _Best:
 
         if self._trained is None:
             return ["No run is the best: ABOUT of the experiment names no metric and direction."]
+        kept = self._trained.result["kept"]
+        metric = kept["metric"] if kept else (self._listing.metric or {})["name"]
         run = Run.create(
             self._listing.name,
             self._trained.config,
@@ -235,7 +244,7 @@ class _Best:
         )
         with run:
             keep_as_run(self._trained, run, metric=self._listing.metric)
-        return [f"The best run: {folder}"]
+        return [f"The best run by {metric}: {folder}"]
 
 
 @contextlib.contextmanager
