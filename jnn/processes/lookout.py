@@ -72,9 +72,8 @@ class Lookout:
         path = self._path(self._processes.index)
         with writable(path):
             self._stream = path.open("w+", encoding="utf-8")
-            with contextlib.suppress(
-                OSError
-            ):  # without locks the heartbeats of JAX are left to tell
+            # Where a file system has no locks, the heartbeats of JAX are left to tell.
+            with contextlib.suppress(OSError):
                 fcntl.flock(self._stream, fcntl.LOCK_EX)
         self._write(0, None)
         log_native_to(self._log)
