@@ -273,7 +273,8 @@ def _check_combination(combine: Callable, x: Any, outputs: tuple, mask: jax.Arra
     found = [leaf.shape[:n] for leaf in sequences]
     if found:
         leading = mask.shape[:n] if mask.shape[:n] in found else found[0]
-        check_keeps_apart("parallel", lambda outputs: combine(*outputs), outputs, leading)
+        of_all = functools.wraps(combine)(lambda outputs: combine(*outputs))
+        check_keeps_apart("parallel", of_all, outputs, leading)
 
 
 def residual(body: Model | Callable, shortcut: Model | Callable = identity) -> Model:
