@@ -5,6 +5,7 @@ import { FUNCTIONS } from "./functions.js";
 import { hasBefore } from "./made.js";
 import { masked } from "./reader.js";
 import { unseen } from "./unseen.js";
+import { windows } from "./windows.js";
 
 const NONLINEAR = [["", (x) => x], ...["sigmoid", "tanh", "relu"].map((f) => [f, FUNCTIONS[f]])];
 
@@ -49,46 +50,10 @@ function unitOf(reader, place) {
   return (place.head ?? 0) * reader.size("unit") + (place.unit ?? place.axis ?? 0);
 }
 
-const STRIDES = [1, 2, 3, 4];
-const DILATIONS = [1, 2, 3, 4, 8, 16];
-
-/**
- * Where windows of a size can lie along an axis, of which they make so many numbers: strides,
- * dilations and paddings in front. It may be the half of what all windows lack, or all of it.
- */
-function windowsAlong(size, from, to) {
-  const found = [];
-  for (const stride of STRIDES) {
-    for (const dilation of size > 1 ? DILATIONS : [1]) {
-      const span = (size - 1) * dilation;
-      const extra = Math.max(0, (to - 1) * stride + span + 1 - from);
-      const count = (padding) => Math.floor((from + padding - span - 1) / stride) + 1;
-      const half = [Math.floor((size - 1) / 2) * dilation, Math.floor(size / 2) * dilation];
-      const paddings = [0, ...half].filter((padding) => count(2 * padding) === to);
-      if (Math.ceil(from / stride) === to) paddings.unshift(Math.floor(extra / 2), extra);
-      for (const padding of new Set(paddings)) found.push({ stride, dilation, padding });
-    }
-  }
-  return found;
-}
-
-/** The number of strides and dilations among the axes of a window. */
-function unlike(window) {
-  const strides = new Set(window.map(({ stride }) => stride));
-  return strides.size + new Set(window.map(({ dilation }) => dilation)).size;
-}
-
-/** Windows of a convolution, one for each axis; those that are the same along all come first. */
-function windows(sizes, from, to) {
-  const along = sizes.map((size, axis) => windowsAlong(size, from[axis], to[axis]));
-  let found = [[]];
-  for (const own of along) found = found.flatMap((start) => own.map((next) => start.concat(next)));
-  return found.toSorted((a, b) => unlike(a) - unlike(b));
-}
-
 /** The places of a source that a number is the weighted sum of, with the number of the weight. */
 function* connections(reader, source, shape, length) {
   const [inputs] = shape.slice(-2);
+  const units = Array.from({ length: inputs }, (_, i) => i);
   if (shape.length === 2) {
     const along = source.own.filter(({ name }) => name !== "unit" && name !== "head");
     const isAlong =
@@ -96,7 +61,6 @@ function* connections(reader, source, shape, length) {
       source.count === inputs * product(along.map(({ n }) => n));
     if (!isAlong && source.count !== inputs) return;
     const place = (i, at) => (isAlong ? placeOfUnit(source, i, at) : source.placeOf(i));
-    const units = Array.from({ length: inputs }, (_, i) => i);
     const ofUnits = (at) => units.map((i) => ({ i, place: place(i, at) }));
     yield ofUnits;
     const isBackward = isAlong && reader.path.split("/").includes("backward");
@@ -111,19 +75,25 @@ function* connections(reader, source, shape, length) {
   for (const window of windows(shape.slice(0, -2), ...sizes)) {
     yield (at) => {
       const group = Math.floor(((at.unit ?? 0) * groups) / shape.at(-1));
-      return Array.from({ length: product(shape.slice(0, -1)) }, (_, i) => {
-        const place = { unit: group * inputs + (i % inputs) };
-        let rest = Math.floor(i / inputs);
-        for (let axis = axes.length - 1; axis >= 0; axis--) {
-          const k = rest % shape[axis];
-          rest = Math.floor(rest / shape[axis]);
-          const { stride, dilation, padding } = window[axis];
-          place[axes[axis]] = at[axes[axis]] * stride + k * dilation - padding;
-        }
-        return { i, place };
+      return readBy(window, axes, shape, at).flatMap(({ i, place }) => {
+        const unit = group * inputs;
+        return units.map((n) => ({ i: i * inputs + n, place: { ...place, unit: unit + n } }));
       });
     };
   }
+}
+
+/** The places that a window reads for a number, with the number of each in the window. */
+function readBy(window, axes, shape, at) {
+  let found = [{ i: 0, place: {} }];
+  axes.forEach((axis, n) => {
+    const read = Array.from({ length: shape[n] }, (_, k) => [k, window[n].at(at[axis], k)]);
+    const some = read.filter(([, there]) => there !== null);
+    found = found.flatMap(({ i, place }) =>
+      some.map(([k, there]) => ({ i: i * shape[n] + k, place: { ...place, [axis]: there } })),
+    );
+  });
+  return found;
 }
 
 function placeOfUnit(source, i, at) {
