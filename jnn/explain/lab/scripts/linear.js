@@ -3,6 +3,7 @@
 import { product } from "./arrays.js";
 import { FUNCTIONS } from "./functions.js";
 import { hasBefore } from "./made.js";
+import { pictures } from "./pictures.js";
 import { masked } from "./reader.js";
 import { unseen } from "./unseen.js";
 import { windows } from "./windows.js";
@@ -38,11 +39,20 @@ function normalized(params, start, rank, stack) {
   return { shape, data: scaled };
 }
 
-/** The path of a value, and of what it is the output of, each with a slash at its end. */
+/**
+ * The path of a value, and of what it is the output of, each with a slash at its end; its name, and
+ * what says that its layer is applied `again`, as "#2".
+ */
 export function names(path) {
-  const parts = path.split("/");
+  const [, own, again] = path.match(/^(.*?)(#\d+)?$/s);
+  const parts = own.split("/");
   const parent = parts.slice(0, -1).join("/");
-  return { path: `${path}/`, parent: parent ? `${parent}/` : "", name: parts.at(-1) };
+  return {
+    path: `${own}/`,
+    parent: parent ? `${parent}/` : "",
+    name: parts.at(-1),
+    again: again ?? "",
+  };
 }
 
 /** The unit of a place among all that a kernel has: those of all heads follow one another. */
@@ -114,6 +124,7 @@ export function* linear(reader, context) {
 export function* linearOfUnseen(reader, context) {
   for (const found of kernelsOf(reader, context.params)) {
     const [inputs] = found.kernel(0).shape.slice(-2);
+    if (reader.size("row")) yield* sumsOf(reader, found, pictures(inputs, context), context);
     yield* sumsOf(reader, found, unseen(inputs, context), context);
   }
 }
@@ -198,8 +209,9 @@ function sum({
     biasOf("bias", at) + (when === "after" ? reset.get(at) * biasOf("recurrent_bias", at) : 0);
   const number = (at) =>
     f(terms(at).reduce((s, { value, weight }) => s + value * weight, bias(at)));
+  const note = params.note(`${params.start}${start}kernel`, "w");
   const ofMemory = { after: "r (Σ u h + d)", before: "Σ u r h" }[when] ?? "Σ u h";
   const inside = recurrent ? `Σ w x + ${ofMemory} + b` : "Σ w x + b";
-  const text = name ? `${name}(${inside})` : inside;
+  const text = (name ? `${name}(${inside})` : inside) + note;
   return { kind: "sum", text, name, f, number, terms, bias, isFor: recurrent && hasBefore };
 }

@@ -5,7 +5,8 @@
 
 import { isFloat, isHalf } from "./arrays.js";
 import { aroundCopies } from "./copies.js";
-import { Computed, Params, Reader, inputValue } from "./reader.js";
+import { Params, startsOf } from "./params.js";
+import { Computed, Reader, inputValue } from "./reader.js";
 import { linear, linearOfUnseen, names } from "./linear.js";
 import { joined, sideBySide } from "./joined.js";
 import { cells } from "./recurrent.js";
@@ -52,8 +53,9 @@ export class Making {
     const at = values.indexOf(value);
     const answer = lab.answers.indexOf(value);
     const own = at < 0 ? new Reader(value, model.results.answers[answer]) : readers[at];
-    const { parent } = names(value.path);
-    const sibling = (name) => readers.find(({ path }) => path === `${parent}${name}`) ?? null;
+    const { parent, again } = names(value.path);
+    const sibling = (name) =>
+      readers.find(({ path }) => path === `${parent}${name}${again}`) ?? null;
     const sources = lab.input.leaves.map((leaf, i) => new Reader(inputValue(leaf), inputs[i]));
     const earlier = [...readers.slice(0, at < 0 ? readers.length : at), ...sources].toReversed();
     return {
@@ -63,6 +65,7 @@ export class Making {
         ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
         ...earlier.filter((reader) => isFloat(reader.value.dtype)),
       ],
+      sources,
       tokens: inputs.filter((_, i) => lab.input.leaves[i].dtype === "int32"),
       sibling,
       length: (source) => realSize(source, "time", this.page.real),
@@ -76,7 +79,9 @@ export class Making {
     if (this.page.model.changes().some(({ path }) => path === value.path)) return null;
     const { lab, model } = this.page;
     const orders = reader.stacked.length > 1 ? [false, true] : [false];
-    const params = orders.map((isReversed) => new Params(lab, model.params, reader, isReversed));
+    const params = startsOf(lab, names(value.path).parent).flatMap((start) =>
+      orders.map((isReversed) => new Params(lab, model.params, reader, { isReversed, start })),
+    );
     const known = this.found.get(value.path);
     for (const rule of known ? [known] : RULES) {
       const tried = params.map((own) => this.best(rule, { ...context, params: own }, at));

@@ -34,11 +34,12 @@ function unitOn(at, units) {
   return { ...at, unit: at.unit + units };
 }
 
-/** Σ a b, the product of two vectors; by their lengths, or their number of units, where it is so. */
+/** Σ a b, the product of two vectors, plus a number or without; by their lengths, or their number of units, where it is so. */
 export function* dots(reader, { earlier }) {
   const isNumber = reader.own.every(({ n, name }) => name !== "unit" || n === 1);
   if (!isNumber || reader.count !== 1) return;
   const vectors = earlier.filter((other) => other.own.length === 1).slice(0, TRIED);
+  const numbers = earlier.filter((other) => other.count === 1).slice(0, TRIED);
   for (const [i, a] of vectors.entries()) {
     const units = a.own[0].n;
     const name = a.own[0].name;
@@ -49,8 +50,20 @@ export function* dots(reader, { earlier }) {
       const dot = (at) => sum(at, (there) => a.get(there) * b.get(there));
       const sizes = (at) =>
         Math.sqrt(sum(at, (there) => a.get(there) ** 2) * sum(at, (there) => b.get(there) ** 2));
-      const parts = (at) => all(at).map((there) => part(a, there, `a of unit ${there[name]}`));
+      const term = (there) => ({
+        ...part(a, there, `a b of unit ${there[name]}`),
+        value: a.get(there) * b.get(there),
+      });
+      const parts = (at) =>
+        all(at)
+          .map(term)
+          .toSorted((p, q) => Math.abs(q.value) - Math.abs(p.value));
       yield made("product", "Σ a b", dot, parts);
+      for (const c of numbers) {
+        const more = (at) => dot(at) + c.flat(0, at.stack);
+        const first = (at) => part(c, { ...c.placeOf(0), stack: at.stack }, "c");
+        yield made("product", "Σ a b + c", more, (at) => [first(at), ...parts(at)]);
+      }
       yield made("product", "Σ a b / √d", (at) => dot(at) / Math.sqrt(units), parts);
       yield made("product", "Σ a b / √(Σ a² Σ b²)", (at) => dot(at) / sizes(at), parts);
     }

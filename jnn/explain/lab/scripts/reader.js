@@ -1,4 +1,4 @@
-// Values and params, read by the names of their axes.
+// Values, read by the names of their axes.
 
 import { product } from "./arrays.js";
 import { strides, unravel } from "./layout.js";
@@ -115,46 +115,6 @@ export class Computed extends Reader {
       ({ name, n }) => (place[name] ?? 0) >= 0 && (place[name] ?? 0) < n,
     );
     return isInside ? this.at(place) : 0;
-  }
-}
-
-/** Params and state by their paths; of stacked ones the part of one stack of a value. */
-export class Params {
-  /** Of a value with several axes of stacks the params may have them the other way round. */
-  constructor(lab, arrays, reader = null, isReversed = false) {
-    const sizes = reader ? reader.stacked.map(({ n }) => n) : [];
-    this.indexOf = (stack) =>
-      isReversed ? unravel(stack, sizes).toReversed() : unravel(stack, sizes);
-    this.sizes = isReversed ? sizes.toReversed() : sizes;
-    this.found = new Map(
-      lab.params.map(({ path, shape }, i) => [path, { shape, data: arrays[i] }]),
-    );
-  }
-
-  /** `{shape, data}` of one stack, of as many axes as `rank`; null where there is none. */
-  get(path, rank, stack = 0) {
-    const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
-    if (!found || found.shape.length < rank) return null;
-    const extra = found.shape.length - rank;
-    const [own, shape] = [found.shape.slice(0, extra), found.shape.slice(extra)];
-    const index = this.indexOf(stack).slice(0, extra); // the last axes are those of sequences
-    const isOfMembers = own.every((n, axis) => n === this.sizes[axis]);
-    const number = isOfMembers ? index.reduce((sum, i, axis) => sum * own[axis] + i, 0) : stack;
-    const size = product(shape);
-    const start = size * (number % product(own));
-    return { shape, data: found.data.subarray(start, start + size) };
-  }
-
-  /** The matrices whose paths end in a name. */
-  tables(name) {
-    const all = [...this.found].filter(([path]) => path.endsWith(`/${name}`));
-    return all.map(([, found]) => found).filter(({ shape }) => shape.length === 2);
-  }
-
-  /** How many axes it has, of which `stacked` are those of stacks. */
-  rank(path) {
-    const found = this.found.get(`params/${path}`) ?? this.found.get(`state/${path}`);
-    return found ? found.shape.length : 0;
   }
 }
 

@@ -7,6 +7,7 @@ import { made, part } from "./made.js";
 import { Computed } from "./reader.js";
 
 const SUMMED = 7; // so many of the nearest values may be added up
+const RESHAPED = 3;
 const EPSILONS = [1e-5, 1e-6, 1e-3, 1e-12];
 
 /** A function of the number at the same place of an earlier value. */
@@ -43,6 +44,16 @@ export function* spread(reader, { earlier }) {
     const parts = (at) => [part(source, { unit: at.unit, stack: at.stack }, "x")];
     yield made("function", "the same number at each step", (at) => source.get(at), parts);
   }
+}
+
+/** The elements of a value in the shape of another, which was not captured. */
+function inShapeOf(reader, source) {
+  const place = (at) => ({ ...source.placeOf(reader.numberOf(at)), stack: at.stack });
+  return new Computed(
+    { ...reader.value, path: source.path },
+    (at) => source.get(place(at)),
+    (at) => source.origin(place(at)),
+  );
 }
 
 /** The element of a sequence at its end or its beginning. */
@@ -125,7 +136,9 @@ export function* norms(reader, { earlier, params }) {
   const param = (name, at) => params.get(`${parent}${name}`, 1, at.stack ?? 0)?.data[at.unit ?? 0];
   if (!params.rank(`${parent}scale`) && !parent.includes("norm")) return;
   const like = earlier.filter((other) => other.isLike(reader));
-  for (const source of [...like, ...groupsOf(like.slice(0, SUMMED)).map(summed)]) {
+  const others = earlier.filter((other) => other.count === reader.count && !like.includes(other));
+  const reshaped = others.slice(0, RESHAPED).map((source) => inShapeOf(reader, source));
+  for (const source of [...like, ...reshaped, ...groupsOf(like.slice(0, SUMMED)).map(summed)]) {
     const choices = [ofTraining, ofUnits, ofSquares, ...ofGroups(source)];
     for (const epsilon of EPSILONS) {
       for (const momentsAt of choices) {
@@ -165,7 +178,7 @@ function ofSquares(source, at) {
 
 /** A row of the table of an embedding, which may be shared, and so have another path. */
 export function* embeddings(reader, { tokens, params }) {
-  for (const { shape, data } of params.tables("embedding")) {
+  for (const { path, shape, data } of params.tables("embedding")) {
     const D = shape[1];
     const steps = reader.size("time");
     if (reader.own.length > 2 || reader.size("unit") !== D) continue;
@@ -173,8 +186,8 @@ export function* embeddings(reader, { tokens, params }) {
       for (const factor of [1, Math.sqrt(D)]) {
         const token = (at) => ids[at.time ?? 0];
         const number = (at) => factor * data[token(at) * D + at.unit];
-        const text =
-          factor === 1 ? "the token's row of the table" : "√D times the token's row of the table";
+        const row = `the token's row of the table${params.note(path, "which is")}`;
+        const text = factor === 1 ? row : `√D times ${row}`;
         yield made("row", text, number, (at) => [{ name: "token", value: token(at) }]);
       }
     }
