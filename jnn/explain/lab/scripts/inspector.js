@@ -73,7 +73,8 @@ export class Inspector {
       number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
       own.refresh();
       const at = new Reader(value, figure.data).located(placeOf(value, cell, figure.stack));
-      const explained = shown(this.making.of(value, at), at, go);
+      const { making } = this;
+      const explained = shown(making.of(value, at), making.missing(value), at, go);
       how.replaceChildren(
         ...explained,
         ...this.gradient(value, figure.shape.at(tile, row, column)),

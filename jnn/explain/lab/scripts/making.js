@@ -84,13 +84,26 @@ export class Making {
     );
     const known = this.found.get(value.path);
     for (const rule of known ? [known] : RULES) {
-      const tried = params.map((own) => this.best(rule, { ...context, params: own }, at));
-      const explanation = tried.find((found) => found !== null);
-      if (!explanation) continue;
-      this.found.set(value.path, rule);
-      return explanation;
+      for (const own of params) {
+        const explanation = this.best(rule, { ...context, params: own }, at);
+        if (!explanation) continue;
+        this.found.set(value.path, rule);
+        return explanation;
+      }
     }
     return null;
+  }
+
+  /** Why there is no explanation of a value, in a sentence. */
+  missing(value) {
+    if (this.page.model.changes().some(({ path }) => path === value.path)) {
+      return "This value is changed, so that it is not what its layer makes of what enters it.";
+    }
+    if (!isFloat(value.dtype)) {
+      return "This is no number that a layer computes: it is a token, a place or a yes or no.";
+    }
+    const known = "No sum, norm or function of captured values gives this number";
+    return `${known}: what it is made of is not shown.`;
   }
 
   /** The explanation of a rule that is right, of several functions the nearest one; else null. */

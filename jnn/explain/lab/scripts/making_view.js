@@ -7,10 +7,13 @@ import { draw } from "./picture.js";
 
 const TERMS = 8;
 
-/** The nodes that show an explanation at a place; `go(path, place)` selects another number. */
-export function shown(explanation, at, go) {
+/**
+ * The nodes that show an explanation at a place, or say why it is `missing`; `go(path, place)`
+ * selects another number.
+ */
+export function shown(explanation, missing, at, go) {
   const title = element("h3", {}, "How this number is made");
-  if (!explanation) return [];
+  if (!explanation) return [title, element("p", { class: "quiet" }, missing)];
   const formula = element("p", { class: "formula" }, explanation.text);
   const { kind } = explanation;
   const rest = kind === "sum" ? sumNodes(explanation, at, go) : partNodes(explanation, at, go);

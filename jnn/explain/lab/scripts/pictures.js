@@ -30,12 +30,22 @@ function blockMeans(source) {
     const means = { path: `${path}, means of ${size} × ${size} pixels` };
     const value = { ...source.value, ...means, shape: [rows / size, columns / size, channels] };
     const steps = Array.from({ length: size * size }, (_, i) => [Math.floor(i / size), i % size]);
-    return new Computed(value, ({ row, column, unit }) => {
+    return computedOnce(value, ({ row, column, unit }) => {
       const pixel = ([r, c]) =>
         source.get({ row: row * size + r, column: column * size + c, unit });
       return steps.reduce((sum, step) => sum + pixel(step), 0) / size ** 2;
     });
   });
+}
+
+/** What is computed for all places when one of them is read. */
+function computedOnce(value, at) {
+  let all = null;
+  const found = new Computed(value, (place) => {
+    all ??= Array.from({ length: found.count }, (_, i) => at(found.placeOf(i)));
+    return all[found.numberOf(place)];
+  });
+  return found;
 }
 
 /** A picture with mean 0 and deviation 1. */

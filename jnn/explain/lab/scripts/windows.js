@@ -30,7 +30,7 @@ function unlike(window) {
  * dilations and paddings in front. It may be the half of what all windows lack, or all of it.
  */
 function windowsAlong(size, from, to) {
-  return scalesOf(size).flatMap(({ stride, dilation }) => {
+  return scalesOf(size, from).flatMap(({ stride, dilation }) => {
     const span = (size - 1) * dilation;
     const extra = Math.max(0, (to - 1) * stride + span + 1 - from);
     const count = (padding) => Math.floor((from + padding - span - 1) / stride) + 1;
@@ -49,12 +49,13 @@ function windowsAlong(size, from, to) {
  * is cropped: as much as of all that is more than a stride, or equally at both ends.
  */
 function transposedAlong(size, from, to) {
-  return scalesOf(size).flatMap(({ stride, dilation }) => {
+  return scalesOf(size, from).flatMap(({ stride, dilation }) => {
     const span = (size - 1) * dilation + 1;
     const extra = (from - 1) * stride + span - to;
     const even = [Math.floor(extra / 2), Math.ceil(extra / 2), ...evenCrops(extra, stride)];
     const same = from * stride === to ? [Math.floor(Math.max(0, span - stride) / 2)] : [];
-    const crops = new Set([...same, ...even].filter((crop) => crop >= 0 && crop < span));
+    const isHalf = (crop) => crop >= 0 && 2 * crop <= span;
+    const crops = new Set([...same, ...even].filter(isHalf));
     if (to < from || extra <= -stride) return [];
     return Array.from(crops, (crop) => {
       const at = (place, k) => {
@@ -72,7 +73,9 @@ function evenCrops(extra, stride) {
   return more.filter((n) => (extra + n) % 2 === 0).map((n) => (extra + n) / 2);
 }
 
-function scalesOf(size) {
-  const dilations = size > 1 ? DILATIONS : [1];
+/** Strides and dilations, of which some other weight than that of the middle reads a number. */
+function scalesOf(size, from) {
+  const wide = DILATIONS.filter((dilation) => dilation === 1 || (size - 1) * dilation < 2 * from);
+  const dilations = size > 1 ? wide : [1];
   return STRIDES.flatMap((stride) => dilations.map((dilation) => ({ stride, dilation })));
 }
