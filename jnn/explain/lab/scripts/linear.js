@@ -61,7 +61,7 @@ function unitOf(reader, place) {
 }
 
 /** The places of a source that a number is the weighted sum of, with the number of the weight. */
-function* connections(reader, source, shape, length) {
+function* connections(reader, source, shape, { length, isSame }) {
   const [inputs] = shape.slice(-2);
   const units = Array.from({ length: inputs }, (_, i) => i);
   if (shape.length === 2) {
@@ -82,7 +82,7 @@ function* connections(reader, source, shape, length) {
   const groups = source.size("unit") / inputs;
   if (!Number.isInteger(groups) || source.own.length !== axes.length + 1) return;
   const sizes = [source, reader].map((value) => axes.map((axis) => value.size(axis)));
-  for (const window of windows(shape.slice(0, -2), ...sizes)) {
+  for (const window of windows(shape.slice(0, -2), ...sizes, isSame)) {
     yield (at) => {
       const group = Math.floor(((at.unit ?? 0) * groups) / shape.at(-1));
       return readBy(window, axes, shape, at).flatMap(({ i, place }) => {
@@ -113,19 +113,33 @@ function placeOfUnit(source, i, at) {
     : { ...at, unit: i };
 }
 
-/** The explanations of a value as a weighted sum that can be tried; see `making.js`. */
+/**
+ * The explanations of a value as a weighted sum that can be tried, see `making.js`; windows are the
+ * same along all axes.
+ */
 export function* linear(reader, context) {
   for (const found of kernelsOf(reader, context.params)) {
-    yield* sumsOf(reader, found, context.earlier, context);
+    yield* sumsOf(reader, found, context.earlier, { ...context, isSame: true });
   }
 }
 
 /** The same of what was not captured, but may be made of values that were. */
 export function* linearOfUnseen(reader, context) {
+  const few = { ...context, isSame: true };
   for (const found of kernelsOf(reader, context.params)) {
     const [inputs] = found.kernel(0).shape.slice(-2);
-    if (reader.size("row")) yield* sumsOf(reader, found, pictures(inputs, context), context);
-    yield* sumsOf(reader, found, unseen(inputs, context), context);
+    if (reader.size("row")) yield* sumsOf(reader, found, pictures(inputs, context), few);
+    yield* sumsOf(reader, found, unseen(inputs, context), few);
+  }
+}
+
+/** Convolutions of pictures whose windows are not the same along both axes. */
+export function* uneven(reader, context) {
+  for (const found of kernelsOf(reader, context.params)) {
+    const { shape } = found.kernel(0);
+    if (shape.length !== 4) continue;
+    yield* sumsOf(reader, found, context.earlier, context);
+    yield* sumsOf(reader, found, unseen(shape.at(-2), context), context);
   }
 }
 
@@ -138,7 +152,8 @@ function* readings(sources, length) {
 }
 
 /** The sums of one kernel with each of some sources. */
-function* sumsOf(reader, { start, kernel }, sources, { params, sibling, length }) {
+function* sumsOf(reader, { start, kernel }, sources, context) {
+  const { params, sibling, length } = context;
   const { shape } = kernel(0);
   const units =
     Math.max(1, reader.size("head")) * (reader.size("unit") || reader.size("axis") || 1);
@@ -148,7 +163,7 @@ function* sumsOf(reader, { start, kernel }, sources, { params, sibling, length }
   const reset = recurrent && names(reader.path).name === "candidate" && sibling("reset_gate");
   const gated = reset ? ["after", "before"] : [""];
   for (const source of readings(sources, length)) {
-    for (const connected of connections(reader, source, shape, length)) {
+    for (const connected of connections(reader, source, shape, context)) {
       for (let block = 0; block < blocks; block++) {
         for (const [name, f] of NONLINEAR.slice(0, recurrent ? 4 : blocks > 1 ? 3 : 1)) {
           const of = { reader, source, kernel, connected, block, units, name, f, params, start };

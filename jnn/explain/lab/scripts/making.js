@@ -7,7 +7,7 @@ import { isFloat, isHalf } from "./arrays.js";
 import { aroundCopies } from "./copies.js";
 import { Params, startsOf } from "./params.js";
 import { Computed, Reader, inputValue } from "./reader.js";
-import { linear, linearOfUnseen, names } from "./linear.js";
+import { linear, linearOfUnseen, names, uneven } from "./linear.js";
 import { joined, sideBySide } from "./joined.js";
 import { cells } from "./recurrent.js";
 import { dots, modulations } from "./products.js";
@@ -16,18 +16,19 @@ import { positions, times } from "./positions.js";
 import { attention } from "./softmax.js";
 import { activations, embeddings, ends, flattened, norms, pools, spread, sums } from "./steps.js";
 
-const LAYERS = [embeddings, linear, cells, attention, positions, times, norms, ends, pools];
+const LAYERS = [embeddings, linear, cells, attention, positions, times, modulations, norms, ends];
 const OTHERS = [
+  pools,
   flattened,
   spread,
   activations,
   rearranged,
   joined,
   sideBySide,
-  modulations,
   sums,
   dots,
   linearOfUnseen,
+  uneven,
 ];
 const RULES = [...LAYERS, ...OTHERS];
 const CHECKED = 12;

@@ -5,17 +5,18 @@ const DILATIONS = [1, 2, 3, 4, 8, 16];
 
 /**
  * Windows of a convolution, one for each axis: `at(place, k)` is the place that the weight `k` of a
- * number reads, null for none. Those that are the same along all axes come first, and those of a
- * transposed convolution last.
+ * number reads, null for none. Those that are the same along all axes come first, or alone, and those
+ * of a transposed convolution last.
  */
-export function windows(sizes, from, to) {
+export function windows(sizes, from, to, isSame = false) {
   return [windowsAlong, transposedAlong].flatMap((kind) => {
     let found = [[]];
     for (const [axis, size] of sizes.entries()) {
       const own = kind(size, from[axis], to[axis]);
       found = found.flatMap((start) => own.map((next) => start.concat(next)));
     }
-    return found.toSorted((a, b) => unlike(a) - unlike(b));
+    const same = found.filter((window) => unlike(window) === 2);
+    return isSame ? same : found.toSorted((a, b) => unlike(a) - unlike(b));
   });
 }
 
