@@ -62,3 +62,10 @@ def test_what_has_no_explanation_is_said_in_a_sentence():
     assert missing[1].startswith("This is no number that a layer computes")
     lab.context.eval("MODEL.scale('hash/output', 0, 2);")
     assert lab.value("MAKING.missing(LAB.values[0])").startswith("This value is changed")
+
+
+def test_what_is_in_reverse_order_is_explained():
+    model = jnn.chain(sequence=jnn.dense(2), back=lambda x: jnp.flip(x, axis=-2))
+    x = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
+    texts = found(lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x))
+    assert texts["back/output"] == "the same number, in reverse order"

@@ -11,7 +11,7 @@ import { linear, linearOfUnseen, names, uneven } from "./linear.js";
 import { joined, sideBySide } from "./joined.js";
 import { cells } from "./recurrent.js";
 import { dots, modulations } from "./products.js";
-import { rearranged } from "./rearranged.js";
+import { rearranged, reversed } from "./rearranged.js";
 import { positions, times } from "./positions.js";
 import { attention } from "./softmax.js";
 import { activations, embeddings, ends, flattened, norms, pools, spread, sums } from "./steps.js";
@@ -23,6 +23,7 @@ const OTHERS = [
   spread,
   activations,
   rearranged,
+  reversed,
   joined,
   sideBySide,
   sums,

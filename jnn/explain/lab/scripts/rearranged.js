@@ -1,4 +1,4 @@
-// Pictures whose squares of pixels are channels.
+// Pictures whose squares of pixels are channels, and what is in reverse order.
 
 import { made, part } from "./made.js";
 
@@ -40,4 +40,18 @@ function ofChannel(factor, picture) {
     column: Math.floor(at.column / factor),
     unit: ((at.row % factor) * factor + (at.column % factor)) * channels + at.unit,
   });
+}
+
+/** A sequence that is read from its end, or a picture whose left and right are exchanged. */
+export function* reversed(reader, { earlier }) {
+  for (const source of earlier.filter(({ count }) => count === reader.count)) {
+    for (const name of ["time", "column"].filter((axis) => reader.size(axis))) {
+      const last = reader.size(name) - 1;
+      const there = (at) => reader.numberOf({ ...at, [name]: last - at[name] });
+      const place = (at) => ({ ...source.placeOf(there(at)), stack: at.stack });
+      const parts = (at) => [part(source, place(at), "x")];
+      const text = "the same number, in reverse order";
+      yield made("function", text, (at) => source.get(place(at)), parts);
+    }
+  }
 }
