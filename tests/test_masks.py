@@ -75,7 +75,9 @@ LAYERS = {
         combine=lambda a, b: a * b[..., None, :],
     ),
     "mean in a flow": jnn.wired(
-        lambda run, x: jnp.mean(run("part", x), -2, where=run.mask[..., None]),
+        lambda run, x: jnp.mean(
+            run("part", x), -2, where=None if run.mask is None else run.mask[..., None]
+        ),
         {"part": jnn.dense(2)},
         streaming=False,
     ),
