@@ -32,8 +32,9 @@ MOST_TOUCHES = 250
 # seconds from a touch to the kill: so a kill also falls between them, where the run computes
 LONGEST_DELAY = 0.3
 OF_THE_MACHINE = ("seconds", "folder", "conditions", "resumed_on", "sha256")
-"""What two equal runs may differ in: a commit in the meantime is another condition; ``sha256`` is of
-all of the summary."""
+"""What two equal runs may differ in: a commit in the meantime is another condition, and ``sha256``
+is of the whole summary.
+"""
 
 
 class Kill(NamedTuple):
