@@ -48,9 +48,8 @@ def read_vectors(
         if not rows:
             break
         line = line.removeprefix(codecs.BOM_UTF8)
-        if (
-            next(iter(line.split(None, 1)), b"") not in beginnings
-        ):  # as almost all are: splitting takes long
+        first = next(iter(line.split(None, 1)), b"")
+        if first not in beginnings:  # as almost none is: splitting the whole line takes long
             continue
         word, fields = _parts(line, features)
         if (place := rows.pop(word, None)) is not None:
