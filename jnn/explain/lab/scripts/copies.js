@@ -1,6 +1,6 @@
 // What enters and what leaves the copies of a repeated part, which no captured value says alone.
 
-import { Computed } from "./reader.js";
+import { Computed, elsewhere } from "./reader.js";
 
 /** The paths of values within each repeated part of a walk, those within others first. */
 export function repeatedPaths(part) {
@@ -94,15 +94,7 @@ function ofCopyBefore(given, before) {
     const isFirst = stack < members;
     return [isFirst ? before : given, { ...place, stack: isFirst ? stack : stack - members }];
   };
-  const get = (place) => {
-    const [reader, there] = from(place);
-    return reader.get(there);
-  };
-  const origin = (place) => {
-    const [reader, there] = from(place);
-    return reader.origin(there);
-  };
-  return new Computed({ ...given.value, path: "what enters this copy" }, get, origin);
+  return elsewhere({ ...given.value, path: "what enters this copy" }, from);
 }
 
 /** A stacked value of the last copy. */
@@ -112,14 +104,13 @@ function ofLast(reader) {
   const kept = value.axes.map((_, axis) => axis).slice(1);
   const last = reader.stacks - members;
   const there = (place) => ({ ...place, stack: last + ((place.stack ?? 0) % members) });
-  return new Computed(
+  return elsewhere(
     {
       ...value,
       path: `${value.path} of the last copy`,
       shape: kept.map((axis) => value.shape[axis]),
       axes: kept.map((axis) => value.axes[axis]),
     },
-    (place) => reader.get(there(place)),
-    (place) => reader.origin(there(place)),
+    (place) => [reader, there(place)],
   );
 }

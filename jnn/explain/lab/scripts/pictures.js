@@ -1,7 +1,7 @@
 // Pictures that a model makes of its input before its first layer: smaller, standardized, mirrored.
 
 import { moments } from "./groups.js";
-import { Computed } from "./reader.js";
+import { Computed, elsewhere } from "./reader.js";
 
 const LARGEST_BLOCK = 8;
 const LEAST_VARIANCE = 1e-4; // that jnn adds in `standardize_images`
@@ -64,9 +64,6 @@ function standardized(source) {
 function mirrored(source) {
   const last = source.size("column") - 1;
   const there = (at) => ({ ...at, column: last - at.column });
-  return new Computed(
-    { ...source.value, path: `${source.path}, mirrored` },
-    (at) => source.get(there(at)),
-    (at) => source.origin(there(at)),
-  );
+  const value = { ...source.value, path: `${source.path}, mirrored` };
+  return elsewhere(value, (at) => [source, there(at)]);
 }

@@ -118,6 +118,19 @@ export class Computed extends Reader {
   }
 }
 
+/** The elements of other values: `from(place)` is the reader of each, and its place there. */
+export function elsewhere(value, from) {
+  const get = (at) => {
+    const [reader, there] = from(at);
+    return reader.get(there);
+  };
+  const origin = (at) => {
+    const [reader, there] = from(at);
+    return reader.origin(there);
+  };
+  return new Computed(value, get, origin);
+}
+
 /** A sequence as a masked layer reads it: 0 behind the elements that are real. */
 export function masked(source, length) {
   const get = (place) => (place.time < length ? source.get(place) : 0);

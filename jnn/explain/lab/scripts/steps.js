@@ -4,7 +4,7 @@ import { FUNCTIONS } from "./functions.js";
 import { moments, ofGroups } from "./groups.js";
 import { names } from "./linear.js";
 import { made, part } from "./made.js";
-import { Computed } from "./reader.js";
+import { Computed, elsewhere } from "./reader.js";
 
 const SUMMED = 7; // so many of the nearest values may be added up
 const RESHAPED = 3;
@@ -49,11 +49,7 @@ export function* spread(reader, { earlier }) {
 /** The elements of a value in the shape of another, which was not captured. */
 function inShapeOf(reader, source) {
   const place = (at) => ({ ...source.placeOf(reader.numberOf(at)), stack: at.stack });
-  return new Computed(
-    { ...reader.value, path: source.path },
-    (at) => source.get(place(at)),
-    (at) => source.origin(place(at)),
-  );
+  return elsewhere({ ...reader.value, path: source.path }, (at) => [source, place(at)]);
 }
 
 /** The element of a sequence at its end or its beginning. */

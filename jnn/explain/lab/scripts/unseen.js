@@ -1,7 +1,7 @@
 // What a layer may read though it was not captured: made of one or two values that were.
 
 import { product } from "./arrays.js";
-import { Computed, haveSamePlaces, placesOfUnits } from "./reader.js";
+import { Computed, elsewhere, haveSamePlaces, placesOfUnits } from "./reader.js";
 import { FUNCTIONS } from "./functions.js";
 
 const NEAR = 8;
@@ -68,15 +68,7 @@ function beside(a, b) {
   const wide = a.own.length ? a : b;
   const { value } = wide;
   const shape = value.shape.map((n, axis) => (value.axes[axis] === "unit" ? units + width(b) : n));
-  const get = (at) => {
-    const [source, there] = from(at);
-    return source.get(there);
-  };
-  const origin = (at) => {
-    const [source, there] = from(at);
-    return source.origin(there);
-  };
-  return new Computed({ ...value, path: `${a.path} beside ${b.path}`, shape }, get, origin);
+  return elsewhere({ ...value, path: `${a.path} beside ${b.path}`, shape }, from);
 }
 
 /** The mean and the largest over all places of a value, and its last step. */
@@ -106,9 +98,5 @@ function* summaries(source, length) {
   yield new Computed(named(`the largest of ${source.path}`), (at) => Math.max(...all(at)));
   if (places.length !== 1 || places[0].name !== "time") return;
   const last = (at) => ({ ...at, time: sizes[0] - 1 });
-  yield new Computed(
-    named(`the last step of ${source.path}`),
-    (at) => source.get(last(at)),
-    (at) => source.origin(last(at)),
-  );
+  yield elsewhere(named(`the last step of ${source.path}`), (at) => [source, last(at)]);
 }
