@@ -314,6 +314,7 @@ def make_steps(
     """
 
     def steps(train_state: TrainState, data: Any, count: jax.Array):
+        @jax.jit  # traced once, for its shapes and for the loop
         def run(train_state):
             batch = batch_of(data, child_key(train_state.key, "batches"), train_state.step)
             return step(train_state, batch)
