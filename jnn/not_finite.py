@@ -2,24 +2,29 @@
 
 A function is evaluated equation by equation, inside of calls, loops and branches too, and what each
 value was made from is kept. From a result that is not finite the search then goes back to the value
-that it is owed to: as long as an argument of an equation is NaN as well, or infinite as well, to
-that one. Values that are infinite on purpose, as the logits of masked elements are, are passed only
-where the result is owed to them.
+that it is owed to: as long as an argument of an equation is NaN as well, or infinite as well, and
+the result would be finite without that, to that argument. So neither the branch of a ``where`` that
+was not chosen is blamed, nor what is infinite on purpose, as the logits of masked elements are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 from jnn._jaxprs import CALLS, CUSTOM, REMATS, bind, callee, scan_counts, scope_of
 
 _ARGUMENT, _CONSTANT = "an argument", "a constant"
+_NAN, _INFINITY = "NaN", "infinity"
+_FINITE = 0.5
+"""What stands for a bad value to see what depends on it: most functions are finite here."""
 
 
 class Origin(NamedTuple):
@@ -30,9 +35,9 @@ class Origin(NamedTuple):
     operation: str
     """The primitive, or "an argument" or "a constant", where the value was given."""
     source: str
-    """File and line, outside of JAX."""
+    """File and line, outside of JAX: for a function of JAX, those of its call."""
     kind: str
-    """"NaN" or "infinity"."""
+    """``"NaN"`` or ``"infinity"``."""
 
     def __str__(self) -> str:
         """One sentence."""
@@ -50,6 +55,13 @@ class _Value(NamedTuple):
     parents: Sequence[_Value]
     given: str = ""
     """What it is where no equation made it."""
+    calls: tuple[Any, ...] = ()
+    """The calls that the equation is within, the innermost last."""
+    redo: Callable[[list[Any]], Any] | None = None
+    """The array for other arrays of the parents; None where computing it has an effect."""
+    pull: Callable[[Any, int], Any] | None = None
+    """``(elements, i)``: where elements of the array are in parent i, for one that only collects
+    them."""
 
 
 def origin(f: Callable, *args: Any) -> Origin | None:
@@ -68,108 +80,205 @@ def origin(f: Callable, *args: Any) -> Origin | None:
     """
     leaves, structure = jax.tree.flatten(args)
     closed = jax.make_jaxpr(lambda *leaves: f(*structure.unflatten(leaves)))(*leaves)
-    inputs = [_Value(leaf, None, "", (), _ARGUMENT) for leaf in leaves]
-    outputs = _evaluate(closed.jaxpr, closed.consts, inputs, "")
-    bad = [value for value in outputs if _kind(value.array)]
-    return _back(bad[0]) if bad else None
+    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf) for leaf in leaves]
+    inputs = [_Value(array, None, "", (), _ARGUMENT) for array in arrays]
+    outputs = _evaluate(closed.jaxpr, closed.consts, inputs, _Place("", ()))
+    for value in outputs:
+        for kind in (_NAN, _INFINITY):
+            if (bad := _bad(value.array, kind)).any():
+                return _back(value, kind, bad)
+    return None
 
 
-def _back(value: _Value) -> Origin:
-    kind = _kind(value.array)
-    while owed := [parent for parent in value.parents if _kind(parent.array) == kind]:
-        value = owed[0]
-    if kind == "NaN":
-        for parent in value.parents:
-            if _kind(parent.array) and (found := _back(parent)).operation != _CONSTANT:
-                return found
+def _back(value: _Value, kind: str, bad: Any) -> Origin:
+    """Where the elements ``bad`` of a value come from, all of which are of a kind."""
+    while owed := _owed(value, kind, bad, kind):
+        value, bad = owed
+    if kind == _NAN and (owed := _owed(value, kind, bad, _INFINITY)):
+        found = _back(owed[0], _INFINITY, owed[1])
+        if found.operation != _CONSTANT:
+            return found
     if value.equation is None:
         return Origin(value.path, value.given, "", kind)
-    return Origin(value.path, value.equation.primitive.name, _source(value.equation), kind)
+    inside_out = (value.equation, *reversed(value.calls))
+    source = next(filter(None, map(_source, inside_out)), "")
+    return Origin(value.path, value.equation.primitive.name, source, kind)
 
 
-def _kind(array: Any) -> str:
-    """Whether there is a NaN, else whether there is an infinity."""
+def _owed(value: _Value, kind: str, bad: Any, cause: str) -> tuple[_Value, Any] | None:
+    """The parent, and its elements of the kind ``cause``, that the elements ``bad`` are owed to.
+
+    With all such elements of the parents mended fewer would be bad; it is the first parent whose
+    own undo that, and not a constant where there is another. Of its elements half is left, as
+    long as they do.
+    """
+    found = [(i, _bad(parent.array, cause)) for i, parent in enumerate(value.parents)]
+    found = [(i, elements) for i, elements in found if elements.any()]
+    found.sort(key=lambda pair: value.parents[pair[0]].given == _CONSTANT)
+    if value.pull:
+        pulled = ((value.parents[i], elements & value.pull(bad, i)) for i, elements in found)
+        return next((pair for pair in pulled if pair[1].any()), None)
+    if not found or value.redo is None:
+        return (value.parents[found[0][0]], found[0][1]) if found and cause == kind else None
+    arrays = [parent.array for parent in value.parents]
+    mended = list(arrays)
+    for i, elements in found:
+        mended[i] = _mended(arrays[i], elements)
+    count = lambda arrays: int((_bad(value.redo(arrays), kind) & bad).sum())
+    fewest = count(mended)
+    if fewest == int(bad.sum()):
+        return None
+
+    def makes_bad(i, elements, left):
+        array = _mended(arrays[i], elements & ~left)
+        return count([*mended[:i], array, *mended[i + 1 :]]) > fewest
+
+    alone = ((i, elements) for i, elements in found if makes_bad(i, elements, elements))
+    i, elements = next(alone, found[0])  # the first, where they are bad only together
+    if elements.shape == bad.shape and makes_bad(i, elements, elements & bad):
+        elements = elements & bad
+    places = np.flatnonzero(elements)
+    while len(places) > 1:
+        halves = (_at(part, elements.shape) for part in np.array_split(places, 2))
+        half = next((half for half in halves if makes_bad(i, elements, half)), None)
+        if half is None:
+            break
+        places = np.flatnonzero(half)
+    return value.parents[i], _at(places, elements.shape)
+
+
+def _mended(array: Any, elements: Any) -> Any:
+    return jnp.where(elements, jnp.asarray(_FINITE, array.dtype), array)
+
+
+def _at(places: Any, shape: tuple[int, ...]) -> Any:
+    """True at places of the flattened array."""
+    found = np.zeros(math.prod(shape), bool)
+    found[places] = True
+    return found.reshape(shape)
+
+
+def _bad(array: Any, kind: str) -> Any:
+    """Where an array is NaN, or infinite."""
     if not jnp.issubdtype(array.dtype, jnp.inexact):
-        return ""
-    if bool(jnp.isnan(array).any()):
-        return "NaN"
-    return "infinity" if bool(jnp.isinf(array).any()) else ""
+        return np.zeros(array.shape, bool)
+    return np.asarray(jnp.isnan(array) if kind == _NAN else jnp.isinf(array))
 
 
 def _source(equation: Any) -> str:
-    """The innermost line outside of JAX's own files."""
-    own = str(Path(jax.__file__).parent)
+    """The innermost line outside of JAX's own files and of this one; empty where there is none."""
+    own = (str(Path(jax.__file__).parent), __file__, "<")
     traceback = equation.source_info.traceback
     for frame in traceback.frames if traceback else ():
-        if not frame.file_name.startswith((own, "<")):
+        if not frame.file_name.startswith(own):
             return f"{Path(frame.file_name).name}:{frame.line_num}"
     return ""
 
 
-def _evaluate(jaxpr, consts, inputs: Sequence[_Value], scope: str) -> list[_Value]:
+class _Place(NamedTuple):
+    """Where a jaxpr is evaluated."""
+
+    scope: str
+    calls: tuple[Any, ...]
+
+    def within(self, equation: Any) -> _Place:
+        """The place of the jaxprs that an equation has."""
+        return _Place(_path(self.scope, equation), (*self.calls, equation))
+
+
+def _path(scope: str, equation: Any) -> str:
+    return "/".join(filter(None, [scope, scope_of(equation)]))
+
+
+def _evaluate(jaxpr, consts, inputs: Sequence[_Value], place: _Place) -> list[_Value]:
     """The outputs of a jaxpr."""
-    constants = [_Value(const, None, scope, (), _CONSTANT) for const in consts]
+    constants = [_Value(const, None, place.scope, (), _CONSTANT) for const in consts]
     known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *inputs], strict=True))
 
     def read(atom):
         if isinstance(atom, core.Literal):
-            return _Value(jnp.asarray(atom.val), None, scope, (), _CONSTANT)
+            return _Value(jnp.asarray(atom.val), None, place.scope, (), _CONSTANT)
         return known[atom]
 
     for equation in jaxpr.eqns:
-        path = "/".join(filter(None, [scope, scope_of(equation)]))
-        outputs = _evaluate_equation(equation, [read(atom) for atom in equation.invars], path)
+        outputs = _evaluate_equation(equation, [read(atom) for atom in equation.invars], place)
         known.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
-def _evaluate_equation(equation, inputs: list[_Value], path: str) -> list[_Value]:
+def _evaluate_equation(equation, inputs: list[_Value], place: _Place) -> list[_Value]:
     kind, parameters = equation.primitive.name, equation.params
     if kind in (*CALLS, *CUSTOM, *REMATS):
         inner, consts = callee(equation)
-        return _evaluate(inner, consts, inputs, path)
+        return _evaluate(inner, consts, inputs, place.within(equation))
     if kind == "cond":
         branches = parameters["branches"]
         chosen = branches[min(max(int(inputs[0].array), 0), len(branches) - 1)]
-        return _evaluate(chosen.jaxpr, chosen.consts, inputs[1:], path)
+        return _evaluate(chosen.jaxpr, chosen.consts, inputs[1:], place.within(equation))
     if kind == "while":
-        return _evaluate_while(parameters, inputs, path)
+        return _evaluate_while(equation, inputs, place)
     if kind == "scan":
-        return _evaluate_scan(equation, inputs, path)
-    arrays = bind(equation, [value.array for value in inputs])
-    return [_Value(array, equation, path, inputs) for array in arrays]
+        return _evaluate_scan(equation, inputs, place)
+    path, outputs = _path(place.scope, equation), []
+    for j, array in enumerate(bind(equation, [value.array for value in inputs])):
+        redo = None if equation.effects else lambda arrays, j=j: bind(equation, arrays)[j]
+        outputs.append(_Value(array, equation, path, inputs, "", place.calls, redo))
+    return outputs
 
 
-def _evaluate_while(parameters, inputs, path: str) -> list[_Value]:
+def _evaluate_while(equation, inputs, place: _Place) -> list[_Value]:
+    """Under ``jax.vmap`` each element has its condition: the loop ends with the last of them."""
+    parameters, place = equation.params, place.within(equation)
     condition, body = parameters["cond_jaxpr"], parameters["body_jaxpr"]
     first, second = parameters["cond_nconsts"], parameters["body_nconsts"]
     of_condition, of_body = inputs[:first], inputs[first : first + second]
     carry = inputs[first + second :]
-    while _evaluate(condition.jaxpr, condition.consts, [*of_condition, *carry], path)[0].array:
-        carry = _evaluate(body.jaxpr, body.consts, [*of_body, *carry], path)
-    return carry
+
+    def kept(goes_on, new, old):
+        here = goes_on.reshape(goes_on.shape + (1,) * (new.array.ndim - goes_on.ndim))
+        redo = lambda arrays: jnp.where(here, *arrays)
+        array = redo([new.array, old.array])
+        return _Value(array, equation, place.scope, (new, old), "", place.calls, redo)
+
+    while True:
+        outputs = _evaluate(condition.jaxpr, condition.consts, [*of_condition, *carry], place)
+        goes_on = outputs[0].array
+        if not goes_on.any():
+            return carry
+        new = _evaluate(body.jaxpr, body.consts, [*of_body, *carry], place)
+        if goes_on.ndim:
+            new = [kept(goes_on, *pair) for pair in zip(new, carry, strict=True)]
+        carry = new
 
 
-def _evaluate_scan(equation, inputs, path: str) -> list[_Value]:
-    parameters = equation.params
+def _evaluate_scan(equation, inputs, place: _Place) -> list[_Value]:
+    parameters, place = equation.params, place.within(equation)
     body, length = parameters["jaxpr"], parameters["length"]
     constants, carries = scan_counts(parameters)
     consts, rest = inputs[:constants], inputs[constants:]
     carry, xs = rest[:carries], rest[carries:]
+    node = lambda array, parents, pull: _Value(
+        array, equation, place.scope, parents, "", place.calls, None, pull
+    )
+
+    def row(value, i):
+        numbers = np.arange(length).reshape(-1, *(1,) * (value.array.ndim - 1))
+        return node(value.array[i], (value,), lambda bad, _: (numbers == i) & bad)
+
     elements: list[list[_Value]] = []
     order = range(length)[::-1] if parameters["reverse"] else range(length)
     for i in order:
-        x = [_Value(value.array[i], equation, path, (value,)) for value in xs]
-        outputs = _evaluate(body.jaxpr, body.consts, [*consts, *carry, *x], path)
+        x = [row(value, i) for value in xs]
+        outputs = _evaluate(body.jaxpr, body.consts, [*consts, *carry, *x], place)
         carry = outputs[:carries]
         elements.append(outputs[carries:])
-    if parameters["reverse"]:
-        elements.reverse()
-    shapes = [variable.aval for variable in equation.outvars[carries:]]
     ys = []
-    for j, shape in enumerate(shapes):
-        column = [element[j] for element in elements]
-        arrays = [value.array for value in column]
-        array = jnp.stack(arrays) if arrays else jnp.zeros(shape.shape, shape.dtype)
-        ys.append(_Value(array, equation, path, column))
+    for j, variable in enumerate(equation.outvars[carries:]):
+        if not elements:
+            shape = variable.aval
+            ys.append(node(jnp.zeros(shape.shape, shape.dtype), (), None))
+            continue
+        column = [element[j] for element in elements]  # in the order in which they were computed
+        array = jnp.stack([column[k].array for k in order])
+        ys.append(node(array, column, lambda bad, k: bad[order[k]]))
     return [*carry, *ys]

@@ -91,3 +91,56 @@ def test_what_is_finite_has_no_origin():
     model = jnn.chain(jnn.dense(3), jnp.tanh)
     params, state = jax.jit(model.init)(jax.random.key(0), X)
     assert origin(model.apply, params, state, X) is None
+
+
+def unchosen(x):
+    """A branch of a ``where`` that is NaN where the other one was chosen, and one that was."""
+    logarithm, root = jnp.log(x - 5), jnp.sqrt(-1 - x)
+    return jnp.where(x >= 0, root, logarithm)
+
+
+def elsewhere(x):
+    """NaN at a place that is left out, and at one that is not."""
+    y = jnp.sqrt(x - 1)  # the last is NaN
+    return jnp.arccos(y + jnp.array([0.0, 1.0, 0.0]))[:2]
+
+
+@pytest.mark.parametrize(("f", "operation"), [(unchosen, "sqrt"), (elsewhere, "acos")])
+def test_only_that_counts_which_the_result_is_owed_to(f, operation):
+    for g in (f, jax.jit(f), lambda x: f(x) + 0 * f(x)):
+        found = origin(g, X)
+        assert (found.kind, found.operation) == ("NaN", operation)
+
+
+def test_a_product_of_two_is_owed_to_the_first():
+    assert origin(lambda x: jnp.sqrt(x - 3) * jnp.log(x - 3), X).operation == "sqrt"
+
+
+def test_loops_under_vmap_end_each_by_its_own_condition():
+    def f(x):
+        body = lambda carry: (carry[0] + 1, jnp.sqrt(carry[1] - 1))
+        return jax.lax.while_loop(lambda carry: carry[0] < 3, body, (x, 1.5 + 0 * x))[1]
+
+    start = jnp.array([1.0, 2.5])  # the second ends after one step, which is finite
+    found = origin(jax.vmap(f), start)
+    assert (found.kind, found.operation) == ("NaN", "sqrt")
+    assert origin(jax.vmap(f), start[1:]) is None
+
+
+def test_the_line_of_a_function_of_jax_is_that_of_its_call():
+    def f(x):
+        well = jnp.linalg.cholesky(jnp.eye(3))
+        return well + jnp.linalg.cholesky(-x * jnp.eye(3))
+
+    found = origin(f, X)
+    line = f.__code__.co_firstlineno + 2
+    assert (found.operation, found.source) == ("cholesky", f"test_not_finite.py:{line}")
+
+
+def test_scans_that_run_backward_are_followed_in_their_order():
+    def f(x):
+        step = lambda carry, x: (jnp.log(x) + 0 * carry, carry)
+        return jax.lax.scan(step, jnp.float32(1), x, reverse=True)[1]
+
+    found = origin(f, X)  # log 0, which is then multiplied by zero
+    assert (found.kind, found.operation) == ("infinity", "log")
