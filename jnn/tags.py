@@ -344,11 +344,25 @@ def _run_while(parameters, inputs, path, changes, seen):
 
     listed, paths = _listed(run)
     absent = [_absent(shape) for shape in jax.eval_shape(listed, *start)[1]]
-    goes_on = lambda carry: _run(
-        condition.jaxpr, condition.consts, [*consts, *carry[0]], path, {}, frozenset()
-    )[0][0]
-    last, values = jax.lax.while_loop(goes_on, lambda carry: listed(*carry[0]), (start, absent))
+    def goes_on(carry):
+        start = [*consts, *carry[0]]
+        return _run(condition.jaxpr, condition.consts, start, path, {}, frozenset())[0][0]
+
+    def step(carry):
+        new, each = listed(*carry[0]), goes_on(carry)
+        return jax.tree.map(lambda new, old: _where(each, new, old), new, carry) if each.ndim else new
+
+    # under `jax.vmap` each element has its condition: the loop ends with the last of them
+    last, values = jax.lax.while_loop(lambda carry: goes_on(carry).any(), step, (start, absent))
     return list(last), dict(zip(paths, values, strict=True))
+
+
+def _where(each: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    """The new value of the elements that go on, which are on the first axes; else the old one."""
+    if new.shape[: each.ndim] != each.shape:  # a value that is the same for all
+        return new
+    each = jax.lax.expand_dims(each, range(each.ndim, new.ndim))
+    return jax.lax.select(jnp.broadcast_to(each, new.shape), new, old)
 
 
 def _absent(shape: Any) -> jax.Array:

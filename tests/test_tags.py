@@ -337,6 +337,33 @@ def test_a_change_in_a_loop_applies_to_each_iteration():
         intervene(halving, {"half": at_iteration(0, jnp.zeros(2))})(x, 3.0)
 
 
+def test_a_loop_under_vmap_is_looked_into_from_outside_too():
+    x = jnp.array([[8.0, 8.0], [3.0, 1.0], [1.0, 1.0]])  # three, one and no iterations
+    loop = lambda x: halving(x, 3.0)
+    inner = jax.vmap(capture(loop))(x)
+    outer = capture(jax.vmap(loop))(x)
+    np.testing.assert_array_equal(outer[0][0], [[1, 1], [1.5, 0.5], [1, 1]])
+    np.testing.assert_array_equal(outer[0][1], [3, 1, 0])
+    for name in ("loop/half", "loop/count"):
+        np.testing.assert_array_equal(outer[1][name], inner[1][name])
+    changes = {"half": lambda old: old / 2}
+    inner = jax.vmap(intervene(loop, changes))(x)
+    jax.tree.map(np.testing.assert_array_equal, intervene(jax.vmap(loop), changes)(x), inner)
+
+
+def test_keys_and_values_of_one_for_all_in_a_loop_under_vmap():
+    def loop(key, n):
+        body = lambda carry: (tag(jax.random.fold_in(carry[0], 1), "key"), carry[1] - tag(1, "one"))
+        return jax.lax.while_loop(lambda carry: carry[1] > 0, body, (key, n))[0]
+
+    keys, n = jax.random.split(jax.random.key(0), 2), jnp.array([2, 1])
+    outputs, values = capture(jax.vmap(loop))(keys, n)
+    expected = jax.vmap(loop)(keys, n)
+    for found in (outputs, values["key"]):
+        np.testing.assert_array_equal(jax.random.key_data(found), jax.random.key_data(expected))
+    assert int(values["one"]) == 1
+
+
 def test_a_branch_in_a_scan_is_stacked():
     def f(x):
         def step(carry, i):
