@@ -248,7 +248,8 @@ class Emitter:
         """A literal of a jaxpr."""
         if np.ndim(atom.val):
             return self.constant(atom.val)
-        text = literal(atom.val)
+        # a number of Python that goes into a call keeps its 64 bits until it is computed with
+        text = literal(atom.val if is_key(atom.aval) else np.asarray(atom.val, atom.aval.dtype))
         return Expression(dtype_of(atom.aval), (), lambda index: text, 0)
 
 

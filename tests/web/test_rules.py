@@ -80,6 +80,20 @@ def test_each_operation_is_rounded():
     check(lambda x: (jnp.floor(x * 10), (x * 10).astype(int), x * 10 == jnp.round(x * 10)), x)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_numbers_of_python_are_rounded_too(dtype):
+    """0.3 as float32 is more than 0.3: 3 // 0.3 is 9. As an argument of a call it is a literal."""
+    x = np.float32([-3.0, 3.0, 7.5])
+
+    def f(x):
+        called = jax.jit(lambda x, step: x % step)
+        return jnp.floor_divide(x.astype(dtype), 0.3).astype(jnp.float32), called(x, 0.3) == x % 0.3
+
+    found, same = run(javascript(f, x), [x])
+    np.testing.assert_array_equal(found, jax.jit(f)(x)[0])
+    assert same.all()
+
+
 def test_values_at_the_edge():
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, 1.5, 2.5, -2.5, 3e9, -3e9], np.float32)
 
