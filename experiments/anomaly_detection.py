@@ -211,7 +211,8 @@ def task(config: Config, recording: Recording) -> Task:
         x = batch["inputs"]
         x = x + config.noise * jax.random.normal(jnn.child_key(key, "noise"), x.shape, x.dtype)
         y = ensemble.outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
-        return config.members * jnp.mean((y - batch["targets"][None]) ** 2), (state, {})
+        squares = jnn.tag((y - batch["targets"][None]) ** 2, "squared_error")
+        return config.members * jnp.mean(squares), (state, {})
 
     return anomaly_detection(
         *(ensemble, objective, data, judge_of(config, recording)),

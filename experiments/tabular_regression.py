@@ -133,7 +133,7 @@ def task(config: Config, splits: Splits) -> Task:
         """
         y, state = model.apply(params, state, encode(batch["features"]), key=key, train=True)
         error = y[..., 0] - scale(scaling, batch["target"])
-        return config.members * jnp.mean(error**2), (state, {})
+        return config.members * jnp.mean(jnn.tag(error**2, "squared_error")), (state, {})
 
     def predict(params, state, batch):
         y, _ = answer.apply(params, state, encode(batch["features"]))

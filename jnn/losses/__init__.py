@@ -3,7 +3,9 @@
 The leading axes are kept, so that a loss can be masked, weighted, inspected or ``vmap``-ed before
 it is averaged; classes or features are on the last axis. Weights and masks are passed to
 :func:`mean` alone, once. Losses that Optax computes correctly are Optax's, with checks before
-tracing (nothing is broadcast silently) and sums and logarithms in at least float32.
+tracing (nothing is broadcast silently) and sums and logarithms in at least float32. Those of
+`classification` and `regression` are tagged by their names: `jnn.capture` and ``jnn replay
+--capture cross_entropy`` show the loss of each example.
 
 The module of a loss depends on its targets: `classification` (labels), `regression` (numbers),
 `divergence` (distributions), `embedding` and `margin` (which examples are alike), `sequence`

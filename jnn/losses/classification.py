@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 
 from jnn.errors import mistake
 from jnn.losses import checks
+from jnn.tags import tag
 
 LARGE = 1e30
 
@@ -64,7 +65,7 @@ def cross_entropy(
     if not (isinstance(label_smoothing, int | float) and label_smoothing == 0):
         smooth = _expected(logits, jnp.broadcast_to(w / classes, logits.shape))
         losses = (1 - epsilon) * losses + checks.times(epsilon, smooth)
-    return jnp.where(ignored, 0, losses)
+    return tag(jnp.where(ignored, 0, losses), "cross_entropy")
 
 
 def soft_cross_entropy(
@@ -96,7 +97,7 @@ def soft_cross_entropy(
         "soft_cross_entropy", logits, probabilities, ("logits", "probabilities")
     )
     w = _class_weights("soft_cross_entropy", class_weights, logits)
-    return _expected(logits, q * jnp.broadcast_to(w, q.shape))
+    return tag(_expected(logits, q * jnp.broadcast_to(w, q.shape)), "soft_cross_entropy")
 
 
 def binary_cross_entropy(
@@ -127,7 +128,8 @@ def binary_cross_entropy(
         )
     a = jnp.broadcast_to(a, x.shape)
     positive, negative = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
-    return -a * checks.times(y, positive) - checks.times(1 - y, negative)
+    losses = -a * checks.times(y, positive) - checks.times(1 - y, negative)
+    return tag(losses, "binary_cross_entropy")
 
 
 def focal(
@@ -155,7 +157,7 @@ def focal(
     # Optax subtracts logarithms of zero: a large number stands for an infinite logit.
     finite = jnp.clip(x, -LARGE, LARGE)
     losses = optax.losses.sigmoid_focal_loss(finite, y, alpha=alpha, gamma=gamma)
-    return jnp.where(jnp.isinf(x) & (losses > 0), jnp.inf, losses)
+    return tag(jnp.where(jnp.isinf(x) & (losses > 0), jnp.inf, losses), "focal")
 
 
 def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:

@@ -6,6 +6,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jnn.losses import checks
+from jnn.tags import tag
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
@@ -17,7 +18,8 @@ def squared_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     >>> print(squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])))
     [0. 4.]
     """
-    return optax.losses.squared_error(*checks.paired("squared_error", predictions, targets))
+    losses = optax.losses.squared_error(*checks.paired("squared_error", predictions, targets))
+    return tag(losses, "squared_error")
 
 
 def absolute_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
@@ -29,7 +31,7 @@ def absolute_error(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     [0. 2.]
     """
     predictions, targets = checks.paired("absolute_error", predictions, targets)
-    return jnp.abs(predictions - targets)
+    return tag(jnp.abs(predictions - targets), "absolute_error")
 
 
 def huber(predictions: ArrayLike, targets: ArrayLike, *, delta: ArrayLike = 1.0) -> jax.Array:
@@ -44,7 +46,7 @@ def huber(predictions: ArrayLike, targets: ArrayLike, *, delta: ArrayLike = 1.0)
     """
     predictions, targets = checks.paired("huber", predictions, targets)
     delta = checks.number("huber", "delta", delta, predictions.dtype, 0, ends="()")
-    return optax.losses.huber_loss(predictions, targets, delta=delta)
+    return tag(optax.losses.huber_loss(predictions, targets, delta=delta), "huber")
 
 
 def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) -> jax.Array:
@@ -61,7 +63,7 @@ def quantile(predictions: ArrayLike, targets: ArrayLike, *, level: ArrayLike) ->
     predictions, targets = checks.paired("quantile", predictions, targets)
     tau = checks.number("quantile", "level", level, predictions.dtype, 0, 1, ends="()")
     e = targets - predictions
-    return jnp.maximum(tau * e, (tau - 1) * e)
+    return tag(jnp.maximum(tau * e, (tau - 1) * e), "quantile")
 
 
 def gaussian_negative_log_likelihood(
@@ -81,7 +83,8 @@ def gaussian_negative_log_likelihood(
     mean, targets = checks.paired(name, mean, targets, ("mean", "targets"))
     square = (targets - mean) ** 2
     exact = (square == 0) & jnp.isinf(jnp.exp(-log_variance))  # zero times infinity is zero here
-    return 0.5 * (log_variance + square * jnp.exp(-jnp.where(exact, 0, log_variance)))
+    losses = 0.5 * (log_variance + square * jnp.exp(-jnp.where(exact, 0, log_variance)))
+    return tag(losses, "gaussian_negative_log_likelihood")
 
 
 def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:

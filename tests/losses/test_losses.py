@@ -16,6 +16,7 @@ import scipy.stats
 import sklearn.metrics
 import sklearn.utils.class_weight
 
+import jnn
 from jnn import losses
 from jnn.errors import JnnError
 
@@ -694,3 +695,16 @@ def test_ctc_takes_padding_between_labels(float64):
     mask = np.array([False, True, False, True, True])
     padded = ctc(x, np.array([2, 1, 2, 1, 3]), labels_mask=mask)
     np.testing.assert_allclose(padded, expected, rtol=FORWARD)
+
+
+def test_the_loss_of_each_example_can_be_captured():
+    """What `jnn replay` shows beside the mean that was differentiated."""
+    logits, labels = jnp.array([[1.0, 2.0], [0.5, -1.0]]), jnp.array([0, 1])
+
+    def objective(logits):
+        return losses.mean(losses.cross_entropy(logits, labels, label_smoothing=0.1))
+
+    value, values = jnn.capture(jax.value_and_grad(objective))(logits)
+    each = losses.cross_entropy(logits, labels, label_smoothing=0.1)
+    np.testing.assert_allclose(values["cross_entropy"], each, rtol=1e-6)
+    np.testing.assert_allclose(value[0], np.mean(each), rtol=1e-6)
