@@ -211,6 +211,25 @@ def setting(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+_QUOTED = re.compile(r"""(["'])~?/(?:[^"'\n]*/)?([^"'/\n]+)/*\1""")
+_ABSOLUTE = re.compile(r"""(?<![\w./~<-])~?(?:/[^\s/'"=:,;]+)*/([^\s/'"=:,;]+)/*""")
+
+
+def without_folders(text: str) -> str:
+    """A text with the last names of its absolute paths, as a page for others has it.
+
+    Folders say whose machine it was.
+
+    >>> without_folders("--start=/home/ada/runs/first --paths blocks/.* https://jax.dev/x")
+    '--start=first --paths blocks/.* https://jax.dev/x'
+    >>> without_folders("/home/ada/my own/data.npz")  # a text that is a path as a whole
+    'data.npz'
+    """
+    if text.startswith(("/", "~/")) and not re.search(r"\s-|[\n'\"]", text):
+        return text.rstrip("/").rpartition("/")[2]
+    return _ABSOLUTE.sub(r"\1", _QUOTED.sub(r"\1\2\1", text))
+
+
 def duration(seconds: float) -> str:
     """Seconds in the units that people use.
 

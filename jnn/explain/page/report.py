@@ -30,6 +30,7 @@ from jnn.wording import (
     sentence,
     setting,
     spreads,
+    without_folders,
 )
 
 PIXELS = 96
@@ -287,9 +288,12 @@ def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
     }
     facts = {name: str(value) for name, value in facts.items() if value is not None}
     command = _command(folder, summary)
-    body = html.preformatted(command, "command") if command else ""
+    shown = without_folders_of_words(command)
+    body = html.preformatted(shown, "command") if command else ""
     body += html.table("Seed, device, data and versions", facts) if facts else ""
     text = "The same command with the same versions, data and device gives the same numbers."
+    if shown != command:
+        text += " Absolute paths are shortened to their last names."
     return html.section("reproduce", "How to reproduce it", text, body)
 
 
@@ -302,6 +306,23 @@ def _command(folder: Path, summary: Mapping[str, Any]) -> str:
     return shlex.join(["jnn", "run", name, "--config", str(folder / "config.json")]) if name else ""
 
 
+def without_folders_of_words(command: str) -> str:
+    """A command with the last names of its absolute paths.
+
+    >>> without_folders_of_words("jnn run a.py --out '/home/ada/my runs/x'")
+    'jnn run a.py --out x'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quotation mark without its other
+        return without_folders(command)
+    shown = []
+    for word in words:
+        name, equals, value = word.rpartition("=")
+        shown.append(f"{name}{equals}{without_folders(value)}")
+    return shlex.join(shown) if shown != words else command
+
+
 def _data(data: Any) -> dict[str, str]:
     """The description of the data, as rows.
 
@@ -309,12 +330,12 @@ def _data(data: Any) -> dict[str, str]:
     {'data: name': 'digits', 'data: examples': 'train 1200, test 397'}
     """
     if not isinstance(data, Mapping):
-        return {"data": str(data)} if data else {}
+        return {"data": without_folders(str(data))} if data else {}
 
     def text(value: Any) -> str:
         if isinstance(value, Mapping):
             return ", ".join(f"{name} {item}" for name, item in value.items())
-        return setting(value)
+        return without_folders(setting(value))
 
     return {f"data: {name}": text(value) for name, value in data.items()}
 
@@ -323,5 +344,7 @@ def _settings(summary: Mapping[str, Any]) -> str:
     """The config, without the seed, which is shown above."""
     config = summary.get("config") or {}
     above = {"seed"} & summary.keys()
-    values = {name: setting(value) for name, value in config.items() if name not in above}
+    values = {
+        name: without_folders(setting(value)) for name, value in config.items() if name not in above
+    }
     return html.section("settings", "Settings", "", html.table("", values)) if values else ""

@@ -202,6 +202,23 @@ def test_everything_is_escaped(tmp_path):
     assert "".join(page.text).count(EVIL) >= 15
 
 
+def test_the_page_does_not_tell_the_folders_of_the_machine(tmp_path):
+    secret = "/home/ada/secret plan"
+    command = f"jnn run '{secret}/own.py' --out {tmp_path} --start='{secret}/first' --paths 'a/.*'"
+    (tmp_path / "command.txt").write_text(command)
+    config = {"pretrained": f"{secret}/model", "files": [f"{secret}/a.csv"], "paths": "a/.*"}
+    data = {"name": f"{secret}/faces", "parts": {"train": 7}}
+    text = report(tmp_path, summary=SUMMARY | {"config": config, "data": data}).read_text()
+    page = Page(text)
+    assert "secret" not in text
+    assert str(tmp_path.parent) not in text
+    assert page.has(f"jnn run own.py --out {tmp_path.name} --start=first --paths 'a/.*'")
+    assert page.has("shortened to their last names")
+    assert page.has("faces")
+    (tmp_path / "command.txt").write_text("")
+    assert str(tmp_path) not in report(tmp_path).read_text()
+
+
 def test_a_smoke_run_says_that_its_numbers_mean_nothing(tmp_path):
     path = report(tmp_path, summary=SUMMARY | {"config": {"smoke": True}})
     sentence = (
