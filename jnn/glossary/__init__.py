@@ -36,6 +36,8 @@ class Term(NamedTuple):
     """The state of the page of `jnn playground` to play with it, as it stands in its address."""
     see: tuple[str, ...] = ()
     """Related terms."""
+    also: tuple[str, ...] = ()
+    """Other names of the same, and short forms, by which it is found too."""
 
 
 @functools.cache
@@ -44,22 +46,23 @@ def terms() -> dict[str, Term]:
     text = resources.files("jnn.glossary").joinpath("terms.toml").read_text(encoding="utf-8")
     fields = tomllib.loads(text)
     return {
-        name: Term(name, **{**each, "see": tuple(each.get("see", ()))})
+        name: Term(name, **each | {key: tuple(each.get(key, ())) for key in ("see", "also")})
         for name, each in fields.items()
     }
 
 
 def find(name: str) -> Term:
-    """The term of this name, in any case.
+    """The term of this name, or that is also called so, in any case.
 
     Raises `JnnError` for an unknown one, with the terms that are alike or mention it.
     """
-    known = {term.casefold(): term for term in terms()}
+    also = {name.casefold(): term.name for term in terms().values() for name in term.also}
+    known = also | {term.casefold(): term for term in terms()}
     wanted = " ".join(name.split()).casefold()
     if wanted in known:
         return terms()[known[wanted]]
     alike = difflib.get_close_matches(wanted, known, n=3) if wanted else []
-    within = [term for term in known if wanted and wanted in term]
+    within = [term.casefold() for term in terms() if wanted and wanted in term.casefold()]
     names = list(dict.fromkeys(known[term] for term in [*within, *alike]))[:5]
     remedy = f"Did you mean {', '.join(names)}?" if names else "`jnn glossary` lists them."
     raise mistake("glossary", got=repr(name), expected="a term", remedy=remedy)
@@ -69,6 +72,7 @@ def lines(term: Term) -> list[str]:
     """A term as text."""
     found = [term.definition]
     labelled = {
+        "also": ", ".join(term.also),
         "formula": term.formula,
         "jnn": term.function,
         "shown in": term.shown,
@@ -90,6 +94,7 @@ def page() -> str:
         play = lambda state: f'<a href="{address(state)}">the playground</a>' if state else ""
         links = ", ".join(f'<a href="#{anchor(name)}">{escape(name)}</a>' for name in term.see)
         facts = {
+            "Also": escape(", ".join(term.also)),
             "Formula": code(term.formula),
             "jnn": code(term.function),
             "Shown in": escape(term.shown.replace("#", ": ")),

@@ -63,6 +63,14 @@ def test_a_term_is_found_in_any_case():
     assert find("RELU") == find(" relu ") == terms()["relu"]
 
 
+def test_a_term_is_found_by_other_names_that_are_its_alone():
+    assert find("gan") is terms()["generative adversarial network"]
+    assert find("SGD") is terms()["gradient descent"]
+    assert find("skip connection") is terms()["residual connection"]
+    names = [name.casefold() for term in TERMS for name in (term.name, *term.also)]
+    assert len(names) == len(set(names))
+
+
 def test_the_page_links_terms_that_it_has():
     text = page()
     ids = set(re.findall(r'<h2 id="([^"]+)"', text))
@@ -77,6 +85,8 @@ def test_the_command_prints_a_term_and_writes_the_page(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "One of several attentions side by side" in said
     assert "jnn: jnn.attention" in said
+    assert main(["glossary", "iou"]) == 0
+    assert "also: IoU, Jaccard index" in capsys.readouterr().out
     assert main(["glossary", "--html", str(tmp_path / "glossary.html")]) == 0
     assert (tmp_path / "glossary.html").read_text().startswith("<!doctype html>")
     assert main(["glossary", "atention"]) == 2
