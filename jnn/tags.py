@@ -344,13 +344,16 @@ def _run_while(parameters, inputs, path, changes, seen):
 
     listed, paths = _listed(run)
     absent = [_absent(shape) for shape in jax.eval_shape(listed, *start)[1]]
+
     def goes_on(carry):
         start = [*consts, *carry[0]]
         return _run(condition.jaxpr, condition.consts, start, path, {}, frozenset())[0][0]
 
     def step(carry):
         new, each = listed(*carry[0]), goes_on(carry)
-        return jax.tree.map(lambda new, old: _where(each, new, old), new, carry) if each.ndim else new
+        return (
+            jax.tree.map(lambda new, old: _where(each, new, old), new, carry) if each.ndim else new
+        )
 
     # under `jax.vmap` each element has its condition: the loop ends with the last of them
     last, values = jax.lax.while_loop(lambda carry: goes_on(carry).any(), step, (start, absent))

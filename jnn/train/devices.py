@@ -147,6 +147,36 @@ def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
 
     Raises `JnnError` for a batch size that is no multiple of the number of devices.
     """
+    every, parts = jax.P(), jax.P(AXIS)
+    split = jax.shard_map(
+        _of_part(gradient),
+        mesh=mesh,
+        in_specs=(every, every, parts, every),
+        out_specs=every,
+        check_vma=False,
+    )
+
+    def whole(params, state, batch, key):
+        check_divided(batch, mesh.size, f"{mesh.size} devices", "they divide")
+        return split(params, state, batch, key)
+
+    return whole
+
+
+def as_over(count: int, gradient: Callable) -> Callable:
+    """The function that `over` makes for ``count`` devices, computed on one."""
+
+    def whole(params, state, batch, key):
+        parts = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), batch)
+        of_parts = jax.vmap(_of_part(gradient), (None, None, 0, None), axis_name=AXIS)
+        every = of_parts(params, state, parts, key)
+        return jax.tree.map(lambda leaf: leaf[0], every)
+
+    return whole
+
+
+def _of_part(gradient: Callable) -> Callable:
+    """``gradient`` for the part of a batch on this device, averaged over all of them."""
     add = functools.partial(jax.lax.psum, axis_name=AXIS)
 
     def of_part(params, state, batch, key):
@@ -158,16 +188,7 @@ def over(mesh: jax.sharding.Mesh, gradient: Callable) -> Callable:
         mean = lambda leaf: jax.lax.pmean(leaf, AXIS) if is_float(leaf) else leaf
         return (loss, (jax.tree.map(mean, state), metrics)), slope
 
-    every, parts = jax.P(), jax.P(AXIS)
-    split = jax.shard_map(
-        of_part, mesh=mesh, in_specs=(every, every, parts, every), out_specs=every, check_vma=False
-    )
-
-    def whole(params, state, batch, key):
-        check_divided(batch, mesh.size, f"{mesh.size} devices", "they divide")
-        return split(params, state, batch, key)
-
-    return whole
+    return of_part
 
 
 def check_divided(batch: Any, parts: int, by: str, divided: str) -> None:

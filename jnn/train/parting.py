@@ -171,7 +171,7 @@ def compared(a: Side, b: Side, step: int, replayed: tuple[Replayed, Replayed]) -
 
 def _parts_of(side: Side, replayed: Replayed) -> dict[str, dict[str, Any]]:
     """The arrays of a step by path, by part."""
-    gradient, values = inside(side.task, replayed)
+    gradient, values = inside(side.task, side.config, replayed)
     return {
         START: _state(replayed.before) if replayed.step == 1 else {},
         BATCH: _named(replayed.batch),

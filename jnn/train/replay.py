@@ -4,12 +4,15 @@ A run is a pure function of its config and seed, and repeats its bits however it
 step needs no record: it is made again from the last checkpoint before it, or from the start.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
@@ -19,10 +22,11 @@ from jnn.not_finite import Origin, origin
 from jnn.sharding import gathered
 from jnn.tags import capture
 from jnn.train.config import TrainingConfig
+from jnn.train.devices import AXIS, as_over
 from jnn.train.loop import compiled
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import leaf_names
-from jnn.train.task import Task, Transfer, start
+from jnn.train.step import Objective, cut, leaf_names, objective_key, slope
+from jnn.train.task import Task, Transfer, learning, start
 
 
 class Replayed(NamedTuple):
@@ -96,33 +100,116 @@ def restored(folder: Path, train_state: TrainState, *, before: int) -> tuple[int
     return (0, train_state) if found is None else (found.step, found.tree[0])
 
 
-def inside(task: Task, replayed: Replayed) -> tuple[Any, Mapping[str, jax.Array]]:
+def not_as_logged(rows: Iterable[Mapping[str, Any]], replayed: Replayed) -> str:
+    """How a step that was made again differs from the log of the run; empty where it does not.
+
+    ``rows`` are those of ``metrics.jsonl``. One that is a mean over several steps says nothing of
+    a single one of them.
+    """
+    metrics = {row["step"]: row for row in rows if any(name.startswith("train/") for name in row)}
+    step = replayed.step
+    if step not in metrics or not (step == 1 or step - 1 in metrics):
+        return ""
+    for name, value in replayed.metrics.items():
+        was = metrics[step].get(f"train/{name}", value)
+        if was != value and not (math.isnan(was) and math.isnan(value)):
+            return f"train/{name} is {value:.9g}, the log has {was:.9g}"
+    return ""
+
+
+def inside(
+    task: Task, config: TrainingConfig, replayed: Replayed
+) -> tuple[Any, Mapping[str, jax.Array]]:
     """The gradient of the step, and all tagged values of its forward pass, ``{path: value}``.
 
-    They are of the whole batch at once, as without ``accumulate``, ``devices`` and ``mesh``, and
-    computed by a program of their own, so that last bits may differ from those in the run.
+    With ``accumulate`` and ``devices`` they are of the parts that the step divides its batch into,
+    each with its own key. A value whose first axis counts the examples of a part has those of the
+    whole batch; any other has the parts on a new first axis.
+
+    They are computed on one device, by a program of its own, so that last bits may differ from
+    those in the run.
     """
-    train_state, batch, key = _parts(replayed)
+    train_state, batch = gathered((replayed.before, replayed.batch))
+    _, objective = learning(task, config)
     paths = []
 
-    def objective(params):
-        (loss, _), values = capture(task.objective)(params, train_state.state, batch, key)
+    def values_of(state, batch, key):
+        (_, (state, _)), values = capture(objective)(train_state.params, state, batch, key)
         paths[:] = values  # a dict would be sorted; values keep the order of the program
-        return loss, list(values.values())
+        return state, list(values.values())
 
-    gradient, values = jax.jit(jax.grad(objective, has_aux=True))(train_state.params)
+    @jax.jit
+    def found(train_state, batch):
+        gradient = _slope(objective, config, train_state, batch)[1]
+        return gradient, _of_each_part(values_of, config, train_state, batch)
+
+    gradient, values = found(train_state, batch)
     return gradient, dict(zip(paths, values, strict=True))
 
 
-def cause(task: Task, replayed: Replayed) -> Origin | None:
-    """Where the first value of the loss, else of the gradient, comes from that is not finite."""
-    train_state, batch, key = _parts(replayed)
-    loss = lambda params: task.objective(params, train_state.state, batch, key)[0]
-    return origin(loss, train_state.params) or origin(jax.grad(loss), train_state.params)
+def cause(task: Task, config: TrainingConfig, replayed: Replayed) -> Origin | None:
+    """Where the first value of a step comes from that is not finite.
+
+    Of its loss, else of its gradient, else of the state, else of the new params.
+    """
+    before, batch = gathered((replayed.before, replayed.batch))
+    optimizer, objective = learning(task, config)
+    update = optax.with_extra_args_support(optimizer).update
+
+    def step(params):
+        train_state = before._replace(params=params)
+        (loss, (state, _)), gradient = _slope(objective, config, train_state, batch)
+        of_params = lambda params: objective(
+            params, before.state, batch, objective_key(train_state)
+        )[0]
+        seen = {"value": loss, "grad": gradient, "value_fn": of_params}
+        updates, _ = update(gradient, before.optimizer_state, params, **seen)
+        return loss, gradient, state, optax.apply_updates(params, updates)
+
+    return origin(step, before.params)
 
 
-def _parts(replayed: Replayed) -> tuple[TrainState, Any, jax.Array]:
-    """The train state and the batch, whole on one device, and the key of the objective."""
-    train_state, batch = gathered((replayed.before, replayed.batch))
-    key = jax.random.fold_in(train_state.key, train_state.step)
-    return train_state, batch, child_key(key, "objective")
+def _slope(objective: Objective, config: TrainingConfig, train_state: TrainState, batch: Any):
+    """The loss, state and gradient of a step of the run, computed on one device."""
+    devices = config.devices
+    divide = partial(as_over, devices) if devices > 1 else None
+    return slope(objective, train_state, batch, accumulate=config.accumulate, divide=divide)
+
+
+def _of_each_part(
+    values_of: Callable, config: TrainingConfig, train_state: TrainState, batch: Any
+) -> list[jax.Array]:
+    """The values of a batch, of which each part has its key, and the state of the one before it.
+
+    ``values_of(state, batch, key) -> state, values``
+    """
+    counts = [count for count in (config.devices, config.accumulate) if count > 1]
+
+    def of_device(state, batch, key):
+        if config.accumulate == 1:
+            return values_of(state, batch, key)[1]
+        of_piece = lambda state, piece: values_of(
+            state, piece[0], jax.random.fold_in(key, piece[1])
+        )
+        pieces = cut(batch, config.accumulate), jnp.arange(config.accumulate)
+        return jax.lax.scan(of_piece, state, pieces)[1]
+
+    def of_devices(batch, number):
+        key = jax.random.fold_in(objective_key(train_state), number)
+        return of_device(train_state.state, batch, key)
+
+    if config.devices > 1:
+        parts = cut(batch, config.devices), jnp.arange(config.devices)
+        values = jax.vmap(of_devices, axis_name=AXIS)(*parts)
+    else:
+        values = of_device(train_state.state, batch, objective_key(train_state))
+    if not counts:
+        return values
+    examples = jax.tree.leaves(batch)[0].shape[0] // math.prod(counts)
+    return [_joined(value, len(counts), examples) for value in values]
+
+
+def _joined(value: jax.Array, axes: int, examples: int) -> jax.Array:
+    """A value with all parts on one axis, or all their examples."""
+    of_part = value.shape[axes:]
+    return value.reshape(-1, *(of_part[1:] if of_part[:1] == (examples,) else of_part))

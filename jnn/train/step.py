@@ -92,21 +92,12 @@ def make_step(
     update = optax.with_extra_args_support(optimizer).update
 
     def step(train_state: TrainState, batch: Any):
-        key = child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
-        scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
-        evaluate = lambda params, state, batch, key: _scaled(
-            objective(params, state, batch, key), scale
+        key = objective_key(train_state)
+        divide = functools.partial(over, mesh) if mesh else None
+        (loss, (state, metrics)), gradient = slope(
+            objective, train_state, batch, accumulate=accumulate, divide=divide
         )
-        find = _gradient(evaluate, accumulate)
-        find = over(mesh, find) if mesh else find
-        (loss, (state, metrics)), gradient = find(train_state.params, train_state.state, batch, key)
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
-        loss, gradient = (
-            loss / scale,
-            jax.tree.map(lambda leaf: leaf / scale, gradient)
-            if train_state.loss_scale
-            else gradient,
-        )
         squares = [_square(leaf) for leaf in jax.tree.leaves(gradient)]
         value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
         # what line searches (lbfgs) ask for
@@ -155,11 +146,43 @@ def make_step(
             **_learning_rate(new.optimizer_state),
         }
         if train_state.loss_scale:
-            metrics["loss_scale"] = scale
+            metrics["loss_scale"] = train_state.loss_scale.value
             new, good = _rescaled(new, good, train_state.step)
         return new, {**metrics, "finite": good.all(), "bad_leaf": jnp.argmin(good)}
 
     return step
+
+
+def objective_key(train_state: TrainState) -> jax.Array:
+    """The key of the objective in the step that comes next."""
+    return child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
+
+
+def slope(
+    objective: Objective,
+    train_state: TrainState,
+    batch: Any,
+    *,
+    accumulate: int = 1,
+    divide: Callable[[Callable], Callable] | None = None,
+) -> tuple[Any, Any]:
+    """``(loss, (state, metrics)), gradient`` of a step, as `make_step` takes them.
+
+    ``divide(gradient)`` computes the gradient in parts of the batch, as `jnn.train.devices.over`
+    does.
+    """
+    scale = train_state.loss_scale.value if train_state.loss_scale else 1.0
+    evaluate = lambda params, state, batch, key: _scaled(
+        objective(params, state, batch, key), scale
+    )
+    find = _gradient(evaluate, accumulate)
+    find = divide(find) if divide else find
+    (loss, aux), gradient = find(
+        train_state.params, train_state.state, batch, objective_key(train_state)
+    )
+    if train_state.loss_scale:
+        gradient = jax.tree.map(lambda leaf: leaf / scale, gradient)
+    return (loss / scale, aux), gradient
 
 
 def _scaled(result, scale):
@@ -178,7 +201,7 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
 
     def gradient(params, state, batch, key):
         check_divided(batch, parts, f"accumulate={parts}", "it divides")
-        pieces = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
+        pieces = cut(batch, parts)
         pieces = with_examples(pieces, axis=1)  # else each device would have pieces of its own
 
         def add(carry, piece):
@@ -202,6 +225,11 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
         return (loss, (state, metrics)), divided(total, whole_weight)
 
     return gradient
+
+
+def cut(batch: Any, parts: int) -> Any:
+    """A batch in equal parts on a new first axis."""
+    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
 
 
 def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:

@@ -107,13 +107,7 @@ def start(
     ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
     not compute in the precision of the config.
     """
-    optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
-    objective = task.objective
-    of_folder = task.pretrained.untrained if task.pretrained else ""
-    untrained = [config.untrained, task.untrained, of_folder]
-    if any(untrained):
-        paths = "|".join(f"({paths})" for paths in untrained if paths)
-        optimizer, objective = trained_alone(optimizer, objective, paths)
+    optimizer, objective = learning(task, config, **overrides)
     mesh = make_mesh(config.mesh) if config.mesh else None
     devices = device_mesh(config.devices) if config.devices > 1 else None
     if over := mesh or devices:
@@ -151,6 +145,20 @@ def start(
         check_rules(train_state.params, [rule for rule in task.rules if rule not in RULES])
         return train_state, sharded(step, mesh, task.rules)
     return on_each(devices, train_state) if devices else train_state, step
+
+
+def learning(
+    task: Task, config: TrainingConfig, **overrides: Any
+) -> tuple[optax.GradientTransformation, Objective]:
+    """The optimizer and the objective of a run, without params that are not trained."""
+    optimizer = config.make_optimizer(config.epochs * task.feed.steps_per_epoch, **overrides)
+    objective = task.objective
+    of_folder = task.pretrained.untrained if task.pretrained else ""
+    untrained = [config.untrained, task.untrained, of_folder]
+    if any(untrained):
+        paths = "|".join(f"({paths})" for paths in untrained if paths)
+        return trained_alone(optimizer, objective, paths)
+    return optimizer, objective
 
 
 def trained_alone(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 
 import jax
@@ -15,7 +16,8 @@ from jnn.cli import main
 from jnn.errors import Diverged, JnnError
 from jnn.runs import Run, RunOptions
 from jnn.train import Task, TrainingConfig, in_memory, seed_key, train
-from jnn.train.replay import cause, inside, replay
+from jnn.train.replay import cause, inside, not_as_logged, replay
+from jnn.train.step import objective_key
 from tests.train.same import assert_same_bits
 
 RNG = np.random.default_rng(0)
@@ -112,7 +114,7 @@ def test_the_last_checkpoint_before_the_step_is_where_it_begins(tmp_path, whole)
 @pytest.mark.slow
 def test_what_is_inside_belongs_to_the_step(whole):
     found = replay(task(), CONFIG, whole, 5)
-    gradient, values = inside(task(), found)
+    gradient, values = inside(task(), CONFIG, found)
     squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))
     np.testing.assert_allclose(jnp.sqrt(squares), found.metrics["gradient_norm"], rtol=1e-5)
     assert list(values) == ["hidden/output", "act/output", "drop/output", "out/output"]
@@ -120,12 +122,97 @@ def test_what_is_inside_belongs_to_the_step(whole):
     assert 0.1 < dropped < 0.5
 
 
+@pytest.mark.slow
+def test_a_step_is_compared_with_the_log_where_that_has_it_alone(whole):
+    found = replay(task(), CONFIG, whole, 4)
+    value = found.metrics["loss"]
+    row = lambda step, loss: {"step": step, "train/loss": loss}
+    assert not_as_logged([row(3, 1.0), row(4, value)], found) == ""
+    assert not_as_logged([row(2, 1.0), {"step": 3, "test": 0}, row(4, 2.0)], found) == ""  # a mean
+    assert not_as_logged([row(1, 1.0), row(8, 2.0)], found) == ""
+    other = f"train/loss is {value:.9g}, the log has 2"
+    assert not_as_logged([row(3, 1.0), row(4, 2.0)], found) == other
+    first = replay(task(), CONFIG, whole, 1)
+    assert not_as_logged([row(1, 2.0)], first)
+
+
+def seeing_task():
+    """A task whose objective tags its draws, and a state that counts."""
+    model = jnn.chain(hidden=jnn.dense(3), out=jnn.dense(1))
+
+    def objective(params, state, batch, key):
+        x = batch["x"] + jnn.tag(jax.random.normal(key, batch["x"].shape), "noise")
+        y = model.apply(params, {}, x)[0]
+        total = jnn.tag(jnp.sum(x), "sum of the part")
+        each = jnn.tag((y - batch["y"]) ** 2, "losses")
+        return jnp.mean(each), (state, {"sum": total})
+
+    return Task(model, objective, in_memory({"x": X, "y": Y}, 8), X[0])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"accumulate": 2},
+        pytest.param({"devices": 2}, marks=pytest.mark.slow),
+        pytest.param({"devices": 2, "accumulate": 2}, marks=pytest.mark.slow),
+        pytest.param({"untrained": "hidden/.*"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_parts_of_a_batch_have_the_draws_that_they_had_in_the_run(tmp_path, settings):
+    """The metrics of the run are those of what is shown inside."""
+    counts = {name: n for name, n in settings.items() if name != "untrained"}
+    config, parts = dataclasses.replace(CONFIG, **counts), math.prod(counts.values())
+    whole = seeing_task()._replace(untrained=settings.get("untrained", ""))
+    found = replay(whole, config, tmp_path, 3)
+    gradient, values = inside(whole, config, found)
+    assert values["noise"].shape == (8, 3)
+    assert values["sum of the part"].shape == ((parts,) if parts > 1 else ())
+    np.testing.assert_allclose(np.mean(values["losses"]), found.metrics["loss"], rtol=1e-5)
+    total = np.mean(values["sum of the part"])
+    np.testing.assert_allclose(total, found.metrics["sum"], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.sum(values["noise"]) + np.sum(found.batch["x"]), parts * total, rtol=1e-4
+    )
+    squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))
+    np.testing.assert_allclose(jnp.sqrt(squares), found.metrics["gradient_norm"], rtol=1e-5)
+
+
+def test_the_cause_may_lie_in_a_part_of_the_batch_and_in_the_update(tmp_path):
+    """One part's draws alone are bad, and params that overflow by a finite gradient."""
+    config = dataclasses.replace(CONFIG, accumulate=2, optimizer="sgd")
+    plain = seeing_task()
+
+    def in_a_part(params, state, batch, key):
+        loss, aux = plain.objective(params, state, batch, key)
+        draw = jax.random.uniform(key)
+        with jax.named_scope("planted"):
+            return loss + 0 * jnp.log(jnp.where(draw < least, 0.0, 1.0)), aux
+
+    key = objective_key(replay(plain, config, tmp_path, 1).before)
+    draws = [float(jax.random.uniform(jax.random.fold_in(key, i))) for i in range(2)]
+    least = sum(draws) / 2  # between the draws of the two parts
+    bad = plain._replace(objective=in_a_part)
+    found = replay(bad, config, tmp_path, 1)
+    assert found.bad_leaf == "loss"
+    origin = cause(bad, config, found)
+    assert (origin.operation, origin.path) == ("log", "planted")
+    far = dataclasses.replace(config, learning_rate=1e38, schedule="constant", warmup=0.0)
+    steep = plain._replace(
+        objective=lambda params, *rest: (1e3 * plain.objective(params, *rest)[0], ({}, {}))
+    )
+    found = replay(steep, far, tmp_path, 1)
+    assert found.bad_leaf.startswith("params of ")
+    assert cause(steep, far, found).operation == "mul"
+
+
 def test_the_cause_of_a_divergence_is_named(tmp_path):
     with pytest.raises(Diverged):
         run_of(tmp_path, CONFIG, bad_from=6)
     found = replay(task(6), CONFIG, tmp_path / "run", 7)
     assert found.bad_leaf == "loss"
-    origin = cause(task(6), found)
+    origin = cause(task(6), CONFIG, found)
     assert (origin.kind, origin.operation, origin.path) == ("NaN", "sqrt", "planted")
     assert origin.source.startswith("test_replay.py:")
     assert not replay(task(6), CONFIG, tmp_path / "run", 6).bad_leaf
@@ -161,6 +248,7 @@ def test_a_step_from_the_command_line(tmp_path, capsys):
     assert main(["replay", run, "--step", "9", "--offline", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["loss"] == row["train/loss"]
+    assert found["not_as_logged"] == ""
     file = str(tmp_path / "step.npz")
     assert main(["replay", run, "--step", "9", "--capture", "layer0/output", "--out", file]) == 0
     said = capsys.readouterr().out

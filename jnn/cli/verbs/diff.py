@@ -75,6 +75,7 @@ def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
     """Where the runs part, and whether their steps are on this machine what they were."""
     from jnn.cli.replayable import replayable
     from jnn.train.parting import PARTS, Side, last_checkpoints, part
+    from jnn.train.replay import not_as_logged
 
     a, b = (
         Side(*replayable(folder, record, offline=arguments.offline))
@@ -105,21 +106,10 @@ def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
             },
         }
         found["not_as_logged"] = [
-            _not_as_logged(log, replayed)
+            not_as_logged(log, replayed)
             for log, replayed in zip(rows, parting.replayed, strict=True)
         ]
     return found
-
-
-def _not_as_logged(rows: list[dict[str, Any]], replayed: Any) -> str:
-    """How a step that was made again differs from the log of the run; empty where it does not."""
-    for row in rows:
-        if row["step"] == replayed.step:
-            for name, value in replayed.metrics.items():
-                was = row.get(f"train/{name}", value)
-                if was != value and not (math.isnan(was) and math.isnan(value)):
-                    return f"train/{name} is {value:.9g}, the log has {was:.9g}"
-    return ""
 
 
 def _settings(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -179,8 +169,8 @@ def _lines(folders: list[Path], found: dict[str, Any]) -> list[str]:
         differ = {name for name, of in parting["parts"].items() if of["differ"]}
         if differ and differ <= {"metrics", "update"}:
             lines += ["", "The values inside and the gradient are equal where one device computes "
-                      "them for the whole batch:", "the runs differ in the optimizer, or in how a "
-                      "step is divided and compiled."]  # fmt: skip
+                      "them: the runs differ in", "the optimizer, or in how a step is compiled for "
+                      "their devices."]  # fmt: skip
         for which, text in zip(("first", "second"), found["not_as_logged"], strict=True):
             if text:
                 lines += ["", f"Made again here, step {parting['step']:,} of the {which} run is "

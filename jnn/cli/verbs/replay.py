@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from jnn.cli.arguments import Parser
 from jnn.cli.machine import several_cpus, use_device
 from jnn.cli.programs import keep_programs
 from jnn.cli.terminal import bold
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.tables import table
 
 EXAMPLES = (
@@ -19,6 +20,10 @@ EXAMPLES = (
     "jnn replay runs/tabular_regression/latest --out step.npz",
 )
 MOST_ROWS = 20
+OTHERWISE = (
+    "The run was resumed with other settings\nsince, or was made by another machine, another "
+    "processor, or other versions; see env.json."
+)
 
 
 def main(argv: list[str]) -> int:
@@ -35,13 +40,14 @@ def main(argv: list[str]) -> int:
 
     from jnn.cli.replayable import replayable
     from jnn.paths import path_name
-    from jnn.train.replay import cause, inside, replay
+    from jnn.train.replay import cause, inside, not_as_logged, replay
 
     task, config, _, transfer = replayable(folder, record, offline=arguments.offline)
     status = read_status(folder)
     step = arguments.step if arguments.step is not None else _last(folder, status)
     replayed = replay(task, config, folder, step, transfer=transfer)
-    gradient, values = inside(task, replayed)
+    other = not_as_logged(_rows(folder), replayed)
+    gradient, values = inside(task, config, replayed)
     chosen = {path: value for path, value in values.items() if _wanted(path, arguments.capture)}
     if arguments.capture and not chosen:
         shown = ", ".join(list(values)[:8]) or "none"
@@ -57,15 +63,18 @@ def main(argv: list[str]) -> int:
         **named("params", replayed.before.params),
         **{f"captured/{path}": value for path, value in chosen.items()},
     }
-    found = cause(task, replayed) if replayed.bad_leaf else None
+    found = cause(task, config, replayed) if replayed.bad_leaf else None
     if arguments.out:
         _write(Path(arguments.out), arrays)
     if arguments.json:
         bad = {"bad_leaf": replayed.bad_leaf, "cause": str(found) if found else None}
-        print(json.dumps({"step": step, "since": replayed.since, **replayed.metrics, **bad}))
+        of_step = {"step": step, "since": replayed.since, **replayed.metrics}
+        print(json.dumps({**of_step, **bad, "not_as_logged": other}))
         return 0
     print(bold(f"Step {step:,} of {folder}, made again from step {replayed.since:,}"))
     print("\n".join(table([[f"  {k}", f"{v:.6g}"] for k, v in replayed.metrics.items()])))
+    if other:
+        print(f"\nThis step is not what it was: {other}. {OTHERWISE}")
     for name in ("batch", "gradient", "captured"):
         rows = [
             [f"  {path}", *_summary(array)]
@@ -100,6 +109,15 @@ def _last(folder: Path, status: dict) -> int:
     if not steps:
         return 1
     return max(steps) + 1 if status.get("state") == "diverged" else max(steps)
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    """What the run has logged; nothing where its log is damaged."""
+    from jnn.runs.loading import logged
+
+    with contextlib.suppress(JnnError):
+        return logged(folder)
+    return []
 
 
 def _summary(array) -> list[str]:
