@@ -118,13 +118,14 @@ def _owed(value: _Value, kind: str, bad: Any, cause: str) -> tuple[_Value, Any] 
     if value.pull:
         pulled = ((value.parents[i], elements & value.pull(bad, i)) for i, elements in found)
         return next((pair for pair in pulled if pair[1].any()), None)
-    if not found or value.redo is None:
+    redo = value.redo
+    if not found or redo is None:
         return (value.parents[found[0][0]], found[0][1]) if found and cause == kind else None
     arrays = [parent.array for parent in value.parents]
     mended = list(arrays)
     for i, elements in found:
         mended[i] = _mended(arrays[i], elements)
-    count = lambda arrays: int((_bad(value.redo(arrays), kind) & bad).sum())
+    count = lambda arrays: int((_bad(redo(arrays), kind) & bad).sum())
     fewest = count(mended)
     if fewest == int(bad.sum()):
         return None

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,11 +45,11 @@ EIGHT = "--xla_force_host_platform_device_count=8"
 """What makes eight devices in these tests."""
 
 
-def jnn(*words):
+def jnn(*words, quiet=True):
     """The command in a process of its own, which sees one device unless told otherwise."""
     environment = {**os.environ, "XLA_FLAGS": os.environ["XLA_FLAGS"].replace(EIGHT, "")}
     return subprocess.run(
-        [sys.executable, "-m", "jnn", *words, "--offline", "--quiet"],
+        [sys.executable, "-m", "jnn", *words, "--offline", *(["--quiet"] if quiet else [])],
         env=environment,
         capture_output=True,
         text=True,
@@ -106,6 +107,19 @@ def test_a_run_that_goes_on_or_is_repeated_has_as_many_devices(on_two, tmp_path)
         done = jnn(*words)
         assert done.returncode == 0, done.stderr
     assert (devices(on_two), devices(again)) == (2, 2)
+
+
+@pytest.mark.slow  # two more processes
+def test_steps_are_made_again_on_as_many_devices(on_two, tmp_path):
+    row = json.loads((on_two / "metrics.jsonl").read_text().splitlines()[2])
+    step, cpu = str(row["step"]), ("--device", "cpu", "--json")
+    done = jnn("replay", on_two, "--step", step, *cpu, quiet=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["loss"] == row["train/loss"]
+    shutil.copytree(on_two, tmp_path / "copy")
+    done = jnn("diff", on_two, tmp_path / "copy", "--step", step, *cpu, quiet=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parting"] is None
 
 
 def test_without_glibc_that_is_said(monkeypatch):

@@ -50,8 +50,8 @@ def main(argv: list[str]) -> int:
         else None,
     }
     if not arguments.logs:
+        several_cpus(max(_devices(record["config"]) for record in records))  # before JAX starts
         use_device(arguments.device)
-        several_cpus(max(_devices(record["config"]) for record in records))
         keep_programs()
         found |= _made_again(folders, records, rows, parted, arguments)
     if arguments.json:
