@@ -41,6 +41,9 @@ def test_the_logs_and_settings_of_two_runs(tmp_path, capsys):
     code, out = diff(capsys, a, same, "--logs")
     assert code == 0
     assert out.startswith("The runs are the same: the logs of all 2 steps in common\n")
+    write_json(tmp_path / "same/status.json", {"state": "diverged"})
+    out = diff(capsys, a, same, "--logs")[1]
+    assert "The first run has logged 3 steps (done), the second 2 (diverged)." in out
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path, capsys):

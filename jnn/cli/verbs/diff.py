@@ -26,7 +26,7 @@ MOST_ROWS = 10
 def main(argv: list[str]) -> int:
     """Print what differs between two runs, and where; returns 1 if a step differs, else 0."""
     arguments = _parse(argv)
-    from jnn.runs.folders import read_record
+    from jnn.runs.folders import read_record, read_status
     from jnn.runs.loading import logged
     from jnn.train.parting import first_row
 
@@ -39,12 +39,14 @@ def main(argv: list[str]) -> int:
             remedy = "Train it, or put a copy of metrics.jsonl back."
             got = "a run that has logged no step"
             raise mistake(str(folder), got=got, expected="one to compare", remedy=remedy)
-    steps = min(max(row["step"] for row in log) for log in rows)
+    logged_steps = [max(row["step"] for row in log) for log in rows]
     parted = first_row(*rows)
     found: dict[str, Any] = {
         "settings": _settings(records),
         "environment": _environment(folders),
-        "steps": steps,
+        "steps": min(logged_steps),
+        "logged": logged_steps,
+        "states": [read_status(folder).get("state", "") for folder in folders],
         "logs": dict(zip(("step", "metric", "values"), (*parted[:2], parted[2:]), strict=True))
         if parted
         else None,
@@ -160,6 +162,10 @@ def _lines(folders: list[Path], found: dict[str, Any]) -> list[str]:
                 for key, values in found[name].items()
             ]
             lines += ["", *table([[f"  {name}", "first", "second"], *rows])]
+    (first, second), (of_first, of_second) = found["logged"], found["states"]
+    if first != second or of_first != of_second:
+        lines += ["", f"The first run has logged {first:,} steps ({of_first or 'no state'}), the "
+                  f"second {second:,} ({of_second or 'no state'})."]  # fmt: skip
     if found["logs"]:
         first, second = found["logs"]["values"]
         lines += ["", f"The logs part at step {found['logs']['step']:,}: {found['logs']['metric']} "
