@@ -1,6 +1,6 @@
 // The units of several values side by side.
 
-import { made, part } from "./made.js";
+import { taken } from "./made.js";
 import { haveSamePlaces } from "./reader.js";
 
 const MOST_JOINED = 4;
@@ -21,8 +21,7 @@ export function* joined(reader, { earlier, length }) {
           return [second, { ...at, time, unit: at.unit - units }];
         };
         const text = end === null ? "a beside b" : "a beside b, which is read from the end";
-        const number = (at) => from(at)[0].get(from(at)[1]);
-        yield made("joined", text, number, (at) => [part(...from(at))]);
+        yield taken("joined", text, from);
       }
     }
   }
@@ -40,10 +39,7 @@ export function* sideBySide(reader, { earlier }) {
         while (unit >= parts[i].size("unit")) unit -= parts[i++].size("unit");
         return [parts[i], { ...at, unit }];
       };
-      const number = (at) => from(at)[0].get(from(at)[1]);
-      yield made("joined", `${group.length} values side by side`, number, (at) => [
-        part(...from(at)),
-      ]);
+      yield taken("joined", `${group.length} values side by side`, from);
     }
   }
 }

@@ -10,6 +10,15 @@ export function part(source, place, name = source.path) {
   return { name, source, place, value: source.get(place) };
 }
 
+/** A number that is that of another place: `from(place)` is the value, and the place there. */
+export function taken(kind, text, from, name) {
+  const number = (at) => {
+    const [source, place] = from(at);
+    return source.get(place);
+  };
+  return made(kind, text, number, (at) => [part(...from(at), name)]);
+}
+
 /** Whether there is a step before; what the memory was before the first one may not be seen. */
 export function hasBefore(at) {
   return at.time > 0;

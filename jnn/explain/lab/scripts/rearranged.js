@@ -1,6 +1,6 @@
 // Pictures whose squares of pixels are channels, and what is in reverse order.
 
-import { made, part } from "./made.js";
+import { taken } from "./made.js";
 
 /** The same numbers with squares of pixels as channels, or the other way round (Shi et al. 2016). */
 export function* rearranged(reader, { earlier }) {
@@ -12,8 +12,7 @@ export function* rearranged(reader, { earlier }) {
     if (factor < 2 || !Number.isInteger(factor)) continue;
     const place = side > 1 ? ofSquare(factor, source) : ofChannel(factor, reader);
     const text = `the same number, squares of ${factor} × ${factor} being channels`;
-    const parts = (at) => [part(source, place(at), "x")];
-    yield made("function", text, (at) => source.get(place(at)), parts);
+    yield taken("function", text, (at) => [source, place(at)], "x");
   }
 }
 
@@ -49,9 +48,8 @@ export function* reversed(reader, { earlier }) {
       const last = reader.size(name) - 1;
       const there = (at) => reader.numberOf({ ...at, [name]: last - at[name] });
       const place = (at) => ({ ...source.placeOf(there(at)), stack: at.stack });
-      const parts = (at) => [part(source, place(at), "x")];
       const text = "the same number, in reverse order";
-      yield made("function", text, (at) => source.get(place(at)), parts);
+      yield taken("function", text, (at) => [source, place(at)], "x");
     }
   }
 }

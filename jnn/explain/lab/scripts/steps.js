@@ -3,7 +3,7 @@
 import { FUNCTIONS } from "./functions.js";
 import { moments, ofGroups } from "./groups.js";
 import { names } from "./linear.js";
-import { made, part } from "./made.js";
+import { made, part, taken } from "./made.js";
 import { Computed, elsewhere } from "./reader.js";
 
 const SUMMED = 7; // so many of the nearest values may be added up
@@ -30,8 +30,7 @@ export function* flattened(reader, { earlier }) {
     if (source.count !== reader.count || source.isLike(reader)) continue;
     const place = (at) => ({ ...source.placeOf(reader.numberOf(at)), stack: at.stack });
     const text = `the same number, in ${reader.own.length === 1 ? "a row" : "another shape"}`;
-    const parts = (at) => [part(source, place(at), "x")];
-    yield made("function", text, (at) => source.get(place(at)), parts);
+    yield taken("function", text, (at) => [source, place(at)], "x");
   }
 }
 
@@ -41,8 +40,8 @@ export function* spread(reader, { earlier }) {
   if (!units || !reader.size("time") || reader.own.length !== 2) return;
   for (const source of earlier) {
     if (source.own.length !== 1 || source.size("unit") !== units) continue;
-    const parts = (at) => [part(source, { unit: at.unit, stack: at.stack }, "x")];
-    yield made("function", "the same number at each step", (at) => source.get(at), parts);
+    const from = ({ unit, stack }) => [source, { unit, stack }];
+    yield taken("function", "the same number at each step", from, "x");
   }
 }
 
@@ -61,8 +60,7 @@ export function* ends(reader, { earlier, length }) {
     if (source.size("unit") !== units) continue;
     for (const [name, time] of Object.entries({ last: length(source) - 1, first: 0 })) {
       const place = (at) => ({ time, unit: at.unit ?? at.axis, stack: at.stack });
-      const number = (at) => source.get(place(at));
-      yield made("function", `the ${name} step`, number, (at) => [part(source, place(at), "x")]);
+      yield taken("function", `the ${name} step`, (at) => [source, place(at)], "x");
     }
   }
 }
