@@ -63,7 +63,7 @@ export function layout(value, stack = 0, real = {}) {
     const stretched = value.kind === "sequence" || value.kind === "heads";
     return { bars: value.kind === "steps", stretched, ...sizes, at, names };
   }
-  const sides = sidesOf(own);
+  const sides = sidesOf(value, own);
   const [tiles, rows, columns] = sides.map((side) => product(side.map(({ n }) => n)));
   const at = (...cell) => {
     const along = (side, i) => {
@@ -75,19 +75,21 @@ export function layout(value, stack = 0, real = {}) {
     };
     return sides.reduce((sum, side, i) => sum + along(side, i), start);
   };
-  const names = isOverTime(own) ? ["part", "unit", "time"] : ["", "row", "unit"];
-  return { bars: tiles * rows === 1, stretched: isOverTime(own), tiles, rows, columns, at, names };
+  const stretched = isOverTime(value);
+  const names = stretched ? ["part", "unit", "time"] : ["", "row", "unit"];
+  return { bars: tiles * rows === 1, stretched, tiles, rows, columns, at, names };
 }
 
 /** Whether a value of no known kind is drawn over time, its other axes but the last as tiles. */
-function isOverTime(own) {
-  return own.length > 2 && own.at(-1).name !== "time" && own.some(({ name }) => name === "time");
+export function isOverTime({ axes }) {
+  const own = axes.filter((name) => name !== "stack");
+  return own.length > 2 && own.at(-1) !== "time" && own.includes("time");
 }
 
-/** The axes of such a value that are tiles, rows and columns. */
-function sidesOf(own) {
+/** The axes of such a value that are tiles, rows and columns, of those that are not stacks. */
+function sidesOf(value, own) {
   const others = own.slice(0, -1);
-  if (!isOverTime(own)) return [[], others, own.slice(-1)];
+  if (!isOverTime(value)) return [[], others, own.slice(-1)];
   const time = others.find(({ name }) => name === "time");
   return [others.filter((axis) => axis !== time), [own.at(-1)], [time]];
 }
@@ -103,7 +105,7 @@ export function partOf(value, { tile, row, column }) {
   if (!value.factors) return -1;
   if (value.kind === "maps" || value.kind === "heads") return tile;
   if (value.kind === "attention") return value.axes.includes("head") ? tile : column;
-  if (value.kind === "sequence" || isOverTime(ownAxes(value))) return row;
+  if (value.kind === "sequence" || isOverTime(value)) return row;
   return column;
 }
 
@@ -128,7 +130,7 @@ export function placeOf(value, { tile, row, column }, stack) {
   const places = PLACES[value.kind];
   if (places) return { stack, [places.tile]: tile, [places.row]: row, [places.column]: column };
   const place = { stack };
-  sidesOf(ownAxes(value)).forEach((side, i) => {
+  sidesOf(value, ownAxes(value)).forEach((side, i) => {
     const index = unravel(
       [tile, row, column][i],
       side.map(({ n }) => n),
@@ -145,7 +147,7 @@ export function cellOf(value, place) {
     const at = (name) => place[name] ?? 0;
     return { tile: at(places.tile), row: at(places.row), column: at(places.column) };
   }
-  const [tile, row, column] = sidesOf(ownAxes(value)).map((side) =>
+  const [tile, row, column] = sidesOf(value, ownAxes(value)).map((side) =>
     side.reduce((sum, { name, n }) => sum * n + (place[name] ?? 0), 0),
   );
   return { tile, row, column };
