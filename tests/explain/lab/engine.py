@@ -25,6 +25,12 @@ const atob = (text) => {
   }
   return found.join("");
 };
+class TextDecoder {
+  decode(bytes) {
+    const escaped = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`);
+    return decodeURIComponent(escaped.join(""));
+  }
+}
 class TextEncoder {
   encode(text) {
     const escaped = encodeURIComponent(text).match(/%..|[^%]/g);

@@ -45,6 +45,9 @@ def test_texts_are_the_tokens_of_jnn(make):
         unknown = tokenizer.special.get("unknown")
         assert bool(missing) == (unknown in expected)
         assert all(tokenizer.encode(part).tolist() == [unknown] for part in missing)
+        written = engine.value(f"T.written({expected})")
+        assert written == tokenizer.decode(expected)
+        assert engine.value(f"T.read({json.dumps(written)})") == expected
 
 
 def test_what_the_vocabulary_lacks_is_named():

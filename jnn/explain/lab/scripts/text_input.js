@@ -23,7 +23,7 @@ class TextField {
   /** `changed(tokens)` is called a moment after the text has changed. */
   constructor(page, label, changed) {
     this.page = page;
-    this.changed = () => changed(page.tokenizer.encode(this.area.value));
+    this.changed = () => changed(page.tokenizer.read(this.area.value));
     const typed = () => {
       clearTimeout(this.waiting);
       this.waiting = setTimeout(() => this.flush(), PAUSE);
@@ -108,7 +108,7 @@ export class TextInput {
 
   /** Read the text of an address. */
   read(text) {
-    const tokens = this.page.tokenizer.encode(text.slice(0, 500));
+    const tokens = this.page.tokenizer.read(text.slice(0, 500));
     if (tokens.length) this.set(tokens, false);
     this.page.changed();
   }

@@ -4,23 +4,31 @@ const WORD = String.raw`\p{L}\p{M}\p{N}_`;
 const PIECES = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
 
 const NOTHING = { index: new Map(), parts: () => [] };
+const UNKNOWN_CHARACTER = "\uFFFD"; // which is written for a character that has no token
 
 /**
- * The tokenizer that the page's data describe: `encode(text)`, the parts `missing(text)` for which
- * there is no token, `text(token)`, `canEncode`.
+ * The tokenizer that the page's data describe: `encode(text)`, `read(text)` of what `written(tokens)`
+ * gave, in which an unknown token is itself, the parts `missing(text)` for which there is no token,
+ * `text(token)`, `canEncode`.
  */
 export function tokenizer(data) {
   const kinds = { characters, words, "byte pairs": bytePairs };
   const canEncode = Boolean(kinds[data.kind] && data.encodes);
   const { parts, index } = canEncode ? kinds[data.kind](data) : NOTHING;
   const { unknown } = data.special;
+  const gap = unknown === undefined ? null : textOfUnknown(data);
+  const between = (text) => (gap === null ? [text] : text.split(gap));
+  const encode = (text) =>
+    parts(text)
+      .map((part) => index.get(part) ?? unknown)
+      .filter((token) => token !== undefined);
   return {
     canEncode,
-    encode: (text) =>
-      parts(text)
-        .map((part) => index.get(part) ?? unknown)
-        .filter((token) => token !== undefined),
-    missing: (text) => [...new Set(parts(text).filter((part) => !index.has(part)))],
+    encode,
+    read: (text) => between(text).flatMap((own, i) => (i ? [unknown] : []).concat(encode(own))),
+    missing: (text) => [
+      ...new Set(between(text).flatMap((own) => parts(own).filter((part) => !index.has(part)))),
+    ],
     text: (token) => data.tokens[token] ?? "",
     written: (tokens) => written(data, tokens),
     special: data.special,
@@ -87,9 +95,26 @@ export function unicode(pattern) {
   });
 }
 
-/** The text of tokens, without the special ones. */
+/** What is written for an unknown token. */
+function textOfUnknown({ kind, tokens, special }) {
+  return kind === "characters" ? UNKNOWN_CHARACTER : tokens[special.unknown];
+}
+
+/** The text of tokens, without the special ones but the unknown one. */
 function written(data, tokens) {
-  const hidden = new Set(Object.values(data.special));
-  const texts = tokens.filter((token) => !hidden.has(token)).map((token) => data.tokens[token]);
+  const { unknown, ...others } = data.special;
+  const hidden = new Set(Object.values(others));
+  const shown = tokens.filter((token) => !hidden.has(token));
+  if (data.pieces) return textOfBytes(shown.map((token) => data.pieces[token]).join(""));
+  const texts = shown.map((token) =>
+    token === unknown ? textOfUnknown(data) : data.tokens[token],
+  );
   return texts.join(data.kind === "words" ? " " : "");
+}
+
+/** The text of the bytes that characters stand for. */
+function textOfBytes(text) {
+  const bytes = new Map(Array.from({ length: 256 }, (_, byte) => [byteCharacter(byte), byte]));
+  const found = Array.from(text, (character) => bytes.get(character) ?? []).flat();
+  return new TextDecoder().decode(Uint8Array.from(found));
 }
