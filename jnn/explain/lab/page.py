@@ -83,13 +83,18 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
     params, outputs = jax.tree.leaves((subject.params, subject.state)), compiled.answers
     kind, classes, target = answer_kind(subject, outputs)
     precision, paths = _precision(params), [value.path for value in compiled.values]
+    made = zip((*outputs, *compiled.values), compiled.formulas, strict=True)
+    told = {value: {"formula": formula and formula._asdict()} for value, formula in made}
     return {
         "kind": kind,
         "classes": list(classes),
         "target": None if target is None else _scaling(target),
         "input": _input(subject),
-        "answers": [{**value._asdict(), "factors": 0} for value in outputs],
-        "values": [{**value._asdict(), "factors": value.factors} for value in compiled.values],
+        "answers": [{**value._asdict(), "factors": 0, **told[value]} for value in outputs],
+        "values": [
+            {**value._asdict(), "factors": value.factors, **told[value]}
+            for value in compiled.values
+        ],
         "scaled": [
             {"path": path, "n": math.prod((*value.stacks, value.factors))}
             for path in compiled.scaled

@@ -2,6 +2,7 @@
 
     values_of    what there is to see, by shapes alone
     program      (params, state, x, mask, factors) -> answer, captured values, as JavaScript
+    formulas_of  how they are computed, as people write it
     gradients    (params, state, x, mask, factors, weights) -> the gradient of Σ weight · value
 
 ``factors`` has numbers for the parts (units, channels, heads) of each captured value, of each
@@ -18,6 +19,7 @@ from jax.extend import core
 
 from jnn._jaxprs import REMATS, callee, scan_counts
 from jnn.errors import mistake
+from jnn.explain.lab.formulas import Formula, formulas
 from jnn.explain.lab.values import Value, describe
 from jnn.model import Model
 from jnn.paths import path_name
@@ -39,6 +41,8 @@ class Program(NamedTuple):
     """The captured values, which follow the leaves of the answer."""
     scaled: tuple[str, ...]
     """The paths that have factors, in the order of the arguments."""
+    formulas: tuple[Formula | None, ...] = ()
+    """How the answers, then the values are computed; None where nothing is known of it."""
 
 
 def values_of(
@@ -88,7 +92,34 @@ def program(model: Model, params: Any, state: Any, example: Any, mask: Any = Non
     }
     chosen = _chosen(model, values)
     source = javascript(chosen, params, state, example, mask, factors)
-    return Program(source, answers, values, tuple(sorted(factors)))
+    told = formulas_of(model, params, state, example, mask)
+    made = [told[1].get(value.path) for value in values]
+    return Program(source, answers, values, tuple(sorted(factors)), (*told[0], *made))
+
+
+def formulas_of(
+    model: Model, params: Any, state: Any, example: Any, mask: Any = None
+) -> tuple[list[Formula], dict[str, Formula]]:
+    """How the leaves of the answer are computed, and the tagged values by their paths."""
+    run, paths = _listed(model)
+    arguments = (params, state, example, mask)
+    closed, (answer, _) = jax.make_jaxpr(run, return_shape=True)(*arguments, {})
+    answers = len(jax.tree.leaves(answer))
+    known: dict[int, str] = {}
+    for path, atom in zip(paths, closed.jaxpr.outvars[answers:], strict=True):
+        known.setdefault(_origin(atom, closed.jaxpr)[-1], path)
+    inputs = [
+        (kind, path_name(path) or name)
+        for kind, name, tree in (
+            ("param", "params", params),
+            ("param", "state", state),
+            ("input", "input", example),
+            ("input", "mask", mask),
+        )
+        for path, _ in jax.tree.leaves_with_path(tree)
+    ]
+    outputs, values = formulas(closed, known, inputs)
+    return outputs[:answers], values
 
 
 def gradients(

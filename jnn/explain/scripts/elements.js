@@ -23,6 +23,14 @@ function filled(node, attributes, children) {
   return node;
 }
 
+/** Give a node other children; the focus goes from its button to the one in the same place. */
+export function refill(node, ...children) {
+  const buttons = () => Array.from(node.querySelectorAll("button"));
+  const focused = buttons().indexOf(document.activeElement);
+  node.replaceChildren(...children);
+  buttons()[focused]?.focus({ preventScroll: true });
+}
+
 /** The element of the page with an id. */
 export function byId(id) {
   return document.getElementById(id);

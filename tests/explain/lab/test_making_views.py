@@ -58,7 +58,9 @@ def test_what_has_no_explanation_is_said_in_a_sentence():
     lab = lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x)
     assert found(lab) == {"hash/output": "", "large/output": ""}
     missing = lab.value("LAB.values.map((v) => MAKING.missing(v))")
-    assert missing[0].startswith("No sum, norm or function of captured values gives this number")
+    assert missing[0].startswith("The model computes this number in more operations")
+    assert lab.value("MAKING.formula(LAB.values[0])?.text") == "sin(10,000 · a)"
+    assert lab.value("MAKING.formula(LAB.values[1])") is None
     assert missing[1].startswith("This is no number that a layer computes")
     lab.context.eval("MODEL.scale('hash/output', 0, 2);")
     assert lab.value("MAKING.missing(LAB.values[0])").startswith("This value is changed")

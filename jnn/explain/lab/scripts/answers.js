@@ -1,11 +1,11 @@
 // The answer of the model: probabilities of classes, numbers in their unit, or values as they are.
 
-import { element } from "../../scripts/elements.js";
+import { element, refill } from "../../scripts/elements.js";
 import { fixed, short } from "../../scripts/numbers.js";
+import { AnswerNumbers, placeOfElement } from "./answer_numbers.js";
 import { softmax } from "./arrays.js";
 import { drawFan } from "./fan.js";
 import { brightness, paint } from "./picture_input.js";
-import { ValueFigure } from "./figure.js";
 
 const MOST = 10;
 
@@ -55,12 +55,15 @@ export function inUnit(y, { mean, deviation }) {
   return y.map((x, i) => x * deviation[i % D] + mean[i % D]);
 }
 
-/** The numbers of an answer in a sentence. */
-function numbersSentence(path, numbers, truth) {
-  const shown = Array.from(numbers.subarray(0, 24), (x) => short(x, 4));
-  const text = shown.join(", ") + (numbers.length > shown.length ? ", …" : "");
+/** The numbers of an answer in a sentence; `choose(i)` looks at one of them. */
+function numbersSentence(path, numbers, truth, choose) {
+  const shown = Array.from(numbers.subarray(0, 24), (x, i) =>
+    element("button", { type: "button", class: "number", onclick: () => choose(i) }, short(x, 4)),
+  );
+  const nodes = shown.flatMap((node, i) => (i ? [", ", node] : [node]));
+  const more = numbers.length > shown.length ? ", …" : "";
   const sentence = element("p", { class: "verdict" }, path ? `${path} ` : "");
-  sentence.append(element("strong", {}, text));
+  sentence.append(element("strong", {}, ...nodes, more));
   if (truth) sentence.append(` where ${truth} is true`);
   return sentence;
 }
@@ -80,7 +83,8 @@ export class Answers {
     this.node = node;
     const { answers, kind } = page.lab;
     this.text = element("div", { "aria-live": "polite" });
-    this.figures = answers.map((value) => new ValueFigure(page, value, value.path));
+    this.numbers = new AnswerNumbers(page);
+    const { figures } = this.numbers;
     this.pictures = answers.map((value) => isPicture(page.lab, value) && element("canvas"));
     this.isFan = kind === "numbers" && answers.map(({ path }) => path).join() === "mean,quantiles";
     this.fan = element("canvas", { role: "img", "aria-label": "the forecast with its quantiles" });
@@ -93,8 +97,9 @@ export class Answers {
       canvas.setAttribute("aria-label", answers[i].path || "the answer");
       node.append(element("p", { class: "quiet" }, answers[i].path), canvas);
     });
-    const drawn = this.figures.filter((_, i) => kind === "values" && !this.pictures[i]);
+    const drawn = figures.filter((_, i) => kind === "values" && !this.pictures[i]);
     node.append(...drawn.map((figure) => figure.node));
+    if (drawn.length < figures.length) node.append(this.numbers.node);
   }
 
   /** Show the answers, arrays in the order of the page's data. */
@@ -102,8 +107,8 @@ export class Answers {
     const { lab } = this.page;
     const { kind, classes, target } = lab;
     if (kind === "classes") {
-      const choose = (column) => this.page.select(this.figures[0], { tile: 0, row: 0, column });
-      this.text.replaceChildren(...classBars(answers[0], classes, truth, choose));
+      const choose = (unit) => this.numbers.choose({ unit });
+      refill(this.text, ...classBars(answers[0], classes, truth, choose));
     }
     if (kind === "values") {
       const known = truth
@@ -115,7 +120,7 @@ export class Answers {
       const numbers = answers.map((y) => inUnit(y, target));
       this.showNumbers(numbers, truth);
     }
-    this.figures.forEach((figure, i) => figure.update(answers[i]));
+    this.numbers.update(answers);
     this.pictures.forEach((canvas, i) => {
       if (canvas) paint(canvas, brightness(answers[i]), lab.answers[i].shape);
     });
@@ -124,8 +129,12 @@ export class Answers {
   showNumbers(numbers, truth) {
     const { answers } = this.page.lab;
     const shown = this.isFan ? numbers.slice(0, 1) : numbers;
-    const sentences = shown.map((y, i) => numbersSentence(answers[i].path, y, truth));
-    this.text.replaceChildren(...sentences);
+    const sentences = shown.map((y, i) => {
+      const choose = (number) =>
+        this.numbers.choose(placeOfElement(answers[i], number), answers[i].path);
+      return numbersSentence(answers[i].path, y, truth, choose);
+    });
+    refill(this.text, ...sentences);
     if (this.isFan) {
       const H = this.page.lab.answers[0].shape.at(-1);
       const Q = this.page.lab.answers[1].shape.at(-2);

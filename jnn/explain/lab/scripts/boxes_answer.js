@@ -1,7 +1,8 @@
 // Detected objects: boxes on the picture, and how sure the model is of each.
 
-import { element } from "../../scripts/elements.js";
+import { element, refill } from "../../scripts/elements.js";
 import { fixed, short } from "../../scripts/numbers.js";
+import { AnswerNumbers } from "./answer_numbers.js";
 import { bars } from "./answers.js";
 import { paint } from "./picture_input.js";
 
@@ -24,7 +25,9 @@ export class BoxesAnswer {
     const range = { type: "range", min: 0.01, max: 0.99, step: 0.01, value: 0.3, oninput: change };
     const slider = element("input", { ...range, "aria-label": "least confidence" });
     const text = element("span", {}, "confidence of at least ", shown);
-    node.append(this.canvas, element("label", { class: "control" }, text, slider), this.list);
+    this.numbers = new AnswerNumbers(page);
+    const control = element("label", { class: "control" }, text, slider);
+    node.append(this.canvas, control, this.list, this.numbers.node);
   }
 
   /** Show the boxes of the answer. */
@@ -52,10 +55,12 @@ export class BoxesAnswer {
     }
     const rows = found.map((i) => {
       const [name, share] = [this.name(named.label[i]), named.score[i]];
-      return { name, share, text: fixed(share, 2), marked: false };
+      const onclick = () => this.numbers.choose({ unit: i }, "score");
+      return { name, share, text: fixed(share, 2), marked: false, onclick };
     });
     const none = element("p", { class: "quiet" }, "No box is that sure.");
-    this.list.replaceChildren(rows.length ? bars(rows) : none);
+    refill(this.list, rows.length ? bars(rows) : none);
+    this.numbers.update(answers);
   }
 
   name(label) {

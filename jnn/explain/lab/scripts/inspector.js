@@ -53,6 +53,7 @@ export class Inspector {
     const { tile, row, column } = cell;
     const number = element("p", { class: "large" });
     const where = element("p", { class: "quiet" });
+    const unit = element("p", { class: "quiet" });
     const own = control(this.page, value, partOf(value, cell), figure);
     const how = element("div", { class: "how" });
     const go = (path, place) => this.page.goTo(path, place);
@@ -60,8 +61,8 @@ export class Inspector {
     const label = { type: "button", class: "close", "aria-label": "close", onclick: leave };
     this.about.replaceChildren(
       element("button", label, "×"),
-      element("h2", {}, value.path || "answer"),
-      element("div", { "aria-live": "polite" }, where, number),
+      element("h2", {}, this.page.nameOf({ value })),
+      element("div", { "aria-live": "polite" }, where, number, unit),
       ...own.nodes,
       how,
       ...this.term(value.path),
@@ -70,16 +71,28 @@ export class Inspector {
       const copies = stacks(value);
       const copy = copies > 1 ? `, copy ${figure.stack + 1} of ${copies}` : "";
       where.textContent = `${inWords(value, cell, figure.shape)}${copy}`;
-      number.textContent = short(figure.data[figure.shape.at(tile, row, column)], 6);
+      const x = figure.data[figure.shape.at(tile, row, column)];
+      number.textContent = short(x, 6);
+      unit.textContent = this.inUnit(value, x, figure.shape.at(tile, row, column));
       own.refresh();
       const at = new Reader(value, figure.data).located(placeOf(value, cell, figure.stack));
       const { making } = this;
-      const explained = shown(making.of(value, at), making.missing(value), at, go);
+      const explanation = making.of(value, at) ?? making.formula(value);
+      const explained = shown(explanation, making.missing(value), at, go);
       how.replaceChildren(
         ...explained,
         ...this.gradient(value, figure.shape.at(tile, row, column)),
       );
     };
+  }
+
+  /** What a number of the answer is in the unit of the target; "" where it has none. */
+  inUnit(value, x, place) {
+    const { answers, kind, target } = this.page.lab;
+    if (kind !== "numbers" || !answers.includes(value)) return "";
+    const [mean, deviation] = [target.mean, target.deviation].map((all) => all[place % all.length]);
+    const y = short(x * deviation + mean, 5);
+    return `In the unit of the target: ${short(x, 5)} × ${short(deviation, 5)} + ${short(mean, 5)} = ${y}`;
   }
 
   /** What the glossary says of a value. */

@@ -3,6 +3,7 @@
 import { readAddress, writeAddress } from "../../scripts/address.js";
 import { byId, element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
+import { ANSWER } from "./answer_numbers.js";
 import { Answers } from "./answers.js";
 import { BoxesAnswer } from "./boxes_answer.js";
 import { largest } from "./arrays.js";
@@ -155,9 +156,14 @@ class Page {
     this.state.off = changes.map(({ path, part, factor }) => `${path}:${part}:${factor}`).join(",");
     const { selected } = this;
     this.state.at = selected
-      ? [selected.value.path, ...Object.values(selected.cell), selected.figure.stack].join(":")
+      ? [this.nameOf(selected), ...Object.values(selected.cell), selected.figure.stack].join(":")
       : "";
     history.replaceState(null, "", `#${writeAddress(this.state, DEFAULTS)}`);
+  }
+
+  /** What the address calls the value of a figure. */
+  nameOf({ value }) {
+    return this.lab.answers.includes(value) ? `${ANSWER}${value.path}` : value.path;
   }
 
   /** Begin with what the address says. */
@@ -171,7 +177,8 @@ class Page {
     if (moment >= 0 && moment < this.lab.moments.length) this.training.go(moment);
     else this.state.moment = -1;
     const [path, ...cell] = this.state.at.split(":");
-    const figure = this.figures.find(({ value }) => value.path === path);
+    const figures = [...this.figures, ...this.answers.numbers.figures];
+    const figure = figures.find((other) => this.nameOf(other) === path);
     if (figure && cell.length >= 3) {
       const [tile, row, column, stack = 0] = cell.map(Number);
       figure.choose(stack);

@@ -5,6 +5,7 @@
 
 import { isFloat, isHalf } from "./arrays.js";
 import { aroundCopies } from "./copies.js";
+import { formulaOf } from "./formula.js";
 import { Params, startsOf } from "./params.js";
 import { Computed, Reader, inputValue } from "./reader.js";
 import { linear, linearOfUnseen, names, uneven } from "./linear.js";
@@ -62,6 +63,7 @@ export class Making {
     const earlier = [...readers.slice(0, at < 0 ? readers.length : at), ...sources].toReversed();
     return {
       reader: own,
+      readers,
       earlier: [
         ...attended(sibling),
         ...aroundCopies(lab.walk, readers, at < 0 ? readers.length : at, sources),
@@ -78,34 +80,46 @@ export class Making {
   of(value, at = null) {
     const context = this.context(value);
     const { reader } = context;
-    if (this.page.model.changes().some(({ path }) => path === value.path)) return null;
+    if (this.isChanged(value)) return null;
     const { lab, model } = this.page;
     const orders = reader.stacked.length > 1 ? [false, true] : [false];
     const params = startsOf(lab, names(value.path).parent).flatMap((start) =>
       orders.map((isReversed) => new Params(lab, model.params, reader, { isReversed, start })),
     );
-    const known = this.found.get(value.path);
+    const known = this.found.get(value);
     for (const rule of known ? [known] : RULES) {
       for (const own of params) {
         const explanation = this.best(rule, { ...context, params: own }, at);
         if (!explanation) continue;
-        this.found.set(value.path, rule);
+        this.found.set(value, rule);
         return explanation;
       }
     }
     return null;
   }
 
+  /** What the equations of the model say of a value, where no explanation is right; else null. */
+  formula(value) {
+    if (this.isChanged(value) || !isFloat(value.dtype)) return null;
+    const { reader, readers } = this.context(value);
+    return formulaOf(reader, readers, this.page.lab.params);
+  }
+
+  /** Whether a captured value is not what the model makes it. */
+  isChanged(value) {
+    const isCaptured = this.page.lab.values.includes(value);
+    return isCaptured && this.page.model.changes().some(({ path }) => path === value.path);
+  }
+
   /** Why there is no explanation of a value, in a sentence. */
   missing(value) {
-    if (this.page.model.changes().some(({ path }) => path === value.path)) {
+    if (this.isChanged(value)) {
       return "This value is changed, so that it is not what its layer makes of what enters it.";
     }
     if (!isFloat(value.dtype)) {
       return "This is no number that a layer computes: it is a token, a place or a yes or no.";
     }
-    const known = "No sum, norm or function of captured values gives this number";
-    return `${known}: what it is made of is not shown.`;
+    return "The model computes this number in more operations than a formula can show.";
   }
 
   /** The explanation of a rule that is right, of several functions the nearest one; else null. */

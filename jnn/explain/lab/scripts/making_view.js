@@ -14,10 +14,11 @@ const TERMS = 8;
 export function shown(explanation, missing, at, go) {
   const title = element("h3", {}, "How this number is made");
   if (!explanation) return [title, element("p", { class: "quiet" }, missing)];
-  const formula = element("p", { class: "formula" }, explanation.text);
+  const lines = explanation.lines ?? [explanation.text];
+  const formulas = lines.map((line) => element("p", { class: "formula" }, line));
   const { kind } = explanation;
   const rest = kind === "sum" ? sumNodes(explanation, at, go) : partNodes(explanation, at, go);
-  return [title, formula, ...rest];
+  return [title, ...formulas, ...rest];
 }
 
 /** The largest terms of a weighted sum, the rest, the bias and what they add up to. */
@@ -50,11 +51,12 @@ function sizeOf({ value, weight }) {
 /** The numbers that a number is made of. */
 function partNodes(explanation, at, go) {
   const parts = explanation.parts(at);
-  const rows = parts.slice(0, 2 * TERMS).map(({ name, source, place, value }) => {
-    return row(name, short(value, 5), source && link(source, place, go));
+  const rows = parts.slice(0, 2 * TERMS).map(({ name, source, place, value, text }) => {
+    return row(name, text ?? short(value, 5), source && link(source, place, go));
   });
   rows.push(row("this number", short(explanation.number(at), 5)));
-  return [table(rows)];
+  const { note } = explanation;
+  return note ? [element("p", { class: "quiet" }, note), table(rows)] : [table(rows)];
 }
 
 /** Of a convolution of a picture the window, the kernel and their product, channel by channel. */

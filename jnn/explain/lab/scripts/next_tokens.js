@@ -1,7 +1,8 @@
 // What a model of texts says comes next, and what it writes.
 
-import { element } from "../../scripts/elements.js";
+import { element, refill } from "../../scripts/elements.js";
 import { fixed, short } from "../../scripts/numbers.js";
+import { AnswerNumbers } from "./answer_numbers.js";
 import { bars } from "./answers.js";
 import { softmax } from "./arrays.js";
 import { adjusted, drawn } from "./sampling.js";
@@ -43,7 +44,9 @@ export class NextTokens {
       ...controls,
     );
     const why = page.lab.rereads ? element("p", { class: "quiet" }, page.lab.rereads) : "";
-    node.append(this.list, element("p", { class: "buttons" }, one, " ", this.button), why, box);
+    this.numbers = new AnswerNumbers(page);
+    const buttons = element("p", { class: "buttons" }, one, " ", this.button);
+    node.append(this.list, buttons, why, box, this.numbers.node);
   }
 
   slider([name, text, min, max, step, value]) {
@@ -63,6 +66,7 @@ export class NextTokens {
   update([logits]) {
     const V = this.page.lab.answers[0].shape.at(-1);
     const { last } = this.page;
+    this.numbers.update([logits]);
     this.logits = logits.slice(last * V, (last + 1) * V);
     this.draw();
     this.goOn();
@@ -88,9 +92,10 @@ export class NextTokens {
     const rows = order.slice(0, SHOWN).map((token, i) => {
       const share = this.probabilities[token];
       const name = visible(this.page.tokenizer.text(token));
-      return { name, share, text: fixed(share, 3), marked: i === 0 };
+      const onclick = () => this.numbers.choose({ time: this.page.last, unit: token });
+      return { name, share, text: fixed(share, 3), marked: i === 0, onclick };
     });
-    this.list.replaceChildren(element("p", { class: "quiet" }, "The next token:"), bars(rows));
+    refill(this.list, element("p", { class: "quiet" }, "The next token:"), bars(rows));
   }
 
   write() {

@@ -1,0 +1,427 @@
+"""How each value is computed from captured ones, as formulas, by the equations of the model.
+
+The page tries what it knows of layers on the numbers themselves. What is left, such as a product of
+experts or an answer in another unit, is told by the traced model: no guess, but without the numbers
+in between.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from jnn._jaxprs import CALLS, CUSTOM, REMATS, callee, scan_counts
+
+LONGEST_LINE, MOST_LINES, MOST_READ = 70, 8, 15
+MOST_NODES, DEEPEST = 300, 100
+
+
+class Formula(NamedTuple):
+    """``lines`` such as ``p = max(a, 0)`` and last the value itself, ``log_softmax(p + 0.5 · b)``.
+
+    ``reads`` has for each of the letters a, b, c, ... in the order of their first use what it
+    stands for: ``value``, ``param`` or ``input``, and its path. There are no lines where they would
+    be too many, or nothing but a letter; ``reads`` has values alone then.
+    """
+
+    lines: tuple[str, ...]
+    reads: tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Node:
+    """An operation on other nodes; a leaf has its kind, its path or number, and no inputs.
+
+    Equal ones are the same object, see `_Tracer.node`.
+    """
+
+    operation: str
+    inputs: tuple[Node, ...] = ()
+    detail: Any = ""
+    settings: str = ""
+    """What tells it from others of its kind, such as the axes of a sum."""
+
+
+def formulas(
+    closed: Any, known: Mapping[int, str], inputs: Sequence[tuple[str, str]]
+) -> tuple[list[Formula], dict[str, Formula]]:
+    """Formulas of the outputs of a closed jaxpr, and of the captured values by their paths.
+
+    ``known`` has the path of each captured variable by its id, ``inputs`` the kind and the path of
+    each input.
+    """
+    tracer = _Tracer(known)
+    leaves = [tracer.node(kind, detail=path) for kind, path in inputs]
+    outputs = tracer.run(closed.jaxpr, leaves, closed.consts)
+    written = {path: _written(node) for path, node in tracer.made.items()}
+    return [_written(node) for node in outputs], written
+
+
+class _Tracer:
+    """The nodes of a jaxpr; captured variables are leaves for all that follows."""
+
+    def __init__(self, known: Mapping[int, str]) -> None:
+        self.known = known
+        self.made: dict[str, Node] = {}
+        self._nodes: dict[Any, Node] = {}
+
+    def node(
+        self, operation: str, inputs: Sequence[Node] = (), detail: Any = "", settings: str = ""
+    ) -> Node:
+        """The node of an operation: there is one for equal inputs and settings."""
+        key = (operation, tuple(map(id, inputs)), type(detail), detail, settings)
+        return self._nodes.setdefault(key, Node(operation, tuple(inputs), detail, settings))
+
+    def run(self, jaxpr: Any, inputs: Sequence[Node], constants: Sequence[Any]) -> list[Node]:
+        nodes = dict(zip(jaxpr.invars, inputs, strict=True))
+        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+            nodes[variable] = self._constant(constant)
+        for equation in jaxpr.eqns:
+            read = [self._read(nodes, atom) for atom in equation.invars]
+            outputs = self._equation(equation, read)
+            for variable, node in zip(equation.outvars, outputs, strict=True):
+                nodes[variable] = self._captured(variable, node)
+        return [self._read(nodes, atom) for atom in jaxpr.outvars]
+
+    def _read(self, nodes: Mapping[Any, Node], atom: Any) -> Node:
+        return self._constant(atom.val) if isinstance(atom, core.Literal) else nodes[atom]
+
+    def _constant(self, constant: Any) -> Node:
+        """A number, or constants that are not written out."""
+        if jnp.issubdtype(jnp.result_type(constant), jax.dtypes.prng_key) or np.size(constant) > 1:
+            return self.node("constants", settings=str(id(constant)))
+        return self.node("number", detail=np.asarray(constant).item())
+
+    def _captured(self, variable: Any, node: Node) -> Node:
+        path = self.known.get(id(variable))
+        if path is None:
+            return node
+        self.made.setdefault(path, node)
+        return self.node("value", detail=path)
+
+    def _equation(self, equation: Any, inputs: list[Node]) -> list[Node]:
+        kind, parameters = equation.primitive.name, equation.params
+        if kind in (*CALLS, *CUSTOM, *REMATS):
+            inner, constants = callee(equation)
+            outputs = self.run(inner, inputs[len(inputs) - len(inner.invars) :], constants)
+            name = _function(equation)
+            if name not in FUNCTIONS or len(outputs) != 1 or outputs[0].operation == "value":
+                return outputs
+            read = [node for node in inputs if node.operation != "number"]
+            return [self.node(name, read or inputs, settings=_settings(parameters))]
+        if kind == "scan":
+            return self._scan(parameters, inputs)
+        if kind in SAME:
+            return inputs[:1]
+        if len(equation.outvars) > 1:
+            settings, count = _settings(parameters), len(equation.outvars)
+            return [self.node(kind, inputs, f"[{i}]", settings) for i in range(count)]
+        return [self._simple(equation, inputs)]
+
+    def _scan(self, parameters: Any, inputs: list[Node]) -> list[Node]:
+        constants, carried = scan_counts(parameters)
+        first = inputs[constants : constants + carried]
+        before = [self.node("before", [node]) for node in first]
+        after = inputs[constants + carried :]
+        body = parameters["jaxpr"]
+        read = [*inputs[:constants], *before, *after]
+        outputs = self.run(body.jaxpr, read, body.consts)
+        last = [self.node("last", [node]) for node in outputs[:carried]]
+        return [*last, *outputs[carried:]]
+
+    def _simple(self, equation: Any, inputs: list[Node]) -> Node:
+        """A node of an operation, without what is known or changes nothing."""
+        kind, parameters = equation.primitive.name, equation.params
+        numbers = [node.detail for node in inputs if node.operation == "number"]
+        if kind in FOLDED and len(numbers) == len(inputs):
+            return self.node("number", detail=FOLDED[kind](*numbers))
+        if kind == "lt" and inputs[1].detail == 0 and _is_unsigned(equation.invars[0]):
+            return self.node("number", detail=False)
+        if kind in NEUTRAL and len(inputs) == 2:
+            sides = inputs if kind in COMMUTATIVE else inputs[1:]
+            for node in sides:
+                if node.operation == "number" and node.detail == NEUTRAL[kind]:
+                    return inputs[1] if node is inputs[0] else inputs[0]
+        if kind == "and" and False in numbers:
+            return self.node("number", detail=False)
+        if kind == "select_n" and len(inputs) == 3:
+            return self._chosen(*inputs)
+        if kind == "reduce_sum":
+            return self._sum(equation, inputs, numbers)
+        if kind == "div" and inputs[0].operation == "reduce_sum" and numbers == [inputs[0].detail]:
+            return self.node("mean", inputs[0].inputs)
+        if kind in ("add", "div"):
+            return self._of_exponentials(kind, *inputs)
+        if kind == "mul" and inputs[1].operation == "rsqrt":
+            return self.node("div", [inputs[0], self.node("sqrt", inputs[1].inputs)])
+        settings = _settings(parameters)
+        if kind == "slice":
+            index = _index(parameters, equation.invars[0].aval.shape)
+            return self.node(kind, inputs, index, settings)
+        detail = parameters["y"] if kind == "integer_pow" else ""
+        return self.node(kind, inputs, detail, settings)
+
+    def _sum(self, equation: Any, inputs: list[Node], numbers: list[Any]) -> Node:
+        """A sum, which knows of how many numbers it is."""
+        shape = equation.invars[0].aval.shape
+        count = math.prod(shape[axis] for axis in equation.params["axes"])
+        if numbers:
+            return self.node("number", detail=numbers[0] * count)
+        settings = _settings(equation.params)
+        return inputs[0] if count == 1 else self.node("reduce_sum", inputs, count, settings)
+
+    def _chosen(self, condition: Node, no: Node, yes: Node) -> Node:
+        """One of two, without conditions that only guard against 0 and ∞, or indices below zero."""
+        if condition.operation == "number":
+            return yes if condition.detail else no
+        of, name = condition.inputs[:1], condition.operation
+        if name == "lt" and of == (no,):
+            return no  # an index that may be counted from the end
+        other = yes if of == (no,) else no
+        if name in ("is_finite", "eq") and other.operation == "number" and of in ((no,), (yes,)):
+            return of[0]
+        return self.node("where", [condition, yes, no])
+
+    def _of_exponentials(self, kind: str, a: Node, b: Node) -> Node:
+        """A sum or a quotient, or what it is of exponentials of numbers minus the largest one."""
+        if kind == "div" and a.operation == "exp" and _is_sum(b, a):
+            x = _without_largest(a)
+            return self.node("softmax", [x]) if x else self.node(kind, [a, b])
+        for one, most in ((a, b), (b, a)) if kind == "add" else ():
+            of = one.inputs[0] if one.operation == "log" else one
+            of = of.inputs[0] if of.operation == "abs" else of
+            x = _without_largest(of.inputs[0]) if of.operation == "reduce_sum" else None
+            is_most = most.operation == "reduce_max" and most.inputs == (x,)
+            if x and one.operation == "log" and is_most:
+                return self.node("logsumexp", [x])
+        return self.node(kind, [a, b])
+
+
+def _is_unsigned(atom: Any) -> bool:
+    return jnp.issubdtype(atom.aval.dtype, jnp.unsignedinteger)
+
+
+def _is_sum(node: Node, of: Node) -> bool:
+    return node.operation == "reduce_sum" and node.inputs == (of,)
+
+
+def _without_largest(node: Node) -> Node | None:
+    """x of exp(x − max(x)), else None."""
+    if node.operation != "exp" or node.inputs[0].operation != "sub":
+        return None
+    x, most = node.inputs[0].inputs
+    return x if most.operation == "reduce_max" and most.inputs == (x,) else None
+
+
+def _settings(parameters: Mapping[str, Any]) -> str:
+    """The parameters of an equation, so that equal ones have equal texts."""
+    if any(True for _ in core.jaxprs_in_params(parameters)):
+        return str(id(parameters))
+    return repr(sorted(parameters.items(), key=lambda item: item[0]))
+
+
+def _index(parameters: Mapping[str, Any], shape: Sequence[int]) -> str:
+    """The index of a slice, as ``[:, 1:]``."""
+    starts, limits = parameters["start_indices"], parameters["limit_indices"]
+    strides = parameters["strides"] or (1,) * len(shape)
+    parts = [
+        _range(start, limit, stride, n)
+        for start, limit, stride, n in zip(starts, limits, strides, shape, strict=True)
+    ]
+    while parts and parts[-1] == ":":
+        parts.pop()
+    return f"[{', '.join(parts)}]" if parts else ""
+
+
+def _range(start: int, limit: int, stride: int, n: int) -> str:
+    if limit - start == 1 < n:
+        return str(start)
+    step = f":{stride}" if stride > 1 else ""
+    return f"{start or ''}:{limit if limit < n else ''}{step}"
+
+
+def _function(equation: Any) -> str:
+    """The name of the function that a call is of, the innermost where it does nothing but call."""
+    inner = callee(equation)[0].eqns
+    name = equation.params.get("name", "")
+    if name in FUNCTIONS or len(inner) != 1 or inner[0].primitive.name not in (*CALLS, *CUSTOM):
+        return name
+    return _function(inner[0])
+
+
+SAME = {
+    *("convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy"),
+    *("copy_p", "stop_gradient", "name", "transpose", "reduce_precision", "optimization_barrier"),
+}
+"""Primitives that leave the numbers as they are."""
+
+FUNCTIONS = {
+    *("log_softmax", "softmax", "logsumexp", "relu", "gelu", "silu", "softplus", "sigmoid", "elu"),
+    *("leaky_relu", "log_sigmoid", "sort", "argsort", "cumsum"),
+}
+"""Functions of JAX that are written by their names."""
+
+FOLDED = {
+    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "eq", "ne", "lt")},
+    **{"max": max, "min": min, "rsqrt": lambda x: 1 / math.sqrt(x) if x > 0 else math.nan},
+}
+"""Operations on numbers that are known."""
+
+NEUTRAL = {"add": 0, "sub": 0, "mul": 1, "div": 1, "max": -math.inf, "ne": False, "and": True}
+"""The number that changes nothing."""
+
+COMMUTATIVE = ("add", "mul", "max", "and")
+
+INFIX = {
+    "add": (" + ", 0),
+    "add_any": (" + ", 0),
+    "sub": (" − ", 0),
+    "mul": (" · ", 1),
+    "div": (" / ", 1),
+    "dot_general": (" @ ", 1),
+    "lt": (" < ", -1),
+    "le": (" ≤ ", -1),
+    "gt": (" > ", -1),
+    "ge": (" ≥ ", -1),
+    "eq": (" = ", -1),
+    "ne": (" ≠ ", -1),
+    "and": (" and ", -2),
+    "or": (" or ", -2),
+}
+"""How operations of two inputs are written, and how strongly they bind."""
+
+LOOSEST, TIGHTEST = -3, 3
+
+NAMES = {
+    "reduce_sum": "sum",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_prod": "product",
+    "reduce_or": "any",
+    "reduce_and": "all",
+    "logistic": "sigmoid",
+    "concatenate": "joined",
+    "rev": "reversed",
+    "iota": "index",
+    "dynamic_slice": "part",
+    "conv_general_dilated": "convolution",
+    "reduce_window_max": "max of windows",
+    "reduce_window_sum": "sum of windows",
+    "shift_right_logical": "shifted",
+    "rem": "remainder",
+    "sqrt": "√",
+}
+"""What operations are called where it is not the name of the primitive."""
+
+
+def _written(node: Node) -> Formula:
+    """The formula of a node."""
+    writer = _Writer(node)
+    try:
+        last = writer.text(node, LOOSEST)
+    except _TooLong:
+        return Formula((), tuple(("value", path) for path in _values(node)[:MOST_READ]))
+    is_same = node.operation == "value"
+    return Formula(() if is_same else (*writer.lines, last), tuple(writer.letters))
+
+
+class _TooLong(Exception):  # noqa: N818, as it is no error
+    """A formula has more lines, letters or operations than one reads."""
+
+
+def _uses(node: Node) -> dict[Node, int]:
+    """How often each node is read on the way to one, the nearest ones first."""
+    found, waiting = {node: 1}, collections.deque([node])
+    while waiting:
+        for other in waiting.popleft().inputs:
+            if other not in found:
+                waiting.append(other)
+            found[other] = found.get(other, 0) + 1
+    return found
+
+
+def _values(node: Node) -> list[str]:
+    """The paths of the captured values that a node is computed of."""
+    return [other.detail for other in _uses(node) if other.operation == "value"]
+
+
+class _Writer:
+    """Writes nodes; what is long, or is read twice, has a line of its own, and a letter."""
+
+    def __init__(self, node: Node) -> None:
+        self.lines: list[str] = []
+        self.letters: dict[tuple[str, str], str] = {}
+        self.known: dict[Node, tuple[str, int]] = {}
+        self.uses = _uses(node)
+        self.depth = 0
+
+    def text(self, node: Node, binding: int) -> str:
+        """A node, in parentheses where it binds less than what is around it."""
+        if node not in self.known:
+            self.depth += 1
+            if self.depth > DEEPEST or len(self.known) > MOST_NODES:
+                raise _TooLong
+            text, own = self._new(node)
+            self.depth -= 1
+            is_often = self.uses[node] > 1 and len(text) > 12 and node.operation != "number"
+            named = len(text) > LONGEST_LINE or is_often
+            self.known[node] = (self._line(text), TIGHTEST) if named and self.depth else (text, own)
+        text, own = self.known[node]
+        return f"({text})" if own < binding else text
+
+    def _line(self, text: str) -> str:
+        if len(self.lines) == MOST_LINES:
+            raise _TooLong
+        name = chr(ord("p") + len(self.lines))
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def _letter(self, kind: str, path: str) -> str:
+        if len(self.letters) == MOST_READ and (kind, path) not in self.letters:
+            raise _TooLong
+        return self.letters.setdefault((kind, path), chr(ord("a") + len(self.letters)))
+
+    def _new(self, node: Node) -> tuple[str, int]:
+        """The text of a node, and how strongly it binds."""
+        kind, inputs, detail = node.operation, node.inputs, node.detail
+        if kind in ("value", "param", "input"):
+            return self._letter(kind, detail), TIGHTEST
+        if kind == "number":
+            return _short(detail), TIGHTEST if detail >= 0 else 0
+        if kind in INFIX and len(inputs) == 2:
+            sign, binding = INFIX[kind]
+            more = kind in ("sub", "div", "dot_general")
+            left, right = self.text(inputs[0], binding), self.text(inputs[1], binding + more)
+            return f"{left}{sign}{right}", binding
+        if kind == "neg":
+            return f"−{self.text(inputs[0], 1)}", 0
+        if kind == "rsqrt":
+            return f"1 / √({self.text(inputs[0], LOOSEST)})", 1
+        if kind in ("integer_pow", "square"):
+            power = {2: "²", 3: "³"}.get(detail or 2, f"^{detail}")
+            return f"{self.text(inputs[0], TIGHTEST)}{power}", 2
+        if kind == "gather":
+            return f"{self.text(inputs[0], TIGHTEST)}[{self.text(inputs[1], LOOSEST)}]", TIGHTEST
+        if kind == "slice":
+            return f"{self.text(inputs[0], TIGHTEST)}{detail}", TIGHTEST
+        name = NAMES.get(kind, kind)
+        of = ", ".join(self.text(other, LOOSEST) for other in inputs)
+        part = detail if isinstance(detail, str) else ""
+        return (f"{name}({of}){part}" if inputs else name), TIGHTEST
+
+
+def _short(number: float) -> str:
+    if isinstance(number, bool):
+        return "yes" if number else "no"
+    is_whole = abs(number) < 1e6 and number == int(number)
+    text = f"{int(number):,}" if is_whole or isinstance(number, int) else f"{number:.4g}"
+    return text.replace("-", "−").replace("inf", "∞")
