@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.data.tokenizers import character_tokenizer
 from jnn.layers.conditional_norm import conditional_norm
 from jnn.layers.normalization import group_norm
 from jnn.layers.subpixel import depth_to_space, space_to_depth
@@ -113,6 +114,32 @@ def test_members_that_read_several_sequences(merged):
     back = lab.value(f"READER.origin({names}).place")
     assert {name: back[name] for name in place} == place
     assert back["stack"] == stack
+
+
+def test_the_read_out_of_a_tied_embedding_and_the_mean_of_members_are_explained():
+    table = jnn.embedding(7, 4)
+
+    def apply(params, state, x, **options):
+        h = table.apply(params, state, x)[0]
+        return tag(jnp.tanh(h), "hidden") @ params["embedding"].T, state
+
+    tied = jnn.chain(tied=jnn.Model(table.init, apply), double=lambda x: x * 2)
+    x = np.array([3, 1, 4], np.int32)
+    texts = found(
+        lab_of(tied, jax.ShapeDtypeStruct((3,), jnp.int32), x, character_tokenizer("abcdefg"))
+    )
+    assert texts["tied/output"] == "Σ w x + b"
+    members = jnn.ensemble(jnn.dense(1), 3)
+
+    def mean(params, state, x, **options):
+        return jnp.mean(members.apply(params, state, x)[0], axis=(0, -1)), state
+
+    example = shape(4)
+    lab = lab_of(jnn.Model(members.init, mean), example, values_like(example))
+    assert lab.value("MAKING.of(LAB.answers[0])?.text") == "the mean of all copies"
+    parts = lab.value("MAKING.of(LAB.answers[0]).parts({})")
+    [y], _ = lab.run("PAGE.inputs")
+    np.testing.assert_allclose(np.mean([part["value"] for part in parts]), y, rtol=1e-5)
 
 
 def test_the_answer_is_explained_as_what_it_is_made_of():

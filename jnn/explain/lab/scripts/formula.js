@@ -45,7 +45,7 @@ export function formulaOf(reader, readers, params) {
 function valueParts(letter, source, reader, at) {
   const name = `${letter}${source.path}`;
   const there = placeIn(source, reader, at);
-  const isAlike = source.isLike(reader);
+  const isAlike = source.isLike(reader) || (source.count === 1 && reader.count === 1);
   if (isAlike && source.stacks === reader.stacks) return [part(source, at, name)];
   if (!isAlike || reader.stacks > 1 || source.stacks > COPIES) {
     return [{ ...part(source, there, name), text: sizeInWords(source.value) }];

@@ -8,6 +8,7 @@ import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
 import { shown } from "./making_view.js";
 import { inWords, partOf, placeOf, stacks } from "./layout.js";
+import { visible } from "./next_tokens.js";
 import { Reader } from "./reader.js";
 
 /** The part of the page about one number. */
@@ -73,7 +74,7 @@ export class Inspector {
       where.textContent = `${inWords(value, cell, figure.shape)}${copy}`;
       const x = figure.data[figure.shape.at(tile, row, column)];
       number.textContent = short(x, 6);
-      unit.textContent = this.inUnit(value, x, figure.shape.at(tile, row, column));
+      unit.textContent = this.meaning(value, x, figure.shape.at(tile, row, column));
       own.refresh();
       const at = new Reader(value, figure.data).located(placeOf(value, cell, figure.stack));
       const { making } = this;
@@ -86,10 +87,16 @@ export class Inspector {
     };
   }
 
-  /** What a number of the answer is in the unit of the target; "" where it has none. */
-  inUnit(value, x, place) {
-    const { answers, kind, target } = this.page.lab;
-    if (kind !== "numbers" || !answers.includes(value)) return "";
+  /** What a number of the answer is of, or in the unit of the target; "" of other numbers. */
+  meaning(value, x, place) {
+    const { answers, classes, kind, target } = this.page.lab;
+    if (!answers.includes(value)) return "";
+    if (kind === "classes") return `Of the class “${classes[place]}”`;
+    if (kind === "tokens") {
+      const token = this.page.tokenizer.text(place % value.shape.at(-1));
+      return `Of the next token “${visible(token)}”`;
+    }
+    if (kind !== "numbers") return "";
     const [mean, deviation] = [target.mean, target.deviation].map((all) => all[place % all.length]);
     const y = short(x * deviation + mean, 5);
     return `In the unit of the target: ${short(x, 5)} × ${short(deviation, 5)} + ${short(mean, 5)} = ${y}`;

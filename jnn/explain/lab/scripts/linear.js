@@ -123,6 +123,22 @@ export function* linear(reader, context) {
   }
 }
 
+/** Σ x e + b, the product with each row of a table of embeddings, which is read a second time. */
+export function* unembedded(reader, context) {
+  const { params, earlier } = context;
+  const units = reader.size("unit");
+  for (const { path, shape, data } of params.tables("embedding")) {
+    const [rows, columns] = shape;
+    if (rows !== units) continue;
+    const turned = new Float32Array(rows * columns);
+    data.forEach((x, i) => (turned[(i % columns) * rows + Math.floor(i / columns)] = x));
+    const kernel = () => ({ shape: [columns, rows], data: turned });
+    const sources = earlier.filter((source) => source.size("unit") === columns);
+    const start = path.slice(params.start.length).replace(/embedding$/, "");
+    yield* sumsOf(reader, { start, kernel }, sources, { ...context, isSame: true });
+  }
+}
+
 /** The same of what was not captured, but may be made of values that were. */
 export function* linearOfUnseen(reader, context) {
   const few = { ...context, isSame: true };

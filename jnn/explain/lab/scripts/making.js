@@ -8,14 +8,24 @@ import { aroundCopies } from "./copies.js";
 import { formulaOf } from "./formula.js";
 import { Params, startsOf } from "./params.js";
 import { Computed, Reader, inputValue } from "./reader.js";
-import { linear, linearOfUnseen, names, uneven } from "./linear.js";
+import { linear, linearOfUnseen, names, unembedded, uneven } from "./linear.js";
 import { joined, sideBySide } from "./joined.js";
 import { cells } from "./recurrent.js";
 import { dots, modulations } from "./products.js";
 import { rearranged, reversed } from "./rearranged.js";
 import { positions, times } from "./positions.js";
 import { attention } from "./softmax.js";
-import { activations, embeddings, ends, flattened, norms, pools, spread, sums } from "./steps.js";
+import {
+  activations,
+  embeddings,
+  ends,
+  flattened,
+  meansOfCopies,
+  norms,
+  pools,
+  spread,
+  sums,
+} from "./steps.js";
 
 const LAYERS = [embeddings, linear, cells, attention, positions, times, modulations, norms, ends];
 const OTHERS = [
@@ -28,7 +38,9 @@ const OTHERS = [
   joined,
   sideBySide,
   sums,
+  meansOfCopies,
   dots,
+  unembedded,
   linearOfUnseen,
   uneven,
 ];

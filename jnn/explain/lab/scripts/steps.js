@@ -45,6 +45,19 @@ export function* spread(reader, { earlier }) {
   }
 }
 
+/** The mean of the copies of an earlier value, such as the members of an ensemble. */
+export function* meansOfCopies(reader, { earlier }) {
+  const isAlike = (other) => other.isLike(reader) || (other.count === 1 && reader.count === 1);
+  const stacked = earlier.filter((other) => other.stacked.length && isAlike(other));
+  for (const source of reader.stacks === 1 ? stacked : []) {
+    const places = (at) => Array.from({ length: source.stacks }, (_, stack) => ({ ...at, stack }));
+    const mean = (at) => places(at).reduce((s, x) => s + source.get(x), 0) / source.stacks;
+    const parts = (at) =>
+      places(at).map((place) => part(source, place, `x of copy ${place.stack + 1}`));
+    yield made("mean", "the mean of all copies", mean, parts);
+  }
+}
+
 /** The elements of a value in the shape of another, which was not captured. */
 function inShapeOf(reader, source) {
   const place = (at) => ({ ...source.placeOf(reader.numberOf(at)), stack: at.stack });
