@@ -139,6 +139,7 @@ class _Tracer:
 
     def _scan(self, parameters: Any, inputs: list[Array], scope: tuple[str, ...]) -> list[Array]:
         """One iteration. A scan over params alone is a `jnn.repeat`."""
+        self._end_of_call("", inputs, scope)
         body, before = parameters["jaxpr"].jaxpr, sum(scan_counts(parameters))
         elements = [self.new(variable) for variable in body.invars[before:]]
         for outside, inside in zip(inputs[before:], elements, strict=True):

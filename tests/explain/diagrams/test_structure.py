@@ -79,6 +79,20 @@ def test_copies_are_counted_and_have_the_shape_of_one():
     assert (box.parameters, named(box, "lstm").kind) == (3 * 20 + 4 * 5 * (4 + 5 + 1), "LSTM")
 
 
+def test_copies_that_are_called_twice_are_counted_in_each_call():
+    parts = {"copies": jnn.repeat(jnn.chain(jnn.dense(4), jnp.tanh), 3), "out": jnn.dense(2)}
+
+    def flow(run, x):
+        return run("out", run("copies", run("copies", x)))
+
+    box = structure(jnn.wired(flow, parts, streaming=False), jnp.ones((6, 4)))
+    assert [(node.id, node.repeat) for node in box.nodes if node.role == "box"] == [
+        ("copies", 3),
+        ("copies#2", 3),
+        ("out", 1),
+    ]
+
+
 def test_values_belong_to_the_call_that_tags_them():
     box = structure(tied(), jnp.zeros(6, int))
     assert {node.id: node.values for node in box.nodes if node.values} == {

@@ -52,3 +52,28 @@ def test_copies_within_members(depth):
 def test_norms_of_groups_of_channels(norm):
     texts = explained(jnn.chain(conv=jnn.conv(6, (3, 3)), norm=norm), 5, 4, 2)
     assert texts["norm/output"] == NORM
+
+
+def test_layers_that_copies_apply_twice_are_known():
+    def flow(run, x):
+        return x + run("dense", jnp.tanh(run("dense", run("norm", x))))
+
+    body = jnn.wired(flow, {"norm": jnn.layer_norm(), "dense": jnn.dense(4)}, streaming=False)
+    texts = explained(jnn.chain(inner=jnn.dense(4), blocks=jnn.repeat(body, 3)), 6, 2)
+    assert texts["blocks/norm/output"] == NORM
+    assert texts["blocks/dense/output"] == texts["blocks/dense/output#2"] == "Σ w x + b"
+    assert texts["blocks/output"] == "the same number"
+
+
+def test_copies_that_are_applied_twice_are_known_both_times():
+    block = jnn.residual(jnn.chain(norm=jnn.layer_norm(), act=jnp.tanh, dense=jnn.dense(4)))
+
+    def flow(run, x):
+        return run("copies", run("copies", run("inner", x)))
+
+    parts = {"inner": jnn.dense(4), "copies": jnn.repeat(block, 3)}
+    texts = explained(jnn.wired(flow, parts, streaming=False), 6, 2)
+    for again in ("", "#2"):
+        assert texts[f"copies/body/norm/output{again}"] == NORM
+        assert texts[f"copies/shortcut/output{again}"] == "the same number"
+        assert texts[f"copies/output{again}"] == "a + b"

@@ -132,7 +132,7 @@ def test_the_read_out_of_a_tied_embedding_and_the_mean_of_members_are_explained(
     members = jnn.ensemble(jnn.dense(1), 3)
 
     def mean(params, state, x, **options):
-        return jnp.mean(members.apply(params, state, x)[0], axis=(0, -1)), state
+        return jnp.mean(tag(members.apply(params, state, x)[0], "members"), axis=(0, -1)), state
 
     example = shape(4)
     lab = lab_of(jnn.Model(members.init, mean), example, values_like(example))

@@ -1,5 +1,6 @@
 // What enters and what leaves the copies of a repeated part, which no captured value says alone.
 
+import { names } from "./linear.js";
 import { Computed, elsewhere } from "./reader.js";
 
 /** The paths of values within each repeated part of a walk, those within others first. */
@@ -20,7 +21,7 @@ function pathsIn(part) {
 export function aroundCopies(walk, readers, at, sources) {
   const parts = repeatedPaths(walk).map(({ repeat, paths }) => {
     const inside = readers.filter((reader) => paths.includes(reader.path) && has(reader, repeat));
-    const shortcuts = inside.filter(({ path }) => path.endsWith("shortcut/output"));
+    const shortcuts = inside.filter(({ path }) => names(path).path.endsWith("shortcut/output/"));
     const last = inside.findLast((reader) => !shortcuts.includes(reader));
     const first = readers.indexOf(inside[0]);
     const isEntering = (reader) => last && reader.isLike(last);
@@ -28,7 +29,8 @@ export function aroundCopies(walk, readers, at, sources) {
     const isRepeated = nearest && nearest.stacks === inside[0].stacks;
     const before = isRepeated && has(nearest, repeat) ? ofLast(nearest) : nearest;
     const terms = inside.filter((reader) => isAdded(reader) && reader.isLike(last));
-    const added = before && terms.length > 1 && !shortcuts.length ? terms : [];
+    const groups = terms.length > 1 ? [terms, ...terms.map((term) => [term])] : [terms];
+    const added = before && terms.length && !shortcuts.length ? groups : [];
     return { inside, shortcuts, last, first, before, added };
   });
   const around = parts.find(({ inside }) => inside.includes(readers[at]));
@@ -37,8 +39,8 @@ export function aroundCopies(walk, readers, at, sources) {
   const behind = known.toSorted((a, b) => a.first - b.first).at(-1);
   if (!behind) return [];
   const { last, shortcuts, before, added } = behind;
-  const sum = added.length ? [withAdded(before, added, "what leaves this copy", 1)] : [];
-  return [last, ...shortcuts, ...sum].map((reader) => ofLast(reader));
+  const sums = added.map((terms) => withAdded(before, terms, "what leaves this copy", 1));
+  return [last, ...shortcuts, ...sums].map((reader) => ofLast(reader));
 }
 
 /** Whether the first axis of a value is that of so many copies; behind it may be that of members. */
@@ -56,13 +58,13 @@ function entering(own, { shortcuts, last, before, added }) {
   const others = shortcuts.filter((reader) => reader !== own);
   if (!before) return others;
   const given = [last, ...shortcuts.filter((reader) => reader.isLike(last)).map(plus(last))];
-  const sum = added.length ? [withAdded(before, added, "what enters this copy", 0)] : [];
-  return [...others, ...given.map((reader) => ofCopyBefore(reader, before)), ...sum];
+  const sums = added.map((terms) => withAdded(before, terms, "what enters this copy", 0));
+  return [...others, ...given.map((reader) => ofCopyBefore(reader, before)), ...sums];
 }
 
 /** Whether a value may be added to what enters its copy, which no norm is. */
 function isAdded({ path }) {
-  return path.endsWith("output") && !path.includes("norm");
+  return names(path).name === "output" && !path.includes("norm");
 }
 
 /** What enters each copy, or with 1 `more` leaves it, if each adds values to what enters it. */
