@@ -28,7 +28,7 @@ function sumNodes(explanation, at, go) {
   const rest = order.slice(TERMS).reduce((sum, { value, weight }) => sum + value * weight, 0);
   const rows = order.slice(0, TERMS).map((term) => {
     const { source, place, value, weight } = term;
-    const name = `${source.path.replace(/\/output$/, "")} ${placeText(source, place)}`;
+    const name = nameOf(source, place);
     const text = `${short(value)} × ${short(weight)} = ${short(value * weight)}`;
     return row(name, text, link(source, place, go));
   });
@@ -52,7 +52,8 @@ function sizeOf({ value, weight }) {
 function partNodes(explanation, at, go) {
   const parts = explanation.parts(at);
   const rows = parts.slice(0, 2 * TERMS).map(({ name, source, place, value, text }) => {
-    return row(name, text ?? short(value, 5), source && link(source, place, go));
+    const where = name === "x" && source ? `x = ${nameOf(source, place)}` : name;
+    return row(where, text ?? short(value, 5), source && link(source, place, go));
   });
   rows.push(row("this number", short(explanation.number(at), 5)));
   const { note } = explanation;
@@ -95,6 +96,11 @@ function windowNodes(terms) {
 function link(source, place, go) {
   const origin = source.origin(place);
   return origin && (() => go(origin.path, origin.place));
+}
+
+/** The name of a value without what all have, and a place in it. */
+function nameOf(source, place) {
+  return `${source.path.replace(/\/output$/, "")} ${placeText(source, place)}`.trim();
 }
 
 function placeText(source, place) {
