@@ -148,6 +148,32 @@ def test_a_text_is_typed_and_the_model_writes_on(visit):
     np.testing.assert_allclose(by_step, by_window, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "control", "told"),
+    [
+        ("classifier", "button.name", "Of the class “a”"),
+        ("writer", "button.name", "Of the next token “"),
+        ("towers", "canvas", "tanh(a · b)"),
+    ],
+)
+def test_the_numbers_of_the_answer_lead_to_what_they_are_made_of(visit, name, control, told):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    window = visit(name)
+    window.execute_script(f"document.querySelector('#answer {control}').focus()")
+    ActionChains(window).send_keys(Keys.ENTER).perform()
+    wait(window, "return document.querySelector('#inspector .large') !== null")
+    number = text(window, "#inspector .large")
+    assert told in text(window, "#inspector")
+    focused = f"return document.activeElement.matches('#answer {control}')"
+    assert window.execute_script(focused)
+    visit(name, window.current_url.partition("#")[2])
+    assert text(window, "#inspector .large") == number
+    click(window, "document.querySelector('#inspector .how button.link')")
+    assert "/output" in text(window, "#inspector h2")
+
+
 def test_the_gradient_to_each_of_several_arrays_has_its_name(visit):
     window, subject = visit("towers", "at=left/hidden/output:0:0:1"), towers()
     names = "[...document.querySelectorAll('#inspector .how h4')].map((n) => n.textContent)"
