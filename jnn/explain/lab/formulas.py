@@ -14,7 +14,6 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
@@ -83,7 +82,8 @@ class _Tracer:
 
     def run(self, jaxpr: Any, inputs: Sequence[Node], constants: Sequence[Any]) -> list[Node]:
         nodes = dict(zip(jaxpr.invars, inputs, strict=True))
-        for variable, constant in zip(jaxpr.constvars, constants, strict=True):
+        nodes |= dict.fromkeys(jaxpr.constvars, self.node("constants"))
+        for variable, constant in zip(jaxpr.constvars, constants, strict=False):
             nodes[variable] = self._constant(constant)
         for equation in jaxpr.eqns:
             read = [self._read(nodes, atom) for atom in equation.invars]
@@ -97,7 +97,9 @@ class _Tracer:
 
     def _constant(self, constant: Any) -> Node:
         """A number, or constants that are not written out."""
-        if jnp.issubdtype(jnp.result_type(constant), jax.dtypes.prng_key) or np.size(constant) > 1:
+        kind = jnp.result_type(constant)
+        is_real = any(jnp.issubdtype(kind, of) for of in (jnp.bool_, jnp.integer, jnp.floating))
+        if not is_real or np.size(constant) != 1:
             return self.node("constants", settings=str(id(constant)))
         return self.node("number", detail=np.asarray(constant).item())
 

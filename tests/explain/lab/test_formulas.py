@@ -41,6 +41,8 @@ W = {"w": jax.ShapeDtypeStruct((3, 2), jnp.float32)}
         (lambda p, x: p["w"][:, 0] @ (x + x), ("a[:, 0] @ (b + b)",)),
         (lambda p, x: jnp.where(x > 1, x, 0.0), ("where(a > 1, a, 0)",)),
         (lambda p, x: jnp.split(x, 3)[1], ("split(a)[1]",)),
+        (lambda p, x: x * jnp.array([1.0, 2, 3]) * jnp.inf, ("a · constants · ∞",)),
+        (lambda p, x: jnp.real(jnp.exp(1j * x)), ("real(exp(constants · a))",)),
         (
             lambda p, x: jnp.exp(jnp.tanh(x * 3 + 1)) / jnp.sum(jnp.exp(jnp.tanh(x * 3 + 1))),
             ("p = exp(tanh(a · 3 + 1))", "p / sum(p)"),
