@@ -154,7 +154,7 @@ def keep_lab(run: Run, most: int = 5_000_000) -> None:
     except Exception as error:
         run.log(f"No lab.html: {type(error).__name__}: {error}")
         return
-    if len(page) > most:
-        run.log(f"No lab.html, which would have {len(page):,} bytes: jnn explain {run.folder}")
+    if (size := len(page.encode())) > most:
+        run.log(f"No lab.html, which would have {size:,} bytes: jnn explain {run.folder}")
         return
     write_text(run.folder / "lab.html", page)
