@@ -61,7 +61,7 @@ def find(name: str) -> Term:
     wanted = " ".join(name.split()).casefold()
     if wanted in known:
         return terms()[known[wanted]]
-    alike = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7) if wanted else []
+    alike = difflib.get_close_matches(wanted, known, n=3, cutoff=0.65) if wanted else []
     within = [term.casefold() for term in terms() if wanted and wanted in term.casefold()]
     names = list(dict.fromkeys(known[term] for term in [*within, *alike]))[:5]
     remedy = f"Did you mean {', '.join(names)}?" if names else "`jnn glossary` lists them."
