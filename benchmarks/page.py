@@ -13,12 +13,11 @@ HERE = Path(__file__).parent
 RESULTS, PAGE, PICTURE = HERE / "results", HERE / "README.md", HERE / "results" / "ratios.svg"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 LIBRARIES = {
-    name
+    name: [way for way, own in workload.ways.items() if own.make.startswith("peers.")]
     for name, workload in WORKLOADS.items()
-    if all(way.make.startswith("peers.") for way in workload.ways.values())
-    and not name.startswith("flags_")
+    if "jnn" in workload.ways and workload.ways["jnn"].make.startswith("peers.")
 }
-"""The workloads that compare libraries, not parts of jnn; they are in the picture."""
+"""The workloads that compare libraries, not parts of jnn, with their ways: those of the picture."""
 QUIET = 0.1  # cores; with others busier than that, a table says so
 
 
@@ -118,9 +117,9 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
     ways = dict.fromkeys(
         way
         for each in shown.values()
-        for result in each.values()
+        for workload, result in each.items()
         for way in result["ways"]
-        if way != "jnn"
+        if way != "jnn" and way in LIBRARIES[workload]
     )
     figure = Figure((1.5 + 5 * len(found), 1.6 + 0.3 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
@@ -130,7 +129,7 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
             points = [
                 (own["ratio"], rows.index(workload))
                 for workload, result in each.items()
-                if (own := result["ways"].get(way))
+                if (own := result["ways"].get(way)) and way in LIBRARIES[workload]
             ]
             if points:
                 x, y = zip(*points, strict=True)

@@ -135,6 +135,17 @@ def test_the_page_shows_the_results():
     assert page.page(text, page.results()) == text
 
 
+def test_the_picture_has_each_training_step_and_no_part_of_it():
+    found = page.results()
+    (panel, *_) = page.picture(found).axes
+    rows = {label.get_text() for label in panel.get_yticklabels()}
+    assert {"mlp", "cnn", "resnet18", "lstm", "gru", "gpt_s", "gpt_m", "mlps_32"} <= rows
+    assert not rows & {"guard", "convolution", "import", "compile_mlp", "flags_mlp"}
+    lines = {line.get_label() for line in panel.lines}
+    assert {"torch", "jnn, many steps"} <= lines
+    assert not {line for line in lines if "products alone" in line}
+
+
 def test_a_result_that_is_kept_brings_the_page_up_to_date(tmp_path, monkeypatch):
     for name, path in {"RESULTS": "", "PAGE": "README.md", "PICTURE": "ratios.svg"}.items():
         monkeypatch.setattr(page, name, tmp_path / path)
