@@ -107,7 +107,9 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
 
     shown = {
         name: {
-            workload: result
+            workload: {
+                way: own for way, own in result["ways"].items() if way in LIBRARIES[workload]
+            }
             for workload, result in each["workloads"].items()
             if workload in LIBRARIES and len(result["ways"]) > 1
         }
@@ -115,11 +117,7 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
     }
     rows = list(dict.fromkeys(workload for each in shown.values() for workload in each))
     ways = dict.fromkeys(
-        way
-        for each in shown.values()
-        for workload, result in each.items()
-        for way in result["ways"]
-        if way != "jnn" and way in LIBRARIES[workload]
+        way for each in shown.values() for own in each.values() for way in own if way != "jnn"
     )
     figure = Figure((1.5 + 5 * len(found), 1.6 + 0.3 * len(rows)), layout="constrained")
     panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
@@ -127,9 +125,9 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
     for panel, (name, each) in zip(panels, shown.items(), strict=True):
         for i, way in enumerate(ways):
             points = [
-                (own["ratio"], rows.index(workload))
-                for workload, result in each.items()
-                if (own := result["ways"].get(way)) and way in LIBRARIES[workload]
+                (own[way]["ratio"], rows.index(workload))
+                for workload, own in each.items()
+                if way in own
             ]
             if points:
                 x, y = zip(*points, strict=True)
