@@ -167,9 +167,8 @@ def as_over(count: int, gradient: Callable) -> Callable:
     """The function that `over` makes for ``count`` devices, computed on one."""
 
     def whole(params, state, batch, key):
-        parts = jax.tree.map(lambda leaf: leaf.reshape(count, -1, *leaf.shape[1:]), batch)
         of_parts = jax.vmap(_of_part(gradient), (None, None, 0, None), axis_name=AXIS)
-        every = of_parts(params, state, parts, key)
+        every = of_parts(params, state, cut(batch, count), key)
         return jax.tree.map(lambda leaf: leaf[0], every)
 
     return whole
@@ -189,6 +188,11 @@ def _of_part(gradient: Callable) -> Callable:
         return (loss, (jax.tree.map(mean, state), metrics)), slope
 
     return of_part
+
+
+def cut(batch: Any, parts: int) -> Any:
+    """A batch in equal parts on a new first axis."""
+    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
 
 
 def check_divided(batch: Any, parts: int, by: str, divided: str) -> None:

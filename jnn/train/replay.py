@@ -22,10 +22,10 @@ from jnn.not_finite import Origin, origin
 from jnn.sharding import gathered
 from jnn.tags import capture
 from jnn.train.config import TrainingConfig
-from jnn.train.devices import AXIS, as_over
+from jnn.train.devices import AXIS, as_over, cut
 from jnn.train.loop import compiled
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import Objective, cut, leaf_names, objective_key, slope
+from jnn.train.step import Objective, leaf_names, objective_key, slope
 from jnn.train.task import Task, Transfer, learning, start
 
 

@@ -19,7 +19,7 @@ from jnn.errors import mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
-from jnn.train.devices import check_divided, over
+from jnn.train.devices import check_divided, cut, over
 from jnn.train.state import LossScale, TrainState
 from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
 
@@ -225,11 +225,6 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
         return (loss, (state, metrics)), divided(total, whole_weight)
 
     return gradient
-
-
-def cut(batch: Any, parts: int) -> Any:
-    """A batch in equal parts on a new first axis."""
-    return jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), batch)
 
 
 def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
