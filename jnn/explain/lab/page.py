@@ -83,17 +83,20 @@ def page_data(subject: Subject, compiled: Program) -> dict[str, Any]:
     params, outputs = jax.tree.leaves((subject.params, subject.state)), compiled.answers
     kind, classes, target = answer_kind(subject, outputs)
     precision, paths = _precision(params), [value.path for value in compiled.values]
-    made = zip((*outputs, *compiled.values), compiled.formulas, strict=True)
-    told = {value: {"formula": formula and formula._asdict()} for value, formula in made}
+    told = [formula and formula._asdict() for formula in compiled.formulas]
+    of_outputs, of_values = told[: len(outputs)], told[len(outputs) :]
     return {
         "kind": kind,
         "classes": list(classes),
         "target": None if target is None else _scaling(target),
         "input": _input(subject),
-        "answers": [{**value._asdict(), "factors": 0, **told[value]} for value in outputs],
+        "answers": [
+            {**value._asdict(), "factors": 0, "formula": formula}
+            for value, formula in zip(outputs, of_outputs, strict=True)
+        ],
         "values": [
-            {**value._asdict(), "factors": value.factors, **told[value]}
-            for value in compiled.values
+            {**value._asdict(), "factors": value.factors, "formula": formula}
+            for value, formula in zip(compiled.values, of_values, strict=True)
         ],
         "scaled": [
             {"path": path, "n": math.prod((*value.stacks, value.factors))}

@@ -19,7 +19,8 @@ from jax.extend import core
 
 from jnn._jaxprs import REMATS, callee, scan_counts
 from jnn.errors import mistake
-from jnn.explain.lab.formulas import Formula, formulas
+from jnn.explain.lab.formula_text import Formula
+from jnn.explain.lab.formulas import formulas
 from jnn.explain.lab.values import Value, describe
 from jnn.model import Model
 from jnn.paths import path_name
