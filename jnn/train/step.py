@@ -98,7 +98,7 @@ def make_step(
             objective, train_state, batch, accumulate=accumulate, divide=divide
         )
         metrics = {name: value for name, value in metrics.items() if name != WEIGHT}
-        squares = [_square(leaf) for leaf in jax.tree.leaves(gradient)]
+        squares = [_square(leaf, of_many=not guarded) for leaf in jax.tree.leaves(gradient)]
         value_fn = lambda params: objective(params, train_state.state, batch, key)[0]
         # what line searches (lbfgs) ask for
         seen = {"value": loss, "grad": gradient, "value_fn": value_fn}
@@ -276,14 +276,23 @@ def _wide(leaf: jax.Array) -> Any:
     return jnp.promote_types(leaf.dtype, jnp.float32)
 
 
-def _square(leaf: jax.Array) -> jax.Array:
+def _square(leaf: jax.Array, *, of_many: bool = False) -> jax.Array:
     """The sum of squares, as a product, which XLA computes faster on a CPU.
 
     Over all axes as they are: flattened, an array that is split over devices would be gathered.
+
+    Kernels with an axis for members are summed for each output first, and ``of_many`` others too:
+    then alone a CPU sums the gradients of many networks as the product of their shared batch leaves
+    them, members beside outputs, and makes no copy in the order of the params. 32 MLPs take 1.15 in
+    place of 1.23 times as long as plain JAX under ``jax.vmap``, 1.29 in place of 1.47 by
+    `jnn.ensemble` (two cores). A single MLP of 784-1024-1024-10 would take 1.15 in place of 1.10.
     """
-    axes = tuple(range(leaf.ndim))
-    over_all = ((axes, axes), ((), ()))
-    return jax.lax.dot_general(leaf, leaf, over_all, preferred_element_type=_wide(leaf))
+    inputs = (leaf.ndim - 2,)
+    by_output = leaf.ndim > 2 or (of_many and leaf.ndim == 2)
+    axes = inputs if by_output and jax.default_backend() == "cpu" else tuple(range(leaf.ndim))
+    others = tuple(axis for axis in range(leaf.ndim) if axis not in axes)
+    along = ((axes, axes), (others, others))
+    return jnp.sum(jax.lax.dot_general(leaf, leaf, along, preferred_element_type=_wide(leaf)))
 
 
 def finite_leaves(tree: Any) -> jax.Array:

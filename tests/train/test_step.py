@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jnn
-from jnn.train import in_memory, init_train_state, make_step, make_steps, seed_key
+from jnn.train import TrainState, in_memory, init_train_state, make_step, make_steps, seed_key
 from jnn.train.step import leaf_names
 from tests.train.same import assert_same_bits
 
@@ -56,6 +56,24 @@ def test_step_is_the_update_of_optax(data):
     np.testing.assert_allclose(metrics["gradient_norm"], norm, rtol=FLOAT32)
     assert int(new.step) == 1
     assert bool(metrics["finite"])
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_norm_is_over_leaves_of_any_shape(guarded, dtype):
+    shapes = [(), (5,), (3, 4), (2, 3, 4), (2, 3, 3, 4), (2, 0, 3), (0,)]
+    draw = np.random.default_rng(0).normal
+    params = {str(shape): jnp.asarray(draw(size=shape), dtype) for shape in shapes}
+
+    def objective(params, state, batch, key):  # its gradient is params
+        squares = [jnp.sum(jnp.float32(leaf) ** 2) for leaf in params.values()]
+        return sum(squares) / 2, (state, {})
+
+    optimizer = optax.sgd(0.1)
+    train_state = TrainState(jnp.int32(0), params, {}, optimizer.init(params), seed_key(0))
+    _, metrics = jax.jit(make_step(objective, optimizer, guarded=guarded))(train_state, None)
+    squares = [np.sum(np.asarray(leaf, np.float64) ** 2) for leaf in params.values()]
+    np.testing.assert_allclose(metrics["gradient_norm"], np.sqrt(sum(squares)), rtol=FLOAT32)
 
 
 def test_a_step_without_guard_is_the_same_where_all_is_finite_and_is_taken_where_not(data):
