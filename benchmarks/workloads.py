@@ -174,6 +174,7 @@ def _compiling(name: str) -> Workload:
 def _many(name: str, about: str, ways: Mapping[str, Way]) -> Workload:
     of_jnn = {
         "jnn": Way("peers.of_jnn:vmapped", (name,)),
+        "jnn sweep, each on its batch": Way("peers.of_jnn:swept", (name,), {}, works.STEPS),
         "jnn.ensemble": Way("peers.of_jnn:ensemble", (name,)),
     }
     return Workload(f"a step of {works.MEMBERS} {about}", of_jnn | dict(ways))
@@ -219,6 +220,7 @@ WORKLOADS = {
         "MLPs 784-64-10, batch 64",
         {
             "JAX alone, vmap": Way("peers.jax_alone:mlp", (works.MLP_OF_MANY, works.MEMBERS)),
+            "JAX alone, vmap, each on its batch": Way("peers.jax_alone:mlps_apart"),
             **_peers("torch", "mlps"),
         },
     ),

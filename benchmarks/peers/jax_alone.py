@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -37,9 +38,14 @@ def ready(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Ca
     return lambda: step.lower(held, x, label).compile()
 
 
-def training(init: Callable, logits_of: Callable, x, label, members: int = 0) -> Call:
-    """Steps of Adam, one call each; with members, of all under ``jax.vmap``."""
-    step, held, x, label = _prepared(init, logits_of, x, label, members)
+def training(
+    init: Callable, logits_of: Callable, x, label, members: int = 0, *, shared: bool = True
+) -> Call:
+    """Steps of Adam, one call each; with members, of all under ``jax.vmap``.
+
+    They see the same batch, or, where it is not ``shared``, each one of its own.
+    """
+    step, held, x, label = _prepared(init, logits_of, x, label, members, shared)
     kept = [held]
 
     def call():
@@ -49,13 +55,15 @@ def training(init: Callable, logits_of: Callable, x, label, members: int = 0) ->
     return call
 
 
-def _prepared(init: Callable, logits_of: Callable, x, label, members: int):
+def _prepared(init: Callable, logits_of: Callable, x, label, members: int, shared: bool = True):
     """The step, what it updates, and its batch."""
     optimizer = optax.adam(works.LEARNING_RATE)
     step, start = step_of(logits_of, optimizer), lambda key: _with_state(optimizer, init(key))
     key = jax.random.key(0)
     if members:
-        step, start = jax.vmap(step, (0, None, None)), jax.vmap(start)
+        axis = None if shared else 0
+        step, start = jax.vmap(step, (0, axis, axis)), jax.vmap(start)
+        x, label = (x, label) if shared else (jnp.stack([a] * members) for a in (x, label))
         key = jax.random.split(key, members)
     step, x, label = jax.jit(step, donate_argnums=0), jnp.asarray(x), jnp.asarray(label)
     return step, jax.jit(start)(key), x, label
@@ -79,6 +87,11 @@ def perceptron(params, x):
     for i in range(len(params)):
         x = (jax.nn.relu(x) if i else x) @ params[str(i)]["w"] + params[str(i)]["b"]
     return x
+
+
+def mlps_apart() -> Call:
+    """A step of many MLPs, each on a batch of its own."""
+    return mlp(works.MLP_OF_MANY, works.MEMBERS, partial(training, shared=False))
 
 
 def mlp(work: works.Perceptron, members: int = 0, make: Callable = training) -> Call:

@@ -21,6 +21,8 @@ from jnn.decoding.generate import generate
 from jnn.decoding.sampling import GREEDY
 from jnn.losses import cross_entropy
 from jnn.train import (
+    Task,
+    TrainingConfig,
     compile_program,
     device_mesh,
     in_memory,
@@ -30,6 +32,7 @@ from jnn.train import (
     on_each,
     seed_key,
 )
+from jnn.train.sweep import make_epoch, over_members
 
 Call = Callable[[], Any]
 
@@ -214,5 +217,26 @@ def vmapped(name: str) -> Call:
     def call():
         kept[0], metrics = steps(kept[0], batch)
         return metrics["loss"]
+
+    return call
+
+
+def swept(name: str) -> Call:
+    """An epoch of all networks, as `jnn sweep` has it, on batches drawn from memory."""
+    model, x, label = member(name)
+    arrays = {
+        "x": np.tile(x, (works.STEPS, *[1] * (x.ndim - 1))),
+        "label": np.tile(label, works.STEPS),
+    }
+    task = Task(model, objective_of(model), in_memory(arrays, len(x)), x[:1])
+    config = TrainingConfig(learning_rate=works.LEARNING_RATE, warmup=0.0, schedule="constant")
+    begin, epoch = make_epoch(task, config)
+    traced = {"learning_rate": jnp.full(works.MEMBERS, works.LEARNING_RATE)}
+    kept = [jax.jit(jax.vmap(begin))(jax.random.split(seed_key(0), works.MEMBERS), traced)]
+    advance = over_members(epoch, kept[0].train_state.params)
+
+    def call():
+        kept[0], row = advance(kept[0], traced, task.feed.data)
+        return row["train/loss"]
 
     return call

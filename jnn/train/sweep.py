@@ -238,13 +238,7 @@ def _together(
         if getattr(first, name) > 0
     }
     members = jax.jit(jax.vmap(begin))(*_spread((keys, traced)))
-    params = members.train_state.params
-    convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
-    advance = jax.jit(
-        _over_members(epoch, one_by_one=convolutions and jax.default_backend() == "cpu"),
-        donate_argnums=0,
-        compiler_options=compiler_options(convolutions=convolutions),
-    )
+    advance = over_members(epoch, members.train_state.params)
     rows: list[dict[str, Any]] = []
     identity = {"configs": plain(configs), "data": task.feed.identity, **precision()}
     now = conditions()
@@ -301,13 +295,22 @@ def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
     return kept_by(task.best, task.lowest, step, best if task.lowest else -best)
 
 
-def _over_members(epoch: Callable, *, one_by_one: bool) -> Callable:
-    """``epoch`` for all members: vmapped, or one by one, as convolutions are faster on a CPU."""
-    if one_by_one:
-        return lambda members, traced, data: jax.lax.map(
-            lambda member: epoch(*member, data), (members, traced)
-        )
-    return jax.vmap(epoch, in_axes=(0, 0, None))
+def over_members(epoch: Callable, params: Any) -> Callable:
+    """``(members, traced, data) -> members, row``: an `epoch` of all members, compiled.
+
+    Under ``jax.vmap``, or one by one, as convolutions are faster on a CPU.
+    """
+    convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
+
+    def one_by_one(members, traced, data):
+        return jax.lax.map(lambda member: epoch(*member, data), (members, traced))
+
+    in_sequence = convolutions and jax.default_backend() == "cpu"
+    return jax.jit(
+        one_by_one if in_sequence else jax.vmap(epoch, in_axes=(0, 0, None)),
+        donate_argnums=0,
+        compiler_options=compiler_options(convolutions=convolutions),
+    )
 
 
 def _spread(tree: Any) -> Any:
