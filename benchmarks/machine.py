@@ -1,10 +1,18 @@
 """The machine that a result was measured on, and its peak."""
 
+import contextlib
+import json
 import os
 import platform
 import re
+import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +21,31 @@ from jnn import processor
 
 LIBRARIES = ("jax", "jaxlib", "numpy", "optax", "flax", "torch", "equinox", "dm-haiku", "keras")
 SIDE, TRIES = 2048, 5  # of the product that is taken for the peak
+IS_INTEL = "int mkl_serv_intel_cpu_true(void) { return 1; }"
+
+
+@contextlib.contextmanager
+def fast_mkl() -> Iterator[None]:
+    """Processes that start within it have the fast path of MKL on AMD processors, too.
+
+    MKL, which PyTorch multiplies with, keeps it for Intel's. A library that answers its question is
+    preloaded, where there is a C compiler to make it. A product of 64 x 256 and 256 x 1024 takes
+    0.73 of the time, a step of gpt_s 0.88 (AMD EPYC with AVX-512).
+    """
+    compiler = shutil.which("cc")
+    if "AMD" not in processor.model() or not compiler:
+        yield
+        return
+    with TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
+        library = Path(folder) / "is_intel.so"
+        command = [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
+        subprocess.run(command, input=IS_INTEL, text=True, check=True)
+        before = os.environ.get("LD_PRELOAD")
+        os.environ["LD_PRELOAD"] = " ".join(filter(None, [before, str(library)]))
+        undo.callback(os.environ.pop, "LD_PRELOAD")
+        if before:
+            undo.callback(os.environ.__setitem__, "LD_PRELOAD", before)
+        yield
 
 
 def describe() -> dict[str, Any]:
@@ -24,7 +57,7 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: number for name in LIBRARIES if (number := _version(name))},
-        "peak_gflops": {name: round(rate) for name, rate in peaks().items()},
+        "peak_gflops": _peaks_of_a_process(),
     }
 
 
@@ -34,6 +67,16 @@ def slug() -> str:
     kind = next((short for name, short in kinds.items() if name in processor.instructions()), "")
     words = re.sub(r"\(\w+\)|[^a-z0-9]+", "-", f"{processor.model()} {kind}".lower())
     return re.sub("-+", "-", words).strip("-")
+
+
+def _peaks_of_a_process() -> dict[str, int]:
+    """The `peaks`, rounded, in a process of their own, which may have `fast_mkl`."""
+    command = [sys.executable, "-m", "benchmarks.machine"]
+    printed = subprocess.run(
+        command, cwd=Path(__file__).parents[1], capture_output=True, check=True
+    )
+    rates = json.loads(printed.stdout.splitlines()[-1])
+    return {name: round(rate) for name, rate in rates.items()}
 
 
 def peaks() -> dict[str, float]:
@@ -70,3 +113,7 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+if __name__ == "__main__":
+    print(json.dumps(peaks()))

@@ -1,8 +1,4 @@
-"""PyTorch, eager, with its fused optimizer and attention.
-
-On AMD processors its MKL takes a slow path unless LD_PRELOAD holds a library that defines ``int
-mkl_serv_intel_cpu_true(void) { return 1; }``.
-"""
+"""PyTorch, eager, with its fused optimizer and attention."""
 
 import itertools
 from collections.abc import Callable
