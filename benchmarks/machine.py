@@ -36,16 +36,16 @@ def fast_mkl() -> Iterator[None]:
     if "AMD" not in processor.model() or not compiler:
         yield
         return
-    with TemporaryDirectory() as folder, contextlib.ExitStack() as undo:
+    with TemporaryDirectory() as folder:
         library = Path(folder) / "is_intel.so"
         command = [compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)]
         subprocess.run(command, input=IS_INTEL, text=True, check=True)
-        before = os.environ.get("LD_PRELOAD")
-        os.environ["LD_PRELOAD"] = " ".join(filter(None, [before, str(library)]))
-        undo.callback(os.environ.pop, "LD_PRELOAD")
-        if before:
-            undo.callback(os.environ.__setitem__, "LD_PRELOAD", before)
-        yield
+        before = os.environ.get("LD_PRELOAD", "")
+        os.environ["LD_PRELOAD"] = f"{before} {library}".strip()
+        try:
+            yield
+        finally:
+            os.environ["LD_PRELOAD"] = before
 
 
 def describe() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -183,6 +184,24 @@ def test_the_file_of_a_processor_is_named_by_its_model_and_instructions(monkeypa
     monkeypatch.setattr(machine.processor, "model", lambda: "Intel(R) Xeon(R) Processor @ 2.00GHz")
     monkeypatch.setattr(machine.processor, "instructions", lambda: frozenset({"avx2", "avx512f"}))
     assert machine.slug() == "intel-xeon-processor-2-00ghz-avx512"
+
+
+def test_mkl_is_told_that_a_processor_of_amd_is_fast(monkeypatch, tmp_path):
+    compiler = tmp_path / "cc"
+    compiler.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(machine.processor, "model", lambda: "AMD EPYC")
+    for before in ("", "libc.so.6"):
+        monkeypatch.setenv("LD_PRELOAD", before)
+        with machine.fast_mkl():
+            *others, library = os.environ["LD_PRELOAD"].split()
+            assert Path(library).read_text() == machine.IS_INTEL
+        assert " ".join(others) == before == os.environ.get("LD_PRELOAD", "")
+        assert not Path(library).exists()
+    monkeypatch.setattr(machine.processor, "model", lambda: "Intel(R) Xeon(R)")
+    with machine.fast_mkl():
+        assert os.environ.get("LD_PRELOAD", "") == before
 
 
 @pytest.mark.slow
