@@ -52,6 +52,14 @@ def devices_of_examples() -> int:
     return _parts_of_a_batch() or 1
 
 
+def on_one_cpu() -> bool:
+    """Whether a program is for a CPU, and no mesh is known that it is divided over.
+
+    For forms that are faster there, and of which devices would send each other parts.
+    """
+    return jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().empty
+
+
 def _parts_of_a_batch() -> int:
     """Those of the mesh that layers know, 0 without one."""
     mesh = jax.sharding.get_abstract_mesh()

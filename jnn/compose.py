@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnn.activations import with_examples
+from jnn.activations import on_one_cpu, with_examples
 from jnn.errors import JnnError, mistake
 from jnn.functions import as_model, check_keeps_apart, identity, looks_across
 from jnn.integers import check_integer
@@ -387,7 +387,7 @@ def _computed_once(y: Any, params: Any) -> Any:
     """
     is_float = lambda leaf: jnp.issubdtype(leaf.dtype, jnp.floating)
     floats = [leaf for leaf in jax.tree.leaves(params) if is_float(leaf) and leaf.size]
-    if not floats or jax.default_backend() != "cpu":
+    if not floats or not on_one_cpu():
         return y
     first = jax.lax.stop_gradient(floats[0][(0,) * floats[0].ndim])
     one = jnp.where(jnp.isnan(first), first, 1)
