@@ -292,6 +292,12 @@ WORKLOADS = {
     "pooling_overlapping": _parts(
         "gradient of max pooling, 3x3, strides of 2", "pooling:gradient", "jnn, lax", 3, 2, 1
     ),
+    "dropout": _parts(
+        "dropout of 32 x 64 x 128", "draws:dropout", "jnn, jax.random", (32, 64, 128)
+    ),
+    "dropout_weights": _parts(
+        "dropout of 8 x 4 x 256 x 256", "draws:dropout", "jnn, jax.random", (8, 4, 256, 256)
+    ),
     "order": Workload(
         "20 batches of 128 out of 48,000",
         {form: Way("parts.batches:order", (form, 48_000)) for form in ("jnn", "sorting")},

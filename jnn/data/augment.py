@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 from jnn.data.checks import check_fraction
 from jnn.errors import mistake
 from jnn.integers import as_number, check_integer, spelled
+from jnn.threefry import unrolled
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -45,7 +46,7 @@ def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> ja
     """Each image mirrored left to right with ``probability``."""
     check_fraction("random_flip", "probability", probability, with_ends=True)
     _image_shape(x, "random_flip")
-    flip = jax.random.bernoulli(key, probability, (*x.shape[:-3], 1, 1, 1))
+    flip = jax.random.bernoulli(unrolled(key), probability, (*x.shape[:-3], 1, 1, 1))
     return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x)
 
 
@@ -71,8 +72,8 @@ def random_crop(
     margins = ((0, 0), (padding, padding), (padding, padding), (0, 0))
     images = jnp.pad(x.reshape(-1, height, width, channels), margins)
     top_key, left_key = jax.random.split(key)
-    top = jax.random.randint(top_key, (len(images),), 0, room[0] + 1)
-    left = jax.random.randint(left_key, (len(images),), 0, room[1] + 1)
+    top = jax.random.randint(unrolled(top_key), (len(images),), 0, room[0] + 1)
+    left = jax.random.randint(unrolled(left_key), (len(images),), 0, room[1] + 1)
     window = lambda image, i, j: jax.lax.dynamic_slice(image, (i, j, 0), (rows, columns, channels))
     return jax.vmap(window)(images, top, left).reshape(*x.shape[:-3], rows, columns, channels)
 
@@ -140,7 +141,7 @@ def random_affine(
         raise mistake("random_affine", got=got, expected=expected)
 
     def within(key: jax.Array, limit: float, *axes: int) -> jax.Array:
-        return jax.random.uniform(key, (*x.shape[:-3], *axes), jnp.float32, -limit, limit)
+        return jax.random.uniform(unrolled(key), (*x.shape[:-3], *axes), jnp.float32, -limit, limit)
 
     angle_key, zoom_key, shift_key = jax.random.split(key, 3)
     angle, shift = within(angle_key, math.radians(degrees)), within(shift_key, pixels, 2)
@@ -166,7 +167,7 @@ def cutout(key: jax.Array, x: jax.Array, *, size: int) -> jax.Array:
 
 def _erased(key: jax.Array, leading: tuple[int, ...], length: int, size: int) -> jax.Array:
     """(..., length) bool: the ``size`` places around a random one of ``length``."""
-    start = jax.random.randint(key, (*leading, 1), 0, length) - size // 2
+    start = jax.random.randint(unrolled(key), (*leading, 1), 0, length) - size // 2
     place = jnp.arange(length).reshape((1,) * len(leading) + (length,))
     return (place >= start) & (place < start + size)
 
@@ -196,7 +197,7 @@ def mixup(
             expected="equally many examples and alpha > 0",
         )
     order_key, weight_key = jax.random.split(key)
-    partner = jax.random.permutation(order_key, len(x))
+    partner = jax.random.permutation(unrolled(order_key), len(x))
     weight = jax.random.beta(weight_key, alpha, alpha, (len(x),), jnp.float32)
 
     def mix(a: jax.Array) -> jax.Array:

@@ -17,6 +17,7 @@ import numpy as np
 from jnn.data.checks import check_arrays, check_float32
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.threefry import unrolled
 
 _ROUNDS = 8
 """Rounds of mixing; with 4, a handful of examples are not equally likely at each position."""
@@ -87,7 +88,7 @@ def _shuffled(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
 def _walk(
     key: jax.Array, position: jax.Array, size: jax.Array, mask: jax.Array, shift: jax.Array
 ) -> jax.Array:
-    odd, offset = jax.random.bits(key, (2, _ROUNDS), jnp.uint32)
+    odd, offset = jax.random.bits(unrolled(key), (2, _ROUNDS), jnp.uint32)
     odd = odd | np.uint32(1)
 
     def mix(x):

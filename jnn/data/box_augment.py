@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jnn.data.checks import check_fraction
 from jnn.errors import mistake
 from jnn.model import where
+from jnn.threefry import unrolled
 
 
 def random_flip(
@@ -60,7 +61,7 @@ def random_symmetry(
 
 
 def _choose(key, probability, changed, same):
-    is_changed = jax.random.bernoulli(key, probability, same[0].shape[:-3])
+    is_changed = jax.random.bernoulli(unrolled(key), probability, same[0].shape[:-3])
     return where(is_changed, changed[0], same[0]), where(is_changed, changed[1], same[1])
 
 

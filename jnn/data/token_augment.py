@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.data.checks import check_fraction
+from jnn.threefry import unrolled
 
 
 def random_replace(
@@ -30,5 +31,5 @@ def random_replace(
     [1, 1, 0]
     """
     check_fraction("random_replace", "rate", rate, with_ends=True)
-    is_replaced = jax.random.bernoulli(key, rate, tokens.shape)
+    is_replaced = jax.random.bernoulli(unrolled(key), rate, tokens.shape)
     return jnp.where(is_replaced if mask is None else is_replaced & mask, replacement, tokens)

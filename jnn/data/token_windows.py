@@ -15,6 +15,7 @@ from jnn.data.checks import check_int32
 from jnn.data.tokenizers.record import Tokenizer
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.threefry import unrolled
 
 
 def check_long(tokens: ArrayLike, least: int, caller: str) -> np.ndarray:
@@ -50,7 +51,7 @@ def random_windows(
     ((2, 5), True)
     """
     key = jax.random.fold_in(key, step)
-    starts = jax.random.randint(key, (batch_size,), 0, len(tokens) - length, jnp.int32)
+    starts = jax.random.randint(unrolled(key), (batch_size,), 0, len(tokens) - length, jnp.int32)
     return _cut(tokens, starts, length)
 
 

@@ -9,6 +9,7 @@ from jnn.errors import mistake
 from jnn.layers.checks import check_fraction, check_positive
 from jnn.precision import numerics
 from jnn.tags import tag
+from jnn.threefry import unrolled
 
 
 def dot_product_attention(
@@ -106,7 +107,7 @@ def attend(
         logits = jnp.where(_of_rank(mask, logits.ndim), logits, -jnp.inf)
     weights = tag(softmax(logits), "weights")
     if dropout > 0 and key is not None:
-        is_kept = jax.random.bernoulli(key, 1 - dropout, weights.shape)
+        is_kept = jax.random.bernoulli(unrolled(key), 1 - dropout, weights.shape)
         weights = jnp.where(is_kept, weights / (1 - dropout), 0)
     y = weights.astype(v.dtype).reshape(n, H // G * T, S) @ v.reshape(n, S, v.shape[-1])
     return y.reshape(*batch, H, T, v.shape[-1])

@@ -14,6 +14,7 @@ from jnn.errors import mistake
 from jnn.integers import as_number, spelled
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.model import Model, pointwise, required_key
+from jnn.threefry import unrolled
 
 ALPHA = -1.7580993408473766
 """The limit of SELU at minus infinity, ``-scale alpha``: equation 14 of Klambauer et al. 2017."""
@@ -96,7 +97,7 @@ def alpha_dropout(rate: float) -> Model:
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
 
     def drop(key, x):
-        is_kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+        is_kept = jax.random.bernoulli(unrolled(key), 1 - rate, x.shape)
         return a * jnp.where(is_kept, x, ALPHA) - a * rate * ALPHA
 
     return _drawing("alpha_dropout", rate, drop)
@@ -119,7 +120,7 @@ def gaussian_noise(standard_deviation: float) -> Model:
             got=f"standard_deviation={spelled(standard_deviation)}",
             expected="a number >= 0",
         )
-    draw = lambda key, x: x + scale * jax.random.normal(key, x.shape, x.dtype)
+    draw = lambda key, x: x + scale * jax.random.normal(unrolled(key), x.shape, x.dtype)
     return _drawing("gaussian_noise", scale, draw)
 
 
@@ -136,7 +137,8 @@ def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: i
                 expected=f"at least {rank} axes",
                 remedy="rank is that of one example.",
             )
-        return jnp.where(jax.random.bernoulli(key, 1 - rate, drawn(x.shape)), x / (1 - rate), 0)
+        is_kept = jax.random.bernoulli(unrolled(key), 1 - rate, drawn(x.shape))
+        return jnp.where(is_kept, x / (1 - rate), 0)
 
     return _drawing(caller, rate, drop)
 

@@ -1,0 +1,84 @@
+"""Draws of `jnn.threefry`: the reference is `jax.random` with the plain key."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jnn.threefry import unrolled
+
+KEY = jax.random.key(7)
+DRAWS = {
+    "normal": lambda key: jax.random.normal(key, (5, 3)),
+    "truncated_normal": lambda key: jax.random.truncated_normal(key, -2, 2, (5, 3)),
+    "bernoulli": lambda key: jax.random.bernoulli(key, 0.3, (50,)),
+    "randint": lambda key: jax.random.randint(key, (50,), 0, 1000),
+    "permutation": lambda key: jax.random.permutation(key, 50),
+    "split": lambda key: jax.random.key_data(jax.random.split(key, (2, 3))),
+    "fold_in": lambda key: jax.random.key_data(jax.random.fold_in(key, 3)),
+}
+
+
+def draw_bits(key):
+    return jax.random.bits(key, (4,))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32"])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (7,), (3, 0, 2), (2, 3, 4, 5), (70_000,)])
+def test_bits_are_those_of_jax(shape, dtype):
+    drawn = jax.random.bits(unrolled(KEY), shape, dtype)
+    expected = jax.random.bits(KEY, shape, dtype)
+    assert drawn.dtype == expected.dtype
+    assert np.array_equal(drawn, expected)
+
+
+def test_bits_of_64_are_those_of_jax():
+    with jax.enable_x64(True):
+        drawn = jax.random.bits(unrolled(KEY), (3, 5), "uint64")
+        assert np.array_equal(drawn, jax.random.bits(KEY, (3, 5), "uint64"))
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_are_those_of_jax(name):
+    draw = DRAWS[name]
+    for form in (draw, jax.jit(draw)):
+        assert np.array_equal(form(unrolled(KEY)), form(KEY))
+
+
+def test_each_of_several_keys_has_its_own_draws():
+    keys, draw = jax.random.split(KEY, (2, 3)), DRAWS["normal"]
+    drawn = jax.vmap(jax.vmap(lambda key: draw(unrolled(key))))(keys)
+    assert np.array_equal(drawn, jax.vmap(jax.vmap(draw))(keys))
+
+
+def test_bits_that_depend_on_how_many_they_are_are_those_of_jax():
+    with jax.threefry_partitionable(False):
+        drawn = jax.random.bits(unrolled(KEY), (3, 5))
+        assert np.array_equal(drawn, jax.random.bits(KEY, (3, 5)))
+
+
+def test_more_draws_than_a_word_counts_are_left_to_jax():
+    for shape in [(2**16, 2**16), (2**32,)]:
+        draw = partial(jax.random.bits, shape=shape)
+        assert jax.eval_shape(lambda key, draw=draw: draw(unrolled(key)), KEY).shape == shape
+
+
+@pytest.mark.parametrize("key", [jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
+def test_other_keys_are_left_as_they_are(key):
+    assert unrolled(key) is key
+
+
+def test_the_hash_is_in_the_program_and_not_in_a_loop():
+    text = lambda f: jax.jit(f).lower(KEY).as_text()
+    assert "stablehlo.while" in text(draw_bits)
+    assert "stablehlo.while" not in text(lambda key: draw_bits(unrolled(key)))
+
+
+def test_programs_with_sizes_that_are_symbols_draw():
+    (n,) = jax.export.symbolic_shape("n")
+    x = jax.ShapeDtypeStruct((n,), jnp.float32)
+    draw = lambda x: jax.random.bits(unrolled(KEY), x.shape)
+    exported = jax.export.export(jax.jit(draw))(x)
+    assert np.array_equal(exported.call(jnp.ones(9)), jax.random.bits(KEY, (9,)))
