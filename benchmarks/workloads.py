@@ -212,6 +212,12 @@ WORKLOADS = {
     "lstm": _recurrent("lstm", 4),
     "gru": _recurrent("gru", 3),
     "gpt_s": _gpt("gpt_s", works.GPT_S),
+    "gpt_s_dropout": _training(
+        "gpt_s_dropout",
+        "a step of gpt_s with dropout of 0.1",
+        _peers("torch", "gpt", works.GPT_S_DROPOUT),
+        _of_gpt(works.GPT_S_DROPOUT),
+    ),
     "gpt_m": _gpt("gpt_m", works.GPT_M),
     "generation_1": _writing(1),
     "generation_32": _writing(32),

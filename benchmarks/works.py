@@ -34,6 +34,7 @@ class GPT(NamedTuple):
     length: int
     batch: int
     vocabulary: int = 65
+    dropout: float = 0.0
 
 
 MLP = Perceptron((784, 1024, 1024, 10), 128)
@@ -42,6 +43,7 @@ MEMBERS = 32
 MLP_OF_MANY = Perceptron((784, 64, 10), 64)
 RECURRENT = Recurrent()
 GPT_S = GPT(4, 128, 4, 64, 32)
+GPT_S_DROPOUT = GPT_S._replace(dropout=0.1)
 GPT_M = GPT(6, 384, 6, 256, 12)
 CHANNELS, HIDDEN = (32, 64), 128  # of cnn: two 3x3 convolutions, a 2x2 pooling, a hidden layer
 CHANNELS_OF_MANY = (8, 16)  # of each of many: a convolution and a pooling, twice

@@ -118,6 +118,7 @@ def decoder(work: works.GPT, length: int = 0) -> jnn.Model:
             depth=work.depth,
             heads=work.heads,
             use_bias=False,
+            dropout=work.dropout,
             unroll=True,
         )
     )
@@ -134,6 +135,10 @@ NETWORKS = {
     "lstm": (partial(recurrent, jnn.lstm), partial(works.characters, works.RECURRENT)),
     "gru": (partial(recurrent, jnn.gru), partial(works.characters, works.RECURRENT)),
     "gpt_s": (partial(decoder, works.GPT_S), partial(works.characters, works.GPT_S)),
+    "gpt_s_dropout": (
+        partial(decoder, works.GPT_S_DROPOUT),
+        partial(works.characters, works.GPT_S_DROPOUT),
+    ),
     "gpt_m": (partial(decoder, works.GPT_M), partial(works.characters, works.GPT_M)),
 }
 """The model of each workload, and its data for a number of batches."""

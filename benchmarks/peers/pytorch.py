@@ -139,7 +139,7 @@ class Block(nn.Module):
 
     def __init__(self, work: works.GPT):
         super().__init__()
-        d, self.heads = work.width, work.heads
+        d, self.heads, self.dropout = work.width, work.heads, nn.Dropout(work.dropout)
         self.norms = nn.ModuleList([nn.LayerNorm(d, bias=False) for _ in range(2)])
         self.qkv, self.merge = nn.Linear(d, 3 * d, bias=False), nn.Linear(d, d, bias=False)
         self.up, self.down = nn.Linear(d, 4 * d, bias=False), nn.Linear(4 * d, d, bias=False)
@@ -152,9 +152,12 @@ class Block(nn.Module):
         if memory is not None:
             memory[0][:, :, at : at + t], memory[1][:, :, at : at + t] = k, v
             k, v = memory[0][:, :, : at + t], memory[1][:, :, : at + t]
-        y = functional.scaled_dot_product_attention(q, k, v, is_causal=memory is None)
-        x = x + self.merge(y.transpose(1, 2).reshape(b, t, d))
-        return x + self.down(functional.gelu(self.up(self.norms[1](x)), approximate="tanh"))
+        rate = self.dropout.p if self.training else 0.0
+        attend = functional.scaled_dot_product_attention
+        y = attend(q, k, v, dropout_p=rate, is_causal=memory is None)
+        x = x + self.dropout(self.merge(y.transpose(1, 2).reshape(b, t, d)))
+        y = functional.gelu(self.up(self.norms[1](x)), approximate="tanh")
+        return x + self.dropout(self.down(y))
 
 
 class GPT(nn.Module):
@@ -165,18 +168,19 @@ class GPT(nn.Module):
         d = work.width
         self.token, self.place = nn.Embedding(work.vocabulary, d), nn.Embedding(work.length + 1, d)
         self.blocks = nn.ModuleList([Block(work) for _ in range(work.depth)])
-        self.norm = nn.LayerNorm(d, bias=False)
+        self.norm, self.dropout = nn.LayerNorm(d, bias=False), nn.Dropout(work.dropout)
 
     def forward(self, tokens, memories=None, at=0):
         """The logits."""
         x = self.token(tokens) + self.place(torch.arange(at, at + tokens.shape[1]))
+        x = self.dropout(x)
         for i, block in enumerate(self.blocks):
             x = block(x, memories and memories[i], at)
         return functional.linear(self.norm(x), self.token.weight)
 
 
 def gpt(work: works.GPT) -> Call:
-    """A step of gpt_s and gpt_m."""
+    """A step of gpt_s, with dropout too, and of gpt_m."""
     return training(GPT(work), *works.characters(work))
 
 
