@@ -200,7 +200,8 @@ def fit(
             recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = compiled(step, feed, train_state)
-        data = feed.read(child_key(train_state.key, "batches"), at)
+        key = child_key(train_state.key, "batches")
+        data = feed.read(key, at)
         while at < steps and not ledger.done:
             started, count = time.perf_counter(), min(pace, steps - at)
             if evaluate or on_evaluate:
@@ -213,7 +214,6 @@ def fit(
             recorder.stepped(at + len(rows), len(rows), seconds, rows[-1] if rows else {})
             at = _log(rows, at, log_every, ledger, recorder)
             if trouble:
-                key = child_key(train_state.key, "batches")
                 batch = partial(feed.batch_of, piece, key, jnp.int32(at))
                 train_state = _skip(train_state, trouble, ledger, skip_bad, recorder, kept, batch)
                 at = _log([{}], at, log_every, ledger, recorder)
@@ -300,12 +300,19 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     if not train_state.step.is_fully_addressable:  # each process reads all metrics
         of_metrics = train_state.step.sharding
+    key = child_key(train_state.key, "batches")  # made here: its hash takes a tenth of compilation
+
+    def batch_of(held, _, at):
+        data, key = held
+        return feed.batch_of(data, key, at)
+
     steps = jax.jit(
-        make_steps(step, feed.batch_of, feed.most_steps),
+        make_steps(step, batch_of, feed.most_steps),
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
     )
-    return compile_program(steps.lower(train_state, feed.data, jnp.int32(1)))
+    program = compile_program(steps.lower(train_state, (feed.data, key), jnp.int32(1)))
+    return lambda train_state, data, count: program(train_state, (data, key), count)
 
 
 def _next_pace(pace: int, seconds: float, most: int) -> int:

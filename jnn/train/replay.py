@@ -67,7 +67,8 @@ def replay(
     train_state = jax.tree.map(jnp.copy, train_state)
     since, train_state = restored(folder / "checkpoints", train_state, before=step)
     dispatch, feed, at = compiled(one, task.feed, train_state), task.feed, since
-    data = feed.read(child_key(train_state.key, "batches"), at)
+    key = child_key(train_state.key, "batches")
+    data = feed.read(key, at)
     while at < step - 1:
         count = min(feed.most_steps, step - 1 - at)
         train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
@@ -75,7 +76,6 @@ def replay(
             train_state = train_state._replace(step=train_state.step + 1)
         at = int(train_state.step)
     piece, before = next(data), jax.tree.map(jnp.copy, train_state)
-    key = child_key(train_state.key, "batches")
     batch = jax.jit(feed.batch_of)(piece, key, train_state.step)
     after, metrics = dispatch(train_state, piece, jnp.int32(1))
     row = {name: values[0].item() for name, values in jax.device_get(metrics).items()}
