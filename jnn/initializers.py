@@ -20,7 +20,6 @@ axes are the inputs and outputs of one position, and fan-in = in x window. PyTor
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +28,6 @@ from jax.nn.initializers import constant, normal, ones, truncated_normal, unifor
 
 from jnn.errors import mistake
 from jnn.integers import as_number
-from jnn.threefry import unrolled
 
 __all__ = [
     "constant",
@@ -86,8 +84,7 @@ def variance_scaling(
         fan_in, fan_out = (math.prod(shape) / shape[axis] for axis in (out_axis, in_axis))
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
         deviation = jnp.sqrt(jnp.asarray(scale / max(1, fan), dtype))
-        drawn = draws[distribution](unrolled(key), (math.prod(shape),), dtype)
-        return (deviation * drawn).reshape(shape)
+        return (deviation * draws[distribution](key, (math.prod(shape),), dtype)).reshape(shape)
 
     return init
 
@@ -182,8 +179,7 @@ def symmetric_uniform(bound: float) -> Init:
     """
     if (number := as_number(bound)) is not None and not number > 0:
         raise mistake("symmetric_uniform", got=f"bound={bound}", expected="a number > 0")
-    draw = partial(jax.random.uniform, minval=-bound, maxval=bound)
-    return lambda key, shape, dtype=float: draw(unrolled(key), shape, dtype)
+    return lambda key, shape, dtype=float: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 def torch_uniform(in_axis: int = -2, out_axis: int = -1) -> Init:
@@ -261,9 +257,9 @@ def sparse(sparsity: float, stddev: float = 0.01) -> Init:
             raise mistake("sparse", got=f"shape {tuple(shape)}", expected="a matrix (in, out)")
         values_key, order_key = jax.random.split(key)
         position = jnp.broadcast_to(jnp.arange(shape[0])[:, None], shape)
-        order = jax.random.permutation(unrolled(order_key), position, axis=0, independent=True)
+        order = jax.random.permutation(order_key, position, axis=0, independent=True)
         is_kept = order >= math.ceil(sparsity * shape[0])
-        values = jnp.asarray(stddev, dtype) * jax.random.normal(unrolled(values_key), shape, dtype)
+        values = jnp.asarray(stddev, dtype) * jax.random.normal(values_key, shape, dtype)
         return jnp.where(is_kept, values, 0)
 
     return init

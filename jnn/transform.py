@@ -14,7 +14,6 @@ from jnn.integers import check_integer
 from jnn.masks import following
 from jnn.model import Carry, Model, Params, child_key, no_memory, reader, streams
 from jnn.paths import check_expression, path_name
-from jnn.threefry import unrolled
 
 
 def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> Model:
@@ -293,7 +292,7 @@ def lora(model: Model | Callable, rank: int, paths: str = ".*kernel") -> Model:
                 )
             *first, inputs, outputs = leaf.shape
             draws = child_key(key, path_name(path))
-            down = jax.random.normal(unrolled(draws), (*first, inputs, rank), leaf.dtype)
+            down = jax.random.normal(draws, (*first, inputs, rank), leaf.dtype)
             up = jnp.zeros((*first, rank, outputs), leaf.dtype)
             return {"down": down * inputs**-0.5, "up": up}
 
