@@ -11,6 +11,7 @@ from jnn.explain.lab.answer import answer_kind
 from jnn.explain.lab.subject import Subject
 from jnn.explain.lab.values import Value
 from jnn.train import Preparation
+from tests.explain.lab.engine import Engine
 
 EXAMPLE = jax.ShapeDtypeStruct((6,), np.float32)
 
@@ -33,3 +34,16 @@ def test_logits_of_classes_and_numbers_in_a_unit():
     assert kind((3,), classes)[0] == "values"
     target = Scaling(np.zeros(1), np.ones(1))
     assert kind((1,), Preparation(EXAMPLE, target=target)) == ("numbers", (), target)
+
+
+@pytest.mark.parametrize(
+    ("path", "number", "told"),
+    [
+        ("score", 2, "How sure the model is of object 3"),
+        ("label", 0, "The class of object 1"),
+        ("box", 5, "The top edge of object 2, in pixels"),
+        ("box", 3, "The bottom edge of object 1, in pixels"),
+    ],
+)
+def test_a_number_of_detected_objects_is_told(path, number, told):
+    assert Engine("boxes_answer.js").value(f"ofObject('{path}', {number})") == told

@@ -7,6 +7,14 @@ import { bars } from "./answers.js";
 import { paint } from "./picture_input.js";
 
 const WIDTH = 224;
+const EDGES = ["left", "top", "right", "bottom"];
+
+/** What a number of detected objects is, by the path of its array and its number there. */
+export function ofObject(path, number) {
+  if (path === "score") return `How sure the model is of object ${number + 1}`;
+  if (path === "label") return `The class of object ${number + 1}`;
+  return `The ${EDGES[number % 4]} edge of object ${Math.floor(number / 4) + 1}, in pixels`;
+}
 
 /** The part of the page with the boxes above a confidence, which a slider chooses. */
 export class BoxesAnswer {

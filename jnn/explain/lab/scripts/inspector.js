@@ -3,6 +3,7 @@
 import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 import { isFloat } from "./arrays.js";
+import { ofObject } from "./boxes_answer.js";
 import { control, partInWords } from "./control.js";
 import { gradientNodes } from "./gradient_view.js";
 import { Making } from "./making.js";
@@ -71,7 +72,9 @@ export class Inspector {
     return () => {
       const copies = stacks(value);
       const copy = copies > 1 ? `, copy ${figure.stack + 1} of ${copies}` : "";
-      where.textContent = `${inWords(value, cell, figure.shape)}${copy}`;
+      where.textContent = this.isOfObject(value)
+        ? ""
+        : `${inWords(value, cell, figure.shape)}${copy}`;
       const x = figure.data[figure.shape.at(tile, row, column)];
       number.textContent = short(x, 6);
       unit.textContent = this.meaning(value, x, figure.shape.at(tile, row, column));
@@ -96,10 +99,17 @@ export class Inspector {
       const token = this.page.tokenizer.text(place % value.shape.at(-1));
       return `Of the next token “${visible(token)}”`;
     }
+    if (this.isOfObject(value)) return ofObject(value.path, place);
     if (kind !== "numbers") return "";
     const [mean, deviation] = [target.mean, target.deviation].map((all) => all[place % all.length]);
     const y = short(x * deviation + mean, 5);
     return `In the unit of the target: ${short(x, 5)} × ${short(deviation, 5)} + ${short(mean, 5)} = ${y}`;
+  }
+
+  /** Whether a value is an answer about detected objects, whose numbers are told by these. */
+  isOfObject(value) {
+    const { answers, kind } = this.page.lab;
+    return kind === "boxes" && answers.includes(value);
   }
 
   /** What the glossary says of a value. */
