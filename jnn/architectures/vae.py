@@ -32,7 +32,6 @@ from jnn.layers.dense import dense
 from jnn.layers.embedding import embedding
 from jnn.layers.subpixel import depth_to_space
 from jnn.model import Model, required_key
-from jnn.threefry import unrolled
 from jnn.wiring import Run, wired
 
 
@@ -96,7 +95,7 @@ def vae(config: VAEConfig) -> Model:
 def _draw(params, state, x, *, key=None, train=False, mask=None):
     if not train:
         return x["mean"], state
-    noise = jax.random.normal(unrolled(required_key(key, "vae")), x["mean"].shape, x["mean"].dtype)
+    noise = jax.random.normal(required_key(key, "vae"), x["mean"].shape, x["mean"].dtype)
     return x["mean"] + jnp.exp(0.5 * x["log_variance"]) * noise, state
 
 

@@ -28,7 +28,6 @@ from jnn.generative import diffusion
 from jnn.losses import binary_cross_entropy, gaussian_kl_divergence, squared_error
 from jnn.losses.adversarial import Adversarial, gradient_penalty
 from jnn.model import Model, child_key
-from jnn.threefry import unrolled
 
 Cast = Callable[[Model], Model]
 """Applied to each model, such as `jnn.cast`, which computes it in bfloat16."""
@@ -77,7 +76,7 @@ def adversarial(
 
     def read(batch, key):
         shape = len(batch["label"]), config.noise
-        noise = jax.random.normal(unrolled(child_key(key, "noise")), shape)
+        noise = jax.random.normal(child_key(key, "noise"), shape)
         return {"noise": noise, "label": batch["label"]}
 
     def objective(params, state, batch, key):
@@ -94,7 +93,7 @@ def adversarial(
         scores, new_d_state = score(params, *both)
         d_loss = jnp.mean(loss.discriminator(*jnp.split(scores, 2)))
         if penalty:
-            mix = jax.random.uniform(unrolled(child_key(key, "mix")), label.shape)
+            mix = jax.random.uniform(child_key(key, "mix"), label.shape)
             real_or_fake = lambda image: score(params, image, label)[0]
             d_loss += penalty * jnp.mean(gradient_penalty(real_or_fake, real, constant(fake), mix))
         g_loss = jnp.mean(loss.generator(score(constant(params), fake, label)[0]))
@@ -160,7 +159,7 @@ def diffusing(
     def noised(batch, key):
         """Images, the noise in them, and the input that they become."""
         x, count = _to_signed(batch["image"]), batch["label"].shape
-        keys = [unrolled(child_key(key, name)) for name in ("noise", "time", "label")]
+        keys = [child_key(key, name) for name in ("noise", "time", "label")]
         noise, t = jax.random.normal(keys[0], x.shape), jax.random.uniform(keys[1], count)
         is_unlabelled = jax.random.bernoulli(keys[2], unlabelled, count)
         label = jnp.where(is_unlabelled, config.classes, batch["label"])

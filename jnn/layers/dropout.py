@@ -120,7 +120,7 @@ def gaussian_noise(standard_deviation: float) -> Model:
             got=f"standard_deviation={spelled(standard_deviation)}",
             expected="a number >= 0",
         )
-    draw = lambda key, x: x + scale * jax.random.normal(unrolled(key), x.shape, x.dtype)
+    draw = lambda key, x: x + scale * jax.random.normal(key, x.shape, x.dtype)
     return _drawing("gaussian_noise", scale, draw)
 
 

@@ -33,7 +33,6 @@ from jnn.explain import style
 from jnn.layers.checks import check_positive
 from jnn.precision import numerics
 from jnn.tags import capture, intervene
-from jnn.threefry import unrolled
 
 Logits = Callable[[jax.Array], jax.Array]
 
@@ -69,8 +68,7 @@ def smooth_grad(
     check_positive("smooth_grad", samples=samples)
     _check(f, x, target)
     deviation = noise * (jnp.max(x) - jnp.min(x))
-    noisy = lambda key: x + deviation * jax.random.normal(unrolled(key), x.shape, x.dtype)
-    at = lambda key: gradient(f, noisy(key), target)
+    at = lambda key: gradient(f, x + deviation * jax.random.normal(key, x.shape, x.dtype), target)
     return jnp.mean(jax.lax.map(at, jax.random.split(key, samples), batch_size=AT_ONCE), axis=0)
 
 
