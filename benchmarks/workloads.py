@@ -27,6 +27,8 @@ FLAGS = (
     "xla_cpu_experimental_ynn_fusion_type=-individual_convolution",
 )
 """What XLA's compiler for CPUs may be told, of what could make training faster."""
+SAMPLING = {"all": "a token", "top_k": "one of 50 tokens", "top_p": "a token of a nucleus of 0.9"}
+"""How a token is drawn."""
 PEERS = {
     "jnn": "of_jnn",
     "JAX alone": "jax_alone",
@@ -304,6 +306,14 @@ WORKLOADS = {
     "dropout_weights": _parts(
         "dropout of 8 x 4 x 256 x 256", "draws:dropout", "jnn, jax.random", (8, 4, 256, 256)
     ),
+    **{
+        f"sampling_{kind}": Workload(
+            f"20 draws of {about}, vocabulary 50,257",
+            {form: Way("parts.sampling:draws", (form, kind, 1, 50_257)) for form in ("jnn", "JAX")},
+            0.0,
+        )
+        for kind, about in SAMPLING.items()
+    },
     "order": Workload(
         "20 batches of 128 out of 48,000",
         {form: Way("parts.batches:order", (form, 48_000)) for form in ("jnn", "sorting")},

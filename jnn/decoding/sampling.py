@@ -67,8 +67,36 @@ def sample(
     if seen is not None and sampling.repetition_penalty != 1:
         logits = penalize_repetition(logits, seen, sampling.repetition_penalty)
     if sampling.temperature == 0:
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-    return jax.random.categorical(key, adjusted(logits, sampling), axis=-1).astype(jnp.int32)
+        return _first_largest(logits)
+    return _drawn(key, adjusted(logits, sampling))
+
+
+VECTOR = 16
+"""XLA for CPUs computes in vectors what has a multiple of so many elements, or half of it."""
+
+
+def _drawn(key: jax.Array, logits: jax.Array) -> jax.Array:
+    """An index of each row with the probabilities of its logits, as `jax.random.categorical` draws.
+
+    A single row is filled up with what is never drawn: of 50,257 logits, no multiple of `VECTOR`, a
+    draw takes 0.5 in place of 2.8 ms (two cores).
+    """
+    V = logits.shape[-1]
+    if logits.size == V:
+        fill = [*[(0, 0)] * (logits.ndim - 1), (0, -V % VECTOR)]
+        logits = jnp.pad(logits, fill, constant_values=-jnp.inf)
+    return _first_largest(logits + jax.random.gumbel(key, logits.shape, logits.dtype))
+
+
+def _first_largest(x: jax.Array) -> jax.Array:
+    """``argmax`` of each row, int32; of rows with a NaN the first one.
+
+    As two reductions, before which XLA for CPUs computes x by all cores: a draw for 32 rows of
+    8,192 logits takes 0.3 of the time of an ``argmax``, which computes it alone.
+    """
+    is_largest = (x == jnp.max(x, axis=-1, keepdims=True)) | jnp.isnan(x)
+    place = jax.lax.broadcasted_iota(jnp.int32, x.shape, x.ndim - 1)
+    return jnp.min(jnp.where(is_largest, place, x.shape[-1]), axis=-1)
 
 
 def adjusted(logits: jax.Array, sampling: Sampling) -> jax.Array:
@@ -100,7 +128,10 @@ def keep_top_k(logits: jax.Array, k: int) -> jax.Array:
     >>> keep_top_k(jnp.array([1.0, 3.0, 2.0]), 2).tolist()
     [-inf, 3.0, 2.0]
     """
-    least = jax.lax.top_k(logits, min(k, logits.shape[-1]))[0][..., -1:]
+    k = min(k, logits.shape[-1])
+    if jax.default_backend() == "cpu":
+        return _heaviest(logits, jnp.int32(1), k)
+    least = jax.lax.top_k(logits, k)[0][..., -1:]
     return jnp.where(logits < least, -jnp.inf, logits)
 
 
@@ -114,11 +145,43 @@ def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
     >>> keep_top_p(jnp.array([1.0, 2.0, 1.0]), 0.5).tolist()
     [-inf, 2.0, -inf]
     """
+    if jax.default_backend() == "cpu":
+        return _heaviest(logits, jax.nn.softmax(logits, axis=-1), p)
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probabilities = jax.nn.softmax(ordered, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
     least = jnp.min(jnp.where(before < p, ordered, jnp.inf), axis=-1, keepdims=True)
     return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def _heaviest(logits: jax.Array, weight: jax.Array, enough: float) -> jax.Array:
+    """The fewest largest logits whose weights sum to at least ``enough``, and those equal to them.
+
+    The least of them is found bit by bit, as the largest number that so many are not below: a pass
+    over the logits for each bit, without a sort. Of 50,257 logits it takes 0.5 to 1 ms, where a
+    sort takes 16 and ``jax.lax.top_k`` of jaxlib 0.10 as long (0.1 ms in 0.12; two cores).
+    """
+    ranks = _in_order(logits)
+    bits = 8 * ranks.dtype.itemsize
+
+    def narrow(i, least):
+        bit = jnp.left_shift(ranks.dtype.type(1), (bits - 1 - i).astype(ranks.dtype))
+        larger = least | bit
+        heavy = jnp.where(ranks >= larger[..., None], weight, 0).sum(axis=-1)
+        return jnp.where(heavy >= enough, larger, least)
+
+    least = jax.lax.fori_loop(0, bits, narrow, jnp.zeros(logits.shape[:-1], ranks.dtype))
+    return jnp.where(ranks < least[..., None], -jnp.inf, logits)
+
+
+def _in_order(x: jax.Array) -> jax.Array:
+    """Unsigned integers in the order of floats: their bits, all flipped where negative, else the
+    first.
+    """
+    unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
+    bits = jax.lax.bitcast_convert_type(jnp.where(x == 0, 0, x), unsigned)  # -0 is 0
+    first = unsigned.type(1 << (8 * x.dtype.itemsize - 1))
+    return jnp.where(bits < first, bits | first, ~bits)
 
 
 def keep_min_p(logits: jax.Array, p: float) -> jax.Array:

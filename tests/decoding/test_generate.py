@@ -159,6 +159,56 @@ def test_filters_keep_what_their_definitions_say(seed):
         assert set(np.flatnonzero(np.isfinite(found))) == set(np.flatnonzero(p >= 0.2 * p.max()))
 
 
+ROWS = {
+    "normal": np.random.default_rng(1).normal(size=(4, 1000)) * 3,
+    "equal": np.repeat([[2.0, -1.0, 0.5], [0.0, 0.0, 1.0]], 5, axis=1),
+    "zeros of both signs": [[0.0, -0.0, -1.0, 1e-30, -1e-30], [-0.0, 0.0, 0.0, -0.0, -2.0]],
+    "infinite": [[-np.inf, 1.0, -np.inf, 0.0], [-np.inf] * 4, [np.inf, 0.0, 1.0, 3e38]],
+    "one": [[3.0]],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("k", [1, 2, 3, 50, 5000])
+@pytest.mark.parametrize("rows", ROWS)
+def test_the_k_largest_are_those_of_a_sort(rows, k, dtype):
+    z = jnp.asarray(ROWS[rows], dtype)
+    least = np.sort(z, axis=-1)[:, ::-1][:, min(k, z.shape[-1]) - 1, None]
+    expected = np.where(np.asarray(z) < least, -np.inf, z)
+    assert np.array_equal(jax.jit(keep_top_k, static_argnums=1)(z, k), expected)
+
+
+@pytest.mark.parametrize("p", [1e-6, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("rows", ["normal", "equal", "one"])
+def test_the_nucleus_is_that_of_a_sort(rows, p):
+    z = np.asarray(ROWS[rows], np.float32)
+    probabilities = scipy.special.softmax(z.astype(np.float64), axis=-1)
+    above = [[row[row > x].sum() for x in row] for row in probabilities]  # those before it
+    expected = np.where(np.array(above) < p, z, -np.inf)
+    assert np.array_equal(jax.jit(keep_top_p, static_argnums=1)(z, p), expected)
+
+
+def test_filters_of_64_bits():
+    with jax.enable_x64(True):
+        z = jnp.array([1.0, 1.0 + 1e-12, 1.0 - 1e-12, -1.0])
+        assert np.isfinite(keep_top_k(z, 2)).tolist() == [True, True, False, False]
+        assert np.isfinite(keep_top_p(z, 0.4)).tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 1, 7), (1, 32), (3, 1000), (2, 3, 8)])
+def test_a_draw_is_that_of_jax(shape):
+    z = jax.random.normal(jax.random.key(1), shape)
+    for seed in range(20):
+        key = jax.random.key(seed)
+        expected = jax.random.categorical(key, z)
+        assert np.array_equal(jax.jit(sample, static_argnums=2)(key, z, Sampling()), expected)
+
+
+def test_the_most_probable_token_is_the_first_of_equal_ones():
+    z = np.array([[0, 2, 2], [-np.inf] * 3, [1, np.nan, np.nan], [np.inf, 0, np.inf]], np.float32)
+    assert sample(KEY, jnp.asarray(z), GREEDY).tolist() == np.argmax(z, axis=-1).tolist()
+
+
 def test_a_penalty_makes_a_token_that_occurred_less_likely():
     z, seen = np.array([1.5, -0.5, 2.0], np.float32), np.array([True, True, False])
     np.testing.assert_allclose(jax.jit(penalize_repetition)(z, seen, 2.0), [0.75, -1.0, 2.0])
