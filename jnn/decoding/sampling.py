@@ -128,10 +128,9 @@ def keep_top_k(logits: jax.Array, k: int) -> jax.Array:
     >>> keep_top_k(jnp.array([1.0, 3.0, 2.0]), 2).tolist()
     [-inf, 3.0, 2.0]
     """
-    k = min(k, logits.shape[-1])
-    if jax.default_backend() == "cpu":
-        return _heaviest(logits, jnp.int32(1), k)
-    least = jax.lax.top_k(logits, k)[0][..., -1:]
+    largest, _ = jax.lax.top_k(logits, min(k, logits.shape[-1]))
+    # for a slice of them jaxlib 0.10 sorts all logits on a CPU: 50,257 in 16 in place of 0.1 ms
+    least = jnp.min(largest, axis=-1, keepdims=True)
     return jnp.where(logits < least, -jnp.inf, logits)
 
 
@@ -146,7 +145,7 @@ def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
     [-inf, 2.0, -inf]
     """
     if jax.default_backend() == "cpu":
-        return _heaviest(logits, jax.nn.softmax(logits, axis=-1), p)
+        return _nucleus_by_bits(logits, p)
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probabilities = jax.nn.softmax(ordered, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
@@ -154,30 +153,27 @@ def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
     return jnp.where(logits < least, -jnp.inf, logits)
 
 
-def _heaviest(logits: jax.Array, weight: jax.Array, enough: float) -> jax.Array:
-    """The fewest largest logits whose weights sum to at least ``enough``, and those equal to them.
+def _nucleus_by_bits(logits: jax.Array, p: float) -> jax.Array:
+    """`keep_top_p` without a sort, which takes 16 ms for 50,257 logits on a CPU; this takes 1.
 
-    The least of them is found bit by bit, as the largest number that so many are not below: a pass
-    over the logits for each bit, without a sort. Of 50,257 logits it takes 0.5 to 1 ms, where a
-    sort takes 16 and ``jax.lax.top_k`` of jaxlib 0.10 as long (0.1 ms in 0.12; two cores).
+    The least logit of it is found bit by bit, as the largest number such that those not below it
+    have the probability p: a pass over the logits for each bit.
     """
-    ranks = _in_order(logits)
+    probabilities, ranks = jax.nn.softmax(logits, axis=-1), _in_order(logits)
     bits = 8 * ranks.dtype.itemsize
 
     def narrow(i, least):
         bit = jnp.left_shift(ranks.dtype.type(1), (bits - 1 - i).astype(ranks.dtype))
         larger = least | bit
-        heavy = jnp.where(ranks >= larger[..., None], weight, 0).sum(axis=-1)
-        return jnp.where(heavy >= enough, larger, least)
+        together = jnp.where(ranks >= larger[..., None], probabilities, 0).sum(axis=-1)
+        return jnp.where(together >= p, larger, least)
 
     least = jax.lax.fori_loop(0, bits, narrow, jnp.zeros(logits.shape[:-1], ranks.dtype))
     return jnp.where(ranks < least[..., None], -jnp.inf, logits)
 
 
 def _in_order(x: jax.Array) -> jax.Array:
-    """Unsigned integers in the order of floats: their bits, all flipped where negative, else the
-    first.
-    """
+    """Unsigned integers in the order of floats: their bits, all flipped if negative, else the first."""
     unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
     bits = jax.lax.bitcast_convert_type(jnp.where(x == 0, 0, x), unsigned)  # -0 is 0
     first = unsigned.type(1 << (8 * x.dtype.itemsize - 1))
