@@ -173,7 +173,7 @@ def _nucleus_by_bits(logits: jax.Array, p: float) -> jax.Array:
 
 
 def _in_order(x: jax.Array) -> jax.Array:
-    """Unsigned integers in the order of floats: their bits, all flipped if negative, else the first."""
+    """Unsigned integers in the order of floats: all bits flipped of negatives, else the first."""
     unsigned = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
     bits = jax.lax.bitcast_convert_type(jnp.where(x == 0, 0, x), unsigned)  # -0 is 0
     first = unsigned.type(1 << (8 * x.dtype.itemsize - 1))
