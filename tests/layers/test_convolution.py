@@ -65,12 +65,12 @@ def draw(shape, seed=0):
 
 @st.composite
 def geometries(draw):
-    """Convolutions of small sizes in one or two axes of space, with every setting."""
-    rank, groups = draw(st.integers(1, 2)), draw(st.sampled_from([1, 2, 4]))
+    """Convolutions of small sizes in one to three axes of space, with every setting."""
+    rank, groups = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 4]))
     each = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * rank))
     padding = tuple(zip(each(-1, 2), each(-1, 3), strict=True))
     geometry = Geometry(each(1, 3), padding, each(1, 2), each(1, 2), groups)
-    size, window = each(2, 6), each(1, 3)
+    size, window = each(2, 6 if rank < 3 else 3), each(1, 3)
     padded = [
         (n - 1) * b + 1 + low + high
         for n, b, (low, high) in zip(size, geometry.input_dilation, padding, strict=True)
@@ -183,6 +183,26 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
     assert form is getattr(bilinear_convolution, expected)
     plain = bilinear_convolution._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
     assert plain is bilinear_convolution._plain
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "groups", "expected"),
+    [
+        ((32, 28, 28, 64), (3, 3, 16, 64), 4, "_by_groups"),
+        ((32, 28, 28, 64), (3, 3, 1, 64), 64, "_depthwise"),
+        ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, "_by_slices"),
+        ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, "_plain"),  # no outputs
+    ],
+)
+def test_the_form_of_groups_and_volumes(x, kernel, groups, expected):
+    each = (1,) * (len(x) - 2)
+    geometry = Geometry(each, ((0, 0),) * len(each), each, each, groups)
+    assert bilinear_convolution._form(x, kernel, geometry) is getattr(
+        bilinear_convolution, expected
+    )
+    shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, kernel)]
+    found = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
+    assert found.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
 
 
 @pytest.mark.sampled(3)
