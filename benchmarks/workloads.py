@@ -287,6 +287,20 @@ WORKLOADS = {
     "convolution_depthwise": _parts(
         "value and gradients, 32 features, depthwise", "convolution:once", "jnn, lax", 32, 32, 32
     ),
+    "convolution_transposed": _parts(
+        "value and gradients of a transposed convolution, 64 -> 32 features",
+        "convolution:transposed",
+        "jnn, lax",
+        64,
+        32,
+    ),
+    "convolution_volume": _parts(
+        "value and gradients over three axes, 16 -> 16 features",
+        "convolution:volume",
+        "jnn, lax",
+        16,
+        16,
+    ),
     "convolution_members": Workload(
         "gradients of 16 small networks",
         {

@@ -48,6 +48,31 @@ def once(
     return partial(jax.jit(gradients(form, groups)), *operands(batch, channels, features, groups))
 
 
+def transposed(form: str, channels: int, features: int) -> Callable[[], Any]:
+    """Value and gradients of a transposed convolution, 4x4 with strides of 2, of 14x14."""
+    x = jax.random.normal(jax.random.key(0), (BATCH, SIDE // 2, SIDE // 2, channels))
+    kernel = jax.random.normal(jax.random.key(1), (4, 4, channels, features)) / 9
+    return _of_any(form, x, kernel, Geometry((1, 1), ((2, 2), (2, 2)), (2, 2), (1, 1), 1))
+
+
+def volume(form: str, channels: int, features: int) -> Callable[[], Any]:
+    """Value and gradients over three axes, 3x3x3, of 4 volumes of 16x16x16."""
+    x = jax.random.normal(jax.random.key(0), (4, 16, 16, 16, channels))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, channels, features)) / 9
+    each = (1, 1, 1)
+    return _of_any(form, x, kernel, Geometry(each, ((1, 1),) * 3, each, each, 1))
+
+
+def _of_any(form: str, x, kernel, geometry: Geometry) -> Callable[[], Any]:
+    orders = ("NHWC", "HWIO", "NHWC") if x.ndim == 4 else ("NDHWC", "DHWIO", "NDHWC")
+    forms = {
+        "jnn": lambda x, kernel: convolution(x, kernel, geometry),
+        "lax": lambda x, kernel: lax.conv_general_dilated(x, kernel, *geometry[:4], orders),
+    }
+    square = lambda x, kernel: jnp.mean(jnp.square(forms[form](x, kernel)))
+    return partial(jax.jit(jax.value_and_grad(square, argnums=(0, 1))), x, kernel)
+
+
 def in_a_loop(form: str, channels: int, features: int, groups: int = 1) -> Callable[[], Any]:
     """The gradients in ``lax.scan``, as in several training steps of one dispatch."""
     f = gradients(form, groups)
