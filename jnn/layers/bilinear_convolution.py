@@ -240,8 +240,9 @@ def _by_slices(x, kernel, geometry):
     Each has the slices of x that one tap of the window sees, or, where outputs are fewer than taps,
     all that one output sees.
     """
-    first, rest = zip(*((along[0], along[1:]) for along in geometry[:4]), strict=True)
-    (s, (low, high), b, d), inner = first, Geometry(*rest, geometry.groups)
+    strides, padding, input_dilation, dilation, groups = geometry
+    s, (low, high), b, d = strides[0], padding[0], input_dilation[0], dilation[0]
+    inner = Geometry(strides[1:], padding[1:], input_dilation[1:], dilation[1:], groups)
     x = lax.pad(
         x, jnp.zeros((), x.dtype), [(0, 0, 0), (low, high, b - 1), *[(0, 0, 0)] * (x.ndim - 2)]
     )
@@ -255,7 +256,7 @@ def _by_slices(x, kernel, geometry):
         return convolve(_merge(seen, 0), kernel[i]).astype(wide)
 
     def of_output(i):
-        seen = _split(x[:, i * s : i * s + (taps - 1) * d + 1 : d], geometry.groups)
+        seen = _split(x[:, i * s : i * s + (taps - 1) * d + 1 : d], groups)
         seen = _merge(jnp.moveaxis(seen, 1, -2))  # slices as channels of each group
         return convolve(_merge(seen), _merge(jnp.moveaxis(kernel, 0, -3), -3))
 
