@@ -29,9 +29,9 @@ def of_lax(x, kernel, groups=1):
 FORMS = {"jnn": of_jnn, "lax": of_lax}
 
 
-def gradients(form: str, groups: int = 1) -> Callable:
+def gradients(convolve: Callable) -> Callable:
     """Value and both gradients of the mean square of a convolution."""
-    square = lambda x, kernel: jnp.mean(jnp.square(FORMS[form](x, kernel, groups)))
+    square = lambda x, kernel: jnp.mean(jnp.square(convolve(x, kernel)))
     return jax.value_and_grad(square, argnums=(0, 1))
 
 
@@ -45,7 +45,8 @@ def once(
     form: str, channels: int, features: int, groups: int = 1, batch: int = BATCH
 ) -> Callable[[], Any]:
     """One call of the gradients."""
-    return partial(jax.jit(gradients(form, groups)), *operands(batch, channels, features, groups))
+    f = gradients(partial(FORMS[form], groups=groups))
+    return partial(jax.jit(f), *operands(batch, channels, features, groups))
 
 
 def transposed(form: str, channels: int, features: int) -> Callable[[], Any]:
@@ -69,13 +70,12 @@ def _of_any(form: str, x, kernel, geometry: Geometry) -> Callable[[], Any]:
         "jnn": lambda x, kernel: convolution(x, kernel, geometry),
         "lax": lambda x, kernel: lax.conv_general_dilated(x, kernel, *geometry[:4], orders),
     }
-    square = lambda x, kernel: jnp.mean(jnp.square(forms[form](x, kernel)))
-    return partial(jax.jit(jax.value_and_grad(square, argnums=(0, 1))), x, kernel)
+    return partial(jax.jit(gradients(forms[form])), x, kernel)
 
 
 def in_a_loop(form: str, channels: int, features: int, groups: int = 1) -> Callable[[], Any]:
     """The gradients in ``lax.scan``, as in several training steps of one dispatch."""
-    f = gradients(form, groups)
+    f = gradients(partial(FORMS[form], groups=groups))
 
     def descend(operands, _):
         return jax.tree.map(lambda a, g: a - 0.1 * g, operands, f(*operands)[1]), None

@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.model import child_key
 from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
@@ -33,7 +32,7 @@ from jnn.train.feed import Feed
 from jnn.train.recorder import Recorder
 from jnn.train.signals import stop_signals
 from jnn.train.state import TrainState
-from jnn.train.step import Step, leaf_names, make_steps
+from jnn.train.step import Step, batches_key, leaf_names, make_steps
 
 Evaluate = Callable[[Any, Any], Mapping[str, Any]]
 """``(params, state) -> {"validation/accuracy": ...}``"""
@@ -200,7 +199,7 @@ def fit(
             recorder.say(_few_steps(feed))
         with recorder.start(at, steps).compiling("the training step"):
             dispatch = compiled(step, feed, train_state)
-        key = child_key(train_state.key, "batches")
+        key = batches_key(train_state)
         data = feed.read(key, at)
         while at < steps and not ledger.done:
             started, count = time.perf_counter(), min(pace, steps - at)
@@ -300,7 +299,7 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     if not train_state.step.is_fully_addressable:  # each process reads all metrics
         of_metrics = train_state.step.sharding
-    key = child_key(train_state.key, "batches")  # made here: its hash takes a tenth of compilation
+    key = batches_key(train_state)  # made here: its hash takes a tenth of compilation
 
     def batch_of(held, _, at):
         data, key = held

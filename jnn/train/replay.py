@@ -17,7 +17,6 @@ import optax
 from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.integers import check_integer
-from jnn.model import child_key
 from jnn.not_finite import Origin, origin
 from jnn.sharding import gathered
 from jnn.tags import capture
@@ -25,7 +24,7 @@ from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, as_over, cut
 from jnn.train.loop import compiled
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import Objective, leaf_names, objective_key, slope
+from jnn.train.step import Objective, batches_key, leaf_names, objective_key, slope
 from jnn.train.task import Task, Transfer, learning, start
 
 
@@ -67,7 +66,7 @@ def replay(
     train_state = jax.tree.map(jnp.copy, train_state)
     since, train_state = restored(folder / "checkpoints", train_state, before=step)
     dispatch, feed, at = compiled(one, task.feed, train_state), task.feed, since
-    key = child_key(train_state.key, "batches")
+    key = batches_key(train_state)
     data = feed.read(key, at)
     while at < step - 1:
         count = min(feed.most_steps, step - 1 - at)

@@ -158,6 +158,11 @@ def objective_key(train_state: TrainState) -> jax.Array:
     return child_key(jax.random.fold_in(train_state.key, train_state.step), "objective")
 
 
+def batches_key(train_state: TrainState) -> jax.Array:
+    """The key of the batches, in all steps."""
+    return child_key(train_state.key, "batches")
+
+
 def slope(
     objective: Objective,
     train_state: TrainState,
@@ -347,7 +352,7 @@ def make_steps(
     def steps(train_state: TrainState, data: Any, count: jax.Array):
         @jax.jit  # traced once, for its shapes and for the loop
         def run(train_state):
-            batch = batch_of(data, child_key(train_state.key, "batches"), train_state.step)
+            batch = batch_of(data, batches_key(train_state), train_state.step)
             return step(train_state, batch)
 
         untaken = jax.tree.map(
