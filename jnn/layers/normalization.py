@@ -166,29 +166,36 @@ def _grouped(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check(x, params)
         mask = mask_of_elements(caller, x, mask)
-        number = groups or x.shape[-1]
-        h = real(numerics(x), mask).reshape(*x.shape[:-1], number, x.shape[-1] // number)
-        space_and_group = (*range(x.ndim - rank, x.ndim - 1), x.ndim)
-        is_real = None if mask is None else mask[..., None, None]
-        mean, variance, _ = moments(h, space_and_group, is_real)
-        y = standardize(h, mean, variance, epsilon).reshape(x.shape)
+        h = real(numerics(x), mask)
+        space = tuple(range(x.ndim - rank, x.ndim - 1))
+        is_real = None if mask is None else mask[..., None]
+        mean, variance, _ = moments(h, space, is_real, groups=groups)
+        y = standardize(h, mean, variance, epsilon)
         return affine(params, y).astype(x.dtype), state
 
     return Model(init, apply)
 
 
 def moments(
-    x: jax.Array, axes: tuple[int, ...], mask: jax.Array | None = None, axis_name=None
+    x: jax.Array,
+    axes: tuple[int, ...],
+    mask: jax.Array | None = None,
+    axis_name=None,
+    groups: int | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Mean, biased variance and number of values of ``x`` over ``axes``, kept with length one.
 
     ``axis_name`` is an axis of ``jax.vmap`` or ``jax.shard_map`` to reduce over too. ``mask`` has
-    the rank of x, and is True where a value counts; if none does, mean and variance are zero.
+    the rank of x, and is True where a value counts; if none does, mean and variance are zero. With
+    ``groups``, those of each group of neighbouring channels, at each of its channels.
     """
 
     def total(values):
         values = values if mask is None else jnp.where(mask, values, 0)
         values = jnp.sum(values, axes, keepdims=True)
+        if groups is not None:  # each channel first: a CPU adds neighbours one by one
+            of_groups = values.reshape(*values.shape[:-1], groups, -1).sum(-1)
+            values = jnp.repeat(of_groups, values.shape[-1] // groups, axis=-1)
         return values if axis_name is None else jax.lax.psum(values, axis_name)
 
     n = total(jnp.ones_like(x))
