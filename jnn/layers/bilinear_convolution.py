@@ -40,7 +40,9 @@ from jnn.precision import numerics
 from jnn.processor import instructions
 from jnn.sharding import BATCH
 
-MOST_TAPS = 64  # a sum over the window is unrolled, and compiles longer the larger it is
+FEW_CHANNELS, FEW_FEATURES = 4, 8
+MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
+MOST_OUTPUTS = 64  # of the gradient to a small kernel
 MOST_ROWS = 16  # of a large window, summed as one expression
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
 LEAST_CHUNK, MOST_CHUNKS = 16, 8  # channels of a chunk, and chunks, which are unrolled
@@ -150,17 +152,25 @@ def _form(x, kernel, geometry):
 
     Not by trial, so that a run repeats its bits on a machine.
     """
-    *window, channels, _ = kernel
-    if geometry.groups > 1 and channels == 1 and math.prod(window) <= MOST_TAPS:
-        return _depthwise
-    if len(window) > 2 and isinstance(x[1], int):  # no symbol, as in an export
-        return _by_slices if _sizes_of_outputs(x[1:-1], window, geometry)[0] > 0 else _plain
-    most = min(MOST_TAPS, math.prod(window) // FAR_MORE)
-    # of a small window, sizes are not compared: those of x may be symbols, as in an export
-    if channels and most and 0 < math.prod(_sizes_of_outputs(x[1:-1], window, geometry)) <= most:
-        is_depthwise = geometry.groups > 1 and x[0] == 1
-        return _by_outputs if is_depthwise else _form_of_gradient()
-    return _by_groups if geometry.groups > 1 else _plain
+    (N, *space, _), (*window, channels, features) = x, kernel
+    taps, groups = math.prod(window), geometry.groups
+    is_known = all(isinstance(n, int) for n in space)  # no symbols, as in an export
+    outputs = _sizes_of_outputs(space, window, geometry)
+    if not channels * taps or (is_known and min(outputs) < 1):
+        return _plain
+    if channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
+        return _of_few_channels
+    if is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
+        return _of_small_images
+    if is_known and len(window) > 2:
+        return _by_slices
+    if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
+        return _by_outputs if groups > 1 and N == 1 else _form_of_gradient()
+    if groups > 1:
+        return _by_groups
+    if features <= FEW_FEATURES and 1 < taps <= MOST_TERMS and max(geometry.strides) == 1:
+        return _of_few_features
+    return _plain
 
 
 def _form_of_gradient():
@@ -206,40 +216,81 @@ def _plain(x, kernel, geometry):
     )
 
 
-def _depthwise(x, kernel, geometry):
-    """The sum over the window of shifted x times a row of features, computed once.
+def _once(form):
+    """The form, with y as an array of its own.
 
-    XLA:CPU would compute the sum again within the mean of a normalization that follows, element by
-    element, in 15 times the time. It drops a barrier before it fuses, but no branch that it cannot
-    decide.
+    XLA:CPU would compute y again within a sum that follows, as the mean of a normalization is,
+    element by element, in 15 times the time. It drops a barrier before it fuses, but no branch that
+    it cannot decide.
     """
-    whole = functools.partial(_sum_over_window, geometry=geometry)
-    zeros = lambda x, kernel: jnp.zeros_like(whole(x, kernel))
-    return lax.cond(lax.optimization_barrier(True), whole, zeros, x, kernel)
+
+    @functools.wraps(form)
+    def computed(x, kernel, geometry):
+        whole = functools.partial(form, geometry=geometry)
+        zeros = lambda x, kernel: jnp.zeros_like(whole(x, kernel))
+        return lax.cond(lax.optimization_barrier(True), whole, zeros, x, kernel)
+
+    return computed
 
 
-def _sum_over_window(x, kernel, geometry):
-    strides, padding, input_dilation, dilation, groups = geometry
-    edges = [(low, high, d - 1) for (low, high), d in zip(padding, input_dilation, strict=True)]
-    x = lax.pad(
-        jnp.repeat(x, kernel.shape[-1] // groups, axis=-1),
-        jnp.zeros((), x.dtype),
-        [(0, 0, 0), *edges, (0, 0, 0)],
+def _padded(x, geometry):
+    """x ``(N, *space, C)`` with the zeros between its elements and around it."""
+    edges = zip(geometry.padding, geometry.input_dilation, strict=True)
+    config = [(0, 0, 0), *[(low, high, d - 1) for (low, high), d in edges], (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
+def _seen(x, tap, window, geometry):
+    """The elements of a padded x that one tap of the window sees, one for each output."""
+    axes = zip(x.shape[1:-1], tap, window, geometry.strides, geometry.kernel_dilation, strict=True)
+    return x[:, *[slice(i * d, i * d + n - (k - 1) * d, s) for n, i, k, s, d in axes]]
+
+
+@_once
+def _of_few_channels(x, kernel, geometry):
+    """The sum over window and channels of shifted x times a row of features."""
+    *window, channels, features = kernel.shape
+    x = jnp.repeat(
+        _split(_padded(x, geometry), geometry.groups), features // geometry.groups, axis=-2
     )
-    reach = [
-        n - (k - 1) * d for n, k, d in zip(x.shape[1:-1], kernel.shape, dilation, strict=False)
+
+    def products(*index):
+        *tap, channel = index
+        seen = _seen(x[..., channel], tap, window, geometry)
+        return numerics(seen) * numerics(kernel[index])
+
+    indices = itertools.product(*map(range, (*window, channels)))
+    return functools.reduce(jnp.add, itertools.starmap(products, indices)).astype(x.dtype)
+
+
+@_once
+def _of_few_features(x, kernel, geometry):
+    """The sum over the window of shifted products of x with the kernel, all of them as one."""
+    *window, channels, features = kernel.shape
+    rows = jnp.moveaxis(kernel.reshape(-1, channels, features), 0, 1)
+    products = _split(_product(x, rows.reshape(channels, -1)), len(rows[0]))
+    taps = itertools.product(*map(range, window))
+    seen = [
+        _seen(_padded(products[..., i, :], geometry), tap, window, geometry)
+        for i, tap in enumerate(taps)
     ]
+    return functools.reduce(jnp.add, seen).astype(x.dtype)
 
-    def tap(index):
-        window = [
-            slice(i * d, i * d + end, s)
-            for i, d, end, s in zip(index, dilation, reach, strides, strict=True)
-        ]
-        row = kernel[*index].reshape((1,) * (x.ndim - 1) + (-1,))
-        return numerics(x[:, *window]) * numerics(row)
 
-    taps = [tap(index) for index in itertools.product(*map(range, kernel.shape[:-2]))]
-    return functools.reduce(jnp.add, taps).astype(x.dtype)
+def _of_small_images(x, kernel, geometry):
+    """One product of all that each output sees, as a row, with the kernel."""
+    window, x = kernel.shape[:-2], _padded(x, geometry)
+    taps = itertools.product(*map(range, window))
+    rows = jnp.concatenate([_seen(x, tap, window, geometry) for tap in taps], axis=-1)
+    return _product(rows, kernel.reshape(-1, kernel.shape[-1])).astype(x.dtype)
+
+
+def _product(x, kernel):
+    """The product over the last axis of x, summed in float32 at least."""
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    return lax.dot_general(
+        x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
+    )
 
 
 def _by_outputs(x, kernel, geometry):

@@ -81,7 +81,7 @@ def geometries(draw):
             for n, k, d in zip(padded, window, geometry.kernel_dilation, strict=True)
         )
     )
-    inputs, outputs = draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 2]))
+    inputs, outputs = draw(st.sampled_from([1, 3, 5])), draw(st.sampled_from([1, 2]))
     return geometry, (2, *size, groups * inputs), (*window, inputs, groups * outputs)
 
 
@@ -186,17 +186,25 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
 
 
 @pytest.mark.parametrize(
-    ("x", "kernel", "groups", "expected"),
+    ("x", "kernel", "groups", "padding", "expected"),
     [
-        ((32, 28, 28, 64), (3, 3, 16, 64), 4, "_by_groups"),
-        ((32, 28, 28, 64), (3, 3, 1, 64), 64, "_depthwise"),
-        ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, "_by_slices"),
-        ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, "_plain"),  # no outputs
+        ((32, 28, 28, 64), (3, 3, 16, 64), 4, (0, 0), "_by_groups"),
+        ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "_of_few_features"),
+        ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "_plain"),
+        ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
+        ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "_plain"),
+        ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
+        ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
+        ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_plain"),  # no outputs
+        ((2, 2, 2, 8), (4, 4, 8, 4), 1, (0, 0), "_plain"),
+        ((2, 2, 2, 1), (4, 4, 1, 4), 1, (0, 0), "_plain"),
     ],
 )
-def test_the_form_of_groups_and_volumes(x, kernel, groups, expected):
+def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
     each = (1,) * (len(x) - 2)
-    geometry = Geometry(each, ((0, 0),) * len(each), each, each, groups)
+    geometry = Geometry(each, (padding,) * len(each), each, each, groups)
     assert bilinear_convolution._form(x, kernel, geometry) is getattr(
         bilinear_convolution, expected
     )
@@ -233,11 +241,9 @@ def test_vmap_is_a_loop(float64, axes, groups):
 
 def test_grouped_and_in_sequence_agree(float64):
     """What a CPU runs and what other devices run."""
-    from jnn.layers import bilinear_convolution
-
-    for groups in (1, 4):
+    for groups in (1, 2, 12):
         geometry = Geometry((2, 1), ((1, 1), (0, 1)), (1, 1), (1, 2), groups)
-        x, kernel = draw((3, 2, 5, 4, 4)), draw((3, 3, 2, 4 // groups, 8), seed=1)
+        x, kernel = draw((3, 2, 5, 4, 12)), draw((3, 3, 2, 12 // groups, 24), seed=1)
         grouped, in_sequence = (
             jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
             for f in (bilinear_convolution._grouped, bilinear_convolution._in_sequence)
@@ -311,7 +317,7 @@ def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
     loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
     step = lambda carry, _: (jax.grad(loss, (0, 1))(*carry), None)
     program = jax.jit(lambda *carry: jax.lax.scan(step, carry, length=2)[0])
-    inputs = [np.ones(shape, np.float32) for shape in ((2, 8, 8, 3), (3, 3, 3, 4))]
+    inputs = [np.ones(shape, np.float32) for shape in ((2, 8, 8, 16), (3, 3, 16, 16))]
     text = program.lower(*inputs).as_text()
     orders = set(re.findall(r"dim_numbers = (.*), window", text))
     assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
