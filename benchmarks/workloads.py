@@ -287,6 +287,22 @@ WORKLOADS = {
     "convolution_depthwise": _parts(
         "value and gradients, 32 features, depthwise", "convolution:once", "jnn, lax", 32, 32, 32
     ),
+    "convolution_few_channels": _parts(
+        "value and gradients, 1 -> 32 features", "convolution:once", "jnn, lax", 1, 32
+    ),
+    "convolution_few_features": _parts(
+        "value and gradients, 64 -> 3 features", "convolution:once", "jnn, lax", 64, 3
+    ),
+    "convolution_small_images": _parts(
+        "value and gradients, 128 -> 128 features, 2x2",
+        "convolution:once",
+        "jnn, lax",
+        128,
+        128,
+        1,
+        32,
+        2,
+    ),
     "convolution_transposed": _parts(
         "value and gradients of a transposed convolution, 64 -> 32 features",
         "convolution:transposed",

@@ -35,18 +35,18 @@ def gradients(convolve: Callable) -> Callable:
     return jax.value_and_grad(square, argnums=(0, 1))
 
 
-def operands(batch: int, channels: int, features: int, groups: int):
+def operands(batch: int, channels: int, features: int, groups: int, side: int = SIDE):
     """Random images and a random kernel."""
-    x = jax.random.normal(jax.random.key(0), (batch, SIDE, SIDE, channels))
+    x = jax.random.normal(jax.random.key(0), (batch, side, side, channels))
     return x, jax.random.normal(jax.random.key(1), (3, 3, channels // groups, features)) / 9
 
 
 def once(
-    form: str, channels: int, features: int, groups: int = 1, batch: int = BATCH
+    form: str, channels: int, features: int, groups: int = 1, batch: int = BATCH, side: int = SIDE
 ) -> Callable[[], Any]:
     """One call of the gradients."""
     f = gradients(partial(FORMS[form], groups=groups))
-    return partial(jax.jit(f), *operands(batch, channels, features, groups))
+    return partial(jax.jit(f), *operands(batch, channels, features, groups, side))
 
 
 def transposed(form: str, channels: int, features: int) -> Callable[[], Any]:

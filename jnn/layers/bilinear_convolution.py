@@ -42,6 +42,7 @@ from jnn.sharding import BATCH
 
 FEW_CHANNELS, FEW_FEATURES = 4, 8
 MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
+MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
 MOST_ROWS = 16  # of a large window, summed as one expression
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
@@ -165,11 +166,17 @@ def _form(x, kernel, geometry):
     if is_known and len(window) > 2:
         return _by_slices
     if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
-        return _by_outputs if groups > 1 and N == 1 else _form_of_gradient()
+        if groups > 1 and N == 1:
+            return _by_outputs
+        is_free = max(geometry.strides + geometry.input_dilation + geometry.kernel_dilation) == 1
+        is_wider = is_free and groups == 1 and isinstance(N, int) and 2 * features <= N
+        return _exchanged if is_wider else _form_of_gradient()
     if groups > 1:
         return _by_groups
-    if features <= FEW_FEATURES and 1 < taps <= MOST_TERMS and max(geometry.strides) == 1:
-        return _of_few_features
+    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
+    if is_narrow and max(geometry.strides) == 1 and is_known and isinstance(N, int):
+        fits = math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS
+        return _of_few_features if fits else _plain
     return _plain
 
 
@@ -381,6 +388,25 @@ def _by_slices(x, kernel, geometry):
         return jnp.stack([of_output(i) for i in range(outputs)], axis=1)
     y = functools.reduce(jnp.add, map(of_tap, range(taps))).astype(x.dtype)
     return y.reshape(N, outputs, *y.shape[1:])
+
+
+def _exchanged(x, kernel, geometry):
+    """The kernel as images, with x as their kernel: a product with wider rows.
+
+    y[n, t, o] = Σ_{s, c} kernel[s - t, c, o] x[n, s, c]
+    """
+    sizes, (*window, _, _) = x.shape[1:-1], kernel.shape
+    outputs = _sizes_of_outputs(sizes, window, geometry)
+    padding = [
+        (t - 1 - low, n - k + low)
+        for n, k, t, (low, _) in zip(sizes, window, outputs, geometry.padding, strict=True)
+    ]
+    y = _form_of_gradient()(
+        jnp.moveaxis(kernel, -1, 0),
+        jnp.moveaxis(x, 0, -1),
+        geometry._replace(padding=tuple(padding)),
+    )
+    return jnp.flip(jnp.swapaxes(y, 0, -1), range(1, y.ndim - 1))
 
 
 def _chunks(x, kernel, geometry):

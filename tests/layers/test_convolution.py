@@ -85,6 +85,16 @@ def geometries(draw):
     return geometry, (2, *size, groups * inputs), (*window, inputs, groups * outputs)
 
 
+ONES, PADS = (1, 1), ((1, 1), (0, 1))
+SPECIAL = {
+    "few channels": (Geometry((2, 1), PADS, ONES, (1, 2), 1), (2, 7, 8, 3), (3, 2, 3, 5)),
+    "few features": (Geometry(ONES, PADS, (1, 2), (2, 1), 1), (2, 7, 5, 6), (3, 2, 6, 2)),
+    "small images": (Geometry((1, 2), PADS, (2, 1), ONES, 1), (2, 2, 3, 5), (3, 3, 5, 6)),
+    "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
+}
+"""Convolutions of which a CPU computes the value, or a gradient, in a form of its own."""
+
+
 def lax_convolution(x, kernel, geometry):
     """JAX's own, with its own gradients."""
     space = "DHW"[3 - (x.ndim - 2) :]
@@ -111,6 +121,11 @@ def test_derivatives_are_those_of_jax(examples):
     )()
 
 
+@pytest.mark.parametrize("name", SPECIAL)
+def test_derivatives_of_special_geometries(name):
+    check_derivatives(SPECIAL[name])
+
+
 def check_derivatives(drawn):
     geometry, *shapes = drawn
     with jax.enable_x64(True):
@@ -133,6 +148,11 @@ LARGE = {
         Geometry((1, 1), ((1, 1), (0, 0)), (2, 1), (1, 1), 2),
         (6, 8, 9, 4),
         (2, 3, 2, 6),
+    ),
+    "image, few features": (
+        Geometry((1, 1), ((1, 1), (0, 2)), (1, 1), (1, 1), 1),
+        (6, 12, 13, 6),
+        (3, 2, 6, 2),
     ),
     "volume": (
         Geometry((1,) * 3, ((1, 1),) * 3, (1,) * 3, (1,) * 3, 1),
@@ -193,8 +213,11 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
         ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "_of_few_features"),
         ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "_plain"),
+        ((32, 28, 28, 8), (3, 3, 8, 8), 1, (0, 0), "_plain"),
+        ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "_plain"),  # too many products
         ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
         ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "_plain"),
+        ((64, 30, 30, 16), (28, 28, 16, 32), 1, (0, 0), "_exchanged"),
         ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
         ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_plain"),  # no outputs
