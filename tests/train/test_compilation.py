@@ -17,7 +17,7 @@ SAME = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
 def convolutions():
     """A program of a convolution in a loop, lowered, and what it is of."""
     draw = np.random.default_rng(0).normal
-    x, kernel = draw(size=(2, 6, 6, 4)).astype("f"), draw(size=(3, 3, 4, 4)).astype("f")
+    x, kernel = draw(size=(2, 6, 6, 8)).astype("f"), draw(size=(3, 3, 8, 8)).astype("f")
     f = jax.jit(
         lambda x, kernel: jax.lax.fori_loop(0, 2, lambda _, x: convolution(x, kernel, SAME), x)
     )

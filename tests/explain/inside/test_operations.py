@@ -31,8 +31,8 @@ def by_xla(model, x):
     ("model", "x"),
     [
         (jnn.dense(5, use_bias=False), jnp.ones((6, 3))),
-        (jnn.conv(5, (3, 3), use_bias=False, padding="VALID"), jnp.ones((2, 9, 8, 4))),
-        (jnn.conv(6, (3, 3), use_bias=False, padding="VALID", strides=2), jnp.ones((2, 9, 9, 4))),
+        (jnn.conv(9, (3, 3), use_bias=False, padding="VALID"), jnp.ones((2, 9, 8, 8))),
+        (jnn.conv(9, (3, 3), use_bias=False, padding="VALID", strides=2), jnp.ones((2, 9, 9, 8))),
         (
             jnn.function(lambda x: jax.lax.conv(x, jnp.ones((7, 4, 3, 3)), (1, 1), "VALID")),
             jnp.ones((2, 4, 9, 8)),
