@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.layers.bilinear_convolution import convolution
+from jnn.layers.convolution_forms import Geometry
 
 BATCH, SIDE, STEPS, MEMBERS = 32, 28, 2, 16
 

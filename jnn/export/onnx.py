@@ -19,7 +19,7 @@ from jnn._jaxprs import CALLS, CUSTOM, bind, callee
 from jnn.errors import JnnError, MissingExtraError, mistake
 from jnn.export.checks import check_same
 from jnn.export.program import Program
-from jnn.layers.bilinear_convolution import Geometry
+from jnn.layers.convolution_forms import Geometry
 
 BATCHES = ("batch", 1)
 """The sizes of a batch, any or one, the less restricted first."""

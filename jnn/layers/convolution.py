@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, zeros
-from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.checks import check_params, check_positive, element_mask, refuse_mask
+from jnn.layers.convolution_forms import Geometry
 from jnn.layers.sliding_windows import (
     Windows,
     check_channels,

@@ -11,9 +11,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import jnn
-from jnn.layers import bilinear_convolution
-from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.layers import bilinear_convolution, convolution_forms
+from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
+from jnn.layers.convolution_forms import Geometry
 from jnn.model import streams
 from tests.compiled import apply, init
 
@@ -172,11 +173,11 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
     geometry, *shapes = LARGE[name]
     rng, used = np.random.default_rng(0), []
     x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
-    gradient = getattr(bilinear_convolution, form)
-    monkeypatch.setattr(bilinear_convolution, "CACHE", 2**12)  # several chunks
-    monkeypatch.setattr(bilinear_convolution, "LEAST_CHUNK", 2)
+    gradient = getattr(convolution_forms, form)
+    monkeypatch.setattr(convolution_forms, "CACHE", 2**12)  # several chunks
+    monkeypatch.setattr(convolution_forms, "LEAST_CHUNK", 2)
     monkeypatch.setattr(
-        bilinear_convolution,
+        convolution_forms,
         "_form_of_gradient",
         lambda: lambda *operands: used.append(1) or gradient(*operands),
     )
@@ -192,17 +193,15 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
 
 @pytest.mark.parametrize(
     ("instructions", "expected"),
-    [("avx2", "_products"), ("avx2 avx512f", "_chunks"), ("", "_plain")],
+    [("avx2", "_products"), ("avx2 avx512f", "_chunks"), ("", "plain")],
 )
 def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, expected):
-    monkeypatch.setattr(
-        bilinear_convolution, "instructions", lambda: frozenset(instructions.split())
-    )
+    monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset(instructions.split()))
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
-    form = bilinear_convolution._form((16, 28, 28, 32), (28, 28, 32, 64), geometry)
-    assert form is getattr(bilinear_convolution, expected)
-    plain = bilinear_convolution._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
-    assert plain is bilinear_convolution._plain
+    form = convolution_forms._form((16, 28, 28, 32), (28, 28, 32, 64), geometry)
+    assert form is getattr(convolution_forms, expected)
+    plain = convolution_forms._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
+    assert plain is convolution_forms.plain
 
 
 @pytest.mark.parametrize(
@@ -212,25 +211,23 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
         ((32, 28, 28, 64), (3, 3, 1, 64), 64, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 3), (3, 3, 3, 64), 1, (0, 0), "_of_few_channels"),
         ((32, 28, 28, 64), (3, 3, 64, 1), 1, (0, 0), "_of_few_features"),
-        ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "_plain"),
-        ((32, 28, 28, 8), (3, 3, 8, 8), 1, (0, 0), "_plain"),
-        ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "_plain"),  # too many products
+        ((32, 28, 28, 64), (3, 3, 64, 9), 1, (0, 0), "plain"),
+        ((32, 28, 28, 8), (3, 3, 8, 8), 1, (0, 0), "plain"),
+        ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "plain"),  # too many products
         ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
-        ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "_plain"),
+        ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "plain"),
         ((64, 30, 30, 16), (28, 28, 16, 32), 1, (0, 0), "_exchanged"),
         ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
-        ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_plain"),  # no outputs
-        ((2, 2, 2, 8), (4, 4, 8, 4), 1, (0, 0), "_plain"),
-        ((2, 2, 2, 1), (4, 4, 1, 4), 1, (0, 0), "_plain"),
+        ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "plain"),  # no outputs
+        ((2, 2, 2, 8), (4, 4, 8, 4), 1, (0, 0), "plain"),
+        ((2, 2, 2, 1), (4, 4, 1, 4), 1, (0, 0), "plain"),
     ],
 )
 def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
     each = (1,) * (len(x) - 2)
     geometry = Geometry(each, (padding,) * len(each), each, each, groups)
-    assert bilinear_convolution._form(x, kernel, geometry) is getattr(
-        bilinear_convolution, expected
-    )
+    assert convolution_forms._form(x, kernel, geometry) is getattr(convolution_forms, expected)
     shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, kernel)]
     found = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
     assert found.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
@@ -269,7 +266,7 @@ def test_grouped_and_in_sequence_agree(float64):
         x, kernel = draw((3, 2, 5, 4, 12)), draw((3, 3, 2, 12 // groups, 24), seed=1)
         grouped, in_sequence = (
             jax.jit(functools.partial(f, geometry=geometry))(x, kernel)
-            for f in (bilinear_convolution._grouped, bilinear_convolution._in_sequence)
+            for f in (bilinear_convolution._grouped, convolution_forms.in_sequence)
         )
         np.testing.assert_allclose(in_sequence, grouped, atol=FORWARD)
 

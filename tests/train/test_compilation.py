@@ -6,7 +6,8 @@ import jaxlib.version
 import numpy as np
 import pytest
 
-from jnn.layers.bilinear_convolution import Geometry, convolution
+from jnn.layers.bilinear_convolution import convolution
+from jnn.layers.convolution_forms import Geometry
 from jnn.train import compilation
 from jnn.train.compilation import ON_ALL_CORES, compile_program, compiler_options
 

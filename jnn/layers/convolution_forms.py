@@ -1,0 +1,405 @@
+"""The forms in which a CPU computes a convolution, and the choice between them.
+
+XLA:CPU is fast where channels, features and images are neither few nor small, and windows small:
+`plain`. Time of that over the time of the form that is chosen in its place, value alone, float32,
+two cores with AVX-512, jax 0.10.2:
+
+    few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  4.8    4 -> 64  1.0
+    few features    64 x 28x28, 3x3      16 ->  1  3.5   64 ->  1  6.4   16 ->  8  1.3
+    small images    128 -> 128 features   32 x 2x2, 3x3  8       512 -> 512, 128 x 2x2  80
+    by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
+    exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  5.5   64 -> 16  1.3   32 -> 16  1.6
+
+Outside of these bounds they lose: 6 -> 64 features as a sum takes 1.4 times as long as plain, and
+8 -> 8 of 5x5 as shifted products 2.6 times.
+"""
+
+import functools
+import itertools
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jnn.precision import numerics
+from jnn.processor import instructions
+
+FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
+MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
+MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
+MOST_OUTPUTS = 64  # of the gradient to a small kernel
+MOST_ROWS = 16  # of a large window, summed as one expression
+FAR_MORE = 4  # so many times as many taps as outputs are a large window
+LEAST_CHUNK, MOST_CHUNKS = 16, 8  # channels of a chunk, and chunks, which are unrolled
+CACHE = 2**20  # bytes of a matrix that stays in the second level of a cache
+
+
+class Geometry(NamedTuple):
+    """The settings of a convolution along each axis of space, and its groups.
+
+    ``padding`` is ``(low, high)`` for each axis; a negative number crops.
+    """
+
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    input_dilation: tuple[int, ...]
+    kernel_dilation: tuple[int, ...]
+    groups: int
+
+
+def in_sequence(x, kernel, *, geometry):
+    """One member after the other, in the form that is fast on a CPU.
+
+    x is ``(M, N, *space, C)``, and kernel ``(M, *window, C / groups, O)``.
+    """
+    one = _form(x.shape[1:], kernel.shape[1:], geometry)
+    if kernel.shape[0] == 1:
+        return one(x[0], kernel[0], geometry)[None]
+    return lax.map(lambda member: one(member[0], member[1], geometry), (x, kernel))
+
+
+def _form(x, kernel, geometry):
+    """The form of a convolution on a CPU, by the shapes of its operands and the processor.
+
+    Not by trial, so that a run repeats its bits on a machine.
+    """
+    (N, *space, _), (*window, channels, features) = x, kernel
+    taps, groups = math.prod(window), geometry.groups
+    is_known = all(isinstance(n, int) for n in space)  # no symbols, as in an export
+    outputs = _sizes_of_outputs(space, window, geometry)
+    if not channels * taps or (is_known and min(outputs) < 1):
+        return plain
+    if channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
+        return _of_few_channels
+    if is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
+        return _of_small_images
+    if is_known and len(window) > 2:
+        return _by_slices
+    if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
+        if groups > 1 and N == 1:
+            return _by_outputs
+        is_free = max(geometry.strides + geometry.input_dilation + geometry.kernel_dilation) == 1
+        is_wider = is_free and groups == 1 and isinstance(N, int) and 2 * features <= N
+        return _exchanged if is_wider else _form_of_gradient()
+    if groups > 1:
+        return _by_groups
+    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
+    if is_narrow and max(geometry.strides) == 1 and is_known and isinstance(N, int):
+        fits = math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS
+        return _of_few_features if fits else plain
+    return plain
+
+
+def _form_of_gradient():
+    """The form of the gradient to a kernel, a convolution whose channels are the batch.
+
+    GFLOP/s, 3x3, float32, two cores, jax 0.10.2; those for AVX2 are of chunks of an eighth of the
+    batch:
+
+                               AVX2 at 2 GHz         AVX-512
+                               plain  products       plain  products  chunks
+        128 x 28x28,  1 -> 32    3.8     19           10      23        18
+         64 x 32x32,  3 -> 64                         27      37        41
+        128 x 14x14, 16 -> 32                         37      29        58
+         32 x 28x28, 32 -> 64                         68      48        74
+        128 x 28x28, 32 -> 64    3.4     30           26      42        66
+        256 x 28x28, 32 -> 64                         27      44        63
+         64 x 32x32, 64 -> 64    3.5     35           70      88        85
+         64 x  8x8, 256 -> 256  52       60          108     111       161
+    """
+    if "avx512f" in instructions():
+        return _chunks
+    return _products if "avx2" in instructions() else plain  # others were not measured
+
+
+def _sizes_of_outputs(sizes, window, geometry):
+    strides, padding, input_dilation, dilation, _ = geometry
+    return [
+        ((n - 1) * b + 1 + low + high - ((k - 1) * d + 1)) // s + 1
+        for n, k, s, (low, high), b, d in zip(
+            sizes, window, strides, padding, input_dilation, dilation, strict=True
+        )
+    ]
+
+
+def plain(x, kernel, geometry):
+    """XLA's own form, of x ``(N, *space, C)`` and a kernel ``(*window, C / groups, O)``."""
+    axis = x.ndim - 1
+    orders = lax.ConvDimensionNumbers(
+        (0, axis, *range(1, axis)), (axis, axis - 1, *range(axis - 1)), (0, axis, *range(1, axis))
+    )
+    strides, padding, input_dilation, dilation, groups = geometry
+    return lax.conv_general_dilated(
+        x, kernel, strides, padding, input_dilation, dilation, orders, feature_group_count=groups
+    )
+
+
+def _once(form):
+    """The form, with y as an array of its own.
+
+    XLA:CPU would compute y again within a sum that follows, as the mean of a normalization is,
+    element by element, in 15 times the time. It drops a barrier before it fuses, but no branch that
+    it cannot decide.
+    """
+
+    @functools.wraps(form)
+    def computed(x, kernel, geometry):
+        whole = functools.partial(form, geometry=geometry)
+        zeros = lambda x, kernel: jnp.zeros_like(whole(x, kernel))
+        return lax.cond(lax.optimization_barrier(True), whole, zeros, x, kernel)
+
+    return computed
+
+
+@_once
+def _of_few_channels(x, kernel, geometry):
+    """The sum over window and channels of shifted x times a row of features."""
+    *window, channels, features = kernel.shape
+    x = jnp.repeat(
+        split(_padded(x, geometry), geometry.groups), features // geometry.groups, axis=-2
+    )
+
+    def products(*index):
+        *tap, channel = index
+        seen = _seen(x[..., channel], tap, window, geometry)
+        return numerics(seen) * numerics(kernel[index])
+
+    indices = itertools.product(*map(range, (*window, channels)))
+    return functools.reduce(jnp.add, itertools.starmap(products, indices)).astype(x.dtype)
+
+
+@_once
+def _of_few_features(x, kernel, geometry):
+    """The sum over the window of shifted products of x with the kernel, all of them as one."""
+    *window, channels, features = kernel.shape
+    rows = jnp.moveaxis(kernel.reshape(-1, channels, features), 0, 1)
+    products = split(_product(x, rows.reshape(channels, -1)), len(rows[0]))
+    taps = itertools.product(*map(range, window))
+    seen = [
+        _seen(_padded(products[..., i, :], geometry), tap, window, geometry)
+        for i, tap in enumerate(taps)
+    ]
+    return functools.reduce(jnp.add, seen).astype(x.dtype)
+
+
+def _of_small_images(x, kernel, geometry):
+    """One product of all that each output sees, as a row, with the kernel."""
+    window, x = kernel.shape[:-2], _padded(x, geometry)
+    taps = itertools.product(*map(range, window))
+    rows = jnp.concatenate([_seen(x, tap, window, geometry) for tap in taps], axis=-1)
+    return _product(rows, kernel.reshape(-1, kernel.shape[-1])).astype(x.dtype)
+
+
+def _by_groups(x, kernel, geometry):
+    """One group after the other."""
+    groups = [jnp.moveaxis(split(array, geometry.groups), -2, 0) for array in (x, kernel)]
+    y = in_sequence(*groups, geometry=geometry._replace(groups=1))
+    return merge(jnp.moveaxis(y, 0, -2))
+
+
+def _by_slices(x, kernel, geometry):
+    """A convolution over three axes or more as a sum of those over all but the first of them.
+
+    Each has the slices of x that one tap of the window sees, or, where outputs are fewer than taps,
+    all that one output sees.
+    """
+    strides, padding, input_dilation, dilation, groups = geometry
+    s, (low, high), b, d = strides[0], padding[0], input_dilation[0], dilation[0]
+    inner = Geometry(strides[1:], padding[1:], input_dilation[1:], dilation[1:], groups)
+    x = lax.pad(
+        x, jnp.zeros((), x.dtype), [(0, 0, 0), (low, high, b - 1), *[(0, 0, 0)] * (x.ndim - 2)]
+    )
+    taps, N = kernel.shape[0], x.shape[0]
+    outputs = (x.shape[1] - (taps - 1) * d - 1) // s + 1
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    convolve = lambda x, kernel: _form(x.shape, kernel.shape, inner)(x, kernel, inner)
+
+    def of_tap(i):
+        seen = x[:, i * d : i * d + (outputs - 1) * s + 1 : s]
+        return convolve(merge(seen, 0), kernel[i]).astype(wide)
+
+    def of_output(i):
+        seen = split(x[:, i * s : i * s + (taps - 1) * d + 1 : d], groups)
+        seen = merge(jnp.moveaxis(seen, 1, -2))  # slices as channels of each group
+        return convolve(merge(seen), merge(jnp.moveaxis(kernel, 0, -3), -3))
+
+    if outputs < taps:
+        return jnp.stack([of_output(i) for i in range(outputs)], axis=1)
+    y = functools.reduce(jnp.add, map(of_tap, range(taps))).astype(x.dtype)
+    return y.reshape(N, outputs, *y.shape[1:])
+
+
+def _by_outputs(x, kernel, geometry):
+    """A convolution with few outputs and a large window, each output a sum of products.
+
+    Such is the gradient to a depthwise kernel, whose channels are the batch. XLA adds the elements
+    of all but the last axis one by one: here it adds up to `MOST_ROWS` rows of the window as one
+    expression, of which it computes many at once, and the rest by a product with ones.
+    """
+    strides, padding, _, dilation, groups = geometry
+    length, features = kernel.shape[0], kernel.shape[-1]
+    outputs = _sizes_of_outputs(x.shape[1:-1], kernel.shape[:-2], geometry)
+    parts = -(-length // MOST_ROWS)
+    rows = -(-length // parts)
+    missing = parts * rows - length
+    (low, high), *others = padding
+    longer = geometry._replace(padding=((low, high + missing * dilation[0]), *others))
+    x = _padded(jnp.moveaxis(split(x[0], groups), -1, 0), longer)
+    x = jnp.repeat(x, features // groups, axis=-1)
+    kernel = jnp.moveaxis(kernel, -2, 0)
+    kernel = jnp.pad(kernel, [(0, 0), (0, missing), *[(0, 0)] * (kernel.ndim - 2)])
+    step = [rows * dilation[0], *dilation[1:]]
+    sizes = [(k - 1) * d + 1 for k, d in zip((parts, *kernel.shape[2:-1]), step, strict=True)]
+
+    def products(tap, row):
+        start = tap * jnp.array(strides)
+        start = start.at[0].add(row * dilation[0])
+        seen = lax.dynamic_slice(x, (0, *start, 0), (x.shape[0], *sizes, features))
+        seen = seen[:, *[slice(None, None, d) for d in step]]
+        return numerics(seen) * numerics(kernel[:, row::rows])
+
+    def output(tap):
+        sums = functools.reduce(jnp.add, [products(tap, row) for row in range(rows)])
+        sums = sums.reshape(-1, features)
+        return jnp.ones(sums.shape[0], sums.dtype) @ sums
+
+    taps = jnp.array(list(itertools.product(*map(range, outputs))))
+    return lax.map(output, taps).reshape(1, *outputs, features).astype(x.dtype)
+
+
+def _exchanged(x, kernel, geometry):
+    """The kernel as images, with x as their kernel: a product with wider rows.
+
+    y[n, t, o] = Σ_{s, c} kernel[s - t, c, o] x[n, s, c]
+    """
+    sizes, (*window, _, _) = x.shape[1:-1], kernel.shape
+    outputs = _sizes_of_outputs(sizes, window, geometry)
+    padding = [
+        (t - 1 - low, n - k + low)
+        for n, k, t, (low, _) in zip(sizes, window, outputs, geometry.padding, strict=True)
+    ]
+    y = _form_of_gradient()(
+        jnp.moveaxis(kernel, -1, 0),
+        jnp.moveaxis(x, 0, -1),
+        geometry._replace(padding=tuple(padding)),
+    )
+    return jnp.flip(jnp.swapaxes(y, 0, -1), range(1, y.ndim - 1))
+
+
+def _chunks(x, kernel, geometry):
+    """The sum over a few chunks of the channels, each a convolution that stays in the cache.
+
+    Chunk i has every n-th channel, from the i-th on: of a batch that is split over devices, a part
+    of each.
+    """
+    channels = kernel.shape[-2]
+    chunk = next(
+        d
+        for d in range(1, channels + 1)
+        if channels % d == 0 and d >= min(channels, LEAST_CHUNK) and d * MOST_CHUNKS >= channels
+    )
+    wide, n = jnp.promote_types(x.dtype, jnp.float32), channels // chunk
+    x, kernel = split(split(x, geometry.groups), chunk), split(kernel, chunk, -2)
+    parts = [plain(merge(x[..., i]), kernel[..., i, :], geometry).astype(wide) for i in range(n)]
+    return functools.reduce(jnp.add, parts).astype(x.dtype)
+
+
+def _products(x, kernel, geometry):
+    """A convolution with few outputs and a large window, as products of matrices.
+
+    Such is the gradient to a kernel, whose channels are the batch. For a chunk of the channels at
+    a time, the part of x that each output t depends on is a matrix, and all of them one product,
+
+        y[n, t, o] = Σ_chunks Σ_{c, τ} x'[n, t strides + τ kernel_dilation, c] kernel[τ, c, o]
+
+    The chunk is so small that its matrix stays in the cache; chunks are summed in their order.
+    """
+    strides, padding, input_dilation, dilation, groups = geometry
+    *window, channels, features = kernel.shape
+    n, space = x.shape[0], len(window)
+    outputs = _sizes_of_outputs(x.shape[1:-1], window, geometry)
+    edges = [(low, high, b - 1) for (low, high), b in zip(padding, input_dilation, strict=True)]
+    taps = list(itertools.product(*map(range, outputs)))
+    size = len(taps) * n * groups * math.prod(window) * x.dtype.itemsize
+    chunk = max(
+        d for d in range(1, channels + 1) if channels % d == 0 and (d == 1 or d * size <= CACHE)
+    )
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+
+    def in_chunks(array, axis):
+        """The channels first, in chunks."""
+        return split(jnp.moveaxis(array, axis, 0), channels // chunk, 0)
+
+    def add(total, parts):
+        x, kernel = parts  # (chunk, n, *space, groups), (chunk, *window, features)
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *edges, (0, 0, 0)])
+        x = jnp.moveaxis(x, 1, -1)
+        seen = []
+        for tap in taps:
+            at = [
+                slice(t * s, t * s + (k - 1) * d + 1, d)
+                for t, s, k, d in zip(tap, strides, window, dilation, strict=True)
+            ]
+            seen.append(x[:, *at])
+        matrix = jnp.concatenate(seen, axis=-1).reshape(-1, groups, len(taps) * n)
+        kernel = kernel.reshape(-1, groups, features // groups)
+        product = lax.dot_general(
+            matrix, kernel, (((0,), (0,)), ((1,), (1,))), preferred_element_type=wide
+        )
+        return total + product, None
+
+    by_group = split(x, groups)  # (n, *space, groups, channels)
+    parts = in_chunks(by_group, -1), in_chunks(kernel, space)
+    start = jnp.zeros((groups, len(taps) * n, features // groups), wide)
+    start, *_ = varying_alike(start, x, kernel)
+    y, _ = lax.scan(add, start, parts)
+    y = y.reshape(groups, *outputs, n, -1)
+    return merge(jnp.moveaxis(y, (-2, 0), (0, -2))).astype(x.dtype)
+
+
+def _padded(x, geometry):
+    """x ``(N, *space, C)`` with the zeros between its elements and around it."""
+    edges = zip(geometry.padding, geometry.input_dilation, strict=True)
+    config = [(0, 0, 0), *[(low, high, d - 1) for (low, high), d in edges], (0, 0, 0)]
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
+def _seen(x, tap, window, geometry):
+    """The elements of a padded x that one tap of the window sees, one for each output."""
+    axes = zip(x.shape[1:-1], tap, window, geometry.strides, geometry.kernel_dilation, strict=True)
+    return x[:, *[slice(i * d, i * d + n - (k - 1) * d, s) for n, i, k, s, d in axes]]
+
+
+def _product(x, kernel):
+    """The product over the last axis of x, summed in float32 at least."""
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    return lax.dot_general(
+        x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
+    )
+
+
+def varying_alike(*operands):
+    """The operands, cast to vary over the same axes of a ``jax.shard_map``, as primitives need.
+
+    The gradient of the cast is the sum over devices.
+    """
+    varying = [jax.typeof(operand).manual_axis_type.varying for operand in operands]
+    missing = [frozenset().union(*varying) - axes for axes in varying]
+    return [
+        lax.pcast(x, tuple(sorted(axes)), to="varying") if axes else x
+        for x, axes in zip(operands, missing, strict=True)
+    ]
+
+
+def merge(x, axis=-2):
+    """``axis`` and the next one as one axis."""
+    axis %= x.ndim
+    return x.reshape(*x.shape[:axis], x.shape[axis] * x.shape[axis + 1], *x.shape[axis + 2 :])
+
+
+def split(x, n, axis=-1):
+    """``axis`` as two axes, the first of length ``n``."""
+    axis %= x.ndim
+    return x.reshape(*x.shape[:axis], n, x.shape[axis] // n, *x.shape[axis + 1 :])
