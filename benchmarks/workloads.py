@@ -205,6 +205,12 @@ WORKLOADS = {
         ),
         _of_cnn(),
     ),
+    "lenet5": _training(
+        "lenet5", "a step of LeNet-5, 128 x 32x32", _peers("torch", "lenet5"), 6 * 128 * 416_520
+    ),
+    "vgg16": _training(
+        "vgg16", "a step of a VGG-16, 32 x 32x32x3", _peers("torch", "vgg16"), 6 * 32 * 313_201_664
+    ),
     "resnet18": _training(
         "resnet18",
         "a step of a ResNet-18, 32 x 32x32x3",

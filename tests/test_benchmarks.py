@@ -84,7 +84,7 @@ def test_operations_of_a_step_are_three_times_those_of_the_model():
     from benchmarks.peers.of_jnn import NETWORKS
     from jnn.explain.inside.operations import flops
 
-    for name in ("mlp_tiny", "cnn", "resnet18"):
+    for name in ("mlp_tiny", "cnn", "lenet5", "vgg16", "resnet18"):
         model, data = NETWORKS[name]
         assert WORKLOADS[name].flops == 3 * flops(model(), data(1)[0])
 

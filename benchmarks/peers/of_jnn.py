@@ -11,7 +11,7 @@ import optax
 
 import jnn
 from benchmarks import works
-from jnn.architectures.cnn import CNNConfig
+from jnn.architectures.cnn import CNNConfig, lenet5, vgg
 from jnn.architectures.cnn import cnn as cnn_model
 from jnn.architectures.mlp import MLPConfig
 from jnn.architectures.mlp import mlp as mlp_model
@@ -128,6 +128,11 @@ NETWORKS = {
     "mlp": (partial(perceptron, works.MLP), partial(works.examples, works.MLP)),
     "mlp_tiny": (partial(perceptron, works.MLP_TINY), partial(works.examples, works.MLP_TINY)),
     "cnn": (convolutional, lambda batches: works.images(128 * batches)),
+    "lenet5": (lambda: cnn_model(lenet5()), lambda batches: works.images(128 * batches, 32)),
+    "vgg16": (
+        lambda: cnn_model(vgg(16, outputs=10, small=True)),
+        lambda batches: works.images(32 * batches, 32, 3),
+    ),
     "resnet18": (
         partial(resnet, ResNetConfig(outputs=10, stem="small")),
         lambda batches: works.images(32 * batches, 32, 3),

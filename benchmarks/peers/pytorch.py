@@ -67,6 +67,27 @@ def cnn() -> Call:
     return training(model, *_images(128))
 
 
+def lenet5() -> Call:
+    """A step of lenet5."""
+    stage = lambda *sizes: (nn.Conv2d(*sizes), nn.Tanh(), nn.AvgPool2d(2))
+    head = nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10)
+    model = nn.Sequential(*stage(1, 6, 5), *stage(6, 16, 5), nn.Flatten(), *head)
+    return training(model, *_images(128, 32))
+
+
+def vgg16() -> Call:
+    """A step of vgg16."""
+    layers, channels = [], 3
+    for features, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(convolutions):
+            convolution = nn.Conv2d(channels, features, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(features), nn.ReLU()]
+            channels = features
+        layers.append(nn.MaxPool2d(2))
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+    return training(model, *_images(32, 32, 3))
+
+
 def cnns() -> Call:
     """A step of many CNNs, one after the other."""
     one, two = works.CHANNELS_OF_MANY
