@@ -68,6 +68,9 @@ def _form(x, kernel, geometry):
     (N, *space, _), (*window, channels, features) = x, kernel
     taps, groups = math.prod(window), geometry.groups
     is_known = all(isinstance(n, int) for n in space)  # no symbols, as in an export
+    is_dense = (
+        is_known and isinstance(N, int) and max(geometry.strides + geometry.input_dilation) == 1
+    )
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
@@ -80,15 +83,13 @@ def _form(x, kernel, geometry):
     if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
         if groups > 1 and N == 1:
             return _by_outputs
-        is_free = max(geometry.strides + geometry.input_dilation + geometry.kernel_dilation) == 1
-        is_wider = is_free and groups == 1 and isinstance(N, int) and 2 * features <= N
+        is_wider = is_dense and max(geometry.kernel_dilation) == groups == 1 and 2 * features <= N
         return _exchanged if is_wider else _form_of_gradient()
     if groups > 1:
         return _by_groups
     is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
-    if is_narrow and max(geometry.strides) == 1 and is_known and isinstance(N, int):
-        fits = math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS
-        return _of_few_features if fits else plain
+    if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS:
+        return _of_few_features
     return plain
 
 

@@ -89,7 +89,7 @@ def geometries(draw):
 ONES, PADS = (1, 1), ((1, 1), (0, 1))
 SPECIAL = {
     "few channels": (Geometry((2, 1), PADS, ONES, (1, 2), 1), (2, 7, 8, 3), (3, 2, 3, 5)),
-    "few features": (Geometry(ONES, PADS, (1, 2), (2, 1), 1), (2, 7, 5, 6), (3, 2, 6, 2)),
+    "few features": (Geometry(ONES, PADS, ONES, (2, 1), 1), (2, 7, 5, 6), (3, 2, 6, 2)),
     "small images": (Geometry((1, 2), PADS, (2, 1), ONES, 1), (2, 2, 3, 5), (3, 3, 5, 6)),
     "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
 }
