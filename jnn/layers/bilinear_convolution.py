@@ -33,11 +33,12 @@ from jax import lax
 from jax.core import Tracer
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import PartitionSpec
 
 from jnn.layers.convolution_forms import (
     Geometry,
     in_sequence,
+    is_for_mesh,
     merge,
     plain,
     split,
@@ -54,16 +55,10 @@ def convolution(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Arra
     y is ``(N, *out, O)``; ``x'`` is x with ``input_dilation - 1`` zeros between its elements and
     zeros around it.
     """
-    if geometry.groups > 1 and isinstance(x, Tracer) and _is_for_mesh():
+    if geometry.groups > 1 and isinstance(x, Tracer) and is_for_mesh():
         return _by_examples(x, kernel, geometry)
     x, kernel = varying_alike(_whole_in_space(x), kernel)
     return _whole_in_space(_convolution.bind(x[None], kernel[None], geometry=geometry)[0])
-
-
-def _is_for_mesh() -> bool:
-    """Whether a program is made for a mesh that XLA divides it over: see `jnn.sharding.within`."""
-    mesh = jax.sharding.get_abstract_mesh()
-    return not mesh.empty and all(kind == AxisType.Auto for kind in mesh.axis_types)
 
 
 def _by_examples(x, kernel, geometry):
@@ -90,7 +85,7 @@ def _whole_in_space(x):
     XLA's partitioner (jaxlib 0.10.2) gives wrong gradients of convolutions that are split in space,
     as they are after a dense layer whose outputs are, and which are reshaped to an image.
     """
-    if not isinstance(x, Tracer) or not _is_for_mesh():
+    if not isinstance(x, Tracer) or not is_for_mesh():
         return x
     free = PartitionSpec.UNCONSTRAINED
     spec = PartitionSpec(free, *(None,) * (x.ndim - 2), free)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import AxisType
 
 from jnn.precision import numerics
 from jnn.processor import instructions
@@ -68,15 +69,19 @@ def _form(x, kernel, geometry):
     (N, *space, _), (*window, channels, features) = x, kernel
     taps, groups = math.prod(window), geometry.groups
     is_known = all(isinstance(n, int) for n in space)  # no symbols, as in an export
+    is_whole = not is_for_mesh()  # XLA's partitioner sends the least for its own form
     is_dense = (
-        is_known and isinstance(N, int) and max(geometry.strides + geometry.input_dilation) == 1
+        is_whole
+        and is_known
+        and isinstance(N, int)
+        and max(geometry.strides + geometry.input_dilation) == 1
     )
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
-    if channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
+    if is_whole and channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
         return _of_few_channels
-    if is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
+    if is_whole and is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
         return _of_small_images
     if is_known and len(window) > 2:
         return _by_slices
@@ -379,6 +384,12 @@ def _product(x, kernel):
     return lax.dot_general(
         x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
     )
+
+
+def is_for_mesh() -> bool:
+    """Whether a program is made for a mesh that XLA divides it over: see `jnn.sharding.within`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and all(kind == AxisType.Auto for kind in mesh.axis_types)
 
 
 def varying_alike(*operands):
