@@ -15,7 +15,7 @@ workloads of that name):
 
     32 -> 64 features               1.0, of batch 256 1.6, inside ``lax.scan`` 40
     1 -> 32 features                2.0
-    64 -> 3 features                FEW
+    64 -> 3 features                2.5
     128 -> 128 features, of 2x2     7.0
     32 -> 64 features, 4 groups     19
     32 features, depthwise          23
