@@ -13,7 +13,7 @@ from jax.extend import core
 
 from benchmarks.peers.of_jnn import NETWORKS, objective_of
 from jnn._jaxprs import bind
-from jnn.train import compile_program
+from jnn.train import compiler_options
 
 KINDS = ("dot_general", "conv_general_dilated", "convolution")  # the last is that of jnn
 
@@ -27,7 +27,8 @@ def alone(name: str) -> Callable[[], Any]:
     calls = []
     for (_, shapes, _), found in alike.items():
         operands = [jax.random.normal(jax.random.key(0), shape) for shape in shapes]
-        program = compile_program(jax.jit(partial(_once, found[0][0])).lower(*operands))
+        once = partial(_once, found[0][0])
+        program = jax.jit(once, compiler_options=compiler_options()).lower(*operands).compile()
         calls.append((partial(program, *operands), sum(count for _, count in found)))
     return lambda: [[call() for _ in range(count)][-1] for call, count in calls]
 

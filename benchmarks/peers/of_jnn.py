@@ -23,7 +23,7 @@ from jnn.losses import cross_entropy
 from jnn.train import (
     Task,
     TrainingConfig,
-    compile_program,
+    compiler_options,
     device_mesh,
     in_memory,
     init_train_state,
@@ -53,7 +53,7 @@ def by_call(model: jnn.Model, x: np.ndarray, label: np.ndarray, devices: int = 1
     train_state = init_train_state(seed_key(0), model, optimizer, x[:1])
     kept, batch = on_each(mesh, ([train_state], {"x": x, "label": label}))
     step = make_step(objective_of(model), optimizer, mesh=mesh if devices > 1 else None)
-    step = jax.jit(step, donate_argnums=0)
+    step = jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
     def call():
         kept[0], metrics = step(kept[0], batch)
@@ -67,9 +67,10 @@ def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
     optimizer = optax.adam(works.LEARNING_RATE)
     feed = in_memory({"x": x, "label": label}, len(x) // works.STEPS)
     step = make_step(objective_of(model), optimizer)
-    steps = jax.jit(make_steps(step, feed.batch_of, works.STEPS), donate_argnums=0)
+    steps = make_steps(step, feed.batch_of, works.STEPS)
+    steps = jax.jit(steps, donate_argnums=0, compiler_options=compiler_options())
     kept = [init_train_state(seed_key(0), model, optimizer, x[:1])]
-    steps = compile_program(steps.lower(kept[0], feed.data, jnp.int32(works.STEPS)))
+    steps = steps.lower(kept[0], feed.data, jnp.int32(works.STEPS)).compile()
 
     def call():
         kept[0], metrics = steps(kept[0], feed.data, jnp.int32(works.STEPS))
@@ -201,10 +202,10 @@ def ensemble(name: str) -> Call:
         logits, state = many.apply(params, state, batch["x"], key=key, train=True)
         return jnp.sum(jnp.mean(of_members(logits, batch["label"]), -1)), (state, {})
 
-    step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
+    step = make_step(objective, optimizer)
+    step = jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
     kept = [init_train_state(seed_key(0), many, optimizer, x[:1])]
     batch = jax.device_put({"x": x, "label": label})
-    step = compile_program(step.lower(kept[0], batch))
 
     def call():
         kept[0], metrics = step(kept[0], batch)
@@ -218,11 +219,11 @@ def vmapped(name: str) -> Call:
     model, x, label = member(name)
     optimizer = optax.adam(works.LEARNING_RATE)
     step = make_step(objective_of(model), optimizer, guarded=False)
-    steps = jax.jit(jax.vmap(step, (0, None)), donate_argnums=0)
+    steps = jax.vmap(step, (0, None))
+    steps = jax.jit(steps, donate_argnums=0, compiler_options=compiler_options())
     init = jax.vmap(lambda key: init_train_state(key, model, optimizer, x[:1]))
     kept = [init(jax.random.split(seed_key(0), works.MEMBERS))]
     batch = jax.device_put({"x": x, "label": label})
-    steps = compile_program(steps.lower(kept[0], batch))
 
     def call():
         kept[0], metrics = steps(kept[0], batch)

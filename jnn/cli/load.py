@@ -21,6 +21,7 @@ from jnn.model import Model, Params, State
 from jnn.runs.folders import read_record, settings_at_hand
 from jnn.runs.loading import check_trained, trained
 from jnn.tasks.next_token import likelihood
+from jnn.train.compilation import compiler_options
 from jnn.train.preparation import Preparation, read_preparation
 
 _TRIED = 97
@@ -59,7 +60,8 @@ class Loaded(NamedTuple):
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(x)):
             remedy = "Use .model, .params and .state inside of jax.jit."
             raise mistake("predict", got="a traced x", expected="arrays or texts", remedy=remedy)
-        apply = jax.jit(answering(self.model, self.preparation).apply)
+        apply = answering(self.model, self.preparation).apply
+        apply = jax.jit(apply, compiler_options=compiler_options())
         if self.preparation is None:
             return apply(self.params, self.state, x, mask=mask)[0]
         prepared, is_real = self.preparation.encode(x)

@@ -14,6 +14,7 @@ from jnn.cli.load import Loaded, answering, batch_first
 from jnn.cli.prediction_inputs import Prepared, read_inputs
 from jnn.cli.prediction_output import Answer, answers
 from jnn.data.sequences import Padded, pad
+from jnn.train.compilation import compiler_options
 from jnn.train.preparation import Preparation
 
 
@@ -33,8 +34,8 @@ def predict_files(
     items = read_inputs(files, loaded, stdin, say)
     batches = _batches(items, batch_size, alike=preparation.tokenizer is None)
     kept = loaded.params, loaded.state
-    model = answering(loaded.model, loaded.preparation)
-    apply = jax.jit(batch_first(model, *kept, loaded.example))
+    apply = batch_first(answering(loaded.model, loaded.preparation), *kept, loaded.example)
+    apply = jax.jit(apply, compiler_options=compiler_options())
     found: list[Answer] = []
     largest = 0  # batches are filled up to it, so that few shapes are compiled
     for batch in batches:

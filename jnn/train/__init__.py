@@ -5,7 +5,7 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "compilation": ["compile_program"],
+        "compilation": ["compiler_options"],
         "config": ["SUITED", "TrainingConfig"],
         "devices": ["device_mesh", "on_each", "on_one"],
         "evaluate": ["make_evaluate", "predict_all"],

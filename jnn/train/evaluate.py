@@ -12,6 +12,7 @@ import numpy as np
 from jnn.data.batches import padded_batches
 from jnn.metrics import Metric
 from jnn.sharding import beside, gathered, mesh_of, whole, within
+from jnn.train.compilation import compiler_options
 
 _OF_OTHERS = "non-addressable"  # devices, in what JAX says of such arrays
 
@@ -75,10 +76,10 @@ def predict_all(
     size = len(next(iter(arrays.values())))
     batches, _ = padded_batches(arrays, min(batch_size, size))
 
-    @jax.jit
     def predict_batches(params, state, batches):
         return jax.lax.map(lambda batch: predict(params, state, batch), batches)
 
+    predict_batches = jax.jit(predict_batches, compiler_options=compiler_options())
     stacked = whole(predict_batches(params, state, batches))
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
 

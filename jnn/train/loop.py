@@ -25,7 +25,7 @@ from jnn.errors import mistake
 from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
-from jnn.train.compilation import compile_program
+from jnn.train.compilation import compiler_options
 from jnn.train.devices import beside, on_one
 from jnn.train.evaluate import evaluated
 from jnn.train.feed import Feed
@@ -309,8 +309,9 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         make_steps(step, batch_of, feed.most_steps),
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
+        compiler_options=compiler_options(),
     )
-    program = compile_program(steps.lower(train_state, (feed.data, key), jnp.int32(1)))
+    program = steps.lower(train_state, (feed.data, key), jnp.int32(1)).compile()
     return lambda train_state, data, count: program(train_state, (data, key), count)
 
 

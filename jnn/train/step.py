@@ -71,13 +71,14 @@ def make_step(
     below 1 the step is not finite, as without one.
 
     >>> import jnn
-    >>> from jnn.train import init_train_state, seed_key
+    >>> from jnn.train import compiler_options, init_train_state, seed_key
     >>> model = jnn.dense(1)
     >>> def objective(params, state, batch, key):
     ...     y, state = model.apply(params, state, batch["x"], key=key, train=True)
     ...     return jnp.mean((y - batch["y"]) ** 2), (state, {})
     >>> optimizer = optax.sgd(0.1)
-    >>> step = jax.jit(make_step(objective, optimizer), donate_argnums=0)
+    >>> step = make_step(objective, optimizer)
+    >>> step = jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
     >>> batch = {"x": jnp.ones((8, 3)), "y": jnp.ones((8, 1))}
     >>> train_state = init_train_state(seed_key(0), model, optimizer, batch["x"])
     >>> train_state, metrics = step(train_state, batch)

@@ -300,16 +300,16 @@ def over_members(epoch: Callable, params: Any) -> Callable:
 
     Under ``jax.vmap``, or one by one, as convolutions are faster on a CPU.
     """
-    convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
+    has_convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
 
     def one_by_one(members, traced, data):
         return jax.lax.map(lambda member: epoch(*member, data), (members, traced))
 
-    in_sequence = convolutions and jax.default_backend() == "cpu"
+    in_sequence = has_convolutions and jax.default_backend() == "cpu"
     return jax.jit(
         one_by_one if in_sequence else jax.vmap(epoch, in_axes=(0, 0, None)),
         donate_argnums=0,
-        compiler_options=compiler_options(convolutions=convolutions),
+        compiler_options=compiler_options(),
     )
 
 
