@@ -7,6 +7,8 @@ two cores with AVX-512, jax 0.10.2:
     few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  4.8    4 -> 64  1.0
     few features    64 x 28x28, 3x3      16 ->  1  3.5   64 ->  1  6.4   16 ->  8  1.3
     small images    128 -> 128 features   32 x 2x2, 3x3  8       512 -> 512, 128 x 2x2  80
+    one output      gradient, 32 x 28x28, 64 -> 128, 1x1  1.5     with strides of 2  2.8
+    one element     transposed, 64 x 1x1, 100 -> 512, 4x4  10     120 -> 16, 5x5  17
     by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
     exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  5.5   64 -> 16  1.3   32 -> 16  1.6
 
@@ -33,6 +35,7 @@ MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at o
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
 MOST_ROWS = 16  # of a large window, summed as one expression
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
+MOST_SUMMED = 2**16  # elements of a window and its channels, beyond which chunks are faster
 LEAST_CHUNK, MOST_CHUNKS = 16, 8  # channels of a chunk, and chunks, which are unrolled
 CACHE = 2**20  # bytes of a matrix that stays in the second level of a cache
 
@@ -79,6 +82,11 @@ def _form(x, kernel, geometry):
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
+    if is_whole and is_known and groups == 1:
+        if math.prod(outputs) == 1 and taps <= math.prod(space):
+            return _of_one_output
+        if math.prod(space) == 1 and taps <= math.prod(outputs):
+            return _of_one_element
     if is_whole and channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
         return _of_few_channels
     if is_whole and is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
@@ -89,7 +97,7 @@ def _form(x, kernel, geometry):
         if groups > 1 and N == 1:
             return _by_outputs
         is_wider = is_dense and max(geometry.kernel_dilation) == groups == 1 and 2 * features <= N
-        return _exchanged if is_wider else _form_of_gradient()
+        return _exchanged if is_wider else _form_of_gradient(kernel, groups)
     if groups > 1:
         return _by_groups
     is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
@@ -98,25 +106,27 @@ def _form(x, kernel, geometry):
     return plain
 
 
-def _form_of_gradient():
+def _form_of_gradient(kernel, groups):
     """The form of the gradient to a kernel, a convolution whose channels are the batch.
 
-    GFLOP/s, 3x3, float32, two cores, jax 0.10.2; those for AVX2 are of chunks of an eighth of the
-    batch:
+    GFLOP/s, 3x3, float32, two cores; those for AVX2 are of chunks of an eighth of the batch. With
+    `jnn.train.compiler_options` plain is ahead of chunks everywhere, by up to 1.3 times; not all
+    programs have them.
 
-                               AVX2 at 2 GHz         AVX-512
-                               plain  products       plain  products  chunks
-        128 x 28x28,  1 -> 32    3.8     19           10      23        18
-         64 x 32x32,  3 -> 64                         27      37        41
-        128 x 14x14, 16 -> 32                         37      29        58
-         32 x 28x28, 32 -> 64                         68      48        74
-        128 x 28x28, 32 -> 64    3.4     30           26      42        66
-        256 x 28x28, 32 -> 64                         27      44        63
-         64 x 32x32, 64 -> 64    3.5     35           70      88        85
-         64 x  8x8, 256 -> 256  52       60          108     111       161
+                               AVX2 at 2 GHz     AVX-512                                with options
+                               jax 0.10          jax 0.10         jax 0.12              jax 0.10
+                               plain  products   plain  chunks    plain  chunks   plain  chunks
+         64 x  8x8, 256 -> 256  52       60
+        128 x 14x14, 64 -> 64                      58     55       132    130      151     116
+         64 x 28x28, 64 -> 64    3.5     35        99     94       170    164      169     142
+        128 x 28x28, 32 -> 64    3.4     30        55     84        82    131      130     117
+        256 x 28x28, 32 -> 64                      33     77        59    126      131     109
+        512 x 14x14, 64 -> 64                      10     73        28    117      148     116
+         64 x 28x28, 4 groups                       7     20        37     29       34      34
     """
     if "avx512f" in instructions():
-        return _chunks
+        is_short = groups == 1 and math.prod(kernel[:-1]) <= MOST_SUMMED
+        return plain if is_short else _chunks
     return _products if "avx2" in instructions() else plain  # others were not measured
 
 
@@ -188,6 +198,39 @@ def _of_few_features(x, kernel, geometry):
         for i, tap in enumerate(taps)
     ]
     return functools.reduce(jnp.add, seen).astype(x.dtype)
+
+
+def _of_one_output(x, kernel, geometry):
+    """One product of all that the window sees with all of the kernel.
+
+    Such is the gradient to a 1x1 kernel, whose channels are the batch: they are the first axis of
+    the sum, so that XLA finds both operands in order (5 in place of 10 ms, 32 x 28x28, 64 -> 128).
+    """
+    window = kernel.shape[:-2]
+    taps = zip(window, geometry.kernel_dilation, strict=True)
+    seen = _padded(x, geometry)[:, *[slice(0, (k - 1) * d + 1, d) for k, d in taps]]
+    space = range(x.ndim - 2)
+    axes = (x.ndim - 1, *(axis + 1 for axis in space)), (x.ndim - 2, *space)
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    y = lax.dot_general(seen, kernel, (axes, ((), ())), preferred_element_type=wide)
+    return jnp.expand_dims(y, range(1, x.ndim - 1)).astype(x.dtype)
+
+
+def _of_one_element(x, kernel, geometry):
+    """One product of x, a single element in space, with all taps, each of which is an output."""
+    product = lax.dot_general(
+        x.reshape(x.shape[0], -1),
+        kernel,
+        (((1,), (kernel.ndim - 2,)), ((), ())),
+        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+    )
+    strides, padding, _, dilation, _ = geometry
+    outputs = _sizes_of_outputs(x.shape[1:-1], kernel.shape[:-2], geometry)
+    axes = zip(kernel.shape, outputs, strides, padding, dilation, strict=False)
+    edges = [(low - (k - 1) * d, (t - 1) * s - low, d - 1) for k, t, s, (low, _), d in axes]
+    y = jnp.flip(product, range(1, x.ndim - 1)).astype(x.dtype)
+    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+    return y[:, *[slice(None, None, s) for s in strides]]
 
 
 def _of_small_images(x, kernel, geometry):
@@ -286,11 +329,9 @@ def _exchanged(x, kernel, geometry):
         (t - 1 - low, n - k + low)
         for n, k, t, (low, _) in zip(sizes, window, outputs, geometry.padding, strict=True)
     ]
-    y = _form_of_gradient()(
-        jnp.moveaxis(kernel, -1, 0),
-        jnp.moveaxis(x, 0, -1),
-        geometry._replace(padding=tuple(padding)),
-    )
+    geometry = geometry._replace(padding=tuple(padding))
+    images, kernel = jnp.moveaxis(kernel, -1, 0), jnp.moveaxis(x, 0, -1)
+    y = _form_of_gradient(kernel.shape, geometry.groups)(images, kernel, geometry)
     return jnp.flip(jnp.swapaxes(y, 0, -1), range(1, y.ndim - 1))
 
 

@@ -91,6 +91,12 @@ SPECIAL = {
     "few channels": (Geometry((2, 1), PADS, ONES, (1, 2), 1), (2, 7, 8, 3), (3, 2, 3, 5)),
     "few features": (Geometry(ONES, PADS, ONES, (2, 1), 1), (2, 7, 5, 6), (3, 2, 6, 2)),
     "small images": (Geometry((1, 2), PADS, (2, 1), ONES, 1), (2, 2, 3, 5), (3, 3, 5, 6)),
+    "one output": (Geometry((3, 3), PADS, ONES, (1, 2), 1), (2, 4, 5, 3), (4, 3, 3, 5)),
+    "one element": (
+        Geometry((2, 1), ((3, 4), (2, 1)), ONES, (1, 2), 1),
+        (2, 1, 1, 5),
+        (4, 2, 5, 6),
+    ),
     "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
 }
 """Convolutions of which a CPU computes the value, or a gradient, in a form of its own."""
@@ -179,7 +185,7 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
     monkeypatch.setattr(
         convolution_forms,
         "_form_of_gradient",
-        lambda: lambda *operands: used.append(1) or gradient(*operands),
+        lambda *shape: lambda *operands: used.append(1) or gradient(*operands),
     )
 
     def derivatives(f):
@@ -192,13 +198,18 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
 
 
 @pytest.mark.parametrize(
-    ("instructions", "expected"),
-    [("avx2", "_products"), ("avx2 avx512f", "_chunks"), ("", "plain")],
+    ("instructions", "batch", "expected"),
+    [
+        ("avx2", 32, "_products"),
+        ("avx2 avx512f", 32, "plain"),
+        ("avx2 avx512f", 128, "_chunks"),
+        ("", 128, "plain"),
+    ],
 )
-def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, expected):
+def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, batch, expected):
     monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset(instructions.split()))
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
-    form = convolution_forms._form((16, 28, 28, 32), (28, 28, 32, 64), geometry)
+    form = convolution_forms._form((16, 28, 28, batch), (28, 28, batch, 64), geometry)
     assert form is getattr(convolution_forms, expected)
     plain = convolution_forms._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
     assert plain is convolution_forms.plain
@@ -216,6 +227,9 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ex
         ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "plain"),  # too many products
         ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
         ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "plain"),
+        ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_one_output"),
+        ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_one_output"),
+        ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "_of_one_element"),
         ((64, 30, 30, 16), (28, 28, 16, 32), 1, (0, 0), "_exchanged"),
         ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
