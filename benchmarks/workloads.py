@@ -309,6 +309,9 @@ WORKLOADS = {
         32,
         2,
     ),
+    "convolution_1x1": _parts(
+        "value and gradients, 64 -> 128 features, 1x1", "convolution:pointwise", "jnn, lax", 64, 128
+    ),
     "convolution_transposed": _parts(
         "value and gradients of a transposed convolution, 64 -> 32 features",
         "convolution:transposed",

@@ -50,6 +50,13 @@ def once(
     return partial(jax.jit(f), *operands(batch, channels, features, groups, side))
 
 
+def pointwise(form: str, channels: int, features: int) -> Callable[[], Any]:
+    """Value and gradients of a convolution of 1x1."""
+    x = jax.random.normal(jax.random.key(0), (BATCH, SIDE, SIDE, channels))
+    kernel = jax.random.normal(jax.random.key(1), (1, 1, channels, features)) / 9
+    return _of_any(form, x, kernel, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), 1))
+
+
 def transposed(form: str, channels: int, features: int) -> Callable[[], Any]:
     """Value and gradients of a transposed convolution, 4x4 with strides of 2, of 14x14."""
     x = jax.random.normal(jax.random.key(0), (BATCH, SIDE // 2, SIDE // 2, channels))
