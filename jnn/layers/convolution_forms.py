@@ -206,10 +206,8 @@ def _of_one_output(x, kernel, geometry):
     Such is the gradient to a 1x1 kernel, whose channels are the batch: they are the first axis of
     the sum, so that XLA finds both operands in order (5 in place of 10 ms, 32 x 28x28, 64 -> 128).
     """
-    window = kernel.shape[:-2]
-    taps = zip(window, geometry.kernel_dilation, strict=True)
-    seen = _padded(x, geometry)[:, *[slice(0, (k - 1) * d + 1, d) for k, d in taps]]
-    space = range(x.ndim - 2)
+    window, space = kernel.shape[:-2], range(x.ndim - 2)
+    seen = _seen_by(_padded(x, geometry), [0 for _ in space], window, geometry)
     axes = (x.ndim - 1, *(axis + 1 for axis in space)), (x.ndim - 2, *space)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     y = lax.dot_general(seen, kernel, (axes, ((), ())), preferred_element_type=wide)
@@ -257,11 +255,11 @@ def _by_slices(x, kernel, geometry):
     strides, padding, input_dilation, dilation, groups = geometry
     s, (low, high), b, d = strides[0], padding[0], input_dilation[0], dilation[0]
     inner = Geometry(strides[1:], padding[1:], input_dilation[1:], dilation[1:], groups)
+    outputs, *_ = _sizes_of_outputs(x.shape[1:-1], kernel.shape[:-2], geometry)
     x = lax.pad(
         x, jnp.zeros((), x.dtype), [(0, 0, 0), (low, high, b - 1), *[(0, 0, 0)] * (x.ndim - 2)]
     )
     taps, N = kernel.shape[0], x.shape[0]
-    outputs = (x.shape[1] - (taps - 1) * d - 1) // s + 1
     wide = jnp.promote_types(x.dtype, jnp.float32)
     convolve = lambda x, kernel: _form(x.shape, kernel.shape, inner)(x, kernel, inner)
 
@@ -363,13 +361,11 @@ def _products(x, kernel, geometry):
 
     The chunk is so small that its matrix stays in the cache; chunks are summed in their order.
     """
-    strides, padding, input_dilation, dilation, groups = geometry
     *window, channels, features = kernel.shape
-    n, space = x.shape[0], len(window)
+    n, space, groups = x.shape[0], len(window), geometry.groups
     outputs = _sizes_of_outputs(x.shape[1:-1], window, geometry)
-    edges = [(low, high, b - 1) for (low, high), b in zip(padding, input_dilation, strict=True)]
-    taps = list(itertools.product(*map(range, outputs)))
-    size = len(taps) * n * groups * math.prod(window) * x.dtype.itemsize
+    places = list(itertools.product(*map(range, outputs)))
+    size = len(places) * n * groups * math.prod(window) * x.dtype.itemsize
     chunk = max(
         d for d in range(1, channels + 1) if channels % d == 0 and (d == 1 or d * size <= CACHE)
     )
@@ -381,16 +377,10 @@ def _products(x, kernel, geometry):
 
     def add(total, parts):
         x, kernel = parts  # (chunk, n, *space, groups), (chunk, *window, features)
-        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *edges, (0, 0, 0)])
+        x = split(_padded(merge(x, 0), geometry), chunk, 0)
         x = jnp.moveaxis(x, 1, -1)
-        seen = []
-        for tap in taps:
-            at = [
-                slice(t * s, t * s + (k - 1) * d + 1, d)
-                for t, s, k, d in zip(tap, strides, window, dilation, strict=True)
-            ]
-            seen.append(x[:, *at])
-        matrix = jnp.concatenate(seen, axis=-1).reshape(-1, groups, len(taps) * n)
+        seen = [_seen_by(x, output, window, geometry) for output in places]
+        matrix = jnp.concatenate(seen, axis=-1).reshape(-1, groups, len(places) * n)
         kernel = kernel.reshape(-1, groups, features // groups)
         product = lax.dot_general(
             matrix, kernel, (((0,), (0,)), ((1,), (1,))), preferred_element_type=wide
@@ -399,7 +389,7 @@ def _products(x, kernel, geometry):
 
     by_group = split(x, groups)  # (n, *space, groups, channels)
     parts = in_chunks(by_group, -1), in_chunks(kernel, space)
-    start = jnp.zeros((groups, len(taps) * n, features // groups), wide)
+    start = jnp.zeros((groups, len(places) * n, features // groups), wide)
     start, *_ = varying_alike(start, x, kernel)
     y, _ = lax.scan(add, start, parts)
     y = y.reshape(groups, *outputs, n, -1)
@@ -417,6 +407,12 @@ def _seen(x, tap, window, geometry):
     """The elements of a padded x that one tap of the window sees, one for each output."""
     axes = zip(x.shape[1:-1], tap, window, geometry.strides, geometry.kernel_dilation, strict=True)
     return x[:, *[slice(i * d, i * d + n - (k - 1) * d, s) for n, i, k, s, d in axes]]
+
+
+def _seen_by(x, output, window, geometry):
+    """The elements of a padded x that one output sees, one for each tap of the window."""
+    axes = zip(output, window, geometry.strides, geometry.kernel_dilation, strict=True)
+    return x[:, *[slice(t * s, t * s + (k - 1) * d + 1, d) for t, k, s, d in axes]]
 
 
 def _product(x, kernel):
