@@ -12,7 +12,7 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**40),
     "MALLOC_ARENA_MAX": "1",
 }
-"""glibc then keeps what XLA frees, as ``jnn run --keep-memory`` has it."""
+"""glibc then keeps what XLA frees, as `jnn.train.keep_memory` has it."""
 DEVICE_EACH_CORE = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={CORES}"}
 """JAX then takes each core of the CPU for a device, as ``jnn run --devices`` has it."""
 FLAGS = (
@@ -122,10 +122,13 @@ def _perceptron(name: str, work: works.Perceptron) -> Workload:
     )
 
 
+def _kept(name: str) -> dict[str, Way]:
+    return {"jnn, memory kept": Way("peers.of_jnn:train", (name,), KEEP_MEMORY)}
+
+
 def _gpt(name: str, work: works.GPT) -> Workload:
-    kept = {"jnn, memory kept": Way("peers.of_jnn:train", (name,), KEEP_MEMORY)}
     ways = (
-        kept
+        _kept(name)
         | _products(name)
         | _jax("gpt", work)
         | _peers("torch flax_nnx flax_linen", "gpt", work)
@@ -137,7 +140,7 @@ def _gpt(name: str, work: works.GPT) -> Workload:
 def _recurrent(kind: str, gates: int) -> Workload:
     names, keras = "torch flax_nnx flax_linen equinox haiku keras", {"keras": works.STEPS}
     several = {
-        "jnn, memory kept": Way("peers.of_jnn:train", (kind,), KEEP_MEMORY),
+        **_kept(kind),
         "jnn, a device for each core": Way("peers.of_jnn:train", (kind, CORES), DEVICE_EACH_CORE),
         **_products(kind),
     }
@@ -198,7 +201,12 @@ WORKLOADS = {
     "cnn": _training(
         "cnn",
         "a step of two convolutions, a pooling and a hidden layer, 128 x 28x28",
-        {"jnn, a device for each core": Way("peers.of_jnn:train", ("cnn", CORES), DEVICE_EACH_CORE)}
+        _kept("cnn")
+        | {
+            "jnn, a device for each core": Way(
+                "peers.of_jnn:train", ("cnn", CORES), DEVICE_EACH_CORE
+            )
+        }
         | _jax("cnn")
         | _peers(
             "torch flax_nnx flax_linen equinox haiku keras", "cnn", units={"keras": works.STEPS}
@@ -209,12 +217,15 @@ WORKLOADS = {
         "lenet5", "a step of LeNet-5, 128 x 32x32", _peers("torch", "lenet5"), 6 * 128 * 416_520
     ),
     "vgg16": _training(
-        "vgg16", "a step of a VGG-16, 32 x 32x32x3", _peers("torch", "vgg16"), 6 * 32 * 313_201_664
+        "vgg16",
+        "a step of a VGG-16, 32 x 32x32x3",
+        _kept("vgg16") | _peers("torch", "vgg16"),
+        6 * 32 * 313_201_664,
     ),
     "resnet18": _training(
         "resnet18",
         "a step of a ResNet-18, 32 x 32x32x3",
-        _products("resnet18") | _peers("torch", "resnet18"),
+        _kept("resnet18") | _products("resnet18") | _peers("torch", "resnet18"),
         6 * 32 * 555_422_720,
     ),
     "lstm": _recurrent("lstm", 4),

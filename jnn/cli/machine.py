@@ -1,8 +1,7 @@
-"""Choosing JAX's device, and its use of memory, before JAX starts."""
+"""Choosing JAX's device before JAX starts."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import shutil
@@ -65,29 +64,6 @@ def several_cpus(count: Any, mesh: Any = None) -> None:
         import jax
 
         jax.config.update("jax_num_cpu_devices", int(count))
-
-
-TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of mallopt, in glibc's malloc.h
-
-
-def keep_memory() -> None:
-    """Let this process keep freed memory for reuse.
-
-    XLA on a CPU allocates its temporaries anew in each call, and page faults cost time. With kept
-    memory a training step of a small transformer takes 0.85 of the processor time, one of an LSTM
-    0.89 (two cores of an Intel Xeon); the process never shrinks.
-
-    To be called before JAX starts its threads. Raises JnnError where the C library is not glibc.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))
-    if mallopt is None or not all(mallopt(option, value) for option, value in settings):
-        raise mistake(
-            "--keep-memory",
-            got="a C library without glibc's mallopt",
-            expected="Linux with glibc",
-            remedy="Omit it.",
-        )
 
 
 def gpu_present() -> bool:

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy(
         "fine_tuning": ["FineTuningConfig"],
         "feed": ["Feed", "in_memory", "streamed"],
         "loop": ["Fitted", "fit"],
+        "memory": ["keep_memory"],
         "optimizers": ["make_optimizer", "make_schedule"],
         "preparation": ["Classified", "Preparation", "read_preparation"],
         "state": ["LossScale", "TrainState", "init_train_state", "seed_key"],

@@ -12,12 +12,12 @@ import jax
 import pytest
 
 from jnn.cli import main
-from jnn.cli.machine import keep_memory
 from jnn.errors import JnnError
+from jnn.train.memory import keep_memory
 
 FAULTS = """
 import resource, sys
-from jnn.cli.machine import keep_memory
+from jnn.train import keep_memory
 if sys.argv[1:]:
     keep_memory()
 faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -126,6 +126,6 @@ def test_without_glibc_that_is_said(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     with pytest.raises(
         JnnError,
-        match="--keep-memory: got a C library without glibc's mallopt, expected Linux with glibc",
+        match="keep_memory: got a C library without glibc's mallopt, expected Linux with glibc",
     ):
         keep_memory()

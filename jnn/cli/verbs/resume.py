@@ -12,9 +12,10 @@ from typing import Any
 from jnn.cli.arguments import Parser
 from jnn.cli.experiments import find, load
 from jnn.cli.launch import division, joined, launch, shared
-from jnn.cli.machine import keep_memory, use_device
+from jnn.cli.machine import use_device
 from jnn.cli.programs import keep_programs
 from jnn.errors import mistake
+from jnn.train.memory import keep_memory
 
 EXAMPLES = (
     "jnn resume runs/image_classification/latest",

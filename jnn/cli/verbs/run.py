@@ -12,10 +12,11 @@ from typing import Any
 from jnn.cli.arguments import examples_text, name_first, taken_out
 from jnn.cli.experiments import Listing, find, listings, load
 from jnn.cli.launch import division, joined, launch, shared
-from jnn.cli.machine import GPU_HINT, gpu_unused, keep_memory, use_device
+from jnn.cli.machine import GPU_HINT, gpu_unused, use_device
 from jnn.cli.programs import keep_programs
 from jnn.cli.start import check_start, fitting_task, started
 from jnn.errors import mistake
+from jnn.train.memory import keep_memory
 
 HELP = """\
 usage: jnn run NAME [options]

@@ -1,0 +1,34 @@
+"""Memory that a process keeps between steps."""
+
+import ctypes
+import os
+
+from jnn.errors import mistake
+
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # of mallopt, in glibc's malloc.h
+
+
+def keep_memory() -> None:
+    """Let this process keep freed memory for reuse; it never shrinks then.
+
+    XLA on a CPU allocates its temporaries anew in each call, and page faults cost time: of one step
+    a call, as in a loop of your own, more than of the many in a dispatch of `jnn.train.fit`.
+    Processor time with kept memory over the time without, one step a call, two cores:
+
+        cnn         0.84    AMD EPYC
+        resnet18    0.85
+        lstm        0.89    Intel Xeon
+        gpt_s       0.85
+
+    To be called before JAX computes, which starts its threads. ``jnn run --keep-memory`` calls it.
+    Raises JnnError where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, -1), (ARENA_MAX, 1))
+    if mallopt is None or not all(mallopt(option, value) for option, value in settings):
+        raise mistake(
+            "keep_memory",
+            got="a C library without glibc's mallopt",
+            expected="Linux with glibc",
+            remedy="Go on without it.",
+        )
