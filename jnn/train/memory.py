@@ -13,12 +13,9 @@ def keep_memory() -> None:
 
     XLA on a CPU allocates its temporaries anew in each call, and page faults cost time: of one step
     a call, as in a loop of your own, more than of the many in a dispatch of `jnn.train.fit`.
-    Processor time with kept memory over the time without, one step a call, two cores:
+    Time with kept memory over the time without, one step a call, two cores of an AMD EPYC:
 
-        cnn         0.84    AMD EPYC
-        resnet18    0.85
-        lstm        0.89    Intel Xeon
-        gpt_s       0.85
+        gpt_s  0.82    gru  0.86    cnn  0.89    lstm  0.91    gpt_m  0.92    resnet18, vgg16  1.0
 
     To be called before JAX computes, which starts its threads. ``jnn run --keep-memory`` calls it.
     Raises JnnError where the C library is not glibc.
