@@ -126,6 +126,11 @@ def _kept(name: str) -> dict[str, Way]:
     return {"jnn, memory kept": Way("peers.of_jnn:train", (name,), KEEP_MEMORY)}
 
 
+def _each_core(name: str) -> dict[str, Way]:
+    way = Way("peers.of_jnn:train", (name, CORES), DEVICE_EACH_CORE)
+    return {"jnn, a device for each core": way}
+
+
 def _gpt(name: str, work: works.GPT) -> Workload:
     ways = (
         _kept(name)
@@ -141,7 +146,7 @@ def _recurrent(kind: str, gates: int) -> Workload:
     names, keras = "torch flax_nnx flax_linen equinox haiku keras", {"keras": works.STEPS}
     several = {
         **_kept(kind),
-        "jnn, a device for each core": Way("peers.of_jnn:train", (kind, CORES), DEVICE_EACH_CORE),
+        **_each_core(kind),
         **_products(kind),
     }
     ways = several | (_jax("lstm") if kind == "lstm" else {})
@@ -202,11 +207,7 @@ WORKLOADS = {
         "cnn",
         "a step of two convolutions, a pooling and a hidden layer, 128 x 28x28",
         _kept("cnn")
-        | {
-            "jnn, a device for each core": Way(
-                "peers.of_jnn:train", ("cnn", CORES), DEVICE_EACH_CORE
-            )
-        }
+        | _each_core("cnn")
         | _jax("cnn")
         | _peers(
             "torch flax_nnx flax_linen equinox haiku keras", "cnn", units={"keras": works.STEPS}

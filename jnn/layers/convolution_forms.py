@@ -209,19 +209,13 @@ def _of_one_output(x, kernel, geometry):
     window, space = kernel.shape[:-2], range(x.ndim - 2)
     seen = _seen_by(_padded(x, geometry), [0 for _ in space], window, geometry)
     axes = (x.ndim - 1, *(axis + 1 for axis in space)), (x.ndim - 2, *space)
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    y = lax.dot_general(seen, kernel, (axes, ((), ())), preferred_element_type=wide)
+    y = _product(seen, kernel, axes)
     return jnp.expand_dims(y, range(1, x.ndim - 1)).astype(x.dtype)
 
 
 def _of_one_element(x, kernel, geometry):
     """One product of x, a single element in space, with all taps, each of which is an output."""
-    product = lax.dot_general(
-        x.reshape(x.shape[0], -1),
-        kernel,
-        (((1,), (kernel.ndim - 2,)), ((), ())),
-        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
-    )
+    product = _product(x.reshape(x.shape[0], -1), kernel, ((1,), (kernel.ndim - 2,)))
     strides, padding, _, dilation, _ = geometry
     outputs = _sizes_of_outputs(x.shape[1:-1], kernel.shape[:-2], geometry)
     axes = zip(kernel.shape, outputs, strides, padding, dilation, strict=False)
@@ -415,12 +409,14 @@ def _seen_by(x, output, window, geometry):
     return x[:, *[slice(t * s, t * s + (k - 1) * d + 1, d) for t, k, s, d in axes]]
 
 
-def _product(x, kernel):
-    """The product over the last axis of x, summed in float32 at least."""
+def _product(x, kernel, axes=None):
+    """The product over ``axes`` of x and of the kernel, summed in float32 at least.
+
+    By default over the last axis of x and the first of the kernel.
+    """
     wide = jnp.promote_types(x.dtype, jnp.float32)
-    return lax.dot_general(
-        x, kernel, (((x.ndim - 1,), (0,)), ((), ())), preferred_element_type=wide
-    )
+    axes = axes or ((x.ndim - 1,), (0,))
+    return lax.dot_general(x, kernel, (axes, ((), ())), preferred_element_type=wide)
 
 
 def is_for_mesh() -> bool:
