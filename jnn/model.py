@@ -44,6 +44,7 @@ import jax.numpy as jnp
 
 from jnn.errors import JnnError, mistake
 from jnn.tags import tag
+from jnn.threefry import fold_in
 
 Params = dict[str, Any]
 State = dict[str, Any]
@@ -298,7 +299,7 @@ def child_key(key: Any, name: str) -> Any:
     if key is None:
         return None
     check_key(key, name)
-    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+    return fold_in(key, zlib.crc32(name.encode()))
 
 
 def check_key(key: Any, caller: str) -> None:

@@ -218,3 +218,15 @@ def test_orthogonal_under_vmap_equals_one_by_one(make):
                 getattr(jax.nn.initializers, make.__name__)()(keys[i, j], shape, jnp.float32),
                 atol=1e-6,
             )
+
+
+@pytest.mark.parametrize("name", ["normal", "truncated_normal", "uniform"])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 1), (2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [(), (jnp.bfloat16,)])
+def test_the_numbers_are_those_of_jax(name, shape, dtype):
+    make, reference = getattr(initializers, name), getattr(jax.nn.initializers, name)
+    drawn = make(0.3)(jax.random.key(1), shape, *dtype)
+    expected = reference(0.3)(jax.random.key(1), shape, *dtype)
+    assert drawn.dtype == expected.dtype
+    np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (drawn, expected)), rtol=1e-6)
+    assert make.__doc__ == reference.__doc__

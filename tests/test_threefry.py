@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.threefry import unrolled
+from jnn.threefry import bits, fold_in, folded, jitted, unrolled, words
 
 KEY = jax.random.key(7)
 DRAWS = {
@@ -82,3 +82,45 @@ def test_programs_with_sizes_that_are_symbols_draw():
     draw = lambda x: jax.random.bits(unrolled(KEY), x.shape)
     exported = jax.export.export(jax.jit(draw))(x)
     assert np.array_equal(exported.call(jnp.ones(9)), jax.random.bits(KEY, (9,)))
+
+
+def test_the_host_has_the_bits_of_jax():
+    numbers = [0, 1, 7, 2**32 - 1]
+    keys = [jax.random.fold_in(KEY, number) for number in numbers]
+    of_keys = folded(words(KEY), numbers)
+    assert np.array_equal(of_keys, [words(key) for key in keys])
+    assert np.array_equal(bits(of_keys, 5), [jax.random.bits(key, 5) for key in keys])
+    split = [words(key) for key in jax.random.split(KEY)]
+    assert np.array_equal(folded(words(KEY), [0, 1]), split)
+    assert np.array_equal(folded(words(KEY), 7), words(jax.random.fold_in(KEY, 7)))
+
+
+@pytest.mark.parametrize("key", [jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
+def test_other_keys_have_no_words_for_the_host(key):
+    assert words(key) is None
+    with jax.threefry_partitionable(False):
+        assert words(KEY) is None
+
+
+@pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
+def test_a_number_is_folded_in_as_by_jax(key):
+    expected, number = jax.random.fold_in(key, 2**32 - 1), 2**32 - 1
+    as_data = lambda key: key if key.dtype == jnp.uint32 else jax.random.key_data(key)
+    for found in (fold_in(key, number), jax.jit(partial(fold_in, number=number))(key)):
+        assert found.dtype == expected.dtype
+        assert np.array_equal(as_data(found), as_data(expected))
+    placed = fold_in(jax.device_put(key, jax.devices()[0]), number)
+    assert placed.committed
+    assert np.array_equal(as_data(placed), as_data(expected))
+
+
+def test_the_keys_that_a_function_derives_are_arguments_of_its_program():
+    def draw(key):
+        return {"a": jax.random.normal(fold_in(fold_in(key, 1), 2), (3,)), "key": fold_in(key, 3)}
+
+    for key in (KEY, jax.random.key(0, impl="rbg")):
+        drawn, expected = jitted(draw, key), jax.jit(draw)(key)
+        assert np.array_equal(drawn["a"], expected["a"])
+        assert drawn["key"].dtype == expected["key"].dtype
+        assert drawn["key"] == expected["key"]
+    assert "fold_in" not in str(jax.make_jaxpr(lambda: draw(KEY))())

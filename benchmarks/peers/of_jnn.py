@@ -28,10 +28,10 @@ from jnn.train import (
     in_memory,
     init_train_state,
     make_step,
-    make_steps,
     on_each,
     seed_key,
 )
+from jnn.train.loop import compiled
 from jnn.train.sweep import make_epoch, over_members
 
 Call = Callable[[], Any]
@@ -66,14 +66,11 @@ def by_dispatch(model: jnn.Model, x: np.ndarray, label: np.ndarray) -> Call:
     """Many steps in one dispatch, as `jnn.train.fit` makes them, on batches drawn from memory."""
     optimizer = optax.adam(works.LEARNING_RATE)
     feed = in_memory({"x": x, "label": label}, len(x) // works.STEPS)
-    step = make_step(objective_of(model), optimizer)
-    steps = make_steps(step, feed.batch_of, works.STEPS)
-    steps = jax.jit(steps, donate_argnums=0, compiler_options=compiler_options())
     kept = [init_train_state(seed_key(0), model, optimizer, x[:1])]
-    steps = steps.lower(kept[0], feed.data, jnp.int32(works.STEPS)).compile()
+    steps = compiled(make_step(objective_of(model), optimizer), feed, kept[0])
 
     def call():
-        kept[0], metrics = steps(kept[0], feed.data, jnp.int32(works.STEPS))
+        kept[0], metrics = steps(kept[0], feed.data, works.STEPS)
         return metrics["loss"]
 
     return call

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from jnn.compose import chain
 from jnn.functions import function
-from jnn.initializers import Init, he_normal
+from jnn.initializers import Init, he_normal, normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.checks import check_features, check_float, check_fraction, check_positive
@@ -85,7 +85,7 @@ def _stage(config: EmbeddingNetworkConfig, channels: int) -> Model:
     )
 
 
-def prototypes(classes: int, *, kernel_init: Init = jax.nn.initializers.normal(1.0)) -> Model:
+def prototypes(classes: int, *, kernel_init: Init = normal(1.0)) -> Model:
     """The cosines between x and a learned direction for each class:
     ``y_j = x · w_j / (‖x‖ ‖w_j‖)``.
 

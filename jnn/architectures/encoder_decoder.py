@@ -8,6 +8,7 @@ import jax
 from jnn.architectures.transformer import vectors_of_positions
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.compose import chain
+from jnn.initializers import normal
 from jnn.layers.checks import check_names, check_positive
 from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
@@ -153,9 +154,7 @@ def encoder_decoder(config: EncoderDecoderConfig) -> Model:
 
 
 def _embedding(config: EncoderDecoderConfig, tokens: int) -> Model:
-    return embedding(
-        tokens, config.width, embedding_init=jax.nn.initializers.normal(config.embedding_deviation)
-    )
+    return embedding(tokens, config.width, embedding_init=normal(config.embedding_deviation))
 
 
 def _before(config: EncoderDecoderConfig) -> dict[str, Model]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jnn.architectures.rnn import CELLS
 from jnn.compose import chain
 from jnn.errors import mistake
+from jnn.initializers import normal
 from jnn.layers.bidirectional import bidirectional
 from jnn.layers.checks import check_fraction, check_names, check_positive
 from jnn.layers.cross_attention import cross_attention
@@ -149,7 +150,7 @@ def seq2seq(config: Seq2SeqConfig) -> Model:
 
 def _embedding(config: Seq2SeqConfig, tokens: int) -> Model:
     """Vectors with a standard deviation that gives initial logits of the order of one."""
-    start = jax.nn.initializers.normal(config.width**-0.5)
+    start = normal(config.width**-0.5)
     return embedding(tokens, config.width, embedding_init=start)
 
 

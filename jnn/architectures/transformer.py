@@ -16,6 +16,7 @@ from jnn.architectures.transformer_block import (
 )
 from jnn.compose import chain
 from jnn.errors import mistake
+from jnn.initializers import normal
 from jnn.layers.activation import activation
 from jnn.layers.checks import check_positive
 from jnn.layers.dense import added_bias, dense
@@ -282,7 +283,7 @@ def vectors_of_positions(config: Any) -> dict[str, Model]:
 
 def _embedding(config: TransformerConfig, tokens: int) -> Model:
     width = config.embedding_width or config.width
-    initial = jax.nn.initializers.normal(config.embedding_deviation)
+    initial = normal(config.embedding_deviation)
     return embedding(tokens, width, embedding_init=initial)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jnn.compose import chain, repeat
 from jnn.errors import mistake
-from jnn.initializers import lecun_normal
+from jnn.initializers import lecun_normal, normal
 from jnn.layers.activation import activation
 from jnn.layers.attention import attention
 from jnn.layers.checks import check_fraction, check_positive
@@ -261,9 +261,7 @@ def kernel_init(config: BlockConfig, *, outputs: bool = False) -> Callable:
     """The initializer of kernels, or with ``outputs`` of those at the end of residual branches."""
     if not config.kernel_deviation:
         return lecun_normal()
-    return jax.nn.initializers.normal(
-        config.kernel_deviation / ((2 * config.depth) ** 0.5 if outputs else 1.0)
-    )
+    return normal(config.kernel_deviation / ((2 * config.depth) ** 0.5 if outputs else 1.0))
 
 
 def _kernels(config: BlockConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ computed for the positions of the batch alone: about 4 us for any size
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ import numpy as np
 from jnn.data.checks import check_arrays, check_float32
 from jnn.errors import mistake
 from jnn.integers import check_integer
-from jnn.threefry import unrolled
+from jnn.threefry import bits, folded, unrolled
 
 _ROUNDS = 8
 """Rounds of mixing; with 4, a handful of examples are not equally likely at each position."""
@@ -69,6 +70,33 @@ def epoch_order(key: jax.Array, epoch: jax.Array | int, size: int) -> jax.Array:
     return _shuffled(jax.random.fold_in(key, epoch), jnp.arange(size), size)
 
 
+def batch_indices_on_host(
+    words: np.ndarray, steps: np.ndarray, *, size: int, batch_size: int
+) -> np.ndarray:
+    """`batch_indices` of ``steps`` (n,), an array (n, batch_size) int32, by NumPy.
+
+    ``words`` are those of the key, as `jnn.threefry.words` has them.
+
+    >>> from jnn.threefry import words
+    >>> batch_indices_on_host(words(jax.random.key(0)), np.arange(2), size=6, batch_size=2).tolist()
+    [[0, 5], [4, 3]]
+    >>> [batch_indices(jax.random.key(0), step, size=6, batch_size=2).tolist() for step in range(2)]
+    [[0, 5], [4, 3]]
+    """
+    epoch, place = np.divmod(steps, steps_per_epoch(size, batch_size))
+    positions = (place[:, None] * batch_size + np.arange(batch_size)).astype(np.uint32)
+    drawn = bits(folded(words, epoch), 2 * _ROUNDS).reshape(-1, 2, _ROUNDS)
+    odd, offset = drawn.transpose(1, 2, 0)  # (_ROUNDS, n)
+    odd, limits = odd | np.uint32(1), _mask_and_shift(size)
+    x = _mixed(positions, odd[..., None], offset[..., None], *limits).ravel()
+    left = np.flatnonzero(x >= size)
+    while left.size:
+        of = left // batch_size
+        x[left] = mixed = _mixed(x[left], odd[:, of], offset[:, of], *limits)
+        left = left[mixed >= size]
+    return x.reshape(positions.shape).astype(np.int32)
+
+
 def _shuffled(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
     """The images of ``position`` under a bijection of 0 .. size - 1 that is random by ``key``.
 
@@ -80,8 +108,21 @@ def _shuffled(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
     Source: Black and Rogaway, Ciphers with arbitrary finite domains, 2002; Mitchell et al.,
     Bandwidth-optimal random shuffling for GPUs, 2021.
     """
-    bits = max(1, (size - 1).bit_length())
-    return _walk(key, position, np.uint32(size), np.uint32(2**bits - 1), np.uint32((bits + 1) // 2))
+    return _walk(key, position, np.uint32(size), *_mask_and_shift(size))
+
+
+def _mask_and_shift(size: int) -> tuple[np.uint32, np.uint32]:
+    """m - 1 and s."""
+    width = max(1, (size - 1).bit_length())
+    return np.uint32(2**width - 1), np.uint32((width + 1) // 2)
+
+
+def _mixed(x: Any, odd: Any, offset: Any, mask: Any, shift: Any) -> Any:
+    """f(x), of arrays of JAX or NumPy."""
+    for a, c in zip(odd, offset, strict=True):
+        x = (x * a + c) & mask
+        x = x ^ (x >> shift)
+    return x
 
 
 @jax.jit  # compiled once for all sizes, which are arguments here
@@ -89,14 +130,7 @@ def _walk(
     key: jax.Array, position: jax.Array, size: jax.Array, mask: jax.Array, shift: jax.Array
 ) -> jax.Array:
     odd, offset = jax.random.bits(unrolled(key), (2, _ROUNDS), jnp.uint32)
-    odd = odd | np.uint32(1)
-
-    def mix(x):
-        for r in range(_ROUNDS):
-            x = (x * odd[r] + offset[r]) & mask
-            x = x ^ (x >> shift)
-        return x
-
+    mix = lambda x: _mixed(x, odd | np.uint32(1), offset, mask, shift)
     outside = lambda x: (x >= size).any()
     walk = lambda x: jnp.where(x >= size, mix(x), x)
     return jax.lax.while_loop(outside, walk, mix(position.astype(jnp.uint32))).astype(jnp.int32)

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from jnn.data.batches import batch_indices, steps_per_epoch
+from jnn.data.batches import batch_indices, batch_indices_on_host, steps_per_epoch
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.threefry import folded
 
 
 def bucket_lengths(lengths: ArrayLike, count: int) -> tuple[int, ...]:
@@ -105,6 +106,34 @@ def bucket_indices(
         return indices
 
     return jax.lax.switch(bucket, [draw(k) for k in range(len(sizes))], position)
+
+
+def bucket_indices_on_host(
+    words: np.ndarray, steps: np.ndarray, *, sizes: Sequence[int], batch_size: int
+) -> np.ndarray:
+    """`bucket_indices` of ``steps`` (n,), (n, batch_size) int32, by NumPy: see `jnn.data.batches`.
+
+    >>> from jnn.threefry import words
+    >>> of = {"sizes": (4, 2), "batch_size": 2}
+    >>> bucket_indices_on_host(words(jax.random.key(0)), np.arange(3), **of).tolist()
+    [[4, 5], [3, 0], [2, 1]]
+    >>> [bucket_indices(jax.random.key(0), step, **of).tolist() for step in range(3)]
+    [[4, 5], [3, 0], [2, 1]]
+    """
+    counts = np.array([steps_per_epoch(size, batch_size) for size in sizes])
+    ends = np.cumsum(counts)
+    choosing, drawing = folded(words, [0, 1])  # as jax.random.split
+    of_choosing = {"size": int(ends[-1]), "batch_size": 1}
+    positions = batch_indices_on_host(choosing, steps, **of_choosing)[:, 0]
+    bucket = np.searchsorted(ends, positions, side="right")
+    first, start = ends - counts, np.cumsum([0, *sizes])
+    own = steps // ends[-1] * counts[bucket] + positions - first[bucket]
+    indices = np.empty((len(steps), batch_size), np.int32)
+    for k in np.unique(bucket):
+        of_bucket = {"size": sizes[k], "batch_size": batch_size}
+        drawn = batch_indices_on_host(folded(drawing, k), own[bucket == k], **of_bucket)
+        indices[bucket == k] = start[k] + drawn
+    return indices
 
 
 def shortest(

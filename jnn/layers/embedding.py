@@ -6,14 +6,13 @@ import numpy as np
 
 from jnn.activations import with_examples
 from jnn.errors import mistake
+from jnn.initializers import normal
 from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Model, Params, check_key, pointwise
 
 
-def embedding(
-    vocabulary: int, features: int, *, embedding_init=jax.nn.initializers.normal(1.0)
-) -> Model:
+def embedding(vocabulary: int, features: int, *, embedding_init=normal(1.0)) -> Model:
     """A learned vector for each token: ``y = embedding[x]``.
 
     x integers ``(...)`` in [0, vocabulary) -> y ``(..., features)``; params ``embedding``

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
 from jnn.data import batches, checks
-from jnn.data.buckets import bucket_indices, bucket_of
+from jnn.data.buckets import bucket_indices, bucket_indices_on_host, bucket_of
 from jnn.data.token_windows import check_long, next_windows, random_windows
 from jnn.errors import mistake
-from jnn.train.feed import Feed
+from jnn.train.feed import ByIndices, Feed
 
 
 def language_model_feed(
@@ -99,9 +100,8 @@ def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_siz
         )
     data = batches.to_device({name: array[order] for name, array in arrays.items()}, "bucketed")
 
-    def batch_of(data, key, step):
-        return batches.take(data, bucket_indices(key, step, sizes=sizes, batch_size=batch_size))
-
+    of = {"sizes": sizes, "batch_size": batch_size}
+    batch_of = ByIndices(partial(bucket_indices, **of), partial(bucket_indices_on_host, **of))
     identity = {
         "examples": len(bucket),
         "buckets": list(buckets),

@@ -3,8 +3,10 @@
 A feed is data, and the batch of each step as a pure function of a key and the step.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +17,22 @@ from jnn.errors import mistake
 
 MOST_STEPS = 64
 """The most steps in one dispatch, for data in memory."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ByIndices:
+    """A ``batch_of`` by the indices of the examples, which the host can draw for the program.
+
+    ``indices(key, step)`` (batch_size,) may be traced; ``on_host(words, steps)`` are those of
+    ``steps`` (n,), an array (n, batch_size) of NumPy, for the `jnn.threefry.words` of the key.
+    """
+
+    indices: Callable[[jax.Array, jax.Array], jax.Array]
+    on_host: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+    def __call__(self, data: Any, key: jax.Array, step: jax.Array) -> Any:
+        """The batch of a step."""
+        return batches.take(data, self.indices(key, step))
 
 
 class Feed(NamedTuple):
@@ -59,15 +77,13 @@ def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
     (2, (4,))
     """
     data = batches.to_device(arrays, "training data")
-    size = len(next(iter(arrays.values())))
-
-    def batch_of(data, key, step):
-        return batches.take(
-            data, batches.batch_indices(key, step, size=size, batch_size=batch_size)
-        )
-
-    identity = {"examples": size, "batch_size": batch_size, "sha256": checks.fingerprint(arrays)}
-    return Feed(data, batch_of, batches.steps_per_epoch(size, batch_size), identity)
+    of = {"size": len(next(iter(arrays.values()))), "batch_size": batch_size}
+    batch_of = ByIndices(
+        partial(batches.batch_indices, **of), partial(batches.batch_indices_on_host, **of)
+    )
+    identity = {"examples": of["size"], "batch_size": batch_size}
+    identity |= {"sha256": checks.fingerprint(arrays)}
+    return Feed(data, batch_of, batches.steps_per_epoch(**of), identity)
 
 
 def streamed(

@@ -20,7 +20,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jnn import threefry
+from jnn.data.batches import take
 from jnn.errors import mistake
 from jnn.processes import Together, here
 from jnn.runs.run import Run
@@ -28,7 +31,7 @@ from jnn.sharding import gathered, whole
 from jnn.train.compilation import compiler_options
 from jnn.train.devices import beside, on_one
 from jnn.train.evaluate import evaluated
-from jnn.train.feed import Feed
+from jnn.train.feed import ByIndices, Feed
 from jnn.train.recorder import Recorder
 from jnn.train.signals import stop_signals
 from jnn.train.state import TrainState
@@ -206,7 +209,7 @@ def fit(
             if evaluate or on_evaluate:
                 count = min(count, evaluate_every - at % evaluate_every)
             piece = next(data)
-            train_state, metrics = dispatch(train_state, piece, jnp.int32(count))
+            train_state, metrics = dispatch(train_state, piece, count)
             rows, trouble = _read(jax.device_get(metrics), train_state)
             seconds = time.perf_counter() - started
             pace = _next_pace(pace, seconds, feed.most_steps)
@@ -299,20 +302,36 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     if not train_state.step.is_fully_addressable:  # each process reads all metrics
         of_metrics = train_state.step.sharding
-    key = batches_key(train_state)  # made here: its hash takes a tenth of compilation
-
-    def batch_of(held, _, at):
-        data, key = held
-        return feed.batch_of(data, key, at)
-
+    batch_of, drawn = _batches(feed, batches_key(train_state))
     steps = jax.jit(
-        make_steps(step, batch_of, feed.most_steps),
+        make_steps(step, lambda held, _, at: batch_of(*held, at), feed.most_steps),
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
         compiler_options=compiler_options(),
     )
-    program = steps.lower(train_state, (feed.data, key), jnp.int32(1)).compile()
-    return lambda train_state, data, count: program(train_state, (data, key), count)
+    program = steps.lower(train_state, (feed.data, drawn(0, 1)), np.int32(1)).compile()
+
+    def dispatch(train_state: TrainState, data: Any, count: int):
+        return program(train_state, (data, drawn(int(train_state.step), count)), np.int32(count))
+
+    return dispatch
+
+
+def _batches(feed: Feed, key: jax.Array) -> tuple[Callable, Callable]:
+    """``batch_of(data, drawn, step)``, and ``drawn(step, count)`` for ``count`` steps from one on.
+
+    What is drawn are indices, for a feed `ByIndices` on a CPU: the hash of keys takes a tenth to a
+    fifth of the compilation of a step there. Else it is the key, and the program draws.
+    """
+    words = threefry.words(on_one(key))
+    if words is None or not isinstance(feed.batch_of, ByIndices) or jax.default_backend() != "cpu":
+        return feed.batch_of, lambda step, count: key
+
+    def drawn(step: int, count: int) -> tuple[np.int32, np.ndarray]:
+        indices = feed.batch_of.on_host(words, step + np.arange(count))
+        return np.int32(step), np.pad(indices, [(0, feed.most_steps - count), (0, 0)])
+
+    return lambda data, drawn, step: take(data, drawn[1][step - drawn[0]]), drawn
 
 
 def _next_pace(pace: int, seconds: float, most: int) -> int:

@@ -70,13 +70,13 @@ def replay(
     data = feed.read(key, at)
     while at < step - 1:
         count = min(feed.most_steps, step - 1 - at)
-        train_state, metrics = dispatch(train_state, next(data), jnp.int32(count))
+        train_state, metrics = dispatch(train_state, next(data), count)
         if not all(metrics["finite"][: int(metrics["taken"].sum())]):  # the run skipped this update
             train_state = train_state._replace(step=train_state.step + 1)
         at = int(train_state.step)
     piece, before = next(data), jax.tree.map(jnp.copy, train_state)
     batch = jax.jit(feed.batch_of)(piece, key, train_state.step)
-    after, metrics = dispatch(train_state, piece, jnp.int32(1))
+    after, metrics = dispatch(train_state, piece, 1)
     row = {name: values[0].item() for name, values in jax.device_get(metrics).items()}
     finite, leaf = row.pop("finite"), row.pop("bad_leaf")
     row.pop("taken")

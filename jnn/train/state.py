@@ -11,6 +11,7 @@ from jnn.errors import mistake
 from jnn.integers import as_integer, spelled
 from jnn.model import Model, child_key
 from jnn.sharding import drawn
+from jnn.threefry import jitted
 
 
 class TrainState(NamedTuple):
@@ -102,4 +103,4 @@ def init_train_state(
             scale,
         )
 
-    return drawn(init, key, place(jax.eval_shape(init, key))) if place else jax.jit(init)(key)
+    return drawn(init, key, place(jax.eval_shape(init, key))) if place else jitted(init, key)

@@ -8,6 +8,7 @@ from scipy.stats import chi2
 
 from jnn.data.batches import (
     batch_indices,
+    batch_indices_on_host,
     epoch_order,
     padded_batches,
     steps_per_epoch,
@@ -15,6 +16,7 @@ from jnn.data.batches import (
     to_device,
 )
 from jnn.errors import JnnError
+from jnn.threefry import words
 
 SIZES = st.integers(1, 300)
 RARE = 1e-6
@@ -110,6 +112,17 @@ def test_scan_jit_and_eager_agree_and_a_resumed_run_sees_the_same_batches():
     eager = jnp.stack([one(step) for step in range(20)])
     assert jnp.array_equal(jnp.concatenate([run(0), run(10)]), eager)
     assert jnp.array_equal(jax.jit(run)(jnp.int32(5)), eager[5:15])
+
+
+@pytest.mark.parametrize(
+    ("size", "batch_size"), [(1, 1), (6, 2), (37, 8), (128, 128), (1437, 32), (2**31 - 1, 3)]
+)
+def test_the_host_draws_the_same_batches(size, batch_size):
+    key, steps = jax.random.key(size), np.array([0, 1, 2, 40, 12345])
+    of = {"size": size, "batch_size": batch_size}
+    drawn = batch_indices_on_host(words(key), steps, **of)
+    assert drawn.dtype == np.int32
+    assert np.array_equal(drawn, jax.vmap(lambda s: batch_indices(key, s, **of))(steps))
 
 
 @pytest.mark.parametrize("size", [1, 2, 2**31 - 1])

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jnn.data.buckets import bucket_indices, bucket_lengths, bucket_of, shortest
+from jnn.data.buckets import (
+    bucket_indices,
+    bucket_indices_on_host,
+    bucket_lengths,
+    bucket_of,
+    shortest,
+)
 from jnn.errors import JnnError
+from jnn.threefry import words
 
 SIZES, BATCH = (9, 4, 12), 4
 
@@ -42,6 +49,17 @@ def epochs(key, count):
     return np.asarray(jax.jit(jax.vmap(draw))(jnp.arange(count * steps))).reshape(
         count, steps, BATCH
     )
+
+
+def test_the_host_draws_the_same_batches():
+    key = jax.random.key(3)
+    expected = epochs(key, 8).reshape(-1, BATCH)
+    steps = np.arange(len(expected))
+    drawn = bucket_indices_on_host(words(key), steps, sizes=SIZES, batch_size=BATCH)
+    assert drawn.dtype == np.int32
+    assert np.array_equal(drawn, expected)
+    some = bucket_indices_on_host(words(key), steps[7:11], sizes=SIZES, batch_size=BATCH)
+    assert np.array_equal(some, expected[7:11])
 
 
 def test_a_batch_is_of_one_bucket_and_an_epoch_has_every_example_once():

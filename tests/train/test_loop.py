@@ -18,7 +18,11 @@ from jnn.errors import Diverged, Interrupted, JnnError
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.dropout import dropout
 from jnn.runs import Run, RunOptions
+from jnn.tasks.text_feeds import bucketed
 from jnn.train import fit, in_memory, init_train_state, make_step, seed_key
+from jnn.train.loop import compiled
+from jnn.train.state import TrainState
+from jnn.train.step import batches_key
 from tests.train.same import assert_same_bits
 
 MODEL = jnn.chain(batch_norm(), dropout(0.2), jnn.dense(1))  # small: each run lowers it anew
@@ -364,3 +368,28 @@ def test_on_evaluate_gets_the_params_of_each_epoch_and_changes_nothing(tmp_path)
     train_state, step = started()
     fit(step, train_state, in_memory(DATA, 8), epochs=2, on_evaluate=keep)
     assert list(seen) == [6, 12]
+
+
+@pytest.mark.parametrize("kind", ["in_memory", "bucketed", "by a function"])
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_a_dispatch_takes_the_batches_of_its_feed(kind, impl):
+    """However the program gets them: as indices that the host draws, or of the key."""
+    numbers = {"n": np.arange(50, dtype=np.int32)}
+    mask = np.arange(4) < 1 + np.arange(50)[:, None] % 4
+    feed = bucketed({**numbers, "mask": mask}, (2, 4), 8) if kind == "bucketed" else None
+    feed = feed or in_memory(numbers, 8)
+    if kind == "by a function":
+        feed = feed._replace(batch_of=lambda data, key, step: {"n": jnp.full(8, step)})
+    train_state = TrainState(jnp.int32(0), {}, {}, (), jax.random.key(5, impl=impl))
+
+    def step(train_state, batch):
+        metrics = {"finite": jnp.array(True), "n": batch["n"]}
+        return train_state._replace(step=train_state.step + 1), metrics
+
+    dispatch, seen = compiled(step, feed, train_state), []
+    for count in (1, 5, 30):
+        train_state, metrics = dispatch(train_state, feed.data, count)
+        assert metrics["taken"].sum() == count
+        seen.extend(metrics["n"][:count])
+    batch_of = jax.jit(lambda at: feed.batch_of(feed.data, batches_key(train_state), at)["n"])
+    assert np.array_equal(seen, [batch_of(jnp.int32(at)) for at in range(36)])
