@@ -1,7 +1,11 @@
 """What XLA is told when it compiles a training step."""
 
+import contextlib
+
 import jax
 import jaxlib.version
+
+from jnn.layers.convolution_forms import is_for_all_cores
 
 ON_ALL_CORES = {
     "xla_cpu_experimental_ynn_fusion_type": (
@@ -39,3 +43,13 @@ def compiler_options() -> dict[str, str]:
     """
     is_known = jaxlib.version.__version__.startswith("0.10.")
     return ON_ALL_CORES if is_known and jax.default_backend() == "cpu" else {}
+
+
+@contextlib.contextmanager
+def lowering_for_all_cores():
+    """Where convolutions are lowered to the forms that are fastest with `compiler_options`."""
+    token = is_for_all_cores.set(bool(compiler_options()))
+    try:
+        yield
+    finally:
+        is_for_all_cores.reset(token)

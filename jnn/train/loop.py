@@ -28,7 +28,7 @@ from jnn.errors import mistake
 from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
-from jnn.train.compilation import compiler_options
+from jnn.train.compilation import compiler_options, lowering_for_all_cores
 from jnn.train.devices import beside, on_one
 from jnn.train.evaluate import evaluated
 from jnn.train.feed import ByIndices, Feed
@@ -309,7 +309,9 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         out_shardings=(sharding, of_metrics),
         compiler_options=compiler_options(),
     )
-    program = steps.lower(train_state, (feed.data, drawn(0, 1)), np.int32(1)).compile()
+    with lowering_for_all_cores():
+        lowered = steps.lower(train_state, (feed.data, drawn(0, 1)), np.int32(1))
+    program = lowered.compile()
 
     def dispatch(train_state: TrainState, data: Any, count: int):
         return program(train_state, (data, drawn(int(train_state.step), count)), np.int32(count))

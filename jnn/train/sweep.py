@@ -20,7 +20,7 @@ from jnn.files import plain
 from jnn.model import child_key
 from jnn.runs.environment import conditions
 from jnn.runs.settings import changes
-from jnn.train.compilation import compiler_options
+from jnn.train.compilation import compiler_options, lowering_for_all_cores
 from jnn.train.config import TrainingConfig
 from jnn.train.devices import AXIS, device_mesh
 from jnn.train.loop import kept_by
@@ -306,11 +306,17 @@ def over_members(epoch: Callable, params: Any) -> Callable:
         return jax.lax.map(lambda member: epoch(*member, data), (members, traced))
 
     in_sequence = has_convolutions and jax.default_backend() == "cpu"
-    return jax.jit(
+    compiled = jax.jit(
         one_by_one if in_sequence else jax.vmap(epoch, in_axes=(0, 0, None)),
         donate_argnums=0,
         compiler_options=compiler_options(),
     )
+
+    def advance(members, traced, data):
+        with lowering_for_all_cores():
+            return compiled(members, traced, data)
+
+    return advance
 
 
 def _spread(tree: Any) -> Any:

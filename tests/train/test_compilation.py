@@ -6,9 +6,10 @@ import jaxlib.version
 import numpy as np
 import pytest
 
+from jnn.layers import convolution_forms
 from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.convolution_forms import Geometry
-from jnn.train.compilation import ON_ALL_CORES, compiler_options
+from jnn.train.compilation import ON_ALL_CORES, compiler_options, lowering_for_all_cores
 
 SAME = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
 
@@ -47,3 +48,21 @@ def test_the_function_stays_the_same(operands):
     y = jax.jit(convolve, compiler_options=compiler_options())(*operands)
     for ours, theirs in zip(y, jax.jit(convolve)(*operands), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("version", ["0.10.2", "0.12.0"])
+def test_the_gradient_to_a_kernel_is_one_convolution_where_options_are_given(monkeypatch, version):
+    monkeypatch.setattr(jaxlib.version, "__version__", version)
+    monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset({"avx512f"}))
+    x, kernel = jnp.ones((128, 28, 28, 2)), jnp.ones((3, 3, 2, 16))
+
+    def count() -> int:
+        gradient = jax.grad(lambda kernel: jnp.sum(convolution(x, kernel, SAME)))
+        return jax.jit(gradient).lower(kernel).as_text().count("stablehlo.convolution")
+
+    usual = count()
+    with lowering_for_all_cores():
+        ours = count()
+    assert usual > 1
+    assert ours == (1 if compiler_options() else usual)
+    assert count() == usual
