@@ -181,6 +181,14 @@ def _compiling(name: str) -> Workload:
     return Workload(f"tracing and compiling a step of {name}", ways)
 
 
+def _drawing(name: str) -> Workload:
+    ways = {
+        "jnn": Way("parts.compilation:params", ("jnn", name)),
+        "JAX alone": Way("parts.compilation:params", ("JAX alone", name)),
+    }
+    return Workload(f"compiling and drawing the params of {name}", ways)
+
+
 def _many(name: str, about: str, ways: Mapping[str, Way]) -> Workload:
     of_jnn = {
         "jnn": Way("peers.of_jnn:vmapped", (name,)),
@@ -270,6 +278,7 @@ WORKLOADS = {
         True,
     ),
     **{f"compile_{name}": _compiling(name) for name in ("mlp", "cnn", "lstm", "gpt_s")},
+    **{f"params_{name}": _drawing(name) for name in ("mlp", "gpt_s", "resnet18")},
     **{f"flags_{name}": _flags(name) for name in ("mlp", "cnn", "lstm", "gpt_s")},
     "guard": _parts(f"a step of an MLP {works.MLP.sizes}", "guard:step", "jnn, plain", works.MLP),
     "guard_tiny": _parts(
