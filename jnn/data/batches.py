@@ -8,6 +8,7 @@ computed for the positions of the batch alone: about 4 us for any size
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ from jnn.threefry import bits, folded, unrolled
 
 _ROUNDS = 8
 """Rounds of mixing; with 4, a handful of examples are not equally likely at each position."""
+_EPOCHS = 64
+"""What the host draws at once: NumPy takes as long for one epoch."""
 
 
 def steps_per_epoch(size: int, batch_size: int) -> int:
@@ -85,9 +88,10 @@ def batch_indices_on_host(
     """
     epoch, place = np.divmod(steps, steps_per_epoch(size, batch_size))
     positions = (place[:, None] * batch_size + np.arange(batch_size)).astype(np.uint32)
-    drawn = bits(folded(words, epoch), 2 * _ROUNDS).reshape(-1, 2, _ROUNDS)
-    odd, offset = drawn.transpose(1, 2, 0)  # (_ROUNDS, n)
-    odd, limits = odd | np.uint32(1), _mask_and_shift(size)
+    first, last = (int(n) // _EPOCHS for n in (epoch.min(), epoch.max()))
+    drawn = [_drawn(words.tobytes(), block) for block in range(first, last + 1)]
+    odd, offset = np.concatenate(drawn, axis=-1)[..., epoch - first * _EPOCHS]  # (_ROUNDS, n)
+    limits = _mask_and_shift(size)
     x = _mixed(positions, odd[..., None], offset[..., None], *limits).ravel()
     left = np.flatnonzero(x >= size)
     while left.size:
@@ -95,6 +99,14 @@ def batch_indices_on_host(
         x[left] = mixed = _mixed(x[left], odd[:, of], offset[:, of], *limits)
         left = left[mixed >= size]
     return x.reshape(positions.shape).astype(np.int32)
+
+
+@functools.lru_cache(maxsize=256)
+def _drawn(words: bytes, block: int) -> np.ndarray:
+    """The factors and offsets of a block of epochs, (2, _ROUNDS, _EPOCHS)."""
+    keys = folded(np.frombuffer(words, np.uint32), block * _EPOCHS + np.arange(_EPOCHS))
+    odd, offset = bits(keys, 2 * _ROUNDS).reshape(_EPOCHS, 2, _ROUNDS).transpose(1, 2, 0)
+    return np.stack([odd | np.uint32(1), offset])
 
 
 def _shuffled(key: jax.Array, position: jax.Array, size: int) -> jax.Array:

@@ -302,38 +302,43 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     if not train_state.step.is_fully_addressable:  # each process reads all metrics
         of_metrics = train_state.step.sharding
-    batch_of, drawn = _batches(feed, batches_key(train_state))
+    drawn, batch_of = _batches(feed, batches_key(train_state))
+
+    def steps(train_state: TrainState, data: Any, drawn: Any, count: jax.Array):
+        of_step = lambda data, _, at: batch_of(data, drawn, at, at - train_state.step)
+        return make_steps(step, of_step, feed.most_steps)(train_state, data, count)
+
     steps = jax.jit(
-        make_steps(step, lambda held, _, at: batch_of(*held, at), feed.most_steps),
+        steps,
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
         compiler_options=compiler_options(),
     )
     with lowering_for_all_cores():
-        lowered = steps.lower(train_state, (feed.data, drawn(0, 1)), np.int32(1))
+        lowered = steps.lower(train_state, feed.data, drawn(0, 1), np.int32(1))
     program = lowered.compile()
 
     def dispatch(train_state: TrainState, data: Any, count: int):
-        return program(train_state, (data, drawn(int(train_state.step), count)), np.int32(count))
+        return program(train_state, data, drawn(int(train_state.step), count), np.int32(count))
 
     return dispatch
 
 
 def _batches(feed: Feed, key: jax.Array) -> tuple[Callable, Callable]:
-    """``batch_of(data, drawn, step)``, and ``drawn(step, count)`` for ``count`` steps from one on.
+    """``drawn(first, count)`` for many steps, and the i-th of them, ``batch_of(data, drawn, step, i)``.
 
     What is drawn are indices, for a feed `ByIndices` on a CPU: the hash of keys takes a tenth to a
     fifth of the compilation of a step there. Else it is the key, and the program draws.
     """
     words = threefry.words(on_one(key))
     if words is None or not isinstance(feed.batch_of, ByIndices) or jax.default_backend() != "cpu":
-        return feed.batch_of, lambda step, count: key
+        return lambda first, count: key, lambda data, key, step, i: feed.batch_of(data, key, step)
 
-    def drawn(step: int, count: int) -> tuple[np.int32, np.ndarray]:
-        indices = feed.batch_of.on_host(words, step + np.arange(count))
-        return np.int32(step), np.pad(indices, [(0, feed.most_steps - count), (0, 0)])
+    def drawn(first: int, count: int) -> np.ndarray:
+        indices = feed.batch_of.on_host(words, first + np.arange(count))
+        return np.resize(indices, (feed.most_steps, *indices.shape[1:]))  # the rest is not read
 
-    return lambda data, drawn, step: take(data, drawn[1][step - drawn[0]]), drawn
+    return drawn, lambda data, drawn, step, i: take(data, drawn[i])
 
 
 def _next_pace(pace: int, seconds: float, most: int) -> int:
