@@ -325,7 +325,7 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
 
 
 def _batches(feed: Feed, key: jax.Array) -> tuple[Callable, Callable]:
-    """``drawn(first, count)`` for many steps, and the i-th of them, ``batch_of(data, drawn, step, i)``.
+    """``drawn(first, count)`` of a dispatch, and its batch i, ``batch_of(data, drawn, step, i)``.
 
     What is drawn are indices, for a feed `ByIndices` on a CPU: the hash of keys takes a tenth to a
     fifth of the compilation of a step there. Else it is the key, and the program draws.
