@@ -110,8 +110,9 @@ def fold_in(key: jax.Array, number: int) -> jax.Array:
     >>> bool(fold_in(key, 7) == jax.random.fold_in(key, 7))
     True
     """
-    at_hand = not isinstance(key, Tracer) and key.is_fully_addressable and key.ndim == 0
-    found = words(key) if at_hand else None
+    is_at_hand = isinstance(key, jax.Array) and not isinstance(key, Tracer)
+    is_one = is_at_hand and key.is_fully_addressable and key.ndim == 0
+    found = words(key) if is_one else None
     if found is None:
         return jax.random.fold_in(key, number)
     data = folded(found, number)

@@ -109,6 +109,8 @@ def test_a_number_is_folded_in_as_by_jax(key):
     for found in (fold_in(key, number), jax.jit(partial(fold_in, number=number))(key)):
         assert found.dtype == expected.dtype
         assert np.array_equal(as_data(found), as_data(expected))
+    if key.dtype == jnp.uint32:
+        assert np.array_equal(fold_in(np.asarray(key), number), expected)
     placed = fold_in(jax.device_put(key, jax.devices()[0]), number)
     assert placed.committed
     assert np.array_equal(as_data(placed), as_data(expected))

@@ -43,15 +43,16 @@ class Slow:
         return EXAMPLES[index]
 
 
-def in_memory(step):
-    return batches.take(ARRAYS, batches.batch_indices(KEY, step, size=SIZE, batch_size=BATCH))
+def in_memory(step, key=KEY):
+    return batches.take(ARRAYS, batches.batch_indices(key, step, size=SIZE, batch_size=BATCH))
 
 
 @pytest.mark.parametrize("start", [0, 1, 5])
-def test_a_stream_gives_the_batches_of_data_in_memory_from_any_step_on(start):
-    read = stream(Slow(), KEY, start, batch_size=BATCH, threads=5)
+@pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg")])
+def test_a_stream_gives_the_batches_of_data_in_memory_from_any_step_on(start, key):
+    read = stream(Slow(), key, start, batch_size=BATCH, threads=5)
     for step in range(start, start + 6):
-        jax.tree.map(np.testing.assert_array_equal, next(read), dict(in_memory(step)))
+        jax.tree.map(np.testing.assert_array_equal, next(read), dict(in_memory(step, key)))
 
 
 def test_the_parts_of_a_batch_are_read_by_themselves_and_are_the_batch_together():
