@@ -3,6 +3,7 @@ constants.
 """
 
 import math
+import pickle
 
 import jax
 import jax.numpy as jnp
@@ -220,8 +221,11 @@ def test_orthogonal_under_vmap_equals_one_by_one(make):
             )
 
 
-@pytest.mark.parametrize("name", ["normal", "truncated_normal", "uniform"])
-@pytest.mark.parametrize("shape", [(), (5,), (3, 1), (2, 3, 4, 5)])
+LIKE_JAX = ["normal", "truncated_normal", "uniform"]
+
+
+@pytest.mark.parametrize("name", LIKE_JAX)
+@pytest.mark.parametrize("shape", [(), 5, (3, 1), (2, 3, 4, 5)])
 @pytest.mark.parametrize("dtype", [(), (jnp.bfloat16,)])
 def test_the_numbers_are_those_of_jax(name, shape, dtype):
     make, reference = getattr(initializers, name), getattr(jax.nn.initializers, name)
@@ -230,3 +234,17 @@ def test_the_numbers_are_those_of_jax(name, shape, dtype):
     assert drawn.dtype == expected.dtype
     np.testing.assert_allclose(*(x.astype(jnp.float32) for x in (drawn, expected)), rtol=1e-6)
     assert make.__doc__ == reference.__doc__
+
+
+@pytest.mark.parametrize("name", LIKE_JAX)
+def test_a_scale_may_be_an_array_and_makers_are_pickled(name):
+    make, scale = getattr(initializers, name), jnp.arange(1.0, 7.0)[None]
+    drawn = make(scale)(jax.random.key(1), (4, 6))
+    np.testing.assert_allclose(drawn, scale * make(1.0)(jax.random.key(1), (4, 6)), rtol=1e-5)
+    assert pickle.loads(pickle.dumps(make)) is make
+
+
+@pytest.mark.parametrize("name", LIKE_JAX)
+def test_what_is_no_key_is_refused_by_jax(name):
+    with pytest.raises(TypeError, match="key"):
+        getattr(initializers, name)()(0, (4,))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.threefry import bits, fold_in, folded, jitted, unrolled, words
+from jnn.threefry import bits, fold_in, folded, jitted, key_words, on_host, unrolled
 
 KEY = jax.random.key(7)
 DRAWS = {
@@ -87,42 +87,66 @@ def test_programs_with_sizes_that_are_symbols_draw():
 def test_the_host_has_the_bits_of_jax():
     numbers = [0, 1, 7, 2**32 - 1]
     keys = [jax.random.fold_in(KEY, number) for number in numbers]
-    of_keys = folded(words(KEY), numbers)
-    assert np.array_equal(of_keys, [words(key) for key in keys])
+    of_keys = folded(key_words(KEY), numbers)
+    assert np.array_equal(of_keys, [key_words(key) for key in keys])
     assert np.array_equal(bits(of_keys, 5), [jax.random.bits(key, 5) for key in keys])
-    split = [words(key) for key in jax.random.split(KEY)]
-    assert np.array_equal(folded(words(KEY), [0, 1]), split)
-    assert np.array_equal(folded(words(KEY), 7), words(jax.random.fold_in(KEY, 7)))
+    split = [key_words(key) for key in jax.random.split(KEY)]
+    assert np.array_equal(folded(key_words(KEY), [0, 1]), split)
+    assert np.array_equal(folded(key_words(KEY), 7), key_words(jax.random.fold_in(KEY, 7)))
 
 
 @pytest.mark.parametrize("key", [jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
 def test_other_keys_have_no_words_for_the_host(key):
-    assert words(key) is None
+    assert key_words(key) is None
     with jax.threefry_partitionable(False):
-        assert words(KEY) is None
+        assert key_words(KEY) is None
 
 
 @pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg"), jax.random.PRNGKey(0)])
 def test_a_number_is_folded_in_as_by_jax(key):
     expected, number = jax.random.fold_in(key, 2**32 - 1), 2**32 - 1
     as_data = lambda key: key if key.dtype == jnp.uint32 else jax.random.key_data(key)
-    for found in (fold_in(key, number), jax.jit(partial(fold_in, number=number))(key)):
-        assert found.dtype == expected.dtype
-        assert np.array_equal(as_data(found), as_data(expected))
-    if key.dtype == jnp.uint32:
-        assert np.array_equal(fold_in(np.asarray(key), number), expected)
-    placed = fold_in(jax.device_put(key, jax.devices()[0]), number)
+    with on_host():
+        found = [fold_in(key, number), jax.jit(partial(fold_in, number=number))(key)]
+        placed = fold_in(jax.device_put(key, jax.devices()[0]), number)
+    for key in (*found, placed):
+        assert key.dtype == expected.dtype
+        assert np.array_equal(as_data(key), as_data(expected))
     assert placed.committed
-    assert np.array_equal(as_data(placed), as_data(expected))
 
 
-def test_the_keys_that_a_function_derives_are_arguments_of_its_program():
-    def draw(key):
-        return {"a": jax.random.normal(fold_in(fold_in(key, 1), 2), (3,)), "key": fold_in(key, 3)}
+def test_a_legacy_key_of_numpy_is_folded_by_jax():
+    key = jax.random.PRNGKey(0)
+    with on_host():
+        assert np.array_equal(fold_in(np.asarray(key), 3), jax.random.fold_in(key, 3))
 
-    for key in (KEY, jax.random.key(0, impl="rbg")):
-        drawn, expected = jitted(draw, key), jax.jit(draw)(key)
-        assert np.array_equal(drawn["a"], expected["a"])
-        assert drawn["key"].dtype == expected["key"].dtype
-        assert drawn["key"] == expected["key"]
-    assert "fold_in" not in str(jax.make_jaxpr(lambda: draw(KEY))())
+
+def draw(key):
+    return {"a": jax.random.normal(fold_in(fold_in(key, 1), 2), (3,)), "key": fold_in(key, 3)}
+
+
+@pytest.mark.parametrize("key", [KEY, jax.random.key(0, impl="rbg")])
+def test_the_keys_that_a_function_derives_are_arguments_of_its_program(key):
+    drawn, expected = jitted(draw, key), jax.jit(draw)(key)
+    assert np.array_equal(drawn["a"], expected["a"])
+    assert drawn["key"].dtype == expected["key"].dtype
+    assert drawn["key"] == expected["key"]
+
+
+def test_a_program_has_no_hash_for_keys_that_are_derived():
+    with on_host():
+        assert "fold_in" not in str(jax.make_jaxpr(lambda: draw(KEY))())
+
+
+def test_without_jit_a_function_runs_as_it_is():
+    with jax.disable_jit():
+        drawn = jitted(lambda key: {**draw(key), "is": bool(draw(key)["a"].sum() > -100)}, KEY)
+    assert isinstance(drawn["a"], jax.Array)
+    assert drawn["is"] is True
+
+
+def test_other_arrays_stay_where_the_program_runs():
+    """A committed array that is a part of the params does not decide where they are."""
+    array = jax.device_put(jnp.ones(3), jax.devices()[-1])
+    drawn = jitted(lambda key: (array, draw(key)), jax.device_put(KEY, jax.devices()[0]))
+    assert drawn[0].devices() == drawn[1]["a"].devices() == {jax.devices()[0]}

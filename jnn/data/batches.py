@@ -78,10 +78,11 @@ def batch_indices_on_host(
 ) -> np.ndarray:
     """`batch_indices` of ``steps`` (n,), an array (n, batch_size) int32, by NumPy.
 
-    ``words`` are those of the key, as `jnn.threefry.words` has them.
+    ``words`` are those of the key, as `jnn.threefry.key_words` has them.
 
-    >>> from jnn.threefry import words
-    >>> batch_indices_on_host(words(jax.random.key(0)), np.arange(2), size=6, batch_size=2).tolist()
+    >>> from jnn.threefry import key_words
+    >>> words = key_words(jax.random.key(0))
+    >>> batch_indices_on_host(words, np.arange(2), size=6, batch_size=2).tolist()
     [[0, 5], [4, 3]]
     >>> [batch_indices(jax.random.key(0), step, size=6, batch_size=2).tolist() for step in range(2)]
     [[0, 5], [4, 3]]

@@ -113,9 +113,9 @@ def bucket_indices_on_host(
 ) -> np.ndarray:
     """`bucket_indices` of ``steps`` (n,), (n, batch_size) int32, by NumPy: see `jnn.data.batches`.
 
-    >>> from jnn.threefry import words
+    >>> from jnn.threefry import key_words
     >>> of = {"sizes": (4, 2), "batch_size": 2}
-    >>> bucket_indices_on_host(words(jax.random.key(0)), np.arange(3), **of).tolist()
+    >>> bucket_indices_on_host(key_words(jax.random.key(0)), np.arange(3), **of).tolist()
     [[4, 5], [3, 0], [2, 1]]
     >>> [bucket_indices(jax.random.key(0), step, **of).tolist() for step in range(3)]
     [[4, 5], [3, 0], [2, 1]]

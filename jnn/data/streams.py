@@ -29,7 +29,7 @@ import numpy as np
 from jnn.data import batches, checks
 from jnn.errors import MissingExtraError, mistake
 from jnn.integers import as_integer, check_integer
-from jnn.threefry import words
+from jnn.threefry import key_words
 
 Example = Mapping[str, Any]
 Transform = Callable[[Any], Example]
@@ -71,7 +71,7 @@ def stream(
     [0.0, 1.0, 4.0, 9.0, 16.0, 25.0, 36.0, 49.0, 64.0, 81.0]
     """
     grain = grain_module()
-    size, host, found = len(source), _host(), words(key)
+    size, host, words = len(source), _host(), key_words(key)
     batches.steps_per_epoch(size, batch_size)
     threads = check_integer("stream", "threads", threads)
     rows = part_rows(batch_size, part)
@@ -79,8 +79,8 @@ def stream(
     def indices(step: int) -> np.ndarray:
         """Of a batch alone: the order of an epoch may be larger than memory."""
         of_step = {"size": size, "batch_size": batch_size}
-        if found is not None:
-            return batches.batch_indices_on_host(found, np.array([step]), **of_step)[0]
+        if words is not None:
+            return batches.batch_indices_on_host(words, np.array([step]), **of_step)[0]
         with jax.default_device(host):
             return np.asarray(batches.batch_indices(jax.device_put(key, host), step, **of_step))
 

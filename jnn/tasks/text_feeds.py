@@ -100,8 +100,10 @@ def bucketed(arrays: Mapping[str, np.ndarray], buckets: Sequence[int], batch_siz
         )
     data = batches.to_device({name: array[order] for name, array in arrays.items()}, "bucketed")
 
-    of = {"sizes": sizes, "batch_size": batch_size}
-    batch_of = ByIndices(partial(bucket_indices, **of), partial(bucket_indices_on_host, **of))
+    batch_of = ByIndices(
+        partial(bucket_indices, sizes=sizes, batch_size=batch_size),
+        partial(bucket_indices_on_host, sizes=sizes, batch_size=batch_size),
+    )
     identity = {
         "examples": len(bucket),
         "buckets": list(buckets),

@@ -24,7 +24,7 @@ class ByIndices:
     """A ``batch_of`` by the indices of the examples, which the host can draw for the program.
 
     ``indices(key, step)`` (batch_size,) may be traced; ``on_host(words, steps)`` are those of
-    ``steps`` (n,), an array (n, batch_size) of NumPy, for the `jnn.threefry.words` of the key.
+    ``steps`` (n,), an array (n, batch_size) of NumPy, for the `jnn.threefry.key_words` of the key.
     """
 
     indices: Callable[[jax.Array, jax.Array], jax.Array]
@@ -77,13 +77,13 @@ def in_memory(arrays: Mapping[str, np.ndarray], batch_size: int) -> Feed:
     (2, (4,))
     """
     data = batches.to_device(arrays, "training data")
-    of = {"size": len(next(iter(arrays.values()))), "batch_size": batch_size}
+    size = len(next(iter(arrays.values())))
     batch_of = ByIndices(
-        partial(batches.batch_indices, **of), partial(batches.batch_indices_on_host, **of)
+        partial(batches.batch_indices, size=size, batch_size=batch_size),
+        partial(batches.batch_indices_on_host, size=size, batch_size=batch_size),
     )
-    identity = {"examples": of["size"], "batch_size": batch_size}
-    identity |= {"sha256": checks.fingerprint(arrays)}
-    return Feed(data, batch_of, batches.steps_per_epoch(**of), identity)
+    identity = {"examples": size, "batch_size": batch_size, "sha256": checks.fingerprint(arrays)}
+    return Feed(data, batch_of, batches.steps_per_epoch(size, batch_size), identity)
 
 
 def streamed(

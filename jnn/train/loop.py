@@ -302,43 +302,48 @@ def compiled(step: Step, feed: Feed, train_state: TrainState) -> Callable:
         sharding = jax.tree.map(lambda leaf: leaf.sharding, train_state)
     if not train_state.step.is_fully_addressable:  # each process reads all metrics
         of_metrics = train_state.step.sharding
-    drawn, batch_of = _batches(feed, batches_key(train_state))
+    draw, batch_of = _batches(feed, batches_key(train_state))
 
-    def steps(train_state: TrainState, data: Any, drawn: Any, count: jax.Array):
+    def many(train_state: TrainState, data: Any, drawn: jax.Array, count: jax.Array):
         of_step = lambda data, _, at: batch_of(data, drawn, at, at - train_state.step)
         return make_steps(step, of_step, feed.most_steps)(train_state, data, count)
 
     steps = jax.jit(
-        steps,
+        many,
         donate_argnums=0,
         out_shardings=(sharding, of_metrics),
         compiler_options=compiler_options(),
     )
     with lowering_for_all_cores():
-        lowered = steps.lower(train_state, feed.data, drawn(0, 1), np.int32(1))
+        lowered = steps.lower(train_state, feed.data, draw(train_state, 1), np.int32(1))
     program = lowered.compile()
 
     def dispatch(train_state: TrainState, data: Any, count: int):
-        return program(train_state, data, drawn(int(train_state.step), count), np.int32(count))
+        return program(train_state, data, draw(train_state, count), np.int32(count))
 
     return dispatch
 
 
 def _batches(feed: Feed, key: jax.Array) -> tuple[Callable, Callable]:
-    """``drawn(first, count)`` of a dispatch, and its batch i, ``batch_of(data, drawn, step, i)``.
+    """``draw(train_state, count)`` for a dispatch, and ``batch_of(data, drawn, step, i)``.
 
-    What is drawn are indices, for a feed `ByIndices` on a CPU: the hash of keys takes a tenth to a
-    fifth of the compilation of a step there. Else it is the key, and the program draws.
+    Drawn are the indices of ``count`` steps, for a feed `ByIndices` on a CPU, of which the program
+    takes the i-th: the hash of keys takes a tenth to a fifth of the compilation of a step there.
+    Else it is the key, and the program draws.
     """
-    words = threefry.words(on_one(key))
+    words = threefry.key_words(on_one(key))
     if words is None or not isinstance(feed.batch_of, ByIndices) or jax.default_backend() != "cpu":
-        return lambda first, count: key, lambda data, key, step, i: feed.batch_of(data, key, step)
+        draw = lambda train_state, count: key
+        batch_of = lambda data, key, step, i: feed.batch_of(data, key, step)
+        return draw, batch_of
 
-    def drawn(first: int, count: int) -> np.ndarray:
-        indices = feed.batch_of.on_host(words, first + np.arange(count))
-        return np.resize(indices, (feed.most_steps, *indices.shape[1:]))  # the rest is not read
+    def indices(train_state: TrainState, count: int) -> np.ndarray:
+        rows = feed.batch_of.on_host(words, int(train_state.step) + np.arange(count))
+        whole = np.zeros((feed.most_steps, *rows.shape[1:]), rows.dtype)
+        whole[:count] = rows
+        return whole
 
-    return drawn, lambda data, drawn, step, i: take(data, drawn[i])
+    return indices, lambda data, indices, step, i: take(data, indices[i])
 
 
 def _next_pace(pace: int, seconds: float, most: int) -> int:

@@ -19,6 +19,7 @@ from jnn.errors import mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
+from jnn.threefry import on_host
 from jnn.train.devices import check_divided, cut, over
 from jnn.train.state import LossScale, TrainState
 from jnn.train.weights import WEIGHT, divided, weighted, weighted_mean
@@ -161,7 +162,8 @@ def objective_key(train_state: TrainState) -> jax.Array:
 
 def batches_key(train_state: TrainState) -> jax.Array:
     """The key of the batches, in all steps."""
-    return child_key(train_state.key, "batches")
+    with on_host():
+        return child_key(train_state.key, "batches")
 
 
 def slope(

@@ -16,7 +16,7 @@ from jnn.data.batches import (
     to_device,
 )
 from jnn.errors import JnnError
-from jnn.threefry import words
+from jnn.threefry import key_words
 
 SIZES = st.integers(1, 300)
 RARE = 1e-6
@@ -120,7 +120,7 @@ def test_scan_jit_and_eager_agree_and_a_resumed_run_sees_the_same_batches():
 def test_the_host_draws_the_same_batches(size, batch_size):
     key, steps = jax.random.key(size), np.array([0, 1, 2, 40, 12345])
     of = {"size": size, "batch_size": batch_size}
-    drawn = batch_indices_on_host(words(key), steps, **of)
+    drawn = batch_indices_on_host(key_words(key), steps, **of)
     assert drawn.dtype == np.int32
     assert np.array_equal(drawn, jax.vmap(lambda s: batch_indices(key, s, **of))(steps))
 

@@ -15,7 +15,7 @@ from jnn.data.buckets import (
     shortest,
 )
 from jnn.errors import JnnError
-from jnn.threefry import words
+from jnn.threefry import key_words
 
 SIZES, BATCH = (9, 4, 12), 4
 
@@ -55,10 +55,10 @@ def test_the_host_draws_the_same_batches():
     key = jax.random.key(3)
     expected = epochs(key, 8).reshape(-1, BATCH)
     steps = np.arange(len(expected))
-    drawn = bucket_indices_on_host(words(key), steps, sizes=SIZES, batch_size=BATCH)
+    drawn = bucket_indices_on_host(key_words(key), steps, sizes=SIZES, batch_size=BATCH)
     assert drawn.dtype == np.int32
     assert np.array_equal(drawn, expected)
-    some = bucket_indices_on_host(words(key), steps[7:11], sizes=SIZES, batch_size=BATCH)
+    some = bucket_indices_on_host(key_words(key), steps[7:11], sizes=SIZES, batch_size=BATCH)
     assert np.array_equal(some, expected[7:11])
 
 
