@@ -159,7 +159,8 @@ def fit(
     With ``run``, log and save to its folder, and continue from its last checkpoint.
 
     ``step``              ``(train_state, batch) -> train_state, metrics``, as
-                          `jnn.train.make_step` makes it
+                          `jnn.train.make_step` makes it; it counts each update by one in
+                          ``train_state.step``, by which batches are chosen
     ``evaluate``          ``(params, state) -> {"validation/accuracy": ...}``, called every
                           ``evaluate_every`` steps (an epoch) and at the end, with the moving
                           average of params where there is one
