@@ -17,7 +17,6 @@ import numpy as np
 from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.files import plain
-from jnn.model import child_key
 from jnn.runs.environment import conditions
 from jnn.runs.settings import changes
 from jnn.train.compilation import compiler_options, lowering_for_all_cores
@@ -26,7 +25,7 @@ from jnn.train.devices import AXIS, device_mesh
 from jnn.train.loop import kept_by
 from jnn.train.recorder import other_conditions, precision
 from jnn.train.state import TrainState, seed_key
-from jnn.train.step import choose, finite_leaves
+from jnn.train.step import batches_key, choose, finite_leaves
 from jnn.train.task import Task, start
 
 TRACED = ("learning_rate", "weight_decay", "clip")
@@ -86,7 +85,7 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         _, step = start(task, config, seed_key(0), guarded=False, **traced)
 
         def one(train_state, _):
-            key = child_key(train_state.key, "batches")
+            key = batches_key(train_state)
             return step(train_state, task.feed.batch_of(data, key, train_state.step))
 
         train_state, metrics = jax.lax.scan(
