@@ -36,9 +36,8 @@ MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at o
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
 MOST_ROWS = 16  # of a large window, summed as one expression
 FAR_MORE = 4  # so many times as many taps as outputs are a large window
-MOST_SUMMED = 2**16  # elements of a window and its channels, beyond which chunks are faster
-LEAST_CHUNK, MOST_CHUNKS = 16, 8  # channels of a chunk, and chunks, which are unrolled
-CACHE = 2**20  # bytes of a matrix that stays in the second level of a cache
+MOST_SUMMED = 2**14  # elements of a window and its channels, beyond which chunks are faster
+LEAST_CHUNK, MOST_CHUNKS = 16, 16  # channels of a chunk, and chunks, which are unrolled
 
 
 is_for_all_cores = contextvars.ContextVar("is_for_all_cores", default=False)
@@ -101,7 +100,8 @@ def _form(x, kernel, geometry):
     if is_known and math.prod(outputs) <= min(MOST_OUTPUTS, taps // FAR_MORE):
         if groups > 1 and N == 1:
             return _by_outputs
-        is_wider = is_dense and max(geometry.kernel_dilation) == groups == 1 and 2 * features <= N
+        is_single = is_dense and max(geometry.kernel_dilation) == groups == 1
+        is_wider = is_single and features <= min(N // 2, _most_features_to_exchange())
         return _exchanged if is_wider else _form_of_gradient(kernel, groups)
     if groups > 1:
         return _by_groups
@@ -114,25 +114,35 @@ def _form(x, kernel, geometry):
 def _form_of_gradient(kernel, groups):
     """The form of the gradient to a kernel, a convolution whose channels are the batch.
 
-    GFLOP/s, 3x3, float32, two cores; those for AVX2 are of chunks of an eighth of the batch. With
-    `jnn.train.compiler_options` plain is ahead of chunks everywhere, by up to 1.3 times, and
+    Milliseconds, 3x3, float32, two cores; AVX2 is that of the same processor, whose AVX-512 was
+    hidden from the libraries. With `jnn.train.compiler_options` plain is as fast as chunks and
     compiles faster, a cnn in 0.7 of the time: `fit` and `sweep` lower it so.
 
-                               AVX2 at 2 GHz     AVX-512                                with options
-                               jax 0.10          jax 0.10         jax 0.12              jax 0.10
-                               plain  products   plain  chunks    plain  chunks   plain  chunks
-         64 x  8x8, 256 -> 256  52       60
-        128 x 14x14, 64 -> 64                      58     55       132    130      151     116
-         64 x 28x28, 64 -> 64    3.5     35        99     94       170    164      169     142
-        128 x 28x28, 32 -> 64    3.4     30        55     84        82    131      130     117
-        256 x 28x28, 32 -> 64                      33     77        59    126      131     109
-        512 x 14x14, 64 -> 64                      10     73        28    117      148     116
-         64 x 28x28, 4 groups                       7     20        37     29       34      34
+                                AVX-512                    AVX2                       with options
+                                jax 0.10      jax 0.12     jax 0.10      jax 0.12     AVX-512   AVX2
+                                plain chunks  plain chunks plain chunks  plain chunks jax 0.10, plain
+         64 x 28x28,   3 -> 64    2.8    2.1    2.4    2.1   7.7    3.6    7.1    5.1    2.0     3.1
+        128 x 14x14,  64 -> 64     24     19     12     12    37     29     17     18     13      20
+         64 x 28x28,  64 -> 64     43     42     22     25   186     74     84     55     26      25
+        128 x 28x28,  32 -> 64     65     42     43     35   508     52    269     67     44      34
+        256 x 28x28,  32 -> 64    196     69    131     69  1103    113    553    132     85      89
+        512 x 14x14,  64 -> 64    504    107    219     64   554    162    271     89     66      65
+         32 x   4x4, 512 -> 512    15     16     17     16    17     18     26     19     13      13
     """
-    if "avx512f" in instructions():
-        is_short = math.prod(kernel[:-1]) <= MOST_SUMMED
-        return plain if groups == 1 and (is_short or is_for_all_cores.get()) else _chunks
-    return _products if "avx2" in instructions() else plain  # others were not measured
+    if "avx2" not in instructions():
+        return plain  # others were not measured
+    is_short = math.prod(kernel[:-1]) <= MOST_SUMMED
+    return plain if groups == 1 and (is_short or is_for_all_cores.get()) else _chunks
+
+
+def _most_features_to_exchange():
+    """How many features a gradient to a kernel may have for `_exchanged` to be ahead of chunks.
+
+    Its convolution has few rows and a large window, for which the kernels of YNNPACK are slow
+    where there is AVX2 alone: 128 x 28x28, 64 -> 16 took 40 ms, chunks 22.
+    """
+    is_fast = is_for_all_cores.get() or "avx512f" in instructions()
+    return math.inf if is_fast else FEW_FEATURES
 
 
 def _sizes_of_outputs(sizes, window, geometry):
@@ -348,51 +358,6 @@ def _chunks(x, kernel, geometry):
     x, kernel = split(split(x, geometry.groups), chunk), split(kernel, chunk, -2)
     parts = [plain(merge(x[..., i]), kernel[..., i, :], geometry).astype(wide) for i in range(n)]
     return functools.reduce(jnp.add, parts).astype(x.dtype)
-
-
-def _products(x, kernel, geometry):
-    """A convolution with few outputs and a large window, as products of matrices.
-
-    Such is the gradient to a kernel, whose channels are the batch. For a chunk of the channels at
-    a time, the part of x that each output t depends on is a matrix, and all of them one product,
-
-        y[n, t, o] = Σ_chunks Σ_{c, τ} x'[n, t strides + τ kernel_dilation, c] kernel[τ, c, o]
-
-    The chunk is so small that its matrix stays in the cache; chunks are summed in their order.
-    """
-    *window, channels, features = kernel.shape
-    n, space, groups = x.shape[0], len(window), geometry.groups
-    outputs = _sizes_of_outputs(x.shape[1:-1], window, geometry)
-    places = list(itertools.product(*map(range, outputs)))
-    size = len(places) * n * groups * math.prod(window) * x.dtype.itemsize
-    chunk = max(
-        d for d in range(1, channels + 1) if channels % d == 0 and (d == 1 or d * size <= CACHE)
-    )
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-
-    def in_chunks(array, axis):
-        """The channels first, in chunks."""
-        return split(jnp.moveaxis(array, axis, 0), channels // chunk, 0)
-
-    def add(total, parts):
-        x, kernel = parts  # (chunk, n, *space, groups), (chunk, *window, features)
-        x = split(_padded(merge(x, 0), geometry), chunk, 0)
-        x = jnp.moveaxis(x, 1, -1)
-        seen = [_seen_by(x, output, window, geometry) for output in places]
-        matrix = jnp.concatenate(seen, axis=-1).reshape(-1, groups, len(places) * n)
-        kernel = kernel.reshape(-1, groups, features // groups)
-        product = lax.dot_general(
-            matrix, kernel, (((0,), (0,)), ((1,), (1,))), preferred_element_type=wide
-        )
-        return total + product, None
-
-    by_group = split(x, groups)  # (n, *space, groups, channels)
-    parts = in_chunks(by_group, -1), in_chunks(kernel, space)
-    start = jnp.zeros((groups, len(places) * n, features // groups), wide)
-    start, *_ = varying_alike(start, x, kernel)
-    y, _ = lax.scan(add, start, parts)
-    y = y.reshape(groups, *outputs, n, -1)
-    return merge(jnp.moveaxis(y, (-2, 0), (0, -2))).astype(x.dtype)
 
 
 def _padded(x, geometry):

@@ -1,5 +1,6 @@
 """Convolutions against PyTorch and JAX's own, how they stream, and what they refuse."""
 
+import contextlib
 import functools
 import re
 
@@ -16,6 +17,7 @@ from jnn.layers.bilinear_convolution import convolution
 from jnn.layers.convolution import conv, conv_transpose, depthwise_conv
 from jnn.layers.convolution_forms import Geometry
 from jnn.model import streams
+from jnn.train import compilation
 from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
@@ -171,17 +173,15 @@ LARGE = {
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("form", ["_chunks", "_products"])
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "image")) for name in LARGE]
 )
-def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name, form):
+def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, name):
     geometry, *shapes = LARGE[name]
     rng, used = np.random.default_rng(0), []
     x, kernel = (jnp.asarray(rng.standard_normal(shape)) for shape in shapes)
-    gradient = getattr(convolution_forms, form)
-    monkeypatch.setattr(convolution_forms, "CACHE", 2**12)  # several chunks
-    monkeypatch.setattr(convolution_forms, "LEAST_CHUNK", 2)
+    gradient = convolution_forms._chunks
+    monkeypatch.setattr(convolution_forms, "LEAST_CHUNK", 2)  # several chunks
     monkeypatch.setattr(
         convolution_forms,
         "_form_of_gradient",
@@ -198,18 +198,28 @@ def test_the_gradient_to_a_small_kernel_is_that_of_jax(float64, monkeypatch, nam
 
 
 @pytest.mark.parametrize(
-    ("instructions", "batch", "expected"),
+    ("instructions", "has_options", "batch", "features", "expected"),
     [
-        ("avx2", 32, "_products"),
-        ("avx2 avx512f", 32, "plain"),
-        ("avx2 avx512f", 128, "_chunks"),
-        ("", 128, "plain"),
+        ("avx2", False, 8, 64, "plain"),
+        ("avx2", False, 32, 64, "_chunks"),
+        ("avx2", False, 32, 16, "_chunks"),
+        ("avx2", False, 32, 8, "_exchanged"),
+        ("avx2", True, 32, 16, "_exchanged"),
+        ("avx2", True, 32, 64, "plain"),
+        ("avx2 avx512f", False, 128, 64, "_chunks"),
+        ("avx2 avx512f", False, 32, 16, "_exchanged"),
+        ("avx2 avx512f", True, 128, 64, "plain"),
+        ("", False, 128, 64, "plain"),
     ],
 )
-def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, batch, expected):
+def test_the_form_is_chosen_by_processor_options_and_sizes(
+    monkeypatch, instructions, has_options, batch, features, expected
+):
     monkeypatch.setattr(convolution_forms, "instructions", lambda: frozenset(instructions.split()))
+    monkeypatch.setattr(compilation, "compiler_options", lambda: {"an": "option"})
     geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
-    form = convolution_forms._form((16, 28, 28, batch), (28, 28, batch, 64), geometry)
+    with compilation.lowering_for_all_cores() if has_options else contextlib.nullcontext():
+        form = convolution_forms._form((64, 28, 28, batch), (28, 28, batch, features), geometry)
     assert form is getattr(convolution_forms, expected)
     plain = convolution_forms._form((32, 28, 28, 16), (3, 3, 16, 64), geometry)
     assert plain is convolution_forms.plain
@@ -230,7 +240,7 @@ def test_the_form_is_chosen_by_processor_and_sizes(monkeypatch, instructions, ba
         ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_one_output"),
         ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_one_output"),
         ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "_of_one_element"),
-        ((64, 30, 30, 16), (28, 28, 16, 32), 1, (0, 0), "_exchanged"),
+        ((64, 30, 30, 16), (28, 28, 16, 8), 1, (0, 0), "_exchanged"),
         ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
         ((2, 1, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "plain"),  # no outputs
