@@ -114,20 +114,20 @@ def _form(x, kernel, geometry):
 def _form_of_gradient(kernel, groups):
     """The form of the gradient to a kernel, a convolution whose channels are the batch.
 
-    Milliseconds, 3x3, float32, two cores; AVX2 is that of the same processor, whose AVX-512 was
-    hidden from the libraries. With `jnn.train.compiler_options` plain is as fast as chunks and
-    compiles faster, a cnn in 0.7 of the time: `fit` and `sweep` lower it so.
+    Milliseconds, 3x3, float32, two cores of a processor with AVX-512, and of the same one while
+    that was hidden from the libraries. With `jnn.train.compiler_options`, the last columns, plain
+    is as fast as chunks and compiles faster, a cnn in 0.7 of the time: `fit` and `sweep` lower so.
 
-                                AVX-512                    AVX2                       with options
-                                jax 0.10      jax 0.12     jax 0.10      jax 0.12     AVX-512   AVX2
-                                plain chunks  plain chunks plain chunks  plain chunks jax 0.10, plain
-         64 x 28x28,   3 -> 64    2.8    2.1    2.4    2.1   7.7    3.6    7.1    5.1    2.0     3.1
-        128 x 14x14,  64 -> 64     24     19     12     12    37     29     17     18     13      20
-         64 x 28x28,  64 -> 64     43     42     22     25   186     74     84     55     26      25
-        128 x 28x28,  32 -> 64     65     42     43     35   508     52    269     67     44      34
-        256 x 28x28,  32 -> 64    196     69    131     69  1103    113    553    132     85      89
-        512 x 14x14,  64 -> 64    504    107    219     64   554    162    271     89     66      65
-         32 x   4x4, 512 -> 512    15     16     17     16    17     18     26     19     13      13
+                               AVX-512                       AVX2                        options
+                               jax 0.10      jax 0.12        jax 0.10      jax 0.12      AVX-512
+                               plain chunks  plain chunks    plain chunks  plain chunks      AVX2
+        64 x 28x28,   3 -> 64    2.8    2.1    2.4    2.1      7.7    3.6    7.1    5.1  2.0  3.1
+        64 x 28x28,  64 -> 64     43     42     22     25      186     74     84     55   26   25
+       128 x 14x14,  64 -> 64     24     19     12     12       37     29     17     18   13   20
+       128 x 28x28,  32 -> 64     65     42     43     35      508     52    269     67   44   34
+       256 x 28x28,  32 -> 64    196     69    131     69     1103    113    553    132   85   89
+       512 x 14x14,  64 -> 64    504    107    219     64      554    162    271     89   66   65
+        32 x   4x4, 512 -> 512    15     16     17     16       17     18     26     19   13   13
     """
     if "avx2" not in instructions():
         return plain  # others were not measured
