@@ -331,7 +331,20 @@ WORKLOADS = {
         2,
     ),
     "convolution_1x1": _parts(
-        "value and gradients, 64 -> 128 features, 1x1", "convolution:pointwise", "jnn, lax", 64, 128
+        "value and gradients, 64 -> 128 features, 1x1",
+        "convolution:patches",
+        "jnn, lax",
+        1,
+        64,
+        128,
+    ),
+    "convolution_patches": _parts(
+        "value and gradients, 64 -> 128 features, 2x2, strides of 2",
+        "convolution:patches",
+        "jnn, lax",
+        2,
+        64,
+        128,
     ),
     "convolution_transposed": _parts(
         "value and gradients of a transposed convolution, 64 -> 32 features",

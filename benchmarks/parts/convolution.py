@@ -50,11 +50,12 @@ def once(
     return partial(jax.jit(f), *operands(batch, channels, features, groups, side))
 
 
-def pointwise(form: str, channels: int, features: int) -> Callable[[], Any]:
-    """Value and gradients of a convolution of 1x1."""
+def patches(form: str, size: int, channels: int, features: int) -> Callable[[], Any]:
+    """Value and gradients of a convolution into patches; those of 1x1 are pointwise."""
     x = jax.random.normal(jax.random.key(0), (BATCH, SIDE, SIDE, channels))
-    kernel = jax.random.normal(jax.random.key(1), (1, 1, channels, features)) / 9
-    return _of_any(form, x, kernel, Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), 1))
+    kernel = jax.random.normal(jax.random.key(1), (size, size, channels, features)) / 9
+    geometry = Geometry((size, size), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
+    return _of_any(form, x, kernel, geometry)
 
 
 def transposed(form: str, channels: int, features: int) -> Callable[[], Any]:

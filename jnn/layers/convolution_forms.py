@@ -7,8 +7,10 @@ two cores with AVX-512, jax 0.10.2:
     few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  4.8    4 -> 64  1.0
     few features    64 x 28x28, 3x3      16 ->  1  3.5   64 ->  1  6.4   16 ->  8  1.3
     small images    128 -> 128 features   32 x 2x2, 3x3  8       512 -> 512, 128 x 2x2  80
-    one output      gradient, 32 x 28x28, 64 -> 128, 1x1  1.5     with strides of 2  2.8
-    one element     transposed, 64 x 1x1, 100 -> 512, 4x4  10     120 -> 16, 5x5  17
+    windows apart   32 x 28x28, 1x1  64 -> 256  4.3   2x2, strides of 2  96 -> 192  1.7
+    taps apart      their gradients to the kernels  2.1, 2.2
+    elements apart  their gradients to x  2.4, 1.4    patches of 16x16, 3 -> 192  28
+    single element  transposed, 64 x 1x1, 100 -> 512, 4x4  10     120 -> 16, 5x5  17
     by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
     exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  5.5   64 -> 16  1.3   32 -> 16  1.6
 
@@ -86,11 +88,8 @@ def _form(x, kernel, geometry):
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
-    if is_whole and is_known and groups == 1:
-        if math.prod(outputs) == 1 and taps <= math.prod(space):
-            return _of_one_output
-        if math.prod(space) == 1 and taps <= math.prod(outputs):
-            return _of_one_element
+    if is_whole and is_known and groups == 1 and (form := _apart(space, window, geometry)):
+        return form
     if is_whole and channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
         return _of_few_channels
     if is_whole and is_known and groups == 1 and math.prod(space) < taps <= MOST_TERMS:
@@ -111,6 +110,22 @@ def _form(x, kernel, geometry):
     return plain
 
 
+def _apart(space, window, geometry):
+    """The form of a convolution that is a single product, where nothing overlaps; or else None."""
+    strides, _, input_dilation, dilation, _ = geometry
+    outputs = _sizes_of_outputs(space, window, geometry)
+    axes = list(zip(space, window, outputs, strides, input_dilation, dilation, strict=True))
+    if all(k <= s and b == d == 1 for _, k, _, s, b, d in axes):
+        return _of_windows_apart
+    is_within = math.prod(window) <= math.prod(space)
+    if is_within and all(b == 1 and (t == 1 or (s == 1 and t <= d)) for _, _, t, s, b, d in axes):
+        return _of_taps_apart
+    is_kept = math.prod(space + window) <= 2 * math.prod(outputs)
+    if is_kept and all(n == 1 or (s == 1 and (k - 1) * d < b) for n, k, _, s, b, d in axes):
+        return _of_elements_apart
+    return None
+
+
 def _form_of_gradient(kernel, groups):
     """The form of the gradient to a kernel, a convolution whose channels are the batch.
 
@@ -118,16 +133,16 @@ def _form_of_gradient(kernel, groups):
     that was hidden from the libraries. With `jnn.train.compiler_options`, the last columns, plain
     is as fast as chunks and compiles faster, a cnn in 0.7 of the time: `fit` and `sweep` lower so.
 
-                               AVX-512                       AVX2                        options
-                               jax 0.10      jax 0.12        jax 0.10      jax 0.12      AVX-512
-                               plain chunks  plain chunks    plain chunks  plain chunks      AVX2
-        64 x 28x28,   3 -> 64    2.8    2.1    2.4    2.1      7.7    3.6    7.1    5.1  2.0  3.1
-        64 x 28x28,  64 -> 64     43     42     22     25      186     74     84     55   26   25
-       128 x 14x14,  64 -> 64     24     19     12     12       37     29     17     18   13   20
-       128 x 28x28,  32 -> 64     65     42     43     35      508     52    269     67   44   34
-       256 x 28x28,  32 -> 64    196     69    131     69     1103    113    553    132   85   89
-       512 x 14x14,  64 -> 64    504    107    219     64      554    162    271     89   66   65
-        32 x   4x4, 512 -> 512    15     16     17     16       17     18     26     19   13   13
+                             AVX-512                       AVX2                        plain with
+                             jax 0.10      jax 0.12        jax 0.10      jax 0.12      options
+                             plain chunks  plain chunks    plain chunks  plain chunks  AVX-512 AVX2
+        64 x 28x28,   3 -> 64  2.8    2.1    2.4    2.1      7.7    3.6    7.1    5.1      2.0  3.1
+        64 x 28x28,  64 -> 64   43     42     22     25      186     74     84     55       26   25
+       128 x 14x14,  64 -> 64   24     19     12     12       37     29     17     18       13   20
+       128 x 28x28,  32 -> 64   65     42     43     35      508     52    269     67       44   34
+       256 x 28x28,  32 -> 64  196     69    131     69     1103    113    553    132       85   89
+       512 x 14x14,  64 -> 64  504    107    219     64      554    162    271     89       66   65
+        32 x   4x4, 512 -> 512  15     16     17     16       17     18     26     19       13   13
     """
     if "avx2" not in instructions():
         return plain  # others were not measured
@@ -215,29 +230,67 @@ def _of_few_features(x, kernel, geometry):
     return functools.reduce(jnp.add, seen).astype(x.dtype)
 
 
-def _of_one_output(x, kernel, geometry):
-    """One product of all that the window sees with all of the kernel.
+def _of_windows_apart(x, kernel, geometry):
+    """A product of blocks of x, each of which one output sees, with the kernel.
 
-    Such is the gradient to a 1x1 kernel, whose channels are the batch: they are the first axis of
-    the sum, so that XLA finds both operands in order (5 in place of 10 ms, 32 x 28x28, 64 -> 128).
+    Such are pointwise convolutions, and those that cut an image into patches.
     """
     window, space = kernel.shape[:-2], range(x.ndim - 2)
-    seen = _seen_by(_padded(x, geometry), [0 for _ in space], window, geometry)
-    axes = (x.ndim - 1, *(axis + 1 for axis in space)), (x.ndim - 2, *space)
-    y = _product(seen, kernel, axes)
-    return jnp.expand_dims(y, range(1, x.ndim - 1)).astype(x.dtype)
+    outputs = _sizes_of_outputs(x.shape[1:-1], window, geometry)
+    blocks = _in_blocks(x, outputs, geometry.strides, window, geometry.padding)
+    axes = (*(2 * axis + 2 for axis in space), blocks.ndim - 1), tuple(range(kernel.ndim - 1))
+    return _product(blocks, kernel, axes).astype(x.dtype)
 
 
-def _of_one_element(x, kernel, geometry):
-    """One product of x, a single element in space, with all taps, each of which is an output."""
-    product = _product(x.reshape(x.shape[0], -1), kernel, ((1,), (kernel.ndim - 2,)))
+def _of_taps_apart(x, kernel, geometry):
+    """A product of what each output sees, one element of every block of x, with the kernel.
+
+    Such are gradients to the kernels of `_of_windows_apart`, whose channels are the batch: they are
+    the first axis of the sum, so that XLA finds both operands in order (5 in place of 10 ms, 32 x
+    28x28, 64 -> 128).
+    """
+    window, space = kernel.shape[:-2], range(x.ndim - 2)
+    outputs = _sizes_of_outputs(x.shape[1:-1], window, geometry)
+    blocks = _in_blocks(x, window, geometry.kernel_dilation, outputs, geometry.padding)
+    axes = (blocks.ndim - 1, *(2 * axis + 1 for axis in space)), (x.ndim - 2, *space)
+    return _product(blocks, kernel, axes).astype(x.dtype)
+
+
+def _of_elements_apart(x, kernel, geometry):
+    """A product of x with all taps, of which no two make the same output.
+
+    Such are gradients to x of `_of_windows_apart`, and transposed convolutions of single elements.
+    """
     strides, padding, _, dilation, _ = geometry
-    outputs = _sizes_of_outputs(x.shape[1:-1], kernel.shape[:-2], geometry)
-    axes = zip(kernel.shape, outputs, strides, padding, dilation, strict=False)
-    edges = [(low - (k - 1) * d, (t - 1) * s - low, d - 1) for k, t, s, (low, _), d in axes]
-    y = jnp.flip(product, range(1, x.ndim - 1)).astype(x.dtype)
-    y = lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+    window, space = kernel.shape[:-2], x.shape[1:-1]
+    outputs = _sizes_of_outputs(space, window, geometry)
+    reaches = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    blocks = [max(pair) for pair in zip(geometry.input_dilation, reaches, strict=True)]
+    y = _product(x, kernel, ((x.ndim - 1,), (kernel.ndim - 2,))).astype(x.dtype)
+    y = jnp.flip(y, range(x.ndim - 1, y.ndim - 1))
+    zero, none = jnp.zeros((), y.dtype), (0, 0, 0)
+    to_blocks = [(0, b - r, d - 1) for b, r, d in zip(blocks, reaches, dilation, strict=True)]
+    y = lax.pad(y, zero, [none] * (x.ndim - 1) + to_blocks + [none])
+    for axis in range(1, x.ndim - 1):  # an element, and its block
+        y = merge(jnp.moveaxis(y, x.ndim - 1, axis + 1), axis)
+    axes = zip(space, blocks, reaches, outputs, strides, padding, strict=True)
+    edges = [(low - r + 1, (t - 1) * s + r - low - n * b, 0) for n, b, r, t, s, (low, _) in axes]
+    y = lax.pad(y, zero, [none, *edges, none])
     return y[:, *[slice(None, None, s) for s in strides]]
+
+
+def _in_blocks(x, counts, sizes, kept, padding):
+    """x, padded, as so many blocks along each axis in space, and the first elements of each.
+
+    ``(N, count, kept, count, kept, ..., C)``.
+    """
+    axes = zip(x.shape[1:-1], counts, sizes, padding, strict=True)
+    edges = [(low, count * size - n - low, 0) for n, count, size, (low, _) in axes]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+    blocks = itertools.chain(*zip(counts, sizes, strict=True))
+    x = x.reshape(x.shape[0], *blocks, x.shape[-1])
+    first = itertools.chain(*((slice(None), slice(n)) for n in kept))
+    return x[:, *first]
 
 
 def _of_small_images(x, kernel, geometry):
@@ -371,12 +424,6 @@ def _seen(x, tap, window, geometry):
     """The elements of a padded x that one tap of the window sees, one for each output."""
     axes = zip(x.shape[1:-1], tap, window, geometry.strides, geometry.kernel_dilation, strict=True)
     return x[:, *[slice(i * d, i * d + n - (k - 1) * d, s) for n, i, k, s, d in axes]]
-
-
-def _seen_by(x, output, window, geometry):
-    """The elements of a padded x that one output sees, one for each tap of the window."""
-    axes = zip(output, window, geometry.strides, geometry.kernel_dilation, strict=True)
-    return x[:, *[slice(t * s, t * s + (k - 1) * d + 1, d) for t, k, s, d in axes]]
 
 
 def _product(x, kernel, axes=None):

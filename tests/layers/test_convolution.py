@@ -99,6 +99,17 @@ SPECIAL = {
         (2, 1, 1, 5),
         (4, 2, 5, 6),
     ),
+    "pointwise": (Geometry(ONES, ((0, 0), (0, 0)), ONES, ONES, 1), (2, 4, 5, 3), (1, 1, 3, 5)),
+    "windows apart": (
+        Geometry((3, 2), ((1, -1), (0, 2)), ONES, ONES, 1),
+        (2, 8, 7, 3),
+        (2, 2, 3, 5),
+    ),
+    "elements apart": (
+        Geometry(ONES, ((1, 0), (2, 1)), (3, 4), (2, 1), 1),
+        (2, 3, 2, 5),
+        (2, 3, 5, 6),
+    ),
     "depthwise": (Geometry((1, 2), PADS, ONES, (2, 1), 3), (2, 37, 8, 3), (3, 2, 1, 6)),
 }
 """Convolutions of which a CPU computes the value, or a gradient, in a form of its own."""
@@ -237,9 +248,10 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
         ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "plain"),  # too many products
         ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
         ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "plain"),
-        ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_one_output"),
-        ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_one_output"),
-        ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "_of_one_element"),
+        ((32, 28, 28, 64), (1, 1, 64, 64), 1, (0, 0), "_of_windows_apart"),
+        ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_taps_apart"),
+        ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_taps_apart"),
+        ((32, 1, 1, 64), (4, 4, 64, 64), 1, (3, 3), "_of_elements_apart"),
         ((64, 30, 30, 16), (28, 28, 16, 8), 1, (0, 0), "_exchanged"),
         ((1, 30, 30, 64 * 32), (28, 28, 32, 64), 64, (0, 0), "_by_outputs"),
         ((2, 16, 16, 16, 8), (3, 3, 3, 8, 4), 1, (0, 0), "_by_slices"),
@@ -255,6 +267,15 @@ def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
     shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, kernel)]
     found = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
     assert found.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
+
+
+def test_a_convolution_into_patches_and_its_gradients_are_products():
+    geometry = Geometry((4, 4), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
+    x, kernel = jnp.ones((2, 30, 28, 5)), jnp.ones((4, 4, 5, 6))
+    loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
+    program = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel).lower(lowering_platforms=("cpu",))
+    assert program.as_text().count("stablehlo.dot_general") == 3
+    assert "stablehlo.convolution" not in program.as_text()
 
 
 @pytest.mark.sampled(3)
