@@ -115,7 +115,7 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
         }
         for name, each in found.items()
     }
-    rows = list(dict.fromkeys(workload for each in shown.values() for workload in each))
+    rows = [name for name in WORKLOADS if any(name in each for each in shown.values())]
     ways = dict.fromkeys(
         way for each in shown.values() for own in each.values() for way in own if way != "jnn"
     )
