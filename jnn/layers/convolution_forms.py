@@ -7,12 +7,12 @@ two cores with AVX-512, jax 0.10.2:
     few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  4.8    4 -> 64  1.0
     few features    64 x 28x28, 3x3      16 ->  1  3.5   64 ->  1  6.4   16 ->  8  1.3
     small images    128 -> 128 features   32 x 2x2, 3x3  8       512 -> 512, 128 x 2x2  80
-    windows apart   32 x 28x28, 1x1  64 -> 256  4.3   2x2, strides of 2  96 -> 192  1.7
-    taps apart      their gradients to the kernels  2.1, 2.2
-    elements apart  their gradients to x  2.4, 1.4    patches of 16x16, 3 -> 192  28
+    windows apart   32 x 28x28, 1x1  64 -> 256  2.2   2x2, strides of 2  96 -> 192  1.8
+    taps apart      their gradients to the kernels  4.1, 2.1
+    elements apart  their gradients to x  2.5, 1.2    of patches of 16x16, 3 -> 192  27
     single element  transposed, 64 x 1x1, 100 -> 512, 4x4  10     120 -> 16, 5x5  17
     by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
-    exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  5.5   64 -> 16  1.3   32 -> 16  1.6
+    exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  8   64 -> 8  1.8   64 -> 16  1.1
 
 Outside of these bounds they lose: 6 -> 64 features as a sum takes 1.4 times as long as plain, and
 8 -> 8 of 5x5 as shifted products 2.6 times.
@@ -88,7 +88,7 @@ def _form(x, kernel, geometry):
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
-    if is_whole and is_known and groups == 1 and (form := _apart(space, window, geometry)):
+    if is_whole and is_known and groups == 1 and (form := _apart(space, window, outputs, geometry)):
         return form
     if is_whole and channels <= FEW_CHANNELS and channels * taps <= MOST_TERMS:
         return _of_few_channels
@@ -110,10 +110,9 @@ def _form(x, kernel, geometry):
     return plain
 
 
-def _apart(space, window, geometry):
+def _apart(space, window, outputs, geometry):
     """The form of a convolution that is a single product, where nothing overlaps; or else None."""
     strides, _, input_dilation, dilation, _ = geometry
-    outputs = _sizes_of_outputs(space, window, geometry)
     axes = list(zip(space, window, outputs, strides, input_dilation, dilation, strict=True))
     if all(k <= s and b == d == 1 for _, k, _, s, b, d in axes):
         return _of_windows_apart
