@@ -1,9 +1,10 @@
 """Evaluating a traced function equation by equation, with public JAX alone.
 
-Shared by `jnn.tags`, `jnn.not_finite` and `jnn.decoding.loop_invariants`.
+Shared by `jnn.tags`, `jnn.not_finite`, `jnn.decoding.loop_invariants` and `jnn.train.sweep`.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from jax.extend import core
@@ -14,6 +15,17 @@ CUSTOM = ("custom_jvp_call", "custom_vjp_call")
 """Those that call a function with a derivative of its own."""
 REMATS = ("remat2", "remat", "checkpoint")
 """Those that call a function whose values are computed again for its gradient."""
+
+CONVOLUTIONS = ("convolution", "conv_general_dilated")
+"""Those of convolutions: that of jnn, and that of ``jax.lax``."""
+
+
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """All equations of a jaxpr, and of those that it calls."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for called in core.jaxprs_in_params(equation.params):
+            yield from equations(called)
 
 
 def bind(equation: Any, inputs: list) -> list:

@@ -24,8 +24,8 @@ GUESSES += [jax.ShapeDtypeStruct((), jnp.int32)]
 """Elements to try a function on before its input is known: features, and a token."""
 LEADING = (2, 3)
 """The leading axes of the values that a function is tried on."""
-_FOUND: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-"""What was found of functions that were tried before, such as ``jax.nn.relu``."""
+_verdicts: weakref.WeakKeyDictionary[Callable, dict[int, bool]] = weakref.WeakKeyDictionary()
+"""Whether functions that were tried before look across, by the number of their values."""
 
 
 def function(f: Callable[[Any], Any]) -> Model:
@@ -57,13 +57,13 @@ def looks_across(f: Callable, values: int = 1) -> bool:
     f takes so many ``values``, such as the outputs of several parts.
     """
     with contextlib.suppress(TypeError, KeyError):  # not every callable has a hash
-        return _FOUND[f]
+        return _verdicts[f][values]
     alike = lambda element: f(*[element] * values)
-    verdicts = {_keeps_leading_axes(alike, element) for element in GUESSES}
-    found = False in verdicts and True not in verdicts
+    kept = {_keeps_leading_axes(alike, element) for element in GUESSES}
+    verdict = False in kept and True not in kept
     with contextlib.suppress(TypeError):
-        _FOUND[f] = found
-    return found
+        _verdicts.setdefault(f, {})[values] = verdict
+    return verdict
 
 
 def _same(params, state, x, *, key=None, train=False, mask=None):

@@ -29,9 +29,13 @@ The laws, which `jnn.testing.check_model` checks on any model:
     batch       leading axes equal ``jax.vmap`` equal a Python loop, where nothing is drawn
     stream      ``step``, one element at a time, and ``read``, chunk by chunk, equal ``apply`` on
                 the whole sequence
-    gradient    the gradient equals finite differences, and `jnn.capture` does not change it
+    padding     masked elements change nothing
+    gradient    the gradient equals finite differences, and `jnn.remat` does not change it
+    capture     `jnn.capture` does not change the output
     precision   computing in bfloat16 stays near float32
     ensemble    member i of `jnn.ensemble` equals the solo model with the same key
+    depth       `jnn.repeat`, scanned or unrolled, equals its copies one after the other
+    sharding    a batch that is split over devices gives what it gives on one
 """
 
 import contextlib
@@ -161,11 +165,6 @@ def same_mask(params: Params, state: State, x: Any, mask: jax.Array) -> jax.Arra
     return mask
 
 
-def no_mask(params: Params, state: State, x: Any, mask: jax.Array) -> None:
-    """The ``follow`` of a model that makes one value of a whole sequence."""
-    return
-
-
 def _does_not_stream(caller: str) -> JnnError:
     return mistake(
         caller,
@@ -207,7 +206,7 @@ class Model(NamedTuple):
 
         >>> import jnn
         >>> jnn.dense(2), jnn.lstm(2), jnn.flatten(3)
-        (<Model dense, pointwise>, <Model recurrent, streams>, <Model flatten>)
+        (<Model dense, pointwise>, <Model lstm, streams>, <Model flatten>)
         """
         name = getattr(self.apply, "__qualname__", "").split(".")[0] or type(self.apply).__name__
         kind = ", pointwise" if self.carry is no_memory else ", streams" if streams(self) else ""

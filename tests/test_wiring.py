@@ -64,6 +64,13 @@ def test_a_flow_that_looks_across_time_does_not_stream():
     assert not jnn.streams(model)
 
 
+def test_whether_a_function_looks_across_time_is_known_for_each_number_of_its_values():
+    reversed_sum = lambda a, b: a[..., ::-1, :] + b
+    a, b, c = (jnn.dense(2) for _ in range(3))
+    jnn.parallel(a, b, c, combine=reversed_sum)  # refused when it is run
+    assert not jnn.streams(jnn.parallel(a, b, combine=reversed_sum))
+
+
 @pytest.mark.parametrize(
     ("flow", "message"),
     [

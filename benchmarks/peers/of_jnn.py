@@ -11,7 +11,7 @@ import optax
 
 import jnn
 from benchmarks import works
-from jnn.architectures.cnn import CNNConfig, lenet5, vgg
+from jnn.architectures.cnn import CNNConfig, lenet5, small_vgg
 from jnn.architectures.cnn import cnn as cnn_model
 from jnn.architectures.mlp import MLPConfig
 from jnn.architectures.mlp import mlp as mlp_model
@@ -128,7 +128,7 @@ NETWORKS = {
     "cnn": (convolutional, lambda batches: works.images(128 * batches)),
     "lenet5": (lambda: cnn_model(lenet5()), lambda batches: works.images(128 * batches, 32)),
     "vgg16": (
-        lambda: cnn_model(vgg(16, outputs=10, small=True)),
+        lambda: cnn_model(small_vgg(16, outputs=10)),
         lambda batches: works.images(32 * batches, 32, 3),
     ),
     "resnet18": (
@@ -241,7 +241,7 @@ def swept(name: str) -> Call:
     begin, epoch = make_epoch(task, config)
     traced = {"learning_rate": jnp.full(works.MEMBERS, works.LEARNING_RATE)}
     kept = [jax.jit(jax.vmap(begin))(jax.random.split(seed_key(0), works.MEMBERS), traced)]
-    advance = over_members(epoch, kept[0].train_state.params)
+    advance = over_members(epoch, task)
 
     def call():
         kept[0], row = advance(kept[0], traced, task.feed.data)

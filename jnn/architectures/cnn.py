@@ -1,9 +1,10 @@
-"""Convolutional networks for images, among them LeNet-5 and VGG."""
+"""Convolutional networks for images, among them LeNet-5 and small VGGs."""
 
 import dataclasses
 from typing import Literal
 
 from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.architectures.vgg import convolutions_of
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal
@@ -120,42 +121,25 @@ def lenet5(outputs: int = 10) -> CNNConfig:
     )
 
 
-VGG_CONVOLUTIONS = {
-    11: (1, 1, 2, 2, 2),
-    13: (2, 2, 2, 2, 2),
-    16: (2, 2, 3, 3, 3),
-    19: (2, 2, 4, 4, 4),
-}
+def small_vgg(depth: int, *, outputs: int) -> CNNConfig:
+    """The `CNNConfig` of a VGG of 11, 13, 16 or 19 layers for small images, from 32x32 on.
 
+    It has batch normalization, and one dense layer on the means of the channels. That for large
+    images is `jnn.architectures.vgg.vgg`.
 
-def vgg(depth: int, *, outputs: int, small: bool = False) -> CNNConfig:
-    """The `CNNConfig` of VGG-11, 13, 16 or 19, A, B, D and E of Simonyan & Zisserman 2015,
-    https://arxiv.org/abs/1409.1556.
+    Source: the convolutions of Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556.
 
-    ``small``  for images from 32x32 on, such as CIFAR's: batch normalization, and one dense layer
-               on the means of the channels. Without it, for 224x224: no normalization, two hidden
-               layers of 4096 with dropout; VGG-16 has 138,357,544 parameters for 1000 outputs.
-
-    >>> vgg(16, outputs=10, small=True).channels
+    >>> small_vgg(16, outputs=10).channels
     (64, 128, 256, 512, 512)
     """
-    if depth not in VGG_CONVOLUTIONS:
-        raise mistake(
-            "vgg",
-            got=f"depth={depth!r}",
-            expected=f"one of {', '.join(map(str, VGG_CONVOLUTIONS))}",
-        )
-    config = CNNConfig(
+    return CNNConfig(
         outputs=outputs,
         channels=(64, 128, 256, 512, 512),
-        convolutions=VGG_CONVOLUTIONS[depth],
-        hidden=(4096, 4096),
-        dropout=0.5,
+        convolutions=convolutions_of("small_vgg", depth),
+        normalization="batch",
+        global_pooling=True,
+        hidden=(),
     )
-    if not small:
-        return config
-    changes = {"normalization": "batch", "global_pooling": True, "hidden": (), "dropout": 0.0}
-    return dataclasses.replace(config, **changes)
 
 
 def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:

@@ -72,13 +72,10 @@ def vgg(config: VGGConfig) -> Model:
         hidden=config.hidden,
     )
     check_fraction("vgg", dropout=config.dropout)
-    if config.depth not in STAGES:
-        names = ", ".join(map(str, STAGES))
-        raise mistake("vgg", got=f"depth={config.depth!r}", expected=f"one of {names}")
     f = activations.activation(config.activation)
     stages = {
         f"stage{i}": _stage(config, convolutions, config.width * min(2**i, WIDEST))
-        for i, convolutions in enumerate(STAGES[config.depth])
+        for i, convolutions in enumerate(convolutions_of("vgg", config.depth))
     }
     layers = {}
     for i in range(2):
@@ -94,6 +91,14 @@ def vgg(config: VGGConfig) -> Model:
         **layers,
         out=dense(config.outputs, kernel_init=normal(0.01)),
     )
+
+
+def convolutions_of(caller: str, depth: int) -> tuple[int, ...]:
+    """The convolutions of each stage of a VGG with ``depth`` layers. Others raise `JnnError`."""
+    if depth not in STAGES:
+        names = ", ".join(map(str, STAGES))
+        raise mistake(caller, got=f"depth={depth!r}", expected=f"one of {names}")
+    return STAGES[depth]
 
 
 def _stage(config: VGGConfig, convolutions: int, features: int) -> Model:

@@ -306,6 +306,7 @@ def _layer(
         y = along(slide(params, x, ((0, 0),)), jnp.argsort(order, axis=-1))
         return y, along(x, jnp.sum(mask, axis=-1, dtype=jnp.int32)[..., None] + offset)
 
+    apply.__qualname__ = caller
     if window.padding != "CAUSAL" or window.strides != (1,):
         return Model(init, apply, follow=follow)
     return Model(init, apply, carry, step, read, follow)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.integers import as_number, spelled
 from jnn.layers.checks import check_float, check_fraction, check_positive
-from jnn.model import Model, pointwise, required_key
+from jnn.model import Model, no_params, pointwise, required_key
 from jnn.threefry import unrolled
 
 ALPHA = -1.7580993408473766
@@ -152,4 +152,5 @@ def _drawing(
         check_float(caller, x)
         return (draw(required_key(key, caller), x) if train and strength > 0 else x), state
 
-    return pointwise(lambda key, x: ({}, {}), apply)
+    apply.__qualname__ = caller
+    return pointwise(no_params, apply)

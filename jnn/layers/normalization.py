@@ -173,6 +173,7 @@ def _grouped(
         y = standardize(h, mean, variance, epsilon)
         return affine(params, y).astype(x.dtype), state
 
+    apply.__qualname__ = caller
     return Model(init, apply)
 
 

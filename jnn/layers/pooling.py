@@ -232,6 +232,7 @@ def _windowed(
         is_real = real_elements(caller, x, mask, settings).mask
         return mask if is_real is None else is_real
 
+    apply.__qualname__ = caller
     return Model(no_params, apply, follow=follow)
 
 
@@ -244,6 +245,7 @@ def _of_whole_examples(caller: str, rank: int, f: Callable[[jax.Array], jax.Arra
         refuse_mask(caller, x, mask, axes=rank + 1, why=why)
         return f(x), state
 
+    apply.__qualname__ = caller
     return Model(no_params, apply)
 
 
@@ -280,6 +282,7 @@ def _global_pool(caller: str, rank: int, f: Callable) -> Model:
     def follow(params, state, x, mask):
         return mask if element_mask(caller, x, mask, space=rank) is None else None
 
+    apply.__qualname__ = caller
     return Model(no_params, apply, follow=follow)
 
 

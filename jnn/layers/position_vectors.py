@@ -120,6 +120,7 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
         y, carry = read(params, state, carry, x_t[..., None, :])
         return y[..., 0, :], carry
 
+    apply.__qualname__ = caller
     return Model(init, apply, carry, step, read)
 
 

@@ -32,7 +32,7 @@ def recurrent(
 
     ``read``  ``(params, memory, x, mask) -> y, memory``, if there is a faster way to read a whole
               sequence than to scan the step over it
-    ``name``  the name of the layer in errors
+    ``name``  the name of the layer, in errors too
 
     Raises `JnnError` for x that is not floating-point, has no axis of time, or a mask of another
     shape.
@@ -87,4 +87,5 @@ def recurrent(
         x_t = jax.ShapeDtypeStruct((*x.shape[:-2], x.shape[-1]), x.dtype)
         return read_model(params, state, carry(params, x_t), x, mask=mask)[0], state
 
+    apply.__qualname__ = name
     return Model(init_model, apply, carry_model, step_model, read_model)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn._jaxprs import CONVOLUTIONS, equations
 from jnn.checkpoints import Checkpoints
 from jnn.errors import mistake
 from jnn.files import plain
@@ -237,7 +238,7 @@ def _together(
         if getattr(first, name) > 0
     }
     members = jax.jit(jax.vmap(begin))(*_spread((keys, traced)))
-    advance = over_members(epoch, members.train_state.params)
+    advance = over_members(epoch, task)
     rows: list[dict[str, Any]] = []
     identity = {"configs": plain(configs), "data": task.feed.identity, **precision()}
     now = conditions()
@@ -294,19 +295,17 @@ def _kept_by(task: Task, best: float, step: int) -> dict[str, Any] | None:
     return kept_by(task.best, task.lowest, step, best if task.lowest else -best)
 
 
-def over_members(epoch: Callable, params: Any) -> Callable:
+def over_members(epoch: Callable, task: Task) -> Callable:
     """``(members, traced, data) -> members, row``: an `epoch` of all members, compiled.
 
-    Under ``jax.vmap``, or one by one, as convolutions are faster on a CPU.
+    Under ``jax.vmap``, or one by one: see `_is_faster_alone`.
     """
-    has_convolutions = any(leaf.ndim > 3 for leaf in jax.tree.leaves(params))
 
     def one_by_one(members, traced, data):
         return jax.lax.map(lambda member: epoch(*member, data), (members, traced))
 
-    in_sequence = has_convolutions and jax.default_backend() == "cpu"
     compiled = jax.jit(
-        one_by_one if in_sequence else jax.vmap(epoch, in_axes=(0, 0, None)),
+        one_by_one if _is_faster_alone(task) else jax.vmap(epoch, in_axes=(0, 0, None)),
         donate_argnums=0,
         compiler_options=compiler_options(),
     )
@@ -316,6 +315,30 @@ def over_members(epoch: Callable, params: Any) -> Callable:
             return compiled(members, traced, data)
 
     return advance
+
+
+def _is_faster_alone(task: Task) -> bool:
+    """Whether one CPU trains the members of a sweep faster one after the other.
+
+    So it is where the loss has convolutions, loops or products of stacks of matrices, as those of
+    attention: under ``jax.vmap`` these get another axis, or no longer fit into the cache. Time one
+    by one over that under ``jax.vmap``, 8 members, two cores:
+
+        cnn  TODO    gru of 128  0.64    gpt of 2 x 64  0.69    mlp of 2 x 256  1.21
+    """
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return False
+    key = seed_key(0)
+    params, state = jax.eval_shape(task.model.init, key, task.example)
+    batch = jax.eval_shape(task.feed.batch_of, task.feed.data, key, jnp.int32(0))
+    jaxpr = jax.make_jaxpr(task.objective)(params, state, batch, key)
+    return any(map(_is_slow_under_vmap, equations(jaxpr.jaxpr)))
+
+
+def _is_slow_under_vmap(equation: Any) -> bool:
+    if equation.primitive.name == "dot_general":
+        return any(equation.params["dimension_numbers"][1])  # batch axes
+    return equation.primitive.name in (*CONVOLUTIONS, "scan", "while")
 
 
 def _spread(tree: Any) -> Any:

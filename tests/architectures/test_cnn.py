@@ -11,7 +11,7 @@ import pytest
 from scipy.signal import correlate2d
 
 import jnn
-from jnn.architectures.cnn import CNNConfig, cnn, lenet5, vgg
+from jnn.architectures.cnn import CNNConfig, cnn, lenet5, small_vgg
 from jnn.losses import cross_entropy
 from tests.architectures import drawn, eight, loss_after_training, parameters
 
@@ -49,29 +49,14 @@ def test_lenet5_has_the_known_number_of_parameters():
     assert parameters(cnn(lenet5()), 32, 32, 1) == 156 + 2_416 + 48_120 + 10_164 + 850 == 61_706
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize(
-    ("depth", "count"), [(11, 132_863_336), (13, 133_047_848), (16, 138_357_544), (19, 143_667_240)]
-)
-def test_vgg_has_the_published_number_of_parameters(depth, count):
-    assert parameters(cnn(vgg(depth, outputs=1000)), 224, 224, 3) == count
-
-
 @pytest.mark.parametrize(("depth", "convolutions"), [(16, 14_714_688), (19, 20_024_384)])
 def test_small_vgg_has_the_published_convolutions(depth, convolutions):
     """Their published number has biases, in the place of which normalization has a scale and a bias
     for each channel.
     """
-    channels = sum(
-        n * c
-        for n, c in zip(
-            vgg(depth, outputs=10).convolutions, vgg(depth, outputs=10).channels, strict=True
-        )
-    )
-    assert (
-        parameters(cnn(vgg(depth, outputs=10, small=True)), 32, 32, 3)
-        == convolutions + channels + 512 * 10 + 10
-    )
+    config = small_vgg(depth, outputs=10)
+    channels = sum(n * c for n, c in zip(config.convolutions, config.channels, strict=True))
+    assert parameters(cnn(config), 32, 32, 3) == convolutions + channels + 512 * 10 + 10
 
 
 @pytest.mark.slow
@@ -182,8 +167,8 @@ def test_bad_settings(settings, message):
 
 
 def test_bad_depth_of_vgg():
-    with pytest.raises(jnn.JnnError, match=r"vgg: got depth=15, expected one of 11, 13, 16, 19"):
-        vgg(15, outputs=10)
+    with pytest.raises(jnn.JnnError, match=r"small_vgg: got depth=15, expected one of 11"):
+        small_vgg(15, outputs=10)
 
 
 @pytest.mark.parametrize(

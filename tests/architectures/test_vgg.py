@@ -15,7 +15,13 @@ TINY = {"outputs": 3, "depth": 11, "width": 1, "grid": 1, "hidden": 4}
 
 @pytest.mark.parametrize(
     ("settings", "count"),
-    [({"depth": 11}, 132_863_336), ({"depth": 16, "batch_norm": True}, 138_365_992)],
+    [
+        ({"depth": 11}, 132_863_336),
+        ({"depth": 13}, 133_047_848),
+        ({"depth": 16}, 138_357_544),
+        ({"depth": 16, "batch_norm": True}, 138_365_992),
+        ({"depth": 19}, 143_667_240),
+    ],
 )
 def test_it_has_the_published_number_of_parameters(settings, count):
     image = jax.ShapeDtypeStruct((224, 224, 3), jnp.float32)
