@@ -30,7 +30,7 @@ class Beams(NamedTuple):
     """
 
 
-class _Search(NamedTuple):
+class _Prefixes(NamedTuple):
     """The K prefixes of one prompt that are still extended, and the K best that have ended."""
 
     i: jax.Array
@@ -83,18 +83,29 @@ def beam_search(
     if exponent is None or not 0 <= exponent < math.inf:
         got = f"length_penalty={spelled(length_penalty)}"
         raise mistake(caller, got=got, expected="a number >= 0")
+    settings = {"length": length, "beams": beams, "stop": stop, "exponent": exponent}
+    best = _search(model, params, state, prompt, mask, context, **settings)
+    logits = functools.partial(logits_shape, model, params, state, prompt, context)
+    check_chosen(caller, best.tokens[..., 0, :], prompt, mask, logits)
+    return best
+
+
+@functools.partial(jax.jit, static_argnames=("model", "length", "beams", "stop", "exponent"))
+def _search(model, params, state, prompt, mask, context, *, length, beams, stop, exponent) -> Beams:
     penalty = lambda tokens: ((5 + tokens) / 6) ** exponent
 
-    def search(prompt: jax.Array, mask: jax.Array, context: Any) -> Beams:
-        step = jax.vmap(
+    def step_model(fixed, carry, token):
+        params, state, context = fixed
+        return jax.vmap(
             lambda carry, token: model.step(params, state, carry, model_input(token, context))
-        )
+        )(carry, token)
 
-        def can_improve(search: _Search):
+    def search(prompt: jax.Array, mask: jax.Array, context: Any) -> Beams:
+        def can_improve(search: _Prefixes):
             reachable = jnp.max(search.log_p) / penalty(length)
             return ~search.failed & (search.i < length) & (reachable > jnp.min(search.ended.scores))
 
-        def advance(search: _Search) -> _Search:
+        def advance(search: _Prefixes) -> _Prefixes:
             next_log_p = _log_softmax(search.logits)
             failed = jnp.any(jnp.isnan(next_log_p[:, 0]) & (search.log_p > -jnp.inf))
             log_p = search.log_p[:, None] + next_log_p
@@ -110,32 +121,30 @@ def beam_search(
             log_p, chosen = jax.lax.top_k(jnp.where(ends, -jnp.inf, log_p), beams)
             carry = jax.tree.map(lambda leaf: leaf[parent[chosen]], search.carry)
             logits, carry = step(carry, token[chosen])
-            return _Search(search.i + 1, carry, logits, tokens[chosen], log_p, ended, failed)
+            return _Prefixes(search.i + 1, carry, logits, tokens[chosen], log_p, ended, failed)
 
         capacity = prompt.shape[-1] + length
         logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
-        check_stop(caller, stop, logits.shape[-1])
+        check_stop("beam_search", stop, logits.shape[-1])
         repeat = lambda leaf: jnp.broadcast_to(leaf[None], (beams, *leaf.shape))
         carry, logits = jax.tree.map(repeat, (carry, logits))
         tokens = jnp.zeros((beams, length), jnp.int32)
+        step = functools.partial(step_model, (params, state, context))
         impossible = jnp.full(beams, -jnp.inf, numerics(logits).dtype)
         ended = Beams(tokens, jnp.zeros(beams, jnp.int32), impossible)
         log_p = impossible.at[0].set(0)  # the prompt alone, not K copies of it
-        start = _Search(jnp.int32(0), carry, logits, tokens, log_p, ended, jnp.array(False))
-        found = jax.lax.while_loop(can_improve, advance, start)
-        tokens, lengths, scores = found.ended
+        start = _Prefixes(jnp.int32(0), carry, logits, tokens, log_p, ended, jnp.array(False))
+        end = jax.lax.while_loop(can_improve, advance, start)
+        tokens, lengths, scores = end.ended
         return Beams(
-            jnp.where(found.failed, NO_TOKEN, tokens),
+            jnp.where(end.failed, NO_TOKEN, tokens),
             lengths,
-            jnp.where(found.failed, jnp.nan, scores),
+            jnp.where(end.failed, jnp.nan, scores),
         )
 
     for _ in prompt.shape[:-1]:
         search = jax.vmap(search)
-    found = search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
-    logits = functools.partial(logits_shape, model, params, state, prompt, context)
-    check_chosen(caller, found.tokens[..., 0, :], prompt, mask, logits)
-    return found
+    return search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:

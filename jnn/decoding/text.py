@@ -1,6 +1,8 @@
 """From text to text: a language model between a tokenizer's two ends."""
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,21 +111,28 @@ def translate(
     source = pad([tokenizer.encode(text) for text in sources], value=tokenizer.padding)
     arrays = {"source": source.tokens, "source_mask": source.mask}
     batches, _ = padded_batches(arrays, min(batch_size, len(sources)))
+    ends = {"start": tokenizer.start, "end": tokenizer.end}
     settings = {"length": length, "beams": beams, "length_penalty": length_penalty}
-
-    @jax.jit
-    def search(params, state, batches):
-        def best(batch):
-            start = jnp.full((*batch["source"].shape[:-1], 1), tokenizer.start)
-            options = {"context": batch, "stop": (tokenizer.end,), **settings}
-            found = beam_search(model, params, state, start, **options)
-            return found.tokens[..., 0, :], found.lengths[..., 0]
-
-        return jax.lax.map(best, batches)
-
-    tokens, lengths = jax.device_get(search(params, state, batches))
+    translations = _translations(model, params, state, batches, **ends, **settings)
+    tokens, lengths = jax.device_get(translations)
     starts = np.full((len(sources), 1), tokenizer.start)
     best = tokens.reshape(-1, length)[: len(sources)]
     check_chosen("translate", best, starts, None, lambda: (tokenizer.vocabulary,))
     rows = zip(best, lengths.ravel()[: len(sources)], strict=True)
     return [tokenizer.decode(row[:n]).strip() for row, n in rows]
+
+
+@functools.partial(
+    jax.jit, static_argnames=("model", "start", "end", "length", "beams", "length_penalty")
+)
+def _translations(
+    model: Model, params: Params, state: State, batches: Any, *, start: int, end: int, **settings
+) -> tuple[jax.Array, jax.Array]:
+    """The tokens and the length of the best translation of each source."""
+
+    def best(batch):
+        prompt = jnp.full((*batch["source"].shape[:-1], 1), start)
+        beams = beam_search(model, params, state, prompt, stop=(end,), context=batch, **settings)
+        return beams.tokens[..., 0, :], beams.lengths[..., 0]
+
+    return jax.lax.map(best, batches)

@@ -126,6 +126,7 @@ def non_maximum_suppression(
     return suppress(boxes, scores, labels, threshold)
 
 
+@jax.jit
 def _suppress(boxes: jax.Array, scores: jax.Array, labels: jax.Array, threshold) -> jax.Array:
     order = jnp.argsort(-scores, stable=True)
     boxes, scores, labels = boxes[order], scores[order], labels[order]

@@ -1,5 +1,6 @@
 """The loss of language models: the cross entropy of each next token."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ def next_token_losses_by_rows(
     return losses
 
 
+@functools.lru_cache(maxsize=8)  # of one model one program, for all calls of `predict`
 def likelihood(model: Model) -> Model:
     """How probable texts are: tokens ``(..., T)`` -> two numbers for each text, ``(...)``.
 

@@ -4,6 +4,7 @@
 ``(..., T, S)``, whose rows, one for each query, sum to one.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,14 +45,7 @@ def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str
     >>> {path: w.shape for path, w in attention_weights(model, params, state, x).items()}
     {'mix': (1, 2, 5, 5)}
     """
-
-    @jax.jit
-    def run(params, state, x):
-        _, values = capture(model.apply)(params, state, x)
-        is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
-        return {path: numerics(w) for path, w in values.items() if is_weights(path)}
-
-    weights = jax.device_get(run(params, state, x))
+    weights = jax.device_get(_weights(model, params, state, x))
     if not weights:
         raise mistake(
             "attention_weights",
@@ -66,6 +60,13 @@ def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str
             expected = "(heads, T, S): one example, without a batch"
             raise mistake("attention_weights", got=got, expected=expected, remedy="Pass x[0].")
     return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in weights.items()}
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _weights(model: Model, params: Any, state: Any, x: Any) -> dict[str, jax.Array]:
+    _, values = capture(model.apply)(params, state, x)
+    is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
+    return {path: numerics(value) for path, value in values.items() if is_weights(path)}
 
 
 def _shapes(paths, model: Model, params: Any, state: Any, x: Any) -> list[tuple[int, ...]]:

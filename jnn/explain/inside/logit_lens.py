@@ -3,6 +3,7 @@
 Source: nostalgebraist 2020, "Interpreting GPT: the logit lens".
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,32 +36,32 @@ def layer_logits(
     each block; with post-norm they are normalized by the later blocks too. Raises `JnnError` where
     the model has no such stack.
     """
+    return np.asarray(_layer_logits(model, params, state, x, path))
 
-    def run(params, state, x):
-        _, values = capture(model.apply)(params, state, x)
-        paths = [f"{path}/{name}" for name in ADDED]
-        added = {name: values[name] for name in paths if name in values}
-        if len(added) < 2 or any(value.ndim != 3 for value in added.values()):
-            shapes = [f"{name} {value.shape}" for name, value in values.items()]
-            raise mistake(
-                "layer_logits",
-                got=", ".join(shapes) or "nothing",
-                expected=f"{path}/attention/output and {path}/feed_forward/output, "
-                "(depth, T, width) of one example",
-            )
-        depth = next(iter(added.values())).shape[0]
 
-        def until(block):
-            first = (jnp.arange(depth) < block).reshape(-1, 1, 1)
-            changes = {
-                name: jnp.where(first, value, jnp.zeros_like(value))
-                for name, value in added.items()
-            }
-            return numerics(intervene(model.apply, changes)(params, state, x)[0])
+@functools.partial(jax.jit, static_argnames=("model", "path"))
+def _layer_logits(model: Model, params: Any, state: Any, x: Any, path: str) -> jax.Array:
+    _, values = capture(model.apply)(params, state, x)
+    paths = [f"{path}/{name}" for name in ADDED]
+    added = {name: values[name] for name in paths if name in values}
+    if len(added) < 2 or any(value.ndim != 3 for value in added.values()):
+        shapes = [f"{name} {value.shape}" for name, value in values.items()]
+        raise mistake(
+            "layer_logits",
+            got=", ".join(shapes) or "nothing",
+            expected=f"{path}/attention/output and {path}/feed_forward/output, "
+            "(depth, T, width) of one example",
+        )
+    depth = next(iter(added.values())).shape[0]
 
-        return jax.vmap(until)(jnp.arange(depth + 1))
+    def until(block):
+        first = (jnp.arange(depth) < block).reshape(-1, 1, 1)
+        changes = {
+            name: jnp.where(first, value, jnp.zeros_like(value)) for name, value in added.items()
+        }
+        return numerics(intervene(model.apply, changes)(params, state, x)[0])
 
-    return np.asarray(jax.jit(run)(params, state, x))
+    return jax.vmap(until)(jnp.arange(depth + 1))
 
 
 def logit_lens(

@@ -4,6 +4,7 @@
 plain arrays ``(T, features)``.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,14 +42,8 @@ def activations(model: Model, params: Any, state: Any, x: Any) -> Layers:
     >>> sorted(activations(model, params, state, x)["memory"])
     ['candidate', 'hidden', 'reset_gate', 'update_gate']
     """
-
-    @jax.jit
-    def run(params, state, x):
-        _, values = capture(model.apply)(params, state, x)
-        return {path: numerics(value) for path, value in values.items() if _tagged(path)}
-
     layers: Layers = {}
-    for path, value in jax.device_get(run(params, state, x)).items():
+    for path, value in jax.device_get(_tagged(model, params, state, x)).items():
         layer, _, tag = path.rpartition("/")
         layers.setdefault(layer, {})[tag] = value[::-1] if "backward" in layer.split("/") else value
     if not layers:
@@ -66,8 +61,12 @@ def activations(model: Model, params: Any, state: Any, x: Any) -> Layers:
     return layers
 
 
-def _tagged(path: str) -> bool:
-    return path.rpartition("/")[2] in TAGS
+@functools.partial(jax.jit, static_argnames="model")
+def _tagged(model: Model, params: Any, state: Any, x: Any) -> dict[str, jax.Array]:
+    _, values = capture(model.apply)(params, state, x)
+    return {
+        path: numerics(value) for path, value in values.items() if path.rpartition("/")[2] in TAGS
+    }
 
 
 def units_by_autocovariance(

@@ -7,6 +7,7 @@ Sources: Hochreiter 1991; Bengio, Simard, Frasconi 1994, https://doi.org/10.1109
 character by character: Madsen 2019, https://doi.org/10.23915/distill.00016.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,12 +60,16 @@ def loss_gradients(
             got=f"tokens {tokens.shape} and targets {targets.shape}",
             expected="(N, T) and (N,)",
         )
+    return np.asarray(_loss_gradients(model, params, state, tokens, targets, at))
 
+
+@functools.partial(jax.jit, static_argnames=("model", "at"))
+def _loss_gradients(model, params, state, tokens, targets, at) -> jax.Array:
     def one(tokens, target):
         x, f = by_vectors(model, params, state, tokens, at=at)
         return gradient_norms(lambda x: losses.cross_entropy(f(x)[-1], target), x)
 
-    return np.asarray(jax.jit(jax.vmap(one))(tokens, targets))
+    return jax.vmap(one)(tokens, targets)
 
 
 def gradient_through_time(norms: Mapping[str, ArrayLike], *, most: int = 400) -> Figure:

@@ -10,6 +10,7 @@ Sources: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365; Li, Monroe,
 https://arxiv.org/abs/1612.08220.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -70,15 +71,19 @@ def integrated_words(
 
     Raises `JnnError` where shapes do not fit and where there is no such tag.
     """
-    tokens, targets, mask = _texts("integrated_words", tokens, targets, mask)
+    texts = _texts("integrated_words", tokens, targets, mask)
+    return np.asarray(_integrated(model, params, state, texts, baseline, steps, at))
 
+
+@functools.partial(jax.jit, static_argnames=("model", "steps", "at"))
+def _integrated(model, params, state, texts, baseline, steps, at) -> jax.Array:
     def one(tokens, target, mask):
         x, f = by_vectors(model, params, state, tokens, at=at, mask=mask)
         odds = lambda x: log_odds(f(x), target)[None]
         start = jnp.asarray(baseline, x.dtype)
         return jnp.sum(integrated_gradients(odds, x, 0, baseline=start, steps=steps), axis=-1)
 
-    return np.asarray(jax.jit(jax.vmap(one))(tokens, targets, mask))
+    return jax.vmap(one)(*texts)
 
 
 def leave_one_out(
@@ -96,14 +101,18 @@ def leave_one_out(
     Arguments as for `integrated_words`; ``replacement`` is a token without meaning, such as the
     unknown one.
     """
-    tokens, targets, mask = _texts("leave_one_out", tokens, targets, mask)
+    texts = _texts("leave_one_out", tokens, targets, mask)
+    return np.asarray(_left_out(model, params, state, texts, replacement))
 
+
+@functools.partial(jax.jit, static_argnames="model")
+def _left_out(model, params, state, texts, replacement) -> jax.Array:
     def one(tokens, target, mask):
         odds = lambda tokens: log_odds(model.apply(params, state, tokens, mask=mask)[0], target)
         without = lambda i: odds(tokens.at[i].set(replacement))
         return odds(tokens) - jax.lax.map(without, jnp.arange(tokens.shape[0]), batch_size=AT_ONCE)
 
-    return np.asarray(jax.jit(jax.vmap(one))(tokens, targets, mask))
+    return jax.vmap(one)(*texts)
 
 
 def _texts(
