@@ -54,7 +54,7 @@ class Interrupted(BaseException):
 
 
 def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:
-    """The error to raise for a user's mistake; all messages of jnn have this form.
+    """The error to raise for a value that a user got wrong.
 
     >>> print(mistake("dense", got="features=0", expected="an integer >= 1", remedy="Try 10."))
     dense: got features=0, expected an integer >= 1. Try 10.

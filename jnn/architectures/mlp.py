@@ -44,12 +44,8 @@ def mlp(config: MLPConfig) -> Model:
     check_fraction("mlp", dropout=config.dropout)
     layers = {"flatten": flatten(config.input_rank)} if config.input_rank > 1 else {}
     for i, width in enumerate(config.hidden):
-        parts = [
-            dense(width),
-            activation(config.activation),
-            *([dropout(config.dropout)] if config.dropout else []),
-        ]
-        layers[f"hidden{i}"] = chain(
-            **dict(zip(("dense", "activation", "dropout"), parts, strict=False))
-        )
+        parts = {"dense": dense(width), "activation": activation(config.activation)}
+        if config.dropout:
+            parts["dropout"] = dropout(config.dropout)
+        layers[f"hidden{i}"] = chain(**parts)
     return chain(**layers, out=dense(config.outputs))

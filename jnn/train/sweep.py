@@ -27,7 +27,7 @@ from jnn.train.loop import kept_by
 from jnn.train.recorder import other_conditions, precision
 from jnn.train.state import TrainState, seed_key
 from jnn.train.step import batches_key, choose, finite_leaves
-from jnn.train.task import Task, start
+from jnn.train.task import Task, learning, start, step_of
 
 TRACED = ("learning_rate", "weight_decay", "clip")
 """The settings of the optimizer that are values of a program, and so may differ between its runs.
@@ -83,7 +83,8 @@ def make_epoch(task: Task, config: TrainingConfig) -> tuple[Callable, Callable]:
         return Member(train_state, now, jnp.array(jnp.inf), train_state.step)
 
     def epoch(member, traced, data):
-        _, step = start(task, config, seed_key(0), guarded=False, **traced)
+        optimizer, objective = learning(task, config, **traced)
+        step = step_of(config, objective, optimizer, guarded=False)
 
         def one(train_state, _):
             key = batches_key(train_state)

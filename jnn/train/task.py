@@ -96,13 +96,11 @@ def start(
     key: jax.Array,
     *,
     transfer: Transfer | None = None,
-    guarded: bool = True,
     **overrides: Any,
 ) -> tuple[TrainState, Step]:
     """The train state before the first step, and the step. Pure, but for ``transfer``.
 
-    ``transfer`` ``(params, state) -> params, state`` replaces some that were drawn. ``guarded`` is
-    that of `jnn.train.make_step`.
+    ``transfer`` ``(params, state) -> params, state`` replaces some that were drawn.
 
     ``overrides`` of the optimizer's settings may be traced. Raises `JnnError` where the model does
     not compute in the precision of the config.
@@ -132,19 +130,28 @@ def start(
         )
         train_state = placed(train_state, place(train_state)) if place else train_state
     check_precision(task, config, train_state)
-    step = make_step(
-        objective,
-        optimizer,
-        accumulate=config.accumulate,
-        mesh=devices,
-        average_decay=config.average_decay,
-        statistics=config.statistics,
-        guarded=guarded,
-    )
+    step = step_of(config, objective, optimizer, mesh=devices)
     if mesh:
         check_rules(train_state.params, [rule for rule in task.rules if rule not in RULES])
         return train_state, sharded(step, mesh, task.rules)
     return on_each(devices, train_state) if devices else train_state, step
+
+
+def step_of(
+    config: TrainingConfig,
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    **settings: Any,
+) -> Step:
+    """The `make_step` of a config, with its other ``settings``."""
+    return make_step(
+        objective,
+        optimizer,
+        accumulate=config.accumulate,
+        average_decay=config.average_decay,
+        statistics=config.statistics,
+        **settings,
+    )
 
 
 def learning(
