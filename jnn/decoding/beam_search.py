@@ -122,20 +122,20 @@ def beam_search(
         ended = Beams(tokens, jnp.zeros(beams, jnp.int32), impossible)
         log_p = impossible.at[0].set(0)  # the prompt alone, not K copies of it
         start = _Search(jnp.int32(0), carry, logits, tokens, log_p, ended, jnp.array(False))
-        found = jax.lax.while_loop(can_improve, advance, start)
-        tokens, lengths, scores = found.ended
+        final = jax.lax.while_loop(can_improve, advance, start)
+        tokens, lengths, scores = final.ended
         return Beams(
-            jnp.where(found.failed, NO_TOKEN, tokens),
+            jnp.where(final.failed, NO_TOKEN, tokens),
             lengths,
-            jnp.where(found.failed, jnp.nan, scores),
+            jnp.where(final.failed, jnp.nan, scores),
         )
 
     for _ in prompt.shape[:-1]:
         search = jax.vmap(search)
-    found = search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
+    result = search(prompt, jnp.ones(prompt.shape, bool) if mask is None else mask, context)
     logits = functools.partial(logits_shape, model, params, state, prompt, context)
-    check_chosen(caller, found.tokens[..., 0, :], prompt, mask, logits)
-    return found
+    check_chosen(caller, result.tokens[..., 0, :], prompt, mask, logits)
+    return result
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:

@@ -118,10 +118,10 @@ def generate(
     )
     check_draws("generate", key, sampling)
     settings = {"length": length, "sampling": sampling, "stop": stop}
-    found = _generate(model, params, state, prompt, mask, context, key, **settings)
+    generated = _generate(model, params, state, prompt, mask, context, key, **settings)
     logits = functools.partial(logits_shape, model, params, state, prompt, context)
-    check_chosen("generate", found.tokens, prompt, mask, logits)
-    return found
+    check_chosen("generate", generated.tokens, prompt, mask, logits)
+    return generated
 
 
 @functools.partial(jax.jit, static_argnames=("model", "length", "sampling", "stop"))

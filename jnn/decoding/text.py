@@ -116,8 +116,8 @@ def translate(
         def best(batch):
             start = jnp.full((*batch["source"].shape[:-1], 1), tokenizer.start)
             options = {"context": batch, "stop": (tokenizer.end,), **settings}
-            found = beam_search(model, params, state, start, **options)
-            return found.tokens[..., 0, :], found.lengths[..., 0]
+            candidates = beam_search(model, params, state, start, **options)
+            return candidates.tokens[..., 0, :], candidates.lengths[..., 0]
 
         return jax.lax.map(best, batches)
 

@@ -108,13 +108,13 @@ def shapes_of(
 
     Raises `JnnError` as `read` does for missing and unknown keys and for other shapes.
     """
-    rows, leaves, found = list(rows), _leaves(like), tensors.shapes()
-    needed = _check_rows(rows, len(found), leaves, caller)
-    _check_keys(needed, found, ignored or {}, caller)
+    rows, leaves, shapes = list(rows), _leaves(like), tensors.shapes()
+    needed = _check_rows(rows, len(shapes), leaves, caller)
+    _check_keys(needed, shapes, ignored or {}, caller)
     dtypes = {}
     for row in rows:
         first = next(key for _, key in row.keys(leaves[row.paths[0]].shape[: row.first_axes]))
-        dtypes |= dict.fromkeys(row.paths, found[first].dtype)
+        dtypes |= dict.fromkeys(row.paths, shapes[first].dtype)
     flat, structure = jax.tree.flatten_with_path(like)
     typed = [jax.ShapeDtypeStruct(leaf.shape, dtypes[path_name(path)]) for path, leaf in flat]
     return jax.tree.unflatten(structure, typed)

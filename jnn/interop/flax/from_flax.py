@@ -150,8 +150,8 @@ def from_nnx(
     template = parts(like)[1:]
 
     def init(key, x):
-        made = module if is_made else module(nnx.Rngs(key))
-        _, params, state, _ = parts(made)
+        built = module if is_made else module(nnx.Rngs(key))
+        _, params, state, _ = parts(built)
         return _as_dict(params), _as_dict(state)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
