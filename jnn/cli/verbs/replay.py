@@ -36,10 +36,9 @@ def main(argv: list[str]) -> int:
     several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
     use_device(arguments.device)
     keep_programs()
-    import jax
 
     from jnn.cli.replayable import replayable
-    from jnn.paths import path_name
+    from jnn.train.parting import leaves_by_path
     from jnn.train.replay import cause, inside, not_as_logged, replay
 
     task, config, _, transfer = replayable(folder, record, offline=arguments.offline)
@@ -53,14 +52,10 @@ def main(argv: list[str]) -> int:
         paths = ", ".join(list(values)[:8]) or "none"
         got, expected = ", ".join(arguments.capture), f"the ends of paths among {paths}"
         raise mistake("--capture", got=got, expected=expected)
-    named = lambda name, tree: {
-        "/".join(filter(None, [name, path_name(path)])): leaf
-        for path, leaf in jax.tree.leaves_with_path(tree)
-    }
     arrays = {
-        **named("batch", replayed.batch),
-        **named("gradient", gradient),
-        **named("params", replayed.before.params),
+        **leaves_by_path(replayed.batch, "batch"),
+        **leaves_by_path(gradient, "gradient"),
+        **leaves_by_path(replayed.before.params, "params"),
         **{f"captured/{path}": value for path, value in chosen.items()},
     }
     origin = cause(task, config, replayed) if replayed.bad_leaf else None
