@@ -89,7 +89,7 @@ def read(
     for row in rows:
         for path, array in zip(row.paths, _read_row(row, tensors, leaves, caller), strict=True):
             target = np.dtype(dtype) if dtype is not None else array.dtype
-            _check_dtype(caller, row.key, array.dtype, target)
+            _check_dtype(caller, row.key, target)
             place = places[path] if places is not None else None
             filled[path] = jax.device_put(array.astype(target, copy=False), place)
     flat, structure = jax.tree.flatten_with_path(like)
@@ -280,7 +280,7 @@ def _read_row(row: Row, tensors: Tensors, leaves: Mapping[str, Any], caller: str
     return arrays or []
 
 
-def _check_dtype(caller: str, key: str, dtype: np.dtype, target: np.dtype) -> None:
+def _check_dtype(caller: str, key: str, target: np.dtype) -> None:
     if jax.dtypes.canonicalize_dtype(target) != target:
         raise mistake(
             caller,

@@ -100,7 +100,7 @@ def check_collections(variables: Mapping[str, Any], allowed: tuple[str, ...], ca
         )
 
 
-def check_mask(mask: Any, caller: str) -> None:
+def refuse_mask(caller: str, mask: Any) -> None:
     """Refuse a mask."""
     if mask is not None:
         raise mistake(
