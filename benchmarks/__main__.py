@@ -26,15 +26,15 @@ def main() -> None:
         peak = max(here["peak_gflops"].values())
         for name in arguments.workloads or WORKLOADS:
             workload = WORKLOADS[name]
-            found = harness.measure(name, workload, _chosen(workload, peers), arguments.rounds)
-            print("\n".join([*page.table(name, found, peak), ""]), flush=True)
+            result = harness.measure(name, workload, _chosen(workload, peers), arguments.rounds)
+            print("\n".join([*page.table(name, result, peak), ""]), flush=True)
             if arguments.write:
-                page.keep(name, found, here)
+                page.keep(name, result, here)
 
 
-def _check(kind: str, names: list[str], known: Any, parser: argparse.ArgumentParser) -> None:
-    if unknown := [name for name in names if name not in known]:
-        parser.error(f"{kind}: got {', '.join(unknown)}, expected some of {', '.join(known)}")
+def _check(kind: str, names: list[str], allowed: Any, parser: argparse.ArgumentParser) -> None:
+    if unknown := [name for name in names if name not in allowed]:
+        parser.error(f"{kind}: got {', '.join(unknown)}, expected some of {', '.join(allowed)}")
 
 
 def _chosen(workload: Workload, peers: list[str]) -> list[str]:

@@ -55,15 +55,15 @@ def laws(small: bool) -> dict[str, Any]:
         "lstm": (jnn.chain(jnn.lstm(8), jnn.dense(3)), features(6, 4), True),
         "transformer": (transformer(decoder), tokens, True),
     }
-    found = {}
+    results = {}
     for name in list(models)[: 1 if small else None]:
         model, x, sequence = models[name]
         try:
             check_model(model, x, sequence=sequence)
-            found[name] = "hold"
+            results[name] = "hold"
         except AssertionError as error:
-            found[name] = str(error)[:1000]
-    return found
+            results[name] = str(error)[:1000]
+    return results
 
 
 def gpt2(small: bool) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def train_gpt(config: TransformerConfig, batch: int) -> dict[str, Any]:
 def experiments(small: bool) -> dict[str, Any]:
     """Runs from the command line; Fashion-MNIST only where its files are at hand."""
     options = {"digits": [], "fashion_mnist": ["--data", "fashion_mnist", "--offline"]}
-    found = {}
+    results = {}
     for data in ["digits"] if small else options:
         command = [sys.executable, "-m", "jnn", "run", "image_classification", *options[data]]
         command += ["--smoke"] if small else []
@@ -128,25 +128,25 @@ def experiments(small: bool) -> dict[str, Any]:
             command += ["--out", f"{folder}/run"]
             done = subprocess.run(command, capture_output=True, text=True)
         last = (done.stdout if done.returncode == 0 else done.stderr).splitlines()[-8:]
-        found[data] = {
+        results[data] = {
             "exit": done.returncode,
             "seconds": round(time.perf_counter() - started, 1),
             "said": last,
         }
-    return found
+    return results
 
 
 def attention(small: bool) -> dict[str, Any]:
     """Values and gradients of attention against the formula in float64, and what computed them."""
-    found, shape = {}, (2, 64 if small else 512, 4, 64)
+    results, shape = {}, (2, 64 if small else 512, 4, 64)
     kinds = itertools.product(("float32", "bfloat16"), (False, True), (False, True))
     for dtype, causal, fused in kinds:
         for extra in ("", "window", "mask", "bias", "grouped"):
             if extra == "window" and not causal:
                 continue
             name = f"{dtype}{', causal' * causal}{', fused' * fused}{f', {extra}' if extra else ''}"
-            found[name] = attempt(one_attention, shape, dtype, causal, fused, extra)
-    return found
+            results[name] = attempt(one_attention, shape, dtype, causal, fused, extra)
+    return results
 
 
 def one_attention(shape, dtype: str, causal: bool, fused: bool, extra: str) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="small sizes, to try the script")
     arguments, started = parser.parse_args(), time.perf_counter()
     device = jax.devices()[0]
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "device": device.device_kind,
         "devices": jax.device_count(),
         "memory": (device.memory_stats() or {}).get("bytes_limit"),
@@ -258,13 +258,13 @@ def main() -> None:
     }
     for name, section in SECTIONS.items():
         if time.perf_counter() - started > arguments.seconds:
-            found[name] = "not begun: no time was left"
+            results[name] = "not begun: no time was left"
         else:
             began = time.perf_counter()
-            found[name] = attempt(section, arguments.small)
-            found[name]["seconds"] = round(time.perf_counter() - began, 1)
-        print(json.dumps({name: found[name]}, indent=1), flush=True)
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+            results[name] = attempt(section, arguments.small)
+            results[name]["seconds"] = round(time.perf_counter() - began, 1)
+        print(json.dumps({name: results[name]}, indent=1), flush=True)
+        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -99,10 +99,14 @@ def measure(name: str, workload: Workload, chosen: list[str], rounds: int) -> di
         for running in workers.values():
             running.__exit__()
     reference = np.array(times[next(iter(times))])
-    ways = {way: _summary(np.array(own), np.array(own) / reference) for way, own in times.items()}
-    for way, found in ways.items():
-        first, run = workers[way].ready["first_call"], found["median_seconds"] * workers[way].units
-        found["compilation_seconds"] = round(max(0.0, first - run), 3)
+    ways = {
+        way: _summary(np.array(seconds), np.array(seconds) / reference)
+        for way, seconds in times.items()
+    }
+    for way, summary in ways.items():
+        first = workers[way].ready["first_call"]
+        run = summary["median_seconds"] * workers[way].units
+        summary["compilation_seconds"] = round(max(0.0, first - run), 3)
     return {
         "about": workload.about,
         "flops": workload.flops,
@@ -129,7 +133,7 @@ def _rounds(workers: Mapping[str, Worker], rounds: int):
 def _summary(times: np.ndarray, ratios: np.ndarray) -> dict[str, float]:
     """What is said of the times of a way, and of their ratios, (rounds, 2) each."""
     low, middle, high = np.quantile(ratios[:, 0], QUARTILES)
-    found = {
+    summary = {
         "ratio": middle,
         "low": low,
         "high": high,
@@ -137,7 +141,7 @@ def _summary(times: np.ndarray, ratios: np.ndarray) -> dict[str, float]:
         "median_seconds": np.median(times[:, 0]),
         "least_seconds": np.min(times[:, 0]),
     }
-    return {name: float(f"{value:.3g}") for name, value in found.items()}
+    return {name: float(f"{value:.3g}") for name, value in summary.items()}
 
 
 def _check_same(results: Mapping[str, list[float]], tolerance: float) -> None:
@@ -152,18 +156,18 @@ def _clocks(workers: Mapping[str, Worker]) -> tuple[float, float, float | None]:
     """Seconds that passed, that this process and the workers computed, and that all did, where the
     system counts that.
     """
-    own = sum(os.times()[:2]) + sum(running.processor_seconds for running in workers.values())
+    ours = sum(os.times()[:2]) + sum(running.processor_seconds for running in workers.values())
     counts = Path("/proc/stat")
     if not counts.exists():
-        return time.perf_counter(), own, None
+        return time.perf_counter(), ours, None
     user, nice, system, _, _, interrupts, soft = map(int, counts.read_text().split()[1:8])
     everyone = (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
-    return time.perf_counter(), own, everyone
+    return time.perf_counter(), ours, everyone
 
 
 def _others(before: tuple, after: tuple) -> float | None:
     """How many cores other processes kept busy on average."""
     if after[2] is None:
         return None
-    passed, own, everyone = (b - a for a, b in zip(before, after, strict=True))
-    return max(0.0, round((everyone - own) / passed, 2))
+    passed, ours, everyone = (b - a for a, b in zip(before, after, strict=True))
+    return max(0.0, round((everyone - ours) / passed, 2))

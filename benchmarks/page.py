@@ -13,8 +13,8 @@ HERE = Path(__file__).parent
 RESULTS, PAGE, PICTURE = HERE / "results", HERE / "README.md", HERE / "results" / "ratios.svg"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 LIBRARIES = {
-    name: [way for way, own in workload.ways.items() if own.make.startswith("peers.")]
-    for name, workload in WORKLOADS.items()
+    title: [name for name, way in workload.ways.items() if way.make.startswith("peers.")]
+    for title, workload in WORKLOADS.items()
     if "jnn" in workload.ways and workload.ways["jnn"].make.startswith("peers.")
 }
 """The workloads that compare libraries, not parts of jnn, with their ways: those of the picture."""
@@ -34,34 +34,34 @@ def merged(
     The peak is the highest rate that was ever measured, since a busy machine shows a lower one.
     What is not installed now keeps the version that it was measured with.
     """
-    known = kept.get("machine", {"versions": {}, "peak_gflops": {}})
-    old, new = known["peak_gflops"], here["peak_gflops"]
+    earlier = kept.get("machine", {"versions": {}, "peak_gflops": {}})
+    old, new = earlier["peak_gflops"], here["peak_gflops"]
     peaks = {way: max(old.get(way, 0), new.get(way, 0)) for way in old | new}
-    versions = known["versions"] | here["versions"]
-    before = {"versions": known["versions"]}  # of results that do not say
-    workloads = {each: before | found for each, found in kept.get("workloads", {}).items()}
+    versions = earlier["versions"] | here["versions"]
+    before = {"versions": earlier["versions"]}  # of results that do not say
+    workloads = {title: before | entry for title, entry in kept.get("workloads", {}).items()}
     workloads[name] = {**result, "versions": here["versions"]}
     return {
         "machine": {**here, "versions": versions, "peak_gflops": peaks},
-        "workloads": {each: workloads[each] for each in WORKLOADS if each in workloads},
+        "workloads": {title: workloads[title] for title in WORKLOADS if title in workloads},
     }
 
 
-def section(found: Mapping[str, Any]) -> str:
+def section(record: Mapping[str, Any]) -> str:
     """One processor's tables, as Markdown."""
-    own, peak = found["machine"], max(found["machine"]["peak_gflops"].values())
-    kinds = ", ".join(kind.upper().replace("_TILE", "") for kind in own["instructions"])
-    rates = ", ".join(f"{rate} by {name}" for name, rate in own["peak_gflops"].items())
+    host, peak = record["machine"], max(record["machine"]["peak_gflops"].values())
+    kinds = ", ".join(kind.upper().replace("_TILE", "") for kind in host["instructions"])
+    rates = ", ".join(f"{rate} by {name}" for name, rate in host["peak_gflops"].items())
     lines = [
-        f"### {own['processor']} ({kinds}), {own['cores']} cores",
+        f"### {host['processor']} ({kinds}), {host['cores']} cores",
         "",
-        f"Python {own['python']}, {_listed(own['versions'])}. "
+        f"Python {host['python']}, {_listed(host['versions'])}. "
         f"A product of 2048 x 2048: {rates} GFLOP/s.",
     ]
-    for name, result in found["workloads"].items():
+    for name, result in record["workloads"].items():
         lines += ["", *table(name, result, peak)]
         measured = result.get("versions", {}).items()
-        if others := {each: v for each, v in measured if own["versions"][each] != v}:
+        if others := {package: v for package, v in measured if host["versions"][package] != v}:
             lines += ["", f"Measured with {_listed(others)}."]
     return "\n".join(lines)
 
@@ -81,12 +81,12 @@ def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
     if result["flops"]:
         head.append("of the peak")
     lines = [title, "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for i, (way, own) in enumerate(result["ways"].items()):
-        ratio = f"{number(own['ratio'])} ({number(own['low'])} to {number(own['high'])})"
-        cells = [way, ratio if i else "1", number(own["processor_ratio"]) if i else "1"]
-        cells += [duration(own["median_seconds"]), f"{own['compilation_seconds']:.1f} s"]
+    for i, (way, row) in enumerate(result["ways"].items()):
+        ratio = f"{number(row['ratio'])} ({number(row['low'])} to {number(row['high'])})"
+        cells = [way, ratio if i else "1", number(row["processor_ratio"]) if i else "1"]
+        cells += [duration(row["median_seconds"]), f"{row['compilation_seconds']:.1f} s"]
         if result["flops"]:
-            share = result["flops"] / own["least_seconds"] / peak / 1e9
+            share = result["flops"] / row["least_seconds"] / peak / 1e9
             cells.append(f"{100 * share:.0f} %")
         lines.append(f"| {' | '.join(cells)} |")
     if result["missing"]:
@@ -94,40 +94,46 @@ def table(name: str, result: Mapping[str, Any], peak: float) -> list[str]:
     return lines
 
 
-def page(text: str, found: Mapping[str, Mapping[str, Any]]) -> str:
+def page(text: str, records: Mapping[str, Mapping[str, Any]]) -> str:
     """The page with the results between its two marks."""
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    sections = "".join(f"\n{section(each)}\n\n" for each in found.values())
+    sections = "".join(f"\n{section(record)}\n\n" for record in records.values())
     return f"{before}{BEGIN}\n{sections}{END}{after}"
 
 
-def picture(found: Mapping[str, Mapping[str, Any]]):
+def picture(records: Mapping[str, Mapping[str, Any]]):
     """The ratios of all libraries to jnn, a panel for each processor."""
     from matplotlib.figure import Figure
 
-    shown = {
+    drawn = {
         name: {
             workload: {
-                way: own for way, own in result["ways"].items() if way in LIBRARIES[workload]
+                way: summary
+                for way, summary in result["ways"].items()
+                if way in LIBRARIES[workload]
             }
-            for workload, result in each["workloads"].items()
+            for workload, result in record["workloads"].items()
             if workload in LIBRARIES and len(result["ways"]) > 1
         }
-        for name, each in found.items()
+        for name, record in records.items()
     }
-    rows = [name for name in WORKLOADS if any(name in each for each in shown.values())]
+    rows = [name for name in WORKLOADS if any(name in workloads for workloads in drawn.values())]
     ways = dict.fromkeys(
-        way for each in shown.values() for own in each.values() for way in own if way != "jnn"
+        way
+        for workloads in drawn.values()
+        for summaries in workloads.values()
+        for way in summaries
+        if way != "jnn"
     )
-    figure = Figure((1.5 + 5 * len(found), 1.6 + 0.3 * len(rows)), layout="constrained")
-    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    figure = Figure((1.5 + 5 * len(records), 1.6 + 0.3 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(records), sharey=True, squeeze=False)[0]
     marks = "osD^vP*X<>ph"
-    for panel, (name, each) in zip(panels, shown.items(), strict=True):
+    for panel, (name, workloads) in zip(panels, drawn.items(), strict=True):
         for i, way in enumerate(ways):
             points = [
-                (own[way]["ratio"], rows.index(workload))
-                for workload, own in each.items()
-                if way in own
+                (summaries[way]["ratio"], rows.index(workload))
+                for workload, summaries in workloads.items()
+                if way in summaries
             ]
             if points:
                 x, y = zip(*points, strict=True)
@@ -138,7 +144,7 @@ def picture(found: Mapping[str, Mapping[str, Any]]):
         ticks = [2.0**k for k in range(-12, 13) if low <= 2.0**k <= high]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
-        panel.set_title(found[name]["machine"]["processor"], fontsize=9)
+        panel.set_title(records[name]["machine"]["processor"], fontsize=9)
         panel.set_xlabel("time / jnn's time (left of the line: faster than jnn)")
         panel.grid(alpha=0.3)
     panels[0].set_yticks(range(len(rows)), rows)
@@ -172,11 +178,11 @@ def keep(name: str, result: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     later workloads leaves those that are done.
     """
     RESULTS.mkdir(exist_ok=True)
-    path, found = RESULTS / f"{machine.slug()}.json", results()
-    found[path.stem] = merged(found.get(path.stem, {}), name, result, here)
-    found = dict(sorted(found.items()))
-    text, figure = page(PAGE.read_text(), found), picture(found)
-    rows = json.dumps(found[path.stem], indent=1, ensure_ascii=False)
+    path, records = RESULTS / f"{machine.slug()}.json", results()
+    records[path.stem] = merged(records.get(path.stem, {}), name, result, here)
+    records = dict(sorted(records.items()))
+    text, figure = page(PAGE.read_text(), records), picture(records)
+    rows = json.dumps(records[path.stem], indent=1, ensure_ascii=False)
     with files.replacing(PICTURE) as temporary:
         figure.savefig(temporary, metadata={"Date": None})
     files.write_text(path, f"{rows}\n")

@@ -62,25 +62,25 @@ def planned(row: Row) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def line(row: Row, found: dict[str, Any]) -> str:
+def line(row: Row, plan: dict[str, Any]) -> str:
     """A row of the table."""
-    kept = found["params"] + found["optimizer_state"]
-    fits = [name for name, chip in CHIPS.items() if found["peak"] <= chip.memory]
-    sent = sum(each["bytes"] for each in found["collectives"].values())
+    kept = plan["params"] + plan["optimizer_state"]
+    fits = [name for name, chip in CHIPS.items() if plan["peak"] <= chip.memory]
+    sent = sum(collective["bytes"] for collective in plan["collectives"].values())
     chip = CHIPS["h100"]
     seconds = max(
-        found["operations"] / chip.peak, 2 * kept / chip.memory_rate, sent / chip.link_rate
+        plan["operations"] / chip.peak, 2 * kept / chip.memory_rate, sent / chip.link_rate
     )
     tokens = row.batch_size * LENGTH[row.preset]
     cells = [
-        f"{row.preset}, {found['parameters'] / 1e6:,.0f} M",
-        f"{found['devices']}",
+        f"{row.preset}, {plan['parameters'] / 1e6:,.0f} M",
+        f"{plan['devices']}",
         row.mesh,
         f"{row.batch_size}, {row.accumulate}",
         f"{kept / 1e9:.1f} GB",
-        f"{found['temporaries'] / 1e9:.1f} GB",
+        f"{plan['temporaries'] / 1e9:.1f} GB",
         ", ".join(fits) or "none",
-        f"{found['operations'] / 1e12:,.0f} T",
+        f"{plan['operations'] / 1e12:,.0f} T",
         f"{sent / 1e9:,.1f} GB",
         f"{seconds:.3g} s",
         f"{tokens / seconds:,.0f}",

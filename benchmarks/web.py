@@ -144,10 +144,10 @@ def main() -> None:
     for name, work in WORKS.items():
         if chosen and not any(part in name for part in chosen):
             continue
-        found = measure(*work.make())
+        result = measure(*work.make())
         print(
-            f"{name:45} {found['median']:10.2f} {found['least']:10.2f} {work.aim:8} "
-            f"{found['kilobytes']:6.0f}{' too large' * (found['kilobytes'] > MOST_KILOBYTES)}",
+            f"{name:45} {result['median']:10.2f} {result['least']:10.2f} {work.aim:8} "
+            f"{result['kilobytes']:6.0f}{' too large' * (result['kilobytes'] > MOST_KILOBYTES)}",
             flush=True,
         )
 

@@ -27,9 +27,9 @@ def main(workload: str, way: str) -> None:
     except ModuleNotFoundError as error:
         print(error.name, file=sys.stderr)
         sys.exit(MISSING)
-    made = time.perf_counter()
+    built = time.perf_counter()
     result = settled(call())
-    ready = {"made": made - started, "first_call": time.perf_counter() - made}
+    ready = {"made": built - started, "first_call": time.perf_counter() - built}
     print(json.dumps(ready | {"result": fingerprint(result)}), flush=True)
     for line in sys.stdin:
         print(json.dumps(timed(call, int(line))), flush=True)

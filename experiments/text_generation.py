@@ -83,11 +83,11 @@ class Config(LanguageModelConfig):
     def suited(self) -> dict[str, Any]:
         """What suits a text of some million characters, a smoke run, or a published model."""
         if self.tokens:
-            own = {"data": None, "epochs": 1}
+            of_text = {"data": None, "epochs": 1}
         else:
-            own = {"data": USUAL_DATA, "epochs": EPOCHS[self.data or USUAL_DATA]}
+            of_text = {"data": USUAL_DATA, "epochs": EPOCHS[self.data or USUAL_DATA]}
         small = SMALL if self.smoke else {}
-        return {**USUAL, **SIZES, **own, **small, **super().suited()}
+        return {**USUAL, **SIZES, **of_text, **small, **super().suited()}
 
     def __post_init__(self):
         """Refuse two texts."""
@@ -110,8 +110,8 @@ def build(config: Config, vocabulary: int) -> LanguageModel:
     if config.model == "transformer":
         # without a preset a small GPT-2, but that also in a longer text no token attends further
         # back than in training
-        own = {"positions": "rotary", "window": config.length, "kernel_deviation": 0.02}
-        return config.language_model(config.transformer_settings(vocabulary, **own))
+        options = {"positions": "rotary", "window": config.length, "kernel_deviation": 0.02}
+        return config.language_model(config.transformer_settings(vocabulary, **options))
     settings = RNNConfig(
         outputs=vocabulary,
         vocabulary=vocabulary,

@@ -157,9 +157,9 @@ def task(config: Config, data: Data) -> Task:
 
     def test(params, state):
         rmse = lambda values: np.sqrt(np.mean((values - data.test["y"]) ** 2, axis=-1))
-        found = {size: np.median(rmse(y)) for size, y in predictions(params, state).items()}
-        of_sizes = {f"test/rmse_{size_name(*size)}": error for size, error in found.items()}
-        return {"test/rmse": min(found.values()), **of_sizes}
+        errors = {size: np.median(rmse(y)) for size, y in predictions(params, state).items()}
+        of_sizes = {f"test/rmse_{size_name(*size)}": error for size, error in errors.items()}
+        return {"test/rmse": min(errors.values()), **of_sizes}
 
     def sections(fitted):
         """The error against the size, and functions that the deepest networks learned."""

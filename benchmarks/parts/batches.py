@@ -52,7 +52,7 @@ def by_gather(key, x):
 
 def by_matrices(key, x):
     """A crop as a product with matrices of 0 and 1 on either side."""
-    rows, columns = (jax.nn.one_hot(each, SIDE + 2 * PADDING) for each in places(key))
+    rows, columns = (jax.nn.one_hot(index, SIDE + 2 * PADDING) for index in places(key))
     return jnp.einsum("nih,nhwc,njw->nijc", rows, pad(x), columns)
 
 

@@ -27,11 +27,11 @@ ALONE = {
 def program(form: str, name: str) -> Callable[[], Any]:
     """The compilation of a training step."""
     jax.config.update("jax_enable_compilation_cache", False)
-    found = ALONE[name](make=jax_alone.ready) if form == "JAX alone" else of_fit(name)
+    compile_step = ALONE[name](make=jax_alone.ready) if form == "JAX alone" else of_fit(name)
 
     def call() -> None:
         jax.clear_caches()
-        found()
+        compile_step()
 
     return call
 

@@ -69,8 +69,8 @@ def volume(form: str, channels: int, features: int) -> Callable[[], Any]:
     """Value and gradients over three axes, 3x3x3, of 4 volumes of 16x16x16."""
     x = jax.random.normal(jax.random.key(0), (4, 16, 16, 16, channels))
     kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, channels, features)) / 9
-    each = (1, 1, 1)
-    return _of_any(form, x, kernel, Geometry(each, ((1, 1),) * 3, each, each, 1))
+    ones = (1, 1, 1)
+    return _of_any(form, x, kernel, Geometry(ones, ((1, 1),) * 3, ones, ones, 1))
 
 
 def _of_any(form: str, x, kernel, geometry: Geometry) -> Callable[[], Any]:

@@ -25,11 +25,11 @@ def alone(name: str) -> Callable[[], Any]:
         shapes = tuple(v.aval.shape for v in equation.invars)
         alike[str(equation.primitive), shapes, str(equation.params)].append((equation, count))
     calls = []
-    for (_, shapes, _), found in alike.items():
+    for (_, shapes, _), occurrences in alike.items():
         operands = [jax.random.normal(jax.random.key(0), shape) for shape in shapes]
-        once = partial(_once, found[0][0])
+        once = partial(_once, occurrences[0][0])
         program = jax.jit(once, compiler_options=compiler_options()).lower(*operands).compile()
-        calls.append((partial(program, *operands), sum(count for _, count in found)))
+        calls.append((partial(program, *operands), sum(count for _, count in occurrences)))
     return lambda: [[call() for _ in range(count)][-1] for call, count in calls]
 
 
@@ -54,4 +54,4 @@ def products(jaxpr: Any) -> Iterator[tuple[Any, int]]:
             continue
         times = equation.params["length"] if equation.primitive.name == "scan" else 1
         for inner in core.jaxprs_in_params(equation.params):
-            yield from ((each, times * count) for each, count in products(inner))
+            yield from ((product, times * count) for product, count in products(inner))

@@ -172,17 +172,17 @@ def verify(leaf: Leaf, array: np.ndarray) -> None:
 
 
 def verify_array(
-    what: str, array: np.ndarray, shape: tuple[int, ...], dtype: str, crc: int
+    label: str, array: np.ndarray, shape: tuple[int, ...], dtype: str, crc: int
 ) -> None:
-    """Raise `DamagedError`, which says ``what`` it is, for an array that is not as described."""
+    """Raise `DamagedError`, which begins with ``label``, for an array that is not as described."""
     if (array.shape, array.dtype.name) != (shape, dtype):
         raise DamagedError(
-            f"{what} is {array.dtype.name}{list(array.shape)}, "
+            f"{label} is {array.dtype.name}{list(array.shape)}, "
             f"the manifest says {dtype}{list(shape)}"
         )
     if (checksum := crc32(array)) != crc:
         raise DamagedError(
-            f"{what} is altered: its CRC-32 is {checksum:08x}, the manifest says {crc:08x}"
+            f"{label} is altered: its CRC-32 is {checksum:08x}, the manifest says {crc:08x}"
         )
 
 

@@ -196,8 +196,8 @@ class Checkpoints:
                 values = _read(folder, body, list(saved.values()), wanted)
             except DamagedError as error:
                 damage = str(error)
-            if found := [text for text in self._processes.gather(damage) if text]:
-                damaged.append(f"step {candidate} does not verify: {found[0]}")
+            if reasons := [text for text in self._processes.gather(damage) if text]:
+                damaged.append(f"step {candidate} does not verify: {reasons[0]}")
                 continue
             leaves_of_tree = [values.get(path, target) for path, target in wanted.items()]
             tree = jax.tree.unflatten(jax.tree.structure(like), leaves_of_tree)

@@ -162,13 +162,13 @@ def _read_file(
     with stream:
         for shard in needed:
             leaf, dtype = saved[shard.leaf], saved[shard.leaf].stored[1]
-            what = f"the shard of {name(leaf.path)} from {list(shard.start)} in {path.name}"
+            label = f"the shard of {name(leaf.path)} from {list(shard.start)} in {path.name}"
             stream.seek(shard.offset)
             data = np.frombuffer(stream.read(shard.bytes), np.uint8)
             if data.size != shard.bytes:
-                raise DamagedError(f"{what} has {data.size} of its {shard.bytes} bytes")
+                raise DamagedError(f"{label} has {data.size} of its {shard.bytes} bytes")
             array = of_elements(data, as_dtype(dtype)).reshape(shard.shape)
-            verify_array(what, array, shard.shape, dtype, shard.crc32)
+            verify_array(label, array, shard.shape, dtype, shard.crc32)
             yield shard, array
 
 

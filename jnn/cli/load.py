@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 import jax
 from jax.core import Tracer
 
-from jnn.cli.experiments import find
-from jnn.cli.experiments import load as load_module
-from jnn.cli.options import config_from
 from jnn.cli.pretrained import classifier, is_pretrained
+from jnn.cli.recorded import recorded
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
-from jnn.runs.folders import read_record, settings_at_hand
+from jnn.runs.folders import read_record
 from jnn.runs.loading import check_trained, trained
 from jnn.tasks.next_token import likelihood
 from jnn.train.compilation import compiler_options
@@ -142,11 +140,8 @@ def batch_first(model: Model, params: Params, state: State, example: Any) -> Cal
 
 def experiment_of(folder: Path) -> tuple[ModuleType, Any]:
     """The experiment of the run in a folder, and the settings of the run as its ``Config``."""
-    record = read_record(folder)
-    module = load_module(find(record.get("source") or record["experiment"]))
-    settings = settings_at_hand(folder, record)
-    path, asked = str(folder / "config.json"), record.get("asked")
-    return module, config_from(module.Config, settings, path, asked)
+    run = recorded(folder, read_record(folder))
+    return run.module, run.config
 
 
 def _loaded(

@@ -227,8 +227,8 @@ def _unboxed(message: str) -> str:
         .strip()
     )
     for pattern, expected in _PARSED:
-        if found := re.match(rf"Error parsing (\S+): {pattern}", sentence):
-            return f"{found[1]}: got {found[2]}, expected {expected}."
+        if match := re.match(rf"Error parsing (\S+): {pattern}", sentence):
+            return f"{match[1]}: got {match[2]}, expected {expected}."
     return f"{sentence.rstrip('.')}."
 
 

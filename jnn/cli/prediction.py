@@ -36,7 +36,7 @@ def predict_files(
     kept = loaded.params, loaded.state
     apply = batch_first(answering(loaded.model, loaded.preparation), *kept, loaded.example)
     apply = jax.jit(apply, compiler_options=compiler_options())
-    found: list[Answer] = []
+    results: list[Answer] = []
     largest = 0  # batches are filled up to it, so that few shapes are compiled
     for batch in batches:
         n = len(batch)
@@ -46,8 +46,8 @@ def predict_files(
         x, mask = _stacked(inputs, preparation)
         y = jax.tree.map(lambda leaf: np.asarray(leaf)[:n], apply(*kept, x, mask))  # noqa: B023
         predicted = preparation.decode(y, None if mask is None else mask[:n])
-        found += answers(batch, predicted)
-    return found
+        results += answers(batch, predicted)
+    return results
 
 
 def _batches(items: Iterable[Prepared], size: int, *, alike: bool) -> Iterator[list[Prepared]]:

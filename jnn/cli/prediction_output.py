@@ -82,13 +82,13 @@ def _classified(label: np.ndarray, p: np.ndarray, classes: Sequence[str]) -> dic
     return {"label": str(label), "probability": float(p.max()), "probabilities": by_class}
 
 
-def lines(found: Sequence[Answer], unit: str = "") -> list[str]:
+def lines(results: Sequence[Answer], unit: str = "") -> list[str]:
     """One line for each answer: where its input is from, and then what it is, between tabs.
 
     >>> lines([Answer("a.csv", 2, {"prediction": np.array(4.25)})], unit="m")
     ['a.csv:2\\t4.25 m']
     """
-    return ["\t".join([_place(answer), *_cells(answer.values, unit)]) for answer in found]
+    return ["\t".join([_place(answer), *_cells(answer.values, unit)]) for answer in results]
 
 
 def _place(answer: Answer) -> str:
@@ -126,7 +126,7 @@ def _listed() -> str:
     return " or ".join(SUFFIXES)
 
 
-def write_answers(path: Path, found: Sequence[Answer], unit: str = "") -> None:
+def write_answers(path: Path, results: Sequence[Answer], unit: str = "") -> None:
     """Write all answers to a file by its suffix, whole or not at all.
 
     ``.json`` is a list of objects with ``file``, ``row`` and the values, ``.csv`` has a column for
@@ -134,10 +134,10 @@ def write_answers(path: Path, found: Sequence[Answer], unit: str = "") -> None:
     """
     if path.suffix == ".json":
         more = {"unit": unit} if unit else {}
-        records = [{"file": a.file, "row": a.row, **a.values, **more} for a in found]
+        records = [{"file": a.file, "row": a.row, **a.values, **more} for a in results]
         write_json(path, records)
         return
-    rows = [{"file": a.file, "row": a.row, **_flat(a.values)} for a in found]
+    rows = [{"file": a.file, "row": a.row, **_flat(a.values)} for a in results]
     names = list(dict.fromkeys(["file", "row", *(name for row in rows for name in row)]))
     if len(names) > MOST_COLUMNS:
         got = f"{len(names):,} columns"

@@ -46,17 +46,17 @@ def description(name: str) -> dict[str, Any]:
     from jnn.files import plain
     from jnn.interop import describe
 
-    found = describe(name)
-    leaves = jax.tree.leaves(found.shapes)
+    described = describe(name)
+    leaves = jax.tree.leaves(described.shapes)
     return {
         "folder": name,
-        "family": found.family,
-        "settings": plain(dataclasses.asdict(found.settings)),
+        "family": described.family,
+        "settings": plain(dataclasses.asdict(described.settings)),
         "parameters": sum(leaf.size for leaf in leaves),
         "bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
         "dtypes": sorted({str(leaf.dtype) for leaf in leaves}),
-        "tokens": found.vocabulary,
-        "map": [str(row) for row in found.rows],
+        "tokens": described.vocabulary,
+        "map": [str(row) for row in described.rows],
     }
 
 
@@ -65,15 +65,15 @@ def description_lines(name: str) -> list[str]:
     from jnn.cli.terminal import bold, dim
     from jnn.tables import table
 
-    found = description(name)
-    size = f"{found['parameters']:,} parameters, {', '.join(found['dtypes'])}"
-    tokens = f"a tokenizer of {found['tokens']:,} tokens" if found["tokens"] else "no tokenizer"
-    settings = [[f"  {key}", json.dumps(value)] for key, value in found["settings"].items()]
-    rows = [["  " + row.split(" -> ")[0], row.split(" -> ", 1)[1]] for row in found["map"]]
+    facts = description(name)
+    size = f"{facts['parameters']:,} parameters, {', '.join(facts['dtypes'])}"
+    tokens = f"a tokenizer of {facts['tokens']:,} tokens" if facts["tokens"] else "no tokenizer"
+    settings = [[f"  {key}", json.dumps(value)] for key, value in facts["settings"].items()]
+    rows = [["  " + row.split(" -> ")[0], row.split(" -> ", 1)[1]] for row in facts["map"]]
     lines = [
-        bold(f"{found['family']} in {name}"),
+        bold(f"{facts['family']} in {name}"),
         "",
-        f"{size}, {found['bytes']:,} bytes; {tokens}",
+        f"{size}, {facts['bytes']:,} bytes; {tokens}",
     ]
     lines += ["", dim("Settings of the architecture"), *table(settings)]
     return [*lines, "", dim("Tensors of the files, and where they are in params"), *table(rows)]

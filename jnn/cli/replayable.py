@@ -7,10 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from jnn.cli.experiments import find, load
-from jnn.cli.options import config_from
+from jnn.cli.recorded import recorded
 from jnn.errors import mistake
-from jnn.runs.folders import settings_at_hand
 from jnn.train.additions import with_additions
 from jnn.train.task import Task
 from jnn.train.transfer import COPY, transferred
@@ -30,13 +28,10 @@ def replayable(folder: Path, record: dict[str, Any], *, offline: bool) -> Replay
 
     Raises `JnnError` for an experiment without a task, whose training is its own.
     """
-    listing = find(record.get("source") or record["experiment"])
-    module = load(listing)
+    listing, module, _, config = recorded(folder, record)
     if not hasattr(module, "task"):
         got, expected = f"{listing.name}, whose training is its own", "an experiment with a task"
         raise mistake("replay", got=got, expected=expected)
-    settings = settings_at_hand(folder, record)
-    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
     task = module.task(config, module.load_data(config, offline=offline))
     task, _ = with_additions(task, config, record.get("start"))
     return Replayable(task, config, folder, _transfer(folder, record, task))

@@ -44,11 +44,11 @@ def subject_of(folder: Path) -> Subject:
     if tokenizer is None and (folder / "tokenizer.json").exists():
         tokenizer = read_tokenizer(folder / "tokenizer.json")
     data = _data(module, config)
-    found = find_examples(loaded.example, preparation, tokenizer, data)
-    task = None if data is None or found.part else _task(module, config, data)
+    examples = find_examples(loaded.example, preparation, tokenizer, data)
+    task = None if data is None or examples.part else _task(module, config, data)
     if task is not None:
         data, batch = task.raw() if task.raw else data, _batch(task)
-        found = find_examples(loaded.example, preparation, tokenizer, data, batch)
+        examples = find_examples(loaded.example, preparation, tokenizer, data, batch)
     return Subject(
         title=_title(module, loaded.config),
         model=loaded.model,
@@ -57,7 +57,7 @@ def subject_of(folder: Path) -> Subject:
         example=loaded.example,
         preparation=preparation,
         tokenizer=tokenizer,
-        examples=found,
+        examples=examples,
         columns=_columns(loaded.example, preparation, data),
         facts=_facts(folder),
         moments=kept_moments(folder, loaded.params, loaded.state),
@@ -137,8 +137,8 @@ def _facts(folder: Path) -> dict[str, str]:
     summary = records.read(folder, path.name)
     facts = dict(list(summary["metrics"].items())[:1])
     facts |= {name: summary.get(name) for name in ("parameters", "steps")}
-    shown = {name: value for name, value in facts.items() if isinstance(value, int | float)}
-    return {metric_name(name): number(value) for name, value in shown.items()}
+    numbers = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    return {metric_name(name): number(value) for name, value in numbers.items()}
 
 
 def keep_lab(run: Run, most: int = 5_000_000) -> None:

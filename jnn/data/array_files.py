@@ -238,8 +238,8 @@ def _word(field: str, name: str, caller: str) -> str:
 def _number(field: str, name: str, caller: str, missing: float | None) -> float:
     if not field and missing is not None:
         return missing
-    shown = field if len(field) <= _LONGEST else f"{field[: _LONGEST - 4]} ..."
-    got, expected, remedy = f"{shown!r} in column {name!r}", "a number", "Encode words as numbers."
+    short = field if len(field) <= _LONGEST else f"{field[: _LONGEST - 4]} ..."
+    got, expected, remedy = f"{short!r} in column {name!r}", "a number", "Encode words as numbers."
     try:
         number = parse_number(field) if field else math.nan
     except ValueError:

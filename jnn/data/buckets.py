@@ -127,11 +127,11 @@ def bucket_indices_on_host(
     positions = batch_indices_on_host(choosing, steps, **of_choosing)[:, 0]
     bucket = np.searchsorted(ends, positions, side="right")
     first, start = ends - counts, np.cumsum([0, *sizes])
-    own = steps // ends[-1] * counts[bucket] + positions - first[bucket]
+    bucket_steps = steps // ends[-1] * counts[bucket] + positions - first[bucket]
     indices = np.empty((len(steps), batch_size), np.int32)
     for k in np.unique(bucket):
         of_bucket = {"size": sizes[k], "batch_size": batch_size}
-        drawn = batch_indices_on_host(folded(drawing, k), own[bucket == k], **of_bucket)
+        drawn = batch_indices_on_host(folded(drawing, k), bucket_steps[bucket == k], **of_bucket)
         indices[bucket == k] = start[k] + drawn
     return indices
 

@@ -38,8 +38,8 @@ def number_classes(labels: Any, caller: str = "labels") -> tuple[np.ndarray, tup
             remedy = "A quantity is the target of a regression, not a class."
             raise mistake(caller, got=got, expected="classes, whole numbers", remedy=remedy)
         array = array.astype(np.int64)
-    found, index = np.unique(array, return_inverse=True)
-    return index.astype(np.int32), tuple(str(name) for name in found.tolist())
+    classes, index = np.unique(array, return_inverse=True)
+    return index.astype(np.int32), tuple(str(name) for name in classes.tolist())
 
 
 def _numbers(words: list[str]) -> list[float] | None:

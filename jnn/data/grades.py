@@ -21,15 +21,15 @@ def numbered(values: Sequence[Any] | np.ndarray, words: Sequence[str], caller: s
     [0.0, 1.0, 1.0, 0.0]
     """
     places = {word: float(i) for i, word in enumerate(words)}
-    found = np.empty(len(values))
+    numbers = np.empty(len(values))
     for row, value in enumerate(values, start=1):
         place = places.get(value) if isinstance(value, str) else None
         place = _number(value) if place is None else place
         if not 0 <= place < len(words):
             expected = f"one of {', '.join(words)}, or of the numbers 0 to {len(words) - 1}"
             raise mistake(f"{caller}, row {row}", got=repr(str(value)), expected=expected)
-        found[row - 1] = place
-    return found
+        numbers[row - 1] = place
+    return numbers
 
 
 def _number(value: Any) -> float:

@@ -45,7 +45,7 @@ def documents(paths: Iterable[str | Path], *, field: str = "text") -> Iterator[I
 
 
 def file_pieces(path: str | Path, *, most: int = PIECE) -> Iterator[str]:
-    """The text of a file as `jnn.data.read_text` gives it whole, in `pieces`."""
+    """The text that `jnn.data.text_files.read_text` reads whole, in `pieces`."""
     with existing_file(path).open("rb") as stream:
         yield from pieces(stream, str(path), most=most)
 

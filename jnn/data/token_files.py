@@ -83,8 +83,8 @@ def write_token_files(
     dtype = np.dtype(kinds[0]).newbyteorder("<")
     given = {"train": pieces, "validation": validation, "test": test}
     counts = dict.fromkeys(given, 0)
-    each = ((name, piece) for name, those in given.items() for piece in those)
-    checked = _checked(each, vocabulary, dtype, counts)
+    named_pieces = ((name, piece) for name, those in given.items() for piece in those)
+    checked = _checked(named_pieces, vocabulary, dtype, counts)
     files: list[dict[str, Any]] = []
     rest = next(checked, None)
     while rest is not None:

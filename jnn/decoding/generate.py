@@ -118,10 +118,10 @@ def generate(
     )
     check_draws("generate", key, sampling)
     settings = {"length": length, "sampling": sampling, "stop": stop}
-    found = _generate(model, params, state, prompt, mask, context, key, **settings)
+    generated = _generate(model, params, state, prompt, mask, context, key, **settings)
     logits = functools.partial(logits_shape, model, params, state, prompt, context)
-    check_chosen("generate", found.tokens, prompt, mask, logits)
-    return found
+    check_chosen("generate", generated.tokens, prompt, mask, logits)
+    return generated
 
 
 @functools.partial(jax.jit, static_argnames=("model", "length", "sampling", "stop"))
@@ -131,6 +131,7 @@ def _generate(
     ends = np.linspace(0, length, 1 + -(-length // LONGEST_STAGE)).round().astype(int)[1:]
     capacities = [prompt.shape[-1] + int(end) for end in ends]
     logits, carry = prefill(model, params, state, prompt, mask, context, capacities[0])
+    check_stop("generate", stop, logits.shape[-1])
     choose = functools.partial(_choose, key, sampling, stop)
     decode_state, *first = choose(0, logits, _initial(carry, logits, prompt, mask, sampling))
     chosen = [jax.tree.map(lambda leaf: leaf[None], tuple(first))]
@@ -216,6 +217,7 @@ def _begin(
 ) -> DecodeState:
     """The state with the first token of a stream."""
     logits, carry = prefill(model, params, state, prompt, mask, context, capacity)
+    check_stop("stream", stop, logits.shape[-1])
     start = _initial(carry, logits, prompt, mask, sampling)
     return _choose(key, sampling, stop, 0, logits, start)[0]
 
@@ -294,7 +296,6 @@ def _initial(carry, logits, prompt, mask, sampling: Sampling) -> DecodeState:
 def _choose(key, sampling: Sampling, stop: tuple[int, ...], i, logits, decode_state: DecodeState):
     """The state after token i, the token, its log-probability, and whether it counts."""
     _, last, done, seen = decode_state
-    check_stop("generate", stop, logits.shape[-1])
     alive = ~done
     token = jnp.where(alive, sample(jax.random.fold_in(key, i), logits, sampling, seen), 0)
     log_p = jax.nn.log_softmax(numerics(logits), axis=-1)

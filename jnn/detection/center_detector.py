@@ -65,8 +65,8 @@ class CenterDetector(NamedTuple):
         """
 
         def apply(params, state, x, *, key=None, train=False, mask=None):
-            found = self.detect(params, state, {"image": x})
-            score = jnp.maximum(found.scores, 0)  # -inf of what is suppressed
-            return {"label": found.labels, "score": score, "box": found.boxes}, state
+            detections = self.detect(params, state, {"image": x})
+            score = jnp.maximum(detections.scores, 0)  # -inf of what is suppressed
+            return {"label": detections.labels, "score": score, "box": detections.boxes}, state
 
         return Model(self.model.init, apply)

@@ -47,14 +47,14 @@ def run_script(script: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.n
 
 
 def check_same(
-    name: str, found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+    name: str, outputs: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
 ) -> None:
     """Raise `JnnError` where outputs of an exported file are not those of the model."""
-    if set(found) != set(expected):
-        got = f"the outputs {', '.join(sorted(found))}"
+    if set(outputs) != set(expected):
+        got = f"the outputs {', '.join(sorted(outputs))}"
         raise mistake(name, got=got, expected=", ".join(sorted(expected)))
     for key, value in expected.items():
-        a, b = np.asarray(found[key], np.float64), np.asarray(value, np.float64)
+        a, b = np.asarray(outputs[key], np.float64), np.asarray(value, np.float64)
         if a.shape != b.shape:
             got = f"{key} of shape {a.shape}"
             raise mistake(name, got=got, expected=f"{b.shape}, as the model has")

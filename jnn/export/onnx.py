@@ -38,8 +38,8 @@ def write_onnx(folder: Path, program: Program) -> dict[str, str]:
     for batch in BATCHES:
         samples = program.samples(TRIED if batch == "batch" else 1)
         try:
-            content, found = _converted(program, samples, batch)
-            check_same("model.onnx", found, program.expected(samples))
+            content, outputs = _converted(program, samples, batch)
+            check_same("model.onnx", outputs, program.expected(samples))
         except MissingExtraError:
             raise
         except JnnError as error:
@@ -184,8 +184,8 @@ def _convolved(x: Any, kernel: Any, *, geometry: Geometry) -> jax.Array:
 def _refused(error: Exception) -> Exception:
     """What jax2onnx says of an operation that it does not have."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    found = re.search(r"primitive '([^']+)'", text)
-    got = f"the operation {found[1]}" if found else f"{type(error).__name__}: {text}"
+    match = re.search(r"primitive '([^']+)'", text)
+    got = f"the operation {match[1]}" if match else f"{type(error).__name__}: {text}"
     remedy = "Export without --onnx: StableHLO and JavaScript have more operations."
     return mistake("model.onnx", got=got, expected="those that jax2onnx has", remedy=remedy)
 

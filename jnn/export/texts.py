@@ -99,9 +99,9 @@ def write_texts(
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, tokenizer.vocabulary, (3, fixed))
     texts = [tokenizer.decode(row[i:]) or tokenizer.tokens[-1] for i, row in enumerate(drawn)]
-    found = run(folder / "texts.py", {"texts": np.array(texts)})
+    outputs = run(folder / "texts.py", {"texts": np.array(texts)})
     padding = tokenizer.padding if "padding" in tokenizer.special else 0
     encoded = [tokenizer.encode(text)[:most] for text in texts]
-    expected = pad(encoded, found["tokens"].shape[-1], value=padding)
-    check_same("texts.py", found, expected._asdict())
+    expected = pad(encoded, outputs["tokens"].shape[-1], value=padding)
+    check_same("texts.py", outputs, expected._asdict())
     return {"texts.py": "texts as inputs", "tokenizer.json": "which text is which token"}

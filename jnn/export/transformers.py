@@ -25,8 +25,8 @@ def write_transformers(folder: Path, trained: Loaded) -> dict[str, str]:
     It is read again, and what it makes of a random input is compared with what the trained model
     does. Raises `JnnError` as `jnn.interop.of_trained` does, and where they differ.
     """
-    made = of_trained(trained)
-    save(folder / FOLDER, made)
+    pretrained = of_trained(trained)
+    save(folder / FOLDER, pretrained)
     classes = trained.preparation.classes if trained.preparation else ()
     again = classifier(folder / FOLDER) if classes else load(folder / FOLDER)
     x = _drawn(trained.example)
@@ -36,7 +36,7 @@ def write_transformers(folder: Path, trained: Loaded) -> dict[str, str]:
         return {"output": np.asarray(jax.nn.log_softmax(y) if classes else y)}
 
     check_same(FOLDER, output(again), output(trained))
-    name = made.config["architectures"][0]
+    name = pretrained.config["architectures"][0]
     about = f"`transformers.{name}.from_pretrained` reads it: weights, settings, names of classes"
     return {FOLDER: about}
 

@@ -95,8 +95,8 @@ def write_web(folder: Path, program: Program, title: str) -> dict[str, str]:
     flat = {name: x.ravel().tolist() for name, x in example.items()}
     text = json.dumps(flat)
     write_text(folder / "index.html", PAGE.format(title=html.escape(title), inputs=text))
-    found = run_javascript(folder, flat)
-    shaped = {name: np.reshape(y, expected[name].shape) for name, y in found.items()}
+    outputs = run_javascript(folder, flat)
+    shaped = {name: np.reshape(y, expected[name].shape) for name, y in outputs.items()}
     check_same("predict.mjs", shaped, expected)
     return {name: about.format(one=program.one_example) for name, about in _FILES.items()}
 

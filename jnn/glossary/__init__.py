@@ -46,8 +46,8 @@ def terms() -> dict[str, Term]:
     text = resources.files("jnn.glossary").joinpath("terms.toml").read_text(encoding="utf-8")
     fields = tomllib.loads(text)
     return {
-        name: Term(name, **each | {key: tuple(each.get(key, ())) for key in ("see", "also")})
-        for name, each in fields.items()
+        name: Term(name, **entry | {key: tuple(entry.get(key, ())) for key in ("see", "also")})
+        for name, entry in fields.items()
     }
 
 
@@ -57,20 +57,20 @@ def find(name: str) -> Term:
     Raises `JnnError` for an unknown one, with the terms that are alike or mention it.
     """
     also = {name.casefold(): term.name for term in terms().values() for name in term.also}
-    known = also | {term.casefold(): term for term in terms()}
+    canonical = also | {term.casefold(): term for term in terms()}
     wanted = " ".join(name.split()).casefold()
-    if wanted in known:
-        return terms()[known[wanted]]
-    alike = difflib.get_close_matches(wanted, known, n=3, cutoff=0.65) if wanted else []
+    if wanted in canonical:
+        return terms()[canonical[wanted]]
+    alike = difflib.get_close_matches(wanted, canonical, n=3, cutoff=0.65) if wanted else []
     within = [term.casefold() for term in terms() if wanted and wanted in term.casefold()]
-    names = list(dict.fromkeys(known[term] for term in [*within, *alike]))[:5]
+    names = list(dict.fromkeys(canonical[term] for term in [*within, *alike]))[:5]
     remedy = f"Did you mean {', '.join(names)}?" if names else "`jnn glossary` lists them."
     raise mistake("glossary", got=repr(name), expected="a term", remedy=remedy)
 
 
 def lines(term: Term) -> list[str]:
     """A term as text."""
-    found = [term.definition]
+    rows = [term.definition]
     labelled = {
         "also": ", ".join(term.also),
         "formula": term.formula,
@@ -78,8 +78,8 @@ def lines(term: Term) -> list[str]:
         "shown in": term.shown,
         "to play with": term.playground and f"playground.html#{term.playground}",
     }
-    found += [f"  {label}: {value}" for label, value in labelled.items() if value]
-    return [*found, f"  see also: {', '.join(term.see)}"] if term.see else found
+    rows += [f"  {label}: {value}" for label, value in labelled.items() if value]
+    return [*rows, f"  see also: {', '.join(term.see)}"] if term.see else rows
 
 
 def page() -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.interop.families.labels import labels_of, write_labels
-from jnn.interop.folder import CONFIG, Architecture, architecture
+from jnn.interop.folder import CONFIG, architecture
 from jnn.interop.pictures import read_pictures
 from jnn.interop.pretrained import (
     Pretrained,
@@ -37,12 +38,12 @@ def pretrained_classifier(folder: str | Path) -> Classifier:
     Raises `JnnError` for models of another kind, for several labels of one input, and for a
     classifier of texts without tokenizer.
     """
-    found = architecture(folder)
-    if found.config.get("problem_type") == "multi_label_classification":
+    config, family, _ = architecture(folder)
+    if config.get("problem_type") == "multi_label_classification":
         remedy = "jnn.interop.load gives the logits."
         got = "a model of several labels for each input"
         raise mistake(str(folder), got=got, expected="one class for each", remedy=remedy)
-    if sees(found.family):
+    if sees(family):
         pretrained = pretrained_image_classifier(folder)
         size = getattr(pretrained.settings, "image_size", None)
         shape = (*read_pictures(folder, size).size, 3)
@@ -50,12 +51,12 @@ def pretrained_classifier(folder: str | Path) -> Classifier:
     else:
         pretrained = pretrained_text_classifier(folder)
         example = jax.ShapeDtypeStruct((pretrained.settings.length,), jnp.int32)
-    return Classifier(pretrained, example, _classes(folder, found, pretrained.settings.outputs))
+    return Classifier(pretrained, example, _classes(folder, config, pretrained.settings.outputs))
 
 
-def _classes(folder: str | Path, found: Architecture, outputs: int) -> tuple[str, ...]:
+def _classes(folder: str | Path, config: Mapping[str, Any], outputs: int) -> tuple[str, ...]:
     try:
-        names = labels_of(found.config) or tuple(write_labels(outputs)["label2id"])
+        names = labels_of(config) or tuple(write_labels(outputs)["label2id"])
     except ValueError as error:  # of a family that does not read them
         caller = str(Path(folder) / CONFIG)
         raise mistake(caller, got=str(error), expected="a name for each class") from None

@@ -223,8 +223,7 @@ def _opened(folder: Path, other: Mapping[str, Any] | None) -> _Opened:
     _family(folder, _config(folder))  # of two faults, that of the config is told
     tensors = TensorFolder(folder)
     keys = tensors.shapes().keys()
-    found = architecture(folder, settings=other, keys=keys)
-    config, family, settings = found
+    config, family, settings = architecture(folder, settings=other, keys=keys)
     model = family.build(settings)
     params, state = jax.eval_shape(model.init, jax.random.key(0), family.example(settings))
     names = _names(family, keys)

@@ -89,7 +89,7 @@ def read(
     for row in rows:
         for path, array in zip(row.paths, _read_row(row, tensors, leaves, caller), strict=True):
             target = np.dtype(dtype) if dtype is not None else array.dtype
-            _check_dtype(caller, row.key, array.dtype, target)
+            _check_dtype(caller, row.key, target)
             place = places[path] if places is not None else None
             filled[path] = jax.device_put(array.astype(target, copy=False), place)
     flat, structure = jax.tree.flatten_with_path(like)
@@ -108,13 +108,13 @@ def shapes_of(
 
     Raises `JnnError` as `read` does for missing and unknown keys and for other shapes.
     """
-    rows, leaves, found = list(rows), _leaves(like), tensors.shapes()
-    needed = _check_rows(rows, len(found), leaves, caller)
-    _check_keys(needed, found, ignored or {}, caller)
+    rows, leaves, shapes = list(rows), _leaves(like), tensors.shapes()
+    needed = _check_rows(rows, len(shapes), leaves, caller)
+    _check_keys(needed, shapes, ignored or {}, caller)
     dtypes = {}
     for row in rows:
         first = next(key for _, key in row.keys(leaves[row.paths[0]].shape[: row.first_axes]))
-        dtypes |= dict.fromkeys(row.paths, found[first].dtype)
+        dtypes |= dict.fromkeys(row.paths, shapes[first].dtype)
     flat, structure = jax.tree.flatten_with_path(like)
     typed = [jax.ShapeDtypeStruct(leaf.shape, dtypes[path_name(path)]) for path, leaf in flat]
     return jax.tree.unflatten(structure, typed)
@@ -280,7 +280,7 @@ def _read_row(row: Row, tensors: Tensors, leaves: Mapping[str, Any], caller: str
     return arrays or []
 
 
-def _check_dtype(caller: str, key: str, dtype: np.dtype, target: np.dtype) -> None:
+def _check_dtype(caller: str, key: str, target: np.dtype) -> None:
     if jax.dtypes.canonicalize_dtype(target) != target:
         raise mistake(
             caller,

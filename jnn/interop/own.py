@@ -103,8 +103,10 @@ def _config(family: Family, settings: Any) -> dict[str, Any]:
     for name, of_class in family.architectures.items():
         config = {"model_type": family.name, "architectures": [name], **entries}
         read = read_settings(family.settings, family.fixed, config, "as_pretrained")
-        made = family.config(**{**family.constants, **read, **_shown(family, values), **of_class})
-        other = differences(settings, made)
+        candidate = family.config(
+            **{**family.constants, **read, **_shown(family, values), **of_class}
+        )
+        other = differences(settings, candidate)
         if not other:
             return config
         closest = other if closest is None or len(other) < len(closest) else closest
@@ -133,24 +135,24 @@ def _shown(family: Family, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in family.seen(())}
 
 
-def differences(settings: Any, made: Any) -> list[str]:
-    """The settings that make another function, and what they are in ``made``."""
+def differences(settings: Any, other: Any) -> list[str]:
+    """The settings that make another function, and what they are in ``other``."""
     skipped = set(_OF_TRAINING)
     if getattr(settings, "positions", "learned") != "learned":
         skipped.add("length")
     pairs = ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings))
     return [
-        f"{name}={value!r} (there {getattr(made, name)!r})"
+        f"{name}={value!r} (there {getattr(other, name)!r})"
         for name, value in pairs
-        if name not in skipped and not _same(name, settings, made)
+        if name not in skipped and not _same(name, settings, other)
     ]
 
 
-def _same(name: str, settings: Any, made: Any) -> bool:
+def _same(name: str, settings: Any, other: Any) -> bool:
     """Whether a setting is the same, or means the same."""
-    if getattr(settings, name) == getattr(made, name):
+    if getattr(settings, name) == getattr(other, name):
         return True
-    return name in _MEANT and _MEANT[name](settings) == _MEANT[name](made)
+    return name in _MEANT and _MEANT[name](settings) == _MEANT[name](other)
 
 
 def _biases(settings: Any) -> str:
@@ -174,14 +176,14 @@ def _for_files(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer.kind != "byte pairs":
         return tokenizer
     library = tokenizers_library()
-    made = library.Tokenizer.from_str(json.dumps(tokenizer.definition["tokenizer"]))
-    made.decoder = library.decoders.ByteLevel()
+    backend = library.Tokenizer.from_str(json.dumps(tokenizer.definition["tokenizer"]))
+    backend.decoder = library.decoders.ByteLevel()
     numbers = sorted(set(tokenizer.special.values()))
-    made.add_special_tokens([tokenizer.tokens[i] for i in numbers])
-    if any(made.token_to_id(tokenizer.tokens[i]) != i for i in numbers):
+    backend.add_special_tokens([tokenizer.tokens[i] for i in numbers])
+    if any(backend.token_to_id(tokenizer.tokens[i]) != i for i in numbers):
         got = f"the special tokens {dict(tokenizer.special)}"
         raise mistake("as_pretrained", got=got, expected="tokens after all others, in their order")
-    return from_pretrained(json.loads(made.to_str()), dict(tokenizer.special))
+    return from_pretrained(json.loads(backend.to_str()), dict(tokenizer.special))
 
 
 def _special(tokenizer: Tokenizer) -> dict[str, str]:

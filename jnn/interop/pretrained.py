@@ -107,10 +107,10 @@ def decoder_settings(folder: str | Path, **settings: Any) -> TransformerConfig:
     ``settings`` are other ones than the folder has, such as ``dropout=0.1``. Raises `JnnError` for
     a family that writes no text.
     """
-    found = architecture(folder, settings=settings)
-    if not _decodes(found.family) or found.settings.head == "none":
-        raise _of_no_use(folder, found, "the next token", _decodes)
-    return found.settings
+    stored = architecture(folder, settings=settings)
+    if not _decodes(stored.family) or stored.settings.head == "none":
+        raise _of_no_use(folder, stored, "the next token", _decodes)
+    return stored.settings
 
 
 def pretrained_decoder(folder: str | Path, **settings: Any) -> Pretrained:
@@ -119,12 +119,12 @@ def pretrained_decoder(folder: str | Path, **settings: Any) -> Pretrained:
     ``settings`` as for `decoder_settings`. Raises `JnnError` as it does, and for a folder without
     tokenizer.
     """
-    made = decoder_settings(folder, **settings)
+    config = decoder_settings(folder, **settings)
     return Pretrained(
         folder=Path(folder),
-        model=transformer(made),
-        settings=made,
-        tokenizer=_tokenizer(folder, made),
+        model=transformer(config),
+        settings=config,
+        tokenizer=_tokenizer(folder, config),
         paths=".*",
         read=lambda: _read(folder, settings),
     )
@@ -135,10 +135,10 @@ def encoder_settings(folder: str | Path, **settings: Any) -> TransformerConfig:
 
     ``settings`` are other ones than the folder has. Raises `JnnError` for a family of other models.
     """
-    found = architecture(folder)
-    if not encodes(found.family):
-        raise _of_no_use(folder, found, "classes of texts", encodes)
-    return dataclasses.replace(found.settings, **{**_NO_HEAD, **settings})
+    stored = architecture(folder)
+    if not encodes(stored.family):
+        raise _of_no_use(folder, stored, "classes of texts", encodes)
+    return dataclasses.replace(stored.settings, **{**_NO_HEAD, **settings})
 
 
 def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
@@ -148,19 +148,19 @@ def pretrained_encoder(folder: str | Path, **settings: Any) -> Pretrained:
     the model was trained with. ``settings`` as for `encoder_settings`. Raises `JnnError` as it
     does, and for a folder without tokenizer.
     """
-    made = encoder_settings(folder, **settings)
-    model = of_one_segment(transformer(made)) if made.segments else transformer(made)
+    config = encoder_settings(folder, **settings)
+    model = of_one_segment(transformer(config)) if config.segments else transformer(config)
     parts = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros(1, int))[0]
 
     def read():
-        params = load(folder, settings={"dropout": made.dropout}, dtype="float32").params
+        params = load(folder, settings={"dropout": config.dropout}, dtype="float32").params
         return {name: params[name] for name in parts}, {}
 
     return Pretrained(
         folder=Path(folder),
         model=model,
-        settings=made,
-        tokenizer=with_ends(folder, made),
+        settings=config,
+        tokenizer=with_ends(folder, config),
         paths=".*",
         read=read,
     )
@@ -177,18 +177,18 @@ def text_classifier_settings(
     Raises `JnnError` for a family of other models, and without ``outputs`` for a folder that is no
     classifier.
     """
-    found = architecture(folder)
-    classes = [values for name, values in found.family.architectures.items() if _CLASSES in name]
-    is_encoder = bool(classes) and encodes(found.family)
+    stored = architecture(folder)
+    classes = [values for name, values in stored.family.architectures.items() if _CLASSES in name]
+    is_encoder = bool(classes) and encodes(stored.family)
     if outputs is not None and not is_encoder:
-        raise _of_no_use(folder, found, "classes of texts", encodes)
-    outputs = found.settings.outputs if outputs is None and is_encoder else outputs
+        raise _of_no_use(folder, stored, "classes of texts", encodes)
+    outputs = stored.settings.outputs if outputs is None and is_encoder else outputs
     if not is_encoder or not outputs:
-        names = found.config.get("architectures") or [found.family.name]
+        names = stored.config.get("architectures") or [stored.family.name]
         expected = "a model for the classification of images or of sequences"
         raise mistake(str(folder), got=str(names[0]), expected=expected)
     its = {**_NO_HEAD, **classes[0], "outputs": outputs}
-    return dataclasses.replace(found.settings, **{**its, **settings})
+    return dataclasses.replace(stored.settings, **{**its, **settings})
 
 
 def pretrained_text_classifier(
@@ -203,10 +203,10 @@ def pretrained_text_classifier(
     model was trained with. ``settings`` as for `text_classifier_settings`. Raises `JnnError` as it
     does, and for a folder without tokenizer.
     """
-    made = text_classifier_settings(folder, outputs, **settings)
-    model = of_one_segment(transformer(made)) if made.segments else transformer(made)
+    config = text_classifier_settings(folder, outputs, **settings)
+    model = of_one_segment(transformer(config)) if config.segments else transformer(config)
     its = architecture(folder).settings.outputs
-    new = "" if its == made.outputs else "out" if its else "pooler|out"
+    new = "" if its == config.outputs else "out" if its else "pooler|out"
     paths = f"(?!({new})/).*" if new else ".*"
 
     def read():
@@ -217,8 +217,8 @@ def pretrained_text_classifier(
     return Pretrained(
         folder=Path(folder),
         model=model,
-        settings=made,
-        tokenizer=with_ends(folder, made),
+        settings=config,
+        tokenizer=with_ends(folder, config),
         paths=paths,
         read=read,
         read_out="(pooler|out)/.*",
@@ -230,10 +230,10 @@ def image_settings(folder: str | Path) -> VisionTransformerConfig | ResNetConfig
 
     Raises `JnnError` for a family of other models.
     """
-    found = architecture(folder)
-    if not sees(found.family):
-        raise _of_no_use(folder, found, "classes of images", sees)
-    return found.settings
+    stored = architecture(folder)
+    if not sees(stored.family):
+        raise _of_no_use(folder, stored, "classes of images", sees)
+    return stored.settings
 
 
 def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) -> Pretrained:
@@ -244,17 +244,17 @@ def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) 
     ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings` does.
     """
     its = image_settings(folder)
-    made: Any = its if outputs is None else dataclasses.replace(its, outputs=outputs)
-    is_transformer = isinstance(made, VisionTransformerConfig)
-    model = vision_transformer(made) if is_transformer else resnet(made)
-    size = made.image_size if is_transformer else None
+    config: Any = its if outputs is None else dataclasses.replace(its, outputs=outputs)
+    is_transformer = isinstance(config, VisionTransformerConfig)
+    model = vision_transformer(config) if is_transformer else resnet(config)
+    size = config.image_size if is_transformer else None
     head = "(distillation_)?head" if is_transformer else "out"
     return Pretrained(
         folder=Path(folder),
         model=of_pictures(model, read_pictures(folder, size)),
-        settings=made,
+        settings=config,
         tokenizer=None,
-        paths=".*" if made.outputs == its.outputs else f"(?!{head}/).*",
+        paths=".*" if config.outputs == its.outputs else f"(?!{head}/).*",
         read=lambda: _read(folder, {}),
         read_out=f"{head}/.*",
     )
@@ -281,8 +281,8 @@ def with_ends(folder: str | Path, settings: TransformerConfig) -> Tokenizer:
     tokenizer = _tokenizer(folder, settings)
     special = dict(tokenizer.special)
     for name, usual in _USUAL.items():
-        found = [tokenizer.tokens.index(token) for token in usual if token in tokenizer.tokens]
-        special.setdefault(name, found[0] if found else special.get("padding", 0))
+        indices = [tokenizer.tokens.index(token) for token in usual if token in tokenizer.tokens]
+        special.setdefault(name, indices[0] if indices else special.get("padding", 0))
     definition = tokenizer.definition["tokenizer"]
     return from_pretrained(definition, special, ends=True, vocabulary=settings.vocabulary)
 
@@ -312,13 +312,13 @@ def _around(trees: tuple[Any, Any], of_params: Callable, of_state: Callable) -> 
 
 
 def _of_no_use(
-    folder: str | Path, found: Architecture, task: str, fits: Callable[[Family], bool]
+    folder: str | Path, stored: Architecture, task: str, fits: Callable[[Family], bool]
 ) -> Exception:
     """The refusal of a model that cannot be trained for a task, with the families that can."""
-    classes = found.config.get("architectures") or ["a model"]
+    classes = stored.config.get("architectures") or ["a model"]
     return mistake(
         str(folder),
-        got=f"{classes[0]} of the family {found.family.name}, to train for {task}",
+        got=f"{classes[0]} of the family {stored.family.name}, to train for {task}",
         expected=f"one of {', '.join(sorted(name for name in FAMILIES if fits(FAMILIES[name])))}",
     )
 

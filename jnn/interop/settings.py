@@ -39,8 +39,8 @@ def entry(name: str, key: str, kind: type, default: Any = None) -> Setting:
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            found = f"{key}={value!r}" if key in config else f"no {key}"
-            raise ValueError(f"{found} in place of {_KINDS[kind]}")
+            got = f"{key}={value!r}" if key in config else f"no {key}"
+            raise ValueError(f"{got} in place of {_KINDS[kind]}")
         if kind is int and not 0 <= value < _MOST:
             raise ValueError(f"{key}={value} in place of a number from 0 to {_MOST - 1}")
         return value

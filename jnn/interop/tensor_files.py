@@ -171,7 +171,7 @@ def _opened(path: Path) -> Any:
 def _dtype(path: Path, key: str, name: str) -> np.dtype:
     import ml_dtypes
 
-    known = {
+    dtypes = {
         "F64": np.float64,
         "F32": np.float32,
         "F16": np.float16,
@@ -183,10 +183,10 @@ def _dtype(path: Path, key: str, name: str) -> np.dtype:
         "U8": np.uint8,
         "BOOL": np.bool_,
     }
-    if name not in known:
-        got, names = f"{key} of dtype {name}", ", ".join(known)
+    if name not in dtypes:
+        got, names = f"{key} of dtype {name}", ", ".join(dtypes)
         raise mistake(str(path), got=got, expected=f"one of {names}")
-    return np.dtype(known[name])
+    return np.dtype(dtypes[name])
 
 
 def _library() -> Any:

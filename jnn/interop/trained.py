@@ -37,16 +37,16 @@ def of_trained(trained: Trained) -> Loaded:
         remedy = "jnn.interop.as_pretrained makes one of the params and settings of a model."
         got = "a run that did not begin with a pretrained model"
         raise mistake("of_trained", got=got, expected="one that did", remedy=remedy)
-    found = architecture(folder)
+    stored = architecture(folder)
     classes = trained.preparation.classes if trained.preparation else ()
-    settings = _settings(folder, found, len(classes))
-    params, state = _part(trained, found, settings)
-    made = as_pretrained(found.family.name, settings, params, state=state)
-    kept = {name: value for name, value in found.config.items() if name not in _LABELS}
-    config = {**made.config, **kept, "architectures": made.config["architectures"]}
+    settings = _settings(folder, stored, len(classes))
+    params, state = _part(trained, stored, settings)
+    pretrained = as_pretrained(stored.family.name, settings, params, state=state)
+    kept = {name: value for name, value in stored.config.items() if name not in _LABELS}
+    config = {**pretrained.config, **kept, "architectures": pretrained.config["architectures"]}
     tokenizer, tokenizer_config = tokenizer_of(folder, settings)
     return dataclasses.replace(
-        made,
+        pretrained,
         config=config | (named_labels(classes) if classes else {}),
         tokenizer=tokenizer,
         tokenizer_config=tokenizer_config,
@@ -54,25 +54,25 @@ def of_trained(trained: Trained) -> Loaded:
     )
 
 
-def _settings(folder: str | Path, found: Architecture, classes: int) -> Any:
+def _settings(folder: str | Path, stored: Architecture, classes: int) -> Any:
     """Those of the trained model."""
-    if classes and encodes(found.family):
+    if classes and encodes(stored.family):
         return text_classifier_settings(folder, classes)
-    if classes and sees(found.family):
-        return dataclasses.replace(found.settings, outputs=classes)
-    return found.settings
+    if classes and sees(stored.family):
+        return dataclasses.replace(stored.settings, outputs=classes)
+    return stored.settings
 
 
-def _part(trained: Trained, found: Architecture, settings: Any) -> tuple[Any, Any]:
+def _part(trained: Trained, stored: Architecture, settings: Any) -> tuple[Any, Any]:
     """The params and state of the first part of a model that is one of these settings."""
     shapes = lambda tree: jax.tree.map(lambda leaf: tuple(leaf.shape), tree)
-    example = found.family.example(settings)
-    like = jax.eval_shape(found.family.build(settings).init, jax.random.key(0), example)
+    example = stored.family.example(settings)
+    like = jax.eval_shape(stored.family.build(settings).init, jax.random.key(0), example)
     for params, state in _parts(trained.params, trained.state):
         if shapes(params) == shapes(like[0]) and shapes(state) == shapes(like[1]):
             return params, state
     names = ", ".join(trained.params)
-    got = f"params of {names}, no part of which is a model of the family {found.family.name}"
+    got = f"params of {names}, no part of which is a model of the family {stored.family.name}"
     remedy = "A new read-out is one if jnn.interop.pretrained_text_classifier makes it."
     raise mistake("of_trained", got=got, expected="all params of one", remedy=remedy)
 

@@ -54,12 +54,12 @@ def conditions() -> dict[str, str]:
     import jax
 
     packages = ("jnn", "jax", "jaxlib", "flax", "optax", "numpy")
-    found = device()
+    devices = device()
     facts = {
         **{name: version(name) for name in packages},
         "commit": commit() or "none",
-        "device": f"{found['platform']} ({found['kind']})",
-        "devices": found["count"],
+        "device": f"{devices['platform']} ({devices['kind']})",
+        "devices": devices["count"],
         "processor": processor.model(),
         "cores": cpu_count(),
         **{f"jax_{name}": getattr(jax.config, f"jax_{name}", "") for name in OF_JAX},
@@ -137,9 +137,9 @@ def revision() -> dict[str, Any] | None:
 
     None for an installed package.
     """
-    found = commit()
-    changed = _git("status", "--porcelain") if found else None
-    return {"commit": found, "dirty": bool(changed)} if found else None
+    sha = commit()
+    changed = _git("status", "--porcelain") if sha else None
+    return {"commit": sha, "dirty": bool(changed)} if sha else None
 
 
 @functools.cache

@@ -128,7 +128,7 @@ def _with_additions(like: Any, saved: Mapping[tuple, Leaf], path: tuple) -> Any:
 
 def _additions(like: dict[str, Any], saved: Mapping[tuple, Leaf], path: tuple) -> dict[str, Any]:
     """The factors that the checkpoint has of the kernels of ``like``, as shapes."""
-    found = {}
+    additions = {}
     for name, item in like.items():
         its = (*path, name)
         if isinstance(item, dict):
@@ -137,8 +137,8 @@ def _additions(like: dict[str, Any], saved: Mapping[tuple, Leaf], path: tuple) -
             factors = {factor: saved.get((*its, factor)) for factor in ("down", "up")}
             within = {name: _shape(leaf) for name, leaf in factors.items() if leaf is not None}
         if within:
-            found[name] = within
-    return found
+            additions[name] = within
+    return additions
 
 
 def _shape(leaf: Leaf) -> jax.ShapeDtypeStruct:

@@ -117,8 +117,8 @@ def tracking(
     comes after it is lost to the tracker.
     """
     path = folder / FILE
-    known = read_json(path) if path.is_file() else {}
-    id = known.get("id") if known.get("tracker") == name else None
+    earlier = read_json(path) if path.is_file() else {}
+    id = earlier.get("id") if earlier.get("tracker") == name else None
     remember = lambda id: write_json(path, {"tracker": name, "id": id})
     run = Tracked(experiment, folder.name, folder, plain(config), id, remember)
     failed = False

@@ -100,8 +100,8 @@ class LanguageModelConfig(FineTuningConfig):
         names = ("vocabulary", "length", "width", "depth", "heads")
         sizes = {name: getattr(its, name) for name in names}
         small = _SMALL if self.smoke else {}
-        own = {"model": "transformer", "dropout": 0.0, "learning_rate": rate}
-        return {**own, **_SAVING, **sizes, **small}
+        settings = {"model": "transformer", "dropout": 0.0, "learning_rate": rate}
+        return {**settings, **_SAVING, **sizes, **small}
 
     def _of_pretrained(self) -> dict[str, Any]:
         """The sizes of the pretrained model, and steps that change it slowly."""

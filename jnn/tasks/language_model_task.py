@@ -105,8 +105,8 @@ def language_model_outline(lm: LanguageModel, *, batch_size: int) -> Task:
 
 def _mean_of(losses: Losses) -> Objective:
     def objective(params, state, batch, key):
-        each, state = losses(params, state, batch, key, train=True)
-        return jnp.mean(each), (state, {})
+        token_losses, state = losses(params, state, batch, key, train=True)
+        return jnp.mean(token_losses), (state, {})
 
     return objective
 

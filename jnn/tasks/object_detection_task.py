@@ -74,11 +74,11 @@ def object_detection(
 
     @cache
     def of_baselines() -> dict[str, dict[str, float]]:
-        found = {
+        detected = {
             name: {view: detect[view](image) for view, image in views.items()}
             for name, detect in baselines().items()
         }
-        return {name: precision.metrics_of_views(judge(seen)) for name, seen in found.items()}
+        return {name: precision.metrics_of_views(judge(seen)) for name, seen in detected.items()}
 
     def sections(fitted: Fitted) -> list[Any]:
         """What it detects and what not, the maps behind it, and how precise it is."""

@@ -89,8 +89,8 @@ class ReturnForecaster(NamedTuple):
                 raise mistake("returns", got=f"shape {x.shape}", expected=expected)
             inputs = prepared_features(preparation, x)[..., -self.length :, :]
             inputs = tag(inputs, "features")
-            each = inputs.reshape(-1, 1, *inputs.shape[-2:])
-            moments = self.forecast(params, state, jnp.repeat(each, self.folds, axis=1))
+            windows = inputs.reshape(-1, 1, *inputs.shape[-2:])
+            moments = self.forecast(params, state, jnp.repeat(windows, self.folds, axis=1))
             last = lambda values: values[:, -1, -1].reshape(inputs.shape[:-2])
             mean = self.mixed({name: last(m) for name, (m, _) in moments.items()})
             variance = self.mixed({name: jnp.exp(last(h)) for name, (_, h) in moments.items()})

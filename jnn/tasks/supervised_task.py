@@ -139,12 +139,12 @@ def _preparation(
 
 def _check_classes(labels: list[np.ndarray], target: str) -> None:
     """Refuse labels of one class, and those that begin at 1: a class 0 would have no example."""
-    found = np.unique(np.concatenate(labels))
-    if len(found) == 1:
-        got, remedy = f"one class, {found[0]}, in {target!r}", ""
-    elif len(found) and found[0] > 0:
+    classes = np.unique(np.concatenate(labels))
+    if len(classes) == 1:
+        got, remedy = f"one class, {classes[0]}, in {target!r}", ""
+    elif len(classes) and classes[0] > 0:
         got, remedy = (
-            f"classes from {found[0]} to {found[-1]} in {target!r}",
+            f"classes from {classes[0]} to {classes[-1]} in {target!r}",
             "Number them by jnn.data.classes.number_classes; give numbers of no class as floats.",
         )
     else:

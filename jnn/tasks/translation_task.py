@@ -50,14 +50,14 @@ def translation_task(
 
     def objective(params, state, batch, key):
         options = {"key": key, "train": True, "label_smoothing": label_smoothing}
-        each = translator.losses(params, state, batch, **options)
-        loss = losses.mean(each, batch["target_mask"])
+        token_losses = translator.losses(params, state, batch, **options)
+        loss = losses.mean(token_losses, batch["target_mask"])
         return loss, (state, {"weight": jnp.sum(batch["target_mask"])})
 
     def nats(params, state, batch):
         """The negative log-probability of each translation, ``(sentences,)``."""
-        each = translator.losses(params, state, batch)
-        return jnp.sum(jnp.where(batch["target_mask"], each, 0), axis=-1)
+        token_losses = translator.losses(params, state, batch)
+        return jnp.sum(jnp.where(batch["target_mask"], token_losses, 0), axis=-1)
 
     def evaluate(part: Any, split: str):
         arrays = translator.encode(pairs_of(part))

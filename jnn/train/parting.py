@@ -174,20 +174,25 @@ def _parts_of(side: Side, replayed: Replayed) -> dict[str, dict[str, Any]]:
     gradient, values = inside(side.task, side.config, replayed)
     return {
         START: _state(replayed.before) if replayed.step == 1 else {},
-        BATCH: _named(replayed.batch),
+        BATCH: leaves_by_path(replayed.batch),
         CAPTURED: dict(values),
         METRICS: dict(replayed.metrics),
-        GRADIENT: _named(gradient),
+        GRADIENT: leaves_by_path(gradient),
         UPDATE: _state(replayed.after),
     }
 
 
 def _state(train_state: TrainState) -> dict[str, Any]:
     """The arrays of a train state, params first; those of an optimizer have long paths."""
-    return _named(train_state.params, "params") | _named(train_state._asdict())
+    return leaves_by_path(train_state.params, "params") | leaves_by_path(train_state._asdict())
 
 
-def _named(tree: Any, start: str = "") -> dict[str, Any]:
+def leaves_by_path(tree: Any, start: str = "") -> dict[str, Any]:
+    """The leaves of a tree by their paths, each with ``start`` in front.
+
+    >>> leaves_by_path({"kernel": 1, "bias": 2}, "params")
+    {'params/bias': 2, 'params/kernel': 1}
+    """
     leaves = jax.tree.leaves_with_path(tree)
     return {"/".join(filter(None, [start, path_name(path)])): leaf for path, leaf in leaves}
 

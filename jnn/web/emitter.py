@@ -106,15 +106,15 @@ class Emitter:
             for line in body:
                 self.line(line.strip())
             return
-        own = set(re.findall(r"(?:const|let) (\w+)", text))
-        free = dict.fromkeys(name for name in _NAME.findall(text) if name not in own)
+        declared = set(re.findall(r"(?:const|let) (\w+)", text))
+        free = dict.fromkeys(name for name in _NAME.findall(text) if name not in declared)
         self.line(f"{self._function(text, list(free))}({', '.join(free)});")
 
     def _function(self, text: str, parameters: list[str]) -> str:
         """The name of a function with this text, where names do not matter but dtypes do."""
         renamed = {name: f"p{i}" for i, name in enumerate(parameters)}
-        found = (match for match in _NUMBERED.finditer(text) if match[0] not in renamed)
-        for match in found:
+        matches = (match for match in _NUMBERED.finditer(text) if match[0] not in renamed)
+        for match in matches:
             renamed.setdefault(match[0], f"{match[1]}{len(renamed)}")
         body = _NUMBERED.sub(lambda match: renamed[match[0]], text)
         dtypes = " ".join(map(self._dtype, parameters))
@@ -205,17 +205,17 @@ class Emitter:
         """
         atoms = [atom for equation in jaxpr.eqns for atom in equation.invars]
         uses = Counter(atom for atom in [*atoms, *jaxpr.outvars] if isinstance(atom, core.Var))
-        known: dict[Any, Value] = dict(
+        values: dict[Any, Value] = dict(
             zip(jaxpr.constvars, map(self.constant, consts), strict=True)
         )
         for variable, value in zip(jaxpr.invars, inputs, strict=True):
-            known[variable] = self._kept(value, uses[variable])
-        read = lambda atom: self.literal(atom) if isinstance(atom, core.Literal) else known[atom]
+            values[variable] = self._kept(value, uses[variable])
+        read = lambda atom: self.literal(atom) if isinstance(atom, core.Literal) else values[atom]
         for equation in jaxpr.eqns:
             path = "/".join(filter(None, [scope, scope_of(equation)]))
             outputs = self.equation(equation, [read(atom) for atom in equation.invars], path)
             for variable, value in zip(equation.outvars, outputs, strict=True):
-                known[variable] = self._kept(value, uses[variable])
+                values[variable] = self._kept(value, uses[variable])
         return [read(atom) for atom in jaxpr.outvars]
 
     def _kept(self, value: Value, uses: int) -> Value:
@@ -277,12 +277,12 @@ def _is_new(value: Value, variable: Any, equation: Any, inputs: Sequence[Value])
     return all(place(other) != place(value) for other in alike)
 
 
-def checked(dtype: str, what: str) -> str:
+def checked(dtype: str, place: str) -> str:
     """The dtype, refused where JavaScript has none of its kind."""
     if dtype not in ARRAYS:
         raise mistake(
             "javascript",
-            got=f"{dtype} in {what}",
+            got=f"{dtype} in {place}",
             expected=f"one of {', '.join(ARRAYS)}",
             remedy="Trace the function in float32 and int32, with jax_enable_x64 off.",
         )

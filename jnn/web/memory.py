@@ -90,7 +90,7 @@ def _needs(lines: Sequence[str]) -> list[_Need]:
 
 def _loops(lines: Sequence[str]) -> list[tuple[int, int]]:
     """The first and the last line of each loop, inner loops before those around them."""
-    found: list[tuple[int, int]] = []
+    loops: list[tuple[int, int]] = []
     blocks: list[tuple[int, bool]] = []
     for i, line in enumerate(lines):
         text = line.strip()
@@ -99,5 +99,5 @@ def _loops(lines: Sequence[str]) -> list[tuple[int, int]]:
         elif text == "}":
             start, is_loop = blocks.pop()
             if is_loop:
-                found.append((start, i))
-    return found
+                loops.append((start, i))
+    return loops

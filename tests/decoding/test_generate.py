@@ -307,11 +307,11 @@ def test_one_beam_is_the_greedy_choice(trained):
 def test_what_cannot_be_continued_is_refused(trained, change, message):
     options = dict(zip(("model", "params", "state"), (MODEL, *trained), strict=True))
     options |= {"prompt": PROMPT, "length": 2} | change
-    with pytest.raises(jnn.JnnError, match=message):
+    with pytest.raises(jnn.JnnError, match=f"^generate: .*{message}"):
         generate(**options, key=KEY)
-    with pytest.raises(jnn.JnnError, match=message):
+    with pytest.raises(jnn.JnnError, match=f"^stream: .*{message}"):
         list(stream(**options, key=KEY))
-    with pytest.raises(jnn.JnnError, match=message):
+    with pytest.raises(jnn.JnnError, match=f"^beam_search: .*{message}"):
         beam_search(**options)
 
 

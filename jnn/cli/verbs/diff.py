@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
             raise mistake(str(folder), got=got, expected="one to compare", remedy=remedy)
     logged_steps = [max(row["step"] for row in log) for log in rows]
     parted = first_row(*rows)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "settings": _settings(records),
         "environment": _environment(folders),
         "steps": min(logged_steps),
@@ -55,12 +55,12 @@ def main(argv: list[str]) -> int:
         several_cpus(max(_devices(record["config"]) for record in records))  # before JAX starts
         use_device(arguments.device)
         keep_programs()
-        found |= _made_again(folders, records, rows, parted, arguments)
+        result |= _made_again(folders, records, rows, parted, arguments)
     if arguments.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(result, ensure_ascii=False))
     else:
-        print("\n".join(_lines(folders, found)))
-    return int(bool(parted or found.get("parting") or found.get("checkpoint", {}).get("differ")))
+        print("\n".join(_lines(folders, result)))
+    return int(bool(parted or result.get("parting") or result.get("checkpoint", {}).get("differ")))
 
 
 def _check(folders: list[Path], records: list[dict[str, Any]]) -> None:
@@ -83,21 +83,21 @@ def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
         Side(*replayable(folder, record, offline=arguments.offline))
         for folder, record in zip(folders, records, strict=True)
     )
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     step = logged[0] if logged else None
     if arguments.step is not None:
         step = arguments.step
     elif step is None:
         kept = last_checkpoints(a, b)
         if kept:
-            found["checkpoint"] = {"step": kept[0], "differ": [d._asdict() for d in kept[1]]}
+            result["checkpoint"] = {"step": kept[0], "differ": [d._asdict() for d in kept[1]]}
         if not kept or not kept[1]:
-            return found
+            return result
         step = kept[0]
     parting = part(a, b, step)
-    found["parting"] = None
+    result["parting"] = None
     if parting:
-        found["parting"] = {
+        result["parting"] = {
             "step": parting.step,
             "parts": {
                 name: {
@@ -107,11 +107,11 @@ def _made_again(folders, records, rows, logged, arguments) -> dict[str, Any]:
                 for name in PARTS
             },
         }
-        found["not_as_logged"] = [
+        result["not_as_logged"] = [
             not_as_logged(log, replayed)
             for log, replayed in zip(rows, parting.replayed, strict=True)
         ]
-    return found
+    return result
 
 
 def _settings(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -125,13 +125,13 @@ def _environment(folders: list[Path]) -> dict[str, list[Any]]:
     from jnn.files import read_json
     from jnn.runs.settings import flat
 
-    found = []
+    environments = []
     for folder in folders:
         path = folder / "env.json"
         record = read_json(path) if path.exists() else {}
         record.pop("config_at_start", None)
-        found.append(flat(record))
-    return _different(*found)
+        environments.append(flat(record))
+    return _different(*environments)
 
 
 def _different(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -152,56 +152,56 @@ def _devices(config: Mapping[str, Any]) -> int:
     return devices if isinstance(devices, int) else 1
 
 
-def _lines(folders: list[Path], found: dict[str, Any]) -> list[str]:
-    lines = [bold(_headline(found)), ""]
+def _lines(folders: list[Path], result: dict[str, Any]) -> list[str]:
+    lines = [bold(_headline(result)), ""]
     lines += [f"  first   {folders[0]}", f"  second  {folders[1]}"]
     for name in ("settings", "environment"):
-        if found[name]:
+        if result[name]:
             rows = [
                 [f"  {key}", *(json.dumps(value, ensure_ascii=False) for value in values)]
-                for key, values in found[name].items()
+                for key, values in result[name].items()
             ]
             lines += ["", *table([[f"  {name}", "first", "second"], *rows])]
-    (first, second), (of_first, of_second) = found["logged"], found["states"]
+    (first, second), (of_first, of_second) = result["logged"], result["states"]
     if first != second or of_first != of_second:
         lines += ["", f"The first run has logged {first:,} steps ({of_first or 'no state'}), the "
                   f"second {second:,} ({of_second or 'no state'})."]  # fmt: skip
-    if found["logs"]:
-        first, second = found["logs"]["values"]
-        lines += ["", f"The logs part at step {found['logs']['step']:,}: {found['logs']['metric']} "
-                  f"is {first:.9g} in the first run, {second:.9g} in the second."]  # fmt: skip
-    if parting := found.get("parting"):
+    if logs := result["logs"]:
+        first, second = logs["values"]
+        lines += ["", f"The logs part at step {logs['step']:,}: {logs['metric']} is {first:.9g} in "
+                  f"the first run, {second:.9g} in the second."]  # fmt: skip
+    if parting := result.get("parting"):
         lines += ["", *_step_table(parting)]
         differ = {name for name, of in parting["parts"].items() if of["differ"]}
         if differ and differ <= {"metrics", "update"}:
             lines += ["", "The values inside and the gradient are equal where one device computes "
                       "them: the runs differ in", "the optimizer, or in how a step is compiled for "
                       "their devices."]  # fmt: skip
-        for which, text in zip(("first", "second"), found["not_as_logged"], strict=True):
+        for which, text in zip(("first", "second"), result["not_as_logged"], strict=True):
             if text:
                 lines += ["", f"Made again here, step {parting['step']:,} of the {which} run is "
                           f"not what it was: {text}."]  # fmt: skip
     return lines
 
 
-def _headline(found: dict[str, Any]) -> str:
-    if parting := found.get("parting"):
+def _headline(result: dict[str, Any]) -> str:
+    if parting := result.get("parting"):
         part = next(name for name, of in parting["parts"].items() if of["differ"])
         path = parting["parts"][part]["differ"][0]["path"]
         where = "before" if part == "start" else "at"
         inside = "" if part == "start" else f", in the {part}"
         return f"The runs part {where} step {parting['step']:,}{inside}: {path}"
-    differ = found["logs"] or found.get("checkpoint", {}).get("differ")
-    if differ and "parting" in found:
+    differ = result["logs"] or result.get("checkpoint", {}).get("differ")
+    if differ and "parting" in result:
         return (
             "The runs differ, but their steps are equal when they are made again here: what "
             "differs is where they ran"
         )
     if differ:
-        return f"The logs of the runs part at step {found['logs']['step']:,}"
-    kept = found.get("checkpoint")
+        return f"The logs of the runs part at step {result['logs']['step']:,}"
+    kept = result.get("checkpoint")
     also = f", and the checkpoint of step {kept['step']:,} to the bit" if kept else ""
-    return f"The runs are the same: the logs of all {found['steps']:,} steps in common{also}"
+    return f"The runs are the same: the logs of all {result['steps']:,} steps in common{also}"
 
 
 def _step_table(parting: dict[str, Any]) -> list[str]:

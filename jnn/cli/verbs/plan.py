@@ -83,12 +83,12 @@ def main(argv: list[str]) -> int:
         raise mistake("--chip", got=repr(chip), expected=f"one of {', '.join(plan.CHIPS)}")
     tpu = plan.tpu_devices(topology or "")
     planned_for = partial(planned, module, offline=arguments.offline, tpu=tpu)
-    found = planned_for(config)
+    estimate = planned_for(config)
     if arguments.json:
-        print(json.dumps({"chip": chip, **plan.as_json(found)}))
+        print(json.dumps({"chip": chip, **plan.as_json(estimate)}))
         return 0
-    print("\n".join(plan.lines(found, chip)))
-    if not found.fits(plan.CHIPS[chip]):
+    print("\n".join(plan.lines(estimate, chip)))
+    if not estimate.fits(plan.CHIPS[chip]):
         for words, changed in variants(config):
             other = planned_for(changed)
             print(f"  {words:<40}{plan.verdict(other, plan.CHIPS[chip])}")

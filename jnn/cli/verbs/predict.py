@@ -36,17 +36,17 @@ def main(argv: list[str]) -> int:
     loaded = load(arguments.run)
     if loaded.preparation is None:
         _say("inputs are arrays as the experiment prepares them: the run has no preparation")
-    found = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)
+    answers = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)
     unit = loaded.preparation.unit if loaded.preparation else ""
     if out is None:
         from jnn.wording import printable
 
-        for line in lines(found, unit):
+        for line in lines(answers, unit):
             print(printable(line))
-        if not found:
+        if not answers:
             _say("nothing was found")
         return 0
-    write_answers(out, found, unit)
+    write_answers(out, answers, unit)
     print(out.absolute())
     return 0
 

@@ -36,10 +36,9 @@ def main(argv: list[str]) -> int:
     several_cpus(record["config"].get("devices"), record["config"].get("mesh"))
     use_device(arguments.device)
     keep_programs()
-    import jax
 
     from jnn.cli.replayable import replayable
-    from jnn.paths import path_name
+    from jnn.train.parting import leaves_by_path
     from jnn.train.replay import cause, inside, not_as_logged, replay
 
     task, config, _, transfer = replayable(folder, record, offline=arguments.offline)
@@ -50,24 +49,20 @@ def main(argv: list[str]) -> int:
     gradient, values = inside(task, config, replayed)
     chosen = {path: value for path, value in values.items() if _wanted(path, arguments.capture)}
     if arguments.capture and not chosen:
-        shown = ", ".join(list(values)[:8]) or "none"
-        got, expected = ", ".join(arguments.capture), f"the ends of paths among {shown}"
+        paths = ", ".join(list(values)[:8]) or "none"
+        got, expected = ", ".join(arguments.capture), f"the ends of paths among {paths}"
         raise mistake("--capture", got=got, expected=expected)
-    named = lambda name, tree: {
-        "/".join(filter(None, [name, path_name(path)])): leaf
-        for path, leaf in jax.tree.leaves_with_path(tree)
-    }
     arrays = {
-        **named("batch", replayed.batch),
-        **named("gradient", gradient),
-        **named("params", replayed.before.params),
+        **leaves_by_path(replayed.batch, "batch"),
+        **leaves_by_path(gradient, "gradient"),
+        **leaves_by_path(replayed.before.params, "params"),
         **{f"captured/{path}": value for path, value in chosen.items()},
     }
-    found = cause(task, config, replayed) if replayed.bad_leaf else None
+    origin = cause(task, config, replayed) if replayed.bad_leaf else None
     if arguments.out:
         _write(Path(arguments.out), arrays)
     if arguments.json:
-        bad = {"bad_leaf": replayed.bad_leaf, "cause": str(found) if found else None}
+        bad = {"bad_leaf": replayed.bad_leaf, "cause": str(origin) if origin else None}
         of_step = {"step": step, "since": replayed.since, **replayed.metrics}
         print(json.dumps({**of_step, **bad, "not_as_logged": other}))
         return 0
@@ -81,13 +76,13 @@ def main(argv: list[str]) -> int:
             for path, array in arrays.items()
             if path.startswith(f"{name}/") or path == name
         ]
-        shown = rows if arguments.capture else rows[:MOST_ROWS]
+        printed = rows if arguments.capture else rows[:MOST_ROWS]
         if rows:
-            head = f"\n{name}" + (f", {len(shown)} of {len(rows)}" if shown != rows else "")
+            head = f"\n{name}" + (f", {len(printed)} of {len(rows)}" if printed != rows else "")
             columns = [f"  {name}", "shape", "least", "mean", "largest"]
-            print("\n".join([head, *table([columns, *shown])]))
+            print("\n".join([head, *table([columns, *printed])]))
     if replayed.bad_leaf:
-        print(f"\nThe first bad value is in the {replayed.bad_leaf}. {found or ''}".rstrip())
+        print(f"\nThe first bad value is in the {replayed.bad_leaf}. {origin or ''}".rstrip())
     if arguments.out:
         print(f"\n{arguments.out}")
     return 0
@@ -138,8 +133,8 @@ def _write(path: Path, arrays: dict) -> None:
     from jnn.files import replacing
 
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        found: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-        np.savez(file, **found)
+        host_arrays: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+        np.savez(file, **host_arrays)
 
 
 def _parse(argv: list[str]):

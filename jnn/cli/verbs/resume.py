@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import Parser
-from jnn.cli.experiments import find, load
 from jnn.cli.launch import division, joined, launch, shared
 from jnn.cli.machine import use_device
 from jnn.cli.programs import keep_programs
@@ -59,9 +58,9 @@ def _resume(
 ) -> int:
     """Continue the run in this process, or in its part of several."""
     from jnn.cli.execution import execute
-    from jnn.cli.options import config_from
+    from jnn.cli.recorded import recorded
     from jnn.files import plain
-    from jnn.runs.folders import read_status, settings_at_hand
+    from jnn.runs.folders import read_status
     from jnn.runs.run import Run, RunOptions
     from jnn.runs.settings import changes
     from jnn.train.devices import check_devices
@@ -74,8 +73,6 @@ def _resume(
             expected="one that stopped",
             remedy="Train it longer with --epochs +5.",
         )
-    listing = find(record.get("source") or record["experiment"])
-    module = load(listing)
     epochs = wanted_epochs(arguments.epochs, record["config"].get("epochs"))
     rate = wanted_rate(arguments.learning_rate, record["config"])
     if arguments.mesh is not None and "mesh" not in record["config"]:
@@ -83,8 +80,7 @@ def _resume(
         raise mistake("--mesh", got=got, expected=expected, remedy="Omit it.")
     asked = {"epochs": epochs, "learning_rate": rate, "mesh": arguments.mesh}
     asked = {name: value for name, value in asked.items() if value is not None}
-    settings = settings_at_hand(folder, record) | asked
-    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
+    listing, module, settings, config = recorded(folder, record, asked)
     if changed := changes(settings, plain(config)):
         remedy = "Begin a new run of it with --config."
         got = f"other settings than the run has ({', '.join(changed)})"

@@ -190,8 +190,8 @@ def _run(
     if arguments.json:
         names = ("config", "metrics", "kept")
         results = [{name: run[name] for name in names} for run in runs]
-        found = {"folder": folder, "best": folder / "best", "runs": results}
-        print(json.dumps(plain(found), ensure_ascii=False))
+        summary = {"folder": folder, "best": folder / "best", "runs": results}
+        print(json.dumps(plain(summary), ensure_ascii=False))
     else:
         print("\n".join(lines))
     return 0

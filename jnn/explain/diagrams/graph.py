@@ -49,7 +49,7 @@ def graph(parts: Parts, location: Location) -> Graph:
     return Graph(
         edges,
         {name: symbol for name, symbol in operations.items() if name in names},
-        {name: found for name, found in flow.inputs.items() if name in names},
+        {name: leaf for name, leaf in flow.inputs.items() if name in names},
     )
 
 
@@ -62,13 +62,13 @@ class _Flow:
         self._parts, self._location = parts, location
         self._nodes: dict[int, list[str]] = {}
         """The nodes that each value comes from."""
-        found: list[Edge] = []
+        edges: list[Edge] = []
         for at, operation in parts.operations:
             if at[: len(location)] == location:
-                found += self._edges(at, operation)
+                edges += self._edges(at, operation)
         for array in parts.outputs(location):
-            found += [(node, OUTPUT) for node in self._sources(array)]
-        self.edges = tuple(dict.fromkeys(found))
+            edges += [(node, OUTPUT) for node in self._sources(array)]
+        self.edges = tuple(dict.fromkeys(edges))
 
     def _edges(self, at: Location, operation: Operation) -> list[Edge]:
         arrays = [self._sources(array) for array in operation.inputs]

@@ -90,15 +90,15 @@ def _window(operation: Operation) -> tuple[int, ...]:
 
 def _function(kinds: list[str]) -> str:
     """The name of an activation function."""
-    found = set(kinds)
-    if {"exp", "div"} <= found and "reduce_sum" in found:
+    primitives = set(kinds)
+    if {"exp", "div"} <= primitives and "reduce_sum" in primitives:
         return "softmax"
-    if {"tanh", "integer_pow"} <= found:
+    if {"tanh", "integer_pow"} <= primitives:
         return "GELU"
-    if found == {"logistic", "mul"}:
+    if primitives == {"logistic", "mul"}:
         return "SiLU"
     named = [_FUNCTIONS[kind] for kind in kinds if kind in _FUNCTIONS]
-    return named[0] if len(named) == 1 and len(found) <= 5 else ""
+    return named[0] if len(named) == 1 and len(primitives) <= 5 else ""
 
 
 def _pooling(operations: Sequence[Operation], kinds: set[str]) -> str:

@@ -50,11 +50,11 @@ class Parts:
         """What a part makes: its tagged output, or what others read of it."""
         if not location:
             return list(self.trace.outputs)
-        own = self.own(location)
-        tagged = [array for one in own if one.tag == "output" for array in one.outputs]
+        operations = self.own(location)
+        tagged = [array for one in operations if one.tag == "output" for array in one.outputs]
         outside = lambda at: at[: len(location)] != location
-        made = (array for one in own for array in one.outputs)
-        return tagged or [array for array in made if any(map(outside, self._readers[array.id]))]
+        arrays = (array for one in operations for array in one.outputs)
+        return tagged or [array for array in arrays if any(map(outside, self._readers[array.id]))]
 
     def params(self, location: Location) -> dict[str, tuple[int, ...]]:
         """The shapes of the params that a part holds itself, by their names within it."""
@@ -81,13 +81,13 @@ class Parts:
         return owners
 
     def _from_params(self) -> dict[int, str]:
-        found = dict(self.trace.params)
+        path_of = dict(self.trace.params)
         constant = lambda array: array.id not in self.maker and array.id not in self.trace.inputs
         for _, operation in self.operations:
-            paths = [found[array.id] for array in operation.inputs if array.id in found]
-            if paths and all(array.id in found or constant(array) for array in operation.inputs):
-                found |= {array.id: paths[0] for array in operation.outputs}
-        return found
+            paths = [path_of[array.id] for array in operation.inputs if array.id in path_of]
+            if paths and all(array.id in path_of or constant(array) for array in operation.inputs):
+                path_of |= {array.id: paths[0] for array in operation.outputs}
+        return path_of
 
 
 def _calls(traced: Trace) -> list[Location]:

@@ -124,8 +124,8 @@ def _leaves(box: Box) -> list[Box] | None:
     names = [box.nodes[0].id, *(node.id for node in parts), box.nodes[-1].id]
     if list(box.edges) != list(itertools.pairwise(names)):
         return None
-    found = [_leaves(part) for part in parts]
-    return None if None in found else [leaf for leaves in found for leaf in leaves or ()]
+    chains = [_leaves(part) for part in parts]
+    return None if None in chains else [leaf for chain in chains for leaf in chain or ()]
 
 
 def _leaf(params: Any, path: str, name: str) -> np.ndarray | None:

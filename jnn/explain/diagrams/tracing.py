@@ -113,13 +113,13 @@ class _Tracer:
 
     def run(self, jaxpr: Any, inputs: Sequence[Array], scope: tuple[str, ...]) -> list[Array]:
         """Walk through a jaxpr in ``scope``; returns its outputs."""
-        known = dict(zip(jaxpr.invars, inputs, strict=True))
-        known |= {variable: self.new(variable) for variable in jaxpr.constvars}
-        read = lambda atom: self.new(atom) if isinstance(atom, core.Literal) else known[atom]
+        arrays = dict(zip(jaxpr.invars, inputs, strict=True))
+        arrays |= {variable: self.new(variable) for variable in jaxpr.constvars}
+        read = lambda atom: self.new(atom) if isinstance(atom, core.Literal) else arrays[atom]
         for equation in jaxpr.eqns:
             inner = (*scope, *filter(None, scope_of(equation).split("/")))
             outputs = self._equation(equation, [read(atom) for atom in equation.invars], inner)
-            known.update(zip(equation.outvars, outputs, strict=True))
+            arrays.update(zip(equation.outvars, outputs, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
     def _equation(self, equation: Any, inputs: list[Array], scope: tuple[str, ...]) -> list[Array]:

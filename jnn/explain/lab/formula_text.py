@@ -95,13 +95,13 @@ class _TooLong(Exception):  # noqa: N818, as it is no error
 
 def _uses(node: Node) -> dict[Node, int]:
     """How often each node is read on the way to one, the nearest ones first."""
-    found, waiting = {node: 1}, collections.deque([node])
+    counts, waiting = {node: 1}, collections.deque([node])
     while waiting:
         for other in waiting.popleft().inputs:
-            if other not in found:
+            if other not in counts:
                 waiting.append(other)
-            found[other] = found.get(other, 0) + 1
-    return found
+            counts[other] = counts.get(other, 0) + 1
+    return counts
 
 
 def _values(node: Node) -> list[str]:
@@ -115,23 +115,25 @@ class _Writer:
     def __init__(self, node: Node) -> None:
         self.lines: list[str] = []
         self.letters: dict[tuple[str, str], str] = {}
-        self.known: dict[Node, tuple[str, int]] = {}
+        self.texts: dict[Node, tuple[str, int]] = {}
         self.uses = _uses(node)
         self.depth = 0
 
     def text(self, node: Node, binding: int) -> str:
         """A node, in parentheses where it binds less than what is around it."""
-        if node not in self.known:
+        if node not in self.texts:
             self.depth += 1
-            if self.depth > DEEPEST or len(self.known) > MOST_NODES:
+            if self.depth > DEEPEST or len(self.texts) > MOST_NODES:
                 raise _TooLong
-            text, own = self._new(node)
+            text, strength = self._new(node)
             self.depth -= 1
             is_often = self.uses[node] > 1 and len(text) > 12 and node.operation != "number"
             named = len(text) > LONGEST_LINE or is_often
-            self.known[node] = (self._line(text), TIGHTEST) if named and self.depth else (text, own)
-        text, own = self.known[node]
-        return f"({text})" if own < binding else text
+            self.texts[node] = (
+                (self._line(text), TIGHTEST) if named and self.depth else (text, strength)
+            )
+        text, strength = self.texts[node]
+        return f"({text})" if strength < binding else text
 
     def _line(self, text: str) -> str:
         if len(self.lines) == MOST_LINES:

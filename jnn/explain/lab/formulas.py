@@ -21,26 +21,26 @@ from jnn.explain.lab.formula_text import Formula, Node, written
 
 
 def formulas(
-    closed: Any, known: Mapping[int, str], inputs: Sequence[tuple[str, str]]
+    closed: Any, paths: Mapping[int, str], inputs: Sequence[tuple[str, str]]
 ) -> tuple[list[Formula], dict[str, Formula]]:
     """Formulas of the outputs of a closed jaxpr, and of the captured values by their paths.
 
-    ``known`` has the path of each captured variable by its id, ``inputs`` the kind and the path of
+    ``paths`` has the path of each captured variable by its id, ``inputs`` the kind and the path of
     each input.
     """
-    tracer = _Tracer(known)
+    tracer = _Tracer(paths)
     leaves = [tracer.node(kind, detail=path) for kind, path in inputs]
     outputs = tracer.run(closed.jaxpr, leaves, closed.consts)
-    of_values = {path: written(node) for path, node in tracer.made.items()}
+    of_values = {path: written(node) for path, node in tracer.captured.items()}
     return [written(node) for node in outputs], of_values
 
 
 class _Tracer:
     """The nodes of a jaxpr; captured variables are leaves for all that follows."""
 
-    def __init__(self, known: Mapping[int, str]) -> None:
-        self.known = known
-        self.made: dict[str, Node] = {}
+    def __init__(self, paths: Mapping[int, str]) -> None:
+        self.paths = paths
+        self.captured: dict[str, Node] = {}
         self._nodes: dict[Any, Node] = {}
 
     def node(
@@ -74,10 +74,10 @@ class _Tracer:
         return self.node("number", detail=np.asarray(constant).item())
 
     def _captured(self, variable: Any, node: Node) -> Node:
-        path = self.known.get(id(variable))
+        path = self.paths.get(id(variable))
         if path is None:
             return node
-        self.made.setdefault(path, node)
+        self.captured.setdefault(path, node)
         return self.node("value", detail=path)
 
     def _equation(self, equation: Any, inputs: list[Node]) -> list[Node]:

@@ -35,7 +35,7 @@ class Examples(NamedTuple):
     """Inputs of a model, and the part of the data that they are from, "" for none."""
 
     part: str
-    found: Sequence[Example]
+    inputs: Sequence[Example]
 
 
 NONE = Examples("", ())
@@ -59,11 +59,11 @@ def find_examples(
         texts = list(_texts(test, classes, tokenizer))
         return Examples("test", texts) if texts else NONE
     if kind in ("arrays", "pair"):
-        found = _of_batch(example, batch or {}, classes)
-        return Examples("training", found) if found else NONE
+        examples = _of_batch(example, batch or {}, classes)
+        return Examples("training", examples) if examples else NONE
     for part, arrays in (("test", test), ("training", batch)):
-        if found := list(_of_arrays(example, preparation, classes, arrays, part)):
-            return Examples(part, found)
+        if examples := list(_of_arrays(example, preparation, classes, arrays, part)):
+            return Examples(part, examples)
     windows = list(_windows(example, preparation, data)) if kind == "series" else []
     return Examples("data", windows) if windows else NONE
 
@@ -71,10 +71,10 @@ def find_examples(
 def columns_in(data: Any, count: int) -> Sequence[str]:
     """The names of so many columns, where the data has them."""
     for name in ("columns", "feature_names", "features", "names"):
-        for found in _named(name, data):
-            is_list = isinstance(found, list | tuple) and len(found) == count
-            if is_list and all(isinstance(column, str) for column in found):
-                return found
+        for names in _named(name, data):
+            is_list = isinstance(names, list | tuple) and len(names) == count
+            if is_list and all(isinstance(column, str) for column in names):
+                return names
     return ()
 
 
@@ -216,13 +216,13 @@ def _of_batch(example: Any, batch: Any, classes: Sequence[str]) -> list[Example]
     numbers = [array for array in rest.values() if array.ndim == 1 and array.dtype.kind in "iuf"]
     labels = numbers[0] if len(numbers) == 1 else _labels(rest)
     if is_named:
-        found = {name: arrays[name] for name in names}
+        x = {name: arrays[name] for name in names}
     else:
         leaves, structure = jax.tree.flatten(example)
         pairs = zip(names, leaves, strict=True)
-        found = structure.unflatten(_cut(arrays[name], jnp.shape(leaf)) for name, leaf in pairs)
-    rows = min(MOST, *(len(array) for array in jax.tree.leaves(found)))
-    row = lambda i: jax.tree.map(lambda array: array[i], found)
+        x = structure.unflatten(_cut(arrays[name], jnp.shape(leaf)) for name, leaf in pairs)
+    rows = min(MOST, *(len(array) for array in jax.tree.leaves(x)))
+    row = lambda i: jax.tree.map(lambda array: array[i], x)
     truth = lambda i: "" if labels is None else _truth(labels[i], classes)
     return [Example(row(i), truth(i)) for i in range(rows)]
 

@@ -163,7 +163,7 @@ def _input(subject: Subject) -> dict[str, Any]:
         leaves.append({**leaves[0], "path": "mask", "dtype": "bool"})
     pixels = bool(preparation and preparation.pixels and kind == "picture")
     scaling = preparation.scaling if preparation else None
-    examples = subject.examples.found or [blank(subject)]
+    examples = subject.examples.inputs or [blank(subject)]
     return {
         "kind": kind,
         "leaves": leaves,

@@ -66,10 +66,12 @@ def values_of(
         values = {path: a for path, a, new in zip(paths, arrays, first, strict=True) if new}
         return {_ANSWER + path_name(path): leaf for path, leaf in outputs} | values
 
-    found = describe(shapes, (example, mask))
+    described = describe(shapes, (example, mask))
     is_answer = lambda value: value.path.startswith(_ANSWER)
-    answers = [value._replace(path=value.path[1:]) for value in found if is_answer(value)]
-    values = [value._replace(scans=scans[value.path]) for value in found if not is_answer(value)]
+    answers = [value._replace(path=value.path[1:]) for value in described if is_answer(value)]
+    values = [
+        value._replace(scans=scans[value.path]) for value in described if not is_answer(value)
+    ]
     return tuple(answers), tuple(values)
 
 
@@ -94,8 +96,8 @@ def program(model: Model, params: Any, state: Any, example: Any, mask: Any = Non
     chosen = _chosen(model, values)
     source = javascript(chosen, params, state, example, mask, factors)
     told = formulas_of(model, params, state, example, mask)
-    made = [told[1].get(value.path) for value in values]
-    return Program(source, answers, values, tuple(sorted(factors)), (*told[0], *made))
+    of_values = [told[1].get(value.path) for value in values]
+    return Program(source, answers, values, tuple(sorted(factors)), (*told[0], *of_values))
 
 
 def formulas_of(
@@ -106,9 +108,9 @@ def formulas_of(
     arguments = (params, state, example, mask)
     closed, (answer, _) = jax.make_jaxpr(run, return_shape=True)(*arguments, {})
     answers = len(jax.tree.leaves(answer))
-    known: dict[int, str] = {}
+    path_of: dict[int, str] = {}
     for path, atom in zip(paths, closed.jaxpr.outvars[answers:], strict=True):
-        known.setdefault(_origin(atom, closed.jaxpr)[-1], path)
+        path_of.setdefault(_origin(atom, closed.jaxpr)[-1], path)
     inputs = [
         (kind, path_name(path) or name)
         for kind, name, tree in (
@@ -119,7 +121,7 @@ def formulas_of(
         )
         for path, _ in jax.tree.leaves_with_path(tree)
     ]
-    outputs, values = formulas(closed, known, inputs)
+    outputs, values = formulas(closed, path_of, inputs)
     return outputs[:answers], values
 
 
@@ -157,8 +159,8 @@ def gradients(
             remaining = iter(floats)
             pairs = zip(leaves, is_float, strict=True)
             x = structure.unflatten([next(remaining) if f else leaf for leaf, f in pairs])
-            answer, found = chosen(params, state, x, mask, factors, added)
-            outputs = zip(weights, [*jax.tree.leaves(answer), *found], strict=True)
+            answer, arrays = chosen(params, state, x, mask, factors, added)
+            outputs = zip(weights, [*jax.tree.leaves(answer), *arrays], strict=True)
             is_number = lambda output: jnp.issubdtype(output.dtype, jnp.floating)
             return sum(jnp.sum(weight * y) for weight, y in outputs if is_number(y))
 
@@ -185,8 +187,8 @@ def _chosen(model: Model, values: tuple[Value, ...]):
 
     def chosen(params, state, x, mask, factors, added=None):
         answer, arrays = run(params, state, x, mask, factors, added)
-        found = dict(zip(paths, arrays, strict=True))
-        return answer, [found[path] for path in kept]
+        by_path = dict(zip(paths, arrays, strict=True))
+        return answer, [by_path[path] for path in kept]
 
     return chosen
 
@@ -198,18 +200,19 @@ def _listed(model: Model, values: Sequence[Value] = ()):
     filled when the function is traced.
     """
     paths: list[str] = []
-    known = {value.path: value for value in values}
+    by_path = {value.path: value for value in values}
 
     def run(params, state, x, mask, factors, added=None):
         added = added or {}
         changes = {
-            path: _changed(known[path], factor, added.get(path)) for path, factor in factors.items()
+            path: _changed(by_path[path], factor, added.get(path))
+            for path, factor in factors.items()
         }
         predict = lambda params, state, x: model.apply(params, state, x, mask=mask)[0]
         changed = intervene(predict, changes) if changes else predict
-        answer, found = capture(changed)(params, state, x)
-        paths[:] = found
-        return answer, list(found.values())
+        answer, captured = capture(changed)(params, state, x)
+        paths[:] = captured
+        return answer, list(captured.values())
 
     return run, paths
 
@@ -240,24 +243,24 @@ class _InScans(at_iteration):
     def within(self, iteration: jax.Array) -> Any:
         change, arrays, scans = self.change
         element = lambda x: jax.lax.dynamic_index_in_dim(x, iteration, keepdims=False)
-        own = [element(x) if x.shape[0] > 1 else x[0] for x in arrays]
-        return in_scans(change, own, scans - 1)
+        elements = [element(x) if x.shape[0] > 1 else x[0] for x in arrays]
+        return in_scans(change, elements, scans - 1)
 
 
 def _origin(atom: Any, jaxpr: Any) -> tuple[int, ...]:
     """What identifies a value whatever names it has: the scans around it, and where it is made."""
     if not isinstance(atom, core.Var):
         return (id(atom),)
-    made = next((equation for equation in jaxpr.eqns if atom in equation.outvars), None)
-    if made is None:
+    maker = next((equation for equation in jaxpr.eqns if atom in equation.outvars), None)
+    if maker is None:
         return (id(atom),)
-    if made.primitive.name == "name":
-        return _origin(made.invars[0], jaxpr)
-    place = made.outvars.index(atom)
-    if made.primitive.name in REMATS:
-        body = callee(made)[0]
+    if maker.primitive.name == "name":
+        return _origin(maker.invars[0], jaxpr)
+    place = maker.outvars.index(atom)
+    if maker.primitive.name in REMATS:
+        body = callee(maker)[0]
         return _origin(body.outvars[place], body)
-    if made.primitive.name == "scan" and place >= scan_counts(made.params)[1]:
-        body = made.params["jaxpr"].jaxpr
-        return (id(made), *_origin(body.outvars[place], body))
+    if maker.primitive.name == "scan" and place >= scan_counts(maker.params)[1]:
+        body = maker.params["jaxpr"].jaxpr
+        return (id(maker), *_origin(body.outvars[place], body))
     return (id(atom),)

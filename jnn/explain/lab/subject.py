@@ -78,8 +78,8 @@ def prepared(subject: Subject) -> Subject:
     if kind_of(example, subject.tokenizer) == "text":
         length = min(LONGEST, example.shape[0])
         return subject._replace(example=jax.ShapeDtypeStruct((length,), jnp.int32))
-    if kind_of(example, subject.tokenizer) in ("arrays", "pair") and subject.examples.found:
-        x = subject.examples.found[0].x
+    if kind_of(example, subject.tokenizer) in ("arrays", "pair") and subject.examples.inputs:
+        x = subject.examples.inputs[0].x
         like = lambda a: jax.ShapeDtypeStruct(np.shape(a), jax.dtypes.canonicalize_dtype(a.dtype))
         return subject._replace(example=jax.tree.map(like, x))
     return subject
@@ -111,9 +111,9 @@ def _with_boxes(subject: Subject) -> Subject:
     stride = example.shape[-3] // output["heat"].shape[-3]
 
     def boxes(_, maps):
-        found = center_points.decode(maps, stride=stride, candidates=DETECTIONS)
-        score = jnp.maximum(found.scores, 0)
-        return {"label": found.labels, "score": score, "box": found.boxes}
+        detections = center_points.decode(maps, stride=stride, candidates=DETECTIONS)
+        score = jnp.maximum(detections.scores, 0)
+        return {"label": detections.labels, "score": score, "box": detections.boxes}
 
     return subject._replace(view=boxes)
 

@@ -70,7 +70,7 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     lengths = _lengths(example)
     cut = {name: n for name, n in lengths.items() if _is_cut(shapes, longer[name])}
     only = {name: n for name, n in lengths.items() if not longer[name]}  # that the model takes
-    found = []
+    described = []
     for path, shape in shapes.items():
         in_batch = batched.get(path)
         stacks = _place_of_batch(shape.shape, in_batch.shape if in_batch else ())
@@ -83,8 +83,8 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
                 follows[sizes.index(length)] = name
         axes = _axes(shape.shape, stacks, [name is not None for name in follows])
         names = tuple(name or "" for name in follows)
-        found.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))
-    return found
+        described.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))
+    return described
 
 
 def _traced(capture: Callable[[Any], Values], example: Any) -> Values:
@@ -146,8 +146,8 @@ def _name(path: Any) -> str:
 
 def _in_other_lengths(capture: Callable[[Any], Values], example: Any, name: str) -> Values:
     """The values for an input of which one array is longer, or shorter where that is too long."""
-    found = _traced(capture, _longer(example, name, LONGER))
-    return found or _traced(capture, _longer(example, name, -1))
+    values = _traced(capture, _longer(example, name, LONGER))
+    return values or _traced(capture, _longer(example, name, -1))
 
 
 def _longer(example: Any, name: str, more: int) -> Any:
@@ -187,27 +187,27 @@ def _place_of_batch(shape: tuple[int, ...], batched: tuple[int, ...]) -> int:
 
 def _axes(shape: tuple[int, ...], stacks: int, is_time: list[bool]) -> tuple[str, ...]:
     front = ["time" if is_time[axis] else "stack" for axis in range(stacks)]
-    own = list(range(stacks, len(shape)))
-    times = [axis for axis in own if is_time[axis]]
-    if len(own) == 3 and not times:
+    rest = list(range(stacks, len(shape)))
+    times = [axis for axis in rest if is_time[axis]]
+    if len(rest) == 3 and not times:
         return (*front, "row", "column", "unit")
-    names = dict.fromkeys(own, "axis")
-    if own and not is_time[own[-1]]:
-        names[own[-1]] = "unit"
-    if len(times) == 2 and times == own[-2:]:
+    names = dict.fromkeys(rest, "axis")
+    if rest and not is_time[rest[-1]]:
+        names[rest[-1]] = "unit"
+    if len(times) == 2 and times == rest[-2:]:
         names |= {times[0]: "query", times[1]: "key"}
-        names |= dict.fromkeys(own[-3:-2], "head")
+        names |= dict.fromkeys(rest[-3:-2], "head")
     elif times:
         names[times[0]] = "time"
-        if len(own) == 3 and times == own[:1]:
-            names[own[1]] = "head"
-    others = [axis for axis in own if names[axis] == "axis"]
+        if len(rest) == 3 and times == rest[:1]:
+            names[rest[1]] = "head"
+    others = [axis for axis in rest if names[axis] == "axis"]
     names |= {axis: f"axis{i}" for i, axis in enumerate(others[1:], 2)}
-    return (*front, *(names[axis] for axis in own))
+    return (*front, *(names[axis] for axis in rest))
 
 
 def _kind(axes: tuple[str, ...]) -> str:
-    own = tuple(axis for axis in axes if axis != "stack")
+    rest = tuple(axis for axis in axes if axis != "stack")
     kinds = {
         (): "number",
         ("unit",): "vector",
@@ -219,4 +219,4 @@ def _kind(axes: tuple[str, ...]) -> str:
         ("head", "query", "key"): "attention",
         ("query", "key"): "attention",
     }
-    return kinds.get(own, "grid")
+    return kinds.get(rest, "grid")

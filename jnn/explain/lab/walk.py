@@ -29,8 +29,8 @@ def walk(
     model; the lane is -1 where an edge leads to the next row.
     """
     box = structure(model, example, (params, state))
-    shown = _placed(box, paths)
-    box = _with_values(box._replace(values=("", *box.values)), shown)
+    paths_of = _placed(box, paths)
+    box = _with_values(box._replace(values=("", *box.values)), paths_of)
     box = unnested(without_shortcuts(box, _has_values), _is_framed)
     return _part(box, is_whole=True)
 
@@ -41,12 +41,16 @@ def _placed(box: Box, paths: Sequence[str]) -> dict[str, list[str]]:
     A value that the structure does not have, as of a branch that it does not follow, is with those
     whose paths begin like its own.
     """
-    known = [path for part in _parts(box) for path in part.values]
-    found: dict[str, list[str]] = {}
+    candidates = [path for part in _parts(box) for path in part.values]
+    paths_of: dict[str, list[str]] = {}
     for path in paths:
-        near = path if path in known else max(known, key=lambda x: _common(path, x), default="")
-        found.setdefault(near, []).append(path)
-    return found
+        near = (
+            path
+            if path in candidates
+            else max(candidates, key=lambda x: _common(path, x), default="")
+        )
+        paths_of.setdefault(near, []).append(path)
+    return paths_of
 
 
 def _parts(box: Box) -> list[Box]:
@@ -59,10 +63,10 @@ def _common(a: str, b: str) -> int:
     return next((i for i, (x, y) in enumerate(pairs) if x != y), len(pairs))
 
 
-def _with_values(box: Box, shown: dict[str, list[str]]) -> Box:
+def _with_values(box: Box, paths_of: dict[str, list[str]]) -> Box:
     """The box with shown values alone."""
-    values = [path for known in box.values for path in shown.get(known, ())]
-    nodes = tuple(_with_values(node, shown) for node in box.nodes)
+    values = [path for value in box.values for path in paths_of.get(value, ())]
+    nodes = tuple(_with_values(node, paths_of) for node in box.nodes)
     return box._replace(values=tuple(values), nodes=nodes)
 
 
@@ -85,10 +89,10 @@ def _part(box: Box, *, is_whole: bool = False) -> dict[str, Any]:
         return inner | {"id": box.id, "name": f"{_name(box)}/{inner['name']}"}
     ranks = ranks_of([node.id for node in box.nodes], box.edges) if box.nodes else []
     rank_of = {name: i for i, rank in enumerate(ranks) for name in rank}
-    shown = {
+    drawn = {
         node.id: node for node in box.nodes if node.role != "output" and _is_drawn(node, is_whole)
     }
-    rows = [[_part(shown[name]) for name in rank if name in shown] for rank in ranks]
+    rows = [[_part(drawn[name]) for name in rank if name in drawn] for rank in ranks]
     spans = [(rank_of[a], rank_of[b]) for a, b in box.edges]
     long = [i for i, (a, b) in enumerate(spans) if b - a > 1]
     lanes = dict(zip(long, lanes_of([spans[i] for i in long]), strict=True))

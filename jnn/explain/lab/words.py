@@ -40,12 +40,12 @@ def term_of(path: str) -> str:
     >>> term_of("stage0/conv1/output"), term_of("layer0/forget_gate"), term_of("a/b")
     ('convolution', 'gate', '')
     """
-    known = terms()
+    glossary = terms()
     for part in reversed(path.split("/")):
         words = re.sub(r"[\d#]+", " ", part.replace("_", " ")).strip()
         for name in (words, *words.split()[-1:]):
             term = NAMES.get(name, name)
-            if term in known and name != "output":
+            if term in glossary and name != "output":
                 return term
     return ""
 
@@ -53,9 +53,9 @@ def term_of(path: str) -> str:
 def explained(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """``terms`` by path, and the ``definitions`` and formulas of these terms."""
     by_path = {path: term for path in paths if (term := term_of(path))}
-    known = terms()
+    glossary = terms()
     definitions = {
-        term: {"definition": known[term].definition, "formula": known[term].formula}
+        term: {"definition": glossary[term].definition, "formula": glossary[term].formula}
         for term in sorted(set(by_path.values()))
     }
     return {"terms": by_path, "definitions": definitions}

@@ -69,9 +69,9 @@ def streamed(subject: Subject, compiled: Program) -> Streamed:
         factors = {path: jax.ShapeDtypeStruct(shapes[path], jnp.float32) for path in changes}
 
         def step(params, state, carry, x_t, factors):
-            made = [changes[path](factor) for path, factor in factors.items()]
-            own = {path: change for of_path in made for path, change in of_path.items()}
-            changed = intervene(model.step, own) if own else model.step
+            of_paths = [changes[path](factor) for path, factor in factors.items()]
+            by_path = {path: change for of_path in of_paths for path, change in of_path.items()}
+            changed = intervene(model.step, by_path) if by_path else model.step
             return changed(params, state, carry, x_t)
 
         source = modules(
@@ -101,11 +101,11 @@ def changes_of_step(
         return y, list(values.values())
 
     _, arrays, origins = traced(listed, *args)
-    made = zip(paths, arrays, origins, strict=True)
-    places = {path: (array.shape, len(origin) - 1) for path, array, origin in made}
-    known = {value.path: value for value in compiled.values}
-    found = {path: _changes_of_value(known[path], places) for path in compiled.scaled}
-    return {path: changes for path, changes in found.items() if changes is not None}
+    captured = zip(paths, arrays, origins, strict=True)
+    places = {path: (array.shape, len(origin) - 1) for path, array, origin in captured}
+    value_of = {value.path: value for value in compiled.values}
+    changes = {path: _changes_of_value(value_of[path], places) for path in compiled.scaled}
+    return {path: change for path, change in changes.items() if change is not None}
 
 
 def _changes_of_value(value: Value, places: Mapping[str, tuple[tuple[int, ...], int]]) -> Any:
@@ -116,15 +116,15 @@ def _changes_of_value(value: Value, places: Mapping[str, tuple[tuple[int, ...], 
     sizes, stacks, path = sizes_of_factors(value), len(value.stacks), value.path
     copies = math.prod(value.stacks)
     names = [path, *(f"{path}#{i}" for i in range(2, copies + 1))]
-    for own in _without_time(value, sizes):
-        if copies > 1 and all(_fits(own[stacks:], places, name) for name in names):
-            each = own[stacks:]
+    for shape in _without_time(value, sizes):
+        if copies > 1 and all(_fits(shape[stacks:], places, name) for name in names):
+            copy_shape = shape[stacks:]
             return lambda factor: {
-                name: _times(part.reshape(each), 0)
+                name: _times(part.reshape(copy_shape), 0)
                 for name, part in zip(names, factor.reshape(copies, -1), strict=True)
             }
-        if _fits(own, places, path):
-            return lambda factor: {path: _times(factor.reshape(own), places[path][1])}
+        if _fits(shape, places, path):
+            return lambda factor: {path: _times(factor.reshape(shape), places[path][1])}
     return None
 
 

@@ -288,11 +288,11 @@ def _reproduction(folder: Path, summary: Mapping[str, Any]) -> str:
     }
     facts = {name: str(value) for name, value in facts.items() if value is not None}
     command = _command(folder, summary)
-    shown = without_folders_of_words(command)
-    body = html.preformatted(shown, "command") if command else ""
+    shortened = without_folders_of_words(command)
+    body = html.preformatted(shortened, "command") if command else ""
     body += html.table("Seed, device, data and versions", facts) if facts else ""
     text = "The same command with the same versions, data and device gives the same numbers."
-    if shown != command:
+    if shortened != command:
         text += " Absolute paths are shortened to their last names."
     return html.section("reproduce", "How to reproduce it", text, body)
 
@@ -316,11 +316,11 @@ def without_folders_of_words(command: str) -> str:
         words = shlex.split(command)
     except ValueError:  # a quotation mark without its other
         return without_folders(command)
-    shown = []
+    shortened = []
     for word in words:
         name, equals, value = word.rpartition("=")
-        shown.append(f"{name}{equals}{without_folders(value)}")
-    return shlex.join(shown) if shown != words else command
+        shortened.append(f"{name}{equals}{without_folders(value)}")
+    return shlex.join(shortened) if shortened != words else command
 
 
 def _data(data: Any) -> dict[str, str]:

@@ -35,14 +35,14 @@ def lessons() -> str:
     return _TERM.sub(_button, texts) + "\n".join(map(_definition, terms))
 
 
-def _button(found: re.Match[str]) -> str:
-    name = anchor(find(found[1]).name)
-    return f'<button type="button" class="term" popovertarget="term-{name}">{found[2]}</button>'
+def _button(match: re.Match[str]) -> str:
+    name = anchor(find(match[1]).name)
+    return f'<button type="button" class="term" popovertarget="term-{name}">{match[2]}</button>'
 
 
 def _definition(term: Term) -> str:
     formula = f'<p class="formula">{escape(term.formula)}</p>' if term.formula else ""
     text = f"<p><b>{escape(term.name)}</b>: {escape(term.definition)}</p>"
     place = escape(term.shown.replace("#", ": "))
-    shown = f'<p class="hint">Shown in {place}</p>' if place else ""
-    return f'<div popover id="term-{anchor(term.name)}">{text}{formula}{shown}</div>'
+    hint = f'<p class="hint">Shown in {place}</p>' if place else ""
+    return f'<div popover id="term-{anchor(term.name)}">{text}{formula}{hint}</div>'

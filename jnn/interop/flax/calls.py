@@ -89,9 +89,9 @@ def _cut(leaf: Any, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return leaf.shape[: leaf.ndim - rank], leaf.shape[leaf.ndim - rank :]
 
 
-def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: str) -> None:
+def check_collections(variables: Mapping[str, Any], allowed: tuple[str, ...], caller: str) -> None:
     """Refuse variables of kinds that are neither params nor state."""
-    if others := sorted(set(found) - set(known)):
+    if others := sorted(set(variables) - set(allowed)):
         raise mistake(
             caller,
             got=f"variables of the kind {', '.join(others)}",
@@ -100,7 +100,7 @@ def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: 
         )
 
 
-def check_mask(mask: Any, caller: str) -> None:
+def refuse_mask(caller: str, mask: Any) -> None:
     """Refuse a mask."""
     if mask is not None:
         raise mistake(

@@ -15,9 +15,9 @@ from jnn.interop.flax.calls import (
     BATCH_STATS,
     call_of,
     check_collections,
-    check_mask,
     leading_axes_of,
     one_leading_axis,
+    refuse_mask,
     zeros,
 )
 from jnn.model import Model, Params, State, child_key
@@ -67,7 +67,7 @@ def from_linen(
         return variables.get("params", {}), variables.get(BATCH_STATS, {})
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_mask(mask, "from_linen")
+        refuse_mask("from_linen", mask)
         variables = {"params": params} | ({BATCH_STATS: state} if state else {})
         with _in_words():
             y, new = module.apply(
@@ -150,12 +150,12 @@ def from_nnx(
     template = parts(like)[1:]
 
     def init(key, x):
-        made = module if is_made else module(nnx.Rngs(key))
-        _, params, state, _ = parts(made)
+        built = module if is_made else module(nnx.Rngs(key))
+        _, params, state, _ = parts(built)
         return _as_dict(params), _as_dict(state)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_mask(mask, "from_nnx")
+        refuse_mask("from_nnx", mask)
         if train and template[2] and key is None:
             raise mistake("from_nnx", got="train=True without a key", expected="a key to draw from")
         graph = nnx.graphdef(like)

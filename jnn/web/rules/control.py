@@ -34,11 +34,11 @@ def _copied(emitter, values):
 
 def _overwrite(emitter, carry, new):
     """Put new values where the old ones are, none before all are read."""
-    own = {view.buffer for view in carry}
+    buffers = {view.buffer for view in carry}
     pairs = [(view, value) for view, value in zip(carry, new, strict=True) if value != view]
     ready = [
         value
-        if isinstance(value, View) and value.buffer not in own
+        if isinstance(value, View) and value.buffer not in buffers
         else _copied(emitter, [value])[0]
         for _, value in pairs
     ]

@@ -59,7 +59,7 @@ def click(window, script):
 def test_the_answer_is_that_of_the_model_and_follows_a_changed_channel(visit):
     window, subject = visit("classifier", "at=conv/output:2:1:1"), classifier()
     predict = lambda x: jax.nn.softmax(subject.model.apply(subject.params, subject.state, x)[0])
-    expected = np.asarray(jax.jit(predict)(subject.examples.found[0].x))
+    expected = np.asarray(jax.jit(predict)(subject.examples.inputs[0].x))
     shown = (
         "return [...document.querySelectorAll('#answer .number')].map((n) => Number(n.textContent))"
     )

@@ -52,7 +52,7 @@ def test_columns_are_scaled_whether_they_are_raw_or_not():
     of_batch = find_examples(shape(3), preparation, batch={"features": scaled})
     assert (of_test.part, of_batch.part) == ("test", "training")
     for examples in (of_test, of_batch):
-        np.testing.assert_allclose(examples.found[0].x, scaled[0], atol=1e-4)
+        np.testing.assert_allclose(examples.inputs[0].x, scaled[0], atol=1e-4)
 
 
 def test_windows_of_a_long_series_and_sequences_that_are_cut():
@@ -62,7 +62,7 @@ def test_windows_of_a_long_series_and_sequences_that_are_cut():
     assert all((long[i:] == example.x[0]).any() for i, example in enumerate(found))
     assert {example.x.shape for example in found} == {(24, 2)}
     batch = {"inputs": RNG.normal(size=(4, 30, 2)).astype(FLOAT)}
-    assert find_examples(shape(24, 2), batch=batch).found[0].x.shape == (24, 2)
+    assert find_examples(shape(24, 2), batch=batch).inputs[0].x.shape == (24, 2)
 
 
 def test_texts_of_a_list_with_their_classes_and_pieces_of_a_long_one():
@@ -70,12 +70,12 @@ def test_texts_of_a_list_with_their_classes_and_pieces_of_a_long_one():
     test = LabelledTexts(("a b", "b c"), np.array([1, 0], np.int32))
     preparation = Preparation(example, tokenizer=tokenizer, classes=("no", "yes"))
     nested = {"splits": {"test": test}}
-    found = find_examples(example, preparation, tokenizer, nested).found
+    found = find_examples(example, preparation, tokenizer, nested).inputs
     assert [(example.x, example.truth) for example in found] == [("b c", "no"), ("a b", "yes")]
     corpus = Corpus({"train": "", "test": "abc " * 100}, tokenizer)
-    pieces = find_examples(example, None, tokenizer, corpus).found
+    pieces = find_examples(example, None, tokenizer, corpus).inputs
     tokens = {"test": tokenizer.encode("abc " * 100)}
-    of_tokens = find_examples(example, None, tokenizer, tokens).found
+    of_tokens = find_examples(example, None, tokenizer, tokens).inputs
     assert [piece.x for piece in of_tokens] == [piece.x for piece in pieces]
     assert len(pieces) == MOST
     assert all(piece.x in "abc " * 100 for piece in pieces)
@@ -91,7 +91,7 @@ def test_several_arrays_are_taken_by_their_names_and_else_nothing():
     assert find_examples(example, batch={"user": batch["user"]}).part == ""
     of_bytes = {**batch, "user": np.zeros((4, 5), np.uint8)}  # of which the model takes floats
     assert find_examples(example, batch=of_bytes).part == ""
-    assert find_examples(shape(7), data=splits(features=np.zeros((3, 5), FLOAT))).found == ()
+    assert find_examples(shape(7), data=splits(features=np.zeros((3, 5), FLOAT))).inputs == ()
 
 
 def test_several_arrays_without_names_are_taken_by_their_shapes():
@@ -102,14 +102,14 @@ def test_several_arrays_without_names_are_taken_by_their_shapes():
     np.testing.assert_array_equal([one.x[0] for one in found], batch["user"])
     np.testing.assert_array_equal([one.x[1] for one in found], batch["item"])
     assert [one.truth for one in found] == ["0", "1", "2", "3"]
-    assert find_examples((shape(5), shape(5), shape(5)), batch=batch).found == ()
+    assert find_examples((shape(5), shape(5), shape(5)), batch=batch).inputs == ()
 
 
 def test_the_labels_of_a_list_of_texts_are_its_numbers():
     test = {"text": ["a b", "b c"], "label": np.array([1, 0], np.int32)}
     tokenizer, example = character_tokenizer("abc "), shape(9, dtype=np.int32)
     preparation = Preparation(example, tokenizer=tokenizer, classes=("no", "yes"))
-    found = find_examples(example, preparation, tokenizer, {"test": test}).found
+    found = find_examples(example, preparation, tokenizer, {"test": test}).inputs
     assert [(one.x, one.truth) for one in found] == [("b c", "no"), ("a b", "yes")]
 
 

@@ -39,7 +39,7 @@ def expected(subject):
 
 def test_the_page_computes_the_answer_and_every_value(subject, lab, expected):
     (logits,), values = lab.run()
-    y, captured = expected(subject.params, subject.examples.found[0].x)
+    y, captured = expected(subject.params, subject.examples.inputs[0].x)
     near(logits, y)
     assert {"conv/output", "relu/output", "out/output"} <= set(values)
     for path, value in values.items():
@@ -56,10 +56,10 @@ def test_a_factor_scales_a_channel_and_all_behind_it(subject, lab):
     half = lambda conv: conv * jnp.array([1, 1, 0.5, 1])
     predict = lambda x: subject.model.apply(subject.params, subject.state, x)[0]
     changed = jnn.intervene(predict, {"conv/output": half})
-    y, captured = jax.jit(jnn.capture(changed))(subject.examples.found[0].x)
+    y, captured = jax.jit(jnn.capture(changed))(subject.examples.inputs[0].x)
     near(logits, y)
     near(values["relu/output"], captured["relu/output"])
-    near(lab.run()[0][0], predict(subject.examples.found[0].x))
+    near(lab.run()[0][0], predict(subject.examples.inputs[0].x))
 
 
 @pytest.mark.sampled(2)
@@ -109,12 +109,12 @@ def test_the_gradient_of_any_number_to_the_input(subject, lab):
     found = lab.value(f"MODEL.gradient({x}, {value}, {4 * (6 * 2 + 3) + 1}).map((a) => [...a])")
     predict = jnn.capture(lambda x: subject.model.apply(subject.params, subject.state, x)[0])
     number = lambda x: predict(x)[1]["conv/output"][2, 3, 1]
-    expected = jax.jit(jax.grad(number))(subject.examples.found[0].x)
+    expected = jax.jit(jax.grad(number))(subject.examples.inputs[0].x)
     assert np.abs(expected).max() > 0
     near(np.reshape(found[0], (6, 6, 1)), expected)
     logit = lab.value(f"MODEL.gradient({x}, LAB.answers[0], 2).map((a) => [...a])")
     score = lambda x: subject.model.apply(subject.params, subject.state, x)[0][2]
-    near(np.reshape(logit[0], (6, 6, 1)), jax.jit(jax.grad(score))(subject.examples.found[0].x))
+    near(np.reshape(logit[0], (6, 6, 1)), jax.jit(jax.grad(score))(subject.examples.inputs[0].x))
 
 
 def test_a_moment_has_other_params(subject, lab, expected):
@@ -122,7 +122,7 @@ def test_a_moment_has_other_params(subject, lab, expected):
     (logits,), _ = lab.run()
     lab.context.eval("MODEL.at(-1)")
     half = lambda leaf: (leaf / 2).astype(np.float16).astype(np.float32)
-    near(logits, expected(jax.tree.map(half, subject.params), subject.examples.found[0].x)[0])
+    near(logits, expected(jax.tree.map(half, subject.params), subject.examples.inputs[0].x)[0])
 
 
 def test_texts_of_the_data_cannot_become_code(subject):

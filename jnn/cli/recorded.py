@@ -1,0 +1,42 @@
+"""The experiment of a run, and its settings, from the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from jnn.cli.experiments import Listing, find, load
+from jnn.cli.options import config_from
+from jnn.runs.folders import settings_at_hand
+
+
+class Recorded(NamedTuple):
+    """What ``config.json`` says of a run."""
+
+    listing: Listing
+    module: ModuleType
+    """The experiment."""
+    settings: dict[str, Any]
+    """The settings as JSON values."""
+    config: Any
+    """The settings as the ``Config`` of the experiment."""
+
+
+def recorded(
+    folder: Path, record: dict[str, Any], changed: Mapping[str, Any] | None = None
+) -> Recorded:
+    """The experiment and the settings of the run in ``folder``.
+
+    ``record`` is the run's ``config.json``. The experiment is read from the file that the run was
+    started with, or found by its name where it is one of jnn's. A pretrained model is the run's own
+    copy, if there is one. ``changed`` are settings with other values from here on.
+
+    Raises `JnnError` for an experiment that is gone or that refuses the settings.
+    """
+    listing = find(record.get("source") or record["experiment"])
+    module = load(listing)
+    settings = settings_at_hand(folder, record) | dict(changed or {})
+    config = config_from(module.Config, settings, str(folder / "config.json"), record.get("asked"))
+    return Recorded(listing, module, settings, config)
