@@ -15,6 +15,7 @@ no floating-point number. Tags in the condition of a loop are not seen.
 
 import contextlib
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,7 +41,9 @@ def tag(x: Any, name: str) -> Any:
 def capture(f: Callable) -> Callable:
     """``capture(f)(*args)`` is ``f(*args), {path: value}`` with every tagged value of ``f``.
 
-    Compose it with ``jit``, ``vmap`` and ``grad``. Unused values cost nothing under ``jax.jit``.
+    Values are in the order in which they are computed: an ``OrderedDict`` keeps it under
+    transformations, where JAX sorts the keys of a dict. Compose it with ``jit``, ``vmap`` and
+    ``grad``. Unused values cost nothing under ``jax.jit``.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = jnn.chain(hidden=jnn.dense(4), relu=jax.nn.relu, out=jnn.dense(2))
@@ -51,7 +54,8 @@ def capture(f: Callable) -> Callable:
     """
 
     def captured(*args, **kwargs):
-        return _evaluate(f, args, kwargs, {})
+        y, values = _evaluate(f, args, kwargs, {})
+        return y, OrderedDict(values)
 
     return captured
 

@@ -89,6 +89,12 @@ def test_capture_composes_with_transformations(transform):
     assert sorted(values) == sorted(PATHS)
 
 
+def test_values_are_in_the_order_in_which_they_are_computed():
+    f = lambda x: tag(tag(x + 1, "second") * 2, "first")
+    assert list(jax.jit(capture(f))(X)[1]) == list(jax.eval_shape(capture(f), X)[1])
+    assert list(jax.vmap(capture(f))(X)[1]) == ["second", "first"]
+
+
 def test_gradients_pass_through_capture_and_capture_through_gradients():
     expected = jax.grad(lambda x: winding(x).sum())(X)
     np.testing.assert_allclose(

@@ -120,8 +120,9 @@ def _product(shape: tuple[int, ...]) -> str:
 
 
 def _shortened(path: str, most: int = 24) -> str:
-    """The end of a long path, which is the more specific part."""
-    return path if len(path) <= most else "…" + path[-most + 1 :]
+    """A path without its middle where it is long: its first part and as much of the end as fits."""
+    first, _, _ = path.partition("/")
+    return path if len(path) <= most else f"{first}/…{path[len(first) + 2 - most :]}"
 
 
 def _tiles(ax: Axes, images: np.ndarray, columns: int, colours: dict) -> None:

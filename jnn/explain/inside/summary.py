@@ -40,15 +40,12 @@ def layer_table(model: Model, x: Any, *, depth: int | None = None) -> list[Row]:
     Row(path='hidden', output=((4,),), parameters=16)
     """
     params, state, x = _shapes(model, x)
-    values: dict[str, Any] = {}
 
     def trace(params, state, x):
-        (y, _), captured = capture(model.apply)(params, state, x)
-        # here in the order in which they run: a dict that eval_shape returns is sorted
-        values.update(captured)
-        return y
+        (y, _), values = capture(model.apply)(params, state, x)
+        return y, values
 
-    y = jax.eval_shape(trace, params, state, x)
+    y, values = jax.eval_shape(trace, params, state, x)
     outputs = _outputs(values)
     if depth is not None:
         outputs = {path: shapes for path, shapes in outputs.items() if path.count("/") < depth}

@@ -1,6 +1,6 @@
 """The report of a classifier of images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,7 @@ def inside(
     x = jnp.asarray(image)
     logits = lambda params, x: model.apply(params, state, x)[0]
     _, values = jax.jit(jnn.capture(logits))(params, image)
+    values = _once(values)
     maps = [path for path, value in values.items() if value.ndim == 3]
     if not maps:
         return []
@@ -63,3 +64,12 @@ def inside(
             saliency.compare(image, explain(params), explain(untrained), answer=name),
         ),
     ]
+
+
+def _once(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The values without those that equal the one before, as that of a chain does."""
+    kept: dict[str, jax.Array] = {}
+    for path, value in values.items():
+        if not kept or not np.array_equal(value, list(kept.values())[-1]):
+            kept[path] = value
+    return kept
