@@ -60,11 +60,11 @@ class TrainingConfig:
     """Peak of the learning-rate schedule."""
     optimizer: str = "adamw"
     """An optimizer of Optax by name: sgd, adamw, lion, muon, ..."""
-    optimizer_options: dict[str, float | bool | str] = dataclasses.field(default_factory=dict)
+    optimizer_options: dict[str, int | float | bool | str] = dataclasses.field(default_factory=dict)
     """Further arguments of the optimizer."""
     schedule: str = "cosine"
     """constant, cosine, linear, or a schedule of Optax by name."""
-    schedule_options: dict[str, float | bool | str] = dataclasses.field(default_factory=dict)
+    schedule_options: dict[str, int | float | bool | str] = dataclasses.field(default_factory=dict)
     """Further arguments of the schedule, relative to the learning rate."""
     warmup: float = 0.05
     """Fraction of the steps in which the learning rate rises from zero."""

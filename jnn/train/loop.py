@@ -409,8 +409,13 @@ def _skip(
     wrong with the ``batch()`` of the step.
     """
     at = int(train_state.step)
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in trouble.items() if name != "leaf")
     leaf = trouble["leaf"]
+    # the learning rate is that of the step before: this one has not reached the optimizer
+    numbers = ", ".join(
+        f"{name} {value:.4g}"
+        for name, value in trouble.items()
+        if name not in ("leaf", "learning_rate")
+    )
     message = f"Step {at + 1} is not finite; the first bad value is in the {leaf} ({numbers})."
     if ledger.skipped >= allowed:
         recorder.save(at, (train_state, kept), ledger)

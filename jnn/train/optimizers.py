@@ -48,13 +48,15 @@ def make_optimizer(
     ``warmup``         the fraction of the steps in which the learning rate first rises linearly
                        from 0.
     ``weight_decay``   of the params called `DECAYED`, kernels of all kinds: decoupled if the
-                       optimizer has that argument, else added to the gradient; may be traced.
+                       optimizer can decay some params alone, else added to the gradient; may be
+                       traced. "muon" decays those that are matrices.
     ``clip``           the global 2-norm to which gradients are scaled down; 0 for none; may be
                        traced.
     ``options``        further arguments of the optimizer; ``schedule_options`` of the schedule,
                        whose values are relative to the learning rate.
 
-    Raises `JnnError` for unknown names and options, and for settings out of range.
+    Raises `JnnError` for unknown names, for options that are unknown or cannot be computed with,
+    and for settings out of range.
 
     >>> optimizer = make_optimizer("sgd", learning_rate=0.1, steps=100, options={"momentum": 0.9})
     >>> state = optimizer.init({"kernel": jax.numpy.ones(2)})
@@ -64,23 +66,25 @@ def make_optimizer(
     options = dict(options or {})
     make = _lookup("optimizer", name, available_optimizers())
     takes = inspect.signature(make).parameters
-    _check_options(f"optimizer {name}", options, takes)
+    caller = f"optimizer {name}"
+    _check_options(caller, options, takes)
     parts = [optax.clip_by_global_norm(clip)] if _is_used(clip) else []
-    if "weight_decay" in takes:
-        options = {
-            "weight_decay": weight_decay,
-            **({"mask": decay_mask} if "mask" in takes else {}),
-            **options,
-        }
-    elif _is_used(weight_decay):
-        parts.append(optax.add_decayed_weights(weight_decay, decay_mask))
+    mask = next((argument for argument in ("mask", "weight_decay_mask") if argument in takes), None)
+    if mask and "weight_decay" in takes:
+        decay = {"weight_decay": weight_decay, mask: decay_mask}
+    else:
+        decay = {"weight_decay": 0.0} if "weight_decay" in takes else {}
+        if _is_used(weight_decay):
+            parts.append(optax.add_decayed_weights(weight_decay, decay_mask))
     rate = make_schedule(
         schedule, learning_rate=learning_rate, steps=steps, warmup=warmup, options=schedule_options
     )
     fixed = tuple(argument for argument in takes if argument != "learning_rate")
-    return optax.chain(
-        *parts, optax.inject_hyperparams(make, static_args=fixed)(learning_rate=rate, **options)
-    )
+    make = optax.inject_hyperparams(make, static_args=fixed)
+    optimizer = optax.chain(*parts, make(learning_rate=rate, **decay | options))
+    if options:
+        _try(caller, options, lambda: _update_once(optimizer))
+    return optimizer
 
 
 def make_schedule(
@@ -102,7 +106,7 @@ def make_schedule(
     make = _lookup("schedule", name, {**_SHORT, **available_schedules()})
     takes = inspect.signature(make).parameters
     rising = round(warmup * steps)
-    own_warmup = "warmup_steps" in takes
+    own_warmup = "warmup_steps" in takes or "pct_start" in takes
     falling = steps if own_warmup else steps - rising
     if rising and rising >= steps:
         got = f"warmup={warmup} of {steps} steps, which is all of them"
@@ -116,13 +120,14 @@ def make_schedule(
         "power": 1.0,
         "decay_rate": 0.1,
         "warmup_steps": max(rising, 1),
+        "pct_start": warmup or 0.3,
         "decay_steps": falling,
         "transition_steps": falling,
     }
     defaults = {argument: value for argument, value in defaults.items() if argument in takes}
     options = {**defaults, **(options or {})}
     _check_options(f"schedule {name}", options, takes)
-    relative = make(**options)
+    relative = _try(f"schedule {name}", options, lambda: _of_first_step(make(**options)))
     if rising and not own_warmup:
         relative = optax.join_schedules(
             [optax.linear_schedule(0.0, 1.0, rising), relative], [rising]
@@ -196,6 +201,9 @@ def _check_options(caller: str, options: Mapping[str, Any], takes: Mapping[str, 
             expected=f"some of {', '.join(takes)}",
             remedy=remedy,
         )
+    if "learning_rate" in options:
+        remedy = "It is a setting of its own, beside the options."
+        raise mistake(caller, got="an option 'learning_rate'", expected="others", remedy=remedy)
     needed = [
         name
         for name, argument in takes.items()
@@ -203,6 +211,35 @@ def _check_options(caller: str, options: Mapping[str, Any], takes: Mapping[str, 
     ]
     if missing := [name for name in needed if name not in options]:
         raise mistake(caller, got=f"no {missing[0]}", expected=f"the options {', '.join(needed)}")
+
+
+def _try(caller: str, options: Mapping[str, Any], compute: Callable[[], Any]) -> Any:
+    """What Optax computes with the options; where it cannot, a `JnnError` with its words."""
+    try:
+        return compute()
+    except (TypeError, ValueError) as error:
+        got = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        words = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        expected = "options that Optax can compute with"
+        raise mistake(caller, got=got, expected=expected, remedy=f"It says: {words}.") from error
+
+
+def _of_first_step(schedule: optax.Schedule) -> optax.Schedule:
+    """The schedule, traced once, which runs nothing."""
+    jax.eval_shape(schedule, jax.numpy.int32(0))
+    return schedule
+
+
+def _update_once(optimizer: optax.GradientTransformation) -> None:
+    """Trace an update of a kernel, which runs nothing."""
+    zero, params = jax.numpy.zeros(()), {"kernel": jax.numpy.zeros((2, 2))}
+
+    def update(params):
+        seen = {"value": zero, "grad": params, "value_fn": lambda params: zero}
+        update = optax.with_extra_args_support(optimizer).update
+        return update(params, optimizer.init(params), params, **seen)
+
+    jax.eval_shape(update, params)
 
 
 def _is_used(setting: float | jax.Array) -> bool:

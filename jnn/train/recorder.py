@@ -190,7 +190,10 @@ class Recorder:
                 f"{self.run.resume_command} ends at this step again."
             )
             if "learning_rate" in self.run.config:
-                message += " Add --learning-rate to resume it with a smaller one."
+                message += (
+                    " Add --learning-rate to resume it with a smaller one, or begin a new run "
+                    "where its params are too large already."
+                )
         raise Diverged(message)
 
     def _rescue(self, kind, error: BaseException | None, trace) -> None:

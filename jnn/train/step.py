@@ -237,6 +237,12 @@ def _gradient(evaluate: Objective, parts: int) -> Callable:
 
 def _averaged(train_state: TrainState, params: Any, decay: float) -> Any:
     if not decay:
+        if jax.tree.leaves(train_state.average):
+            remedy = "Give make_step an average_decay."
+            expected = "one without: it would stay as it is"
+            raise mistake(
+                "make_step", got="a train state with an average", expected=expected, remedy=remedy
+            )
         return train_state.average
     if jax.tree.structure(train_state.average) != jax.tree.structure(params):
         remedy = "Make the train state with init_train_state(..., average=True)."

@@ -74,6 +74,37 @@ def test_decay_joins_the_gradient_where_the_optimizer_has_none():
     )
 
 
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("name", sorted({*available_optimizers()} - {*NEEDS_OPTIONS}))
+def test_no_optimizer_decays_what_is_no_kernel(name):
+    """The gradient is zero; of that and no decay, prodigy makes NaN."""
+    shapes = {"kernel": (3, 4), "bias": (4,), "embedding": (5, 4)}
+    params = {leaf: jnp.ones(shape) for leaf, shape in shapes.items()}
+
+    def after(weight_decay):
+        optimizer = make_optimizer(
+            name, learning_rate=0.1, schedule="constant", weight_decay=weight_decay, steps=100
+        )
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        more = {"value": jnp.float32(1), "grad": zeros, "value_fn": lambda params: jnp.float32(1)}
+        update = optax.with_extra_args_support(optimizer).update
+        return jax.jit(lambda: update(zeros, optimizer.init(params), params, **more)[0])()
+
+    without, with_decay = after(0.0), after(0.1)
+    for leaf in ("bias", "embedding"):
+        np.testing.assert_array_equal(with_decay[leaf], np.nan_to_num(without[leaf]))
+
+
+@pytest.mark.parametrize("name", ["cosine_onecycle_schedule", "linear_onecycle_schedule"])
+def test_a_schedule_of_one_cycle_rises_once(name):
+    schedule = make_schedule(name, learning_rate=0.1, steps=100, warmup=0.2)
+    rates = np.array([float(schedule(step)) for step in range(100)])
+    assert rates.argmax() == 20
+    np.testing.assert_allclose(rates.max(), 0.1, rtol=1e-6)
+    assert (np.diff(rates[:21]) > 0).all()
+    assert (np.diff(rates[20:]) < 0).all()
+
+
 def decayed(params, rate):
     """The params after one step of decay alone."""
     decay = optax.add_decayed_weights(-rate, decay_mask)
@@ -172,6 +203,21 @@ def test_the_learning_rate_may_be_traced():
         ({"warmup": 1.0}, "got warmup=1.0, expected warmup >= 0 and < 1"),
         ({"clip": -1.0}, "got clip=-1.0, expected clip >= 0"),
         ({"weight_decay": -0.1}, "got weight_decay=-0.1, expected weight_decay >= 0"),
+        ({"options": {"learning_rate": 3.0}}, "optimizer adamw: got an option 'learning_rate'"),
+        (
+            {"name": "sgd", "options": {"momentum": "x"}},
+            "optimizer sgd: got momentum='x', .* Optax",
+        ),
+        ({"name": "muon", "options": {"ns_steps": 5.5}}, "optimizer muon: got ns_steps=5.5"),
+        (
+            {"name": "lbfgs", "options": {"memory_size": 5.0}},
+            "optimizer lbfgs: got memory_size=5.0",
+        ),
+        ({"schedule_options": {"decay_steps": "x"}}, "schedule cosine: got .*decay_steps='x'"),
+        (
+            {"schedule": "warmup_cosine_decay_schedule", "steps": 1},
+            "schedule warmup_cosine_decay_schedule: got .*decay_steps=1",
+        ),
     ],
 )
 def test_bad_settings_are_refused(settings, message):

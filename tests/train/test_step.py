@@ -250,6 +250,10 @@ def test_the_average_follows_the_params_in_closed_form(data):
     assert train_state.best_guess is train_state.average
     with pytest.raises(jnn.JnnError, match="average_decay and a train state without an average"):
         step(start(optimizer), data)
+    with pytest.raises(
+        jnn.JnnError, match="got a train state with an average, expected one without"
+    ):
+        make_step(objective, optimizer)(train_state, data)
 
 
 def test_the_loss_scale_recovers_from_overflow_and_changes_no_update(data):
