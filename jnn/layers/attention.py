@@ -161,7 +161,7 @@ def attention(
             causal=causal,
             window=reach,
             dropout=dropout,
-            key=required_key(key, "attention") if train and dropout > 0 else None,
+            key=required_key("attention", key) if train and dropout > 0 else None,
             fused=fused,
         )
         return projections.merge(params, y), state
@@ -202,7 +202,7 @@ def attention(
             bias=bias_of(params, distance),
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,
-            key=required_key(key, "attention") if train and dropout > 0 else None,
+            key=required_key("attention", key) if train and dropout > 0 else None,
         )
         y = projections.merge(params, heads_first(y))
         y = where(count <= capacity, y, jnp.full_like(y, jnp.nan))

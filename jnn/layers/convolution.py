@@ -312,7 +312,7 @@ def _layer(
 
 
 def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
-    check_key(key, "conv")
+    check_key("conv", key)
     kernel_key, bias_key = jax.random.split(key)
     params = {"kernel": kernel_init(kernel_key, shape, parameter_dtype(x))}
     if bias_init is not None:

@@ -108,7 +108,7 @@ def cross_attention(
             mask=_allowed(real, mask, x["x"].ndim),
             scale=scale,
             dropout=dropout,
-            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+            key=required_key("cross_attention", key) if train and dropout > 0 else None,
             fused=fused,
         )
         return projections.merge(params, y), state
@@ -131,7 +131,7 @@ def cross_attention(
             mask=None if allowed is None else allowed[..., None, :, :],
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,
-            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+            key=required_key("cross_attention", key) if train and dropout > 0 else None,
         )
         return projections.merge(params, heads_first(y)), carry
 

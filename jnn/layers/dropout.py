@@ -150,6 +150,6 @@ def _drawing(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(caller, x)
-        return (draw(required_key(key, caller), x) if train and strength > 0 else x), state
+        return (draw(required_key(caller, key), x) if train and strength > 0 else x), state
 
     return pointwise(lambda key, x: ({}, {}), apply)

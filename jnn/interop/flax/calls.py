@@ -89,7 +89,7 @@ def _cut(leaf: Any, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return leaf.shape[: leaf.ndim - rank], leaf.shape[leaf.ndim - rank :]
 
 
-def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: str) -> None:
+def check_collections(caller: str, found: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Refuse variables of kinds that are neither params nor state."""
     if others := sorted(set(found) - set(known)):
         raise mistake(
@@ -100,7 +100,7 @@ def check_collections(found: Mapping[str, Any], known: tuple[str, ...], caller: 
         )
 
 
-def check_mask(mask: Any, caller: str) -> None:
+def check_mask(caller: str, mask: Any) -> None:
     """Refuse a mask."""
     if mask is not None:
         raise mistake(

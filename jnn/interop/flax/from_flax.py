@@ -63,11 +63,11 @@ def from_linen(
                 zeros(one_leading_axis(x, rank)),
                 method=lambda m, x: called(m, x, False),
             )
-        check_collections(variables, ("params", BATCH_STATS), f"{type(module).__name__} of Linen")
+        check_collections(f"{type(module).__name__} of Linen", variables, ("params", BATCH_STATS))
         return variables.get("params", {}), variables.get(BATCH_STATS, {})
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_mask(mask, "from_linen")
+        check_mask("from_linen", mask)
         variables = {"params": params} | ({BATCH_STATS: state} if state else {})
         with _in_words():
             y, new = module.apply(
@@ -144,7 +144,7 @@ def from_nnx(
             module, nnx.Param, _STATE, nnx.RngState, ...
         )
         kinds = {_kind(variable): 0 for _, variable in nnx.to_flat_state(others)}
-        check_collections(kinds, (), caller)
+        check_collections(caller, kinds, ())
         return graph, params, state, draws
 
     template = parts(like)[1:]
@@ -155,7 +155,7 @@ def from_nnx(
         return _as_dict(params), _as_dict(state)
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        check_mask(mask, "from_nnx")
+        check_mask("from_nnx", mask)
         if train and template[2] and key is None:
             raise mistake("from_nnx", got="train=True without a key", expected="a key to draw from")
         graph = nnx.graphdef(like)
