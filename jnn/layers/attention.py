@@ -14,6 +14,7 @@ from jnn.layers.checks import (
     check_fraction,
     check_params,
     check_positive,
+    element_mask,
 )
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
@@ -144,7 +145,7 @@ def attention(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
-        mask = checked_mask("attention", mask, x)
+        mask = element_mask("attention", x, mask, keys=x.shape[-2])
         real, pairs = (None, mask) if mask is not None and mask.ndim == x.ndim else (mask, None)
         x = x if real is None else where(real, x, jnp.zeros_like(x))
         position = cache.positions(real, x.shape[-2])
@@ -177,6 +178,7 @@ def attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
+        mask = element_mask("attention", x, mask, keys=x.shape[-2])
         if mask is not None and mask.ndim == x.ndim:
             raise mistake(
                 "attention",
@@ -184,7 +186,6 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
-        mask = checked_mask("attention", mask, x)
         T, capacity = x.shape[-2], carry["key"].shape[-2]
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
@@ -215,25 +216,3 @@ def attention(
     if not causal:
         return Model(init, apply)
     return Model(init, apply, carry, step, read)
-
-
-def checked_mask(
-    caller: str, mask: jax.Array | None, x: jax.Array, keys: int | None = None
-) -> jax.Array | None:
-    """The mask, of elements ``(..., T)`` or of pairs ``(..., T, keys)``.
-
-    None where there is none within a sequence: one of leading axes alone says which whole sequences
-    are real. Raises `JnnError` for any other shape, and for one that is not boolean.
-    """
-    if mask is None:
-        return None
-    elements, pairs = tuple(x.shape[:-1]), (*x.shape[:-1], x.shape[-2] if keys is None else keys)
-    if mask.dtype == bool and tuple(mask.shape) in (elements, pairs):
-        return mask
-    if mask.dtype == bool and mask.shape == elements[: mask.ndim]:
-        return None
-    raise mistake(
-        caller,
-        got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {x.shape}",
-        expected=f"bool, {elements} for elements or {pairs} for pairs",
-    )

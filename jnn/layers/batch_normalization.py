@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_fraction, check_params
+from jnn.layers.checks import check_features, check_float, check_fraction, check_params, wide_mask
 from jnn.layers.normalization import (
     affine,
     affine_params,
     check_epsilon,
-    mask_of_elements,
     moments,
     real,
     standardize,
@@ -75,7 +74,7 @@ def batch_norm(
         check_float("batch_norm", x, min_rank=1)
         check_params("batch_norm", state, "mean", "variance", kind="state")
         check_features("batch_norm", x, state["mean"].shape[0])
-        mask = mask_of_elements("batch_norm", x, mask)
+        mask = wide_mask("batch_norm", x, mask)
         h = real(numerics(x), mask)
         if train:
             _check_number(x, axis_name)

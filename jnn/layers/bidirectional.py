@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.functions import as_model
+from jnn.layers.checks import element_mask
 from jnn.masks import fits
 from jnn.model import Model, apply_child, check_children, init_child
 
@@ -63,6 +64,7 @@ def bidirectional(
                 got=f"x of shape {x.shape}",
                 expected="at least 2 axes, (..., T, features)",
             )
+        mask = element_mask("bidirectional", x, mask)
         backward = _reversal(mask)
         options = {"key": key, "train": train, "mask": mask}
         y, forward_state = apply_child("forward", models["forward"], params, state, x, **options)

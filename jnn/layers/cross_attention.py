@@ -7,8 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
-from jnn.layers.attention import checked_mask
-from jnn.layers.checks import check_float, check_fraction, check_names
+from jnn.layers.checks import check_float, check_fraction, check_names, element_mask
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
@@ -81,14 +80,9 @@ def cross_attention(
 
     def keys_and_values(params, x):
         """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
-        memory, real = x["memory"], x.get("memory_mask")
+        memory = x["memory"]
+        real = element_mask("memory of cross_attention", memory, x.get("memory_mask"))
         if real is not None:
-            if tuple(real.shape) != memory.shape[:-1] or real.dtype != bool:
-                raise mistake(
-                    "cross_attention",
-                    got=f"memory_mask of shape {tuple(real.shape)} and dtype {real.dtype}",
-                    expected=f"bool, {tuple(memory.shape[:-1])}, as the memory",
-                )
             memory = where(real, memory, jnp.zeros_like(memory))
         return (
             projections.project("key", params, memory),
@@ -99,7 +93,7 @@ def cross_attention(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
-        mask = checked_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
+        mask = element_mask("cross_attention", x["x"], mask, keys=x["memory"].shape[-2])
         k, v, real = keys_and_values(params, x)
         y = dot_product_attention(
             projections.project("query", params, x["x"]),
@@ -121,7 +115,7 @@ def cross_attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x")
-        mask = checked_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
+        mask = element_mask("cross_attention", x["x"], mask, keys=carry["key"].shape[-2])
         q = projections.project("query", params, x["x"])
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_fraction, check_positive
+from jnn.masks import check_mask
 from jnn.precision import numerics
 from jnn.tags import tag
 from jnn.threefry import unrolled
@@ -205,6 +206,8 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
             got=shapes,
             expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G",
         )
+    if mask is not None:
+        check_mask(caller, mask)
     logits = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])
     for name, a in (("mask", mask), ("bias", bias)):
         if a is None:
@@ -216,9 +219,6 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
                 got=f"{name} of shape {tuple(a.shape)} for {shapes}",
                 expected=f"one that broadcasts to {shape}",
             )
-    if mask is not None and mask.dtype != bool:
-        expected = "bool, True where a query may attend"
-        raise mistake(caller, got=f"mask of dtype {mask.dtype}", expected=expected)
     if window is not None:
         check_positive(caller, window=window)
     check_fraction(caller, dropout=dropout)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
 from jnn.layers.dense import linear
 from jnn.model import Model, child_key, named, pointwise, scope, where
 from jnn.precision import numerics, parameter_dtype
@@ -82,6 +82,7 @@ def mixture_of_experts(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("mixture_of_experts", x, min_rank=1)
         check_features("mixture_of_experts", x, params["router"]["kernel"].shape[0])
+        mask = wide_mask("mixture_of_experts", x, mask)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         gates = route(params, x, mask)
         options = {"key": child_key(key, "experts"), "train": train, "mask": mask}

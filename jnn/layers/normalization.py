@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.integers import as_number, spelled
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
 from jnn.model import Model, Params, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -165,7 +165,7 @@ def _grouped(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check(x, params)
-        mask = mask_of_elements(caller, x, mask)
+        mask = wide_mask(caller, x, mask, space=rank - 1)
         h = real(numerics(x), mask)
         space = tuple(range(x.ndim - rank, x.ndim - 1))
         is_real = None if mask is None else mask[..., None]
@@ -244,23 +244,3 @@ def check_input(caller: str, x: jax.Array, params: Params | None = None, min_ran
         raise mistake(caller, got=got, expected="scale and bias alone", remedy=remedy)
     for leaf in (params or {}).values():
         check_features(caller, x, leaf.shape[0])
-
-
-def mask_of_elements(caller: str, x: jax.Array, mask: jax.Array | None) -> jax.Array | None:
-    """The mask with one value for each element, all axes of x but the last.
-
-    One of leading axes alone says which whole examples are real. Raises `JnnError` for one of any
-    other shape.
-    """
-    if mask is None:
-        return None
-    shape = tuple(x.shape[:-1])
-    if tuple(mask.shape) != shape[: mask.ndim]:
-        raise mistake(
-            caller,
-            got=f"a mask of shape {mask.shape} for x of shape {x.shape}",
-            expected=f"a mask of shape {shape}",
-            remedy="A mask has one value for each element, all axes of x but the last.",
-        )
-    wide = mask.reshape(*mask.shape, *(1,) * (len(shape) - mask.ndim))
-    return jnp.broadcast_to(wide, shape)

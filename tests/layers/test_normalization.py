@@ -129,7 +129,7 @@ MISTAKES = {
         lambda: group_norm(2, rank=2).apply({}, {}, X, mask=np.ones((2, 4), bool)),
         (
             r"group_norm: got a mask of shape \(2, 4\) for x of shape \(2, 5, 6\), "
-            r"expected a mask of shape \(2, 5\)"
+            r"expected \(2, 5\)"
         ),
     ),
 }
