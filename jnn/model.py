@@ -303,10 +303,15 @@ def child_key(key: Any, name: str) -> Any:
 
 
 def check_key(caller: str, key: Any) -> None:
-    """Refuse a seed, or what else is no key, before JAX does."""
+    """Refuse a seed, also a traced one, or what else is no key, before JAX does."""
     if not hasattr(key, "dtype"):
-        got, remedy = f"a key of type {type(key).__name__}", "Pass jax.random.key(seed)."
-        raise mistake(caller, got=got, expected="a key of JAX", remedy=remedy)
+        kind = f"type {type(key).__name__}"
+    elif key.ndim == 0 and jnp.issubdtype(key.dtype, jnp.number):
+        kind = f"dtype {key.dtype}"
+    else:
+        return
+    remedy = "Pass jax.random.key(seed)."
+    raise mistake(caller, got=f"a key of {kind}", expected="a key of JAX", remedy=remedy)
 
 
 def required_key(caller: str, key: jax.Array | None) -> jax.Array:

@@ -19,7 +19,7 @@ from jnn.layers.checks import (
 from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
-from jnn.model import Model, named, required_key, where
+from jnn.model import Model, check_key, named, required_key, where
 from jnn.precision import parameter_dtype
 
 NO_POSITIONS = Positions()
@@ -116,6 +116,7 @@ def attention(
 
     def init(key, x):
         check_float("attention", x, min_rank=1)
+        check_key("attention", key)
         projections_key, positions_key = jax.random.split(key)
         params = projections.init(projections_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
         if query_norm is not None:

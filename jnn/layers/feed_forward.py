@@ -11,7 +11,7 @@ from jnn.layers.activation import ACTIVATIONS
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout as drop
-from jnn.model import Model, pointwise
+from jnn.model import Model, check_key, pointwise
 
 
 def feed_forward(
@@ -63,6 +63,7 @@ def feed_forward(
 
     def init(key, x):
         check_float("feed_forward", x, min_rank=1)
+        check_key("feed_forward", key)
         return network(x.shape[-1]).init(key, x)
 
     def apply(params, state, x, **options):

@@ -7,7 +7,7 @@ from jnn.errors import mistake
 from jnn.initializers import Init, normal
 from jnn.layers import cache
 from jnn.layers.checks import check_features, check_float, check_positive, element_mask
-from jnn.model import Model
+from jnn.model import Model, check_key
 from jnn.precision import numerics, parameter_dtype
 
 
@@ -33,6 +33,7 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
 
     def init(key, x):
         check_float("learned_positions", x, min_rank=1)
+        check_key("learned_positions", key)
         shape = (first + length, x.shape[-1])
         return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
 

@@ -9,7 +9,7 @@ from jnn.errors import mistake
 from jnn.initializers import Init
 from jnn.layers.checks import check_features, check_params, check_positive
 from jnn.layers.dense import linear
-from jnn.model import Params
+from jnn.model import Params, check_key
 from jnn.tags import tag
 
 NAMES = ("query", "key", "value", "output")
@@ -52,6 +52,7 @@ class Projections:
 
     def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
         """Params for queries from ``features``, keys and values from ``memory_features``."""
+        check_key(self.caller, key)
         if self.head_features is None and features % self.heads:
             raise mistake(
                 self.caller,
