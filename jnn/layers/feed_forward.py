@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import jax
 
-from jnn.compose import chain, parallel
+from jnn.compose import chain
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.activation import ACTIVATIONS
+from jnn.layers.activation import gated as gated_unit
 from jnn.layers.checks import check_float, check_fraction, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout as drop
@@ -52,13 +53,12 @@ def feed_forward(
 
     @functools.cache
     def network(features: int) -> Model:
-        project = dense(hidden, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
+        inits = {"kernel_init": kernel_init, "bias_init": bias_init}
         back = dense(features, use_bias=use_bias, kernel_init=out_init, bias_init=bias_init)
         if gated:
-            gate = parallel(
-                gate=project, value=project, combine=lambda gate, value: activation(gate) * value
-            )
+            gate = gated_unit(hidden, activation, use_bias=use_bias, **inits)
             return chain(hidden=gate, dropout=drop(dropout), output=back)
+        project = dense(hidden, use_bias=use_bias, **inits)
         return chain(hidden=project, activation=activation, dropout=drop(dropout), output=back)
 
     def init(key, x):
