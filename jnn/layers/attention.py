@@ -16,7 +16,7 @@ from jnn.layers.checks import (
     check_positive,
     element_mask,
 )
-from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
+from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
 from jnn.model import Model, check_key, named, required_key, where
@@ -95,24 +95,18 @@ def attention(
     projections = Projections(
         caller="attention",
         heads=heads,
-        key_value_heads=heads if key_value_heads is None else key_value_heads,
+        key_value_heads=key_value_heads,
         head_features=head_features,
         use_bias=use_bias,
         kernel_init=kernel_init,
-        output_init=kernel_init if output_init is None else output_init,
+        output_init=output_init,
         bias_init=bias_init,
     )
     encoding = NO_POSITIONS if positions is None else positions
     check_fraction("attention", dropout=dropout)
     if window is not None:
         check_positive("attention", window=window)
-    if fused and dropout > 0:
-        raise mistake(
-            "attention",
-            got=f"dropout={dropout} and fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    check_fused("attention", fused, dropout)
 
     def init(key, x):
         check_float("attention", x, min_rank=1)

@@ -5,10 +5,9 @@ from collections.abc import Collection
 import jax
 import jax.numpy as jnp
 
-from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
 from jnn.layers.checks import check_float, check_fraction, check_names, element_mask
-from jnn.layers.dot_product import attend, dot_product_attention, heads_first
+from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
 from jnn.precision import parameter_dtype
@@ -56,21 +55,15 @@ def cross_attention(
     projections = Projections(
         caller="cross_attention",
         heads=heads,
-        key_value_heads=heads if key_value_heads is None else key_value_heads,
+        key_value_heads=key_value_heads,
         head_features=head_features,
         use_bias=use_bias,
         kernel_init=kernel_init,
-        output_init=kernel_init if output_init is None else output_init,
+        output_init=output_init,
         bias_init=bias_init,
     )
     check_fraction("cross_attention", dropout=dropout)
-    if fused and dropout > 0:
-        raise mistake(
-            "cross_attention",
-            got=f"dropout={dropout} and fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    check_fused("cross_attention", fused, dropout)
 
     def init(key, x):
         check_names("cross_attention", x, "x", "memory")

@@ -59,13 +59,8 @@ def dot_product_attention(
     _check(q, k, v, mask, bias, window, dropout)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     mask = None if mask is None else _per_head(mask, q)
-    if fused and dropout > 0 and key is not None:
-        raise mistake(
-            "dot_product_attention",
-            got=f"dropout={dropout}, fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    if key is not None:
+        check_fused("dot_product_attention", fused, dropout)
     if fused and q.dtype != jnp.float64:
         return _fused(q, k, v, mask, bias, factor, causal, window)
     if causal or window is not None:
@@ -142,6 +137,13 @@ def visible(distance: jax.Array, causal: bool, window: int | None) -> jax.Array:
 def heads_first(x: jax.Array) -> jax.Array:
     """``(..., T, H, d)`` as ``(..., H, T, d)``, and the reverse."""
     return jnp.swapaxes(x, -2, -3)
+
+
+def check_fused(caller: str, fused: bool, dropout: float) -> None:
+    """Refuse dropout of weights where attention is fused, and keeps none."""
+    if fused and dropout > 0:
+        got, remedy = f"dropout={dropout} and fused=True", "Set fused=False."
+        raise mistake(caller, got=got, expected="one of them", remedy=remedy)
 
 
 def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
