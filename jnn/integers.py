@@ -54,6 +54,26 @@ def as_number(value: Any) -> float | None:
     return float(value) if is_number else None
 
 
+def check_fraction(caller: str, name: str, value: Any, *, ends: str = "()") -> float:
+    """``value`` as a Python float; raises JnnError unless it is a number between 0 and 1.
+
+    ``ends`` says which of the two are in the interval: ``"[)"`` is 0 <= value < 1.
+
+    >>> import numpy as np
+    >>> check_fraction("dropout", "rate", np.float32(0.5), ends="[)")
+    0.5
+    >>> check_fraction("dropout", "rate", False, ends="[)")
+    Traceback (most recent call last):
+    jnn.errors.JnnError: dropout: got rate=False, expected a fraction in [0, 1).
+    """
+    number = as_number(value)
+    at_end = (number == 0 and ends[0] == "[") or (number == 1 and ends[1] == "]")
+    if number is None or not (0 < number < 1 or at_end):
+        expected = f"a fraction in {ends[0]}0, 1{ends[1]}"
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    return number
+
+
 def spelled(value: Any) -> str:
     """``value`` as Python writes it, numbers of NumPy as the equal ones of Python.
 

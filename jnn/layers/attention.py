@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_fraction
 from jnn.layers import cache
 from jnn.layers.checks import (
     check_features,
     check_float,
-    check_fraction,
     check_params,
     check_positive,
     element_mask,
@@ -103,7 +103,7 @@ def attention(
         bias_init=bias_init,
     )
     encoding = NO_POSITIONS if positions is None else positions
-    check_fraction("attention", dropout=dropout)
+    dropout = check_fraction("attention", "dropout", dropout, ends="[)")
     if window is not None:
         check_positive("attention", window=window)
     check_fused("attention", fused, dropout)

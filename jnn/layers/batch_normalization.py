@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_fraction, check_params, wide_mask
+from jnn.integers import check_fraction
+from jnn.layers.checks import check_features, check_float, check_params, wide_mask
 from jnn.layers.normalization import (
     affine,
     affine_params,
@@ -58,8 +59,7 @@ def batch_norm(
     >>> y.round(3).tolist(), state["mean"].tolist(), state["variance"].tolist()
     ([[-1.0], [1.0]], [1.0], [1.5])
     """
-    check_fraction("batch_norm", momentum=momentum)
-    momentum = float(momentum)
+    momentum = check_fraction("batch_norm", "momentum", momentum, ends="[)")
     epsilon = check_epsilon("batch_norm", epsilon)
 
     def init(key, x):

@@ -1,14 +1,13 @@
 """Checks of the settings and inputs of layers, in Python, before anything is traced."""
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import check_integer, spelled
+from jnn.integers import check_integer
 from jnn.masks import check_mask
 
 
@@ -19,14 +18,6 @@ def check_positive(caller: str, **settings: Any) -> None:
             check_positive(caller, **{f"{name}[{i}]": item for i, item in enumerate(value)})
         else:
             check_integer(caller, name, value)
-
-
-def check_fraction(caller: str, **settings: Any) -> None:
-    """Check that each setting is in [0, 1)."""
-    for name, value in settings.items():
-        if not isinstance(value, Real) or not 0 <= float(value) < 1:
-            got = f"{name}={spelled(value)}"
-            raise mistake(caller, got=got, expected="a fraction in [0, 1)")
 
 
 def check_array(caller: str, x: Any) -> None:

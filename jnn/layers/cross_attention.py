@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.initializers import Init, lecun_normal, zeros
-from jnn.layers.checks import check_float, check_fraction, check_names, element_mask
+from jnn.integers import check_fraction
+from jnn.layers.checks import check_float, check_names, element_mask
 from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
@@ -62,7 +63,7 @@ def cross_attention(
         output_init=output_init,
         bias_init=bias_init,
     )
-    check_fraction("cross_attention", dropout=dropout)
+    dropout = check_fraction("cross_attention", "dropout", dropout, ends="[)")
     check_fused("cross_attention", fused, dropout)
 
     def init(key, x):

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.integers import check_fraction
+from jnn.layers.checks import check_positive
 from jnn.masks import check_mask
 from jnn.precision import numerics
 from jnn.tags import tag
@@ -223,7 +224,7 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
             )
     if window is not None:
         check_positive(caller, window=window)
-    check_fraction(caller, dropout=dropout)
+    check_fraction(caller, "dropout", dropout, ends="[)")
 
 
 def _broadcasts(shape, target) -> bool:

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import as_number, spelled
-from jnn.layers.checks import check_float, check_fraction, check_positive
+from jnn.integers import as_number, check_fraction, spelled
+from jnn.layers.checks import check_float, check_positive
 from jnn.model import Model, pointwise, required_key
 from jnn.threefry import unrolled
 
@@ -92,8 +92,7 @@ def alpha_dropout(rate: float) -> Model:
     >>> bool(abs(y.mean()) < 0.1)
     True
     """
-    check_fraction("alpha_dropout", rate=rate)
-    rate = float(rate)
+    rate = check_fraction("alpha_dropout", "rate", rate, ends="[)")
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
 
     def drop(key, x):
@@ -126,8 +125,7 @@ def gaussian_noise(standard_deviation: float) -> Model:
 
 def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
     """Dropout with one draw for each element of the shape ``drawn(x.shape)``, broadcast to x."""
-    check_fraction(caller, rate=rate)
-    rate = float(rate)
+    rate = check_fraction(caller, "rate", rate, ends="[)")
 
     def drop(key, x):
         if x.ndim < rank:

@@ -7,9 +7,10 @@ import jax
 
 from jnn.compose import chain
 from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_fraction
 from jnn.layers.activation import ACTIVATIONS
 from jnn.layers.activation import gated as gated_unit
-from jnn.layers.checks import check_float, check_fraction, check_positive
+from jnn.layers.checks import check_float, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout as drop
 from jnn.model import Model, check_key, pointwise
@@ -48,7 +49,7 @@ def feed_forward(
     ({'bias': (4,), 'kernel': (16, 4)}, (5, 4))
     """
     check_positive("feed_forward", hidden=hidden)
-    check_fraction("feed_forward", dropout=dropout)
+    check_fraction("feed_forward", "dropout", dropout, ends="[)")
     out_init = kernel_init if output_init is None else output_init
 
     @functools.cache

@@ -561,6 +561,7 @@ WRONG_LABELS = [
     ([[0.0, 1.0], [1.0, 0.0]], 2, None, "float64.*one-hot.*argmax"),
     ([0.0, 1.0], 2, None, "float64.*astype"),
     ([], 2, None, "no labels.*empty"),
+    ([0, 1], "2", None, "train: got classes='2'"),
 ]
 
 
