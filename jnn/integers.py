@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Real
 from typing import Any
@@ -52,6 +53,23 @@ def as_number(value: Any) -> float | None:
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     return float(value) if is_number else None
+
+
+def check_number(
+    caller: str, name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf
+) -> float:
+    """``value`` as a Python float; raises JnnError unless it is finite, >= least and > above.
+
+    >>> check_number("layer_norm", "epsilon", 0, above=0)
+    Traceback (most recent call last):
+    jnn.errors.JnnError: layer_norm: got epsilon=0, expected a number > 0.
+    """
+    number = as_number(value)
+    if number is None or not (least <= number < math.inf and above < number):
+        bound = f" > {above:g}" if above > -math.inf else f" >= {least:g}"
+        expected = "a number" + (bound if max(least, above) > -math.inf else "")
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    return number
 
 
 def check_fraction(caller: str, name: str, value: Any, *, ends: str = "()") -> float:

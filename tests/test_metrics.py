@@ -314,6 +314,7 @@ MISTAKES = [
         lambda: metrics.confusion_matrix(3).measure(X, LABEL, jnp.ones(3)),
         r"weights \(3,\) for values \(4,\)",
     ),
+    (lambda: metrics.sum_per("9"), "count='9', expected a number > 0"),
     (lambda: metrics.sum_per(0), "count=0, expected a number > 0"),
     (lambda: metrics.sum_per(np.float64("nan")), "count=nan, expected a number > 0"),
     (lambda: metrics.top_k_accuracy(0), "k=0"),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jnn.compose import parallel
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_number
 from jnn.layers.checks import check_features, check_float, check_params
 from jnn.layers.dense import dense
 from jnn.model import Model, pointwise
@@ -90,6 +91,7 @@ def prelu(*, slope: float = 0.25) -> Model:
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].tolist()
     [-1.0, 4.0]
     """
+    slope = check_number("prelu", "slope", slope)
 
     def init(key, x):
         check_float("prelu", x, min_rank=1)

@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import check_fraction
+from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_features, check_float, check_params, wide_mask
 from jnn.layers.normalization import (
     affine,
     affine_params,
-    check_epsilon,
     moments,
     real,
     standardize,
@@ -60,7 +59,7 @@ def batch_norm(
     ([[-1.0], [1.0]], [1.0], [1.5])
     """
     momentum = check_fraction("batch_norm", "momentum", momentum, ends="[)")
-    epsilon = check_epsilon("batch_norm", epsilon)
+    epsilon = check_number("batch_norm", "epsilon", epsilon, above=0)
 
     def init(key, x):
         check_float("batch_norm", x, min_rank=1)

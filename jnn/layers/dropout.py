@@ -4,14 +4,13 @@ Each layer draws with its own key, independently for each example. The mean is k
 the kept values by the fraction that is kept.
 """
 
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import as_number, check_fraction, spelled
+from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_float, check_positive
 from jnn.model import Model, pointwise, required_key
 from jnn.threefry import unrolled
@@ -112,13 +111,7 @@ def gaussian_noise(standard_deviation: float) -> Model:
     >>> bool(0.09 < y.std() < 0.11)
     True
     """
-    scale = as_number(standard_deviation)
-    if scale is None or not 0 <= scale < math.inf:
-        raise mistake(
-            "gaussian_noise",
-            got=f"standard_deviation={spelled(standard_deviation)}",
-            expected="a number >= 0",
-        )
+    scale = check_number("gaussian_noise", "standard_deviation", standard_deviation, least=0)
     draw = lambda key, x: x + scale * jax.random.normal(key, x.shape, x.dtype)
     return _drawing("gaussian_noise", scale, draw)
 

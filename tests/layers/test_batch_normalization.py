@@ -226,7 +226,7 @@ MISTAKES = {
         lambda: batch_norm(momentum=1.5),
         r"got momentum=1.5, expected a fraction in \[0, 1\)",
     ),
-    "epsilon": (lambda: batch_norm(epsilon=0), r"got epsilon=0, expected a small number above 0"),
+    "epsilon": (lambda: batch_norm(epsilon=0), r"got epsilon=0, expected a number > 0"),
 }
 
 

@@ -99,7 +99,7 @@ MISTAKES = {
     ),
     "epsilon": (
         lambda: layer_norm(epsilon=-1.0),
-        r"layer_norm: got epsilon=-1.0, expected a small number above 0",
+        r"layer_norm: got epsilon=-1.0, expected a number > 0",
     ),
     "another width": (
         lambda: layer_norm().apply({"scale": np.ones(5, np.float32)}, {}, X),
