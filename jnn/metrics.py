@@ -123,6 +123,7 @@ def sum_per(count: float) -> Metric:
     count = check_number("sum_per", "count", count, above=0)
 
     def measure(predictions, targets, weights=None):
+        predictions = checks.floating("sum_per", "predictions", predictions)
         weights = checks.spread("sum_per", weights, predictions.shape, predictions.dtype)
         return jnp.sum(weights * jnp.where(weights == 0, 0, predictions))
 
