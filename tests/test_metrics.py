@@ -292,6 +292,8 @@ def test_a_negative_class_is_not_counted_as_the_last():
 
 
 X, LABEL = jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
+
+
 def test_a_sum_is_float32_at_least():
     metric, half = metrics.sum_per(2), jnp.full(1000, 1.0, jnp.bfloat16)
     total = metric.measure(half, jnp.zeros(1000), jnp.full(1000, 0.5))

@@ -701,6 +701,21 @@ def test_ctc_takes_padding_between_labels(float64):
     np.testing.assert_allclose(padded, expected, rtol=FORWARD)
 
 
+TAGGED = [
+    name
+    for module in (losses.classification, losses.regression)
+    for name, value in vars(module).items()
+    if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_losses_against_classes_and_numbers_are_tagged_by_their_names(name):
+    loss, inputs, rest = LAWS[name]
+    value, values = jnn.capture(loss)(*inputs, rest)
+    np.testing.assert_array_equal(values[name], value)
+
+
 def test_the_loss_of_each_example_can_be_captured():
     """What `jnn replay` shows beside the mean that was differentiated."""
     logits, labels = jnp.array([[1.0, 2.0], [0.5, -1.0]]), jnp.array([0, 1])
