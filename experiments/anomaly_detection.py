@@ -53,12 +53,12 @@ import jnn
 from jnn.architectures.rnn import RNNConfig, rnn
 from jnn.architectures.sequence_autoencoder import SequenceAutoencoderConfig, lstm_autoencoder
 from jnn.baselines.anomalies import autoregression_score, components_score
-from jnn.data.checks import check_fraction
 from jnn.data.series_windows import stretches
 from jnn.data.sets import anomalies
 from jnn.data.sets.anomalies import Recording
 from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 from jnn.runs import About
 from jnn.scores.anomaly import trailing_mean
 from jnn.scores.recording import RecordingJudge

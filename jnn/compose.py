@@ -268,7 +268,8 @@ def parallel(
 
 def _check_combination(combine: Callable, x: Any, outputs: tuple, mask: jax.Array) -> None:
     """Refuse a ``combine`` that looks across the elements of padded sequences."""
-    n = mask.ndim - is_of_pairs(mask, x)
+    pairs = is_of_pairs(mask, x)
+    n = mask.ndim - pairs
     sequences = [leaf for leaf in jax.tree.leaves(outputs) if axes_of_elements(leaf) >= n]
     found = [leaf.shape[:n] for leaf in sequences]
     if found:

@@ -43,8 +43,8 @@ def function(f: Callable[[Any], Any]) -> Model:
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         if mask is not None:
-            n = mask.ndim - is_of_pairs(mask, x)
-            check_keeps_apart("chain", f, x, mask.shape[:n])
+            pairs = is_of_pairs(mask, x)
+            check_keeps_apart("chain", f, x, mask.shape[: mask.ndim - pairs])
         return f(x), state
 
     model = pointwise(no_params, apply)

@@ -28,7 +28,7 @@ from jax.custom_batching import sequential_vmap
 from jax.nn.initializers import constant, ones, zeros
 
 from jnn.errors import mistake
-from jnn.integers import as_number
+from jnn.integers import as_number, check_fraction, check_integer, check_number
 from jnn.threefry import unrolled
 
 __all__ = [
@@ -248,9 +248,11 @@ def dirac(groups: int = 1) -> Init:
     [0. 1. 0.]
     """
 
+    groups = check_integer("dirac", "groups", groups)
+
     def init(key, shape, dtype=float):
         *window, inputs, outputs = shape
-        if not window or groups < 1 or outputs % groups:
+        if not window or outputs % groups:
             raise mistake(
                 "dirac",
                 got=f"shape {tuple(shape)}, groups={groups}",
@@ -274,8 +276,8 @@ def sparse(sparsity: float, stddev: float = 0.01) -> Init:
     >>> print((kernel == 0).sum(axis=0))
     [7 7 7 7]
     """
-    if not 0 <= sparsity <= 1:
-        raise mistake("sparse", got=f"sparsity={sparsity}", expected="a fraction in [0, 1]")
+    sparsity = check_fraction("sparse", "sparsity", sparsity, ends="[]")
+    stddev = check_number("sparse", "stddev", stddev, least=0)
 
     def init(key, shape, dtype=float):
         if len(shape) != 2:

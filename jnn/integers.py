@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from numbers import Real
 from typing import Any
@@ -52,6 +53,43 @@ def as_number(value: Any) -> float | None:
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     return float(value) if is_number else None
+
+
+def check_number(
+    caller: str, name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf
+) -> float:
+    """``value`` as a Python float; raises JnnError unless it is finite, >= least and > above.
+
+    >>> check_number("layer_norm", "epsilon", 0, above=0)
+    Traceback (most recent call last):
+    jnn.errors.JnnError: layer_norm: got epsilon=0, expected a number > 0.
+    """
+    number = as_number(value)
+    if number is None or not (least <= number < math.inf and above < number):
+        bound = f" > {above:g}" if above > -math.inf else f" >= {least:g}"
+        expected = "a number" + (bound if max(least, above) > -math.inf else "")
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    return number
+
+
+def check_fraction(caller: str, name: str, value: Any, *, ends: str = "()") -> float:
+    """``value`` as a Python float; raises JnnError unless it is a number between 0 and 1.
+
+    ``ends`` says which of the two are in the interval: ``"[)"`` is 0 <= value < 1.
+
+    >>> import numpy as np
+    >>> check_fraction("dropout", "rate", np.float32(0.5), ends="[)")
+    0.5
+    >>> check_fraction("dropout", "rate", False, ends="[)")
+    Traceback (most recent call last):
+    jnn.errors.JnnError: dropout: got rate=False, expected a fraction in [0, 1).
+    """
+    number = as_number(value)
+    at_end = (number == 0 and ends[0] == "[") or (number == 1 and ends[1] == "]")
+    if number is None or not (0 < number < 1 or at_end):
+        expected = f"a fraction in {ends[0]}0, 1{ends[1]}"
+        raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    return number
 
 
 def spelled(value: Any) -> str:

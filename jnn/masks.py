@@ -14,9 +14,12 @@ from jnn.model import Model, Params, State, scope
 
 
 def check_mask(caller: str, mask: Any) -> None:
-    """Refuse a mask that is no array, such as a list."""
+    """Refuse a mask that is no array of bool, such as a list, or weights of 0 and 1."""
     if not hasattr(mask, "dtype"):
         got, remedy = f"a mask of type {type(mask).__name__}", "Pass jnp.asarray(mask)."
+        raise mistake(caller, got=got, expected="an array of bool", remedy=remedy)
+    if mask.dtype != bool:
+        got, remedy = f"a mask of dtype {mask.dtype}", "Convert it: mask.astype(bool)."
         raise mistake(caller, got=got, expected="an array of bool", remedy=remedy)
 
 

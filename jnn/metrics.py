@@ -22,7 +22,6 @@ scikit-learn's.
 """
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.integers import check_integer, spelled
+from jnn.integers import check_integer, check_number
 from jnn.losses import absolute_error, checks, cross_entropy, squared_error
 
 __all__ = [
@@ -121,11 +120,10 @@ def sum_per(count: float) -> Metric:
     >>> print(metric.compute(metric.measure(jnp.array([3.0, 4.0]), jnp.zeros(2))))
     0.7
     """
-
-    if not 0 < count < math.inf:
-        raise mistake("sum_per", got=f"count={spelled(count)}", expected="a number > 0")
+    count = check_number("sum_per", "count", count, above=0)
 
     def measure(predictions, targets, weights=None):
+        predictions = checks.floating("sum_per", "predictions", predictions)
         weights = checks.spread("sum_per", weights, predictions.shape, predictions.dtype)
         return jnp.sum(weights * jnp.where(weights == 0, 0, predictions))
 

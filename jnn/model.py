@@ -297,18 +297,23 @@ def child_key(key: Any, name: str) -> Any:
     """
     if key is None:
         return None
-    check_key(key, name)
+    check_key(name, key)
     return fold_in(key, zlib.crc32(name.encode()))
 
 
-def check_key(key: Any, caller: str) -> None:
-    """Refuse a seed, or what else is no key, before JAX does."""
+def check_key(caller: str, key: Any) -> None:
+    """Refuse a seed, also a traced one, or what else is no key, before JAX does."""
     if not hasattr(key, "dtype"):
-        got, remedy = f"a key of type {type(key).__name__}", "Pass jax.random.key(seed)."
-        raise mistake(caller, got=got, expected="a key of JAX", remedy=remedy)
+        kind = f"type {type(key).__name__}"
+    elif key.ndim == 0 and jnp.issubdtype(key.dtype, jnp.number):
+        kind = f"dtype {key.dtype}"
+    else:
+        return
+    remedy = "Pass jax.random.key(seed)."
+    raise mistake(caller, got=f"a key of {kind}", expected="a key of JAX", remedy=remedy)
 
 
-def required_key(key: jax.Array | None, caller: str) -> jax.Array:
+def required_key(caller: str, key: jax.Array | None) -> jax.Array:
     """``key``, or an error if a layer that draws in training was given none."""
     if key is None:
         raise mistake(

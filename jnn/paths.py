@@ -16,10 +16,10 @@ def path_name(path: tuple) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def check_expression(pattern: str, caller: str) -> None:
+def check_expression(caller: str, pattern: str) -> None:
     """Raise JnnError for what is no regular expression.
 
-    >>> check_expression(".*/kernel", "--paths")
+    >>> check_expression("--paths", ".*/kernel")
     """
     try:
         re.compile(pattern)

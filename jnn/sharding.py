@@ -392,4 +392,4 @@ def _check(rule: Rule, mesh: Mesh) -> None:
     if len(set(named)) < len(named):
         got = f"an axis twice in the rule {pattern!r}: {axes}"
         raise mistake("sharding", got=got, expected="each axis of the mesh once")
-    check_expression(pattern, "sharding")
+    check_expression("sharding", pattern)

@@ -334,7 +334,7 @@ def path_mask(params: Any, paths: str) -> Any:
     >>> path_mask({"0": {"kernel": 1, "bias": 2}}, ".*/kernel")
     {'0': {'bias': False, 'kernel': True}}
     """
-    check_expression(paths, "path_mask")
+    check_expression("path_mask", paths)
     leaves, structure = jax.tree.flatten_with_path(params)
     names = [path_name(path) for path, _ in leaves]
     matches = [re.fullmatch(paths, name) is not None for name in names]

@@ -193,7 +193,10 @@ MISTAKES = [
     (lambda: initializers.identity()(None, (3,)), r"identity: got shape \(3,\)"),
     (lambda: initializers.dirac()(None, (3, 4)), r"dirac: got shape \(3, 4\), groups=1"),
     (lambda: initializers.dirac(4)(None, (3, 2, 6)), "groups=4"),
+    (lambda: initializers.dirac("2"), "groups='2'"),
     (lambda: initializers.sparse(1.5), "sparsity=1.5"),
+    (lambda: initializers.sparse("0.5"), "sparsity='0.5'"),
+    (lambda: initializers.sparse(0.5, stddev=-1.0), "stddev=-1.0"),
     (
         lambda: initializers.sparse(0.5)(jax.random.key(0), (3, 4, 5)),
         r"sparse: got shape \(3, 4, 5\)",

@@ -21,7 +21,7 @@ from jnn.decoding.beam_search import beam_search
 from jnn.decoding.generate import generate
 from jnn.decoding.sampling import Sampling, sample
 from jnn.errors import JnnError
-from jnn.integers import check_integer
+from jnn.integers import check_fraction, check_integer
 from jnn.metrics import confusion_matrix, expected_calibration_error, top_k_accuracy
 from jnn.train import TrainingConfig, make_step, seed_key
 from tests.compiled import init
@@ -124,3 +124,23 @@ def test_an_index_is_an_integer(value):
 def test_what_is_none_is_spelled_as_python_does(value, spelled):
     with pytest.raises(JnnError, match=rf"f: got n={spelled}, expected an integer >= 1\."):
         check_integer("f", "n", value)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
+def test_fractions_are_accepted(value):
+    assert check_fraction("mix", "share", value) == 0.5
+    for end in (0, 1, 0.0, np.float64(1)):
+        assert check_fraction("mix", "share", end, ends="[]") == end
+        with pytest.raises(JnnError, match=r"mix: got share=.*, expected a fraction in \(0, 1\)"):
+            check_fraction("mix", "share", end)
+    assert check_fraction("mix", "share", 0, ends="[)") == 0
+    with pytest.raises(JnnError, match=r"mix: got share=1, expected a fraction in \[0, 1\)"):
+        check_fraction("mix", "share", 1, ends="[)")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, True, False, "0.5", None, [0.5]])
+def test_what_is_no_fraction_is_refused(value):
+    with pytest.raises(JnnError, match=r"mix: got share=.*, expected a fraction in \[0, 1\]"):
+        check_fraction("mix", "share", value, ends="[]")
+    with pytest.raises(JnnError, match=r"dropout: got rate=.*, expected a fraction in \[0, 1\)"):
+        jnn.dropout(value)

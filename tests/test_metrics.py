@@ -292,6 +292,17 @@ def test_a_negative_class_is_not_counted_as_the_last():
 
 
 X, LABEL = jnp.zeros((4, 3)), jnp.zeros(4, jnp.int32)
+
+
+def test_a_sum_is_float32_at_least():
+    metric, half = metrics.sum_per(2), jnp.full(1000, 1.0, jnp.bfloat16)
+    total = metric.measure(half, jnp.zeros(1000), jnp.full(1000, 0.5))
+    assert total.dtype == jnp.float32
+    assert float(metric.compute(total)) == 250
+    with pytest.raises(JnnError, match="sum_per: got predictions of dtype int32"):
+        metric.measure(jnp.ones(4, jnp.int32), jnp.zeros(4), jnp.full(4, 0.5))
+
+
 MISTAKES = [
     (
         lambda: metrics.mean_squared_error().measure(jnp.zeros((4, 1)), jnp.zeros(4)),
@@ -314,6 +325,7 @@ MISTAKES = [
         lambda: metrics.confusion_matrix(3).measure(X, LABEL, jnp.ones(3)),
         r"weights \(3,\) for values \(4,\)",
     ),
+    (lambda: metrics.sum_per("9"), "count='9', expected a number > 0"),
     (lambda: metrics.sum_per(0), "count=0, expected a number > 0"),
     (lambda: metrics.sum_per(np.float64("nan")), "count=nan, expected a number > 0"),
     (lambda: metrics.top_k_accuracy(0), "k=0"),

@@ -8,9 +8,10 @@ from jnn.architectures.vgg import convolutions_of
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import flatten
 from jnn.layers.dropout import dropout
@@ -171,7 +172,7 @@ def _check(config: CNNConfig, convolutions: tuple[int, ...]) -> None:
         )
     check_positive("cnn", outputs=config.outputs, kernel_size=config.kernel_size)
     check_positive("cnn", channels=config.channels, convolutions=convolutions, hidden=config.hidden)
-    check_fraction("cnn", dropout=config.dropout)
+    check_fraction("cnn", "dropout", config.dropout, ends="[)")
     for name, names in {"pooling": tuple(POOLINGS), "normalization": NORMALIZATIONS}.items():
         if getattr(config, name) not in names:
             raise mistake(

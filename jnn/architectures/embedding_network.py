@@ -23,9 +23,10 @@ import jax.numpy as jnp
 from jnn.compose import chain
 from jnn.functions import function
 from jnn.initializers import Init, he_normal, normal
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_features, check_float, check_fraction, check_positive
+from jnn.layers.checks import check_features, check_float, check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten, linear
 from jnn.layers.dropout import dropout
@@ -64,7 +65,7 @@ def embedding_network(config: EmbeddingNetworkConfig) -> Model:
     and for those too small for so many stages.
     """
     check_positive("embedding_network", features=config.features, channels=config.channels)
-    check_fraction("embedding_network", dropout=config.dropout)
+    check_fraction("embedding_network", "dropout", config.dropout, ends="[)")
     stages = {f"stage{i}": _stage(config, channels) for i, channels in enumerate(config.channels)}
     return chain(
         **stages,

@@ -3,8 +3,9 @@
 import dataclasses
 
 from jnn.compose import chain
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense, flatten
 from jnn.layers.dropout import dropout
 from jnn.model import Model
@@ -41,7 +42,7 @@ def mlp(config: MLPConfig) -> Model:
     check_positive(
         "mlp", outputs=config.outputs, input_rank=config.input_rank, hidden=config.hidden
     )
-    check_fraction("mlp", dropout=config.dropout)
+    check_fraction("mlp", "dropout", config.dropout, ends="[)")
     layers = {"flatten": flatten(config.input_rank)} if config.input_rank > 1 else {}
     for i, width in enumerate(config.hidden):
         parts = {"dense": dense(width), "activation": activation(config.activation)}

@@ -5,8 +5,9 @@ from typing import Literal
 
 from jnn.compose import chain
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 from jnn.layers.bidirectional import bidirectional
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.elman import elman
@@ -60,7 +61,7 @@ def rnn(config: RNNConfig) -> Model:
         depth=config.depth,
         embedding=config.embedding,
     )
-    check_fraction("rnn", dropout=config.dropout)
+    check_fraction("rnn", "dropout", config.dropout, ends="[)")
     if config.cell not in CELLS:
         raise mistake("rnn", got=f"cell={config.cell!r}", expected=f"one of {', '.join(CELLS)}")
     parts = {}

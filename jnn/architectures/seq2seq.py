@@ -10,8 +10,9 @@ from jnn.architectures.rnn import CELLS
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import normal
+from jnn.integers import check_fraction
 from jnn.layers.bidirectional import bidirectional
-from jnn.layers.checks import check_fraction, check_names, check_positive
+from jnn.layers.checks import check_names, check_positive
 from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -43,7 +44,7 @@ class Seq2SeqConfig:
         """Refuse what does not fit together."""
         sizes = {"width": self.width, "depth": self.depth, "heads": self.heads}
         check_positive("Seq2SeqConfig", source_vocabulary=self.source_vocabulary, **sizes)
-        check_fraction("Seq2SeqConfig", dropout=self.dropout)
+        check_fraction("Seq2SeqConfig", "dropout", self.dropout, ends="[)")
         if self.cell not in CELLS:
             raise mistake(
                 "Seq2SeqConfig", got=f"cell={self.cell!r}", expected=f"one of {', '.join(CELLS)}"

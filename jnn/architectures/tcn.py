@@ -5,8 +5,9 @@ import dataclasses
 from jnn.compose import chain, residual
 from jnn.errors import mistake
 from jnn.initializers import he_normal
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -56,7 +57,7 @@ def tcn(config: TCNConfig) -> Model:
     check_positive(
         "tcn", outputs=config.outputs, kernel_size=config.kernel_size, channels=config.channels
     )
-    check_fraction("tcn", dropout=config.dropout)
+    check_fraction("tcn", "dropout", config.dropout, ends="[)")
     if not config.channels:
         raise mistake("tcn", got="channels=()", expected="the features of one block at least")
     blocks = {

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
 from jnn.initializers import he_normal
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -65,7 +66,7 @@ def text_cnn(config: TextCNNConfig) -> Model:
         embedding=config.embedding,
         widths=config.widths,
     )
-    check_fraction("text_cnn", dropout=config.dropout)
+    check_fraction("text_cnn", "dropout", config.dropout, ends="[)")
     if not config.widths or len(set(config.widths)) < len(config.widths):
         raise mistake(
             "text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different"

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jnn.compose import chain, repeat
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, normal
+from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.attention import attention
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dropout import dropout
 from jnn.layers.feed_forward import feed_forward
@@ -120,7 +121,7 @@ class BlockConfig:
     def __post_init__(self):
         """Refuse what does not fit together."""
         check_positive(type(self).__name__, width=self.width, depth=self.depth, heads=self.heads)
-        check_fraction(type(self).__name__, dropout=self.dropout)
+        check_fraction(type(self).__name__, "dropout", self.dropout, ends="[)")
         _check_literals(self)
         if not self.head_features and self.width % self.heads:
             remedy = "Choose heads that divide the width, or give head_features."

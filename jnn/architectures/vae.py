@@ -95,7 +95,7 @@ def vae(config: VAEConfig) -> Model:
 def _draw(params, state, x, *, key=None, train=False, mask=None):
     if not train:
         return x["mean"], state
-    noise = jax.random.normal(required_key(key, "vae"), x["mean"].shape, x["mean"].dtype)
+    noise = jax.random.normal(required_key("vae", key), x["mean"].shape, x["mean"].dtype)
     return x["mean"] + jnp.exp(0.5 * x["log_variance"]) * noise, state
 
 

@@ -5,9 +5,10 @@ import dataclasses
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import normal, variance_scaling
+from jnn.integers import check_fraction
 from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten
 from jnn.layers.dropout import dropout
@@ -71,7 +72,7 @@ def vgg(config: VGGConfig) -> Model:
         grid=config.grid,
         hidden=config.hidden,
     )
-    check_fraction("vgg", dropout=config.dropout)
+    check_fraction("vgg", "dropout", config.dropout, ends="[)")
     f = activations.activation(config.activation)
     stages = {
         f"stage{i}": _stage(config, convolutions, config.width * min(2**i, WIDEST))

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import check_finite, check_fraction
+from jnn.data.checks import check_finite
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 DECAY = 0.94
 """Of the exponentially weighted mean of squares of daily returns (RiskMetrics 1996)."""

@@ -72,7 +72,7 @@ def check_start(module: ModuleType, config: Any, start: Path, paths: str) -> Non
     from jnn.train.transfer import no_match
     from jnn.transform import lora, path_mask
 
-    check_expression(paths, "--paths")
+    check_expression("--paths", paths)
 
     if not hasattr(module, "task"):
         name, expected = module.__name__.rpartition(".")[2], "an experiment with task(config, data)"

@@ -17,9 +17,8 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
-from jnn.data.checks import check_fraction
 from jnn.errors import mistake
-from jnn.integers import as_number, check_integer, spelled
+from jnn.integers import as_number, check_fraction, check_integer, spelled
 from jnn.threefry import unrolled
 
 Augmentation = Callable[[jax.Array, jax.Array], jax.Array]
@@ -44,7 +43,7 @@ def compose(*augmentations: Augmentation) -> Augmentation:
 
 def random_flip(key: jax.Array, x: jax.Array, *, probability: float = 0.5) -> jax.Array:
     """Each image mirrored left to right with ``probability``."""
-    check_fraction("random_flip", "probability", probability, with_ends=True)
+    check_fraction("random_flip", "probability", probability, ends="[]")
     _image_shape(x, "random_flip")
     flip = jax.random.bernoulli(unrolled(key), probability, (*x.shape[:-3], 1, 1, 1))
     return jnp.where(flip, jnp.flip(x, axis=x.ndim - 2), x)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jnn.data.checks import check_fraction
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 from jnn.model import where
 from jnn.threefry import unrolled
 
@@ -70,4 +70,4 @@ def _check(caller: str, image, boxes, probability: float) -> None:
     if image.ndim < 3 or not matching or boxes.shape[-1] != 4:
         got = f"image {image.shape} and boxes {boxes.shape}"
         raise mistake(caller, got=got, expected="(..., H, W, C) and (..., N, 4)")
-    check_fraction(caller, "probability", probability, with_ends=True)
+    check_fraction(caller, "probability", probability, ends="[]")

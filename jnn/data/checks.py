@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.integers import spelled
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -100,21 +98,6 @@ def check_int32(array: np.ndarray, caller: str) -> None:
         )
 
 
-def check_fraction(caller: str, name: str, value: Any, *, with_ends: bool = False) -> None:
-    """Raise JnnError unless ``value`` is a number between 0 and 1, or, ``with_ends``, one of these.
-
-    >>> check_fraction("mix", "share", "0.5", with_ends=True)
-    Traceback (most recent call last):
-    jnn.errors.JnnError: mix: got share='0.5', expected a number from 0 to 1.
-    """
-    is_number = isinstance(value, int | float | np.integer | np.floating)
-    is_number = is_number and not isinstance(value, bool)
-    if is_number and (0 < value < 1 or (with_ends and value in (0, 1))):
-        return
-    expected = "a number from 0 to 1" if with_ends else "a number between 0 and 1, both excluded"
-    raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
-
-
 def check_finite(x: np.ndarray, caller: str = "data") -> None:
     """Raise JnnError naming the first row and column where ``x``, (N, ...), is NaN or infinite."""
     x = np.asarray(x)
@@ -154,30 +137,6 @@ def check_float32(x: np.ndarray, caller: str = "data", narrowed: np.ndarray | No
 def _place(index: np.ndarray) -> str:
     row, *column = index.tolist()
     return f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
-
-
-def check_labels(labels: np.ndarray, classes: int, caller: str = "label") -> None:
-    """Raise JnnError unless ``labels`` are integers in 0 .. classes - 1, of shape (N,)."""
-    labels = np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == classes:
-        raise mistake(
-            caller,
-            got=f"shape {labels.shape}",
-            expected="integers of shape (N,)",
-            remedy="One-hot? Take labels.argmax(axis=1).",
-        )
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        got = f"{labels.dtype} of shape {labels.shape}"
-        raise mistake(caller, got=got, expected="integers of shape (N,)")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if len(wrong):
-        one_based = labels.min() >= 1 and labels.max() == classes
-        raise mistake(
-            caller,
-            got=f"{labels[wrong[0]]} at row {wrong[0]}",
-            expected=f"labels from 0 to {classes - 1}",
-            remedy="One-based? Subtract 1." if one_based else "",
-        )
 
 
 def fingerprint(arrays: Arrays) -> str:

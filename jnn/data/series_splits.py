@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import Arrays, check_arrays, check_fraction
+from jnn.data.checks import Arrays, check_arrays
 from jnn.errors import mistake
-from jnn.integers import check_integer
+from jnn.integers import check_fraction, check_integer
 
 
 class TimeSplit(NamedTuple):

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import Arrays, check_arrays, check_finite, check_fraction, check_labels
+from jnn.data.checks import Arrays, check_arrays, check_finite
 from jnn.errors import mistake
-from jnn.integers import as_integer, spelled
+from jnn.integers import as_integer, check_fraction, spelled
+from jnn.labels import check_labels
 
 
 class Splits(NamedTuple):
@@ -120,7 +121,11 @@ def from_arrays(
         if "label" not in arrays:
             got = f"classes, and arrays {', '.join(arrays)}"
             raise mistake("from_arrays", got=got, expected='an array named "label"')
-        check_labels(arrays["label"], len(classes), "from_arrays['label']")
+        label, caller = arrays["label"], "from_arrays['label']"
+        check_labels(label, len(classes), caller)
+        if label.ndim != 1:
+            got, remedy = f"shape {label.shape}", "One-hot? Take labels.argmax(axis=1)."
+            raise mistake(caller, got=got, expected="one for each example, (N,)", remedy=remedy)
     rest, held = hold_out(arrays, test, seed=test_seed, stratify=stratify)
     settings = {"seed": seed, "stratify": stratify, "classes": classes}
     return with_validation(rest, held, validation, **settings)._replace(columns=tuple(columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jnn.data.checks import check_fraction
+from jnn.integers import check_fraction
 from jnn.threefry import unrolled
 
 
@@ -30,6 +30,6 @@ def random_replace(
     >>> random_replace(jax.random.key(0), tokens, rate=1.0, replacement=1, mask=tokens > 0).tolist()
     [1, 1, 0]
     """
-    check_fraction("random_replace", "rate", rate, with_ends=True)
+    check_fraction("random_replace", "rate", rate, ends="[]")
     is_replaced = jax.random.bernoulli(unrolled(key), rate, tokens.shape)
     return jnp.where(is_replaced if mask is None else is_replaced & mask, replacement, tokens)

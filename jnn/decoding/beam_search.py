@@ -1,7 +1,6 @@
 """Beam search: the most probable continuations of a prompt."""
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,8 +9,7 @@ import jax.numpy as jnp
 
 from jnn.decoding.checks import NO_TOKEN, check_chosen, check_prompt, check_stop
 from jnn.decoding.generate import logits_shape, model_input, prefill
-from jnn.errors import mistake
-from jnn.integers import as_number, check_integer, spelled
+from jnn.integers import check_integer, check_number
 from jnn.model import Model
 from jnn.precision import numerics
 
@@ -79,10 +77,7 @@ def beam_search(
     caller = "beam_search"
     length, stop = check_prompt(caller, model, params, state, prompt, length, stop, mask, context)
     beams = check_integer(caller, "beams", beams)
-    exponent = as_number(length_penalty)
-    if exponent is None or not 0 <= exponent < math.inf:
-        got = f"length_penalty={spelled(length_penalty)}"
-        raise mistake(caller, got=got, expected="a number >= 0")
+    exponent = check_number(caller, "length_penalty", length_penalty, least=0)
     settings = {"length": length, "beams": beams, "stop": stop, "exponent": exponent}
     best = _search(model, params, state, prompt, mask, context, **settings)
     logits = functools.partial(logits_shape, model, params, state, prompt, context)

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jnn.data.checks import check_fraction
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 from jnn.losses import checks
 
 
@@ -114,7 +114,7 @@ def non_maximum_suppression(
     [False, True, True]
     """
     caller = "non_maximum_suppression"
-    check_fraction(caller, "threshold", threshold, with_ends=True)
+    check_fraction(caller, "threshold", threshold, ends="[]")
     boxes, scores = _boxes(caller, boxes), checks.floating(caller, "scores", scores)
     labels = jnp.zeros(scores.shape, jnp.int32) if labels is None else jnp.asarray(labels)
     if boxes.shape[:-1] != scores.shape or labels.shape != scores.shape or not scores.ndim:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jnn.errors import mistake
-from jnn.losses.labels import check_labels
+from jnn.labels import check_labels
 
 
 def projection(images: np.ndarray, components: int = 64) -> Callable[[np.ndarray], np.ndarray]:

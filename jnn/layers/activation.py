@@ -13,6 +13,8 @@ import jax.numpy as jnp
 
 from jnn.compose import parallel
 from jnn.errors import mistake
+from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_number
 from jnn.layers.checks import check_features, check_float, check_params
 from jnn.layers.dense import dense
 from jnn.model import Model, pointwise
@@ -89,6 +91,7 @@ def prelu(*, slope: float = 0.25) -> Model:
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].tolist()
     [-1.0, 4.0]
     """
+    slope = check_number("prelu", "slope", slope)
 
     def init(key, x):
         check_float("prelu", x, min_rank=1)
@@ -109,6 +112,8 @@ def gated(
     activation: Callable[[jax.Array], jax.Array] = jax.nn.silu,
     *,
     use_bias: bool = False,
+    kernel_init: Init = lecun_normal(),
+    bias_init: Init = zeros,
 ) -> Model:
     """A gated linear unit: ``y = activation(x W + b) * (x V + c)``.
 
@@ -125,7 +130,7 @@ def gated(
     >>> jax.tree.map(jnp.shape, params)
     {'gate': {'kernel': (3, 8)}, 'value': {'kernel': (3, 8)}}
     """
-    project = dense(features, use_bias=use_bias)
+    project = dense(features, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
     return parallel(
         gate=project, value=project, combine=lambda gate, value: activation(gate) * value
     )

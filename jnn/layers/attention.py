@@ -7,18 +7,19 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_fraction
 from jnn.layers import cache
 from jnn.layers.checks import (
     check_features,
     check_float,
-    check_fraction,
     check_params,
     check_positive,
+    element_mask,
 )
-from jnn.layers.dot_product import attend, dot_product_attention, heads_first, visible
+from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first, visible
 from jnn.layers.positions import Positions
 from jnn.layers.projections import Projections
-from jnn.model import Model, named, required_key, where
+from jnn.model import Model, check_key, named, required_key, where
 from jnn.precision import parameter_dtype
 
 NO_POSITIONS = Positions()
@@ -94,27 +95,22 @@ def attention(
     projections = Projections(
         caller="attention",
         heads=heads,
-        key_value_heads=heads if key_value_heads is None else key_value_heads,
+        key_value_heads=key_value_heads,
         head_features=head_features,
         use_bias=use_bias,
         kernel_init=kernel_init,
-        output_init=kernel_init if output_init is None else output_init,
+        output_init=output_init,
         bias_init=bias_init,
     )
     encoding = NO_POSITIONS if positions is None else positions
-    check_fraction("attention", dropout=dropout)
+    dropout = check_fraction("attention", "dropout", dropout, ends="[)")
     if window is not None:
         check_positive("attention", window=window)
-    if fused and dropout > 0:
-        raise mistake(
-            "attention",
-            got=f"dropout={dropout} and fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    check_fused("attention", fused, dropout)
 
     def init(key, x):
         check_float("attention", x, min_rank=1)
+        check_key("attention", key)
         projections_key, positions_key = jax.random.split(key)
         params = projections.init(projections_key, x.shape[-1], x.shape[-1], parameter_dtype(x))
         if query_norm is not None:
@@ -144,7 +140,7 @@ def attention(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
-        mask = checked_mask("attention", mask, x)
+        mask = element_mask("attention", x, mask, keys=x.shape[-2])
         real, pairs = (None, mask) if mask is not None and mask.ndim == x.ndim else (mask, None)
         x = x if real is None else where(real, x, jnp.zeros_like(x))
         position = cache.positions(real, x.shape[-2])
@@ -161,7 +157,7 @@ def attention(
             causal=causal,
             window=reach,
             dropout=dropout,
-            key=required_key(key, "attention") if train and dropout > 0 else None,
+            key=required_key("attention", key) if train and dropout > 0 else None,
             fused=fused,
         )
         return projections.merge(params, y), state
@@ -177,6 +173,7 @@ def attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_float("attention", x, min_rank=2, axes="(..., T, features)")
+        mask = element_mask("attention", x, mask, keys=x.shape[-2])
         if mask is not None and mask.ndim == x.ndim:
             raise mistake(
                 "attention",
@@ -184,7 +181,6 @@ def attention(
                 expected="one of elements (..., T) to read a stream",
                 remedy="Call apply.",
             )
-        mask = checked_mask("attention", mask, x)
         T, capacity = x.shape[-2], carry["key"].shape[-2]
         cache.check_room("attention", carry["position"], T, mask, capacity)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
@@ -202,7 +198,7 @@ def attention(
             bias=bias_of(params, distance),
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,
-            key=required_key(key, "attention") if train and dropout > 0 else None,
+            key=required_key("attention", key) if train and dropout > 0 else None,
         )
         y = projections.merge(params, heads_first(y))
         y = where(count <= capacity, y, jnp.full_like(y, jnp.nan))
@@ -215,25 +211,3 @@ def attention(
     if not causal:
         return Model(init, apply)
     return Model(init, apply, carry, step, read)
-
-
-def checked_mask(
-    caller: str, mask: jax.Array | None, x: jax.Array, keys: int | None = None
-) -> jax.Array | None:
-    """The mask, of elements ``(..., T)`` or of pairs ``(..., T, keys)``.
-
-    None where there is none within a sequence: one of leading axes alone says which whole sequences
-    are real. Raises `JnnError` for any other shape, and for one that is not boolean.
-    """
-    if mask is None:
-        return None
-    elements, pairs = tuple(x.shape[:-1]), (*x.shape[:-1], x.shape[-2] if keys is None else keys)
-    if mask.dtype == bool and tuple(mask.shape) in (elements, pairs):
-        return mask
-    if mask.dtype == bool and mask.shape == elements[: mask.ndim]:
-        return None
-    raise mistake(
-        caller,
-        got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {x.shape}",
-        expected=f"bool, {elements} for elements or {pairs} for pairs",
-    )

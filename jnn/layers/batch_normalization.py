@@ -6,12 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_features, check_float, check_fraction, check_params
+from jnn.integers import check_fraction, check_number
+from jnn.layers.checks import check_features, check_float, check_params, wide_mask
 from jnn.layers.normalization import (
     affine,
     affine_params,
-    check_epsilon,
-    mask_of_elements,
     moments,
     real,
     standardize,
@@ -59,9 +58,8 @@ def batch_norm(
     >>> y.round(3).tolist(), state["mean"].tolist(), state["variance"].tolist()
     ([[-1.0], [1.0]], [1.0], [1.5])
     """
-    check_fraction("batch_norm", momentum=momentum)
-    momentum = float(momentum)
-    epsilon = check_epsilon("batch_norm", epsilon)
+    momentum = check_fraction("batch_norm", "momentum", momentum, ends="[)")
+    epsilon = check_number("batch_norm", "epsilon", epsilon, above=0)
 
     def init(key, x):
         check_float("batch_norm", x, min_rank=1)
@@ -75,7 +73,7 @@ def batch_norm(
         check_float("batch_norm", x, min_rank=1)
         check_params("batch_norm", state, "mean", "variance", kind="state")
         check_features("batch_norm", x, state["mean"].shape[0])
-        mask = mask_of_elements("batch_norm", x, mask)
+        mask = wide_mask("batch_norm", x, mask)
         h = real(numerics(x), mask)
         if train:
             _check_number(x, axis_name)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.functions import as_model
+from jnn.layers.checks import element_mask
 from jnn.masks import fits
-from jnn.model import Model, apply_child, check_children, init_child
+from jnn.model import Model, apply_child, check_children, check_key, init_child
 
 
 def concatenate(forward: jax.Array, backward: jax.Array) -> jax.Array:
@@ -49,6 +50,7 @@ def bidirectional(
     }
 
     def init(key, x):
+        check_key("bidirectional", key)
         params, state = {}, {}
         for name, model in models.items():
             child_params, child_state, _ = init_child(name, model, key, x)
@@ -63,6 +65,7 @@ def bidirectional(
                 got=f"x of shape {x.shape}",
                 expected="at least 2 axes, (..., T, features)",
             )
+        mask = element_mask("bidirectional", x, mask)
         backward = _reversal(mask)
         options = {"key": key, "train": train, "mask": mask}
         y, forward_state = apply_child("forward", models["forward"], params, state, x, **options)

@@ -1,14 +1,13 @@
 """Checks of the settings and inputs of layers, in Python, before anything is traced."""
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import check_integer, spelled
+from jnn.integers import check_integer
 from jnn.masks import check_mask
 
 
@@ -19,14 +18,6 @@ def check_positive(caller: str, **settings: Any) -> None:
             check_positive(caller, **{f"{name}[{i}]": item for i, item in enumerate(value)})
         else:
             check_integer(caller, name, value)
-
-
-def check_fraction(caller: str, **settings: Any) -> None:
-    """Check that each setting is in [0, 1)."""
-    for name, value in settings.items():
-        if not isinstance(value, Real) or not 0 <= float(value) < 1:
-            got = f"{name}={spelled(value)}"
-            raise mistake(caller, got=got, expected="a fraction in [0, 1)")
 
 
 def check_array(caller: str, x: Any) -> None:
@@ -57,34 +48,57 @@ def check_float(caller: str, x: Any, *, min_rank: int = 0, axes: str = "(..., fe
 
 
 def element_mask(
-    caller: str, x: jax.Array, mask: jax.Array | None, *, rank: int = 1, space: int = 1
+    caller: str,
+    x: jax.Array,
+    mask: jax.Array | None,
+    *,
+    rank: int = 1,
+    space: int = 1,
+    keys: int | None = None,
 ) -> jax.Array | None:
     """The mask where it is of the elements that a layer mixes, None where there is none of them.
 
     x is ``(..., *space, *element)`` with ``space`` axes of elements of ``rank`` axes, such as
     ``(..., T, D)``. A mask of leading axes alone says which whole examples are real: the layer
-    treats each alone. Raises `JnnError` for any other shape, and for one that is not boolean.
+    treats each alone. With ``keys`` it may also be of pairs, ``(..., T, keys)``. Raises `JnnError`
+    for any other shape, and for one that is not boolean.
     """
     if mask is None:
         return None
     check_mask(caller, mask)
-    shape, is_bool = tuple(x.shape[: x.ndim - rank]), mask.dtype == bool
-    if is_bool and mask.shape == shape:
+    elements = tuple(x.shape[: x.ndim - rank])
+    pairs = (*elements, keys)
+    if mask.shape in (elements, pairs):
         return mask
-    if is_bool and mask.ndim <= len(shape) - space and mask.shape == shape[: mask.ndim]:
+    if mask.ndim <= len(elements) - space and mask.shape == elements[: mask.ndim]:
         return None
     raise mistake(
         caller,
-        got=f"a mask of shape {tuple(mask.shape)} and dtype {mask.dtype} for x of shape {x.shape}",
-        expected=f"bool of shape {shape}, True where an element of x is real",
+        got=f"a mask of shape {tuple(mask.shape)} for x of shape {x.shape}",
+        expected=f"{elements} for elements" + ("" if keys is None else f" or {pairs} for pairs"),
     )
+
+
+def wide_mask(
+    caller: str, x: jax.Array, mask: jax.Array | None, *, space: int = 0
+) -> jax.Array | None:
+    """`element_mask` with a value for each element, also where it is of leading axes alone."""
+    if mask is None:
+        return None
+    element_mask(caller, x, mask, space=space)
+    wide = mask.reshape(*mask.shape, *(1,) * (x.ndim - 1 - mask.ndim))
+    return jnp.broadcast_to(wide, x.shape[:-1])
 
 
 def refuse_mask(caller: str, x: jax.Array, mask: jax.Array | None, *, axes: int, why: str) -> None:
     """Refuse a mask that reaches into the last ``axes`` of x, those of one example."""
-    if mask is not None and mask.ndim > x.ndim - axes:
+    if mask is None:
+        return
+    check_mask(caller, mask)
+    if mask.ndim > x.ndim - axes:
         got = f"a mask of shape {mask.shape} for x of shape {x.shape}"
         raise mistake(caller, got=got, expected="no padding within an example", remedy=why)
+    element_mask(caller, x, mask, rank=axes, space=0)
 
 
 def check_names(caller: str, x: Any, *names: str) -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import normal
-from jnn.layers.checks import check_float
+from jnn.layers.checks import check_float, check_positive
 from jnn.layers.dense import dense
 from jnn.model import Model
 from jnn.precision import numerics
@@ -35,6 +35,7 @@ def conditional_norm(norm: Model, features: int, rank: int) -> Model:
     >>> params["modulation"]["kernel"].shape, jax.jit(layer.apply)(params, state, x)[0].shape
     ((3, 8), (5, 4))
     """
+    check_positive("conditional_norm", features=features, rank=rank)
 
     def flow(run: Run, x: dict[str, Any]) -> jax.Array:
         h, c = x["x"], x["condition"]

@@ -184,7 +184,9 @@ def conv_transpose(
         check_space("conv_transpose", x, rank)
         check_channels_last("conv_transpose", x, rank)
         shape = (*window.size, x.shape[-1], features)
-        return _params(key, x, shape, kernel_init, bias_init if use_bias else None), {}
+        return _params(
+            "conv_transpose", key, x, shape, kernel_init, bias_init if use_bias else None
+        ), {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_space("conv_transpose", x, rank)
@@ -267,7 +269,8 @@ def _layer(
     def init(key, x):
         check_space(caller, x, rank)
         check_channels_last(caller, x, rank)
-        return _params(key, x, (*window.size, *sizes(x.shape[-1])[:2]), kernel_init, bias_init), {}
+        shape = (*window.size, *sizes(x.shape[-1])[:2])
+        return _params(caller, key, x, shape, kernel_init, bias_init), {}
 
     def slide(params, x, padding):
         check_params(caller, params, "kernel")
@@ -312,8 +315,8 @@ def _layer(
     return Model(init, apply, carry, step, read, follow)
 
 
-def _params(key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
-    check_key(key, "conv")
+def _params(caller: str, key, x, shape, kernel_init, bias_init) -> dict[str, jax.Array]:
+    check_key(caller, key)
     kernel_key, bias_key = jax.random.split(key)
     params = {"kernel": kernel_init(kernel_key, shape, parameter_dtype(x))}
     if bias_init is not None:

@@ -5,11 +5,10 @@ from collections.abc import Collection
 import jax
 import jax.numpy as jnp
 
-from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal, zeros
-from jnn.layers.attention import checked_mask
-from jnn.layers.checks import check_float, check_fraction, check_names
-from jnn.layers.dot_product import attend, dot_product_attention, heads_first
+from jnn.integers import check_fraction
+from jnn.layers.checks import check_float, check_names, element_mask
+from jnn.layers.dot_product import attend, check_fused, dot_product_attention, heads_first
 from jnn.layers.projections import Projections
 from jnn.model import Model, required_key, where
 from jnn.precision import parameter_dtype
@@ -57,21 +56,15 @@ def cross_attention(
     projections = Projections(
         caller="cross_attention",
         heads=heads,
-        key_value_heads=heads if key_value_heads is None else key_value_heads,
+        key_value_heads=key_value_heads,
         head_features=head_features,
         use_bias=use_bias,
         kernel_init=kernel_init,
-        output_init=kernel_init if output_init is None else output_init,
+        output_init=output_init,
         bias_init=bias_init,
     )
-    check_fraction("cross_attention", dropout=dropout)
-    if fused and dropout > 0:
-        raise mistake(
-            "cross_attention",
-            got=f"dropout={dropout} and fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    dropout = check_fraction("cross_attention", "dropout", dropout, ends="[)")
+    check_fused("cross_attention", fused, dropout)
 
     def init(key, x):
         check_names("cross_attention", x, "x", "memory")
@@ -81,14 +74,9 @@ def cross_attention(
 
     def keys_and_values(params, x):
         """Keys, values ``(..., S, G, d)`` and the mask of the memory."""
-        memory, real = x["memory"], x.get("memory_mask")
+        memory = x["memory"]
+        real = element_mask("memory of cross_attention", memory, x.get("memory_mask"))
         if real is not None:
-            if tuple(real.shape) != memory.shape[:-1] or real.dtype != bool:
-                raise mistake(
-                    "cross_attention",
-                    got=f"memory_mask of shape {tuple(real.shape)} and dtype {real.dtype}",
-                    expected=f"bool, {tuple(memory.shape[:-1])}, as the memory",
-                )
             memory = where(real, memory, jnp.zeros_like(memory))
         return (
             projections.project("key", params, memory),
@@ -99,7 +87,7 @@ def cross_attention(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x", "memory")
         check_float("cross_attention", x["x"], min_rank=2, axes="(..., T, features)")
-        mask = checked_mask("cross_attention", mask, x["x"], x["memory"].shape[-2])
+        mask = element_mask("cross_attention", x["x"], mask, keys=x["memory"].shape[-2])
         k, v, real = keys_and_values(params, x)
         y = dot_product_attention(
             projections.project("query", params, x["x"]),
@@ -108,7 +96,7 @@ def cross_attention(
             mask=_allowed(real, mask, x["x"].ndim),
             scale=scale,
             dropout=dropout,
-            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+            key=required_key("cross_attention", key) if train and dropout > 0 else None,
             fused=fused,
         )
         return projections.merge(params, y), state
@@ -121,7 +109,7 @@ def cross_attention(
 
     def read(params, state, carry, x, *, key=None, train=False, mask=None):
         check_names("cross_attention", x, "x")
-        mask = checked_mask("cross_attention", mask, x["x"], carry["key"].shape[-2])
+        mask = element_mask("cross_attention", x["x"], mask, keys=carry["key"].shape[-2])
         q = projections.project("query", params, x["x"])
         allowed = _allowed(carry.get("mask"), mask, x["x"].ndim)
         y = attend(
@@ -131,7 +119,7 @@ def cross_attention(
             mask=None if allowed is None else allowed[..., None, :, :],
             scale=q.shape[-1] ** -0.5 if scale is None else scale,
             dropout=dropout,
-            key=required_key(key, "cross_attention") if train and dropout > 0 else None,
+            key=required_key("cross_attention", key) if train and dropout > 0 else None,
         )
         return projections.merge(params, heads_first(y)), carry
 

@@ -33,7 +33,7 @@ def dense(
 
     def init(key, x):
         check_float("dense", x, min_rank=1)
-        check_key(key, "dense")
+        check_key("dense", key)
         kernel_key, bias_key = jax.random.split(key)
         params = {"kernel": kernel_init(kernel_key, (x.shape[-1], features), parameter_dtype(x))}
         if use_bias:
@@ -73,6 +73,7 @@ def added_bias(*, bias_init: Init = zeros) -> Model:
 
     def init(key, x):
         check_float("added_bias", x, min_rank=1)
+        check_key("added_bias", key)
         return {"bias": bias_init(key, x.shape[-1:], parameter_dtype(x))}, {}
 
     def apply(params, state, x, *, key=None, train=False, mask=None):

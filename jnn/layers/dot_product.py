@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.layers.checks import check_fraction, check_positive
+from jnn.integers import check_fraction
+from jnn.layers.checks import check_positive
+from jnn.masks import check_mask
 from jnn.precision import numerics
 from jnn.tags import tag
 from jnn.threefry import unrolled
@@ -58,13 +60,8 @@ def dot_product_attention(
     _check(q, k, v, mask, bias, window, dropout)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
     mask = None if mask is None else _per_head(mask, q)
-    if fused and dropout > 0 and key is not None:
-        raise mistake(
-            "dot_product_attention",
-            got=f"dropout={dropout}, fused=True",
-            expected="one of them",
-            remedy="Set fused=False.",
-        )
+    if key is not None:
+        check_fused("dot_product_attention", fused, dropout)
     if fused and q.dtype != jnp.float64:
         return _fused(q, k, v, mask, bias, factor, causal, window)
     if causal or window is not None:
@@ -143,6 +140,13 @@ def heads_first(x: jax.Array) -> jax.Array:
     return jnp.swapaxes(x, -2, -3)
 
 
+def check_fused(caller: str, fused: bool, dropout: float) -> None:
+    """Refuse dropout of weights where attention is fused, and keeps none."""
+    if fused and dropout > 0:
+        got, remedy = f"dropout={dropout} and fused=True", "Set fused=False."
+        raise mistake(caller, got=got, expected="one of them", remedy=remedy)
+
+
 def _fused(q, k, v, mask, bias, scale, causal, window) -> jax.Array:
     batch, flat = q.shape[:-3], lambda a: a.reshape(-1, *a.shape[-3:])
 
@@ -205,6 +209,8 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
             got=shapes,
             expected="q (..., T, H, d), k (..., S, G, d), v (..., S, G, e), H a multiple of G",
         )
+    if mask is not None:
+        check_mask(caller, mask)
     logits = (*q.shape[:-3], q.shape[-2], q.shape[-3], k.shape[-3])
     for name, a in (("mask", mask), ("bias", bias)):
         if a is None:
@@ -216,12 +222,9 @@ def _check(q, k, v, mask, bias, window, dropout) -> None:
                 got=f"{name} of shape {tuple(a.shape)} for {shapes}",
                 expected=f"one that broadcasts to {shape}",
             )
-    if mask is not None and mask.dtype != bool:
-        expected = "bool, True where a query may attend"
-        raise mistake(caller, got=f"mask of dtype {mask.dtype}", expected=expected)
     if window is not None:
         check_positive(caller, window=window)
-    check_fraction(caller, dropout=dropout)
+    check_fraction(caller, "dropout", dropout, ends="[)")
 
 
 def _broadcasts(shape, target) -> bool:

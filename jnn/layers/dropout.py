@@ -4,15 +4,14 @@ Each layer draws with its own key, independently for each example. The mean is k
 the kept values by the fraction that is kept.
 """
 
-import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import as_number, spelled
-from jnn.layers.checks import check_float, check_fraction, check_positive
+from jnn.integers import check_fraction, check_number
+from jnn.layers.checks import check_float, check_positive
 from jnn.model import Model, no_params, pointwise, required_key
 from jnn.threefry import unrolled
 
@@ -92,8 +91,7 @@ def alpha_dropout(rate: float) -> Model:
     >>> bool(abs(y.mean()) < 0.1)
     True
     """
-    check_fraction("alpha_dropout", rate=rate)
-    rate = float(rate)
+    rate = check_fraction("alpha_dropout", "rate", rate, ends="[)")
     a = ((1 - rate) * (1 + rate * ALPHA**2)) ** -0.5
 
     def drop(key, x):
@@ -113,21 +111,14 @@ def gaussian_noise(standard_deviation: float) -> Model:
     >>> bool(0.09 < y.std() < 0.11)
     True
     """
-    scale = as_number(standard_deviation)
-    if scale is None or not 0 <= scale < math.inf:
-        raise mistake(
-            "gaussian_noise",
-            got=f"standard_deviation={spelled(standard_deviation)}",
-            expected="a number >= 0",
-        )
+    scale = check_number("gaussian_noise", "standard_deviation", standard_deviation, least=0)
     draw = lambda key, x: x + scale * jax.random.normal(key, x.shape, x.dtype)
     return _drawing("gaussian_noise", scale, draw)
 
 
 def _dropping(caller: str, rate: float, drawn: Callable[[tuple], tuple], rank: int = 0) -> Model:
     """Dropout with one draw for each element of the shape ``drawn(x.shape)``, broadcast to x."""
-    check_fraction(caller, rate=rate)
-    rate = float(rate)
+    rate = check_fraction(caller, "rate", rate, ends="[)")
 
     def drop(key, x):
         if x.ndim < rank:
@@ -150,7 +141,7 @@ def _drawing(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(caller, x)
-        return (draw(required_key(key, caller), x) if train and strength > 0 else x), state
+        return (draw(required_key(caller, key), x) if train and strength > 0 else x), state
 
     apply.__qualname__ = caller
     return pointwise(no_params, apply)

@@ -34,7 +34,7 @@ def embedding(vocabulary: int, features: int, *, embedding_init=normal(1.0)) -> 
 
     def init(key, x):
         _check_integer(x)
-        check_key(key, "embedding")
+        check_key("embedding", key)
         vectors = embedding_init(key, (vocabulary, features), jnp.result_type(float))
         return {"embedding": vectors}, {}
 

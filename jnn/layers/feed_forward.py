@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 import jax
 
-from jnn.compose import chain, parallel
+from jnn.compose import chain
 from jnn.initializers import Init, lecun_normal, zeros
+from jnn.integers import check_fraction
 from jnn.layers.activation import ACTIVATIONS
-from jnn.layers.checks import check_float, check_fraction, check_positive
+from jnn.layers.activation import gated as gated_unit
+from jnn.layers.checks import check_float, check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout as drop
-from jnn.model import Model, pointwise
+from jnn.model import Model, check_key, pointwise
 
 
 def feed_forward(
@@ -47,22 +49,22 @@ def feed_forward(
     ({'bias': (4,), 'kernel': (16, 4)}, (5, 4))
     """
     check_positive("feed_forward", hidden=hidden)
-    check_fraction("feed_forward", dropout=dropout)
+    check_fraction("feed_forward", "dropout", dropout, ends="[)")
     out_init = kernel_init if output_init is None else output_init
 
     @functools.cache
     def network(features: int) -> Model:
-        project = dense(hidden, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
+        inits = {"kernel_init": kernel_init, "bias_init": bias_init}
         back = dense(features, use_bias=use_bias, kernel_init=out_init, bias_init=bias_init)
         if gated:
-            gate = parallel(
-                gate=project, value=project, combine=lambda gate, value: activation(gate) * value
-            )
+            gate = gated_unit(hidden, activation, use_bias=use_bias, **inits)
             return chain(hidden=gate, dropout=drop(dropout), output=back)
+        project = dense(hidden, use_bias=use_bias, **inits)
         return chain(hidden=project, activation=activation, dropout=drop(dropout), output=back)
 
     def init(key, x):
         check_float("feed_forward", x, min_rank=1)
+        check_key("feed_forward", key)
         return network(x.shape[-1]).init(key, x)
 
     def apply(params, state, x, **options):

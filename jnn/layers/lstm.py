@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, orthogonal
-from jnn.integers import as_number
+from jnn.integers import check_number
 from jnn.layers.cells import affine, by_gates, cell, for_each_gate, memory_dtype, sigmoid
 from jnn.layers.checks import check_positive
 from jnn.model import Model
@@ -64,9 +64,7 @@ def lstm(
     check_positive("lstm", features=features)
     if projection is not None:
         check_positive("lstm", projection=projection)
-    bias_of_forgetting = as_number(forget_bias)
-    if bias_of_forgetting is None:
-        raise mistake("lstm", got=f"forget_bias={forget_bias!r}", expected="a number")
+    forget_bias = check_number("lstm", "forget_bias", forget_bias)
     if not isinstance(peephole, bool):
         raise mistake("lstm", got=f"peephole={peephole!r}", expected="True or False")
     outputs = features if projection is None else projection
@@ -77,9 +75,7 @@ def lstm(
         params = {
             "kernel": kernel_init(keys[0], (x_t.shape[-1], 4 * features), dtype),
             "recurrent_kernel": by_gate(keys[1], (outputs, 4 * features), dtype),
-            "bias": jnp.zeros(4 * features, dtype)
-            .at[features : 2 * features]
-            .set(bias_of_forgetting),
+            "bias": jnp.zeros(4 * features, dtype).at[features : 2 * features].set(forget_bias),
         }
         if peephole:
             params["peephole"] = jnp.zeros((3, features), dtype)

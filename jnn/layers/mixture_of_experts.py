@@ -5,9 +5,9 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.initializers import Init, lecun_normal
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
 from jnn.layers.dense import linear
-from jnn.model import Model, child_key, named, pointwise, scope, where
+from jnn.model import Model, check_key, child_key, named, pointwise, scope, where
 from jnn.precision import numerics, parameter_dtype
 from jnn.tags import tag
 from jnn.transform import ensemble
@@ -64,6 +64,7 @@ def mixture_of_experts(
 
     def init(key, x):
         check_float("mixture_of_experts", x, min_rank=1)
+        check_key("mixture_of_experts", key)
         with scope("experts"):
             params, state = all_experts.init(child_key(key, "experts"), x)
         kernel = router_init(child_key(key, "router"), (x.shape[-1], experts), parameter_dtype(x))
@@ -82,6 +83,7 @@ def mixture_of_experts(
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("mixture_of_experts", x, min_rank=1)
         check_features("mixture_of_experts", x, params["router"]["kernel"].shape[0])
+        mask = wide_mask("mixture_of_experts", x, mask)
         x = x if mask is None else where(mask, x, jnp.zeros_like(x))
         gates = route(params, x, mask)
         options = {"key": child_key(key, "experts"), "train": train, "mask": mask}

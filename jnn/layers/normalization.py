@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import mistake
-from jnn.integers import as_number, spelled
-from jnn.layers.checks import check_features, check_float, check_positive
+from jnn.integers import check_number
+from jnn.layers.checks import check_features, check_float, check_positive, wide_mask
 from jnn.model import Model, Params, pointwise
 from jnn.precision import numerics, parameter_dtype
 
@@ -38,7 +38,7 @@ def layer_norm(*, epsilon: float = 1e-5, use_scale: bool = True, use_bias: bool 
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].round(3).tolist()
     [-1.0, 1.0]
     """
-    epsilon = check_epsilon("layer_norm", epsilon)
+    epsilon = check_number("layer_norm", "epsilon", epsilon, above=0)
 
     def init(key, x):
         check_input("layer_norm", x)
@@ -69,7 +69,8 @@ def rms_norm(*, epsilon: float = 1e-6, use_scale: bool = True, scale_offset: flo
     >>> layer.apply(*layer.init(jax.random.key(0), x), x)[0].round(3)
     Array([1.2, 1.6, 0. , 0. ], dtype=float32)
     """
-    epsilon = check_epsilon("rms_norm", epsilon)
+    epsilon = check_number("rms_norm", "epsilon", epsilon, above=0)
+    scale_offset = check_number("rms_norm", "scale_offset", scale_offset)
 
     def init(key, x):
         check_input("rms_norm", x)
@@ -141,7 +142,7 @@ def _grouped(
     caller: str, groups: int | None, rank: int, epsilon: float, use_scale: bool, use_bias: bool
 ) -> Model:
     """Group normalization; one channel in each group if ``groups`` is None."""
-    epsilon = check_epsilon(caller, epsilon)
+    epsilon = check_number(caller, "epsilon", epsilon, above=0)
 
     def check(x, params=None):
         check_input(caller, x, params, min_rank=rank)
@@ -165,7 +166,7 @@ def _grouped(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check(x, params)
-        mask = mask_of_elements(caller, x, mask)
+        mask = wide_mask(caller, x, mask, space=rank - 1)
         h = real(numerics(x), mask)
         space = tuple(range(x.ndim - rank, x.ndim - 1))
         is_real = None if mask is None else mask[..., None]
@@ -228,15 +229,6 @@ def real(x: jax.Array, mask: jax.Array | None) -> jax.Array:
     return x if mask is None else jnp.where(mask[..., None], x, 0)
 
 
-def check_epsilon(caller: str, epsilon: float) -> float:
-    """``epsilon`` as a Python float above 0: without it a constant input divides by zero."""
-    number = as_number(epsilon)
-    if number is None or not 0 < number < math.inf:
-        got = f"epsilon={spelled(epsilon)}"
-        raise mistake(caller, got=got, expected="a small number above 0")
-    return number
-
-
 def check_input(caller: str, x: jax.Array, params: Params | None = None, min_rank: int = 1) -> None:
     """Check that x is floating-point, with the features that scale and bias were made for."""
     check_float(caller, x, min_rank=min_rank)
@@ -245,23 +237,3 @@ def check_input(caller: str, x: jax.Array, params: Params | None = None, min_ran
         raise mistake(caller, got=got, expected="scale and bias alone", remedy=remedy)
     for leaf in (params or {}).values():
         check_features(caller, x, leaf.shape[0])
-
-
-def mask_of_elements(caller: str, x: jax.Array, mask: jax.Array | None) -> jax.Array | None:
-    """The mask with one value for each element, all axes of x but the last.
-
-    One of leading axes alone says which whole examples are real. Raises `JnnError` for one of any
-    other shape.
-    """
-    if mask is None:
-        return None
-    shape = tuple(x.shape[:-1])
-    if tuple(mask.shape) != shape[: mask.ndim]:
-        raise mistake(
-            caller,
-            got=f"a mask of shape {mask.shape} for x of shape {x.shape}",
-            expected=f"a mask of shape {shape}",
-            remedy="A mask has one value for each element, all axes of x but the last.",
-        )
-    wide = mask.reshape(*mask.shape, *(1,) * (len(shape) - mask.ndim))
-    return jnp.broadcast_to(wide, shape)

@@ -5,9 +5,10 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
+from jnn.integers import check_integer, check_number
 from jnn.layers import cache
 from jnn.layers.checks import check_features, check_float, check_positive, element_mask
-from jnn.model import Model
+from jnn.model import Model, check_key
 from jnn.precision import numerics, parameter_dtype
 
 
@@ -30,9 +31,11 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
     True
     """
     check_positive("learned_positions", length=length)
+    first = check_integer("learned_positions", "first", first, least=0)
 
     def init(key, x):
         check_float("learned_positions", x, min_rank=1)
+        check_key("learned_positions", key)
         shape = (first + length, x.shape[-1])
         return {"embedding": embedding_init(key, shape, parameter_dtype(x))}, {}
 
@@ -60,8 +63,7 @@ def sinusoidal_positions(base: float = 10000.0, *, interleaved: bool = True) -> 
     >>> sinusoidal_positions().apply({}, {}, jnp.zeros((1, 4)))[0].tolist()
     [[0.0, 1.0, 0.0, 1.0]]
     """
-    if not base > 0:
-        raise mistake("sinusoidal_positions", got=f"base={base!r}", expected="a number > 0")
+    base = check_number("sinusoidal_positions", "base", base, above=0)
 
     def init(key, x):
         check_float("sinusoidal_positions", x, min_rank=1)

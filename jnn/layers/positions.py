@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from numbers import Real
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.initializers import Init, normal
+from jnn.integers import check_fraction, check_number
 from jnn.layers.checks import check_positive
 from jnn.precision import numerics
 
@@ -175,15 +175,11 @@ def rotary(
     >>> [round(value, 2) for value in y[0, 0].tolist()]
     [0.54, 0.84]
     """
-    if not isinstance(fraction, Real) or not 0 < fraction <= 1 or not base > 0:
-        raise mistake(
-            "rotary",
-            got=f"base={base!r}, fraction={fraction!r}",
-            expected="base > 0 and a fraction in (0, 1]",
-        )
+    base = check_number("rotary", "base", base, above=0)
+    fraction = check_fraction("rotary", "fraction", fraction, ends="(]")
 
     def rotate(x, position):
-        n = int(x.shape[-1] * float(fraction) + ROUNDING)
+        n = int(x.shape[-1] * fraction + ROUNDING)
         if n < 2 or n % 2:
             raise mistake(
                 "rotary",

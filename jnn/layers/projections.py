@@ -9,7 +9,7 @@ from jnn.errors import mistake
 from jnn.initializers import Init
 from jnn.layers.checks import check_features, check_params, check_positive
 from jnn.layers.dense import linear
-from jnn.model import Params
+from jnn.model import Params, check_key
 from jnn.tags import tag
 
 NAMES = ("query", "key", "value", "output")
@@ -21,23 +21,24 @@ class Projections:
 
     params are ``query``, ``key``, ``value`` and ``output``, each with ``kernel`` and ``bias`` as in
     `dense`; ``use_bias`` may name those with a bias. Head h has columns ``h d`` to ``(h + 1) d`` of
-    the first three, as in PyTorch.
+    the first three, as in PyTorch. By default keys and values have as many heads as queries, and
+    the output has the initializer of the others.
     """
 
     caller: str
     heads: int
-    key_value_heads: int
+    key_value_heads: int | None
     head_features: int | None
     use_bias: bool | Collection[str]
     kernel_init: Init
-    output_init: Init
+    output_init: Init | None
     bias_init: Init
 
     def __post_init__(self):
-        check_positive(self.caller, heads=self.heads, key_value_heads=self.key_value_heads)
+        check_positive(self.caller, heads=self.heads, key_value_heads=self.shared_heads)
         if self.head_features is not None:
             check_positive(self.caller, head_features=self.head_features)
-        if self.heads % self.key_value_heads:
+        if self.heads % self.shared_heads:
             raise mistake(
                 self.caller,
                 got=f"heads={self.heads} and key_value_heads={self.key_value_heads}",
@@ -50,8 +51,14 @@ class Projections:
                 self.caller, got=f"use_bias={unknown}", expected=f"some of {', '.join(NAMES)}"
             )
 
+    @property
+    def shared_heads(self) -> int:
+        """The heads of keys and values, each shared by as many of queries."""
+        return self.heads if self.key_value_heads is None else self.key_value_heads
+
     def init(self, key: jax.Array, features: int, memory_features: int, dtype) -> Params:
         """Params for queries from ``features``, keys and values from ``memory_features``."""
+        check_key(self.caller, key)
         if self.head_features is None and features % self.heads:
             raise mistake(
                 self.caller,
@@ -60,7 +67,7 @@ class Projections:
                 remedy="Choose another number of heads, or set head_features.",
             )
         d = self.head_features or features // self.heads
-        inner, shared = self.heads * d, self.key_value_heads * d
+        inner, shared = self.heads * d, self.shared_heads * d
         sizes = {
             "query": (features, inner),
             "key": (memory_features, shared),
@@ -70,7 +77,7 @@ class Projections:
         params = {}
         for name, child_key in zip(sizes, jax.random.split(key, len(sizes)), strict=True):
             kernel_key, bias_key = jax.random.split(child_key)
-            kernel_init = self.output_init if name == "output" else self.kernel_init
+            kernel_init = (name == "output" and self.output_init) or self.kernel_init
             params[name] = {"kernel": kernel_init(kernel_key, sizes[name], dtype)}
             if self.use_bias is True or (self.use_bias and name in self.use_bias):
                 params[name]["bias"] = self.bias_init(bias_key, sizes[name][1:], dtype)
@@ -81,7 +88,7 @@ class Projections:
         check_params(self.caller, params, name)
         kernel, bias = params[name]["kernel"], params[name].get("bias")
         check_features(self.caller, x, kernel.shape[0])
-        heads = self.heads if name == "query" else self.key_value_heads
+        heads = self.heads if name == "query" else self.shared_heads
         y = linear(x, kernel, bias)
         return tag(y.reshape(*x.shape[:-1], heads, kernel.shape[1] // heads), name)
 

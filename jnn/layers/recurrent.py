@@ -58,7 +58,7 @@ def recurrent(
 
     def init_model(key, x):
         check_float(name, x, min_rank=1)
-        check_key(key, name)
+        check_key(name, key)
         return init(key, jax.ShapeDtypeStruct(x.shape[-1:], x.dtype)), {}
 
     def carry_model(params, x_t, length):

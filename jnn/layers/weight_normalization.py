@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jnn.errors import mistake
 from jnn.functions import as_model
+from jnn.integers import check_number
 from jnn.layers.checks import check_params, check_positive
 from jnn.model import Model, Params, child_key, named, reader, streams
 from jnn.paths import path_name
@@ -99,6 +100,7 @@ def spectral_norm(
     """
     model = as_model(model)
     check_positive("spectral_norm", steps=steps)
+    epsilon = check_number("spectral_norm", "epsilon", epsilon, above=0)
 
     def init(key, x):
         params, state = model.init(key, x)

@@ -9,9 +9,9 @@ tracing (nothing is broadcast silently) and sums and logarithms in at least floa
 
 The module of a loss depends on its targets: `classification` (labels), `regression` (numbers),
 `divergence` (distributions), `embedding` and `margin` (which examples are alike), `sequence`
-(sequences without an alignment), `adversarial` (two networks). `labels` has label checks and class
-weights, `checks` the checks of arguments, `rows` what saves memory where classes are many. The
-losses of boxes are in `jnn.detection.losses`.
+(sequences without an alignment), `adversarial` (two networks). `labels` has class weights, `checks`
+the checks of arguments, `rows` what saves memory where classes are many. The losses of boxes are in
+`jnn.detection.losses`.
 
 >>> import jax.numpy as jnp
 >>> logits, labels, real = jnp.zeros((3, 2)), jnp.array([0, 1, 1]), jnp.array([True, True, False])
@@ -19,6 +19,7 @@ losses of boxes are in `jnn.detection.losses`.
 0.693
 """
 
+from jnn.labels import check_labels
 from jnn.losses.classification import (
     binary_cross_entropy,
     cross_entropy,
@@ -29,7 +30,7 @@ from jnn.losses.classification import (
 )
 from jnn.losses.divergence import gaussian_kl_divergence, kl_divergence
 from jnn.losses.embedding import contrastive, info_nce, nt_xent, triplet
-from jnn.losses.labels import balanced_weights, check_labels, label_weights
+from jnn.losses.labels import balanced_weights, label_weights
 from jnn.losses.margin import arcface, cosface
 from jnn.losses.reduction import mean
 from jnn.losses.regression import (

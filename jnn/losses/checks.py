@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
-from jnn.integers import spelled
+from jnn.integers import as_number, spelled
 from jnn.precision import numerics
 
 
@@ -112,12 +112,12 @@ def number(
     ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. Arrays are not
     checked, such as a traced value (a swept hyperparameter).
     """
-    if isinstance(value, int | float | np.integer | np.floating):
-        above = value >= low if ends[0] == "[" else value > low
-        below = value <= high if ends[1] == "]" else value < high
+    if (plain := as_number(value)) is not None:
+        above = plain >= low if ends[0] == "[" else plain > low
+        below = plain <= high if ends[1] == "]" else plain < high
         is_valid = above and below
     else:
-        is_valid = not isinstance(value, str | None)
+        is_valid = not isinstance(value, str | bool | None)
     if not is_valid:
         expected = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
         raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)

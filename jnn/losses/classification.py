@@ -177,7 +177,7 @@ def hinge(scores: ArrayLike, targets: ArrayLike) -> jax.Array:
             "hinge", got=f"targets of dtype {dtype}", expected="targets -1 or 1", remedy=remedy
         )
     s, y = checks.paired("hinge", scores, targets, ("scores", "targets"))
-    return optax.losses.hinge_loss(s, y)
+    return tag(optax.losses.hinge_loss(s, y), "hinge")
 
 
 def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
@@ -193,7 +193,8 @@ def multiclass_hinge(scores: ArrayLike, labels: ArrayLike) -> jax.Array:
     s, y = checks.labelled("multiclass_hinge", scores, labels)
     right = jax.nn.one_hot(y, s.shape[-1], dtype=bool)
     s_y = jnp.take_along_axis(s, jnp.where(y < 0, s.shape[-1], y)[..., None], axis=-1)
-    return jnp.max(jnp.where(right, 0, 1 + s - s_y), axis=-1)  # infinity less itself is 0 here
+    losses = jnp.max(jnp.where(right, 0, 1 + s - s_y), axis=-1)  # infinity less itself is 0 here
+    return tag(losses, "multiclass_hinge")
 
 
 def _expected(logits, weights):

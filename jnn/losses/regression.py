@@ -100,4 +100,5 @@ def cosine_distance(predictions: ArrayLike, targets: ArrayLike) -> jax.Array:
     """
     a, b = checks.paired("cosine_distance", predictions, targets)
     a, b = a / checks.magnitude(a), b / checks.magnitude(b)  # or squares of 1e20 are infinite
-    return optax.losses.cosine_distance(a, b, epsilon=1e-16)  # of the squared norms
+    distances = optax.losses.cosine_distance(a, b, epsilon=1e-16)  # of the squared norms
+    return tag(distances, "cosine_distance")

@@ -41,6 +41,7 @@ def by_rows(
     ((2, 3), True)
     """
     rows = check_integer("by_rows", "rows", rows) * devices_of_examples()
+    axes = check_integer("by_rows", "axes", axes)
     leading = {array.shape[:axes] for array in arrays}
     if len(leading) != 1 or len(next(iter(leading))) < axes:
         shapes = ", ".join(str(tuple(array.shape)) for array in arrays) or "no arrays"

@@ -8,6 +8,7 @@ import optax
 from jax.typing import ArrayLike
 
 from jnn.errors import mistake
+from jnn.integers import as_integer, spelled
 from jnn.losses import checks
 
 # Stands for log 0: far below any sum of log probabilities, and so many of it are still a float32.
@@ -67,8 +68,9 @@ def ctc(
                 "with jnp.swapaxes(logits, 0, 1)."
             ),
         )
-    if not 0 <= blank < logits.shape[-1]:
-        raise mistake("ctc", got=f"blank={blank}", expected=f"a class in [0, {logits.shape[-1]})")
+    classes = logits.shape[-1]
+    if as_integer(blank) not in range(classes):
+        raise mistake("ctc", got=f"blank={spelled(blank)}", expected=f"a class in [0, {classes})")
     frames = _mask("logits_mask", logits_mask, logits.shape[:-1])
     letters = _mask("labels_mask", labels_mask, labels.shape)
     order = jnp.argsort(~letters, axis=-1, stable=True)  # Optax takes padding at the end alone

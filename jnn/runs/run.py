@@ -182,7 +182,7 @@ class Run:
         if start is not None:
             if settings.get("pretrained") != str(start.resolve()):  # whose folder is no run's
                 read_record(start)
-            check_expression(paths, "--paths")
+            check_expression("--paths", paths)
             if out is not None and Path(out).resolve() == start.resolve():
                 got = f"--start of {out}, which the new run replaces"
                 raise mistake("--out", got=got, expected="another folder")

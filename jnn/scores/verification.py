@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.checks import check_finite, check_fraction
+from jnn.data.checks import check_finite
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 
 class Pairs(NamedTuple):
@@ -129,7 +130,7 @@ def true_accept_rate(curve: Roc, *, false_accept_rate: float) -> float:
     >>> true_accept_rate(curve, false_accept_rate=0.01)
     0.5
     """
-    check_fraction("true_accept_rate", "false_accept_rate", false_accept_rate, with_ends=True)
+    check_fraction("true_accept_rate", "false_accept_rate", false_accept_rate, ends="[]")
     return float(curve.true_accepts[curve.false_accepts <= false_accept_rate].max())
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from jnn.errors import JnnError, mistake
-from jnn.integers import as_integer, spelled
+from jnn.integers import as_integer, check_fraction, spelled
 from jnn.model import Model
 from jnn.sharding import batch_parts, mesh_sizes
 from jnn.train.optimizers import make_optimizer
@@ -111,9 +111,7 @@ class TrainingConfig:
             got = f"{several} for batch_size={self.batch_size}"
             raise mistake("config", got=got, expected="numbers whose product divides it")
         self._check_mesh()
-        if not 0 <= self.average_decay < 1:
-            got = f"average_decay={self.average_decay}"
-            raise mistake("config", got=got, expected="a fraction in [0, 1)")
+        check_fraction("config", "average_decay", self.average_decay, ends="[)")
         self.make_optimizer(steps=100)
 
     def _fill_in(self) -> None:

@@ -39,8 +39,8 @@ class FineTuningConfig(TrainingConfig):
         """Refuse additions to no model, paths of no additions, and what is no expression."""
         super().__post_init__()
         self.require("lora", least=0)
-        check_expression(self.lora_paths, "config: lora_paths")
-        check_expression(self.frozen, "config: frozen")
+        check_expression("config: lora_paths", self.lora_paths)
+        check_expression("config: frozen", self.frozen)
         if self.lora and not self.pretrained and not self.adapted_run:
             remedy, got = "Give its folder by --start.", f"lora={self.lora}"
             raise mistake("config", got=got, expected="a model to begin with", remedy=remedy)

@@ -25,6 +25,7 @@ import numpy as np
 from jnn import threefry
 from jnn.data.batches import take
 from jnn.errors import mistake
+from jnn.integers import check_integer
 from jnn.processes import Together, here
 from jnn.runs.run import Run
 from jnn.sharding import gathered, whole
@@ -183,12 +184,16 @@ def fit(
     saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. After both,
     ``jnn resume`` continues the run bit for bit.
     """
+    check_integer("fit", "patience", patience, least=0)
     if patience and best is None:
         raise mistake(
             "fit",
             got=f"patience={patience} and no best",
             expected="the metric that patience applies to, such as best='validation/loss'",
         )
+    if best is not None and evaluate is None:
+        got, expected = f"best={best!r} and no evaluate", "the function that returns this metric"
+        raise mistake("fit", got=got, expected=expected)
     steps = epochs * feed.steps_per_epoch
     log_every = log_every or max(1, feed.steps_per_epoch // 10)
     evaluate_every = evaluate_every or feed.steps_per_epoch

@@ -15,6 +15,7 @@ import optax
 from jax.core import Tracer
 
 from jnn.errors import mistake
+from jnn.integers import as_number, check_integer, spelled
 
 DECAYED = ("kernel", "recurrent_kernel", "projection", "magnitude")
 """The names of the params with weight decay: whatever multiplies features, kernels and the
@@ -103,6 +104,7 @@ def make_schedule(
     """
     _check_range("learning_rate", learning_rate, above=0)
     _check_range("warmup", warmup, low=0, below=1)
+    steps = check_integer("optimizer", "steps", steps)
     make = _lookup("schedule", name, {**_SHORT, **available_schedules()})
     takes = inspect.signature(make).parameters
     rising = round(warmup * steps)
@@ -250,10 +252,11 @@ def _is_used(setting: float | jax.Array) -> bool:
 def _check_range(name: str, value, *, low=None, above=None, below=None) -> None:
     if isinstance(value, Tracer):
         return
+    number = value if isinstance(value, jax.Array) else as_number(value)
     bounds = {">=": low, ">": above, "<": below}
     bounds = {sign: bound for sign, bound in bounds.items() if bound is not None}
     holds = {">=": operator.ge, ">": operator.gt, "<": operator.lt}
-    fits = all(holds[sign](value, bound) for sign, bound in bounds.items())
-    if not fits or not math.isfinite(value):
+    in_bounds = lambda number: all(holds[sign](number, bound) for sign, bound in bounds.items())
+    if number is None or not math.isfinite(number) or not in_bounds(number):
         expected = " and ".join(f"{sign} {bound}" for sign, bound in bounds.items())
-        raise mistake("optimizer", got=f"{name}={value}", expected=f"{name} {expected}")
+        raise mistake("optimizer", got=f"{name}={spelled(value)}", expected=f"{name} {expected}")

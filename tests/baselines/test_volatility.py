@@ -114,7 +114,7 @@ def test_mistakes_are_named():
         fit_garch(np.ones(200))
     with pytest.raises(JnnError, match=r"start=0\.0, expected a variance above 0"):
         garch_variances(TRUE, np.ones(3), 0.0)
-    with pytest.raises(JnnError, match="decay=1, expected a number between 0 and 1"):
+    with pytest.raises(JnnError, match="decay=1, expected a fraction"):
         weighted_variances(np.ones(3), 1.0, decay=1)
     with pytest.raises(JnnError, match=r"returns of shape \(3, 1\)"):
         garch_variances(TRUE, np.ones((3, 1)), 1.0)

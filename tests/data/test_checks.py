@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jnn.data.batches import to_device
-from jnn.data.checks import check_arrays, check_finite, check_fraction, check_labels, fingerprint
+from jnn.data.checks import check_arrays, check_finite, fingerprint
 from jnn.errors import JnnError
 
 X = np.zeros((3, 2), np.float32)
@@ -54,21 +54,6 @@ def test_numbers_are_accepted(dtype):
     assert check_arrays({"x": np.zeros((5, 2), dtype)}) == 5
 
 
-@pytest.mark.parametrize("value", [0.5, np.float32(0.5)])
-def test_fractions_are_accepted(value):
-    check_fraction("mix", "share", value)
-    for end in (0, 1, 0.0, np.float64(1)):
-        check_fraction("mix", "share", end, with_ends=True)
-        with pytest.raises(JnnError, match=r"mix: got share=.*, both excluded"):
-            check_fraction("mix", "share", end)
-
-
-@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, True, "0.5", None, [0.5]])
-def test_what_is_no_fraction_is_refused(value):
-    with pytest.raises(JnnError, match=r"mix: got share=.*expected a number from 0 to 1"):
-        check_fraction("mix", "share", value, with_ends=True)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_the_first_value_that_is_not_finite_is_named_by_row_and_column(value):
     x = np.zeros((5, 3))
@@ -79,25 +64,6 @@ def test_the_first_value_that_is_not_finite_is_named_by_row_and_column(value):
 
 def test_integers_are_finite():
     check_finite(np.array([2**31 - 1]))
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ([0, 1, 3], r"got 3 at row 2, expected labels from 0 to 2\.$"),
-        ([0, -1, 2], "got -1 at row 1"),
-        ([0, 300], "got 300 at row 1"),
-        ([1, 2, 3], "got 3 at row 2.*One-based"),
-        ([0.0, 1.0], "got float64 of shape"),
-        (np.eye(3), r"shape \(3, 3\).*One-hot"),
-        ([[0], [1]], r"int64 of shape \(2, 1\)"),
-    ],
-)
-def test_wrong_labels_are_refused(labels, message):
-    with pytest.raises(JnnError, match=message):
-        check_labels(np.array(labels), 3)
-    with pytest.raises(JnnError, match=message):
-        check_labels(labels, 3)
 
 
 def test_the_fingerprint_is_the_sha256_of_what_it_says():

@@ -48,7 +48,7 @@ def test_another_seed_draws_another_validation_part_and_keeps_the_test_part():
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True])
 def test_a_fraction_outside_0_and_1_is_refused(fraction):
-    with pytest.raises(JnnError, match=r"got fraction=.*between 0 and 1"):
+    with pytest.raises(JnnError, match=r"got fraction=.*expected a fraction in \(0, 1\)"):
         hold_out(numbered(10), fraction)
 
 
@@ -65,8 +65,14 @@ def test_too_few_examples_are_refused_with_scikit_learns_reason():
 def test_your_own_data_is_checked():
     with pytest.raises(JnnError, match=r"stratify='kind', expected one of x, label"):
         hold_out(numbered(10), 0.5, stratify="kind")
-    with pytest.raises(JnnError, match=r"from_arrays\['label'\]: got 2 at row 2"):
+    with pytest.raises(JnnError, match=r"from_arrays\['label'\]: got label 2 in row 2"):
         from_arrays(numbered(10), classes=("a", "b"))
+    for label, message in (
+        (np.eye(10, 2), "labels of dtype float64 .*argmax"),
+        (np.eye(10, 2, dtype=int), r"shape \(10, 2\), expected one for each example.*One-hot"),
+    ):
+        with pytest.raises(JnnError, match=rf"from_arrays\['label'\]: got {message}"):
+            from_arrays({"x": np.arange(10), "label": label}, classes=("a", "b"))
     with pytest.raises(JnnError, match=r'expected an array named "label"'):
         from_arrays({"x": np.arange(10)}, classes=("a", "b"))
     with pytest.raises(JnnError, match=r"from_arrays\['x'\]: got nan at row 4"):

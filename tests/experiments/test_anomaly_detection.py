@@ -58,7 +58,7 @@ def test_a_setting_that_is_asked_for_is_kept_where_another_suits():
     [
         ({"length": 24, "every": 5}, "length=24, every=5, expected whole steps"),
         ({"horizon": -1}, "horizon=-1, expected an integer >= 1"),
-        ({"quantile": 1.0}, "quantile=1.0, expected a number between 0 and 1, both excluded"),
+        ({"quantile": 1.0}, r"quantile=1.0, expected a fraction in \(0, 1\)"),
         ({"dropout": 0.3}, "dropout=0.3 for an autoencoder"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import scipy.special
 
 import jnn
+from jnn.initializers import constant
 from jnn.layers.activation import ACTIVATIONS, activation, gated, log_softmax, prelu, softmax
 from tests.references.cases_activation import FUNCTIONS
 
@@ -77,6 +78,13 @@ def test_gated_is_shazeers(reference, float64, name):
         np.testing.assert_allclose(
             gradient[part]["kernel"], case[f"gradient/{part}"], atol=GRADIENT
         )
+
+
+def test_gated_takes_the_initializers_of_dense():
+    layer = gated(4, use_bias=True, kernel_init=constant(2.0), bias_init=constant(3.0))
+    params, _ = layer.init(jax.random.key(0), jnp.ones(3))
+    expected = {"kernel": jnp.full((3, 4), 2.0), "bias": jnp.full(4, 3.0)}
+    jax.tree.map(np.testing.assert_array_equal, params, {"gate": expected, "value": expected})
 
 
 def test_mistakes_are_said():

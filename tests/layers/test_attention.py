@@ -269,13 +269,13 @@ MISTAKES = {
     "mask shape": (
         lambda: applied(attention(2), mask=jnp.ones((2, 4), bool)),
         (
-            r"got a mask of shape \(2, 4\) and dtype bool for x of shape \(2, 5, 8\), "
-            r"expected bool, \(2, 5\) for elements or"
+            r"attention: got a mask of shape \(2, 4\) for x of shape \(2, 5, 8\), "
+            r"expected \(2, 5\) for elements or \(2, 5, 5\) for pairs"
         ),
     ),
     "mask dtype": (
         lambda: applied(attention(2), mask=jnp.ones((2, 5))),
-        r"got a mask of shape \(2, 5\) and dtype float32",
+        r"attention: got a mask of dtype float32",
     ),
     "tokens": (
         lambda: attention(2).init(jax.random.key(0), jnp.ones((2, 5), int)),
@@ -331,7 +331,7 @@ MISTAKES = {
         lambda: applied(
             cross_attention(2), {"x": X, "memory": X, "memory_mask": jnp.ones((2, 4), bool)}
         ),
-        r"got memory_mask of shape \(2, 4\) and dtype bool, expected bool, \(2, 5\)",
+        r"memory of cross_attention: got a mask of shape \(2, 4\) .*, expected \(2, 5\)",
     ),
 }
 

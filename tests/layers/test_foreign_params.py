@@ -5,6 +5,13 @@ import jax.numpy as jnp
 import pytest
 
 import jnn
+from jnn.layers.activation import gated
+from jnn.layers.conditional_norm import conditional_norm
+from jnn.layers.cross_attention import cross_attention
+from jnn.layers.dense import added_bias
+from jnn.layers.feed_forward import feed_forward
+from jnn.layers.mixture_of_experts import mixture_of_experts
+from jnn.layers.position_vectors import learned_positions
 
 X = jnp.ones((4, 3))
 LAYERS = {
@@ -35,13 +42,33 @@ def test_a_state_of_another_model_is_refused(layer):
         jax.eval_shape(lambda params, x: layer.apply(params, {}, x), params, X)
 
 
-@pytest.mark.parametrize("name", ["dense", "embedding", "conv", "conv_transpose", "lstm"])
+PAIR = {"x": X, "memory": X}
+DRAWING = LAYERS | {
+    "added_bias": (added_bias(), X),
+    "bidirectional": (jnn.bidirectional(jnn.gru(2)), X),
+    "cross_attention": (cross_attention(1), PAIR),
+    "depthwise_conv": (jnn.depthwise_conv((3,)), X),
+    "feed_forward": (feed_forward(2), X),
+    "gate": (gated(2), X),  # a part of gated
+    "learned_positions": (learned_positions(4), X),
+    "mixture_of_experts": (mixture_of_experts(jnn.dense(2), 2), X),
+    "modulation": (  # a part of conditional_norm
+        conditional_norm(jnn.layer_norm(), 3, rank=1),
+        {"x": X, "condition": X},
+    ),
+}
+del DRAWING["prelu"]  # its params are those of its setting
+
+
+@pytest.mark.parametrize("name", DRAWING)
 def test_a_seed_is_no_key(name):
-    layer, x = LAYERS[name]
-    message = r"got a key of type int, expected a key of JAX. Pass jax.random.key\(seed\)"
-    for model in (layer, jnn.chain(layer)):
-        with pytest.raises(jnn.JnnError, match=message):
-            model.init(0, x)
+    layer, x = DRAWING[name]
+    message = r"got a key of (type int|dtype int32), expected a key of JAX. Pass jax.random.key\("
+    for init in (layer.init, jax.jit(layer.init)):
+        with pytest.raises(jnn.JnnError, match=f"{name}: (dense: )?{message}"):
+            init(0, x)
+    with pytest.raises(jnn.JnnError, match=message):
+        jnn.chain(layer).init(0, x)
 
 
 @pytest.mark.parametrize("model", [jnn.lstm(2), jnn.chain(jnn.dense(2), jnn.dense(2))])

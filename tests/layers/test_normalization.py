@@ -99,7 +99,7 @@ MISTAKES = {
     ),
     "epsilon": (
         lambda: layer_norm(epsilon=-1.0),
-        r"layer_norm: got epsilon=-1.0, expected a small number above 0",
+        r"layer_norm: got epsilon=-1.0, expected a number > 0",
     ),
     "another width": (
         lambda: layer_norm().apply({"scale": np.ones(5, np.float32)}, {}, X),
@@ -129,7 +129,7 @@ MISTAKES = {
         lambda: group_norm(2, rank=2).apply({}, {}, X, mask=np.ones((2, 4), bool)),
         (
             r"group_norm: got a mask of shape \(2, 4\) for x of shape \(2, 5, 6\), "
-            r"expected a mask of shape \(2, 5\)"
+            r"expected \(2, 5\)"
         ),
     ),
 }

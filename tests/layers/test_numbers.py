@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jnn
+from jnn.layers.conditional_norm import conditional_norm
 
 LAYERS = {
     "lstm": lambda number: jnn.lstm(2, forget_bias=number(1)),
@@ -31,9 +32,22 @@ def test_numbers_of_numpy_are_those_of_python(name):
     np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize("value", ["1", True, None])
-def test_what_is_no_number_is_refused(value):
-    with pytest.raises(jnn.JnnError, match=f"lstm: got forget_bias={value!r}, expected a number"):
-        jnn.lstm(2, forget_bias=value)
-    with pytest.raises(jnn.JnnError, match=f"layer_norm: got epsilon={value!r}"):
-        jnn.layer_norm(epsilon=value)
+NUMBERS = {
+    "lstm: got forget_bias": lambda value: jnn.lstm(2, forget_bias=value),
+    "layer_norm: got epsilon": lambda value: jnn.layer_norm(epsilon=value),
+    "batch_norm: got epsilon": lambda value: jnn.batch_norm(epsilon=value),
+    "group_norm: got epsilon": lambda value: jnn.group_norm(2, rank=2, epsilon=value),
+    "rms_norm: got scale_offset": lambda value: jnn.rms_norm(scale_offset=value),
+    "spectral_norm: got epsilon": lambda value: jnn.spectral_norm(jnn.dense(2), epsilon=value),
+    "prelu: got slope": lambda value: jnn.prelu(slope=value),
+    "gaussian_noise: got standard_deviation": jnn.gaussian_noise,
+    "rotary: got base": jnn.rotary,
+    "conditional_norm: got rank": lambda value: conditional_norm(jnn.layer_norm(), 2, value),
+}
+
+
+@pytest.mark.parametrize("value", ["1", True, None, float("nan")])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_is_no_number_is_refused(name, value):
+    with pytest.raises(jnn.JnnError, match=f"{name}={value!r}, expected a"):
+        NUMBERS[name](value)

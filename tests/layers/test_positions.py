@@ -194,13 +194,16 @@ def test_learned_positions_are_rows():
 
 
 MISTAKES = {
-    "fraction": (lambda: rotary(fraction=0.0), r"rotary: got base=10000.0, fraction=0.0"),
+    "fraction": (lambda: rotary(fraction=0.0), r"rotary: got fraction=0.0"),
     "buckets": (lambda: relative_buckets(5), r"relative_buckets: got buckets=5"),
     "no far buckets": (lambda: relative_buckets(32, 16), r"max_distance=16"),
     "odd sinusoids": (
         lambda: sinusoidal_positions().init(jax.random.key(0), np.ones((4, 3), np.float32)),
         r"sinusoidal_positions: got 3 features",
     ),
+    "base": (lambda: rotary("10000"), r"rotary: got base='10000', expected a number > 0"),
+    "base of sinusoids": (lambda: sinusoidal_positions("9"), r"sinusoidal_positions: got base='9'"),
+    "first": (lambda: learned_positions(9, first=-3), r"learned_positions: got first=-3"),
     "length": (lambda: learned_positions(0), r"learned_positions: got length=0"),
     "tokens": (
         lambda: learned_positions(3).init(jax.random.key(0), np.ones(3, np.int32)),

@@ -346,14 +346,12 @@ BAD_INPUTS_TO = {"elman": elman(4), "lstm": lstm(4), "gru": gru(4)}
         (
             X,
             np.ones((5, 2), bool),
-            r"got a mask of shape \(5, 2\) and dtype bool for x of shape \(2, 5, 3\), "
-            r"expected bool of shape \(2, 5\)",
+            r"got a mask of shape \(5, 2\) for x of shape \(2, 5, 3\), expected \(2, 5\)",
         ),
         (
             X,
             np.ones((2, 5), np.float32),
-            r"got a mask of shape \(2, 5\) and dtype float32 for x of shape \(2, 5, 3\), "
-            r"expected bool",
+            r"got a mask of dtype float32, expected an array of bool",
         ),
     ],
 )

@@ -510,6 +510,9 @@ MISTAKES = [
     (lambda: losses.triplet(X, X, jnp.zeros((5, 3))), r"negatives \(5, 3\)"),
     (lambda: losses.info_nce(X, X, temperature=0.0), "temperature=0.0"),
     (lambda: losses.info_nce(X, X, temperature="0.1"), "temperature='0.1', expected a number in"),
+    (lambda: losses.huber(X, X, delta=True), "delta=True, expected a number in"),
+    (lambda: losses.ctc(X, jnp.zeros(2, int), blank="0"), "blank='0', expected a class in"),
+    (lambda: losses.by_rows(jnp.sum, X, rows=1, axes=0), "by_rows: got axes=0"),
     (lambda: losses.huber(X, X, delta=None), "delta=None, expected a number in"),
     (lambda: losses.nt_xent(jnp.zeros(3), jnp.zeros(3)), r"\(\.\.\., batch, features\)"),
     (lambda: losses.ctc(jnp.zeros((7, 2, 4)), jnp.zeros((2, 3), int)), "leading axes.*swapaxes"),
@@ -561,6 +564,7 @@ WRONG_LABELS = [
     ([[0.0, 1.0], [1.0, 0.0]], 2, None, "float64.*one-hot.*argmax"),
     ([0.0, 1.0], 2, None, "float64.*astype"),
     ([], 2, None, "no labels.*empty"),
+    ([0, 1], "2", None, "train: got classes='2'"),
 ]
 
 
@@ -695,6 +699,21 @@ def test_ctc_takes_padding_between_labels(float64):
     mask = np.array([False, True, False, True, True])
     padded = ctc(x, np.array([2, 1, 2, 1, 3]), labels_mask=mask)
     np.testing.assert_allclose(padded, expected, rtol=FORWARD)
+
+
+TAGGED = [
+    name
+    for module in (losses.classification, losses.regression)
+    for name, value in vars(module).items()
+    if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("name", TAGGED)
+def test_losses_against_classes_and_numbers_are_tagged_by_their_names(name):
+    loss, inputs, rest = LAWS[name]
+    value, values = jnn.capture(loss)(*inputs, rest)
+    np.testing.assert_array_equal(values[name], value)
 
 
 def test_the_loss_of_each_example_can_be_captured():

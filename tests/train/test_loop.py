@@ -321,6 +321,7 @@ def test_bad_updates_may_be_left_out(capsys):
             {"best": None, "patience": 2},
             "fit: got patience=2 and no best, expected the metric that patience applies to",
         ),
+        ({"patience": "2"}, "fit: got patience='2', expected an integer >= 0"),
         (
             {"best": "validation/accuracy"},
             "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
@@ -331,6 +332,12 @@ def test_bad_updates_may_be_left_out(capsys):
 def test_what_cannot_be_watched_is_refused(options, message):
     with pytest.raises(JnnError, match=message):
         train(epochs=1, **options)
+
+
+def test_a_best_that_nothing_evaluates_is_refused():
+    train_state, step = started()
+    with pytest.raises(JnnError, match="fit: got best='validation/loss' and no evaluate, expected"):
+        fit(step, train_state, in_memory(DATA, 8), epochs=1, best="validation/loss", patience=2)
 
 
 def test_another_config_or_other_data_is_refused(tmp_path):

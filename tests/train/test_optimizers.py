@@ -202,6 +202,9 @@ def test_the_learning_rate_may_be_traced():
         ({"learning_rate": float("nan")}, "got learning_rate=nan"),
         ({"warmup": 1.0}, "got warmup=1.0, expected warmup >= 0 and < 1"),
         ({"clip": -1.0}, "got clip=-1.0, expected clip >= 0"),
+        ({"clip": "1"}, "got clip='1', expected clip >= 0"),
+        ({"learning_rate": True}, "got learning_rate=True"),
+        ({"steps": 2.5}, "got steps=2.5, expected an integer >= 1"),
         ({"weight_decay": -0.1}, "got weight_decay=-0.1, expected weight_decay >= 0"),
         ({"options": {"learning_rate": 3.0}}, "optimizer adamw: got an option 'learning_rate'"),
         (

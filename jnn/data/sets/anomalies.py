@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.series_windows import stretches
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 FAR = 4.0
 """Distance from the median of the surrounding days, in l/s, of events in `load_water_flow`."""

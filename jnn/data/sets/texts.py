@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 from typing import NamedTuple
 
-from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 
 class Texts(NamedTuple):

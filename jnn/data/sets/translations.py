@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.tokenizers.words import split_words
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 MOST_WORDS = 8
 TEST_SENTENCES = 2000

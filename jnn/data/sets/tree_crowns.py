@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from jnn.data.array_files import parse_number
-from jnn.data.checks import check_fraction
 from jnn.data.fetch.sources import SOURCES, fetch
 from jnn.data.splits import Splits
 from jnn.errors import mistake
+from jnn.integers import check_fraction
 
 VISIBLE = 0.5
 """A box belongs to a tile that has at least this part of it, and is clipped to the tile."""

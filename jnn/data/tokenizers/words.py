@@ -69,7 +69,7 @@ def word_tokenizer(
         got = f"vocabulary={vocabulary}"
         expected = f"a vocabulary larger than the {len(special)} special tokens"
         raise mistake("word_tokenizer", got=got, expected=expected)
-    check_expression(pattern, "word_tokenizer")
+    check_expression("word_tokenizer", pattern)
     counts: Counter[str] = Counter()
     for text in check_texts(texts, "word_tokenizer"):
         counts.update(split_words(text, lower=lower, pattern=pattern))

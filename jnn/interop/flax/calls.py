@@ -89,7 +89,7 @@ def _cut(leaf: Any, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return leaf.shape[: leaf.ndim - rank], leaf.shape[leaf.ndim - rank :]
 
 
-def check_collections(variables: Mapping[str, Any], allowed: tuple[str, ...], caller: str) -> None:
+def check_collections(caller: str, variables: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
     """Refuse variables of kinds that are neither params nor state."""
     if others := sorted(set(variables) - set(allowed)):
         raise mistake(

@@ -63,7 +63,7 @@ def from_linen(
                 zeros(one_leading_axis(x, rank)),
                 method=lambda m, x: called(m, x, False),
             )
-        check_collections(variables, ("params", BATCH_STATS), f"{type(module).__name__} of Linen")
+        check_collections(f"{type(module).__name__} of Linen", variables, ("params", BATCH_STATS))
         return variables.get("params", {}), variables.get(BATCH_STATS, {})
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
@@ -144,7 +144,7 @@ def from_nnx(
             module, nnx.Param, _STATE, nnx.RngState, ...
         )
         kinds = {_kind(variable): 0 for _, variable in nnx.to_flat_state(others)}
-        check_collections(kinds, (), caller)
+        check_collections(caller, kinds, ())
         return graph, params, state, draws
 
     template = parts(like)[1:]

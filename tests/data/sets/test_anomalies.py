@@ -64,7 +64,7 @@ def test_what_is_tested_changes_nothing_that_is_learned_from():
 @pytest.mark.parametrize(
     ("validation", "training", "message"),
     [
-        (1.0, range(2, 14), "got validation=1.0, expected a number between 0 and 1"),
+        (1.0, range(2, 14), "got validation=1.0, expected a fraction"),
         (0.25, range(5, 7), "got 0 training times without an event"),
         (0.25, range(4, 5), "got 1 training times without an event"),
     ],

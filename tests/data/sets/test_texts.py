@@ -35,7 +35,7 @@ def test_a_text_too_short_for_three_parts_is_refused(text):
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
 def test_impossible_shares_are_refused(share):
     for shares in ({"test": share}, {"validation": share}):
-        with pytest.raises(JnnError, match=r"expected a number between 0 and 1"):
+        with pytest.raises(JnnError, match=r"expected a fraction"):
             texts.split_text("a" * 100, **shares)
 
 

@@ -61,7 +61,7 @@ def test_no_source_is_in_two_parts_and_the_seed_draws_the_validation(pairs):
 def test_too_few_sentences_and_impossible_shares_are_refused(pairs):
     with pytest.raises(JnnError, match=r"2000 of them for the test, expected enough of them"):
         split_translations(pairs)
-    with pytest.raises(JnnError, match=r"validation=0, expected a number between 0 and 1"):
+    with pytest.raises(JnnError, match=r"validation=0, expected a fraction"):
         split_translations(pairs, test=30, validation=0)
 
 
