@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnn.activations import on_one_cpu, with_examples
 from jnn.errors import JnnError, mistake
 from jnn.functions import as_model, check_keeps_apart, identity, looks_across
 from jnn.integers import check_integer
@@ -35,6 +34,7 @@ from jnn.model import (
     step_child,
     streams,
 )
+from jnn.placement import on_one_cpu, with_examples
 from jnn.precision import numerics
 
 

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.activations import with_examples
 from jnn.errors import mistake
 from jnn.initializers import normal
 from jnn.layers.checks import check_features, check_float, check_params, check_positive
 from jnn.layers.dense import linear
 from jnn.model import Model, Params, check_key, pointwise
+from jnn.placement import with_examples
 
 
 def embedding(vocabulary: int, features: int, *, embedding_init=normal(1.0)) -> Model:

@@ -18,9 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnn.activations import devices_of_examples
 from jnn.layers.dense import linear
 from jnn.model import where
+from jnn.placement import devices_of_examples
 
 
 def scan(

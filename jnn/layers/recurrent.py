@@ -6,9 +6,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from jnn.activations import gathered_once, with_examples
 from jnn.layers.checks import check_float, element_mask
 from jnn.model import Model, check_key, scan_step, where
+from jnn.placement import gathered_once, with_examples
 
 
 def recurrent(

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jnn.activations import devices_of_examples
 from jnn.errors import mistake
 from jnn.integers import check_integer
+from jnn.placement import devices_of_examples
 
 
 def by_rows(

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jnn.activations import on_one_cpu, with_examples
 from jnn.errors import mistake
 from jnn.integers import check_integer
 from jnn.model import child_key
 from jnn.paths import path_name
+from jnn.placement import on_one_cpu, with_examples
 from jnn.threefry import on_host
 from jnn.train.devices import check_divided, cut, over
 from jnn.train.state import LossScale, TrainState
