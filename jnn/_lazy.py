@@ -32,7 +32,12 @@ def lazy(package: str, names: Mapping[str, Sequence[str]]):
             except ModuleNotFoundError as error:
                 if error.name != f"{package}.{name}":
                     raise
-                raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+                # with the names that it is told, Python suggests one that is alike
+                raise AttributeError(
+                    f"module {package!r} has no attribute {name!r}",
+                    name=name,
+                    obj=sys.modules[package],
+                ) from None
         setattr(sys.modules[package], name, value)
         return value
 

@@ -23,6 +23,7 @@ from jnn.model import (
     State,
     apply_child,
     check_children,
+    check_copies,
     check_names,
     init_child,
     no_memory,
@@ -337,6 +338,7 @@ def repeat(model: Model | Callable, n: int, *, unroll: int | bool = 1) -> Model:
             y = _computed_once(y, params) if is_unrolled else y
             return (with_examples(y), following(model, params, state, x, y, mask)), new_state
 
+        check_copies("repeat", params, state, n)
         keys = None if key is None else fold_in_each(key, n)
         copies, x = (params, state, keys), with_examples(x)
         (y, _), state = jax.lax.scan(layer, (x, mask), copies, length=n, unroll=unroll)

@@ -77,6 +77,10 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
     >>> {name: float(value) for name, value in both.compute(sums).items()}
     {'mse': 2.0, 'mae': 1.0}
     """
+    for name, metric in metrics.items():
+        if not isinstance(metric, Metric):
+            got, remedy = f"{metric!r:.80} as {name!r}", "Of a function, make jnn.metrics.mean_of."
+            raise mistake("collection", got=got, expected="a Metric", remedy=remedy)
     return Metric(
         measure=lambda predictions, targets, weights=None: {
             name: metric.measure(predictions, targets, weights) for name, metric in metrics.items()

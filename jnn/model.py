@@ -47,6 +47,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.errors import JnnError, mistake
+from jnn.paths import path_name
 from jnn.tags import tag
 from jnn.threefry import fold_in
 
@@ -459,6 +460,9 @@ def check_names(caller: str, names: Iterable[str]) -> None:
 
 def check_children(caller: str, names: Iterable[str], params: Params) -> None:
     """Refuse params that belong to another model."""
+    if not isinstance(params, Mapping):
+        got = f"params of type {type(params).__name__}"
+        raise mistake(caller, got=got, expected="a dict, as init makes it")
     if strange := sorted(set(params) - set(names)):
         raise mistake(
             caller,
@@ -466,3 +470,15 @@ def check_children(caller: str, names: Iterable[str], params: Params) -> None:
             expected=f"only {', '.join(names)}",
             remedy="Use the params that this model's init made.",
         )
+
+
+def check_copies(caller: str, params: Params, state: State, n: int) -> None:
+    """Refuse params and state that do not have a first axis of ``n`` copies."""
+    for path, leaf in jax.tree.leaves_with_path((params, state)):
+        if jnp.shape(leaf)[:1] != (n,):
+            raise mistake(
+                caller,
+                got=f"{path_name(path[1:])} of shape {jnp.shape(leaf)}",
+                expected=f"a first axis of {n} copies",
+                remedy="Use the params and the state that this model's init made.",
+            )

@@ -53,6 +53,8 @@ def capture(f: Callable) -> Callable:
     {'hidden/output': (5, 4), 'relu/output': (5, 4), 'out/output': (5, 2)}
     """
 
+    _check_callable("capture", f)
+
     def captured(*args, **kwargs):
         y, values = _evaluate(f, args, kwargs, {})
         return y, OrderedDict(values)
@@ -80,6 +82,8 @@ def intervene(f: Callable, changes: dict[str, Any]) -> Callable:
     >>> intervene(f, {"double": lambda old: old * 0})(jnp.arange(2.0)).tolist()
     [1.0, 1.0]
     """
+
+    _check_callable("intervene", f)
 
     def changed(*args, **kwargs):
         listed, paths = _listed(lambda: _evaluate(f, args, kwargs, {}))
@@ -139,6 +143,12 @@ def _by_path(changes: dict[str, Any], paths: list[str]) -> dict[str, Any]:
             )
         found |= dict.fromkeys(named, changes[name])
     return {path: found[path] for path in paths if path in found}
+
+
+def _check_callable(caller: str, f: Any) -> None:
+    if not callable(f):
+        remedy = "Of a model, pass model.apply."
+        raise mistake(caller, got=repr(f)[:80], expected="a function", remedy=remedy)
 
 
 def _evaluate(f, args, kwargs, changes):

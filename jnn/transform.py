@@ -12,7 +12,7 @@ from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.integers import check_integer
 from jnn.masks import following
-from jnn.model import Carry, Model, Params, child_key, no_memory, reader, streams
+from jnn.model import Carry, Model, Params, check_copies, child_key, no_memory, reader, streams
 from jnn.paths import check_expression, path_name
 
 
@@ -48,6 +48,7 @@ def ensemble(model: Model | Callable, n: int, *, x_axis: int | None = None) -> M
         return jax.vmap(lambda key: model.init(key, input_of_member(x)))(fold_in_each(key, n))
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
+        check_copies("ensemble", params, state, n)
         run = lambda params, state, x, key, mask: model.apply(
             params, state, x, key=key, train=train, mask=mask
         )
@@ -241,11 +242,11 @@ def frozen(model: Model | Callable, paths: str = ".*") -> Model:
 
     def stop(params):
         stopped = lambda leaf, is_frozen: jax.lax.stop_gradient(leaf) if is_frozen else leaf
-        return jax.tree.map(stopped, params, path_mask(params, paths))
+        return jax.tree.map(stopped, params, path_mask(params, paths, caller="frozen"))
 
     def init(key, x):
         params, state = model.init(key, x)
-        path_mask(params, paths)
+        path_mask(params, paths, caller="frozen")
         return params, state
 
     return reparameterized(model, stop)._replace(init=init)
@@ -279,7 +280,7 @@ def lora(model: Model | Callable, rank: int, paths: str = ".*kernel") -> Model:
 
     def init(key, x):
         base, state = model.init(key, x)
-        chosen = path_mask(base, paths)
+        chosen = path_mask(base, paths, caller="lora")
 
         def factors(path, leaf, is_chosen):
             if not is_chosen:
@@ -325,7 +326,7 @@ def merge_lora(params: Params) -> Params:
     return merged(params["base"], params["lora"])
 
 
-def path_mask(params: Any, paths: str) -> Any:
+def path_mask(params: Any, paths: str, *, caller: str = "path_mask") -> Any:
     """A tree like ``params``, True at each leaf whose path, such as ``"0/kernel"``, matches.
 
     ``paths`` is a regular expression for the whole path. Raises `JnnError`, which lists the paths,
@@ -334,13 +335,13 @@ def path_mask(params: Any, paths: str) -> Any:
     >>> path_mask({"0": {"kernel": 1, "bias": 2}}, ".*/kernel")
     {'0': {'bias': False, 'kernel': True}}
     """
-    check_expression("path_mask", paths)
+    check_expression(caller, paths)
     leaves, structure = jax.tree.flatten_with_path(params)
     names = [path_name(path) for path, _ in leaves]
     matches = [re.fullmatch(paths, name) is not None for name in names]
     if not any(matches):
         raise mistake(
-            "path_mask",
+            caller,
             got=f"{paths!r}, which matches no path",
             expected=f"a regular expression for some of {', '.join(names)}",
         )

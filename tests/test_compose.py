@@ -366,3 +366,20 @@ def test_a_function_warns_of_its_own_inputs_alone():
         assert not caught
         jax.eval_shape(model.apply, {}, {}, jnp.ones(3, jnp.int32))
         assert [str(warning.message) for warning in caught] == ["tokens are no features"]
+
+
+def test_params_of_another_kind_are_refused():
+    x = jnp.ones(3)
+    model = jnn.chain(jnn.dense(3), jax.nn.relu)
+    params, state = init(model, x)
+    with pytest.raises(jnn.JnnError, match="chain: got params of type tuple, expected a dict"):
+        model.apply((params, state), state, x)
+    for many, name in ((jnn.repeat(model, 2), "repeat"), (jnn.ensemble(model, 2), "ensemble")):
+        message = rf"{name}: got 0/bias of shape \(3,\), expected a first axis of 2 copies"
+        with pytest.raises(jnn.JnnError, match=message):
+            many.apply(params, state, x)
+
+
+def test_a_layer_that_was_not_called_is_named():
+    with pytest.raises(jnn.JnnError, match="dense makes a model: call it with its settings first"):
+        jnn.chain(jnn.dense).init(jax.random.key(0), jnp.ones(3))

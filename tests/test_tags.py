@@ -379,3 +379,9 @@ def test_a_branch_in_a_scan_is_stacked():
 
     _, values = capture(f)(0.0)
     np.testing.assert_array_equal(values["sum"], [np.nan, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("look", [capture, lambda model: intervene(model, {})])
+def test_a_model_is_no_function(look):
+    with pytest.raises(jnn.JnnError, match="expected a function. Of a model, pass model.apply"):
+        look(jnn.dense(2))

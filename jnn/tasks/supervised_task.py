@@ -66,6 +66,9 @@ def supervised(
         if name not in splits.train:
             got, expected = f"{role}={name!r}", f"one of {', '.join(map(repr, splits.train))}"
             raise mistake("supervised", got=got, expected=expected)
+    if not callable(loss):
+        expected = "a function of outputs and targets, such as jnn.losses.huber"
+        raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
     columns = None
     if standardize:
         splits, columns = standardized(splits, inputs)

@@ -39,6 +39,11 @@ class Classified(NamedTuple):
     classes: tuple[str, ...]
     """The names of the classes, in the order of ``probabilities``."""
 
+    @property
+    def index(self) -> Any:
+        """The number of the most probable class, as in the data: an integer, or ``(...)``."""
+        return self.probabilities.argmax(axis=-1)
+
 
 class Preparation(NamedTuple):
     """What predictions need besides params: it turns what a user has into what a model takes.

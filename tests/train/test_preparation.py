@@ -162,6 +162,7 @@ def test_an_output_that_is_no_number_is_no_answer():
     with pytest.raises(JnnError, match="got outputs of the model that are not finite"):
         PICTURES.decode(np.array([[0.0, np.nan]]))
     assert PICTURES.decode(np.array([-np.inf, 0.0])).probabilities.tolist() == [0, 1]
+    assert PICTURES.decode(np.array([-np.inf, 0.0])).index == 1
 
 
 def test_bytes_of_pictures_become_fractions():
