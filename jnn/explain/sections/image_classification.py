@@ -14,6 +14,9 @@ from jnn.explain.results import classification
 from jnn.explain.sections.classification import predicted_classes
 from jnn.model import Model, Params, State
 
+MOST_LAYERS = 20
+"""Rows of feature maps, beyond which those within a block are omitted."""
+
 
 def predictions(
     image: np.ndarray, label: np.ndarray, logits: np.ndarray, classes: Sequence[str]
@@ -42,7 +45,6 @@ def inside(
     x = jnp.asarray(image)
     logits = lambda params, x: model.apply(params, state, x)[0]
     _, values = jax.jit(jnn.capture(logits))(params, image)
-    values = _once(values)
     maps = [path for path, value in values.items() if value.ndim == 3]
     if not maps:
         return []
@@ -55,7 +57,7 @@ def inside(
         Section(
             "Feature maps",
             "One test image on its way through the network.",
-            feature_maps.feature_maps(values, image=image),
+            feature_maps.feature_maps(_once(_outermost(values)), image=image),
         ),
         Section(
             "Saliency",
@@ -73,3 +75,13 @@ def _once(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         if not kept or not np.array_equal(value, list(kept.values())[-1]):
             kept[path] = value
     return kept
+
+
+def _outermost(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """The values of all parts, or, where these are many, of the outer ones."""
+    layers = dict(values)
+    for depth in sorted({path.count("/") for path in values}, reverse=True):
+        layers = {path: value for path, value in values.items() if path.count("/") <= depth}
+        if len(layers) <= MOST_LAYERS:
+            break
+    return layers
