@@ -45,7 +45,8 @@ def inside(
     x = jnp.asarray(image)
     logits = lambda params, x: model.apply(params, state, x)[0]
     _, values = jax.jit(jnn.capture(logits))(params, image)
-    maps = [path for path, value in values.items() if value.ndim == 3]
+    has_places = lambda value: value.ndim == 3 and max(value.shape[:2]) > 1
+    maps = [path for path, value in values.items() if has_places(value)]
     if not maps:
         return []
     untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
