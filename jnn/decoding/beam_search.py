@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jnn.decoding.checks import NO_TOKEN, check_chosen, check_prompt, check_stop
 from jnn.decoding.generate import logits_shape, model_input, prefill
+from jnn.decoding.loop_invariants import hoist_invariants
 from jnn.integers import check_integer, check_number
 from jnn.model import Model
 from jnn.precision import numerics
@@ -124,7 +125,7 @@ def _search(model, params, state, prompt, mask, context, *, length, beams, stop,
         repeat = lambda leaf: jnp.broadcast_to(leaf[None], (beams, *leaf.shape))
         carry, logits = jax.tree.map(repeat, (carry, logits))
         tokens = jnp.zeros((beams, length), jnp.int32)
-        step = functools.partial(step_model, (params, state, context))
+        step = hoist_invariants(step_model, (params, state, context), carry, tokens[:, 0])
         impossible = jnp.full(beams, -jnp.inf, numerics(logits).dtype)
         ended = Beams(tokens, jnp.zeros(beams, jnp.int32), impossible)
         log_p = impossible.at[0].set(0)  # the prompt alone, not K copies of it

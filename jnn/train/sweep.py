@@ -321,11 +321,12 @@ def over_members(epoch: Callable, task: Task) -> Callable:
 def _is_faster_alone(task: Task) -> bool:
     """Whether one CPU trains the members of a sweep faster one after the other.
 
-    So it is where the loss has convolutions, loops or products of stacks of matrices, as those of
-    attention: under ``jax.vmap`` these get another axis, or no longer fit into the cache. Time one
-    by one over that under ``jax.vmap``, 8 members, two cores:
+    So it is where the loss has convolutions, loops or stacks of products, as those of attention:
+    under ``jax.vmap`` these get another axis, and all members are in memory at once. Time one by
+    one over that under ``jax.vmap``, 8 members, two cores:
 
-        cnn  TODO    gru of 128  0.64    gpt of 2 x 64  0.69    mlp of 2 x 256  1.21
+        cnn  0.75    gru of 128, lstm of 64  0.6 to 0.9    gpt of 2 x 64  0.7 to 1.06
+        mlp of 2 x 256, of 2 x 1024  1.1    mlp of 32, 32 members  1.4 to 1.6
     """
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return False
