@@ -383,5 +383,5 @@ def test_a_branch_in_a_scan_is_stacked():
 
 @pytest.mark.parametrize("look", [capture, lambda model: intervene(model, {})])
 def test_a_model_is_no_function(look):
-    with pytest.raises(jnn.JnnError, match="expected a function. Of a model, pass model.apply"):
+    with pytest.raises(jnn.JnnError, match="got <Model dense, pointwise>, expected a function"):
         look(jnn.dense(2))

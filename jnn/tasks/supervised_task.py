@@ -41,10 +41,11 @@ def supervised(
     Params are kept by the loss on the validation part of ``splits``, if that is not empty. The
     metrics are the loss and ``measures``, by default the accuracy where the targets are integers.
     Pictures, uint8 ``(N, H, W, C)``, are taken as floats from 0 to 1. ``standardize`` scales the
-    columns of a table ``(N, D)``, and a target that is a number, by the training part; the loss is
-    that of scaled targets, ``measures`` have the target's unit. ``augment`` changes the inputs in
-    training. What is done to inputs and targets is saved with the run, for `jnn.load`. Add the
-    other fields of a task, such as baselines, with ``task._replace(baselines=...)``.
+    columns of a table ``(N, D)``, and a target that is a number, of pictures that alone, by the
+    training part; the loss is that of scaled targets, ``measures`` have the target's unit.
+    ``augment`` changes the inputs in training. What is done to inputs and targets is saved with the
+    run, for `jnn.load`. Add the other fields of a task, such as baselines, with
+    ``task._replace(baselines=...)``.
 
     >>> import numpy as np
     >>> import jnn
@@ -62,17 +63,20 @@ def supervised(
     1
     """
 
+    if not callable(loss):
+        expected = "a function of outputs and targets, such as jnn.losses.huber"
+        raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
     for role, name in {"inputs": inputs, "target": target}.items():
         if name not in splits.train:
             got, expected = f"{role}={name!r}", f"one of {', '.join(map(repr, splits.train))}"
             raise mistake("supervised", got=got, expected=expected)
-    if not callable(loss):
-        expected = "a function of outputs and targets, such as jnn.losses.huber"
-        raise mistake("supervised", got=f"loss={loss!r}", expected=expected)
     columns = None
-    if standardize:
+    of_classes = jnp.issubdtype(splits.train[target].dtype, jnp.integer)
+    if standardize and (of_classes or not _are_pictures(splits.train[inputs])):
         splits, columns = standardized(splits, inputs)
     preparation = _preparation(model, splits, inputs, target, columns, loss)
+    if standardize and not of_classes:
+        preparation = preparation._replace(target=fit_scaling(splits.train[target], target))
     scaling = preparation.target
     scaled = (lambda t: t) if scaling is None else partial(scale, scaling)
     prepare = to_float if preparation.pixels else lambda x: x
@@ -88,7 +92,6 @@ def supervised(
         return y if scaling is None else unscale(scaling, y)
 
     if measures is None:
-        of_classes = jnp.issubdtype(splits.train[target].dtype, jnp.integer)
         measures = {"accuracy": metrics.accuracy()} if of_classes else {}
     of_scaled = lambda y, t: loss(scaled(y), scaled(t))
     metric = metrics.collection({**measures, "loss": metrics.mean_of(of_scaled)})
@@ -107,7 +110,7 @@ def _preparation(
     """What is done to the inputs and the target; ``columns`` are scaled already."""
     x, t = splits.train[inputs], splits.train[target]
     of_classes = jnp.issubdtype(t.dtype, jnp.integer)
-    pixels = x.dtype == np.uint8 and x.ndim == 4
+    pixels = _are_pictures(x)
     if of_classes and t.ndim == 1:
         _check_classes([part[target] for part in splits[:3]], target)
     dtype = jnp.float32 if pixels else jnp.asarray(x[:0]).dtype
@@ -134,10 +137,13 @@ def _preparation(
         example,
         pixels=pixels,
         scaling=columns,
-        target=fit_scaling(t, target) if columns is not None and not of_classes else None,
         classes=names,
         columns=splits.columns if columns is not None else (),
     )
+
+
+def _are_pictures(x: np.ndarray) -> bool:
+    return x.dtype == np.uint8 and x.ndim == 4
 
 
 def _check_classes(labels: list[np.ndarray], target: str) -> None:

@@ -99,3 +99,21 @@ def test_numbers_are_no_classes():
     splits = from_arrays({"features": np.ones((50, 2)), "price": np.linspace(1.0, 9.0, 50)})
     with pytest.raises(JnnError, match=r"got floats in 'price' for cross_entropy.*squared_error"):
         supervised(jnn.dense(1), splits, target="price")
+
+
+def test_of_pictures_the_target_alone_is_scaled():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (60, 4, 4, 1)).astype(np.uint8)
+    arrays = {"features": image, "target": 1000 + 50 * rng.standard_normal(60).astype(np.float32)}
+    options = {"target": "target", "loss": squared_error, "standardize": True, "batch_size": 8}
+    model = jnn.chain(jnn.flatten(3), jnn.dense(1), lambda y: y[..., 0])
+    task = supervised(model, from_arrays(arrays), **options)
+    assert task.preparation.scaling is None
+    np.testing.assert_allclose(task.preparation.target.mean, 1000, atol=50)
+    answer = task.preparation.decode(np.zeros(2))
+    np.testing.assert_allclose(answer, task.preparation.target.mean)
+
+
+def test_a_loss_that_is_no_function_is_refused():
+    with pytest.raises(JnnError, match="got loss='mse', expected a function of outputs and target"):
+        supervised(jnn.dense(2), None, loss="mse")
