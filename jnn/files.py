@@ -210,11 +210,12 @@ class JsonLines:
 
     A line that a crash left half-written is dropped before the next one is written. Reading raises
     JnnError, with the number of the line, for a line that is no such row. ``sink(step, values)``,
-    if there is one, takes each row too.
+    if there is one, takes each row too. ``is_written`` says whether `write` was called.
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self.is_written = False
         self.sink: Callable[[int, Mapping[str, Any]], None] | None = None
         self._stream: IO[bytes] | None = None
         self._size, self._crc32 = 0, 0  # of what was read and written, while the file is open
@@ -224,6 +225,7 @@ class JsonLines:
         worded = {name: _word(value) for name, value in values.items()}
         line = json.dumps({"step": int(step), **plain(worded)}, allow_nan=False)
         content = line.encode() + b"\n"
+        self.is_written = True
         with writable(self.path):
             stream = self._stream or self._opened(self._lines())
             try:

@@ -131,6 +131,8 @@ class Run:
             told = tracking(folder, self.experiment, self.config, tracker, self.say)
             self.metrics.sink = holding.enter_context(told)
         self._status = read_status(folder) if resuming else {}
+        self._status_before = dict(self._status)
+        self._finished = False
         seconds = self._status.get("seconds")
         self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
         self._began = time.monotonic()
@@ -255,7 +257,11 @@ class Run:
                 options=options or RunOptions(),
                 holding=stack.pop_all(),
             )
-        run._begin(command)
+        try:
+            run._begin(command)
+        except BaseException as error:  # on a full disk, say
+            run.__exit__(type(error), error, None)
+            raise
         return run
 
     @classmethod
@@ -300,8 +306,8 @@ class Run:
     def keep_config(self) -> None:
         """Write ``config.json``.
 
-        Another number of epochs is saved only once training with it begins, since it may be refused
-        before.
+        Other settings of a resumed run are saved only once a step was taken with them, since they
+        may be refused before.
         """
         write_json(self.folder / "config.json", self._record)
 
@@ -389,6 +395,7 @@ class Run:
         on. ``sha256`` is of all of it, so that a change is noticed. The status becomes ``done`` at
         the end of the ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
+        self._finished = True
         check_result(result, self.experiment)
         self.metrics.check()
         summary = {
@@ -429,46 +436,74 @@ class Run:
                 try:
                     self._note_end(error)
                 except JnnError as failure:  # such as a full disk
-                    self._note_end_in_place(failure)
+                    self._note_end_in_place(None if error else failure)
                     raise
         finally:
             self.close()
 
-    def _note_end_in_place(self, failure: JnnError) -> None:
+    def _note_end_in_place(self, failure: JnnError | None) -> None:
         """Write the state over that in ``status.json``, which would say ``running`` for ever.
 
         A run that ended well but for this ``failure`` has failed. Unlike an atomic write it needs
         no space: a short file keeps its block of the disk.
         """
-        if self._status["state"] == "done":
-            self._status |= {"state": "failed", "message": str(failure)}
-        message = str(self._status["message"])[:500]
-        status = self._status | {"message": message, "resume": self.resume_command}
+        if failure and self._status["state"] == "done":
+            state = {"state": "failed", "message": str(failure), "resume": self.resume_command}
+            self._status |= state
+        message = str(self._status.get("message") or "")[:500]
         with contextlib.suppress(OSError):  # the folder is gone, say
-            overwrite_json(self.folder / "status.json", status)
+            overwrite_json(self.folder / "status.json", self._status | {"message": message})
 
     def _note_end(self, error: BaseException | None) -> None:
         if isinstance(error, Exception) and not any(self.checkpoints.glob("[0-9]*")):
             leave_latest(self.folder, self._before)  # there is nothing to use
+        if error is None:
+            if self._status["state"] == "running":
+                self.status("done", message="")
+            return
+        state, message = _end_by(error)
+        remedy = f"Continue with: {self.resume_command}"
+        if self._is_as_before:
+            self._status = self._status_before
+            write_json(self.folder / "status.json", self._status)
+            remedy = f"No step was taken, so the run is {self._status['state']} as before."
+        else:
+            self.status(state, message=message)
         match error:
-            case None:
-                if self._status["state"] == "running":
-                    self.status("done", message="")
             case Interrupted() | KeyboardInterrupt():
-                self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
-                self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
+                self.say(f"{message}. {remedy}")
             case JnnError():
-                state = "diverged" if isinstance(error, Diverged) else "failed"
-                self.status(state, message=str(error))
-                self.log(f"error: {error}")
+                self.log(f"error: {message}")
             case _:
-                self.status("failed", message=f"{type(error).__name__}: {error}")
                 self.log("".join(traceback.format_exception(error)))
+
+    @property
+    def _is_as_before(self) -> bool:
+        """Whether a run was resumed that had an end, and nothing has come of it."""
+        is_begun = self.metrics.is_written or self.timings.is_written or self._finished
+        return not is_begun and self._status_before.get("state") in _ENDS
 
     def _append(self, name: str, text: str) -> None:
         path = self.folder / name
         with writable(path), path.open("ab") as stream:
             stream.write(text.encode(errors="backslashreplace"))
+
+
+_ENDS = ("done", "interrupted", "diverged")
+"""The states that a resume leaves as they were, where it ends before a step."""
+
+
+def _end_by(error: BaseException) -> tuple[str, str]:
+    """The state and the message of a run that ended by this error."""
+    match error:
+        case Interrupted() | KeyboardInterrupt():
+            return "interrupted", str(error) or "stopped by Ctrl-C"
+        case Diverged():
+            return "diverged", str(error)
+        case JnnError():
+            return "failed", str(error)
+        case _:
+            return "failed", f"{type(error).__name__}: {error}"
 
 
 def check_result(result: Any, experiment: str) -> None:

@@ -298,6 +298,39 @@ def test_how_a_run_ended_is_written_down_and_its_folder_freed(tmp_path, error, s
     Run.open(run.folder, options=QUIET).close()
 
 
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("error", [JnnError("too few epochs"), KeyboardInterrupt(), OSError("no")])
+@pytest.mark.parametrize("state", ["done", "interrupted", "diverged"])
+def test_a_resume_that_takes_no_step_leaves_the_status(tmp_path, monkeypatch, state, error, full):
+    with create(tmp_path) as run:
+        run.status(state, message="as it ended")
+    before = strict(run.folder / "status.json")
+    with pytest.raises(type(error)), Run.open(run.folder, options=QUIET):
+        if full:
+            monkeypatch.setattr("jnn.runs.run.write_json", no_space)
+        raise error
+    assert strict(run.folder / "status.json") == before
+    monkeypatch.undo()
+    with pytest.raises(type(error)), Run.open(run.folder, options=QUIET) as again:
+        again.metrics.write(1, {"train/loss": 0.5})
+        raise error
+    assert read_status(run.folder)["state"] in ("failed", "interrupted")
+
+
+def no_space(*arguments):
+    raise JnnError("got No space left on device")
+
+
+def test_a_resume_that_cannot_begin_leaves_the_status(tmp_path, monkeypatch):
+    with create(tmp_path) as run:
+        pass
+    before = strict(run.folder / "status.json")
+    monkeypatch.setattr(Run, "_append", no_space)
+    with pytest.raises(JnnError, match="No space"):
+        Run.open(run.folder, options=QUIET)
+    assert strict(run.folder / "status.json") == before
+
+
 def test_an_unknown_state_is_refused(tmp_path):
     with (
         create(tmp_path) as run,
