@@ -166,6 +166,15 @@ def writable(path: Path, *, remedy: str = "") -> Iterator[None]:
         raise unwritable(str(path), error, remedy=remedy) from error
 
 
+def can_write(folder: Path) -> bool:
+    """Whether files can be written into a folder, which is created where there is none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def unwritable(caller: str, error: OSError, *, remedy: str = "") -> JnnError:
     """The error to raise for what the operating system says of a place to write to.
 
