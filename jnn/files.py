@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import errno
 import json
 import math
@@ -38,9 +39,13 @@ _REMEDIES = {
 def plain(value: Any) -> Any:
     """``value`` as strict JSON has it: arrays are lists, paths strings, NaN and infinity null.
 
-    >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs")})
-    {'loss': None, 'widths': [32, 64], 'out': 'runs'}
+    Sets are sorted lists, and members of an `enum.Enum` their names.
+
+    >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs"), "digits": {9, 3}})
+    {'loss': None, 'widths': [32, 64], 'out': 'runs', 'digits': [3, 9]}
     """
+    if isinstance(value, enum.Enum):
+        return value.name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return {field.name: plain(getattr(value, field.name)) for field in fields}
@@ -51,11 +56,19 @@ def plain(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
+            return {str(plain(key)): plain(item) for key, item in value.items()}
+        case set() | frozenset():
+            return sorted(map(plain, value), key=_order)
+        case list() | tuple():
             return [plain(item) for item in value]
         case _:
             return str(value)
+
+
+def _order(item: Any) -> tuple[float, str]:
+    """By which items of sets are sorted: numbers by value, then all others by their JSON."""
+    is_number = isinstance(item, int | float)
+    return (item, "") if is_number else (math.inf, json.dumps(item))
 
 
 def write_text(path: Path, text: str) -> None:
