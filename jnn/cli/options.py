@@ -103,14 +103,14 @@ def parse(
             expected=f"names that `jnn {verb}` does not use itself",
         )
     kind = defaults if isinstance(defaults, type) else type(defaults)
-    negated = {f"no-{name}" for name, hint in typing.get_type_hints(kind).items() if hint is bool}
-    _check_names(argv, of_command | of_experiment | negated, f"jnn {verb} {name}")
+    _check_names(argv, of_command | _option_names(kind), f"jnn {verb} {name}")
     opened = with_suited(kind)
+    without_prefix = tyro.conf.arg(name="")
     fields = [
-        ("experiment", opened),
+        ("experiment", Annotated[opened, without_prefix]),
         (
             "command",
-            tyro.conf.FlagCreatePairsOff[arguments],
+            Annotated[tyro.conf.FlagCreatePairsOff[arguments], without_prefix],
             dataclasses.field(default_factory=arguments),
         ),
     ]
@@ -125,7 +125,6 @@ def parse(
                 description=f"Options of {name}.",
                 args=argv,
                 **given,
-                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -198,15 +197,29 @@ def _metavar(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint)).upper()
 
 
-def _check_names(argv: list[str], fields: set[str], command: str) -> None:
-    """Refuse an unknown option, and suggest the nearest one.
+def _option_names(kind: type, prefix: str = "") -> set[str]:
+    """The names of the options that set the fields of a config, as tyro has them.
 
-    Options of nested settings (``--a.b``) are left to tyro.
+    A boolean has two. Those of a nested config follow its name: ``inner.depth``.
     """
-    options = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
+    names = set()
+    hints = typing.get_type_hints(kind)
+    for field in fields_of(kind):
+        hint, name = hints[field.name], field.name
+        parts = [part for part in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(part)]
+        for part in parts:
+            names |= _option_names(typing.cast(type, part), f"{prefix}{name}.")
+        if hint not in parts:
+            names |= {f"{prefix}{name}"} | ({f"{prefix}no-{name}"} if hint is bool else set())
+    return names
+
+
+def _check_names(argv: list[str], names: set[str], command: str) -> None:
+    """Refuse an unknown option, and suggest the nearest one."""
+    options = {f"--{name.replace('_', '-')}" for name in {*names, "help"}}
     for word in argv:
         option = word.split("=")[0].replace("_", "-")
-        if option.startswith("--") and "." not in option and option not in options:
+        if option.startswith("--") and option not in options:
             suggestion = did_you_mean(option, options) or f"See {command} --help."
             raise JnnError(f"Unknown option {option}. {suggestion}")
 

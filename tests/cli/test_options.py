@@ -202,7 +202,10 @@ def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
         (["--width", "1e3"], "--width: got '1e3', expected an integer. See"),
         (["--power", "cubic"], "choice 'cubic' for argument '--power'. Expected one of ('two')."),
         (["--clip", "it's"], '--clip: got "it\'s", expected a number. See'),
-        (["--optimizer-options.b1", "1"], "options: --optimizer-options.b1, 1. See"),
+        (
+            ["--optimizer-options.b1", "1"],
+            "Unknown option --optimizer-options.b1. Did you mean --optimizer-options",
+        ),
     ],
 )
 def test_what_the_parser_says_is_put_plainly(words, message):
@@ -345,3 +348,66 @@ def test_a_config_that_could_not_be_read_again_is_refused_before_the_folder_is_m
     assert main(["run", "line.py", "--out", "here"]) == 2
     assert "Config of line.py: got most=inf, which config.json" in capsys.readouterr().err
     assert not (folder / "here").exists()
+
+
+NESTED = """
+@dataclasses.dataclass(frozen=True)
+class Core:
+    mirror: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    depth: int = 1
+    seed: int = 5
+    core: Core = Core()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    epochs: int = 2
+    inner: Inner = Inner()
+"""
+
+
+@pytest.fixture
+def nested(folder):
+    """An experiment with settings in settings."""
+    text = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    begin, end = text.index("@dataclasses"), text.index("def load_data")
+    (folder / "nested.py").write_text(text[:begin] + NESTED + text[end:])
+    return folder
+
+
+def test_settings_in_settings_are_options_by_their_whole_names(nested, capsys):
+    words = ["--inner.depth", "3", "--inner.core.no-mirror", "--inner.seed=7", "--seed", "2"]
+    assert main(["run", "nested.py", *words, "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    config = json.loads(printed)["config"]
+    assert config["inner"] == {"depth": 3, "seed": 7, "core": {"mirror": False}}
+    assert config["seed"] == 2
+    (nested / "c.json").write_text(printed)
+    words = ["--config", "c.json", "--inner.depth", "4", "--inner.core.mirror", "--print-config"]
+    assert main(["run", "nested.py", *words]) == 0
+    inner = json.loads(capsys.readouterr().out)["config"]["inner"]
+    assert inner == {"depth": 4, "seed": 7, "core": {"mirror": True}}
+    assert main(["run", "nested.py", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--inner.depth INT", "--inner.core.no-mirror"))
+    assert " --seed INT" in text
+    assert main(["sweep", "nested.py", "--inner.depth", "1,2", "--quiet", "--out", "sweep"]) == 0
+    assert "inner.depth" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--depth", "Unknown option --depth. Did you mean --inner.depth"),
+        ("--inner.dept", "Unknown option --inner.dept. Did you mean --inner.depth"),
+        ("--inner", "Unknown option --inner. "),
+        ("--inner.depth=two", "--inner.depth: got 'two', expected an integer. See"),
+    ],
+)
+def test_an_unknown_setting_in_settings_is_refused(nested, capsys, option, message):
+    assert main(["run", "nested.py", option]) == 2
+    assert message in capsys.readouterr().err
