@@ -41,7 +41,7 @@ class RunArguments(RunOptions):
     name: str = ""
     """Ending of the run folder's name."""
     overwrite: bool = False
-    """Replace the run that --out holds."""
+    """Replace the run that --out holds, once the new one takes a step."""
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to compute; an error where that is absent."""
     keep_memory: bool = False

@@ -33,7 +33,6 @@ from jnn.runs.environment import device_line, environment, version, versions
 from jnn.runs.figures import png
 from jnn.runs.folders import (
     chosen_folder,
-    clear,
     dated_folder,
     latest_of,
     leave_latest,
@@ -44,6 +43,7 @@ from jnn.runs.folders import (
     sweep,
 )
 from jnn.runs.records import STATES, sealed
+from jnn.runs.replaced import Replaced
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.runs.trackers import check_tracker, tracker_of, tracking
@@ -122,6 +122,7 @@ class Run:
         self.stepped: Callable[[int | None], Any] = lambda at: None
         self.home = folder
         self._before: Path | None = None
+        self._replaced: Replaced | None = None
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -136,9 +137,9 @@ class Run:
         seconds = self._status.get("seconds")
         self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
         self._began = time.monotonic()
-        self._holding = holding
         holding.callback(self.metrics.close)
         holding.callback(self.timings.close)
+        self._holding = holding.pop_all()
 
     @classmethod
     def create(
@@ -164,6 +165,9 @@ class Run:
         it led to before. ``source`` is the experiment's file where it is the user's own; ``start``
         is the run to begin from, with those of its params whose path the regular expression
         ``paths`` matches; ``command`` is the command line, by default from ``sys.argv``.
+
+        With ``overwrite`` the run in ``out`` is replaced once the new one takes a step: where that
+        ends by an error before, the old one is put back.
 
         Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is not a run's), in
         use, or cannot be written.
@@ -195,7 +199,7 @@ class Run:
             folder = dated_folder(Path(root).absolute() / experiment, settings.get("seed", 0), name)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
-            clear(folder)
+            replaced = stack.enter_context(Replaced(folder))
             before = latest_of(folder.parent)
             if out is None:
                 point_latest(folder)
@@ -204,9 +208,9 @@ class Run:
                 record,
                 resuming=False,
                 options=options or RunOptions(),
-                holding=stack.pop_all(),
+                holding=stack,
             )
-        run._before = before
+        run._before, run._replaced = before, replaced
         try:
             run._begin(command)
             write_json(folder / "env.json", machine | {"config_at_start": settings})
@@ -255,7 +259,7 @@ class Run:
                 record,
                 resuming=True,
                 options=options or RunOptions(),
-                holding=stack.pop_all(),
+                holding=stack,
             )
         try:
             run._begin(command)
@@ -277,7 +281,7 @@ class Run:
             if resuming and (home / "start").is_dir():
                 (folder / "start").symlink_to(home / "start")
             options = RunOptions(offline=True, quiet=True)
-            run = cls(folder, record, resuming=resuming, options=options, holding=stack.pop_all())
+            run = cls(folder, record, resuming=resuming, options=options, holding=stack)
         run.home = home
         run.status("running", message="")
         return run
@@ -310,6 +314,16 @@ class Run:
         may be refused before.
         """
         write_json(self.folder / "config.json", self._record)
+
+    def take_first_step(self) -> None:
+        """Note that a step was taken: from now on this run stands for what the folder had before.
+
+        The settings of a resumed run are saved, and the run that a new one overwrites is deleted.
+        """
+        if self.resuming:
+            self.keep_config()
+        if self._replaced:
+            self._replaced.drop()
 
     def own(self, name: str, sha256: str) -> None:
         """Save in ``config.json`` that the file ``name`` of this checksum belongs to this run.
@@ -462,8 +476,12 @@ class Run:
                 self.status("done", message="")
             return
         state, message = _end_by(error)
+        if self._replaced and not self._is_begun:
+            self._replaced.is_refused = True
+            self.say(f"No step was taken, so {self.folder} has the run that it had before.")
+            return
         remedy = f"Continue with: {self.resume_command}"
-        if self._is_as_before:
+        if not self._is_begun and self._status_before.get("state") in _ENDS:
             self._status = self._status_before
             write_json(self.folder / "status.json", self._status)
             remedy = f"No step was taken, so the run is {self._status['state']} as before."
@@ -478,10 +496,9 @@ class Run:
                 self.log("".join(traceback.format_exception(error)))
 
     @property
-    def _is_as_before(self) -> bool:
-        """Whether a run was resumed that had an end, and nothing has come of it."""
-        is_begun = self.metrics.is_written or self.timings.is_written or self._finished
-        return not is_begun and self._status_before.get("state") in _ENDS
+    def _is_begun(self) -> bool:
+        """Whether anything has come of the run in this process."""
+        return self.metrics.is_written or self.timings.is_written or self._finished
 
     def _append(self, name: str, text: str) -> None:
         path = self.folder / name

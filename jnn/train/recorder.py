@@ -122,8 +122,8 @@ class Recorder:
         if self._checkpoints:
             self._checkpoints.check()
         if self.run:
-            if self.run.resuming and not self.run.timings.is_written:
-                self.run.keep_config()
+            if not self.run.timings.is_written:
+                self.run.take_first_step()
             self.run.stepped(at)
             self.run.timings.write(at, {"seconds": seconds, "steps": count})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})
