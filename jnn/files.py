@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import enum
 import errno
 import json
 import math
@@ -38,9 +39,13 @@ _REMEDIES = {
 def plain(value: Any) -> Any:
     """``value`` as strict JSON has it: arrays are lists, paths strings, NaN and infinity null.
 
-    >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs")})
-    {'loss': None, 'widths': [32, 64], 'out': 'runs'}
+    Sets are sorted lists, and members of an `enum.Enum` their names.
+
+    >>> plain({"loss": float("nan"), "widths": (32, 64), "out": Path("runs"), "digits": {9, 3}})
+    {'loss': None, 'widths': [32, 64], 'out': 'runs', 'digits': [3, 9]}
     """
+    if isinstance(value, enum.Enum):
+        return value.name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return {field.name: plain(getattr(value, field.name)) for field in fields}
@@ -51,11 +56,19 @@ def plain(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
-        case list() | tuple() | set() | frozenset():
+            return {str(plain(key)): plain(item) for key, item in value.items()}
+        case set() | frozenset():
+            return sorted(map(plain, value), key=_order)
+        case list() | tuple():
             return [plain(item) for item in value]
         case _:
             return str(value)
+
+
+def _order(item: Any) -> tuple[float, str]:
+    """By which items of sets are sorted: numbers by value, then all others by their JSON."""
+    is_number = isinstance(item, int | float)
+    return (item, "") if is_number else (math.inf, json.dumps(item))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -166,6 +179,15 @@ def writable(path: Path, *, remedy: str = "") -> Iterator[None]:
         raise unwritable(str(path), error, remedy=remedy) from error
 
 
+def can_write(folder: Path) -> bool:
+    """Whether files can be written into a folder, which is created where there is none."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def unwritable(caller: str, error: OSError, *, remedy: str = "") -> JnnError:
     """The error to raise for what the operating system says of a place to write to.
 
@@ -210,11 +232,12 @@ class JsonLines:
 
     A line that a crash left half-written is dropped before the next one is written. Reading raises
     JnnError, with the number of the line, for a line that is no such row. ``sink(step, values)``,
-    if there is one, takes each row too.
+    if there is one, takes each row too. ``is_written`` says whether `write` was called.
     """
 
     def __init__(self, path: Path):
         self.path = path
+        self.is_written = False
         self.sink: Callable[[int, Mapping[str, Any]], None] | None = None
         self._stream: IO[bytes] | None = None
         self._size, self._crc32 = 0, 0  # of what was read and written, while the file is open
@@ -224,6 +247,7 @@ class JsonLines:
         worded = {name: _word(value) for name, value in values.items()}
         line = json.dumps({"step": int(step), **plain(worded)}, allow_nan=False)
         content = line.encode() + b"\n"
+        self.is_written = True
         with writable(self.path):
             stream = self._stream or self._opened(self._lines())
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
+import enum
 import io
 import re
 import types
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from jnn.cli.arguments import did_you_mean, examples_text
 from jnn.errors import JnnError, mistake
-from jnn.files import read_json
+from jnn.files import plain, read_json
 from jnn.runs.run import RunOptions
 
 # an interactive session keeps its last value in builtins, all of which tyro hashes: not a list
@@ -40,7 +41,7 @@ class RunArguments(RunOptions):
     name: str = ""
     """Ending of the run folder's name."""
     overwrite: bool = False
-    """Replace the run that --out holds."""
+    """Replace the run that --out holds, once the new one takes a step."""
     device: Literal["auto", "cpu", "gpu", "tpu"] = "auto"
     """Where to compute; an error where that is absent."""
     keep_memory: bool = False
@@ -102,14 +103,14 @@ def parse(
             expected=f"names that `jnn {verb}` does not use itself",
         )
     kind = defaults if isinstance(defaults, type) else type(defaults)
-    negated = {f"no-{name}" for name, hint in typing.get_type_hints(kind).items() if hint is bool}
-    _check_names(argv, of_command | of_experiment | negated, f"jnn {verb} {name}")
+    _check_names(argv, of_command | _option_names(kind), f"jnn {verb} {name}")
     opened = with_suited(kind)
+    without_prefix = tyro.conf.arg(name="")
     fields = [
-        ("experiment", opened),
+        ("experiment", Annotated[opened, without_prefix]),
         (
             "command",
-            tyro.conf.FlagCreatePairsOff[arguments],
+            Annotated[tyro.conf.FlagCreatePairsOff[arguments], without_prefix],
             dataclasses.field(default_factory=arguments),
         ),
     ]
@@ -124,7 +125,6 @@ def parse(
                 description=f"Options of {name}.",
                 args=argv,
                 **given,
-                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as stop:
         if not stop.code:
@@ -147,11 +147,14 @@ def _settings(config: Any) -> dict[str, Any]:
 
 def _as(opened: type, config: Any) -> Any:
     """A config as defaults of the command line: what was not asked for is left open."""
+    from jnn.train.config import Suited
+
     default = object.__new__(opened)
     for field in fields_of(opened):
         object.__setattr__(default, field.name, field.default)
     for name, value in _settings(config).items():
-        object.__setattr__(default, name, getattr(value, "value", value))
+        is_suited = isinstance(value, Suited)
+        object.__setattr__(default, name, value.value if is_suited else value)
     return default
 
 
@@ -187,20 +190,36 @@ def _metavar(hint: Any) -> str:
     parts = typing.get_args(hint)
     if typing.get_origin(hint) is Literal:
         return f"{{{','.join(map(str, parts))}}}"
-    if typing.get_origin(hint) is tuple:
+    if _is_enum(hint):
+        return f"{{{','.join(hint.__members__)}}}"
+    if typing.get_origin(hint) in (tuple, list, set, frozenset):
         return f"[{_metavar(parts[0])} [{_metavar(parts[0])} ...]]"
     return getattr(hint, "__name__", str(hint)).upper()
 
 
-def _check_names(argv: list[str], fields: set[str], command: str) -> None:
-    """Refuse an unknown option, and suggest the nearest one.
+def _option_names(kind: type, prefix: str = "") -> set[str]:
+    """The names of the options that set the fields of a config, as tyro has them.
 
-    Options of nested settings (``--a.b``) are left to tyro.
+    A boolean has two. Those of a nested config follow its name: ``inner.depth``.
     """
-    options = {f"--{name.replace('_', '-')}" for name in {*fields, "help"}}
+    names = set()
+    hints = typing.get_type_hints(kind)
+    for field in fields_of(kind):
+        hint, name = hints[field.name], field.name
+        parts = [part for part in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(part)]
+        for part in parts:
+            names |= _option_names(typing.cast(type, part), f"{prefix}{name}.")
+        if hint not in parts:
+            names |= {f"{prefix}{name}"} | ({f"{prefix}no-{name}"} if hint is bool else set())
+    return names
+
+
+def _check_names(argv: list[str], names: set[str], command: str) -> None:
+    """Refuse an unknown option, and suggest the nearest one."""
+    options = {f"--{name.replace('_', '-')}" for name in {*names, "help"}}
     for word in argv:
         option = word.split("=")[0].replace("_", "-")
-        if option.startswith("--") and "." not in option and option not in options:
+        if option.startswith("--") and option not in options:
             suggestion = did_you_mean(option, options) or f"See {command} --help."
             raise JnnError(f"Unknown option {option}. {suggestion}")
 
@@ -257,7 +276,9 @@ def config_from(
     unknown name and a value of another type.
     """
     hints = typing.get_type_hints(kind)
-    names = [field.name for field in dataclasses.fields(kind) if field.init]
+    names = [field.name for field in fields_of(kind)]
+    computed = {field.name for field in dataclasses.fields(kind)} - {*names}
+    values = {name: value for name, value in values.items() if name not in computed}
     if unknown := [name for name in values if name not in names]:
         raise mistake(
             caller,
@@ -279,8 +300,41 @@ def config_from(
     return kind(**settings)
 
 
+def check_recorded(config: Any, experiment: str) -> None:
+    """Refuse a config that ``config.json`` would not give back, before anything is trained by it.
+
+    Raises JnnError that names the setting.
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in fields_of(config):
+        value, kind = getattr(config, field.name), hints[field.name]
+        if value is None and field.default is None:
+            continue
+        try:
+            is_same = bool(_typed(kind, plain(value), field.name) == value)
+        except (ValueError, TypeError):  # of `_typed`, or of arrays, whose equality is no bool
+            is_same = False
+        if not is_same:
+            raise mistake(
+                f"Config of {experiment}",
+                got=f"{field.name}={repr(value)[:80]}, which config.json does not give back",
+                expected="a finite number, text, Path, Enum, or a tuple, list, set, dict or "
+                "dataclass of these, as annotated",
+                remedy="The run could be neither resumed nor loaded.",
+            )
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
 def _typed(kind: Any, value: Any, caller: str) -> Any:
     """A JSON value as a value of the annotated type."""
+    if _is_enum(kind):
+        if isinstance(value, str) and value in kind.__members__:
+            return kind[value]
+        names = ", ".join(kind.__members__)
+        raise mistake(caller, got=repr(value), expected=f"one of {names}")
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     expected = str(kind).replace("typing.", "") if parts else str(getattr(kind, "__name__", kind))
     wrong = mistake(caller, got=repr(value), expected=expected)
@@ -291,18 +345,21 @@ def _typed(kind: Any, value: Any, caller: str) -> Any:
         raise wrong
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
         return config_from(typing.cast(type, kind), value, caller)
-    if origin in (tuple, list) and isinstance(value, list):
+    if origin in (tuple, list, set, frozenset) and isinstance(value, list):
         of_items = parts if origin is tuple and Ellipsis not in parts else parts[:1] * len(value)
         if len(of_items) != len(value):
             raise wrong
         items = zip(of_items, value, strict=True)
         return origin(_typed(part, item, caller) for part, item in items)
     if origin is dict and isinstance(value, dict):
-        return {name: _typed(parts[1], item, caller) for name, item in value.items()}
+        items = value.items()
+        return {
+            _typed(parts[0], key, caller): _typed(parts[1], item, caller) for key, item in items
+        }
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and type(value) is int:
-        return float(value)
+        return value  # as it was: a setting of 1 is not one of 1.0 in the record of a run
     if origin is Literal:
         accepted = value in parts
     else:

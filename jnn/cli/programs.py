@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from pathlib import Path
 
 from jnn import processor
+from jnn.files import can_write
 
 WORTH_KEEPING = 0.01
 """Seconds of compilation from which a program is kept.
@@ -46,11 +46,7 @@ def keep_programs() -> None:
     if setting("jax_compilation_cache_dir") or not setting("jax_enable_compilation_cache"):
         return
     folder = programs_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    if os.access(folder, os.W_OK | os.X_OK):
+    if can_write(folder):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
 

@@ -17,6 +17,7 @@ from jnn.data.checks import FLOAT32_MAX
 from jnn.data.classes import number_classes
 from jnn.data.text_files import existing_file, read_text
 from jnn.errors import JnnError, mistake
+from jnn.files import replacing
 
 DELIMITERS = ",;\t|"
 """Of CSV files; where several divide the first line into equally many names, the first of these."""
@@ -57,6 +58,18 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
             str(path), got=got, expected=expected, remedy="It is damaged: write it again."
         )
     return {name: _native(array) for name, array in arrays.items()}
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as an ``.npy`` file, atomically.
+
+    It is made in memory: where a disk is full, `numpy.save` into a file does not say so. Raises
+    JnnError where it cannot be written.
+    """
+    content = io.BytesIO()
+    np.save(content, array)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 def _members(path: Path) -> int:

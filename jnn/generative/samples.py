@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from jnn.data.array_files import write_array
 from jnn.errors import mistake
-from jnn.files import replacing, writable
+from jnn.files import writable
 from jnn.generative.objectives import Generative
 
 
@@ -150,8 +151,7 @@ def keep_samples(folder: Path, step: int, images: np.ndarray) -> None:
     """Write images ``(N, H, W, C)`` from 0 to 1 of a step of training, as bytes, to a folder."""
     with writable(folder):
         folder.mkdir(exist_ok=True)
-    with replacing(folder / f"{step:08}.npy") as path:
-        np.save(path, np.rint(255 * images).astype(np.uint8))
+    write_array(folder / f"{step:08}.npy", np.rint(255 * images).astype(np.uint8))
 
 
 def kept_samples(folder: Path, *, most: int = 6) -> dict[int, np.ndarray]:

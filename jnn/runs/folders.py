@@ -171,16 +171,10 @@ def lock(folder: Path) -> IO[str]:
         return stream
 
 
-def clear(folder: Path) -> None:
+def remove_contents(folder: Path) -> None:
     """Delete what a run wrote into the folder, and nothing else."""
-    sweep(folder)
     for name in CONTENTS:
-        path = folder / name
-        with writable(path):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        _remove(folder / name)
 
 
 def sweep(folder: Path) -> None:
@@ -189,7 +183,14 @@ def sweep(folder: Path) -> None:
     Only for the process that holds the lock.
     """
     for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
-        with writable(path):
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with writable(path):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink(missing_ok=True)
 
 

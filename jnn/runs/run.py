@@ -33,7 +33,6 @@ from jnn.runs.environment import device_line, environment, version, versions
 from jnn.runs.figures import png
 from jnn.runs.folders import (
     chosen_folder,
-    clear,
     dated_folder,
     latest_of,
     leave_latest,
@@ -44,6 +43,7 @@ from jnn.runs.folders import (
     sweep,
 )
 from jnn.runs.records import STATES, sealed
+from jnn.runs.replaced import Replaced
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
 from jnn.runs.trackers import check_tracker, tracker_of, tracking
@@ -122,6 +122,7 @@ class Run:
         self.stepped: Callable[[int | None], Any] = lambda at: None
         self.home = folder
         self._before: Path | None = None
+        self._replaced: Replaced | None = None
         self.options = options
         mirrored = options.tensorboard or (resuming and (folder / "tensorboard").is_dir())
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
@@ -131,12 +132,14 @@ class Run:
             told = tracking(folder, self.experiment, self.config, tracker, self.say)
             self.metrics.sink = holding.enter_context(told)
         self._status = read_status(folder) if resuming else {}
+        self._status_before = dict(self._status)
+        self._finished = False
         seconds = self._status.get("seconds")
         self._earlier_seconds = seconds if isinstance(seconds, int | float) else 0.0
         self._began = time.monotonic()
-        self._holding = holding
         holding.callback(self.metrics.close)
         holding.callback(self.timings.close)
+        self._holding = holding.pop_all()
 
     @classmethod
     def create(
@@ -162,6 +165,9 @@ class Run:
         it led to before. ``source`` is the experiment's file where it is the user's own; ``start``
         is the run to begin from, with those of its params whose path the regular expression
         ``paths`` matches; ``command`` is the command line, by default from ``sys.argv``.
+
+        With ``overwrite`` the run in ``out`` is replaced once the new one takes a step: where that
+        ends by an error before, the old one is put back.
 
         Raises JnnError where ``out`` is not empty (with ``overwrite``: where it is not a run's), in
         use, or cannot be written.
@@ -193,7 +199,7 @@ class Run:
             folder = dated_folder(Path(root).absolute() / experiment, settings.get("seed", 0), name)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
-            clear(folder)
+            replaced = stack.enter_context(Replaced(folder))
             before = latest_of(folder.parent)
             if out is None:
                 point_latest(folder)
@@ -202,9 +208,9 @@ class Run:
                 record,
                 resuming=False,
                 options=options or RunOptions(),
-                holding=stack.pop_all(),
+                holding=stack,
             )
-        run._before = before
+        run._before, run._replaced = before, replaced
         try:
             run._begin(command)
             write_json(folder / "env.json", machine | {"config_at_start": settings})
@@ -253,9 +259,13 @@ class Run:
                 record,
                 resuming=True,
                 options=options or RunOptions(),
-                holding=stack.pop_all(),
+                holding=stack,
             )
-        run._begin(command)
+        try:
+            run._begin(command)
+        except BaseException as error:  # on a full disk, say
+            run.__exit__(type(error), error, None)
+            raise
         return run
 
     @classmethod
@@ -271,7 +281,7 @@ class Run:
             if resuming and (home / "start").is_dir():
                 (folder / "start").symlink_to(home / "start")
             options = RunOptions(offline=True, quiet=True)
-            run = cls(folder, record, resuming=resuming, options=options, holding=stack.pop_all())
+            run = cls(folder, record, resuming=resuming, options=options, holding=stack)
         run.home = home
         run.status("running", message="")
         return run
@@ -300,10 +310,20 @@ class Run:
     def keep_config(self) -> None:
         """Write ``config.json``.
 
-        Another number of epochs is saved only once training with it begins, since it may be refused
-        before.
+        Other settings of a resumed run are saved only once a step was taken with them, since they
+        may be refused before.
         """
         write_json(self.folder / "config.json", self._record)
+
+    def take_first_step(self) -> None:
+        """Note that a step was taken: from now on this run stands for what the folder had before.
+
+        The settings of a resumed run are saved, and the run that a new one overwrites is deleted.
+        """
+        if self.resuming:
+            self.keep_config()
+        if self._replaced:
+            self._replaced.drop()
 
     def own(self, name: str, sha256: str) -> None:
         """Save in ``config.json`` that the file ``name`` of this checksum belongs to this run.
@@ -389,6 +409,7 @@ class Run:
         on. ``sha256`` is of all of it, so that a change is noticed. The status becomes ``done`` at
         the end of the ``with``. Raises JnnError for anything but a dict whose metrics are numbers.
         """
+        self._finished = True
         check_result(result, self.experiment)
         self.metrics.check()
         summary = {
@@ -429,46 +450,77 @@ class Run:
                 try:
                     self._note_end(error)
                 except JnnError as failure:  # such as a full disk
-                    self._note_end_in_place(failure)
+                    self._note_end_in_place(None if error else failure)
                     raise
         finally:
             self.close()
 
-    def _note_end_in_place(self, failure: JnnError) -> None:
+    def _note_end_in_place(self, failure: JnnError | None) -> None:
         """Write the state over that in ``status.json``, which would say ``running`` for ever.
 
         A run that ended well but for this ``failure`` has failed. Unlike an atomic write it needs
         no space: a short file keeps its block of the disk.
         """
-        if self._status["state"] == "done":
-            self._status |= {"state": "failed", "message": str(failure)}
-        message = str(self._status["message"])[:500]
-        status = self._status | {"message": message, "resume": self.resume_command}
+        if failure and self._status["state"] == "done":
+            state = {"state": "failed", "message": str(failure), "resume": self.resume_command}
+            self._status |= state
+        message = str(self._status.get("message") or "")[:500]
         with contextlib.suppress(OSError):  # the folder is gone, say
-            overwrite_json(self.folder / "status.json", status)
+            overwrite_json(self.folder / "status.json", self._status | {"message": message})
 
     def _note_end(self, error: BaseException | None) -> None:
         if isinstance(error, Exception) and not any(self.checkpoints.glob("[0-9]*")):
             leave_latest(self.folder, self._before)  # there is nothing to use
+        if error is None:
+            if self._status["state"] == "running":
+                self.status("done", message="")
+            return
+        state, message = _end_by(error)
+        if self._replaced and not self._is_begun:
+            self._replaced.is_refused = True
+            self.say(f"No step was taken, so {self.folder} has the run that it had before.")
+            return
+        remedy = f"Continue with: {self.resume_command}"
+        if not self._is_begun and self._status_before.get("state") in _ENDS:
+            self._status = self._status_before
+            write_json(self.folder / "status.json", self._status)
+            remedy = f"No step was taken, so the run is {self._status['state']} as before."
+        else:
+            self.status(state, message=message)
         match error:
-            case None:
-                if self._status["state"] == "running":
-                    self.status("done", message="")
             case Interrupted() | KeyboardInterrupt():
-                self.status("interrupted", message=str(error) or "stopped by Ctrl-C")
-                self.say(f"{self._status['message']}. Continue with: {self.resume_command}")
+                self.say(f"{message}. {remedy}")
             case JnnError():
-                state = "diverged" if isinstance(error, Diverged) else "failed"
-                self.status(state, message=str(error))
-                self.log(f"error: {error}")
+                self.log(f"error: {message}")
             case _:
-                self.status("failed", message=f"{type(error).__name__}: {error}")
                 self.log("".join(traceback.format_exception(error)))
+
+    @property
+    def _is_begun(self) -> bool:
+        """Whether anything has come of the run in this process."""
+        return self.metrics.is_written or self.timings.is_written or self._finished
 
     def _append(self, name: str, text: str) -> None:
         path = self.folder / name
         with writable(path), path.open("ab") as stream:
             stream.write(text.encode(errors="backslashreplace"))
+
+
+_ENDS = ("done", "interrupted", "diverged")
+"""The states that a resume leaves as they were, where it ends before a step."""
+
+
+def _end_by(error: BaseException) -> tuple[str, str]:
+    """The state and the message of a run that ended by this error."""
+    match error:
+        case Interrupted() | KeyboardInterrupt():
+            return "interrupted", str(error) or "stopped by Ctrl-C"
+        case Diverged():
+            return "diverged", str(error)
+        case JnnError():
+            return "failed", str(error)
+        case _:
+            return "failed", f"{type(error).__name__}: {error}"
 
 
 def check_result(result: Any, experiment: str) -> None:

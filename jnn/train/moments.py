@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.array_files import read_arrays
+from jnn.data.array_files import read_arrays, write_array
 from jnn.errors import JnnError, mistake
-from jnn.files import replacing, writable
+from jnn.files import writable
 from jnn.runs.run import Run
 from jnn.sharding import gathered
 from jnn.train.loop import OnEvaluate
@@ -86,8 +86,7 @@ def keep_moment(folder: Path, step: int, params: Any, state: Any) -> None:
         halves = values.astype(np.float16)
     with writable(folder / FOLDER):
         (folder / FOLDER).mkdir(exist_ok=True)
-    with replacing(folder / FOLDER / f"{step:08}.npy") as path, open(path, "wb") as file:
-        np.save(file, halves)
+    write_array(folder / FOLDER / f"{step:08}.npy", halves)
 
 
 def kept_moments(folder: Path, params: Any, state: Any) -> list[Moment]:

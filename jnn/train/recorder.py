@@ -101,8 +101,6 @@ class Recorder:
                 expected=f"at least the {at:,} already taken",
                 remedy="Resume it with more, or without --epochs.",
             )
-        if self.run:
-            self.run.keep_config()
         self._last_line = at // self._steps_per_epoch
         self._line_every = -(-steps // (MOST_LINES * self._steps_per_epoch))
         progress = Progress(
@@ -124,6 +122,8 @@ class Recorder:
         if self._checkpoints:
             self._checkpoints.check()
         if self.run:
+            if not self.run.timings.is_written:
+                self.run.take_first_step()
             self.run.stepped(at)
             self.run.timings.write(at, {"seconds": seconds, "steps": count})
         self._progress.update(at, {f"train/{name}": value for name, value in row.items()})

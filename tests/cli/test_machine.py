@@ -33,6 +33,16 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
     assert "compiled ones are re" in found["programs"]
 
 
+def test_doctor_says_where_nothing_can_be_kept(folder, monkeypatch, capsys):
+    monkeypatch.delenv("JNN_DATA", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(folder / "line.py" / name))
+    assert main(["doctor"]) == 0
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "ok" in line}
+    for name in ("data", "programs"):
+        assert f"nothing is kept, since {folder}/line.py/jnn/{name}" in lines[name]
+        assert "cannot be written" in lines[name]
+
+
 def test_doctor_names_a_problem_and_ends_with_1(monkeypatch, capsys):
     def broken():
         raise OSError("no disk")

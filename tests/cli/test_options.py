@@ -1,18 +1,23 @@
 import builtins
 import dataclasses
+import datetime
+import enum
 import importlib.util
 import json
+import math
 import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
+import jnn
 from jnn.cli import main, options
 from jnn.cli.experiments import listings, load
-from jnn.cli.options import RunArguments, config_from, parse
+from jnn.cli.options import RunArguments, check_recorded, config_from, parse
 from jnn.errors import JnnError
 from jnn.files import plain
 from jnn.train import SUITED, TrainingConfig
@@ -42,7 +47,7 @@ def test_a_config_printed_by_one_run_replays_it_and_options_override_it(folder, 
         ({"seed": "one"}, "c.json, seed: got 'one', expected int."),
         ({"widths": [1, "two"]}, "c.json, widths: got 'two', expected int."),
         ({"trouble": "much"}, "c.json, trouble: got 'much', expected Literal["),
-        ({"learning_rate": 0}, "config: got learning_rate=0.0, expected a number > 0."),
+        ({"learning_rate": 0}, "config: got learning_rate=0, expected a number > 0."),
     ],
 )
 def test_a_config_file_that_does_not_fit_is_refused(folder, capsys, record, text):
@@ -56,9 +61,26 @@ class Inner:
     rate: float = 1.0
 
 
+class Kind(enum.Enum):
+    PLAIN = "p"
+    FANCY = "f"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outer:
     inner: Inner = Inner()
+    kind: Kind = Kind.PLAIN
+    levels: tuple[Level, ...] = ()
+    digits: frozenset[int] = frozenset()
+    words: set[str] = field(default_factory=set)
+    by_kind: dict[Kind, float] = field(default_factory=dict)
+    layers: tuple[Inner, ...] = ()
+    either: Kind | int | None = None
     pair: tuple[int, str] = (1, "a")
     maybe: int | None = None
     path: Path = Path("x")
@@ -71,13 +93,60 @@ def test_settings_of_every_kind_come_back_from_json():
         pair=(3, "b"),
         path=Path("y"),
         options={"b1": 0.5, "nesterov": True, "dtype": "bfloat16"},
+        kind=Kind.FANCY,
+        levels=(Level.HIGH, Level.LOW),
+        digits=frozenset({10, 9}),
+        words={"b", "a"},
+        by_kind={Kind.FANCY: 1},
+        layers=(Inner(rate=3), Inner()),
+        either=Kind.FANCY,
     )
+    check_recorded(made, "test")
+    assert (plain(made)["digits"], plain(made)["words"]) == ([9, 10], ["a", "b"])
+    assert plain(config_from(Outer, plain(made), "test")) == plain(made)
     assert config_from(Outer, json.loads(json.dumps(plain(made))), "test") == made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other:
+    rate: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (float, math.inf),
+        (float | None, math.nan),
+        (bytes, b"a"),
+        (complex, 1j),
+        (dict[int, float], {1: 0.5}),
+        (Inner | Other, Other()),
+        (Kind | str, "FANCY"),
+        (tuple, (1, 2)),
+        (datetime.date, datetime.date(2026, 1, 1)),
+        (Any, np.ones(2)),
+        (float, "fast"),
+    ],
+)
+def test_settings_that_a_run_could_not_read_again_are_refused(kind, value):
+    config = dataclasses.make_dataclass("Config", [("x", kind)], frozen=True)(value)
+    with pytest.raises(JnnError, match=r"Config of test: got x=.* does not give back, expected"):
+        check_recorded(config, "test")
+
+
+def test_numbers_of_numpy_and_computed_fields_may_be_settings():
+    fields = [("x", float), ("y", int), ("z", int, field(init=False, default=3))]
+    kind = dataclasses.make_dataclass("Config", fields, frozen=True)
+    made = kind(np.float32(0.1), np.int64(4))
+    check_recorded(made, "test")
+    assert config_from(kind, plain(made), "test") == made
 
 
 @pytest.mark.parametrize(
     ("values", "text"),
     [
+        ({"kind": "fancy"}, "test, kind: got 'fancy', expected one of PLAIN, FANCY"),
+        ({"digits": ["1"]}, "test, digits: got '1', expected int"),
         ({"pair": [1]}, r"test, pair: got \[1\], expected tuple\[int, str\]"),
         ({"maybe": "one"}, r"test, maybe: got 'one', expected int \| None"),
         (
@@ -108,6 +177,7 @@ def test_every_boolean_can_be_set_and_unset_whatever_its_default(listing):
                 del words[name]
             config, _ = parse("run", listing.name, kind, RunArguments, [*words.values()], [])
         assert {getattr(config, name) for name in words} == {value}
+        check_recorded(config, listing.name)
 
 
 def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
@@ -132,7 +202,10 @@ def test_help_describes_a_boolean_by_the_option_that_does_it(folder, capsys):
         (["--width", "1e3"], "--width: got '1e3', expected an integer. See"),
         (["--power", "cubic"], "choice 'cubic' for argument '--power'. Expected one of ('two')."),
         (["--clip", "it's"], '--clip: got "it\'s", expected a number. See'),
-        (["--optimizer-options.b1", "1"], "options: --optimizer-options.b1, 1. See"),
+        (
+            ["--optimizer-options.b1", "1"],
+            "Unknown option --optimizer-options.b1. Did you mean --optimizer-options",
+        ),
     ],
 )
 def test_what_the_parser_says_is_put_plainly(words, message):
@@ -225,3 +298,116 @@ def test_a_setting_without_effect_that_is_asked_for_is_refused_where_it_equals_w
         assert main(["run", "follows.py", "--power", power, "--print-config"]) == 2
         message = f"config: got power={power} of few, expected --data many."
         assert message in capsys.readouterr().err
+
+
+CHOICES = """
+class Kind(enum.Enum):
+    PLAIN = "p"
+    FANCY = "f"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    kind: Kind = Kind.PLAIN
+    sides: frozenset[int] = frozenset({1})
+    power: Kind = SUITED
+    zero: float = 0
+
+    def suited(self):
+        return {"power": self.kind}
+"""
+
+
+def test_a_run_with_an_enum_and_a_set_is_used_again(folder, capsys):
+    text = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    text = text.replace("import Tra", "import SUITED, Tra").replace(
+        "dataclasses\n", "dataclasses, enum\n", 1
+    )
+    begin, end = text.index("@dataclasses"), text.index("def load_data")
+    (folder / "own.py").write_text(text[:begin] + CHOICES + text[end:])
+    words = ["--kind", "FANCY", "--sides", "3", "2", "--epochs", "2", "--quiet"]
+    assert main(["run", "own.py", *words, "--out", "here"]) == 0
+    record = json.loads((folder / "here/config.json").read_text())
+    assert [record["config"][name] for name in ("kind", "sides")] == ["FANCY", [2, 3]]
+    config = jnn.load("here").config
+    assert (config.kind.name, config.power.name, config.sides) == ("FANCY", "FANCY", {2, 3})
+    assert main(["resume", "here", "--epochs", "+1", "--quiet"]) == 0
+    assert main(["replay", "here"]) == 0
+    capsys.readouterr()
+    assert main(["run", "own.py", "--config", "here/config.json", "--print-config"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["config"] == json.loads((folder / "here/config.json").read_text())["config"]
+    assert main(["run", "own.py", "--help"]) == 0
+    assert capsys.readouterr().out.count("{PLAIN,FANCY}") == 2
+
+
+def test_a_config_that_could_not_be_read_again_is_refused_before_the_folder_is_made(folder, capsys):
+    experiment = folder / "line.py"
+    setting = '    most: float = float("inf")\n    smoke:'
+    experiment.write_text(experiment.read_text().replace("    smoke:", setting))
+    assert main(["run", "line.py", "--out", "here"]) == 2
+    assert "Config of line.py: got most=inf, which config.json" in capsys.readouterr().err
+    assert not (folder / "here").exists()
+
+
+NESTED = """
+@dataclasses.dataclass(frozen=True)
+class Core:
+    mirror: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Inner:
+    depth: int = 1
+    seed: int = 5
+    core: Core = Core()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    epochs: int = 2
+    inner: Inner = Inner()
+"""
+
+
+@pytest.fixture
+def nested(folder):
+    """An experiment with settings in settings."""
+    text = (Path(__file__).parent / "own.py").read_text(encoding="utf-8")
+    begin, end = text.index("@dataclasses"), text.index("def load_data")
+    (folder / "nested.py").write_text(text[:begin] + NESTED + text[end:])
+    return folder
+
+
+def test_settings_in_settings_are_options_by_their_whole_names(nested, capsys):
+    words = ["--inner.depth", "3", "--inner.core.no-mirror", "--inner.seed=7", "--seed", "2"]
+    assert main(["run", "nested.py", *words, "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    config = json.loads(printed)["config"]
+    assert config["inner"] == {"depth": 3, "seed": 7, "core": {"mirror": False}}
+    assert config["seed"] == 2
+    (nested / "c.json").write_text(printed)
+    words = ["--config", "c.json", "--inner.depth", "4", "--inner.core.mirror", "--print-config"]
+    assert main(["run", "nested.py", *words]) == 0
+    inner = json.loads(capsys.readouterr().out)["config"]["inner"]
+    assert inner == {"depth": 4, "seed": 7, "core": {"mirror": True}}
+    assert main(["run", "nested.py", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--inner.depth INT", "--inner.core.no-mirror"))
+    assert " --seed INT" in text
+    assert main(["sweep", "nested.py", "--inner.depth", "1,2", "--quiet", "--out", "sweep"]) == 0
+    assert "inner.depth" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--depth", "Unknown option --depth. Did you mean --inner.depth"),
+        ("--inner.dept", "Unknown option --inner.dept. Did you mean --inner.depth"),
+        ("--inner", "Unknown option --inner. "),
+        ("--inner.depth=two", "--inner.depth: got 'two', expected an integer. See"),
+    ],
+)
+def test_an_unknown_setting_in_settings_is_refused(nested, capsys, option, message):
+    assert main(["run", "nested.py", option]) == 2
+    assert message in capsys.readouterr().err

@@ -181,3 +181,18 @@ def test_profile_records_the_run_and_says_how_to_look_at_it(folder, capsys):
 def test_tensorboard_is_written_into_the_run(folder):
     assert main(["run", "line.py", "--out", "here", "--tensorboard", "--quiet"]) == 0
     assert b"train/loss" in next((folder / "here" / "tensorboard").iterdir()).read_bytes()
+
+
+@pytest.mark.parametrize("words", [["--batch-size", "100000"], ["--file", "typo.csv"]])
+def test_a_run_that_is_refused_overwrites_none(folder, capsys, words):
+    assert main(["new", "exp.py", "--data", "csv"]) == 0
+    command = ["run", "exp.py", "--smoke", "--quiet", "--out", "good"]
+    assert main(command) == 0
+    files = [path for path in (folder / "good").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files if path.name != ".lock"}
+    assert main([*command, "--overwrite", *words]) == 2
+    files = [path for path in (folder / "good").rglob("*") if path.is_file()]
+    assert {path: path.read_bytes() for path in files if path.name != ".lock"} == before
+    assert main([*command, "--overwrite", "--seed", "1"]) == 0
+    assert json.loads((folder / "good/summary.json").read_text())["seed"] == 1
+    assert not list((folder / "good").glob(".writing-*"))

@@ -1,13 +1,14 @@
 import codecs
 import gzip
 import os
+import resource
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jnn.data.array_files import features_and_labels, read_arrays, read_columns
+from jnn.data.array_files import features_and_labels, read_arrays, read_columns, write_array
 from jnn.data.sets.images import read_idx
 from jnn.errors import JnnError
 
@@ -307,3 +308,17 @@ def test_a_path_that_is_no_file_is_named(read, tmp_path):
     for name, got in paths.items():
         with pytest.raises(JnnError, match=f"got {got}"):
             read(tmp_path / name)
+
+
+def test_what_the_system_says_of_a_file_that_cannot_be_written_is_said(tmp_path):
+    path, array = tmp_path / "a.npy", np.arange(9000)
+    write_array(path, array)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(JnnError, match=r"a\.npy: got File too large, .* Raise the limit"):
+            write_array(path, 2 * array)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    np.testing.assert_array_equal(read_arrays(path)["a"], array)
+    assert list(tmp_path.iterdir()) == [path]

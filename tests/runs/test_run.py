@@ -124,6 +124,77 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
         assert (run.folder / "notes.txt").read_text() == "the user's own"
 
 
+def contents(folder):
+    """All files of a folder but the lock, with what is in them."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def good(tmp_path):
+    """The folder of a run with a checkpoint and a result, and a file of the user's."""
+    with create(tmp_path, out=tmp_path / "run") as run:
+        (run.checkpoints / "3").mkdir(parents=True)
+        (run.checkpoints / "3" / "params").write_text("good")
+        run.metrics.write(1, {"train/loss": 1.0})
+        run.finish({"metrics": {"test/rmse": 0.5}})
+        (run.folder / "notes.txt").write_text("the user's own")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("error", [JnnError("no file"), KeyboardInterrupt(), OSError("a bug")])
+def test_a_run_that_takes_no_step_replaces_none(tmp_path, good, error):
+    before = contents(good)
+    with pytest.raises(type(error)), create(tmp_path, out=good, overwrite=True) as run:
+        assert not run.checkpoints.exists()
+        (run.folder / "plots").mkdir()
+        (run.folder / "preparation.json").write_text("{}")
+        raise error
+    assert contents(good) == before
+    assert not list(good.glob(".writing-*"))
+    with Run.open(good, options=QUIET):
+        pass
+
+
+def test_a_run_that_cannot_begin_replaces_none(tmp_path, monkeypatch, good):
+    before = contents(good)
+    monkeypatch.setattr("jnn.runs.run.write_json", no_space)
+    with pytest.raises(JnnError, match="No space"):
+        create(tmp_path, out=good, overwrite=True)
+    assert contents(good) == before
+    monkeypatch.setattr(Run, "__init__", no_space)
+    with pytest.raises(JnnError, match="No space"):
+        create(tmp_path, out=good, overwrite=True)
+    assert contents(good) == before
+
+
+def test_what_a_step_was_taken_of_replaces_a_run(tmp_path, good):
+    with (
+        pytest.raises(JnnError, match="late"),
+        create(tmp_path, out=good, overwrite=True) as run,
+    ):
+        run.take_first_step()
+        assert not list(good.glob(".writing-*"))
+        run.timings.write(1, {"seconds": 0.1})
+        raise JnnError("late")
+    assert read_status(good) | {"state": "failed", "message": "late"} == read_status(good)
+    assert not (good / "summary.json").exists()
+
+
+def test_what_a_killed_process_set_aside_is_put_back(tmp_path, good):
+    before = contents(good)
+    aside = good / ".writing-replaced-abc"
+    aside.mkdir()
+    for path in [path for path in good.iterdir() if path.name not in (aside.name, "notes.txt")]:
+        path.rename(aside / path.name)
+    for file in ("status.json", "config.json"):
+        (good / file).write_text("{}")
+    with pytest.raises(JnnError, match="no"), create(tmp_path, out=good, overwrite=True):
+        raise JnnError("no")
+    assert contents(good) == before
+    assert not list(good.glob(".writing-*"))
+
+
 @pytest.mark.parametrize(
     ("out", "text"),
     [("file", "got a file, expected a folder"), ("file/run", "expected a place to write to")],
@@ -296,6 +367,39 @@ def test_how_a_run_ended_is_written_down_and_its_folder_freed(tmp_path, error, s
         error, ZeroDivisionError
     )
     Run.open(run.folder, options=QUIET).close()
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("error", [JnnError("too few epochs"), KeyboardInterrupt(), OSError("no")])
+@pytest.mark.parametrize("state", ["done", "interrupted", "diverged"])
+def test_a_resume_that_takes_no_step_leaves_the_status(tmp_path, monkeypatch, state, error, full):
+    with create(tmp_path) as run:
+        run.status(state, message="as it ended")
+    before = strict(run.folder / "status.json")
+    with pytest.raises(type(error)), Run.open(run.folder, options=QUIET):
+        if full:
+            monkeypatch.setattr("jnn.runs.run.write_json", no_space)
+        raise error
+    assert strict(run.folder / "status.json") == before
+    monkeypatch.undo()
+    with pytest.raises(type(error)), Run.open(run.folder, options=QUIET) as again:
+        again.metrics.write(1, {"train/loss": 0.5})
+        raise error
+    assert read_status(run.folder)["state"] in ("failed", "interrupted")
+
+
+def no_space(*arguments, **options):
+    raise JnnError("got No space left on device")
+
+
+def test_a_resume_that_cannot_begin_leaves_the_status(tmp_path, monkeypatch):
+    with create(tmp_path) as run:
+        pass
+    before = strict(run.folder / "status.json")
+    monkeypatch.setattr(Run, "_append", no_space)
+    with pytest.raises(JnnError, match="No space"):
+        Run.open(run.folder, options=QUIET)
+    assert strict(run.folder / "status.json") == before
 
 
 def test_an_unknown_state_is_refused(tmp_path):

@@ -140,6 +140,8 @@ def test_fewer_epochs_than_were_trained_are_refused_and_not_written_down(folder)
     assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 2
     with Run.open(folder, epochs=3, options=QUIET) as run, record(run) as recorder:
         recorder.start(10, 30)
+        assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 2
+        recorder.stepped(11, 1, 0.1, {})
     assert json.loads((folder / "config.json").read_text())["config"]["epochs"] == 3
 
 
@@ -149,6 +151,7 @@ def test_a_run_goes_on_with_another_learning_rate_when_it_is_told(folder):
         with opened as run, record(run) as recorder:
             assert recorder.restore(TREE).step == 10
             recorder.start(10, 20)
+            recorder.stepped(11, 1, 0.1, {})
     record_of_run = json.loads((folder / "config.json").read_text())
     assert record_of_run["config"]["learning_rate"] == 0.03
     assert record_of_run["began"] == {"learning_rate": 0.1}

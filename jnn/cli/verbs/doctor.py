@@ -13,6 +13,7 @@ from typing import NamedTuple
 from jnn.cli.arguments import Parser
 from jnn.cli.machine import GPU_HINT, gpu_present, gpu_unused
 from jnn.cli.terminal import bold
+from jnn.files import can_write
 from jnn.tables import table
 
 EXAMPLES = ("jnn doctor", "jnn doctor --json", "jnn run image_classification --smoke")
@@ -99,17 +100,26 @@ def _data() -> str:
     from jnn.data.fetch.sources import SOURCES, data_folder, find
 
     here = [source.name for source in SOURCES.values() if not source.files or find(source)]
-    return f"{', '.join(here)}; kept in {data_folder()}"
+    folder = data_folder()
+    place = f"kept in {folder}" if can_write(folder) else _not_kept(folder, "set JNN_DATA")
+    return f"{', '.join(here)}; {place}"
 
 
 def _programs() -> str:
     from jnn.cli.programs import programs_folder, reads_its_own
 
-    with tempfile.TemporaryDirectory() as folder:
-        read = reads_its_own(Path(folder))
-    kept = sum(path.stat().st_size for path in programs_folder().glob("*")) / 2**20
+    folder = programs_folder()
+    if not can_write(folder):
+        return _not_kept(folder, "every start compiles anew")
+    with tempfile.TemporaryDirectory() as empty:
+        read = reads_its_own(Path(empty))
+    kept = sum(path.stat().st_size for path in folder.glob("*")) / 2**20
     verdict = "read at the next start" if read else "rejected at the next start by this processor"
-    return f"compiled ones are {verdict}; {kept:.0f} MiB kept in {programs_folder()}"
+    return f"compiled ones are {verdict}; {kept:.0f} MiB kept in {folder}"
+
+
+def _not_kept(folder: Path, remedy: str) -> str:
+    return f"nothing is kept, since {folder} cannot be written; {remedy}"
 
 
 def _output() -> str:

@@ -81,7 +81,7 @@ def _run(
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
-    from jnn.cli.options import RunArguments, config_from, parse
+    from jnn.cli.options import RunArguments, check_recorded, config_from, parse
     from jnn.files import plain
     from jnn.runs.run import Run
     from jnn.runs.settings import asked_of
@@ -91,6 +91,7 @@ def _run(
     if replayed:
         defaults = config_from(module.Config, settings, replayed, record.get("asked"))
     config, arguments = parse("run", name, defaults, RunArguments, rest, _examples(name))
+    check_recorded(config, name)
     if arguments.print_config:
         printed = {"experiment": listing.name, "config": plain(config), **asked_of(config)}
         print(json.dumps(printed, indent=2))

@@ -97,12 +97,13 @@ def main(argv: list[str]) -> int:
             remedy="See `jnn run --help`.",
         )
 
-    from jnn.cli.options import parse
+    from jnn.cli.options import check_recorded, parse
 
     configs = []
     for values in itertools.product(*choices.values()):
         words = [*fixed, *itertools.chain(*zip(choices, values, strict=True))]
         config, arguments = parse("sweep", name, module.Config, SweepArguments, words, EXAMPLES)
+        check_recorded(config, name)
         configs.append(config)
     dated = f"runs/{listing.name}/sweep-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     folder = Path(out or dated).absolute()
