@@ -22,7 +22,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from jnn.errors import mistake
 
@@ -126,6 +126,11 @@ def gridded(ax: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
     """Faint lines behind the data to read values by."""
     ax.grid(True, which="major", axis=axis, color=FAINT, linewidth=0.8)
     ax.set_axisbelow(True)
+
+
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers alone, as for steps."""
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
 
 
 def bare(ax: Axes) -> None:

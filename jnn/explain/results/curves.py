@@ -122,6 +122,7 @@ def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
         )
     style.gridded(ax)
     style.caption(ax, title, x="step")
+    style.whole(ax.xaxis)
     if len(lines) > 1:
         style.legend(ax)
     ax.margins(x=0.02)

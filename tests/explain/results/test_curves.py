@@ -90,6 +90,12 @@ def test_the_main_metric_has_a_panel_beside_the_one_that_was_kept_by():
     assert [ax.get_title(loc="left") for ax in figure.axes[:3]] == ["loss", "AUC", "F1"]
 
 
+def test_steps_are_whole_in_a_short_run():
+    rows = [{"step": step, "train/loss": 1 / step} for step in (1, 2)]
+    ticks = learning_curves(rows).axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+
+
 def test_mistakes():
     with pytest.raises(JnnError, match="got 0 rows without a metric"):
         learning_curves([])
