@@ -139,10 +139,16 @@ def bare(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
 
 
-def legend(ax: Axes) -> None:
-    """Names of the lines, without a box."""
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4)
+def legend(ax: Axes, *, above: bool = False) -> None:
+    """Names of the lines, without a box, where the fewest data are.
+
+    With ``above`` they are over a panel without a title, for data that may be anywhere in it.
+    """
+    names = ax.get_legend_handles_labels()[1]
+    row = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": len(names), "borderpad": 0}
+    if names:
+        place: dict[str, Any] = row if above else {}
+        ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4, **place)
 
 
 def line(i: int, colours: Sequence[str] = SERIES) -> dict[str, Any]:

@@ -96,6 +96,15 @@ def test_steps_are_whole_in_a_short_run():
     np.testing.assert_array_equal(ticks, np.round(ticks))
 
 
+def test_where_each_split_has_metrics_of_its_own_their_lines_have_names():
+    rows = [{"step": 1, "train/loss": 1.0, "train/learning_rate": 0.1}]
+    rows.append({"step": 1, "validation/rmse": 9.0})
+    legends = [ax.get_legend() for ax in learning_curves(rows).axes]
+    texts = [legend and legend.get_texts()[0].get_text() for legend in legends]
+    assert texts == ["train", "validation", None]
+    assert learning_curves(rows[:1]).axes[0].get_legend() is None
+
+
 def test_mistakes():
     with pytest.raises(JnnError, match="got 0 rows without a metric"):
         learning_curves([])
