@@ -59,8 +59,9 @@ def test_data_lists_what_is_here(capsys):
     assert digits["here"]
     assert main(["data", "list"]) == 0
     assert "digits " in capsys.readouterr().out
-    assert main(["data", "get", "digits"]) == 0
-    assert capsys.readouterr().out == "digits comes with scikit-learn\n"
+    for action in ("get", "path"):
+        assert main(["data", action, "digits"]) == 0
+        assert capsys.readouterr().out == "digits comes with scikit-learn\n"
 
 
 @pytest.mark.parametrize(("count", "mesh"), [("3", None), (None, "data=3")])
