@@ -46,7 +46,7 @@ def test_doctor_hints_at_a_gpu_that_jax_does_not_use(monkeypatch, capsys):
     monkeypatch.setattr("jnn.cli.machine.gpu_present", lambda: True)
     assert main(["doctor"]) == 0
     assert (
-        'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]"'
+        'A GPU is present but jax computes on the CPU alone. pip install -e ".[cuda13]"'
         in capsys.readouterr().out
     )
 
