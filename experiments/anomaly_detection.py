@@ -73,7 +73,7 @@ ABOUT = About(
     metric="test/auc",
     direction="highest",
     expected="0.995 ± 0.001 (water_flow, autoencoder)",
-    cost="30 s on 2 cores",
+    cost="20 s on 2 cores",
 )
 USUAL = {"every": 1, "horizon": 1, "smoothing": 1, "cleaning": 0.0, "weight_decay": 1.0}
 OF_MODEL = {

@@ -53,6 +53,24 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signum
 
 
+def installing(extra: str) -> str:
+    """How to install the packages of an extra; another project has the name jnn on PyPI.
+
+    >>> print(installing("text"))
+    pip install -e ".[text]" in the clone of jnn
+    """
+    return f'pip install -e ".[{extra}]" in the clone of jnn'
+
+
+def missing_extra(need: str, extra: str) -> MissingExtraError:
+    """The error to raise where the packages of an extra are not installed.
+
+    >>> print(missing_extra("BLEU needs sacrebleu", "text"))
+    BLEU needs sacrebleu: pip install -e ".[text]" in the clone of jnn.
+    """
+    return MissingExtraError(f"{need}: {installing(extra)}.")
+
+
 def mistake(caller: str, *, got: str, expected: str, remedy: str = "") -> JnnError:
     """The error to raise for a value that a user got wrong.
 

@@ -138,8 +138,8 @@ def test_links_lead_somewhere():
 
 
 def test_the_code_runs():
-    pytest.importorskip("tokenizers", reason='byte pairs: pip install "jnn[text]"')
-    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    pytest.importorskip("tokenizers", reason='byte pairs: pip install -e ".[text]"')
+    pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names = {}
     exec(compile(block, "README.md", "exec"), names)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.sharding import placed
 
 LeafPath: TypeAlias = tuple[str | int, ...]
@@ -17,6 +17,10 @@ LeafPath: TypeAlias = tuple[str | int, ...]
 
 class DamagedError(Exception):
     """A checkpoint that does not verify; the message is the reason."""
+
+
+class DifferentError(JnnError):
+    """A checkpoint of other leaves than those that are wanted; the message names them."""
 
 
 class Leaf(NamedTuple):

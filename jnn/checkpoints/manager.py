@@ -16,7 +16,7 @@ import numpy as np
 
 from jnn.checkpoints import leaves, manifest, parts, shards, storage
 from jnn.checkpoints.background import Background
-from jnn.checkpoints.leaves import DamagedError, Leaf, LeafPath
+from jnn.checkpoints.leaves import DamagedError, DifferentError, Leaf, LeafPath
 from jnn.checkpoints.manifest import JSON
 from jnn.errors import JnnError, mistake
 from jnn.files import check_text
@@ -365,12 +365,13 @@ def _check_leaves(
     forbidden, allowed = leaves.differences(saved, wanted, cast=cast, partial=partial)
     if forbidden:
         heading = "Build the model and the optimizer as they were when it was saved:"
-        raise mistake(
+        error = mistake(
             f"checkpoint {folder}",
             got=f"{len(forbidden)} of {len(saved | wanted)} leaves that differ",
             expected="the same paths, shapes and dtypes",
             remedy=_listed(heading, forbidden),
         )
+        raise DifferentError(str(error))
     return allowed
 
 

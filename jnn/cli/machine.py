@@ -8,11 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jnn.errors import mistake
+from jnn.errors import installing, mistake
 
 GPU_HINT = (
     "A GPU is present but jax computes on the CPU alone. "
-    'pip install "jnn[cuda13]" (or "jnn[cuda12]"), or --device cpu to silence this.'
+    f"{installing('cuda13')} (or cuda12), or --device cpu to silence this."
 )
 
 

@@ -25,7 +25,8 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
     lines = [_heading(summary), "", dim(head), bold(ours), *others, ""]
     if config.get("smoke"):
-        lines += ["A smoke run: it proves that everything works, its numbers mean nothing.", ""]
+        lines += ["A smoke run: it proves that everything works, its numbers mean nothing,"]
+        lines += ["and `latest` does not lead to it.", ""]
     return [*lines, folder, f"{folder}/report.html"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -37,6 +37,7 @@ def subject_of(folder: Path) -> Subject:
     Raises `JnnError` as `jnn.load` does.
     """
     module, config = experiment_of(folder)
+    summary = _summary(folder)
     precision = getattr(config, "precision", "float32")
     loaded = load(folder, precision=None if precision == "float32" else "float32")
     preparation = loaded.preparation
@@ -59,9 +60,9 @@ def subject_of(folder: Path) -> Subject:
         tokenizer=tokenizer,
         examples=examples,
         columns=_columns(loaded.example, preparation, data),
-        facts=_facts(folder),
+        facts=_facts(summary),
         moments=kept_moments(folder, loaded.params, loaded.state),
-        curves=_curves(folder),
+        curves=_curves(folder, summary),
         notes=[] if precision == "float32" else [_ROUNDED.format(precision)],
         view=task.view if task else None,
     )
@@ -116,29 +117,41 @@ def _title(module: ModuleType, config: Any) -> str:
     return f"{task}: {subject}" if subject else task
 
 
-def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """The losses over the steps; without a loss of validation, its first metric."""
+def _curves(folder: Path, summary: Mapping[str, Any]) -> dict[str, list[tuple[int, float]]]:
+    """The losses over the steps; without a loss of validation, the main metric of validation.
+
+    It is the first metric of validation where the main one is of the test alone.
+    """
     rows = logged(folder)
     names = dict.fromkeys(name for row in rows for name in row)
     validation = [name for name in names if name.startswith("validation/")]
     losses = [name for name in ("train/loss", "validation/loss") if name in names]
-    chosen = losses if len(losses) == 2 else [*losses, *validation[:1]]
+    main = "validation/" + _main_metric(summary).rpartition("/")[2]
+    others = [main] if main in names else validation[:1]
+    chosen = losses if len(losses) == 2 else [*losses, *others]
     return {
         name: [(row["step"], row[name]) for row in rows if is_finite(row.get(name))]
         for name in chosen
     }
 
 
-def _facts(folder: Path) -> dict[str, str]:
-    """The metrics of the test, the number of params, the steps, as the summary has them."""
-    path = folder / "summary.json"
-    if not path.exists():
-        return {}
-    summary = records.read(folder, path.name)
-    facts = dict(list(summary["metrics"].items())[:1])
+def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The main metric, the number of params, the steps, as the summary has them."""
+    main = _main_metric(summary)
+    facts = {main: summary["metrics"].get(main)} if summary else {}
     facts |= {name: summary.get(name) for name in ("parameters", "steps")}
     numbers = {name: value for name, value in facts.items() if isinstance(value, int | float)}
     return {metric_name(name): number(value) for name, value in numbers.items()}
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """The ``summary.json`` of a run; empty where it has none yet."""
+    file = "summary.json"
+    return records.read(folder, file) if (folder / file).exists() else {}
+
+
+def _main_metric(summary: Mapping[str, Any]) -> str:
+    return summary["metric"]["name"] if summary else ""
 
 
 def keep_lab(run: Run, most: int = 5_000_000) -> None:

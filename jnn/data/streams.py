@@ -27,7 +27,7 @@ import jax
 import numpy as np
 
 from jnn.data import batches, checks
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 from jnn.integers import as_integer, check_integer
 from jnn.threefry import key_words
 
@@ -165,7 +165,7 @@ def grain_module() -> ModuleType:
     try:
         import grain
     except ImportError:
-        raise MissingExtraError('Data that streams needs Grain: pip install "jnn[data]".') from None
+        raise missing_extra("Data that streams needs Grain", "data") from None
     return grain
 
 

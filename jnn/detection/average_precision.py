@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from jnn.detection.center_points import Detections, suppress_across_classes
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 """The IoUs from which on a detection is right."""
@@ -198,7 +198,5 @@ def pycocotools() -> tuple[Any, Any]:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError:
-        raise MissingExtraError(
-            'Average precision needs pycocotools: pip install "jnn[detection]".'
-        ) from None
+        raise missing_extra("Average precision needs pycocotools", "detection") from None
     return COCO, COCOeval

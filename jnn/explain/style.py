@@ -22,7 +22,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from jnn.errors import mistake
 
@@ -128,16 +128,27 @@ def gridded(ax: Axes, axis: Literal["both", "x", "y"] = "y") -> None:
     ax.set_axisbelow(True)
 
 
+def whole(axis: Axis) -> None:
+    """Ticks at whole numbers alone, as for steps."""
+    axis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
+
+
 def bare(ax: Axes) -> None:
     """No ticks and no frame, as around a picture."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 
 
-def legend(ax: Axes) -> None:
-    """Names of the lines, without a box."""
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4)
+def legend(ax: Axes, *, above: bool = False) -> None:
+    """Names of the lines, without a box, where the fewest data are.
+
+    With ``above`` they are over a panel without a title, for data that may be anywhere in it.
+    """
+    names = ax.get_legend_handles_labels()[1]
+    row = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": len(names), "borderpad": 0}
+    if names:
+        place: dict[str, Any] = row if above else {}
+        ax.legend(frameon=False, fontsize=9, labelcolor=INK, handlelength=1.4, **place)
 
 
 def line(i: int, colours: Sequence[str] = SERIES) -> dict[str, Any]:

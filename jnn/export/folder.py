@@ -70,7 +70,7 @@ def export(
         more = {}
         if program.of_text and loaded.preparation:
             more = write_texts(temporary, loaded.preparation, artifact.sizes, run_script)
-        more |= write_web(temporary, program, title) if web else {}
+        more |= write_web(temporary, program, title, config["classes"]) if web else {}
         more |= write_onnx(temporary, program) if onnx else {}
         more |= write_transformers(temporary, loaded) if transformers else {}
         write_text(temporary / "README.md", readme(config, more))

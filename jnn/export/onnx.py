@@ -16,7 +16,7 @@ import numpy as np
 from jax.extend import core
 
 from jnn._jaxprs import CALLS, CUSTOM, bind, callee
-from jnn.errors import JnnError, MissingExtraError, mistake
+from jnn.errors import JnnError, MissingExtraError, missing_extra, mistake
 from jnn.export.checks import check_same
 from jnn.export.program import Program
 from jnn.layers.convolution_forms import Geometry
@@ -195,7 +195,5 @@ def _libraries() -> tuple[Any, Any]:
         import onnxruntime  # pyright: ignore[reportMissingImports]
         from jax2onnx import to_onnx  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise MissingExtraError(
-            'ONNX needs jax2onnx and onnxruntime: pip install "jnn[onnx]".'
-        ) from None
+        raise missing_extra("ONNX needs jax2onnx and onnxruntime", "onnx") from None
     return to_onnx, onnxruntime

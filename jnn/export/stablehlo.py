@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.export
 
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 from jnn.export.program import Program
 
 PLATFORMS = (("cpu", "cuda", "tpu"), ("cpu",))
@@ -59,7 +59,7 @@ def stablehlo(program: Program) -> Artifact:
     try:
         import flatbuffers  # noqa: F401, by which jax.export writes
     except ImportError:
-        raise MissingExtraError('StableHLO needs flatbuffers: pip install "jnn[export]".') from None
+        raise missing_extra("StableHLO needs flatbuffers", "export") from None
     failures = []
     for sizes, platforms in itertools.product(_sizes(program), PLATFORMS):
         shapes = program.weights, _shapes(program, sizes)

@@ -6,7 +6,7 @@ import html
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +44,41 @@ export function predict(inputs) {
 """
 PAGE = """\
 <!doctype html>
+<html lang="en">
 <meta charset="utf-8" />
+<meta name="viewport" content="width=device-width" />
 <title>{title}</title>
-<textarea id="inputs" rows="8" cols="100">{inputs}</textarea>
-<pre id="outputs"></pre>
+<style>
+  body {{ font-family: sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }}
+  textarea {{ box-sizing: border-box; width: 100%; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+</style>
+<h1>{title}</h1>
+<p><label for="inputs">Inputs of one example, as JSON (random ones to begin with):</label></p>
+<textarea id="inputs" rows="8">{inputs}</textarea>
+<p>Outputs:</p>
+<pre id="outputs">
+Nothing runs yet: browsers load modules only from a server. In this folder, run
+
+  python -m http.server
+
+and then open http://localhost:8000
+</pre>
 <script type="module">
   import {{ predict }} from "./predict.mjs";
+  const classes = {classes};
   const [inputs, outputs] = ["inputs", "outputs"].map((id) => document.getElementById(id));
+  const text = ([name, values]) => {{
+    if (name !== "probabilities" || values.length !== classes.length) {{
+      return `${{name}}: ${{JSON.stringify(values)}}`;
+    }}
+    const lines = classes.map((label, i) => `  ${{values[i].toFixed(4)}}  ${{label}}`);
+    return [`${{name}}:`, ...lines].join("\\n");
+  }};
   const show = () => {{
     try {{
-      outputs.textContent = JSON.stringify(predict(JSON.parse(inputs.value)));
+      const answer = predict(JSON.parse(inputs.value));
+      outputs.textContent = Object.entries(answer).map(text).join("\\n");
     }} catch (error) {{
       outputs.textContent = error.message;
     }}
@@ -61,6 +86,7 @@ PAGE = """\
   inputs.addEventListener("input", show);
   show();
 </script>
+</html>
 """
 _FILES = {
     "model.mjs": "the program and its weights in JavaScript, for {one}",
@@ -74,10 +100,12 @@ console.log(JSON.stringify(predict(JSON.parse(readFileSync(0, "utf8")))));
 """
 
 
-def write_web(folder: Path, program: Program, title: str) -> dict[str, str]:
+def write_web(
+    folder: Path, program: Program, title: str, classes: Sequence[str] = ()
+) -> dict[str, str]:
     """Write the module, its use and a page, after it was run and compared with the model.
 
-    Returns what each file is, by its name.
+    The page has the names of ``classes``. Returns what each file is, by its name.
 
     Raises `JnnError` for an operation that `jnn.web` does not have, and for other numbers than the
     model's; `MissingExtraError` where there is nothing to run JavaScript with.
@@ -94,7 +122,9 @@ def write_web(folder: Path, program: Program, title: str) -> dict[str, str]:
     write_text(folder / "predict.mjs", PREDICT)
     flat = {name: x.ravel().tolist() for name, x in example.items()}
     text = json.dumps(flat)
-    write_text(folder / "index.html", PAGE.format(title=html.escape(title), inputs=text))
+    names = json.dumps(list(classes)).replace("<", "\\u003c")  # no name ends the script
+    page = PAGE.format(title=html.escape(title), inputs=text, classes=names)
+    write_text(folder / "index.html", page)
     outputs = run_javascript(folder, flat)
     shaped = {name: np.reshape(y, expected[name].shape) for name, y in outputs.items()}
     check_same("predict.mjs", shaped, expected)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import inspect
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -200,7 +202,21 @@ def architecture(
     config = _config(folder)
     family = _family(folder, config)
     values = _values(family, config, keys, str(folder / CONFIG))
+    _check_names(settings or {}, family)
     return Architecture(config, family, family.config(**{**values, **(settings or {})}))
+
+
+def _check_names(settings: Mapping[str, Any], family: Family) -> None:
+    """Refuse settings that the architecture does not have."""
+    names = list(inspect.signature(family.config).parameters)
+    if unknown := [name for name in settings if name not in names]:
+        near = difflib.get_close_matches(unknown[0], names, n=1)
+        raise mistake(
+            "settings",
+            got=f"{unknown[0]!r}",
+            expected=f"some of {', '.join(names)}",
+            remedy=f"Did you mean {near[0]!r}?" if near else "",
+        )
 
 
 class _Opened(NamedTuple):

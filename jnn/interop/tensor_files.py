@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 from jnn.files import read_json, replacing, write_json
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -193,7 +193,5 @@ def _library() -> Any:
     try:
         import safetensors
     except ImportError:
-        raise MissingExtraError(
-            'Weights in files need safetensors: pip install "jnn[interop]".'
-        ) from None
+        raise missing_extra("Weights in files need safetensors", "interop") from None
     return safetensors

@@ -104,7 +104,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     the run began with.
     """
     if not is_run(folder):
-        remedy = "Give the path that `jnn run` printed, as in runs/<experiment>/latest."
+        remedy = (
+            "Give the path that `jnn run` printed, or runs/<experiment>/latest, that of the last "
+            "run that was no smoke run."
+        )
         raise mistake(str(folder), got="no run", expected="the folder of a run", remedy=remedy)
     path = folder / "config.json"
     record = records.read(folder, path.name)

@@ -161,10 +161,11 @@ class Run:
 
         The folder is exactly ``out`` where that is given, else
         ``root/<experiment>/<YYYYmmdd-HHMMSS>-s<seed>[-name]``, and ``latest`` beside it leads to
-        it; where the run fails before its first checkpoint, ``latest`` leads again to the run that
-        it led to before. ``source`` is the experiment's file where it is the user's own; ``start``
-        is the run to begin from, with those of its params whose path the regular expression
-        ``paths`` matches; ``command`` is the command line, by default from ``sys.argv``.
+        it, unless it is a smoke run, whose model is of no use; where the run fails before its first
+        checkpoint, ``latest`` leads again to the run that it led to before. ``source`` is the
+        experiment's file where it is the user's own; ``start`` is the run to begin from, with those
+        of its params whose path the regular expression ``paths`` matches; ``command`` is the
+        command line, by default from ``sys.argv``.
 
         With ``overwrite`` the run in ``out`` is replaced once the new one takes a step: where that
         ends by an error before, the old one is put back.
@@ -201,7 +202,7 @@ class Run:
             stack.enter_context(lock(folder))
             replaced = stack.enter_context(Replaced(folder))
             before = latest_of(folder.parent)
-            if out is None:
+            if out is None and not settings.get("smoke"):
                 point_latest(folder)
             run = cls(
                 folder,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jnn.errors import MissingExtraError
+from jnn.errors import missing_extra
 from jnn.files import JsonLines, plain, writable
 
 FLUSH = 5  # seconds after which a row is on disk, for TensorBoard to see
@@ -107,7 +107,5 @@ def events_writer() -> type:
     try:
         from tensorboardX import event_file_writer
     except ImportError:
-        raise MissingExtraError(
-            '--tensorboard needs tensorboardX: pip install "jnn[tensorboard]".'
-        ) from None
+        raise missing_extra("--tensorboard needs tensorboardX", "tensorboard") from None
     return event_file_writer.EventsWriter

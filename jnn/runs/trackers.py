@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 from jnn.files import plain, read_json, write_json
 
 Sink = Callable[[int, Mapping[str, float]], None]
@@ -167,6 +167,4 @@ def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise MissingExtraError(
-            f'--track {name} needs {name}: pip install "jnn[{name}]".'
-        ) from None
+        raise missing_extra(f"--track {name} needs {name}", name) from None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jnn.errors import MissingExtraError, mistake
+from jnn.errors import missing_extra, mistake
 
 
 def bleu(translations: Sequence[str], references: Sequence[Sequence[str]]) -> float:
@@ -34,5 +34,5 @@ def sacrebleu_module() -> Any:
     try:
         import sacrebleu
     except ImportError:
-        raise MissingExtraError('BLEU needs sacrebleu: pip install "jnn[text]".') from None
+        raise missing_extra("BLEU needs sacrebleu", "text") from None
     return sacrebleu

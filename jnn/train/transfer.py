@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jnn.checkpoints import Checkpoints
+from jnn.checkpoints.leaves import DifferentError
 from jnn.errors import JnnError, mistake
 from jnn.model import Params, State
 from jnn.paths import path_name
@@ -67,7 +68,7 @@ def transferred(
     else:
         assert start
         source = Path(start["run"])
-        learned = kept(shapes, source)
+        learned = _kept(shapes, source)
     if run and copy:
         with Checkpoints(copy) as checkpoints:
             checkpoints.save(0, learned, {})
@@ -84,7 +85,18 @@ def check_fits(task: Task, config: TrainingConfig, folder: Path, paths: str) -> 
     """
     params, state = jax.eval_shape(task.model.init, jax.random.key(0), task.example)
     its = _without_additions(params) if getattr(config, "lora", 0) else params
-    kept(_chosen(its, state, paths), folder)
+    _kept(_chosen(its, state, paths), folder)
+
+
+def _kept(like: tuple[Params, State], folder: Path) -> tuple[Params, State]:
+    """What the run in ``folder`` kept of ``like``; raises `JnnError` where it has other leaves."""
+    try:
+        return kept(like, folder)
+    except DifferentError as error:
+        raise JnnError(
+            f"{error}\nOr begin with those that fit alone: --paths is a regular expression for "
+            f"whole paths, such as --paths 'body/.*'; here they begin with {', '.join(like[0])}."
+        ) from None
 
 
 def _chosen(params: Params, state: State, paths: str, offered: str = ".*") -> tuple[Params, State]:

@@ -56,7 +56,7 @@ def test_doctor_hints_at_a_gpu_that_jax_does_not_use(monkeypatch, capsys):
     monkeypatch.setattr("jnn.cli.machine.gpu_present", lambda: True)
     assert main(["doctor"]) == 0
     assert (
-        'A GPU is present but jax computes on the CPU alone. pip install "jnn[cuda13]"'
+        'A GPU is present but jax computes on the CPU alone. pip install -e ".[cuda13]"'
         in capsys.readouterr().out
     )
 
@@ -69,8 +69,9 @@ def test_data_lists_what_is_here(capsys):
     assert digits["here"]
     assert main(["data", "list"]) == 0
     assert "digits " in capsys.readouterr().out
-    assert main(["data", "get", "digits"]) == 0
-    assert capsys.readouterr().out == "digits comes with scikit-learn\n"
+    for action in ("get", "path"):
+        assert main(["data", action, "digits"]) == 0
+        assert capsys.readouterr().out == "digits comes with scikit-learn\n"
 
 
 @pytest.mark.parametrize(("count", "mesh"), [("3", None), (None, "data=3")])

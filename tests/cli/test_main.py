@@ -10,6 +10,16 @@ import sys
 import pytest
 
 from jnn.cli import HELP, VERBS, main
+from jnn.cli.verbs.new import TEMPLATES, write
+
+OF_DATA = """
+def load_data(config, *, offline=False):
+    raise MissingDataError("points are not on this machine.")
+
+
+def task(config, data):
+    raise NotImplementedError
+"""
 
 
 @pytest.mark.parametrize(
@@ -176,6 +186,28 @@ def test_list_reads_experiments_without_running_them(folder, capsys):
         "cost": "1 s",
     }
     assert line == {"name": "straight_line", "about": "Fit a line.", **expected}
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_describe_shows_the_layers_of_what_new_writes(folder, capsys, template):
+    write(folder / "mine.py", template)
+    assert main(["describe", "mine.py", "--diagram", "mine.svg"]) == 0
+    assert re.search(r"total +\d", capsys.readouterr().out)
+    assert main(["describe", "mine.py", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] > 1000
+
+
+def test_describe_says_why_there_are_no_layers(folder, capsys):
+    line = (folder / "line.py").read_text()
+    without = line.replace("def describe", "def undescribed")
+    (folder / "line.py").write_text(without)
+    assert main(["describe", "line.py"]) == 0
+    assert "has neither describe(config) -> (model, x) nor task" in capsys.readouterr().out
+    (folder / "line.py").write_text(f"{without}{OF_DATA}")
+    assert main(["describe", "line.py"]) == 0
+    assert "not on this machine" in capsys.readouterr().out
+    assert main(["describe", "line.py", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parameters"] is None
 
 
 def test_describe_and_dry_run_show_settings_and_parameters_and_train_nothing(folder, capsys):

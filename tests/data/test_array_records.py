@@ -10,7 +10,7 @@ import pytest
 from jnn.data.array_records import array_records, write_array_records
 from jnn.errors import JnnError
 
-pytest.importorskip("grain", reason='array records need Grain: pip install "jnn[data]"')
+pytest.importorskip("grain", reason='array records need Grain: pip install -e ".[data]"')
 
 RNG = np.random.default_rng(0)
 EXAMPLES = [

@@ -10,7 +10,7 @@ from jnn.data.streams import load
 from jnn.errors import JnnError
 from jnn.train.feed import streamed
 
-pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
 
 X = np.random.default_rng(0).standard_normal((10, 3)).astype(np.float32)
 LABEL = np.arange(10, dtype=np.int32) % 3

@@ -13,7 +13,7 @@ from jnn.data import batches
 from jnn.data.streams import load, stream
 from jnn.errors import JnnError, MissingExtraError
 
-grain = pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+grain = pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
 
 SIZE, BATCH = 11, 4
 ARRAYS = {
@@ -145,5 +145,5 @@ def test_sizes_out_of_range_are_refused():
 
 def test_without_grain_the_command_that_installs_it_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "grain", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "jnn\[data\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[data\]"'):
         stream(EXAMPLES, KEY, 0, batch_size=BATCH)

@@ -356,5 +356,5 @@ def test_without_the_extra_the_command_is_reported(monkeypatch):
         lambda: tokenizers.byte_pair_tokenizer("abc", vocabulary=300),
         lambda: tokenizers.from_json(BYTE_PAIRS.to_json()),
     ):
-        with pytest.raises(MissingExtraError, match=r'pip install "jnn\[text\]"'):
+        with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[text\]"'):
             call()

@@ -116,5 +116,5 @@ def test_mistakes_are_named(monkeypatch):
         return real(name, *arguments, **settings)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingExtraError, match=r'pip install "jnn\[detection\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[detection\]"'):
         average_precision(detected([]), truth([(0, A)]), 1)

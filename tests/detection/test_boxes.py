@@ -31,7 +31,7 @@ def pixels(box):
 
 def test_overlaps_are_those_of_pycocotools(float64):
     mask = pytest.importorskip(
-        "pycocotools.mask", reason="compared with pycocotools: pip install 'jnn[detection]'"
+        "pycocotools.mask", reason="compared with pycocotools: pip install -e '.[detection]'"
     )
     a, b = drawn(20), drawn(15)
     form = lambda boxes: np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import json
+import pathlib
+import re
 import typing
 
 import jax
@@ -29,6 +31,7 @@ KEYS = {
     "device",
     "versions",
 }
+README = pathlib.Path(__file__).parents[2] / "README.md"
 LISTINGS = {listing.name: listing for listing in listings()}
 OTHERS = [
     ("image_classification", "--model", "mlp"),
@@ -139,6 +142,14 @@ def check_listed(name, capsys):
 
 def prompt(name):
     return ["--prompt", "where is it ?"] if name == "translation" else []
+
+
+def test_costs_are_those_of_the_readme():
+    row = r"^\| `(\w+)` \|.*\| ([\d.]+ (?:s|min))[^|]*\|$"
+    costs = dict(re.findall(row, README.read_text(encoding="utf-8"), re.MULTILINE))
+    assert len(costs) >= 15
+    differ = {name for name, cost in costs.items() if cost not in LISTINGS[name].about["cost"]}
+    assert not differ
 
 
 @pytest.mark.sampled(8)

@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from jnn.errors import JnnError
 from jnn.explain import style
 from jnn.explain.results import (
+    anomalies,
     bars,
     classification,
     detection,
@@ -190,3 +191,19 @@ def test_the_core_does_not_load_matplotlib_and_wording_and_tables_not_even_jax()
     ]
     command = [sys.executable, "-c", "\n".join(["import sys", *code])]
     subprocess.run(command, check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        classification.calibration(np.array([[0.3, 0.7], [0.9, 0.1]]), np.array([1, 0])),
+        anomalies.events_closely(np.arange(9), np.arange(9), np.ones(9), [range(4, 6)]),
+    ],
+)
+def test_a_legend_is_over_a_panel_whose_data_may_be_anywhere(figure):
+    figure.draw_without_rendering()
+    ax = figure.axes[0]
+    legend = ax.get_legend().get_window_extent()
+    assert legend.y0 >= ax.get_window_extent().y1
+    assert legend.x1 <= figure.bbox.x1
+    assert legend.y1 <= figure.bbox.y1

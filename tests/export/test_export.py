@@ -4,6 +4,9 @@ import json
 import runpy
 import shutil
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import jax
 import numpy as np
@@ -18,6 +21,7 @@ from jnn.export.stablehlo import Sizes, stablehlo
 from jnn.export.texts import write_texts
 from jnn.export.web import run_javascript, write_web
 from jnn.train import Preparation
+from tests.explain.browser import chromium, wait
 from tests.trained import NAMED, loaded, loaded_of, shaped
 
 SAME = 1e-5  # float32, whose sums a compiler takes in its order
@@ -253,6 +257,23 @@ def test_javascript_answers_for_one_example(monkeypatch, tmp_path, name):
         run_javascript(tmp_path, short)
     page = (tmp_path / "index.html").read_text()
     assert '<script type="module">' in page
+    assert "python -m http.server" in page.split("<script")[0]
+
+
+@pytest.mark.slow
+def test_the_page_has_names_of_classes_or_says_how_to_serve_it(tmp_path):
+    classes = ("</script>", "the other")
+    write_web(tmp_path, program_of(loaded("pictures")), "A model", classes)
+    text = "return document.getElementById('outputs').textContent"
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with chromium() as window, ThreadingHTTPServer(("localhost", 0), handler) as server:
+        window.get((tmp_path / "index.html").as_uri())
+        assert "python -m http.server" in window.execute_script(text)
+        threading.Thread(target=server.serve_forever).start()
+        window.get(f"http://localhost:{server.server_port}")
+        answer = wait(window, f"{text}.match(/probabilities:[^]*/)?.[0]")
+        server.shutdown()
+    assert [line.split("  ")[-1] for line in answer.splitlines()[1:]] == list(classes)
 
 
 def test_javascript_that_answers_otherwise_is_refused(monkeypatch, tmp_path):

@@ -55,7 +55,7 @@ def test_a_missing_operation_is_named_and_a_missing_package_too(monkeypatch, tmp
     with pytest.raises(JnnError, match=r"got the operation erf_inv, expected those that jax2onnx"):
         write_onnx(tmp_path, program)
     monkeypatch.setitem(sys.modules, "jax2onnx", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "jnn\[onnx\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[onnx\]"'):
         write_onnx(tmp_path, program)
     assert list(tmp_path.iterdir()) == []
 

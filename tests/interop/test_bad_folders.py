@@ -44,6 +44,12 @@ def test_a_folder_without_config_or_weights(folder, tmp_path):
     refused(folder, r"got no config.json, expected a folder with config.json and safetensors")
 
 
+def test_a_setting_that_the_architecture_does_not_have(folder):
+    message = r"settings: got 'dropuot', expected some of .*Did you mean 'dropout'\?"
+    with pytest.raises(JnnError, match=message):
+        load(folder, settings={"dropuot": 0.1})
+
+
 def test_pickled_weights_are_refused_with_a_way_to_convert_them(folder):
     (folder / SINGLE).rename(folder / "pytorch_model.bin")
     refused(folder, r"got pytorch_model.bin, .* may run any code .* safe_serialization=True")

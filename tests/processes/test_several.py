@@ -120,7 +120,7 @@ def test_two_processes_have_the_bits_of_one(tmp_path, whole, mesh):
 
 def test_a_language_model_of_token_files_is_trained_tested_and_reported(tmp_path):
     """Each process reads its half of each batch; both evaluate and the first one reports."""
-    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
     tokenizer = character_tokenizer("abc", special=("end", "unknown"))
     texts = tokens_of_texts(["abcab" * 10] * 40, tokenizer)
     tokens, folders = tmp_path / "tokens", [tmp_path / "1", tmp_path / "2"]

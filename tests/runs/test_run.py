@@ -72,6 +72,16 @@ def test_two_runs_of_one_second_get_two_folders(tmp_path):
         assert (tmp_path / "toy" / "latest").resolve() == second.folder
 
 
+def test_latest_does_not_lead_to_a_smoke_run(tmp_path):
+    latest, smoke = tmp_path / "toy" / "latest", {"seed": 3, "smoke": True}
+    with Run.create("toy", smoke, root=tmp_path, name="first", options=QUIET):
+        assert not latest.is_symlink()
+    with create(tmp_path) as run:
+        pass
+    with Run.create("toy", smoke, root=tmp_path, name="last", options=QUIET):
+        assert latest.resolve() == run.folder
+
+
 def test_latest_does_not_lead_to_a_run_that_failed_before_its_first_checkpoint(tmp_path):
     latest = tmp_path / "toy" / "latest"
     with pytest.raises(OSError, match="gone"), create(tmp_path):

@@ -73,7 +73,7 @@ def test_without_tensorboardx_the_command_that_installs_it_is_said_and_no_run_is
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(
         MissingExtraError,
-        match=r'--tensorboard needs tensorboardX: pip install "jnn\[tensorboard\]"\.',
+        match=r'--tensorboard needs tensorboardX: pip install -e "\.\[tensorboard\]" in the clone',
     ):
         Run.create("toy", {"seed": 0}, out=tmp_path / "run", options=TENSORBOARD)
     assert not (tmp_path / "run").exists()

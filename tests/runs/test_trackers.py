@@ -119,7 +119,7 @@ def test_a_tracker_that_fails_is_told_no_more_and_the_run_goes_on(tmp_path, monk
 @pytest.mark.parametrize("name", TRACKERS)
 def test_one_that_is_not_installed_is_named_with_its_extra(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=rf'pip install "jnn\[{name}\]"'):
+    with pytest.raises(MissingExtraError, match=rf'pip install -e "\.\[{name}\]"'):
         Run.create("toy", {}, out=tmp_path / "run", options=RunOptions(track=name))
     assert not (tmp_path / "run").exists()
 

@@ -277,7 +277,7 @@ def test_other_topologies_have_no_compiler(text):
 
 @pytest.mark.slow
 def test_a_plan_by_libtpu(capsys):
-    pytest.importorskip("libtpu", reason='the compiler of a TPU: pip install "jnn[tpu]"')
+    pytest.importorskip("libtpu", reason='the compiler of a TPU: pip install -e ".[tpu]"')
     words = ["plan", "tabular_regression", "--smoke", "--offline", "--topology"]
     assert main([*words, "v5e:2x4"]) == 0
     assert "Temporaries are those of libtpu " in capsys.readouterr().out

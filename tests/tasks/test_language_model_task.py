@@ -34,7 +34,7 @@ def of_pairs(vocabulary):
 @pytest.mark.parametrize("vocabulary", [0, pytest.param(260, marks=pytest.mark.slow)])
 def test_the_loss_is_that_of_the_whole_text_over_its_characters(vocabulary):
     if vocabulary:
-        pytest.importorskip("tokenizers", reason='byte pairs need pip install "jnn[text]"')
+        pytest.importorskip("tokenizers", reason='byte pairs need pip install -e ".[text]"')
     corpus = tokenized(TEXTS, vocabulary)
     table, lm = of_pairs(corpus.tokenizer.vocabulary)
     task = language_model_task(lm, corpus, batch_size=4)
@@ -65,7 +65,7 @@ def test_the_objective_is_the_mean_of_a_batch_of_the_training_part():
 
 def test_all_tokens_may_come_from_files(tmp_path):
     """A test in nats per character, of which the end of a document is one."""
-    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
     tokenizer = character_tokenizer("abc", special=("end", "unknown"))
     texts = {"train": ["abcab" * 10] * 4, "validation": ["cab", "abba"], "test": ["bacca", "abc"]}
     train, *held = (tokens_of_texts(part, tokenizer) for part in texts.values())

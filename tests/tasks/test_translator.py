@@ -13,7 +13,7 @@ from jnn.tasks.translator import Translator, shared_byte_pairs
 
 SINGLE = 1e-5  # float32: sums of some hundred numbers
 SPLITS = synthetic_translations()
-pytest.importorskip("tokenizers", reason='byte pairs need pip install "jnn[text]"')
+pytest.importorskip("tokenizers", reason='byte pairs need pip install -e ".[text]"')
 TOKENIZER = shared_byte_pairs(SPLITS.train, vocabulary=300)
 TABLE = np.random.default_rng(0).normal(size=(TOKENIZER.vocabulary,) * 2).astype(np.float32)
 

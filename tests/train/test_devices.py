@@ -166,7 +166,7 @@ def test_a_run_that_was_cut_ends_in_the_same_bits(tmp_path):
 
 @pytest.mark.slow  # on one device that is shown in test_stream_feed.py
 def test_a_stream_gives_what_memory_gives():
-    pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+    pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
     train_state, step = start(
         task(DROPPING), dataclasses.replace(CONFIG, devices=DEVICES), seed_key(0)
     )

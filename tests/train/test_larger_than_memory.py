@@ -18,7 +18,7 @@ from jnn.train import fit, init_train_state, make_step, seed_key
 from jnn.train.feed import streamed
 from tests.forks import forks
 
-pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
 
 SIDE, COUNT, BATCH = 256, 1600, 8
 """A set has 315 MB, of pictures of three bytes a pixel or as many 16-bit tokens."""

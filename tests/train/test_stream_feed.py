@@ -27,7 +27,7 @@ from jnn.train import fit, in_memory, init_train_state, make_step, seed_key
 from jnn.train.feed import streamed
 from tests.train.same import assert_same_bits
 
-pytest.importorskip("grain", reason='streams need Grain: pip install "jnn[data]"')
+pytest.importorskip("grain", reason='streams need Grain: pip install -e ".[data]"')
 
 MODEL = jnn.chain(jnn.dropout(0.2), jnn.dense(2))
 SIZE, BATCH, EPOCHS = 18, 4, 3  # 4 steps an epoch, which leaves 2 examples over

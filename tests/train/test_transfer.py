@@ -95,6 +95,8 @@ def test_paths_choose_and_the_others_are_drawn(tmp_path, learned):
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, learned, paths, message):
+    if paths == ".*":
+        message += r"(?s:.*)\nOr begin with those that fit alone: --paths .* with [a-z, ]+\.$"
     if paths != "body/(":
         check_fits(task_of(2), CONFIG, tmp_path / "old", ".*")
         check_fits(task_of(5), CONFIG, tmp_path / "old", "body/.*")

@@ -6,7 +6,7 @@ import json
 
 from jnn.cli.arguments import Parser, did_you_mean
 from jnn.cli.terminal import dim
-from jnn.data.fetch.sources import SOURCES, data_folder, fetch, find, source_named
+from jnn.data.fetch.sources import SOURCES, Source, data_folder, fetch, find, source_named
 from jnn.errors import JnnError
 from jnn.tables import table
 
@@ -35,19 +35,22 @@ def main(argv: list[str]) -> int:
             if not sources:
                 raise JnnError(f"Name the sets to get: {', '.join(SOURCES)}.")
             for source in sources:
-                print(
-                    fetch(source, offline=arguments.offline)
-                    if source.files
-                    else f"{source.name} comes with scikit-learn"
-                )
+                print(_place(source, offline=arguments.offline))
         case "path":
-            folders = [fetch(source, offline=True) for source in sources if source.files]
-            for folder in folders or [data_folder()]:
-                print(folder)
+            places = [_place(source, offline=True) for source in sources]
+            for place in places or [str(data_folder())]:
+                print(place)
         case other:
             suggestion = did_you_mean(other, ["list", "get", "path"]) or EXAMPLES[0]
             raise JnnError(f"jnn data: unknown action {other!r}. {suggestion}")
     return 0
+
+
+def _place(source: Source, *, offline: bool) -> str:
+    """The folder of a set, or that it needs none."""
+    if not source.files:
+        return f"{source.name} comes with scikit-learn"
+    return str(fetch(source, offline=offline))
 
 
 def _list(as_json: bool) -> None:

@@ -29,7 +29,7 @@ from jnn.data.tokenizers.record import (
     number_special,
     written,
 )
-from jnn.errors import JnnError, MissingExtraError, mistake
+from jnn.errors import JnnError, missing_extra, mistake
 from jnn.integers import check_integer
 
 MOST = 2**24
@@ -225,5 +225,5 @@ def tokenizers_library() -> Any:
     try:
         import tokenizers
     except ImportError:
-        raise MissingExtraError('byte pairs need tokenizers: pip install "jnn[text]".') from None
+        raise missing_extra("byte pairs need tokenizers", "text") from None
     return tokenizers

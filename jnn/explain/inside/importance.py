@@ -50,12 +50,17 @@ def permutation_importance(
 
 
 def importances(
-    values: np.ndarray, names: Sequence[str], *, score: str = "score", most: int = 15
+    values: np.ndarray,
+    names: Sequence[str],
+    *,
+    score: str = "score",
+    lowest: bool = False,
+    most: int = 15,
 ) -> Figure:
     """Bars of the mean importance of each feature, the largest on top, with every repeat as a dot.
 
-    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` names the score.
-    At most ``most`` features are shown.
+    ``values`` is ``(D, repeats)``, as `permutation_importance` gives it; ``score`` names the score,
+    or, with ``lowest``, the error whose negation the score is. At most ``most`` features are shown.
 
     >>> values, names = np.array([[0.1, 0.3], [0.5, 0.7]]), ["age", "weight"]
     >>> figure = importances(values, names, score="accuracy")
@@ -73,8 +78,9 @@ def importances(
     top = np.argsort(-means, kind="stable")[:most]
     among = f" (the first {len(top)} of {len(names)} features)" if len(top) < len(names) else ""
     largest = number(float(means[top[0]]))
+    verb, change = ("raises", "increase") if lowest else ("lowers", "decrease")
     title = (
-        f"Permutation importance: shuffling {names[top[0]]} lowers the {score} by {largest}{among}"
+        f"Permutation importance: shuffling {names[top[0]]} {verb} the {score} by {largest}{among}"
     )
     figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(top), title=title)
     ax = axes[0, 0]
@@ -94,5 +100,5 @@ def importances(
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     style.gridded(ax, "x")
-    style.caption(ax, x=f"decrease of the {score} when the feature is shuffled")
+    style.caption(ax, x=f"{change} of the {score} when the feature is shuffled")
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jnn.data.scaling import Scaling
@@ -16,7 +17,8 @@ def answer_kind(
     """The kind of an answer, the names of classes, and the scaling of its numbers.
 
     ``classes`` (logits of one of them), ``tokens`` (logits of the next one), ``boxes``, ``numbers``
-    in the unit of the target, or ``values``, which are drawn as they are.
+    in the unit of the target, which may have no scaling, or ``values``, which are drawn as they
+    are.
     """
     preparation, tokenizer = subject.preparation, subject.tokenizer
     classes = preparation.classes if preparation else ()
@@ -28,6 +30,8 @@ def answer_kind(
         return "numbers", (), preparation.target
     if tokenizer and _are_of_tokens(outputs[0], tokenizer):
         return "tokens", (), None
+    if preparation and all(math.prod(output.shape) == 1 for output in outputs):
+        return "numbers", (), None
     return "values", (), None
 
 

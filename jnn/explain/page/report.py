@@ -167,11 +167,19 @@ def result_in_words(metric: MainMetric, summary: Mapping[str, Any]) -> str:
     # one of them may have been rounded to float32
     if math.isclose(value, best, rel_tol=1e-6):
         return f"{start}, the same as the best baseline, {name}."
+    if number(value) == number(best):
+        return f"{start}, practically the same as the best baseline, {name}."
     verdict = "better" if (value < best) == metric.lowest else "worse"
+    difference = abs(_as_written(value) - _as_written(best))
     return (
         f"{start}, {verdict} than the best baseline, {name} ({number(best)}), "
-        f"by {number(abs(value - best))}."
+        f"by {number(difference)}."
     )
+
+
+def _as_written(value: float) -> float:
+    """A value with the digits that `number` writes, so that differences fit what is written."""
+    return float(number(value).replace(",", ""))
 
 
 def _baselines(metric: str, summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def events_closely(
         _dated(ax, time, 4)
         style.gridded(ax)
         style.caption(ax, y=unit)
-    style.legend(axes[0, 0])
+    style.legend(axes[0, 0], above=True)
     for ax in axes.ravel()[len(drawn) :]:
         ax.remove()
     return figure

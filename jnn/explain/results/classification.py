@@ -226,7 +226,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
     above.set(xlim=(0, 1), ylim=(0, 1))
     style.gridded(above)
     style.caption(above, y="accuracy")
-    style.legend(above)
+    style.legend(above, above=True)
     below.bar(middles, by_bin.count, width, color=style.BLUE)
     below.set(xlim=(0, 1))
     style.gridded(below)

@@ -61,8 +61,11 @@ def learning_curves(rows: Rows, *, metric: str = "", kept: Kept | None = None) -
         height=2.9 * height + 0.4,
         title=f"Learning curves{_in_words(kept)}",
     )
+    splits = {_split(name) for lines in panels.values() for name in lines}
     for ax, (title, lines) in zip(axes.ravel()[: len(panels)], panels.items(), strict=True):
         _draw(ax, title, {name: series(rows, name) for name in lines})
+        if len(splits) > 1 and not _is_of_optimizer(lines):
+            style.legend(ax)
         if kept:
             _mark(ax, kept, with_value=kept.metric in lines)
     for ax in axes.ravel()[len(panels) :]:
@@ -92,6 +95,16 @@ def _panels(names: list[str], metric: str, kept: str) -> dict[str, list[str]]:
     return {title: lines for title, lines in panels.items() if lines}
 
 
+def _split(name: str) -> str:
+    """The part of the data that a metric is of: ``"train"``."""
+    return name.split("/", 1)[0]
+
+
+def _is_of_optimizer(lines: list[str]) -> bool:
+    """Whether a panel is of training by what it shows."""
+    return {name.rpartition("/")[2] for name in lines} <= {"learning_rate", "gradient_norm"}
+
+
 def _in_words(kept: Kept | None) -> str:
     if kept is None:
         return ""
@@ -109,7 +122,7 @@ def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
     train_first = sorted(lines.items(), key=lambda line: not line[0].startswith("train/"))
     colours = {"train": style.BLUE, "validation": style.ORANGE}
     for i, (name, (steps, y)) in enumerate(train_first):
-        split = name.split("/", 1)[0]
+        split = _split(name)
         look: dict[str, Any] = {"color": colours[split]} if split in colours else style.line(i)
         ax.plot(
             steps,
@@ -122,8 +135,7 @@ def _draw(ax: Axes, title: str, lines: Mapping[str, Line]) -> None:
         )
     style.gridded(ax)
     style.caption(ax, title, x="step")
-    if len(lines) > 1:
-        style.legend(ax)
+    style.whole(ax.xaxis)
     ax.margins(x=0.02)
 
 

@@ -77,5 +77,6 @@ def losses_of_players(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str
     style.gridded(ax)
     style.legend(ax)
     style.caption(ax, x="step", y="loss")
+    style.whole(ax.xaxis)
     ax.margins(x=0.02)
     return figure

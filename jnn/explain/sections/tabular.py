@@ -27,10 +27,10 @@ def regression(
     ``predict`` takes the features ``x`` ``(N, D)``, and is written in JAX; ``target`` ``(N,)`` has
     the ``name``, the features those of ``columns``.
     """
-    accuracy = lambda x: -jnp.sqrt(jnp.mean((predict(x) - target) ** 2))
+    negative_rmse = lambda x: -jnp.sqrt(jnp.mean((predict(x) - target) ** 2))
     return [
         *predicted_numbers(target, np.asarray(jax.jit(predict)(x)), name),
-        *feature_importance(accuracy, x, columns, of="negative RMSE"),
+        *feature_importance(negative_rmse, x, columns, of="RMSE", lowest=True),
     ]
 
 
@@ -67,18 +67,25 @@ def predicted_numbers(target: np.ndarray, prediction: np.ndarray, name: str) -> 
 
 
 def feature_importance(
-    score: Callable[[Any], Any], x: np.ndarray, names: Sequence[str], *, of: str
+    score: Callable[[Any], Any],
+    x: np.ndarray,
+    names: Sequence[str],
+    *,
+    of: str,
+    lowest: bool = False,
 ) -> list[Section]:
     """Permutation importance of the columns of ``x`` (N, D), whose names are ``names``.
 
-    ``score(x)`` is a number of which more is better, written in JAX; ``of`` is its name.
+    ``score(x)`` is a number of which more is better, written in JAX; ``of`` is its name, or, with
+    ``lowest``, that of the error whose negation it is.
     """
+    change = "rise" if lowest else "fall"
     falls = importance.permutation_importance(jax.jit(score), x)
     return [
         Section(
             "Permutation importance",
-            f"The fall of the {of} on the test part where one feature is shuffled. Correlated "
+            f"The {change} of the {of} on the test part where one feature is shuffled. Correlated "
             "features share their importance.",
-            importance.importances(falls, names, score=of),
+            importance.importances(falls, names, score=of, lowest=lowest),
         )
     ]

@@ -45,6 +45,17 @@ def classifier() -> Subject:
     )
 
 
+def brightness() -> Subject:
+    """A number of a picture, which is not scaled."""
+    model, example = jnn.chain(flatten=jnn.flatten(3), out=jnn.dense(1)), jnp.zeros((4, 4, 1))
+    preparation = Preparation(jax.eval_shape(lambda: example), pixels=True)
+    examples = Examples("test", [Example(np.ones(example.shape, np.float32))])
+    params, state = drawn(model, example)
+    return Subject(
+        "Brightness", model, params, state, preparation.example, preparation, examples=examples
+    )
+
+
 def writer() -> Subject:
     """A recurrent language model of eight letters."""
     model = jnn.chain(embedding=jnn.embedding(8, 6), lstm=jnn.lstm(4), out=jnn.dense(8))

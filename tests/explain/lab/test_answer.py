@@ -36,6 +36,12 @@ def test_logits_of_classes_and_numbers_in_a_unit():
     assert kind((1,), Preparation(EXAMPLE, target=target)) == ("numbers", (), target)
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_one_number_of_a_target_that_is_not_scaled_is_written(shape):
+    assert kind(shape, Preparation(EXAMPLE)) == ("numbers", (), None)
+    assert kind((2,), Preparation(EXAMPLE))[0] == "values"
+
+
 @pytest.mark.parametrize(
     ("path", "number", "told"),
     [

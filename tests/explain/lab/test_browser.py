@@ -16,7 +16,7 @@ from tests.explain.browser import (
     visited,
     wait,
 )
-from tests.explain.lab.subjects import classifier, deep, towers, writer
+from tests.explain.lab.subjects import brightness, classifier, deep, towers, writer
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     subjects = {"classifier": classifier(), "writer": writer(), "towers": towers()}
-    subjects["deep"] = deep()
+    subjects |= {"deep": deep(), "brightness": brightness()}
     for name, subject in subjects.items():
         (folder / f"{name}.html").write_text(lab_page(subject), encoding="utf-8")
     return folder
@@ -154,6 +154,7 @@ def test_a_text_is_typed_and_the_model_writes_on(visit):
         ("classifier", "button.name", "Of the class “a”"),
         ("writer", "button.name", "Of the next token “"),
         ("towers", "canvas", "tanh(a · b)"),
+        ("brightness", "button.number", "How this number is made"),
     ],
 )
 def test_the_numbers_of_the_answer_lead_to_what_they_are_made_of(visit, name, control, told):

@@ -414,6 +414,21 @@ def test_the_summary_as_its_file_has_it_is_enough(tmp_path):
             "Test RMSE is 0.5; there is no baseline to compare it with.",
         ),
         (None, {"mean": 0.5}, "Test RMSE is not a number."),
+        (
+            0.99999,
+            {"mean": 0.999995},
+            "Test RMSE is 1, practically the same as the best baseline, mean.",
+        ),
+        (
+            0.99994,
+            {"mean": 0.99996},
+            "Test RMSE is 0.9999, better than the best baseline, mean (1), by 0.0001.",
+        ),
+        (
+            12345.6,
+            {"mean": 12343.4},
+            "Test RMSE is 12,346, worse than the best baseline, mean (12,343), by 3.",
+        ),
     ],
 )
 def test_the_sentence(value, baselines, expected):

@@ -90,6 +90,21 @@ def test_the_main_metric_has_a_panel_beside_the_one_that_was_kept_by():
     assert [ax.get_title(loc="left") for ax in figure.axes[:3]] == ["loss", "AUC", "F1"]
 
 
+def test_steps_are_whole_in_a_short_run():
+    rows = [{"step": step, "train/loss": 1 / step} for step in (1, 2)]
+    ticks = learning_curves(rows).axes[0].get_xticks()
+    np.testing.assert_array_equal(ticks, np.round(ticks))
+
+
+def test_where_each_split_has_metrics_of_its_own_their_lines_have_names():
+    rows = [{"step": 1, "train/loss": 1.0, "train/learning_rate": 0.1}]
+    rows.append({"step": 1, "validation/rmse": 9.0})
+    legends = [ax.get_legend() for ax in learning_curves(rows).axes]
+    texts = [legend and legend.get_texts()[0].get_text() for legend in legends]
+    assert texts == ["train", "validation", None]
+    assert learning_curves(rows[:1]).axes[0].get_legend() is None
+
+
 def test_mistakes():
     with pytest.raises(JnnError, match="got 0 rows without a metric"):
         learning_curves([])

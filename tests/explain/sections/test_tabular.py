@@ -22,3 +22,13 @@ def test_the_only_feature_that_is_read_is_on_top():
     names = [label.get_text() for label in section.figure.axes[0].get_yticklabels()]
     assert names[0] == "weight"
     assert "fall of the accuracy" in section.text
+
+
+def test_shuffling_a_feature_raises_the_error_of_a_regression():
+    x = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    predict, columns = lambda z: z[:, 1], ["age", "weight"]
+    section = tabular.regression(predict, x, x[:, 1], "height", columns=columns)[-1]
+    title = " ".join(section.figure.get_suptitle().split())
+    assert "shuffling weight raises the RMSE by 1." in title
+    assert "rise of the RMSE" in section.text
+    assert section.figure.axes[0].get_xlabel().startswith("increase of the RMSE")

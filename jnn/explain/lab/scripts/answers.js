@@ -117,7 +117,7 @@ export class Answers {
       this.text.replaceChildren(...known);
     }
     if (kind === "numbers") {
-      const numbers = answers.map((y) => inUnit(y, target));
+      const numbers = target ? answers.map((y) => inUnit(y, target)) : answers;
       this.showNumbers(numbers, truth);
     }
     this.numbers.update(answers);

@@ -100,7 +100,7 @@ export class Inspector {
       return `Of the next token “${visible(token)}”`;
     }
     if (this.isOfObject(value)) return ofObject(value.path, place);
-    if (kind !== "numbers") return "";
+    if (kind !== "numbers" || !target) return "";
     const [mean, deviation] = [target.mean, target.deviation].map((all) => all[place % all.length]);
     const y = short(x * deviation + mean, 5);
     return `In the unit of the target: ${short(x, 5)} × ${short(deviation, 5)} + ${short(mean, 5)} = ${y}`;

@@ -10,6 +10,15 @@ const CURVE_COLOURS = {
   dark: ["#f08a38", "#48a0de"],
 };
 
+const quantityOf = (name) => name.split("/").at(-1);
+
+/** The least and the largest value of a quantity, over all parts of the data that have it. */
+export function rangeOf(name, curves) {
+  const alike = curves.filter(([other]) => quantityOf(other) === quantityOf(name));
+  const values = alike.flatMap(([, points]) => points.map(([, value]) => value));
+  return [Math.min(...values), Math.max(...values)];
+}
+
 /** A slider over the moments of the run; the last place has the params that were kept. */
 export class Training {
   constructor(page, node) {
@@ -26,6 +35,7 @@ export class Training {
     const names = Object.keys(curves).map((name, i) => {
       return element("span", { class: `curve-${i}` }, `${name.replaceAll(/[/_]/g, " ")} `);
     });
+    const quantities = new Set(Object.keys(curves).map(quantityOf));
     node.append(
       element("h2", {}, "Through training"),
       element(
@@ -33,6 +43,7 @@ export class Training {
         { class: "quiet" },
         "The same input with the params of earlier steps. ",
         ...names,
+        quantities.size > 1 ? "(each on its own scale)" : "",
       ),
       element("div", { class: "canvas" }, this.canvas),
       element("label", { for: "moment" }, this.text),
@@ -77,16 +88,15 @@ export class Training {
     this.canvas.style.height = `${CURVE_HEIGHT}px`;
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
-    const curves = Object.values(this.page.lab.curves);
-    const all = curves.flat();
+    const curves = Object.entries(this.page.lab.curves);
+    const all = curves.flatMap(([, points]) => points);
     if (!all.length) return;
     const most = Math.max(...all.map(([at]) => at));
-    const values = all.map(([, value]) => value);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
     const x = (at) => (at / most) * (width - 4) + 2;
-    const y = (value) =>
-      CURVE_HEIGHT - 6 - ((value - low) / (high - low || 1)) * (CURVE_HEIGHT - 12);
-    curves.forEach((points, i) => {
+    curves.forEach(([name, points], i) => {
+      const [low, high] = rangeOf(name, curves);
+      const y = (value) =>
+        CURVE_HEIGHT - 6 - ((value - low) / (high - low || 1)) * (CURVE_HEIGHT - 12);
       context.strokeStyle = CURVE_COLOURS[isDark() ? "dark" : "light"][i % 2];
       context.lineWidth = 1.5;
       context.beginPath();
