@@ -54,7 +54,8 @@ def conv(
                  strides of 1 the model streams, and remembers ``(k - 1) dilation`` elements
     ``groups``   output group i depends on input group i alone
     ``mask``     of sequences, ``(..., T)``: masked elements count as zero, as padding does, and
-                 windows lie as on the real elements alone, first to last
+                 windows lie as on the real elements alone, first to last; in a stream those before
+                 the first and after the last real one that are read at once are left out
 
     PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first,
     other channels than in params, groups that do not divide, a window larger than the padded input,
@@ -297,14 +298,14 @@ def _layer(
         if mask is None:
             x = jnp.concatenate([carry, x], axis=-2)
             return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
-        offset = places(last, mask[..., 0])
-        # Real elements come first, one after the other, wherever padding is.
-        order = jnp.argsort(~mask, axis=-1, stable=True)
         along = lambda x, index: jnp.take_along_axis(x, index[..., None], axis=-2)
+        first, length = (of_part[..., None] for of_part in real_part(mask))
+        # The real part comes first, wherever padding is.
+        place, T = places(mask.shape[-1], mask[..., 0]), mask.shape[-1]
         x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
-        x = jnp.concatenate([carry, along(x, order)], axis=-2)
-        y = along(slide(params, x, ((0, 0),)), jnp.argsort(order, axis=-1))
-        return y, along(x, jnp.sum(mask, axis=-1, dtype=jnp.int32)[..., None] + offset)
+        x = jnp.concatenate([carry, along(x, (place + first) % T)], axis=-2)
+        y = along(slide(params, x, ((0, 0),)), (place - first) % T)
+        return y, along(x, length + places(last, mask[..., 0]))
 
     apply.__qualname__ = caller
     if window.padding != "CAUSAL" or window.strides != (1,):

@@ -354,6 +354,30 @@ def test_a_causal_convolution_depends_on_the_past_alone(layer):
     assert not np.array_equal(y[5], later[5])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [conv(2, (3,), padding="CAUSAL", dilation=2), depthwise_conv((3,), padding="CAUSAL")],
+    ids=["conv", "depthwise_conv"],
+)
+def test_a_masked_sequence_is_read_as_apply_computes_it(float64, layer):
+    """Padding is left out, wherever it is, and masked elements between real ones count as zero."""
+    masks = np.array([[0, 0, 1, 1, 1, 0, 0], [0, 1, 0, 0, 1, 1, 0], [1] * 7, [0] * 7], bool)
+    x, more = draw((4, 7, 2)), draw((4, 3, 2), seed=1)
+    params, state = init(layer, x)
+    holey = np.where(masks[..., None], x, np.nan)
+    read = jax.jit(lambda carry, x, mask=None: layer.read(params, state, carry, x, mask=mask))
+    y, carry = read(layer.carry(params, x[:, 0], 10), holey, masks)
+    expected, _ = jax.jit(layer.apply)(params, state, holey, mask=masks)
+    np.testing.assert_allclose(y[masks], expected[masks], atol=FORWARD)
+    y, _ = read(carry, more)
+    for i, mask in enumerate(masks):
+        place = np.flatnonzero(mask)
+        first, last = place.min(initial=len(mask)), place.max(initial=-1)
+        part = np.where(mask[:, None], x[i], 0)[first : last + 1]
+        whole, _ = apply(layer, params, state, np.concatenate([part, more[i]]))
+        np.testing.assert_allclose(y[i], whole[-3:], atol=FORWARD)
+
+
 def test_only_a_causal_convolution_without_strides_streams():
     assert conv(3, (3,), padding="CAUSAL").step is not None
     assert not streams(conv(3, (3,), padding="CAUSAL", strides=2))
