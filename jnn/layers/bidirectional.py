@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.layers.checks import element_mask
-from jnn.masks import fits
+from jnn.masks import axes_of_elements, fits
 from jnn.model import Model, apply_child, check_children, check_key, init_child
 
 
@@ -28,13 +28,13 @@ def bidirectional(
 
         y = combine(f(x), reversed(b(reversed(x))))
 
-    x ``(..., T, D)`` -> y ``(..., T, F)``, by default the features of both, forward first; params
-    ``forward`` and ``backward``. By default ``backward`` is a second copy of ``forward``, with
-    params of its own.
+    x ``(..., T, D)``, or integer tokens ``(..., T)`` -> y ``(..., T, F)``, by default the features
+    of both, forward first; params ``forward`` and ``backward``. By default ``backward`` is a second
+    copy of ``forward``, with params of its own.
 
     With a ``mask`` ``(..., T)`` each sequence is reversed within its own length, so that padding at
-    its end changes nothing. The model needs the whole sequence, and does not stream. Raises
-    `JnnError` for x without an axis of time.
+    its end changes nothing; one of leading axes alone says which whole examples are real. The model
+    needs the whole sequence, and does not stream. Raises `JnnError` for x without an axis of time.
 
     Source: Schuster & Paliwal 1997, https://doi.org/10.1109/78.650093.
 
@@ -59,24 +59,24 @@ def bidirectional(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_children("bidirectional", models, params)
-        if x.ndim < 2:
+        if axes_of_elements(x) < 1:
             raise mistake(
                 "bidirectional",
                 got=f"x of shape {x.shape}",
                 expected="at least 2 axes, (..., T, features)",
             )
-        mask = element_mask("bidirectional", x, mask)
-        backward = _reversal(mask)
+        real = element_mask("bidirectional", x, mask, rank=x.ndim - axes_of_elements(x))
+        backward = _reversal(real)
         options = {"key": key, "train": train, "mask": mask}
         y, forward_state = apply_child("forward", models["forward"], params, state, x, **options)
-        options["mask"] = None if mask is None else backward(mask)
+        options["mask"] = mask if real is None else backward(real)
         z, backward_state = apply_child(
             "backward", models["backward"], params, state, backward(x), **options
         )
-        if mask is not None and not fits(mask, z):
+        if real is not None and not fits(real, z):
             raise mistake(
                 "bidirectional",
-                got=f"an output of shape {z.shape} and a mask of shape {mask.shape}",
+                got=f"an output of shape {z.shape} and a mask of shape {real.shape}",
                 expected="models that keep the length of a sequence, where there is a mask",
             )
         return combine(y, backward(z)), forward_state | backward_state
@@ -87,10 +87,11 @@ def bidirectional(
 def _reversal(mask: jax.Array | None) -> Callable[[jax.Array], jax.Array]:
     """The function that reverses sequences, or a mask, up to the last real element.
 
-    It takes sequences ``(..., T, features)`` or a mask ``(..., T)``, and is its own inverse.
+    It takes sequences ``(..., T, features)``, or tokens or a mask ``(..., T)``, and is its own
+    inverse.
     """
     if mask is None:
-        return lambda x: jnp.flip(x, axis=x.ndim - 2)
+        return lambda x: jnp.flip(x, axis=axes_of_elements(x) - 1)
     time = jax.lax.broadcasted_iota(jnp.int32, mask.shape, mask.ndim - 1)
     length = jnp.max(jnp.where(mask, time + 1, 0), axis=-1, keepdims=True)
     order = jnp.where(time < length, length - 1 - time, time)

@@ -54,7 +54,8 @@ def conv(
                  strides of 1 the model streams, and remembers ``(k - 1) dilation`` elements
     ``groups``   output group i depends on input group i alone
     ``mask``     of sequences, ``(..., T)``: masked elements count as zero, as padding does, and
-                 windows lie as on the real elements alone, first to last
+                 windows lie as on the real elements alone, first to last; in a stream those before
+                 the first and after the last real one that are read at once are left out
 
     PyTorch's ``weight[o, i, τ]`` is ``kernel[τ, i, o]``. Raises `JnnError` for channels first,
     other channels than in params, groups that do not divide, a window larger than the padded input,
@@ -193,7 +194,10 @@ def conv_transpose(
         check_params("conv_transpose", params, "kernel")
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
+        shape, bias = (*window.size, x.shape[-1], features), (features,) if use_bias else None
+        check_params("conv_transpose", params, kernel=shape, bias=bias)
         padding = _transposed_pads(window, more)
+        _check_not_empty(x.shape[-rank - 1 : -1], window, padding)
         geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
         x, flipped = _from_the_start(x, mask, rank), jnp.flip(kernel, range(rank))
         return _over_leading_axes(x, flipped, params.get("bias"), geometry), state
@@ -212,6 +216,19 @@ def conv_transpose(
         return (places(size, length) < number(length)[..., None]) & (length > 0)[..., None]
 
     return Model(init, apply, follow=follow)
+
+
+def _check_not_empty(space: tuple[int, ...], window: Windows, padding: tuple) -> None:
+    """Refuse an input from which all outputs are cropped, or that has none."""
+    axes = zip(space, window.strides, padding, window.spans, strict=True)
+    sizes = tuple((n - 1) * s + low + high + 2 - span for n, s, (low, high), span in axes)
+    if any(n < 1 or size < 1 for n, size in zip(space, sizes, strict=True)):
+        raise mistake(
+            "conv_transpose",
+            got=f"an input of size {space} and outputs of size {sizes}",
+            expected="at least one element of both",
+            remedy="Lower the padding, which is cropped from the outputs.",
+        )
 
 
 def _from_the_start(x: jax.Array, mask: jax.Array | None, rank: int) -> jax.Array:
@@ -275,7 +292,9 @@ def _layer(
     def slide(params, x, padding):
         check_params(caller, params, "kernel")
         check_channels(caller, x, rank, channels(params["kernel"]))
-        groups = sizes(x.shape[-1])[2]
+        of_group, features, groups = sizes(x.shape[-1])
+        shape, bias = (*window.size, of_group, features), None if bias_init is None else (features,)
+        check_params(caller, params, kernel=shape, bias=bias)
         geometry = Geometry(window.strides, padding, (1,) * rank, window.dilation, groups)
         return _over_leading_axes(x, params["kernel"], params.get("bias"), geometry)
 
@@ -300,14 +319,14 @@ def _layer(
         if mask is None:
             x = jnp.concatenate([carry, x], axis=-2)
             return slide(params, x, ((0, 0),)), x[..., x.shape[-2] - last :, :]
-        offset = places(last, mask[..., 0])
-        # Real elements come first, one after the other, wherever padding is.
-        order = jnp.argsort(~mask, axis=-1, stable=True)
         along = lambda x, index: jnp.take_along_axis(x, index[..., None], axis=-2)
+        first, length = (of_part[..., None] for of_part in real_part(mask))
+        # The real part comes first, wherever padding is.
+        place, T = places(mask.shape[-1], mask[..., 0]), mask.shape[-1]
         x = jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
-        x = jnp.concatenate([carry, along(x, order)], axis=-2)
-        y = along(slide(params, x, ((0, 0),)), jnp.argsort(order, axis=-1))
-        return y, along(x, jnp.sum(mask, axis=-1, dtype=jnp.int32)[..., None] + offset)
+        x = jnp.concatenate([carry, along(x, (place + first) % T)], axis=-2)
+        y = along(slide(params, x, ((0, 0),)), (place - first) % T)
+        return y, along(x, length + places(last, mask[..., 0]))
 
     apply.__qualname__ = caller
     if window.padding != "CAUSAL" or window.strides != (1,):

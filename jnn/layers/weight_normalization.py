@@ -1,6 +1,7 @@
 """Normalization of weights: `weight_norm` and `spectral_norm`, from models to models."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from jnn.errors import mistake
 from jnn.functions import as_model
 from jnn.integers import check_number
 from jnn.layers.checks import check_params, check_positive
-from jnn.model import Model, Params, child_key, named, reader, streams
+from jnn.model import Model, Params, child_key, named, no_memory, reader, streams
 from jnn.paths import path_name
 from jnn.precision import numerics
 from jnn.transform import path_mask, reparameterized
@@ -88,9 +89,12 @@ def spectral_norm(
     paper): once they have converged, the gradient is that of the exact norm. Params are those of
     ``model``. Use it inside `repeat` and `ensemble`, not around them.
 
-    Raises `JnnError` if no path matches and for a kernel of rank < 2. PyTorch's ``_u`` and ``_v``
-    are right and left, since its weight is the transpose. Source: Miyato et al. 2018,
-    https://arxiv.org/abs/1802.05957.
+    It streams as ``model`` does, unless the carry is computed with such a kernel, as that of
+    `cross_attention` is: ``carry`` takes no state, so that it has no norm.
+
+    Raises `JnnError` if no path matches, for a kernel of rank < 2, and for such a carry. PyTorch's
+    ``_u`` and ``_v`` are right and left, since its weight is the transpose. Source: Miyato et al.
+    2018, https://arxiv.org/abs/1802.05957.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> model = spectral_norm(jnn.dense(2, use_bias=False))
@@ -133,6 +137,17 @@ def spectral_norm(
         y, inner = model.apply(params, inner, x, key=key, train=train, mask=mask)
         return y, named("model", inner) | {"vectors": vectors}
 
+    def carry(params, x_t, length):
+        empty = lambda kernels: model.carry(_replaced(params, kernels), x_t, length)
+        if _depends(empty, _matching("spectral_norm", params, paths)):
+            raise mistake(
+                "spectral_norm",
+                got="a carry that is computed with the kernels",
+                expected="an empty one, since their norm is in the state",
+                remedy="Read whole sequences, or pass paths without the kernels of the carry.",
+            )
+        return model.carry(params, x_t, length)
+
     def step(params, state, carry, x_t):
         return model.step(normalized(params, vectors_of(state)), state.get("model", {}), carry, x_t)
 
@@ -147,7 +162,19 @@ def spectral_norm(
 
     if not streams(model):
         return Model(init, apply, follow=follow)
-    return Model(init, apply, model.carry, step, read, follow)
+    memory = no_memory if model.carry is no_memory else carry
+    return Model(init, apply, memory, step, read, follow)
+
+
+def _depends(f: Callable, x: Any) -> bool:
+    """Whether an output of f is computed with the arrays of x, not with their shapes alone."""
+    jaxpr = jax.make_jaxpr(f)(x).jaxpr
+    computed = set(map(id, jaxpr.invars))
+    is_computed = lambda variables: not computed.isdisjoint(map(id, variables))
+    for equation in jaxpr.eqns:
+        if is_computed(equation.invars):
+            computed.update(map(id, equation.outvars))
+    return is_computed(jaxpr.outvars)
 
 
 FIRST_STEPS = 15

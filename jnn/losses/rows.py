@@ -24,7 +24,7 @@ def by_rows(
         arrays: with the same ``axes`` leading axes, such as features ``(B, T, D)`` and labels
             ``(B, T)`` for ``axes=2``.
         rows: how many at a time, on a mesh on each device that examples are split over; the last
-            are padded with zeros, which the result omits.
+            are padded with copies of the first row, which the result omits.
 
     Returns:
         The losses, with the leading axes of the arrays.
@@ -58,6 +58,10 @@ def by_rows(
         """Every so many-th row is in one piece: of a batch over devices, each has a share of it."""
         edges = [(0, chunks * rows - n, 0), *((0, 0, 0) for _ in array.shape[1:])]
         padded = jax.lax.pad(array, jnp.zeros((), array.dtype), edges)
+        if n < chunks * rows:
+            # Zeros may have an infinite derivative, which times a gradient of 0 is NaN.
+            place = jnp.arange(chunks * rows).reshape(-1, *(1,) * (array.ndim - 1))
+            padded = jnp.where(place < n, padded, array[:1])
         return jnp.swapaxes(padded.reshape(rows, chunks, *array.shape[1:]), 0, 1)
 
     losses = jax.lax.map(jax.checkpoint(lambda piece: loss(*piece)), [cut(a) for a in flat])

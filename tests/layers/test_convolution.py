@@ -22,6 +22,7 @@ from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: longer sums
+SINGLE = 1e-5  # float32: a few dozen terms in another order
 
 LAYERS = {
     "sequence, same": conv(3, (4,)),
@@ -354,6 +355,30 @@ def test_a_causal_convolution_depends_on_the_past_alone(layer):
     assert not np.array_equal(y[5], later[5])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [conv(2, (3,), padding="CAUSAL", dilation=2), depthwise_conv((3,), padding="CAUSAL")],
+    ids=["conv", "depthwise_conv"],
+)
+def test_a_masked_sequence_is_read_as_apply_computes_it(float64, layer):
+    """Padding is left out, wherever it is, and masked elements between real ones count as zero."""
+    masks = np.array([[0, 0, 1, 1, 1, 0, 0], [0, 1, 0, 0, 1, 1, 0], [1] * 7, [0] * 7], bool)
+    x, more = draw((4, 7, 2)), draw((4, 3, 2), seed=1)
+    params, state = init(layer, x)
+    holey = np.where(masks[..., None], x, np.nan)
+    read = jax.jit(lambda carry, x, mask=None: layer.read(params, state, carry, x, mask=mask))
+    y, carry = read(layer.carry(params, x[:, 0], 10), holey, masks)
+    expected, _ = jax.jit(layer.apply)(params, state, holey, mask=masks)
+    np.testing.assert_allclose(y[masks], expected[masks], atol=FORWARD)
+    y, _ = read(carry, more)
+    for i, mask in enumerate(masks):
+        place = np.flatnonzero(mask)
+        first, last = place.min(initial=len(mask)), place.max(initial=-1)
+        part = np.where(mask[:, None], x[i], 0)[first : last + 1]
+        whole, _ = apply(layer, params, state, np.concatenate([part, more[i]]))
+        np.testing.assert_allclose(y[i], whole[-3:], atol=FORWARD)
+
+
 def test_only_a_causal_convolution_without_strides_streams():
     assert conv(3, (3,), padding="CAUSAL").step is not None
     assert not streams(conv(3, (3,), padding="CAUSAL", strides=2))
@@ -386,6 +411,22 @@ def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
     text = program.lower(*inputs).as_text()
     orders = set(re.findall(r"dim_numbers = (.*), window", text))
     assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
+
+
+@pytest.mark.parametrize("size", [(3, 3), (1, 1), (4, 2)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_strides_are_exported_for_images_of_any_size(size, groups):
+    """Values and the gradient to x: the padding of "SAME" depends on the size of the image."""
+    layer = conv(4, size, strides=2, groups=groups)
+    x = np.random.default_rng(0).standard_normal((2, 11, 9, 6), np.float32)
+    params, state = init(layer, x)
+    loss = lambda x: jnp.sum(jnp.square(layer.apply(params, state, x)[0]))
+    run = jax.jit(lambda x: (layer.apply(params, state, x)[0], jax.grad(loss)(x)))
+    shape = jax.export.symbolic_shape("batch, height, width, 6")
+    exported = jax.export.export(run)(jax.ShapeDtypeStruct(shape, x.dtype))
+    for images in (x, x[:1, :8, :7], x[:, :1, :2]):
+        for y, expected in zip(exported.call(images), run(images), strict=True):
+            np.testing.assert_allclose(y, expected, atol=SINGLE)
 
 
 SMALL = np.ones((2, 8, 8, 3), np.float32)
@@ -427,6 +468,14 @@ MISTAKES = {
         r"mask of shape \(8, 2\) .* expected \(2, 8, 8\)",
     ),
     "features": (lambda: conv_transpose(0, (3,)), "features=0"),
+    "all cropped": (
+        lambda: run(conv_transpose(4, (1,), strides=3, padding=((2, 3),)), np.ones((1, 1, 4))),
+        r"conv_transpose: got an input of size \(1,\) and outputs of size \(-4,\).*padding",
+    ),
+    "nothing to spread": (
+        lambda: run(conv_transpose(4, (3,), strides=2), np.ones((1, 0, 4))),
+        r"conv_transpose: got an input of size \(0,\)",
+    ),
     "output_padding": (lambda: conv_transpose(3, (3,), output_padding=-1), "output_padding=-1"),
     "multiplier": (lambda: depthwise_conv((3,), 0), "multiplier=0"),
 }

@@ -20,6 +20,7 @@ from tests.compiled import apply, init
 from tests.laws.case import example
 
 FORWARD, GRADIENT = 1e-10, 1e-9  # float64: the same sums in another order, carried along a sequence
+SINGLE = 1e-6  # float32: the same sums in another order
 FEATURES = 3
 
 LIKE_PYTORCH = {
@@ -368,3 +369,28 @@ def test_both_directions_cannot_be_streamed():
     params, state = init(layer, X[0])
     with pytest.raises(jnn.JnnError, match="bidirectional: got x of shape"):
         layer.apply(params, state, X[0, 0])
+
+
+def test_both_directions_of_whole_examples_equal_those_of_each():
+    """With a mask of leading axes alone, and for tokens, it is time that is reversed."""
+    layer, x = bidirectional(gru(4)), example(2, 5, 3)
+    params, state = init(layer, x)
+    expected = [apply(layer, params, state, x[i])[0] for i in range(2)]
+    y, _ = jax.jit(layer.apply)(params, state, x, mask=np.ones(2, bool))
+    np.testing.assert_allclose(y, expected, atol=SINGLE)
+    tokens = np.array([[3, 1, 4, 1, 5], [2, 6, 0, 0, 7]])
+    of_tokens = bidirectional(jnn.chain(jnn.embedding(10, 4), gru(3)))
+    params, state = init(of_tokens, tokens)
+    expected = [apply(of_tokens, params, state, row)[0] for row in tokens]
+    np.testing.assert_allclose(apply(of_tokens, params, state, tokens)[0], expected, atol=SINGLE)
+
+
+def test_both_directions_within_each_word_of_a_padded_sentence():
+    """An encoder of words by their characters, with the mask of words."""
+    encoder = jnn.chain(jnn.embedding(10, 4), bidirectional(lstm(3)), jnn.last_element())
+    words, mask = np.arange(36).reshape(2, 3, 6) % 10, np.array([[True] * 3, [True, False, False]])
+    model = jnn.per_element(encoder)
+    params, state = init(model, words)
+    y, _ = jax.jit(model.apply)(params, state, words, mask=mask)
+    expected, _ = apply(encoder, params, state, words.reshape(6, 6))
+    np.testing.assert_allclose(y[mask], expected.reshape(2, 3, -1)[mask], atol=SINGLE)

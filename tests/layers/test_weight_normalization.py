@@ -143,3 +143,26 @@ def test_params_of_a_model_that_are_called_magnitude_and_direction_are_its_own()
 
     model, x = jnn.Model(own_init, own_apply), np.arange(3, dtype=np.float32)
     np.testing.assert_allclose(begun(weight_norm(model), x), begun(model, x), rtol=1e-6)
+
+
+def test_a_carry_that_is_computed_with_a_normalized_kernel_is_refused(float64):
+    rng = np.random.default_rng(0)
+    x = {"x": rng.standard_normal((5, 8)), "memory": 3 * rng.standard_normal((7, 6))}
+    x_t = {"x": x["x"][0], "memory": x["memory"]}
+    layer = spectral_norm(jnn.cross_attention(2))
+    params, state = init(layer, x)
+    with pytest.raises(jnn.JnnError, match="spectral_norm: got a carry that is computed with"):
+        layer.carry(params, x_t, 5)
+    layer = spectral_norm(jnn.cross_attention(2), "(query|output)/kernel")
+    params, state = init(layer, x)
+    y, _ = layer.read(params, state, layer.carry(params, x_t, 5), x)
+    assert_same(y, apply(layer, params, state, x)[0])
+
+
+@pytest.mark.parametrize("part", [jnn.attention(2, causal=True), jnn.repeat(jnn.gru(4), 2)])
+def test_a_carry_that_has_only_the_shapes_of_kernels_streams(float64, part):
+    layer = spectral_norm(jnn.chain(jnn.dense(4), part))
+    x = np.random.default_rng(0).standard_normal((5, 4))
+    params, state = init(layer, x)
+    y, _ = layer.read(params, state, layer.carry(params, x[0], 5), x)
+    assert_same(y, apply(layer, params, state, x)[0])

@@ -47,6 +47,16 @@ def test_values_and_gradients_are_those_of_all_rows(float64, rows):
         np.testing.assert_allclose(a, b, atol=FLOAT64)
 
 
+def test_rows_of_padding_have_no_gradient(float64):
+    """The derivative of a norm is infinite at zero, which padding must not be."""
+    rng = np.random.default_rng(0)
+    w, h = rng.standard_normal((D, D)), rng.standard_normal((5, D))
+    of_rows = lambda w: lambda h: jnp.linalg.norm(h @ w, axis=-1)
+    gradient = jax.jit(jax.grad(lambda w: by_rows(of_rows(w), h, rows=4).sum()))(w)
+    expected = h.T @ (h @ w / np.linalg.norm(h @ w, axis=-1, keepdims=True))
+    np.testing.assert_allclose(gradient, expected, atol=FLOAT64)
+
+
 def test_logits_of_all_rows_are_never_in_memory():
     embedding, h = jnp.ones((1000, 8)), jnp.ones((512, 8))
     labels = jnp.zeros(512, jnp.int32)
