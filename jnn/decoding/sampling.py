@@ -144,16 +144,18 @@ def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
     >>> keep_top_p(jnp.array([1.0, 2.0, 1.0]), 0.5).tolist()
     [-inf, 2.0, -inf]
     """
+    # A subnormal p would count as 0, which no tokens at all reach too.
+    least_p = jnp.maximum(p, jnp.finfo(logits.dtype).tiny)
     if jax.default_backend() == "cpu":
-        return _nucleus_by_bits(logits, p)
+        return _nucleus_by_bits(logits, least_p)
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probabilities = jax.nn.softmax(ordered, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
-    least = jnp.min(jnp.where(before < p, ordered, jnp.inf), axis=-1, keepdims=True)
+    least = jnp.min(jnp.where(before < least_p, ordered, jnp.inf), axis=-1, keepdims=True)
     return jnp.where(logits < least, -jnp.inf, logits)
 
 
-def _nucleus_by_bits(logits: jax.Array, p: float) -> jax.Array:
+def _nucleus_by_bits(logits: jax.Array, p: jax.Array) -> jax.Array:
     """`keep_top_p` without a sort, which takes 9 ms for 50,257 logits on a CPU; this 0.7.
 
     The least logit of it is found bit by bit, as the largest number such that those not below it

@@ -178,9 +178,11 @@ def test_the_k_largest_are_those_of_a_sort(rows, k, dtype):
     assert np.array_equal(jax.jit(keep_top_k, static_argnums=1)(z, k), expected)
 
 
-@pytest.mark.parametrize("p", [1e-6, 0.3, 0.9, 0.99])
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+@pytest.mark.parametrize("p", [1e-300, 1e-38, 1e-6, 0.3, 0.9, 0.99])
 @pytest.mark.parametrize("rows", ["normal", "equal", "one"])
-def test_the_nucleus_is_that_of_a_sort(rows, p):
+def test_the_nucleus_is_that_of_a_sort(rows, p, device, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
     z = np.asarray(ROWS[rows], np.float32)
     probabilities = scipy.special.softmax(z.astype(np.float64), axis=-1)
     above = [[row[row > x].sum() for x in row] for row in probabilities]  # those before it
