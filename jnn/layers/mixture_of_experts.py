@@ -30,7 +30,9 @@ def mixture_of_experts(
 
     Every expert computes every element, and the gates select: this is exact, no element is dropped
     for lack of capacity, and examples do not influence each other; it costs ``experts / top`` times
-    the products that are used. The router is computed in float32 at least.
+    the products that are used. What an expert puts out for an element that has not selected it does
+    not matter, not even NaN; but if it overflows inside, the gradient to its params is NaN. The
+    router is computed in float32 at least.
 
     Tags: "gates" ``(..., experts)``, and two losses, means over the real elements:
 
@@ -89,7 +91,9 @@ def mixture_of_experts(
             ys, new = all_experts.apply(
                 params.get("experts", {}), state.get("experts", {}), x, **options
             )
-        y = jnp.sum(jnp.moveaxis(gates, -1, 0)[..., None].astype(ys.dtype) * ys, axis=0)
+        gates = jnp.moveaxis(gates, -1, 0)[..., None].astype(ys.dtype)
+        # An output that is not selected may be infinite, which times 0 is NaN.
+        y = jnp.sum(gates * jnp.where(gates == 0, 0, ys), axis=0)
         return y, named("experts", new)
 
     return pointwise(init, apply)

@@ -49,6 +49,20 @@ def test_each_element_is_the_mean_of_its_experts(float64, top):
         np.testing.assert_allclose(y[t], expected, atol=EXACT)
 
 
+def test_an_expert_that_is_not_selected_may_overflow(float64):
+    """Nothing of its infinite output is in y, nor in any gradient."""
+    x = draw(1, 3)
+    params, run = made(2, x)
+    unused = jnp.argmin(probabilities(params, x))
+    output = params["experts"]["output"]
+    infinite = output | {"bias": output["bias"].at[unused].set(jnp.inf)}
+    changed = params | {"experts": params["experts"] | {"output": infinite}}
+    total = jax.jit(jax.value_and_grad(lambda params: jnp.sum(run(params)[0])))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=EXACT), total(changed), total(params)
+    )
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_balance_loss_and_its_gradient_through_capture_are_those_of_the_formula(
