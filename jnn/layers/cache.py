@@ -35,14 +35,20 @@ def advance(count: jax.Array, length: int, mask: jax.Array | None) -> tuple[jax.
     return count[..., None] + offset, count + jnp.sum(mask, axis=-1, dtype=jnp.int32)
 
 
+def most_real(mask: jax.Array | None, length: int) -> int:
+    """The most real elements in any of the examples; 0 where the mask is traced."""
+    if mask is None:
+        return length
+    return (
+        0 if isinstance(mask, Tracer) else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
+    )
+
+
 def check_room(
     caller: str, count: jax.Array, length: int, mask: jax.Array | None, capacity: int
 ) -> None:
     """Refuse elements beyond the capacity, unless their number is traced, as under ``jax.jit``."""
-    new, before = length, 0
-    if mask is not None:
-        is_traced = isinstance(mask, Tracer)
-        new = 0 if is_traced else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
+    new, before = most_real(mask, length), 0
     if not isinstance(count, Tracer):
         before = int(np.max(np.asarray(count), initial=0))
     if before + new > capacity:

@@ -20,8 +20,8 @@ def learned_positions(length: int, *, first: int = 0, embedding_init: Init = nor
     elements are counted. It streams: the carry is ``position`` ``(...,)``, how many elements each
     example has read.
 
-    A sequence longer than ``length`` raises `JnnError`; in a stream under ``jax.jit``, where the
-    count is not known, y is NaN for elements beyond it.
+    A sequence longer than ``length`` raises `JnnError`; under ``jax.jit``, where the count of a
+    stream and of a mask is not known, y is NaN for elements beyond it.
 
     >>> import jax, jax.numpy as jnp
     >>> layer, x = learned_positions(10), jnp.zeros((4, 3))
@@ -100,8 +100,8 @@ def _adding(caller: str, init, vectors, length: int | None) -> Model:
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float(caller, x, min_rank=2, axes="(..., T, features)")
         mask = element_mask(caller, x, mask)
-        if mask is None:
-            check_length(x.shape[-2])
+        if length is not None:
+            check_length(cache.most_real(mask, x.shape[-2]))
         return add(params, x, cache.positions(mask, x.shape[-2])), state
 
     def carry(params, x_t, length):

@@ -195,6 +195,11 @@ def test_learned_positions_end():
     ):
         layer.apply(params, state, x)
     with pytest.raises(jnn.JnnError, match="learned_positions: got a sequence of 5 elements"):
+        layer.apply(params, state, x, mask=np.array([[True] * 5, [False] * 5]))
+    four = np.array([[True, True, False, True, True], [False] * 5])
+    y, _ = layer.apply(params, state, x, mask=four)
+    np.testing.assert_array_equal(y[0][four[0]], params["embedding"])
+    with pytest.raises(jnn.JnnError, match="learned_positions: got a sequence of 5 elements"):
         layer.carry(params, x[:, 0], 5)
     mask = np.array([[True] * 3, [True, False, True]])
     carry = carry_of(layer, params, x[:, 0], 4)
