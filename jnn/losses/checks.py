@@ -106,11 +106,12 @@ def number(
     high: float = np.inf,
     *,
     ends: str = "[)",
+    shape: tuple[int, ...] = (),
 ) -> jax.Array:
-    """A setting within an interval, as a scalar of ``dtype``.
+    """A setting within an interval, as a scalar of ``dtype``, or an array of ``shape``.
 
-    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. Arrays are not
-    checked, such as a traced value (a swept hyperparameter).
+    ``ends`` says which ends belong to the interval: ``"[)"`` is low <= value < high. Of arrays,
+    such as a traced value (a swept hyperparameter), the shape alone is checked.
     """
     if isinstance(value, int | float | np.integer | np.floating):
         above = value >= low if ends[0] == "[" else value > low
@@ -121,6 +122,10 @@ def number(
     if not is_valid:
         expected = f"a number in {ends[0]}{low:g}, {high:g}{ends[1]}"
         raise mistake(caller, got=f"{name}={spelled(value)}", expected=expected)
+    if np.shape(value) not in ((), shape):
+        expected = "a number" if shape == () else f"a number, or shape {shape}"
+        got, remedy = f"{name} of shape {np.shape(value)}", "Nothing else is broadcast here."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
     return jnp.asarray(value, dtype)
 
 

@@ -117,15 +117,8 @@ def binary_cross_entropy(
     0.693
     """
     x, y = checks.paired("binary_cross_entropy", logits, targets, ("logits", "targets"))
-    a = checks.number(
-        "binary_cross_entropy", "positive_weight", positive_weight, x.dtype, 0, ends="()"
-    )
-    if a.shape not in ((), x.shape[-1:]):
-        raise mistake(
-            "binary_cross_entropy",
-            got=f"positive_weight {a.shape} for logits {x.shape}",
-            expected=f"() or {x.shape[-1:]}",
-        )
+    caller, name, shape = "binary_cross_entropy", "positive_weight", x.shape[-1:]
+    a = checks.number(caller, name, positive_weight, x.dtype, 0, ends="()", shape=shape)
     a = jnp.broadcast_to(a, x.shape)
     positive, negative = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
     losses = -a * checks.times(y, positive) - checks.times(1 - y, negative)

@@ -495,8 +495,21 @@ MISTAKES = [
     ),
     (
         lambda: losses.binary_cross_entropy(X, X, positive_weight=jnp.ones(4)),
-        r"positive_weight \(4,\)",
+        r"positive_weight of shape \(4,\), expected a number, or shape \(3,\)",
     ),
+    *[
+        (lambda loss=loss: loss(jnp.ones((3, 1))), r" of shape \(3, 1\), expected a number\. ")
+        for loss in (
+            lambda delta: losses.huber(X, X, delta=delta),
+            lambda level: losses.quantile(X, X, level=level),
+            lambda gamma: losses.focal(X, X, gamma=gamma),
+            lambda alpha: losses.focal(X, X, alpha=alpha),
+            lambda margin: losses.triplet(X, X, X, margin=margin),
+            lambda temperature: losses.info_nce(X, X, temperature=temperature),
+            lambda scale: losses.arcface(X, Y, scale=scale),
+            lambda epsilon: losses.cross_entropy(X, Y, label_smoothing=epsilon),
+        )
+    ],
     (lambda: losses.focal(X, X, gamma=-1.0), "gamma=-1.0"),
     (lambda: losses.focal(X, X, alpha=1.5), r"alpha=1\.5, expected a number in \[0, 1\]"),
     (lambda: losses.hinge(jnp.zeros(4), jnp.zeros(4, bool)), r"bool.*-1 or 1.*2 \* y"),
