@@ -98,7 +98,9 @@ def label_weights(
 ) -> jax.Array:
     """The weight of each label, ``class_weights[label]``, and zero for ``ignored_label``.
 
-    Its sum is what PyTorch divides by:
+    A label without one of the ``class_weights`` gives NaN, as in :func:`cross_entropy`.
+
+    The sum is what PyTorch divides by:
     ``mean(cross_entropy(...), total=label_weights(...).sum())``; see :func:`cross_entropy`.
 
     >>> labels, class_weights = np.array([0, 1, -100]), np.array([0.5, 2.0], np.float32)
@@ -114,5 +116,9 @@ def label_weights(
     if class_weights is None:
         weights = jnp.ones(labels.shape)
     else:
-        weights = jnp.asarray(class_weights)[jnp.where(ignored, 0, labels)]
+        weights = jnp.asarray(class_weights)
+        if not jnp.issubdtype(weights.dtype, jnp.floating):
+            weights = weights.astype(float)
+        at = weights.at[jnp.where(ignored, 0, labels)]
+        weights = at.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
     return jnp.where(ignored, jnp.zeros((), weights.dtype), weights)

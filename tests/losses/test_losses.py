@@ -410,6 +410,11 @@ def test_a_label_out_of_range_is_not_a_number(label):
     labels = jnp.array([0, label])
     for loss in (losses.cross_entropy, losses.multiclass_hinge):
         assert jnp.isnan(jax.jit(loss)(jnp.zeros((2, 3)), labels)).tolist() == [False, True]
+    for class_weights in ([1.0, 2.0, 3.0], [1, 2, 3]):
+        weights = losses.label_weights(jnp.array([2, label]), np.array(class_weights))
+        np.testing.assert_array_equal(weights, [3, np.nan])
+    weights = losses.label_weights(labels, jnp.array([1.0, 2.0, 3.0]), ignored_label=label)
+    np.testing.assert_array_equal(weights, [1, 0])
 
 
 def test_swept_settings_are_traced():
