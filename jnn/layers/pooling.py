@@ -16,6 +16,7 @@ import numpy as np
 
 from jnn.errors import mistake
 from jnn.layers.checks import check_positive, element_mask, refuse_mask
+from jnn.layers.convolution_forms import split
 from jnn.layers.sliding_windows import Real, Windows, check_space, real_elements, windows
 from jnn.model import Model, no_params
 from jnn.precision import numerics
@@ -125,6 +126,8 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
 
     x ``(..., *space, C)`` -> y ``(..., *size, C)``, computed in float32 at least. Window i of m on
     n elements is ``[floor(i n / m), ceil((i + 1) n / m))``, as in PyTorch: windows may overlap.
+    Where m does not divide n, the means are a product with a matrix, in which an infinity or NaN
+    reaches all windows along its axis.
 
     >>> import jax.numpy as jnp
     >>> adaptive_average_pool((2,)).apply({}, {}, jnp.array([[1.0], [3.0], [8.0]]))[0].tolist()
@@ -137,7 +140,13 @@ def adaptive_average_pool(size: tuple[int, ...]) -> Model:
         inside = np.stack([(i >= start) & (i < end) for start, end in _bounds(n, m)], axis=1)
         return inside / inside.sum(0)
 
-    average = lambda x: _combine(x, size, weights)
+    def average(x):
+        y = numerics(x)
+        for axis, m in enumerate(size, x.ndim - len(size) - 1):
+            n = y.shape[axis]
+            y = _combine(y, axis, weights(n, m)) if n % m else jnp.mean(split(y, m, axis), axis + 1)
+        return y.astype(x.dtype)
+
     return _of_whole_examples("adaptive_average_pool", len(size), average)
 
 
@@ -168,7 +177,8 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
     x ``(..., *space, C)`` -> y ``(..., *(factor space), C)``. ``"nearest"`` repeats each element;
     ``"linear"`` (bilinear for images) interpolates between the centres of elements and is constant
     beyond the outermost, in float32 at least, as do ``jax.image.resize`` and PyTorch's
-    ``interpolate`` with ``align_corners=False``.
+    ``interpolate`` with ``align_corners=False``. That is a product with a matrix, in which an
+    infinity or NaN reaches all elements along its axis.
 
     >>> import jax.numpy as jnp
     >>> upsample((2,), "linear").apply({}, {}, jnp.array([[0.0], [4.0]]))[0].tolist()
@@ -188,8 +198,11 @@ def upsample(factor: tuple[int, ...], method: str = "nearest") -> Model:
         return x
 
     def linear(x):
-        space = x.shape[-len(factor) - 1 : -1]
-        return _combine(x, [f * n for f, n in zip(factor, space, strict=True)], weights)
+        y = numerics(x)
+        for axis, times in enumerate(factor, x.ndim - len(factor) - 1):
+            n = y.shape[axis]
+            y = _combine(y, axis, weights(n, times * n))
+        return y.astype(x.dtype)
 
     if method == "linear":
         return _of_whole_examples("upsample", len(factor), linear)
@@ -290,10 +303,7 @@ def _bounds(n: int, m: int) -> list[tuple[int, int]]:
     return [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
 
 
-def _combine(x, size, weights: Callable[[int, int], np.ndarray]) -> jax.Array:
-    """Each axis of space times a matrix, ``weights(n, m)``, from n elements to m of ``size``."""
-    y = numerics(x)
-    for axis, m in enumerate(size, x.ndim - len(size) - 1):
-        matrix = jnp.asarray(weights(x.shape[axis], m), y.dtype)
-        y = jnp.moveaxis(jnp.tensordot(y, matrix, (axis, 0), precision="highest"), -1, axis)
-    return y.astype(x.dtype)
+def _combine(x: jax.Array, axis: int, weights: np.ndarray) -> jax.Array:
+    """An axis of x times a matrix, from n elements to m."""
+    matrix = jnp.asarray(weights, x.dtype)
+    return jnp.moveaxis(jnp.tensordot(x, matrix, (axis, 0), precision="highest"), -1, axis)

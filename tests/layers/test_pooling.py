@@ -126,6 +126,14 @@ def test_max_pool_keeps_nan():
     assert np.isnan(max_pool((2,)).apply({}, {}, x)[0])[:, 0].tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("layer", [adaptive_average_pool((4, 1)), average_pool((2, 6))])
+def test_an_infinity_stays_in_its_window(float64, layer):
+    x = np.random.default_rng(0).standard_normal((3, 8, 6, 2))
+    x[0, 1, 2, 0], x[1, 7, 0, 1] = np.inf, np.nan
+    expected = x.reshape(3, 4, 2, 6, 2).mean((2, 3), keepdims=True)[:, :, 0]
+    np.testing.assert_allclose(apply(layer, {}, {}, x)[0], expected, atol=EXACT)
+
+
 MISTAKES = {
     "window": (lambda x: max_pool(2), r"max_pool: got window=2, expected a tuple"),
     "padding": (lambda x: max_pool((2, 2), padding=2), "padding=2 .* smaller than the window"),
