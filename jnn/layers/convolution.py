@@ -193,6 +193,7 @@ def conv_transpose(
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
         padding = _transposed_pads(window, more)
+        _check_not_empty(x.shape[-rank - 1 : -1], window, padding)
         geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
         x, flipped = _from_the_start(x, mask, rank), jnp.flip(kernel, range(rank))
         return _over_leading_axes(x, flipped, params.get("bias"), geometry), state
@@ -211,6 +212,19 @@ def conv_transpose(
         return (places(size, length) < number(length)[..., None]) & (length > 0)[..., None]
 
     return Model(init, apply, follow=follow)
+
+
+def _check_not_empty(space: tuple[int, ...], window: Windows, padding: tuple) -> None:
+    """Refuse an input from which all outputs are cropped, or that has none."""
+    axes = zip(space, window.strides, padding, window.spans, strict=True)
+    sizes = tuple((n - 1) * s + low + high + 2 - span for n, s, (low, high), span in axes)
+    if any(n < 1 or size < 1 for n, size in zip(space, sizes, strict=True)):
+        raise mistake(
+            "conv_transpose",
+            got=f"an input of size {space} and outputs of size {sizes}",
+            expected="at least one element of both",
+            remedy="Lower the padding, which is cropped from the outputs.",
+        )
 
 
 def _from_the_start(x: jax.Array, mask: jax.Array | None, rank: int) -> jax.Array:

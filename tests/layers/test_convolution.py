@@ -451,6 +451,14 @@ MISTAKES = {
         r"mask of shape \(8, 2\) .* expected .* \(2, 8, 8\)",
     ),
     "features": (lambda: conv_transpose(0, (3,)), "features=0"),
+    "all cropped": (
+        lambda: run(conv_transpose(4, (1,), strides=3, padding=((2, 3),)), np.ones((1, 1, 4))),
+        r"conv_transpose: got an input of size \(1,\) and outputs of size \(-4,\).*padding",
+    ),
+    "nothing to spread": (
+        lambda: run(conv_transpose(4, (3,), strides=2), np.ones((1, 0, 4))),
+        r"conv_transpose: got an input of size \(0,\)",
+    ),
     "output_padding": (lambda: conv_transpose(3, (3,), output_padding=-1), "output_padding=-1"),
     "multiplier": (lambda: depthwise_conv((3,), 0), "multiplier=0"),
 }
