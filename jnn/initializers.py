@@ -104,7 +104,7 @@ def variance_scaling(
     _check_choice("distribution", distribution, tuple(draws))
 
     def init(key, shape, dtype=float):
-        fan_in, fan_out = (math.prod(shape) / shape[axis] for axis in (out_axis, in_axis))
+        fan_in, fan_out = (math.prod(shape) / max(1, shape[i]) for i in (out_axis, in_axis))
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
         deviation = jnp.sqrt(jnp.asarray(scale / max(1, fan), dtype))
         return deviation * draws[distribution](unrolled(key), shape, dtype)

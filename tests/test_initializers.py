@@ -145,6 +145,12 @@ def test_delta_orthogonal_convolution_preserves_length():
     np.testing.assert_allclose(np.linalg.norm(y, axis=-1), np.linalg.norm(x, axis=-1), rtol=SINGLE)
 
 
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (3, 0, 4)])
+@pytest.mark.parametrize("init", [initializers.lecun_normal(), initializers.glorot_uniform()])
+def test_an_empty_array_is_drawn_too(init, shape):
+    assert draw(init, *shape).shape == shape
+
+
 def test_constants():
     assert (draw(initializers.zeros, 3, 4) == 0).all()
     assert (draw(initializers.ones, 3, 4) == 1).all()
