@@ -175,6 +175,11 @@ def plain(x, kernel, geometry):
     orders = lax.ConvDimensionNumbers(
         (0, axis, *range(1, axis)), (axis, axis - 1, *range(axis - 1)), (0, axis, *range(1, axis))
     )
+    if not all(isinstance(n, int) for pair in geometry.padding for n in pair):
+        # XLA takes no symbols as padding, as in an export for any size with strides.
+        nothing = ((0, 0),) * (axis - 1)
+        x = _padded(x, geometry)
+        geometry = geometry._replace(padding=nothing, input_dilation=(1,) * (axis - 1))
     strides, padding, input_dilation, dilation, groups = geometry
     return lax.conv_general_dilated(
         x, kernel, strides, padding, input_dilation, dilation, orders, feature_group_count=groups

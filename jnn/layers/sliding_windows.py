@@ -115,9 +115,9 @@ def pads(caller: str, settings: Windows, space: tuple[int, ...]) -> tuple[tuple[
     spans = settings.spans
     if settings.padding == "SAME":
         # ceil(size / strides) windows, an odd element of padding at the end, as in XLA and
-        # TensorFlow
+        # TensorFlow. A symbol, as in an export for any size, cannot be compared to 0.
         missing = [
-            max((-(-n // s) - 1) * s + span - n, 0)
+            0 if span == 1 else max((-(-n // s) - 1) * s + span - n, 0)
             for n, s, span in zip(space, settings.strides, spans, strict=True)
         ]
         result = tuple((m // 2, m - m // 2) for m in missing)

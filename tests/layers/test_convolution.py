@@ -22,6 +22,7 @@ from tests.compiled import apply, init
 
 FORWARD = 1e-10  # float64: the same sums in another order
 GRADIENT = 1e-9  # float64: longer sums
+SINGLE = 1e-5  # float32: a few dozen terms in another order
 
 LAYERS = {
     "sequence, same": conv(3, (4,)),
@@ -410,6 +411,22 @@ def test_a_gradient_inside_a_scan_has_no_other_order_than_the_fast_one():
     text = program.lower(*inputs).as_text()
     orders = set(re.findall(r"dim_numbers = (.*), window", text))
     assert orders == {"[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"}
+
+
+@pytest.mark.parametrize("size", [(3, 3), (1, 1), (4, 2)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_strides_are_exported_for_images_of_any_size(size, groups):
+    """Values and the gradient to x: the padding of "SAME" depends on the size of the image."""
+    layer = conv(4, size, strides=2, groups=groups)
+    x = np.random.default_rng(0).standard_normal((2, 11, 9, 6), np.float32)
+    params, state = init(layer, x)
+    loss = lambda x: jnp.sum(jnp.square(layer.apply(params, state, x)[0]))
+    run = jax.jit(lambda x: (layer.apply(params, state, x)[0], jax.grad(loss)(x)))
+    shape = jax.export.symbolic_shape("batch, height, width, 6")
+    exported = jax.export.export(run)(jax.ShapeDtypeStruct(shape, x.dtype))
+    for images in (x, x[:1, :8, :7], x[:, :1, :2]):
+        for y, expected in zip(exported.call(images), run(images), strict=True):
+            np.testing.assert_allclose(y, expected, atol=SINGLE)
 
 
 SMALL = np.ones((2, 8, 8, 3), np.float32)
