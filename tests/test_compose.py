@@ -123,7 +123,7 @@ def test_a_layer_that_is_written_wrongly_is_named(parts, message):
 def test_params_of_another_model_are_named():
     model, x = jnn.chain(a=jnn.chain(b=jnn.dense(2))), jnp.ones((2, 3))
     foreign = {"a": {"b": {"scale": x}}}
-    with pytest.raises(jnn.JnnError, match=r"in a/b: dense: got params without 'kernel', expected"):
+    with pytest.raises(jnn.JnnError, match=r"in a/b: dense: got params without 'kernel', 'bias'"):
         model.apply(foreign, {}, x)
     own = jnn.Model(jnn.dense(2).init, lambda params, state, x, **_: (x @ params["kernel"], state))
     model = jnn.chain(a=jnn.chain(b=own))

@@ -11,12 +11,21 @@ from jnn.layers.checks import check_features, check_params
 from jnn.layers.recurrent import recurrent
 from jnn.model import Model, Params, where
 
+NAMES = ("kernel", "recurrent_kernel", "bias")
+
 
 def cell(
-    name: str, init: Callable, carry: Callable, project: Callable, step: Callable, weights: Callable
+    name: str,
+    columns: int,
+    init: Callable,
+    carry: Callable,
+    project: Callable,
+    step: Callable,
+    weights: Callable,
 ) -> Model:
     """A recurrent layer whose products with x are computed for the whole sequence at once.
 
+    ``columns`` are those of all gates in its kernels.
     ``project(params, x)``, a dict, ``weights(params)`` and ``step`` are those of
     `jnn.layers.recurrence.scan`, ``init`` and ``carry`` those of `recurrent`.
     """
@@ -35,7 +44,7 @@ def cell(
         return jnp.moveaxis(y, 0, time), memory
 
     def empty(params, x_t):
-        check_params(name, params, "kernel", "recurrent_kernel", "bias")
+        check_params(name, params, **dict.fromkeys(NAMES, (columns,)))
         return carry(params, x_t)
 
     return recurrent(init, empty, one, read=read, name=name)

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jnn.errors import mistake
 from jnn.integers import check_integer, spelled
@@ -98,8 +99,18 @@ def check_names(caller: str, x: Any, *names: str) -> None:
     raise mistake(caller, got=got, expected=f"a dict with {' and '.join(names)}")
 
 
-def check_params(caller: str, params: Mapping[str, Any], *names: str, kind: str = "params") -> None:
-    """Check that params, or the state, have these names: those of another model do not."""
+def check_params(
+    caller: str,
+    params: Mapping[str, Any],
+    *names: str,
+    kind: str = "params",
+    **shapes: tuple[int, ...] | None,
+) -> None:
+    """Check that params, or the state, have these names: those of another model do not.
+
+    ``shapes`` are names with the lengths of the last axes; None for one that must not be there.
+    """
+    names += tuple(name for name, shape in shapes.items() if shape is not None)
     if not isinstance(params, Mapping):
         got, expected = f"{kind} of type {type(params).__name__}", "a dict, as init makes it"
         raise mistake(caller, got=got, expected=expected)
@@ -110,6 +121,16 @@ def check_params(caller: str, params: Mapping[str, Any], *names: str, kind: str 
             expected=f"{'that' if kind == 'state' else 'those'} with {' and '.join(names)}",
             remedy=f"Use the {kind} that this model's init made.",
         )
+    for name, shape in shapes.items():
+        if shape is None and name in params:
+            got, expected = f"{kind} with {name!r}", "those of a model without it"
+        elif shape is not None and np.shape(params[name])[-len(shape) :] != shape:
+            got = f"{name} of shape {np.shape(params[name])}"
+            expected = f"shape (..., {', '.join(map(str, shape))})"
+        else:
+            continue
+        remedy = f"Use the {kind} that this model's init made."
+        raise mistake(caller, got=got, expected=expected, remedy=remedy)
 
 
 def check_features(caller: str, x: jax.Array, features: int) -> None:

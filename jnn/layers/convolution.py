@@ -192,6 +192,8 @@ def conv_transpose(
         check_params("conv_transpose", params, "kernel")
         kernel = params["kernel"]
         check_channels("conv_transpose", x, rank, kernel.shape[-2])
+        shape, bias = (*window.size, x.shape[-1], features), (features,) if use_bias else None
+        check_params("conv_transpose", params, kernel=shape, bias=bias)
         padding = _transposed_pads(window, more)
         _check_not_empty(x.shape[-rank - 1 : -1], window, padding)
         geometry = Geometry((1,) * rank, padding, window.strides, window.dilation, 1)
@@ -287,7 +289,9 @@ def _layer(
     def slide(params, x, padding):
         check_params(caller, params, "kernel")
         check_channels(caller, x, rank, channels(params["kernel"]))
-        groups = sizes(x.shape[-1])[2]
+        of_group, features, groups = sizes(x.shape[-1])
+        shape, bias = (*window.size, of_group, features), None if bias_init is None else (features,)
+        check_params(caller, params, kernel=shape, bias=bias)
         geometry = Geometry(window.strides, padding, (1,) * rank, window.dilation, groups)
         return _over_leading_axes(x, params["kernel"], params.get("bias"), geometry)
 

@@ -42,7 +42,8 @@ def dense(
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
         check_float("dense", x, min_rank=1)
-        check_params("dense", params, "kernel")
+        bias = (features,) if use_bias else None
+        check_params("dense", params, kernel=(features,), bias=bias)
         check_features("dense", x, params["kernel"].shape[0])
         return linear(x, params["kernel"], params.get("bias")), state
 

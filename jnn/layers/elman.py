@@ -66,4 +66,4 @@ def elman(
         return h, {"hidden": h}
 
     weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-    return cell("elman", init, carry, project, step, weights)
+    return cell("elman", features, init, carry, project, step, weights)

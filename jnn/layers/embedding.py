@@ -42,7 +42,7 @@ def embedding(vocabulary: int, features: int, *, embedding_init=normal(1.0)) -> 
         _check_integer(x)
         # Indexing computes in the type of the tokens, which may be uint8.
         tokens = x if jnp.iinfo(x.dtype).bits >= 32 else x.astype(jnp.int32)
-        check_params("embedding", params, "embedding")
+        check_params("embedding", params, embedding=(vocabulary, features))
         at = jnp.asarray(params["embedding"]).at[tokens]
         vectors = at.get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)
         return with_examples(vectors), state

@@ -110,8 +110,8 @@ def gru(
     if reset == "after":
         project = lambda params, x: {"input": affine(params, x)}
         weights = lambda params: {"recurrent_kernel": params["recurrent_kernel"]}
-        return cell("gru", init, carry, project, after, weights)
-    return cell("gru", init, carry, by_product, before, split_kernel)
+        return cell("gru", 3 * features, init, carry, project, after, weights)
+    return cell("gru", 3 * features, init, carry, by_product, before, split_kernel)
 
 
 def _blend(u, n, h, dtype):

@@ -115,4 +115,4 @@ def lstm(
 
     names = ("recurrent_kernel",) if projection is None else ("recurrent_kernel", "projection")
     weights = lambda params: {name: params[name] for name in names}
-    return cell("lstm", init, carry, project, step, weights)
+    return cell("lstm", 4 * features, init, carry, project, step, weights)

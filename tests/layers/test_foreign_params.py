@@ -28,6 +28,32 @@ def test_params_of_another_model_are_refused_by_name(name):
         jax.eval_shape(lambda x: layer.apply(foreign, {}, x), x)
 
 
+OTHERS = {
+    "features": (jnn.dense(2), jnn.dense(3), X),
+    "a bias": (jnn.dense(2, use_bias=False), jnn.dense(2), X),
+    "no bias": (jnn.dense(2), jnn.dense(2, use_bias=False), X),
+    "features of vectors": (jnn.embedding(5, 2), jnn.embedding(5, 3), jnp.arange(4)),
+    "features of windows": (jnn.conv(2, (3,)), jnn.conv(4, (3,)), X),
+    "rows": (jnn.embedding(5, 2), jnn.embedding(6, 2), jnp.arange(4)),
+    "windows": (jnn.conv(2, (3,)), jnn.conv(2, (5,)), X),
+    "a bias of windows": (jnn.conv(2, (3,), use_bias=False), jnn.conv(2, (3,)), X),
+    "no bias of channels": (jnn.depthwise_conv((3,)), jnn.depthwise_conv((3,), use_bias=False), X),
+    "transposed": (jnn.conv_transpose(2, (3,)), jnn.conv_transpose(3, (3,)), X),
+    "elman": (jnn.elman(2), jnn.elman(3), X),
+    "lstm": (jnn.lstm(2), jnn.lstm(3), X),
+    "gru": (jnn.gru(2), jnn.gru(3), X),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_params_of_other_settings_are_refused_by_name(name):
+    layer, other, x = OTHERS[name]
+    params, _ = jax.eval_shape(other.init, jax.random.key(0), x)
+    for model, foreign in ((layer, params), (jnn.chain(layer), {"0": params})):
+        with pytest.raises(jnn.JnnError, match=r"expected (shape|those).*init made"):
+            jax.eval_shape(lambda params, x, model=model: model.apply(params, {}, x), foreign, x)
+
+
 @pytest.mark.parametrize("layer", [jnn.batch_norm(), jnn.spectral_norm(jnn.dense(2))])
 def test_a_state_of_another_model_is_refused(layer):
     params, _ = jax.eval_shape(layer.init, jax.random.key(0), X)
