@@ -114,11 +114,11 @@ def test_frozen_params_stay_where_they_are():
 def test_frozen_refuses_a_path_that_matches_nothing():
     with pytest.raises(
         jnn.JnnError,
-        match=r"path_mask: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, "
+        match=r"frozen: got 'hiden/\.\*', which matches no path, expected .* hidden/bias, "
         "hidden/kernel",
     ):
         jnn.frozen(MODEL, "hiden/.*").init(jax.random.key(0), X)
-    with pytest.raises(jnn.JnnError, match=r"path_mask: got 'hidden/\(' \(missing \), unterm"):
+    with pytest.raises(jnn.JnnError, match=r"frozen: got 'hidden/\(' \(missing \), unterm"):
         jnn.frozen(MODEL, "hidden/(").init(jax.random.key(0), X)
 
 
@@ -171,7 +171,7 @@ def test_lora_draws_factors_of_matrices_alone():
             "out/.*",
             r"lora: got out/bias of shape \(2,\), expected paths of kernels",
         ),
-        (2, "query", "path_mask: got 'query', which matches no path"),
+        (2, "query", "lora: got 'query', which matches no path"),
     ],
 )
 def test_lora_refuses(rank, paths, message):

@@ -144,14 +144,14 @@ def keep_top_p(logits: jax.Array, p: float) -> jax.Array:
     >>> keep_top_p(jnp.array([1.0, 2.0, 1.0]), 0.5).tolist()
     [-inf, 2.0, -inf]
     """
-    # The processor takes numbers below the least normal one as 0, which no token at all has too.
-    p = jnp.maximum(p, jnp.finfo(logits.dtype).tiny)
+    # A subnormal p would count as 0, which no tokens at all reach too.
+    least_p = jnp.maximum(p, jnp.finfo(logits.dtype).tiny)
     if jax.default_backend() == "cpu":
-        return _nucleus_by_bits(logits, p)
+        return _nucleus_by_bits(logits, least_p)
     ordered = jnp.sort(logits, axis=-1, descending=True)
     probabilities = jax.nn.softmax(ordered, axis=-1)
     before = jnp.cumsum(probabilities, axis=-1) - probabilities
-    least = jnp.min(jnp.where(before < p, ordered, jnp.inf), axis=-1, keepdims=True)
+    least = jnp.min(jnp.where(before < least_p, ordered, jnp.inf), axis=-1, keepdims=True)
     return jnp.where(logits < least, -jnp.inf, logits)
 
 

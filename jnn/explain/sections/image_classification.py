@@ -1,6 +1,7 @@
 """The report of a classifier of images."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,16 +70,16 @@ def inside(
     ]
 
 
-def _once(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+def _once(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without those that equal the one before, as that of a chain does."""
-    kept: dict[str, jax.Array] = {}
+    kept: dict[str, Any] = {}
     for path, value in values.items():
         if not kept or not np.array_equal(value, list(kept.values())[-1]):
             kept[path] = value
     return kept
 
 
-def _outermost(values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+def _outermost(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of all parts, or, where these are many, of the outer ones."""
     layers = dict(values)
     for depth in sorted({path.count("/") for path in values}, reverse=True):
