@@ -5,7 +5,7 @@ from jnn._lazy import lazy
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "cli.load": ["load"],
+        "loaded": ["load"],
         "compose": ["chain", "parallel", "repeat", "residual"],
         "errors": ["JnnError"],
         "explain.inside.summary": ["summary"],

@@ -1,9 +1,10 @@
 """How metrics, settings, numbers and durations are written for people."""
 
+import difflib
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from jnn.errors import mistake
@@ -244,3 +245,24 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A question with the choices nearest to ``word``; "" where none is near.
+
+    Those with its letters as initials are nearest, as ``--learning-rate`` is to ``--lr``. Hyphens
+    in front make no two options alike, nor do capitals two words different.
+
+    >>> did_you_mean("rum", ["run", "list"])
+    'Did you mean run?'
+    >>> did_you_mean("--lr", ["--help", "--learning-rate", "--name"])
+    'Did you mean --learning-rate?'
+    >>> did_you_mean("--augment", ["--name", "--quiet"])
+    ''
+    """
+    bare = lambda option: option.lstrip("-").casefold()
+    by_name = {bare(choice): choice for choice in choices}
+    initials = lambda name: "".join(part[:1] for part in re.split("[-_]+", name))
+    near = [name for name in by_name if initials(name) == bare(word)]
+    near = near or difflib.get_close_matches(bare(word), by_name, n=3)
+    return f"Did you mean {' or '.join(map(by_name.__getitem__, near))}?" if near else ""

@@ -4,7 +4,7 @@ three.
 
 import multiprocessing
 
-from jnn.cli.experiments import listings
+from jnn.runs.experiments import listings
 
 forks = multiprocessing.get_context("forkserver")
 forks.set_forkserver_preload(

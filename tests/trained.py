@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 import jnn
-from jnn.cli.load import Loaded
 from jnn.data.scaling import Scaling
 from jnn.data.tokenizers import word_tokenizer
+from jnn.loaded import Loaded
 from jnn.train import Preparation
 
 FLOAT = np.float32

@@ -141,7 +141,7 @@ def _dispatch(argv: list[str]) -> int:
             print("jnn, run from its source folder")
         return 0
     if verb not in VERBS:
-        from jnn.cli.arguments import did_you_mean
+        from jnn.wording import did_you_mean
 
         suggestion = did_you_mean(verb, VERBS) or f"The verbs are {', '.join(VERBS)}."
         raise JnnError(f"Unknown verb {verb!r}. {suggestion}")

@@ -16,11 +16,11 @@ from typing import Any
 
 import jax
 
-from jnn.cli.experiments import Listing
 from jnn.cli.result_table import result_lines
 from jnn.errors import Interrupted, JnnError, mistake
 from jnn.processes import here
 from jnn.processes.lookout import Lookout
+from jnn.runs.experiments import Listing
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 from jnn.train.task import Task

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from jnn.cli.arguments import taken_out
-from jnn.cli.experiments import Listing
 from jnn.cli.machine import several_cpus
 from jnn.errors import Interrupted, Lost, mistake
+from jnn.runs.experiments import Listing
 from jnn.train.signals import handled
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any, TextIO
 import jax
 import numpy as np
 
-from jnn.cli.load import Loaded, answering, batch_first
 from jnn.cli.prediction_inputs import Prepared, read_inputs
 from jnn.cli.prediction_output import Answer, answers
 from jnn.data.sequences import Padded, pad
+from jnn.loaded import Loaded, answering, batch_first
 from jnn.train.compilation import compiler_options
 from jnn.train.preparation import Preparation
 

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TextIO
 import jax
 import numpy as np
 
-from jnn.cli.load import Loaded
 from jnn.data.array_files import read_arrays, read_columns
 from jnn.data.grades import numbered
 from jnn.data.image_folder import MODES, SUFFIXES, read_image
 from jnn.data.text_files import existing_file, read_text, text_of
 from jnn.errors import JnnError, mistake
+from jnn.loaded import Loaded
 from jnn.train.preparation import Preparation
 
 ARRAYS = (".npy", ".npz")

@@ -4,39 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from jnn.cli.load import Loaded
-
-
-def is_pretrained(name: str) -> bool:
-    """Whether ``name`` is a folder with a model of `jnn.interop.load`, and no run."""
-    folder = Path(name)
-    if not folder.is_dir() or (folder / "status.json").exists() or (folder / "env.json").exists():
-        return False
-    return (folder / "config.json").exists() or any(folder.glob("*.safetensors*"))
-
-
-def classifier(folder: Path) -> Loaded:
-    """The classifier of texts or images in the folder, as `jnn.load` has that of a run.
-
-    Raises `JnnError` for models of another kind.
-    """
-    from jnn.cli.load import Loaded
-    from jnn.interop import pretrained_classifier
-    from jnn.train.preparation import Preparation
-
-    pretrained, example, classes = pretrained_classifier(folder)
-    tokenizer = pretrained.tokenizer
-    longest = example.shape[0] if tokenizer else None
-    preparation = Preparation(
-        example, pixels=not tokenizer, tokenizer=tokenizer, longest=longest, classes=classes
-    )
-    params, state = pretrained.read()
-    settings = pretrained.settings
-    return Loaded(pretrained.model, params, state, settings, example, preparation)
+from typing import Any
 
 
 def description(name: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from jnn.cli.recorded import recorded
 from jnn.errors import mistake
+from jnn.runs.recorded import recorded
 from jnn.train.additions import with_additions
 from jnn.train.task import Task
 from jnn.train.transfer import COPY, transferred

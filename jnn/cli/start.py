@@ -9,9 +9,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jnn.cli.arguments import taken_out
-from jnn.cli.pretrained import is_pretrained
 from jnn.errors import mistake
-from jnn.runs.folders import PRETRAINED, is_run, read_record
+from jnn.runs.folders import PRETRAINED, is_pretrained, is_run, read_record
 
 if TYPE_CHECKING:
     from jnn.train.task import Task

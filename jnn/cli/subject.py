@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jnn.cli.load import experiment_of, load
 from jnn.data.tokenizers import read_tokenizer
 from jnn.errors import JnnError, MissingDataError
 from jnn.explain.lab.inputs import columns_in, columns_of, find_examples
 from jnn.explain.lab.page import lab_page
 from jnn.explain.lab.subject import Subject
 from jnn.files import write_text
+from jnn.loaded import experiment_of, load
 from jnn.runs import About, records
 from jnn.runs.loading import logged
 from jnn.runs.run import Run

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 
-from jnn.cli.load import Loaded
 from jnn.data.fingerprint import file_sha256
 from jnn.errors import mistake
 from jnn.export.checks import check_same, run_script
@@ -24,6 +23,7 @@ from jnn.export.uses import PREDICT, readme
 from jnn.export.web import write_web
 from jnn.files import TEMPORARY, plain, writable, write_json, write_text
 from jnn.interop.tensor_files import write_tensors
+from jnn.loaded import Loaded
 from jnn.train.preparation import Preparation
 
 TRIED = 3

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.cli.load import Loaded, batch_first
 from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.scaling import Scaling
 from jnn.errors import mistake
+from jnn.loaded import Loaded, batch_first
 from jnn.paths import path_name
 from jnn.train.preparation import Preparation
 

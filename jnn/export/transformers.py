@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.cli.pretrained import classifier
 from jnn.export.checks import check_same
 from jnn.interop import load, of_trained, save
+from jnn.loaded import classifier
 
 if TYPE_CHECKING:
-    from jnn.cli.load import Loaded
+    from jnn.loaded import Loaded
 
 FOLDER = "transformers"
 

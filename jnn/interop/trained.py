@@ -17,7 +17,7 @@ from jnn.interop.pretrained import encodes, sees, text_classifier_settings
 from jnn.transform import merge_lora
 
 if TYPE_CHECKING:
-    from jnn.cli.load import Loaded as Trained
+    from jnn.loaded import Loaded as Trained
 
 _LABELS = ("id2label", "label2id", "num_labels", "problem_type")
 

@@ -222,3 +222,11 @@ def point_latest(folder: Path) -> None:
         temporary.replace(link)
     except OSError:
         temporary.unlink(missing_ok=True)
+
+
+def is_pretrained(name: str) -> bool:
+    """Whether ``name`` is a folder with a model of `jnn.interop.load`, and no run."""
+    folder = Path(name)
+    if not folder.is_dir() or (folder / "status.json").exists() or (folder / "env.json").exists():
+        return False
+    return (folder / "config.json").exists() or any(folder.glob("*.safetensors*"))

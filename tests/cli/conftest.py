@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from jnn.cli import experiments
+from jnn.runs import experiments
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jnn.cli import main
-from jnn.cli.experiments import find, load
 from jnn.runs import RunOptions
+from jnn.runs.experiments import find, load
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 

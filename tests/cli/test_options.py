@@ -16,10 +16,11 @@ import pytest
 
 import jnn
 from jnn.cli import main, options
-from jnn.cli.experiments import listings, load
-from jnn.cli.options import RunArguments, check_recorded, config_from, parse
+from jnn.cli.options import RunArguments, parse
 from jnn.errors import JnnError
 from jnn.files import plain
+from jnn.runs.config_values import check_recorded, config_from
+from jnn.runs.experiments import listings, load
 from jnn.train import SUITED, TrainingConfig
 
 

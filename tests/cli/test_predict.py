@@ -186,7 +186,7 @@ def test_a_table_is_one_series_where_the_model_takes_them(tmp_path, table):
 
 def test_all_answers_go_into_one_file(monkeypatch, tmp_path, table, capsys):
     path, rows = table
-    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("rows"))
+    monkeypatch.setattr("jnn.loaded.load", lambda run: loaded("rows"))
     for name in ("out.csv", "out.json"):
         assert main(["predict", "run", str(path), "--out", str(tmp_path / name)]) == 0
         assert capsys.readouterr().out == f"{tmp_path / name}\n"
@@ -199,7 +199,7 @@ def test_all_answers_go_into_one_file(monkeypatch, tmp_path, table, capsys):
 
 
 def test_probabilities_of_classes_are_columns(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("texts"))
+    monkeypatch.setattr("jnn.loaded.load", lambda run: loaded("texts"))
     monkeypatch.setattr(sys, "stdin", io.StringIO("so good\n"))
     assert main(["predict", "run", "--out", str(tmp_path / "out.csv")]) == 0
     (record,) = csv.DictReader((tmp_path / "out.csv").open())
@@ -270,7 +270,7 @@ def test_a_bad_file_is_named_and_nothing_is_written(monkeypatch, tmp_path, capsy
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(JnnError, match=message):
         predicted(run, path)
-    monkeypatch.setattr("jnn.cli.load.load", lambda folder: run)
+    monkeypatch.setattr("jnn.loaded.load", lambda folder: run)
     good = [str(table[0])] if kind == "rows" else []
     assert main(["predict", "run", *good, str(path), "--out", str(tmp_path / "out.csv")]) == 2
     out, err = capsys.readouterr()
@@ -291,14 +291,14 @@ def test_a_bad_file_is_named_and_nothing_is_written(monkeypatch, tmp_path, capsy
     ],
 )
 def test_what_cannot_be_asked_for_is_said(monkeypatch, capsys, words, message):
-    monkeypatch.setattr("jnn.cli.load.load", lambda run: loaded("rows"))
+    monkeypatch.setattr("jnn.loaded.load", lambda run: loaded("rows"))
     assert main(["predict", "run", *words]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_of_a_run_without_a_preparation_inputs_are_prepared_arrays(monkeypatch, tmp_path, capsys):
     run = loaded("committee")._replace(preparation=None)
-    monkeypatch.setattr("jnn.cli.load.load", lambda folder: run)
+    monkeypatch.setattr("jnn.loaded.load", lambda folder: run)
     np.save(tmp_path / "x.npy", np.ones(2, np.float32))
     assert main(["predict", "run", str(tmp_path / "x.npy")]) == 0
     out, err = capsys.readouterr()

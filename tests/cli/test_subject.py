@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jnn.cli.experiments import find, load
 from jnn.cli.subject import subject_of
 from jnn.runs import RunOptions
+from jnn.runs.experiments import find, load
 from jnn.runs.run import Run
 from jnn.train.experiment import main_of
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from experiments import anomaly_detection as experiment
-from jnn.cli.load import Loaded
 from jnn.data.scaling import Scaling
 from jnn.errors import JnnError
+from jnn.loaded import Loaded
 from jnn.scores.anomaly import step_means
 from jnn.train import Preparation
 

@@ -14,8 +14,8 @@ import pytest
 
 import jnn
 from jnn.cli import main
-from jnn.cli.experiments import find, listings, load
 from jnn.cli.verbs.new import TEMPLATES
+from jnn.runs.experiments import find, listings, load
 from jnn.train import Classified
 
 KEYS = {

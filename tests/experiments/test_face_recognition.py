@@ -9,8 +9,8 @@ import sklearn.metrics
 from scipy.spatial.distance import pdist
 
 from experiments import face_recognition as experiment
-from jnn.cli.load import Loaded
 from jnn.errors import JnnError
+from jnn.loaded import Loaded
 from jnn.train import seed_key, start
 
 SINGLE = 1e-5  # float32: a cosine of a few dozen numbers

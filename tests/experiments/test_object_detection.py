@@ -7,10 +7,10 @@ import pytest
 
 from experiments import object_detection
 from experiments.object_detection import Config
-from jnn.cli.load import Loaded
 from jnn.data.sets import images
 from jnn.detection.objective import image_losses
 from jnn.errors import JnnError
+from jnn.loaded import Loaded
 from jnn.train import Preparation
 from tests.compiled import init
 

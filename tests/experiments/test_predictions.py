@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from jnn.cli.load import Loaded
+from jnn.loaded import Loaded
 from jnn.train import read_preparation, seed_key, start
 from jnn.train.preparation import keep_preparation
 

@@ -9,10 +9,10 @@ import pytest
 import jnn
 from jnn.checkpoints import Checkpoints
 from jnn.cli import main
-from jnn.cli.experiments import find, load
 from jnn.interop import of_trained
 from jnn.interop.tensor_files import write_tensors
 from jnn.runs import Run, RunOptions
+from jnn.runs.experiments import find, load
 from tests.interop import tiny
 
 

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from jnn.cli.experiments import listings
+from jnn.runs.experiments import listings
 from tests.experiments import killed
 from tests.experiments.test_contract import OTHERS
 from tests.forks import forks

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import jnn.train.task as tasks
-from jnn.cli.experiments import find, listings, load
 from jnn.cli.verbs.new import TEMPLATES, write
 from jnn.errors import JnnError
+from jnn.runs.experiments import find, listings, load
 from jnn.train import Fitted, TrainingConfig, seed_key
 
 NAMES = [listing.name for listing in listings()]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from experiments import stock_prediction as experiment
-from jnn.cli.load import Loaded
 from jnn.data.series_splits import walk_forward
 from jnn.errors import JnnError
+from jnn.loaded import Loaded
 from jnn.tasks.return_windows import market_preparation, observed_days, return_windows
 from tests.compiled import init
 

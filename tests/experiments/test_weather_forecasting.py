@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from experiments import weather_forecasting as experiment
-from jnn.cli.load import Loaded
 from jnn.errors import JnnError
+from jnn.loaded import Loaded
 
 CONFIG = experiment.Config(smoke=True)
 WEATHER = experiment.load_data(CONFIG)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import jnn
-from jnn.cli.load import Loaded
 from jnn.errors import JnnError
 from jnn.export.transformers import write_transformers
 from jnn.interop import (
@@ -20,6 +19,7 @@ from jnn.interop import (
     pretrained_text_classifier,
     save,
 )
+from jnn.loaded import Loaded
 from jnn.tasks.pretrained_texts import log_probabilities
 from jnn.train.preparation import Preparation
 from tests.interop import tiny

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from jnn.cli.arguments import Parser, did_you_mean
+from jnn.cli.arguments import Parser
 from jnn.errors import mistake
+from jnn.wording import did_you_mean
 
 EXAMPLES = (
     "jnn compare runs/image_classification",

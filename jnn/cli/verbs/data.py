@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
-from jnn.cli.arguments import Parser, did_you_mean
+from jnn.cli.arguments import Parser
 from jnn.cli.terminal import dim
 from jnn.data.fetch.sources import SOURCES, Source, data_folder, fetch, find, source_named
 from jnn.errors import JnnError
 from jnn.tables import table
+from jnn.wording import did_you_mean
 
 EXAMPLES = ("jnn data list", "jnn data get mnist5k", "jnn data path mnist5k")
 

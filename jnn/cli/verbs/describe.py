@@ -9,10 +9,11 @@ from types import ModuleType
 from typing import Any
 
 from jnn.cli.arguments import examples_text, name_first
-from jnn.cli.experiments import find, load
-from jnn.cli.pretrained import description, description_lines, is_pretrained
+from jnn.cli.pretrained import description, description_lines
 from jnn.cli.terminal import bold, dim
 from jnn.errors import mistake
+from jnn.runs.experiments import find, load
+from jnn.runs.folders import is_pretrained
 from jnn.tables import table
 
 HELP = """\

@@ -20,10 +20,9 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     use_device("cpu")  # what is written is for all devices, and tried on this one
 
-    from jnn.cli.load import load
-    from jnn.cli.pretrained import is_pretrained
     from jnn.export import export
-    from jnn.runs.folders import read_record
+    from jnn.loaded import load
+    from jnn.runs.folders import is_pretrained, read_record
 
     run = Path(arguments.run)
     loaded = load(run)

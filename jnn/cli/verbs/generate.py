@@ -28,10 +28,10 @@ def main(argv: list[str]) -> int:
     use_device(arguments.device)
     keep_programs()
 
-    from jnn.cli.load import experiment_of
-    from jnn.cli.pretrained import is_pretrained
     from jnn.decoding.generate import Request
     from jnn.decoding.sampling import Sampling
+    from jnn.loaded import experiment_of
+    from jnn.runs.folders import is_pretrained
 
     folder = Path(arguments.run).resolve()
     module, config = (None, None) if is_pretrained(arguments.run) else experiment_of(folder)

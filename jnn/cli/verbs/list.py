@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from jnn.cli.arguments import Parser
-from jnn.cli.experiments import experiments_folder, find, listings
 from jnn.cli.terminal import bold, dim
+from jnn.runs.experiments import experiments_folder, find, listings
 
 EXAMPLES = ("jnn list", "jnn list my_experiment.py", "jnn list --json")
 

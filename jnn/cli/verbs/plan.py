@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jnn.cli.arguments import examples_text, name_first, taken_out
-from jnn.cli.experiments import find, load
 from jnn.cli.machine import several_cpus, use_device
 from jnn.errors import JnnError, mistake
+from jnn.runs.experiments import find, load
 from jnn.sharding import batch_parts, mesh_sizes
 
 if TYPE_CHECKING:

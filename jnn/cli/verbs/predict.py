@@ -28,9 +28,9 @@ def main(argv: list[str]) -> int:
     use_device(arguments.device)
     keep_programs()
 
-    from jnn.cli.load import load
     from jnn.cli.prediction import predict_files
     from jnn.integers import check_integer
+    from jnn.loaded import load
 
     size = check_integer("jnn predict", "--batch-size", arguments.batch_size)
     loaded = load(arguments.run)

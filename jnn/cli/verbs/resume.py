@@ -58,9 +58,9 @@ def _resume(
 ) -> int:
     """Continue the run in this process, or in its part of several."""
     from jnn.cli.execution import execute
-    from jnn.cli.recorded import recorded
     from jnn.files import plain
     from jnn.runs.folders import read_status
+    from jnn.runs.recorded import recorded
     from jnn.runs.run import Run, RunOptions
     from jnn.runs.settings import changes
     from jnn.train.devices import check_devices

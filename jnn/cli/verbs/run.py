@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import examples_text, name_first, taken_out
-from jnn.cli.experiments import Listing, find, listings, load
 from jnn.cli.launch import division, joined, launch, shared
 from jnn.cli.machine import GPU_HINT, gpu_unused, use_device
 from jnn.cli.programs import keep_programs
 from jnn.cli.start import check_start, fitting_task, started
 from jnn.errors import mistake
+from jnn.runs.experiments import Listing, find, listings, load
 from jnn.train.memory import keep_memory
 
 HELP = """\
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
     if "--keep-memory" in rest:
         keep_memory()
 
-    from jnn.cli.options import config_file
+    from jnn.runs.config_values import config_file
 
     replayed = taken_out(rest, "--config")[0]
     record = config_file(Path(replayed), listing.name) if replayed else {"config": {}}
@@ -81,8 +81,9 @@ def _run(
 
     from jnn.cli.execution import execute
     from jnn.cli.layers import model_lines
-    from jnn.cli.options import RunArguments, check_recorded, config_from, parse
+    from jnn.cli.options import RunArguments, parse
     from jnn.files import plain
+    from jnn.runs.config_values import check_recorded, config_from
     from jnn.runs.run import Run
     from jnn.runs.settings import asked_of
     from jnn.train.devices import check_devices

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from jnn.cli.arguments import examples_text, name_first, taken_out
-from jnn.cli.experiments import Listing, find, load
 from jnn.cli.machine import use_device
 from jnn.cli.programs import keep_programs
 from jnn.errors import Diverged, Interrupted, mistake
+from jnn.runs.experiments import Listing, find, load
 
 HELP = """\
 usage: jnn sweep NAME --SETTING VALUES [--SETTING VALUES ...] [options]
@@ -97,7 +97,8 @@ def main(argv: list[str]) -> int:
             remedy="See `jnn run --help`.",
         )
 
-    from jnn.cli.options import check_recorded, parse
+    from jnn.cli.options import parse
+    from jnn.runs.config_values import check_recorded
 
     configs = []
     for values in itertools.product(*choices.values()):

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from jnn.cli.experiments import Listing, find, load
-from jnn.cli.options import config_from
+from jnn.runs.config_values import config_from
+from jnn.runs.experiments import Listing, find, load
 from jnn.runs.folders import settings_at_hand
 
 

@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import jax
 from jax.core import Tracer
 
-from jnn.cli.pretrained import classifier, is_pretrained
-from jnn.cli.recorded import recorded
 from jnn.errors import JnnError, mistake
 from jnn.model import Model, Params, State
-from jnn.runs.folders import read_record
+from jnn.runs.folders import is_pretrained, read_record
 from jnn.runs.loading import check_trained, trained
+from jnn.runs.recorded import recorded
 from jnn.tasks.next_token import likelihood
 from jnn.train.compilation import compiler_options
 from jnn.train.preparation import Preparation, read_preparation
@@ -142,6 +141,24 @@ def experiment_of(folder: Path) -> tuple[ModuleType, Any]:
     """The experiment of the run in a folder, and the settings of the run as its ``Config``."""
     run = recorded(folder, read_record(folder))
     return run.module, run.config
+
+
+def classifier(folder: Path) -> Loaded:
+    """The classifier of texts or images in the folder, as `jnn.load` has that of a run.
+
+    Raises `JnnError` for models of another kind.
+    """
+    from jnn.interop import pretrained_classifier
+
+    pretrained, example, classes = pretrained_classifier(folder)
+    tokenizer = pretrained.tokenizer
+    longest = example.shape[0] if tokenizer else None
+    preparation = Preparation(
+        example, pixels=not tokenizer, tokenizer=tokenizer, longest=longest, classes=classes
+    )
+    params, state = pretrained.read()
+    settings = pretrained.settings
+    return Loaded(pretrained.model, params, state, settings, example, preparation)
 
 
 def _loaded(

@@ -10,10 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from jnn.cli.arguments import did_you_mean
 from jnn.errors import JnnError, mistake
 from jnn.files import check_text
-from jnn.wording import DIRECTIONS
+from jnn.wording import DIRECTIONS, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
