@@ -173,10 +173,10 @@ def state_like(model: Model, params: Params, x_t: Any) -> State:
 
     for features in range(1, max(rank, 1) + 1):
         try:
-            made, state = init(features)
+            initial, state = init(features)
         except (JnnError, TypeError, ValueError):
             continue
-        if shapes(made) == shapes(params):
+        if shapes(initial) == shapes(params):
             return state
     return init(1)[1]
 
@@ -272,9 +272,9 @@ def _check_combination(combine: Callable, x: Any, outputs: tuple, mask: jax.Arra
     pairs = is_of_pairs(mask, x)
     n = mask.ndim - pairs
     sequences = [leaf for leaf in jax.tree.leaves(outputs) if axes_of_elements(leaf) >= n]
-    found = [leaf.shape[:n] for leaf in sequences]
-    if found:
-        leading = mask.shape[:n] if mask.shape[:n] in found else found[0]
+    shapes = [leaf.shape[:n] for leaf in sequences]
+    if shapes:
+        leading = mask.shape[:n] if mask.shape[:n] in shapes else shapes[0]
         of_all = functools.wraps(combine)(lambda outputs: combine(*outputs))
         check_keeps_apart("parallel", of_all, outputs, leading)
 

@@ -154,14 +154,14 @@ def treats_alone(f: Callable[[Any], Any], element: Any) -> bool | None:
     if not verdict:
         return verdict
     batch = _batch(element)
-    each = jax.vmap(jax.vmap(f))
-    if str(jax.make_jaxpr(f)(batch)) == str(jax.make_jaxpr(each)(batch)):
+    mapped = jax.vmap(jax.vmap(f))
+    if str(jax.make_jaxpr(f)(batch)) == str(jax.make_jaxpr(mapped)(batch)):
         return True
     rng = np.random.default_rng(0)
     draw = lambda leaf: jnp.asarray(4 * rng.random(leaf.shape), leaf.dtype)
     with jax.ensure_compile_time_eval():  # inside of jax.jit too
         values = jax.tree.map(draw, batch)
-        pairs = list(zip(*map(jax.tree.leaves, (f(values), each(values))), strict=True))
+        pairs = list(zip(*map(jax.tree.leaves, (f(values), mapped(values))), strict=True))
     if any(isinstance(leaf, Tracer) for pair in pairs for leaf in pair):
         return True  # f has traced values of its own: its shapes are all that is known
     return all(itertools.starmap(_alike, pairs))

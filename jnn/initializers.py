@@ -68,9 +68,13 @@ def _unrolled(init: Init) -> Init:
 
 def _unrolling(make: Callable[..., Init]) -> Callable[..., Init]:
     """What makes initializers as JAX's ``make`` does, of such keys."""
-    made = functools.wraps(make)(lambda *arguments, **named: _unrolled(make(*arguments, **named)))
-    made.__module__ = __name__
-    return made
+
+    @functools.wraps(make)
+    def wrapper(*arguments, **named):
+        return _unrolled(make(*arguments, **named))
+
+    wrapper.__module__ = __name__
+    return wrapper
 
 
 normal = _unrolling(jax.nn.initializers.normal)

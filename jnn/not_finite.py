@@ -72,8 +72,8 @@ def origin(f: Callable, *args: Any) -> Origin | None:
     >>> def f(x):
     ...     with jax.named_scope("head"):
     ...         return jnp.where(x > 0, jnp.log(x - x), 0.0) * 0
-    >>> found = origin(f, jnp.ones(2))
-    >>> found.kind, found.operation, found.path  # infinity times zero is NaN; its cause is log 0
+    >>> first = origin(f, jnp.ones(2))
+    >>> first.kind, first.operation, first.path  # infinity times zero is NaN; its cause is log 0
     ('infinity', 'log', 'head')
     >>> origin(jnp.exp, jnp.ones(2)) is None
     True
@@ -95,9 +95,9 @@ def _back(value: _Value, kind: str, bad: Any) -> Origin:
     while owed := _owed(value, kind, bad, kind):
         value, bad = owed
     if kind == _NAN and (owed := _owed(value, kind, bad, _INFINITY)):
-        found = _back(owed[0], _INFINITY, owed[1])
-        if found.operation != _CONSTANT:
-            return found
+        cause = _back(owed[0], _INFINITY, owed[1])
+        if cause.operation != _CONSTANT:
+            return cause
     if value.equation is None:
         return Origin(value.path, value.given, "", kind)
     inside_out = (value.equation, *reversed(value.calls))
@@ -112,18 +112,21 @@ def _owed(value: _Value, kind: str, bad: Any, cause: str) -> tuple[_Value, Any] 
     own undo that, and not a constant where there is another. Of its elements half is left, as
     long as they do.
     """
-    found = [(i, _bad(parent.array, cause)) for i, parent in enumerate(value.parents)]
-    found = [(i, elements) for i, elements in found if elements.any()]
-    found.sort(key=lambda pair: value.parents[pair[0]].given == _CONSTANT)
+    candidates = [(i, _bad(parent.array, cause)) for i, parent in enumerate(value.parents)]
+    candidates = [(i, elements) for i, elements in candidates if elements.any()]
+    candidates.sort(key=lambda pair: value.parents[pair[0]].given == _CONSTANT)
     if value.pull:
-        pulled = ((value.parents[i], elements & value.pull(bad, i)) for i, elements in found)
+        pulled = ((value.parents[i], elements & value.pull(bad, i)) for i, elements in candidates)
         return next((pair for pair in pulled if pair[1].any()), None)
+    if not candidates:
+        return None
     redo = value.redo
-    if not found or redo is None:
-        return (value.parents[found[0][0]], found[0][1]) if found and cause == kind else None
+    if redo is None:
+        i, elements = candidates[0]
+        return (value.parents[i], elements) if cause == kind else None
     arrays = [parent.array for parent in value.parents]
     mended = list(arrays)
-    for i, elements in found:
+    for i, elements in candidates:
         mended[i] = _mended(arrays[i], elements)
     count = lambda arrays: int((_bad(redo(arrays), kind) & bad).sum())
     fewest = count(mended)
@@ -134,8 +137,8 @@ def _owed(value: _Value, kind: str, bad: Any, cause: str) -> tuple[_Value, Any] 
         array = _mended(arrays[i], elements & ~left)
         return count([*mended[:i], array, *mended[i + 1 :]]) > fewest
 
-    alone = ((i, elements) for i, elements in found if makes_bad(i, elements, elements))
-    i, elements = next(alone, found[0])  # the first, where they are bad only together
+    alone = ((i, elements) for i, elements in candidates if makes_bad(i, elements, elements))
+    i, elements = next(alone, candidates[0])  # the first, where they are bad only together
     if elements.shape == bad.shape and makes_bad(i, elements, elements & bad):
         elements = elements & bad
     places = np.flatnonzero(elements)
@@ -154,9 +157,9 @@ def _mended(array: Any, elements: Any) -> Any:
 
 def _at(places: Any, shape: tuple[int, ...]) -> Any:
     """True at places of the flattened array."""
-    found = np.zeros(math.prod(shape), bool)
-    found[places] = True
-    return found.reshape(shape)
+    mask = np.zeros(math.prod(shape), bool)
+    mask[places] = True
+    return mask.reshape(shape)
 
 
 def _bad(array: Any, kind: str) -> Any:
@@ -168,10 +171,10 @@ def _bad(array: Any, kind: str) -> Any:
 
 def _source(equation: Any) -> str:
     """The innermost line outside of JAX's own files and of this one; empty where there is none."""
-    own = (str(Path(jax.__file__).parent), __file__, "<")
+    internal = (str(Path(jax.__file__).parent), __file__, "<")
     traceback = equation.source_info.traceback
     for frame in traceback.frames if traceback else ():
-        if not frame.file_name.startswith(own):
+        if not frame.file_name.startswith(internal):
             return f"{Path(frame.file_name).name}:{frame.line_num}"
     return ""
 
@@ -194,16 +197,16 @@ def _path(scope: str, equation: Any) -> str:
 def _evaluate(jaxpr, consts, inputs: Sequence[_Value], place: _Place) -> list[_Value]:
     """The outputs of a jaxpr."""
     constants = [_Value(const, None, place.scope, (), _CONSTANT) for const in consts]
-    known = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *inputs], strict=True))
+    environment = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *inputs], strict=True))
 
     def read(atom):
         if isinstance(atom, core.Literal):
             return _Value(jnp.asarray(atom.val), None, place.scope, (), _CONSTANT)
-        return known[atom]
+        return environment[atom]
 
     for equation in jaxpr.eqns:
         outputs = _evaluate_equation(equation, [read(atom) for atom in equation.invars], place)
-        known.update(zip(equation.outvars, outputs, strict=True))
+        environment.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 

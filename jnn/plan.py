@@ -160,7 +160,7 @@ class Plan(NamedTuple):
     def seconds(self, chip: Chip) -> dict[str, float]:
         """The least time of a step by operations, by memory and by links, each alone."""
         touched = self.params + self.optimizer_state  # read, and written
-        sent = sum(each.bytes for each in self.collectives.values())
+        sent = sum(total.bytes for total in self.collectives.values())
         return {
             "operations": self.operations / chip.peak,
             "memory": 2 * touched / chip.memory_rate,
@@ -193,17 +193,17 @@ def plan(
     ...     return jnp.mean(model.apply(params, state, x)[0] ** 2), (state, {})
     >>> x = jax.ShapeDtypeStruct((8, 3), jnp.float32)
     >>> start = jax.eval_shape(lambda: init_train_state(seed_key(0), model, optimizer, x))
-    >>> found = plan(make_step(objective, optimizer), start, x, make_mesh("data=1"))
-    >>> found.parameters, found.params
+    >>> estimate = plan(make_step(objective, optimizer), start, x, make_mesh("data=1"))
+    >>> estimate.parameters, estimate.params
     (16, 64)
-    >>> found.operations  # twice 2 · 8 · 3 · 4, and 2 · 16 for the norm of the gradient
+    >>> estimate.operations  # twice 2 · 8 · 3 · 4, and 2 · 16 for the norm of the gradient
     416
     """
     counted = operations(jax.make_jaxpr(step)(train_state, batch).jaxpr)
     lowered, start, data = _lowered(step, train_state, batch, mesh, rules)
     compiled, half = _compiled(lowered)
     rest = start._replace(params=(), optimizer_state=())
-    found = Plan(
+    estimate = Plan(
         devices=mesh.size,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(train_state.params)),
         params=_bytes(start.params),
@@ -215,9 +215,9 @@ def plan(
         collectives=collectives(compiled.as_text() or "", half),
     )
     if not tpu:
-        return found
+        return estimate
     on_tpu = make_mesh(dict(mesh.shape), tpu)
-    return _by_tpu(found, _lowered(step, train_state, batch, on_tpu, rules)[0])
+    return _by_tpu(estimate, _lowered(step, train_state, batch, on_tpu, rules)[0])
 
 
 def _lowered(
@@ -233,7 +233,7 @@ def _lowered(
     return placed_step.lower(start, data), start, data
 
 
-def _by_tpu(found: Plan, lowered: Any) -> Plan:
+def _by_tpu(estimate: Plan, lowered: Any) -> Plan:
     """A plan with the temporaries of the compiler of a TPU, or why it refuses the step."""
     name = f"libtpu {importlib.metadata.version('libtpu')}"
     try:
@@ -243,8 +243,8 @@ def _by_tpu(found: Plan, lowered: Any) -> Plan:
         reason = str(error).splitlines()[0]
         if not reason.startswith("RESOURCE_EXHAUSTED"):
             raise
-        return found._replace(refused=f"{name}: {reason.partition(': ')[2]}")
-    return found._replace(temporaries=_temporaries(compiled), compiler=name)
+        return estimate._replace(refused=f"{name}: {reason.partition(': ')[2]}")
+    return estimate._replace(temporaries=_temporaries(compiled), compiler=name)
 
 
 def _temporaries(compiled: Any) -> int:
@@ -282,8 +282,8 @@ def _compiled(lowered: Any) -> tuple[Any, frozenset[str]]:
             compiled = lowered.compile(compiler_options=dump)
         before = [path.read_text() for path in Path(folder).glob(f"*.before_{_WIDENING}.txt")]
     lines = (line for text in before for line in text.splitlines())
-    found = (_CHANNEL.search(line) for line in lines if _HALF.search(line))
-    return compiled, frozenset(channel[1] for channel in found if channel)
+    matches = (_CHANNEL.search(line) for line in lines if _HALF.search(line))
+    return compiled, frozenset(match[1] for match in matches if match)
 
 
 def _bytes(tree: Any) -> int:
@@ -322,25 +322,25 @@ def collectives(hlo: str, half: Collection[str] = ()) -> dict[str, Collectives]:
         is_half = _PROMOTED.search(line) or (channel and channel[1] in half)
         return _size(types) // (2 if is_half else 1)
 
-    own: dict[str, list[tuple[str, int]]] = {}
+    direct: dict[str, list[tuple[str, int]]] = {}
     inside: dict[str, list[tuple[str, int]]] = {}
     entry, name = "", ""
     for line in hlo.splitlines():
         if head := _COMPUTATION.match(line):
             name = head.group(2)
-            own[name], inside[name] = [], []
+            direct[name], inside[name] = [], []
             entry = name if head.group(1) else entry
         elif name:
-            if found := _COLLECTIVE.search(line):
-                own[name].append((found.group(2), size_of(line, found.group(1))))
+            if match := _COLLECTIVE.search(line):
+                direct[name].append((match.group(2), size_of(line, match.group(1))))
             trips = _TRIPS.search(line)
             for called in _CALL.findall(line):
                 times = int(trips.group(1)) if trips else 1
-                inside[name] += [(each.strip(" %"), times) for each in called.split(",")]
+                inside[name] += [(callee.strip(" %"), times) for callee in called.split(",")]
     counts, sizes = Counter(), Counter()
 
     def visit(name: str, times: int) -> None:
-        for kind, size in own.get(name, ()):
+        for kind, size in direct.get(name, ()):
             counts[kind] += times
             sizes[kind] += times * size
         for called, trips in inside.get(name, ()):
@@ -361,32 +361,32 @@ def _size(types: str) -> int:
     return sum(of_array(*array) for array in _ARRAY.findall(types))
 
 
-def lines(found: Plan, chip: str) -> list[str]:
+def lines(estimate: Plan, chip: str) -> list[str]:
     """A plan as text, with the verdict for a device of `CHIPS`."""
     if chip not in CHIPS:
         raise mistake("--chip", got=repr(chip), expected=f"one of {', '.join(CHIPS)}")
     device = CHIPS[chip]
     parts = {
-        "params": found.params,
-        "optimizer state": found.optimizer_state,
-        "state and counters": found.rest,
-        "batch": found.batch,
-        "temporaries": found.temporaries,
+        "params": estimate.params,
+        "optimizer state": estimate.optimizer_state,
+        "state and counters": estimate.rest,
+        "batch": estimate.batch,
+        "temporaries": estimate.temporaries,
     }
-    said = [f"{found.parameters:,} parameters on {found.devices:,} x {chip}, on each:"]
+    said = [f"{estimate.parameters:,} parameters on {estimate.devices:,} x {chip}, on each:"]
     said += [f"  {name:<20}{_bytes_in_words(n)}" for name, n in parts.items()]
     most = _bytes_in_words(device.memory).strip()
-    said.append(f"  {'at most':<20}{_bytes_in_words(found.peak)} of {most}")
-    said.append(f"  {'operations':<20}{found.operations / GIGA:10,.3f} billion")
+    said.append(f"  {'at most':<20}{_bytes_in_words(estimate.peak)} of {most}")
+    said.append(f"  {'operations':<20}{estimate.operations / GIGA:10,.3f} billion")
     said += [
-        f"  {kind:<20}{_bytes_in_words(each.bytes)} in {each.count:,}"
-        for kind, each in found.collectives.items()
+        f"  {kind:<20}{_bytes_in_words(total.bytes)} in {total.count:,}"
+        for kind, total in estimate.collectives.items()
     ]
-    said.append(f"Temporaries are those of {found.compiler}.")
-    times = found.seconds(device)
+    said.append(f"Temporaries are those of {estimate.compiler}.")
+    times = estimate.seconds(device)
     bound = max(times, key=lambda name: times[name])
     said.append(f"A step takes at least {1e3 * times[bound]:.3g} ms: its {bound}.")
-    return [*said, verdict(found, device)]
+    return [*said, verdict(estimate, device)]
 
 
 def _bytes_in_words(n: float) -> str:
@@ -395,13 +395,13 @@ def _bytes_in_words(n: float) -> str:
     return f"{number:>10} {unit}"
 
 
-def verdict(found: Plan, chip: Chip) -> str:
+def verdict(estimate: Plan, chip: Chip) -> str:
     """Whether it fits, and else what would help most."""
-    if found.refused:
-        return f"It does not fit: {found.refused}"
-    if found.fits(chip):
-        return f"It fits: {100 * found.peak / chip.memory:.0f} % of the memory."
-    kept = found.params + found.optimizer_state + found.rest
+    if estimate.refused:
+        return f"It does not fit: {estimate.refused}"
+    if estimate.fits(chip):
+        return f"It fits: {100 * estimate.peak / chip.memory:.0f} % of the memory."
+    kept = estimate.params + estimate.optimizer_state + estimate.rest
     if kept > chip.memory / 2:
         return "It does not fit: params and optimizer state need more devices in fsdp or tensor."
     return (
@@ -410,7 +410,7 @@ def verdict(found: Plan, chip: Chip) -> str:
     )
 
 
-def as_json(found: Plan) -> Mapping[str, Any]:
+def as_json(estimate: Plan) -> Mapping[str, Any]:
     """A plan as JSON values."""
-    named = {kind: each._asdict() for kind, each in found.collectives.items()}
-    return {**found._asdict(), "collectives": named, "peak": found.peak}
+    named = {kind: total._asdict() for kind, total in estimate.collectives.items()}
+    return {**estimate._asdict(), "collectives": named, "peak": estimate.peak}

@@ -215,11 +215,11 @@ def check_rules(tree: Any, rules: Iterable[Rule]) -> None:
     names = [path_name(path) for path, _ in jax.tree.leaves_with_path(tree)]
     for pattern, _ in rules:
         if not any(_matches(pattern, name) for name in names):
-            shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+            paths = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
             raise mistake(
                 "sharding",
                 got=f"a rule {pattern!r} that matches no array",
-                expected=f"the end of some path among {shown}",
+                expected=f"the end of some path among {paths}",
             )
 
 

@@ -132,7 +132,7 @@ def _by_path(changes: dict[str, Any], paths: list[str]) -> dict[str, Any]:
     >>> _by_path({"output": 1, "0/output": 2}, ["0/output", "blocks/0/output", "1/output"])
     {'0/output': 2, 'blocks/0/output': 1, '1/output': 1}
     """
-    found: dict[str, Any] = {}
+    by_path: dict[str, Any] = {}
     for name in sorted(changes, key=len):
         named = [name] if name in paths else [path for path in paths if path.endswith("/" + name)]
         if not named:
@@ -141,8 +141,8 @@ def _by_path(changes: dict[str, Any], paths: list[str]) -> dict[str, Any]:
                 got=f"a change of {name!r}",
                 expected=f"a tagged value: {', '.join(paths) or 'there is none'}",
             )
-        found |= dict.fromkeys(named, changes[name])
-    return {path: found[path] for path in paths if path in found}
+        by_path |= dict.fromkeys(named, changes[name])
+    return {path: by_path[path] for path in paths if path in by_path}
 
 
 def _check_callable(caller: str, f: Any) -> None:
@@ -320,14 +320,14 @@ def _run_cond(parameters, inputs, path, changes, seen):
     index, *operands = inputs
     branches, shapes = [], {}
     for closed in parameters["branches"]:
-        others, found = frozenset(), True
-        while found:  # values that differ in shape get paths of their own
+        others, clashes = frozenset(), True
+        while clashes:  # values that differ in shape get paths of their own
             run = _of_branch(closed, path, changes, seen | others)
-            own = jax.eval_shape(run, *operands)[1]
-            found = {name for name, shape in own.items() if shapes.get(name, shape) != shape}
-            others |= found
+            tagged = jax.eval_shape(run, *operands)[1]
+            clashes = {name for name, shape in tagged.items() if shapes.get(name, shape) != shape}
+            others |= clashes
         branches.append(run)
-        shapes |= own
+        shapes |= tagged
 
     def with_all(run):
         def branch(*operands):
@@ -364,22 +364,22 @@ def _run_while(parameters, inputs, path, changes, seen):
         return _run(condition.jaxpr, condition.consts, start, path, {}, frozenset())[0][0]
 
     def step(carry):
-        new, each = listed(*carry[0]), goes_on(carry)
-        return (
-            jax.tree.map(lambda new, old: _where(each, new, old), new, carry) if each.ndim else new
-        )
+        new, active = listed(*carry[0]), goes_on(carry)
+        if not active.ndim:
+            return new
+        return jax.tree.map(lambda new, old: _where(active, new, old), new, carry)
 
     # under `jax.vmap` each element has its condition: the loop ends with the last of them
     last, values = jax.lax.while_loop(lambda carry: goes_on(carry).any(), step, (start, absent))
     return list(last), dict(zip(paths, values, strict=True))
 
 
-def _where(each: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+def _where(active: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
     """The new value of the elements that go on, which are on the first axes; else the old one."""
-    if new.shape[: each.ndim] != each.shape:  # a value that is the same for all
+    if new.shape[: active.ndim] != active.shape:  # a value that is the same for all
         return new
-    each = jax.lax.expand_dims(each, range(each.ndim, new.ndim))
-    return jax.lax.select(jnp.broadcast_to(each, new.shape), new, old)
+    active = jax.lax.expand_dims(active, range(active.ndim, new.ndim))
+    return jax.lax.select(jnp.broadcast_to(active, new.shape), new, old)
 
 
 def _absent(shape: Any) -> jax.Array:

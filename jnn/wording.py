@@ -49,7 +49,7 @@ def printable(text: str) -> str:
     >>> printable("a red \\x1b[31mname") == r"a red \\x1b[31mname"
     True
     """
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _OBEYED.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def size_in_words(size: float, *, digits: int = 3) -> str:

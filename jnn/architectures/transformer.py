@@ -230,8 +230,8 @@ def features_and_read_out(config: TransformerConfig) -> tuple[Model, Model]:
     features = transformer(without)
 
     def apply(params, state, x, **options):
-        own = {name: part for name, part in params.items() if name not in parts}
-        return features.apply(own, state, x, **options)
+        feature_params = {name: part for name, part in params.items() if name not in parts}
+        return features.apply(feature_params, state, x, **options)
 
     def read_out(params, state, x, *, key=None, train=False, mask=None):
         run = lambda name, h: parts[name].apply(params[name], {}, h)[0]

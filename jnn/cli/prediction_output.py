@@ -44,8 +44,8 @@ def answers(inputs: Sequence[Prepared], predicted: Any) -> list[Answer]:
     an answer of its own.
 
     >>> x = np.zeros(2)
-    >>> found = answers([Prepared("a.csv", 1, x), Prepared("a.csv", 2, x)], np.array([3.0, 4.0]))
-    >>> [(answer.row, float(answer.values["prediction"])) for answer in found]
+    >>> inputs, predicted = [Prepared("a.csv", 1, x), Prepared("a.csv", 2, x)], np.array([3.0, 4.0])
+    >>> [(item.row, float(item.values["prediction"])) for item in answers(inputs, predicted)]
     [(1, 3.0), (2, 4.0)]
     """
     if isinstance(predicted, Classified):

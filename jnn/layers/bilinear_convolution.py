@@ -71,12 +71,12 @@ def _by_examples(x, kernel, geometry):
     axes = tuple(axis for axis in BATCH if axis in mesh.shape)
     parts = math.prod(mesh.shape[axis] for axis in axes)
     examples = PartitionSpec(axes) if x.shape[0] % parts == 0 else PartitionSpec()
-    own = jax.shard_map(
+    convolve = jax.shard_map(
         functools.partial(convolution, geometry=geometry),
         in_specs=(examples, PartitionSpec()),
         out_specs=examples,
     )
-    return own(x, kernel)
+    return convolve(x, kernel)
 
 
 def _whole_in_space(x):

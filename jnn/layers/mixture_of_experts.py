@@ -110,10 +110,10 @@ def _largest(p: jax.Array, top: int) -> jax.Array:
     >>> _largest(jnp.array([0.3, 0.1, 0.3, 0.3]), 2).astype(int).tolist()
     [1, 0, 1, 0]
     """
-    other, own = p[..., None, :], p[..., :, None]
+    p_j, p_i = p[..., None, :], p[..., :, None]
     is_earlier = jnp.tril(jnp.ones(p.shape[-1:] * 2, bool), -1)
     is_earlier = jnp.broadcast_to(is_earlier, (*p.shape, p.shape[-1]))
-    is_before = (other > own) | ((other == own) & is_earlier)
+    is_before = (p_j > p_i) | ((p_j == p_i) & is_earlier)
     return jnp.sum(is_before, axis=-1, dtype=jnp.int32) < top
 
 

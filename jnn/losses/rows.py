@@ -36,8 +36,8 @@ def by_rows(
     >>> embedding, h = jnp.ones((50, 4)), jnp.ones((2, 3, 4))
     >>> labels = jnp.zeros((2, 3), jnp.int32)
     >>> of_rows = lambda h, labels: cross_entropy(h @ embedding.T, labels)
-    >>> found = by_rows(of_rows, h, labels, rows=4, axes=2)
-    >>> found.shape, bool(jnp.allclose(found, jnp.log(50)))
+    >>> losses = by_rows(of_rows, h, labels, rows=4, axes=2)
+    >>> losses.shape, bool(jnp.allclose(losses, jnp.log(50)))
     ((2, 3), True)
     """
     rows = check_integer("by_rows", "rows", rows) * devices_of_examples()

@@ -74,8 +74,8 @@ def likelihood(model: Model) -> Model:
     >>> import jnn
     >>> of_texts = likelihood(jnn.function(lambda x: jnp.zeros((*x.shape, 10))))
     >>> mask = jnp.array([True, True, True, False])
-    >>> found, _ = of_texts.apply({}, {}, jnp.array([1, 2, 3, 0]), mask=mask)
-    >>> {name: round(float(value), 3) for name, value in found.items()}  # as if of ten tokens
+    >>> scores, _ = of_texts.apply({}, {}, jnp.array([1, 2, 3, 0]), mask=mask)
+    >>> {name: round(float(value), 3) for name, value in scores.items()}  # as if of ten tokens
     {'nats_per_token': 2.303, 'perplexity': 10.0}
     """
 

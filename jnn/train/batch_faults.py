@@ -16,7 +16,7 @@ def rows_not_finite(batch: Any) -> str:
     >>> rows_not_finite({"x": np.array([[1.0], [np.nan], [np.inf]]), "label": np.array([0, 1, 2])})
     'x in rows 1, 2'
     """
-    found = []
+    faults = []
     for path, leaf in jax.tree.leaves_with_path(batch):
         values = np.asarray(leaf)
         if not np.issubdtype(values.dtype, np.floating) or not values.ndim:
@@ -24,9 +24,9 @@ def rows_not_finite(batch: Any) -> str:
         bad = ~np.isfinite(values.astype(np.float32)).reshape(len(values), -1).all(axis=1)
         if rows := np.flatnonzero(bad).tolist():
             more = f" and {len(rows) - MOST_ROWS} more" if len(rows) > MOST_ROWS else ""
-            shown = ", ".join(map(str, rows[:MOST_ROWS]))
-            found.append(f"{path_name(path) or 'the batch'} in rows {shown}{more}")
-    return "; ".join(found)
+            first = ", ".join(map(str, rows[:MOST_ROWS]))
+            faults.append(f"{path_name(path) or 'the batch'} in rows {first}{more}")
+    return "; ".join(faults)
 
 
 def ranges_of_integers(batch: Any) -> str:
@@ -37,7 +37,7 @@ def ranges_of_integers(batch: Any) -> str:
     >>> ranges_of_integers({"label": np.array([1, 0, -1])})
     'label has -1 to 1, the least in row 2'
     """
-    found = []
+    ranges = []
     for path, leaf in jax.tree.leaves_with_path(batch):
         values = np.asarray(leaf)
         if np.issubdtype(values.dtype, np.integer) and values.ndim and values.size:
@@ -45,5 +45,5 @@ def ranges_of_integers(batch: Any) -> str:
             odd, which = (np.argmin, "least") if least < 0 else (np.argmax, "largest")
             row = np.unravel_index(odd(values), values.shape)[0]
             name = path_name(path) or "the batch"
-            found.append(f"{name} has {least} to {largest}, the {which} in row {row}")
-    return "; ".join(found)
+            ranges.append(f"{name} has {least} to {largest}, the {which} in row {row}")
+    return "; ".join(ranges)

@@ -80,20 +80,20 @@ def beside(train_state: Any, feed: Feed) -> Feed:
     stream = feed.stream
     size = {leaf.shape[0] for leaf in jax.tree.leaves(feed.data)}
     split = _batch_sharding(home.mesh)
-    own = parts_of_process(split, size.pop()) if len(size) == 1 else None
-    place = split if own else home
+    local_parts = parts_of_process(split, size.pop()) if len(size) == 1 else None
+    place = split if local_parts else home
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), feed.data
     )
 
     def read(key: jax.Array, step: int, whole: tuple[int, int]) -> Iterator[Any]:
         key = on_one(key)  # other processes have copies too, which the host cannot read
-        if own is None:
+        if local_parts is None:
             return (placed(data, home) for data in stream(key, step, whole))
-        numbers, count = own
+        numbers, count = local_parts
         join = lambda shape, *parts: joined(dict(zip(numbers, parts, strict=True)), shape)
-        each = zip(*(stream(key, step, (number, count)) for number in numbers), strict=True)
-        return (jax.tree.map(join, shapes, *parts) for parts in each)
+        batches = zip(*(stream(key, step, (number, count)) for number in numbers), strict=True)
+        return (jax.tree.map(join, shapes, *parts) for parts in batches)
 
     return feed._replace(data=shapes, stream=read)
 

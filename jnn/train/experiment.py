@@ -51,10 +51,10 @@ def main_of(module: ModuleType, task: Task | None = None) -> Callable[[Any, Run]
     """
 
     def main(config: Any, run: Run) -> dict[str, Any]:
-        made = task
-        if made is None:
-            made = module.task(config, module.load_data(config, offline=run.options.offline))
-        return run_task(made, config, run)
+        if task is not None:
+            return run_task(task, config, run)
+        loaded_task = module.task(config, module.load_data(config, offline=run.options.offline))
+        return run_task(loaded_task, config, run)
 
     return getattr(module, "main", main)
 

@@ -256,10 +256,10 @@ def fit(
 
 def _few_steps(feed: Feed) -> str:
     """The warning of an epoch with few steps, and what to do."""
-    steps, known = feed.steps_per_epoch, feed.identity
+    steps, identity = feed.steps_per_epoch, feed.identity
     of = ""
-    if {"examples", "batch_size"} <= known.keys():
-        of = f" ({known['examples']:,} examples, batch_size {known['batch_size']:,})"
+    if {"examples", "batch_size"} <= identity.keys():
+        of = f" ({identity['examples']:,} examples, batch_size {identity['batch_size']:,})"
     return (
         f"An epoch has only {steps} step{'s' * (steps > 1)}{of}: choose a smaller batch_size, or "
         "more epochs."

@@ -94,7 +94,7 @@ def kept_moments(folder: Path, params: Any, state: Any) -> list[Moment]:
 
     Raises `JnnError` that names a damaged file.
     """
-    count, found = _numbers(params, state), []
+    count, moments = _numbers(params, state), []
     for path in sorted((folder / FOLDER).glob("*.npy")):
         if not path.stem.isdecimal():
             continue  # of another owner
@@ -105,8 +105,8 @@ def kept_moments(folder: Path, params: Any, state: Any) -> list[Moment]:
             got = "a damaged file"
             raise mistake(str(path), got=got, expected=expected, remedy=remedy) from None
         if values.shape == (count,) and values.dtype == np.float16:
-            found.append(Moment(int(path.stem), values))
-    return found
+            moments.append(Moment(int(path.stem), values))
+    return moments
 
 
 def _floats(params: Any, state: Any) -> list[Any]:

@@ -75,7 +75,8 @@ class Parting(NamedTuple):
     @property
     def first(self) -> tuple[str, Difference] | None:
         """The first part that differs, and in it the first array; None where all are equal."""
-        return next(((part, found[0]) for part, found in self.differences.items() if found), None)
+        firsts = ((part, arrays[0]) for part, arrays in self.differences.items() if arrays)
+        return next(firsts, None)
 
 
 def first_row(
@@ -130,8 +131,8 @@ def part(a: Side, b: Side, step: int) -> Parting | None:
         return of(left.before, right.before), of(left.after, right.after)
 
     first = first_step(differ, step)
-    found = compared(a, b, first, at(first))
-    return found if found.first else None
+    parting = compared(a, b, first, at(first))
+    return parting if parting.first else None
 
 
 def first_step(differ: Callable[[int], tuple[bool, bool]], step: int) -> int:
@@ -159,7 +160,7 @@ def first_step(differ: Callable[[int], tuple[bool, bool]], step: int) -> int:
 
 def compared(a: Side, b: Side, step: int, replayed: tuple[Replayed, Replayed]) -> Parting:
     """All that differs in one step of two runs."""
-    sides = [_parts_of(side, found) for side, found in zip((a, b), replayed, strict=True)]
+    sides = [_parts_of(*pair) for pair in zip((a, b), replayed, strict=True)]
     differences = {name: _differences(sides[0][name], sides[1][name]) for name in PARTS}
     return Parting(
         step,
@@ -199,15 +200,15 @@ def leaves_by_path(tree: Any, start: str = "") -> dict[str, Any]:
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
     """What differs between arrays by path, in their order; those that only b has come last."""
-    found = []
+    differences = []
     for path in dict.fromkeys([*a, *b]):
         if path not in a or path not in b:
             how = f"only in the {'first' if path in a else 'second'} run"
         else:
             how = _how(_array(a[path]), _array(b[path]))
         if how:
-            found.append(Difference(path, how))
-    return found
+            differences.append(Difference(path, how))
+    return differences
 
 
 def _array(leaf: Any) -> np.ndarray:
@@ -236,10 +237,10 @@ def _how(a: np.ndarray, b: np.ndarray) -> str:
 
 def _by_step(rows: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
     """All that was logged at each step."""
-    found: dict[int, dict[str, Any]] = {}
+    logged: dict[int, dict[str, Any]] = {}
     for row in rows:
-        found.setdefault(row["step"], {}).update(row)
-    return found
+        logged.setdefault(row["step"], {}).update(row)
+    return logged
 
 
 def _is_nan(value: Any) -> bool:

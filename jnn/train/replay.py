@@ -95,8 +95,8 @@ def restored(folder: Path, train_state: TrainState, *, before: int) -> tuple[int
         earlier = [at for at in checkpoints.steps() if at < before]
         if not earlier:
             return 0, train_state
-        found = checkpoints.restore((train_state, ()), step=max(earlier), partial=True)
-    return (0, train_state) if found is None else (found.step, found.tree[0])
+        checkpoint = checkpoints.restore((train_state, ()), step=max(earlier), partial=True)
+    return (0, train_state) if checkpoint is None else (checkpoint.step, checkpoint.tree[0])
 
 
 def not_as_logged(rows: Iterable[Mapping[str, Any]], replayed: Replayed) -> str:

@@ -76,12 +76,12 @@ def test_compare_writes_files_only_where_asked_to(runs, capsys):
     )
     assert (runs.parent / "a.md").read_text().startswith("| learning_rate | test/rmse | test/r2 |")
     assert imread(runs.parent / "a.png").std() > 0
-    found = json.loads(out)
-    assert found["rows"][0]["metrics"]["test/rmse"]["values"] == SCORES[0.01]
-    assert found["unfinished"] == [
+    report = json.loads(out)
+    assert report["rows"][0]["metrics"]["test/rmse"]["values"] == SCORES[0.01]
+    assert report["unfinished"] == [
         {"run": str(runs / "lost"), "state": "diverged: the loss is nan at step 8."}
     ]
-    assert found["baselines"] == {"mean": {"test/rmse": 1.0}}
+    assert report["baselines"] == {"mean": {"test/rmse": 1.0}}
 
 
 def test_another_metric_may_be_chosen(runs, capsys):

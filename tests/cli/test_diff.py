@@ -31,10 +31,10 @@ def test_the_logs_and_settings_of_two_runs(tmp_path, capsys):
     env["versions"]["jax"] = "0.9"
     write_json(tmp_path / "b/env.json", env)
     code, out = diff(capsys, a, b, "--logs", "--json")
-    found = json.loads(out)
-    assert (code, found["logs"]) == (1, {"step": 3, "metric": "train/loss", "values": [0.3, 0.2]})
-    assert found["settings"] == {"seed": [0, 3]}
-    assert found["environment"]["versions.jax"][1] == "0.9"
+    report = json.loads(out)
+    assert (code, report["logs"]) == (1, {"step": 3, "metric": "train/loss", "values": [0.3, 0.2]})
+    assert report["settings"] == {"seed": [0, 3]}
+    assert report["environment"]["versions.jax"][1] == "0.9"
     code, out = diff(capsys, a, b, "--logs")
     assert (code, out.splitlines()[0]) == (1, "The logs of the runs part at step 3")
     same = run_of(tmp_path / "same", [0.5, 0.4])
@@ -69,11 +69,11 @@ def test_two_runs_of_an_experiment(tmp_path, capsys):
     code, out = diff(capsys, folders["a"], folders["same"], "--offline")
     assert (code, "checkpoint of step" in out) == (0, True)
     code, out = diff(capsys, folders["a"], folders["rate"], "--offline", "--json")
-    found = json.loads(out)
-    parts = found["parting"]["parts"]
+    report = json.loads(out)
+    parts = report["parting"]["parts"]
     assert code == 1
-    assert found["settings"].keys() == {"weight_decay"}
+    assert report["settings"].keys() == {"weight_decay"}
     assert not parts["gradient"]["differ"]
     assert parts["update"]["differ"][0]["path"].startswith("params/")
-    assert found["not_as_logged"] == ["", ""]
-    assert found["parting"]["step"] <= found["logs"]["step"]
+    assert report["not_as_logged"] == ["", ""]
+    assert report["parting"]["step"] <= report["logs"]["step"]

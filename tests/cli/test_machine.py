@@ -16,8 +16,8 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"]
-    found = {finding["name"]: finding["text"] for finding in report["findings"]}
-    assert set(found) == {
+    texts = {finding["name"]: finding["text"] for finding in report["findings"]}
+    assert set(texts) == {
         "python",
         "versions",
         "device",
@@ -28,9 +28,9 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
         "programs",
         "output",
     }
-    assert sys.executable in found["python"]
-    assert "digits" in found["data"]
-    assert "compiled ones are re" in found["programs"]
+    assert sys.executable in texts["python"]
+    assert "digits" in texts["data"]
+    assert "compiled ones are re" in texts["programs"]
 
 
 def test_doctor_says_where_nothing_can_be_kept(folder, monkeypatch, capsys):

@@ -89,7 +89,7 @@ class Outer:
 
 
 def test_settings_of_every_kind_come_back_from_json():
-    made = Outer(
+    settings = Outer(
         inner=Inner(rate=2.0),
         pair=(3, "b"),
         path=Path("y"),
@@ -102,10 +102,10 @@ def test_settings_of_every_kind_come_back_from_json():
         layers=(Inner(rate=3), Inner()),
         either=Kind.FANCY,
     )
-    check_recorded(made, "test")
-    assert (plain(made)["digits"], plain(made)["words"]) == ([9, 10], ["a", "b"])
-    assert plain(config_from(Outer, plain(made), "test")) == plain(made)
-    assert config_from(Outer, json.loads(json.dumps(plain(made))), "test") == made
+    check_recorded(settings, "test")
+    assert (plain(settings)["digits"], plain(settings)["words"]) == ([9, 10], ["a", "b"])
+    assert plain(config_from(Outer, plain(settings), "test")) == plain(settings)
+    assert config_from(Outer, json.loads(json.dumps(plain(settings))), "test") == settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +138,9 @@ def test_settings_that_a_run_could_not_read_again_are_refused(kind, value):
 def test_numbers_of_numpy_and_computed_fields_may_be_settings():
     fields = [("x", float), ("y", int), ("z", int, field(init=False, default=3))]
     kind = dataclasses.make_dataclass("Config", fields, frozen=True)
-    made = kind(np.float32(0.1), np.int64(4))
-    check_recorded(made, "test")
-    assert config_from(kind, plain(made), "test") == made
+    config = kind(np.float32(0.1), np.int64(4))
+    check_recorded(config, "test")
+    assert config_from(kind, plain(config), "test") == config
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ def test_a_config_file_tells_what_was_asked_for_from_what_suited(follows, capsys
 
 def test_settings_alone_in_a_file_are_all_asked_for(follows, capsys):
     (follows / "mine.json").write_text('{"width": 64, "epochs": 50}')
-    found = json.loads(printed(capsys, "--config", "mine.json", "--smoke"))
-    assert (found["config"]["width"], found["config"]["epochs"]) == (64, 50)
+    record = json.loads(printed(capsys, "--config", "mine.json", "--smoke"))
+    assert (record["config"]["width"], record["config"]["epochs"]) == (64, 50)
 
 
 def test_a_setting_without_effect_that_is_asked_for_is_refused_where_it_equals_what_suits(

@@ -37,11 +37,13 @@ def table(tmp_path):
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_columns_are_found_by_name_and_answers_are_those_of_python(table, batch_size):
     path, rows = table
-    found = predicted(loaded("rows"), path, batch_size=batch_size)
-    assert [(answer.file, answer.row) for answer in found] == [(str(path), i) for i in range(1, 8)]
-    numbers = [answer.values["prediction"] for answer in found]
+    answers = predicted(loaded("rows"), path, batch_size=batch_size)
+    assert [(answer.file, answer.row) for answer in answers] == [
+        (str(path), i) for i in range(1, 8)
+    ]
+    numbers = [answer.values["prediction"] for answer in answers]
     np.testing.assert_allclose(numbers, loaded("rows").predict(rows), rtol=SAME)
-    assert lines(found, "kg")[0] == f"{path}:1\t{float(numbers[0]):.6g} kg"
+    assert lines(answers, "kg")[0] == f"{path}:1\t{float(numbers[0]):.6g} kg"
 
 
 def test_grades_in_a_table_are_words_or_numbers(tmp_path):
@@ -63,13 +65,13 @@ def test_a_picture_is_scaled_as_those_of_a_folder_are_and_that_is_said(tmp_path)
     np.save(tmp_path / "c.npy", np.stack([pixels, pixels[::-1]]))
     said = []
     names = [tmp_path / name for name in ("a.png", "b.png", "c.npy")]
-    found = predicted(loaded("pictures"), *names, say=said.append)
-    assert [(answer.row, answer.file) for answer in found] == [
+    answers = predicted(loaded("pictures"), *names, say=said.append)
+    assert [(answer.row, answer.file) for answer in answers] == [
         (row, str(name)) for row, name in zip([None, None, 1, 2], [*names, names[2]], strict=True)
     ]
     assert said == [f"cropped and scaled to 4 x 6 pixels: {names[1]}"]
     expected = loaded("pictures").predict(pixels)
-    for answer in (found[0], found[2]):
+    for answer in (answers[0], answers[2]):
         assert answer.values["label"] == expected.label
         by_class = list(answer.values["probabilities"].values())
         np.testing.assert_allclose(by_class, expected.probabilities, atol=SAME)
@@ -78,12 +80,12 @@ def test_a_picture_is_scaled_as_those_of_a_folder_are_and_that_is_said(tmp_path)
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_each_line_is_a_text_and_padding_changes_nothing(tmp_path, batch_size):
     (tmp_path / "a.txt").write_text("so good\n\nso bad a thing so bad a thing\n")
-    found = predicted(
+    answers = predicted(
         loaded("texts"), tmp_path / "a.txt", "-", stdin="good\n", batch_size=batch_size
     )
-    assert [answer.row for answer in found] == [1, 3, 1]
-    assert found[-1].file == "standard input"
-    for text, answer in zip(["so good", "so bad a thing so", "good"], found, strict=True):
+    assert [answer.row for answer in answers] == [1, 3, 1]
+    assert answers[-1].file == "standard input"
+    for text, answer in zip(["so good", "so bad a thing so", "good"], answers, strict=True):
         expected = loaded("texts").predict(text)
         assert answer.values["label"] == expected.label
         assert answer.values["probability"] == pytest.approx(expected.probabilities.max(), abs=SAME)
@@ -99,10 +101,10 @@ TYPED = {
 @pytest.mark.parametrize("name", TYPED)
 def test_standard_input_is_decoded_as_a_file_is(name):
     stdin = io.TextIOWrapper(io.BytesIO(TYPED[name]), encoding="latin-1")
-    (found,) = predict_files(loaded("texts"), [], stdin, lambda text: None)
-    assert found[1] == 1
+    (answer,) = predict_files(loaded("texts"), [], stdin, lambda text: None)
+    assert answer[1] == 1
     p = loaded("texts").predict("so good").probabilities
-    np.testing.assert_allclose(found.values["probability"], p.max(), atol=SAME)
+    np.testing.assert_allclose(answer.values["probability"], p.max(), atol=SAME)
 
 
 def test_what_is_no_text_on_standard_input_is_refused():
@@ -117,8 +119,8 @@ def test_inputs_of_two_shapes_are_filled_up_to_no_more_than_was_read(tmp_path, t
     path, _ = table
     (tmp_path / "short.csv").write_text("".join(path.read_text().splitlines(True)[:4]))
     for size in (10**9, 10**20):  # gigabytes, if a batch were filled up to its size
-        found = predicted(loaded("series"), path, tmp_path / "short.csv", batch_size=size)
-        assert [answer.file for answer in found] == [str(path), str(tmp_path / "short.csv")]
+        answers = predicted(loaded("series"), path, tmp_path / "short.csv", batch_size=size)
+        assert [answer.file for answer in answers] == [str(path), str(tmp_path / "short.csv")]
 
 
 @pytest.mark.slow
@@ -137,9 +139,9 @@ def test_of_a_language_model_the_answer_is_how_probable_each_text_is(tmp_path):
         logits = np.asarray(jax.jit(model.apply)(run.params, run.state, tokens)[0], np.float64)
         log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
         nats.append(-np.mean([log_p[t, tokens[t + 1]] for t in range(len(tokens) - 1)]))
-    found = predicted(run, stdin="\n".join(texts))
+    answers = predicted(run, stdin="\n".join(texts))
     for name, expected in {"nats_per_token": nats, "perplexity": np.exp(nats)}.items():
-        np.testing.assert_allclose([answer.values[name] for answer in found], expected, rtol=SAME)
+        np.testing.assert_allclose([answer.values[name] for answer in answers], expected, rtol=SAME)
         np.testing.assert_allclose(run.predict(texts)[name], expected, rtol=SAME)
     with pytest.raises(JnnError, match="line 2: got 'so', expected a text with two tokens or more"):
         predicted(run, stdin="so good\nso")
@@ -150,18 +152,18 @@ def test_of_a_language_model_the_answer_is_how_probable_each_text_is(tmp_path):
 def test_the_members_of_an_ensemble_are_not_taken_for_rows(tmp_path):
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     np.save(tmp_path / "x.npy", x)
-    found = predicted(loaded("committee")._replace(preparation=None), tmp_path / "x.npy")
-    y = np.stack([answer.values["prediction"] for answer in found])
+    answers = predicted(loaded("committee")._replace(preparation=None), tmp_path / "x.npy")
+    y = np.stack([answer.values["prediction"] for answer in answers])
     np.testing.assert_allclose(y, np.moveaxis(loaded("committee").predict(x), 0, 1), rtol=SAME)
 
 
 def test_each_detected_object_has_a_line(tmp_path):
-    found = {
+    objects = {
         "label": jnp.array([3, 1, 2]),
         "score": jnp.array([0.9, 0.5, 0.01]),
         "box": jnp.arange(12.0).reshape(3, 4),
     }
-    model = jnn.function(lambda x: jax.tree.map(lambda y: y + 0 * x.sum().astype(y.dtype), found))
+    model = jnn.function(lambda x: jax.tree.map(lambda y: y + 0 * x.sum().astype(y.dtype), objects))
     run = loaded("committee")._replace(model=model, params={}, preparation=None)
     np.save(tmp_path / "x.npy", np.zeros((2, 2), np.float32))
     answers = predicted(run, tmp_path / "x.npy")

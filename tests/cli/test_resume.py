@@ -25,20 +25,20 @@ def test_resume_trains_longer_only_when_told(folder, capsys):
 
 
 def test_a_refused_resume_leaves_a_run_done(folder, capsys):
-    own = (Path(__file__).parent / "own.py").read_text()
-    (folder / "own.py").write_text(own)
+    source = (Path(__file__).parent / "own.py").read_text()
+    (folder / "own.py").write_text(source)
     assert main(["run", "own.py", "--out", "here", "--quiet"]) == 0
     files = ("status.json", "config.json", "summary.json", "metrics.jsonl")
     before = {name: (folder / "here" / name).read_bytes() for name in files}
     assert main(["resume", "here", "--epochs", "1", "--quiet"]) == 2
     assert "expected at least the 18 already taken" in capsys.readouterr().err
     (folder / "own.py").write_text(
-        own.replace("jnn.dense(2)", "jnn.chain(jnn.dense(4), jnn.dense(2))")
+        source.replace("jnn.dense(2)", "jnn.chain(jnn.dense(4), jnn.dense(2))")
     )
     assert main(["resume", "here", "--epochs", "+1", "--quiet"]) == 2
     assert "not in the checkpoint" in capsys.readouterr().err
     assert {name: (folder / "here" / name).read_bytes() for name in files} == before
-    (folder / "own.py").write_text(own)
+    (folder / "own.py").write_text(source)
     assert main(["resume", "here", "--epochs", "+1", "--quiet"]) == 0
 
 

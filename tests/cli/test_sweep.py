@@ -34,13 +34,13 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
     assert "4 runs of 2 configs" in printed.out
     assert "program 1 of 1: 4 runs" in printed.err
     runs = json.loads((tmp_path / "sweep/sweep.json").read_text())["runs"]
-    assert [(each["config"]["seed"], each["config"]["learning_rate"]) for each in runs] == [
+    assert [(run["config"]["seed"], run["config"]["learning_rate"]) for run in runs] == [
         (0, 1e-2),
         (0, 1e-3),
         (1, 1e-2),
         (1, 1e-3),
     ]
-    assert all(0 <= each["metrics"]["test/accuracy"] <= 1 for each in runs)
+    assert all(0 <= run["metrics"]["test/accuracy"] <= 1 for run in runs)
     assert {path.name for path in (tmp_path / "sweep").glob("sweep.*")} == {
         "sweep.json",
         "sweep.csv",
@@ -48,7 +48,7 @@ def test_a_sweep_ends_with_a_table_and_files(tmp_path, capsys):
         "sweep.png",
     }
     best = json.loads((tmp_path / "sweep/best/summary.json").read_text())
-    chosen = min(runs, key=lambda each: each["kept"]["value"])  # on validation data
+    chosen = min(runs, key=lambda run: run["kept"]["value"])  # on validation data
     assert (best["kept"], best["config"]["seed"]) == (chosen["kept"], chosen["config"]["seed"])
     assert best["metrics"]["test/accuracy"] == chosen["metrics"]["test/accuracy"]
     assert main(["compare", str(tmp_path / "sweep"), str(tmp_path / "sweep/best")]) == 0
@@ -171,9 +171,9 @@ def sweep_command(words, folder):
 @pytest.mark.slow
 def test_a_killed_sweep_ends_with_the_same_bits(tmp_path):
     _, expected = sweep_in_a_process(tmp_path / "whole", None)
-    codes, found = sweep_in_a_process(tmp_path / "cut", random.Random(0))
+    codes, resumed = sweep_in_a_process(tmp_path / "cut", random.Random(0))
     assert -signal.SIGKILL in codes
-    assert found == expected
+    assert resumed == expected
 
 
 @pytest.mark.slow

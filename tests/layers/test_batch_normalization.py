@@ -126,8 +126,8 @@ def mapped_over_the_batch(model):
     """A user's own model, which maps another over its first axis."""
 
     def apply(params, state, x, *, key=None, train=False, mask=None):
-        each = lambda x: jnn.apply_child("inner", model, params, state, x, train=train)
-        return jax.vmap(each, axis_name="batch", out_axes=(0, None))(x)
+        inner = lambda x: jnn.apply_child("inner", model, params, state, x, train=train)
+        return jax.vmap(inner, axis_name="batch", out_axes=(0, None))(x)
 
     def init(key, x):
         params, state, _ = jnn.init_child("inner", model, key, x)

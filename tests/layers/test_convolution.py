@@ -71,10 +71,10 @@ def draw(shape, seed=0):
 def geometries(draw):
     """Convolutions of small sizes in one to three axes of space, with every setting."""
     rank, groups = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 4]))
-    each = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * rank))
-    padding = tuple(zip(each(-1, 2), each(-1, 3), strict=True))
-    geometry = Geometry(each(1, 3), padding, each(1, 2), each(1, 2), groups)
-    size, window = each(2, 6 if rank < 3 else 3), each(1, 3)
+    per_axis = lambda low, high: draw(st.tuples(*[st.integers(low, high)] * rank))
+    padding = tuple(zip(per_axis(-1, 2), per_axis(-1, 3), strict=True))
+    geometry = Geometry(per_axis(1, 3), padding, per_axis(1, 2), per_axis(1, 2), groups)
+    size, window = per_axis(2, 6 if rank < 3 else 3), per_axis(1, 3)
     padded = [
         (n - 1) * b + 1 + low + high
         for n, b, (low, high) in zip(size, geometry.input_dilation, padding, strict=True)
@@ -262,12 +262,12 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
     ],
 )
 def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
-    each = (1,) * (len(x) - 2)
-    geometry = Geometry(each, (padding,) * len(each), each, each, groups)
+    ones = (1,) * (len(x) - 2)
+    geometry = Geometry(ones, (padding,) * len(ones), ones, ones, groups)
     assert convolution_forms._form(x, kernel, geometry) is getattr(convolution_forms, expected)
     shapes = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, kernel)]
-    found = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
-    assert found.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
+    y = jax.eval_shape(functools.partial(convolution, geometry=geometry), *shapes)
+    assert y.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
 
 
 def test_a_convolution_into_patches_and_its_gradients_are_products():

@@ -46,11 +46,11 @@ def test_mlp_and_its_loss_equal_pytorch(float64, reference):
     )
     np.testing.assert_allclose(loss(params), case["loss"], atol=FORWARD)
     gradient = jax.grad(loss)(params)
-    for i, found in enumerate(
+    for i, layer in enumerate(
         [gradient["hidden0"]["dense"], gradient["hidden1"]["dense"], gradient["out"]]
     ):
-        np.testing.assert_allclose(found["kernel"], case[f"grad_kernel{i}"], atol=GRADIENT)
-        np.testing.assert_allclose(found["bias"], case[f"grad_bias{i}"], atol=GRADIENT)
+        np.testing.assert_allclose(layer["kernel"], case[f"grad_kernel{i}"], atol=GRADIENT)
+        np.testing.assert_allclose(layer["bias"], case[f"grad_bias{i}"], atol=GRADIENT)
 
 
 def test_params_are_drawn_as_declared():

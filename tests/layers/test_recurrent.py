@@ -40,10 +40,10 @@ LIKE_PYTORCH = {
 def below(case, group):
     """The nested dict of what stands under ``group/`` in a case."""
     prefix = group + "/"
-    found = {
+    leaves = {
         key.removeprefix(prefix): value for key, value in case.items() if key.startswith(prefix)
     }
-    return unflatten_dict(found, sep="/")
+    return unflatten_dict(leaves, sep="/")
 
 
 def assert_parity(run, case):
@@ -56,12 +56,12 @@ def assert_parity(run, case):
     gradients = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
     (to_params, to_x), y = gradients(below(case, "params"), case["x"])
     np.testing.assert_allclose(y, case["y"], atol=FORWARD)
-    found, expected = (
+    got, expected = (
         flatten_dict({**to_params, "x": to_x}, sep="/"),
         flatten_dict(below(case, "gradient"), sep="/"),
     )
-    assert found.keys() == expected.keys()
-    for path, gradient in found.items():
+    assert got.keys() == expected.keys()
+    for path, gradient in got.items():
         np.testing.assert_allclose(gradient, expected[path], atol=GRADIENT, err_msg=path)
 
 
@@ -296,11 +296,11 @@ def test_a_cell_of_ones_own_with_matrices_equals_elman(float64):
         h = jnp.tanh(x_t @ params["W"] + h @ params["R"])
         return h, h
 
-    x, own = example(2, 5, 3).astype(np.float64), recurrent(init, carry, step)
-    params = drawn_params(own, x)
+    x, model = example(2, 5, 3).astype(np.float64), recurrent(init, carry, step)
+    params = drawn_params(model, x)
     same = {"kernel": params["W"], "recurrent_kernel": params["R"], "bias": np.zeros(FEATURES)}
     expected, _ = apply(elman(FEATURES), same, {}, x)
-    np.testing.assert_allclose(apply(own, params, {}, x)[0], expected, atol=FORWARD)
+    np.testing.assert_allclose(apply(model, params, {}, x)[0], expected, atol=FORWARD)
 
 
 @pytest.mark.parametrize(

@@ -134,12 +134,12 @@ def test_mistakes_are_said(normalize):
 
 def test_params_of_a_model_that_are_called_magnitude_and_direction_are_its_own():
     def own_init(key, x):
-        own = {"magnitude": jnp.array([2.0, 3.0]), "direction": jnp.ones((3, 2))}
-        return {"own": own, "kernel": jnp.ones((3, 2))}, {}
+        inner = {"magnitude": jnp.array([2.0, 3.0]), "direction": jnp.ones((3, 2))}
+        return {"own": inner, "kernel": jnp.ones((3, 2))}, {}
 
     def own_apply(params, state, x, *, key=None, train=False, mask=None):
-        own = params["own"]
-        return x @ params["kernel"] + own["magnitude"] * (x @ own["direction"]), state
+        inner = params["own"]
+        return x @ params["kernel"] + inner["magnitude"] * (x @ inner["direction"]), state
 
     model, x = jnn.Model(own_init, own_apply), np.arange(3, dtype=np.float32)
     np.testing.assert_allclose(begun(weight_norm(model), x), begun(model, x), rtol=1e-6)

@@ -38,9 +38,9 @@ def test_what_is_left_open_becomes_what_suits_the_data():
 
 
 def test_what_is_asked_for_is_never_changed_even_where_it_equals_a_default():
-    smoke, own = Config(smoke=True), Config(smoke=True, width=64, epochs=100)
+    smoke, asked = Config(smoke=True), Config(smoke=True, width=64, epochs=100)
     assert (smoke.epochs, smoke.width) == (2, 4)
-    assert (own.epochs, own.width) == (100, 64)
+    assert (asked.epochs, asked.width) == (100, 64)
 
 
 def test_a_config_that_was_saved_comes_back_as_it_was():

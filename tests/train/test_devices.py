@@ -114,14 +114,14 @@ def test_devices_count_by_the_weight_of_their_parts(float64, settings):
 
 
 def test_each_device_has_a_part_of_the_batch_and_the_whole_train_state():
-    seen, what = [], task(PLAIN)
+    seen, plain_task = [], task(PLAIN)
 
     def objective(params, state, batch, key):
         seen.append(batch["x"].shape)
-        return what.objective(params, state, batch, key)
+        return plain_task.objective(params, state, batch, key)
 
     fitted = train(
-        what._replace(objective=objective),
+        plain_task._replace(objective=objective),
         dataclasses.replace(CONFIG, devices=DEVICES),
         seed_key(0),
     )
@@ -173,11 +173,11 @@ def test_a_stream_gives_what_memory_gives():
     rows = [
         {"x": x.astype(np.float32), "y": y.astype(np.float32)} for x, y in zip(X, Y, strict=True)
     ]
-    found = [
+    runs = [
         fit(step, train_state, feed, epochs=2)
         for feed in (task(DROPPING).feed, streamed(rows, CONFIG.batch_size))
     ]
-    assert_same_bits(found[0].train_state, found[1].train_state)
+    assert_same_bits(runs[0].train_state, runs[1].train_state)
 
 
 def test_what_is_predicted_on_a_mesh_is_not_predicted_again_for_the_report():

@@ -77,7 +77,7 @@ def test_with_low_rank_additions_the_function_is_that_of_the_folder_and_they_alo
     assert_equal(after.params["base"], before.params["base"])  # in spite of weight decay
     adapters = after.params["lora"]["blocks"]["attention"]
     assert set(adapters) == {"query", "value"}
-    assert all(np.any(each["kernel"]["up"]) for each in adapters.values())
+    assert all(np.any(adapter["kernel"]["up"]) for adapter in adapters.values())
     moments = {leaf.shape for leaf in jax.tree.leaves(before.optimizer_state) if leaf.ndim}
     assert moments == {leaf.shape for leaf in jax.tree.leaves(adapters)}
 

@@ -104,11 +104,11 @@ def test_quiet_prints_nothing_but_a_loss_is_still_logged(capsys):
 
 def test_the_best_params_are_kept():
     fitted = train(rate=0.3)
-    found = [
+    scores = [
         (row["validation/loss"], row["step"]) for row in fitted.history if "validation/loss" in row
     ]
-    assert (fitted.ledger.best, fitted.ledger.best_step) == min(found)
-    assert losses(fitted.params, fitted.state)["validation/loss"] == min(found)[0]
+    assert (fitted.ledger.best, fitted.ledger.best_step) == min(scores)
+    assert losses(fitted.params, fitted.state)["validation/loss"] == min(scores)[0]
 
 
 def test_training_stops_when_patience_ends():

@@ -52,31 +52,31 @@ def side(tmp_path, config=CONFIG, **planted):
     return Side(task(**planted), config, tmp_path)
 
 
-@pytest.mark.parametrize("known", [1, 2, 3, 10, 33])
-def test_the_first_step_is_found_with_few_probes(known):
-    for first in range(1, known + 1):
-        for by_metrics_alone in (False, True) if first == known else (False,):
+@pytest.mark.parametrize("last", [1, 2, 3, 10, 33])
+def test_the_first_step_is_found_with_few_probes(last):
+    for first in range(1, last + 1):
+        for by_metrics_alone in (False, True) if first == last else (False,):
             probes = []
 
             def differ(step, first=first, alone=by_metrics_alone, probes=probes):
                 probes.append(step)
                 return step > first, step >= first and not alone
 
-            assert first_step(differ, known) == first
-            assert len(probes) <= 2 + math.log2(known)
-    assert first_step(lambda step: (True, True), known) == 1
+            assert first_step(differ, last) == first
+            assert len(probes) <= 2 + math.log2(last)
+    assert first_step(lambda step: (True, True), last) == 1
 
 
-@pytest.mark.parametrize("known", [2, pytest.param(STEPS, marks=pytest.mark.slow)])
-def test_the_step_is_found_and_the_first_value_that_differs(tmp_path, known):
-    found = part(side(tmp_path), side(tmp_path, at=2), known)
-    assert found.step == 2
-    name, first = found.first
+@pytest.mark.parametrize("last", [2, pytest.param(STEPS, marks=pytest.mark.slow)])
+def test_the_step_is_found_and_the_first_value_that_differs(tmp_path, last):
+    parting = part(side(tmp_path), side(tmp_path, at=2), last)
+    assert parting.step == 2
+    name, first = parting.first
     assert (name, first.path) == ("captured values", "scaled")
     assert first.how.startswith("64 of 64 values, by 0.00")
-    counts = {name: len(found.differences[name]) for name in PARTS}
+    counts = {name: len(parting.differences[name]) for name in PARTS}
     assert (counts["start"], counts["batch"], counts["captured values"]) == (0, 0, 2)
-    assert found.sizes["captured values"] == 4
+    assert parting.sizes["captured values"] == 4
 
 
 @pytest.mark.slow
@@ -88,15 +88,15 @@ def test_batches_that_differ_are_named_first(tmp_path):
 @pytest.mark.slow
 def test_another_learning_rate_and_another_seed_part_at_the_start(tmp_path):
     rate = dataclasses.replace(CONFIG, learning_rate=2e-2)
-    found = part(side(tmp_path), side(tmp_path, rate), 2)
-    assert (found.step, found.first[0]) == (1, "start")
-    assert found.first[1].path.endswith("learning_rate")
-    assert not found.differences["gradient"]
-    assert found.differences["update"][0].path.startswith("params/")
+    parting = part(side(tmp_path), side(tmp_path, rate), 2)
+    assert (parting.step, parting.first[0]) == (1, "start")
+    assert parting.first[1].path.endswith("learning_rate")
+    assert not parting.differences["gradient"]
+    assert parting.differences["update"][0].path.startswith("params/")
     seed = dataclasses.replace(CONFIG, seed=1)
-    found = part(side(tmp_path), side(tmp_path, seed), 1)
-    assert (found.step, found.first[0]) == (1, "start")
-    assert found.first[1].path == "params/hidden/kernel"
+    parting = part(side(tmp_path), side(tmp_path, seed), 1)
+    assert (parting.step, parting.first[0]) == (1, "start")
+    assert parting.first[1].path == "params/hidden/kernel"
 
 
 @pytest.mark.slow
@@ -108,8 +108,8 @@ def test_runs_that_differ_in_nothing_here_do_not_part(tmp_path):
 def test_other_shapes_are_named(tmp_path):
     batch = dataclasses.replace(CONFIG, batch_size=8)
     wide = task()._replace(feed=in_memory({"x": X, "y": Y, "count": np.zeros(40)}, 4))
-    found = part(side(tmp_path), Side(wide, batch, tmp_path), 1)
-    assert {d.path: d.how for d in found.differences["batch"]}["x"] == (
+    parting = part(side(tmp_path), Side(wide, batch, tmp_path), 1)
+    assert {d.path: d.how for d in parting.differences["batch"]}["x"] == (
         "float32 [8, 3] and float32 [4, 3]"
     )
 

@@ -185,9 +185,9 @@ def test_what_changes_bits_is_said_where_a_run_goes_on_and_in_its_summary(folder
 
 
 def test_conditions_name_what_this_process_computes_with():
-    found = conditions()
-    assert found["jax"] == jax.__version__
-    assert found["devices"] == str(len(jax.devices()))
+    before = conditions()
+    assert before["jax"] == jax.__version__
+    assert before["devices"] == str(len(jax.devices()))
     with jax.default_matmul_precision("float32"), jax.threefry_partitionable(False):
-        changed = {name for name in found if found[name] != conditions()[name]}
+        changed = {name for name in before if before[name] != conditions()[name]}
     assert changed == {"jax_default_matmul_precision", "jax_threefry_partitionable"}

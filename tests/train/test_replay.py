@@ -85,15 +85,15 @@ def test_each_step_has_the_bits_that_the_run_had(tmp_path, settings):
     fitted, rows = run_of(tmp_path, config)
     steps = config.epochs * task().feed.steps_per_epoch
     for step in (7, steps):
-        found = replay(task(), config, tmp_path / "run", step)
-        expected = {name: rows[step][f"train/{name}"] for name in found.metrics}
-        assert found.metrics == expected
-        assert int(found.after.step) == step
-        assert not found.bad_leaf
-    assert_same_bits(found.after, fitted.train_state)
+        replayed = replay(task(), config, tmp_path / "run", step)
+        expected = {name: rows[step][f"train/{name}"] for name in replayed.metrics}
+        assert replayed.metrics == expected
+        assert int(replayed.after.step) == step
+        assert not replayed.bad_leaf
+    assert_same_bits(replayed.after, fitted.train_state)
     drawn = task().feed
-    key = jnn.child_key(found.before.key, "batches")
-    assert_same_bits(found.batch, drawn.batch_of(drawn.data, key, jnp.int32(steps - 1)))
+    key = jnn.child_key(replayed.before.key, "batches")
+    assert_same_bits(replayed.batch, drawn.batch_of(drawn.data, key, jnp.int32(steps - 1)))
 
 
 @pytest.mark.slow
@@ -113,10 +113,10 @@ def test_the_last_checkpoint_before_the_step_is_where_it_begins(tmp_path, whole)
 
 @pytest.mark.slow
 def test_what_is_inside_belongs_to_the_step(whole):
-    found = replay(task(), CONFIG, whole, 5)
-    gradient, values = inside(task(), CONFIG, found)
+    replayed = replay(task(), CONFIG, whole, 5)
+    gradient, values = inside(task(), CONFIG, replayed)
     squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))
-    np.testing.assert_allclose(jnp.sqrt(squares), found.metrics["gradient_norm"], rtol=1e-5)
+    np.testing.assert_allclose(jnp.sqrt(squares), replayed.metrics["gradient_norm"], rtol=1e-5)
     assert list(values) == ["hidden/output", "act/output", "drop/output", "out/output"]
     dropped = np.mean(np.asarray(values["drop/output"]) == 0)
     assert 0.1 < dropped < 0.5
@@ -124,14 +124,15 @@ def test_what_is_inside_belongs_to_the_step(whole):
 
 @pytest.mark.slow
 def test_a_step_is_compared_with_the_log_where_that_has_it_alone(whole):
-    found = replay(task(), CONFIG, whole, 4)
-    value = found.metrics["loss"]
+    replayed = replay(task(), CONFIG, whole, 4)
+    value = replayed.metrics["loss"]
     row = lambda step, loss: {"step": step, "train/loss": loss}
-    assert not_as_logged([row(3, 1.0), row(4, value)], found) == ""
-    assert not_as_logged([row(2, 1.0), {"step": 3, "test": 0}, row(4, 2.0)], found) == ""  # a mean
-    assert not_as_logged([row(1, 1.0), row(8, 2.0)], found) == ""
+    assert not_as_logged([row(3, 1.0), row(4, value)], replayed) == ""
+    mean = [row(2, 1.0), {"step": 3, "test": 0}, row(4, 2.0)]
+    assert not_as_logged(mean, replayed) == ""
+    assert not_as_logged([row(1, 1.0), row(8, 2.0)], replayed) == ""
     other = f"train/loss is {value:.9g}, the log has 2"
-    assert not_as_logged([row(3, 1.0), row(4, 2.0)], found) == other
+    assert not_as_logged([row(3, 1.0), row(4, 2.0)], replayed) == other
     first = replay(task(), CONFIG, whole, 1)
     assert not_as_logged([row(1, 2.0)], first)
 
@@ -144,8 +145,8 @@ def seeing_task():
         x = batch["x"] + jnn.tag(jax.random.normal(key, batch["x"].shape), "noise")
         y = model.apply(params, {}, x)[0]
         total = jnn.tag(jnp.sum(x), "sum of the part")
-        each = jnn.tag((y - batch["y"]) ** 2, "losses")
-        return jnp.mean(each), (state, {"sum": total})
+        errors = jnn.tag((y - batch["y"]) ** 2, "losses")
+        return jnp.mean(errors), (state, {"sum": total})
 
     return Task(model, objective, in_memory({"x": X, "y": Y}, 8), X[0])
 
@@ -165,18 +166,18 @@ def test_parts_of_a_batch_have_the_draws_that_they_had_in_the_run(tmp_path, sett
     counts = {name: n for name, n in settings.items() if name != "untrained"}
     config, parts = dataclasses.replace(CONFIG, **counts), math.prod(counts.values())
     whole = seeing_task()._replace(untrained=settings.get("untrained", ""))
-    found = replay(whole, config, tmp_path, 3)
-    gradient, values = inside(whole, config, found)
+    replayed = replay(whole, config, tmp_path, 3)
+    gradient, values = inside(whole, config, replayed)
     assert values["noise"].shape == (8, 3)
     assert values["sum of the part"].shape == ((parts,) if parts > 1 else ())
-    np.testing.assert_allclose(np.mean(values["losses"]), found.metrics["loss"], rtol=1e-5)
+    np.testing.assert_allclose(np.mean(values["losses"]), replayed.metrics["loss"], rtol=1e-5)
     total = np.mean(values["sum of the part"])
-    np.testing.assert_allclose(total, found.metrics["sum"], rtol=1e-5)
+    np.testing.assert_allclose(total, replayed.metrics["sum"], rtol=1e-5)
     np.testing.assert_allclose(
-        np.sum(values["noise"]) + np.sum(found.batch["x"]), parts * total, rtol=1e-4
+        np.sum(values["noise"]) + np.sum(replayed.batch["x"]), parts * total, rtol=1e-4
     )
     squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient))
-    np.testing.assert_allclose(jnp.sqrt(squares), found.metrics["gradient_norm"], rtol=1e-5)
+    np.testing.assert_allclose(jnp.sqrt(squares), replayed.metrics["gradient_norm"], rtol=1e-5)
 
 
 def test_the_cause_may_lie_in_a_part_of_the_batch_and_in_the_update(tmp_path):
@@ -194,25 +195,25 @@ def test_the_cause_may_lie_in_a_part_of_the_batch_and_in_the_update(tmp_path):
     draws = [float(jax.random.uniform(jax.random.fold_in(key, i))) for i in range(2)]
     least = sum(draws) / 2  # between the draws of the two parts
     bad = plain._replace(objective=in_a_part)
-    found = replay(bad, config, tmp_path, 1)
-    assert found.bad_leaf == "loss"
-    origin = cause(bad, config, found)
+    replayed = replay(bad, config, tmp_path, 1)
+    assert replayed.bad_leaf == "loss"
+    origin = cause(bad, config, replayed)
     assert (origin.operation, origin.path) == ("log", "planted")
     far = dataclasses.replace(config, learning_rate=1e38, schedule="constant", warmup=0.0)
     steep = plain._replace(
         objective=lambda params, *rest: (1e3 * plain.objective(params, *rest)[0], ({}, {}))
     )
-    found = replay(steep, far, tmp_path, 1)
-    assert found.bad_leaf.startswith("params of ")
-    assert cause(steep, far, found).operation == "mul"
+    replayed = replay(steep, far, tmp_path, 1)
+    assert replayed.bad_leaf.startswith("params of ")
+    assert cause(steep, far, replayed).operation == "mul"
 
 
 def test_the_cause_of_a_divergence_is_named(tmp_path):
     with pytest.raises(Diverged):
         run_of(tmp_path, CONFIG, bad_from=6)
-    found = replay(task(6), CONFIG, tmp_path / "run", 7)
-    assert found.bad_leaf == "loss"
-    origin = cause(task(6), CONFIG, found)
+    replayed = replay(task(6), CONFIG, tmp_path / "run", 7)
+    assert replayed.bad_leaf == "loss"
+    origin = cause(task(6), CONFIG, replayed)
     assert (origin.kind, origin.operation, origin.path) == ("NaN", "sqrt", "planted")
     assert origin.source.startswith("test_replay.py:")
     assert not replay(task(6), CONFIG, tmp_path / "run", 6).bad_leaf
@@ -223,9 +224,9 @@ def test_a_skipped_update_is_skipped_again(tmp_path):
     config = dataclasses.replace(CONFIG, skip_bad=3)
     steps = config.epochs * task().feed.steps_per_epoch
     fitted, _ = run_of(tmp_path, config, bad_from=steps - 2)
-    found = replay(task(steps - 2), config, tmp_path / "run", steps)
-    assert found.bad_leaf == "loss"
-    assert_same_bits(found.after.params, fitted.train_state.params)
+    replayed = replay(task(steps - 2), config, tmp_path / "run", steps)
+    assert replayed.bad_leaf == "loss"
+    assert_same_bits(replayed.after.params, fitted.train_state.params)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +247,9 @@ def test_a_step_from_the_command_line(tmp_path, capsys):
     row = next(row for row in map(json.loads, rows) if row["step"] == 9)
     capsys.readouterr()
     assert main(["replay", run, "--step", "9", "--offline", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["loss"] == row["train/loss"]
-    assert found["not_as_logged"] == ""
+    report = json.loads(capsys.readouterr().out)
+    assert report["loss"] == row["train/loss"]
+    assert report["not_as_logged"] == ""
     file = str(tmp_path / "step.npz")
     assert main(["replay", run, "--step", "9", "--capture", "layer0/output", "--out", file]) == 0
     said = capsys.readouterr().out

@@ -132,9 +132,9 @@ def test_steps_give_the_same_bits_however_they_are_cut(data, cuts):
     whole, metrics = steps(start(optimizer), feed.data, 7)
     train_state, losses = start(optimizer), []
     for count in cuts:
-        train_state, found = steps(train_state, feed.data, count)
-        found = jax.device_get(found)
-        losses += list(found["loss"][found["taken"]])
+        train_state, rows = steps(train_state, feed.data, count)
+        rows = jax.device_get(rows)
+        losses += list(rows["loss"][rows["taken"]])
     assert_same_bits(train_state, whole)
     np.testing.assert_array_equal(losses, metrics["loss"][:7])
 
@@ -178,13 +178,13 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(float64):
         "x": jnp.asarray(rng.standard_normal((12, 3))),
         "y": jnp.asarray(rng.standard_normal((12, 1))),
     }
-    optimizer, found = optax.adam(1e-2), {}
+    optimizer, results = optax.adam(1e-2), {}
     begin = init_train_state(seed_key(0), MODEL, optimizer, data["x"])._replace(
         state={"seen": jnp.array(0.0)}
     )
     for parts in (1, 4):
-        found[parts] = jax.jit(make_step(smooth, optimizer, accumulate=parts))(begin, data)
-    whole, parts = found[1], found[4]
+        results[parts] = jax.jit(make_step(smooth, optimizer, accumulate=parts))(begin, data)
+    whole, parts = results[1], results[4]
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=ACCUMULATED),
         whole[0].params,

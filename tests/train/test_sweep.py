@@ -65,12 +65,12 @@ def test_each_member_equals_its_solo_run(float64):
         dataclasses.replace(base, seed=1),
         dataclasses.replace(base, learning_rate=1e-3, weight_decay=1.0, clip=0.1),
     ]
-    what = task(CONFIG)
-    results = sweep(lambda config: what, configs, say=lambda text: None)
+    whole_task = task(CONFIG)
+    results = sweep(lambda config: whole_task, configs, say=lambda text: None)
     for config, result in zip(configs, results, strict=True):
         assert result["config"] == dataclasses.asdict(config)
-        solo = train(what, config, seed_key(config.seed), quiet=True)
-        expected = what.test(solo.params, solo.state)
+        solo = train(whole_task, config, seed_key(config.seed), quiet=True)
+        expected = whole_task.test(solo.params, solo.state)
         np.testing.assert_allclose(result["metrics"]["test/loss"], expected["test/loss"], atol=SAME)
         np.testing.assert_allclose(
             result["metrics"]["test/accuracy"], expected["test/accuracy"], atol=SAME
@@ -85,27 +85,27 @@ def test_each_member_equals_its_solo_run(float64):
 def test_weight_decay_and_clip_are_values_of_one_program(float64, optimizer):
     base = dataclasses.replace(CONFIG, epochs=1, optimizer=optimizer, weight_decay=0.5, clip=0.5)
     configs = [dataclasses.replace(base, weight_decay=1.0), dataclasses.replace(base, clip=0.1)]
-    what, said = linear(base), []
-    results = sweep(lambda config: what, configs, say=said.append)
+    linear_task, said = linear(base), []
+    results = sweep(lambda config: linear_task, configs, say=said.append)
     assert "program 1 of 1: 2 runs" in said
     for config, result in zip(configs, results, strict=True):
-        solo = train(what, config, seed_key(config.seed), quiet=True)
+        solo = train(linear_task, config, seed_key(config.seed), quiet=True)
         validation = [row["validation/loss"] for row in solo.history if "validation/loss" in row]
-        found = [row["validation/loss"] for row in result["history"]]
-        np.testing.assert_allclose(found, validation, atol=SAME)
+        swept = [row["validation/loss"] for row in result["history"]]
+        np.testing.assert_allclose(swept, validation, atol=SAME)
     assert len({result["metrics"]["test/loss"] for result in results}) == 2
 
 
 @pytest.mark.slow
 def test_a_member_kept_as_a_run_holds_its_params_and_log(tmp_path):
     config, members = dataclasses.replace(CONFIG, epochs=1), []
-    what = linear(config)
-    sweep(lambda config: what, [config], say=lambda text: None, on_member=members.append)
+    linear_task = linear(config)
+    sweep(lambda config: linear_task, [config], say=lambda text: None, on_member=members.append)
     (trained,) = members
     run = Run.create("own", config, out=tmp_path / "best", options=RunOptions(quiet=True))
     with run:
         summary = keep_as_run(trained, run)
-    params, _ = load_trained(LINEAR, what.example, tmp_path / "best")
+    params, _ = load_trained(LINEAR, linear_task.example, tmp_path / "best")
     jax.tree.map(np.testing.assert_array_equal, params, trained.member.kept[0])
     assert summary["kept"] == trained.result["kept"]
     assert summary["metrics"] == trained.result["metrics"]
@@ -116,37 +116,37 @@ def test_a_member_kept_as_a_run_holds_its_params_and_log(tmp_path):
 
 @pytest.mark.slow
 def test_a_member_kept_as_a_run_may_be_resumed_with_more_epochs(tmp_path):
-    what, members = linear(CONFIG), []
-    sweep(lambda config: what, [CONFIG], say=lambda text: None, on_member=members.append)
+    linear_task, members = linear(CONFIG), []
+    sweep(lambda config: linear_task, [CONFIG], say=lambda text: None, on_member=members.append)
     with Run.create("own", CONFIG, out=tmp_path / "best", options=RunOptions(quiet=True)) as run:
         keep_as_run(members[0], run)
     with Run.open(tmp_path / "best", epochs=3, options=RunOptions(quiet=True)) as longer:
-        fitted = train(what, dataclasses.replace(CONFIG, epochs=3), seed_key(0), longer)
-    assert fitted.counts["steps"] == 3 * what.feed.steps_per_epoch
+        fitted = train(linear_task, dataclasses.replace(CONFIG, epochs=3), seed_key(0), longer)
+    assert fitted.counts["steps"] == 3 * linear_task.feed.steps_per_epoch
 
 
 def test_a_whole_run_is_a_pure_function_that_vmaps(float64):
-    what = linear(CONFIG)
-    run = make_train(what, CONFIG)
+    linear_task = linear(CONFIG)
+    run = make_train(linear_task, CONFIG)
     keys, rates = jnp.stack([seed_key(0), seed_key(1)]), jnp.array([1e-2, 1e-3])
-    many, history = jax.jit(jax.vmap(run, in_axes=(0, 0, None)))(keys, rates, what.feed.data)
-    one, _ = jax.jit(run)(keys[1], rates[1], what.feed.data)
+    many, history = jax.jit(jax.vmap(run, in_axes=(0, 0, None)))(keys, rates, linear_task.feed.data)
+    one, _ = jax.jit(run)(keys[1], rates[1], linear_task.feed.data)
     assert history["train/loss"].shape == (2, 2)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, atol=SAME), many.kept, one.kept)
 
 
 def test_a_sweep_goes_on_where_it_stopped(tmp_path):
-    configs, what = product(CONFIG, {"seed": [0, 1]}), linear(CONFIG)
-    whole = sweep(lambda config: what, configs, say=lambda text: None)
+    configs, linear_task = product(CONFIG, {"seed": [0, 1]}), linear(CONFIG)
+    whole = sweep(lambda config: linear_task, configs, say=lambda text: None)
 
     def stop(text):
         if text.startswith("epoch 1/"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(lambda config: what, configs, folder=tmp_path / "cut", say=stop)
+        sweep(lambda config: linear_task, configs, folder=tmp_path / "cut", say=stop)
     said = []
-    again = sweep(lambda config: what, configs, folder=tmp_path / "cut", say=said.append)
+    again = sweep(lambda config: linear_task, configs, folder=tmp_path / "cut", say=said.append)
     assert again == whole
     assert [text for text in said if text.startswith("epoch")] == [
         text for text in said if text.startswith("epoch 2/2")
@@ -171,15 +171,15 @@ def test_a_member_that_diverges_says_so_and_leaves_the_others_alone():
         dataclasses.replace(CONFIG, optimizer="sgd", schedule="constant", warmup=0.0),
         {"learning_rate": [1e-2, 1e38]},
     )
-    what = task(CONFIG, PRODUCT)
+    product_task = task(CONFIG, PRODUCT)
 
     def test(params, state):
         """As scikit-learn's scores, which raise where a number is not finite."""
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
-        return what.test(params, state)
+        return product_task.test(params, state)
 
-    for best in (what.best, None):
-        changed = what._replace(test=test, best=best)
+    for best in (product_task.best, None):
+        changed = product_task._replace(test=test, best=best)
         fine, diverged = sweep(lambda config, task=changed: task, configs, say=lambda text: None)
         assert np.isfinite(fine["metrics"]["test/loss"])
         assert np.isnan(diverged["metrics"]["test/loss"])
