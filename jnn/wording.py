@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeGuard
 
 from jnn.errors import mistake
@@ -106,8 +107,8 @@ def better(lowest: bool | None) -> str:
 
 
 def is_finite(value: Any) -> TypeGuard[float]:
-    """Whether a value from a JSON file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value, from a JSON file or of NumPy, is a finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def ranked(values: Mapping[str, Any], lowest: bool | None) -> list[str]:

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from jnn.errors import JnnError
-from jnn.wording import duration, lowest_is_best, number, ranked, spreads
+from jnn.wording import duration, is_finite, lowest_is_best, number, ranked, spreads
 
 
 def test_values_from_json_without_a_finite_number_come_last():
@@ -49,3 +50,10 @@ def test_durations_never_have_sixty_of_a_unit(seconds, text):
 def test_means_of_a_column_are_aligned_at_the_decimal_point():
     column = spreads([(10.25, 0.5), (9.5, 0.25), (math.nan, None)])
     assert column == ["10.25 ± 0.50", " 9.50 ± 0.25", "not a number"]
+
+
+def test_numbers_of_numpy_are_numbers():
+    values = {"model": np.float32(0.2), "mean": np.int64(3), "broken": np.float64("nan")}
+    assert ranked(values, lowest=True) == ["model", "mean", "broken"]
+    assert [is_finite(value) for value in values.values()] == [True, True, False]
+    assert not is_finite(True)

@@ -41,6 +41,7 @@ def inside(
 ) -> list[Section]:
     """Feature maps and saliency of one image ``(H, W, C)``; nothing for a model without any maps.
 
+    ``model`` is convolutional: what it tags with three axes are maps ``(H, W, C)``.
     ``label`` is its class, and ``name`` that of the class.
     """
     x = jnp.asarray(image)

@@ -3,6 +3,7 @@
 ``tokens`` are integers ``(T,)``, one text, which the model turns into logits ``(T, vocabulary)``.
 """
 
+import functools
 import textwrap
 from collections.abc import Mapping
 
@@ -173,5 +174,9 @@ def attention_and_lens(
 
 
 def _logits(model: Model, params: Params, state: State, tokens: np.ndarray) -> np.ndarray:
-    apply = jax.jit(lambda params, state, tokens: model.apply(params, state, tokens)[0])
-    return np.asarray(apply(params, state, tokens), np.float64)
+    return np.asarray(_applied(model, params, state, tokens), np.float64)
+
+
+@functools.partial(jax.jit, static_argnames="model")
+def _applied(model: Model, params: Params, state: State, tokens: jax.Array) -> jax.Array:
+    return model.apply(params, state, tokens)[0]
