@@ -77,17 +77,18 @@ def text_classification(
         mask, label = batch["mask"], batch["label"]
 
         def logits_of(tokens, mask):
-            logits, _ = model.apply(params, state, tokens, key=key, mask=mask, train=True)
-            return {name: logits[name] for name in trained}
+            logits, new = model.apply(params, state, tokens, key=key, mask=mask, train=True)
+            return {name: logits[name] for name in trained}, new
 
         tokens = replace(word_key, batch["tokens"], mask=mask)
+        by_name, new = shortest(logits_of, lengths, tokens, mask)
         total, accuracy = [], {}
-        for name, logits in shortest(logits_of, lengths, tokens, mask).items():
+        for name, logits in by_name.items():
             labels = jnp.broadcast_to(label, logits.shape[:-1])
             members = math.prod(labels.shape) // math.prod(label.shape)
             total.append(members * jnp.mean(loss(logits, labels)))
             accuracy[name] = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
-        return sum(total[1:], total[0]), (state, {"accuracy": accuracy[trained[0]]})
+        return sum(total[1:], total[0]), (new, {"accuracy": accuracy[trained[0]]})
 
     predict = partial(_predict, answer)
     evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")

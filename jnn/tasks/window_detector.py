@@ -84,16 +84,20 @@ class WindowDetector(NamedTuple):
         one_column = Scaling(*(np.reshape(moment, 1) for moment in scaling))
         return RecordingWindows(x, examples(train), examples(validation), one_column)
 
-    def outputs(self, params: Any, state: Any, x: jax.Array, **options: Any) -> jax.Array:
+    def outputs(
+        self, params: Any, state: Any, x: jax.Array, **options: Any
+    ) -> tuple[jax.Array, Any]:
         """Of each member the reconstructions ``(members, ..., T, 1)``, or forecasts
-        ``(members, ...)``, for x ``(..., T, 1)``.
+        ``(members, ...)``, for x ``(..., T, 1)``; and the state.
         """
-        y = self.model.apply(params, state, x, **options)[0].astype(jnp.float32)
-        return x[None, ..., -1, 0] + y[..., -1, 0] if self.horizon else y
+        y, state = self.model.apply(params, state, x, **options)
+        y = y.astype(jnp.float32)
+        return x[None, ..., -1, 0] + y[..., -1, 0] if self.horizon else y, state
 
     def predict(self, params: Any, state: Any, batch: Any) -> jax.Array:
         """The mean of the members for the ``inputs`` of a batch."""
-        return jnp.mean(self.outputs(params, state, batch["inputs"]), axis=0)
+        of_members, _ = self.outputs(params, state, batch["inputs"])
+        return jnp.mean(of_members, axis=0)
 
     def score(self, params: Any, state: Any, data: RecordingWindows) -> AnomalyScore:
         """The scores of all readings, by `jnn.scores.anomaly`.
