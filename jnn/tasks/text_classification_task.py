@@ -1,5 +1,6 @@
 """The task of classifying texts by a committee of models of their tokens."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from jnn.data.sets.labelled_texts import LabelledTexts, WordSplits
 from jnn.data.token_augment import random_replace
 from jnn.model import Model, child_key
 from jnn.tasks.text_feeds import bucketed
-from jnn.train.evaluate import make_evaluate, predict_all
+from jnn.train.evaluate import Predict, make_evaluate, predict_all
 from jnn.train.preparation import Preparation
 from jnn.train.task import Task
 
@@ -90,8 +91,7 @@ def text_classification(
             accuracy[name] = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
         return sum(total[1:], total[0]), (new, {"accuracy": accuracy[trained[0]]})
 
-    predict = partial(_predict, answer)
-    evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")
+    evaluate = partial(make_evaluate, _predict(answer), metrics.of_classes(classes), target="label")
     validated = len(splits.validation.texts) > 0
     example = jax.ShapeDtypeStruct((lengths[-1],), jnp.int32)
     return Task(
@@ -114,8 +114,12 @@ def class_probabilities(
     answer: Model, params: Any, state: Any, arrays: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """The probabilities ``(N, classes)`` of texts, ``arrays`` with ``tokens`` and ``mask``."""
-    return np.exp(predict_all(partial(_predict, answer), params, state, arrays))
+    return np.exp(predict_all(_predict(answer), params, state, arrays))
 
 
-def _predict(answer: Model, params, state, batch) -> jax.Array:
-    return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
+@functools.lru_cache(maxsize=8)  # of one model one function, which `predict_all` compiles once
+def _predict(answer: Model) -> Predict:
+    def predict(params, state, batch):
+        return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
+
+    return predict
