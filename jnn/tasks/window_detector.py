@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jnn.data.scaling import Scaling
 from jnn.data.series_windows import forecast_windows, standardize_series, windows
@@ -104,7 +105,6 @@ class WindowDetector(NamedTuple):
 
         Errors of forecasts are in units of their deviation on the validation windows.
         """
-        predict = partial(self.predict, params, state)
         settings = {"length": self.length, "smoothing": self.smoothing}
         if not self.horizon:
             arrays = lambda steps: {"inputs": steps}
@@ -113,13 +113,17 @@ class WindowDetector(NamedTuple):
         error = predict_all(self.predict, params, state, data.validation)
         error = error - data.validation["targets"]
         return forecast_score(
-            lambda window: predict({"inputs": step_means(window[:, None], self.every)}),
+            Partial(self._forecast, params, state),
             data.x,
             deviation=float(np.sqrt(np.mean(error**2))),
             horizon=self.horizon,
             cleaning=self.cleaning,
             **settings,
         )
+
+    def _forecast(self, params: Any, state: Any, window: jax.Array) -> jax.Array:
+        """What follows a window ``(length,)``."""
+        return self.predict(params, state, {"inputs": step_means(window[:, None], self.every)})
 
     def preparation(self, data: RecordingWindows) -> Preparation:
         """What `jnn.load` needs: windows and answers are in the unit of the sensor."""
