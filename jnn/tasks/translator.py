@@ -84,7 +84,7 @@ class Translator(NamedTuple):
         label_smoothing: float = 0.0,
         **options: Any,
     ) -> tuple[jax.Array, State]:
-        """The cross entropy of each token of the translations, in nats, ``(..., T)``, and the state.
+        """The cross entropy of the tokens of translations, in nats, ``(..., T)``, and the state.
 
         ``batch`` is as `encode` makes it; where ``target_mask`` is False, losses mean nothing.
         """

@@ -96,7 +96,9 @@ def test_factored_statistics_are_whole_and_train():
         seed_key(0), gpt(), optimizer, TOKENS[0, :-1], place=lambda shapes: shardings(shapes, mesh)
     )
     for tree in (train_state, train_state.optimizer_state):
-        row = next(p for p in placements(tree, mesh) if p.path.endswith("v_row/embedding/embedding"))
+        row = next(
+            p for p in placements(tree, mesh) if p.path.endswith("v_row/embedding/embedding")
+        )
         assert row.spec == P()
         assert row.reason == "embedding; a statistic with fewer axes than the rule"
     train_state, logged = jax.jit(sharded(make_step(objective, optimizer), mesh))(
