@@ -59,7 +59,7 @@ def forecast_score(
         raise mistake("forecast_score", got=got, expected="a finite number > 0")
     limit = cleaning * deviation or np.inf
     settings = {"length": length, "horizon": horizon, "limit": limit}
-    expected = np.asarray(running_forecasts(forecast, x, **settings))
+    expected = np.asarray(running_forecasts(forecast, jnp.asarray(x), **settings))
     return AnomalyScore(_smoothed(np.abs(x - expected) / deviation, smoothing), expected)
 
 
