@@ -210,7 +210,7 @@ def task(config: Config, recording: Recording) -> Task:
         """The sum over members: no member's gradient depends on another."""
         x = batch["inputs"]
         x = x + config.noise * jax.random.normal(jnn.child_key(key, "noise"), x.shape, x.dtype)
-        y = ensemble.outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
+        y, state = ensemble.outputs(params, state, x, key=jnn.child_key(key, "model"), train=True)
         squares = jnn.tag((y - batch["targets"][None]) ** 2, "squared_error")
         return config.members * jnp.mean(squares), (state, {})
 

@@ -129,7 +129,7 @@ def task(config: Config, market: Market) -> Task:
 
     def objective(params, state, batch, key):
         """The sum over networks and folds: no network's gradient depends on another."""
-        forecasts = networks.forecast(params, state, batch["inputs"], key=key, train=True)
+        forecasts, state = networks.forecast(params, state, batch["inputs"], key=key, train=True)
         loss = losses.gaussian_negative_log_likelihood
         nll = {name: jnp.mean(loss(*forecasts[name], batch["target"])) for name in NETWORKS}
         return config.folds * (nll["lstm"] + nll["tcn"]), (state, nll)

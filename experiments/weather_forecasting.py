@@ -173,7 +173,7 @@ def task(config: Config, weather: Weather) -> Task:
     def objective(params, state, batch, key):
         """The sum over members: no member's gradient depends on another."""
         x = batch["inputs"]
-        mean, quantiles = networks.changes(params, state, x, key=key, train=True)
+        (mean, quantiles), state = networks.changes(params, state, x, key=key, train=True)
         change = jnp.broadcast_to(networks.targets(x, batch["targets"]), mean.shape)
         squared = jnp.mean(losses.squared_error(mean, change))
         pinball = lambda i, q: jnp.mean(losses.quantile(quantiles[..., i], change, level=q))

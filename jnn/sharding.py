@@ -186,20 +186,21 @@ def placements(tree: Any, mesh: Mesh, rules: Iterable[Rule] = RULES) -> list[Pla
     ``rules`` the first whose pattern the end of a path matches applies.
 
     An axis that the size of the mesh does not divide is left whole, and so are arrays of rank 0
-    and 1, of which there is little.
+    and 1 that no rule matches, of which there is little. Statistics of an optimizer with fewer axes
+    than the rule of their params, such as the rows and columns of ``optax.adafactor``, are whole.
 
     >>> params = {"query": {"kernel": jax.ShapeDtypeStruct((4, 8), "float32")}}
     >>> print(*placements(params, make_mesh("data=1")))
     query/kernel [4, 8]: fsdp, tensor ((query|key|value|gate|expand)/kernel)
 
-    Raises `JnnError` for a rule with an axis unknown or twice, or with more axes than an array that
+    Raises `JnnError` for a rule with an axis unknown or twice, or with more axes than params that
     it matches.
     """
     rules = tuple(rules)
     for rule in rules:
         _check(rule, mesh)
     return [
-        _placed(path_name(path), leaf, mesh, rules)
+        _placed(path_name(path), leaf, mesh, rules, is_statistic=_is_statistic(path))
         for path, leaf in jax.tree.leaves_with_path(tree)
     ]
 
@@ -356,13 +357,23 @@ def beside(tree: Any, batches: Any, *, axis: int) -> Any:
     return jax.tree.map(place, batches)
 
 
-def _placed(name: str, leaf: Any, mesh: Mesh, rules: tuple[Rule, ...]) -> Placement:
+def _is_statistic(path: tuple) -> bool:
+    """Whether it leads into an optimizer's state, whose records have fields; params are dicts."""
+    fields = (key.name for key in path if isinstance(key, jax.tree_util.GetAttrKey))
+    return next(fields, "params") not in ("params", "state", "average")
+
+
+def _placed(
+    name: str, leaf: Any, mesh: Mesh, rules: tuple[Rule, ...], *, is_statistic: bool
+) -> Placement:
     shape = tuple(leaf.shape)
     place = lambda axes, reason: Placement(name, shape, PartitionSpec(*axes), reason)
     for pattern, axes in rules:
         if not _matches(pattern, name):
             continue
         if len(axes) > len(shape):
+            if is_statistic:
+                return place((), f"{pattern}; a statistic with fewer axes than the rule")
             got = f"{len(axes)} axes in the rule {pattern!r} for {name} {list(shape)}"
             raise mistake("sharding", got=got, expected="at most as many as the array has")
         last = list(zip(shape[len(shape) - len(axes) :], axes, strict=True))

@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jnn
 from jnn.architectures.seq2seq import Seq2SeqConfig, seq2seq
 from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.data.tokenizers import word_tokenizer
 from jnn.decoding.beam_search import beam_search
 from jnn.decoding.text import translate
@@ -16,7 +18,11 @@ from jnn.explain.inside.logit_lens import layer_logits
 from jnn.explain.inside.recurrent import activations
 from jnn.explain.inside.through_time import loss_gradients
 from jnn.explain.inside.words import integrated_words, leave_one_out
+from jnn.scores.anomaly import forecast_score
+from jnn.tasks import class_probabilities
 from jnn.tasks.next_token import likelihood
+from jnn.tasks.window_detector import WindowDetector
+from jnn.train import predict_all
 from tests.compiled import init
 
 WRITER = transformer(TransformerConfig(vocabulary=5, length=8, width=4, depth=2, heads=2))
@@ -27,8 +33,31 @@ TRANSLATOR = seq2seq(Seq2SeqConfig(source_vocabulary=TOKENIZER.vocabulary, width
 TOKENS, TEXTS = jnp.array([1, 2, 3]), jnp.array([[1, 2, 3], [3, 2, 1]])
 PAIR = {"tokens": TOKENS, "source": TOKENS, "source_mask": jnp.ones(3, bool)}
 TARGETS, BOXES = jnp.array([1, 2]), jnp.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 5.0]])
+TOKENS_AND_MASKS = {"tokens": np.array(TEXTS), "mask": np.ones((2, 3), bool)}
+AUTOENCODER = WindowDetector(jnn.ensemble(jnn.dense(1), 2), length=4)
+FORECASTER = AUTOENCODER._replace(horizon=1, cleaning=3.0)
+WINDOWS, PAIRS = (of.windows(synthetic_recording()) for of in (AUTOENCODER, FORECASTER))
+
+
+def last_value(window):
+    """Persistence."""
+    return window[-1]
+
+
+def predict(params, state, batch):
+    """The logits of texts."""
+    return CLASSIFIER.apply(params, state, batch["tokens"])[0]
+
 
 CALLS = {
+    predict_all: lambda: predict_all(predict, *init(CLASSIFIER, TOKENS), TOKENS_AND_MASKS),
+    class_probabilities: lambda: class_probabilities(
+        CLASSIFIER, *init(CLASSIFIER, TOKENS), TOKENS_AND_MASKS
+    ),
+    AUTOENCODER.score: lambda: AUTOENCODER.score(
+        *init(AUTOENCODER.model, WINDOWS.train["inputs"]), WINDOWS
+    ),
+    forecast_score: lambda: forecast_score(last_value, WINDOWS.x, length=4),
     beam_search: lambda: beam_search(WRITER, *init(WRITER, TOKENS), TOKENS, length=3, beams=2),
     translate: lambda: translate(
         TRANSLATOR, *init(TRANSLATOR, PAIR), TOKENIZER, ["good day"], length=3
@@ -47,10 +76,8 @@ CALLS = {
 }
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("call", CALLS.values(), ids=[function.__name__ for function in CALLS])
-def test_a_second_call_compiles_nothing(call):
-    call()
+def compilations(call):
+    """How many programs a call compiles."""
     events = []
     listen = lambda event, seconds, **_: events.append(event)
     jax.monitoring.register_event_duration_secs_listener(listen)
@@ -58,7 +85,22 @@ def test_a_second_call_compiles_nothing(call):
         call()
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
-    assert not [event for event in events if event.endswith("backend_compile_duration")]
+    return sum(event.endswith("backend_compile_duration") for event in events)
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("call", CALLS.values(), ids=[function.__name__ for function in CALLS])
+def test_a_second_call_compiles_nothing(call):
+    call()
+    assert not compilations(call)
+
+
+def test_scores_of_forecasts_by_other_params_compile_nothing():
+    """Params, and the limit that follows from their errors, are arguments of the program."""
+    one, other = (init(FORECASTER.model, PAIRS.train["inputs"], seed) for seed in (0, 1))
+    scores = [FORECASTER.score(*one, PAIRS).score]
+    assert not compilations(lambda: scores.append(FORECASTER.score(*other, PAIRS).score))
+    assert not np.array_equal(*scores)
 
 
 def test_the_likelihood_of_texts_is_one_model_for_each_language_model():

@@ -8,11 +8,13 @@ exceeds a threshold, which is chosen on data without anomalies, by `clean_thresh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jnn.data.series_windows import fill_forward, over_time, stretches, windows
 from jnn.errors import mistake
@@ -43,10 +45,10 @@ def forecast_score(
 ) -> AnomalyScore:
     """``|x_t - x̂_t| / deviation``, with the forecasts x̂ of `running_forecasts`.
 
-    ``forecast`` is a JAX function from a window ``(length,)`` to a number, ``x`` is ``(T,)``.
-    ``deviation`` > 0 is the standard deviation of its errors on data without anomalies. Values more
-    than ``cleaning`` deviations from their forecast are rejected; 0 rejects none. The score is the
-    trailing mean of ``smoothing`` errors.
+    ``forecast`` and ``x`` are those of `running_forecasts`. ``deviation`` > 0 is the standard
+    deviation of its errors on data without anomalies. Values more than ``cleaning`` deviations from
+    their forecast are rejected; 0 rejects none. The score is the trailing mean of ``smoothing``
+    errors.
 
     >>> x = np.array([1.0, 1.0, 1.0, 9.0, 1.0], np.float32)
     >>> forecast_score(lambda window: window[-1], x, length=2, deviation=2.0).score.tolist()
@@ -56,8 +58,8 @@ def forecast_score(
         got = f"deviation={deviation}"
         raise mistake("forecast_score", got=got, expected="a finite number > 0")
     limit = cleaning * deviation or np.inf
-    running = lambda x: running_forecasts(forecast, x, length=length, horizon=horizon, limit=limit)
-    expected = np.asarray(jax.jit(running)(jnp.asarray(x)))
+    settings = {"length": length, "horizon": horizon, "limit": limit}
+    expected = np.asarray(running_forecasts(forecast, jnp.asarray(x), **settings))
     return AnomalyScore(_smoothed(np.abs(x - expected) / deviation, smoothing), expected)
 
 
@@ -135,7 +137,8 @@ def running_forecasts(
         k_t = x_t if |x_t - x̂_t| <= limit else x̂_t
 
     ``forecast`` is a JAX function from a window ``(length,)`` to a number, ``x`` is ``(T,)``. The
-    first ``length + horizon - 1`` forecasts are NaN.
+    first ``length + horizon - 1`` forecasts are NaN. It is compiled once for each function: params
+    are arguments of the program, not constants, where it is a ``jax.tree_util.Partial`` of them.
 
     With a ``limit``, values too far from their forecast are rejected: later forecasts are made from
     the forecast in their place, so that an event does not distort the forecasts after it. That is
@@ -160,6 +163,12 @@ def running_forecasts(
             expected="x (T,) of at least length >= 1 times, horizon >= 1 and limit > 0",
         )
 
+    function = forecast if isinstance(forecast, Partial) else Partial(forecast)
+    return _running(function, x, limit, length=length, horizon=horizon)
+
+
+@partial(jax.jit, static_argnames=("length", "horizon"))
+def _running(forecast: Partial, x: jax.Array, limit: Any, *, length: int, horizon: int):
     def advance(carry, x_t):
         window, pending = carry
         expected = pending[0]

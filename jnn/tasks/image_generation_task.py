@@ -9,6 +9,7 @@ import numpy as np
 from jnn.baselines.images import generator_scores
 from jnn.data.sets.images import to_float
 from jnn.data.splits import Splits
+from jnn.errors import mistake
 from jnn.generative import samples, scores
 from jnn.generative.objectives import Generative
 from jnn.train.experiment import once
@@ -36,7 +37,7 @@ def image_generation(
     ``least_class_share``, the share of the rarest class, by the same classifier. The baselines are
     those of `jnn.baselines.images.generator_scores`. The last params are kept, for no loss says
     which images are best. Images are drawn with ``seed``; ``name`` is that of the model in the
-    report.
+    report. Raises `JnnError` for a ``count`` that is no multiple of the number of classes.
 
     >>> from jnn.architectures.vae import VAEConfig
     >>> from jnn.data.sets.images import synthetic_images
@@ -48,6 +49,9 @@ def image_generation(
     (None, True)
     """
     classes = len(splits.classes)
+    if count < 1 or count % classes:  # before training: the test would fail after it
+        expected = f"a multiple of the {classes} classes"
+        raise mistake("image_generation", got=f"count={count}", expected=expected)
     floats = lambda part: {**part, "image": to_float(part["image"])}
     judge = cache(lambda: scores.judge(floats(splits.train), floats(splits.test)))
     baselines = cache(lambda: generator_scores(judge(), floats(splits.train), count))

@@ -56,10 +56,10 @@ class QuantileForecaster(NamedTuple):
 
     def changes(
         self, params: Any, state: Any, x: jax.Array, **options: Any
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[tuple[jax.Array, jax.Array], Any]:
         """Mean ``(members, N, origins, H)`` and quantiles ``(..., H, Q)`` of the scaled change.
 
-        ``x`` ``(N, T, D)`` is in its own units.
+        ``x`` ``(N, T, D)`` is in its own units. Returns ``(mean, quantiles), state``.
         """
         mean, deviation = (jnp.asarray(moment, jnp.float32) for moment in self.scales.inputs)
         return self._of_scaled(params, state, (x - mean) / deviation, **options)
@@ -74,7 +74,7 @@ class QuantileForecaster(NamedTuple):
         Both are means over members. Quantiles are sorted, as they may cross: sorting brings none
         further from the truth (Chernozhukov, Fernández-Val, Galichon 2010).
         """
-        mean, quantiles = self.changes(params, state, batch["inputs"])
+        (mean, quantiles), _ = self.changes(params, state, batch["inputs"])
         now = batch["inputs"][..., self.length - 1 :, :1]
         quantiles = jnp.sort(jnp.mean(quantiles, axis=0), axis=-1)
         return {
@@ -101,7 +101,8 @@ class QuantileForecaster(NamedTuple):
             if x.ndim < 2 or x.shape[-2] < self.length:
                 expected = f"{self.length} times (..., T, D) or more"
                 raise mistake("forecaster", got=f"shape {x.shape}", expected=expected)
-            mean, quantiles = (jnp.mean(y, axis=0) for y in self._of_scaled(params, state, x))
+            of_members, _ = self._of_scaled(params, state, x)
+            mean, quantiles = (jnp.mean(y, axis=0) for y in of_members)
             now = unscale(first, x[..., self.length - 1 :, :1]) / change
             quantiles = jnp.moveaxis(jnp.sort(quantiles, axis=-1), -1, -2)
             return {"mean": now + mean, "quantiles": now[..., None, :] + quantiles}, state
@@ -109,10 +110,10 @@ class QuantileForecaster(NamedTuple):
         return Model(self.model.init, apply)
 
     def _of_scaled(self, params, state, x, **options):
-        y, _ = self.model.apply(params, state, x, **options)
+        y, state = self.model.apply(params, state, x, **options)
         y = y[..., self.length - 1 :, :].astype(jnp.float32)
         y = y.reshape(*y.shape[:-1], len(self.scales.change), -1)
-        return y[..., 0], y[..., 1:]
+        return (y[..., 0], y[..., 1:]), state
 
 
 def prepared_forecaster(model: Model, preparation: Preparation) -> QuantileForecaster:

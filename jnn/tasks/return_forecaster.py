@@ -28,7 +28,8 @@ class ReturnForecaster(NamedTuple):
     >>> nothing = jnn.chain(lambda x: jnp.zeros((*x.shape[:-1], 2)))
     >>> model = jnn.ensemble(jnn.parallel(one=nothing, other=nothing), 1, x_axis=0)
     >>> forecaster, x = ReturnForecaster(model, folds=1, length=3), jnp.ones((2, 1, 5, FEATURES))
-    >>> {name: mean.shape for name, (mean, _) in forecaster.forecast({}, {}, x).items()}
+    >>> forecasts, state = forecaster.forecast({}, {}, x)
+    >>> {name: mean.shape for name, (mean, _) in forecasts.items()}
     {'one': (2, 1, 3), 'other': (2, 1, 3)}
     """
 
@@ -44,18 +45,21 @@ class ReturnForecaster(NamedTuple):
 
     def forecast(
         self, params: Any, state: Any, inputs: jax.Array, **options: Any
-    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+    ) -> tuple[dict[str, tuple[jax.Array, jax.Array]], Any]:
         """Mean and log variance of the next scaled return, ``(N, folds, origins)`` by network.
+
+        Returns ``{network: (mean, log_variance)}, state``.
 
         An output is small at first, so that training starts from a mean near zero and from the
         exponentially weighted variance.
         """
-        outputs, _ = self.model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
+        outputs, state = self.model.apply(params, state, jnp.moveaxis(inputs, 1, 0), **options)
         first = self.length - 1
         of_origins = lambda y: jnp.moveaxis(y, 0, 1)[:, :, first:].astype(jnp.float32)
         changes = {name: SMALL * of_origins(y) for name, y in outputs.items()}
         log_variance = inputs[:, :, first:, 0]
-        return {name: (y[..., 0], log_variance + y[..., 1]) for name, y in changes.items()}
+        forecasts = {name: (y[..., 0], log_variance + y[..., 1]) for name, y in changes.items()}
+        return forecasts, state
 
     def mixed(self, values: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         """The values of each network, and their mean."""
@@ -68,7 +72,8 @@ class ReturnForecaster(NamedTuple):
         ``batch`` is one of `jnn.tasks.return_windows.walk_forward_windows`, whose ``count`` goes
         along, as `jnn.scores.returns.of_returns` wants it.
         """
-        forecasts, scale = self.forecast(params, state, batch["inputs"]), batch["deviation"]
+        forecasts, _ = self.forecast(params, state, batch["inputs"])
+        scale = batch["deviation"]
         mean = {name: m[..., -1] * scale for name, (m, _) in forecasts.items()}
         variance = {name: jnp.exp(h[..., -1]) * scale**2 for name, (_, h) in forecasts.items()}
         moments = {"mean": self.mixed(mean), "variance": self.mixed(variance)}
@@ -90,7 +95,7 @@ class ReturnForecaster(NamedTuple):
             inputs = prepared_features(preparation, x)[..., -self.length :, :]
             inputs = tag(inputs, "features")
             windows = inputs.reshape(-1, 1, *inputs.shape[-2:])
-            moments = self.forecast(params, state, jnp.repeat(windows, self.folds, axis=1))
+            moments, _ = self.forecast(params, state, jnp.repeat(windows, self.folds, axis=1))
             last = lambda values: values[:, -1, -1].reshape(inputs.shape[:-2])
             mean = self.mixed({name: last(m) for name, (m, _) in moments.items()})
             variance = self.mixed({name: jnp.exp(last(h)) for name, (_, h) in moments.items()})

@@ -1,5 +1,6 @@
 """The task of classifying texts by a committee of models of their tokens."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from jnn.data.sets.labelled_texts import LabelledTexts, WordSplits
 from jnn.data.token_augment import random_replace
 from jnn.model import Model, child_key
 from jnn.tasks.text_feeds import bucketed
-from jnn.train.evaluate import make_evaluate, predict_all
+from jnn.train.evaluate import Predict, make_evaluate, predict_all
 from jnn.train.preparation import Preparation
 from jnn.train.task import Task
 
@@ -77,20 +78,20 @@ def text_classification(
         mask, label = batch["mask"], batch["label"]
 
         def logits_of(tokens, mask):
-            logits, _ = model.apply(params, state, tokens, key=key, mask=mask, train=True)
-            return {name: logits[name] for name in trained}
+            logits, new = model.apply(params, state, tokens, key=key, mask=mask, train=True)
+            return {name: logits[name] for name in trained}, new
 
         tokens = replace(word_key, batch["tokens"], mask=mask)
+        by_name, new = shortest(logits_of, lengths, tokens, mask)
         total, accuracy = [], {}
-        for name, logits in shortest(logits_of, lengths, tokens, mask).items():
+        for name, logits in by_name.items():
             labels = jnp.broadcast_to(label, logits.shape[:-1])
             members = math.prod(labels.shape) // math.prod(label.shape)
             total.append(members * jnp.mean(loss(logits, labels)))
             accuracy[name] = jnp.mean(jnp.argmax(logits, axis=-1) == labels)
-        return sum(total[1:], total[0]), (state, {"accuracy": accuracy[trained[0]]})
+        return sum(total[1:], total[0]), (new, {"accuracy": accuracy[trained[0]]})
 
-    predict = partial(_predict, answer)
-    evaluate = partial(make_evaluate, predict, metrics.of_classes(classes), target="label")
+    evaluate = partial(make_evaluate, _predict(answer), metrics.of_classes(classes), target="label")
     validated = len(splits.validation.texts) > 0
     example = jax.ShapeDtypeStruct((lengths[-1],), jnp.int32)
     return Task(
@@ -113,8 +114,12 @@ def class_probabilities(
     answer: Model, params: Any, state: Any, arrays: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """The probabilities ``(N, classes)`` of texts, ``arrays`` with ``tokens`` and ``mask``."""
-    return np.exp(predict_all(partial(_predict, answer), params, state, arrays))
+    return np.exp(predict_all(_predict(answer), params, state, arrays))
 
 
-def _predict(answer: Model, params, state, batch) -> jax.Array:
-    return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
+@functools.lru_cache(maxsize=8)  # of one model one function, which `predict_all` compiles once
+def _predict(answer: Model) -> Predict:
+    def predict(params, state, batch):
+        return answer.apply(params, state, batch["tokens"], mask=batch["mask"])[0]
+
+    return predict

@@ -50,13 +50,13 @@ def translation_task(
 
     def objective(params, state, batch, key):
         options = {"key": key, "train": True, "label_smoothing": label_smoothing}
-        token_losses = translator.losses(params, state, batch, **options)
+        token_losses, state = translator.losses(params, state, batch, **options)
         loss = losses.mean(token_losses, batch["target_mask"])
         return loss, (state, {"weight": jnp.sum(batch["target_mask"])})
 
     def nats(params, state, batch):
         """The negative log-probability of each translation, ``(sentences,)``."""
-        token_losses = translator.losses(params, state, batch)
+        token_losses, _ = translator.losses(params, state, batch)
         return jnp.sum(jnp.where(batch["target_mask"], token_losses, 0), axis=-1)
 
     def evaluate(part: Any, split: str):

@@ -83,14 +83,14 @@ class Translator(NamedTuple):
         *,
         label_smoothing: float = 0.0,
         **options: Any,
-    ) -> jax.Array:
-        """The cross entropy of each token of the translations, in nats, ``(..., T)``.
+    ) -> tuple[jax.Array, State]:
+        """The cross entropy of the tokens of translations, in nats, ``(..., T)``, and the state.
 
         ``batch`` is as `encode` makes it; where ``target_mask`` is False, losses mean nothing.
         """
         x = {name: batch[name] for name in EXAMPLE}
-        logits, _ = self.model.apply(params, state, x, mask=batch["target_mask"], **options)
-        return cross_entropy(logits, batch["targets"], label_smoothing=label_smoothing)
+        logits, state = self.model.apply(params, state, x, mask=batch["target_mask"], **options)
+        return cross_entropy(logits, batch["targets"], label_smoothing=label_smoothing), state
 
     def translate(self, params: Params, state: State, sentences: Sequence[str]) -> list[str]:
         """The best translation of each sentence that the beam search finds."""

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 
+from jnn.data.batches import padded_batches
 from jnn.data.splits import Splits
 from jnn.model import Model
 from jnn.scores.verification import area_under_curve, summarize
+from jnn.sharding import beside
 from jnn.train.evaluate import Predict, predict_all
 from jnn.train.experiment import once
 from jnn.train.feed import in_memory
@@ -17,6 +19,9 @@ from jnn.train.loop import Fitted
 from jnn.train.preparation import Preparation
 from jnn.train.step import Objective
 from jnn.train.task import Task
+
+BATCH = 500
+"""Images of a batch in validation."""
 
 
 def verification(
@@ -64,9 +69,16 @@ def verification(
     others = cache(baselines)
 
     def validation_auc():
-        auc, part = area_under_curve(splits.validation[label]), cast(Any, splits.validation)
-        of_part = lambda params, state: {"validation/auc": auc(embed(params, state, part))}
-        return jax.jit(of_part)
+        auc, size = area_under_curve(splits.validation[label]), len(splits.validation[label])
+        batches, _ = padded_batches(splits.validation, min(BATCH, size))
+        batches = jax.device_put(batches)
+
+        @jax.jit
+        def of_batches(params, state, batches):
+            z = jax.lax.map(lambda batch: embed(params, state, batch), batches)
+            return {"validation/auc": auc(z.reshape(-1, z.shape[-1])[:size])}
+
+        return lambda params, state: of_batches(params, state, beside(params, batches, axis=1))
 
     def test(params: Any, state: Any) -> dict[str, float]:
         scores = summarize(of_test(params, state), truth)

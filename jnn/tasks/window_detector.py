@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from jnn.data.scaling import Scaling
 from jnn.data.series_windows import forecast_windows, standardize_series, windows
@@ -84,23 +85,26 @@ class WindowDetector(NamedTuple):
         one_column = Scaling(*(np.reshape(moment, 1) for moment in scaling))
         return RecordingWindows(x, examples(train), examples(validation), one_column)
 
-    def outputs(self, params: Any, state: Any, x: jax.Array, **options: Any) -> jax.Array:
+    def outputs(
+        self, params: Any, state: Any, x: jax.Array, **options: Any
+    ) -> tuple[jax.Array, Any]:
         """Of each member the reconstructions ``(members, ..., T, 1)``, or forecasts
-        ``(members, ...)``, for x ``(..., T, 1)``.
+        ``(members, ...)``, for x ``(..., T, 1)``; and the state.
         """
-        y = self.model.apply(params, state, x, **options)[0].astype(jnp.float32)
-        return x[None, ..., -1, 0] + y[..., -1, 0] if self.horizon else y
+        y, state = self.model.apply(params, state, x, **options)
+        y = y.astype(jnp.float32)
+        return x[None, ..., -1, 0] + y[..., -1, 0] if self.horizon else y, state
 
     def predict(self, params: Any, state: Any, batch: Any) -> jax.Array:
         """The mean of the members for the ``inputs`` of a batch."""
-        return jnp.mean(self.outputs(params, state, batch["inputs"]), axis=0)
+        of_members, _ = self.outputs(params, state, batch["inputs"])
+        return jnp.mean(of_members, axis=0)
 
     def score(self, params: Any, state: Any, data: RecordingWindows) -> AnomalyScore:
         """The scores of all readings, by `jnn.scores.anomaly`.
 
         Errors of forecasts are in units of their deviation on the validation windows.
         """
-        predict = partial(self.predict, params, state)
         settings = {"length": self.length, "smoothing": self.smoothing}
         if not self.horizon:
             arrays = lambda steps: {"inputs": steps}
@@ -109,13 +113,17 @@ class WindowDetector(NamedTuple):
         error = predict_all(self.predict, params, state, data.validation)
         error = error - data.validation["targets"]
         return forecast_score(
-            lambda window: predict({"inputs": step_means(window[:, None], self.every)}),
+            Partial(self._forecast, params, state),
             data.x,
             deviation=float(np.sqrt(np.mean(error**2))),
             horizon=self.horizon,
             cleaning=self.cleaning,
             **settings,
         )
+
+    def _forecast(self, params: Any, state: Any, window: jax.Array) -> jax.Array:
+        """What follows a window ``(length,)``."""
+        return self.predict(params, state, {"inputs": step_means(window[:, None], self.every)})
 
     def preparation(self, data: RecordingWindows) -> Preparation:
         """What `jnn.load` needs: windows and answers are in the unit of the sensor."""

@@ -3,6 +3,7 @@
 Batches have equal shapes; the last one is padded with examples of weight 0.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -72,16 +73,23 @@ def predict_all(
     *,
     batch_size: int = 500,
 ) -> Any:
-    """The predictions for all examples, in order, as numpy arrays."""
+    """The predictions for all examples, in order, as numpy arrays.
+
+    ``predict`` is compiled once for all calls with the same function, and shapes: define it outside
+    of what is called again.
+    """
     size = len(next(iter(arrays.values())))
     batches, _ = padded_batches(arrays, min(batch_size, size))
+    stacked = whole(_of_batches(predict)(params, state, batches))
+    return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
 
+
+@functools.lru_cache(maxsize=8)  # of one function one program, for all calls of `predict_all`
+def _of_batches(predict: Predict) -> Callable[[Any, Any, Any], Any]:
     def predict_batches(params, state, batches):
         return jax.lax.map(lambda batch: predict(params, state, batch), batches)
 
-    predict_batches = jax.jit(predict_batches, compiler_options=compiler_options())
-    stacked = whole(predict_batches(params, state, batches))
-    return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(-1, *leaf.shape[2:])[:size], stacked)
+    return jax.jit(predict_batches, compiler_options=compiler_options())
 
 
 def evaluated(evaluate: Callable[[Any, Any], Any], params: Any, state: Any) -> Any:

@@ -39,7 +39,7 @@ def test_the_answer_for_the_days_up_to_a_test_day_is_the_forecast_of_the_test():
     inputs, deviation = test["inputs"][last], test["deviation"][last]
     inputs = np.repeat(inputs[:, None], config.folds, axis=1)
     forecaster = experiment.forecaster(config)
-    moments = jax.jit(lambda *kept: forecaster.forecast(*kept, inputs))(params, state)
+    moments, _ = jax.jit(lambda *kept: forecaster.forecast(*kept, inputs))(params, state)
     mean = np.mean([m[:, -1, 0] for m, _ in moments.values()], axis=0) * deviation
     variance = np.mean([np.exp(h[:, -1, 0]) for _, h in moments.values()], axis=0) * deviation**2
     np.testing.assert_allclose(answer["mean"], mean, rtol=SINGLE)

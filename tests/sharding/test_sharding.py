@@ -88,6 +88,32 @@ def test_an_array_lives_where_the_first_rule_that_matches_says(path, shape, expe
     assert spec(f"optimizer_state/0/mu/{path}", shape).spec == expected
 
 
+def test_factored_statistics_are_whole_and_train():
+    """Their paths are those of params, and they have an axis less."""
+    optimizer = optax.adafactor(1e-3, min_dim_size_to_factor=8)
+    mesh = make_mesh("data=2,fsdp=2,tensor=2")
+    train_state = init_train_state(
+        seed_key(0), gpt(), optimizer, TOKENS[0, :-1], place=lambda shapes: shardings(shapes, mesh)
+    )
+    for tree in (train_state, train_state.optimizer_state):
+        row = next(
+            p for p in placements(tree, mesh) if p.path.endswith("v_row/embedding/embedding")
+        )
+        assert row.spec == P()
+        assert row.reason == "embedding; a statistic with fewer axes than the rule"
+    train_state, logged = jax.jit(sharded(make_step(objective, optimizer), mesh))(
+        train_state, TOKENS
+    )
+    assert np.isfinite(logged["loss"])
+    assert int(train_state.step) == 1
+
+
+def test_params_with_fewer_axes_than_their_rule_are_refused_in_a_train_state_too():
+    train_state = init_train_state(seed_key(0), jnn.dense(2), optax.sgd(0.1), jnp.ones(3))
+    with pytest.raises(JnnError, match="2 axes in the rule 'bias' for params/bias"):
+        placements(train_state, make_mesh("data=1"), [("bias", ("fsdp", None))])
+
+
 def test_a_pattern_matches_whole_names():
     assert spec("monkey/kernel", (4, 8)).reason.startswith("no rule")
     assert spec("not_output/kernel", (4, 8)).reason.startswith("no rule")

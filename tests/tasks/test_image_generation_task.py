@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jnn.data.sets.images import synthetic_images, to_float
+from jnn.errors import JnnError
 from jnn.generative.objectives import Generative
 from jnn.model import Model
 from jnn.tasks.image_generation_task import image_generation, keeping_samples
@@ -33,8 +35,14 @@ def copies(label_of=lambda label: label):
     return Generative(model, jax.ShapeDtypeStruct((1,), jnp.float32), objective, draw, (1,))
 
 
-def task_of(generative):
-    return image_generation(generative, SPLITS, batch_size=8, count=COUNT)
+def task_of(generative, count=COUNT):
+    return image_generation(generative, SPLITS, batch_size=8, count=count)
+
+
+@pytest.mark.parametrize("count", [-2, 0, 1, 5])
+def test_images_that_are_not_equally_many_of_each_class_are_refused_before_training(count):
+    with pytest.raises(JnnError, match=f"count={count}, expected a multiple of the 2 classes"):
+        task_of(copies(), count)
 
 
 def test_images_of_the_class_that_was_asked_for_are_told_from_those_of_another():

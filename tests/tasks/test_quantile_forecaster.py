@@ -8,6 +8,7 @@ import pytest
 import jnn
 from jnn.errors import JnnError
 from jnn.tasks.quantile_forecaster import QuantileForecaster, change_scales, prepared_forecaster
+from tests.compiled import apply, init
 
 RNG = np.random.default_rng(0)
 SERIES = RNG.normal([10.0, 0.0], [3.0, 1.0], (60, 2)).astype(np.float32)
@@ -58,3 +59,14 @@ def test_what_a_run_prepares_makes_the_same_forecasts():
     np.testing.assert_allclose(found["mean"], expected, rtol=1e-4)
     with pytest.raises(JnnError, match=r"shape \(4, 2\), expected 5 times"):
         again.predictor().apply({}, {}, x[:4])
+
+
+def test_changes_come_with_the_state_of_the_members():
+    model = jnn.ensemble(jnn.chain(jnn.batch_norm(), known), 2)
+    params, state = init(model, SERIES[None])
+    forecaster = QuantileForecaster(model, SCALES, LENGTH)
+    _, new = forecaster.changes(params, state, SERIES[None], train=True)
+    scaled = (SERIES[None] - SCALES.inputs.mean) / SCALES.inputs.deviation
+    _, expected = apply(model, params, state, scaled.astype(np.float32), train=True)
+    for one, other in zip(jax.tree.leaves(new), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=SINGLE, atol=SINGLE)

@@ -63,6 +63,20 @@ def test_the_loss_is_the_sum_of_the_members_cross_entropies(trained):
         assert all(moves) if name in trained else not any(moves)
 
 
+def test_the_objective_returns_the_state_of_the_members():
+    texts = with_vectors(SPLITS, glove=False)
+    words, pool = jnn.embedding(len(texts.vectors), 3), global_max_pool(rank=1)
+    bags = jnn.chain(words=words, pool=pool, norm=jnn.batch_norm(), out=jnn.dense(3))
+    model = jnn.parallel(one=bags)
+    task = text_classification(model, first(model), texts, trained=["one"], batch_size=5)
+    params, state = init(model, np.zeros(task.example.shape, np.int32))
+    batch = texts.splits.train.to_arrays(texts.tokenizer)
+    _, (new, _) = jax.jit(task.objective)(params, state, batch, KEY)
+    _, expected = apply(model, params, state, batch["tokens"], mask=batch["mask"], train=True)
+    for one, other in zip(jax.tree.leaves(new), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=SINGLE, atol=SINGLE)
+
+
 def test_balanced_classes_weigh_the_same():
     rare = SPLITS._replace(
         train=SPLITS.train._replace(labels=np.where(np.arange(40) < 30, 0, SPLITS.train.labels))

@@ -62,3 +62,14 @@ def test_the_loss_is_that_of_each_real_token():
     mask = batch["target_mask"]
     np.testing.assert_allclose(loss, -log_p[:5][mask].mean(), rtol=SINGLE)
     assert int(logged["weight"]) == mask.sum()
+
+
+def test_the_objective_returns_the_state_of_the_model():
+    def counting(params, state, x, *, train=False, **options):
+        return of_last(params, {"calls": state["calls"] + train}, x)
+
+    model = jnn.Model(lambda key, x: ({}, {"calls": jnp.zeros((), jnp.int32)}), counting)
+    task = translation_task(TRANSLATOR._replace(model=model), SPLITS, batch_size=4, alignment="")
+    batch = TRANSLATOR.encode(pairs_of(SPLITS.validation))
+    _, (state, _) = jax.jit(task.objective)({}, {"calls": 0}, batch, jax.random.key(0))
+    assert int(state["calls"]) == 1

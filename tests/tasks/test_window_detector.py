@@ -1,5 +1,6 @@
 """A detector of windows, with networks whose outputs are known."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import jnn
 from jnn.data.sets.synthetic_series import synthetic_recording
 from jnn.scores.anomaly import forecast_score, step_means
 from jnn.tasks.window_detector import WindowDetector
+from tests.compiled import apply, init
 
 RECORDING = synthetic_recording()
 SINGLE = 1e-5  # float32: sums in another order
@@ -54,3 +56,14 @@ def test_the_predictor_is_the_prediction_of_the_same_windows(horizon):
     y, _ = detector.predictor().apply(*STATELESS, windows)
     expected = detector.predict(*STATELESS, {"inputs": step_means(windows, 3)})
     np.testing.assert_array_equal(y[..., 0], expected if horizon else expected[..., 0])
+
+
+def test_outputs_come_with_the_state_of_the_members():
+    model = jnn.ensemble(jnn.batch_norm(), 2)
+    x = np.random.default_rng(0).normal(3, 2, size=(5, 6, 1)).astype(np.float32)
+    params, state = init(model, x)
+    detector = WindowDetector(model, length=6)
+    _, new = detector.outputs(params, state, x, train=True)
+    _, expected = apply(model, params, state, x, train=True)
+    for one, other in zip(jax.tree.leaves(new), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=SINGLE, atol=SINGLE)
