@@ -106,23 +106,24 @@ function bits(x) {
   return count;
 }
 
-/** The error function: its series near zero, a continued fraction further out. */
+/** The error function: its series near zero, further out what erfc leaves of 1. */
 function erf(x) {
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  if (a < 2.5) {
-    let term = x;
-    let total = x;
-    for (let n = 1; n < 60 && Math.abs(term) > 1e-17 * Math.abs(total); n++) {
-      term *= (-x * x) / n;
-      total += term / (2 * n + 1);
-    }
-    return (2 / Math.sqrt(Math.PI)) * total;
+  if (Math.abs(x) >= 2) return Math.sign(x) * (1 - erfc(Math.abs(x)));
+  let term = x;
+  let total = x;
+  for (let n = 1; n < 60 && Math.abs(term) > 1e-17 * Math.abs(total); n++) {
+    term *= (-x * x) / n;
+    total += term / (2 * n + 1);
   }
+  return (2 / Math.sqrt(Math.PI)) * total;
+}
+
+/** 1 - erf(x), by a continued fraction where the difference would lose its digits. */
+function erfc(x) {
+  if (!(x >= 2)) return 1 - erf(x);
   let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (a + fraction);
-  const tail = Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction));
-  return Math.sign(x) * (1 - tail);
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (x + fraction);
+  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * (x + fraction));
 }
 
 /** The inverse of erf, by Newton's method from Winitzki's formula. */

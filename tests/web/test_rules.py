@@ -15,6 +15,7 @@ from tests.web.engine import TOLERANCE, check, run
 
 few = functools.partial(settings, max_examples=3, deadline=None, derandomize=True)
 SHAPES = st.lists(st.integers(1, 4), max_size=3).map(tuple)
+TAIL = 2e-5  # relative: float32 rounds the exponent of exp(-x²), which is up to 81
 WAYS = ("as it is", "transposed", "every second", "reversed", "broadcast")
 
 
@@ -72,6 +73,13 @@ def test_floats(shape, one, other):
         )
 
     check(f, numbers(shape), numbers(shape, seed=1))
+
+
+def test_the_tail_of_erfc_has_its_digits():
+    x = np.linspace(2, 9, 141, dtype=np.float32)
+    f = lambda x: (lax.erfc(x), jax.scipy.special.log_ndtr(-x))
+    for a, b in zip(run(javascript(f, x), [x]), jax.jit(f)(x), strict=True):
+        np.testing.assert_allclose(a, b, rtol=TAIL)
 
 
 def test_each_operation_is_rounded():

@@ -136,12 +136,13 @@ def _tiles(ax: Axes, images: np.ndarray, columns: int, colours: dict) -> None:
     ax.set(xlim=(0, columns * (1 + GAP) - GAP), ylim=(0, 1), aspect="equal", anchor="NW")
 
 
-def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
+def filters(kernel: np.ndarray, *, most: int | None = None) -> Figure:
     """The kernels of a convolution ``(height, width, in, out)`` as images, the first ``most``.
 
     With three input channels each is a colour image, grey where the weights are zero; with one it
     is orange where the weight is positive and blue where it is negative, on one scale for all. With
-    more, each kernel is a row of its first 12 input channels.
+    more, each kernel is a row of its first 12 input channels. ``most`` is 64 by default, and 12
+    where kernels are rows.
 
     >>> len(filters(np.ones((3, 3, 1, 8))).axes[0].images)
     8
@@ -153,11 +154,11 @@ def filters(kernel: np.ndarray, *, most: int = 64) -> Figure:
         )
     largest = float(np.abs(kernel).max()) or 1.0
     channels, out = kernel.shape[2], kernel.shape[3]
+    most = (64 if channels in (1, 3) else 12) if most is None else most
     kernels = np.moveaxis(kernel, -1, 0)[:most]
     if channels == 3:
         tiles, columns, colours = 0.5 + kernels / (2 * largest), _columns(len(kernels)), {}
     else:
-        kernels = kernels[:12] if channels > 1 else kernels
         columns = min(channels, 12) if channels > 1 else _columns(len(kernels))
         tiles = np.moveaxis(kernels, -1, 1)[:, :12].reshape(-1, *kernel.shape[:2])
         colours = {"cmap": style.SIGNED, "vmin": -largest, "vmax": largest}

@@ -77,11 +77,11 @@ def importances(
     means = values.mean(axis=1)
     top = np.argsort(-means, kind="stable")[:most]
     among = f" (the first {len(top)} of {len(names)} features)" if len(top) < len(names) else ""
-    largest = number(float(means[top[0]]))
+    largest = float(means[top[0]])
     verb, change = ("raises", "increase") if lowest else ("lowers", "decrease")
-    title = (
-        f"Permutation importance: shuffling {names[top[0]]} {verb} the {score} by {largest}{among}"
-    )
+    effect = f"shuffling {names[top[0]]} {verb} the {score} by {number(largest)}"
+    effect = f"shuffling no feature {verb} the {score}" if largest <= 0 else effect
+    title = f"Permutation importance: {effect}{among}"
     figure, axes = style.panels(width=6.4, height=0.95 + 0.3 * len(top), title=title)
     ax = axes[0, 0]
     places = np.arange(len(top))

@@ -5,10 +5,11 @@ plain arrays ``(T, features)``.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -33,7 +34,8 @@ def activations(model: Model, params: Any, state: Any, x: Any) -> Layers:
 
     x is tokens ``(T,)`` or features ``(T, D)``. The tags are those of `elman`, `lstm` and `gru`:
     ``hidden``, ``cell``, and the gates. Those of a backward layer are reversed, so that row t is
-    always at element t. Raises `JnnError` where the model has no such layer.
+    always at element t. Copy i of a layer in a `repeat` is the layer ``path/i``. Raises `JnnError`
+    where the model has no such layer, and for several sequences.
 
     >>> import jax, jax.numpy as jnp, jnn
     >>> from jnn.layers.gru import gru
@@ -45,7 +47,10 @@ def activations(model: Model, params: Any, state: Any, x: Any) -> Layers:
     layers: Layers = {}
     for path, value in jax.device_get(_tagged(model, params, state, x)).items():
         layer, _, tag = path.rpartition("/")
-        layers.setdefault(layer, {})[tag] = value[::-1] if "backward" in layer.split("/") else value
+        value = value[..., ::-1, :] if "backward" in layer.split("/") else value
+        for copy in _copies(value, x):
+            name = "/".join(filter(None, [layer, *map(str, copy)]))
+            layers.setdefault(name, {})[tag] = value[copy]
     if not layers:
         remedy = "Give a model with jnn.elman, jnn.lstm or jnn.gru in it."
         raise mistake(
@@ -59,6 +64,19 @@ def activations(model: Model, params: Any, state: Any, x: Any) -> Layers:
             "activations", got="several sequences", expected="one: tokens (T,) or features (T, D)"
         )
     return layers
+
+
+def _copies(value: np.ndarray, x: Any) -> Iterable[tuple[int, ...]]:
+    """The indices of the layers that a `repeat` stacked: of values ``(n, T, F)`` for one x.
+
+    Those of a batch are ``(T, N, F)``, and are left as they are.
+    """
+    if value.ndim <= 2:
+        return [()]
+    *copies, length, _ = value.shape
+    is_one = np.ndim(x) == (1 if jnp.issubdtype(jnp.result_type(x), jnp.integer) else 2)
+    is_stack = is_one and length == len(x) and length not in copies
+    return np.ndindex(*copies) if is_stack else [()]
 
 
 @functools.partial(jax.jit, static_argnames="model")

@@ -144,7 +144,7 @@ class Decision(NamedTuple):
 
 
 def right_and_worst(p: ArrayLike, labels: ArrayLike, most: int = 4) -> np.ndarray:
-    """Indices of texts to show: the first ``most`` correct ones, then the ``most`` worst.
+    """Indices of texts to show: the first ``most`` correct ones, then the ``most`` worst others.
 
     ``p`` ``(N, K)`` are their probabilities; the worst have the lowest one for the true class.
 
@@ -153,7 +153,8 @@ def right_and_worst(p: ArrayLike, labels: ArrayLike, most: int = 4) -> np.ndarra
     """
     p, labels = np.asarray(p), np.asarray(labels)
     right = np.flatnonzero(p.argmax(axis=1) == labels)[:most]
-    return np.concatenate([right, np.argsort(p[np.arange(len(labels)), labels])[:most]])
+    worst = np.argsort(p[np.arange(len(labels)), labels])
+    return np.concatenate([right, worst[~np.isin(worst, right)][:most]])
 
 
 def decisions(

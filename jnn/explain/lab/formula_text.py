@@ -37,24 +37,27 @@ class Node:
 
 
 INFIX = {
-    "add": (" + ", 0),
-    "add_any": (" + ", 0),
-    "sub": (" − ", 0),
-    "mul": (" · ", 1),
-    "div": (" / ", 1),
-    "dot_general": (" @ ", 1),
-    "lt": (" < ", -1),
-    "le": (" ≤ ", -1),
-    "gt": (" > ", -1),
-    "ge": (" ≥ ", -1),
-    "eq": (" = ", -1),
-    "ne": (" ≠ ", -1),
-    "and": (" and ", -2),
-    "or": (" or ", -2),
+    "add": (" + ", 0, 0),
+    "add_any": (" + ", 0, 0),
+    "sub": (" − ", 0, 1),
+    "dot_general": (" @ ", 1, 3),
+    "mul": (" · ", 2, 2),
+    "div": (" / ", 2, 3),
+    "lt": (" < ", -1, -1),
+    "le": (" ≤ ", -1, -1),
+    "gt": (" > ", -1, -1),
+    "ge": (" ≥ ", -1, -1),
+    "eq": (" = ", -1, -1),
+    "ne": (" ≠ ", -1, -1),
+    "and": (" and ", -2, -2),
+    "or": (" or ", -2, -2),
 }
-"""How operations of two inputs are written, and how strongly they bind."""
+"""How operations of two inputs are written, how strongly they bind, and what is right of them.
 
-LOOSEST, TIGHTEST = -3, 3
+A matrix product binds less than ``·``, so that it is in parentheses wherever it is a factor.
+"""
+
+LOOSEST, TIGHTEST = -3, 4
 
 NAMES = {
     "reduce_sum": "sum",
@@ -155,17 +158,16 @@ class _Writer:
         if kind == "number":
             return _short(detail), TIGHTEST if detail >= 0 else 0
         if kind in INFIX and len(inputs) == 2:
-            sign, binding = INFIX[kind]
-            more = kind in ("sub", "div", "dot_general")
-            left, right = self.text(inputs[0], binding), self.text(inputs[1], binding + more)
+            sign, binding, right_binding = INFIX[kind]
+            left, right = self.text(inputs[0], binding), self.text(inputs[1], right_binding)
             return f"{left}{sign}{right}", binding
         if kind == "neg":
             return f"−{self.text(inputs[0], 1)}", 0
         if kind == "rsqrt":
-            return f"1 / √({self.text(inputs[0], LOOSEST)})", 1
+            return f"1 / √({self.text(inputs[0], LOOSEST)})", 2
         if kind in ("integer_pow", "square"):
             power = {2: "²", 3: "³"}.get(detail or 2, f"^{detail}")
-            return f"{self.text(inputs[0], TIGHTEST)}{power}", 2
+            return f"{self.text(inputs[0], TIGHTEST)}{power}", 3
         if kind == "gather":
             return f"{self.text(inputs[0], TIGHTEST)}[{self.text(inputs[1], LOOSEST)}]", TIGHTEST
         if kind == "slice":

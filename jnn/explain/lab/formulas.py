@@ -88,8 +88,7 @@ class _Tracer:
             name = _function(equation)
             if name not in FUNCTIONS or len(outputs) != 1 or outputs[0].operation == "value":
                 return outputs
-            read = [node for node in inputs if node.operation != "number"]
-            return [self.node(name, read or inputs, settings=_settings(parameters))]
+            return [self.node(name, inputs, settings=_settings(parameters))]
         if kind == "scan":
             return self._scan(parameters, inputs)
         if kind in SAME:
@@ -116,17 +115,18 @@ class _Tracer:
         numbers = [node.detail for node in inputs if node.operation == "number"]
         if kind in FOLDED and len(numbers) == len(inputs):
             return self.node("number", detail=FOLDED[kind](*numbers))
-        if kind == "lt" and inputs[1].detail == 0 and _is_unsigned(equation.invars[0]):
+        if kind == "lt" and _is_number(inputs[1], 0) and _is_unsigned(equation.invars[0]):
             return self.node("number", detail=False)
         if kind in NEUTRAL and len(inputs) == 2:
             sides = inputs if kind in COMMUTATIVE else inputs[1:]
             for node in sides:
-                if node.operation == "number" and node.detail == NEUTRAL[kind]:
+                if _is_number(node, NEUTRAL[kind]):
                     return inputs[1] if node is inputs[0] else inputs[0]
-        if kind == "and" and False in numbers:
+        if kind == "and" and any(_is_number(node, False) for node in inputs):
             return self.node("number", detail=False)
         if kind == "select_n" and len(inputs) == 3:
-            return self._chosen(*inputs)
+            is_integer = jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.integer)
+            return self._chosen(*inputs, is_integer=is_integer)
         if kind == "reduce_sum":
             return self._sum(equation, inputs, numbers)
         if kind == "div" and inputs[0].operation == "reduce_sum" and numbers == [inputs[0].detail]:
@@ -151,17 +151,14 @@ class _Tracer:
         settings = _settings(equation.params)
         return inputs[0] if count == 1 else self.node("reduce_sum", inputs, count, settings)
 
-    def _chosen(self, condition: Node, no: Node, yes: Node) -> Node:
+    def _chosen(self, condition: Node, no: Node, yes: Node, *, is_integer: bool) -> Node:
         """One of two, without conditions that only guard against 0 and ∞, or indices below zero."""
         if condition.operation == "number":
             return yes if condition.detail else no
-        of, name = condition.inputs[:1], condition.operation
-        if name == "lt" and of == (no,):
-            return no  # an index that may be counted from the end
-        other = yes if of == (no,) else no
-        if name in ("is_finite", "eq") and other.operation == "number" and of in ((no,), (yes,)):
-            return of[0]
-        return self.node("where", [condition, yes, no])
+        if is_integer and _wraps(condition, no, yes):
+            return no
+        x = _guarded(condition, no, yes)
+        return x or self.node("where", [condition, yes, no])
 
     def _of_exponentials(self, kind: str, a: Node, b: Node) -> Node:
         """A sum or a quotient, or what it is of exponentials of numbers minus the largest one."""
@@ -180,6 +177,34 @@ class _Tracer:
 
 def _is_unsigned(atom: Any) -> bool:
     return jnp.issubdtype(atom.aval.dtype, jnp.unsignedinteger)
+
+
+def _is_number(node: Node, *numbers: float) -> bool:
+    """Whether a node is one of the numbers; ``False`` is no 0, and ``True`` no 1."""
+    return node.operation == "number" and any(
+        node.detail == number and isinstance(node.detail, bool) == isinstance(number, bool)
+        for number in numbers
+    )
+
+
+def _wraps(condition: Node, i: Node, other: Node) -> bool:
+    """Whether it is an index counted from the end where it is negative: ``i + n``, else i."""
+    is_below = condition.operation == "lt" and condition.inputs[0] is i
+    is_moved = other.operation == "add" and other.inputs[0] is i
+    return (
+        (is_below and is_moved)
+        and _is_number(condition.inputs[1], 0)
+        and other.inputs[1].operation == "number"
+    )
+
+
+def _guarded(condition: Node, no: Node, yes: Node) -> Node | None:
+    """x of one of two that is x but where x is 0 or infinite, else None."""
+    if condition.operation == "is_finite" and condition.inputs == (yes,):
+        return yes if _is_number(no, *GUARDED) else None
+    if condition.operation == "eq" and condition.inputs[0] is no and yes.operation == "number":
+        return no if _is_number(condition.inputs[1], *GUARDED) else None
+    return None
 
 
 def _is_sum(node: Node, of: Node) -> bool:
@@ -250,5 +275,8 @@ FOLDED = {
 
 NEUTRAL = {"add": 0, "sub": 0, "mul": 1, "div": 1, "max": -math.inf, "ne": False, "and": True}
 """The number that changes nothing."""
+
+GUARDED = (0, math.inf, -math.inf)
+"""The numbers that a condition guards against."""
 
 COMMUTATIVE = ("add", "mul", "max", "and")

@@ -148,12 +148,13 @@ def running(token: str) -> str:
 def background(value: float, colours: Any = style.SIGNED) -> str:
     """The style of a cell with the colour of ``value``, light enough for black letters.
 
-    ``value`` is from -1 to 1 for signed ``colours`` and from 0 to 1 for others.
+    ``value`` is from -1 to 1 for signed ``colours`` and from 0 to 1 for others; what is beyond has
+    the colour of the nearest end.
 
     >>> background(0.0), background(1.0)
     ('background:#ffffff', 'background:#e07d26')
     """
-    place = (1 + TINT * value) / 2 if colours is style.SIGNED else value
+    place = (1 + TINT * min(max(value, -1), 1)) / 2 if colours is style.SIGNED else value
     return f"background:{to_hex(colours(place))}"
 
 

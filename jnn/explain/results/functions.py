@@ -159,7 +159,7 @@ def _table(ax: Axes, errors: np.ndarray, widths, depths) -> None:
         ax.text(
             j,
             i,
-            text.replace("e-0", "e-").replace("e+00", ""),
+            text.replace("e-0", "e-"),
             ha="center",
             va="center",
             fontsize=8,

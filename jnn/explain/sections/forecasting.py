@@ -35,7 +35,7 @@ def quantiles(
 ) -> list[Section]:
     """Two fan charts, a stretch of the forecasts over time, and the calibration of the quantiles.
 
-    ``time``, ``values``   the whole series, ``(T,)`` both
+    ``time``, ``values``   the whole series, ``(T,)`` both; a value that is NaN was not observed
     ``origin``             ``(N,)``, increasing: the last input time of each forecast, as an
                            index of the series
     ``horizons``           how many times after the origin, by name: ``{"6 h": 6, "1 day": 24}``
@@ -43,9 +43,13 @@ def quantiles(
     ``quantiles``          ``(N, H, Q)``, at the increasing ``levels``
     ``past``               times before the origin that a fan chart shows
     ``span``               times of the stretch, from the middle forecast on
+
+    What was not observed counts neither among the errors nor in the calibration; a section of
+    which nothing was observed is omitted.
     """
     steps = np.array(list(horizons.values()))
     targets = values[origin[:, None] + steps]
+    is_observed = np.isfinite(targets)
 
     def fan(n: int):
         before, ahead = slice(max(0, origin[n] - past + 1), origin[n] + 1), origin[n] + steps
@@ -58,33 +62,41 @@ def quantiles(
             name=name,
         )
 
-    by_error = np.argsort(np.abs(mean[:, -1] - targets[:, -1]))
+    rows = np.flatnonzero(is_observed[:, -1])
+    by_error = rows[np.argsort(np.abs(mean[rows, -1] - targets[rows, -1]))]
     last = list(horizons)[-1]
     bands = " and ".join(f"{round(100 * share)}" for share in _shares(levels))
     below = {
-        f"+{h}": np.mean(targets[:, k, None] <= quantiles[:, k], axis=0)
-        for k, h in enumerate(horizons)
+        f"+{h}": np.mean(targets[at, k, None] <= quantiles[at, k], axis=0)
+        for k, (h, at) in enumerate(zip(horizons, is_observed.T, strict=True))
+        if at.any()
     }
-    return [
-        Section(
-            "Fan chart: median error",
-            f"Half of all forecasts {last} ahead are better. Bands hold {bands} % of the "
-            "probability.",
-            fan(by_error[len(by_error) // 2]),
-        ),
-        Section(
-            "Fan chart: largest error",
-            f"The forecast whose error {last} ahead is the largest.",
-            fan(by_error[-1]),
-        ),
-        *_over_time(time, values, origin, horizons, quantiles, levels, span, name),
-        Section(
-            "Calibration of quantiles",
-            "How often the value lay below each quantile, over the whole test part; calibrated "
-            "quantiles are on the line.",
-            forecast.calibration(levels, below),
-        ),
-    ]
+    sections = []
+    if len(by_error):
+        sections += [
+            Section(
+                "Fan chart: median error",
+                f"Half of all forecasts {last} ahead are better. Bands hold {bands} % of the "
+                "probability.",
+                fan(by_error[len(by_error) // 2]),
+            ),
+            Section(
+                "Fan chart: largest error",
+                f"The forecast whose error {last} ahead is the largest.",
+                fan(by_error[-1]),
+            ),
+        ]
+    sections += _over_time(time, values, origin, horizons, quantiles, levels, span, name)
+    if below:
+        sections.append(
+            Section(
+                "Calibration of quantiles",
+                "How often the value lay below each quantile, over the whole test part; "
+                "calibrated quantiles are on the line.",
+                forecast.calibration(levels, below),
+            )
+        )
+    return sections
 
 
 def _shares(levels: Sequence[float]) -> list[float]:

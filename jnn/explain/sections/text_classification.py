@@ -48,8 +48,8 @@ def classified_texts(
         Section(
             "Word importance",
             "The decrease of the log-odds of the prediction where a word is replaced by an unknown "
-            f"one. Four test {name} that are classified right, then the four whose true class got "
-            "the lowest probability.",
+            f"one. Four test {name} that are classified right, then the four others whose true "
+            "class got the lowest probability.",
             inside_words.coloured_decisions(decisions),
         ),
     ]

@@ -51,7 +51,7 @@ FLOATS = {
     "square": "square({0})",
     "one_minus_square": "(1 - square({0}))",
     "erf": "erf({0})",
-    "erfc": "(1 - erf({0}))",
+    "erfc": "erfc({0})",
     "erf_inv": "inverseErf({0})",
     "clamp": "Math.min(Math.max({1}, {0}), {2})",
     "is_finite": "(Number.isFinite({0}) ? 1 : 0)",

@@ -70,10 +70,7 @@ def _gather(emitter, equation, inputs):
             whole[axis] = plus(index[k], whole[axis]) if sizes[axis] != 1 else whole[axis]
         text = value.at(whole)
         if fills and inside:
-            nothing = {"float32": "NaN", "bool": "1", "int32": "-2147483648"}.get(
-                value.dtype, "4294967295"
-            )
-            text = f"{' && '.join(inside)} ? {text} : {nothing}"
+            text = f"{' && '.join(inside)} ? {text} : {NOTHING[value.dtype]}"
         emitter.line(f"{output.at(index)} = {text};")
     return [output]
 

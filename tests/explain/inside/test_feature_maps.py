@@ -74,6 +74,14 @@ def test_filters_are_the_kernels(channels):
     assert_array_equal(drawn, expected)
 
 
+def test_as_many_kernels_of_many_channels_are_drawn_as_asked_for():
+    kernel = RNG.normal(size=(2, 2, 13, 20)).astype(np.float32)
+    expected = [kernel[:, :, c, i] for i in range(15) for c in range(12)]
+    figure = filters(kernel, most=15)
+    assert_array_equal(tiles(figure.axes[0]), expected)
+    assert "the first 15 of 20" in figure.get_suptitle().replace("\n", " ")
+
+
 def test_filters_lie_in_rows_that_do_not_overlap():
     extents = [image.get_extent() for image in filters(np.ones((2, 2, 1, 9))).axes[0].images]
     corners = {(round(left, 6), round(top, 6)) for left, _, _, top in extents}

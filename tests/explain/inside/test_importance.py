@@ -77,6 +77,14 @@ def test_bars_are_means_the_most_important_on_top_and_each_repeat_is_a_dot():
     )
 
 
+@pytest.mark.parametrize(("lowest", "verb"), [(False, "lowers"), (True, "raises")])
+def test_the_title_says_so_where_no_feature_is_important(lowest, verb):
+    for values in ([[-0.2, -0.1], [-0.3, -0.4]], [[0.0], [-0.1]]):
+        figure = importances(np.array(values), ["a", "b"], score="error", lowest=lowest)
+        title = " ".join(figure.get_suptitle().split())
+        assert title == f"Permutation importance: shuffling no feature {verb} the error"
+
+
 def test_mistakes_are_named():
     with pytest.raises(JnnError, match=r"x of shape \(200,\)"):
         permutation_importance(np.sum, X[:, 0])

@@ -44,6 +44,25 @@ def test_the_gates_of_an_lstm_are_those_of_its_equations():
         assert_allclose(values[name], value, atol=EXACT)
 
 
+def test_the_copies_of_a_repeat_are_layers_one_after_the_other():
+    model = jnn.chain(deep=jnn.repeat(gru(D), 2))
+    params, state = init(model, X)
+    values, x = activations(model, params, state, X), X
+    assert list(values) == ["deep/0", "deep/1"]
+    for i, layer in enumerate(values.values()):
+        copy = jax.tree.map(lambda leaf, i=i: leaf[i], params["deep"])
+        expected = activations(gru(D), copy, {}, x)[""]
+        assert set(layer) == set(expected)
+        for name, value in expected.items():
+            assert_allclose(layer[name], value, atol=EXACT)
+        x = expected["hidden"]
+
+
+def test_a_repeat_alone_has_its_copies_as_layers():
+    model = jnn.repeat(lstm(D), 2)
+    assert list(activations(model, *init(model, X), X)) == ["0", "1"]
+
+
 @pytest.mark.slow
 def test_what_reads_backward_is_turned_to_the_order_of_the_text():
     model = jnn.chain(both=bidirectional(gru(F)), out=jnn.dense(2))
@@ -119,9 +138,21 @@ def batch_values():
     return activations(model, *model.init(jax.random.key(0), X), jnp.stack([X, X]))
 
 
+def stacked_batch_values():
+    model = jnn.repeat(gru(D), 2)
+    return activations(model, *model.init(jax.random.key(0), X), jnp.stack([X, X, X]))
+
+
+def ensemble_values():
+    model = jnn.ensemble(gru(F), 2)
+    return activations(model, *model.init(jax.random.key(0), X), X)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
+        (stacked_batch_values, "activations: got several sequences, expected one"),
+        (ensemble_values, "activations: got several sequences, expected one"),
         (dense_values, "activations: got a model without a recurrent layer"),
         (batch_values, "activations: got several sequences, expected one"),
         (

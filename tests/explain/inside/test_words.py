@@ -139,7 +139,12 @@ def test_decisions_are_those_of_the_model_with_a_value_for_each_word():
 
 def test_texts_to_show_are_the_first_right_and_the_most_wrong():
     p = np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3], [0.2, 0.8]])
-    assert right_and_worst(p, [0, 0, 0, 1], most=2).tolist() == [0, 2, 1, 0]
+    assert right_and_worst(p, [0, 0, 0, 1], most=2).tolist() == [0, 2, 1, 3]
+
+
+def test_no_text_is_shown_twice_where_all_are_right():
+    p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    assert right_and_worst(p, [0, 1, 0]).tolist() == [0, 1, 2]
 
 
 def test_padding_does_nothing():

@@ -40,6 +40,20 @@ W = {"w": jax.ShapeDtypeStruct((3, 2), jnp.float32)}
         (lambda p, x: x @ p["w"] + 1, ("a @ b + 1",)),
         (lambda p, x: p["w"][:, 0] @ (x + x), ("a[:, 0] @ (b + b)",)),
         (lambda p, x: jnp.where(x > 1, x, 0.0), ("where(a > 1, a, 0)",)),
+        (lambda p, x: jnp.where(x < 0, 0.1 * x, x) * 2, ("where(a < 0, 0.1 · a, a) · 2",)),
+        (lambda p, x: jnp.where(x < 0, x + 5, x) * 2, ("where(a < 0, a + 5, a) · 2",)),
+        (lambda p, x: jnp.where(x < 1, 1, x) * 2, ("where(a < 1, 1, a) · 2",)),
+        (lambda p, x: jnp.where(x == 3, 5, x) * 2, ("where(a = 3, 5, a) · 2",)),
+        (lambda p, x: jnp.where(x == 0, x, 5), ("where(a = 0, a, 5)",)),
+        (lambda p, x: jnp.where(x != 0, 1 / x, 7), ("where(a ≠ 0, 1 / a, 7)",)),
+        (lambda p, x: jnp.where(jnp.isfinite(x), x, 5), ("where(is_finite(a), a, 5)",)),
+        (lambda p, x: x / jnp.where(jnp.sum(x) == 0, 1, jnp.sum(x)), ("a / sum(a)",)),
+        (lambda p, x: jax.nn.leaky_relu(x), ("leaky_relu(a)",)),
+        (lambda p, x: jax.nn.leaky_relu(x, 0.3), ("leaky_relu(a, 0.3)",)),
+        (lambda p, x: x[:2] * (x @ p["w"]), ("a[:2] · (a @ b)",)),
+        (lambda p, x: x[:2] * ((x @ p["w"]) / x[1:]), ("a[:2] · (a @ b) / a[1:]",)),
+        (lambda p, x: x[:2] - x @ p["w"], ("a[:2] − a @ b",)),
+        (lambda p, x: x @ (p["w"] * 2), ("a @ (b · 2)",)),
         (lambda p, x: jnp.split(x, 3)[1], ("split(a)[1]",)),
         (lambda p, x: x * jnp.array([1.0, 2, 3]) * jnp.inf, ("a · constants · ∞",)),
         (lambda p, x: jnp.real(jnp.exp(1j * x)), ("real(exp(constants · a))",)),
@@ -89,6 +103,11 @@ def test_what_is_long_leads_to_the_values_that_it_is_computed_of():
 def test_an_index_that_wraps_and_a_table_are_written_as_one():
     formula = answer_of(lambda p, x: p["w"][x], 5, params=W, dtype=jnp.int32)
     assert formula == (("a[b]",), (("param", "w"), ("input", "input")))
+
+
+def test_the_bits_of_an_integer_are_no_truth_value():
+    for apply, line in ((lambda p, x: x & 1, "a and 1"), (lambda p, x: x & 0, "a and 0")):
+        assert answer_of(apply, 3, dtype=jnp.int32).lines == (line,)
 
 
 def test_a_product_of_experts_leads_to_both():

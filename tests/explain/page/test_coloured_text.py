@@ -74,6 +74,13 @@ def test_all_rows_have_one_scale_which_the_legend_shows():
 
 
 @pytest.mark.parametrize("colours", [style.SIGNED, PROBABILITY])
+def test_what_is_beyond_the_scale_has_the_full_colour(colours):
+    assert background(2.0, colours) == background(1.0, colours)
+    lowest = -1.0 if colours is style.SIGNED else 0.0
+    assert background(-2.0, colours) == background(lowest, colours)
+
+
+@pytest.mark.parametrize("colours", [style.SIGNED, PROBABILITY])
 def test_black_letters_can_be_read_on_every_colour(colours):
     def luminance(rgb):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]

@@ -10,6 +10,7 @@ import pytest
 
 from jnn.architectures.mlp import MLPConfig, mlp
 from jnn.explain.playground import training
+from jnn.explain.playground.lessons import lesson_texts, states
 from jnn.explain.playground.network import FEATURES, WIDTH, features
 from jnn.losses import binary_cross_entropy, squared_error
 from tests.explain.playground.engine import trainer
@@ -129,6 +130,20 @@ def test_a_seed_repeats_and_another_differs():
     same, again, other = trainer()(f"[3, 3, 4].map({run})")
     assert same == again
     assert same != other
+
+
+def test_neurons_of_the_lesson_on_the_l1_penalty_disappear():
+    [link] = [link for link in states(lesson_texts()[2]) if "l1=" in link]
+    state = dict(pair.split("=") for pair in link.split("&"))
+    rate, l1 = float(state["rate"]), float(state["l1"])
+    hidden, out = trainer()(f"""(() => {{
+      const t = make({json.dumps(state | {"rate": rate, "l1": l1})});
+      for (let i = 0; i < 3000; i++) t.step();
+      return [t.params["hidden0/kernel"].slice(0, 4), t.params["out/kernel"].slice(0, 4)];
+    }})()""")
+    is_zero = np.maximum(np.abs(hidden), np.abs(out)) < 5 * rate * l1  # a step moves by rate · l1
+    assert 0 < is_zero.sum() < 4
+    assert np.all(np.abs(out)[~is_zero] > 0.1)
 
 
 def test_a_step_that_is_not_finite_is_not_taken():
