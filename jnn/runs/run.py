@@ -40,7 +40,6 @@ from jnn.runs.folders import (
     point_latest,
     read_record,
     read_status,
-    sweep,
 )
 from jnn.runs.records import STATES, sealed
 from jnn.runs.replaced import Replaced
@@ -236,14 +235,16 @@ class Run:
         """Continue the run in ``folder``, to another number of ``epochs`` where that is given.
 
         From here on it has another ``learning_rate`` or ``mesh`` where they are given.
-        `keep_config` saves all, and as ``began`` what the run began with of these two. Raises
-        JnnError where the folder holds no run or is in use, and where its config was edited.
+        `keep_config` saves all, and as ``began`` what the run began with of these two. Where this
+        run is to replace another one, which was killed before a step, that one is still put back
+        where it comes to nothing. Raises JnnError where the folder holds no run or is in use, and
+        where its config was edited.
         """
         folder = Path(folder).absolute().resolve()
         record = read_record(folder)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
-            sweep(folder)
+            replaced = stack.enter_context(Replaced(folder, resuming=True))
             asked = {"epochs": epochs, "learning_rate": learning_rate, "mesh": mesh}
             changed = {name: value for name, value in asked.items() if value is not None}
             if "asked" in record:
@@ -262,6 +263,7 @@ class Run:
                 options=options or RunOptions(),
                 holding=stack,
             )
+        run._replaced = replaced
         try:
             run._begin(command)
         except BaseException as error:  # on a full disk, say
