@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.sets.images import synthetic_images, to_float
+from jnn.data.image_scaling import to_float
+from jnn.data.sets.images import synthetic_images
 from jnn.generative.objectives import Generative
 from jnn.model import Model
 from jnn.tasks.image_generation_task import image_generation, keeping_samples
