@@ -17,7 +17,7 @@ import jax
 
 from jnn.data.tokenizers import Tokenizer, read_pretrained_tokenizer
 from jnn.errors import mistake
-from jnn.files import read_json, write_json, write_text
+from jnn.files import read_json, writable, write_json, write_text
 from jnn.interop.families import FAMILIES, Family
 from jnn.interop.maps import Row, joined, part_of, read, shapes_of, write
 from jnn.interop.settings import read_settings
@@ -149,7 +149,8 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
 
     ``shard_bytes``  the most of one file; more are several files with an index
 
-    Each tensor has the bytes that were read. Raises `JnnError` for a folder that has a model.
+    Each tensor has the bytes that were read. Raises `JnnError` for a folder that has a model,
+    and for one that cannot be created.
     """
     folder = Path(folder)
     if (folder / CONFIG).exists():
@@ -159,7 +160,8 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
             expected="one without",
             remedy="Remove it.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     rows = _renamed(FAMILIES[loaded.family].rows(loaded.settings), loaded.names)
     write_tensors(folder, write(rows, joined(loaded.params, loaded.state)), shard_bytes=shard_bytes)
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}
