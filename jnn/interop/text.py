@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.tokenizers import with_ends
 from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.decoding.generate import Request, stream
 from jnn.decoding.text import pieces
@@ -34,8 +33,8 @@ def write_text(folder: str | Path, request: Request) -> Iterator[str]:
     if request.beams:
         raise mistake("--beams", got=str(request.beams), expected="sampling, for a folder")
     definition, special = tokenizer.definition["tokenizer"], tokenizer.special
-    tokenizer = from_pretrained(definition, special, vocabulary=_vocabulary(settings))
-    tokens = with_ends(tokenizer, request.prompt)
+    tokenizer = from_pretrained(definition, special, ends=True, vocabulary=_vocabulary(settings))
+    tokens = tokenizer.encode(request.prompt)
     context = None
     if hasattr(settings, "source_vocabulary"):
         context, tokens = {"source": jnp.asarray(tokens)}, _start(loaded, caller)
