@@ -31,7 +31,7 @@ PREPROCESSOR = "preprocessor_config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loaded:
+class PretrainedModel:
     """A pretrained model: ``model, params, state, tokenizer = loaded``.
 
     ``tokenizer``  None where the folder has no ``tokenizer.json``
@@ -66,7 +66,7 @@ def load(
     settings: Mapping[str, Any] | None = None,
     dtype: Any = None,
     mesh: Any = None,
-) -> Loaded:
+) -> PretrainedModel:
     """The pretrained model in a folder.
 
     Weights are read leaf by leaf from files that are mapped into memory, and keep their dtype.
@@ -96,7 +96,7 @@ def load(
         dtype=dtype,
         places=places,
     )
-    return Loaded(
+    return PretrainedModel(
         model=opened.model,
         params=part_of(tree, opened.params),
         state=part_of(tree, opened.state),
@@ -144,7 +144,7 @@ def describe(folder: str | Path) -> Description:
     return Description(opened.family.name, opened.settings, params, opened.rows, tokens)
 
 
-def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) -> None:
+def save(folder: str | Path, loaded: PretrainedModel, *, shard_bytes: int = 5 * 10**9) -> None:
     """Write what `load` returned, or ``dataclasses.replace(loaded, params=trained)``, to a folder.
 
     ``shard_bytes``  the most of one file; more are several files with an index

@@ -12,7 +12,7 @@ from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.decoding.generate import Request, stream
 from jnn.decoding.text import pieces
 from jnn.errors import mistake
-from jnn.interop.folder import Loaded, load
+from jnn.interop.folder import PretrainedModel, load
 from jnn.model import streams
 
 
@@ -81,7 +81,7 @@ def _vocabulary(settings: Any) -> int:
     return settings.vocabulary
 
 
-def _start(loaded: Loaded, caller: str) -> np.ndarray:
+def _start(loaded: PretrainedModel, caller: str) -> np.ndarray:
     token = loaded.config.get("decoder_start_token_id")
     if type(token) is not int:
         got = f"decoder_start_token_id={token!r} in config.json"
