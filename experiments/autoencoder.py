@@ -34,6 +34,7 @@ import jnn
 from jnn import losses, metrics
 from jnn.architectures import autoencoder
 from jnn.baselines.principal_components import principal_components
+from jnn.data.image_scaling import to_float
 from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.errors import mistake
@@ -130,7 +131,7 @@ def task(config: Config, splits: Splits) -> Task:
 
     def objective(params, state, batch, key):
         """The sum of the networks' mean squared errors: no gradient depends on another network."""
-        image = images.to_float(batch["image"])
+        image = to_float(batch["image"])
         noisy = image + config.noise * jax.random.normal(jnn.child_key(key, "noise"), image.shape)
         model_key = jnn.child_key(key, "model")
         decoded, state = model.apply(params, state, noisy, key=model_key, train=True)
@@ -139,12 +140,12 @@ def task(config: Config, splits: Splits) -> Task:
 
     def predict(params, state, batch):
         """What each size decodes from its codes of the images."""
-        decoded, _ = model.apply(params, state, images.to_float(batch["image"]))
+        decoded, _ = model.apply(params, state, to_float(batch["image"]))
         return {latent: decoded[of_size(latent)] for latent in latents}
 
     def mse(latent: int) -> metrics.Metric:
         """The mean squared error of one size."""
-        squares = lambda y, image: losses.squared_error(y[latent], images.to_float(image))
+        squares = lambda y, image: losses.squared_error(y[latent], to_float(image))
         return metrics.mean_of(squares)
 
     measures = {"mse": mse(latents[-1]), **{f"mse_{latent}": mse(latent) for latent in latents}}
@@ -165,20 +166,20 @@ def task(config: Config, splits: Splits) -> Task:
     @cache
     def pca():
         image = splits.train_and_validation["image"]
-        return principal_components(images.to_float(image), latents[-1])
+        return principal_components(to_float(image), latents[-1])
 
     def codes(params):
         """The codes of two numbers of the test images."""
         encoder = config.cast(halves(config, 2)[0])
         encode = lambda params, state, batch: encoder.apply(params, state, batch["image"])[0]
-        image = {"image": images.to_float(splits.test["image"])}
+        image = {"image": to_float(splits.test["image"])}
         return predict_all(encode, params[of_size(2)]["encoder"], {}, image)
 
     def sections(fitted):
         """The error by the size of the code, reconstructions, and the latent space."""
         from jnn.explain.sections import reconstruction as report
 
-        image, label = images.to_float(splits.test["image"]), splits.test["label"]
+        image, label = to_float(splits.test["image"]), splits.test["label"]
         values, few = test(fitted.params, fitted.state), {"image": image[report.one_of_each(label)]}
         return report.report(
             *(image, label, splits.classes),
@@ -192,12 +193,12 @@ def task(config: Config, splits: Splits) -> Task:
         model=model,
         objective=objective,
         feed=in_memory(splits.train, config.batch_size),
-        example=images.to_float(splits.train["image"][0]),
+        example=to_float(splits.train["image"][0]),
         validate=validate,
         best="validation/loss",
         lowest=True,
         test=test,
-        baselines=lambda: pca().errors(images.to_float(splits.test["image"]), latents),
+        baselines=lambda: pca().errors(to_float(splits.test["image"]), latents),
         sections=sections,
         data=splits.sizes,
     )

@@ -33,6 +33,7 @@ from jnn.architectures.resnet import ResNetConfig, resnet
 from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.baselines.image_classifiers import pixel_classifiers
 from jnn.data import augment
+from jnn.data.image_scaling import to_float
 from jnn.data.sets import images
 from jnn.data.splits import Splits
 from jnn.interop.pretrained import Pretrained, image_settings, pretrained_image_classifier
@@ -154,7 +155,7 @@ def task(config: Config, splits: Splits) -> Task:
     answer = predictor(config, preparation)
 
     def objective(params, state, batch, key):
-        image = images.to_float(batch["image"])
+        image = to_float(batch["image"])
         image = augmented(config, jnn.child_key(key, "augmentation"), image)
         model_key = jnn.child_key(key, "model")
         logits, state = model.apply(params, state, image, key=model_key, train=True)
@@ -163,14 +164,14 @@ def task(config: Config, splits: Splits) -> Task:
         return jnp.mean(loss), (state, {"accuracy": jnp.mean(correct)})
 
     def predict(params, state, batch):
-        return answer.apply(params, state, images.to_float(batch["image"]))[0]
+        return answer.apply(params, state, to_float(batch["image"]))[0]
 
     def sections(fitted):
         """What it gets right and wrong in the test part, and what it sees in the first image."""
         from jnn.explain.sections import image_classification as report
 
         kept = fitted.params, fitted.state
-        image, label = images.to_float(splits.test["image"]), splits.test["label"]
+        image, label = to_float(splits.test["image"]), splits.test["label"]
         logits = predict_all(predict, *kept, splits.test)
         right_and_wrong = report.predictions(image, label, logits, splits.classes)
         if config.model == "vit":  # which has no maps

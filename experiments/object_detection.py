@@ -38,7 +38,8 @@ import jnn
 from jnn.architectures.detector import DetectorConfig, detector
 from jnn.baselines import objects
 from jnn.data import box_augment
-from jnn.data.sets import images, scenes
+from jnn.data.image_scaling import to_float
+from jnn.data.sets import scenes
 from jnn.data.sets.tree_crowns import load_tree_crowns
 from jnn.data.splits import Splits
 from jnn.detection.center_detector import CenterDetector
@@ -165,7 +166,7 @@ def task(config: Config, splits: Splits) -> Task:
     network = detector_of(config)
 
     def objective(params, state, batch, key):
-        image = images.to_float(batch["image"])
+        image = to_float(batch["image"])
         image, boxes = augmented(config, jnn.child_key(key, "augmentation"), image, batch["box"])
         model_key = jnn.child_key(key, "model")
         maps, state = network.model.apply(params, state, image, key=model_key, train=True)

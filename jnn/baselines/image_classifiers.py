@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jnn.data.sets.images import to_float
+from jnn.data.image_scaling import to_float
 from jnn.data.splits import Splits
 
 MOST = 10_000  # images that the support vector machine is fitted to: 60,000 would take an hour

@@ -20,7 +20,14 @@ class DamagedError(Exception):
 
 
 class DifferentError(JnnError):
-    """A checkpoint of other leaves than those that are wanted; the message names them."""
+    """A checkpoint of other leaves than those that are wanted; the message names them.
+
+    ``missing`` is the number of those that it lacks.
+    """
+
+    def __init__(self, message: str, missing: int):
+        super().__init__(message)
+        self.missing = missing
 
 
 class Leaf(NamedTuple):

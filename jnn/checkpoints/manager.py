@@ -371,7 +371,8 @@ def _check_leaves(
             expected="the same paths, shapes and dtypes",
             remedy=_listed(heading, forbidden),
         )
-        raise DifferentError(str(error))
+        missing = len([path for path in wanted if path not in saved])
+        raise DifferentError(str(error), missing)
     return allowed
 
 

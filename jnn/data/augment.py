@@ -186,7 +186,7 @@ def mixup(
     """
     if not (jnp.issubdtype(x.dtype, jnp.floating) and jnp.issubdtype(target.dtype, jnp.floating)):
         got = f"dtypes {x.dtype} and {target.dtype}"
-        remedy = "Use images.to_float and jax.nn.one_hot."
+        remedy = "Use image_scaling.to_float and jax.nn.one_hot."
         raise mistake("mixup", got=got, expected="floats", remedy=remedy)
     number = as_number(alpha)
     if x.shape[:1] != target.shape[:1] or number is None or not number > 0:

@@ -25,7 +25,7 @@ def numbered(values: Sequence[Any] | np.ndarray, words: Sequence[str], caller: s
     for row, value in enumerate(values, start=1):
         place = places.get(value) if isinstance(value, str) else None
         place = _number(value) if place is None else place
-        if not 0 <= place < len(words):
+        if not (0 <= place < len(words) and place.is_integer()):
             expected = f"one of {', '.join(words)}, or of the numbers 0 to {len(words) - 1}"
             raise mistake(f"{caller}, row {row}", got=repr(str(value)), expected=expected)
         numbers[row - 1] = place

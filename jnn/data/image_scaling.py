@@ -1,4 +1,4 @@
-"""Images made smaller, and freed of their brightness and contrast."""
+"""Bytes of images as numbers, images made smaller, and freed of their brightness and contrast."""
 
 from typing import Any
 
@@ -6,10 +6,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.sets.images import to_float
 from jnn.errors import mistake
 
 LEAST_VARIANCE = 1e-4  # of pixels from 0 to 1: an image of one colour stays one
+
+
+def to_float(image: Any) -> Any:
+    """Bytes 0 .. 255 as float32 0 .. 1, for NumPy and JAX arrays; floats are returned unchanged.
+
+    Raises JnnError for other integers, whose range is not known.
+
+    >>> to_float(np.array([0, 51, 255], np.uint8))
+    array([0. , 0.2, 1. ], dtype=float32)
+    """
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / np.float32(255)
+    if image.dtype.kind in "iub":
+        raise mistake(
+            "to_float",
+            got=f"dtype {image.dtype}",
+            expected="uint8 or floats",
+            remedy="Divide by the largest value yourself.",
+        )
+    return image
 
 
 def block_means(image: jax.Array | np.ndarray, size: int) -> jax.Array:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jnn.data.sets.images import to_float
+from jnn.data.image_scaling import to_float
 from jnn.detection.center_points import Detections, decode
 from jnn.detection.objective import image_losses
 from jnn.model import Model

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jnn.architectures.gan import GANConfig, discriminator, gan, generator
 from jnn.architectures.unet import DenoiserConfig, denoiser
 from jnn.architectures.vae import VAEConfig, vae, vae_decoder
-from jnn.data.sets.images import to_float
+from jnn.data.image_scaling import to_float
 from jnn.generative import diffusion
 from jnn.losses import binary_cross_entropy, gaussian_kl_divergence, squared_error
 from jnn.losses.adversarial import Adversarial, gradient_penalty

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy(
         "folder": [
             "Architecture",
             "Description",
-            "Loaded",
+            "PretrainedModel",
             "architecture",
             "describe",
             "load",

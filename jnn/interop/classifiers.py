@@ -27,7 +27,7 @@ class Classifier(NamedTuple):
     pretrained: Pretrained
     """Its model has logits; the tokenizer is None for images."""
     example: jax.ShapeDtypeStruct
-    """The longest text, as tokens, or an image of the size that the model takes."""
+    """The longest text, as tokens, or an image of the size that the model crops its own from."""
     classes: tuple[str, ...]
     """Their names, in the order of the logits; none where the only output is a number."""
 
@@ -46,7 +46,8 @@ def pretrained_classifier(folder: str | Path) -> Classifier:
     if sees(family):
         pretrained = pretrained_image_classifier(folder)
         size = getattr(pretrained.settings, "image_size", None)
-        shape = (*read_pictures(folder, size).size, 3)
+        pictures = read_pictures(folder, size)
+        shape = (*pictures.before_crop(*pictures.size), 3)
         example = jax.ShapeDtypeStruct(shape, jnp.float32)
     else:
         pretrained = pretrained_text_classifier(folder)

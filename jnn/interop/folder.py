@@ -17,7 +17,7 @@ import jax
 
 from jnn.data.tokenizers import Tokenizer, read_pretrained_tokenizer
 from jnn.errors import mistake
-from jnn.files import read_json, write_json, write_text
+from jnn.files import read_json, writable, write_json, write_text
 from jnn.interop.families import FAMILIES, Family
 from jnn.interop.maps import Row, joined, part_of, read, shapes_of, write
 from jnn.interop.settings import read_settings
@@ -31,7 +31,7 @@ PREPROCESSOR = "preprocessor_config.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Loaded:
+class PretrainedModel:
     """A pretrained model: ``model, params, state, tokenizer = loaded``.
 
     ``tokenizer``  None where the folder has no ``tokenizer.json``
@@ -66,7 +66,7 @@ def load(
     settings: Mapping[str, Any] | None = None,
     dtype: Any = None,
     mesh: Any = None,
-) -> Loaded:
+) -> PretrainedModel:
     """The pretrained model in a folder.
 
     Weights are read leaf by leaf from files that are mapped into memory, and keep their dtype.
@@ -96,7 +96,7 @@ def load(
         dtype=dtype,
         places=places,
     )
-    return Loaded(
+    return PretrainedModel(
         model=opened.model,
         params=part_of(tree, opened.params),
         state=part_of(tree, opened.state),
@@ -144,12 +144,13 @@ def describe(folder: str | Path) -> Description:
     return Description(opened.family.name, opened.settings, params, opened.rows, tokens)
 
 
-def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) -> None:
+def save(folder: str | Path, loaded: PretrainedModel, *, shard_bytes: int = 5 * 10**9) -> None:
     """Write what `load` returned, or ``dataclasses.replace(loaded, params=trained)``, to a folder.
 
     ``shard_bytes``  the most of one file; more are several files with an index
 
-    Each tensor has the bytes that were read. Raises `JnnError` for a folder that has a model.
+    Each tensor has the bytes that were read. Raises `JnnError` for a folder that has a model,
+    and for one that cannot be created.
     """
     folder = Path(folder)
     if (folder / CONFIG).exists():
@@ -159,7 +160,8 @@ def save(folder: str | Path, loaded: Loaded, *, shard_bytes: int = 5 * 10**9) ->
             expected="one without",
             remedy="Remove it.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     rows = _renamed(FAMILIES[loaded.family].rows(loaded.settings), loaded.names)
     write_tensors(folder, write(rows, joined(loaded.params, loaded.state)), shard_bytes=shard_bytes)
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(loaded.params)}

@@ -14,7 +14,7 @@ from jnn.data.tokenizers.byte_pairs import tokenizers_library
 from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.errors import mistake
 from jnn.interop.families import FAMILIES, Family
-from jnn.interop.folder import Loaded
+from jnn.interop.folder import PretrainedModel
 from jnn.interop.settings import read_settings, write_settings
 from jnn.model import Params, State
 
@@ -50,7 +50,7 @@ def as_pretrained(
     *,
     state: State | None = None,
     tokenizer: Tokenizer | None = None,
-) -> Loaded:
+) -> PretrainedModel:
     """A model of jnn as one of a family of Hugging Face's transformers.
 
     ``family``    a ``model_type``, such as ``"gpt2"``
@@ -81,7 +81,7 @@ def as_pretrained(
         raise mistake("as_pretrained", got=got, expected="one of byte pairs")
     model = record.build(settings)
     _check_params(model, record.example(settings), params, state or {})
-    return Loaded(
+    return PretrainedModel(
         model=model,
         params=params,
         state=state or {},

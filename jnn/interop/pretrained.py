@@ -240,8 +240,9 @@ def pretrained_image_classifier(folder: str | Path, outputs: int | None = None) 
     """A classifier of images: x ``(..., H, W, C)`` -> logits ``(..., outputs)``.
 
     It has a new head where the folder has another number of ``outputs``. x has values from 0 to 1.
-    Images are resized, grey ones repeated in three channels, and the channels scaled, as
-    ``preprocessor_config.json`` says. Raises `JnnError` as `image_settings` does.
+    Images are resized, cropped at the centre, grey ones repeated in three channels, and the
+    channels scaled, as ``preprocessor_config.json`` says, but for what `read_pictures` does
+    otherwise. Raises `JnnError` as `image_settings` does.
     """
     its = image_settings(folder)
     config: Any = its if outputs is None else dataclasses.replace(its, outputs=outputs)

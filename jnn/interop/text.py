@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jnn.data.tokenizers import with_ends
 from jnn.data.tokenizers.pretrained import from_pretrained
 from jnn.decoding.generate import Request, stream
 from jnn.decoding.text import pieces
 from jnn.errors import mistake
-from jnn.interop.folder import Loaded, load
+from jnn.interop.folder import PretrainedModel, load
 from jnn.model import streams
 
 
@@ -34,8 +33,8 @@ def write_text(folder: str | Path, request: Request) -> Iterator[str]:
     if request.beams:
         raise mistake("--beams", got=str(request.beams), expected="sampling, for a folder")
     definition, special = tokenizer.definition["tokenizer"], tokenizer.special
-    tokenizer = from_pretrained(definition, special, vocabulary=_vocabulary(settings))
-    tokens = with_ends(tokenizer, request.prompt)
+    tokenizer = from_pretrained(definition, special, ends=True, vocabulary=_vocabulary(settings))
+    tokens = tokenizer.encode(request.prompt)
     context = None
     if hasattr(settings, "source_vocabulary"):
         context, tokens = {"source": jnp.asarray(tokens)}, _start(loaded, caller)
@@ -82,7 +81,7 @@ def _vocabulary(settings: Any) -> int:
     return settings.vocabulary
 
 
-def _start(loaded: Loaded, caller: str) -> np.ndarray:
+def _start(loaded: PretrainedModel, caller: str) -> np.ndarray:
     token = loaded.config.get("decoder_start_token_id")
     if type(token) is not int:
         got = f"decoder_start_token_id={token!r} in config.json"

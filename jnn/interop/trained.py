@@ -11,18 +11,24 @@ import jax
 
 from jnn.errors import mistake
 from jnn.interop.families.labels import named_labels
-from jnn.interop.folder import Architecture, Loaded, architecture, preprocessor_of, tokenizer_of
+from jnn.interop.folder import (
+    Architecture,
+    PretrainedModel,
+    architecture,
+    preprocessor_of,
+    tokenizer_of,
+)
 from jnn.interop.own import as_pretrained
 from jnn.interop.pretrained import encodes, sees, text_classifier_settings
 from jnn.transform import merge_lora
 
 if TYPE_CHECKING:
-    from jnn.loaded import Loaded as Trained
+    from jnn.loaded import Loaded
 
 _LABELS = ("id2label", "label2id", "num_labels", "problem_type")
 
 
-def of_trained(trained: Trained) -> Loaded:
+def of_trained(trained: Loaded) -> PretrainedModel:
     """The model of a run that began with a pretrained one, as one of its family, for `save`.
 
         save("my-classifier", of_trained(jnn.load("runs/text_classification/latest")))
@@ -63,7 +69,7 @@ def _settings(folder: str | Path, stored: Architecture, classes: int) -> Any:
     return stored.settings
 
 
-def _part(trained: Trained, stored: Architecture, settings: Any) -> tuple[Any, Any]:
+def _part(trained: Loaded, stored: Architecture, settings: Any) -> tuple[Any, Any]:
     """The params and state of the first part of a model that is one of these settings."""
     shapes = lambda tree: jax.tree.map(lambda leaf: tuple(leaf.shape), tree)
     example = stored.family.example(settings)

@@ -58,6 +58,7 @@ class Lookout:
         self._beats: dict[int, tuple[int, float]] = {}
         self._over = threading.Event()
         self._ended = False
+        self._writing = threading.Lock()
         self._stream: IO[str] | None = None
 
     def step(self, at: int | None) -> None:
@@ -94,11 +95,12 @@ class Lookout:
             return
         if isinstance(error, Exception) and not isinstance(error, JnnError):
             self._over.wait(_TO_NOTICE * EVERY)  # in which the lookout ends this process
-        self._ended, agreed = True, is_of_all(error)
+        agreed = is_of_all(error)
         if self._processes.count == 1 or not agreed:
             self._over.set()
         words = "" if agreed else f"{type(error).__name__}: {error}"
-        with contextlib.suppress(OSError):
+        with self._writing, contextlib.suppress(OSError):
+            self._ended = True
             self._write(-1, words)
 
     def blame(self) -> str:
@@ -209,8 +211,8 @@ class Lookout:
         beat = 0
         while not self._over.wait(EVERY):
             beat += 1
-            with contextlib.suppress(OSError):
-                if not self._ended:
+            with self._writing, contextlib.suppress(OSError):
+                if not self._ended:  # a beat after it would say that this process is lost
                     self._write(beat, None)
             for index in range(self._processes.count):
                 seen = self._read(index).get("beat", 0)

@@ -17,6 +17,8 @@ from jnn.runs import records
 from jnn.runs.settings import changes, hash_of
 
 LOCK = ".lock"
+REPLACED = f"{TEMPORARY}replaced-"
+"""What the folders begin with that hold a run until another one has replaced it."""
 
 FILES = (
     "config.json env.json status.json summary.json preparation.json tokenizer.json "
@@ -181,12 +183,13 @@ def remove_contents(folder: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Delete half-written files of a process that was killed.
+    """Delete half-written files of a process that was killed, but no run that it set aside.
 
     Only for the process that holds the lock.
     """
     for path in (*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"*/{TEMPORARY}*")):
-        _remove(path)
+        if not path.name.startswith(REPLACED):
+            _remove(path)
 
 
 def _remove(path: Path) -> None:

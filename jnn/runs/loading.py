@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jnn.checkpoints import Checkpoints, manifest
-from jnn.checkpoints.leaves import DamagedError, Leaf
+from jnn.checkpoints.leaves import DamagedError, DifferentError, Leaf
 from jnn.errors import JnnError, mistake
 from jnn.files import JsonLines
 from jnn.model import Model, Params, State
@@ -59,7 +59,7 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
         for tree in trees:
             try:
                 restored = checkpoints.restore(tree, partial=True)
-            except JnnError as error:
+            except DifferentError as error:
                 errors.append(error)
                 continue
             if restored is None:
@@ -81,7 +81,7 @@ def kept(like: tuple[Params, State], folder: Path | str) -> tuple[Params, State]
             of_run, state = restored.tree[1] or restored.tree[0]
             return _merged(of_run, params), state
     # the tree that the run has is the one of which the least is missing
-    raise min(errors, key=lambda error: str(error).count("not in the checkpoint"))
+    raise min(errors, key=lambda error: error.missing)
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:

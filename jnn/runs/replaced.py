@@ -7,35 +7,41 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from jnn.files import TEMPORARY, writable
-from jnn.runs.folders import CONTENTS, remove_contents, sweep
-
-_PREFIX = f"{TEMPORARY}replaced-"
+from jnn.files import writable
+from jnn.runs.folders import CONTENTS, REPLACED, remove_contents, sweep
 
 
 class Replaced:
     """What a run wrote into a folder, moved out of the way of a new run in a ``with`` statement.
 
     It is put back after an error, and where ``is_refused`` was set: a new run that comes to nothing
-    costs no old one. Otherwise it is deleted, by `drop` or at the end. Only for the process that
-    holds the lock of the folder.
+    costs no old one. Otherwise it is deleted, by `drop` or at the end. With ``resuming`` nothing is
+    moved: the old run is the one that a process set aside which was killed before a step. Only for
+    the process that holds the lock of the folder.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, resuming: bool = False):
         self.folder = folder
+        self.resuming = resuming
         self.is_refused = False
         self._aside: Path | None = None
 
     def __enter__(self) -> Self:
-        for left in self.folder.glob(f"{_PREFIX}*"):  # by a process that was killed
-            if not _is_of_use(self.folder):
+        for left in self.folder.glob(f"{REPLACED}*"):  # by a process that was killed
+            self._aside = left
+            if _is_of_use(self.folder):
+                self.drop()
+            elif not self.resuming:
                 _put_back(left)
+                self._aside = None
         sweep(self.folder)
+        if self.resuming:
+            return self
         if not _is_of_use(self.folder):
             remove_contents(self.folder)
             return self
         with writable(self.folder):
-            self._aside = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.folder))
+            self._aside = Path(tempfile.mkdtemp(prefix=REPLACED, dir=self.folder))
             try:
                 for path in _contents(self.folder):
                     path.rename(self._aside / path.name)

@@ -11,8 +11,7 @@ from jnn.errors import mistake
 from jnn.files import read_json
 from jnn.runs import records
 from jnn.runs.comparison import Result, by_metric
-from jnn.runs.folders import is_run
-from jnn.runs.run import read_record
+from jnn.runs.folders import is_run, read_record
 
 SWEEP = "sweep.json"
 """The file of a sweep that has ended, in its folder."""

@@ -40,13 +40,12 @@ from jnn.runs.folders import (
     point_latest,
     read_record,
     read_status,
-    sweep,
 )
 from jnn.runs.records import STATES, sealed
 from jnn.runs.replaced import Replaced
 from jnn.runs.settings import asked_of, hash_of
 from jnn.runs.tensorboard import TensorBoardLines, events_writer
-from jnn.runs.trackers import check_tracker, tracker_of, tracking
+from jnn.runs.trackers import check_tracker, details, tracker_of, tracking
 from jnn.wording import printable
 
 
@@ -128,9 +127,10 @@ class Run:
         self.metrics = (TensorBoardLines if mirrored else JsonLines)(folder / "metrics.jsonl")
         self.timings = JsonLines(folder / "timings.jsonl")
         tracker = options.track if options.track != "none" else resuming and tracker_of(folder)
+        self._tracking = holding.enter_context(contextlib.ExitStack())
         if tracker:
             told = tracking(folder, self.experiment, self.config, tracker, self.say)
-            self.metrics.sink = holding.enter_context(told)
+            self.metrics.sink = self._tracking.enter_context(told)
         self._status = read_status(folder) if resuming else {}
         self._status_before = dict(self._status)
         self._finished = False
@@ -236,14 +236,16 @@ class Run:
         """Continue the run in ``folder``, to another number of ``epochs`` where that is given.
 
         From here on it has another ``learning_rate`` or ``mesh`` where they are given.
-        `keep_config` saves all, and as ``began`` what the run began with of these two. Raises
-        JnnError where the folder holds no run or is in use, and where its config was edited.
+        `keep_config` saves all, and as ``began`` what the run began with of these two. Where this
+        run is to replace another one, which was killed before a step, that one is still put back
+        where it comes to nothing. Raises JnnError where the folder holds no run or is in use, and
+        where its config was edited.
         """
         folder = Path(folder).absolute().resolve()
         record = read_record(folder)
         with contextlib.ExitStack() as stack:
             stack.enter_context(lock(folder))
-            sweep(folder)
+            replaced = stack.enter_context(Replaced(folder, resuming=True))
             asked = {"epochs": epochs, "learning_rate": learning_rate, "mesh": mesh}
             changed = {name: value for name, value in asked.items() if value is not None}
             if "asked" in record:
@@ -262,6 +264,7 @@ class Run:
                 options=options or RunOptions(),
                 holding=stack,
             )
+        run._replaced = replaced
         try:
             run._begin(command)
         except BaseException as error:  # on a full disk, say
@@ -444,6 +447,7 @@ class Run:
         return self
 
     def __exit__(self, kind, error: BaseException | None, trace) -> None:
+        ended_by = error
         try:
             # the error that ended the run is the one to report, not a failure to record it
             suppressed = (JnnError,) if error else ()
@@ -451,9 +455,12 @@ class Run:
                 try:
                     self._note_end(error)
                 except JnnError as failure:  # such as a full disk
+                    ended_by = error or failure
                     self._note_end_in_place(None if error else failure)
                     raise
         finally:
+            is_done = self._status["state"] == "done"  # as before, where a resume took no step
+            self._tracking.__exit__(*details(None if is_done else ended_by))
             self.close()
 
     def _note_end_in_place(self, failure: JnnError | None) -> None:

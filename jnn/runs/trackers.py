@@ -1,6 +1,8 @@
 """The log of a run, also told to a tracker of experiments: MLflow, Trackio, or Weights & Biases.
 
 A tracker is a function ``(run) -> sink``, as a context, and a sink a function of a row of the log.
+The error that ends a run is raised in that context, so that MLflow and Weights & Biases mark the
+run as failed; Trackio has no such mark.
 The log stays the truth: a tracker that fails is told no more, and the run goes on.
 """
 
@@ -83,10 +85,12 @@ def wandb(run: Tracked) -> Iterator[Sink]:
         resume="allow" if run.id else None,
     )
     run.remember(active.id)
+    exit_code = 1
     try:
         yield lambda step, values: active.log(dict(values), step=step)
+        exit_code = 0
     finally:
-        active.finish()
+        active.finish(exit_code=exit_code)
 
 
 TRACKERS: dict[str, Callable[[Tracked], AbstractContextManager[Sink]]] = {
@@ -143,13 +147,22 @@ def tracking(
         except Exception as error:
             fail(error)
 
+    ended_by = None
     try:
         yield guarded
+    except BaseException as error:
+        ended_by = error
+        raise
     finally:
         try:
-            stack.close()
+            stack.__exit__(*details(ended_by))
         except Exception as error:
             fail(error)
+
+
+def details(error: BaseException | None) -> tuple[Any, Any, Any]:
+    """The arguments of ``__exit__`` for an error, or for none."""
+    return type(error) if error else None, error, error.__traceback__ if error else None
 
 
 def tracker_of(folder: Path) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jnn.baselines.images import generator_scores
-from jnn.data.sets.images import to_float
+from jnn.data.image_scaling import to_float
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.generative import samples, scores

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jnn import losses, metrics
+from jnn.data.image_scaling import to_float
 from jnn.data.scaling import Scaling, fit_scaling, scale, unscale
 from jnn.data.scaling import standardize as standardized
-from jnn.data.sets.images import to_float
 from jnn.data.splits import Splits
 from jnn.errors import mistake
 from jnn.metrics import Metric

@@ -14,10 +14,10 @@ import numpy as np
 
 from jnn.data.checks import check_finite, check_float32
 from jnn.data.grades import Grades, numbered
+from jnn.data.image_scaling import to_float
 from jnn.data.piecewise_linear import encode_pieces
 from jnn.data.scaling import Scaling, scale, unscale
 from jnn.data.sequences import pad
-from jnn.data.sets.images import to_float
 from jnn.data.tokenizers import Tokenizer, from_json
 from jnn.errors import JnnError, MissingExtraError, mistake
 from jnn.files import plain, read_json, write_json

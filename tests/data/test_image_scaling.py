@@ -1,10 +1,27 @@
-"""Smaller images, and images freed of their brightness and contrast, against NumPy."""
+"""Bytes as numbers, smaller images, and ones freed of brightness and contrast, against NumPy."""
 
+import jax
 import numpy as np
 import pytest
 
-from jnn.data.image_scaling import block_means, standardize_images
+from jnn.data.image_scaling import block_means, standardize_images, to_float
 from jnn.errors import JnnError
+
+
+def test_bytes_become_floats_alike_in_numpy_and_jax():
+    x = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(to_float(x), np.arange(256, dtype=np.float32) / np.float32(255))
+    on_device = jax.jit(to_float)(x)
+    # XLA may multiply by the reciprocal
+    np.testing.assert_array_max_ulp(np.asarray(on_device), to_float(x), 1)
+    y = np.ones(3, np.float16)
+    assert to_float(y) is y
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int8", "bool"])
+def test_other_integers_have_no_known_range(dtype):
+    with pytest.raises(JnnError, match=rf"to_float: got dtype {dtype}"):
+        to_float(np.zeros(3, dtype))
 
 
 def test_means_are_of_blocks_of_each_channel():

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import object_detection
 from experiments.object_detection import Config
-from jnn.data.sets import images
+from jnn.data.image_scaling import to_float
 from jnn.detection.objective import image_losses
 from jnn.errors import JnnError
 from jnn.loaded import Loaded
@@ -54,7 +54,7 @@ def test_the_cost_of_an_object_does_not_depend_on_the_batches():
     params, state = jax.jit(task.model.init)(
         jax.random.key(0), np.zeros(task.example.shape, np.float32)
     )
-    image = images.to_float(splits.test["image"])
+    image = to_float(splits.test["image"])
     np.testing.assert_array_equal(task.preparation.encode(splits.test["image"])[0], image)
     output, _ = jax.jit(task.model.apply)(params, state, image)
     objects = {name: splits.test[name] for name in ("box", "label", "mask")}
@@ -75,7 +75,7 @@ def test_a_run_finds_the_boxes_in_bytes_of_pictures_that_its_test_finds():
     pictures = np.random.default_rng(0).integers(0, 256, (3, *example.shape), np.uint8)
     answer = loaded.predict(pictures)
     detect = jax.jit(object_detection.detector_of(config).detect)
-    found = detect(params, state, {"image": images.to_float(pictures)})
+    found = detect(params, state, {"image": to_float(pictures)})
     kept = np.isfinite(found.scores)
     np.testing.assert_array_equal(answer["score"] > 0, kept)
     assert answer["box"].shape == (3, 6, 4)

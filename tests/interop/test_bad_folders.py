@@ -255,6 +255,13 @@ def test_a_folder_with_a_model_is_not_overwritten(folder):
         save(folder, load(folder))
 
 
+@pytest.mark.parametrize("name", ["file", "file/model"])
+def test_a_folder_that_cannot_be_created_is_refused(folder, tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JnnError, match="expected a place to write to"):
+        save(tmp_path / name, load(folder))
+
+
 def test_a_disk_that_does_not_take_the_tensors_is_named_and_nothing_is_left(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))

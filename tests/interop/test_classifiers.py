@@ -11,8 +11,10 @@ from tokenizers import Tokenizer, processors
 
 import jnn
 from jnn.cli import main
-from jnn.interop import load, pretrained_encoder
+from jnn.interop import load, pretrained_classifier, pretrained_encoder
 from tests.interop import tiny
+
+SINGLE = 1e-5  # float32: the same sums in another order
 
 START, END = 260, 261  # of the tokens of `tiny.encoder`
 
@@ -75,6 +77,19 @@ def test_a_picture_is_classified_as_its_pixels_are(tmp_path, capsys):
     x = (pixels / np.float32(255) - 0.5) / 0.5
     p = jax.nn.softmax(jax.jit(model.apply)(params, state, x)[0])
     np.testing.assert_allclose(answer.probabilities, p, atol=1e-6)
+
+
+def test_a_classifier_takes_pictures_that_it_crops_itself(tmp_path):
+    folder = tiny.resnet_folder(tmp_path)
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"crop_pct": 0.875}))
+    pixels = np.random.default_rng(0).integers(0, 256, (36, 36, 3), np.uint8)
+    classifier = pretrained_classifier(folder)
+    assert classifier.example.shape == pixels.shape
+    model, params, state, _ = load(folder)
+    logits, _ = classifier.pretrained.model.apply(params, state, jnp.asarray(pixels) / 255)
+    x = (pixels[2:-2, 2:-2] / np.float32(255) - np.float32(0.4)) / np.float32(0.2)
+    np.testing.assert_allclose(logits, model.apply(params, state, x)[0], rtol=SINGLE, atol=SINGLE)
 
 
 def test_what_is_no_classifier_of_one_class_is_refused(texts, pretrained, tmp_path):

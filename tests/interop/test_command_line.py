@@ -10,7 +10,11 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from jnn.cli import main
+from jnn.decoding.generate import Request
+from jnn.decoding.sampling import Sampling
+from jnn.errors import JnnError
 from jnn.interop import load
+from jnn.interop.text import write_text
 
 WORDS = [f"w{i}" for i in range(13)]
 
@@ -84,6 +88,11 @@ def test_what_a_model_of_pairs_writes_begins_with_its_start_token(folder, capsys
 def test_what_cannot_write_is_refused(folder, capsys, name, more, words):
     assert main(["generate", str(folder(name)), "--prompt", "w3", *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_prompt_that_has_no_bytes_is_refused(folder):
+    with pytest.raises(JnnError, match=r"got the lone surrogate U\+DCFF at position 2"):
+        list(write_text(folder("gpt2"), Request(prompt="w3\udcff", length=1, sampling=Sampling())))
 
 
 def test_a_folder_without_tokenizer_or_with_other_options_is_refused(pretrained, capsys):

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import jnn
 from jnn.data.tokenizers import from_json
 from jnn.errors import JnnError
 from jnn.interop import load
-from jnn.interop.pictures import Pictures, read_pictures
+from jnn.interop.pictures import Pictures, of_pictures, read_pictures
 from jnn.interop.pretrained import (
     Pretrained,
     pretrained_decoder,
@@ -25,6 +26,7 @@ from jnn.paths import path_name
 from tests.interop import tiny
 
 SINGLE = 1e-5  # float32: the same sums in another order
+BYTES = 1.5  # Pillow rounds to bytes after each axis, the first time before it adds rows up
 TOKENS = jnp.array([[3, 1, 4, 1, 5], [2, 6, 5, 3, 5]])
 
 
@@ -125,12 +127,43 @@ def test_the_size_and_the_scale_of_pictures_are_those_of_the_folder(tmp_path):
     assert edge == Pictures((32, 32), (0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
     assert told(size={"height": 8, "width": 9}, do_normalize=False).mean == (0.0, 0.0, 0.0)
     for config, message in [
+        ({"crop_size": 9, "size": 8}, "got crop_size=9, expected one within size=8"),
+        ({"crop_pct": 2}, "got crop_pct=2, expected a part from 0 to 1"),
+        ({"resample": 4}, "got resample=4, expected a number from 0 to 3"),
         ({"size": {"depth": 3}}, "expected a height and a width"),
         ({"image_mean": [0.5]}, "expected a number for each of 3 channels"),
         ({"image_std": [0.5, 0.0, 1.0]}, "expected numbers > 0"),
     ]:
         with pytest.raises(JnnError, match=message):
             told(**config)
+
+
+@pytest.mark.parametrize("shape", [(40, 61), (61, 40), (9, 9)])
+@pytest.mark.parametrize(
+    ("config", "edge", "size", "crop"),
+    [
+        ({"size": 14, "crop_pct": 0.875, "resample": 3}, 16, None, 14),  # ResNet
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.875, "resample": 3}, None, 384, 384),
+        ({"size": {"shortest_edge": 16}, "crop_size": {"height": 12, "width": 12}}, 16, None, 12),
+        ({"size": 16, "crop_size": 12, "do_center_crop": True, "resample": 1}, None, 16, 12),
+        ({"size": 16, "crop_size": 12, "do_center_crop": False, "resample": 0}, None, 16, 16),
+        ({"size": {"height": 16, "width": 16}, "resample": 2}, None, 16, 16),  # ViT
+    ],
+)
+def test_pictures_are_resized_and_cropped_as_by_pillow(tmp_path, shape, config, edge, size, crop):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config | {"do_normalize": False}))
+    # Pillow cuts values off after each axis: these stay within 0 .. 255
+    picture = np.random.default_rng(0).integers(64, 192, (*shape, 3), np.uint8)
+    sides = [edge * n // min(shape) if edge else size for n in shape]
+    expected = Image.fromarray(picture).resize(sides[::-1], config.get("resample", 2))
+    top, left = ((n - crop) // 2 for n in sides)
+    expected = np.asarray(expected)[top : top + crop, left : left + crop]
+    model = of_pictures(jnn.identity, read_pictures(tmp_path))
+    y = model.apply({}, {}, jnp.asarray(picture) / 255)[0]
+    np.testing.assert_allclose(255 * y, expected, rtol=0, atol=BYTES)
+    y = model.apply({}, {}, jnp.asarray(picture > 128, jnp.float32))[0]
+    assert jnp.min(y) >= 0
+    assert jnp.max(y) <= 1
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import threading
 import time
 
 import jax
@@ -105,6 +106,25 @@ def test_a_process_that_is_done_is_not_missed(ended, error):
     while ours._read(0).get("beat", 0) < before + 5 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not words
+
+
+def test_no_beat_is_written_after_the_end(ended, monkeypatch):
+    """The end comes while a beat is about to be written."""
+    write, beating, done = Lookout._write, threading.Event(), threading.Event()
+
+    def slow(self, beat, words):
+        if beat > 0:
+            beating.set()
+            done.wait(0.2)
+        write(self, beat, words)
+
+    monkeypatch.setattr(Lookout, "_write", slow)
+    one, _ = ended(0, stuck_after=0)
+    assert beating.wait(SOON)
+    one.__exit__(None, None, None)
+    done.set()
+    time.sleep(0.1)
+    assert one._read(0)["ended"] == ""
 
 
 def test_training_without_a_step_is_stuck_and_shows_the_stacks(ended, capfd):

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import jnn
+from jnn.checkpoints import Checkpoints
 from jnn.runs import Run, trained
 from jnn.train import fit, in_memory, init_train_state, make_step, seed_key
 
@@ -69,3 +70,15 @@ def test_another_model_and_a_run_without_checkpoints_are_refused(tmp_path):
         trained(jnn.chain(first=jnn.dense(2)), DATA["x"][0], tmp_path / "run")
     with pytest.raises(jnn.JnnError, match="without checkpoints"):
         trained(MODEL, DATA["x"][0], tmp_path)
+
+
+def test_what_is_missing_is_named_as_the_run_saves_it(tmp_path):
+    """Of many missing leaves too, of which the message lists ten."""
+    narrow, wide = (
+        jnn.chain(**{f"m{i:02}": jnn.dense(2) for i in range(count)}) for count in (1, 11)
+    )
+    params, state = narrow.init(jax.random.key(0), DATA["x"][0])
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+        checkpoints.save(1, ({"params": params, "state": state}, ()), {})
+    with pytest.raises(jnn.JnnError, match="\n  0/params/m01/bias: not in the checkpoint"):
+        trained(wide, DATA["x"][0], tmp_path)

@@ -205,6 +205,50 @@ def test_what_a_killed_process_set_aside_is_put_back(tmp_path, good):
     assert not list(good.glob(".writing-*"))
 
 
+KILLED_EARLY = """
+import os, signal, sys
+from jnn.runs.run import Run, RunOptions
+options = RunOptions(quiet=True)
+Run.create("toy", {"seed": 0, "epochs": 1}, out=sys.argv[1], overwrite=True, options=options)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed_early(good):
+    """A run that was to replace the ``good`` one, and was killed before a step."""
+    done = subprocess.run([sys.executable, "-c", KILLED_EARLY, good], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (good / "summary.json").exists()
+    return good
+
+
+def test_a_resumed_run_that_takes_no_step_replaces_none(killed_early):
+    (aside,) = killed_early.glob(".writing-replaced-*")
+    before = contents(aside)
+    with pytest.raises(JnnError, match="refused"), Run.open(killed_early, options=QUIET):
+        raise JnnError("refused")
+    assert contents(killed_early) == before | {"notes.txt": b"the user's own"}
+    assert not aside.exists()
+
+
+def test_a_resumed_run_that_takes_a_step_replaces_a_run(killed_early):
+    with Run.open(killed_early, options=QUIET) as run:
+        run.take_first_step()
+        assert not list(killed_early.glob(".writing-*"))
+        run.timings.write(1, {"seconds": 0.1})
+    assert read_status(killed_early)["state"] == "done"
+    assert not (killed_early / "checkpoints").exists()
+
+
+def test_a_run_that_is_of_use_has_replaced_what_was_set_aside(killed_early):
+    (killed_early / "checkpoints" / "1").mkdir(parents=True)
+    with pytest.raises(JnnError, match="refused"), Run.open(killed_early, options=QUIET):
+        assert not list(killed_early.glob(".writing-*"))
+        raise JnnError("refused")
+    assert (killed_early / "checkpoints" / "1").is_dir()
+
+
 @pytest.mark.parametrize(
     ("out", "text"),
     [("file", "got a file, expected a folder"), ("file/run", "expected a place to write to")],

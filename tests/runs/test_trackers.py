@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jnn.errors import JnnError, MissingExtraError
+from jnn.errors import Diverged, JnnError, MissingExtraError
 from jnn.runs import Run, RunOptions
 from jnn.runs.trackers import FILE, TRACKERS, check_tracker
 
@@ -19,7 +19,7 @@ class Told:
     """What a tracker was told: its runs by id, each a name, a config, and rows."""
 
     def __init__(self):
-        self.runs, self.ended = {}, 0
+        self.runs, self.failures = {}, []
 
     def begin(self, id, name, config):
         id = id or f"id of {name}"
@@ -29,14 +29,18 @@ class Told:
     def log(self, values, step):
         self.active.rows.append((step, values))
 
-    def end(self):
-        self.ended += 1
+    def end(self, is_failure=False):
+        self.failures.append(is_failure)
 
 
 def fake_mlflow(told):
     @contextlib.contextmanager
     def start_run(run_id=None, run_name=None):
-        yield SimpleNamespace(info=SimpleNamespace(run_id=told.begin(run_id, run_name, {})))
+        try:
+            yield SimpleNamespace(info=SimpleNamespace(run_id=told.begin(run_id, run_name, {})))
+        except BaseException:
+            told.end(is_failure=True)
+            raise
         told.end()
 
     return SimpleNamespace(
@@ -64,7 +68,7 @@ def fake_wandb(told):
         return SimpleNamespace(
             id=told.begin(id, name, config),
             log=lambda values, step: told.log(values, step),
-            finish=told.end,
+            finish=lambda exit_code: told.end(is_failure=exit_code != 0),
         )
 
     return SimpleNamespace(init=init)
@@ -100,7 +104,51 @@ def test_a_tracker_is_told_the_finite_numbers_of_the_log_and_of_the_result(
         (3, {"test/loss": 2.0}),
     ]
     assert one.rows == rows
-    assert told.ended == 2
+    assert told.failures == [False, False]
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+@pytest.mark.parametrize("error", [Diverged("the loss is nan"), JnnError("no"), OSError("a bug")])
+def test_a_tracker_is_told_the_error_that_ended_a_run(name, error, tmp_path, monkeypatch, capsys):
+    told = Told()
+    monkeypatch.setitem(sys.modules, name, FAKES[name](told))
+    options = RunOptions(track=name)
+    with (
+        pytest.raises(type(error)) as raised,
+        Run.create("toy", CONFIG, out=tmp_path / "run", options=options) as run,
+    ):
+        run.metrics.write(1, {"loss": 0.5})
+        raise error
+    assert told.failures == [True]
+    assert raised.traceback[-1].name == "test_a_tracker_is_told_the_error_that_ended_a_run"
+    assert "is told no more" not in capsys.readouterr().err
+
+
+def test_a_done_run_whose_resume_takes_no_step_has_not_failed(tmp_path, monkeypatch):
+    told = Told()
+    monkeypatch.setitem(sys.modules, "mlflow", fake_mlflow(told))
+    options = RunOptions(quiet=True, track="mlflow")
+    with Run.create("toy", CONFIG, out=tmp_path / "run", options=options) as run:
+        run.metrics.write(1, {"loss": 0.5})
+    with pytest.raises(JnnError), Run.open(tmp_path / "run", options=RunOptions(quiet=True)):
+        raise JnnError("no data")
+    assert told.failures == [False, False]
+
+
+def test_a_run_that_cannot_record_its_end_has_failed(tmp_path, monkeypatch):
+    told = Told()
+    monkeypatch.setitem(sys.modules, "mlflow", fake_mlflow(told))
+    options = RunOptions(quiet=True, track="mlflow")
+    with (
+        pytest.raises(JnnError, match="No space"),
+        Run.create("toy", CONFIG, out=tmp_path / "run", options=options) as run,
+    ):
+
+        def status(state, **more):
+            raise JnnError("No space")
+
+        monkeypatch.setattr(run, "status", status)
+    assert told.failures == [True]
 
 
 def test_a_tracker_that_fails_is_told_no_more_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
@@ -113,7 +161,7 @@ def test_a_tracker_that_fails_is_told_no_more_and_the_run_goes_on(tmp_path, monk
             run.metrics.write(step, {"loss": 0.5})
     assert capsys.readouterr().err.count("wandb is told no more of this run, but the log has") == 1
     assert len(run.metrics.rows()) == 2
-    assert told.ended == 1
+    assert told.failures == [False]
 
 
 @pytest.mark.parametrize("name", TRACKERS)

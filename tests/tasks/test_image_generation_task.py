@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jnn.data.sets.images import synthetic_images, to_float
+from jnn.data.image_scaling import to_float
+from jnn.data.sets.images import synthetic_images
 from jnn.errors import JnnError
 from jnn.generative.objectives import Generative
 from jnn.model import Model

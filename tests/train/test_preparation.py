@@ -44,9 +44,9 @@ def test_grades_are_words_or_the_numbers_of_their_places():
         np.testing.assert_array_equal(GRADED.encode(rows)[0], expected)
     np.testing.assert_array_equal(GRADED.encode([3.0, "good"])[0], expected[0])
     words = "expected one of fair, good, best, or of the numbers 0 to 2"
-    for row, got in (([3, "great"], "'great'"), ([3, 7], "'7'"), ([3, None], "'None'")):
-        with pytest.raises(JnnError, match=f"predict: cut, row 1: got {got}, {words}"):
-            GRADED.encode(np.array(row, object))
+    for grade in ("great", 7, None, 0.5, "1.5"):
+        with pytest.raises(JnnError, match=f"predict: cut, row 1: got '{grade}', {words}"):
+            GRADED.encode(np.array([3, grade], object))
     with pytest.raises(JnnError, match=r"predict: size: got could not convert .*large"):
         GRADED.encode(["large", "good"])
     with pytest.raises(JnnError, match="got dtype <U"):

@@ -20,7 +20,7 @@ import jnn
 from jnn.data import streams
 from jnn.data.array_records import array_records, write_array_records
 from jnn.data.image_folder import image_folder
-from jnn.data.sets.images import to_float
+from jnn.data.image_scaling import to_float
 from jnn.errors import Interrupted, JnnError
 from jnn.runs import Run, RunOptions
 from jnn.train import fit, in_memory, init_train_state, make_step, seed_key

@@ -6,7 +6,8 @@ from functools import partial
 from jnn.architectures.cnn import CNNConfig, cnn
 from jnn.data.augment import random_translate
 from jnn.data.image_folder import image_folder
-from jnn.data.sets.images import load_digits, to_float
+from jnn.data.image_scaling import to_float
+from jnn.data.sets.images import load_digits
 from jnn.data.splits import from_arrays
 from jnn.data.streams import load
 from jnn.runs import About

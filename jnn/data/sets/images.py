@@ -1,8 +1,8 @@
 """Labelled images, as ``{"image": (N, H, W, C), "label": (N,) int32}``.
 
-Images stay uint8 in memory, a quarter of float32, where the source has bytes; ``to_float`` converts
-a batch to numbers from 0 to 1 on the device. Validation is always a part of the published training
-set, so that the test part is never used for choices.
+Images stay uint8 in memory, a quarter of float32, where the source has bytes;
+`jnn.data.image_scaling.to_float` converts a batch to numbers from 0 to 1 on the device. Validation
+is always a part of the published training set, so that the test part is never used for choices.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,26 +55,6 @@ def load_images(name: str, *, offline: bool = False, synthetic: int | None = Non
     if synthetic is not None:
         return synthetic_images(synthetic, CLASSES[name])
     return {"mnist5k": load_mnist5k, "fashion_mnist": load_fashion_mnist}[name](offline=offline)
-
-
-def to_float(image: Any) -> Any:
-    """Bytes 0 .. 255 as float32 0 .. 1, for NumPy and JAX arrays; floats are returned unchanged.
-
-    Raises JnnError for other integers, whose range is not known.
-
-    >>> to_float(np.array([0, 51, 255], np.uint8))
-    array([0. , 0.2, 1. ], dtype=float32)
-    """
-    if image.dtype == np.uint8:
-        return image.astype(np.float32) / np.float32(255)
-    if image.dtype.kind in "iub":
-        raise mistake(
-            "to_float",
-            got=f"dtype {image.dtype}",
-            expected="uint8 or floats",
-            remedy="Divide by the largest value yourself.",
-        )
-    return image
 
 
 def load_digits(*, validation: float = 0.1, seed: int = 0) -> Splits:

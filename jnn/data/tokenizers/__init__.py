@@ -14,7 +14,7 @@ from jnn.data.tokenizers.byte_pairs import (
 )
 from jnn.data.tokenizers.characters import character_tokenizer
 from jnn.data.tokenizers.found import find_tokenizer
-from jnn.data.tokenizers.pretrained import read_pretrained_tokenizer, with_ends
+from jnn.data.tokenizers.pretrained import read_pretrained_tokenizer
 from jnn.data.tokenizers.record import Tokenizer, check_same_tokenizer
 from jnn.data.tokenizers.saved import from_json, keep_tokenizer, read_tokenizer, write_tokenizer
 from jnn.data.tokenizers.words import split_words, word_tokenizer
@@ -34,7 +34,6 @@ __all__ = [
     "read_tokenizer",
     "split_words",
     "token_bytes",
-    "with_ends",
     "word_tokenizer",
     "write_tokenizer",
 ]

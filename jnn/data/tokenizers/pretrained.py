@@ -86,17 +86,6 @@ def from_pretrained(
     )
 
 
-def with_ends(tokenizer: Tokenizer, text: str) -> np.ndarray:
-    """The tokens of a text and those that a pretrained model expects around it, (T,) int32.
-
-    What these are its ``tokenizer.json`` says, such as a start for Llama, and an end for T5.
-    """
-    library = tokenizers_library().Tokenizer.from_str(json.dumps(tokenizer.definition["tokenizer"]))
-    library.encode_special_tokens = True
-    check_text(text)
-    return np.array(library.encode(text, add_special_tokens=True).ids, np.int32)
-
-
 def _special(definition: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, int]:
     """The special tokens that ``names`` has and the tokenizer knows."""
     numbers = tokenizers_library().Tokenizer.from_str(json.dumps(definition)).get_vocab()

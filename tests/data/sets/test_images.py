@@ -2,7 +2,6 @@ import gzip
 import io
 import struct
 
-import jax
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -140,19 +139,3 @@ def test_faces_are_read_and_a_text_conversion_is_undone(folder):
 def test_other_files_than_these_faces_are_refused(content):
     with pytest.raises(JnnError, match=r"read_faces: got \d+ bytes for image 0"):
         faces.read_faces(content)
-
-
-def test_bytes_become_floats_alike_in_numpy_and_jax():
-    x = np.arange(256, dtype=np.uint8)
-    assert np.array_equal(images.to_float(x), np.arange(256, dtype=np.float32) / np.float32(255))
-    on_device = jax.jit(images.to_float)(x)
-    # XLA may multiply by the reciprocal
-    np.testing.assert_array_max_ulp(np.asarray(on_device), images.to_float(x), 1)
-    y = np.ones(3, np.float16)
-    assert images.to_float(y) is y
-
-
-@pytest.mark.parametrize("dtype", ["int32", "int8", "bool"])
-def test_other_integers_have_no_known_range(dtype):
-    with pytest.raises(JnnError, match=rf"to_float: got dtype {dtype}"):
-        images.to_float(np.zeros(3, dtype))
