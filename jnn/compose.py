@@ -269,7 +269,7 @@ def parallel(
 
 def _check_combination(combine: Callable, x: Any, outputs: tuple, mask: jax.Array) -> None:
     """Refuse a ``combine`` that looks across the elements of padded sequences."""
-    pairs = is_of_pairs(mask, x)
+    pairs = is_of_pairs(mask, x)  # refuses what is no mask
     n = mask.ndim - pairs
     sequences = [leaf for leaf in jax.tree.leaves(outputs) if axes_of_elements(leaf) >= n]
     shapes = [leaf.shape[:n] for leaf in sequences]

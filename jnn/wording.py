@@ -267,3 +267,13 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     near = [name for name in by_name if initials(name) == bare(word)]
     near = near or difflib.get_close_matches(bare(word), by_name, n=3)
     return f"Did you mean {' or '.join(map(by_name.__getitem__, near))}?" if near else ""
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """A question with the value nearest to ``word``, quoted; "" where none is near.
+
+    >>> suggestion("adamv", ["sgd", "adamw"])
+    "Did you mean 'adamw'?"
+    """
+    near = difflib.get_close_matches(word, list(choices), n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""

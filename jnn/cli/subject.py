@@ -151,7 +151,9 @@ def _summary(folder: Path) -> dict[str, Any]:
 
 
 def _main_metric(summary: Mapping[str, Any]) -> str:
-    return summary["metric"]["name"] if summary else ""
+    from jnn.explain.page.report import main_metric
+
+    return main_metric(summary).name if summary else ""
 
 
 def keep_lab(run: Run, most: int = 5_000_000) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import json
 import re
@@ -25,6 +24,7 @@ from jnn.interop.tensor_files import TensorFolder, write_tensors
 from jnn.model import Model, Params, State
 from jnn.paths import path_name
 from jnn.sharding import shardings
+from jnn.wording import suggestion
 
 CONFIG, TOKENIZER, TOKENIZER_CONFIG = "config.json", "tokenizer.json", "tokenizer_config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -212,12 +212,11 @@ def _check_names(settings: Mapping[str, Any], family: Family) -> None:
     """Refuse settings that the architecture does not have."""
     names = list(inspect.signature(family.config).parameters)
     if unknown := [name for name in settings if name not in names]:
-        near = difflib.get_close_matches(unknown[0], names, n=1)
         raise mistake(
             "settings",
             got=f"{unknown[0]!r}",
             expected=f"some of {', '.join(names)}",
-            remedy=f"Did you mean {near[0]!r}?" if near else "",
+            remedy=suggestion(unknown[0], names),
         )
 
 

@@ -4,7 +4,6 @@ Functions of x alone are JAX's own and are used in a chain directly:
 ``chain(dense(32), jax.nn.relu)``.
 """
 
-import difflib
 import functools
 from collections.abc import Callable
 
@@ -19,6 +18,7 @@ from jnn.layers.checks import check_features, check_float, check_params
 from jnn.layers.dense import dense
 from jnn.model import Model, pointwise
 from jnn.precision import numerics, parameter_dtype
+from jnn.wording import suggestion
 
 
 def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
@@ -69,9 +69,8 @@ def activation(name: str) -> Callable[[jax.Array], jax.Array]:
     0.0
     """
     if name not in ACTIVATIONS:
-        remedy = "Any other function can be used in a chain directly."
-        if near := difflib.get_close_matches(str(name), ACTIVATIONS, n=1):
-            remedy = f"Did you mean {near[0]!r}?"
+        own_function = "Any other function can be used in a chain directly."
+        remedy = suggestion(str(name), ACTIVATIONS) or own_function
         expected = f"one of {', '.join(ACTIVATIONS)}"
         raise mistake("activation", got=f"{name!r}", expected=expected, remedy=remedy)
     return ACTIVATIONS[name]

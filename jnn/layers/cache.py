@@ -39,9 +39,9 @@ def most_real(mask: jax.Array | None, length: int) -> int:
     """The most real elements in any of the examples; 0 where the mask is traced."""
     if mask is None:
         return length
-    return (
-        0 if isinstance(mask, Tracer) else int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
-    )
+    if isinstance(mask, Tracer):
+        return 0
+    return int(np.max(np.sum(np.asarray(mask), axis=-1), initial=0))
 
 
 def check_room(

@@ -1,6 +1,5 @@
 """Sliding windows over the axes of space: size, strides, dilation, padding, and masks."""
 
-import difflib
 import operator
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from jnn.errors import mistake
 from jnn.integers import as_integer
 from jnn.layers.checks import check_float, element_mask
 from jnn.model import where
+from jnn.wording import suggestion
 
 AXES = {
     1: "(..., time, channels)",
@@ -84,13 +84,11 @@ def per_axis(caller: str, rank: int, name: str, value, least: int = 1) -> tuple[
 def _padding(caller, rank, padding, names):
     if isinstance(padding, str):
         if padding not in names:
-            near = difflib.get_close_matches(padding.upper(), names, n=1)
-            remedy = f"Did you mean {near[0]!r}?" if near else ""
             raise mistake(
                 caller,
                 got=f"padding={padding!r}",
                 expected=f"{', '.join(names)}, or numbers",
-                remedy=remedy,
+                remedy=suggestion(padding.upper(), names),
             )
         return padding
     axes = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * rank

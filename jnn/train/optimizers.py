@@ -3,7 +3,6 @@
 jnn has no optimizers of its own.
 """
 
-import difflib
 import inspect
 import math
 import operator
@@ -16,6 +15,7 @@ from jax.core import Tracer
 
 from jnn.errors import mistake
 from jnn.integers import as_number, check_integer, spelled
+from jnn.wording import suggestion
 
 DECAYED = ("kernel", "recurrent_kernel", "projection", "magnitude")
 """The names of the params with weight decay: whatever multiplies features, kernels and the
@@ -122,14 +122,16 @@ def make_schedule(
         "power": 1.0,
         "decay_rate": 0.1,
         "warmup_steps": max(rising, 1),
-        "pct_start": warmup or 0.3,
+        **({"pct_start": warmup} if warmup else {}),
         "decay_steps": falling,
         "transition_steps": falling,
     }
     defaults = {argument: value for argument, value in defaults.items() if argument in takes}
-    options = {**defaults, **(options or {})}
+    asked, options = bool(options), {**defaults, **(options or {})}
     _check_options(f"schedule {name}", options, takes)
-    relative = _try(f"schedule {name}", options, lambda: _of_first_step(make(**options)))
+    relative = _try(f"schedule {name}", options, lambda: make(**options))
+    if asked:
+        _try(f"schedule {name}", options, lambda: jax.eval_shape(relative, jax.numpy.int32(0)))
     if rising and not own_warmup:
         relative = optax.join_schedules(
             [optax.linear_schedule(0.0, 1.0, rising), relative], [rising]
@@ -185,23 +187,22 @@ def _functions(fits, *modules) -> dict[str, Callable]:
 
 def _lookup(kind: str, name: str, available: Mapping[str, Callable]) -> Callable:
     if name not in available:
-        near = difflib.get_close_matches(name, available, n=1)
-        remedy = f"Did you mean {near[0]!r}?" if near else ""
         raise mistake(
-            kind, got=f"{name!r}", expected=f"one of {', '.join(sorted(available))}", remedy=remedy
+            kind,
+            got=f"{name!r}",
+            expected=f"one of {', '.join(sorted(available))}",
+            remedy=suggestion(name, available),
         )
     return available[name]
 
 
 def _check_options(caller: str, options: Mapping[str, Any], takes: Mapping[str, Any]) -> None:
     if unknown := [option for option in options if option not in takes]:
-        near = difflib.get_close_matches(unknown[0], takes, n=1)
-        remedy = f"Did you mean {near[0]!r}?" if near else ""
         raise mistake(
             caller,
             got=f"an option {unknown[0]!r}",
             expected=f"some of {', '.join(takes)}",
-            remedy=remedy,
+            remedy=suggestion(unknown[0], takes),
         )
     if "learning_rate" in options:
         remedy = "It is a setting of its own, beside the options."
@@ -224,12 +225,6 @@ def _try(caller: str, options: Mapping[str, Any], compute: Callable[[], Any]) ->
         words = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         expected = "options that Optax can compute with"
         raise mistake(caller, got=got, expected=expected, remedy=f"It says: {words}.") from error
-
-
-def _of_first_step(schedule: optax.Schedule) -> optax.Schedule:
-    """The schedule, traced once, which runs nothing."""
-    jax.eval_shape(schedule, jax.numpy.int32(0))
-    return schedule
 
 
 def _update_once(optimizer: optax.GradientTransformation) -> None:

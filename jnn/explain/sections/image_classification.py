@@ -75,7 +75,7 @@ def _once(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without those that equal the one before, as that of a chain does."""
     kept: dict[str, Any] = {}
     for path, value in values.items():
-        if not kept or not np.array_equal(value, list(kept.values())[-1]):
+        if not kept or not np.array_equal(value, next(reversed(kept.values()))):
             kept[path] = value
     return kept
 
