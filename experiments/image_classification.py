@@ -174,8 +174,6 @@ def task(config: Config, splits: Splits) -> Task:
         image, label = to_float(splits.test["image"]), splits.test["label"]
         logits = predict_all(predict, *kept, splits.test)
         right_and_wrong = report.predictions(image, label, logits, splits.classes)
-        if config.model == "vit":  # which has no maps
-            return right_and_wrong
         first = image[0], int(label[0]), splits.classes[label[0]]
         return [*right_and_wrong, *report.inside(model, *kept, *first)]
 

@@ -272,8 +272,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """A question with the value nearest to ``word``, quoted; "" where none is near.
 
-    >>> suggestion("adamv", ["sgd", "adamw"])
-    "Did you mean 'adamw'?"
+    Capitals make no two words different.
+
+    >>> suggestion("adamv", ["sgd", "adamw"]), suggestion("same", ["SAME", "VALID"])
+    ("Did you mean 'adamw'?", "Did you mean 'SAME'?")
     """
-    near = difflib.get_close_matches(word, list(choices), n=1)
-    return f"Did you mean {near[0]!r}?" if near else ""
+    by_name = {choice.casefold(): choice for choice in choices}
+    near = difflib.get_close_matches(word.casefold(), by_name, n=1)
+    return f"Did you mean {by_name[near[0]]!r}?" if near else ""

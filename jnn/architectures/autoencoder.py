@@ -20,12 +20,13 @@ import dataclasses
 import math
 from typing import Any
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.functions import function
 from jnn.initializers import he_normal, variance_scaling
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_float, check_positive
+from jnn.layers.checks import check_float
 from jnn.layers.convolution import conv, conv_transpose
 from jnn.layers.dense import dense, flatten
 from jnn.model import Model
@@ -44,6 +45,10 @@ class DenseAutoencoderConfig:
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`; the code and the output have none."""
 
+    def __post_init__(self):
+        """Refuse what is no size."""
+        check_settings(self)
+
 
 def dense_autoencoder(config: DenseAutoencoderConfig) -> Model:
     """`dense_encoder`, then `dense_decoder`: x ``(..., *shape)`` -> y ``(..., *shape)``.
@@ -59,7 +64,6 @@ def dense_encoder(config: DenseAutoencoderConfig) -> Model:
 
     Raises `JnnError` for x of another shape.
     """
-    _check("dense_encoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden, config.activation)
     model = chain(flatten=flatten(len(config.shape)), **hidden, out=dense(config.latent))
     return _taking("dense_encoder", config.shape, model)
@@ -70,7 +74,6 @@ def dense_decoder(config: DenseAutoencoderConfig) -> Model:
 
     Raises `JnnError` for a code of another length.
     """
-    _check("dense_decoder", config, hidden=config.hidden)
     hidden = _hidden_layers(config.hidden[::-1], config.activation)
     model = chain(**hidden, out=dense(math.prod(config.shape)), unflatten=_unflatten(config.shape))
     return _taking("dense_decoder", (config.latent,), model)
@@ -92,6 +95,32 @@ class ConvolutionalAutoencoderConfig:
     """How many numbers the code has."""
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`; the code and the output have none."""
+
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        name = "ConvolutionalAutoencoderConfig"
+        if len(self.shape) != 3 or not self.channels:
+            got = f"shape={self.shape!r}, channels={self.channels!r}"
+            expected = "a shape (height, width, channels) and at least one convolution"
+            raise mistake(name, got=got, expected=expected)
+        height, width, _ = self.shape
+        factor = 2 ** len(self.channels)
+        if height % factor or width % factor:
+            halvings = f"each of {len(self.channels)} convolutions"
+            raise mistake(
+                name,
+                got=f"images of {height}x{width}",
+                expected=f"sides divisible by {factor}, to be halved by {halvings}",
+                remedy="Pad or crop the images, or use fewer channels.",
+            )
+
+    @property
+    def smallest(self) -> tuple[int, int, int]:
+        """The shape of the image at its smallest, between the convolutions and the code."""
+        height, width, _ = self.shape
+        factor = 2 ** len(self.channels)
+        return height // factor, width // factor, self.channels[-1]
 
 
 # with strides of 2, an output sees a quarter of the window
@@ -118,10 +147,8 @@ def convolutional_encoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
     x ``(..., H, W, C)`` -> code ``(..., latent)``.
 
-    Raises `JnnError` for images of another shape, and for a height or width that cannot be halved
-    so often.
+    Raises `JnnError` for images of another shape.
     """
-    _smallest("convolutional_encoder", config)
     layers = {}
     for i, features in enumerate(config.channels):
         layers[f"conv{i}"] = conv(features, WINDOW, strides=2, kernel_init=he_normal())
@@ -135,13 +162,11 @@ def convolutional_decoder(config: ConvolutionalAutoencoderConfig) -> Model:
 
     Code ``(..., latent)`` -> y ``(..., H, W, C)``.
 
-    Raises `JnnError` for a code of another length, and for a height or width that cannot be halved
-    so often.
+    Raises `JnnError` for a code of another length.
     """
-    smallest = _smallest("convolutional_decoder", config)
     layers: dict[str, Any] = {
-        "dense": dense(math.prod(smallest), kernel_init=he_normal()),
-        "unflatten": _unflatten(smallest),
+        "dense": dense(math.prod(config.smallest), kernel_init=he_normal()),
+        "unflatten": _unflatten(config.smallest),
     }
     for i, features in enumerate((*config.channels[-2::-1], config.shape[-1])):
         layers[f"activation{i}"] = activation(config.activation)
@@ -156,29 +181,6 @@ def _hidden_layers(widths: tuple[int, ...], name: str) -> dict[str, Model]:
         f"hidden{i}": chain(dense=dense(width), activation=activation(name))
         for i, width in enumerate(widths)
     }
-
-
-def _smallest(caller: str, config: ConvolutionalAutoencoderConfig) -> tuple[int, int, int]:
-    """The shape of the image at its smallest, between the encoder's convolutions and the code."""
-    _check(caller, config, channels=config.channels)
-    if len(config.shape) != 3 or not config.channels:
-        got = f"shape={config.shape!r}, channels={config.channels!r}"
-        raise mistake(
-            caller,
-            got=got,
-            expected="a shape (height, width, channels) and at least one convolution",
-        )
-    height, width, _ = config.shape
-    factor = 2 ** len(config.channels)
-    if height % factor or width % factor:
-        halvings = f"each of {len(config.channels)} convolutions"
-        raise mistake(
-            caller,
-            got=f"images of {height}x{width}",
-            expected=f"sides divisible by {factor}, to be halved by {halvings}",
-            remedy="Pad or crop the images, or use fewer channels.",
-        )
-    return height // factor, width // factor, config.channels[-1]
 
 
 def _unflatten(shape: tuple[int, ...]) -> Model:
@@ -213,11 +215,3 @@ def _taking(caller: str, shape: tuple[int, ...], model: Model) -> Model:
         return model.apply(params, state, x, **options)
 
     return Model(init, apply)
-
-
-def _check(
-    caller: str,
-    config: DenseAutoencoderConfig | ConvolutionalAutoencoderConfig,
-    **widths: tuple[int, ...],
-) -> None:
-    check_positive(caller, latent=config.latent, shape=config.shape, **widths)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.architectures.settings import check_settings
 from jnn.errors import mistake
 from jnn.initializers import zeros
-from jnn.layers.checks import check_positive
 from jnn.layers.embedding import embedding
 from jnn.model import Model, Params, apply_child, init_child
 from jnn.precision import numerics
@@ -32,6 +32,10 @@ class BagOfNgramsConfig:
     buckets: int = 2**16
     """Rows that phrases of two tokens or more share, by a hash."""
 
+    def __post_init__(self):
+        """Refuse what is no size."""
+        check_settings(self)
+
 
 def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
     """A linear model of the n-grams g of a text: ``y = Σ_g embedding[g] / sqrt(n) + bias``.
@@ -51,13 +55,6 @@ def bag_of_ngrams(config: BagOfNgramsConfig) -> Model:
     >>> jax.jit(model.apply)(params, state, jnp.arange(4))[0].tolist()
     [0.0, 0.0]
     """
-    check_positive(
-        "bag_of_ngrams",
-        outputs=config.outputs,
-        vocabulary=config.vocabulary,
-        longest=config.longest,
-        buckets=config.buckets,
-    )
     rows = {"token": config.vocabulary} | ({"phrase": config.buckets} if config.longest > 1 else {})
     tables = {name: embedding(n, config.outputs, embedding_init=zeros) for name, n in rows.items()}
 

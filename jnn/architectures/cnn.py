@@ -4,14 +4,13 @@ import dataclasses
 from typing import Literal
 
 from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.architectures.settings import check_settings
 from jnn.architectures.vgg import convolutions_of
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import flatten
 from jnn.layers.dropout import dropout
@@ -19,7 +18,6 @@ from jnn.layers.pooling import average_pool, global_average_pool, max_pool
 from jnn.model import Model
 
 POOLINGS = {"max": max_pool, "average": average_pool}
-NORMALIZATIONS = ("none", "batch")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +57,24 @@ class CNNConfig:
     what the convolutions give.
     """
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        if len(self.convolutions_of_stages) != len(self.channels):
+            raise mistake(
+                "CNNConfig",
+                got=f"channels={self.channels!r} and convolutions={self.convolutions!r}",
+                expected="as many of both",
+                remedy="One number of convolutions serves all stages: convolutions=2.",
+            )
+
+    @property
+    def convolutions_of_stages(self) -> tuple[int, ...]:
+        """The number of convolutions in each stage."""
+        if isinstance(self.convolutions, tuple | list):
+            return tuple(self.convolutions)
+        return (self.convolutions,) * len(self.channels)
+
 
 def cnn(config: CNNConfig) -> Model:
     """Stages of convolutions, each followed by a pooling, then an `mlp`.
@@ -75,14 +91,8 @@ def cnn(config: CNNConfig) -> Model:
     >>> params["stage1"]["conv0"]["kernel"].shape
     (3, 3, 8, 16)
     """
-    convolutions = config.convolutions
-    if not isinstance(convolutions, tuple | list):
-        convolutions = (convolutions,) * len(config.channels)
-    _check(config, convolutions)
-    stages = {
-        f"stage{i}": _stage(config, *sizes)
-        for i, sizes in enumerate(zip(config.channels, convolutions, strict=True))
-    }
+    sizes = zip(config.channels, config.convolutions_of_stages, strict=True)
+    stages = {f"stage{i}": _stage(config, *of_stage) for i, of_stage in enumerate(sizes)}
     features = {"features": global_average_pool() if config.global_pooling else flatten(3)}
     if config.dropout and not config.hidden:
         features["dropout"] = dropout(config.dropout)
@@ -159,24 +169,3 @@ def _stage(config: CNNConfig, channels: int, convolutions: int) -> Model:
             parts[f"norm{i}"] = batch_norm()
         parts[f"activation{i}"] = activation(config.activation)
     return chain(**parts, pool=POOLINGS[config.pooling]((2, 2)))
-
-
-def _check(config: CNNConfig, convolutions: tuple[int, ...]) -> None:
-    if len(convolutions) != len(config.channels):
-        got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
-        raise mistake(
-            "cnn",
-            got=got,
-            expected="as many of both",
-            remedy="One number of convolutions serves all stages: convolutions=2.",
-        )
-    check_positive("cnn", outputs=config.outputs, kernel_size=config.kernel_size)
-    check_positive("cnn", channels=config.channels, convolutions=convolutions, hidden=config.hidden)
-    check_fraction("cnn", "dropout", config.dropout, ends="[)")
-    for name, names in {"pooling": tuple(POOLINGS), "normalization": NORMALIZATIONS}.items():
-        if getattr(config, name) not in names:
-            raise mistake(
-                "cnn",
-                got=f"{name}={getattr(config, name)!r}",
-                expected=f"one of {', '.join(names)}",
-            )

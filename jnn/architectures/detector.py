@@ -6,12 +6,12 @@ from typing import Literal
 
 import jax
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
 from jnn.initializers import he_normal
 from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.normalization import group_norm
 from jnn.layers.pooling import upsample
@@ -19,8 +19,6 @@ from jnn.model import Model
 
 RARE = -math.log(0.99 / 0.01)
 """The initial logit of a center, so that cells without one do not dominate the first steps."""
-
-NORMALIZATIONS = ("batch", "group")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,28 @@ class DetectorConfig:
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        if len(self.channels) != len(self.convolutions) or not self.channels:
+            got = f"channels={self.channels!r} and convolutions={self.convolutions!r}"
+            raise mistake("DetectorConfig", got=got, expected="as many of both, one for each stage")
+        strides = [2 ** (i + 1) for i in range(len(self.channels))]
+        if self.stride not in strides:
+            raise mistake(
+                "DetectorConfig",
+                got=f"stride={self.stride!r}",
+                expected=f"one of {', '.join(map(str, strides))}, those of the stages",
+            )
+        if self.normalization == "group" and any(
+            size % self.groups for size in (*self.channels, self.width)
+        ):
+            raise mistake(
+                "DetectorConfig",
+                got=f"groups={self.groups}, channels={self.channels!r}, width={self.width}",
+                expected="groups that divide the width and all channels",
+            )
+
 
 def detector(config: DetectorConfig) -> Model:
     """A convolutional backbone, a feature pyramid, and a head each for heat maps and boxes.
@@ -61,7 +81,7 @@ def detector(config: DetectorConfig) -> Model:
 
     Source: the heads are those of CenterNet, Zhou et al. 2019, https://arxiv.org/abs/1904.07850,
     with one for both offset and size; the pyramid is that of Lin et al. 2017,
-    https://arxiv.org/abs/1612.03144. Raises `JnnError` for settings that do not fit together.
+    https://arxiv.org/abs/1612.03144.
 
     >>> import jax, jax.numpy as jnp
     >>> sizes = {"channels": (4, 8, 8), "convolutions": (1, 1, 1), "width": 4}
@@ -70,7 +90,6 @@ def detector(config: DetectorConfig) -> Model:
     >>> jax.tree.map(jnp.shape, jax.jit(model.apply)(params, state, jnp.ones((40, 33, 1)))[0])
     {'box': (10, 9, 4), 'heat': (10, 9, 3)}
     """
-    _check(config)
     stages = [
         _stage(config, *sizes) for sizes in zip(config.channels, config.convolutions, strict=True)
     ]
@@ -117,26 +136,3 @@ def _block(config: DetectorConfig, channels: int, strides: int = 1) -> Model:
 
 def _head(outputs: int, bias: float) -> Model:
     return conv(outputs, (1, 1), bias_init=jax.nn.initializers.constant(bias))
-
-
-def _check(config: DetectorConfig) -> None:
-    check_positive("detector", classes=config.classes, width=config.width, groups=config.groups)
-    if len(config.channels) != len(config.convolutions) or not config.channels:
-        got = f"channels={config.channels!r} and convolutions={config.convolutions!r}"
-        raise mistake("detector", got=got, expected="as many of both, one for each stage")
-    check_positive("detector", channels=config.channels, convolutions=config.convolutions)
-    strides = [2 ** (i + 1) for i in range(len(config.channels))]
-    if config.stride not in strides:
-        raise mistake(
-            "detector",
-            got=f"stride={config.stride!r}",
-            expected=f"one of {', '.join(map(str, strides))}, those of the stages",
-        )
-    if config.normalization not in NORMALIZATIONS:
-        got = f"normalization={config.normalization!r}"
-        raise mistake("detector", got=got, expected=f"one of {', '.join(NORMALIZATIONS)}")
-    if config.normalization == "group" and any(
-        size % config.groups for size in (*config.channels, config.width)
-    ):
-        got = f"groups={config.groups}, channels={config.channels!r}, width={config.width}"
-        raise mistake("detector", got=got, expected="groups that divide the width and all channels")

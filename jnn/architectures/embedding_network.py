@@ -20,10 +20,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.functions import function
 from jnn.initializers import Init, he_normal, normal
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
 from jnn.layers.checks import check_features, check_float, check_positive
@@ -52,6 +52,10 @@ class EmbeddingNetworkConfig:
     dropout: float = 0.0
     """Fraction of what the convolutions give that is dropped in training."""
 
+    def __post_init__(self):
+        """Refuse what is no size or no fraction."""
+        check_settings(self)
+
 
 def embedding_network(config: EmbeddingNetworkConfig) -> Model:
     """Stages of a convolution, batch normalization and pooling; dropout, a dense layer, batch
@@ -64,8 +68,6 @@ def embedding_network(config: EmbeddingNetworkConfig) -> Model:
     no layer before a normalization has a bias. Raises `JnnError` for images with channels first,
     and for those too small for so many stages.
     """
-    check_positive("embedding_network", features=config.features, channels=config.channels)
-    check_fraction("embedding_network", "dropout", config.dropout, ends="[)")
     stages = {f"stage{i}": _stage(config, channels) for i, channels in enumerate(config.channels)}
     return chain(
         **stages,

@@ -9,7 +9,7 @@ from jnn.architectures.transformer import vectors_of_positions
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.compose import chain
 from jnn.initializers import normal
-from jnn.layers.checks import check_names, check_positive
+from jnn.layers.checks import check_names
 from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
@@ -43,13 +43,6 @@ class EncoderDecoderConfig(BlockConfig):
     """Rows of the tables of learned positions before the one of the first position, as in BART."""
     embedding_deviation: float = 0.02
     """Standard deviation of the first embeddings."""
-
-    def __post_init__(self):
-        """Refuse what does not fit together."""
-        super().__post_init__()
-        sizes = {"source_vocabulary": self.source_vocabulary, "length": self.length}
-        sizes |= {"decoder_depth": self.decoder_depth} if self.decoder_depth else {}
-        check_positive("EncoderDecoderConfig", **sizes)
 
 
 def encoder_decoder(config: EncoderDecoderConfig) -> Model:

@@ -21,12 +21,13 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal, normal
 from jnn.layers.activation import activation
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_names, check_positive
+from jnn.layers.checks import check_names
 from jnn.layers.conditional_norm import conditional_norm
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten
@@ -68,8 +69,7 @@ class GANConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        sizes = ("shape", "channels", "classes", "noise", "features", "groups")
-        check_positive("GANConfig", **{name: getattr(self, name) for name in sizes})
+        check_settings(self)
         if len(self.shape) != 3 or not self.channels:
             got = f"shape={self.shape!r}, channels={self.channels!r}"
             raise mistake(

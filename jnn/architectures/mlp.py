@@ -2,10 +2,9 @@
 
 import dataclasses
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense, flatten
 from jnn.layers.dropout import dropout
 from jnn.model import Model
@@ -26,6 +25,10 @@ class MLPConfig:
     input_rank: int = 1
     """Axes of one example; an image has 3, which are flattened."""
 
+    def __post_init__(self):
+        """Refuse what is no size or no fraction."""
+        check_settings(self)
+
 
 def mlp(config: MLPConfig) -> Model:
     """Dense layers with an activation between: ``h_i = f(h_{i-1} W_i + b_i)``, ``y = h_n W + b``.
@@ -39,10 +42,6 @@ def mlp(config: MLPConfig) -> Model:
     >>> sum(leaf.size for leaf in jax.tree.leaves(params))
     25450
     """
-    check_positive(
-        "mlp", outputs=config.outputs, input_rank=config.input_rank, hidden=config.hidden
-    )
-    check_fraction("mlp", "dropout", config.dropout, ends="[)")
     layers = {"flatten": flatten(config.input_rank)} if config.input_rank > 1 else {}
     for i, width in enumerate(config.hidden):
         parts = {"dense": dense(width), "activation": activation(config.activation)}

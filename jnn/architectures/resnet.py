@@ -6,13 +6,13 @@ from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
 from jnn.functions import identity
 from jnn.initializers import variance_scaling
 from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.pooling import global_average_pool, max_pool
@@ -76,6 +76,25 @@ class ResNetConfig:
     zero_last_scale: bool = False
     """Whether each block starts as its shortcut, with a last scale of 0 (Goyal et al. 2017)."""
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        depths = [depth_of(self.blocks, bottleneck=is_one) for is_one in (False, True)]
+        if self.depth not in (depths if self.blocks else BLOCKS):
+            expected = f"{depths[0]}, of basic blocks, or {depths[1]}, of bottlenecks"
+            raise mistake(
+                "ResNetConfig",
+                got=f"depth={self.depth!r}" + (f" and blocks={self.blocks}" if self.blocks else ""),
+                expected=expected if self.blocks else f"one of {', '.join(map(str, BLOCKS))}",
+            )
+        stages = len(self.blocks or BLOCKS[self.depth])
+        if len(self.outputs_of_stages) not in (0, stages):
+            got = f"outputs_of_stages={self.outputs_of_stages}"
+            raise mistake("ResNetConfig", got=got, expected=f"one for each of {stages} stages")
+        if not self.is_bottleneck and (self.groups, self.widening) != (1, 1):
+            got = f"groups={self.groups}, widening={self.widening} and basic blocks"
+            raise mistake("ResNetConfig", got=got, expected="a depth of bottlenecks, such as 50")
+
     @property
     def is_bottleneck(self) -> bool:
         """Whether blocks are bottlenecks, of three convolutions, and not of two."""
@@ -114,7 +133,6 @@ def resnet(config: ResNetConfig) -> Model:
     >>> shapes["stage3"]["block1"]["body"]["conv1"]["kernel"].shape
     (3, 3, 32, 32)
     """
-    _check(config)
     settings = {"activation": config.activation, "zero_last_scale": config.zero_last_scale}
     channels, stages = config.width, {}
     for i, (n, features, outputs) in enumerate(config.stages):
@@ -131,30 +149,6 @@ def resnet(config: ResNetConfig) -> Model:
     return chain(
         stem=_stem(config), **stages, pool=global_average_pool(), out=dense(config.outputs)
     )
-
-
-def _check(config: ResNetConfig) -> None:
-    """Refuse settings that do not fit together."""
-    sizes = {"outputs": config.outputs, "width": config.width}
-    check_positive("resnet", **sizes, groups=config.groups, widening=config.widening)
-    for name in ("blocks", "outputs_of_stages"):
-        for n in getattr(config, name):
-            check_positive("resnet", **{name: n})
-    depths = [depth_of(config.blocks, bottleneck=is_one) for is_one in (False, True)]
-    if config.depth not in (depths if config.blocks else BLOCKS):
-        expected = f"{depths[0]}, of basic blocks, or {depths[1]}, of bottlenecks"
-        raise mistake(
-            "resnet",
-            got=f"depth={config.depth!r}" + (f" and blocks={config.blocks}" * bool(config.blocks)),
-            expected=expected if config.blocks else f"one of {', '.join(map(str, BLOCKS))}",
-        )
-    stages = len(config.blocks or BLOCKS[config.depth])
-    if len(config.outputs_of_stages) not in (0, stages):
-        got = f"outputs_of_stages={config.outputs_of_stages}"
-        raise mistake("resnet", got=got, expected=f"one for each of {stages} stages")
-    if not config.is_bottleneck and (config.groups, config.widening) != (1, 1):
-        got = f"groups={config.groups}, widening={config.widening} and basic blocks"
-        raise mistake("resnet", got=got, expected="a depth of bottlenecks, such as 50")
 
 
 def basic_block(
@@ -239,8 +233,6 @@ def _residual(body: Model, channels: int, outputs: int, strides: int, f: Callabl
 
 
 def _stem(config: ResNetConfig) -> Model:
-    if config.stem not in ("imagenet", "small"):
-        raise mistake("resnet", got=f"stem={config.stem!r}", expected="'imagenet' or 'small'")
     if config.stem == "small":
         return chain(
             conv=_conv(config.width, 3),

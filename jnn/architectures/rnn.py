@@ -3,11 +3,9 @@
 import dataclasses
 from typing import Literal
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
-from jnn.errors import mistake
-from jnn.integers import check_fraction
 from jnn.layers.bidirectional import bidirectional
-from jnn.layers.checks import check_positive
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
 from jnn.layers.elman import elman
@@ -40,6 +38,10 @@ class RNNConfig:
     dropout: float = 0.0
     """Fraction that is dropped in training after the embedding and after each recurrent layer."""
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+
 
 def rnn(config: RNNConfig) -> Model:
     """A chain of recurrent layers, then a dense layer at each element.
@@ -54,16 +56,6 @@ def rnn(config: RNNConfig) -> Model:
     >>> sorted(params), jax.jit(model.apply)(params, state, jnp.arange(6))[0].shape
     (['embedding', 'layer0', 'layer1', 'out'], (6, 65))
     """
-    check_positive(
-        "rnn",
-        outputs=config.outputs,
-        width=config.width,
-        depth=config.depth,
-        embedding=config.embedding,
-    )
-    check_fraction("rnn", "dropout", config.dropout, ends="[)")
-    if config.cell not in CELLS:
-        raise mistake("rnn", got=f"cell={config.cell!r}", expected=f"one of {', '.join(CELLS)}")
     parts = {}
     if config.vocabulary:
         parts["embedding"] = embedding(config.vocabulary, config.embedding)

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 
 from jnn.architectures.rnn import CELLS
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import normal
-from jnn.integers import check_fraction
 from jnn.layers.bidirectional import bidirectional
-from jnn.layers.checks import check_names, check_positive
+from jnn.layers.checks import check_names
 from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -42,13 +42,7 @@ class Seq2SeqConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        sizes = {"width": self.width, "depth": self.depth, "heads": self.heads}
-        check_positive("Seq2SeqConfig", source_vocabulary=self.source_vocabulary, **sizes)
-        check_fraction("Seq2SeqConfig", "dropout", self.dropout, ends="[)")
-        if self.cell not in CELLS:
-            raise mistake(
-                "Seq2SeqConfig", got=f"cell={self.cell!r}", expected=f"one of {', '.join(CELLS)}"
-            )
+        check_settings(self)
         if self.width % 2 or self.width % self.heads:
             got = f"width={self.width}, heads={self.heads}"
             raise mistake(

@@ -15,9 +15,10 @@ import dataclasses
 
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
-from jnn.layers.checks import check_float, check_positive
+from jnn.layers.checks import check_float
 from jnn.layers.dense import dense
 from jnn.layers.last_element import last_element
 from jnn.layers.lstm import lstm
@@ -39,13 +40,7 @@ class SequenceAutoencoderConfig:
 
     def __post_init__(self):
         """Refuse what is not positive."""
-        sizes = {
-            "length": self.length,
-            "features": self.features,
-            "width": self.width,
-            "latent": self.latent,
-        }
-        check_positive("SequenceAutoencoderConfig", **sizes)
+        check_settings(self)
 
 
 def lstm_autoencoder(config: SequenceAutoencoderConfig) -> Model:

@@ -2,12 +2,11 @@
 
 import dataclasses
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain, residual
 from jnn.errors import mistake
 from jnn.initializers import he_normal
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -32,6 +31,13 @@ class TCNConfig:
     weight_norm: bool = True
     """Whether length and direction of the convolutions' kernels are separate params."""
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        if not self.channels:
+            expected = "the features of one block at least"
+            raise mistake("TCNConfig", got="channels=()", expected=expected)
+
 
 def tcn(config: TCNConfig) -> Model:
     """A chain of residual blocks, then a dense layer at each element.
@@ -54,12 +60,6 @@ def tcn(config: TCNConfig) -> Model:
     >>> sorted(params), jax.jit(model.apply)(params, state, jnp.ones((20, 3)))[0].shape
     (['block0', 'block1', 'out'], (20, 1))
     """
-    check_positive(
-        "tcn", outputs=config.outputs, kernel_size=config.kernel_size, channels=config.channels
-    )
-    check_fraction("tcn", "dropout", config.dropout, ends="[)")
-    if not config.channels:
-        raise mistake("tcn", got="channels=()", expected="the features of one block at least")
     blocks = {
         f"block{i}": _block(config, channels, i) for i, channels in enumerate(config.channels)
     }

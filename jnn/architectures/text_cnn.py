@@ -5,12 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain, parallel
 from jnn.errors import mistake
 from jnn.initializers import he_normal
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -38,6 +37,13 @@ class TextCNNConfig:
     dropout: float = 0.5
     """Fraction of a sentence's features that is dropped in training."""
 
+    def __post_init__(self):
+        """Refuse what does not fit together."""
+        check_settings(self)
+        if not self.widths or len(set(self.widths)) < len(self.widths):
+            expected = "one width or more, all different"
+            raise mistake("TextCNNConfig", got=f"widths={self.widths!r}", expected=expected)
+
 
 def text_cnn(config: TextCNNConfig) -> Model:
     """Convolutions of several widths over tokens, the maximum over time, and a dense layer.
@@ -59,18 +65,6 @@ def text_cnn(config: TextCNNConfig) -> Model:
     >>> params["windows"]["width3"]["conv"]["kernel"].shape, logits.shape
     ((3, 8, 5), (6,))
     """
-    check_positive(
-        "text_cnn",
-        outputs=config.outputs,
-        channels=config.channels,
-        embedding=config.embedding,
-        widths=config.widths,
-    )
-    check_fraction("text_cnn", "dropout", config.dropout, ends="[)")
-    if not config.widths or len(set(config.widths)) < len(config.widths):
-        raise mistake(
-            "text_cnn", got=f"widths={config.widths!r}", expected="one width or more, all different"
-        )
     windows = {
         f"width{width}": chain(
             conv=conv(config.channels, (width,), kernel_init=he_normal()),

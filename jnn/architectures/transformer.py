@@ -18,7 +18,6 @@ from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import normal
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_positive
 from jnn.layers.dense import added_bias, dense
 from jnn.layers.dropout import dropout
 from jnn.layers.embedding import embedding, unembed
@@ -82,7 +81,6 @@ class TransformerConfig(BlockConfig):
     def __post_init__(self):
         """Refuse what does not fit together."""
         super().__post_init__()
-        check_positive("TransformerConfig", vocabulary=self.vocabulary, length=self.length)
         if self.pooled and (self.causal or self.head != "none"):
             got = f"pooled=True, causal={self.causal} and head={self.head!r}"
             raise mistake(

@@ -1,20 +1,18 @@
 """The transformer block, of attention and a feed-forward network, and stacks of it."""
 
 import dataclasses
-import typing
 from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain, repeat
 from jnn.errors import mistake
 from jnn.initializers import lecun_normal, normal
-from jnn.integers import check_fraction
 from jnn.layers.activation import activation
 from jnn.layers.attention import attention
-from jnn.layers.checks import check_positive
 from jnn.layers.cross_attention import cross_attention
 from jnn.layers.dropout import dropout
 from jnn.layers.feed_forward import feed_forward
@@ -120,9 +118,7 @@ class BlockConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        check_positive(type(self).__name__, width=self.width, depth=self.depth, heads=self.heads)
-        check_fraction(type(self).__name__, "dropout", self.dropout, ends="[)")
-        _check_literals(self)
+        check_settings(self)
         if not self.head_features and self.width % self.heads:
             remedy = "Choose heads that divide the width, or give head_features."
             raise mistake(
@@ -365,12 +361,3 @@ def _with_shared_table(stack: Model, depth: int) -> Model:
         params, lambda table: jnp.broadcast_to(table[None], (depth, *table.shape))
     )
     return reparameterized(stack, spread)._replace(init=init)
-
-
-def _check_literals(config: BlockConfig) -> None:
-    """Refuse a value that is not among the literals of a setting."""
-    for name, kind in typing.get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):
-            expected = f"one of {', '.join(map(repr, typing.get_args(kind)))}"
-            raise mistake(type(config).__name__, got=f"{name}={value!r}", expected=expected)

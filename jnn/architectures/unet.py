@@ -18,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import he_normal, normal, variance_scaling
-from jnn.layers.checks import check_float, check_names, check_positive
+from jnn.layers.checks import check_float, check_names
 from jnn.layers.conditional_norm import conditional_norm
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
@@ -59,8 +60,7 @@ class DenoiserConfig:
 
     def __post_init__(self):
         """Refuse what does not fit together."""
-        sizes = ("shape", "channels", "classes", "patch", "blocks", "condition", "groups")
-        check_positive("DenoiserConfig", **{name: getattr(self, name) for name in sizes})
+        check_settings(self)
         factor = self.patch * 2 ** (len(self.channels) - 1)
         if (
             not self.channels

@@ -23,10 +23,11 @@ import jax
 import jax.numpy as jnp
 
 from jnn.architectures.autoencoder import ConvolutionalAutoencoderConfig, convolutional_encoder
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.initializers import he_normal
 from jnn.layers.activation import activation
-from jnn.layers.checks import check_names, check_positive
+from jnn.layers.checks import check_names
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.embedding import embedding
@@ -58,14 +59,7 @@ class VAEConfig:
 
     def __post_init__(self):
         """Refuse what is no size."""
-        sizes = {
-            "shape": self.shape,
-            "classes": self.classes,
-            "channels": self.channels,
-            "hidden": self.hidden,
-            "latent": self.latent,
-        }
-        check_positive("VAEConfig", **sizes)
+        check_settings(self)
 
 
 def vae(config: VAEConfig) -> Model:

@@ -2,13 +2,12 @@
 
 import dataclasses
 
+from jnn.architectures.settings import check_settings
 from jnn.compose import chain
 from jnn.errors import mistake
 from jnn.initializers import normal, variance_scaling
-from jnn.integers import check_fraction
 from jnn.layers import activation as activations
 from jnn.layers.batch_normalization import batch_norm
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense, flatten
 from jnn.layers.dropout import dropout
@@ -47,6 +46,11 @@ class VGGConfig:
     activation: str = "relu"
     """A name in `jnn.layers.activation.ACTIVATIONS`."""
 
+    def __post_init__(self):
+        """Refuse what is no size or no fraction, and other depths."""
+        check_settings(self)
+        convolutions_of("VGGConfig", self.depth)
+
 
 def vgg(config: VGGConfig) -> Model:
     """Five stages of 3x3 convolutions, each with a max pooling, and three dense layers.
@@ -65,14 +69,6 @@ def vgg(config: VGGConfig) -> Model:
     >>> shapes["stage4"]["conv1"]["kernel"].shape, shapes["hidden0"]["kernel"].shape
     ((3, 3, 16, 16), (16, 8))
     """
-    check_positive(
-        "vgg",
-        outputs=config.outputs,
-        width=config.width,
-        grid=config.grid,
-        hidden=config.hidden,
-    )
-    check_fraction("vgg", "dropout", config.dropout, ends="[)")
     f = activations.activation(config.activation)
     stages = {
         f"stage{i}": _stage(config, convolutions, config.width * min(2**i, WIDEST))

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from jnn.architectures.transformer_block import BlockConfig, blocks, kernel_init, norm
 from jnn.errors import mistake
-from jnn.layers.checks import check_positive
 from jnn.layers.convolution import conv
 from jnn.layers.dense import dense
 from jnn.layers.dropout import dropout
@@ -39,7 +38,6 @@ class VisionTransformerConfig(BlockConfig):
     def __post_init__(self):
         """Refuse what does not fit together."""
         super().__post_init__()
-        check_positive("VisionTransformerConfig", outputs=self.outputs, patch_size=self.patch_size)
         if any(size % self.patch_size for size in self.image_size):
             got = f"patch_size={self.patch_size} for image_size={self.image_size}"
             raise mistake(

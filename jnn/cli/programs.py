@@ -33,6 +33,20 @@ def programs_folder() -> Path:
     return Path(platformdirs.user_cache_dir("jnn")) / "programs" / name
 
 
+def is_kept() -> bool:
+    """Whether JAX may keep programs at all: not with ``JAX_ENABLE_COMPILATION_CACHE=0``."""
+    import jax
+
+    return jax.config.jax_enable_compilation_cache
+
+
+def folder_of_environment() -> str | None:
+    """The folder or address that ``JAX_COMPILATION_CACHE_DIR`` gives for programs, if any."""
+    import jax
+
+    return jax.config.jax_compilation_cache_dir
+
+
 def keep_programs() -> None:
     """Let JAX keep what takes long to compile, and read it at the next start.
 
@@ -42,8 +56,7 @@ def keep_programs() -> None:
     """
     import jax
 
-    setting = lambda name: getattr(jax.config, name)
-    if setting("jax_compilation_cache_dir") or not setting("jax_enable_compilation_cache"):
+    if folder_of_environment() is not None or not is_kept():
         return
     folder = programs_folder()
     if can_write(folder):

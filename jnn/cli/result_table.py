@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jnn.cli.smoke import SMOKE
 from jnn.cli.terminal import bold, dim
 from jnn.runs.comparison import by_metric
 from jnn.tables import table
@@ -25,8 +26,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     head, ours, *others = table(rows, numbers=range(1, len(columns) + 1))
     lines = [_heading(summary), "", dim(head), bold(ours), *others, ""]
     if config.get("smoke"):
-        lines += ["A smoke run: it proves that everything works, its numbers mean nothing,"]
-        lines += ["and `latest` does not lead to it.", ""]
+        lines += [f"{SMOKE},", "and `latest` does not lead to it.", ""]
     return [*lines, folder, f"{folder}/report.html"]
 
 

@@ -21,7 +21,8 @@ Each is imported by its name, as in ``from jnn.explain.results import curves``.
         saliency             which inputs support a class: five methods and their sanity check
         recurrent            hidden states and gates over time
         through_time         gradients through time
-        attention            weights of every head, one head, the alignment of a translation
+        attention            weights of every head, one head, the alignment of a translation,
+                             and where a vision transformer looks
         logit_lens           next-token prediction after each block of a transformer
         next_token           next-token probabilities, with temperature, top-k and top-p
         position_map         vectors of positions and their similarities

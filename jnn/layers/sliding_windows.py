@@ -88,7 +88,7 @@ def _padding(caller, rank, padding, names):
                 caller,
                 got=f"padding={padding!r}",
                 expected=f"{', '.join(names)}, or numbers",
-                remedy=suggestion(padding.upper(), names),
+                remedy=suggestion(padding, names),
             )
         return padding
     axes = tuple(padding) if isinstance(padding, tuple | list) else (padding,) * rank

@@ -12,6 +12,7 @@ import optax
 
 from jnn.errors import JnnError, mistake
 from jnn.integers import as_integer, check_fraction, spelled
+from jnn.literals import check_literals
 from jnn.model import Model
 from jnn.sharding import batch_parts, mesh_sizes
 from jnn.train.optimizers import make_optimizer
@@ -100,6 +101,7 @@ class TrainingConfig:
     def __post_init__(self):
         """Fill in what was not asked for, and refuse what cannot be right."""
         self._fill_in()
+        check_literals("config", self)
         seed_key(self.seed)
         counts = ("epochs", "batch_size", "accumulate", "devices")
         self.require(*counts, least=1, most=MOST)

@@ -176,7 +176,7 @@ def fit(
     ``skip_bad``          how many updates that are not finite may be skipped before training counts
                           as diverged
     ``log_every``         steps between two rows of training metrics, which are means over these
-                          steps (default: a tenth of an epoch)
+                          steps (default: a tenth of an epoch); the last row has what is left
     ``checkpoint_every``  seconds between two checkpoints; does not affect the result of the run
     ``quiet``             show no progress; a run has its own option for this
 
@@ -238,6 +238,8 @@ def fit(
                 ):
                     kept = _copy(_guess(train_state))
             ending = at == steps or ledger.done
+            if ending and ledger.window:
+                recorder.row(at, ledger.means())
             recorder.line(at, last=ending)
             is_due = time.perf_counter() - saved >= checkpoint_every
             pace, is_due, signum = together.decide(pace, is_due, stop.signum, at_once=is_time)

@@ -139,26 +139,26 @@ def test_captured_values_read_well():
         (
             {"shape": (30, 28, 1)},
             (
-                r"convolutional_encoder: got images of 30x28, expected sides divisible "
+                r"ConvolutionalAutoencoderConfig: got images of 30x28, expected sides divisible "
                 r"by 4, .* each of 2 convolutions. Pad or crop"
             ),
         ),
         (
             {"shape": (28, 28)},
             (
-                r"convolutional_encoder: got shape=\(28, 28\), .* expected a shape "
+                r"ConvolutionalAutoencoderConfig: got shape=\(28, 28\), .* expected a shape "
                 r"\(height, width, channels\)"
             ),
         ),
         (
             {"channels": ()},
-            r"convolutional_encoder: got .* channels=\(\), expected .* at least one convolution",
+            r"ConvolutionalAutoencoderConfig: got .* channels=\(\), expected .* at least one",
         ),
         (
             {"channels": (8, 0)},
-            r"convolutional_encoder: got channels\[1\]=0, expected an integer >= 1",
+            r"ConvolutionalAutoencoderConfig: got channels\[1\]=0, expected an integer >= 1",
         ),
-        ({"latent": 0}, r"convolutional_encoder: got latent=0, expected an integer >= 1"),
+        ({"latent": 0}, r"ConvolutionalAutoencoderConfig: got latent=0, expected an integer >= 1"),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),
     ],
 )
@@ -172,9 +172,12 @@ def test_bad_settings(settings, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shape": (0, 3)}, r"dense_encoder: got shape\[0\]=0, expected an integer >= 1"),
-        ({"hidden": (8, -1)}, r"dense_encoder: got hidden\[1\]=-1, expected an integer >= 1"),
-        ({"latent": 2.5}, r"dense_encoder: got latent=2.5, expected an integer >= 1"),
+        ({"shape": (0, 3)}, r"DenseAutoencoderConfig: got shape\[0\]=0, expected an integer >= 1"),
+        (
+            {"hidden": (8, -1)},
+            r"DenseAutoencoderConfig: got hidden\[1\]=-1, expected an integer >= 1",
+        ),
+        ({"latent": 2.5}, r"DenseAutoencoderConfig: got latent=2.5, expected an integer >= 1"),
     ],
 )
 def test_bad_settings_of_the_dense_one(settings, message):

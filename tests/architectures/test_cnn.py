@@ -136,27 +136,27 @@ def test_it_learns_eight_labels(settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"outputs": 0}, r"cnn: got outputs=0, expected an integer >= 1"),
-        ({"channels": (8, 0)}, r"cnn: got channels\[1\]=0, expected an integer >= 1"),
-        ({"convolutions": 0}, r"cnn: got convolutions\[0\]=0, expected an integer >= 1"),
+        ({"outputs": 0}, r"CNNConfig: got outputs=0, expected an integer >= 1"),
+        ({"channels": (8, 0)}, r"CNNConfig: got channels\[1\]=0, expected an integer >= 1"),
+        ({"convolutions": 0}, r"CNNConfig: got convolutions=0, expected an integer >= 1"),
         (
             {"channels": (8, 16), "convolutions": (1, 2, 3)},
             (
-                r"cnn: got channels=\(8, 16\) and convolutions=\(1, 2, 3\), expected "
+                r"CNNConfig: got channels=\(8, 16\) and convolutions=\(1, 2, 3\), expected "
                 r"as many of both. One number .* convolutions=2"
             ),
         ),
-        ({"kernel_size": 0}, r"cnn: got kernel_size=0, expected an integer >= 1"),
-        ({"hidden": (-3,)}, r"cnn: got hidden\[0\]=-3, expected an integer >= 1"),
-        ({"dropout": 1.5}, r"cnn: got dropout=1.5, expected a fraction in \[0, 1\)"),
+        ({"kernel_size": 0}, r"CNNConfig: got kernel_size=0, expected an integer >= 1"),
+        ({"hidden": (-3,)}, r"CNNConfig: got hidden\[0\]=-3, expected an integer >= 1"),
+        ({"dropout": 1.5}, r"CNNConfig: got dropout=1.5, expected a fraction in \[0, 1\)"),
         (
             {"padding": "same"},
-            r"conv: got padding='same', expected SAME, VALID, or numbers. Did you mean 'SAME'\?",
+            r"CNNConfig: got padding='same', expected one of SAME, VALID. Did you mean 'SAME'\?",
         ),
-        ({"pooling": "mean"}, r"cnn: got pooling='mean', expected one of max, average"),
+        ({"pooling": "mean"}, r"CNNConfig: got pooling='mean', expected one of max, average"),
         (
             {"normalization": "layer"},
-            r"cnn: got normalization='layer', expected one of none, batch",
+            r"CNNConfig: got normalization='layer', expected one of none, batch",
         ),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),
     ],

@@ -139,14 +139,14 @@ def test_it_learns_where_squares_are():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"classes": 0}, "detector: got classes=0, expected an integer >= 1"),
+        ({"classes": 0}, "DetectorConfig: got classes=0, expected an integer >= 1"),
         (
             {"normalization": "layer"},
-            "detector: got normalization='layer', expected one of batch, group",
+            "DetectorConfig: got normalization='layer', expected one of batch, group",
         ),
         (
             {"normalization": "group", "groups": 2},
-            "detector: got groups=2, .*expected groups that divide the width and all channels",
+            "DetectorConfig: got groups=2, .*expected groups that divide the width and all",
         ),
         ({"channels": (4, 8)}, "expected as many of both"),
         ({"stride": 3}, "stride=3, expected one of 2, 4, 8"),

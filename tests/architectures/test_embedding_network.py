@@ -74,7 +74,7 @@ def test_classes_it_learns_become_neighbours():
     [
         (
             lambda: embedding_network(EmbeddingNetworkConfig(features=0)),
-            "embedding_network: got features=0",
+            "EmbeddingNetworkConfig: got features=0",
         ),
         (lambda: embedding_network(EmbeddingNetworkConfig(channels=(8, 0))), r"channels\[1\]=0"),
         (

@@ -70,9 +70,16 @@ def test_it_learns_eight_values():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"outputs": 0}, r"mlp: got outputs=0, expected an integer >= 1"),
-        ({"outputs": 2, "hidden": (8, 0)}, r"mlp: got hidden\[1\]=0, expected an integer >= 1"),
-        ({"outputs": 2, "dropout": 1.5}, r"mlp: got dropout=1.5, expected a fraction in \[0, 1\)"),
+        ({"outputs": 2, "hidden": 8}, r"hidden=8, expected a tuple .* single one is hidden=\(8,\)"),
+        ({"outputs": 0}, r"MLPConfig: got outputs=0, expected an integer >= 1"),
+        (
+            {"outputs": 2, "hidden": (8, 0)},
+            r"MLPConfig: got hidden\[1\]=0, expected an integer >= 1",
+        ),
+        (
+            {"outputs": 2, "dropout": 1.5},
+            r"MLPConfig: got dropout=1.5, expected a fraction in \[0, 1\)",
+        ),
         (
             {"outputs": 2, "activation": "rellu"},
             r"activation: got 'rellu', expected one of .* Did you mean 'relu'\?",

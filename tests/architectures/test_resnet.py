@@ -177,14 +177,17 @@ def test_it_obeys_the_laws(law):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"outputs": 0}, r"resnet: got outputs=0, expected an integer >= 1"),
-        ({"depth": 20}, r"resnet: got depth=20, expected one of 18, 34, 50, 101, 152"),
+        ({"outputs": 0}, r"ResNetConfig: got outputs=0, expected an integer >= 1"),
+        ({"depth": 20}, r"ResNetConfig: got depth=20, expected one of 18, 34, 50, 101, 152"),
         ({"depth": 20, "blocks": (2, 2)}, r"blocks=\(2, 2\), expected 10, of basic .* or 14, of"),
-        ({"depth": 4, "blocks": (1, 0)}, r"resnet: got blocks=0, expected an integer >= 1"),
+        (
+            {"depth": 4, "blocks": (1, 0)},
+            r"ResNetConfig: got blocks\[1\]=0, expected an integer >= 1",
+        ),
         ({"outputs_of_stages": (8,)}, r"outputs_of_stages=\(8,\), expected one for each of 4 st"),
         ({"groups": 2}, r"got groups=2, widening=1 and basic blocks, expected a depth of bottlen"),
-        ({"stem": "tiny"}, r"resnet: got stem='tiny', expected 'imagenet' or 'small'"),
-        ({"width": 0}, r"resnet: got width=0, expected an integer >= 1"),
+        ({"stem": "tiny"}, r"ResNetConfig: got stem='tiny', expected one of imagenet, small"),
+        ({"width": 0}, r"ResNetConfig: got width=0, expected an integer >= 1"),
         ({"activation": "rellu"}, r"activation: got 'rellu', .* Did you mean 'relu'\?"),
     ],
 )

@@ -78,7 +78,8 @@ def test_it_learns_to_say_again_what_came_six_before(dropout):
 
 def test_mistakes_are_named():
     with pytest.raises(
-        jnn.JnnError, match=r"tcn: got channels=\(\), expected the features of one block at least"
+        jnn.JnnError,
+        match=r"TCNConfig: got channels=\(\), expected the features of one block at least",
     ):
         tcn(TCNConfig(outputs=1, channels=()))
     with pytest.raises(jnn.JnnError, match=r"channels\[1\]=0, expected an integer >= 1"):

@@ -31,9 +31,9 @@ def test_it_has_the_published_number_of_parameters(settings, count):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"depth": 12}, "vgg: got depth=12, expected one of 11, 13, 16, 19"),
-        ({"dropout": 1.5}, "vgg: got dropout=1.5"),
-        ({"grid": 0}, "vgg: got grid=0"),
+        ({"depth": 12}, "VGGConfig: got depth=12, expected one of 11, 13, 16, 19"),
+        ({"dropout": 1.5}, "VGGConfig: got dropout=1.5"),
+        ({"grid": 0}, "VGGConfig: got grid=0"),
     ],
 )
 def test_settings_that_are_refused(settings, message):

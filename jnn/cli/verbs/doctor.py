@@ -106,9 +106,14 @@ def _data() -> str:
 
 
 def _programs() -> str:
-    from jnn.cli.programs import programs_folder, reads_its_own
+    from jnn.cli.programs import folder_of_environment, is_kept, programs_folder, reads_its_own
 
-    folder = programs_folder()
+    if not is_kept():
+        return "every start compiles anew, by JAX_ENABLE_COMPILATION_CACHE"
+    address = folder_of_environment()
+    if address and "://" in address:
+        return f"compiled ones are kept in {address}, by JAX_COMPILATION_CACHE_DIR"
+    folder = Path(address) if address else programs_folder()
     if not can_write(folder):
         return _not_kept(folder, "every start compiles anew")
     with tempfile.TemporaryDirectory() as empty:

@@ -22,12 +22,15 @@ def main(argv: list[str]) -> int:
     use_device(arguments.device)
     keep_programs()
 
+    from jnn.cli.smoke import warn_of_smoke
     from jnn.cli.subject import subject_of
     from jnn.explain.lab.page import write_lab
 
     folder = Path(arguments.run).resolve()
     out = Path(arguments.out).absolute() if arguments.out else folder / "lab.html"
-    print(write_lab(out, subject_of(folder)))
+    subject = subject_of(folder)
+    warn_of_smoke(arguments.run)
+    print(write_lab(out, subject))
     return 0
 
 

@@ -20,12 +20,14 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     use_device("cpu")  # what is written is for all devices, and tried on this one
 
+    from jnn.cli.smoke import warn_of_smoke
     from jnn.export import export
     from jnn.loaded import load
     from jnn.runs.folders import is_pretrained, read_record
 
     run = Path(arguments.run)
     loaded = load(run)
+    warn_of_smoke(arguments.run)
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
     kind = "" if is_pretrained(arguments.run) else read_record(run.resolve())["experiment"]
     title = f"{kind or 'classification'}: {run.resolve().name}"

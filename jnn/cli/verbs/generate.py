@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     use_device(arguments.device)
     keep_programs()
 
+    from jnn.cli.smoke import warn_of_smoke
     from jnn.decoding.generate import Request
     from jnn.decoding.sampling import Sampling
     from jnn.loaded import experiment_of
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
             got="an experiment that cannot generate",
             expected="one with a function generate(config, folder, request)",
         )
+    warn_of_smoke(arguments.run)
     sampling = Sampling(
         temperature=arguments.temperature,
         top_k=arguments.top_k,

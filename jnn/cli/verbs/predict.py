@@ -29,11 +29,13 @@ def main(argv: list[str]) -> int:
     keep_programs()
 
     from jnn.cli.prediction import predict_files
+    from jnn.cli.smoke import warn_of_smoke
     from jnn.integers import check_integer
     from jnn.loaded import load
 
     size = check_integer("jnn predict", "--batch-size", arguments.batch_size)
     loaded = load(arguments.run)
+    warn_of_smoke(arguments.run)
     if loaded.preparation is None:
         _say("inputs are arrays as the experiment prepares them: the run has no preparation")
     answers = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)

@@ -1,11 +1,12 @@
-"""Attention weights: every head of every layer, one head large, the alignment of a translation.
+"""Attention weights: every head of every layer, one head large, the alignment of a translation, and
+where a transformer looks in an image.
 
 `attention_weights` runs a model and returns what it tags; all else takes plain weights
 ``(..., T, S)``, whose rows, one for each query, sum to one.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -59,14 +60,28 @@ def attention_weights(model: Model, params: Any, state: Any, x: Any) -> dict[str
             got = f"weights of shape {shape} in one layer"
             expected = "(heads, T, S): one example, without a batch"
             raise mistake("attention_weights", got=got, expected=expected, remedy="Pass x[0].")
-    return {_without_name(path): w.reshape(-1, *w.shape[-3:]) for path, w in weights.items()}
+    return weights_among(weights)
+
+
+def weights_among(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The attention weights among captured ``values`` of one example, as `attention_weights` has
+    them; {} where no attention is.
+    """
+    return {
+        _without_name(path): np.asarray(numerics(value)).reshape(-1, *value.shape[-3:])
+        for path, value in values.items()
+        if _is_weights(path)
+    }
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def _weights(model: Model, params: Any, state: Any, x: Any) -> dict[str, jax.Array]:
     _, values = capture(model.apply)(params, state, x)
-    is_weights = lambda path: path.rpartition("/")[2].split("#")[0] == "weights"
-    return {path: numerics(value) for path, value in values.items() if is_weights(path)}
+    return {path: numerics(value) for path, value in values.items() if _is_weights(path)}
+
+
+def _is_weights(path: str) -> bool:
+    return path.rpartition("/")[2].split("#")[0] == "weights"
 
 
 def _shapes(paths, model: Model, params: Any, state: Any, x: Any) -> list[tuple[int, ...]]:
@@ -191,6 +206,77 @@ def alignment(
     )
 
 
+def rollout(weights: ArrayLike) -> np.ndarray:
+    """How much each output of a stack depends on each input, by its attention and its residuals.
+
+        R = Π_l (W_l + 1) / 2,   W_l the mean over the heads of layer l
+
+    ``weights`` ``(layers, heads, T, T)`` -> ``(T, T)``, whose rows sum to one.
+
+    Source: Abnar & Zuidema 2020, https://arxiv.org/abs/2005.00928, section 3.
+
+    >>> rollout(np.full((1, 2, 2, 2), 0.5)).tolist()
+    [[0.75, 0.25], [0.25, 0.75]]
+    """
+    mixed = [(w + np.eye(len(w))) / 2 for w in np.asarray(weights, np.float64).mean(axis=1)]
+    return functools.reduce(lambda total, w: w @ total, mixed)
+
+
+def attention_to_image(weights: ArrayLike, image: ArrayLike, grid: tuple[int, int]) -> Figure:
+    """Where the first token of a vision transformer looks: a map of the patches for each layer
+    (row) and head (column), and beside them the image and the `rollout` of all layers.
+
+    ``weights``  ``(layers, heads, T, T)``, as `attention_weights` gives them: the class token first
+                 and the patches last, row by row
+    ``image``    ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``
+    ``grid``     patches down and across
+
+    Each map has a scale of its own, from 0 to its greatest weight. Raises `JnnError` for fewer
+    tokens than patches. The first ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are shown.
+
+    >>> figure = attention_to_image(np.full((2, 3, 5, 5), 0.2), np.ones((8, 8)), (2, 2))
+    >>> len(figure.axes), figure.axes[3].get_title(loc="left")
+    (8, 'head 2')
+    """
+    tokens = range(np.shape(weights)[-1])
+    w = _checked("attention_to_image", weights, 4, tokens)
+    patches = grid[0] * grid[1]
+    if not 1 <= patches <= len(tokens):
+        got = f"{len(tokens)} tokens for {grid[0]} x {grid[1]} patches"
+        raise mistake("attention_to_image", got=got, expected="a token for each patch at least")
+    looks = lambda weights: weights[..., 0, -patches:].reshape(*weights.shape[:-2], *grid)
+    drawn, overall = looks(w)[:MOST_LAYERS, :MOST_HEADS], looks(rollout(w))
+    layers, heads = drawn.shape[:2]
+    side = min(1.6, 9.0 / (heads + 1))
+    title = "Attention of the first token to the patches, by block and head"
+    figure, axes = style.panels(
+        max(layers, 2),
+        1 + heads,
+        width=0.9 + side * (1 + heads),
+        height=0.9 + (side + 0.15) * max(layers, 2),
+        title=title,
+    )
+    for ax in axes.ravel():
+        style.bare(ax)
+    style.picture(axes[0, 0], np.asarray(image))
+    style.caption(axes[0, 0], "image")
+    _patches(axes[1, 0], overall)
+    style.caption(axes[1, 0], "all blocks")
+    for layer, row in enumerate(drawn):
+        for head, values in enumerate(row):
+            ax = axes[layer, 1 + head]
+            _patches(ax, values)
+            name = f"block {layer}" if head == 0 else ""
+            style.caption(ax, f"head {head}" if layer == 0 else "", y=name)
+    return figure
+
+
+def _patches(ax: Axes, values: np.ndarray) -> None:
+    ax.imshow(values, cmap=style.MAGNITUDE, vmin=0, interpolation="nearest")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color=style.FAINT)
+
+
 def _large(caller, weights, rows, columns, title: str, names: tuple[str, str], most: int) -> Figure:
     w = _checked(caller, weights, 2, rows, columns)
     cut = f"; the first {most} tokens" if max(w.shape) > most else ""
@@ -225,7 +311,7 @@ def _map(ax: Axes, weights: np.ndarray) -> AxesImage:
 
 
 def _checked(
-    caller: str, weights: ArrayLike, rank: int, queries: Sequence[str], keys: Sequence[str] | None
+    caller: str, weights: ArrayLike, rank: int, queries: Sequence, keys: Sequence | None = None
 ) -> np.ndarray:
     w = np.asarray(weights, np.float64)
     expected = (len(queries), len(queries if keys is None else keys))

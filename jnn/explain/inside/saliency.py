@@ -161,18 +161,24 @@ def occlusion(
 
 
 def explanations(
-    f: Logits, x: jax.Array, target: int | jax.Array, key: jax.Array, *, path: str, patch: int = 4
+    f: Logits,
+    x: jax.Array,
+    target: int | jax.Array,
+    key: jax.Array,
+    *,
+    path: str = "",
+    patch: int = 4,
 ) -> dict[str, np.ndarray]:
     """A map ``(H, W)`` by each method for one image ``x`` ``(H, W, C)``, summed over its channels.
 
-    Positive values support ``target``. ``path`` is that of the feature maps for Grad-CAM. All
-    methods are compiled together; where ``f`` is a `jax.tree_util.Partial` of params, once for all
-    params.
+    Positive values support ``target``. ``path`` is that of the feature maps for Grad-CAM, which is
+    left out without one. All methods are compiled together; where ``f`` is a
+    `jax.tree_util.Partial` of params, once for all params.
     """
     _check(f, x, target)
     f = f if isinstance(f, jax.tree_util.Partial) else jax.tree_util.Partial(f)
     maps = jax.device_get(_all_maps(f, x, target, key, path=path, patch=patch))
-    return {name: maps[name] for name in METHODS}
+    return {name: maps[name] for name in METHODS if name in maps}
 
 
 @functools.partial(jax.jit, static_argnames=("path", "patch"))
@@ -181,9 +187,10 @@ def _all_maps(f, x, target, key, *, path, patch):
         "gradient": gradient(f, x, target),
         "SmoothGrad": smooth_grad(f, x, target, key),
         "integrated gradients": integrated_gradients(f, x, target),
-        "Grad-CAM": grad_cam(f, x, target, path)[..., None],
         "occlusion": occlusion(f, x, target, size=patch)[..., None],
     }
+    if path:
+        maps["Grad-CAM"] = grad_cam(f, x, target, path)[..., None]
     return {name: jnp.sum(numerics(values), axis=-1) for name, values in maps.items()}
 
 

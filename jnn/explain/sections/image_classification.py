@@ -1,5 +1,6 @@
 """The report of a classifier of images."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 from jax.tree_util import Partial
 
 import jnn
-from jnn.explain.inside import feature_maps, saliency
+from jnn.explain.inside import attention, feature_maps, saliency
 from jnn.explain.page.report import Section
 from jnn.explain.results import classification
 from jnn.explain.sections.classification import predicted_classes
 from jnn.model import Model, Params, State
 
+MOST_TOKENS = 2
+"""Tokens before the patches of an image: that of the class, and that of distillation."""
 MOST_LAYERS = 20
 """Rows of feature maps, beyond which those within a block are omitted."""
 
@@ -39,35 +42,57 @@ def predictions(
 def inside(
     model: Model, params: Params, state: State, image: np.ndarray, label: int, name: str
 ) -> list[Section]:
-    """Feature maps and saliency of one image ``(H, W, C)``; nothing for a model without any maps.
+    """What a model sees in one image ``(H, W, C)``, of the class ``label`` that is called ``name``.
 
-    ``model`` is convolutional: what it tags with three axes are maps ``(H, W, C)``.
-    ``label`` is its class, and ``name`` that of the class.
+    Saliency; of a convolutional network its feature maps, which are what it tags with three axes;
+    of a vision transformer the attention of its first token.
     """
     x = jnp.asarray(image)
     logits = lambda params, x: model.apply(params, state, x)[0]
     _, values = jax.jit(jnn.capture(logits))(params, image)
     has_places = lambda value: value.ndim == 3 and max(value.shape[:2]) > 1
     maps = [path for path, value in values.items() if has_places(value)]
-    if not maps:
-        return []
+    weights = list(attention.weights_among(values).values())
+    of_attention = _attention(weights, [values[path].shape[:2] for path in maps], image)
+    maps = [] if weights else maps  # those of a transformer are tokens, queries and weights
     untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
     patch = max(2, image.shape[0] // 7)
     explain = lambda params: saliency.explanations(
-        Partial(logits, params), x, label, jax.random.key(0), path=maps[-1], patch=patch
+        Partial(logits, params), x, label, jax.random.key(0), path="".join(maps[-1:]), patch=patch
     )
-    return [
+    of_maps = [
         Section(
             "Feature maps",
             "One test image on its way through the network.",
             feature_maps.feature_maps(_once(_outermost(values)), image=image),
-        ),
+        )
+    ]
+    of_pixels = Section(
+        "Saliency",
+        "The pixels that support the image's class, by several methods; below, with random "
+        "weights. What looks alike in both rows shows the image, not the model.",
+        saliency.compare(image, explain(params), explain(untrained), answer=name),
+    )
+    return [*(of_maps if maps else of_attention), of_pixels]
+
+
+def _attention(
+    weights: Sequence[np.ndarray], grids: Sequence[tuple[int, int]], image: np.ndarray
+) -> list[Section]:
+    """Where the class token looks, if there is one before the patches of one of the ``grids``."""
+    tokens = {of_block.shape[-1] for of_block in weights}
+    fits = lambda grid: len(tokens) == 1 and 1 <= min(tokens) - math.prod(grid) <= MOST_TOKENS
+    grid = next(filter(fits, grids), None)
+    if grid is None:
+        return []
+    of_layers = np.concatenate(weights)
+    return [
         Section(
-            "Saliency",
-            "The pixels that support the image's class, by five methods; below, with random "
-            "weights. What looks alike in both rows shows the image, not the model.",
-            saliency.compare(image, explain(params), explain(untrained), answer=name),
-        ),
+            "Attention",
+            "Where the class token of one test image looks: patches by block and head, and, for "
+            "all blocks, the product of their weights and residual connections.",
+            attention.attention_to_image(of_layers, image, grid),
+        )
     ]
 
 

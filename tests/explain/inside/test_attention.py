@@ -12,7 +12,14 @@ import jnn
 from jnn.architectures.encoder_decoder import EncoderDecoderConfig, encoder_decoder
 from jnn.architectures.transformer import TransformerConfig, transformer
 from jnn.errors import JnnError
-from jnn.explain.inside.attention import alignment, attention_map, attention_maps, attention_weights
+from jnn.explain.inside.attention import (
+    alignment,
+    attention_map,
+    attention_maps,
+    attention_to_image,
+    attention_weights,
+    rollout,
+)
 from jnn.layers.attention import attention
 
 EXACT = 1e-5  # float32 softmax
@@ -108,6 +115,29 @@ def test_the_alignment_is_the_mean_over_heads():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["buen", "día"]
 
 
+def test_the_rollout_is_the_share_of_each_input_in_a_stack_that_only_mixes():
+    """Each layer that adds its mean attention to its input, halved, mixes inputs by the rollout."""
+    w = softmax(RNG.normal(size=(3, 2, 5, 5)))
+    x = RNG.normal(size=(5, 4))
+    y = x
+    for layer in w:
+        y = (y + np.mean([head @ y for head in layer], axis=0)) / 2
+    assert_allclose(rollout(w) @ x, y)
+    assert_allclose(rollout(w).sum(axis=-1), 1)
+
+
+def test_the_first_token_looks_at_the_patches_in_their_places():
+    w = np.zeros((2, 3, 7, 7))
+    w[..., 0] = 1  # all look at the first token ...
+    w[1, 2, 0] = [0.4, 0, 0, 0.6, 0, 0, 0]  # ... but for one head at the patch of row 1, column 0
+    figure = attention_to_image(w, np.ones((6, 4)), (3, 2))
+    looks = np.reshape([shown(ax) for ax in figure.axes if ax.images][1:], (-1, 3, 2))
+    expected = [[0, 0], [0.6, 0], [0, 0]]
+    assert_allclose(looks[-1], expected)
+    assert_allclose(looks[-2], 0)  # the head before
+    assert_allclose(shown(figure.axes[4]), np.divide(expected, 3 * 4))  # 3 heads; 2 layers halve
+
+
 def fused():
     model = jnn.chain(mix=attention(2, fused=True))
     return attention_weights(
@@ -135,6 +165,10 @@ def batch(mix):
         (
             lambda: attention_maps(np.eye(3), "abc"),
             "got weights (3, 3) for 3 queries and 3 keys, expected (layers, heads, queries, keys)",
+        ),
+        (
+            lambda: attention_to_image(np.full((1, 2, 4, 4), 0.25), np.ones((4, 4)), (3, 2)),
+            "attention_to_image: got 4 tokens for 3 x 2 patches",
         ),
         (
             lambda: alignment(np.eye(3), "abc", "ab"),

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import jnn
+from jnn.architectures.mlp import MLPConfig, mlp
+from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.explain.inside import saliency
+from jnn.explain.inside.attention import attention_weights
 from jnn.explain.sections import image_classification
 from tests.compiled import init
 
@@ -40,3 +43,24 @@ def test_of_many_layers_those_within_a_block_are_omitted(monkeypatch):
     maps, _ = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "zero")
     names = [ax.texts[0].get_text().strip() for ax in maps.figure.axes[::2]]
     assert names == ["image", "one", "two", "pool"]
+
+
+def test_of_a_vision_transformer_it_shows_where_the_class_token_looks():
+    sizes = {"image_size": (8, 8), "patch_size": 2, "width": 8, "depth": 3, "heads": 2}
+    model = vision_transformer(VisionTransformerConfig(outputs=2, **sizes))
+    image = jnp.asarray(np.random.default_rng(0).random((8, 8, 1)), jnp.float32)
+    params, state = init(model, image)
+    looks, pixels = image_classification.inside(model, params, state, np.asarray(image), 0, "zero")
+    assert [looks.title, pixels.title] == ["Attention", "Saliency"]
+    (weights,) = attention_weights(model, params, state, image).values()
+    shown = looks.figure.axes[1].images[0].get_array()  # of block 0 and head 0, beside the image
+    np.testing.assert_allclose(shown, weights[0, 0, 0, 1:].reshape(4, 4), rtol=1e-5)
+    assert "Grad-CAM" not in {ax.get_title(loc="left") for ax in pixels.figure.axes}
+
+
+def test_of_a_multilayer_perceptron_it_shows_saliency_alone():
+    model = mlp(MLPConfig(outputs=2, hidden=(4,), input_rank=3))
+    image = jnp.asarray(np.random.default_rng(0).random((8, 8, 1)), jnp.float32)
+    (section,) = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
+    titles = [ax.get_title(loc="left") for ax in section.figure.axes[:5]]
+    assert titles == ["image", *(name for name in saliency.METHODS if name != "Grad-CAM")]

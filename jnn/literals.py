@@ -1,0 +1,27 @@
+"""Settings that are one of a few values, which their types name."""
+
+import dataclasses
+import typing
+from typing import Any
+
+from jnn.errors import mistake
+from jnn.wording import suggestion
+
+
+def check_literals(caller: str, config: Any) -> None:
+    """Check that each setting of a dataclass whose type is a ``Literal`` has one of its values.
+
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Config:
+    ...     cell: typing.Literal["rnn", "lstm", "gru"] = "lstm"
+    >>> check_literals("rnn", Config(cell="ltsm"))
+    Traceback (most recent call last):
+    jnn.errors.JnnError: rnn: got cell='ltsm', expected one of rnn, lstm, gru. Did you mean 'lstm'?
+    """
+    hints = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value, values = getattr(config, field.name), typing.get_args(hints[field.name])
+        if typing.get_origin(hints[field.name]) is typing.Literal and value not in values:
+            got, expected = f"{field.name}={value!r}", f"one of {', '.join(map(str, values))}"
+            remedy = suggestion(str(value), map(str, values))
+            raise mistake(caller, got=got, expected=expected, remedy=remedy)
