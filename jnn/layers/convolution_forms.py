@@ -4,9 +4,10 @@ XLA:CPU is fast where channels, features and images are neither few nor small, a
 `plain`. Time of that over the time of the form that is chosen in its place, value alone, float32,
 two cores with AVX-512, jax 0.10.2:
 
-    few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  4.8    4 -> 64  1.0
+    few channels    64 x 28x28, 3x3       1 ->  4  15     1 -> 64  3.6    4 -> 16  4
     few features    64 x 28x28, 3x3      16 ->  1  3.5   64 ->  1  6.4   16 ->  8  1.3
     small images    128 -> 128 features   32 x 2x2, 3x3  8       512 -> 512, 128 x 2x2  80
+                    of a dilated gradient to x, 32 x 2x2, strides of 2  2.4
     windows apart   32 x 28x28, 1x1  64 -> 256  2.2   2x2, strides of 2  96 -> 192  1.8
     taps apart      their gradients to the kernels  4.1, 2.1
     elements apart  their gradients to x  2.5, 1.2    of patches of 16x16, 3 -> 192  27
@@ -14,8 +15,10 @@ two cores with AVX-512, jax 0.10.2:
     by outputs      gradient, depthwise   32 x 28x28 x 64, 3x3  6      2 x 56x56 x 96, 7x7  25
     exchanged       gradient, 32 x 28x28, 3x3    64 -> 1  8   64 -> 8  1.8   64 -> 16  1.1
 
-Outside of these bounds they lose: 6 -> 64 features as a sum takes 1.4 times as long as plain, and
-8 -> 8 of 5x5 as shifted products 2.6 times.
+Outside of these bounds they lose: 6 -> 64 features as a sum takes 1.4 times as long as plain,
+8 -> 8 of 5x5 as shifted products 2.6 times, 64 -> 32 of 2x2 windows apart 1.4 times, and a small
+image as rows for many outputs, 64 -> 32 of 128 x 2x2, 4x4, dilated by 2, 6 times: the rows have 196
+times as many elements as the image.
 """
 
 import contextvars
@@ -34,6 +37,7 @@ from jnn.processor import instructions
 
 FEW_CHANNELS, FEW_FEATURES = 4, 8  # within a group, and of all
 MOST_TERMS = 64  # of a sum, which is unrolled, and compiles longer the larger it is
+LEAST_OF_WINDOWS = 64  # features of windows of many channels, which fewer are not worth copying
 MOST_COPIES = 3  # of a small image, as rows that outputs see, for each feature
 MOST_ELEMENTS = 2**24  # of the products with all taps, which are in memory at once
 MOST_OUTPUTS = 64  # of the gradient to a small kernel
@@ -89,7 +93,7 @@ def _form(x, kernel, geometry):
     outputs = _sizes_of_outputs(space, window, geometry)
     if not channels * taps or (is_known and min(outputs) < 1):
         return plain
-    if is_whole and is_known and groups == 1 and (form := _apart(space, window, outputs, geometry)):
+    if is_whole and is_known and groups == 1 and (form := _apart(space, kernel, outputs, geometry)):
         return form
     if is_whole and channels <= FEW_CHANNELS and channels * taps <= _most_terms(features):
         return _of_few_channels
@@ -113,11 +117,13 @@ def _form(x, kernel, geometry):
     return plain
 
 
-def _apart(space, window, outputs, geometry):
+def _apart(space, kernel, outputs, geometry):
     """The form of a convolution that is a single product, where nothing overlaps; or else None."""
     strides, _, input_dilation, dilation, _ = geometry
+    *window, channels, features = kernel
     axes = list(zip(space, window, outputs, strides, input_dilation, dilation, strict=True))
-    if all(k <= s and b == d == 1 for _, k, _, s, b, d in axes):
+    is_fast = math.prod(window) == 1 or features >= LEAST_OF_WINDOWS or channels <= FEW_CHANNELS
+    if is_fast and all(k <= s and b == d == 1 for _, k, _, s, b, d in axes):
         return _of_windows_apart
     is_within = math.prod(window) <= math.prod(space)
     if is_within and all(b == 1 and (t == 1 or (s == 1 and t <= d)) for _, _, t, s, b, d in axes):

@@ -249,6 +249,11 @@ def test_the_form_is_chosen_by_processor_options_and_sizes(
         ((32, 256, 256, 64), (3, 3, 64, 1), 1, (0, 0), "plain"),  # too many products
         ((32, 2, 4, 64), (3, 3, 64, 64), 1, (1, 1), "_of_small_images"),
         ((32, 3, 3, 64), (3, 3, 64, 64), 1, (1, 1), "plain"),
+        ((32, 2, 2, 64), (3, 3, 64, 64), 1, (2, 2), "_of_small_images"),
+        ((32, 2, 2, 64), (7, 7, 64, 64), 1, (6, 6), "plain"),  # 64 outputs see each 49 elements
+        ((32, 2, 2, 64), (3, 3, 64, 7), 1, (1, 1), "_of_few_features"),
+        ((32, 28, 28, 2), (5, 5, 2, 16), 1, (0, 0), "_of_few_channels"),
+        ((32, 28, 28, 2), (5, 5, 2, 17), 1, (0, 0), "plain"),  # a sum of 50 terms
         ((32, 28, 28, 64), (1, 1, 64, 64), 1, (0, 0), "_of_windows_apart"),
         ((32, 4, 4, 64), (4, 4, 64, 64), 1, (0, 0), "_of_taps_apart"),
         ((64, 28, 28, 32), (28, 28, 32, 64), 1, (0, 0), "_of_taps_apart"),
@@ -270,9 +275,17 @@ def test_the_form_of_other_geometries(x, kernel, groups, padding, expected):
     assert y.shape == jax.eval_shape(lambda *ab: lax_convolution(*ab, geometry), *shapes).shape
 
 
+def test_few_channels_are_a_longer_sum_with_options(monkeypatch):
+    monkeypatch.setattr(compilation, "compiler_options", lambda: {"an": "option"})
+    geometry = Geometry((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
+    with compilation.lowering_for_all_cores():
+        form = convolution_forms._form((32, 28, 28, 2), (5, 5, 2, 64), geometry)
+    assert form is convolution_forms._of_few_channels
+
+
 def test_a_convolution_into_patches_and_its_gradients_are_products():
     geometry = Geometry((4, 4), ((0, 0), (0, 0)), (1, 1), (1, 1), 1)
-    x, kernel = jnp.ones((2, 30, 28, 5)), jnp.ones((4, 4, 5, 6))
+    x, kernel = jnp.ones((2, 30, 28, 5)), jnp.ones((4, 4, 5, 64))
     loss = lambda x, kernel: jnp.sum(jnp.square(convolution(x, kernel, geometry)))
     program = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel).lower(lowering_platforms=("cpu",))
     assert program.as_text().count("stablehlo.dot_general") == 3
