@@ -107,11 +107,18 @@ def _form(x, kernel, geometry):
         if groups > 1 and N == 1:
             return _by_outputs
         is_single = is_dense and max(geometry.kernel_dilation) == groups == 1
-        is_wider = is_single and features <= min(N // 2, _most_features_to_exchange())
-        return _exchanged if is_wider else _form_of_gradient(kernel, groups)
+        is_covered = all(
+            n <= k for n, k in zip(space, window, strict=True)
+        )  # not so without padding
+        is_wider = features <= min(N // 2, _most_features_to_exchange())
+        if is_single and is_covered and is_wider:
+            return _exchanged
+        return _form_of_gradient(kernel, groups)
     if groups > 1:
         return _by_groups
-    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= MOST_TERMS
+    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= _most_taps(
+        channels, features
+    )
     if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS:
         return _of_few_features
     return plain
@@ -147,6 +154,20 @@ def _most_terms(features):
         36 to 50, of 128 and 256      0.4 to 3     0.5 to 3
     """
     return MOST_TERMS if features <= (64 if is_for_all_cores.get() else 16) else MOST_TERMS // 2
+
+
+def _most_taps(channels, features):
+    """The largest window for `_of_few_features` to be ahead of plain.
+
+    Time of it over that of plain, as in `_most_terms`, 32 x 28x28, 128 x 14x14 and 64 x 7x7:
+
+                                      alone         with options
+        4 to 49 taps, 1 or 3 features  0.1 to 1.1    0.1 to 0.5
+        4 and 9 taps, 8 features       0.3 to 1.1    0.2 to 0.8
+        16 to 49 taps, 8 features      0.5 to 2.5    of 16 channels 0.4 to 2, of more 0.1 to 0.9
+    """
+    is_ahead = features <= FEW_FEATURES // 2 or (is_for_all_cores.get() and channels >= 64)
+    return MOST_TERMS if is_ahead else 15
 
 
 def _form_of_gradient(kernel, groups):
@@ -410,6 +431,10 @@ def _exchanged(x, kernel, geometry):
     """The kernel as images, with x as their kernel: a product with wider rows.
 
     y[n, t, o] = Σ_{s, c} kernel[s - t, c, o] x[n, s, c]
+
+    Not where x is larger than the kernel, as it is in the gradient of a convolution without
+    padding: XLA:CPU takes 8 to 20 times as long there (64 x 28x28, 16 -> 8, 5x5: 66 in place of 9
+    ms), also with the zeros as elements.
     """
     sizes, (*window, _, _) = x.shape[1:-1], kernel.shape
     outputs = _sizes_of_outputs(sizes, window, geometry)
