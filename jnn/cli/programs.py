@@ -35,16 +35,18 @@ def programs_folder() -> Path:
 
 def is_kept() -> bool:
     """Whether JAX may keep programs at all: not with ``JAX_ENABLE_COMPILATION_CACHE=0``."""
-    import jax
-
-    return jax.config.jax_enable_compilation_cache
+    return _setting("jax_enable_compilation_cache")
 
 
 def folder_of_environment() -> str | None:
     """The folder or address that ``JAX_COMPILATION_CACHE_DIR`` gives for programs, if any."""
+    return _setting("jax_compilation_cache_dir")
+
+
+def _setting(name: str):
     import jax
 
-    return jax.config.jax_compilation_cache_dir
+    return getattr(jax.config, name)
 
 
 def keep_programs() -> None:
@@ -56,7 +58,7 @@ def keep_programs() -> None:
     """
     import jax
 
-    if folder_of_environment() is not None or not is_kept():
+    if folder_of_environment() or not is_kept():
         return
     folder = programs_folder()
     if can_write(folder):

@@ -44,6 +44,16 @@ def test_text_goes_to_the_screen(run, capsys):
     assert capsys.readouterr().out == "Once 3 7\n"
 
 
+def test_a_smoke_run_is_called_one(run, capsys):
+    here = run(TEXT)
+    assert main(["run", "line.py", "--smoke", "--out", "tried", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["generate", "tried"]) == 0
+    assert "A smoke run: it proves that everything works" in capsys.readouterr().err
+    assert main(["generate", str(here)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("out", ["", "some.png"])
 def test_a_picture_goes_into_a_file_whose_name_is_printed(run, folder, capsys, out):

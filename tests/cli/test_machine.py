@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +11,16 @@ from jnn.cli.machine import several_cpus
 from jnn.cli.verbs import doctor
 from jnn.errors import JnnError
 from jnn.sharding import THREADS
+
+
+@contextlib.contextmanager
+def jax_with(setting, value):
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, value)
+    try:
+        yield
+    finally:
+        jax.config.update(setting, before)
 
 
 def test_doctor_finds_this_machine_ready(folder, capsys):
@@ -36,11 +47,26 @@ def test_doctor_finds_this_machine_ready(folder, capsys):
 def test_doctor_says_where_nothing_can_be_kept(folder, monkeypatch, capsys):
     monkeypatch.delenv("JNN_DATA", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(folder / "line.py" / name))
-    assert main(["doctor"]) == 0
+    with jax_with("jax_compilation_cache_dir", None):
+        assert main(["doctor"]) == 0
     lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines() if "ok" in line}
     for name in ("data", "programs"):
         assert f"nothing is kept, since {folder}/line.py/jnn/{name}" in lines[name]
         assert "cannot be written" in lines[name]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "text"),
+    [
+        ("jax_compilation_cache_dir", "{folder}/own", "0 MiB kept in {folder}/own"),
+        ("jax_compilation_cache_dir", "gs://bucket/own", "are kept in gs://bucket/own, by JAX_"),
+        ("jax_enable_compilation_cache", False, "anew, by JAX_ENABLE_COMPILATION_CACHE"),
+    ],
+)
+def test_doctor_follows_what_the_environment_says_of_programs(folder, capsys, setting, value, text):
+    with jax_with(setting, value and value.format(folder=folder)):
+        assert main(["doctor"]) == 0
+    assert text.format(folder=folder) in capsys.readouterr().out
 
 
 def test_doctor_names_a_problem_and_ends_with_1(monkeypatch, capsys):

@@ -86,6 +86,16 @@ def test_rows_are_means_over_their_steps_and_evaluations_stand_beside_them():
     assert [row["step"] for row in fitted.history if "validation/loss" in row] == [6, 12]
 
 
+def test_the_last_row_has_the_steps_that_are_left():
+    """12 steps in rows of 5; the steps of the last row are those of a row for each."""
+    each = train(epochs=2, log_every=1)
+    fitted = train(epochs=2, log_every=5)
+    rows = {row["step"]: row["train/loss"] for row in fitted.history if "train/loss" in row}
+    losses_by_step = {row["step"]: row["train/loss"] for row in each.history if "train/loss" in row}
+    assert list(rows) == [5, 10, 12]
+    assert rows[12] == (losses_by_step[11] + losses_by_step[12]) / 2
+
+
 def test_an_epoch_of_few_steps_is_warned_of(capsys):
     few = {name: array[:20] for name, array in DATA.items()}
     fitted = train(data=few, epochs=1)
