@@ -156,7 +156,10 @@ def _recurrent(kind: str, gates: int) -> Workload:
 
 
 def _writing(batch: int) -> Workload:
-    ways = {"jnn": Way("peers.of_jnn:write", (batch,))}
+    ways = {
+        "jnn": Way("peers.of_jnn:write", (batch,)),
+        "jnn, its products alone": Way("parts.products:of_writing", (batch,)),
+    }
     if batch > 1:
         several = Way("peers.of_jnn:write", (batch, CORES), DEVICE_EACH_CORE)
         ways["jnn, a device for each core"] = several

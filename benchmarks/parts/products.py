@@ -1,5 +1,6 @@
 """The products and convolutions of a training step, each in a program of its own: the time that a
-step would take if all else took none, at the rate that XLA has for their shapes.
+step would take if all else took none, at the rate that XLA has for their shapes. Those of writing
+are in one program, for they are short: what they take is the time in which all weights are read.
 """
 
 import collections
@@ -11,8 +12,10 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from benchmarks.peers.of_jnn import NETWORKS, objective_of
+from benchmarks import works
+from benchmarks.peers.of_jnn import NETWORKS, decoder, objective_of
 from jnn._jaxprs import bind
+from jnn.layers.dense import linear
 from jnn.train import compiler_options
 
 KINDS = ("dot_general", "conv_general_dilated", "convolution")  # the last is that of jnn
@@ -31,6 +34,29 @@ def alone(name: str) -> Callable[[], Any]:
         program = jax.jit(once, compiler_options=compiler_options()).lower(*operands).compile()
         calls.append((partial(program, *operands), sum(count for _, count in occurrences)))
     return lambda: [[call() for _ in range(count)][-1] for call, count in calls]
+
+
+def of_writing(batch: int) -> Callable[[], Any]:
+    """The products of `of_jnn.write` with weights, for one token after the other.
+
+    Each waits for the one before it, as in the model, so that none is computed once for all tokens.
+    """
+    model = decoder(works.GPT_M, works.GPT_M.length + 1)
+    params, _ = jax.jit(model.init)(jax.random.key(0), jnp.zeros(1, int))
+    blocks = [leaf for leaf in jax.tree.leaves(params["blocks"]) if leaf.ndim == 3]
+    kernels = [kernel for of_block in zip(*blocks, strict=True) for kernel in of_block]
+
+    @jax.jit
+    def write(kernels):
+        def token(_, total):
+            for kernel in kernels:
+                y = linear(jnp.broadcast_to(total, (batch, kernel.shape[0])), kernel)
+                total = jnp.tanh(y[0, 0])
+            return total
+
+        return jax.lax.fori_loop(0, works.GPT_M.length, token, jnp.float32(1))
+
+    return lambda: write(kernels)
 
 
 def _once(equation, *operands: jax.Array) -> jax.Array:
