@@ -25,6 +25,7 @@ import contextvars
 import functools
 import itertools
 import math
+import operator
 from typing import NamedTuple
 
 import jax
@@ -107,19 +108,14 @@ def _form(x, kernel, geometry):
         if groups > 1 and N == 1:
             return _by_outputs
         is_single = is_dense and max(geometry.kernel_dilation) == groups == 1
-        is_covered = all(
-            n <= k for n, k in zip(space, window, strict=True)
-        )  # not so without padding
-        is_wider = features <= min(N // 2, _most_features_to_exchange())
-        if is_single and is_covered and is_wider:
-            return _exchanged
-        return _form_of_gradient(kernel, groups)
+        is_covered = all(map(operator.le, space, window))  # by a gradient, where there is padding
+        is_wider = is_covered and features <= min(N // 2, _most_features_to_exchange())
+        return _exchanged if is_single and is_wider else _form_of_gradient(kernel, groups)
     if groups > 1:
         return _by_groups
-    is_narrow = features <= min(FEW_FEATURES, channels // 2) and 1 < taps <= _most_taps(
-        channels, features
-    )
-    if is_narrow and is_dense and math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS:
+    is_narrow = features <= min(FEW_FEATURES, channels // 2)
+    is_small = 1 < taps <= _most_taps(channels, features)
+    if is_narrow and is_small and is_dense and math.prod(x[:-1]) * taps * features <= MOST_ELEMENTS:
         return _of_few_features
     return plain
 
