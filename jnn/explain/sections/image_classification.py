@@ -56,7 +56,8 @@ def inside(
     of_attention = _attention(weights, [values[path].shape[:2] for path in maps], image)
     maps = [] if weights else maps  # those of a transformer are tokens, queries and weights
     untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
-    patch = max(2, image.shape[0] // 7)
+    shortest = min(image.shape[:2])
+    patch = min(max(2, shortest // 7), shortest)
     explain = lambda params: saliency.explanations(
         Partial(logits, params), x, label, jax.random.key(0), path="".join(maps[-1:]), patch=patch
     )

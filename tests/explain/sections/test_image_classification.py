@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
@@ -64,3 +65,13 @@ def test_of_a_multilayer_perceptron_it_shows_saliency_alone():
     (section,) = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
     titles = [ax.get_title(loc="left") for ax in section.figure.axes[:5]]
     assert titles == ["image", *(name for name in saliency.METHODS if name != "Grad-CAM")]
+
+
+@pytest.mark.parametrize("shape", [(30, 3, 1), (3, 30, 3), (1, 1, 1)])
+def test_images_of_any_sides_have_a_saliency(shape):
+    model = mlp(MLPConfig(outputs=2, hidden=(4,), input_rank=3))
+    image = jnp.asarray(np.random.default_rng(0).random(shape), jnp.float32)
+    (section,) = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
+    occlusion = section.figure.axes[4]
+    assert occlusion.get_title(loc="left") == "occlusion"
+    assert occlusion.images[0].get_array().shape == shape[:2]
