@@ -7,7 +7,11 @@ import pytest
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
+from jnn.architectures.vision_transformer import (
+    VisionTransformerConfig,
+    class_token,
+    vision_transformer,
+)
 from jnn.explain.inside import saliency
 from jnn.explain.inside.attention import attention_weights
 from jnn.explain.sections import image_classification
@@ -57,6 +61,26 @@ def test_of_a_vision_transformer_it_shows_where_the_class_token_looks():
     shown = looks.figure.axes[1].images[0].get_array()  # of block 0 and head 0, beside the image
     np.testing.assert_allclose(shown, weights[0, 0, 0, 1:].reshape(4, 4), rtol=1e-5)
     assert "Grad-CAM" not in {ax.get_title(loc="left") for ax in pixels.figure.axes}
+
+
+def test_blocks_with_other_numbers_of_heads_have_no_common_picture_and_a_saliency():
+    parts = {
+        "patches": jnn.conv(8, (2, 2), strides=2),
+        "token": class_token(),
+        "few": jnn.attention(2),
+        "many": jnn.attention(4),
+        "head": jnn.dense(2),
+    }
+
+    def flow(run, x):
+        h = run("patches", x)
+        h = run("token", h.reshape(*h.shape[:-3], 4, 8))
+        return run("head", run("many", run("few", h))[..., 0, :])
+
+    model = jnn.wired(flow, parts, streaming=False)
+    image = jnp.asarray(np.random.default_rng(0).random((4, 4, 1)), jnp.float32)
+    sections = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
+    assert [section.title for section in sections] == ["Saliency"]
 
 
 def test_of_a_multilayer_perceptron_it_shows_saliency_alone():
