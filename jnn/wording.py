@@ -214,7 +214,7 @@ def setting(value: Any) -> str:
 
 
 _QUOTED = re.compile(r"""(["'])~?/(?:[^"'\n]*/)?([^"'/\n]+)/*\1""")
-_ABSOLUTE = re.compile(r"""(?<![\w./~<-])~?(?:/[^\s/'"=:,;]+)*/([^\s/'"=:,;]+)/*""")
+_ABSOLUTE = re.compile(r"""(?<![^\s'"=:,;([{>@])~?(?:/[^\s/'"=:,;]+)*/([^\s/'"=:,;]+)/*""")
 
 
 def without_folders(text: str) -> str:
@@ -224,6 +224,8 @@ def without_folders(text: str) -> str:
 
     >>> without_folders("--start=/home/ada/runs/first --paths blocks/.* https://jax.dev/x")
     '--start=first --paths blocks/.* https://jax.dev/x'
+    >>> without_folders("--frozen (body|[a-d]+)/kernel --images */*.png")  # none is absolute
+    '--frozen (body|[a-d]+)/kernel --images */*.png'
     >>> without_folders("/home/ada/my own/data.npz")  # a text that is a path as a whole
     'data.npz'
     """

@@ -18,6 +18,8 @@ from jnn.loaded import Loaded
 from jnn.train.preparation import Preparation
 
 ARRAYS = (".npy", ".npz")
+UPRIGHT = range(1, 5)
+"""The orientations in EXIF of a picture that is not rotated by a quarter."""
 STDIN, STANDARD_INPUT = "-", "standard input"
 """The name of standard input among files, and in messages and answers."""
 
@@ -120,7 +122,7 @@ def _typed(stdin: TextIO | None) -> str:
 
 
 def _of_picture(file: str, preparation: Preparation, scaled: list[str]) -> Prepared:
-    from PIL import Image  # comes with matplotlib
+    from PIL import ExifTags, Image  # comes with matplotlib
 
     height, width, channels = _shape(preparation)
     if channels not in MODES:
@@ -128,7 +130,8 @@ def _of_picture(file: str, preparation: Preparation, scaled: list[str]) -> Prepa
         raise mistake(file, got="a picture", expected=expected)
     image = read_image(file, size=(height, width), channels=channels)
     with Image.open(file) as original:
-        if sorted(original.size) != sorted((height, width)):
+        is_upright = original.getexif().get(ExifTags.Base.Orientation, 1) in UPRIGHT
+        if original.size != ((width, height) if is_upright else (height, width)):
             scaled.append(file)
     return Prepared(file, None, _encoded(preparation, image, file))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-
-from jnn.runs.folders import is_pretrained, read_record
+from collections.abc import Mapping
+from typing import Any
 
 SMOKE = "A smoke run: it proves that everything works, its numbers mean nothing"
 
 
-def warn_of_smoke(run: str) -> None:
-    """Say on standard error where a folder is that of a smoke run, whose model is of no use."""
-    if not is_pretrained(run) and read_record(Path(run).resolve())["config"].get("smoke"):
+def warn_of_smoke(config: Any) -> None:
+    """Say on standard error where a config, or its record, is that of a smoke run, whose model is
+    of no use. A pretrained model has none.
+    """
+    is_smoke = config.get("smoke") if isinstance(config, Mapping) else getattr(config, "smoke", 0)
+    if is_smoke:
         print(f"{SMOKE}.", file=sys.stderr)

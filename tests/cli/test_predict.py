@@ -77,6 +77,17 @@ def test_a_picture_is_scaled_as_those_of_a_folder_are_and_that_is_said(tmp_path)
         np.testing.assert_allclose(by_class, expected.probabilities, atol=SAME)
 
 
+def test_a_picture_that_lies_on_its_side_is_cropped_but_where_its_exif_says_so(tmp_path):
+    image = Image.fromarray(np.zeros((6, 4), np.uint8))  # of the model's sides, exchanged
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned by 90 degrees
+    image.save(tmp_path / "turned.png", exif=turned)
+    image.save(tmp_path / "tall.png")
+    said = []
+    predicted(loaded("pictures"), *sorted(tmp_path.iterdir()), say=said.append)
+    assert said == [f"cropped and scaled to 4 x 6 pixels: {tmp_path / 'tall.png'}"]
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 64])
 def test_each_line_is_a_text_and_padding_changes_nothing(tmp_path, batch_size):
     (tmp_path / "a.txt").write_text("so good\n\nso bad a thing so bad a thing\n")

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         metavar="list|get|path",
         help="list all sets; fetch some; print the folder of some, or of all",
     )
-    parser.add_argument("names", metavar="NAME", nargs="*", help="names of sets")
+    parser.add_argument("names", metavar="NAME", nargs="*", default=[], help="names of sets")
     parser.add_argument(
         "--json", action="store_true", help="with list: a list of objects for machines"
     )

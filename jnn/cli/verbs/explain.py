@@ -25,11 +25,12 @@ def main(argv: list[str]) -> int:
     from jnn.cli.smoke import warn_of_smoke
     from jnn.cli.subject import subject_of
     from jnn.explain.lab.page import write_lab
+    from jnn.runs.folders import read_record
 
     folder = Path(arguments.run).resolve()
     out = Path(arguments.out).absolute() if arguments.out else folder / "lab.html"
     subject = subject_of(folder)
-    warn_of_smoke(arguments.run)
+    warn_of_smoke(read_record(folder)["config"])
     print(write_lab(out, subject))
     return 0
 

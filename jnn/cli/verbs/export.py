@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
     run = Path(arguments.run)
     loaded = load(run)
-    warn_of_smoke(arguments.run)
+    warn_of_smoke(loaded.config)
     out = Path(arguments.out) if arguments.out else run.resolve() / "export"
     kind = "" if is_pretrained(arguments.run) else read_record(run.resolve())["experiment"]
     title = f"{kind or 'classification'}: {run.resolve().name}"

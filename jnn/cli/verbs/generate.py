@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
             got="an experiment that cannot generate",
             expected="one with a function generate(config, folder, request)",
         )
-    warn_of_smoke(arguments.run)
+    warn_of_smoke(config)
     sampling = Sampling(
         temperature=arguments.temperature,
         top_k=arguments.top_k,

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
 
     size = check_integer("jnn predict", "--batch-size", arguments.batch_size)
     loaded = load(arguments.run)
-    warn_of_smoke(arguments.run)
+    warn_of_smoke(loaded.config)
     if loaded.preparation is None:
         _say("inputs are arrays as the experiment prepares them: the run has no preparation")
     answers = predict_files(loaded, arguments.files, sys.stdin, _say, batch_size=size)

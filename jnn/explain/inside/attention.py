@@ -123,12 +123,7 @@ def attention_maps(
     w = _checked("attention_maps", weights, 4, queries, keys)
     drawn = w[:MOST_LAYERS, :MOST_HEADS, :most, :most]
     layers, heads, T, S = drawn.shape
-    axis_names = ("layers", "heads", "queries", "keys")
-    cuts = [
-        f"the first {count} of {total} {name}"
-        for name, count, total in zip(axis_names, drawn.shape, w.shape, strict=True)
-        if count < total
-    ]
+    cuts = _cuts(("layers", "heads", "queries", "keys"), drawn.shape, w.shape)
     title = "; ".join(["Attention weights", *cuts])
     side = min(3.2, 10.5 / heads)
     figure, axes = style.panels(
@@ -223,16 +218,17 @@ def rollout(weights: ArrayLike) -> np.ndarray:
 
 
 def attention_to_image(weights: ArrayLike, image: ArrayLike, grid: tuple[int, int]) -> Figure:
-    """Where the first token of a vision transformer looks: a map of the patches for each layer
-    (row) and head (column), and beside them the image and the `rollout` of all layers.
+    """Which patches the class token of a vision transformer attends to: a map for each layer (row)
+    and head (column), and beside them the image and the `rollout` of all layers.
 
     ``weights``  ``(layers, heads, T, T)``, as `attention_weights` gives them: the class token first
                  and the patches last, row by row
     ``image``    ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``
     ``grid``     patches down and across
 
-    Each map has a scale of its own, from 0 to its greatest weight. Raises `JnnError` for fewer
-    tokens than patches. The first ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are shown.
+    Each map has a scale of its own, from 0 to its largest weight. Raises `JnnError` for fewer
+    tokens than patches. The first ``MOST_LAYERS`` layers and ``MOST_HEADS`` heads are shown, and
+    the title says so.
 
     >>> figure = attention_to_image(np.full((2, 3, 5, 5), 0.2), np.ones((8, 8)), (2, 2))
     >>> len(figure.axes), figure.axes[3].get_title(loc="left")
@@ -248,13 +244,14 @@ def attention_to_image(weights: ArrayLike, image: ArrayLike, grid: tuple[int, in
     drawn, overall = looks(w)[:MOST_LAYERS, :MOST_HEADS], looks(rollout(w))
     layers, heads = drawn.shape[:2]
     side = min(1.6, 9.0 / (heads + 1))
-    title = "Attention of the first token to the patches, by block and head"
+    tall, wide = (max(0.7, side * patches / max(grid)) for patches in grid)  # there are names
+    cuts = _cuts(("blocks", "heads"), drawn.shape, w.shape)
     figure, axes = style.panels(
         max(layers, 2),
         1 + heads,
-        width=0.9 + side * (1 + heads),
-        height=0.9 + (side + 0.15) * max(layers, 2),
-        title=title,
+        width=0.9 + wide * (1 + heads),
+        height=0.9 + (tall + 0.15) * max(layers, 2),
+        title="; ".join(["Attention of the class token to the patches", *cuts]),
     )
     for ax in axes.ravel():
         style.bare(ax)
@@ -269,6 +266,15 @@ def attention_to_image(weights: ArrayLike, image: ArrayLike, grid: tuple[int, in
             name = f"block {layer}" if head == 0 else ""
             style.caption(ax, f"head {head}" if layer == 0 else "", y=name)
     return figure
+
+
+def _cuts(names: Sequence[str], drawn: Sequence[int], sizes: Sequence[int]) -> list[str]:
+    """For each axis that is not drawn as a whole, how much of it is."""
+    return [
+        f"the first {count} of {total} {name}"
+        for name, count, total in zip(names, drawn, sizes, strict=False)
+        if count < total
+    ]
 
 
 def _patches(ax: Axes, values: np.ndarray) -> None:

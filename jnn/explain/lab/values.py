@@ -70,10 +70,12 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
     lengths = _lengths(example)
     cut = {name: n for name, n in lengths.items() if _is_cut(shapes, longer[name])}
     only = {name: n for name, n in lengths.items() if not longer[name]}  # that the model takes
+    places = {path: _place_of_batch(shape, batched.get(path)) for path, shape in shapes.items()}
+    own = {path: shape.shape[places[path] :] for path, shape in shapes.items()}
+    within = set() if lengths else _lengths_within(own)
     described = []
     for path, shape in shapes.items():
-        in_batch = batched.get(path)
-        stacks = _place_of_batch(shape.shape, in_batch.shape if in_batch else ())
+        stacks = places[path]
         follows = _followed(
             shape.shape, {name: values.get(path) for name, values in longer.items()}
         )
@@ -81,6 +83,8 @@ def describe(capture: Callable[[Any], Values], example: Any) -> list[Value]:
             sizes = shape.shape[:-1] if name in only else shape.shape  # the last one has units
             if length in sizes and not any(follows):
                 follows[sizes.index(length)] = name
+        for axis in _times_within(path, own[path], within):
+            follows[stacks + axis] = ""
         axes = _axes(shape.shape, stacks, [name is not None for name in follows])
         names = tuple(name or "" for name in follows)
         described.append(Value(path, shape.shape, str(shape.dtype), axes, _kind(axes), names))
@@ -177,12 +181,32 @@ def _followed(
     return followed
 
 
-def _place_of_batch(shape: tuple[int, ...], batched: tuple[int, ...]) -> int:
+def _place_of_batch(value: jax.ShapeDtypeStruct, batched: jax.ShapeDtypeStruct | None) -> int:
     """How many axes are in front of that of the batch; 0 where it has none."""
+    shape = value.shape
     for place in range(len(shape) + 1):
-        if batched == (*shape[:place], BATCH, *shape[place:]):
+        if batched and batched.shape == (*shape[:place], BATCH, *shape[place:]):
             return place
     return 0
+
+
+def _lengths_within(own: Mapping[str, tuple[int, ...]]) -> set[int]:
+    """The lengths of the sequences that a model makes of an input that is none, such as the patches
+    of a picture: those whose elements attend to each other. ``own`` has shapes without stacks.
+    """
+    attends = lambda path, shape: _last_name(path) == "weights" and len(shape) == 3
+    return {n[2] for path, n in own.items() if attends(path, n) and n[1] == n[2]}
+
+
+def _times_within(path: str, shape: tuple[int, ...], lengths: set[int]) -> list[int]:
+    """The axes of a value that have the elements of such a sequence."""
+    places = {("weights", 3): [1, 2]} | {(name, 3): [0] for name in ("query", "key", "value")}
+    axes = [0] if len(shape) == 2 else places.get((_last_name(path), len(shape)), [])
+    return axes if all(shape[axis] in lengths for axis in axes) else []
+
+
+def _last_name(path: str) -> str:
+    return path.rpartition("/")[2].partition("#")[0]
 
 
 def _axes(shape: tuple[int, ...], stacks: int, is_time: list[bool]) -> tuple[str, ...]:

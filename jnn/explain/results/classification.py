@@ -12,6 +12,8 @@ from jnn.explain import style
 
 RARE = 0.05
 """Fraction of a class up to which a mistake is pale, even where no other is more frequent."""
+CALIBRATED = 0.02
+"""Mean difference of confidence and accuracy, and calibration error, below which there is none."""
 FULL = 20
 """Classes up to which the cells of a confusion matrix hold their counts."""
 
@@ -240,8 +242,10 @@ def _calibration_in_words(by_bin: Reliability) -> str:
         return "no example"
     lean = np.nansum(by_bin.count * (by_bin.confidence - by_bin.accuracy)) / n
     verdict = "calibrated"
-    if abs(lean) >= 0.02:
+    if abs(lean) >= CALIBRATED:
         verdict = "overconfident" if lean > 0 else "underconfident"
+    elif by_bin.error >= CALIBRATED:
+        verdict = "confidence equals accuracy on average"
     return f"{verdict}, expected calibration error {by_bin.error:.3f}"
 
 

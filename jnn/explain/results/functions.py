@@ -142,7 +142,8 @@ def error_grid(
     if not np.any(np.isfinite(middle)):
         raise mistake("error_grid", got="no finite error", expected="one at least")
     middle[np.isinf(middle)] = np.nan
-    title = f"{name} by width and depth: {_lowest_in_words(middle, widths, depths)}"
+    lowest = _lowest_in_words(middle, widths, depths)
+    title = f"{name[:1].upper()}{name[1:]} by width and depth: {lowest}"
     figure, axes = style.panels(1, 2, width=9.6, height=3.9, title=title)
     _table(axes[0, 0], middle, widths, depths)
     _lines(axes[0, 1], seeds, middle, widths, depths, name)

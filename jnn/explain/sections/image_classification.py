@@ -56,7 +56,8 @@ def inside(
     of_attention = _attention(weights, [values[path].shape[:2] for path in maps], image)
     maps = [] if weights else maps  # those of a transformer are tokens, queries and weights
     untrained, _ = jax.jit(model.init)(jax.random.key(1), image)
-    patch = max(2, image.shape[0] // 7)
+    shortest = min(image.shape[:2])
+    patch = min(max(2, shortest // 7), shortest)
     explain = lambda params: saliency.explanations(
         Partial(logits, params), x, label, jax.random.key(0), path="".join(maps[-1:]), patch=patch
     )
@@ -79,9 +80,14 @@ def inside(
 def _attention(
     weights: Sequence[np.ndarray], grids: Sequence[tuple[int, int]], image: np.ndarray
 ) -> list[Section]:
-    """Where the class token looks, if there is one before the patches of one of the ``grids``."""
-    tokens = {of_block.shape[-1] for of_block in weights}
-    fits = lambda grid: len(tokens) == 1 and 1 <= min(tokens) - math.prod(grid) <= MOST_TOKENS
+    """What the class token attends to, if there is one before the patches of one of the ``grids``,
+    in blocks that are all alike.
+    """
+    shapes = {of_block.shape[1:] for of_block in weights}
+    if len(shapes) != 1:
+        return []
+    _, queries, keys = shapes.pop()
+    fits = lambda grid: queries == keys and 1 <= keys - math.prod(grid) <= MOST_TOKENS
     grid = next(filter(fits, grids), None)
     if grid is None:
         return []
@@ -89,8 +95,9 @@ def _attention(
     return [
         Section(
             "Attention",
-            "Where the class token of one test image looks: patches by block and head, and, for "
-            "all blocks, the product of their weights and residual connections.",
+            "The patches of one test image that the class token attends to, by block and head: "
+            "each map from 0, dark, to its largest weight, yellow. Below the image, all blocks: "
+            "the product of their weights, the mean over the heads, and residual connections.",
             attention.attention_to_image(of_layers, image, grid),
         )
     ]

@@ -138,6 +138,19 @@ def test_the_first_token_looks_at_the_patches_in_their_places():
     assert_allclose(shown(figure.axes[4]), np.divide(expected, 3 * 4))  # 3 heads; 2 layers halve
 
 
+def test_blocks_and_heads_that_are_not_drawn_are_counted_in_the_title():
+    figure = attention_to_image(np.full((7, 9, 5, 5), 0.2), np.ones((8, 8)), (2, 2))
+    title = " ".join(figure.get_suptitle().split())
+    assert title.endswith("; the first 6 of 7 blocks; the first 8 of 9 heads")
+
+
+def test_the_figure_has_the_sides_of_the_image():
+    width, height = attention_to_image(
+        np.full((2, 3, 9, 9), 1 / 9), np.ones((2, 4)), (2, 4)
+    ).get_size_inches()
+    assert height < 0.6 * width  # two rows of four maps, each twice as wide as high
+
+
 def fused():
     model = jnn.chain(mix=attention(2, fused=True))
     return attention_weights(

@@ -56,6 +56,14 @@ def click(window, script):
     drawn(window)
 
 
+@pytest.mark.parametrize("place", ["99:1:1", "2:99:1", "2:1:-1", "2:1:1:7", "2:a:1", "2:1"])
+def test_an_address_of_no_number_looks_at_none(visit, place):
+    window = visit("classifier", f"at=conv/output:{place}&off=conv/output:1:none")
+    assert "Look closer" in text(window, "#inspector")
+    assert "Undo all changes" not in text(window, "#inspector")
+    assert all(map(str.isdecimal, text(window, "#answer .number").replace(".", "")))
+
+
 def test_the_answer_is_that_of_the_model_and_follows_a_changed_channel(visit):
     window, subject = visit("classifier", "at=conv/output:2:1:1"), classifier()
     predict = lambda x: jax.nn.softmax(subject.model.apply(subject.params, subject.state, x)[0])

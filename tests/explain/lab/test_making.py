@@ -7,6 +7,7 @@ import pytest
 
 import jnn
 from jnn.data.tokenizers import character_tokenizer
+from jnn.layers.activation import ACTIVATIONS
 from jnn.layers.pooling import max_pool
 from tests.explain.lab.makings import found, lab_of
 
@@ -68,6 +69,19 @@ def test_of_functions_that_are_nearly_right_the_nearest_is_shown():
     model = jnn.chain(scale=lambda x: x / 50, tanh=jnp.tanh)
     x = np.random.default_rng(0).uniform(1, 2, 8).astype(np.float32)
     assert found(lab_of(model, jax.ShapeDtypeStruct((8,), jnp.float32), x))["tanh/output"] == TANH
+
+
+@pytest.mark.parametrize(
+    "name", ["relu", "sigmoid", "tanh", "gelu", "gelu_tanh", "silu", "elu", "softplus"]
+)
+def test_a_function_that_is_named_gives_the_numbers_of_the_model(name):
+    model = jnn.chain(half=lambda x: x / 2, act=ACTIVATIONS[name])
+    x = np.linspace(-8, 8, 16, dtype=np.float32)
+    lab = lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x)
+    lab.context.eval("const ACT = MAKING.of(LAB.values.find((v) => v.path === 'act/output'));")
+    assert lab.value("ACT.text") == {"gelu_tanh": "gelu (tanh)(x)"}.get(name, f"{name}(x)")
+    numbers = [lab.value(f"ACT.number({{ unit: {i}, stack: 0 }})") for i in range(len(x))]
+    np.testing.assert_allclose(numbers, ACTIVATIONS[name](x / 2), atol=1e-6)
 
 
 def test_an_explanation_is_right_at_the_number_that_is_looked_at():

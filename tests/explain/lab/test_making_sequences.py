@@ -7,6 +7,7 @@ import pytest
 
 import jnn
 from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.data.tokenizers import character_tokenizer
 from jnn.layers.position_vectors import learned_positions, sinusoidal_positions
 from tests.explain.lab.makings import found, lab_of
@@ -124,3 +125,13 @@ def test_norms_of_what_blocks_add_up_are_explained():
     assert set(norms.values()) == {norm}
     assert len(norms) == 3
     assert texts["blocks/output"] == "the same number"  # as what leaves the last copy
+
+
+def test_attention_to_the_patches_of_a_picture_is_explained():
+    sizes = {"image_size": (4, 6), "patch_size": 2, "width": 4, "depth": 2, "heads": 2}
+    model = vision_transformer(VisionTransformerConfig(outputs=3, **sizes))
+    x = np.random.default_rng(0).standard_normal((4, 6, 1)).astype(np.float32)
+    texts = found(lab_of(model, jax.ShapeDtypeStruct(x.shape, jnp.float32), x))
+    assert texts["blocks/attention/weights"] == "softmax(q k / √d)"
+    assert texts["blocks/attention/output"] == "Σ w x + b"
+    assert texts["positions/output"] == "x + the row of its position"

@@ -6,6 +6,7 @@ import pytest
 
 import jnn
 from jnn.architectures.transformer import TransformerConfig, transformer
+from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
 from jnn.explain.lab.program import values_of
 from jnn.layers.attention import attention
 
@@ -82,6 +83,20 @@ def test_a_model_that_takes_no_longer_input_has_time_too():
     found = kinds(transformer(config), TOKENS)
     weights = next(kind for path, kind in found.items() if path.endswith("attention/weights"))
     assert weights == ("attention", ("stack", "head", "query", "key"))
+
+
+def test_patches_that_attend_to_each_other_are_a_sequence():
+    sizes = {"image_size": (4, 4), "patch_size": 2, "width": 8, "depth": 2, "heads": 2}
+    model = vision_transformer(VisionTransformerConfig(outputs=5, **sizes))
+    found = kinds(model, PICTURE)
+    of = lambda end: next(kind for path, kind in found.items() if path.endswith(end))
+    assert of("patches/output") == ("maps", ("row", "column", "unit"))
+    assert of("positions/output") == ("sequence", ("time", "unit"))
+    assert of("attention/weights") == ("attention", ("stack", "head", "query", "key"))
+    for name in ("query", "key", "value"):
+        assert of(f"attention/{name}") == ("heads", ("stack", "time", "head", "unit"))
+    assert of("attention/output") == ("sequence", ("stack", "time", "unit"))
+    assert of("head/output") == ("vector", ("unit",))
 
 
 def test_a_model_that_takes_one_length_alone_has_time_too():

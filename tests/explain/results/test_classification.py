@@ -129,6 +129,14 @@ def test_the_verdict_is_about_the_direction(confidence, accuracy, verdict):
     assert verdict in figure.get_suptitle().replace("\n", " ")
 
 
+def test_a_model_is_not_called_calibrated_where_errors_of_both_directions_cancel():
+    confidence = np.repeat([0.6, 0.9], 50)  # of which 80 % and 70 % are right
+    labels = np.repeat([0, 1, 0, 1], [40, 10, 35, 15])
+    figure = calibration(np.stack([confidence, 1 - confidence], axis=1), labels)
+    title = figure.get_suptitle().replace("\n", " ")
+    assert "confidence equals accuracy on average, expected calibration error 0.200" in title
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

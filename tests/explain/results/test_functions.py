@@ -57,6 +57,8 @@ def test_diverged_networks_are_labelled_and_count_as_worst():
     figure = error_grid(errors, [4, 8], [1])
     assert [text.get_text() for text in figure.axes[0].texts] == ["0.3", "diverged"]
     assert figure.get_suptitle() == "RMSE by width and depth: lowest 0.3, at width 4 and depth 1"
+    named = error_grid(errors, [4, 8], [1], name="test RMSE")
+    assert named.get_suptitle().startswith("Test RMSE by width and depth")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jnn
 from jnn.architectures.mlp import MLPConfig, mlp
-from jnn.architectures.vision_transformer import VisionTransformerConfig, vision_transformer
+from jnn.architectures.vision_transformer import (
+    VisionTransformerConfig,
+    class_token,
+    vision_transformer,
+)
 from jnn.explain.inside import saliency
 from jnn.explain.inside.attention import attention_weights
 from jnn.explain.sections import image_classification
@@ -58,9 +63,39 @@ def test_of_a_vision_transformer_it_shows_where_the_class_token_looks():
     assert "Grad-CAM" not in {ax.get_title(loc="left") for ax in pixels.figure.axes}
 
 
+def test_blocks_with_other_numbers_of_heads_have_no_common_picture_and_a_saliency():
+    parts = {
+        "patches": jnn.conv(8, (2, 2), strides=2),
+        "token": class_token(),
+        "few": jnn.attention(2),
+        "many": jnn.attention(4),
+        "head": jnn.dense(2),
+    }
+
+    def flow(run, x):
+        h = run("patches", x)
+        h = run("token", h.reshape(*h.shape[:-3], 4, 8))
+        return run("head", run("many", run("few", h))[..., 0, :])
+
+    model = jnn.wired(flow, parts, streaming=False)
+    image = jnp.asarray(np.random.default_rng(0).random((4, 4, 1)), jnp.float32)
+    sections = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
+    assert [section.title for section in sections] == ["Saliency"]
+
+
 def test_of_a_multilayer_perceptron_it_shows_saliency_alone():
     model = mlp(MLPConfig(outputs=2, hidden=(4,), input_rank=3))
     image = jnp.asarray(np.random.default_rng(0).random((8, 8, 1)), jnp.float32)
     (section,) = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
     titles = [ax.get_title(loc="left") for ax in section.figure.axes[:5]]
     assert titles == ["image", *(name for name in saliency.METHODS if name != "Grad-CAM")]
+
+
+@pytest.mark.parametrize("shape", [(30, 3, 1), (3, 30, 3), (1, 1, 1)])
+def test_images_of_any_sides_have_a_saliency(shape):
+    model = mlp(MLPConfig(outputs=2, hidden=(4,), input_rank=3))
+    image = jnp.asarray(np.random.default_rng(0).random(shape), jnp.float32)
+    (section,) = image_classification.inside(model, *init(model, image), np.asarray(image), 0, "0")
+    occlusion = section.figure.axes[4]
+    assert occlusion.get_title(loc="left") == "occlusion"
+    assert occlusion.images[0].get_array().shape == shape[:2]

@@ -90,7 +90,8 @@ export class ValueFigure {
       marked,
       scale: this.page.scaleOf(data),
     });
-    const label = `${this.value.path}: ${sizeInWords(this.value)}, largest ${short(largest(data))}`;
+    const path = this.value.path || "the answer";
+    const label = `${path}: ${sizeInWords(this.value)}, largest ${short(largest(data))}`;
     this.canvas.setAttribute("aria-label", `${label}. Arrow keys go from number to number.`);
   }
 

@@ -9,7 +9,7 @@ import { BoxesAnswer } from "./boxes_answer.js";
 import { largest } from "./arrays.js";
 import { Inspector } from "./inspector.js";
 import { makeInput } from "./inputs.js";
-import { cellOf } from "./layout.js";
+import { cellOf, hasCell } from "./layout.js";
 import { legend } from "./legend.js";
 import { TrainedModel, inputsOf } from "./model.js";
 import { packed, unpack } from "./packing.js";
@@ -169,9 +169,10 @@ class Page {
   /** Begin with what the address says. */
   start() {
     for (const change of this.state.off.split(",").filter(Boolean)) {
-      const [path, part, factor] = change.split(":");
-      const factors = this.model.factors.get(path);
-      if (factors && Number(part) < factors.length) factors[Number(part)] = Number(factor);
+      const [path, ...numbers] = change.split(":");
+      const factors = this.model.factors.get(path) ?? [];
+      const [part, factor] = numbers.map(Number);
+      if (part in factors && Number.isFinite(factor)) factors[part] = factor;
     }
     const { moment } = this.state;
     if (moment >= 0 && moment < this.lab.moments.length) this.training.go(moment);
@@ -179,8 +180,8 @@ class Page {
     const [path, ...cell] = this.state.at.split(":");
     const figures = [...this.figures, ...this.answers.numbers.figures];
     const figure = figures.find((other) => this.nameOf(other) === path);
-    if (figure && cell.length >= 3) {
-      const [tile, row, column, stack = 0] = cell.map(Number);
+    const [tile, row, column, stack = 0] = cell.map(Number);
+    if (figure && hasCell(figure.value, { tile, row, column }, stack)) {
       figure.choose(stack);
       this.selected = { figure, value: figure.value, cell: { tile, row, column } };
     }

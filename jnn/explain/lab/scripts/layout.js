@@ -100,6 +100,17 @@ function ownAxes({ axes, shape }) {
   return named.filter(({ name }) => name !== "stack");
 }
 
+function isWithin(i, n) {
+  return Number.isInteger(i) && i >= 0 && i < n;
+}
+
+/** Whether the picture of a value has such an element, and the value so many stacks. */
+export function hasCell(value, { tile, row, column }, stack) {
+  const { tiles, rows, columns } = layout(value);
+  const isElement = isWithin(tile, tiles) && isWithin(row, rows) && isWithin(column, columns);
+  return isElement && isWithin(stack, stacks(value));
+}
+
 /** Which part of a value, as factors count them, an element of its picture is of. */
 export function partOf(value, { tile, row, column }) {
   if (!value.factors) return -1;

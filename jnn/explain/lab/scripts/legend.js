@@ -7,8 +7,8 @@ const SENTENCES = {
   maps: "A tile for each channel of a picture: where in the picture its pattern is found.",
   vector: "A bar for each number of a layer, up for positive ones.",
   sequence:
-    "Time goes from left to right, with a row for each unit: what the network holds at each step.",
-  heads: "A tile for each head, time from left to right, with a row for each unit.",
+    "A sequence from left to right, with a row for each unit: what the network holds at each step.",
+  heads: "A tile for each head, the sequence from left to right, with a row for each unit.",
   attention:
     "A tile for each head: a row is who looks (the query), a column who is looked at (the key).",
   steps: "A bar for each step in time.",

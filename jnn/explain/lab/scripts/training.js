@@ -5,9 +5,10 @@ import { element } from "../../scripts/elements.js";
 import { short } from "../../scripts/numbers.js";
 
 const CURVE_HEIGHT = 90;
+// train in blue and validation in orange, as in a report
 const CURVE_COLOURS = {
-  light: ["#c85400", "#0062a0"],
-  dark: ["#f08a38", "#48a0de"],
+  light: ["#0062a0", "#c85400"],
+  dark: ["#48a0de", "#f08a38"],
 };
 
 const quantityOf = (name) => name.split("/").at(-1);
