@@ -265,10 +265,13 @@ class JsonLines:
         rows = [self._row(number, line) for number, line in enumerate(self._lines(), start=1)]
         return [{name: _unword(value) for name, value in row.items()} for row in rows]
 
-    def truncate(self, step: int) -> None:
-        """Drop the rows after ``step``, which a resumed run is going to write again."""
+    def truncate(self, step: int, most: int | None = None) -> None:
+        """Drop the rows after ``step``, which a resumed run is going to write again.
+
+        Of the others the first ``most`` are kept, where that is given.
+        """
         self.close()
-        kept = self._until(step)
+        kept = self._until(step)[:most]
         if self.path.exists():
             with writable(self.path):
                 self._opened(kept)

@@ -225,6 +225,32 @@ def test_more_epochs_go_on_from_the_end(tmp_path, whole):
     assert longer.history == whole[0].history
 
 
+def test_the_last_row_of_an_unfinished_window_gives_way_to_the_whole_one(tmp_path):
+    windows = {"epochs": 4, "log_every": 5}
+    whole = train(**windows).history
+    with start(tmp_path / "short") as run:
+        short = train(run, **windows | {"epochs": 2}).history
+    left = [row["train/loss"] for row in train(epochs=2, log_every=1).history if len(row) > 2]
+    assert short[-1]["step"] == 12
+    assert short[-1]["train/loss"] == np.mean(left[10:])
+    rows = (tmp_path / "short/metrics.jsonl").read_bytes()
+    options = RunOptions(quiet=True)
+    with Run.open(tmp_path / "short", epochs=2, options=options) as run:  # no step is left
+        assert train(run, **windows | {"epochs": 2}).history == short
+    with pytest.raises(JnnError), Run.open(tmp_path / "short", epochs=1, options=options) as run:
+        train(run, **windows | {"epochs": 1})
+    assert (tmp_path / "short/metrics.jsonl").read_bytes() == rows
+    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        run.timings.write = lambda *row: {}["killed after a step"]
+        train(run, **windows)
+    with pytest.raises(KeyError), Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        run.metrics.write = lambda *row: {}["killed at the next row"]
+        train(run, **windows)
+    with Run.open(tmp_path / "short", epochs=4, options=options) as run:
+        assert train(run, **windows).history == whole
+    assert "are lost" not in (tmp_path / "short/log.txt").read_text()
+
+
 @functools.cache
 def spoiled(*bad_steps):
     """The objective, with a loss that is NaN at some steps: the state counts them."""
