@@ -197,7 +197,9 @@ class Recorder:
                 f" The state of step {at} is saved, but with the same settings and data "
                 f"{self.run.resume_command} ends at this step again."
             )
-            if "learning_rate" in self.run.config:
+            if rows:
+                message += " Begin a new run with the mended data."
+            elif "learning_rate" in self.run.config:
                 message += (
                     " Add --learning-rate to resume it with a smaller one, or begin a new run "
                     "where its params are too large already."

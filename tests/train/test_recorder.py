@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from jnn.errors import JnnError
+from jnn.errors import Diverged, JnnError
 from jnn.runs import Run, RunOptions
 from jnn.runs.environment import conditions
 from jnn.runs.folders import hash_of
@@ -160,6 +160,25 @@ def test_a_run_goes_on_with_another_learning_rate_when_it_is_told(folder):
 def test_a_run_goes_on_with_the_same_precision_alone(folder):
     with jax.enable_x64(True), pytest.raises(JnnError, match="jax_enable_x64: not in the check"):
         restore(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "advice", "other"),
+    [
+        (np.nan, "Begin a new run with the mended data.", "--learning-rate"),
+        (1.0, "Add --learning-rate to resume it with a smaller one", "data."),
+    ],
+)
+def test_a_smaller_learning_rate_is_no_remedy_for_data_that_is_not_finite(
+    tmp_path, value, advice, other
+):
+    with (
+        pytest.raises(Diverged, match=advice) as raised,
+        Run.create("test", Config(), out=tmp_path / "run", options=QUIET) as run,
+        record(run) as recorder,
+    ):
+        recorder.diverged(2, "Step 3 is not finite.", {"x": np.full(4, value)})
+    assert other not in str(raised.value)
 
 
 def test_what_changes_bits_is_said_where_a_run_goes_on_and_in_its_summary(folder, monkeypatch):
