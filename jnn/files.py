@@ -276,13 +276,13 @@ class JsonLines:
             with writable(self.path):
                 self._opened(kept)
 
-    def digest(self, step: int | None = None) -> dict[str, int]:
+    def digest(self, step: int | None = None, most: int | None = None) -> dict[str, int]:
         """The size and the CRC-32 of the rows so far, by which a change is detected.
 
-        With a ``step`` they are those of the rows up to it.
+        With a ``step`` they are those of the rows up to it, the first ``most`` where that is given.
         """
         if step is not None:
-            size, crc32 = _checksum(b"".join(self._until(step)))
+            size, crc32 = _checksum(b"".join(self._until(step)[:most]))
         elif self._stream is None:
             size, crc32 = _checksum(b"".join(self._lines()))
         else:

@@ -60,17 +60,19 @@ class Recorder:
     def restore(self, like: Any):
         """The newest checkpoint that verifies, or None.
 
-        The rows logged after it are dropped, since these steps are repeated.
+        The rows logged after it are dropped, since these steps are repeated, and so are those that
+        the experiment has logged of its step after training.
         """
         restored = self._checkpoints.restore(like) if self._checkpoints else None
+        logged = restored.host.pop("rows", 0) if restored else None
         if self.run:
             if self.run.metrics.rows() and not restored:
                 self.say("no checkpoint to continue from: training begins again at step 0")
-            self.run.metrics.truncate(restored.step if restored else 0)
+            self.run.metrics.truncate(restored.step if restored else 0, logged)
             self.rows = self.run.metrics.rows()
-        if not restored:
+        if not restored or logged is None:
             return None
-        logged, digest = restored.host.pop("rows", 0), restored.host.pop("log", None)
+        digest = restored.host.pop("log", None)
         for note in restored.notes:
             self.say(note)
         was = restored.host.pop("conditions", self._conditions)

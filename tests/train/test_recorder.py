@@ -14,6 +14,7 @@ from jnn.errors import Diverged, JnnError
 from jnn.runs import Run, RunOptions
 from jnn.runs.environment import conditions
 from jnn.runs.folders import hash_of
+from jnn.runs.loading import logged
 from jnn.train import in_memory
 from jnn.train.loop import Ledger
 from jnn.train.recorder import Recorder
@@ -92,6 +93,22 @@ def test_a_row_that_was_altered_is_refused_and_later_rows_do_not_matter(folder, 
         restore(folder)
     path.unlink()
     assert restore(folder)[0].step == 10
+
+
+def test_a_row_that_an_experiment_logs_after_training_is_written_anew(folder):
+    before = (folder / "metrics.jsonl").read_bytes()
+    with Run.open(folder, options=QUIET) as run:
+        run.metrics.write(10, {"test/own": 0.5})
+    assert len(logged(folder)) == 11
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(text.replace('"train/loss": 0.3', '"train/loss": 0.7'))
+    with pytest.raises(JnnError, match="rows up to step 10 that were altered"):
+        logged(folder)
+    (folder / "metrics.jsonl").write_text(text)
+    _, rows, log = restore(folder)
+    assert [row["step"] for row in rows] == list(range(1, 11))
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    assert "are lost" not in log
 
 
 def test_without_checkpoints_a_run_begins_anew(folder):
