@@ -24,7 +24,7 @@ import numpy as np
 
 from jnn import threefry
 from jnn.data.batches import take
-from jnn.errors import mistake
+from jnn.errors import JnnError, mistake
 from jnn.integers import check_integer
 from jnn.processes import Together, here
 from jnn.runs.run import Run
@@ -180,7 +180,8 @@ def fit(
 
     Raises `Diverged` where a loss, gradient, param or state is not finite, with the last good state
     saved, and `Interrupted` after SIGINT or SIGTERM, with a checkpoint saved. After both,
-    ``jnn resume`` continues the run bit for bit.
+    ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
+    trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
     check_integer("fit", "patience", patience, least=0)
     if patience and best is None:
@@ -250,6 +251,8 @@ def fit(
                 saved = time.perf_counter()
             if signum:
                 recorder.interrupted(signum)
+    if run:
+        run.trained = at
     if ledger.best is None:  # no metric is monitored, or none was finite
         kept = _guess(train_state)
     elif run and best:
@@ -284,10 +287,14 @@ def _begin(
     They are those of the last checkpoint, or of the start. A run that stopped early and is resumed
     with another number of ``steps`` continues, with its patience reset.
     """
+    began = int(train_state.step)
     train_state = _copy(train_state)
     kept = _copy(_guess(train_state)) if keep_best else ()
     ledger = Ledger(planned=steps)
     if restored := recorder.restore((train_state, kept)):
+        trained = recorder.run.trained if recorder.run else None
+        if trained not in (None, began):
+            raise _second(began, trained)
         (train_state, kept), ledger = restored.tree, Ledger.from_json(restored.host)
         if ledger.done and ledger.planned != steps:
             at = int(train_state.step)
@@ -295,6 +302,16 @@ def _begin(
             ledger.done, ledger.worse = False, 0
         ledger.planned = steps
     return train_state, kept, ledger
+
+
+def _second(began: int, trained: int) -> JnnError:
+    """The error for another training in a run, which would be taken for the first one resumed."""
+    return mistake(
+        "fit",
+        got=f"a train state of step {began:,} in a run that was trained to step {trained:,}",
+        expected="the train_state that the earlier call returned, to go on with it",
+        remedy="For another training, give one of the two no run, or a Run.create of its own.",
+    )
 
 
 def _guess(train_state: TrainState) -> tuple[Any, Any]:

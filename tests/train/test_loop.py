@@ -52,12 +52,12 @@ def started(rate=1e-2, loss=objective):
     return train_state, jax.jit(make_step(loss, optimizer))
 
 
-def train(run=None, *, data=DATA, rate=1e-2, evaluate=None, **options):
-    train_state, step = started(rate)
+def train(run=None, *, data=DATA, rate=1e-2, evaluate=None, train_state=None, **options):
+    first, step = started(rate)
     settings = {"epochs": 4, "best": "validation/loss", "lowest": True, "log_every": 3, **options}
     return fit(
         step,
-        train_state,
+        train_state or first,
         in_memory(data, 8),
         evaluate=evaluate or losses,
         run=run,
@@ -221,6 +221,16 @@ def test_more_epochs_go_on_from_the_end(tmp_path, whole):
         train(run, epochs=2)
     with Run.open(tmp_path / "short", epochs=4, options=RunOptions(quiet=True)) as run:
         longer = train(run, epochs=4)
+    assert_same_bits(longer.train_state, whole[0].train_state)
+    assert longer.history == whole[0].history
+
+
+def test_a_second_training_in_a_run_is_not_taken_for_the_first(tmp_path, whole):
+    with start(tmp_path / "run") as run:
+        train_state = train(run, epochs=2).train_state
+        with pytest.raises(JnnError, match="state of step 0 in a run that was trained to step 12"):
+            train(run, epochs=4)
+        longer = train(run, epochs=4, train_state=train_state)
     assert_same_bits(longer.train_state, whole[0].train_state)
     assert longer.history == whole[0].history
 
