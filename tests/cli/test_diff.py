@@ -51,6 +51,10 @@ def test_the_logs_and_settings_of_two_runs(tmp_path, capsys):
     code, out = diff(capsys, a, same, "--logs")
     assert code == 0
     assert out.startswith("The runs are the same: the logs of all 2 steps in common\n")
+    rows = (tmp_path / "same/metrics.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "same/metrics.jsonl").write_text(rows[1].replace("0.4", "0.45"))
+    code, out = diff(capsys, a, same, "--logs")
+    assert (code, out.splitlines()[0]) == (0, "The logs have no step in common")
     write_json(tmp_path / "same/status.json", {"state": "diverged"})
     out = diff(capsys, a, same, "--logs")[1]
     assert "The first run has logged 3 steps (done), the second 2 (diverged)." in out

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     arguments = _parse(argv)
     from jnn.runs.folders import read_record, read_status
     from jnn.runs.loading import logged
-    from jnn.train.parting import first_row
+    from jnn.train.parting import first_row, in_common
 
     folders = [Path(arguments.first), Path(arguments.second)]
     records = [read_record(folder) for folder in folders]
@@ -46,6 +46,7 @@ def main(argv: list[str]) -> int:
         "resumed": _resumed(folders, records),
         "environment": _environment(folders),
         "steps": min(logged_steps),
+        "compared": len({step for step, *_ in in_common(*rows)}),
         "logged": logged_steps,
         "states": [read_status(folder).get("state", "") for folder in folders],
         "logs": dict(zip(("step", "metric", "values"), (*parted[:2], parted[2:]), strict=True))
@@ -219,6 +220,9 @@ def _headline(result: dict[str, Any]) -> str:
     if differ:
         return f"The logs of the runs part at step {result['logs']['step']:,}"
     kept = result.get("checkpoint")
+    if not result["compared"]:
+        same = f"the checkpoint of step {kept['step']:,} is the same to the bit" if kept else ""
+        return f"The logs have no step in common{', but ' if same else ''}{same}"
     also = f", and the checkpoint of step {kept['step']:,} to the bit" if kept else ""
     return f"The runs are the same: the logs of all {result['steps']:,} steps in common{also}"
 
