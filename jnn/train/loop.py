@@ -183,7 +183,10 @@ def fit(
     ``jnn resume`` continues the run bit for bit. Raises `JnnError` where an earlier call has
     trained in this run, unless this one goes on from the ``train_state`` that it returned.
     """
-    check_integer("fit", "patience", patience, least=0)
+    counts = {"epochs": epochs, "patience": patience, "skip_bad": skip_bad}
+    counts |= {"log_every": log_every or 0, "evaluate_every": evaluate_every or 0}
+    for name, value in counts.items():
+        check_integer("fit", name, value, least=0)
     if patience and best is None:
         raise mistake(
             "fit",
@@ -231,9 +234,9 @@ def fit(
             if on_evaluate and is_time:
                 on_evaluate(at, *gathered(_guess(train_state)))
             if evaluate and is_time:
-                values = evaluated(evaluate, *_guess(train_state))
+                values = _floats(evaluated(evaluate, *_guess(train_state)))
                 if processes.count > 1:  # which may round differently
-                    values = processes.told(partial(_floats, values))
+                    values = processes.told(lambda values=values: values)
                 recorder.row(at, values)
                 if best and ledger.judge(
                     at, _watched(values, best), lowest=lowest, patience=patience
@@ -397,7 +400,13 @@ def _log(
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(value) for name, value in values.items()}
+    """What ``evaluate`` returned, as Python's numbers."""
+    try:
+        return {name: float(value) for name, value in values.items()}
+    except (AttributeError, TypeError, ValueError):
+        got = f"evaluate that returned {values!r}"[:200]
+        expected = "one number for each name, as {'validation/loss': 0.3}"
+        raise mistake("fit", got=got, expected=expected) from None
 
 
 def _copy(tree: Any) -> Any:

@@ -358,6 +358,14 @@ def test_bad_updates_may_be_left_out(capsys):
             "fit: got patience=2 and no best, expected the metric that patience applies to",
         ),
         ({"patience": "2"}, "fit: got patience='2', expected an integer >= 0"),
+        ({"epochs": 1.5}, r"fit: got epochs=1\.5, expected an integer >= 0"),
+        ({"skip_bad": -1}, "fit: got skip_bad=-1, expected an integer >= 0"),
+        ({"log_every": 2.5}, r"fit: got log_every=2\.5, expected an integer >= 0"),
+        ({"evaluate_every": -2}, "fit: got evaluate_every=-2, expected an integer >= 0"),
+        *(
+            ({"evaluate": lambda params, state, value=value: value}, "fit: got evaluate that ret")
+            for value in (0.5, None, {"validation/loss": jnp.ones(3)}, {"validation/loss": "low"})
+        ),
         (
             {"best": "validation/accuracy"},
             "fit: got best='validation/accuracy', expected a metric that evaluate returns: "
@@ -367,7 +375,7 @@ def test_bad_updates_may_be_left_out(capsys):
 )
 def test_what_cannot_be_watched_is_refused(options, message):
     with pytest.raises(JnnError, match=message):
-        train(epochs=1, **options)
+        train(**{"epochs": 1} | options)
 
 
 def test_a_best_that_nothing_evaluates_is_refused():
