@@ -422,6 +422,10 @@ def _read(
     The latter also name the leaf that was not finite.
     """
     metrics = dict(metrics)
+    for name, values in metrics.items():
+        if values.ndim != 1:
+            got = f"a metric {name!r} of shape {values.shape[1:]} from the objective"
+            raise mistake("fit", got=got, expected="one number", remedy="Take a mean.")
     taken = int(metrics.pop("taken").sum())
     finite, leaf = metrics.pop("finite"), metrics.pop("bad_leaf")
     rows = [{name: float(values[i]) for name, values in metrics.items()} for i in range(taken)]

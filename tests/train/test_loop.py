@@ -378,6 +378,17 @@ def test_what_cannot_be_watched_is_refused(options, message):
         train(**{"epochs": 1} | options)
 
 
+def test_a_metric_of_the_objective_that_is_no_number_is_refused():
+    def several(params, state, batch, key):
+        loss, (state, _) = objective(params, state, batch, key)
+        return loss, (state, {"of_classes": jnp.ones(3)})
+
+    train_state, step = started(loss=several)
+    message = r"fit: got a metric 'of_classes' of shape \(3,\) from the objective, expected one num"
+    with pytest.raises(JnnError, match=message):
+        fit(step, train_state, in_memory(DATA, 8), epochs=1)
+
+
 def test_a_best_that_nothing_evaluates_is_refused():
     train_state, step = started()
     with pytest.raises(JnnError, match="fit: got best='validation/loss' and no evaluate, expected"):
